@@ -1,0 +1,100 @@
+# Every target sets up what it needs; a second run does no set-up work.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
+VENV := .venv
+PY := $(VENV)/bin/python
+TORCH ?= 1
+READY := $(VENV)/.ready
+READY_TORCH := $(VENV)/.ready-torch
+TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
+ROOTS := app operators topics state replay gpu_sink schemas tests
+
+DATE ?=
+DATA ?=
+BUS ?=
+SPEED ?=
+BOOTSTRAP ?=
+OUT ?=
+ARGS ?=
+# Every variable of `make replay` is a flag of `python -m app replay`; an empty one keeps the flag's default.
+flag = $(if $($(1)),--$(2) '$($(1))')
+REPLAY_FLAGS = $(call flag,DATE,date) $(call flag,DATA,data) $(call flag,BUS,bus) $(call flag,SPEED,speed) \
+	$(call flag,BOOTSTRAP,bootstrap) $(call flag,OUT,out) $(call flag,PARTITIONS,partitions) \
+	$(call flag,WORKERS,workers) $(call flag,SHAPE,shape) $(call flag,CLOCK,clock) $(call flag,CARRY,carry) \
+	$(call flag,TOLERANCE_NS,tolerance-ns) $(call flag,GRACE_NS,grace-ns) $(call flag,STORE,store) $(ARGS)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+$(READY): requirements.lock
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer on PATH: install one, or say PYTHON=/its/path"; exit 2; }
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"{sys.executable} is Python {sys.version.split()[0]}; 3.11 or newer is needed: say PYTHON=/its/path")'
+	echo "setting up $(VENV) from requirements.lock (about a minute, once)"
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+$(READY_TORCH): requirements-torch.lock $(READY)
+	@echo "installing PyTorch with its CUDA libraries (SIZE, once; TORCH=0 leaves it out)"
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-torch.lock
+	touch $@
+
+sync: $(READY) ## set up .venv from requirements.lock
+
+lock: $(READY) ## resolve the dependency groups into the two lock files again
+	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
+	$(PY) -m uv pip compile --quiet pyproject.toml --group torch -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-torch.lock
+
+fmt: $(READY) ## format the code
+	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
+
+lint: $(READY) ## style and common mistakes
+	@$(VENV)/bin/ruff format --check . && $(VENV)/bin/ruff check .
+
+type: $(READY) ## mypy, strict, the whole tree
+	@$(VENV)/bin/mypy $(ROOTS)
+
+layers: $(READY) ## who may import whom
+	@$(VENV)/bin/lint-imports
+
+tidy: $(READY) ## file and function length, words, set-up rules
+	@$(PY) -m pytest -q tests/tidy
+
+test: $(TEST_READY) ## all tests; starts a real Kafka where Java and Maven are present (TORCH=0 leaves PyTorch out)
+	@$(PY) -m pytest -q $(ARGS)
+
+test-bounds: $(READY) ## kernel tests with every array index checked
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/numba-bounds $(PY) -m pytest -q tests/unit/operators tests/unit/topics tests/property $(ARGS)
+
+test-nojit: $(READY) ## kernel tests as plain Python
+	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q tests/unit/operators tests/property $(ARGS)
+
+check: lint type layers tidy test ## everything CI runs
+
+bench: $(READY) ## tables, JSON and plots under build/bench/
+	@$(PY) -m tests.bench $(ARGS)
+
+kafka: $(READY) ## start a real one-node Kafka on loopback and print its host:port
+	@docker/kafka/kafka.sh start
+
+kafka-stop: ## stop it; its log stays under build/kafka
+	@docker/kafka/kafka.sh stop
+
+up: ## the same with Docker: broker and worker from docker/compose.yaml
+	@docker compose -f docker/compose.yaml up --build
+
+replay: $(READY) ## one day end to end: make replay DATE=2024-01-15 [DATA=folder BUS=kafka|embedded SPEED=max|1|10 OUT=folder]
+	@$(PY) -m app replay $(REPLAY_FLAGS)
+
+wheel: $(READY) ## build the gpu_sink client's wheel under build/wheel
+	@$(PY) -m build --wheel --no-isolation --outdir build/wheel .
+
+clean: ## remove build/ but keep the set-up
+	@docker/kafka/kafka.sh stop; rm -rf build
+
+.PHONY: help sync lock fmt lint type layers tidy test test-bounds test-nojit check bench kafka kafka-stop up replay wheel clean

@@ -1,0 +1,118 @@
+"""What the worker knows of an operator: push rows, tell how far inputs are complete, take what is final.
+
+The worker drives every operator through this protocol and never asks what it computes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from schemas.batch import Batch
+
+LATE_SCHEMA = pa.schema(
+    [
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("index", pa.int32(), nullable=False),
+        pa.field("time_ns", pa.int64(), nullable=False),
+        pa.field("lateness_ns", pa.int64(), nullable=False),
+        pa.field("frontier_ns", pa.int64(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InputProgress:
+    """How far one input of a task has come, as it is committed with its offset.
+
+    `needed_offset` is the oldest offset a restart without local state must read again; `next_offset` the
+    first one not yet seen.  `watermark_ns` is upper-exclusive.  `final` says the period's last progress
+    record has been read and no later row has been.
+    """
+
+    needed_offset: int
+    next_offset: int
+    watermark_ns: int
+    final: bool = False
+    idle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What to write down: entries to put, keys to delete.  Keys and values are opaque to the store."""
+
+    puts: Sequence[tuple[bytes, bytes]]
+    deletes: Sequence[bytes]
+
+
+class Operator(Protocol):
+    """One task's share of a computation over named streams.
+
+    The life of a task: `resume` once (a fresh task resumes from nothing), then any number of `push` and
+    `advance`, `seal` at the end of each turn, `finish` when a bounded run ends without final records.
+    """
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The names of the inputs."""
+        ...
+
+    @property
+    def frontier_ns(self) -> int:
+        """The smallest watermark over the inputs, upper-exclusive; rows below it are sealed."""
+        ...
+
+    @property
+    def final(self) -> bool:
+        """Whether every input has read its final record and nothing waits to be sealed."""
+        ...
+
+    def push(self, stream: str, batch: Batch | pa.RecordBatch) -> None:
+        """Take rows of one input.  A row below the frontier is late: it is set aside for `late`.
+
+        Raises the watermark of the input to the batch's newest time less the stream's grace; the frontier
+        itself moves only in `seal`.
+        """
+        ...
+
+    def advance(self, stream: str, upper_ns: int, *, final: bool = False, offset: int | None = None) -> None:
+        """No further row of `stream` below `upper_ns` is expected: a progress record, read at `offset`."""
+        ...
+
+    def seal(self) -> pa.RecordBatch | None:
+        """Move the frontier as far as the inputs allow and return the rows that became final, in order."""
+        ...
+
+    def finish(self) -> pa.RecordBatch | None:
+        """Seal everything that is left, as if every input had ended."""
+        ...
+
+    def late(self, stream: str) -> pa.RecordBatch:
+        """Return the late rows since the last call (`LATE_SCHEMA`), oldest offset first, and forget them."""
+        ...
+
+    def full(self, stream: str) -> bool:
+        """Whether to pause `stream`: its buffers are at their limit until the other inputs catch up."""
+        ...
+
+    def progress(self, stream: str) -> InputProgress:
+        """How far an input has come, for the commit."""
+        ...
+
+    def resume(self, frontier_ns: int, inputs: dict[str, InputProgress], state_next: dict[str, int]) -> None:
+        """Take up committed progress.
+
+        `state_next` says, per input, the next offset of the restored state (equal to `needed_offset` where
+        there was none): reading starts there.  Rows below `inputs[stream].next_offset` have been judged
+        before; until every input has reached it, nothing is sealed.
+        """
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Return what changed since the last snapshot."""
+        ...
+
+    def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take back the entries of all snapshots so far; only on a new operator, before `resume`."""
+        ...

@@ -1,0 +1,1 @@
+"""What the rest speaks in: clocks, streams, batches, the frame layout and the wire schemas."""

@@ -1,0 +1,47 @@
+"""A batch: rows of one stream and one partition in flight, as columns of equal length."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Int64s: TypeAlias = npt.NDArray[np.int64]
+Int32s: TypeAlias = npt.NDArray[np.int32]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows in arrival order; all arrays have `rows` elements.
+
+    `columns`   the payload, in the stream's own schema, nulls as nulls.
+    `time_ns`   int64, the pipeline clock of each row; never null (such rows were set aside before).
+    `sequence`  int64, orders rows of equal time; 0 where the stream has no sequence column.
+    `offset`    int64, the partition offset of the message that carried the row; never falls inside a batch.
+    `index`     int32, the row's place inside that message.
+    `key_code`  int32, index into `keys`; -1 is a null key, which never matches.
+    `keys`      the distinct message keys of this batch, in any order; codes mean nothing outside it.
+
+    Order inside one stream and key is `(time_ns, sequence, offset, index)`.
+    """
+
+    columns: pa.RecordBatch
+    time_ns: Int64s
+    sequence: Int64s
+    offset: Int64s
+    index: Int32s
+    key_code: Int32s
+    keys: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        rows = self.columns.num_rows
+        for name in ("time_ns", "sequence", "offset", "index", "key_code"):
+            size = getattr(self, name).size
+            assert size == rows, f"{name} has {size} elements for {rows} rows"
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return int(self.time_ns.size)

@@ -1,0 +1,24 @@
+"""The three clocks: when it happened, when it could be known, and what this process's clock says now.
+
+Every time is an int64 of nanoseconds since the epoch, UTC.  A pipeline joins on one of the first two.
+"""
+
+from typing import Final, Literal
+
+Clock = Literal["event", "known"]
+
+EVENT_NS: Final = "event_ns"  # when it happened at the venue
+KNOWN_NS: Final = "known_ns"  # the earliest moment this system could have known it: the receiver's clock
+
+NS_PER_US: Final = 1_000
+NS_PER_MS: Final = 1_000_000
+NS_PER_S: Final = 1_000_000_000
+NS_PER_DAY: Final = 86_400 * NS_PER_S
+
+# No evidence yet: below every time a row can have.
+BEGINNING_NS: Final = -(2**63)
+
+
+def clock_column(clock: Clock) -> str:
+    """Return the column that holds the times of `clock`."""
+    return EVENT_NS if clock == "event" else KNOWN_NS

@@ -1,0 +1,94 @@
+"""A frame: the rows of one seal and partition as a self-contained Arrow IPC stream, described by its headers.
+
+Any Arrow reader opens the value.  The headers are ASCII text, so that any Kafka client can read how far the
+stream has come without opening it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+LAYOUT: Final = "tidemark-layout"
+FRONTIER: Final = "tidemark-frontier-ns"
+ROWS: Final = "tidemark-rows"
+RELEASED: Final = "tidemark-released-ns"
+SEALED: Final = "tidemark-sealed-ns"
+
+LEFT_OFFSET: Final = "left_offset"
+LEFT_INDEX: Final = "left_index"
+
+
+class FrameError(ValueError):
+    """A message is not a frame, or not of the expected layout; the message says what was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameHeaders:
+    """What a frame says of itself.
+
+    `layout`       fingerprint of its columns: names, types, nullability, order.
+    `frontier_ns`  every left row of the partition below it has been emitted with this frame or before.
+    `rows`         the number of rows.
+    `released_ns`  `now_ns` when the worker had read the message that let these rows be sealed.
+    `sealed_ns`    `now_ns` when the frame was handed to the producer.
+    """
+
+    layout: str
+    frontier_ns: int
+    rows: int
+    released_ns: int
+    sealed_ns: int
+
+    def to_kafka(self) -> list[tuple[str, bytes | None]]:
+        """The headers as a Kafka client takes them."""
+        return [
+            (LAYOUT, self.layout.encode()),
+            (FRONTIER, str(self.frontier_ns).encode()),
+            (ROWS, str(self.rows).encode()),
+            (RELEASED, str(self.released_ns).encode()),
+            (SEALED, str(self.sealed_ns).encode()),
+        ]
+
+    @classmethod
+    def from_kafka(cls, headers: list[tuple[str, bytes | None]]) -> "FrameHeaders":
+        """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
+        found = dict(headers)
+        try:
+            layout = (found[LAYOUT] or b"").decode()
+            frontier, rows, released, sealed = (
+                int(found[n] or b"") for n in (FRONTIER, ROWS, RELEASED, SEALED)
+            )
+        except KeyError as missing:
+            raise FrameError(f"not a frame: header {missing.args[0]} is missing") from None
+        except ValueError as malformed:
+            raise FrameError(f"not a frame: a header is malformed: {malformed}") from None
+        return cls(layout=layout, frontier_ns=frontier, rows=rows, released_ns=released, sealed_ns=sealed)
+
+
+def layout_fingerprint(schema: pa.Schema) -> str:
+    """Return 16 hex digits that are equal for equal columns: names, types, nullability and order."""
+    lines = [f"{field.name}:{field.type}:{'null' if field.nullable else 'value'}" for field in schema]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def encode_frame(rows: pa.RecordBatch) -> bytes:
+    """Return the value of a frame."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_batch(rows)
+    return bytes(sink.getvalue())
+
+
+def decode_frame(value: bytes | None) -> pa.RecordBatch:
+    """Return the rows of a frame's value; raises FrameError for anything but one whole Arrow IPC stream."""
+    if value is None:
+        raise FrameError("not a frame: the value is null")
+    try:
+        with pa.ipc.open_stream(value) as reader:
+            rows = reader.read_next_batch()
+            rows.validate(full=True)
+    except (pa.ArrowInvalid, StopIteration, OSError) as broken:
+        raise FrameError(f"not a frame: {broken}") from None
+    return rows

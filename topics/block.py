@@ -1,0 +1,65 @@
+"""A message block: what one poll brought, as addresses and numbers instead of an object per message."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.batch import Int32s, Int64s
+
+Headers = list[tuple[str, bytes | None]]
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+class Original(NamedTuple):
+    """A message as it was read, for the few that are passed on whole: late rows and dead letters."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+
+class Originals(Protocol):
+    """Gives the original of a message while its block lives."""
+
+    def __getitem__(self, message: int) -> Original: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBlock:
+    """Messages of any number of partitions, in the order they were read, and the ends that were reached.
+
+    All arrays have one element per message.  Addresses point into memory that `memory` keeps alive: use
+    them while the block lives and never after.
+
+    `source`     int32, index into `sources`.
+    `offset`     int64, the partition offset.
+    `value`      uint64 address and `value_size` int64 bytes; size -1 is a null value.
+    `key`        uint64 address and `key_size` int64 bytes; size -1 is a null key.
+    `ends`       partitions whose end was reached, with the offset a next message would have or exceed.
+    """
+
+    sources: tuple[TopicPartition, ...]
+    source: Int32s
+    offset: Int64s
+    value: npt.NDArray[np.uint64]
+    value_size: Int64s
+    key: npt.NDArray[np.uint64]
+    key_size: Int64s
+    originals: Originals
+    ends: Sequence[tuple[TopicPartition, int]]
+    memory: object
+
+    @property
+    def messages(self) -> int:
+        """The number of messages."""
+        return int(self.offset.size)

@@ -1,0 +1,180 @@
+"""The bus: the few things Tidemark asks of a log, with two implementations, Kafka and the embedded one.
+
+Names and rules are Kafka's.  Both implementations pass `tests/contract/bus`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from topics.block import Headers, MessageBlock, TopicPartition
+
+
+class BusError(Exception):
+    """The bus could not do what was asked; the message says what, where, and what to do."""
+
+
+class BusUnavailableError(BusError):
+    """No broker answers; try again later."""
+
+
+class AbortableError(BusError):
+    """The open transaction cannot be committed: abort it, rewind the inputs, begin another."""
+
+
+class FencedError(BusError):
+    """Another worker took this transactional id or these partitions: stop, it goes on elsewhere."""
+
+
+class UnknownOutcomeError(BusError):
+    """A commit's answer was lost: make a new producer with the same id, then read the committed offsets."""
+
+
+class OffsetRangeError(BusError):
+    """A start offset is not in the log; the message has low, high and the offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A committed offset: where a restart reads from, and up to 4 KB of metadata beside it."""
+
+    offset: int
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSpec:
+    """A topic as it should be; `configs` are the broker's own names and values as text."""
+
+    name: str
+    partitions: int
+    replication: int = 1
+    configs: Mapping[str, str]
+
+
+class Rebalance(Protocol):
+    """Told by `poll`, in the caller's thread, when the group moves partitions."""
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """These are ours now; return where to start each, as an offset (0 or more)."""
+        ...
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """These go to another member when this returns: the last chance to commit them."""
+        ...
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """These are gone already: forget them, commit nothing."""
+        ...
+
+
+class Consumer(Protocol):
+    """Reads committed messages only (`read_committed`).  One thread at a time.
+
+    A consumer either joins a group with `subscribe` (range assignor) or is given partitions with `assign`.
+    """
+
+    def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
+        """Join the group; `rebalance` is called from inside `poll` and `close`."""
+        ...
+
+    def assign(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Read these partitions from these offsets, outside any group's assignment."""
+        ...
+
+    def poll(self, *, messages_max: int, wait_ms: int) -> MessageBlock:
+        """Return what is there, at once if anything is, else after at most `wait_ms`."""
+        ...
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        """Deliver nothing from these until `resume`; the position stays."""
+        ...
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None: ...
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read on from `offset`; what was read ahead is dropped."""
+        ...
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position | None]:
+        """The group's committed positions; waits for open transactions on them to end."""
+        ...
+
+    def offsets(self, partition: TopicPartition) -> tuple[int, int]:
+        """The low and the high offset of the log: first kept message, and one past the last."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group; `revoked` is called for what is owned."""
+        ...
+
+
+class Producer(Protocol):
+    """Writes messages; with a transactional id, only inside transactions, and atomically.
+
+    A `partition` of None lets the key choose: murmur2 as the Java client does.
+    """
+
+    def begin(self) -> None: ...
+
+    def produce(
+        self,
+        topic: str,
+        *,
+        partition: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None = None,
+        timestamp_ms: int | None = None,
+    ) -> None:
+        """Queue a message; waits for room where the queue is full, raises what delivery has come to."""
+        ...
+
+    def send_offsets(self, offsets: Mapping[TopicPartition, Position], consumer: Consumer) -> None:
+        """Make these positions of the consumer's group part of the open transaction."""
+        ...
+
+    def commit(self) -> None:
+        """Make everything since `begin` visible at once; raises AbortableError, FencedError or
+        UnknownOutcomeError.
+        """
+        ...
+
+    def abort(self) -> None: ...
+
+    def flush(self) -> None:
+        """Return when everything produced has been acknowledged (without a transaction)."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Admin(Protocol):
+    """Topics as they are."""
+
+    def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
+        """Each topic as the broker has it, None where there is none."""
+        ...
+
+    def create(self, topics: Sequence[TopicSpec]) -> None:
+        """Create topics and return when they answer; raises BusError naming the one that failed."""
+        ...
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete topics where they exist, with all their messages."""
+        ...
+
+
+class Bus(Protocol):
+    """Makes clients of one log."""
+
+    @property
+    def name(self) -> str:
+        """What to print: `kafka 127.0.0.1:9092` or `embedded`."""
+        ...
+
+    def consumer(self, *, group: str, client_id: str = "tidemark") -> Consumer: ...
+
+    def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> Producer: ...
+
+    def admin(self) -> Admin: ...

@@ -1,0 +1,85 @@
+"""The shapes between bytes and columns: what a decoder hands out, what an encoder hands back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.batch import Batch, Int64s
+
+
+class CodecError(Exception):
+    """A schema cannot be compiled or a value cannot be encoded; the message names the field and why."""
+
+
+class UnknownSchemaError(CodecError):
+    """The registry has no such schema: the message that names it is dead, not the registry."""
+
+
+class RegistryUnavailableError(Exception):
+    """The registry does not answer: wait and ask again, lose nothing."""
+
+
+class SchemaRegistry(Protocol):
+    """Gives ids to Avro schemas (JSON text) and schemas to ids, as the Confluent registry does."""
+
+    def register(self, subject: str, schema: str) -> int:
+        """Return the id of `schema` under `subject`, the same one each time it is asked."""
+        ...
+
+    def schema(self, schema_id: int) -> str:
+        """Return a schema; raises UnknownSchemaError or RegistryUnavailableError."""
+        ...
+
+    def latest(self, subject: str) -> tuple[int, str] | None:
+        """Return the newest id and schema of `subject`, or None where it has none yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """No further row of `stream` below `upper_ns` will be written to this partition by `run`.
+
+    `final` marks the last record of a published period, whose end `upper_ns` then is.
+    """
+
+    stream: str
+    upper_ns: int
+    final: bool
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadRow:
+    """What could not be read: a whole message (`index` is -1) or one row of it, and why.
+
+    `message` indexes the block it came in.
+    """
+
+    message: int
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One partition's share of a block: its rows, its progress records with their offsets, its dead rows."""
+
+    batch: Batch | None
+    progress: Sequence[tuple[int, Progress]]
+    dead: Sequence[DeadRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Message values end to end: value `i` is `data[starts[i]:starts[i + 1]]`, in the Confluent wire format."""
+
+    data: npt.NDArray[np.uint8]
+    starts: Int64s
+
+    @property
+    def messages(self) -> int:
+        """The number of values."""
+        return int(self.starts.size) - 1
