@@ -74,7 +74,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Message values end to end, in the Confluent wire format: `data[starts[i]:starts[i + 1]]` is value `i`."""
+    """Values end to end, in the Confluent wire format: value `i` is `data[starts[i]:starts[i + 1]]`."""
 
     data: npt.NDArray[np.uint8]
     starts: Int64s
