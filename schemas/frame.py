@@ -61,8 +61,8 @@ class FrameHeaders:
         found = dict(headers)
         try:
             layout = (found[LAYOUT] or b"").decode()
-            frontier, rows, released, sealed = (
-                int(found[n] or b"") for n in (FRONTIER, ROWS, RELEASED, SEALED)
+            frontier, rows, released, sealed, newest = (
+                int(found[name] or b"") for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
             )
         except KeyError as missing:
             raise FrameError(f"not a frame: header {missing.args[0]} is missing") from None
