@@ -5,10 +5,14 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import structlog
+
 from app.errors import UsageError
 from topics.bus import Bus, BusUnavailableError
-from topics.kafka_bus import KafkaBus
+from topics.kafka import KafkaBus
 from topics.memory import MemoryBus
+
+log = structlog.get_logger()
 
 SCRIPT = Path(__file__).resolve().parent.parent / "docker" / "kafka" / "kafka.sh"
 CHECK_MS = 10_000
@@ -34,7 +38,7 @@ def choose_bus(bus: str | None, bootstrap: str | None, say: Callable[[str], None
 
 def open_kafka(bootstrap: str, config: Mapping[str, str] | None = None) -> Bus:
     """Return the bus of a broker that answers; raises UsageError naming the address otherwise."""
-    bus = KafkaBus(bootstrap, config or {})
+    bus = KafkaBus(bootstrap, config or {}, on_wait=lambda said: log.warning("waiting", reason=said))
     try:
         bus.check(timeout_ms=CHECK_MS)
     except BusUnavailableError as away:

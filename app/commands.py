@@ -9,7 +9,7 @@ from app.broker import open_kafka
 from app.cli import ConfigFile, app, console, say, stop_on_signals
 from app.config import load_settings
 from app.errors import UsageError
-from app.wiring import Pipeline, registered_streams, require_topics, topic_specs, warm
+from app.wiring import Pipeline, member_config, registered_streams, require_topics, topic_specs, warm
 from app.worker import Worker
 from topics.catalogue import apply, plan
 from topics.registry import open_registry
@@ -32,7 +32,7 @@ def align(
     Example: python -m app align --config tidemark.toml --slot 0
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
-    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka)
+    bus = open_kafka(settings.bus.bootstrap, member_config(settings))
     require_topics(bus, settings)
     registry = open_registry(settings.bus.schema_registry)
     stopping = stop_on_signals()

@@ -94,7 +94,7 @@ class WorkerSettings(Section):
     )
     late: Literal["side", "drop", "fail"] = "side"  # what becomes of a row below the frontier
     dead: Literal["side", "drop", "fail"] = "side"  # ... and of a message that cannot be read
-    session_timeout_ms: Annotated[int, Field(ge=1_000)] = 45_000  # a silent worker loses its partitions after
+    session_timeout_ms: Annotated[int, Field(ge=1_000)] = 10_000  # a silent worker loses its partitions after
 
 
 class Settings(BaseSettings):

@@ -96,6 +96,15 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     )
 
 
+def member_config(settings: Settings) -> dict[str, str]:
+    """Kafka settings of a worker: a static member of its group, so that a restart takes its tasks back at once."""
+    return {
+        "consumer.group.instance.id": f"{settings.pipeline.prefix}-{settings.worker.slot}",
+        "consumer.session.timeout.ms": str(settings.worker.session_timeout_ms),
+        **settings.bus.kafka,
+    }
+
+
 def require_topics(bus: Bus, settings: Settings) -> None:
     """Raise UsageError where a topic is missing or its partition count is not the configured one."""
     found = plan(bus.admin(), topic_specs(settings))

@@ -37,9 +37,7 @@ class Worker:
         group = pipeline.settings.pipeline.prefix
         self._transactional_id = f"{group}-{self._settings.slot}"
         self._outbox = Outbox(pipeline.settings, self._producer(), pipeline.registry)
-        self._consumer = pipeline.bus.consumer(
-            group=group, instance=self._transactional_id, client_id=self._transactional_id
-        )
+        self._consumer = pipeline.bus.consumer(group=group, client_id=self._transactional_id)
         self._ownership = Ownership(pipeline, self._consumer, self._commit_before_revoke)
         self._paused: set[TopicPartition] = set()
         self._committed_ns = monotonic_ns()
