@@ -5,6 +5,7 @@ Only this module reads configuration files and the environment (`TIDEMARK_PIPELI
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -142,7 +143,7 @@ class Settings(BaseSettings):
         return self.pipeline.grace_ns if own is None else own
 
 
-def load_settings(path: Path | None, flags: dict[str, dict[str, object]] | None = None) -> Settings:
+def load_settings(path: Path | None, flags: Mapping[str, Mapping[str, object]] | None = None) -> Settings:
     """Read `path` (none: defaults), the environment and flags given as `{section: {key: value}}`.
 
     Raises UsageError with one line that names the file, the key and what was wrong.

@@ -10,7 +10,7 @@ from app.task import Task
 from app.wiring import Pipeline
 from operators.operator import InputProgress
 from schemas.clocks import BEGINNING_NS
-from state.restore import open_state
+from state.restore import restore
 from topics.block import TopicPartition
 from topics.bus import Consumer
 
@@ -62,14 +62,18 @@ class Ownership:
                     inputs[stream] = InputProgress(low, low, BEGINNING_NS)
                     continue
                 inputs[stream], frontier_ns = from_position(position, f"{topic}[{number}]")
-            starts |= self._open_task(number, inputs, frontier_ns)
+            resumed = all(
+                committed.get(TopicPartition(topic, number)) for topic in self._pipeline.input_topics
+            )
+            starts |= self._open_task(number, inputs, frontier_ns, resumed=resumed)
         return starts
 
     def _open_task(
-        self, number: int, inputs: dict[str, InputProgress], frontier_ns: int
+        self, number: int, inputs: dict[str, InputProgress], frontier_ns: int, *, resumed: bool
     ) -> dict[TopicPartition, int]:
-        next_offsets = {stream: progress.next_offset for stream, progress in inputs.items()}
-        state = open_state(self._pipeline.state_path(number), self._pipeline.identity(number), next_offsets)
+        identity = self._pipeline.identity(number)
+        committed = {stream: progress.next_offset for stream, progress in inputs.items()} if resumed else {}
+        state = restore(self._pipeline.state_path(number), identity, committed)
         operator = self._pipeline.operator()
         state_next = {stream: progress.needed_offset for stream, progress in inputs.items()}
         if state.checkpoint is not None:
@@ -93,7 +97,7 @@ class Ownership:
             operator=operator,
             inputs=self._pipeline.decoders(),
             store=state.store,
-            identity=self._pipeline.identity(number),
+            identity=identity,
         )
         log.info(
             "task opened",

@@ -42,7 +42,6 @@ class Task:
     released_ns: int = 0
     newest_ns: int = BEGINNING_NS
     checkpointed_ns: int = 0  # monotonic
-    commits: int = 0
 
     def take(
         self, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int
@@ -79,15 +78,13 @@ class Task:
     def checkpoint(self) -> None:
         """Write the state as it stands; call it only when the offsets in it have been committed."""
         snapshot = self.operator.snapshot()
-        self.commits += 1
+        progress = {stream: self.operator.progress(stream) for stream, _ in self.inputs.values()}
         self.store.write(
             Checkpoint(
                 identity=self.identity,
                 frontier_ns=self.operator.frontier_ns,
-                next_offsets={
-                    stream: self.operator.progress(stream).next_offset for stream, _ in self.inputs.values()
-                },
-                commits=self.commits,
+                next_offsets={stream: told.next_offset for stream, told in progress.items()},
+                watermarks_ns={stream: told.watermark_ns for stream, told in progress.items()},
             ),
             snapshot.puts,
             snapshot.deletes,

@@ -97,7 +97,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
 
 
 def member_config(settings: Settings) -> dict[str, str]:
-    """Kafka settings of a worker: a static member of its group, so that a restart takes its tasks back at once."""
+    """Kafka settings of a worker: a static member, so that after a restart it has its tasks back at once."""
     return {
         "consumer.group.instance.id": f"{settings.pipeline.prefix}-{settings.worker.slot}",
         "consumer.session.timeout.ms": str(settings.worker.session_timeout_ms),

@@ -15,7 +15,7 @@ from app.task import Task
 from app.wiring import Pipeline
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS
-from state.store import StateError
+from state.errors import StateError
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import AbortableError, FencedError, Producer, UnknownOutcomeError
 from topics.wire import RegistryUnavailableError
