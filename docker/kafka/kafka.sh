@@ -1,0 +1,189 @@
+#!/usr/bin/env bash
+# A real one-node Kafka (KRaft) on loopback, without an engine: Maven fetches it, Java 17 runs it.
+#
+#   kafka.sh start     start it, or find it running; the last line printed is host:port
+#   kafka.sh stop      stop it; its log and its port stay for the next start
+#   kafka.sh status    one line saying what runs where; exit 1 when nothing does
+#   kafka.sh address   host:port alone; exit 1 when it does not run
+#
+#   PORT=9092          force the port (else a free one, kept from start to start)
+#   KAFKA_DIR=folder   where this broker lives (default build/kafka); another folder is another broker
+#   KAFKA_PYTHON=path  a Python that has confluent-kafka (default .venv/bin/python)
+#
+# Exit status: 0 fine, 1 it did not come up, 2 something is missing or in the way.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+pom=$root/docker/kafka/pom.xml
+version=$(sed -n 's|.*<kafka.version>\(.*\)</kafka.version>.*|\1|p' "$pom")
+jars=$root/build/kafka/jars-$version
+dir=$(realpath -m "${KAFKA_DIR:-$root/build/kafka}")
+python=${KAFKA_PYTHON:-$root/.venv/bin/python}
+java=${JAVA_HOME:+$JAVA_HOME/bin/}java
+host=127.0.0.1
+start_s_max=60
+
+say() { echo "kafka: $*" >&2; }
+fail() { local status=$1; shift; say "$*"; exit "$status"; }
+
+# The pid file is believed only if that process is our broker: numbers are used again after a reboot.
+pid_of_broker() {
+  local pid
+  [[ -s $dir/broker.pid ]] && pid=$(<"$dir/broker.pid") || return 1
+  [[ $(ps -ww -o command= -p "$pid" 2>/dev/null) == *"kafka.Kafka $dir/server.properties"* ]] || return 1
+  echo "$pid"
+}
+
+port_kept() { sed -n "s|^listeners=PLAINTEXT://$host:\([0-9]*\),.*|\1|p" "$dir/server.properties" 2>/dev/null; }
+controller_port_kept() { sed -n "s|^controller.quorum.voters=1@$host:||p" "$dir/server.properties" 2>/dev/null; }
+
+is_taken() { (exec 3<>"/dev/tcp/$host/$1") 2>/dev/null; }
+
+# Below 32768, where Linux starts handing out ports to outgoing connections.
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 12000)); do
+    is_taken "$port" || { echo "$port"; return; }
+  done
+}
+
+keep_or_find_port() { # $1: the port of the last start, if any
+  if [[ -n $1 ]] && ! is_taken "$1"; then echo "$1"; else free_port; fi
+}
+
+answers() { # $1: port, $2: how long to try, in ms
+  (cd "$root" && "$python" -c "from topics.kafka import KafkaBus; KafkaBus('$host:$1').check($2)") 2>/dev/null
+}
+
+require_java() {
+  local major
+  command -v "$java" >/dev/null || fail 2 "java is not on PATH: install Java 17 or newer, or give BOOTSTRAP=host:port of a broker"
+  major=$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
+  ((${major:-0} >= 17)) || fail 2 "Kafka $version needs Java 17 or newer, found ${major:-an unknown version}: set JAVA_HOME"
+}
+
+fetch_jars() {
+  [[ -e $jars/.complete ]] && return
+  command -v mvn >/dev/null || fail 2 "mvn is not on PATH: install Maven, or give BOOTSTRAP=host:port of a broker"
+  say "fetching Apache Kafka $version through Maven (43 MB, once)"
+  mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars" \
+    >"$dir/maven.log" 2>&1 || fail 1 "Maven could not fetch Kafka $version; see $dir/maven.log"
+  touch "$jars/.complete"
+}
+
+write_settings() { # $1: port, $2: controller port
+  # One of everything, and the waits that only matter to many brokers and many members taken out.
+  cat >"$dir/server.properties" <<END
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@$host:$2
+listeners=PLAINTEXT://$host:$1,CONTROLLER://$host:$2
+advertised.listeners=PLAINTEXT://$host:$1
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs=$dir/log
+num.network.threads=1
+num.io.threads=2
+log.cleaner.dedupe.buffer.size=2097152
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+transaction.abort.timed.out.transaction.cleanup.interval.ms=500
+auto.create.topics.enable=false
+END
+}
+
+format_log() {
+  local id
+  [[ -e $dir/log/meta.properties ]] && return
+  id=$(head -c 16 /dev/urandom | base64 | tr '+/' 'ab' | tr -d '=')
+  "$java" -Xmx128m -cp "$jars/*" kafka.tools.StorageTool format -t "$id" -c "$dir/server.properties" \
+    >"$dir/format.log" 2>&1 || fail 1 "the log folder could not be prepared; see $dir/format.log"
+}
+
+launch() {
+  local detached=nohup
+  command -v setsid >/dev/null && detached="nohup setsid" # a session of its own: Ctrl-C in the shell is not for it
+  # 9 is the lock: the broker must not hold it for its lifetime.
+  $detached "$java" -Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$jars/*" \
+    kafka.Kafka "$dir/server.properties" >"$dir/broker.log" 2>&1 </dev/null 9>&- &
+  echo $! >"$dir/broker.pid"
+  disown
+}
+
+await_answer() { # $1: port
+  local until_s=$((SECONDS + start_s_max))
+  while ((SECONDS < until_s)); do
+    pid_of_broker >/dev/null || break
+    is_taken "$1" && answers "$1" 1000 && return
+    sleep 0.2
+  done
+  stop >/dev/null 2>&1
+  fail 1 "Kafka $version did not answer at $host:$1 within $start_s_max s; see $dir/broker.log"
+}
+
+start() {
+  local port controller_port
+  [[ -x $python ]] || fail 2 "$python is not there: run \`make sync\`, or set KAFKA_PYTHON"
+  require_java
+  mkdir -p "$dir" "$root/build/kafka"
+  # One start at a time, over all folders: they share the jars.
+  exec 9>"$root/build/kafka/lock"
+  if command -v flock >/dev/null; then flock 9; fi
+  if pid_of_broker >/dev/null; then
+    port=$(port_kept)
+    [[ -z ${PORT:-} || $PORT == "$port" ]] || fail 2 "it runs already, at $host:$port: stop it first to have it at port $PORT"
+    await_answer "$port"
+    echo "$host:$port"
+    return
+  fi
+  port=${PORT:-$(keep_or_find_port "$(port_kept)")}
+  [[ $port =~ ^[0-9]{1,5}$ ]] || fail 2 "PORT=$port is not a port number"
+  ! is_taken "$port" || fail 2 "port $port is in use: give another PORT=, or none for a free one"
+  controller_port=$(keep_or_find_port "$(controller_port_kept)")
+  fetch_jars
+  write_settings "$port" "$controller_port"
+  format_log
+  launch
+  await_answer "$port"
+  echo "$host:$port"
+}
+
+stop() {
+  local pid until_s=$((SECONDS + 20))
+  if pid=$(pid_of_broker); then
+    kill "$pid"
+    while kill -0 "$pid" 2>/dev/null; do
+      if ((SECONDS >= until_s)); then kill -9 "$pid" 2>/dev/null || true; fi
+      sleep 0.1
+    done
+    say "stopped; its log stays in $dir"
+  else
+    say "not running"
+  fi
+  rm -f "$dir/broker.pid"
+}
+
+address() {
+  pid_of_broker >/dev/null || fail 1 "not running"
+  echo "$host:$(port_kept)"
+}
+
+status() {
+  local pid
+  pid=$(pid_of_broker) || { echo "Apache Kafka $version is not running"; exit 1; }
+  echo "Apache Kafka $version at $host:$(port_kept), pid $pid, log in $dir"
+}
+
+case ${1:-} in
+  start | stop | status | address) "$1" ;;
+  *) fail 2 "say one of: start, stop, status, address" ;;
+esac

@@ -1,0 +1,72 @@
+"""The bus on Apache Kafka, through librdkafka: the same protocol as the embedded one."""
+
+from collections.abc import Callable, Mapping
+from time import monotonic
+from types import MappingProxyType
+
+from topics.bus import BusUnavailableError
+from topics.kafka_admin import KafkaAdmin
+from topics.kafka_consumer import KafkaConsumer
+from topics.kafka_producer import KafkaProducer
+from topics.kafka_settings import (
+    CONSUMER,
+    LOGGER,
+    PRODUCER,
+    TRANSACTION_TIMEOUT_MS,
+    require_free,
+    settings_for,
+)
+
+
+class KafkaBus:
+    """See `topics.bus.Bus`.
+
+    `config` holds librdkafka settings as text for all clients; a key that begins with `consumer.` or
+    `producer.` is for those alone.  `on_wait` is told, in words, when a client waits for a broker.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        config: Mapping[str, str] = MappingProxyType({}),
+        *,
+        on_wait: Callable[[str], None] | None = None,
+    ) -> None:
+        require_free(config)
+        self._bootstrap = bootstrap
+        self._config = dict(config)
+        self._on_wait = on_wait or (lambda said: LOGGER.warning("waiting: %s", said))
+
+    @property
+    def name(self) -> str:
+        """What to print."""
+        return f"kafka {self._bootstrap}"
+
+    def check(self, timeout_ms: int) -> None:
+        """Return when a broker answers; raises BusUnavailableError where none does within `timeout_ms`."""
+        begun_s = monotonic()
+        try:
+            self.admin().ping(timeout_ms / 1_000)
+        except BusUnavailableError:
+            raise BusUnavailableError(
+                f"no Kafka broker answers at {self._bootstrap} (waited {monotonic() - begun_s:.1f} s); "
+                "start one with `make kafka` or give BOOTSTRAP="
+            ) from None
+
+    def consumer(self, *, group: str, client_id: str = "tidemark") -> KafkaConsumer:
+        """Make a consumer of a group."""
+        own = {**CONSUMER, "group.id": group}
+        settings = settings_for("consumer", self._bootstrap, client_id, self._config, own)
+        return KafkaConsumer(settings, self._on_wait)
+
+    def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> KafkaProducer:
+        """Make a producer; with an id, abort what that id left open and fence who had it."""
+        own = dict(PRODUCER)
+        if transactional_id is not None:
+            own["transaction.timeout.ms"] = TRANSACTION_TIMEOUT_MS
+        settings = settings_for("producer", self._bootstrap, client_id, self._config, own)
+        return KafkaProducer(settings, transactional_id, self._on_wait)
+
+    def admin(self) -> KafkaAdmin:
+        """Make a client for topics."""
+        return KafkaAdmin(settings_for("admin", self._bootstrap, "tidemark", self._config, {}))

@@ -1,0 +1,129 @@
+"""Topics on a Kafka broker: described with their configs, created and deleted, and waited for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic, sleep
+from typing import Any, Final
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from topics.bus import BusError, BusUnavailableError, TopicSpec
+from topics.kafka_errors import AWAY, error_of, raise_bus_error
+from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
+
+_ASK_AGAIN_S: Final = 0.02
+
+
+class KafkaAdmin:
+    """See `topics.bus.Admin`; a described topic has all its configs, defaults among them."""
+
+    def __init__(self, settings: Mapping[str, object]) -> None:
+        self._client = AdminClient(dict(settings), logger=LOGGER)
+
+    def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
+        """Each topic as the broker has it, None where there is none."""
+        found = self._metadata()
+        present = [name for name in names if name in found]
+        configs = self._configs(present)
+        described: dict[str, TopicSpec | None] = dict.fromkeys(names)
+        for name in present:
+            partitions = found[name].partitions
+            described[name] = TopicSpec(
+                name=name,
+                partitions=len(partitions),
+                replication=min((len(partition.replicas) for partition in partitions.values()), default=0),
+                configs=configs[name],
+            )
+        return described
+
+    def create(self, topics: Sequence[TopicSpec]) -> None:
+        """Create topics and return when they answer; raises BusError naming the one that failed."""
+        if not topics:
+            return
+        answers = self._client.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    num_partitions=topic.partitions,
+                    replication_factor=topic.replication,
+                    config=dict(topic.configs),
+                )
+                for topic in topics
+            ],
+            operation_timeout=REQUEST_TIMEOUT_S,
+        )
+        for name, answer in answers.items():
+            _take(answer, f"topic {name} could not be created", passing=())
+        wanted = {topic.name: topic.partitions for topic in topics}
+        self._await(
+            lambda found: all(
+                name in found and _leads(found[name]) == count for name, count in wanted.items()
+            ),
+            f"topics {', '.join(wanted)} were created but do not answer",
+        )
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete topics where they exist, with all their messages, and return when they are gone."""
+        if not names:
+            return
+        answers = self._client.delete_topics(list(names), operation_timeout=REQUEST_TIMEOUT_S)
+        for name, answer in answers.items():
+            absent = ("UNKNOWN_TOPIC_OR_PART",)
+            _take(answer, f"topic {name} could not be deleted", passing=absent)
+        self._await(
+            lambda found: not any(name in found for name in names),
+            f"topics {', '.join(names)} were deleted but still answer",
+        )
+
+    def ping(self, timeout_s: float) -> int:
+        """Return the number of brokers that answer; raises BusUnavailableError after `timeout_s`."""
+        try:
+            return len(self._client.list_topics(timeout=timeout_s).brokers)
+        except KafkaException as raised:
+            raise_bus_error(raised, "asking for the brokers")
+
+    def _metadata(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+        except KafkaException as raised:
+            raise_bus_error(raised, "listing topics")
+        return found
+
+    def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        if not names:
+            return {}
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        answers = self._client.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
+        return {
+            resource.name: {
+                entry.name: entry.value
+                for entry in _take(
+                    answer, f"configs of {resource.name} could not be read", passing=()
+                ).values()
+                if entry.value is not None
+            }
+            for resource, answer in answers.items()
+        }
+
+    def _await(self, holds: Callable[[dict[str, Any]], bool], otherwise: str) -> None:
+        until_s = monotonic() + REQUEST_TIMEOUT_S
+        while not holds(self._metadata()):
+            if monotonic() > until_s:
+                raise BusUnavailableError(f"{otherwise} after {REQUEST_TIMEOUT_S:.0f} s")
+            sleep(_ASK_AGAIN_S)
+
+
+def _leads(topic: Any) -> int:
+    return sum(partition.leader >= 0 for partition in topic.partitions.values())
+
+
+def _take(answer: Any, otherwise: str, *, passing: Sequence[str]) -> Any:
+    """Return what a future brought; its failure is ours, with the broker's own words."""
+    try:
+        return answer.result(timeout=2 * REQUEST_TIMEOUT_S)
+    except KafkaException as raised:
+        error = error_of(raised)
+        if error.name() in passing:
+            return None
+        kind = BusUnavailableError if error.name() in AWAY else BusError
+        raise kind(f"{otherwise}: {error.str()}") from None

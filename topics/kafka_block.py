@@ -1,0 +1,41 @@
+"""The message block of a Kafka poll, filled from the client's message objects: one pass per column, in C."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Message
+
+from topics.block import MessageBlock, Original, TopicPartition
+from topics.joined import join
+
+
+class _Originals:
+    def __init__(self, messages: Sequence[Any]) -> None:
+        self._messages = messages
+
+    def __getitem__(self, message: int) -> Original:
+        read = self._messages[message]
+        _, timestamp_ms = read.timestamp()
+        return Original(read.key(), read.value(), read.headers() or [], timestamp_ms)
+
+
+def block_of(messages: Sequence[Any], ends: Sequence[tuple[TopicPartition, int]]) -> MessageBlock:
+    """Return `messages`, none of which carries an error, as a block; keys and values are copied once."""
+    count = len(messages)
+    places = list(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True))
+    sources = {place: index for index, place in enumerate(dict.fromkeys(places))}
+    value = join(list(map(Message.value, messages)))
+    key = join(list(map(Message.key, messages)))
+    return MessageBlock(
+        sources=tuple(TopicPartition(*place) for place in sources),
+        source=np.fromiter(map(sources.__getitem__, places), np.int32, count=count),
+        offset=np.fromiter(map(Message.offset, messages), np.int64, count=count),
+        value=value.address,
+        value_size=value.size,
+        key=key.address,
+        key_size=key.size,
+        originals=_Originals(messages),
+        ends=tuple(ends),
+        memory=(value.data, key.data),
+    )

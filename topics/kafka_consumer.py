@@ -1,0 +1,228 @@
+"""A Kafka consumer that reads committed messages only, in blocks, and starts where it is told."""
+
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic, sleep
+from typing import Any, Final
+
+import confluent_kafka
+from confluent_kafka import KafkaException, Message
+
+from topics.block import MessageBlock, TopicPartition
+from topics.bus import AbortableError, BusError, OffsetRangeError, Position, Rebalance
+from topics.kafka_block import block_of
+from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
+from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
+
+# The client left its group for polling too seldom: `lost` follows, and then it joins again by itself.
+_PASSING: Final = AWAY | {"_MAX_POLL_EXCEEDED"}
+
+
+class KafkaConsumer:
+    """See `topics.bus.Consumer`.  A broker that is away is waited for; `on_wait` hears of it."""
+
+    def __init__(self, settings: Mapping[str, object], on_wait: Callable[[str], None]) -> None:
+        self._on_wait = on_wait
+        self._rebalance: Rebalance | None = None
+        self._owned: tuple[TopicPartition, ...] = ()
+        self._raised: BaseException | None = None
+        self._closed = False
+        self._client = confluent_kafka.Consumer(
+            {**settings, "error_cb": self._on_client_error}, logger=LOGGER
+        )
+
+    def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
+        """Join the group; `rebalance` is called from inside `poll` and `close`."""
+        assert self._rebalance is None, "subscribed already"
+        assert not self._owned, "partitions were assigned by hand"
+        self._rebalance = rebalance
+        self._client.subscribe(
+            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def assign(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Read these partitions from these offsets."""
+        assert self._rebalance is None, "the group assigns the partitions of a subscribed consumer"
+        self._start(starts)
+
+    def poll(self, *, messages_max: int, wait_ms: int) -> MessageBlock:
+        """Return what is there, at once if anything is, else after at most `wait_ms`.
+
+        Raises OffsetRangeError where a start is not in the log, BusError where a topic is not there or
+        not allowed, and whatever the rebalance callbacks raised.
+        """
+        assert messages_max > 0
+        assert wait_ms >= 0
+        try:
+            # consume() would wait for all of `messages_max`; so it never waits, and poll() does.
+            messages = self._client.consume(messages_max, 0)
+            if not messages and wait_ms and self._raised is None:
+                first = self._client.poll(wait_ms / 1_000)
+                if first is not None:
+                    messages = [
+                        first,
+                        *(self._client.consume(messages_max - 1, 0) if messages_max > 1 else []),
+                    ]
+        except KafkaException as raised:
+            raise_bus_error(raised, "reading")
+        if self._raised is not None:
+            raised_in_callback, self._raised = self._raised, None
+            raise raised_in_callback
+        errors = list(map(Message.error, messages))
+        if not any(errors):
+            return block_of(messages, ())
+        events = [message for message, error in zip(messages, errors, strict=True) if error is not None]
+        ends = [self._end_or_raise(event) for event in events if event.error().name() not in _PASSING]
+        return block_of(
+            [message for message, error in zip(messages, errors, strict=True) if error is None], ends
+        )
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        """Deliver nothing from these until `resume`."""
+        self._require_owned(partitions)
+        self._client.pause([_kafka(partition) for partition in partitions])
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        """Deliver from these again."""
+        self._require_owned(partitions)
+        self._client.resume([_kafka(partition) for partition in partitions])
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read on from `offset`; what was read ahead is dropped."""
+        assert offset >= 0
+        self._require_owned([partition])
+        until_s = monotonic() + REQUEST_TIMEOUT_S
+        while True:
+            try:
+                self._client.seek(_kafka(partition, offset))
+                return
+            except KafkaException as raised:
+                # Right after an assignment the client's own thread has not started this partition yet.
+                if error_of(raised).name() != "_STATE" or monotonic() > until_s:
+                    raise_bus_error(raised, f"seeking {_name(partition)} to {offset}")
+                sleep(0.005)
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position | None]:
+        """The group's committed positions; waits for open transactions on them to end."""
+        if not partitions:
+            return {}
+        try:
+            found = self._client.committed(
+                [_kafka(partition) for partition in partitions], timeout=REQUEST_TIMEOUT_S
+            )
+        except KafkaException as raised:
+            raise_bus_error(raised, "reading the group's committed positions")
+        answer: dict[TopicPartition, Position | None] = {}
+        for place in found:
+            if place.error is not None:
+                raise bus_error(place.error, f"reading the position of {place.topic}[{place.partition}]")
+            position = Position(place.offset, place.metadata or "") if place.offset >= 0 else None
+            answer[TopicPartition(place.topic, place.partition)] = position
+        return answer
+
+    def offsets(self, partition: TopicPartition) -> tuple[int, int]:
+        """The low and the high offset of the log."""
+        try:
+            low, high = self._client.get_watermark_offsets(
+                _kafka(partition), timeout=REQUEST_TIMEOUT_S, cached=False
+            )
+        except KafkaException as raised:
+            raise_bus_error(raised, f"reading the low and high offset of {_name(partition)}")
+        return low, high
+
+    def close(self) -> None:
+        """Leave the group; `revoked` is called for what is owned."""
+        if self._closed:
+            return
+        self._closed = True
+        self._client.close()
+        self._owned = ()
+        if self._raised is not None:
+            raised_in_callback, self._raised = self._raised, None
+            raise raised_in_callback
+
+    def group_metadata(self) -> object:
+        """What ties a transaction's positions to this member's generation; read it right before sending.
+
+        Raises AbortableError where a subscribed consumer owns nothing: the broker would not check a member
+        without a generation, and take positions from anybody.
+        """
+        if self._rebalance is not None and not self._owned:
+            raise AbortableError("this member owns no partitions now: abort, and poll until it does")
+        return self._client.consumer_group_metadata()
+
+    def _start(self, starts: Mapping[TopicPartition, int]) -> None:
+        assert all(offset >= 0 for offset in starts.values()), "a start is an offset of 0 or more"
+        self._client.assign([_kafka(partition, offset) for partition, offset in starts.items()])
+        self._owned = tuple(starts)
+
+    def _require_owned(self, partitions: Sequence[TopicPartition]) -> None:
+        assert set(partitions) <= set(self._owned), f"{partitions} are not all ours"
+
+    # The callbacks below run inside the client's C code: what they raise is kept and raised by `poll`.
+
+    def _on_assign(self, _client: Any, places: Sequence[Any]) -> None:
+        partitions = _ours(places)
+        assert self._rebalance is not None
+        try:
+            starts = self._rebalance.assigned(partitions) if partitions else {}
+            assert starts.keys() == set(partitions), "assigned() must say where to start each partition"
+            self._start(starts)
+        except BaseException as raised:  # an interrupt too must pass through the C code
+            self._raised = raised
+            self._client.assign([])
+
+    def _on_revoke(self, _client: Any, places: Sequence[Any]) -> None:
+        assert self._rebalance is not None
+        self._give_up(self._rebalance.revoked, places)
+
+    def _on_lost(self, _client: Any, places: Sequence[Any]) -> None:
+        assert self._rebalance is not None
+        self._give_up(self._rebalance.lost, places)
+
+    def _give_up(self, tell: Callable[[Sequence[TopicPartition]], None], places: Sequence[Any]) -> None:
+        try:
+            if self._owned:
+                tell(_ours(places))
+        except BaseException as raised:
+            self._raised = raised
+        self._owned = ()
+        if not self._closed:
+            self._client.unassign()
+
+    def _on_client_error(self, error: Any) -> None:
+        if error.fatal():
+            self._raised = bus_error(error, "reading")
+        else:
+            self._on_wait(error.str())
+
+    def _end_or_raise(self, event: Any) -> tuple[TopicPartition, int]:
+        error = event.error()
+        if error.name() == "_PARTITION_EOF":
+            return TopicPartition(event.topic(), event.partition()), event.offset()
+        where = f"reading {event.topic()}"
+        if event.partition() is not None and event.partition() >= 0:
+            where = f"reading {event.topic()}[{event.partition()}]"
+        if error.name() in OUT_OF_RANGE:
+            low, high = self.offsets(TopicPartition(event.topic(), event.partition()))
+            raise OffsetRangeError(
+                f"offset {event.offset()} of {event.topic()}[{event.partition()}] is not in the log, "
+                f"which has {low} (low) to {high} (high)"
+            )
+        if error.name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
+            raise BusError(f"{where}: topic {event.topic()} does not exist: create it first")
+        raise bus_error(error, where)
+
+
+def _kafka(partition: TopicPartition, offset: int | None = None) -> Any:
+    place = confluent_kafka.TopicPartition(partition.topic, partition.partition)
+    if offset is not None:
+        place.offset = offset
+    return place
+
+
+def _ours(places: Sequence[Any]) -> tuple[TopicPartition, ...]:
+    return tuple(sorted(TopicPartition(place.topic, place.partition) for place in places))
+
+
+def _name(partition: TopicPartition) -> str:
+    return f"{partition.topic}[{partition.partition}]"

@@ -1,0 +1,59 @@
+"""What a Kafka client's error means for us: wait, abort and go on, stop, or find out what happened."""
+
+from typing import Any, Final, NoReturn
+
+from confluent_kafka import KafkaException
+
+from topics.bus import AbortableError, BusError, BusUnavailableError, FencedError
+
+FENCED: Final = frozenset(
+    {
+        "_FENCED",
+        "PRODUCER_FENCED",
+        "INVALID_PRODUCER_EPOCH",
+        "FENCED_INSTANCE_ID",
+    }
+)
+TIMED_OUT: Final = frozenset({"_TIMED_OUT", "_TIMED_OUT_QUEUE", "REQUEST_TIMED_OUT"})
+AWAY: Final = TIMED_OUT | {
+    "_TRANSPORT",
+    "_RESOLVE",
+    "_ALL_BROKERS_DOWN",
+    "_WAIT_COORD",
+    "BROKER_NOT_AVAILABLE",
+    "COORDINATOR_LOAD_IN_PROGRESS",
+    "COORDINATOR_NOT_AVAILABLE",
+    "LEADER_NOT_AVAILABLE",
+    "NETWORK_EXCEPTION",
+    "NOT_COORDINATOR",
+    "NOT_LEADER_FOR_PARTITION",
+}
+OUT_OF_RANGE: Final = frozenset({"OFFSET_OUT_OF_RANGE", "_AUTO_OFFSET_RESET", "_NO_OFFSET"})
+
+
+def error_of(raised: KafkaException) -> Any:
+    """Return the client's error object (it has no types)."""
+    return raised.args[0]
+
+
+def bus_error(error: Any, doing: str) -> BusError:
+    """Return what to raise for an error outside a transaction; `doing` says what was tried, and where."""
+    if error.name() in FENCED:
+        return FencedError(f"{doing}: another client took over: {error.str()}")
+    if error.name() in AWAY:
+        return BusUnavailableError(f"{doing}: the broker does not answer: {error.str()}")
+    return BusError(f"{doing}: {error.str()} ({error.name()})")
+
+
+def transaction_error(error: Any, doing: str) -> BusError:
+    """Return what to raise for an error inside a transaction whose outcome is not in doubt."""
+    if error.name() in FENCED:
+        return FencedError(f"{doing}: another producer took the transactional id: {error.str()}")
+    if error.txn_requires_abort() or (error.retriable() and not error.fatal()):
+        return AbortableError(f"{doing}: abort, rewind the inputs, begin another: {error.str()}")
+    return bus_error(error, doing)
+
+
+def raise_bus_error(raised: KafkaException, doing: str) -> NoReturn:
+    """Raise a client's exception as ours."""
+    raise bus_error(error_of(raised), doing) from None

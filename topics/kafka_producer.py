@@ -1,0 +1,231 @@
+"""A Kafka producer: idempotent, atomic with a transactional id, every failure sorted by what to do."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import confluent_kafka
+from confluent_kafka import KafkaException
+
+from topics.block import Headers, TopicPartition
+from topics.bus import BusError, Consumer, Position, UnknownOutcomeError
+from topics.kafka_consumer import KafkaConsumer
+from topics.kafka_errors import TIMED_OUT, bus_error, error_of, raise_bus_error, transaction_error
+from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
+from topics.positions import require_committable
+
+_RETRIES_MAX: Final = 5
+_PRODUCED_PER_SERVE: Final = 1_024  # how often delivery failures are asked for: a call each would cost more
+_UNTIL_TRANSACTION_TIMEOUT: Final = -1
+
+# Sending such a message again fails again: no abort and retry would ever end.
+_HOPELESS: Final = frozenset(
+    {
+        "MSG_SIZE_TOO_LARGE",
+        "INVALID_RECORD",
+        "TOPIC_AUTHORIZATION_FAILED",
+        "TOPIC_EXCEPTION",
+    }
+)
+
+
+class KafkaProducer:
+    """See `topics.bus.Producer`.  Making one with a transactional id aborts what that id left open."""
+
+    def __init__(
+        self, settings: Mapping[str, object], transactional_id: str | None, on_wait: Callable[[str], None]
+    ) -> None:
+        self._id = transactional_id
+        self._on_wait = on_wait
+        self._failure: tuple[Any, str] | None = None
+        self._topics: set[str] = set()
+        self._unserved = 0
+        self._open = False
+        self._outcome_unknown = False
+        own = {"error_cb": self._on_client_error, "on_delivery": self._on_delivery}
+        if transactional_id is not None:
+            own["transactional.id"] = transactional_id  # type: ignore[assignment]
+        self._client = confluent_kafka.Producer({**settings, **own}, logger=LOGGER)
+        if transactional_id is not None:
+            try:
+                self._client.init_transactions(REQUEST_TIMEOUT_S)
+            except KafkaException as raised:
+                raise_bus_error(raised, f"taking the transactional id {transactional_id}")
+
+    def begin(self) -> None:
+        """Open a transaction."""
+        assert self._id is not None, "a producer without a transactional id has no transactions"
+        assert not self._open, "a transaction is open already"
+        self._require_usable()
+        self._failure = None
+        try:
+            self._client.begin_transaction()
+        except KafkaException as raised:
+            raise transaction_error(error_of(raised), "beginning a transaction") from None
+        self._open = True
+
+    def produce(
+        self,
+        topic: str,
+        *,
+        partition: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None = None,
+        timestamp_ms: int | None = None,
+    ) -> None:
+        """Queue a message; raises BusError where the topic does not take it, or what delivery has come to."""
+        assert self._open or self._id is None, "begin a transaction first"
+        if topic not in self._topics:
+            self._require_topic(topic)
+        self._unserved += 1
+        if self._unserved >= _PRODUCED_PER_SERVE:
+            self._serve(0)
+        while True:
+            try:
+                self._client.produce(
+                    topic,
+                    value,
+                    key,
+                    -1 if partition is None else partition,
+                    timestamp=timestamp_ms or 0,
+                    headers=headers,
+                )
+                return
+            except BufferError:
+                self._serve(0.1)  # the queue is full: wait for room, or for the news that there will be none
+            except KafkaException as raised:
+                self._refused(error_of(raised), topic, partition, value)
+
+    def send_offsets(self, offsets: Mapping[TopicPartition, Position], consumer: Consumer) -> None:
+        """Make these positions of the consumer's group part of the open transaction."""
+        assert isinstance(consumer, KafkaConsumer), "the consumer belongs to another bus"
+        assert self._open, "positions are sent inside a transaction"
+        require_committable(offsets)
+        if not offsets:
+            return
+        positions = [
+            confluent_kafka.TopicPartition(place.topic, place.partition, position.offset, position.metadata)
+            for place, position in offsets.items()
+        ]
+        group = consumer.group_metadata()
+        for attempt in range(_RETRIES_MAX):
+            try:
+                self._client.send_offsets_to_transaction(positions, group, REQUEST_TIMEOUT_S)
+                return
+            except KafkaException as raised:
+                error = error_of(raised)
+                if not error.retriable() or attempt == _RETRIES_MAX - 1:
+                    raise transaction_error(error, "sending positions to the transaction") from None
+
+    def commit(self) -> None:
+        """Make everything since `begin` visible at once.
+
+        Raises AbortableError, FencedError or UnknownOutcomeError, and BusError for a message that no
+        broker will ever take.
+        """
+        assert self._open, "no transaction is open"
+        self._require_usable()
+        self._end(self._client.commit_transaction, "committing")
+
+    def abort(self) -> None:
+        """Drop everything since `begin`; raises FencedError or UnknownOutcomeError."""
+        assert self._open, "no transaction is open"
+        self._require_usable()
+        self._end(self._client.abort_transaction, "aborting")
+
+    def flush(self) -> None:
+        """Return when everything produced has been acknowledged."""
+        assert self._id is None, "a transaction ends with commit or abort"
+        while self._client.flush(1):
+            self._raise_failure()
+        self._raise_failure()
+
+    def close(self) -> None:
+        """Abort what is open, as far as the broker answers; without transactions, deliver what is queued."""
+        if self._id is None:
+            self._client.flush(REQUEST_TIMEOUT_S)
+        elif self._open and not self._outcome_unknown:
+            try:
+                self._client.abort_transaction(REQUEST_TIMEOUT_S)
+            except KafkaException as raised:
+                # Fenced, or the broker is away: then the broker, or the next producer, aborts it.
+                LOGGER.info("closing with a transaction open: %s", error_of(raised).str())
+        self._open = False
+
+    def _end(self, end: Callable[[int], None], doing: str) -> None:
+        where = f"{doing} a transaction of {self._id}"
+        for _ in range(_RETRIES_MAX):
+            try:
+                end(_UNTIL_TRANSACTION_TIMEOUT)
+            except KafkaException as raised:
+                error = error_of(raised)
+                if error.name() not in TIMED_OUT:
+                    if error.retriable():
+                        continue
+                    if doing == "committing":
+                        self._raise_hopeless()
+                    raise transaction_error(error, where) from None
+                break
+            else:
+                self._open = False
+                self._failure = None
+                return
+        self._outcome_unknown = True
+        raise UnknownOutcomeError(
+            f"{where}: no answer, so nobody knows: make a new producer with the same id, "
+            "then read the committed offsets"
+        )
+
+    def _refused(self, error: Any, topic: str, partition: int | None, value: bytes | None) -> None:
+        """Raise for a message the client did not even queue."""
+        if error.name() == "MSG_SIZE_TOO_LARGE":
+            raise BusError(
+                f"a message of {len(value or b'')} bytes is too large for {topic} (message.max.bytes)"
+            )
+        if error.name() == "_UNKNOWN_PARTITION":
+            raise BusError(f"topic {topic} has no partition {partition}")
+        self._client.poll(0)
+        self._raise_failure()
+        wrap = bus_error if self._id is None else transaction_error
+        raise wrap(error, f"writing to {topic}")
+
+    def _require_usable(self) -> None:
+        assert not self._outcome_unknown, "a producer with an unknown outcome must be thrown away"
+
+    def _require_topic(self, topic: str) -> None:
+        """Ask once per topic: an absent one would else be found out only when the first message times out."""
+        try:
+            found = self._client.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
+        except KafkaException as raised:
+            raise_bus_error(raised, f"asking for topic {topic}")
+        if found.error is not None:
+            raise BusError(f"topic {topic} cannot be written to: {found.error.str()}; create it first")
+        self._topics.add(topic)
+
+    def _serve(self, wait_s: float) -> None:
+        self._unserved = 0
+        self._client.poll(wait_s)
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        """Raise what delivery has come to, once."""
+        if self._failure is None:
+            return
+        self._raise_hopeless()
+        (error, where), self._failure = self._failure, None
+        raise (bus_error if self._id is None else transaction_error)(error, where)
+
+    def _raise_hopeless(self) -> None:
+        if self._failure is not None and self._failure[0].name() in _HOPELESS:
+            (error, where), self._failure = self._failure, None
+            raise BusError(f"{where}: {error.str()}: it would fail each time it is sent")
+
+    def _on_delivery(self, error: Any, message: Any) -> None:
+        # An abort purges what is queued, which is not a failure of its own.
+        purged = ("_PURGE_QUEUE", "_PURGE_INFLIGHT")
+        if error is not None and error.name() not in purged and self._failure is None:
+            self._failure = (error, f"writing to {message.topic()}[{message.partition()}]")
+
+    def _on_client_error(self, error: Any) -> None:
+        if not error.fatal():
+            self._on_wait(error.str())

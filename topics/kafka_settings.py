@@ -1,0 +1,90 @@
+"""What our Kafka clients are set to, and why; the rest is the user's, but for what correctness stands on."""
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from topics.bus import BusError
+
+LOGGER: Final = logging.getLogger("topics.kafka")
+LOGGER.addHandler(logging.NullHandler())
+
+REQUEST_TIMEOUT_S: Final = 15.0  # how long one question to a broker may take before it counts as away
+MESSAGE_SIZE_MAX: Final = 8 << 20  # bytes; a block of rows is one message
+
+# With another value the guarantees are gone, so another value is an error and not a preference.
+FIXED: Final = frozenset(
+    {
+        "allow.auto.create.topics",
+        "auto.offset.reset",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.idempotence",
+        "enable.partition.eof",
+        "group.id",
+        "group.protocol",
+        "isolation.level",
+        "partition.assignment.strategy",
+        "partitioner",
+        "transactional.id",
+    }
+)
+
+COMMON: Final[Mapping[str, object]] = {
+    "topic.metadata.refresh.interval.ms": 60_000,
+    "socket.keepalive.enable": True,
+    "reconnect.backoff.max.ms": 2_000,  # a broker that is back is found within two seconds
+}
+
+CONSUMER: Final[Mapping[str, object]] = {
+    "enable.auto.commit": False,  # positions are committed with the rows they made, in one transaction
+    "enable.auto.offset.store": False,
+    "isolation.level": "read_committed",
+    "auto.offset.reset": "error",  # a start that is not in the log is an incident, never a silent jump
+    "check.crcs": True,  # off by default: a flipped bit on disk would be data
+    "enable.partition.eof": True,  # the only evidence that a partition has nothing more
+    "partition.assignment.strategy": "range",  # puts partition p of every input on one member
+    "allow.auto.create.topics": False,
+    "session.timeout.ms": 10_000,
+    "heartbeat.interval.ms": 1_000,  # how late a member may learn of a rebalance
+    "fetch.wait.max.ms": 100,
+    "max.partition.fetch.bytes": 4 << 20,
+    "fetch.max.bytes": 48 << 20,
+    "queued.max.messages.kbytes": 64 << 10,  # what is read ahead, over all partitions
+    "queued.min.messages": 100_000,
+}
+
+PRODUCER: Final[Mapping[str, object]] = {
+    "enable.idempotence": True,
+    "partitioner": "murmur2_random",  # the Java client's; librdkafka's own would scatter keys differently
+    "linger.ms": 5,
+    "message.max.bytes": MESSAGE_SIZE_MAX,
+    "batch.size": 1 << 20,
+    "queue.buffering.max.messages": 500_000,
+    "queue.buffering.max.kbytes": 128 << 10,
+    "delivery.report.only.error": True,  # no Python call per delivered message
+}
+
+# A transaction left open by a dead worker holds every reader back for this long, unless its successor
+# comes first.
+TRANSACTION_TIMEOUT_MS: Final = 10_000
+
+
+def require_free(config: Mapping[str, str]) -> None:
+    """Raise BusError where `config` names a setting that is not the user's to change."""
+    for key in config:
+        if key.removeprefix("consumer.").removeprefix("producer.") in FIXED:
+            raise BusError(f"Kafka setting {key} is fixed, since the guarantees stand on it: leave it out")
+
+
+def settings_for(
+    role: str, bootstrap: str, client_id: str, config: Mapping[str, str], own: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the settings of one client: ours, then the user's for all, then the user's for this role.
+
+    A user's key that begins with `consumer.` or `producer.` is for that role only.
+    """
+    shared = {k: v for k, v in config.items() if not k.startswith(("consumer.", "producer."))}
+    for_role = {k.removeprefix(f"{role}."): v for k, v in config.items() if k.startswith(f"{role}.")}
+    address = {"bootstrap.servers": bootstrap, "client.id": client_id}
+    return {**COMMON, **own, **shared, **for_role, **address}
