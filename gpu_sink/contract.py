@@ -17,6 +17,7 @@ FRONTIER: Final = "tidemark-frontier-ns"
 ROWS: Final = "tidemark-rows"
 RELEASED: Final = "tidemark-released-ns"
 SEALED: Final = "tidemark-sealed-ns"
+NEWEST: Final = "tidemark-newest-ns"
 
 # Which left row an output row came from: partition offset (int64) and place in the message (int32).
 LEFT_OFFSET: Final = "left_offset"
@@ -38,6 +39,7 @@ class FrameHeaders:
     `rows`         the number of rows.
     `released_ns`  the worker's clock when it had read the message that let these rows be sealed.
     `sealed_ns`    the worker's clock when the frame was handed to the producer.
+    `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
     """
 
     layout: str
@@ -45,13 +47,14 @@ class FrameHeaders:
     rows: int
     released_ns: int
     sealed_ns: int
+    newest_ns: int
 
 
 def read_headers(headers: Headers) -> FrameHeaders:
     """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
     found = dict(headers)
     numbers = {}
-    for name in (FRONTIER, ROWS, RELEASED, SEALED):
+    for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST):
         text = _text(found, name)
         try:
             numbers[name] = int(text)
@@ -63,6 +66,7 @@ def read_headers(headers: Headers) -> FrameHeaders:
         rows=numbers[ROWS],
         released_ns=numbers[RELEASED],
         sealed_ns=numbers[SEALED],
+        newest_ns=numbers[NEWEST],
     )
 
 

@@ -10,7 +10,7 @@ from tests.golden.frames import GOLDEN_FRAME, GOLDEN_LAYOUT, golden_rows
 
 PLACE = Place("aligned", 3, 41)
 HEADERS = frame.FrameHeaders(
-    layout=GOLDEN_LAYOUT, frontier_ns=-(2**63), rows=3, released_ns=2**62, sealed_ns=2**62 + 1
+    layout=GOLDEN_LAYOUT, frontier_ns=-(2**63), rows=3, released_ns=2**62, sealed_ns=2**62 + 1, newest_ns=5
 )
 
 SCHEMAS = [
@@ -25,7 +25,7 @@ SCHEMAS = [
 
 
 def test_the_words_on_the_wire_are_the_same() -> None:
-    for name in ("LAYOUT", "FRONTIER", "ROWS", "RELEASED", "SEALED", "LEFT_OFFSET", "LEFT_INDEX"):
+    for name in ("LAYOUT", "FRONTIER", "ROWS", "RELEASED", "SEALED", "NEWEST", "LEFT_OFFSET", "LEFT_INDEX"):
         assert getattr(contract, name) == getattr(frame, name)
 
 
@@ -37,7 +37,7 @@ def test_headers_written_by_the_worker_are_read_alike() -> None:
 
 
 def test_headers_that_the_worker_refuses_are_refused() -> None:
-    for spoilt in range(5):
+    for spoilt in range(6):
         for value in (None, b"", b"12x", "٣".encode()):
             headers = HEADERS.to_kafka()
             headers[spoilt] = (headers[spoilt][0], value)

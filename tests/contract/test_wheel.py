@@ -18,7 +18,7 @@ from pathlib import Path
 
 import app
 import gpu_sink
-from gpu_sink.contract import FRONTIER, LAYOUT, RELEASED, ROWS, SEALED
+from gpu_sink.contract import FRONTIER, LAYOUT, NEWEST, RELEASED, ROWS, SEALED
 from gpu_sink.frames import Place, read_frame
 from gpu_sink.source import AlignedStream
 
@@ -26,7 +26,8 @@ assert app.WHOSE == "somebody else's", app.__file__
 assert Path(gpu_sink.__file__).is_relative_to(sys.argv[1]), gpu_sink.__file__
 for heavy in ("torch", "confluent_kafka"):
     assert heavy not in sys.modules, f"{heavy} was imported before it was needed"
-headers = [(LAYOUT, sys.argv[3].encode()), (ROWS, b"3")] + [(n, b"0") for n in (FRONTIER, RELEASED, SEALED)]
+headers = [(LAYOUT, sys.argv[3].encode()), (ROWS, b"3")]
+headers += [(name, b"0") for name in (FRONTIER, RELEASED, SEALED, NEWEST)]
 frame = read_frame(Path(sys.argv[2]).read_bytes(), headers, Place("aligned", 0, 0))
 print(frame.rows.column("symbol").to_pylist())
 """

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from gpu_sink.contract import FRONTIER, LAYOUT, RELEASED, ROWS, SEALED, layout_fingerprint
+from gpu_sink.contract import FRONTIER, LAYOUT, NEWEST, RELEASED, ROWS, SEALED, layout_fingerprint
 
 Message = tuple[bytes, list[tuple[str, bytes | None]]]
 
@@ -25,6 +25,7 @@ def message_of(batch: pa.RecordBatch, **said: object) -> Message:
         ROWS: batch.num_rows,
         RELEASED: 200,
         SEALED: 300,
+        NEWEST: 150,
     }
     names = {"layout": LAYOUT, "frontier": FRONTIER, "rows": ROWS}
     headers.update({names[name]: value for name, value in said.items()})
