@@ -126,7 +126,7 @@ def string_codes(
 
 @njit(nogil=True, cache=True)
 def folded(word: Any) -> Any:
-    """Bring the upper half of a product, which depends on all bits of the key, down to where slots are read."""
+    """Bring the upper half of a product, which all bits of the key have a part in, down to the slot bits."""
     return word ^ (word >> FOLD)
 
 
