@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from app.failpoints import COMMIT_BEGIN, COMMIT_END, COMMIT_OFFSETS, COMMIT_STATE, reach
 from app.outbox import Outbox
 from app.progress_metadata import to_position
 from app.task import Task
@@ -21,11 +22,15 @@ def commit(outbox: Outbox, consumer: Consumer, tasks: Mapping[int, Task]) -> Non
 
     Raises what the bus raises: AbortableError, UnknownOutcomeError, FencedError, BusUnavailableError.
     """
+    reach(COMMIT_BEGIN)
     outbox.begin()
     positions: dict[TopicPartition, Position] = {}
     for number, task in tasks.items():
         for topic, progress in task.progress().items():
             positions[TopicPartition(topic, number)] = to_position(progress, task.operator.frontier_ns)
+    reach(COMMIT_OFFSETS)
     outbox.producer.send_offsets(positions, consumer)
+    reach(COMMIT_END)
     outbox.producer.commit()
     outbox.done()
+    reach(COMMIT_STATE)

@@ -10,7 +10,7 @@ from app.errors import RunError
 from app.letters import Letter
 from app.task import Task
 from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
-from schemas.stream import Stream
+from topics.avro_schema import RowLayout
 from topics.bus import Producer
 from topics.encode import RowEncoder
 from topics.wire import SchemaRegistry
@@ -72,9 +72,7 @@ class Outbox:
         left = self._settings.pipeline.left
         key_columns = self._settings.stream(left).key
         if self._avro is None:
-            self._avro = RowEncoder(
-                Stream(name="aligned", schema=rows.schema, key=key_columns), self._registry, topic
-            )
+            self._avro = RowEncoder(RowLayout("aligned", rows.schema), self._registry, topic)
         encoded = self._avro.records(rows)
         data = encoded.data.tobytes()
         starts = encoded.starts.tolist()

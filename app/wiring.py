@@ -12,7 +12,7 @@ from operators.operator import Operator
 from operators.settings import AsofSettings
 from operators.streaming import StreamingAsof
 from schemas.stream import Stream
-from topics.avro_schema import stream_of
+from topics.avro_schema import stream_schema
 from topics.bus import Bus, TopicSpec
 from topics.catalogue import OUTPUTS, pipeline_topics, plan
 from topics.decode import DecodeLimits, Decoder
@@ -38,7 +38,7 @@ class Pipeline:
             tolerance_ns=settings.pipeline.tolerance_ns,
             carry=settings.pipeline.carry,
             grace_ns={name: settings.grace_ns(name) for name in settings.stream_names},
-            buffer_size_max=settings.worker.buffer_size_max,
+            buffer_size_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_size_max),
             columns={
                 name: chosen
                 for name in settings.pipeline.right
@@ -135,7 +135,7 @@ def registered_streams(
                 found, problem = None, str(away)
             if found is not None:
                 own = settings.stream(name)
-                streams[name] = stream_of(found[1], name=name, key=own.key, sequence=own.sequence)
+                streams[name] = stream_schema(found[1], name=name, key=own.key, sequence=own.sequence)
             elif monotonic_ns() >= deadline:
                 raise RunError(f"{problem} (waited {wait_s:.0f} s)")
             elif not said:

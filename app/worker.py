@@ -37,13 +37,13 @@ class Worker:
         group = pipeline.settings.pipeline.prefix
         self._transactional_id = f"{group}-{self._settings.slot}"
         self._outbox = Outbox(pipeline.settings, self._producer(), pipeline.registry)
-        self._consumer = pipeline.bus.consumer(group=group, client_id=self._transactional_id)
-        self._ownership = Ownership(pipeline, self._consumer, self._commit_before_revoke)
+        self.consumer = pipeline.bus.consumer(group=group, client_id=self._transactional_id)
+        self._ownership = Ownership(pipeline, self.consumer, self._commit_before_revoke)
         self._paused: set[TopicPartition] = set()
         self._committed_ns = monotonic_ns()
         self._dirty = False
         self._final_checked_ns = 0
-        self._consumer.subscribe(list(pipeline.input_topics), self._ownership)
+        self.consumer.subscribe(list(pipeline.input_topics), self._ownership)
 
     @property
     def tasks(self) -> dict[int, Task]:
@@ -57,7 +57,7 @@ class Worker:
 
     def turn(self) -> int:
         """Do what one poll brings and return the number of messages; waits a moment if there are none."""
-        block = self._consumer.poll(messages_max=self._settings.poll_messages_max, wait_ms=self._wait_ms())
+        block = self.consumer.poll(messages_max=self._settings.poll_messages_max, wait_ms=self._wait_ms())
         released_ns = now_ns()
         try:
             touched = self._take(block, released_ns)
@@ -75,7 +75,7 @@ class Worker:
 
     def commit(self) -> None:
         """Commit what is sealed (see `app.commit`), then let local state follow at its own pace."""
-        commit(self._outbox, self._consumer, self.tasks)
+        commit(self._outbox, self.consumer, self.tasks)
         self._dirty = False
         self._committed_ns = monotonic_ns()
         due = self._committed_ns - self._settings.checkpoint_interval_ms * NS_PER_MS
@@ -94,7 +94,7 @@ class Worker:
         self._final_checked_ns = monotonic_ns()
         partitions = self._pipeline.settings.bus.partitions
         sources = [TopicPartition(t, n) for t in self._pipeline.input_topics for n in range(partitions)]
-        committed = self._consumer.committed(sources)
+        committed = self.consumer.committed(sources)
         return all(
             position is not None and from_position(position, f"{source.topic}[{source.partition}]")[0].final
             for source, position in committed.items()
@@ -102,7 +102,7 @@ class Worker:
 
     def close(self) -> None:
         """Commit what is sealed, write the state down, leave the group."""
-        self._consumer.close()
+        self.consumer.close()
         self._ownership.close()
         self._outbox.producer.close()
 
@@ -136,11 +136,11 @@ class Worker:
             for topic, (stream, _) in task.inputs.items():
                 source = TopicPartition(topic, number)
                 if task.operator.full(stream) and source not in self._paused:
-                    self._consumer.pause([source])
+                    self.consumer.pause([source])
                     self._paused.add(source)
                     log.info("paused", topic=topic, partition=number)
                 elif source in self._paused and not task.operator.full(stream):
-                    self._consumer.resume([source])
+                    self.consumer.resume([source])
                     self._paused.discard(source)
                     log.info("resumed", topic=topic, partition=number)
 
@@ -165,7 +165,7 @@ class Worker:
             self._checkpoint_all()
             return
         try:
-            commit(self._outbox, self._consumer, self.tasks)
+            commit(self._outbox, self.consumer, self.tasks)
         except (AbortableError, UnknownOutcomeError, FencedError) as undone:
             log.warning(
                 "commit before a rebalance failed; the next owner does this work again", reason=str(undone)
@@ -179,8 +179,8 @@ class Worker:
         log.warning("transaction undone; going back to the last commit", reason=str(undone))
         self._renew_producer(undone)
         for source, start in self._ownership.open(sorted(self.tasks)).items():
-            self._consumer.seek(source, start)
-        self._consumer.resume(sorted(self._paused))
+            self.consumer.seek(source, start)
+        self.consumer.resume(sorted(self._paused))
         self._paused.clear()
         self._dirty = False
 
