@@ -53,7 +53,7 @@ class Intake:
             assert got.names == self.stream.schema.names, f"{self.stream.name}: columns {got.names}"
             assert got.types == self.stream.schema.types, f"{self.stream.name}: types {got.types}"
             return rows
-        return batch_of(self.stream, self._on, rows, self.clock.next_offset)
+        return batch_of(self.stream, self._on, rows, self.clock.read_next)
 
     def accept(self, batch: Batch, frontier_ns: int, judged_below_ns: int) -> Accepted:
         """Set late rows aside and split the others.
