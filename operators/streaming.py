@@ -83,13 +83,11 @@ class StreamingAsof:
         if right is None:
             self._add_left(accepted.pending)
             return
-        for part in accepted:
-            if part.rows:
-                group = self._groups.codes(part.keys, part.key_code)
-                if part is accepted.pending:
-                    right.add(part, group)
-                else:
-                    right.refresh(part, group, self._frontier_ns)
+        context, pending = accepted.context, accepted.pending
+        if context is not None and context.rows:
+            right.refresh(context, self._groups.codes(context.keys, context.key_code), self._frontier_ns)
+        if pending.rows:
+            right.add(pending, self._groups.codes(pending.keys, pending.key_code))
 
     def advance(self, stream: str, upper_ns: int, *, final: bool = False, offset: int | None = None) -> None:
         """No further row of `stream` below `upper_ns` is expected: a progress record, read at `offset`."""
