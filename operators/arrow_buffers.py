@@ -46,9 +46,8 @@ def valid_of(array: pa.Array) -> Bools | None:
     return _unpack(bits, array.offset, len(array))
 
 
-def fixed_values(array: pa.Array) -> npt.NDArray[np.generic]:
-    """The values as `fixed_dtype`, read-only; what stands at a null is arbitrary."""
-    dtype = fixed_dtype(array.type)
+def fixed_values(array: pa.Array, dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+    """The values as `dtype`, which is `fixed_dtype`, read-only; what stands at a null is arbitrary."""
     data = array.buffers()[1]
     if data is None or len(array) == 0:
         return np.zeros(len(array), dtype)

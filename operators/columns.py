@@ -122,7 +122,7 @@ class FixedColumn:
         """Add the rows of `array`."""
         more = len(array)
         self._values = with_room(self._values, self._rows, more)
-        self._values[self._rows : self._rows + more] = fixed_values(array)
+        self._values[self._rows : self._rows + more] = fixed_values(array, self._values.dtype)
         self._valid.append(valid_of(array), self._rows, more)
         self._rows += more
 

@@ -17,8 +17,8 @@ class Groups:
     """
 
     def __init__(self) -> None:
-        self._code: dict[bytes, int] = {}
         self._keys: list[bytes] = []
+        self._code = _Numbering(self._keys)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -26,12 +26,7 @@ class Groups:
     def codes(self, keys: Sequence[bytes], key_code: Int32s) -> Int32s:
         """Turn a batch's own key codes into the task's; -1 stays -1.  Looks up each distinct key once."""
         table = np.empty(len(keys) + 1, np.int32)
-        for i, key in enumerate(keys):
-            code = self._code.get(key)
-            if code is None:
-                code = self._code[key] = len(self._keys)
-                self._keys.append(key)
-            table[i] = code
+        table[:-1] = [*map(self._code.__getitem__, keys)]
         table[-1] = NO_GROUP  # where a key code of -1 points
         return table[key_code]
 
@@ -44,3 +39,16 @@ class Groups:
         used, place = np.unique(codes, return_inverse=True)
         distinct = pa.array([None if c < 0 else self._keys[c] for c in used], pa.binary())
         return distinct.take(pa.array(place))
+
+
+class _Numbering(dict[bytes, int]):
+    """Gives a key that is looked up for the first time the next number."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def __missing__(self, key: bytes) -> int:
+        code = self[key] = len(self._keys)
+        self._keys.append(key)
+        return code

@@ -30,10 +30,10 @@ class InputCounts:
 
 
 class Accepted(NamedTuple):
-    """`pending` waits for the frontier; `context` was judged in an earlier life and lies below it."""
+    """`pending` is to wait for the frontier; `context` was judged in an earlier life and lies below it."""
 
     pending: Batch
-    context: Batch
+    context: Batch | None
 
 
 class Intake:
@@ -53,7 +53,7 @@ class Intake:
             assert got.names == self.stream.schema.names, f"{self.stream.name}: columns {got.names}"
             assert got.types == self.stream.schema.types, f"{self.stream.name}: types {got.types}"
             return rows
-        return batch_of(self.stream, self._on, rows, self.clock.next_offset)
+        return batch_of(self.stream, self._on, rows, self.clock.read_next)
 
     def accept(self, batch: Batch, frontier_ns: int, judged_below_ns: int) -> Accepted:
         """Set late rows aside and split the others.
@@ -68,14 +68,14 @@ class Intake:
         fresh_ns = batch.time_ns[judged:]
         behind = (fresh_ns < clock.watermark_ns) & (fresh_ns >= frontier_ns)
         self.counts.behind += int(np.count_nonzero(behind))
-        accepted = Accepted(batch, select(batch, slice(0, 0)))
+        accepted = Accepted(batch, None)
         if int(batch.time_ns.min()) < judged_below_ns:
             late = batch.time_ns < frontier_ns
             late[:judged] = False
             context = batch.time_ns < judged_below_ns
             context[judged:] = False
             self._set_aside(batch, late, frontier_ns)
-            accepted = Accepted(select(batch, ~(late | context)), select(batch, context))
+            accepted = Accepted(select(batch, ~(late | context)), select(batch, context) if judged else None)
         clock.see_rows(batch.time_ns, int(batch.offset[-1]))
         return accepted
 
@@ -100,14 +100,10 @@ class Intake:
         self._late.append(pa.record_batch([pa.array(c) for c in columns], schema=LATE_SCHEMA))
 
 
-def select(batch: Batch, rows: Bools | slice) -> Batch:
-    """Some rows of a batch: a mask, or a slice without a step."""
-    if isinstance(rows, slice):
-        columns = batch.columns.slice(rows.start, rows.stop - rows.start)
-    else:
-        columns = batch.columns.filter(pa.array(rows))
+def select(batch: Batch, rows: Bools) -> Batch:
+    """The rows of a batch where the mask is true."""
     return Batch(
-        columns=columns,
+        columns=batch.columns.filter(pa.array(rows)),
         time_ns=batch.time_ns[rows],
         sequence=batch.sequence[rows],
         offset=batch.offset[rows],

@@ -119,7 +119,7 @@ class Operator(Protocol):
         ...
 
     def snapshot(self) -> Snapshot:
-        """Return what changed since the last snapshot; only once `caught_up`."""
+        """Return what changed since the last snapshot; only once `caught_up` and after `seal`."""
         ...
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:

@@ -66,7 +66,7 @@ def _column_sections(column: pa.Array, runs: list[tuple[int, int]]) -> list[tupl
     valid = valid_of(column)
     masks = [b""] * len(runs) if valid is None else [valid[a:b].tobytes() for a, b in runs]
     if is_fixed(column.type):
-        values = fixed_values(column)
+        values = fixed_values(column, fixed_dtype(column.type))
         return [(mask, b"", values[a:b].tobytes()) for mask, (a, b) in zip(masks, runs, strict=True)]
     data, bounds = byte_spans(column)
     sizes = np.diff(bounds).astype(np.int32)

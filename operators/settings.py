@@ -50,6 +50,7 @@ class AsofSettings:
     def __post_init__(self) -> None:
         self._require_match()
         self._require_names()
+        self._require_types()
         for right in self.rights:
             self._require_group(right)
         self.aligned_schema()
@@ -135,6 +136,17 @@ class AsofSettings:
                     raise SettingsError(
                         f"stream {name} has no column {column!r}; it has {', '.join(schema.names)}"
                     )
+
+    def _require_types(self) -> None:
+        for stream in self.streams:
+            for column in stream.schema:
+                try:
+                    pa.array([], column.type).take(pa.array([], pa.int64()))
+                except pa.ArrowNotImplementedError:
+                    raise SettingsError(
+                        f"stream {stream.name}: rows cannot be picked from column {column.name} of type "
+                        f"{column.type}; cast it to one of the plain types"
+                    ) from None
 
     def _require_group(self, right: Stream) -> None:
         if len(right.key) != len(self.left.key):

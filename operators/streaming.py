@@ -83,13 +83,11 @@ class StreamingAsof:
         if right is None:
             self._add_left(accepted.pending)
             return
-        for part in accepted:
-            if part.rows:
-                group = self._groups.codes(part.keys, part.key_code)
-                if part is accepted.pending:
-                    right.add(part, group)
-                else:
-                    right.refresh(part, group, self._frontier_ns)
+        context, pending = accepted.context, accepted.pending
+        if context is not None and context.rows:
+            right.refresh(context, self._groups.codes(context.keys, context.key_code), self._frontier_ns)
+        if pending.rows:
+            right.add(pending, self._groups.codes(pending.keys, pending.key_code))
 
     def advance(self, stream: str, upper_ns: int, *, final: bool = False, offset: int | None = None) -> None:
         """No further row of `stream` below `upper_ns` is expected: a progress record, read at `offset`."""
@@ -153,8 +151,7 @@ class StreamingAsof:
         else:
             needed = self._oldest_left(self._left.rows, clock.read_next)
             # A left row that waits although the frontier has reached it must not be taken for sealed.
-            reached = self._left.below(self._sealer.left_bound(self._frontier_ns))
-            next_offset = self._oldest_left(reached, next_offset)
+            next_offset = self._oldest_left(self._reached(), next_offset)
         return InputProgress(
             needed_offset=min(needed, next_offset),
             next_offset=next_offset,
@@ -171,16 +168,18 @@ class StreamingAsof:
         self._frontier_ns = frontier_ns
         for name, intake in self._intakes.items():
             intake.clock.resume(inputs[name], state_next[name])
-        self._left.take(self._left.below(self._sealer.left_bound(frontier_ns)))
+        self._left.take(self._reached())
         for right in self._rights:
             right.fold_pending(frontier_ns)
 
     def snapshot(self) -> Snapshot:
         """What changed since the last snapshot; all snapshots so far together restore this state.
 
-        Only once `caught_up`: before, rows that the committed offsets stand for are not here yet.
+        Only once `caught_up`: before, rows that the committed offsets stand for are not here yet.  And only
+        after `seal`, so that what the entries hold and what `progress` says are of one moment.
         """
         assert self.caught_up, "a snapshot now would lack rows that have yet to be read again"
+        assert not self._reached(), "seal first: left rows wait that the frontier has reached"
         return self._writer.write(self._frontier_ns, {name: self.progress(name) for name in self.streams})
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
@@ -205,7 +204,7 @@ class StreamingAsof:
             self._writer.restored(place)
 
     def _seal(self, frontier_ns: int) -> pa.RecordBatch | None:
-        if frontier_ns == self._frontier_ns and not self._left.below(self._sealer.left_bound(frontier_ns)):
+        if frontier_ns == self._frontier_ns and not self._reached():
             return None
         self._frontier_ns = frontier_ns
         waiting = [right.pending.rows for right in self._rights]
@@ -221,6 +220,10 @@ class StreamingAsof:
     def _add_left(self, rows: Batch) -> None:
         if rows.rows:
             self._left.add(rows, self._groups.codes(rows.keys, rows.key_code))
+
+    def _reached(self) -> int:
+        """How many left rows wait only for the next seal."""
+        return self._left.below(self._sealer.left_bound(self._frontier_ns))
 
     def _oldest_left(self, count: int, otherwise: int) -> int:
         rows = self._left.ids[:count]

@@ -1,0 +1,138 @@
+"""How far inputs are complete: watermark, frontier, late rows, final records, pausing."""
+
+import numpy as np
+
+from operators.watermark import InputClock
+from schemas.clocks import BEGINNING_NS
+from tests.unit.operators.scenes import advance, bids, make_join, quotes, trades
+
+
+def test_an_early_row_does_not_pull_the_watermark_back() -> None:
+    join = make_join(grace_ns={"trade": 5})
+    join.push("trade", trades((20, "A")))
+    join.push("trade", trades((16, "A")))
+    assert join.watermark_ns("trade") == 15
+
+
+def test_a_lower_progress_record_does_not_pull_the_watermark_back() -> None:
+    join = make_join()
+    join.advance("trade", 20)
+    join.advance("trade", 10)
+    assert join.watermark_ns("trade") == 20
+
+
+def test_the_watermark_of_a_very_early_row_stays_in_range() -> None:
+    clock = InputClock(grace_ns=10)
+    clock.see_rows(np.array([BEGINNING_NS + 5]), 0)
+    assert clock.watermark_ns == BEGINNING_NS
+
+
+def test_the_frontier_is_the_smallest_watermark() -> None:
+    join = make_join()
+    join.advance("trade", 30)
+    join.seal()
+    assert join.frontier_ns == BEGINNING_NS
+    join.advance("quote", 20)
+    join.seal()
+    assert join.frontier_ns == 20
+
+
+def test_pushing_does_not_move_the_frontier() -> None:
+    join = make_join()
+    join.push("trade", trades((10, "A")))
+    join.push("quote", quotes((10, "A", 1)))
+    assert join.frontier_ns == BEGINNING_NS
+
+
+def test_a_row_behind_the_frontier_is_late_and_changes_nothing() -> None:
+    join = make_join()
+    advance(join, 10)
+    join.seal()
+    join.push("quote", quotes((9, "A", 1), (10, "A", None)))
+    join.push("trade", trades((9, "A"), (11, "A")))
+    assert bids(join.finish()) == [(11, None)]
+    assert join.late("quote").to_pylist() == [
+        {"offset": 0, "index": 0, "time_ns": 9, "lateness_ns": 1, "frontier_ns": 10}
+    ]
+    assert join.late("trade")["offset"].to_pylist() == [0]
+
+
+def test_late_rows_are_told_once() -> None:
+    join = make_join()
+    advance(join, 10)
+    join.seal()
+    join.push("trade", trades((3, "A")))
+    assert join.late("trade").num_rows == 1
+    assert join.late("trade").num_rows == 0
+    assert join.counts("trade").late == 1
+
+
+def test_a_row_at_the_frontier_is_not_late() -> None:
+    join = make_join()
+    advance(join, 10)
+    join.seal()
+    join.push("trade", trades((10, "A")))
+    assert bids(join.finish()) == [(10, None)]
+
+
+def test_a_right_row_behind_its_watermark_but_not_the_frontier_is_used_and_counted() -> None:
+    join = make_join()
+    join.push("trade", trades((10, "A")))
+    join.push("quote", quotes((20, "A", 2)))
+    join.push("quote", quotes((10, "A", 1)))
+    advance(join, 21)
+    assert bids(join.seal()) == [(10, 1)]
+    assert join.counts("quote").behind == 1
+
+
+def test_rows_are_counted_where_they_went() -> None:
+    join = make_join()
+    join.push("quote", quotes((1, "A", 1), (2, None, 1)))
+    join.push("trade", trades((3, "A"), (4, "B")))
+    join.finish()
+    trade, quote = join.counts("trade"), join.counts("quote")
+    assert (trade.pushed, trade.sealed, trade.late) == (2, 2, 0)
+    assert (quote.pushed, quote.matched) == (2, 1)
+
+
+def test_final_records_end_a_period_and_the_next_is_not_late() -> None:
+    join = make_join(grace_ns={"trade": 100, "quote": 100})
+    join.push("quote", quotes((98, "A", 1)))
+    join.push("trade", trades((99, "A")))
+    for stream in join.streams:
+        join.advance(stream, 100, final=True)
+    ends = [join.final]
+    assert bids(join.seal()) == [(99, 1)]
+    ends.append(join.final)
+    join.push("trade", trades((100, "A")))
+    ends.append(join.final)
+    assert ends == [False, True, False]
+    assert bids(join.finish()) == [(100, 1)]
+    assert join.late("trade").num_rows == 0
+
+
+def test_a_progress_record_after_the_final_one_leaves_it_final() -> None:
+    join = make_join()
+    for stream in join.streams:
+        join.advance(stream, 100, final=True)
+    join.advance("trade", 110)
+    assert join.final
+
+
+def test_a_stream_over_its_limit_is_paused_until_the_others_catch_up() -> None:
+    join = make_join(buffer_size_max={"quote": 100})
+    join.push("quote", quotes(*[(i, "A", i) for i in range(100)]))
+    assert join.full("quote")
+    join.advance("trade", 200)
+    join.advance("quote", 200)
+    join.seal()
+    assert not join.full("quote")
+
+
+def test_a_stream_that_holds_the_frontier_itself_is_never_paused() -> None:
+    join = make_join(buffer_size_max={"quote": 0}, grace_ns={"quote": 1000})
+    join.advance("trade", 50)
+    join.push("quote", quotes((60, "A", 1)))
+    assert not join.full("quote")
+    join.advance("quote", 51)
+    assert join.full("quote")
