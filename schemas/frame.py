@@ -15,6 +15,7 @@ FRONTIER: Final = "tidemark-frontier-ns"
 ROWS: Final = "tidemark-rows"
 RELEASED: Final = "tidemark-released-ns"
 SEALED: Final = "tidemark-sealed-ns"
+NEWEST: Final = "tidemark-newest-ns"
 
 LEFT_OFFSET: Final = "left_offset"
 LEFT_INDEX: Final = "left_index"
@@ -33,6 +34,7 @@ class FrameHeaders:
     `rows`         the number of rows.
     `released_ns`  `now_ns` when the worker had read the message that let these rows be sealed.
     `sealed_ns`    `now_ns` when the frame was handed to the producer.
+    `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
     """
 
     layout: str
@@ -40,6 +42,7 @@ class FrameHeaders:
     rows: int
     released_ns: int
     sealed_ns: int
+    newest_ns: int
 
     def to_kafka(self) -> list[tuple[str, bytes | None]]:
         """The headers as a Kafka client takes them."""
@@ -49,6 +52,7 @@ class FrameHeaders:
             (ROWS, str(self.rows).encode()),
             (RELEASED, str(self.released_ns).encode()),
             (SEALED, str(self.sealed_ns).encode()),
+            (NEWEST, str(self.newest_ns).encode()),
         ]
 
     @classmethod
@@ -57,14 +61,21 @@ class FrameHeaders:
         found = dict(headers)
         try:
             layout = (found[LAYOUT] or b"").decode()
-            frontier, rows, released, sealed = (
-                int(found[n] or b"") for n in (FRONTIER, ROWS, RELEASED, SEALED)
+            frontier, rows, released, sealed, newest = (
+                int(found[name] or b"") for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
             )
         except KeyError as missing:
             raise FrameError(f"not a frame: header {missing.args[0]} is missing") from None
         except ValueError as malformed:
             raise FrameError(f"not a frame: a header is malformed: {malformed}") from None
-        return cls(layout=layout, frontier_ns=frontier, rows=rows, released_ns=released, sealed_ns=sealed)
+        return cls(
+            layout=layout,
+            frontier_ns=frontier,
+            rows=rows,
+            released_ns=released,
+            sealed_ns=sealed,
+            newest_ns=newest,
+        )
 
 
 def layout_fingerprint(schema: pa.Schema) -> str:

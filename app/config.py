@@ -1,0 +1,223 @@
+"""Every setting with its unit, default and reason: flags over the environment over the file over defaults.
+
+Only this module reads configuration files and the environment (`TIDEMARK_PIPELINE__CLOCK=known`).
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from app.errors import UsageError
+from schemas.clocks import Clock
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class StreamSettings(Section):
+    """What one stream needs beyond its schema, which the registry holds."""
+
+    topic: TopicName | None = None  # default `<prefix>.<stream>`
+    key: tuple[str, ...] = ("symbol",)  # the columns whose values make the message key
+    sequence: str | None = None  # int64 column that orders rows of equal time; none: the order of arrival
+    grace_ns: Annotated[int, Field(ge=0)] | None = None  # default `pipeline.grace_ns`
+    columns: tuple[str, ...] | None = None  # right columns to carry; none: all but the key
+
+
+class PipelineSettings(Section):
+    """The join and its inputs."""
+
+    prefix: TopicName = "tidemark"  # begins the topics' names and is the consumer group's name
+    left: Name = "trade"  # one output row per row of this stream
+    right: Annotated[tuple[Name, ...], Field(min_length=1)] = ("quote",)  # looked up for each left row
+    clock: Clock = "event"  # join on when it happened, or on when it could be known
+    direction: Literal["backward", "forward", "nearest"] = "backward"
+    allow_exact: bool = True  # may a right row of the same nanosecond match
+    tolerance_ns: Annotated[int, Field(ge=0)] | None = (
+        None  # farthest right row that still matches; none: any
+    )
+    carry: Literal["row", "column"] = (
+        "row"  # the row as it is, or per column the last value that was not null
+    )
+    # How far the watermark trails the newest row: less loses rows to the late topic, more delays sealing.
+    # 50 ms covers what one venue's feed handlers were seen to reorder.
+    grace_ns: Annotated[int, Field(ge=0)] = 50_000_000
+
+    @model_validator(mode="after")
+    def _streams_are_distinct(self) -> "PipelineSettings":
+        if len({self.left, *self.right}) != 1 + len(self.right):
+            raise ValueError(f"left {self.left!r} and right {list(self.right)} must be different streams")
+        return self
+
+
+class BusSettings(Section):
+    """Where the log is."""
+
+    bootstrap: str = "127.0.0.1:9092"  # host:port of a Kafka broker
+    schema_registry: str = "build/schemas"  # URL of a registry, or a folder that serves as one
+    kafka: dict[str, str] = Field(default_factory=dict)  # librdkafka's own settings, passed through
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = 4  # of every topic: they are co-partitioned
+    replication: Annotated[int, Field(ge=1)] = 1
+
+
+class WorkerSettings(Section):
+    """The loop: how much it takes at once, how often it commits, what it may hold."""
+
+    slot: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")] = "0"  # stable over restarts: names the
+    # transactional id and the group member; two running workers never share one
+    format: Literal["frame", "avro"] = "frame"  # Arrow frames, or one Avro record per row
+    commit_interval_ms: Annotated[int, Field(ge=1)] = 100  # exactly-once rows become visible this often
+    commit_rows_max: Annotated[int, Field(ge=1)] = 1_000_000  # ... or after this many rows
+    poll_messages_max: Annotated[int, Field(ge=1)] = 20_000  # one turn's share; bounds a turn's memory
+    poll_wait_ms_max: Annotated[int, Field(ge=1)] = 50  # an idle worker wakes this often
+    frame_rows_max: Annotated[int, Field(ge=1)] = 16_384  # a frame of wide rows stays under 8 MiB
+    buffer_bytes_max: Annotated[int, Field(ge=1)] = 1 << 30  # per stream and task; beyond it the stream waits
+    message_bytes_max: Annotated[int, Field(ge=1)] = 8 << 20  # a larger message is dead, not decoded
+    state: Path = Path("build/state")  # folder of the local state; a cache, safe to delete
+    checkpoint_interval_ms: Annotated[int, Field(ge=1)] = (
+        1_000  # local state trails the commit by at most this
+    )
+    late: Literal["side", "drop", "fail"] = "side"  # what becomes of a row below the frontier
+    dead: Literal["side", "drop", "fail"] = "side"  # ... and of a message that cannot be read
+    session_timeout_ms: Annotated[int, Field(ge=1_000)] = 45_000  # a silent worker loses its partitions after
+
+
+class Settings(BaseSettings):
+    """One pipeline, whole."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="TIDEMARK_", env_nested_delimiter="__"
+    )
+
+    pipeline: PipelineSettings = PipelineSettings()
+    bus: BusSettings = BusSettings()
+    worker: WorkerSettings = WorkerSettings()
+    streams: dict[Name, StreamSettings] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _streams_are_used(self) -> "Settings":
+        unused = sorted(set(self.streams) - set(self.stream_names))
+        if unused:
+            raise ValueError(f"streams.{unused[0]} is neither left nor right of the pipeline")
+        if self.pipeline.direction != "backward" and self.pipeline.tolerance_ns is None:
+            raise ValueError(
+                f"pipeline.direction = {self.pipeline.direction!r} needs pipeline.tolerance_ns: without "
+                "one a row would wait for its match without bound"
+            )
+        if self.pipeline.carry == "column" and self.pipeline.direction != "backward":
+            raise ValueError('pipeline.carry = "column" is for direction = "backward" only')
+        return self
+
+    @property
+    def stream_names(self) -> tuple[str, ...]:
+        """The inputs, left first."""
+        return (self.pipeline.left, *self.pipeline.right)
+
+    def stream(self, name: str) -> StreamSettings:
+        """A stream's settings, defaults where the file says nothing."""
+        return self.streams.get(name, StreamSettings())
+
+    def topic(self, name: str) -> str:
+        """The topic of an input stream, or of `aligned`, `late`, `dead`."""
+        return self.stream(name).topic or f"{self.pipeline.prefix}.{name}"
+
+    def grace_ns(self, name: str) -> int:
+        """How far the watermark of a stream trails its newest row."""
+        own = self.stream(name).grace_ns
+        return self.pipeline.grace_ns if own is None else own
+
+
+def load_settings(path: Path | None, flags: dict[str, dict[str, object]] | None = None) -> Settings:
+    """Read `path` (none: defaults), the environment and flags given as `{section: {key: value}}`.
+
+    Raises UsageError with one line that names the file, the key and what was wrong.
+    """
+    if path is not None:
+        _check_file(path)
+    given: dict[str, Any] = {
+        section: {k: v for k, v in values.items() if v is not None}
+        for section, values in (flags or {}).items()
+    }
+
+    class _Sources(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            file = [TomlConfigSettingsSource(settings_cls, toml_file=path)] if path is not None else []
+            return (init_settings, env_settings, *file)
+
+    unknown = [name for name in os.environ if name.startswith("TIDEMARK_") and not _known_variable(name)]
+    if unknown:
+        raise UsageError(
+            f"environment: {sorted(unknown)[0]} names no setting; see tidemark.toml for all of them"
+        )
+    try:
+        return _Sources(**given)
+    except ValidationError as invalid:
+        raise UsageError(f"{path or 'settings'}: {_first_error(invalid)}") from None
+
+
+def _check_file(path: Path) -> None:
+    try:
+        tomllib.loads(path.read_text())
+    except OSError as missing:
+        raise UsageError(f"{path}: cannot read the configuration: {missing.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
+        raise UsageError(f"{path}: not valid TOML: {broken}") from None
+
+
+def _known_variable(name: str) -> bool:
+    section, _, key = name.removeprefix("TIDEMARK_").lower().partition("__")
+    field = Settings.model_fields.get(section)
+    if field is None:
+        return False
+    if not key or section == "streams":
+        return True
+    table = field.annotation
+    return (
+        isinstance(table, type) and issubclass(table, BaseModel) and key.split("__")[0] in table.model_fields
+    )
+
+
+def _first_error(invalid: ValidationError) -> str:
+    error = invalid.errors()[0]
+    where = ".".join(str(part) for part in error["loc"]) or "settings"
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {where}; {_known_keys(error['loc'])}"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return message
+    return f"{where} = {error['input']!r}: {message[:1].lower()}{message[1:]}"
+
+
+def _known_keys(location: tuple[int | str, ...]) -> str:
+    tables: dict[str, type[BaseModel]] = {
+        "pipeline": PipelineSettings,
+        "bus": BusSettings,
+        "worker": WorkerSettings,
+        "streams": StreamSettings,
+    }
+    if len(location) == 1:
+        return f"the tables are {', '.join(tables)}"
+    return f"[{location[0]}] has {', '.join(tables[str(location[0])].model_fields)}"
