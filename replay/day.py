@@ -1,4 +1,4 @@
-"""One stream of one day: what it holds, in a small JSON file beside its Parquet, and its rows in publish order."""
+"""One stream of one day: what it holds, as a small JSON file says, and its rows in publish order."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ BATCH_ROWS: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that rows came from, and what tells that it has changed since: its size and its modification time."""
+    """A file that rows came from; its size and modification time tell whether it has changed since."""
 
     name: str
     size: int
@@ -45,7 +45,7 @@ class DaySummary:
     """What `_day.json` says.  A day is there when this file is, and `parts` are the files that make it.
 
     `order` names the clock its rows are published by; `clocks` has an entry per time column with any value;
-    `keys` counts distinct message keys; `made` says how the day came here, so that the same is not done twice.
+    `keys` counts distinct message keys; `made` says how the day came here, so that none is made twice.
     """
 
     stream: str
@@ -114,7 +114,7 @@ class Day:
         """
         for name in self.summary.parts:
             with self._open(name) as part:
-                groups = []
+                groups: list[int] = []
                 for group in range(part.num_row_groups):
                     size = part.metadata.row_group(group).num_rows
                     if not groups and start >= size:
@@ -138,5 +138,6 @@ class Day:
             return pq.ParquetFile(self._folder / name)
         except (OSError, pa.ArrowInvalid) as broken:
             raise HistoryError(
-                f"{self._folder / name} cannot be read ({broken}): delete {self._folder} and import the day again"
+                f"{self._folder / name} cannot be read ({broken}): "
+                f"delete {self._folder} and import the day again"
             ) from None

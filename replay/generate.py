@@ -86,8 +86,8 @@ def generate_day(
                 continue
             if before.summary.made.get("by") != "generate":
                 raise HistoryError(
-                    f"the history at {store.root} has an imported {stream.name} day {date}, which is not replaced by "
-                    f"a synthetic one: name another store or date"
+                    f"the history at {store.root} has an imported {stream.name} day {date}, "
+                    f"which a synthetic one does not replace: name another store or date"
                 )
         slices = _Slices(date, symbols=symbols, trades=trades, quotes=quotes, seed=seed)
         rows = slices.trades() if stream is TRADE else slices.quotes()
@@ -101,7 +101,7 @@ class _Slices:
     def __init__(self, date: str, *, symbols: int, trades: int, quotes: int, seed: int) -> None:
         day = parse_date(date)
         self._symbols, self._trades, self._quotes, self._seed = symbols, trades, quotes, seed
-        # At least 64, so that the volume is U-shaped; no more than the quotes, so that each has a cause for a trade.
+        # At least 64, so that the volume is U-shaped; no more than the quotes: each needs one to trade on.
         self._count = min(max(64, -(-max(trades, quotes) // _SLICE_ROWS)), quotes)
         opens, closes = (local_instant_ns(day, *at, NEW_YORK) for at in ((9, 30), (16, 0)))
         self._bounds = session_instants(np.linspace(0.0, 1.0, self._count + 1), opens, closes)

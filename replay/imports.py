@@ -1,4 +1,4 @@
-"""Import a folder of Parquet into the history: values never changed, bad rows named, the same files only once."""
+"""Import a folder of Parquet into the history: values never changed, bad rows named, files only once."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ EXAMPLES_MAX: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class ImportedDay:
-    """A day the folder has rows of; `written` is False where the history had it from the same files already."""
+    """A day the folder has rows of; `written` is False where the history had it from these files before."""
 
     stream: str
     date: str
@@ -132,7 +132,8 @@ def _plan(
     elif all(file.has_text("market") and file.has_text("symbol") for file in every):
         key = ("market", "symbol")
         report.notes.append(
-            "every file has market beside symbol: the instrument is market:symbol (--symbol symbol for symbol alone)"
+            "every file has market beside symbol: the instrument is market:symbol "
+            "(--symbol symbol for symbol alone)"
         )
     else:
         key = ("symbol",)
@@ -182,8 +183,8 @@ def _union(stream: str, day: int, files: Sequence[SourceFile]) -> pa.Schema:
             first, other = fields.setdefault(column.name, (column, file))
             if first.type != column.type:
                 raise SourceError(
-                    f"column {column.name!r} is {first.type} in {other.path} and {column.type} in {file.path}, and "
-                    f"both have {stream} rows of {_date(day)}: give them one type"
+                    f"column {column.name!r} is {first.type} in {other.path} and {column.type} in {file.path}, "
+                    f"and both have {stream} rows of {_date(day)}: give them one type"
                 )
     everywhere = set.intersection(*({c.name for c in file.schema if not c.nullable} for file in files))
     return pa.schema([column.with_nullable(name not in everywhere) for name, (column, _) in fields.items()])

@@ -1,6 +1,6 @@
-"""A synthetic market, slice by slice: Zipf activity, U-shaped volume, bursts, spreads that breathe, trades at the touch.
+"""A synthetic market: Zipf activity, U-shaped volume, bursts, spreads that breathe, trades at the touch.
 
-Nothing here is fitted to a venue; the figures below give a day that looks and sorts like one.  Every array
+It is made slice by slice.  Nothing here is fitted to a venue; the figures below give a day that looks and sorts like one.  Every array
 has one element per row of the slice.  The same generator state gives the same slice.
 """
 
@@ -92,7 +92,7 @@ class Market:
 
     @staticmethod
     def trades(draw: np.random.Generator, count: int, quotes: Quotes, upper_ns: int) -> Trades:
-        """Return `count` trades, each some time after a quote of its symbol, most at its standing bid or ask."""
+        """Return `count` trades, each soon after a quote of its symbol, most at its standing bid or ask."""
         cause = draw.integers(0, quotes.event_ns.size, count)
         after_ns = draw.exponential(_TRADE_AFTER_NS, count).astype(np.int64)
         after_ns[draw.random(count) < _TRADE_AT_QUOTE_SHARE] = 0
@@ -160,7 +160,7 @@ def _in_event_order(
 
 
 def _standing(quotes: Quotes, event_ns: Int64s, symbol: Int32s) -> Int64s:
-    """Return, per trade, the last quote of its symbol at or before it; there is one, since a quote caused it."""
+    """Return, per trade, the last quote of its symbol at or before it: the one that caused it, if no other."""
     origin = int(quotes.event_ns[0])
     width = int(max(quotes.event_ns[-1], event_ns.max(initial=origin))) - origin + 1
     assert quotes.symbol.max() < 2**63 // width - 1
@@ -179,7 +179,8 @@ def _known(draw: np.random.Generator, event_ns: Int64s, exchange: Int32s) -> Int
     """When the receiver had it: the line's own latency, and jitter with a long tail."""
     jitter_ns = np.exp(draw.normal(np.log(_JITTER_MEDIAN_NS), 1.0, event_ns.size))
     line_ns = np.array(_EXCHANGE_LATENCY_NS)[exchange]
-    return event_ns + line_ns + np.minimum(jitter_ns, _JITTER_MAX_NS).astype(np.int64)
+    known_ns: Int64s = event_ns + line_ns + np.minimum(jitter_ns, _JITTER_MAX_NS).astype(np.int64)
+    return known_ns
 
 
 def _round_lots(draw: np.random.Generator, count: int) -> Int32s:

@@ -1,13 +1,16 @@
 """Publish order: the receiver's clock where every row has it, else the exchange's."""
 
+from typing import Any, TypeAlias
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.batch import Bools, Int64s
 from schemas.clocks import BEGINNING_NS, EVENT_NS, KNOWN_NS, Clock
 
-Rows = pa.RecordBatch | pa.Table
+Rows: TypeAlias = pa.RecordBatch | pa.Table
 
 
 def order_clock(rows: Rows) -> Clock:
@@ -45,7 +48,7 @@ def disorder(time_ns: Int64s, newest_ns: int = BEGINNING_NS) -> tuple[int, int]:
     return int(np.max(newest - time_ns)), int(newest[-1])
 
 
-def as_array(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+def as_array(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
     """Return a column without nulls as one numpy array."""
     if isinstance(column, pa.ChunkedArray):
         return np.asarray(column.to_numpy())

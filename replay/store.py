@@ -61,7 +61,8 @@ class HistoryStore:
             return Day(folder, DaySummary.from_json(text))
         except (ValueError, KeyError, TypeError, AttributeError) as broken:
             raise HistoryError(
-                f"{folder / SUMMARY_FILE} is not a day's summary ({broken!r}): delete {folder} and import again"
+                f"{folder / SUMMARY_FILE} is not a day's summary ({broken!r}): "
+                f"delete {folder} and import again"
             ) from None
 
     def write(

@@ -40,7 +40,7 @@ def find_clocks(
     if not clocks:
         raise SourceError(
             f"{file} has no time column: expected {' or '.join(EVENT_NAMES)} "
-            f"(or, for the receiver's clock, {' or '.join(KNOWN_NAMES)}), int64 UTC ns or an Arrow timestamp; "
+            f"(or, for the receiver's clock, {' or '.join(KNOWN_NAMES)}), int64 UTC ns or a timestamp; "
             f"it has {', '.join(schema.names)}; name another with --event or --known"
         )
     return clocks
@@ -59,7 +59,7 @@ def convert_clocks(rows: pa.Table, clocks: Mapping[str, str], file: str) -> pa.T
                 column = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
             except pa.ArrowInvalid as overflow:
                 raise SourceError(
-                    f"{file}: column {name!r} ({column.type}) has a time that int64 ns cannot hold: {overflow}"
+                    f"{file}: column {name!r} ({column.type}) has a time beyond int64 ns: {overflow}"
                 ) from None
         rows = rows.set_column(place, pa.field(clock, pa.int64()), column)
     return rows
@@ -74,5 +74,6 @@ def outside(times: pa.ChunkedArray, lower_ns: int, upper_ns: int) -> pa.ChunkedA
 def _require_time(field: pa.Field, file: str) -> None:
     if field.type != pa.int64() and not pa.types.is_timestamp(field.type):
         raise SourceError(
-            f"{file}: column {field.name!r} is {field.type}, expected int64 UTC nanoseconds or an Arrow timestamp"
+            f"{file}: column {field.name!r} is {field.type}, "
+            f"expected int64 UTC nanoseconds or an Arrow timestamp"
         )
