@@ -1,9 +1,5 @@
 """A place in one day of one stream: what was published, what comes next, and what is still to come."""
 
-import hashlib
-import json
-from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Final
 
 import numpy as np
@@ -13,7 +9,6 @@ from replay.day import Day
 from replay.order import clock_times, order_times
 from schemas.batch import Bools, Int64s
 from schemas.clocks import BEGINNING_NS, Clock
-from schemas.frame import layout_fingerprint
 
 NEVER_NS: Final = 2**63 - 1
 
@@ -39,8 +34,13 @@ class Cursor:
         """Stand before row `start`."""
         assert 0 <= start <= self.rows, f"{start} is not in a day of {self.rows} rows"
         self.start = start
-        self._batches: Iterator[pa.RecordBatch] = self.day.batches(start=start)
+        self._batches = self.day.batches(start=start)
         self._rest: pa.RecordBatch | None = None
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self.day.summary.stream
 
     @property
     def rows(self) -> int:
@@ -79,18 +79,3 @@ class Cursor:
         self.start = end
         rows = pa.concat_batches(parts) if parts else pa.RecordBatch.from_pylist([], self.day.stream.schema)
         return rows, self.clock_ns[taken], self.given[taken]
-
-    def fingerprint(self) -> str:
-        """Return 16 hex digits that change when the day's rows do, as far as its summary tells."""
-        summary = self.day.summary
-        told = [
-            layout_fingerprint(self.day.stream.schema),
-            summary.key,
-            summary.rows,
-            summary.keys,
-            summary.order,
-            {name: asdict(clock) for name, clock in summary.clocks.items()},
-            [asdict(source) for source in summary.sources],
-            dict(summary.made),
-        ]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

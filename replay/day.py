@@ -45,7 +45,8 @@ class DaySummary:
     """What `_day.json` says.  A day is there when this file is, and `parts` are the files that make it.
 
     `order` names the clock its rows are published by; `clocks` has an entry per time column with any value;
-    `keys` counts distinct message keys; `made` says how the day came here, so that none is made twice.
+    `keys` counts distinct message keys; `digest` is the part's SHA-256; `made` says how the day came here,
+    so that none is made twice.
     """
 
     stream: str
@@ -59,6 +60,7 @@ class DaySummary:
     sources: tuple[Source, ...]
     made: Mapping[str, str]
     parts: tuple[str, ...]
+    digest: str
 
     def to_json(self) -> str:
         """The text of the file."""

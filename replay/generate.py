@@ -34,7 +34,7 @@ TRADE: Final = Stream(
         [
             *_CLOCKS,
             pa.field("price", pa.float64(), nullable=False),
-            pa.field("size", pa.int32(), nullable=False),
+            pa.field("size", pa.float64(), nullable=False),
             pa.field("exchange", pa.string(), nullable=False),
         ]
     ),
@@ -45,9 +45,9 @@ QUOTE: Final = Stream(
         [
             *_CLOCKS,
             pa.field("bid_price", pa.float64(), nullable=False),
-            pa.field("bid_size", pa.int32(), nullable=False),
+            pa.field("bid_size", pa.float64(), nullable=False),
             pa.field("ask_price", pa.float64(), nullable=False),
-            pa.field("ask_size", pa.int32(), nullable=False),
+            pa.field("ask_size", pa.float64(), nullable=False),
             pa.field("exchange", pa.string(), nullable=False),
         ]
     ),
@@ -156,7 +156,10 @@ class _Slices:
             *values,
             self._exchanges.take(pa.array(made.exchange)),
         ]
-        return pa.Table.from_arrays([pa.array(column) for column in columns], schema=stream.schema)
+        typed = [
+            pa.array(column).cast(kind) for column, kind in zip(columns, stream.schema.types, strict=True)
+        ]
+        return pa.Table.from_arrays(typed, schema=stream.schema)
 
 
 def _share(total: int, slices: int, number: int) -> int:

@@ -183,8 +183,8 @@ def _union(stream: str, day: int, files: Sequence[SourceFile]) -> pa.Schema:
             first, other = fields.setdefault(column.name, (column, file))
             if first.type != column.type:
                 raise SourceError(
-                    f"column {column.name!r} is {first.type} in {other.path} and {column.type} in {file.path}, "
-                    f"and both have {stream} rows of {_date(day)}: give them one type"
+                    f"column {column.name!r} is {first.type} in {other.path} and {column.type} in "
+                    f"{file.path}, and both have {stream} rows of {_date(day)}: give them one type"
                 )
     everywhere = set.intersection(*({c.name for c in file.schema if not c.nullable} for file in files))
     return pa.schema([column.with_nullable(name not in everywhere) for name, (column, _) in fields.items()])

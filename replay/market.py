@@ -1,7 +1,7 @@
 """A synthetic market: Zipf activity, U-shaped volume, bursts, spreads that breathe, trades at the touch.
 
-It is made slice by slice.  Nothing here is fitted to a venue; the figures below give a day that looks and sorts like one.  Every array
-has one element per row of the slice.  The same generator state gives the same slice.
+It is made slice by slice.  Nothing here is fitted to a venue; the figures below give a day that looks and
+sorts like one.  Every array has one element per row of the slice.  The same generator state gives the same slice.
 """
 
 from dataclasses import dataclass
@@ -160,7 +160,7 @@ def _in_event_order(
 
 
 def _standing(quotes: Quotes, event_ns: Int64s, symbol: Int32s) -> Int64s:
-    """Return, per trade, the last quote of its symbol at or before it: the one that caused it, if no other."""
+    """Return, per trade, the last quote of its symbol at or before it; one of them caused it."""
     origin = int(quotes.event_ns[0])
     width = int(max(quotes.event_ns[-1], event_ns.max(initial=origin))) - origin + 1
     assert quotes.symbol.max() < 2**63 // width - 1

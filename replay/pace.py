@@ -18,7 +18,9 @@ def parse_speed(text: str) -> float:
     except ValueError:
         speed = math.nan
     if not 0 < speed < math.inf:
-        raise PublishError(f"speed {text!r} must be max, or how many times faster than the market: 1, 10, 0.5")
+        raise PublishError(
+            f"speed {text!r} must be max, or how many times faster than the market: 1, 10, 0.5"
+        )
     return speed
 
 

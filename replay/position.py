@@ -28,7 +28,8 @@ class Published:
             return cls(**json.loads(position.metadata))
         except (ValueError, TypeError):
             raise PublishError(
-                f"group {group} has a position that no publication wrote ({position.metadata!r}): name another run"
+                f"group {group} has a position that no publication wrote "
+                f"({position.metadata!r}): name another run"
             ) from None
 
 
@@ -40,7 +41,7 @@ def rows_done(before: Published | None, *, stream: str, date: str, day: str, run
     if before is None:
         return 0, False
     if before.date == date:
-        if before.day != day and not before.rows == 0:
+        if before.day != day and before.rows:
             raise PublishError(
                 f"run {run} has published {before.rows:,} rows of another {stream} {date}: "
                 f"its history has changed since; publish it as another run, to fresh topics"
@@ -48,10 +49,12 @@ def rows_done(before: Published | None, *, stream: str, date: str, day: str, run
         return before.rows, before.complete
     if not before.complete:
         raise PublishError(
-            f"run {run} stopped half-way in {stream} {before.date} ({before.rows:,} rows): publish that day first"
+            f"run {run} stopped half-way in {stream} {before.date} ({before.rows:,} rows): "
+            f"publish that day first"
         )
     if before.date > date:
         raise PublishError(
-            f"run {run} has published {stream} up to {before.date}: {date} would be late; publish it as another run"
+            f"run {run} has published {stream} up to {before.date}: {date} would be late; "
+            f"publish it as another run"
         )
     return 0, False

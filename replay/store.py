@@ -5,6 +5,7 @@ does and is made of the parts it lists; it is written last and replaced in one r
 between leaves the day as it was.
 """
 
+import hashlib
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
@@ -103,6 +104,7 @@ class HistoryStore:
                 sources=sources,
                 made=dict(made),
                 parts=(name,),
+                digest=_digest(partial),
             )
             (folder / f"_{name}.json").write_text(summary.to_json())
             partial.rename(folder / name)
@@ -129,6 +131,11 @@ class HistoryStore:
     def _unknown(what: str, dates: list[str]) -> UnknownDateError:
         there = f"it has {', '.join(dates)}" if dates else "it is empty: import or generate a day first"
         return UnknownDateError(f"{what}; {there}")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tidy(folder: Path) -> None:
