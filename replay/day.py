@@ -1,0 +1,145 @@
+"""One stream of one day: what it holds, as a small JSON file says, and its rows in publish order."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from replay.errors import HistoryError
+from schemas.clocks import EVENT_NS, KNOWN_NS, Clock
+from schemas.stream import Stream
+
+SUMMARY_FILE: Final = "_day.json"
+BATCH_ROWS: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that rows came from; its size and modification time tell whether it has changed since."""
+
+    name: str
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSummary:
+    """One clock over a day: first and last time, rows without it, and its disorder.
+
+    `disorder_ns` is the farthest a row trails the newest row before it in publish order.
+    """
+
+    first_ns: int
+    last_ns: int
+    nulls: int
+    disorder_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaySummary:
+    """What `_day.json` says.  A day is there when this file is, and `parts` are the files that make it.
+
+    `order` names the clock its rows are published by; `clocks` has an entry per time column with any value;
+    `keys` counts distinct message keys; `digest` is the part's SHA-256; `made` says how the day came here,
+    so that none is made twice.
+    """
+
+    stream: str
+    date: str
+    rows: int
+    keys: int
+    key: tuple[str, ...]
+    sequence: str | None
+    order: Clock
+    clocks: Mapping[str, ClockSummary]
+    sources: tuple[Source, ...]
+    made: Mapping[str, str]
+    parts: tuple[str, ...]
+    digest: str
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "DaySummary":
+        """Read the text of the file; raises ValueError, KeyError or TypeError where it is not one."""
+        found: dict[str, Any] = json.loads(text)
+        found["clocks"] = {name: ClockSummary(**clock) for name, clock in found["clocks"].items()}
+        found["sources"] = tuple(Source(**source) for source in found["sources"])
+        found["key"], found["parts"] = tuple(found["key"]), tuple(found["parts"])
+        return cls(**found)
+
+
+class Day:
+    """A day of one stream; its rows are read when they are asked for."""
+
+    def __init__(self, folder: Path, summary: DaySummary) -> None:
+        self._folder = folder
+        self.summary = summary
+
+    @property
+    def date(self) -> str:
+        """The day, YYYY-MM-DD."""
+        return self.summary.date
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return self.summary.rows
+
+    @cached_property
+    def stream(self) -> Stream:
+        """The stream with this day's columns."""
+        with self._open(self.summary.parts[0]) as part:
+            schema = part.schema_arrow.remove_metadata()
+        return Stream(
+            name=self.summary.stream, schema=schema, key=self.summary.key, sequence=self.summary.sequence
+        )
+
+    @property
+    def last_ns(self) -> int:
+        """The newest time of either clock."""
+        return max(clock.last_ns for clock in self.summary.clocks.values())
+
+    def batches(
+        self, columns: list[str] | None = None, rows: int = BATCH_ROWS, start: int = 0
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows from `start` on in publish order, at most `rows` at a time.
+
+        `columns` keeps the schema's order; row groups before `start` are not read.
+        """
+        for name in self.summary.parts:
+            with self._open(name) as part:
+                groups: list[int] = []
+                for group in range(part.num_row_groups):
+                    size = part.metadata.row_group(group).num_rows
+                    if not groups and start >= size:
+                        start -= size
+                    else:
+                        groups.append(group)
+                for batch in part.iter_batches(batch_size=rows, row_groups=groups, columns=columns):
+                    skipped = min(start, batch.num_rows)
+                    start -= skipped
+                    if skipped < batch.num_rows:
+                        yield batch.slice(skipped).replace_schema_metadata(None)
+
+    def times(self) -> pa.Table:
+        """Return the time columns of the whole day."""
+        names = [name for name in self.stream.schema.names if name in (EVENT_NS, KNOWN_NS)]
+        schema = pa.schema([self.stream.schema.field(name) for name in names])
+        return pa.Table.from_batches(self.batches(columns=names), schema=schema)
+
+    def _open(self, name: str) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(self._folder / name)
+        except (OSError, pa.ArrowInvalid) as broken:
+            raise HistoryError(
+                f"{self._folder / name} cannot be read ({broken}): "
+                f"delete {self._folder} and import the day again"
+            ) from None

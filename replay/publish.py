@@ -1,0 +1,312 @@
+"""Publish a day: its streams merged in time order, each transaction with the position it reached.
+
+Whoever is stopped at any moment, and started again, goes on where the last transaction ended: no row is
+doubled and none is lost.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from replay.cursor import NEVER_NS, Cursor
+from replay.day import Day
+from replay.errors import PublishError
+from replay.merge import merge_upto
+from replay.messages import Composer, Encoder, Shape
+from replay.pace import MAX, Pace
+from replay.position import Published, rows_done
+from replay.zones import day_start_ns, parse_date
+from schemas.clocks import NS_PER_DAY, NS_PER_MS, NS_PER_S, Clock
+from schemas.stream import Stream
+from topics.block import TopicPartition
+from topics.bus import AbortableError, Bus, Position, Producer, UnknownOutcomeError
+from topics.encode import RowEncoder
+from topics.progress import encode_progress
+from topics.wire import Progress, SchemaRegistry
+
+BLOCK_ROWS_MAX: Final = 100
+STEP_ROWS_MAX: Final = 32_768  # one transaction: large enough to hide its cost, small enough to be read soon
+PACED_STEP_NS: Final = 50 * NS_PER_MS  # of this process's clock: how coarse a paced replay is
+RETRIES_MAX: Final = 5  # transactions that fail in a row
+
+MakeEncoder = Callable[[Stream, SchemaRegistry, str], Encoder]
+
+
+@dataclass(slots=True)
+class PublishReport:
+    """What this process has published; `before` counts the rows an earlier one had, `refused` rows by stream
+    and reason.  Only what was committed counts.
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    before: Counter[str] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    messages: int = 0
+    bytes_size: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: "PublishReport") -> None:
+        """Count what a transaction published."""
+        self.rows += other.rows
+        self.refused += other.refused
+        self.messages += other.messages
+        self.bytes_size += other.bytes_size
+
+
+class Publication:
+    """One day of some streams on its way to their topics.
+
+    Per topic, rows of a key keep their publish order, and in every partition a row trails the newest before
+    it by `grace_ns` at most on the pipeline's clock.  After each transaction every partition gets a progress
+    record that bounds all rows still to come, at the end a final one.  Rows without a time on that clock
+    are refused and counted, never guessed.
+
+    Raises PublishError where the grace cannot cover the disorder, or where the run has been somewhere
+    that this day cannot follow; StreamError where a stream lacks the clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        registry: SchemaRegistry,
+        days: Sequence[Day],
+        topics: Mapping[str, str],
+        partitions: int,
+        shape: Shape,
+        grace_ns: int,
+        clock: Clock,
+        run: str,
+        speed: float = MAX,
+        block_rows_max: int = BLOCK_ROWS_MAX,
+        step_rows_max: int = STEP_ROWS_MAX,
+        transactional_id: str | None = None,
+        group: str | None = None,
+        make_encoder: MakeEncoder = RowEncoder,
+    ) -> None:
+        """`topics` names each stream's topic, which must exist with `partitions` partitions; `run` names who
+        goes on where: its transactional id and group are `<run>-publisher` unless given.
+        """
+        assert days
+        assert len({day.date for day in days}) == 1, "one day at a time"
+        assert partitions > 0
+        assert block_rows_max > 0
+        self.report = PublishReport()
+        self._bus, self._registry = bus, registry
+        self._run, self._speed, self._step_rows_max = run, speed, step_rows_max
+        self._topics, self._partitions = dict(topics), partitions
+        self._date = days[0].date
+        self._cursors = [Cursor(day, clock) for day in days]
+        _require_grace(self._cursors, grace_ns, clock)
+        self._composers = {
+            cursor.name: Composer(
+                encoder=make_encoder(cursor.day.stream, registry, self._topics[cursor.name]),
+                key=cursor.day.stream.key,
+                partitions=partitions,
+                shape=shape,
+                block_rows_max=block_rows_max,
+                grace_ns=grace_ns,
+                disorder_ns=cursor.disorder_ns,
+            )
+            for cursor in self._cursors
+        }
+        self._id, self._group = transactional_id or f"{run}-publisher", group or f"{run}-publisher"
+        self._consumer = bus.consumer(group=self._group)
+        self._producer: Producer | None = None
+        self._failures = 0
+        self._attempt = PublishReport()  # what the last transaction held
+        self._pace: Pace | None = None
+        self.done = False
+        self._take_up()
+        for cursor in self._cursors:
+            self.report.before[cursor.name] = cursor.start
+
+    @property
+    def rows(self) -> int:
+        """The rows of the day, over all streams."""
+        return sum(cursor.rows for cursor in self._cursors)
+
+    @property
+    def rows_done(self) -> int:
+        """The rows behind us: published or refused, now or before."""
+        return sum(cursor.start for cursor in self._cursors)
+
+    @property
+    def market_ns(self) -> int:
+        """When the next row is due, in market time; `NEVER_NS` after the last."""
+        return min(cursor.next_ns for cursor in self._cursors)
+
+    def wait_ns(self, now_ns: int) -> int:
+        """How long until the next step is due at the speed asked for; the first one is due at once."""
+        if self.done or self._speed == MAX or self.market_ns == NEVER_NS:
+            return 0
+        if self._pace is None:
+            self._pace = Pace(self._speed, self.market_ns, now_ns)
+        return self._pace.wait_ns(self.market_ns, now_ns)
+
+    def step(self) -> bool:
+        """Publish one transaction and return whether more remains; waits for nothing but the broker.
+
+        A transaction that the broker aborts, or whose outcome it does not tell, is taken up again from the
+        committed position; after `RETRIES_MAX` in a row the error is raised.
+        """
+        if self.done:
+            return False
+        ends = self._ends()
+        try:
+            self._publish(ends)
+        except (AbortableError, UnknownOutcomeError):
+            self._failures += 1
+            if self._failures > RETRIES_MAX:
+                raise
+            self._take_up()
+        if [cursor.start for cursor in self._cursors] == ends:  # also where only the answer was lost
+            self._failures = 0
+            self.report.add(self._attempt)
+        return not self.done
+
+    def run(
+        self,
+        *,
+        show: Callable[["Publication"], None] | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> PublishReport:
+        """Publish what remains, paced; `show` is called after each step, `stopped` asked before."""
+        begun_ns = time.monotonic_ns()
+        while not self.done and not stopped():
+            wait_ns = self.wait_ns(time.monotonic_ns())
+            if wait_ns:
+                time.sleep(min(wait_ns, PACED_STEP_NS) / NS_PER_S)
+                continue
+            self.step()
+            if show is not None:
+                show(self)
+        self.report.seconds += (time.monotonic_ns() - begun_ns) / NS_PER_S
+        return self.report
+
+    def close(self) -> None:
+        """Let the clients go; an open transaction is aborted."""
+        if self._producer is not None:
+            self._producer.close()
+            self._producer = None
+        self._consumer.close()
+
+    def _take_up(self) -> None:
+        """Fence whoever publishes under this id, then stand where the last committed transaction ended."""
+        if self._producer is not None:
+            self._producer.close()
+        self._producer = self._bus.producer(transactional_id=self._id)
+        places = {cursor.name: self._place(cursor) for cursor in self._cursors}
+        committed = self._consumer.committed(list(places.values()))
+        finished = []
+        for cursor in self._cursors:
+            position = committed.get(places[cursor.name])
+            before = None if position is None else Published.from_position(position, self._group)
+            digest = cursor.day.summary.digest
+            rows, complete = rows_done(before, stream=cursor.name, date=self._date, day=digest, run=self._run)
+            cursor.rewind(rows)
+            finished.append(complete)
+        self.done = all(finished)
+        if any(finished) and not self.done:
+            raise PublishError(
+                f"run {self._run} has published some streams of {self._date} without the others: "
+                f"publish the day as another run, with all its streams"
+            )
+
+    def _ends(self) -> list[int]:
+        """Where each stream stands after the next transaction."""
+        below_ns = None
+        if self._speed != MAX and self.market_ns != NEVER_NS:
+            below_ns = self.market_ns + max(math.ceil(PACED_STEP_NS * self._speed), 1)
+        starts = [cursor.start for cursor in self._cursors]
+        return merge_upto(
+            [cursor.order_ns for cursor in self._cursors], starts, self._step_rows_max, below_ns
+        )
+
+    def _publish(self, ends: Sequence[int]) -> None:
+        """One transaction: rows of every stream, progress into every partition, and where that leaves us."""
+        producer = self._producer
+        assert producer is not None, "the publication is closed"
+        complete = all(end == cursor.rows for cursor, end in zip(self._cursors, ends, strict=True))
+        self._attempt = attempt = PublishReport()
+        producer.begin()
+        try:
+            for cursor, end in zip(self._cursors, ends, strict=True):
+                topic = self._topics[cursor.name]
+                taken, clock_ns, given = cursor.take(end)
+                if not given.all():
+                    attempt.refused[cursor.name, f"no {cursor.column}"] += int(np.count_nonzero(~given))
+                    taken, clock_ns = taken.filter(pa.array(given)), clock_ns[given]
+                attempt.rows[cursor.name] += taken.num_rows
+                for partition, key, value, timestamp_ms in self._composers[cursor.name].compose(
+                    taken, clock_ns
+                ):
+                    producer.produce(
+                        topic, partition=partition, key=key, value=value, timestamp_ms=timestamp_ms
+                    )
+                    attempt.messages += 1
+                    attempt.bytes_size += len(value)
+            self._produce_progress(producer, complete)
+            producer.send_offsets(self._positions(complete), self._consumer)
+            producer.commit()
+        except UnknownOutcomeError:
+            raise
+        except BaseException:
+            with suppress(
+                Exception
+            ):  # the first error is the one to tell; a new producer aborts what is left
+                producer.abort()
+            raise
+        self.done = complete
+
+    def _produce_progress(self, producer: Producer, complete: bool) -> None:
+        """Bound every row still to come, in every partition of every topic."""
+        upper_ns = min(cursor.lower_ns(cursor.start) for cursor in self._cursors)
+        if complete or upper_ns == NEVER_NS:
+            last_ns = max(cursor.last_ns for cursor in self._cursors)
+            upper_ns = max(day_start_ns(parse_date(self._date)) + NS_PER_DAY, last_ns + 1)
+        for cursor in self._cursors:
+            progress = Progress(stream=cursor.name, upper_ns=upper_ns, final=complete, run=self._run)
+            value = encode_progress(self._registry, progress)
+            for partition in range(self._partitions):
+                producer.produce(
+                    self._topics[cursor.name],
+                    partition=partition,
+                    key=None,
+                    value=value,
+                    timestamp_ms=upper_ns // NS_PER_MS,
+                )
+
+    def _positions(self, complete: bool) -> dict[TopicPartition, Position]:
+        return {
+            self._place(cursor): Published(
+                stream=cursor.name,
+                date=self._date,
+                day=cursor.day.summary.digest,
+                rows=cursor.start,
+                complete=complete,
+            ).to_position()
+            for cursor in self._cursors
+        }
+
+    def _place(self, cursor: Cursor) -> TopicPartition:
+        return TopicPartition(self._topics[cursor.name], 0)
+
+
+def _require_grace(cursors: Sequence[Cursor], grace_ns: int, clock: Clock) -> None:
+    short = [cursor for cursor in cursors if cursor.disorder_ns > grace_ns]
+    if short:
+        figures = ", ".join(
+            f"{cursor.name} is out of order by up to {cursor.disorder_ns:,} ns" for cursor in short
+        )
+        raise PublishError(
+            f"grace_ns {grace_ns:,} does not cover the disorder on clock {clock!r}: {figures}; "
+            f"give at least {max(cursor.disorder_ns for cursor in short):,} here and to the worker"
+        )

@@ -1,0 +1,153 @@
+"""History on disk: one folder of Parquet per stream and day, readable by anything that knows Hive partitions.
+
+`stream=<name>/date=YYYY-MM-DD/part-*.parquet`, with `_day.json` beside them.  A day exists when that file
+does and is made of the parts it lists; it is written last and replaced in one rename, so whoever stops in
+between leaves the day as it was.
+"""
+
+import hashlib
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from replay.day import SUMMARY_FILE, Day, DaySummary, Source
+from replay.errors import HistoryError, UnknownDateError
+from replay.measures import Measures
+from replay.zones import parse_date
+from schemas.clocks import Clock
+from schemas.stream import Stream
+
+ROW_GROUP_ROWS: Final = (
+    131_072  # large enough to compress, small enough that a resumed publication skips what is done
+)
+
+
+class HistoryStore:
+    """The days under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def dates(self) -> list[str]:
+        """Return the days that any stream has, oldest first."""
+        return sorted({path.parent.name.removeprefix("date=") for path in self._summaries("*", "*")})
+
+    def streams(self, date: str) -> list[str]:
+        """Return the streams that have this day, by name; raises UnknownDateError where none has."""
+        found = sorted(path.parent.parent.name.removeprefix("stream=") for path in self._summaries("*", date))
+        if not found:
+            raise self._unknown(f"no day {date} in the history at {self.root}", self.dates())
+        return found
+
+    def has(self, stream: str, date: str) -> bool:
+        """Whether this stream has this day."""
+        return (self._folder(stream, date) / SUMMARY_FILE).is_file()
+
+    def day(self, stream: str, date: str) -> Day:
+        """Return one stream's day; raises UnknownDateError naming the days it has."""
+        folder = self._folder(stream, date)
+        try:
+            text = (folder / SUMMARY_FILE).read_text()
+        except (FileNotFoundError, NotADirectoryError):
+            dates = sorted(path.parent.name.removeprefix("date=") for path in self._summaries(stream, "*"))
+            raise self._unknown(
+                f"stream {stream} has no day {date} in the history at {self.root}", dates
+            ) from None
+        try:
+            return Day(folder, DaySummary.from_json(text))
+        except (ValueError, KeyError, TypeError, AttributeError) as broken:
+            raise HistoryError(
+                f"{folder / SUMMARY_FILE} is not a day's summary ({broken!r}): "
+                f"delete {folder} and import again"
+            ) from None
+
+    def write(
+        self,
+        stream: Stream,
+        date: str,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        order: Clock,
+        sources: tuple[Source, ...] = (),
+        made: Mapping[str, str],
+    ) -> Day:
+        """Write a whole day, replacing the one that was there, and return it.
+
+        `batches` come in publish order by `order` and have the stream's schema.  Raises HistoryError where
+        the disk refuses; the day is then as it was before.
+        """
+        folder = self._folder(stream.name, parse_date(date).isoformat())
+        name = f"part-{uuid.uuid4().hex}.parquet"
+        partial = folder / f"_{name}"
+        measures = Measures(stream, order)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with pq.ParquetWriter(partial, stream.schema, compression="zstd", version="2.6") as writer:
+                for batch in batches:
+                    measures.add(batch)
+                    writer.write_batch(batch, row_group_size=ROW_GROUP_ROWS)
+            assert measures.rows > 0, "a day without rows is not a day"
+            summary = DaySummary(
+                stream=stream.name,
+                date=date,
+                rows=measures.rows,
+                keys=len(measures.keys),
+                key=stream.key,
+                sequence=stream.sequence,
+                order=order,
+                clocks=measures.clocks(),
+                sources=sources,
+                made=dict(made),
+                parts=(name,),
+                digest=_digest(partial),
+            )
+            (folder / f"_{name}.json").write_text(summary.to_json())
+            partial.rename(folder / name)
+            (folder / f"_{name}.json").replace(folder / SUMMARY_FILE)
+        except OSError as refused:
+            raise HistoryError(f"the history at {self.root} cannot be written: {refused}") from None
+        finally:
+            _tidy(folder)
+        return Day(folder, summary)
+
+    def delete(self, stream: str, date: str) -> None:
+        """Remove one stream's day, if it is there."""
+        folder = self._folder(stream, date)
+        (folder / SUMMARY_FILE).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _folder(self, stream: str, date: str) -> Path:
+        return self.root / f"stream={stream}" / f"date={date}"
+
+    def _summaries(self, stream: str, date: str) -> Iterable[Path]:
+        return self.root.glob(f"stream={stream}/date={date}/{SUMMARY_FILE}")
+
+    @staticmethod
+    def _unknown(what: str, dates: list[str]) -> UnknownDateError:
+        there = f"it has {', '.join(dates)}" if dates else "it is empty: import or generate a day first"
+        return UnknownDateError(f"{what}; {there}")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what the day's summary does not list: parts replaced, and parts never finished."""
+    if not folder.is_dir():
+        return
+    try:
+        kept = set(DaySummary.from_json((folder / SUMMARY_FILE).read_text()).parts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        kept = set()
+    for path in folder.iterdir():
+        if path.name != SUMMARY_FILE and path.name not in kept:
+            path.unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
