@@ -1,0 +1,58 @@
+"""The broker of the tests: the one BOOTSTRAP names, or a real Kafka started for the run where possible."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from topics.kafka import KafkaBus
+
+SCRIPT = Path(__file__).parents[1] / "docker/kafka/kafka.sh"
+ANSWER_MS_MAX = 15_000
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where a broker answers, and in words which one it is; `absent` says why there is none."""
+
+    bootstrap: str
+    words: str
+    started: bool = False
+    absent: str = ""
+
+
+def kafka_script(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run docker/kafka/kafka.sh with the Python of this test run."""
+    return subprocess.run(
+        [str(SCRIPT), *arguments],
+        env={**os.environ, "KAFKA_PYTHON": sys.executable, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+
+
+def find_broker() -> Broker:
+    """Find or start a broker; one that is named or should start but does not is an error, not an absence."""
+    if bootstrap := os.environ.get("BOOTSTRAP"):
+        KafkaBus(bootstrap).check(ANSWER_MS_MAX)
+        return Broker(bootstrap, f"Kafka at {bootstrap}, named by BOOTSTRAP")
+    ran_before = kafka_script("address").returncode == 0
+    started = kafka_script("start")
+    said = started.stderr.strip().splitlines()
+    if started.returncode == 2:
+        return Broker("", "none", absent=said[-1].removeprefix("kafka: "))
+    if started.returncode != 0:
+        raise RuntimeError("\n".join(said))
+    bootstrap = started.stdout.split()[-1]
+    version = kafka_script("status").stdout.split(" at ")[0]
+    how = "running already" if ran_before else "started for this run"
+    return Broker(bootstrap, f"{version} at {bootstrap}, {how}", started=not ran_before)
+
+
+def release_broker(broker: Broker) -> None:
+    """Stop the broker if this run started it."""
+    if broker.started:
+        kafka_script("stop")

@@ -1,0 +1,131 @@
+"""Topics as code: what a pipeline wants, what the bus has, and the difference, before any change."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from topics.bus import Admin, BusError, TopicSpec
+
+# A frame or a block of rows is one message; producers are held to the same size.
+MESSAGE_SIZE_MAX: Final = 8 << 20
+_EVER_MS: Final = str(2**63 - 1)
+
+OUTPUTS: Final = ("aligned", "late", "dead")
+
+# Record times are event times, days or years old in a replay: a broker must neither refuse nor expire them.
+HISTORY_CONFIGS: Final[Mapping[str, str]] = {
+    "cleanup.policy": "delete",
+    "max.message.bytes": str(MESSAGE_SIZE_MAX),
+    "message.timestamp.after.max.ms": _EVER_MS,
+    "message.timestamp.before.max.ms": _EVER_MS,
+    "message.timestamp.type": "CreateTime",
+    "retention.bytes": "-1",
+}
+
+
+class TopicMismatchError(BusError):
+    """Topics exist but not as they should be; the message has each figure, wanted and found."""
+
+
+class CoPartitionError(BusError):
+    """Topics that are read together have unequal partition counts; the message has each count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One figure of one topic that is not as wanted."""
+
+    topic: str
+    what: str
+    wanted: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.topic} has {self.what} {self.found}, wanted {self.wanted}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `apply` would do: topics to create, topics that are as wanted, and what stands in the way."""
+
+    create: tuple[TopicSpec, ...]
+    fine: tuple[TopicSpec, ...]
+    mismatches: tuple[Mismatch, ...]
+
+
+def plan(admin: Admin, specs: Sequence[TopicSpec]) -> Plan:
+    """Compare the wanted topics with those of the bus; changes nothing.
+
+    A config that a spec does not name is free.  Raises CoPartitionError where the specs are unequal.
+    """
+    require_copartitioned({spec.name: spec.partitions for spec in specs})
+    described = admin.describe([spec.name for spec in specs])
+    create, fine, mismatches = [], [], []
+    for spec in specs:
+        found = described[spec.name]
+        if found is None:
+            create.append(spec)
+            continue
+        differences = _differences(spec, found)
+        mismatches += differences
+        if not differences:
+            fine.append(spec)
+    return Plan(tuple(create), tuple(fine), tuple(mismatches))
+
+
+def apply(admin: Admin, plan: Plan) -> None:
+    """Create what is to be created; raises TopicMismatchError, with nothing done, where something differs.
+
+    A topic that exists is never changed: more partitions would move keys, and shorter retention deletes.
+    """
+    if plan.mismatches:
+        raise TopicMismatchError(
+            "; ".join(map(str, plan.mismatches))
+            + ": change the settings to what is there, choose another prefix, or delete the topics"
+        )
+    admin.create(plan.create)
+
+
+def require_copartitioned(counts: Mapping[str, int]) -> int:
+    """Return the one partition count of topics that are read together; raises CoPartitionError with each.
+
+    Keys meet only where partition p of every input is the same set of keys.
+    """
+    assert counts, "no topics"
+    if len(set(counts.values())) > 1:
+        figures = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise CoPartitionError(
+            f"partition counts must be equal, since keys meet by partition number: {figures}"
+        )
+    return next(iter(counts.values()))
+
+
+def pipeline_topics(
+    *, prefix: str, streams: Iterable[str], partitions: int, replication: int = 1, retention_ms: int = -1
+) -> list[TopicSpec]:
+    """Return the topics of a pipeline: `<prefix>.<stream>` for each input, and aligned, late and dead.
+
+    `retention_ms` counts from the record's time, which is the event time; -1 keeps everything.
+    """
+    names = list(streams)
+    for name in names:
+        if name in OUTPUTS:
+            raise BusError(f"stream {name} cannot have a topic: {prefix}.{name} is an output of the pipeline")
+    configs = {
+        **HISTORY_CONFIGS,
+        "retention.ms": str(retention_ms),
+        "min.insync.replicas": str(max(1, replication - 1)),
+    }
+    return [
+        TopicSpec(name=f"{prefix}.{name}", partitions=partitions, replication=replication, configs=configs)
+        for name in (*names, *OUTPUTS)
+    ]
+
+
+def _differences(wanted: TopicSpec, found: TopicSpec) -> list[Mismatch]:
+    figures = [
+        ("partitions", str(wanted.partitions), str(found.partitions)),
+        ("replication", str(wanted.replication), str(found.replication)),
+        *((name, value, found.configs.get(name, "unset")) for name, value in wanted.configs.items()),
+    ]
+    return [Mismatch(wanted.name, what, want, have) for what, want, have in figures if want != have]
