@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.reader import read_partition
-from app.wiring import Pipeline, aligned_schema
+from app.wiring import Pipeline
 from schemas.clocks import NS_PER_MS
 from schemas.frame import FrameHeaders, decode_frame
 from schemas.stream import Stream
@@ -50,7 +50,7 @@ def read_aligned(
     """Yield the aligned rows of one partition in their order, from frames or from Avro rows."""
     settings = pipeline.settings
     source = TopicPartition(settings.topic("aligned"), partition)
-    schema = aligned_schema(pipeline)
+    schema = pipeline.asof.aligned_schema()
     decoder = None
     if settings.worker.format == "avro":
         key = settings.stream(settings.pipeline.left).key
@@ -76,7 +76,7 @@ def _frames(block: MessageBlock, partition: int, frames: Frames | None) -> Itera
 def write_aligned(pipeline: Pipeline, folder: Path) -> Frames:
     """Write `folder/partition-00000.parquet` and so on, all or nothing, and return what the frames said."""
     frames = Frames()
-    schema = aligned_schema(pipeline)
+    schema = pipeline.asof.aligned_schema()
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)

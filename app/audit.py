@@ -11,7 +11,7 @@ import pyarrow as pa
 from app.aligned import read_aligned
 from app.audit_rules import INDEX, OFFSET, Rules, Violation, find_violations
 from app.reader import read_partition
-from app.wiring import Pipeline, aligned_schema
+from app.wiring import Pipeline
 from schemas.clocks import clock_column
 from schemas.letters import LateHeaders
 from topics.block import TopicPartition
@@ -50,7 +50,7 @@ def audit(pipeline: Pipeline) -> AuditReport:
             report.rows_late[name] += late[name].height
             accepted[name] = rows.join(late[name], on=[OFFSET, INDEX], how="anti", maintain_order="left")
         batches = list(read_aligned(pipeline, partition))
-        aligned = _frame_of(pa.Table.from_batches(batches, aligned_schema(pipeline)))
+        aligned = _frame_of(pa.Table.from_batches(batches, pipeline.asof.aligned_schema()))
         report.rows_aligned += aligned.height
         report.rows_dead += _count(pipeline, TopicPartition(pipeline.settings.topic("dead"), partition))
         left = accepted.pop(pipeline.settings.pipeline.left)

@@ -9,9 +9,10 @@ from app.broker import open_kafka
 from app.cli import ConfigFile, app, console, say, stop_on_signals
 from app.config import load_settings
 from app.errors import UsageError
-from app.wiring import Pipeline, member_config, registered_streams, require_topics, topic_specs, warm
+from app.wiring import Pipeline, member_config, registered_streams, require_topics, topic_specs
 from app.worker import Worker
-from topics.catalogue import apply, plan
+from operators.warm import warm
+from topics.catalogue import TopicMismatchError, apply, plan
 from topics.registry import open_registry
 
 Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]
@@ -39,7 +40,7 @@ def align(
     streams = registered_streams(settings, registry, wait_s=REGISTRY_WAIT_S, on_wait=say)
     say(f'{bus.name}: group {settings.pipeline.prefix}, joining on clock = "{settings.pipeline.clock}"')
     pipeline = Pipeline(settings, bus, registry, streams)
-    warm(pipeline)
+    warm()
     worker = Worker(pipeline, until_final=until_final)
     try:
         worker.run(stopping)
@@ -59,8 +60,12 @@ def topics_plan(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
     found = plan(open_kafka(settings.bus.bootstrap, settings.bus.kafka).admin(), topic_specs(settings))
-    for line in found.lines():
-        console.print(line, markup=False)
+    for spec in found.create:
+        console.print(f"create  {spec.name}: {spec.partitions} partitions, replication {spec.replication}")
+    for spec in found.fine:
+        console.print(f"fine    {spec.name}")
+    for mismatch in found.mismatches:
+        console.print(f"differs {mismatch}", markup=False)
     if found.mismatches:
         raise UsageError(f"{len(found.mismatches)} topics differ from what the pipeline needs; see above")
 
@@ -72,9 +77,15 @@ def topics_apply(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None
     Example: python -m app topics apply --config tidemark.toml
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    done = apply(open_kafka(settings.bus.bootstrap, settings.bus.kafka).admin(), topic_specs(settings))
-    for line in done.lines():
-        console.print(line, markup=False)
+    admin = open_kafka(settings.bus.bootstrap, settings.bus.kafka).admin()
+    found = plan(admin, topic_specs(settings))
+    try:
+        apply(admin, found)
+    except TopicMismatchError as refused:
+        raise UsageError(str(refused)) from None
+    for spec in found.create:
+        console.print(f"created {spec.name}: {spec.partitions} partitions")
+    console.print(f"{len(found.fine)} topics were there already, as they should be")
 
 
 @app.command("audit")

@@ -87,8 +87,8 @@ class WorkerSettings(Section):
     poll_messages_max: Annotated[int, Field(ge=1)] = 20_000  # one turn's share; bounds a turn's memory
     poll_wait_ms_max: Annotated[int, Field(ge=1)] = 50  # an idle worker wakes this often
     frame_rows_max: Annotated[int, Field(ge=1)] = 16_384  # a frame of wide rows stays under 8 MiB
-    buffer_bytes_max: Annotated[int, Field(ge=1)] = 1 << 30  # per stream and task; beyond it the stream waits
-    message_bytes_max: Annotated[int, Field(ge=1)] = 8 << 20  # a larger message is dead, not decoded
+    buffer_size_max: Annotated[int, Field(ge=1)] = 1 << 30  # per stream and task; beyond it the stream waits
+    message_size_max: Annotated[int, Field(ge=1)] = 8 << 20  # a larger message is dead, not decoded
     state: Path = Path("build/state")  # folder of the local state; a cache, safe to delete
     checkpoint_interval_ms: Annotated[int, Field(ge=1)] = (
         1_000  # local state trails the commit by at most this

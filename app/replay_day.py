@@ -32,7 +32,7 @@ from schemas.batch import Int64s
 from schemas.clocks import NS_PER_S, clock_column
 from topics.avro_schema import avro_schema
 from topics.bus import Bus
-from topics.catalogue import apply
+from topics.catalogue import apply, plan
 from topics.registry import open_registry
 
 
@@ -86,7 +86,7 @@ def _prepare(
         if folder.previous is not None:
             old = f"replay-{request.date}-{folder.previous}"
             admin.delete([f"{old}.{kind}" for kind in (*settings.stream_names, "aligned", "late", "dead")])
-    apply(admin, topic_specs(settings))
+    apply(admin, plan(admin, topic_specs(settings)))
     registry = open_registry(settings.bus.schema_registry)
     for day in days:
         registry.register(f"{settings.topic(day.stream.name)}-value", avro_schema(day.stream))

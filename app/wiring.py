@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-
-import pyarrow as pa
 
 from app.clock import monotonic_ns, pause
 from app.config import Settings
@@ -15,7 +14,7 @@ from operators.streaming import StreamingAsof
 from schemas.stream import Stream
 from topics.avro_schema import stream_of
 from topics.bus import Bus, TopicSpec
-from topics.catalogue import pipeline_topics, plan
+from topics.catalogue import OUTPUTS, pipeline_topics, plan
 from topics.decode import DecodeLimits, Decoder
 from topics.wire import RegistryUnavailableError, SchemaRegistry
 
@@ -39,7 +38,7 @@ class Pipeline:
             tolerance_ns=settings.pipeline.tolerance_ns,
             carry=settings.pipeline.carry,
             grace_ns={name: settings.grace_ns(name) for name in settings.stream_names},
-            buffer_bytes_max=settings.worker.buffer_bytes_max,
+            buffer_size_max=settings.worker.buffer_size_max,
             columns={
                 name: chosen
                 for name in settings.pipeline.right
@@ -58,7 +57,7 @@ class Pipeline:
 
     def decoders(self) -> dict[str, tuple[str, Decoder]]:
         """New decoders for one task's inputs, by topic."""
-        limits = DecodeLimits(message_size_max=self.settings.worker.message_bytes_max)
+        limits = DecodeLimits(message_size_max=self.settings.worker.message_size_max)
         clock = self.settings.pipeline.clock
         return {
             topic: (name, Decoder(self.streams[name], clock, self.registry, limits))
@@ -88,12 +87,14 @@ class Pipeline:
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """The topics of a pipeline: its inputs, and where aligned rows, late rows and dead letters go."""
-    return pipeline_topics(
-        inputs=[settings.topic(name) for name in settings.stream_names],
-        outputs=[settings.topic(kind) for kind in ("aligned", "late", "dead")],
+    names = (*settings.stream_names, *OUTPUTS)
+    specs = pipeline_topics(
+        prefix=settings.pipeline.prefix,
+        streams=settings.stream_names,
         partitions=settings.bus.partitions,
         replication=settings.bus.replication,
     )
+    return [replace(spec, name=settings.topic(name)) for name, spec in zip(names, specs, strict=True)]
 
 
 def member_config(settings: Settings) -> dict[str, str]:
@@ -108,8 +109,9 @@ def member_config(settings: Settings) -> dict[str, str]:
 def require_topics(bus: Bus, settings: Settings) -> None:
     """Raise UsageError where a topic is missing or its partition count is not the configured one."""
     found = plan(bus.admin(), topic_specs(settings))
-    if found.missing or found.mismatches:
-        raise UsageError(f"{'; '.join(found.lines())}; see `python -m app topics plan`")
+    wrong = [f"{spec.name} does not exist" for spec in found.create] + [str(m) for m in found.mismatches]
+    if wrong:
+        raise UsageError(f"{'; '.join(wrong)}: see `python -m app topics plan`")
 
 
 def registered_streams(
@@ -142,8 +144,3 @@ def registered_streams(
             else:
                 pause(0.2)
     return streams
-
-
-def aligned_schema(pipeline: Pipeline) -> pa.Schema:
-    """The columns of the aligned rows."""
-    return StreamingAsof(pipeline.asof).output_schema

@@ -80,7 +80,7 @@ class Worker:
         self._committed_ns = monotonic_ns()
         due = self._committed_ns - self._settings.checkpoint_interval_ms * NS_PER_MS
         for task in self.tasks.values():
-            if task.checkpointed_ns <= due:
+            if task.checkpointed_ns <= due and task.operator.caught_up:
                 self._checkpoint(task)
 
     def finished(self) -> bool:
@@ -199,7 +199,8 @@ class Worker:
 
     def _checkpoint_all(self) -> None:
         for task in self.tasks.values():
-            self._checkpoint(task)
+            if task.operator.caught_up:
+                self._checkpoint(task)
 
     def _checkpoint(self, task: Task) -> None:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import BusError, OffsetRangeError, Position, Rebalance
+from topics.bus import AbortableError, BusError, OffsetRangeError, Position, Rebalance
 from topics.memory_block import block_of
 from topics.memory_group import Group
 from topics.memory_log import PartitionLog
@@ -119,6 +119,8 @@ class MemoryConsumer:
     def group_to_commit(self) -> Group:
         """The group, after checking that this consumer may commit to it; else raises AbortableError."""
         if self._member is not None:
+            if not self._fetches:
+                raise AbortableError("this member owns no partitions now: abort, and poll until it does")
             self._group.require_member(self._member)
         return self._group
 

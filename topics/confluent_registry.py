@@ -1,0 +1,72 @@
+"""Schemas in a registry that speaks Confluent's protocol (Confluent, Karapace, Apicurio, Redpanda)."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Final
+
+from topics.wire import CodecError, RegistryUnavailableError, UnknownSchemaError
+
+_NOT_FOUND: Final = 404
+# The registry understood and refused: not compatible, no valid schema.
+_REFUSED: Final = frozenset({409, 422})
+# The client's own retries; whoever waits for a registry asks again anyway, so keep one call short.
+_RETRIES: Final = {"max.retries": 2, "retries.wait.ms": 50, "retries.max.wait.ms": 500, "timeout": 10}
+
+
+class ConfluentRegistry:
+    """A `SchemaRegistry` behind a URL; `settings` are the client's own (`basic.auth.user.info`, `ssl.*`)."""
+
+    def __init__(self, url: str, settings: Mapping[str, Any] | None = None) -> None:
+        # Imported here: it loads an HTTP client, which a folder does not need, and which warns about itself.
+        with warnings.catch_warnings(record=True):
+            from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
+
+        self._url = url
+        self._schema: Any = Schema
+        self._error: Any = SchemaRegistryError
+        retries = {} if url.startswith("mock://") else _RETRIES
+        self._client: Any = SchemaRegistryClient.new_client({"url": url, **retries, **(settings or {})})
+
+    def register(self, subject: str, schema: str) -> int:
+        """Return the id of `schema` under `subject`; raises CodecError where the registry refuses it."""
+        return int(self._ask(self._client.register_schema, subject, self._schema(schema, "AVRO")))
+
+    def schema(self, schema_id: int) -> str:
+        """Return a schema's text."""
+        try:
+            return str(self._ask(self._client.get_schema, schema_id).schema_str)
+        except _NotFound as missing:
+            raise UnknownSchemaError(
+                f"the registry {self._url} has no schema of this id: {missing}"
+            ) from None
+
+    def latest(self, subject: str) -> tuple[int, str] | None:
+        """Return the newest id and schema of `subject`, asked anew each time."""
+        self._client.clear_latest_caches()
+        try:
+            newest = self._ask(self._client.get_latest_version, subject)
+        except _NotFound:
+            return None
+        return int(newest.schema_id), str(newest.schema.schema_str)
+
+    def _ask(self, question: Any, *args: Any) -> Any:
+        try:
+            return question(*args)
+        except self._error as answer:
+            if answer.http_status_code == _NOT_FOUND:
+                raise _NotFound(str(answer)) from None
+            if answer.http_status_code in _REFUSED:
+                raise CodecError(f"the registry {self._url} refuses the schema: {answer}") from None
+            raise self._unavailable(answer) from answer
+        except Exception as failed:  # the client lets its HTTP library's errors through, whichever that is
+            raise self._unavailable(failed) from failed
+
+    def _unavailable(self, failed: Exception) -> RegistryUnavailableError:
+        return RegistryUnavailableError(
+            f"the schema registry {self._url} does not answer: {type(failed).__name__}: {failed}; "
+            "check the URL and the credentials, or wait: nothing is lost"
+        )
+
+
+class _NotFound(Exception):
+    """The registry answered that there is no such thing."""

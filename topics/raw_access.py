@@ -1,0 +1,86 @@
+"""Kernels read and write messages where they lie, by address: whoever calls these has checked the bounds.
+
+Addresses are int64 (user space never reaches the sign bit), so that no expression mixes signed and unsigned,
+which numba would turn into a float.  Every load and store is unaligned, little endian and of a fixed size.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_memcpy: Any = cgutils.raw_memcpy
+_intrinsic: Any = intrinsic
+_INTEGERS = {8: cgutils.int8_t, 32: cgutils.int32_t, 64: cgutils.intp_t}
+
+
+def _load(bits: int) -> Any:
+    def load(_typing: Any, _address: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            pointer = builder.inttoptr(args[0], _INTEGERS[bits].as_pointer())
+            value = builder.load(pointer, align=1)
+            return value if bits == 64 else builder.zext(value, cgutils.intp_t)
+
+        return types.int64(types.int64), generate
+
+    return _intrinsic(load)
+
+
+load_byte: Callable[[int], int] = _load(8)  # (address) -> 0..255
+load_half: Callable[[int], int] = _load(32)  # (address) -> the next 4 bytes, zero extended
+load_word: Callable[[int], int] = _load(64)  # (address) -> the next 8 bytes
+
+
+def _store(bits: int) -> Any:
+    def store(_typing: Any, _address: Any, _value: Any) -> Any:
+        def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            pointer = builder.inttoptr(args[0], _INTEGERS[bits].as_pointer())
+            value = args[1] if bits == 64 else builder.trunc(args[1], _INTEGERS[bits])
+            builder.store(value, pointer, align=1)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64), generate
+
+    return _intrinsic(store)
+
+
+store_byte: Callable[[int, int], None] = _store(8)  # (address, value): the lowest byte of value
+store_half: Callable[[int, int], None] = _store(32)  # (address, value): the lowest 4 bytes of value
+store_word: Callable[[int, int], None] = _store(64)  # (address, value): all 8 bytes of value
+
+
+def _copy(_typing: Any, _to: Any, _from: Any, _size: Any) -> Any:
+    """Copy `size` bytes between places that do not overlap."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        to_pointer = builder.inttoptr(args[0], cgutils.voidptr_t)
+        from_pointer = builder.inttoptr(args[1], cgutils.voidptr_t)
+        _memcpy(builder, to_pointer, from_pointer, args[2], 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+def _trailing_zeros(_typing: Any, _value: Any) -> Any:
+    """Count the zero bits below the lowest set bit; 64 for 0."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], cgutils.false_bit)
+
+    return types.int64(types.int64), generate
+
+
+def _leading_zeros(_typing: Any, _value: Any) -> Any:
+    """Count the zero bits above the highest set bit; 64 for 0."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.ctlz(args[0], cgutils.false_bit)
+
+    return types.int64(types.int64), generate
+
+
+copy_bytes: Callable[[int, int, int], None] = _intrinsic(_copy)  # (to, from, size)
+trailing_zeros: Callable[[int], int] = _intrinsic(_trailing_zeros)
+leading_zeros: Callable[[int], int] = _intrinsic(_leading_zeros)
