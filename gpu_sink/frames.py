@@ -34,7 +34,7 @@ class Frame:
     place: Place
 
 
-def read_frame(value: bytes | None, headers: Headers, place: Place, layout: str | None = None) -> Frame:
+def decode_frame(value: bytes | None, headers: Headers, place: Place, layout: str | None = None) -> Frame:
     """Return the frame in a message; raises FrameError with its place for anything but one whole frame.
 
     `layout`, where given, is the fingerprint that the reader was made for; another is refused.  Checked:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from gpu_sink.errors import SourceError
-from gpu_sink.frames import Frame, Place, read_frame
+from gpu_sink.frames import Frame, Place, decode_frame
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
@@ -148,7 +148,7 @@ class KafkaFrames:
 
     def _frame(self, message: "Message") -> Frame:
         place = Place(self._topic, message.partition(), message.offset())
-        return read_frame(message.value(), message.headers() or [], place, self._layout)
+        return decode_frame(message.value(), message.headers() or [], place, self._layout)
 
 
 def _listed(partitions: set[int]) -> str:

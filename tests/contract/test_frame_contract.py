@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from gpu_sink import contract
-from gpu_sink.frames import Place, read_frame
+from gpu_sink.frames import Place, decode_frame
 from schemas import frame
 from tests.golden.frames import GOLDEN_FRAME, GOLDEN_LAYOUT, golden_rows
 
@@ -62,10 +62,10 @@ def test_the_golden_frame_has_not_changed() -> None:
 
 def test_both_sides_read_the_golden_frame_alike() -> None:
     value = GOLDEN_FRAME.read_bytes()
-    ours = read_frame(value, HEADERS.to_kafka(), PLACE, layout=GOLDEN_LAYOUT)
+    ours = decode_frame(value, HEADERS.to_kafka(), PLACE, layout=GOLDEN_LAYOUT)
     assert ours.rows.equals(frame.decode_frame(value))
 
 
 def test_a_frame_written_today_is_read() -> None:
     rows = golden_rows()
-    assert read_frame(frame.encode_frame(rows), HEADERS.to_kafka(), PLACE).rows.equals(rows)
+    assert decode_frame(frame.encode_frame(rows), HEADERS.to_kafka(), PLACE).rows.equals(rows)

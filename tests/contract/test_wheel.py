@@ -19,7 +19,7 @@ from pathlib import Path
 import app
 import gpu_sink
 from gpu_sink.contract import FRONTIER, LAYOUT, NEWEST, RELEASED, ROWS, SEALED
-from gpu_sink.frames import Place, read_frame
+from gpu_sink.frames import Place, decode_frame
 from gpu_sink.source import AlignedStream
 
 assert app.WHOSE == "somebody else's", app.__file__
@@ -28,7 +28,7 @@ for heavy in ("torch", "confluent_kafka"):
     assert heavy not in sys.modules, f"{heavy} was imported before it was needed"
 headers = [(LAYOUT, sys.argv[3].encode()), (ROWS, b"3")]
 headers += [(name, b"0") for name in (FRONTIER, RELEASED, SEALED, NEWEST)]
-frame = read_frame(Path(sys.argv[2]).read_bytes(), headers, Place("aligned", 0, 0))
+frame = decode_frame(Path(sys.argv[2]).read_bytes(), headers, Place("aligned", 0, 0))
 print(frame.rows.column("symbol").to_pylist())
 """
 

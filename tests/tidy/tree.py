@@ -35,7 +35,7 @@ def texts() -> Iterator[tuple[str, str]]:
     for name in files():
         content = (ROOT / name).read_bytes()
         if b"\0" not in content:
-            yield name, content.decode()
+            yield name, content.decode(errors="replace")
 
 
 @cache

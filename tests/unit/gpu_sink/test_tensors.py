@@ -91,6 +91,11 @@ def test_writing_into_a_tensor_leaves_the_rows_alone() -> None:
     assert rows.column("x").to_pylist() == [1.0, 2.0]
 
 
+def test_tensors_and_masks_lie_on_the_device_asked_for() -> None:
+    tensors = to_tensors(column(pa.float64(), [1.0, None]), device="meta").tensors
+    assert {tensor.device.type for tensor in tensors.values()} == {"meta"}
+
+
 def test_no_rows_give_empty_tensors() -> None:
     assert to_tensors(column(pa.string(), [])).tensors["x"].shape == (0,)
 
