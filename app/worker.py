@@ -30,7 +30,11 @@ FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
 class Worker:
     """One member of the consumer group, and the only writer of its tasks' partitions of the aligned topic."""
 
-    def __init__(self, pipeline: Pipeline, *, until_final: bool = False) -> None:
+    def __init__(
+        self, pipeline: Pipeline, *, until_final: bool = False, elapsed_ns: Callable[[], int] = monotonic_ns
+    ) -> None:
+        """Join the group.  `elapsed_ns` paces commits and checks, and decides nothing about rows."""
+        self._elapsed_ns = elapsed_ns
         self._pipeline = pipeline
         self._settings = pipeline.settings.worker
         self._until_final = until_final
@@ -40,7 +44,7 @@ class Worker:
         self.consumer = pipeline.bus.consumer(group=group, client_id=self._transactional_id)
         self._ownership = Ownership(pipeline, self.consumer, self._commit_before_revoke)
         self._paused: set[TopicPartition] = set()
-        self._committed_ns = monotonic_ns()
+        self._committed_ns = self._elapsed_ns()
         self._dirty = False
         self._final_checked_ns = 0
         self.consumer.subscribe(list(pipeline.input_topics), self._ownership)
@@ -77,7 +81,7 @@ class Worker:
         """Commit what is sealed (see `app.commit`), then let local state follow at its own pace."""
         commit(self._outbox, self.consumer, self.tasks)
         self._dirty = False
-        self._committed_ns = monotonic_ns()
+        self._committed_ns = self._elapsed_ns()
         due = self._committed_ns - self._settings.checkpoint_interval_ms * NS_PER_MS
         for task in self.tasks.values():
             if task.checkpointed_ns <= due and task.operator.caught_up:
@@ -89,9 +93,9 @@ class Worker:
             return False
         if not all(task.operator.final for task in self.tasks.values()):
             return False
-        if monotonic_ns() - self._final_checked_ns < FINAL_CHECK_INTERVAL_NS and self.tasks:
+        if self._elapsed_ns() - self._final_checked_ns < FINAL_CHECK_INTERVAL_NS and self.tasks:
             return False
-        self._final_checked_ns = monotonic_ns()
+        self._final_checked_ns = self._elapsed_ns()
         partitions = self._pipeline.settings.bus.partitions
         sources = [TopicPartition(t, n) for t in self._pipeline.input_topics for n in range(partitions)]
         committed = self.consumer.committed(sources)
@@ -147,7 +151,7 @@ class Worker:
     def _commit_due(self) -> bool:
         if not self._dirty:
             return False
-        elapsed_ns = monotonic_ns() - self._committed_ns
+        elapsed_ns = self._elapsed_ns() - self._committed_ns
         return (
             elapsed_ns >= self._settings.commit_interval_ms * NS_PER_MS
             or self._outbox.rows >= self._settings.commit_rows_max
@@ -156,7 +160,7 @@ class Worker:
     def _wait_ms(self) -> int:
         if not self._dirty:
             return self._settings.poll_wait_ms_max
-        elapsed_ms = (monotonic_ns() - self._committed_ns) // NS_PER_MS
+        elapsed_ms = (self._elapsed_ns() - self._committed_ns) // NS_PER_MS
         return max(0, min(self._settings.poll_wait_ms_max, self._settings.commit_interval_ms - elapsed_ms))
 
     def _commit_before_revoke(self) -> None:
@@ -209,7 +213,7 @@ class Worker:
             raise RunError(
                 f"{failed}; nothing is lost: committed work stands, restart when mended"
             ) from failed
-        task.checkpointed_ns = monotonic_ns()
+        task.checkpointed_ns = self._elapsed_ns()
 
 
 def _by_source(block: MessageBlock) -> Iterator[tuple[TopicPartition, Int64s]]:

@@ -34,21 +34,29 @@ class Mortal:
 
     def __init__(self, rng: random.Random, pipeline: Pipeline, workers: int) -> None:
         self._rng = rng
+        self._now_ns = 0
+        self.immortal = False
         self._pipeline = pipeline
         self._workers = {str(slot): self._start(str(slot)) for slot in range(workers)}
 
     def _start(self, slot: str) -> Worker:
-        return Worker(self._pipeline.with_slot(slot), until_final=True)
+        return Worker(self._pipeline.with_slot(slot), until_final=True, elapsed_ns=self._tick)
+
+    def _tick(self) -> int:
+        self._now_ns += 300_000
+        return self._now_ns
 
     def turn(self) -> None:
         """Let every worker turn, and some of them die: between turns, or before a step of the commit."""
         for slot, worker in list(self._workers.items()):
-            fate = self._rng.random()
+            fate = 1.0 if self.immortal else self._rng.random()
             if fate < 0.1:
                 failpoints.arm(partial(_die_at, self._rng.choice(failpoints.ALL)))
+            elif fate < 0.2:
+                failpoints.arm(partial(self._fail_commit, self._rng.choice(list(CommitFault))))
             try:
                 worker.turn()
-                if 0.1 < fate < 0.15:
+                if 0.2 < fate < 0.25:
                     raise Death
             except (Death, FencedError):
                 self._bury(worker)
@@ -58,12 +66,17 @@ class Mortal:
 
     def finished(self) -> bool:
         """Whether every worker says the group is done."""
-        return all([worker.finished() for worker in self._workers.values()])
+        return all(worker.finished() for worker in self._workers.values())
 
     def close(self) -> None:
         """End all workers well."""
         for worker in self._workers.values():
             worker.close()
+
+    def _fail_commit(self, fault: CommitFault, reached: str) -> None:
+        if reached == failpoints.COMMIT_END:
+            assert isinstance(self._pipeline.bus, MemoryBus)
+            self._pipeline.bus.fail_commits([fault])
 
     def _bury(self, worker: Worker) -> None:
         """A dead process: no callback runs, the group finds out, the locks of its stores fall with it."""
@@ -85,22 +98,20 @@ def run(seed: int, folder: Path) -> tuple[AuditReport, int, bool]:
     rng = random.Random(seed)
     settings = settings_of(rng, folder)
     pipeline = pipeline_of(settings)
-    bus = pipeline.bus
-    assert isinstance(bus, MemoryBus)
     may_be_late = rng.random() < 0.3
     disorder_ns = settings.pipeline.grace_ns + (10 if may_be_late else 0)
     feed = Feed(rng, pipeline, rows=rng.choice([20, 150]), disorder_ns=disorder_ns)
     workers = Mortal(rng, pipeline, rng.choice([1, 1, 2, 3]))
     for _ in feed.steps():
-        if rng.random() < 0.1:
-            bus.fail_commits([rng.choice(list(CommitFault))])
         for _ in range(rng.randrange(3)):
             workers.turn()
-    for _ in range(2_000):
+    for turn in range(3_000):
+        workers.immortal = turn > 100
         if workers.finished():
             break
         workers.turn()
-    assert workers.finished(), "the run does not come to its end"
+    else:
+        pytest.fail(f"seed {seed}: the run does not come to its end")
     workers.close()
     report = audit(pipeline)
     return report, report.rows_in["trade"] - report.rows_late["trade"], may_be_late
