@@ -22,6 +22,7 @@ class Cursor:
 
     def __init__(self, day: Day, clock: Clock, start: int = 0) -> None:
         self.day = day
+        self._clock: Clock = clock
         self.column = day.stream.require_clock(clock)
         times = day.times()
         self.order_ns = order_times(times, day.summary.order)
@@ -50,8 +51,7 @@ class Cursor:
     @property
     def disorder_ns(self) -> int:
         """How far a row's pipeline clock trails the newest before it, at most."""
-        summary = self.day.summary.clocks.get(self.column)
-        return 0 if summary is None else summary.disorder_ns
+        return self.day.disorder_ns(self._clock)
 
     @property
     def last_ns(self) -> int:

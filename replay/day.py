@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay.errors import HistoryError
-from schemas.clocks import EVENT_NS, KNOWN_NS, Clock
+from schemas.clocks import EVENT_NS, KNOWN_NS, Clock, clock_column
 from schemas.stream import Stream
 
 SUMMARY_FILE: Final = "_day.json"
@@ -103,9 +103,18 @@ class Day:
         )
 
     @property
-    def last_ns(self) -> int:
-        """The newest time of either clock."""
-        return max(clock.last_ns for clock in self.summary.clocks.values())
+    def root(self) -> Path:
+        """The folder of the store it is in."""
+        return self._folder.parent.parent
+
+    def disorder_ns(self, clock: Clock) -> int:
+        """How far a row trails the newest before it in publish order, at most, on this clock."""
+        summary = self.summary.clocks.get(clock_column(clock))
+        return 0 if summary is None else summary.disorder_ns
+
+    def __str__(self) -> str:
+        """What to print: stream, date, rows, keys."""
+        return f"{self.summary.stream} {self.date}: {self.rows:,} rows, {self.summary.keys:,} symbols"
 
     def batches(
         self, columns: list[str] | None = None, rows: int = BATCH_ROWS, start: int = 0

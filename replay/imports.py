@@ -46,6 +46,18 @@ class ImportReport:
     examples: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def lines(self) -> list[str]:
+        """What to print, a line each."""
+        days = [
+            f"{day.stream} {day.date}: {day.rows:,} rows imported{'' if day.written else ' before'}"
+            for day in self.days
+        ]
+        refused = [
+            f"{stream}: {count:,} rows not imported: {reason}"
+            for (stream, reason), count in sorted(self.refused.items())
+        ]
+        return [*self.notes, *days, *refused, *(f"  {example}" for example in self.examples)]
+
     def refuse(self, stream: str, bad: BadRows) -> None:
         """Count rows that are not imported."""
         self.refused[stream, bad.reason] += int(bad.rows.size)

@@ -1,7 +1,8 @@
 """A synthetic market: Zipf activity, U-shaped volume, bursts, spreads that breathe, trades at the touch.
 
 It is made slice by slice.  Nothing here is fitted to a venue; the figures below give a day that looks and
-sorts like one.  Every array has one element per row of the slice.  The same generator state gives the same slice.
+sorts like one.  Every array has one element per row of the slice.  One generator state
+gives one slice.
 """
 
 from dataclasses import dataclass

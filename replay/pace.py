@@ -1,23 +1,22 @@
 """How fast market time passes, and how long to wait until a moment of it is due.  Nothing here waits."""
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 from replay.errors import PublishError
 
-MAX: Final = math.inf  # as fast as it goes
+_SPEED_MAX: Final = 1e9  # beyond it the clock's nanoseconds pace nothing
 
 
-def parse_speed(text: str) -> float:
-    """Return market seconds per second, infinity for `max`; raises PublishError for anything not above 0."""
+def parse_speed(text: str) -> float | None:
+    """Return market seconds per second, None for `max`; raises PublishError for anything not above 0."""
     if text == "max":
-        return MAX
+        return None
     try:
         speed = float(text)
     except ValueError:
-        speed = math.nan
-    if not 0 < speed < math.inf:
+        speed = 0.0
+    if not 0 < speed <= _SPEED_MAX:
         raise PublishError(
             f"speed {text!r} must be max, or how many times faster than the market: 1, 10, 0.5"
         )
@@ -34,7 +33,5 @@ class Pace:
 
     def wait_ns(self, market_ns: int, now_ns: int) -> int:
         """Return how long it is until `market_ns` is due; 0 when it is due or overdue."""
-        if self.speed == MAX:
-            return 0
         due_ns = self.now_ns + int((market_ns - self.market_ns) / self.speed)
         return max(due_ns - now_ns, 0)

@@ -20,7 +20,7 @@ from replay.day import Day
 from replay.errors import PublishError
 from replay.merge import merge_upto
 from replay.messages import Composer, Encoder, Shape
-from replay.pace import MAX, Pace
+from replay.pace import Pace
 from replay.position import Published, rows_done
 from replay.zones import day_start_ns, parse_date
 from schemas.clocks import NS_PER_DAY, NS_PER_MS, NS_PER_S, Clock
@@ -84,15 +84,17 @@ class Publication:
         grace_ns: int,
         clock: Clock,
         run: str,
-        speed: float = MAX,
+        speed: float | None = None,
         block_rows_max: int = BLOCK_ROWS_MAX,
         step_rows_max: int = STEP_ROWS_MAX,
         transactional_id: str | None = None,
         group: str | None = None,
         make_encoder: MakeEncoder = RowEncoder,
     ) -> None:
-        """`topics` names each stream's topic, which must exist with `partitions` partitions; `run` names who
-        goes on where: its transactional id and group are `<run>-publisher` unless given.
+        """`topics` names each stream's topic, which must exist with `partitions` partitions.
+
+        `speed` is how many times faster than the market, None as fast as it goes.  `run` names who goes on
+        where: its transactional id and its group are `<run>-publisher` unless given.
         """
         assert days
         assert len({day.date for day in days}) == 1, "one day at a time"
@@ -145,7 +147,7 @@ class Publication:
 
     def wait_ns(self, now_ns: int) -> int:
         """How long until the next step is due at the speed asked for; the first one is due at once."""
-        if self.done or self._speed == MAX or self.market_ns == NEVER_NS:
+        if self.done or self._speed is None or self.market_ns == NEVER_NS:
             return 0
         if self._pace is None:
             self._pace = Pace(self._speed, self.market_ns, now_ns)
@@ -223,7 +225,7 @@ class Publication:
     def _ends(self) -> list[int]:
         """Where each stream stands after the next transaction."""
         below_ns = None
-        if self._speed != MAX and self.market_ns != NEVER_NS:
+        if self._speed is not None and self.market_ns != NEVER_NS:
             below_ns = self.market_ns + max(math.ceil(PACED_STEP_NS * self._speed), 1)
         starts = [cursor.start for cursor in self._cursors]
         return merge_upto(

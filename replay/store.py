@@ -39,6 +39,7 @@ class HistoryStore:
 
     def streams(self, date: str) -> list[str]:
         """Return the streams that have this day, by name; raises UnknownDateError where none has."""
+        date = parse_date(date).isoformat()
         found = sorted(path.parent.parent.name.removeprefix("stream=") for path in self._summaries("*", date))
         if not found:
             raise self._unknown(f"no day {date} in the history at {self.root}", self.dates())
@@ -50,7 +51,7 @@ class HistoryStore:
 
     def day(self, stream: str, date: str) -> Day:
         """Return one stream's day; raises UnknownDateError naming the days it has."""
-        folder = self._folder(stream, date)
+        folder = self._folder(stream, parse_date(date).isoformat())
         try:
             text = (folder / SUMMARY_FILE).read_text()
         except (FileNotFoundError, NotADirectoryError):

@@ -1,0 +1,210 @@
+"""The commands of `python -m replay`; each says what it does, and bad input ends in one line, exit 2."""
+
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from replay import generate as market
+from replay.catalog import list_days, print_catalog
+from replay.errors import HistoryError, PublishError
+from replay.imports import import_folder
+from replay.messages import Shape
+from replay.pace import parse_speed
+from replay.progress_bar import progress_bar
+from replay.publish import Publication, PublishReport
+from replay.store import HistoryStore
+from schemas.clocks import Clock
+from schemas.stream import StreamError
+from topics.bus import Bus, BusError
+from topics.catalogue import require_copartitioned
+from topics.kafka import KafkaBus
+from topics.registry import open_registry
+from topics.wire import CodecError, RegistryUnavailableError
+
+BROKER_WAIT_MS: Final = 5_000
+
+app = typer.Typer(
+    help="History: import it, generate it, list it, and publish it as the streams it once was.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Store = Annotated[Path, typer.Option(help="Folder of the history.")]
+STORE: Final = Path("build/history")
+
+
+@app.command("import")
+def import_command(
+    folder: Annotated[Path, typer.Argument(help="Holds trades*.parquet and quotes*.parquet.")],
+    store: Store = STORE,
+    timezone: Annotated[
+        str, typer.Option(help="Where the exchange stands: a row's date is its date there.")
+    ] = "America/New_York",
+    symbol: Annotated[
+        str | None, typer.Option(help="Columns that name the instrument, such as market,symbol.")
+    ] = None,
+    event: Annotated[str | None, typer.Option(help="The column with the exchange's clock.")] = None,
+    known: Annotated[str | None, typer.Option(help="The column with the receiver's clock.")] = None,
+) -> None:
+    """Import a folder of Parquet, once: unchanged files are not read into the history again.
+
+    Times are int64 nanoseconds UTC or Arrow timestamps, in event_ns, ts_ns or event_ts_ns (the exchange's
+    clock) and known_ns or recv_ts_ns (the receiver's).  Every other column is kept as it is.  Rows without
+    symbol or time are named and left out.
+
+    Example: python -m replay import ../shared/data/lean_us_equity_ticks
+    """
+    report = import_folder(
+        HistoryStore(store), folder, timezone=timezone, symbol=symbol, event=event, known=known
+    )
+    for line in report.lines():
+        typer.echo(line)
+
+
+@app.command("generate")
+def generate_command(
+    date: Annotated[str, typer.Option(help="YYYY-MM-DD.")],
+    store: Store = STORE,
+    symbols: Annotated[int, typer.Option(help="How many; the first is the busiest.")] = market.SYMBOLS,
+    trades: Annotated[int, typer.Option(help="Rows of the stream trade.")] = market.TRADES,
+    quotes: Annotated[int, typer.Option(help="Rows of the stream quote.")] = market.QUOTES,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same day; by default the date.")] = None,
+) -> None:
+    """Make a day of a synthetic market: U-shaped volume, bursts, duplicate times, two clocks that disagree.
+
+    Example: python -m replay generate --date 2024-01-15 --trades 300000 --quotes 2000000
+    """
+    days = market.generate_day(
+        HistoryStore(store), date, symbols=symbols, trades=trades, quotes=quotes, seed=seed
+    )
+    for day in days:
+        typer.echo(str(day))
+
+
+@app.command("catalog")
+def catalog_command(
+    store: Store = STORE,
+    date: Annotated[str | None, typer.Option(help="This day alone.")] = None,
+) -> None:
+    """List the days of the history: rows, symbols, span, and how far rows are out of order on each clock.
+
+    Example: python -m replay catalog --store build/history
+    """
+    days = list_days(HistoryStore(store), date)
+    if not days:
+        typer.echo(f"the history at {store} is empty: import or generate a day first")
+        return
+    print_catalog(days, Console())
+
+
+@app.command("publish")
+def publish_command(
+    date: Annotated[str, typer.Option(help="The day, YYYY-MM-DD.")],
+    bootstrap: Annotated[str, typer.Option(help="host:port of a Kafka broker.")] = "127.0.0.1:9092",
+    prefix: Annotated[
+        str,
+        typer.Option("--topics", "--prefix", help="Begins the topics' names: tidemark for tidemark.trade."),
+    ] = "tidemark",
+    store: Store = STORE,
+    shape: Annotated[Shape, typer.Option(help="One row a message, or many rows of a symbol.")] = "block",
+    speed: Annotated[str, typer.Option(help="max, or times faster than the market: 1, 10.")] = "max",
+    grace_ns: Annotated[int, typer.Option(help="The worker's grace: disorder stays within it.")] = 50_000_000,
+    clock: Annotated[Clock, typer.Option(help="The clock the worker joins on.")] = "event",
+    registry: Annotated[
+        str, typer.Option(help="URL of a schema registry, or a folder that serves as one.")
+    ] = "build/schemas",
+    run: Annotated[
+        str | None, typer.Option(help="Who goes on where it stopped; by default the topics' prefix.")
+    ] = None,
+) -> None:
+    """Publish a day, all its streams in time order; stopped at any moment, the same command goes on.
+
+    The topics must exist, with equal partition counts (python -m app topics apply).
+
+    Example: python -m replay publish --date 2024-01-15 --speed 10 --shape record
+    """
+    if grace_ns < 0:
+        raise PublishError(f"grace_ns {grace_ns} must be 0 or more")
+    asked = parse_speed(speed)
+    days = list_days(HistoryStore(store), date)
+    topics = {day.summary.stream: f"{prefix}.{day.summary.stream}" for day in days}
+    bus = KafkaBus(bootstrap)
+    bus.check(BROKER_WAIT_MS)
+    publication = Publication(
+        bus=bus,
+        registry=open_registry(registry),
+        days=days,
+        topics=topics,
+        partitions=count_partitions(bus, list(topics.values())),
+        shape=shape,
+        grace_ns=grace_ns,
+        clock=clock,
+        run=run or prefix,
+        speed=asked,
+    )
+    console = Console(stderr=True)
+    try:
+        with progress_bar(publication, console) as show:
+            report = publication.run(show=show, stopped=_stop_on_signals())
+    finally:
+        publication.close()
+    _tell(report)
+    if not publication.done:
+        typer.echo("stopped half-way: the same command goes on from here", err=True)
+        raise typer.Exit(1)
+
+
+def count_partitions(bus: Bus, topics: Sequence[str]) -> int:
+    """Return the one partition count of these topics; raises BusError where one is missing or they differ."""
+    found = bus.admin().describe(topics)
+    missing = [name for name, spec in found.items() if spec is None]
+    if missing:
+        raise BusError(
+            f"{bus.name} has no topic {', '.join(missing)}: create it with python -m app topics apply"
+        )
+    return require_copartitioned({name: spec.partitions for name, spec in found.items() if spec is not None})
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command and return its exit code: 0 done, 1 could not go on, 2 bad input."""
+    try:
+        code = app(arguments or ["--help"], standalone_mode=False, prog_name="python -m replay")
+    except (
+        typer.exceptions.TyperException,
+        HistoryError,
+        StreamError,
+        CodecError,
+        BusError,
+        RegistryUnavailableError,
+    ) as wrong:
+        said = wrong.format_message() if isinstance(wrong, typer.exceptions.TyperException) else str(wrong)
+        typer.echo(f"error: {' '.join(said.split())}", err=True)
+        return 2
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _stop_on_signals() -> Callable[[], bool]:
+    """Return whether SIGTERM or SIGINT has come; the transaction under way is finished first."""
+    came: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _: came.append(received))
+    return lambda: bool(came)
+
+
+def _tell(report: PublishReport) -> None:
+    for stream, before in report.before.items():
+        earlier = f", {before:,} before" if before else ""
+        typer.echo(f"{stream}: {report.rows[stream]:,} rows published{earlier}")
+    for (stream, reason), count in sorted(report.refused.items()):
+        typer.echo(f"{stream}: {count:,} rows refused: {reason}")
+    rate = sum(report.rows.values()) / report.seconds if report.seconds else 0.0
+    typer.echo(
+        f"{report.messages:,} messages, {report.bytes_size:,} bytes in {report.seconds:.2f} s "
+        f"({rate:,.0f} rows/s)"
+    )
