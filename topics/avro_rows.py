@@ -1,4 +1,4 @@
-"""Aligned rows as plain Avro records, `format = "avro"`: one message per row, for consumers that want that."""
+"""Aligned rows as plain Avro records, `format = "avro"`: one message per row, for those who want that."""
 
 import pyarrow as pa
 
