@@ -57,7 +57,7 @@ answers() { # $1: port, $2: how long to try, in ms
 
 require_java() {
   local major
-  command -v "$java" >/dev/null || fail 2 "java is not on PATH: install Java 17 or newer, or give BOOTSTRAP=host:port of a broker"
+  command -v "$java" >/dev/null || fail 2 "java is not on PATH, nor in JAVA_HOME: install Java 17 or newer, or give BOOTSTRAP=host:port of a broker"
   major=$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
   ((${major:-0} >= 17)) || fail 2 "Kafka $version needs Java 17 or newer, found ${major:-an unknown version}: set JAVA_HOME"
 }
