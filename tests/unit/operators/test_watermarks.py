@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from operators.operator import InputProgress
 from operators.watermark import InputClock
 from schemas.clocks import BEGINNING_NS
 from tests.unit.operators.scenes import advance, bids, make_join, quotes, trades
@@ -117,6 +118,33 @@ def test_a_progress_record_after_the_final_one_leaves_it_final() -> None:
         join.advance(stream, 100, final=True)
     join.advance("trade", 110)
     assert join.final
+
+
+def test_only_what_is_new_after_a_restart_ends_the_end() -> None:
+    clock = InputClock(grace_ns=0)
+    clock.resume(InputProgress(0, 2, 10, final=True), 0)
+    clock.see_rows(np.array([5, 6]), 1)
+    ends = [clock.final]
+    clock.see_rows(np.array([12]), 2)
+    ends.append(clock.final)
+    assert ends == [True, False]
+
+
+def test_only_a_new_progress_record_counts_after_a_restart() -> None:
+    clock = InputClock(grace_ns=0)
+    clock.resume(InputProgress(0, 2, 10), 0)
+    clock.see_progress(50, final=True, offset=1)
+    told = [(clock.watermark_ns, clock.final)]
+    clock.see_progress(50, final=True, offset=2)
+    told.append((clock.watermark_ns, clock.final))
+    assert told == [(10, False), (50, True)]
+
+
+def test_a_row_at_its_own_watermark_is_not_behind_it() -> None:
+    join = make_join()
+    join.push("quote", quotes((20, "A", 2)))
+    join.push("quote", quotes((20, "A", 1)))
+    assert join.counts("quote").behind == 0
 
 
 def test_a_stream_over_its_limit_is_paused_until_the_others_catch_up() -> None:
