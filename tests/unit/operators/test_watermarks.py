@@ -83,7 +83,10 @@ def test_a_right_row_behind_its_watermark_but_not_the_frontier_is_used_and_count
     join.push("quote", quotes((10, "A", 1)))
     advance(join, 21)
     assert bids(join.seal()) == [(10, 1)]
-    assert join.counts("quote").behind == 1
+    join.push("quote", quotes((30, "A", 3), (21, "A", 4)))
+    join.push("quote", quotes((21, "A", 4), (20, "A", 4)))
+    assert join.frontier_ns == 21
+    assert (join.counts("quote").behind, join.counts("quote").late) == (2, 1)
 
 
 def test_rows_are_counted_where_they_went() -> None:
@@ -155,6 +158,16 @@ def test_a_stream_over_its_limit_is_paused_until_the_others_catch_up() -> None:
     join.advance("quote", 200)
     join.seal()
     assert not join.full("quote")
+
+
+def test_what_is_buffered_is_told_in_rows_and_bytes() -> None:
+    join = make_join(grace_ns={"quote": 100})
+    join.push("quote", quotes((1, "A", 1), (5, "A", 2), (9, "A", 3)))
+    row_size = 32 + 2 * 8  # control columns, bid and ask
+    assert join.buffered("quote") == (3, 3 * row_size)
+    advance(join, 5)
+    join.seal()
+    assert join.buffered("quote") == (2, 2 * row_size)
 
 
 def test_a_stream_that_holds_the_frontier_itself_is_never_paused() -> None:
