@@ -48,7 +48,10 @@ class RightContext:
             self.pending.add(batch, group)
 
     def refresh(self, batch: Batch, group: Int32s, frontier_ns: int) -> None:
-        """Take rows below the frontier that were judged before; only the newest of a group counts."""
+        """Take rows below the frontier that were judged before; only the newest of a group counts.
+
+        A row that was late the first time counts here as well: the log does not say which ones were.
+        """
         batch, group = _with_key(batch, group)
         if batch.rows:
             self._touch(group)

@@ -1,6 +1,6 @@
 """Intake: rows of one stream as they come in, split into those to keep, those late, those judged before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +52,7 @@ class Intake:
             got = rows.columns.schema
             assert got.names == self.stream.schema.names, f"{self.stream.name}: columns {got.names}"
             assert got.types == self.stream.schema.types, f"{self.stream.name}: types {got.types}"
-            return rows
+            return rows if self.stream.key else _one_group(rows)
         return batch_of(self.stream, self._on, rows, self.clock.read_next)
 
     def accept(self, batch: Batch, frontier_ns: int, judged_below_ns: int) -> Accepted:
@@ -145,11 +145,21 @@ def key_column(stream: Stream, columns: pa.RecordBatch) -> pa.Array:
     """The message key of each row as binary: the key columns as text joined by ":", null if one is null."""
     if not stream.key:
         return pa.repeat(pa.scalar(b"", pa.binary()), columns.num_rows)
-    parts = [pc.cast(columns.column(name), pa.string()) for name in stream.key]
-    joined = (
-        parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, ":", null_handling="emit_null")
-    )
-    return pc.cast(joined, pa.binary())
+    parts = [_key_part(columns.column(name)) for name in stream.key]
+    if len(parts) == 1:
+        return parts[0]
+    return pc.binary_join_element_wise(*parts, pa.scalar(b":", pa.binary()), null_handling="emit_null")
+
+
+def _key_part(column: pa.Array) -> pa.Array:
+    if pa.types.is_binary(column.type):
+        return column
+    return pc.cast(pc.cast(column, pa.string()), pa.binary())
+
+
+def _one_group(batch: Batch) -> Batch:
+    """Without key columns all rows match each other, whatever key their messages have."""
+    return replace(batch, key_code=np.zeros(batch.rows, np.int32), keys=(b"",))
 
 
 def _int64s(stream: Stream, name: str, columns: pa.RecordBatch) -> Int64s:

@@ -27,7 +27,7 @@ class AsofSettings:
 
     `left`, `rights`    the inputs; rows match where the key columns of both are equal, by position.
     `clock`             the time column all of them are joined on.
-    `direction`         `backward`; see `StreamingAsof` for why the others are refused.
+    `direction`         `backward`; the others look ahead, which a stream does not do yet, and are refused.
     `allow_exact`       whether a right row of exactly the left time matches.
     `tolerance_ns`      the farthest right row that still matches, inclusive; None for no bound.
     `carry`             `row`: the matched row as it is; `column`: per column the last non-null value.

@@ -1,15 +1,26 @@
 """The streaming join equals its definition, whatever the cut into batches and the moments of sealing."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from operators import pending
 from operators.streaming import StreamingAsof
 from tests.oracles.streaming_asof import Row, Rules, StreamSlowly, join_slowly
 from tests.property import streaming_cases as cases
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_rows_at_once() -> Iterator[None]:
+    """So few rows would never be worth forgetting otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pending, "COMPACT_ROWS_MIN", 0)
+        yield
 
 
 @st.composite

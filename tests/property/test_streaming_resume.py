@@ -1,11 +1,14 @@
 """Crashes change nothing: with the state, an older one, or none, every row is sealed once and the same."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from operators import pending
 from operators.operator import InputProgress
 from operators.settings import AsofSettings
 from operators.streaming import StreamingAsof
@@ -15,6 +18,14 @@ from tests.property import streaming_cases as cases
 
 STREAMS = ("trade", "quote")
 Logs = dict[str, list[Row | int]]  # an int is the upper bound of a progress record
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_rows_at_once() -> Iterator[None]:
+    """So few rows would never be worth forgetting otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pending, "COMPACT_ROWS_MIN", 0)
+        yield
 
 
 @dataclass

@@ -5,7 +5,7 @@ import pytest
 
 from operators.intake import batch_of
 from schemas.stream import Stream
-from tests.unit.operators.scenes import TRADE, make_join, trades
+from tests.unit.operators.scenes import QUOTE, TRADE, bids, make_join, quotes, trades
 
 PAIR = Stream(
     name="trade",
@@ -30,6 +30,22 @@ def test_without_key_columns_all_rows_are_one_group() -> None:
     batch = batch_of(whole, "event_ns", trades((1, "A"), (2, None)), 0)
     assert batch.keys == (b"",)
     assert batch.key_code.tolist() == [0, 0]
+
+
+def test_without_key_columns_the_keys_of_messages_do_not_part_rows() -> None:
+    left, right = (Stream(name=s.name, schema=s.schema, key=()) for s in (TRADE, QUOTE))
+    join = make_join(left=left, rights=(right,))
+    join.push("quote", batch_of(QUOTE, "event_ns", quotes((1, "A", 7)), 0))
+    join.push("trade", batch_of(TRADE, "event_ns", trades((2, "B"), (2, None)), 0))
+    assert bids(join.finish()) == [(2, 7), (2, 7)]
+
+
+def test_a_binary_key_is_taken_as_it_is() -> None:
+    raw = Stream(name="trade", schema=pa.schema([("event_ns", pa.int64()), ("symbol", pa.binary())]))
+    rows = pa.record_batch([pa.array([1, 2]), pa.array([b"\xff", None])], schema=raw.schema)
+    batch = batch_of(raw, "event_ns", rows, 0)
+    assert batch.keys == (b"\xff",)
+    assert batch.key_code.tolist() == [0, -1]
 
 
 def test_offsets_go_on_over_batches() -> None:

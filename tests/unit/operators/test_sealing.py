@@ -106,6 +106,16 @@ def test_rows_that_can_match_no_more_are_forgotten() -> None:
     assert len(join.snapshot().puts) == 2 + 2
 
 
+def test_rows_that_wait_outlive_those_forgotten_around_them() -> None:
+    join = make_join(grace_ns={"quote": 10_000})
+    for start in range(0, 60_000, 5_000):
+        join.push("quote", quotes(*[(start + i, f"S{i % 7}", start + i) for i in range(5_000)]))
+        join.advance("trade", start + 5_000)
+        join.seal()
+    join.push("trade", trades(*[(t, f"S{t % 5_000 % 7}") for t in range(55_000, 60_000, 11)]))
+    assert bids(join.finish()) == [(t, t) for t in range(55_000, 60_000, 11)]
+
+
 def test_carry_by_column_takes_the_last_value_of_each_column() -> None:
     one_sided = pa.RecordBatch.from_pylist(
         [

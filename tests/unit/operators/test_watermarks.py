@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from operators.operator import InputProgress
 from operators.watermark import InputClock
 from schemas.clocks import BEGINNING_NS
 from tests.unit.operators.scenes import advance, bids, make_join, quotes, trades
@@ -82,7 +83,10 @@ def test_a_right_row_behind_its_watermark_but_not_the_frontier_is_used_and_count
     join.push("quote", quotes((10, "A", 1)))
     advance(join, 21)
     assert bids(join.seal()) == [(10, 1)]
-    assert join.counts("quote").behind == 1
+    join.push("quote", quotes((30, "A", 3), (21, "A", 4)))
+    join.push("quote", quotes((21, "A", 4), (20, "A", 4)))
+    assert join.frontier_ns == 21
+    assert (join.counts("quote").behind, join.counts("quote").late) == (2, 1)
 
 
 def test_rows_are_counted_where_they_went() -> None:
@@ -119,6 +123,33 @@ def test_a_progress_record_after_the_final_one_leaves_it_final() -> None:
     assert join.final
 
 
+def test_only_what_is_new_after_a_restart_ends_the_end() -> None:
+    clock = InputClock(grace_ns=0)
+    clock.resume(InputProgress(0, 2, 10, final=True), 0)
+    clock.see_rows(np.array([5, 6]), 1)
+    ends = [clock.final]
+    clock.see_rows(np.array([12]), 2)
+    ends.append(clock.final)
+    assert ends == [True, False]
+
+
+def test_only_a_new_progress_record_counts_after_a_restart() -> None:
+    clock = InputClock(grace_ns=0)
+    clock.resume(InputProgress(0, 2, 10), 0)
+    clock.see_progress(50, final=True, offset=1)
+    told = [(clock.watermark_ns, clock.final)]
+    clock.see_progress(50, final=True, offset=2)
+    told.append((clock.watermark_ns, clock.final))
+    assert told == [(10, False), (50, True)]
+
+
+def test_a_row_at_its_own_watermark_is_not_behind_it() -> None:
+    join = make_join()
+    join.push("quote", quotes((20, "A", 2)))
+    join.push("quote", quotes((20, "A", 1)))
+    assert join.counts("quote").behind == 0
+
+
 def test_a_stream_over_its_limit_is_paused_until_the_others_catch_up() -> None:
     join = make_join(buffer_size_max={"quote": 100})
     join.push("quote", quotes(*[(i, "A", i) for i in range(100)]))
@@ -127,6 +158,16 @@ def test_a_stream_over_its_limit_is_paused_until_the_others_catch_up() -> None:
     join.advance("quote", 200)
     join.seal()
     assert not join.full("quote")
+
+
+def test_what_is_buffered_is_told_in_rows_and_bytes() -> None:
+    join = make_join(grace_ns={"quote": 100})
+    join.push("quote", quotes((1, "A", 1), (5, "A", 2), (9, "A", 3)))
+    row_size = 32 + 2 * 8  # control columns, bid and ask
+    assert join.buffered("quote") == (3, 3 * row_size)
+    advance(join, 5)
+    join.seal()
+    assert join.buffered("quote") == (2, 2 * row_size)
 
 
 def test_a_stream_that_holds_the_frontier_itself_is_never_paused() -> None:
