@@ -18,6 +18,7 @@ Bytes = npt.NDArray[np.uint8]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: Fibonacci hashing, Knuth vol. 3, 6.4
 FOLD = np.uint64(32)
+ALL_BITS = np.uint64(2**64 - 1)
 WORD_SIZE = 8
 
 
@@ -85,6 +86,7 @@ def number_codes(
 def string_codes(
     offsets: Any,
     data: Bytes,
+    data_words: Any,
     begin: int,
     insert: bool,
     slots: Int32s,
@@ -96,14 +98,15 @@ def string_codes(
 ) -> tuple[int, int]:
     """Write the code of each string from `begin` on, as `number_codes` does.
 
-    `words` holds the hash of each distinct string and `starts` where it lies in `arena`, with one more entry
-    for the end.  A row before the end means that `words` or `arena` is full.
+    `data_words` are the eight bytes from each byte of `data` on.  `words` holds the hash of each distinct
+    string and `starts` where it lies in `arena`, with one more entry for the end.  A row before the end means
+    that `words` or `arena` is full.
     """
     mask = slots.size - 1
     for i in range(begin, codes.size):
         first = int(offsets[i])
         size = int(offsets[i + 1]) - first
-        word = string_word(data, first, size)
+        word = string_word(data, data_words, first, size)
         slot = np.int64(word & np.uint64(mask))
         code = slots[slot]
         while code >= 0 and not (words[code] == word and same_bytes(data, first, size, arena, starts, code)):
@@ -131,15 +134,22 @@ def folded(word: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def string_word(data: Bytes, first: int, size: int) -> Any:
-    """Hash a string eight bytes at a time."""
+def string_word(data: Bytes, data_words: Any, first: int, size: int) -> Any:
+    """Hash a string eight bytes at a time; up to eight bytes, equal hashes mean equal strings of equal size.
+
+    Each step, multiplying by an odd number and folding, can be undone, so one step loses nothing.
+    """
     word = np.uint64(size)
     at = first
     stop = first + size
     while at < stop:
-        part = np.uint64(0)
-        for k in range(min(WORD_SIZE, stop - at)):
-            part |= np.uint64(data[at + k]) << np.uint64(8 * k)
+        missing = max(0, at + WORD_SIZE - stop)
+        if at < data_words.size:
+            part = data_words[at] & (ALL_BITS >> np.uint64(8 * missing))
+        else:
+            part = np.uint64(0)
+            for k in range(WORD_SIZE - missing):
+                part |= np.uint64(data[at + k]) << np.uint64(8 * k)
         word = folded((word ^ part) * GOLDEN)
         at += WORD_SIZE
     return word
@@ -147,10 +157,12 @@ def string_word(data: Bytes, first: int, size: int) -> Any:
 
 @njit(nogil=True, cache=True)
 def same_bytes(data: Bytes, first: int, size: int, arena: Bytes, starts: Int64s, code: int) -> bool:
-    """Whether a string is the one numbered `code`."""
+    """Whether a string is the one numbered `code`, whose hash is the same."""
     start = starts[code]
     if starts[code + 1] - start != size:
         return False
+    if size <= WORD_SIZE:
+        return True
     k = 0
     while k < size and data[first + k] == arena[start + k]:
         k += 1

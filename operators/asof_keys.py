@@ -30,8 +30,7 @@ NO_CODES: Final = frozen(np.empty(0, np.int32))
 class Codes:
     """Group codes of one left table and any number of right ones.
 
-    All int32, from 0 up to `group_count`, exclusive, or anything else for a row that cannot match.  They are
-    empty when there are no group columns and all rows are in group 0.
+    All int32, from 0 up to `group_count`, exclusive, or anything else for a row that cannot match.
     """
 
     left: Int32s
@@ -48,10 +47,15 @@ class KeyColumns:
     values: pa.DataType
 
 
-def encode_keys(left: pa.Table, rights: dict[str, pa.Table], by: Sequence[str], workers: Workers) -> Codes:
-    """Return the group codes of all tables; raises AsofError where key types cannot be compared."""
-    codes = Codes(NO_CODES, dict.fromkeys(rights, NO_CODES), 1)
-    for depth, name in enumerate(by):
+def encode_keys(
+    left: pa.Table, rights: dict[str, pa.Table], by: Sequence[str], workers: Workers
+) -> Codes | None:
+    """Return the group codes of all tables, None without group columns.
+
+    Raises AsofError where key types cannot be compared.
+    """
+    codes = None
+    for name in by:
         types = {stream: right.column(name).type for stream, right in rights.items()}
         columns = KeyColumns(
             left.column(name),
@@ -59,7 +63,9 @@ def encode_keys(left: pa.Table, rights: dict[str, pa.Table], by: Sequence[str], 
             key_values_type(name, left.column(name).type, types),
         )
         further = encode_column(columns, workers)
-        codes = further if depth == 0 else pair(codes, further, workers)
+        codes = further if codes is None else pair(codes, further, workers)
+    if codes is None:
+        return None
     frozen_rights = {stream: frozen(right) for stream, right in codes.rights.items()}
     return Codes(frozen(codes.left), frozen_rights, codes.group_count)
 
