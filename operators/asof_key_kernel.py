@@ -64,9 +64,10 @@ def number_codes(
     Returns the row reached and the count of codes; a row before the end means that `words` is full.
     """
     mask = slots.size - 1
+    shift = slot_shift(slots.size)
     for i in range(begin, values.size):
         word = np.uint64(values[i])
-        slot = np.int64(folded(word * GOLDEN) & np.uint64(mask))
+        slot = np.int64((word * GOLDEN) >> shift)
         code = slots[slot]
         while code >= 0 and words[code] != word:
             slot = (slot + 1) & mask
@@ -103,11 +104,12 @@ def string_codes(
     that `words` or `arena` is full.
     """
     mask = slots.size - 1
+    shift = slot_shift(slots.size)
     for i in range(begin, codes.size):
         first = int(offsets[i])
         size = int(offsets[i + 1]) - first
         word = string_word(data, data_words, first, size)
-        slot = np.int64(word & np.uint64(mask))
+        slot = np.int64((word * GOLDEN) >> shift)
         code = slots[slot]
         while code >= 0 and not (words[code] == word and same_bytes(data, first, size, arena, starts, code)):
             slot = (slot + 1) & mask
@@ -128,9 +130,12 @@ def string_codes(
 
 
 @njit(nogil=True, cache=True)
-def folded(word: Any) -> Any:
-    """Bring the upper half of a product, which all bits of the key have a part in, down to the slot bits."""
-    return word ^ (word >> FOLD)
+def slot_shift(slot_count: int) -> Any:
+    """Return by how much to shift a product down to a slot: its upper bits depend on all bits of the key."""
+    bits = 0
+    while 1 << bits < slot_count:
+        bits += 1
+    return np.uint64(64 - bits)
 
 
 @njit(nogil=True, cache=True)
@@ -150,7 +155,8 @@ def string_word(data: Bytes, data_words: Any, first: int, size: int) -> Any:
             part = np.uint64(0)
             for k in range(WORD_SIZE - missing):
                 part |= np.uint64(data[at + k]) << np.uint64(8 * k)
-        word = folded((word ^ part) * GOLDEN)
+        word = (word ^ part) * GOLDEN
+        word ^= word >> FOLD
         at += WORD_SIZE
     return word
 
@@ -170,12 +176,12 @@ def same_bytes(data: Bytes, first: int, size: int, arena: Bytes, starts: Int64s,
 
 
 @njit(nogil=True, cache=True)
-def refill_slots(words: Uint64s, count: int, scramble: bool, slots: Int32s) -> None:
-    """Enter the first `count` words into empty slots; `scramble` says that they are numbers, not hashes."""
+def refill_slots(words: Uint64s, count: int, slots: Int32s) -> None:
+    """Enter the first `count` words into empty slots."""
     mask = slots.size - 1
+    shift = slot_shift(slots.size)
     for code in range(count):
-        word = folded(words[code] * GOLDEN) if scramble else words[code]
-        slot = np.int64(word & np.uint64(mask))
+        slot = np.int64((words[code] * GOLDEN) >> shift)
         while slots[slot] >= 0:
             slot = (slot + 1) & mask
         slots[slot] = code

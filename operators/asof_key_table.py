@@ -12,7 +12,7 @@ from operators.asof_key_kernel import number_codes, refill_slots, string_codes
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 
-SLOTS_MIN: Final = 1024
+SLOTS_MIN: Final = 8192  # 32 kB: a few thousand symbols seldom collide, and it stays in the cache
 ARENA_MIN: Final = 4096
 
 
@@ -72,7 +72,7 @@ class KeyTable:
             self._words = extended(self._words, self._slots.size * 3 // 4)
             if self._strings:
                 self._starts = extended(self._starts, self._words.size + 1)
-            refill_slots(self._words, self.count, not self._strings, self._slots)
+            refill_slots(self._words, self.count, self._slots)
 
 
 def extended(array: Array, size: int) -> Array:
