@@ -41,6 +41,11 @@ def offset_view(array: pa.Array) -> tuple[Array, Bytes]:
     )
 
 
+def word_view(data: Bytes) -> Array:
+    """Return the eight bytes from each byte on as uint64, in place: the words overlap, most lie unaligned."""
+    return frozen(np.ndarray(max(0, data.size - 7), np.uint64, data, strides=(1,)))
+
+
 def validity_bits(array: pa.Array) -> tuple[Bytes, int] | None:
     """Return the validity bitmap and the bit of the first row, or None where no row is null.
 

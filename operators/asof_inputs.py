@@ -1,16 +1,15 @@
 """The inputs of one join as the kernels take them: times, group codes, and what they give together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
 from operators.asof_columns import combined, frozen, validity_bits
 from operators.asof_gather import decoded, encoded, gather_column
-from operators.asof_kernel import Side
 from operators.asof_key_kernel import blank_nulls
 from operators.asof_keys import Codes, encode_keys
-from operators.asof_match import Matches, match
+from operators.asof_match import Matches, Side, match
 from operators.asof_settings import AsofError, AsofSettings
 from operators.asof_times import INT64_MAX, Times, read_times
 from operators.asof_workers import Workers
@@ -25,11 +24,11 @@ class AsofInputs:
 
     left: Times
     rights: dict[str, Times]
-    codes: Codes
+    codes: Codes | None
 
     def match(self, stream: str, settings: AsofSettings, workers: Workers) -> Matches:
         """Find each left row's match in one right table."""
-        return match(self._left_side(), self._right_side(stream), self.codes.group_count, settings, workers)
+        return match(self._left_side(), self._right_side(stream), self._group_count(), settings, workers)
 
     def carry(
         self, stream: str, column: pa.ChunkedArray, matches: Matches, settings: AsofSettings, workers: Workers
@@ -44,19 +43,26 @@ class AsofInputs:
         if bits is None:
             return gather_column(column, matches, workers)
         right = self._right_side(stream)
-        code = right.code.copy() if right.code.size else np.zeros(len(source), np.int32)
+        code = np.zeros(len(source), np.int32) if right.code is None else right.code.copy()
         blank_nulls(*bits, code)
-        valued = right._replace(code=frozen(code))
-        own = match(self._left_side(), valued, self.codes.group_count, settings, workers)
+        valued = replace(right, code=frozen(code))
+        own = match(self._left_side(), valued, self._group_count(), settings, workers)
         values = gather_column(pa.chunked_array([source]), own, workers)
         return values if column.type == source.type else encoded(values, column.type)
 
+    def _group_count(self) -> int:
+        return 1 if self.codes is None else self.codes.group_count
+
     def _left_side(self) -> Side:
-        return Side(self.left.ns, self.codes.left, self.left.order, self.left.count)
+        return Side(
+            self.left.ns, None if self.codes is None else self.codes.left, self.left.order, self.left.count
+        )
 
     def _right_side(self, stream: str) -> Side:
         times = self.rights[stream]
-        return Side(times.ns, self.codes.rights[stream], times.order, times.count)
+        return Side(
+            times.ns, None if self.codes is None else self.codes.rights[stream], times.order, times.count
+        )
 
 
 def read_inputs(

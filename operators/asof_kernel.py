@@ -1,10 +1,14 @@
 """The as-of match as plain loops: one merge in time order, with the last row of every group in a table.
 
-A `Side` is a table seen in time order.  Both sides are walked once; no row is grouped, copied or moved.
-Times differ by less than 2**63 and are above -2**63 (the door checks both), so no subtraction here wraps.
-"""
+Both sides are walked once; no row is grouped, copied or moved.  For each side a loop takes
 
-from typing import NamedTuple
+    ns     int64, the time of each row, in the table's own order; unspecified where null
+    code   int32, the group of each row, -1 for a null key; None when all rows are in group 0
+    order  int32, the rows in time order, those with null times left out; None when they stand in order
+
+and is compiled apart for what is None, so that none of it is looked at per row.  Times differ by less than
+2**63 and are above -2**63 (the door checks both): no subtraction here wraps.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,122 +18,121 @@ Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 
 
-class Side(NamedTuple):
-    """One table as the kernels see it.
-
-    `ns`     int64, the time of each row, in the table's own order; unspecified where null.
-    `code`   int32, the group of each row, -1 for a null key; empty when all rows are one group.
-    `order`  int32, the rows in time order, those with null times left out; empty when they stand in order.
-    `rows`   how many rows take part: the size of `order`, or of `ns`.
-    """
-
-    ns: Int64s
-    code: Int32s
-    order: Int32s
-    rows: int
-
-
 @njit(nogil=True, cache=True)
 def match_backward(
-    left: Side,
-    right: Side,
+    left_ns: Int64s,
+    left_code: Int32s | None,
+    left_order: Int32s | None,
+    right_ns: Int64s,
+    right_code: Int32s | None,
+    right_order: Int32s | None,
+    right_rows: int,
     begin: int,
     end: int,
     strict: int,
-    tolerance_ns: int,
     latest: Int32s,
     positions: Int32s,
 ) -> None:
     """Write for each left entry in [begin, end) the last right row at or before it, or -1.
 
-    `strict` is 1 where an equal time may not match, else 0.  `latest` holds a row per group and is all -1.
+    `right_rows` is how many right rows take part, `strict` 1 where an equal time may not match, else 0;
+    `latest` holds a row per group and is all -1.
+
+    A step without branches, which enters a right row or writes a left one by arithmetic alone, was measured
+    at 0.9 of this loop's time on random times and at twice on bursts, as real markets have them.
     """
     if begin >= end:
         return
-    left_ordered = left.order.size > 0
-    right_ordered = right.order.size > 0
-    left_grouped = left.code.size > 0
-    right_grouped = right.code.size > 0
+    first = begin if left_order is None else left_order[begin]
+    at = count_up_to(right_ns, right_order, right_rows, left_ns[first] - strict)
+    fill_before(right_code, right_order, at, latest)
     groups = latest.size
-    first_row = left.order[begin] if left_ordered else begin
-    at = count_up_to(right, left.ns[first_row] - strict)
-    fill_before(right, at, latest)
     for i in range(begin, end):
-        row = left.order[i] if left_ordered else i
-        left_ns = left.ns[row]
-        while at < right.rows:
-            candidate = right.order[at] if right_ordered else at
-            if right.ns[candidate] > left_ns - strict:
+        row = i if left_order is None else left_order[i]
+        upper_ns = left_ns[row] - strict
+        while at < right_rows:
+            candidate = at if right_order is None else right_order[at]
+            if right_ns[candidate] > upper_ns:
                 break
-            group = right.code[candidate] if right_grouped else 0
+            group = 0 if right_code is None else right_code[candidate]
             if 0 <= group < groups:
                 latest[group] = candidate
             at += 1
-        group = left.code[row] if left_grouped else 0
-        position = latest[group] if 0 <= group < groups else -1
-        if position >= 0 and left_ns - right.ns[position] > tolerance_ns:
-            position = -1
-        positions[row] = position
+        group = 0 if left_code is None else left_code[row]
+        positions[row] = latest[group] if 0 <= group < groups else -1
 
 
 @njit(nogil=True, cache=True)
 def match_forward(
-    left: Side,
-    right: Side,
+    left_ns: Int64s,
+    left_code: Int32s | None,
+    left_order: Int32s | None,
+    right_ns: Int64s,
+    right_code: Int32s | None,
+    right_order: Int32s | None,
+    right_rows: int,
     begin: int,
     end: int,
     strict: int,
-    tolerance_ns: int,
-    nearest: bool,
     earliest: Int32s,
     positions: Int32s,
 ) -> None:
     """Write for each left entry in [begin, end) the first right row at or after it, or -1.
 
-    With `nearest`, `positions` holds the backward match and keeps it where it is no farther.  `earliest`
-    holds a row per group and is all -1.
+    The loop of `match_backward` from the end to the beginning; `earliest` is like its `latest`.
     """
     if begin >= end:
         return
-    left_ordered = left.order.size > 0
-    right_ordered = right.order.size > 0
-    left_grouped = left.code.size > 0
-    right_grouped = right.code.size > 0
+    last = end - 1 if left_order is None else left_order[end - 1]
+    at = count_up_to(right_ns, right_order, right_rows, left_ns[last] - 1 + strict)
+    fill_after(right_code, right_order, right_rows, at, earliest)
     groups = earliest.size
-    last_row = left.order[end - 1] if left_ordered else end - 1
-    at = count_up_to(right, left.ns[last_row] - 1 + strict)
-    fill_after(right, at, earliest)
     for i in range(end - 1, begin - 1, -1):
-        row = left.order[i] if left_ordered else i
-        left_ns = left.ns[row]
+        row = i if left_order is None else left_order[i]
+        lower_ns = left_ns[row] - 1 + strict
         while at > 0:
-            candidate = right.order[at - 1] if right_ordered else at - 1
-            if right.ns[candidate] <= left_ns - 1 + strict:
+            candidate = at - 1 if right_order is None else right_order[at - 1]
+            if right_ns[candidate] <= lower_ns:
                 break
-            group = right.code[candidate] if right_grouped else 0
+            group = 0 if right_code is None else right_code[candidate]
             if 0 <= group < groups:
                 earliest[group] = candidate
             at -= 1
-        group = left.code[row] if left_grouped else 0
-        position = earliest[group] if 0 <= group < groups else -1
-        if position >= 0 and right.ns[position] - left_ns > tolerance_ns:
-            position = -1
-        if nearest:
-            before = positions[row]
-            if before >= 0 and (position < 0 or left_ns - right.ns[before] <= right.ns[position] - left_ns):
-                position = before
-        positions[row] = position
+        group = 0 if left_code is None else left_code[row]
+        positions[row] = earliest[group] if 0 <= group < groups else -1
 
 
 @njit(nogil=True, cache=True)
-def count_up_to(side: Side, upper_ns: int) -> int:
-    """Return how many entries of `side` have a time of at most `upper_ns`."""
+def drop_far(
+    left_ns: Int64s, right_ns: Int64s, tolerance_ns: int, positions: Int32s, begin: int, end: int
+) -> None:
+    """Set positions to -1 where the match is more than `tolerance_ns` away, before or after."""
+    for row in range(begin, end):
+        position = positions[row]
+        if position >= 0 and abs(left_ns[row] - right_ns[position]) > tolerance_ns:
+            positions[row] = -1
+
+
+@njit(nogil=True, cache=True)
+def choose_nearest(
+    left_ns: Int64s, right_ns: Int64s, before: Int32s, positions: Int32s, begin: int, end: int
+) -> None:
+    """Set `positions`, the rows after, to the row before wherever that is no farther."""
+    for row in range(begin, end):
+        earlier, later = before[row], positions[row]
+        if earlier >= 0 and (later < 0 or left_ns[row] - right_ns[earlier] <= right_ns[later] - left_ns[row]):
+            positions[row] = earlier
+
+
+@njit(nogil=True, cache=True)
+def count_up_to(ns: Int64s, order: Int32s | None, rows: int, upper_ns: int) -> int:
+    """Return how many of the `rows` entries have a time of at most `upper_ns`."""
     lower = 0
-    upper = side.rows
+    upper = rows
     while lower < upper:
         middle = (lower + upper) // 2
-        row = side.order[middle] if side.order.size > 0 else middle
-        if side.ns[row] <= upper_ns:
+        row = middle if order is None else order[middle]
+        if ns[row] <= upper_ns:
             lower = middle + 1
         else:
             upper = middle
@@ -137,13 +140,13 @@ def count_up_to(side: Side, upper_ns: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def fill_before(side: Side, stop: int, latest: Int32s) -> None:
+def fill_before(code: Int32s | None, order: Int32s | None, stop: int, latest: Int32s) -> None:
     """Set `latest` to each group's last row among the first `stop` entries, walking back to find all."""
     missing = latest.size
     at = stop - 1
     while at >= 0 and missing > 0:
-        row = side.order[at] if side.order.size > 0 else at
-        group = side.code[row] if side.code.size > 0 else 0
+        row = at if order is None else order[at]
+        group = 0 if code is None else code[row]
         if 0 <= group < latest.size and latest[group] < 0:
             latest[group] = row
             missing -= 1
@@ -151,13 +154,13 @@ def fill_before(side: Side, stop: int, latest: Int32s) -> None:
 
 
 @njit(nogil=True, cache=True)
-def fill_after(side: Side, start: int, earliest: Int32s) -> None:
+def fill_after(code: Int32s | None, order: Int32s | None, rows: int, start: int, earliest: Int32s) -> None:
     """Set `earliest` to each group's first row from entry `start` on, walking until all are found."""
     missing = earliest.size
     at = start
-    while at < side.rows and missing > 0:
-        row = side.order[at] if side.order.size > 0 else at
-        group = side.code[row] if side.code.size > 0 else 0
+    while at < rows and missing > 0:
+        row = at if order is None else order[at]
+        group = 0 if code is None else code[row]
         if 0 <= group < earliest.size and earliest[group] < 0:
             earliest[group] = row
             missing -= 1
@@ -174,8 +177,11 @@ def in_order(ns: Int64s, begin: int, end: int) -> bool:
     block = begin
     while block < last:
         descents = 0
-        for i in range(block, min(block + 4096, last)):
-            descents += ns[i] > ns[i + 1]
+        size = min(4096, last - block)
+        here = ns[block : block + size]
+        following = ns[block + 1 : block + 1 + size]
+        for i in range(size):
+            descents += here[i] > following[i]
         if descents > 0:
             return False
         block += 4096

@@ -18,6 +18,7 @@ Bytes = npt.NDArray[np.uint8]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: Fibonacci hashing, Knuth vol. 3, 6.4
 FOLD = np.uint64(32)
+ALL_BITS = np.uint64(2**64 - 1)
 WORD_SIZE = 8
 
 
@@ -63,9 +64,10 @@ def number_codes(
     Returns the row reached and the count of codes; a row before the end means that `words` is full.
     """
     mask = slots.size - 1
+    shift = slot_shift(slots.size)
     for i in range(begin, values.size):
         word = np.uint64(values[i])
-        slot = np.int64(folded(word * GOLDEN) & np.uint64(mask))
+        slot = np.int64((word * GOLDEN) >> shift)
         code = slots[slot]
         while code >= 0 and words[code] != word:
             slot = (slot + 1) & mask
@@ -85,6 +87,7 @@ def number_codes(
 def string_codes(
     offsets: Any,
     data: Bytes,
+    data_words: Any,
     begin: int,
     insert: bool,
     slots: Int32s,
@@ -96,15 +99,17 @@ def string_codes(
 ) -> tuple[int, int]:
     """Write the code of each string from `begin` on, as `number_codes` does.
 
-    `words` holds the hash of each distinct string and `starts` where it lies in `arena`, with one more entry
-    for the end.  A row before the end means that `words` or `arena` is full.
+    `data_words` are the eight bytes from each byte of `data` on.  `words` holds the hash of each distinct
+    string and `starts` where it lies in `arena`, with one more entry for the end.  A row before the end means
+    that `words` or `arena` is full.
     """
     mask = slots.size - 1
+    shift = slot_shift(slots.size)
     for i in range(begin, codes.size):
         first = int(offsets[i])
         size = int(offsets[i + 1]) - first
-        word = string_word(data, first, size)
-        slot = np.int64(word & np.uint64(mask))
+        word = string_word(data, data_words, first, size)
+        slot = np.int64((word * GOLDEN) >> shift)
         code = slots[slot]
         while code >= 0 and not (words[code] == word and same_bytes(data, first, size, arena, starts, code)):
             slot = (slot + 1) & mask
@@ -125,32 +130,45 @@ def string_codes(
 
 
 @njit(nogil=True, cache=True)
-def folded(word: Any) -> Any:
-    """Bring the upper half of a product, which all bits of the key have a part in, down to the slot bits."""
-    return word ^ (word >> FOLD)
+def slot_shift(slot_count: int) -> Any:
+    """Return by how much to shift a product down to a slot: its upper bits depend on all bits of the key."""
+    bits = 0
+    while 1 << bits < slot_count:
+        bits += 1
+    return np.uint64(64 - bits)
 
 
 @njit(nogil=True, cache=True)
-def string_word(data: Bytes, first: int, size: int) -> Any:
-    """Hash a string eight bytes at a time."""
+def string_word(data: Bytes, data_words: Any, first: int, size: int) -> Any:
+    """Hash a string eight bytes at a time; up to eight bytes, equal hashes mean equal strings of equal size.
+
+    Each step, multiplying by an odd number and folding, can be undone, so one step loses nothing.
+    """
     word = np.uint64(size)
     at = first
     stop = first + size
     while at < stop:
-        part = np.uint64(0)
-        for k in range(min(WORD_SIZE, stop - at)):
-            part |= np.uint64(data[at + k]) << np.uint64(8 * k)
-        word = folded((word ^ part) * GOLDEN)
+        missing = max(0, at + WORD_SIZE - stop)
+        if at < data_words.size:
+            part = data_words[at] & (ALL_BITS >> np.uint64(8 * missing))
+        else:
+            part = np.uint64(0)
+            for k in range(WORD_SIZE - missing):
+                part |= np.uint64(data[at + k]) << np.uint64(8 * k)
+        word = (word ^ part) * GOLDEN
+        word ^= word >> FOLD
         at += WORD_SIZE
     return word
 
 
 @njit(nogil=True, cache=True)
 def same_bytes(data: Bytes, first: int, size: int, arena: Bytes, starts: Int64s, code: int) -> bool:
-    """Whether a string is the one numbered `code`."""
+    """Whether a string is the one numbered `code`, whose hash is the same."""
     start = starts[code]
     if starts[code + 1] - start != size:
         return False
+    if size <= WORD_SIZE:
+        return True
     k = 0
     while k < size and data[first + k] == arena[start + k]:
         k += 1
@@ -158,12 +176,12 @@ def same_bytes(data: Bytes, first: int, size: int, arena: Bytes, starts: Int64s,
 
 
 @njit(nogil=True, cache=True)
-def refill_slots(words: Uint64s, count: int, scramble: bool, slots: Int32s) -> None:
-    """Enter the first `count` words into empty slots; `scramble` says that they are numbers, not hashes."""
+def refill_slots(words: Uint64s, count: int, slots: Int32s) -> None:
+    """Enter the first `count` words into empty slots."""
     mask = slots.size - 1
+    shift = slot_shift(slots.size)
     for code in range(count):
-        word = folded(words[code] * GOLDEN) if scramble else words[code]
-        slot = np.int64(word & np.uint64(mask))
+        slot = np.int64((words[code] * GOLDEN) >> shift)
         while slots[slot] >= 0:
             slot = (slot + 1) & mask
         slots[slot] = code

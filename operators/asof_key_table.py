@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.asof_columns import Array, frozen, offset_view, value_view
+from operators.asof_columns import Array, frozen, offset_view, value_view, word_view
 from operators.asof_key_kernel import number_codes, refill_slots, string_codes
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 
-SLOTS_MIN: Final = 1024
+SLOTS_MIN: Final = 8192  # 32 kB: a few thousand symbols seldom collide, and it stays in the cache
 ARENA_MIN: Final = 4096
 
 
@@ -35,6 +35,7 @@ class KeyTable:
         """Write the code of each value into `out`; -1 for a new one unless `insert`.  Nulls get any code."""
         if self._strings:
             offsets, data = offset_view(values)
+            data_words = word_view(data)
             size_max = int(np.diff(offsets).max(initial=0)) if insert else 0
         else:
             words = frozen(value_view(values, np.int64).view(np.uint64))
@@ -46,6 +47,7 @@ class KeyTable:
                     row, self.count = string_codes(
                         offsets,
                         data,
+                        data_words,
                         row,
                         insert,
                         self._slots,
@@ -70,7 +72,7 @@ class KeyTable:
             self._words = extended(self._words, self._slots.size * 3 // 4)
             if self._strings:
                 self._starts = extended(self._starts, self._words.size + 1)
-            refill_slots(self._words, self.count, not self._strings, self._slots)
+            refill_slots(self._words, self.count, self._slots)
 
 
 def extended(array: Array, size: int) -> Array:

@@ -4,7 +4,7 @@ Right keys are numbered, left keys looked up.  A null in any group column gives 
 that no right table has: neither can match.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,7 @@ from operators.asof_workers import Workers
 Int32s = npt.NDArray[np.int32]
 
 ROWS_PER_PIECE: Final = 1 << 18  # rows converted at a time, where keys are not read as they are
+ROWS_ENTERED: Final = 1 << 15  # rows whose keys enter the table before the others are looked up
 DIRECT_SPAN_MIN: Final = 1 << 16  # whole numbers this close together need no table
 NO_CODES: Final = frozen(np.empty(0, np.int32))
 
@@ -30,8 +31,7 @@ NO_CODES: Final = frozen(np.empty(0, np.int32))
 class Codes:
     """Group codes of one left table and any number of right ones.
 
-    All int32, from 0 up to `group_count`, exclusive, or anything else for a row that cannot match.  They are
-    empty when there are no group columns and all rows are in group 0.
+    All int32, from 0 up to `group_count`, exclusive, or anything else for a row that cannot match.
     """
 
     left: Int32s
@@ -48,10 +48,15 @@ class KeyColumns:
     values: pa.DataType
 
 
-def encode_keys(left: pa.Table, rights: dict[str, pa.Table], by: Sequence[str], workers: Workers) -> Codes:
-    """Return the group codes of all tables; raises AsofError where key types cannot be compared."""
-    codes = Codes(NO_CODES, dict.fromkeys(rights, NO_CODES), 1)
-    for depth, name in enumerate(by):
+def encode_keys(
+    left: pa.Table, rights: dict[str, pa.Table], by: Sequence[str], workers: Workers
+) -> Codes | None:
+    """Return the group codes of all tables, None without group columns.
+
+    Raises AsofError where key types cannot be compared.
+    """
+    codes = None
+    for name in by:
         types = {stream: right.column(name).type for stream, right in rights.items()}
         columns = KeyColumns(
             left.column(name),
@@ -59,7 +64,9 @@ def encode_keys(left: pa.Table, rights: dict[str, pa.Table], by: Sequence[str], 
             key_values_type(name, left.column(name).type, types),
         )
         further = encode_column(columns, workers)
-        codes = further if depth == 0 else pair(codes, further, workers)
+        codes = further if codes is None else pair(codes, further, workers)
+    if codes is None:
+        return None
     frozen_rights = {stream: frozen(right) for stream, right in codes.rights.items()}
     return Codes(frozen(codes.left), frozen_rights, codes.group_count)
 
@@ -76,10 +83,10 @@ def encode_column(columns: KeyColumns, workers: Workers) -> Codes:
             return encode_directly(columns, *span, workers)
     table = KeyTable(strings=not pa.types.is_int64(columns.values))
     rights = {
-        stream: encode_by_table(right, columns.values, table, None)
+        stream: encode_by_table(right, columns.values, table, True, workers)
         for stream, right in columns.rights.items()
     }
-    left = encode_by_table(columns.left, columns.values, table, workers)
+    left = encode_by_table(columns.left, columns.values, table, False, workers)
     return Codes(left, rights, max(1, table.count))
 
 
@@ -124,27 +131,40 @@ def encode_directly(columns: KeyColumns, lower: int, span: int, workers: Workers
 
 
 def encode_by_table(
-    column: pa.ChunkedArray, values: pa.DataType, table: KeyTable, workers: Workers | None
+    column: pa.ChunkedArray, values: pa.DataType, table: KeyTable, insert: bool, workers: Workers
 ) -> Int32s:
-    """Return a column's codes; with `workers` its keys are looked up only, without them new ones enter."""
-    insert = workers is None
+    """Return a column's codes; with `insert` new keys enter the table."""
     if pa.types.is_null(plain(column.type)):
         return blanks(column)
     if pa.types.is_dictionary(column.type):
         return encode_dictionary(column, values, table, insert)
     out = np.empty(len(column), np.int32)
 
-    def encode(begin: int, end: int) -> None:
+    def encode(begin: int, end: int, insert: bool) -> bool:
+        found = True
         for start, piece in pieces(column, begin, end):
             target = out[start : start + len(piece)]
             table.codes(as_key_values(piece, values), insert=insert, out=target)
+            found = found and (insert or int(target.min(initial=0)) >= 0)
             blank(piece, target)
+        return found
 
-    if workers is None:
-        encode(0, len(column))
-    else:
-        workers.over(len(column), encode)
+    share(len(column), encode, insert, workers)
     return out
+
+
+def share(rows: int, encode: Callable[[int, int, bool], bool], insert: bool, workers: Workers) -> None:
+    """Encode all rows, looking keys up in many threads; `encode` says whether it found all of them.
+
+    Only one thread can enter new keys.  The first rows tend to hold nearly all keys there are, so the others
+    are looked up first, and entered only where some were not found.
+    """
+    entered = min(rows, ROWS_ENTERED) if insert else 0
+    if insert:
+        encode(0, entered, True)
+    found = workers.over(rows - entered, lambda begin, end: encode(entered + begin, entered + end, False))
+    if insert and not all(found):
+        encode(entered, rows, True)
 
 
 def encode_dictionary(column: pa.ChunkedArray, values: pa.DataType, table: KeyTable, insert: bool) -> Int32s:
@@ -180,20 +200,27 @@ def pair(first: Codes, second: Codes, workers: Workers) -> Codes:
     if product > max(DIRECT_SPAN_MIN, sum(right.size for right in first.rights.values())):
         table = KeyTable(strings=False)
     rights = {
-        stream: pair_side(mine, second.rights[stream], first, second, table, None)
+        stream: pair_side(mine, second.rights[stream], first, second, table, True, workers)
         for stream, mine in first.rights.items()
     }
-    left = pair_side(first.left, second.left, first, second, table, workers)
+    left = pair_side(first.left, second.left, first, second, table, False, workers)
     return Codes(left, rights, product if table is None else max(1, table.count))
 
 
 def pair_side(
-    mine: Int32s, other: Int32s, first: Codes, second: Codes, table: KeyTable | None, workers: Workers | None
+    mine: Int32s,
+    other: Int32s,
+    first: Codes,
+    second: Codes,
+    table: KeyTable | None,
+    insert: bool,
+    workers: Workers,
 ) -> Int32s:
     """Return one table's paired codes."""
     out = np.empty(mine.size, np.int32)
 
-    def encode(begin: int, end: int) -> None:
+    def encode(begin: int, end: int, insert: bool) -> bool:
+        found = True
         for start in range(begin, end, ROWS_PER_PIECE):
             rows = slice(start, min(start + ROWS_PER_PIECE, end))
             pairs = np.empty(rows.stop - rows.start, np.int64)
@@ -203,13 +230,12 @@ def pair_side(
             if table is None:
                 out[rows] = pairs
             else:
-                table.codes(pa.array(pairs), insert=workers is None, out=out[rows])
+                table.codes(pa.array(pairs), insert=insert, out=out[rows])
+                found = found and (insert or int(out[rows].min(initial=0)) >= 0)
                 out[rows][pairs < 0] = -1
+        return found
 
-    if workers is None:
-        encode(0, mine.size)
-    else:
-        workers.over(mine.size, encode)
+    share(mine.size, encode, insert, workers)
     return out
 
 

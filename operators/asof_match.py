@@ -1,17 +1,34 @@
-"""Which right row each left row matches: the settings as passes of the kernel, shared among threads."""
+"""Which right row each left row matches: the settings as passes of the kernels, shared among threads."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from operators.asof_columns import frozen
 from operators.asof_gather_kernel import mark_matches
-from operators.asof_kernel import Side, match_backward, match_forward
-from operators.asof_settings import AsofSettings
+from operators.asof_kernel import choose_nearest, drop_far, match_backward, match_forward
+from operators.asof_settings import UNBOUNDED_NS, AsofSettings
 from operators.asof_workers import Workers
 
+Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One table as the kernels see it; `ns`, `code` and `order` as `asof_kernel` says.
+
+    `rows` is how many rows take part: those that have a time.
+    """
+
+    ns: Int64s
+    code: Int32s | None
+    order: Int32s | None
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +51,56 @@ def match(left: Side, right: Side, group_count: int, settings: AsofSettings, wor
     Each thread takes a range of left rows in time order and starts from the last (or first) right row of each
     group at its edge, so the answer does not depend on the number of threads.
     """
+    left, right = alike(left, right)
+    if settings.direction == "nearest":
+        before = walk(match_backward, left, right, group_count, settings, workers)
+        positions = walk(match_forward, left, right, group_count, settings, workers)
+        workers.over(positions.size, partial(choose_nearest, left.ns, right.ns, before, positions))
+    else:
+        kernel = match_forward if settings.direction == "forward" else match_backward
+        positions = walk(kernel, left, right, group_count, settings, workers)
+    if settings.tolerance_ns < UNBOUNDED_NS:
+        far = partial(drop_far, left.ns, right.ns, settings.tolerance_ns, positions)
+        workers.over(positions.size, far)
+    return marked(positions, workers)
+
+
+def alike(left: Side, right: Side) -> tuple[Side, Side]:
+    """Return both sides with an order, or without, and so for codes: it spares kernels for every mixture."""
+    if (left.order is None) != (right.order is None):
+        left, right = (
+            replace(side, order=frozen(np.arange(side.rows, dtype=np.int32))) if side.order is None else side
+            for side in (left, right)
+        )
+    if (left.code is None) != (right.code is None):
+        left, right = (
+            replace(side, code=frozen(np.zeros(side.ns.size, np.int32))) if side.code is None else side
+            for side in (left, right)
+        )
+    return left, right
+
+
+def walk(
+    kernel: Callable[..., None],
+    left: Side,
+    right: Side,
+    group_count: int,
+    settings: AsofSettings,
+    workers: Workers,
+) -> Int32s:
+    """Return the positions that one of the two kernels finds, whatever their distance."""
     positions = np.empty(left.ns.size, np.int32)
     if left.rows < left.ns.size:
         positions.fill(-1)  # a left row without a time is never reached
     strict = 0 if settings.allow_exact else 1
+    sides = (left.ns, left.code, left.order, right.ns, right.code, right.order, right.rows)
 
-    def match_range(begin: int, end: int) -> None:
-        table = np.full(group_count, -1, np.int32)
-        if settings.direction != "forward":
-            match_backward(left, right, begin, end, strict, settings.tolerance_ns, table, positions)
-        if settings.direction != "backward":
-            table.fill(-1)
-            nearest = settings.direction == "nearest"
-            match_forward(left, right, begin, end, strict, settings.tolerance_ns, nearest, table, positions)
+    def walk_range(begin: int, end: int) -> None:
+        kernel(*sides, begin, end, strict, np.full(group_count, -1, np.int32), positions)
 
     # A table per thread: no more threads than keep all of them within 8 bytes a row.
-    workers.over(left.rows, match_range, max(1, 2 * (left.rows + right.rows) // group_count))
-    return marked(positions, workers)
+    workers.over(left.rows, walk_range, max(1, 2 * (left.rows + right.rows) // group_count))
+    return positions
 
 
 def marked(positions: Int32s, workers: Workers) -> Matches:

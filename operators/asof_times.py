@@ -19,7 +19,6 @@ Int32s = npt.NDArray[np.int32]
 NS_PER_UNIT: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 INT64_MAX: Final = 2**63 - 1
 ROWS_MAX: Final = 2**31 - 1  # rows are numbered in int32
-NO_ORDER: Final = frozen(np.empty(0, np.int32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Times:
 
     `ns`          int64 nanoseconds, in the table's order; unspecified where null.
     `raw`         int64, the same in units of `scale` nanoseconds: the column's own memory where possible.
-    `order`       int32, the rows in time order without null times; empty when they stand in it as they are.
+    `order`       int32, the rows in time order without null times; None when they stand in it as they are.
     `count`       how many rows have a time.
     `null_count`  how many have none.
     `lower_ns`, `upper_ns`  the first and last time; both 0 when `count` is.
@@ -37,7 +36,7 @@ class Times:
     ns: Int64s
     raw: Int64s
     scale: int
-    order: Int32s
+    order: Int32s | None
     count: int
     null_count: int
     lower_ns: int
@@ -70,7 +69,7 @@ def read_times(
     count = len(column) - column.null_count
     lower, upper = 0, 0
     if count > 0:
-        lower, upper = (int(ns[order[end] if order.size else end]) for end in (0, -1))
+        lower, upper = (int(ns[end if order is None else order[end]]) for end in (0, -1))
     if lower == -(2**63):
         raise AsofError(f"{table}: {name} holds {lower}, which stands for no time at all")
     return Times(ns, raw, scale, order, count, column.null_count, lower, upper)
@@ -98,11 +97,11 @@ def require_range(table: str, name: str, column: pa.ChunkedArray, scale: int) ->
 
 def time_order(
     table: str, ns: Int64s, column: pa.ChunkedArray, sequence: pa.ChunkedArray | None, workers: Workers
-) -> Int32s:
-    """Return the rows in order of time, sequence and place; empty when that is how they stand."""
+) -> Int32s | None:
+    """Return the rows in order of time, sequence and place; None when that is how they stand."""
     ties = None if sequence is None else read_sequence(table, sequence)
     if column.null_count == 0 and stands_in_order(ns, ties, workers):
-        return NO_ORDER
+        return None
     if ties is None:
         order = np.argsort(ns, kind="stable").astype(np.int32)
     else:

@@ -1,6 +1,6 @@
 """Random as-of joins over all settings, each compared with the oracle and, where it has a rule, with pandas.
 
-`python -m tests.property.asof_cases --cases 100000 --seed 0` runs many; hypothesis draws and shrinks them too.
+`python -m tests.property.asof_cases --cases 100000 --seed 0` runs many; hypothesis shrinks them too.
 """
 
 import argparse
