@@ -13,7 +13,7 @@ from app.audit_rules import INDEX, OFFSET, Rules, Violation, find_violations
 from app.reader import read_partition
 from app.wiring import Pipeline
 from schemas.clocks import clock_column
-from schemas.letters import LateHeaders
+from schemas.letters import LateLetter
 from topics.block import TopicPartition
 from topics.decode import Decoder
 
@@ -101,10 +101,10 @@ def _late_rows(pipeline: Pipeline, partition: int) -> dict[str, pl.DataFrame]:
     return {name: pl.DataFrame(rows, schema=schema, orient="row") for name, rows in found.items()}
 
 
-def _headers(pipeline: Pipeline, source: TopicPartition) -> Iterator[LateHeaders]:
+def _headers(pipeline: Pipeline, source: TopicPartition) -> Iterator[LateLetter]:
     for block in read_partition(pipeline.bus, source, group=f"{pipeline.settings.pipeline.prefix}-audit"):
         for message in range(block.messages):
-            yield LateHeaders.from_kafka(block.originals[message].headers)
+            yield LateLetter.from_kafka(block.originals[message].headers)
 
 
 def _count(pipeline: Pipeline, source: TopicPartition) -> int:

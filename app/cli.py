@@ -7,12 +7,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
-import click
 import structlog
 import typer
 from rich.console import Console
 
 from app.errors import RunError, UsageError
+from operators.settings import SettingsError
+from replay.errors import HistoryError
+from schemas.stream import StreamError
 from topics.bus import BusError
 
 console = Console(highlight=False)
@@ -20,7 +22,6 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 app = typer.Typer(
     help="Watermark-sealed as-of joins of Kafka streams: the worker and what is asked around it.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -66,16 +67,13 @@ def main() -> None:
         import_module(module)  # registers its commands
     log_to_stderr()
     try:
-        sys.exit(app(standalone_mode=False))
-    except click.exceptions.NoArgsIsHelpError as shown:
-        console.print(shown.format_message())
-        sys.exit(2)
-    except click.ClickException as wrong:
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="python -m app"))
+    except typer.exceptions.TyperException as wrong:
         errors.print(f"error: {wrong.format_message()}", markup=False)
         sys.exit(2)
-    except click.exceptions.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except UsageError as wrong:
+    except (UsageError, HistoryError, StreamError, SettingsError) as wrong:
         errors.print(f"error: {wrong}", markup=False)
         sys.exit(2)
     except (RunError, BusError) as stopped:

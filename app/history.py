@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.errors import UsageError
+from replay.day import Day
+from replay.errors import HistoryError
 from replay.generate import generate_day
 from replay.imports import import_folder
-from replay.store import Day, HistoryError, HistoryStore
+from replay.store import HistoryStore
 
 HISTORY = Path("build/history")
 
@@ -19,8 +21,8 @@ def find_days(
     data: Path | None,
     store: Path | None,
     say: Callable[[str], None],
-) -> list[Day]:
-    """Return the day of each stream; raises UsageError naming the dates there are.
+) -> tuple[HistoryStore, list[Day]]:
+    """Return the history and the day of each stream; raises UsageError naming the dates there are.
 
     With `data` the folder is imported first, once, into a store of its own; with neither `data` nor `store`
     a day that is not in the history is generated.
@@ -35,8 +37,9 @@ def find_days(
             history = HistoryStore(store or HISTORY / "generated")
             if store is None and date not in history.dates():
                 made = generate_day(history, date)
-                say(f"{date} is not in the history: generated {made}")
-        return [_day(history, stream, date) for stream in streams]
+                rows = ", ".join(f"{day.rows:,} {day.stream.name}s" for day in made)
+                say(f"{date} is not in the history: generated a synthetic day of {rows}")
+        return history, [_day(history, stream, date) for stream in streams]
     except HistoryError as wrong:
         raise UsageError(str(wrong)) from None
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.batch import Int64s
-from schemas.letters import DeadHeaders, LateHeaders
+from schemas.letters import DeadLetter, LateLetter
 from topics.block import Headers, MessageBlock, Original, TopicPartition
 from topics.wire import DeadRow
 
@@ -41,7 +41,7 @@ def late_letters(
     at = messages[np.searchsorted(block.offset[messages], uniques)]
     for message, lower, upper in zip(at, firsts, [*firsts[1:], offset.size], strict=True):
         original = block.originals[int(message)]
-        headers = LateHeaders(
+        headers = LateLetter(
             stream=stream,
             topic=source.topic,
             partition=source.partition,
@@ -64,11 +64,12 @@ def dead_letters(dead: Sequence[DeadRow], source: TopicPartition, block: Message
     """One letter per message with dead rows and reason."""
     for (message, reason), rows in groupby(dead, key=lambda row: (row.message, row.reason)):
         original = block.originals[message]
-        headers = DeadHeaders(
+        headers = DeadLetter(
             topic=source.topic,
             partition=source.partition,
             offset=int(block.offset[message]),
             reason=reason,
+            error="tidemark.DeadRow",
             indexes=tuple(row.index for row in rows if row.index >= 0),
         )
         yield Letter(

@@ -10,9 +10,8 @@ from app.errors import RunError
 from app.letters import Letter
 from app.task import Task
 from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
-from topics.avro_schema import RowLayout
+from topics.avro_rows import AvroRows
 from topics.bus import Producer
-from topics.encode import RowEncoder
 from topics.wire import SchemaRegistry
 
 
@@ -26,7 +25,7 @@ class Outbox:
         self._settings = settings
         self._registry = registry
         self._topics = {kind: settings.topic(kind) for kind in ("aligned", "late", "dead")}
-        self._avro: RowEncoder | None = None
+        self._avro: AvroRows | None = None
 
     def begin(self) -> None:
         """Open the transaction if none is."""
@@ -72,8 +71,8 @@ class Outbox:
         left = self._settings.pipeline.left
         key_columns = self._settings.stream(left).key
         if self._avro is None:
-            self._avro = RowEncoder(RowLayout("aligned", rows.schema), self._registry, topic)
-        encoded = self._avro.records(rows)
+            self._avro = AvroRows("aligned", rows.schema, self._registry, topic)
+        encoded = self._avro.encode(rows)
         data = encoded.data.tobytes()
         starts = encoded.starts.tolist()
         keys = [rows.column(name).to_pylist() for name in key_columns]

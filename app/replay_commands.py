@@ -7,7 +7,8 @@ import typer
 
 from app.cli import ConfigFile, app, console, say
 from app.replay_day import replay_day
-from app.replay_request import ReplayRequest, parse_speed
+from app.replay_request import ReplayRequest
+from replay.pace import parse_speed
 from schemas.clocks import Clock
 
 DateOption = Annotated[

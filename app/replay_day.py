@@ -26,8 +26,10 @@ from app.replay_request import ReplayRequest, run_settings
 from app.run_folder import RunFolder
 from app.summary import Summary, duration
 from app.wiring import Pipeline, registered_streams, topic_specs
-from replay.publish import Publication, PublishError
-from replay.store import Day
+from replay.day import Day
+from replay.errors import PublishError
+from replay.pace import MAX
+from replay.publish import Publication
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_S, clock_column
 from topics.avro_schema import avro_schema
@@ -39,7 +41,9 @@ from topics.registry import open_registry
 def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     """Run `request` and return its summary; everything it leaves is under `request.out`."""
     asked = request.settings()
-    days = find_days(request.date, asked.stream_names, data=request.data, store=request.store, say=say)
+    history, days = find_days(
+        request.date, asked.stream_names, data=request.data, store=request.store, say=say
+    )
     bus = choose_bus(request.bus, request.bootstrap, say)
     folder = RunFolder.open(request.out, request.identity)
     pipeline = _prepare(request, asked, days, bus, folder)
@@ -54,7 +58,7 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     if bus.name == "embedded":
         _run_embedded(request, pipeline, days)
     else:
-        _run_processes(request, pipeline, folder.path, days[0])
+        _run_processes(request, pipeline, folder.path, history.root)
     seconds = (monotonic_ns() - started_ns) / NS_PER_S
     frames = write_aligned(pipeline, folder.path / "aligned")
     summary = replace(
@@ -114,14 +118,14 @@ def _run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day
     run_embedded(pipeline, publication, request.workers)
 
 
-def _run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, day: Day) -> None:
+def _run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, store: Path) -> None:
     settings = pipeline.settings
-    publish = ["replay", "publish", "--store", str(day.root), "--date", request.date]
+    speed = "max" if request.speed == MAX else str(request.speed)
+    publish = ["replay", "publish", "--store", str(store), "--date", request.date]
     publish += ["--bootstrap", settings.bus.bootstrap, "--prefix", settings.pipeline.prefix]
     publish += ["--registry", settings.bus.schema_registry, "--shape", request.shape]
     publish += ["--clock", settings.pipeline.clock]
-    publish += ["--grace-ns", str(settings.pipeline.grace_ns), "--speed", str(request.speed or "max")]
-    publish += ["--partitions", str(settings.bus.partitions)]
+    publish += ["--grace-ns", str(settings.pipeline.grace_ns), "--speed", speed]
     children = [start("publisher", publish, folder, own_terminal=sys.stderr.isatty())]
     for slot in range(request.workers):
         align = ["app", "align", "--config", str((folder / "tidemark.toml").resolve())]

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from app.config import Settings, load_settings
 from app.errors import UsageError
-from replay.store import Day
-from schemas.clocks import NS_PER_S, Clock
+from replay.day import Day
+from replay.pace import MAX
+from schemas.clocks import NS_PER_S, Clock, clock_column
 
 BLOCK_SPAN_NS = 10 * NS_PER_S  # market time a block may span at full speed; it costs no waiting there
 
@@ -28,7 +29,7 @@ class ReplayRequest:
     store: Path | None = None
     bus: Literal["kafka", "embedded"] | None = None
     bootstrap: str | None = None
-    speed: float | None = None  # times market time; None is as fast as it goes
+    speed: float = MAX  # times market time
     partitions: int | None = None
     workers: int = 1
     shape: Literal["block", "record"] = "block"
@@ -82,8 +83,9 @@ class ReplayRequest:
         """
         if self.grace_ns is not None or self.config is not None:
             return None
-        disorder_ns = max(day.disorder_ns(clock) for day in days)
-        return disorder_ns + (BLOCK_SPAN_NS if self.shape == "block" and self.speed is None else 0)
+        clocks = [day.summary.clocks.get(clock_column(clock)) for day in days]
+        disorder_ns = max((told.disorder_ns for told in clocks if told is not None), default=0)
+        return disorder_ns + (BLOCK_SPAN_NS if self.shape == "block" and self.speed == MAX else 0)
 
 
 def run_settings(
@@ -112,16 +114,3 @@ def run_settings(
             own["sequence"] = day.stream.sequence
         streams[day.stream.name] = own
     return {"pipeline": pipeline, "bus": bus, "worker": worker, "streams": streams}
-
-
-def parse_speed(text: str) -> float | None:
-    """`max` is None; anything else a positive factor of market time."""
-    if text == "max":
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < 1e9:
-        raise UsageError(f"SPEED={text!r}: say max, or a factor of market time such as 1 or 10")
-    return speed
