@@ -28,7 +28,6 @@ from app.summary import Summary, duration
 from app.wiring import Pipeline, registered_streams, topic_specs
 from replay.day import Day
 from replay.errors import PublishError
-from replay.pace import MAX
 from replay.publish import Publication
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_S, clock_column
@@ -120,7 +119,7 @@ def _run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day
 
 def _run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, store: Path) -> None:
     settings = pipeline.settings
-    speed = "max" if request.speed == MAX else str(request.speed)
+    speed = "max" if request.speed is None else str(request.speed)
     publish = ["replay", "publish", "--store", str(store), "--date", request.date]
     publish += ["--bootstrap", settings.bus.bootstrap, "--prefix", settings.pipeline.prefix]
     publish += ["--registry", settings.bus.schema_registry, "--shape", request.shape]

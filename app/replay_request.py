@@ -9,7 +9,6 @@ from typing import Any, Literal
 from app.config import Settings, load_settings
 from app.errors import UsageError
 from replay.day import Day
-from replay.pace import MAX
 from schemas.clocks import NS_PER_S, Clock, clock_column
 
 BLOCK_SPAN_NS = 10 * NS_PER_S  # market time a block may span at full speed; it costs no waiting there
@@ -29,7 +28,7 @@ class ReplayRequest:
     store: Path | None = None
     bus: Literal["kafka", "embedded"] | None = None
     bootstrap: str | None = None
-    speed: float = MAX  # times market time
+    speed: float | None = None  # times market time; None is as fast as it goes
     partitions: int | None = None
     workers: int = 1
     shape: Literal["block", "record"] = "block"
@@ -85,7 +84,7 @@ class ReplayRequest:
             return None
         clocks = [day.summary.clocks.get(clock_column(clock)) for day in days]
         disorder_ns = max((told.disorder_ns for told in clocks if told is not None), default=0)
-        return disorder_ns + (BLOCK_SPAN_NS if self.shape == "block" and self.speed == MAX else 0)
+        return disorder_ns + (BLOCK_SPAN_NS if self.shape == "block" and self.speed is None else 0)
 
 
 def run_settings(
