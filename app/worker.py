@@ -46,6 +46,8 @@ class Worker:
         self._paused: set[TopicPartition] = set()
         self._committed_ns = self._elapsed_ns()
         self._dirty = False
+        self._rows_taken = 0
+        self._rows_per_message = 1.0
         self._final_checked_ns = 0
         self.consumer.subscribe(list(pipeline.input_topics), self._ownership)
 
@@ -61,10 +63,12 @@ class Worker:
 
     def turn(self) -> int:
         """Do what one poll brings and return the number of messages; waits a moment if there are none."""
-        block = self.consumer.poll(messages_max=self._settings.poll_messages_max, wait_ms=self._wait_ms())
+        block = self.consumer.poll(messages_max=self._messages_max(), wait_ms=self._wait_ms())
         released_ns = now_ns()
         try:
             touched = self._take(block, released_ns)
+            if block.messages:
+                self._rows_per_message = max(1.0, self._rows_taken / block.messages)
             for number in touched:
                 rows = self.tasks[number].seal()
                 if rows is not None and rows.num_rows:
@@ -112,10 +116,12 @@ class Worker:
 
     def _take(self, block: MessageBlock, released_ns: int) -> set[int]:
         touched = set()
+        self._rows_taken = 0
         for source, messages in _by_source(block):
             task = self.tasks.get(source.partition)
             if task is None:
                 continue
+            before = task.counts.rows
             for attempt in range(REGISTRY_ATTEMPTS_MAX + 1):
                 try:
                     letters = list(task.take(source, block, messages, released_ns))
@@ -126,6 +132,7 @@ class Worker:
                     if attempt == 0:
                         log.warning("waiting for the registry", reason=str(away))
                     pause(REGISTRY_WAIT_S)
+            self._rows_taken += task.counts.rows - before
             self._outbox.letters(letters, source.partition)
             touched.add(source.partition)
         for source, end in block.ends:
@@ -147,6 +154,11 @@ class Worker:
                     self.consumer.resume([source])
                     self._paused.discard(source)
                     log.info("resumed", topic=topic, partition=number)
+
+    def _messages_max(self) -> int:
+        """As many messages as hold about `poll_rows_max` rows, going by the last turn's."""
+        fitting = int(self._settings.poll_rows_max / self._rows_per_message)
+        return max(1, min(self._settings.poll_messages_max, fitting))
 
     def _commit_due(self) -> bool:
         if not self._dirty:
