@@ -107,13 +107,14 @@ def test_a_day_is_made_once(tmp_path: Path) -> None:
     assert [day.rows for day in other] == [10, 20]
 
 
-def test_an_imported_day_is_not_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stream", ["trade", "quote"])
+def test_an_imported_day_is_not_replaced(tmp_path: Path, stream: str) -> None:
     store = HistoryStore(tmp_path)
-    keep_day(store, "trade", {"event_ns": [NOON_NS], "symbol": ["A"]})
-    with pytest.raises(HistoryError, match="imported trade day"):
+    keep_day(store, stream, {"event_ns": [NOON_NS], "symbol": ["A"]})
+    with pytest.raises(HistoryError, match=f"imported {stream} day"):
         generate_day(store, DATE, **SMALL)
-    assert store.day("trade", DATE).rows == 1
-    assert not store.has("quote", DATE)
+    assert store.day(stream, DATE).rows == 1
+    assert store.streams(DATE) == [stream]
 
 
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 200, 2), (300, 1, 70)])
