@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -13,7 +14,11 @@ from replay.store import HistoryStore
 from schemas.stream import Stream
 from tests.unit.replay.days import DATE, NOON_NS, keep_day, rows_of
 
-ROWS = {"event_ns": [NOON_NS, NOON_NS + 5, NOON_NS + 5], "symbol": ["A", "B", "A"], "price": [1.0, 2.0, None]}
+ROWS: dict[str, list[Any]] = {
+    "event_ns": [NOON_NS, NOON_NS + 5, NOON_NS + 5],
+    "symbol": ["A", "B", "A"],
+    "price": [1.0, 2.0, None],
+}
 
 
 def test_a_day_comes_back_as_it_was_kept(tmp_path: Path) -> None:
