@@ -57,6 +57,25 @@ def test_with_nothing_needed_reading_goes_on_at_the_next_offset() -> None:
     assert join.progress("quote") == InputProgress(9, 9, 99)
 
 
+def test_a_row_a_tolerance_behind_the_frontier_is_still_needed() -> None:
+    join, after = make_join(tolerance_ns=5), make_join(tolerance_ns=5)
+    join.push("quote", quotes((5, "A", 1), (12, "B", 2)))
+    advance(join, 10)
+    join.seal()
+    assert join.progress("quote").needed_offset == 0
+    after.restore(join.snapshot().puts)
+    after.push("trade", trades((10, "A")))
+    assert bids(after.finish()) == [(10, 1)]
+
+
+def test_a_row_farther_behind_is_not_needed() -> None:
+    join = make_join(tolerance_ns=5)
+    join.push("quote", quotes((4, "A", 1), (12, "B", 2)))
+    advance(join, 10)
+    join.seal()
+    assert join.progress("quote").needed_offset == 1
+
+
 def test_restored_state_goes_on_as_if_nothing_had_happened() -> None:
     after = resumed(ended(), state=True)
     assert after.frontier_ns == 10
