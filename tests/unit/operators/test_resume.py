@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from operators.operator import InputProgress
+from operators.operator import InputProgress, Operator
 from operators.streaming import StreamingAsof
 from operators.watermark import InputClock
 from schemas.clocks import BEGINNING_NS
@@ -34,7 +34,7 @@ def resumed(join: StreamingAsof, state: bool) -> StreamingAsof:
 
 
 def test_a_fresh_task_resumes_from_nothing() -> None:
-    join = make_join()
+    join: Operator = make_join()  # as the worker knows it
     join.resume(BEGINNING_NS, dict.fromkeys(join.streams, FRESH), dict.fromkeys(join.streams, 0))
     join.push("trade", trades((1, "A")))
     assert bids(join.finish()) == [(1, None)]
