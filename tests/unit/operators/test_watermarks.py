@@ -133,6 +133,16 @@ def test_only_what_is_new_after_a_restart_ends_the_end() -> None:
     assert ends == [True, False]
 
 
+def test_a_final_record_told_after_rows_that_lie_behind_it_ends_nothing() -> None:
+    clock = InputClock(grace_ns=0)
+    clock.see_rows(np.array([5, 60]), 7)
+    clock.see_progress(50, final=True, offset=6)
+    told = [clock.final]
+    clock.see_progress(90, final=True, offset=8)
+    told.append(clock.final)
+    assert told == [False, True]
+
+
 def test_only_a_new_progress_record_counts_after_a_restart() -> None:
     clock = InputClock(grace_ns=0)
     clock.resume(InputProgress(0, 2, 10), 0)
