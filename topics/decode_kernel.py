@@ -45,6 +45,7 @@ TRAILING_BYTES = -10
 BAD_COUNT = -11
 TOO_MANY_ROWS = -12
 BAD_BLOCK_SIZE = -13
+NO_COUNT = -14
 FAULTS = 32
 
 # What `read_ids` says of a value that names no schema.
@@ -250,12 +251,12 @@ def _read_count(position: int, end: int, row_size_min: int) -> tuple[int, int, i
     """Return the next array block's rows, the address of the first, and the block's end where it says so."""
     count, position = read_varint(position, end)
     if position < 0:
-        return 0, position, 0
+        return 0, NO_COUNT, 0
     block_end = 0
     if count < 0:
         size, position = read_varint(position, end)
         if position < 0:
-            return 0, position, 0
+            return 0, NO_COUNT, 0
         if size < 0 or size > end - position:
             return 0, BAD_BLOCK_SIZE, 0
         block_end = position + size
