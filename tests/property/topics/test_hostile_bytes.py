@@ -89,13 +89,13 @@ def check(body: bytes, *, blocks: bool) -> None:
     np.testing.assert_equal(bare_rows(mine), expected if blocks else [expected])
 
 
-@given(body=hostile(blocks=False))
+@given(body=st.deferred(lambda: hostile(blocks=False)))
 @settings(max_examples=400, deadline=None)
 def test_a_hostile_record_is_dead_or_read_as_fastavro_reads_it(body: bytes) -> None:
     check(body, blocks=False)
 
 
-@given(body=hostile(blocks=True))
+@given(body=st.deferred(lambda: hostile(blocks=True)))
 @settings(max_examples=400, deadline=None)
 def test_a_hostile_block_is_dead_or_read_as_fastavro_reads_it(body: bytes) -> None:
     check(body, blocks=True)
