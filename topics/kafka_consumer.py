@@ -72,9 +72,8 @@ class KafkaConsumer:
         errors = list(map(Message.error, messages))
         ends: list[tuple[TopicPartition, int]] = []
         if any(errors):
-            events = [message for message, error in zip(messages, errors, strict=True) if error is not None]
-            messages = [message for message, error in zip(messages, errors, strict=True) if error is None]
-            ends = [self._end_or_raise(event) for event in events if event.error().name() not in _PASSING]
+            ends = self._take_events([message for message in messages if message.error() is not None])
+            messages = [message for message in messages if message.error() is None]
         block = block_of(messages, [(end, offset) for end, offset in ends if self._is_news(end, offset)])
         for place, offset in (*_next_offsets(block), *ends):
             if place in self._positions:
@@ -218,6 +217,16 @@ class KafkaConsumer:
             self._raised = bus_error(error, "reading")
         else:
             self._on_wait(error.str())
+
+    def _take_events(self, events: Sequence[Any]) -> list[tuple[TopicPartition, int]]:
+        """Return the ends among what came in place of messages; tell of what passes, raise the rest."""
+        ends = []
+        for event in events:
+            if event.error().name() in _PASSING:
+                self._on_wait(event.error().str())
+            else:
+                ends.append(self._end_or_raise(event))
+        return ends
 
     def _end_or_raise(self, event: Any) -> tuple[TopicPartition, int]:
         error = event.error()

@@ -7,7 +7,7 @@ import confluent_kafka
 from confluent_kafka import KafkaException
 
 from topics.block import Headers, TopicPartition
-from topics.bus import BusError, Consumer, Position, UnknownOutcomeError
+from topics.bus import AbortableError, BusError, Consumer, Position, UnknownOutcomeError
 from topics.kafka_consumer import KafkaConsumer
 from topics.kafka_errors import TIMED_OUT, bus_error, error_of, raise_bus_error, transaction_error
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
@@ -40,6 +40,7 @@ class KafkaProducer:
         self._topics: set[str] = set()
         self._unserved = 0
         self._open = False
+        self._must_abort = False
         self._outcome_unknown = False
         own = {"error_cb": self._on_client_error, "on_delivery": self._on_delivery}
         if transactional_id is not None:
@@ -107,7 +108,11 @@ class KafkaProducer:
             confluent_kafka.TopicPartition(place.topic, place.partition, position.offset, position.metadata)
             for place, position in offsets.items()
         ]
-        group = consumer.group_metadata()
+        try:
+            group = consumer.group_metadata()
+        except AbortableError:
+            self._must_abort = True  # the client has not heard of it, and would commit rows without positions
+            raise
         for attempt in range(_RETRIES_MAX):
             try:
                 self._client.send_offsets_to_transaction(positions, group, REQUEST_TIMEOUT_S)
@@ -125,6 +130,8 @@ class KafkaProducer:
         """
         assert self._open, "no transaction is open"
         self._require_usable()
+        if self._must_abort:
+            raise AbortableError("the transaction failed before: abort it, rewind, begin another")
         self._end(self._client.commit_transaction, "committing")
 
     def abort(self) -> None:
@@ -168,6 +175,7 @@ class KafkaProducer:
                 break
             else:
                 self._open = False
+                self._must_abort = False
                 self._failure = None
                 return
         self._outcome_unknown = True
