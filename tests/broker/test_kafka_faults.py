@@ -13,7 +13,7 @@ from topics.block import TopicPartition
 from topics.bus import Position, UnknownOutcomeError
 from topics.kafka import KafkaBus
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
 def start(folder: Path) -> str:
