@@ -79,7 +79,7 @@ check: lint type layers tidy test ## everything CI runs
 bench: $(READY) ## tables, JSON and plots under build/bench/
 	@$(PY) -m tests.bench $(ARGS)
 
-kafka: $(READY) ## start a real one-node Kafka on loopback and print its host:port
+kafka: $(READY) ## start a real one-node Kafka on loopback and print its host:port (PORT= forces one)
 	@docker/kafka/kafka.sh start
 
 kafka-stop: ## stop it; its log stays under build/kafka

@@ -5,6 +5,7 @@ Only this module reads configuration files and the environment (`TIDEMARK_PIPELI
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -83,18 +84,21 @@ class WorkerSettings(Section):
     format: Literal["frame", "avro"] = "frame"  # Arrow frames, or one Avro record per row
     commit_interval_ms: Annotated[int, Field(ge=1)] = 100  # exactly-once rows become visible this often
     commit_rows_max: Annotated[int, Field(ge=1)] = 1_000_000  # ... or after this many rows
-    poll_messages_max: Annotated[int, Field(ge=1)] = 20_000  # one turn's share; bounds a turn's memory
+    poll_messages_max: Annotated[int, Field(ge=1)] = 20_000  # one turn's share; bounds a turn's memory ...
+    poll_rows_max: Annotated[int, Field(ge=1)] = (
+        200_000  # ... and about so many rows, where messages are blocks
+    )
     poll_wait_ms_max: Annotated[int, Field(ge=1)] = 50  # an idle worker wakes this often
     frame_rows_max: Annotated[int, Field(ge=1)] = 16_384  # a frame of wide rows stays under 8 MiB
-    buffer_bytes_max: Annotated[int, Field(ge=1)] = 1 << 30  # per stream and task; beyond it the stream waits
-    message_bytes_max: Annotated[int, Field(ge=1)] = 8 << 20  # a larger message is dead, not decoded
+    buffer_size_max: Annotated[int, Field(ge=1)] = 1 << 30  # per stream and task; beyond it the stream waits
+    message_size_max: Annotated[int, Field(ge=1)] = 8 << 20  # a larger message is dead, not decoded
     state: Path = Path("build/state")  # folder of the local state; a cache, safe to delete
     checkpoint_interval_ms: Annotated[int, Field(ge=1)] = (
         1_000  # local state trails the commit by at most this
     )
     late: Literal["side", "drop", "fail"] = "side"  # what becomes of a row below the frontier
     dead: Literal["side", "drop", "fail"] = "side"  # ... and of a message that cannot be read
-    session_timeout_ms: Annotated[int, Field(ge=1_000)] = 45_000  # a silent worker loses its partitions after
+    session_timeout_ms: Annotated[int, Field(ge=1_000)] = 10_000  # a silent worker loses its partitions after
 
 
 class Settings(BaseSettings):
@@ -142,7 +146,7 @@ class Settings(BaseSettings):
         return self.pipeline.grace_ns if own is None else own
 
 
-def load_settings(path: Path | None, flags: dict[str, dict[str, object]] | None = None) -> Settings:
+def load_settings(path: Path | None, flags: Mapping[str, Mapping[str, object]] | None = None) -> Settings:
     """Read `path` (none: defaults), the environment and flags given as `{section: {key: value}}`.
 
     Raises UsageError with one line that names the file, the key and what was wrong.

@@ -80,6 +80,10 @@ class Operator(Protocol):
         """No further row of `stream` below `upper_ns` is expected: a progress record, read at `offset`."""
         ...
 
+    def reached(self, stream: str, offset: int) -> None:
+        """Everything of `stream` below `offset` has been read: the end of the log was seen there."""
+        ...
+
     def seal(self) -> pa.RecordBatch | None:
         """Move the frontier as far as the inputs allow and return the rows that became final, in order."""
         ...
@@ -109,8 +113,13 @@ class Operator(Protocol):
         """
         ...
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether every input has been read again up to its committed next offset: snapshots may be taken."""
+        ...
+
     def snapshot(self) -> Snapshot:
-        """Return what changed since the last snapshot."""
+        """Return what changed since the last snapshot; only once `caught_up` and after `seal`."""
         ...
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:

@@ -1,10 +1,13 @@
-"""Shared by all tests: the real broker, and the line that says which one ran."""
+"""Shared by all tests: the real broker, the line that says which one ran, how hard property tests look."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.hypothesis_profiles import load_profile
 from tests.kafka_process import Broker, find_broker, release_broker
+
+load_profile()
 
 BROKER = pytest.StashKey[Broker]()
 

@@ -180,7 +180,7 @@ class Decoder:
 
     def _estimate(self, program: FieldProgram, chosen: _Messages, run: slice) -> int:
         if not program.blocks:
-            return run.stop - run.start
+            return int(run.stop - run.start)
         size_min, rows_max = program.row_size_min, self._limits.rows_max
         return int(kernel.estimate_rows(chosen.address[run], chosen.size[run], size_min, rows_max))
 
@@ -205,10 +205,11 @@ class Decoder:
                 program.blocks,
                 program.row_size_min,
                 self._limits.rows_max,
-                program.instructions,
-                room.words,
-                room.spans,
-                room.valid,
+                program.instructions.ctypes.data,
+                len(program.fields),
+                room.words.ctypes.data,
+                room.spans.ctypes.data,
+                room.valid.ctypes.data,
                 room.index,
                 rows_of,
                 fault,

@@ -5,13 +5,11 @@ walk over that table.  What a value needs beyond eight bytes (text, fixed) is no
 where it lies, and `topics.column_kernel` gathers it once the sizes are known.
 """
 
-import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from schemas.batch import Int32s, Int64s
 from topics.avro_types import NO_UNION, NULL_FIRST, NULL_SECOND
-from topics.raw_access import load_byte, load_half, load_word
+from topics.raw_access import load_byte, load_half, load_word, store_byte, store_word
 from topics.utf8 import valid_utf8
 from topics.varint import CUT_SHORT, read_varint
 from topics.wire_header import HEADER_SIZE
@@ -47,6 +45,7 @@ TRAILING_BYTES = -10
 BAD_COUNT = -11
 TOO_MANY_ROWS = -12
 BAD_BLOCK_SIZE = -13
+NO_COUNT = -14
 FAULTS = 32
 
 # What `read_ids` says of a value that names no schema.
@@ -93,9 +92,7 @@ def estimate_rows(address: Int64s, size: Int64s, row_size_min: int, rows_max: in
 
 
 @njit(nogil=True, cache=True)
-def _read_decimal(
-    position: int, size: int, row: int, instruction: Int64s, words: npt.NDArray[np.int64]
-) -> bool:
+def _read_decimal(position: int, size: int, row: int, instruction: int, words: int, capacity: int) -> bool:
     """Write a big-endian integer of `size` bytes as two words; whether it lies between the limits."""
     if size < 1 or size > 16:
         return False
@@ -107,51 +104,46 @@ def _read_decimal(
     for place in range(size):
         high = (high << 8) | ((low >> 56) & 0xFF)
         low = (low << 8) | load_byte(position + place)
-    lower, upper = instruction[LOWER], instruction[UPPER]
+    lower = load_word(instruction + 8 * LOWER)
+    upper = load_word(instruction + 8 * UPPER)
     if high < lower or high > upper:
         return False
     # The low words compare unsigned: turning the sign bit makes a signed comparison say the same.
-    if high == lower and (low ^ _SIGN) < (instruction[LOWER_LOW] ^ _SIGN):
+    if high == lower and (low ^ _SIGN) < (load_word(instruction + 8 * LOWER_LOW) ^ _SIGN):
         return False
-    if high == upper and (low ^ _SIGN) > (instruction[UPPER_LOW] ^ _SIGN):
+    if high == upper and (low ^ _SIGN) > (load_word(instruction + 8 * UPPER_LOW) ^ _SIGN):
         return False
-    slot = instruction[SLOT]
+    slot = load_word(instruction + 8 * SLOT)
     if slot >= 0:
-        words[slot, row] = low
-        words[slot + 1, row] = high
+        store_word(words + 8 * (slot * capacity + row), low)
+        store_word(words + 8 * (slot * capacity + capacity + row), high)
     return True
 
 
 @njit(nogil=True, cache=True)
-def _read_null(
-    instruction: Int64s, row: int, words: npt.NDArray[np.int64], spans: npt.NDArray[np.int64]
-) -> None:
+def _write_null(row: int, instruction: int, words: int, spans: int, capacity: int) -> None:
     """Leave zeros where a value would be, so that equal rows are equal bytes."""
-    slot = instruction[SLOT]
-    operation = instruction[OPERATION]
+    slot = load_word(instruction + 8 * SLOT)
+    operation = load_word(instruction + 8 * OPERATION)
     if slot < 0:
         return
+    cell = 8 * (slot * capacity + row)
     if operation in (BYTES, TEXT, FIXED, SYMBOL):
-        spans[slot, row] = 0
-        spans[slot + 1, row] = 0
+        store_word(spans + cell, 0)
+        store_word(spans + cell + 8 * capacity, 0)
         return
-    words[slot, row] = 0
+    store_word(words + cell, 0)
     if operation in (DECIMAL, FIXED_DECIMAL):
-        words[slot + 1, row] = 0
+        store_word(words + cell + 8 * capacity, 0)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _read_sized(
-    position: int,
-    end: int,
-    row: int,
-    instruction: Int64s,
-    words: npt.NDArray[np.int64],
-    spans: npt.NDArray[np.int64],
+    position: int, end: int, row: int, instruction: int, words: int, spans: int, capacity: int
 ) -> int:
     """Read a value that has a size, its own or its schema's; return the address after it, or a fault."""
-    operation = instruction[OPERATION]
-    size: int = instruction[SIZE]
+    operation = load_word(instruction + 8 * OPERATION)
+    size = load_word(instruction + 8 * SIZE)
     if operation in (BYTES, TEXT, DECIMAL):
         size, position = read_varint(position, end)
         if position < 0:
@@ -161,51 +153,48 @@ def _read_sized(
     if size > end - position:
         return CUT_SHORT
     if operation in (DECIMAL, FIXED_DECIMAL):
-        return position + size if _read_decimal(position, size, row, instruction, words) else BAD_DECIMAL
+        fits = _read_decimal(position, size, row, instruction, words, capacity)
+        return position + size if fits else BAD_DECIMAL
     if operation == TEXT and not valid_utf8(position, size):
         return BAD_TEXT
-    slot = instruction[SLOT]
+    slot = load_word(instruction + 8 * SLOT)
     if slot >= 0:
-        spans[slot, row] = position
-        spans[slot + 1, row] = size
+        store_word(spans + 8 * (slot * capacity + row), position)
+        store_word(spans + 8 * (slot * capacity + capacity + row), size)
     return position + size
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _read_value(
-    position: int,
-    end: int,
-    row: int,
-    instruction: Int64s,
-    words: npt.NDArray[np.int64],
-    spans: npt.NDArray[np.int64],
+    position: int, end: int, row: int, instruction: int, words: int, spans: int, capacity: int
 ) -> int:
     """Read one value; return the address after it, or a fault."""
-    operation = instruction[OPERATION]
-    slot = instruction[SLOT]
+    operation = load_word(instruction + 8 * OPERATION)
+    slot = load_word(instruction + 8 * SLOT)
+    cell = 8 * (slot * capacity + row)
     if operation in (VARINT, SYMBOL):
         value, position = read_varint(position, end)
         if position < 0:
             return position
-        if value < instruction[LOWER] or value > instruction[UPPER]:
+        if value < load_word(instruction + 8 * LOWER) or value > load_word(instruction + 8 * UPPER):
             return OUT_OF_RANGE
         if slot >= 0 and operation == VARINT:
-            words[slot, row] = value
+            store_word(words + cell, value)
         elif slot >= 0:
-            spans[slot, row] = value
-            spans[slot + 1, row] = 1
+            store_word(spans + cell, value)
+            store_word(spans + cell + 8 * capacity, 1)
         return position
     if operation == WORD:
         if end - position < 8:
             return CUT_SHORT
         if slot >= 0:
-            words[slot, row] = load_word(position)
+            store_word(words + cell, load_word(position))
         return position + 8
     if operation == HALF:
         if end - position < 4:
             return CUT_SHORT
         if slot >= 0:
-            words[slot, row] = load_half(position)
+            store_word(words + cell, load_half(position))
         return position + 4
     if operation == BOOLEAN:
         if position >= end:
@@ -214,26 +203,28 @@ def _read_value(
         if byte > 1:
             return BAD_BOOLEAN
         if slot >= 0:
-            words[slot, row] = byte
+            store_word(words + cell, byte)
         return position + 1
-    return _read_sized(position, end, row, instruction, words, spans)
+    return _read_sized(position, end, row, instruction, words, spans, capacity)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _read_row(
     position: int,
     end: int,
     row: int,
-    program: npt.NDArray[np.int64],
-    words: npt.NDArray[np.int64],
-    spans: npt.NDArray[np.int64],
-    valid: npt.NDArray[np.uint8],
+    program: int,
+    fields: int,
+    words: int,
+    spans: int,
+    valid: int,
+    capacity: int,
 ) -> int:
     """Read one record; return the address after it, or a fault less FAULTS for each field before."""
-    for field in range(program.shape[0]):
-        instruction = program[field]
-        union = instruction[UNION]
-        validity = instruction[VALID]
+    for field in range(fields):
+        instruction = program + 8 * INSTRUCTION_WIDTH * field
+        union = load_word(instruction + 8 * UNION)
+        validity = load_word(instruction + 8 * VALID)
         if union != NO_UNION:
             branch, position = read_varint(position, end)
             if position < 0:
@@ -244,14 +235,14 @@ def _read_row(
                 if validity == REQUIRED:
                     return NULL_VALUE - field * FAULTS
                 if validity >= 0:
-                    valid[validity, row] = 0
-                _read_null(instruction, row, words, spans)
+                    store_byte(valid + validity * capacity + row, 0)
+                _write_null(row, instruction, words, spans, capacity)
                 continue
-        position = _read_value(position, end, row, instruction, words, spans)
+        position = _read_value(position, end, row, instruction, words, spans, capacity)
         if position < 0:
             return position - field * FAULTS
         if validity >= 0:
-            valid[validity, row] = 1
+            store_byte(valid + validity * capacity + row, 1)
     return position
 
 
@@ -260,12 +251,12 @@ def _read_count(position: int, end: int, row_size_min: int) -> tuple[int, int, i
     """Return the next array block's rows, the address of the first, and the block's end where it says so."""
     count, position = read_varint(position, end)
     if position < 0:
-        return 0, position, 0
+        return 0, NO_COUNT, 0
     block_end = 0
     if count < 0:
         size, position = read_varint(position, end)
         if position < 0:
-            return 0, position, 0
+            return 0, NO_COUNT, 0
         if size < 0 or size > end - position:
             return 0, BAD_BLOCK_SIZE, 0
         block_end = position + size
@@ -285,10 +276,11 @@ def decode_messages(
     blocks: bool,
     row_size_min: int,
     rows_max: int,
-    program: npt.NDArray[np.int64],
-    words: npt.NDArray[np.int64],
-    spans: npt.NDArray[np.int64],
-    valid: npt.NDArray[np.uint8],
+    program: int,
+    fields: int,
+    words: int,
+    spans: int,
+    valid: int,
     index: Int32s,
     rows_of: Int64s,
     fault: Int64s,
@@ -297,7 +289,12 @@ def decode_messages(
 
     Stops before the message that does not fit below `index.size`; otherwise all are done.  A message either
     gives all its rows (`rows_of` counts them) or none, and then `fault` says why and `rows_of` at which row.
+
+    `program` is the address of `fields` instructions; `words`, `spans` and `valid` are the addresses of
+    C-ordered tables of int64, int64 and uint8 with `index.size` columns, and the program names rows that they
+    have.  They are no arrays because those, passed on, are reference counted: the loop took twice as long.
     """
+    capacity = index.size
     while message < address.size:
         position = address[message] + HEADER_SIZE
         end = address[message] + size[message]
@@ -310,9 +307,9 @@ def decode_messages(
             if row - first >= rows_max:
                 position = TOO_MANY_ROWS
                 break
-            if row >= index.size:
+            if row >= capacity:
                 return message, first
-            position = _read_row(position, end, row, program, words, spans, valid)
+            position = _read_row(position, end, row, program, fields, words, spans, valid, capacity)
             if position < 0:
                 break
             index[row] = row - first
@@ -325,9 +322,7 @@ def decode_messages(
                     left, position, block_end = _read_count(position, end, row_size_min)
         if position > 0 and position != end:
             position = TRAILING_BYTES
-        rows_of[message] = row - first
-        fault[message] = min(position, 0)
-        if position < 0:
-            row = first
+        rows_of[message], fault[message] = row - first, min(position, 0)
+        row = first if position < 0 else row
         message += 1
     return message, row

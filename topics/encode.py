@@ -70,7 +70,9 @@ class RowEncoder:
         size_max = messages * (5 + VARINT_SIZE_MAX + 1) + sum(column.size_max for column in columns)
         data = np.empty(size_max + WRITE_AHEAD, dtype=np.uint8)
         starts = np.empty(cuts.size, dtype=np.int64)
-        kernel.encode_messages(cuts, program, header, blocks, data.ctypes.data, starts)
+        kernel.encode_messages(
+            cuts, program.ctypes.data, len(columns), header, blocks, data.ctypes.data, starts
+        )
         return Encoded(data[: starts[-1]], starts)
 
     def _schema_id(self, *, blocks: bool) -> int:

@@ -4,8 +4,6 @@ There is no pass for sizes: the caller bounds what the rows can take (`topics.en
 never written costs nothing.  Columns are read where Arrow has them.
 """
 
-import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from schemas.batch import Int64s
@@ -52,19 +50,19 @@ def _write_decimal(position: int, address: int) -> int:
     return position + size
 
 
-@njit(nogil=True, cache=True)
-def _write_value(position: int, row: int, instruction: Int64s) -> int:
+@njit(nogil=True, cache=True, forceinline=True)
+def _write_value(position: int, row: int, instruction: int) -> int:
     """Write one value that is not null; return the address after it."""
-    operation = instruction[OPERATION]
-    values = instruction[VALUES]
+    operation = load_word(instruction + 8 * OPERATION)
+    values = load_word(instruction + 8 * VALUES)
     if operation == NUMBER:
         return write_varint(position, load_word(values + 8 * row))
     if operation == WORD:
         store_word(position, load_word(values + 8 * row))
         return position + 8
     if operation == SPAN:
-        start = load_word(instruction[OFFSETS] + 8 * row)
-        size = load_word(instruction[OFFSETS] + 8 * row + 8) - start
+        start = load_word(load_word(instruction + 8 * OFFSETS) + 8 * row)
+        size = load_word(load_word(instruction + 8 * OFFSETS) + 8 * row + 8) - start
         position = write_varint(position, size)
         copy_bytes(position, values + start, size)
         return position + size
@@ -75,7 +73,7 @@ def _write_value(position: int, row: int, instruction: Int64s) -> int:
         store_byte(position, load_byte(values + row))
         return position + 1
     if operation == FIXED:
-        fixed: int = instruction[SIZE]
+        fixed = load_word(instruction + 8 * SIZE)
         copy_bytes(position, values + fixed * row, fixed)
         return position + fixed
     return _write_decimal(position, values + 16 * row)
@@ -83,13 +81,13 @@ def _write_value(position: int, row: int, instruction: Int64s) -> int:
 
 @njit(nogil=True, cache=True)
 def encode_messages(
-    cuts: Int64s, program: npt.NDArray[np.int64], header: int, blocks: bool, data: int, starts: Int64s
+    cuts: Int64s, program: int, fields: int, header: int, blocks: bool, data: int, starts: Int64s
 ) -> None:
     """Write message i from the rows [cuts[i], cuts[i + 1]) and where it starts to `starts[i]`.
 
-    `header` is the five bytes before each body as they lie in memory; `data` the address of a buffer that
-    holds all messages and WRITE_AHEAD bytes more.  With `blocks` a message is an array of its rows; without, every
-    cut is one row long.
+    `program` is the address of `fields` instructions, `header` the five bytes before each body as they lie in
+    memory, `data` the address of a buffer that holds all messages and WRITE_AHEAD bytes more.  With `blocks`
+    a message is an array of its rows; without, every cut is one row long.
     """
     position = data
     for message in range(cuts.size - 1):
@@ -99,11 +97,14 @@ def encode_messages(
         if blocks and cuts[message + 1] > cuts[message]:
             position = write_varint(position, cuts[message + 1] - cuts[message])
         for row in range(cuts[message], cuts[message + 1]):
-            for field in range(program.shape[0]):
-                instruction = program[field]
-                branch = instruction[NULL_BRANCH]
+            for field in range(fields):
+                instruction = program + 8 * INSTRUCTION_WIDTH * field
+                branch = load_word(instruction + 8 * NULL_BRANCH)
                 if branch != NO_UNION:
-                    if instruction[VALID] != 0 and load_byte(instruction[VALID] + row) == 0:
+                    if (
+                        load_word(instruction + 8 * VALID) != 0
+                        and load_byte(load_word(instruction + 8 * VALID) + row) == 0
+                    ):
                         store_byte(position, 2 * branch)
                         position += 1
                         continue

@@ -28,7 +28,7 @@ def _waits_for_the_folder(
     """Turn a folder that cannot be read or written now into RegistryUnavailableError."""
 
     @wraps(act)
-    def acting(self: "FileRegistry", *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def acting(self: "FileRegistry", /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return act(self, *args, **kwargs)
         except OSError as failed:

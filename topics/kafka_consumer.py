@@ -5,12 +5,14 @@ from time import monotonic, sleep
 from typing import Any, Final
 
 import confluent_kafka
+import numpy as np
 from confluent_kafka import KafkaException, Message
 
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import AbortableError, BusError, OffsetRangeError, Position, Rebalance
 from topics.kafka_block import block_of
 from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
+from topics.kafka_outage import Outage
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 
 # The client left its group for polling too seldom: `lost` follows, and then it joins again by itself.
@@ -21,9 +23,10 @@ class KafkaConsumer:
     """See `topics.bus.Consumer`.  A broker that is away is waited for; `on_wait` hears of it."""
 
     def __init__(self, settings: Mapping[str, object], on_wait: Callable[[str], None]) -> None:
-        self._on_wait = on_wait
+        self._outage = Outage(on_wait)
         self._rebalance: Rebalance | None = None
-        self._owned: tuple[TopicPartition, ...] = ()
+        self._positions: dict[TopicPartition, int] = {}  # of what is ours: the offset after the last one read
+        self._ends_told: dict[TopicPartition, int] = {}
         self._raised: BaseException | None = None
         self._closed = False
         self._client = confluent_kafka.Consumer(
@@ -33,7 +36,7 @@ class KafkaConsumer:
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         """Join the group; `rebalance` is called from inside `poll` and `close`."""
         assert self._rebalance is None, "subscribed already"
-        assert not self._owned, "partitions were assigned by hand"
+        assert not self._positions, "partitions were assigned by hand"
         self._rebalance = rebalance
         self._client.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -68,13 +71,17 @@ class KafkaConsumer:
             raised_in_callback, self._raised = self._raised, None
             raise raised_in_callback
         errors = list(map(Message.error, messages))
-        if not any(errors):
-            return block_of(messages, ())
-        events = [message for message, error in zip(messages, errors, strict=True) if error is not None]
-        ends = [self._end_or_raise(event) for event in events if event.error().name() not in _PASSING]
-        return block_of(
-            [message for message, error in zip(messages, errors, strict=True) if error is None], ends
-        )
+        ends: list[tuple[TopicPartition, int]] = []
+        if any(errors):
+            ends = self._take_events([message for message in messages if message.error() is not None])
+            messages = [message for message in messages if message.error() is None]
+        if messages:
+            self._outage.over()
+        block = block_of(messages, [(end, offset) for end, offset in ends if self._is_news(end, offset)])
+        for place, offset in (*_next_offsets(block), *ends):
+            if place in self._positions:
+                self._positions[place] = max(self._positions[place], offset)
+        return block
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Deliver nothing from these until `resume`."""
@@ -82,24 +89,23 @@ class KafkaConsumer:
         self._client.pause([_kafka(partition) for partition in partitions])
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
-        """Deliver from these again."""
+        """Deliver from these again, from the first offset that was not delivered.
+
+        The client's own idea of it is wrong: an end of partition that a batch brought counts as a message
+        there (librdkafka 2.12.1), so it would skip the first message that came during the pause.
+        """
         self._require_owned(partitions)
         self._client.resume([_kafka(partition) for partition in partitions])
+        for partition in partitions:
+            self._seek(partition, self._positions[partition])
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read on from `offset`; what was read ahead is dropped."""
         assert offset >= 0
         self._require_owned([partition])
-        until_s = monotonic() + REQUEST_TIMEOUT_S
-        while True:
-            try:
-                self._client.seek(_kafka(partition, offset))
-                return
-            except KafkaException as raised:
-                # Right after an assignment the client's own thread has not started this partition yet.
-                if error_of(raised).name() != "_STATE" or monotonic() > until_s:
-                    raise_bus_error(raised, f"seeking {_name(partition)} to {offset}")
-                sleep(0.005)
+        self._seek(partition, offset)
+        self._positions[partition] = offset
+        self._ends_told.pop(partition, None)
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position | None]:
         """The group's committed positions; waits for open transactions on them to end."""
@@ -135,7 +141,7 @@ class KafkaConsumer:
             return
         self._closed = True
         self._client.close()
-        self._owned = ()
+        self._positions = {}
         if self._raised is not None:
             raised_in_callback, self._raised = self._raised, None
             raise raised_in_callback
@@ -146,17 +152,37 @@ class KafkaConsumer:
         Raises AbortableError where a subscribed consumer owns nothing: the broker would not check a member
         without a generation, and take positions from anybody.
         """
-        if self._rebalance is not None and not self._owned:
+        if self._rebalance is not None and not self._positions:
             raise AbortableError("this member owns no partitions now: abort, and poll until it does")
         return self._client.consumer_group_metadata()
 
     def _start(self, starts: Mapping[TopicPartition, int]) -> None:
         assert all(offset >= 0 for offset in starts.values()), "a start is an offset of 0 or more"
         self._client.assign([_kafka(partition, offset) for partition, offset in starts.items()])
-        self._owned = tuple(starts)
+        self._positions = dict(starts)
+        self._ends_told = {}
+
+    def _seek(self, partition: TopicPartition, offset: int) -> None:
+        until_s = monotonic() + REQUEST_TIMEOUT_S
+        while True:
+            try:
+                self._client.seek(_kafka(partition, offset))
+                return
+            except KafkaException as raised:
+                # Right after an assignment the client's own thread has not started this partition yet.
+                if error_of(raised).name() != "_STATE" or monotonic() > until_s:
+                    raise_bus_error(raised, f"seeking {_name(partition)} to {offset}")
+                sleep(0.005)
+
+    def _is_news(self, partition: TopicPartition, end: int) -> bool:
+        """Whether this end was not told before: a fetch that starts again at an end brings it again."""
+        if self._ends_told.get(partition) == end:
+            return False
+        self._ends_told[partition] = end
+        return True
 
     def _require_owned(self, partitions: Sequence[TopicPartition]) -> None:
-        assert set(partitions) <= set(self._owned), f"{partitions} are not all ours"
+        assert set(partitions) <= self._positions.keys(), f"{partitions} are not all ours"
 
     # The callbacks below run inside the client's C code: what they raise is kept and raised by `poll`.
 
@@ -181,11 +207,11 @@ class KafkaConsumer:
 
     def _give_up(self, tell: Callable[[Sequence[TopicPartition]], None], places: Sequence[Any]) -> None:
         try:
-            if self._owned:
+            if self._positions:
                 tell(_ours(places))
         except BaseException as raised:
             self._raised = raised
-        self._owned = ()
+        self._positions = {}
         if not self._closed:
             self._client.unassign()
 
@@ -193,7 +219,17 @@ class KafkaConsumer:
         if error.fatal():
             self._raised = bus_error(error, "reading")
         else:
-            self._on_wait(error.str())
+            self._outage.tell(error)
+
+    def _take_events(self, events: Sequence[Any]) -> list[tuple[TopicPartition, int]]:
+        """Return the ends among what came in place of messages; tell of what passes, raise the rest."""
+        ends = []
+        for event in events:
+            if event.error().name() in _PASSING:
+                self._outage.tell(event.error())
+            else:
+                ends.append(self._end_or_raise(event))
+        return ends
 
     def _end_or_raise(self, event: Any) -> tuple[TopicPartition, int]:
         error = event.error()
@@ -218,6 +254,12 @@ def _kafka(partition: TopicPartition, offset: int | None = None) -> Any:
     if offset is not None:
         place.offset = offset
     return place
+
+
+def _next_offsets(block: MessageBlock) -> Sequence[tuple[TopicPartition, int]]:
+    following = np.zeros(len(block.sources), np.int64)
+    following[block.source] = block.offset + 1  # of equal indices the last assignment stays
+    return list(zip(block.sources, following.tolist(), strict=True))
 
 
 def _ours(places: Sequence[Any]) -> tuple[TopicPartition, ...]:

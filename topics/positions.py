@@ -6,7 +6,7 @@ from typing import Final
 from topics.block import TopicPartition
 from topics.bus import BusError, Position
 
-METADATA_SIZE_MAX: Final = 4_096  # bytes; the broker's default offset.metadata.max.bytes
+METADATA_SIZE_MAX: Final = 4_095  # bytes; a broker at its default offset.metadata.max.bytes refuses 4,096
 
 
 def require_committable(offsets: Mapping[TopicPartition, Position]) -> None:

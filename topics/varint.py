@@ -1,7 +1,7 @@
 """Avro's variable-length integers in a handful of instructions, read and written eight bytes at a time.
 
 An int or long is zigzag coded and cut into groups of seven bits, lowest first; a set top bit says that
-another byte follows.  Nanoseconds since the epoch take nine bytes, so the long forms are the common ones here.
+another byte follows.  Nanoseconds since the epoch take nine bytes, so the long forms are the common ones.
 """
 
 from numba import njit
@@ -19,7 +19,7 @@ _TOP_BITS = -0x7F7F7F7F7F7F7F80  # 0x80 in every byte
 _POSITIVE = 0x7FFFFFFFFFFFFFFF
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _gather_groups(word: int) -> int:
     """Close up the low seven bits of eight bytes to 56 bits."""
     word = word & 0x7F7F7F7F7F7F7F7F
@@ -28,7 +28,7 @@ def _gather_groups(word: int) -> int:
     return (word & 0x000000000FFFFFFF) | ((word & 0x0FFFFFFF00000000) >> 4)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _spread_groups(word: int) -> int:
     """Spread 56 bits over the low seven bits of eight bytes."""
     word = (word & 0x000000000FFFFFFF) | ((word & 0x00FFFFFFF0000000) << 4)
@@ -53,7 +53,7 @@ def _read_bytewise(position: int, end: int) -> tuple[int, int]:
     return ((value >> 1) & _POSITIVE) ^ -(value & 1), position
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def read_varint(position: int, end: int) -> tuple[int, int]:
     """Return a zigzag integer and the address after it, or 0 and CUT_SHORT or TOO_LONG.
 
@@ -82,7 +82,7 @@ def read_varint(position: int, end: int) -> tuple[int, int]:
     return ((value >> 1) & _POSITIVE) ^ -(value & 1), position
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def write_varint(position: int, number: int) -> int:
     """Write a zigzag integer and return the address after it; may touch WRITE_AHEAD bytes from `position`."""
     value = (number << 1) ^ (number >> 63)
@@ -105,7 +105,7 @@ def write_varint(position: int, number: int) -> int:
     return position + VARINT_SIZE_MAX
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _last_byte(word: int) -> int:
     """Return the index of the highest byte that is not zero."""
     return (63 - leading_zeros(word)) >> 3

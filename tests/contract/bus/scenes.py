@@ -97,10 +97,12 @@ def blocks_until(consumer: Consumer, holds: Callable[[list[MessageBlock]], bool]
 
 
 def read_to_end(consumer: Consumer, partitions: int = 1) -> list[MessageBlock]:
-    """Poll until the end of that many partitions was reported."""
-    return blocks_until(
-        consumer, lambda blocks: len({end for b in blocks for end, _ in b.ends}) == partitions
-    )
+    """Poll until the end of that many partitions was reported.
+
+    A Kafka consumer reads ahead from the moment it is assigned, so an end may be older than what was
+    written since: make the reader after the writing.
+    """
+    return blocks_until(consumer, lambda blocks: len({place for place, _ in ends(blocks)}) == partitions)
 
 
 def values(blocks: Sequence[MessageBlock]) -> list[bytes | None]:

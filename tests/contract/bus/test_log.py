@@ -123,9 +123,9 @@ def test_an_idle_poll_brings_nothing(scene: Scene) -> None:
 def test_a_paused_partition_brings_nothing_and_goes_on_where_it_was(scene: Scene) -> None:
     topic = scene.topic(partitions=2)
     paused = TopicPartition(topic, 0)
-    reader = scene.reader((topic, 0, 0), (topic, 1, 0))
     scene.write(topic, b"one", partition=0)
     scene.write(topic, b"one", partition=1)
+    reader = scene.reader((topic, 0, 0), (topic, 1, 0))
     read_to_end(reader, partitions=2)
     reader.pause([paused])
     scene.write(topic, b"two", partition=0)
@@ -135,6 +135,19 @@ def test_a_paused_partition_brings_nothing_and_goes_on_where_it_was(scene: Scene
     assert values(blocks) == [b"other"]
     reader.resume([paused])
     assert values(blocks_until(reader, lambda blocks: bool(values(blocks)))) == [b"two"]
+
+
+def test_a_resume_does_not_tell_an_end_again(scene: Scene) -> None:
+    topic = scene.topic()
+    place = TopicPartition(topic, 0)
+    scene.write(topic, b"a")
+    reader = scene.reader((topic, 0, 0))
+    read_to_end(reader)
+    reader.pause([place])
+    reader.resume([place])
+    assert ends([reader.poll(messages_max=10, wait_ms=50) for _ in range(3)]) == []
+    scene.write(topic, b"b")
+    assert ends(read_to_end(reader)) == [(place, 2)]
 
 
 def test_what_a_pause_left_unread_is_neither_lost_nor_read_twice(scene: Scene) -> None:

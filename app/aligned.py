@@ -1,0 +1,103 @@
+"""The aligned topic, read back as a model service would read it, and kept as Parquet."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from app.reader import read_partition
+from app.wiring import Pipeline
+from schemas.clocks import NS_PER_MS
+from schemas.frame import FrameHeaders, decode_frame
+from schemas.stream import Stream
+from topics.block import MessageBlock, TopicPartition
+from topics.decode import Decoder
+
+
+@dataclass(slots=True)
+class Frames:
+    """What the frames said of themselves, one element per frame."""
+
+    partition: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    frontier_ns: list[int] = field(default_factory=list)
+    newest_ns: list[int] = field(default_factory=list)
+    latency_ns: list[int] = field(default_factory=list)
+
+    def add(self, partition: int, headers: FrameHeaders) -> None:
+        """Take the headers of one frame."""
+        self.partition.append(partition)
+        self.rows.append(headers.rows)
+        self.frontier_ns.append(headers.frontier_ns)
+        self.newest_ns.append(headers.newest_ns)
+        self.latency_ns.append(headers.sealed_ns - headers.released_ns)
+
+    def latency_ms(self, quantile: float) -> float | None:
+        """Seal latency per row: from the message that released it being read to its frame being produced."""
+        if not self.rows:
+            return None
+        latency = np.repeat(np.array(self.latency_ns), np.array(self.rows))
+        return float(np.quantile(latency, quantile)) / NS_PER_MS if latency.size else None
+
+
+def read_aligned(
+    pipeline: Pipeline, partition: int, frames: Frames | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the aligned rows of one partition in their order, from frames or from Avro rows."""
+    settings = pipeline.settings
+    source = TopicPartition(settings.topic("aligned"), partition)
+    schema = pipeline.asof.aligned_schema()
+    decoder = None
+    if settings.worker.format == "avro":
+        key = settings.stream(settings.pipeline.left).key
+        stream = Stream(name="aligned", schema=schema, key=key)
+        decoder = Decoder(stream, settings.pipeline.clock, pipeline.registry)
+    for block in read_partition(pipeline.bus, source, group=f"{settings.pipeline.prefix}-reader"):
+        if decoder is None:
+            yield from _frames(block, partition, frames)
+        else:
+            batch = decoder.decode(block, np.arange(block.messages, dtype=np.int64)).batch
+            if batch is not None:
+                yield batch.columns
+
+
+def _frames(block: MessageBlock, partition: int, frames: Frames | None) -> Iterator[pa.RecordBatch]:
+    for message in range(block.messages):
+        original = block.originals[message]
+        if frames is not None:
+            frames.add(partition, FrameHeaders.from_kafka(original.headers))
+        yield decode_frame(original.value)
+
+
+def write_aligned(pipeline: Pipeline, folder: Path) -> Frames:
+    """Write `folder/partition-00000.parquet` and so on, all or nothing, and return what the frames said."""
+    frames = Frames()
+    schema = pipeline.asof.aligned_schema()
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    for partition in range(pipeline.settings.bus.partitions):
+        with pq.ParquetWriter(unfinished / f"partition-{partition:05d}.parquet", schema) as writer:
+            for rows in _row_groups(read_aligned(pipeline, partition, frames), schema):
+                writer.write_table(rows)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    return frames
+
+
+def _row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Gather small frames into row groups of a size that Parquet readers like."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.num_rows
+        if rows >= 131_072:
+            yield pa.Table.from_batches(held, schema)
+            held, rows = [], 0
+    if held:
+        yield pa.Table.from_batches(held, schema)

@@ -1,0 +1,55 @@
+"""Which log a run uses: a given broker, the one `make kafka` starts, or the embedded bus."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from app.errors import UsageError
+from topics.bus import Bus, BusUnavailableError
+from topics.kafka import KafkaBus
+from topics.memory import MemoryBus
+
+log = structlog.get_logger()
+
+SCRIPT = Path(__file__).resolve().parent.parent / "docker" / "kafka" / "kafka.sh"
+CHECK_MS = 10_000
+
+
+def choose_bus(bus: str | None, bootstrap: str | None, say: Callable[[str], None]) -> Bus:
+    """Return the bus to run on; raises UsageError where the one asked for cannot be had."""
+    if bus == "embedded":
+        return MemoryBus()
+    if bootstrap is None:
+        missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
+        if missing and bus == "kafka":
+            raise UsageError(
+                f"BUS=kafka: {' and '.join(missing)} not on PATH, so no broker can be started here; "
+                "give a running one with BOOTSTRAP=host:port, or say BUS=embedded"
+            )
+        if missing:
+            say(f"no broker here ({' and '.join(missing)} not on PATH): using the embedded bus")
+            return MemoryBus()
+        bootstrap = start_broker()
+    return open_kafka(bootstrap)
+
+
+def open_kafka(bootstrap: str, config: Mapping[str, str] | None = None) -> Bus:
+    """Return the bus of a broker that answers; raises UsageError naming the address otherwise."""
+    bus = KafkaBus(bootstrap, config or {}, on_wait=lambda said: log.warning("waiting", reason=said))
+    try:
+        bus.check(timeout_ms=CHECK_MS)
+    except BusUnavailableError as away:
+        raise UsageError(str(away)) from None
+    return bus
+
+
+def start_broker() -> str:
+    """Start the loopback broker, or find it running, and return its `host:port`."""
+    done = subprocess.run([str(SCRIPT), "start"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        raise UsageError(f"the broker did not start: {lines[-1]}")
+    return done.stdout.strip().splitlines()[-1]

@@ -1,0 +1,68 @@
+"""The commands of `python -m app`; each says what it does, and bad input ends in one line and exit code 2."""
+
+import signal
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.errors import RunError, UsageError
+from app.logs import log_to_stderr
+from operators.settings import SettingsError
+from replay.errors import HistoryError
+from schemas.stream import StreamError
+from topics.bus import BusError
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+app = typer.Typer(
+    help="Watermark-sealed as-of joins of Kafka streams: the worker and what is asked around it.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file; tidemark.toml at the root documents every key."),
+]
+
+
+def say(line: str) -> None:
+    """Print one line about what is going on."""
+    errors.print(line)
+
+
+def stop_on_signals() -> Callable[[], bool]:
+    """Return whether SIGTERM or SIGINT has come; the loop ends after its turn, with everything committed."""
+    came: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _: came.append(received))
+    return lambda: bool(came)
+
+
+def main() -> None:
+    """Run a command: exit 0 when it did what was asked, 1 when it could not go on, 2 on bad input."""
+    if not __debug__:
+        errors.print("python -O removes the checks this program relies on; run it without -O")
+        sys.exit(2)
+    for module in ("app.commands", "app.replay_commands"):
+        import_module(module)  # registers its commands
+    log_to_stderr()
+    try:
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="python -m app"))
+    except typer.exceptions.TyperException as wrong:
+        errors.print(f"error: {wrong.format_message()}", markup=False)
+        sys.exit(2)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except (UsageError, HistoryError, StreamError, SettingsError) as wrong:
+        errors.print(f"error: {wrong}", markup=False)
+        sys.exit(2)
+    except (RunError, BusError) as stopped:
+        errors.print(f"stopped: {stopped}", markup=False)
+        sys.exit(1)

@@ -1,0 +1,114 @@
+"""What each command of `python -m app` takes and calls."""
+
+from typing import Annotated
+
+import typer
+
+from app.audit import audit
+from app.broker import open_kafka
+from app.cli import ConfigFile, app, console, say, stop_on_signals
+from app.config import load_settings
+from app.errors import UsageError
+from app.wiring import Pipeline, member_config, registered_streams, require_topics, topic_specs
+from app.worker import Worker
+from operators.warm import warm
+from topics.catalogue import TopicMismatchError, apply, plan
+from topics.registry import open_registry
+
+Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]
+REGISTRY_WAIT_S = 60.0
+
+
+@app.command()
+def align(
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+    slot: Annotated[str | None, typer.Option(help="Stable name of this worker among its group.")] = None,
+    until_final: Annotated[
+        bool, typer.Option("--until-final", help="Stop when every input has read its final record.")
+    ] = False,
+) -> None:
+    """The worker: join the input topics and emit sealed rows, until stopped (SIGTERM commits and leaves).
+
+    Example: python -m app align --config tidemark.toml --slot 0
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
+    bus = open_kafka(settings.bus.bootstrap, member_config(settings))
+    require_topics(bus, settings)
+    registry = open_registry(settings.bus.schema_registry)
+    stopping = stop_on_signals()
+    streams = registered_streams(settings, registry, wait_s=REGISTRY_WAIT_S, on_wait=say)
+    say(f'{bus.name}: group {settings.pipeline.prefix}, joining on clock = "{settings.pipeline.clock}"')
+    pipeline = Pipeline(settings, bus, registry, streams)
+    warm()
+    worker = Worker(pipeline, until_final=until_final)
+    try:
+        worker.run(stopping)
+    finally:
+        worker.close()
+
+
+topics_app = typer.Typer(help="The topics of a pipeline, as code.", no_args_is_help=True)
+app.add_typer(topics_app, name="topics")
+
+
+@topics_app.command("plan")
+def topics_plan(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
+    """Show which topics would be created and which differ from what the pipeline needs; changes nothing.
+
+    Example: python -m app topics plan --config tidemark.toml
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    found = plan(open_kafka(settings.bus.bootstrap, settings.bus.kafka).admin(), topic_specs(settings))
+    for spec in found.create:
+        console.print(f"create  {spec.name}: {spec.partitions} partitions, replication {spec.replication}")
+    for spec in found.fine:
+        console.print(f"fine    {spec.name}")
+    for mismatch in found.mismatches:
+        console.print(f"differs {mismatch}", markup=False)
+    if found.mismatches:
+        raise UsageError(f"{len(found.mismatches)} topics differ from what the pipeline needs; see above")
+
+
+@topics_app.command("apply")
+def topics_apply(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
+    """Create the topics that are missing; refuses, changing nothing, where one differs.
+
+    Example: python -m app topics apply --config tidemark.toml
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    admin = open_kafka(settings.bus.bootstrap, settings.bus.kafka).admin()
+    found = plan(admin, topic_specs(settings))
+    try:
+        apply(admin, found)
+    except TopicMismatchError as refused:
+        raise UsageError(str(refused)) from None
+    for spec in found.create:
+        console.print(f"created {spec.name}: {spec.partitions} partitions")
+    console.print(f"{len(found.fine)} topics were there already, as they should be")
+
+
+@app.command("audit")
+def audit_command(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
+    """Re-check every aligned row against the inputs: right match, no look-ahead, nothing missing or twice.
+
+    Reads the topics independently of the worker.  Exit 1 if anything is wrong.
+
+    Example: python -m app audit --config build/replay/2024-01-15/tidemark.toml
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka)
+    require_topics(bus, settings)
+    registry = open_registry(settings.bus.schema_registry)
+    streams = registered_streams(settings, registry, wait_s=0, on_wait=say)
+    report = audit(Pipeline(settings, bus, registry, streams))
+    for name, rows in report.rows_in.items():
+        console.print(f"{name}: {rows:,} rows in, {report.rows_late[name]:,} late")
+    console.print(f"aligned: {report.rows_aligned:,} rows, {report.rows_dead:,} dead letters")
+    for partition, violation in report.violations:
+        console.print(f"partition {partition}: {violation.rows:,} rows {violation.kind}")
+        for example in violation.examples:
+            console.print(f"  {example}", markup=False)
+    console.print("audit: clean" if not report.violations else f"audit: {report.violation_rows:,} rows wrong")
+    if report.violations:
+        raise typer.Exit(1)

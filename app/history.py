@@ -1,0 +1,55 @@
+"""Finds the day a run asks for in the history, importing or generating it where need be."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from app.errors import UsageError
+from replay.day import Day
+from replay.errors import HistoryError
+from replay.generate import generate_day
+from replay.imports import import_folder
+from replay.store import HistoryStore
+
+HISTORY = Path("build/history")
+
+
+def find_days(
+    date: str,
+    streams: Sequence[str],
+    *,
+    data: Path | None,
+    store: Path | None,
+    say: Callable[[str], None],
+) -> tuple[HistoryStore, list[Day]]:
+    """Return the history and the day of each stream; raises UsageError naming the dates there are.
+
+    With `data` the folder is imported first, once, into a store of its own; with neither `data` nor `store`
+    a day that is not in the history is generated.
+    """
+    try:
+        if data is not None:
+            digest = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:8]
+            history = HistoryStore(store or HISTORY / f"{data.resolve().name}-{digest}")
+            for line in import_folder(history, data).lines():
+                say(line)
+        else:
+            history = HistoryStore(store or HISTORY / "generated")
+            if store is None and date not in history.dates():
+                made = generate_day(history, date)
+                rows = ", ".join(f"{day.rows:,} {day.stream.name}s" for day in made)
+                say(f"{date} is not in the history: generated a synthetic day of {rows}")
+        return history, [_day(history, stream, date) for stream in streams]
+    except HistoryError as wrong:
+        raise UsageError(str(wrong)) from None
+
+
+def _day(history: HistoryStore, stream: str, date: str) -> Day:
+    there = history.streams(date) if date in history.dates() else []
+    if there and stream not in there:
+        complete = [d for d in history.dates() if stream in history.streams(d)]
+        raise UsageError(
+            f"{date} has {' and '.join(there)} but no {stream} in the history; "
+            f"dates with {stream}: {', '.join(complete) or 'none'}"
+        )
+    return history.day(stream, date)

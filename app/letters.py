@@ -1,0 +1,82 @@
+"""Letters: messages passed on whole, because a row of theirs came too late or could not be read."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from schemas.batch import Int64s
+from schemas.letters import DeadLetter, LateLetter
+from topics.block import Headers, MessageBlock, Original, TopicPartition
+from topics.wire import DeadRow
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """The original message and the headers that say what became of which of its rows."""
+
+    kind: Literal["late", "dead"]
+    source: TopicPartition
+    offset: int
+    original: Original
+    headers: Headers
+    reason: str
+
+    def describe(self) -> str:
+        """One line for an error or a log."""
+        return f"{self.source.topic}[{self.source.partition}]@{self.offset} is {self.kind}: {self.reason}"
+
+
+def late_letters(
+    late: pa.RecordBatch, stream: str, source: TopicPartition, block: MessageBlock, messages: Int64s
+) -> Iterator[Letter]:
+    """One letter per message with late rows; `late` has the operator's LATE_SCHEMA, oldest offset first."""
+    offset, index, lateness, frontier = (
+        late.column(name).to_numpy() for name in ("offset", "index", "lateness_ns", "frontier_ns")
+    )
+    uniques, firsts = np.unique(offset, return_index=True)
+    at = messages[np.searchsorted(block.offset[messages], uniques)]
+    for message, lower, upper in zip(at, firsts, [*firsts[1:], offset.size], strict=True):
+        original = block.originals[int(message)]
+        headers = LateLetter(
+            stream=stream,
+            topic=source.topic,
+            partition=source.partition,
+            offset=int(offset[lower]),
+            indexes=tuple(index[lower:upper].tolist()),
+            lateness_ns=int(lateness[lower:upper].max()),
+            frontier_ns=int(frontier[lower]),
+        )
+        yield Letter(
+            "late",
+            source,
+            int(offset[lower]),
+            original,
+            [*original.headers, *headers.to_kafka()],
+            f"{upper - lower} rows, up to {headers.lateness_ns} ns below the frontier",
+        )
+
+
+def dead_letters(dead: Sequence[DeadRow], source: TopicPartition, block: MessageBlock) -> Iterator[Letter]:
+    """One letter per message with dead rows and reason."""
+    for (message, reason), rows in groupby(dead, key=lambda row: (row.message, row.reason)):
+        original = block.originals[message]
+        headers = DeadLetter(
+            topic=source.topic,
+            partition=source.partition,
+            offset=int(block.offset[message]),
+            reason=reason,
+            error="tidemark.DeadRow",
+            indexes=tuple(row.index for row in rows if row.index >= 0),
+        )
+        yield Letter(
+            "dead",
+            source,
+            int(block.offset[message]),
+            original,
+            [*original.headers, *headers.to_kafka()],
+            reason,
+        )

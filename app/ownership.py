@@ -1,0 +1,135 @@
+"""Ownership: which tasks are this worker's, opened where the last commit left them."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from app.errors import RunError
+from app.progress_metadata import from_position
+from app.task import Task
+from app.wiring import Pipeline
+from operators.operator import InputProgress
+from schemas.clocks import BEGINNING_NS
+from state.restore import restore
+from topics.block import TopicPartition
+from topics.bus import Consumer
+
+log = structlog.get_logger()
+
+
+class Ownership:
+    """Opens a task when all its inputs are assigned, and gives it up when the group takes it.
+
+    `before_revoke` commits what is sealed, while it is still ours to commit.
+    """
+
+    def __init__(self, pipeline: Pipeline, consumer: Consumer, before_revoke: Callable[[], None]) -> None:
+        self.tasks: dict[int, Task] = {}
+        self._pipeline = pipeline
+        self._consumer = consumer
+        self._before_revoke = before_revoke
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Open the tasks of these partitions and return where to read each from."""
+        numbers = sorted({source.partition for source in partitions})
+        for number in numbers:
+            missing = {TopicPartition(topic, number) for topic in self._pipeline.input_topics} - set(
+                partitions
+            )
+            if missing:
+                there = ", ".join(sorted(source.topic for source in partitions if source.partition == number))
+                raise RunError(
+                    f"the group gave this worker partition {number} of {there} without "
+                    f"{', '.join(sorted(source.topic for source in missing))}: inputs must have equal "
+                    'partition counts and every member the "range" assignor'
+                )
+        return self.open(numbers)
+
+    def open(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
+        """(Re)open tasks at the committed offsets; returns where to read each input from."""
+        sources = [TopicPartition(topic, n) for n in numbers for topic in self._pipeline.input_topics]
+        committed = self._consumer.committed(sources)
+        starts: dict[TopicPartition, int] = {}
+        for number in numbers:
+            self._drop(number)
+            inputs: dict[str, InputProgress] = {}
+            frontier_ns = BEGINNING_NS
+            for topic, stream in self._pipeline.input_topics.items():
+                source = TopicPartition(topic, number)
+                position = committed.get(source)
+                low, _ = self._consumer.offsets(source)
+                if position is None:
+                    inputs[stream] = InputProgress(low, low, BEGINNING_NS)
+                    continue
+                inputs[stream], frontier_ns = from_position(position, f"{topic}[{number}]")
+            resumed = all(
+                committed.get(TopicPartition(topic, number)) for topic in self._pipeline.input_topics
+            )
+            starts |= self._open_task(number, inputs, frontier_ns, resumed=resumed)
+        return starts
+
+    def _open_task(
+        self, number: int, inputs: dict[str, InputProgress], frontier_ns: int, *, resumed: bool
+    ) -> dict[TopicPartition, int]:
+        identity = self._pipeline.identity(number)
+        committed = {stream: progress.next_offset for stream, progress in inputs.items()} if resumed else {}
+        state = restore(self._pipeline.state_path(number), identity, committed)
+        operator = self._pipeline.operator()
+        state_next = {stream: progress.needed_offset for stream, progress in inputs.items()}
+        if state.checkpoint is not None:
+            operator.restore(state.store.entries())
+            state_next = dict(state.checkpoint.next_offsets)
+        operator.resume(frontier_ns, inputs, state_next)
+        starts = {
+            TopicPartition(topic, number): state_next[stream]
+            for topic, stream in self._pipeline.input_topics.items()
+        }
+        for source, start in starts.items():
+            low, high = self._consumer.offsets(source)
+            if not low <= start <= high:
+                state.store.close()
+                raise RunError(
+                    f"{source.topic}[{source.partition}]: offset {start} is needed but the log holds {low} "
+                    f"to {high}: retention removed rows that sealing still depends on"
+                )
+        self.tasks[number] = Task(
+            partition=number,
+            operator=operator,
+            inputs=self._pipeline.decoders(),
+            store=state.store,
+            identity=identity,
+        )
+        log.info(
+            "task opened",
+            partition=number,
+            frontier_ns=frontier_ns,
+            state=state.reason,
+            starts={source.topic: start for source, start in starts.items()},
+        )
+        return starts
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Commit and give up the tasks of these partitions."""
+        numbers = {source.partition for source in partitions} & set(self.tasks)
+        if not numbers:
+            return
+        self._before_revoke()
+        for number in sorted(numbers):
+            self._drop(number)
+        log.info("tasks revoked", partitions=sorted(numbers))
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Forget the tasks of these partitions: they are another worker's already."""
+        for number in {source.partition for source in partitions}:
+            self._drop(number)
+        log.warning("tasks lost", partitions=sorted({source.partition for source in partitions}))
+
+    def close(self) -> None:
+        """Give up everything without committing."""
+        for number in list(self.tasks):
+            self._drop(number)
+
+    def _drop(self, number: int) -> None:
+        task = self.tasks.pop(number, None)
+        if task is not None:
+            task.close()

@@ -1,0 +1,72 @@
+"""The processes of a replay on Kafka: one publisher and the workers, watched and ended together."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.clock import pause
+from app.errors import RunError
+
+WATCH_S = 0.05
+STOP_S = 30.0
+
+
+@dataclass(slots=True)
+class Child:
+    """A started process and where its standard error goes."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def failure(self) -> str:
+        """One line on how it ended."""
+        code = self.process.returncode
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        last = f": {lines[-1]}" if lines and code > 0 else ""
+        return f"{self.name} {how}{last} (log: {self.log})"
+
+
+def start(name: str, arguments: Sequence[str], folder: Path, *, own_terminal: bool = False) -> Child:
+    """Start `python -m <arguments>` from the repository root; stderr goes to `folder/<name>.log`.
+
+    `own_terminal` leaves standard error where ours is, for a progress bar.
+    """
+    log = folder / f"{name}.log"
+    command = [sys.executable, "-m", *arguments]
+    root = Path(__file__).resolve().parent.parent
+    with log.open("wb") as sink:
+        target = None if own_terminal else sink
+        return Child(name, subprocess.Popen(command, cwd=root, stderr=target), log)
+
+
+def wait_all(children: Sequence[Child]) -> None:
+    """Return when all have ended well; when one fails, stop the others and raise RunError saying which."""
+    try:
+        while any(child.process.poll() is None for child in children):
+            failed = [child for child in children if child.process.returncode not in (None, 0)]
+            if failed:
+                raise RunError(f"{failed[0].failure()}; the same command goes on from the last commit")
+            pause(WATCH_S)
+        failed = [child for child in children if child.process.returncode != 0]
+        if failed:
+            raise RunError(f"{failed[0].failure()}; the same command goes on from the last commit")
+    finally:
+        stop(children)
+
+
+def stop(children: Sequence[Child]) -> None:
+    """Ask those still running to end, and end those that do not."""
+    for child in children:
+        if child.process.poll() is None:
+            child.process.terminate()
+    for child in children:
+        try:
+            child.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            child.process.kill()
+            child.process.wait()

@@ -1,0 +1,115 @@
+"""What a replay was asked for, checked before anything is touched, and the settings that follow from it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date as calendar_date
+from pathlib import Path
+from typing import Any, Literal
+
+from app.config import Settings, load_settings
+from app.errors import UsageError
+from replay.day import Day
+from schemas.clocks import NS_PER_S, Clock, clock_column
+
+BLOCK_SPAN_NS = 10 * NS_PER_S  # market time a block may span at full speed; it costs no waiting there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayRequest:
+    """One day, where it comes from, how it is published and joined, where the rows go.
+
+    What is None is as `config` says, or the default.
+    """
+
+    date: str
+    out: Path
+    config: Path | None = None
+    data: Path | None = None
+    store: Path | None = None
+    bus: Literal["kafka", "embedded"] | None = None
+    bootstrap: str | None = None
+    speed: float | None = None  # times market time; None is as fast as it goes
+    partitions: int | None = None
+    workers: int = 1
+    shape: Literal["block", "record"] = "block"
+    format: Literal["frame", "avro"] | None = None
+    clock: Clock | None = None
+    carry: Literal["row", "column"] | None = None
+    allow_exact: bool | None = None
+    tolerance_ns: int | None = None
+    grace_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            if calendar_date.fromisoformat(self.date).isoformat() != self.date:
+                raise ValueError
+        except ValueError:
+            raise UsageError(f"DATE={self.date!r} is not a date; write it as YYYY-MM-DD") from None
+        if self.data is not None and not self.data.is_dir():
+            raise UsageError(
+                f"DATA={self.data}: no such folder; it must hold trades*.parquet and quotes*.parquet"
+            )
+        if self.bus == "embedded" and self.bootstrap:
+            raise UsageError("BUS=embedded and BOOTSTRAP= exclude each other: one runs without a broker")
+        if not 1 <= self.workers <= 100:
+            raise UsageError(f"WORKERS={self.workers} must be 1 to 100")
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What must be equal for an unfinished run to go on: all but the broker's address and the speed."""
+        fields = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+        del fields["bootstrap"], fields["speed"]
+        return fields
+
+    def settings(self) -> Settings:
+        """The file's settings, with what was asked for in their place."""
+        pipeline = {
+            "clock": self.clock,
+            "carry": self.carry,
+            "allow_exact": self.allow_exact,
+            "tolerance_ns": self.tolerance_ns,
+            "grace_ns": self.grace_ns,
+        }
+        bus = {"partitions": self.partitions}
+        return load_settings(
+            self.config, {"pipeline": pipeline, "bus": bus, "worker": {"format": self.format}}
+        )
+
+    def grace_ns_for(self, days: Sequence[Day], clock: Clock) -> int | None:
+        """The grace the day needs: its own disorder and the market time a block may span.
+
+        None where the flag or the file says one.
+        """
+        if self.grace_ns is not None or self.config is not None:
+            return None
+        clocks = [day.summary.clocks.get(clock_column(clock)) for day in days]
+        disorder_ns = max((told.disorder_ns for told in clocks if told is not None), default=0)
+        return disorder_ns + (BLOCK_SPAN_NS if self.shape == "block" and self.speed is None else 0)
+
+
+def run_settings(
+    settings: Settings,
+    days: Sequence[Day],
+    *,
+    prefix: str,
+    bootstrap: str,
+    folder: Path,
+    grace_ns: int | None,
+) -> dict[str, Any]:
+    """The configuration of one run: the asked-for settings, on topics and in folders of its own."""
+    pipeline = settings.pipeline.model_dump(mode="json", exclude_none=True) | {"prefix": prefix}
+    if grace_ns is not None:
+        pipeline["grace_ns"] = grace_ns
+    bus = settings.bus.model_dump(mode="json") | {
+        "bootstrap": bootstrap,
+        "schema_registry": str((folder / "schemas").resolve()),
+    }
+    worker = settings.worker.model_dump(mode="json") | {"state": str((folder / "state").resolve())}
+    streams = {}
+    for day in days:
+        own = settings.stream(day.stream.name).model_dump(mode="json", exclude_none=True, exclude={"topic"})
+        own["key"] = list(day.stream.key)
+        if day.stream.sequence is not None:
+            own["sequence"] = day.stream.sequence
+        streams[day.stream.name] = own
+    return {"pipeline": pipeline, "bus": bus, "worker": worker, "streams": streams}

@@ -1,0 +1,56 @@
+"""A replay's own folder: which run it holds, whether that run came to its end, and what it was asked."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import UsageError
+
+NAME = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """`run` is the run's id; `resumed` says that an unfinished run of the same request goes on."""
+
+    path: Path
+    run: str
+    resumed: bool
+    previous: str | None  # an earlier run of this folder, whose topics are not needed any more
+
+    @classmethod
+    def open(cls, path: Path, request: Mapping[str, object]) -> "RunFolder":
+        """Take up the unfinished run in `path` if it was asked the same, else begin a new one."""
+        fingerprint = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
+        file = path / NAME
+        previous = None
+        if file.exists():
+            try:
+                found = json.loads(file.read_text())
+                previous = str(found["run"])
+                if not found["done"] and found["request"] == fingerprint:
+                    return cls(path, previous, resumed=True, previous=None)
+            except (ValueError, KeyError, TypeError) as broken:
+                raise UsageError(
+                    f"{file}: not a run's record ({broken}); delete the folder or say OUT="
+                ) from None
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as refused:
+            raise UsageError(f"{path}: cannot be the output folder: {refused.strerror}") from None
+        folder = cls(path, secrets.token_hex(4), resumed=False, previous=previous)
+        folder._record(fingerprint, done=False)
+        return folder
+
+    def finish(self) -> None:
+        """Record that the run came to its end: the same request begins anew next time."""
+        found = json.loads((self.path / NAME).read_text())
+        self._record(found["request"], done=True)
+
+    def _record(self, fingerprint: str, *, done: bool) -> None:
+        unfinished = self.path / f"{NAME}.unfinished"
+        unfinished.write_text(json.dumps({"run": self.run, "request": fingerprint, "done": done}))
+        unfinished.replace(self.path / NAME)

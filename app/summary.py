@@ -1,0 +1,104 @@
+"""The summary of a replay: what went in, what came out, how it matched, how fast, and what the audit says."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+NS_UNITS = (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One replay in figures.  Quantiles are None where there was nothing to measure.
+
+    `seconds` runs from the first row published to the last row committed.  `rows_matched` counts aligned rows
+    with a match in at least one right stream.  `seal_latency_ms` is, per row, from its release (the message
+    that moved the frontier past it was read) to its frame being handed to the producer.  `age_ns` is per
+    right stream.
+    """
+
+    date: str
+    bus: str
+    clock: str
+    partitions: int
+    workers: int
+    shape: str
+    rows_in: dict[str, int]
+    rows_refused: dict[str, int]
+    rows_late: dict[str, int]
+    rows_aligned: int
+    rows_matched: int
+    rows_dead: int
+    audit_violations: int
+    audit_findings: list[str]
+    seal_latency_ms: dict[str, float | None]
+    age_ns: dict[str, dict[str, int | None]]
+    grace_ns: int
+    hash: str
+    aligned: str
+    seconds: float = 0.0
+    resumed: bool = False
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows of all streams over `seconds`."""
+        return sum(self.rows_in.values()) / self.seconds if self.seconds else 0.0
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, all or nothing."""
+        unfinished = path.with_name(path.name + ".unfinished")
+        unfinished.write_text(
+            json.dumps(asdict(self) | {"rows_per_second": self.rows_per_second}, indent=2) + "\n"
+        )
+        unfinished.replace(path)
+
+    def show(self, console: Console) -> None:
+        """Print it for a person."""
+        table = Table(title=f"{self.date} · {self.bus}", title_justify="left", show_header=False, box=None)
+        table.add_column(style="dim")
+        table.add_column()
+        for stream, rows in self.rows_in.items():
+            notes = [f"{self.rows_late.get(stream, 0):,} late"]
+            if refused := self.rows_refused.get(stream, 0):
+                notes.append(f"{refused:,} refused: no {self.clock}_ns")
+            table.add_row(f"{stream} in", f"{rows:,}  ({', '.join(notes)})")
+        table.add_row("aligned out", f"{self.rows_aligned:,}  ({self.rows_dead:,} dead letters)")
+        share = self.rows_matched / self.rows_aligned if self.rows_aligned else 0.0
+        table.add_row("matched", f"{self.rows_matched:,}  ({share:.1%})")
+        for stream, age in self.age_ns.items():
+            table.add_row(f"{stream} age", f"p50 {duration(age['p50'])}, p99 {duration(age['p99'])}")
+        p50, p99 = (self.seal_latency_ms[q] for q in ("p50", "p99"))
+        latency = f"p50 {_ms(p50)}, p99 {_ms(p99)}" if p50 is not None else "not told: only frames carry it"
+        table.add_row("seal latency", latency)
+        layout = (
+            f"{self.partitions} partitions, {self.workers} worker{'s' * (self.workers > 1)}, {self.shape}s"
+        )
+        table.add_row("speed", f"{self.rows_per_second:,.0f} rows/s: {self.seconds:.1f} s  ({layout})")
+        table.add_row("hash", self.hash)
+        verdict = (
+            "[green]clean[/]"
+            if not self.audit_violations
+            else f"[red]{self.audit_violations:,} rows wrong[/]"
+        )
+        table.add_row("audit", verdict)
+        table.add_row("rows", self.aligned)
+        console.print(table)
+        for finding in self.audit_findings:
+            console.print(f"  [red]{finding}[/]", highlight=False)
+
+
+def duration(ns: int | None) -> str:
+    """A duration in the unit a person would choose."""
+    if ns is None:
+        return "none"
+    for unit, size in NS_UNITS:
+        if abs(ns) >= size:
+            return f"{ns / size:,.4g} {unit}"
+    return "0 ns"
+
+
+def _ms(value: float | None) -> str:
+    return duration(None if value is None else round(value * 1e6))

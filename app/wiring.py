@@ -1,0 +1,146 @@
+"""Wiring: builds every object of a pipeline from its settings, and is the only place that does."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from app.clock import monotonic_ns, pause
+from app.config import Settings
+from app.errors import RunError, UsageError
+from operators.operator import Operator
+from operators.settings import AsofSettings
+from operators.streaming import StreamingAsof
+from schemas.stream import Stream
+from topics.avro_schema import stream_schema
+from topics.bus import Bus, TopicSpec
+from topics.catalogue import OUTPUTS, pipeline_topics, plan
+from topics.decode import DecodeLimits, Decoder
+from topics.wire import RegistryUnavailableError, SchemaRegistry
+
+
+class Pipeline:
+    """The inputs, the operator and the topics of one configuration, for any number of workers."""
+
+    def __init__(
+        self, settings: Settings, bus: Bus, registry: SchemaRegistry, streams: dict[str, Stream]
+    ) -> None:
+        self.settings = settings
+        self.bus = bus
+        self.registry = registry
+        self.streams = streams
+        self.asof = AsofSettings(
+            left=streams[settings.pipeline.left],
+            rights=tuple(streams[name] for name in settings.pipeline.right),
+            clock=settings.pipeline.clock,
+            direction=settings.pipeline.direction,
+            allow_exact=settings.pipeline.allow_exact,
+            tolerance_ns=settings.pipeline.tolerance_ns,
+            carry=settings.pipeline.carry,
+            grace_ns={name: settings.grace_ns(name) for name in settings.stream_names},
+            buffer_size_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_size_max),
+            columns={
+                name: chosen
+                for name in settings.pipeline.right
+                if (chosen := settings.stream(name).columns) is not None
+            },
+        )
+
+    @property
+    def input_topics(self) -> dict[str, str]:
+        """Each input topic and the stream it carries, left first."""
+        return {self.settings.topic(name): name for name in self.settings.stream_names}
+
+    def operator(self) -> Operator:
+        """A new operator for one task."""
+        return StreamingAsof(self.asof)
+
+    def decoders(self) -> dict[str, tuple[str, Decoder]]:
+        """New decoders for one task's inputs, by topic."""
+        limits = DecodeLimits(message_size_max=self.settings.worker.message_size_max)
+        clock = self.settings.pipeline.clock
+        return {
+            topic: (name, Decoder(self.streams[name], clock, self.registry, limits))
+            for topic, name in self.input_topics.items()
+        }
+
+    def state_path(self, partition: int) -> Path:
+        """Where a task keeps its local state."""
+        return self.settings.worker.state / self.settings.pipeline.prefix / f"{partition:05d}"
+
+    def identity(self, partition: int) -> str:
+        """Changes with anything that changes what the state of a task means."""
+        schemas = [f"{name}: {stream.schema} {stream.key}" for name, stream in sorted(self.streams.items())]
+        told = [self.settings.pipeline.model_dump_json(), *schemas, str(partition)]
+        told += [
+            f"{name}={self.settings.stream(name).model_dump_json()}" for name in self.settings.stream_names
+        ]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+    def with_slot(self, slot: str) -> "Pipeline":
+        """The same pipeline for another worker."""
+        worker = self.settings.worker.model_copy(update={"slot": slot})
+        return Pipeline(
+            self.settings.model_copy(update={"worker": worker}), self.bus, self.registry, self.streams
+        )
+
+
+def topic_specs(settings: Settings) -> list[TopicSpec]:
+    """The topics of a pipeline: its inputs, and where aligned rows, late rows and dead letters go."""
+    names = (*settings.stream_names, *OUTPUTS)
+    specs = pipeline_topics(
+        prefix=settings.pipeline.prefix,
+        streams=settings.stream_names,
+        partitions=settings.bus.partitions,
+        replication=settings.bus.replication,
+    )
+    return [replace(spec, name=settings.topic(name)) for name, spec in zip(names, specs, strict=True)]
+
+
+def member_config(settings: Settings) -> dict[str, str]:
+    """Kafka settings of a worker: a static member, so that after a restart it has its tasks back at once."""
+    return {
+        "consumer.group.instance.id": f"{settings.pipeline.prefix}-{settings.worker.slot}",
+        "consumer.session.timeout.ms": str(settings.worker.session_timeout_ms),
+        **settings.bus.kafka,
+    }
+
+
+def require_topics(bus: Bus, settings: Settings) -> None:
+    """Raise UsageError where a topic is missing or its partition count is not the configured one."""
+    found = plan(bus.admin(), topic_specs(settings))
+    wrong = [f"{spec.name} does not exist" for spec in found.create] + [str(m) for m in found.mismatches]
+    if wrong:
+        raise UsageError(f"{'; '.join(wrong)}: see `python -m app topics plan`")
+
+
+def registered_streams(
+    settings: Settings, registry: SchemaRegistry, *, wait_s: float, on_wait: Callable[[str], None]
+) -> dict[str, Stream]:
+    """Return each input's stream as its topic's newest registered schema says.
+
+    Waits up to `wait_s` for schemas that nobody has registered yet, and for a registry that is away; raises
+    RunError then.
+    """
+    deadline = monotonic_ns() + int(wait_s * 1e9)
+    streams: dict[str, Stream] = {}
+    for name in settings.stream_names:
+        subject = f"{settings.topic(name)}-value"
+        said = False
+        while name not in streams:
+            try:
+                found = registry.latest(subject)
+                problem = f"no schema is registered under {subject}: nobody has published to the topic yet"
+            except RegistryUnavailableError as away:
+                found, problem = None, str(away)
+            if found is not None:
+                own = settings.stream(name)
+                streams[name] = stream_schema(found[1], name=name, key=own.key, sequence=own.sequence)
+            elif monotonic_ns() >= deadline:
+                raise RunError(f"{problem} (waited {wait_s:.0f} s)")
+            elif not said:
+                on_wait(f"waiting up to {wait_s:.0f} s: {problem}")
+                said = True
+            else:
+                pause(0.2)
+    return streams

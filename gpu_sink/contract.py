@@ -1,0 +1,85 @@
+"""The frame layout, restated: all that this library and the worker share is what lies on the wire.
+
+A message of the aligned topic is a frame: its value is a self-contained Arrow IPC stream with one batch of
+rows, its headers are ASCII text.  The worker's own words for it are in `schemas/frame.py`; a contract test
+keeps the two alike.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+LAYOUT: Final = "tidemark-layout"
+FRONTIER: Final = "tidemark-frontier-ns"
+ROWS: Final = "tidemark-rows"
+RELEASED: Final = "tidemark-released-ns"
+SEALED: Final = "tidemark-sealed-ns"
+NEWEST: Final = "tidemark-newest-ns"
+
+# Which left row an output row came from: partition offset (int64) and place in the message (int32).
+LEFT_OFFSET: Final = "left_offset"
+LEFT_INDEX: Final = "left_index"
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class FrameError(ValueError):
+    """A message is not a frame, or not of the expected layout; names topic, partition and offset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameHeaders:
+    """What a frame says of itself.
+
+    `layout`       16 hex digits, the fingerprint of its columns: names, types, nullability, order.
+    `frontier_ns`  every left row of the partition below it has been emitted with this frame or before.
+    `rows`         the number of rows.
+    `released_ns`  the worker's clock when it had read the message that let these rows be sealed.
+    `sealed_ns`    the worker's clock when the frame was handed to the producer.
+    `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
+    """
+
+    layout: str
+    frontier_ns: int
+    rows: int
+    released_ns: int
+    sealed_ns: int
+    newest_ns: int
+
+
+def read_headers(headers: Headers) -> FrameHeaders:
+    """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
+    found = dict(headers)
+    numbers = {}
+    for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST):
+        text = _text(found, name)
+        try:
+            numbers[name] = int(text)
+        except ValueError:
+            raise FrameError(f"not a frame: header {name} is {text!r}, not a number") from None
+    return FrameHeaders(
+        layout=_text(found, LAYOUT),
+        frontier_ns=numbers[FRONTIER],
+        rows=numbers[ROWS],
+        released_ns=numbers[RELEASED],
+        sealed_ns=numbers[SEALED],
+        newest_ns=numbers[NEWEST],
+    )
+
+
+def layout_fingerprint(schema: pa.Schema) -> str:
+    """Return 16 hex digits that are equal for equal columns: names, types, nullability and order."""
+    lines = [f"{field.name}:{field.type}:{'null' if field.nullable else 'value'}" for field in schema]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _text(found: dict[str, bytes | None], name: str) -> str:
+    value = found.get(name)
+    if value is None:
+        raise FrameError(f"not a frame: header {name} is missing")
+    if not value.isascii():
+        raise FrameError(f"not a frame: header {name} is {value!r}, not ASCII text")
+    return value.decode()

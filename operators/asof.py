@@ -1,0 +1,195 @@
+"""The as-of join: for each left row, the right row that stood at its time.
+
+Results equal `pandas.merge_asof` wherever pandas has a rule.  Where it has none or another one:
+a null key never matches; a left row without a time is kept, unmatched; a right row without one is ignored;
+tables need not be sorted; equal distances in `nearest` go to the backward row.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from operators.asof_gather import age_column, gather_column
+from operators.asof_inputs import AsofInputs, read_inputs
+from operators.asof_settings import AsofError, AsofSettings, read_settings
+from operators.asof_workers import Workers, threads_default
+
+__all__ = ["AsofError", "AsofPositions", "asof_join", "asof_positions"]
+
+NULL_TIMES: Final = b"tidemark-null-times"
+
+
+@dataclass(frozen=True, slots=True)
+class AsofPositions:
+    """Where each left row matches.
+
+    `positions`         per right table, int32 with one element per left row: the matched right row, or -1.
+    `left_null_times`   how many left rows have no time; they match nothing.
+    `right_null_times`  per right table, how many rows have no time; they are ignored.
+    """
+
+    positions: dict[str, npt.NDArray[np.int32]]
+    left_null_times: int
+    right_null_times: dict[str, int]
+
+
+def asof_join(
+    left: pa.Table,
+    right: pa.Table | Mapping[str, pa.Table],
+    *,
+    on: str = "event_ns",
+    by: str | Sequence[str] | None = "symbol",
+    direction: str = "backward",
+    tolerance_ns: SupportsIndex | None = None,
+    allow_exact: bool = True,
+    carry: str = "row",
+    threads: int | None = None,
+    sequence: str | None = None,
+) -> pa.Table:
+    """Join one left table with the right table or tables that stood at each left row's time.
+
+    `right` is a table or a mapping of stream name to table; a lone table is the stream `right`.  Columns of
+    the result, in left row order: the left ones; per stream `s` its own as `s_<column>` but the group
+    columns and `on`, then `s_<on>` of the match and `s_age_ns`, int64, left time minus matched time.  Types
+    pass through unchanged; without a match all of a stream's columns are null.
+
+    `on` is int64 UTC nanoseconds or a timestamp of any unit, in any order.  `direction` is `backward`,
+    `forward` or `nearest`; `tolerance_ns` is inclusive.  `carry="column"` takes per column the last value
+    that is not null, backward only.  `sequence` names a right column that orders rows of equal time.
+    `threads` is the machine's number of cores unless given; it does not change a byte of the result.
+
+    Rows without a time are counted in the schema's metadata under `tidemark-null-times`, where there are any.
+    Raises AsofError for settings, columns or types that cannot be joined, naming the one at fault.
+    """
+    settings = read_settings(
+        on=on,
+        by=by,
+        direction=direction,
+        tolerance_ns=tolerance_ns,
+        allow_exact=allow_exact,
+        carry=carry,
+        sequence=sequence,
+        threads=threads_default() if threads is None else threads,
+    )
+    left, rights = read_tables(left, right)
+    fields = output_fields(left, rights, settings)
+    columns = list(left.columns)
+    with Workers(settings.threads) as workers:
+        inputs = read_inputs(left, rights, settings, workers)
+        for stream, table in rights.items():
+            matches = inputs.match(stream, settings, workers)
+            for name in passed_columns(table, settings):
+                if settings.carry == "column" and name != settings.on:
+                    columns.append(inputs.carry(stream, table.column(name), matches, settings, workers))
+                else:
+                    columns.append(gather_column(table.column(name), matches, workers))
+            columns.append(age_column(inputs.left, inputs.rights[stream], matches, workers))
+    return pa.table(columns, pa.schema(fields, with_null_times(left.schema.metadata, inputs)))
+
+
+def asof_positions(
+    left: pa.Table,
+    right: pa.Table | Mapping[str, pa.Table],
+    *,
+    on: str = "event_ns",
+    by: str | Sequence[str] | None = "symbol",
+    direction: str = "backward",
+    tolerance_ns: SupportsIndex | None = None,
+    allow_exact: bool = True,
+    threads: int | None = None,
+    sequence: str | None = None,
+) -> AsofPositions:
+    """Return which right row each left row matches, for callers that gather themselves.
+
+    Arguments and errors are those of `asof_join`; of the tables only the columns `on`, `by` and `sequence`
+    are read.
+    """
+    settings = read_settings(
+        on=on,
+        by=by,
+        direction=direction,
+        tolerance_ns=tolerance_ns,
+        allow_exact=allow_exact,
+        carry="row",
+        sequence=sequence,
+        threads=threads_default() if threads is None else threads,
+    )
+    left, rights = read_tables(left, right)
+    with Workers(settings.threads) as workers:
+        inputs = read_inputs(left, rights, settings, workers)
+        positions = {stream: inputs.match(stream, settings, workers).positions for stream in rights}
+    right_null_times = {stream: times.null_count for stream, times in inputs.rights.items()}
+    return AsofPositions(positions, inputs.left.null_count, right_null_times)
+
+
+def passed_columns(table: pa.Table, settings: AsofSettings) -> list[str]:
+    """Return a right table's columns in the order of the output: all but the group columns, the time last."""
+    names = [name for name in table.schema.names if name != settings.on and name not in settings.by]
+    return [*names, settings.on]
+
+
+def output_fields(left: pa.Table, rights: dict[str, pa.Table], settings: AsofSettings) -> list[pa.Field]:
+    """Return the columns of the result; raises AsofError when two have one name."""
+    require_columns("the left table", left, (settings.on, *settings.by))
+    fields = list(left.schema)
+    origin = dict.fromkeys(left.schema.names, "the left table")
+    for stream, table in rights.items():
+        what = f"the right table {stream!r}"
+        ties = () if settings.sequence is None else (settings.sequence,)
+        require_columns(what, table, (settings.on, *settings.by, *ties))
+        mine = [
+            table.schema.field(name).with_name(f"{stream}_{name}").with_nullable(True)
+            for name in passed_columns(table, settings)
+        ]
+        for field in (*mine, pa.field(f"{stream}_age_ns", pa.int64())):
+            if field.name in origin:
+                raise AsofError(
+                    f"the result would have the column {field.name} twice, from {origin[field.name]} "
+                    f"and from {what}: rename one, or the stream"
+                )
+            origin[field.name] = what
+            fields.append(field)
+    return fields
+
+
+def require_columns(what: str, table: pa.Table, names: Sequence[str]) -> None:
+    """Raise AsofError unless the table has each of the columns once."""
+    for name in names:
+        count = table.schema.names.count(name)
+        if count != 1:
+            found = "no column" if count == 0 else f"{count} columns named"
+            raise AsofError(f"{what} has {found} {name!r}; it has {', '.join(table.schema.names)}")
+
+
+def with_null_times(metadata: dict[bytes, bytes] | None, inputs: AsofInputs) -> dict[bytes, bytes] | None:
+    """Return the left table's metadata, with the counts of null times where there are any."""
+    rights = {stream: times.null_count for stream, times in inputs.rights.items()}
+    if inputs.left.null_count + sum(rights.values()) == 0:
+        return metadata
+    counts = json.dumps({"left": inputs.left.null_count, "right": rights})
+    return {**(metadata or {}), NULL_TIMES: counts.encode()}
+
+
+def read_tables(
+    left: pa.Table | pa.RecordBatch, right: pa.Table | pa.RecordBatch | Mapping[str, pa.Table]
+) -> tuple[pa.Table, dict[str, pa.Table]]:
+    """Return the left table and the right ones by stream name; record batches serve as tables."""
+    rights = right if isinstance(right, Mapping) else {"right": right}
+    return (
+        read_table("the left table", left),
+        {stream: read_table(f"the right table {stream!r}", table) for stream, table in rights.items()},
+    )
+
+
+def read_table(what: str, table: pa.Table | pa.RecordBatch) -> pa.Table:
+    """Return an Arrow table without copying its columns."""
+    if isinstance(table, pa.RecordBatch):
+        return pa.Table.from_batches([table])
+    if not isinstance(table, pa.Table):
+        raise AsofError(f"{what} is a {type(table).__name__}, expected a pyarrow Table or RecordBatch")
+    return table

@@ -1,0 +1,237 @@
+"""The columns of the matched rows: every Arrow type comes out as it went in, null where there is no match."""
+
+from functools import partial
+from itertools import accumulate
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from operators.asof_columns import Array, combined, frozen, offset_view, validity_bits, value_view
+from operators.asof_gather_kernel import (
+    gather_ages,
+    gather_bits,
+    gather_bytes,
+    gather_values,
+    gather_wide,
+    sum_sizes,
+)
+from operators.asof_match import Matches
+from operators.asof_times import Times
+from operators.asof_workers import ROWS_MULTIPLE, Workers
+
+BYTES_MAX: Final = 2**31 - 1  # what a string array with int32 offsets can hold
+UNSIGNED: Final = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+LARGE: Final = {
+    pa.string(): pa.large_string(),
+    pa.binary(): pa.large_binary(),
+    pa.string_view(): pa.large_string(),
+    pa.binary_view(): pa.large_binary(),
+}
+
+
+def gather_column(column: pa.ChunkedArray, matches: Matches, workers: Workers) -> pa.ChunkedArray:
+    """Return the value of each left row's match, in the column's own type."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        storage = pa.chunked_array([piece.storage for piece in column.chunks], kind.storage_type)
+        values = gather_column(storage, matches, workers)
+        return pa.chunked_array(
+            [pa.ExtensionArray.from_storage(kind, piece) for piece in values.chunks], kind
+        )
+    if kind in (pa.string_view(), pa.binary_view()):
+        return gather_column(column.cast(LARGE[kind]), matches, workers).cast(kind)
+    if pa.types.is_null(kind):
+        return pa.chunked_array([pa.nulls(matches.positions.size)])
+    if is_string(kind):
+        return pa.chunked_array(gather_strings(string_source(column), kind, matches, workers), kind)
+    if pa.types.is_run_end_encoded(kind):
+        return encoded(gather_column(decoded(column), matches, workers), kind)
+    source = combined(column)
+    if pa.types.is_boolean(kind):
+        array = gather_flags(source, matches, workers)
+    elif pa.types.is_dictionary(kind) or is_fixed_width(kind):
+        array = gather_fixed(source, matches, workers)
+    else:
+        array = take(source, matches)
+    return pa.chunked_array([array], kind)
+
+
+def age_column(left: Times, right: Times, matches: Matches, workers: Workers) -> pa.ChunkedArray:
+    """Return left time minus matched time, int64 nanoseconds."""
+    rows = matches.positions.size
+    data = pa.allocate_buffer(8 * rows)
+    out = np.frombuffer(data, np.int64)
+    gather = partial(gather_ages, left.raw, left.scale, right.raw, right.scale, matches.positions)
+    workers.over(rows, lambda begin, end: gather(begin, end, out))
+    valid = [matches.valid, data]
+    return pa.chunked_array([pa.Array.from_buffers(pa.int64(), rows, valid, rows - matches.count)])
+
+
+def gather_fixed(source: pa.Array, matches: Matches, workers: Workers) -> pa.Array:
+    """Gather values of fixed width, or the indices of a dictionary array."""
+    kind = source.type
+    stored = kind.index_type if pa.types.is_dictionary(kind) else kind
+    width = stored.bit_width // 8
+    rows = matches.positions.size
+    data = pa.allocate_buffer(width * rows)
+    if width in UNSIGNED:
+        values, out = value_view(source, UNSIGNED[width]), np.frombuffer(data, UNSIGNED[width])
+        workers.over(rows, lambda begin, end: gather_values(values, matches.positions, begin, end, out))
+    elif width > 0:
+        values, out = wide_view(source, width), wide_out(data, width)
+        workers.over(rows, lambda begin, end: gather_wide(values, matches.positions, begin, end, out))
+    valid, count = gather_validity(source, matches, workers)
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_buffers(kind, rows, [valid, data], source.dictionary, rows - count)
+    return pa.Array.from_buffers(kind, rows, [valid, data], rows - count)
+
+
+def wide_view(source: pa.Array, width: int) -> Array:
+    """Return values of any width as rows of 64-bit words, or of bytes where they are no multiple."""
+    stop = (source.offset + len(source)) * width
+    values = np.frombuffer(source.buffers()[1] or b"", np.uint8)[:stop].view(wide_dtype(width))
+    return frozen(values.reshape(-1, width // values.itemsize)[source.offset :])
+
+
+def wide_out(data: pa.Buffer, width: int) -> Array:
+    """Return a fresh buffer in the shape of `wide_view`."""
+    out = np.frombuffer(data, wide_dtype(width))
+    return out.reshape(-1, width // out.itemsize)
+
+
+def wide_dtype(width: int) -> np.dtype[Any]:
+    """Return the words that a wide value is copied in."""
+    return np.dtype(np.uint64 if width % 8 == 0 else np.uint8)
+
+
+def gather_flags(source: pa.Array, matches: Matches, workers: Workers) -> pa.Array:
+    """Gather booleans, one bit each."""
+    rows = matches.positions.size
+    flags = value_bits(source)
+    data = pa.allocate_buffer(-(-rows // 8))
+    out = np.frombuffer(data, np.uint8)
+    gather = partial(gather_bits, flags, source.offset, matches.positions)
+    workers.over(rows, lambda begin, end: gather(begin, end, out))
+    valid, count = gather_validity(source, matches, workers)
+    return pa.Array.from_buffers(pa.bool_(), rows, [valid, data], rows - count)
+
+
+def value_bits(source: pa.Array) -> Array:
+    """Return the bytes that hold a boolean array's values."""
+    return frozen(np.frombuffer(source.buffers()[1] or b"", np.uint8))
+
+
+def gather_validity(source: pa.Array, matches: Matches, workers: Workers) -> tuple[pa.Buffer | None, int]:
+    """Return the validity bitmap of a gathered column, None when all is valid, and how many rows are valid.
+
+    Where the source has no nulls this is the matches' own bitmap, shared by all such columns.
+    """
+    bits = validity_bits(source)
+    if bits is None or (pa.types.is_dictionary(source.type) and source.indices.null_count == 0):
+        return matches.valid, matches.count
+    rows = matches.positions.size
+    data = pa.allocate_buffer(-(-rows // 8))
+    out = np.frombuffer(data, np.uint8)
+    gather = partial(gather_bits, *bits, matches.positions)
+    count = sum(workers.over(rows, lambda begin, end: gather(begin, end, out)))
+    return (None if count == rows else data), count
+
+
+def string_source(column: pa.ChunkedArray) -> pa.Array:
+    """Return strings as one array, with wider offsets where several pieces are too long together."""
+    if column.num_chunks > 1 and column.type in LARGE and column.nbytes > BYTES_MAX:
+        return combined(column.cast(LARGE[column.type]))
+    return combined(column)
+
+
+def gather_strings(
+    source: pa.Array, kind: pa.DataType, matches: Matches, workers: Workers, bytes_max: int = BYTES_MAX
+) -> list[pa.Array]:
+    """Gather strings: a pass for their sizes, then one that copies them.
+
+    More than `bytes_max` bytes for offsets of 32 bits come out as several arrays.
+    """
+    valid, count = gather_validity(source, matches, workers)
+    rows = matches.positions.size
+    width = np.dtype(np.int64 if kind in LARGE.values() else np.int32)
+    offsets, data = offset_view(source)
+    arrays: list[pa.Array] = []
+    pending = [(0, rows)]
+    while pending:
+        begin, end = pending.pop()
+        positions = matches.positions[begin:end]
+        sizes = range_sizes(offsets, positions, workers)
+        if width == np.int32 and sum(sizes.values()) > bytes_max and end - begin > ROWS_MULTIPLE:
+            middle = begin + -(-(end - begin) // (2 * ROWS_MULTIPLE)) * ROWS_MULTIPLE
+            pending += [(middle, end), (begin, middle)]
+            continue
+        buffers = [None if valid is None else valid.slice(begin // 8)]
+        buffers += copy_strings(offsets, data, positions, sizes, width, workers)
+        nulls = rows - count if begin == 0 and end == rows else -1
+        arrays.append(pa.Array.from_buffers(kind, end - begin, buffers, nulls))
+    return arrays
+
+
+def range_sizes(offsets: Array, positions: Array, workers: Workers) -> dict[int, int]:
+    """Return how many bytes the matched strings of each thread's range hold, by the range's first row."""
+    return dict(
+        workers.over(positions.size, lambda begin, end: (begin, sum_sizes(offsets, positions, begin, end)))
+    )
+
+
+def copy_strings(
+    offsets: Array,
+    data: Array,
+    positions: Array,
+    sizes: dict[int, int],
+    width: np.dtype[Any],
+    workers: Workers,
+) -> list[pa.Buffer]:
+    """Return the offsets and bytes of the matched strings; `sizes` has the total of each thread's range."""
+    ends = pa.allocate_buffer(width.itemsize * (positions.size + 1))
+    chars = pa.allocate_buffer(sum(sizes.values()))
+    out_ends, out = np.frombuffer(ends, width), np.frombuffer(chars, np.uint8)
+    out_ends[0] = 0
+    starts = dict(zip(sizes, accumulate(sizes.values(), initial=0), strict=False))
+    gather = partial(gather_bytes, offsets, data, positions)
+    workers.over(positions.size, lambda begin, end: gather(begin, end, starts[begin], out_ends, out))
+    return [ends, chars]
+
+
+def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a run-end encoded column with one value per row, another one as it is."""
+    if not pa.types.is_run_end_encoded(column.type):
+        return column
+    return pa.chunked_array([pc.run_end_decode(piece) for piece in column.chunks], column.type.value_type)
+
+
+def encoded(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Return a column in runs again."""
+    runs = [pc.run_end_encode(piece, run_end_type=kind.run_end_type) for piece in column.chunks]
+    return pa.chunked_array(runs, kind)
+
+
+def take(source: pa.Array, matches: Matches) -> pa.Array:
+    """Gather any other type by Arrow's own means."""
+    rows = matches.positions.size
+    indices = pa.Array.from_buffers(
+        pa.int32(), rows, [matches.valid, pa.py_buffer(matches.positions)], rows - matches.count
+    )
+    return source.take(indices)
+
+
+def is_string(kind: pa.DataType) -> bool:
+    """Whether values are strings of bytes with offsets."""
+    return kind in LARGE or kind in LARGE.values()
+
+
+def is_fixed_width(kind: pa.DataType) -> bool:
+    """Whether values have one width in bytes and nothing beside it."""
+    return bool(
+        pa.types.is_primitive(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_interval(kind)
+    )

@@ -1,0 +1,197 @@
+"""The as-of match as plain loops: one merge in time order, with the last row of every group in a table.
+
+Both sides are walked once; no row is grouped, copied or moved.  For each side a loop takes
+
+    ns     int64, the time of each row, in the table's own order; unspecified where null
+    code   int32, the group of each row, -1 for a null key; None when all rows are in group 0
+    order  int32, the rows in time order, those with null times left out; None when they stand in order
+
+and is compiled apart for what is None, so that none of it is looked at per row.  Times differ by less than
+2**63 and are above -2**63 (the door checks both): no subtraction here wraps.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Int64s = npt.NDArray[np.int64]
+Int32s = npt.NDArray[np.int32]
+
+
+@njit(nogil=True, cache=True)
+def match_backward(
+    left_ns: Int64s,
+    left_code: Int32s | None,
+    left_order: Int32s | None,
+    right_ns: Int64s,
+    right_code: Int32s | None,
+    right_order: Int32s | None,
+    right_rows: int,
+    begin: int,
+    end: int,
+    strict: int,
+    latest: Int32s,
+    positions: Int32s,
+) -> None:
+    """Write for each left entry in [begin, end) the last right row at or before it, or -1.
+
+    `right_rows` is how many right rows take part, `strict` 1 where an equal time may not match, else 0;
+    `latest` holds a row per group and is all -1.
+
+    A step without branches, which enters a right row or writes a left one by arithmetic alone, was measured
+    at 0.9 of this loop's time on random times and at twice on bursts, as real markets have them.
+    """
+    if begin >= end:
+        return
+    first = begin if left_order is None else left_order[begin]
+    at = count_up_to(right_ns, right_order, right_rows, left_ns[first] - strict)
+    fill_before(right_code, right_order, at, latest)
+    groups = latest.size
+    for i in range(begin, end):
+        row = i if left_order is None else left_order[i]
+        upper_ns = left_ns[row] - strict
+        while at < right_rows:
+            candidate = at if right_order is None else right_order[at]
+            if right_ns[candidate] > upper_ns:
+                break
+            group = 0 if right_code is None else right_code[candidate]
+            if 0 <= group < groups:
+                latest[group] = candidate
+            at += 1
+        group = 0 if left_code is None else left_code[row]
+        positions[row] = latest[group] if 0 <= group < groups else -1
+
+
+@njit(nogil=True, cache=True)
+def match_forward(
+    left_ns: Int64s,
+    left_code: Int32s | None,
+    left_order: Int32s | None,
+    right_ns: Int64s,
+    right_code: Int32s | None,
+    right_order: Int32s | None,
+    right_rows: int,
+    begin: int,
+    end: int,
+    strict: int,
+    earliest: Int32s,
+    positions: Int32s,
+) -> None:
+    """Write for each left entry in [begin, end) the first right row at or after it, or -1.
+
+    The loop of `match_backward` from the end to the beginning; `earliest` is like its `latest`.
+    """
+    if begin >= end:
+        return
+    last = end - 1 if left_order is None else left_order[end - 1]
+    at = count_up_to(right_ns, right_order, right_rows, left_ns[last] - 1 + strict)
+    fill_after(right_code, right_order, right_rows, at, earliest)
+    groups = earliest.size
+    for i in range(end - 1, begin - 1, -1):
+        row = i if left_order is None else left_order[i]
+        lower_ns = left_ns[row] - 1 + strict
+        while at > 0:
+            candidate = at - 1 if right_order is None else right_order[at - 1]
+            if right_ns[candidate] <= lower_ns:
+                break
+            group = 0 if right_code is None else right_code[candidate]
+            if 0 <= group < groups:
+                earliest[group] = candidate
+            at -= 1
+        group = 0 if left_code is None else left_code[row]
+        positions[row] = earliest[group] if 0 <= group < groups else -1
+
+
+@njit(nogil=True, cache=True)
+def drop_far(
+    left_ns: Int64s, right_ns: Int64s, tolerance_ns: int, positions: Int32s, begin: int, end: int
+) -> None:
+    """Set positions to -1 where the match is more than `tolerance_ns` away, before or after."""
+    for row in range(begin, end):
+        position = positions[row]
+        if position >= 0 and abs(left_ns[row] - right_ns[position]) > tolerance_ns:
+            positions[row] = -1
+
+
+@njit(nogil=True, cache=True)
+def choose_nearest(
+    left_ns: Int64s, right_ns: Int64s, before: Int32s, positions: Int32s, begin: int, end: int
+) -> None:
+    """Set `positions`, the rows after, to the row before wherever that is no farther."""
+    for row in range(begin, end):
+        earlier, later = before[row], positions[row]
+        if earlier >= 0 and (later < 0 or left_ns[row] - right_ns[earlier] <= right_ns[later] - left_ns[row]):
+            positions[row] = earlier
+
+
+@njit(nogil=True, cache=True)
+def count_up_to(ns: Int64s, order: Int32s | None, rows: int, upper_ns: int) -> int:
+    """Return how many of the `rows` entries have a time of at most `upper_ns`."""
+    lower = 0
+    upper = rows
+    while lower < upper:
+        middle = (lower + upper) // 2
+        row = middle if order is None else order[middle]
+        if ns[row] <= upper_ns:
+            lower = middle + 1
+        else:
+            upper = middle
+    return lower
+
+
+@njit(nogil=True, cache=True)
+def fill_before(code: Int32s | None, order: Int32s | None, stop: int, latest: Int32s) -> None:
+    """Set `latest` to each group's last row among the first `stop` entries, walking back to find all."""
+    missing = latest.size
+    at = stop - 1
+    while at >= 0 and missing > 0:
+        row = at if order is None else order[at]
+        group = 0 if code is None else code[row]
+        if 0 <= group < latest.size and latest[group] < 0:
+            latest[group] = row
+            missing -= 1
+        at -= 1
+
+
+@njit(nogil=True, cache=True)
+def fill_after(code: Int32s | None, order: Int32s | None, rows: int, start: int, earliest: Int32s) -> None:
+    """Set `earliest` to each group's first row from entry `start` on, walking until all are found."""
+    missing = earliest.size
+    at = start
+    while at < rows and missing > 0:
+        row = at if order is None else order[at]
+        group = 0 if code is None else code[row]
+        if 0 <= group < earliest.size and earliest[group] < 0:
+            earliest[group] = row
+            missing -= 1
+        at += 1
+
+
+@njit(nogil=True, cache=True)
+def in_order(ns: Int64s, begin: int, end: int) -> bool:
+    """Whether no time in [begin, end) is above the one that follows it.
+
+    Blocks of 4,096 keep the inner loop free of branches, so that it is compiled to vector instructions.
+    """
+    last = min(end, ns.size - 1)
+    block = begin
+    while block < last:
+        descents = 0
+        size = min(4096, last - block)
+        here = ns[block : block + size]
+        following = ns[block + 1 : block + 1 + size]
+        for i in range(size):
+            descents += here[i] > following[i]
+        if descents > 0:
+            return False
+        block += 4096
+    return True
+
+
+@njit(nogil=True, cache=True)
+def in_sequence_order(ns: Int64s, sequence: Int64s) -> bool:
+    """Whether the rows stand in the order of (time, sequence)."""
+    for i in range(ns.size - 1):
+        if ns[i] > ns[i + 1] or (ns[i] == ns[i + 1] and sequence[i] > sequence[i + 1]):
+            return False
+    return True

@@ -1,0 +1,184 @@
+"""The context of one right stream: the rows that wait, and behind the frontier the last row per group."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.groups import NO_GROUP
+from operators.intake import select
+from operators.pending import PendingRows
+from operators.seal_kernel import match_backward, refresh_last
+from operators.settings import AsofSettings
+from schemas.batch import Batch, Bools, Int32s, Int64s
+from schemas.clocks import BEGINNING_NS
+from schemas.stream import Stream
+
+NO_ROW = -1
+UNBOUNDED_NS = 2**63 - 1
+
+
+class Matches(NamedTuple):
+    """For the left rows of one seal: the matched row, and per looked-up column the row of its value."""
+
+    row: Int64s
+    value: Int64s
+
+
+class RightContext:
+    """Folds right rows below the frontier into the last row per group, looking left rows up on the way."""
+
+    def __init__(self, settings: AsofSettings, right: Stream) -> None:
+        self.stream = right
+        self.columns = settings.looked_up(right)
+        self.pending = PendingRows(right.schema, self.columns)
+        self._by_column = settings.carry == "column"
+        self._allow_exact = settings.allow_exact
+        self._tolerance_ns = UNBOUNDED_NS if settings.tolerance_ns is None else settings.tolerance_ns
+        self._last = np.full(0, NO_ROW, np.int64)
+        self._last_value = np.full((0, len(self.columns) if self._by_column else 0), NO_ROW, np.int64)
+        self._filled = 0  # entries of the two tables that name a row: at least as many as rows they name
+        self._touched = np.zeros(0, np.bool_)
+
+    def add(self, batch: Batch, group: Int32s) -> None:
+        """Take rows at or beyond the frontier.  A row without a key can match nothing and is not kept."""
+        batch, group = _with_key(batch, group)
+        if batch.rows:
+            self._touch(group)
+            self.pending.add(batch, group)
+
+    def refresh(self, batch: Batch, group: Int32s, frontier_ns: int) -> None:
+        """Take rows below the frontier that were judged before; only the newest of a group counts.
+
+        A row that was late the first time counts here as well: the log does not say which ones were.
+        """
+        batch, group = _with_key(batch, group)
+        if batch.rows:
+            self._touch(group)
+            first = self.pending.store.rows
+            self.pending.store.append(batch, group)
+            self._refresh(np.arange(first, first + batch.rows))
+            self.compact(frontier_ns)
+
+    def fold_pending(self, frontier_ns: int) -> None:
+        """Fold what waits below the frontier, where no left row is to be looked up."""
+        self._refresh(self.pending.take(self.pending.below(frontier_ns)))
+
+    def match(self, left: PendingRows, left_ids: Int64s, frontier_ns: int, groups: int) -> Matches:
+        """Look up sealed left rows, in order, and fold every row below the frontier."""
+        self._make_room(groups)
+        store = self.pending.store
+        rows = self.pending.take(self.pending.below(frontier_ns))
+        found = Matches(
+            np.empty(left_ids.size, np.int64), np.empty((self._last_value.shape[1], left_ids.size), np.int64)
+        )
+        self._filled += match_backward(
+            left_ids,
+            left.store.time_ns,
+            left.store.group,
+            rows,
+            store.time_ns,
+            store.group,
+            self._has_values(rows),
+            self._allow_exact,
+            self._tolerance_ns,
+            self._last,
+            self._last_value,
+            found.row,
+            found.value,
+        )
+        return found
+
+    def compact(self, frontier_ns: int) -> None:
+        """Forget rows that can match no more, once they are the greater part: O(1) for each row taken."""
+        if not self.pending.worth_forgetting(self._filled):
+            return
+        for table in (self._last, self._last_value):
+            table[~self._can_match(table, frontier_ns)] = NO_ROW
+        named = np.concatenate([self._last, self._last_value.ravel()])
+        kept = self.pending.forget(named[named >= 0])
+        self._last = _renumbered(self._last, kept)
+        self._last_value = _renumbered(self._last_value, kept)
+        self._filled = int(np.count_nonzero(named >= 0))
+
+    def oldest_needed(self, frontier_ns: int, otherwise: int) -> int:
+        """The oldest offset of a row that may still match; `otherwise` where none is older."""
+        offset = self.pending.store.offset
+        oldest = offset[self.pending.ids].min(initial=otherwise)
+        return int(offset[self._standing(frontier_ns)].min(initial=oldest))
+
+    def touched(self) -> Int32s:
+        """The groups that got rows since the last call, ascending."""
+        groups = np.flatnonzero(self._touched).astype(np.int32)
+        self._touched[:] = False
+        return groups
+
+    def rows_of(self, groups: Int32s, frontier_ns: int) -> Int64s:
+        """Every row of these groups that may still match, by (group, time, sequence, arrival)."""
+        store = self.pending.store
+        wanted = np.zeros(self._last.size, np.bool_)
+        wanted[groups] = True
+        rows = np.concatenate([self._standing(frontier_ns), self.pending.ids])
+        rows = rows[wanted[store.group[rows]]]
+        sorted_rows: Int64s = rows[np.lexsort((store.sequence[rows], store.time_ns[rows], store.group[rows]))]
+        return sorted_rows
+
+    def groups_with_rows(self, frontier_ns: int, groups: int) -> Bools:
+        """Which groups have a row that may still match."""
+        store = self.pending.store
+        alive = np.zeros(groups, np.bool_)
+        alive[store.group[self._standing(frontier_ns)]] = True
+        alive[store.group[self.pending.ids]] = True
+        return alive
+
+    def _standing(self, frontier_ns: int) -> Int64s:
+        named = np.concatenate([self._last, self._last_value.ravel()])
+        return np.unique(named[self._can_match(named, frontier_ns)])
+
+    def _can_match(self, rows: Int64s, frontier_ns: int) -> Bools:
+        if self._tolerance_ns == UNBOUNDED_NS or self.pending.store.rows == 0:
+            return rows >= 0
+        oldest_ns = max(frontier_ns - self._tolerance_ns, BEGINNING_NS)
+        times: Int64s = self.pending.store.time_ns.take(rows, mode="clip")
+        can: Bools = (times >= oldest_ns) & (rows >= 0)
+        return can
+
+    def _refresh(self, rows: Int64s) -> None:
+        store = self.pending.store
+        self._filled += refresh_last(
+            rows,
+            store.time_ns,
+            store.sequence,
+            store.offset,
+            store.index,
+            store.group,
+            self._has_values(rows),
+            self._last,
+            self._last_value,
+        )
+
+    def _has_values(self, rows: Int64s) -> npt.NDArray[np.uint8]:
+        if not self._by_column:
+            return np.empty((rows.size, 0), np.uint8)
+        return self.pending.store.has_values(rows)
+
+    def _touch(self, group: Int32s) -> None:
+        self._make_room(int(group.max()) + 1)
+        self._touched[group] = True
+
+    def _make_room(self, groups: int) -> None:
+        if groups > self._last.size:
+            more = max(groups, 2 * self._last.size) - self._last.size
+            self._last = np.concatenate([self._last, np.full(more, NO_ROW, np.int64)])
+            cells = np.full((more, self._last_value.shape[1]), NO_ROW, np.int64)
+            self._last_value = np.concatenate([self._last_value, cells])
+            self._touched = np.concatenate([self._touched, np.zeros(more, np.bool_)])
+
+
+def _with_key(batch: Batch, group: Int32s) -> tuple[Batch, Int32s]:
+    keyed = group != NO_GROUP
+    return (batch, group) if keyed.all() else (select(batch, keyed), group[keyed])
+
+
+def _renumbered(table: Int64s, kept: Int64s) -> Int64s:
+    return np.where(table >= 0, np.searchsorted(kept, table), NO_ROW)

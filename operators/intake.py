@@ -1,0 +1,171 @@
+"""Intake: rows of one stream as they come in, split into those to keep, those late, those judged before."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from operators.operator import LATE_SCHEMA
+from operators.watermark import InputClock
+from schemas.batch import Batch, Bools, Int64s
+from schemas.stream import Stream
+
+
+@dataclass(slots=True)
+class InputCounts:
+    """What has become of the rows of one input in this life.  Rows read again after a restart do not count.
+
+    `pushed` all rows; `late` those set aside; `behind` those behind their own watermark but not behind the
+    frontier, which were used; `sealed` the rows the frontier has passed; `matched` how many left rows found a
+    match in this right stream.
+    """
+
+    pushed: int = 0
+    late: int = 0
+    behind: int = 0
+    sealed: int = 0
+    matched: int = 0
+
+
+class Accepted(NamedTuple):
+    """`pending` is to wait for the frontier; `context` was judged in an earlier life and lies below it."""
+
+    pending: Batch
+    context: Batch | None
+
+
+class Intake:
+    """The door of one input.  Without offsets (a plain RecordBatch) rows are numbered as they come."""
+
+    def __init__(self, stream: Stream, on: str, grace_ns: int) -> None:
+        self.stream = stream
+        self.clock = InputClock(grace_ns)
+        self.counts = InputCounts()
+        self._on = on
+        self._late: list[pa.RecordBatch] = []
+
+    def batch(self, rows: Batch | pa.RecordBatch) -> Batch:
+        """`rows` as a batch; raises ValueError where a plain record batch does not fit the stream."""
+        if isinstance(rows, Batch):
+            got = rows.columns.schema
+            assert got.names == self.stream.schema.names, f"{self.stream.name}: columns {got.names}"
+            assert got.types == self.stream.schema.types, f"{self.stream.name}: types {got.types}"
+            return rows if self.stream.key else _one_group(rows)
+        return batch_of(self.stream, self._on, rows, self.clock.read_next)
+
+    def accept(self, batch: Batch, frontier_ns: int, judged_below_ns: int) -> Accepted:
+        """Set late rows aside and split the others.
+
+        A row is late below `frontier_ns`; a row judged in an earlier life had left the buffers below
+        `judged_below_ns`.
+        """
+        clock = self.clock
+        clock.require_order(int(batch.offset[0]))
+        judged = 0 if clock.caught_up else int(np.searchsorted(batch.offset, clock.judged_next))
+        self.counts.pushed += batch.rows - judged
+        fresh_ns = batch.time_ns[judged:]
+        behind = (fresh_ns < clock.watermark_ns) & (fresh_ns >= frontier_ns)
+        self.counts.behind += int(np.count_nonzero(behind))
+        accepted = Accepted(batch, None)
+        if int(batch.time_ns.min()) < judged_below_ns:
+            late = batch.time_ns < frontier_ns
+            late[:judged] = False
+            context = batch.time_ns < judged_below_ns
+            context[judged:] = False
+            self._set_aside(batch, late, frontier_ns)
+            accepted = Accepted(select(batch, ~(late | context)), select(batch, context) if judged else None)
+        clock.see_rows(batch.time_ns, int(batch.offset[-1]))
+        return accepted
+
+    def late(self) -> pa.RecordBatch:
+        """The late rows since the last call (`LATE_SCHEMA`)."""
+        pieces, self._late = self._late, []
+        return pa.concat_batches(pieces) if pieces else pa.RecordBatch.from_pylist([], schema=LATE_SCHEMA)
+
+    def _set_aside(self, batch: Batch, late: Bools, frontier_ns: int) -> None:
+        count = int(np.count_nonzero(late))
+        if count == 0:
+            return
+        self.counts.late += count
+        time_ns = batch.time_ns[late]
+        columns = [
+            batch.offset[late],
+            batch.index[late],
+            time_ns,
+            frontier_ns - time_ns,
+            np.full(count, frontier_ns, np.int64),
+        ]
+        self._late.append(pa.record_batch([pa.array(c) for c in columns], schema=LATE_SCHEMA))
+
+
+def select(batch: Batch, rows: Bools) -> Batch:
+    """The rows of a batch where the mask is true."""
+    return Batch(
+        columns=batch.columns.filter(pa.array(rows)),
+        time_ns=batch.time_ns[rows],
+        sequence=batch.sequence[rows],
+        offset=batch.offset[rows],
+        index=batch.index[rows],
+        key_code=batch.key_code[rows],
+        keys=batch.keys,
+    )
+
+
+def batch_of(stream: Stream, on: str, rows: pa.RecordBatch, first_offset: int) -> Batch:
+    """A plain record batch as a batch: keys from the key columns, one message per row from `first_offset` on.
+
+    Raises ValueError naming the stream and column where a column is missing, of another type, or a time null.
+    """
+    for field in stream.schema:
+        if field.name not in rows.schema.names:
+            raise ValueError(f"stream {stream.name}: column {field.name} is missing")
+        found = rows.schema.field(field.name).type
+        if found != field.type:
+            raise ValueError(f"stream {stream.name}: column {field.name} is {found}, expected {field.type}")
+    columns = rows.select(stream.schema.names)
+    count = columns.num_rows
+    sequence = np.zeros(count, np.int64)
+    if stream.sequence is not None:
+        sequence = _int64s(stream, stream.sequence, columns)
+    keys = key_column(stream, columns).dictionary_encode()
+    return Batch(
+        columns=columns,
+        time_ns=_int64s(stream, on, columns),
+        sequence=sequence,
+        offset=np.arange(first_offset, first_offset + count, dtype=np.int64),
+        index=np.zeros(count, np.int32),
+        key_code=keys.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32),
+        keys=tuple(keys.dictionary.to_pylist()),
+    )
+
+
+def key_column(stream: Stream, columns: pa.RecordBatch) -> pa.Array:
+    """The message key of each row as binary: the key columns as text joined by ":", null if one is null."""
+    if not stream.key:
+        return pa.repeat(pa.scalar(b"", pa.binary()), columns.num_rows)
+    parts = [_key_part(columns.column(name)) for name in stream.key]
+    if len(parts) == 1:
+        return parts[0]
+    return pc.binary_join_element_wise(*parts, pa.scalar(b":", pa.binary()), null_handling="emit_null")
+
+
+def _key_part(column: pa.Array) -> pa.Array:
+    if pa.types.is_binary(column.type):
+        return column
+    return pc.cast(pc.cast(column, pa.string()), pa.binary())
+
+
+def _one_group(batch: Batch) -> Batch:
+    """Without key columns all rows match each other, whatever key their messages have."""
+    return replace(batch, key_code=np.zeros(batch.rows, np.int32), keys=(b"",))
+
+
+def _int64s(stream: Stream, name: str, columns: pa.RecordBatch) -> Int64s:
+    column = columns.column(name)
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        raise ValueError(f"stream {stream.name}: {name} is null in row {row}; such a row cannot be ordered")
+    values: Int64s = column.to_numpy()
+    return values

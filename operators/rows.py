@@ -1,0 +1,73 @@
+"""A row store: the rows of one stream as growing columns; a row is named by its place, from 0."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from operators.columns import CAPACITY_MIN, Column, make_column, with_room
+from schemas.batch import Batch, Bools, Int32s, Int64s
+
+CONTROL_SIZE = 32  # bytes per row beside the payload: time, sequence, offset, index, group
+
+
+class RowStore:
+    """Payload columns by name and the control columns `time_ns`, `sequence`, `offset`, `index`, `group`.
+
+    Control columns are longer than `rows`: what stands behind is room to grow.
+    """
+
+    def __init__(self, schema: pa.Schema, columns: Sequence[str]) -> None:
+        self.rows = 0
+        self.time_ns: Int64s = np.empty(CAPACITY_MIN, np.int64)
+        self.sequence: Int64s = np.empty(CAPACITY_MIN, np.int64)
+        self.offset: Int64s = np.empty(CAPACITY_MIN, np.int64)
+        self.index: Int32s = np.empty(CAPACITY_MIN, np.int32)
+        self.group: Int32s = np.empty(CAPACITY_MIN, np.int32)
+        self.names = tuple(columns)
+        self._columns: dict[str, Column] = {name: make_column(schema.field(name).type) for name in columns}
+
+    @property
+    def size(self) -> int:
+        """Bytes of the rows held."""
+        return CONTROL_SIZE * self.rows + sum(column.size for column in self._columns.values())
+
+    def append(self, batch: Batch, group: Int32s) -> None:
+        """Add the rows of `batch` as `rows`, `rows + 1`, ..."""
+        start, more = self.rows, batch.rows
+        for name, values in (
+            ("time_ns", batch.time_ns),
+            ("sequence", batch.sequence),
+            ("offset", batch.offset),
+            ("index", batch.index),
+            ("group", group),
+        ):
+            held = with_room(getattr(self, name), start, more)
+            held[start : start + more] = values
+            setattr(self, name, held)
+        for name, column in self._columns.items():
+            column.append(batch.columns.column(name))
+        self.rows += more
+
+    def gather(self, name: str, rows: Int64s, present: Bools | None = None) -> pa.Array:
+        """A payload column at `rows`; null where `present` is false (there a row may be -1)."""
+        return self._columns[name].gather(rows, present)
+
+    def has_values(self, rows: Int64s) -> npt.NDArray[np.uint8]:
+        """uint8 (rows, columns): 1 where a payload column is not null."""
+        values = np.empty((rows.size, len(self.names)), np.uint8)
+        for c, name in enumerate(self.names):
+            values[:, c] = self._columns[name].has_value(rows)
+        return values
+
+    def keep(self, rows: Int64s) -> None:
+        """Forget all but `rows`, which become 0, 1, ... in this order."""
+        for name in ("time_ns", "sequence", "offset", "index", "group"):
+            values = getattr(self, name)
+            kept = np.empty(max(CAPACITY_MIN, 2 * rows.size), values.dtype)
+            kept[: rows.size] = values[rows]
+            setattr(self, name, kept)
+        for column in self._columns.values():
+            column.keep(rows)
+        self.rows = rows.size

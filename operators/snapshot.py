@@ -1,0 +1,91 @@
+"""A snapshot: what changed since the last one, a value per group that got rows; no step per row."""
+
+import numpy as np
+import pyarrow as pa
+
+from operators.context import RightContext
+from operators.groups import Groups
+from operators.operator import InputProgress, Snapshot
+from operators.pending import PendingRows
+from operators.row_bytes import pack_rows
+from operators.rows import RowStore
+from operators.settings import AsofSettings
+from operators.snapshot_format import (
+    HEADER_KEY,
+    LEFT_KEY,
+    Header,
+    close_value,
+    encode_header,
+    left_schema,
+    right_key,
+    right_schema,
+)
+from schemas.batch import Bools, Int64s
+
+
+class SnapshotWriter:
+    """Writes the groups touched since the last snapshot and remembers which ones have an entry.
+
+    Passing the frontier does not make an entry stale: reading it back folds what lies below.
+    """
+
+    def __init__(
+        self, settings: AsofSettings, groups: Groups, left: PendingRows, rights: tuple[RightContext, ...]
+    ) -> None:
+        self._settings = settings
+        self._groups = groups
+        self._left = left
+        self._rights = rights
+        self._written = [np.zeros(0, np.bool_) for _ in rights]
+
+    def restored(self, right: int) -> None:
+        """The groups of a right stream that have rows were read from entries, and are as written."""
+        self._written[right] = self._room(self._written[right])
+        self._written[right][self._rights[right].touched()] = True
+
+    def write(self, frontier_ns: int, inputs: dict[str, InputProgress]) -> Snapshot:
+        """The entries to put and the keys to delete, so that all entries together are the present state."""
+        puts: list[tuple[bytes, bytes]] = []
+        deletes: list[bytes] = []
+        for place in range(len(self._rights)):
+            self._write_right(place, frontier_ns, puts, deletes)
+        puts.append((LEFT_KEY, self._left_value()))
+        written = [int(np.count_nonzero(groups)) for groups in self._written]
+        header = Header(self._settings.fingerprint(), frontier_ns, inputs, written)
+        puts.append((HEADER_KEY, encode_header(header)))
+        return Snapshot(puts, deletes)
+
+    def _write_right(
+        self, place: int, frontier_ns: int, puts: list[tuple[bytes, bytes]], deletes: list[bytes]
+    ) -> None:
+        right = self._rights[place]
+        written = self._written[place] = self._room(self._written[place])
+        rows = right.rows_of(right.touched(), frontier_ns)
+        store = right.pending.store
+        found, first = np.unique(store.group[rows], return_index=True)
+        packed = pack_rows(
+            _gathered(store, rows, right_schema(self._settings, right.stream), []),
+            np.append(first, rows.size),
+        )
+        for group, value in zip(found.tolist(), packed, strict=True):
+            puts.append((right_key(place, self._groups.key(group)), close_value(value)))
+        written[found] = True
+        gone = written & ~right.groups_with_rows(frontier_ns, len(self._groups))
+        deletes += [right_key(place, self._groups.key(group)) for group in np.flatnonzero(gone).tolist()]
+        written[gone] = False
+
+    def _left_value(self) -> bytes:
+        store, rows = self._left.store, self._left.ids
+        keys = self._groups.keys(store.group[rows])
+        table = _gathered(store, rows, left_schema(self._settings.left), [keys])
+        return close_value(pack_rows(table, np.array([0, rows.size]))[0])
+
+    def _room(self, written: Bools) -> Bools:
+        return np.concatenate([written, np.zeros(len(self._groups) - written.size, np.bool_)])
+
+
+def _gathered(store: RowStore, rows: Int64s, schema: pa.Schema, keys: list[pa.Array]) -> pa.RecordBatch:
+    columns = [pa.array(values[rows]) for values in (store.time_ns, store.sequence, store.offset)]
+    columns += [pa.array(store.index[rows]), *keys]
+    columns += [store.gather(name, rows) for name in store.names]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -1,0 +1,110 @@
+"""How kept state looks as keys and values, so that a foreign, torn or damaged one is never taken for good.
+
+`h`                      the header: layout, frontier, how far each input came, how many groups were written.
+`l`                      the left rows that wait.
+`r`, u8 stream, key      the rows of one group of one right stream that may still match.
+
+A value is a version byte, a CRC-32 of what follows, then that.
+"""
+
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from operators.operator import InputProgress
+from operators.settings import AsofSettings
+from schemas.stream import Stream
+
+VERSION: Final = 1
+HEADER_KEY: Final = b"h"
+LEFT_KEY: Final = b"l"
+RIGHT_KEY: Final = b"r"
+
+CONTROL: Final = pa.schema(
+    [
+        pa.field("control.time_ns", pa.int64()),
+        pa.field("control.sequence", pa.int64()),
+        pa.field("control.offset", pa.int64()),
+        pa.field("control.index", pa.int32()),
+    ]
+)
+CONTROL_KEY: Final = pa.field("control.key", pa.binary())
+
+_FRAME = struct.Struct("<BI")
+
+
+class SnapshotError(Exception):
+    """Kept state cannot be used: of another version or layout, or damaged; rebuild it from the inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the header entry says."""
+
+    layout: str
+    frontier_ns: int
+    inputs: dict[str, InputProgress]
+    groups: list[int]
+
+
+def right_key(right: int, key: bytes) -> bytes:
+    """The entry key of one group of the right stream at place `right`."""
+    return RIGHT_KEY + bytes([right]) + key
+
+
+def close_value(payload: bytes) -> bytes:
+    """Put version and checksum in front."""
+    return _FRAME.pack(VERSION, zlib.crc32(payload)) + payload
+
+
+def open_value(key: bytes, value: bytes) -> bytes:
+    """What is inside a value; raises SnapshotError where the version is foreign or the bytes are damaged."""
+    if len(value) < _FRAME.size:
+        raise SnapshotError(f"state entry {key!r} has {len(value)} bytes, too few for any value")
+    version, checksum = _FRAME.unpack_from(value)
+    if version != VERSION:
+        raise SnapshotError(f"state entry {key!r} is of version {version}, this program reads {VERSION}")
+    payload = value[_FRAME.size :]
+    if zlib.crc32(payload) != checksum:
+        raise SnapshotError(f"state entry {key!r} is damaged: its checksum does not fit")
+    return payload
+
+
+def encode_header(header: Header) -> bytes:
+    """The header as a value."""
+    inputs = {
+        name: [p.needed_offset, p.next_offset, p.watermark_ns, p.final] for name, p in header.inputs.items()
+    }
+    told = {
+        "layout": header.layout,
+        "frontier_ns": header.frontier_ns,
+        "inputs": inputs,
+        "groups": header.groups,
+    }
+    return close_value(json.dumps(told).encode())
+
+
+def decode_header(value: bytes, layout: str) -> Header:
+    """Read the header; raises SnapshotError where it is of another layout than `layout`."""
+    told = json.loads(open_value(HEADER_KEY, value))
+    if told["layout"] != layout:
+        raise SnapshotError(
+            f"the state was kept for another join (layout {told['layout']}, this one is {layout}): "
+            "streams, columns, keys, clock or matching rules have changed"
+        )
+    inputs = {name: InputProgress(*progress) for name, progress in told["inputs"].items()}
+    return Header(told["layout"], told["frontier_ns"], inputs, told["groups"])
+
+
+def left_schema(left: Stream) -> pa.Schema:
+    """The columns of the entry of waiting left rows."""
+    return pa.schema([*CONTROL, CONTROL_KEY, *left.schema])
+
+
+def right_schema(settings: AsofSettings, right: Stream) -> pa.Schema:
+    """The columns of an entry of one group of a right stream."""
+    return pa.schema([*CONTROL, *(right.schema.field(name) for name in settings.looked_up(right))])

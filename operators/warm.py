@@ -1,0 +1,32 @@
+"""Compiles or loads every kernel of the streaming join, so that no row has to wait for it."""
+
+import pyarrow as pa
+
+from operators.operator import InputProgress
+from operators.settings import AsofSettings
+from operators.streaming import StreamingAsof
+from schemas.clocks import BEGINNING_NS
+from schemas.stream import Stream
+
+_SCHEMA = pa.schema([("event_ns", pa.int64()), ("symbol", pa.string())])
+
+
+def warm() -> None:
+    """Run one small join through every kernel: rows in and out of order, matched, restored, read again."""
+    settings = AsofSettings(
+        left=Stream(name="left", schema=_SCHEMA),
+        rights=(Stream(name="right", schema=pa.schema([*_SCHEMA, ("note", pa.string())])),),
+        carry="column",
+    )
+    rows = pa.record_batch(
+        [pa.array([3, 2, 1]), pa.array(["a", "a", "a"]), pa.array(["x", "y", "z"])],
+        schema=settings.rights[0].schema,
+    )
+    join = StreamingAsof(settings)
+    join.resume(
+        2, dict.fromkeys(join.streams, InputProgress(0, 3, BEGINNING_NS)), dict.fromkeys(join.streams, 0)
+    )
+    join.push("right", rows)
+    join.push("left", rows.select(["event_ns", "symbol"]))
+    sealed = join.finish()
+    assert sealed is not None

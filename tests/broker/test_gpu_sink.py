@@ -1,0 +1,97 @@
+"""What a reader of the aligned topic sees of transactions, on a real Kafka."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from gpu_sink.errors import SourceError
+from gpu_sink.frames import Frame
+from gpu_sink.source import AlignedStream
+from tests.unit.gpu_sink.scene import message_of, numbers_in, rows_of
+
+pytestmark = pytest.mark.broker
+
+
+class AlignedTopic:
+    """A topic of two partitions, and a transactional producer of frames."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+        self.name = f"gpu-sink-{uuid.uuid4().hex}"
+        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._admin.create_topics([NewTopic(self.name, 2)])[self.name].result(30)
+        self.producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": self.name})
+        self.producer.init_transactions(30)
+
+    def put(self, *numbers: int, commit: bool = True) -> None:
+        """Write one frame per number to partition `number % 2`, in one transaction."""
+        self.producer.begin_transaction()
+        for number in numbers:
+            value, headers = message_of(rows_of([number]))
+            self.producer.produce(self.name, value, partition=number % 2, headers=headers)
+        self.producer.flush(30)
+        if commit:
+            self.producer.commit_transaction(30)
+        else:
+            self.producer.abort_transaction(30)
+
+    def stream(self, *, until_end: bool = True) -> AlignedStream:
+        """A reader of all partitions."""
+        return AlignedStream.from_kafka(self.bootstrap, self.name, until_end=until_end)
+
+    def delete(self) -> None:
+        """Leave nothing behind."""
+        self._admin.delete_topics([self.name])[self.name].result(30)
+
+
+@pytest.fixture
+def topic(kafka_bootstrap: str) -> Iterator[AlignedTopic]:
+    """A topic of this test's own."""
+    made = AlignedTopic(kafka_bootstrap)
+    yield made
+    made.delete()
+
+
+def numbers(frames: list[Frame]) -> list[int]:
+    """The numbers in the frames, in the order they came."""
+    return numbers_in([frame.rows for frame in frames])
+
+
+def test_a_bounded_stream_ends_behind_markers_and_aborted_frames(topic: AlignedTopic) -> None:
+    topic.put(0, 1, 2)
+    topic.put(4, 5, commit=False)
+    topic.put(6)
+    topic.put(8, 9, commit=False)
+    assert numbers(list(topic.stream())) == [0, 2, 6, 1]
+
+
+def test_frames_of_an_open_transaction_are_not_waited_for(topic: AlignedTopic) -> None:
+    topic.put(0, 1)
+    topic.producer.begin_transaction()
+    value, headers = message_of(rows_of([2]))
+    topic.producer.produce(topic.name, value, partition=0, headers=headers)
+    topic.producer.flush(30)
+    assert numbers(list(topic.stream())) == [0, 1]
+    topic.producer.commit_transaction(30)
+    assert numbers(list(topic.stream())) == [0, 2, 1]
+
+
+def test_a_live_stream_gives_a_transaction_when_it_commits(topic: AlignedTopic) -> None:
+    topic.put(0)
+    frames = iter(topic.stream(until_end=False))
+    first = next(frames)
+    topic.put(2, commit=False)
+    topic.put(4)
+    assert numbers([first, next(frames)]) == [0, 4]
+
+
+def test_an_empty_topic_ends_at_once(topic: AlignedTopic) -> None:
+    assert list(topic.stream()) == []
+
+
+def test_a_topic_that_is_not_there_is_named(kafka_bootstrap: str) -> None:
+    with pytest.raises(SourceError, match="cannot read topic nowhere"):
+        list(AlignedStream.from_kafka(kafka_bootstrap, "nowhere", until_end=True))

@@ -1,0 +1,71 @@
+"""The worker and the client library speak of the same frames, though neither imports the other."""
+
+import pyarrow as pa
+import pytest
+
+from gpu_sink import contract
+from gpu_sink.frames import Place, decode_frame
+from schemas import frame
+from tests.golden.frames import GOLDEN_FRAME, GOLDEN_LAYOUT, golden_rows
+
+PLACE = Place("aligned", 3, 41)
+HEADERS = frame.FrameHeaders(
+    layout=GOLDEN_LAYOUT, frontier_ns=-(2**63), rows=3, released_ns=2**62, sealed_ns=2**62 + 1, newest_ns=5
+)
+
+SCHEMAS = [
+    golden_rows().schema,
+    pa.schema([]),
+    pa.schema([pa.field("Größe", pa.decimal128(18, 4)), pa.field("at", pa.timestamp("ns", "UTC"))]),
+    pa.schema(
+        [pa.field("venue", pa.dictionary(pa.int32(), pa.string())), pa.field("l", pa.list_(pa.int8()))]
+    ),
+    pa.schema([pa.field("s", pa.struct([pa.field("x", pa.float32(), nullable=False)]), nullable=False)]),
+]
+
+
+def test_the_words_on_the_wire_are_the_same() -> None:
+    for name in ("LAYOUT", "FRONTIER", "ROWS", "RELEASED", "SEALED", "NEWEST", "LEFT_OFFSET", "LEFT_INDEX"):
+        assert getattr(contract, name) == getattr(frame, name)
+
+
+def test_headers_written_by_the_worker_are_read_alike() -> None:
+    theirs = frame.FrameHeaders.from_kafka(HEADERS.to_kafka())
+    ours = contract.read_headers(HEADERS.to_kafka())
+    for name in frame.FrameHeaders.__slots__:
+        assert getattr(ours, name) == getattr(theirs, name) == getattr(HEADERS, name)
+
+
+def test_headers_that_the_worker_refuses_are_refused() -> None:
+    for spoilt in range(6):
+        for value in (None, b"", b"12x", "٣".encode()):
+            headers = HEADERS.to_kafka()
+            headers[spoilt] = (headers[spoilt][0], value)
+            if spoilt == 0 and value is not None:
+                continue  # a layout is any text
+            with pytest.raises(contract.FrameError, match="tidemark-"):
+                contract.read_headers(headers)
+        with pytest.raises(contract.FrameError, match="is missing"):
+            contract.read_headers(HEADERS.to_kafka()[:spoilt])
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_fingerprints_agree(schema: pa.Schema) -> None:
+    assert contract.layout_fingerprint(schema) == frame.layout_fingerprint(schema)
+
+
+def test_the_golden_frame_has_not_changed() -> None:
+    value = GOLDEN_FRAME.read_bytes()
+    assert frame.decode_frame(value).equals(golden_rows())
+    assert frame.layout_fingerprint(golden_rows().schema) == GOLDEN_LAYOUT
+
+
+def test_both_sides_read_the_golden_frame_alike() -> None:
+    value = GOLDEN_FRAME.read_bytes()
+    ours = decode_frame(value, HEADERS.to_kafka(), PLACE, layout=GOLDEN_LAYOUT)
+    assert ours.rows.equals(frame.decode_frame(value))
+
+
+def test_a_frame_written_today_is_read() -> None:
+    rows = golden_rows()
+    assert decode_frame(frame.encode_frame(rows), HEADERS.to_kafka(), PLACE).rows.equals(rows)

@@ -1,0 +1,121 @@
+"""Small streams with many ties, nulls and every kind of column, for the properties of the streaming join."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from operators.settings import AsofSettings
+from schemas.batch import Batch
+from schemas.stream import Stream
+from tests.oracles.streaming_asof import Row, Rules
+
+LEFT_COLUMNS = {"note": pa.string(), "number": pa.int64()}
+RIGHT_COLUMNS = {
+    "bid": pa.float64(),
+    "size": pa.int16(),
+    "firm": pa.bool_(),
+    "amount": pa.decimal128(20, 4),
+    "text": pa.string(),
+    "raw": pa.large_binary(),
+    "tags": pa.list_(pa.int32()),
+    "venue": pa.dictionary(pa.int32(), pa.string()),
+}
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "note": st.sampled_from(["", "a", "long enough to move"]),
+    "number": st.integers(0, 3),
+    "bid": st.sampled_from([0.0, 1.5, -2.25]),
+    "size": st.integers(-3, 3),
+    "firm": st.booleans(),
+    "amount": st.sampled_from([Decimal("1.0000"), Decimal("-12345678901234.5678")]),
+    "text": st.sampled_from(["", "é", "xyz"]),
+    "raw": st.sampled_from([b"", b"\0\1"]),
+    "tags": st.sampled_from([[], [1], [2, None]]),
+    "venue": st.sampled_from(["N", "Q"]),
+}
+
+
+def make_stream(name: str, columns: dict[str, pa.DataType], *, sequence: bool) -> Stream:
+    """A stream with clock, symbol, perhaps a sequence, and these columns."""
+    fields = [("event_ns", pa.int64()), ("symbol", pa.string())]
+    fields += [("sequence", pa.int64())] if sequence else []
+    schema = pa.schema([*fields, *columns.items()])
+    return Stream(name=name, schema=schema, sequence="sequence" if sequence else None)
+
+
+def make_settings(rules: Rules) -> AsofSettings:
+    """The settings that ask for these rules."""
+    return AsofSettings(
+        left=make_stream("trade", LEFT_COLUMNS, sequence=rules.left_has_sequence),
+        rights=(make_stream("quote", RIGHT_COLUMNS, sequence=True),),
+        allow_exact=rules.allow_exact,
+        tolerance_ns=rules.tolerance_ns,
+        carry="column" if rules.carry == "column" else "row",
+        grace_ns=rules.grace_ns,
+    )
+
+
+def looked_up() -> list[str]:
+    """The right columns in the output, in order."""
+    return ["sequence", *RIGHT_COLUMNS]
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Rules:
+    """Any rules of a backward join."""
+    return Rules(
+        allow_exact=draw(st.booleans()),
+        tolerance_ns=draw(st.sampled_from([None, 0, 2, 5])),
+        carry=draw(st.sampled_from(["row", "column"])),
+        left_has_sequence=draw(st.booleans()),
+        grace_ns={"trade": draw(st.integers(0, 4)), "quote": draw(st.integers(0, 4))},
+    )
+
+
+@st.composite
+def rows(draw: st.DrawFn, stream: str, sequence: bool, rows_max: int = 14) -> list[Row]:
+    """Rows in arrival order; few times and keys, so that ties and misses are common."""
+    columns = LEFT_COLUMNS if stream == "trade" else RIGHT_COLUMNS
+    count = draw(st.integers(0, rows_max))
+    answer = []
+    for offset in range(count):
+        time_ns, key = draw(st.integers(0, 12)), draw(st.sampled_from(["A", "B", None]))
+        order = draw(st.integers(0, 2)) if sequence else 0
+        values: dict[str, Any] = {"event_ns": time_ns, "symbol": key}
+        if sequence:
+            values["sequence"] = order
+        values |= {name: draw(st.none() | VALUES[name]) for name in columns}
+        answer.append(Row(time_ns, order, offset, key, values))
+    return answer
+
+
+def batch(stream: Stream, part: Sequence[Row]) -> Batch:
+    """Rows as a batch; its key codes are its own."""
+    keys = sorted({row.key for row in part if row.key is not None}, reverse=True)
+    codes = [-1 if row.key is None else keys.index(row.key) for row in part]
+    return Batch(
+        columns=pa.RecordBatch.from_pylist([dict(row.values) for row in part], schema=stream.schema),
+        time_ns=np.array([row.time_ns for row in part], np.int64),
+        sequence=np.array([row.sequence for row in part], np.int64),
+        offset=np.array([row.offset for row in part], np.int64),
+        index=np.zeros(len(part), np.int32),
+        key_code=np.array(codes, np.int32),
+        keys=tuple(key.encode() for key in keys),
+    )
+
+
+def dicts(sealed: pa.RecordBatch | None) -> list[dict[str, Any]]:
+    """Sealed rows as the oracle writes them."""
+    return [] if sealed is None else list(sealed.to_pylist())
+
+
+def grace_of(part: Sequence[Row]) -> int:
+    """The smallest grace for which no row of this arrival order is late."""
+    newest_ns, grace_ns = -1, 0
+    for row in part:
+        grace_ns = max(grace_ns, newest_ns - row.time_ns)
+        newest_ns = max(newest_ns, row.time_ns)
+    return grace_ns

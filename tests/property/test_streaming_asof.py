@@ -1,0 +1,100 @@
+"""The streaming join equals its definition, whatever the cut into batches and the moments of sealing."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from operators import pending
+from operators.streaming import StreamingAsof
+from tests.oracles.streaming_asof import Row, Rules, StreamSlowly, join_slowly
+from tests.property import streaming_cases as cases
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_rows_at_once() -> Iterator[None]:
+    """So few rows would never be worth forgetting otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pending, "COMPACT_ROWS_MIN", 0)
+        yield
+
+
+@st.composite
+def two_streams(draw: st.DrawFn) -> tuple[Rules, list[Row], list[Row]]:
+    rules = draw(cases.rules())
+    return rules, draw(cases.rows("trade", rules.left_has_sequence)), draw(cases.rows("quote", True))
+
+
+@settings(max_examples=150, deadline=None)
+@given(two_streams(), st.data())
+def test_every_seal_answers_as_the_definition_does(
+    case: tuple[Rules, list[Row], list[Row]], data: st.DataObject
+) -> None:
+    rules, trades, quotes = case
+    asked = cases.make_settings(rules)
+    join, slow = StreamingAsof(asked), StreamSlowly(cases.looked_up(), rules)
+    left = {"trade": trades, "quote": quotes}
+    late: list[tuple[str, int, int]] = []
+    for _ in range(data.draw(st.integers(1, 16))):
+        stream = data.draw(st.sampled_from(["trade", "quote"]))
+        if data.draw(st.integers(0, 4)) == 0:
+            upper_ns = data.draw(st.integers(0, 13))
+            join.advance(stream, upper_ns)
+            slow.advance(stream, upper_ns)
+        else:
+            count = data.draw(st.integers(0, len(left[stream])))
+            part, left[stream] = left[stream][:count], left[stream][count:]
+            join.push(stream, cases.batch(asked.streams[stream == "quote"], part))
+            slow.push(stream, part)
+        if data.draw(st.booleans()):
+            assert cases.dicts(join.seal()) == slow.seal()
+            assert join.frontier_ns == slow.frontier_ns
+    for stream in ("trade", "quote"):
+        for row in join.late(stream).to_pylist():
+            late.append((stream, row["offset"], row["lateness_ns"]))
+            assert row["frontier_ns"] - row["lateness_ns"] == row["time_ns"]
+    assert late == sorted(slow.late, key=lambda told: (told[0] != "trade", told[1]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(two_streams(), st.data())
+def test_any_cut_within_grace_gives_one_offline_join(
+    case: tuple[Rules, list[Row], list[Row]], data: st.DataObject
+) -> None:
+    rules, trades, quotes = case
+    rules = replace(rules, grace_ns={"trade": cases.grace_of(trades), "quote": cases.grace_of(quotes)})
+    asked = cases.make_settings(rules)
+    join = StreamingAsof(asked)
+    left = {"trade": trades, "quote": quotes}
+    sealed: list[dict[str, Any]] = []
+    while any(left.values()):
+        stream = data.draw(st.sampled_from([name for name, rows in left.items() if rows]))
+        count = data.draw(st.integers(1, len(left[stream])))
+        part, left[stream] = left[stream][:count], left[stream][count:]
+        join.push(stream, cases.batch(asked.streams[stream == "quote"], part))
+        if data.draw(st.booleans()):
+            sealed += cases.dicts(join.seal())
+    sealed += cases.dicts(join.finish())
+    assert sealed == join_slowly(trades, quotes, cases.looked_up(), rules)
+    assert join.late("trade").num_rows == join.late("quote").num_rows == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(cases.rows("quote", True, rows_max=40), st.data())
+def test_rows_go_through_a_plain_record_batch_the_same(quotes: list[Row], data: st.DataObject) -> None:
+    rules = Rules(grace_ns={"trade": 12, "quote": 12})
+    asked = cases.make_settings(rules)
+    trades = data.draw(cases.rows("trade", True))
+    joins = StreamingAsof(asked), StreamingAsof(asked)
+    for name, rows in (("quote", quotes), ("trade", trades)):
+        made = cases.batch(asked.streams[name == "quote"], rows)
+        joins[0].push(name, made)
+        joins[1].push(name, made.columns)
+    first, second = (join.finish() for join in joins)
+    assert (first is None) == (second is None)
+    if isinstance(first, pa.RecordBatch):
+        assert first.equals(second)

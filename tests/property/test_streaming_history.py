@@ -1,0 +1,88 @@
+"""A real trading day, shuffled within grace and cut at random, equals one offline join of the whole day."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from operators.intake import batch_of
+from operators.settings import AsofSettings, Carry
+from operators.streaming import StreamingAsof
+from schemas.batch import Batch
+from schemas.stream import Stream
+
+DAY = Path(__file__).parents[3] / "shared" / "data" / "lean_us_equity_ticks"
+GRACE_NS = 2_000_000_000
+
+pytestmark = [
+    pytest.mark.data,
+    pytest.mark.skipif(not DAY.is_dir(), reason=f"no market data beside the repository: {DAY.name}"),
+]
+
+
+def read(name: str) -> tuple[Stream, pa.RecordBatch]:
+    table = pq.read_table(DAY / f"{name}s_20131007.parquet")
+    table = table.rename_columns(["event_ns" if n == "ts_ns" else n for n in table.column_names])
+    return Stream(name=name, schema=table.schema), table.combine_chunks().to_batches()[0]
+
+
+def arrive(
+    stream: Stream, rows: pa.RecordBatch, rng: np.random.Generator, cuts: np.ndarray
+) -> list[tuple[str, Batch]]:
+    """The rows up to `GRACE_NS` late, equal times in their order, in a batch per cut."""
+    batch = batch_of(stream, "event_ns", rows, 0)
+    times, place = np.unique(batch.time_ns, return_inverse=True)
+    arrival = (times + rng.integers(0, GRACE_NS, times.size))[place]
+    order = np.argsort(arrival, kind="stable")
+    ends = [0, *np.searchsorted(arrival[order], cuts), rows.num_rows]
+    offset = np.arange(rows.num_rows)
+    parts = []
+    for start, end in itertools.pairwise(ends):
+        part = order[start:end]
+        parts.append(
+            Batch(
+                columns=rows.take(pa.array(part)),
+                time_ns=batch.time_ns[part],
+                sequence=batch.sequence[part],
+                offset=offset[start:end],
+                index=batch.index[part],
+                key_code=batch.key_code[part],
+                keys=batch.keys,
+            )
+        )
+    return [(stream.name, part) for part in parts]
+
+
+def offline(trades: pa.RecordBatch, quotes: pa.RecordBatch, carry: Carry) -> pl.DataFrame:
+    left, right = (pl.DataFrame(pa.Table.from_batches([rows])) for rows in (trades, quotes))
+    columns = [name for name in right.columns if name not in ("event_ns", "symbol")]
+    if carry == "column":
+        right = right.with_columns([pl.col(name).forward_fill().over("symbol") for name in columns])
+    right = right.rename({name: f"quote_{name}" for name in columns})
+    right = right.with_columns(quote_event_ns=pl.col("event_ns"))
+    joined = left.join_asof(right, on="event_ns", by="symbol", strategy="backward", check_sortedness=False)
+    return joined.with_columns(quote_age_ns=pl.col("event_ns") - pl.col("quote_event_ns"))
+
+
+@pytest.mark.parametrize("carry", ["row", "column"])
+def test_a_day_in_any_arrival_equals_the_day_joined_at_once(carry: Carry) -> None:
+    (trade, trades), (quote, quotes) = read("trade"), read("quote")
+    rng = np.random.default_rng(20131007)
+    times = trades["event_ns"].to_numpy()
+    cuts = np.sort(rng.integers(times[0], times[-1], 300))
+    grace_ns = {"trade": GRACE_NS, "quote": GRACE_NS}
+    join = StreamingAsof(AsofSettings(left=trade, rights=(quote,), carry=carry, grace_ns=grace_ns))
+    sealed = []
+    for turn in zip(arrive(trade, trades, rng, cuts), arrive(quote, quotes, rng, cuts), strict=True):
+        for stream, batch in turn:
+            join.push(stream, batch)
+        sealed.append(join.seal())
+    sealed.append(join.finish())
+    rows = pl.DataFrame(pa.Table.from_batches([part for part in sealed if part is not None]))
+    assert join.late("trade").num_rows == join.late("quote").num_rows == 0
+    expected = offline(trades, quotes, carry)
+    assert rows.select(expected.columns).equals(expected)

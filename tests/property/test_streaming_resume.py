@@ -1,0 +1,146 @@
+"""Crashes change nothing: with the state, an older one, or none, every row is sealed once and the same."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from operators import pending
+from operators.operator import InputProgress
+from operators.settings import AsofSettings
+from operators.streaming import StreamingAsof
+from schemas.clocks import BEGINNING_NS
+from tests.oracles.streaming_asof import Row, Rules, join_slowly
+from tests.property import streaming_cases as cases
+
+STREAMS = ("trade", "quote")
+Logs = dict[str, list[Row | int]]  # an int is the upper bound of a progress record
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_rows_at_once() -> Iterator[None]:
+    """So few rows would never be worth forgetting otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pending, "COMPACT_ROWS_MIN", 0)
+        yield
+
+
+@dataclass
+class Durable:
+    """What outlives a crash: committed rows and progress, and the states that were written down."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    frontier_ns: int = BEGINNING_NS
+    inputs: dict[str, InputProgress] = field(
+        default_factory=lambda: dict.fromkeys(STREAMS, InputProgress(0, 0, BEGINNING_NS))
+    )
+    entries: dict[bytes, bytes] = field(default_factory=dict)
+    states: list[tuple[dict[bytes, bytes], dict[str, int]]] = field(default_factory=list)
+
+
+class Life:
+    """One process: reads the logs, seals, commits; ends without a word."""
+
+    def __init__(self, asked: AsofSettings, logs: Logs, durable: Durable, state: int | None) -> None:
+        self.join = StreamingAsof(asked)
+        self._asked, self._logs, self._durable = asked, logs, durable
+        self._sealed: list[dict[str, Any]] = []
+        self._next = {name: progress.needed_offset for name, progress in durable.inputs.items()}
+        durable.entries = {}
+        if state is not None and durable.states:
+            durable.states = durable.states[: len(durable.states) - state % len(durable.states)]
+            entries, self._next = durable.states[-1][0], dict(durable.states[-1][1])
+            durable.entries = dict(entries)
+            self.join.restore(entries.items())
+        else:
+            durable.states = []
+        self.join.resume(durable.frontier_ns, durable.inputs, self._next)
+
+    def read(self, stream: str, count: int) -> None:
+        part: list[Row] = []
+        log = self._logs[stream]
+        for offset in range(self._next[stream], min(self._next[stream] + count, len(log))):
+            entry = log[offset]
+            if isinstance(entry, Row):
+                part.append(entry)
+            else:
+                self._push(stream, part)
+                part = []
+                self.join.advance(stream, entry, offset=offset)
+            self._next[stream] = offset + 1
+        self._push(stream, part)
+
+    def seal(self) -> None:
+        self._sealed += cases.dicts(self.join.seal())
+
+    def commit(self, *, keep_state: bool) -> None:
+        durable = self._durable
+        if keep_state:
+            self.seal()
+        durable.rows += self._sealed
+        self._sealed = []
+        durable.frontier_ns = self.join.frontier_ns
+        durable.inputs = {name: self.join.progress(name) for name in STREAMS}
+        if keep_state and self.join.caught_up:
+            snapshot = self.join.snapshot()
+            for key in snapshot.deletes:
+                del durable.entries[key]
+            durable.entries.update(snapshot.puts)
+            upto = {name: progress.next_offset for name, progress in durable.inputs.items()}
+            durable.states.append((dict(durable.entries), upto))
+
+    def end(self) -> None:
+        for stream in STREAMS:
+            self.read(stream, len(self._logs[stream]))
+            self.join.reached(stream, len(self._logs[stream]))
+        self.seal()
+        self._sealed += cases.dicts(self.join.finish())
+        self.commit(keep_state=False)
+
+    def _push(self, stream: str, part: list[Row]) -> None:
+        self.join.push(stream, cases.batch(self._asked.streams[stream == "quote"], part))
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> tuple[Rules, Logs]:
+    """Rows within grace, with true progress records between them."""
+    rules = draw(cases.rules())
+    made: Logs = {}
+    for stream in STREAMS:
+        rows = draw(cases.rows(stream, stream == "quote" or rules.left_has_sequence))
+        log: list[Row | int] = []
+        for i, row in enumerate(rows):
+            if draw(st.integers(0, 3)) == 0:
+                log.append(min(later.time_ns for later in rows[i:]))
+            log.append(replace(row, offset=len(log)))
+        made[stream] = log
+    grace_ns = {stream: cases.grace_of(rows_of(log)) for stream, log in made.items()}
+    return replace(rules, grace_ns=grace_ns), made
+
+
+def rows_of(log: list[Row | int]) -> list[Row]:
+    return [entry for entry in log if isinstance(entry, Row)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(logs(), st.data())
+def test_crashes_lose_double_and_change_nothing(case: tuple[Rules, Logs], data: st.DataObject) -> None:
+    rules, made = case
+    durable = Durable()
+    for _ in range(data.draw(st.integers(0, 4), "lives")):
+        life = Life(
+            cases.make_settings(rules), made, durable, data.draw(st.none() | st.integers(0, 2), "state")
+        )
+        for _ in range(data.draw(st.integers(1, 6), "turns")):
+            for stream in STREAMS:
+                life.read(stream, data.draw(st.integers(0, 5), stream))
+            if data.draw(st.integers(0, 4), "seal"):
+                life.seal()
+            if data.draw(st.booleans(), "commit"):
+                life.commit(keep_state=data.draw(st.booleans(), "keep"))
+    Life(cases.make_settings(rules), made, durable, data.draw(st.none() | st.just(0), "state")).end()
+    expected = join_slowly(rows_of(made["trade"]), rows_of(made["quote"]), cases.looked_up(), rules)
+    assert durable.rows == expected

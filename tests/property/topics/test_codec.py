@@ -1,0 +1,99 @@
+"""The codec against fastavro: the same bytes out, the same columns in, whatever the types."""
+
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.stream import Stream
+from tests.blocks import block_of
+from tests.fakes import DictRegistry
+from tests.oracles.avro import bare_rows, read_slowly, write_slowly
+from tests.property.topics.batches import batches
+from topics.avro_schema import arrow_schema, avro_schema, block_schema
+from topics.decode import Decoder
+from topics.encode import RowEncoder
+from topics.wire import Encoded
+from topics.wire_header import HEADER_SIZE, message_header
+
+
+def stream_of(rows: pa.RecordBatch) -> Stream:
+    return Stream(name="quote", schema=rows.schema)
+
+
+def values(encoded: Encoded) -> list[bytes]:
+    return [bytes(encoded.data[a:b]) for a, b in pairwise(encoded.starts)]
+
+
+@given(rows=batches())
+@settings(max_examples=80, deadline=None)
+def test_a_schema_comes_back_as_it_was(rows: pa.RecordBatch) -> None:
+    assert arrow_schema(avro_schema(stream_of(rows))) == rows.schema
+    assert arrow_schema(block_schema(stream_of(rows))) == rows.schema
+
+
+@given(rows=batches())
+@settings(max_examples=120, deadline=None)
+def test_records_are_the_bytes_that_fastavro_writes(rows: pa.RecordBatch) -> None:
+    encoded = RowEncoder(stream_of(rows), DictRegistry(), "t").records(rows)
+    schema = avro_schema(stream_of(rows))
+    expected = [message_header(1) + write_slowly(schema, row) for row in bare_rows(rows)]
+    assert values(encoded) == expected
+
+
+@given(rows=batches(), draw=st.data())
+@settings(max_examples=120, deadline=None)
+def test_blocks_are_read_by_fastavro_as_the_rows_they_hold(rows: pa.RecordBatch, draw: st.DataObject) -> None:
+    inner = draw.draw(st.lists(st.integers(0, rows.num_rows), max_size=4).map(sorted))
+    cuts = np.array([0, *inner, rows.num_rows], dtype=np.int64)
+    encoded = RowEncoder(stream_of(rows), DictRegistry(), "t").blocks(rows, cuts)
+    read = [read_slowly(block_schema(stream_of(rows)), value[HEADER_SIZE:]) for value in values(encoded)]
+    bare = bare_rows(rows)
+    assert read == [bare[a:b] for a, b in pairwise(cuts)]
+
+
+@given(rows=batches(), start=st.integers(0, 3))
+@settings(max_examples=80, deadline=None)
+def test_a_slice_is_encoded_as_if_it_were_whole(rows: pa.RecordBatch, start: int) -> None:
+    sliced = rows.slice(min(start, rows.num_rows - 1))
+    copied = pa.RecordBatch.from_arrays([pa.concat_arrays([c]) for c in sliced.columns], schema=rows.schema)
+    encoder = RowEncoder(stream_of(rows), DictRegistry(), "t")
+    assert values(encoder.records(sliced)) == values(encoder.records(copied))
+
+
+@given(rows=batches())
+@settings(max_examples=120, deadline=None)
+def test_what_fastavro_wrote_is_decoded_to_the_same_columns(rows: pa.RecordBatch) -> None:
+    registry = DictRegistry()
+    schema_id = registry.register("t-value", avro_schema(stream_of(rows)))
+    bodies = [write_slowly(avro_schema(stream_of(rows)), row) for row in bare_rows(rows)]
+    messages = [(b"K", message_header(schema_id) + body, 10 + i) for i, body in enumerate(bodies)]
+    decoded = Decoder(stream_of(rows), "event", registry).decode(block_of(messages), np.arange(len(messages)))
+    assert decoded.dead == []
+    assert decoded.batch is not None
+    decoded.batch.columns.validate(full=True)
+    assert decoded.batch.columns.equals(rows)
+    assert decoded.batch.time_ns.tolist() == rows.column("event_ns").to_pylist()
+    assert decoded.batch.offset.tolist() == [10 + i for i in range(rows.num_rows)]
+
+
+@given(rows=batches(), cut=st.integers(0, 12))
+@settings(max_examples=120, deadline=None)
+def test_blocks_come_back_as_the_columns_they_were(rows: pa.RecordBatch, cut: int) -> None:
+    registry = DictRegistry()
+    cuts = np.array([0, min(cut, rows.num_rows), rows.num_rows], dtype=np.int64)
+    encoded = RowEncoder(stream_of(rows), registry, "t").blocks(rows, cuts)
+    messages: list[tuple[bytes | None, bytes | None, int]] = [
+        (key, value, offset) for key, value, offset in zip((b"A", b"B"), values(encoded), (5, 9), strict=True)
+    ]
+    decoded = Decoder(stream_of(rows), "event", registry).decode(block_of(messages), np.arange(2))
+    batch = decoded.batch
+    assert decoded.dead == []
+    assert batch is not None
+    assert batch.columns.equals(rows)
+    sizes = np.diff(cuts)
+    assert batch.offset.tolist() == [5] * sizes[0] + [9] * sizes[1]
+    assert batch.index.tolist() == [*range(sizes[0]), *range(sizes[1])]
+    assert [batch.keys[code] for code in batch.key_code] == [b"A"] * sizes[0] + [b"B"] * sizes[1]

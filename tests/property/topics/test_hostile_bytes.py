@@ -1,0 +1,111 @@
+"""Whatever bytes come: the decoder never crashes, and takes nothing that fastavro would refuse."""
+
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.stream import Stream
+from tests.blocks import block_of
+from tests.fakes import DictRegistry
+from tests.oracles.avro import bare_rows, read_slowly
+from topics.avro_schema import avro_schema, block_schema
+from topics.decode import DecodeLimits, Decoder
+from topics.encode import RowEncoder
+from topics.wire_header import HEADER_SIZE, message_header
+
+STREAM = Stream(
+    name="quote",
+    schema=pa.schema(
+        [
+            pa.field("event_ns", pa.int64(), nullable=False),
+            pa.field("symbol", pa.string()),
+            pa.field("price", pa.float64()),
+            pa.field("size", pa.int16()),
+            pa.field("crossed", pa.bool_(), nullable=False),
+            pa.field("fee", pa.decimal128(6, 2)),
+            pa.field("tag", pa.binary(2)),
+            pa.field("raw", pa.binary(), nullable=False),
+        ]
+    ),
+)
+ROWS = pa.RecordBatch.from_pylist(
+    [
+        {"event_ns": 1_700_000_000_000_000_000 + i, "symbol": symbol, "price": price, "size": i - 2}
+        | {"crossed": i == 1, "fee": None, "tag": b"ab", "raw": bytes(i)}
+        for i, (symbol, price) in enumerate([("AAPL", 1.5), (None, None), ("Zürich", -0.0), ("x" * 70, 2.0)])
+    ],
+    schema=STREAM.schema,
+)
+
+
+def bodies(*, blocks: bool) -> list[bytes]:
+    encoder = RowEncoder(STREAM, DictRegistry(), "t")
+    encoded = encoder.blocks(ROWS, np.array([0, 1, 4])) if blocks else encoder.records(ROWS)
+    return [bytes(encoded.data[start + HEADER_SIZE : stop]) for start, stop in pairwise(encoded.starts)]
+
+
+def mutated(body: bytes) -> st.SearchStrategy[bytes]:
+    """A body cut, lengthened, or with a few bytes changed."""
+    place = st.integers(0, len(body) - 1)
+    flips = st.lists(st.tuples(place, st.integers(0, 255)), min_size=1, max_size=4)
+
+    def flip(changes: list[tuple[int, int]]) -> bytes:
+        changed = bytearray(body)
+        for at, byte in changes:
+            changed[at] = byte
+        return bytes(changed)
+
+    return (
+        flips.map(flip)
+        | place.map(lambda at: body[:at])
+        | st.binary(max_size=3).map(lambda tail: body + tail)
+    )
+
+
+def hostile(*, blocks: bool) -> st.SearchStrategy[bytes]:
+    return st.one_of(st.binary(max_size=60), *(mutated(body) for body in bodies(blocks=blocks)))
+
+
+def check(body: bytes, *, blocks: bool) -> None:
+    registry = DictRegistry()
+    schema = block_schema(STREAM) if blocks else avro_schema(STREAM)
+    value = message_header(registry.register("s", schema)) + body
+    good = message_header(1) + bodies(blocks=blocks)[0]
+    decoder = Decoder(STREAM, "event", registry, DecodeLimits(rows_max=1000))
+    decoded = decoder.decode(block_of([(b"K", good, 1), (b"K", value, 2), (b"K", good, 3)]), np.arange(3))
+    batch = decoded.batch
+    assert batch is not None
+    batch.columns.validate(full=True)
+    assert {dead.message for dead in decoded.dead} <= {1}
+    assert {1, 3} <= set(batch.offset.tolist())
+    if decoded.dead:
+        assert 2 not in batch.offset
+        return
+    expected = read_slowly(schema, body)
+    mine = batch.columns.filter(pa.array(batch.offset == 2))
+    np.testing.assert_equal(bare_rows(mine), expected if blocks else [expected])
+
+
+@given(body=st.deferred(lambda: hostile(blocks=False)))
+@settings(max_examples=400, deadline=None)
+def test_a_hostile_record_is_dead_or_read_as_fastavro_reads_it(body: bytes) -> None:
+    check(body, blocks=False)
+
+
+@given(body=st.deferred(lambda: hostile(blocks=True)))
+@settings(max_examples=400, deadline=None)
+def test_a_hostile_block_is_dead_or_read_as_fastavro_reads_it(body: bytes) -> None:
+    check(body, blocks=True)
+
+
+@given(messages=st.lists(st.none() | st.binary(max_size=12), max_size=8))
+@settings(max_examples=100, deadline=None)
+def test_messages_of_any_bytes_are_all_dead_and_each_has_its_reason(messages: list[bytes | None]) -> None:
+    decoder = Decoder(STREAM, "event", DictRegistry())
+    block = block_of([(b"K", message, offset) for offset, message in enumerate(messages)])
+    decoded = decoder.decode(block, np.arange(len(messages)))
+    assert decoded.batch is None
+    assert [(dead.message, dead.index) for dead in decoded.dead] == [(i, -1) for i in range(len(messages))]

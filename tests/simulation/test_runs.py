@@ -1,0 +1,144 @@
+"""Whole runs from a seed: workers die between any two steps, commits fail, partitions move; the rows stand.
+
+After each run the audit, which shares no code with the join, must find every accepted row aligned once, with
+the match an offline join gives it.  `make simulate SEEDS=10000` runs many; a failing seed is printed.
+"""
+
+import random
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from app import failpoints
+from app.audit import AuditReport, audit
+from app.wiring import Pipeline
+from app.worker import Worker
+from tests.simulation.scene import Feed, pipeline_of, settings_of
+from topics.bus import FencedError
+from topics.memory import CommitFault, MemoryBus
+from topics.memory_consumer import MemoryConsumer
+
+SEEDS = 60
+
+
+class Death(Exception):
+    """A worker dies here."""
+
+
+class Mortal:
+    """Runs workers that die at drawn moments and are started again under the same name."""
+
+    def __init__(self, rng: random.Random, pipeline: Pipeline, workers: int) -> None:
+        self._rng = rng
+        self._now_ns = 0
+        self.immortal = False
+        self._pipeline = pipeline
+        self._workers = {str(slot): self._start(str(slot)) for slot in range(workers)}
+
+    def _start(self, slot: str) -> Worker:
+        return Worker(self._pipeline.with_slot(slot), until_final=True, elapsed_ns=self._tick)
+
+    def _tick(self) -> int:
+        self._now_ns += 300_000
+        return self._now_ns
+
+    def turn(self) -> None:
+        """Let every worker turn, and some of them die: between turns, or before a step of the commit."""
+        for slot, worker in list(self._workers.items()):
+            fate = 1.0 if self.immortal else self._rng.random()
+            if fate < 0.1:
+                failpoints.arm(partial(_die_at, self._rng.choice(failpoints.ALL)))
+            elif fate < 0.2:
+                failpoints.arm(partial(self._fail_commit, self._rng.choice(list(CommitFault))))
+            try:
+                worker.turn()
+                if 0.2 < fate < 0.25:
+                    raise Death
+            except (Death, FencedError):
+                self._bury(worker)
+                self._workers[slot] = self._start(slot)
+            finally:
+                failpoints.arm(None)
+
+    def finished(self) -> bool:
+        """Whether every worker says the group is done."""
+        return all(worker.finished() for worker in self._workers.values())
+
+    def close(self) -> None:
+        """End all workers well."""
+        for worker in self._workers.values():
+            worker.close()
+
+    def _fail_commit(self, fault: CommitFault, reached: str) -> None:
+        if reached == failpoints.COMMIT_END:
+            assert isinstance(self._pipeline.bus, MemoryBus)
+            self._pipeline.bus.fail_commits([fault])
+
+    def _bury(self, worker: Worker) -> None:
+        """A dead process: no callback runs, the group finds out, the locks of its stores fall with it."""
+        bus = self._pipeline.bus
+        assert isinstance(bus, MemoryBus)
+        assert isinstance(worker.consumer, MemoryConsumer)
+        bus.evict(worker.consumer)
+        for task in worker.tasks.values():
+            task.close()
+
+
+def _die_at(doomed: str, reached: str) -> None:
+    if reached == doomed:
+        raise Death
+
+
+def run(seed: int, folder: Path) -> tuple[AuditReport, int, bool]:
+    """Play one seed to its end; returns the audit, the trades sent, and whether rows may have been late."""
+    rng = random.Random(seed)
+    settings = settings_of(rng, folder)
+    pipeline = pipeline_of(settings)
+    may_be_late = rng.random() < 0.3
+    disorder_ns = settings.pipeline.grace_ns + (10 if may_be_late else 0)
+    feed = Feed(rng, pipeline, rows=rng.choice([20, 150]), disorder_ns=disorder_ns)
+    workers = Mortal(rng, pipeline, rng.choice([1, 1, 2, 3]))
+    for _ in feed.steps():
+        for _ in range(rng.randrange(3)):
+            workers.turn()
+    for turn in range(3_000):
+        workers.immortal = turn > 100
+        if workers.finished():
+            break
+        workers.turn()
+    else:
+        pytest.fail(f"seed {seed}: the run does not come to its end")
+    workers.close()
+    report = audit(pipeline)
+    return report, report.rows_in["trade"] - report.rows_late["trade"], may_be_late
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_every_accepted_row_is_aligned_once_whatever_dies(seed: int, tmp_path: Path) -> None:
+    report, accepted, may_be_late = run(seed, tmp_path)
+    assert not report.violations, f"seed {seed}: {report.violations}"
+    assert report.rows_aligned == accepted, f"seed {seed}"
+    assert may_be_late or not sum(report.rows_late.values()), f"seed {seed}: late within the grace"
+    assert not report.rows_dead, f"seed {seed}"
+
+
+def main(seeds: int, say: Callable[[str], object] = print) -> int:
+    """Run many seeds; returns how many failed."""
+    failed = 0
+    for seed in range(seeds):
+        with TemporaryDirectory() as folder:
+            try:
+                test_every_accepted_row_is_aligned_once_whatever_dies(seed, Path(folder))
+            except Exception as wrong:  # the seed is what matters; the rest goes on
+                failed += 1
+                say(f"seed {seed} failed: {type(wrong).__name__}: {str(wrong)[:200]}")
+    say(f"{seeds - failed} passed, {failed} failed")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main(int(sys.argv[1]), lambda line: sys.stdout.write(f"{line}\n")) else 0)

@@ -1,0 +1,97 @@
+"""Set-up works anywhere: what is installed is pinned, and nothing says where from."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.tidy.tree import ROOT, texts
+
+LOCKS = ["requirements.lock", "requirements-torch.lock"]
+
+# Put together from parts, so that the rule does not break itself.
+REGISTRY_HOSTS = [
+    ".".join(parts)
+    for parts in (
+        ["pypi", "org"],
+        ["pythonhosted", "org"],
+        ["repo1", "maven", "org"],
+        ["repo", "maven", "apache", "org"],
+        ["registry", "npmjs", "org"],
+        ["proxy", "golang", "org"],
+        ["static", "crates", "io"],
+        ["anaconda", "org"],
+        ["download", "pytorch", "org"],
+        ["pypi", "nvidia", "com"],
+    )
+]
+INDEX_SETTINGS = ["-".join(parts) for parts in (["index", "url"], ["find", "links"], ["trusted", "host"])]
+HOMES = ["/" + "root/", "/" + "home/", "/" + "Users/"]
+
+
+def project() -> dict[str, Any]:
+    """pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def makefile_targets() -> dict[str, str]:
+    """Targets that a person calls, in order, with what follows their colon."""
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    found = (re.match(r"([a-z][a-z-]*):(?!=)(.*)", line) for line in lines)
+    return {match[1]: match[2] for match in found if match}
+
+
+def test_no_file_names_a_registry_or_an_index() -> None:
+    for name, text in texts():
+        lowered = text.lower()
+        for word in [*REGISTRY_HOSTS, *INDEX_SETTINGS]:
+            assert word not in lowered, f"{name} says {word}"
+
+
+def test_no_file_names_somebodys_home() -> None:
+    assert not [(name, home) for name, text in texts() for home in HOMES if home in text]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_each_requirement_is_pinned_and_has_a_hash(lock: str) -> None:
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", (ROOT / lock).read_text().strip())
+    assert len(blocks) > 1
+    for block in blocks:
+        assert re.match(r"[A-Za-z0-9._-]+(\[[a-z0-9,_-]+\])?==[^\s=]+", block), f"{lock}: not pinned: {block}"
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), f"{lock}: no hash: {block}"
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_has_no_address(lock: str) -> None:
+    assert "://" not in (ROOT / lock).read_text()
+
+
+def test_every_target_says_what_it_does() -> None:
+    silent = [target for target, rest in makefile_targets().items() if not re.search(r"## \S", rest)]
+    assert not silent
+
+
+def test_help_is_the_first_target_and_the_default() -> None:
+    assert next(iter(makefile_targets())) == "help"
+    assert ".DEFAULT_GOAL := help" in (ROOT / "Makefile").read_text()
+
+
+def test_no_target_is_mistaken_for_a_file() -> None:
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(phony.split()) == set(makefile_targets())
+
+
+def test_the_kafka_client_stays_where_quix_streams_can_use_it() -> None:
+    asked = [
+        *project()["project"]["optional-dependencies"]["kafka"],
+        *(d for d in project()["dependency-groups"]["app"] if d.startswith("confluent-kafka")),
+    ]
+    assert len(asked) == 2
+    assert all(requirement.endswith("<2.13") for requirement in asked)
+    (locked,) = re.findall(r"^confluent-kafka==(\d+)\.(\d+)", (ROOT / LOCKS[0]).read_text(), re.MULTILINE)
+    assert (int(locked[0]), int(locked[1])) < (2, 13)
+
+
+def test_only_the_client_is_ever_installed() -> None:
+    assert project()["tool"]["setuptools"]["packages"] == ["gpu_sink"]

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings, load_settings
+from app.errors import UsageError
+
+REFERENCE = Path(__file__).parents[3] / "tidemark.toml"
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "tidemark.toml"
+    file.write_text(text)
+    return file
+
+
+def test_the_reference_file_shows_the_defaults() -> None:
+    shown = load_settings(REFERENCE)
+    default = Settings()
+    for section in ("pipeline", "bus", "worker"):
+        assert getattr(shown, section) == getattr(default, section)
+    assert all(shown.stream(name) == default.stream(name) for name in shown.stream_names)
+
+
+def test_the_reference_file_names_every_key() -> None:
+    text = REFERENCE.read_text()
+    for section in ("pipeline", "bus", "worker"):
+        table = Settings.model_fields[section].annotation
+        assert table is not None
+        for key in table.model_fields:
+            assert f"\n{key} " in text or f"\n# {key} " in text, f"{section}.{key}"
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, "[pipeline]\ngrace_ns = 1\ntolerance_ns = 1\nprefix = 'file'")
+    monkeypatch.setenv("TIDEMARK_PIPELINE__GRACE_NS", "2")
+    monkeypatch.setenv("TIDEMARK_PIPELINE__TOLERANCE_NS", "2")
+    settings = load_settings(file, {"pipeline": {"grace_ns": 3, "carry": None}}).pipeline
+    assert (settings.prefix, settings.tolerance_ns, settings.grace_ns, settings.carry) == (
+        "file",
+        2,
+        3,
+        "row",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[pipeline]\ntolerance_ns = -5", "pipeline.tolerance_ns = -5"),
+        ("[pipeline]\ntolerence_ns = 5", "unknown key pipeline.tolerence_ns"),
+        ("[pipelines]\nleft = 'a'", "unknown key pipelines"),
+        ("[pipeline]\nright = ['trade']", "must be different streams"),
+        ("[pipeline]\ndirection = 'forward'", "needs pipeline.tolerance_ns"),
+        ("[pipeline]\nclock = 'wall'", "pipeline.clock = 'wall'"),
+        ("[streams.bar]\ngrace_ns = 1", "streams.bar is neither left nor right"),
+        ("[worker]\ncommit_interval_ms = 0", "worker.commit_interval_ms = 0"),
+        ("left =", "not valid TOML"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_file_and_the_key(tmp_path: Path, text: str, named: str) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(UsageError) as told:
+        load_settings(file)
+    assert named in str(told.value)
+    assert str(file) in str(told.value)
+    assert "\n" not in str(told.value).strip()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"absent\.toml: cannot read"):
+        load_settings(tmp_path / "absent.toml")
+
+
+def test_a_misspelt_environment_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_PIPELINE__GRACE", "2")
+    with pytest.raises(UsageError, match="TIDEMARK_PIPELINE__GRACE names no setting"):
+        load_settings(None)

@@ -1,0 +1,92 @@
+"""The laws of reading a frame from a message."""
+
+import pyarrow as pa
+import pytest
+
+from gpu_sink.contract import FrameError, layout_fingerprint
+from gpu_sink.frames import Place, decode_frame
+from tests.unit.gpu_sink.scene import message_of, rows_of
+
+PLACE = Place("aligned", 2, 77)
+NAMED = r"aligned \[2\] offset 77: "
+
+
+def test_a_frame_gives_its_rows_headers_and_place() -> None:
+    rows = rows_of([1, 2, 3])
+    frame = decode_frame(*message_of(rows), PLACE)
+    assert frame.rows.equals(rows)
+    assert frame.headers is not None
+    assert (frame.headers.rows, frame.headers.frontier_ns, frame.headers.sealed_ns) == (3, 100, 300)
+    assert frame.place == PLACE
+
+
+def test_rows_view_the_message_and_are_not_copied() -> None:
+    value, headers = message_of(rows_of(list(range(1_000))))
+    frame = decode_frame(value, headers, PLACE)
+    message = pa.py_buffer(value)
+    column = frame.rows.column("event_ns").buffers()[1]
+    assert message.address <= column.address < message.address + message.size
+
+
+def test_rows_outlive_the_name_of_the_message() -> None:
+    def read() -> pa.RecordBatch:
+        return decode_frame(*message_of(rows_of([4, 6])), PLACE).rows
+
+    assert read().column("price").to_pylist() == [2.0, 3.0]
+
+
+def test_an_empty_frame_is_a_frame() -> None:
+    assert decode_frame(*message_of(rows_of([])), PLACE).rows.num_rows == 0
+
+
+def test_a_null_value_is_named_with_its_place() -> None:
+    with pytest.raises(FrameError, match=NAMED + "not a frame: the value is null"):
+        decode_frame(None, message_of(rows_of([1]))[1], PLACE)
+
+
+def test_a_message_without_headers_is_named_with_its_place() -> None:
+    with pytest.raises(FrameError, match=NAMED + "not a frame: header tidemark-.* is missing"):
+        decode_frame(message_of(rows_of([1]))[0], [], PLACE)
+
+
+def test_an_unexpected_layout_is_refused_with_both() -> None:
+    found = layout_fingerprint(rows_of([]).schema)
+    with pytest.raises(FrameError, match=f"{NAMED}a frame of layout {found}, expected 0123"):
+        decode_frame(*message_of(rows_of([1])), PLACE, layout="0123")
+
+
+def test_headers_that_do_not_fit_the_columns_are_refused() -> None:
+    with pytest.raises(FrameError, match=NAMED + "its header says layout 0123, its columns are"):
+        decode_frame(*message_of(rows_of([1]), layout="0123"), PLACE)
+    with pytest.raises(FrameError, match=NAMED + "its header says 2 rows, it has 1"):
+        decode_frame(*message_of(rows_of([1]), rows=2), PLACE)
+
+
+def test_a_cut_frame_is_refused_wherever_it_was_cut() -> None:
+    value, headers = message_of(rows_of([1, 2, 3]))
+    for size in range(0, len(value) - 8, 5):  # the last 8 bytes only say that the stream ends
+        with pytest.raises(FrameError, match=NAMED):
+            decode_frame(value[:size], headers, PLACE)
+
+
+def test_bytes_behind_the_rows_are_refused() -> None:
+    value, headers = message_of(rows_of([1]))
+    with pytest.raises(FrameError, match=NAMED + "not a frame: 3 bytes follow the rows"):
+        decode_frame(value + b"abc", headers, PLACE)
+
+
+def test_two_batches_are_not_a_frame() -> None:
+    rows = rows_of([1])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_batch(rows)
+        writer.write_batch(rows)
+    with pytest.raises(FrameError, match=NAMED + "not a frame: 2 batches of rows, expected one"):
+        decode_frame(sink.getvalue().to_pybytes(), message_of(rows)[1], PLACE)
+
+
+def test_text_that_is_not_text_is_refused() -> None:
+    rows = pa.RecordBatch.from_pydict({"symbol": ["ABCD"]})
+    value, headers = message_of(rows)
+    with pytest.raises(FrameError, match=NAMED + "not a frame: .*UTF8"):
+        decode_frame(value.replace(b"ABCD", b"AB\xff\xff"), headers, PLACE)
