@@ -44,8 +44,10 @@ def align(
     worker = Worker(pipeline, until_final=until_final)
     try:
         worker.run(stopping)
-    finally:
-        worker.close()
+    except BaseException:
+        worker.close(failed=True)
+        raise
+    worker.close()
 
 
 topics_app = typer.Typer(help="The topics of a pipeline, as code.", no_args_is_help=True)

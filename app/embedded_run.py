@@ -25,6 +25,9 @@ def run_embedded(pipeline: Pipeline, publication: Publication, workers: int) -> 
                 raise RunError(
                     "everything is published and read, yet not everything is sealed: this is a defect"
                 )
-    finally:
+    except BaseException:
         for worker in running:
-            worker.close()
+            worker.close(failed=True)
+        raise
+    for worker in running:
+        worker.close()

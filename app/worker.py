@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 REGISTRY_WAIT_S = 1.0  # between two attempts while the registry is away
 REGISTRY_ATTEMPTS_MAX = 200  # stays below max.poll.interval.ms, after which the group would expel us anyway
+UNDONE_MAX = 10  # more is no passing trouble
 FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
 
 
@@ -46,6 +47,8 @@ class Worker:
         self._paused: set[TopicPartition] = set()
         self._committed_ns = self._elapsed_ns()
         self._dirty = False
+        self._failed = False
+        self._undone = 0  # transactions in a row
         self._rows_taken = 0
         self._rows_per_message = 1.0
         self._final_checked_ns = 0
@@ -85,6 +88,7 @@ class Worker:
         """Commit what is sealed (see `app.commit`), then let local state follow at its own pace."""
         commit(self._outbox, self.consumer, self.tasks)
         self._dirty = False
+        self._undone = 0
         self._committed_ns = self._elapsed_ns()
         due = self._committed_ns - self._settings.checkpoint_interval_ms * NS_PER_MS
         for task in self.tasks.values():
@@ -108,8 +112,12 @@ class Worker:
             for source, position in committed.items()
         )
 
-    def close(self) -> None:
-        """Commit what is sealed, write the state down, leave the group."""
+    def close(self, *, failed: bool = False) -> None:
+        """Leave the group, with what is sealed committed and the state written down.
+
+        After a failure nothing more is committed: the restart meets what failed again.
+        """
+        self._failed = failed
         self.consumer.close()
         self._ownership.close()
         self._outbox.producer.close()
@@ -177,6 +185,8 @@ class Worker:
 
     def _commit_before_revoke(self) -> None:
         self._paused.clear()
+        if self._failed:
+            return
         if not self._dirty and not self._outbox.open:
             self._checkpoint_all()
             return
@@ -192,6 +202,9 @@ class Worker:
             self._checkpoint_all()
 
     def _rewind(self, undone: Exception) -> None:
+        self._undone += 1
+        if self._undone > UNDONE_MAX:
+            raise RunError(f"{self._undone} transactions in a row came to nothing, the last one: {undone}")
         log.warning("transaction undone; going back to the last commit", reason=str(undone))
         self._renew_producer(undone)
         for source, start in self._ownership.open(sorted(self.tasks)).items():
