@@ -20,7 +20,7 @@ from app.content_hash import content_hash
 from app.embedded_run import run_embedded
 from app.errors import UsageError
 from app.history import find_days
-from app.logs import log_to_file
+from app.logs import logged_to_file
 from app.picture import draw
 from app.processes import start, wait_all
 from app.replay_request import ReplayRequest, run_settings
@@ -56,10 +56,10 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
         + (", going on with an unfinished run" if folder.resumed else "")
     )
     if bus.name == "embedded":
-        log_to_file(folder.path / "worker.log")
         warm()
         started_ns = monotonic_ns()
-        _run_embedded(request, pipeline, days)
+        with logged_to_file(folder.path / "worker.log"):
+            _run_embedded(request, pipeline, days)
     else:
         started_ns = monotonic_ns()
         _run_processes(request, pipeline, folder.path, history.root)

@@ -90,6 +90,7 @@ class Worker:
         self._dirty = False
         self._undone = 0
         self._committed_ns = self._elapsed_ns()
+        self._final_checked_ns = self._committed_ns - FINAL_CHECK_INTERVAL_NS  # it may have been the last one
         due = self._committed_ns - self._settings.checkpoint_interval_ms * NS_PER_MS
         for task in self.tasks.values():
             if task.checkpointed_ns <= due and task.operator.caught_up:
