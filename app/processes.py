@@ -45,7 +45,11 @@ def start(name: str, arguments: Sequence[str], folder: Path, *, own_terminal: bo
 
 
 def wait_all(children: Sequence[Child]) -> None:
-    """Return when all have ended well; when one fails, stop the others and raise RunError saying which."""
+    """Return when all have ended well; when one fails, stop the others and raise RunError saying which.
+
+    SIGTERM is taken as Ctrl-C meanwhile, so that the children never outlive whoever waits for them.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while True:
             codes = [child.process.poll() for child in children]
@@ -57,6 +61,7 @@ def wait_all(children: Sequence[Child]) -> None:
             pause(WATCH_S)
     finally:
         stop(children)
+        signal.signal(signal.SIGTERM, before)
 
 
 def stop(children: Sequence[Child]) -> None:

@@ -18,7 +18,6 @@ from app.clock import monotonic_ns
 from app.config import Settings, load_settings
 from app.content_hash import content_hash
 from app.embedded_run import run_embedded
-from app.errors import UsageError
 from app.history import find_days
 from app.logs import logged_to_file
 from app.picture import draw
@@ -29,8 +28,7 @@ from app.summary import Summary, duration
 from app.wiring import Pipeline, registered_streams, topic_specs
 from operators.warm import warm
 from replay.day import Day
-from replay.errors import PublishError
-from replay.publish import Publication
+from replay.publish import Publication, require_grace
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_S, clock_column
 from topics.avro_schema import avro_schema
@@ -45,8 +43,11 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     history, days = find_days(
         request.date, asked.stream_names, data=request.data, store=request.store, say=say
     )
+    clock = asked.pipeline.clock
+    grace_ns = request.grace_ns_for(days, clock)
+    require_grace(days, asked.pipeline.grace_ns if grace_ns is None else grace_ns, clock)
     bus = choose_bus(request.bus, request.bootstrap, say)
-    folder = RunFolder.open(request.out, request.identity)
+    folder = RunFolder.open(request.out, request.identity(asked, days), log_lasts=bus.name != "embedded")
     pipeline = _prepare(request, asked, days, bus, folder)
     settings = pipeline.settings
     say(
@@ -104,21 +105,18 @@ def _prepare(
 
 def _run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]) -> None:
     settings = pipeline.settings
-    try:
-        publication = Publication(
-            bus=pipeline.bus,
-            registry=pipeline.registry,
-            days=days,
-            topics={name: settings.topic(name) for name in settings.stream_names},
-            partitions=settings.bus.partitions,
-            shape=request.shape,
-            grace_ns=settings.pipeline.grace_ns,
-            clock=settings.pipeline.clock,
-            run=settings.pipeline.prefix,
-            speed=request.speed,
-        )
-    except PublishError as refused:
-        raise UsageError(str(refused)) from None
+    publication = Publication(
+        bus=pipeline.bus,
+        registry=pipeline.registry,
+        days=days,
+        topics={name: settings.topic(name) for name in settings.stream_names},
+        partitions=settings.bus.partitions,
+        shape=request.shape,
+        grace_ns=settings.pipeline.grace_ns,
+        clock=settings.pipeline.clock,
+        run=settings.pipeline.prefix,
+        speed=request.speed,
+    )
     run_embedded(pipeline, publication, request.workers)
 
 
