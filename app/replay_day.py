@@ -26,8 +26,7 @@ from app.processes import start, wait_all
 from app.replay_request import ReplayRequest, run_settings
 from app.run_folder import RunFolder
 from app.summary import Summary, duration
-from app.wiring import Pipeline, registered_streams, topic_specs
-from operators.warm import warm
+from app.wiring import Pipeline, registered_streams, topic_specs, warm_up
 from replay.day import Day
 from replay.errors import PublishError
 from replay.publish import Publication
@@ -57,7 +56,7 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     )
     if bus.name == "embedded":
         log_to_file(folder.path / "worker.log")
-        warm()
+        warm_up()
         started_ns = monotonic_ns()
         _run_embedded(request, pipeline, days)
     else:
