@@ -102,6 +102,11 @@ def time_order(
     ties = None if sequence is None else read_sequence(table, sequence)
     if column.null_count == 0 and stands_in_order(ns, ties, workers):
         return None
+    if column.null_count > 0 and ties is None:
+        valid = np.concatenate([valid_mask(piece) for piece in column.chunks])
+        rows = np.flatnonzero(valid).astype(np.int32)
+        if stands_in_order(ns[rows], None, workers):
+            return frozen(rows)
     if ties is None:
         order = np.argsort(ns, kind="stable").astype(np.int32)
     else:
