@@ -20,24 +20,23 @@ from operators.arrow_buffers import (
 )
 from schemas.batch import Bools, Int64s
 
-COUNT = struct.Struct("<I")
+SECTIONS = 3  # per column
 
 
 def pack_rows(rows: pa.RecordBatch, bounds: Int64s) -> list[bytes]:
     """One value per run `bounds[i]:bounds[i + 1]` of rows.
 
-    A value is the row count, then per column three sections, each with its size in front: validity (a byte
-    per row, empty where nothing is null), sizes of strings (int32, else empty), and data.
+    A value is uint32 numbers, the row count and the size of every section, then the sections.  A column has
+    three: validity (a byte per row, empty where nothing is null), sizes of strings (int32, else empty), data.
     """
     runs = list(itertools.pairwise(bounds.tolist()))
     sections: list[list[bytes]] = [[] for _ in runs]
     for column in rows.columns:
-        for i, parts in enumerate(_column_sections(column, runs)):
-            sections[i].extend(parts)
+        for parts, of_column in zip(sections, _column_sections(column, runs), strict=True):
+            parts += of_column
+    front = _front(rows.num_columns)
     return [
-        b"".join(
-            [COUNT.pack(stop - start), *(piece for part in parts for piece in (COUNT.pack(len(part)), part))]
-        )
+        front.pack(stop - start, *map(len, parts)) + b"".join(parts)
         for (start, stop), parts in zip(runs, sections, strict=True)
     ]
 
@@ -47,16 +46,22 @@ def unpack_rows(schema: pa.Schema, values: Sequence[bytes]) -> tuple[pa.RecordBa
 
     Raises ValueError where a value is not what `pack_rows` wrote for this schema.
     """
+    front = _front(len(schema))
     counts = np.zeros(len(values), np.int64)
-    parts: list[list[bytes]] = [[] for _ in range(3 * len(schema))]
+    parts: list[list[bytes]] = [[] for _ in range(SECTIONS * len(schema))]
     for i, value in enumerate(values):
-        try:
-            counts[i], sections = _sections(value, 3 * len(schema))
-        except struct.error:
-            raise ValueError(f"value {i} ends early after {len(value)} bytes") from None
-        for part, section in zip(parts, sections, strict=True):
-            part.append(section)
-    columns = [_column(field.type, counts, *parts[3 * c : 3 * c + 3]) for c, field in enumerate(schema)]
+        if len(value) < front.size:
+            raise ValueError(f"value {i} ends after {len(value)} bytes")
+        counts[i], *sizes = front.unpack_from(value)
+        ends = list(itertools.accumulate(sizes, initial=front.size))
+        if ends[-1] != len(value):
+            raise ValueError(f"value {i} has {len(value)} bytes and should have {ends[-1]}")
+        for part, (start, end) in zip(parts, itertools.pairwise(ends), strict=True):
+            part.append(value[start:end])
+    columns = [
+        _column(field.type, counts, *parts[SECTIONS * c : SECTIONS * (c + 1)])
+        for c, field in enumerate(schema)
+    ]
     return pa.RecordBatch.from_arrays(columns, schema=schema), counts
 
 
@@ -76,18 +81,8 @@ def _column_sections(column: pa.Array, runs: list[tuple[int, int]]) -> list[tupl
     ]
 
 
-def _sections(value: bytes, expected: int) -> tuple[int, list[bytes]]:
-    (count,) = COUNT.unpack_from(value, 0)
-    place = COUNT.size
-    sections = []
-    for _ in range(expected):
-        (size,) = COUNT.unpack_from(value, place)
-        place += COUNT.size
-        sections.append(value[place : place + size])
-        place += size
-    if place != len(value):
-        raise ValueError(f"a value of {len(value)} bytes should have {place}")
-    return count, sections
+def _front(columns: int) -> struct.Struct:
+    return struct.Struct(f"<{1 + SECTIONS * columns}I")
 
 
 def _column(

@@ -14,7 +14,9 @@ class InputClock:
     `watermark_ns`  upper-exclusive.
     `read_next`     the first offset not read in this life.
     `judged_next`   rows below this offset were judged in an earlier life.
-    `final`         the last thing new in the log was the period's final progress record.
+    `final`         the period's final progress record has been read and no new row behind it.
+    `read_from`     the offset reading began at; what lies below came from kept state.
+    `last_row`      offset of the last row read.
     """
 
     grace_ns: int
@@ -23,6 +25,7 @@ class InputClock:
     judged_next: int = 0
     final: bool = False
     read_from: int = 0
+    last_row: int = -1
 
     @property
     def caught_up(self) -> bool:
@@ -40,20 +43,24 @@ class InputClock:
         assert first_offset >= oldest, f"offset {first_offset} after {oldest}: rows would count twice"
 
     def see_rows(self, time_ns: Int64s, last_offset: int) -> None:
-        """Rows were read, the newest new one at `last_offset`; `time_ns` is without the late ones."""
+        """Rows of these times were read, the last one at `last_offset`."""
         if time_ns.size:
             newest_ns = int(time_ns.max())
             self.raise_to(max(newest_ns - self.grace_ns, BEGINNING_NS))
         if last_offset >= self.judged_next:
             self.final = False
+        self.last_row = max(self.last_row, last_offset)
         self.see_offset(last_offset + 1)
 
     def see_progress(self, upper_ns: int, *, final: bool, offset: int | None) -> None:
-        """A progress record was read at `offset`, or its word came another way."""
+        """A progress record was read at `offset`, or its word came another way.
+
+        It may be told after rows that lie behind it; a final record with rows behind it ends nothing.
+        """
         judged = offset is not None and offset < self.judged_next
         if not judged:
             self.raise_to(upper_ns)
-            self.final = self.final or final
+            self.final = self.final or (final and (offset is None or offset > self.last_row))
         if offset is not None:
             self.see_offset(offset + 1)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from operators.operator import InputProgress
+from operators.operator import InputProgress, Operator
 from operators.streaming import StreamingAsof
 from operators.watermark import InputClock
 from schemas.clocks import BEGINNING_NS
@@ -34,7 +34,7 @@ def resumed(join: StreamingAsof, state: bool) -> StreamingAsof:
 
 
 def test_a_fresh_task_resumes_from_nothing() -> None:
-    join = make_join()
+    join: Operator = make_join()  # as the worker knows it
     join.resume(BEGINNING_NS, dict.fromkeys(join.streams, FRESH), dict.fromkeys(join.streams, 0))
     join.push("trade", trades((1, "A")))
     assert bids(join.finish()) == [(1, None)]
@@ -55,6 +55,25 @@ def test_with_nothing_needed_reading_goes_on_at_the_next_offset() -> None:
     join.seal()
     assert join.progress("trade") == InputProgress(8, 8, 99)
     assert join.progress("quote") == InputProgress(9, 9, 99)
+
+
+def test_a_row_a_tolerance_behind_the_frontier_is_still_needed() -> None:
+    join, after = make_join(tolerance_ns=5), make_join(tolerance_ns=5)
+    join.push("quote", quotes((5, "A", 1), (12, "B", 2)))
+    advance(join, 10)
+    join.seal()
+    assert join.progress("quote").needed_offset == 0
+    after.restore(join.snapshot().puts)
+    after.push("trade", trades((10, "A")))
+    assert bids(after.finish()) == [(10, 1)]
+
+
+def test_a_row_farther_behind_is_not_needed() -> None:
+    join = make_join(tolerance_ns=5)
+    join.push("quote", quotes((4, "A", 1), (12, "B", 2)))
+    advance(join, 10)
+    join.seal()
+    assert join.progress("quote").needed_offset == 1
 
 
 def test_restored_state_goes_on_as_if_nothing_had_happened() -> None:

@@ -8,7 +8,8 @@ import pytest
 from operators.operator import Snapshot
 from operators.snapshot_format import SnapshotError
 from operators.streaming import StreamingAsof
-from tests.unit.operators.scenes import advance, bids, make_join, quotes, trades
+from schemas.stream import Stream
+from tests.unit.operators.scenes import QUOTE, advance, bids, make_join, quotes, trades
 
 
 def busy() -> StreamingAsof:
@@ -27,6 +28,19 @@ def test_a_restored_join_seals_what_the_first_would_have() -> None:
     first, second = join.finish(), after.finish()
     assert first is not None
     assert first.equals(second)
+
+
+def test_every_right_stream_keeps_its_own_symbols() -> None:
+    rights = (QUOTE, Stream(name="mark", schema=QUOTE.schema))
+    join, after = make_join(rights=rights), make_join(rights=rights)
+    join.push("quote", quotes((1, "A", 1), (3, "B", 2)))
+    join.push("mark", quotes((2, "A", 3)))
+    join.push("trade", trades((5, "A"), (5, "B")))
+    after.restore(join.snapshot().puts)
+    first, second = join.finish(), after.finish()
+    assert first is not None
+    assert first.equals(second)
+    assert first["mark_bid"].to_pylist() == [3, None]
 
 
 def test_only_symbols_with_new_rows_are_written_again() -> None:

@@ -133,6 +133,16 @@ def test_only_what_is_new_after_a_restart_ends_the_end() -> None:
     assert ends == [True, False]
 
 
+def test_a_final_record_told_after_rows_that_lie_behind_it_ends_nothing() -> None:
+    clock = InputClock(grace_ns=0)
+    clock.see_rows(np.array([5, 60]), 7)
+    clock.see_progress(50, final=True, offset=6)
+    told = [clock.final]
+    clock.see_progress(90, final=True, offset=8)
+    told.append(clock.final)
+    assert told == [False, True]
+
+
 def test_only_a_new_progress_record_counts_after_a_restart() -> None:
     clock = InputClock(grace_ns=0)
     clock.resume(InputProgress(0, 2, 10), 0)
@@ -151,13 +161,26 @@ def test_a_row_at_its_own_watermark_is_not_behind_it() -> None:
 
 
 def test_a_stream_over_its_limit_is_paused_until_the_others_catch_up() -> None:
-    join = make_join(buffer_size_max={"quote": 100})
-    join.push("quote", quotes(*[(i, "A", i) for i in range(100)]))
-    assert join.full("quote")
+    join = make_join(buffer_size_max={"quote": 2 * 48})
+    states = []
+    for event_ns in (1, 2, 3):
+        join.push("quote", quotes((event_ns, "A", 1)))
+        states.append(join.full("quote"))
     join.advance("trade", 200)
     join.advance("quote", 200)
     join.seal()
-    assert not join.full("quote")
+    assert [*states, join.full("quote")] == [False, False, True, False]
+
+
+def test_a_stream_that_is_read_again_is_not_paused_before_it_is_where_it_was() -> None:
+    join = make_join(buffer_size_max={"quote": 0, "trade": 0})
+    inputs = {"trade": InputProgress(0, 2, 90), "quote": InputProgress(0, 1, 95)}
+    join.resume(0, inputs, dict.fromkeys(inputs, 0))
+    join.push("trade", trades((100, "A")))
+    join.push("quote", quotes((101, "A", 1)))
+    assert [join.full("trade"), join.full("quote")] == [False, True]
+    join.push("trade", trades((100, "A")))
+    assert [join.full("trade"), join.full("quote")] == [False, True]
 
 
 def test_what_is_buffered_is_told_in_rows_and_bytes() -> None:
