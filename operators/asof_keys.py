@@ -242,10 +242,10 @@ def pair_side(
 def pieces(column: pa.ChunkedArray, begin: int, end: int) -> Iterator[tuple[int, pa.Array]]:
     """Yield the rows [begin, end) of a column as arrays of bounded length, each with its first row."""
     start = 0
-    for chunk in column.chunks:
-        stop = start + len(chunk)
+    for array in column.chunks:
+        stop = start + len(array)
         for first in range(max(start, begin), min(stop, end), ROWS_PER_PIECE):
-            yield first, chunk.slice(first - start, min(ROWS_PER_PIECE, stop - first, end - first))
+            yield first, array.slice(first - start, min(ROWS_PER_PIECE, stop - first, end - first))
         start = stop
 
 
