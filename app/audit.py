@@ -1,7 +1,6 @@
 """The audit: read inputs and aligned rows from the log again and check every row against its own join."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,10 +9,10 @@ import pyarrow as pa
 
 from app.aligned import read_aligned
 from app.audit_rules import INDEX, OFFSET, Rules, Violation, find_violations
+from app.late_topic import late_places
 from app.reader import read_partition
 from app.wiring import Pipeline
 from schemas.clocks import clock_column
-from schemas.letters import LateLetter
 from topics.block import TopicPartition
 from topics.decode import Decoder
 
@@ -93,18 +92,9 @@ def _input_rows(pipeline: Pipeline, name: str, partition: int) -> pl.DataFrame:
 
 
 def _late_rows(pipeline: Pipeline, partition: int) -> dict[str, pl.DataFrame]:
-    found: dict[str, list[tuple[int, int]]] = {name: [] for name in pipeline.settings.stream_names}
-    source = TopicPartition(pipeline.settings.topic("late"), partition)
-    for headers in _headers(pipeline, source):
-        found[headers.stream] += [(headers.offset, index) for index in headers.indexes]
+    found = late_places(pipeline, partition, group=f"{pipeline.settings.pipeline.prefix}-audit")
     schema = {OFFSET: pl.Int64, INDEX: pl.Int32}
     return {name: pl.DataFrame(rows, schema=schema, orient="row") for name, rows in found.items()}
-
-
-def _headers(pipeline: Pipeline, source: TopicPartition) -> Iterator[LateLetter]:
-    for block in read_partition(pipeline.bus, source, group=f"{pipeline.settings.pipeline.prefix}-audit"):
-        for message in range(block.messages):
-            yield LateLetter.from_kafka(block.originals[message].headers)
 
 
 def _count(pipeline: Pipeline, source: TopicPartition) -> int:

@@ -1,10 +1,12 @@
 """Ownership: which tasks are this worker's, opened where the last commit left them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
 from app.errors import RunError
+from app.late_topic import late_places
 from app.progress_metadata import from_position
 from app.task import Task
 from app.wiring import Pipeline
@@ -79,7 +81,7 @@ class Ownership:
         if state.checkpoint is not None:
             operator.restore(state.store.entries())
             state_next = dict(state.checkpoint.next_offsets)
-        operator.resume(frontier_ns, inputs, state_next)
+        operator.resume(frontier_ns, self._with_all_late(number, inputs, state_next), state_next)
         starts = {
             TopicPartition(topic, number): state_next[stream]
             for topic, stream in self._pipeline.input_topics.items()
@@ -107,6 +109,29 @@ class Ownership:
             starts={source.topic: start for source, start in starts.items()},
         )
         return starts
+
+    def _with_all_late(
+        self, number: int, inputs: dict[str, InputProgress], state_next: dict[str, int]
+    ) -> dict[str, InputProgress]:
+        """Complete the late rows to be left out where the commit had no room for all that are read again."""
+        short = [stream for stream, progress in inputs.items() if progress.late_from > state_next[stream]]
+        if not short:
+            return inputs
+        if self._pipeline.settings.worker.late == "drop":
+            log.warning(
+                'late rows may be matched: they were too many for the commit, and worker.late = "drop" kept '
+                "them nowhere else",
+                partition=number,
+                offsets={stream: (state_next[stream], inputs[stream].late_from) for stream in short},
+            )
+            return inputs
+        group = f"{self._pipeline.settings.pipeline.prefix}-{self._pipeline.settings.worker.slot}"
+        places = late_places(self._pipeline, number, group=group)
+        log.info("late rows read back", partition=number, rows={name: len(places[name]) for name in short})
+        return inputs | {
+            stream: replace(inputs[stream], late=tuple(sorted(places[stream])), late_from=0)
+            for stream in short
+        }
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit and give up the tasks of these partitions."""

@@ -25,8 +25,7 @@ from app.processes import start, wait_all
 from app.replay_request import ReplayRequest, run_settings
 from app.run_folder import RunFolder
 from app.summary import Summary, duration
-from app.wiring import Pipeline, registered_streams, topic_specs
-from operators.warm import warm
+from app.wiring import Pipeline, registered_streams, topic_specs, warm_up
 from replay.day import Day
 from replay.publish import Publication, require_grace
 from schemas.batch import Int64s
@@ -57,7 +56,7 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
         + (", going on with an unfinished run" if folder.resumed else "")
     )
     if bus.name == "embedded":
-        warm()
+        warm_up()
         started_ns = monotonic_ns()
         with logged_to_file(folder.path / "worker.log"):
             _run_embedded(request, pipeline, days)

@@ -2,7 +2,7 @@
 
 `positions` is int32, the matched right row of each left row or -1.  Bitmaps have the least significant bit
 first, as Arrow's do; ranges begin at multiples of 8, so two threads never write the same byte.  The
-hot loops count from 0 over slices: an index that cannot be negative is not checked, a third of a gather's time.
+hot loops count from 0 over slices: an index that cannot be negative needs no check, a third of their time.
 """
 
 from typing import Any

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from operators.asof_columns import frozen
 from operators.asof_gather_kernel import mark_matches
-from operators.asof_kernel import choose_nearest, drop_far, match_backward, match_forward
+from operators.asof_kernel import choose_nearest, drop_far, match_backward, match_forward, match_ungrouped
 from operators.asof_settings import UNBOUNDED_NS, AsofSettings
 from operators.asof_workers import Workers
 
@@ -94,6 +94,14 @@ def walk(
         positions.fill(-1)  # a left row without a time is never reached
     strict = 0 if settings.allow_exact else 1
     others = (right.ns, right.code, right.order, right.rows)
+
+    def walk_ungrouped(begin: int, end: int) -> None:
+        shift, offset = (strict, -1) if kernel is match_backward else (1 - strict, 0)
+        match_ungrouped(left.ns[begin:end], right.ns, shift, offset, positions[begin:end])
+
+    if left.code is None and left.order is None:
+        workers.over(left.rows, walk_ungrouped)
+        return positions
 
     def walk_range(begin: int, end: int) -> None:
         table = np.full(group_count, -1, np.int32)

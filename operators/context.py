@@ -8,6 +8,7 @@ import numpy.typing as npt
 from operators.groups import NO_GROUP
 from operators.intake import select
 from operators.pending import PendingRows
+from operators.rows import RowStore
 from operators.seal_kernel import match_backward, refresh_last
 from operators.settings import AsofSettings
 from schemas.batch import Batch, Bools, Int32s, Int64s
@@ -36,7 +37,7 @@ class RightContext:
         self._allow_exact = settings.allow_exact
         self._tolerance_ns = UNBOUNDED_NS if settings.tolerance_ns is None else settings.tolerance_ns
         self._last = np.full(0, NO_ROW, np.int64)
-        self._last_value = np.full((0, len(self.columns) if self._by_column else 0), NO_ROW, np.int64)
+        self._last_value = np.full((0, len(settings.carried_by_column(right))), NO_ROW, np.int64)
         self._filled = 0  # entries of the two tables that name a row: at least as many as rows they name
         self._touched = np.zeros(0, np.bool_)
 
@@ -48,10 +49,7 @@ class RightContext:
             self.pending.add(batch, group)
 
     def refresh(self, batch: Batch, group: Int32s, frontier_ns: int) -> None:
-        """Take rows below the frontier that were judged before; only the newest of a group counts.
-
-        A row that was late the first time counts here as well: the log does not say which ones were.
-        """
+        """Take rows below the frontier that were judged before; only the newest of a group counts."""
         batch, group = _with_key(batch, group)
         if batch.rows:
             self._touch(group)
@@ -130,6 +128,37 @@ class RightContext:
         alive[store.group[self._standing(frontier_ns)]] = True
         alive[store.group[self.pending.ids]] = True
         return alive
+
+    def mistakable(self, late: RowStore, frontier_ns: int) -> Bools:
+        """Which late rows would stand for their group if a restart took them for context.
+
+        Those that may still match and are newer than the row that stands, or, where columns are carried,
+        newer than the one whose value stands in a column they have a value in.  A row that has stopped
+        being so never is again: what stands only gets newer, the frontier only rises.
+        """
+        group = late.group[: late.rows]
+        keyed: Bools = group != NO_GROUP
+        group = np.where(keyed, group, 0)
+        self._make_room(int(group.max(initial=0)) + 1)
+        newer = self._newer(late, self._last[group])
+        has_value = late.has_values(np.arange(late.rows)).astype(np.bool_)
+        for c in range(has_value.shape[1]):
+            newer |= has_value[:, c] & self._newer(late, self._last_value[group, c])
+        if self._tolerance_ns == UNBOUNDED_NS:
+            return newer & keyed
+        oldest_ns = max(frontier_ns - self._tolerance_ns, BEGINNING_NS)
+        return newer & keyed & (late.time_ns[: late.rows] >= oldest_ns)
+
+    def _newer(self, late: RowStore, standing: Int64s) -> Bools:
+        """Which late rows are newer than the row that stands beside each, or have none beside them."""
+        newer: Bools = standing < 0
+        decided = newer.copy()
+        for name in ("time_ns", "sequence", "offset", "index"):
+            own = getattr(late, name)[: late.rows]
+            other = getattr(self.pending.store, name).take(standing, mode="clip")
+            newer |= ~decided & (own > other)
+            decided |= own != other
+        return newer
 
     def _standing(self, frontier_ns: int) -> Int64s:
         named = np.concatenate([self._last, self._last_value.ravel()])

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.operator import LATE_SCHEMA
+from operators.late_rows import LateRows
+from operators.operator import LATE_SCHEMA, InputProgress
 from operators.watermark import InputClock
 from schemas.batch import Batch, Bools, Int64s
 from schemas.stream import Stream
@@ -30,19 +31,25 @@ class InputCounts:
 
 
 class Accepted(NamedTuple):
-    """`pending` is to wait for the frontier; `context` was judged in an earlier life and lies below it."""
+    """What a batch holds.
+
+    `pending` is to wait for the frontier; `context` was judged in an earlier life and lies below it; `late`
+    was set aside, now or in an earlier life.
+    """
 
     pending: Batch
     context: Batch | None
+    late: Batch | None
 
 
 class Intake:
     """The door of one input.  Without offsets (a plain RecordBatch) rows are numbered as they come."""
 
-    def __init__(self, stream: Stream, on: str, grace_ns: int) -> None:
+    def __init__(self, stream: Stream, on: str, grace_ns: int, late_rows: LateRows) -> None:
         self.stream = stream
         self.clock = InputClock(grace_ns)
         self.counts = InputCounts()
+        self.late_rows = late_rows
         self._on = on
         self._late: list[pa.RecordBatch] = []
 
@@ -59,7 +66,7 @@ class Intake:
         """Set late rows aside and split the others.
 
         A row is late below `frontier_ns`; a row judged in an earlier life had left the buffers below
-        `judged_below_ns`.
+        `judged_below_ns`.  What was late then, or of no use any more at the last commit, is no context now.
         """
         clock = self.clock
         clock.require_order(int(batch.offset[0]))
@@ -68,16 +75,27 @@ class Intake:
         fresh_ns = batch.time_ns[judged:]
         behind = (fresh_ns < clock.watermark_ns) & (fresh_ns >= frontier_ns)
         self.counts.behind += int(np.count_nonzero(behind))
-        accepted = Accepted(batch, None)
+        accepted = Accepted(batch, None, None)
         if int(batch.time_ns.min()) < judged_below_ns:
             late = batch.time_ns < frontier_ns
             late[:judged] = False
             context = batch.time_ns < judged_below_ns
             context[judged:] = False
-            self._set_aside(batch, late, frontier_ns)
-            accepted = Accepted(select(batch, ~(late | context)), select(batch, context) if judged else None)
+            was_late = self.late_rows.recognize(batch)
+            useful = context & ~was_late & (batch.offset >= clock.needed_from)
+            self._set_aside(batch, late & ~was_late, frontier_ns)
+            accepted = Accepted(
+                pending=select(batch, ~(late | context)),
+                context=select(batch, useful) if judged else None,
+                late=select(batch, late | was_late),
+            )
         clock.see_rows(batch.time_ns, int(batch.offset[-1]))
         return accepted
+
+    def resume(self, progress: InputProgress, state_next: int) -> None:
+        """Take up what was committed; reading starts at `state_next`."""
+        self.clock.resume(progress, state_next)
+        self.late_rows.resume(progress, state_next)
 
     def late(self) -> pa.RecordBatch:
         """The late rows since the last call (`LATE_SCHEMA`)."""

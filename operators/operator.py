@@ -29,6 +29,10 @@ class InputProgress:
     `needed_offset` is the oldest offset a restart without local state must read again; `next_offset` the
     first one not yet seen.  `watermark_ns` is upper-exclusive.  `final` says the period's last progress
     record has been read and no later row has been.
+
+    `late` names, as ascending (offset, index), the late rows that a restart may read again and has to leave
+    out; which those are is the operator's to know.  From offset `late_from` on it names all of them; those
+    below were too many, and only the late topic has them.
     """
 
     needed_offset: int
@@ -36,6 +40,8 @@ class InputProgress:
     watermark_ns: int
     final: bool = False
     idle: bool = False
+    late: tuple[tuple[int, int], ...] = ()
+    late_from: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,8 @@ class Operator(Protocol):
 
         `state_next` says, per input, the next offset of the restored state (equal to `needed_offset` where
         there was none): reading starts there.  Rows below `inputs[stream].next_offset` have been judged
-        before; until every input has reached it, nothing is sealed.
+        before, and those in `inputs[stream].late` are left out; until every input has reached it, nothing
+        is sealed.
         """
         ...
 

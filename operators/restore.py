@@ -17,6 +17,8 @@ from operators.snapshot_format import (
     Header,
     SnapshotError,
     decode_header,
+    late_key,
+    late_schema,
     left_schema,
     open_value,
     right_schema,
@@ -26,11 +28,15 @@ from schemas.batch import Batch, Int32s
 
 @dataclass(frozen=True, slots=True)
 class KeptState:
-    """All rows of a snapshot: waiting left rows, and per right stream those that may still match."""
+    """All rows of a snapshot: waiting left rows, and per right stream those that may still match.
+
+    `late` holds, per right stream, the late rows that have to stay out.
+    """
 
     header: Header
     left: Batch
     rights: list[Batch]
+    late: list[Batch]
 
 
 def read_state(settings: AsofSettings, entries: Iterable[tuple[bytes, bytes]]) -> KeptState | None:
@@ -41,13 +47,18 @@ def read_state(settings: AsofSettings, entries: Iterable[tuple[bytes, bytes]]) -
     held = dict(entries)
     if not held:
         return None
-    for key in (HEADER_KEY, LEFT_KEY):
+    late_keys = [late_key(place) for place in range(len(settings.rights))]
+    for key in (HEADER_KEY, LEFT_KEY, *late_keys):
         if key not in held:
             raise SnapshotError(
                 f"the state has {len(held)} entries but not {key!r}: it was not written whole"
             )
     header = decode_header(held.pop(HEADER_KEY), settings.fingerprint())
-    left = _left(settings, held.pop(LEFT_KEY))
+    left = _any_groups(LEFT_KEY, left_schema(settings.left), held.pop(LEFT_KEY))
+    late = [
+        _any_groups(key, late_schema(settings, right), held.pop(key))
+        for key, right in zip(late_keys, settings.rights, strict=True)
+    ]
     by_right: list[dict[bytes, bytes]] = [{} for _ in settings.rights]
     for key, value in held.items():
         if key[:1] != RIGHT_KEY or len(key) < 2 or key[1] >= len(by_right):
@@ -56,11 +67,12 @@ def read_state(settings: AsofSettings, entries: Iterable[tuple[bytes, bytes]]) -
     found = [len(values) for values in by_right]
     if found != header.groups:
         raise SnapshotError(f"the state should have {header.groups} groups and has {found}: entries are lost")
-    return KeptState(header, left, [_right(settings, i, values) for i, values in enumerate(by_right)])
+    rights = [_right(settings, place, values) for place, values in enumerate(by_right)]
+    return KeptState(header, left, rights, late)
 
 
-def _left(settings: AsofSettings, value: bytes) -> Batch:
-    rows, _ = _unpack(LEFT_KEY, left_schema(settings.left), [open_value(LEFT_KEY, value)])
+def _any_groups(key: bytes, schema: pa.Schema, value: bytes) -> Batch:
+    rows, _ = _unpack(key, schema, [open_value(key, value)])
     keys = rows.column(CONTROL_KEY.name).dictionary_encode()
     key_code = keys.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
     return _by_offset(rows, len(CONTROL) + 1, key_code, tuple(keys.dictionary.to_pylist()))

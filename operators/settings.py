@@ -66,6 +66,10 @@ class AsofSettings:
         chosen = self.columns.get(right.name, tuple(right.schema.names))
         return tuple(n for n in right.schema.names if n in chosen and n not in right.key and n != on)
 
+    def carried_by_column(self, stream: Stream) -> tuple[str, ...]:
+        """The columns of a right stream of which each carries its own last value; none of the left one."""
+        return self.looked_up(stream) if self.carry == "column" and stream is not self.left else ()
+
     def aligned_schema(self) -> pa.Schema:
         """The columns of the output, in order; what comes from a right stream is nullable."""
         fields = list(self.left.schema)

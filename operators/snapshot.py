@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from operators.context import RightContext
 from operators.groups import Groups
+from operators.late_rows import LateRows
 from operators.operator import InputProgress, Snapshot
 from operators.pending import PendingRows
 from operators.row_bytes import pack_rows
@@ -16,6 +17,8 @@ from operators.snapshot_format import (
     Header,
     close_value,
     encode_header,
+    late_key,
+    late_schema,
     left_schema,
     right_key,
     right_schema,
@@ -30,12 +33,18 @@ class SnapshotWriter:
     """
 
     def __init__(
-        self, settings: AsofSettings, groups: Groups, left: PendingRows, rights: tuple[RightContext, ...]
+        self,
+        settings: AsofSettings,
+        groups: Groups,
+        left: PendingRows,
+        rights: tuple[RightContext, ...],
+        late: list[LateRows],
     ) -> None:
         self._settings = settings
         self._groups = groups
         self._left = left
         self._rights = rights
+        self._late = late
         self._written = [np.zeros(0, np.bool_) for _ in rights]
 
     def restored(self, right: int) -> None:
@@ -49,6 +58,7 @@ class SnapshotWriter:
         deletes: list[bytes] = []
         for place in range(len(self._rights)):
             self._write_right(place, frontier_ns, puts, deletes)
+            puts.append((late_key(place), self._late_value(place)))
         puts.append((LEFT_KEY, self._left_value()))
         written = [int(np.count_nonzero(groups)) for groups in self._written]
         header = Header(self._settings.fingerprint(), frontier_ns, inputs, written)
@@ -75,9 +85,17 @@ class SnapshotWriter:
         written[gone] = False
 
     def _left_value(self) -> bytes:
-        store, rows = self._left.store, self._left.ids
+        return self._value(self._left.store, self._left.ids, left_schema(self._settings.left))
+
+    def _late_value(self, place: int) -> bytes:
+        store = self._late[place].store
+        schema = late_schema(self._settings, self._rights[place].stream)
+        return self._value(store, np.arange(store.rows), schema)
+
+    def _value(self, store: RowStore, rows: Int64s, schema: pa.Schema) -> bytes:
+        """Rows of any groups as one value."""
         keys = self._groups.keys(store.group[rows])
-        table = _gathered(store, rows, left_schema(self._settings.left), [keys])
+        table = _gathered(store, rows, schema, [keys])
         return close_value(pack_rows(table, np.array([0, rows.size]))[0])
 
     def _room(self, written: Bools) -> Bools:

@@ -3,6 +3,7 @@
 `h`                      the header: layout, frontier, how far each input came, how many groups were written.
 `l`                      the left rows that wait.
 `r`, u8 stream, key      the rows of one group of one right stream that may still match.
+`a`, u8 stream           the late rows of one right stream that were set aside and have to stay out.
 
 A value is a version byte, a CRC-32 of what follows, then that.
 """
@@ -23,6 +24,7 @@ VERSION: Final = 1
 HEADER_KEY: Final = b"h"
 LEFT_KEY: Final = b"l"
 RIGHT_KEY: Final = b"r"
+LATE_KEY: Final = b"a"
 
 CONTROL: Final = pa.schema(
     [
@@ -43,7 +45,7 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the header entry says."""
+    """What the header entry says; the late rows of the inputs have an entry of their own."""
 
     layout: str
     frontier_ns: int
@@ -54,6 +56,11 @@ class Header:
 def right_key(right: int, key: bytes) -> bytes:
     """The entry key of one group of the right stream at place `right`."""
     return RIGHT_KEY + bytes([right]) + key
+
+
+def late_key(right: int) -> bytes:
+    """The entry key of the late rows of the right stream at place `right`."""
+    return LATE_KEY + bytes([right])
 
 
 def close_value(payload: bytes) -> bytes:
@@ -77,7 +84,8 @@ def open_value(key: bytes, value: bytes) -> bytes:
 def encode_header(header: Header) -> bytes:
     """The header as a value."""
     inputs = {
-        name: [p.needed_offset, p.next_offset, p.watermark_ns, p.final] for name, p in header.inputs.items()
+        name: [p.needed_offset, p.next_offset, p.watermark_ns, p.final, p.late_from]
+        for name, p in header.inputs.items()
     }
     told = {
         "layout": header.layout,
@@ -96,13 +104,22 @@ def decode_header(value: bytes, layout: str) -> Header:
             f"the state was kept for another join (layout {told['layout']}, this one is {layout}): "
             "streams, columns, keys, clock or matching rules have changed"
         )
-    inputs = {name: InputProgress(*progress) for name, progress in told["inputs"].items()}
+    inputs = {
+        name: InputProgress(needed, upto, watermark_ns, final=final, late_from=late_from)
+        for name, (needed, upto, watermark_ns, final, late_from) in told["inputs"].items()
+    }
     return Header(told["layout"], told["frontier_ns"], inputs, told["groups"])
 
 
 def left_schema(left: Stream) -> pa.Schema:
     """The columns of the entry of waiting left rows."""
     return pa.schema([*CONTROL, CONTROL_KEY, *left.schema])
+
+
+def late_schema(settings: AsofSettings, right: Stream) -> pa.Schema:
+    """The columns of the entry of late rows of a right stream."""
+    columns = [right.schema.field(name) for name in settings.carried_by_column(right)]
+    return pa.schema([*CONTROL, CONTROL_KEY, *columns])
 
 
 def right_schema(settings: AsofSettings, right: Stream) -> pa.Schema:

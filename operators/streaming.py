@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 
 from operators.context import RightContext
 from operators.groups import Groups
 from operators.intake import InputCounts, Intake
+from operators.late_rows import LateRows
 from operators.limits import is_full
 from operators.operator import InputProgress, Snapshot
 from operators.pending import PendingRows
@@ -31,7 +33,10 @@ class StreamingAsof:
         self._frontier_ns = BEGINNING_NS
         self._intakes = {
             stream.name: Intake(
-                stream, stream.require_clock(settings.clock), settings.grace_ns.get(stream.name, 0)
+                stream,
+                stream.require_clock(settings.clock),
+                settings.grace_ns.get(stream.name, 0),
+                LateRows(stream.schema, settings.carried_by_column(stream)),
             )
             for stream in settings.streams
         }
@@ -39,7 +44,8 @@ class StreamingAsof:
         self._left = PendingRows(settings.left.schema, tuple(settings.left.schema.names))
         self._rights = tuple(RightContext(settings, right) for right in settings.rights)
         self._sealer = Sealer(settings, self._left, self._rights)
-        self._writer = SnapshotWriter(settings, self._groups, self._left, self._rights)
+        late_rows = [self._intakes[right.name].late_rows for right in settings.rights]
+        self._writer = SnapshotWriter(settings, self._groups, self._left, self._rights, late_rows)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -82,12 +88,19 @@ class StreamingAsof:
         accepted = intake.accept(rows, self._frontier_ns, judged_below_ns)
         if right is None:
             self._add_left(accepted.pending)
+            if accepted.late is not None and self._reached():
+                # They lie behind a row that waits for the next seal, and are read again with it.
+                self._remember_late(intake, accepted.late)
+                self._forget_late()
             return
         context, pending = accepted.context, accepted.pending
         if context is not None and context.rows:
             right.refresh(context, self._groups.codes(context.keys, context.key_code), self._frontier_ns)
         if pending.rows:
             right.add(pending, self._groups.codes(pending.keys, pending.key_code))
+        if accepted.late is not None:
+            self._remember_late(intake, accepted.late)
+            self._forget_late()
 
     def advance(self, stream: str, upper_ns: int, *, final: bool = False, offset: int | None = None) -> None:
         """No further row of `stream` below `upper_ns` is expected: a progress record, read at `offset`."""
@@ -143,7 +156,7 @@ class StreamingAsof:
 
     def progress(self, stream: str) -> InputProgress:
         """How far `stream` has come, for the commit; ask after `seal`."""
-        clock = self._intakes[stream].clock
+        clock, late_rows = self._intakes[stream].clock, self._intakes[stream].late_rows
         right = self._right(stream)
         next_offset = clock.next_offset
         if right:
@@ -152,11 +165,15 @@ class StreamingAsof:
             needed = self._oldest_left(self._left.rows, clock.read_next)
             # A left row that waits although the frontier has reached it must not be taken for sealed.
             next_offset = self._oldest_left(self._reached(), next_offset)
+        # Rows of restored state may be older than what the commit still needs, until newer ones are read.
+        needed = max(min(needed, next_offset), clock.needed_from)
         return InputProgress(
-            needed_offset=min(needed, next_offset),
+            needed_offset=needed,
             next_offset=next_offset,
             watermark_ns=clock.watermark_ns,
             final=clock.final,
+            late=late_rows.named(needed if right else next_offset),
+            late_from=late_rows.whole_from,
         )
 
     def resume(self, frontier_ns: int, inputs: dict[str, InputProgress], state_next: dict[str, int]) -> None:
@@ -167,7 +184,7 @@ class StreamingAsof:
         assert frontier_ns >= self._frontier_ns, "the restored state is ahead of the commit: rebuild it"
         self._frontier_ns = frontier_ns
         for name, intake in self._intakes.items():
-            intake.clock.resume(inputs[name], state_next[name])
+            intake.resume(inputs[name], state_next[name])
         self._left.take(self._reached())
         for right in self._rights:
             right.fold_pending(frontier_ns)
@@ -195,9 +212,10 @@ class StreamingAsof:
             return
         frontier_ns = self._frontier_ns = state.header.frontier_ns
         for name, progress in state.header.inputs.items():
-            self._intakes[name].clock.resume(progress, progress.next_offset)
+            self._intakes[name].resume(progress, progress.next_offset)
         self._add_left(state.left)
         for place, (right, rows) in enumerate(zip(self._rights, state.rights, strict=True)):
+            self._remember_late(self._intakes[right.stream.name], state.late[place])
             if rows.rows:
                 right.add(rows, self._groups.codes(rows.keys, rows.key_code))
                 right.fold_pending(frontier_ns)
@@ -213,9 +231,22 @@ class StreamingAsof:
             counts = self._intakes[right.stream.name].counts
             counts.sealed += before - right.pending.rows
             counts.matched += count
+        self._forget_late()
         if sealed is not None:
             self._intakes[self._settings.left.name].counts.sealed += sealed.num_rows
         return sealed
+
+    def _remember_late(self, intake: Intake, rows: Batch) -> None:
+        intake.late_rows.add(rows, self._groups.codes(rows.keys, rows.key_code))
+
+    def _forget_late(self) -> None:
+        """Forget the late rows that no restart could take for others any more."""
+        for right in self._rights:
+            late_rows = self._intakes[right.stream.name].late_rows
+            if late_rows.store.rows:
+                late_rows.keep(right.mistakable(late_rows.store, self._frontier_ns))
+        late_rows = self._intakes[self._settings.left.name].late_rows
+        late_rows.keep(np.full(late_rows.store.rows, self._reached() > 0))
 
     def _add_left(self, rows: Batch) -> None:
         if rows.rows:

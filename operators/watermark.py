@@ -17,6 +17,7 @@ class InputClock:
     `final`         the period's final progress record has been read and no new row behind it.
     `read_from`     the offset reading began at; what lies below came from kept state.
     `last_row`      offset of the last row read.
+    `needed_from`   rows below this offset were of no use any more in an earlier life.
     """
 
     grace_ns: int
@@ -26,6 +27,7 @@ class InputClock:
     final: bool = False
     read_from: int = 0
     last_row: int = -1
+    needed_from: int = 0
 
     @property
     def caught_up(self) -> bool:
@@ -77,5 +79,6 @@ class InputClock:
         assert state_next <= progress.next_offset, "the restored state is ahead of the commit: rebuild it"
         self.watermark_ns = progress.watermark_ns
         self.judged_next = progress.next_offset
+        self.needed_from = progress.needed_offset
         self.read_next = self.read_from = state_next
         self.final = progress.final

@@ -34,7 +34,7 @@ app = typer.Typer(
 )
 
 Store = Annotated[Path, typer.Option(help="Folder of the history.")]
-STORE: Final = Path("build/history")
+STORE: Final = Path("build/history/generated")
 
 
 @app.command("import")

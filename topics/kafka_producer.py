@@ -11,12 +11,14 @@ from topics.bus import AbortableError, BusError, Consumer, Position, UnknownOutc
 from topics.kafka_consumer import KafkaConsumer
 from topics.kafka_errors import TIMED_OUT, bus_error, error_of, raise_bus_error, transaction_error
 from topics.kafka_outage import Outage
-from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
+from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S, TRANSACTION_TIMEOUT_MS
 from topics.positions import require_committable
 
 _RETRIES_MAX: Final = 5
 _PRODUCED_PER_SERVE: Final = 1_024  # how often delivery failures are asked for: a call each would cost more
-_UNTIL_TRANSACTION_TIMEOUT: Final = -1
+# Longer than the transaction can live, so that silence means unknown.  The client's own "as long as the
+# transaction lives" (-1) was seen to wait for minutes on a broker that was stopped but not gone.
+_END_MARGIN_S: Final = 5.0
 
 # Sending such a message again fails again: no abort and retry would ever end.
 _HOPELESS: Final = frozenset(
@@ -43,6 +45,8 @@ class KafkaProducer:
         self._open = False
         self._must_abort = False
         self._outcome_unknown = False
+        timeout_ms = int(str(settings.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)))
+        self._end_timeout_s = timeout_ms / 1_000 + _END_MARGIN_S
         own = {"error_cb": self._on_client_error, "on_delivery": self._on_delivery}
         if transactional_id is not None:
             own["transactional.id"] = transactional_id  # type: ignore[assignment]
@@ -163,11 +167,11 @@ class KafkaProducer:
                 if not error.retriable() or attempt == _RETRIES_MAX - 1:
                     raise transaction_error(error, "sending positions to the transaction") from None
 
-    def _end(self, end: Callable[[int], None], doing: str) -> None:
+    def _end(self, end: Callable[[float], None], doing: str) -> None:
         where = f"{doing} a transaction of {self._id}"
         for _ in range(_RETRIES_MAX):
             try:
-                end(_UNTIL_TRANSACTION_TIMEOUT)
+                end(self._end_timeout_s)
             except KafkaException as raised:
                 error = error_of(raised)
                 if error.name() not in TIMED_OUT:

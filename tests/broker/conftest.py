@@ -8,10 +8,11 @@ import pytest
 from tests.kafka_process import SCRIPT, kafka_script
 
 
-@pytest.fixture
-def folder(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def folder(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder for a broker of one's own; the shared broker shows that one can run here."""
     if not (SCRIPT.parents[2] / "build/kafka").exists():
         pytest.skip(f"the broker at {kafka_bootstrap} was not started here, so none of our own is")
-    yield tmp_path / "kafka"
-    kafka_script("stop", KAFKA_DIR=str(tmp_path / "kafka"))
+    folder = tmp_path_factory.mktemp("broker") / "kafka"
+    yield folder
+    kafka_script("stop", KAFKA_DIR=str(folder))

@@ -13,21 +13,6 @@ from tests.kafka_process import SCRIPT, kafka_script
 pytestmark = pytest.mark.broker
 
 
-def test_two_starts_at_once_and_a_third_give_one_broker(folder: Path) -> None:
-    environment = {**os.environ, "KAFKA_PYTHON": sys.executable, "KAFKA_DIR": str(folder)}
-    starts = [
-        subprocess.Popen([str(SCRIPT), "start"], env=environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    said = [start.communicate(timeout=120)[0] for start in starts]
-    third = kafka_script("start", KAFKA_DIR=str(folder)).stdout
-    assert said[0] == said[1] == third
-    host, port = third.strip().split(":")
-    assert host == "127.0.0.1"
-    assert port.isdigit()
-    assert kafka_script("address", KAFKA_DIR=str(folder)).stdout == third
-
-
 def test_a_port_in_use_is_one_line_and_exit_2(folder: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -44,3 +29,18 @@ def test_a_port_in_use_is_one_line_and_exit_2(folder: Path) -> None:
 def test_stopping_what_does_not_run_is_fine(folder: Path) -> None:
     assert kafka_script("stop", KAFKA_DIR=str(folder)).returncode == 0
     assert kafka_script("address", KAFKA_DIR=str(folder)).returncode == 1
+
+
+def test_two_starts_at_once_and_a_third_give_one_broker(folder: Path) -> None:
+    environment = {**os.environ, "KAFKA_PYTHON": sys.executable, "KAFKA_DIR": str(folder)}
+    starts = [
+        subprocess.Popen([str(SCRIPT), "start"], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [start.communicate(timeout=120)[0] for start in starts]
+    third = kafka_script("start", KAFKA_DIR=str(folder)).stdout
+    assert said[0] == said[1] == third
+    host, port = third.strip().split(":")
+    assert host == "127.0.0.1"
+    assert port.isdigit()
+    assert kafka_script("address", KAFKA_DIR=str(folder)).stdout == third

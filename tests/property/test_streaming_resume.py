@@ -30,9 +30,10 @@ def forget_rows_at_once() -> Iterator[None]:
 
 @dataclass
 class Durable:
-    """What outlives a crash: committed rows and progress, and the states that were written down."""
+    """What outlives a crash: committed rows, late rows and progress, and states that were written down."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
+    late: list[tuple[str, int]] = field(default_factory=list)  # (stream, offset)
     frontier_ns: int = BEGINNING_NS
     inputs: dict[str, InputProgress] = field(
         default_factory=lambda: dict.fromkeys(STREAMS, InputProgress(0, 0, BEGINNING_NS))
@@ -48,6 +49,7 @@ class Life:
         self.join = StreamingAsof(asked)
         self._asked, self._logs, self._durable = asked, logs, durable
         self._sealed: list[dict[str, Any]] = []
+        self._late: list[tuple[str, int]] = []
         self._next = {name: progress.needed_offset for name, progress in durable.inputs.items()}
         durable.entries = {}
         if state is not None and durable.states:
@@ -81,7 +83,8 @@ class Life:
         if keep_state:
             self.seal()
         durable.rows += self._sealed
-        self._sealed = []
+        durable.late += self._late
+        self._sealed, self._late = [], []
         durable.frontier_ns = self.join.frontier_ns
         durable.inputs = {name: self.join.progress(name) for name in STREAMS}
         if keep_state and self.join.caught_up:
@@ -102,11 +105,12 @@ class Life:
 
     def _push(self, stream: str, part: list[Row]) -> None:
         self.join.push(stream, cases.batch(self._asked.streams[stream == "quote"], part))
+        self._late += [(stream, offset) for offset in self.join.late(stream)["offset"].to_pylist()]
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> tuple[Rules, Logs]:
-    """Rows within grace, with true progress records between them."""
+def logs(draw: st.DrawFn, *, may_be_late: bool) -> tuple[Rules, Logs]:
+    """Rows with progress records between them: all true and within grace, or too early for some rows."""
     rules = draw(cases.rules())
     made: Logs = {}
     for stream in STREAMS:
@@ -114,9 +118,12 @@ def logs(draw: st.DrawFn) -> tuple[Rules, Logs]:
         log: list[Row | int] = []
         for i, row in enumerate(rows):
             if draw(st.integers(0, 3)) == 0:
-                log.append(min(later.time_ns for later in rows[i:]))
+                true_ns = min(later.time_ns for later in rows[i:])
+                log.append(draw(st.integers(0, 9)) if may_be_late else true_ns)
             log.append(replace(row, offset=len(log)))
         made[stream] = log
+    if may_be_late:
+        return rules, made
     grace_ns = {stream: cases.grace_of(rows_of(log)) for stream, log in made.items()}
     return replace(rules, grace_ns=grace_ns), made
 
@@ -125,10 +132,8 @@ def rows_of(log: list[Row | int]) -> list[Row]:
     return [entry for entry in log if isinstance(entry, Row)]
 
 
-@settings(max_examples=200, deadline=None)
-@given(logs(), st.data())
-def test_crashes_lose_double_and_change_nothing(case: tuple[Rules, Logs], data: st.DataObject) -> None:
-    rules, made = case
+def lived(rules: Rules, made: Logs, data: st.DataObject) -> Durable:
+    """What is durable after some lives that end without a word and one that comes to its end."""
     durable = Durable()
     for _ in range(data.draw(st.integers(0, 4), "lives")):
         life = Life(
@@ -142,5 +147,29 @@ def test_crashes_lose_double_and_change_nothing(case: tuple[Rules, Logs], data: 
             if data.draw(st.booleans(), "commit"):
                 life.commit(keep_state=data.draw(st.booleans(), "keep"))
     Life(cases.make_settings(rules), made, durable, data.draw(st.none() | st.just(0), "state")).end()
+    return durable
+
+
+@settings(max_examples=200, deadline=None)
+@given(logs(may_be_late=False), st.data())
+def test_crashes_lose_double_and_change_nothing(case: tuple[Rules, Logs], data: st.DataObject) -> None:
+    rules, made = case
+    durable = lived(rules, made, data)
+    assert not durable.late
     expected = join_slowly(rows_of(made["trade"]), rows_of(made["quote"]), cases.looked_up(), rules)
     assert durable.rows == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(logs(may_be_late=True), st.data())
+def test_a_row_that_was_late_once_changes_nothing_whatever_dies_after(
+    case: tuple[Rules, Logs], data: st.DataObject
+) -> None:
+    rules, made = case
+    durable = lived(rules, made, data)
+    assert len(set(durable.late)) == len(durable.late)
+    lefts, rights = (
+        [row for row in rows_of(made[stream]) if (stream, row.offset) not in durable.late]
+        for stream in STREAMS
+    )
+    assert durable.rows == join_slowly(lefts, rights, cases.looked_up(), rules)

@@ -10,7 +10,7 @@ from numba import config
 from operators.asof import asof_join
 from tests.unit.operators.asof_tables import large_tables
 
-ROWS = 3_000 if config.DISABLE_JIT else 120_000  # type: ignore[attr-defined]
+ROWS = 10_000 if config.DISABLE_JIT else 120_000  # type: ignore[attr-defined]
 BYTES_PER_ROW = 25
 POOLS: list[pa.MemoryPool] = []  # Arrow needs a pool to outlive what it gave out
 

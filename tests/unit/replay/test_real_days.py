@@ -8,19 +8,15 @@ import pytest
 from replay.day import Day
 from replay.imports import import_folder
 from replay.store import HistoryStore
+from tests.market_data import market_data
 from tests.unit.replay.days import rows_of
 
-DATA = Path(__file__).parents[3] / ".." / "shared" / "data"
-
-pytestmark = [
-    pytest.mark.data,
-    pytest.mark.skipif(not DATA.is_dir(), reason="no market data at ../shared/data beside the repository"),
-]
+pytestmark = pytest.mark.data
 
 
 def imported(tmp_path: Path, name: str) -> HistoryStore:
     store = HistoryStore(tmp_path)
-    report = import_folder(store, DATA / name)
+    report = import_folder(store, market_data(name))
     assert not report.refused
     return store
 
@@ -37,7 +33,7 @@ def test_a_day_of_equities_is_whole_though_it_crosses_midnight(tmp_path: Path) -
     for stream, rows in (("trade", 137_816), ("quote", 1_665_857)):
         day = store.day(stream, "2013-10-07")
         assert (day.rows, day.summary.keys) == (rows, 3)
-        file = DATA / "lean_us_equity_ticks" / f"{stream}s_20131007.parquet"
+        file = market_data("lean_us_equity_ticks") / f"{stream}s_20131007.parquet"
         assert frame(day).equals(pl.read_parquet(file).rename({"ts_ns": "event_ns"}))
 
 
@@ -68,7 +64,7 @@ def test_a_market_with_two_clocks_is_ordered_by_the_receivers(tmp_path: Path) ->
         assert day.stream.key == ("market", "symbol")
         assert day.disorder_ns("known") == 0
         assert day.disorder_ns("event") > 0
-        original = pl.read_parquet(DATA / "binance_20240808" / f"{stream}s.parquet")
+        original = pl.read_parquet(market_data("binance_20240808") / f"{stream}s.parquet")
         expected = original.rename({"event_ts_ns": "event_ns", "recv_ts_ns": "known_ns"})
         assert frame(day).equals(expected.sort("known_ns", maintain_order=True))
     assert store.day("quote", "2024-08-08").summary.clocks["event_ns"].nulls == 131_932

@@ -28,13 +28,17 @@ def read_topic(bus: Bus, registry: SchemaRegistry, topic: str, partitions: int) 
     found = []
     consumer = bus.consumer(group="test-reader")
     for partition in range(partitions):
-        consumer.assign({TopicPartition(topic, partition): 0})
-        while (block := consumer.poll(messages_max=1_000, wait_ms=0)).messages:
+        place = TopicPartition(topic, partition)
+        consumer.assign({place: 0})
+        ended = False
+        while not ended:
+            block = consumer.poll(messages_max=1_000, wait_ms=100)
             for number in range(block.messages):
                 original = block.originals[number]
                 assert original.value is not None
                 rows, progress = _decode(registry, original.value)
                 found.append(ReadMessage(partition, original.key, original.timestamp_ms, progress, rows))
+            ended = any(end == place for end, _ in block.ends)
     consumer.close()
     return found
 
