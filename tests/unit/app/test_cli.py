@@ -122,6 +122,18 @@ def test_the_embedded_bus_and_a_broker_exclude_each_other(replay_error: ReplayEr
     assert "BUS=embedded and BOOTSTRAP= exclude each other" in replay_error(bootstrap="127.0.0.1:9092")
 
 
+def test_a_replay_to_a_broker_that_is_away_makes_nothing(
+    replay_error: ReplayError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.broker.CHECK_MS", 300)
+    told = replay_error(bus=None, bootstrap="127.0.0.1:1")
+    assert "no Kafka broker answers at 127.0.0.1:1 (waited 0." in told
+
+
+def test_a_clock_the_day_lacks_is_named(replay_error: ReplayError) -> None:
+    assert "known_ns" in replay_error(clock="known")
+
+
 @pytest.mark.parametrize(
     ("flag", "value"),
     [("tolerance_ns", -1), ("grace_ns", -1), ("partitions", 0), ("workers", 0), ("clock", "wall")],
