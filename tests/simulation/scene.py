@@ -11,7 +11,6 @@ from app.config import Settings
 from app.wiring import Pipeline, registered_streams, topic_specs
 from schemas.stream import Stream
 from topics.avro_schema import avro_schema
-from topics.bus import Producer
 from topics.catalogue import apply, plan
 from topics.encode import RowEncoder
 from topics.memory import MemoryBus
@@ -93,7 +92,7 @@ class Feed:
             stream.name: RowEncoder(stream, pipeline.registry, settings.topic(stream.name))
             for stream in (TRADE, QUOTE)
         }
-        self._producer: Producer = pipeline.bus.producer(transactional_id="feed")
+        self._producer = pipeline.bus.producer(transactional_id="feed")
         times = sorted(rng.randrange(rows) for _ in range(rows))
         self._left = [(now, "quote" if rng.random() < 0.7 else "trade") for now in times]
         self._upper_ns = rows + 1
