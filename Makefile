@@ -41,7 +41,7 @@ $(READY): requirements.lock
 	touch $@
 
 $(READY_TORCH): requirements-torch.lock $(READY)
-	@echo "installing PyTorch with its CUDA libraries (SIZE, once; TORCH=0 leaves it out)"
+	@echo "installing PyTorch with its CUDA libraries (4.6 GB on disk, once; TORCH=0 leaves it out)"
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-torch.lock
 	touch $@
 
@@ -83,7 +83,7 @@ check: lint type layers tidy test ## everything CI runs
 bench: $(READY) ## tables, JSON and plots under build/bench/
 	@$(PY) -m tests.bench $(ARGS)
 
-kafka: $(READY) ## start a real one-node Kafka on loopback and print its host:port
+kafka: $(READY) ## start a real one-node Kafka on loopback and print its host:port (PORT= forces one)
 	@docker/kafka/kafka.sh start
 
 kafka-stop: ## stop it; its log stays under build/kafka

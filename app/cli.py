@@ -7,11 +7,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 from rich.console import Console
 
 from app.errors import RunError, UsageError
+from app.logs import log_to_stderr
 from operators.settings import SettingsError
 from replay.errors import HistoryError
 from schemas.stream import StreamError
@@ -35,19 +35,6 @@ ConfigFile = Annotated[
 def say(line: str) -> None:
     """Print one line about what is going on."""
     errors.print(line)
-
-
-def log_to_stderr() -> None:
-    """Structured logs on standard error: for people on a terminal, JSON lines anywhere else."""
-    pretty = sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def stop_on_signals() -> Callable[[], bool]:

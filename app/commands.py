@@ -9,9 +9,8 @@ from app.broker import open_kafka
 from app.cli import ConfigFile, app, console, say, stop_on_signals
 from app.config import load_settings
 from app.errors import UsageError
-from app.wiring import Pipeline, member_config, registered_streams, require_topics, topic_specs
+from app.wiring import Pipeline, member_config, registered_streams, require_topics, topic_specs, warm_up
 from app.worker import Worker
-from operators.warm import warm
 from topics.catalogue import TopicMismatchError, apply, plan
 from topics.registry import open_registry
 
@@ -40,12 +39,14 @@ def align(
     streams = registered_streams(settings, registry, wait_s=REGISTRY_WAIT_S, on_wait=say)
     say(f'{bus.name}: group {settings.pipeline.prefix}, joining on clock = "{settings.pipeline.clock}"')
     pipeline = Pipeline(settings, bus, registry, streams)
-    warm()
+    warm_up()
     worker = Worker(pipeline, until_final=until_final)
     try:
         worker.run(stopping)
-    finally:
-        worker.close()
+    except BaseException:
+        worker.close(failed=True)
+        raise
+    worker.close()
 
 
 topics_app = typer.Typer(help="The topics of a pipeline, as code.", no_args_is_help=True)

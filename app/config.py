@@ -84,7 +84,10 @@ class WorkerSettings(Section):
     format: Literal["frame", "avro"] = "frame"  # Arrow frames, or one Avro record per row
     commit_interval_ms: Annotated[int, Field(ge=1)] = 100  # exactly-once rows become visible this often
     commit_rows_max: Annotated[int, Field(ge=1)] = 1_000_000  # ... or after this many rows
-    poll_messages_max: Annotated[int, Field(ge=1)] = 20_000  # one turn's share; bounds a turn's memory
+    poll_messages_max: Annotated[int, Field(ge=1)] = 20_000  # one turn's share; bounds a turn's memory ...
+    poll_rows_max: Annotated[int, Field(ge=1)] = (
+        200_000  # ... and about so many rows, where messages are blocks
+    )
     poll_wait_ms_max: Annotated[int, Field(ge=1)] = 50  # an idle worker wakes this often
     frame_rows_max: Annotated[int, Field(ge=1)] = 16_384  # a frame of wide rows stays under 8 MiB
     buffer_size_max: Annotated[int, Field(ge=1)] = 1 << 30  # per stream and task; beyond it the stream waits

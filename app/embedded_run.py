@@ -1,30 +1,39 @@
-"""A whole run in this process and one thread: publish a tile, let every worker turn, until all is sealed."""
+"""A whole run in this process and one thread: publish a step, let every worker turn, until all is sealed."""
 
+from app.clock import monotonic_ns, pause
 from app.errors import RunError
 from app.wiring import Pipeline
 from app.worker import Worker
 from replay.publish import Publication
+from schemas.clocks import NS_PER_S
 
-IDLE_TURNS_MAX = 100
+PAUSE_S = 0.002  # while nothing is due
+STUCK_NS = 30 * NS_PER_S
 
 
 def run_embedded(pipeline: Pipeline, publication: Publication, workers: int) -> None:
-    """Run the same publisher and the same workers as on Kafka over the embedded bus."""
+    """Run the same publisher and the same workers as on Kafka over the embedded bus, paced if asked."""
     running = [Worker(pipeline.with_slot(str(slot)), until_final=True) for slot in range(workers)]
-    more = True
-    idle = 0
     try:
-        while not all(worker.finished() for worker in running):
-            more = more and publication.step()
-            messages = sum(worker.turn() for worker in running)
-            for worker in running:
-                if not more and not messages:
-                    worker.commit()
-            idle = 0 if more or messages else idle + 1
-            if idle > IDLE_TURNS_MAX:
-                raise RunError(
-                    "everything is published and read, yet not everything is sealed: this is a defect"
-                )
-    finally:
+        _drive(publication, running)
+    except BaseException:
         for worker in running:
-            worker.close()
+            worker.close(failed=True)
+        raise
+    for worker in running:
+        worker.close()
+
+
+def _drive(publication: Publication, running: list[Worker]) -> None:
+    moved_ns = monotonic_ns()
+    while not all(worker.finished() for worker in running):
+        due = not publication.done and publication.wait_ns(monotonic_ns()) == 0
+        if due:
+            publication.step()
+        messages = sum(worker.turn() for worker in running)
+        if due or messages or not publication.done:
+            moved_ns = monotonic_ns()
+        elif monotonic_ns() - moved_ns > STUCK_NS:
+            raise RunError("everything is published and read, yet not everything is sealed: this is a defect")
+        if not due and not messages:
+            pause(PAUSE_S)

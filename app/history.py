@@ -31,7 +31,9 @@ def find_days(
         if data is not None:
             digest = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:8]
             history = HistoryStore(store or HISTORY / f"{data.resolve().name}-{digest}")
-            for line in import_folder(history, data).lines():
+            report = import_folder(history, data)
+            news = any(day.written for day in report.days) or report.refused
+            for line in report.lines() if news else [f"history: {history.root}, imported before"]:
                 say(line)
         else:
             history = HistoryStore(store or HISTORY / "generated")

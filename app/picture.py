@@ -27,6 +27,7 @@ def draw(
     figure = Figure(figsize=(11, 9), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")
     rate, lag, age = figure.subplots(3, 1)
+    lag.sharex(rate)
     spans = [(int(m.min()), int(m.max())) for m in moments.values() if m.size]
     if not spans:
         return
@@ -44,7 +45,7 @@ def draw(
     if shown.any():
         lag.plot(
             _hours(frontier[shown], midnight_ns),
-            (newest[shown] - frontier[shown]) / NS_PER_S,
+            np.maximum(newest[shown] - frontier[shown], 0) / NS_PER_S,
             ".",
             markersize=3,
         )

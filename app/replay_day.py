@@ -20,12 +20,13 @@ from app.content_hash import content_hash
 from app.embedded_run import run_embedded
 from app.errors import UsageError
 from app.history import find_days
+from app.logs import log_to_file
 from app.picture import draw
 from app.processes import start, wait_all
 from app.replay_request import ReplayRequest, run_settings
 from app.run_folder import RunFolder
 from app.summary import Summary, duration
-from app.wiring import Pipeline, registered_streams, topic_specs
+from app.wiring import Pipeline, registered_streams, topic_specs, warm_up
 from replay.day import Day
 from replay.errors import PublishError
 from replay.publish import Publication
@@ -53,10 +54,13 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
         f"{request.workers} worker{'s' * (request.workers > 1)}"
         + (", going on with an unfinished run" if folder.resumed else "")
     )
-    started_ns = monotonic_ns()
     if bus.name == "embedded":
+        log_to_file(folder.path / "worker.log")
+        warm_up()
+        started_ns = monotonic_ns()
         _run_embedded(request, pipeline, days)
     else:
+        started_ns = monotonic_ns()
         _run_processes(request, pipeline, folder.path, history.root)
     seconds = (monotonic_ns() - started_ns) / NS_PER_S
     frames = write_aligned(pipeline, folder.path / "aligned")

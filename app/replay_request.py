@@ -9,7 +9,7 @@ from typing import Any, Literal
 from app.config import Settings, load_settings
 from app.errors import UsageError
 from replay.day import Day
-from schemas.clocks import NS_PER_S, Clock, clock_column
+from schemas.clocks import NS_PER_S, Clock
 
 BLOCK_SPAN_NS = 10 * NS_PER_S  # market time a block may span at full speed; it costs no waiting there
 
@@ -82,8 +82,7 @@ class ReplayRequest:
         """
         if self.grace_ns is not None or self.config is not None:
             return None
-        clocks = [day.summary.clocks.get(clock_column(clock)) for day in days]
-        disorder_ns = max((told.disorder_ns for told in clocks if told is not None), default=0)
+        disorder_ns = max(day.disorder_ns(clock) for day in days)
         return disorder_ns + (BLOCK_SPAN_NS if self.shape == "block" and self.speed is None else 0)
 
 

@@ -71,7 +71,8 @@ class Summary:
         for stream, age in self.age_ns.items():
             table.add_row(f"{stream} age", f"p50 {duration(age['p50'])}, p99 {duration(age['p99'])}")
         p50, p99 = (self.seal_latency_ms[q] for q in ("p50", "p99"))
-        table.add_row("seal latency", f"p50 {_ms(p50)}, p99 {_ms(p99)}")
+        latency = f"p50 {_ms(p50)}, p99 {_ms(p99)}" if p50 is not None else "not told: only frames carry it"
+        table.add_row("seal latency", latency)
         layout = (
             f"{self.partitions} partitions, {self.workers} worker{'s' * (self.workers > 1)}, {self.shape}s"
         )
@@ -100,4 +101,4 @@ def duration(ns: int | None) -> str:
 
 
 def _ms(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3g} ms"
+    return duration(None if value is None else round(value * 1e6))

@@ -24,6 +24,11 @@ class Counts:
     rows_sealed: int = 0
     dead: int = 0
 
+    @property
+    def rows(self) -> int:
+        """Rows taken, over all inputs."""
+        return sum(self.rows_in.values())
+
 
 @dataclass(slots=True, kw_only=True)
 class Task:

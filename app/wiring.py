@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import operators.warm
+import topics.warm
 from app.clock import monotonic_ns, pause
 from app.config import Settings
 from app.errors import RunError, UsageError
@@ -144,3 +146,9 @@ def registered_streams(
             else:
                 pause(0.2)
     return streams
+
+
+def warm_up() -> None:
+    """Compile or load every kernel, before a broker waits for us."""
+    topics.warm.warm()
+    operators.warm.warm()

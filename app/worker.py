@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 REGISTRY_WAIT_S = 1.0  # between two attempts while the registry is away
 REGISTRY_ATTEMPTS_MAX = 200  # stays below max.poll.interval.ms, after which the group would expel us anyway
+UNDONE_MAX = 10  # more is no passing trouble
 FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
 
 
@@ -46,6 +47,10 @@ class Worker:
         self._paused: set[TopicPartition] = set()
         self._committed_ns = self._elapsed_ns()
         self._dirty = False
+        self._failed = False
+        self._undone = 0  # transactions in a row
+        self._rows_taken = 0
+        self._rows_per_message = 1.0
         self._final_checked_ns = 0
         self.consumer.subscribe(list(pipeline.input_topics), self._ownership)
 
@@ -61,10 +66,12 @@ class Worker:
 
     def turn(self) -> int:
         """Do what one poll brings and return the number of messages; waits a moment if there are none."""
-        block = self.consumer.poll(messages_max=self._settings.poll_messages_max, wait_ms=self._wait_ms())
+        block = self.consumer.poll(messages_max=self._messages_max(), wait_ms=self._wait_ms())
         released_ns = now_ns()
         try:
             touched = self._take(block, released_ns)
+            if block.messages:
+                self._rows_per_message = max(1.0, self._rows_taken / block.messages)
             for number in touched:
                 rows = self.tasks[number].seal()
                 if rows is not None and rows.num_rows:
@@ -81,6 +88,7 @@ class Worker:
         """Commit what is sealed (see `app.commit`), then let local state follow at its own pace."""
         commit(self._outbox, self.consumer, self.tasks)
         self._dirty = False
+        self._undone = 0
         self._committed_ns = self._elapsed_ns()
         due = self._committed_ns - self._settings.checkpoint_interval_ms * NS_PER_MS
         for task in self.tasks.values():
@@ -104,18 +112,24 @@ class Worker:
             for source, position in committed.items()
         )
 
-    def close(self) -> None:
-        """Commit what is sealed, write the state down, leave the group."""
+    def close(self, *, failed: bool = False) -> None:
+        """Leave the group, with what is sealed committed and the state written down.
+
+        After a failure nothing more is committed: the restart meets what failed again.
+        """
+        self._failed = failed
         self.consumer.close()
         self._ownership.close()
         self._outbox.producer.close()
 
     def _take(self, block: MessageBlock, released_ns: int) -> set[int]:
         touched = set()
+        self._rows_taken = 0
         for source, messages in _by_source(block):
             task = self.tasks.get(source.partition)
             if task is None:
                 continue
+            before = task.counts.rows
             for attempt in range(REGISTRY_ATTEMPTS_MAX + 1):
                 try:
                     letters = list(task.take(source, block, messages, released_ns))
@@ -126,6 +140,7 @@ class Worker:
                     if attempt == 0:
                         log.warning("waiting for the registry", reason=str(away))
                     pause(REGISTRY_WAIT_S)
+            self._rows_taken += task.counts.rows - before
             self._outbox.letters(letters, source.partition)
             touched.add(source.partition)
         for source, end in block.ends:
@@ -148,6 +163,11 @@ class Worker:
                     self._paused.discard(source)
                     log.info("resumed", topic=topic, partition=number)
 
+    def _messages_max(self) -> int:
+        """As many messages as hold about `poll_rows_max` rows, going by the last turn's."""
+        fitting = int(self._settings.poll_rows_max / self._rows_per_message)
+        return max(1, min(self._settings.poll_messages_max, fitting))
+
     def _commit_due(self) -> bool:
         if not self._dirty:
             return False
@@ -165,6 +185,8 @@ class Worker:
 
     def _commit_before_revoke(self) -> None:
         self._paused.clear()
+        if self._failed:
+            return
         if not self._dirty and not self._outbox.open:
             self._checkpoint_all()
             return
@@ -180,6 +202,9 @@ class Worker:
             self._checkpoint_all()
 
     def _rewind(self, undone: Exception) -> None:
+        self._undone += 1
+        if self._undone > UNDONE_MAX:
+            raise RunError(f"{self._undone} transactions in a row came to nothing, the last one: {undone}")
         log.warning("transaction undone; going back to the last commit", reason=str(undone))
         self._renew_producer(undone)
         for source, start in self._ownership.open(sorted(self.tasks)).items():

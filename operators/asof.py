@@ -1,8 +1,8 @@
 """The as-of join: for each left row, the right row that stood at its time.
 
-Results equal `pandas.merge_asof` wherever pandas has a rule.  Where it has none or another one:
-a null key never matches; a left row without a time is kept, unmatched; a right row without one is ignored;
-tables need not be sorted; equal distances in `nearest` go to the backward row.
+Results equal `pandas.merge_asof` wherever pandas has a rule, with one exception: a null key never matches,
+not even another null.  Where pandas refuses, this join does not: tables need not be sorted, a left row with
+no time is kept, unmatched, and a right row with none is ignored.
 """
 
 import json

@@ -140,12 +140,12 @@ def encode_by_table(
         return encode_dictionary(column, values, table, insert)
     out = np.empty(len(column), np.int32)
 
-    def encode(begin: int, end: int, insert: bool) -> bool:
+    def encode(begin: int, end: int, enter: bool) -> bool:
         found = True
         for start, piece in pieces(column, begin, end):
             target = out[start : start + len(piece)]
-            table.codes(as_key_values(piece, values), insert=insert, out=target)
-            found = found and (insert or int(target.min(initial=0)) >= 0)
+            table.codes(as_key_values(piece, values), insert=enter, out=target)
+            found = found and (enter or int(target.min(initial=0)) >= 0)
             blank(piece, target)
         return found
 
@@ -219,7 +219,7 @@ def pair_side(
     """Return one table's paired codes."""
     out = np.empty(mine.size, np.int32)
 
-    def encode(begin: int, end: int, insert: bool) -> bool:
+    def encode(begin: int, end: int, enter: bool) -> bool:
         found = True
         for start in range(begin, end, ROWS_PER_PIECE):
             rows = slice(start, min(start + ROWS_PER_PIECE, end))
@@ -230,8 +230,8 @@ def pair_side(
             if table is None:
                 out[rows] = pairs
             else:
-                table.codes(pa.array(pairs), insert=insert, out=out[rows])
-                found = found and (insert or int(out[rows].min(initial=0)) >= 0)
+                table.codes(pa.array(pairs), insert=enter, out=out[rows])
+                found = found and (enter or int(out[rows].min(initial=0)) >= 0)
                 out[rows][pairs < 0] = -1
         return found
 
@@ -242,10 +242,10 @@ def pair_side(
 def pieces(column: pa.ChunkedArray, begin: int, end: int) -> Iterator[tuple[int, pa.Array]]:
     """Yield the rows [begin, end) of a column as arrays of bounded length, each with its first row."""
     start = 0
-    for chunk in column.chunks:
-        stop = start + len(chunk)
+    for array in column.chunks:
+        stop = start + len(array)
         for first in range(max(start, begin), min(stop, end), ROWS_PER_PIECE):
-            yield first, chunk.slice(first - start, min(ROWS_PER_PIECE, stop - first, end - first))
+            yield first, array.slice(first - start, min(ROWS_PER_PIECE, stop - first, end - first))
         start = stop
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from operators.asof_columns import frozen
 from operators.asof_gather_kernel import mark_matches
-from operators.asof_kernel import choose_nearest, drop_far, match_backward, match_forward
+from operators.asof_kernel import choose_nearest, drop_far, match_backward, match_forward, match_ungrouped
 from operators.asof_settings import UNBOUNDED_NS, AsofSettings
 from operators.asof_workers import Workers
 
@@ -93,10 +93,24 @@ def walk(
     if left.rows < left.ns.size:
         positions.fill(-1)  # a left row without a time is never reached
     strict = 0 if settings.allow_exact else 1
-    sides = (left.ns, left.code, left.order, right.ns, right.code, right.order, right.rows)
+    others = (right.ns, right.code, right.order, right.rows)
+
+    def walk_ungrouped(begin: int, end: int) -> None:
+        shift, offset = (strict, -1) if kernel is match_backward else (1 - strict, 0)
+        match_ungrouped(left.ns[begin:end], right.ns, shift, offset, positions[begin:end])
+
+    if left.code is None and left.order is None:
+        workers.over(left.rows, walk_ungrouped)
+        return positions
 
     def walk_range(begin: int, end: int) -> None:
-        kernel(*sides, begin, end, strict, np.full(group_count, -1, np.int32), positions)
+        table = np.full(group_count, -1, np.int32)
+        part = slice(begin, end)
+        if left.order is None:
+            code = None if left.code is None else left.code[part]
+            kernel(left.ns[part], code, None, *others, strict, table, positions[part])
+        else:
+            kernel(left.ns, left.code, left.order[part], *others, strict, table, positions)
 
     # A table per thread: no more threads than keep all of them within 8 bytes a row.
     workers.over(left.rows, walk_range, max(1, 2 * (left.rows + right.rows) // group_count))

@@ -100,16 +100,20 @@ def time_order(
 ) -> Int32s | None:
     """Return the rows in order of time, sequence and place; None when that is how they stand."""
     ties = None if sequence is None else read_sequence(table, sequence)
-    if column.null_count == 0 and stands_in_order(ns, ties, workers):
+    valid = None
+    if column.null_count > 0:
+        valid = np.concatenate([valid_mask(piece) for piece in column.chunks])
+        rows = np.flatnonzero(valid).astype(np.int32)
+        if ties is None and stands_in_order(frozen(ns[rows]), None, workers):
+            return frozen(rows)
+        del rows
+    elif stands_in_order(ns, ties, workers):
         return None
     if ties is None:
         order = np.argsort(ns, kind="stable").astype(np.int32)
     else:
         order = np.lexsort((ties, ns)).astype(np.int32)
-    if column.null_count > 0:
-        valid = np.concatenate([valid_mask(piece) for piece in column.chunks])
-        order = order[valid[order]]
-    return frozen(order)
+    return frozen(order if valid is None else order[valid[order]])
 
 
 def stands_in_order(ns: Int64s, ties: Int64s | None, workers: Workers) -> bool:

@@ -10,6 +10,12 @@ Flags = npt.NDArray[np.uint8]
 
 
 @njit(nogil=True, cache=True)
+def _within(row: int, right_ns: Int64s, time_ns: int, tolerance_ns: int) -> int:
+    """Return the row if there is one and it is no more than `tolerance_ns` before `time_ns`, else -1."""
+    return row if row >= 0 and time_ns - right_ns[row] <= tolerance_ns else -1
+
+
+@njit(nogil=True, cache=True)
 def match_backward(
     left: Int64s,
     left_ns: Int64s,
@@ -42,14 +48,10 @@ def match_backward(
     i = 0
     j = 0
     while i < left.size or j < right.size:
-        left_next = False
-        if i < left.size:
-            if j == right.size:
-                left_next = True
-            else:
-                time_ns = left_ns[left[i]]
-                other_ns = right_ns[right[j]]
-                left_next = other_ns > time_ns or (other_ns == time_ns and not allow_exact)
+        left_next = i < left.size
+        if left_next and j < right.size:
+            time_ns, other_ns = left_ns[left[i]], right_ns[right[j]]
+            left_next = other_ns > time_ns or (other_ns == time_ns and not allow_exact)
         if not left_next:
             row = right[j]
             group = right_group[row]
@@ -65,18 +67,11 @@ def match_backward(
             j += 1
         else:
             group = left_group[left[i]]
-            match[i] = -1
+            time_ns = left_ns[left[i]]
+            match[i] = _within(last[group] if group >= 0 else -1, right_ns, time_ns, tolerance_ns)
             for c in range(columns):
-                match_value[c, i] = -1
-            if group >= 0:
-                time_ns = left_ns[left[i]]
-                row = last[group]
-                if row >= 0 and time_ns - right_ns[row] <= tolerance_ns:
-                    match[i] = row
-                for c in range(columns):
-                    row = last_value[group, c]
-                    if row >= 0 and time_ns - right_ns[row] <= tolerance_ns:
-                        match_value[c, i] = row
+                row = last_value[group, c] if group >= 0 else -1
+                match_value[c, i] = _within(row, right_ns, time_ns, tolerance_ns)
             i += 1
     return filled
 

@@ -3,14 +3,25 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from replay.day import Day, DaySummary
 from replay.store import HistoryStore
+from replay.zones import parse_date
 from schemas.clocks import EVENT_NS, KNOWN_NS, NS_PER_MS, NS_PER_S
 
-HEADINGS: Final = ("date", "stream", "rows", "symbols", "key", "first UTC", "last UTC", "disorder", "from")
+HEADINGS: Final = (
+    "date",
+    "stream",
+    "rows",
+    "symbols",
+    "first UTC",
+    "last UTC",
+    "disorder",  # ms by which rows are out of order, on the event clock and on the known clock
+    "from",
+)
 
 
 def list_days(store: HistoryStore, date: str | None = None) -> list[Day]:
@@ -20,36 +31,37 @@ def list_days(store: HistoryStore, date: str | None = None) -> list[Day]:
 
 
 def print_catalog(days: list[Day], console: Console) -> None:
-    """Print a table on a terminal, and lines of tab-separated fields anywhere else."""
+    """Print a table on a terminal, and lines of tab-separated fields, sources too, anywhere else."""
     if not console.is_terminal:
         for cells in (HEADINGS, *(_cells(day.summary) for day in days)):
             console.file.write("\t".join(cells) + "\n")
         return
-    table = Table(*HEADINGS)
+    table = Table(*HEADINGS[:-1], box=SIMPLE)
     for day in days:
-        table.add_row(*_cells(day.summary))
+        table.add_row(*_cells(day.summary)[:-1])
     console.print(table)
 
 
 def _cells(day: DaySummary) -> tuple[str, ...]:
     clock = day.clocks[EVENT_NS] if EVENT_NS in day.clocks else day.clocks[KNOWN_NS]
-    disorder = ", ".join(
-        f"{name.removesuffix('_ns')} {measured.disorder_ns / NS_PER_MS:g} ms"
-        for name, measured in day.clocks.items()
+    disorder = "/".join(
+        f"{day.clocks[name].disorder_ns / NS_PER_MS:.3g}" if name in day.clocks else "-"
+        for name in (EVENT_NS, KNOWN_NS)
     )
     return (
         day.date,
         day.stream,
         f"{day.rows:,}",
         f"{day.keys:,}",
-        ":".join(day.key),
-        _moment(clock.first_ns),
-        _moment(clock.last_ns),
+        _moment(clock.first_ns, day.date),
+        _moment(clock.last_ns, day.date),
         disorder,
         ", ".join(source.name for source in day.sources) or f"seed {day.made.get('seed', '-')}",
     )
 
 
-def _moment(time_ns: int) -> str:
-    seconds, rest_ns = divmod(time_ns, NS_PER_S)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest_ns // NS_PER_MS:03d}"
+def _moment(time_ns: int, date: str) -> str:
+    """The time of day, and how many days after `date` where it is another one in UTC."""
+    moment = datetime.fromtimestamp(time_ns // NS_PER_S, UTC)
+    days = (moment.date() - parse_date(date)).days
+    return f"{moment:%H:%M:%S}{f' {days:+d}d' if days else ''}"

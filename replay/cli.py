@@ -34,7 +34,7 @@ app = typer.Typer(
 )
 
 Store = Annotated[Path, typer.Option(help="Folder of the history.")]
-STORE: Final = Path("build/history")
+STORE: Final = Path("build/history/generated")
 
 
 @app.command("import")
@@ -150,6 +150,9 @@ def publish_command(
     try:
         with progress_bar(publication, console) as show:
             report = publication.run(show=show, stopped=_stop_on_signals())
+    except (BusError, RegistryUnavailableError) as stopped:
+        typer.echo(f"stopped: {stopped}; the same command goes on from here", err=True)
+        raise typer.Exit(1) from None
     finally:
         publication.close()
     _tell(report)

@@ -77,22 +77,27 @@ def generate_day(
         raise HistoryError(f"seed {seed} must be 0 or more")
     made = {"by": "generate", "symbols": symbols, "trades": trades, "quotes": quotes, "seed": seed}
     recipe = {name: str(value) for name, value in made.items()}
-    days = []
     for stream in (TRADE, QUOTE):
-        if store.has(stream.name, date):
-            before = store.day(stream.name, date)
-            if before.summary.made == recipe:
-                days.append(before)
-                continue
-            if before.summary.made.get("by") != "generate":
-                raise HistoryError(
-                    f"the history at {store.root} has an imported {stream.name} day {date}, "
-                    f"which a synthetic one does not replace: name another store or date"
-                )
-        slices = _Slices(date, symbols=symbols, trades=trades, quotes=quotes, seed=seed)
-        rows = slices.trades() if stream is TRADE else slices.quotes()
-        days.append(store.write(stream, date, rows, order="known", made=recipe))
-    return days
+        if store.has(stream.name, date) and store.day(stream.name, date).summary.made.get("by") != "generate":
+            raise HistoryError(
+                f"the history at {store.root} has an imported {stream.name} day {date}, "
+                f"which a synthetic one does not replace: name another store or date"
+            )
+    slices = _Slices(date, symbols=symbols, trades=trades, quotes=quotes, seed=seed)
+    return [
+        _keep(store, date, stream, rows, recipe)
+        for stream, rows in ((TRADE, slices.trades()), (QUOTE, slices.quotes()))
+    ]
+
+
+def _keep(
+    store: HistoryStore, date: str, stream: Stream, rows: Iterator[pa.RecordBatch], recipe: dict[str, str]
+) -> Day:
+    if store.has(stream.name, date):
+        before = store.day(stream.name, date)
+        if before.summary.made == recipe:
+            return before
+    return store.write(stream, date, rows, order="known", made=recipe)
 
 
 class _Slices:

@@ -1,4 +1,4 @@
-"""A message block made by hand: the messages lie in memory of their own, one after the other."""
+"""A message block made by hand: each message lies in memory of its own."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,7 @@ def block_of(
 ) -> MessageBlock:
     """Return messages of one partition, given as (key, value, offset), as a poll would have brought them.
 
-    Every value ends at the end of an allocation of its own, so that a read beyond it is a read of memory that
-    belongs to nobody.
+    Every key and every value has memory of its own, which the block keeps alive.
     """
     keys = [np.frombuffer(key or b"", dtype=np.uint8).copy() for key, _, _ in messages]
     values = [np.frombuffer(value or b"", dtype=np.uint8).copy() for _, value, _ in messages]

@@ -79,9 +79,6 @@ def _parse_field(declared: Mapping[str, Any], named: dict[str, dict[str, Any]]) 
     if isinstance(kind, str) and kind in named:
         kind = named[kind]
     properties: Mapping[str, Any] = kind if isinstance(kind, dict) else {}
-    while isinstance(kind, dict) and isinstance(kind["type"], dict):  # {"type": {"type": "int", ...}}
-        kind = kind["type"]
-        properties = {**kind, **properties}
     plain = kind["type"] if isinstance(kind, dict) else kind
     if plain not in FLAT_KINDS:
         raise CodecError(

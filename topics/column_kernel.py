@@ -5,7 +5,7 @@ import numpy.typing as npt
 from numba import njit
 
 from schemas.batch import Int32s, Int64s
-from topics.raw_access import copy_bytes, load_byte, load_word
+from topics.raw_access import copy_bytes, load_byte, load_half, load_word
 
 
 @njit(nogil=True, cache=True)
@@ -27,7 +27,7 @@ def gather_bytes(address: Int64s, size: Int64s, offsets: Int64s, data: int) -> N
             copy_bytes(data + offsets[row], address[row], size[row])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _same_bytes(left: int, right: int, size: int) -> bool:
     place = 0
     while size - place >= 8:
@@ -41,7 +41,7 @@ def _same_bytes(left: int, right: int, size: int) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _hash_bytes(address: int, size: int) -> int:
     """Mix bytes to a number, eight at a time; the multiplier is that of Fibonacci hashing."""
     mixed = size
@@ -50,6 +50,10 @@ def _hash_bytes(address: int, size: int) -> int:
         mixed = (mixed ^ load_word(address + place)) * -0x61C8864680B583EB
         mixed ^= (mixed >> 32) & 0xFFFFFFFF
         place += 8
+    if size - place >= 4:
+        mixed = (mixed ^ load_half(address + place)) * -0x61C8864680B583EB
+        mixed ^= (mixed >> 32) & 0xFFFFFFFF
+        place += 4
     while place < size:
         mixed = (mixed ^ load_byte(address + place)) * -0x61C8864680B583EB
         mixed ^= (mixed >> 32) & 0xFFFFFFFF

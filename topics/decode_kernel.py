@@ -45,6 +45,7 @@ TRAILING_BYTES = -10
 BAD_COUNT = -11
 TOO_MANY_ROWS = -12
 BAD_BLOCK_SIZE = -13
+NO_COUNT = -14
 FAULTS = 32
 
 # What `read_ids` says of a value that names no schema.
@@ -250,12 +251,12 @@ def _read_count(position: int, end: int, row_size_min: int) -> tuple[int, int, i
     """Return the next array block's rows, the address of the first, and the block's end where it says so."""
     count, position = read_varint(position, end)
     if position < 0:
-        return 0, position, 0
+        return 0, NO_COUNT, 0
     block_end = 0
     if count < 0:
         size, position = read_varint(position, end)
         if position < 0:
-            return 0, position, 0
+            return 0, NO_COUNT, 0
         if size < 0 or size > end - position:
             return 0, BAD_BLOCK_SIZE, 0
         block_end = position + size
@@ -291,8 +292,7 @@ def decode_messages(
 
     `program` is the address of `fields` instructions; `words`, `spans` and `valid` are the addresses of
     C-ordered tables of int64, int64 and uint8 with `index.size` columns, and the program names rows that they
-    have.  Addresses, because arrays passed on to the inner functions are reference counted at every call,
-    which took twice as long as all the rest.
+    have.  They are no arrays because those, passed on, are reference counted: the loop took twice as long.
     """
     capacity = index.size
     while message < address.size:
@@ -322,9 +322,7 @@ def decode_messages(
                     left, position, block_end = _read_count(position, end, row_size_min)
         if position > 0 and position != end:
             position = TRAILING_BYTES
-        rows_of[message] = row - first
-        fault[message] = min(position, 0)
-        if position < 0:
-            row = first
+        rows_of[message], fault[message] = row - first, min(position, 0)
+        row = first if position < 0 else row
         message += 1
     return message, row

@@ -86,8 +86,8 @@ def encode_messages(
     """Write message i from the rows [cuts[i], cuts[i + 1]) and where it starts to `starts[i]`.
 
     `program` is the address of `fields` instructions, `header` the five bytes before each body as they lie in
-    memory, `data` the address of a buffer that holds all messages and WRITE_AHEAD bytes more.  With `blocks` a message is an array of its rows; without,
-    every cut is one row long.
+    memory, `data` the address of a buffer that holds all messages and WRITE_AHEAD bytes more.  With `blocks`
+    a message is an array of its rows; without, every cut is one row long.
     """
     position = data
     for message in range(cuts.size - 1):

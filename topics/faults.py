@@ -19,11 +19,18 @@ _WORDS: Final = {
     kernel.TRAILING_BYTES: "bytes follow the last row",
     kernel.BAD_COUNT: "an array block promises more rows than the message can hold",
     kernel.TOO_MANY_ROWS: "more rows than rows_max",
+    kernel.NO_COUNT: "the row count of an array block cannot be read",
     kernel.BAD_BLOCK_SIZE: "an array block does not end where its size says",
 }
 # These concern the message, not one of its fields.
 _WHOLE: Final = frozenset(
-    {kernel.TRAILING_BYTES, kernel.BAD_COUNT, kernel.TOO_MANY_ROWS, kernel.BAD_BLOCK_SIZE}
+    {
+        kernel.TRAILING_BYTES,
+        kernel.BAD_COUNT,
+        kernel.NO_COUNT,
+        kernel.TOO_MANY_ROWS,
+        kernel.BAD_BLOCK_SIZE,
+    }
 )
 
 HEADER_WORDS: Final = {
@@ -38,8 +45,4 @@ def fault_reason(fault: int, row: int, program: FieldProgram) -> str:
     """Put a fault of `decode_messages` (below 0) into words."""
     field, code = divmod(-fault, kernel.FAULTS)
     words = _WORDS[-code]
-    if -code in _WHOLE or (row < 0):
-        return words
-    if field < len(program.fields):
-        return f"row {row}, field {program.fields[field]}: {words}"
-    return words
+    return words if -code in _WHOLE else f"row {row}, field {program.fields[field]}: {words}"

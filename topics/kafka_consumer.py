@@ -12,6 +12,7 @@ from topics.block import MessageBlock, TopicPartition
 from topics.bus import AbortableError, BusError, OffsetRangeError, Position, Rebalance
 from topics.kafka_block import block_of
 from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
+from topics.kafka_outage import Outage
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 
 # The client left its group for polling too seldom: `lost` follows, and then it joins again by itself.
@@ -22,7 +23,7 @@ class KafkaConsumer:
     """See `topics.bus.Consumer`.  A broker that is away is waited for; `on_wait` hears of it."""
 
     def __init__(self, settings: Mapping[str, object], on_wait: Callable[[str], None]) -> None:
-        self._on_wait = on_wait
+        self._outage = Outage(on_wait)
         self._rebalance: Rebalance | None = None
         self._positions: dict[TopicPartition, int] = {}  # of what is ours: the offset after the last one read
         self._ends_told: dict[TopicPartition, int] = {}
@@ -72,9 +73,10 @@ class KafkaConsumer:
         errors = list(map(Message.error, messages))
         ends: list[tuple[TopicPartition, int]] = []
         if any(errors):
-            events = [message for message, error in zip(messages, errors, strict=True) if error is not None]
-            messages = [message for message, error in zip(messages, errors, strict=True) if error is None]
-            ends = [self._end_or_raise(event) for event in events if event.error().name() not in _PASSING]
+            ends = self._take_events([message for message in messages if message.error() is not None])
+            messages = [message for message in messages if message.error() is None]
+        if messages:
+            self._outage.over()
         block = block_of(messages, [(end, offset) for end, offset in ends if self._is_news(end, offset)])
         for place, offset in (*_next_offsets(block), *ends):
             if place in self._positions:
@@ -217,7 +219,17 @@ class KafkaConsumer:
         if error.fatal():
             self._raised = bus_error(error, "reading")
         else:
-            self._on_wait(error.str())
+            self._outage.tell(error)
+
+    def _take_events(self, events: Sequence[Any]) -> list[tuple[TopicPartition, int]]:
+        """Return the ends among what came in place of messages; tell of what passes, raise the rest."""
+        ends = []
+        for event in events:
+            if event.error().name() in _PASSING:
+                self._outage.tell(event.error())
+            else:
+                ends.append(self._end_or_raise(event))
+        return ends
 
     def _end_or_raise(self, event: Any) -> tuple[TopicPartition, int]:
         error = event.error()

@@ -1,21 +1,24 @@
 """A Kafka producer: idempotent, atomic with a transactional id, every failure sorted by what to do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import confluent_kafka
 from confluent_kafka import KafkaException
 
 from topics.block import Headers, TopicPartition
-from topics.bus import BusError, Consumer, Position, UnknownOutcomeError
+from topics.bus import AbortableError, BusError, Consumer, Position, UnknownOutcomeError
 from topics.kafka_consumer import KafkaConsumer
 from topics.kafka_errors import TIMED_OUT, bus_error, error_of, raise_bus_error, transaction_error
-from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
+from topics.kafka_outage import Outage
+from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S, TRANSACTION_TIMEOUT_MS
 from topics.positions import require_committable
 
 _RETRIES_MAX: Final = 5
 _PRODUCED_PER_SERVE: Final = 1_024  # how often delivery failures are asked for: a call each would cost more
-_UNTIL_TRANSACTION_TIMEOUT: Final = -1
+# Longer than the transaction can live, so that silence means unknown.  The client's own "as long as the
+# transaction lives" (-1) was seen to wait for minutes on a broker that was stopped but not gone.
+_END_MARGIN_S: Final = 5.0
 
 # Sending such a message again fails again: no abort and retry would ever end.
 _HOPELESS: Final = frozenset(
@@ -35,12 +38,15 @@ class KafkaProducer:
         self, settings: Mapping[str, object], transactional_id: str | None, on_wait: Callable[[str], None]
     ) -> None:
         self._id = transactional_id
-        self._on_wait = on_wait
+        self._outage = Outage(on_wait)
         self._failure: tuple[Any, str] | None = None
         self._topics: set[str] = set()
         self._unserved = 0
         self._open = False
+        self._must_abort = False
         self._outcome_unknown = False
+        timeout_ms = int(str(settings.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)))
+        self._end_timeout_s = timeout_ms / 1_000 + _END_MARGIN_S
         own = {"error_cb": self._on_client_error, "on_delivery": self._on_delivery}
         if transactional_id is not None:
             own["transactional.id"] = transactional_id  # type: ignore[assignment]
@@ -107,15 +113,11 @@ class KafkaProducer:
             confluent_kafka.TopicPartition(place.topic, place.partition, position.offset, position.metadata)
             for place, position in offsets.items()
         ]
-        group = consumer.group_metadata()
-        for attempt in range(_RETRIES_MAX):
-            try:
-                self._client.send_offsets_to_transaction(positions, group, REQUEST_TIMEOUT_S)
-                return
-            except KafkaException as raised:
-                error = error_of(raised)
-                if not error.retriable() or attempt == _RETRIES_MAX - 1:
-                    raise transaction_error(error, "sending positions to the transaction") from None
+        try:
+            self._send(positions, consumer.group_metadata())
+        except AbortableError:
+            self._must_abort = True  # the client may not know, and would commit rows without their positions
+            raise
 
     def commit(self) -> None:
         """Make everything since `begin` visible at once.
@@ -125,6 +127,8 @@ class KafkaProducer:
         """
         assert self._open, "no transaction is open"
         self._require_usable()
+        if self._must_abort:
+            raise AbortableError("the transaction failed before: abort it, rewind, begin another")
         self._end(self._client.commit_transaction, "committing")
 
     def abort(self) -> None:
@@ -139,6 +143,7 @@ class KafkaProducer:
         while self._client.flush(1):
             self._raise_failure()
         self._raise_failure()
+        self._outage.over()
 
     def close(self) -> None:
         """Abort what is open, as far as the broker answers; without transactions, deliver what is queued."""
@@ -152,11 +157,21 @@ class KafkaProducer:
                 LOGGER.info("closing with a transaction open: %s", error_of(raised).str())
         self._open = False
 
-    def _end(self, end: Callable[[int], None], doing: str) -> None:
+    def _send(self, positions: Sequence[Any], group: object) -> None:
+        for attempt in range(_RETRIES_MAX):
+            try:
+                self._client.send_offsets_to_transaction(positions, group, REQUEST_TIMEOUT_S)
+                return
+            except KafkaException as raised:
+                error = error_of(raised)
+                if not error.retriable() or attempt == _RETRIES_MAX - 1:
+                    raise transaction_error(error, "sending positions to the transaction") from None
+
+    def _end(self, end: Callable[[float], None], doing: str) -> None:
         where = f"{doing} a transaction of {self._id}"
         for _ in range(_RETRIES_MAX):
             try:
-                end(_UNTIL_TRANSACTION_TIMEOUT)
+                end(self._end_timeout_s)
             except KafkaException as raised:
                 error = error_of(raised)
                 if error.name() not in TIMED_OUT:
@@ -168,7 +183,9 @@ class KafkaProducer:
                 break
             else:
                 self._open = False
+                self._must_abort = False
                 self._failure = None
+                self._outage.over()
                 return
         self._outcome_unknown = True
         raise UnknownOutcomeError(
@@ -228,4 +245,4 @@ class KafkaProducer:
 
     def _on_client_error(self, error: Any) -> None:
         if not error.fatal():
-            self._on_wait(error.str())
+            self._outage.tell(error)

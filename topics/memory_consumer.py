@@ -8,6 +8,7 @@ from topics.bus import AbortableError, BusError, OffsetRangeError, Position, Reb
 from topics.memory_block import block_of
 from topics.memory_group import Group
 from topics.memory_log import PartitionLog
+from topics.memory_records import Records
 from topics.memory_store import MemoryStore
 
 
@@ -60,15 +61,11 @@ class MemoryConsumer:
             first = self._turn % len(fetches)
             fetches = fetches[first:] + fetches[:first]
             self._turn += 1
-        parts = []
-        ends: list[tuple[TopicPartition, int]] = []
-        left = messages_max
-        for place, (partition, fetch) in enumerate(fetches):
+        for partition, fetch in fetches:
             _require_in_log(partition, fetch.position, fetch.log)
-            share = -(-left // (len(fetches) - place))
-            records, fetch.position = fetch.log.read(fetch.position, share) if share else ([], fetch.position)
-            parts += [(partition, part) for part in records]
-            left -= sum(part.rows for part in records)
+        parts = self._read(fetches, messages_max)
+        ends = []
+        for partition, fetch in fetches:
             if fetch.position >= fetch.log.stable and fetch.end_told != fetch.position:
                 fetch.end_told = fetch.position
                 ends.append((partition, fetch.position))
@@ -141,6 +138,21 @@ class MemoryConsumer:
         if share:
             self._start(rebalance.assigned(share))
             assert self._fetches.keys() == set(share), "assigned() must say where to start each partition"
+
+    def _read(
+        self, fetches: Sequence[tuple[TopicPartition, _Fetch]], messages_max: int
+    ) -> list[tuple[TopicPartition, Records]]:
+        """Give each partition an equal share of the messages, and then what others left of theirs."""
+        parts: list[tuple[TopicPartition, Records]] = []
+        left = messages_max
+        for share in (-(-messages_max // max(1, len(fetches))), messages_max):
+            for partition, fetch in fetches:
+                if left == 0:
+                    return parts
+                records, fetch.position = fetch.log.read(fetch.position, min(share, left))
+                parts += [(partition, part) for part in records]
+                left -= sum(part.rows for part in records)
+        return parts
 
     def _give_up(self, rebalance: Rebalance) -> None:
         if self._fetches:

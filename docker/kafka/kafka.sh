@@ -17,7 +17,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 pom=$root/docker/kafka/pom.xml
 version=$(sed -n 's|.*<kafka.version>\(.*\)</kafka.version>.*|\1|p' "$pom")
 jars=$root/build/kafka/jars-$version
-dir=$(realpath -m "${KAFKA_DIR:-$root/build/kafka}")
+dir=${KAFKA_DIR:-$root/build/kafka}
+[[ $dir == /* ]] || dir=$PWD/$dir
 python=${KAFKA_PYTHON:-$root/.venv/bin/python}
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java
 host=127.0.0.1
@@ -97,6 +98,8 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=500
 auto.create.topics.enable=false
+broker.session.timeout.ms=5000
+broker.heartbeat.interval.ms=1000
 END
 }
 

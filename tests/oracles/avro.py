@@ -8,15 +8,16 @@ from typing import Any
 import fastavro
 import pyarrow as pa
 
+# What changes how fastavro hands a value out, or does not suit the type once that is gone.
+_BARED = ("logicalType", "default")
+
 
 def bare_schema(schema: str) -> Any:
     """Return a parsed schema without logical types, so that fastavro hands out the bare values."""
 
     def strip(node: Any) -> Any:
         if isinstance(node, dict):
-            return {
-                name: strip(value) for name, value in node.items() if name not in ("logicalType", "default")
-            }
+            return {name: strip(value) for name, value in node.items() if name not in _BARED}
         return [strip(value) for value in node] if isinstance(node, list) else node
 
     return fastavro.parse_schema(strip(json.loads(schema)))
@@ -30,7 +31,7 @@ def write_slowly(schema: str, value: Any) -> bytes:
 
 
 def read_slowly(schema: str, body: bytes) -> Any:
-    """Return the value of an Avro body; raises whatever fastavro does, or ValueError for bytes that follow."""
+    """Return the value of an Avro body; raises what fastavro does, or ValueError for bytes that follow."""
     stream = io.BytesIO(body)
     value = fastavro.schemaless_reader(stream, bare_schema(schema), None)
     if stream.tell() != len(body):

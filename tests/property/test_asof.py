@@ -54,7 +54,8 @@ def test_where_the_left_rows_are_cut_among_threads_changes_nothing(
     for positions, ranges in ((whole, [(0, size)]), (parts, [(0, cut), (cut, size)])):
         for begin, end in ranges:
             table = np.full(GROUPS, -1, np.int32)
-            kernel(*side(left), *side(right), len(right), begin, end, strict, table, positions)
+            part = positions[begin:end]
+            kernel(*side(left[begin:end]), *side(right), len(right), strict, table, part)
     assert whole.tolist() == parts.tolist()
 
 

@@ -41,12 +41,12 @@ def test_the_seal_matches_and_folds_by_definition(
     last, last_value = np.array(rows, np.int64), np.array(values, np.int64)
     empty = np.count_nonzero(last < 0) + np.count_nonzero(last_value < 0)
     floor_ns = right[folded - 1][0] if folded else 0  # rows folded before are older than any left row
-    left = [(time + floor_ns + 1, group) for time, group in left]
+    left = [(left_ns + floor_ns + 1, group) for left_ns, group in left]
     match = np.full(len(left), -9, np.int64)
     match_value = np.full((COLUMNS, len(left)), -9, np.int64)
     filled = match_backward(
         np.arange(len(left)),
-        np.array([time for time, _ in left], np.int64),
+        np.array([left_ns for left_ns, _ in left], np.int64),
         np.array([group for _, group in left], np.int32),
         np.arange(folded, len(right)),
         np.array([row[0] for row in right], np.int64),
@@ -59,8 +59,8 @@ def test_the_seal_matches_and_folds_by_definition(
         match,
         match_value,
     )
-    for i, (time, group) in enumerate(left):
-        reach = (len(right), time, time - tolerance_ns)
+    for i, (left_ns, group) in enumerate(left):
+        reach = (len(right), left_ns, left_ns - tolerance_ns)
         assert match[i] == (newest(group, None, *reach) if group >= 0 else -1)
         for c in range(COLUMNS):
             assert match_value[c, i] == (newest(group, c, *reach) if group >= 0 else -1)

@@ -17,7 +17,7 @@ def test_rows_added_in_any_order_end_up_sorted_and_stable(
     first: list[tuple[int, int]], second: list[tuple[int, int]], taken: int, bound_ns: int
 ) -> None:
     rows = first + second
-    time_ns = np.array([time for time, _ in rows], np.int64)
+    time_ns = np.array([row_ns for row_ns, _ in rows], np.int64)
     sequence = np.array([order for _, order in rows], np.int64)
     old = sorted(range(len(first)), key=lambda row: rows[row])
     order = np.full(taken + len(rows), -9, np.int64)
@@ -29,14 +29,14 @@ def test_rows_added_in_any_order_end_up_sorted_and_stable(
     assert order[taken:].tolist() == sorted(range(len(rows)), key=lambda row: rows[row])
     assert order[:taken].tolist() == [-9] * taken
     below = count_below(order, taken, order.size, time_ns, bound_ns)
-    assert below == sum(time < bound_ns for time, _ in rows)
+    assert below == sum(row_ns < bound_ns for row_ns, _ in rows)
 
 
 @settings(max_examples=100, deadline=None)
 @given(TIMES)
 def test_rows_in_order_are_all_placed_without_a_merge(rows: list[tuple[int, int]]) -> None:
     rows = sorted(rows)
-    time_ns = np.array([time for time, _ in rows], np.int64)
+    time_ns = np.array([row_ns for row_ns, _ in rows], np.int64)
     sequence = np.array([order for _, order in rows], np.int64)
     order = np.zeros(len(rows), np.int64)
     assert append_in_order(order, 0, 0, 0, len(rows), time_ns, sequence) == len(rows)

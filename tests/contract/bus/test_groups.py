@@ -103,6 +103,8 @@ def test_a_member_that_owns_nothing_cannot_commit(scene: Scene) -> None:
     producer.begin()
     with pytest.raises((AbortableError, FencedError)):
         producer.send_offsets({TopicPartition(topic, 0): Position(1)}, member.consumer)
+    with pytest.raises((AbortableError, FencedError)):
+        producer.commit()
     producer.abort()
     member.consumer.close()
 

@@ -77,8 +77,11 @@ def test_the_end_is_told_again_behind_an_aborted_transaction(scene: Scene) -> No
     in_transaction(producer, topic, b"aborted")
     producer.send_offsets({place: Position(2)}, reader)
     producer.abort()
+    # An abort may overtake the message in the producer's queue: then the marker alone takes an offset.
+    _, end = reader.offsets(place)
+    assert end in (3, 4)
     blocks = read_to_end(reader)
-    while ends(blocks)[-1] != (place, 4):  # it may have been told at the open transaction before
+    while ends(blocks)[-1] != (place, end):  # it may have been told at the open transaction before
         blocks += read_to_end(reader)
     assert values(blocks) == []
 

@@ -1,0 +1,38 @@
+"""Late rows and dead letters carry their story in headers that come back as they were."""
+
+import pytest
+
+from schemas.letters import DeadLetter, LateLetter, LetterError
+
+LATE = LateLetter(
+    stream="trade", topic="trades", partition=3, offset=17, indexes=(0, 4), lateness_ns=5, frontier_ns=-9
+)
+DEAD = DeadLetter(topic="trades", partition=0, offset=2**40, reason="null key — ü", error="DeadRow")
+
+
+def test_a_late_letter_comes_back_from_its_headers() -> None:
+    assert LateLetter.from_kafka([("trace", None), *LATE.to_kafka()]) == LATE
+
+
+def test_a_dead_letter_comes_back_from_its_headers() -> None:
+    assert DeadLetter.from_kafka([("trace", b"1"), *DEAD.to_kafka()]) == DEAD
+
+
+def test_a_letter_written_twice_tells_the_last_story() -> None:
+    first = LateLetter(stream="t", topic="t", partition=0, offset=0, indexes=(), lateness_ns=1, frontier_ns=1)
+    assert LateLetter.from_kafka([*first.to_kafka(), *LATE.to_kafka()]) == LATE
+
+
+def test_a_dead_letter_has_the_names_of_kafka_connect() -> None:
+    names = [name for name, _ in DEAD.to_kafka()]
+    assert "__connect.errors.exception.message" in names
+    assert "__connect.errors.topic" in names
+
+
+@pytest.mark.parametrize("value", [None, b"", b"x", b"\xff"])
+def test_a_malformed_header_is_named(value: bytes | None) -> None:
+    headers = [(name, value if name == "tidemark-offset" else kept) for name, kept in LATE.to_kafka()]
+    with pytest.raises(LetterError, match="tidemark-offset"):
+        LateLetter.from_kafka(headers)
+    with pytest.raises(LetterError, match=r"__connect\.errors\.offset"):
+        DeadLetter.from_kafka([pair for pair in DEAD.to_kafka() if pair[0] != "__connect.errors.offset"])
