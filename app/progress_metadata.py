@@ -20,7 +20,7 @@ def to_position(progress: InputProgress, frontier_ns: int) -> Position:
     where: a restart that reads from before it finds them in the late topic.
     """
     metadata = _metadata(progress, frontier_ns)
-    while len(metadata) > METADATA_SIZE_MAX:
+    while progress.late and len(metadata) > METADATA_SIZE_MAX:
         last_left_out = progress.late[len(progress.late) // 2][0]
         kept = tuple(row for row in progress.late if row[0] > last_left_out)
         progress = replace(progress, late=kept, late_from=max(progress.late_from, last_left_out + 1))

@@ -212,7 +212,8 @@ class StreamingAsof:
             return
         frontier_ns = self._frontier_ns = state.header.frontier_ns
         for name, progress in state.header.inputs.items():
-            self._intakes[name].resume(progress, progress.next_offset)
+            self._intakes[name].clock.resume(progress, progress.next_offset)
+            self._intakes[name].late_rows.whole_from = progress.late_from
         self._add_left(state.left)
         for place, (right, rows) in enumerate(zip(self._rights, state.rights, strict=True)):
             self._remember_late(self._intakes[right.stream.name], state.late[place])

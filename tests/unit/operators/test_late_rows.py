@@ -1,0 +1,151 @@
+"""Late rows over a restart: which are named in the commit, and that those stay out when read again."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from operators import late_rows
+from operators.intake import batch_of
+from operators.operator import InputProgress
+from operators.streaming import StreamingAsof
+from tests.unit.operators.scenes import FRESH, QUOTE, advance, bids, make_join, quotes, trades
+
+
+def with_late(*rows: tuple[int, str | None, int | None], **changed: object) -> StreamingAsof:
+    """A join at frontier 10: quotes of Z (offset 0) and A stand at 9 and 4, `rows` came late (from 2 on)."""
+    join = make_join(**changed)
+    join.push("quote", quotes((9, "Z", 0), (4, "A", 1)))
+    advance(join, 10)
+    join.seal()
+    join.push("quote", quotes(*rows))
+    assert join.late("quote").num_rows == len(rows)
+    return join
+
+
+def named(join: StreamingAsof) -> list[int]:
+    """The offsets of the quotes that a restart has to leave out."""
+    return [offset for offset, _ in join.progress("quote").late]
+
+
+def restarted(join: StreamingAsof, **changed: object) -> StreamingAsof:
+    """The next life, without state."""
+    after = make_join(**changed)
+    inputs = {name: join.progress(name) for name in join.streams}
+    after.resume(join.frontier_ns, inputs, {name: p.needed_offset for name, p in inputs.items()})
+    return after
+
+
+def test_late_rows_newer_than_what_stands_are_named() -> None:
+    assert named(with_late((3, "A", 2), (5, "A", 3), (1, "B", 4), (9, None, 5))) == [3, 4]
+
+
+def test_a_late_row_is_named_no_more_once_a_newer_row_stands() -> None:
+    join = with_late((5, "A", 3), (6, "B", 4))
+    join.push("quote", quotes((10, "A", 5)))
+    assert named(join) == [2, 3]
+    advance(join, 11)
+    join.seal()
+    assert named(join) == [3]
+
+
+def test_a_late_row_is_named_no_more_once_it_can_match_no_more() -> None:
+    join = with_late((6, "B", 3), (7, "B", 4), tolerance_ns=5)
+    assert named(join) == [2, 3]
+    advance(join, 12)
+    join.seal()
+    assert named(join) == [3]
+
+
+def test_by_column_a_late_row_is_named_while_its_value_would_fill_a_column() -> None:
+    join = make_join(carry="column")
+    join.push("quote", quotes((4, "A", 1), (8, "A", None)))
+    advance(join, 10)
+    join.seal()
+    join.push("quote", quotes((3, "A", 2), (5, "A", 3), (6, "A", None)))
+    assert named(join) == [3]
+
+
+def test_a_late_row_read_again_is_neither_matched_nor_late_nor_counted() -> None:
+    after = restarted(with_late((5, "A", 3), (6, "B", 4)))
+    after.push("quote", quotes((9, "Z", 0), (4, "A", 1), (5, "A", 3), (6, "B", 4)))
+    after.push("trade", trades((12, "A"), (12, "B")))
+    assert named(after) == [2, 3]
+    assert bids(after.finish()) == [(12, 1), (12, None)]
+    assert after.late("quote").num_rows == after.counts("quote").pushed == 0
+
+
+def test_late_rows_not_read_again_yet_are_still_named() -> None:
+    after = restarted(with_late((5, "A", 3), (6, "B", 4)))
+    after.push("quote", quotes((9, "Z", 0), (4, "A", 1)))
+    assert named(restarted(after)) == named(after) == [2, 3]
+
+
+def test_late_rows_are_told_from_others_of_their_message() -> None:
+    rows = replace(
+        batch_of(QUOTE, "event_ns", quotes((4, "A", 1), (5, "A", 2)), 0),
+        offset=np.zeros(2, np.int64),
+        index=np.arange(2, dtype=np.int32),
+    )
+    after = make_join()
+    quote = InputProgress(0, 1, 10, late=((0, 1),))
+    after.resume(10, {"trade": FRESH, "quote": quote}, {"trade": 0, "quote": 0})
+    after.push("quote", rows)
+    after.push("trade", trades((12, "A")))
+    assert bids(after.finish()) == [(12, 1)]
+
+
+@pytest.mark.parametrize("carry", ["row", "column"])
+def test_late_rows_are_in_a_snapshot(carry: str) -> None:
+    join = with_late((5, "A", 3), (6, "B", 4), carry=carry)
+    inputs = {name: join.progress(name) for name in join.streams}
+    after = make_join(carry=carry)
+    after.restore(join.snapshot().puts)
+    after.resume(10, inputs, {name: p.next_offset for name, p in inputs.items()})
+    assert named(after) == [2, 3]
+    after.push("quote", quotes((10, "A", 5)))
+    advance(after, 11)
+    after.seal()
+    assert named(after) == [3]
+
+
+def test_rows_no_longer_needed_are_no_context_for_an_older_state() -> None:
+    older = make_join()
+    older.push("quote", quotes((1, "A", 1)))
+    state = older.snapshot().puts
+    # At the commit a late row of B at offset 1 lay below the offsets still needed, and was not named.
+    quote = InputProgress(2, 3, 10)
+    after = make_join()
+    after.restore(state)
+    after.resume(10, {"trade": FRESH, "quote": quote}, {"trade": 0, "quote": 1})
+    after.push("quote", quotes((5, "B", 2)))
+    assert after.progress("quote").needed_offset == 2
+    after.push("quote", quotes((6, "A", 3)))
+    after.push("trade", trades((12, "A"), (12, "B")))
+    assert bids(after.finish()) == [(12, 3), (12, None)]
+
+
+def test_a_left_row_late_behind_a_waiting_one_is_not_late_again() -> None:
+    join = make_join(allow_exact=False)
+    advance(join, 10)
+    join.seal()
+    join.push("trade", trades((10, "A"), (9, "A"), (9, None)))
+    assert join.late("trade").num_rows == 2
+    after = restarted(join, allow_exact=False)
+    after.push("trade", trades((10, "A"), (9, "A"), (9, None)))
+    assert after.late("trade").num_rows == 0
+    assert restarted(after, allow_exact=False).progress("trade").late == ((1, 0), (2, 0))
+    assert bids(after.finish()) == [(10, None)]
+    assert after.progress("trade").late == ()
+
+
+def test_of_too_many_late_rows_the_newest_are_named_and_from_where_on_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(late_rows, "ROWS_MAX", 2)
+    join = with_late((5, "B", 1), (6, "B", 2), (7, "B", 3))
+    progress = join.progress("quote")
+    assert (progress.late, progress.late_from) == (((3, 0), (4, 0)), 3)
+    after = make_join()
+    after.restore(join.snapshot().puts)
+    assert after.progress("quote").late_from == 3
