@@ -162,6 +162,12 @@ def test_an_unknown_key_of_the_file_is_named_with_those_there_are(
     assert "mine.toml: unknown key worker.speed; [worker] has slot, format" in told
 
 
+def test_settings_that_no_audit_could_check_are_refused(replay_error: ReplayError, tmp_path: Path) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text("[worker]\nlate = 'drop'")
+    assert 'say worker.late = "side"' in replay_error(config=config)
+
+
 def test_an_output_folder_that_is_a_file_is_refused(run_app: App, data: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     asked = ["--date", "2024-01-15", "--data", data, "--store", tmp_path / "history", "--bus", "embedded"]
