@@ -43,6 +43,9 @@ class Worker:
         self._transactional_id = f"{group}-{self._settings.slot}"
         self._outbox = Outbox(pipeline.settings, self._producer(), pipeline.registry)
         self.consumer = pipeline.bus.consumer(group=group, client_id=self._transactional_id)
+        # Asks how far the group is.  The member itself cannot while it waits to join, which a static member
+        # does for a session timeout when another one has ended.
+        self._observer = pipeline.bus.consumer(group=group, client_id=f"{self._transactional_id}-observer")
         self._ownership = Ownership(pipeline, self.consumer, self._commit_before_revoke)
         self._committed_ns = self._elapsed_ns()
         self._dirty = False
@@ -106,7 +109,7 @@ class Worker:
         self._final_checked_ns = self._elapsed_ns()
         partitions = self._pipeline.settings.bus.partitions
         sources = [TopicPartition(t, n) for t in self._pipeline.input_topics for n in range(partitions)]
-        committed = self.consumer.committed(sources)
+        committed = self._observer.committed(sources)
         return all(
             position is not None and from_position(position, f"{source.topic}[{source.partition}]")[0].final
             for source, position in committed.items()
@@ -119,6 +122,7 @@ class Worker:
         """
         self._failed = failed
         self.consumer.close()
+        self._observer.close()
         self._ownership.close()
         self._outbox.producer.close()
 
