@@ -22,6 +22,7 @@ BOOTSTRAP ?=
 OUT ?=
 SEEDS ?= 200
 ARGS ?=
+SEEDS ?= 1000
 # Every variable of `make replay` is a flag of `python -m app replay`; an empty one keeps the flag's default.
 flag = $(if $($(1)),--$(2) '$($(1))')
 REPLAY_FLAGS = $(call flag,DATE,date) $(call flag,DATA,data) $(call flag,BUS,bus) $(call flag,SPEED,speed) \

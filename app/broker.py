@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from app.errors import UsageError
-from topics.bus import Bus, BusUnavailableError
+from topics.bus import Bus, BusError
 from topics.kafka import KafkaBus
 from topics.memory import MemoryBus
 
@@ -37,12 +37,12 @@ def choose_bus(bus: str | None, bootstrap: str | None, say: Callable[[str], None
 
 
 def open_kafka(bootstrap: str, config: Mapping[str, str] | None = None) -> Bus:
-    """Return the bus of a broker that answers; raises UsageError naming the address otherwise."""
-    bus = KafkaBus(bootstrap, config or {}, on_wait=lambda said: log.warning("waiting", reason=said))
+    """Return the bus of a broker that answers; raises UsageError naming the address or setting otherwise."""
     try:
+        bus = KafkaBus(bootstrap, config or {}, on_wait=lambda said: log.warning("waiting", reason=said))
         bus.check(timeout_ms=CHECK_MS)
-    except BusUnavailableError as away:
-        raise UsageError(str(away)) from None
+    except BusError as wrong:
+        raise UsageError(str(wrong)) from None
     return bus
 
 

@@ -14,8 +14,12 @@ from app.errors import RunError, UsageError
 from app.logs import log_to_stderr
 from operators.settings import SettingsError
 from replay.errors import HistoryError
+from schemas.frame import FrameError
+from schemas.letters import LetterError
 from schemas.stream import StreamError
+from state.errors import StateError
 from topics.bus import BusError
+from topics.wire import CodecError, RegistryUnavailableError
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -34,7 +38,7 @@ ConfigFile = Annotated[
 
 def say(line: str) -> None:
     """Print one line about what is going on."""
-    errors.print(line)
+    errors.print(line, markup=False)
 
 
 def stop_on_signals() -> Callable[[], bool]:
@@ -63,6 +67,14 @@ def main() -> None:
     except (UsageError, HistoryError, StreamError, SettingsError) as wrong:
         errors.print(f"error: {wrong}", markup=False)
         sys.exit(2)
-    except (RunError, BusError) as stopped:
+    except (
+        RunError,
+        BusError,
+        RegistryUnavailableError,
+        CodecError,
+        StateError,
+        FrameError,
+        LetterError,
+    ) as stopped:
         errors.print(f"stopped: {stopped}", markup=False)
         sys.exit(1)

@@ -35,11 +35,11 @@ def align(
     bus = open_kafka(settings.bus.bootstrap, member_config(settings))
     require_topics(bus, settings)
     registry = open_registry(settings.bus.schema_registry)
-    stopping = stop_on_signals()
     streams = registered_streams(settings, registry, wait_s=REGISTRY_WAIT_S, on_wait=say)
     say(f'{bus.name}: group {settings.pipeline.prefix}, joining on clock = "{settings.pipeline.clock}"')
     pipeline = Pipeline(settings, bus, registry, streams)
     warm_up()
+    stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
     worker = Worker(pipeline, until_final=until_final)
     try:
         worker.run(stopping)

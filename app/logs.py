@@ -1,6 +1,8 @@
 """Structured logs: for people on a terminal, JSON lines anywhere else."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -12,9 +14,16 @@ def log_to_stderr() -> None:
     _log_to(sys.stderr, pretty=sys.stderr.isatty())
 
 
-def log_to_file(path: Path) -> None:
-    """Log to a new file, for a run whose terminal shows something else."""
-    _log_to(path.open("w", buffering=1), pretty=False)
+@contextmanager
+def logged_to_file(path: Path) -> Iterator[None]:
+    """Log to a new file meanwhile, for a run whose terminal shows something else."""
+    before = structlog.get_config()
+    with path.open("w", buffering=1) as sink:
+        _log_to(sink, pretty=False)
+        try:
+            yield
+        finally:
+            structlog.configure(**before)
 
 
 def _log_to(sink: TextIO, *, pretty: bool) -> None:

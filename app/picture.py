@@ -29,9 +29,7 @@ def draw(
     rate, lag, age = figure.subplots(3, 1)
     lag.sharex(rate)
     spans = [(int(m.min()), int(m.max())) for m in moments.values() if m.size]
-    if not spans:
-        return
-    lower, upper = min(s[0] for s in spans), max(s[1] for s in spans) + 1
+    lower, upper = min((s[0] for s in spans), default=0), max((s[1] for s in spans), default=NS_PER_DAY) + 1
     edges = np.linspace(lower, upper, BINS + 1)
     midnight_ns = lower // NS_PER_DAY * NS_PER_DAY
     hours = _hours(edges[:-1], midnight_ns)
@@ -54,11 +52,11 @@ def draw(
         xlabel="market time, UTC hours",
         title="Watermark lag: newest row read less frontier",
     )
-    for name, values in ages.items():
-        if values.size:
-            age.hist(
-                np.maximum(values, 1) / NS_PER_S, bins=np.logspace(-9, 5, 113).tolist(), alpha=0.7, label=name
-            )
+    matched = {name: values for name, values in ages.items() if values.size}
+    for name, values in matched.items():
+        age.hist(
+            np.maximum(values, 1) / NS_PER_S, bins=np.logspace(-9, 5, 113).tolist(), alpha=0.7, label=name
+        )
     age.set(
         xscale="log",
         yscale="log",
@@ -66,7 +64,7 @@ def draw(
         ylabel="rows",
         title="Age of the match (0 shown as 1 ns)",
     )
-    if ages:
+    if matched:
         age.legend(frameon=False)
     for panel in (rate, lag, age):
         panel.spines[["top", "right"]].set_visible(False)

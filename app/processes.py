@@ -45,18 +45,23 @@ def start(name: str, arguments: Sequence[str], folder: Path, *, own_terminal: bo
 
 
 def wait_all(children: Sequence[Child]) -> None:
-    """Return when all have ended well; when one fails, stop the others and raise RunError saying which."""
+    """Return when all have ended well; when one fails, stop the others and raise RunError saying which.
+
+    SIGTERM is taken as Ctrl-C meanwhile, so that the children never outlive whoever waits for them.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        while any(child.process.poll() is None for child in children):
-            failed = [child for child in children if child.process.returncode not in (None, 0)]
-            if failed:
-                raise RunError(f"{failed[0].failure()}; the same command goes on from the last commit")
+        while True:
+            codes = [child.process.poll() for child in children]
+            for child, code in zip(children, codes, strict=True):
+                if code not in (None, 0):
+                    raise RunError(f"{child.failure()}; the same command goes on from the last commit")
+            if None not in codes:
+                return
             pause(WATCH_S)
-        failed = [child for child in children if child.process.returncode != 0]
-        if failed:
-            raise RunError(f"{failed[0].failure()}; the same command goes on from the last commit")
     finally:
         stop(children)
+        signal.signal(signal.SIGTERM, before)
 
 
 def stop(children: Sequence[Child]) -> None:

@@ -18,9 +18,8 @@ from app.clock import monotonic_ns
 from app.config import Settings, load_settings
 from app.content_hash import content_hash
 from app.embedded_run import run_embedded
-from app.errors import UsageError
 from app.history import find_days
-from app.logs import log_to_file
+from app.logs import logged_to_file
 from app.picture import draw
 from app.processes import start, wait_all
 from app.replay_request import ReplayRequest, run_settings
@@ -28,8 +27,7 @@ from app.run_folder import RunFolder
 from app.summary import Summary, duration
 from app.wiring import Pipeline, registered_streams, topic_specs, warm_up
 from replay.day import Day
-from replay.errors import PublishError
-from replay.publish import Publication
+from replay.publish import Publication, require_grace
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_S, clock_column
 from topics.avro_schema import avro_schema
@@ -44,8 +42,11 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     history, days = find_days(
         request.date, asked.stream_names, data=request.data, store=request.store, say=say
     )
+    clock = asked.pipeline.clock
+    grace_ns = request.grace_ns_for(days, clock)
+    require_grace(days, asked.pipeline.grace_ns if grace_ns is None else grace_ns, clock)
     bus = choose_bus(request.bus, request.bootstrap, say)
-    folder = RunFolder.open(request.out, request.identity)
+    folder = RunFolder.open(request.out, request.identity(asked, days), log_lasts=bus.name != "embedded")
     pipeline = _prepare(request, asked, days, bus, folder)
     settings = pipeline.settings
     say(
@@ -55,10 +56,10 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
         + (", going on with an unfinished run" if folder.resumed else "")
     )
     if bus.name == "embedded":
-        log_to_file(folder.path / "worker.log")
         warm_up()
         started_ns = monotonic_ns()
-        _run_embedded(request, pipeline, days)
+        with logged_to_file(folder.path / "worker.log"):
+            _run_embedded(request, pipeline, days)
     else:
         started_ns = monotonic_ns()
         _run_processes(request, pipeline, folder.path, history.root)
@@ -103,21 +104,18 @@ def _prepare(
 
 def _run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]) -> None:
     settings = pipeline.settings
-    try:
-        publication = Publication(
-            bus=pipeline.bus,
-            registry=pipeline.registry,
-            days=days,
-            topics={name: settings.topic(name) for name in settings.stream_names},
-            partitions=settings.bus.partitions,
-            shape=request.shape,
-            grace_ns=settings.pipeline.grace_ns,
-            clock=settings.pipeline.clock,
-            run=settings.pipeline.prefix,
-            speed=request.speed,
-        )
-    except PublishError as refused:
-        raise UsageError(str(refused)) from None
+    publication = Publication(
+        bus=pipeline.bus,
+        registry=pipeline.registry,
+        days=days,
+        topics={name: settings.topic(name) for name in settings.stream_names},
+        partitions=settings.bus.partitions,
+        shape=request.shape,
+        grace_ns=settings.pipeline.grace_ns,
+        clock=settings.pipeline.clock,
+        run=settings.pipeline.prefix,
+        speed=request.speed,
+    )
     run_embedded(pipeline, publication, request.workers)
 
 

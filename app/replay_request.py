@@ -54,12 +54,18 @@ class ReplayRequest:
         if not 1 <= self.workers <= 100:
             raise UsageError(f"WORKERS={self.workers} must be 1 to 100")
 
-    @property
-    def identity(self) -> dict[str, object]:
-        """What must be equal for an unfinished run to go on: all but the broker's address and the speed."""
+    def identity(self, settings: Settings, days: Sequence[Day]) -> dict[str, object]:
+        """What must be equal for an unfinished run to go on: all that decides what is published and joined.
+
+        The broker's address and the speed may change, as long as the grace that follows from it does not.
+        """
         fields = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
-        del fields["bootstrap"], fields["speed"]
-        return fields
+        del fields["bootstrap"], fields["speed"], fields["config"]
+        return fields | {
+            "settings": settings.model_dump(mode="json", exclude={"bus": {"bootstrap"}}),
+            "grace_ns": self.grace_ns_for(days, settings.pipeline.clock),
+            "days": [day.summary.digest for day in days],
+        }
 
     def settings(self) -> Settings:
         """The file's settings, with what was asked for in their place."""

@@ -22,8 +22,11 @@ class RunFolder:
     previous: str | None  # an earlier run of this folder, whose topics are not needed any more
 
     @classmethod
-    def open(cls, path: Path, request: Mapping[str, object]) -> "RunFolder":
-        """Take up the unfinished run in `path` if it was asked the same, else begin a new one."""
+    def open(cls, path: Path, request: Mapping[str, object], *, log_lasts: bool = True) -> "RunFolder":
+        """Take up the unfinished run in `path` if it was asked the same, else begin a new one.
+
+        A run whose log ended with its process, as the embedded bus does, is never taken up.
+        """
         fingerprint = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
         file = path / NAME
         previous = None
@@ -31,7 +34,7 @@ class RunFolder:
             try:
                 found = json.loads(file.read_text())
                 previous = str(found["run"])
-                if not found["done"] and found["request"] == fingerprint:
+                if log_lasts and not found["done"] and found["request"] == fingerprint:
                     return cls(path, previous, resumed=True, previous=None)
             except (ValueError, KeyError, TypeError) as broken:
                 raise UsageError(

@@ -1,11 +1,12 @@
 """The summary of a replay: what went in, what came out, how it matched, how fast, and what the audit says."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 NS_UNITS = (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0))
 
@@ -56,38 +57,37 @@ class Summary:
         unfinished.replace(path)
 
     def show(self, console: Console) -> None:
-        """Print it for a person."""
-        table = Table(title=f"{self.date} · {self.bus}", title_justify="left", show_header=False, box=None)
-        table.add_column(style="dim")
-        table.add_column()
+        """Print it for a person; no figure is cut, however narrow the console."""
+        console.print(Text(f"{self.date} · {self.bus}", style="italic"), soft_wrap=True)
+        for label, value in self._lines():
+            console.print(Text.assemble((f" {label:<14}", "dim"), value), soft_wrap=True)
+        for finding in self.audit_findings:
+            console.print(Text(f"  {finding}", style="red"), soft_wrap=True)
+
+    def _lines(self) -> Iterator[tuple[str, str | Text]]:
         for stream, rows in self.rows_in.items():
             notes = [f"{self.rows_late.get(stream, 0):,} late"]
             if refused := self.rows_refused.get(stream, 0):
                 notes.append(f"{refused:,} refused: no {self.clock}_ns")
-            table.add_row(f"{stream} in", f"{rows:,}  ({', '.join(notes)})")
-        table.add_row("aligned out", f"{self.rows_aligned:,}  ({self.rows_dead:,} dead letters)")
+            yield f"{stream} in", f"{rows:,}  ({', '.join(notes)})"
+        yield "aligned out", f"{self.rows_aligned:,}  ({self.rows_dead:,} dead letters)"
         share = self.rows_matched / self.rows_aligned if self.rows_aligned else 0.0
-        table.add_row("matched", f"{self.rows_matched:,}  ({share:.1%})")
+        yield "matched", f"{self.rows_matched:,}  ({share:.1%})"
         for stream, age in self.age_ns.items():
-            table.add_row(f"{stream} age", f"p50 {duration(age['p50'])}, p99 {duration(age['p99'])}")
+            yield f"{stream} age", f"p50 {duration(age['p50'])}, p99 {duration(age['p99'])}"
         p50, p99 = (self.seal_latency_ms[q] for q in ("p50", "p99"))
-        latency = f"p50 {_ms(p50)}, p99 {_ms(p99)}" if p50 is not None else "not told: only frames carry it"
-        table.add_row("seal latency", latency)
+        yield "seal latency", f"p50 {_ms(p50)}, p99 {_ms(p99)}"
         layout = (
             f"{self.partitions} partitions, {self.workers} worker{'s' * (self.workers > 1)}, {self.shape}s"
         )
-        table.add_row("speed", f"{self.rows_per_second:,.0f} rows/s: {self.seconds:.1f} s  ({layout})")
-        table.add_row("hash", self.hash)
-        verdict = (
-            "[green]clean[/]"
-            if not self.audit_violations
-            else f"[red]{self.audit_violations:,} rows wrong[/]"
+        yield "speed", f"{self.rows_per_second:,.0f} rows/s: {self.seconds:.1f} s  ({layout})"
+        yield "hash", self.hash
+        clean = not self.audit_violations
+        yield (
+            "audit",
+            Text("clean", "green") if clean else Text(f"{self.audit_violations:,} rows wrong", "red"),
         )
-        table.add_row("audit", verdict)
-        table.add_row("rows", self.aligned)
-        console.print(table)
-        for finding in self.audit_findings:
-            console.print(f"  [red]{finding}[/]", highlight=False)
+        yield "rows", self.aligned
 
 
 def duration(ns: int | None) -> str:

@@ -47,6 +47,7 @@ class Task:
     released_ns: int = 0
     newest_ns: int = BEGINNING_NS
     checkpointed_ns: int = 0  # monotonic
+    paused: set[str] = field(default_factory=set)  # topics not delivered until the others catch up
 
     def take(
         self, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int

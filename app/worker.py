@@ -44,7 +44,6 @@ class Worker:
         self._outbox = Outbox(pipeline.settings, self._producer(), pipeline.registry)
         self.consumer = pipeline.bus.consumer(group=group, client_id=self._transactional_id)
         self._ownership = Ownership(pipeline, self.consumer, self._commit_before_revoke)
-        self._paused: set[TopicPartition] = set()
         self._committed_ns = self._elapsed_ns()
         self._dirty = False
         self._failed = False
@@ -90,6 +89,7 @@ class Worker:
         self._dirty = False
         self._undone = 0
         self._committed_ns = self._elapsed_ns()
+        self._final_checked_ns = self._committed_ns - FINAL_CHECK_INTERVAL_NS  # it may have been the last one
         due = self._committed_ns - self._settings.checkpoint_interval_ms * NS_PER_MS
         for task in self.tasks.values():
             if task.checkpointed_ns <= due and task.operator.caught_up:
@@ -154,13 +154,14 @@ class Worker:
             task = self.tasks[number]
             for topic, (stream, _) in task.inputs.items():
                 source = TopicPartition(topic, number)
-                if task.operator.full(stream) and source not in self._paused:
+                full = task.operator.full(stream)
+                if full and topic not in task.paused:
                     self.consumer.pause([source])
-                    self._paused.add(source)
+                    task.paused.add(topic)
                     log.info("paused", topic=topic, partition=number)
-                elif source in self._paused and not task.operator.full(stream):
+                elif topic in task.paused and not full:
                     self.consumer.resume([source])
-                    self._paused.discard(source)
+                    task.paused.discard(topic)
                     log.info("resumed", topic=topic, partition=number)
 
     def _messages_max(self) -> int:
@@ -184,7 +185,6 @@ class Worker:
         return max(0, min(self._settings.poll_wait_ms_max, self._settings.commit_interval_ms - elapsed_ms))
 
     def _commit_before_revoke(self) -> None:
-        self._paused.clear()
         if self._failed:
             return
         if not self._dirty and not self._outbox.open:
@@ -207,10 +207,10 @@ class Worker:
             raise RunError(f"{self._undone} transactions in a row came to nothing, the last one: {undone}")
         log.warning("transaction undone; going back to the last commit", reason=str(undone))
         self._renew_producer(undone)
+        paused = [TopicPartition(topic, n) for n, task in self.tasks.items() for topic in task.paused]
         for source, start in self._ownership.open(sorted(self.tasks)).items():
             self.consumer.seek(source, start)
-        self.consumer.resume(sorted(self._paused))
-        self._paused.clear()
+        self.consumer.resume(paused)
         self._dirty = False
 
     def _renew_producer(self, undone: Exception) -> None:

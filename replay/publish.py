@@ -105,8 +105,8 @@ class Publication:
         self._run, self._speed, self._step_rows_max = run, speed, step_rows_max
         self._topics, self._partitions = dict(topics), partitions
         self._date = days[0].date
+        require_grace(days, grace_ns, clock)
         self._cursors = [Cursor(day, clock) for day in days]
-        _require_grace(self._cursors, grace_ns, clock)
         self._composers = {
             cursor.name: Composer(
                 encoder=make_encoder(cursor.day.stream, registry, self._topics[cursor.name]),
@@ -302,13 +302,14 @@ class Publication:
         return TopicPartition(self._topics[cursor.name], 0)
 
 
-def _require_grace(cursors: Sequence[Cursor], grace_ns: int, clock: Clock) -> None:
-    short = [cursor for cursor in cursors if cursor.disorder_ns > grace_ns]
+def require_grace(days: Sequence[Day], grace_ns: int, clock: Clock) -> None:
+    """Raise PublishError where a day's disorder exceeds the grace, StreamError where it lacks the clock."""
+    for day in days:
+        day.stream.require_clock(clock)
+    short = {day.stream.name: disorder for day in days if (disorder := day.disorder_ns(clock)) > grace_ns}
     if short:
-        figures = ", ".join(
-            f"{cursor.name} is out of order by up to {cursor.disorder_ns:,} ns" for cursor in short
-        )
+        figures = ", ".join(f"{name} is out of order by up to {ns:,} ns" for name, ns in short.items())
         raise PublishError(
             f"grace_ns {grace_ns:,} does not cover the disorder on clock {clock!r}: {figures}; "
-            f"give at least {max(cursor.disorder_ns for cursor in short):,} here and to the worker"
+            f"give at least {max(short.values()):,} here and to the worker"
         )

@@ -6,6 +6,7 @@ import pytest
 
 from tests.hypothesis_profiles import load_profile
 from tests.kafka_process import Broker, find_broker, release_broker
+from tests.programs import App
 
 load_profile()
 
@@ -33,3 +34,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         skipped = sum("broker" in report.keywords for report in terminalreporter.getreports("skipped"))
         line = f"broker: none ({broker.absent}): {skipped} broker tests skipped"
     terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def run_app(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> App:
+    """`python -m app`, run in this process."""
+    return App(monkeypatch, capsys)

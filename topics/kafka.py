@@ -1,12 +1,16 @@
 """The bus on Apache Kafka, through librdkafka: the same protocol as the embedded one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from time import monotonic
 from types import MappingProxyType
 
-from topics.bus import BusUnavailableError
+from confluent_kafka import KafkaException
+
+from topics.bus import BusError, BusUnavailableError
 from topics.kafka_admin import KafkaAdmin
 from topics.kafka_consumer import KafkaConsumer
+from topics.kafka_errors import error_of
 from topics.kafka_producer import KafkaProducer
 from topics.kafka_settings import (
     CONSUMER,
@@ -57,7 +61,8 @@ class KafkaBus:
         """Make a consumer of a group."""
         own = {**CONSUMER, "group.id": group}
         settings = settings_for("consumer", self._bootstrap, client_id, self._config, own)
-        return KafkaConsumer(settings, self._on_wait)
+        with _named_settings():
+            return KafkaConsumer(settings, self._on_wait)
 
     def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> KafkaProducer:
         """Make a producer; with an id, abort what that id left open and fence who had it."""
@@ -65,8 +70,19 @@ class KafkaBus:
         if transactional_id is not None:
             own["transaction.timeout.ms"] = TRANSACTION_TIMEOUT_MS
         settings = settings_for("producer", self._bootstrap, client_id, self._config, own)
-        return KafkaProducer(settings, transactional_id, self._on_wait)
+        with _named_settings():
+            return KafkaProducer(settings, transactional_id, self._on_wait)
 
     def admin(self) -> KafkaAdmin:
         """Make a client for topics."""
-        return KafkaAdmin(settings_for("admin", self._bootstrap, "tidemark", self._config, {}))
+        with _named_settings():
+            return KafkaAdmin(settings_for("admin", self._bootstrap, "tidemark", self._config, {}))
+
+
+@contextmanager
+def _named_settings() -> Iterator[None]:
+    """Turn the client's refusal of a setting into a BusError that names it."""
+    try:
+        yield
+    except KafkaException as refused:
+        raise BusError(f"Kafka setting refused: {error_of(refused).str()}") from None

@@ -33,3 +33,10 @@ def test_a_foreign_record_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(UsageError, match=r"run\.json"):
         RunFolder.open(tmp_path, {})
+
+
+def test_a_run_whose_log_is_gone_begins_anew(tmp_path: Path) -> None:
+    first = RunFolder.open(tmp_path, {}, log_lasts=False)
+    again = RunFolder.open(tmp_path, {}, log_lasts=False)
+    assert not again.resumed
+    assert again.run != first.run

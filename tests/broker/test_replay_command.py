@@ -1,0 +1,101 @@
+"""Laws of `python -m app replay` and `topics` on a real Kafka, as processes that can be killed."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from app.config import Settings, load_settings
+from tests.day_runs import DATE, QUOTES, TRADES, messages_seen, small_days, until
+from tests.programs import App, children, started
+from topics.bus import TopicSpec
+from topics.catalogue import HISTORY_CONFIGS
+from topics.kafka import KafkaBus
+
+pytestmark = pytest.mark.broker
+
+
+def _has_started(replay: int, command: str) -> bool:
+    return command in children(replay)
+
+
+def _has_seen(bus: KafkaBus, settings: Settings, messages: int) -> bool:
+    return messages_seen(bus, settings) >= messages
+
+
+def test_a_replay_whose_worker_and_then_publisher_is_killed_goes_on_to_the_same_rows(
+    kafka_bootstrap: str, tmp_path: Path, run_app: App
+) -> None:
+    small_days(tmp_path / "history")
+    asked = ["--date", DATE, "--store", tmp_path / "history", "--partitions", 2]
+    embedded = run_app("backtest", *asked, "--out", tmp_path / "embedded")
+    assert embedded.code == 0, embedded.err
+    paced = ["replay", *asked, "--bootstrap", kafka_bootstrap, "--out", tmp_path / "out", "--speed", 3000]
+    bus = KafkaBus(kafka_bootstrap)
+    seen = 0
+    for victim, name in (("align", "worker-0"), ("publish", "publisher")):
+        with started("app", *paced) as replay:
+            until(partial(_has_started, replay.pid, victim), "the processes have started")
+            settings = load_settings(tmp_path / "out/tidemark.toml")
+            until(partial(_has_seen, bus, settings, seen + 100), "the replay is under way")
+            os.kill(children(replay.pid)[victim], signal.SIGKILL)
+            _, said = replay.communicate(timeout=40)
+            assert replay.returncode == 1, said
+            last = said.strip().splitlines()[-1]
+            assert last.startswith(f"stopped: {name} was killed by SIGKILL"), said
+            assert "the same command goes on" in last
+        seen = messages_seen(bus, settings)
+    with started("app", *paced) as replay:
+        _, said = replay.communicate(timeout=60)
+        assert replay.returncode == 0, said
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    expected = json.loads((tmp_path / "embedded/summary.json").read_text())
+    assert summary["resumed"]
+    assert summary["hash"] == expected["hash"]
+    assert summary["rows_in"] == {"trade": TRADES, "quote": QUOTES}
+    assert summary["rows_aligned"] == TRADES
+    assert summary["audit_violations"] == 0
+
+
+@pytest.fixture
+def prefix(kafka_bootstrap: str) -> Iterator[str]:
+    """Begins the names of topics that go with the test."""
+    prefix = f"test-{uuid4().hex[:12]}"
+    yield prefix
+    names = [f"{prefix}.{kind}" for kind in ("trade", "quote", "aligned", "late", "dead")]
+    KafkaBus(kafka_bootstrap).admin().delete(names)
+
+
+def test_topics_are_created_once(kafka_bootstrap: str, prefix: str, tmp_path: Path, run_app: App) -> None:
+    config = tmp_path / "tidemark.toml"
+    config.write_text(f"[pipeline]\nprefix = '{prefix}'\n[bus]\npartitions = 2")
+    asked = ["--config", config, "--bootstrap", kafka_bootstrap]
+    planned = run_app("topics", "plan", *asked)
+    assert planned.code == 0
+    assert f"create  {prefix}.trade: 2 partitions, replication 1" in planned.out
+    assert planned.out.count("create") == 5
+    first = run_app("topics", "apply", *asked)
+    assert first.out.count("created") == 5
+    again = run_app("topics", "apply", *asked)
+    assert (again.code, again.out) == (0, "5 topics were there already, as they should be\n")
+    assert run_app("topics", "plan", *asked).out.count("fine") == 5
+
+
+def test_unequal_partition_counts_are_refused_with_the_figures_and_nothing_is_created(
+    kafka_bootstrap: str, prefix: str, tmp_path: Path, run_app: App
+) -> None:
+    config = tmp_path / "tidemark.toml"
+    config.write_text(f"[pipeline]\nprefix = '{prefix}'\n[bus]\npartitions = 2")
+    admin = KafkaBus(kafka_bootstrap).admin()
+    admin.create([TopicSpec(name=f"{prefix}.quote", partitions=3, configs=HISTORY_CONFIGS)])
+    asked = ["--config", config, "--bootstrap", kafka_bootstrap]
+    for command in (["topics", "plan"], ["topics", "apply"], ["align"], ["audit"]):
+        refused = run_app(*command, *asked)
+        assert refused.code == 2, refused
+        assert f"{prefix}.quote has partitions 3, wanted 2" in refused.out + refused.error
+    assert admin.describe([f"{prefix}.trade"]) == {f"{prefix}.trade": None}

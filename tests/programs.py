@@ -1,0 +1,76 @@
+"""The commands as a user runs them: in this process for speed, or as processes that can be killed."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import structlog
+
+from app.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line with which bad input ends; anything more on standard error is no clear answer."""
+        *before, last = self.err.strip().splitlines()
+        assert last.startswith("error: "), self.err
+        assert not any("error" in line or "Traceback" in line for line in before), self.err
+        return last
+
+
+class App:
+    """`python -m app` in this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: object) -> Answer:
+        """Run a command to its end."""
+        self._capsys.readouterr()
+        self._monkeypatch.setattr(sys, "argv", ["app", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        structlog.reset_defaults()
+        out, err = self._capsys.readouterr()
+        return Answer(int(ended.value.code or 0), out, err)
+
+
+@contextmanager
+def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """`python -m <arguments>`, ended with the test if it has not ended before."""
+    command = [sys.executable, "-m", *map(str, arguments)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def children(pid: int) -> dict[str, int]:
+    """The processes that a replay has started: pid by command, `align` or `publish`."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    found: dict[str, int] = {}
+    for line in listed.stdout.splitlines():
+        number, *words = line.split()
+        found |= {word: int(number) for word in ("align", "publish") if word in words}
+    return found

@@ -1,0 +1,218 @@
+"""Every mistake is one clear line and exit code 2, and leaves nothing half done."""
+
+import subprocess
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.programs import ROOT, App
+
+NOON_NS = 1_705_338_000_000_000_000  # of 2024-01-15 in New York
+COMMANDS = ["align", "audit", "backtest", "replay", "topics plan", "topics apply"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder of two good files with one row each."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write(folder, "trades", event_ns=[NOON_NS], symbol=["A"], price=[1.0])
+    write(folder, "quotes", event_ns=[NOON_NS - 1], symbol=["A"], bid=[0.9])
+    return folder
+
+
+def write(folder: Path, name: str, **columns: object) -> None:
+    pq.write_table(pa.table(columns), folder / f"{name}.parquet")
+
+
+@pytest.fixture
+def replay_error(run_app: App, tmp_path: Path, data: Path) -> "ReplayError":
+    return ReplayError(run_app, tmp_path, data)
+
+
+class ReplayError:
+    """Runs a replay that is refused, and returns the one line with which it ends."""
+
+    def __init__(self, run_app: App, folder: Path, data: Path) -> None:
+        self._run_app = run_app
+        self._folder = folder
+        self._asked = {"--date": "2024-01-15", "--data": data, "--bus": "embedded"}
+
+    def __call__(self, **changed: object) -> str:
+        """`changed` replaces flags of a good command; None leaves one out."""
+        flags = self._asked | {f"--{name.replace('_', '-')}": value for name, value in changed.items()}
+        words = [word for flag, value in flags.items() if value is not None for word in (flag, value)]
+        out, store = self._folder / "out", self._folder / "history"
+        answer = self._run_app("replay", *words, "--out", out, "--store", store)
+        assert answer.code == 2, answer
+        assert not out.exists()
+        return answer.error
+
+
+def test_a_good_command_leaves_rows_and_a_summary(run_app: App, data: Path, tmp_path: Path) -> None:
+    asked = ["--date", "2024-01-15", "--data", data, "--store", tmp_path / "history", "--bus", "embedded"]
+    answer = run_app("replay", *asked, "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    assert (tmp_path / "out/summary.json").exists()
+    (rows,) = (pq.read_table(f) for f in (tmp_path / "out/aligned").iterdir() if pq.read_metadata(f).num_rows)
+    assert rows.column("quote_bid").to_pylist() == [0.9]
+
+
+@pytest.mark.parametrize("date", ["2024-1-15", "15.01.2024", "2024-02-30", "yesterday", ""])
+def test_a_date_in_another_form_is_refused(replay_error: ReplayError, date: str) -> None:
+    assert replay_error(date=date) == f"error: DATE={date!r} is not a date; write it as YYYY-MM-DD"
+
+
+def test_a_date_the_history_lacks_is_answered_with_those_it_has(replay_error: ReplayError) -> None:
+    assert replay_error(date="2024-01-16").endswith("it has 2024-01-15")
+
+
+def test_a_day_of_one_stream_alone_is_refused(replay_error: ReplayError, data: Path) -> None:
+    (data / "quotes.parquet").unlink()
+    assert "2024-01-15 has trade but no quote in the history" in replay_error()
+
+
+def test_a_folder_that_is_not_there_is_named(replay_error: ReplayError) -> None:
+    assert "DATA=nowhere: no such folder" in replay_error(data="nowhere")
+
+
+def test_a_folder_without_the_files_is_named(replay_error: ReplayError, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "holds neither trades*.parquet nor quotes*.parquet" in replay_error(data=tmp_path / "empty")
+
+
+def test_a_file_without_a_time_is_refused_with_the_names_a_time_may_have(
+    replay_error: ReplayError, data: Path
+) -> None:
+    write(data, "quotes", moment=[NOON_NS], symbol=["A"], bid=[0.9])
+    told = replay_error()
+    assert "quotes.parquet" in told
+    assert "event_ns" in told
+
+
+def test_a_file_without_a_symbol_is_refused(replay_error: ReplayError, data: Path) -> None:
+    write(data, "quotes", event_ns=[NOON_NS], bid=[0.9])
+    assert "quotes.parquet has no column 'symbol'" in replay_error()
+
+
+@pytest.mark.parametrize(("column", "value"), [("event_ns", "noon"), ("event_ns", 1.5), ("symbol", 7)])
+def test_a_column_of_another_type_is_named_with_both_types(
+    replay_error: ReplayError, data: Path, column: str, value: object
+) -> None:
+    good: dict[str, object] = {"event_ns": [NOON_NS], "symbol": ["A"], "price": [1.0]}
+    write(data, "trades", **(good | {column: [value]}))
+    told = replay_error()
+    assert "trades.parquet" in told
+    assert column in told
+
+
+def test_a_file_that_is_no_parquet_is_named(replay_error: ReplayError, data: Path) -> None:
+    (data / "trades.parquet").write_text("event_ns,symbol")
+    assert "trades.parquet cannot be read as Parquet" in replay_error()
+
+
+@pytest.mark.parametrize("speed", ["fast", "0", "-1", "nan", "inf"])
+def test_a_speed_that_is_none_is_refused(replay_error: ReplayError, speed: str) -> None:
+    assert f"speed '{speed}' must be max, or how many times faster" in replay_error(speed=speed)
+
+
+def test_the_embedded_bus_and_a_broker_exclude_each_other(replay_error: ReplayError) -> None:
+    assert "BUS=embedded and BOOTSTRAP= exclude each other" in replay_error(bootstrap="127.0.0.1:9092")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("tolerance_ns", -1), ("grace_ns", -1), ("partitions", 0), ("workers", 0), ("clock", "wall")],
+)
+def test_a_value_out_of_range_is_refused_with_its_flag(
+    replay_error: ReplayError, flag: str, value: object
+) -> None:
+    assert f"--{flag.replace('_', '-')}" in replay_error(**{flag: value})
+
+
+def test_a_grace_below_the_disorder_is_refused_with_both_figures(
+    replay_error: ReplayError, data: Path
+) -> None:
+    rows = {"event_ns": [NOON_NS, NOON_NS - 9_000], "known_ns": [NOON_NS, NOON_NS + 1]}
+    write(data, "trades", **rows, symbol=["A", "A"], price=[1.0, 2.0])
+    write(data, "quotes", **rows, symbol=["A", "A"], bid=[1.0, 2.0])
+    assert "grace_ns 10 does not cover the disorder on clock 'event'" in replay_error(grace_ns=10)
+
+
+def test_an_unknown_key_of_the_file_is_named_with_those_there_are(
+    replay_error: ReplayError, tmp_path: Path
+) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text("[worker]\nspeed = 3")
+    told = replay_error(config=config)
+    assert "mine.toml: unknown key worker.speed; [worker] has slot, format" in told
+
+
+def test_an_output_folder_that_is_a_file_is_refused(run_app: App, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    asked = ["--date", "2024-01-15", "--data", data, "--store", tmp_path / "history", "--bus", "embedded"]
+    answer = run_app("replay", *asked, "--out", tmp_path / "out")
+    assert answer.code == 2
+    assert "cannot be the output folder" in answer.error
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["align", "audit", "topics plan", "topics apply"])
+def test_a_broker_that_is_away_is_named_with_how_long_it_was_waited_for(
+    run_app: App, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.broker.CHECK_MS", 300)
+    answer = run_app(*command.split(), "--bootstrap", "127.0.0.1:1")
+    assert answer.code == 2
+    assert "no Kafka broker answers at 127.0.0.1:1 (waited 0." in answer.error
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [("nonsense", 'No such configuration property: "nonsense"'), ("group.id", "is fixed")],
+)
+def test_a_kafka_setting_that_cannot_be_is_refused_by_name(
+    run_app: App, tmp_path: Path, setting: str, told: str
+) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text(f"[bus]\nkafka = {{'{setting}' = '1'}}")
+    answer = run_app("topics", "plan", "--config", config)
+    assert answer.code == 2
+    assert told in answer.error
+
+
+def test_an_unknown_command_or_flag_is_one_line(run_app: App) -> None:
+    assert "No such command 'allign'" in run_app("allign").error
+    assert "No such option: --brokers" in run_app("align", "--brokers", "x").error
+    assert "Missing option '--date'" in run_app("replay").error
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example_that_can_be_typed(run_app: App, command: str) -> None:
+    answer = run_app(*command.split(), "--help")
+    assert answer.code == 0
+    assert f"Example: python -m app {command}" in " ".join(answer.out.replace("│", " ").split())
+
+
+def test_no_command_at_all_is_answered_with_all_of_them(run_app: App) -> None:
+    answer = run_app()
+    assert answer.code == 0
+    assert all(command.split()[0] in answer.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        (["DATE=2024-1-15"], "error: DATE='2024-1-15' is not a date; write it as YYYY-MM-DD"),
+        (["DATE=2024-01-15", "BUS=embedded", "SPEED=fast"], "error: speed 'fast' must be max"),
+        ([], "error: Missing option '--date'"),
+    ],
+)
+def test_make_replay_passes_the_line_and_the_exit_code_on(variables: list[str], told: str) -> None:
+    made = subprocess.run(
+        ["make", "replay", *variables], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert made.returncode == 2
+    assert made.stderr.strip().splitlines()[0].startswith(told)
