@@ -9,6 +9,8 @@ import pyarrow as pa
 
 from app.aligned import read_aligned
 from app.audit_rules import INDEX, OFFSET, Rules, Violation, find_violations
+from app.config import Settings
+from app.errors import UsageError
 from app.late_topic import late_places
 from app.reader import read_partition
 from app.wiring import Pipeline
@@ -33,11 +35,22 @@ class AuditReport:
         return sum(violation.rows for _, violation in self.violations)
 
 
+def require_auditable(settings: Settings) -> None:
+    """Raise UsageError where the settings leave no record of what an audit must know."""
+    if settings.worker.late == "drop":
+        raise UsageError(
+            'worker.late = "drop" keeps no record of late rows, so an audit could not tell them from lost '
+            'ones: say worker.late = "side"'
+        )
+
+
 def audit(pipeline: Pipeline) -> AuditReport:
     """Check every partition of a pipeline that has come to rest.
 
-    Holds one partition's inputs and aligned rows in memory at a time.
+    Holds one partition's inputs and aligned rows in memory at a time.  Raises UsageError where the settings
+    leave no record of late rows.
     """
+    require_auditable(pipeline.settings)
     report = AuditReport()
     rules = _rules(pipeline)
     for partition in range(pipeline.settings.bus.partitions):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import tomli_w
 
 from app.aligned import Frames, write_aligned
-from app.audit import AuditReport, audit
+from app.audit import AuditReport, audit, require_auditable
 from app.broker import choose_bus
 from app.clock import monotonic_ns
 from app.config import Settings, load_settings
@@ -39,6 +39,7 @@ from topics.registry import open_registry
 def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     """Run `request` and return its summary; everything it leaves is under `request.out`."""
     asked = request.settings()
+    require_auditable(asked)
     history, days = find_days(
         request.date, asked.stream_names, data=request.data, store=request.store, say=say
     )

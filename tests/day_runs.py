@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import tomli_w
 
 from app.aligned import write_aligned
+from app.clock import pause
 from app.config import Settings, load_settings
 from app.content_hash import content_hash
 from app.progress_metadata import from_position
@@ -30,6 +31,7 @@ from topics.registry import open_registry
 DATE = "2024-01-15"
 TRADES, QUOTES, SYMBOLS = 3_000, 15_000, 12
 PATIENCE_S = 30.0
+ASK_AGAIN_S = 0.01  # leaves the processor to what is waited for
 
 
 def small_days(store: Path) -> list[Day]:
@@ -143,3 +145,4 @@ def until(holds: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) 
     deadline_s = monotonic() + patience_s
     while not holds():
         assert monotonic() < deadline_s, f"not within {patience_s} s: {what}"
+        pause(ASK_AGAIN_S)

@@ -67,10 +67,11 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
 def children(pid: int) -> dict[str, int]:
     """The processes that a replay has started: pid by command, `align` or `publish`."""
     listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
     )
     found: dict[str, int] = {}
     for line in listed.stdout.splitlines():
-        number, *words = line.split()
-        found |= {word: int(number) for word in ("align", "publish") if word in words}
+        number, parent, *words = line.split()
+        if int(parent) == pid:
+            found |= {word: int(number) for word in ("align", "publish") if word in words}
     return found

@@ -35,11 +35,11 @@ def test_a_replay_whose_worker_and_then_publisher_is_killed_goes_on_to_the_same_
     asked = ["--date", DATE, "--store", tmp_path / "history", "--partitions", 2]
     embedded = run_app("backtest", *asked, "--out", tmp_path / "embedded")
     assert embedded.code == 0, embedded.err
-    paced = ["replay", *asked, "--bootstrap", kafka_bootstrap, "--out", tmp_path / "out", "--speed", 3000]
+    asked += ["--bootstrap", kafka_bootstrap, "--out", tmp_path / "out"]
     bus = KafkaBus(kafka_bootstrap)
     seen = 0
     for victim, name in (("align", "worker-0"), ("publish", "publisher")):
-        with started("app", *paced) as replay:
+        with started("app", "replay", *asked, "--speed", 500) as replay:
             until(partial(_has_started, replay.pid, victim), "the processes have started")
             settings = load_settings(tmp_path / "out/tidemark.toml")
             until(partial(_has_seen, bus, settings, seen + 100), "the replay is under way")
@@ -50,7 +50,7 @@ def test_a_replay_whose_worker_and_then_publisher_is_killed_goes_on_to_the_same_
             assert last.startswith(f"stopped: {name} was killed by SIGKILL"), said
             assert "the same command goes on" in last
         seen = messages_seen(bus, settings)
-    with started("app", *paced) as replay:
+    with started("app", "replay", *asked, "--speed", 1_000_000) as replay:
         _, said = replay.communicate(timeout=60)
         assert replay.returncode == 0, said
     summary = json.loads((tmp_path / "out/summary.json").read_text())

@@ -122,6 +122,18 @@ def test_the_embedded_bus_and_a_broker_exclude_each_other(replay_error: ReplayEr
     assert "BUS=embedded and BOOTSTRAP= exclude each other" in replay_error(bootstrap="127.0.0.1:9092")
 
 
+def test_a_replay_to_a_broker_that_is_away_makes_nothing(
+    replay_error: ReplayError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.broker.CHECK_MS", 300)
+    told = replay_error(bus=None, bootstrap="127.0.0.1:1")
+    assert "no Kafka broker answers at 127.0.0.1:1 (waited 0." in told
+
+
+def test_a_clock_the_day_lacks_is_named(replay_error: ReplayError) -> None:
+    assert "known_ns" in replay_error(clock="known")
+
+
 @pytest.mark.parametrize(
     ("flag", "value"),
     [("tolerance_ns", -1), ("grace_ns", -1), ("partitions", 0), ("workers", 0), ("clock", "wall")],
@@ -148,6 +160,12 @@ def test_an_unknown_key_of_the_file_is_named_with_those_there_are(
     config.write_text("[worker]\nspeed = 3")
     told = replay_error(config=config)
     assert "mine.toml: unknown key worker.speed; [worker] has slot, format" in told
+
+
+def test_settings_that_no_audit_could_check_are_refused(replay_error: ReplayError, tmp_path: Path) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text("[worker]\nlate = 'drop'")
+    assert 'say worker.late = "side"' in replay_error(config=config)
 
 
 def test_an_output_folder_that_is_a_file_is_refused(run_app: App, data: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from app.errors import RunError
 from app.processes import Child, start, wait_all
+from tests.day_runs import until
 
 Begin: TypeAlias = Callable[[str, str], Child]
 LASTING = "import signal; signal.pause()"
@@ -51,3 +52,29 @@ def test_a_killed_child_is_named_with_the_signal(begin: Begin) -> None:
     os.kill(child.process.pid, signal.SIGKILL)
     with pytest.raises(RunError, match=r"worker_1 was killed by SIGKILL \(log: .*worker_1\.log\)"):
         wait_all([child])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks /proc when to send the signal")
+def test_whoever_waits_takes_the_children_along_when_told_to_end(begin: Begin, tmp_path: Path) -> None:
+    waiting = (
+        "from pathlib import Path\nfrom app.processes import start, wait_all\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "child = start('lasting', ['lasting'], folder)\n"
+        "(folder / 'pid').write_text(str(child.process.pid))\n"
+        "wait_all([child])\n"
+    )
+    (tmp_path / "lasting.py").write_text(LASTING)
+    waiter = begin("waiting", waiting)
+    until((tmp_path / "pid").exists, "the child has started")
+    until(lambda: _handles(waiter.process.pid, signal.SIGTERM), "it waits for the child")
+    waiter.process.terminate()
+    assert waiter.process.wait(20) != 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def _handles(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of its own for a signal, as /proc tells."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) & (1 << (number - 1)))

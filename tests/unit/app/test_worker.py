@@ -1,0 +1,196 @@
+"""The worker's loop on the embedded bus, a turn at a time."""
+
+from pathlib import Path
+
+import pytest
+
+from app.audit import audit
+from app.worker import Worker
+from tests.unit.app.market import Market
+from topics.bus import FencedError
+from topics.memory_consumer import MemoryConsumer
+
+
+def turn_until_quiet(*workers: Worker) -> None:
+    """Let them turn until nothing is read any more, and the group has had the turns to move partitions."""
+    quiet = 0
+    while quiet < 3:
+        quiet = 0 if sum([worker.turn() for worker in workers]) else quiet + 1
+
+
+def test_a_trade_is_emitted_once_both_inputs_are_past_it(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    worker = market.worker()
+    market.quote(5)
+    market.trade(7)
+    turn_until_quiet(worker)
+    worker.commit()
+    assert market.aligned() == []
+    market.quote(8)
+    market.progress(8, "trade")
+    turn_until_quiet(worker)
+    worker.commit()
+    assert market.aligned() == [(7, 5)]
+
+
+def test_a_quiet_input_holds_every_row_until_a_progress_record_speaks_for_it(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    worker = market.worker()
+    market.trade(*range(10, 500))
+    turn_until_quiet(worker)
+    worker.commit()
+    assert market.aligned() == []
+    market.progress(400, "quote")
+    turn_until_quiet(worker)
+    worker.commit()
+    assert market.aligned() == [(time_ns, None) for time_ns in range(10, 400)]
+
+
+def test_a_quiet_partition_does_not_hold_another(tmp_path: Path) -> None:
+    market = Market(tmp_path, partitions=2)
+    worker = market.worker()
+    for symbol in ("A", "D"):  # one in each partition
+        market.trade(1, 2, symbol=symbol)
+    market.quote(9, symbol="A")
+    turn_until_quiet(worker)
+    worker.commit()
+    assert market.aligned() == [(1, None)]
+
+
+def test_nothing_is_visible_before_a_commit_is_due(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    worker = market.worker()
+    market.trade(1)
+    market.progress(2)
+    turn_until_quiet(worker)
+    assert market.aligned() == []
+    market.pass_commit_interval()
+    worker.turn()
+    assert market.aligned() == [(1, None)]
+
+
+def test_many_rows_are_committed_before_the_interval_is_over(tmp_path: Path) -> None:
+    market = Market(tmp_path, worker={"commit_rows_max": 3})
+    worker = market.worker()
+    market.trade(1, 2, 3)
+    market.progress(4)
+    turn_until_quiet(worker)
+    assert market.aligned() == [(1, None), (2, None), (3, None)]
+
+
+def test_a_bounded_run_ends_with_the_final_record_of_every_partition(tmp_path: Path) -> None:
+    market = Market(tmp_path, partitions=2)
+    worker = market.worker(until_final=True)
+    market.trade(1)
+    market.progress(5, "trade", final=True)
+    turn_until_quiet(worker)
+    worker.commit()
+    assert not worker.finished()
+    market.progress(5, "quote", final=True)
+    turn_until_quiet(worker)
+    assert not worker.finished(), "what is not committed is not done"
+    worker.commit()
+    assert worker.finished()
+    assert market.aligned() == [(1, None)]
+
+
+def test_a_worker_without_partitions_ends_with_the_group(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    first, second = market.worker("0", until_final=True), market.worker("1", until_final=True)
+    market.trade(1)
+    market.progress(5, final=True)
+    turn_until_quiet(first, second)
+    assert sorted(len(worker.tasks) for worker in (first, second)) == [0, 1]
+    for worker in (first, second):
+        worker.commit()
+    assert first.finished()
+    assert second.finished()
+
+
+def test_a_stop_commits_what_is_sealed_and_the_next_worker_goes_on(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    turns = iter([False, False, True])
+    market.quote(1)
+    market.trade(2, 4)
+    market.progress(3)
+    worker = market.worker()
+    worker.run(lambda: next(turns))
+    assert market.aligned() == []
+    worker.close()
+    assert market.aligned() == [(2, 1)]
+    successor = market.worker()
+    market.progress(9)
+    turn_until_quiet(successor)
+    successor.close()
+    assert market.aligned() == [(2, 1), (4, 1)]
+
+
+def test_a_worker_that_joins_takes_over_what_the_first_has_committed(tmp_path: Path) -> None:
+    market = Market(tmp_path, partitions=2)
+    first = market.worker("0")
+    for symbol in ("A", "D"):  # one in each partition
+        market.quote(1, symbol=symbol)
+        market.trade(2, 4, symbol=symbol)
+    market.progress(3)
+    turn_until_quiet(first)
+    second = market.worker("1")
+    market.progress(9)
+    turn_until_quiet(first, second)
+    assert [list(first.tasks), list(second.tasks)] == [[0], [1]]
+    first.close()
+    second.close()
+    assert sorted(market.aligned()) == [(2, 1), (2, 1), (4, 1), (4, 1)]
+    assert audit(market.pipeline).violations == []
+
+
+def test_of_two_workers_in_one_slot_the_older_stops(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    older = market.worker()
+    market.trade(1)
+    market.progress(2)
+    turn_until_quiet(older)
+    market.worker()
+    with pytest.raises(FencedError):
+        older.commit()
+    older.close(failed=True)
+    assert market.aligned() == []
+
+
+def full_market(folder: Path) -> Market:
+    """A market whose buffers take next to nothing: a few quotes too far ahead fill them."""
+    market = Market(folder, worker={"buffer_size_max": 1, "poll_messages_max": 2})
+    market.progress(1, "trade")
+    for time_ns in range(2, 20):
+        market.quote(time_ns)
+    return market
+
+
+def test_a_full_input_is_paused_until_the_other_catches_up_and_no_row_is_lost(tmp_path: Path) -> None:
+    market = full_market(tmp_path)
+    worker = market.worker()
+    turn_until_quiet(worker)
+    (task,) = worker.tasks.values()
+    assert task.paused == {"tidemark.quote"}
+    assert task.counts.rows_in["quote"] < 18
+    market.trade(10)
+    market.progress(30)
+    turn_until_quiet(worker)
+    worker.commit()
+    assert task.paused == set()
+    assert task.counts.rows_in["quote"] == 18
+    assert market.aligned() == [(10, 10)]
+
+
+def test_an_input_that_was_full_when_its_partition_was_lost_is_paused_again(tmp_path: Path) -> None:
+    market = full_market(tmp_path)
+    worker = market.worker()
+    turn_until_quiet(worker)
+    before = worker.tasks[0]
+    assert isinstance(worker.consumer, MemoryConsumer)
+    market.bus.evict(worker.consumer)
+    turn_until_quiet(worker)
+    assert worker.tasks[0] is not before
+    assert worker.tasks[0].paused == {"tidemark.quote"}
+    market.progress(30)
+    turn_until_quiet(worker)
+    assert worker.tasks[0].paused == set()
