@@ -17,7 +17,7 @@ from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS
 from state.errors import StateError
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import AbortableError, FencedError, Producer, UnknownOutcomeError
+from topics.bus import AbortableError, Producer, UnknownOutcomeError
 from topics.wire import RegistryUnavailableError
 
 log = structlog.get_logger()
@@ -192,7 +192,7 @@ class Worker:
             return
         try:
             commit(self._outbox, self.consumer, self.tasks)
-        except (AbortableError, UnknownOutcomeError, FencedError) as undone:
+        except (AbortableError, UnknownOutcomeError) as undone:  # fenced: the slot is another's, so stop
             log.warning(
                 "commit before a rebalance failed; the next owner does this work again", reason=str(undone)
             )

@@ -53,6 +53,7 @@ def test_a_replay_whose_worker_and_then_publisher_is_killed_goes_on_to_the_same_
     with started("app", "replay", *asked, "--speed", 1_000_000) as replay:
         _, said = replay.communicate(timeout=60)
         assert replay.returncode == 0, said
+    bus.admin().delete([settings.topic(kind) for kind in ("trade", "quote", "aligned", "late", "dead")])
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     expected = json.loads((tmp_path / "embedded/summary.json").read_text())
     assert summary["resumed"]

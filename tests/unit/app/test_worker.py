@@ -156,6 +156,21 @@ def test_of_two_workers_in_one_slot_the_older_stops(tmp_path: Path) -> None:
     assert market.aligned() == []
 
 
+def test_an_older_worker_that_gives_up_its_partitions_does_not_take_the_slot_back(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    older = market.worker()
+    market.trade(1)
+    market.progress(2)
+    turn_until_quiet(older)
+    newer = market.worker()
+    with pytest.raises(FencedError):
+        turn_until_quiet(newer, older)
+    older.close(failed=True)
+    turn_until_quiet(newer)
+    newer.close()
+    assert market.aligned() == [(1, None)]
+
+
 def full_market(folder: Path) -> Market:
     """A market whose buffers take next to nothing: a few quotes too far ahead fill them."""
     market = Market(folder, worker={"buffer_size_max": 1, "poll_messages_max": 2})
