@@ -160,7 +160,7 @@ def test_crashes_lose_double_and_change_nothing(case: tuple[Rules, Logs], data: 
     assert durable.rows == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(logs(may_be_late=True), st.data())
 def test_a_row_that_was_late_once_changes_nothing_whatever_dies_after(
     case: tuple[Rules, Logs], data: st.DataObject

@@ -6,6 +6,7 @@ the match an offline join gives it.  `make simulate SEEDS=1000` runs many; a fai
 
 import logging
 import random
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,13 +84,19 @@ class Mortal:
             self._pipeline.bus.fail_commits([fault])
 
     def _bury(self, worker: Worker) -> None:
-        """A dead process: no callback runs, the group finds out, the locks of its stores fall with it."""
+        """A dead process: no callback runs, the group finds out, the locks of its stores fall with it.
+
+        Some take their disk with them.
+        """
         bus = self._pipeline.bus
         assert isinstance(bus, MemoryBus)
         assert isinstance(worker.consumer, MemoryConsumer)
         bus.evict(worker.consumer)
+        disk_dies = self._rng.random() < 0.3
         for task in worker.tasks.values():
             task.close()
+            if disk_dies:
+                shutil.rmtree(self._pipeline.state_path(task.partition))
 
 
 def _die_at(doomed: str, reached: str) -> None:
