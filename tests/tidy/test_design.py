@@ -59,3 +59,10 @@ def test_a_reference_to_nothing_is_seen() -> None:
     assert missing_part("schemas.frame:FrameHeaders.to_kafka") is None
     assert missing_part("schemas.frame.FrameHeaders.nowhere") == "nowhere"
     assert missing_part("schemas.nothing.here") == "nothing"
+
+
+def test_every_guard_of_a_surprising_rule_is_a_file() -> None:
+    section = (ROOT / "DESIGN.md").read_text().split("## Surprising rules")[1].split("\n## ")[0]
+    guards = re.findall(r"\| `(tests/[^`]+)` \|", section)
+    assert len(guards) == section.count("\n| ") - 1, "each rule names its guard"
+    assert [guard for guard in guards if not (ROOT / guard).exists()] == []
