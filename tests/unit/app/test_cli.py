@@ -1,5 +1,6 @@
 """Every mistake is one clear line and exit code 2, and leaves nothing half done."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -229,8 +230,16 @@ def test_no_command_at_all_is_answered_with_all_of_them(run_app: App) -> None:
     ],
 )
 def test_make_replay_passes_the_line_and_the_exit_code_on(variables: list[str], told: str) -> None:
+    # The make that runs the tests hands its own variables on to every make below it.
+    alone = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
     made = subprocess.run(
-        ["make", "replay", *variables], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        ["make", "replay", *variables],
+        cwd=ROOT,
+        env=alone,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert made.returncode == 2
     assert made.stderr.strip().splitlines()[0].startswith(told)
