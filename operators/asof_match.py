@@ -11,6 +11,7 @@ import pyarrow as pa
 from operators.asof_columns import frozen
 from operators.asof_gather_kernel import mark_matches
 from operators.asof_kernel import choose_nearest, drop_far, match_backward, match_forward, match_ungrouped
+from operators.asof_nearest_kernel import link_groups, match_nearest
 from operators.asof_settings import UNBOUNDED_NS, AsofSettings
 from operators.asof_workers import Workers
 
@@ -52,7 +53,9 @@ def match(left: Side, right: Side, group_count: int, settings: AsofSettings, wor
     group at its edge, so the answer does not depend on the number of threads.
     """
     left, right = alike(left, right)
-    if settings.direction == "nearest":
+    if settings.direction == "nearest" and (left.code is not None or left.order is not None):
+        positions = walk_nearest(left, right, group_count, settings, workers)
+    elif settings.direction == "nearest":
         before = walk(match_backward, left, right, group_count, settings, workers)
         positions = walk(match_forward, left, right, group_count, settings, workers)
         workers.over(positions.size, partial(choose_nearest, left.ns, right.ns, before, positions))
@@ -114,6 +117,33 @@ def walk(
 
     # A table per thread: no more threads than keep all of them within 8 bytes a row.
     workers.over(left.rows, walk_range, max(1, 2 * (left.rows + right.rows) // group_count))
+    return positions
+
+
+def walk_nearest(
+    left: Side, right: Side, group_count: int, settings: AsofSettings, workers: Workers
+) -> Int32s:
+    """Return the closest positions, whatever their distance, for rows in groups or out of order."""
+    positions = np.empty(left.ns.size, np.int32)
+    if left.rows < left.ns.size:
+        positions.fill(-1)  # a left row without a time is never reached
+    first, following = np.full(group_count, -1, np.int32), np.empty(right.ns.size, np.int32)
+    link_groups(right.code, right.order, right.rows, first, following)
+    strict = 0 if settings.allow_exact else 1
+    others = (right.ns, right.code, right.order, right.rows, strict, following)
+
+    def walk_range(begin: int, end: int) -> None:
+        rows = (np.full(group_count, -1, np.int32), first.copy())
+        tables = (*rows, np.zeros(group_count, np.int64), np.zeros(group_count, np.int64))
+        part = slice(begin, end)
+        if left.order is None:
+            code = None if left.code is None else left.code[part]
+            match_nearest(left.ns[part], code, None, *others, *tables, positions[part])
+        else:
+            match_nearest(left.ns, left.code, left.order[part], *others, *tables, positions)
+
+    # Tables per thread: no more threads than keep all of them within 8 bytes a row.
+    workers.over(left.rows, walk_range, max(1, (left.rows + right.rows) // (3 * group_count)))
     return positions
 
 

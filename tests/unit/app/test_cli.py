@@ -231,7 +231,9 @@ def test_no_command_at_all_is_answered_with_all_of_them(run_app: App) -> None:
 )
 def test_make_replay_passes_the_line_and_the_exit_code_on(variables: list[str], told: str) -> None:
     # The make that runs the tests hands its own variables on to every make below it.
-    alone = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "ARGS")}
+    alone = {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "ARGS")
+    }
     made = subprocess.run(
         ["make", "replay", *variables],
         cwd=ROOT,
