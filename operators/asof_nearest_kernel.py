@@ -29,6 +29,26 @@ def link_groups(
 
 
 @njit(nogil=True, cache=True)
+def stand(
+    group: int,
+    row: int,
+    right_ns: Int64s,
+    following: Int32s,
+    latest: Int32s,
+    later: Int32s,
+    latest_ns: Int64s,
+    later_ns: Int64s,
+) -> None:
+    """Let a right row be the one before in its group, and its follower the one after."""
+    latest[group] = row
+    latest_ns[group] = right_ns[row]
+    after = following[row]
+    later[group] = after
+    if after >= 0:
+        later_ns[group] = right_ns[after]
+
+
+@njit(nogil=True, cache=True)
 def match_nearest(
     left_ns: Int64s,
     left_code: Int32s | None,
@@ -61,9 +81,8 @@ def match_nearest(
     groups = latest.size
     for group in range(groups):
         if latest[group] >= 0:
-            latest_ns[group] = right_ns[latest[group]]
-            later[group] = following[latest[group]]
-        if later[group] >= 0:
+            stand(group, latest[group], right_ns, following, latest, later, latest_ns, later_ns)
+        elif later[group] >= 0:
             later_ns[group] = right_ns[later[group]]
     for i in range(left_rows):
         row = i if left_order is None else left_order[i]
@@ -74,12 +93,7 @@ def match_nearest(
                 break
             group = 0 if right_code is None else right_code[candidate]
             if 0 <= group < groups:
-                latest[group] = candidate
-                latest_ns[group] = right_ns[candidate]
-                after = following[candidate]
-                later[group] = after
-                if after >= 0:
-                    later_ns[group] = right_ns[after]
+                stand(group, candidate, right_ns, following, latest, later, latest_ns, later_ns)
             at += 1
         group = 0 if left_code is None else left_code[row]
         if group < 0 or group >= groups:
