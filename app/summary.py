@@ -15,7 +15,8 @@ NS_UNITS = (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0))
 class Summary:
     """One replay in figures.  Quantiles are None where there was nothing to measure.
 
-    `seconds` runs from the first row published to the last row committed.  `rows_matched` counts aligned rows
+    `seconds` runs from the first row published to the last row committed; of a run that was `resumed` it is
+    the last part alone, and so is `rows_per_second`.  `rows_matched` counts aligned rows
     with a match in at least one right stream.  `seal_latency_ms` is, per row, from its release (the message
     that moved the frontier past it was read) to its frame being handed to the producer.  `age_ns` is per
     right stream.
@@ -80,6 +81,8 @@ class Summary:
         layout = (
             f"{self.partitions} partitions, {self.workers} worker{'s' * (self.workers > 1)}, {self.shape}s"
         )
+        if self.resumed:
+            layout += "; since it was resumed, part of the work was done before"
         yield "speed", f"{self.rows_per_second:,.0f} rows/s: {self.seconds:.1f} s  ({layout})"
         yield "hash", self.hash
         clean = not self.audit_violations
