@@ -10,9 +10,11 @@ from app.late_topic import late_places
 from app.progress_metadata import from_position
 from app.task import Task
 from app.wiring import Pipeline
-from operators.operator import InputProgress
+from operators.operator import InputProgress, Operator
+from operators.snapshot_format import SnapshotError
 from schemas.clocks import BEGINNING_NS
-from state.restore import restore
+from state.restore import Restored, restore
+from state.store import TaskStore
 from topics.block import TopicPartition
 from topics.bus import Consumer
 
@@ -75,11 +77,9 @@ class Ownership:
     ) -> dict[TopicPartition, int]:
         identity = self._pipeline.identity(number)
         committed = {stream: progress.next_offset for stream, progress in inputs.items()} if resumed else {}
-        state = restore(self._pipeline.state_path(number), identity, committed)
-        operator = self._pipeline.operator()
+        state, operator = self._restored(number, identity, committed)
         state_next = {stream: progress.needed_offset for stream, progress in inputs.items()}
         if state.checkpoint is not None:
-            operator.restore(state.store.entries())
             state_next = dict(state.checkpoint.next_offsets)
         operator.resume(frontier_ns, self._with_all_late(number, inputs, state_next), state_next)
         starts = {
@@ -109,6 +109,27 @@ class Ownership:
             starts={source.topic: start for source, start in starts.items()},
         )
         return starts
+
+    def _restored(
+        self, number: int, identity: str, committed: Mapping[str, int]
+    ) -> tuple[Restored, Operator]:
+        """The task's local state and its operator; state that cannot be taken up is wiped and rebuilt."""
+        path = self._pipeline.state_path(number)
+        state, operator = restore(path, identity, committed), self._pipeline.operator()
+        if state.checkpoint is None:
+            return state, operator
+        try:
+            for topic, stream in self._pipeline.input_topics.items():
+                low, _ = self._consumer.offsets(TopicPartition(topic, number))
+                if (begin := state.checkpoint.next_offsets[stream]) < low:
+                    raise SnapshotError(f"it goes on at offset {begin} of {topic}, which now begins at {low}")
+            operator.restore(state.store.entries())
+        except SnapshotError as unusable:
+            log.warning("local state wiped and rebuilt", path=str(path), reason=str(unusable))
+            state.store.close()
+            TaskStore.destroy(path)
+            return restore(path, identity, committed), self._pipeline.operator()
+        return state, operator
 
     def _with_all_late(
         self, number: int, inputs: dict[str, InputProgress], state_next: dict[str, int]

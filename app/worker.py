@@ -38,14 +38,17 @@ class Worker:
         self._elapsed_ns = elapsed_ns
         self._pipeline = pipeline
         self._settings = pipeline.settings.worker
-        self._until_final = until_final
         group = pipeline.settings.pipeline.prefix
         self._transactional_id = f"{group}-{self._settings.slot}"
         self._outbox = Outbox(pipeline.settings, self._producer(), pipeline.registry)
         self.consumer = pipeline.bus.consumer(group=group, client_id=self._transactional_id)
-        # Asks how far the group is.  The member itself cannot while it waits to join, which a static member
-        # does for a session timeout when another one has ended.
-        self._observer = pipeline.bus.consumer(group=group, client_id=f"{self._transactional_id}-observer")
+        # Asks how far the group is, for a bounded run.  The member itself cannot while it waits to join, as a
+        # static member does for a session timeout when another one has ended.
+        self._observer = (
+            pipeline.bus.consumer(group=group, client_id=f"{self._transactional_id}-observer")
+            if until_final
+            else None
+        )
         self._ownership = Ownership(pipeline, self.consumer, self._commit_before_revoke)
         self._committed_ns = self._elapsed_ns()
         self._dirty = False
@@ -100,7 +103,7 @@ class Worker:
 
     def finished(self) -> bool:
         """Whether the run is bounded and the whole group has committed its final record on every input."""
-        if not self._until_final or self._dirty:
+        if self._observer is None or self._dirty:
             return False
         if not all(task.operator.final for task in self.tasks.values()):
             return False
@@ -122,7 +125,8 @@ class Worker:
         """
         self._failed = failed
         self.consumer.close()
-        self._observer.close()
+        if self._observer is not None:
+            self._observer.close()
         self._ownership.close()
         self._outbox.producer.close()
 

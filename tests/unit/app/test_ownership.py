@@ -1,0 +1,85 @@
+"""Local state that cannot be taken up is rebuilt from the log, and the rows are the same."""
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import RunError
+from state.store import TaskStore
+from tests.unit.app.market import Market
+from tests.unit.app.test_worker import turn_until_quiet
+from topics.block import TopicPartition
+from topics.memory_consumer import MemoryConsumer
+
+
+def after_a_first_worker(folder: Path) -> Market:
+    """A market whose worker has sealed the trade of 2, waits with that of 4, and is gone."""
+    market = Market(folder, worker={"checkpoint_interval_ms": 1})
+    market.quote(1)
+    market.trade(2, 4)
+    market.progress(3)
+    first = market.worker()
+    turn_until_quiet(first)
+    market.pass_commit_interval()
+    first.commit()
+    first.close()
+    assert market.aligned() == [(2, 1)]
+    return market
+
+
+def goes_on(market: Market) -> None:
+    successor = market.worker()
+    market.progress(9)
+    turn_until_quiet(successor)
+    successor.close()
+    assert market.aligned() == [(2, 1), (4, 1)]
+
+
+def test_entries_no_operator_wrote_are_wiped_and_rebuilt(tmp_path: Path) -> None:
+    market = after_a_first_worker(tmp_path)
+    path = market.pipeline.state_path(0)
+    store = TaskStore.open(path, market.pipeline.identity(0))
+    assert store.checkpoint is not None
+    store.write(store.checkpoint, [(b"zz", b"of another version")])
+    store.close()
+    goes_on(market)
+    reopened = TaskStore.open(path, market.pipeline.identity(0))
+    assert b"zz" not in dict(reopened.entries())
+    reopened.close()
+
+
+def test_older_state_whose_rows_are_gone_gives_way_to_the_restart_offsets(tmp_path: Path) -> None:
+    market = Market(tmp_path, pipeline={"tolerance_ns": 5})
+    first = market.worker()
+    turn_until_quiet(first)
+    first.commit()
+    first.close()  # its state stands at the beginning of the log
+    market.quote(1)
+    market.trade(2)
+    market.progress(50)
+    second = market.worker()
+    turn_until_quiet(second)
+    second.commit()
+    assert isinstance(second.consumer, MemoryConsumer)
+    market.bus.evict(second.consumer)  # it dies before its state follows the commit
+    for task in second.tasks.values():
+        task.close()
+    for name in ("trade", "quote"):
+        market.bus.delete_before(TopicPartition(f"tidemark.{name}", 0), 2)
+    third = market.worker()
+    market.quote(60)
+    market.trade(61)
+    market.progress(90)
+    turn_until_quiet(third)
+    third.close()
+    assert market.aligned() == [(2, 1), (61, 60)]
+
+
+def test_a_restart_that_needs_rows_which_retention_removed_is_refused_with_the_figures(
+    tmp_path: Path,
+) -> None:
+    market = after_a_first_worker(tmp_path)
+    TaskStore.destroy(market.pipeline.state_path(0))
+    market.bus.delete_before(TopicPartition("tidemark.trade", 0), 1)
+    with pytest.raises(RunError, match=r"tidemark\.trade\[0\]: offset 0 is needed but the log holds 1 to"):
+        goes_on(market)
