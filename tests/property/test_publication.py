@@ -4,7 +4,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numba
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +21,11 @@ from tests.unit.replay.topic_reader import read_topic, rows_in
 from topics.bus import TopicSpec
 from topics.file_registry import FileRegistry
 from topics.memory import CommitFault, MemoryBus
+
+pytestmark = pytest.mark.skipif(
+    bool(numba.config.DISABLE_JIT),  # type: ignore[attr-defined]
+    reason="the codec reads memory by address: needs numba",
+)
 
 PARTITIONS = 2
 STREAMS = ("trade", "quote")
