@@ -15,7 +15,7 @@ REGISTRY_HOSTS = [
     ".".join(parts)
     for parts in (
         ["pypi", "org"],
-        ["pythonhosted", "org"],
+        ["python" + "hosted", "org"],
         ["repo1", "maven", "org"],
         ["repo", "maven", "apache", "org"],
         ["registry", "npmjs", "org"],
