@@ -15,7 +15,7 @@ from topics.catalogue import TopicMismatchError, apply, plan
 from topics.registry import open_registry
 
 Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]
-REGISTRY_WAIT_S = 60.0
+SCHEMA_WAIT_S = 60.0
 
 
 @app.command()
@@ -35,7 +35,7 @@ def align(
     bus = open_kafka(settings.bus.bootstrap, member_config(settings))
     require_topics(bus, settings)
     registry = open_registry(settings.bus.schema_registry)
-    streams = registered_streams(settings, registry, wait_s=REGISTRY_WAIT_S, on_wait=say)
+    streams = registered_streams(settings, registry, wait_s=SCHEMA_WAIT_S, on_wait=say)
     say(f'{bus.name}: group {settings.pipeline.prefix}, joining on clock = "{settings.pipeline.clock}"')
     pipeline = Pipeline(settings, bus, registry, streams)
     warm_up()

@@ -123,7 +123,7 @@ def _run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day
 def _run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, store: Path) -> None:
     settings = pipeline.settings
     speed = "max" if request.speed is None else str(request.speed)
-    publish = ["replay", "publish", "--store", str(store), "--date", request.date]
+    publish = ["replay", "publish", "--store", str(store.resolve()), "--date", request.date]
     publish += ["--bootstrap", settings.bus.bootstrap, "--prefix", settings.pipeline.prefix]
     publish += ["--registry", settings.bus.schema_registry, "--shape", request.shape]
     publish += ["--clock", settings.pipeline.clock]

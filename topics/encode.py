@@ -1,6 +1,5 @@
 """Columns to messages: the row encoder writes one Avro record per row, or one block per stretch of rows."""
 
-import json
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow as pa
 from schemas.batch import Int64s
 from topics import encode_kernel as kernel
 from topics.arrow_types import avro_type, plain_schema
-from topics.avro_schema import DEFAULT_METADATA, Layout, avro_schema
+from topics.avro_schema import DEFAULT_METADATA, Layout, avro_schema, block_schema
 from topics.varint import VARINT_SIZE_MAX, WRITE_AHEAD
 from topics.wire import CodecError, Encoded, SchemaRegistry
 from topics.wire_header import message_header
@@ -78,7 +77,7 @@ class RowEncoder:
     def _schema_id(self, *, blocks: bool) -> int:
         if blocks not in self._ids:
             if blocks:
-                schema = json.dumps({"type": "array", "items": json.loads(self._record)})
+                schema = block_schema(self._layout)
                 self._ids[blocks] = self._registry.register(f"{self._topic}-value-block", schema)
             else:
                 self._ids[blocks] = self._registry.register(f"{self._topic}-value", self._record)

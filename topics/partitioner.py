@@ -1,12 +1,7 @@
 """Which partition a key belongs to: murmur2, as the Java client computes it, so every producer agrees."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
-
-import numpy as np
-
-from schemas.batch import Int32s
 
 KEYS_REMEMBERED_MAX: Final = (
     65_536  # distinct (key, count) pairs kept: symbols repeat, so each is hashed once
@@ -38,9 +33,3 @@ def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition of `key` among `partitions`, 0 to `partitions - 1`."""
     assert partitions > 0
     return (murmur2(key) & 0x7FFFFFFF) % partitions
-
-
-def partitions_of(keys: Sequence[bytes], partitions: int) -> Int32s:
-    """Return the partition of each key."""
-    assert partitions > 0
-    return np.fromiter((partition_of(key, partitions) for key in keys), np.int32, count=len(keys))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from topics.partitioner import murmur2, partition_of, partitions_of
+from topics.partitioner import murmur2, partition_of
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,3 @@ def test_the_hash_is_the_java_clients(key: bytes, hashed: int) -> None:
 def test_a_negative_hash_still_gives_a_partition() -> None:
     assert murmur2(b"21") < 0
     assert partition_of(b"21", 7) == (-973932308 & 0x7FFFFFFF) % 7
-
-
-def test_many_keys_are_placed_as_each_alone() -> None:
-    keys = [b"ES", b"", b"NQ", b"ES", "Grüße".encode()]
-    assert partitions_of(keys, 6).tolist() == [partition_of(key, 6) for key in keys]
-    assert partitions_of([], 6).tolist() == []
