@@ -16,7 +16,6 @@ from app.reader import read_partition
 from app.wiring import Pipeline
 from schemas.clocks import clock_column
 from topics.block import TopicPartition
-from topics.decode import Decoder
 
 
 @dataclass(slots=True)
@@ -89,7 +88,7 @@ def _rules(pipeline: Pipeline) -> Rules:
 def _input_rows(pipeline: Pipeline, name: str, partition: int) -> pl.DataFrame:
     source = TopicPartition(pipeline.settings.topic(name), partition)
     stream = pipeline.streams[name]
-    decoder = Decoder(stream, pipeline.settings.pipeline.clock, pipeline.registry)
+    decoder = pipeline.decoder(name)  # a row that breaks a rule is no accepted row
     tables = []
     for block in read_partition(pipeline.bus, source, group=f"{pipeline.settings.pipeline.prefix}-audit"):
         batch = decoder.decode(block, np.arange(block.messages, dtype=np.int64)).batch

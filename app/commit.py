@@ -27,7 +27,12 @@ def commit(outbox: Outbox, consumer: Consumer, tasks: Mapping[int, Task]) -> Non
     positions: dict[TopicPartition, Position] = {}
     for number, task in tasks.items():
         for topic, progress in task.progress().items():
-            positions[TopicPartition(topic, number)] = to_position(progress, task.operator.frontier_ns)
+            positions[TopicPartition(topic, number)] = to_position(
+                progress,
+                task.operator.frontier_ns,
+                letters_next=task.letters_next[topic],
+                told=task.told(topic),
+            )
     reach(COMMIT_OFFSETS)
     outbox.producer.send_offsets(positions, consumer)
     reach(COMMIT_END)

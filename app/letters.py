@@ -24,6 +24,7 @@ class Letter:
     original: Original
     headers: Headers
     reason: str
+    rule: str = ""  # of a dead letter: the rule its rows broke; empty where they could not be read
 
     def describe(self) -> str:
         """One line for an error or a log."""
@@ -62,15 +63,16 @@ def late_letters(
 
 def dead_letters(dead: Sequence[DeadRow], source: TopicPartition, block: MessageBlock) -> Iterator[Letter]:
     """One letter per message with dead rows and reason."""
-    for (message, reason), rows in groupby(dead, key=lambda row: (row.message, row.reason)):
+    for (message, reason, rule), rows in groupby(dead, key=lambda row: (row.message, row.reason, row.rule)):
         original = block.originals[message]
         headers = DeadLetter(
             topic=source.topic,
             partition=source.partition,
             offset=int(block.offset[message]),
             reason=reason,
-            error="tidemark.DeadRow",
+            error="tidemark.BrokenRule" if rule else "tidemark.DeadRow",
             indexes=tuple(row.index for row in rows if row.index >= 0),
+            rule=rule,
         )
         yield Letter(
             "dead",
@@ -79,4 +81,5 @@ def dead_letters(dead: Sequence[DeadRow], source: TopicPartition, block: Message
             original,
             [*original.headers, *headers.to_kafka()],
             reason,
+            rule,
         )

@@ -26,6 +26,11 @@ class Outbox:
         self._registry = registry
         self._topics = {kind: settings.topic(kind) for kind in ("aligned", "late", "dead")}
         self._avro: AvroRows | None = None
+        self._rule_policies = {
+            (settings.topic(name), rule): policy
+            for name in settings.stream_names
+            for rule, policy in settings.stream(name).rules.policies().items()
+        }
 
     def begin(self) -> None:
         """Open the transaction if none is."""
@@ -85,9 +90,9 @@ class Outbox:
     def letters(self, letters: Iterable[Letter], partition: int) -> None:
         """Send late rows and dead letters where the policy of their side says."""
         for letter in letters:
-            policy = self._settings.worker.late if letter.kind == "late" else self._settings.worker.dead
+            policy, setting = self._policy(letter)
             if policy == "fail":
-                raise RunError(f'{letter.describe()}; worker.{letter.kind} = "fail" stops here')
+                raise RunError(f'{letter.describe()}; {setting} = "fail" stops here')
             if policy == "drop":
                 continue
             self.begin()
@@ -99,3 +104,12 @@ class Outbox:
                 headers=letter.headers,
                 timestamp_ms=letter.original.timestamp_ms,
             )
+
+    def _policy(self, letter: Letter) -> tuple[str, str]:
+        """What becomes of a letter, and the setting that says so."""
+        if letter.kind == "late":
+            return self._settings.worker.late, "worker.late"
+        policy = self._rule_policies.get((letter.source.topic, letter.rule))
+        if policy is None:
+            return self._settings.worker.dead, "worker.dead"
+        return policy, f"the policy of rule {letter.rule}"

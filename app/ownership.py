@@ -7,7 +7,7 @@ import structlog
 
 from app.errors import RunError
 from app.late_topic import late_places
-from app.progress_metadata import from_position
+from app.progress_metadata import from_position, letters_next
 from app.task import Task
 from app.wiring import Pipeline
 from operators.operator import InputProgress, Operator
@@ -70,6 +70,10 @@ class Ownership:
                 committed.get(TopicPartition(topic, number)) for topic in self._pipeline.input_topics
             )
             starts |= self._open_task(number, inputs, frontier_ns, resumed=resumed)
+            self.tasks[number].letters_next |= {
+                topic: letters_next(committed.get(TopicPartition(topic, number)))
+                for topic in self._pipeline.input_topics
+            }
         return starts
 
     def _open_task(

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from app.letters import Letter, dead_letters, late_letters
+from app.progress_metadata import Told
+from app.row_rules import RowDecoder
 from operators.operator import InputProgress, Operator
 from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS
 from state.checkpoint import Checkpoint
 from state.store import TaskStore
 from topics.block import MessageBlock, TopicPartition
-from topics.decode import Decoder
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class Task:
 
     partition: int
     operator: Operator
-    inputs: Mapping[str, tuple[str, Decoder]]
+    inputs: Mapping[str, tuple[str, RowDecoder]]
     store: TaskStore
     identity: str
     counts: Counts = field(default_factory=Counts)
@@ -48,6 +49,10 @@ class Task:
     newest_ns: int = BEGINNING_NS
     checkpointed_ns: int = 0  # monotonic
     paused: set[str] = field(default_factory=set)  # topics not delivered until the others catch up
+    letters_next: dict[str, int] = field(default_factory=dict)  # by topic: below it dead letters were sent
+    moved_ns: int = 0  # this process's clock when the frontier rose last
+    newest_by: dict[str, int] = field(default_factory=dict)  # by topic: newest row time read
+    read_by: dict[str, int] = field(default_factory=dict)  # by topic: our clock when a new row came last
 
     def take(
         self, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int
@@ -56,9 +61,13 @@ class Task:
         stream, decoder = self.inputs[source.topic]
         decoded = decoder.decode(block, messages)
         if decoded.batch is not None and decoded.batch.rows:
+            if self.operator.caught_up:
+                self.read_by[source.topic] = released_ns
             self.operator.push(stream, decoded.batch)
             self.counts.rows_in[stream] = self.counts.rows_in.get(stream, 0) + decoded.batch.rows
-            self.newest_ns = max(self.newest_ns, int(decoded.batch.time_ns.max()))
+            newest_ns = int(decoded.batch.time_ns.max())
+            self.newest_ns = max(self.newest_ns, newest_ns)
+            self.newest_by[source.topic] = max(self.newest_by.get(source.topic, BEGINNING_NS), newest_ns)
             late = self.operator.late(stream)
             if late.num_rows:
                 self.counts.rows_late[stream] = self.counts.rows_late.get(stream, 0) + late.num_rows
@@ -66,13 +75,19 @@ class Task:
         for offset, progress in decoded.progress:
             self.operator.advance(stream, progress.upper_ns, final=progress.final, offset=offset)
         self.operator.reached(stream, int(block.offset[messages[-1]]) + 1)
-        self.counts.dead += len(decoded.dead)
+        sent_below = self.letters_next[source.topic]
+        dead = [row for row in decoded.dead if block.offset[row.message] >= sent_below]
+        self.letters_next[source.topic] = max(sent_below, int(block.offset[messages[-1]]) + 1)
+        self.counts.dead += len(dead)
         self.released_ns = released_ns
-        yield from dead_letters(decoded.dead, source, block)
+        yield from dead_letters(dead, source, block)
 
     def seal(self) -> pa.RecordBatch | None:
         """Return the rows that became final, or None."""
+        before_ns = self.operator.frontier_ns
         rows = self.operator.seal()
+        if self.operator.frontier_ns > before_ns:
+            self.moved_ns = self.released_ns
         if rows is not None:
             self.counts.rows_sealed += rows.num_rows
         return rows
@@ -80,6 +95,22 @@ class Task:
     def progress(self) -> dict[str, InputProgress]:
         """How far each input has come, by topic."""
         return {topic: self.operator.progress(stream) for topic, (stream, _) in self.inputs.items()}
+
+    def told(self, topic: str) -> Told:
+        """What to tell people of one input with the commit."""
+        stream, _ = self.inputs[topic]
+        rows, size = self.operator.buffered(stream)
+        return Told(
+            rows=rows,
+            size=size,
+            paused=topic in self.paused,
+            newest_ns=self.newest_by.get(topic, 0),
+            read_ns=self.read_by.get(topic, 0),
+            moved_ns=self.moved_ns,
+            told_ns=self.released_ns,
+            late=self.counts.rows_late.get(stream, 0),
+            dead=self.counts.dead,
+        )
 
     def checkpoint(self) -> None:
         """Write the state as it stands; call it only when the offsets in it have been committed."""

@@ -10,6 +10,7 @@ import topics.warm
 from app.clock import monotonic_ns, pause
 from app.config import Settings
 from app.errors import RunError, UsageError
+from app.row_rules import RowDecoder, RowRules, RuledDecoder
 from operators.operator import Operator
 from operators.settings import AsofSettings
 from operators.streaming import StreamingAsof
@@ -31,6 +32,9 @@ class Pipeline:
         self.bus = bus
         self.registry = registry
         self.streams = streams
+        self._rules = {
+            name: RowRules(stream, settings.stream(name).rules) for name, stream in streams.items()
+        }
         self.asof = AsofSettings(
             left=streams[settings.pipeline.left],
             rights=tuple(streams[name] for name in settings.pipeline.right),
@@ -57,14 +61,15 @@ class Pipeline:
         """A new operator for one task."""
         return StreamingAsof(self.asof)
 
-    def decoders(self) -> dict[str, tuple[str, Decoder]]:
-        """New decoders for one task's inputs, by topic."""
+    def decoder(self, stream: str) -> RowDecoder:
+        """A new decoder of one input, which knows its limits and its rules: it alone says what is a row."""
         limits = DecodeLimits(message_size_max=self.settings.worker.message_size_max)
-        clock = self.settings.pipeline.clock
-        return {
-            topic: (name, Decoder(self.streams[name], clock, self.registry, limits))
-            for topic, name in self.input_topics.items()
-        }
+        plain = Decoder(self.streams[stream], self.settings.pipeline.clock, self.registry, limits)
+        return RuledDecoder(plain, self._rules[stream])
+
+    def decoders(self) -> dict[str, tuple[str, RowDecoder]]:
+        """New decoders for one task's inputs, by topic."""
+        return {topic: (name, self.decoder(name)) for topic, name in self.input_topics.items()}
 
     def state_path(self, partition: int) -> Path:
         """Where a task keeps its local state."""

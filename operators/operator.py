@@ -106,6 +106,10 @@ class Operator(Protocol):
         """Whether to pause `stream`: its buffers are at their limit until the other inputs catch up."""
         ...
 
+    def buffered(self, stream: str) -> tuple[int, int]:
+        """Rows and bytes of `stream` that wait for the frontier."""
+        ...
+
     def progress(self, stream: str) -> InputProgress:
         """How far an input has come, for the commit."""
         ...

@@ -5,7 +5,7 @@ Names and rules are Kafka's.  Both implementations pass `tests/contract/bus`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from topics.block import Headers, MessageBlock, TopicPartition
 
@@ -50,6 +50,38 @@ class TopicSpec:
     partitions: int
     replication: int = 1
     configs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member of a consumer group and what it owns."""
+
+    client_id: str
+    host: str
+    partitions: frozenset[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupStanding:
+    """A consumer group seen from outside; `state` is empty too where nobody has heard of it.
+
+    `committed` holds the last committed positions; what an open transaction will commit is not among them.
+    """
+
+    state: Literal["stable", "rebalancing", "empty"]
+    members: tuple[Member, ...]
+    committed: Mapping[TopicPartition, Position]
+
+
+class LogRange(NamedTuple):
+    """The offsets of a log: readers of committed messages see `low` up to before `stable`.
+
+    Between `stable` and `high` lie messages behind the oldest open transaction.
+    """
+
+    low: int
+    stable: int
+    high: int
 
 
 class Rebalance(Protocol):
@@ -150,7 +182,7 @@ class Producer(Protocol):
 
 
 class Admin(Protocol):
-    """Topics as they are."""
+    """Topics and groups as they are, asked from outside: nothing here joins a group or moves anything."""
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
         """Each topic as the broker has it, None where there is none."""
@@ -162,6 +194,14 @@ class Admin(Protocol):
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete topics where they exist, with all their messages."""
+        ...
+
+    def group(self, name: str) -> GroupStanding:
+        """Members, what each owns, and the committed positions of a consumer group, without waiting."""
+        ...
+
+    def ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
+        """The offsets of each log; raises BusError naming a partition that does not exist."""
         ...
 
 
