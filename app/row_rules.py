@@ -6,6 +6,7 @@ other rows of its message go on.  The audit reads through the same rules.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Protocol
 
 import numpy as np
@@ -45,7 +46,8 @@ class _Check:
         elif self.rule == "ordered":
             holds = pc.less_equal(*columns)
         else:
-            zero = pa.scalar(0).cast(columns[0].type)
+            kind = columns[0].type
+            zero = pa.scalar(Decimal(0) if pa.types.is_decimal(kind) else 0, kind)
             compare = pc.greater if self.rule == "positive" else pc.greater_equal
             holds = compare(columns[0], zero)
         broken: Bools = ~pc.fill_null(holds, fill_value=True).to_numpy(zero_copy_only=False)
