@@ -1,0 +1,78 @@
+"""What an operator asks: `watermarks`, `dead` and `doctor`, and what each takes."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.live import Live
+
+from app.broker import open_kafka
+from app.cli import ConfigFile, app, console, say, stop_on_signals
+from app.clock import now_ns, pause
+from app.config import Settings, load_settings
+from app.errors import RunError
+from app.tails import with_tails
+from app.watermark_words import WELL, answer
+from app.watermarks import Picture, Watch, look
+from app.watermarks_view import as_json, screen
+from app.wiring import Pipeline, registered_streams, require_topics
+from topics.bus import Bus
+from topics.registry import open_registry
+from topics.wire import RegistryUnavailableError
+
+Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+LOOK_AGAIN_S = 1.0
+
+
+@app.command()
+def watermarks(
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every second, until interrupted.")
+    ] = False,
+    as_json_: AsJson = False,
+) -> None:
+    """Who holds the frontier of each task, since when, and what waits behind it: why nothing comes out.
+
+    Asks from outside and changes nothing.  Exit 1 if a task is stuck.
+
+    Example: python -m app watermarks --config tidemark.toml --watch
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka)
+    require_topics(bus, settings)
+    pipeline = _pipeline_if_known(settings, bus)
+    admin, seen = bus.admin(), Watch()
+
+    def picture() -> Picture:
+        found = look(admin, settings, now_ns(), seen)
+        return found if pipeline is None else with_tails(found, pipeline)
+
+    if watch:
+        stopping = stop_on_signals()
+        with Live(screen(picture()), console=console, auto_refresh=False) as live:
+            while not stopping():
+                pause(LOOK_AGAIN_S)
+                live.update(screen(picture()), refresh=True)
+        return
+    found = picture()
+    if as_json_:
+        console.print_json(json.dumps(as_json(found)))
+    else:
+        console.print(screen(found), soft_wrap=True)
+    if any(answer(task, found).verdict not in WELL for task in found.tasks):
+        raise typer.Exit(1)
+
+
+def _pipeline_if_known(settings: Settings, bus: Bus) -> Pipeline | None:
+    """The pipeline, to read rows with; None where nobody has registered the streams yet."""
+    try:
+        registry = open_registry(settings.bus.schema_registry)
+        return Pipeline(
+            settings, bus, registry, registered_streams(settings, registry, wait_s=0, on_wait=say)
+        )
+    except (RunError, RegistryUnavailableError) as unknown:
+        say(f"rows cannot be read, so only offsets are shown: {unknown}")
+        return None
