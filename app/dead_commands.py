@@ -121,7 +121,7 @@ def _show(report: Replay, *, dry_run: bool) -> None:
     console.print(f"{report.before:,} passed over: sent before; {len(report.left_out):,} left out")
     if report.late:
         console.print(
-            f"{report.late:,} of them hold rows below the frontier: those are late, and sealed rows never change"
+            f"{report.late:,} of them hold rows below the frontier: late, so they change nothing sealed"
         )
 
 

@@ -1,15 +1,20 @@
-"""What an operator asks: `watermarks`, `dead` and `doctor`, and what each takes."""
+"""What an operator asks first: `watermarks` of a group that runs, `doctor` before one does."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
 from app.broker import open_kafka
 from app.cli import ConfigFile, app, console, say, stop_on_signals
 from app.clock import now_ns, pause
 from app.config import Settings, load_settings
+from app.doctor import Finding, connect_to, examine
 from app.errors import RunError
 from app.tails import with_tails
 from app.watermark_words import WELL, answer
@@ -64,6 +69,38 @@ def watermarks(
         console.print(screen(found), soft_wrap=True)
     if any(answer(task, found).verdict not in WELL for task in found.tasks):
         raise typer.Exit(1)
+
+
+@app.command()
+def doctor(config: ConfigFile = None, bootstrap: Bootstrap = None, json_: AsJson = False) -> None:
+    """What this machine has, which path runs, and what has to be mended before a worker starts.
+
+    Exit 1 with a line per problem and what to do.
+
+    Example: python -m app doctor --config tidemark.toml
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    findings = list(examine(settings, lambda: connect_to(settings)))
+    if json_:
+        console.print_json(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        console.print(_table(findings))
+    problems = [finding for finding in findings if finding.level == "problem"]
+    for problem in problems:
+        say(f"problem: {problem.what}: {problem.found}; {problem.advice}")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    colours = {"ok": "green", "note": "yellow", "problem": "bold red"}
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        table.add_row(Text(finding.level, colours[finding.level]), finding.what, Text(finding.found))
+    return table
 
 
 def _pipeline_if_known(settings: Settings, bus: Bus) -> Pipeline | None:

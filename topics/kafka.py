@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from time import monotonic
 from types import MappingProxyType
 
+import confluent_kafka
 from confluent_kafka import KafkaException
 
 from topics.bus import BusError, BusUnavailableError
@@ -20,6 +21,11 @@ from topics.kafka_settings import (
     require_free,
     settings_for,
 )
+
+
+def client_version() -> str:
+    """Which Kafka client this is: the library in C, and its Python package."""
+    return f"librdkafka {confluent_kafka.libversion()[0]} (confluent-kafka {confluent_kafka.version()})"
 
 
 class KafkaBus:

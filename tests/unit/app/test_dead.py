@@ -21,7 +21,6 @@ from tests.simulation.scene import QUOTE
 from tests.unit.app.market import Market
 from tests.unit.app.test_worker import turn_until_quiet
 from topics.avro_schema import block_schema
-from topics.block import TopicPartition
 from topics.bus import Position, UnknownOutcomeError
 from topics.file_registry import FileRegistry
 from topics.memory_store import CommitFault
@@ -240,5 +239,3 @@ def test_replays_of_two_partitions_are_remembered_apart(tmp_path: Path) -> None:
         found.place.offset in sent_places(market.pipeline)[found.place.partition] for found in letters(market)
     ]
     assert places == [False, True]
-    low, _ = market.bus.consumer(group="t").offsets(TopicPartition("tidemark.quote", 1))
-    assert low == 0
