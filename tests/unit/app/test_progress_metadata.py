@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from app.errors import RunError
 from app.late_places import decode_places, encode_places
-from app.progress_metadata import METADATA_SIZE_MAX, from_position, to_position
+from app.progress_metadata import (
+    METADATA_SIZE_MAX,
+    Told,
+    from_position,
+    letters_next,
+    to_position,
+    told_of,
+)
 from operators.operator import InputProgress
 from schemas.clocks import BEGINNING_NS
 from topics.bus import Position
@@ -29,6 +36,33 @@ def test_neighbours_take_no_more_room_than_one() -> None:
 def test_progress_comes_back_as_it_was() -> None:
     progress = InputProgress(5, 90, -3, final=True, late=((6, 0), (80, 3)), late_from=2)
     assert from_position(to_position(progress, 77), "t[0]") == (progress, 77)
+
+
+def test_what_is_told_to_people_comes_back_and_decides_nothing() -> None:
+    told = Told(
+        rows=48_211, size=2**40, paused=True, newest_ns=2**60, read_ns=1, moved_ns=2, told_ns=3, dead=4
+    )
+    progress = InputProgress(5, 90, -3)
+    position = to_position(progress, 77, letters_next=91, told=told)
+    assert told_of(position) == told
+    assert letters_next(position) == 91
+    assert from_position(position, "t[0]") == (progress, 77)
+    assert len(position.metadata) < 400
+
+
+def test_late_rows_that_need_the_room_have_it_before_what_is_told_to_people() -> None:
+    late = tuple((7 * i, i % 5) for i in range(2_000))
+    while len(encode_places(late)) > METADATA_SIZE_MAX - 200:
+        late = late[:-1]
+    position = to_position(InputProgress(0, 10**6, 0, late=late), 0, letters_next=3, told=Told())
+    assert from_position(position, "t[0]")[0].late == late
+    assert (told_of(position), letters_next(position)) == (None, 3)
+
+
+def test_a_commit_that_told_nothing_is_no_error() -> None:
+    position = to_position(InputProgress(5, 90, -3), 77)
+    assert (told_of(position), letters_next(position), letters_next(None)) == (None, 0, 0)
+    assert told_of(Position(0, "of another program")) is None
 
 
 def test_late_rows_that_find_no_room_are_said_to_be_missing() -> None:
