@@ -1,7 +1,7 @@
 """What an operator asks first: `watermarks` of a group that runs, `doctor` before one does."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from app.watermark_words import WELL, answer
 from app.watermarks import Picture, Watch, look
 from app.watermarks_view import as_json, screen
 from app.wiring import Pipeline, registered_streams, require_topics
-from topics.bus import Bus
+from topics.bus import Bus, BusUnavailableError
 from topics.registry import open_registry
 from topics.wire import RegistryUnavailableError
 
@@ -56,11 +56,7 @@ def watermarks(
         return found if pipeline is None else with_tails(found, pipeline)
 
     if watch:
-        stopping = stop_on_signals()
-        with Live(screen(picture()), console=console, auto_refresh=False) as live:
-            while not stopping():
-                pause(LOOK_AGAIN_S)
-                live.update(screen(picture()), refresh=True)
+        _watch(picture, as_json_=as_json_)
         return
     found = picture()
     if as_json_:
@@ -69,6 +65,23 @@ def watermarks(
         console.print(screen(found), soft_wrap=True)
     if any(answer(task, found).verdict not in WELL for task in found.tasks):
         raise typer.Exit(1)
+
+
+def _watch(picture: Callable[[], Picture], *, as_json_: bool) -> None:
+    """Look again and again; a broker that is away is shown and waited for."""
+    stopping = stop_on_signals()
+    with Live(console=console, auto_refresh=False) as live:
+        while not stopping():
+            try:
+                found = picture()
+            except BusUnavailableError as away:
+                live.update(Text(f"{away}; looking again", "bold red"), refresh=True)
+            else:
+                if as_json_:
+                    typer.echo(json.dumps(as_json(found)))
+                else:
+                    live.update(screen(found, answers_first=True), refresh=True)
+            pause(LOOK_AGAIN_S)
 
 
 @app.command()

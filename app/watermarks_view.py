@@ -13,26 +13,25 @@ from schemas.clocks import BEGINNING_NS
 COLUMNS = ("input", "watermark", "newest row", "rows wait", "bytes", "unread", "late")
 
 
-def screen(picture: Picture) -> RenderableType:
-    """What to print: the answers stand last, where a terminal shows them."""
+def screen(picture: Picture, *, answers_first: bool = False) -> RenderableType:
+    """What to print.  Answers stand where they are seen: last of what scrolls, first of what is cut below."""
     answers = [(task, answer(task, picture)) for task in picture.tasks]
     cells = [_cells(figures, picture) for task in picture.tasks for figures in task.inputs]
     widths = [max(map(len, column)) for column in zip(COLUMNS, *cells, strict=True)]
-    lines: list[Text] = [_heading(picture), Text(_line(COLUMNS, widths), "dim")]
+    table = [Text(_line(COLUMNS, widths), "dim")]
     rows = iter(cells)
     for task, said in answers:
-        lines.append(_task_line(task, said, picture))
+        table.append(_task_line(task, said, picture))
         for figures in task.inputs:
             line = Text(_line(next(rows), widths))
             line.append(_flags(figures, task), "yellow")
-            lines.append(line)
-    lines.append(Text())
-    lines += [Text(said.sentence, "bold red") for _, said in answers if said.verdict not in WELL]
+            table.append(line)
+    told = [Text(said.sentence, "bold red") for _, said in answers if said.verdict not in WELL]
     well = Counter(said.verdict for _, said in answers if said.verdict in WELL)
-    lines += [
-        Text(f"{count} of {len(answers)} tasks: {_WELL[verdict]}", "green") for verdict, count in well.items()
-    ]
-    return Group(*lines)
+    for verdict, count in well.items():
+        told.append(Text(f"{count} of {len(answers)} tasks: {_WELL[verdict]}", "green"))
+    first, last = (told, table) if answers_first else (table, told)
+    return Group(_heading(picture), *first, Text(), *last)
 
 
 def as_json(picture: Picture) -> dict[str, Any]:

@@ -22,10 +22,11 @@ from topics.kafka_errors import AWAY, error_of, raise_bus_error
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 
 _ASK_AGAIN_S: Final = 0.02
-_STATES: Final[dict[Any, Literal["stable", "rebalancing", "empty"]]] = {
+# Every other state is one in which members wait: the two protocols have different names for them.
+_STATES: Final[dict[Any, Literal["stable", "empty"]]] = {
     ConsumerGroupState.STABLE: "stable",
-    ConsumerGroupState.PREPARING_REBALANCING: "rebalancing",
-    ConsumerGroupState.COMPLETING_REBALANCING: "rebalancing",
+    ConsumerGroupState.EMPTY: "empty",
+    ConsumerGroupState.DEAD: "empty",
 }
 
 
@@ -113,7 +114,7 @@ class KafkaAdmin:
         )
         found = _take(offsets[name], where, passing=("GROUP_ID_NOT_FOUND",))
         return GroupStanding(
-            state="empty" if told is None else _STATES.get(told.state, "empty"),
+            state="empty" if told is None else _STATES.get(told.state, "rebalancing"),
             members=tuple(_member(member) for member in (told.members if told is not None else ())),
             committed={
                 TopicPartition(place.topic, place.partition): Position(place.offset, place.metadata or "")

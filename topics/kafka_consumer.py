@@ -189,6 +189,9 @@ class KafkaConsumer:
     def _on_assign(self, _client: Any, places: Sequence[Any]) -> None:
         partitions = _ours(places)
         assert self._rebalance is not None
+        if self._closed:  # what comes while we leave goes to another member: nothing is to be opened for it
+            self._client.assign([])
+            return
         try:
             starts = self._rebalance.assigned(partitions) if partitions else {}
             assert starts.keys() == set(partitions), "assigned() must say where to start each partition"

@@ -1,6 +1,7 @@
 """What an operator asks of a real Kafka: watermarks of a live group, dead letters sent back, the doctor."""
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from app.worker import Worker
 from tests.contract.bus.conftest import HASTY
 from tests.day_runs import DayRun, small_days, until
-from tests.programs import App
+from tests.programs import App, started
 from topics.bus import Producer
 from topics.kafka import KafkaBus
 
@@ -97,3 +98,13 @@ def test_the_doctor_finds_a_pipeline_that_runs_well(run: DayRun, run_app: App) -
     found = {finding["what"]: finding for finding in json.loads(answer.out)}
     assert answer.code == 0, answer.err
     assert found["broker"]["level"] == found["topics"]["level"] == found["streams"]["level"] == "ok"
+
+
+def test_a_watch_looks_again_and_again_until_it_is_told_to_stop(run: DayRun) -> None:
+    with started("app", "watermarks", "--config", run.config, "--watch", "--json") as watching:
+        assert watching.stdout is not None
+        first, second = (json.loads(watching.stdout.readline()) for _ in range(2))
+        assert first["now_ns"] < second["now_ns"]
+        assert {task["verdict"] for task in second["tasks"]} == {"empty"}
+        watching.send_signal(signal.SIGTERM)
+        assert watching.wait(10) == 0

@@ -221,6 +221,9 @@ def test_late_and_dead_rows_and_sizes_are_shown_to_people_and_programs_alike(tmp
     lines = shown.getvalue().splitlines()
     assert lines[0].startswith("group tidemark: stable, 1 worker, at 20")
     assert lines[-1] == answer(picture.tasks[0], picture).sentence
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(screen(picture, answers_first=True))
+    assert shown.getvalue().splitlines()[1] == lines[-1]
 
 
 def test_a_foreign_commit_is_refused_by_name(tmp_path: Path) -> None:
