@@ -39,7 +39,7 @@ from topics.kafka import KafkaBus
 from topics.partitioner import partition_of
 from topics.registry import open_registry
 
-TICK_NS: Final = NS_PER_MS
+TICK_NS: Final = 5 * NS_PER_MS  # a request per partition and tick is what a broker can take
 SYMBOLS: Final = 1_000
 SETTLE_S: Final = 2.0  # the first rows pay for connections
 DRAIN_S: Final = 5.0
