@@ -15,8 +15,8 @@ def commit(outbox: Outbox, consumer: Consumer, tasks: Mapping[int, Task]) -> Non
 
     1. Begin a transaction, if none is open: offsets alone are worth one.
     2. (Frames, late rows and dead letters were produced into it as they came about.)
-    3. Send the input offsets: per input the oldest row a restart needs, with the frontier, the watermark and
-       the next offset not yet seen in the metadata.
+    3. Send the input offsets: per input the oldest row a restart needs, with the frontier, the watermark,
+       the parity of the rows sent and the next offset not yet seen in the metadata.
     4. Commit.  Until this returns nothing has happened; once it returns everything has.
     5. Local state follows, at its own slower pace (`checkpoint`), and only for what step 4 made true.
 
@@ -27,7 +27,9 @@ def commit(outbox: Outbox, consumer: Consumer, tasks: Mapping[int, Task]) -> Non
     positions: dict[TopicPartition, Position] = {}
     for number, task in tasks.items():
         for topic, progress in task.progress().items():
-            positions[TopicPartition(topic, number)] = to_position(progress, task.operator.frontier_ns)
+            positions[TopicPartition(topic, number)] = to_position(
+                progress, task.operator.frontier_ns, task.parity
+            )
     reach(COMMIT_OFFSETS)
     outbox.producer.send_offsets(positions, consumer)
     reach(COMMIT_END)

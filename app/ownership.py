@@ -11,6 +11,7 @@ from app.progress_metadata import from_position
 from app.task import Task
 from app.wiring import Pipeline
 from operators.operator import InputProgress, Operator
+from operators.parity import Parity
 from operators.snapshot_format import SnapshotError
 from schemas.clocks import BEGINNING_NS
 from state.restore import Restored, restore
@@ -57,7 +58,7 @@ class Ownership:
         for number in numbers:
             self._drop(number)
             inputs: dict[str, InputProgress] = {}
-            frontier_ns = BEGINNING_NS
+            frontier_ns, parity = BEGINNING_NS, Parity()
             for topic, stream in self._pipeline.input_topics.items():
                 source = TopicPartition(topic, number)
                 position = committed.get(source)
@@ -65,15 +66,21 @@ class Ownership:
                 if position is None:
                     inputs[stream] = InputProgress(low, low, BEGINNING_NS)
                     continue
-                inputs[stream], frontier_ns = from_position(position, f"{topic}[{number}]")
+                inputs[stream], frontier_ns, parity = from_position(position, f"{topic}[{number}]")
             resumed = all(
                 committed.get(TopicPartition(topic, number)) for topic in self._pipeline.input_topics
             )
-            starts |= self._open_task(number, inputs, frontier_ns, resumed=resumed)
+            starts |= self._open_task(number, inputs, frontier_ns, parity, resumed=resumed)
         return starts
 
     def _open_task(
-        self, number: int, inputs: dict[str, InputProgress], frontier_ns: int, *, resumed: bool
+        self,
+        number: int,
+        inputs: dict[str, InputProgress],
+        frontier_ns: int,
+        parity: Parity,
+        *,
+        resumed: bool,
     ) -> dict[TopicPartition, int]:
         identity = self._pipeline.identity(number)
         committed = {stream: progress.next_offset for stream, progress in inputs.items()} if resumed else {}
@@ -100,6 +107,7 @@ class Ownership:
             inputs=self._pipeline.decoders(),
             store=state.store,
             identity=identity,
+            parity=parity,
         )
         log.info(
             "task opened",

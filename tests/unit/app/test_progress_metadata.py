@@ -8,9 +8,11 @@ from app.errors import RunError
 from app.late_places import decode_places, encode_places
 from app.progress_metadata import METADATA_SIZE_MAX, from_position, to_position
 from operators.operator import InputProgress
+from operators.parity import Parity
 from schemas.clocks import BEGINNING_NS
 from topics.bus import Position
 
+PARITY = Parity(7, 2**64 - 1, 3)
 PLACES = st.sets(st.tuples(st.integers(0, 30), st.integers(0, 4)), max_size=60)
 
 
@@ -28,13 +30,13 @@ def test_neighbours_take_no_more_room_than_one() -> None:
 
 def test_progress_comes_back_as_it_was() -> None:
     progress = InputProgress(5, 90, -3, final=True, late=((6, 0), (80, 3)), late_from=2)
-    assert from_position(to_position(progress, 77), "t[0]") == (progress, 77)
+    assert from_position(to_position(progress, 77, PARITY), "t[0]") == (progress, 77, PARITY)
 
 
 def test_late_rows_that_find_no_room_are_said_to_be_missing() -> None:
     late = tuple((5 + 3 * i, 0) for i in range(10_000))
-    position = to_position(InputProgress(5, 90_000, 0, late=late), 0)
-    progress, _ = from_position(position, "t[0]")
+    position = to_position(InputProgress(5, 90_000, 0, late=late), 0, PARITY)
+    progress, *_ = from_position(position, "t[0]")
     assert len(position.metadata) <= METADATA_SIZE_MAX
     assert 0 < len(progress.late) < len(late)
     assert progress.late == tuple(row for row in late if row[0] >= progress.late_from)
@@ -48,10 +50,10 @@ def test_late_rows_that_find_no_room_are_said_to_be_missing() -> None:
     ],
 )
 def test_progress_comes_back_as_it_was_committed(progress: InputProgress) -> None:
-    position = to_position(progress, -(2**62))
+    position = to_position(progress, -(2**62), PARITY)
     assert position.offset == progress.needed_offset
     assert len(position.metadata) < 4_096
-    assert from_position(position, "t[0]") == (progress, -(2**62))
+    assert from_position(position, "t[0]") == (progress, -(2**62), PARITY)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,7 @@ def test_progress_comes_back_as_it_was_committed(progress: InputProgress) -> Non
         "17",
         "written by another program",
         '{"v": 2, "frontier_ns": 1}',
+        '{"v": 2, "frontier_ns": 1, "parity": "7", "next_offset": 3, "watermark_ns": 4, "late": ""}',
         '{"frontier_ns": 1}',
         '{"v": 1, "frontier_ns": 1, "next_offset": 3, "watermark_ns": 4, "colour": "red"}',
     ],
