@@ -10,7 +10,7 @@ from numba import njit
 from schemas.batch import Bools, Int64s
 
 UInt64s = npt.NDArray[np.uint64]
-Words = npt.NDArray[np.unsignedinteger]
+Words = npt.NDArray[np.generic]  # unsigned, of any width
 
 P1 = np.uint64(0x9E3779B185EBCA87)
 P2 = np.uint64(0xC2B2AE3D27D4EB4F)

@@ -1,4 +1,4 @@
-"""The hash of rows and the parity in words: whole numbers of any size, cut to 64 bits where the law says so."""
+"""The hash of rows and the parity in words: whole numbers, cut to 64 bits where the law says so."""
 
 import math
 import struct

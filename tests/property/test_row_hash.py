@@ -1,5 +1,6 @@
 """The hash of rows and their parity: equal to the oracle, and blind to how Arrow holds the values."""
 
+import itertools
 from typing import Any
 
 import pyarrow as pa
@@ -78,7 +79,7 @@ def test_the_parity_does_not_know_where_frames_were_cut(values: list[int | None]
     hashes = sealed_hashes(rows)
     bounds = sorted({0, len(values), *(cut for cut in cuts if cut < len(values))})
     rolled = Parity()
-    for lower, upper in zip(bounds, bounds[1:], strict=False):
+    for lower, upper in itertools.pairwise(bounds):
         rolled = rolled.roll(sealed_hashes(rows.slice(lower, upper - lower)))
     assert rolled == Parity().roll(hashes)
     assert (rolled.rows, rolled.first, rolled.second) == (len(values), *parity(hashes.tolist()))
