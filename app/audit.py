@@ -34,13 +34,16 @@ MEMORY_SIZE_MAX: Final = 1 << 30  # bytes of rows at once, beyond what the progr
 
 @dataclass(slots=True)
 class AuditReport:
-    """What was read and what was found wrong; `parity` is that of the rows read, by partition."""
+    """What was read and what was found wrong.
+
+    `violations` are by partition, None where files do not say of which; `parity` is that of the rows read.
+    """
 
     rows_in: Counter[str] = field(default_factory=Counter)
     rows_late: Counter[str] = field(default_factory=Counter)
     rows_aligned: int = 0
     rows_dead: int = 0
-    violations: list[tuple[int, Violation]] = field(default_factory=list)
+    violations: list[tuple[int | None, Violation]] = field(default_factory=list)
     parity: dict[int, Parity] = field(default_factory=dict)
 
     @property

@@ -106,7 +106,7 @@ def audit_files(
         layout = Layout(by_place=False, partitions=None if aligned.numbers is None else len(aligned.files))
         rights = {name: runs for name, runs in accepted.items() if name != left}
         walk(rules, layout, accepted[left], rights, found, findings, memory_size_max)
-    report.violations = [(0, violation) for violation in findings.violations()]
+    report.violations = [(None, violation) for violation in findings.violations()]
     return report
 
 

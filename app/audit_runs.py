@@ -92,7 +92,7 @@ class Runs:
         moment = pl.col(self._order[0])
         paths = [run.path for run in self._runs if run.first_ns <= last_ns and run.last_ns >= first_ns]
         if not paths:
-            return pl.DataFrame(schema=self.schema)
+            return pl.DataFrame(schema=self._schema)
         found = pl.scan_parquet(paths, low_memory=True).filter(
             moment.is_between(first_ns, min(last_ns, LAST_NS))
         )

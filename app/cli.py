@@ -54,7 +54,7 @@ def main() -> None:
     if not __debug__:
         errors.print("python -O removes the checks this program relies on; run it without -O")
         sys.exit(2)
-    for module in ("app.commands", "app.replay_commands"):
+    for module in ("app.commands", "app.audit_command", "app.replay_commands"):
         import_module(module)  # registers its commands
     log_to_stderr()
     try:

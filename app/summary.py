@@ -19,7 +19,7 @@ class Summary:
     the last part alone, and so is `rows_per_second`.  `rows_matched` counts aligned rows
     with a match in at least one right stream.  `seal_latency_ms` is, per row, from its release (the message
     that moved the frontier past it was read) to its frame being handed to the producer.  `age_ns` is per
-    right stream.
+    right stream.  `hash` is of all rows whatever their partition, `parity` of each partition's in its order.
     """
 
     date: str
@@ -40,6 +40,7 @@ class Summary:
     age_ns: dict[str, dict[str, int | None]]
     grace_ns: int
     hash: str
+    parity: list[str]
     aligned: str
     seconds: float = 0.0
     resumed: bool = False
@@ -85,6 +86,8 @@ class Summary:
             layout += "; since it was resumed, part of the work was done before"
         yield "speed", f"{self.rows_per_second:,.0f} rows/s: {self.seconds:.1f} s  ({layout})"
         yield "hash", self.hash
+        for partition, parity in enumerate(self.parity):
+            yield f"parity {partition}", parity
         clean = not self.audit_violations
         yield (
             "audit",
