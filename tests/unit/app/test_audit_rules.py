@@ -1,13 +1,12 @@
 """Every kind of fault, planted one at a time in rows that are right."""
 
-from collections.abc import Callable
-
 import polars as pl
 import pytest
 
 from app.audit_join import INDEX, OFFSET, Rules, expected_rows
 from app.audit_rules import PARTITION, Findings, Layout, Violation, check_order, check_tile
 from app.config import PipelineSettings
+from tests.unit.app.audit_faults import PLANTED, Plant, another, first
 from topics.partitioner import partition_of
 
 
@@ -98,50 +97,30 @@ def test_right_rows_have_no_violation(settings: dict[str, object], by_place: boo
     assert found(right(**settings), by_place=by_place, **settings) == []
 
 
-def first(rows: pl.DataFrame, **values: pl.Expr) -> pl.DataFrame:
-    """`rows` with other values in the first one."""
-    return pl.concat([rows.head(1).with_columns(**values), rows.slice(1)])
-
-
 ELSEWHERE = next(key for key in ("A", "B", "C", "D", "E") if partition_of(key.encode(), 2) == 1)
-
-PLANTED: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
-    "missing": lambda rows: rows.slice(1),
-    "duplicated": lambda rows: pl.concat([rows.head(1), rows]),
-    "unexpected": lambda rows: pl.concat([rows, rows.tail(1).with_columns(left_offset=pl.lit(99, pl.Int64))]),
-    "out of order": lambda rows: rows.reverse(),
-    "changed left row": lambda rows: first(rows, price=pl.lit(0.0)),
-    "wrong match": lambda rows: first(rows, quote_event_ns=pl.lit(4, pl.Int64)),
-    "changed right value": lambda rows: rows.with_columns(quote_bid=pl.col("quote_bid").fill_null(0.0)),
-    "wrong age": lambda rows: first(rows, quote_age_ns=pl.lit(4, pl.Int64)),
-    "look-ahead": lambda rows: first(rows, quote_event_ns=pl.lit(11, pl.Int64)),
-    "late row was sealed too": lambda rows: pl.concat(
-        [rows, rows.tail(1).with_columns(left_offset=pl.lit(77, pl.Int64))]
-    ),
-    "row of another partition": lambda rows: pl.concat(
-        [rows, rows.tail(1).with_columns(symbol=pl.lit(ELSEWHERE))]
-    ),
+HERE: dict[str, Plant] = {
+    **PLANTED,
+    "late row was sealed too": lambda rows: another(rows, left_offset=77),
+    "row of another partition": lambda rows: another(rows, symbol=ELSEWHERE),
 }
 
 
-@pytest.mark.parametrize("kind", PLANTED)
+@pytest.mark.parametrize("kind", HERE)
 def test_a_planted_fault_is_named_with_its_first_row(kind: str) -> None:
-    violations = {violation.kind: violation for violation in found(PLANTED[kind](right()))}
+    violations = {violation.kind: violation for violation in found(HERE[kind](right()))}
     assert kind in violations
     assert violations[kind].rows >= 1
     assert violations[kind].examples
 
 
-@pytest.mark.parametrize(
-    "kind", sorted(set(PLANTED) - {"late row was sealed too", "row of another partition"})
-)
+@pytest.mark.parametrize("kind", PLANTED)
 def test_a_fault_is_found_where_left_rows_have_no_place(kind: str) -> None:
     assert kind in {violation.kind for violation in found(PLANTED[kind](right()), by_place=False)}
 
 
 def test_a_value_carried_from_another_row_is_named() -> None:
     rows = right(carry="column")
-    (violation,) = found(first(rows, quote_bid=pl.lit(0.75)), carry="column")
+    (violation,) = found(first(rows, quote_bid=0.75), carry="column")
     assert (violation.kind, violation.rows) == ("wrong carried value", 1)
 
 
