@@ -12,7 +12,7 @@ import pyarrow as pa
 from app.aligned import read_aligned
 from app.audit_files import ParquetFiles
 from app.audit_join import ROW
-from app.audit_runs import Runs, tiles
+from app.audit_runs import Runs, Tile, tiles
 from app.audit_walk import frame_of
 from app.wiring import Pipeline
 from operators.parity import Parity, sealed_hashes
@@ -147,11 +147,7 @@ def _compare_all(
             for name, run in (("one", one), ("other", other))
         )
         cuts = list(tiles([mine, theirs], memory_size_max))
-        sides = [
-            (batch for cut in cuts for batch in _batches(runs.read(cut.first_ns, cut.last_ns)))
-            for runs in (mine, theirs)
-        ]
-        return first_difference(sides[0], sides[1], (one.name, other.name))
+        return first_difference(_walked(mine, cuts), _walked(theirs, cuts), (one.name, other.name))
 
 
 def _sorted(run: AlignedRun, runs: Runs) -> Runs:
@@ -167,6 +163,6 @@ def _sorted(run: AlignedRun, runs: Runs) -> Runs:
     return runs
 
 
-def _batches(rows: pl.DataFrame) -> list[pa.RecordBatch]:
-    batches: list[pa.RecordBatch] = rows.drop(ROW, strict=False).to_arrow().to_batches()
-    return batches
+def _walked(runs: Runs, cuts: Sequence[Tile]) -> Iterator[pa.RecordBatch]:
+    for cut in cuts:
+        yield from runs.read(cut.first_ns, cut.last_ns).drop(ROW, strict=False).to_arrow().to_batches()

@@ -76,8 +76,10 @@ def audit_command(
             memory_size_max=memory_size_max,
         )
         for line in lines:
-            console.print(line, markup=False)
-        console.print(f"against {other.name}: {'differs' if lines else 'alike'}", markup=False)
+            console.print(line, markup=False, soft_wrap=True)
+        console.print(
+            f"against {other.name}: {'differs' if lines else 'alike'}", markup=False, soft_wrap=True
+        )
         wrong = wrong or bool(lines)
     if wrong:
         raise typer.Exit(1)
@@ -94,7 +96,7 @@ def show(report: AuditReport) -> bool:
         where = "" if number is None else f"partition {number}: "
         console.print(f"{where}{violation.rows:,} rows {violation.kind}")
         for example in violation.examples:
-            console.print(f"  {example}", markup=False)
+            console.print(f"  {example}", markup=False, soft_wrap=True)
     console.print("audit: clean" if not report.violations else f"audit: {report.violation_rows:,} rows wrong")
     return bool(report.violations)
 

@@ -27,7 +27,7 @@ from replay.time_columns import convert_clocks, find_clocks
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 from schemas.stream import Stream
 
-BATCH_ROWS: Final = 65_536
+BATCH_ROWS: Final = 16_384
 NUMBERED: Final = re.compile(r"partition-(\d+)\.parquet")
 
 
@@ -68,7 +68,7 @@ class ParquetFiles:
             with pq.ParquetFile(file, pre_buffer=False) as opened:
                 if opened.schema_arrow.names != self.schema.names:
                     raise UsageError(f"{file} has other columns than {self.files[0]}")
-                for batch in opened.iter_batches(BATCH_ROWS):
+                for batch in opened.iter_batches(BATCH_ROWS, use_threads=False):
                     yield batch.replace_schema_metadata(None)
         except (OSError, pa.ArrowException) as broken:
             raise UsageError(f"{file} cannot be read as Parquet: {broken}") from None

@@ -11,8 +11,8 @@ from app.audit_files import ParquetFiles, audit_files
 from app.config import Settings
 from operators.asof import asof_join
 
-QUOTES, TRADES = 1_600_000, 400_000
-MEMORY_SIZE_MAX = 40 << 20
+QUOTES, TRADES = 1_200_000, 300_000
+MEMORY_SIZE_MAX = 32 << 20
 
 
 def stream(rng: np.random.Generator, rows: int, *numbers: str) -> pa.Table:
