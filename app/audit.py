@@ -171,7 +171,8 @@ class ParityCheck:
     def __init__(self) -> None:
         self.rolled = Parity()
         self._told = ""
-        self._wrong: list[dict[str, object]] = []
+        self._whole = True  # whether the first frame kept is the first there was
+        self._first: pl.DataFrame | None = None
 
     def add(self, partition: int, headers: FrameHeaders) -> None:
         """Take the headers of the frame whose rows come next."""
@@ -182,13 +183,17 @@ class ParityCheck:
         """Take the rows of a frame."""
         self.rolled = self.rolled.roll(sealed_hashes(rows))
         told, self._told = self._told, ""
-        # A frame that counts more rows than were read here follows others that the topic no longer keeps.
-        if told and told != str(self.rolled) and told.split("-")[0] == str(self.rolled.rows):
-            self._wrong.append({"frame": told, "rows": str(self.rolled)})
+        if self.rolled.rows == rows.num_rows and told:
+            # A frame that counts more rows than its own follows others that the topic keeps no more.
+            count = told.partition("-")[0]
+            self._whole = not (count.isdecimal() and int(count) > rows.num_rows)
+        if told and self._whole and told != str(self.rolled) and self._first is None:
+            self._first = pl.DataFrame({"frame": [told], "rows": [str(self.rolled)]})
 
     def report(self, findings: Findings) -> None:
-        """Report the frames whose parity is not that of their rows."""
-        findings.add("wrong parity", pl.DataFrame(self._wrong[:1]))
+        """Report the first frame whose parity is not that of the rows up to it; all later ones differ too."""
+        if self._first is not None:
+            findings.add("wrong parity", self._first)
 
 
 def _batch_frame(batch: Batch) -> pl.DataFrame:

@@ -86,8 +86,6 @@ class Summary:
             layout += "; since it was resumed, part of the work was done before"
         yield "speed", f"{self.rows_per_second:,.0f} rows/s: {self.seconds:.1f} s  ({layout})"
         yield "hash", self.hash
-        for partition, parity in enumerate(self.parity):
-            yield f"parity {partition}", parity
         clean = not self.audit_violations
         yield (
             "audit",
