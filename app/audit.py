@@ -37,10 +37,12 @@ class AuditReport:
     """What was read and what was found wrong.
 
     `violations` are by partition, None where files do not say of which; `parity` is that of the rows read.
+    `rows_refused` counts rows of files without a key or without the clock that is joined on.
     """
 
     rows_in: Counter[str] = field(default_factory=Counter)
     rows_late: Counter[str] = field(default_factory=Counter)
+    rows_refused: Counter[str] = field(default_factory=Counter)
     rows_aligned: int = 0
     rows_dead: int = 0
     violations: list[tuple[int | None, Violation]] = field(default_factory=list)

@@ -94,8 +94,10 @@ def audit_files(
         accepted = {}
         for name, stream in streams.items():
             runs = Runs(Path(folder), name, rules.order(name), memory_size_max)
-            for rows in _input_rows(rules, stream, inputs[name]):
-                runs.add(rows)
+            for rows in _input_rows(inputs[name]):
+                held = rows.drop_nulls([rules.on, *stream.key])
+                report.rows_refused[name] += rows.height - held.height
+                runs.add(held)
             accepted[name] = runs
             report.rows_in[name] = runs.rows
         left = settings.pipeline.left
@@ -133,7 +135,7 @@ def _require_columns(rules: Rules, streams: Mapping[str, Stream], aligned: Parqu
         )
 
 
-def _input_rows(rules: Rules, stream: Stream, files: ParquetFiles) -> Iterator[pl.DataFrame]:
+def _input_rows(files: ParquetFiles) -> Iterator[pl.DataFrame]:
     clocks = find_clocks(files.schema, str(files.path))
     first = 0
     empty = convert_clocks(files.schema.empty_table(), clocks, str(files.path))
@@ -141,7 +143,7 @@ def _input_rows(rules: Rules, stream: Stream, files: ParquetFiles) -> Iterator[p
     for file in files.files:
         for batch in files.batches(file):
             rows = convert_clocks(pa.Table.from_batches([batch]), clocks, str(file))
-            yield _numbered(rows, first, OFFSET, INDEX).drop_nulls([rules.on, *stream.key])
+            yield _numbered(rows, first, OFFSET, INDEX)
             first += rows.num_rows
 
 

@@ -12,7 +12,7 @@ from app.aligned import read_aligned
 from app.audit import audit
 from app.wiring import topic_specs
 from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
-from schemas.letters import LateLetter
+from schemas.letters import DeadLetter, LateLetter
 from tests.unit.app.audit_faults import PLANTED, Plant, another, first
 from tests.unit.app.market import Market
 from tests.unit.app.test_worker import turn_until_quiet
@@ -155,8 +155,6 @@ def test_a_row_that_is_late_twice_is_named(tmp_path: Path) -> None:
 
 
 def test_rows_of_dead_letters_are_not_accepted(tmp_path: Path) -> None:
-    from schemas.letters import DeadLetter
-
     market = honest(tmp_path)
     told = DeadLetter(
         topic=market.settings.topic("quote"), partition=0, offset=0, reason="", error="", indexes=(1,)
