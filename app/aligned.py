@@ -36,7 +36,6 @@ class Frames:
     frontier_ns: list[int] = field(default_factory=list)
     newest_ns: list[int] = field(default_factory=list)
     latency_ns: list[int] = field(default_factory=list)
-    parity: dict[int, str] = field(default_factory=dict)  # of each partition, by its last frame
 
     def add(self, partition: int, headers: FrameHeaders) -> None:
         """Take the headers of one frame."""
@@ -45,7 +44,6 @@ class Frames:
         self.frontier_ns.append(headers.frontier_ns)
         self.newest_ns.append(headers.newest_ns)
         self.latency_ns.append(headers.sealed_ns - headers.released_ns)
-        self.parity[partition] = headers.parity
 
     def latency_ms(self, quantile: float) -> float | None:
         """Seal latency per row: from the message that released it being read to its frame being produced."""

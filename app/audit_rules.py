@@ -42,11 +42,11 @@ class Findings:
         examples = self._examples.setdefault(kind, [])
         examples += [describe(row) for row in rows.head(EXAMPLES_MAX - len(examples)).to_dicts()]
 
-    def add_stray(self, kind: str, rows: pl.DataFrame) -> None:
-        """Count rows as `missing` or `unexpected`, which may turn out to be one row at another time."""
+    def add_stray(self, kind: str, rows: pl.DataFrame, *, by_place: bool) -> None:
+        """Count rows as `missing` or `unexpected`; of one place, they are one row moved."""
         self.add(kind, rows)
         held = self._strays[kind]
-        if rows.height and sum(part.height for part in held) < STRAYS_MAX:
+        if by_place and rows.height and sum(part.height for part in held) < STRAYS_MAX:
             held.append(rows.select(PLACE))
 
     def violations(self) -> Iterator[Violation]:
@@ -109,7 +109,8 @@ def check_tile(
             rows.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over(keys).alias(NTH))
             for rows in (aligned, expected)
         )
-    findings.add_stray("missing", expected.join(aligned, on=place, how="anti", nulls_equal=True))
+    missing = expected.join(aligned, on=place, how="anti", nulls_equal=True)
+    findings.add_stray("missing", missing, by_place=layout.by_place)
     _unexpected(layout, aligned.join(expected, on=place, how="anti", nulls_equal=True), findings)
     wanted = expected.select(
         *place,
@@ -155,7 +156,7 @@ def _unexpected(layout: Layout, rows: pl.DataFrame, findings: Findings) -> None:
         late = layout.late.rename({OFFSET: LEFT_OFFSET, INDEX: LEFT_INDEX})
         findings.add("late row was sealed too", rows.join(late, on=PLACE, how="semi", maintain_order="left"))
         rows = rows.join(late, on=PLACE, how="anti", maintain_order="left")
-    findings.add_stray("unexpected", rows)
+    findings.add_stray("unexpected", rows, by_place=layout.by_place)
 
 
 def _compare(rules: Rules, left: Sequence[str], both: pl.DataFrame, findings: Findings) -> None:

@@ -133,3 +133,10 @@ def test_a_row_moved_to_another_tile_is_one_fault() -> None:
     rows = oracle_rows(asked, [(1, "A", 0), (5, "A", 0)], [])
     moved = rows.with_columns(event_ns=pl.Series([1, 9]))
     assert faults(asked, [(1, "A", 0), (5, "A", 0)], [], moved, True) == ["changed left row"]
+
+
+def test_places_mean_nothing_where_the_left_rows_come_from_files() -> None:
+    asked = {"direction": "backward", "tolerance_ns": None, "allow_exact": True, "carry": "row"}
+    rows = oracle_rows(asked, [(1, "A", 0), (5, "A", 0)], [])
+    moved = rows.with_columns(event_ns=pl.Series([1, 9]))
+    assert faults(asked, [(1, "A", 0), (5, "A", 0)], [], moved, False) == ["missing", "unexpected"]
