@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,14 @@ from schemas.frame import FrameHeaders, decode_frame
 from schemas.stream import Stream
 from topics.block import MessageBlock, TopicPartition
 from topics.decode import Decoder
+
+
+class Told(Protocol):
+    """Hears the headers of each frame before its rows are handed out."""
+
+    def add(self, partition: int, headers: FrameHeaders) -> None:
+        """Take the headers of one frame."""
+        ...
 
 
 @dataclass(slots=True)
@@ -44,9 +53,7 @@ class Frames:
         return float(np.quantile(latency, quantile)) / NS_PER_MS if latency.size else None
 
 
-def read_aligned(
-    pipeline: Pipeline, partition: int, frames: Frames | None = None
-) -> Iterator[pa.RecordBatch]:
+def read_aligned(pipeline: Pipeline, partition: int, frames: Told | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the aligned rows of one partition in their order, from frames or from Avro rows."""
     settings = pipeline.settings
     source = TopicPartition(settings.topic("aligned"), partition)
@@ -65,7 +72,7 @@ def read_aligned(
                 yield batch.columns
 
 
-def _frames(block: MessageBlock, partition: int, frames: Frames | None) -> Iterator[pa.RecordBatch]:
+def _frames(block: MessageBlock, partition: int, frames: Told | None) -> Iterator[pa.RecordBatch]:
     for message in range(block.messages):
         original = block.originals[message]
         if frames is not None:

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from app.audit import audit
 from app.broker import open_kafka
 from app.cli import ConfigFile, app, console, say, stop_on_signals
 from app.config import load_settings
@@ -87,29 +86,3 @@ def topics_apply(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None
     for spec in found.create:
         console.print(f"created {spec.name}: {spec.partitions} partitions")
     console.print(f"{len(found.fine)} topics were there already, as they should be")
-
-
-@app.command("audit")
-def audit_command(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
-    """Re-check every aligned row against the inputs: right match, no look-ahead, nothing missing or twice.
-
-    Reads the topics independently of the worker.  Exit 1 if anything is wrong.
-
-    Example: python -m app audit --config build/replay/2024-01-15/tidemark.toml
-    """
-    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka)
-    require_topics(bus, settings)
-    registry = open_registry(settings.bus.schema_registry)
-    streams = registered_streams(settings, registry, wait_s=0, on_wait=say)
-    report = audit(Pipeline(settings, bus, registry, streams))
-    for name, rows in report.rows_in.items():
-        console.print(f"{name}: {rows:,} rows in, {report.rows_late[name]:,} late")
-    console.print(f"aligned: {report.rows_aligned:,} rows, {report.rows_dead:,} dead letters")
-    for partition, violation in report.violations:
-        console.print(f"partition {partition}: {violation.rows:,} rows {violation.kind}")
-        for example in violation.examples:
-            console.print(f"  {example}", markup=False)
-    console.print("audit: clean" if not report.violations else f"audit: {report.violation_rows:,} rows wrong")
-    if report.violations:
-        raise typer.Exit(1)

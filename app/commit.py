@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from app.failpoints import COMMIT_BEGIN, COMMIT_END, COMMIT_OFFSETS, COMMIT_STATE, reach
 from app.outbox import Outbox
-from app.progress_metadata import to_position
+from app.progress_metadata import Committed, to_position
 from app.task import Task
 from topics.block import TopicPartition
 from topics.bus import Consumer, Position
@@ -15,8 +15,8 @@ def commit(outbox: Outbox, consumer: Consumer, tasks: Mapping[int, Task]) -> Non
 
     1. Begin a transaction, if none is open: offsets alone are worth one.
     2. (Frames, late rows and dead letters were produced into it as they came about.)
-    3. Send the input offsets: per input the oldest row a restart needs, with the frontier, the watermark and
-       the next offset not yet seen in the metadata.
+    3. Send the input offsets: per input the oldest row a restart needs, with the frontier, the watermark,
+       the parity of the rows sent and the next offset not yet seen in the metadata.
     4. Commit.  Until this returns nothing has happened; once it returns everything has.
     5. Local state follows, at its own slower pace (`checkpoint`), and only for what step 4 made true.
 
@@ -28,10 +28,13 @@ def commit(outbox: Outbox, consumer: Consumer, tasks: Mapping[int, Task]) -> Non
     for number, task in tasks.items():
         for topic, progress in task.progress().items():
             positions[TopicPartition(topic, number)] = to_position(
-                progress,
-                task.operator.frontier_ns,
-                letters_next=task.letters_next[topic],
-                told=task.told(topic),
+                Committed(
+                    progress,
+                    task.operator.frontier_ns,
+                    task.parity,
+                    letters_next=task.letters_next[topic],
+                    told=task.told(topic),
+                )
             )
     reach(COMMIT_OFFSETS)
     outbox.producer.send_offsets(positions, consumer)

@@ -139,7 +139,7 @@ class _Judge:
         self._frontiers: dict[int, int] = {}
         for place, position in committed.items():
             if place.topic in self._decoders:
-                _, frontier_ns = from_position(position, f"{place.topic}[{place.partition}]")
+                frontier_ns = from_position(position, f"{place.topic}[{place.partition}]").frontier_ns
                 self._frontiers[place.partition] = max(
                     frontier_ns, self._frontiers.get(place.partition, BEGINNING_NS)
                 )

@@ -9,7 +9,8 @@ from app.config import Settings
 from app.errors import RunError
 from app.letters import Letter
 from app.task import Task
-from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
+from operators.parity import sealed_hashes
+from schemas.frame import PARITY, FrameHeaders, encode_frame, layout_fingerprint
 from topics.avro_rows import AvroRows
 from topics.bus import Producer
 from topics.wire import SchemaRegistry
@@ -44,16 +45,21 @@ class Outbox:
         self.rows = 0
 
     def aligned(self, task: Task, rows: pa.RecordBatch) -> None:
-        """Send sealed rows to the task's partition of the aligned topic."""
+        """Send sealed rows to the task's partition of the aligned topic, and roll up their parity.
+
+        Rows sent one by one as Avro have it in a header of the last one of a seal.
+        """
         self.begin()
         self.rows += rows.num_rows
         if self._settings.worker.format == "avro":
             self._send_avro(task, rows)
             return
         layout = layout_fingerprint(rows.schema)
+        hashes = sealed_hashes(rows)
         size = self._settings.worker.frame_rows_max
         for lower in range(0, rows.num_rows, size):
             frame = rows.slice(lower, size)
+            task.parity = task.parity.roll(hashes[lower : lower + size])
             headers = FrameHeaders(
                 layout=layout,
                 frontier_ns=task.operator.frontier_ns,
@@ -61,6 +67,7 @@ class Outbox:
                 released_ns=task.released_ns,
                 sealed_ns=now_ns(),
                 newest_ns=task.newest_ns,
+                parity=str(task.parity),
             )
             self.producer.produce(
                 self._topics["aligned"],
@@ -81,10 +88,16 @@ class Outbox:
         data = encoded.data.tobytes()
         starts = encoded.starts.tolist()
         keys = [rows.column(name).to_pylist() for name in key_columns]
+        task.parity = task.parity.roll(sealed_hashes(rows))
         for row, parts in enumerate(zip(*keys, strict=True)):
             key = None if None in parts else ":".join(map(str, parts)).encode()
+            last = row == rows.num_rows - 1
             self.producer.produce(
-                topic, partition=task.partition, key=key, value=data[starts[row] : starts[row + 1]]
+                topic,
+                partition=task.partition,
+                key=key,
+                value=data[starts[row] : starts[row + 1]],
+                headers=[(PARITY, str(task.parity).encode())] if last else None,
             )
 
     def letters(self, letters: Iterable[Letter], partition: int) -> None:

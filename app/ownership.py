@@ -7,7 +7,7 @@ import structlog
 
 from app.errors import RunError
 from app.late_topic import late_places
-from app.progress_metadata import from_position, letters_next
+from app.progress_metadata import Committed, from_position
 from app.task import Task
 from app.wiring import Pipeline
 from operators.operator import InputProgress, Operator
@@ -56,29 +56,26 @@ class Ownership:
         starts: dict[TopicPartition, int] = {}
         for number in numbers:
             self._drop(number)
-            inputs: dict[str, InputProgress] = {}
-            frontier_ns = BEGINNING_NS
+            found: dict[str, Committed] = {}
+            resumed = True
             for topic, stream in self._pipeline.input_topics.items():
                 source = TopicPartition(topic, number)
                 position = committed.get(source)
-                low, _ = self._consumer.offsets(source)
                 if position is None:
-                    inputs[stream] = InputProgress(low, low, BEGINNING_NS)
-                    continue
-                inputs[stream], frontier_ns = from_position(position, f"{topic}[{number}]")
-            resumed = all(
-                committed.get(TopicPartition(topic, number)) for topic in self._pipeline.input_topics
-            )
-            starts |= self._open_task(number, inputs, frontier_ns, resumed=resumed)
-            self.tasks[number].letters_next |= {
-                topic: letters_next(committed.get(TopicPartition(topic, number)))
-                for topic in self._pipeline.input_topics
-            }
+                    low, _ = self._consumer.offsets(source)
+                    found[stream] = Committed(InputProgress(low, low, BEGINNING_NS), BEGINNING_NS)
+                    resumed = False
+                else:
+                    found[stream] = from_position(position, f"{topic}[{number}]")
+            starts |= self._open_task(number, found, resumed=resumed)
         return starts
 
     def _open_task(
-        self, number: int, inputs: dict[str, InputProgress], frontier_ns: int, *, resumed: bool
+        self, number: int, found: Mapping[str, Committed], *, resumed: bool
     ) -> dict[TopicPartition, int]:
+        task = max(found.values(), key=lambda committed: committed.frontier_ns)  # the same in all of them
+        frontier_ns, parity = task.frontier_ns, task.parity
+        inputs = {stream: committed.progress for stream, committed in found.items()}
         identity = self._pipeline.identity(number)
         committed = {stream: progress.next_offset for stream, progress in inputs.items()} if resumed else {}
         state, operator = self._restored(number, identity, committed)
@@ -104,6 +101,10 @@ class Ownership:
             inputs=self._pipeline.decoders(),
             store=state.store,
             identity=identity,
+            parity=parity,
+            letters_next={
+                topic: found[stream].letters_next for topic, stream in self._pipeline.input_topics.items()
+            },
         )
         log.info(
             "task opened",

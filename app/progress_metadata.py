@@ -1,15 +1,16 @@
 """What rides in a committed offset's metadata: enough to go on exactly where sealing stood."""
 
 import json
-from dataclasses import asdict, dataclass, replace
-from typing import Final
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
 
 from app.errors import RunError
 from app.late_places import decode_places, encode_places
 from operators.operator import InputProgress
+from operators.parity import Parity
 from topics.bus import Position
 
-VERSION: Final = 1
+VERSION: Final = 2
 METADATA_SIZE_MAX: Final = 4_000  # bytes; a broker takes 4,095 unless told otherwise
 
 
@@ -34,38 +35,52 @@ class Told:
     dead: int = 0
 
 
-def to_position(
-    progress: InputProgress, frontier_ns: int, *, letters_next: int = 0, told: Told | None = None
-) -> Position:
-    """The restart offset of one input, with what came after it in the metadata (about 350 bytes of 4 KB).
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a committed offset says: of its input, and of the task as a whole.
 
-    `letters_next` says below which offset the dead letters have been sent.  Where the late rows are too
-    many, `told` goes first; then the oldest are left out and `late_from` says up to where: a restart that
-    reads from before it finds them in the late topic.
+    `parity` is that of the rows sealed so far; `letters_next` says below which offset the dead letters of the
+    input have been sent; `told` is for people, and None where there was no room for it.
     """
-    metadata = _metadata(progress, frontier_ns, letters_next, told)
-    while progress.late and len(metadata) > METADATA_SIZE_MAX:
-        if told is None:
-            last_left_out = progress.late[len(progress.late) // 2][0]
-            kept = tuple(row for row in progress.late if row[0] > last_left_out)
-            progress = replace(progress, late=kept, late_from=max(progress.late_from, last_left_out + 1))
-        told = None
-        metadata = _metadata(progress, frontier_ns, letters_next, told)
-    return Position(progress.needed_offset, metadata)
+
+    progress: InputProgress
+    frontier_ns: int
+    parity: Parity = field(default_factory=Parity)
+    letters_next: int = 0
+    told: Told | None = None
 
 
-def from_position(position: Position, where: str) -> tuple[InputProgress, int]:
-    """Return the progress and the frontier; raises RunError where something else committed this offset."""
+def to_position(committed: Committed) -> Position:
+    """The restart offset of one input, with what came after it in the metadata (about 400 bytes of 4 KB).
+
+    Where the late rows are too many, `told` goes first; then the oldest are left out and `late_from` says up
+    to where: a restart that reads from before it finds them in the late topic.
+    """
+    metadata = _metadata(committed)
+    while committed.progress.late and len(metadata) > METADATA_SIZE_MAX:
+        if committed.told is not None:
+            committed = replace(committed, told=None)
+        else:
+            committed = replace(committed, progress=_without_oldest(committed.progress))
+        metadata = _metadata(committed)
+    return Position(committed.progress.needed_offset, metadata)
+
+
+def from_position(position: Position, where: str) -> Committed:
+    """Read a position back; raises RunError where something else committed this offset."""
     try:
         fields = json.loads(position.metadata)
         version = fields.pop("v")
-        frontier_ns = int(fields.pop("frontier_ns"))
         if version != VERSION:
             raise ValueError(f"version {version}, expected {VERSION}")
-        late = decode_places(fields.pop("late"))
-        fields.pop("letters_next", None)
-        fields.pop("told", None)
-        return InputProgress(needed_offset=position.offset, late=late, **fields), frontier_ns
+        told = fields.pop("told", None)
+        return Committed(
+            frontier_ns=int(fields.pop("frontier_ns")),
+            parity=Parity.parse(fields.pop("parity")),
+            letters_next=int(fields.pop("letters_next")),
+            told=None if told is None else Told(**told),
+            progress=_progress(position.offset, fields),
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as foreign:
         raise RunError(
             f"{where}: the committed offset {position.offset} was not written by this program ({foreign}); "
@@ -74,24 +89,27 @@ def from_position(position: Position, where: str) -> tuple[InputProgress, int]:
         ) from None
 
 
-def letters_next(position: Position | None) -> int:
-    """Below which offset the dead letters of an input have been sent, of a position `from_position` takes."""
-    return int(json.loads(position.metadata).get("letters_next", 0)) if position is not None else 0
+def _progress(needed_offset: int, fields: dict[str, Any]) -> InputProgress:
+    late = decode_places(fields.pop("late"))
+    return InputProgress(needed_offset=needed_offset, late=late, **fields)
 
 
-def told_of(position: Position) -> Told | None:
-    """What the worker told people in this commit, or None: there was no room, or an older version."""
-    try:
-        return Told(**json.loads(position.metadata)["told"])
-    except (ValueError, TypeError, KeyError):
-        return None
+def _without_oldest(progress: InputProgress) -> InputProgress:
+    last_left_out = progress.late[len(progress.late) // 2][0]
+    kept = tuple(row for row in progress.late if row[0] > last_left_out)
+    return replace(progress, late=kept, late_from=max(progress.late_from, last_left_out + 1))
 
 
-def _metadata(progress: InputProgress, frontier_ns: int, letters_next: int, told: Told | None) -> str:
-    fields = asdict(progress)
+def _metadata(committed: Committed) -> str:
+    fields: dict[str, Any] = {
+        "v": VERSION,
+        "frontier_ns": committed.frontier_ns,
+        "parity": str(committed.parity),
+        "letters_next": committed.letters_next,
+        **asdict(committed.progress),
+        "late": encode_places(committed.progress.late),
+    }
     del fields["needed_offset"]
-    fields["late"] = encode_places(progress.late)
-    fields["letters_next"] = letters_next
-    if told is not None:
-        fields["told"] = asdict(told)
-    return json.dumps({"v": VERSION, "frontier_ns": frontier_ns, **fields}, separators=(",", ":"))
+    if committed.told is not None:
+        fields["told"] = asdict(committed.told)
+    return json.dumps(fields, separators=(",", ":"))

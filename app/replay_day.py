@@ -177,6 +177,7 @@ def _sum_up(
         age_ns={name: {"p50": _quantile(a, 0.5), "p99": _quantile(a, 0.99)} for name, a in ages.items()},
         grace_ns=settings.pipeline.grace_ns,
         hash=content_hash(rows, order_by=[on, *settings.stream(settings.pipeline.left).key]),
+        parity=[str(parity) for _, parity in sorted(report.parity.items())],
         aligned=str(aligned_at),
     )
 

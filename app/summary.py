@@ -19,7 +19,7 @@ class Summary:
     the last part alone, and so is `rows_per_second`.  `rows_matched` counts aligned rows
     with a match in at least one right stream.  `seal_latency_ms` is, per row, from its release (the message
     that moved the frontier past it was read) to its frame being handed to the producer.  `age_ns` is per
-    right stream.
+    right stream.  `hash` is of all rows whatever their partition, `parity` of each partition's in its order.
     """
 
     date: str
@@ -40,6 +40,7 @@ class Summary:
     age_ns: dict[str, dict[str, int | None]]
     grace_ns: int
     hash: str
+    parity: list[str]
     aligned: str
     seconds: float = 0.0
     resumed: bool = False

@@ -9,6 +9,7 @@ from app.letters import Letter, dead_letters, late_letters
 from app.progress_metadata import Told
 from app.row_rules import RowDecoder
 from operators.operator import InputProgress, Operator
+from operators.parity import Parity
 from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS
 from state.checkpoint import Checkpoint
@@ -36,7 +37,7 @@ class Task:
     """Rows go in with `take`, sealed rows come out with `seal`; `progress` and `checkpoint` write it down.
 
     `inputs` gives, per topic, the stream and its decoder.  `released_ns` is this process's clock at the last
-    message read, `newest_ns` the newest row time read on any input.
+    message read, `newest_ns` the newest row time read on any input, `parity` the hash of all rows sent.
     """
 
     partition: int
@@ -47,6 +48,7 @@ class Task:
     counts: Counts = field(default_factory=Counts)
     released_ns: int = 0
     newest_ns: int = BEGINNING_NS
+    parity: Parity = field(default_factory=Parity)
     checkpointed_ns: int = 0  # monotonic
     paused: set[str] = field(default_factory=set)  # topics not delivered until the others catch up
     letters_next: dict[str, int] = field(default_factory=dict)  # by topic: below it dead letters were sent

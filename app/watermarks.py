@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.config import Settings
-from app.progress_metadata import Told, from_position, told_of
+from app.progress_metadata import Told, from_position
 from operators.operator import InputProgress
 from schemas.clocks import BEGINNING_NS
 from topics.block import TopicPartition
@@ -181,8 +181,8 @@ def _input(
     """The figures of an input, and the frontier its commit names."""
     progress, told, frontier_ns = None, None, BEGINNING_NS
     if position is not None:
-        progress, frontier_ns = from_position(position, f"{source.topic}[{source.partition}]")
-        told = told_of(position)
+        committed = from_position(position, f"{source.topic}[{source.partition}]")
+        progress, told, frontier_ns = committed.progress, committed.told, committed.frontier_ns
     figures = InputFigures(
         stream=name,
         source=source,

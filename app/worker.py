@@ -114,7 +114,8 @@ class Worker:
         sources = [TopicPartition(t, n) for t in self._pipeline.input_topics for n in range(partitions)]
         committed = self._observer.committed(sources)
         return all(
-            position is not None and from_position(position, f"{source.topic}[{source.partition}]")[0].final
+            position is not None
+            and from_position(position, f"{source.topic}[{source.partition}]").progress.final
             for source, position in committed.items()
         )
 

@@ -18,6 +18,7 @@ ROWS: Final = "tidemark-rows"
 RELEASED: Final = "tidemark-released-ns"
 SEALED: Final = "tidemark-sealed-ns"
 NEWEST: Final = "tidemark-newest-ns"
+PARITY: Final = "tidemark-parity"
 
 # Which left row an output row came from: partition offset (int64) and place in the message (int32).
 LEFT_OFFSET: Final = "left_offset"
@@ -40,6 +41,8 @@ class FrameHeaders:
     `released_ns`  the worker's clock when it had read the message that let these rows be sealed.
     `sealed_ns`    the worker's clock when the frame was handed to the producer.
     `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
+    `parity`       the rolling hash of all rows of the partition up to and with this frame, equal for a live
+                   day and its replay; empty in frames from before there was one.
     """
 
     layout: str
@@ -48,6 +51,7 @@ class FrameHeaders:
     released_ns: int
     sealed_ns: int
     newest_ns: int
+    parity: str = ""
 
 
 def read_headers(headers: Headers) -> FrameHeaders:
@@ -67,6 +71,7 @@ def read_headers(headers: Headers) -> FrameHeaders:
         released_ns=numbers[RELEASED],
         sealed_ns=numbers[SEALED],
         newest_ns=numbers[NEWEST],
+        parity=_text(found, PARITY) if found.get(PARITY) is not None else "",
     )
 
 

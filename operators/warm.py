@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from operators.operator import InputProgress
+from operators.parity import Parity, sealed_hashes
 from operators.settings import AsofSettings
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS
@@ -30,3 +31,6 @@ def warm() -> None:
     join.push("left", rows.select(["event_ns", "symbol"]))
     sealed = join.finish()
     assert sealed is not None
+    numbers = [pa.array([1, None]).cast(kind) for kind in (pa.int64(), pa.int32(), pa.float64(), pa.bool_())]
+    Parity().roll(sealed_hashes(sealed))
+    Parity().roll(sealed_hashes(pa.record_batch(numbers, names=["l", "i", "d", "b"])))

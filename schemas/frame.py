@@ -16,6 +16,7 @@ ROWS: Final = "tidemark-rows"
 RELEASED: Final = "tidemark-released-ns"
 SEALED: Final = "tidemark-sealed-ns"
 NEWEST: Final = "tidemark-newest-ns"
+PARITY: Final = "tidemark-parity"
 
 LEFT_OFFSET: Final = "left_offset"
 LEFT_INDEX: Final = "left_index"
@@ -35,6 +36,8 @@ class FrameHeaders:
     `released_ns`  `now_ns` when the worker had read the message that let these rows be sealed.
     `sealed_ns`    `now_ns` when the frame was handed to the producer.
     `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
+    `parity`       the rolling hash of all rows of the partition up to and with this frame;
+                   `operators.parity` says how; empty in frames from before there was one.
     """
 
     layout: str
@@ -43,6 +46,7 @@ class FrameHeaders:
     released_ns: int
     sealed_ns: int
     newest_ns: int
+    parity: str = ""
 
     def to_kafka(self) -> list[tuple[str, bytes | None]]:
         """The headers as a Kafka client takes them."""
@@ -53,6 +57,7 @@ class FrameHeaders:
             (RELEASED, str(self.released_ns).encode()),
             (SEALED, str(self.sealed_ns).encode()),
             (NEWEST, str(self.newest_ns).encode()),
+            *([(PARITY, self.parity.encode())] if self.parity else []),
         ]
 
     @classmethod
@@ -61,6 +66,7 @@ class FrameHeaders:
         found = dict(headers)
         try:
             layout = (found[LAYOUT] or b"").decode()
+            parity = (found.get(PARITY) or b"").decode()
             frontier, rows, released, sealed, newest = (
                 int(found[name] or b"") for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
             )
@@ -75,6 +81,7 @@ class FrameHeaders:
             released_ns=released,
             sealed_ns=sealed,
             newest_ns=newest,
+            parity=parity,
         )
 
 

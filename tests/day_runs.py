@@ -137,7 +137,9 @@ def messages_seen(bus: Bus, settings: Settings) -> int:
     ]
     committed = reader.committed(sources).values()
     reader.close()
-    return sum(from_position(position, "")[0].next_offset for position in committed if position is not None)
+    return sum(
+        from_position(position, "").progress.next_offset for position in committed if position is not None
+    )
 
 
 def until(holds: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
