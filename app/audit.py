@@ -10,6 +10,7 @@ import pyarrow as pa
 from app.aligned import read_aligned
 from app.audit_rules import INDEX, OFFSET, Rules, Violation, find_violations
 from app.config import Settings
+from app.dead_topic import ahead_places
 from app.errors import UsageError
 from app.late_topic import late_places
 from app.reader import read_partition
@@ -37,10 +38,15 @@ class AuditReport:
 
 def require_auditable(settings: Settings) -> None:
     """Raise UsageError where the settings leave no record of what an audit must know."""
-    if settings.worker.late == "drop":
+    if dropped := [name for name in settings.stream_names if settings.late(name)[0] == "drop"]:
         raise UsageError(
-            'worker.late = "drop" keeps no record of late rows, so an audit could not tell them from lost '
-            'ones: say worker.late = "side"'
+            f'late = "drop" keeps no record of late rows of {", ".join(dropped)}, so an audit could not tell '
+            'them from lost ones: say worker.late = "side"'
+        )
+    if settings.worker.dead == "drop" and settings.pipeline.max_ahead_ns is not None:
+        raise UsageError(
+            'worker.dead = "drop" keeps no record of rows beyond pipeline.max_ahead_ns, so an audit could '
+            'not tell them from lost ones: say worker.dead = "side"'
         )
 
 
@@ -48,19 +54,21 @@ def audit(pipeline: Pipeline) -> AuditReport:
     """Check every partition of a pipeline that has come to rest.
 
     Holds one partition's inputs and aligned rows in memory at a time.  Raises UsageError where the settings
-    leave no record of late rows.
+    leave no record of rows set aside.
     """
     require_auditable(pipeline.settings)
     report = AuditReport()
     rules = _rules(pipeline)
     for partition in range(pipeline.settings.bus.partitions):
-        late = _late_rows(pipeline, partition)
+        late = _placed(late_places(pipeline, partition, group=_group(pipeline)))
+        ahead = _placed(ahead_places(pipeline, partition, group=_group(pipeline)))
         accepted = {}
         for name in pipeline.settings.stream_names:
             rows = _input_rows(pipeline, name, partition)
             report.rows_in[name] += rows.height
             report.rows_late[name] += late[name].height
-            accepted[name] = rows.join(late[name], on=[OFFSET, INDEX], how="anti", maintain_order="left")
+            aside = pl.concat([late[name], ahead[name]])
+            accepted[name] = rows.join(aside, on=[OFFSET, INDEX], how="anti", maintain_order="left")
         batches = list(read_aligned(pipeline, partition))
         aligned = _frame_of(pa.Table.from_batches(batches, pipeline.asof.aligned_schema()))
         report.rows_aligned += aligned.height
@@ -91,7 +99,7 @@ def _input_rows(pipeline: Pipeline, name: str, partition: int) -> pl.DataFrame:
     stream = pipeline.streams[name]
     decoder = Decoder(stream, pipeline.settings.pipeline.clock, pipeline.registry)
     tables = []
-    for block in read_partition(pipeline.bus, source, group=f"{pipeline.settings.pipeline.prefix}-audit"):
+    for block in read_partition(pipeline.bus, source, group=_group(pipeline)):
         batch = decoder.decode(block, np.arange(block.messages, dtype=np.int64)).batch
         if batch is not None:
             table = pa.Table.from_batches([batch.columns])
@@ -104,15 +112,17 @@ def _input_rows(pipeline: Pipeline, name: str, partition: int) -> pl.DataFrame:
     return _frame_of(pa.concat_tables(tables) if tables else schema.empty_table())
 
 
-def _late_rows(pipeline: Pipeline, partition: int) -> dict[str, pl.DataFrame]:
-    found = late_places(pipeline, partition, group=f"{pipeline.settings.pipeline.prefix}-audit")
+def _group(pipeline: Pipeline) -> str:
+    return f"{pipeline.settings.pipeline.prefix}-audit"
+
+
+def _placed(found: dict[str, list[tuple[int, int]]]) -> dict[str, pl.DataFrame]:
     schema = {OFFSET: pl.Int64, INDEX: pl.Int32}
     return {name: pl.DataFrame(rows, schema=schema, orient="row") for name, rows in found.items()}
 
 
 def _count(pipeline: Pipeline, source: TopicPartition) -> int:
-    group = f"{pipeline.settings.pipeline.prefix}-audit"
-    return sum(block.messages for block in read_partition(pipeline.bus, source, group=group))
+    return sum(block.messages for block in read_partition(pipeline.bus, source, group=_group(pipeline)))
 
 
 def _frame_of(table: pa.Table) -> pl.DataFrame:

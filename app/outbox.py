@@ -9,7 +9,7 @@ from app.config import Settings
 from app.errors import RunError
 from app.letters import Letter
 from app.task import Task
-from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
+from schemas.frame import ASSUMED, FrameHeaders, encode_frame, layout_fingerprint
 from topics.avro_rows import AvroRows
 from topics.bus import Producer
 from topics.wire import SchemaRegistry
@@ -24,6 +24,7 @@ class Outbox:
         self.rows = 0
         self._settings = settings
         self._registry = registry
+        self._late = {settings.topic(name): settings.late(name) for name in settings.stream_names}
         self._topics = {kind: settings.topic(kind) for kind in ("aligned", "late", "dead")}
         self._avro: AvroRows | None = None
 
@@ -47,6 +48,7 @@ class Outbox:
             return
         layout = layout_fingerprint(rows.schema)
         size = self._settings.worker.frame_rows_max
+        evident = rows.num_rows - task.operator.assumed_rows
         for lower in range(0, rows.num_rows, size):
             frame = rows.slice(lower, size)
             headers = FrameHeaders(
@@ -56,6 +58,7 @@ class Outbox:
                 released_ns=task.released_ns,
                 sealed_ns=now_ns(),
                 newest_ns=task.newest_ns,
+                assumed_rows=max(0, lower + frame.num_rows - max(lower, evident)),
             )
             self.producer.produce(
                 self._topics["aligned"],
@@ -75,19 +78,26 @@ class Outbox:
         encoded = self._avro.encode(rows)
         data = encoded.data.tobytes()
         starts = encoded.starts.tolist()
+        evident = rows.num_rows - task.operator.assumed_rows
         keys = [rows.column(name).to_pylist() for name in key_columns]
         for row, parts in enumerate(zip(*keys, strict=True)):
             key = None if None in parts else ":".join(map(str, parts)).encode()
             self.producer.produce(
-                topic, partition=task.partition, key=key, value=data[starts[row] : starts[row + 1]]
+                topic,
+                partition=task.partition,
+                key=key,
+                value=data[starts[row] : starts[row + 1]],
+                headers=None if row < evident else [(ASSUMED, b"1")],
             )
 
     def letters(self, letters: Iterable[Letter], partition: int) -> None:
         """Send late rows and dead letters where the policy of their side says."""
         for letter in letters:
-            policy = self._settings.worker.late if letter.kind == "late" else self._settings.worker.dead
+            policy, setting = self._settings.worker.dead, "worker.dead"
+            if letter.kind == "late":
+                policy, setting = self._late[letter.source.topic]
             if policy == "fail":
-                raise RunError(f'{letter.describe()}; worker.{letter.kind} = "fail" stops here')
+                raise RunError(f'{letter.describe()}; {setting} = "fail" stops here')
             if policy == "drop":
                 continue
             self.begin()

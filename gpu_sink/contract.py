@@ -18,6 +18,7 @@ ROWS: Final = "tidemark-rows"
 RELEASED: Final = "tidemark-released-ns"
 SEALED: Final = "tidemark-sealed-ns"
 NEWEST: Final = "tidemark-newest-ns"
+ASSUMED: Final = "tidemark-assumed-rows"
 
 # Which left row an output row came from: partition offset (int64) and place in the message (int32).
 LEFT_OFFSET: Final = "left_offset"
@@ -40,6 +41,8 @@ class FrameHeaders:
     `released_ns`  the worker's clock when it had read the message that let these rows be sealed.
     `sealed_ns`    the worker's clock when the frame was handed to the producer.
     `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
+    `assumed_rows` how many of the rows, the last ones, were sealed because an input had been silent for so
+                   long that the worker stopped waiting for it.  Frames without such a header say 0.
     """
 
     layout: str
@@ -48,13 +51,14 @@ class FrameHeaders:
     released_ns: int
     sealed_ns: int
     newest_ns: int
+    assumed_rows: int = 0
 
 
 def read_headers(headers: Headers) -> FrameHeaders:
     """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
-    found = dict(headers)
+    found = {ASSUMED: b"0"} | dict(headers)
     numbers = {}
-    for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST):
+    for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST, ASSUMED):
         text = _text(found, name)
         try:
             numbers[name] = int(text)
@@ -67,6 +71,7 @@ def read_headers(headers: Headers) -> FrameHeaders:
         released_ns=numbers[RELEASED],
         sealed_ns=numbers[SEALED],
         newest_ns=numbers[NEWEST],
+        assumed_rows=numbers[ASSUMED],
     )
 
 

@@ -1,4 +1,4 @@
-"""Times too far ahead: the latest time a row may have when it is judged, by the wall clock or by the inputs."""
+"""Times too far ahead: how late a time may be when it is judged, by the wall clock or by the inputs."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -17,10 +17,10 @@ class AheadLimit:
     """The latest time that is taken lies `max_ahead_ns` beyond a reference; None takes every time.
 
     `of = "wall"`    the reference is the wall clock as the caller tells it; told nothing, all is taken.
-    `of = "inputs"`  it is the newest time known of any input, the row's own included: of the rows taken before
-                     it and of progress records.  A row no more than `max_ahead_ns` beyond those before it in
-                     its own log is therefore taken in whatever order the inputs are read; only a leap of one
-                     input is judged, by how far the others have come.  The very first row is taken.
+    `of = "inputs"`  it is the newest time known of any input, the row's own included: of the rows taken
+                     before it and of progress records.  A row no more than `max_ahead_ns` beyond those before
+                     it in its own log is therefore taken in whatever order the inputs are read; only a leap
+                     of one input is judged, by how far the others have come.  The very first row is taken.
     """
 
     def __init__(self, max_ahead_ns: int | None, of: AheadOf, clocks: Sequence[InputClock]) -> None:

@@ -20,8 +20,8 @@ class InputCounts:
     """What has become of the rows of one input in this life.  Rows read again after a restart do not count.
 
     `pushed` all rows; `late` and `ahead` those set aside, of which `ahead` counts progress records too;
-    `behind` those behind their own watermark but not behind the frontier, which were used; `sealed` the rows the frontier has passed; `matched` how many left rows found a
-    match in this right stream.
+    `behind` those behind their own watermark but not behind the frontier, which were used; `sealed` the rows
+    the frontier has passed; `matched` how many left rows found a match in this right stream.
     """
 
     pushed: int = 0
@@ -80,7 +80,7 @@ class Intake:
         self.counts.pushed += batch.rows - judged
         was_aside = self.late_rows.recognize(batch)
         bounds_ns = limit.bounds(batch.time_ns[judged:], now_ns)
-        evidence_ns = batch.time_ns[judged:]
+        taken = np.arange(judged, batch.rows)
         accepted = Accepted(batch, None, None)
         if bounds_ns is not None or int(batch.time_ns.min()) < judged_below_ns or was_aside.any():
             late = batch.time_ns < frontier_ns
@@ -100,10 +100,13 @@ class Intake:
                 context=select(batch, useful) if judged else None,
                 aside=select(batch, aside),
             )
-            evidence_ns = batch.time_ns[judged:][~(ahead | was_aside)[judged:]]
-        behind = (evidence_ns < clock.watermark_ns) & (evidence_ns >= frontier_ns)
+            taken = taken[~(ahead | was_aside)[judged:]]
+        taken_ns = batch.time_ns[taken]
+        behind = (taken_ns < clock.watermark_ns) & (taken_ns >= frontier_ns)
         self.counts.behind += int(np.count_nonzero(behind))
-        clock.see_rows(evidence_ns, int(batch.offset[-1]))
+        if taken.size:
+            clock.see_rows(taken_ns, int(batch.offset[taken[-1]]))
+        clock.see_offset(int(batch.offset[-1]) + 1)
         return accepted
 
     def advance(
@@ -163,6 +166,20 @@ def select(batch: Batch, rows: Bools) -> Batch:
     """The rows of a batch where the mask is true."""
     return Batch(
         columns=batch.columns.filter(pa.array(rows)),
+        time_ns=batch.time_ns[rows],
+        sequence=batch.sequence[rows],
+        offset=batch.offset[rows],
+        index=batch.index[rows],
+        key_code=batch.key_code[rows],
+        keys=batch.keys,
+    )
+
+
+def part(batch: Batch, lower: int, upper: int) -> Batch:
+    """The rows of a batch from `lower` to before `upper`; nothing is copied."""
+    rows = slice(lower, upper)
+    return Batch(
+        columns=batch.columns.slice(lower, upper - lower),
         time_ns=batch.time_ns[rows],
         sequence=batch.sequence[rows],
         offset=batch.offset[rows],

@@ -31,7 +31,7 @@ class LateRows:
         self.whole_from = 0
 
     def resume(self, progress: InputProgress, state_next: int) -> None:
-        """Await what the commit names; what lies below `state_next` came with the state, if it is kept there."""
+        """Await what the commit names, save what came with the state: of a `kept` store all below its end."""
         begin = state_next if self.kept else 0
         self.awaited = {row for row in progress.late if row[0] >= begin}
         if progress.late_from > begin:

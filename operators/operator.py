@@ -41,8 +41,8 @@ class InputProgress:
     record has been read and no later row has been, `idle` that the input was left out of the frontier.
 
     `late` names, as ascending (offset, index), the rows set aside as late or too far ahead that a restart may
-    read again and has to leave out; which those are is the operator's to know.  From offset `late_from` on it names all of them; those
-    below were too many, and only the late topic has them.
+    read again and has to leave out; which those are is the operator's to know.  From offset `late_from` on it
+    names all of them; those below were too many, and only the late and the dead-letter topic have them.
     """
 
     needed_offset: int
@@ -92,9 +92,9 @@ class Operator(Protocol):
     def push(self, stream: str, batch: Batch | pa.RecordBatch, *, now_ns: int | None = None) -> None:
         """Take rows of one input.  A row below the frontier is late: it is set aside for `late`.
 
-        A row too far ahead, of the wall clock `now_ns` or of the inputs, is set aside for `ahead`.  The others
-        raise the watermark of the input to their newest time less the stream's grace; the frontier itself
-        moves only in `seal`.
+        A row too far ahead, of the wall clock `now_ns` or of the inputs, is set aside for `ahead`.  The
+        others raise the watermark of the input to their newest time less the stream's grace; the frontier
+        itself moves only in `seal`.
         """
         ...
 
@@ -137,7 +137,7 @@ class Operator(Protocol):
         ...
 
     def ahead(self, stream: str) -> pa.RecordBatch:
-        """Return what was too far ahead since the last call (`AHEAD_SCHEMA`), as it was read, and forget it."""
+        """Return what was too far ahead since the last call (`AHEAD_SCHEMA`), and forget it."""
         ...
 
     def full(self, stream: str) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-import numpy as np
 import pyarrow as pa
 
 from operators.ahead import AheadLimit
@@ -39,9 +38,7 @@ class StreamingAsof:
                 stream,
                 stream.require_clock(settings.clock),
                 settings.grace_ns.get(stream.name, 0),
-                LateRows(
-                    stream.schema, settings.carried_by_column(stream), kept=stream is not settings.left
-                ),
+                LateRows(stream.schema, settings.carried_by_column(stream), kept=stream is not settings.left),
             )
             for stream in settings.streams
         }

@@ -17,7 +17,7 @@ class InputClock:
     `judged_next`   rows below this offset were judged in an earlier life.
     `final`         the period's final progress record has been read and no new row behind it.
     `read_from`     the offset reading began at; what lies below came from kept state.
-    `last_row`      offset of the last row read.
+    `last_row`      offset of the last row taken in this life.
     `needed_from`   rows below this offset were of no use any more in an earlier life.
     `idle`          it is silent at the end of its log and left out of the frontier until it says something.
     `newest_ns`     the newest time known of it, of a row or a progress record; after a restart an estimate.
@@ -50,17 +50,14 @@ class InputClock:
         assert first_offset >= oldest, f"offset {first_offset} after {oldest}: rows would count twice"
 
     def see_rows(self, time_ns: Int64s, last_offset: int) -> None:
-        """Rows were read, the last one at `last_offset`; `time_ns` of those that were not judged before.
+        """Rows of these times, at least one, were taken, the last one at `last_offset`.
 
-        A row that was: the committed watermark knows of it.
+        Rows judged in an earlier life are none of them: the committed watermark knows of those.
         """
-        if time_ns.size:
-            newest_ns = int(time_ns.max())
-            self.newest_ns = max(self.newest_ns, newest_ns)
-            self.raise_to(max(newest_ns - self.grace_ns, BEGINNING_NS))
-            self.idle = False
-        if last_offset >= self.judged_next:
-            self.final = False
+        newest_ns = int(time_ns.max())
+        self.newest_ns = max(self.newest_ns, newest_ns)
+        self.raise_to(max(newest_ns - self.grace_ns, BEGINNING_NS))
+        self.idle = self.final = False
         self.last_row = max(self.last_row, last_offset)
         self.see_offset(last_offset + 1)
 

@@ -16,6 +16,7 @@ ROWS: Final = "tidemark-rows"
 RELEASED: Final = "tidemark-released-ns"
 SEALED: Final = "tidemark-sealed-ns"
 NEWEST: Final = "tidemark-newest-ns"
+ASSUMED: Final = "tidemark-assumed-rows"
 
 LEFT_OFFSET: Final = "left_offset"
 LEFT_INDEX: Final = "left_index"
@@ -35,6 +36,8 @@ class FrameHeaders:
     `released_ns`  `now_ns` when the worker had read the message that let these rows be sealed.
     `sealed_ns`    `now_ns` when the frame was handed to the producer.
     `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
+    `assumed_rows` how many of the rows, the last ones, hang on an idle input having stayed silent: evidence
+                   alone would not have sealed them yet.  Frames from before there was such a header say 0.
     """
 
     layout: str
@@ -43,6 +46,7 @@ class FrameHeaders:
     released_ns: int
     sealed_ns: int
     newest_ns: int
+    assumed_rows: int = 0
 
     def to_kafka(self) -> list[tuple[str, bytes | None]]:
         """The headers as a Kafka client takes them."""
@@ -53,6 +57,7 @@ class FrameHeaders:
             (RELEASED, str(self.released_ns).encode()),
             (SEALED, str(self.sealed_ns).encode()),
             (NEWEST, str(self.newest_ns).encode()),
+            (ASSUMED, str(self.assumed_rows).encode()),
         ]
 
     @classmethod
@@ -64,6 +69,7 @@ class FrameHeaders:
             frontier, rows, released, sealed, newest = (
                 int(found[name] or b"") for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
             )
+            assumed = int(found.get(ASSUMED, b"0") or b"")
         except KeyError as missing:
             raise FrameError(f"not a frame: header {missing.args[0]} is missing") from None
         except ValueError as malformed:
@@ -75,6 +81,7 @@ class FrameHeaders:
             released_ns=released,
             sealed_ns=sealed,
             newest_ns=newest,
+            assumed_rows=assumed,
         )
 
 

@@ -28,6 +28,11 @@ DEAD_INDEXES: Final = "tidemark-indexes"
 
 # The stage of Kafka Connect in which a value could not be read.
 DEAD_STAGE_DECODE: Final = "VALUE_CONVERTER"
+# ... and in which one was read but not taken.
+DEAD_STAGE_JUDGE: Final = "TRANSFORMATION"
+
+DEAD_UNREADABLE: Final = "tidemark.DeadRow"
+DEAD_AHEAD: Final = "tidemark.AheadRow"
 
 
 class LetterError(ValueError):
