@@ -23,7 +23,7 @@ COMMIT_INTERVAL_MS = 100
 
 
 class Market:
-    """Publishes rows; `worker` and `pipeline` are settings beside those of a quick test."""
+    """Publishes rows; `worker`, `pipeline` and `streams` are settings beside those of a quick test."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Market:
         partitions: int = 1,
         pipeline: Mapping[str, object] | None = None,
         worker: Mapping[str, object] | None = None,
+        streams: Mapping[str, object] | None = None,
     ) -> None:
         quick = {"state": str(folder / "state"), "commit_interval_ms": COMMIT_INTERVAL_MS}
         self.settings = Settings.model_validate(
@@ -39,12 +40,14 @@ class Market:
                 "pipeline": {"grace_ns": 0, **(pipeline or {})},
                 "bus": {"partitions": partitions, "schema_registry": str(folder / "schemas")},
                 "worker": {**quick, **(worker or {})},
+                "streams": streams or {},
             }
         )
         self.pipeline = pipeline_of(self.settings)
         assert isinstance(self.pipeline.bus, MemoryBus)
         self.bus = self.pipeline.bus
         self.elapsed_ns = 0
+        self.wall_ns = 0
         self._producer = self.bus.producer()
         self._encoders = {
             name: RowEncoder(stream, self.pipeline.registry, self.settings.topic(name))
@@ -71,9 +74,12 @@ class Market:
                 self._producer.produce(self.settings.topic(name), partition=partition, key=None, value=value)
 
     def worker(self, slot: str = "0", *, until_final: bool = False) -> Worker:
-        """A worker on the market's own clock."""
+        """A worker on the market's own clocks."""
         return Worker(
-            self.pipeline.with_slot(slot), until_final=until_final, elapsed_ns=lambda: self.elapsed_ns
+            self.pipeline.with_slot(slot),
+            until_final=until_final,
+            elapsed_ns=lambda: self.elapsed_ns,
+            wall_ns=lambda: self.wall_ns,
         )
 
     def pass_commit_interval(self) -> None:

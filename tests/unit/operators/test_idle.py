@@ -1,4 +1,4 @@
-"""An idle input is left out of the frontier until it says something; what was sealed meanwhile is told apart."""
+"""An idle input is left out of the frontier until it speaks; what was sealed meanwhile is told apart."""
 
 import pytest
 
