@@ -1,7 +1,9 @@
 """Compiles or loads every kernel of the streaming join, so that no row has to wait for it."""
 
+import numpy as np
 import pyarrow as pa
 
+from operators.ahead_kernel import rolling_bounds
 from operators.operator import InputProgress
 from operators.settings import AsofSettings
 from operators.streaming import StreamingAsof
@@ -30,3 +32,4 @@ def warm() -> None:
     join.push("left", rows.select(["event_ns", "symbol"]))
     sealed = join.finish()
     assert sealed is not None
+    rolling_bounds(np.zeros(1, np.int64), 0, 0, np.zeros(1, np.int64))
