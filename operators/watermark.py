@@ -56,7 +56,7 @@ class InputClock:
         """
         newest_ns = int(time_ns.max())
         self.newest_ns = max(self.newest_ns, newest_ns)
-        self.raise_to(max(newest_ns - self.grace_ns, BEGINNING_NS))
+        self.raise_to(newest_ns - self.grace_ns)
         self.idle = self.final = False
         self.last_row = max(self.last_row, last_offset)
         self.see_offset(last_offset + 1)

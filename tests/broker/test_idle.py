@@ -84,7 +84,7 @@ def test_the_frontier_passes_a_silenced_partition_and_the_frames_and_offsets_say
     publish(pipeline, "trade", 40)
     until(lambda: turned(task.counts.rows_sealed == 3), "the trades below 40 are sealed")
     assert task.counts.rows_assumed == 2
-    publish(pipeline, "quote", 35, 50)
+    publish(pipeline, "quote", 35)
     until(lambda: turned(task.counts.rows_late == {"quote": 1}), "the quote that returned too late is late")
     worker.close()
     place = TopicPartition(settings.topic("aligned"), 0)

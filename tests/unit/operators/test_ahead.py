@@ -94,6 +94,22 @@ def test_by_the_inputs_a_lone_first_row_is_taken_and_a_leap_is_not() -> None:
     assert join.watermark_ns("quote") == 1_100
 
 
+def test_by_the_inputs_an_early_row_or_heartbeat_does_not_pull_the_bound_back() -> None:
+    join = make_join(**INPUTS)
+    join.push("quote", quotes((100, "A", 1)))
+    join.push("quote", quotes((60, "A", 2)))
+    join.advance("quote", 70, offset=2)
+    join.push("quote", quotes_at(3, 150, 201))
+    assert told(join, "quote") == [(4, 0, 201, 200)]
+
+
+def test_before_anything_is_known_a_restart_knows_no_bound_either() -> None:
+    join = make_join(**INPUTS, grace_ns={"quote": 7})
+    after = restarted(join, state=False, **INPUTS, grace_ns={"quote": 7})
+    after.push("quote", quotes((1_000, "A", 1)))
+    assert told(after, "quote") == []
+
+
 def test_by_the_inputs_a_leap_is_no_leap_where_another_input_has_come_so_far() -> None:
     join = make_join(**INPUTS)
     join.push("quote", quotes((10, "A", 1)))
