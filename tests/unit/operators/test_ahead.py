@@ -167,11 +167,15 @@ def test_a_row_too_far_ahead_stays_out_after_a_restart_though_the_wall_clock_has
 
 def test_a_row_taken_once_is_not_too_far_ahead_when_the_wall_clock_has_stepped_back() -> None:
     join = make_join(**WALL)
-    join.push("quote", quotes((140, "A", 1)), now_ns=100)
+    join.push("quote", quotes((140, "A", 1), (141, "A", 2)), now_ns=100)
+    join.advance("quote", 142, offset=2, now_ns=100)
     after = restarted(join, state=False, **WALL)
-    after.push("quote", quotes((140, "A", 1)), now_ns=0)
+    after.push("quote", quotes((140, "A", 1), (141, "A", 2)), now_ns=0)
+    after.advance("quote", 142, offset=2, now_ns=0)
+    after.push("quote", quotes_at(3, 51), now_ns=0)
+    assert told(after, "quote") == [(3, 0, 51, 50)]
     after.push("trade", trades((141, "A")), now_ns=100)
-    assert bids(after.finish()) == [(141, 1)]
+    assert bids(after.finish()) == [(141, 2)]
 
 
 def test_left_rows_too_far_ahead_are_named_until_the_frontier_has_passed_them() -> None:
