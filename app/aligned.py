@@ -36,6 +36,7 @@ class Frames:
     frontier_ns: list[int] = field(default_factory=list)
     newest_ns: list[int] = field(default_factory=list)
     latency_ns: list[int] = field(default_factory=list)
+    assumed_rows: list[int] = field(default_factory=list)
 
     def add(self, partition: int, headers: FrameHeaders) -> None:
         """Take the headers of one frame."""
@@ -44,6 +45,7 @@ class Frames:
         self.frontier_ns.append(headers.frontier_ns)
         self.newest_ns.append(headers.newest_ns)
         self.latency_ns.append(headers.sealed_ns - headers.released_ns)
+        self.assumed_rows.append(headers.assumed_rows)
 
     def latency_ms(self, quantile: float) -> float | None:
         """Seal latency per row: from the message that released it being read to its frame being produced."""

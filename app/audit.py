@@ -55,10 +55,15 @@ class AuditReport:
 
 def require_auditable(settings: Settings) -> None:
     """Raise UsageError where the settings leave no record of what an audit must know."""
-    if settings.worker.late == "drop":
+    if dropped := [name for name in settings.stream_names if settings.late(name)[0] == "drop"]:
         raise UsageError(
-            'worker.late = "drop" keeps no record of late rows, so an audit could not tell them from lost '
-            'ones: say worker.late = "side"'
+            f'late = "drop" keeps no record of late rows of {", ".join(dropped)}, so an audit could not tell '
+            'them from lost ones: say worker.late = "side"'
+        )
+    if settings.worker.dead == "drop" and settings.pipeline.max_ahead_ns is not None:
+        raise UsageError(
+            'worker.dead = "drop" keeps no record of rows beyond pipeline.max_ahead_ns, so an audit could '
+            'not tell them from lost ones: say worker.dead = "side"'
         )
 
 
@@ -113,10 +118,10 @@ class _Partition:
         settings = self._pipeline.settings
         left = settings.pipeline.left
         found = read_not_accepted(self._pipeline, self._partition, group=self._group)
-        judges = {name: LateJudge(found, name, settings.grace_ns(name)) for name in settings.stream_names}
+        judges = {name: LateJudge(found, name, settings) for name in settings.stream_names}
         accepted = {name: self._inputs(name, found, judge, report) for name, judge in judges.items()}
         for name, judge in judges.items():
-            judge.end({other: told.watermark_ns for other, told in judges.items() if other != name})
+            judge.end({other: told for other, told in judges.items() if other != name})
             report.rows_late[name] += found.late[name].height
         report.rows_dead += found.dead_letters
         aligned = self._aligned(report)

@@ -2,7 +2,8 @@
 
 A row is late if the frontier had passed its time.  The log bounds how far it can have come: the frontier is
 the smallest watermark over the inputs, an input is read in order, so its own watermark counts only what lies
-before the row, and the others' at most all that they hold.
+before the row, and the others' at most all that they hold.  An input that may be idle bounds nothing: the
+frontier goes on without it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ import polars as pl
 
 from app.audit_join import INDEX, OFFSET
 from app.audit_rules import Violation
+from app.config import Settings
 from app.reader import read_partition
 from app.wiring import Pipeline
 from schemas.batch import Batch, Bools, Int64s
@@ -102,10 +104,11 @@ def read_not_accepted(pipeline: Pipeline, partition: int, *, group: str) -> NotA
 class LateJudge:
     """Sees one input go by, in the order of its log, and says which of its late rows had no reason to be."""
 
-    def __init__(self, found: NotAccepted, stream: str, grace_ns: int) -> None:
+    def __init__(self, found: NotAccepted, stream: str, settings: Settings) -> None:
         self._found = found
         self._stream = stream
-        self._grace_ns = grace_ns
+        self._grace_ns = settings.grace_ns(stream)
+        self.may_be_idle = settings.idle_after_ms(stream) is not None
         self._unseen = {
             (offset, at): sent
             for offset, letters in found.letters[stream].items()
@@ -126,17 +129,21 @@ class LateJudge:
             self.watermark_ns = max(self.watermark_ns, newest_ns)
         self.watermark_ns = max([self.watermark_ns, *(told.upper_ns for _, told in progress)])
 
-    def end(self, others: Mapping[str, int]) -> None:
-        """Judge by how far the other inputs ever came; their last watermarks by stream."""
+    def end(self, others: Mapping[str, "LateJudge"]) -> None:
+        """Judge by how far the other inputs, by stream, ever came."""
         for sent in self._unseen.values():
             self._found.fault("unjustified late", f"{sent}: the input has no such row")
         for sent in self._reached:
-            for stream, watermark_ns in others.items():
-                if sent.letter.frontier_ns > watermark_ns:
-                    self._found.fault(
-                        "unjustified late", f"{sent}: {stream} never came further than {watermark_ns}"
-                    )
+            for stream, other in others.items():
+                if sent.letter.frontier_ns > other.watermark_ns and not other.may_be_idle:
+                    told = f"{sent}: {stream} never came further than {other.watermark_ns}"
+                    self._found.fault("unjustified late", told)
                     break
+            else:
+                furthest_ns = max([self.watermark_ns, *(other.watermark_ns for other in others.values())])
+                if sent.letter.frontier_ns > furthest_ns:
+                    told = f"{sent}: no input ever came further than {furthest_ns}"
+                    self._found.fault("unjustified late", told)
 
     def _judge(
         self, sent: Sent, block: MessageBlock, batch: Batch, progress: Sequence[tuple[int, Progress]]
@@ -158,7 +165,7 @@ class LateJudge:
             reason = f"a row of time {int(times.max())} is not below it"
         elif told.frontier_ns - int(times.min()) != told.lateness_ns:
             reason = f"the oldest row is {told.frontier_ns - int(times.min())} ns below it"
-        elif told.frontier_ns > own_ns:
+        elif told.frontier_ns > own_ns and not self.may_be_idle:
             reason = f"what {self._stream} held before lets it come to {own_ns} at most"
         else:
             self._reached.append(sent)

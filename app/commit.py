@@ -32,7 +32,6 @@ def commit(outbox: Outbox, consumer: Consumer, tasks: Mapping[int, Task]) -> Non
                     progress,
                     task.operator.frontier_ns,
                     task.parity,
-                    letters_next=task.letters_next[topic],
                     told=task.told(topic),
                 )
             )

@@ -21,6 +21,7 @@ from app.errors import UsageError
 from schemas.clocks import Clock
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Policy = Literal["side", "drop", "fail"]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
 
@@ -82,6 +83,8 @@ class StreamSettings(Section):
     grace_ns: Annotated[int, Field(ge=0)] | None = None  # default `pipeline.grace_ns`
     columns: tuple[str, ...] | None = None  # right columns to carry; none: all but the key
     rules: RulesSettings = RulesSettings()  # a row that breaks one is dead, dropped, or stops the worker
+    idle_after_ms: Annotated[int, Field(ge=1)] | None = None  # default `pipeline.idle_after_ms`
+    late: Policy | None = None  # default `worker.late`
 
 
 class PipelineSettings(Section):
@@ -102,6 +105,14 @@ class PipelineSettings(Section):
     # How far the watermark trails the newest row: less loses rows to the late topic, more delays sealing.
     # 50 ms covers what one venue's feed handlers were seen to reorder.
     grace_ns: Annotated[int, Field(ge=0)] = 50_000_000
+    # A quiet partition holds every row that waits for it.  With this it is left out once it has been silent
+    # for so long at the end of its log; what it sends later and below the frontier is late.
+    idle_after_ms: Annotated[int, Field(ge=1)] | None = None
+    # One wrong time far ahead would carry the watermark along and make all that follows late.
+    max_ahead_ns: Annotated[int, Field(ge=0)] | None = (
+        None  # a row further ahead is a dead letter; none: no limit
+    )
+    max_ahead_of: Literal["wall", "inputs"] = "wall"  # ahead of this machine's clock, or of all inputs so far
 
     @model_validator(mode="after")
     def _streams_are_distinct(self) -> "PipelineSettings":
@@ -140,8 +151,8 @@ class WorkerSettings(Section):
     checkpoint_interval_ms: Annotated[int, Field(ge=1)] = (
         1_000  # local state trails the commit by at most this
     )
-    late: Literal["side", "drop", "fail"] = "side"  # what becomes of a row below the frontier
-    dead: Literal["side", "drop", "fail"] = "side"  # ... and of a message that cannot be read
+    late: Policy = "side"  # what becomes of a row below the frontier
+    dead: Policy = "side"  # ... and of a message that cannot be read, or a row too far ahead
     session_timeout_ms: Annotated[int, Field(ge=1_000)] = 10_000  # a silent worker loses its partitions after
 
 
@@ -188,6 +199,16 @@ class Settings(BaseSettings):
         """How far the watermark of a stream trails its newest row."""
         own = self.stream(name).grace_ns
         return self.pipeline.grace_ns if own is None else own
+
+    def idle_after_ms(self, name: str) -> int | None:
+        """How long a stream's partition is waited for at the end of its log; None for ever."""
+        own = self.stream(name).idle_after_ms
+        return self.pipeline.idle_after_ms if own is None else own
+
+    def late(self, name: str) -> tuple[Policy, str]:
+        """What becomes of a late row of a stream, and the setting that says so."""
+        own = self.stream(name).late
+        return (self.worker.late, "worker.late") if own is None else (own, f"streams.{name}.late")
 
 
 def load_settings(path: Path | None, flags: Mapping[str, Mapping[str, object]] | None = None) -> Settings:

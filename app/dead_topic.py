@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from app.config import Settings
 from app.reader import read_partition
-from schemas.letters import DeadLetter, LetterError
+from app.wiring import Pipeline
+from schemas.letters import DEAD_AHEAD, DeadLetter, LetterError
 from topics.block import MessageBlock, Original, TopicPartition
 from topics.bus import Bus
 
@@ -80,3 +81,17 @@ def read_letters(bus: Bus, settings: Settings, partition: int) -> Iterator[Found
 def kind_of(letter: DeadLetter) -> str:
     """The reason without the row it names, so that equal troubles count together."""
     return _ROW.sub("", letter.reason)
+
+
+def ahead_places(pipeline: Pipeline, partition: int) -> dict[str, list[tuple[int, int]]]:
+    """The committed rows of one partition that were too far ahead, per stream as (offset, index).
+
+    They come in the order of the topic; progress records are left out, they are no rows.  With
+    `worker.dead = "drop"` the topic is empty.
+    """
+    places: dict[str, list[tuple[int, int]]] = {name: [] for name in pipeline.settings.stream_names}
+    for found in read_letters(pipeline.bus, pipeline.settings, partition):
+        letter = found.letter
+        if letter.error == DEAD_AHEAD:
+            places[pipeline.input_topics[letter.topic]] += [(letter.offset, i) for i in letter.indexes]
+    return places

@@ -10,7 +10,7 @@ from app.errors import RunError
 from app.letters import Letter
 from app.task import Task
 from operators.parity import sealed_hashes
-from schemas.frame import PARITY, FrameHeaders, encode_frame, layout_fingerprint
+from schemas.frame import ASSUMED, PARITY, FrameHeaders, encode_frame, layout_fingerprint
 from topics.avro_rows import AvroRows
 from topics.bus import Producer
 from topics.wire import SchemaRegistry
@@ -25,6 +25,7 @@ class Outbox:
         self.rows = 0
         self._settings = settings
         self._registry = registry
+        self._late = {settings.topic(name): settings.late(name) for name in settings.stream_names}
         self._topics = {kind: settings.topic(kind) for kind in ("aligned", "late", "dead")}
         self._avro: AvroRows | None = None
         self._rule_policies = {
@@ -57,6 +58,7 @@ class Outbox:
         layout = layout_fingerprint(rows.schema)
         hashes = sealed_hashes(rows)
         size = self._settings.worker.frame_rows_max
+        evident = rows.num_rows - task.operator.assumed_rows
         for lower in range(0, rows.num_rows, size):
             frame = rows.slice(lower, size)
             task.parity = task.parity.roll(hashes[lower : lower + size])
@@ -68,6 +70,7 @@ class Outbox:
                 sealed_ns=now_ns(),
                 newest_ns=task.newest_ns,
                 parity=str(task.parity),
+                assumed_rows=max(0, lower + frame.num_rows - max(lower, evident)),
             )
             self.producer.produce(
                 self._topics["aligned"],
@@ -87,17 +90,20 @@ class Outbox:
         encoded = self._avro.encode(rows)
         data = encoded.data.tobytes()
         starts = encoded.starts.tolist()
+        evident = rows.num_rows - task.operator.assumed_rows
         keys = [rows.column(name).to_pylist() for name in key_columns]
         task.parity = task.parity.roll(sealed_hashes(rows))
         for row, parts in enumerate(zip(*keys, strict=True)):
             key = None if None in parts else ":".join(map(str, parts)).encode()
-            last = row == rows.num_rows - 1
+            headers: list[tuple[str, bytes | None]] = [(ASSUMED, b"1")] if row >= evident else []
+            if row == rows.num_rows - 1:
+                headers.append((PARITY, str(task.parity).encode()))
             self.producer.produce(
                 topic,
                 partition=task.partition,
                 key=key,
                 value=data[starts[row] : starts[row + 1]],
-                headers=[(PARITY, str(task.parity).encode())] if last else None,
+                headers=headers or None,
             )
 
     def letters(self, letters: Iterable[Letter], partition: int) -> None:
@@ -121,7 +127,7 @@ class Outbox:
     def _policy(self, letter: Letter) -> tuple[str, str]:
         """What becomes of a letter, and the setting that says so."""
         if letter.kind == "late":
-            return self._settings.worker.late, "worker.late"
+            return self._late[letter.source.topic]
         policy = self._rule_policies.get((letter.source.topic, letter.rule))
         if policy is None:
             return self._settings.worker.dead, "worker.dead"

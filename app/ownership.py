@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import structlog
 
+from app.dead_topic import ahead_places
 from app.errors import RunError
 from app.late_topic import late_places
 from app.progress_metadata import Committed, from_position
@@ -102,9 +103,10 @@ class Ownership:
             store=state.store,
             identity=identity,
             parity=parity,
-            letters_next={
-                topic: found[stream].letters_next for topic, stream in self._pipeline.input_topics.items()
-            },
+            opened=inputs if resumed else {},
+            ahead_limit=self._pipeline.ahead_limit(),
+            in_offset_order=self._pipeline.asof.max_ahead_of == "inputs"
+            and self._pipeline.asof.max_ahead_ns is not None,
         )
         log.info(
             "task opened",
@@ -139,24 +141,38 @@ class Ownership:
     def _with_all_late(
         self, number: int, inputs: dict[str, InputProgress], state_next: dict[str, int]
     ) -> dict[str, InputProgress]:
-        """Complete the late rows to be left out where the commit had no room for all that are read again."""
+        """Complete the rows to be left out where the commit had no room for all that are read again.
+
+        Rows too far ahead lie in the dead-letter topic, late ones in the late topic, unless they are dropped.
+        """
         short = [stream for stream, progress in inputs.items() if progress.late_from > state_next[stream]]
         if not short:
             return inputs
-        if self._pipeline.settings.worker.late == "drop":
+        settings = self._pipeline.settings
+        dropped = {name for name in short if settings.late(name)[0] == "drop"}
+        if settings.worker.dead == "drop" and settings.pipeline.max_ahead_ns is not None:
+            dropped = set(short)
+        if dropped:
             log.warning(
-                'late rows may be matched: they were too many for the commit, and worker.late = "drop" kept '
-                "them nowhere else",
+                "rows that were late or too far ahead may be matched: they were too many for the commit, and "
+                '"drop" kept them nowhere else',
                 partition=number,
-                offsets={stream: (state_next[stream], inputs[stream].late_from) for stream in short},
+                offsets={stream: (state_next[stream], inputs[stream].late_from) for stream in dropped},
             )
-            return inputs
-        group = f"{self._pipeline.settings.pipeline.prefix}-{self._pipeline.settings.worker.slot}"
-        places = late_places(self._pipeline, number, group=group)
-        log.info("late rows read back", partition=number, rows={name: len(places[name]) for name in short})
+        group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
+        late = late_places(self._pipeline, number, group=group)
+        ahead = ahead_places(self._pipeline, number)
+        aside = {name: {*inputs[name].late, *late[name], *ahead[name]} for name in short}
+        log.info(
+            "rows set aside read back", partition=number, rows={n: len(rows) for n, rows in aside.items()}
+        )
         return inputs | {
-            stream: replace(inputs[stream], late=tuple(sorted(places[stream])), late_from=0)
-            for stream in short
+            name: replace(
+                inputs[name],
+                late=tuple(sorted(rows)),
+                late_from=inputs[name].late_from if name in dropped else 0,
+            )
+            for name, rows in aside.items()
         }
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:

@@ -39,14 +39,12 @@ class Told:
 class Committed:
     """What a committed offset says: of its input, and of the task as a whole.
 
-    `parity` is that of the rows sealed so far; `letters_next` says below which offset the dead letters of the
-    input have been sent; `told` is for people, and None where there was no room for it.
+    `parity` is that of the rows sealed so far; `told` is for people, None where there was no room for it.
     """
 
     progress: InputProgress
     frontier_ns: int
     parity: Parity = field(default_factory=Parity)
-    letters_next: int = 0
     told: Told | None = None
 
 
@@ -77,7 +75,6 @@ def from_position(position: Position, where: str) -> Committed:
         return Committed(
             frontier_ns=int(fields.pop("frontier_ns")),
             parity=Parity.parse(fields.pop("parity")),
-            letters_next=int(fields.pop("letters_next")),
             told=None if told is None else Told(**told),
             progress=_progress(position.offset, fields),
         )
@@ -105,7 +102,6 @@ def _metadata(committed: Committed) -> str:
         "v": VERSION,
         "frontier_ns": committed.frontier_ns,
         "parity": str(committed.parity),
-        "letters_next": committed.letters_next,
         **asdict(committed.progress),
         "late": encode_places(committed.progress.late),
     }

@@ -171,6 +171,7 @@ def _sum_up(
         rows_aligned=report.rows_aligned,
         rows_matched=int(matched.sum()),
         rows_dead=report.rows_dead,
+        rows_assumed=sum(frames.assumed_rows),
         audit_violations=violations,
         audit_findings=findings,
         seal_latency_ms={"p50": frames.latency_ms(0.5), "p99": frames.latency_ms(0.99)},

@@ -43,6 +43,8 @@ class Pipeline:
             allow_exact=settings.pipeline.allow_exact,
             tolerance_ns=settings.pipeline.tolerance_ns,
             carry=settings.pipeline.carry,
+            max_ahead_ns=settings.pipeline.max_ahead_ns,
+            max_ahead_of=settings.pipeline.max_ahead_of,
             grace_ns={name: settings.grace_ns(name) for name in settings.stream_names},
             buffer_size_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_size_max),
             columns={
@@ -70,6 +72,12 @@ class Pipeline:
     def decoders(self) -> dict[str, tuple[str, RowDecoder]]:
         """New decoders for one task's inputs, by topic."""
         return {topic: (name, self.decoder(name)) for topic, name in self.input_topics.items()}
+
+    def ahead_limit(self) -> str:
+        """What bounds a time from above, in words for whoever reads a dead letter."""
+        pipeline = self.settings.pipeline
+        of = "the wall clock" if pipeline.max_ahead_of == "wall" else "the newest time of the inputs"
+        return f"{of} plus pipeline.max_ahead_ns = {pipeline.max_ahead_ns}"
 
     def state_path(self, partition: int) -> Path:
         """Where a task keeps its local state."""

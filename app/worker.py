@@ -8,6 +8,7 @@ import structlog
 from app.clock import monotonic_ns, now_ns, pause
 from app.commit import commit
 from app.errors import RunError
+from app.idle import IdleWatch
 from app.outbox import Outbox
 from app.ownership import Ownership
 from app.progress_metadata import from_position
@@ -32,10 +33,20 @@ class Worker:
     """One member of the consumer group, and the only writer of its tasks' partitions of the aligned topic."""
 
     def __init__(
-        self, pipeline: Pipeline, *, until_final: bool = False, elapsed_ns: Callable[[], int] = monotonic_ns
+        self,
+        pipeline: Pipeline,
+        *,
+        until_final: bool = False,
+        elapsed_ns: Callable[[], int] = monotonic_ns,
+        wall_ns: Callable[[], int] = now_ns,
     ) -> None:
-        """Join the group.  `elapsed_ns` paces commits and checks, and decides nothing about rows."""
+        """Join the group.
+
+        `elapsed_ns` paces commits and checks and says how long an input has been silent; `wall_ns` stamps,
+        and is what `max_ahead_of = "wall"` measures times by.  Nothing else about rows hangs on either.
+        """
         self._elapsed_ns = elapsed_ns
+        self._wall_ns = wall_ns
         self._pipeline = pipeline
         self._settings = pipeline.settings.worker
         group = pipeline.settings.pipeline.prefix
@@ -49,6 +60,7 @@ class Worker:
             if until_final
             else None
         )
+        self._idle = IdleWatch(pipeline.settings, self.consumer, elapsed_ns)
         self._ownership = Ownership(pipeline, self.consumer, self._commit_before_revoke)
         self._committed_ns = self._elapsed_ns()
         self._dirty = False
@@ -72,9 +84,9 @@ class Worker:
     def turn(self) -> int:
         """Do what one poll brings and return the number of messages; waits a moment if there are none."""
         block = self.consumer.poll(messages_max=self._messages_max(), wait_ms=self._wait_ms())
-        released_ns = now_ns()
+        released_ns = self._wall_ns()
         try:
-            touched = self._take(block, released_ns)
+            touched = self._take(block, released_ns) | self._idle.leave_out(self.tasks)
             if block.messages:
                 self._rows_per_message = max(1.0, self._rows_taken / block.messages)
             for number in touched:
@@ -151,10 +163,12 @@ class Worker:
                     pause(REGISTRY_WAIT_S)
             self._rows_taken += task.counts.rows - before
             self._outbox.letters(letters, source.partition)
+            self._idle.heard(task, source.topic)
             touched.add(source.partition)
         for source, end in block.ends:
             if (task := self.tasks.get(source.partition)) is not None:
                 task.operator.reached(self._pipeline.input_topics[source.topic], end)
+                self._idle.ended(task, source.topic, end)
                 touched.add(source.partition)
         return touched
 

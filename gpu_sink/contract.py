@@ -19,6 +19,7 @@ RELEASED: Final = "tidemark-released-ns"
 SEALED: Final = "tidemark-sealed-ns"
 NEWEST: Final = "tidemark-newest-ns"
 PARITY: Final = "tidemark-parity"
+ASSUMED: Final = "tidemark-assumed-rows"
 
 # Which left row an output row came from: partition offset (int64) and place in the message (int32).
 LEFT_OFFSET: Final = "left_offset"
@@ -43,6 +44,8 @@ class FrameHeaders:
     `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
     `parity`       the rolling hash of all rows of the partition up to and with this frame, equal for a live
                    day and its replay; empty in frames from before there was one.
+    `assumed_rows` how many of the rows, the last ones, were sealed because an input had been silent for so
+                   long that the worker stopped waiting for it.  Frames without such a header say 0.
     """
 
     layout: str
@@ -52,13 +55,14 @@ class FrameHeaders:
     sealed_ns: int
     newest_ns: int
     parity: str = ""
+    assumed_rows: int = 0
 
 
 def read_headers(headers: Headers) -> FrameHeaders:
     """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
-    found = dict(headers)
+    found = {ASSUMED: b"0"} | dict(headers)
     numbers = {}
-    for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST):
+    for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST, ASSUMED):
         text = _text(found, name)
         try:
             numbers[name] = int(text)
@@ -72,6 +76,7 @@ def read_headers(headers: Headers) -> FrameHeaders:
         sealed_ns=numbers[SEALED],
         newest_ns=numbers[NEWEST],
         parity=_text(found, PARITY) if found.get(PARITY) is not None else "",
+        assumed_rows=numbers[ASSUMED],
     )
 
 

@@ -21,6 +21,16 @@ LATE_SCHEMA = pa.schema(
     ]
 )
 
+# What was too far ahead when it was judged; `index` is -1 for a progress record.
+AHEAD_SCHEMA = pa.schema(
+    [
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("index", pa.int32(), nullable=False),
+        pa.field("time_ns", pa.int64(), nullable=False),
+        pa.field("bound_ns", pa.int64(), nullable=False),  # the latest time that was taken then
+    ]
+)
+
 
 @dataclass(frozen=True, slots=True)
 class InputProgress:
@@ -28,11 +38,11 @@ class InputProgress:
 
     `needed_offset` is the oldest offset a restart without local state must read again; `next_offset` the
     first one not yet seen.  `watermark_ns` is upper-exclusive.  `final` says the period's last progress
-    record has been read and no later row has been.
+    record has been read and no later row has been, `idle` that the input was left out of the frontier.
 
-    `late` names, as ascending (offset, index), the late rows that a restart may read again and has to leave
-    out; which those are is the operator's to know.  From offset `late_from` on it names all of them; those
-    below were too many, and only the late topic has them.
+    `late` names, as ascending (offset, index), the rows set aside as late or too far ahead that a restart may
+    read again and has to leave out; which those are is the operator's to know.  From offset `late_from` on it
+    names all of them; those below were too many, and only the late and the dead-letter topic have them.
     """
 
     needed_offset: int
@@ -70,20 +80,44 @@ class Operator(Protocol):
         ...
 
     @property
+    def assumed_rows(self) -> int:
+        """How many rows of the last seal, the last ones, hang on an idle input having stayed silent."""
+        ...
+
+    @property
     def final(self) -> bool:
         """Whether every input has read its final record and nothing waits to be sealed."""
         ...
 
-    def push(self, stream: str, batch: Batch | pa.RecordBatch) -> None:
+    def push(self, stream: str, batch: Batch | pa.RecordBatch, *, now_ns: int | None = None) -> None:
         """Take rows of one input.  A row below the frontier is late: it is set aside for `late`.
 
-        Raises the watermark of the input to the batch's newest time less the stream's grace; the frontier
+        A row too far ahead, of the wall clock `now_ns` or of the inputs, is set aside for `ahead`.  The
+        others raise the watermark of the input to their newest time less the stream's grace; the frontier
         itself moves only in `seal`.
         """
         ...
 
-    def advance(self, stream: str, upper_ns: int, *, final: bool = False, offset: int | None = None) -> None:
-        """No further row of `stream` below `upper_ns` is expected: a progress record, read at `offset`."""
+    def advance(
+        self,
+        stream: str,
+        upper_ns: int,
+        *,
+        final: bool = False,
+        offset: int | None = None,
+        now_ns: int | None = None,
+    ) -> None:
+        """No further row of `stream` below `upper_ns` is expected: a progress record, read at `offset`.
+
+        One that is too far ahead is set aside for `ahead`; without an offset it is the caller's own word.
+        """
+        ...
+
+    def idle(self, stream: str) -> None:
+        """`stream` is silent: leave it out of the frontier until its next row or progress record.
+
+        Only the caller knows: the log has been read to its end and nothing came for long enough.
+        """
         ...
 
     def reached(self, stream: str, offset: int) -> None:
@@ -100,6 +134,10 @@ class Operator(Protocol):
 
     def late(self, stream: str) -> pa.RecordBatch:
         """Return the late rows since the last call (`LATE_SCHEMA`), oldest offset first, and forget them."""
+        ...
+
+    def ahead(self, stream: str) -> pa.RecordBatch:
+        """Return what was too far ahead since the last call (`AHEAD_SCHEMA`), and forget it."""
         ...
 
     def full(self, stream: str) -> bool:

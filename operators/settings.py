@@ -34,6 +34,8 @@ class AsofSettings:
     `grace_ns`          per stream, how far its watermark trails its newest row; 0 where not named.
     `buffer_size_max`   per stream, bytes of unsealed rows before it is paused; 1 GiB where not named.
     `columns`           per right stream, the columns to look up; all but the key where not named.
+    `max_ahead_ns`      a time further ahead is set aside; None for no limit.
+    `max_ahead_of`      ... ahead of the `wall` clock, or of the `inputs` (see `operators.max_ahead`).
     """
 
     left: Stream
@@ -46,6 +48,8 @@ class AsofSettings:
     grace_ns: Mapping[str, int] = field(default_factory=dict)
     buffer_size_max: Mapping[str, int] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    max_ahead_ns: int | None = None
+    max_ahead_of: Literal["wall", "inputs"] = "wall"
 
     def __post_init__(self) -> None:
         self._require_match()
@@ -102,6 +106,8 @@ class AsofSettings:
     def _require_match(self) -> None:
         if self.tolerance_ns is not None and self.tolerance_ns < 0:
             raise SettingsError(f"tolerance_ns is {self.tolerance_ns}; it must be 0 or more, or None")
+        if self.max_ahead_ns is not None and self.max_ahead_ns < 0:
+            raise SettingsError(f"max_ahead_ns is {self.max_ahead_ns}; it must be 0 or more, or None")
         if self.carry == "column" and self.direction != "backward":
             raise SettingsError(
                 f'carry = "column" looks back in time; it needs backward, not {self.direction}'

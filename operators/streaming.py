@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-import numpy as np
 import pyarrow as pa
 
 from operators.context import RightContext
@@ -11,12 +10,14 @@ from operators.groups import Groups
 from operators.intake import InputCounts, Intake
 from operators.late_rows import LateRows
 from operators.limits import is_full
+from operators.max_ahead import AheadLimit
 from operators.operator import InputProgress, Snapshot
 from operators.pending import PendingRows
 from operators.restore import read_state
 from operators.sealer import Sealer
 from operators.settings import BUFFER_SIZE_MAX, AsofSettings
 from operators.snapshot import SnapshotWriter
+from operators.watermark import lowest_watermarks
 from schemas.batch import Batch
 from schemas.clocks import BEGINNING_NS
 
@@ -31,15 +32,18 @@ class StreamingAsof:
     def __init__(self, settings: AsofSettings) -> None:
         self._settings = settings
         self._frontier_ns = BEGINNING_NS
+        self._assumed_rows = 0
         self._intakes = {
             stream.name: Intake(
                 stream,
                 stream.require_clock(settings.clock),
                 settings.grace_ns.get(stream.name, 0),
-                LateRows(stream.schema, settings.carried_by_column(stream)),
+                LateRows(stream.schema, settings.carried_by_column(stream), kept=stream is not settings.left),
             )
             for stream in settings.streams
         }
+        self._clocks = [intake.clock for intake in self._intakes.values()]
+        self._limit = AheadLimit(settings.max_ahead_ns, settings.max_ahead_of, self._clocks)
         self._groups = Groups()
         self._left = PendingRows(settings.left.schema, tuple(settings.left.schema.names))
         self._rights = tuple(RightContext(settings, right) for right in settings.rights)
@@ -63,6 +67,11 @@ class StreamingAsof:
         return self._frontier_ns
 
     @property
+    def assumed_rows(self) -> int:
+        """How many rows of the last seal, the last ones, evidence alone would not have sealed yet."""
+        return self._assumed_rows
+
+    @property
     def final(self) -> bool:
         """Whether every input has read its final record and no left row waits."""
         ended = all(intake.clock.final for intake in self._intakes.values())
@@ -73,7 +82,7 @@ class StreamingAsof:
         """Whether every input has been read again up to where an earlier life had come."""
         return all(intake.clock.caught_up for intake in self._intakes.values())
 
-    def push(self, stream: str, batch: Batch | pa.RecordBatch) -> None:
+    def push(self, stream: str, batch: Batch | pa.RecordBatch, *, now_ns: int | None = None) -> None:
         """Take rows of one input, in arrival order.
 
         A plain record batch gets its keys from the stream's key columns and its offsets by counting rows; a
@@ -85,12 +94,11 @@ class StreamingAsof:
             return
         right = self._right(stream)
         judged_below_ns = self._frontier_ns if right else self._sealer.left_bound(self._frontier_ns)
-        accepted = intake.accept(rows, self._frontier_ns, judged_below_ns)
+        accepted = intake.accept(rows, self._frontier_ns, judged_below_ns, self._limit, now_ns)
         if right is None:
             self._add_left(accepted.pending)
-            if accepted.late is not None and self._reached():
-                # They lie behind a row that waits for the next seal, and are read again with it.
-                self._remember_late(intake, accepted.late)
+            if accepted.aside is not None:
+                self._remember_late(intake, accepted.aside)
                 self._forget_late()
             return
         context, pending = accepted.context, accepted.pending
@@ -98,13 +106,25 @@ class StreamingAsof:
             right.refresh(context, self._groups.codes(context.keys, context.key_code), self._frontier_ns)
         if pending.rows:
             right.add(pending, self._groups.codes(pending.keys, pending.key_code))
-        if accepted.late is not None:
-            self._remember_late(intake, accepted.late)
+        if accepted.aside is not None:
+            self._remember_late(intake, accepted.aside)
             self._forget_late()
 
-    def advance(self, stream: str, upper_ns: int, *, final: bool = False, offset: int | None = None) -> None:
+    def advance(
+        self,
+        stream: str,
+        upper_ns: int,
+        *,
+        final: bool = False,
+        offset: int | None = None,
+        now_ns: int | None = None,
+    ) -> None:
         """No further row of `stream` below `upper_ns` is expected: a progress record, read at `offset`."""
-        self._intakes[stream].clock.see_progress(upper_ns, final=final, offset=offset)
+        self._intakes[stream].advance(upper_ns, final, offset, self._limit, now_ns)
+
+    def idle(self, stream: str) -> None:
+        """Leave `stream` out of the frontier until its next row or progress record."""
+        self._intakes[stream].clock.leave_out()
 
     def reached(self, stream: str, offset: int) -> None:
         """Everything of `stream` below `offset` has been read, be there rows or not: the end of the log."""
@@ -113,15 +133,22 @@ class StreamingAsof:
     def seal(self) -> pa.RecordBatch | None:
         """Move the frontier to the smallest watermark and return the rows that became final, in order.
 
-        While an input is read again up to where an earlier life had come, the frontier stands still.
+        While an input is read again up to where an earlier life had come, the frontier stands still.  What an
+        idle input would have held is sealed apart, and last, so that it can be told from the rest.
         """
+        self._assumed_rows = 0
         if not self.caught_up:
             return None
-        lowest_ns = min(intake.clock.watermark_ns for intake in self._intakes.values())
-        return self._seal(max(self._frontier_ns, lowest_ns))
+        evident_ns, assumed_ns = lowest_watermarks(self._clocks)
+        sealed = self._seal(max(self._frontier_ns, evident_ns))
+        if assumed_ns <= self._frontier_ns or (assumed := self._seal(assumed_ns)) is None:
+            return sealed
+        self._assumed_rows = assumed.num_rows
+        return assumed if sealed is None else pa.concat_batches([sealed, assumed])
 
     def finish(self) -> pa.RecordBatch | None:
         """Seal everything that is left; the frontier moves past the newest row of any input."""
+        self._assumed_rows = 0
         newest_ns = self._frontier_ns
         for rows in (self._left, *(right.pending for right in self._rights)):
             if rows.rows:
@@ -134,6 +161,10 @@ class StreamingAsof:
     def late(self, stream: str) -> pa.RecordBatch:
         """The late rows of `stream` since the last call (`LATE_SCHEMA`), oldest offset first."""
         return self._intakes[stream].late()
+
+    def ahead(self, stream: str) -> pa.RecordBatch:
+        """What of `stream` was too far ahead since the last call (`AHEAD_SCHEMA`), as it was read."""
+        return self._intakes[stream].ahead()
 
     def counts(self, stream: str) -> InputCounts:
         """What has become of the rows of `stream` so far."""
@@ -172,7 +203,8 @@ class StreamingAsof:
             next_offset=next_offset,
             watermark_ns=clock.watermark_ns,
             final=clock.final,
-            late=late_rows.named(needed if right else next_offset),
+            idle=clock.idle,
+            late=late_rows.named(needed),
             late_from=late_rows.whole_from,
         )
 
@@ -241,13 +273,15 @@ class StreamingAsof:
         intake.late_rows.add(rows, self._groups.codes(rows.keys, rows.key_code))
 
     def _forget_late(self) -> None:
-        """Forget the late rows that no restart could take for others any more."""
+        """Forget the rows set aside that no restart could take for others any more."""
         for right in self._rights:
             late_rows = self._intakes[right.stream.name].late_rows
             if late_rows.store.rows:
                 late_rows.keep(right.mistakable(late_rows.store, self._frontier_ns))
         late_rows = self._intakes[self._settings.left.name].late_rows
-        late_rows.keep(np.full(late_rows.store.rows, self._reached() > 0))
+        # A late left row matters only behind one that waits for the next seal, and is read again with it.
+        bound_ns = BEGINNING_NS if self._reached() else self._sealer.left_bound(self._frontier_ns)
+        late_rows.keep(late_rows.store.time_ns[: late_rows.store.rows] >= bound_ns)
 
     def _add_left(self, rows: Batch) -> None:
         if rows.rows:

@@ -1,7 +1,9 @@
 """Compiles or loads every kernel of the streaming join, so that no row has to wait for it."""
 
+import numpy as np
 import pyarrow as pa
 
+from operators.max_ahead_kernel import rolling_bounds
 from operators.operator import InputProgress
 from operators.parity import Parity, sealed_hashes
 from operators.settings import AsofSettings
@@ -34,3 +36,4 @@ def warm() -> None:
     numbers = [pa.array([1, None]).cast(kind) for kind in (pa.int64(), pa.int32(), pa.float64(), pa.bool_())]
     Parity().roll(sealed_hashes(sealed))
     Parity().roll(sealed_hashes(pa.record_batch(numbers, names=["l", "i", "d", "b"])))
+    rolling_bounds(np.zeros(1, np.int64), 0, 0, np.zeros(1, np.int64))

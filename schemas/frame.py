@@ -17,6 +17,7 @@ RELEASED: Final = "tidemark-released-ns"
 SEALED: Final = "tidemark-sealed-ns"
 NEWEST: Final = "tidemark-newest-ns"
 PARITY: Final = "tidemark-parity"
+ASSUMED: Final = "tidemark-assumed-rows"
 
 LEFT_OFFSET: Final = "left_offset"
 LEFT_INDEX: Final = "left_index"
@@ -38,6 +39,8 @@ class FrameHeaders:
     `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
     `parity`       the rolling hash of all rows of the partition up to and with this frame;
                    `operators.parity` says how; empty in frames from before there was one.
+    `assumed_rows` how many of the rows, the last ones, hang on an idle input having stayed silent: evidence
+                   alone would not have sealed them yet.  Frames from before there was such a header say 0.
     """
 
     layout: str
@@ -47,6 +50,7 @@ class FrameHeaders:
     sealed_ns: int
     newest_ns: int
     parity: str = ""
+    assumed_rows: int = 0
 
     def to_kafka(self) -> list[tuple[str, bytes | None]]:
         """The headers as a Kafka client takes them."""
@@ -58,6 +62,7 @@ class FrameHeaders:
             (SEALED, str(self.sealed_ns).encode()),
             (NEWEST, str(self.newest_ns).encode()),
             *([(PARITY, self.parity.encode())] if self.parity else []),
+            (ASSUMED, str(self.assumed_rows).encode()),
         ]
 
     @classmethod
@@ -70,6 +75,7 @@ class FrameHeaders:
             frontier, rows, released, sealed, newest = (
                 int(found[name] or b"") for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
             )
+            assumed = int(found.get(ASSUMED, b"0") or b"")
         except KeyError as missing:
             raise FrameError(f"not a frame: header {missing.args[0]} is missing") from None
         except ValueError as malformed:
@@ -82,6 +88,7 @@ class FrameHeaders:
             sealed_ns=sealed,
             newest_ns=newest,
             parity=parity,
+            assumed_rows=assumed,
         )
 
 

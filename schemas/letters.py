@@ -38,10 +38,15 @@ DEAD_NAMES: Final = (
     DEAD_RULE,
 )
 
-# The stage of Kafka Connect in which a value could not be read.
+# The stage of Kafka Connect in which a value could not be read, and the one in which one was not taken.
 DEAD_STAGE_DECODE: Final = "VALUE_CONVERTER"
+DEAD_STAGE_JUDGE: Final = "TRANSFORMATION"
 # A dead letter that was sent back to its topic says which one it was: `tidemark.dead[3]@17`.
 REPLAYED_FROM: Final = "tidemark-replayed-from"
+
+DEAD_UNREADABLE: Final = "tidemark.DeadRow"
+DEAD_BROKEN_RULE: Final = "tidemark.BrokenRule"
+DEAD_AHEAD: Final = "tidemark.AheadRow"
 
 
 class LetterError(ValueError):

@@ -24,7 +24,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Rules:
-    """How a match is chosen, and how far each stream's watermark trails."""
+    """How a match is chosen, how far each stream's watermark trails, and what lies too far ahead."""
 
     right: str = "quote"
     allow_exact: bool = True
@@ -32,6 +32,8 @@ class Rules:
     carry: str = "row"
     left_has_sequence: bool = True
     grace_ns: Mapping[str, int] = field(default_factory=dict)
+    max_ahead_ns: int | None = None
+    max_ahead_of: str = "wall"
 
 
 def join_slowly(
@@ -70,32 +72,64 @@ class StreamSlowly:
     def __init__(self, columns: Sequence[str], rules: Rules) -> None:
         self.frontier_ns = BEGINNING_NS
         self.late: list[tuple[str, int, int]] = []
+        self.ahead: list[tuple[str, int]] = []
+        self.assumed_rows = 0
         self._columns = columns
         self._rules = rules
         self._watermark = {"trade": BEGINNING_NS, rules.right: BEGINNING_NS}
+        self._newest_ns = BEGINNING_NS
+        self._idle: set[str] = set()
         self._accepted: dict[str, list[Row]] = {"trade": [], rules.right: []}
         self._sealed: set[int] = set()
 
-    def push(self, stream: str, rows: Sequence[Row]) -> None:
+    def push(self, stream: str, rows: Sequence[Row], now_ns: int = 0) -> None:
         for row in rows:
             if row.time_ns < self.frontier_ns:
                 self.late.append((stream, row.offset, self.frontier_ns - row.time_ns))
+            elif self._is_ahead(row.time_ns, now_ns):
+                self.ahead.append((stream, row.offset))
+                continue
             else:
                 self._accepted[stream].append(row)
-        if rows:
-            newest_ns = max(row.time_ns for row in rows)
-            self.advance(stream, newest_ns - self._rules.grace_ns.get(stream, 0))
+            self._raise(stream, row.time_ns, row.time_ns - self._rules.grace_ns.get(stream, 0))
 
-    def advance(self, stream: str, upper_ns: int) -> None:
-        self._watermark[stream] = max(self._watermark[stream], upper_ns)
+    def advance(self, stream: str, upper_ns: int, now_ns: int = 0, offset: int = -1) -> None:
+        if self._is_ahead(upper_ns, now_ns):
+            self.ahead.append((stream, offset))
+        else:
+            self._raise(stream, upper_ns, upper_ns)
+
+    def idle(self, stream: str) -> None:
+        self._idle.add(stream)
 
     def seal(self) -> list[dict[str, Any]]:
         self.frontier_ns = max(self.frontier_ns, min(self._watermark.values()))
+        closed = self._close()
+        heard = [watermark for stream, watermark in self._watermark.items() if stream not in self._idle]
+        self.frontier_ns = max(self.frontier_ns, min(heard, default=BEGINNING_NS))
+        assumed = self._close()
+        self.assumed_rows = len(assumed)
+        right = self._accepted[self._rules.right]
+        return join_slowly([*closed, *assumed], right, self._columns, self._rules)
+
+    def _close(self) -> list[Row]:
         closed = [
             row for row in self._accepted["trade"] if row.offset not in self._sealed and self._closes(row)
         ]
         self._sealed |= {row.offset for row in closed}
-        return join_slowly(closed, self._accepted[self._rules.right], self._columns, self._rules)
+        return closed
+
+    def _raise(self, stream: str, newest_ns: int, watermark_ns: int) -> None:
+        self._newest_ns = max(self._newest_ns, newest_ns)
+        self._watermark[stream] = max(self._watermark[stream], watermark_ns)
+        self._idle.discard(stream)
+
+    def _is_ahead(self, time_ns: int, now_ns: int) -> bool:
+        if self._rules.max_ahead_ns is None:
+            return False
+        if self._rules.max_ahead_of == "wall":
+            return time_ns - now_ns > self._rules.max_ahead_ns
+        return self._newest_ns != BEGINNING_NS and time_ns - self._newest_ns > self._rules.max_ahead_ns
 
     def _closes(self, left: Row) -> bool:
         if not self._rules.allow_exact and not self._rules.left_has_sequence:

@@ -55,6 +55,8 @@ def make_settings(rules: Rules) -> AsofSettings:
         tolerance_ns=rules.tolerance_ns,
         carry="column" if rules.carry == "column" else "row",
         grace_ns=rules.grace_ns,
+        max_ahead_ns=rules.max_ahead_ns,
+        max_ahead_of="inputs" if rules.max_ahead_of == "inputs" else "wall",
     )
 
 

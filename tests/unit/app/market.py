@@ -47,6 +47,7 @@ class Market:
         assert isinstance(self.pipeline.bus, MemoryBus)
         self.bus = self.pipeline.bus
         self.elapsed_ns = 0
+        self.wall_ns = 0
         self._producer = self.bus.producer()
         self._encoders = {
             name: RowEncoder(stream, self.pipeline.registry, self.settings.topic(name))
@@ -73,9 +74,12 @@ class Market:
                 self._producer.produce(self.settings.topic(name), partition=partition, key=None, value=value)
 
     def worker(self, slot: str = "0", *, until_final: bool = False) -> Worker:
-        """A worker on the market's own clock."""
+        """A worker on the market's own clocks."""
         return Worker(
-            self.pipeline.with_slot(slot), until_final=until_final, elapsed_ns=lambda: self.elapsed_ns
+            self.pipeline.with_slot(slot),
+            until_final=until_final,
+            elapsed_ns=lambda: self.elapsed_ns,
+            wall_ns=lambda: self.wall_ns,
         )
 
     def pass_commit_interval(self) -> None:

@@ -38,7 +38,7 @@ def test_neighbours_take_no_more_room_than_one() -> None:
 
 def test_progress_comes_back_as_it_was() -> None:
     progress = InputProgress(5, 90, -3, final=True, late=((6, 0), (80, 3)), late_from=2)
-    committed = Committed(progress, 77, PARITY, letters_next=9)
+    committed = Committed(progress, 77, PARITY)
     assert from_position(to_position(committed), "t[0]") == committed
 
 
@@ -47,7 +47,7 @@ def test_what_is_told_to_people_comes_back_and_decides_nothing() -> None:
         rows=48_211, size=2**40, paused=True, newest_ns=2**60, read_ns=1, moved_ns=2, told_ns=3, dead=4
     )
     progress = InputProgress(5, 90, -3)
-    committed = Committed(progress, 77, PARITY, letters_next=91, told=told)
+    committed = Committed(progress, 77, PARITY, told=told)
     position = to_position(committed)
     assert from_position(position, "t[0]") == committed
     assert len(position.metadata) < 500
@@ -55,9 +55,9 @@ def test_what_is_told_to_people_comes_back_and_decides_nothing() -> None:
 
 def test_late_rows_that_need_the_room_have_it_before_what_is_told_to_people() -> None:
     late = tuple((7 * i, i % 5) for i in range(2_000))
-    while len(encode_places(late)) > METADATA_SIZE_MAX - 300:
+    while len(encode_places(late)) > METADATA_SIZE_MAX - 200:
         late = late[:-1]
-    told = Committed(InputProgress(0, 10**6, 0, late=late), 0, letters_next=3, told=Told())
+    told = Committed(InputProgress(0, 10**6, 0, late=late), 0, told=Told())
     assert from_position(to_position(told), "t[0]") == replace(told, told=None)
 
 
