@@ -42,7 +42,7 @@ def test_a_fresh_task_resumes_from_nothing() -> None:
 
 def test_the_needed_offset_is_that_of_the_oldest_row_still_needed() -> None:
     join = ended()
-    assert join.progress("trade") == InputProgress(1, 2, 12)
+    assert join.progress("trade") == InputProgress(1, 2, 12, sealed_through=(5, 0, 0, 0))
     assert join.progress("quote") == InputProgress(1, 2, 10)
 
 
@@ -53,7 +53,7 @@ def test_with_nothing_needed_reading_goes_on_at_the_next_offset() -> None:
     join.advance("trade", 99, offset=7)
     join.advance("quote", 99, offset=8)
     join.seal()
-    assert join.progress("trade") == InputProgress(8, 8, 99)
+    assert join.progress("trade") == InputProgress(8, 8, 99, sealed_through=(2, 0, 0, 0))
     assert join.progress("quote") == InputProgress(9, 9, 99)
 
 
