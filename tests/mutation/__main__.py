@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.mutation.equivalent import EQUIVALENT
@@ -45,15 +46,15 @@ TARGETS = {
 }
 
 
-def main(files: list[str]) -> int:
-    """Run the check over these files and print a line per mutant; return the exit status."""
+def main(files: list[str], say: Callable[[str], object]) -> int:
+    """Run the check over these files and say a line per mutant; return the exit status."""
     for module in SLOW_IMPORTS:
         importlib.import_module(module)
     survived, explained = 0, set()
     with tempfile.TemporaryDirectory() as folder:
         tree = _copy(Path(folder) / "tree")
         if noticed := _killed_by(tree, sorted({test for file in files for test in TARGETS[file]})):
-            print(f"the tests fail without any change: {noticed}")
+            say(f"the tests fail without any change: {noticed}")
             return 2
         for file in files:
             unchanged = (tree / file).read_text()
@@ -66,11 +67,11 @@ def main(files: list[str]) -> int:
                     verdict = _killed_by(tree, TARGETS[file]) or "SURVIVED"
                     (tree / file).write_text(unchanged)
                     survived += verdict == "SURVIVED"
-                print(f"{verdict:10} {mutant.line:4} {mutant.name}", flush=True)
+                say(f"{verdict:10} {mutant.line:4} {mutant.name}")
     idle = sorted(name for name in EQUIVALENT if name.split(":")[0] in files and name not in explained)
     for name in idle:
-        print(f"no such mutant any more: {name}")
-    print(f"{survived} survived")
+        say(f"no such mutant any more: {name}")
+    say(f"{survived} survived")
     return 1 if survived or idle else 0
 
 
@@ -123,6 +124,11 @@ def _become_a_test_run(tree: Path, tests: list[str]) -> None:
     os._exit(int(pytest.main([*options, *tests])))
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 if __name__ == "__main__":
     os.environ["NUMBA_DISABLE_JIT"] = "1"
-    sys.exit(main(sys.argv[1:] or [*TARGETS]))
+    sys.exit(main(sys.argv[1:] or [*TARGETS], _say))
