@@ -117,7 +117,8 @@ def _become_a_test_run(tree: Path, tests: list[str]) -> None:
         "--noconftest",
         "-p",
         "no:cacheprovider",
-        "--hypothesis-seed=0",
+        "-p",
+        "tests.mutation.quick",
         "-c",
         "pyproject.toml",
     ]

@@ -63,6 +63,15 @@ def test_a_row_of_the_matched_time_that_comes_first_may_still_come() -> None:
     assert bids(join.seal()) == [(10, 2)]
 
 
+def test_a_row_of_an_equal_time_that_may_not_match_is_the_one_before_for_a_later_row() -> None:
+    join = make_join(direction="nearest", allow_exact=False, tolerance_ns=5)
+    join.push("quote", quotes((8, "A", 1), (10, "A", 2)))
+    join.push("trade", trades((10, "A")))
+    assert sealed_at(join, 30) == (13, [(10, 1)])
+    join.push("trade", trades((14, "A")))
+    assert bids(join.finish()) == [(14, 2)]
+
+
 def test_a_final_row_waits_for_earlier_rows_that_are_not() -> None:
     join = make_join(direction="forward", tolerance_ns=5)
     join.push("trade", trades((10, "A"), (11, "B")))
