@@ -67,7 +67,8 @@ def test_a_row_of_an_equal_time_that_may_not_match_is_the_one_before_for_a_later
     join = make_join(direction="nearest", allow_exact=False, tolerance_ns=5)
     join.push("quote", quotes((8, "A", 1), (10, "A", 2)))
     join.push("trade", trades((10, "A")))
-    assert sealed_at(join, 30) == (13, [(10, 1)])
+    advance(join, 13)
+    assert bids(join.seal()) == [(10, 1)]
     join.push("trade", trades((14, "A")))
     assert bids(join.finish()) == [(14, 2)]
 
