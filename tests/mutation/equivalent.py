@@ -2,4 +2,15 @@
 
 from typing import Final
 
-EQUIVALENT: Final[dict[str, str]] = {}
+EQUIVALENT: Final[dict[str, str]] = {
+    "operators/pending.py:PendingRows.add: placed < batch.rows -> placed <= batch.rows": (
+        "with every row placed there is nothing left to merge"
+    ),
+    "operators/ahead.py:AheadContext.look_ahead: "
+    "self._following.size < store.rows -> self._following.size <= store.rows": (
+        "asking for room that is there changes nothing"
+    ),
+    "operators/sealer.py:Sealer.left_bound: frontier_ns > BEGINNING_NS -> frontier_ns >= BEGINNING_NS": (
+        "no row has the beginning for its time"
+    ),
+}

@@ -26,7 +26,7 @@ def test_an_input_within_its_limit_goes_on() -> None:
     assert not is_full(False, clock(5), [clock(4)])
 
 
-@pytest.mark.parametrize("limit", [{"buffer_rows_max": {"quote": 2}}, {"buffer_size_max": {"quote": 120}}])
+@pytest.mark.parametrize("limit", [{"buffer_rows_max": {"quote": 2}}, {"buffer_size_max": {"quote": 96}}])
 def test_rows_and_bytes_are_limited_and_nothing_is_dropped(limit: dict[str, Any]) -> None:
     join = make_join(**limit)
     join.push("trade", trades((1, "A")))
