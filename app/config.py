@@ -94,7 +94,9 @@ class PipelineSettings(Section):
     left: Name = "trade"  # one output row per row of this stream
     right: Annotated[tuple[Name, ...], Field(min_length=1)] = ("quote",)  # looked up for each left row
     clock: Clock = "event"  # join on when it happened, or on when it could be known
-    direction: Literal["backward", "forward", "nearest"] = "backward"
+    direction: Literal["backward", "forward", "nearest"] = (
+        "backward"  # the last row up to it, or with a tolerance the first from it on, or the closest
+    )
     allow_exact: bool = True  # may a right row of the same nanosecond match
     tolerance_ns: Annotated[int, Field(ge=0)] | None = (
         None  # farthest right row that still matches; none: any
@@ -146,6 +148,7 @@ class WorkerSettings(Section):
     poll_wait_ms_max: Annotated[int, Field(ge=1)] = 50  # an idle worker wakes this often
     frame_rows_max: Annotated[int, Field(ge=1)] = 16_384  # a frame of wide rows stays under 8 MiB
     buffer_size_max: Annotated[int, Field(ge=1)] = 1 << 30  # per stream and task; beyond it the stream waits
+    buffer_rows_max: Annotated[int, Field(ge=1)] = 50_000_000  # ... or beyond this many rows
     message_size_max: Annotated[int, Field(ge=1)] = 8 << 20  # a larger message is dead, not decoded
     state: Path = Path("build/state")  # folder of the local state; a cache, safe to delete
     checkpoint_interval_ms: Annotated[int, Field(ge=1)] = (

@@ -88,7 +88,11 @@ def from_position(position: Position, where: str) -> Committed:
 
 def _progress(needed_offset: int, fields: dict[str, Any]) -> InputProgress:
     late = decode_places(fields.pop("late"))
-    return InputProgress(needed_offset=needed_offset, late=late, **fields)
+    through = fields.pop("sealed_through")
+    if through is not None:
+        time_ns, sequence, offset, index = map(int, through)
+        through = (time_ns, sequence, offset, index)
+    return InputProgress(needed_offset=needed_offset, late=late, sealed_through=through, **fields)
 
 
 def _without_oldest(progress: InputProgress) -> InputProgress:

@@ -110,6 +110,13 @@ class Task:
             self.counts.rows_assumed += self.operator.assumed_rows
         return rows
 
+    def finish(self) -> pa.RecordBatch | None:
+        """Return the rows that still wait, for rows of a period that a bounded run will not read."""
+        rows = self.operator.finish()
+        if rows is not None:
+            self.counts.rows_sealed += rows.num_rows
+        return rows
+
     def progress(self) -> dict[str, InputProgress]:
         """How far each input has come, by topic."""
         return {topic: self.operator.progress(stream) for topic, (stream, _) in self.inputs.items()}

@@ -47,6 +47,7 @@ class Pipeline:
             max_ahead_of=settings.pipeline.max_ahead_of,
             grace_ns={name: settings.grace_ns(name) for name in settings.stream_names},
             buffer_size_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_size_max),
+            buffer_rows_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_rows_max),
             columns={
                 name: chosen
                 for name in settings.pipeline.right

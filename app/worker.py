@@ -94,6 +94,8 @@ class Worker:
                 if rows is not None and rows.num_rows:
                     self._outbox.aligned(self.tasks[number], rows)
             self._dirty = self._dirty or bool(touched)
+            if self._observer is not None and not block.messages:
+                self._finish_ended()
             self._relieve(touched)
             if self._commit_due():
                 self.commit()
@@ -171,6 +173,15 @@ class Worker:
                 self._idle.ended(task, source.topic, end)
                 touched.add(source.partition)
         return touched
+
+    def _finish_ended(self) -> None:
+        """Seal, in a bounded run that has read everything, the rows that wait for a later period."""
+        for task in self.tasks.values():
+            if task.operator.ended and not task.operator.final:
+                rows = task.finish()
+                if rows is not None and rows.num_rows:
+                    self._outbox.aligned(task, rows)
+                self._dirty = True
 
     def _relieve(self, touched: set[int]) -> None:
         for number in touched:

@@ -1,4 +1,8 @@
-"""The context of one right stream: the rows that wait, and behind the frontier the last row per group."""
+"""The context of one right stream: the rows that wait, and behind them the last row per group.
+
+Rows below the `floor` can match nothing but as the last of their group: no left row before it waits or comes.
+Looking back the floor is the frontier, as no left row waits below that.
+"""
 
 from typing import NamedTuple
 
@@ -36,6 +40,7 @@ class RightContext:
         self._by_column = settings.carry == "column"
         self._allow_exact = settings.allow_exact
         self._tolerance_ns = UNBOUNDED_NS if settings.tolerance_ns is None else settings.tolerance_ns
+        self._behind_ns = self._tolerance_ns  # how far behind the floor a row may still match
         self._last = np.full(0, NO_ROW, np.int64)
         self._last_value = np.full((0, len(settings.carried_by_column(right))), NO_ROW, np.int64)
         self._filled = 0  # entries of the two tables that name a row: at least as many as rows they name
@@ -48,7 +53,7 @@ class RightContext:
             self._touch(group)
             self.pending.add(batch, group)
 
-    def refresh(self, batch: Batch, group: Int32s, frontier_ns: int) -> None:
+    def refresh(self, batch: Batch, group: Int32s, floor_ns: int) -> None:
         """Take rows below the frontier that were judged before; only the newest of a group counts."""
         batch, group = _with_key(batch, group)
         if batch.rows:
@@ -56,11 +61,11 @@ class RightContext:
             first = self.pending.store.rows
             self.pending.store.append(batch, group)
             self._refresh(np.arange(first, first + batch.rows))
-            self.compact(frontier_ns)
+            self.compact(floor_ns)
 
-    def fold_pending(self, frontier_ns: int) -> None:
-        """Fold what waits below the frontier, where no left row is to be looked up."""
-        self._refresh(self.pending.take(self.pending.below(frontier_ns)))
+    def fold_pending(self, floor_ns: int) -> None:
+        """Fold what waits below the floor, where no left row is to be looked up."""
+        self._refresh(self.pending.take(self.pending.below(floor_ns)))
 
     def match(self, left: PendingRows, left_ids: Int64s, frontier_ns: int, groups: int) -> Matches:
         """Look up sealed left rows, in order, and fold every row below the frontier."""
@@ -87,23 +92,21 @@ class RightContext:
         )
         return found
 
-    def compact(self, frontier_ns: int) -> None:
+    def compact(self, floor_ns: int) -> None:
         """Forget rows that can match no more, once they are the greater part: O(1) for each row taken."""
         if not self.pending.worth_forgetting(self._filled):
             return
         for table in (self._last, self._last_value):
-            table[~self._can_match(table, frontier_ns)] = NO_ROW
+            table[~self._can_match(table, floor_ns)] = NO_ROW
         named = np.concatenate([self._last, self._last_value.ravel()])
-        kept = self.pending.forget(named[named >= 0])
-        self._last = _renumbered(self._last, kept)
-        self._last_value = _renumbered(self._last_value, kept)
+        self._renumber(self.pending.forget(named[named >= 0]))
         self._filled = int(np.count_nonzero(named >= 0))
 
-    def oldest_needed(self, frontier_ns: int, otherwise: int) -> int:
+    def oldest_needed(self, floor_ns: int, otherwise: int) -> int:
         """The oldest offset of a row that may still match; `otherwise` where none is older."""
         offset = self.pending.store.offset
         oldest = offset[self.pending.ids].min(initial=otherwise)
-        return int(offset[self._standing(frontier_ns)].min(initial=oldest))
+        return int(offset[self._standing(floor_ns)].min(initial=oldest))
 
     def touched(self) -> Int32s:
         """The groups that got rows since the last call, ascending."""
@@ -111,30 +114,30 @@ class RightContext:
         self._touched[:] = False
         return groups
 
-    def rows_of(self, groups: Int32s, frontier_ns: int) -> Int64s:
+    def rows_of(self, groups: Int32s, floor_ns: int) -> Int64s:
         """Every row of these groups that may still match, by (group, time, sequence, arrival)."""
         store = self.pending.store
         wanted = np.zeros(self._last.size, np.bool_)
         wanted[groups] = True
-        rows = np.concatenate([self._standing(frontier_ns), self.pending.ids])
+        rows = np.concatenate([self._standing(floor_ns), self.pending.ids])
         rows = rows[wanted[store.group[rows]]]
         sorted_rows: Int64s = rows[np.lexsort((store.sequence[rows], store.time_ns[rows], store.group[rows]))]
         return sorted_rows
 
-    def groups_with_rows(self, frontier_ns: int, groups: int) -> Bools:
+    def groups_with_rows(self, floor_ns: int, groups: int) -> Bools:
         """Which groups have a row that may still match."""
         store = self.pending.store
         alive = np.zeros(groups, np.bool_)
-        alive[store.group[self._standing(frontier_ns)]] = True
+        alive[store.group[self._standing(floor_ns)]] = True
         alive[store.group[self.pending.ids]] = True
         return alive
 
-    def mistakable(self, late: RowStore, frontier_ns: int) -> Bools:
+    def mistakable(self, late: RowStore, floor_ns: int) -> Bools:
         """Which late rows would stand for their group if a restart took them for context.
 
         Those that may still match and are newer than the row that stands, or, where columns are carried,
         newer than the one whose value stands in a column they have a value in.  A row that has stopped
-        being so never is again: what stands only gets newer, the frontier only rises.
+        being so never is again: what stands only gets newer, the floor only rises.
         """
         group = late.group[: late.rows]
         keyed: Bools = group != NO_GROUP
@@ -144,9 +147,9 @@ class RightContext:
         has_value = late.has_values(np.arange(late.rows)).astype(np.bool_)
         for c in range(has_value.shape[1]):
             newer |= has_value[:, c] & self._newer(late, self._last_value[group, c])
-        if self._tolerance_ns == UNBOUNDED_NS:
+        if self._behind_ns == UNBOUNDED_NS:
             return newer & keyed
-        oldest_ns = max(frontier_ns - self._tolerance_ns, BEGINNING_NS)
+        oldest_ns = max(floor_ns - self._behind_ns, BEGINNING_NS)
         return newer & keyed & (late.time_ns[: late.rows] >= oldest_ns)
 
     def _newer(self, late: RowStore, standing: Int64s) -> Bools:
@@ -160,17 +163,22 @@ class RightContext:
             decided |= own != other
         return newer
 
-    def _standing(self, frontier_ns: int) -> Int64s:
+    def _standing(self, floor_ns: int) -> Int64s:
         named = np.concatenate([self._last, self._last_value.ravel()])
-        return np.unique(named[self._can_match(named, frontier_ns)])
+        return np.unique(named[self._can_match(named, floor_ns)])
 
-    def _can_match(self, rows: Int64s, frontier_ns: int) -> Bools:
-        if self._tolerance_ns == UNBOUNDED_NS or self.pending.store.rows == 0:
+    def _can_match(self, rows: Int64s, floor_ns: int) -> Bools:
+        if self._behind_ns == UNBOUNDED_NS or self.pending.store.rows == 0:
             return rows >= 0
-        oldest_ns = max(frontier_ns - self._tolerance_ns, BEGINNING_NS)
+        oldest_ns = max(floor_ns - self._behind_ns, BEGINNING_NS)
         times: Int64s = self.pending.store.time_ns.take(rows, mode="clip")
         can: Bools = (times >= oldest_ns) & (rows >= 0)
         return can
+
+    def _renumber(self, kept: Int64s) -> None:
+        """Rows have new ids: those of `kept`, by old id, have become 0, 1, ...; the others are gone."""
+        self._last = renumbered(self._last, kept)
+        self._last_value = renumbered(self._last_value, kept)
 
     def _refresh(self, rows: Int64s) -> None:
         store = self.pending.store
@@ -209,5 +217,9 @@ def _with_key(batch: Batch, group: Int32s) -> tuple[Batch, Int32s]:
     return (batch, group) if keyed.all() else (select(batch, keyed), group[keyed])
 
 
-def _renumbered(table: Int64s, kept: Int64s) -> Int64s:
-    return np.where(table >= 0, np.searchsorted(kept, table), NO_ROW)
+def renumbered(table: Int64s, kept: Int64s) -> Int64s:
+    """A table of row ids after all but `kept` (ascending) were forgotten; NO_ROW for those forgotten."""
+    if kept.size == 0:
+        return np.full_like(table, NO_ROW)
+    ids = np.searchsorted(kept, table)
+    return np.where(kept.take(ids, mode="clip") == table, ids, NO_ROW)

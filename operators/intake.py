@@ -65,14 +65,12 @@ class Intake:
             return rows if self.stream.key else _one_group(rows)
         return batch_of(self.stream, self._on, rows, self.clock.read_next)
 
-    def accept(
-        self, batch: Batch, frontier_ns: int, judged_below_ns: int, limit: AheadLimit, now_ns: int | None
-    ) -> Accepted:
+    def accept(self, batch: Batch, frontier_ns: int, limit: AheadLimit, now_ns: int | None) -> Accepted:
         """Set rows aside that are late or too far ahead, and split the others.
 
-        A row is late below `frontier_ns`; a row judged in an earlier life had left the buffers below
-        `judged_below_ns`.  What was set aside then, or of no use any more at the last commit, is no context
-        now; nor is anything judged twice, since the wall clock has moved on.
+        A row is late below `frontier_ns`; one judged in an earlier life had left the buffers there, or waited
+        for later rows.  What was set aside then, or of no use any more at the last commit, is no context now;
+        nor is anything judged twice, since the wall clock has moved on.
         """
         clock = self.clock
         clock.require_order(int(batch.offset[0]))
@@ -82,7 +80,7 @@ class Intake:
         bounds_ns = limit.bounds(batch.time_ns[judged:], now_ns)
         taken = np.arange(judged, batch.rows)
         accepted = Accepted(batch, None, None)
-        if bounds_ns is not None or int(batch.time_ns.min()) < judged_below_ns or was_aside.any():
+        if bounds_ns is not None or int(batch.time_ns.min()) < frontier_ns or was_aside.any():
             late = batch.time_ns < frontier_ns
             late[:judged] = False
             ahead = np.zeros(batch.rows, np.bool_)
@@ -90,7 +88,7 @@ class Intake:
                 ahead[judged:] = batch.time_ns[judged:] > bounds_ns
                 ahead &= ~(late | was_aside)
                 self._set_ahead(batch, ahead, bounds_ns[ahead[judged:]])
-            context = batch.time_ns < judged_below_ns
+            context = batch.time_ns < frontier_ns
             context[judged:] = False
             useful = context & ~was_aside & (batch.offset >= clock.needed_from)
             self._set_late(batch, late & ~was_aside, frontier_ns)

@@ -21,20 +21,17 @@ class LateRows:
     `store`       the rows whose content is known, with the columns that say whether they still matter.
     `awaited`     (offset, index) of those an earlier life named that have not been read again yet.
     `whole_from`  every row that has to be named is, from this offset on.
-    `kept`        whether local state holds the store.
     """
 
-    def __init__(self, schema: pa.Schema, columns: tuple[str, ...], *, kept: bool) -> None:
-        self.kept = kept
+    def __init__(self, schema: pa.Schema, columns: tuple[str, ...]) -> None:
         self.store = RowStore(schema, columns)
         self.awaited: set[tuple[int, int]] = set()
         self.whole_from = 0
 
     def resume(self, progress: InputProgress, state_next: int) -> None:
-        """Await what the commit names, save what came with the state: of a `kept` store all below its end."""
-        begin = state_next if self.kept else 0
-        self.awaited = {row for row in progress.late if row[0] >= begin}
-        if progress.late_from > begin:
+        """Await what the commit names, save what came with the state, which is all below its end."""
+        self.awaited = {row for row in progress.late if row[0] >= state_next}
+        if progress.late_from > state_next:
             self.whole_from = progress.late_from
 
     def recognize(self, batch: Batch) -> Bools:

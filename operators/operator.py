@@ -43,6 +43,9 @@ class InputProgress:
     `late` names, as ascending (offset, index), the rows set aside as late or too far ahead that a restart may
     read again and has to leave out; which those are is the operator's to know.  From offset `late_from` on it
     names all of them; those below were too many, and only the late and the dead-letter topic have them.
+
+    `sealed_through`, of the left input alone, is the place (time_ns, sequence, offset, index) of the last row
+    sealed, None before the first: of the rows that a restart reads again, those up to it were emitted.
     """
 
     needed_offset: int
@@ -52,6 +55,7 @@ class InputProgress:
     idle: bool = False
     late: tuple[tuple[int, int], ...] = ()
     late_from: int = 0
+    sealed_through: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,11 @@ class Operator(Protocol):
     @property
     def final(self) -> bool:
         """Whether every input has read its final record and nothing waits to be sealed."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether every input has read its final record: what still waits, waits for a later period."""
         ...
 
     def push(self, stream: str, batch: Batch | pa.RecordBatch, *, now_ns: int | None = None) -> None:

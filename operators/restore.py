@@ -30,7 +30,7 @@ from schemas.batch import Batch, Int32s
 class KeptState:
     """All rows of a snapshot: waiting left rows, and per right stream those that may still match.
 
-    `late` holds, per right stream, the late rows that have to stay out.
+    `late` holds, per input, the left one first, the late rows that have to stay out.
     """
 
     header: Header
@@ -47,7 +47,7 @@ def read_state(settings: AsofSettings, entries: Iterable[tuple[bytes, bytes]]) -
     held = dict(entries)
     if not held:
         return None
-    late_keys = [late_key(place) for place in range(len(settings.rights))]
+    late_keys = [late_key(place) for place in range(len(settings.streams))]
     for key in (HEADER_KEY, LEFT_KEY, *late_keys):
         if key not in held:
             raise SnapshotError(
@@ -56,8 +56,8 @@ def read_state(settings: AsofSettings, entries: Iterable[tuple[bytes, bytes]]) -
     header = decode_header(held.pop(HEADER_KEY), settings.fingerprint())
     left = _any_groups(LEFT_KEY, left_schema(settings.left), held.pop(LEFT_KEY))
     late = [
-        _any_groups(key, late_schema(settings, right), held.pop(key))
-        for key, right in zip(late_keys, settings.rights, strict=True)
+        _any_groups(key, late_schema(settings, stream), held.pop(key))
+        for key, stream in zip(late_keys, settings.streams, strict=True)
     ]
     by_right: list[dict[bytes, bytes]] = [{} for _ in settings.rights]
     for key, value in held.items():

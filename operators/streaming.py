@@ -1,4 +1,4 @@
-"""The streaming as-of join: each left row with the right row standing at its time, once, never revised."""
+"""The streaming as-of join: each left row with the right row that belongs to it, once, never revised."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -6,19 +6,20 @@ from dataclasses import replace
 import pyarrow as pa
 
 from operators.context import RightContext
+from operators.forward import ForwardContext
 from operators.groups import Groups
-from operators.intake import InputCounts, Intake
+from operators.intake import Accepted, InputCounts, Intake, select
 from operators.late_rows import LateRows
 from operators.limits import is_full
 from operators.max_ahead import AheadLimit
 from operators.operator import InputProgress, Snapshot
 from operators.pending import PendingRows
 from operators.restore import read_state
-from operators.sealer import Sealer
-from operators.settings import BUFFER_SIZE_MAX, AsofSettings
+from operators.sealer import ForwardSealer, Sealer
+from operators.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
 from operators.snapshot import SnapshotWriter
 from operators.watermark import lowest_watermarks
-from schemas.batch import Batch
+from schemas.batch import Batch, Bools, Int64s
 from schemas.clocks import BEGINNING_NS
 
 
@@ -38,7 +39,7 @@ class StreamingAsof:
                 stream,
                 stream.require_clock(settings.clock),
                 settings.grace_ns.get(stream.name, 0),
-                LateRows(stream.schema, settings.carried_by_column(stream), kept=stream is not settings.left),
+                LateRows(stream.schema, settings.carried_by_column(stream)),
             )
             for stream in settings.streams
         }
@@ -46,9 +47,8 @@ class StreamingAsof:
         self._limit = AheadLimit(settings.max_ahead_ns, settings.max_ahead_of, self._clocks)
         self._groups = Groups()
         self._left = PendingRows(settings.left.schema, tuple(settings.left.schema.names))
-        self._rights = tuple(RightContext(settings, right) for right in settings.rights)
-        self._sealer = Sealer(settings, self._left, self._rights)
-        late_rows = [self._intakes[right.name].late_rows for right in settings.rights]
+        self._rights, self._sealer = self._matching()
+        late_rows = [intake.late_rows for intake in self._intakes.values()]
         self._writer = SnapshotWriter(settings, self._groups, self._left, self._rights, late_rows)
 
     @property
@@ -74,8 +74,12 @@ class StreamingAsof:
     @property
     def final(self) -> bool:
         """Whether every input has read its final record and no left row waits."""
-        ended = all(intake.clock.final for intake in self._intakes.values())
-        return ended and self.caught_up and self._left.rows == 0
+        return self.ended and self._left.rows == 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether every input has read its final record."""
+        return self.caught_up and all(intake.clock.final for intake in self._intakes.values())
 
     @property
     def caught_up(self) -> bool:
@@ -92,20 +96,12 @@ class StreamingAsof:
         rows = intake.batch(batch)
         if rows.rows == 0:
             return
-        right = self._right(stream)
-        judged_below_ns = self._frontier_ns if right else self._sealer.left_bound(self._frontier_ns)
-        accepted = intake.accept(rows, self._frontier_ns, judged_below_ns, self._limit, now_ns)
+        right, judged = self._right(stream), not intake.clock.caught_up
+        accepted = intake.accept(rows, self._frontier_ns, self._limit, now_ns)
         if right is None:
-            self._add_left(accepted.pending)
-            if accepted.aside is not None:
-                self._remember_late(intake, accepted.aside)
-                self._forget_late()
-            return
-        context, pending = accepted.context, accepted.pending
-        if context is not None and context.rows:
-            right.refresh(context, self._groups.codes(context.keys, context.key_code), self._frontier_ns)
-        if pending.rows:
-            right.add(pending, self._groups.codes(pending.keys, pending.key_code))
+            self._take_left(accepted, judged=judged)
+        else:
+            self._take_right(right, accepted)
         if accepted.aside is not None:
             self._remember_late(intake, accepted.aside)
             self._forget_late()
@@ -147,12 +143,16 @@ class StreamingAsof:
         return assumed if sealed is None else pa.concat_batches([sealed, assumed])
 
     def finish(self) -> pa.RecordBatch | None:
-        """Seal everything that is left; the frontier moves past the newest row of any input."""
+        """Seal everything that is left; the frontier moves past the newest row of any input.
+
+        Past what a left row could still have matched, too: a row that comes yet must not belong to it.
+        """
         self._assumed_rows = 0
         newest_ns = self._frontier_ns
         for rows in (self._left, *(right.pending for right in self._rights)):
             if rows.rows:
-                newest_ns = max(newest_ns, int(rows.store.time_ns[rows.ids[-1]]) + 1)
+                hold_ns = self._settings.hold_ns if rows is self._left else 0
+                newest_ns = max(newest_ns, int(rows.store.time_ns[rows.ids[-1]]) + hold_ns + 1)
         for intake in self._intakes.values():
             intake.clock.raise_to(newest_ns)
             intake.clock.see_offset(intake.clock.next_offset)
@@ -175,37 +175,37 @@ class StreamingAsof:
         return self._intakes[stream].clock.watermark_ns
 
     def buffered(self, stream: str) -> tuple[int, int]:
-        """Rows and bytes of `stream` that wait for the frontier."""
+        """Rows and bytes of `stream` that wait for the frontier, or that left rows wait for."""
         pending = self._pending(stream)
         return pending.rows, pending.size
 
     def full(self, stream: str) -> bool:
         """Whether to pause `stream` until the other inputs catch up."""
-        size_max = self._settings.buffer_size_max.get(stream, BUFFER_SIZE_MAX)
+        rows, size = self.buffered(stream)
+        at_limit = size > self._settings.buffer_size_max.get(stream, BUFFER_SIZE_MAX)
+        at_limit |= rows > self._settings.buffer_rows_max.get(stream, BUFFER_ROWS_MAX)
         others = [intake.clock for name, intake in self._intakes.items() if name != stream]
-        return is_full(self._pending(stream).size, size_max, self._intakes[stream].clock, others)
+        return is_full(at_limit, self._intakes[stream].clock, others)
 
     def progress(self, stream: str) -> InputProgress:
         """How far `stream` has come, for the commit; ask after `seal`."""
         clock, late_rows = self._intakes[stream].clock, self._intakes[stream].late_rows
         right = self._right(stream)
-        next_offset = clock.next_offset
         if right:
-            needed = right.oldest_needed(self._frontier_ns, clock.read_next)
+            needed = right.oldest_needed(self._floor_ns, clock.read_next)
         else:
-            needed = self._oldest_left(self._left.rows, clock.read_next)
-            # A left row that waits although the frontier has reached it must not be taken for sealed.
-            next_offset = self._oldest_left(self._reached(), next_offset)
+            needed = int(self._left.store.offset[self._left.ids].min(initial=clock.read_next))
         # Rows of restored state may be older than what the commit still needs, until newer ones are read.
-        needed = max(min(needed, next_offset), clock.needed_from)
+        needed = max(min(needed, clock.next_offset), clock.needed_from)
         return InputProgress(
             needed_offset=needed,
-            next_offset=next_offset,
+            next_offset=clock.next_offset,
             watermark_ns=clock.watermark_ns,
             final=clock.final,
             idle=clock.idle,
             late=late_rows.named(needed),
             late_from=late_rows.whole_from,
+            sealed_through=None if right else self._sealer.through,
         )
 
     def resume(self, frontier_ns: int, inputs: dict[str, InputProgress], state_next: dict[str, int]) -> None:
@@ -217,19 +217,18 @@ class StreamingAsof:
         self._frontier_ns = frontier_ns
         for name, intake in self._intakes.items():
             intake.resume(inputs[name], state_next[name])
-        self._left.take(self._reached())
+        self._sealer.pass_over(inputs[self._settings.left.name].sealed_through)
         for right in self._rights:
-            right.fold_pending(frontier_ns)
+            right.fold_pending(self._floor_ns)
 
     def snapshot(self) -> Snapshot:
         """What changed since the last snapshot; all snapshots so far together restore this state.
 
-        Only once `caught_up`: before, rows that the committed offsets stand for are not here yet.  And only
-        after `seal`, so that what the entries hold and what `progress` says are of one moment.
+        Only once `caught_up`: before, rows that the committed offsets stand for are not here yet.
         """
         assert self.caught_up, "a snapshot now would lack rows that have yet to be read again"
-        assert not self._reached(), "seal first: left rows wait that the frontier has reached"
-        return self._writer.write(self._frontier_ns, {name: self.progress(name) for name in self.streams})
+        inputs = {name: self.progress(name) for name in self.streams}
+        return self._writer.write(self._frontier_ns, self._floor_ns, inputs)
 
     def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Take back what snapshots wrote; only on a new operator, before `resume`.
@@ -242,28 +241,48 @@ class StreamingAsof:
         state = read_state(self._settings, entries)
         if state is None:
             return
-        frontier_ns = self._frontier_ns = state.header.frontier_ns
-        for name, progress in state.header.inputs.items():
-            self._intakes[name].clock.resume(progress, progress.next_offset)
-            self._intakes[name].late_rows.whole_from = progress.late_from
+        self._frontier_ns = state.header.frontier_ns
+        for (name, intake), late in zip(self._intakes.items(), state.late, strict=True):
+            progress = state.header.inputs[name]
+            intake.clock.resume(progress, progress.next_offset)
+            intake.late_rows.whole_from = progress.late_from
+            self._remember_late(intake, late)
+        self._sealer.through = state.header.inputs[self._settings.left.name].sealed_through
         self._add_left(state.left)
         for place, (right, rows) in enumerate(zip(self._rights, state.rights, strict=True)):
-            self._remember_late(self._intakes[right.stream.name], state.late[place])
             if rows.rows:
                 right.add(rows, self._groups.codes(rows.keys, rows.key_code))
-                right.fold_pending(frontier_ns)
+                right.fold_pending(self._floor_ns)
             self._writer.restored(place)
+
+    @property
+    def _floor_ns(self) -> int:
+        """Right rows below it can match only as the last of their group.
+
+        While left rows are read again that may have waited, it stands as low as they may lie.
+        """
+        if self.caught_up:
+            return self._sealer.floor_ns(self._frontier_ns)
+        return max(self._frontier_ns - self._settings.hold_ns, BEGINNING_NS)
+
+    def _matching(self) -> tuple[tuple[RightContext, ...], Sealer]:
+        asked = self._settings
+        if asked.direction == "backward":
+            rights = tuple(RightContext(asked, right) for right in asked.rights)
+            return rights, Sealer(asked, self._left, rights)
+        ahead = tuple(ForwardContext(asked, right) for right in asked.rights)
+        return ahead, ForwardSealer(asked, self._left, ahead)
 
     def _seal(self, frontier_ns: int) -> pa.RecordBatch | None:
         if frontier_ns == self._frontier_ns and not self._reached():
             return None
+        for right in self._rights:
+            passed = right.pending.below(frontier_ns) - right.pending.below(self._frontier_ns)
+            self._intakes[right.stream.name].counts.sealed += passed
         self._frontier_ns = frontier_ns
-        waiting = [right.pending.rows for right in self._rights]
         sealed, matched = self._sealer.seal(frontier_ns, len(self._groups))
-        for right, before, count in zip(self._rights, waiting, matched, strict=True):
-            counts = self._intakes[right.stream.name].counts
-            counts.sealed += before - right.pending.rows
-            counts.matched += count
+        for right, count in zip(self._rights, matched, strict=True):
+            self._intakes[right.stream.name].counts.matched += count
         self._forget_late()
         if sealed is not None:
             self._intakes[self._settings.left.name].counts.sealed += sealed.num_rows
@@ -277,11 +296,39 @@ class StreamingAsof:
         for right in self._rights:
             late_rows = self._intakes[right.stream.name].late_rows
             if late_rows.store.rows:
-                late_rows.keep(right.mistakable(late_rows.store, self._frontier_ns))
+                late_rows.keep(right.mistakable(late_rows.store, self._floor_ns))
         late_rows = self._intakes[self._settings.left.name].late_rows
-        # A late left row matters only behind one that waits for the next seal, and is read again with it.
-        bound_ns = BEGINNING_NS if self._reached() else self._sealer.left_bound(self._frontier_ns)
-        late_rows.keep(late_rows.store.time_ns[: late_rows.store.rows] >= bound_ns)
+        if rows := late_rows.store.rows:
+            store = late_rows.store
+            late_rows.keep(
+                self._may_wait(store.time_ns[:rows])
+                & self._sealer.unsealed(
+                    store.time_ns[:rows], store.sequence[:rows], store.offset[:rows], store.index[:rows]
+                )
+            )
+
+    def _take_left(self, accepted: Accepted, *, judged: bool) -> None:
+        """Let left rows wait; of those that were `judged` before, the ones that were not sealed then."""
+        if judged and accepted.context is not None:
+            context = accepted.context
+            self._add_left(self._unsealed(select(context, self._may_wait(context.time_ns))))
+        self._add_left(self._unsealed(accepted.pending) if judged else accepted.pending)
+
+    def _take_right(self, right: RightContext, accepted: Accepted) -> None:
+        context, pending = accepted.context, accepted.pending
+        if context is not None and context.rows:
+            right.refresh(context, self._groups.codes(context.keys, context.key_code), self._floor_ns)
+        if pending.rows:
+            right.add(pending, self._groups.codes(pending.keys, pending.key_code))
+
+    def _unsealed(self, rows: Batch) -> Batch:
+        return select(rows, self._sealer.unsealed(rows.time_ns, rows.sequence, rows.offset, rows.index))
+
+    def _may_wait(self, time_ns: Int64s) -> Bools:
+        """Which left times are not so far behind the frontier that every row of theirs is sealed or late."""
+        oldest_ns = max(self._frontier_ns - self._settings.hold_ns, BEGINNING_NS)
+        may: Bools = time_ns >= oldest_ns
+        return may
 
     def _add_left(self, rows: Batch) -> None:
         if rows.rows:
@@ -289,11 +336,7 @@ class StreamingAsof:
 
     def _reached(self) -> int:
         """How many left rows wait only for the next seal."""
-        return self._left.below(self._sealer.left_bound(self._frontier_ns))
-
-    def _oldest_left(self, count: int, otherwise: int) -> int:
-        rows = self._left.ids[:count]
-        return int(self._left.store.offset[rows].min(initial=otherwise))
+        return 0 if self._settings.hold_ns else self._left.below(self._sealer.left_bound(self._frontier_ns))
 
     def _right(self, stream: str) -> RightContext | None:
         for right in self._rights:

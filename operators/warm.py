@@ -15,12 +15,15 @@ _SCHEMA = pa.schema([("event_ns", pa.int64()), ("symbol", pa.string())])
 
 
 def warm() -> None:
-    """Run one small join through every kernel: rows in and out of order, matched, restored, read again."""
-    settings = AsofSettings(
-        left=Stream(name="left", schema=_SCHEMA),
-        rights=(Stream(name="right", schema=pa.schema([*_SCHEMA, ("note", pa.string())])),),
-        carry="column",
-    )
+    """Run small joins through every kernel: rows in and out of order, matched, restored, read again."""
+    left = Stream(name="left", schema=_SCHEMA)
+    rights = (Stream(name="right", schema=pa.schema([*_SCHEMA, ("note", pa.string())])),)
+    _run(AsofSettings(left=left, rights=rights, carry="column"))
+    _run(AsofSettings(left=left, rights=rights, direction="forward", tolerance_ns=1))
+    _run(AsofSettings(left=left, rights=rights, direction="nearest", tolerance_ns=1))
+
+
+def _run(settings: AsofSettings) -> None:
     rows = pa.record_batch(
         [pa.array([3, 2, 1]), pa.array(["a", "a", "a"]), pa.array(["x", "y", "z"])],
         schema=settings.rights[0].schema,

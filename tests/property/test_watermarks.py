@@ -13,8 +13,6 @@ from schemas.clocks import BEGINNING_NS
 from tests.oracles.streaming_asof import Row, Rules, StreamSlowly
 from tests.property import streaming_cases as cases
 
-STREAMS = ("trade", "quote")
-
 
 @st.composite
 def asked(draw: st.DrawFn) -> Rules:
@@ -27,12 +25,15 @@ def asked(draw: st.DrawFn) -> Rules:
 @given(asked(), st.data())
 def test_idle_inputs_and_times_too_far_ahead_are_as_defined(rules: Rules, data: st.DataObject) -> None:
     wanted = cases.make_settings(rules)
-    join, slow = StreamingAsof(wanted), StreamSlowly(cases.looked_up(), rules)
-    left = {name: data.draw(cases.rows(name, name == "quote" or rules.left_has_sequence)) for name in STREAMS}
+    join, slow = StreamingAsof(wanted), StreamSlowly(cases.looked_up(rules), rules)
+    streams = {stream.name: stream for stream in wanted.streams}
+    left = {
+        name: data.draw(cases.rows(name, stream.sequence is not None)) for name, stream in streams.items()
+    }
     ahead: list[tuple[str, int]] = []
-    end = dict.fromkeys(STREAMS, 0)
+    end = dict.fromkeys(streams, 0)
     for _ in range(data.draw(st.integers(1, 16))):
-        stream = data.draw(st.sampled_from(STREAMS))
+        stream = data.draw(st.sampled_from(sorted(streams)))
         now_ns = data.draw(st.integers(0, 12))
         event = data.draw(st.sampled_from(["rows", "rows", "progress", "idle"]))
         if event == "rows":
@@ -40,7 +41,7 @@ def test_idle_inputs_and_times_too_far_ahead_are_as_defined(rules: Rules, data: 
             part, left[stream] = left[stream][:count], left[stream][count:]
             part = [replace(row, offset=offset) for offset, row in enumerate(part, end[stream])]
             end[stream] += count
-            join.push(stream, cases.batch(wanted.streams[stream == "quote"], part), now_ns=now_ns)
+            join.push(stream, cases.batch(streams[stream], part), now_ns=now_ns)
             slow.push(stream, part, now_ns)
         elif event == "progress":
             upper_ns = data.draw(st.integers(0, 13))
@@ -58,7 +59,7 @@ def test_idle_inputs_and_times_too_far_ahead_are_as_defined(rules: Rules, data: 
             assert (join.frontier_ns, join.assumed_rows) == (slow.frontier_ns, slow.assumed_rows)
     assert ahead == slow.ahead
     late = [
-        (name, row["offset"], row["lateness_ns"]) for name in STREAMS for row in join.late(name).to_pylist()
+        (name, row["offset"], row["lateness_ns"]) for name in streams for row in join.late(name).to_pylist()
     ]
     assert sorted(late) == sorted(slow.late)
 
@@ -97,7 +98,7 @@ def test_by_the_inputs_rows_close_to_those_before_them_are_taken_in_any_interlea
     wanted = cases.make_settings(rules)
     join = StreamingAsof(wanted)
     left: dict[str, list[Row]] = {}
-    for name in STREAMS:
+    for name in rules.streams:
         steps = data.draw(st.lists(st.integers(0, max_ahead_ns), max_size=12))
         values = {"event_ns": 0, "symbol": "A"}
         times = np.cumsum(steps).tolist()

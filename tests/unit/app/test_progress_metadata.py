@@ -37,7 +37,10 @@ def test_neighbours_take_no_more_room_than_one() -> None:
 
 
 def test_progress_comes_back_as_it_was() -> None:
-    progress = InputProgress(5, 90, -3, final=True, late=((6, 0), (80, 3)), late_from=2)
+    through = (-(2**62), -1, 2**62, 7)
+    progress = InputProgress(
+        5, 90, -3, final=True, late=((6, 0), (80, 3)), late_from=2, sealed_through=through
+    )
     committed = Committed(progress, 77, PARITY)
     assert from_position(to_position(committed), "t[0]") == committed
 
@@ -93,10 +96,13 @@ def test_progress_comes_back_as_it_was_committed(progress: InputProgress) -> Non
         "[]",
         "17",
         "written by another program",
+        '{"v": 1, "frontier_ns": 1, "late": "", "next_offset": 3, "watermark_ns": 4}',
         '{"v": 2, "frontier_ns": 1}',
         '{"v": 2, "frontier_ns": 1, "parity": "7", "next_offset": 3, "watermark_ns": 4, "late": ""}',
+        '{"v": 2, "frontier_ns": 1, "late": "", "next_offset": 3, "watermark_ns": 4}',
+        '{"v": 2, "frontier_ns": 1, "late": "", "next_offset": 3, "sealed_through": [1, 2]}',
         '{"frontier_ns": 1}',
-        '{"v": 1, "frontier_ns": 1, "next_offset": 3, "watermark_ns": 4, "colour": "red"}',
+        '{"v": 2, "frontier_ns": 1, "late": "", "sealed_through": null, "next_offset": 3, "colour": "red"}',
     ],
 )
 def test_foreign_metadata_is_refused_in_one_line_that_says_where_and_what_to_do(metadata: str) -> None:
