@@ -11,12 +11,15 @@ from confluent_kafka import KafkaException, Message
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import AbortableError, BusError, OffsetRangeError, Position, Rebalance
 from topics.kafka_block import block_of
-from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
+from topics.kafka_errors import AWAY, MOVED_ON, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
 from topics.kafka_outage import Outage
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
+from topics.positions import require_committable
 
 # The client left its group for polling too seldom: `lost` follows, and then it joins again by itself.
 _PASSING: Final = AWAY | {"_MAX_POLL_EXCEEDED"}
+_COMMITS_MAX: Final = 5  # attempts at one commit outside a transaction; each waits for the client's own time
+_COMMIT_AGAIN_S: Final = 0.2
 
 
 class KafkaConsumer:
@@ -24,6 +27,8 @@ class KafkaConsumer:
 
     def __init__(self, settings: Mapping[str, object], on_wait: Callable[[str], None]) -> None:
         self._outage = Outage(on_wait)
+        # The consumer protocol moves partitions one by one; the classic one takes all and deals anew.
+        self._incremental = settings.get("group.protocol") == "consumer"
         self._rebalance: Rebalance | None = None
         self._positions: dict[TopicPartition, int] = {}  # of what is ours: the offset after the last one read
         self._ends_told: dict[TopicPartition, int] = {}
@@ -125,6 +130,37 @@ class KafkaConsumer:
             answer[TopicPartition(place.topic, place.partition)] = position
         return answer
 
+    def commit(self, offsets: Mapping[TopicPartition, Position]) -> None:
+        """Commit positions as this member, outside any transaction; returns once they count.
+
+        Raises AbortableError where the group has moved on, or after a few attempts without an answer, and
+        FencedError where another client took this member's place.
+        """
+        require_committable(offsets)
+        if not offsets:
+            return
+        self.require_member()
+        positions = [
+            confluent_kafka.TopicPartition(place.topic, place.partition, position.offset, position.metadata)
+            for place, position in offsets.items()
+        ]
+        doing = "committing the group's positions"
+        for attempt in range(_COMMITS_MAX):
+            try:
+                answers = self._client.commit(offsets=positions, asynchronous=False)
+                error = next((answer.error for answer in answers if answer.error is not None), None)
+            except KafkaException as raised:
+                error = error_of(raised)
+            if error is None:
+                self._outage.over()
+                return
+            if error.name() in MOVED_ON or (error.name() in AWAY and attempt == _COMMITS_MAX - 1):
+                raise AbortableError(f"{doing}: read them back and go on from there: {error.str()}")
+            if error.name() not in AWAY:
+                raise bus_error(error, doing)
+            self._outage.tell(error)
+            sleep(_COMMIT_AGAIN_S)
+
     def offsets(self, partition: TopicPartition) -> tuple[int, int]:
         """The low and the high offset of the log."""
         try:
@@ -152,15 +188,26 @@ class KafkaConsumer:
         Raises AbortableError where a subscribed consumer owns nothing: the broker would not check a member
         without a generation, and take positions from anybody.
         """
+        self.require_member()
+        return self._client.consumer_group_metadata()
+
+    def require_member(self) -> None:
+        """Raise AbortableError where a subscribed consumer owns nothing, and so has nothing to commit."""
         if self._rebalance is not None and not self._positions:
             raise AbortableError("this member owns no partitions now: abort, and poll until it does")
-        return self._client.consumer_group_metadata()
 
     def _start(self, starts: Mapping[TopicPartition, int]) -> None:
         assert all(offset >= 0 for offset in starts.values()), "a start is an offset of 0 or more"
         self._client.assign([_kafka(partition, offset) for partition, offset in starts.items()])
         self._positions = dict(starts)
         self._ends_told = {}
+
+    def _add(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Read these partitions too, beside those that are ours already."""
+        self._client.incremental_assign([_kafka(partition, offset) for partition, offset in starts.items()])
+        self._positions.update(starts)
+        for partition in starts:
+            self._ends_told.pop(partition, None)
 
     def _seek(self, partition: TopicPartition, offset: int) -> None:
         until_s = monotonic() + REQUEST_TIMEOUT_S
@@ -191,11 +238,19 @@ class KafkaConsumer:
         assert self._rebalance is not None
         try:
             starts = self._rebalance.assigned(partitions) if partitions else {}
-            assert starts.keys() == set(partitions), "assigned() must say where to start each partition"
-            self._start(starts)
+            assert starts.keys() >= set(partitions), "assigned() must say where to start each partition"
+            if self._incremental:
+                self._add({place: starts[place] for place in partitions})
+                for place in starts.keys() - set(partitions):
+                    self.seek(place, starts[place])
+            else:
+                self._start(starts)
         except BaseException as raised:  # an interrupt too must pass through the C code
             self._raised = raised
-            self._client.assign([])
+            if self._incremental:
+                self._client.incremental_assign([])
+            else:
+                self._client.assign([])
 
     def _on_revoke(self, _client: Any, places: Sequence[Any]) -> None:
         assert self._rebalance is not None
@@ -211,6 +266,13 @@ class KafkaConsumer:
                 tell(_ours(places))
         except BaseException as raised:
             self._raised = raised
+        if self._incremental:
+            for place in _ours(places):
+                self._positions.pop(place, None)
+                self._ends_told.pop(place, None)
+            if not self._closed:
+                self._client.incremental_unassign(list(places))
+            return
         self._positions = {}
         if not self._closed:
             self._client.unassign()
