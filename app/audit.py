@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from app.aligned import read_aligned
-from app.audit_rules import INDEX, OFFSET, Rules, Violation, find_violations
+from app.audit_rules import INDEX, OFFSET, Rules, Violation, find_violations, without_repeats
 from app.config import Settings
 from app.errors import UsageError
 from app.late_topic import late_places
@@ -21,11 +21,16 @@ from topics.decode import Decoder
 
 @dataclass(slots=True)
 class AuditReport:
-    """What was read and what was found wrong."""
+    """What was read and what was found wrong.
+
+    `rows_repeated` counts aligned rows beyond the first of each place; at least once they are no violation
+    where they are equal, and `rows_aligned` leaves them out.
+    """
 
     rows_in: Counter[str] = field(default_factory=Counter)
     rows_late: Counter[str] = field(default_factory=Counter)
     rows_aligned: int = 0
+    rows_repeated: int = 0
     rows_dead: int = 0
     violations: list[tuple[int, Violation]] = field(default_factory=list)
 
@@ -63,6 +68,10 @@ def audit(pipeline: Pipeline) -> AuditReport:
             accepted[name] = rows.join(late[name], on=[OFFSET, INDEX], how="anti", maintain_order="left")
         batches = list(read_aligned(pipeline, partition))
         aligned = _frame_of(pa.Table.from_batches(batches, pipeline.asof.aligned_schema()))
+        if pipeline.settings.worker.guarantee == "at_least_once":
+            written = aligned.height
+            aligned = without_repeats(aligned)
+            report.rows_repeated += written - aligned.height
         report.rows_aligned += aligned.height
         report.rows_dead += _count(pipeline, TopicPartition(pipeline.settings.topic("dead"), partition))
         left = accepted.pop(pipeline.settings.pipeline.left)
@@ -107,7 +116,10 @@ def _input_rows(pipeline: Pipeline, name: str, partition: int) -> pl.DataFrame:
 def _late_rows(pipeline: Pipeline, partition: int) -> dict[str, pl.DataFrame]:
     found = late_places(pipeline, partition, group=f"{pipeline.settings.pipeline.prefix}-audit")
     schema = {OFFSET: pl.Int64, INDEX: pl.Int32}
-    return {name: pl.DataFrame(rows, schema=schema, orient="row") for name, rows in found.items()}
+    return {
+        name: pl.DataFrame(rows, schema=schema, orient="row").unique(maintain_order=True)
+        for name, rows in found.items()
+    }
 
 
 def _count(pipeline: Pipeline, source: TopicPartition) -> int:

@@ -68,6 +68,11 @@ def find_violations(
             yield _both_sides(kind, columns, aligned.filter(mask), expected.filter(mask))
 
 
+def without_repeats(aligned: pl.DataFrame) -> pl.DataFrame:
+    """The first of each row that came more than once and equal; rows of one place that differ all stay."""
+    return aligned.unique(keep="first", maintain_order=True)
+
+
 def expected_rows(rules: Rules, left: pl.DataFrame, rights: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Every accepted left row with its match, in output order."""
     on = rules.on

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from app import failpoints
 from app.audit import audit
 from app.broker import open_kafka
 from app.cli import ConfigFile, app, console, say, stop_on_signals
@@ -32,7 +33,10 @@ def align(
     Example: python -m app align --config tidemark.toml --slot 0
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
-    bus = open_kafka(settings.bus.bootstrap, member_config(settings))
+    if settings.worker.failpoint:
+        name, _, times = settings.worker.failpoint.partition(":")
+        failpoints.arm_death(name, int(times or 1))
+    bus = open_kafka(settings.bus.bootstrap, member_config(settings), settings.bus.group_protocol)
     require_topics(bus, settings)
     registry = open_registry(settings.bus.schema_registry)
     streams = registered_streams(settings, registry, wait_s=SCHEMA_WAIT_S, on_wait=say)
@@ -106,6 +110,8 @@ def audit_command(config: ConfigFile = None, bootstrap: Bootstrap = None) -> Non
     for name, rows in report.rows_in.items():
         console.print(f"{name}: {rows:,} rows in, {report.rows_late[name]:,} late")
     console.print(f"aligned: {report.rows_aligned:,} rows, {report.rows_dead:,} dead letters")
+    if report.rows_repeated:
+        console.print(f"repeated: {report.rows_repeated:,} rows, equal to their first: at_least_once")
     for partition, violation in report.violations:
         console.print(f"partition {partition}: {violation.rows:,} rows {violation.kind}")
         for example in violation.examples:

@@ -47,6 +47,7 @@ class Task:
     released_ns: int = 0
     newest_ns: int = BEGINNING_NS
     checkpointed_ns: int = 0  # monotonic
+    known_ns: int = 0  # monotonic: when its last-known entries were written
     paused: set[str] = field(default_factory=set)  # topics not delivered until the others catch up
 
     def take(
