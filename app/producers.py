@@ -14,7 +14,9 @@ class Producers:
         self._bus = bus
         self._id = transactional_id
         self._direct = None if exactly_once else bus.producer(client_id=transactional_id)
-        self._transactional = self._make() if exactly_once else None
+        # At once, although it may be long until it is needed: it aborts what an earlier life left open, which
+        # would hold back the offsets this one is to start from.
+        self._transactional = self._make()
         self._open = False
 
     @property
@@ -33,8 +35,6 @@ class Producers:
 
     def transaction(self) -> Producer:
         """The producer with a transaction open."""
-        if self._transactional is None:
-            self._transactional = self._make()
         if not self._open:
             self._transactional.begin()
             self._open = True
@@ -51,20 +51,18 @@ class Producers:
 
     def undo(self, undone: Exception) -> None:
         """Abort what is open; where the outcome is unknown, a new producer of the same id settles it."""
-        if self._transactional is not None:
-            if not isinstance(undone, AbortableError):
-                self._transactional.close()
-                self._transactional = self._make()
-            elif self._open:
-                self._transactional.abort()
+        if not isinstance(undone, AbortableError):
+            self._transactional.close()
+            self._transactional = self._make()
+        elif self._open:
+            self._transactional.abort()
         self._open = False
 
     def close(self) -> None:
         """Abort what is open, and deliver what went out at once."""
         if self._direct is not None:
             self._direct.close()
-        if self._transactional is not None:
-            self._transactional.close()
+        self._transactional.close()
 
     def _make(self) -> Producer:
         return self._bus.producer(transactional_id=self._id, client_id=self._id)

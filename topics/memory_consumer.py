@@ -97,8 +97,8 @@ class MemoryConsumer:
     def commit(self, offsets: Mapping[TopicPartition, Position]) -> None:
         """Commit positions as this member, outside any transaction."""
         require_committable(offsets)
-        group = self.group_to_commit()
         fault = self._store.commit_faults.popleft() if self._store.commit_faults else None
+        group = self.group_to_commit()
         if fault is CommitFault.REFUSED:
             raise AbortableError("the commit was refused (an injected fault): read the positions back")
         if fault is not CommitFault.LOST:
