@@ -29,6 +29,8 @@ class KafkaConsumer:
         self._outage = Outage(on_wait)
         # The consumer protocol moves partitions one by one; the classic one takes all and deals anew.
         self._incremental = settings.get("group.protocol") == "consumer"
+        self._unsettled: set[TopicPartition] = set()  # where the client may go on from a wrong place
+        self._topics_asked: set[str] = set()
         self._rebalance: Rebalance | None = None
         self._positions: dict[TopicPartition, int] = {}  # of what is ours: the offset after the last one read
         self._ends_told: dict[TopicPartition, int] = {}
@@ -43,6 +45,7 @@ class KafkaConsumer:
         assert self._rebalance is None, "subscribed already"
         assert not self._positions, "partitions were assigned by hand"
         self._rebalance = rebalance
+        self._topics_asked = set(topics) if self._incremental else set()
         self._client.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -61,6 +64,8 @@ class KafkaConsumer:
         assert messages_max > 0
         assert wait_ms >= 0
         try:
+            if self._topics_asked:
+                self._require_topics()
             # consume() would wait for all of `messages_max`; so it never waits, and poll() does.
             messages = self._client.consume(messages_max, 0)
             if not messages and wait_ms and self._raised is None:
@@ -75,6 +80,8 @@ class KafkaConsumer:
         if self._raised is not None:
             raised_in_callback, self._raised = self._raised, None
             raise raised_in_callback
+        if self._unsettled:
+            messages = self._settled(messages)
         errors = list(map(Message.error, messages))
         ends: list[tuple[TopicPartition, int]] = []
         if any(errors):
@@ -202,6 +209,26 @@ class KafkaConsumer:
         self._positions = dict(starts)
         self._ends_told = {}
 
+    def _settled(self, messages: list[Message]) -> list[Message]:
+        """Seek to our own positions in partitions that stayed while others came or went.
+
+        The client goes on in them from its own idea of it, which is wrong as `resume` says: what it brought
+        from there is dropped.  A partition that has not started yet is left for the next poll.
+        """
+        kept = [m for m in messages if TopicPartition(m.topic(), m.partition()) not in self._unsettled]
+        for partition in sorted(self._unsettled):
+            if self._seeks(partition, self._positions[partition]):
+                self._unsettled.discard(partition)
+        return kept
+
+    def _require_topics(self) -> None:
+        """Under the consumer protocol a group waits for a topic that is not there without a word."""
+        for topic in sorted(self._topics_asked):
+            found = self._client.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
+            if found.error is not None:
+                raise BusError(f"topic {topic} cannot be read: {found.error.str()}; create it first")
+        self._topics_asked = set()
+
     def _add(self, starts: Mapping[TopicPartition, int]) -> None:
         """Read these partitions too, beside those that are ours already."""
         self._client.incremental_assign([_kafka(partition, offset) for partition, offset in starts.items()])
@@ -211,15 +238,21 @@ class KafkaConsumer:
 
     def _seek(self, partition: TopicPartition, offset: int) -> None:
         until_s = monotonic() + REQUEST_TIMEOUT_S
-        while True:
-            try:
-                self._client.seek(_kafka(partition, offset))
-                return
-            except KafkaException as raised:
-                # Right after an assignment the client's own thread has not started this partition yet.
-                if error_of(raised).name() != "_STATE" or monotonic() > until_s:
-                    raise_bus_error(raised, f"seeking {_name(partition)} to {offset}")
-                sleep(0.005)
+        while not self._seeks(partition, offset):
+            # Right after an assignment the client's own thread has not started this partition yet.
+            if monotonic() > until_s:
+                raise BusError(f"{_name(partition)} cannot be read from {offset}: the client does not start it")
+            sleep(0.005)
+
+    def _seeks(self, partition: TopicPartition, offset: int) -> bool:
+        """Seek; False where the partition has not started yet."""
+        try:
+            self._client.seek(_kafka(partition, offset))
+        except KafkaException as raised:
+            if error_of(raised).name() == "_STATE":
+                return False
+            raise_bus_error(raised, f"seeking {_name(partition)} to {offset}")
+        return True
 
     def _is_news(self, partition: TopicPartition, end: int) -> bool:
         """Whether this end was not told before: a fetch that starts again at an end brings it again."""
@@ -240,9 +273,9 @@ class KafkaConsumer:
             starts = self._rebalance.assigned(partitions) if partitions else {}
             assert starts.keys() >= set(partitions), "assigned() must say where to start each partition"
             if self._incremental:
+                self._unsettled |= self._positions.keys()
                 self._add({place: starts[place] for place in partitions})
-                for place in starts.keys() - set(partitions):
-                    self.seek(place, starts[place])
+                self._positions.update(starts)
             else:
                 self._start(starts)
         except BaseException as raised:  # an interrupt too must pass through the C code
@@ -270,6 +303,7 @@ class KafkaConsumer:
             for place in _ours(places):
                 self._positions.pop(place, None)
                 self._ends_told.pop(place, None)
+            self._unsettled = set(self._positions)
             if not self._closed:
                 self._client.incremental_unassign(list(places))
             return

@@ -2,9 +2,12 @@
 
 import pytest
 
+from tests.contract.bus.conftest import GROUP_BUSES
 from tests.contract.bus.scenes import Member, Scene, turn_until
 from topics.block import TopicPartition
 from topics.bus import AbortableError, BusError, Position
+
+pytestmark = pytest.mark.parametrize("scene", GROUP_BUSES, indirect=True)
 
 
 def test_positions_and_their_metadata_count_at_once(scene: Scene) -> None:
