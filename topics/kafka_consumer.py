@@ -11,15 +11,14 @@ from confluent_kafka import KafkaException, Message
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import AbortableError, BusError, OffsetRangeError, Position, Rebalance
 from topics.kafka_block import block_of
-from topics.kafka_errors import AWAY, MOVED_ON, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
+from topics.kafka_commit import commit_positions
+from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
 from topics.kafka_outage import Outage
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 from topics.positions import require_committable
 
 # The client left its group for polling too seldom: `lost` follows, and then it joins again by itself.
 _PASSING: Final = AWAY | {"_MAX_POLL_EXCEEDED"}
-_COMMITS_MAX: Final = 5  # attempts at one commit outside a transaction; each waits for the client's own time
-_COMMIT_AGAIN_S: Final = 0.2
 
 
 class KafkaConsumer:
@@ -144,29 +143,8 @@ class KafkaConsumer:
         FencedError where another client took this member's place.
         """
         require_committable(offsets)
-        if not offsets:
-            return
         self.require_member()
-        positions = [
-            confluent_kafka.TopicPartition(place.topic, place.partition, position.offset, position.metadata)
-            for place, position in offsets.items()
-        ]
-        doing = "committing the group's positions"
-        for attempt in range(_COMMITS_MAX):
-            try:
-                answers = self._client.commit(offsets=positions, asynchronous=False)
-                error = next((answer.error for answer in answers if answer.error is not None), None)
-            except KafkaException as raised:
-                error = error_of(raised)
-            if error is None:
-                self._outage.over()
-                return
-            if error.name() in MOVED_ON or (error.name() in AWAY and attempt == _COMMITS_MAX - 1):
-                raise AbortableError(f"{doing}: read them back and go on from there: {error.str()}")
-            if error.name() not in AWAY:
-                raise bus_error(error, doing)
-            self._outage.tell(error)
-            sleep(_COMMIT_AGAIN_S)
+        commit_positions(self._client, offsets, self._outage)
 
     def offsets(self, partition: TopicPartition) -> tuple[int, int]:
         """The low and the high offset of the log."""
@@ -209,11 +187,22 @@ class KafkaConsumer:
         self._positions = dict(starts)
         self._ends_told = {}
 
-    def _settled(self, messages: list[Message]) -> list[Message]:
-        """Seek to our own positions in partitions that stayed while others came or went.
+    def _unsettle(self) -> None:
+        """Set partitions that stay while others come or go back to our own positions.
 
-        The client goes on in them from its own idea of it, which is wrong as `resume` says: what it brought
-        from there is dropped.  A partition that has not started yet is left for the next poll.
+        The client stops them meanwhile and goes on from its own idea of it, which is wrong as `resume` says:
+        at the end of the log it would skip a message, or find itself out of range and stop for good.  So this
+        comes before the client is told what came or went.
+        """
+        self._unsettled = set(self._positions)
+        for partition, offset in self._positions.items():
+            self._seeks(partition, offset)
+
+    def _settled(self, messages: list[Message]) -> list[Message]:
+        """Drop what the poll brought of partitions that stayed while others came or went, and read it again.
+
+        It may be from before and from behind the seek.  A partition that has not started yet waits for the
+        next poll.
         """
         kept = [m for m in messages if TopicPartition(m.topic(), m.partition()) not in self._unsettled]
         for partition in sorted(self._unsettled):
@@ -241,7 +230,7 @@ class KafkaConsumer:
         while not self._seeks(partition, offset):
             # Right after an assignment the client's own thread has not started this partition yet.
             if monotonic() > until_s:
-                raise BusError(f"{_name(partition)} cannot be read from {offset}: the client does not start it")
+                raise BusError(f"{_name(partition)} cannot be read from {offset}: it does not start")
             sleep(0.005)
 
     def _seeks(self, partition: TopicPartition, offset: int) -> bool:
@@ -273,7 +262,7 @@ class KafkaConsumer:
             starts = self._rebalance.assigned(partitions) if partitions else {}
             assert starts.keys() >= set(partitions), "assigned() must say where to start each partition"
             if self._incremental:
-                self._unsettled |= self._positions.keys()
+                self._unsettle()
                 self._add({place: starts[place] for place in partitions})
                 self._positions.update(starts)
             else:
@@ -303,8 +292,11 @@ class KafkaConsumer:
             for place in _ours(places):
                 self._positions.pop(place, None)
                 self._ends_told.pop(place, None)
-            self._unsettled = set(self._positions)
             if not self._closed:
+                try:
+                    self._unsettle()
+                except BusError as raised:
+                    self._raised = self._raised or raised
                 self._client.incremental_unassign(list(places))
             return
         self._positions = {}
