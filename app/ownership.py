@@ -31,12 +31,14 @@ class Ownership:
     `before_revoke` commits what is sealed, while it is still ours to commit.
     """
 
-    def __init__(self, pipeline: Pipeline, consumer: Consumer, before_revoke: Callable[[], None]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, consumer: Consumer, meter: Meter, before_revoke: Callable[[], None]
+    ) -> None:
         self.tasks: dict[int, Task] = {}
         self._pipeline = pipeline
         self._consumer = consumer
         self._before_revoke = before_revoke
-        self._meter = Meter()
+        self._meter = meter
         self._assigned: set[TopicPartition] = set()  # tasks open once all their inputs are here
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
@@ -129,6 +131,10 @@ class Ownership:
             inputs=self._pipeline.decoders(),
             store=state.store,
             identity=identity,
+            reread={
+                source.topic: (start, start, inputs[self._pipeline.input_topics[source.topic]].next_offset)
+                for source, start in starts.items()
+            },
         )
         log.info(
             "task opened",

@@ -49,6 +49,8 @@ class Task:
     checkpointed_ns: int = 0  # monotonic
     known_ns: int = 0  # monotonic: when its last-known entries were written
     paused: set[str] = field(default_factory=set)  # topics not delivered until the others catch up
+    # By topic: the offset reading began at, where it is, and up to where an earlier life had read.
+    reread: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def take(
         self, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int
@@ -67,6 +69,9 @@ class Task:
         for offset, progress in decoded.progress:
             self.operator.advance(stream, progress.upper_ns, final=progress.final, offset=offset)
         self.operator.reached(stream, int(block.offset[messages[-1]]) + 1)
+        if source.topic in self.reread:
+            start, _, upto = self.reread[source.topic]
+            self.reread[source.topic] = (start, int(block.offset[messages[-1]]) + 1, upto)
         self.counts.dead += len(decoded.dead)
         self.released_ns = released_ns
         yield from dead_letters(decoded.dead, source, block)

@@ -9,10 +9,12 @@ from app.clock import monotonic_ns, now_ns, pause
 from app.commit import commit
 from app.errors import RunError
 from app.failpoints import CHECKPOINT, SEALED, reach
+from app.meter import Meter
 from app.outbox import Outbox
 from app.ownership import Ownership
 from app.producers import Producers
 from app.progress_metadata import from_position
+from app.rereading import Rereading
 from app.task import Task
 from app.wiring import Pipeline
 from schemas.batch import Int64s
@@ -57,7 +59,9 @@ class Worker:
             if until_final
             else None
         )
-        self._ownership = Ownership(pipeline, self.consumer, self._commit_before_revoke)
+        meter = Meter()
+        self._rereading = Rereading(meter)
+        self._ownership = Ownership(pipeline, self.consumer, meter, self._commit_before_revoke)
         self._committed_ns = self._elapsed_ns()
         self._dirty = False
         self._known_behind = False  # rows have come since the last-known entries were written
@@ -95,6 +99,7 @@ class Worker:
             self._dirty = self._dirty or bool(touched)
             self._known_behind = self._known_behind or bool(touched)
             self._relieve(touched)
+            self._rereading.show(self.tasks.values())
             if self._commit_due():
                 self.commit()
             self._require_whole_tasks()
@@ -136,6 +141,7 @@ class Worker:
         After a failure nothing more is committed: the restart meets what failed again.
         """
         self._failed = failed
+        self._rereading.close()
         self.consumer.close()
         if self._observer is not None:
             self._observer.close()

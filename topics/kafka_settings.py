@@ -69,7 +69,8 @@ PRODUCER: Final[Mapping[str, object]] = {
 }
 
 # Without a transaction a row is sent as soon as it is produced; what comes meanwhile goes with the next.
-AT_ONCE: Final[Mapping[str, object]] = {"linger.ms": 0}
+# A broker that takes none for two minutes ends the worker, before the group would throw it out for waiting.
+AT_ONCE: Final[Mapping[str, object]] = {"linger.ms": 0, "message.timeout.ms": 120_000}
 
 # What the consumer protocol (KIP-848) leaves to the broker: the client refuses to be told.
 CLASSIC_ONLY: Final = frozenset(
