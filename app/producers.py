@@ -1,6 +1,6 @@
 """The producers of a worker: one that writes in transactions, and at least once one that writes at once."""
 
-from topics.bus import AbortableError, Bus, Producer
+from topics.bus import AbortableError, Bus, Producer, UnknownOutcomeError
 
 
 class Producers:
@@ -51,12 +51,16 @@ class Producers:
 
     def undo(self, undone: Exception) -> None:
         """Abort what is open; where the outcome is unknown, a new producer of the same id settles it."""
-        if not isinstance(undone, AbortableError):
+        known = isinstance(undone, AbortableError)
+        if known and self._open:
+            try:
+                self._transactional.abort()
+            except UnknownOutcomeError:
+                known = False
+        self._open = False
+        if not known:
             self._transactional.close()
             self._transactional = self._make()
-        elif self._open:
-            self._transactional.abort()
-        self._open = False
 
     def close(self) -> None:
         """Abort what is open, and deliver what went out at once."""

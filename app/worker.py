@@ -1,6 +1,6 @@
 """The worker: poll, decode, push, seal, send, commit, over all its tasks, in one loop and one thread."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import structlog
@@ -21,7 +21,7 @@ from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from state.errors import StateError
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import AbortableError, UnknownOutcomeError
+from topics.bus import AbortableError, BusUnavailableError, UnknownOutcomeError
 from topics.wire import RegistryUnavailableError
 
 log = structlog.get_logger()
@@ -29,6 +29,7 @@ log = structlog.get_logger()
 REGISTRY_WAIT_S = 1.0  # between two attempts while the registry is away
 REGISTRY_ATTEMPTS_MAX = 200  # stays below max.poll.interval.ms, after which the group would expel us anyway
 UNDONE_MAX = 10  # more is no passing trouble
+AWAY_ATTEMPTS_MAX = 8  # each waits for as long as the bus does, about 15 s
 PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a partition
 FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
 
@@ -154,7 +155,8 @@ class Worker:
         commit(self._outbox, self.consumer, self.tasks, known)
         for number in known:
             self.tasks[number].known_ns = self._elapsed_ns()
-        if set(known) == set(self.tasks):
+        keeping = {n for n, task in self.tasks.items() if task.operator.keeps_last_known}
+        if keeping <= set(known):
             self._known_behind = False
         self._dirty = False
         self._undone = 0
@@ -252,12 +254,23 @@ class Worker:
         if self._undone > UNDONE_MAX:
             raise RunError(f"{self._undone} transactions in a row came to nothing, the last one: {undone}")
         log.warning("transaction undone; going back to the last commit", reason=str(undone))
-        self._outbox.undo(undone)
         paused = [TopicPartition(topic, n) for n, task in self.tasks.items() for topic in task.paused]
-        for source, start in self._ownership.open(sorted(self.tasks)).items():
+        for source, start in self._reopened(undone, sorted(self.tasks)).items():
             self.consumer.seek(source, start)
         self.consumer.resume(paused)
         self._dirty = False
+
+    def _reopened(self, undone: Exception, numbers: Sequence[int]) -> Mapping[TopicPartition, int]:
+        """Undo what is open and open the tasks again, waiting for a broker that is away."""
+        for attempt in range(AWAY_ATTEMPTS_MAX):
+            try:
+                self._outbox.undo(undone)
+                return self._ownership.open(numbers)
+            except BusUnavailableError as away:
+                if attempt == AWAY_ATTEMPTS_MAX - 1:
+                    raise
+                log.warning("waiting for the broker", reason=str(away))
+        raise AssertionError("unreachable")
 
     def _checkpoint_all(self) -> None:
         for task in self.tasks.values():
