@@ -37,12 +37,15 @@ class AuditReport:
 
     `violations` are by partition, None where files do not say of which; `parity` is that of the rows read.
     `rows_refused` counts rows of files without a key or without the clock that is joined on.
+    `rows_repeated` counts aligned rows beyond the first of each place; at least once they are no violation
+    where they are equal, and `rows_aligned` leaves them out.
     """
 
     rows_in: Counter[str] = field(default_factory=Counter)
     rows_late: Counter[str] = field(default_factory=Counter)
     rows_refused: Counter[str] = field(default_factory=Counter)
     rows_aligned: int = 0
+    rows_repeated: int = 0
     rows_dead: int = 0
     violations: list[tuple[int | None, Violation]] = field(default_factory=list)
     parity: dict[int, Parity] = field(default_factory=dict)
@@ -112,6 +115,7 @@ class _Partition:
         self._group = f"{pipeline.settings.pipeline.prefix}-audit"
         self._rules = rules_of(pipeline.settings, pipeline.streams)
         self._findings = Findings()
+        self._repeats = pipeline.settings.worker.guarantee == "at_least_once"
 
     def check(self, report: AuditReport) -> Iterator[Violation]:
         """Read all, check all, and add to the report what was read."""
@@ -125,9 +129,11 @@ class _Partition:
             report.rows_late[name] += found.late[name].height
         report.rows_dead += found.dead_letters
         aligned = self._aligned(report)
-        layout = Layout(partitions=settings.bus.partitions, late=found.late[left])
+        layout = Layout(partitions=settings.bus.partitions, late=found.late[left], repeats=self._repeats)
         rights = {name: runs for name, runs in accepted.items() if name != left}
         walk(self._rules, layout, accepted[left], rights, aligned, self._findings, self._memory_size_max)
+        report.rows_repeated += self._findings.rows_repeated
+        report.rows_aligned -= self._findings.rows_repeated
         yield from found.violations()
         yield from self._findings.violations()
 
@@ -155,14 +161,18 @@ class _Partition:
         empty = self._pipeline.asof.aligned_schema().empty_table()
         runs.add(frame_of(empty).with_columns(number))
         before: pl.DataFrame | None = None
-        told = ParityCheck()
+        told = ParityCheck(repeats=self._repeats)
+        order = self._rules.order(self._pipeline.settings.pipeline.left, *PLACE)
         for batch in read_aligned(self._pipeline, self._partition, told):
-            told.roll(batch)
             rows = frame_of(pa.Table.from_batches([batch])).with_columns(number)
-            check_order(self._rules, rows, before, self._findings)
-            before = rows.tail(1) if rows.height else before
             report.rows_aligned += rows.height
             runs.add(rows)
+            if self._repeats and before is not None:
+                fresh = beyond(rows, before, order)
+                batch, rows = batch.filter(pa.array(fresh.to_numpy())), rows.filter(fresh)
+            told.roll(batch)
+            check_order(self._rules, rows, before, self._findings)
+            before = rows.tail(1) if rows.height else before
         told.report(self._findings)
         report.parity[self._partition] = told.rolled
         return runs
@@ -172,10 +182,15 @@ class _Partition:
 
 
 class ParityCheck:
-    """Rolls the rows of a partition and holds each frame's header against them."""
+    """Rolls the rows of a partition and holds each frame's header against them.
 
-    def __init__(self) -> None:
+    With `repeats` some frames came again: it is given the rows that were not there before, and a frame that
+    ends elsewhere than they do is passed over.
+    """
+
+    def __init__(self, *, repeats: bool = False) -> None:
         self.rolled = Parity()
+        self._repeats = repeats
         self._told = ""
         self._whole = True  # whether the first frame kept is the first there was
         self._first: pl.DataFrame | None = None
@@ -189,6 +204,8 @@ class ParityCheck:
         """Take the rows of a frame."""
         self.rolled = self.rolled.roll(sealed_hashes(rows))
         told, self._told = self._told, ""
+        if self._repeats and told.partition("-")[0] != str(self.rolled.rows):
+            return
         if self.rolled.rows == rows.num_rows and told:
             # A frame that counts more rows than its own follows others that the topic keeps no more.
             count = told.partition("-")[0]
@@ -200,6 +217,16 @@ class ParityCheck:
         """Report the first frame whose parity is not that of the rows up to it; all later ones differ too."""
         if self._first is not None:
             findings.add("wrong parity", self._first)
+
+
+def beyond(rows: pl.DataFrame, last: pl.DataFrame, order: list[str]) -> pl.Series:
+    """Which rows come behind `last`, one row, in the order of these columns, whose values are no nulls."""
+    behind, equal = pl.lit(False), pl.lit(True)
+    for name in order:
+        value = pl.lit(last[name][0], last.schema[name])
+        behind = behind | (equal & (pl.col(name) > value))
+        equal = equal & (pl.col(name) == value)
+    return rows.select(behind.alias("beyond"))["beyond"]
 
 
 def _batch_frame(batch: Batch) -> pl.DataFrame:

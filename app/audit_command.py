@@ -92,6 +92,8 @@ def show(report: AuditReport) -> bool:
         without = f", {refused:,} without key or clock left out" if refused else ""
         console.print(f"{name}: {rows:,} rows in, {report.rows_late[name]:,} late{without}")
     console.print(f"aligned: {report.rows_aligned:,} rows, {report.rows_dead:,} dead letters")
+    if report.rows_repeated:
+        console.print(f"repeated: {report.rows_repeated:,} rows, equal to their first: at_least_once")
     for partition, parity in report.parity.items():
         console.print(f"partition {partition}: parity {parity}")
     for number, violation in report.violations:

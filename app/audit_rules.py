@@ -27,9 +27,10 @@ class Violation:
 
 
 class Findings:
-    """Collects the faults of one partition, tile after tile."""
+    """Collects the faults of one partition, tile after tile; counts the rows that came again, equal."""
 
     def __init__(self) -> None:
+        self.rows_repeated = 0
         self._rows: dict[str, int] = {}
         self._examples: dict[str, list[str]] = {}
         self._strays: dict[str, list[pl.DataFrame]] = {"missing": [], "unexpected": []}
@@ -76,11 +77,13 @@ class Layout:
                   from files, rows of one key and time count in their order.
     `partitions`  of the topics, or None where it is not known; then no row can be of another one.
     `late`        places of left rows that were not accepted, as OFFSET and INDEX.
+    `repeats`     whether a row may come again, equal, as it does at least once.
     """
 
     by_place: bool = True
     partitions: int | None = None
     late: pl.DataFrame | None = None
+    repeats: bool = False
 
 
 def check_tile(
@@ -98,6 +101,9 @@ def check_tile(
     _look_ahead(rules, aligned, findings)
     aligned = _own_rows(rules, layout, left, aligned, findings)
     own = [PARTITION, *PLACE]
+    if layout.repeats:
+        written, aligned = aligned.height, aligned.unique(keep="first", maintain_order=True)
+        findings.rows_repeated += written - aligned.height
     findings.add("duplicated", aligned.filter(aligned.select(own).is_duplicated()))
     aligned = aligned.unique(subset=own, keep="first", maintain_order=True)
     expected = expected_rows(rules, left, rights)

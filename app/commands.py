@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from app import failpoints
 from app.broker import open_kafka
 from app.cli import ConfigFile, app, console, say, stop_on_signals
 from app.config import load_settings
@@ -31,7 +32,10 @@ def align(
     Example: python -m app align --config tidemark.toml --slot 0
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
-    bus = open_kafka(settings.bus.bootstrap, member_config(settings))
+    if settings.worker.failpoint:
+        name, _, times = settings.worker.failpoint.partition(":")
+        failpoints.arm_death(name, int(times or 1))
+    bus = open_kafka(settings.bus.bootstrap, member_config(settings), settings.bus.group_protocol)
     require_topics(bus, settings)
     registry = open_registry(settings.bus.schema_registry)
     streams = registered_streams(settings, registry, wait_s=SCHEMA_WAIT_S, on_wait=say)

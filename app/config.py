@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,8 +17,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from app import failpoints
 from app.errors import UsageError
 from schemas.clocks import Clock
+from topics.kafka_settings import GroupProtocol
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Policy = Literal["side", "drop", "fail"]
@@ -131,6 +133,7 @@ class BusSettings(Section):
     kafka: dict[str, str] = Field(default_factory=dict)  # librdkafka's own settings, passed through
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4  # of every topic: they are co-partitioned
     replication: Annotated[int, Field(ge=1)] = 1
+    group_protocol: GroupProtocol = "classic"  # "consumer" is KIP-848: no stop of all members, brokers >= 4.0
 
 
 class WorkerSettings(Section):
@@ -139,6 +142,8 @@ class WorkerSettings(Section):
     slot: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")] = "0"  # stable over restarts: names the
     # transactional id and the group member; two running workers never share one
     format: Literal["frame", "avro"] = "frame"  # Arrow frames, or one Avro record per row
+    # Rows and offsets in one transaction, or each row at once and possibly again after a crash.
+    guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
     commit_interval_ms: Annotated[int, Field(ge=1)] = 100  # exactly-once rows become visible this often
     commit_rows_max: Annotated[int, Field(ge=1)] = 1_000_000  # ... or after this many rows
     poll_messages_max: Annotated[int, Field(ge=1)] = 20_000  # one turn's share; bounds a turn's memory ...
@@ -154,9 +159,21 @@ class WorkerSettings(Section):
     checkpoint_interval_ms: Annotated[int, Field(ge=1)] = (
         1_000  # local state trails the commit by at most this
     )
+    last_known_interval_ms: Annotated[int, Field(ge=1)] = 30_000  # without a tolerance: a rebuild reads the
+    # input of about this long again, and the last rows before it from their own topic
     late: Policy = "side"  # what becomes of a row below the frontier
     dead: Policy = "side"  # ... and of a message that cannot be read, or a row too far ahead
     session_timeout_ms: Annotated[int, Field(ge=1_000)] = 10_000  # a silent worker loses its partitions after
+    static_member: bool = True  # keeps its partitions over a restart; false: gives them up when it stops
+    # For tests: a failpoint of `app.failpoints`, `name` or `name:times`, at which the worker kills itself.
+    failpoint: Annotated[str, Field(pattern=r"^([a-z-]+(:[1-9][0-9]*)?)?$")] = ""
+
+    @field_validator("failpoint")
+    @classmethod
+    def _failpoint_exists(cls, value: str) -> str:
+        if value and value.partition(":")[0] not in failpoints.ALL:
+            raise ValueError(f"worker.failpoint = {value!r}: the failpoints are {', '.join(failpoints.ALL)}")
+        return value
 
 
 class Settings(BaseSettings):
@@ -195,8 +212,13 @@ class Settings(BaseSettings):
         return self.streams.get(name, StreamSettings())
 
     def topic(self, name: str) -> str:
-        """The topic of an input stream, or of `aligned`, `late`, `dead`."""
+        """The topic of an input stream, or of `aligned`, `late`, `dead`, `last-known`."""
         return self.stream(name).topic or f"{self.pipeline.prefix}.{name}"
+
+    @property
+    def keeps_last_known(self) -> bool:
+        """Whether the join may need a row however old it is, and so a topic of last-known rows."""
+        return self.pipeline.direction == "backward" and self.pipeline.tolerance_ns is None
 
     def grace_ns(self, name: str) -> int:
         """How far the watermark of a stream trails its newest row."""

@@ -1,4 +1,4 @@
-"""The outbox: sealed rows, late rows and dead letters on their way into the open transaction."""
+"""The outbox: sealed rows, late rows and dead letters on their way to their topics."""
 
 from collections.abc import Iterable
 
@@ -8,25 +8,26 @@ from app.clock import now_ns
 from app.config import Settings
 from app.errors import RunError
 from app.letters import Letter
+from app.producers import Producers
 from app.task import Task
 from operators.parity import sealed_hashes
 from schemas.frame import ASSUMED, PARITY, FrameHeaders, encode_frame, layout_fingerprint
 from topics.avro_rows import AvroRows
 from topics.bus import Producer
+from topics.catalogue import LAST_KNOWN
 from topics.wire import SchemaRegistry
 
 
 class Outbox:
-    """Begins a transaction with the first thing there is to send, and counts what is in it."""
+    """Sends what there is, in a transaction or at once, and counts the rows since the last commit."""
 
-    def __init__(self, settings: Settings, producer: Producer, registry: SchemaRegistry) -> None:
-        self.producer = producer
-        self.open = False
+    def __init__(self, settings: Settings, producers: Producers, registry: SchemaRegistry) -> None:
+        self.producers = producers
         self.rows = 0
         self._settings = settings
         self._registry = registry
         self._late = {settings.topic(name): settings.late(name) for name in settings.stream_names}
-        self._topics = {kind: settings.topic(kind) for kind in ("aligned", "late", "dead")}
+        self._topics = {kind: settings.topic(kind) for kind in ("aligned", "late", "dead", LAST_KNOWN)}
         self._avro: AvroRows | None = None
         self._rule_policies = {
             (settings.topic(name), rule): policy
@@ -34,27 +35,41 @@ class Outbox:
             for rule, policy in settings.stream(name).rules.policies().items()
         }
 
-    def begin(self) -> None:
-        """Open the transaction if none is."""
-        if not self.open:
-            self.producer.begin()
-            self.open = True
+    def prepare(self, *, atomic: bool) -> Producer | None:
+        """Make ready for a commit: the open transaction, or None once all rows are acknowledged.
+
+        `atomic` asks for a transaction in any case.
+        """
+        self.producers.acknowledged()
+        return self.producers.transaction() if atomic or self.producers.exactly_once else None
 
     def done(self) -> None:
-        """The transaction has ended, one way or the other."""
-        self.open = False
+        """What was sent is committed."""
+        self.producers.done()
         self.rows = 0
+
+    def undo(self, undone: Exception) -> None:
+        """What was sent since the last commit came to nothing, or at least once will come again."""
+        self.producers.undo(undone)
+        self.rows = 0
+
+    def last_known(self, partition: int, entries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Send last-known entries to a task's partition of their topic, in a transaction."""
+        for key, value in entries:
+            self.producers.transaction().produce(
+                self._topics[LAST_KNOWN], partition=partition, key=key, value=value
+            )
 
     def aligned(self, task: Task, rows: pa.RecordBatch) -> None:
         """Send sealed rows to the task's partition of the aligned topic, and roll up their parity.
 
         Rows sent one by one as Avro have it in a header of the last one of a seal.
         """
-        self.begin()
         self.rows += rows.num_rows
         if self._settings.worker.format == "avro":
             self._send_avro(task, rows)
             return
+        producer = self.producers.rows()
         layout = layout_fingerprint(rows.schema)
         hashes = sealed_hashes(rows)
         size = self._settings.worker.frame_rows_max
@@ -72,7 +87,7 @@ class Outbox:
                 parity=str(task.parity),
                 assumed_rows=max(0, lower + frame.num_rows - max(lower, evident)),
             )
-            self.producer.produce(
+            producer.produce(
                 self._topics["aligned"],
                 partition=task.partition,
                 key=None,
@@ -82,7 +97,7 @@ class Outbox:
             )
 
     def _send_avro(self, task: Task, rows: pa.RecordBatch) -> None:
-        topic = self._topics["aligned"]
+        topic, producer = self._topics["aligned"], self.producers.rows()
         left = self._settings.pipeline.left
         key_columns = self._settings.stream(left).key
         if self._avro is None:
@@ -98,7 +113,7 @@ class Outbox:
             headers: list[tuple[str, bytes | None]] = [(ASSUMED, b"1")] if row >= evident else []
             if row == rows.num_rows - 1:
                 headers.append((PARITY, str(task.parity).encode()))
-            self.producer.produce(
+            producer.produce(
                 topic,
                 partition=task.partition,
                 key=key,
@@ -114,8 +129,7 @@ class Outbox:
                 raise RunError(f'{letter.describe()}; {setting} = "fail" stops here')
             if policy == "drop":
                 continue
-            self.begin()
-            self.producer.produce(
+            self.producers.rows().produce(
                 self._topics[letter.kind],
                 partition=partition,
                 key=letter.original.key,

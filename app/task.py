@@ -70,11 +70,14 @@ class Task:
     newest_ns: int = BEGINNING_NS
     parity: Parity = field(default_factory=Parity)
     checkpointed_ns: int = 0  # monotonic
+    known_ns: int = 0  # monotonic: when its last-known entries were written
     paused: set[str] = field(default_factory=set)  # topics not delivered until the others catch up
     moved_ns: int = 0  # this process's clock when the frontier rose last
     newest_by: dict[str, int] = field(default_factory=dict)  # by topic: newest row time read
     read_by: dict[str, int] = field(default_factory=dict)  # by topic: our clock when a new row came last
     silent: dict[str, Silence] = field(default_factory=dict)  # topics that are read to their end
+    # By topic: the offset reading began at, where it is, and up to where an earlier life had read.
+    reread: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def take(
         self, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int
@@ -93,6 +96,9 @@ class Task:
             self.counts.rows_late[stream] = self.counts.rows_late.get(stream, 0) + late.num_rows
             yield from late_letters(late, stream, source, block, messages)
         self.operator.reached(stream, int(block.offset[messages[-1]]) + 1)
+        if source.topic in self.reread:
+            start, _, upto = self.reread[source.topic]
+            self.reread[source.topic] = (start, int(block.offset[messages[-1]]) + 1, upto)
         dead = [row for row in decoded.dead if block.offset[row.message] >= self._judged_next(stream)]
         self.counts.dead += len(dead) + ahead.num_rows
         self.released_ns = released_ns

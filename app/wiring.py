@@ -17,7 +17,7 @@ from operators.streaming import StreamingAsof
 from schemas.stream import Stream
 from topics.avro_schema import stream_schema
 from topics.bus import Bus, TopicSpec
-from topics.catalogue import OUTPUTS, pipeline_topics, plan
+from topics.catalogue import LAST_KNOWN, OUTPUTS, last_known_topic, pipeline_topics, plan
 from topics.decode import DecodeLimits, Decoder
 from topics.wire import RegistryUnavailableError, SchemaRegistry
 
@@ -102,7 +102,9 @@ class Pipeline:
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
-    """The topics of a pipeline: its inputs, and where aligned rows, late rows and dead letters go."""
+    """The topics of a pipeline: its inputs, where aligned rows, late rows and dead letters go, and, for a
+    join without a tolerance, the last-known topic.
+    """
     names = (*settings.stream_names, *OUTPUTS)
     specs = pipeline_topics(
         prefix=settings.pipeline.prefix,
@@ -110,16 +112,29 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         partitions=settings.bus.partitions,
         replication=settings.bus.replication,
     )
-    return [replace(spec, name=settings.topic(name)) for name, spec in zip(names, specs, strict=True)]
+    named = [replace(spec, name=settings.topic(name)) for name, spec in zip(names, specs, strict=True)]
+    if settings.keeps_last_known:
+        bus = settings.bus
+        named.append(
+            last_known_topic(
+                name=settings.topic(LAST_KNOWN), partitions=bus.partitions, replication=bus.replication
+            )
+        )
+    return named
 
 
 def member_config(settings: Settings) -> dict[str, str]:
-    """Kafka settings of a worker: a static member, so that after a restart it has its tasks back at once."""
-    return {
-        "consumer.group.instance.id": f"{settings.pipeline.prefix}-{settings.worker.slot}",
-        "consumer.session.timeout.ms": str(settings.worker.session_timeout_ms),
-        **settings.bus.kafka,
-    }
+    """Kafka settings of a worker: by default a static member, with its tasks back at once after a restart.
+
+    Not under the consumer protocol: that turns a restarted static member away until the broker has given up
+    the old one, and sets the session timeout itself.
+    """
+    member: dict[str, str] = {}
+    if settings.bus.group_protocol == "classic":
+        member["consumer.session.timeout.ms"] = str(settings.worker.session_timeout_ms)
+        if settings.worker.static_member:
+            member["consumer.group.instance.id"] = f"{settings.pipeline.prefix}-{settings.worker.slot}"
+    return {**member, **settings.bus.kafka}
 
 
 def require_topics(bus: Bus, settings: Settings) -> None:

@@ -45,6 +45,7 @@ class RightContext:
         self._last_value = np.full((0, len(settings.carried_by_column(right))), NO_ROW, np.int64)
         self._filled = 0  # entries of the two tables that name a row: at least as many as rows they name
         self._touched = np.zeros(0, np.bool_)
+        self._unknown = np.zeros(0, np.bool_)  # groups whose last row may not be the last-known one
 
     def add(self, batch: Batch, group: Int32s) -> None:
         """Take rows at or beyond the frontier.  A row without a key can match nothing and is not kept."""
@@ -113,6 +114,27 @@ class RightContext:
         groups = np.flatnonzero(self._touched).astype(np.int32)
         self._touched[:] = False
         return groups
+
+    def oldest_pending(self, otherwise: int) -> int:
+        """The oldest offset of a row that waits for the frontier; `otherwise` where none is older."""
+        return int(self.pending.store.offset[self.pending.ids].min(initial=otherwise))
+
+    def unknown_rows(self, frontier_ns: int) -> Int64s:
+        """The rows that stand for the groups in which that may have changed since the last call, by group."""
+        store = self.pending.store
+        standing = self._standing(frontier_ns)
+        rows = standing[self._unknown[store.group[standing]]]
+        self._unknown[:] = False
+        self._unknown[store.group[self.pending.ids]] = True  # they will stand one day
+        by_group: Int64s = rows[np.argsort(store.group[rows], kind="stable")]
+        return by_group
+
+    def known_below(self, offset: int, frontier_ns: int) -> None:
+        """Of the rows here, those below `offset` are last-known already."""
+        store = self.pending.store
+        rows = np.concatenate([self._standing(frontier_ns), self.pending.ids])
+        self._unknown[:] = False
+        self._unknown[store.group[rows[store.offset[rows] >= offset]]] = True
 
     def rows_of(self, groups: Int32s, floor_ns: int) -> Int64s:
         """Every row of these groups that may still match, by (group, time, sequence, arrival)."""
@@ -202,6 +224,7 @@ class RightContext:
     def _touch(self, group: Int32s) -> None:
         self._make_room(int(group.max()) + 1)
         self._touched[group] = True
+        self._unknown[group] = True
 
     def _make_room(self, groups: int) -> None:
         if groups > self._last.size:
@@ -210,6 +233,7 @@ class RightContext:
             cells = np.full((more, self._last_value.shape[1]), NO_ROW, np.int64)
             self._last_value = np.concatenate([self._last_value, cells])
             self._touched = np.concatenate([self._touched, np.zeros(more, np.bool_)])
+            self._unknown = np.concatenate([self._unknown, np.zeros(more, np.bool_)])
 
 
 def _with_key(batch: Batch, group: Int32s) -> tuple[Batch, Int32s]:

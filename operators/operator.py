@@ -172,6 +172,23 @@ class Operator(Protocol):
         ...
 
     @property
+    def keeps_last_known(self) -> bool:
+        """Whether rows without any bound behind the frontier are needed, so that entries are to be kept."""
+        ...
+
+    def last_known(self) -> Sequence[tuple[bytes, bytes]]:
+        """Return entries, key and value, for what changed since the last call; only once `caught_up`.
+
+        They go to a log that keeps the newest value of each key, in one transaction with the next progress:
+        that asks for no row any more which the entries of all calls hold.
+        """
+        ...
+
+    def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> None:
+        """Take back the newest last-known entry of each key; before `resume` with `frontier_ns`."""
+        ...
+
+    @property
     def caught_up(self) -> bool:
         """Whether every input has been read again up to its committed next offset: snapshots may be taken."""
         ...

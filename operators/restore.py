@@ -24,6 +24,7 @@ from operators.snapshot_format import (
     right_schema,
 )
 from schemas.batch import Batch, Int32s
+from schemas.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def read_state(settings: AsofSettings, entries: Iterable[tuple[bytes, bytes]]) -
     found = [len(values) for values in by_right]
     if found != header.groups:
         raise SnapshotError(f"the state should have {header.groups} groups and has {found}: entries are lost")
-    rights = [_right(settings, place, values) for place, values in enumerate(by_right)]
+    rights = [right_rows(settings, settings.rights[place], values) for place, values in enumerate(by_right)]
     return KeptState(header, left, rights, late)
 
 
@@ -78,8 +79,12 @@ def _any_groups(key: bytes, schema: pa.Schema, value: bytes) -> Batch:
     return _by_offset(rows, len(CONTROL) + 1, key_code, tuple(keys.dictionary.to_pylist()))
 
 
-def _right(settings: AsofSettings, place: int, values: dict[bytes, bytes]) -> Batch:
-    schema = right_schema(settings, settings.rights[place])
+def right_rows(settings: AsofSettings, right: Stream, values: dict[bytes, bytes]) -> Batch:
+    """The rows of many groups of a right stream, oldest offset first, from packed rows by group key.
+
+    Raises SnapshotError where a value is not what was packed.
+    """
+    schema = right_schema(settings, right)
     rows, counts = _unpack(RIGHT_KEY, schema, list(values.values()))
     key_code = np.repeat(np.arange(len(values), dtype=np.int32), counts)
     return _by_offset(rows, len(CONTROL), key_code, tuple(values))

@@ -74,7 +74,7 @@ class SnapshotWriter:
         store = right.pending.store
         found, first = np.unique(store.group[rows], return_index=True)
         packed = pack_rows(
-            _gathered(store, rows, right_schema(self._settings, right.stream), []),
+            gathered(store, rows, right_schema(self._settings, right.stream), []),
             np.append(first, rows.size),
         )
         for group, value in zip(found.tolist(), packed, strict=True):
@@ -95,14 +95,15 @@ class SnapshotWriter:
     def _value(self, store: RowStore, rows: Int64s, schema: pa.Schema) -> bytes:
         """Rows of any groups as one value."""
         keys = self._groups.keys(store.group[rows])
-        table = _gathered(store, rows, schema, [keys])
+        table = gathered(store, rows, schema, [keys])
         return close_value(pack_rows(table, np.array([0, rows.size]))[0])
 
     def _room(self, written: Bools) -> Bools:
         return np.concatenate([written, np.zeros(len(self._groups) - written.size, np.bool_)])
 
 
-def _gathered(store: RowStore, rows: Int64s, schema: pa.Schema, keys: list[pa.Array]) -> pa.RecordBatch:
+def gathered(store: RowStore, rows: Int64s, schema: pa.Schema, keys: list[pa.Array]) -> pa.RecordBatch:
+    """Rows of a store as a record batch of `schema`: control columns, `keys`, then the payload."""
     columns = [pa.array(values[rows]) for values in (store.time_ns, store.sequence, store.offset)]
     columns += [pa.array(store.index[rows]), *keys]
     columns += [store.gather(name, rows) for name in store.names]

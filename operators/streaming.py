@@ -9,6 +9,7 @@ from operators.context import RightContext
 from operators.forward import ForwardContext
 from operators.groups import Groups
 from operators.intake import Accepted, InputCounts, Intake, select
+from operators.last_known import last_known_entries, last_known_rows
 from operators.late_rows import LateRows
 from operators.limits import is_full
 from operators.max_ahead import AheadLimit
@@ -220,6 +221,7 @@ class StreamingAsof:
         self._sealer.pass_over(inputs[self._settings.left.name].sealed_through)
         for right in self._rights:
             right.fold_pending(self._floor_ns)
+            right.known_below(inputs[right.stream.name].needed_offset, frontier_ns)
 
     def snapshot(self) -> Snapshot:
         """What changed since the last snapshot; all snapshots so far together restore this state.
@@ -254,6 +256,35 @@ class StreamingAsof:
                 right.add(rows, self._groups.codes(rows.keys, rows.key_code))
                 right.fold_pending(self._floor_ns)
             self._writer.restored(place)
+
+    @property
+    def keeps_last_known(self) -> bool:
+        """Whether the last row of a group may be needed however old it is: without a tolerance."""
+        return self._settings.tolerance_ns is None and self._settings.direction == "backward"
+
+    def last_known(self) -> list[tuple[bytes, bytes]]:
+        """The last row of each group in which it changed since the last call; from then on `progress` asks
+        for what waits now and what comes.
+
+        Only once `caught_up` and after `seal`, and committed with that progress or not at all.
+        """
+        assert self.caught_up, "the last rows are not known before all has been read again"
+        entries: list[tuple[bytes, bytes]] = []
+        for right in self._rights:
+            entries += last_known_entries(self._settings, right, self._groups, self._frontier_ns)
+            clock = self._intakes[right.stream.name].clock
+            clock.needed_from = max(clock.needed_from, right.oldest_pending(clock.next_offset))
+        return entries
+
+    def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> None:
+        """Take back last-known entries; on a new or restored operator, before `resume` with `frontier_ns`.
+
+        Raises SnapshotError where an entry is damaged or of another layout.
+        """
+        for name, rows in last_known_rows(self._settings, entries, frontier_ns).items():
+            right = self._right(name)
+            assert right is not None
+            right.refresh(rows, self._groups.codes(rows.keys, rows.key_code), frontier_ns)
 
     @property
     def _floor_ns(self) -> int:

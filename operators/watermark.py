@@ -18,7 +18,8 @@ class InputClock:
     `final`         the period's final progress record has been read and no new row behind it.
     `read_from`     the offset reading began at; what lies below came from kept state.
     `last_row`      offset of the last row taken in this life.
-    `needed_from`   rows below this offset were of no use any more in an earlier life.
+    `needed_from`   rows below this offset are of no use any more, or last-known: an earlier life said so, or
+                    this one.
     `idle`          it is silent at the end of its log and left out of the frontier until it says something.
     `newest_ns`     the newest time known of it, of a row or a progress record; after a restart an estimate.
     """

@@ -88,7 +88,11 @@ class Rebalance(Protocol):
     """Told by `poll`, in the caller's thread, when the group moves partitions."""
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """These are ours now; return where to start each, as an offset (0 or more)."""
+        """These are ours now; return where to start each, as an offset (0 or more).
+
+        Those that were ours before and were not revoked since stay ours: the consumer protocol moves
+        partitions one by one, the classic one revokes everything first.
+        """
         ...
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
@@ -130,6 +134,14 @@ class Consumer(Protocol):
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position | None]:
         """The group's committed positions; waits for open transactions on them to end."""
+        ...
+
+    def commit(self, offsets: Mapping[TopicPartition, Position]) -> None:
+        """Commit positions of the group as this member, outside any transaction; returns once they count.
+
+        Raises AbortableError where the group has moved on without this member or no answer came (read the
+        committed positions back), FencedError where another client took this member's place.
+        """
         ...
 
     def offsets(self, partition: TopicPartition) -> tuple[int, int]:

@@ -14,10 +14,12 @@ from topics.kafka_consumer import KafkaConsumer
 from topics.kafka_errors import error_of
 from topics.kafka_producer import KafkaProducer
 from topics.kafka_settings import (
-    CONSUMER,
+    AT_ONCE,
     LOGGER,
     PRODUCER,
     TRANSACTION_TIMEOUT_MS,
+    GroupProtocol,
+    consumer_settings,
     require_free,
     settings_for,
 )
@@ -32,7 +34,8 @@ class KafkaBus:
     """See `topics.bus.Bus`.
 
     `config` holds librdkafka settings as text for all clients; a key that begins with `consumer.` or
-    `producer.` is for those alone.  `on_wait` is told, in words, when a client waits for a broker.
+    `producer.` is for those alone.  `group_protocol` is how members of a group agree: `classic`, or
+    `consumer` (KIP-848, brokers from 4.0 on).  `on_wait` is told, in words, when a client waits for a broker.
     """
 
     def __init__(
@@ -40,9 +43,11 @@ class KafkaBus:
         bootstrap: str,
         config: Mapping[str, str] = MappingProxyType({}),
         *,
+        group_protocol: GroupProtocol = "classic",
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
         require_free(config)
+        self._group_protocol: GroupProtocol = group_protocol
         self._bootstrap = bootstrap
         self._config = dict(config)
         self._on_wait = on_wait or (lambda said: LOGGER.warning("waiting: %s", said))
@@ -65,16 +70,15 @@ class KafkaBus:
 
     def consumer(self, *, group: str, client_id: str = "tidemark") -> KafkaConsumer:
         """Make a consumer of a group."""
-        own = {**CONSUMER, "group.id": group}
+        own = consumer_settings(group, self._group_protocol)
         settings = settings_for("consumer", self._bootstrap, client_id, self._config, own)
         with _named_settings():
             return KafkaConsumer(settings, self._on_wait)
 
     def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> KafkaProducer:
         """Make a producer; with an id, abort what that id left open and fence who had it."""
-        own = dict(PRODUCER)
-        if transactional_id is not None:
-            own["transaction.timeout.ms"] = TRANSACTION_TIMEOUT_MS
+        of_kind = AT_ONCE if transactional_id is None else {"transaction.timeout.ms": TRANSACTION_TIMEOUT_MS}
+        own = {**PRODUCER, **of_kind}
         settings = settings_for("producer", self._bootstrap, client_id, self._config, own)
         with _named_settings():
             return KafkaProducer(settings, transactional_id, self._on_wait)

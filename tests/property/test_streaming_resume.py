@@ -36,6 +36,7 @@ class Durable:
     frontier_ns: int = BEGINNING_NS
     inputs: dict[str, InputProgress] = field(default_factory=dict)
     entries: dict[bytes, bytes] = field(default_factory=dict)
+    known: dict[bytes, bytes] = field(default_factory=dict)
     states: list[tuple[dict[bytes, bytes], dict[str, int]]] = field(default_factory=list)
 
 
@@ -58,6 +59,9 @@ class Life:
             self.join.restore(entries.items())
         else:
             durable.states = []
+        needed = {name: progress.needed_offset for name, progress in durable.inputs.items()}
+        if not durable.states or any(self._next[name] < needed[name] for name in self.join.streams):
+            self.join.recall(durable.known.items(), durable.frontier_ns)
         self.join.resume(durable.frontier_ns, durable.inputs, self._next)
 
     def read(self, stream: str, count: int) -> None:
@@ -77,8 +81,10 @@ class Life:
     def seal(self) -> None:
         self._sealed += cases.dicts(self.join.seal())
 
-    def commit(self, *, keep_state: bool) -> None:
+    def commit(self, *, keep_state: bool, last_known: bool = False) -> None:
         durable = self._durable
+        if last_known and self.join.keeps_last_known and self.join.caught_up:
+            durable.known.update(self.join.last_known())
         if keep_state:
             self.seal()
         durable.rows += self._sealed
@@ -143,7 +149,8 @@ def lived(rules: Rules, made: Logs, data: st.DataObject) -> Durable:
             if data.draw(st.integers(0, 4), "seal"):
                 life.seal()
             if data.draw(st.booleans(), "commit"):
-                life.commit(keep_state=data.draw(st.booleans(), "keep"))
+                known = data.draw(st.booleans(), "last known")
+                life.commit(keep_state=data.draw(st.booleans(), "keep"), last_known=known)
     Life(cases.make_settings(rules), made, durable, data.draw(st.none() | st.just(0), "state")).end()
     return durable
 

@@ -67,6 +67,8 @@ def settings_of(rng: random.Random, folder: Path) -> Settings:
                 "checkpoint_interval_ms": rng.choice([1, 1_000_000]),
                 "poll_messages_max": rng.choice([3, 17, 1_000]),
                 "frame_rows_max": rng.choice([2, 1_000]),
+                "last_known_interval_ms": rng.choice([1, 5, 1_000_000]),
+                "guarantee": rng.choice(["exactly_once", "exactly_once", "at_least_once"]),
             },
         }
     )

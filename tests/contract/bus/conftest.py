@@ -15,11 +15,22 @@ HASTY = {
     "consumer.fetch.wait.max.ms": "10",
     "producer.linger.ms": "0",
 }
+# The broker sets the rest where members speak the consumer protocol (docker/kafka/kafka.sh).
+HASTY_CONSUMER_PROTOCOL = {
+    key: value for key, value in HASTY.items() if "session" not in key and "heartbeat" not in key
+}
+
+BUSES = ["embedded", pytest.param("kafka", marks=pytest.mark.broker)]
+# What concerns members of a group holds under both protocols.
+GROUP_BUSES = [*BUSES, pytest.param("kafka, consumer protocol", marks=pytest.mark.broker)]
 
 
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+@pytest.fixture(params=BUSES)
 def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
-    if request.param == "kafka":
+    if request.param == "kafka, consumer protocol":
+        bootstrap = request.getfixturevalue("kafka_bootstrap")
+        scene = Scene(KafkaBus(bootstrap, HASTY_CONSUMER_PROTOCOL, group_protocol="consumer"))
+    elif request.param == "kafka":
         scene = Scene(KafkaBus(request.getfixturevalue("kafka_bootstrap"), HASTY))
     else:
         scene = Scene(MemoryBus())

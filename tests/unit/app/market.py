@@ -33,12 +33,17 @@ class Market:
         pipeline: Mapping[str, object] | None = None,
         worker: Mapping[str, object] | None = None,
         streams: Mapping[str, object] | None = None,
+        bus: Mapping[str, object] | None = None,
     ) -> None:
         quick = {"state": str(folder / "state"), "commit_interval_ms": COMMIT_INTERVAL_MS}
         self.settings = Settings.model_validate(
             {
                 "pipeline": {"grace_ns": 0, **(pipeline or {})},
-                "bus": {"partitions": partitions, "schema_registry": str(folder / "schemas")},
+                "bus": {
+                    "partitions": partitions,
+                    "schema_registry": str(folder / "schemas"),
+                    **(bus or {}),
+                },
                 "worker": {**quick, **(worker or {})},
                 "streams": streams or {},
             }

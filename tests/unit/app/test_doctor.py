@@ -32,7 +32,7 @@ def test_a_pipeline_that_could_start_has_no_problem(tmp_path: Path) -> None:
     found = looked_at(market.settings, lambda: market.bus)
     assert [finding for finding in found.values() if finding.level == "problem"] == []
     assert found["broker"].found == "embedded answers"
-    assert found["topics"].found == "5 topics of 1 partitions"
+    assert found["topics"].found == "6 topics of 1 partitions"
     assert found["streams"].found == "trade: 4 columns, quote: 5 columns"
 
 
