@@ -40,19 +40,37 @@ def decode_frame(value: bytes | None, headers: Headers, place: Place, layout: st
     `layout`, where given, is the fingerprint that the reader was made for; another is refused.  Checked:
     headers, fingerprint, row count, every buffer's bounds, and that nothing follows the rows.
     """
-    try:
-        said = read_headers(headers)
-        if layout is not None and said.layout != layout:
-            raise FrameError(f"a frame of layout {said.layout}, expected {layout}")
-        rows = _read_rows(value)
-        found = layout_fingerprint(rows.schema)
-        if found != said.layout:
-            raise FrameError(f"its header says layout {said.layout}, its columns are {found}")
-        if rows.num_rows != said.rows:
-            raise FrameError(f"its header says {said.rows} rows, it has {rows.num_rows}")
-    except FrameError as broken:
-        raise FrameError(f"{place}: {broken}") from None
-    return Frame(rows, said, place)
+    return FrameDecoder(layout).decode(value, headers, place)
+
+
+class FrameDecoder:
+    """Decodes the frames of one stream, whose fingerprint it works out anew only for another schema."""
+
+    def __init__(self, layout: str | None = None) -> None:
+        self._layout = layout
+        self._schema: pa.Schema | None = None
+        self._fingerprint = ""
+
+    def decode(self, value: bytes | None, headers: Headers, place: Place) -> Frame:
+        """As `decode_frame`."""
+        try:
+            said = read_headers(headers)
+            if self._layout is not None and said.layout != self._layout:
+                raise FrameError(f"a frame of layout {said.layout}, expected {self._layout}")
+            rows = _read_rows(value)
+            found = self._fingerprint_of(rows.schema)
+            if found != said.layout:
+                raise FrameError(f"its header says layout {said.layout}, its columns are {found}")
+            if rows.num_rows != said.rows:
+                raise FrameError(f"its header says {said.rows} rows, it has {rows.num_rows}")
+        except FrameError as broken:
+            raise FrameError(f"{place}: {broken}") from None
+        return Frame(rows, said, place)
+
+    def _fingerprint_of(self, schema: pa.Schema) -> str:
+        if self._schema is None or not schema.equals(self._schema):
+            self._schema, self._fingerprint = schema, layout_fingerprint(schema)
+        return self._fingerprint
 
 
 def _read_rows(value: bytes | None) -> pa.RecordBatch:

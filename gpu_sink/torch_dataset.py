@@ -1,0 +1,106 @@
+"""An aligned stream as a PyTorch dataset of whole batches, divided among ranks and workers by partition."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from gpu_sink.batches import Batch, Batches
+from gpu_sink.errors import OptionError, StateError
+from gpu_sink.options import BatchOptions
+from gpu_sink.source import AlignedStream
+from gpu_sink.words import Word
+
+
+class AlignedDataset(IterableDataset[Batch]):
+    """Yields dicts of tensors; use it with `DataLoader(dataset, batch_size=None)`.
+
+    Every partition has one reader: rank r of w, worker k of n, is reader `r * n + k` of `w * n`.  Rank and
+    world are torch.distributed's where it runs, else 0 and 1, unless given.  The state is the reader's: with
+    worker processes it is in the workers, where torchdata's StatefulDataLoader finds it.
+    """
+
+    def __init__(
+        self, stream: AlignedStream, *, rank: int | None = None, world: int | None = None, **options: Any
+    ) -> None:
+        """`options` are the fields of `BatchOptions`, which raises OptionError; columns are tensors."""
+        if (rank is None) != (world is None):
+            raise OptionError("rank and world go together: give both or neither")
+        self._stream = stream
+        self._rank, self._world = rank, world
+        self._options = BatchOptions(**{**options, "arrays": "torch"})
+        self._batches: Batches | None = None
+        self._loaded: dict[str, Any] | None = None
+        flag = cast("Any", torch.zeros(1, dtype=torch.bool))  # untyped in PyTorch
+        self._read_by_workers: torch.Tensor = flag.share_memory_()
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches of this process's share; see `Batches`."""
+        if get_worker_info() is not None:
+            self._read_by_workers[0] = True
+        return iter(self._reader())
+
+    @property
+    def dictionaries(self) -> dict[str, list[Word]]:
+        """Per text column the words that its codes stand for, as far as this process has read."""
+        return self._reader().dictionaries
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state at the last batch that this process handed over, as JSON takes it.
+
+        Raises StateError in a process that leaves reading to loader workers.
+        """
+        if get_worker_info() is None and bool(self._read_by_workers[0]):
+            raise StateError(
+                "the rows are read by worker processes, and the state is theirs: say num_workers=0, or use "
+                "torchdata's StatefulDataLoader and its state_dict()"
+            )
+        return self._reader().state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration go on from a state; raises StateError for one that is another's."""
+        self._reader().load_state_dict(state)
+
+    def commit(self) -> None:
+        """Commit what this process handed over to the stream's group; see `Batches.commit`."""
+        self._reader().commit()
+
+    def _reader(self) -> Batches:
+        """This process's reader, made when first asked for: a worker's differs from its parent's."""
+        worker = get_worker_info()
+        number, readers = self._place(
+            0 if worker is None else worker.id, 1 if worker is None else worker.num_workers
+        )
+        if self._batches is None:
+            options = self._options
+            if worker is not None:
+                if options.device != "cpu":
+                    raise OptionError('worker processes share no card: say device="cpu", or num_workers=0')
+                options = replace(options, copy=True)  # sent to another process while the slot goes round
+            self._batches = Batches(self._stream.source, options, reader=number, readers=readers)
+        return self._batches
+
+    def _place(self, worker: int, workers: int) -> tuple[int, int]:
+        rank, world = self._rank, self._world
+        if rank is None or world is None:
+            distributed = torch.distributed
+            runs = distributed.is_available() and distributed.is_initialized()
+            rank, world = (distributed.get_rank(), distributed.get_world_size()) if runs else (0, 1)
+        return rank * workers + worker, world * workers
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker process gets: no reader of its parent's."""
+        return {**self.__dict__, "_batches": None}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "AlignedDataset":
+        """A dataset of its own over the same stream."""
+        return AlignedDataset(
+            self._stream, rank=self._rank, world=self._world, **{**_fields(self._options), "arrays": "torch"}
+        )
+
+
+def _fields(options: BatchOptions) -> dict[str, Any]:
+    return {name: copy.copy(getattr(options, name)) for name in options.__slots__}
