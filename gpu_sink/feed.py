@@ -29,11 +29,14 @@ class LayoutRule:
     def __init__(self, schema: pa.Schema, plans: Sequence[ColumnPlan], *, chosen: bool) -> None:
         self._schema = schema
         self._accepted = schema
+        self._fingerprint = layout_fingerprint(schema)  # of what was accepted last
         self._plans = plans
         self._chosen = chosen
 
     def require(self, frame: Frame) -> None:
         """Raise FrameError, showing both layouts, for a frame of another stream."""
+        if frame.headers is not None and frame.headers.layout == self._fingerprint:
+            return  # decoding has compared the header with the columns
         found = frame.rows.schema
         if found.equals(self._accepted):
             return
@@ -43,7 +46,7 @@ class LayoutRule:
                 f"{layout_fingerprint(self._schema)}: {_difference(found, self._schema)}; read it by itself"
                 + ("" if self._chosen else ", or choose columns that both have with columns=")
             )
-        self._accepted = found
+        self._accepted, self._fingerprint = found, layout_fingerprint(found)
 
 
 class Feed:
@@ -163,10 +166,14 @@ def _has(schema: pa.Schema, plan: ColumnPlan) -> bool:
 
 def _difference(found: pa.Schema, expected: pa.Schema) -> str:
     """The columns that are in one of two layouts only, or in another way."""
-    ours, theirs = {str(field) for field in expected}, {str(field) for field in found}
+    ours, theirs = ({_said(field) for field in schema} for schema in (expected, found))
     parts = []
     if theirs - ours:
         parts.append("it has " + ", ".join(sorted(theirs - ours)))
     if ours - theirs:
         parts.append("it lacks " + ", ".join(sorted(ours - theirs)))
     return " and ".join(parts) or "its columns are in another order"
+
+
+def _said(field: pa.Field) -> str:
+    return f"{field.name}: {field.type}{'' if field.nullable else ' not null'}"

@@ -59,7 +59,7 @@ class BatchOptions:
     prefetch: int = 2  # batches made ahead by a thread of their own; 0: made when asked for, without a thread
     device: str = "cpu"  # "cpu", "cuda" or "cuda:1"
     arrays: Literal["numpy", "torch"] = "numpy"  # what columns are on the host; on a card they are tensors
-    # Commit what was handed over to the group when the next batch is asked for, this often at most; None: never
+    # What was handed over is committed to the group when the next batch is asked for, this often; None: never
     commit_every_ms: int | None = None
     copy: bool = False  # batches own their memory; else they are valid until the next one is asked for
 
