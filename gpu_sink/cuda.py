@@ -46,6 +46,8 @@ class CudaCopies:
         pinned = self._torch.zeros(size, dtype=self._torch.uint8).pin_memory()
         target = self._torch.empty(size, dtype=self._torch.uint8, device=self.device)
         target.record_stream(self._stream)
+        # The memory may have been somebody's whose kernels still run on the consumer's stream.
+        self._stream.wait_stream(self._torch.cuda.current_stream(self.device))
         host: Bytes = pinned.numpy()
         self._pinned[host.ctypes.data] = pinned
         return host, target

@@ -140,7 +140,8 @@ class ShuffledFiller:
         self._windows = windows
         self._seed = seed
         self.buffer = layout.views(page_aligned(layout.size))
-        self._order = np.empty(options.shuffle_rows, np.int64)
+        self._numbers = np.arange(options.shuffle_rows)
+        self._order = self._numbers.copy()
         self._gathered = Gathered(0, (), None, None, ended=False)
         self._number = -1
         self._handed_over = 0
@@ -183,7 +184,7 @@ class ShuffledFiller:
     def _begin(self, gathered: Gathered, number: int) -> None:
         self._gathered, self._number, self._handed_over = gathered, number, 0
         order = self._order[: gathered.rows]
-        order[:] = np.arange(gathered.rows)
+        order[:] = self._numbers[: gathered.rows]
         np.random.default_rng([*self._seed, number]).shuffle(order)
         if self._windows is not None:
             self._windows.begin(self.buffer, gathered.rows)

@@ -1,7 +1,8 @@
-"""Whatever the cut into frames and batches: windows are their definition, and a resumed stream misses nothing."""
+"""Whatever the cut into frames and batches: windows are their definition, a resumed stream misses nothing."""
 
 import json
 import random
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def frames_of(names: list[str | None], cuts: set[int]) -> list[Frame]:
     """Rows in one partition, cut into frames; every third price is null, event_ns is the row's number."""
     frames = []
     places = sorted({0, len(names), *(cut for cut in cuts if cut < len(names))})
-    for offset, (lower, upper) in enumerate(zip(places, places[1:], strict=False)):
+    for offset, (lower, upper) in enumerate(pairwise(places)):
         numbers = range(lower, upper)
         columns = {
             "symbol": names[lower:upper],

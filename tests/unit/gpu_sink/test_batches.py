@@ -122,7 +122,7 @@ def test_chosen_columns_are_the_only_ones_and_others_may_be_added() -> None:
 def test_a_chosen_column_that_changes_is_refused_with_both_layouts() -> None:
     other = pa.RecordBatch.from_pydict({"event_ns": ["text"], "price": [2.5]})
     frames = [*FIVE, Frame(other, None, Place("aligned", 0, 3))]
-    with pytest.raises(FrameError, match="it has event_ns: string.*and it lacks event_ns: int64 not null"):
+    with pytest.raises(FrameError, match=r"it has event_ns: string.*and it lacks event_ns: int64 not null"):
         read(frames, batch_rows=6, columns=["event_ns"])
 
 
@@ -187,7 +187,7 @@ def test_readers_may_not_each_give_words_codes_of_their_own_unasked() -> None:
     with pytest.raises(OptionError, match="2 readers would give the words of symbol codes that differ"):
         list(stream.batches(readers=2))
     words = stream.words("symbol")
-    codes = {}
+    codes: dict[int, int] = {}
     for reader in range(2):
         for batch in stream.batches(reader=reader, readers=2, dictionaries={"symbol": words}, copy=True):
             codes.update(zip(batch["event_ns"].tolist(), batch["symbol"].tolist(), strict=True))

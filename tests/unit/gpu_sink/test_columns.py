@@ -1,6 +1,7 @@
 """The laws of Arrow columns in the places of a slot."""
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_coarser_timestamps_become_nanoseconds() -> None:
 
 
 def test_a_timestamp_beyond_nanoseconds_is_refused_by_column() -> None:
-    with pytest.raises(ColumnError, match="column x: .*out of bounds"):
+    with pytest.raises(ColumnError, match=r"column x: .*out of bounds"):
         written(column(pa.timestamp("s"), [2**40]))
 
 
@@ -172,4 +173,4 @@ def test_columns_lie_at_multiples_of_256_bytes_of_a_page() -> None:
     assert block.ctypes.data % 4_096 == 0
     assert all(values.ctypes.data % 256 == 0 for values in layout.views(block).values())
     ends = [(place.offset, place.offset + place.size) for place in layout.places]
-    assert all(end <= start for (_, end), (start, _) in zip(ends, ends[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(ends))
