@@ -61,11 +61,10 @@ class KafkaReader:
             raise SourceError(
                 "this stream has no group to commit to: give group= to from_kafka, or keep state_dict()"
             )
-        offsets = []
-        for partition, position in positions.items():
-            place = TopicPartition(self._topic.topic, partition, position.offset)
-            place.metadata = str(position.row)
-            offsets.append(place)
+        offsets = [
+            TopicPartition(self._topic.topic, partition, position.offset, str(position.row))
+            for partition, position in positions.items()
+        ]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as refused:

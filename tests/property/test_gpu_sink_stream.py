@@ -125,7 +125,7 @@ def test_a_stream_resumed_anywhere_gives_every_row_exactly_once_and_as_if_never_
 @settings(max_examples=20)
 @given(seed=st.integers(0, 100))
 def test_rows_come_the_same_however_partitions_arrive_once_a_buffer_was_begun(seed: int) -> None:
-    """A live stream's partitions come in another order after a restart; the buffer in hand does not change."""
+    """Partitions arrive in another order after a restart; the buffer in hand does not change."""
     frames = trades(seed, partitions=3, frames=6)
     later = sorted(frames, key=lambda frame: (frame.place.partition, frame.place.offset))
     options = {"batch_rows": 8, "shuffle_rows": 40, "seed": seed}
