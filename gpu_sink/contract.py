@@ -59,8 +59,8 @@ def read_headers(headers: Headers) -> FrameHeaders:
     version = found.get(VERSION) or str(FRAME_VERSION).encode()
     if version != str(FRAME_VERSION).encode():
         raise FrameError(
-            f"a frame of version {version.decode(errors='replace')}, this library reads version {FRAME_VERSION}: "
-            "install the tidemark-gpu-sink that came with the worker"
+            f"a frame of version {version.decode(errors='replace')}, this library reads version "
+            f"{FRAME_VERSION}: install the tidemark-gpu-sink that came with the worker"
         )
     numbers = {}
     for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST):
