@@ -54,6 +54,18 @@ def plan_columns(
     return tuple(_plan(schema.field(name), dtypes.get(name)) for name in names)
 
 
+def readable_columns(schema: pa.Schema) -> list[str]:
+    """The columns that can be read, which are all but nested ones and a few of Arrow's rarer types."""
+    readable = []
+    for field in schema:
+        try:
+            _plan(field, None)
+        except ColumnError:
+            continue
+        readable.append(field.name)
+    return readable
+
+
 def fields_of(plans: Sequence[ColumnPlan]) -> list[Field]:
     """The columns of a batch: each planned one, and behind a nullable one its mask."""
     fields = []

@@ -78,7 +78,7 @@ def test_the_wheel_holds_nothing_but_the_client(wheel: Path) -> None:
 
 @pytest.fixture
 def service(wheel: Path, tmp_path: Path) -> Callable[..., str]:
-    """Runs a script beside an `app` of somebody else, where nothing but the wheel and its needs is installed."""
+    """Runs a script beside a foreign `app`, where nothing but the wheel and its needs is installed."""
     site = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(site)]
     subprocess.run([*install, str(wheel)], check=True, capture_output=True)

@@ -5,6 +5,7 @@ That broker knows no transactions, so that aborted frames stay invisible is a te
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -120,10 +121,9 @@ def test_a_broken_frame_is_named_with_topic_partition_and_offset(broker: Broker)
         read(broker, "broken")
 
 
-def batches(broker: Broker, topic: str, **options: object) -> Batches:
+def batches(broker: Broker, topic: str, group: str | None = None, **options: Any) -> Batches:
     """Batches of two rows from the topic as it is now."""
-    kafka = {name: options.pop(name) for name in ("group", "offsets") if name in options}
-    stream = AlignedStream.from_kafka(broker.bootstrap, topic, until_end=True, **kafka)  # type: ignore[arg-type]
+    stream = AlignedStream.from_kafka(broker.bootstrap, topic, until_end=True, group=group)
     return stream.batches(batch_rows=2, copy=True, **options)
 
 
@@ -193,7 +193,7 @@ def test_a_paused_reader_goes_on_with_the_next_frame(broker: Broker) -> None:
         broker.put("paused", number % 2, [number])
     source = AlignedStream.from_kafka(broker.bootstrap, "paused").source
     reader = source.open({0: None, 1: None})
-    found = [frame for _ in range(4) if (frame := until(reader)) is not None]
+    found = [until(reader) for _ in range(4)]
     reader.pause()
     broker.put("paused", 0, [4])
     assert reader.read(0.3) is None
