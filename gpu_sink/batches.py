@@ -106,8 +106,14 @@ class Batches:
 
         Call it when the work on the last batch is done: what is committed is not read again.
         """
-        if self._open is not None and self._mark is not None:
-            self._open.commit(self._mark.restart())
+        if self._mark is None:
+            return
+        reader = self._open or self._source.open(dict(self._mark.positions))
+        try:
+            reader.commit(self._mark.restart())
+        finally:
+            if reader is not self._open:
+                reader.close()
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches."""
@@ -126,6 +132,8 @@ class Batches:
         self._epoch = int(state["epoch"]) if state is not None and mark is not None else self._epoch + 1
         starts: dict[int, Position | None] = dict.fromkeys(partitions)
         if mark is not None:
+            if elsewhere := sorted(mark.positions.keys() - starts.keys()):
+                raise StateError(f"the state has partitions {elsewhere}, this reader has {partitions}")
             starts.update(mark.positions)
         self._open = self._source.open(starts)
         try:

@@ -82,7 +82,11 @@ class ColumnWriter:
     def __init__(
         self, plans: Sequence[ColumnPlan], dictionaries: Mapping[str, Dictionary], rows_max: int
     ) -> None:
-        self.plans = plans
+        self._plans = plans
+        self._names: list[
+            str
+        ] = []  # of the columns of the last frame; a look-up by name costs twice one by number
+        self._numbers: list[int] = []
         self._dictionaries = dictionaries
         self._index = np.empty(rows_max + 16, np.intp)
         self._wide = np.empty(rows_max // 8 + 4, np.uint64)
@@ -93,8 +97,13 @@ class ColumnWriter:
 
         Raises ColumnError where a value does not fit the type that was asked for.
         """
-        for plan in self.plans:
-            column = rows.column(plan.name)
+        if rows.schema.names != self._names:
+            self._names = rows.schema.names
+            self._numbers = [self._names.index(plan.name) for plan in self._plans]
+        for plan, number in zip(self._plans, self._numbers, strict=True):
+            column = rows.column(number)
+            if column.null_count and not plan.nullable:
+                raise ColumnError(f"column {plan.name} has a null, and its layout says that it has none")
             values = columns[plan.name][at : at + count]
             if plan.nullable:
                 valid = columns[plan.name + VALID][at : at + count]
@@ -133,15 +142,15 @@ class ColumnWriter:
         elif plan.kind == "codes":
             words = self._dictionaries[plan.name].codes(column.dictionary)
             index = self._index[:count]
-            np.copyto(index, _numbers(column.indices, plan.source)[lower : lower + count])
+            np.copyto(index, _numbers(column.indices, plan.source, lower, count))
             if len(words):
-                np.take(words, index, out=values, mode="clip")  # clip: what lies under a null is any number
+                words.take(index, out=values, mode="clip")  # clip: what lies under a null is any number
             else:
                 values[:] = NULL_CODE
         else:
             if plan.kind == "cast":
                 column, lower = _cast(plan, column.slice(lower, count)), 0
-            numbers = _numbers(column, plan.source)[lower : lower + count]
+            numbers = _numbers(column, plan.source, lower, count)
             if plan.dtype.kind in "iu" and plan.dtype != plan.source:
                 _require_range(plan, numbers, valid)
             np.copyto(values, numbers, casting="same_kind")
@@ -150,8 +159,8 @@ class ColumnWriter:
         """Bits of a bitmap from `first` on, one boolean each."""
         lower, upper = first // 8, (first + len(flags) + 7) // 8
         index, wide = self._index[: upper - lower], self._wide[: upper - lower]
-        np.copyto(index, np.frombuffer(bitmap, np.uint8)[lower:upper])
-        np.take(_BITS, index, out=wide, mode="clip")
+        np.copyto(index, np.frombuffer(bitmap, np.uint8, upper - lower, lower))
+        _BITS.take(index, out=wide, mode="clip")
         start = first - 8 * lower
         np.copyto(flags, wide.view(np.bool_)[start : start + len(flags)])
 
@@ -217,9 +226,9 @@ def word_type(type_: pa.DataType) -> pa.DataType | None:
     return words if _is_text(words) else None
 
 
-def _numbers(column: pa.Array, source: np.dtype[Any]) -> npt.NDArray[Any]:
-    """A view of a column's values, whatever lies under its nulls."""
-    return np.frombuffer(column.buffers()[1], source)[column.offset : column.offset + len(column)]
+def _numbers(column: pa.Array, source: np.dtype[Any], lower: int, count: int) -> npt.NDArray[Any]:
+    """A view of some of a column's values, whatever lies under its nulls."""
+    return np.frombuffer(column.buffers()[1], source, count, (column.offset + lower) * source.itemsize)
 
 
 def _cast(plan: ColumnPlan, column: pa.Array) -> pa.Array:

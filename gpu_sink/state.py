@@ -1,5 +1,6 @@
 """The state of a stream at the rows that were handed over: JSON, and small unless there are windows."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -48,11 +49,15 @@ class Identity:
     shuffle_rows: int
     seed: int
     windows: str
+    words: str
 
     @classmethod
     def of(cls, source: str, reader: int, readers: int, options: BatchOptions) -> "Identity":
         """The identity of one reader's stream."""
         windows = options.windows
+        words = sorted(
+            (name, list(words)) for name, words in options.dictionaries.items() if words is not None
+        )
         return cls(
             source=source,
             reader=reader,
@@ -62,6 +67,7 @@ class Identity:
             windows=""
             if windows is None
             else f"{windows.steps} of {', '.join(windows.columns)} by {windows.by}, {windows.dtype}",
+            words=hashlib.sha256(repr(words).encode()).hexdigest()[:16] if words else "",
         )
 
     def to_json(self) -> dict[str, Any]:

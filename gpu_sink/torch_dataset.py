@@ -33,15 +33,19 @@ class AlignedDataset(IterableDataset[Batch]):
         self._rank, self._world = rank, world
         self._options = BatchOptions(**{**options, "arrays": "torch"})
         self._batches: Batches | None = None
-        self._loaded: dict[str, Any] | None = None
+        self._batches_of: int | None = None  # the worker they are of, None for a process that is none
+        self._was_loaded = False
         flag = cast("Any", torch.zeros(1, dtype=torch.bool))  # untyped in PyTorch
         self._read_by_workers: torch.Tensor = flag.share_memory_()
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of this process's share; see `Batches`."""
-        if get_worker_info() is not None:
+        batches = self._reader()
+        if get_worker_info() is None:
+            self._was_loaded = False
+        else:
             self._read_by_workers[0] = True
-        return iter(self._reader())
+        return iter(batches)
 
     @property
     def dictionaries(self) -> dict[str, list[Word]]:
@@ -63,6 +67,7 @@ class AlignedDataset(IterableDataset[Batch]):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next iteration go on from a state; raises StateError for one that is another's."""
         self._reader().load_state_dict(state)
+        self._was_loaded = get_worker_info() is None
 
     def commit(self) -> None:
         """Commit what this process handed over to the stream's group; see `Batches.commit`."""
@@ -74,13 +79,20 @@ class AlignedDataset(IterableDataset[Batch]):
         number, readers = self._place(
             0 if worker is None else worker.id, 1 if worker is None else worker.num_workers
         )
-        if self._batches is None:
+        me = None if worker is None else worker.id
+        if worker is not None and self._was_loaded:
+            raise StateError(
+                "a state was loaded into the dataset, but worker processes read it: say num_workers=0, or "
+                "use torchdata's StatefulDataLoader and its load_state_dict()"
+            )
+        if self._batches is None or self._batches_of != me:  # a forked worker has its parent's
             options = self._options
             if worker is not None:
                 if options.device != "cpu":
                     raise OptionError('worker processes share no card: say device="cpu", or num_workers=0')
                 options = replace(options, copy=True)  # sent to another process while the slot goes round
             self._batches = Batches(self._stream.source, options, reader=number, readers=readers)
+            self._batches_of = me
         return self._batches
 
     def _place(self, worker: int, workers: int) -> tuple[int, int]:

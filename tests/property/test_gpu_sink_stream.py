@@ -156,6 +156,10 @@ def test_a_state_of_another_stream_is_refused_with_both() -> None:
             reader(frames, 0, 2, {"windows": Windows(steps=2, columns=["price"])}),
             "windows '', this stream is",
         ),
+        (
+            AlignedStream.from_frames(frames).batches(dictionaries={"symbol": ["C"]}, readers=2),
+            "words '', this",
+        ),
     ):
         with pytest.raises(StateError, match=match):
             other.load_state_dict(state)

@@ -118,6 +118,11 @@ def test_text_becomes_codes_with_their_dictionary(type_: pa.DataType) -> None:
     assert columns["x_valid"].tolist() == [True, True, False, True]
 
 
+def test_a_null_where_the_layout_says_none_is_refused() -> None:
+    with pytest.raises(ColumnError, match="column x has a null, and its layout says that it has none"):
+        written(column(pa.int64(), [1, None], nullable=False))
+
+
 def test_a_text_column_of_nulls_alone_has_the_null_code() -> None:
     for type_ in (pa.string(), pa.dictionary(pa.int32(), pa.string())):
         assert written(column(type_, [None, None]))[0]["x"].tolist() == [-1, -1]

@@ -177,6 +177,14 @@ def test_what_was_handed_over_is_committed_when_the_next_batch_is_asked_for(brok
     assert rows(batches(broker, "asked", group="service")) == []
 
 
+def test_what_was_handed_over_can_be_committed_when_the_stream_has_ended(broker: Broker) -> None:
+    broker.put("ended", 0, [0, 1, 2])
+    ours = batches(broker, "ended", group="service")
+    assert rows(ours) == [0, 1, 2]
+    ours.commit()
+    assert rows(batches(broker, "ended", group="service")) == []
+
+
 def test_a_stream_without_a_group_refuses_to_commit(broker: Broker) -> None:
     broker.put("groupless", 0, [1])
     ours = batches(broker, "groupless")

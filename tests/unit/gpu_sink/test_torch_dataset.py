@@ -102,3 +102,14 @@ def test_worker_processes_share_the_partitions_and_keep_the_state(tmp_path: Path
     assert sorted(found) == [100 * number + n for number in range(3) for n in range(40)]
     with pytest.raises(StateError, match="read by worker processes"):
         made.state_dict()
+
+
+@pytest.mark.slow
+def test_workers_forked_from_a_process_that_read_have_shares_of_their_own_and_no_state_of_it() -> None:
+    made = dataset()
+    state = made.state_dict()
+    loader = DataLoader(made, batch_size=None, num_workers=2, multiprocessing_context="fork")
+    assert sorted(numbers(loader)) == sorted(numbers(dataset()))
+    made.load_state_dict(state)
+    with pytest.raises(StateError, match="a state was loaded into the dataset, but worker processes read it"):
+        numbers(loader)
