@@ -2,7 +2,8 @@
 
 Numbers, times, booleans and codes of dictionaries go from the message's memory to the slot's without an array
 in between.  Two kinds do not: text is looked up by Arrow, which makes one array of codes per frame, and
-decimals and coarse timestamps are converted by Arrow, which checks their range.
+decimals and coarse timestamps are converted by Arrow, which checks their range.  Small frames are joined
+first (`gpu_sink.fill`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -92,6 +93,14 @@ class ColumnWriter:
         self._wide = np.empty(rows_max // 8 + 4, np.uint64)
         self._flags = np.empty(rows_max, np.bool_)
 
+    def join(self, parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
+        """The planned columns of small parts as one batch, None where Arrow had better not join them."""
+        if any(plan.kind == "codes" for plan in self._plans):  # each part has a dictionary of its own
+            return None
+        names = [plan.name for plan in self._plans]
+        (joined,) = pa.Table.from_batches(parts).select(names).combine_chunks().to_batches()
+        return joined
+
     def write(self, rows: pa.RecordBatch, lower: int, count: int, columns: Columns, at: int) -> None:
         """Copy `count` rows from `lower` on into `columns`, from row `at` on.
 
@@ -111,7 +120,7 @@ class ColumnWriter:
             if plan.nullable and column.null_count:
                 self._read_values(plan, column, lower, values, valid)
                 np.logical_not(valid, out=self._flags[:count])
-                np.copyto(values, plan.under_null, where=self._flags[:count], casting="unsafe")
+                values[self._flags[:count]] = plan.under_null
             else:
                 self._read_values(plan, column, lower, values, None)
 

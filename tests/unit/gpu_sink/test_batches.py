@@ -220,3 +220,26 @@ def test_no_rows_give_no_batches() -> None:
 def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(OptionError, match=reason):
         BatchOptions(**options)
+
+
+@pytest.mark.parametrize("small_rows", [0, 4, 1_000])
+def test_rows_are_the_same_whether_small_frames_are_joined_or_not(
+    small_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = trades(9)
+    plain = list(AlignedStream.from_frames(frames).batches(batch_rows=64, copy=True))
+    monkeypatch.setattr("gpu_sink.fill.SMALL_ROWS", small_rows)
+    monkeypatch.setattr("gpu_sink.fill.JOINED_ROWS_MAX", 40)
+    found = list(AlignedStream.from_frames(frames).batches(batch_rows=64, copy=True))
+    assert all(map(equal, found, plain))
+    numbers = [n for batch in found for n in batch["event_ns"].tolist()]
+    rows = pa.Table.from_batches([one.rows for one in frames])
+    assert numbers == rows.column("event_ns").to_pylist()
+    assert [n for batch in found for n in batch["size"][batch["size_valid"]].tolist()] == (
+        rows.column("size").drop_null().to_pylist()
+    )
+
+
+def test_a_value_that_does_not_fit_is_named_with_its_place_among_small_frames_too() -> None:
+    with pytest.raises(ColumnError, match=r"aligned \[0\] offset 1: column event_ns: 400 does not fit int8"):
+        read([frame([1]), frame([400], offset=1), frame([2], offset=2)], dtypes={"event_ns": "int8"})
