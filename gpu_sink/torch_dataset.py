@@ -1,6 +1,5 @@
 """An aligned stream as a PyTorch dataset of whole batches, divided among ranks and workers by partition."""
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -43,6 +42,7 @@ class AlignedDataset(IterableDataset[Batch]):
         batches = self._reader()
         if get_worker_info() is None:
             self._was_loaded = False
+            self._read_by_workers[0] = False
         else:
             self._read_by_workers[0] = True
         return iter(batches)
@@ -76,9 +76,7 @@ class AlignedDataset(IterableDataset[Batch]):
     def _reader(self) -> Batches:
         """This process's reader, made when first asked for: a worker's differs from its parent's."""
         worker = get_worker_info()
-        number, readers = self._place(
-            0 if worker is None else worker.id, 1 if worker is None else worker.num_workers
-        )
+        rank, world = self._ranks()
         me = None if worker is None else worker.id
         if worker is not None and self._was_loaded:
             raise StateError(
@@ -86,8 +84,9 @@ class AlignedDataset(IterableDataset[Batch]):
                 "use torchdata's StatefulDataLoader and its load_state_dict()"
             )
         if self._batches is None or self._batches_of != me:  # a forked worker has its parent's
-            options = self._options
+            options, number, readers = self._options, rank, world
             if worker is not None:
+                number, readers = rank * worker.num_workers + worker.id, world * worker.num_workers
                 if options.device != "cpu":
                     raise OptionError('worker processes share no card: say device="cpu", or num_workers=0')
                 options = replace(options, copy=True)  # sent to another process while the slot goes round
@@ -95,24 +94,18 @@ class AlignedDataset(IterableDataset[Batch]):
             self._batches_of = me
         return self._batches
 
-    def _place(self, worker: int, workers: int) -> tuple[int, int]:
-        rank, world = self._rank, self._world
-        if rank is None or world is None:
-            distributed = torch.distributed
-            runs = distributed.is_available() and distributed.is_initialized()
-            rank, world = (distributed.get_rank(), distributed.get_world_size()) if runs else (0, 1)
-        return rank * workers + worker, world * workers
+    def _ranks(self) -> tuple[int, int]:
+        if self._rank is not None and self._world is not None:
+            return self._rank, self._world
+        distributed = torch.distributed
+        if distributed.is_available() and distributed.is_initialized():
+            return distributed.get_rank(), distributed.get_world_size()
+        return 0, 1
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a worker process gets: no reader of its parent's."""
-        return {**self.__dict__, "_batches": None}
+        """What a worker process gets: no reader of its parent's, but its parent's place among the ranks.
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "AlignedDataset":
-        """A dataset of its own over the same stream."""
-        return AlignedDataset(
-            self._stream, rank=self._rank, world=self._world, **{**_fields(self._options), "arrays": "torch"}
-        )
-
-
-def _fields(options: BatchOptions) -> dict[str, Any]:
-    return {name: copy.copy(getattr(options, name)) for name in options.__slots__}
+        A spawned worker does not know of torch.distributed, and would be rank 0 of 1.
+        """
+        rank, world = self._ranks()
+        return {**self.__dict__, "_batches": None, "_rank": rank, "_world": world}

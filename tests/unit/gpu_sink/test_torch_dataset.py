@@ -89,6 +89,18 @@ def test_a_copy_of_a_dataset_reads_for_itself() -> None:
     assert numbers(copy.deepcopy(ours)) == numbers(dataset())
 
 
+def test_a_spawned_worker_keeps_its_parents_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 4)
+    ours = dataset()
+    share = numbers(dataset(rank=2, world=4))
+    assert numbers(ours) == share
+    sent = copy.deepcopy(ours)
+    monkeypatch.undo()
+    assert numbers(sent) == share
+
+
 @pytest.mark.slow
 def test_worker_processes_share_the_partitions_and_keep_the_state(tmp_path: Path) -> None:
     for number in range(3):
@@ -102,6 +114,8 @@ def test_worker_processes_share_the_partitions_and_keep_the_state(tmp_path: Path
     assert sorted(found) == [100 * number + n for number in range(3) for n in range(40)]
     with pytest.raises(StateError, match="read by worker processes"):
         made.state_dict()
+    assert numbers(DataLoader(made, batch_size=None))
+    assert made.state_dict()["begun"]
 
 
 @pytest.mark.slow
