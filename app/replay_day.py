@@ -66,6 +66,7 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
         _run_processes(request, pipeline, folder.path, history.root)
     seconds = (monotonic_ns() - started_ns) / NS_PER_S
     frames = write_aligned(pipeline, folder.path / "aligned")
+    _read_back(pipeline, folder.path)
     summary = replace(
         _sum_up(request, pipeline, days, frames, audit(pipeline)), seconds=seconds, resumed=folder.resumed
     )
@@ -133,6 +134,18 @@ def _run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, sto
         align = ["app", "align", "--config", str((folder / "tidemark.toml").resolve())]
         children.append(start(f"worker-{slot}", [*align, "--slot", str(slot), "--until-final"], folder))
     wait_all(children)
+
+
+def _read_back(pipeline: Pipeline, folder: Path) -> None:
+    """Let the client library read the topic, as a model service would, and compare it with the Parquet.
+
+    Raises RunError where they differ.  The embedded bus and Avro rows are not for that library to read.
+    """
+    settings = pipeline.settings
+    if pipeline.bus.name == "embedded" or settings.worker.format == "avro":
+        return
+    read = ["gpu_sink", "--bootstrap", settings.bus.bootstrap, "--topic", settings.topic("aligned")]
+    wait_all([start("read-back", [*read, "--folder", str((folder / "aligned").resolve())], folder)])
 
 
 def _sum_up(

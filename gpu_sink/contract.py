@@ -20,6 +20,9 @@ SEALED: Final = "tidemark-sealed-ns"
 NEWEST: Final = "tidemark-newest-ns"
 PARITY: Final = "tidemark-parity"
 ASSUMED: Final = "tidemark-assumed-rows"
+VERSION: Final = "tidemark-frame"
+
+FRAME_VERSION: Final = 1  # the frames this library reads; those of workers that name none are of version 1
 
 # Which left row an output row came from: partition offset (int64) and place in the message (int32).
 LEFT_OFFSET: Final = "left_offset"
@@ -61,6 +64,12 @@ class FrameHeaders:
 def read_headers(headers: Headers) -> FrameHeaders:
     """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
     found = {ASSUMED: b"0"} | dict(headers)
+    version = found.get(VERSION) or str(FRAME_VERSION).encode()
+    if version != str(FRAME_VERSION).encode():
+        raise FrameError(
+            f"a frame of version {version.decode(errors='replace')}, this library reads version "
+            f"{FRAME_VERSION}: install the tidemark-gpu-sink that came with the worker"
+        )
     numbers = {}
     for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST, ASSUMED):
         text = _text(found, name)

@@ -18,7 +18,9 @@ SEALED: Final = "tidemark-sealed-ns"
 NEWEST: Final = "tidemark-newest-ns"
 PARITY: Final = "tidemark-parity"
 ASSUMED: Final = "tidemark-assumed-rows"
+VERSION: Final = "tidemark-frame"
 
+FRAME_VERSION: Final = 1  # raised when an older reader would misread what a newer worker writes
 LEFT_OFFSET: Final = "left_offset"
 LEFT_INDEX: Final = "left_index"
 
@@ -63,12 +65,16 @@ class FrameHeaders:
             (NEWEST, str(self.newest_ns).encode()),
             *([(PARITY, self.parity.encode())] if self.parity else []),
             (ASSUMED, str(self.assumed_rows).encode()),
+            (VERSION, str(FRAME_VERSION).encode()),
         ]
 
     @classmethod
     def from_kafka(cls, headers: list[tuple[str, bytes | None]]) -> "FrameHeaders":
         """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
         found = dict(headers)
+        version = found.get(VERSION) or str(FRAME_VERSION).encode()
+        if version != str(FRAME_VERSION).encode():
+            raise FrameError(f"a frame of version {version!r}, this program reads version {FRAME_VERSION}")
         try:
             layout = (found[LAYOUT] or b"").decode()
             parity = (found.get(PARITY) or b"").decode()

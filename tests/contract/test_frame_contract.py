@@ -38,11 +38,25 @@ def test_the_words_on_the_wire_are_the_same() -> None:
         "RELEASED",
         "SEALED",
         "NEWEST",
+        "PARITY",
         "ASSUMED",
+        "VERSION",
         "LEFT_OFFSET",
         "LEFT_INDEX",
     ):
         assert getattr(contract, name) == getattr(frame, name)
+    assert contract.FRAME_VERSION == frame.FRAME_VERSION
+
+
+def test_a_frame_of_another_version_is_refused_by_both_and_one_that_names_none_is_of_the_first() -> None:
+    headers = dict(HEADERS.to_kafka())
+    assert headers.pop(frame.VERSION) == b"1"
+    assert contract.read_headers(list(headers.items())).rows == HEADERS.rows
+    newer = [*headers.items(), (frame.VERSION, b"2")]
+    with pytest.raises(contract.FrameError, match="a frame of version 2, this library reads version 1"):
+        contract.read_headers(newer)
+    with pytest.raises(frame.FrameError, match="a frame of version b'2', this program reads version 1"):
+        frame.FrameHeaders.from_kafka(newer)
 
 
 def test_headers_written_by_the_worker_are_read_alike() -> None:

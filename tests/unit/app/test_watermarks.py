@@ -33,6 +33,7 @@ def answer_of(market: Market, later_ns: int = LATER_NS) -> Answer:
 
 
 def at_work(market: Market) -> Worker:
+    market.wall_ns = now_ns()
     worker = market.worker()
     turn_until_quiet(worker)
     worker.commit()
