@@ -42,7 +42,7 @@ rows = st.lists(st.tuples(st.integers(0, 12), st.integers(-1, GROUPS)), max_size
 @given(left=rows, right=rows, cut=st.integers(0, 14), strict=st.integers(0, 1))
 @settings(max_examples=60, deadline=None)
 def test_where_the_left_rows_are_cut_among_threads_changes_nothing(
-    kernel: Callable[..., None],
+    kernel: Callable[..., int],
     left: list[tuple[int, int]],
     right: list[tuple[int, int]],
     cut: int,
@@ -55,7 +55,7 @@ def test_where_the_left_rows_are_cut_among_threads_changes_nothing(
         for begin, end in ranges:
             table = np.full(GROUPS, -1, np.int32)
             part = positions[begin:end]
-            kernel(*side(left[begin:end]), *side(right), len(right), strict, table, part)
+            kernel(*side(left[begin:end]), *side(right), len(right), strict, -1, table, part)
     assert whole.tolist() == parts.tolist()
 
 
