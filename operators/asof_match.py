@@ -71,8 +71,8 @@ class Walk:
 
     Tiles come in the order of time, or against it when the direction is forward; all left sides are alike in
     whether they have codes and an order, and the right side's are as theirs.  A first tile may begin
-    anywhere: the last (or first) right row of each group at its edge is found, so the answer does not depend on where
-    the left rows are cut.
+    anywhere: the last (or first) right row of each group at its edge is found, so the answer does not depend
+    on where the left rows are cut.
     """
 
     def __init__(self, right: Side, group_count: int, settings: AsofSettings, links: Links | None) -> None:
