@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from operators.asof_budget import Scratch
 from operators.asof_fill import Validity
 from operators.asof_kernel import choose_nearest, drop_far, match_backward, match_forward, match_ungrouped
 from operators.asof_nearest_kernel import link_groups, match_nearest
@@ -38,11 +39,6 @@ class Matches:
 
     positions: Int32s
     validity: Validity
-
-
-def marked(positions: Int32s, workers: Workers) -> Matches:
-    """Return positions with their validity."""
-    return Matches(positions, mark(Validity(positions.size), positions, workers))
 
 
 def mark(validity: Validity, positions: Int32s, workers: Workers) -> Validity:
@@ -156,8 +152,10 @@ def needs_links(right: Side, settings: AsofSettings) -> bool:
     return settings.direction == "nearest" and not stands_alone(right)
 
 
-def walk_size(right: Side, group_count: int, settings: AsofSettings) -> int:
-    """Return how many bytes one walk keeps."""
+def walk_scratch(right: Side, group_count: int, settings: AsofSettings) -> Scratch:
+    """Return what the walks along a right side keep: the links of all of them, and each one's tables."""
     if stands_alone(right):
-        return 0
-    return (24 if needs_links(right, settings) else 4) * group_count
+        return Scratch(0, 0)
+    if needs_links(right, settings):
+        return Scratch(4 * (group_count + right.ns.size), 24 * group_count)
+    return Scratch(0, 4 * group_count)

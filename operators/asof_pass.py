@@ -5,7 +5,7 @@ is read once however many right tables there are, and the matched rows are never
 made of them is gathered at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,14 +13,11 @@ import numpy.typing as npt
 
 from operators.asof_columns import frozen
 from operators.asof_fill import Filling
-from operators.asof_match import Side, Walk, link, needs_links, walk_size
+from operators.asof_match import Side, Walk, link, needs_links
 from operators.asof_settings import AsofSettings
 from operators.asof_workers import Workers
 
 Int32s = npt.NDArray[np.int32]
-
-SCRATCH_SIZE_MIN = 1 << 20  # what walks may take of any join, however few its rows
-SCRATCH_SIZE_PER_ROW = 8  # and of larger ones; with what else a join takes, below 25 bytes a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +38,37 @@ def look_up(
     left: Side,
     targets: Sequence[Target],
     group_count: int,
-    scratch_size_max: int,
+    threads_max: int,
     settings: AsofSettings,
     workers: Workers,
 ) -> None:
     """Match all left rows with every target, fill what is to be filled and keep what is to be kept.
 
-    Each thread takes a range of left rows in time order and walks all right sides along it.
+    Each thread, of at most `threads_max`, takes a range of left rows in time order and walks all right sides
+    along it.
     """
     left, rights = alike(left, [target.right for target in targets])
     links = [link(right, group_count) if needs_links(right, settings) else None for right in rights]
+    visit = in_order if left.order is None else out_of_order
 
     def look_up_range(begin: int, end: int) -> None:
         walks = [
             Walk(right, group_count, settings, linked) for right, linked in zip(rights, links, strict=True)
         ]
-        visit = in_order if left.order is None else out_of_order
-        backwards = settings.direction == "forward"
-        visit(left, targets, walks, tiles(begin, end, settings.tile_rows, backwards=backwards))
+        visit(left, targets, walks, tiles(begin, end, settings))
 
-    # A table of groups per thread and target: no more threads than keep all of them within the limit.
-    size = sum(walk_size(right, group_count, settings) for right in rights)
-    workers.over(left.rows, look_up_range, max(1, scratch_size_max // max(1, size)))
+    workers.over(left.rows, look_up_range, threads_max)
 
 
 def in_order(
-    left: Side, targets: Sequence[Target], walks: Sequence[Walk], spans: Iterator[tuple[int, int]]
+    left: Side, targets: Sequence[Target], walks: Sequence[Walk], spans: Sequence[tuple[int, int]]
 ) -> None:
     """Walk tiles of left rows that stand in time order: matched and gathered while they are in the cache."""
-    steps = room = np.empty(0, np.int32)
+    rows_max = max((end - begin for begin, end in spans), default=0)
+    room = np.empty(rows_max, np.int32)
+    ordered = any(walk.right.order is not None for walk in walks)
+    steps = frozen(np.arange(rows_max if ordered else 0, dtype=np.int32))
     for begin, end in spans:
-        if room.size < end - begin:
-            steps, room = frozen(np.arange(end - begin, dtype=np.int32)), np.empty(end - begin, np.int32)
         for target, walk in zip(targets, walks, strict=True):
             positions = room[: end - begin] if target.positions is None else target.positions[begin:end]
             tile = Side(
@@ -87,7 +83,7 @@ def in_order(
 
 
 def out_of_order(
-    left: Side, targets: Sequence[Target], walks: Sequence[Walk], spans: Iterator[tuple[int, int]]
+    left: Side, targets: Sequence[Target], walks: Sequence[Walk], spans: Sequence[tuple[int, int]]
 ) -> None:
     """Walk tiles of left rows that lie anywhere: matched in time order, their positions kept by row."""
     assert left.order is not None
@@ -98,11 +94,11 @@ def out_of_order(
             walk.match(Side(left.ns, code, left.order[begin:end], end - begin), target.positions)
 
 
-def tiles(begin: int, end: int, tile_rows: int, *, backwards: bool) -> Iterator[tuple[int, int]]:
-    """Yield the tiles that cover [begin, end), the last one first when `backwards`."""
-    starts = range(begin, end, tile_rows)
-    for start in reversed(starts) if backwards else starts:
-        yield start, min(start + tile_rows, end)
+def tiles(begin: int, end: int, settings: AsofSettings) -> list[tuple[int, int]]:
+    """Return the tiles that cover [begin, end), in the order in which they are walked."""
+    starts = range(begin, end, settings.tile_rows)
+    spans = [(start, min(start + settings.tile_rows, end)) for start in starts]
+    return spans[::-1] if settings.direction == "forward" else spans
 
 
 def alike(left: Side, rights: Sequence[Side]) -> tuple[Side, list[Side]]:
@@ -119,20 +115,3 @@ def alike(left: Side, rights: Sequence[Side]) -> tuple[Side, list[Side]]:
             for right in rights
         ]
     return left, list(rights)
-
-
-def scratch_size_max(row_count: int) -> int:
-    """Return how many bytes the walks of one pass may take, given the rows of all tables."""
-    return max(SCRATCH_SIZE_MIN, SCRATCH_SIZE_PER_ROW * row_count)
-
-
-def passes(sizes: Sequence[int], size_max: int) -> Iterator[range]:
-    """Yield which lookups share a pass: all of them, unless their scratch memory would exceed the limit."""
-    first, size = 0, 0
-    for number, own in enumerate(sizes):
-        if number > first and size + own > size_max:
-            yield range(first, number)
-            first, size = number, 0
-        size += own
-    if first < len(sizes):
-        yield range(first, len(sizes))

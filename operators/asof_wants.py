@@ -1,18 +1,19 @@
 """What a join wants of its right tables, looked up in one pass where the memory allows it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from operators.asof_budget import Pass, Scratch, passes
 from operators.asof_inputs import AsofInputs, has_nulls
 from operators.asof_lookup import Lookup, empty_positions, keeps_positions
-from operators.asof_match import walk_size
-from operators.asof_pass import Target, look_up, passes, scratch_size_max
+from operators.asof_match import walk_scratch
+from operators.asof_pass import Target, look_up
 from operators.asof_settings import AsofSettings
-from operators.asof_workers import Workers
+from operators.asof_workers import Workers, cut
 
 Int32s = npt.NDArray[np.int32]
 
@@ -37,14 +38,13 @@ class Want:
         ages = inputs.rights[self.stream]
         return Lookup(inputs.right_side(self.stream), inputs.left, self.columns, ages)
 
-    def scratch_size(self, inputs: AsofInputs, settings: AsofSettings) -> int:
-        """Return how many bytes the lookup takes beyond the result."""
+    def scratch(self, inputs: AsofInputs, settings: AsofSettings) -> Scratch:
+        """Return what the lookup takes beyond the result."""
         right = inputs.right_side(self.stream)
-        walk = walk_size(right, inputs.group_count, settings)
         if not self.carried:
-            return settings.threads * walk
+            return walk_scratch(right, inputs.group_count, settings)
         positions = inputs.left.ns.size if keeps_positions(inputs.left, self.columns) else 0
-        return 4 * (settings.threads * inputs.group_count + right.ns.size + positions)
+        return Scratch(4 * (right.ns.size + positions), 4 * inputs.group_count)
 
 
 def wanted(stream: str, columns: dict[str, pa.ChunkedArray], settings: AsofSettings) -> Iterable[Want]:
@@ -63,13 +63,13 @@ def gather(
 ) -> dict[str, pa.ChunkedArray]:
     """Return the wanted columns by their names in the result."""
     found: dict[str, pa.ChunkedArray] = {}
-    size_max = scratch_size_max(inputs.row_count)
-    for numbers in passes([want.scratch_size(inputs, settings) for want in wants], size_max):
-        lookups = {number: wants[number].lookup(inputs) for number in numbers}
+    for shared in planned(wants, inputs, settings):
+        lookups = {number: wants[number].lookup(inputs) for number in shared.numbers}
         targets = [lookup.target for lookup in lookups.values()]
-        look_up(inputs.left_side(), targets, inputs.group_count, size_max, settings, workers)
+        look_up(inputs.left_side(), targets, inputs.group_count, shared.threads_max, settings, workers)
         del targets
-        for number in numbers:
+        for number in sorted(shared.numbers, key=lambda number: not wants[number].carried):
+            # Carried ones first: they give back what they hold before the others need room.
             columns = lookups.pop(number).finish(workers)
             found |= {f"{wants[number].stream}_{name}": column for name, column in columns.items()}
     return found
@@ -80,10 +80,14 @@ def match(
 ) -> dict[str, Int32s]:
     """Return the matched rows of right tables, int32 per left row, -1 where there is none."""
     found = {stream: empty_positions(inputs.left) for stream in streams}
-    size_max = scratch_size_max(inputs.row_count)
-    wants = [Want(stream, {}, carried=False) for stream in streams]
-    for numbers in passes([want.scratch_size(inputs, settings) for want in wants], size_max):
-        chosen = [streams[number] for number in numbers]
+    for shared in planned([Want(stream, {}, carried=False) for stream in streams], inputs, settings):
+        chosen = [streams[number] for number in shared.numbers]
         targets = [Target(inputs.right_side(stream), (), found[stream]) for stream in chosen]
-        look_up(inputs.left_side(), targets, inputs.group_count, size_max, settings, workers)
+        look_up(inputs.left_side(), targets, inputs.group_count, shared.threads_max, settings, workers)
     return found
+
+
+def planned(wants: Sequence[Want], inputs: AsofInputs, settings: AsofSettings) -> Iterator[Pass]:
+    """Yield the passes that look up what is wanted."""
+    threads = len(cut(inputs.left.count, settings.threads))
+    return passes([want.scratch(inputs, settings) for want in wants], inputs.row_count, threads)

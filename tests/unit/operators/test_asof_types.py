@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 import pytest
 
 from operators.asof import asof_join
+from operators.asof_fill import Validity
 from operators.asof_gather import gather_strings
-from operators.asof_match import marked
+from operators.asof_match import Matches, mark
 from operators.asof_workers import Workers
 from tests.unit.operators.asof_tables import trades
 
@@ -73,7 +74,8 @@ def test_strings_beyond_what_one_array_can_hold_come_out_as_several() -> None:
     rows = 4_096
     positions = np.arange(rows, dtype=np.int32) % 4 - 1
     with Workers(2) as workers:
-        pieces = gather_strings(source, pa.string(), marked(positions, workers), workers, bytes_max=2_000)
+        matches = Matches(positions, mark(Validity(rows), positions, workers))
+        pieces = gather_strings(source, pa.string(), matches, workers, bytes_max=2_000)
     for piece in pieces:
         piece.validate(full=True)
     assert len(pieces) > 1
