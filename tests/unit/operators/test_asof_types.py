@@ -52,13 +52,17 @@ COLUMNS = [
 def test_a_column_keeps_its_type_its_values_and_its_nulls(values: pa.Array, carry: str, pieces: int) -> None:
     column = pa.chunked_array([values] if pieces == 1 else [values[:1], values[1:]], values.type)
     right = pa.table({"event_ns": [10, 20, 30], "value": column})
-    joined = asof_join(trades([5, 30, 20, 10, 29]), right, by=None, carry=carry)
-    joined.validate(full=True)
     first, second, third = values.to_pylist()
     standing = first if carry == "column" and second is None else second
     last = standing if carry == "column" and third is None else third
-    assert joined["right_value"].type == values.type
-    assert joined["right_value"].to_pylist() == [None, last, standing, first, standing]
+    for left, expected in (
+        ([5, 30, 20, 10, 29], [None, last, standing, first, standing]),
+        ([5, 10, 20, 29, 30], [None, first, standing, standing, last]),
+    ):
+        joined = asof_join(trades(left), right, by=None, carry=carry)
+        joined.validate(full=True)
+        assert joined["right_value"].type == values.type
+        assert joined["right_value"].to_pylist() == expected
 
 
 def test_a_column_without_rows_keeps_its_type() -> None:
