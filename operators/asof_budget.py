@@ -1,15 +1,15 @@
 """How many lookups share a pass over the left rows, so that a join keeps to its memory.
 
 Beyond its inputs and its result a join takes less than 25 bytes per left row and 25 per right row: at most 16
-for times, order and group codes, and 8 for what is planned here.
+for times, order and group codes, and 8 for what is planned here.  Two things may exceed
+that: the tables of a single lookup with about as many groups as rows, and in small joins each thread's tile.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-SCRATCH_SIZE_MIN: Final = 1 << 20  # what the lookups of any pass may take, however few the rows
-SCRATCH_SIZE_PER_ROW: Final = 8  # of all tables
+SCRATCH_SIZE_PER_ROW: Final = 8  # what the lookups of one pass may take, by the rows of all tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def passes(lookups: Sequence[Scratch], row_count: int, threads: int) -> Iterator
     All lookups share one among all threads, unless they would take too much: then each pass has as many as
     it can, and a lookup that takes too much by itself is shared among fewer threads, down to one.
     """
-    size_max = max(SCRATCH_SIZE_MIN, SCRATCH_SIZE_PER_ROW * row_count)
+    size_max = SCRATCH_SIZE_PER_ROW * row_count
     first, size = 0, 0
     for number, lookup in enumerate(lookups):
         own = lookup.once + threads * lookup.per_thread

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.asof_fill import AgeColumn, Column, Filling, Validity, ValueColumn, is_filled_by_value
+from operators.asof_fill import AgeColumn, Filling, Validity, ValueColumn, is_filled_by_value
 from operators.asof_gather import filled, gather_column
 from operators.asof_match import Matches, Side, mark
 from operators.asof_pass import Target
@@ -30,14 +30,12 @@ class Lookup:
         rows = left.ns.size
         self._columns = columns
         self._validity = Validity(rows)
-        self._by_tile: dict[str, Column] = {}
         self._in_order = left.order is None
-        if self._in_order:
-            self._by_tile = {
-                name: ValueColumn(column.chunk(0), self._validity)
-                for name, column in columns.items()
-                if is_filled_in_place(column)
-            }
+        self._by_tile = {
+            name: ValueColumn(column.chunk(0), self._validity)
+            for name, column in columns.items()
+            if self._in_order and is_filled_in_place(column)
+        }
         self._ages = None if ages is None else AgeColumn(left, ages, self._validity)
         self._kept: Int32s | None = None
         filling: list[Filling] = [self._validity, *self._by_tile.values()] if self._in_order else []

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from operators import asof_workers
 from operators.asof import asof_join, asof_positions, join
-from operators.asof_budget import SCRATCH_SIZE_MIN
+from operators.asof_budget import Scratch, passes
 from operators.asof_settings import read_settings
 from tests.unit.operators.asof_tables import bytes_of, large_tables
 
@@ -71,9 +72,10 @@ def test_a_table_is_joined_as_if_it_were_alone(
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("change", [None, shuffled])
 def test_the_number_of_threads_changes_no_byte_of_several_tables(
-    settings: dict[str, object], change: object
+    settings: dict[str, object], change: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left, rights = large_tables(70_000, symbols=50)[0], right_tables(20_000, symbols=50)
+    monkeypatch.setattr(asof_workers, "ROWS_PER_THREAD_MIN", 512)
+    left, rights = large_tables(3_000, symbols=9)[0], right_tables(2_000, symbols=9)
     left = change(left) if callable(change) else left
     one, two, three = (
         asof_join(left, rights, threads=threads, **settings)  # type: ignore[arg-type]
@@ -84,16 +86,16 @@ def test_the_number_of_threads_changes_no_byte_of_several_tables(
 
 @pytest.mark.parametrize("direction", ["backward", "forward", "nearest"])
 def test_tables_that_need_several_passes_are_joined_as_if_they_were_alone(direction: str) -> None:
-    keys, count = 1 << 16, 6
-    assert 4 * keys * count > SCRATCH_SIZE_MIN, "one pass would do"
-    rng = np.random.default_rng(7)
+    keys, rng = 2_000, np.random.default_rng(7)
 
     def table(rows: int) -> pa.Table:
         symbols = rng.choice([0, 1, 2, keys - 1], rows)
         times = np.sort(rng.integers(0, 1_000, rows))
         return pa.table({"event_ns": times, "symbol": symbols, "row": np.arange(rows)})
 
-    left, rights = table(500), {f"s{number}": table(300) for number in range(count)}
+    left, rights = table(500), {f"s{number}": table(300) for number in range(6)}
+    walk = Scratch(once=0, per_thread=4 * keys)
+    assert len(list(passes([walk] * 6, 500 + 6 * 300, threads=1))) > 1
     joined = asof_join(left, rights, direction=direction)
     found = asof_positions(left, rights, direction=direction).positions
     for stream, right in rights.items():
