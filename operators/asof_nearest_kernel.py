@@ -49,6 +49,23 @@ def stand(
 
 
 @njit(nogil=True, cache=True)
+def stand_first(
+    right_ns: Int64s,
+    following: Int32s,
+    latest: Int32s,
+    later: Int32s,
+    latest_ns: Int64s,
+    later_ns: Int64s,
+) -> None:
+    """Complete the tables for a first tile: `latest` is known, `later` holds each group's first row."""
+    for group in range(latest.size):
+        if latest[group] >= 0:
+            stand(group, latest[group], right_ns, following, latest, later, latest_ns, later_ns)
+        elif later[group] >= 0:
+            later_ns[group] = right_ns[later[group]]
+
+
+@njit(nogil=True, cache=True)
 def match_nearest(
     left_ns: Int64s,
     left_code: Int32s | None,
@@ -82,11 +99,7 @@ def match_nearest(
         start = 0 if left_order is None else left_order[0]
         at = count_up_to(right_ns, right_order, right_rows, left_ns[start] - strict)
         fill_before(right_code, right_order, at, latest)
-        for group in range(groups):
-            if latest[group] >= 0:
-                stand(group, latest[group], right_ns, following, latest, later, latest_ns, later_ns)
-            elif later[group] >= 0:
-                later_ns[group] = right_ns[later[group]]
+        stand_first(right_ns, following, latest, later, latest_ns, later_ns)
     for i in range(left_rows):
         row = i if left_order is None else left_order[i]
         row_ns = left_ns[row]
