@@ -121,12 +121,12 @@ def test_workers_come_and_go_while_rows_flow(
 
 
 def test_killed_at_least_once_no_row_is_lost_and_those_that_come_again_are_equal(make_run: MakeRun) -> None:
-    run = make_run(guarantee="at_least_once", failpoint="commit-end:2")
+    run = make_run(guarantee="at_least_once", failpoint="commit-end")
     run.publish()
     with started("app", "align", "--config", run.config, "--until-final") as worker:
         assert worker.wait(30) == -signal.SIGKILL, worker.stderr.read() if worker.stderr else ""
     shutil.rmtree(run.pipeline.settings.worker.state)
-    run.config.write_text(run.config.read_text().replace("commit-end:2", ""))
+    run.config.write_text(run.config.read_text().replace("commit-end", ""))
     with started("app", "align", "--config", run.config, "--until-final") as worker:
         assert worker.wait(40) == 0, worker.stderr.read() if worker.stderr else ""
     report = audit(run.pipeline)
