@@ -103,7 +103,8 @@ class Task:
         self.counts.dead += len(dead) + ahead.num_rows
         self.released_ns = released_ns
         yield from dead_letters(dead, source, block)
-        yield from ahead_letters(ahead, self.ahead_limit, source, block, messages)
+        if ahead.num_rows:
+            yield from ahead_letters(ahead, self.ahead_limit, source, block, messages)
 
     def seal(self) -> pa.RecordBatch | None:
         """Return the rows that became final, or None."""

@@ -1,7 +1,7 @@
 """Intake: rows of one stream as they come in: those to keep, those late, too far ahead, or judged before."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,10 @@ from operators.operator import AHEAD_SCHEMA, LATE_SCHEMA, InputProgress
 from operators.watermark import InputClock
 from schemas.batch import Batch, Bools, Int64s
 from schemas.stream import Stream
+
+# What nearly every call gives; making one costs more than a small batch does.
+_NONE_LATE: Final = pa.RecordBatch.from_pylist([], schema=LATE_SCHEMA)
+_NONE_AHEAD: Final = pa.RecordBatch.from_pylist([], schema=AHEAD_SCHEMA)
 
 
 @dataclass(slots=True)
@@ -129,12 +133,12 @@ class Intake:
     def late(self) -> pa.RecordBatch:
         """The late rows since the last call (`LATE_SCHEMA`)."""
         pieces, self._late = self._late, []
-        return pa.concat_batches(pieces) if pieces else pa.RecordBatch.from_pylist([], schema=LATE_SCHEMA)
+        return pa.concat_batches(pieces) if pieces else _NONE_LATE
 
     def ahead(self) -> pa.RecordBatch:
         """What was too far ahead since the last call (`AHEAD_SCHEMA`)."""
         pieces, self._ahead = self._ahead, []
-        return pa.concat_batches(pieces) if pieces else pa.RecordBatch.from_pylist([], schema=AHEAD_SCHEMA)
+        return pa.concat_batches(pieces) if pieces else _NONE_AHEAD
 
     def _set_ahead(self, batch: Batch, ahead: Bools, bound_ns: Int64s) -> None:
         count = int(np.count_nonzero(ahead))
