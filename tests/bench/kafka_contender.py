@@ -28,6 +28,7 @@ from topics.registry import open_registry
 
 CONSUME_MESSAGES = 20_000
 CONSUME_WAIT_S = 0.05  # `consume` waits this long for the last, partial block
+SAMPLE_S = 0.5
 QUIX_SECONDS = 20.0  # it is some thirty times slower: a share of the rows tells its speed
 
 
@@ -174,6 +175,7 @@ def tidemark(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
     measure = Measure()
     worker = Worker(pipeline, until_final=True)
     ended_ns = cpu_ns = 0
+    samples: list[tuple[float, int, float]] = []  # second, rows, resident MB
     while not worker.finished():
         waited_from_ns, cpu_from_ns = time.monotonic_ns(), time.process_time_ns()
         messages = worker.turn()
@@ -181,10 +183,16 @@ def tidemark(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
             measure.begin(waited_from_ns, cpu_from_ns)
         if messages and measure.begun_ns:
             ended_ns, cpu_ns = time.monotonic_ns(), measure.cpu_ns
-    rows = sum(task.counts.rows for task in worker.tasks.values())
-    figures = measure.figures(rows, ended_ns, cpu_ns)
+            second = (ended_ns - measure.begun_ns) / 1e9
+            if not samples or second - samples[-1][0] >= SAMPLE_S:
+                samples.append((second, _rows(worker), status_mb("VmRSS")))
+    figures = measure.figures(_rows(worker), ended_ns, cpu_ns) | {"samples": samples}
     worker.close()
     return figures
+
+
+def _rows(worker: Worker) -> int:
+    return sum(task.counts.rows for task in worker.tasks.values())
 
 
 def serve(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
@@ -208,7 +216,7 @@ def serve(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
     threading.Thread(target=wait_for_line, daemon=True).start()
     worker.run(asked.is_set)
-    figures = measure.end(sum(task.counts.rows for task in worker.tasks.values()))
+    figures = measure.end(_rows(worker))
     worker.close()
     return figures
 
