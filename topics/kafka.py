@@ -12,6 +12,7 @@ from topics.kafka_admin import KafkaAdmin
 from topics.kafka_consumer import KafkaConsumer
 from topics.kafka_errors import error_of
 from topics.kafka_producer import KafkaProducer
+from topics.kafka_reader import Reading
 from topics.kafka_settings import (
     CONSUMER,
     LOGGER,
@@ -26,7 +27,8 @@ class KafkaBus:
     """See `topics.bus.Bus`.
 
     `config` holds librdkafka settings as text for all clients; a key that begins with `consumer.` or
-    `producer.` is for those alone.  `on_wait` is told, in words, when a client waits for a broker.
+    `producer.` is for those alone.  `reading` is how consumers read (see `topics.kafka_reader`).  `on_wait`
+    is told, in words, when a client waits for a broker.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class KafkaBus:
         bootstrap: str,
         config: Mapping[str, str] = MappingProxyType({}),
         *,
+        reading: Reading = "auto",
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
         require_free(config)
         self._bootstrap = bootstrap
         self._config = dict(config)
+        self._reading: Reading = reading
         self._on_wait = on_wait or (lambda said: LOGGER.warning("waiting: %s", said))
 
     @property
@@ -62,7 +66,7 @@ class KafkaBus:
         own = {**CONSUMER, "group.id": group}
         settings = settings_for("consumer", self._bootstrap, client_id, self._config, own)
         with _named_settings():
-            return KafkaConsumer(settings, self._on_wait)
+            return KafkaConsumer(settings, self._on_wait, self._reading)
 
     def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> KafkaProducer:
         """Make a producer; with an id, abort what that id left open and fence who had it."""

@@ -7,12 +7,14 @@ which numba would turn into a float.  Every load and store is unaligned, little 
 from collections.abc import Callable
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 _memcpy: Any = cgutils.raw_memcpy
 _intrinsic: Any = intrinsic
+_ir: Any = ir
 _INTEGERS = {8: cgutils.int8_t, 32: cgutils.int32_t, 64: cgutils.intp_t}
 
 
@@ -63,6 +65,18 @@ def _copy(_typing: Any, _to: Any, _from: Any, _size: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64), generate
 
 
+def _call(_typing: Any, _function: Any, _argument: Any) -> Any:
+    """Call the C function at an address, which takes one pointer and returns nothing."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        kind = _ir.FunctionType(_ir.VoidType(), [cgutils.voidptr_t])
+        function = builder.inttoptr(args[0], kind.as_pointer())
+        builder.call(function, [builder.inttoptr(args[1], cgutils.voidptr_t)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
 def _trailing_zeros(_typing: Any, _value: Any) -> Any:
     """Count the zero bits below the lowest set bit; 64 for 0."""
 
@@ -84,3 +98,4 @@ def _leading_zeros(_typing: Any, _value: Any) -> Any:
 copy_bytes: Callable[[int, int, int], None] = _intrinsic(_copy)  # (to, from, size)
 trailing_zeros: Callable[[int], int] = _intrinsic(_trailing_zeros)
 leading_zeros: Callable[[int], int] = _intrinsic(_leading_zeros)
+call_with: Callable[[int, int], None] = _intrinsic(_call)  # (function, pointer)

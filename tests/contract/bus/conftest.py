@@ -1,4 +1,4 @@
-"""Every scene runs on both buses: what one does, the other does."""
+"""Every scene runs on both buses, and on Kafka with both ways to read: what one does, the others do."""
 
 from collections.abc import Iterator
 
@@ -17,11 +17,17 @@ HASTY = {
 }
 
 
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+KAFKA = [
+    pytest.param(reading, marks=pytest.mark.broker, id=f"kafka-{reading}") for reading in ("native", "plain")
+]
+
+
+@pytest.fixture(params=["embedded", *KAFKA])
 def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
-    if request.param == "kafka":
-        scene = Scene(KafkaBus(request.getfixturevalue("kafka_bootstrap"), HASTY))
-    else:
+    if request.param == "embedded":
         scene = Scene(MemoryBus())
+    else:
+        bootstrap = request.getfixturevalue("kafka_bootstrap")
+        scene = Scene(KafkaBus(bootstrap, HASTY, reading=request.param))
     yield scene
     scene.bus.admin().delete(scene.topics)

@@ -1,0 +1,377 @@
+"""Messages read where librdkafka holds them: the one module that goes past the client to its library.
+
+Membership, callbacks, heartbeats, transactions and errors stay with the official client, whose `poll(0)`
+serves them, so none ever fires inside a raw call.  What is raw: the partitions' queues are forwarded to one
+queue of ours, whose messages come as an array of pointers; `topics.kafka_native_kernel` reads and frees them.
+"""
+
+import ctypes
+import os
+import select
+import sys
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Any, Final
+from weakref import WeakSet
+
+import confluent_kafka
+import numba
+import numpy as np
+from confluent_kafka import KafkaError, cimpl
+
+from schemas.batch import Int64s
+from topics.block import Headers, MessageBlock, Original, TopicPartition
+from topics.joined import join
+from topics.kafka_event import Event
+from topics.kafka_native_kernel import destroy_messages, read_messages
+
+_NAME_SIZE_MAX: Final = 128  # bytes that librdkafka keeps of a client's name
+_DROPPED_AT_ONCE: Final = 10_000  # messages
+_WAKE: Final = ctypes.create_string_buffer(b"w", 1)  # what librdkafka writes to wake us
+_WAKES_AT_ONCE: Final = 64
+_NO_SUCH_FILE: Final = -1  # librdkafka then writes no more
+
+
+class NativeUnavailableError(Exception):
+    """Messages cannot be read natively here; the message says why, and the official client reads them."""
+
+
+class NativeLibrary:
+    """The librdkafka that the official client itself is linked with, its functions declared."""
+
+    def __init__(self) -> None:
+        """Raise NativeUnavailableError where library or platform is not what this was written for."""
+        if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8:
+            raise NativeUnavailableError("needs CPython with 64-bit addresses")
+        if sys.byteorder != "little" or os.name != "posix":
+            raise NativeUnavailableError("needs a little-endian POSIX system")
+        if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+            raise NativeUnavailableError("numba is switched off (NUMBA_DISABLE_JIT)")
+        try:
+            # The client's extension module finds its own librdkafka, so no second one can be loaded.
+            self._library = ctypes.CDLL(cimpl.__file__)
+            self._declare()
+        except (OSError, AttributeError) as missing:
+            raise NativeUnavailableError(f"librdkafka cannot be reached: {missing}") from None
+        self.version, number = confluent_kafka.libversion()
+        if int(self.rd_kafka_version()) != number:
+            raise NativeUnavailableError(f"another librdkafka than the client's {self.version} was found")
+        if number >> 24 != 2:
+            raise NativeUnavailableError(f"librdkafka {self.version} is not a version 2")
+        self.destroy_address = int(
+            ctypes.cast(self._library.rd_kafka_message_destroy, ctypes.c_void_p).value or 0
+        )
+
+    def _declare(self) -> None:
+        pointer, text, number, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_size_t
+        declared: dict[str, tuple[Any, list[Any]]] = {
+            "rd_kafka_version": (number, []),
+            "rd_kafka_name": (pointer, [pointer]),
+            "rd_kafka_topic_name": (text, [pointer]),
+            "rd_kafka_queue_new": (pointer, [pointer]),
+            "rd_kafka_queue_destroy": (None, [pointer]),
+            "rd_kafka_queue_get_consumer": (pointer, [pointer]),
+            "rd_kafka_queue_get_partition": (pointer, [pointer, text, ctypes.c_int32]),
+            "rd_kafka_queue_forward": (None, [pointer, pointer]),
+            "rd_kafka_queue_io_event_enable": (None, [pointer, number, pointer, size]),
+            "rd_kafka_consume_batch_queue": (ctypes.c_ssize_t, [pointer, number, pointer, size]),
+            "rd_kafka_message_destroy": (None, [pointer]),
+            "rd_kafka_message_timestamp": (ctypes.c_int64, [pointer, pointer]),
+            "rd_kafka_message_headers": (number, [pointer, pointer]),
+            "rd_kafka_header_get_all": (number, [pointer, size, pointer, pointer, pointer]),
+        }
+        for name, (result, arguments) in declared.items():
+            function = getattr(self._library, name)
+            function.restype, function.argtypes = result, arguments
+
+    def __getattr__(self, name: str) -> Any:
+        """A function of librdkafka by its C name."""
+        return getattr(self._library, name)
+
+    def handle_of(self, client: object, client_id: str) -> int:
+        """Return the `rd_kafka_t*` inside the official client's object, proven by the name it answers to.
+
+        No address is followed before the system has said that it can be read: a wrong guess is no crash.
+        """
+        if type(client) is not cimpl.Consumer or cimpl.Consumer.__basicsize__ < object.__basicsize__ + 8:
+            raise NativeUnavailableError(f"{type(client).__name__} is not the official consumer")
+        handle = int.from_bytes(ctypes.string_at(id(client) + object.__basicsize__, 8), "little")
+        if handle == 0 or handle % 8 or _readable(handle, 8) is None:
+            raise NativeUnavailableError("the client's object does not begin with its handle")
+        name = _readable(int(self.rd_kafka_name(handle) or 0), _NAME_SIZE_MAX) or b""
+        if not name.startswith(f"{client_id}#consumer-".encode()[: _NAME_SIZE_MAX - 1]):
+            raise NativeUnavailableError("the client's handle does not answer with the client's name")
+        return handle
+
+
+def _readable(address: int, size: int) -> bytes | None:
+    """Return up to `size` bytes at an address, None where the process may not read there."""
+    reader, writer = os.pipe()
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        written = libc.write(writer, ctypes.c_void_p(address), ctypes.c_size_t(size))
+        return os.read(reader, size) if written > 0 else None
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+class _MessageStruct(ctypes.Structure):
+    """The public `rd_kafka_message_t`, for the few that are looked at one by one."""
+
+    _fields_ = (
+        ("error", ctypes.c_int),
+        ("topic", ctypes.c_void_p),
+        ("partition", ctypes.c_int32),
+        ("value", ctypes.c_void_p),
+        ("value_size", ctypes.c_size_t),
+        ("key", ctypes.c_void_p),
+        ("key_size", ctypes.c_size_t),
+        ("offset", ctypes.c_int64),
+        ("own", ctypes.c_void_p),
+    )
+
+
+def _bytes_at(address: int, size: int) -> bytes | None:
+    """Copy a value or a key; one of size -1 is null."""
+    if size < 0:
+        return None
+    return ctypes.string_at(int(address), int(size)) if size else b""
+
+
+class _Columns:
+    """Room for the fields of a batch of messages, as `read_messages` fills it."""
+
+    def __init__(self, messages: int) -> None:
+        self.source = np.empty(messages, np.int32)
+        self.topic, self.partition, self.failed = np.empty((3, messages), np.int64)
+        self.offset, self.value, self.value_size, self.key, self.key_size = np.empty((5, messages), np.int64)
+
+    def fill(self, pointers: Int64s) -> tuple[int, int, int]:
+        """Read messages; see `read_messages`, which also says what is returned."""
+        kept, errors, sources = read_messages(
+            pointers,
+            self.topic,
+            self.partition,
+            self.source,
+            self.offset,
+            self.value,
+            self.value_size,
+            self.key,
+            self.key_size,
+            self.failed,
+        )
+        return kept, errors, sources
+
+    def shorten(self, messages: int) -> None:
+        """Keep the first so many messages."""
+        self.source, self.offset = self.source[:messages], self.offset[:messages]
+        self.value, self.value_size = self.value[:messages], self.value_size[:messages]
+        self.key, self.key_size = self.key[:messages], self.key_size[:messages]
+
+
+class _Held:
+    """Messages that librdkafka keeps for us until this object goes or `detach` copies them."""
+
+    def __init__(self, library: NativeLibrary, pointers: Int64s, columns: _Columns) -> None:
+        self._library = library
+        self._pointers = pointers
+        self._columns = columns
+        self._pid = os.getpid()  # a forked child has the memory but not the library's threads and locks
+        self._kept: tuple[list[Original], object] | None = None
+
+    def __getitem__(self, message: int) -> Original:
+        if self._kept is not None:
+            return self._kept[0][message]
+        if not 0 <= message < self._pointers.size:
+            raise IndexError(f"message {message} of a block of {self._pointers.size}")
+        return self._original(message)
+
+    def detach(self) -> None:
+        """Copy what the messages hold and let them go: the block's addresses then point at the copies."""
+        originals = [self._original(message) for message in range(self._pointers.size)]
+        values = join([original.value for original in originals])
+        keys = join([original.key for original in originals])
+        self._columns.value[:] = values.address.view(np.int64)
+        self._columns.key[:] = keys.address.view(np.int64)
+        self._destroy()
+        self._kept = originals, (values.data, keys.data)
+
+    def __del__(self) -> None:
+        if self._kept is None and self._pid == os.getpid():
+            self._destroy()
+
+    def _destroy(self) -> None:
+        destroy_messages(self._pointers, self._library.destroy_address)
+
+    def _original(self, message: int) -> Original:
+        pointer, columns = int(self._pointers[message]), self._columns
+        kind = ctypes.c_int()
+        return Original(
+            _bytes_at(columns.key[message], columns.key_size[message]),
+            _bytes_at(columns.value[message], columns.value_size[message]),
+            self._headers(pointer),
+            int(self._library.rd_kafka_message_timestamp(pointer, ctypes.byref(kind))),
+        )
+
+    def _headers(self, pointer: int) -> Headers:
+        found, headers = ctypes.c_void_p(), list[tuple[str, bytes | None]]()
+        if self._library.rd_kafka_message_headers(pointer, ctypes.byref(found)) != 0:
+            return headers  # it has none
+        name, value, size = ctypes.c_char_p(), ctypes.c_void_p(), ctypes.c_size_t()
+        at = ctypes.byref(name), ctypes.byref(value), ctypes.byref(size)
+        while self._library.rd_kafka_header_get_all(found, len(headers), *at) == 0:
+            held = None if value.value is None else ctypes.string_at(value.value, size.value)
+            headers.append(((name.value or b"").decode(), held))
+        return headers
+
+
+class NativeReader:
+    """Reads a consumer's partitions through one queue of librdkafka's (see `topics.kafka_reader`)."""
+
+    def __init__(self, client: Any, client_id: str) -> None:
+        """Raise NativeUnavailableError, with the reason, where that cannot be done safely."""
+        self._library = NativeLibrary()
+        self._client = client
+        self._handle = self._library.handle_of(client, client_id)
+        self._pid = os.getpid()
+        self._queue: int | None = self._library.rd_kafka_queue_new(self._handle)
+        self._partitions: dict[TopicPartition, int] = {}  # the queues that are forwarded to ours
+        self._pointers = np.empty(0, np.int64)
+        self._held: WeakSet[_Held] = WeakSet()
+        self._wake_reader, self._wake_writer = os.pipe()
+        os.set_blocking(self._wake_reader, False)
+        os.set_blocking(self._wake_writer, False)
+        self._waker = select.poll()
+        self._waker.register(self._wake_reader, select.POLLIN)
+        # What comes for the client itself, a rebalance first of all, wakes us too.
+        served = self._library.rd_kafka_queue_get_consumer(self._handle)
+        for queue in (self._queue, served):
+            self._library.rd_kafka_queue_io_event_enable(queue, self._wake_writer, _WAKE, 1)
+        self._served = served
+
+    @property
+    def words(self) -> str:
+        """What to print."""
+        return f"native {self._library.version}"
+
+    def take_over(self, partitions: Iterable[TopicPartition]) -> None:
+        """Have the messages of these partitions come to us; call it before the client assigns them."""
+        self.give_back()
+        for place in partitions:
+            queue = self._library.rd_kafka_queue_get_partition(
+                self._handle, place.topic.encode(), place.partition
+            )
+            assert queue, f"librdkafka has no queue for {place}"
+            self._library.rd_kafka_queue_forward(queue, self._queue)
+            self._partitions[place] = queue
+
+    def give_back(self) -> None:
+        """Have no partition's messages come to us any more, and drop those that have come."""
+        for queue in self._partitions.values():
+            self._library.rd_kafka_queue_forward(queue, None)
+            self._library.rd_kafka_queue_destroy(queue)
+        self._partitions = {}
+        while True:
+            pointers = self._batch(_DROPPED_AT_ONCE)
+            if not pointers.size:
+                return
+            destroy_messages(pointers, self._library.destroy_address)
+
+    def read(
+        self, messages_max: int, wait_ms: int, interrupted: Callable[[], bool]
+    ) -> tuple[MessageBlock, list[Event]]:
+        """Return what is there, at once if anything is or `interrupted`, else after at most `wait_ms`."""
+        until_s = monotonic() + wait_ms / 1_000
+        while True:
+            events = self._serve()
+            pointers = self._batch(messages_max)
+            left_s = until_s - monotonic()
+            if pointers.size or events or interrupted() or left_s <= 0:
+                block, found = self._block(pointers)
+                return block, events + found
+            # The queue was seen empty: whatever came since, or comes now, has written to the pipe.
+            if self._waker.poll(left_s * 1_000):
+                os.read(self._wake_reader, _WAKES_AT_ONCE)
+
+    def close(self) -> None:
+        """Let go of everything of librdkafka's: with messages in a queue, the client's close() would hang."""
+        if self._queue is None or self._pid != os.getpid():
+            return
+        for held in list(self._held):
+            held.detach()
+        self.give_back()
+        for queue in (self._queue, self._served):
+            self._library.rd_kafka_queue_io_event_enable(queue, _NO_SUCH_FILE, None, 0)
+            self._library.rd_kafka_queue_destroy(queue)
+        self._queue = None
+        os.close(self._wake_reader)
+        os.close(self._wake_writer)
+
+    def __del__(self) -> None:
+        if getattr(self, "_queue", None) is not None:
+            self.close()
+
+    def _serve(self) -> list[Event]:
+        """Let the client do its own work: callbacks are called here, and nowhere else."""
+        events = []
+        while (event := self._client.poll(0)) is not None:
+            assert event.error() is not None, "a message came to the client, whose partitions are forwarded"
+            events.append(Event.of(event))
+        return events
+
+    def _batch(self, messages_max: int) -> Int64s:
+        """Return the addresses of up to `messages_max` messages, good until called again: ours to destroy."""
+        if self._pointers.size < messages_max:
+            self._pointers = np.empty(messages_max, np.int64)
+        count = self._library.rd_kafka_consume_batch_queue(
+            self._queue, 0, self._pointers.ctypes.data, messages_max
+        )
+        return self._pointers[: max(count, 0)]
+
+    def _block(self, pointers: Int64s) -> tuple[MessageBlock, list[Event]]:
+        room = _Columns(pointers.size)
+        kept, errors, sources = room.fill(pointers)
+        events = [self._event(int(pointer)) for pointer in room.failed[:errors]]
+        destroy_messages(room.failed[:errors], self._library.destroy_address)
+        pointers = pointers[:kept].copy()
+        places = self._places(room, sources)
+        if any(place not in self._partitions for place in places):
+            # Taken from us after librdkafka had fetched them.
+            ours = np.array([place in self._partitions for place in places])[room.source[:kept]]
+            destroy_messages(pointers[~ours], self._library.destroy_address)
+            pointers = pointers[ours]
+            kept, _, sources = room.fill(pointers)
+            places = self._places(room, sources)
+        room.shorten(kept)
+        held = _Held(self._library, pointers, room)
+        self._held.add(held)
+        block = MessageBlock(
+            sources=places,
+            source=room.source,
+            offset=room.offset,
+            value=room.value.view(np.uint64),
+            value_size=room.value_size,
+            key=room.key.view(np.uint64),
+            key_size=room.key_size,
+            originals=held,
+            ends=(),
+            memory=held,
+        )
+        return block, events
+
+    def _places(self, room: _Columns, sources: int) -> tuple[TopicPartition, ...]:
+        named = zip(room.topic[:sources].tolist(), room.partition[:sources].tolist(), strict=True)
+        return tuple(TopicPartition(self._topic(topic), partition) for topic, partition in named)
+
+    def _topic(self, address: int) -> str:
+        name: bytes = self._library.rd_kafka_topic_name(address)
+        return name.decode()
+
+    def _event(self, pointer: int) -> Event:
+        """What came in place of a message, in the official client's terms."""
+        fields = _MessageStruct.from_address(pointer)
+        topic = self._topic(fields.topic) if fields.topic else None
+        text = _bytes_at(fields.value or 0, fields.value_size if fields.value else -1)
+        error = KafkaError(fields.error, None if text is None else text.decode(errors="replace"))
+        return Event(topic, fields.partition, fields.offset, error)
