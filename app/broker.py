@@ -10,6 +10,7 @@ import structlog
 from app.errors import UsageError
 from topics.bus import Bus, BusError
 from topics.kafka import KafkaBus
+from topics.kafka_reader import Reading
 from topics.memory import MemoryBus
 
 log = structlog.get_logger()
@@ -36,10 +37,15 @@ def choose_bus(bus: str | None, bootstrap: str | None, say: Callable[[str], None
     return open_kafka(bootstrap)
 
 
-def open_kafka(bootstrap: str, config: Mapping[str, str] | None = None) -> Bus:
+def open_kafka(bootstrap: str, config: Mapping[str, str] | None = None, reading: Reading = "auto") -> Bus:
     """Return the bus of a broker that answers; raises UsageError naming the address or setting otherwise."""
     try:
-        bus = KafkaBus(bootstrap, config or {}, on_wait=lambda said: log.warning("waiting", reason=said))
+        bus = KafkaBus(
+            bootstrap,
+            config or {},
+            reading=reading,
+            on_wait=lambda said: log.warning("waiting", reason=said),
+        )
         bus.check(timeout_ms=CHECK_MS)
     except BusError as wrong:
         raise UsageError(str(wrong)) from None

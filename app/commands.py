@@ -32,7 +32,7 @@ def align(
     Example: python -m app align --config tidemark.toml --slot 0
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
-    bus = open_kafka(settings.bus.bootstrap, member_config(settings))
+    bus = open_kafka(settings.bus.bootstrap, member_config(settings), settings.bus.kafka_reading)
     require_topics(bus, settings)
     registry = open_registry(settings.bus.schema_registry)
     streams = registered_streams(settings, registry, wait_s=SCHEMA_WAIT_S, on_wait=say)
@@ -98,7 +98,7 @@ def audit_command(config: ConfigFile = None, bootstrap: Bootstrap = None) -> Non
     Example: python -m app audit --config build/replay/2024-01-15/tidemark.toml
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka)
+    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka, settings.bus.kafka_reading)
     require_topics(bus, settings)
     registry = open_registry(settings.bus.schema_registry)
     streams = registered_streams(settings, registry, wait_s=0, on_wait=say)
