@@ -26,7 +26,9 @@ from topics.faults import HEADER_WORDS, fault_reason
 from topics.progress import PROGRESS_SLOTS, progress_of
 from topics.wire import CodecError, DeadRow, Decoded, Progress, SchemaRegistry, UnknownSchemaError
 
-_IDS_FEW: Final = 16  # schema ids in one poll's share of a partition: rows, progress, perhaps an older version
+_IDS_FEW: Final = (
+    16  # schema ids in one poll's share of a partition: rows, progress, perhaps an older version
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

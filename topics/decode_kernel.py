@@ -80,7 +80,7 @@ def read_ids(address: Int64s, size: Int64s, size_max: int, ids: Int64s) -> None:
 
 @njit(nogil=True, cache=True)
 def distinct_ids(ids: Int64s, distinct: Int64s) -> int:
-    """Write the distinct `ids` in order of appearance; return their number, or -1 for more than there is room.
+    """Write the distinct `ids` in order of appearance; return their number, or -1 where room is short.
 
     Messages of one schema come in stretches, so the search is for the first of each.
     """

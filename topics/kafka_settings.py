@@ -52,7 +52,7 @@ CONSUMER: Final[Mapping[str, object]] = {
     "fetch.max.bytes": 48 << 20,
     "queued.max.messages.kbytes": 64 << 10,  # what is read ahead, over all partitions
     "queued.min.messages": 100_000,  # ... and stops above: that many are 50 ms of work
-    # How long a fetch waits once either is exceeded.  At the default, 1 s, a worker stands idle for most of it.
+    # How long a fetch waits once either is exceeded.  At the default, 1 s, a worker stands idle most of it.
     "fetch.queue.backoff.ms": 10,
 }
 
