@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from app.errors import UsageError
 from schemas.clocks import Clock
+from schemas.frame import Compression
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
@@ -83,6 +84,7 @@ class WorkerSettings(Section):
     slot: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")] = "0"  # stable over restarts: names the
     # transactional id and the group member; two running workers never share one
     format: Literal["frame", "avro"] = "frame"  # Arrow frames, or one Avro record per row
+    compression: Compression = "none"  # of a frame's buffers: fewer bytes to keep and send, but readers copy
     commit_interval_ms: Annotated[int, Field(ge=1)] = 100  # exactly-once rows become visible this often
     commit_rows_max: Annotated[int, Field(ge=1)] = 1_000_000  # ... or after this many rows
     poll_messages_max: Annotated[int, Field(ge=1)] = 20_000  # one turn's share; bounds a turn's memory ...

@@ -14,7 +14,7 @@ from topics.kafka_native import NativeReader, NativeUnavailableError
 from topics.kafka_settings import LOGGER
 
 Reading = Literal["auto", "native", "plain"]
-_PROBE_ID: Final = "tidemark-probe"
+_CHECK_ID: Final = "tidemark-check"
 
 
 class Reader(Protocol):
@@ -97,8 +97,8 @@ def open_reader(client: Any, client_id: str, reading: Reading) -> Reader:
 
 def reading() -> str:
     """Say how messages would be read here: `native 2.12.1`, or `plain: ` and why.  Asks no broker."""
-    client = confluent_kafka.Consumer({"group.id": _PROBE_ID, "client.id": _PROBE_ID}, logger=LOGGER)
-    reader = open_reader(client, _PROBE_ID, "auto")
+    client = confluent_kafka.Consumer({"group.id": _CHECK_ID, "client.id": _CHECK_ID}, logger=LOGGER)
+    reader = open_reader(client, _CHECK_ID, "auto")
     reader.close()
     client.close()
     return reader.words
