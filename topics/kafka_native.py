@@ -1,4 +1,4 @@
-"""Messages read where librdkafka holds them: the one module that goes past the client to its library.
+"""Messages read where librdkafka holds them: past the client's objects, to its library.
 
 Membership, callbacks, heartbeats, transactions and errors stay with the official client, whose `poll(0)`
 serves them, so none ever fires inside a raw call.  What is raw: the partitions' queues are forwarded to one
@@ -8,112 +8,25 @@ queue of ours, whose messages come as an array of pointers; `topics.kafka_native
 import ctypes
 import os
 import select
-import sys
 from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, Final
 from weakref import WeakSet
 
-import confluent_kafka
-import numba
 import numpy as np
-from confluent_kafka import KafkaError, cimpl
+from confluent_kafka import KafkaError
 
 from schemas.batch import Int64s
 from topics.block import Headers, MessageBlock, Original, TopicPartition
 from topics.joined import join
 from topics.kafka_event import Event
 from topics.kafka_native_kernel import destroy_messages, read_messages
+from topics.kafka_native_library import NativeLibrary
 
-_NAME_SIZE_MAX: Final = 128  # bytes that librdkafka keeps of a client's name
 _DROPPED_AT_ONCE: Final = 10_000  # messages
 _WAKE: Final = ctypes.create_string_buffer(b"w", 1)  # what librdkafka writes to wake us
 _WAKES_AT_ONCE: Final = 64
 _NO_SUCH_FILE: Final = -1  # librdkafka then writes no more
-
-
-class NativeUnavailableError(Exception):
-    """Messages cannot be read natively here; the message says why, and the official client reads them."""
-
-
-class NativeLibrary:
-    """The librdkafka that the official client itself is linked with, its functions declared."""
-
-    def __init__(self) -> None:
-        """Raise NativeUnavailableError where library or platform is not what this was written for."""
-        if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8:
-            raise NativeUnavailableError("needs CPython with 64-bit addresses")
-        if sys.byteorder != "little" or os.name != "posix":
-            raise NativeUnavailableError("needs a little-endian POSIX system")
-        if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
-            raise NativeUnavailableError("numba is switched off (NUMBA_DISABLE_JIT)")
-        try:
-            # The client's extension module finds its own librdkafka, so no second one can be loaded.
-            self._library = ctypes.CDLL(cimpl.__file__)
-            self._declare()
-        except (OSError, AttributeError) as missing:
-            raise NativeUnavailableError(f"librdkafka cannot be reached: {missing}") from None
-        self.version, number = confluent_kafka.libversion()
-        if int(self.rd_kafka_version()) != number:
-            raise NativeUnavailableError(f"another librdkafka than the client's {self.version} was found")
-        if number >> 24 != 2:
-            raise NativeUnavailableError(f"librdkafka {self.version} is not a version 2")
-        self.destroy_address = int(
-            ctypes.cast(self._library.rd_kafka_message_destroy, ctypes.c_void_p).value or 0
-        )
-
-    def _declare(self) -> None:
-        pointer, text, number, size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_size_t
-        declared: dict[str, tuple[Any, list[Any]]] = {
-            "rd_kafka_version": (number, []),
-            "rd_kafka_name": (pointer, [pointer]),
-            "rd_kafka_topic_name": (text, [pointer]),
-            "rd_kafka_queue_new": (pointer, [pointer]),
-            "rd_kafka_queue_destroy": (None, [pointer]),
-            "rd_kafka_queue_get_consumer": (pointer, [pointer]),
-            "rd_kafka_queue_get_partition": (pointer, [pointer, text, ctypes.c_int32]),
-            "rd_kafka_queue_forward": (None, [pointer, pointer]),
-            "rd_kafka_queue_io_event_enable": (None, [pointer, number, pointer, size]),
-            "rd_kafka_consume_batch_queue": (ctypes.c_ssize_t, [pointer, number, pointer, size]),
-            "rd_kafka_message_destroy": (None, [pointer]),
-            "rd_kafka_message_timestamp": (ctypes.c_int64, [pointer, pointer]),
-            "rd_kafka_message_headers": (number, [pointer, pointer]),
-            "rd_kafka_header_get_all": (number, [pointer, size, pointer, pointer, pointer]),
-        }
-        for name, (result, arguments) in declared.items():
-            function = getattr(self._library, name)
-            function.restype, function.argtypes = result, arguments
-
-    def __getattr__(self, name: str) -> Any:
-        """A function of librdkafka by its C name."""
-        return getattr(self._library, name)
-
-    def handle_of(self, client: object, client_id: str) -> int:
-        """Return the `rd_kafka_t*` inside the official client's object, proven by the name it answers to.
-
-        No address is followed before the system has said that it can be read: a wrong guess is no crash.
-        """
-        if type(client) is not cimpl.Consumer or cimpl.Consumer.__basicsize__ < object.__basicsize__ + 8:
-            raise NativeUnavailableError(f"{type(client).__name__} is not the official consumer")
-        handle = int.from_bytes(ctypes.string_at(id(client) + object.__basicsize__, 8), "little")
-        if handle == 0 or handle % 8 or _readable(handle, 8) is None:
-            raise NativeUnavailableError("the client's object does not begin with its handle")
-        name = _readable(int(self.rd_kafka_name(handle) or 0), _NAME_SIZE_MAX) or b""
-        if not name.startswith(f"{client_id}#consumer-".encode()[: _NAME_SIZE_MAX - 1]):
-            raise NativeUnavailableError("the client's handle does not answer with the client's name")
-        return handle
-
-
-def _readable(address: int, size: int) -> bytes | None:
-    """Return up to `size` bytes at an address, None where the process may not read there."""
-    reader, writer = os.pipe()
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        written = libc.write(writer, ctypes.c_void_p(address), ctypes.c_size_t(size))
-        return os.read(reader, size) if written > 0 else None
-    finally:
-        os.close(reader)
-        os.close(writer)
 
 
 class _MessageStruct(ctypes.Structure):
@@ -202,7 +115,7 @@ class _Held:
             self._destroy()
 
     def _destroy(self) -> None:
-        destroy_messages(self._pointers, self._library.destroy_address)
+        destroy_messages(self._pointers, self._library.address_of("rd_kafka_message_destroy"))
 
     def _original(self, message: int) -> Original:
         pointer, columns = int(self._pointers[message]), self._columns
@@ -234,6 +147,7 @@ class NativeReader:
         self._library = NativeLibrary()
         self._client = client
         self._handle = self._library.handle_of(client, client_id)
+        self._destroy_address = self._library.address_of("rd_kafka_message_destroy")
         self._pid = os.getpid()
         self._queue: int | None = self._library.rd_kafka_queue_new(self._handle)
         self._partitions: dict[TopicPartition, int] = {}  # the queues that are forwarded to ours
@@ -276,7 +190,7 @@ class NativeReader:
             pointers = self._batch(_DROPPED_AT_ONCE)
             if not pointers.size:
                 return
-            destroy_messages(pointers, self._library.destroy_address)
+            destroy_messages(pointers, self._destroy_address)
 
     def read(
         self, messages_max: int, wait_ms: int, interrupted: Callable[[], bool]
@@ -333,13 +247,13 @@ class NativeReader:
         room = _Columns(pointers.size)
         kept, errors, sources = room.fill(pointers)
         events = [self._event(int(pointer)) for pointer in room.failed[:errors]]
-        destroy_messages(room.failed[:errors], self._library.destroy_address)
+        destroy_messages(room.failed[:errors], self._destroy_address)
         pointers = pointers[:kept].copy()
         places = self._places(room, sources)
         if any(place not in self._partitions for place in places):
             # Taken from us after librdkafka had fetched them.
             ours = np.array([place in self._partitions for place in places])[room.source[:kept]]
-            destroy_messages(pointers[~ours], self._library.destroy_address)
+            destroy_messages(pointers[~ours], self._destroy_address)
             pointers = pointers[ours]
             kept, _, sources = room.fill(pointers)
             places = self._places(room, sources)

@@ -1,4 +1,4 @@
-"""librdkafka's messages as columns: one pass over the array of pointers that a batch brought.
+"""librdkafka's messages as columns and back: one pass over the pointers of a batch, one over what is written.
 
 The layout is that of the public `rd_kafka_message_t` (rdkafka.h), 72 bytes, unchanged through version 2.
 """
@@ -8,7 +8,7 @@ from typing import Final
 from numba import njit
 
 from schemas.batch import Int32s, Int64s
-from topics.raw_access import call_with, load_half, load_word
+from topics.raw_access import call_with, call_with_sized, load_half, load_word
 
 # Where the fields lie.  Error and partition have 4 bytes, the others 8; the last 8 are librdkafka's own.
 MESSAGE_ERROR: Final = 0
@@ -78,3 +78,44 @@ def destroy_messages(pointer: Int64s, destroy: int) -> None:
     """Give messages back to librdkafka; `destroy` is the address of its function for one."""
     for i in range(pointer.size):
         call_with(destroy, pointer[i])
+
+
+# The parts of a message, `rd_kafka_vu_t` of 9 words: what it is, then a value, or an address and a size.
+PARTITION_PART: Final = 1
+VALUE_PART: Final = 2
+KEY_PART: Final = 3
+TIME_PART: Final = 4
+
+
+@njit(nogil=True, cache=True)
+def produce_messages(
+    first: int,
+    stop: int,
+    produce: int,
+    handle: int,
+    parts: Int64s,
+    values: int,
+    starts: Int64s,
+    keys: int,
+    key_starts: Int64s,
+    key_code: Int32s,
+    partition: Int32s,
+    timestamp_ms: Int64s,
+) -> tuple[int, int]:
+    """Queue messages from `first` up to `stop`; return the first that was not taken, and librdkafka's error.
+
+    `produce` is the address of `rd_kafka_produceva`, `parts` its arguments (words, one row a part), of which
+    those that differ from message to message are written here.  `values` and `keys` are addresses.
+    """
+    for i in range(first, stop):
+        code = key_code[i]
+        parts[PARTITION_PART, 1] = partition[i]
+        parts[VALUE_PART, 1] = values + starts[i]
+        parts[VALUE_PART, 2] = starts[i + 1] - starts[i]
+        parts[KEY_PART, 1] = keys + key_starts[code]
+        parts[KEY_PART, 2] = key_starts[code + 1] - key_starts[code]
+        parts[TIME_PART, 1] = timestamp_ms[i]
+        error = call_with_sized(produce, handle, parts.ctypes.data, parts.shape[0])
+        if error != 0:
+            return i, error
+    return stop, 0

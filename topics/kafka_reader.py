@@ -10,7 +10,8 @@ from topics.block import MessageBlock, TopicPartition
 from topics.bus import BusError
 from topics.kafka_block import block_of
 from topics.kafka_event import Event
-from topics.kafka_native import NativeReader, NativeUnavailableError
+from topics.kafka_native import NativeReader
+from topics.kafka_native_library import NativeUnavailableError
 from topics.kafka_settings import LOGGER
 
 Reading = Literal["auto", "native", "plain"]

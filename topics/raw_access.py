@@ -77,6 +77,18 @@ def _call(_typing: Any, _function: Any, _argument: Any) -> Any:
     return types.void(types.int64, types.int64), generate
 
 
+def _call_sized(_typing: Any, _function: Any, _first: Any, _second: Any, _size: Any) -> Any:
+    """Call the C function at an address, which takes two pointers and a size and returns a pointer."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        pointer, size = cgutils.voidptr_t, cgutils.intp_t
+        function = builder.inttoptr(args[0], _ir.FunctionType(pointer, [pointer, pointer, size]).as_pointer())
+        passed = [builder.inttoptr(args[1], pointer), builder.inttoptr(args[2], pointer), args[3]]
+        return builder.ptrtoint(builder.call(function, passed), cgutils.intp_t)
+
+    return types.int64(types.int64, types.int64, types.int64, types.int64), generate
+
+
 def _trailing_zeros(_typing: Any, _value: Any) -> Any:
     """Count the zero bits below the lowest set bit; 64 for 0."""
 
@@ -99,3 +111,5 @@ copy_bytes: Callable[[int, int, int], None] = _intrinsic(_copy)  # (to, from, si
 trailing_zeros: Callable[[int], int] = _intrinsic(_trailing_zeros)
 leading_zeros: Callable[[int], int] = _intrinsic(_leading_zeros)
 call_with: Callable[[int, int], None] = _intrinsic(_call)  # (function, pointer)
+# (function, pointer, pointer, size) -> pointer
+call_with_sized: Callable[[int, int, int, int], int] = _intrinsic(_call_sized)

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from tests.contract.bus.conftest import HASTY
-from tests.contract.bus.scenes import Scene, keys, offsets, read_to_end, values
+from tests.contract.bus.scenes import Scene, keys, offsets, outgoing, read_to_end, values
 from tests.kafka_process import find_broker, release_broker
 from topics.block import TopicPartition
+from topics.bus import BusError
 from topics.kafka import KafkaBus
-from topics.kafka_native import NativeLibrary, NativeUnavailableError
+from topics.kafka_native_library import NativeLibrary, NativeUnavailableError
 from topics.kafka_reader import reading
 
 pytestmark = pytest.mark.broker
@@ -134,6 +135,26 @@ def test_a_seek_between_polls_drops_what_was_read_ahead(scene: Scene) -> None:
         assert offsets([block])[0] == start
 
 
+def test_more_messages_than_the_producer_queues_wait_for_room(kafka_bootstrap: str, scene: Scene) -> None:
+    narrow = {**HASTY, "producer.queue.buffering.max.messages": "1000"}
+    topic = scene.topic()
+    producer = KafkaBus(kafka_bootstrap, narrow, reading="native").producer(transactional_id=topic)
+    written = [b"%0100d" % number for number in range(10_000)]
+    producer.begin()
+    producer.produce_many(topic, outgoing(*((b"k", value, 0, 1) for value in written)))
+    producer.commit()
+    assert values(read_to_end(scene.reader((topic, 0, 0)))) == written
+
+
+def test_a_message_too_large_among_many_is_refused_by_size(scene: Scene) -> None:
+    topic = scene.topic()
+    producer = scene.bus.producer(transactional_id=topic)
+    producer.begin()
+    with pytest.raises(BusError, match=f"a message of 9000000 bytes is too large for {topic}"):
+        producer.produce_many(topic, outgoing((b"k", b"fits", 0, 1), (b"k", bytes(9_000_000), 0, 1)))
+    producer.abort()
+
+
 def test_reading_is_native_here_and_says_of_which_library() -> None:
     assert reading() == f"native {confluent_kafka.libversion()[0]}"
 
@@ -145,7 +166,7 @@ def test_a_client_that_does_not_answer_with_its_name_is_not_read_natively() -> N
     client.close()
     with pytest.raises(NativeUnavailableError, match="does not begin with its handle"):
         NativeLibrary().handle_of(client, "mine")
-    with pytest.raises(NativeUnavailableError, match="not the official consumer"):
+    with pytest.raises(NativeUnavailableError, match="not a class of the official client"):
         NativeLibrary().handle_of(object(), "mine")
 
 
