@@ -11,7 +11,6 @@ from pathlib import Path
 from time import monotonic
 from weakref import ref
 
-import confluent_kafka
 import numpy as np
 import pytest
 
@@ -21,8 +20,6 @@ from tests.kafka_process import find_broker, release_broker
 from topics.block import TopicPartition
 from topics.bus import BusError
 from topics.kafka import KafkaBus
-from topics.kafka_native_library import NativeLibrary, NativeUnavailableError
-from topics.kafka_reader import reading
 
 pytestmark = pytest.mark.broker
 
@@ -153,21 +150,6 @@ def test_a_message_too_large_among_many_is_refused_by_size(scene: Scene) -> None
     with pytest.raises(BusError, match=f"a message of 9000000 bytes is too large for {topic}"):
         producer.produce_many(topic, outgoing((b"k", b"fits", 0, 1), (b"k", bytes(9_000_000), 0, 1)))
     producer.abort()
-
-
-def test_reading_is_native_here_and_says_of_which_library() -> None:
-    assert reading() == f"native {confluent_kafka.libversion()[0]}"
-
-
-def test_a_client_that_does_not_answer_with_its_name_is_not_read_natively() -> None:
-    client = confluent_kafka.Consumer({"group.id": "g", "client.id": "mine"})
-    with pytest.raises(NativeUnavailableError, match="does not answer with the client's name"):
-        NativeLibrary().handle_of(client, "another")
-    client.close()
-    with pytest.raises(NativeUnavailableError, match="does not begin with its handle"):
-        NativeLibrary().handle_of(client, "mine")
-    with pytest.raises(NativeUnavailableError, match="not a class of the official client"):
-        NativeLibrary().handle_of(object(), "mine")
 
 
 def main(messages: int) -> int:
