@@ -11,7 +11,7 @@ from topics.kafka_native_library import NativeLibrary
 from topics.outgoing import Outgoing
 
 # rdkafka.h: `rd_kafka_vtype_t`, in the order of the kernel's parts, and how wide a `rd_kafka_vu_t` is.
-_TOPIC, _PARTITION, _VALUE, _KEY, _FLAGS, _TIME = 2, 3, 4, 5, 7, 8
+_TOPIC, _PARTITION, _VALUE, _KEY, _FLAGS, _CREATED_MS = 2, 3, 4, 5, 7, 8
 _PART_WORDS: Final = 9
 _COPY_FLAG: Final = 0x2  # RD_KAFKA_MSG_F_COPY: the bytes are ours again when the call returns
 
@@ -28,7 +28,7 @@ class NativeWriter:
         self._handle = self._library.handle_of(client, client_id)
         self._produce = self._library.address_of("rd_kafka_produceva")
         self._parts = np.zeros((6, _PART_WORDS), np.int64)
-        self._parts[:, 0] = (_TOPIC, _PARTITION, _VALUE, _KEY, _TIME, _FLAGS)
+        self._parts[:, 0] = (_TOPIC, _PARTITION, _VALUE, _KEY, _CREATED_MS, _FLAGS)
         self._parts[5, 1] = _COPY_FLAG
 
     def write(self, topic: str, messages: Outgoing, first: int, stop: int) -> tuple[int, Any]:

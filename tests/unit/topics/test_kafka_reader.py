@@ -1,4 +1,4 @@
-"""Laws of choosing how messages are read: natively where that is proven safe, else plainly, and it says why."""
+"""Laws of choosing how messages are read: natively where that is proven safe, else plainly, saying why."""
 
 import os
 import subprocess
