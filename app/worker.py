@@ -124,11 +124,13 @@ class Worker:
         After a failure nothing more is committed: the restart meets what failed again.
         """
         self._failed = failed
-        self.consumer.close()
-        if self._observer is not None:
-            self._observer.close()
-        self._ownership.close()
-        self._outbox.producer.close()
+        try:
+            self.consumer.close()
+        finally:
+            if self._observer is not None:
+                self._observer.close()
+            self._ownership.close()
+            self._outbox.producer.close()
 
     def _take(self, block: MessageBlock, released_ns: int) -> set[int]:
         touched = set()

@@ -36,7 +36,7 @@ class KafkaBus:
         bootstrap: str,
         config: Mapping[str, str] = MappingProxyType({}),
         *,
-        reading: Reading = "auto",
+        reading: Reading = "plain",
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
         require_free(config)
@@ -75,7 +75,7 @@ class KafkaBus:
             own["transaction.timeout.ms"] = TRANSACTION_TIMEOUT_MS
         settings = settings_for("producer", self._bootstrap, client_id, self._config, own)
         with _named_settings():
-            return KafkaProducer(settings, transactional_id, self._on_wait, self._reading)
+            return KafkaProducer(settings, transactional_id, self._on_wait)
 
     def admin(self) -> KafkaAdmin:
         """Make a client for topics."""

@@ -10,7 +10,7 @@ import numpy as np
 from confluent_kafka import KafkaException
 
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import AbortableError, BusError, OffsetRangeError, Position, Rebalance
+from topics.bus import AbortableError, BusError, FencedError, OffsetRangeError, Position, Rebalance
 from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
 from topics.kafka_event import Event
 from topics.kafka_outage import Outage
@@ -25,7 +25,7 @@ class KafkaConsumer:
     """See `topics.bus.Consumer`.  A broker that is away is waited for; `on_wait` hears of it."""
 
     def __init__(
-        self, settings: Mapping[str, object], on_wait: Callable[[str], None], reading: Reading = "auto"
+        self, settings: Mapping[str, object], on_wait: Callable[[str], None], reading: Reading = "plain"
     ) -> None:
         """Raise BusError where `reading` is "native" and that cannot be had here."""
         self._outage = Outage(on_wait)
@@ -34,9 +34,12 @@ class KafkaConsumer:
         self._ends_told: dict[TopicPartition, int] = {}
         self._raised: BaseException | None = None
         self._closed = False
-        self._client = confluent_kafka.Consumer(
-            {**settings, "error_cb": self._on_client_error}, logger=LOGGER
-        )
+        # A native reader has no error callback: librdkafka would call it inside a raw read, where the
+        # client cannot bear it (some errors of a partition lie in its own queue).  They are logged then.
+        plain = reading == "plain"
+        heard = {"error_cb": self._on_client_error} if plain else {}
+        logger = LOGGER if plain else self._outage
+        self._client = confluent_kafka.Consumer({**settings, **heard}, logger=logger)
         self._reader = open_reader(self._client, str(settings["client.id"]), reading)
 
     @property
@@ -191,6 +194,9 @@ class KafkaConsumer:
     def _on_assign(self, _client: Any, places: Sequence[Any]) -> None:
         partitions = _ours(places)
         assert self._rebalance is not None
+        if self._closed:  # the group gives us what we leave behind: nobody will read it
+            self._client.assign([])
+            return
         try:
             starts = self._rebalance.assigned(partitions) if partitions else {}
             assert starts.keys() == set(partitions), "assigned() must say where to start each partition"
@@ -239,6 +245,8 @@ class KafkaConsumer:
         if error.name() == "_PARTITION_EOF":
             return TopicPartition(topic, event.partition), event.offset
         where = f"reading {topic}" if event.partition < 0 else f"reading {topic}[{event.partition}]"
+        if error.name() == "_FATAL" and "fenced" in error.str():
+            raise FencedError(f"{where}: another client took over: {error.str()}")
         if error.name() in OUT_OF_RANGE:
             low, high = self.offsets(TopicPartition(topic, event.partition))
             raise OffsetRangeError(

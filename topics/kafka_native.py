@@ -8,6 +8,7 @@ queue of ours, whose messages come as an array of pointers; `topics.kafka_native
 import ctypes
 import os
 import select
+import sys
 from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, Final
@@ -172,6 +173,7 @@ class NativeReader:
     def take_over(self, partitions: Iterable[TopicPartition]) -> None:
         """Have the messages of these partitions come to us; call it before the client assigns them."""
         self.give_back()
+        assert self._queue is not None, "the reader is closed"
         for place in partitions:
             queue = self._library.rd_kafka_queue_get_partition(
                 self._handle, place.topic.encode(), place.partition
@@ -199,7 +201,7 @@ class NativeReader:
         until_s = monotonic() + wait_ms / 1_000
         while True:
             events = self._serve()
-            pointers = self._batch(messages_max)
+            pointers = self._batch(0 if interrupted() else messages_max)
             left_s = until_s - monotonic()
             if pointers.size or events or interrupted() or left_s <= 0:
                 block, found = self._block(pointers)
@@ -223,7 +225,7 @@ class NativeReader:
         os.close(self._wake_writer)
 
     def __del__(self) -> None:
-        if getattr(self, "_queue", None) is not None:
+        if getattr(self, "_queue", None) is not None and not sys.is_finalizing():
             self.close()
 
     def _serve(self) -> list[Event]:
