@@ -37,7 +37,7 @@ def choose_bus(bus: str | None, bootstrap: str | None, say: Callable[[str], None
     return open_kafka(bootstrap)
 
 
-def open_kafka(bootstrap: str, config: Mapping[str, str] | None = None, reading: Reading = "plain") -> Bus:
+def open_kafka(bootstrap: str, config: Mapping[str, str] | None = None, reading: Reading = "auto") -> Bus:
     """Return the bus of a broker that answers; raises UsageError naming the address or setting otherwise."""
     try:
         bus = KafkaBus(

@@ -73,9 +73,7 @@ class BusSettings(Section):
     bootstrap: str = "127.0.0.1:9092"  # host:port of a Kafka broker
     schema_registry: str = "build/schemas"  # URL of a registry, or a folder that serves as one
     kafka: dict[str, str] = Field(default_factory=dict)  # librdkafka's own settings, passed through
-    kafka_reading: Literal["auto", "native", "plain"] = (
-        "plain"  # native: messages where librdkafka holds them
-    )
+    kafka_reading: Literal["auto", "native", "plain"] = "auto"  # native: messages where librdkafka holds them
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4  # of every topic: they are co-partitioned
     replication: Annotated[int, Field(ge=1)] = 1
 

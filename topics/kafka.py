@@ -36,7 +36,7 @@ class KafkaBus:
         bootstrap: str,
         config: Mapping[str, str] = MappingProxyType({}),
         *,
-        reading: Reading = "plain",
+        reading: Reading = "auto",
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
         require_free(config)

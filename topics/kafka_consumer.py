@@ -19,13 +19,15 @@ from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 
 # The client left its group for polling too seldom: `lost` follows, and then it joins again by itself.
 _PASSING: Final = AWAY | {"_MAX_POLL_EXCEEDED"}
+# Of a partition that is read already: its topic went, or the broker asked does not know of it yet.
+_PASSING_THERE: Final = frozenset({"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"})
 
 
 class KafkaConsumer:
     """See `topics.bus.Consumer`.  A broker that is away is waited for; `on_wait` hears of it."""
 
     def __init__(
-        self, settings: Mapping[str, object], on_wait: Callable[[str], None], reading: Reading = "plain"
+        self, settings: Mapping[str, object], on_wait: Callable[[str], None], reading: Reading = "auto"
     ) -> None:
         """Raise BusError where `reading` is "native" and that cannot be had here."""
         self._outage = Outage(on_wait)
@@ -34,12 +36,8 @@ class KafkaConsumer:
         self._ends_told: dict[TopicPartition, int] = {}
         self._raised: BaseException | None = None
         self._closed = False
-        # A native reader has no error callback: librdkafka would call it inside a raw read, where the
-        # client cannot bear it (some errors of a partition lie in its own queue).  They are logged then.
-        plain = reading == "plain"
-        heard = {"error_cb": self._on_client_error} if plain else {}
-        logger = LOGGER if plain else self._outage
-        self._client = confluent_kafka.Consumer({**settings, **heard}, logger=logger)
+        own = {**settings, "error_cb": self._on_client_error}
+        self._client = confluent_kafka.Consumer(own, logger=LOGGER)
         self._reader = open_reader(self._client, str(settings["client.id"]), reading)
 
     @property
@@ -234,7 +232,8 @@ class KafkaConsumer:
         """Return the ends among what came in place of messages; tell of what passes, raise the rest."""
         ends = []
         for event in events:
-            if event.error.name() in _PASSING:
+            name = event.error.name()
+            if name in _PASSING or (event.partition >= 0 and name in _PASSING_THERE):
                 self._outage.tell(event.error)
             else:
                 ends.append(self._end_or_raise(event))

@@ -1,8 +1,9 @@
 """Messages read where librdkafka holds them: past the client's objects, to its library.
 
-Membership, callbacks, heartbeats, transactions and errors stay with the official client, whose `poll(0)`
-serves them, so none ever fires inside a raw call.  What is raw: the partitions' queues are forwarded to one
-queue of ours, whose messages come as an array of pointers; `topics.kafka_native_kernel` reads and frees them.
+Membership, callbacks, heartbeats, transactions and the client's errors stay with the official client, whose
+`poll(0)` serves them.  What is raw: the partitions' queues are forwarded to one queue of ours, and what comes
+to it is taken as events (`rd_kafka_queue_poll`), which never call anybody back: a partition's queue also gets
+errors, and any other way of reading it would call the official client, which aborts outside its own calls.
 """
 
 import ctypes
@@ -21,7 +22,7 @@ from schemas.batch import Int64s
 from topics.block import Headers, MessageBlock, Original, TopicPartition
 from topics.joined import join
 from topics.kafka_event import Event
-from topics.kafka_native_kernel import destroy_messages, read_messages
+from topics.kafka_native_kernel import destroy_events, read_messages, take_events
 from topics.kafka_native_library import NativeLibrary
 
 _DROPPED_AT_ONCE: Final = 10_000  # messages
@@ -30,20 +31,10 @@ _WAKES_AT_ONCE: Final = 64
 _NO_SUCH_FILE: Final = -1  # librdkafka then writes no more
 
 
-class _MessageStruct(ctypes.Structure):
-    """The public `rd_kafka_message_t`, for the few that are looked at one by one."""
+class _PlaceStruct(ctypes.Structure):
+    """The beginning of the public `rd_kafka_topic_partition_t`."""
 
-    _fields_ = (
-        ("error", ctypes.c_int),
-        ("topic", ctypes.c_void_p),
-        ("partition", ctypes.c_int32),
-        ("value", ctypes.c_void_p),
-        ("value_size", ctypes.c_size_t),
-        ("key", ctypes.c_void_p),
-        ("key_size", ctypes.c_size_t),
-        ("offset", ctypes.c_int64),
-        ("own", ctypes.c_void_p),
-    )
+    _fields_ = (("topic", ctypes.c_char_p), ("partition", ctypes.c_int32), ("offset", ctypes.c_int64))
 
 
 def _bytes_at(address: int, size: int) -> bytes | None:
@@ -58,13 +49,13 @@ class _Columns:
 
     def __init__(self, messages: int) -> None:
         self.source = np.empty(messages, np.int32)
-        self.topic, self.partition, self.failed = np.empty((3, messages), np.int64)
+        self.topic, self.partition = np.empty((2, messages), np.int64)
         self.offset, self.value, self.value_size, self.key, self.key_size = np.empty((5, messages), np.int64)
 
-    def fill(self, pointers: Int64s) -> tuple[int, int, int]:
-        """Read messages; see `read_messages`, which also says what is returned."""
-        kept, errors, sources = read_messages(
-            pointers,
+    def fill(self, message: Int64s) -> int:
+        """Read messages, for which there is exactly room; return how many sources they come from."""
+        sources: int = read_messages(
+            message,
             self.topic,
             self.partition,
             self.source,
@@ -73,23 +64,17 @@ class _Columns:
             self.value_size,
             self.key,
             self.key_size,
-            self.failed,
         )
-        return kept, errors, sources
-
-    def shorten(self, messages: int) -> None:
-        """Keep the first so many messages."""
-        self.source, self.offset = self.source[:messages], self.offset[:messages]
-        self.value, self.value_size = self.value[:messages], self.value_size[:messages]
-        self.key, self.key_size = self.key[:messages], self.key_size[:messages]
+        return sources
 
 
 class _Held:
     """Messages that librdkafka keeps for us until this object goes or `detach` copies them."""
 
-    def __init__(self, library: NativeLibrary, pointers: Int64s, columns: _Columns) -> None:
+    def __init__(self, library: NativeLibrary, event: Int64s, message: Int64s, columns: _Columns) -> None:
         self._library = library
-        self._pointers = pointers
+        self._event = event
+        self._message = message
         self._columns = columns
         self._pid = os.getpid()  # a forked child has the memory but not the library's threads and locks
         self._kept: tuple[list[Original], object] | None = None
@@ -97,13 +82,13 @@ class _Held:
     def __getitem__(self, message: int) -> Original:
         if self._kept is not None:
             return self._kept[0][message]
-        if not 0 <= message < self._pointers.size:
-            raise IndexError(f"message {message} of a block of {self._pointers.size}")
+        if not 0 <= message < self._message.size:
+            raise IndexError(f"message {message} of a block of {self._message.size}")
         return self._original(message)
 
     def detach(self) -> None:
         """Copy what the messages hold and let them go: the block's addresses then point at the copies."""
-        originals = [self._original(message) for message in range(self._pointers.size)]
+        originals = [self._original(message) for message in range(self._message.size)]
         values = join([original.value for original in originals])
         keys = join([original.key for original in originals])
         self._columns.value[:] = values.address.view(np.int64)
@@ -116,10 +101,10 @@ class _Held:
             self._destroy()
 
     def _destroy(self) -> None:
-        destroy_messages(self._pointers, self._library.address_of("rd_kafka_message_destroy"))
+        destroy_events(self._event, self._library.address_of("rd_kafka_event_destroy"))
 
     def _original(self, message: int) -> Original:
-        pointer, columns = int(self._pointers[message]), self._columns
+        pointer, columns = int(self._message[message]), self._columns
         kind = ctypes.c_int()
         return Original(
             _bytes_at(columns.key[message], columns.key_size[message]),
@@ -148,11 +133,13 @@ class NativeReader:
         self._library = NativeLibrary()
         self._client = client
         self._handle = self._library.handle_of(client, client_id)
-        self._destroy_address = self._library.address_of("rd_kafka_message_destroy")
+        self._poll = self._library.address_of("rd_kafka_queue_poll")
+        self._next_message = self._library.address_of("rd_kafka_event_message_next")
+        self._destroy = self._library.address_of("rd_kafka_event_destroy")
         self._pid = os.getpid()
         self._queue: int | None = self._library.rd_kafka_queue_new(self._handle)
         self._partitions: dict[TopicPartition, int] = {}  # the queues that are forwarded to ours
-        self._pointers = np.empty(0, np.int64)
+        self._room = np.empty((3, 0), np.int64)
         self._held: WeakSet[_Held] = WeakSet()
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
@@ -189,10 +176,11 @@ class NativeReader:
             self._library.rd_kafka_queue_destroy(queue)
         self._partitions = {}
         while True:
-            pointers = self._batch(_DROPPED_AT_ONCE)
-            if not pointers.size:
+            event, _, other = self._take(_DROPPED_AT_ONCE)
+            if not event.size and not other.size:
                 return
-            destroy_messages(pointers, self._destroy_address)
+            destroy_events(event, self._destroy)
+            destroy_events(other, self._destroy)
 
     def read(
         self, messages_max: int, wait_ms: int, interrupted: Callable[[], bool]
@@ -201,11 +189,11 @@ class NativeReader:
         until_s = monotonic() + wait_ms / 1_000
         while True:
             events = self._serve()
-            pointers = self._batch(0 if interrupted() else messages_max)
+            event, message, other = self._take(0 if interrupted() else messages_max)
+            events += [self._event(int(pointer)) for pointer in other]
             left_s = until_s - monotonic()
-            if pointers.size or events or interrupted() or left_s <= 0:
-                block, found = self._block(pointers)
-                return block, events + found
+            if event.size or events or interrupted() or left_s <= 0:
+                return self._block(event.copy(), message.copy()), events
             # The queue was seen empty: whatever came since, or comes now, has written to the pipe.
             if self._waker.poll(left_s * 1_000):
                 os.read(self._wake_reader, _WAKES_AT_ONCE)
@@ -236,48 +224,44 @@ class NativeReader:
             events.append(Event.of(event))
         return events
 
-    def _batch(self, messages_max: int) -> Int64s:
-        """Return the addresses of up to `messages_max` messages, good until called again: ours to destroy."""
-        if self._pointers.size < messages_max:
-            self._pointers = np.empty(messages_max, np.int64)
-        count = self._library.rd_kafka_consume_batch_queue(
-            self._queue, 0, self._pointers.ctypes.data, messages_max
-        )
-        return self._pointers[: max(count, 0)]
+    def _take(self, count_max: int) -> tuple[Int64s, Int64s, Int64s]:
+        """Return addresses, good until called again, of what is ours to destroy.
 
-    def _block(self, pointers: Int64s) -> tuple[MessageBlock, list[Event]]:
-        room = _Columns(pointers.size)
-        kept, errors, sources = room.fill(pointers)
-        events = [self._event(int(pointer)) for pointer in room.failed[:errors]]
-        destroy_messages(room.failed[:errors], self._destroy_address)
-        pointers = pointers[:kept].copy()
-        places = self._places(room, sources)
+        They are of events that hold a message, of these messages, and of other events.
+        """
+        if self._room.shape[1] < count_max:
+            self._room = np.empty((3, count_max), np.int64)
+        event, message, other = self._room[:, :count_max]
+        messages, others = take_events(self._queue, self._poll, self._next_message, event, message, other)
+        return event[:messages], message[:messages], other[:others]
+
+    def _block(self, event: Int64s, message: Int64s) -> MessageBlock:
+        columns = _Columns(message.size)
+        places = self._places(columns, columns.fill(message))
         if any(place not in self._partitions for place in places):
             # Taken from us after librdkafka had fetched them.
-            ours = np.array([place in self._partitions for place in places])[room.source[:kept]]
-            destroy_messages(pointers[~ours], self._destroy_address)
-            pointers = pointers[ours]
-            kept, _, sources = room.fill(pointers)
-            places = self._places(room, sources)
-        room.shorten(kept)
-        held = _Held(self._library, pointers, room)
+            ours = np.array([place in self._partitions for place in places])[columns.source]
+            destroy_events(event[~ours], self._destroy)
+            event, message = event[ours], message[ours]
+            columns = _Columns(message.size)
+            places = self._places(columns, columns.fill(message))
+        held = _Held(self._library, event, message, columns)
         self._held.add(held)
-        block = MessageBlock(
+        return MessageBlock(
             sources=places,
-            source=room.source,
-            offset=room.offset,
-            value=room.value.view(np.uint64),
-            value_size=room.value_size,
-            key=room.key.view(np.uint64),
-            key_size=room.key_size,
+            source=columns.source,
+            offset=columns.offset,
+            value=columns.value.view(np.uint64),
+            value_size=columns.value_size,
+            key=columns.key.view(np.uint64),
+            key_size=columns.key_size,
             originals=held,
             ends=(),
             memory=held,
         )
-        return block, events
 
-    def _places(self, room: _Columns, sources: int) -> tuple[TopicPartition, ...]:
-        named = zip(room.topic[:sources].tolist(), room.partition[:sources].tolist(), strict=True)
+    def _places(self, columns: _Columns, sources: int) -> tuple[TopicPartition, ...]:
+        named = zip(columns.topic[:sources].tolist(), columns.partition[:sources].tolist(), strict=True)
         return tuple(TopicPartition(self._topic(topic), partition) for topic, partition in named)
 
     def _topic(self, address: int) -> str:
@@ -285,9 +269,18 @@ class NativeReader:
         return name.decode()
 
     def _event(self, pointer: int) -> Event:
-        """What came in place of a message, in the official client's terms."""
-        fields = _MessageStruct.from_address(pointer)
-        topic = self._topic(fields.topic) if fields.topic else None
-        text = _bytes_at(fields.value or 0, fields.value_size if fields.value else -1)
-        error = KafkaError(fields.error, None if text is None else text.decode(errors="replace"))
-        return Event(topic, fields.partition, fields.offset, error)
+        """What came in place of a message, in the official client's terms; the event is destroyed."""
+        library, at = self._library, ctypes.c_void_p(pointer)
+        error = KafkaError(
+            library.rd_kafka_event_error(at),
+            library.rd_kafka_event_error_string(at).decode(errors="replace"),
+        )
+        place = library.rd_kafka_event_topic_partition(at)
+        if place is None:
+            event = Event(None, -1, -1, error)
+        else:
+            fields = _PlaceStruct.from_address(place)
+            event = Event(fields.topic.decode(), fields.partition, fields.offset, error)
+            library.rd_kafka_topic_partition_destroy(place)
+        library.rd_kafka_event_destroy(at)
+        return event

@@ -1,4 +1,4 @@
-"""librdkafka's messages as columns and back: one pass over the pointers of a batch, one over what is written.
+"""librdkafka's messages as columns and back: a pass over events, one over messages, one over what is written.
 
 The layout is that of the public `rd_kafka_message_t` (rdkafka.h), 72 bytes, unchanged through version 2.
 """
@@ -8,10 +8,9 @@ from typing import Final
 from numba import njit
 
 from schemas.batch import Int32s, Int64s
-from topics.raw_access import call_with, call_with_sized, load_half, load_word
+from topics.raw_access import call_for, call_numbered, call_with, call_with_sized, load_half, load_word
 
-# Where the fields lie.  Error and partition have 4 bytes, the others 8; the last 8 are librdkafka's own.
-MESSAGE_ERROR: Final = 0
+# Where the fields lie.  The partition has 4 bytes, the others 8; the first and last 8 are not read.
 MESSAGE_TOPIC: Final = 8
 MESSAGE_PARTITION: Final = 16
 MESSAGE_VALUE: Final = 24
@@ -23,8 +22,35 @@ NULL_SIZE: Final = -1
 
 
 @njit(nogil=True, cache=True)
+def take_events(
+    queue: int, poll: int, next_message: int, event: Int64s, message: Int64s, other: Int64s
+) -> tuple[int, int]:
+    """Take what a queue has, without waiting, until the arrays are full; count messages and what is none.
+
+    Event `i` holds the message at `message[i]`; events that hold none, errors, go to `other`.  All are the
+    caller's to destroy.  `poll` and `next_message` are the addresses of `rd_kafka_queue_poll` and
+    `rd_kafka_event_message_next`.
+    """
+    messages = 0
+    others = 0
+    while messages + others < event.size:
+        taken = call_numbered(poll, queue, 0)
+        if taken == 0:
+            break
+        held = call_for(next_message, taken)  # the one message of a fetch; null for any other event
+        if held != 0:
+            event[messages] = taken
+            message[messages] = held
+            messages += 1
+        else:
+            other[others] = taken
+            others += 1
+    return messages, others
+
+
+@njit(nogil=True, cache=True)
 def read_messages(
-    pointer: Int64s,
+    message: Int64s,
     topic: Int64s,
     partition: Int64s,
     source: Int32s,
@@ -33,26 +59,18 @@ def read_messages(
     value_size: Int64s,
     key: Int64s,
     key_size: Int64s,
-    failed: Int64s,
-) -> tuple[int, int, int]:
-    """Sort pointers into messages, which stay in `pointer`, and errors, which go to `failed`; count both.
+) -> int:
+    """Write the fields of messages into columns; return how many sources they come from.
 
     Message `i` is of source `source[i]`, whose topic's address and partition are `topic` and `partition` at
-    that index; the third number returned counts sources.  A null value or key has size -1.  All arrays are as
-    long as `pointer`.
+    that index.  A null value or key has size -1.  All arrays are as long as `message`.
     """
-    kept = 0
-    errors = 0
     sources = 0
     last = 0
-    for i in range(pointer.size):
-        message = pointer[i]
-        if load_half(message + MESSAGE_ERROR) != 0:
-            failed[errors] = message
-            errors += 1
-            continue
-        its_topic = load_word(message + MESSAGE_TOPIC)
-        its_partition = load_half(message + MESSAGE_PARTITION)
+    for i in range(message.size):
+        at = message[i]
+        its_topic = load_word(at + MESSAGE_TOPIC)
+        its_partition = load_half(at + MESSAGE_PARTITION)
         # Messages come in stretches of one partition, so the search is for the first of each.
         if sources == 0 or topic[last] != its_topic or partition[last] != its_partition:
             last = 0
@@ -62,22 +80,20 @@ def read_messages(
                 topic[sources] = its_topic
                 partition[sources] = its_partition
                 sources += 1
-        pointer[kept] = message
-        source[kept] = last
-        offset[kept] = load_word(message + MESSAGE_OFFSET)
-        value[kept] = load_word(message + MESSAGE_VALUE)
-        value_size[kept] = load_word(message + MESSAGE_VALUE_SIZE) if value[kept] != 0 else NULL_SIZE
-        key[kept] = load_word(message + MESSAGE_KEY)
-        key_size[kept] = load_word(message + MESSAGE_KEY_SIZE) if key[kept] != 0 else NULL_SIZE
-        kept += 1
-    return kept, errors, sources
+        source[i] = last
+        offset[i] = load_word(at + MESSAGE_OFFSET)
+        value[i] = load_word(at + MESSAGE_VALUE)
+        value_size[i] = load_word(at + MESSAGE_VALUE_SIZE) if value[i] != 0 else NULL_SIZE
+        key[i] = load_word(at + MESSAGE_KEY)
+        key_size[i] = load_word(at + MESSAGE_KEY_SIZE) if key[i] != 0 else NULL_SIZE
+    return sources
 
 
 @njit(nogil=True, cache=True)
-def destroy_messages(pointer: Int64s, destroy: int) -> None:
-    """Give messages back to librdkafka; `destroy` is the address of its function for one."""
-    for i in range(pointer.size):
-        call_with(destroy, pointer[i])
+def destroy_events(event: Int64s, destroy: int) -> None:
+    """Give events and their messages back; `destroy` is the address of `rd_kafka_event_destroy`."""
+    for i in range(event.size):
+        call_with(destroy, event[i])
 
 
 # The parts of a message, `rd_kafka_vu_t` of 9 words: what it is, then a value, or an address and a size.

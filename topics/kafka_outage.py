@@ -1,11 +1,7 @@
 """Tells that a client waits for a broker once an outage, not at each attempt to connect."""
 
 from collections.abc import Callable
-from typing import Any, Final
-
-from topics.kafka_settings import LOGGER
-
-_ERROR: Final = "ERROR"  # the facility under which librdkafka logs errors for which there is no callback
+from typing import Any
 
 
 class Outage:
@@ -20,13 +16,6 @@ class Outage:
         if error.name() not in self._told:
             self._told.add(error.name())
             self._on_wait(error.str())
-
-    def log(self, level: int, _form: str, facility: str, client: str, words: str) -> None:
-        """Be the client's logger: pass on what it logs, and its errors to whoever waits."""
-        LOGGER.log(level, "%s [%s] %s", facility, client, words)
-        if facility == _ERROR and _ERROR not in self._told:
-            self._told.add(_ERROR)
-            self._on_wait(words)
 
     def over(self) -> None:
         """Note that the client got through: the next error is another outage."""
