@@ -19,8 +19,6 @@ from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 
 # The client left its group for polling too seldom: `lost` follows, and then it joins again by itself.
 _PASSING: Final = AWAY | {"_MAX_POLL_EXCEEDED"}
-# Of a partition that is read already: its topic went, or the broker asked does not know of it yet.
-_PASSING_THERE: Final = frozenset({"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"})
 
 
 class KafkaConsumer:
@@ -38,7 +36,7 @@ class KafkaConsumer:
         self._closed = False
         own = {**settings, "error_cb": self._on_client_error}
         self._client = confluent_kafka.Consumer(own, logger=LOGGER)
-        self._reader = open_reader(self._client, str(settings["client.id"]), reading)
+        self._reader = open_reader(self._client, str(settings["client.id"]), reading, self._on_client_error)
 
     @property
     def reading(self) -> str:
@@ -232,8 +230,7 @@ class KafkaConsumer:
         """Return the ends among what came in place of messages; tell of what passes, raise the rest."""
         ends = []
         for event in events:
-            name = event.error.name()
-            if name in _PASSING or (event.partition >= 0 and name in _PASSING_THERE):
+            if event.error.name() in _PASSING:
                 self._outage.tell(event.error)
             else:
                 ends.append(self._end_or_raise(event))

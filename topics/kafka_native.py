@@ -31,6 +31,10 @@ _WAKES_AT_ONCE: Final = 64
 _NO_SUCH_FILE: Final = -1  # librdkafka then writes no more
 
 
+# Errors of a partition for which the official client has its callback: the topic went, or is not known yet.
+_CALLED_BACK: Final = frozenset({"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"})
+
+
 class _PlaceStruct(ctypes.Structure):
     """The beginning of the public `rd_kafka_topic_partition_t`."""
 
@@ -128,10 +132,14 @@ class _Held:
 class NativeReader:
     """Reads a consumer's partitions through one queue of librdkafka's (see `topics.kafka_reader`)."""
 
-    def __init__(self, client: Any, client_id: str) -> None:
-        """Raise NativeUnavailableError, with the reason, where that cannot be done safely."""
+    def __init__(self, client: Any, client_id: str, on_error: Callable[[Any], None]) -> None:
+        """Raise NativeUnavailableError, with the reason, where that cannot be done safely.
+
+        `on_error` is the client's error callback, and gets what a plain reader's client would give it.
+        """
         self._library = NativeLibrary()
         self._client = client
+        self._on_error = on_error
         self._handle = self._library.handle_of(client, client_id)
         self._poll = self._library.address_of("rd_kafka_queue_poll")
         self._next_message = self._library.address_of("rd_kafka_event_message_next")
@@ -190,7 +198,11 @@ class NativeReader:
         while True:
             events = self._serve()
             event, message, other = self._take(0 if interrupted() else messages_max)
-            events += [self._event(int(pointer)) for pointer in other]
+            for found in [self._event(int(pointer)) for pointer in other]:
+                if found.error.name() in _CALLED_BACK:
+                    self._on_error(found.error)
+                else:
+                    events.append(found)
             left_s = until_s - monotonic()
             if event.size or events or interrupted() or left_s <= 0:
                 return self._block(event.copy(), message.copy()), events
@@ -232,6 +244,7 @@ class NativeReader:
         if self._room.shape[1] < count_max:
             self._room = np.empty((3, count_max), np.int64)
         event, message, other = self._room[:, :count_max]
+        assert self._queue is not None, "the reader is closed"
         messages, others = take_events(self._queue, self._poll, self._next_message, event, message, other)
         return event[:messages], message[:messages], other[:others]
 

@@ -80,15 +80,16 @@ class PlainReader:
         """Nothing is held."""
 
 
-def open_reader(client: Any, client_id: str, reading: Reading) -> Reader:
+def open_reader(client: Any, client_id: str, reading: Reading, on_error: Callable[[Any], None]) -> Reader:
     """Return the way to read that was asked for; "auto" is native where it can be done safely.
 
+    `on_error` is the client's error callback: whoever reads past the client calls it in its place.
     Raises BusError where "native" was asked for and cannot be had.
     """
     if reading == "plain":
         return PlainReader(client, "as asked for")
     try:
-        return NativeReader(client, client_id)
+        return NativeReader(client, client_id, on_error)
     except NativeUnavailableError as unavailable:
         if reading == "native":
             raise BusError(f'kafka_reading = "native" cannot be had: {unavailable}; say "auto"') from None
@@ -99,7 +100,7 @@ def open_reader(client: Any, client_id: str, reading: Reading) -> Reader:
 def reading() -> str:
     """Say how messages would be read here: `native 2.12.1`, or `plain: ` and why.  Asks no broker."""
     client = confluent_kafka.Consumer({"group.id": _CHECK_ID, "client.id": _CHECK_ID}, logger=LOGGER)
-    reader = open_reader(client, _CHECK_ID, "auto")
+    reader = open_reader(client, _CHECK_ID, "auto", lambda _error: None)
     reader.close()
     client.close()
     return reader.words

@@ -9,6 +9,7 @@ import pytest
 
 from topics.kafka_native_library import NativeLibrary, NativeUnavailableError
 from topics.kafka_reader import open_reader, reading
+from topics.kafka_settings import LOGGER
 
 CLIENT = "mine"
 
@@ -24,7 +25,7 @@ def test_reading_is_native_here_and_says_of_which_library() -> None:
 
 
 def test_plain_reading_is_plain(client: confluent_kafka.Consumer) -> None:
-    assert open_reader(client, CLIENT, "plain").words == "plain: as asked for"
+    assert open_reader(client, CLIENT, "plain", LOGGER.error).words == "plain: as asked for"
 
 
 def test_a_client_that_does_not_answer_with_its_name_is_not_read_natively(
@@ -32,7 +33,9 @@ def test_a_client_that_does_not_answer_with_its_name_is_not_read_natively(
 ) -> None:
     with pytest.raises(NativeUnavailableError, match="does not answer with the client's name"):
         NativeLibrary().handle_of(client, "another")
-    assert open_reader(client, "another", "auto").words.startswith("plain: the client's handle does not")
+    assert open_reader(client, "another", "auto", LOGGER.error).words.startswith(
+        "plain: the client's handle does not"
+    )
 
 
 def test_a_closed_client_and_what_is_no_client_have_no_handle(client: confluent_kafka.Consumer) -> None:
@@ -50,7 +53,7 @@ from topics.bus import BusError
 from topics.kafka_reader import open_reader, reading
 print(reading())
 try:
-    open_reader(Consumer({"group.id": "g", "client.id": "c"}), "c", "native")
+    open_reader(Consumer({"group.id": "g", "client.id": "c"}), "c", "native", print)
 except BusError as refused:
     print(refused)
 """
