@@ -22,6 +22,7 @@ BOOTSTRAP ?=
 OUT ?=
 SEEDS ?= 200
 ARGS ?=
+FILES ?=
 SEEDS ?= 1000
 MESSAGES ?= 10000000
 CASES ?= 1000000
@@ -87,6 +88,9 @@ test-bounds: $(READY) ## kernel tests with every array index checked
 test-nojit: $(READY) ## kernel tests as plain Python
 	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q tests/unit/operators tests/property $(ARGS)
 
+mutate: $(READY) ## change each comparison that decides what is sealed: some test must fail (FILES=operators/sealer.py)
+	@$(PY) -m tests.mutation $(FILES)
+
 check: lint type layers tidy test ## everything CI runs
 
 bench: $(READY) ## tables, JSON and plots under build/bench/
@@ -110,4 +114,4 @@ wheel: $(READY) ## build the gpu_sink client's wheel under build/wheel
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test simulate leak fuzz test-bounds test-nojit check bench kafka kafka-stop up replay wheel clean
+.PHONY: help sync lock fmt lint type layers tidy test simulate leak fuzz test-bounds test-nojit mutate check bench kafka kafka-stop up replay wheel clean

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,14 @@ from topics.block import MessageBlock, TopicPartition
 from topics.decode import Decoder
 
 
+class Told(Protocol):
+    """Hears the headers of each frame before its rows are handed out."""
+
+    def add(self, partition: int, headers: FrameHeaders) -> None:
+        """Take the headers of one frame."""
+        ...
+
+
 @dataclass(slots=True)
 class Frames:
     """What the frames said of themselves, one element per frame."""
@@ -27,6 +36,7 @@ class Frames:
     frontier_ns: list[int] = field(default_factory=list)
     newest_ns: list[int] = field(default_factory=list)
     latency_ns: list[int] = field(default_factory=list)
+    assumed_rows: list[int] = field(default_factory=list)
 
     def add(self, partition: int, headers: FrameHeaders) -> None:
         """Take the headers of one frame."""
@@ -35,6 +45,7 @@ class Frames:
         self.frontier_ns.append(headers.frontier_ns)
         self.newest_ns.append(headers.newest_ns)
         self.latency_ns.append(headers.sealed_ns - headers.released_ns)
+        self.assumed_rows.append(headers.assumed_rows)
 
     def latency_ms(self, quantile: float) -> float | None:
         """Seal latency per row: from the message that released it being read to its frame being produced."""
@@ -44,9 +55,7 @@ class Frames:
         return float(np.quantile(latency, quantile)) / NS_PER_MS if latency.size else None
 
 
-def read_aligned(
-    pipeline: Pipeline, partition: int, frames: Frames | None = None
-) -> Iterator[pa.RecordBatch]:
+def read_aligned(pipeline: Pipeline, partition: int, frames: Told | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the aligned rows of one partition in their order, from frames or from Avro rows."""
     settings = pipeline.settings
     source = TopicPartition(settings.topic("aligned"), partition)
@@ -65,7 +74,7 @@ def read_aligned(
                 yield batch.columns
 
 
-def _frames(block: MessageBlock, partition: int, frames: Frames | None) -> Iterator[pa.RecordBatch]:
+def _frames(block: MessageBlock, partition: int, frames: Told | None) -> Iterator[pa.RecordBatch]:
     for message in range(block.messages):
         original = block.originals[message]
         if frames is not None:

@@ -1,33 +1,54 @@
 """The audit: read inputs and aligned rows from the log again and check every row against its own join."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from app.aligned import read_aligned
-from app.audit_rules import INDEX, OFFSET, Rules, Violation, find_violations
+from app.audit_join import INDEX, OFFSET, Rules
+from app.audit_late import LateJudge, NotAccepted, read_not_accepted
+from app.audit_rules import PARTITION, PLACE, Findings, Layout, Violation, check_order
+from app.audit_runs import Runs
+from app.audit_walk import frame_of, walk
 from app.config import Settings
 from app.errors import UsageError
-from app.late_topic import late_places
 from app.reader import read_partition
 from app.wiring import Pipeline
+from operators.parity import Parity, sealed_hashes
+from schemas.batch import Batch
 from schemas.clocks import clock_column
+from schemas.frame import FrameHeaders
+from schemas.stream import Stream
 from topics.block import TopicPartition
-from topics.decode import Decoder
+
+MEMORY_SIZE_MAX: Final = 1 << 30  # bytes of rows at once, beyond what the program itself takes
 
 
 @dataclass(slots=True)
 class AuditReport:
-    """What was read and what was found wrong."""
+    """What was read and what was found wrong.
+
+    `violations` are by partition, None where files do not say of which; `parity` is that of the rows read.
+    `rows_refused` counts rows of files without a key or without the clock that is joined on.
+    `rows_repeated` counts aligned rows beyond the first of each place; at least once they are no violation
+    where they are equal, and `rows_aligned` leaves them out.
+    """
 
     rows_in: Counter[str] = field(default_factory=Counter)
     rows_late: Counter[str] = field(default_factory=Counter)
+    rows_refused: Counter[str] = field(default_factory=Counter)
     rows_aligned: int = 0
+    rows_repeated: int = 0
     rows_dead: int = 0
-    violations: list[tuple[int, Violation]] = field(default_factory=list)
+    violations: list[tuple[int | None, Violation]] = field(default_factory=list)
+    parity: dict[int, Parity] = field(default_factory=dict)
 
     @property
     def violation_rows(self) -> int:
@@ -37,47 +58,44 @@ class AuditReport:
 
 def require_auditable(settings: Settings) -> None:
     """Raise UsageError where the settings leave no record of what an audit must know."""
-    if settings.worker.late == "drop":
+    if dropped := [name for name in settings.stream_names if settings.late(name)[0] == "drop"]:
         raise UsageError(
-            'worker.late = "drop" keeps no record of late rows, so an audit could not tell them from lost '
-            'ones: say worker.late = "side"'
+            f'late = "drop" keeps no record of late rows of {", ".join(dropped)}, so an audit could not tell '
+            'them from lost ones: say worker.late = "side"'
+        )
+    if settings.worker.dead == "drop" and settings.pipeline.max_ahead_ns is not None:
+        raise UsageError(
+            'worker.dead = "drop" keeps no record of rows beyond pipeline.max_ahead_ns, so an audit could '
+            'not tell them from lost ones: say worker.dead = "side"'
         )
 
 
-def audit(pipeline: Pipeline) -> AuditReport:
+def audit(pipeline: Pipeline, *, memory_size_max: int = MEMORY_SIZE_MAX) -> AuditReport:
     """Check every partition of a pipeline that has come to rest.
 
-    Holds one partition's inputs and aligned rows in memory at a time.  Raises UsageError where the settings
-    leave no record of late rows.
+    Rows go to sorted files in a temporary folder and are read a tile of time at a time, so what is held stays
+    within about `memory_size_max` however long the day; the places of late rows, 12 bytes each, come on top.
+    Raises UsageError where the settings leave no record of late rows.
     """
     require_auditable(pipeline.settings)
     report = AuditReport()
-    rules = _rules(pipeline)
     for partition in range(pipeline.settings.bus.partitions):
-        late = _late_rows(pipeline, partition)
-        accepted = {}
-        for name in pipeline.settings.stream_names:
-            rows = _input_rows(pipeline, name, partition)
-            report.rows_in[name] += rows.height
-            report.rows_late[name] += late[name].height
-            accepted[name] = rows.join(late[name], on=[OFFSET, INDEX], how="anti", maintain_order="left")
-        batches = list(read_aligned(pipeline, partition))
-        aligned = _frame_of(pa.Table.from_batches(batches, pipeline.asof.aligned_schema()))
-        report.rows_aligned += aligned.height
-        report.rows_dead += _count(pipeline, TopicPartition(pipeline.settings.topic("dead"), partition))
-        left = accepted.pop(pipeline.settings.pipeline.left)
-        report.violations += [(partition, v) for v in find_violations(rules, left, accepted, aligned)]
+        with TemporaryDirectory(prefix="tidemark-audit-") as folder:
+            part = _Partition(pipeline, partition, Path(folder), memory_size_max)
+            report.violations += [(partition, violation) for violation in part.check(report)]
     return report
 
 
-def _rules(pipeline: Pipeline) -> Rules:
-    settings = pipeline.settings
+def rules_of(settings: Settings, streams: dict[str, Stream]) -> Rules:
+    """What the aligned rows of these settings over these streams promise."""
     on = clock_column(settings.pipeline.clock)
     columns = {}
     for name in settings.pipeline.right:
         own = settings.stream(name)
-        chosen = own.columns or tuple(pipeline.streams[name].schema.names)
-        columns[name] = [c for c in chosen if c not in own.key and c != on]
+        chosen = own.columns or tuple(streams[name].schema.names)
+        columns[name] = [
+            c for c in streams[name].schema.names if c in chosen and c not in own.key and c != on
+        ]
     return Rules(
         pipeline=settings.pipeline,
         keys={name: settings.stream(name).key for name in settings.stream_names},
@@ -86,36 +104,135 @@ def _rules(pipeline: Pipeline) -> Rules:
     )
 
 
-def _input_rows(pipeline: Pipeline, name: str, partition: int) -> pl.DataFrame:
-    source = TopicPartition(pipeline.settings.topic(name), partition)
-    stream = pipeline.streams[name]
-    decoder = Decoder(stream, pipeline.settings.pipeline.clock, pipeline.registry)
-    tables = []
-    for block in read_partition(pipeline.bus, source, group=f"{pipeline.settings.pipeline.prefix}-audit"):
-        batch = decoder.decode(block, np.arange(block.messages, dtype=np.int64)).batch
-        if batch is not None:
-            table = pa.Table.from_batches([batch.columns])
-            tables.append(
-                table.append_column(OFFSET, pa.array(batch.offset)).append_column(
-                    INDEX, pa.array(batch.index)
-                )
-            )
-    schema = stream.schema.append(pa.field(OFFSET, pa.int64())).append(pa.field(INDEX, pa.int32()))
-    return _frame_of(pa.concat_tables(tables) if tables else schema.empty_table())
+class _Partition:
+    """One partition on its way from the log to disk and through the walk."""
+
+    def __init__(self, pipeline: Pipeline, partition: int, folder: Path, memory_size_max: int) -> None:
+        self._pipeline = pipeline
+        self._partition = partition
+        self._folder = folder
+        self._memory_size_max = memory_size_max
+        self._group = f"{pipeline.settings.pipeline.prefix}-audit"
+        self._rules = rules_of(pipeline.settings, pipeline.streams)
+        self._findings = Findings()
+        self._repeats = pipeline.settings.worker.guarantee == "at_least_once"
+
+    def check(self, report: AuditReport) -> Iterator[Violation]:
+        """Read all, check all, and add to the report what was read."""
+        settings = self._pipeline.settings
+        left = settings.pipeline.left
+        found = read_not_accepted(self._pipeline, self._partition, group=self._group)
+        judges = {name: LateJudge(found, name, settings) for name in settings.stream_names}
+        accepted = {name: self._inputs(name, found, judge, report) for name, judge in judges.items()}
+        for name, judge in judges.items():
+            judge.end({other: told for other, told in judges.items() if other != name})
+            report.rows_late[name] += found.late[name].height
+        report.rows_dead += found.dead_letters
+        aligned = self._aligned(report)
+        layout = Layout(partitions=settings.bus.partitions, late=found.late[left], repeats=self._repeats)
+        rights = {name: runs for name, runs in accepted.items() if name != left}
+        walk(self._rules, layout, accepted[left], rights, aligned, self._findings, self._memory_size_max)
+        report.rows_repeated += self._findings.rows_repeated
+        report.rows_aligned -= self._findings.rows_repeated
+        yield from found.violations()
+        yield from self._findings.violations()
+
+    def _inputs(self, name: str, found: NotAccepted, judge: LateJudge, report: AuditReport) -> Runs:
+        stream = self._pipeline.streams[name]
+        settings = self._pipeline.settings
+        source = TopicPartition(settings.topic(name), self._partition)
+        decoder = self._pipeline.decoder(name)  # a row that breaks a rule is no accepted row
+        runs = self._runs(name, self._rules.order(name))
+        runs.add(_placed(stream.schema.empty_table(), [], []))
+        for block in read_partition(self._pipeline.bus, source, group=self._group):
+            decoded = decoder.decode(block, np.arange(block.messages, dtype=np.int64))
+            judge.see(block, decoded.batch, decoded.progress)
+            if decoded.batch is not None:
+                rows = _batch_frame(decoded.batch)
+                report.rows_in[name] += rows.height
+                runs.add(found.without(name, rows))
+        report.rows_in[name] += 0
+        return runs
+
+    def _aligned(self, report: AuditReport) -> Runs:
+        """The aligned rows; their order and the parity of frames are checked as they go by."""
+        runs = self._runs("aligned", self._rules.order(self._pipeline.settings.pipeline.left, *PLACE))
+        number = pl.lit(self._partition, pl.Int32).alias(PARTITION)
+        empty = self._pipeline.asof.aligned_schema().empty_table()
+        runs.add(frame_of(empty).with_columns(number))
+        before: pl.DataFrame | None = None
+        told = ParityCheck(repeats=self._repeats)
+        order = self._rules.order(self._pipeline.settings.pipeline.left, *PLACE)
+        for batch in read_aligned(self._pipeline, self._partition, told):
+            rows = frame_of(pa.Table.from_batches([batch])).with_columns(number)
+            report.rows_aligned += rows.height
+            runs.add(rows)
+            if self._repeats and before is not None:
+                fresh = beyond(rows, before, order)
+                batch, rows = batch.filter(pa.array(fresh.to_numpy())), rows.filter(fresh)
+            told.roll(batch)
+            check_order(self._rules, rows, before, self._findings)
+            before = rows.tail(1) if rows.height else before
+        told.report(self._findings)
+        report.parity[self._partition] = told.rolled
+        return runs
+
+    def _runs(self, name: str, order: list[str]) -> Runs:
+        return Runs(self._folder, name, order, self._memory_size_max)
 
 
-def _late_rows(pipeline: Pipeline, partition: int) -> dict[str, pl.DataFrame]:
-    found = late_places(pipeline, partition, group=f"{pipeline.settings.pipeline.prefix}-audit")
-    schema = {OFFSET: pl.Int64, INDEX: pl.Int32}
-    return {name: pl.DataFrame(rows, schema=schema, orient="row") for name, rows in found.items()}
+class ParityCheck:
+    """Rolls the rows of a partition and holds each frame's header against them.
+
+    With `repeats` some frames came again: it is given the rows that were not there before, and a frame that
+    ends elsewhere than they do is passed over.
+    """
+
+    def __init__(self, *, repeats: bool = False) -> None:
+        self.rolled = Parity()
+        self._repeats = repeats
+        self._told = ""
+        self._whole = True  # whether the first frame kept is the first there was
+        self._first: pl.DataFrame | None = None
+
+    def add(self, partition: int, headers: FrameHeaders) -> None:
+        """Take the headers of the frame whose rows come next."""
+        del partition
+        self._told = headers.parity
+
+    def roll(self, rows: pa.RecordBatch) -> None:
+        """Take the rows of a frame."""
+        self.rolled = self.rolled.roll(sealed_hashes(rows))
+        told, self._told = self._told, ""
+        if self._repeats and told.partition("-")[0] != str(self.rolled.rows):
+            return
+        if self.rolled.rows == rows.num_rows and told:
+            # A frame that counts more rows than its own follows others that the topic keeps no more.
+            count = told.partition("-")[0]
+            self._whole = not (count.isdecimal() and int(count) > rows.num_rows)
+        if told and self._whole and told != str(self.rolled) and self._first is None:
+            self._first = pl.DataFrame({"frame": [told], "rows": [str(self.rolled)]})
+
+    def report(self, findings: Findings) -> None:
+        """Report the first frame whose parity is not that of the rows up to it; all later ones differ too."""
+        if self._first is not None:
+            findings.add("wrong parity", self._first)
 
 
-def _count(pipeline: Pipeline, source: TopicPartition) -> int:
-    group = f"{pipeline.settings.pipeline.prefix}-audit"
-    return sum(block.messages for block in read_partition(pipeline.bus, source, group=group))
+def beyond(rows: pl.DataFrame, last: pl.DataFrame, order: list[str]) -> pl.Series:
+    """Which rows come behind `last`, one row, in the order of these columns, whose values are no nulls."""
+    behind, equal = pl.lit(False), pl.lit(True)
+    for name in order:
+        value = pl.lit(last[name][0], last.schema[name])
+        behind = behind | (equal & (pl.col(name) > value))
+        equal = equal & (pl.col(name) == value)
+    return rows.select(behind.alias("beyond"))["beyond"]
 
 
-def _frame_of(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+def _batch_frame(batch: Batch) -> pl.DataFrame:
+    return _placed(pa.Table.from_batches([batch.columns]), batch.offset, batch.index)
+
+
+def _placed(rows: pa.Table, offset: object, index: object) -> pl.DataFrame:
+    rows = rows.append_column(OFFSET, pa.array(offset, pa.int64()))
+    return frame_of(rows.append_column(INDEX, pa.array(index, pa.int32())))

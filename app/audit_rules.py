@@ -1,18 +1,20 @@
-"""The audit's own as-of join, over Polars and sharing nothing with the worker's, and its comparison."""
+"""What can be wrong with aligned rows, each fault under its name with both sides of its first rows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from app.config import PipelineSettings
-from schemas.clocks import clock_column
+from app.audit_join import INDEX, OFFSET, Rules, expected_rows, matched_row
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
+from topics.partitioner import partition_of
 
-OFFSET = "audit_offset"
-INDEX = "audit_index"
+PARTITION = "audit_partition"  # of an aligned row, or the number of its file
 PLACE = [LEFT_OFFSET, LEFT_INDEX]
+NTH = "audit_nth"
+WANTED = "wanted_"
 EXAMPLES_MAX = 3
+STRAYS_MAX = 10_000  # rows found where none is wanted, or the other way round, kept to be told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,131 +26,206 @@ class Violation:
     examples: tuple[str, ...]
 
 
+class Findings:
+    """Collects the faults of one partition, tile after tile; counts the rows that came again, equal."""
+
+    def __init__(self) -> None:
+        self.rows_repeated = 0
+        self._rows: dict[str, int] = {}
+        self._examples: dict[str, list[str]] = {}
+        self._strays: dict[str, list[pl.DataFrame]] = {"missing": [], "unexpected": []}
+
+    def add(self, kind: str, rows: pl.DataFrame, describe: Callable[[dict[str, object]], str] = str) -> None:
+        """Count `rows` as faults of a kind; the first of all are described."""
+        if rows.height == 0:
+            return
+        self._rows[kind] = self._rows.get(kind, 0) + rows.height
+        examples = self._examples.setdefault(kind, [])
+        examples += [describe(row) for row in rows.head(EXAMPLES_MAX - len(examples)).to_dicts()]
+
+    def add_stray(self, kind: str, rows: pl.DataFrame, *, by_place: bool) -> None:
+        """Count rows as `missing` or `unexpected`; of one place, they are one row moved."""
+        self.add(kind, rows)
+        held = self._strays[kind]
+        if by_place and rows.height and sum(part.height for part in held) < STRAYS_MAX:
+            held.append(rows.select(PLACE))
+
+    def violations(self) -> Iterator[Violation]:
+        """All that was found."""
+        self._pair_strays()
+        for kind, rows in self._rows.items():
+            if rows:
+                yield Violation(kind, rows, tuple(self._examples[kind]))
+
+    def _pair_strays(self) -> None:
+        """A place both missing and unexpected is one row whose time was changed."""
+        if not all(self._strays.values()):
+            return
+        missing, unexpected = (pl.concat(parts) for parts in self._strays.values())
+        moved = missing.join(unexpected, on=PLACE)
+        for kind in self._strays:
+            self._rows[kind] -= moved.height
+        self.add("changed left row", moved, lambda row: f"another time at left row {_place(row)}")
+        self._strays = {"missing": [], "unexpected": []}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the aligned rows promise."""
+class Layout:
+    """How aligned rows are told from each other.
 
-    pipeline: PipelineSettings
-    keys: Mapping[str, Sequence[str]]  # key columns by stream
-    sequences: Mapping[str, str | None]
-    columns: Mapping[str, Sequence[str]]  # carried columns by right stream, the clock's not among them
+    `by_place`    each names its left row by offset and index in its topic; else, where the left rows come
+                  from files, rows of one key and time count in their order.
+    `partitions`  of the topics, or None where it is not known; then no row can be of another one.
+    `late`        places of left rows that were not accepted, as OFFSET and INDEX.
+    `repeats`     whether a row may come again, equal, as it does at least once.
+    """
 
-    @property
-    def on(self) -> str:
-        """The time column."""
-        return clock_column(self.pipeline.clock)
+    by_place: bool = True
+    partitions: int | None = None
+    late: pl.DataFrame | None = None
+    repeats: bool = False
 
 
-def find_violations(
-    rules: Rules, left: pl.DataFrame, rights: Mapping[str, pl.DataFrame], aligned: pl.DataFrame
-) -> Iterator[Violation]:
-    """Check one partition: `left` and `rights` hold the accepted rows with OFFSET and INDEX, in any order."""
-    yield from _look_ahead(rules, aligned)
-    places = aligned.select(PLACE)
-    twice = aligned.filter(places.is_duplicated())
-    yield from _violation("duplicated", twice)
+def check_tile(
+    rules: Rules,
+    layout: Layout,
+    left: pl.DataFrame,
+    rights: Mapping[str, pl.DataFrame],
+    aligned: pl.DataFrame,
+    findings: Findings,
+) -> None:
+    """Check the aligned rows of a range of times, PARTITION among their columns, against accepted rows.
+
+    `left` holds the accepted rows of that time, `rights` all that they may match, both with OFFSET and INDEX.
+    """
+    _look_ahead(rules, aligned, findings)
+    aligned = _own_rows(rules, layout, left, aligned, findings)
+    own = [PARTITION, *PLACE]
+    if layout.repeats:
+        written, aligned = aligned.height, aligned.unique(keep="first", maintain_order=True)
+        findings.rows_repeated += written - aligned.height
+    findings.add("duplicated", aligned.filter(aligned.select(own).is_duplicated()))
+    aligned = aligned.unique(subset=own, keep="first", maintain_order=True)
     expected = expected_rows(rules, left, rights)
-    yield from _violation("missing", expected.join(aligned, on=PLACE, how="anti"))
-    yield from _violation("unexpected", aligned.join(expected, on=PLACE, how="anti"))
-    if twice.height or aligned.height != expected.height:
-        return
-    if not places.equals(expected.select(PLACE)):
-        moved = places.with_row_index("at").join(expected.select(PLACE).with_row_index("expected"), on=PLACE)
-        yield from _violation("out of order", moved.filter(pl.col("at") != pl.col("expected")))
-        aligned = expected.select(PLACE).join(aligned, on=PLACE, how="left", maintain_order="left")
-    for kind, columns in (
-        ("changed left row", [c for c in left.columns if c not in (OFFSET, INDEX)]),
-        ("wrong match", [c for c in expected.columns if c not in left.columns and c not in PLACE]),
-    ):
-        differs = pl.any_horizontal(
-            [aligned[c].ne_missing(expected[c]).alias(c) for c in columns] or [pl.lit(value=False)]
+    place = PLACE
+    if not layout.by_place:
+        keys = [*rules.keys[rules.pipeline.left], rules.on]
+        place = [*keys, NTH]
+        aligned, expected = (
+            rows.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over(keys).alias(NTH))
+            for rows in (aligned, expected)
         )
-        mask = aligned.select(differs.alias("differs"))["differs"]
-        if mask.any():
-            yield _both_sides(kind, columns, aligned.filter(mask), expected.filter(mask))
+    missing = expected.join(aligned, on=place, how="anti", nulls_equal=True)
+    findings.add_stray("missing", missing, by_place=layout.by_place)
+    _unexpected(layout, aligned.join(expected, on=place, how="anti", nulls_equal=True), findings)
+    wanted = expected.select(
+        *place,
+        *[pl.col(c).alias(WANTED + c) for c in expected.columns if c not in place or c in left.columns],
+    )
+    both = aligned.join(wanted, on=place, how="inner", nulls_equal=True, maintain_order="left")
+    _compare(rules, [c for c in left.columns if c not in (OFFSET, INDEX)], both, findings)
 
 
-def expected_rows(rules: Rules, left: pl.DataFrame, rights: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Every accepted left row with its match, in output order."""
-    on = rules.on
-    rows = _ordered(rules, rules.pipeline.left, left).rename({OFFSET: LEFT_OFFSET, INDEX: LEFT_INDEX})
+def _own_rows(
+    rules: Rules, layout: Layout, left: pl.DataFrame, aligned: pl.DataFrame, findings: Findings
+) -> pl.DataFrame:
+    """Leave out rows whose key belongs to another partition and that no left row here asks for."""
     keys = list(rules.keys[rules.pipeline.left])
-    for name in rules.pipeline.right:
-        looked_up = _looked_up(rules, name, rights[name])
-        rows = rows.join_asof(
-            looked_up,
-            left_on=on,
-            right_on=f"{name}_{on}",
-            by_left=keys,
-            by_right=[f"key_{column}" for column in rules.keys[name]],
-            strategy="backward",
-            tolerance=rules.pipeline.tolerance_ns,
-            allow_exact_matches=rules.pipeline.allow_exact,
-            coalesce=False,
-            check_sortedness=False,
-        )
-        rows = rows.with_columns((pl.col(on) - pl.col(f"{name}_{on}")).alias(f"{name}_age_ns"))
-        rows = _bind_columns(rules, name, rows)
-    carried = [c for c in left.columns if c not in (OFFSET, INDEX)]
-    for name in rules.pipeline.right:
-        carried += [f"{name}_{c}" for c in rules.columns[name]] + [f"{name}_{on}", f"{name}_age_ns"]
-    return rows.select([*carried, *PLACE])
+    if layout.partitions is None or not keys or aligned.height == 0:
+        return aligned
+    partitions = layout.partitions
+    homes = aligned.select(keys).unique(maintain_order=True)
+    homes = homes.with_columns(
+        pl.Series("home", [_home(row, partitions) for row in homes.iter_rows()], pl.Int64)
+    )
+    homed = aligned.join(homes, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    strange = homed.filter(pl.col("home") != pl.col(PARTITION)).drop("home")
+    if layout.by_place:  # whoever partitions the input in another way has its rows here by right
+        asked = left.select(*keys, pl.col(OFFSET).alias(LEFT_OFFSET), pl.col(INDEX).alias(LEFT_INDEX))
+        strange = strange.join(asked, on=[*keys, *PLACE], how="anti", nulls_equal=True)
+    if strange.height == 0:
+        return aligned
+    findings.add("row of another partition", strange)
+    own = [PARTITION, *PLACE, *keys]
+    return aligned.join(strange, on=own, how="anti", nulls_equal=True, maintain_order="left")
 
 
-def _looked_up(rules: Rules, name: str, right: pl.DataFrame) -> pl.DataFrame:
-    """A right stream in order, its columns under their output names, as of each of its rows."""
-    on, keys = rules.on, list(rules.keys[name])
-    rows = _ordered(rules, name, right)
-    if rules.pipeline.carry == "column":
-        filled = [pl.col(c).forward_fill().over(keys) for c in rules.columns[name]]
-        since = [
-            pl.when(pl.col(c).is_not_null()).then(pl.col(on)).forward_fill().over(keys).alias(f"since_{c}")
-            for c in rules.columns[name]
+def _home(key: Sequence[object], partitions: int) -> int | None:
+    if None in key:
+        return None
+    return partition_of(":".join(map(str, key)).encode(), partitions)
+
+
+def _unexpected(layout: Layout, rows: pl.DataFrame, findings: Findings) -> None:
+    """Rows that no accepted left row asks for; some of a left row that was said to be late."""
+    if layout.late is not None and rows.height:
+        late = layout.late.rename({OFFSET: LEFT_OFFSET, INDEX: LEFT_INDEX})
+        findings.add("late row was sealed too", rows.join(late, on=PLACE, how="semi", maintain_order="left"))
+        rows = rows.join(late, on=PLACE, how="anti", maintain_order="left")
+    findings.add_stray("unexpected", rows, by_place=layout.by_place)
+
+
+def _compare(rules: Rules, left: Sequence[str], both: pl.DataFrame, findings: Findings) -> None:
+    """Compare the aligned rows with what they should be, column by column."""
+    findings.add("changed left row", both.filter(_differ(both, left)), _sides(left))
+    for name in rules.pipeline.right:
+        then, age = f"{name}_{rules.on}", f"{name}_age_ns"
+        values = [f"{name}_{c}" for c in rules.columns[name]]
+        all_of_it = _sides([*values, then, age], name)
+        another = _differ(both, [then])
+        findings.add("wrong match", both.filter(another), all_of_it)
+        kind = "wrong carried value" if rules.pipeline.carry == "column" else "changed right value"
+        findings.add(kind, both.filter(_differ(both, values) & ~another), all_of_it)
+        findings.add("wrong age", both.filter(_differ(both, [age]) & ~another), all_of_it)
+
+
+def _differ(both: pl.DataFrame, columns: Sequence[str]) -> pl.Expr:
+    """Whether any of the columns is not what is wanted, a null being a value of its own."""
+    checks = [pl.col(c).ne_missing(pl.col(WANTED + c).cast(both.schema[c], strict=False)) for c in columns]
+    return pl.any_horizontal(checks) if checks else pl.lit(value=False)
+
+
+def _sides(columns: Sequence[str], right: str | None = None) -> Callable[[dict[str, object]], str]:
+    """Describes an aligned row: its left row, what differs from what is wanted, and the row that gives it."""
+
+    def describe(row: dict[str, object]) -> str:
+        wrong = [
+            f"{c} is {row[c]!r}, should be {row[WANTED + c]!r}" for c in columns if row[c] != row[WANTED + c]
         ]
-        rows = rows.with_columns([*filled, *since])
-    return rows.select(
-        [pl.col(c).alias(f"key_{c}") for c in keys]
-        + [pl.col(c).alias(f"{name}_{c}") for c in [*rules.columns[name], on]]
-        + [pl.col(c).alias(f"{name}_{c}") for c in rows.columns if c.startswith("since_")]
-    )
+        told = f"left row {_place(row)}: {'; '.join(wrong)}"
+        if right is not None:
+            offset, index = (row[WANTED + c] for c in matched_row(right))
+            told += f"; matches no {right}" if offset is None else f"; matches {right} row {offset}/{index}"
+        aligned = {c: v for c, v in row.items() if not c.startswith((WANTED, "audit_"))}
+        return f"{told}; aligned row {aligned}"
+
+    return describe
 
 
-def _bind_columns(rules: Rules, name: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """With carry by column, a tolerance binds each value by the row it came from."""
-    tolerance_ns = rules.pipeline.tolerance_ns
-    if rules.pipeline.carry != "column" or tolerance_ns is None:
-        return rows
-    return rows.with_columns(
-        pl.when(pl.col(rules.on) - pl.col(f"{name}_since_{c}") <= tolerance_ns)
-        .then(pl.col(f"{name}_{c}"))
-        .alias(f"{name}_{c}")
-        for c in rules.columns[name]
-    )
+def _place(row: Mapping[str, object]) -> str:
+    return f"{row[LEFT_OFFSET]}/{row[LEFT_INDEX]}"
 
 
-def _ordered(rules: Rules, name: str, rows: pl.DataFrame) -> pl.DataFrame:
-    sequence = rules.sequences[name]
-    return rows.sort([rules.on, *([sequence] if sequence else []), OFFSET, INDEX], maintain_order=True)
-
-
-def _look_ahead(rules: Rules, aligned: pl.DataFrame) -> Iterator[Violation]:
+def _look_ahead(rules: Rules, aligned: pl.DataFrame, findings: Findings) -> None:
+    """A backward join must not know what came later; the other directions look ahead by intent."""
+    if rules.pipeline.direction != "backward":
+        return
     for name in rules.pipeline.right:
         seen, moment = pl.col(f"{name}_{rules.on}"), pl.col(rules.on)
         ahead = seen > moment if rules.pipeline.allow_exact else seen >= moment
-        yield from _violation("look-ahead", aligned.filter(ahead))
+        findings.add("look-ahead", aligned.filter(ahead))
 
 
-def _violation(kind: str, rows: pl.DataFrame) -> Iterator[Violation]:
-    if rows.height:
-        examples = tuple(str(row) for row in rows.head(EXAMPLES_MAX).to_dicts())
-        yield Violation(kind, rows.height, examples)
-
-
-def _both_sides(kind: str, columns: list[str], found: pl.DataFrame, wanted: pl.DataFrame) -> Violation:
-    examples = []
-    for was, should in zip(
-        found.head(EXAMPLES_MAX).to_dicts(), wanted.head(EXAMPLES_MAX).to_dicts(), strict=True
-    ):
-        differing = [f"{c} is {was[c]!r}, should be {should[c]!r}" for c in columns if was[c] != should[c]]
-        examples.append(f"left row {was[LEFT_OFFSET]}/{was[LEFT_INDEX]}: {'; '.join(differing)}")
-    return Violation(kind, found.height, tuple(examples))
+def check_order(rules: Rules, aligned: pl.DataFrame, before: pl.DataFrame | None, findings: Findings) -> None:
+    """Find rows that come after one they should precede; `before` is the last row before these, if any."""
+    rows = aligned if before is None else pl.concat([before, aligned])
+    behind, equal = pl.lit(value=False), pl.lit(value=True)
+    for column in rules.order(rules.pipeline.left, *PLACE):
+        this, last = pl.col(column), pl.col(column).shift()
+        behind |= equal & (this < last)
+        equal &= this == last
+    marked = rows.with_columns(
+        behind.fill_null(value=False).alias("behind"), pl.col(rules.on).shift().alias("after")
+    )
+    misplaced = marked.filter("behind").drop("behind")
+    findings.add("out of order", misplaced)

@@ -54,7 +54,8 @@ def main() -> None:
     if not __debug__:
         errors.print("python -O removes the checks this program relies on; run it without -O")
         sys.exit(2)
-    for module in ("app.commands", "app.replay_commands"):
+    commands = ("commands", "audit_command", "dead_commands", "operate_commands", "replay_commands")
+    for module in (f"app.{name}" for name in commands):
         import_module(module)  # registers its commands
     log_to_stderr()
     try:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.audit import audit
+from app import failpoints
 from app.broker import open_kafka
 from app.cli import ConfigFile, app, console, say, stop_on_signals
 from app.config import load_settings
@@ -33,15 +33,22 @@ def align(
     Example: python -m app align --config tidemark.toml --slot 0
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
-    bus = open_kafka(settings.bus.bootstrap, member_config(settings), settings.bus.kafka_reading)
+    if settings.worker.failpoint:
+        name, _, times = settings.worker.failpoint.partition(":")
+        failpoints.arm_death(name, int(times or 1))
+    bus = open_kafka(
+        settings.bus.bootstrap,
+        member_config(settings),
+        settings.bus.group_protocol,
+        settings.bus.kafka_reading,
+    )
     require_topics(bus, settings)
     registry = open_registry(settings.bus.schema_registry)
     streams = registered_streams(settings, registry, wait_s=SCHEMA_WAIT_S, on_wait=say)
     say(f'{bus.name}: group {settings.pipeline.prefix}, joining on clock = "{settings.pipeline.clock}"')
     pipeline = Pipeline(settings, bus, registry, streams)
     warm_up()
-    # What is alive now stays.  A full collection would walk it all, half a million objects of libraries and
-    # compilers, and no row would move for 0.1 s.
+    # What is alive now stays: a full collection need not walk the objects of libraries and compilers.
     gc.collect()
     gc.freeze()
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
@@ -92,29 +99,3 @@ def topics_apply(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None
     for spec in found.create:
         console.print(f"created {spec.name}: {spec.partitions} partitions")
     console.print(f"{len(found.fine)} topics were there already, as they should be")
-
-
-@app.command("audit")
-def audit_command(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
-    """Re-check every aligned row against the inputs: right match, no look-ahead, nothing missing or twice.
-
-    Reads the topics independently of the worker.  Exit 1 if anything is wrong.
-
-    Example: python -m app audit --config build/replay/2024-01-15/tidemark.toml
-    """
-    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka, settings.bus.kafka_reading)
-    require_topics(bus, settings)
-    registry = open_registry(settings.bus.schema_registry)
-    streams = registered_streams(settings, registry, wait_s=0, on_wait=say)
-    report = audit(Pipeline(settings, bus, registry, streams))
-    for name, rows in report.rows_in.items():
-        console.print(f"{name}: {rows:,} rows in, {report.rows_late[name]:,} late")
-    console.print(f"aligned: {report.rows_aligned:,} rows, {report.rows_dead:,} dead letters")
-    for partition, violation in report.violations:
-        console.print(f"partition {partition}: {violation.rows:,} rows {violation.kind}")
-        for example in violation.examples:
-            console.print(f"  {example}", markup=False)
-    console.print("audit: clean" if not report.violations else f"audit: {report.violation_rows:,} rows wrong")
-    if report.violations:
-        raise typer.Exit(1)

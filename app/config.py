@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,11 +17,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from app import failpoints
 from app.errors import UsageError
 from schemas.clocks import Clock
 from schemas.frame import Compression
+from topics.kafka_settings import GroupProtocol
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Policy = Literal["side", "drop", "fail"]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
 
@@ -29,6 +32,49 @@ class Section(BaseModel):
     """A table of the file: unknown keys are errors, values never change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+RulePolicy = Literal["dead", "drop", "fail"]
+
+
+class Rule(Section):
+    """What becomes of a row that breaks it; in the file a list of columns may stand for the table."""
+
+    policy: RulePolicy = "dead"  # to the dead-letter topic; or only counted; or the worker stops
+
+    @model_validator(mode="before")
+    @classmethod
+    def _list_is_columns(cls, given: object) -> object:
+        return {"columns": given} if isinstance(given, list | tuple) else given
+
+
+class ColumnRule(Rule):
+    """A rule on single columns."""
+
+    columns: tuple[str, ...] = ()
+
+
+class PairRule(Rule):
+    """A rule on pairs of columns."""
+
+    columns: tuple[tuple[str, str], ...] = ()
+
+
+class RulesSettings(Section):
+    """What a row must keep beyond being readable; no rule unless named.  Null passes all but `not_null`."""
+
+    not_null: ColumnRule = ColumnRule()
+    finite: ColumnRule = ColumnRule()  # neither NaN nor infinite
+    positive: ColumnRule = ColumnRule()  # NaN is not
+    non_negative: ColumnRule = ColumnRule()  # NaN is not
+    ordered: PairRule = PairRule()  # the first not above the second: a quote that is not crossed
+    null_key: RulePolicy | None = None  # what becomes of a message without key; none: as worker.dead
+
+    def policies(self) -> dict[str, RulePolicy]:
+        """The policy of each rule, by its name; a rule without one of its own is left out."""
+        rules = {name: getattr(self, name) for name in type(self).model_fields if name != "null_key"}
+        found: dict[str, RulePolicy] = {name: rule.policy for name, rule in rules.items()}
+        return found | ({"null_key": self.null_key} if self.null_key else {})
 
 
 class StreamSettings(Section):
@@ -39,6 +85,9 @@ class StreamSettings(Section):
     sequence: str | None = None  # int64 column that orders rows of equal time; none: the order of arrival
     grace_ns: Annotated[int, Field(ge=0)] | None = None  # default `pipeline.grace_ns`
     columns: tuple[str, ...] | None = None  # right columns to carry; none: all but the key
+    rules: RulesSettings = RulesSettings()  # a row that breaks one is dead, dropped, or stops the worker
+    idle_after_ms: Annotated[int, Field(ge=1)] | None = None  # default `pipeline.idle_after_ms`
+    late: Policy | None = None  # default `worker.late`
 
 
 class PipelineSettings(Section):
@@ -48,7 +97,9 @@ class PipelineSettings(Section):
     left: Name = "trade"  # one output row per row of this stream
     right: Annotated[tuple[Name, ...], Field(min_length=1)] = ("quote",)  # looked up for each left row
     clock: Clock = "event"  # join on when it happened, or on when it could be known
-    direction: Literal["backward", "forward", "nearest"] = "backward"
+    direction: Literal["backward", "forward", "nearest"] = (
+        "backward"  # the last row up to it, or with a tolerance the first from it on, or the closest
+    )
     allow_exact: bool = True  # may a right row of the same nanosecond match
     tolerance_ns: Annotated[int, Field(ge=0)] | None = (
         None  # farthest right row that still matches; none: any
@@ -59,6 +110,14 @@ class PipelineSettings(Section):
     # How far the watermark trails the newest row: less loses rows to the late topic, more delays sealing.
     # 50 ms covers what one venue's feed handlers were seen to reorder.
     grace_ns: Annotated[int, Field(ge=0)] = 50_000_000
+    # A quiet partition holds every row that waits for it.  With this it is left out once it has been silent
+    # for so long at the end of its log; what it sends later and below the frontier is late.
+    idle_after_ms: Annotated[int, Field(ge=1)] | None = None
+    # One wrong time far ahead would carry the watermark along and make all that follows late.
+    max_ahead_ns: Annotated[int, Field(ge=0)] | None = (
+        None  # a row further ahead is a dead letter; none: no limit
+    )
+    max_ahead_of: Literal["wall", "inputs"] = "wall"  # ahead of this machine's clock, or of all inputs so far
 
     @model_validator(mode="after")
     def _streams_are_distinct(self) -> "PipelineSettings":
@@ -76,6 +135,7 @@ class BusSettings(Section):
     kafka_reading: Literal["auto", "native", "plain"] = "auto"  # native: messages where librdkafka holds them
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4  # of every topic: they are co-partitioned
     replication: Annotated[int, Field(ge=1)] = 1
+    group_protocol: GroupProtocol = "classic"  # "consumer" is KIP-848: no stop of all members, brokers >= 4.0
 
 
 class WorkerSettings(Section):
@@ -85,6 +145,8 @@ class WorkerSettings(Section):
     # transactional id and the group member; two running workers never share one
     format: Literal["frame", "avro"] = "frame"  # Arrow frames, or one Avro record per row
     compression: Compression = "none"  # of a frame's buffers: fewer bytes to keep and send, but readers copy
+    # Rows and offsets in one transaction, or each row at once and possibly again after a crash.
+    guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
     commit_interval_ms: Annotated[int, Field(ge=1)] = 100  # exactly-once rows become visible this often
     commit_rows_max: Annotated[int, Field(ge=1)] = 1_000_000  # ... or after this many rows
     poll_messages_max: Annotated[int, Field(ge=1)] = 20_000  # one turn's share; bounds a turn's memory ...
@@ -94,14 +156,27 @@ class WorkerSettings(Section):
     poll_wait_ms_max: Annotated[int, Field(ge=1)] = 50  # an idle worker wakes this often
     frame_rows_max: Annotated[int, Field(ge=1)] = 16_384  # a frame of wide rows stays under 8 MiB
     buffer_size_max: Annotated[int, Field(ge=1)] = 1 << 30  # per stream and task; beyond it the stream waits
+    buffer_rows_max: Annotated[int, Field(ge=1)] = 50_000_000  # ... or beyond this many rows
     message_size_max: Annotated[int, Field(ge=1)] = 8 << 20  # a larger message is dead, not decoded
     state: Path = Path("build/state")  # folder of the local state; a cache, safe to delete
     checkpoint_interval_ms: Annotated[int, Field(ge=1)] = (
         1_000  # local state trails the commit by at most this
     )
-    late: Literal["side", "drop", "fail"] = "side"  # what becomes of a row below the frontier
-    dead: Literal["side", "drop", "fail"] = "side"  # ... and of a message that cannot be read
+    last_known_interval_ms: Annotated[int, Field(ge=1)] = 30_000  # without a tolerance: a rebuild reads the
+    # input of about this long again, and the last rows before it from their own topic
+    late: Policy = "side"  # what becomes of a row below the frontier
+    dead: Policy = "side"  # ... and of a message that cannot be read, or a row too far ahead
     session_timeout_ms: Annotated[int, Field(ge=1_000)] = 10_000  # a silent worker loses its partitions after
+    static_member: bool = True  # keeps its partitions over a restart; false: gives them up when it stops
+    # For tests: a failpoint of `app.failpoints`, `name` or `name:times`, at which the worker kills itself.
+    failpoint: Annotated[str, Field(pattern=r"^([a-z-]+(:[1-9][0-9]*)?)?$")] = ""
+
+    @field_validator("failpoint")
+    @classmethod
+    def _failpoint_exists(cls, value: str) -> str:
+        if value and value.partition(":")[0] not in failpoints.ALL:
+            raise ValueError(f"worker.failpoint = {value!r}: the failpoints are {', '.join(failpoints.ALL)}")
+        return value
 
 
 class Settings(BaseSettings):
@@ -140,13 +215,28 @@ class Settings(BaseSettings):
         return self.streams.get(name, StreamSettings())
 
     def topic(self, name: str) -> str:
-        """The topic of an input stream, or of `aligned`, `late`, `dead`."""
+        """The topic of an input stream, or of `aligned`, `late`, `dead`, `last-known`."""
         return self.stream(name).topic or f"{self.pipeline.prefix}.{name}"
+
+    @property
+    def keeps_last_known(self) -> bool:
+        """Whether the join may need a row however old it is, and so a topic of last-known rows."""
+        return self.pipeline.direction == "backward" and self.pipeline.tolerance_ns is None
 
     def grace_ns(self, name: str) -> int:
         """How far the watermark of a stream trails its newest row."""
         own = self.stream(name).grace_ns
         return self.pipeline.grace_ns if own is None else own
+
+    def idle_after_ms(self, name: str) -> int | None:
+        """How long a stream's partition is waited for at the end of its log; None for ever."""
+        own = self.stream(name).idle_after_ms
+        return self.pipeline.idle_after_ms if own is None else own
+
+    def late(self, name: str) -> tuple[Policy, str]:
+        """What becomes of a late row of a stream, and the setting that says so."""
+        own = self.stream(name).late
+        return (self.worker.late, "worker.late") if own is None else (own, f"streams.{name}.late")
 
 
 def load_settings(path: Path | None, flags: Mapping[str, Mapping[str, object]] | None = None) -> Settings:

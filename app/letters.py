@@ -1,4 +1,4 @@
-"""Letters: messages passed on whole, because a row of theirs came too late or could not be read."""
+"""Letters: messages passed on whole, because a row came too late, lies too far ahead or could not be read."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.batch import Int64s
-from schemas.letters import DeadLetter, LateLetter
+from schemas.letters import (
+    DEAD_AHEAD,
+    DEAD_BROKEN_RULE,
+    DEAD_STAGE_JUDGE,
+    DEAD_UNREADABLE,
+    DeadLetter,
+    LateLetter,
+)
 from topics.block import Headers, MessageBlock, Original, TopicPartition
 from topics.wire import DeadRow
 
@@ -24,6 +31,7 @@ class Letter:
     original: Original
     headers: Headers
     reason: str
+    rule: str = ""  # of a dead letter: the rule its rows broke; empty where they could not be read
 
     def describe(self) -> str:
         """One line for an error or a log."""
@@ -60,17 +68,44 @@ def late_letters(
         )
 
 
+def ahead_letters(
+    ahead: pa.RecordBatch, limit: str, source: TopicPartition, block: MessageBlock, messages: Int64s
+) -> Iterator[Letter]:
+    """One letter per message with rows too far ahead, or that is a progress record so far ahead.
+
+    `ahead` has the operator's AHEAD_SCHEMA; `limit` says what its bound is, with the clock.
+    """
+    rows = sorted(zip(*(ahead.column(name).to_pylist() for name in ahead.schema.names), strict=True))
+    for offset, told in groupby(rows, key=lambda row: row[0]):
+        of_message = list(told)
+        original = block.originals[int(messages[np.searchsorted(block.offset[messages], offset)])]
+        _, index, time_ns, bound_ns = max(of_message, key=lambda row: row[2])
+        what = "progress record up to" if index < 0 else f"{len(of_message)} rows too far ahead, up to"
+        reason = f"{what} {time_ns} ns: beyond {bound_ns} ns, {limit}"
+        headers = DeadLetter(
+            topic=source.topic,
+            partition=source.partition,
+            offset=offset,
+            reason=reason,
+            error=DEAD_AHEAD,
+            stage=DEAD_STAGE_JUDGE,
+            indexes=tuple(row[1] for row in of_message if row[1] >= 0),
+        )
+        yield Letter("dead", source, offset, original, [*original.headers, *headers.to_kafka()], reason)
+
+
 def dead_letters(dead: Sequence[DeadRow], source: TopicPartition, block: MessageBlock) -> Iterator[Letter]:
     """One letter per message with dead rows and reason."""
-    for (message, reason), rows in groupby(dead, key=lambda row: (row.message, row.reason)):
+    for (message, reason, rule), rows in groupby(dead, key=lambda row: (row.message, row.reason, row.rule)):
         original = block.originals[message]
         headers = DeadLetter(
             topic=source.topic,
             partition=source.partition,
             offset=int(block.offset[message]),
             reason=reason,
-            error="tidemark.DeadRow",
+            error=DEAD_BROKEN_RULE if rule else DEAD_UNREADABLE,
             indexes=tuple(row.index for row in rows if row.index >= 0),
+            rule=rule,
         )
         yield Letter(
             "dead",
@@ -79,4 +114,5 @@ def dead_letters(dead: Sequence[DeadRow], source: TopicPartition, block: Message
             original,
             [*original.headers, *headers.to_kafka()],
             reason,
+            rule,
         )

@@ -1,4 +1,4 @@
-"""The outbox: sealed rows, late rows and dead letters on their way into the open transaction."""
+"""The outbox: sealed rows, late rows and dead letters on their way to their topics."""
 
 from collections.abc import Iterable
 
@@ -8,47 +8,75 @@ from app.clock import now_ns
 from app.config import Settings
 from app.errors import RunError
 from app.letters import Letter
+from app.producers import Producers
 from app.task import Task
-from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
+from operators.parity import sealed_hashes
+from schemas.frame import ASSUMED, PARITY, FrameHeaders, encode_frame, layout_fingerprint
 from topics.avro_rows import AvroRows
 from topics.bus import Producer
+from topics.catalogue import LAST_KNOWN
 from topics.wire import SchemaRegistry
 
 
 class Outbox:
-    """Begins a transaction with the first thing there is to send, and counts what is in it."""
+    """Sends what there is, in a transaction or at once, and counts the rows since the last commit."""
 
-    def __init__(self, settings: Settings, producer: Producer, registry: SchemaRegistry) -> None:
-        self.producer = producer
-        self.open = False
+    def __init__(self, settings: Settings, producers: Producers, registry: SchemaRegistry) -> None:
+        self.producers = producers
         self.rows = 0
         self._settings = settings
         self._registry = registry
-        self._topics = {kind: settings.topic(kind) for kind in ("aligned", "late", "dead")}
+        self._late = {settings.topic(name): settings.late(name) for name in settings.stream_names}
+        self._topics = {kind: settings.topic(kind) for kind in ("aligned", "late", "dead", LAST_KNOWN)}
         self._avro: AvroRows | None = None
+        self._rule_policies = {
+            (settings.topic(name), rule): policy
+            for name in settings.stream_names
+            for rule, policy in settings.stream(name).rules.policies().items()
+        }
 
-    def begin(self) -> None:
-        """Open the transaction if none is."""
-        if not self.open:
-            self.producer.begin()
-            self.open = True
+    def prepare(self, *, atomic: bool) -> Producer | None:
+        """Make ready for a commit: the open transaction, or None once all rows are acknowledged.
+
+        `atomic` asks for a transaction in any case.
+        """
+        self.producers.acknowledged()
+        return self.producers.transaction() if atomic or self.producers.exactly_once else None
 
     def done(self) -> None:
-        """The transaction has ended, one way or the other."""
-        self.open = False
+        """What was sent is committed."""
+        self.producers.done()
         self.rows = 0
 
+    def undo(self, undone: Exception) -> None:
+        """What was sent since the last commit came to nothing, or at least once will come again."""
+        self.producers.undo(undone)
+        self.rows = 0
+
+    def last_known(self, partition: int, entries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Send last-known entries to a task's partition of their topic, in a transaction."""
+        for key, value in entries:
+            self.producers.transaction().produce(
+                self._topics[LAST_KNOWN], partition=partition, key=key, value=value
+            )
+
     def aligned(self, task: Task, rows: pa.RecordBatch) -> None:
-        """Send sealed rows to the task's partition of the aligned topic."""
-        self.begin()
+        """Send sealed rows to the task's partition of the aligned topic, and roll up their parity.
+
+        Rows sent one by one as Avro have it in a header of the last one of a seal.
+        """
         self.rows += rows.num_rows
         if self._settings.worker.format == "avro":
             self._send_avro(task, rows)
             return
+        producer = self.producers.rows()
         layout = layout_fingerprint(rows.schema)
+        hashes = sealed_hashes(rows)
         size = self._settings.worker.frame_rows_max
+        evident = rows.num_rows - task.operator.assumed_rows
         for lower in range(0, rows.num_rows, size):
             frame = rows.slice(lower, size)
+            task.parity = task.parity.roll(hashes[lower : lower + size])
             headers = FrameHeaders(
                 layout=layout,
                 frontier_ns=task.operator.frontier_ns,
@@ -56,8 +84,10 @@ class Outbox:
                 released_ns=task.released_ns,
                 sealed_ns=now_ns(),
                 newest_ns=task.newest_ns,
+                parity=str(task.parity),
+                assumed_rows=max(0, lower + frame.num_rows - max(lower, evident)),
             )
-            self.producer.produce(
+            producer.produce(
                 self._topics["aligned"],
                 partition=task.partition,
                 key=None,
@@ -67,7 +97,7 @@ class Outbox:
             )
 
     def _send_avro(self, task: Task, rows: pa.RecordBatch) -> None:
-        topic = self._topics["aligned"]
+        topic, producer = self._topics["aligned"], self.producers.rows()
         left = self._settings.pipeline.left
         key_columns = self._settings.stream(left).key
         if self._avro is None:
@@ -75,23 +105,31 @@ class Outbox:
         encoded = self._avro.encode(rows)
         data = encoded.data.tobytes()
         starts = encoded.starts.tolist()
+        evident = rows.num_rows - task.operator.assumed_rows
         keys = [rows.column(name).to_pylist() for name in key_columns]
+        task.parity = task.parity.roll(sealed_hashes(rows))
         for row, parts in enumerate(zip(*keys, strict=True)):
             key = None if None in parts else ":".join(map(str, parts)).encode()
-            self.producer.produce(
-                topic, partition=task.partition, key=key, value=data[starts[row] : starts[row + 1]]
+            headers: list[tuple[str, bytes | None]] = [(ASSUMED, b"1")] if row >= evident else []
+            if row == rows.num_rows - 1:
+                headers.append((PARITY, str(task.parity).encode()))
+            producer.produce(
+                topic,
+                partition=task.partition,
+                key=key,
+                value=data[starts[row] : starts[row + 1]],
+                headers=headers or None,
             )
 
     def letters(self, letters: Iterable[Letter], partition: int) -> None:
         """Send late rows and dead letters where the policy of their side says."""
         for letter in letters:
-            policy = self._settings.worker.late if letter.kind == "late" else self._settings.worker.dead
+            policy, setting = self._policy(letter)
             if policy == "fail":
-                raise RunError(f'{letter.describe()}; worker.{letter.kind} = "fail" stops here')
+                raise RunError(f'{letter.describe()}; {setting} = "fail" stops here')
             if policy == "drop":
                 continue
-            self.begin()
-            self.producer.produce(
+            self.producers.rows().produce(
                 self._topics[letter.kind],
                 partition=partition,
                 key=letter.original.key,
@@ -99,3 +137,12 @@ class Outbox:
                 headers=letter.headers,
                 timestamp_ms=letter.original.timestamp_ms,
             )
+
+    def _policy(self, letter: Letter) -> tuple[str, str]:
+        """What becomes of a letter, and the setting that says so."""
+        if letter.kind == "late":
+            return self._late[letter.source.topic]
+        policy = self._rule_policies.get((letter.source.topic, letter.rule))
+        if policy is None:
+            return self._settings.worker.dead, "worker.dead"
+        return policy, f"the policy of rule {letter.rule}"

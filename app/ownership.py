@@ -5,9 +5,13 @@ from dataclasses import replace
 
 import structlog
 
+from app.dead_topic import ahead_places
 from app.errors import RunError
+from app.failpoints import RECALL, RESTORE, REVOKE, reach
+from app.last_known_topic import last_known_entries
 from app.late_topic import late_places
-from app.progress_metadata import from_position
+from app.meter import Meter
+from app.progress_metadata import Committed, from_position
 from app.task import Task
 from app.wiring import Pipeline
 from operators.operator import InputProgress, Operator
@@ -17,6 +21,7 @@ from state.restore import Restored, restore
 from state.store import TaskStore
 from topics.block import TopicPartition
 from topics.bus import Consumer
+from topics.catalogue import LAST_KNOWN
 
 log = structlog.get_logger()
 
@@ -27,27 +32,51 @@ class Ownership:
     `before_revoke` commits what is sealed, while it is still ours to commit.
     """
 
-    def __init__(self, pipeline: Pipeline, consumer: Consumer, before_revoke: Callable[[], None]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, consumer: Consumer, meter: Meter, before_revoke: Callable[[], None]
+    ) -> None:
         self.tasks: dict[int, Task] = {}
         self._pipeline = pipeline
         self._consumer = consumer
         self._before_revoke = before_revoke
+        self._meter = meter
+        self._assigned: set[TopicPartition] = set()  # tasks open once all their inputs are here
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Open the tasks of these partitions and return where to read each from."""
-        numbers = sorted({source.partition for source in partitions})
-        for number in numbers:
-            missing = {TopicPartition(topic, number) for topic in self._pipeline.input_topics} - set(
-                partitions
-            )
-            if missing:
-                there = ", ".join(sorted(source.topic for source in partitions if source.partition == number))
-                raise RunError(
-                    f"the group gave this worker partition {number} of {there} without "
-                    f"{', '.join(sorted(source.topic for source in missing))}: inputs must have equal "
-                    'partition counts and every member the "range" assignor'
-                )
-        return self.open(numbers)
+        """Open the tasks whose inputs are all here now and return where to read each input from.
+
+        The classic protocol deals all partitions at once: an input without the others then is a group that
+        was set up wrongly.  The consumer protocol may bring them one by one, as others let go of them.
+        """
+        self._assigned |= set(partitions)
+        starts: dict[TopicPartition, int] = {}
+        whole = []
+        for number in sorted({source.partition for source in partitions}):
+            inputs = {TopicPartition(topic, number) for topic in self._pipeline.input_topics}
+            if inputs <= self._assigned:
+                whole.append(number)
+                continue
+            if self._pipeline.settings.bus.group_protocol == "classic":
+                raise RunError(self._unequal(number))
+            log.info("waiting for the other inputs of a task", partition=number)
+            starts |= {source: self._consumer.offsets(source)[1] for source in inputs & set(partitions)}
+        return starts | self.open(whole)
+
+    def incomplete(self) -> str | None:
+        """What is wrong with tasks of which only some inputs are here; None where there are none."""
+        numbers = {source.partition for source in self._assigned} - set(self.tasks)
+        return self._unequal(min(numbers)) if numbers else None
+
+    def _unequal(self, number: int) -> str:
+        inputs = {TopicPartition(topic, number) for topic in self._pipeline.input_topics}
+        there, missing = (
+            ", ".join(sorted(source.topic for source in sources))
+            for sources in (inputs & self._assigned, inputs - self._assigned)
+        )
+        return (
+            f"the group gave this worker partition {number} of {there} without {missing}: inputs must have "
+            'equal partition counts and every member the "range" assignor'
+        )
 
     def open(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
         """(Re)open tasks at the committed offsets; returns where to read each input from."""
@@ -56,50 +85,63 @@ class Ownership:
         starts: dict[TopicPartition, int] = {}
         for number in numbers:
             self._drop(number)
-            inputs: dict[str, InputProgress] = {}
-            frontier_ns = BEGINNING_NS
+        for number in numbers:
+            found: dict[str, Committed] = {}
+            resumed = True
             for topic, stream in self._pipeline.input_topics.items():
                 source = TopicPartition(topic, number)
                 position = committed.get(source)
-                low, _ = self._consumer.offsets(source)
                 if position is None:
-                    inputs[stream] = InputProgress(low, low, BEGINNING_NS)
-                    continue
-                inputs[stream], frontier_ns = from_position(position, f"{topic}[{number}]")
-            resumed = all(
-                committed.get(TopicPartition(topic, number)) for topic in self._pipeline.input_topics
-            )
-            starts |= self._open_task(number, inputs, frontier_ns, resumed=resumed)
+                    low, _ = self._consumer.offsets(source)
+                    found[stream] = Committed(InputProgress(low, low, BEGINNING_NS), BEGINNING_NS)
+                    resumed = False
+                else:
+                    found[stream] = from_position(position, f"{topic}[{number}]")
+            starts |= self._open_task(number, found, resumed=resumed)
         return starts
 
     def _open_task(
-        self, number: int, inputs: dict[str, InputProgress], frontier_ns: int, *, resumed: bool
+        self, number: int, found: Mapping[str, Committed], *, resumed: bool
     ) -> dict[TopicPartition, int]:
+        task = max(found.values(), key=lambda committed: committed.frontier_ns)  # the same in all of them
+        frontier_ns, parity = task.frontier_ns, task.parity
+        inputs = {stream: committed.progress for stream, committed in found.items()}
         identity = self._pipeline.identity(number)
         committed = {stream: progress.next_offset for stream, progress in inputs.items()} if resumed else {}
         state, operator = self._restored(number, identity, committed)
-        state_next = {stream: progress.needed_offset for stream, progress in inputs.items()}
-        if state.checkpoint is not None:
-            state_next = dict(state.checkpoint.next_offsets)
-        operator.resume(frontier_ns, self._with_all_late(number, inputs, state_next), state_next)
-        starts = {
-            TopicPartition(topic, number): state_next[stream]
-            for topic, stream in self._pipeline.input_topics.items()
-        }
-        for source, start in starts.items():
-            low, high = self._consumer.offsets(source)
-            if not low <= start <= high:
-                state.store.close()
-                raise RunError(
-                    f"{source.topic}[{source.partition}]: offset {start} is needed but the log holds {low} "
-                    f"to {high}: retention removed rows that sealing still depends on"
-                )
+        try:
+            reach(RESTORE)
+            state_next = {stream: progress.needed_offset for stream, progress in inputs.items()}
+            older = state.checkpoint is None
+            if state.checkpoint is not None:
+                older = any(state.checkpoint.next_offsets[name] < state_next[name] for name in inputs)
+                state_next = dict(state.checkpoint.next_offsets)
+            if older and resumed and operator.keeps_last_known:
+                self._recall(number, operator, frontier_ns)
+            operator.resume(frontier_ns, self._with_all_late(number, inputs, state_next), state_next)
+            starts = {
+                TopicPartition(topic, number): state_next[stream]
+                for topic, stream in self._pipeline.input_topics.items()
+            }
+            self._require_in_log(starts, inputs)
+        except BaseException:
+            state.store.close()  # or the next to open it would find it locked
+            raise
         self.tasks[number] = Task(
             partition=number,
             operator=operator,
             inputs=self._pipeline.decoders(),
             store=state.store,
             identity=identity,
+            parity=parity,
+            opened=inputs if resumed else {},
+            ahead_limit=self._pipeline.ahead_limit(),
+            in_offset_order=self._pipeline.asof.max_ahead_of == "inputs"
+            and self._pipeline.asof.max_ahead_ns is not None,
+            reread={
+                source.topic: (start, start, inputs[self._pipeline.input_topics[source.topic]].next_offset)
+                for source, start in starts.items()
+            },
         )
         log.info(
             "task opened",
@@ -109,6 +151,35 @@ class Ownership:
             starts={source.topic: start for source, start in starts.items()},
         )
         return starts
+
+    def _recall(self, number: int, operator: Operator, frontier_ns: int) -> None:
+        """Give the operator the last rows that need not be read again."""
+        settings = self._pipeline.settings
+        group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
+        entries = last_known_entries(self._pipeline, number, group=group, meter=self._meter)
+        reach(RECALL)
+        try:
+            operator.recall(entries.items(), frontier_ns)
+        except SnapshotError as unusable:
+            raise RunError(
+                f"{settings.topic(LAST_KNOWN)}[{number}]: {unusable}. Rows before the restart offsets are "
+                "nowhere else: run with what it was kept for, or choose another pipeline.prefix"
+            ) from None
+        log.info("last rows read back", partition=number, entries=len(entries))
+
+    def _require_in_log(
+        self, starts: Mapping[TopicPartition, int], inputs: Mapping[str, InputProgress]
+    ) -> None:
+        for source, start in starts.items():
+            low, high = self._consumer.offsets(source)
+            if not low <= start <= high:
+                progress = inputs[self._pipeline.input_topics[source.topic]]
+                raise RunError(
+                    f"{source.topic}[{source.partition}]: offset {start} is needed but the log holds {low} "
+                    f"(low) to {high} (high), committed is {progress.needed_offset} (read up to "
+                    f"{progress.next_offset}): retention removed rows that sealing still depends on. Restore "
+                    "them, or delete the group, which seals what is left anew from the start of the log"
+                )
 
     def _restored(
         self, number: int, identity: str, committed: Mapping[str, int]
@@ -134,31 +205,49 @@ class Ownership:
     def _with_all_late(
         self, number: int, inputs: dict[str, InputProgress], state_next: dict[str, int]
     ) -> dict[str, InputProgress]:
-        """Complete the late rows to be left out where the commit had no room for all that are read again."""
+        """Complete the rows to be left out where the commit had no room for all that are read again.
+
+        Rows too far ahead lie in the dead-letter topic, late ones in the late topic, unless they are dropped.
+        """
         short = [stream for stream, progress in inputs.items() if progress.late_from > state_next[stream]]
         if not short:
             return inputs
-        if self._pipeline.settings.worker.late == "drop":
+        settings = self._pipeline.settings
+        dropped = {name for name in short if settings.late(name)[0] == "drop"}
+        if settings.worker.dead == "drop" and settings.pipeline.max_ahead_ns is not None:
+            dropped = set(short)
+        if dropped:
             log.warning(
-                'late rows may be matched: they were too many for the commit, and worker.late = "drop" kept '
-                "them nowhere else",
+                "rows that were late or too far ahead may be matched: they were too many for the commit, and "
+                '"drop" kept them nowhere else',
                 partition=number,
-                offsets={stream: (state_next[stream], inputs[stream].late_from) for stream in short},
+                offsets={stream: (state_next[stream], inputs[stream].late_from) for stream in dropped},
             )
-            return inputs
-        group = f"{self._pipeline.settings.pipeline.prefix}-{self._pipeline.settings.worker.slot}"
-        places = late_places(self._pipeline, number, group=group)
-        log.info("late rows read back", partition=number, rows={name: len(places[name]) for name in short})
+        group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
+        late = late_places(self._pipeline, number, group=group)
+        ahead = ahead_places(self._pipeline, number)
+        # At least once, the topics may be ahead of the commit; what they name there is judged anew.
+        aside = {name: {*inputs[name].late, *late[name], *ahead[name]} for name in short}
+        aside = {n: {row for row in rows if row[0] < inputs[n].next_offset} for n, rows in aside.items()}
+        log.info(
+            "rows set aside read back", partition=number, rows={n: len(rows) for n, rows in aside.items()}
+        )
         return inputs | {
-            stream: replace(inputs[stream], late=tuple(sorted(places[stream])), late_from=0)
-            for stream in short
+            name: replace(
+                inputs[name],
+                late=tuple(sorted(rows)),
+                late_from=inputs[name].late_from if name in dropped else 0,
+            )
+            for name, rows in aside.items()
         }
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit and give up the tasks of these partitions."""
+        self._assigned -= set(partitions)
         numbers = {source.partition for source in partitions} & set(self.tasks)
         if not numbers:
             return
+        reach(REVOKE)
         self._before_revoke()
         for number in sorted(numbers):
             self._drop(number)
@@ -166,6 +255,7 @@ class Ownership:
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Forget the tasks of these partitions: they are another worker's already."""
+        self._assigned -= set(partitions)
         for number in {source.partition for source in partitions}:
             self._drop(number)
         log.warning("tasks lost", partitions=sorted({source.partition for source in partitions}))

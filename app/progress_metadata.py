@@ -1,43 +1,83 @@
 """What rides in a committed offset's metadata: enough to go on exactly where sealing stood."""
 
 import json
-from dataclasses import asdict, replace
-from typing import Final
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
 
 from app.errors import RunError
 from app.late_places import decode_places, encode_places
 from operators.operator import InputProgress
+from operators.parity import Parity
 from topics.bus import Position
 
-VERSION: Final = 1
+VERSION: Final = 2
 METADATA_SIZE_MAX: Final = 4_000  # bytes; a broker takes 4,095 unless told otherwise
 
 
-def to_position(progress: InputProgress, frontier_ns: int) -> Position:
-    """The restart offset of one input, with what came after it in the metadata (about 150 bytes of 4 KB).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a worker says of an input for people to read; nothing is decided by it.
 
-    Where the late rows are too many for the rest of it, the oldest are left out and `late_from` says up to
-    where: a restart that reads from before it finds them in the late topic.
+    `rows` and `size` (bytes) wait for the frontier; `paused` says that the buffer is at its limit.
+    `newest_ns` is the newest row time read, `read_ns` the worker's clock when a row came last, `moved_ns`
+    when the frontier rose last, `told_ns` when anything was read last: 0 where the worker has not seen it.
+    `late` rows of this input and `dead` rows of the task count from when the worker took the task.
     """
-    metadata = _metadata(progress, frontier_ns)
-    while progress.late and len(metadata) > METADATA_SIZE_MAX:
-        last_left_out = progress.late[len(progress.late) // 2][0]
-        kept = tuple(row for row in progress.late if row[0] > last_left_out)
-        progress = replace(progress, late=kept, late_from=max(progress.late_from, last_left_out + 1))
-        metadata = _metadata(progress, frontier_ns)
-    return Position(progress.needed_offset, metadata)
+
+    rows: int = 0
+    size: int = 0
+    paused: bool = False
+    newest_ns: int = 0
+    read_ns: int = 0
+    moved_ns: int = 0
+    told_ns: int = 0
+    late: int = 0
+    dead: int = 0
 
 
-def from_position(position: Position, where: str) -> tuple[InputProgress, int]:
-    """Return the progress and the frontier; raises RunError where something else committed this offset."""
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a committed offset says: of its input, and of the task as a whole.
+
+    `parity` is that of the rows sealed so far; `told` is for people, None where there was no room for it.
+    """
+
+    progress: InputProgress
+    frontier_ns: int
+    parity: Parity = field(default_factory=Parity)
+    told: Told | None = None
+
+
+def to_position(committed: Committed) -> Position:
+    """The restart offset of one input, with what came after it in the metadata (about 400 bytes of 4 KB).
+
+    Where the late rows are too many, `told` goes first; then the oldest are left out and `late_from` says up
+    to where: a restart that reads from before it finds them in the late topic.
+    """
+    metadata = _metadata(committed)
+    while committed.progress.late and len(metadata) > METADATA_SIZE_MAX:
+        if committed.told is not None:
+            committed = replace(committed, told=None)
+        else:
+            committed = replace(committed, progress=_without_oldest(committed.progress))
+        metadata = _metadata(committed)
+    return Position(committed.progress.needed_offset, metadata)
+
+
+def from_position(position: Position, where: str) -> Committed:
+    """Read a position back; raises RunError where something else committed this offset."""
     try:
         fields = json.loads(position.metadata)
         version = fields.pop("v")
-        frontier_ns = int(fields.pop("frontier_ns"))
         if version != VERSION:
             raise ValueError(f"version {version}, expected {VERSION}")
-        late = decode_places(fields.pop("late"))
-        return InputProgress(needed_offset=position.offset, late=late, **fields), frontier_ns
+        told = fields.pop("told", None)
+        return Committed(
+            frontier_ns=int(fields.pop("frontier_ns")),
+            parity=Parity.parse(fields.pop("parity")),
+            told=None if told is None else Told(**told),
+            progress=_progress(position.offset, fields),
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as foreign:
         raise RunError(
             f"{where}: the committed offset {position.offset} was not written by this program ({foreign}); "
@@ -46,8 +86,30 @@ def from_position(position: Position, where: str) -> tuple[InputProgress, int]:
         ) from None
 
 
-def _metadata(progress: InputProgress, frontier_ns: int) -> str:
-    fields = asdict(progress)
+def _progress(needed_offset: int, fields: dict[str, Any]) -> InputProgress:
+    late = decode_places(fields.pop("late"))
+    through = fields.pop("sealed_through")
+    if through is not None:
+        time_ns, sequence, offset, index = map(int, through)
+        through = (time_ns, sequence, offset, index)
+    return InputProgress(needed_offset=needed_offset, late=late, sealed_through=through, **fields)
+
+
+def _without_oldest(progress: InputProgress) -> InputProgress:
+    last_left_out = progress.late[len(progress.late) // 2][0]
+    kept = tuple(row for row in progress.late if row[0] > last_left_out)
+    return replace(progress, late=kept, late_from=max(progress.late_from, last_left_out + 1))
+
+
+def _metadata(committed: Committed) -> str:
+    fields: dict[str, Any] = {
+        "v": VERSION,
+        "frontier_ns": committed.frontier_ns,
+        "parity": str(committed.parity),
+        **asdict(committed.progress),
+        "late": encode_places(committed.progress.late),
+    }
     del fields["needed_offset"]
-    fields["late"] = encode_places(progress.late)
-    return json.dumps({"v": VERSION, "frontier_ns": frontier_ns, **fields})
+    if committed.told is not None:
+        fields["told"] = asdict(committed.told)
+    return json.dumps(fields, separators=(",", ":"))

@@ -1,12 +1,15 @@
 """Reads a partition from its first kept message to its end, as any consumer outside the group would."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import Bus
 
-MESSAGES_MAX = 20_000
-WAIT_MS = 100
+MESSAGES_MAX: Final = 20_000
+MESSAGES_FIRST: Final = 100
+BLOCK_SIZE: Final = 8 << 20  # bytes of a block, about, going by the messages so far
+WAIT_MS: Final = 100
 
 
 def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[MessageBlock]:
@@ -20,11 +23,13 @@ def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[
         if low == high:
             return
         consumer.assign({source: low})
-        reached = False
+        reached, messages_max = False, MESSAGES_FIRST
         while not reached:
-            block = consumer.poll(messages_max=MESSAGES_MAX, wait_ms=WAIT_MS)
+            block = consumer.poll(messages_max=messages_max, wait_ms=WAIT_MS)
             if block.messages:
                 yield block
+                size = max(1, int(block.value_size.sum()) // block.messages)
+                messages_max = max(1, min(MESSAGES_MAX, BLOCK_SIZE // size))
                 reached = int(block.offset[-1]) >= high - 1
             reached = reached or any(end >= high for ended, end in block.ends if ended == source)
     finally:

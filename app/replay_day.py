@@ -66,6 +66,7 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
         _run_processes(request, pipeline, folder.path, history.root)
     seconds = (monotonic_ns() - started_ns) / NS_PER_S
     frames = write_aligned(pipeline, folder.path / "aligned")
+    _read_back(pipeline, folder.path)
     summary = replace(
         _sum_up(request, pipeline, days, frames, audit(pipeline)), seconds=seconds, resumed=folder.resumed
     )
@@ -135,6 +136,18 @@ def _run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, sto
     wait_all(children)
 
 
+def _read_back(pipeline: Pipeline, folder: Path) -> None:
+    """Let the client library read the topic, as a model service would, and compare it with the Parquet.
+
+    Raises RunError where they differ.  The embedded bus and Avro rows are not for that library to read.
+    """
+    settings = pipeline.settings
+    if pipeline.bus.name == "embedded" or settings.worker.format == "avro":
+        return
+    read = ["gpu_sink", "--bootstrap", settings.bus.bootstrap, "--topic", settings.topic("aligned")]
+    wait_all([start("read-back", [*read, "--folder", str((folder / "aligned").resolve())], folder)])
+
+
 def _sum_up(
     request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day], frames: Frames, report: AuditReport
 ) -> Summary:
@@ -171,12 +184,14 @@ def _sum_up(
         rows_aligned=report.rows_aligned,
         rows_matched=int(matched.sum()),
         rows_dead=report.rows_dead,
+        rows_assumed=sum(frames.assumed_rows),
         audit_violations=violations,
         audit_findings=findings,
         seal_latency_ms={"p50": frames.latency_ms(0.5), "p99": frames.latency_ms(0.99)},
         age_ns={name: {"p50": _quantile(a, 0.5), "p99": _quantile(a, 0.99)} for name, a in ages.items()},
         grace_ns=settings.pipeline.grace_ns,
         hash=content_hash(rows, order_by=[on, *settings.stream(settings.pipeline.left).key]),
+        parity=[str(parity) for _, parity in sorted(report.parity.items())],
         aligned=str(aligned_at),
     )
 

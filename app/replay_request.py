@@ -102,7 +102,10 @@ def run_settings(
     grace_ns: int | None,
 ) -> dict[str, Any]:
     """The configuration of one run: the asked-for settings, on topics and in folders of its own."""
-    pipeline = settings.pipeline.model_dump(mode="json", exclude_none=True) | {"prefix": prefix}
+    pipeline = settings.pipeline.model_dump(mode="json", exclude_none=True) | {
+        "prefix": prefix,
+        "max_ahead_of": "inputs",  # history lies far behind this machine's clock
+    }
     if grace_ns is not None:
         pipeline["grace_ns"] = grace_ns
     bus = settings.bus.model_dump(mode="json") | {

@@ -19,7 +19,9 @@ class Summary:
     the last part alone, and so is `rows_per_second`.  `rows_matched` counts aligned rows
     with a match in at least one right stream.  `seal_latency_ms` is, per row, from its release (the message
     that moved the frontier past it was read) to its frame being handed to the producer.  `age_ns` is per
-    right stream.
+    right stream.  `hash` is of all rows whatever their partition, `parity` of each partition's in its order.
+    right stream.  `rows_assumed` counts aligned rows, as their frames do, that were sealed because an idle
+    input was left out.
     """
 
     date: str
@@ -40,9 +42,11 @@ class Summary:
     age_ns: dict[str, dict[str, int | None]]
     grace_ns: int
     hash: str
+    parity: list[str]
     aligned: str
     seconds: float = 0.0
     resumed: bool = False
+    rows_assumed: int = 0
 
     @property
     def rows_per_second(self) -> float:
@@ -71,7 +75,10 @@ class Summary:
             if refused := self.rows_refused.get(stream, 0):
                 notes.append(f"{refused:,} refused: no {self.clock}_ns")
             yield f"{stream} in", f"{rows:,}  ({', '.join(notes)})"
-        yield "aligned out", f"{self.rows_aligned:,}  ({self.rows_dead:,} dead letters)"
+        notes = [f"{self.rows_dead:,} dead letters"]
+        if self.rows_assumed:
+            notes.append(f"{self.rows_assumed:,} sealed without an idle input")
+        yield "aligned out", f"{self.rows_aligned:,}  ({', '.join(notes)})"
         share = self.rows_matched / self.rows_aligned if self.rows_aligned else 0.0
         yield "matched", f"{self.rows_matched:,}  ({share:.1%})"
         for stream, age in self.age_ns.items():

@@ -10,13 +10,14 @@ import topics.warm
 from app.clock import monotonic_ns, pause
 from app.config import Settings
 from app.errors import RunError, UsageError
+from app.row_rules import RowDecoder, RowRules, RuledDecoder
 from operators.operator import Operator
 from operators.settings import AsofSettings
 from operators.streaming import StreamingAsof
 from schemas.stream import Stream
 from topics.avro_schema import stream_schema
 from topics.bus import Bus, TopicSpec
-from topics.catalogue import OUTPUTS, pipeline_topics, plan
+from topics.catalogue import LAST_KNOWN, OUTPUTS, last_known_topic, pipeline_topics, plan
 from topics.decode import DecodeLimits, Decoder
 from topics.wire import RegistryUnavailableError, SchemaRegistry
 
@@ -31,6 +32,9 @@ class Pipeline:
         self.bus = bus
         self.registry = registry
         self.streams = streams
+        self._rules = {
+            name: RowRules(stream, settings.stream(name).rules) for name, stream in streams.items()
+        }
         self.asof = AsofSettings(
             left=streams[settings.pipeline.left],
             rights=tuple(streams[name] for name in settings.pipeline.right),
@@ -39,8 +43,11 @@ class Pipeline:
             allow_exact=settings.pipeline.allow_exact,
             tolerance_ns=settings.pipeline.tolerance_ns,
             carry=settings.pipeline.carry,
+            max_ahead_ns=settings.pipeline.max_ahead_ns,
+            max_ahead_of=settings.pipeline.max_ahead_of,
             grace_ns={name: settings.grace_ns(name) for name in settings.stream_names},
             buffer_size_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_size_max),
+            buffer_rows_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_rows_max),
             columns={
                 name: chosen
                 for name in settings.pipeline.right
@@ -57,14 +64,21 @@ class Pipeline:
         """A new operator for one task."""
         return StreamingAsof(self.asof)
 
-    def decoders(self) -> dict[str, tuple[str, Decoder]]:
-        """New decoders for one task's inputs, by topic."""
+    def decoder(self, stream: str) -> RowDecoder:
+        """A new decoder of one input, which knows its limits and its rules: it alone says what is a row."""
         limits = DecodeLimits(message_size_max=self.settings.worker.message_size_max)
-        clock = self.settings.pipeline.clock
-        return {
-            topic: (name, Decoder(self.streams[name], clock, self.registry, limits))
-            for topic, name in self.input_topics.items()
-        }
+        plain = Decoder(self.streams[stream], self.settings.pipeline.clock, self.registry, limits)
+        return RuledDecoder(plain, self._rules[stream])
+
+    def decoders(self) -> dict[str, tuple[str, RowDecoder]]:
+        """New decoders for one task's inputs, by topic."""
+        return {topic: (name, self.decoder(name)) for topic, name in self.input_topics.items()}
+
+    def ahead_limit(self) -> str:
+        """What bounds a time from above, in words for whoever reads a dead letter."""
+        pipeline = self.settings.pipeline
+        of = "the wall clock" if pipeline.max_ahead_of == "wall" else "the newest time of the inputs"
+        return f"{of} plus pipeline.max_ahead_ns = {pipeline.max_ahead_ns}"
 
     def state_path(self, partition: int) -> Path:
         """Where a task keeps its local state."""
@@ -88,7 +102,9 @@ class Pipeline:
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
-    """The topics of a pipeline: its inputs, and where aligned rows, late rows and dead letters go."""
+    """The topics of a pipeline: its inputs, where aligned rows, late rows and dead letters go, and, for a
+    join without a tolerance, the last-known topic.
+    """
     names = (*settings.stream_names, *OUTPUTS)
     specs = pipeline_topics(
         prefix=settings.pipeline.prefix,
@@ -96,16 +112,29 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         partitions=settings.bus.partitions,
         replication=settings.bus.replication,
     )
-    return [replace(spec, name=settings.topic(name)) for name, spec in zip(names, specs, strict=True)]
+    named = [replace(spec, name=settings.topic(name)) for name, spec in zip(names, specs, strict=True)]
+    if settings.keeps_last_known:
+        bus = settings.bus
+        named.append(
+            last_known_topic(
+                name=settings.topic(LAST_KNOWN), partitions=bus.partitions, replication=bus.replication
+            )
+        )
+    return named
 
 
 def member_config(settings: Settings) -> dict[str, str]:
-    """Kafka settings of a worker: a static member, so that after a restart it has its tasks back at once."""
-    return {
-        "consumer.group.instance.id": f"{settings.pipeline.prefix}-{settings.worker.slot}",
-        "consumer.session.timeout.ms": str(settings.worker.session_timeout_ms),
-        **settings.bus.kafka,
-    }
+    """Kafka settings of a worker: by default a static member, with its tasks back at once after a restart.
+
+    Not under the consumer protocol: that turns a restarted static member away until the broker has given up
+    the old one, and sets the session timeout itself.
+    """
+    member: dict[str, str] = {}
+    if settings.bus.group_protocol == "classic":
+        member["consumer.session.timeout.ms"] = str(settings.worker.session_timeout_ms)
+        if settings.worker.static_member:
+            member["consumer.group.instance.id"] = f"{settings.pipeline.prefix}-{settings.worker.slot}"
+    return {**member, **settings.bus.kafka}
 
 
 def require_topics(bus: Bus, settings: Settings) -> None:

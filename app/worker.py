@@ -1,6 +1,6 @@
 """The worker: poll, decode, push, seal, send, commit, over all its tasks, in one loop and one thread."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import structlog
@@ -8,16 +8,21 @@ import structlog
 from app.clock import monotonic_ns, now_ns, pause
 from app.commit import commit
 from app.errors import RunError
+from app.failpoints import CHECKPOINT, SEALED, reach
+from app.idle import IdleWatch
+from app.meter import Meter
 from app.outbox import Outbox
 from app.ownership import Ownership
+from app.producers import Producers
 from app.progress_metadata import from_position
+from app.rereading import Rereading
 from app.task import Task
 from app.wiring import Pipeline
 from schemas.batch import Int64s
-from schemas.clocks import NS_PER_MS
+from schemas.clocks import NS_PER_MS, NS_PER_S
 from state.errors import StateError
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import AbortableError, Producer, UnknownOutcomeError
+from topics.bus import AbortableError, BusUnavailableError, UnknownOutcomeError
 from topics.wire import RegistryUnavailableError
 
 log = structlog.get_logger()
@@ -25,6 +30,8 @@ log = structlog.get_logger()
 REGISTRY_WAIT_S = 1.0  # between two attempts while the registry is away
 REGISTRY_ATTEMPTS_MAX = 200  # stays below max.poll.interval.ms, after which the group would expel us anyway
 UNDONE_MAX = 10  # more is no passing trouble
+AWAY_ATTEMPTS_MAX = 8  # each waits for as long as the bus does, about 15 s
+PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a partition
 FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
 
 
@@ -32,15 +39,30 @@ class Worker:
     """One member of the consumer group, and the only writer of its tasks' partitions of the aligned topic."""
 
     def __init__(
-        self, pipeline: Pipeline, *, until_final: bool = False, elapsed_ns: Callable[[], int] = monotonic_ns
+        self,
+        pipeline: Pipeline,
+        *,
+        until_final: bool = False,
+        elapsed_ns: Callable[[], int] = monotonic_ns,
+        wall_ns: Callable[[], int] = now_ns,
     ) -> None:
-        """Join the group.  `elapsed_ns` paces commits and checks, and decides nothing about rows."""
+        """Join the group.
+
+        `elapsed_ns` paces commits and checks and says how long an input has been silent; `wall_ns` stamps,
+        and is what `max_ahead_of = "wall"` measures times by.  Nothing else about rows hangs on either.
+        """
         self._elapsed_ns = elapsed_ns
+        self._wall_ns = wall_ns
         self._pipeline = pipeline
         self._settings = pipeline.settings.worker
         group = pipeline.settings.pipeline.prefix
         self._transactional_id = f"{group}-{self._settings.slot}"
-        self._outbox = Outbox(pipeline.settings, self._producer(), pipeline.registry)
+        producers = Producers(
+            pipeline.bus,
+            self._transactional_id,
+            exactly_once=self._settings.guarantee == "exactly_once",
+        )
+        self._outbox = Outbox(pipeline.settings, producers, pipeline.registry)
         self.consumer = pipeline.bus.consumer(group=group, client_id=self._transactional_id)
         # Asks how far the group is, for a bounded run.  The member itself cannot while it waits to join, as a
         # static member does for a session timeout when another one has ended.
@@ -49,9 +71,14 @@ class Worker:
             if until_final
             else None
         )
-        self._ownership = Ownership(pipeline, self.consumer, self._commit_before_revoke)
+        self._idle = IdleWatch(pipeline.settings, self.consumer, elapsed_ns)
+        meter = Meter()
+        self._rereading = Rereading(meter)
+        self._ownership = Ownership(pipeline, self.consumer, meter, self._commit_before_revoke)
         self._committed_ns = self._elapsed_ns()
         self._dirty = False
+        self._known_behind = False  # rows have come since the last-known entries were written
+        self._partial_ns: int | None = None  # since when a task waits for some of its inputs
         self._failed = False
         self._undone = 0  # transactions in a row
         self._rows_taken = 0
@@ -72,28 +99,33 @@ class Worker:
     def turn(self) -> int:
         """Do what one poll brings and return the number of messages; waits a moment if there are none."""
         block = self.consumer.poll(messages_max=self._messages_max(), wait_ms=self._wait_ms())
-        released_ns = now_ns()
+        released_ns = self._wall_ns()
         try:
-            touched = self._take(block, released_ns)
+            touched = self._take(block, released_ns) | self._idle.leave_out(self.tasks)
             if block.messages:
                 self._rows_per_message = max(1.0, self._rows_taken / block.messages)
             for number in touched:
                 rows = self.tasks[number].seal()
                 if rows is not None and rows.num_rows:
                     self._outbox.aligned(self.tasks[number], rows)
+            reach(SEALED)
             self._dirty = self._dirty or bool(touched)
+            self._known_behind = self._known_behind or bool(touched)
+            if self._observer is not None and not block.messages:
+                self._finish_ended()
             self._relieve(touched)
+            self._rereading.show(self.tasks.values())
             if self._commit_due():
                 self.commit()
+            self._require_whole_tasks()
         except (AbortableError, UnknownOutcomeError) as undone:
             self._rewind(undone)
         return block.messages
 
     def commit(self) -> None:
         """Commit what is sealed (see `app.commit`), then let local state follow at its own pace."""
-        commit(self._outbox, self.consumer, self.tasks)
-        self._dirty = False
-        self._undone = 0
+        due = self._elapsed_ns() - self._settings.last_known_interval_ms * NS_PER_MS
+        self._commit([n for n, task in self.tasks.items() if task.known_ns <= due])
         self._committed_ns = self._elapsed_ns()
         self._final_checked_ns = self._committed_ns - FINAL_CHECK_INTERVAL_NS  # it may have been the last one
         due = self._committed_ns - self._settings.checkpoint_interval_ms * NS_PER_MS
@@ -114,7 +146,8 @@ class Worker:
         sources = [TopicPartition(t, n) for t in self._pipeline.input_topics for n in range(partitions)]
         committed = self._observer.committed(sources)
         return all(
-            position is not None and from_position(position, f"{source.topic}[{source.partition}]")[0].final
+            position is not None
+            and from_position(position, f"{source.topic}[{source.partition}]").progress.final
             for source, position in committed.items()
         )
 
@@ -124,13 +157,26 @@ class Worker:
         After a failure nothing more is committed: the restart meets what failed again.
         """
         self._failed = failed
+        self._rereading.close()
         try:
             self.consumer.close()
         finally:
             if self._observer is not None:
                 self._observer.close()
             self._ownership.close()
-            self._outbox.producer.close()
+            self._outbox.producers.close()
+
+    def _commit(self, last_known: Iterable[int]) -> None:
+        operators = {number: self.tasks[number].operator for number in last_known}
+        known = [n for n, operator in operators.items() if operator.keeps_last_known and operator.caught_up]
+        commit(self._outbox, self.consumer, self.tasks, known)
+        for number in known:
+            self.tasks[number].known_ns = self._elapsed_ns()
+        keeping = {n for n, task in self.tasks.items() if task.operator.keeps_last_known}
+        if keeping <= set(known):
+            self._known_behind = False
+        self._dirty = False
+        self._undone = 0
 
     def _take(self, block: MessageBlock, released_ns: int) -> set[int]:
         touched = set()
@@ -152,12 +198,23 @@ class Worker:
                     pause(REGISTRY_WAIT_S)
             self._rows_taken += task.counts.rows - before
             self._outbox.letters(letters, source.partition)
+            self._idle.heard(task, source.topic)
             touched.add(source.partition)
         for source, end in block.ends:
             if (task := self.tasks.get(source.partition)) is not None:
                 task.operator.reached(self._pipeline.input_topics[source.topic], end)
+                self._idle.ended(task, source.topic, end)
                 touched.add(source.partition)
         return touched
+
+    def _finish_ended(self) -> None:
+        """Seal, in a bounded run that has read everything, the rows that wait for a later period."""
+        for task in self.tasks.values():
+            if task.operator.ended and not task.operator.final:
+                rows = task.finish()
+                if rows is not None and rows.num_rows:
+                    self._outbox.aligned(task, rows)
+                self._dirty = True
 
     def _relieve(self, touched: set[int]) -> None:
         for number in touched:
@@ -173,6 +230,16 @@ class Worker:
                     self.consumer.resume([source])
                     task.paused.discard(topic)
                     log.info("resumed", topic=topic, partition=number)
+
+    def _require_whole_tasks(self) -> None:
+        """Stop where the group leaves a task without some of its inputs for long: it would never seal."""
+        why = self._ownership.incomplete()
+        if why is None:
+            self._partial_ns = None
+        elif self._partial_ns is None:
+            self._partial_ns = self._elapsed_ns()
+        elif self._elapsed_ns() - self._partial_ns > PARTIAL_MAX_NS:
+            raise RunError(f"{why} (waited {PARTIAL_MAX_NS // NS_PER_S} s)")
 
     def _messages_max(self) -> int:
         """As many messages as hold about `poll_rows_max` rows, going by the last turn's."""
@@ -197,18 +264,17 @@ class Worker:
     def _commit_before_revoke(self) -> None:
         if self._failed:
             return
-        if not self._dirty and not self._outbox.open:
+        if not self._dirty and not self._outbox.producers.open and not self._known_behind:
             self._checkpoint_all()
             return
         try:
-            commit(self._outbox, self.consumer, self.tasks)
+            self._commit(self.tasks)
         except (AbortableError, UnknownOutcomeError) as undone:  # fenced: the slot is another's, so stop
             log.warning(
                 "commit before a rebalance failed; the next owner does this work again", reason=str(undone)
             )
-            self._renew_producer(undone)
+            self._outbox.undo(undone)
         else:
-            self._dirty = False
             self._checkpoint_all()
 
     def _rewind(self, undone: Exception) -> None:
@@ -216,25 +282,23 @@ class Worker:
         if self._undone > UNDONE_MAX:
             raise RunError(f"{self._undone} transactions in a row came to nothing, the last one: {undone}")
         log.warning("transaction undone; going back to the last commit", reason=str(undone))
-        self._renew_producer(undone)
         paused = [TopicPartition(topic, n) for n, task in self.tasks.items() for topic in task.paused]
-        for source, start in self._ownership.open(sorted(self.tasks)).items():
+        for source, start in self._reopened(undone, sorted(self.tasks)).items():
             self.consumer.seek(source, start)
         self.consumer.resume(paused)
         self._dirty = False
 
-    def _renew_producer(self, undone: Exception) -> None:
-        if isinstance(undone, AbortableError):
-            self._outbox.producer.abort()
-        else:
-            self._outbox.producer.close()
-            self._outbox.producer = self._producer()
-        self._outbox.done()
-
-    def _producer(self) -> Producer:
-        return self._pipeline.bus.producer(
-            transactional_id=self._transactional_id, client_id=self._transactional_id
-        )
+    def _reopened(self, undone: Exception, numbers: Sequence[int]) -> Mapping[TopicPartition, int]:
+        """Undo what is open and open the tasks again, waiting for a broker that is away."""
+        for attempt in range(AWAY_ATTEMPTS_MAX):
+            try:
+                self._outbox.undo(undone)
+                return self._ownership.open(numbers)
+            except BusUnavailableError as away:
+                if attempt == AWAY_ATTEMPTS_MAX - 1:
+                    raise
+                log.warning("waiting for the broker", reason=str(away))
+        raise AssertionError("unreachable")
 
     def _checkpoint_all(self) -> None:
         for task in self.tasks.values():
@@ -249,6 +313,7 @@ class Worker:
                 f"{failed}; nothing is lost: committed work stands, restart when mended"
             ) from failed
         task.checkpointed_ns = self._elapsed_ns()
+        reach(CHECKPOINT)
 
 
 def _by_source(block: MessageBlock) -> Iterator[tuple[TopicPartition, Int64s]]:

@@ -18,6 +18,11 @@ ROWS: Final = "tidemark-rows"
 RELEASED: Final = "tidemark-released-ns"
 SEALED: Final = "tidemark-sealed-ns"
 NEWEST: Final = "tidemark-newest-ns"
+PARITY: Final = "tidemark-parity"
+ASSUMED: Final = "tidemark-assumed-rows"
+VERSION: Final = "tidemark-frame"
+
+FRAME_VERSION: Final = 1  # the frames this library reads; those of workers that name none are of version 1
 
 # Which left row an output row came from: partition offset (int64) and place in the message (int32).
 LEFT_OFFSET: Final = "left_offset"
@@ -40,6 +45,10 @@ class FrameHeaders:
     `released_ns`  the worker's clock when it had read the message that let these rows be sealed.
     `sealed_ns`    the worker's clock when the frame was handed to the producer.
     `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
+    `parity`       the rolling hash of all rows of the partition up to and with this frame, equal for a live
+                   day and its replay; empty in frames from before there was one.
+    `assumed_rows` how many of the rows, the last ones, were sealed because an input had been silent for so
+                   long that the worker stopped waiting for it.  Frames without such a header say 0.
     """
 
     layout: str
@@ -48,13 +57,21 @@ class FrameHeaders:
     released_ns: int
     sealed_ns: int
     newest_ns: int
+    parity: str = ""
+    assumed_rows: int = 0
 
 
 def read_headers(headers: Headers) -> FrameHeaders:
     """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
-    found = dict(headers)
+    found = {ASSUMED: b"0"} | dict(headers)
+    version = found.get(VERSION) or str(FRAME_VERSION).encode()
+    if version != str(FRAME_VERSION).encode():
+        raise FrameError(
+            f"a frame of version {version.decode(errors='replace')}, this library reads version "
+            f"{FRAME_VERSION}: install the tidemark-gpu-sink that came with the worker"
+        )
     numbers = {}
-    for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST):
+    for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST, ASSUMED):
         text = _text(found, name)
         try:
             numbers[name] = int(text)
@@ -67,6 +84,8 @@ def read_headers(headers: Headers) -> FrameHeaders:
         released_ns=numbers[RELEASED],
         sealed_ns=numbers[SEALED],
         newest_ns=numbers[NEWEST],
+        parity=_text(found, PARITY) if found.get(PARITY) is not None else "",
+        assumed_rows=numbers[ASSUMED],
     )
 
 

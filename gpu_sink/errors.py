@@ -5,5 +5,25 @@ class SourceError(Exception):
     """The topic or folder cannot be read as asked; the message says what, where, and what to do."""
 
 
-class TensorError(ValueError):
-    """A column cannot become a tensor; the message names it and its type."""
+class OptionError(ValueError):
+    """Options that do not go together or have no meaning; the message names them and their limits."""
+
+
+class ColumnError(ValueError):
+    """A column cannot be read as asked; the message names it and its type."""
+
+
+class StateError(ValueError):
+    """A state belongs to another stream, reader or set of options; the message shows both."""
+
+
+class DeviceError(RuntimeError):
+    """The device or the library that drives it is not there; the message says what to install or choose."""
+
+
+class ReaderWarning(UserWarning):
+    """A reader has no partition to read: there are more readers than partitions."""
+
+
+class OrderWarning(UserWarning):
+    """Rows of a partition went back in time: a frame was written twice, or frames were mixed up."""

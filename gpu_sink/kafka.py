@@ -4,55 +4,67 @@ Messages are polled one by one: a frame holds thousands of rows, so an object pe
 frame, and `consume` would hold back the first until the last is there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from gpu_sink.errors import SourceError
-from gpu_sink.frames import Frame, Place, decode_frame
+from gpu_sink.kafka_reader import BoundedReader, KafkaReader, LiveReader
+from gpu_sink.reading import Position
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer, Message
+    from confluent_kafka import Consumer
 
 METADATA_WAIT_S: Final = 10.0  # a broker that does not answer by then is said not to
-POLL_WAIT_S: Final = 1.0  # bounds how long an interrupt waits
+QUEUE_KIB: Final = (
+    16_384  # what the client fetches ahead of the frames that are asked for, over all partitions
+)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaFrames:
-    """Frames of some partitions; every iteration opens a consumer of its own and closes it."""
+    """Frames of some partitions; see `AlignedStream.from_kafka` for the fields."""
 
-    def __init__(
-        self,
-        bootstrap: str,
-        topic: str,
-        *,
-        partitions: Sequence[int] | None,
-        offsets: Mapping[int, int],
-        until_end: bool,
-        layout: str | None,
-        settings: Mapping[str, str | int | bool],
-    ) -> None:
-        self._bootstrap = bootstrap
-        self._topic = topic
-        self._partitions = partitions
-        self._offsets = offsets
-        self._until_end = until_end
-        self._layout = layout
-        self._settings = settings
+    bootstrap: str
+    topic: str
+    chosen: Sequence[int] | None
+    offsets: Mapping[int, int]
+    until_end: bool
+    layout: str | None
+    group: str | None
+    settings: Mapping[str, str | int | bool]
 
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield frames; raises SourceError for the broker's reasons and FrameError for a broken frame."""
-        consumer = self._open()
+    @property
+    def name(self) -> str:
+        """The topic."""
+        return f"topic {self.topic}"
+
+    def partitions(self) -> list[int]:
+        """The partitions to read, each of them known to exist; raises SourceError."""
+        consumer = self._connect()
         try:
-            ranges = {p: self._range(consumer, p) for p in self._chosen(consumer)}
-            if self._until_end:
-                for partition, (start, end) in ranges.items():
-                    yield from self._bounded(consumer, partition, start, end)
-            else:
-                yield from self._live(consumer, {p: start for p, (start, _) in ranges.items()})
+            return self._existing(consumer)
         finally:
             consumer.close()
 
-    def _open(self) -> "Consumer":
+    def open(self, starts: Mapping[int, Position | None]) -> KafkaReader:
+        """Open a consumer of these partitions, none of them shared by a group; raises SourceError."""
+        consumer = self._connect()
+        try:
+            committed = self._committed(consumer, [p for p, start in starts.items() if start is None])
+            places, ends = {}, {}
+            for partition, start in starts.items():
+                places[partition], ends[partition] = self._range(
+                    consumer, partition, start or committed.get(partition)
+                )
+        except BaseException:
+            consumer.close()
+            raise
+        if self.until_end:
+            return BoundedReader(consumer, self, places, ends)
+        return LiveReader(consumer, self, places)
+
+    def _connect(self) -> "Consumer":
         try:
             from confluent_kafka import Consumer
         except ImportError as missing:
@@ -61,9 +73,10 @@ class KafkaFrames:
             ) from missing
         return Consumer(
             {
-                **self._settings,
-                "bootstrap.servers": self._bootstrap,
-                "group.id": "tidemark-gpu-sink",  # required by the client, used for nothing
+                "queued.max.messages.kbytes": QUEUE_KIB,
+                **self.settings,
+                "bootstrap.servers": self.bootstrap,
+                "group.id": self.group or "tidemark-gpu-sink",  # required; without group= used for nothing
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "error",
@@ -72,83 +85,62 @@ class KafkaFrames:
             }
         )
 
-    def _chosen(self, consumer: "Consumer") -> list[int]:
-        """The partitions to read, ascending, each of them known to exist."""
+    def _existing(self, consumer: "Consumer") -> list[int]:
         from confluent_kafka import KafkaException
 
         try:
-            found = consumer.list_topics(self._topic, timeout=METADATA_WAIT_S).topics[self._topic]
+            found = consumer.list_topics(self.topic, timeout=METADATA_WAIT_S).topics[self.topic]
         except KafkaException as silent:
-            raise SourceError(f"no broker answers at {self._bootstrap}: {silent}") from silent
+            raise SourceError(f"no broker answers at {self.bootstrap}: {silent}") from silent
         if found.error is not None:
-            raise SourceError(f"cannot read topic {self._topic} at {self._bootstrap}: {found.error.str()}")
+            raise SourceError(f"cannot read topic {self.topic} at {self.bootstrap}: {found.error.str()}")
         there = set(found.partitions)
-        asked = there if self._partitions is None else set(self._partitions)
-        if unknown := (asked | set(self._offsets)) - there:
+        asked = there if self.chosen is None else set(self.chosen)
+        if unknown := (asked | set(self.offsets)) - there:
             raise SourceError(
-                f"topic {self._topic} has partitions 0 to {len(there) - 1}, not {_listed(unknown)}"
+                f"topic {self.topic} has partitions 0 to {len(there) - 1}, not {_listed(unknown)}"
             )
         return sorted(asked)
 
-    def _range(self, consumer: "Consumer", partition: int) -> tuple[int, int]:
+    def _committed(self, consumer: "Consumer", partitions: list[int]) -> dict[int, Position]:
+        """What the group has committed; the row is in the commit's metadata."""
+        from confluent_kafka import KafkaException, TopicPartition
+
+        if self.group is None or not partitions:
+            return {}
+        asked = [TopicPartition(self.topic, partition) for partition in partitions]
+        try:
+            found = consumer.committed(asked, timeout=METADATA_WAIT_S)
+        except KafkaException as refused:
+            raise SourceError(f"cannot read the offsets of group {self.group}: {refused}") from refused
+        return {place.partition: self._position(place) for place in found if place.offset >= 0}
+
+    def _position(self, place: Any) -> Position:
+        row = place.metadata or "0"
+        if not row.isdecimal():
+            raise SourceError(
+                f"group {self.group} has committed {self.topic} [{place.partition}] with metadata {row!r}: "
+                "another program shares the group; choose another"
+            )
+        return Position(place.offset, int(row))
+
+    def _range(self, consumer: "Consumer", partition: int, start: Position | None) -> tuple[Position, int]:
         """Where to start and the end as it is now: the last stable offset, past every committed frame."""
         from confluent_kafka import KafkaException, TopicPartition
 
         try:
             low, end = consumer.get_watermark_offsets(
-                TopicPartition(self._topic, partition), timeout=METADATA_WAIT_S
+                TopicPartition(self.topic, partition), timeout=METADATA_WAIT_S
             )
         except KafkaException as refused:
-            raise SourceError(f"cannot read {self._topic} [{partition}]: {refused}") from refused
-        start = self._offsets.get(partition, low)
-        if not low <= start <= end:
+            raise SourceError(f"cannot read {self.topic} [{partition}]: {refused}") from refused
+        place = start or Position(self.offsets.get(partition, low), 0)
+        if not low <= place.offset <= end:
             raise SourceError(
-                f"offset {start} of {self._topic} [{partition}] is not in the log, which holds {low} to {end}"
+                f"offset {place.offset} of {self.topic} [{partition}] is not in the log, "
+                f"which holds {low} to {end}"
             )
-        return start, end
-
-    def _bounded(self, consumer: "Consumer", partition: int, start: int, end: int) -> Iterator[Frame]:
-        """One partition's frames in [start, end); aborted messages and markers leave gaps in the offsets."""
-        if start >= end:
-            return
-        self._assign(consumer, {partition: start})
-        while True:
-            message = consumer.poll(POLL_WAIT_S)
-            if message is None:
-                continue
-            ended = self._is_end(message)
-            if message.offset() >= end:
-                return
-            if not ended:
-                yield self._frame(message)
-                if message.offset() + 1 >= end:
-                    return
-
-    def _live(self, consumer: "Consumer", starts: Mapping[int, int]) -> Iterator[Frame]:
-        """All partitions' frames as they arrive."""
-        self._assign(consumer, starts)
-        while True:
-            message = consumer.poll(POLL_WAIT_S)
-            if message is not None and not self._is_end(message):
-                yield self._frame(message)
-
-    def _assign(self, consumer: "Consumer", starts: Mapping[int, int]) -> None:
-        from confluent_kafka import TopicPartition
-
-        consumer.assign([TopicPartition(self._topic, p, offset) for p, offset in starts.items()])
-
-    def _is_end(self, message: "Message") -> bool:
-        """Whether this only says that a partition's end was reached; raises SourceError for an error."""
-        error: Any = message.error()
-        if error is None:
-            return False
-        if error.name() == "_PARTITION_EOF":
-            return True
-        raise SourceError(f"{self._topic} [{message.partition()}] at {self._bootstrap}: {error.str()}")
-
-    def _frame(self, message: "Message") -> Frame:
-        place = Place(self._topic, message.partition(), message.offset())
-        return decode_frame(message.value(), message.headers() or [], place, self._layout)
+        return place, end
 
 
 def _listed(partitions: set[int]) -> str:

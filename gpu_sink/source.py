@@ -1,31 +1,33 @@
-"""The aligned stream: frames of an aligned topic or of a folder, in order, for as long as one likes."""
+"""The aligned stream: an aligned topic or a folder of aligned files, as frames or as batches of columns."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
+import pyarrow.compute as pc
+
+from gpu_sink.batches import Batches
+from gpu_sink.errors import ColumnError
+from gpu_sink.fill import POLL_WAIT_S
 from gpu_sink.folder import FolderFrames
 from gpu_sink.frames import Frame
+from gpu_sink.iterable import IterableFrames
 from gpu_sink.kafka import KafkaFrames
-from gpu_sink.tensors import TensorBatch, to_tensors
-
-
-class Frames(Protocol):
-    """Where frames come from; each iteration starts over."""
-
-    def __iter__(self) -> Iterator[Frame]: ...
+from gpu_sink.options import BatchOptions
+from gpu_sink.reading import FrameSource
+from gpu_sink.words import Word
 
 
 class AlignedStream:
-    """Aligned rows as they were sealed: frames by iterating, tensors by `batches`.
+    """Aligned rows as they were sealed: frames by iterating, columns by `batches`.
 
     Rows of one partition come in sealed order.  A bounded stream (`until_end`, or a folder) yields partition
     after partition, so that two readings of the same range are equal; a live one yields as they arrive.
     """
 
-    def __init__(self, frames: Frames) -> None:
-        """Read from any iterable of frames; most callers want `from_kafka` or `from_folder`."""
-        self._frames = frames
+    def __init__(self, source: FrameSource) -> None:
+        """Read from any source of frames; most callers want one of the three `from_`."""
+        self.source = source
 
     @classmethod
     def from_kafka(
@@ -37,38 +39,71 @@ class AlignedStream:
         offsets: Mapping[int, int] | None = None,
         until_end: bool = False,
         layout: str | None = None,
+        group: str | None = None,
         settings: Mapping[str, str | int | bool] | None = None,
     ) -> "AlignedStream":
-        """Read an aligned topic: committed frames only, no consumer group, no offsets committed.
+        """Read an aligned topic: committed frames only, partitions chosen by the reader and not by a group.
 
         `partitions`  the ones to read; all of them where not given.
         `offsets`     where to start, per partition; the beginning of the log where not given.
         `until_end`   stop at the ends that the partitions have when iteration starts; else never.
         `layout`      refuse frames of any other fingerprint.
+        `group`       go on where this group has committed, and let `commit` commit to it.
         `settings`    further librdkafka settings, such as `security.protocol`.
         """
         return cls(
             KafkaFrames(
-                bootstrap,
-                topic,
-                partitions=partitions,
+                bootstrap=bootstrap,
+                topic=topic,
+                chosen=partitions,
                 offsets=offsets or {},
                 until_end=until_end,
                 layout=layout,
+                group=group,
                 settings=settings or {},
             )
         )
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> "AlignedStream":
-        """Read the aligned Parquet files of a folder in the order of their names."""
+        """Read the aligned Parquet and frame files of a folder in the order of their names."""
         return cls(FolderFrames(Path(folder)))
 
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield frames; raises SourceError and FrameError."""
-        return iter(self._frames)
+    @classmethod
+    def from_frames(
+        cls, frames: Iterable[Frame], *, partitions: Sequence[int] | None = None
+    ) -> "AlignedStream":
+        """Read any iterable of frames; `partitions` names those there are where it can be read only once."""
+        return cls(IterableFrames(frames, partitions))
 
-    def batches(self, *, columns: Sequence[str] | None = None, device: str = "cpu") -> Iterator[TensorBatch]:
-        """Yield the rows of each frame as tensors; see `to_tensors`."""
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield frames, as they are in the log; raises SourceError and FrameError."""
+        reader = self.source.open(dict.fromkeys(self.source.partitions()))
+        try:
+            while not reader.ended:
+                frame = reader.read(POLL_WAIT_S)
+                if frame is not None:
+                    yield frame
+        finally:
+            reader.close()
+
+    def batches(self, *, reader: int = 0, readers: int = 1, **options: Any) -> Batches:
+        """Batches of columns; `options` are the fields of `BatchOptions`, which raises OptionError.
+
+        Reader number `reader` of `readers` gets every `readers`-th partition, and no other reader gets those.
+        """
+        return Batches(self.source, BatchOptions(**options), reader=reader, readers=readers)
+
+    def words(self, column: str) -> list[Word]:
+        """All words of a text column, sorted: what `dictionaries=` takes.  Reads the whole bounded stream.
+
+        Raises ColumnError where there is no such column.
+        """
+        found: set[Word] = set()
         for frame in self:
-            yield to_tensors(frame.rows, columns=columns, device=device)
+            if column not in frame.rows.schema.names:
+                raise ColumnError(f"{frame.place}: no column {column}")
+            found.update(
+                word for word in pc.unique(frame.rows.column(column)).to_pylist() if word is not None
+            )
+        return sorted(found)

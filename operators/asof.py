@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.asof_gather import age_column, gather_column
 from operators.asof_inputs import AsofInputs, read_inputs
 from operators.asof_settings import AsofError, AsofSettings, read_settings
+from operators.asof_wants import Want, gather, match, wanted
 from operators.asof_workers import Workers, threads_default
 
 __all__ = ["AsofError", "AsofPositions", "asof_join", "asof_positions"]
@@ -76,20 +76,7 @@ def asof_join(
         sequence=sequence,
         threads=threads_default() if threads is None else threads,
     )
-    left, rights = read_tables(left, right)
-    fields = output_fields(left, rights, settings)
-    columns = list(left.columns)
-    with Workers(settings.threads) as workers:
-        inputs = read_inputs(left, rights, settings, workers)
-        for stream, table in rights.items():
-            matches = inputs.match(stream, settings, workers)
-            for name in passed_columns(table, settings):
-                if settings.carry == "column" and name != settings.on:
-                    columns.append(inputs.carry(stream, table.column(name), matches, settings, workers))
-                else:
-                    columns.append(gather_column(table.column(name), matches, workers))
-            columns.append(age_column(inputs.left, inputs.rights[stream], matches, workers))
-    return pa.table(columns, pa.schema(fields, with_null_times(left.schema.metadata, inputs)))
+    return join(*read_tables(left, right), settings)
 
 
 def asof_positions(
@@ -119,10 +106,28 @@ def asof_positions(
         sequence=sequence,
         threads=threads_default() if threads is None else threads,
     )
-    left, rights = read_tables(left, right)
+    return find_positions(*read_tables(left, right), settings)
+
+
+def join(left: pa.Table, rights: dict[str, pa.Table], settings: AsofSettings) -> pa.Table:
+    """Return the joined table of `asof_join`."""
+    fields = output_fields(left, rights, settings)
     with Workers(settings.threads) as workers:
         inputs = read_inputs(left, rights, settings, workers)
-        positions = {stream: inputs.match(stream, settings, workers).positions for stream in rights}
+        wants: list[Want] = []
+        for stream, table in rights.items():
+            columns = {name: table.column(name) for name in passed_columns(table, settings)}
+            wants += wanted(stream, columns, settings)
+        found = gather(wants, inputs, settings, workers)
+    joined = [*left.columns, *(found[field.name] for field in fields[left.num_columns :])]
+    return pa.table(joined, pa.schema(fields, with_null_times(left.schema.metadata, inputs)))
+
+
+def find_positions(left: pa.Table, rights: dict[str, pa.Table], settings: AsofSettings) -> AsofPositions:
+    """Return the matched rows of `asof_positions`."""
+    with Workers(settings.threads) as workers:
+        inputs = read_inputs(left, rights, settings, workers)
+        positions = match(list(rights), inputs, settings, workers)
     right_null_times = {stream: times.null_count for stream, times in inputs.rights.items()}
     return AsofPositions(positions, inputs.left.null_count, right_null_times)
 

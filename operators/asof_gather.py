@@ -8,21 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.asof_columns import Array, combined, frozen, offset_view, validity_bits, value_view
-from operators.asof_gather_kernel import (
-    gather_ages,
-    gather_bits,
-    gather_bytes,
-    gather_values,
-    gather_wide,
-    sum_sizes,
-)
-from operators.asof_match import Matches
-from operators.asof_times import Times
+from operators.asof_columns import Array, combined, offset_view, validity_bits
+from operators.asof_fill import Column, Validity, ValueColumn, is_filled_by_value
+from operators.asof_gather_kernel import gather_bytes, sum_sizes
+from operators.asof_match import Matches, mark
 from operators.asof_workers import ROWS_MULTIPLE, Workers
 
 BYTES_MAX: Final = 2**31 - 1  # what a string array with int32 offsets can hold
-UNSIGNED: Final = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 LARGE: Final = {
     pa.string(): pa.large_string(),
     pa.binary(): pa.large_binary(),
@@ -49,94 +41,18 @@ def gather_column(column: pa.ChunkedArray, matches: Matches, workers: Workers) -
     if pa.types.is_run_end_encoded(kind):
         return encoded(gather_column(decoded(column), matches, workers), kind)
     source = combined(column)
-    if pa.types.is_boolean(kind):
-        array = gather_flags(source, matches, workers)
-    elif pa.types.is_dictionary(kind) or is_fixed_width(kind):
-        array = gather_fixed(source, matches, workers)
+    if is_filled_by_value(kind):
+        array = filled(ValueColumn(source, matches.validity), matches, workers)
     else:
         array = take(source, matches)
     return pa.chunked_array([array], kind)
 
 
-def age_column(left: Times, right: Times, matches: Matches, workers: Workers) -> pa.ChunkedArray:
-    """Return left time minus matched time, int64 nanoseconds."""
-    rows = matches.positions.size
-    data = pa.allocate_buffer(8 * rows)
-    out = np.frombuffer(data, np.int64)
-    gather = partial(gather_ages, left.raw, left.scale, right.raw, right.scale, matches.positions)
-    workers.over(rows, lambda begin, end: gather(begin, end, out))
-    valid = [matches.valid, data]
-    return pa.chunked_array([pa.Array.from_buffers(pa.int64(), rows, valid, rows - matches.count)])
-
-
-def gather_fixed(source: pa.Array, matches: Matches, workers: Workers) -> pa.Array:
-    """Gather values of fixed width, or the indices of a dictionary array."""
-    kind = source.type
-    stored = kind.index_type if pa.types.is_dictionary(kind) else kind
-    width = stored.bit_width // 8
-    rows = matches.positions.size
-    data = pa.allocate_buffer(width * rows)
-    if width in UNSIGNED:
-        values, out = value_view(source, UNSIGNED[width]), np.frombuffer(data, UNSIGNED[width])
-        workers.over(rows, lambda begin, end: gather_values(values, matches.positions, begin, end, out))
-    elif width > 0:
-        values, out = wide_view(source, width), wide_out(data, width)
-        workers.over(rows, lambda begin, end: gather_wide(values, matches.positions, begin, end, out))
-    valid, count = gather_validity(source, matches, workers)
-    if pa.types.is_dictionary(kind):
-        return pa.DictionaryArray.from_buffers(kind, rows, [valid, data], source.dictionary, rows - count)
-    return pa.Array.from_buffers(kind, rows, [valid, data], rows - count)
-
-
-def wide_view(source: pa.Array, width: int) -> Array:
-    """Return values of any width as rows of 64-bit words, or of bytes where they are no multiple."""
-    stop = (source.offset + len(source)) * width
-    values = np.frombuffer(source.buffers()[1] or b"", np.uint8)[:stop].view(wide_dtype(width))
-    return frozen(values.reshape(-1, width // values.itemsize)[source.offset :])
-
-
-def wide_out(data: pa.Buffer, width: int) -> Array:
-    """Return a fresh buffer in the shape of `wide_view`."""
-    out = np.frombuffer(data, wide_dtype(width))
-    return out.reshape(-1, width // out.itemsize)
-
-
-def wide_dtype(width: int) -> np.dtype[Any]:
-    """Return the words that a wide value is copied in."""
-    return np.dtype(np.uint64 if width % 8 == 0 else np.uint8)
-
-
-def gather_flags(source: pa.Array, matches: Matches, workers: Workers) -> pa.Array:
-    """Gather booleans, one bit each."""
-    rows = matches.positions.size
-    flags = value_bits(source)
-    data = pa.allocate_buffer(-(-rows // 8))
-    out = np.frombuffer(data, np.uint8)
-    gather = partial(gather_bits, flags, source.offset, matches.positions)
-    workers.over(rows, lambda begin, end: gather(begin, end, out))
-    valid, count = gather_validity(source, matches, workers)
-    return pa.Array.from_buffers(pa.bool_(), rows, [valid, data], rows - count)
-
-
-def value_bits(source: pa.Array) -> Array:
-    """Return the bytes that hold a boolean array's values."""
-    return frozen(np.frombuffer(source.buffers()[1] or b"", np.uint8))
-
-
-def gather_validity(source: pa.Array, matches: Matches, workers: Workers) -> tuple[pa.Buffer | None, int]:
-    """Return the validity bitmap of a gathered column, None when all is valid, and how many rows are valid.
-
-    Where the source has no nulls this is the matches' own bitmap, shared by all such columns.
-    """
-    bits = validity_bits(source)
-    if bits is None or (pa.types.is_dictionary(source.type) and source.indices.null_count == 0):
-        return matches.valid, matches.count
-    rows = matches.positions.size
-    data = pa.allocate_buffer(-(-rows // 8))
-    out = np.frombuffer(data, np.uint8)
-    gather = partial(gather_bits, *bits, matches.positions)
-    count = sum(workers.over(rows, lambda begin, end: gather(begin, end, out)))
-    return (None if count == rows else data), count
+def filled(column: Column, matches: Matches, workers: Workers) -> pa.Array:
+    """Fill a column in all threads and return it."""
+    positions = matches.positions
+    workers.over(positions.size, lambda begin, end: column.fill(begin, end, positions[begin:end]))
+    return column.array()
 
 
 def string_source(column: pa.ChunkedArray) -> pa.Array:
@@ -153,7 +69,12 @@ def gather_strings(
 
     More than `bytes_max` bytes for offsets of 32 bits come out as several arrays.
     """
-    valid, count = gather_validity(source, matches, workers)
+    validity = matches.validity
+    bits = validity_bits(source)
+    if bits is not None:
+        validity = Validity(matches.positions.size, bits)
+        mark(validity, matches.positions, workers)
+    valid, count = validity.result()
     rows = matches.positions.size
     width = np.dtype(np.int64 if kind in LARGE.values() else np.int32)
     offsets, data = offset_view(source)
@@ -216,22 +137,11 @@ def encoded(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 def take(source: pa.Array, matches: Matches) -> pa.Array:
     """Gather any other type by Arrow's own means."""
     rows = matches.positions.size
-    indices = pa.Array.from_buffers(
-        pa.int32(), rows, [matches.valid, pa.py_buffer(matches.positions)], rows - matches.count
-    )
+    valid, count = matches.validity.result()
+    indices = pa.Array.from_buffers(pa.int32(), rows, [valid, pa.py_buffer(matches.positions)], rows - count)
     return source.take(indices)
 
 
 def is_string(kind: pa.DataType) -> bool:
     """Whether values are strings of bytes with offsets."""
     return kind in LARGE or kind in LARGE.values()
-
-
-def is_fixed_width(kind: pa.DataType) -> bool:
-    """Whether values have one width in bytes and nothing beside it."""
-    return bool(
-        pa.types.is_primitive(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_fixed_size_binary(kind)
-        or pa.types.is_interval(kind)
-    )

@@ -1,8 +1,8 @@
 """The gathers: the matched right row's value for each left row, by its width and not by its type.
 
-`positions` is int32, the matched right row of each left row or -1.  Bitmaps have the least significant bit
-first, as Arrow's do; ranges begin at multiples of 8, so two threads never write the same byte.  The
-hot loops count from 0 over slices: an index that cannot be negative needs no check, a third of their time.
+`positions` is int32, the matched right row of each left row or -1; `out` holds a value for each, and so does
+whatever else belongs to the left.  Bitmaps have the least significant bit first, as Arrow's do.  The loops
+count from 0: an index that cannot be negative needs no check, a third of their time.
 """
 
 from typing import Any
@@ -17,23 +17,21 @@ Bytes = npt.NDArray[np.uint8]
 
 
 @njit(nogil=True, cache=True)
-def gather_values(source: Any, positions: Int32s, begin: int, end: int, out: Any) -> None:
+def gather_values(source: Any, positions: Int32s, out: Any) -> None:
     """Copy one value of 1, 2, 4 or 8 bytes per row; zero where there is no match."""
-    rows = positions[begin:end]
-    target = out[begin:end]
-    for i in range(rows.size):
-        position = rows[i]
+    for i in range(positions.size):
+        position = positions[i]
         if position >= 0:
-            target[i] = source[position]
+            out[i] = source[position]
         else:
-            target[i] = 0
+            out[i] = 0
 
 
 @njit(nogil=True, cache=True)
-def gather_wide(source: Any, positions: Int32s, begin: int, end: int, out: Any) -> None:
+def gather_wide(source: Any, positions: Int32s, out: Any) -> None:
     """Copy one row of a 2-D array per row: values of 16 bytes, 32, or any odd width as bytes."""
     width = out.shape[1]
-    for i in range(begin, end):
+    for i in range(positions.size):
         position = positions[i]
         for part in range(width):
             if position >= 0:
@@ -49,29 +47,24 @@ def gather_ages(
     right_ns: Int64s,
     right_scale: int,
     positions: Int32s,
-    begin: int,
-    end: int,
     out: Int64s,
 ) -> None:
     """Write left time minus matched time, in ns; each side's times are in units of its scale."""
-    rows = positions[begin:end]
-    left = left_ns[begin:end]
-    target = out[begin:end]
-    for i in range(rows.size):
-        position = rows[i]
+    for i in range(positions.size):
+        position = positions[i]
         if position >= 0:
-            target[i] = left[i] * left_scale - right_ns[position] * right_scale
+            out[i] = left_ns[i] * left_scale - right_ns[position] * right_scale
         else:
-            target[i] = 0
+            out[i] = 0
 
 
 @njit(nogil=True, cache=True)
-def gather_bits(bits: Bytes, bit_offset: int, positions: Int32s, begin: int, end: int, out: Bytes) -> int:
+def gather_bits(bits: Bytes, bit_offset: int, positions: Int32s, out: Bytes) -> int:
     """Copy one bit per row, 0 where there is no match; return how many are set."""
     count = 0
-    for first in range(begin, end, 8):
+    for first in range(0, positions.size, 8):
         byte = 0
-        for i in range(first, min(first + 8, end)):
+        for i in range(first, min(first + 8, positions.size)):
             position = positions[i]
             if position >= 0:
                 at = position + bit_offset
@@ -83,12 +76,12 @@ def gather_bits(bits: Bytes, bit_offset: int, positions: Int32s, begin: int, end
 
 
 @njit(nogil=True, cache=True)
-def mark_matches(positions: Int32s, begin: int, end: int, out: Bytes) -> int:
+def mark_matches(positions: Int32s, out: Bytes) -> int:
     """Set a bit for each matched row; return how many there are."""
     count = 0
-    for first in range(begin, end, 8):
+    for first in range(0, positions.size, 8):
         byte = 0
-        for i in range(first, min(first + 8, end)):
+        for i in range(first, min(first + 8, positions.size)):
             if positions[i] >= 0:
                 byte |= 1 << (i - first)
                 count += 1

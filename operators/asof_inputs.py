@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from operators.asof_columns import combined, frozen, validity_bits
-from operators.asof_gather import decoded, encoded, gather_column
-from operators.asof_key_kernel import blank_nulls
-from operators.asof_keys import Codes, encode_keys
-from operators.asof_match import Matches, Side, match
+from operators.asof_columns import frozen, validity_bits
+from operators.asof_gather import decoded
+from operators.asof_keys import Codes, blank, encode_keys
+from operators.asof_match import Side
 from operators.asof_settings import AsofError, AsofSettings
 from operators.asof_times import INT64_MAX, Times, read_times
 from operators.asof_workers import Workers
@@ -26,43 +25,44 @@ class AsofInputs:
     rights: dict[str, Times]
     codes: Codes | None
 
-    def match(self, stream: str, settings: AsofSettings, workers: Workers) -> Matches:
-        """Find each left row's match in one right table."""
-        return match(self._left_side(), self._right_side(stream), self._group_count(), settings, workers)
+    @property
+    def row_count(self) -> int:
+        """How many rows of all tables take part."""
+        return self.left.count + sum(times.count for times in self.rights.values())
 
-    def carry(
-        self, stream: str, column: pa.ChunkedArray, matches: Matches, settings: AsofSettings, workers: Workers
-    ) -> pa.ChunkedArray:
-        """Return per left row the last value of a column that is not null, up to the match.
-
-        It is the same merge over the rows where the column has a value; a tolerance counts from the row that
-        the value came from.
-        """
-        source = combined(decoded(column))
-        bits = validity_bits(source)
-        if bits is None:
-            return gather_column(column, matches, workers)
-        right = self._right_side(stream)
-        code = np.zeros(len(source), np.int32) if right.code is None else right.code.copy()
-        blank_nulls(*bits, code)
-        valued = replace(right, code=frozen(code))
-        own = match(self._left_side(), valued, self._group_count(), settings, workers)
-        values = gather_column(pa.chunked_array([source]), own, workers)
-        return values if column.type == source.type else encoded(values, column.type)
-
-    def _group_count(self) -> int:
+    @property
+    def group_count(self) -> int:
+        """How many groups there are; codes beyond match nothing."""
         return 1 if self.codes is None else self.codes.group_count
 
-    def _left_side(self) -> Side:
-        return Side(
-            self.left.ns, None if self.codes is None else self.codes.left, self.left.order, self.left.count
-        )
+    def left_side(self) -> Side:
+        """Return the left table as the kernels take it."""
+        code = None if self.codes is None else self.codes.left
+        return Side(self.left.ns, code, self.left.order, self.left.count)
 
-    def _right_side(self, stream: str) -> Side:
+    def right_side(self, stream: str) -> Side:
+        """Return a right table as the kernels take it."""
         times = self.rights[stream]
-        return Side(
-            times.ns, None if self.codes is None else self.codes.rights[stream], times.order, times.count
-        )
+        code = None if self.codes is None else self.codes.rights[stream]
+        return Side(times.ns, code, times.order, times.count)
+
+    def valued_side(self, stream: str, column: pa.ChunkedArray) -> Side:
+        """Return a right table with only those rows in a group where a column of it is not null.
+
+        Its last value up to a match is then the match in these rows, and a tolerance counts from them.
+        """
+        right = self.right_side(stream)
+        code = np.zeros(len(column), np.int32) if right.code is None else right.code.copy()
+        row = 0
+        for piece in decoded(column).chunks:
+            blank(piece, code[row : row + len(piece)])
+            row += len(piece)
+        return replace(right, code=frozen(code))
+
+
+def has_nulls(column: pa.ChunkedArray) -> bool:
+    """Whether some value of a column is null that another one could stand in for."""
+    return any(validity_bits(piece) is not None for piece in decoded(column).chunks)
 
 
 def read_inputs(

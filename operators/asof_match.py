@@ -1,15 +1,12 @@
-"""Which right row each left row matches: the settings as passes of the kernels, shared among threads."""
+"""Which right row each left row matches: the settings as calls of the kernels, tile after tile."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from operators.asof_columns import frozen
-from operators.asof_gather_kernel import mark_matches
+from operators.asof_budget import Scratch
+from operators.asof_fill import Validity
 from operators.asof_kernel import choose_nearest, drop_far, match_backward, match_forward, match_ungrouped
 from operators.asof_nearest_kernel import link_groups, match_nearest
 from operators.asof_settings import UNBOUNDED_NS, AsofSettings
@@ -37,119 +34,128 @@ class Matches:
     """The matched right row of every left row.
 
     `positions`  int32, in left row order; -1 where there is no match.
-    `count`      how many left rows have a match.
-    `valid`      their Arrow validity bitmap, or None when all have one.
+    `validity`   which have one, filled.
     """
 
     positions: Int32s
-    count: int
-    valid: pa.Buffer | None
+    validity: Validity
 
 
-def match(left: Side, right: Side, group_count: int, settings: AsofSettings, workers: Workers) -> Matches:
-    """Find the match of every left row.
+def mark(validity: Validity, positions: Int32s, workers: Workers) -> Validity:
+    """Fill a validity in all threads and return it."""
+    workers.over(positions.size, lambda begin, end: validity.fill(begin, end, positions[begin:end]))
+    return validity
 
-    Each thread takes a range of left rows in time order and starts from the last (or first) right row of each
-    group at its edge, so the answer does not depend on the number of threads.
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What a nearest match knows of the right side: each group's first row, and for each row the next one."""
+
+    first: Int32s
+    following: Int32s
+
+
+def link(right: Side, group_count: int) -> Links:
+    """Return the links of a right side."""
+    links = Links(np.full(group_count, -1, np.int32), np.empty(right.ns.size, np.int32))
+    link_groups(right.code, right.order, right.rows, links.first, links.following)
+    return links
+
+
+class Walk:
+    """One thread's way along a right side: it matches tile after tile and goes on where it stood.
+
+    Tiles come in the order of time, or against it when the direction is forward; all left sides are alike in
+    whether they have codes and an order, and the right side's are as theirs.  A first tile may begin
+    anywhere: the last (or first) right row of each group at its edge is found, so the answer does not depend
+    on where the left rows are cut.
     """
-    left, right = alike(left, right)
-    if settings.direction == "nearest" and (left.code is not None or left.order is not None):
-        positions = walk_nearest(left, right, group_count, settings, workers)
-    elif settings.direction == "nearest":
-        before = walk(match_backward, left, right, group_count, settings, workers)
-        positions = walk(match_forward, left, right, group_count, settings, workers)
-        workers.over(positions.size, partial(choose_nearest, left.ns, right.ns, before, positions))
-    else:
-        kernel = match_forward if settings.direction == "forward" else match_backward
-        positions = walk(kernel, left, right, group_count, settings, workers)
-    if settings.tolerance_ns < UNBOUNDED_NS:
-        far = partial(drop_far, left.ns, right.ns, settings.tolerance_ns, positions)
-        workers.over(positions.size, far)
-    return marked(positions, workers)
 
+    def __init__(self, right: Side, group_count: int, settings: AsofSettings, links: Links | None) -> None:
+        assert (links is not None) == needs_links(right, settings)
+        self.right = right
+        self._settings, self._links = settings, links
+        self._strict = 0 if settings.allow_exact else 1
+        self._at = -1
+        groups = 0 if stands_alone(right) else group_count
+        self._rows = np.full(groups, -1, np.int32)
+        if links is not None:
+            self._later = links.first.copy()
+            self._latest_ns, self._later_ns = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
 
-def alike(left: Side, right: Side) -> tuple[Side, Side]:
-    """Return both sides with an order, or without, and so for codes: it spares kernels for every mixture."""
-    if (left.order is None) != (right.order is None):
-        left, right = (
-            replace(side, order=frozen(np.arange(side.rows, dtype=np.int32))) if side.order is None else side
-            for side in (left, right)
-        )
-    if (left.code is None) != (right.code is None):
-        left, right = (
-            replace(side, code=frozen(np.zeros(side.ns.size, np.int32))) if side.code is None else side
-            for side in (left, right)
-        )
-    return left, right
-
-
-def walk(
-    kernel: Callable[..., None],
-    left: Side,
-    right: Side,
-    group_count: int,
-    settings: AsofSettings,
-    workers: Workers,
-) -> Int32s:
-    """Return the positions that one of the two kernels finds, whatever their distance."""
-    positions = np.empty(left.ns.size, np.int32)
-    if left.rows < left.ns.size:
-        positions.fill(-1)  # a left row without a time is never reached
-    strict = 0 if settings.allow_exact else 1
-    others = (right.ns, right.code, right.order, right.rows)
-
-    def walk_ungrouped(begin: int, end: int) -> None:
-        shift, offset = (strict, -1) if kernel is match_backward else (1 - strict, 0)
-        match_ungrouped(left.ns[begin:end], right.ns, shift, offset, positions[begin:end])
-
-    if left.code is None and left.order is None:
-        workers.over(left.rows, walk_ungrouped)
-        return positions
-
-    def walk_range(begin: int, end: int) -> None:
-        table = np.full(group_count, -1, np.int32)
-        part = slice(begin, end)
-        if left.order is None:
-            code = None if left.code is None else left.code[part]
-            kernel(left.ns[part], code, None, *others, strict, table, positions[part])
+    def match(self, left: Side, positions: Int32s) -> None:
+        """Write the match of each left row of one tile into `positions`, each at its row's place."""
+        settings = self._settings
+        if self._links is not None:
+            self._match_nearest(left, self._links, positions)
+        elif not stands_alone(self.right):
+            self._match_groups(left, positions)
+        elif settings.direction == "nearest":
+            before = np.empty(positions.size, np.int32)
+            self._match_alone(left, backward=True, positions=before)
+            self._match_alone(left, backward=False, positions=positions)
+            choose_nearest(left.ns, self.right.ns, before, positions)
         else:
-            kernel(left.ns, left.code, left.order[part], *others, strict, table, positions)
+            self._match_alone(left, backward=settings.direction == "backward", positions=positions)
+        if settings.tolerance_ns < UNBOUNDED_NS:
+            drop_far(left.ns, left.order, self.right.ns, settings.tolerance_ns, positions)
 
-    # A table per thread: no more threads than keep all of them within 8 bytes a row.
-    workers.over(left.rows, walk_range, max(1, 2 * (left.rows + right.rows) // group_count))
-    return positions
+    def _match_alone(self, left: Side, *, backward: bool, positions: Int32s) -> None:
+        shift, offset = (self._strict, -1) if backward else (1 - self._strict, 0)
+        match_ungrouped(left.ns, self.right.ns, shift, offset, positions)
+
+    def _match_groups(self, left: Side, positions: Int32s) -> None:
+        right = self.right
+        kernel = match_forward if self._settings.direction == "forward" else match_backward
+        self._at = kernel(
+            left.ns,
+            left.code,
+            left.order,
+            right.ns,
+            right.code,
+            right.order,
+            right.rows,
+            self._strict,
+            self._at,
+            self._rows,
+            positions,
+        )
+
+    def _match_nearest(self, left: Side, links: Links, positions: Int32s) -> None:
+        right = self.right
+        self._at = match_nearest(
+            left.ns,
+            left.code,
+            left.order,
+            right.ns,
+            right.code,
+            right.order,
+            right.rows,
+            self._strict,
+            links.following,
+            self._at,
+            self._rows,
+            self._later,
+            self._latest_ns,
+            self._later_ns,
+            positions,
+        )
 
 
-def walk_nearest(
-    left: Side, right: Side, group_count: int, settings: AsofSettings, workers: Workers
-) -> Int32s:
-    """Return the closest positions, whatever their distance, for rows in groups or out of order."""
-    positions = np.empty(left.ns.size, np.int32)
-    if left.rows < left.ns.size:
-        positions.fill(-1)  # a left row without a time is never reached
-    first, following = np.full(group_count, -1, np.int32), np.empty(right.ns.size, np.int32)
-    link_groups(right.code, right.order, right.rows, first, following)
-    strict = 0 if settings.allow_exact else 1
-    others = (right.ns, right.code, right.order, right.rows, strict, following)
-
-    def walk_range(begin: int, end: int) -> None:
-        rows = (np.full(group_count, -1, np.int32), first.copy())
-        tables = (*rows, np.zeros(group_count, np.int64), np.zeros(group_count, np.int64))
-        part = slice(begin, end)
-        if left.order is None:
-            code = None if left.code is None else left.code[part]
-            match_nearest(left.ns[part], code, None, *others, *tables, positions[part])
-        else:
-            match_nearest(left.ns, left.code, left.order[part], *others, *tables, positions)
-
-    # Tables per thread: no more threads than keep all of them within 8 bytes a row.
-    workers.over(left.rows, walk_range, max(1, (left.rows + right.rows) // (3 * group_count)))
-    return positions
+def stands_alone(right: Side) -> bool:
+    """Whether the right rows are one group and stand in order, so that a count of them is a match."""
+    return right.code is None and right.order is None
 
 
-def marked(positions: Int32s, workers: Workers) -> Matches:
-    """Return positions with their validity."""
-    valid = pa.allocate_buffer(-(-positions.size // 8))
-    bits = np.frombuffer(valid, np.uint8)
-    count = sum(workers.over(positions.size, lambda begin, end: mark_matches(positions, begin, end, bits)))
-    return Matches(positions, count, None if count == positions.size else valid)
+def needs_links(right: Side, settings: AsofSettings) -> bool:
+    """Whether the walk needs the links of the right side."""
+    return settings.direction == "nearest" and not stands_alone(right)
+
+
+def walk_scratch(right: Side, group_count: int, settings: AsofSettings) -> Scratch:
+    """Return what the walks along a right side keep: the links of all of them, and each one's tables."""
+    if stands_alone(right):
+        return Scratch(0, 0)
+    if needs_links(right, settings):
+        return Scratch(4 * (group_count + right.ns.size), 24 * group_count)
+    return Scratch(0, 4 * group_count)

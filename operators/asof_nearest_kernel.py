@@ -49,6 +49,23 @@ def stand(
 
 
 @njit(nogil=True, cache=True)
+def stand_first(
+    right_ns: Int64s,
+    following: Int32s,
+    latest: Int32s,
+    later: Int32s,
+    latest_ns: Int64s,
+    later_ns: Int64s,
+) -> None:
+    """Complete the tables for a first tile: `latest` is known, `later` holds each group's first row."""
+    for group in range(latest.size):
+        if latest[group] >= 0:
+            stand(group, latest[group], right_ns, following, latest, later, latest_ns, later_ns)
+        elif later[group] >= 0:
+            later_ns[group] = right_ns[later[group]]
+
+
+@njit(nogil=True, cache=True)
 def match_nearest(
     left_ns: Int64s,
     left_code: Int32s | None,
@@ -59,31 +76,30 @@ def match_nearest(
     right_rows: int,
     strict: int,
     following: Int32s,
+    at: int,
     latest: Int32s,
     later: Int32s,
     latest_ns: Int64s,
     later_ns: Int64s,
     positions: Int32s,
-) -> None:
+) -> int:
     """Write for each left row the right row closest in time, or -1; of two equally far the one before.
 
-    The walk of `asof_kernel.match_backward`, which says what the arguments are.  `following` is from
-    `link_groups`.  The four tables hold per group the row before and the row after, and their times, so that
-    a left row reads nothing else; `latest` is all -1 and `later` holds each group's first row.  A walk back,
-    a walk ahead and a choice between them took 1.2 times as long, the whole join counted.
+    The walk of `asof_kernel.match_backward`, which says what the arguments are and what is returned.
+    `following` is from `link_groups`.  The four tables hold per group the row before and the row after, and
+    their times, so that a left row reads nothing else; for a first tile `latest` is all -1 and `later` holds
+    each group's first row.  A walk back, a walk ahead and a choice between them took 1.2 times as long, the
+    whole join counted.
     """
     left_rows = left_ns.size if left_order is None else left_order.size
     if left_rows == 0:
-        return
-    start = 0 if left_order is None else left_order[0]
-    at = count_up_to(right_ns, right_order, right_rows, left_ns[start] - strict)
-    fill_before(right_code, right_order, at, latest)
+        return at
     groups = latest.size
-    for group in range(groups):
-        if latest[group] >= 0:
-            stand(group, latest[group], right_ns, following, latest, later, latest_ns, later_ns)
-        elif later[group] >= 0:
-            later_ns[group] = right_ns[later[group]]
+    if at < 0:
+        start = 0 if left_order is None else left_order[0]
+        at = count_up_to(right_ns, right_order, right_rows, left_ns[start] - strict)
+        fill_before(right_code, right_order, at, latest)
+        stand_first(right_ns, following, latest, later, latest_ns, later_ns)
     for i in range(left_rows):
         row = i if left_order is None else left_order[i]
         row_ns = left_ns[row]
@@ -106,3 +122,4 @@ def match_nearest(
         before_by_ns = row_ns - latest_ns[group] if before >= 0 else FAR_NS
         after_by_ns = after_ns - row_ns if after >= 0 else FAR_NS
         positions[row] = before if before_by_ns <= after_by_ns else after
+    return at

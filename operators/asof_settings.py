@@ -8,6 +8,7 @@ from typing import Final, Literal, SupportsIndex, cast, get_args
 Direction = Literal["backward", "forward", "nearest"]
 Carry = Literal["row", "column"]
 
+TILE_ROWS: Final = 1 << 15  # with 16 bytes of a left row at hand a tile stays in the cache of one core
 UNBOUNDED_NS: Final = 2**63 - 1  # no two times that a join accepts are farther apart
 
 
@@ -27,6 +28,7 @@ class AsofSettings:
     `carry`         the matched row as it is, or per column the last value that is not null.
     `sequence`      the right column that orders rows of equal time, or None for their order in the table.
     `threads`       how many threads may share the work.
+    `tile_rows`     how many left rows are looked up in all right tables at a time, a multiple of 8.
     """
 
     on: str
@@ -37,6 +39,11 @@ class AsofSettings:
     carry: Carry
     sequence: str | None
     threads: int
+    tile_rows: int = TILE_ROWS
+
+    def __post_init__(self) -> None:
+        assert self.tile_rows > 0
+        assert self.tile_rows % 8 == 0, "two tiles would share a byte of a bitmap"
 
 
 def read_settings(

@@ -1,4 +1,8 @@
-"""The context of one right stream: the rows that wait, and behind the frontier the last row per group."""
+"""The context of one right stream: the rows that wait, and behind them the last row per group.
+
+Rows below the `floor` can match nothing but as the last of their group: no left row before it waits or comes.
+Looking back the floor is the frontier, as no left row waits below that.
+"""
 
 from typing import NamedTuple
 
@@ -36,10 +40,12 @@ class RightContext:
         self._by_column = settings.carry == "column"
         self._allow_exact = settings.allow_exact
         self._tolerance_ns = UNBOUNDED_NS if settings.tolerance_ns is None else settings.tolerance_ns
+        self._behind_ns = self._tolerance_ns  # how far behind the floor a row may still match
         self._last = np.full(0, NO_ROW, np.int64)
         self._last_value = np.full((0, len(settings.carried_by_column(right))), NO_ROW, np.int64)
         self._filled = 0  # entries of the two tables that name a row: at least as many as rows they name
         self._touched = np.zeros(0, np.bool_)
+        self._unknown = np.zeros(0, np.bool_)  # groups whose last row may not be the last-known one
 
     def add(self, batch: Batch, group: Int32s) -> None:
         """Take rows at or beyond the frontier.  A row without a key can match nothing and is not kept."""
@@ -48,7 +54,7 @@ class RightContext:
             self._touch(group)
             self.pending.add(batch, group)
 
-    def refresh(self, batch: Batch, group: Int32s, frontier_ns: int) -> None:
+    def refresh(self, batch: Batch, group: Int32s, floor_ns: int) -> None:
         """Take rows below the frontier that were judged before; only the newest of a group counts."""
         batch, group = _with_key(batch, group)
         if batch.rows:
@@ -56,11 +62,11 @@ class RightContext:
             first = self.pending.store.rows
             self.pending.store.append(batch, group)
             self._refresh(np.arange(first, first + batch.rows))
-            self.compact(frontier_ns)
+            self.compact(floor_ns)
 
-    def fold_pending(self, frontier_ns: int) -> None:
-        """Fold what waits below the frontier, where no left row is to be looked up."""
-        self._refresh(self.pending.take(self.pending.below(frontier_ns)))
+    def fold_pending(self, floor_ns: int) -> None:
+        """Fold what waits below the floor, where no left row is to be looked up."""
+        self._refresh(self.pending.take(self.pending.below(floor_ns)))
 
     def match(self, left: PendingRows, left_ids: Int64s, frontier_ns: int, groups: int) -> Matches:
         """Look up sealed left rows, in order, and fold every row below the frontier."""
@@ -87,23 +93,21 @@ class RightContext:
         )
         return found
 
-    def compact(self, frontier_ns: int) -> None:
+    def compact(self, floor_ns: int) -> None:
         """Forget rows that can match no more, once they are the greater part: O(1) for each row taken."""
         if not self.pending.worth_forgetting(self._filled):
             return
         for table in (self._last, self._last_value):
-            table[~self._can_match(table, frontier_ns)] = NO_ROW
+            table[~self._can_match(table, floor_ns)] = NO_ROW
         named = np.concatenate([self._last, self._last_value.ravel()])
-        kept = self.pending.forget(named[named >= 0])
-        self._last = _renumbered(self._last, kept)
-        self._last_value = _renumbered(self._last_value, kept)
+        self._renumber(self.pending.forget(named[named >= 0]))
         self._filled = int(np.count_nonzero(named >= 0))
 
-    def oldest_needed(self, frontier_ns: int, otherwise: int) -> int:
+    def oldest_needed(self, floor_ns: int, otherwise: int) -> int:
         """The oldest offset of a row that may still match; `otherwise` where none is older."""
         offset = self.pending.store.offset
         oldest = offset[self.pending.ids].min(initial=otherwise)
-        return int(offset[self._standing(frontier_ns)].min(initial=oldest))
+        return int(offset[self._standing(floor_ns)].min(initial=oldest))
 
     def touched(self) -> Int32s:
         """The groups that got rows since the last call, ascending."""
@@ -111,30 +115,51 @@ class RightContext:
         self._touched[:] = False
         return groups
 
-    def rows_of(self, groups: Int32s, frontier_ns: int) -> Int64s:
+    def oldest_pending(self, otherwise: int) -> int:
+        """The oldest offset of a row that waits for the frontier; `otherwise` where none is older."""
+        return int(self.pending.store.offset[self.pending.ids].min(initial=otherwise))
+
+    def unknown_rows(self, frontier_ns: int) -> Int64s:
+        """The rows that stand for the groups in which that may have changed since the last call, by group."""
+        store = self.pending.store
+        standing = self._standing(frontier_ns)
+        rows = standing[self._unknown[store.group[standing]]]
+        self._unknown[:] = False
+        self._unknown[store.group[self.pending.ids]] = True  # they will stand one day
+        by_group: Int64s = rows[np.argsort(store.group[rows], kind="stable")]
+        return by_group
+
+    def known_below(self, offset: int, frontier_ns: int) -> None:
+        """Of the rows here, those below `offset` are last-known already."""
+        store = self.pending.store
+        rows = np.concatenate([self._standing(frontier_ns), self.pending.ids])
+        self._unknown[:] = False
+        self._unknown[store.group[rows[store.offset[rows] >= offset]]] = True
+
+    def rows_of(self, groups: Int32s, floor_ns: int) -> Int64s:
         """Every row of these groups that may still match, by (group, time, sequence, arrival)."""
         store = self.pending.store
         wanted = np.zeros(self._last.size, np.bool_)
         wanted[groups] = True
-        rows = np.concatenate([self._standing(frontier_ns), self.pending.ids])
+        rows = np.concatenate([self._standing(floor_ns), self.pending.ids])
         rows = rows[wanted[store.group[rows]]]
         sorted_rows: Int64s = rows[np.lexsort((store.sequence[rows], store.time_ns[rows], store.group[rows]))]
         return sorted_rows
 
-    def groups_with_rows(self, frontier_ns: int, groups: int) -> Bools:
+    def groups_with_rows(self, floor_ns: int, groups: int) -> Bools:
         """Which groups have a row that may still match."""
         store = self.pending.store
         alive = np.zeros(groups, np.bool_)
-        alive[store.group[self._standing(frontier_ns)]] = True
+        alive[store.group[self._standing(floor_ns)]] = True
         alive[store.group[self.pending.ids]] = True
         return alive
 
-    def mistakable(self, late: RowStore, frontier_ns: int) -> Bools:
+    def mistakable(self, late: RowStore, floor_ns: int) -> Bools:
         """Which late rows would stand for their group if a restart took them for context.
 
         Those that may still match and are newer than the row that stands, or, where columns are carried,
         newer than the one whose value stands in a column they have a value in.  A row that has stopped
-        being so never is again: what stands only gets newer, the frontier only rises.
+        being so never is again: what stands only gets newer, the floor only rises.
         """
         group = late.group[: late.rows]
         keyed: Bools = group != NO_GROUP
@@ -144,9 +169,9 @@ class RightContext:
         has_value = late.has_values(np.arange(late.rows)).astype(np.bool_)
         for c in range(has_value.shape[1]):
             newer |= has_value[:, c] & self._newer(late, self._last_value[group, c])
-        if self._tolerance_ns == UNBOUNDED_NS:
+        if self._behind_ns == UNBOUNDED_NS:
             return newer & keyed
-        oldest_ns = max(frontier_ns - self._tolerance_ns, BEGINNING_NS)
+        oldest_ns = max(floor_ns - self._behind_ns, BEGINNING_NS)
         return newer & keyed & (late.time_ns[: late.rows] >= oldest_ns)
 
     def _newer(self, late: RowStore, standing: Int64s) -> Bools:
@@ -160,17 +185,22 @@ class RightContext:
             decided |= own != other
         return newer
 
-    def _standing(self, frontier_ns: int) -> Int64s:
+    def _standing(self, floor_ns: int) -> Int64s:
         named = np.concatenate([self._last, self._last_value.ravel()])
-        return np.unique(named[self._can_match(named, frontier_ns)])
+        return np.unique(named[self._can_match(named, floor_ns)])
 
-    def _can_match(self, rows: Int64s, frontier_ns: int) -> Bools:
-        if self._tolerance_ns == UNBOUNDED_NS or self.pending.store.rows == 0:
+    def _can_match(self, rows: Int64s, floor_ns: int) -> Bools:
+        if self._behind_ns == UNBOUNDED_NS or self.pending.store.rows == 0:
             return rows >= 0
-        oldest_ns = max(frontier_ns - self._tolerance_ns, BEGINNING_NS)
+        oldest_ns = max(floor_ns - self._behind_ns, BEGINNING_NS)
         times: Int64s = self.pending.store.time_ns.take(rows, mode="clip")
         can: Bools = (times >= oldest_ns) & (rows >= 0)
         return can
+
+    def _renumber(self, kept: Int64s) -> None:
+        """Rows have new ids: those of `kept`, by old id, have become 0, 1, ...; the others are gone."""
+        self._last = renumbered(self._last, kept)
+        self._last_value = renumbered(self._last_value, kept)
 
     def _refresh(self, rows: Int64s) -> None:
         store = self.pending.store
@@ -194,6 +224,7 @@ class RightContext:
     def _touch(self, group: Int32s) -> None:
         self._make_room(int(group.max()) + 1)
         self._touched[group] = True
+        self._unknown[group] = True
 
     def _make_room(self, groups: int) -> None:
         if groups > self._last.size:
@@ -202,6 +233,7 @@ class RightContext:
             cells = np.full((more, self._last_value.shape[1]), NO_ROW, np.int64)
             self._last_value = np.concatenate([self._last_value, cells])
             self._touched = np.concatenate([self._touched, np.zeros(more, np.bool_)])
+            self._unknown = np.concatenate([self._unknown, np.zeros(more, np.bool_)])
 
 
 def _with_key(batch: Batch, group: Int32s) -> tuple[Batch, Int32s]:
@@ -209,5 +241,9 @@ def _with_key(batch: Batch, group: Int32s) -> tuple[Batch, Int32s]:
     return (batch, group) if keyed.all() else (select(batch, keyed), group[keyed])
 
 
-def _renumbered(table: Int64s, kept: Int64s) -> Int64s:
-    return np.where(table >= 0, np.searchsorted(kept, table), NO_ROW)
+def renumbered(table: Int64s, kept: Int64s) -> Int64s:
+    """A table of row ids after all but `kept` (ascending) were forgotten; NO_ROW for those forgotten."""
+    if kept.size == 0:
+        return np.full_like(table, NO_ROW)
+    ids = np.searchsorted(kept, table)
+    return np.where(kept.take(ids, mode="clip") == table, ids, NO_ROW)

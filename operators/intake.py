@@ -1,30 +1,36 @@
-"""Intake: rows of one stream as they come in, split into those to keep, those late, those judged before."""
+"""Intake: rows of one stream as they come in: those to keep, those late, too far ahead, or judged before."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from operators.late_rows import LateRows
-from operators.operator import LATE_SCHEMA, InputProgress
+from operators.max_ahead import AheadLimit
+from operators.operator import AHEAD_SCHEMA, LATE_SCHEMA, InputProgress
 from operators.watermark import InputClock
 from schemas.batch import Batch, Bools, Int64s
 from schemas.stream import Stream
+
+# What nearly every call gives; making one costs more than a small batch does.
+_NONE_LATE: Final = pa.RecordBatch.from_pylist([], schema=LATE_SCHEMA)
+_NONE_AHEAD: Final = pa.RecordBatch.from_pylist([], schema=AHEAD_SCHEMA)
 
 
 @dataclass(slots=True)
 class InputCounts:
     """What has become of the rows of one input in this life.  Rows read again after a restart do not count.
 
-    `pushed` all rows; `late` those set aside; `behind` those behind their own watermark but not behind the
-    frontier, which were used; `sealed` the rows the frontier has passed; `matched` how many left rows found a
-    match in this right stream.
+    `pushed` all rows; `late` and `ahead` those set aside, of which `ahead` counts progress records too;
+    `behind` those behind their own watermark but not behind the frontier, which were used; `sealed` the rows
+    the frontier has passed; `matched` how many left rows found a match in this right stream.
     """
 
     pushed: int = 0
     late: int = 0
+    ahead: int = 0
     behind: int = 0
     sealed: int = 0
     matched: int = 0
@@ -33,13 +39,13 @@ class InputCounts:
 class Accepted(NamedTuple):
     """What a batch holds.
 
-    `pending` is to wait for the frontier; `context` was judged in an earlier life and lies below it; `late`
-    was set aside, now or in an earlier life.
+    `pending` is to wait for the frontier; `context` was judged in an earlier life and lies below it; `aside`
+    was set aside, as late or too far ahead, now or in an earlier life.
     """
 
     pending: Batch
     context: Batch | None
-    late: Batch | None
+    aside: Batch | None
 
 
 class Intake:
@@ -52,6 +58,7 @@ class Intake:
         self.late_rows = late_rows
         self._on = on
         self._late: list[pa.RecordBatch] = []
+        self._ahead: list[pa.RecordBatch] = []
 
     def batch(self, rows: Batch | pa.RecordBatch) -> Batch:
         """`rows` as a batch; raises ValueError where a plain record batch does not fit the stream."""
@@ -62,35 +69,61 @@ class Intake:
             return rows if self.stream.key else _one_group(rows)
         return batch_of(self.stream, self._on, rows, self.clock.read_next)
 
-    def accept(self, batch: Batch, frontier_ns: int, judged_below_ns: int) -> Accepted:
-        """Set late rows aside and split the others.
+    def accept(self, batch: Batch, frontier_ns: int, limit: AheadLimit, now_ns: int | None) -> Accepted:
+        """Set rows aside that are late or too far ahead, and split the others.
 
-        A row is late below `frontier_ns`; a row judged in an earlier life had left the buffers below
-        `judged_below_ns`.  What was late then, or of no use any more at the last commit, is no context now.
+        A row is late below `frontier_ns`; one judged in an earlier life had left the buffers there, or waited
+        for later rows.  What was set aside then, or of no use any more at the last commit, is no context now;
+        nor is anything judged twice, since the wall clock has moved on.
         """
         clock = self.clock
         clock.require_order(int(batch.offset[0]))
         judged = 0 if clock.caught_up else int(np.searchsorted(batch.offset, clock.judged_next))
         self.counts.pushed += batch.rows - judged
-        fresh_ns = batch.time_ns[judged:]
-        behind = (fresh_ns < clock.watermark_ns) & (fresh_ns >= frontier_ns)
-        self.counts.behind += int(np.count_nonzero(behind))
+        was_aside = self.late_rows.recognize(batch)
+        bounds_ns = limit.bounds(batch.time_ns[judged:], now_ns)
+        taken = np.arange(judged, batch.rows)
         accepted = Accepted(batch, None, None)
-        if int(batch.time_ns.min()) < judged_below_ns:
+        if bounds_ns is not None or int(batch.time_ns.min()) < frontier_ns or was_aside.any():
             late = batch.time_ns < frontier_ns
             late[:judged] = False
-            context = batch.time_ns < judged_below_ns
+            ahead = np.zeros(batch.rows, np.bool_)
+            if bounds_ns is not None:
+                ahead[judged:] = batch.time_ns[judged:] > bounds_ns
+                ahead &= ~(late | was_aside)
+                self._set_ahead(batch, ahead, bounds_ns[ahead[judged:]])
+            context = batch.time_ns < frontier_ns
             context[judged:] = False
-            was_late = self.late_rows.recognize(batch)
-            useful = context & ~was_late & (batch.offset >= clock.needed_from)
-            self._set_aside(batch, late & ~was_late, frontier_ns)
+            useful = context & ~was_aside & (batch.offset >= clock.needed_from)
+            self._set_late(batch, late & ~was_aside, frontier_ns)
+            aside = late | ahead | was_aside
             accepted = Accepted(
-                pending=select(batch, ~(late | context)),
+                pending=select(batch, ~(aside | context)),
                 context=select(batch, useful) if judged else None,
-                late=select(batch, late | was_late),
+                aside=select(batch, aside),
             )
-        clock.see_rows(batch.time_ns, int(batch.offset[-1]))
+            taken = taken[~(ahead | was_aside)[judged:]]
+        taken_ns = batch.time_ns[taken]
+        behind = (taken_ns < clock.watermark_ns) & (taken_ns >= frontier_ns)
+        self.counts.behind += int(np.count_nonzero(behind))
+        if taken.size:
+            clock.see_rows(taken_ns, int(batch.offset[taken[-1]]))
+        clock.see_offset(int(batch.offset[-1]) + 1)
         return accepted
+
+    def advance(
+        self, upper_ns: int, final: bool, offset: int | None, limit: AheadLimit, now_ns: int | None
+    ) -> None:
+        """Take a progress record, or set it aside where it is too far ahead."""
+        if offset is not None and not self.clock.judged(offset):
+            bound_ns = limit.bound(now_ns)
+            if upper_ns > bound_ns:
+                self.counts.ahead += 1
+                row = {"offset": offset, "index": -1, "time_ns": upper_ns, "bound_ns": bound_ns}
+                self._ahead.append(pa.RecordBatch.from_pylist([row], schema=AHEAD_SCHEMA))
+                self.clock.see_offset(offset + 1)
+                return
+        self.clock.see_progress(upper_ns, final=final, offset=offset)
 
     def resume(self, progress: InputProgress, state_next: int) -> None:
         """Take up what was committed; reading starts at `state_next`."""
@@ -100,9 +133,22 @@ class Intake:
     def late(self) -> pa.RecordBatch:
         """The late rows since the last call (`LATE_SCHEMA`)."""
         pieces, self._late = self._late, []
-        return pa.concat_batches(pieces) if pieces else pa.RecordBatch.from_pylist([], schema=LATE_SCHEMA)
+        return pa.concat_batches(pieces) if pieces else _NONE_LATE
 
-    def _set_aside(self, batch: Batch, late: Bools, frontier_ns: int) -> None:
+    def ahead(self) -> pa.RecordBatch:
+        """What was too far ahead since the last call (`AHEAD_SCHEMA`)."""
+        pieces, self._ahead = self._ahead, []
+        return pa.concat_batches(pieces) if pieces else _NONE_AHEAD
+
+    def _set_ahead(self, batch: Batch, ahead: Bools, bound_ns: Int64s) -> None:
+        count = int(np.count_nonzero(ahead))
+        if count == 0:
+            return
+        self.counts.ahead += count
+        columns = [batch.offset[ahead], batch.index[ahead], batch.time_ns[ahead], bound_ns]
+        self._ahead.append(pa.record_batch([pa.array(c) for c in columns], schema=AHEAD_SCHEMA))
+
+    def _set_late(self, batch: Batch, late: Bools, frontier_ns: int) -> None:
         count = int(np.count_nonzero(late))
         if count == 0:
             return
@@ -122,6 +168,20 @@ def select(batch: Batch, rows: Bools) -> Batch:
     """The rows of a batch where the mask is true."""
     return Batch(
         columns=batch.columns.filter(pa.array(rows)),
+        time_ns=batch.time_ns[rows],
+        sequence=batch.sequence[rows],
+        offset=batch.offset[rows],
+        index=batch.index[rows],
+        key_code=batch.key_code[rows],
+        keys=batch.keys,
+    )
+
+
+def part(batch: Batch, lower: int, upper: int) -> Batch:
+    """The rows of a batch from `lower` to before `upper`; nothing is copied."""
+    rows = slice(lower, upper)
+    return Batch(
+        columns=batch.columns.slice(lower, upper - lower),
         time_ns=batch.time_ns[rows],
         sequence=batch.sequence[rows],
         offset=batch.offset[rows],

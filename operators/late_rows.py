@@ -1,4 +1,4 @@
-"""Late rows that a restart must leave out: read again, they could be taken for rows that counted."""
+"""Rows set aside that a restart must leave out: read again, they could be taken for rows that counted."""
 
 from typing import Final
 
@@ -13,9 +13,10 @@ ROWS_MAX: Final = 4096  # per input; beyond it the oldest are no longer named, a
 
 
 class LateRows:
-    """The late rows of one input that still have to be named in each commit, and those named in the last one.
+    """Rows of one input set aside that have to be named in each commit, and those named in the last one.
 
-    The log does not say which rows were late: that hung on how far the frontier had come when they arrived.
+    The log does not say which rows were late or too far ahead: that hung on how far the frontier, the inputs
+    or the wall clock had come when they arrived.
 
     `store`       the rows whose content is known, with the columns that say whether they still matter.
     `awaited`     (offset, index) of those an earlier life named that have not been read again yet.
@@ -28,7 +29,7 @@ class LateRows:
         self.whole_from = 0
 
     def resume(self, progress: InputProgress, state_next: int) -> None:
-        """Await what the commit names; what lies below `state_next` came with the restored state."""
+        """Await what the commit names, save what came with the state, which is all below its end."""
         self.awaited = {row for row in progress.late if row[0] >= state_next}
         if progress.late_from > state_next:
             self.whole_from = progress.late_from
@@ -46,7 +47,7 @@ class LateRows:
         return found
 
     def add(self, batch: Batch, group: Int32s) -> None:
-        """Remember late rows."""
+        """Remember rows set aside."""
         self.store.append(batch, group)
 
     def keep(self, rows: Bools) -> None:

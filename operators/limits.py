@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from operators.watermark import InputClock
 
 
-def is_full(size: int, size_max: int, clock: InputClock, others: Sequence[InputClock]) -> bool:
-    """Whether to pause the input of `clock`, which buffers `size` bytes.
+def is_full(at_limit: bool, clock: InputClock, others: Sequence[InputClock]) -> bool:
+    """Whether to pause the input of `clock`, whose buffers are beyond a limit where `at_limit`.
 
     An input that holds the frontier itself is never paused, however much it buffers: only its own next rows
-    can free them.  Nor is one that has not yet been read up to where an earlier life had come.
+    can free them; an idle input holds nothing.  Nor is one that has not yet been read up to where an earlier
+    life had come.
     """
-    if size <= size_max or not clock.caught_up:
+    if not at_limit or not clock.caught_up:
         return False
     behind = any(not other.caught_up for other in others)
-    return behind or clock.watermark_ns > min(other.watermark_ns for other in others)
+    return behind or any(clock.watermark_ns > other.watermark_ns for other in others if not other.idle)

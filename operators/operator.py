@@ -21,6 +21,16 @@ LATE_SCHEMA = pa.schema(
     ]
 )
 
+# What was too far ahead when it was judged; `index` is -1 for a progress record.
+AHEAD_SCHEMA = pa.schema(
+    [
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("index", pa.int32(), nullable=False),
+        pa.field("time_ns", pa.int64(), nullable=False),
+        pa.field("bound_ns", pa.int64(), nullable=False),  # the latest time that was taken then
+    ]
+)
+
 
 @dataclass(frozen=True, slots=True)
 class InputProgress:
@@ -28,11 +38,14 @@ class InputProgress:
 
     `needed_offset` is the oldest offset a restart without local state must read again; `next_offset` the
     first one not yet seen.  `watermark_ns` is upper-exclusive.  `final` says the period's last progress
-    record has been read and no later row has been.
+    record has been read and no later row has been, `idle` that the input was left out of the frontier.
 
-    `late` names, as ascending (offset, index), the late rows that a restart may read again and has to leave
-    out; which those are is the operator's to know.  From offset `late_from` on it names all of them; those
-    below were too many, and only the late topic has them.
+    `late` names, as ascending (offset, index), the rows set aside as late or too far ahead that a restart may
+    read again and has to leave out; which those are is the operator's to know.  From offset `late_from` on it
+    names all of them; those below were too many, and only the late and the dead-letter topic have them.
+
+    `sealed_through`, of the left input alone, is the place (time_ns, sequence, offset, index) of the last row
+    sealed, None before the first: of the rows that a restart reads again, those up to it were emitted.
     """
 
     needed_offset: int
@@ -42,6 +55,7 @@ class InputProgress:
     idle: bool = False
     late: tuple[tuple[int, int], ...] = ()
     late_from: int = 0
+    sealed_through: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +84,49 @@ class Operator(Protocol):
         ...
 
     @property
+    def assumed_rows(self) -> int:
+        """How many rows of the last seal, the last ones, hang on an idle input having stayed silent."""
+        ...
+
+    @property
     def final(self) -> bool:
         """Whether every input has read its final record and nothing waits to be sealed."""
         ...
 
-    def push(self, stream: str, batch: Batch | pa.RecordBatch) -> None:
+    @property
+    def ended(self) -> bool:
+        """Whether every input has read its final record: what still waits, waits for a later period."""
+        ...
+
+    def push(self, stream: str, batch: Batch | pa.RecordBatch, *, now_ns: int | None = None) -> None:
         """Take rows of one input.  A row below the frontier is late: it is set aside for `late`.
 
-        Raises the watermark of the input to the batch's newest time less the stream's grace; the frontier
+        A row too far ahead, of the wall clock `now_ns` or of the inputs, is set aside for `ahead`.  The
+        others raise the watermark of the input to their newest time less the stream's grace; the frontier
         itself moves only in `seal`.
         """
         ...
 
-    def advance(self, stream: str, upper_ns: int, *, final: bool = False, offset: int | None = None) -> None:
-        """No further row of `stream` below `upper_ns` is expected: a progress record, read at `offset`."""
+    def advance(
+        self,
+        stream: str,
+        upper_ns: int,
+        *,
+        final: bool = False,
+        offset: int | None = None,
+        now_ns: int | None = None,
+    ) -> None:
+        """No further row of `stream` below `upper_ns` is expected: a progress record, read at `offset`.
+
+        One that is too far ahead is set aside for `ahead`; without an offset it is the caller's own word.
+        """
+        ...
+
+    def idle(self, stream: str) -> None:
+        """`stream` is silent: leave it out of the frontier until its next row or progress record.
+
+        Only the caller knows: the log has been read to its end and nothing came for long enough.
+        """
         ...
 
     def reached(self, stream: str, offset: int) -> None:
@@ -102,8 +145,16 @@ class Operator(Protocol):
         """Return the late rows since the last call (`LATE_SCHEMA`), oldest offset first, and forget them."""
         ...
 
+    def ahead(self, stream: str) -> pa.RecordBatch:
+        """Return what was too far ahead since the last call (`AHEAD_SCHEMA`), and forget it."""
+        ...
+
     def full(self, stream: str) -> bool:
         """Whether to pause `stream`: its buffers are at their limit until the other inputs catch up."""
+        ...
+
+    def buffered(self, stream: str) -> tuple[int, int]:
+        """Rows and bytes of `stream` that wait for the frontier."""
         ...
 
     def progress(self, stream: str) -> InputProgress:
@@ -118,6 +169,23 @@ class Operator(Protocol):
         before, and those in `inputs[stream].late` are left out; until every input has reached it, nothing
         is sealed.
         """
+        ...
+
+    @property
+    def keeps_last_known(self) -> bool:
+        """Whether rows without any bound behind the frontier are needed, so that entries are to be kept."""
+        ...
+
+    def last_known(self) -> Sequence[tuple[bytes, bytes]]:
+        """Return entries, key and value, for what changed since the last call; only once `caught_up`.
+
+        They go to a log that keeps the newest value of each key, in one transaction with the next progress:
+        that asks for no row any more which the entries of all calls hold.
+        """
+        ...
+
+    def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> None:
+        """Take back the newest last-known entry of each key; before `resume` with `frontier_ns`."""
         ...
 
     @property

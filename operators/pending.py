@@ -1,4 +1,4 @@
-"""Pending rows: those of one stream that are not sealed yet, sorted by (time, sequence, arrival)."""
+"""Pending rows: those of one stream that still take part, sorted by (time, sequence, arrival)."""
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +12,16 @@ COMPACT_ROWS_MIN = 4096  # below this forgetting rows costs more than it frees
 
 
 class PendingRows:
-    """A row store and the order of the rows in it that wait.  Rows taken stay readable until `forget`."""
+    """A row store and the order of the rows in it that wait.  Rows taken stay readable until `forget`.
+
+    Rows that settle wait on, but none comes before them any more: what is added sorts behind them.
+    """
 
     def __init__(self, schema: pa.Schema, columns: tuple[str, ...]) -> None:
         self.store = RowStore(schema, columns)
         self._order: Int64s = np.empty(CAPACITY_MIN, np.int64)
         self._start = 0
+        self._settled = 0
         self._stop = 0
 
     @property
@@ -41,13 +45,13 @@ class PendingRows:
         store.append(batch, group)
         self._order = with_room(self._order, self._stop, batch.rows).view(np.int64)
         placed = append_in_order(
-            self._order, self._start, self._stop, first, batch.rows, store.time_ns, store.sequence
+            self._order, self._settled, self._stop, first, batch.rows, store.time_ns, store.sequence
         )
         self._stop += placed
         if placed < batch.rows:
             added = np.arange(first + placed, first + batch.rows)
             added = added[np.lexsort((store.sequence[added], store.time_ns[added]))]
-            merge_tail(self._order, self._start, self._stop, added, store.time_ns, store.sequence)
+            merge_tail(self._order, self._settled, self._stop, added, store.time_ns, store.sequence)
             self._stop += added.size
 
     def below(self, bound_ns: int) -> int:
@@ -57,7 +61,14 @@ class PendingRows:
     def take(self, count: int) -> Int64s:
         """The first `count` rows in order, which wait no longer."""
         self._start += count
+        self._settled = max(self._settled, self._start)
         return self._order[self._start - count : self._start]
+
+    def settle(self, bound_ns: int) -> Int64s:
+        """Settle the rows below `bound_ns` that have not yet, and return them in order."""
+        first = self._settled
+        self._settled += int(count_below(self._order, first, self._stop, self.store.time_ns, bound_ns))
+        return self._order[first : self._settled]
 
     def worth_forgetting(self, kept_beside: int) -> bool:
         """Whether most rows held neither wait nor are among the `kept_beside` that somebody else needs."""
@@ -73,5 +84,5 @@ class PendingRows:
         self.store.keep(kept)
         self._order = np.empty(max(CAPACITY_MIN, 2 * ids.size), np.int64)
         self._order[: ids.size] = ids
-        self._start, self._stop = 0, ids.size
+        self._start, self._settled, self._stop = 0, self._settled - self._start, ids.size
         return kept

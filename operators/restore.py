@@ -24,13 +24,14 @@ from operators.snapshot_format import (
     right_schema,
 )
 from schemas.batch import Batch, Int32s
+from schemas.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
 class KeptState:
     """All rows of a snapshot: waiting left rows, and per right stream those that may still match.
 
-    `late` holds, per right stream, the late rows that have to stay out.
+    `late` holds, per input, the left one first, the late rows that have to stay out.
     """
 
     header: Header
@@ -47,7 +48,7 @@ def read_state(settings: AsofSettings, entries: Iterable[tuple[bytes, bytes]]) -
     held = dict(entries)
     if not held:
         return None
-    late_keys = [late_key(place) for place in range(len(settings.rights))]
+    late_keys = [late_key(place) for place in range(len(settings.streams))]
     for key in (HEADER_KEY, LEFT_KEY, *late_keys):
         if key not in held:
             raise SnapshotError(
@@ -56,8 +57,8 @@ def read_state(settings: AsofSettings, entries: Iterable[tuple[bytes, bytes]]) -
     header = decode_header(held.pop(HEADER_KEY), settings.fingerprint())
     left = _any_groups(LEFT_KEY, left_schema(settings.left), held.pop(LEFT_KEY))
     late = [
-        _any_groups(key, late_schema(settings, right), held.pop(key))
-        for key, right in zip(late_keys, settings.rights, strict=True)
+        _any_groups(key, late_schema(settings, stream), held.pop(key))
+        for key, stream in zip(late_keys, settings.streams, strict=True)
     ]
     by_right: list[dict[bytes, bytes]] = [{} for _ in settings.rights]
     for key, value in held.items():
@@ -67,7 +68,7 @@ def read_state(settings: AsofSettings, entries: Iterable[tuple[bytes, bytes]]) -
     found = [len(values) for values in by_right]
     if found != header.groups:
         raise SnapshotError(f"the state should have {header.groups} groups and has {found}: entries are lost")
-    rights = [_right(settings, place, values) for place, values in enumerate(by_right)]
+    rights = [right_rows(settings, settings.rights[place], values) for place, values in enumerate(by_right)]
     return KeptState(header, left, rights, late)
 
 
@@ -78,8 +79,12 @@ def _any_groups(key: bytes, schema: pa.Schema, value: bytes) -> Batch:
     return _by_offset(rows, len(CONTROL) + 1, key_code, tuple(keys.dictionary.to_pylist()))
 
 
-def _right(settings: AsofSettings, place: int, values: dict[bytes, bytes]) -> Batch:
-    schema = right_schema(settings, settings.rights[place])
+def right_rows(settings: AsofSettings, right: Stream, values: dict[bytes, bytes]) -> Batch:
+    """The rows of many groups of a right stream, oldest offset first, from packed rows by group key.
+
+    Raises SnapshotError where a value is not what was packed.
+    """
+    schema = right_schema(settings, right)
     rows, counts = _unpack(RIGHT_KEY, schema, list(values.values()))
     key_code = np.repeat(np.arange(len(values), dtype=np.int32), counts)
     return _by_offset(rows, len(CONTROL), key_code, tuple(values))

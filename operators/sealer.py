@@ -1,4 +1,4 @@
-"""The sealer: closes the left rows the frontier has passed and builds their aligned rows in one go."""
+"""The sealer: closes the left rows that no later row can change and builds their aligned rows in one go."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,16 +6,24 @@ import pyarrow as pa
 
 from operators.arrow_buffers import fixed_array
 from operators.context import Matches, RightContext
+from operators.forward import ForwardContext
 from operators.pending import PendingRows
 from operators.settings import AsofSettings
-from schemas.batch import Bools, Int64s
+from schemas.batch import Bools, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS
+
+Place = tuple[int, int, int, int]  # of a left row in the output: (time_ns, sequence, offset, index)
 
 
 class Sealer:
-    """Cost is in proportion to the rows a seal closes, not to the rows that wait nor to the groups."""
+    """Cost is in proportion to the rows a seal closes, not to the rows that wait nor to the groups.
+
+    `through` is the place of the last left row sealed, None before the first: rows are sealed in order, so
+    it says of every left row whether it was.
+    """
 
     def __init__(self, settings: AsofSettings, left: PendingRows, rights: tuple[RightContext, ...]) -> None:
+        self.through: Place | None = None
         self._left = left
         self._rights = rights
         self._schema = settings.aligned_schema()
@@ -29,15 +37,60 @@ class Sealer:
 
     def seal(self, frontier_ns: int, groups: int) -> tuple[pa.RecordBatch | None, list[int]]:
         """Seal up to the frontier; return the aligned rows and, per right stream, how many matched."""
-        left = self._left
-        rows = left.take(left.below(self.left_bound(frontier_ns)))
-        matches = [right.match(left, rows, frontier_ns, groups) for right in self._rights]
-        aligned = self._aligned(rows, matches) if rows.size else None
-        if left.worth_forgetting(0):
-            left.forget(np.empty(0, np.int64))
+        rows, matches = self._close(frontier_ns, groups)
+        aligned = None
+        if rows.size:
+            aligned = self._aligned(rows, matches)
+            self.through = self._place(int(rows[-1]))
+        floor_ns = self.floor_ns(frontier_ns)
+        if self._left.worth_forgetting(0):
+            self._left.forget(np.empty(0, np.int64))
         for right in self._rights:
-            right.compact(frontier_ns)
+            right.compact(floor_ns)
         return aligned, [int(np.count_nonzero(match.row >= 0)) for match in matches]
+
+    def floor_ns(self, frontier_ns: int) -> int:
+        """The time below which no left row waits or is still to be accepted."""
+        left = self._left
+        return min(frontier_ns, int(left.store.time_ns[left.ids[0]])) if left.rows else frontier_ns
+
+    def pass_over(self, through: Place | None) -> None:
+        """Drop the waiting left rows that an earlier life sealed: those up to `through`."""
+        self.through = through
+        if through is not None:
+            left, store = self._left, self._left.store
+            rows = left.ids[: left.below(through[0] + 1)]
+            behind = self.unsealed(
+                store.time_ns[rows], store.sequence[rows], store.offset[rows], store.index[rows]
+            )
+            left.take(int(np.count_nonzero(~behind)))
+
+    def unsealed(self, time_ns: Int64s, sequence: Int64s, offset: Int64s, index: Int32s) -> Bools:
+        """Which accepted left rows are not sealed yet: those that come behind the last one that is."""
+        if self.through is None:
+            return np.ones(time_ns.size, np.bool_)
+        behind = np.zeros(time_ns.size, np.bool_)
+        decided = behind.copy()
+        for own, sealed in zip(
+            (time_ns, sequence, offset, index.astype(np.int64)), self.through, strict=True
+        ):
+            behind |= ~decided & (own > sealed)
+            decided |= own != sealed
+        return behind
+
+    def _close(self, frontier_ns: int, groups: int) -> tuple[Int64s, list[Matches]]:
+        """The left rows that are final, in order, and their matches in each right stream."""
+        rows = self._left.take(self._left.below(self.left_bound(frontier_ns)))
+        return rows, [right.match(self._left, rows, frontier_ns, groups) for right in self._rights]
+
+    def _place(self, row: int) -> Place:
+        store = self._left.store
+        return (
+            int(store.time_ns[row]),
+            int(store.sequence[row]),
+            int(store.offset[row]),
+            int(store.index[row]),
+        )
 
     def _aligned(self, rows: Int64s, matches: list[Matches]) -> pa.RecordBatch:
         left = self._left.store
@@ -49,6 +102,27 @@ class Sealer:
         columns.append(pa.array(left.offset[rows]))
         columns.append(pa.array(left.index[rows]))
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+
+class ForwardSealer(Sealer):
+    """Seals left rows that wait for later right rows: in order, up to the first one that may still change.
+
+    A row that is final thus waits for those before it, yet no longer than they do: each is final once the
+    frontier is a tolerance beyond it.
+    """
+
+    def __init__(self, settings: AsofSettings, left: PendingRows, rights: tuple[ForwardContext, ...]) -> None:
+        super().__init__(settings, left, rights)
+        self._reaches = False
+        self._ahead = rights
+
+    def _close(self, frontier_ns: int, groups: int) -> tuple[Int64s, list[Matches]]:
+        count = min(right.look_ahead(self._left, frontier_ns, groups) for right in self._ahead)
+        rows = self._left.take(count)
+        floor_ns = self.floor_ns(frontier_ns)
+        for right in self._ahead:
+            right.fold_pending(floor_ns)
+        return rows, [right.take_found(count) for right in self._ahead]
 
 
 def _looked_up(right: RightContext, match: Matches) -> list[pa.Array]:

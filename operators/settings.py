@@ -15,6 +15,9 @@ Direction = Literal["backward", "forward", "nearest"]
 Carry = Literal["row", "column"]
 
 BUFFER_SIZE_MAX: Final = 1 << 30  # bytes
+BUFFER_ROWS_MAX: Final = 50_000_000
+# A left row that looks ahead waits this long; 146 years keep every sum of a time and a tolerance in 64 bits.
+HOLD_NS_MAX: Final = 1 << 62
 
 
 class SettingsError(ValueError):
@@ -27,13 +30,16 @@ class AsofSettings:
 
     `left`, `rights`    the inputs; rows match where the key columns of both are equal, by position.
     `clock`             the time column all of them are joined on.
-    `direction`         `backward`; the others look ahead, which a stream does not do yet, and are refused.
+    `direction`         `backward`; with a tolerance also `forward` and `nearest`, which wait for later rows.
     `allow_exact`       whether a right row of exactly the left time matches.
     `tolerance_ns`      the farthest right row that still matches, inclusive; None for no bound.
     `carry`             `row`: the matched row as it is; `column`: per column the last non-null value.
     `grace_ns`          per stream, how far its watermark trails its newest row; 0 where not named.
     `buffer_size_max`   per stream, bytes of unsealed rows before it is paused; 1 GiB where not named.
+    `buffer_rows_max`   per stream, the same in rows; 50 million where not named.
     `columns`           per right stream, the columns to look up; all but the key where not named.
+    `max_ahead_ns`      a time further ahead is set aside; None for no limit.
+    `max_ahead_of`      ... ahead of the `wall` clock, or of the `inputs` (see `operators.max_ahead`).
     """
 
     left: Stream
@@ -45,7 +51,10 @@ class AsofSettings:
     carry: Carry = "row"
     grace_ns: Mapping[str, int] = field(default_factory=dict)
     buffer_size_max: Mapping[str, int] = field(default_factory=dict)
+    buffer_rows_max: Mapping[str, int] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    max_ahead_ns: int | None = None
+    max_ahead_of: Literal["wall", "inputs"] = "wall"
 
     def __post_init__(self) -> None:
         self._require_match()
@@ -59,6 +68,14 @@ class AsofSettings:
     def streams(self) -> tuple[Stream, ...]:
         """Every input, the left one first."""
         return (self.left, *self.rights)
+
+    @property
+    def hold_ns(self) -> int:
+        """How far behind the frontier a left row may still wait for its match: 0 where none looks ahead."""
+        if self.direction == "backward":
+            return 0
+        assert self.tolerance_ns is not None
+        return self.tolerance_ns
 
     def looked_up(self, right: Stream) -> tuple[str, ...]:
         """The columns of a right stream that reach the output, without its keys and its clock."""
@@ -102,6 +119,8 @@ class AsofSettings:
     def _require_match(self) -> None:
         if self.tolerance_ns is not None and self.tolerance_ns < 0:
             raise SettingsError(f"tolerance_ns is {self.tolerance_ns}; it must be 0 or more, or None")
+        if self.max_ahead_ns is not None and self.max_ahead_ns < 0:
+            raise SettingsError(f"max_ahead_ns is {self.max_ahead_ns}; it must be 0 or more, or None")
         if self.carry == "column" and self.direction != "backward":
             raise SettingsError(
                 f'carry = "column" looks back in time; it needs backward, not {self.direction}'
@@ -111,10 +130,10 @@ class AsofSettings:
                 f"direction {self.direction} in a stream needs tolerance_ns: "
                 "without it a left row would wait for its match without bound"
             )
-        if self.direction != "backward":
+        if self.direction != "backward" and self.hold_ns > HOLD_NS_MAX:
             raise SettingsError(
-                f"direction {self.direction} is not available in a stream, only backward is; "
-                "operators.asof joins tables in every direction"
+                f"tolerance_ns is {self.tolerance_ns}; a left row that waits for its match needs at most "
+                f"{HOLD_NS_MAX} (146 years)"
             )
 
     def _require_names(self) -> None:
@@ -123,7 +142,7 @@ class AsofSettings:
             raise SettingsError(f"stream {self.left.name} has no right stream to be joined with")
         if len(set(names)) != len(names):
             raise SettingsError(f"stream names must differ, got {', '.join(names)}")
-        for setting in ("grace_ns", "buffer_size_max"):
+        for setting in ("grace_ns", "buffer_size_max", "buffer_rows_max"):
             for name, value in getattr(self, setting).items():
                 if name not in names:
                     raise SettingsError(f"{setting} names {name!r}; the streams are {', '.join(names)}")

@@ -44,7 +44,7 @@ class SnapshotWriter:
         self._groups = groups
         self._left = left
         self._rights = rights
-        self._late = late
+        self._late = late  # of every input, the left one first
         self._written = [np.zeros(0, np.bool_) for _ in rights]
 
     def restored(self, right: int) -> None:
@@ -52,13 +52,13 @@ class SnapshotWriter:
         self._written[right] = self._room(self._written[right])
         self._written[right][self._rights[right].touched()] = True
 
-    def write(self, frontier_ns: int, inputs: dict[str, InputProgress]) -> Snapshot:
+    def write(self, frontier_ns: int, floor_ns: int, inputs: dict[str, InputProgress]) -> Snapshot:
         """The entries to put and the keys to delete, so that all entries together are the present state."""
         puts: list[tuple[bytes, bytes]] = []
         deletes: list[bytes] = []
         for place in range(len(self._rights)):
-            self._write_right(place, frontier_ns, puts, deletes)
-            puts.append((late_key(place), self._late_value(place)))
+            self._write_right(place, floor_ns, puts, deletes)
+        puts += [(late_key(place), self._late_value(place)) for place in range(len(self._late))]
         puts.append((LEFT_KEY, self._left_value()))
         written = [int(np.count_nonzero(groups)) for groups in self._written]
         header = Header(self._settings.fingerprint(), frontier_ns, inputs, written)
@@ -66,21 +66,21 @@ class SnapshotWriter:
         return Snapshot(puts, deletes)
 
     def _write_right(
-        self, place: int, frontier_ns: int, puts: list[tuple[bytes, bytes]], deletes: list[bytes]
+        self, place: int, floor_ns: int, puts: list[tuple[bytes, bytes]], deletes: list[bytes]
     ) -> None:
         right = self._rights[place]
         written = self._written[place] = self._room(self._written[place])
-        rows = right.rows_of(right.touched(), frontier_ns)
+        rows = right.rows_of(right.touched(), floor_ns)
         store = right.pending.store
         found, first = np.unique(store.group[rows], return_index=True)
         packed = pack_rows(
-            _gathered(store, rows, right_schema(self._settings, right.stream), []),
+            gathered(store, rows, right_schema(self._settings, right.stream), []),
             np.append(first, rows.size),
         )
         for group, value in zip(found.tolist(), packed, strict=True):
             puts.append((right_key(place, self._groups.key(group)), close_value(value)))
         written[found] = True
-        gone = written & ~right.groups_with_rows(frontier_ns, len(self._groups))
+        gone = written & ~right.groups_with_rows(floor_ns, len(self._groups))
         deletes += [right_key(place, self._groups.key(group)) for group in np.flatnonzero(gone).tolist()]
         written[gone] = False
 
@@ -89,20 +89,21 @@ class SnapshotWriter:
 
     def _late_value(self, place: int) -> bytes:
         store = self._late[place].store
-        schema = late_schema(self._settings, self._rights[place].stream)
+        schema = late_schema(self._settings, self._settings.streams[place])
         return self._value(store, np.arange(store.rows), schema)
 
     def _value(self, store: RowStore, rows: Int64s, schema: pa.Schema) -> bytes:
         """Rows of any groups as one value."""
         keys = self._groups.keys(store.group[rows])
-        table = _gathered(store, rows, schema, [keys])
+        table = gathered(store, rows, schema, [keys])
         return close_value(pack_rows(table, np.array([0, rows.size]))[0])
 
     def _room(self, written: Bools) -> Bools:
         return np.concatenate([written, np.zeros(len(self._groups) - written.size, np.bool_)])
 
 
-def _gathered(store: RowStore, rows: Int64s, schema: pa.Schema, keys: list[pa.Array]) -> pa.RecordBatch:
+def gathered(store: RowStore, rows: Int64s, schema: pa.Schema, keys: list[pa.Array]) -> pa.RecordBatch:
+    """Rows of a store as a record batch of `schema`: control columns, `keys`, then the payload."""
     columns = [pa.array(values[rows]) for values in (store.time_ns, store.sequence, store.offset)]
     columns += [pa.array(store.index[rows]), *keys]
     columns += [store.gather(name, rows) for name in store.names]

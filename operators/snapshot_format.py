@@ -3,7 +3,7 @@
 `h`                      the header: layout, frontier, how far each input came, how many groups were written.
 `l`                      the left rows that wait.
 `r`, u8 stream, key      the rows of one group of one right stream that may still match.
-`a`, u8 stream           the late rows of one right stream that were set aside and have to stay out.
+`a`, u8 stream           the late rows of one input (0 is the left one) that have to stay out.
 
 A value is a version byte, a CRC-32 of what follows, then that.
 """
@@ -20,7 +20,7 @@ from operators.operator import InputProgress
 from operators.settings import AsofSettings
 from schemas.stream import Stream
 
-VERSION: Final = 1
+VERSION: Final = 2
 HEADER_KEY: Final = b"h"
 LEFT_KEY: Final = b"l"
 RIGHT_KEY: Final = b"r"
@@ -58,9 +58,9 @@ def right_key(right: int, key: bytes) -> bytes:
     return RIGHT_KEY + bytes([right]) + key
 
 
-def late_key(right: int) -> bytes:
-    """The entry key of the late rows of the right stream at place `right`."""
-    return LATE_KEY + bytes([right])
+def late_key(stream: int) -> bytes:
+    """The entry key of the late rows of the input at place `stream`, the left one first."""
+    return LATE_KEY + bytes([stream])
 
 
 def close_value(payload: bytes) -> bytes:
@@ -84,7 +84,7 @@ def open_value(key: bytes, value: bytes) -> bytes:
 def encode_header(header: Header) -> bytes:
     """The header as a value."""
     inputs = {
-        name: [p.needed_offset, p.next_offset, p.watermark_ns, p.final, p.late_from]
+        name: [p.needed_offset, p.next_offset, p.watermark_ns, p.final, p.late_from, p.sealed_through]
         for name, p in header.inputs.items()
     }
     told = {
@@ -105,8 +105,15 @@ def decode_header(value: bytes, layout: str) -> Header:
             "streams, columns, keys, clock or matching rules have changed"
         )
     inputs = {
-        name: InputProgress(needed, upto, watermark_ns, final=final, late_from=late_from)
-        for name, (needed, upto, watermark_ns, final, late_from) in told["inputs"].items()
+        name: InputProgress(
+            needed,
+            upto,
+            watermark_ns,
+            final=final,
+            late_from=late_from,
+            sealed_through=None if through is None else (through[0], through[1], through[2], through[3]),
+        )
+        for name, (needed, upto, watermark_ns, final, late_from, through) in told["inputs"].items()
     }
     return Header(told["layout"], told["frontier_ns"], inputs, told["groups"])
 
@@ -116,9 +123,9 @@ def left_schema(left: Stream) -> pa.Schema:
     return pa.schema([*CONTROL, CONTROL_KEY, *left.schema])
 
 
-def late_schema(settings: AsofSettings, right: Stream) -> pa.Schema:
-    """The columns of the entry of late rows of a right stream."""
-    columns = [right.schema.field(name) for name in settings.carried_by_column(right)]
+def late_schema(settings: AsofSettings, stream: Stream) -> pa.Schema:
+    """The columns of the entry of late rows of an input."""
+    columns = [stream.schema.field(name) for name in settings.carried_by_column(stream)]
     return pa.schema([*CONTROL, CONTROL_KEY, *columns])
 
 

@@ -1,8 +1,11 @@
 """Compiles or loads every kernel of the streaming join, so that no row has to wait for it."""
 
+import numpy as np
 import pyarrow as pa
 
+from operators.max_ahead_kernel import rolling_bounds
 from operators.operator import InputProgress
+from operators.parity import Parity, sealed_hashes
 from operators.settings import AsofSettings
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS
@@ -12,12 +15,15 @@ _SCHEMA = pa.schema([("event_ns", pa.int64()), ("symbol", pa.string())])
 
 
 def warm() -> None:
-    """Run one small join through every kernel: rows in and out of order, matched, restored, read again."""
-    settings = AsofSettings(
-        left=Stream(name="left", schema=_SCHEMA),
-        rights=(Stream(name="right", schema=pa.schema([*_SCHEMA, ("note", pa.string())])),),
-        carry="column",
-    )
+    """Run small joins through every kernel: rows in and out of order, matched, restored, read again."""
+    left = Stream(name="left", schema=_SCHEMA)
+    rights = (Stream(name="right", schema=pa.schema([*_SCHEMA, ("note", pa.string())])),)
+    _run(AsofSettings(left=left, rights=rights, carry="column"))
+    _run(AsofSettings(left=left, rights=rights, direction="forward", tolerance_ns=1))
+    _run(AsofSettings(left=left, rights=rights, direction="nearest", tolerance_ns=1))
+
+
+def _run(settings: AsofSettings) -> None:
     rows = pa.record_batch(
         [pa.array([3, 2, 1]), pa.array(["a", "a", "a"]), pa.array(["x", "y", "z"])],
         schema=settings.rights[0].schema,
@@ -30,3 +36,7 @@ def warm() -> None:
     join.push("left", rows.select(["event_ns", "symbol"]))
     sealed = join.finish()
     assert sealed is not None
+    numbers = [pa.array([1, None]).cast(kind) for kind in (pa.int64(), pa.int32(), pa.float64(), pa.bool_())]
+    Parity().roll(sealed_hashes(sealed))
+    Parity().roll(sealed_hashes(pa.record_batch(numbers, names=["l", "i", "d", "b"])))
+    rolling_bounds(np.zeros(1, np.int64), 0, 0, np.zeros(1, np.int64))

@@ -1,5 +1,6 @@
 """The watermark of one input: no further row below it is expected; it only rises, by evidence in the log."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from operators.operator import InputProgress
@@ -16,8 +17,11 @@ class InputClock:
     `judged_next`   rows below this offset were judged in an earlier life.
     `final`         the period's final progress record has been read and no new row behind it.
     `read_from`     the offset reading began at; what lies below came from kept state.
-    `last_row`      offset of the last row read.
-    `needed_from`   rows below this offset were of no use any more in an earlier life.
+    `last_row`      offset of the last row taken in this life.
+    `needed_from`   rows below this offset are of no use any more, or last-known: an earlier life said so, or
+                    this one.
+    `idle`          it is silent at the end of its log and left out of the frontier until it says something.
+    `newest_ns`     the newest time known of it, of a row or a progress record; after a restart an estimate.
     """
 
     grace_ns: int
@@ -28,6 +32,8 @@ class InputClock:
     read_from: int = 0
     last_row: int = -1
     needed_from: int = 0
+    idle: bool = False
+    newest_ns: int = BEGINNING_NS
 
     @property
     def caught_up(self) -> bool:
@@ -45,12 +51,14 @@ class InputClock:
         assert first_offset >= oldest, f"offset {first_offset} after {oldest}: rows would count twice"
 
     def see_rows(self, time_ns: Int64s, last_offset: int) -> None:
-        """Rows of these times were read, the last one at `last_offset`."""
-        if time_ns.size:
-            newest_ns = int(time_ns.max())
-            self.raise_to(max(newest_ns - self.grace_ns, BEGINNING_NS))
-        if last_offset >= self.judged_next:
-            self.final = False
+        """Rows of these times, at least one, were taken, the last one at `last_offset`.
+
+        Rows judged in an earlier life are none of them: the committed watermark knows of those.
+        """
+        newest_ns = int(time_ns.max())
+        self.newest_ns = max(self.newest_ns, newest_ns)
+        self.raise_to(newest_ns - self.grace_ns)
+        self.idle = self.final = False
         self.last_row = max(self.last_row, last_offset)
         self.see_offset(last_offset + 1)
 
@@ -59,12 +67,22 @@ class InputClock:
 
         It may be told after rows that lie behind it; a final record with rows behind it ends nothing.
         """
-        judged = offset is not None and offset < self.judged_next
-        if not judged:
+        if not self.judged(offset):
+            self.newest_ns = max(self.newest_ns, upper_ns)
             self.raise_to(upper_ns)
+            self.idle = False
             self.final = self.final or (final and (offset is None or offset > self.last_row))
         if offset is not None:
             self.see_offset(offset + 1)
+
+    def judged(self, offset: int | None) -> bool:
+        """Whether what lies at this offset was judged in an earlier life."""
+        return offset is not None and offset < self.judged_next
+
+    def leave_out(self) -> None:
+        """Leave the input out of the frontier until its next row or progress record."""
+        assert self.caught_up, "an input that is being read again is not idle"
+        self.idle = True
 
     def see_offset(self, read_next: int) -> None:
         """Everything below `read_next` has been read."""
@@ -75,10 +93,24 @@ class InputClock:
         self.watermark_ns = max(self.watermark_ns, watermark_ns)
 
     def resume(self, progress: InputProgress, state_next: int) -> None:
-        """Take up what was committed; reading starts at `state_next`."""
+        """Take up what was committed; reading starts at `state_next`.
+
+        An input that was idle counts again: what it may have got since has yet to be read.
+        """
         assert state_next <= progress.next_offset, "the restored state is ahead of the commit: rebuild it"
-        self.watermark_ns = progress.watermark_ns
+        self.watermark_ns = self.newest_ns = progress.watermark_ns
+        if progress.watermark_ns > BEGINNING_NS:
+            self.newest_ns += self.grace_ns
         self.judged_next = progress.next_offset
         self.needed_from = progress.needed_offset
         self.read_next = self.read_from = state_next
         self.final = progress.final
+
+
+def lowest_watermarks(clocks: Sequence[InputClock]) -> tuple[int, int]:
+    """The lowest watermark of all inputs, and of those that are not idle; of all where every one is idle.
+
+    The first stands on evidence alone, the second on the assumption that idle inputs stay silent.
+    """
+    evident_ns = min(clock.watermark_ns for clock in clocks)
+    return evident_ns, min((c.watermark_ns for c in clocks if not c.idle), default=evident_ns)

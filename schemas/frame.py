@@ -18,7 +18,11 @@ ROWS: Final = "tidemark-rows"
 RELEASED: Final = "tidemark-released-ns"
 SEALED: Final = "tidemark-sealed-ns"
 NEWEST: Final = "tidemark-newest-ns"
+PARITY: Final = "tidemark-parity"
+ASSUMED: Final = "tidemark-assumed-rows"
+VERSION: Final = "tidemark-frame"
 
+FRAME_VERSION: Final = 1  # raised when an older reader would misread what a newer worker writes
 LEFT_OFFSET: Final = "left_offset"
 LEFT_INDEX: Final = "left_index"
 
@@ -37,6 +41,10 @@ class FrameHeaders:
     `released_ns`  `now_ns` when the worker had read the message that let these rows be sealed.
     `sealed_ns`    `now_ns` when the frame was handed to the producer.
     `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
+    `parity`       the rolling hash of all rows of the partition up to and with this frame;
+                   `operators.parity` says how; empty in frames from before there was one.
+    `assumed_rows` how many of the rows, the last ones, hang on an idle input having stayed silent: evidence
+                   alone would not have sealed them yet.  Frames from before there was such a header say 0.
     """
 
     layout: str
@@ -45,6 +53,8 @@ class FrameHeaders:
     released_ns: int
     sealed_ns: int
     newest_ns: int
+    parity: str = ""
+    assumed_rows: int = 0
 
     def to_kafka(self) -> list[tuple[str, bytes | None]]:
         """The headers as a Kafka client takes them."""
@@ -55,17 +65,25 @@ class FrameHeaders:
             (RELEASED, str(self.released_ns).encode()),
             (SEALED, str(self.sealed_ns).encode()),
             (NEWEST, str(self.newest_ns).encode()),
+            *([(PARITY, self.parity.encode())] if self.parity else []),
+            (ASSUMED, str(self.assumed_rows).encode()),
+            (VERSION, str(FRAME_VERSION).encode()),
         ]
 
     @classmethod
     def from_kafka(cls, headers: list[tuple[str, bytes | None]]) -> "FrameHeaders":
         """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
         found = dict(headers)
+        version = found.get(VERSION) or str(FRAME_VERSION).encode()
+        if version != str(FRAME_VERSION).encode():
+            raise FrameError(f"a frame of version {version!r}, this program reads version {FRAME_VERSION}")
         try:
             layout = (found[LAYOUT] or b"").decode()
+            parity = (found.get(PARITY) or b"").decode()
             frontier, rows, released, sealed, newest = (
                 int(found[name] or b"") for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
             )
+            assumed = int(found.get(ASSUMED, b"0") or b"")
         except KeyError as missing:
             raise FrameError(f"not a frame: header {missing.args[0]} is missing") from None
         except ValueError as malformed:
@@ -77,6 +95,8 @@ class FrameHeaders:
             released_ns=released,
             sealed_ns=sealed,
             newest_ns=newest,
+            parity=parity,
+            assumed_rows=assumed,
         )
 
 

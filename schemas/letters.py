@@ -25,9 +25,28 @@ DEAD_STAGE: Final = "__connect.errors.stage"
 DEAD_CLASS: Final = "__connect.errors.exception.class.name"
 DEAD_REASON: Final = "__connect.errors.exception.message"
 DEAD_INDEXES: Final = "tidemark-indexes"
+DEAD_RULE: Final = "tidemark-rule"
 
-# The stage of Kafka Connect in which a value could not be read.
+DEAD_NAMES: Final = (
+    DEAD_TOPIC,
+    DEAD_PARTITION,
+    DEAD_OFFSET,
+    DEAD_STAGE,
+    DEAD_CLASS,
+    DEAD_REASON,
+    DEAD_INDEXES,
+    DEAD_RULE,
+)
+
+# The stage of Kafka Connect in which a value could not be read, and the one in which one was not taken.
 DEAD_STAGE_DECODE: Final = "VALUE_CONVERTER"
+DEAD_STAGE_JUDGE: Final = "TRANSFORMATION"
+# A dead letter that was sent back to its topic says which one it was: `tidemark.dead[3]@17`.
+REPLAYED_FROM: Final = "tidemark-replayed-from"
+
+DEAD_UNREADABLE: Final = "tidemark.DeadRow"
+DEAD_BROKEN_RULE: Final = "tidemark.BrokenRule"
+DEAD_AHEAD: Final = "tidemark.AheadRow"
 
 
 class LetterError(ValueError):
@@ -84,6 +103,7 @@ class DeadLetter:
 
     `indexes`  the rows of the message that could not be used, rising; empty where it was the whole message.
     `stage`    where it failed, in Kafka Connect's words; `error` the kind of failure; `reason` in words.
+    `rule`     the rule of the stream that these rows broke; empty where they could not be read at all.
     """
 
     topic: str
@@ -93,6 +113,7 @@ class DeadLetter:
     error: str
     stage: str = DEAD_STAGE_DECODE
     indexes: tuple[int, ...] = ()
+    rule: str = ""
 
     def to_kafka(self) -> Headers:
         """The headers as a Kafka client takes them; put them after the message's own."""
@@ -104,6 +125,7 @@ class DeadLetter:
             (DEAD_CLASS, self.error.encode()),
             (DEAD_REASON, self.reason.encode()),
             (DEAD_INDEXES, _join(self.indexes)),
+            (DEAD_RULE, self.rule.encode()),
         ]
 
     @classmethod
@@ -118,7 +140,20 @@ class DeadLetter:
             error=found.text(DEAD_CLASS),
             reason=found.text(DEAD_REASON),
             indexes=found.numbers(DEAD_INDEXES),
+            rule=found.text(DEAD_RULE),
         )
+
+
+def original_headers(headers: Headers) -> Headers:
+    """The headers of a dead letter without those that say why it is dead: of each name the last one goes."""
+    own = set(DEAD_NAMES)
+    kept: Headers = []
+    for name, value in reversed(headers):
+        if name in own:
+            own.remove(name)
+        else:
+            kept.append((name, value))
+    return kept[::-1]
 
 
 def _join(indexes: tuple[int, ...]) -> bytes:

@@ -49,10 +49,16 @@ class DayRun:
 
     @classmethod
     def on(cls, bus: Bus, days: Sequence[Day], folder: Path, prefix: str, **worker: object) -> "DayRun":
-        """Make topics and schemas; `worker` are settings of that table, `partitions` the topics'."""
+        """Make topics and schemas; `worker` are settings of that table, `partitions` and `group_protocol` of
+        the bus's.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         request = ReplayRequest(date=days[0].date, out=folder)
-        asked = load_settings(None, {"bus": {"partitions": worker.pop("partitions", 3)}, "worker": worker})
+        of_bus = {
+            "partitions": worker.pop("partitions", 3),
+            "group_protocol": worker.pop("group_protocol", "classic"),
+        }
+        asked = load_settings(None, {"bus": of_bus, "worker": worker})
         config = run_settings(
             asked,
             days,
@@ -137,7 +143,9 @@ def messages_seen(bus: Bus, settings: Settings) -> int:
     ]
     committed = reader.committed(sources).values()
     reader.close()
-    return sum(from_position(position, "")[0].next_offset for position in committed if position is not None)
+    return sum(
+        from_position(position, "").progress.next_offset for position in committed if position is not None
+    )
 
 
 def until(holds: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:

@@ -5,7 +5,7 @@ Names and rules are Kafka's.  Both implementations pass `tests/contract/bus`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from topics.block import Headers, MessageBlock, TopicPartition
 from topics.outgoing import Outgoing
@@ -53,11 +53,47 @@ class TopicSpec:
     configs: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member of a consumer group and what it owns."""
+
+    client_id: str
+    host: str
+    partitions: frozenset[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupStanding:
+    """A consumer group seen from outside; `state` is empty too where nobody has heard of it.
+
+    `committed` holds the last committed positions; what an open transaction will commit is not among them.
+    """
+
+    state: Literal["stable", "rebalancing", "empty"]
+    members: tuple[Member, ...]
+    committed: Mapping[TopicPartition, Position]
+
+
+class LogRange(NamedTuple):
+    """The offsets of a log: readers of committed messages see `low` up to before `stable`.
+
+    Between `stable` and `high` lie messages behind the oldest open transaction.
+    """
+
+    low: int
+    stable: int
+    high: int
+
+
 class Rebalance(Protocol):
     """Told by `poll`, in the caller's thread, when the group moves partitions."""
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """These are ours now; return where to start each, as an offset (0 or more)."""
+        """These are ours now; return where to start each, as an offset (0 or more).
+
+        Those that were ours before and were not revoked since stay ours: the consumer protocol moves
+        partitions one by one, the classic one revokes everything first.
+        """
         ...
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
@@ -99,6 +135,14 @@ class Consumer(Protocol):
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position | None]:
         """The group's committed positions; waits for open transactions on them to end."""
+        ...
+
+    def commit(self, offsets: Mapping[TopicPartition, Position]) -> None:
+        """Commit positions of the group as this member, outside any transaction; returns once they count.
+
+        Raises AbortableError where the group has moved on without this member or no answer came (read the
+        committed positions back), FencedError where another client took this member's place.
+        """
         ...
 
     def offsets(self, partition: TopicPartition) -> tuple[int, int]:
@@ -155,7 +199,7 @@ class Producer(Protocol):
 
 
 class Admin(Protocol):
-    """Topics as they are."""
+    """Topics and groups as they are, asked from outside: nothing here joins a group or moves anything."""
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
         """Each topic as the broker has it, None where there is none."""
@@ -167,6 +211,14 @@ class Admin(Protocol):
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete topics where they exist, with all their messages."""
+        ...
+
+    def group(self, name: str) -> GroupStanding:
+        """Members, what each owns, and the committed positions of a consumer group, without waiting."""
+        ...
+
+    def ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
+        """The offsets of each log; raises BusError naming a partition that does not exist."""
         ...
 
 

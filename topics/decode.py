@@ -102,7 +102,7 @@ class Decoder:
                 self._read_progress(block, chosen.take(mine), self._progress[schema_id], progress, dead)
         if self._stream.key:
             null_key = is_row & (block.key_size[messages] < 0)
-            dead += [DeadRow(int(message), -1, "null key") for message in messages[null_key]]
+            dead += [DeadRow(int(message), -1, "null key", rule="null_key") for message in messages[null_key]]
             is_row &= ~null_key
         rows = np.flatnonzero(is_row)
         batch = self._read_rows(block, chosen.take(rows), ids[rows], dead)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from time import monotonic
 from types import MappingProxyType
 
+import confluent_kafka
 from confluent_kafka import KafkaException
 
 from topics.bus import BusError, BusUnavailableError
@@ -14,21 +15,29 @@ from topics.kafka_errors import error_of
 from topics.kafka_producer import KafkaProducer
 from topics.kafka_reader import Reading
 from topics.kafka_settings import (
-    CONSUMER,
+    AT_ONCE,
     LOGGER,
     PRODUCER,
     TRANSACTION_TIMEOUT_MS,
+    GroupProtocol,
+    consumer_settings,
     require_free,
     settings_for,
 )
+
+
+def client_version() -> str:
+    """Which Kafka client this is: the library in C, and its Python package."""
+    return f"librdkafka {confluent_kafka.libversion()[0]} (confluent-kafka {confluent_kafka.version()})"
 
 
 class KafkaBus:
     """See `topics.bus.Bus`.
 
     `config` holds librdkafka settings as text for all clients; a key that begins with `consumer.` or
-    `producer.` is for those alone.  `reading` is how consumers read (see `topics.kafka_reader`).  `on_wait`
-    is told, in words, when a client waits for a broker.
+    `producer.` is for those alone.  `group_protocol` is how members of a group agree: `classic`, or
+    `consumer` (KIP-848, brokers from 4.0 on).  `reading` is how consumers read (see `topics.kafka_reader`).
+    `on_wait` is told, in words, when a client waits for a broker.
     """
 
     def __init__(
@@ -36,10 +45,12 @@ class KafkaBus:
         bootstrap: str,
         config: Mapping[str, str] = MappingProxyType({}),
         *,
+        group_protocol: GroupProtocol = "classic",
         reading: Reading = "auto",
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
         require_free(config)
+        self._group_protocol: GroupProtocol = group_protocol
         self._bootstrap = bootstrap
         self._config = dict(config)
         self._reading: Reading = reading
@@ -63,16 +74,15 @@ class KafkaBus:
 
     def consumer(self, *, group: str, client_id: str = "tidemark") -> KafkaConsumer:
         """Make a consumer of a group."""
-        own = {**CONSUMER, "group.id": group}
+        own = consumer_settings(group, self._group_protocol)
         settings = settings_for("consumer", self._bootstrap, client_id, self._config, own)
         with _named_settings():
             return KafkaConsumer(settings, self._on_wait, self._reading)
 
     def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> KafkaProducer:
         """Make a producer; with an id, abort what that id left open and fence who had it."""
-        own = dict(PRODUCER)
-        if transactional_id is not None:
-            own["transaction.timeout.ms"] = TRANSACTION_TIMEOUT_MS
+        of_kind = AT_ONCE if transactional_id is None else {"transaction.timeout.ms": TRANSACTION_TIMEOUT_MS}
+        own = {**PRODUCER, **of_kind}
         settings = settings_for("producer", self._bootstrap, client_id, self._config, own)
         with _named_settings():
             return KafkaProducer(settings, transactional_id, self._on_wait)

@@ -2,16 +2,32 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, sleep
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+import confluent_kafka
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, IsolationLevel, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
-from topics.bus import BusError, BusUnavailableError, TopicSpec
+from topics.block import TopicPartition
+from topics.bus import (
+    BusError,
+    BusUnavailableError,
+    GroupStanding,
+    LogRange,
+    Member,
+    Position,
+    TopicSpec,
+)
 from topics.kafka_errors import AWAY, error_of, raise_bus_error
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 
 _ASK_AGAIN_S: Final = 0.02
+# Every other state is one in which members wait: the two protocols have different names for them.
+_STATES: Final[dict[Any, Literal["stable", "empty"]]] = {
+    ConsumerGroupState.STABLE: "stable",
+    ConsumerGroupState.EMPTY: "empty",
+    ConsumerGroupState.DEAD: "empty",
+}
 
 
 class KafkaAdmin:
@@ -75,6 +91,62 @@ class KafkaAdmin:
             f"topics {', '.join(names)} were deleted but still answer",
         )
 
+    def group(self, name: str) -> GroupStanding:
+        """Members, what each owns, and the committed positions of a consumer group, without waiting.
+
+        In a rebalance of Kafka's classic protocol nobody is said to own anything.
+        """
+        until_s = monotonic() + REQUEST_TIMEOUT_S
+        while True:
+            try:
+                return self._group(name)
+            except BusUnavailableError:  # a broker that has just begun to serve groups
+                if monotonic() > until_s:
+                    raise
+                sleep(_ASK_AGAIN_S)
+
+    def _group(self, name: str) -> GroupStanding:
+        where = f"group {name} could not be read"
+        asked = self._client.describe_consumer_groups([name], request_timeout=REQUEST_TIMEOUT_S)
+        told = _take(asked[name], where, passing=("GROUP_ID_NOT_FOUND",))
+        offsets = self._client.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(name)], request_timeout=REQUEST_TIMEOUT_S
+        )
+        found = _take(offsets[name], where, passing=("GROUP_ID_NOT_FOUND",))
+        return GroupStanding(
+            state="empty" if told is None else _STATES.get(told.state, "rebalancing"),
+            members=tuple(_member(member) for member in (told.members if told is not None else ())),
+            committed={
+                TopicPartition(place.topic, place.partition): Position(place.offset, place.metadata or "")
+                for place in (found.topic_partitions if found is not None else ())
+                if place.offset >= 0
+            },
+        )
+
+    def ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
+        """The offsets of each log; raises BusError naming a partition that does not exist."""
+        low = self._offsets(partitions, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
+        # The stable offset first: it never passes the high one, which is asked later.
+        stable = self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+        high = self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+        return {place: LogRange(low[place], stable[place], high[place]) for place in partitions}
+
+    def _offsets(
+        self, partitions: Sequence[TopicPartition], spec: Any, isolation: Any
+    ) -> dict[TopicPartition, int]:
+        if not partitions:
+            return {}
+        answers = self._client.list_offsets(
+            {confluent_kafka.TopicPartition(*place): spec for place in partitions},
+            isolation_level=isolation,
+            request_timeout=REQUEST_TIMEOUT_S,
+        )
+        found: dict[TopicPartition, int] = {}
+        for place, answer in answers.items():
+            where = f"the offsets of {place.topic}[{place.partition}] could not be read"
+            found[TopicPartition(place.topic, place.partition)] = _take(answer, where, passing=()).offset
+        return found
+
     def ping(self, timeout_s: float) -> int:
         """Return the number of brokers that answer; raises BusUnavailableError after `timeout_s`."""
         try:
@@ -115,6 +187,16 @@ class KafkaAdmin:
 
 def _leads(topic: Any) -> int:
     return sum(partition.leader >= 0 for partition in topic.partitions.values())
+
+
+def _member(told: Any) -> Member:
+    return Member(
+        client_id=told.client_id,
+        host=told.host.lstrip("/"),
+        partitions=frozenset(
+            TopicPartition(place.topic, place.partition) for place in told.assignment.topic_partitions
+        ),
+    )
 
 
 def _take(answer: Any, otherwise: str, *, passing: Sequence[str]) -> Any:

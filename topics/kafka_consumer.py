@@ -11,11 +11,13 @@ from confluent_kafka import KafkaException
 
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import AbortableError, BusError, FencedError, OffsetRangeError, Position, Rebalance
+from topics.kafka_commit import commit_positions
 from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
 from topics.kafka_event import Event
 from topics.kafka_outage import Outage
 from topics.kafka_reader import Reading, open_reader
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
+from topics.positions import require_committable
 
 # The client left its group for polling too seldom: `lost` follows, and then it joins again by itself.
 _PASSING: Final = AWAY | {"_MAX_POLL_EXCEEDED"}
@@ -29,6 +31,10 @@ class KafkaConsumer:
     ) -> None:
         """Raise BusError where `reading` is "native" and that cannot be had here."""
         self._outage = Outage(on_wait)
+        # The consumer protocol moves partitions one by one; the classic one takes all and deals anew.
+        self._incremental = settings.get("group.protocol") == "consumer"
+        self._unsettled: set[TopicPartition] = set()  # where the client may go on from a wrong place
+        self._topics_asked: set[str] = set()
         self._rebalance: Rebalance | None = None
         self._positions: dict[TopicPartition, int] = {}  # of what is ours: the offset after the last one read
         self._ends_told: dict[TopicPartition, int] = {}
@@ -48,6 +54,7 @@ class KafkaConsumer:
         assert self._rebalance is None, "subscribed already"
         assert not self._positions, "partitions were assigned by hand"
         self._rebalance = rebalance
+        self._topics_asked = set(topics) if self._incremental else set()
         self._client.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -66,12 +73,18 @@ class KafkaConsumer:
         assert messages_max > 0
         assert wait_ms >= 0
         try:
-            block, events = self._reader.read(messages_max, wait_ms, lambda: self._raised is not None)
+            if self._topics_asked:
+                self._require_topics()
+            block, events = self._reader.read(
+                messages_max, wait_ms, lambda: self._raised is not None, lambda: self._unsettled
+            )
         except KafkaException as raised:
             raise_bus_error(raised, "reading")
         if self._raised is not None:
             raised_in_callback, self._raised = self._raised, None
             raise raised_in_callback
+        if self._unsettled:
+            self._settle()
         if block.messages:
             self._outage.over()
         ends = self._take_events(events) if events else []
@@ -124,6 +137,16 @@ class KafkaConsumer:
             answer[TopicPartition(place.topic, place.partition)] = position
         return answer
 
+    def commit(self, offsets: Mapping[TopicPartition, Position]) -> None:
+        """Commit positions as this member, outside any transaction; returns once they count.
+
+        Raises AbortableError where the group has moved on, or after a few attempts without an answer, and
+        FencedError where another client took this member's place.
+        """
+        require_committable(offsets)
+        self.require_member()
+        commit_positions(self._client, offsets, self._outage)
+
     def offsets(self, partition: TopicPartition) -> tuple[int, int]:
         """The low and the high offset of the log."""
         try:
@@ -152,28 +175,76 @@ class KafkaConsumer:
         Raises AbortableError where a subscribed consumer owns nothing: the broker would not check a member
         without a generation, and take positions from anybody.
         """
+        self.require_member()
+        return self._client.consumer_group_metadata()
+
+    def require_member(self) -> None:
+        """Raise AbortableError where a subscribed consumer owns nothing, and so has nothing to commit."""
         if self._rebalance is not None and not self._positions:
             raise AbortableError("this member owns no partitions now: abort, and poll until it does")
-        return self._client.consumer_group_metadata()
 
     def _start(self, starts: Mapping[TopicPartition, int]) -> None:
         assert all(offset >= 0 for offset in starts.values()), "a start is an offset of 0 or more"
+        self._reader.give_back()
         self._reader.take_over(starts)
         self._client.assign([_kafka(partition, offset) for partition, offset in starts.items()])
         self._positions = dict(starts)
         self._ends_told = {}
 
+    def _unsettle(self) -> None:
+        """Set partitions that stay while others come or go back to our own positions.
+
+        The client stops them meanwhile and goes on from its own idea of it, which is wrong as `resume` says:
+        at the end of the log it would skip a message, or find itself out of range and stop for good.  So this
+        comes before the client is told what came or went.
+        """
+        self._unsettled = set(self._positions)
+        for partition, offset in self._positions.items():
+            self._seeks(partition, offset)
+
+    def _settle(self) -> None:
+        """Set back again what stayed while others came or went; the reader dropped what this poll brought of it.
+
+        That may be from before and from behind the seek.  A partition that has not started yet waits for the
+        next poll.
+        """
+        for partition in sorted(self._unsettled):
+            if self._seeks(partition, self._positions[partition]):
+                self._unsettled.discard(partition)
+
+    def _require_topics(self) -> None:
+        """Under the consumer protocol a group waits for a topic that is not there without a word."""
+        for topic in sorted(self._topics_asked):
+            found = self._client.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
+            if found.error is not None:
+                raise BusError(f"topic {topic} cannot be read: {found.error.str()}; create it first")
+        self._topics_asked = set()
+
+    def _add(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Read these partitions too, beside those that are ours already."""
+        self._reader.take_over(starts)
+        self._client.incremental_assign([_kafka(partition, offset) for partition, offset in starts.items()])
+        self._positions.update(starts)
+        for partition in starts:
+            self._ends_told.pop(partition, None)
+
     def _seek(self, partition: TopicPartition, offset: int) -> None:
         until_s = monotonic() + REQUEST_TIMEOUT_S
-        while True:
-            try:
-                self._client.seek(_kafka(partition, offset))
-                return
-            except KafkaException as raised:
-                # Right after an assignment the client's own thread has not started this partition yet.
-                if error_of(raised).name() != "_STATE" or monotonic() > until_s:
-                    raise_bus_error(raised, f"seeking {_name(partition)} to {offset}")
-                sleep(0.005)
+        while not self._seeks(partition, offset):
+            # Right after an assignment the client's own thread has not started this partition yet.
+            if monotonic() > until_s:
+                raise BusError(f"{_name(partition)} cannot be read from {offset}: it does not start")
+            sleep(0.005)
+
+    def _seeks(self, partition: TopicPartition, offset: int) -> bool:
+        """Seek; False where the partition has not started yet."""
+        try:
+            self._client.seek(_kafka(partition, offset))
+        except KafkaException as raised:
+            if error_of(raised).name() == "_STATE":
+                return False
+            raise_bus_error(raised, f"seeking {_name(partition)} to {offset}")
+        return True
 
     def _is_news(self, partition: TopicPartition, end: int) -> bool:
         """Whether this end was not told before: a fetch that starts again at an end brings it again."""
@@ -190,16 +261,24 @@ class KafkaConsumer:
     def _on_assign(self, _client: Any, places: Sequence[Any]) -> None:
         partitions = _ours(places)
         assert self._rebalance is not None
-        if self._closed:  # the group gives us what we leave behind: nobody will read it
+        if self._closed:  # what comes while we leave goes to another member: nothing is to be opened for it
             self._client.assign([])
             return
         try:
             starts = self._rebalance.assigned(partitions) if partitions else {}
-            assert starts.keys() == set(partitions), "assigned() must say where to start each partition"
-            self._start(starts)
+            assert starts.keys() >= set(partitions), "assigned() must say where to start each partition"
+            if self._incremental:
+                self._unsettle()
+                self._add({place: starts[place] for place in partitions})
+                self._positions.update(starts)
+            else:
+                self._start(starts)
         except BaseException as raised:  # an interrupt too must pass through the C code
             self._raised = raised
-            self._client.assign([])
+            if self._incremental:
+                self._client.incremental_assign([])
+            else:
+                self._client.assign([])
 
     def _on_revoke(self, _client: Any, places: Sequence[Any]) -> None:
         assert self._rebalance is not None
@@ -215,6 +294,18 @@ class KafkaConsumer:
                 tell(_ours(places))
         except BaseException as raised:
             self._raised = raised
+        if self._incremental:
+            for place in _ours(places):
+                self._positions.pop(place, None)
+                self._ends_told.pop(place, None)
+            if not self._closed:
+                try:
+                    self._unsettle()
+                except BusError as raised:
+                    self._raised = self._raised or raised
+                self._reader.give_back(_ours(places))
+                self._client.incremental_unassign(list(places))
+            return
         self._positions = {}
         if not self._closed:
             self._reader.give_back()

@@ -12,6 +12,7 @@ FENCED: Final = frozenset(
         "PRODUCER_FENCED",
         "INVALID_PRODUCER_EPOCH",
         "FENCED_INSTANCE_ID",
+        "UNRELEASED_INSTANCE_ID",  # the consumer protocol turns away the newcomer instead
     }
 )
 TIMED_OUT: Final = frozenset({"_TIMED_OUT", "_TIMED_OUT_QUEUE", "REQUEST_TIMED_OUT"})
@@ -28,6 +29,16 @@ AWAY: Final = TIMED_OUT | {
     "NOT_COORDINATOR",
     "NOT_LEADER_FOR_PARTITION",
 }
+# The group counts this member no longer, or not in this generation: what it owned may be another's.
+MOVED_ON: Final = frozenset(
+    {
+        "ILLEGAL_GENERATION",
+        "UNKNOWN_MEMBER_ID",
+        "REBALANCE_IN_PROGRESS",
+        "STALE_MEMBER_EPOCH",
+        "FENCED_MEMBER_EPOCH",
+    }
+)
 OUT_OF_RANGE: Final = frozenset({"OFFSET_OUT_OF_RANGE", "_AUTO_OFFSET_RESET", "_NO_OFFSET"})
 
 

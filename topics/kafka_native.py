@@ -11,6 +11,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from time import monotonic
 from typing import Any, Final
 from weakref import WeakSet
@@ -166,8 +167,7 @@ class NativeReader:
         return f"native {self._library.version}"
 
     def take_over(self, partitions: Iterable[TopicPartition]) -> None:
-        """Have the messages of these partitions come to us; call it before the client assigns them."""
-        self.give_back()
+        """Have the messages of these partitions come to us too; call it before the client assigns them."""
         assert self._queue is not None, "the reader is closed"
         for place in partitions:
             queue = self._library.rd_kafka_queue_get_partition(
@@ -177,13 +177,17 @@ class NativeReader:
             self._library.rd_kafka_queue_forward(queue, self._queue)
             self._partitions[place] = queue
 
-    def give_back(self) -> None:
-        """Have no partition's messages come to us any more, and drop those that have come."""
-        for queue in self._partitions.values():
-            self._library.rd_kafka_queue_forward(queue, None)
-            self._library.rd_kafka_queue_destroy(queue)
-        self._partitions = {}
-        while True:
+    def give_back(self, partitions: Iterable[TopicPartition] | None = None) -> None:
+        """Have messages of these partitions, or of none, come to us any more; drop all if of none.
+
+        What has come of some only is dropped as it is read.
+        """
+        for place in list(self._partitions if partitions is None else partitions):
+            queue = self._partitions.pop(place, None)
+            if queue is not None:
+                self._library.rd_kafka_queue_forward(queue, None)
+                self._library.rd_kafka_queue_destroy(queue)
+        while not self._partitions:
             event, _, other = self._take(_DROPPED_AT_ONCE)
             if not event.size and not other.size:
                 return
@@ -191,21 +195,22 @@ class NativeReader:
             destroy_events(other, self._destroy)
 
     def read(
-        self, messages_max: int, wait_ms: int, interrupted: Callable[[], bool]
+        self,
+        messages_max: int,
+        wait_ms: int,
+        interrupted: Callable[[], bool],
+        unwanted: Callable[[], AbstractSet[TopicPartition]],
     ) -> tuple[MessageBlock, list[Event]]:
         """Return what is there, at once if anything is or `interrupted`, else after at most `wait_ms`."""
         until_s = monotonic() + wait_ms / 1_000
         while True:
             events = self._serve()
             event, message, other = self._take(0 if interrupted() else messages_max)
-            for found in [self._event(int(pointer)) for pointer in other]:
-                if found.error.name() in _CALLED_BACK:
-                    self._on_error(found.error)
-                else:
-                    events.append(found)
+            wanted = self._partitions.keys() - unwanted()
+            events += self._errors(other, wanted)
             left_s = until_s - monotonic()
             if event.size or events or interrupted() or left_s <= 0:
-                return self._block(event.copy(), message.copy()), events
+                return self._block(event.copy(), message.copy(), wanted), events
             # The queue was seen empty: whatever came since, or comes now, has written to the pipe.
             if self._waker.poll(left_s * 1_000):
                 os.read(self._wake_reader, _WAKES_AT_ONCE)
@@ -248,12 +253,12 @@ class NativeReader:
         messages, others = take_events(self._queue, self._poll, self._next_message, event, message, other)
         return event[:messages], message[:messages], other[:others]
 
-    def _block(self, event: Int64s, message: Int64s) -> MessageBlock:
+    def _block(self, event: Int64s, message: Int64s, wanted: AbstractSet[TopicPartition]) -> MessageBlock:
         columns = _Columns(message.size)
         places = self._places(columns, columns.fill(message))
-        if any(place not in self._partitions for place in places):
-            # Taken from us after librdkafka had fetched them.
-            ours = np.array([place in self._partitions for place in places])[columns.source]
+        if any(place not in wanted for place in places):
+            # Taken from us after librdkafka had fetched them, or about to be read again.
+            ours = np.array([place in wanted for place in places])[columns.source]
             destroy_events(event[~ours], self._destroy)
             event, message = event[ours], message[ours]
             columns = _Columns(message.size)
@@ -272,6 +277,16 @@ class NativeReader:
             ends=(),
             memory=held,
         )
+
+    def _errors(self, other: Int64s, wanted: AbstractSet[TopicPartition]) -> list[Event]:
+        """Return ends and errors of the partitions wanted; call the callback with what it would have heard."""
+        events = []
+        for event in [self._event(int(pointer)) for pointer in other]:
+            if event.error.name() in _CALLED_BACK:
+                self._on_error(event.error)
+            elif TopicPartition(event.topic or "", event.partition) in wanted:
+                events.append(event)
+        return events
 
     def _places(self, columns: _Columns, sources: int) -> tuple[TopicPartition, ...]:
         named = zip(columns.topic[:sources].tolist(), columns.partition[:sources].tolist(), strict=True)

@@ -1,6 +1,7 @@
 """Two ways to read a Kafka consumer's messages into blocks: natively, or through the client's objects."""
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, Literal, Protocol
 
 import confluent_kafka
@@ -27,17 +28,24 @@ class Reader(Protocol):
         ...
 
     def take_over(self, partitions: Iterable[TopicPartition]) -> None:
-        """Prepare for these partitions, and no others; call it before the client assigns them."""
+        """Prepare for these partitions too; call it before the client assigns them."""
         ...
 
-    def give_back(self) -> None:
-        """Have no partitions any more; what was read ahead of them is dropped."""
+    def give_back(self, partitions: Iterable[TopicPartition] | None = None) -> None:
+        """Have these partitions no more, or none; what was read ahead is dropped then."""
         ...
 
     def read(
-        self, messages_max: int, wait_ms: int, interrupted: Callable[[], bool]
+        self,
+        messages_max: int,
+        wait_ms: int,
+        interrupted: Callable[[], bool],
+        unwanted: Callable[[], AbstractSet[TopicPartition]],
     ) -> tuple[MessageBlock, list[Event]]:
-        """Return what is there, at once if anything is or `interrupted`, else after at most `wait_ms`."""
+        """Return what is there, at once if anything is or `interrupted`, else after at most `wait_ms`.
+
+        What comes of `unwanted` partitions, which a callback of the client's may change, is dropped.
+        """
         ...
 
     def close(self) -> None:
@@ -55,13 +63,20 @@ class PlainReader:
     def take_over(self, partitions: Iterable[TopicPartition]) -> None:
         """Nothing to prepare."""
 
-    def give_back(self) -> None:
+    def give_back(self, partitions: Iterable[TopicPartition] | None = None) -> None:
         """Nothing to undo."""
 
     def read(
-        self, messages_max: int, wait_ms: int, interrupted: Callable[[], bool]
+        self,
+        messages_max: int,
+        wait_ms: int,
+        interrupted: Callable[[], bool],
+        unwanted: Callable[[], AbstractSet[TopicPartition]],
     ) -> tuple[MessageBlock, list[Event]]:
-        """Return what is there, at once if anything is or `interrupted`, else after at most `wait_ms`."""
+        """Return what is there, at once if anything is or `interrupted`, else after at most `wait_ms`.
+
+        What comes of `unwanted` partitions, which a callback of the client's may change, is dropped.
+        """
         # consume() would wait for all of `messages_max`; so it never waits, and poll() does.
         messages = self._client.consume(messages_max, 0)
         if not messages and wait_ms and not interrupted():
@@ -70,6 +85,8 @@ class PlainReader:
                 messages = [first]
                 if messages_max > 1:
                     messages += self._client.consume(messages_max - 1, 0)
+        if dropped := unwanted():
+            messages = [m for m in messages if TopicPartition(m.topic(), m.partition()) not in dropped]
         events: list[Event] = []
         if any(map(Message.error, messages)):
             events = [Event.of(message) for message in messages if message.error() is not None]
@@ -97,10 +114,13 @@ def open_reader(client: Any, client_id: str, reading: Reading, on_error: Callabl
         return PlainReader(client, str(unavailable))
 
 
-def reading() -> str:
-    """Say how messages would be read here: `native 2.12.1`, or `plain: ` and why.  Asks no broker."""
+def reading(asked: Reading = "auto") -> str:
+    """Say how messages would be read here: `native 2.12.1`, or `plain: ` and why.  Asks no broker.
+
+    Raises BusError where "native" is asked for and cannot be had.
+    """
     client = confluent_kafka.Consumer({"group.id": _CHECK_ID, "client.id": _CHECK_ID}, logger=LOGGER)
-    reader = open_reader(client, _CHECK_ID, "auto", lambda _error: None)
+    reader = open_reader(client, _CHECK_ID, asked, lambda _error: None)
     reader.close()
     client.close()
     return reader.words

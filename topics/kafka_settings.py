@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from topics.bus import BusError
 
 LOGGER: Final = logging.getLogger("topics.kafka")
 LOGGER.addHandler(logging.NullHandler())
+
+GroupProtocol = Literal["classic", "consumer"]
 
 REQUEST_TIMEOUT_S: Final = 15.0  # how long one question to a broker may take before it counts as away
 MESSAGE_SIZE_MAX: Final = 8 << 20  # bytes; a block of rows is one message
@@ -23,6 +25,7 @@ FIXED: Final = frozenset(
         "enable.partition.eof",
         "group.id",
         "group.protocol",
+        "group.remote.assignor",
         "isolation.level",
         "partition.assignment.strategy",
         "partitioner",
@@ -67,9 +70,28 @@ PRODUCER: Final[Mapping[str, object]] = {
     "delivery.report.only.error": True,  # no Python call per delivered message
 }
 
+# Without a transaction a row is sent as soon as it is produced; what comes meanwhile goes with the next.
+# A broker that takes none for two minutes ends the worker, before the group would throw it out for waiting.
+AT_ONCE: Final[Mapping[str, object]] = {"linger.ms": 0, "message.timeout.ms": 120_000}
+
+# What the consumer protocol (KIP-848) leaves to the broker: the client refuses to be told.
+CLASSIC_ONLY: Final = frozenset(
+    {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"}
+)
+
 # A transaction left open by a dead worker holds every reader back for this long, unless its successor
 # comes first.
 TRANSACTION_TIMEOUT_MS: Final = 10_000
+
+
+def consumer_settings(group: str, protocol: GroupProtocol) -> dict[str, object]:
+    """Return our settings of a consumer of `group`; either protocol puts partition p of every input on one
+    member.
+    """
+    if protocol == "classic":
+        return {**CONSUMER, "group.id": group}
+    kept = {key: value for key, value in CONSUMER.items() if key not in CLASSIC_ONLY}
+    return {**kept, "group.id": group, "group.protocol": "consumer", "group.remote.assignor": "range"}
 
 
 def require_free(config: Mapping[str, str]) -> None:

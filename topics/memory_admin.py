@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from topics.bus import BusError, TopicSpec
+from topics.block import TopicPartition
+from topics.bus import BusError, GroupStanding, LogRange, TopicSpec
 from topics.memory_store import MemoryStore
 
 
@@ -30,3 +31,14 @@ class MemoryAdmin:
         """Delete topics where they exist, with all their messages."""
         for name in names:
             self._store.delete(name)
+
+    def group(self, name: str) -> GroupStanding:
+        """Members, what each owns, and the committed positions of a consumer group."""
+        if name not in self._store.groups:
+            return GroupStanding(state="empty", members=(), committed={})
+        return self._store.groups[name].standing()
+
+    def ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
+        """The offsets of each log."""
+        logs = {partition: self._store.log(partition) for partition in partitions}
+        return {partition: LogRange(log.low, log.stable, log.high) for partition, log in logs.items()}

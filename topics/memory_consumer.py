@@ -9,7 +9,8 @@ from topics.memory_block import block_of
 from topics.memory_group import Group
 from topics.memory_log import PartitionLog
 from topics.memory_records import Records
-from topics.memory_store import MemoryStore
+from topics.memory_store import CommitFault, MemoryStore
+from topics.positions import require_committable
 
 
 @dataclass(slots=True)
@@ -92,6 +93,18 @@ class MemoryConsumer:
         """The group's committed positions; an open transaction on them is a BusUnavailableError."""
         self._group.require_stable(partitions)
         return {partition: self._group.committed.get(partition) for partition in partitions}
+
+    def commit(self, offsets: Mapping[TopicPartition, Position]) -> None:
+        """Commit positions as this member, outside any transaction."""
+        require_committable(offsets)
+        fault = self._store.commit_faults.popleft() if self._store.commit_faults else None
+        group = self.group_to_commit()
+        if fault is CommitFault.REFUSED:
+            raise AbortableError("the commit was refused (an injected fault): read the positions back")
+        if fault is not CommitFault.LOST:
+            group.committed.update(offsets)
+        if fault is not None:
+            raise AbortableError("the commit's answer was lost (an injected fault): read the positions back")
 
     def offsets(self, partition: TopicPartition) -> tuple[int, int]:
         """The low and the high offset of the log."""

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from topics.block import TopicPartition
-from topics.bus import AbortableError, BusUnavailableError, Position, TopicSpec
+from topics.bus import AbortableError, BusUnavailableError, GroupStanding, Member, Position, TopicSpec
 
 NOT_JOINED: Final = -1
 
 
 @dataclass(slots=True)
 class _Member:
+    client_id: str
     topics: tuple[str, ...]
     ready: bool = False  # owns nothing and waits for the generation to come
     generation: int = NOT_JOINED  # the last one it took its share of
@@ -39,7 +40,7 @@ class Group:
         """Add a member and return its id; all others must give up what they own."""
         self._joined_count += 1
         member = f"{client_id}-{self._joined_count:06d}"
-        self._members[member] = _Member(tuple(topics))
+        self._members[member] = _Member(client_id, tuple(topics))
         self._rebalance()
         return member
 
@@ -97,6 +98,25 @@ class Group:
                         f"an open transaction holds the position of {partition.topic}[{partition.partition}] "
                         f"in group {self.name}: ask again when it has ended"
                     )
+
+    def standing(self) -> GroupStanding:
+        """The group as it looks from outside; a member owns what it has taken of this generation."""
+        members = tuple(
+            Member(
+                client_id=state.client_id,
+                host="embedded",
+                partitions=frozenset(state.share if state.generation == self._generation else ()),
+            )
+            for _, state in sorted(self._members.items())
+        )
+        settled = not self._rebalancing and all(
+            state.generation == self._generation for state in self._members.values()
+        )
+        return GroupStanding(
+            state=("stable" if settled else "rebalancing") if members else "empty",
+            members=members,
+            committed=dict(self.committed),
+        )
 
     def _rebalance(self) -> None:
         if not self._rebalancing:

@@ -55,12 +55,13 @@ class Progress:
 class DeadRow:
     """What could not be read: a whole message (`index` is -1) or one row of it, and why.
 
-    `message` indexes the block it came in.
+    `message` indexes the block it came in.  `rule` names the rule which a row broke that could be read.
     """
 
     message: int
     index: int
     reason: str
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

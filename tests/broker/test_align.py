@@ -50,7 +50,7 @@ def make_run(kafka_bootstrap: str, days: list[Day], tmp_path: Path) -> Iterator[
 
     def make(**worker: object) -> DayRun:
         run = DayRun.on(bus, days, tmp_path / "run", f"test-{uuid4().hex[:12]}", **worker)
-        topics.extend(run.topic(kind) for kind in ("trade", "quote", "aligned", "late", "dead"))
+        topics.extend(run.topic(kind) for kind in ("trade", "quote", "aligned", "late", "dead", "last-known"))
         return run
 
     yield make

@@ -88,6 +88,37 @@ def test_a_live_stream_gives_a_transaction_when_it_commits(topic: AlignedTopic) 
     assert numbers([first, next(frames)]) == [0, 4]
 
 
+def test_a_live_service_goes_on_behind_what_its_group_committed(topic: AlignedTopic) -> None:
+    topic.put(0, 2, 4, 6)
+    topic.put(8, commit=False)
+    stream = AlignedStream.from_kafka(topic.bootstrap, topic.name, group=topic.name)
+    service = stream.batches(batch_rows=3, max_wait_ms=50)
+    live = iter(service)
+    assert next(live)["event_ns"].tolist() == [0, 2, 4]
+    service.commit()
+    assert next(live)["event_ns"].tolist() == [6]
+    live.close()  # type: ignore[attr-defined]
+    topic.put(10)
+    live = iter(stream.batches(batch_rows=2))
+    assert next(live)["event_ns"].tolist() == [6, 10]
+    live.close()  # type: ignore[attr-defined]
+
+
+def test_a_slow_service_is_fetched_for_again_without_a_row_missing_or_twice(
+    topic: AlignedTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpu_sink.prefetch.PAUSE_AFTER_S", 0.0)  # paused whenever no slot is free
+    topic.put(*range(0, 20, 2))
+    stream = AlignedStream.from_kafka(topic.bootstrap, topic.name)
+    live = iter(stream.batches(batch_rows=1, prefetch=1, copy=True))
+    found = [next(live)["event_ns"].item() for _ in range(6)]
+    topic.put(20, 22, commit=False)
+    topic.put(24, 26)
+    found += [next(live)["event_ns"].item() for _ in range(6)]
+    live.close()  # type: ignore[attr-defined]
+    assert found == [*range(0, 20, 2), 24, 26]
+
+
 def test_an_empty_topic_ends_at_once(topic: AlignedTopic) -> None:
     assert list(topic.stream()) == []
 

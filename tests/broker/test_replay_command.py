@@ -53,7 +53,9 @@ def test_a_replay_whose_worker_and_then_publisher_is_killed_goes_on_to_the_same_
     with started("app", "replay", *asked, "--speed", 1_000_000) as replay:
         _, said = replay.communicate(timeout=60)
         assert replay.returncode == 0, said
-    bus.admin().delete([settings.topic(kind) for kind in ("trade", "quote", "aligned", "late", "dead")])
+    bus.admin().delete(
+        [settings.topic(kind) for kind in ("trade", "quote", "aligned", "late", "dead", "last-known")]
+    )
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     expected = json.loads((tmp_path / "embedded/summary.json").read_text())
     assert summary["resumed"]
@@ -68,7 +70,7 @@ def prefix(kafka_bootstrap: str) -> Iterator[str]:
     """Begins the names of topics that go with the test."""
     prefix = f"test-{uuid4().hex[:12]}"
     yield prefix
-    names = [f"{prefix}.{kind}" for kind in ("trade", "quote", "aligned", "late", "dead")]
+    names = [f"{prefix}.{kind}" for kind in ("trade", "quote", "aligned", "late", "dead", "last-known")]
     KafkaBus(kafka_bootstrap).admin().delete(names)
 
 
@@ -79,12 +81,12 @@ def test_topics_are_created_once(kafka_bootstrap: str, prefix: str, tmp_path: Pa
     planned = run_app("topics", "plan", *asked)
     assert planned.code == 0
     assert f"create  {prefix}.trade: 2 partitions, replication 1" in planned.out
-    assert planned.out.count("create") == 5
+    assert planned.out.count("create") == 6
     first = run_app("topics", "apply", *asked)
-    assert first.out.count("created") == 5
+    assert first.out.count("created") == 6
     again = run_app("topics", "apply", *asked)
-    assert (again.code, again.out) == (0, "5 topics were there already, as they should be\n")
-    assert run_app("topics", "plan", *asked).out.count("fine") == 5
+    assert (again.code, again.out) == (0, "6 topics were there already, as they should be\n")
+    assert run_app("topics", "plan", *asked).out.count("fine") == 6
 
 
 def test_unequal_partition_counts_are_refused_with_the_figures_and_nothing_is_created(

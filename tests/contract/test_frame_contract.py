@@ -12,7 +12,13 @@ from tests.golden.frames import GOLDEN_FRAME, GOLDEN_LAYOUT, golden_rows
 
 PLACE = Place("aligned", 3, 41)
 HEADERS = frame.FrameHeaders(
-    layout=GOLDEN_LAYOUT, frontier_ns=-(2**63), rows=3, released_ns=2**62, sealed_ns=2**62 + 1, newest_ns=5
+    layout=GOLDEN_LAYOUT,
+    frontier_ns=-(2**63),
+    rows=3,
+    released_ns=2**62,
+    sealed_ns=2**62 + 1,
+    newest_ns=5,
+    assumed_rows=2,
 )
 
 SCHEMAS = [
@@ -27,8 +33,32 @@ SCHEMAS = [
 
 
 def test_the_words_on_the_wire_are_the_same() -> None:
-    for name in ("LAYOUT", "FRONTIER", "ROWS", "RELEASED", "SEALED", "NEWEST", "LEFT_OFFSET", "LEFT_INDEX"):
+    for name in (
+        "LAYOUT",
+        "FRONTIER",
+        "ROWS",
+        "RELEASED",
+        "SEALED",
+        "NEWEST",
+        "PARITY",
+        "ASSUMED",
+        "VERSION",
+        "LEFT_OFFSET",
+        "LEFT_INDEX",
+    ):
         assert getattr(contract, name) == getattr(frame, name)
+    assert contract.FRAME_VERSION == frame.FRAME_VERSION
+
+
+def test_a_frame_of_another_version_is_refused_by_both_and_one_that_names_none_is_of_the_first() -> None:
+    headers = dict(HEADERS.to_kafka())
+    assert headers.pop(frame.VERSION) == b"1"
+    assert contract.read_headers(list(headers.items())).rows == HEADERS.rows
+    newer = [*headers.items(), (frame.VERSION, b"2")]
+    with pytest.raises(contract.FrameError, match="a frame of version 2, this library reads version 1"):
+        contract.read_headers(newer)
+    with pytest.raises(frame.FrameError, match="a frame of version b'2', this program reads version 1"):
+        frame.FrameHeaders.from_kafka(newer)
 
 
 def test_headers_written_by_the_worker_are_read_alike() -> None:
@@ -39,7 +69,7 @@ def test_headers_written_by_the_worker_are_read_alike() -> None:
 
 
 def test_headers_that_the_worker_refuses_are_refused() -> None:
-    for spoilt in range(6):
+    for spoilt in range(7):
         for value in (None, b"", b"12x", "٣".encode()):
             headers = HEADERS.to_kafka()
             headers[spoilt] = (headers[spoilt][0], value)
@@ -47,8 +77,15 @@ def test_headers_that_the_worker_refuses_are_refused() -> None:
                 continue  # a layout is any text
             with pytest.raises(contract.FrameError, match="tidemark-"):
                 contract.read_headers(headers)
-        with pytest.raises(contract.FrameError, match="is missing"):
-            contract.read_headers(HEADERS.to_kafka()[:spoilt])
+        if spoilt < 6:  # the last one is younger than the others
+            with pytest.raises(contract.FrameError, match="is missing"):
+                contract.read_headers(HEADERS.to_kafka()[:spoilt])
+
+
+def test_a_frame_from_before_assumed_rows_were_told_has_none() -> None:
+    older = HEADERS.to_kafka()[:6]
+    assert contract.read_headers(older).assumed_rows == 0
+    assert frame.FrameHeaders.from_kafka(older).assumed_rows == 0
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)

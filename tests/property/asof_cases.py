@@ -7,18 +7,20 @@ import argparse
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from operators.asof import asof_join, asof_positions
+from operators.asof import find_positions, join
+from operators.asof_settings import read_settings
 from tests.oracles.asof import Columns, asof_oracle
 
 Draw = Callable[[int, int], int]  # a whole number between two, both inclusive
 
+TILE_ROWS = 8  # the fewest there can be: most cases cross borders of tiles
 NS_PER_UNIT = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 TEXTS = ["", "A", "B", "ABCDEFGH", "ABCDEFGHI", "ABCDEFGHIJKLMNOPQ", "Ä"]
 NUMBERS = [0, 1, 2, 3, -1, 100_000, -(2**31)]
@@ -57,8 +59,8 @@ def draw_case(draw: Draw, rows_max: int) -> Case:
     }
     unit_ns = [1, 1_000, 1_000_000_000][draw(0, 2)]
     left, left_columns = draw_table(draw, rows_max, unit_ns, left=True)
-    tables = [draw_table(draw, rows_max, unit_ns, left=False) for _ in range(draw(1, 3))]
-    streams = ["quote", "bar", "signal"][: len(tables)]
+    tables = [draw_table(draw, rows_max, unit_ns, left=False) for _ in range(draw(1, 5))]
+    streams = ["quote", "bar", "signal", "depth", "news"][: len(tables)]
     return Case(
         left,
         {stream: table for stream, (table, _) in zip(streams, tables, strict=True)},
@@ -132,21 +134,20 @@ def column_of(values: list[object], kind: pa.DataType, draw: Draw) -> pa.Chunked
 
 def difference(case: Case) -> str | None:
     """Compare a case with the oracle and pandas; return what differs, or None."""
-    joined = asof_join(case.left, case.rights, by=case.by, threads=1, **case.settings)
+    settings = read_settings(on="event_ns", by=case.by, threads=1, **case.settings)
+    settings = replace(settings, tile_rows=TILE_ROWS)
+    joined = join(case.left, case.rights, settings)
     joined.validate(full=True)
     expected = asof_oracle(case.left_columns, case.right_columns, by=case.by, **case.settings)
     actual = {name: plain_values(joined.column(name)) for name in joined.schema.names}
     if actual != expected:
         names = [name for name in expected if actual.get(name) != expected[name]]
         return "\n".join(f"{name}: {actual.get(name)}, the oracle says {expected[name]}" for name in names)
-    for stream, right in case.rights.items():
+    found = find_positions(case.left, case.rights, settings)
+    for stream, own in found.positions.items():
         matched = positions_by_pandas(case, stream)
-        if matched is None:
-            continue
-        settings = {name: value for name, value in case.settings.items() if name != "carry"}
-        own = asof_positions(case.left, right, by=case.by, threads=1, **settings).positions["right"].tolist()
-        if own != matched:
-            return f"{stream}: matched rows {own}, pandas says {matched}"
+        if matched is not None and own.tolist() != matched:
+            return f"{stream}: matched rows {own.tolist()}, pandas says {matched}"
     return None
 
 

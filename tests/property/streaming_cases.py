@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from operators.settings import AsofSettings
+from operators.settings import AsofSettings, Direction
 from schemas.batch import Batch
 from schemas.stream import Stream
 from tests.oracles.streaming_asof import Row, Rules
@@ -48,31 +48,53 @@ def make_stream(name: str, columns: dict[str, pa.DataType], *, sequence: bool) -
 
 def make_settings(rules: Rules) -> AsofSettings:
     """The settings that ask for these rules."""
+    directions: dict[str, Direction] = {d: d for d in ("backward", "forward", "nearest")}
     return AsofSettings(
         left=make_stream("trade", LEFT_COLUMNS, sequence=rules.left_has_sequence),
-        rights=(make_stream("quote", RIGHT_COLUMNS, sequence=True),),
+        rights=tuple(
+            make_stream(name, RIGHT_COLUMNS, sequence=rules.right_has_sequence) for name in rules.rights
+        ),
+        direction=directions[rules.direction],
         allow_exact=rules.allow_exact,
         tolerance_ns=rules.tolerance_ns,
         carry="column" if rules.carry == "column" else "row",
         grace_ns=rules.grace_ns,
+        max_ahead_ns=rules.max_ahead_ns,
+        max_ahead_of="inputs" if rules.max_ahead_of == "inputs" else "wall",
     )
 
 
-def looked_up() -> list[str]:
+def looked_up(rules: Rules) -> list[str]:
     """The right columns in the output, in order."""
-    return ["sequence", *RIGHT_COLUMNS]
+    return [*(["sequence"] if rules.right_has_sequence else []), *RIGHT_COLUMNS]
 
 
 @st.composite
 def rules(draw: st.DrawFn) -> Rules:
-    """Any rules of a backward join."""
+    """Any rules there are."""
+    direction = draw(st.sampled_from(["backward", "forward", "nearest"]))
+    back = direction == "backward"
+    rights = ("quote", "mark", "bar")[: draw(st.sampled_from([1, 1, 2, 3]))]
     return Rules(
+        rights=rights,
+        direction=direction,
         allow_exact=draw(st.booleans()),
-        tolerance_ns=draw(st.sampled_from([None, 0, 2, 5])),
-        carry=draw(st.sampled_from(["row", "column"])),
+        tolerance_ns=draw(st.sampled_from([None, 0, 2, 5] if back else [0, 1, 2, 3, 5])),
+        carry=draw(st.sampled_from(["row", "column"] if back else ["row"])),
         left_has_sequence=draw(st.booleans()),
-        grace_ns={"trade": draw(st.integers(0, 4)), "quote": draw(st.integers(0, 4))},
+        right_has_sequence=draw(st.booleans()),
+        grace_ns={name: draw(st.integers(0, 4)) for name in ("trade", *rights)},
     )
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[Rules, dict[str, list[Row]]]:
+    """Rules, and the rows of each stream they name."""
+    asked = draw(rules())
+    return asked, {
+        name: draw(rows(name, asked.left_has_sequence if name == "trade" else asked.right_has_sequence))
+        for name in asked.streams
+    }
 
 
 @st.composite

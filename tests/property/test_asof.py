@@ -1,16 +1,16 @@
 """The as-of join against its definition in words and against pandas, over all settings."""
 
+import itertools
 import random
-from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.asof_columns import frozen
-from operators.asof_kernel import match_backward, match_forward
+from operators.asof_match import Side, Walk, link, needs_links
+from operators.asof_settings import read_settings
 from tests.property.asof_cases import describe, difference, draw_case
 
 GROUPS = 3
@@ -38,28 +38,50 @@ def test_a_seeded_join_is_what_its_definition_says(seed: int, rows: int) -> None
 rows = st.lists(st.tuples(st.integers(0, 12), st.integers(-1, GROUPS)), max_size=14).map(sorted)
 
 
-@pytest.mark.parametrize("kernel", [match_backward, match_forward])
-@given(left=rows, right=rows, cut=st.integers(0, 14), strict=st.integers(0, 1))
+@pytest.mark.parametrize("direction", ["backward", "forward", "nearest"])
+@pytest.mark.parametrize("by", ["symbol", None])
+@given(left=rows, right=rows, cuts=st.lists(st.integers(0, 14), max_size=3), strict=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_where_the_left_rows_are_cut_among_threads_changes_nothing(
-    kernel: Callable[..., None],
+def test_where_the_left_rows_are_cut_changes_nothing(
+    direction: str,
+    by: str | None,
     left: list[tuple[int, int]],
     right: list[tuple[int, int]],
-    cut: int,
-    strict: int,
+    cuts: list[int],
+    strict: bool,
 ) -> None:
+    asked = read_settings(
+        on="event_ns",
+        by=by,
+        direction=direction,
+        tolerance_ns=None,
+        allow_exact=not strict,
+        carry="row",
+        sequence=None,
+        threads=1,
+    )
+    others = side(right, by)
+    links = link(others, GROUPS) if needs_links(others, asked) else None
+
+    def matched(bounds: list[int], *, anew: bool) -> list[int]:
+        """Match tile after tile between the bounds, by one walk or each by a new one."""
+        positions = np.full(len(left), -2, np.int32)
+        walk = Walk(others, GROUPS, asked, links)
+        spans = list(itertools.pairwise(bounds))
+        for begin, end in spans[::-1] if direction == "forward" else spans:
+            walk = Walk(others, GROUPS, asked, links) if anew else walk
+            walk.match(side(left[begin:end], by), positions[begin:end])
+        return positions.tolist()
+
     size = len(left)
-    whole, parts = np.full(size, -2, np.int32), np.full(size, -2, np.int32)
-    cut = min(cut, size)
-    for positions, ranges in ((whole, [(0, size)]), (parts, [(0, cut), (cut, size)])):
-        for begin, end in ranges:
-            table = np.full(GROUPS, -1, np.int32)
-            part = positions[begin:end]
-            kernel(*side(left[begin:end]), *side(right), len(right), strict, table, part)
-    assert whole.tolist() == parts.tolist()
+    bounds = [0, *sorted(min(cut, size) for cut in cuts), size]
+    whole = matched([0, size], anew=True)
+    assert matched(bounds, anew=False) == whole, "a walk went on differently behind a tile"
+    assert matched(bounds, anew=True) == whole, "a walk began differently at a thread's range"
 
 
-def side(rows: list[tuple[int, int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], None]:
+def side(rows: list[tuple[int, int]], by: str | None) -> Side:
     """Rows in time order; a group of -1 or beyond the table matches nothing."""
     ns = np.array([time_ns for time_ns, _ in rows], np.int64)
-    return frozen(ns), frozen(np.array([group for _, group in rows], np.int32)), None
+    code = np.array([group for _, group in rows], np.int32)
+    return Side(frozen(ns), frozen(code) if by else None, None, len(rows))

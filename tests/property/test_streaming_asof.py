@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators import pending
+from operators.asof import asof_join
+from operators.settings import AsofSettings
 from operators.streaming import StreamingAsof
 from tests.oracles.streaming_asof import Row, Rules, StreamSlowly, join_slowly
 from tests.property import streaming_cases as cases
@@ -23,24 +25,18 @@ def forget_rows_at_once() -> Iterator[None]:
         yield
 
 
-@st.composite
-def two_streams(draw: st.DrawFn) -> tuple[Rules, list[Row], list[Row]]:
-    rules = draw(cases.rules())
-    return rules, draw(cases.rows("trade", rules.left_has_sequence)), draw(cases.rows("quote", True))
-
-
-@settings(max_examples=150, deadline=None)
-@given(two_streams(), st.data())
+@settings(max_examples=250, deadline=None)
+@given(cases.streams(), st.data())
 def test_every_seal_answers_as_the_definition_does(
-    case: tuple[Rules, list[Row], list[Row]], data: st.DataObject
+    case: tuple[Rules, dict[str, list[Row]]], data: st.DataObject
 ) -> None:
-    rules, trades, quotes = case
+    rules, left = case
     asked = cases.make_settings(rules)
-    join, slow = StreamingAsof(asked), StreamSlowly(cases.looked_up(), rules)
-    left = {"trade": trades, "quote": quotes}
+    inputs = {stream.name: stream for stream in asked.streams}
+    join, slow = StreamingAsof(asked), StreamSlowly(cases.looked_up(rules), rules)
     late: list[tuple[str, int, int]] = []
     for _ in range(data.draw(st.integers(1, 16))):
-        stream = data.draw(st.sampled_from(["trade", "quote"]))
+        stream = data.draw(st.sampled_from(rules.streams))
         if data.draw(st.integers(0, 4)) == 0:
             upper_ns = data.draw(st.integers(0, 13))
             join.advance(stream, upper_ns)
@@ -48,39 +44,62 @@ def test_every_seal_answers_as_the_definition_does(
         else:
             count = data.draw(st.integers(0, len(left[stream])))
             part, left[stream] = left[stream][:count], left[stream][count:]
-            join.push(stream, cases.batch(asked.streams[stream == "quote"], part))
+            join.push(stream, cases.batch(inputs[stream], part))
             slow.push(stream, part)
         if data.draw(st.booleans()):
             assert cases.dicts(join.seal()) == slow.seal()
             assert join.frontier_ns == slow.frontier_ns
-    for stream in ("trade", "quote"):
+    for stream in rules.streams:
         for row in join.late(stream).to_pylist():
             late.append((stream, row["offset"], row["lateness_ns"]))
             assert row["frontier_ns"] - row["lateness_ns"] == row["time_ns"]
-    assert late == sorted(slow.late, key=lambda told: (told[0] != "trade", told[1]))
+    assert late == sorted(slow.late, key=lambda told: (rules.streams.index(told[0]), told[1]))
 
 
-@settings(max_examples=100, deadline=None)
-@given(two_streams(), st.data())
+@settings(max_examples=200, deadline=None)
+@given(cases.streams(), st.data())
 def test_any_cut_within_grace_gives_one_offline_join(
-    case: tuple[Rules, list[Row], list[Row]], data: st.DataObject
+    case: tuple[Rules, dict[str, list[Row]]], data: st.DataObject
 ) -> None:
-    rules, trades, quotes = case
-    rules = replace(rules, grace_ns={"trade": cases.grace_of(trades), "quote": cases.grace_of(quotes)})
+    rules, rows = case
+    rules = replace(rules, grace_ns={name: cases.grace_of(rows[name]) for name in rules.streams})
     asked = cases.make_settings(rules)
+    inputs = {stream.name: stream for stream in asked.streams}
     join = StreamingAsof(asked)
-    left = {"trade": trades, "quote": quotes}
+    left = dict(rows)
     sealed: list[dict[str, Any]] = []
     while any(left.values()):
         stream = data.draw(st.sampled_from([name for name, rows in left.items() if rows]))
         count = data.draw(st.integers(1, len(left[stream])))
         part, left[stream] = left[stream][:count], left[stream][count:]
-        join.push(stream, cases.batch(asked.streams[stream == "quote"], part))
+        join.push(stream, cases.batch(inputs[stream], part))
         if data.draw(st.booleans()):
             sealed += cases.dicts(join.seal())
     sealed += cases.dicts(join.finish())
-    assert sealed == join_slowly(trades, quotes, cases.looked_up(), rules)
-    assert join.late("trade").num_rows == join.late("quote").num_rows == 0
+    assert sealed == join_slowly(rows["trade"], rows, cases.looked_up(rules), rules)
+    assert [join.late(stream).num_rows for stream in rules.streams] == [0] * len(rules.streams)
+    assert sealed == joined_at_once(asked, rows)
+
+
+def joined_at_once(asked: AsofSettings, rows: dict[str, list[Row]]) -> list[dict[str, Any]]:
+    """The batch join of the same rows, each stream in its own order, in the order of the output."""
+    tables = {}
+    for stream in asked.streams:
+        ordered = sorted(rows[stream.name], key=lambda row: row.order)
+        tables[stream.name] = pa.Table.from_batches([cases.batch(stream, ordered).columns])
+    places = [row.offset for row in sorted(rows["trade"], key=lambda row: row.order)]
+    joined = asof_join(
+        tables[asked.left.name],
+        {right.name: tables[right.name] for right in asked.rights},
+        direction=asked.direction,
+        tolerance_ns=asked.tolerance_ns,
+        allow_exact=asked.allow_exact,
+        carry=asked.carry,
+    )
+    return [
+        row | {"left_offset": offset, "left_index": 0}
+        for row, offset in zip(joined.to_pylist(), places, strict=True)
+    ]
 
 
 @settings(max_examples=50, deadline=None)

@@ -9,14 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from operators.asof import asof_join
 from operators.intake import batch_of
-from operators.settings import AsofSettings, Carry
+from operators.settings import AsofSettings, Carry, Direction
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
 from schemas.stream import Stream
 
 DAY = Path(__file__).parents[3] / "shared" / "data" / "lean_us_equity_ticks"
 GRACE_NS = 2_000_000_000
+TOLERANCE_NS = 250_000_000
 
 pytestmark = [
     pytest.mark.data,
@@ -57,25 +59,67 @@ def arrive(
     return [(stream.name, part) for part in parts]
 
 
-def offline(trades: pa.RecordBatch, quotes: pa.RecordBatch, carry: Carry) -> pl.DataFrame:
+def offline(
+    trades: pa.RecordBatch, quotes: pa.RecordBatch, carry: Carry, direction: Direction, *, allow_exact: bool
+) -> pl.DataFrame:
+    if direction == "nearest":  # of several rows of one later time Polars takes the last, pandas the first
+        tables = [pa.Table.from_batches([rows]) for rows in (trades, quotes)]
+        found = asof_join(
+            tables[0],
+            {"quote": tables[1]},
+            direction=direction,
+            tolerance_ns=TOLERANCE_NS,
+            allow_exact=allow_exact,
+        )
+        return pl.DataFrame(found)
     left, right = (pl.DataFrame(pa.Table.from_batches([rows])) for rows in (trades, quotes))
     columns = [name for name in right.columns if name not in ("event_ns", "symbol")]
     if carry == "column":
         right = right.with_columns([pl.col(name).forward_fill().over("symbol") for name in columns])
     right = right.rename({name: f"quote_{name}" for name in columns})
     right = right.with_columns(quote_event_ns=pl.col("event_ns"))
-    joined = left.join_asof(right, on="event_ns", by="symbol", strategy="backward", check_sortedness=False)
-    return joined.with_columns(quote_age_ns=pl.col("event_ns") - pl.col("quote_event_ns"))
+    matched = left.join_asof(
+        right,
+        on="event_ns",
+        by="symbol",
+        strategy=direction,
+        allow_exact_matches=allow_exact,
+        tolerance=None if direction == "backward" else TOLERANCE_NS,
+        check_sortedness=False,
+    )
+    return matched.with_columns(quote_age_ns=pl.col("event_ns") - pl.col("quote_event_ns"))
 
 
-@pytest.mark.parametrize("carry", ["row", "column"])
-def test_a_day_in_any_arrival_equals_the_day_joined_at_once(carry: Carry) -> None:
+@pytest.mark.parametrize(
+    ("direction", "carry", "allow_exact"),
+    [
+        ("backward", "row", True),
+        ("backward", "column", True),
+        ("forward", "row", True),
+        ("forward", "row", False),
+        ("nearest", "row", True),
+        ("nearest", "row", False),
+    ],
+)
+def test_a_day_in_any_arrival_equals_the_day_joined_at_once(
+    direction: Direction, carry: Carry, allow_exact: bool
+) -> None:
     (trade, trades), (quote, quotes) = read("trade"), read("quote")
     rng = np.random.default_rng(20131007)
     times = trades["event_ns"].to_numpy()
     cuts = np.sort(rng.integers(times[0], times[-1], 300))
     grace_ns = {"trade": GRACE_NS, "quote": GRACE_NS}
-    join = StreamingAsof(AsofSettings(left=trade, rights=(quote,), carry=carry, grace_ns=grace_ns))
+    join = StreamingAsof(
+        AsofSettings(
+            left=trade,
+            rights=(quote,),
+            direction=direction,
+            allow_exact=allow_exact,
+            tolerance_ns=None if direction == "backward" else TOLERANCE_NS,
+            carry=carry,
+            grace_ns=grace_ns,
+        )
+    )
     sealed = []
     for turn in zip(arrive(trade, trades, rng, cuts), arrive(quote, quotes, rng, cuts), strict=True):
         for stream, batch in turn:
@@ -84,5 +128,5 @@ def test_a_day_in_any_arrival_equals_the_day_joined_at_once(carry: Carry) -> Non
     sealed.append(join.finish())
     rows = pl.DataFrame(pa.Table.from_batches([part for part in sealed if part is not None]))
     assert join.late("trade").num_rows == join.late("quote").num_rows == 0
-    expected = offline(trades, quotes, carry)
+    expected = offline(trades, quotes, carry, direction, allow_exact=allow_exact)
     assert rows.select(expected.columns).equals(expected)

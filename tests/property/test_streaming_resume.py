@@ -16,7 +16,6 @@ from schemas.clocks import BEGINNING_NS
 from tests.oracles.streaming_asof import Row, Rules, join_slowly
 from tests.property import streaming_cases as cases
 
-STREAMS = ("trade", "quote")
 Logs = dict[str, list[Row | int]]  # an int is the upper bound of a progress record
 
 
@@ -35,10 +34,9 @@ class Durable:
     rows: list[dict[str, Any]] = field(default_factory=list)
     late: list[tuple[str, int]] = field(default_factory=list)  # (stream, offset)
     frontier_ns: int = BEGINNING_NS
-    inputs: dict[str, InputProgress] = field(
-        default_factory=lambda: dict.fromkeys(STREAMS, InputProgress(0, 0, BEGINNING_NS))
-    )
+    inputs: dict[str, InputProgress] = field(default_factory=dict)
     entries: dict[bytes, bytes] = field(default_factory=dict)
+    known: dict[bytes, bytes] = field(default_factory=dict)
     states: list[tuple[dict[bytes, bytes], dict[str, int]]] = field(default_factory=list)
 
 
@@ -47,9 +45,11 @@ class Life:
 
     def __init__(self, asked: AsofSettings, logs: Logs, durable: Durable, state: int | None) -> None:
         self.join = StreamingAsof(asked)
-        self._asked, self._logs, self._durable = asked, logs, durable
+        self._streams = {stream.name: stream for stream in asked.streams}
+        self._logs, self._durable = logs, durable
         self._sealed: list[dict[str, Any]] = []
         self._late: list[tuple[str, int]] = []
+        durable.inputs = durable.inputs or dict.fromkeys(logs, InputProgress(0, 0, BEGINNING_NS))
         self._next = {name: progress.needed_offset for name, progress in durable.inputs.items()}
         durable.entries = {}
         if state is not None and durable.states:
@@ -59,6 +59,9 @@ class Life:
             self.join.restore(entries.items())
         else:
             durable.states = []
+        needed = {name: progress.needed_offset for name, progress in durable.inputs.items()}
+        if not durable.states or any(self._next[name] < needed[name] for name in self.join.streams):
+            self.join.recall(durable.known.items(), durable.frontier_ns)
         self.join.resume(durable.frontier_ns, durable.inputs, self._next)
 
     def read(self, stream: str, count: int) -> None:
@@ -78,15 +81,17 @@ class Life:
     def seal(self) -> None:
         self._sealed += cases.dicts(self.join.seal())
 
-    def commit(self, *, keep_state: bool) -> None:
+    def commit(self, *, keep_state: bool, last_known: bool = False) -> None:
         durable = self._durable
+        if last_known and self.join.keeps_last_known and self.join.caught_up:
+            durable.known.update(self.join.last_known())
         if keep_state:
             self.seal()
         durable.rows += self._sealed
         durable.late += self._late
         self._sealed, self._late = [], []
         durable.frontier_ns = self.join.frontier_ns
-        durable.inputs = {name: self.join.progress(name) for name in STREAMS}
+        durable.inputs = {name: self.join.progress(name) for name in self._streams}
         if keep_state and self.join.caught_up:
             snapshot = self.join.snapshot()
             for key in snapshot.deletes:
@@ -96,7 +101,7 @@ class Life:
             durable.states.append((dict(durable.entries), upto))
 
     def end(self) -> None:
-        for stream in STREAMS:
+        for stream in self._streams:
             self.read(stream, len(self._logs[stream]))
             self.join.reached(stream, len(self._logs[stream]))
         self.seal()
@@ -104,17 +109,16 @@ class Life:
         self.commit(keep_state=False)
 
     def _push(self, stream: str, part: list[Row]) -> None:
-        self.join.push(stream, cases.batch(self._asked.streams[stream == "quote"], part))
+        self.join.push(stream, cases.batch(self._streams[stream], part))
         self._late += [(stream, offset) for offset in self.join.late(stream)["offset"].to_pylist()]
 
 
 @st.composite
 def logs(draw: st.DrawFn, *, may_be_late: bool) -> tuple[Rules, Logs]:
     """Rows with progress records between them: all true and within grace, or too early for some rows."""
-    rules = draw(cases.rules())
+    rules, drawn = draw(cases.streams())
     made: Logs = {}
-    for stream in STREAMS:
-        rows = draw(cases.rows(stream, stream == "quote" or rules.left_has_sequence))
+    for stream, rows in drawn.items():
         log: list[Row | int] = []
         for i, row in enumerate(rows):
             if draw(st.integers(0, 3)) == 0:
@@ -140,12 +144,13 @@ def lived(rules: Rules, made: Logs, data: st.DataObject) -> Durable:
             cases.make_settings(rules), made, durable, data.draw(st.none() | st.integers(0, 2), "state")
         )
         for _ in range(data.draw(st.integers(1, 6), "turns")):
-            for stream in STREAMS:
+            for stream in made:
                 life.read(stream, data.draw(st.integers(0, 5), stream))
             if data.draw(st.integers(0, 4), "seal"):
                 life.seal()
             if data.draw(st.booleans(), "commit"):
-                life.commit(keep_state=data.draw(st.booleans(), "keep"))
+                known = data.draw(st.booleans(), "last known")
+                life.commit(keep_state=data.draw(st.booleans(), "keep"), last_known=known)
     Life(cases.make_settings(rules), made, durable, data.draw(st.none() | st.just(0), "state")).end()
     return durable
 
@@ -156,8 +161,8 @@ def test_crashes_lose_double_and_change_nothing(case: tuple[Rules, Logs], data: 
     rules, made = case
     durable = lived(rules, made, data)
     assert not durable.late
-    expected = join_slowly(rows_of(made["trade"]), rows_of(made["quote"]), cases.looked_up(), rules)
-    assert durable.rows == expected
+    rows = {stream: rows_of(log) for stream, log in made.items()}
+    assert durable.rows == join_slowly(rows["trade"], rows, cases.looked_up(rules), rules)
 
 
 @settings(max_examples=200, deadline=None)
@@ -168,8 +173,8 @@ def test_a_row_that_was_late_once_changes_nothing_whatever_dies_after(
     rules, made = case
     durable = lived(rules, made, data)
     assert len(set(durable.late)) == len(durable.late)
-    lefts, rights = (
-        [row for row in rows_of(made[stream]) if (stream, row.offset) not in durable.late]
-        for stream in STREAMS
-    )
-    assert durable.rows == join_slowly(lefts, rights, cases.looked_up(), rules)
+    accepted = {
+        stream: [row for row in rows_of(log) if (stream, row.offset) not in durable.late]
+        for stream, log in made.items()
+    }
+    assert durable.rows == join_slowly(accepted["trade"], accepted, cases.looked_up(rules), rules)

@@ -1,4 +1,4 @@
-"""A small market on the embedded bus: seeded rows, arrival within grace or beyond, workers that may die."""
+"""A small market on the embedded bus: rows within grace or beyond it, silences, and times too far ahead."""
 
 import random
 from collections.abc import Iterator
@@ -42,6 +42,7 @@ QUOTE = Stream(
         ]
     ),
 )
+MAX_AHEAD_NS = 1_000  # beyond the longest market
 SYMBOLS = ("A", "BB", "CCC", "D", "E")
 
 
@@ -55,6 +56,9 @@ def settings_of(rng: random.Random, folder: Path) -> Settings:
                 "carry": rng.choice(["row", "column"]),
                 "allow_exact": rng.random() < 0.7,
                 "tolerance_ns": tolerance_ns,
+                "idle_after_ms": rng.choice([None, None, 1, 5]),
+                "max_ahead_ns": rng.choice([None, MAX_AHEAD_NS]),
+                "max_ahead_of": rng.choice(["wall", "inputs"]),
             },
             "bus": {"partitions": rng.choice([1, 2, 3]), "schema_registry": str(folder / "schemas")},
             "worker": {
@@ -63,6 +67,8 @@ def settings_of(rng: random.Random, folder: Path) -> Settings:
                 "checkpoint_interval_ms": rng.choice([1, 1_000_000]),
                 "poll_messages_max": rng.choice([3, 17, 1_000]),
                 "frame_rows_max": rng.choice([2, 1_000]),
+                "last_known_interval_ms": rng.choice([1, 5, 1_000_000]),
+                "guarantee": rng.choice(["exactly_once", "exactly_once", "at_least_once"]),
             },
         }
     )
@@ -81,7 +87,11 @@ def pipeline_of(settings: Settings) -> Pipeline:
 
 
 class Feed:
-    """Publishes the rows a step at a time, some of them out of order, as records or as blocks."""
+    """Publishes the rows a step at a time, some of them out of order, as records or as blocks.
+
+    Now and then a stream falls silent and returns, a heartbeat goes into one partition alone, and, where
+    there is a limit, a row or a heartbeat lies beyond it.  `wall_ns` is the wall clock, which leaps at times.
+    """
 
     def __init__(self, rng: random.Random, pipeline: Pipeline, *, rows: int, disorder_ns: int) -> None:
         self._rng = rng
@@ -95,15 +105,20 @@ class Feed:
         self._producer = pipeline.bus.producer(transactional_id="feed")
         times = sorted(rng.randrange(rows) for _ in range(rows))
         self._left = [(now, "quote" if rng.random() < 0.7 else "trade") for now in times]
-        self._upper_ns = rows + 1
+        self._newest_ns = self._last_ns = rows
+        self._held: dict[str, list[tuple[int, str]]] = {}  # what silent streams have not said yet
+        self.wall_ns = 0
 
     def steps(self) -> Iterator[None]:
         """Publish everything, in transactions of which some are aborted and sent again."""
+        self._producer.begin()
+        self._send_progress(0, final=False)  # by the inputs the first word is taken, whatever its time
+        self._producer.commit()
         while self._left:
             tile, self._left = self._left[:10], self._left[10:]
             jitter = self._disorder_ns
             tile = sorted(tile, key=lambda row: row[0] + self._rng.randint(0, jitter))
-            messages = list(self._messages(tile))
+            messages = list(self._messages([*self._audible(tile), *self._too_far_ahead()]))
             if self._rng.random() < 0.2:
                 self._send(messages)
                 self._producer.abort()
@@ -112,10 +127,36 @@ class Feed:
                 self._send_progress(self._left[0][0] - self._disorder_ns, final=False)
             self._producer.commit()
             yield
-        self._producer.begin()
-        self._send_progress(self._upper_ns, final=True)
+        self.wall_ns = max(self.wall_ns, self._newest_ns)
+        self._send(list(self._messages([row for rows in self._held.values() for row in rows])))
+        self._held = {}
+        self._send_progress(self._newest_ns + 1, final=True)
         self._producer.commit()
         yield
+
+    def _audible(self, tile: list[tuple[int, str]]) -> list[tuple[int, str]]:
+        """The rows of the streams that speak now; a stream that returns says first what it held back."""
+        said: list[tuple[int, str]] = []
+        if self._held and self._rng.random() < 0.3:
+            _, said = self._held.popitem()
+        elif not self._held and self._rng.random() < 0.15:
+            self._held[self._rng.choice(["trade", "quote"])] = []
+        for row in tile:
+            self._held.get(row[1], said).append(row)
+        return said
+
+    def _too_far_ahead(self) -> list[tuple[int, str]]:
+        """Rows beyond the limit as it stands; the wall clock may have moved when they are read."""
+        asked = self._pipeline.settings.pipeline
+        if asked.max_ahead_ns is None or self._rng.random() < 0.7:
+            return []
+        # After a restart the inputs are taken to have come up to a grace further than they have.
+        time_ns = self._last_ns + asked.grace_ns + asked.max_ahead_ns + self._rng.randint(2, 50)
+        if asked.max_ahead_of == "wall":
+            time_ns += self.wall_ns
+            self.wall_ns += self._rng.choice([0, 0, 2 * asked.max_ahead_ns])
+            self._newest_ns = max(self._newest_ns, time_ns)
+        return [(time_ns, self._rng.choice(["trade", "quote"]))]
 
     def _messages(self, tile: list[tuple[int, str]]) -> Iterator[tuple[str, bytes, bytes]]:
         for now, stream in tile:
@@ -151,8 +192,16 @@ class Feed:
             self._producer.produce(topic, partition=partition, key=key, value=value)
 
     def _send_progress(self, upper_ns: int, *, final: bool) -> None:
+        """A heartbeat into every partition of the streams that speak, or into one of them alone."""
         settings = self._pipeline.settings
-        for stream in settings.stream_names:
+        places = [
+            (stream, partition)
+            for stream in settings.stream_names
+            for partition in range(settings.bus.partitions)
+            if stream not in self._held
+        ]
+        if not final and upper_ns and self._rng.random() < 0.3:
+            places = [self._rng.choice(places)]
+        for stream, partition in places:
             value = encode_progress(self._pipeline.registry, Progress(stream, upper_ns, final, "simulation"))
-            for partition in range(settings.bus.partitions):
-                self._producer.produce(settings.topic(stream), partition=partition, key=None, value=value)
+            self._producer.produce(settings.topic(stream), partition=partition, key=None, value=value)

@@ -15,19 +15,38 @@ HASTY = {
     "consumer.fetch.wait.max.ms": "10",
     "producer.linger.ms": "0",
 }
+# The broker sets the rest where members speak the consumer protocol (docker/kafka/kafka.sh).
+HASTY_CONSUMER_PROTOCOL = {
+    key: value for key, value in HASTY.items() if "session" not in key and "heartbeat" not in key
+}
 
-
-KAFKA = [
-    pytest.param(reading, marks=pytest.mark.broker, id=f"kafka-{reading}") for reading in ("native", "plain")
+# Both ways to read: what one does, the other does.
+READINGS = ("native", "plain")
+BUSES = ["embedded", *(pytest.param(f"kafka {reading}", marks=pytest.mark.broker) for reading in READINGS)]
+# What concerns members of a group holds under both protocols.
+CONSUMER_PROTOCOL = "consumer protocol"
+GROUP_BUSES = [
+    *BUSES,
+    *(
+        pytest.param(f"kafka {reading}, {CONSUMER_PROTOCOL}", marks=pytest.mark.broker)
+        for reading in READINGS
+    ),
 ]
 
 
-@pytest.fixture(params=["embedded", *KAFKA])
+@pytest.fixture(params=BUSES)
 def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
     if request.param == "embedded":
         scene = Scene(MemoryBus())
     else:
         bootstrap = request.getfixturevalue("kafka_bootstrap")
-        scene = Scene(KafkaBus(bootstrap, HASTY, reading=request.param))
+        words = request.param.removeprefix("kafka ")
+        if words.endswith(CONSUMER_PROTOCOL):
+            bus = KafkaBus(
+                bootstrap, HASTY_CONSUMER_PROTOCOL, group_protocol="consumer", reading=words.split(",")[0]
+            )
+        else:
+            bus = KafkaBus(bootstrap, HASTY, reading=words)
+        scene = Scene(bus)
     yield scene
     scene.bus.admin().delete(scene.topics)

@@ -1,9 +1,12 @@
 """Laws of transactions: all or nothing, invisible until committed, one producer per id."""
 
+from functools import partial
+
 import pytest
 
 from tests.contract.bus.scenes import (
     Scene,
+    blocks_until,
     commit_position,
     ends,
     in_transaction,
@@ -11,7 +14,7 @@ from tests.contract.bus.scenes import (
     read_to_end,
     values,
 )
-from topics.block import TopicPartition
+from topics.block import MessageBlock, TopicPartition
 from topics.bus import BusError, FencedError, Position
 
 
@@ -208,3 +211,21 @@ def test_closing_a_producer_aborts_what_is_open(scene: Scene) -> None:
     producer.close()
     scene.write(topic, b"after")
     assert values(read_to_end(scene.reader((topic, 0, 0)))) == [b"after"]
+
+
+def test_the_high_offset_is_the_end_that_was_told_while_nothing_came_behind_it(scene: Scene) -> None:
+    topic = scene.topic()
+    place = TopicPartition(topic, 0)
+    producer = scene.bus.producer(transactional_id=scene.name("writer"))
+    reader = scene.reader((topic, 0, 0))
+    for value, end in ((b"one", 2), (b"two", 4)):
+        in_transaction(producer, topic, value)
+        producer.commit()
+        blocks_until(reader, partial(_ends_at, place, end))
+        assert reader.offsets(place)[1] == end
+    scene.write(topic, b"not read yet")
+    assert reader.offsets(place)[1] == 5
+
+
+def _ends_at(place: TopicPartition, end: int, blocks: list[MessageBlock]) -> bool:
+    return ends(blocks)[-1:] == [(place, end)]

@@ -23,7 +23,7 @@ COMMIT_INTERVAL_MS = 100
 
 
 class Market:
-    """Publishes rows; `worker` and `pipeline` are settings beside those of a quick test."""
+    """Publishes rows; `worker`, `pipeline` and `streams` are settings beside those of a quick test."""
 
     def __init__(
         self,
@@ -32,19 +32,27 @@ class Market:
         partitions: int = 1,
         pipeline: Mapping[str, object] | None = None,
         worker: Mapping[str, object] | None = None,
+        streams: Mapping[str, object] | None = None,
+        bus: Mapping[str, object] | None = None,
     ) -> None:
         quick = {"state": str(folder / "state"), "commit_interval_ms": COMMIT_INTERVAL_MS}
         self.settings = Settings.model_validate(
             {
                 "pipeline": {"grace_ns": 0, **(pipeline or {})},
-                "bus": {"partitions": partitions, "schema_registry": str(folder / "schemas")},
+                "bus": {
+                    "partitions": partitions,
+                    "schema_registry": str(folder / "schemas"),
+                    **(bus or {}),
+                },
                 "worker": {**quick, **(worker or {})},
+                "streams": streams or {},
             }
         )
         self.pipeline = pipeline_of(self.settings)
         assert isinstance(self.pipeline.bus, MemoryBus)
         self.bus = self.pipeline.bus
         self.elapsed_ns = 0
+        self.wall_ns = 0
         self._producer = self.bus.producer()
         self._encoders = {
             name: RowEncoder(stream, self.pipeline.registry, self.settings.topic(name))
@@ -71,9 +79,12 @@ class Market:
                 self._producer.produce(self.settings.topic(name), partition=partition, key=None, value=value)
 
     def worker(self, slot: str = "0", *, until_final: bool = False) -> Worker:
-        """A worker on the market's own clock."""
+        """A worker on the market's own clocks."""
         return Worker(
-            self.pipeline.with_slot(slot), until_final=until_final, elapsed_ns=lambda: self.elapsed_ns
+            self.pipeline.with_slot(slot),
+            until_final=until_final,
+            elapsed_ns=lambda: self.elapsed_ns,
+            wall_ns=lambda: self.wall_ns,
         )
 
     def pass_commit_interval(self) -> None:
@@ -96,21 +107,28 @@ class Market:
         reader.close()
         return found
 
-    def block(self, stream: str, times_ns: Sequence[int], symbol: str = "A") -> bytes:
-        """The value of one message with these rows."""
+    def block(
+        self,
+        stream: str,
+        times_ns: Sequence[int],
+        symbol: str = "A",
+        columns: Mapping[str, object] | None = None,
+    ) -> bytes:
+        """The value of one message with these rows; `columns` replaces what they would hold."""
         count = len(times_ns)
-        columns: dict[str, object] = {"event_ns": times_ns, "symbol": [symbol] * count}
-        columns |= {"bid": [float(ns) for ns in times_ns]} if stream == "quote" else {}
+        given: dict[str, object] = {"event_ns": times_ns, "symbol": [symbol] * count}
+        given |= {"bid": [float(ns) for ns in times_ns]} if stream == "quote" else {}
+        given |= columns or {}
         schema = STREAMS[stream].schema
-        arrays = [pa.array(columns.get(field.name, [None] * count), field.type) for field in schema]
+        arrays = [pa.array(given.get(field.name, [None] * count), field.type) for field in schema]
         rows = pa.RecordBatch.from_arrays(arrays, schema=schema)
         return self._encoders[stream].blocks(rows, np.array([0, count], dtype=np.int64)).data.tobytes()
 
-    def _rows(self, stream: str, times_ns: Sequence[int], symbol: str) -> None:
+    def keyed(self, stream: str, symbol: str, value: bytes) -> None:
+        """Publish any bytes to the partition of a symbol."""
         key = symbol.encode()
-        self._producer.produce(
-            self.settings.topic(stream),
-            partition=partition_of(key, self.settings.bus.partitions),
-            key=key,
-            value=self.block(stream, times_ns, symbol),
-        )
+        partition = partition_of(key, self.settings.bus.partitions)
+        self._producer.produce(self.settings.topic(stream), partition=partition, key=key, value=value)
+
+    def _rows(self, stream: str, times_ns: Sequence[int], symbol: str) -> None:
+        self.keyed(stream, symbol, self.block(stream, times_ns, symbol))

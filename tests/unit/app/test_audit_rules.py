@@ -1,12 +1,13 @@
 """Every kind of fault, planted one at a time in rows that are right."""
 
-from collections.abc import Callable
-
 import polars as pl
 import pytest
 
-from app.audit_rules import INDEX, OFFSET, Rules, Violation, expected_rows, find_violations
+from app.audit_join import INDEX, OFFSET, Rules, expected_rows
+from app.audit_rules import PARTITION, Findings, Layout, Violation, check_order, check_tile
 from app.config import PipelineSettings
+from tests.unit.app.audit_faults import PLANTED, Plant, another, first
+from topics.partitioner import partition_of
 
 
 def rules(**settings: object) -> Rules:
@@ -41,12 +42,20 @@ QUOTES = placed(
 )
 
 
-def found(rows: pl.DataFrame, **settings: object) -> list[Violation]:
-    return list(find_violations(rules(**settings), TRADES, {"quote": QUOTES}, rows))
+LATE = pl.DataFrame({OFFSET: [77], INDEX: [0]}, schema_overrides={INDEX: pl.Int32})
+
+
+def found(rows: pl.DataFrame, *, by_place: bool = True, **settings: object) -> list[Violation]:
+    findings = Findings()
+    layout = Layout(by_place=by_place, partitions=2, late=LATE)
+    check_order(rules(**settings), rows, None, findings)
+    check_tile(rules(**settings), layout, TRADES, {"quote": QUOTES}, rows, findings)
+    return list(findings.violations())
 
 
 def right(**settings: object) -> pl.DataFrame:
-    return expected_rows(rules(**settings), TRADES, {"quote": QUOTES})
+    rows = expected_rows(rules(**settings), TRADES, {"quote": QUOTES})
+    return rows.select(pl.exclude("^audit_.*$"), pl.lit(0, pl.Int32).alias(PARTITION))
 
 
 def test_the_last_quote_of_equal_times_stands_and_nulls_stay_nulls() -> None:
@@ -72,31 +81,57 @@ def test_strict_does_not_match_an_equal_time() -> None:
     assert right(allow_exact=False)["quote_event_ns"].to_list() == [5, 5, None, 25]
 
 
-@pytest.mark.parametrize("settings", [{}, {"carry": "column"}, {"tolerance_ns": 4}, {"allow_exact": False}])
-def test_right_rows_have_no_violation(settings: dict[str, object]) -> None:
-    assert found(right(**settings), **settings) == []
+SETTINGS: list[dict[str, object]] = [
+    {},
+    {"carry": "column"},
+    {"tolerance_ns": 4},
+    {"allow_exact": False},
+    {"direction": "forward", "tolerance_ns": 5},
+    {"direction": "nearest", "tolerance_ns": 5, "allow_exact": False},
+]
 
 
-PLANTED: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
-    "missing": lambda rows: rows.slice(1),
-    "duplicated": lambda rows: pl.concat([rows, rows.head(1)]),
-    "unexpected": lambda rows: pl.concat([rows, rows.head(1).with_columns(left_offset=pl.lit(99, pl.Int64))]),
-    "out of order": lambda rows: rows.reverse(),
-    "changed left row": lambda rows: rows.with_columns(price=pl.col("price").fill_null(0.0)),
-    "wrong match": lambda rows: rows.with_columns(quote_bid=pl.col("quote_bid").fill_null(0.0)),
-    "look-ahead": lambda rows: rows.with_columns(quote_event_ns=pl.col("quote_event_ns") + 1),
+@pytest.mark.parametrize("by_place", [True, False])
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_right_rows_have_no_violation(settings: dict[str, object], by_place: bool) -> None:
+    assert found(right(**settings), by_place=by_place, **settings) == []
+
+
+ELSEWHERE = next(key for key in ("A", "B", "C", "D", "E") if partition_of(key.encode(), 2) == 1)
+HERE: dict[str, Plant] = {
+    **PLANTED,
+    "late row was sealed too": lambda rows: another(rows, left_offset=77),
+    "row of another partition": lambda rows: another(rows, symbol=ELSEWHERE),
 }
 
 
-@pytest.mark.parametrize("kind", PLANTED)
+@pytest.mark.parametrize("kind", HERE)
 def test_a_planted_fault_is_named_with_its_first_row(kind: str) -> None:
-    violations = {violation.kind: violation for violation in found(PLANTED[kind](right()))}
+    violations = {violation.kind: violation for violation in found(HERE[kind](right()))}
     assert kind in violations
     assert violations[kind].rows >= 1
     assert violations[kind].examples
 
 
+@pytest.mark.parametrize("kind", PLANTED)
+def test_a_fault_is_found_where_left_rows_have_no_place(kind: str) -> None:
+    assert kind in {violation.kind for violation in found(PLANTED[kind](right()), by_place=False)}
+
+
+def test_a_value_carried_from_another_row_is_named() -> None:
+    rows = right(carry="column")
+    (violation,) = found(first(rows, quote_bid=0.75), carry="column")
+    assert (violation.kind, violation.rows) == ("wrong carried value", 1)
+
+
+def test_a_row_whose_time_was_changed_is_one_fault() -> None:
+    rows = right()
+    last = rows.tail(1).with_columns(event_ns=pl.lit(31, pl.Int64))
+    (violation,) = found(pl.concat([rows.head(3), last]))
+    assert (violation.kind, violation.rows) == ("changed left row", 1)
+
+
 def test_a_wrong_match_shows_both_sides() -> None:
     (violation,) = found(right().with_columns(quote_ask=pl.lit(7.0)))
-    assert violation.rows == 4
-    assert "quote_ask is 7.0, should be 1.5" in violation.examples[0]
+    assert (violation.kind, violation.rows) == ("changed right value", 4)
+    assert "quote_ask is 7.0, should be 1.5; matches quote row 0/0" in violation.examples[0]

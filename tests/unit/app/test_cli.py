@@ -11,7 +11,9 @@ import pytest
 from tests.programs import ROOT, App
 
 NOON_NS = 1_705_338_000_000_000_000  # of 2024-01-15 in New York
-COMMANDS = ["align", "audit", "backtest", "replay", "topics plan", "topics apply"]
+COMMANDS = ["align", "audit", "backtest", "replay", "topics plan", "topics apply", "watermarks", "doctor"]
+COMMANDS += ["dead list", "dead show", "dead replay"]
+ASKING_A_BROKER = ["align", "audit", "topics plan", "topics apply", "watermarks", "dead list", "dead replay"]
 
 
 @pytest.fixture
@@ -178,7 +180,7 @@ def test_an_output_folder_that_is_a_file_is_refused(run_app: App, data: Path, tm
     assert (tmp_path / "out").read_text() == "mine"
 
 
-@pytest.mark.parametrize("command", ["align", "audit", "topics plan", "topics apply"])
+@pytest.mark.parametrize("command", ASKING_A_BROKER)
 def test_a_broker_that_is_away_is_named_with_how_long_it_was_waited_for(
     run_app: App, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,3 +247,16 @@ def test_make_replay_passes_the_line_and_the_exit_code_on(variables: list[str], 
     )
     assert made.returncode == 2
     assert made.stderr.strip().splitlines()[0].startswith(told)
+
+
+@pytest.mark.parametrize("place", ["3", "3@", "@17", "a@b", "-1@4"])
+def test_what_names_no_dead_letter_is_refused(run_app: App, place: str) -> None:
+    assert "write partition@offset" in run_app("dead", "show", "--", place).error
+
+
+def test_a_broken_config_is_one_line_for_every_command_that_asks(run_app: App, tmp_path: Path) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text("[streams.quote.rules]\nfinite = ['bid']\nround = ['bid']")
+    for command in ("watermarks", "doctor", "dead list"):
+        told = run_app(*command.split(), "--config", config).error
+        assert "unknown key streams.quote.rules.round" in told

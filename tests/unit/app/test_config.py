@@ -57,6 +57,12 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
         ("[pipeline]\nclock = 'wall'", "pipeline.clock = 'wall'"),
         ("[streams.bar]\ngrace_ns = 1", "streams.bar is neither left nor right"),
         ("[worker]\ncommit_interval_ms = 0", "worker.commit_interval_ms = 0"),
+        ("[worker]\nguarantee = 'at_most_once'", "worker.guarantee = 'at_most_once'"),
+        (
+            "[worker]\nfailpoint = 'lunch'",
+            "worker.failpoint = 'lunch': the failpoints are sealed, commit-begin",
+        ),
+        ("[bus]\ngroup_protocol = 'raft'", "bus.group_protocol = 'raft'"),
         ("left =", "not valid TOML"),
     ],
 )

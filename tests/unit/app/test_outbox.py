@@ -140,3 +140,48 @@ def test_a_dead_letter_that_fails_the_run_is_named_and_nothing_is_committed(tmp_
         worker.close(failed=True)
     assert market.aligned() == []
     assert market.messages("dead") == []
+
+
+def test_late_rows_follow_the_policy_of_their_stream(tmp_path: Path) -> None:
+    market = Market(tmp_path, worker={"late": "fail"}, streams={"quote": {"late": "side"}})
+    market.progress(10)
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    market.quote(2)
+    worker = market.worker()
+    turn_until_quiet(worker)
+    market.trade(3)
+    with pytest.raises(RunError, match=r'trade\[0\]@1 is late: .*worker\.late = "fail" stops'):
+        turn_until_quiet(worker)
+    worker.close(failed=True)
+    strict = Market(tmp_path / "strict", streams={"quote": {"late": "fail"}})
+    strict.progress(10)
+    strict.quote(2)
+    worker = strict.worker()
+    turn_until_quiet(worker)
+    strict.quote(3)
+    with pytest.raises(RunError, match=r'streams\.quote\.late = "fail" stops'):
+        turn_until_quiet(worker)
+    worker.close(failed=True)
+
+
+@pytest.mark.parametrize("written", ["frame", "avro"])
+def test_rows_sealed_without_an_idle_input_are_flagged_in_their_messages(
+    tmp_path: Path, written: str
+) -> None:
+    market = Market(tmp_path, pipeline={"idle_after_ms": 1}, worker={"frame_rows_max": 2, "format": written})
+    worker = market.worker()
+    market.trade(1, 2, 3, 4, 5, 9)
+    market.quote(2)
+    turn_until_quiet(worker)
+    market.trade(10)
+    market.elapsed_ns += 1_000_000
+    market.quote(3)  # not silent: held
+    turn_until_quiet(worker)
+    market.trade(11)
+    market.elapsed_ns += 1_000_000
+    turn_until_quiet(worker)
+    worker.commit()
+    flags = [dict(message.headers).get("tidemark-assumed-rows") for message in market.messages("aligned")]
+    rows = [b"0", b"0", b"2", b"2", b"1"] if written == "frame" else [None] * 2 + [b"1"] * 5
+    assert flags == rows

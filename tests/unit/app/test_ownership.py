@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import RunError
+from app.meter import Meter
+from app.ownership import Ownership
 from state.store import TaskStore
 from tests.unit.app.market import Market
 from tests.unit.app.test_worker import turn_until_quiet
@@ -81,5 +83,37 @@ def test_a_restart_that_needs_rows_which_retention_removed_is_refused_with_the_f
     market = after_a_first_worker(tmp_path)
     TaskStore.destroy(market.pipeline.state_path(0))
     market.bus.delete_before(TopicPartition("tidemark.trade", 0), 1)
-    with pytest.raises(RunError, match=r"tidemark\.trade\[0\]: offset 0 is needed but the log holds 1 to"):
+    with pytest.raises(
+        RunError, match=r"offset 0 is needed but the log holds 1 \(low\) to \d+ \(high\), committed is 0"
+    ):
         goes_on(market)
+
+
+def test_a_task_opens_when_the_last_of_its_inputs_has_come(tmp_path: Path) -> None:
+    market = Market(tmp_path, bus={"group_protocol": "consumer"})
+    ownership = Ownership(
+        market.pipeline, market.bus.consumer(group="tidemark"), Meter(), before_revoke=lambda: None
+    )
+    trade, quote = TopicPartition("tidemark.trade", 0), TopicPartition("tidemark.quote", 0)
+    market.trade(1)
+    assert ownership.assigned([trade]) == {trade: 1}
+    assert not ownership.tasks
+    assert "partition 0 of tidemark.trade without tidemark.quote" in str(ownership.incomplete())
+    assert ownership.assigned([quote]) == {trade: 0, quote: 0}, (
+        "the one that waited starts where it is needed"
+    )
+    assert list(ownership.tasks) == [0]
+    assert ownership.incomplete() is None
+    ownership.revoked([trade])
+    assert not ownership.tasks
+    ownership.lost([quote])
+    assert ownership.incomplete() is None
+
+
+def test_under_the_classic_protocol_a_lone_input_is_refused_at_once(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    ownership = Ownership(
+        market.pipeline, market.bus.consumer(group="tidemark"), Meter(), before_revoke=lambda: None
+    )
+    with pytest.raises(RunError, match=r"partition 0 of tidemark\.trade without tidemark\.quote"):
+        ownership.assigned([TopicPartition("tidemark.trade", 0)])

@@ -102,15 +102,18 @@ def test_taq_day_by_day(tmp_path: Path, date: str, trades: int, quotes: int) -> 
 
 def test_partitions_workers_and_shape_do_not_change_a_row(tmp_path: Path) -> None:
     data = market_data("taq_highfrequency")
-    told = {
+    told = [
         replayed(
             data, "2018-01-02", tmp_path / f"{number}", partitions=partitions, workers=workers, shape=shape
-        )[0].hash
+        )[0]
         for number, (partitions, workers, shape) in enumerate(
             [(1, 1, "block"), (1, 2, "record"), (3, 2, "block"), (8, 1, "record"), (8, 2, "block")]
         )
-    }
-    assert len(told) == 1
+    ]
+    assert len({summary.hash for summary in told}) == 1
+    assert told[0].parity == told[1].parity
+    assert told[3].parity == told[4].parity
+    assert [len(summary.parity) for summary in told] == [1, 1, 3, 8, 8]
 
 
 def test_binance_on_the_receivers_clock(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ SUMMARY = Summary(
     age_ns={"quote": {"p50": 71_700_000, "p99": 2_000_000_000}},
     grace_ns=50_000_000,
     hash="0123456789abcdef0123456789abcdef",
+    parity=["600-000102030405060708090a0b0c0d0e0f", "400-000102030405060708090a0b0c0d0e0f", "0-" + "0" * 32],
     aligned="build/replay/2024-01-15/aligned",
     seconds=2.0,
 )
@@ -62,6 +63,7 @@ def test_the_file_has_what_other_programs_read(tmp_path: Path) -> None:
         "seconds": 2.0,
         "rows_per_second": 10_500.0,
         "seal_latency_ms": {"p50": 1.25, "p99": 20.5},
+        "parity": SUMMARY.parity,
     }
     assert {name: found[name] for name in promised} == promised
 
@@ -77,7 +79,16 @@ def test_a_run_without_rows_is_written_with_nulls_and_shown(tmp_path: Path) -> N
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_every_figure_is_shown_whole_on_any_width(width: int) -> None:
     words = shown(SUMMARY, width).split()
-    for figure in ("1,000", "20,000", "990", "(99.0%)", "1.25", "10,500", SUMMARY.hash, "clean"):
+    for figure in (
+        "1,000",
+        "20,000",
+        "990",
+        "(99.0%)",
+        "1.25",
+        "10,500",
+        SUMMARY.hash,
+        "clean",
+    ):
         assert figure in words, figure
 
 

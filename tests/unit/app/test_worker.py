@@ -94,6 +94,56 @@ def test_a_bounded_run_ends_with_the_final_record_of_every_partition(tmp_path: P
     assert market.aligned() == [(1, None)]
 
 
+def test_a_bounded_run_seals_in_the_end_what_waits_for_rows_of_a_later_period(tmp_path: Path) -> None:
+    market = Market(tmp_path, pipeline={"direction": "forward", "tolerance_ns": 10})
+    worker = market.worker(until_final=True)
+    market.trade(1, 4)
+    market.quote(3)
+    market.progress(5, final=True)
+    worker.turn()
+    worker.commit()
+    assert not worker.finished()
+    assert market.aligned() == [(1, 3)]
+    turn_until_quiet(worker)
+    worker.commit()
+    assert worker.finished()
+    assert market.aligned() == [(1, 3), (4, None)]
+
+
+def test_an_unbounded_run_lets_rows_wait_for_the_next_period(tmp_path: Path) -> None:
+    market = Market(tmp_path, pipeline={"direction": "nearest", "tolerance_ns": 10})
+    worker = market.worker()
+    market.trade(4)
+    market.progress(5, final=True)
+    turn_until_quiet(worker)
+    worker.commit()
+    assert market.aligned() == []
+    market.quote(6)
+    market.trade(7)
+    market.quote(7)
+    turn_until_quiet(worker)
+    worker.commit()
+    assert market.aligned() == [(4, 6)]
+
+
+def test_rows_that_wait_over_a_restart_are_sealed_once(tmp_path: Path) -> None:
+    market = Market(tmp_path, pipeline={"direction": "forward", "tolerance_ns": 10})
+    first = market.worker()
+    market.trade(1, 4, 6)
+    market.quote(3)
+    market.progress(6)
+    turn_until_quiet(first)
+    first.close()
+    assert market.aligned() == [(1, 3)]
+    second = market.worker(until_final=True)
+    market.quote(8)
+    market.progress(9, final=True)
+    turn_until_quiet(second)
+    second.commit()
+    assert market.aligned() == [(1, 3), (4, 8), (6, 8)]
+    assert second.finished()
+
+
 def test_a_worker_without_partitions_ends_with_the_group(tmp_path: Path) -> None:
     market = Market(tmp_path)
     first, second = market.worker("0", until_final=True), market.worker("1", until_final=True)

@@ -1,8 +1,14 @@
 """Small frames for the scenes of these tests, made without the worker's code."""
 
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import pyarrow as pa
 
 from gpu_sink.contract import FRONTIER, LAYOUT, NEWEST, RELEASED, ROWS, SEALED, layout_fingerprint
+from gpu_sink.frames import Frame, Place
 
 Message = tuple[bytes, list[tuple[str, bytes | None]]]
 
@@ -35,3 +41,41 @@ def message_of(batch: pa.RecordBatch, **said: object) -> Message:
 def numbers_in(batches: list[pa.RecordBatch]) -> list[int]:
     """The numbers that `rows_of` was given."""
     return [number for rows in batches for number in rows.column("event_ns").to_pylist()]
+
+
+SYMBOLS = ("AAA", "BB", "C", "DDDD")
+TRADE = pa.schema(
+    [
+        pa.field("symbol", pa.string(), nullable=False),
+        pa.field("event_ns", pa.int64(), nullable=False),
+        pa.field("price", pa.float64()),
+        pa.field("size", pa.int32()),
+    ]
+)
+
+
+def trades(seed: int, *, partitions: int = 4, frames: int = 12, rows_max: int = 30) -> list[Frame]:
+    """Frames of numbered trades, partitions in turn; event_ns is the row's number, unique over the stream."""
+    draw = random.Random(seed)
+    made, number = [], 0
+    for offset in range(frames):
+        for partition in range(partitions):
+            count = draw.randint(1, rows_max)
+            numbers = list(range(number, number + count))
+            number += count
+            columns = {
+                "symbol": [draw.choice(SYMBOLS) for _ in numbers],
+                "event_ns": numbers,
+                "price": [None if draw.random() < 0.2 else n / 4 for n in numbers],
+                "size": [None if draw.random() < 0.2 else n for n in numbers],
+            }
+            rows = pa.RecordBatch.from_pydict(columns, TRADE)
+            made.append(Frame(rows, None, Place("aligned", partition, 3 * offset)))  # offsets have gaps
+    return made
+
+
+def equal(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    """Whether two batches have the same columns with the same values, NaN being NaN."""
+    return ours.keys() == theirs.keys() and all(
+        np.array_equal(ours[name], theirs[name], equal_nan=ours[name].dtype.kind == "f") for name in ours
+    )

@@ -35,12 +35,29 @@ def test_a_file_without_rows_gives_no_frame(tmp_path: Path) -> None:
     assert list(AlignedStream.from_folder(tmp_path)) == []
 
 
-def test_a_folder_gives_tensors(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="PyTorch is not installed (TORCH=0)")
-    write(tmp_path / "a.parquet", [2, 3], group_rows=2)
-    (batch,) = AlignedStream.from_folder(tmp_path).batches(columns=["price"])
-    assert batch.tensors["price"][0] == 1.0
-    assert batch.tensors["price_valid"].tolist() == [True, False]
+def test_frame_files_are_read_beside_parquet(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", [1, 2], group_rows=2)
+    with (
+        pa.OSFile(str(tmp_path / "b.arrows"), "wb") as sink,
+        pa.ipc.new_stream(sink, rows_of([]).schema) as file,
+    ):
+        for numbers in ([3], [], [4, 5]):
+            file.write_batch(rows_of(numbers))
+    stream = AlignedStream.from_folder(tmp_path)
+    assert numbers_in([frame.rows for frame in stream]) == [1, 2, 3, 4, 5]
+    batches = stream.batches(batch_rows=2, copy=True)
+    assert [batch["event_ns"].tolist() for batch in batches] == [[1, 2], [3, 4], [5]]
+
+
+def test_a_state_goes_on_in_the_middle_of_a_row_group(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", list(range(10)), group_rows=4)
+    batches = AlignedStream.from_folder(tmp_path).batches(batch_rows=3, copy=True)
+    for batch in batches:
+        if 5 in batch["event_ns"]:
+            break
+    again = AlignedStream.from_folder(tmp_path).batches(batch_rows=3, copy=True)
+    again.load_state_dict(batches.state_dict())
+    assert [batch["event_ns"].tolist() for batch in again] == [[6, 7, 8], [9]]
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from gpu_sink.contract import FrameError, layout_fingerprint
-from gpu_sink.frames import Place, decode_frame
+from gpu_sink.frames import FrameDecoder, Place, decode_frame
 from tests.unit.gpu_sink.scene import message_of, rows_of
 
 PLACE = Place("aligned", 2, 77)
@@ -62,27 +62,50 @@ def test_headers_that_do_not_fit_the_columns_are_refused() -> None:
         decode_frame(*message_of(rows_of([1]), rows=2), PLACE)
 
 
-def test_a_cut_frame_is_refused_wherever_it_was_cut() -> None:
+@pytest.fixture(params=["first", "later"])
+def decoder(request: pytest.FixtureRequest) -> FrameDecoder:
+    """A decoder that has read nothing, and one that has read a frame of these columns."""
+    made = FrameDecoder()
+    if request.param == "later":
+        made.decode(*message_of(rows_of([7, 8])), PLACE)
+    return made
+
+
+def test_a_later_frame_is_read_as_the_first_is(decoder: FrameDecoder) -> None:
+    for rows in (rows_of([1, 2, 3]), rows_of([]), rows_of([2, 2]).select(["price"])):
+        frame = decoder.decode(*message_of(rows), PLACE)
+        assert frame.rows.equals(rows)
+        assert frame.rows.schema.equals(rows.schema)
+
+
+def test_a_later_frame_of_words_is_read_with_its_own_dictionary() -> None:
+    decoder = FrameDecoder()
+    for words in (["a", "b"], ["c", "c", "d"]):
+        rows = pa.RecordBatch.from_pydict({"x": pa.array(words).dictionary_encode()})
+        assert decoder.decode(*message_of(rows), PLACE).rows.column("x").to_pylist() == words
+
+
+def test_a_cut_frame_is_refused_wherever_it_was_cut(decoder: FrameDecoder) -> None:
     value, headers = message_of(rows_of([1, 2, 3]))
     for size in range(0, len(value) - 8, 5):  # the last 8 bytes only say that the stream ends
         with pytest.raises(FrameError, match=NAMED):
-            decode_frame(value[:size], headers, PLACE)
+            decoder.decode(value[:size], headers, PLACE)
 
 
-def test_bytes_behind_the_rows_are_refused() -> None:
+def test_bytes_behind_the_rows_are_refused(decoder: FrameDecoder) -> None:
     value, headers = message_of(rows_of([1]))
     with pytest.raises(FrameError, match=NAMED + "not a frame: 3 bytes follow the rows"):
-        decode_frame(value + b"abc", headers, PLACE)
+        decoder.decode(value + b"abc", headers, PLACE)
 
 
-def test_two_batches_are_not_a_frame() -> None:
+def test_two_batches_are_not_a_frame(decoder: FrameDecoder) -> None:
     rows = rows_of([1])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_batch(rows)
         writer.write_batch(rows)
     with pytest.raises(FrameError, match=NAMED + "not a frame: 2 batches of rows, expected one"):
-        decode_frame(sink.getvalue().to_pybytes(), message_of(rows)[1], PLACE)
+        decoder.decode(sink.getvalue().to_pybytes(), message_of(rows)[1], PLACE)
 
 
 def test_text_that_is_not_text_is_refused() -> None:

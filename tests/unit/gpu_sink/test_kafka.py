@@ -3,12 +3,18 @@
 That broker knows no transactions, so that aborted frames stay invisible is a test of the real one.
 """
 
+import json
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 from confluent_kafka import Producer
 
+from gpu_sink.batches import Batch, Batches
 from gpu_sink.contract import FrameError
 from gpu_sink.errors import SourceError
 from gpu_sink.frames import Frame
+from gpu_sink.reading import FrameReader
 from gpu_sink.source import AlignedStream
 from tests.unit.gpu_sink.scene import message_of, numbers_in, rows_of
 
@@ -113,6 +119,106 @@ def test_a_broken_frame_is_named_with_topic_partition_and_offset(broker: Broker)
     broker.put_raw("broken", 1, b"{}", message_of(rows_of([1]))[1])
     with pytest.raises(FrameError, match=r"broken \[1\] offset 1: not a frame"):
         read(broker, "broken")
+
+
+def batches(broker: Broker, topic: str, group: str | None = None, **options: Any) -> Batches:
+    """Batches of two rows from the topic as it is now."""
+    stream = AlignedStream.from_kafka(broker.bootstrap, topic, until_end=True, group=group)
+    return stream.batches(batch_rows=2, copy=True, **options)
+
+
+def rows(found: Iterable[Batch]) -> list[int]:
+    """The numbers in the batches, in the order they came."""
+    return [number for batch in found for number in batch["event_ns"].tolist()]
+
+
+def test_a_state_goes_on_in_the_middle_of_a_frame(broker: Broker) -> None:
+    for partition in (0, 2):
+        for first in (0, 3):
+            broker.put("state", partition, [10 * partition + first + n for n in range(3)])
+    before, after = batches(broker, "state"), batches(broker, "state")
+    going = iter(before)
+    assert rows([next(going), next(going)]) == [0, 1, 2, 3]
+    after.load_state_dict(json.loads(json.dumps(before.state_dict())))
+    assert rows(after) == [4, 5, 20, 21, 22, 23, 24, 25]
+
+
+def test_a_shuffled_state_goes_on_in_the_middle_of_its_buffer(broker: Broker) -> None:
+    for number in range(8):
+        broker.put("shuffled", number % 2, [3 * number + n for n in range(3)])
+    whole = rows(batches(broker, "shuffled", shuffle_rows=10))
+    before, after = batches(broker, "shuffled", shuffle_rows=10), batches(broker, "shuffled", shuffle_rows=10)
+    going = iter(before)
+    found = rows([next(going) for _ in range(7)])
+    after.load_state_dict(before.state_dict())
+    assert found + rows(after) == whole
+    assert sorted(whole) == list(range(24))
+
+
+def test_a_group_goes_on_behind_what_was_committed(broker: Broker) -> None:
+    for first in range(0, 9, 3):
+        broker.put("grouped", 1, [first, first + 1, first + 2])
+    ours = batches(broker, "grouped", group="service")
+    going = iter(ours)
+    assert rows([next(going), next(going)]) == [0, 1, 2, 3]
+    ours.commit()
+    next(going)
+    going.close()  # type: ignore[attr-defined]
+    assert rows(batches(broker, "grouped", group="service")) == [4, 5, 6, 7, 8]
+    assert rows(batches(broker, "grouped", group="another")) == list(range(9))
+
+
+def test_what_was_handed_over_is_committed_when_the_next_batch_is_asked_for(broker: Broker) -> None:
+    broker.put("asked", 0, [0, 1, 2, 3, 4])
+    going = iter(batches(broker, "asked", group="service", commit_every_ms=0))
+    next(going), next(going)
+    going.close()  # type: ignore[attr-defined]
+    assert rows(batches(broker, "asked", group="service", commit_every_ms=0)) == [2, 3, 4]
+    assert rows(batches(broker, "asked", group="service")) == []
+
+
+def test_what_was_handed_over_can_be_committed_when_the_stream_has_ended(broker: Broker) -> None:
+    broker.put("ended", 0, [0, 1, 2])
+    ours = batches(broker, "ended", group="service")
+    assert rows(ours) == [0, 1, 2]
+    ours.commit()
+    assert rows(batches(broker, "ended", group="service")) == []
+
+
+def test_a_stream_without_a_group_refuses_to_commit(broker: Broker) -> None:
+    broker.put("groupless", 0, [1])
+    ours = batches(broker, "groupless")
+    next(iter(ours))
+    going = iter(ours)
+    next(going)
+    with pytest.raises(SourceError, match="no group to commit to: give group="):
+        ours.commit()
+    going.close()  # type: ignore[attr-defined]
+
+
+def test_a_paused_reader_goes_on_with_the_next_frame(broker: Broker) -> None:
+    for number in range(4):
+        broker.put("paused", number % 2, [number])
+    source = AlignedStream.from_kafka(broker.bootstrap, "paused").source
+    reader = source.open({0: None, 1: None})
+    found = [until(reader) for _ in range(4)]
+    reader.pause()
+    broker.put("paused", 0, [4])
+    assert reader.read(0.3) is None
+    reader.resume()
+    found.append(until(reader))
+    broker.put("paused", 1, [5])
+    found.append(until(reader))
+    reader.close()
+    assert sorted(numbers(found)) == [0, 1, 2, 3, 4, 5]
+
+
+def until(reader: FrameReader) -> Frame:
+    """The next frame; the ends of partitions are told in between."""
+    while True:
+        frame = reader.read(1)
+        if frame is not None:
+            return frame
 
 
 def test_a_broker_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

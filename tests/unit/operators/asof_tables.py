@@ -56,3 +56,13 @@ def large_tables(rows: int, symbols: int) -> tuple[pa.Table, pa.Table]:
         }
     )
     return left, right
+
+
+def bytes_of(table: pa.Table) -> list[bytes | None]:
+    """Every buffer of the table, nulls' places included."""
+    return [
+        None if buffer is None else buffer.to_pybytes()
+        for column in table.columns
+        for piece in column.chunks
+        for buffer in piece.buffers()
+    ]

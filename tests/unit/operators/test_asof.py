@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from operators.asof import AsofError, asof_join, asof_positions
-from tests.unit.operators.asof_tables import large_tables, quotes, trades
+from tests.unit.operators.asof_tables import bytes_of, large_tables, quotes, trades
 
 
 def test_the_columns_are_the_left_ones_then_per_stream_its_own_then_the_match() -> None:
@@ -92,16 +92,6 @@ def test_the_number_of_threads_changes_no_byte(direction: str, by: str | None) -
     )
     assert one.equals(two)
     assert bytes_of(one) == bytes_of(two) == bytes_of(three)
-
-
-def bytes_of(table: pa.Table) -> list[bytes | None]:
-    """Every buffer of the table, nulls' places included."""
-    return [
-        None if buffer is None else buffer.to_pybytes()
-        for column in table.columns
-        for piece in column.chunks
-        for buffer in piece.buffers()
-    ]
 
 
 def test_times_of_other_units_are_converted_exactly() -> None:

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 import pytest
 
 from operators.asof import asof_join
+from operators.asof_fill import Validity
 from operators.asof_gather import gather_strings
-from operators.asof_match import marked
+from operators.asof_match import Matches, mark
 from operators.asof_workers import Workers
 from tests.unit.operators.asof_tables import trades
 
@@ -51,13 +52,17 @@ COLUMNS = [
 def test_a_column_keeps_its_type_its_values_and_its_nulls(values: pa.Array, carry: str, pieces: int) -> None:
     column = pa.chunked_array([values] if pieces == 1 else [values[:1], values[1:]], values.type)
     right = pa.table({"event_ns": [10, 20, 30], "value": column})
-    joined = asof_join(trades([5, 30, 20, 10, 29]), right, by=None, carry=carry)
-    joined.validate(full=True)
     first, second, third = values.to_pylist()
     standing = first if carry == "column" and second is None else second
     last = standing if carry == "column" and third is None else third
-    assert joined["right_value"].type == values.type
-    assert joined["right_value"].to_pylist() == [None, last, standing, first, standing]
+    for left, expected in (
+        ([5, 30, 20, 10, 29], [None, last, standing, first, standing]),
+        ([5, 10, 20, 29, 30], [None, first, standing, standing, last]),
+    ):
+        joined = asof_join(trades(left), right, by=None, carry=carry)
+        joined.validate(full=True)
+        assert joined["right_value"].type == values.type
+        assert joined["right_value"].to_pylist() == expected
 
 
 def test_a_column_without_rows_keeps_its_type() -> None:
@@ -73,7 +78,8 @@ def test_strings_beyond_what_one_array_can_hold_come_out_as_several() -> None:
     rows = 4_096
     positions = np.arange(rows, dtype=np.int32) % 4 - 1
     with Workers(2) as workers:
-        pieces = gather_strings(source, pa.string(), marked(positions, workers), workers, bytes_max=2_000)
+        matches = Matches(positions, mark(Validity(rows), positions, workers))
+        pieces = gather_strings(source, pa.string(), matches, workers, bytes_max=2_000)
     for piece in pieces:
         piece.validate(full=True)
     assert len(pieces) > 1

@@ -1,6 +1,7 @@
 """Late rows over a restart: which are named in the commit, and that those stay out when read again."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,9 +135,61 @@ def test_a_left_row_late_behind_a_waiting_one_is_not_late_again() -> None:
     after = restarted(join, allow_exact=False)
     after.push("trade", trades((10, "A"), (9, "A"), (9, None)))
     assert after.late("trade").num_rows == 0
-    assert restarted(after, allow_exact=False).progress("trade").late == ((1, 0), (2, 0))
     assert bids(after.finish()) == [(10, None)]
+
+
+def test_a_late_left_row_is_named_while_it_could_be_taken_for_one_that_waits() -> None:
+    asked: dict[str, Any] = {"direction": "forward", "tolerance_ns": 5}
+    join = make_join(**asked)
+    rows = trades((7, "A"), (10, "A"), (8, "A"), (6, "A"), (4, "A"), (8, None))
+    join.push("trade", rows.slice(0, 2))
+    advance(join, 10)
+    assert join.seal() is None
+    join.push("trade", rows.slice(2))
+    assert join.late("trade").num_rows == 4
+    assert join.progress("trade").late == ((2, 0), (3, 0), (5, 0))
+    after = restarted(join, **asked)
+    after.push("trade", rows)
+    assert after.late("trade").num_rows == 0
+    assert restarted(after, **asked).progress("trade").late == ((2, 0), (3, 0), (5, 0))
+    advance(after, 13)
+    assert bids(after.seal()) == [(7, None)]
+    assert after.progress("trade").late == ((2, 0), (5, 0))
+    advance(after, 14)
+    assert after.seal() is None
     assert after.progress("trade").late == ()
+
+
+def test_a_late_left_row_kept_in_a_state_stays_out_of_a_later_rebuild() -> None:
+    asked: dict[str, Any] = {"direction": "forward", "tolerance_ns": 5}
+    join = make_join(**asked)
+    join.push("trade", trades((7, "A")))
+    advance(join, 10)
+    join.seal()
+    join.push("trade", trades((8, "A")))
+    inputs = {name: join.progress(name) for name in join.streams}
+    after = make_join(**asked)
+    after.restore(join.snapshot().puts)
+    after.resume(10, inputs, {name: p.next_offset for name, p in inputs.items()})
+    again = restarted(after, **asked)
+    again.push("trade", trades((7, "A"), (8, "A")))
+    assert bids(again.finish()) == [(7, None)]
+
+
+@pytest.mark.parametrize("direction", ["forward", "nearest"])
+def test_a_late_right_row_is_named_while_a_waiting_left_row_could_match_it(direction: str) -> None:
+    asked: dict[str, Any] = {"direction": direction, "tolerance_ns": 5}
+    join = make_join(**asked)
+    join.push("trade", trades((7, "A")))
+    advance(join, 10)
+    join.seal()
+    join.push("quote", quotes((12, "A", 2), (9, "A", 1)))
+    assert named(join) == [1]
+    after = restarted(join, **asked)
+    after.push("quote", quotes((12, "A", 2), (9, "A", 1)))
+    after.push("trade", trades((7, "A")))
+    assert bids(after.finish()) == [(7, 2)]
+    assert named(after) == []
 
 
 def test_of_too_many_late_rows_the_newest_are_named_and_from_where_on_is_told(

@@ -42,7 +42,7 @@ def test_a_fresh_task_resumes_from_nothing() -> None:
 
 def test_the_needed_offset_is_that_of_the_oldest_row_still_needed() -> None:
     join = ended()
-    assert join.progress("trade") == InputProgress(1, 2, 12)
+    assert join.progress("trade") == InputProgress(1, 2, 12, sealed_through=(5, 0, 0, 0))
     assert join.progress("quote") == InputProgress(1, 2, 10)
 
 
@@ -53,7 +53,7 @@ def test_with_nothing_needed_reading_goes_on_at_the_next_offset() -> None:
     join.advance("trade", 99, offset=7)
     join.advance("quote", 99, offset=8)
     join.seal()
-    assert join.progress("trade") == InputProgress(8, 8, 99)
+    assert join.progress("trade") == InputProgress(8, 8, 99, sealed_through=(2, 0, 0, 0))
     assert join.progress("quote") == InputProgress(9, 9, 99)
 
 
@@ -189,3 +189,13 @@ def test_messages_read_once_are_not_taken_again() -> None:
     clock.require_order(4)  # a message may be cut into two batches
     with pytest.raises(AssertionError, match="count twice"):
         clock.require_order(3)
+
+
+def test_rows_up_to_the_last_one_sealed_are_sealed_and_those_behind_it_wait() -> None:
+    after = make_join(direction="forward", tolerance_ns=9)
+    trade = InputProgress(0, 7, 12, sealed_through=(10, 0, 3, 0))
+    after.resume(12, {"trade": trade, "quote": FRESH}, {"trade": 0, "quote": 0})
+    after.push("trade", trades(*[(event_ns, "A") for event_ns in (9, 10, 11, 10, 10, 9, 12)]))
+    sealed = after.finish()
+    assert sealed is not None
+    assert sealed["left_offset"].to_pylist() == [4, 2, 6]

@@ -103,7 +103,7 @@ def test_rows_that_can_match_no_more_are_forgotten() -> None:
         advance(join, start + 10_000)
         join.seal()
         assert join.buffered("quote") == (0, 0)
-    assert len(join.snapshot().puts) == 3 + 2
+    assert len(join.snapshot().puts) == 4 + 2
 
 
 def test_rows_that_wait_outlive_those_forgotten_around_them() -> None:

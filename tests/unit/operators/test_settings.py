@@ -21,11 +21,12 @@ def make(**changed: Any) -> AsofSettings:
         ({"tolerance_ns": -1}, "tolerance_ns is -1"),
         ({"direction": "forward"}, "needs tolerance_ns"),
         ({"direction": "nearest"}, "needs tolerance_ns"),
-        ({"direction": "nearest", "tolerance_ns": 1}, "not available in a stream"),
+        ({"direction": "nearest", "tolerance_ns": 2**62 + 1}, "146 years"),
         ({"direction": "forward", "carry": "column", "tolerance_ns": 1}, 'carry = "column"'),
         ({"grace_ns": {"qoute": 1}}, "names 'qoute'"),
         ({"grace_ns": {"quote": -1}}, "grace_ns of quote is -1"),
         ({"buffer_size_max": {"quote": -1}}, "buffer_size_max of quote is -1"),
+        ({"buffer_rows_max": {"quotes": 1}}, "buffer_rows_max names 'quotes'"),
         ({"columns": {"trade": ("symbol",)}}, "names 'trade'"),
         ({"columns": {"quote": ("bidd",)}}, "no column 'bidd'"),
         ({"rights": (QUOTE, QUOTE)}, "names must differ"),
@@ -72,3 +73,10 @@ def test_the_fingerprint_changes_with_what_kept_state_means() -> None:
     }
     assert len(prints) == 4
     assert make(grace_ns={"quote": 1}).fingerprint() == make().fingerprint()
+
+
+@pytest.mark.parametrize("tolerance_ns", [0, 1, 2**62])
+def test_looking_ahead_needs_a_tolerance_and_no_more(tolerance_ns: int) -> None:
+    for direction in ("forward", "nearest"):
+        assert make(direction=direction, tolerance_ns=tolerance_ns).hold_ns == tolerance_ns
+    assert make(tolerance_ns=tolerance_ns).hold_ns == 0

@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from operators.operator import Snapshot
-from operators.snapshot_format import SnapshotError
+from operators.snapshot_format import VERSION, SnapshotError
 from operators.streaming import StreamingAsof
 from schemas.stream import Stream
 from tests.unit.operators.scenes import QUOTE, advance, bids, make_join, quotes, trades
@@ -47,7 +47,7 @@ def test_only_symbols_with_new_rows_are_written_again() -> None:
     join = busy()
     join.snapshot()
     join.push("quote", quotes((40, "B", 4)))
-    assert sorted(key for key, _ in join.snapshot().puts) == [b"a\0", b"h", b"l", b"r\0B"]
+    assert sorted(key for key, _ in join.snapshot().puts) == [b"a\0", b"a\1", b"h", b"l", b"r\0B"]
 
 
 def test_symbols_that_can_match_no_more_are_deleted() -> None:
@@ -75,7 +75,7 @@ def test_a_later_snapshot_on_top_of_a_former_restores_the_later_state() -> None:
 def test_a_restored_join_writes_down_only_what_changed_after() -> None:
     after = make_join()
     after.restore(busy().snapshot().puts)
-    assert sorted(key for key, _ in after.snapshot().puts) == [b"a\0", b"h", b"l"]
+    assert sorted(key for key, _ in after.snapshot().puts) == [b"a\0", b"a\1", b"h", b"l"]
 
 
 def test_no_entries_are_a_fresh_start() -> None:
@@ -109,17 +109,17 @@ def test_an_entry_that_is_not_ours_is_refused() -> None:
 def test_a_short_value_with_a_good_checksum_is_refused() -> None:
     puts = dict(busy().snapshot().puts)
     payload = puts[b"l"][5:-1]
-    puts[b"l"] = struct.pack("<BI", 1, zlib.crc32(payload)) + payload
+    puts[b"l"] = struct.pack("<BI", VERSION, zlib.crc32(payload)) + payload
     with pytest.raises(SnapshotError, match="cannot be read"):
         make_join().restore(puts.items())
 
 
 def test_a_foreign_version_is_named() -> None:
-    def of_version_two(snapshot: Snapshot) -> list[tuple[bytes, bytes]]:
-        return [(key, b"\2" + value[1:]) for key, value in snapshot.puts]
+    def of_version_one(snapshot: Snapshot) -> list[tuple[bytes, bytes]]:
+        return [(key, b"\1" + value[1:]) for key, value in snapshot.puts]
 
-    with pytest.raises(SnapshotError, match="version 2"):
-        make_join().restore(of_version_two(busy().snapshot()))
+    with pytest.raises(SnapshotError, match=f"version 1, this program reads {VERSION}"):
+        make_join().restore(of_version_one(busy().snapshot()))
 
 
 def test_state_of_another_join_is_refused() -> None:

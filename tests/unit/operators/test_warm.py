@@ -9,21 +9,23 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = """
-from operators import bytes_kernel, order_kernel, seal_kernel
+from operators import bytes_kernel, forward_kernel, order_kernel, seal_kernel
 from operators.warm import warm
 from tests.unit.operators.scenes import make_join, quotes, trades
 
 KERNELS = [
     bytes_kernel.copy_spans, order_kernel.append_in_order, order_kernel.merge_tail, order_kernel.count_below,
     seal_kernel.match_backward, seal_kernel.refresh_last,
+    forward_kernel.settle, forward_kernel.release, forward_kernel.match_forward, forward_kernel.match_nearest,
 ]
 warm()
 assert [len(kernel.signatures) for kernel in KERNELS] == [1] * len(KERNELS)
-for carry in ("row", "column"):
-    join = make_join(carry=carry, tolerance_ns=5, allow_exact=False)
+for carry, direction in (("row", "backward"), ("column", "backward"), ("row", "forward"), ("row", "nearest")):
+    asked = dict(carry=carry, direction=direction, tolerance_ns=5, allow_exact=False)
+    join = make_join(**asked)
     join.push("quote", quotes((2, "A", 1), (1, "A", None)))
     join.push("trade", trades((4, "A"), (3, None)))
-    after = make_join(carry=carry, tolerance_ns=5, allow_exact=False)
+    after = make_join(**asked)
     after.restore(join.snapshot().puts)
     assert join.finish().equals(after.finish())
 assert [len(kernel.signatures) for kernel in KERNELS] == [1] * len(KERNELS)

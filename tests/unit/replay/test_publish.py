@@ -16,7 +16,7 @@ from schemas.clocks import NS_PER_MS
 from schemas.stream import StreamError
 from tests.unit.replay.days import DATE, NOON_NS, keep_day
 from tests.unit.replay.topic_reader import ReadMessage, read_topic, rows_in
-from topics.bus import TopicSpec
+from topics.bus import FencedError, TopicSpec
 from topics.file_registry import FileRegistry
 from topics.memory import CommitFault, MemoryBus
 from topics.partitioner import partition_of
@@ -155,6 +155,15 @@ def test_a_complete_publication_publishes_nothing_more(scene: Scene) -> None:
     assert not again.step()
     assert again.run().messages == 0
     assert scene.messages("trade") == messages
+
+
+def test_of_two_publications_of_one_run_the_older_stops_and_no_row_doubles(scene: Scene) -> None:
+    older = scene.publication()
+    older.step()
+    scene.publication().run()
+    with pytest.raises(FencedError):
+        older.run()
+    assert (scene.numbers("trade"), scene.numbers("quote")) == (list(range(60)), list(range(120)))
 
 
 @pytest.mark.parametrize("fault", list(CommitFault))

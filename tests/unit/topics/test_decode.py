@@ -183,6 +183,7 @@ def test_a_schema_that_does_not_fit_names_the_field() -> None:
         (b"\x02\x00\x00\x02\x01\x00", "row 0, field symbol: a negative length"),
         (b"\x02\x00\x00\x02\x02\xff\x00\x00", "row 0, field symbol: text that is not UTF-8"),
         (b"\x02\x00\x00\x02\x40\x00\x00\x00", "row 0, field symbol: the message ends inside a value"),
+        (b"\x02\x00\x00\x02" + b"\x80" * 9 + b"\x01\x00\x00", "row 0, field symbol: the message ends inside"),
         (b"\x02" + b"\x02" + b"\xff" * 11 + b"\0\0\0", "row 0, field event_ns: a variable-length integer"),
         (b"\x00\x00", "bytes follow the last row"),
         (b"\x01\x0a\x00\x00\x00\x00\x00\x00", "an array block does not end where its size says"),
@@ -206,6 +207,25 @@ def test_a_block_in_several_array_blocks_with_and_without_sizes_is_one_block() -
     assert decoded.dead == []
     assert decoded.batch is not None
     assert decoded.batch.index.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_rows_that_take_no_bytes_are_refused_whatever_their_number() -> None:
+    """Of such a block a few bytes could promise any number of rows."""
+    scene = Scene()
+    empty = '{"type": "array", "items": {"type": "record", "name": "quote", "fields": []}}'
+    header = message_header(scene.registry.register("quotes-value-block", empty))
+    decoded = scene.decode((b"A", header + b"\xfe\xff\xff\xff\x0f\x00", 0), (b"A", scene.block(2), 1))
+    assert times(decoded) == [2]
+    assert [(dead.message, dead.index) for dead in decoded.dead] == [(0, -1)]
+    assert "event_ns" in decoded.dead[0].reason
+
+
+def test_a_block_that_stays_below_the_limit_piece_by_piece_is_dead_as_a_whole() -> None:
+    scene = Scene(limits=DecodeLimits(rows_max=4))
+    row = scene.record(1)[5:]
+    header = message_header(scene.registry.register("quotes-value-block", block_schema(STREAM)))
+    decoded = scene.decode((b"A", header + 3 * (b"\x04" + 2 * row) + b"\0", 0))
+    assert decoded.dead == [DeadRow(0, -1, "more rows than rows_max")]
 
 
 def test_more_rows_than_the_limit_are_a_dead_message() -> None:

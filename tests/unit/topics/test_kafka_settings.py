@@ -5,8 +5,8 @@ from confluent_kafka import KafkaError
 
 from topics.bus import BusError
 from topics.kafka import KafkaBus
-from topics.kafka_errors import AWAY, FENCED, OUT_OF_RANGE
-from topics.kafka_settings import CONSUMER, FIXED, settings_for
+from topics.kafka_errors import AWAY, FENCED, MOVED_ON, OUT_OF_RANGE
+from topics.kafka_settings import CLASSIC_ONLY, CONSUMER, FIXED, consumer_settings, settings_for
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,25 @@ def test_a_setting_for_all_gives_way_to_one_for_the_role() -> None:
 
 
 def test_every_error_we_sort_by_is_one_the_client_knows() -> None:
-    assert {name for name in FENCED | AWAY | OUT_OF_RANGE if not hasattr(KafkaError, name)} == set()
+    assert {
+        name for name in FENCED | AWAY | MOVED_ON | OUT_OF_RANGE if not hasattr(KafkaError, name)
+    } == set()
 
 
 def test_what_is_fixed_covers_what_makes_reading_exact() -> None:
     assert {"isolation.level", "auto.offset.reset", "enable.auto.commit", "enable.partition.eof"} <= FIXED
+
+
+def test_either_protocol_puts_equal_partition_numbers_on_one_member() -> None:
+    assert consumer_settings("g", "classic")["partition.assignment.strategy"] == "range"
+    newer = consumer_settings("g", "consumer")
+    assert (newer["group.protocol"], newer["group.remote.assignor"]) == ("consumer", "range")
+    assert not newer.keys() & CLASSIC_ONLY, "the client refuses what the broker sets"
+
+
+def test_both_protocols_check_every_batch_and_never_jump() -> None:
+    for protocol in ("classic", "consumer"):
+        settings = consumer_settings("g", "classic" if protocol == "classic" else "consumer")
+        assert settings["check.crcs"] is True
+        assert settings["auto.offset.reset"] == "error"
+        assert settings["isolation.level"] == "read_committed"

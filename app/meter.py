@@ -1,0 +1,47 @@
+"""How far a long reading has come: a bar on a terminal, elsewhere a line at each quarter."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+log = structlog.get_logger()
+
+SHORT = 50_000  # offsets: read within a second, so that a bar would only flicker
+QUARTERS = 4
+
+
+class Meter:
+    """Shows readings one after the other."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+
+    @contextmanager
+    def reading(self, what: str, start: int, stop: int) -> Iterator[Callable[[int], None]]:
+        """Give what is told each offset reached on the way from `start` to `stop`."""
+        if stop - start < SHORT:
+            yield lambda _: None
+        elif self._console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+            with Progress(*columns, console=self._console, transient=True) as bar:
+                task = bar.add_task(what, total=stop - start)
+                yield lambda reached: bar.update(task, completed=reached - start)
+        else:
+            yield _Quarters(what, start, stop)
+
+
+class _Quarters:
+    """One log line per quarter, however many steps there are."""
+
+    def __init__(self, what: str, start: int, stop: int) -> None:
+        self._what, self._start, self._stop = what, start, stop
+        self._told = 0
+
+    def __call__(self, reached: int) -> None:
+        quarter = QUARTERS * (reached - self._start) // (self._stop - self._start)
+        if quarter > self._told:
+            self._told = quarter
+            log.info("reading", what=self._what, offset=reached, of=self._stop)

@@ -1,0 +1,72 @@
+"""The producers of a worker: one that writes in transactions, and at least once one that writes at once."""
+
+from topics.bus import AbortableError, Bus, Producer, UnknownOutcomeError
+
+
+class Producers:
+    """Exactly once, everything goes through the open transaction.
+
+    At least once, rows go out as they come, and a transaction is only for last-known entries: it ties them
+    to the offsets they stand for, and to this member, so that a worker that was replaced cannot write them.
+    """
+
+    def __init__(self, bus: Bus, transactional_id: str, *, exactly_once: bool) -> None:
+        self._bus = bus
+        self._id = transactional_id
+        self._direct = None if exactly_once else bus.producer(client_id=transactional_id)
+        # At once, although it may be long until it is needed: it aborts what an earlier life left open, which
+        # would hold back the offsets this one is to start from.
+        self._transactional = self._make()
+        self._open = False
+
+    @property
+    def exactly_once(self) -> bool:
+        """Whether rows become visible with their offsets, in one transaction."""
+        return self._direct is None
+
+    @property
+    def open(self) -> bool:
+        """Whether a transaction is open."""
+        return self._open
+
+    def rows(self) -> Producer:
+        """Where rows go; opens a transaction where they need one and none is open."""
+        return self._direct or self.transaction()
+
+    def transaction(self) -> Producer:
+        """The producer with a transaction open."""
+        if not self._open:
+            self._transactional.begin()
+            self._open = True
+        return self._transactional
+
+    def acknowledged(self) -> None:
+        """Return when every row that went out at once has been acknowledged; in a transaction, at once."""
+        if self._direct is not None:
+            self._direct.flush()
+
+    def done(self) -> None:
+        """The transaction, if there was one, has ended."""
+        self._open = False
+
+    def undo(self, undone: Exception) -> None:
+        """Abort what is open; where the outcome is unknown, a new producer of the same id settles it."""
+        known = isinstance(undone, AbortableError)
+        if known and self._open:
+            try:
+                self._transactional.abort()
+            except UnknownOutcomeError:
+                known = False
+        self._open = False
+        if not known:
+            self._transactional.close()
+            self._transactional = self._make()
+
+    def close(self) -> None:
+        """Abort what is open, and deliver what went out at once."""
+        if self._direct is not None:
+            self._direct.close()
+        self._transactional.close()
+
+    def _make(self) -> Producer:
+        return self._bus.producer(transactional_id=self._id, client_id=self._id)

@@ -1,0 +1,74 @@
+"""`python -m gpu_sink`: read a topic as a model service would, and say whether it equals aligned files."""
+
+import argparse
+import sys
+from itertools import zip_longest
+
+import numpy as np
+
+from gpu_sink.batches import Batch, Batches
+from gpu_sink.columns import readable_columns
+from gpu_sink.contract import FrameError
+from gpu_sink.errors import ColumnError, SourceError
+from gpu_sink.source import AlignedStream
+
+BATCH_ROWS = 65_536
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return 0 where all rows are equal, 1 with the first that is not, 2 with what cannot be read."""
+    parser = argparse.ArgumentParser(
+        prog="python -m gpu_sink",
+        description="Read an aligned topic and a folder of aligned files, and compare them row by row.",
+        epilog="example: python -m gpu_sink --bootstrap 127.0.0.1:9092 --topic aligned --folder out/aligned",
+    )
+    parser.add_argument("--bootstrap", required=True, help="host:port of the broker")
+    parser.add_argument("--topic", required=True, help="the aligned topic")
+    parser.add_argument("--folder", required=True, help="the folder with a file per partition")
+    asked = parser.parse_args(arguments)
+    topic = AlignedStream.from_kafka(asked.bootstrap, asked.topic, until_end=True)
+    try:
+        rows, difference = compare(topic, AlignedStream.from_folder(asked.folder))
+    except (SourceError, FrameError, ColumnError) as unreadable:
+        sys.stderr.write(f"{unreadable}\n")
+        return 2
+    if difference is not None:
+        sys.stderr.write(f"topic {asked.topic} differs from {asked.folder}: {difference}\n")
+        return 1
+    sys.stdout.write(f"read back through gpu_sink: {rows:,} rows, equal to {asked.folder}\n")
+    return 0
+
+
+def compare(ours: AlignedStream, theirs: AlignedStream) -> tuple[int, str | None]:
+    """Return how many rows two bounded streams have alike, and in words where they first differ.
+
+    Compared are all columns that batches hold: values, masks and words, so no nested ones.
+    """
+    first = next(iter(theirs), None)
+    columns = None if first is None else readable_columns(first.rows.schema)
+    left = ours.batches(batch_rows=BATCH_ROWS, columns=columns, prefetch=0)
+    right = theirs.batches(batch_rows=BATCH_ROWS, columns=columns, prefetch=0)
+    rows = 0
+    for our, their in zip_longest(left, right):
+        found = _difference(our, their, left, right)
+        if found is not None:
+            return rows, f"after {rows:,} equal rows {found}"
+        rows += our.rows
+    return rows, None
+
+
+def _difference(our: Batch | None, their: Batch | None, left: Batches, right: Batches) -> str | None:
+    if our is None or their is None or our.rows != their.rows:
+        counts = [0 if batch is None else batch.rows for batch in (our, their)]
+        return f"there are {counts[0]:,} more rows and {counts[1]:,} more rows"
+    if our.keys() != their.keys() or left.dictionaries != right.dictionaries:
+        return "columns or words differ"
+    for name, values in our.items():
+        is_float = values.dtype.kind == "f"
+        if not np.array_equal(values, their[name], equal_nan=is_float):
+            return f"column {name} differs"
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""What a source of frames is: partitions to divide among readers, and a place in each to go on from."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from gpu_sink.frames import Frame
+
+
+class Position(NamedTuple):
+    """Where reading a partition goes on: a frame's offset, and how many of its rows are done with."""
+
+    offset: int
+    row: int
+
+
+class FrameReader(Protocol):
+    """Reads the frames of some partitions, each partition in its order."""
+
+    starts: Mapping[int, Position]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will ever follow."""
+        ...
+
+    def read(self, wait_s: float) -> Frame | None:
+        """Return the next frame, None where none came within `wait_s`; raises SourceError and FrameError."""
+        ...
+
+    def pause(self) -> None:
+        """Stop fetching: whoever takes the frames is behind."""
+        ...
+
+    def resume(self) -> None:
+        """Fetch again, from the frame after the last one read."""
+        ...
+
+    def commit(self, positions: Mapping[int, Position]) -> None:
+        """Keep positions with the source; raises SourceError where it keeps none."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+        ...
+
+
+class FrameSource(Protocol):
+    """Where frames come from; can be opened any number of times."""
+
+    @property
+    def name(self) -> str:
+        """What a state belongs to: equal for equal topics or files."""
+        ...
+
+    def partitions(self) -> list[int]:
+        """The partitions there are to read, ascending."""
+        ...
+
+    def open(self, starts: Mapping[int, Position | None]) -> FrameReader:
+        """Read these partitions; None starts where the source itself says."""
+        ...
+
+
+def share(partitions: Sequence[int], reader: int, readers: int) -> list[int]:
+    """The partitions of one of `readers` readers: every one has exactly one reader."""
+    assert 0 <= reader < readers
+    return [partition for number, partition in enumerate(partitions) if number % readers == reader]

@@ -1,0 +1,77 @@
+"""Words and their codes: what a text column's int32 codes stand for, the same for the life of a stream."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gpu_sink.errors import ColumnError
+
+NULL_CODE: Final = -1
+WORDS_MAX: Final = 1 << 22  # an open dictionary beyond this is a column of free text, not of symbols
+
+Word = str | bytes
+
+
+class Dictionary:
+    """The words of one column; a word keeps its code.
+
+    Open: a new word gets the next code.  Closed (made from given words): any other word has the code
+    `len(words)`, the one beyond the last, and is counted in `unknown_count`.
+    """
+
+    def __init__(self, column: str, type_: pa.DataType, words: Sequence[Word] | None = None) -> None:
+        self.column = column
+        self.closed = words is not None
+        self.unknown_count = 0
+        self.words: list[Word] = list(words or ())
+        self._type = type_
+        self._known = pa.array(self.words, type_)
+        if len(set(self.words)) != len(self.words):
+            raise ColumnError(f"the dictionary of {column} names a word twice")
+
+    def codes(self, words: pa.Array) -> npt.NDArray[np.int32]:
+        """Return the code of each word, int32, -1 for null; an open dictionary learns those it lacks.
+
+        Raises ColumnError beyond 4,194,304 words.
+        """
+        found = pc.index_in(words, value_set=self._known)
+        if found.null_count == words.null_count:
+            return _filled(found, NULL_CODE)
+        unknown = pc.and_(pc.is_null(found), pc.is_valid(words))
+        if self.closed:
+            self.unknown_count += int(pc.sum(unknown).as_py())
+            beyond = pa.scalar(len(self.words), pa.int32())
+            return _filled(pc.if_else(unknown, beyond, found), NULL_CODE)
+        self.learn(pc.unique(words.filter(unknown)).to_pylist())
+        return _filled(pc.index_in(words, value_set=self._known), NULL_CODE)
+
+    def learn(self, words: Sequence[Word]) -> None:
+        """Give the next codes to these words."""
+        assert not self.closed
+        if len(self.words) + len(words) > WORDS_MAX:
+            raise ColumnError(
+                f"column {self.column} has more than {WORDS_MAX} words: leave it out with columns="
+            )
+        self.words.extend(words)
+        self._known = pa.array(self.words, self._type)
+
+    def to_json(self) -> list[str]:
+        """The words as JSON takes them: text as it is, bytes in hexadecimal."""
+        return [word if isinstance(word, str) else word.hex() for word in self.words]
+
+    def from_json(self, words: Sequence[Any]) -> None:
+        """Take up the words of an earlier life, in their order."""
+        assert not self.words
+        binary = not (pa.types.is_string(self._type) or pa.types.is_large_string(self._type))
+        self.learn([bytes.fromhex(word) if binary else str(word) for word in words])
+
+
+def _filled(codes: pa.Array, under_null: int) -> npt.NDArray[np.int32]:
+    if codes.null_count:
+        codes = codes.fill_null(under_null)
+    values: npt.NDArray[np.int32] = codes.to_numpy()
+    return values

@@ -1,0 +1,88 @@
+"""Laws of what is seen from outside: who owns what, how far a group is, what an open transaction hides."""
+
+from collections.abc import Callable
+from time import monotonic
+
+import pytest
+
+from tests.contract.bus.scenes import PATIENCE_S, Member, Scene, commit_position, in_transaction, turn_until
+from topics.block import TopicPartition
+from topics.bus import BusError, LogRange, Position
+
+
+def test_a_group_that_nobody_joined_is_empty(scene: Scene) -> None:
+    standing = scene.bus.admin().group(scene.name("group"))
+    assert (standing.state, standing.members, dict(standing.committed)) == ("empty", (), {})
+
+
+def test_each_member_is_told_with_what_it_owns(scene: Scene) -> None:
+    topic = scene.topic(partitions=2)
+    group = scene.name("group")
+    members = [Member(scene.bus, group, [topic]) for _ in range(2)]
+    turn_until(members, lambda: all(len(member.owned) == 1 for member in members))
+    admin = scene.bus.admin()
+    turn_until(members, lambda: admin.group(group).state == "stable")
+    told = admin.group(group).members
+    assert {member.partitions for member in told} == {frozenset(member.owned) for member in members}
+    assert {member.client_id for member in told} == {"tidemark"}
+    for member in members:
+        member.consumer.close()
+    assert admin.group(group).members == ()
+
+
+def test_a_group_without_members_keeps_what_it_committed(scene: Scene) -> None:
+    topic = scene.topic(partitions=2)
+    group = scene.name("group")
+    member = Member(scene.bus, group, [topic])
+    turn_until([member], lambda: len(member.owned) == 2)
+    producer = scene.bus.producer(transactional_id=scene.name("id"))
+    commit_position(producer, member.consumer, TopicPartition(topic, 1), Position(7, "told"))
+    member.consumer.close()
+    standing = scene.bus.admin().group(group)
+    assert standing.state == "empty"
+    assert dict(standing.committed) == {TopicPartition(topic, 1): Position(7, "told")}
+
+
+def test_a_position_in_an_open_transaction_is_not_waited_for_and_not_told(scene: Scene) -> None:
+    topic = scene.topic()
+    place = TopicPartition(topic, 0)
+    group = scene.name("group")
+    reader = scene.reader((topic, 0, 0), group=group)
+    producer = scene.bus.producer(transactional_id=scene.name("id"))
+    commit_position(producer, reader, place, Position(1, "before"))
+    producer.begin()
+    producer.send_offsets({place: Position(2, "after")}, reader)
+    admin = scene.bus.admin()
+    assert dict(admin.group(group).committed) == {place: Position(1, "before")}
+    producer.commit()
+    assert dict(admin.group(group).committed) == {place: Position(2, "after")}
+
+
+def test_an_open_transaction_holds_the_stable_offset_below_the_high_one(scene: Scene) -> None:
+    topic = scene.topic()
+    place = TopicPartition(topic, 0)
+    scene.write(topic, b"a", b"b")
+    admin = scene.bus.admin()
+    assert admin.ranges([place]) == {place: LogRange(0, 2, 2)}
+    producer = scene.bus.producer(transactional_id=scene.name("id"))
+    in_transaction(producer, topic, b"c")
+    # A producer sends, and a broker ends a transaction, in its own time.
+    hidden = ranges_when(scene, place, lambda found: found.high > found.stable)
+    assert hidden == LogRange(0, 2, 3)
+    producer.commit()
+    shown = ranges_when(scene, place, lambda found: found.high == found.stable)
+    assert shown == LogRange(0, 4, 4), "the transaction's marker takes an offset too"
+
+
+def ranges_when(scene: Scene, place: TopicPartition, holds: Callable[[LogRange], bool]) -> LogRange:
+    admin = scene.bus.admin()
+    until_s = monotonic() + PATIENCE_S
+    while not holds(found := admin.ranges([place])[place]):
+        assert monotonic() < until_s, found
+    return found
+
+
+def test_a_partition_that_is_not_there_is_named(scene: Scene) -> None:
+    absent = scene.name("absent")
+    with pytest.raises(BusError, match=absent):
+        scene.bus.admin().ranges([TopicPartition(absent, 0)])
