@@ -203,10 +203,10 @@ class KafkaConsumer:
             self._seeks(partition, offset)
 
     def _settle(self) -> None:
-        """Set back again what stayed while others came or went; the reader dropped what this poll brought of it.
+        """Set back again what stayed while others came or went.
 
-        That may be from before and from behind the seek.  A partition that has not started yet waits for the
-        next poll.
+        The reader dropped what this poll brought of it: that may be from before and from behind the seek.  A
+        partition that has not started yet waits for the next poll.
         """
         for partition in sorted(self._unsettled):
             if self._seeks(partition, self._positions[partition]):

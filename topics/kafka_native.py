@@ -6,10 +6,10 @@ to it is taken as events (`rd_kafka_queue_poll`), which never call anybody back:
 errors, and any other way of reading it would call the official client, which aborts outside its own calls.
 """
 
+import atexit
 import ctypes
 import os
 import select
-import sys
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from time import monotonic
@@ -73,18 +73,23 @@ class _Columns:
         return sources
 
 
-class _Held:
-    """Messages that librdkafka keeps for us until this object goes or `detach` copies them."""
+class _Lent:
+    """Messages that librdkafka keeps for us until `release`, or until `detach` copies them."""
 
-    def __init__(self, library: NativeLibrary, event: Int64s, message: Int64s, columns: _Columns) -> None:
+    def __init__(
+        self, library: NativeLibrary, event: Int64s, message: Int64s, columns: _Columns, lent: set["_Lent"]
+    ) -> None:
         self._library = library
         self._event = event
         self._message = message
         self._columns = columns
         self._pid = os.getpid()  # a forked child has the memory but not the library's threads and locks
         self._kept: tuple[list[Original], object] | None = None
+        self._lent = lent  # what the reader has to detach when it closes
+        lent.add(self)
 
-    def __getitem__(self, message: int) -> Original:
+    def original(self, message: int) -> Original:
+        """Copy one message out, headers and all."""
         if self._kept is not None:
             return self._kept[0][message]
         if not 0 <= message < self._message.size:
@@ -101,11 +106,13 @@ class _Held:
         self._destroy()
         self._kept = originals, (values.data, keys.data)
 
-    def __del__(self) -> None:
-        if self._kept is None and self._pid == os.getpid():
+    def release(self) -> None:
+        """Let the messages go: nobody will ask for them."""
+        if self in self._lent and self._pid == os.getpid():
             self._destroy()
 
     def _destroy(self) -> None:
+        self._lent.discard(self)
         destroy_events(self._event, self._library.address_of("rd_kafka_event_destroy"))
 
     def _original(self, message: int) -> Original:
@@ -130,6 +137,23 @@ class _Held:
         return headers
 
 
+class _Held:
+    """A block's hold on its messages: they are released when it goes.
+
+    A reader that is garbage itself cannot find its blocks by weak references, which are cleared before any
+    finalizer runs; so it knows what is lent, and not who holds it.
+    """
+
+    def __init__(self, lent: _Lent) -> None:
+        self._lent = lent
+
+    def __getitem__(self, message: int) -> Original:
+        return self._lent.original(message)
+
+    def __del__(self) -> None:
+        self._lent.release()
+
+
 class NativeReader:
     """Reads a consumer's partitions through one queue of librdkafka's (see `topics.kafka_reader`)."""
 
@@ -149,7 +173,8 @@ class NativeReader:
         self._queue: int | None = self._library.rd_kafka_queue_new(self._handle)
         self._partitions: dict[TopicPartition, int] = {}  # the queues that are forwarded to ours
         self._room = np.empty((3, 0), np.int64)
-        self._held: WeakSet[_Held] = WeakSet()
+        self._lent: set[_Lent] = set()
+        _OPEN.add(self)
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
@@ -219,8 +244,8 @@ class NativeReader:
         """Let go of everything of librdkafka's: with messages in a queue, the client's close() would hang."""
         if self._queue is None or self._pid != os.getpid():
             return
-        for held in list(self._held):
-            held.detach()
+        for lent in list(self._lent):
+            lent.detach()
         self.give_back()
         for queue in (self._queue, self._served):
             self._library.rd_kafka_queue_io_event_enable(queue, _NO_SUCH_FILE, None, 0)
@@ -230,7 +255,7 @@ class NativeReader:
         os.close(self._wake_writer)
 
     def __del__(self) -> None:
-        if getattr(self, "_queue", None) is not None and not sys.is_finalizing():
+        if getattr(self, "_queue", None) is not None:
             self.close()
 
     def _serve(self) -> list[Event]:
@@ -263,8 +288,7 @@ class NativeReader:
             event, message = event[ours], message[ours]
             columns = _Columns(message.size)
             places = self._places(columns, columns.fill(message))
-        held = _Held(self._library, event, message, columns)
-        self._held.add(held)
+        held = _Held(_Lent(self._library, event, message, columns, self._lent))
         return MessageBlock(
             sources=places,
             source=columns.source,
@@ -279,7 +303,7 @@ class NativeReader:
         )
 
     def _errors(self, other: Int64s, wanted: AbstractSet[TopicPartition]) -> list[Event]:
-        """Return ends and errors of the partitions wanted; call the callback with what it would have heard."""
+        """Return ends and errors of the partitions wanted; call back with what the client would have."""
         events = []
         for event in [self._event(int(pointer)) for pointer in other]:
             if event.error.name() in _CALLED_BACK:
@@ -312,3 +336,13 @@ class NativeReader:
             library.rd_kafka_topic_partition_destroy(place)
         library.rd_kafka_event_destroy(at)
         return event
+
+
+_OPEN: Final[WeakSet[NativeReader]] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what nobody closed while that can still be done: the process would wait for the messages."""
+    for reader in list(_OPEN):
+        reader.close()

@@ -5,6 +5,7 @@
 
 import gc
 import resource
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,12 @@ import numpy as np
 import pytest
 
 from tests.contract.bus.conftest import HASTY
-from tests.contract.bus.scenes import Scene, keys, offsets, outgoing, read_to_end, values
+from tests.contract.bus.scenes import Scene, blocks_until, keys, offsets, outgoing, read_to_end, values
 from tests.kafka_process import find_broker, release_broker
 from topics.block import TopicPartition
 from topics.bus import BusError
 from topics.kafka import KafkaBus
+from topics.kafka_reader import Reading
 
 pytestmark = pytest.mark.broker
 
@@ -89,6 +91,37 @@ def test_a_consumer_that_nobody_closed_goes_with_messages_unread(scene: Scene) -
     del reader
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("how", ["drop", "cycle", "exit"])
+def test_a_process_ends_well_with_a_consumer_that_nobody_closed(
+    scene: Scene, kafka_bootstrap: str, how: str
+) -> None:
+    topic = fill(scene, 5_000)
+    scene.topics.remove(topic)  # the process deletes it
+    command = [sys.executable, "-m", "tests.broker.unclosed", kafka_bootstrap, topic, how]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.mark.parametrize("reading", ["native", "plain"])
+def test_a_reader_whose_topic_is_deleted_hears_of_it_and_stays_alive(
+    kafka_bootstrap: str, reading: Reading
+) -> None:
+    said: list[str] = []
+    often = {
+        **HASTY,
+        "consumer.topic.metadata.refresh.interval.ms": "50",
+        "consumer.topic.metadata.propagation.max.ms": "100",
+    }
+    scene = Scene(KafkaBus(kafka_bootstrap, often, reading=reading, on_wait=said.append))
+    topic = scene.topic()
+    scene.write(topic, b"read")
+    reader = scene.reader((topic, 0, 0))
+    assert values(blocks_until(reader, lambda blocks: bool(values(blocks)))) == [b"read"]
+    scene.bus.admin().delete([topic])
+    blocks_until(reader, lambda _: any(topic in words for words in said))
+    reader.close()
 
 
 def test_a_block_outlives_the_consumer_it_came_from(scene: Scene) -> None:
