@@ -24,6 +24,8 @@ SEEDS ?= 200
 ARGS ?=
 FILES ?=
 SEEDS ?= 1000
+MESSAGES ?= 10000000
+CASES ?= 1000000
 # Every variable of `make replay` is a flag of `python -m app replay`; an empty one keeps the flag's default.
 flag = $(if $($(1)),--$(2) '$($(1))')
 REPLAY_FLAGS = $(call flag,DATE,date) $(call flag,DATA,data) $(call flag,BUS,bus) $(call flag,SPEED,speed) \
@@ -74,6 +76,12 @@ test: $(TEST_READY) ## all tests; starts a real Kafka where Java and Maven are p
 simulate: $(READY) ## seeded whole runs: make simulate SEEDS=1000
 	@$(PY) -m tests.simulation.test_runs $(SEEDS)
 
+leak: $(READY) ## read many messages natively and see memory stay flat: make leak MESSAGES=10000000
+	@$(PY) -m tests.broker.test_kafka_native $(MESSAGES)
+
+fuzz: $(READY) ## hostile messages against guard pages and fastavro: make fuzz CASES=1000000
+	@$(PY) -m tests.property.topics.test_guarded_bytes $(CASES)
+
 test-bounds: $(READY) ## kernel tests with every array index checked
 	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/numba-bounds $(PY) -m pytest -q tests/unit/operators tests/unit/topics tests/property $(ARGS)
 
@@ -106,4 +114,4 @@ wheel: $(READY) ## build the gpu_sink client's wheel under build/wheel
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test simulate test-bounds test-nojit mutate check bench kafka kafka-stop up replay wheel clean
+.PHONY: help sync lock fmt lint type layers tidy test simulate leak fuzz test-bounds test-nojit mutate check bench kafka kafka-stop up replay wheel clean

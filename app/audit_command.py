@@ -128,7 +128,7 @@ class _Opened:
 
 def _topics(config: Path | None, bootstrap: str | None) -> _Opened:
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka)
+    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka, reading=settings.bus.kafka_reading)
     require_topics(bus, settings)
     registry = open_registry(settings.bus.schema_registry)
     streams = registered_streams(settings, registry, wait_s=0, on_wait=say)

@@ -10,6 +10,7 @@ import structlog
 from app.errors import UsageError
 from topics.bus import Bus, BusError
 from topics.kafka import KafkaBus
+from topics.kafka_reader import Reading
 from topics.kafka_settings import GroupProtocol
 from topics.memory import MemoryBus
 
@@ -38,13 +39,17 @@ def choose_bus(bus: str | None, bootstrap: str | None, say: Callable[[str], None
 
 
 def open_kafka(
-    bootstrap: str, config: Mapping[str, str] | None = None, group_protocol: GroupProtocol = "classic"
+    bootstrap: str,
+    config: Mapping[str, str] | None = None,
+    group_protocol: GroupProtocol = "classic",
+    reading: Reading = "auto",
 ) -> Bus:
     """Return the bus of a broker that answers; raises UsageError naming the address or setting otherwise."""
     try:
         bus = KafkaBus(
             bootstrap,
             config or {},
+            reading=reading,
             group_protocol=group_protocol,
             on_wait=lambda said: log.warning("waiting", reason=said),
         )

@@ -1,5 +1,6 @@
 """What each command of `python -m app` takes and calls."""
 
+import gc
 from typing import Annotated
 
 import typer
@@ -35,13 +36,21 @@ def align(
     if settings.worker.failpoint:
         name, _, times = settings.worker.failpoint.partition(":")
         failpoints.arm_death(name, int(times or 1))
-    bus = open_kafka(settings.bus.bootstrap, member_config(settings), settings.bus.group_protocol)
+    bus = open_kafka(
+        settings.bus.bootstrap,
+        member_config(settings),
+        settings.bus.group_protocol,
+        settings.bus.kafka_reading,
+    )
     require_topics(bus, settings)
     registry = open_registry(settings.bus.schema_registry)
     streams = registered_streams(settings, registry, wait_s=SCHEMA_WAIT_S, on_wait=say)
     say(f'{bus.name}: group {settings.pipeline.prefix}, joining on clock = "{settings.pipeline.clock}"')
     pipeline = Pipeline(settings, bus, registry, streams)
     warm_up()
+    # What is alive now stays: a full collection need not walk the objects of libraries and compilers.
+    gc.collect()
+    gc.freeze()
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
     worker = Worker(pipeline, until_final=until_final)
     try:

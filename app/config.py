@@ -20,6 +20,7 @@ from pydantic_settings import (
 from app import failpoints
 from app.errors import UsageError
 from schemas.clocks import Clock
+from schemas.frame import Compression
 from topics.kafka_settings import GroupProtocol
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -131,6 +132,7 @@ class BusSettings(Section):
     bootstrap: str = "127.0.0.1:9092"  # host:port of a Kafka broker
     schema_registry: str = "build/schemas"  # URL of a registry, or a folder that serves as one
     kafka: dict[str, str] = Field(default_factory=dict)  # librdkafka's own settings, passed through
+    kafka_reading: Literal["auto", "native", "plain"] = "auto"  # native: messages where librdkafka holds them
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4  # of every topic: they are co-partitioned
     replication: Annotated[int, Field(ge=1)] = 1
     group_protocol: GroupProtocol = "classic"  # "consumer" is KIP-848: no stop of all members, brokers >= 4.0
@@ -142,6 +144,7 @@ class WorkerSettings(Section):
     slot: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")] = "0"  # stable over restarts: names the
     # transactional id and the group member; two running workers never share one
     format: Literal["frame", "avro"] = "frame"  # Arrow frames, or one Avro record per row
+    compression: Compression = "none"  # of a frame's buffers: fewer bytes to keep and send, but readers copy
     # Rows and offsets in one transaction, or each row at once and possibly again after a crash.
     guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
     commit_interval_ms: Annotated[int, Field(ge=1)] = 100  # exactly-once rows become visible this often

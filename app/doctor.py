@@ -22,6 +22,7 @@ from state.limits import StateLimits
 from topics.bus import Bus, BusError
 from topics.catalogue import plan
 from topics.kafka import client_version
+from topics.kafka_reader import reading
 from topics.memory import MemoryBus
 from topics.registry import open_registry
 from topics.wire import CodecError, RegistryUnavailableError
@@ -49,7 +50,7 @@ def examine(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]
     machine = f"{platform.system()} {platform.machine()}"
     yield Finding("Python", "ok", f"{platform.python_version()} on {machine}")
     yield Finding("Kafka client", "ok", client_version())
-    yield reading_path()
+    yield _reading(settings)
     yield _kernels()
     yield _state_folder(settings)
     yield _open_files(settings)
@@ -64,9 +65,14 @@ def connect_to(settings: Settings) -> Bus:
     return open_kafka(settings.bus.bootstrap, settings.bus.kafka)
 
 
-def reading_path() -> Finding:
-    """How messages come from the client into columns: the one place that knows of another way."""
-    return Finding("reading", "ok", "message objects of the Python client, a pass per column")
+def _reading(settings: Settings) -> Finding:
+    asked = settings.bus.kafka_reading
+    try:
+        found = reading(asked)
+    except BusError as refused:
+        return Finding("reading", "problem", str(refused), 'set bus.kafka_reading = "auto"')
+    slow = asked == "auto" and not found.startswith("native")
+    return Finding("reading", "note" if slow else "ok", f"messages are read {found}")
 
 
 def _kernels() -> Finding:

@@ -91,7 +91,7 @@ class Outbox:
                 self._topics["aligned"],
                 partition=task.partition,
                 key=None,
-                value=encode_frame(frame),
+                value=encode_frame(frame, self._settings.worker.compression),
                 headers=headers.to_kafka(),
                 timestamp_ms=None,
             )

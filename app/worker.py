@@ -158,11 +158,13 @@ class Worker:
         """
         self._failed = failed
         self._rereading.close()
-        self.consumer.close()
-        if self._observer is not None:
-            self._observer.close()
-        self._ownership.close()
-        self._outbox.producers.close()
+        try:
+            self.consumer.close()
+        finally:
+            if self._observer is not None:
+                self._observer.close()
+            self._ownership.close()
+            self._outbox.producers.close()
 
     def _commit(self, last_known: Iterable[int]) -> None:
         operators = {number: self.tasks[number].operator for number in last_known}
@@ -318,7 +320,9 @@ def _by_source(block: MessageBlock) -> Iterator[tuple[TopicPartition, Int64s]]:
     """Each partition in the block with the indexes of its messages, in offset order."""
     if block.messages == 0:
         return
-    order = np.argsort(block.source, kind="stable")
+    # Two bytes are sorted by counting, ten times as fast as four; there are never so many partitions.
+    narrow = block.source.astype(np.int16) if len(block.sources) < 2**15 else block.source
+    order = np.argsort(narrow, kind="stable")
     cuts = np.flatnonzero(np.diff(block.source[order])) + 1
     for messages in np.split(order, cuts):
         yield block.sources[int(block.source[messages[0]])], messages.astype(np.int64, copy=False)

@@ -1,4 +1,4 @@
-"""Copies strings of chosen rows into one run of bytes, as one plain loop."""
+"""Copies strings of chosen rows, and sections of many values, into one run of bytes, as plain loops."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,6 +7,7 @@ from numba import njit
 from schemas.batch import Int64s
 
 Bytes = npt.NDArray[np.uint8]
+Int64s2 = npt.NDArray[np.int64]  # of two dimensions
 
 
 @njit(nogil=True, cache=True)
@@ -21,3 +22,14 @@ def copy_spans(data: Bytes, first: Int64s, rows: Int64s, bounds: Int64s, out: By
             source = first[rows[i]]
             for j in range(size):
                 out[bounds[i] + j] = data[source + j]
+
+
+@njit(nogil=True, cache=True)
+def interleave(data: Bytes, cuts: Int64s2, out: Bytes) -> None:
+    """Fill `out` with `data[cuts[j, i]:cuts[j, i + 1]]`, for each run `i` its sections `j` in turn."""
+    to = 0
+    for i in range(cuts.shape[1] - 1):
+        for j in range(cuts.shape[0]):
+            for place in range(cuts[j, i], cuts[j, i + 1]):
+                out[to] = data[place]
+                to += 1

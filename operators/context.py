@@ -13,7 +13,7 @@ from operators.groups import NO_GROUP
 from operators.intake import select
 from operators.pending import PendingRows
 from operators.rows import RowStore
-from operators.seal_kernel import match_backward, refresh_last
+from operators.seal_kernel import match_backward, oldest_offset, refresh_last
 from operators.settings import AsofSettings
 from schemas.batch import Batch, Bools, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS
@@ -105,9 +105,12 @@ class RightContext:
 
     def oldest_needed(self, floor_ns: int, otherwise: int) -> int:
         """The oldest offset of a row that may still match; `otherwise` where none is older."""
-        offset = self.pending.store.offset
-        oldest = offset[self.pending.ids].min(initial=otherwise)
-        return int(offset[self._standing(floor_ns)].min(initial=oldest))
+        store = self.pending.store
+        oldest = self.oldest_pending(otherwise)
+        oldest_ns = self._oldest_ns(floor_ns)
+        return int(
+            oldest_offset(self._last, self._last_value, store.offset, store.time_ns, oldest_ns, oldest)
+        )
 
     def touched(self) -> Int32s:
         """The groups that got rows since the last call, ascending."""
@@ -169,10 +172,7 @@ class RightContext:
         has_value = late.has_values(np.arange(late.rows)).astype(np.bool_)
         for c in range(has_value.shape[1]):
             newer |= has_value[:, c] & self._newer(late, self._last_value[group, c])
-        if self._behind_ns == UNBOUNDED_NS:
-            return newer & keyed
-        oldest_ns = max(floor_ns - self._behind_ns, BEGINNING_NS)
-        return newer & keyed & (late.time_ns[: late.rows] >= oldest_ns)
+        return newer & keyed & (late.time_ns[: late.rows] >= self._oldest_ns(floor_ns))
 
     def _newer(self, late: RowStore, standing: Int64s) -> Bools:
         """Which late rows are newer than the row that stands beside each, or have none beside them."""
@@ -192,10 +192,15 @@ class RightContext:
     def _can_match(self, rows: Int64s, floor_ns: int) -> Bools:
         if self._behind_ns == UNBOUNDED_NS or self.pending.store.rows == 0:
             return rows >= 0
-        oldest_ns = max(floor_ns - self._behind_ns, BEGINNING_NS)
         times: Int64s = self.pending.store.time_ns.take(rows, mode="clip")
-        can: Bools = (times >= oldest_ns) & (rows >= 0)
+        can: Bools = (times >= self._oldest_ns(floor_ns)) & (rows >= 0)
         return can
+
+    def _oldest_ns(self, floor_ns: int) -> int:
+        """The oldest time with which a row behind the floor may still match."""
+        return (
+            BEGINNING_NS if self._behind_ns == UNBOUNDED_NS else max(floor_ns - self._behind_ns, BEGINNING_NS)
+        )
 
     def _renumber(self, kept: Int64s) -> None:
         """Rows have new ids: those of `kept`, by old id, have become 0, 1, ...; the others are gone."""

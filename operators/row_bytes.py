@@ -18,6 +18,7 @@ from operators.arrow_buffers import (
     is_fixed,
     valid_of,
 )
+from operators.bytes_kernel import Bytes, interleave
 from schemas.batch import Bools, Int64s
 
 SECTIONS = 3  # per column
@@ -29,16 +30,18 @@ def pack_rows(rows: pa.RecordBatch, bounds: Int64s) -> list[bytes]:
     A value is uint32 numbers, the row count and the size of every section, then the sections.  A column has
     three: validity (a byte per row, empty where nothing is null), sizes of strings (int32, else empty), data.
     """
-    runs = list(itertools.pairwise(bounds.tolist()))
-    sections: list[list[bytes]] = [[] for _ in runs]
-    for column in rows.columns:
-        for parts, of_column in zip(sections, _column_sections(column, runs), strict=True):
-            parts += of_column
-    front = _front(rows.num_columns)
-    return [
-        front.pack(stop - start, *map(len, parts)) + b"".join(parts)
-        for (start, stop), parts in zip(runs, sections, strict=True)
-    ]
+    sections = [part for column in rows.columns for part in _column_sections(column, bounds)]
+    sizes = [np.diff(bounds), *(np.diff(cuts) for _, cuts in sections)]
+    front = np.column_stack(sizes).astype("<u4")
+    width = front.shape[1] * front.itemsize
+    sections.insert(0, (front.view(np.uint8).ravel(), width * np.arange(bounds.size, dtype=np.int64)))
+    begin = np.cumsum([0, *(data.size for data, _ in sections)])
+    cuts = np.stack([cuts + first for (_, cuts), first in zip(sections, begin, strict=False)])
+    packed = np.empty(int(begin[-1]), np.uint8)
+    interleave(np.concatenate([data for data, _ in sections]), cuts, packed)
+    joined = packed.tobytes()
+    ends = np.cumsum([0, *(np.diff(cuts).sum(axis=0))]).tolist()
+    return [joined[lower:upper] for lower, upper in itertools.pairwise(ends)]
 
 
 def unpack_rows(schema: pa.Schema, values: Sequence[bytes]) -> tuple[pa.RecordBatch, Int64s]:
@@ -65,20 +68,21 @@ def unpack_rows(schema: pa.Schema, values: Sequence[bytes]) -> tuple[pa.RecordBa
     return pa.RecordBatch.from_arrays(columns, schema=schema), counts
 
 
-def _column_sections(column: pa.Array, runs: list[tuple[int, int]]) -> list[tuple[bytes, bytes, bytes]]:
+def _column_sections(column: pa.Array, bounds: Int64s) -> list[tuple[Bytes, Int64s]]:
+    """The bytes of a column's sections, all runs end to end, and where each run's begin and end."""
+    nothing = np.zeros(0, np.uint8), np.zeros(bounds.size, np.int64)
     if not is_fixed(column.type) and not is_bytes(column.type):
-        return [(b"", b"", _ipc(column.slice(a, b - a))) for a, b in runs]
+        pieces = [_ipc(column.slice(a, b - a)) for a, b in itertools.pairwise(bounds.tolist())]
+        cuts = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
+        return [nothing, nothing, (np.frombuffer(b"".join(pieces), np.uint8), cuts)]
     valid = valid_of(column)
-    masks = [b""] * len(runs) if valid is None else [valid[a:b].tobytes() for a, b in runs]
+    mask = nothing if valid is None else (valid.view(np.uint8), bounds)
     if is_fixed(column.type):
         values = fixed_values(column, fixed_dtype(column.type))
-        return [(mask, b"", values[a:b].tobytes()) for mask, (a, b) in zip(masks, runs, strict=True)]
-    data, bounds = byte_spans(column)
-    sizes = np.diff(bounds).astype(np.int32)
-    return [
-        (mask, sizes[a:b].tobytes(), data[bounds[a] : bounds[b]].tobytes())
-        for mask, (a, b) in zip(masks, runs, strict=True)
-    ]
+        return [mask, nothing, (values.view(np.uint8), bounds * values.itemsize)]
+    data, spans = byte_spans(column)
+    sizes = np.diff(spans).astype(np.int32)
+    return [mask, (sizes.view(np.uint8), bounds * sizes.itemsize), (data, spans[bounds])]
 
 
 def _front(columns: int) -> struct.Struct:

@@ -77,6 +77,23 @@ def match_backward(
 
 
 @njit(nogil=True, cache=True)
+def oldest_offset(
+    last: Int64s, last_value: Int64s, offset: Int64s, time_ns: Int64s, oldest_ns: int, otherwise: int
+) -> int:
+    """The smallest offset of the rows in `last` and `last_value` whose time is no less than `oldest_ns`.
+
+    The tables are `match_backward`'s, `offset` and `time_ns` are by row id; `otherwise` where none is less.
+    """
+    oldest = otherwise
+    for g in range(last.size):
+        for c in range(-1, last_value.shape[1]):  # -1 is the row itself
+            row = last[g] if c < 0 else last_value[g, c]
+            if row >= 0 and offset[row] < oldest and time_ns[row] >= oldest_ns:
+                oldest = offset[row]
+    return oldest
+
+
+@njit(nogil=True, cache=True)
 def refresh_last(
     rows: Int64s,
     time_ns: Int64s,

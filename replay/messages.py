@@ -1,8 +1,7 @@
 """Rows of a stream as the messages that carry them: values encoded all at once, each key made once."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +11,7 @@ from replay.keys import key_codes
 from replay.order import order_times
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS
+from topics.outgoing import Outgoing
 from topics.partitioner import partition_of
 from topics.wire import Encoded
 
@@ -30,15 +30,6 @@ class Encoder(Protocol):
         ...
 
 
-class Message(NamedTuple):
-    """What `produce` takes, but for the topic."""
-
-    partition: int
-    key: bytes
-    value: bytes
-    timestamp_ms: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composer:
     """Composes the messages of one stream.
@@ -55,13 +46,13 @@ class Composer:
     grace_ns: int
     disorder_ns: int
 
-    def compose(self, rows: pa.RecordBatch, clock_ns: Int64s) -> Iterator[Message]:
-        """Yield the messages of rows in publish order; `clock_ns` is their pipeline clock.
+    def compose(self, rows: pa.RecordBatch, clock_ns: Int64s) -> Outgoing | None:
+        """Return the messages of rows in publish order, or None; `clock_ns` is their pipeline clock.
 
         A record's time is that of its row, a block's that of its last row, `event_ns` where there is one.
         """
         if rows.num_rows == 0:
-            return
+            return None
         codes, keys = key_codes(rows, self.key)
         assert codes.min() >= 0, "a row without a key is never stored"
         if self.shape == "block":
@@ -78,10 +69,7 @@ class Composer:
         else:
             encoded = self.encoder.records(rows)
             last = np.arange(rows.num_rows)
-        partitions = [partition_of(key, self.partitions) for key in keys]
-        data = encoded.data.tobytes()
-        starts = encoded.starts.tolist()
-        times_ms = (order_times(rows, "event")[last] // NS_PER_MS).tolist()
-        for number, code in enumerate(codes[last].tolist()):
-            value = data[starts[number] : starts[number + 1]]
-            yield Message(partitions[code], keys[code], value, times_ms[number])
+        partitions = np.array([partition_of(key, self.partitions) for key in keys], np.int32)
+        key_code = codes[last].astype(np.int32)
+        times_ms = order_times(rows, "event")[last] // NS_PER_MS
+        return Outgoing(encoded, keys, key_code, partitions[key_code], times_ms)

@@ -247,14 +247,11 @@ class Publication:
                     attempt.refused[cursor.name, f"no {cursor.column}"] += int(np.count_nonzero(~given))
                     taken, clock_ns = taken.filter(pa.array(given)), clock_ns[given]
                 attempt.rows[cursor.name] += taken.num_rows
-                for partition, key, value, timestamp_ms in self._composers[cursor.name].compose(
-                    taken, clock_ns
-                ):
-                    producer.produce(
-                        topic, partition=partition, key=key, value=value, timestamp_ms=timestamp_ms
-                    )
-                    attempt.messages += 1
-                    attempt.bytes_size += len(value)
+                messages = self._composers[cursor.name].compose(taken, clock_ns)
+                if messages is not None:
+                    producer.produce_many(topic, messages)
+                    attempt.messages += messages.values.messages
+                    attempt.bytes_size += int(messages.values.data.size)
             self._produce_progress(producer, complete)
             producer.send_offsets(self._positions(complete), self._consumer)
             producer.commit()

@@ -6,9 +6,11 @@ stream has come without opening it.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import pyarrow as pa
+
+Compression = Literal["none", "lz4", "zstd"]
 
 LAYOUT: Final = "tidemark-layout"
 FRONTIER: Final = "tidemark-frontier-ns"
@@ -104,10 +106,13 @@ def layout_fingerprint(schema: pa.Schema) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def encode_frame(rows: pa.RecordBatch) -> bytes:
-    """Return the value of a frame."""
+def encode_frame(rows: pa.RecordBatch, compression: Compression = "none") -> bytes:
+    """Return the value of a frame; a compression makes its buffers smaller, and readers decompress them."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
+    options = pa.ipc.IpcWriteOptions(
+        compression=None if compression == "none" else compression, use_threads=False
+    )
+    with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
         writer.write_batch(rows)
     return bytes(sink.getvalue())
 

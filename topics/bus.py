@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from topics.block import Headers, MessageBlock, TopicPartition
+from topics.outgoing import Outgoing
 
 
 class BusError(Exception):
@@ -172,6 +173,10 @@ class Producer(Protocol):
         timestamp_ms: int | None = None,
     ) -> None:
         """Queue a message; waits for room where the queue is full, raises what delivery has come to."""
+        ...
+
+    def produce_many(self, topic: str, messages: Outgoing) -> None:
+        """Queue messages in their order, as `produce` would each; raises what that raises."""
         ...
 
     def send_offsets(self, offsets: Mapping[TopicPartition, Position], consumer: Consumer) -> None:

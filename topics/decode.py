@@ -4,10 +4,10 @@ The schema id in each message chooses the field program, compiled once per id.  
 or none; what cannot be read becomes a dead row with its reason, and the others go on.
 """
 
-import ctypes
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,15 @@ from topics.avro_plan import FieldProgram, column_slots, compile_program
 from topics.avro_schema import NAMESPACE, PROGRESS_NAME
 from topics.avro_types import parse_record
 from topics.block import MessageBlock
-from topics.column_kernel import number_keys
+from topics.column_kernel import gather_bytes, number_keys, total_size
 from topics.decode_columns import DecodedRows
 from topics.faults import HEADER_WORDS, fault_reason
 from topics.progress import PROGRESS_SLOTS, progress_of
 from topics.wire import CodecError, DeadRow, Decoded, Progress, SchemaRegistry, UnknownSchemaError
+
+_IDS_FEW: Final = (
+    16  # schema ids in one poll's share of a partition: rows, progress, perhaps an older version
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,7 @@ class Decoder:
         )
         ids = np.empty(messages.size, dtype=np.int64)
         kernel.read_ids(chosen.address, chosen.size, self._limits.message_size_max, ids)
-        distinct = [int(schema_id) for schema_id in np.unique(ids)]
+        distinct = _distinct(ids)
         unknown = self._learn([schema_id for schema_id in distinct if schema_id >= 0])
         dead: list[DeadRow] = []
         progress: list[tuple[int, Progress]] = []
@@ -270,6 +274,14 @@ def _only(kept: Bools, batch: Batch) -> Batch | None:
     )
 
 
+def _distinct(ids: Int64s) -> list[int]:
+    """Return the distinct schema ids; many only where messages are not ours."""
+    few = np.empty(_IDS_FEW, dtype=np.int64)
+    count = kernel.distinct_ids(ids, few)
+    found: list[int] = (np.unique(ids) if count < 0 else few[:count]).tolist()
+    return found
+
+
 def _number_keys(
     block: MessageBlock, messages: Int64s, wanted: npt.NDArray[np.bool_]
 ) -> tuple[Int32s, tuple[bytes, ...]]:
@@ -280,5 +292,13 @@ def _number_keys(
     first = np.empty(messages.size, dtype=np.int64)
     code = np.empty(messages.size, dtype=np.int32)
     count = number_keys(address, size, wanted, table, first, code)
-    keys = tuple(ctypes.string_at(int(address[m]), int(size[m])) if size[m] else b"" for m in first[:count])
-    return code, keys
+    return code, _copied(address[first[:count]], size[first[:count]])
+
+
+def _copied(address: Int64s, size: Int64s) -> tuple[bytes, ...]:
+    """Copy many short strings: one copy of all, then a slice each (0.1 us; `string_at` takes 0.6)."""
+    offsets = np.empty(size.size + 1, dtype=np.int64)
+    joined = np.empty(total_size(size, offsets), dtype=np.uint8)
+    gather_bytes(address, size, offsets, joined.ctypes.data)
+    data, cuts = joined.tobytes(), offsets.tolist()
+    return tuple([data[lower:upper] for lower, upper in itertools.pairwise(cuts)])

@@ -79,6 +79,28 @@ def read_ids(address: Int64s, size: Int64s, size_max: int, ids: Int64s) -> None:
 
 
 @njit(nogil=True, cache=True)
+def distinct_ids(ids: Int64s, distinct: Int64s) -> int:
+    """Write the distinct `ids` in order of appearance; return their number, or -1 where room is short.
+
+    Messages of one schema come in stretches, so the search is for the first of each.
+    """
+    count = 0
+    last = 0
+    for i in range(ids.size):
+        if count and distinct[last] == ids[i]:
+            continue
+        last = 0
+        while last < count and distinct[last] != ids[i]:
+            last += 1
+        if last == count:
+            if count == distinct.size:
+                return -1
+            distinct[count] = ids[i]
+            count += 1
+    return count
+
+
+@njit(nogil=True, cache=True)
 def estimate_rows(address: Int64s, size: Int64s, row_size_min: int, rows_max: int) -> int:
     """Return how many rows block messages promise in their first count, capped by what can fit."""
     rows = 0

@@ -13,6 +13,7 @@ from topics.kafka_admin import KafkaAdmin
 from topics.kafka_consumer import KafkaConsumer
 from topics.kafka_errors import error_of
 from topics.kafka_producer import KafkaProducer
+from topics.kafka_reader import Reading
 from topics.kafka_settings import (
     AT_ONCE,
     LOGGER,
@@ -35,7 +36,8 @@ class KafkaBus:
 
     `config` holds librdkafka settings as text for all clients; a key that begins with `consumer.` or
     `producer.` is for those alone.  `group_protocol` is how members of a group agree: `classic`, or
-    `consumer` (KIP-848, brokers from 4.0 on).  `on_wait` is told, in words, when a client waits for a broker.
+    `consumer` (KIP-848, brokers from 4.0 on).  `reading` is how consumers read (see `topics.kafka_reader`).
+    `on_wait` is told, in words, when a client waits for a broker.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class KafkaBus:
         config: Mapping[str, str] = MappingProxyType({}),
         *,
         group_protocol: GroupProtocol = "classic",
+        reading: Reading = "auto",
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
         require_free(config)
         self._group_protocol: GroupProtocol = group_protocol
         self._bootstrap = bootstrap
         self._config = dict(config)
+        self._reading: Reading = reading
         self._on_wait = on_wait or (lambda said: LOGGER.warning("waiting: %s", said))
 
     @property
@@ -73,7 +77,7 @@ class KafkaBus:
         own = consumer_settings(group, self._group_protocol)
         settings = settings_for("consumer", self._bootstrap, client_id, self._config, own)
         with _named_settings():
-            return KafkaConsumer(settings, self._on_wait)
+            return KafkaConsumer(settings, self._on_wait, self._reading)
 
     def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> KafkaProducer:
         """Make a producer; with an id, abort what that id left open and fence who had it."""

@@ -1,19 +1,21 @@
 """A Kafka consumer that reads committed messages only, in blocks, and starts where it is told."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from time import monotonic, sleep
 from typing import Any, Final
 
 import confluent_kafka
 import numpy as np
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import KafkaException
 
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import AbortableError, BusError, OffsetRangeError, Position, Rebalance
-from topics.kafka_block import block_of
+from topics.bus import AbortableError, BusError, FencedError, OffsetRangeError, Position, Rebalance
 from topics.kafka_commit import commit_positions
 from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
+from topics.kafka_event import Event
 from topics.kafka_outage import Outage
+from topics.kafka_reader import Reading, open_reader
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 from topics.positions import require_committable
 
@@ -24,7 +26,10 @@ _PASSING: Final = AWAY | {"_MAX_POLL_EXCEEDED"}
 class KafkaConsumer:
     """See `topics.bus.Consumer`.  A broker that is away is waited for; `on_wait` hears of it."""
 
-    def __init__(self, settings: Mapping[str, object], on_wait: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Mapping[str, object], on_wait: Callable[[str], None], reading: Reading = "auto"
+    ) -> None:
+        """Raise BusError where `reading` is "native" and that cannot be had here."""
         self._outage = Outage(on_wait)
         # The consumer protocol moves partitions one by one; the classic one takes all and deals anew.
         self._incremental = settings.get("group.protocol") == "consumer"
@@ -35,9 +40,14 @@ class KafkaConsumer:
         self._ends_told: dict[TopicPartition, int] = {}
         self._raised: BaseException | None = None
         self._closed = False
-        self._client = confluent_kafka.Consumer(
-            {**settings, "error_cb": self._on_client_error}, logger=LOGGER
-        )
+        own = {**settings, "error_cb": self._on_client_error}
+        self._client = confluent_kafka.Consumer(own, logger=LOGGER)
+        self._reader = open_reader(self._client, str(settings["client.id"]), reading, self._on_client_error)
+
+    @property
+    def reading(self) -> str:
+        """How messages are read: `native 2.12.1`, or `plain: ` and why."""
+        return self._reader.words
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         """Join the group; `rebalance` is called from inside `poll` and `close`."""
@@ -65,34 +75,25 @@ class KafkaConsumer:
         try:
             if self._topics_asked:
                 self._require_topics()
-            # consume() would wait for all of `messages_max`; so it never waits, and poll() does.
-            messages = self._client.consume(messages_max, 0)
-            if not messages and wait_ms and self._raised is None:
-                first = self._client.poll(wait_ms / 1_000)
-                if first is not None:
-                    messages = [
-                        first,
-                        *(self._client.consume(messages_max - 1, 0) if messages_max > 1 else []),
-                    ]
+            block, events = self._reader.read(
+                messages_max, wait_ms, lambda: self._raised is not None, lambda: self._unsettled
+            )
         except KafkaException as raised:
             raise_bus_error(raised, "reading")
         if self._raised is not None:
             raised_in_callback, self._raised = self._raised, None
             raise raised_in_callback
         if self._unsettled:
-            messages = self._settled(messages)
-        errors = list(map(Message.error, messages))
-        ends: list[tuple[TopicPartition, int]] = []
-        if any(errors):
-            ends = self._take_events([message for message in messages if message.error() is not None])
-            messages = [message for message in messages if message.error() is None]
-        if messages:
+            self._settle()
+        if block.messages:
             self._outage.over()
-        block = block_of(messages, [(end, offset) for end, offset in ends if self._is_news(end, offset)])
+        ends = self._take_events(events) if events else []
         for place, offset in (*_next_offsets(block), *ends):
             if place in self._positions:
                 self._positions[place] = max(self._positions[place], offset)
-        return block
+        if not ends:
+            return block
+        return replace(block, ends=tuple((end, offset) for end, offset in ends if self._is_news(end, offset)))
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Deliver nothing from these until `resume`."""
@@ -161,6 +162,7 @@ class KafkaConsumer:
         if self._closed:
             return
         self._closed = True
+        self._reader.close()
         self._client.close()
         self._positions = {}
         if self._raised is not None:
@@ -183,6 +185,8 @@ class KafkaConsumer:
 
     def _start(self, starts: Mapping[TopicPartition, int]) -> None:
         assert all(offset >= 0 for offset in starts.values()), "a start is an offset of 0 or more"
+        self._reader.give_back()
+        self._reader.take_over(starts)
         self._client.assign([_kafka(partition, offset) for partition, offset in starts.items()])
         self._positions = dict(starts)
         self._ends_told = {}
@@ -198,17 +202,15 @@ class KafkaConsumer:
         for partition, offset in self._positions.items():
             self._seeks(partition, offset)
 
-    def _settled(self, messages: list[Message]) -> list[Message]:
-        """Drop what the poll brought of partitions that stayed while others came or went, and read it again.
+    def _settle(self) -> None:
+        """Set back again what stayed while others came or went.
 
-        It may be from before and from behind the seek.  A partition that has not started yet waits for the
-        next poll.
+        The reader dropped what this poll brought of it: that may be from before and from behind the seek.  A
+        partition that has not started yet waits for the next poll.
         """
-        kept = [m for m in messages if TopicPartition(m.topic(), m.partition()) not in self._unsettled]
         for partition in sorted(self._unsettled):
             if self._seeks(partition, self._positions[partition]):
                 self._unsettled.discard(partition)
-        return kept
 
     def _require_topics(self) -> None:
         """Under the consumer protocol a group waits for a topic that is not there without a word."""
@@ -220,6 +222,7 @@ class KafkaConsumer:
 
     def _add(self, starts: Mapping[TopicPartition, int]) -> None:
         """Read these partitions too, beside those that are ours already."""
+        self._reader.take_over(starts)
         self._client.incremental_assign([_kafka(partition, offset) for partition, offset in starts.items()])
         self._positions.update(starts)
         for partition in starts:
@@ -300,10 +303,12 @@ class KafkaConsumer:
                     self._unsettle()
                 except BusError as raised:
                     self._raised = self._raised or raised
+                self._reader.give_back(_ours(places))
                 self._client.incremental_unassign(list(places))
             return
         self._positions = {}
         if not self._closed:
+            self._reader.give_back()
             self._client.unassign()
 
     def _on_client_error(self, error: Any) -> None:
@@ -312,31 +317,31 @@ class KafkaConsumer:
         else:
             self._outage.tell(error)
 
-    def _take_events(self, events: Sequence[Any]) -> list[tuple[TopicPartition, int]]:
+    def _take_events(self, events: Sequence[Event]) -> list[tuple[TopicPartition, int]]:
         """Return the ends among what came in place of messages; tell of what passes, raise the rest."""
         ends = []
         for event in events:
-            if event.error().name() in _PASSING:
-                self._outage.tell(event.error())
+            if event.error.name() in _PASSING:
+                self._outage.tell(event.error)
             else:
                 ends.append(self._end_or_raise(event))
         return ends
 
-    def _end_or_raise(self, event: Any) -> tuple[TopicPartition, int]:
-        error = event.error()
+    def _end_or_raise(self, event: Event) -> tuple[TopicPartition, int]:
+        error, topic = event.error, event.topic or "a topic"
         if error.name() == "_PARTITION_EOF":
-            return TopicPartition(event.topic(), event.partition()), event.offset()
-        where = f"reading {event.topic()}"
-        if event.partition() is not None and event.partition() >= 0:
-            where = f"reading {event.topic()}[{event.partition()}]"
+            return TopicPartition(topic, event.partition), event.offset
+        where = f"reading {topic}" if event.partition < 0 else f"reading {topic}[{event.partition}]"
+        if error.name() == "_FATAL" and "fenced" in error.str():
+            raise FencedError(f"{where}: another client took over: {error.str()}")
         if error.name() in OUT_OF_RANGE:
-            low, high = self.offsets(TopicPartition(event.topic(), event.partition()))
+            low, high = self.offsets(TopicPartition(topic, event.partition))
             raise OffsetRangeError(
-                f"offset {event.offset()} of {event.topic()}[{event.partition()}] is not in the log, "
+                f"offset {event.offset} of {topic}[{event.partition}] is not in the log, "
                 f"which has {low} (low) to {high} (high)"
             )
         if error.name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
-            raise BusError(f"{where}: topic {event.topic()} does not exist: create it first")
+            raise BusError(f"{where}: topic {topic} does not exist: create it first")
         raise bus_error(error, where)
 
 

@@ -10,12 +10,17 @@ from topics.block import Headers, TopicPartition
 from topics.bus import AbortableError, BusError, Consumer, Position, UnknownOutcomeError
 from topics.kafka_consumer import KafkaConsumer
 from topics.kafka_errors import TIMED_OUT, bus_error, error_of, raise_bus_error, transaction_error
+from topics.kafka_native_library import NativeUnavailableError
+from topics.kafka_native_writer import NativeWriter
 from topics.kafka_outage import Outage
+from topics.kafka_reader import Reading
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S, TRANSACTION_TIMEOUT_MS
+from topics.outgoing import Outgoing
 from topics.positions import require_committable
 
 _RETRIES_MAX: Final = 5
 _PRODUCED_PER_SERVE: Final = 1_024  # how often delivery failures are asked for: a call each would cost more
+_WRITTEN_PER_SERVE: Final = 8_192  # ... and where a message costs no Python
 # Longer than the transaction can live, so that silence means unknown.  The client's own "as long as the
 # transaction lives" (-1) was seen to wait for minutes on a broker that was stopped but not gone.
 _END_MARGIN_S: Final = 5.0
@@ -35,7 +40,11 @@ class KafkaProducer:
     """See `topics.bus.Producer`.  Making one with a transactional id aborts what that id left open."""
 
     def __init__(
-        self, settings: Mapping[str, object], transactional_id: str | None, on_wait: Callable[[str], None]
+        self,
+        settings: Mapping[str, object],
+        transactional_id: str | None,
+        on_wait: Callable[[str], None],
+        reading: Reading = "auto",
     ) -> None:
         self._id = transactional_id
         self._outage = Outage(on_wait)
@@ -51,7 +60,9 @@ class KafkaProducer:
         if transactional_id is not None:
             own["transactional.id"] = transactional_id  # type: ignore[assignment]
         self._client = confluent_kafka.Producer({**settings, **own}, logger=LOGGER)
+        self._writer: NativeWriter | None = None
         if transactional_id is not None:
+            self._writer = _native_writer(self._client, str(settings["client.id"]), reading)
             try:
                 self._client.init_transactions(REQUEST_TIMEOUT_S)
             except KafkaException as raised:
@@ -101,6 +112,27 @@ class KafkaProducer:
                 self._serve(0.1)  # the queue is full: wait for room, or for the news that there will be none
             except KafkaException as raised:
                 self._refused(error_of(raised), topic, partition, value)
+
+    def produce_many(self, topic: str, messages: Outgoing) -> None:
+        """Queue messages in their order, natively inside a transaction; raises what `produce` raises."""
+        if self._writer is None:
+            for partition, key, value, timestamp_ms in messages:
+                self.produce(topic, partition=partition, key=key, value=value, timestamp_ms=timestamp_ms)
+            return
+        assert self._open, "begin a transaction first"
+        if topic not in self._topics:
+            self._require_topic(topic)
+        first, count = 0, messages.values.messages
+        while first < count:
+            first, error = self._writer.write(topic, messages, first, min(first + _WRITTEN_PER_SERVE, count))
+            if error is None:
+                self._serve(0)
+            elif error.name() == "_QUEUE_FULL":
+                self._serve(0.1)
+            else:
+                starts = messages.values.starts
+                value = messages.values.data[starts[first] : starts[first + 1]].tobytes()
+                self._refused(error, topic, int(messages.partition[first]), value)
 
     def send_offsets(self, offsets: Mapping[TopicPartition, Position], consumer: Consumer) -> None:
         """Make these positions of the consumer's group part of the open transaction."""
@@ -246,3 +278,14 @@ class KafkaProducer:
     def _on_client_error(self, error: Any) -> None:
         if not error.fatal():
             self._outage.tell(error)
+
+
+def _native_writer(client: Any, client_id: str, reading: Reading) -> NativeWriter | None:
+    """Return what writes many messages at once, None where that was not asked for or cannot be had."""
+    if reading == "plain":
+        return None
+    try:
+        return NativeWriter(client, client_id)
+    except NativeUnavailableError as unavailable:
+        LOGGER.warning("messages are written one by one: %s", unavailable)
+        return None

@@ -54,7 +54,9 @@ CONSUMER: Final[Mapping[str, object]] = {
     "max.partition.fetch.bytes": 4 << 20,
     "fetch.max.bytes": 48 << 20,
     "queued.max.messages.kbytes": 64 << 10,  # what is read ahead, over all partitions
-    "queued.min.messages": 100_000,
+    "queued.min.messages": 100_000,  # ... and stops above: that many are 50 ms of work
+    # How long a fetch waits once either is exceeded.  At the default, 1 s, a worker stands idle most of it.
+    "fetch.queue.backoff.ms": 10,
 }
 
 PRODUCER: Final[Mapping[str, object]] = {

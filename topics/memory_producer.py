@@ -8,6 +8,7 @@ from topics.bus import AbortableError, BusError, Consumer, Position, UnknownOutc
 from topics.memory_consumer import MemoryConsumer
 from topics.memory_log import NO_TRANSACTION
 from topics.memory_store import CommitFault, MemoryStore, Transaction
+from topics.outgoing import Outgoing
 from topics.partitioner import partition_of
 from topics.positions import require_committable
 
@@ -55,6 +56,11 @@ class MemoryProducer:
             transaction.logs[place] = log
             number = transaction.number
         log.append(key=key, value=value, headers=headers, timestamp_ms=timestamp_ms or 0, transaction=number)
+
+    def produce_many(self, topic: str, messages: Outgoing) -> None:
+        """Append messages in their order."""
+        for partition, key, value, timestamp_ms in messages:
+            self.produce(topic, partition=partition, key=key, value=value, timestamp_ms=timestamp_ms)
 
     def send_offsets(self, offsets: Mapping[TopicPartition, Position], consumer: Consumer) -> None:
         """Make these positions part of the open transaction."""

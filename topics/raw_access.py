@@ -7,12 +7,16 @@ which numba would turn into a float.  Every load and store is unaligned, little 
 from collections.abc import Callable
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 _memcpy: Any = cgutils.raw_memcpy
 _intrinsic: Any = intrinsic
+_ir: Any = ir
+_VOID: Any = _ir.VoidType()
+_POINTER: Any = cgutils.voidptr_t
 _INTEGERS = {8: cgutils.int8_t, 32: cgutils.int32_t, 64: cgutils.intp_t}
 
 
@@ -63,6 +67,41 @@ def _copy(_typing: Any, _to: Any, _from: Any, _size: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64), generate
 
 
+def _call(result: Any, *arguments: Any) -> Any:
+    """Return how to call the C function at an address with words, which are cut to `arguments`."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        function = builder.inttoptr(args[0], _ir.FunctionType(result, arguments).as_pointer())
+        passed = [_narrowed(builder, word, kind) for word, kind in zip(args[1:], arguments, strict=True)]
+        returned = builder.call(function, passed)
+        return context.get_dummy_value() if result is _VOID else builder.ptrtoint(returned, cgutils.intp_t)
+
+    answer = types.void if result is _VOID else types.int64
+    return answer(*[types.int64] * (1 + len(arguments))), generate
+
+
+def _narrowed(builder: Any, word: Any, kind: Any) -> Any:
+    if kind is _POINTER:
+        return builder.inttoptr(word, kind)
+    return word if kind is cgutils.intp_t else builder.trunc(word, kind)
+
+
+def _call_with(_typing: Any, _function: Any, _first: Any) -> Any:
+    return _call(_VOID, _POINTER)
+
+
+def _call_for(_typing: Any, _function: Any, _first: Any) -> Any:
+    return _call(_POINTER, _POINTER)
+
+
+def _call_numbered(_typing: Any, _function: Any, _first: Any, _number: Any) -> Any:
+    return _call(_POINTER, _POINTER, cgutils.int32_t)
+
+
+def _call_sized(_typing: Any, _function: Any, _first: Any, _second: Any, _size: Any) -> Any:
+    return _call(_POINTER, _POINTER, _POINTER, cgutils.intp_t)
+
+
 def _trailing_zeros(_typing: Any, _value: Any) -> Any:
     """Count the zero bits below the lowest set bit; 64 for 0."""
 
@@ -84,3 +123,9 @@ def _leading_zeros(_typing: Any, _value: Any) -> Any:
 copy_bytes: Callable[[int, int, int], None] = _intrinsic(_copy)  # (to, from, size)
 trailing_zeros: Callable[[int], int] = _intrinsic(_trailing_zeros)
 leading_zeros: Callable[[int], int] = _intrinsic(_leading_zeros)
+call_with: Callable[[int, int], None] = _intrinsic(_call_with)  # (function, pointer)
+call_for: Callable[[int, int], int] = _intrinsic(_call_for)  # (function, pointer) -> pointer
+# (function, pointer, number of 4 bytes) -> pointer
+call_numbered: Callable[[int, int, int], int] = _intrinsic(_call_numbered)
+# (function, pointer, pointer, size) -> pointer
+call_with_sized: Callable[[int, int, int, int], int] = _intrinsic(_call_sized)

@@ -12,6 +12,7 @@ from tests.kafka_process import kafka_script
 from topics.block import TopicPartition
 from topics.bus import Position, UnknownOutcomeError
 from topics.kafka import KafkaBus
+from topics.kafka_reader import Reading
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
@@ -24,10 +25,13 @@ def signal_broker(folder: Path, number: signal.Signals) -> None:
     os.kill(int((folder / "broker.pid").read_text()), number)
 
 
-def test_a_killed_broker_comes_back_where_it_was_and_its_readers_go_on(folder: Path) -> None:
+@pytest.mark.parametrize("reading", ["native", "plain"])
+def test_a_killed_broker_comes_back_where_it_was_and_its_readers_go_on(
+    folder: Path, reading: Reading
+) -> None:
     waits: list[str] = []
     address = start(folder)
-    scene = Scene(KafkaBus(address, HASTY, on_wait=waits.append))
+    scene = Scene(KafkaBus(address, HASTY, reading=reading, on_wait=waits.append))
     topic = scene.topic()
     scene.write(topic, b"before")
     reader = scene.reader((topic, 0, 0))

@@ -1,5 +1,7 @@
 """The worker and the client library speak of the same frames, though neither imports the other."""
 
+from typing import get_args
+
 import pyarrow as pa
 import pytest
 
@@ -89,6 +91,13 @@ def test_a_frame_from_before_assumed_rows_were_told_has_none() -> None:
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_fingerprints_agree(schema: pa.Schema) -> None:
     assert contract.layout_fingerprint(schema) == frame.layout_fingerprint(schema)
+
+
+@pytest.mark.parametrize("compression", get_args(frame.Compression))
+def test_a_compressed_frame_is_read_by_both(compression: frame.Compression) -> None:
+    value = frame.encode_frame(golden_rows(), compression)
+    assert frame.decode_frame(value).equals(golden_rows())
+    assert decode_frame(value, HEADERS.to_kafka(), PLACE, GOLDEN_LAYOUT).rows.equals(golden_rows())
 
 
 def test_the_golden_frame_has_not_changed() -> None:

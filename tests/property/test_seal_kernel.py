@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.seal_kernel import match_backward
+from operators.seal_kernel import match_backward, oldest_offset
 
 GROUPS, COLUMNS, UNBOUNDED = 2, 2, 2**63 - 1
 lefts = st.lists(st.tuples(st.integers(0, 8), st.integers(-1, 1)), max_size=8).map(sorted)
@@ -66,3 +66,26 @@ def test_the_seal_matches_and_folds_by_definition(
             assert match_value[c, i] == (newest(group, c, *reach) if group >= 0 else -1)
     assert (last.tolist(), last_value.tolist()) == standing(len(right))
     assert filled == empty - np.count_nonzero(last < 0) - np.count_nonzero(last_value < 0)
+
+
+rows = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), min_size=1, max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows, st.data(), st.integers(-1, 6), st.integers(0, 10))
+def test_the_oldest_offset_is_that_of_a_row_that_stands_and_may_still_match(
+    row: list[tuple[int, int]], data: st.DataObject, oldest_ns: int, otherwise: int
+) -> None:
+    names = st.lists(st.integers(-1, len(row) - 1), min_size=GROUPS, max_size=GROUPS)
+    last, *values = [data.draw(names) for _ in range(1 + COLUMNS)]
+    standing = {name for name in (*last, *(name for column in values for name in column)) if name >= 0}
+    offsets = [row[name][0] for name in standing if row[name][1] >= oldest_ns]
+    found = oldest_offset(
+        np.array(last, np.int64),
+        np.ascontiguousarray(np.array(values, np.int64).T),
+        np.array([offset for offset, _ in row], np.int64),
+        np.array([time_ns for _, time_ns in row], np.int64),
+        oldest_ns,
+        otherwise,
+    )
+    assert found == min([*offsets, otherwise])

@@ -1,4 +1,4 @@
-"""Every scene runs on both buses: what one does, the other does."""
+"""Every scene runs on both buses, and on Kafka with both ways to read: what one does, the others do."""
 
 from collections.abc import Iterator
 
@@ -20,19 +20,33 @@ HASTY_CONSUMER_PROTOCOL = {
     key: value for key, value in HASTY.items() if "session" not in key and "heartbeat" not in key
 }
 
-BUSES = ["embedded", pytest.param("kafka", marks=pytest.mark.broker)]
+# Both ways to read: what one does, the other does.
+READINGS = ("native", "plain")
+BUSES = ["embedded", *(pytest.param(f"kafka {reading}", marks=pytest.mark.broker) for reading in READINGS)]
 # What concerns members of a group holds under both protocols.
-GROUP_BUSES = [*BUSES, pytest.param("kafka, consumer protocol", marks=pytest.mark.broker)]
+CONSUMER_PROTOCOL = "consumer protocol"
+GROUP_BUSES = [
+    *BUSES,
+    *(
+        pytest.param(f"kafka {reading}, {CONSUMER_PROTOCOL}", marks=pytest.mark.broker)
+        for reading in READINGS
+    ),
+]
 
 
 @pytest.fixture(params=BUSES)
 def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
-    if request.param == "kafka, consumer protocol":
-        bootstrap = request.getfixturevalue("kafka_bootstrap")
-        scene = Scene(KafkaBus(bootstrap, HASTY_CONSUMER_PROTOCOL, group_protocol="consumer"))
-    elif request.param == "kafka":
-        scene = Scene(KafkaBus(request.getfixturevalue("kafka_bootstrap"), HASTY))
-    else:
+    if request.param == "embedded":
         scene = Scene(MemoryBus())
+    else:
+        bootstrap = request.getfixturevalue("kafka_bootstrap")
+        words = request.param.removeprefix("kafka ")
+        if words.endswith(CONSUMER_PROTOCOL):
+            bus = KafkaBus(
+                bootstrap, HASTY_CONSUMER_PROTOCOL, group_protocol="consumer", reading=words.split(",")[0]
+            )
+        else:
+            bus = KafkaBus(bootstrap, HASTY, reading=words)
+        scene = Scene(bus)
     yield scene
     scene.bus.admin().delete(scene.topics)

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from time import monotonic
 from uuid import uuid4
 
+import numpy as np
+
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import Bus, Consumer, Position, Producer, TopicSpec
+from topics.outgoing import Outgoing
+from topics.wire import Encoded
 
 PATIENCE_S = 20.0
 READ_AT_ONCE_MAX = 10_000
@@ -131,6 +135,22 @@ def offsets(blocks: Sequence[MessageBlock]) -> list[int]:
 def ends(blocks: Sequence[MessageBlock]) -> list[tuple[TopicPartition, int]]:
     """The ends that were reported."""
     return [end for block in blocks for end in block.ends]
+
+
+def outgoing(*messages: tuple[bytes, bytes, int, int]) -> Outgoing:
+    """Messages given as (key, value, partition, timestamp_ms), to be written at once."""
+    given_keys, given_values, partitions, times_ms = zip(*messages, strict=True)
+    distinct = sorted(set(given_keys))
+    return Outgoing(
+        values=Encoded(
+            np.frombuffer(b"".join(given_values), np.uint8),
+            np.cumsum([0, *map(len, given_values)], dtype=np.int64),
+        ),
+        keys=distinct,
+        key_code=np.array([distinct.index(key) for key in given_keys], np.int32),
+        partition=np.array(partitions, np.int32),
+        timestamp_ms=np.array(times_ms, np.int64),
+    )
 
 
 def in_transaction(producer: Producer, topic: str, *written: bytes, partition: int = 0) -> None:

@@ -36,6 +36,14 @@ def test_a_pipeline_that_could_start_has_no_problem(tmp_path: Path) -> None:
     assert found["streams"].found == "trade: 4 columns, quote: 5 columns"
 
 
+def test_the_way_messages_are_read_is_told(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    for asked, told in (("auto", "native 2."), ("plain", "plain: as asked for")):
+        found = looked_at(changed(market, "bus", kafka_reading=asked), lambda: market.bus)["reading"]
+        assert found.level == "ok"
+        assert told in found.found
+
+
 def test_a_broker_that_is_away_does_not_keep_the_rest_from_being_told(tmp_path: Path) -> None:
     def away() -> Bus:
         raise UsageError("no Kafka broker answers at nowhere:1")
