@@ -128,9 +128,11 @@ class _Opened:
 
 def _topics(config: Path | None, bootstrap: str | None) -> _Opened:
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka, reading=settings.bus.kafka_reading)
+    bus = open_kafka(
+        settings.bus.bootstrap, settings.bus.client_settings(), reading=settings.bus.kafka_reading
+    )
     require_topics(bus, settings)
-    registry = open_registry(settings.bus.schema_registry)
+    registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
     streams = registered_streams(settings, registry, wait_s=0, on_wait=say)
     pipeline = Pipeline(settings, bus, registry, streams)
     return _Opened(settings, AlignedRun.of_topics(pipeline), pipeline=pipeline)

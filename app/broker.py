@@ -20,8 +20,16 @@ SCRIPT = Path(__file__).resolve().parent.parent / "docker" / "kafka" / "kafka.sh
 CHECK_MS = 10_000
 
 
-def choose_bus(bus: str | None, bootstrap: str | None, say: Callable[[str], None]) -> Bus:
-    """Return the bus to run on; raises UsageError where the one asked for cannot be had."""
+def choose_bus(
+    bus: str | None,
+    bootstrap: str | None,
+    say: Callable[[str], None],
+    config: Mapping[str, str] | None = None,
+) -> Bus:
+    """Return the bus to run on; raises UsageError where the one asked for cannot be had.
+
+    `config` is for the clients of a broker that is given; the one started here is open to this machine.
+    """
     if bus == "embedded":
         return MemoryBus()
     if bootstrap is None:
@@ -34,8 +42,8 @@ def choose_bus(bus: str | None, bootstrap: str | None, say: Callable[[str], None
         if missing:
             say(f"no broker here ({' and '.join(missing)} not on PATH): using the embedded bus")
             return MemoryBus()
-        bootstrap = start_broker()
-    return open_kafka(bootstrap)
+        return open_kafka(start_broker())
+    return open_kafka(bootstrap, config)
 
 
 def open_kafka(

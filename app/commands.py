@@ -43,7 +43,10 @@ def align(
         settings.bus.kafka_reading,
     )
     require_topics(bus, settings)
-    registry = open_registry(settings.bus.schema_registry)
+    bus.admin().group(
+        settings.pipeline.prefix
+    )  # the group's own client would wait for ever without the right
+    registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
     streams = registered_streams(settings, registry, wait_s=SCHEMA_WAIT_S, on_wait=say)
     say(f'{bus.name}: group {settings.pipeline.prefix}, joining on clock = "{settings.pipeline.clock}"')
     pipeline = Pipeline(settings, bus, registry, streams)
@@ -72,7 +75,9 @@ def topics_plan(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
     Example: python -m app topics plan --config tidemark.toml
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    found = plan(open_kafka(settings.bus.bootstrap, settings.bus.kafka).admin(), topic_specs(settings))
+    found = plan(
+        open_kafka(settings.bus.bootstrap, settings.bus.client_settings()).admin(), topic_specs(settings)
+    )
     for spec in found.create:
         console.print(f"create  {spec.name}: {spec.partitions} partitions, replication {spec.replication}")
     for spec in found.fine:
@@ -90,7 +95,7 @@ def topics_apply(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None
     Example: python -m app topics apply --config tidemark.toml
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    admin = open_kafka(settings.bus.bootstrap, settings.bus.kafka).admin()
+    admin = open_kafka(settings.bus.bootstrap, settings.bus.client_settings()).admin()
     found = plan(admin, topic_specs(settings))
     try:
         apply(admin, found)

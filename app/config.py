@@ -8,30 +8,28 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from app import failpoints
+from app.credentials import Credentials
 from app.errors import UsageError
+from app.section import Section
 from schemas.clocks import Clock
 from schemas.frame import Compression
-from topics.kafka_settings import GroupProtocol
+from topics.kafka_settings import GroupProtocol, is_secret
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Policy = Literal["side", "drop", "fail"]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
-
-
-class Section(BaseModel):
-    """A table of the file: unknown keys are errors, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
 RulePolicy = Literal["dead", "drop", "fail"]
@@ -126,16 +124,25 @@ class PipelineSettings(Section):
         return self
 
 
-class BusSettings(Section):
-    """Where the log is."""
+class BusSettings(Credentials):
+    """Where the log is, and how to get at it."""
 
     bootstrap: str = "127.0.0.1:9092"  # host:port of a Kafka broker
     schema_registry: str = "build/schemas"  # URL of a registry, or a folder that serves as one
-    kafka: dict[str, str] = Field(default_factory=dict)  # librdkafka's own settings, passed through
     kafka_reading: Literal["auto", "native", "plain"] = "auto"  # native: messages where librdkafka holds them
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4  # of every topic: they are co-partitioned
     replication: Annotated[int, Field(ge=1)] = 1
     group_protocol: GroupProtocol = "classic"  # "consumer" is KIP-848: no stop of all members, brokers >= 4.0
+
+    @field_validator("schema_registry")
+    @classmethod
+    def _address_holds_no_secret(cls, value: str) -> str:
+        if "@" in urlsplit(value).netloc:
+            raise ValueError(
+                "bus.schema_registry holds credentials, and it is printed: give "
+                "bus.schema_registry_username, and TIDEMARK_BUS__SCHEMA_REGISTRY_PASSWORD in the environment"
+            )
+        return value
 
 
 class WorkerSettings(Section):
@@ -273,6 +280,13 @@ def load_settings(path: Path | None, flags: Mapping[str, Mapping[str, object]] |
         return _Sources(**given)
     except ValidationError as invalid:
         raise UsageError(f"{path or 'settings'}: {_first_error(invalid)}") from None
+    except SettingsError as garbled:
+        raise UsageError(f"environment: a table or list must be JSON: {garbled}") from None
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """Our environment, and the secrets that the settings hold but a dump of them does not."""
+    return {**os.environ, **settings.bus.environment()}
 
 
 def _check_file(path: Path) -> None:
@@ -305,7 +319,12 @@ def _first_error(invalid: ValidationError) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return message
-    return f"{where} = {error['input']!r}: {message[:1].lower()}{message[1:]}"
+    given = error["input"]
+    if not isinstance(given, str | int | float) or any(
+        is_secret(str(part).replace("_", ".")) for part in error["loc"]
+    ):
+        return f"{where}: {message[:1].lower()}{message[1:]}"  # it is a secret, or may hold one
+    return f"{where} = {given!r}: {message[:1].lower()}{message[1:]}"
 
 
 def _known_keys(location: tuple[int | str, ...]) -> str:

@@ -127,9 +127,9 @@ def _show(report: Replay, *, dry_run: bool) -> None:
 
 def _pipeline(config: ConfigFile, bootstrap: str | None) -> Pipeline:
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka)
+    bus = open_kafka(settings.bus.bootstrap, settings.bus.client_settings())
     require_topics(bus, settings)
-    registry = open_registry(settings.bus.schema_registry)
+    registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
     return Pipeline(settings, bus, registry, registered_streams(settings, registry, wait_s=0, on_wait=say))
 
 

@@ -62,7 +62,7 @@ def examine(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]
 
 def connect_to(settings: Settings) -> Bus:
     """The broker of the settings; raises UsageError where it does not answer."""
-    return open_kafka(settings.bus.bootstrap, settings.bus.kafka)
+    return open_kafka(settings.bus.bootstrap, settings.bus.client_settings())
 
 
 def _reading(settings: Settings) -> Finding:
@@ -152,7 +152,7 @@ def _broker(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]
 def _registry(settings: Settings) -> Iterator[Finding]:
     where = settings.bus.schema_registry
     try:
-        registry = open_registry(where)
+        registry = open_registry(where, settings.bus.registry_settings())
         for name in settings.stream_names:
             registry.latest(f"{settings.topic(name)}-value")
     except (RegistryUnavailableError, CodecError, OSError) as away:

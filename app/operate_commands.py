@@ -46,7 +46,7 @@ def watermarks(
     Example: python -m app watermarks --config tidemark.toml --watch
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_kafka(settings.bus.bootstrap, settings.bus.kafka)
+    bus = open_kafka(settings.bus.bootstrap, settings.bus.client_settings())
     require_topics(bus, settings)
     pipeline = _pipeline_if_known(settings, bus)
     admin, seen = bus.admin(), Watch()
@@ -119,7 +119,7 @@ def _table(findings: Sequence[Finding]) -> Table:
 def _pipeline_if_known(settings: Settings, bus: Bus) -> Pipeline | None:
     """The pipeline, to read rows with; None where nobody has registered the streams yet."""
     try:
-        registry = open_registry(settings.bus.schema_registry)
+        registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
         return Pipeline(
             settings, bus, registry, registered_streams(settings, registry, wait_s=0, on_wait=say)
         )

@@ -3,7 +3,8 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,17 +32,30 @@ class Child:
         return f"{self.name} {how}{last} (log: {self.log})"
 
 
-def start(name: str, arguments: Sequence[str], folder: Path, *, own_terminal: bool = False) -> Child:
+def start(
+    name: str,
+    arguments: Sequence[str],
+    folder: Path,
+    *,
+    own_terminal: bool = False,
+    environment: Mapping[str, str] | None = None,
+    told: str = "",
+) -> Child:
     """Start `python -m <arguments>` from the repository root; stderr goes to `folder/<name>.log`.
 
-    `own_terminal` leaves standard error where ours is, for a progress bar.
+    `own_terminal` leaves standard error where ours is, for a progress bar.  `environment` is the child's
+    (none: ours), `told` is its standard input: secrets go these ways, never as arguments.
     """
     log = folder / f"{name}.log"
     command = [sys.executable, "-m", *arguments]
     root = Path(__file__).resolve().parent.parent
     with log.open("wb") as sink:
         target = None if own_terminal else sink
-        return Child(name, subprocess.Popen(command, cwd=root, stderr=target), log)
+        process = subprocess.Popen(command, cwd=root, stderr=target, stdin=subprocess.PIPE, env=environment)
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as stdin:  # it may have ended already, and says why
+        stdin.write(told.encode())
+    return Child(name, process, log)
 
 
 def wait_all(children: Sequence[Child]) -> None:

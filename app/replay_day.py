@@ -15,7 +15,7 @@ from app.aligned import Frames, write_aligned
 from app.audit import AuditReport, audit, require_auditable
 from app.broker import choose_bus
 from app.clock import monotonic_ns
-from app.config import Settings, load_settings
+from app.config import Settings, child_environment, load_settings
 from app.content_hash import content_hash
 from app.embedded_run import run_embedded
 from app.history import find_days
@@ -39,6 +39,8 @@ from topics.registry import open_registry
 def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     """Run `request` and return its summary; everything it leaves is under `request.out`."""
     asked = request.settings()
+    if request.bootstrap is None:  # the broker started here knows no users
+        asked = asked.model_copy(update={"bus": asked.bus.without_credentials()})
     require_auditable(asked)
     history, days = find_days(
         request.date, asked.stream_names, data=request.data, store=request.store, say=say
@@ -46,7 +48,7 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     clock = asked.pipeline.clock
     grace_ns = request.grace_ns_for(days, clock)
     require_grace(days, asked.pipeline.grace_ns if grace_ns is None else grace_ns, clock)
-    bus = choose_bus(request.bus, request.bootstrap, say)
+    bus = choose_bus(request.bus, request.bootstrap, say, asked.bus.client_settings())
     folder = RunFolder.open(request.out, request.identity(asked, days), log_lasts=bus.name != "embedded")
     pipeline = _prepare(request, asked, days, bus, folder)
     settings = pipeline.settings
@@ -90,6 +92,7 @@ def _prepare(
     file = folder.path / "tidemark.toml"
     file.write_text(tomli_w.dumps(config))
     settings = load_settings(file)
+    settings = settings.model_copy(update={"bus": settings.bus.with_secrets_of(asked.bus)})
     admin = bus.admin()
     if not folder.resumed:
         shutil.rmtree(settings.worker.state, ignore_errors=True)
@@ -128,11 +131,14 @@ def _run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, sto
     publish += ["--bootstrap", settings.bus.bootstrap, "--prefix", settings.pipeline.prefix]
     publish += ["--registry", settings.bus.schema_registry, "--shape", request.shape]
     publish += ["--clock", settings.pipeline.clock]
-    publish += ["--grace-ns", str(settings.pipeline.grace_ns), "--speed", speed]
-    children = [start("publisher", publish, folder, own_terminal=sys.stderr.isatty())]
+    publish += ["--grace-ns", str(settings.pipeline.grace_ns), "--speed", speed, "--client-config", "-"]
+    environment = child_environment(settings)
+    told = "".join(f"{key}={value}\n" for key, value in settings.bus.client_settings().items())
+    children = [start("publisher", publish, folder, own_terminal=sys.stderr.isatty(), told=told)]
     for slot in range(request.workers):
         align = ["app", "align", "--config", str((folder / "tidemark.toml").resolve())]
-        children.append(start(f"worker-{slot}", [*align, "--slot", str(slot), "--until-final"], folder))
+        align += ["--slot", str(slot), "--until-final"]
+        children.append(start(f"worker-{slot}", align, folder, environment=environment))
     wait_all(children)
 
 
@@ -145,7 +151,9 @@ def _read_back(pipeline: Pipeline, folder: Path) -> None:
     if pipeline.bus.name == "embedded" or settings.worker.format == "avro":
         return
     read = ["gpu_sink", "--bootstrap", settings.bus.bootstrap, "--topic", settings.topic("aligned")]
-    wait_all([start("read-back", [*read, "--folder", str((folder / "aligned").resolve())], folder)])
+    read += ["--folder", str((folder / "aligned").resolve()), "--client-config", "-"]
+    told = "".join(f"{key}={value}\n" for key, value in settings.bus.client_settings().items())
+    wait_all([start("read-back", read, folder, told=told)])
 
 
 def _sum_up(

@@ -108,7 +108,9 @@ def run_settings(
     }
     if grace_ns is not None:
         pipeline["grace_ns"] = grace_ns
-    bus = settings.bus.model_dump(mode="json") | {
+    files = {name: value for name, value in settings.bus if isinstance(value, Path)}
+    bus = settings.bus.model_dump(mode="json", exclude_none=True) | {
+        **{name: str(file.resolve()) for name, file in files.items()},
         "bootstrap": bootstrap,
         "schema_registry": str((folder / "schemas").resolve()),
     }

@@ -19,7 +19,7 @@ from topics.avro_schema import stream_schema
 from topics.bus import Bus, TopicSpec
 from topics.catalogue import LAST_KNOWN, OUTPUTS, last_known_topic, pipeline_topics, plan
 from topics.decode import DecodeLimits, Decoder
-from topics.wire import RegistryUnavailableError, SchemaRegistry
+from topics.wire import RegistryRefusedError, RegistryUnavailableError, SchemaRegistry
 
 
 class Pipeline:
@@ -134,7 +134,7 @@ def member_config(settings: Settings) -> dict[str, str]:
         member["consumer.session.timeout.ms"] = str(settings.worker.session_timeout_ms)
         if settings.worker.static_member:
             member["consumer.group.instance.id"] = f"{settings.pipeline.prefix}-{settings.worker.slot}"
-    return {**member, **settings.bus.kafka}
+    return {**member, **settings.bus.client_settings()}
 
 
 def require_topics(bus: Bus, settings: Settings) -> None:
@@ -151,7 +151,7 @@ def registered_streams(
     """Return each input's stream as its topic's newest registered schema says.
 
     Waits up to `wait_s` for schemas that nobody has registered yet, and for a registry that is away; raises
-    RunError then.
+    RunError then, and at once where the registry refuses us.
     """
     deadline = monotonic_ns() + int(wait_s * 1e9)
     streams: dict[str, Stream] = {}
@@ -162,6 +162,8 @@ def registered_streams(
             try:
                 found = registry.latest(subject)
                 problem = f"no schema is registered under {subject}: nobody has published to the topic yet"
+            except RegistryRefusedError as refused:
+                raise RunError(str(refused)) from None
             except RegistryUnavailableError as away:
                 found, problem = None, str(away)
             if found is not None:

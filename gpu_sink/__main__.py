@@ -3,6 +3,7 @@
 import argparse
 import sys
 from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 
@@ -25,8 +26,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--bootstrap", required=True, help="host:port of the broker")
     parser.add_argument("--topic", required=True, help="the aligned topic")
     parser.add_argument("--folder", required=True, help="the folder with a file per partition")
+    parser.add_argument(
+        "--client-config", help="file of librdkafka settings, a key=value a line; - is standard input"
+    )
     asked = parser.parse_args(arguments)
-    topic = AlignedStream.from_kafka(asked.bootstrap, asked.topic, until_end=True)
+    try:
+        settings = read_client_config(asked.client_config)
+    except OSError as unreadable:
+        parser.error(f"--client-config {asked.client_config}: {unreadable.strerror}")
+    topic = AlignedStream.from_kafka(asked.bootstrap, asked.topic, until_end=True, settings=settings)
     try:
         rows, difference = compare(topic, AlignedStream.from_folder(asked.folder))
     except (SourceError, FrameError, ColumnError) as unreadable:
@@ -37,6 +45,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     sys.stdout.write(f"read back through gpu_sink: {rows:,} rows, equal to {asked.folder}\n")
     return 0
+
+
+def read_client_config(name: str | None) -> dict[str, str | int | bool]:
+    """Read a file of `key=value` lines, as other Kafka tools take them; None is no settings."""
+    if name is None:
+        return {}
+    text = sys.stdin.read() if name == "-" else Path(name).read_text()
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    pairs = (line.partition("=") for line in lines)
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def compare(ours: AlignedStream, theirs: AlignedStream) -> tuple[int, str | None]:

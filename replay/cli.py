@@ -1,7 +1,7 @@
 """The commands of `python -m replay`; each says what it does, and bad input ends in one line, exit 2."""
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -26,6 +26,7 @@ from topics.registry import open_registry
 from topics.wire import CodecError, RegistryUnavailableError
 
 BROKER_WAIT_MS: Final = 5_000
+REGISTRY: Final = "schema.registry."  # begins the settings of its client, as in Confluent's tools
 
 app = typer.Typer(
     help="History: import it, generate it, list it, and publish it as the streams it once was.",
@@ -120,6 +121,12 @@ def publish_command(
     run: Annotated[
         str | None, typer.Option(help="Who goes on where it stopped; by default the topics' prefix.")
     ] = None,
+    client_config: Annotated[
+        typer.FileText | None,
+        typer.Option(
+            help="librdkafka settings, a key=value a line; schema.registry.* for that client; - is stdin."
+        ),
+    ] = None,
 ) -> None:
     """Publish a day, all its streams in time order; stopped at any moment, the same command goes on.
 
@@ -132,11 +139,13 @@ def publish_command(
     asked = parse_speed(speed)
     days = list_days(HistoryStore(store), date)
     topics = {day.summary.stream: f"{prefix}.{day.summary.stream}" for day in days}
-    bus = KafkaBus(bootstrap)
+    config = parse_client_config(client_config or ())
+    bus = KafkaBus(bootstrap, {k: v for k, v in config.items() if not k.startswith(REGISTRY)})
     bus.check(BROKER_WAIT_MS)
+    bus.admin().group(f"{run or prefix}-publisher")  # a consumer would wait where this user lacks the right
     publication = Publication(
         bus=bus,
-        registry=open_registry(registry),
+        registry=open_registry(registry, _of_registry(config)),
         days=days,
         topics=topics,
         partitions=count_partitions(bus, list(topics.values())),
@@ -146,6 +155,24 @@ def publish_command(
         run=run or prefix,
         speed=asked,
     )
+    _run(publication)
+
+
+def parse_client_config(lines: Iterable[str]) -> dict[str, str]:
+    """Read `key=value` lines, as other Kafka tools take them; an error shows no line: it may be a secret."""
+    config: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        key, equals, value = line.partition("=")
+        if not equals:
+            raise PublishError(f"the client configuration's line {number} is not key=value")
+        config[key.strip()] = value.strip()
+    return config
+
+
+def _run(publication: Publication) -> None:
+    """Publish what remains and say what was; exit 1 where more is left."""
     console = Console(stderr=True)
     try:
         with progress_bar(publication, console) as show:
@@ -159,6 +186,10 @@ def publish_command(
     if not publication.done:
         typer.echo("stopped half-way: the same command goes on from here", err=True)
         raise typer.Exit(1)
+
+
+def _of_registry(config: Mapping[str, str]) -> dict[str, str]:
+    return {k.removeprefix(REGISTRY): v for k, v in config.items() if k.startswith(REGISTRY)}
 
 
 def count_partitions(bus: Bus, topics: Sequence[str]) -> int:

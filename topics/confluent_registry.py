@@ -4,9 +4,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
-from topics.wire import CodecError, RegistryUnavailableError, UnknownSchemaError
+from topics.wire import CodecError, RegistryRefusedError, RegistryUnavailableError, UnknownSchemaError
 
 _NOT_FOUND: Final = 404
+_NOT_ALLOWED: Final = frozenset({401, 403})
 # The registry understood and refused: not compatible, no valid schema.
 _REFUSED: Final = frozenset({409, 422})
 # The client's own retries; whoever waits for a registry asks again anyway, so keep one call short.
@@ -55,6 +56,11 @@ class ConfluentRegistry:
         except self._error as answer:
             if answer.http_status_code == _NOT_FOUND:
                 raise _NotFound(str(answer)) from None
+            if answer.http_status_code in _NOT_ALLOWED:
+                raise RegistryRefusedError(
+                    f"the registry {self._url} refuses us with status {answer.http_status_code}: correct the "
+                    "user name and the password (schema_registry_*), or have the right granted"
+                ) from None
             if answer.http_status_code in _REFUSED:
                 raise CodecError(f"the registry {self._url} refuses the schema: {answer}") from None
             raise self._unavailable(answer) from answer

@@ -5,7 +5,13 @@ from time import monotonic, sleep
 from typing import Any, Final, Literal
 
 import confluent_kafka
-from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, IsolationLevel, KafkaException
+from confluent_kafka import (
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaException,
+    TopicCollection,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from topics.block import TopicPartition
@@ -18,10 +24,11 @@ from topics.bus import (
     Position,
     TopicSpec,
 )
-from topics.kafka_errors import AWAY, error_of, raise_bus_error
+from topics.kafka_errors import AWAY, REFUSED, error_of, raise_bus_error, said
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 
 _ASK_AGAIN_S: Final = 0.02
+_PING_S: Final = 0.5  # how soon a refusal is heard of, which comes beside the answer
 # Every other state is one in which members wait: the two protocols have different names for them.
 _STATES: Final[dict[Any, Literal["stable", "empty"]]] = {
     ConsumerGroupState.STABLE: "stable",
@@ -34,11 +41,16 @@ class KafkaAdmin:
     """See `topics.bus.Admin`; a described topic has all its configs, defaults among them."""
 
     def __init__(self, settings: Mapping[str, object]) -> None:
-        self._client = AdminClient(dict(settings), logger=LOGGER)
+        self._refusal: Any = None
+        self._client = AdminClient({**settings, "error_cb": self._on_client_error}, logger=LOGGER)
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
-        """Each topic as the broker has it, None where there is none."""
+        """Each topic as the broker has it, None where there is none.
+
+        Raises BusError naming a topic that we may not see: among all topics it would seem to be absent.
+        """
         found = self._metadata()
+        self._require_absent([name for name in names if name not in found])
         present = [name for name in names if name in found]
         configs = self._configs(present)
         described: dict[str, TopicSpec | None] = dict.fromkeys(names)
@@ -148,11 +160,33 @@ class KafkaAdmin:
         return found
 
     def ping(self, timeout_s: float) -> int:
-        """Return the number of brokers that answer; raises BusUnavailableError after `timeout_s`."""
-        try:
-            return len(self._client.list_topics(timeout=timeout_s).brokers)
-        except KafkaException as raised:
-            raise_bus_error(raised, "asking for the brokers")
+        """Return the number of brokers that answer; raises BusUnavailableError after `timeout_s`.
+
+        Raises BusError as soon as one refuses us, or we it: the client itself would try for ever.
+        """
+        until_s = monotonic() + timeout_s
+        while True:
+            wait_s = max(0.01, min(_PING_S, until_s - monotonic()))
+            try:
+                return len(self._client.list_topics(timeout=wait_s).brokers)
+            except KafkaException as raised:
+                self._client.poll(0)
+                if self._refusal is not None:
+                    words = " ".join(self._refusal.str().split())
+                    raise BusError(f"{words}; {REFUSED[self._refusal.name()]}") from None
+                if error_of(raised).name() not in AWAY or monotonic() >= until_s:
+                    raise_bus_error(raised, "asking for the brokers")
+
+    def _on_client_error(self, error: Any) -> None:
+        if error.name() in REFUSED:
+            self._refusal = error
+
+    def _require_absent(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        asked = self._client.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_S)
+        for name, answer in asked.items():
+            _take(answer, f"topic {name} cannot be described", passing=("UNKNOWN_TOPIC_OR_PART",))
 
     def _metadata(self) -> dict[str, Any]:
         try:
@@ -208,4 +242,4 @@ def _take(answer: Any, otherwise: str, *, passing: Sequence[str]) -> Any:
         if error.name() in passing:
             return None
         kind = BusUnavailableError if error.name() in AWAY else BusError
-        raise kind(f"{otherwise}: {error.str()}") from None
+        raise kind(f"{otherwise}: {said(error)}") from None

@@ -31,6 +31,7 @@ class KafkaConsumer:
     ) -> None:
         """Raise BusError where `reading` is "native" and that cannot be had here."""
         self._outage = Outage(on_wait)
+        self._group = settings["group.id"]
         # The consumer protocol moves partitions one by one; the classic one takes all and deals anew.
         self._incremental = settings.get("group.protocol") == "consumer"
         self._unsettled: set[TopicPartition] = set()  # where the client may go on from a wrong place
@@ -332,6 +333,8 @@ class KafkaConsumer:
         if error.name() == "_PARTITION_EOF":
             return TopicPartition(topic, event.partition), event.offset
         where = f"reading {topic}" if event.partition < 0 else f"reading {topic}[{event.partition}]"
+        if error.name() == "GROUP_AUTHORIZATION_FAILED":
+            where = f"reading as group {self._group}"
         if error.name() == "_FATAL" and "fenced" in error.str():
             raise FencedError(f"{where}: another client took over: {error.str()}")
         if error.name() in OUT_OF_RANGE:

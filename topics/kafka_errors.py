@@ -1,5 +1,6 @@
 """What a Kafka client's error means for us: wait, abort and go on, stop, or find out what happened."""
 
+from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from confluent_kafka import KafkaException
@@ -39,6 +40,18 @@ MOVED_ON: Final = frozenset(
         "FENCED_MEMBER_EPOCH",
     }
 )
+# No attempt will ever pass: the user the client is known as lacks a right.
+DENIED: Final[Mapping[str, str]] = {
+    "TOPIC_AUTHORIZATION_FAILED": "on the topic",
+    "GROUP_AUTHORIZATION_FAILED": "on the group",
+    "TRANSACTIONAL_ID_AUTHORIZATION_FAILED": "on the transactional id",
+    "CLUSTER_AUTHORIZATION_FAILED": "on the cluster",
+}
+# The broker does not know us, or we not the broker.
+REFUSED: Final[Mapping[str, str]] = {
+    "_AUTHENTICATION": "correct the user name, the password or the mechanism (sasl_*)",
+    "_SSL": "correct who may have signed the broker's certificate (ssl_ca), or our own certificate and key",
+}
 OUT_OF_RANGE: Final = frozenset({"OFFSET_OUT_OF_RANGE", "_AUTO_OFFSET_RESET", "_NO_OFFSET"})
 
 
@@ -47,12 +60,23 @@ def error_of(raised: KafkaException) -> Any:
     return raised.args[0]
 
 
+def said(error: Any) -> str:
+    """Return the broker's words in one line, with what to do about a right that is missing."""
+    words = " ".join(error.str().split())
+    if error.name() not in DENIED:
+        return words
+    where = DENIED[error.name()]
+    return f"{words}: this user lacks a right {where}; docker/kafka/acls.sh has what each role needs"
+
+
 def bus_error(error: Any, doing: str) -> BusError:
     """Return what to raise for an error outside a transaction; `doing` says what was tried, and where."""
     if error.name() in FENCED:
         return FencedError(f"{doing}: another client took over: {error.str()}")
     if error.name() in AWAY:
         return BusUnavailableError(f"{doing}: the broker does not answer: {error.str()}")
+    if error.name() in DENIED:
+        return BusError(f"{doing}: {said(error)}")
     return BusError(f"{doing}: {error.str()} ({error.name()})")
 
 
@@ -60,6 +84,8 @@ def transaction_error(error: Any, doing: str) -> BusError:
     """Return what to raise for an error inside a transaction whose outcome is not in doubt."""
     if error.name() in FENCED:
         return FencedError(f"{doing}: another producer took the transactional id: {error.str()}")
+    if error.name() in DENIED:  # although the client would have us abort and try again
+        return bus_error(error, doing)
     if error.txn_requires_abort() or (error.retriable() and not error.fatal()):
         return AbortableError(f"{doing}: abort, rewind the inputs, begin another: {error.str()}")
     return bus_error(error, doing)

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from topics.block import Headers, TopicPartition
 from topics.bus import AbortableError, BusError, Consumer, Position, UnknownOutcomeError
 from topics.kafka_consumer import KafkaConsumer
-from topics.kafka_errors import TIMED_OUT, bus_error, error_of, raise_bus_error, transaction_error
+from topics.kafka_errors import TIMED_OUT, bus_error, error_of, raise_bus_error, said, transaction_error
 from topics.kafka_native_library import NativeUnavailableError
 from topics.kafka_native_writer import NativeWriter
 from topics.kafka_outage import Outage
@@ -248,7 +248,7 @@ class KafkaProducer:
         except KafkaException as raised:
             raise_bus_error(raised, f"asking for topic {topic}")
         if found.error is not None:
-            raise BusError(f"topic {topic} cannot be written to: {found.error.str()}; create it first")
+            raise BusError(f"topic {topic} cannot be written to: {said(found.error)}; create it first")
         self._topics.add(topic)
 
     def _serve(self, wait_s: float) -> None:
@@ -267,7 +267,7 @@ class KafkaProducer:
     def _raise_hopeless(self) -> None:
         if self._failure is not None and self._failure[0].name() in _HOPELESS:
             (error, where), self._failure = self._failure, None
-            raise BusError(f"{where}: {error.str()}: it would fail each time it is sent")
+            raise BusError(f"{where}: {said(error)}: it would fail each time it is sent")
 
     def _on_delivery(self, error: Any, message: Any) -> None:
         # An abort purges what is queued, which is not a failure of its own.

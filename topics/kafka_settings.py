@@ -74,6 +74,8 @@ PRODUCER: Final[Mapping[str, object]] = {
 # A broker that takes none for two minutes ends the worker, before the group would throw it out for waiting.
 AT_ONCE: Final[Mapping[str, object]] = {"linger.ms": 0, "message.timeout.ms": 120_000}
 
+_SECRET_ENDS: Final = ("password", "passphrase", "secret", "key.pem", "oauthbearer.config", "user.info")
+
 # What the consumer protocol (KIP-848) leaves to the broker: the client refuses to be told.
 CLASSIC_ONLY: Final = frozenset(
     {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"}
@@ -92,6 +94,11 @@ def consumer_settings(group: str, protocol: GroupProtocol) -> dict[str, object]:
         return {**CONSUMER, "group.id": group}
     kept = {key: value for key, value in CONSUMER.items() if key not in CLASSIC_ONLY}
     return {**kept, "group.id": group, "group.protocol": "consumer", "group.remote.assignor": "range"}
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value of a client's setting must never be shown, written or logged."""
+    return key.endswith(_SECRET_ENDS)
 
 
 def require_free(config: Mapping[str, str]) -> None:

@@ -22,6 +22,10 @@ class RegistryUnavailableError(Exception):
     """The registry does not answer: wait and ask again, lose nothing."""
 
 
+class RegistryRefusedError(RegistryUnavailableError):
+    """The registry does not take our credentials: whoever starts something must correct them."""
+
+
 class SchemaRegistry(Protocol):
     """Gives ids to Avro schemas (JSON text) and schemas to ids, as the Confluent registry does."""
 

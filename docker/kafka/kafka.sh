@@ -4,11 +4,13 @@
 #   kafka.sh start     start it, or find it running; the last line printed is host:port
 #   kafka.sh stop      stop it; its log and its port stay for the next start
 #   kafka.sh status    one line saying what runs where; exit 1 when nothing does
-#   kafka.sh address   host:port alone; exit 1 when it does not run
+#   kafka.sh address   host:port alone; exit 1 when it does not run; "address secure" that of the second listener
 #
 #   PORT=9092          force the port (else a free one, kept from start to start)
 #   KAFKA_DIR=folder   where this broker lives (default build/kafka); another folder is another broker
 #   KAFKA_PYTHON=path  a Python that has confluent-kafka (default .venv/bin/python)
+#   KAFKA_TLS=file     a PEM of key and certificate: for a second listener, SASL_SSL with SCRAM, whose users may do what ACLs
+#                      allow them (acls.sh), while the first one stays open to whoever is on this machine; for trials and tests
 #
 # Exit status: 0 fine, 1 it did not come up, 2 something is missing or in the way.
 set -euo pipefail
@@ -35,7 +37,8 @@ pid_of_broker() {
   echo "$pid"
 }
 
-port_kept() { sed -n "s|^listeners=PLAINTEXT://$host:\([0-9]*\),.*|\1|p" "$dir/server.properties" 2>/dev/null; }
+port_kept() { sed -n "s|^listeners=PLAINTEXT://$host:\([0-9]*\),.*|\1|p" "$dir/server.properties" 2>/dev/null | tail -n 1; }
+secure_port_kept() { sed -n "s|^listeners=.*,SASL_SSL://$host:\([0-9]*\)$|\1|p" "$dir/server.properties" 2>/dev/null; }
 controller_port_kept() { sed -n "s|^controller.quorum.voters=1@$host:||p" "$dir/server.properties" 2>/dev/null; }
 
 is_taken() { (exec 3<>"/dev/tcp/$host/$1") 2>/dev/null; }
@@ -107,6 +110,20 @@ broker.heartbeat.interval.ms=1000
 END
 }
 
+add_secure_listener() { # $1: port, $2: controller port, $3: the secure listener's port; of equal keys the last one counts
+  cat >>"$dir/server.properties" <<END
+listeners=PLAINTEXT://$host:$1,CONTROLLER://$host:$2,SASL_SSL://$host:$3
+advertised.listeners=PLAINTEXT://$host:$1,SASL_SSL://$host:$3
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location=$KAFKA_TLS
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:admin
+END
+}
+
 format_log() {
   local id
   [[ -e $dir/log/meta.properties ]] && return
@@ -138,7 +155,7 @@ await_answer() { # $1: port
 }
 
 start() {
-  local port controller_port
+  local port controller_port secure_port
   [[ -x $python ]] || fail 2 "$python is not there: run \`make sync\`, or set KAFKA_PYTHON"
   require_java
   mkdir -p "$dir" "$root/build/kafka"
@@ -157,7 +174,12 @@ start() {
   ! is_taken "$port" || fail 2 "port $port is in use: give another PORT=, or none for a free one"
   controller_port=$(keep_or_find_port "$(controller_port_kept)")
   fetch_jars
+  secure_port=$(keep_or_find_port "$(secure_port_kept)")
   write_settings "$port" "$controller_port"
+  if [[ -n ${KAFKA_TLS:-} ]]; then
+    [[ $KAFKA_TLS == /* && -r $KAFKA_TLS ]] || fail 2 "KAFKA_TLS=$KAFKA_TLS is not the whole path of a file that can be read"
+    add_secure_listener "$port" "$controller_port" "$secure_port"
+  fi
   format_log
   launch
   await_answer "$port"
@@ -179,9 +201,12 @@ stop() {
   rm -f "$dir/broker.pid"
 }
 
-address() {
+address() { # $1: "secure" for the second listener
+  local port
   pid_of_broker >/dev/null || fail 1 "not running"
-  echo "$host:$(port_kept)"
+  if [[ ${1:-} == secure ]]; then port=$(secure_port_kept); else port=$(port_kept); fi
+  [[ -n $port ]] || fail 1 "it has no secure listener: start it with KAFKA_TLS"
+  echo "$host:$port"
 }
 
 status() {
@@ -191,6 +216,6 @@ status() {
 }
 
 case ${1:-} in
-  start | stop | status | address) "$1" ;;
+  start | stop | status | address) "$@" ;;
   *) fail 2 "say one of: start, stop, status, address" ;;
 esac

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ class HttpRegistry(ThreadingHTTPServer):
         self.schemas: list[str] = []
         self.subjects: dict[str, list[int]] = {}
         self.failing: int | None = None
+        self.wants: str | None = None  # "name:password" of whoever is let in; None lets in everybody
         self.lock = threading.Lock()
 
     @property
@@ -67,6 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         with self.server.lock:
             status, answer = self.server.answer(self.command, path, body)
+            wants = self.server.wants
+        if wants and self.headers["Authorization"] != f"Basic {b64encode(wants.encode()).decode()}":
+            status, answer = 401, {"error_code": 401, "message": "Unauthorized"}
         data = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -9,7 +9,7 @@ import pytest
 from tests.contract.registry.http_registry import http_registry
 from tests.contract.registry.test_registry import QUOTE, TRADE
 from topics.registry import open_registry
-from topics.wire import RegistryUnavailableError, UnknownSchemaError
+from topics.wire import RegistryRefusedError, RegistryUnavailableError, UnknownSchemaError
 
 
 @pytest.mark.parametrize("status", [401, 403, 500, 503])
@@ -22,6 +22,16 @@ def test_a_server_that_fails_is_away_and_answers_when_it_is_back(status: int) ->
             open_registry(server.url).schema(schema_id)
         server.failing = None
         assert open_registry(server.url).schema(schema_id) == TRADE
+
+
+def test_a_registry_that_asks_for_a_password_refuses_another_by_name_and_shows_neither() -> None:
+    with http_registry() as server:
+        server.wants = "me:right"
+        known = open_registry(server.url, {"basic.auth.user.info": "me:right"})
+        assert known.schema(known.register("trades-value", TRADE)) == TRADE
+        with pytest.raises(RegistryRefusedError, match="correct the user name and the password") as told:
+            open_registry(server.url, {"basic.auth.user.info": "me:wrong-one"}).latest("trades-value")
+        assert "wrong-one" not in str(told.value)
 
 
 def test_a_port_where_nobody_listens_is_a_registry_that_is_away() -> None:

@@ -1,0 +1,35 @@
+"""Laws of docker/kafka/acls.sh that hold without a broker: least rights, and one line for a mistake."""
+
+import subprocess
+
+import pytest
+
+from tests.broker.secure_broker import ACLS, bindings, printed
+
+ROLES = ("publisher", "worker", "model", "operator")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_role_may_create_alter_or_delete_anything_or_touch_the_cluster(role: str) -> None:
+    rights = [right for line in printed(role, "somebody", "desk") for right in bindings(line)]
+    assert {right.principal for right in rights} == {"User:somebody"}
+    assert {right.operation.name for right in rights} <= {"READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"}
+    ours = ("desk.", "desk", "desk-", "tidemark-gpu-sink")
+    assert all(right.name.startswith(ours) for right in rights)
+
+
+def test_only_the_worker_writes_what_it_seals() -> None:
+    writers = {
+        role
+        for role in ROLES
+        for line in printed(role, "somebody", "desk")
+        for right in bindings(line)
+        if right.name == "desk.aligned" and right.operation.name == "WRITE"
+    }
+    assert writers == {"worker"}
+
+
+@pytest.mark.parametrize("arguments", [[], ["worker"], ["emperor", "somebody"], ["worker", "a; b"]])
+def test_a_mistake_is_one_line_and_exit_2(arguments: list[str]) -> None:
+    answer = subprocess.run([str(ACLS), *arguments], capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1)
