@@ -42,7 +42,7 @@ class Batches:
     Each iteration starts over, unless a state was loaded before it: then it goes on behind what was handed
     over.
     One iteration runs at a time.  Iterating raises SourceError, FrameError, OptionError, ColumnError and
-    DeviceError, and warns with ReaderWarning and OrderWarning.
+    DeviceError and GapError, and warns with ReaderWarning, OrderWarning and GapWarning.
     """
 
     def __init__(
@@ -58,7 +58,10 @@ class Batches:
         if not 0 <= reader < readers:
             raise OptionError(f"reader {reader} of {readers}: readers are numbered from 0")
         self.options = options
-        self.order_break_count = 0  # frames in which a partition went back, over all iterations
+        # Over all iterations: frames in which a partition went back; gaps before frames, the rows missing in
+        # them, and rows that came again.
+        self.order_break_count = 0
+        self.gap_count = self.missing_rows = self.repeated_rows = 0
         self._source = source
         self._reader_number, self._readers = reader, readers
         self._engine = engine
@@ -147,7 +150,8 @@ class Batches:
     ) -> Iterator[Batch]:
         """Put the iteration together around the first frame, and take it apart at its end."""
         self._mark, self._history = mark, None
-        feed = Feed(reader, self.options.time_column)
+        sealed_rows = {} if mark is None else mark.sealed_rows
+        feed = Feed(reader, self.options.time_column, sealed_rows, gaps=self.options.gaps)
         schema = schema_of(self._source, feed, mark)
         if schema is None:
             self._mark = mark or Mark(dict(feed.positions))
@@ -171,7 +175,13 @@ class Batches:
         finally:
             slots.close()
             engine.close()
-            self.order_break_count += feed.order_break_count
+            self._count(feed)
+
+    def _count(self, feed: Feed) -> None:
+        self.order_break_count += feed.order_break_count
+        self.gap_count += feed.gap_count
+        self.missing_rows += feed.missing_rows
+        self.repeated_rows += feed.repeated_rows
 
     def _take_up(self, state: Mapping[str, Any]) -> None:
         """Give words and windows what they had; raises StateError for what is not a state's."""

@@ -25,5 +25,13 @@ class ReaderWarning(UserWarning):
     """A reader has no partition to read: there are more readers than partitions."""
 
 
+class GapError(RuntimeError):
+    """Rows of a partition are missing from its topic, and the options say not to go on without them."""
+
+
+class GapWarning(UserWarning):
+    """Rows of a partition are missing from its topic: frames between two that were read are not there."""
+
+
 class OrderWarning(UserWarning):
     """Rows of a partition went back in time: a frame was written twice, or frames were mixed up."""

@@ -157,7 +157,8 @@ class OrderedFiller:
             self._windows.begin(columns, rows)
             self._windows.write(self._numbers[:rows], columns)
             tails = self._windows.end()
-        mark = Mark(positions=dict(self._gatherer.feed.positions), tails=tails)
+        feed = self._gatherer.feed
+        mark = Mark(dict(feed.positions), tails, sealed_rows=dict(feed.sealed_rows))
         return Content(rows, gathered.runs, gathered.sealed_ns, gathered.tile_lower_ns, mark)
 
 
@@ -217,11 +218,12 @@ class ShuffledFiller:
         return Content(rows, (), gathered.sealed_ns, None, self._mark())
 
     def _mark(self) -> Mark:
-        positions = dict(self._gatherer.feed.positions)
+        feed = self._gatherer.feed
+        positions, sealed_rows = dict(feed.positions), dict(feed.sealed_rows)
         if self._handed_over < self._gathered.rows:
-            return Mark(positions, None, self._number, self._handed_over, self._gathered.runs)
+            return Mark(positions, None, self._number, self._handed_over, self._gathered.runs, sealed_rows)
         tails = None if self._windows is None else self._windows.end()
-        return Mark(positions, tails, self._number)
+        return Mark(positions, tails, self._number, sealed_rows=sealed_rows)
 
     def _begin(self, gathered: Gathered, number: int) -> None:
         self._gathered, self._number, self._handed_over = gathered, number, 0
