@@ -161,7 +161,7 @@ class ColumnWriter:
                 column, lower = _cast(plan, column.slice(lower, count)), 0
             numbers = _numbers(column, plan.source, lower, count)
             if plan.dtype.kind in "iu" and plan.dtype != plan.source:
-                _require_range(plan, numbers, valid)
+                require_range(plan, numbers, valid)
             np.copyto(values, numbers, casting="same_kind")
 
     def _expand(self, bitmap: pa.Buffer, first: int, flags: npt.NDArray[np.bool_]) -> None:
@@ -249,7 +249,8 @@ def _cast(plan: ColumnPlan, column: pa.Array) -> pa.Array:
         raise ColumnError(f"column {plan.name}: {beyond}") from None
 
 
-def _require_range(plan: ColumnPlan, numbers: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None) -> None:
+def require_range(plan: ColumnPlan, numbers: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None) -> None:
+    """Raise ColumnError for a value beyond the type that was asked for; what lies under a null is any."""
     limits = np.iinfo(plan.dtype)
     where: Any = True if valid is None else valid
     lowest, highest = (

@@ -5,6 +5,10 @@ class SourceError(Exception):
     """The topic or folder cannot be read as asked; the message says what, where, and what to do."""
 
 
+class SegmentError(SourceError):
+    """A file of raw column segments is torn, corrupt or foreign; names file, column and offset."""
+
+
 class OptionError(ValueError):
     """Options that do not go together or have no meaning; the message names them and their limits."""
 

@@ -164,8 +164,8 @@ class Feed:
         elif before > sealed:
             said = (
                 f"{frame.place}: {before - sealed} rows are missing before this frame, which begins with row "
-                f"{before} of its partition where {sealed} comes next; read the topic from an earlier offset, "
-                "or compare it with its replay"
+                f"{before} of its partition where {sealed} comes next; read the topic from an "
+                "earlier offset, or compare it with its replay"
             )
             if self._gaps == "raise":
                 raise GapError(said)

@@ -14,6 +14,8 @@ from gpu_sink.feed import Feed, Run
 from gpu_sink.frames import Frame
 from gpu_sink.layout import Columns, SlotLayout, page_aligned
 from gpu_sink.options import ROW_VALID, WINDOWS, BatchOptions
+from gpu_sink.segment_columns import SegmentColumns
+from gpu_sink.segment_reads import SegmentRows
 from gpu_sink.state import Mark
 from gpu_sink.windows import WindowMaker
 
@@ -49,8 +51,11 @@ class Content:
 class Gatherer:
     """Writes rows of the feed into columns until there are enough, or no more may be waited for."""
 
-    def __init__(self, feed: Feed, writer: ColumnWriter, options: BatchOptions) -> None:
+    def __init__(
+        self, feed: Feed, writer: ColumnWriter, segments: SegmentColumns, options: BatchOptions
+    ) -> None:
         self.feed = feed
+        self._segments = segments
         self.stopped = False
         self._writer = writer
         self._options = options
@@ -90,14 +95,15 @@ class Gatherer:
 
     def write(self, frame: Frame, lower: int, count: int, columns: Columns, at: int) -> None:
         """Copy rows of one frame; raises ColumnError naming its place."""
+        writer = self._segments if isinstance(frame.rows, SegmentRows) else self._writer
         try:
-            self._writer.write(frame.rows, lower, count, columns, at)
+            writer.write(frame.rows, lower, count, columns, at)
         except ColumnError as misfit:
             raise ColumnError(f"{frame.place}: {misfit}") from None
 
     def _put(self, frame: Frame, count: int, columns: Columns, at: int) -> None:
         """Write rows of the frame in hand, or let them wait for others where they are few."""
-        is_small = count < SMALL_ROWS
+        is_small = count < SMALL_ROWS and not isinstance(frame.rows, SegmentRows)
         if self._small and not (
             is_small and self._small_rows + count <= JOINED_ROWS_MAX and _alike(frame, self._small[0][0])
         ):

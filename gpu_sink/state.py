@@ -23,7 +23,7 @@ class Mark:
     `number`       of the shuffle buffer the rows are from, counted from 0.
     `handed_over`  rows of that buffer that were handed over; 0 with the last of them.
     `runs`         the rows of that buffer, in the order in which it was filled; none with the last of them.
-    `sealed_rows`  how many rows the partitions had by then, as far as frames say: what comes next follows them.
+    `sealed_rows`  how many rows the partitions had by then, as far as frames say; the next ones follow.
     """
 
     positions: Mapping[int, Position]
