@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpu_sink.adapters import require
 from gpu_sink.copies import CopyEngine, Ticket, copy_engine
 from gpu_sink.cuda import CudaCopies
 from gpu_sink.errors import SegmentError
@@ -44,8 +45,7 @@ class DeviceReads:
     """kvikio into a card's memory."""
 
     def __init__(self, file: Path, torch: Any, device: Any) -> None:
-        import kvikio
-
+        kvikio = require("kvikio", "segments on a card", "kvikio-cu12 or kvikio-cu13")
         self.mode: Mode = "kvikio compat"
         self._torch = torch
         self._device = device

@@ -17,10 +17,10 @@ from gpu_sink.segment_reads import SegmentRows
 
 
 class FolderFrames:
-    """A file is a partition, numbered in the order of names; its row groups, batches or segments are frames."""
+    """A file is a partition, numbered in the order of names; row groups, batches, segments are frames."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises SourceError where there is no folder or file, or where segments lie beside other files."""
+        """Raises SourceError where there is no folder or file, or segments lie beside other files."""
         if not folder.is_dir():
             raise SourceError(f"no folder {folder}: give the one that holds the aligned *.parquet")
         segments = sorted(folder.glob("*.segments"))

@@ -1,4 +1,4 @@
-"""From segments into the columns of a batch: where types and words are alike, the file's bytes are columns."""
+"""From segments into the columns of a batch: where types are alike, the file's bytes are columns."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

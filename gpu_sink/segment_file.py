@@ -5,8 +5,8 @@
     then          the footer: JSON, what lies where and the checksum of every block
     last 32 bytes the footer's size and SHA-256's first 16 bytes, the magic again
 
-A piece is divided into blocks of 4,096 rows.  A block of any column is whole pages, has a checksum of its own,
-and is the least that is ever read: no row is handed over that was not checked.  Nulls are filled in as in a
+A piece is divided into blocks of 4,096 rows.  A block of any column is whole pages, has its own checksum, and
+is the least that is ever read: no row is handed over that was not checked.  Nulls are filled in as in a
 batch, their masks are columns of bytes, words are int32 codes of the file's own dictionary, which the footer
 holds.  A file is read when its end is whole: a torn one has no footer.
 """
@@ -44,7 +44,7 @@ def _weights() -> npt.NDArray[np.int64]:
     return ((z ^ (z >> np.uint64(31))) | np.uint64(1)).view(np.int64)
 
 
-# The checksum of a block is the weighted sum of its 64-bit words modulo 2**64 (multilinear hashing), because a
+# The checksum of a block is the weighted sum of its 64-bit words modulo 2**64 (multilinear hashing): a
 # card computes it where the bytes lie; a CRC it does not.  Odd weights: no change of one word goes unseen.
 WEIGHTS: Final = _weights()
 
@@ -181,9 +181,7 @@ def read_footer(file: Path) -> Footer:
             raise SegmentError(f"{file}: not a file of segments: it begins with {head[:16]!r}")
         version = int.from_bytes(head[len(MAGIC) :], "little")
         if version != VERSION:
-            raise SegmentError(
-                f"{file}: segments of version {version}, this library reads {VERSION}: write them again"
-            )
+            raise SegmentError(f"{file}: segments of version {version}, this library reads {VERSION}")
         tail_size = END.size + len(MAGIC)
         if size < PAGE_SIZE + tail_size:
             raise SegmentError(f"{file}: torn: it ends at offset {size}, before its footer; write it again")

@@ -145,8 +145,8 @@ class PieceReader:
     def read(self, rows: SegmentRows, name: str, lower: int, out: Any) -> None:
         """Fill `out`, an array or tensor of the stored type, with rows from `lower` on.
 
-        Whole blocks that fit into `out` on a multiple of 8 bytes are read to where they are wanted and
-        checked there, the others by way of a block of scratch.  Raises SegmentError with file, column and offset.
+        Whole blocks that fit into `out` on a multiple of 8 bytes are read to where they are wanted
+        and checked there, the others by way of a block of scratch.  Raises SegmentError with file, column and offset.
         """
         reads = self._open(rows.file)
         data = reads.bytes_of(out)
@@ -233,7 +233,7 @@ def gds_reads(stats: Path = Path("/proc/driver/nvidia-fs/stats")) -> int | None:
 
 
 def mode_of(direct_count: int, read_count: int) -> Mode:
-    """What kvikio has really done, by how many of its reads the driver counted as past the host's memory."""
+    """What kvikio really did, by how many of its reads the driver counted as past the host's memory."""
     if not direct_count:
         return "kvikio compat"
     return "gpudirect" if direct_count == read_count else "gpudirect in part"

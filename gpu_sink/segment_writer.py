@@ -39,7 +39,7 @@ def write_segments(
 ) -> list[Path]:
     """Write a bounded stream as files of segments, one per partition, and return them.
 
-    `columns` and `dtypes` are those of batches: what is stored is what batches of the stream hold.  The folder
+    `columns` and `dtypes` are those of batches: what is stored is what they hold.  The folder
     must not exist or be empty; it is there when all files are whole and on disk, or not at all.  Raises what
     reading raises, and SourceError where the folder is taken or the stream has no rows.
     """
@@ -118,7 +118,7 @@ def _write_piece(sink: BinaryIO, values: np.ndarray[Any, np.dtype[Any]]) -> Piec
     size = padded(values.nbytes)
     data = np.zeros(size, np.uint8)
     data[: values.nbytes] = values.view(np.uint8)
-    sink.write(data)
+    sink.write(data.data)
     block_size = BLOCK_ROWS * values.itemsize
     whole = values.nbytes // block_size * block_size
     sums = checksums(data[:whole].view(np.int64).reshape(-1, block_size // 8))

@@ -1,6 +1,7 @@
 """The laws of missing and repeated rows: a frame's parity counts all rows of its partition."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def frame_of(lower: int, upper: int, *, offset: int, partition: int = 0) -> Fram
     return decode_frame(value, said, Place("aligned", partition, offset))
 
 
-def batches_of(*frames: Frame, **options: object) -> Batches:
+def batches_of(*frames: Frame, **options: Any) -> Batches:
     """Batches of two rows."""
     return AlignedStream.from_frames(list(frames)).batches(batch_rows=2, copy=True, **options)
 

@@ -1,4 +1,4 @@
-"""The laws of raw column segments: what batches hold is what is stored, and no unchecked row is handed over."""
+"""The laws of raw column segments: stored is what batches hold, and no unchecked row is handed over."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,9 @@ import pytest
 from gpu_sink.batches import Batch
 from gpu_sink.errors import ColumnError, SegmentError, SourceError
 from gpu_sink.frames import Frame, Place
+from gpu_sink.layout import PAGE_SIZE
 from gpu_sink.options import Windows
-from gpu_sink.segment_file import BLOCK_ROWS, PAGE_SIZE, checksums, read_footer
+from gpu_sink.segment_file import BLOCK_ROWS, checksums, read_footer
 from gpu_sink.segment_reads import gds_reads, mode_of
 from gpu_sink.segment_writer import write_segments
 from gpu_sink.source import AlignedStream
@@ -116,7 +117,12 @@ def test_a_file_per_partition_is_shared_among_readers_and_its_words_agree(tmp_pa
     words = stream.words("symbol")
     assert words == ["A", "B", "C"]
     for reader in (0, 1):
-        options = {"reader": reader, "readers": 2, "dictionaries": {"symbol": words}, "copy": True}
+        options: dict[str, Any] = {
+            "reader": reader,
+            "readers": 2,
+            "dictionaries": {"symbol": words},
+            "copy": True,
+        }
         ours = stream.batches(**options)
         theirs = AlignedStream.from_frames(both).batches(**options)
         assert all(map(equal, ours, theirs))
@@ -232,7 +238,7 @@ def test_a_foreign_file_and_one_of_another_version_are_named(written: Path) -> N
 
 def test_segments_beside_parquet_would_be_rows_twice_and_are_refused(written: Path) -> None:
     (written / "a.parquet").touch()
-    with pytest.raises(SourceError, match="holds partition-00000.segments beside a.parquet"):
+    with pytest.raises(SourceError, match=r"holds partition-00000.segments beside a.parquet"):
         AlignedStream.from_folder(written)
 
 
