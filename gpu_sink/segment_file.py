@@ -181,7 +181,7 @@ def read_footer(file: Path) -> Footer:
             raise SegmentError(f"{file}: not a file of segments: it begins with {head[:16]!r}")
         version = int.from_bytes(head[len(MAGIC) :], "little")
         if version != VERSION:
-            raise SegmentError(f"{file}: segments of version {version}, this library reads {VERSION}")
+            raise SegmentError(f"{file}: version {version} of segments, this library reads {VERSION}")
         tail_size = END.size + len(MAGIC)
         if size < PAGE_SIZE + tail_size:
             raise SegmentError(f"{file}: torn: it ends at offset {size}, before its footer; write it again")

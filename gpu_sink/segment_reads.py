@@ -146,7 +146,7 @@ class PieceReader:
         """Fill `out`, an array or tensor of the stored type, with rows from `lower` on.
 
         Whole blocks that fit into `out` on a multiple of 8 bytes are read to where they are wanted
-        and checked there, the others by way of a block of scratch.  Raises SegmentError with file, column and offset.
+        and checked there, the others by way of a block of scratch.  Raises SegmentError naming the place.
         """
         reads = self._open(rows.file)
         data = reads.bytes_of(out)
@@ -223,7 +223,7 @@ class PieceReader:
 
 
 def gds_reads(stats: Path = Path("/proc/driver/nvidia-fs/stats")) -> int | None:
-    """How many reads past the host's memory the driver has done so far; None where there is no such driver."""
+    """How many reads past the host's memory the driver has done; None where there is no such driver."""
     with suppress(OSError):
         for line in stats.read_text().splitlines():
             name, _, said = line.partition(":")

@@ -1,7 +1,7 @@
 """How fast frames become batches of tensors, against the loaders one writes first; on a card, the copies too.
 
-Interleaved rounds, medians of the processor time that this process took: the machine may be shared.  Every loader's
-rows are compared with ours before anything is measured.
+Interleaved rounds, medians of the processor time that this process took: the machine may be shared.  Every
+loader's rows are compared with ours before anything is measured.
 """
 
 import json
@@ -49,13 +49,13 @@ def measure(frame_rows: int, columns: int, quick: bool) -> dict[str, Any]:
     rows = ROWS_QUICK if quick else ROWS_EACH
     messages = messages_of(rows, frame_rows, columns)
     few = messages[: max(1, ROWS_BY_ROW // frame_rows)]
-    expected = summed(LOADERS["gpu_sink"](messages))
+    expected = gathered(LOADERS["gpu_sink"](messages))
     wrong = [
         name
         for name, loader in LOADERS.items()
-        if name != "row-wise" and summed(loader(messages)) != expected
+        if name != "row-wise" and not alike(expected, gathered(loader(messages)))
     ]
-    if summed(LOADERS["row-wise"](few)) != summed(LOADERS["gpu_sink"](few)):
+    if not alike(gathered(LOADERS["gpu_sink"](few)), gathered(LOADERS["row-wise"](few))):
         wrong.append("row-wise")
     size = sum(column.nbytes for batch in LOADERS["gpu_sink"](messages) for column in batch.values())
     rates: dict[str, list[float]] = {name: [] for name in LOADERS}
@@ -111,20 +111,21 @@ def message_of(batch: pa.RecordBatch) -> Message:
     return sink.getvalue().to_pybytes(), [(name, text.encode()) for name, text in said.items()]
 
 
-def summed(batches: Iterator[Columns]) -> dict[str, float]:
-    """What must be alike whatever the loader: rows, and per column the sum of value by place, nulls left out."""
-    found: dict[str, float] = {}
-    row = 0
+def gathered(batches: Iterator[Columns]) -> dict[str, torch.Tensor]:
+    """All rows of a loader, copied out of its batches."""
+    found: dict[str, list[torch.Tensor]] = {}
     for batch in batches:
-        count = len(next(iter(batch.values())))
-        weights = torch.arange(row, row + count, dtype=torch.float64) % 1_009
         for name, column in batch.items():
-            found[name] = found.get(name, 0.0) + float((torch.nan_to_num(column.double()) * weights).sum())
-        row += count
-    return {
-        "rows": row,
-        **{name: round(value / max(abs(value), 1.0) * 1e9 + value, 1) for name, value in found.items()},
-    }
+            found.setdefault(name, []).append(column.clone())
+    return {name: torch.cat(columns) for name, columns in found.items()}
+
+
+def alike(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> bool:
+    """Whether two loaders gave the same rows in the same order, NaN being NaN."""
+    return ours.keys() == theirs.keys() and all(
+        torch.allclose(ours[name].double(), theirs[name].double(), rtol=0, atol=0, equal_nan=True)
+        for name in ours
+    )
 
 
 def table_lines(results: list[dict[str, Any]]) -> list[str]:

@@ -229,7 +229,7 @@ def test_a_foreign_file_and_one_of_another_version_are_named(written: Path) -> N
     data = bytearray(file.read_bytes())
     data[16] = 9
     file.write_bytes(data)
-    with pytest.raises(SegmentError, match="segments of version 9, this library reads 1"):
+    with pytest.raises(SegmentError, match="version 9 of segments, this library reads 1"):
         read(AlignedStream.from_folder(written))
     file.write_bytes(b"PAR1" * 4_000)
     with pytest.raises(SegmentError, match="not a file of segments: it begins with b'PAR1"):
