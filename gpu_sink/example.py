@@ -3,9 +3,10 @@
     python -m gpu_sink.example train --folder build/replay/2024-01-15/aligned --checkpoint build/model.pt
     python -m gpu_sink.example serve --bootstrap 127.0.0.1:9092 --topic aligned --checkpoint build/model.pt
 
-The model guesses how far a trade is struck from the middle of its quote, in basis points, from its symbol's last
-trades.  Training keeps the rows' state in the model's checkpoint: every row trains it exactly once, whenever
-it is killed.  Serving commits to a group what was answered: after a crash the last rows are answered again.
+The model guesses how far a trade is struck from the middle of its quote, in basis points, from its symbol's
+last trades.  Training keeps the rows' state in the model's checkpoint: every row trains it exactly once,
+whenever it is killed.  Serving commits to a group what was answered: after a crash the last rows are answered
+again.
 """
 
 import argparse
@@ -93,13 +94,13 @@ def train(
         optimizer.step()
         errors.append(float(error.detach()))
         if number % CHECKPOINT_BATCHES == 0:
-            save(checkpoint, model, optimizer, rows)
+            write_checkpoint(checkpoint, model, optimizer, rows)
     if batches_max is None:
-        save(checkpoint, model, optimizer, rows)
+        write_checkpoint(checkpoint, model, optimizer, rows)
     return errors
 
 
-def save(
+def write_checkpoint(
     checkpoint: Path, model: QuoteDistance, optimizer: torch.optim.Optimizer, rows: AlignedDataset
 ) -> None:
     """Write model and rows as one file, whole or not at all: neither is ever newer than the other."""

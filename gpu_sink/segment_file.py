@@ -172,7 +172,7 @@ def header_page() -> bytes:
 def read_footer(file: Path) -> Footer:
     """Read and check what a file says of itself; raises SegmentError naming file and offset.
 
-    Checked: the magic at both ends, the version, the footer's checksum, and that every piece lies in the file.
+    Checked: the magic at both ends, the version, the footer's checksum, and that pieces lie in the file.
     """
     with file.open("rb") as source:
         size = os.fstat(source.fileno()).st_size

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import pyarrow as pa
 
-from gpu_sink.batches import Batch
+from gpu_sink.batches import Batch, Batches
 from gpu_sink.columns import plan_columns, word_type
 from gpu_sink.contract import layout_fingerprint
 from gpu_sink.errors import SourceError
@@ -68,18 +68,7 @@ def write_segments(
                 prefetch=0,
             )
             file = partial / f"partition-{partition:05}.segments"
-            with file.open("wb") as sink:
-                sink.write(header_page())
-                segments = tuple(_write_segment(sink, stored, batch) for batch in batches)
-                words = {
-                    column.name: batches.dictionaries.get(column.name, [])
-                    for column in stored
-                    if column.words
-                }
-                layout = layout_fingerprint(schema)
-                sink.write(Footer(layout, partition, stored, words, segments).to_bytes())
-                sink.flush()
-                os.fsync(sink.fileno())
+            _write_file(file, partition, layout_fingerprint(schema), stored, batches)
         _sync(partial)
         if target.exists():
             target.rmdir()
@@ -89,6 +78,20 @@ def write_segments(
         raise
     _sync(target.parent)
     return sorted(target.iterdir())
+
+
+def _write_file(
+    file: Path, partition: int, layout: str, stored: tuple[StoredColumn, ...], batches: Batches
+) -> None:
+    """Write all batches, a segment each, and have the file on disk."""
+    with file.open("wb") as sink:
+        sink.write(header_page())
+        segments = tuple(_write_segment(sink, stored, batch) for batch in batches)
+        found = batches.dictionaries
+        words = {column.name: found.get(column.name, []) for column in stored if column.words}
+        sink.write(Footer(layout, partition, stored, words, segments).to_bytes())
+        sink.flush()
+        os.fsync(sink.fileno())
 
 
 def _stored(

@@ -21,6 +21,12 @@ BATCHES, BATCHES_QUICK = 200, 20
 PRODUCT_ROWS = 4_096  # a matrix product that outlasts a copy
 
 
+def timed_event() -> Any:
+    """An event that knows when it was reached, by the card's clock."""
+    event: Any = torch.cuda.Event
+    return event(enable_timing=True)
+
+
 class TimedCopies(CudaCopies):
     """The engine of a card, with an event on each side of every copy."""
 
@@ -31,8 +37,8 @@ class TimedCopies(CudaCopies):
 
     def copy(self, host: Bytes, target: Any, used: Any) -> Any:
         """Copy, and note when it began and was done by the card's clock."""
-        began = torch.cuda.Event(enable_timing=True)
-        copied = torch.cuda.Event(enable_timing=True)
+        began = timed_event()
+        copied = timed_event()
         with torch.cuda.stream(self._stream):
             if used is not None:
                 self._stream.wait_event(used)
@@ -61,7 +67,7 @@ def measure_card(*, quick: bool) -> dict[str, Any]:
     computed = []
     start = time.perf_counter()
     for _ in Batches(IterableFrames(frames(count)), options, engine=engine):
-        began, done = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        began, done = (timed_event() for _ in range(2))
         began.record()
         torch.mm(matrix, matrix)
         done.record()
@@ -95,9 +101,9 @@ def pinned_gb_per_s(size: int) -> float:
         torch.zeros(size, dtype=torch.uint8).pin_memory(),
         torch.empty(size, dtype=torch.uint8, device="cuda"),
     )
-    taken = []
+    taken: list[float] = []
     for _ in range(50):
-        began, done = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        began, done = (timed_event() for _ in range(2))
         began.record()
         target.copy_(host, non_blocking=True)
         done.record()
@@ -110,7 +116,7 @@ def overlap(copies: list[tuple[Any, Any]], computed: list[tuple[Any, Any]]) -> f
     """The share of the copies' time in which the card also computed, by the card's clock."""
     origin = copies[0][0]
     spans = [(origin.elapsed_time(a), origin.elapsed_time(b)) for a, b in computed]
-    both = whole = 0.0
+    both, whole = 0.0, 0.0
     for began, copied in copies:
         lower, upper = origin.elapsed_time(began), origin.elapsed_time(copied)
         whole += upper - lower

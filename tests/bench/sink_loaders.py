@@ -8,8 +8,7 @@ import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from gpu_sink.frames import Place
-from gpu_sink.kafka_reader import FrameDecoder
+from gpu_sink.frames import FrameDecoder, Place
 from gpu_sink.source import AlignedStream
 
 BATCH_ROWS = 4_096
