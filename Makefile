@@ -93,7 +93,7 @@ mutate: $(READY) ## change each comparison that decides what is sealed: some tes
 
 check: lint type layers tidy test ## everything CI runs
 
-bench: $(READY) ## tables, JSON and plots under build/bench/
+bench: $(TEST_READY) ## tables, JSON and plots under build/bench/
 	@$(PY) -m tests.bench $(ARGS)
 
 kafka: $(READY) ## start a real one-node Kafka on loopback and print its host:port (PORT= forces one)

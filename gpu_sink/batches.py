@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from time import monotonic
 from typing import Any
 
-from gpu_sink.copies import CopyEngine, copy_engine
+from gpu_sink.copies import CopyEngine
+from gpu_sink.cuda_reads import engine_for
 from gpu_sink.errors import OptionError, ReaderWarning, StateError
 from gpu_sink.feed import Feed, Run
 from gpu_sink.fill import Content
@@ -14,6 +15,7 @@ from gpu_sink.pipeline import Pipeline, require_agreed_codes, schema_of
 from gpu_sink.prefetch import FilledSlots
 from gpu_sink.reading import FrameReader, FrameSource, Position, share
 from gpu_sink.ring import Slot
+from gpu_sink.segment_reads import Mode, PieceReader
 from gpu_sink.state import VERSION, Identity, Mark, mark_from_json, mark_to_json
 from gpu_sink.windows import History
 from gpu_sink.words import Dictionary, Word
@@ -42,7 +44,7 @@ class Batches:
     Each iteration starts over, unless a state was loaded before it: then it goes on behind what was handed
     over.
     One iteration runs at a time.  Iterating raises SourceError, FrameError, OptionError, ColumnError and
-    DeviceError, and warns with ReaderWarning and OrderWarning.
+    DeviceError and GapError, and warns with ReaderWarning, OrderWarning and GapWarning.
     """
 
     def __init__(
@@ -58,7 +60,10 @@ class Batches:
         if not 0 <= reader < readers:
             raise OptionError(f"reader {reader} of {readers}: readers are numbered from 0")
         self.options = options
-        self.order_break_count = 0  # frames in which a partition went back, over all iterations
+        # Over all iterations: frames in which a partition went back; gaps before frames, the rows missing in
+        # them, and rows that came again.
+        self.order_break_count = 0
+        self.gap_count = self.missing_rows = self.repeated_rows = 0
         self._source = source
         self._reader_number, self._readers = reader, readers
         self._engine = engine
@@ -69,6 +74,8 @@ class Batches:
         self._history: History | None = None
         self._epoch = -1
         self._open: FrameReader | None = None
+        self._pieces: PieceReader | None = None
+        self._io_mode: Mode | None = None
 
     @property
     def dictionaries(self) -> dict[str, list[Word]]:
@@ -79,6 +86,13 @@ class Batches:
     def unknown_count(self) -> dict[str, int]:
         """Per closed dictionary the words met that it lacks, counted per row for text."""
         return {name: one.unknown_count for name, one in self._dictionaries.items() if one.closed}
+
+    @property
+    def io_mode(self) -> Mode | None:
+        """How segments were really read (`segment_reads.Mode`); None for other frames."""
+        if self._pieces is not None and self._pieces.mode is not None:
+            self._io_mode = self._pieces.mode
+        return self._io_mode
 
     def state_dict(self) -> dict[str, Any]:
         """The state at the last batch handed over, as JSON takes it."""
@@ -147,7 +161,8 @@ class Batches:
     ) -> Iterator[Batch]:
         """Put the iteration together around the first frame, and take it apart at its end."""
         self._mark, self._history = mark, None
-        feed = Feed(reader, self.options.time_column)
+        sealed_rows = {} if mark is None else mark.sealed_rows
+        feed = Feed(reader, self.options.time_column, sealed_rows, gaps=self.options.gaps)
         schema = schema_of(self._source, feed, mark)
         if schema is None:
             self._mark = mark or Mark(dict(feed.positions))
@@ -155,7 +170,8 @@ class Batches:
         require_agreed_codes(schema, self.options, self._readers)
         if mark is not None:
             self._dictionaries = {}
-        engine = self._engine or copy_engine(self.options)
+        first = feed.peek(0)
+        engine = self._engine or engine_for(self.options, None if first is None else first.rows)
         seed = [self.options.seed, self._epoch, self._reader_number]
         pipeline = Pipeline(
             self._source, reader, feed, schema, self.options, engine, self._dictionaries, seed
@@ -165,13 +181,23 @@ class Batches:
         if state is not None and mark is not None:
             self._take_up(state)
             pipeline.restore(mark, self._history)
+        self._pieces = pipeline.pieces
         slots = pipeline.start()
         try:
             yield from self._hand_over(pipeline, slots)
         finally:
             slots.close()
             engine.close()
-            self.order_break_count += feed.order_break_count
+            self._io_mode = pipeline.pieces.mode
+            self._pieces = None
+            pipeline.pieces.close()
+            self._count(feed)
+
+    def _count(self, feed: Feed) -> None:
+        self.order_break_count += feed.order_break_count
+        self.gap_count += feed.gap_count
+        self.missing_rows += feed.missing_rows
+        self.repeated_rows += feed.repeated_rows
 
     def _take_up(self, state: Mapping[str, Any]) -> None:
         """Give words and windows what they had; raises StateError for what is not a state's."""

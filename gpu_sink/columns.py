@@ -40,6 +40,29 @@ class ColumnPlan(NamedTuple):
     under_null: float | int | bool
 
 
+Bits = npt.NDArray[np.uint8] | None
+
+
+class _Opened(NamedTuple):
+    """One column of a frame, ready to be copied from.
+
+    `bitmap`   which rows have a value, None where all have.
+    `numbers`  values from row `lower` of the frame on, as they are to be copied; None where they are made.
+    `bounded`  whether values may not fit; `filled`: whether anything may lie under nulls.
+    `words`    per code of the frame's dictionary the stream's.
+    """
+
+    plan: ColumnPlan
+    mask: str
+    column: pa.Array
+    bitmap: Bits
+    numbers: npt.NDArray[Any] | None
+    lower: int
+    bounded: bool
+    filled: bool
+    words: npt.NDArray[np.int32] | None = None
+
+
 def plan_columns(
     schema: pa.Schema, columns: Sequence[str] | None, dtypes: Mapping[str, str]
 ) -> tuple[ColumnPlan, ...]:
@@ -84,9 +107,10 @@ class ColumnWriter:
         self, plans: Sequence[ColumnPlan], dictionaries: Mapping[str, Dictionary], rows_max: int
     ) -> None:
         self._plans = plans
-        self._names: list[
-            str
-        ] = []  # of the columns of the last frame; a look-up by name costs twice one by number
+        self._rows: pa.RecordBatch | None = None  # the frame of which `_opened` are the columns
+        self._opened: list[_Opened] = []
+        # Of the columns of the last frame; a look-up by name costs twice one by number.
+        self._names: list[str] = []
         self._numbers: list[int] = []
         self._dictionaries = dictionaries
         self._index = np.empty(rows_max + 16, np.intp)
@@ -106,69 +130,90 @@ class ColumnWriter:
 
         Raises ColumnError where a value does not fit the type that was asked for.
         """
-        if rows.schema.names != self._names:
-            self._names = rows.schema.names
-            self._numbers = [self._names.index(plan.name) for plan in self._plans]
+        if rows is not self._rows:
+            self._open(rows, lower)
+        upper = lower + count
+        for one in self._opened:
+            plan = one.plan
+            values = columns[plan.name][at : at + count]
+            valid = None
+            if plan.nullable:
+                valid = columns[one.mask][at : at + count]
+                if one.bitmap is None:
+                    valid[:] = True
+                    valid = None
+                else:
+                    self._expand(one.bitmap, one.column.offset + lower, valid)
+            if one.numbers is not None:
+                numbers = one.numbers[lower - one.lower : upper - one.lower]
+                if one.bounded:
+                    require_range(plan, numbers, valid)
+                values[:] = numbers
+            elif count:
+                self._convert(one, lower, values, valid)
+            if valid is not None and one.filled:
+                flags = self._flags[:count]
+                np.logical_not(valid, out=flags)
+                np.putmask(values, flags, plan.under_null)
+
+    def _open(self, rows: pa.RecordBatch, lower: int) -> None:
+        """Look up once per frame what every batch that takes rows from it needs."""
+        self._rows, self._opened = None, []
+        names = rows.schema.names
+        if names != self._names:
+            self._names = names
+            self._numbers = [names.index(plan.name) for plan in self._plans]
         for plan, number in zip(self._plans, self._numbers, strict=True):
             column = rows.column(number)
-            if column.null_count and not plan.nullable:
-                raise ColumnError(f"column {plan.name} has a null, and its layout says that it has none")
-            values = columns[plan.name][at : at + count]
-            if plan.nullable:
-                valid = columns[plan.name + VALID][at : at + count]
-                self._read_validity(column, lower, valid)
-            if plan.nullable and column.null_count:
-                self._read_values(plan, column, lower, values, valid)
-                np.logical_not(valid, out=self._flags[:count])
-                values[self._flags[:count]] = plan.under_null
-            else:
-                self._read_values(plan, column, lower, values, None)
+            bitmap = None
+            if column.null_count:
+                if not plan.nullable:
+                    raise ColumnError(f"column {plan.name} has a null, and its layout says that it has none")
+                bitmap = np.frombuffer(column.buffers()[0], np.uint8)
+            self._opened.append(self._opened_column(plan, column, bitmap, lower))
+        self._rows = rows
 
-    def _read_validity(self, column: pa.Array, lower: int, valid: npt.NDArray[np.bool_]) -> None:
-        bitmap = column.buffers()[0] if column.null_count else None
-        if bitmap is None:
-            valid[:] = True
-        else:
-            self._expand(bitmap, column.offset + lower, valid)
+    def _opened_column(self, plan: ColumnPlan, column: pa.Array, bitmap: Bits, lower: int) -> _Opened:
+        mask = plan.name + VALID
+        if plan.kind == "numbers":
+            bounded = plan.dtype.kind in "iu" and plan.dtype != plan.source
+            return _Opened(plan, mask, column, bitmap, _numbers(column, plan.source), 0, bounded, True)
+        if plan.kind == "text" and not self._dictionaries[plan.name].closed:
+            # One look-up per frame; a closed dictionary counts the rows handed over that it does not know.
+            codes = self._dictionaries[plan.name].codes(column.slice(lower))
+            return _Opened(plan, mask, column, bitmap, codes, lower, False, False)
+        words = self._dictionaries[plan.name].codes(column.dictionary) if plan.kind == "codes" else None
+        return _Opened(plan, mask, column, bitmap, None, 0, False, True, words)
 
-    def _read_values(
-        self,
-        plan: ColumnPlan,
-        column: pa.Array,
-        lower: int,
-        values: npt.NDArray[Any],
-        valid: npt.NDArray[np.bool_] | None,
+    def _convert(
+        self, one: _Opened, lower: int, values: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None
     ) -> None:
-        count = len(values)
-        if not count:
-            return
+        """Values that do not lie in the message as they do in the batch."""
+        plan, count = one.plan, len(values)
         if plan.kind == "bits":
-            self._expand(column.buffers()[1], column.offset + lower, self._flags[:count])
+            bits = np.frombuffer(one.column.buffers()[1], np.uint8)
+            self._expand(bits, one.column.offset + lower, self._flags[:count])
             np.copyto(values, self._flags[:count])
         elif plan.kind == "text":
-            codes = self._dictionaries[plan.name].codes(column.slice(lower, count))
-            np.copyto(values, codes)
-        elif plan.kind == "codes":
-            words = self._dictionaries[plan.name].codes(column.dictionary)
+            np.copyto(values, self._dictionaries[plan.name].codes(one.column.slice(lower, count)))
+        elif one.words is not None:
             index = self._index[:count]
-            np.copyto(index, _numbers(column.indices, plan.source, lower, count))
-            if len(words):
-                words.take(index, out=values, mode="clip")  # clip: what lies under a null is any number
+            np.copyto(index, _numbers(one.column.indices, plan.source)[lower : lower + count])
+            if len(one.words):
+                one.words.take(index, out=values, mode="clip")  # clip: what lies under a null is any number
             else:
                 values[:] = NULL_CODE
         else:
-            if plan.kind == "cast":
-                column, lower = _cast(plan, column.slice(lower, count)), 0
-            numbers = _numbers(column, plan.source, lower, count)
+            numbers = _numbers(_cast(plan, one.column.slice(lower, count)), plan.source)
             if plan.dtype.kind in "iu" and plan.dtype != plan.source:
-                _require_range(plan, numbers, valid)
+                require_range(plan, numbers, valid)
             np.copyto(values, numbers, casting="same_kind")
 
-    def _expand(self, bitmap: pa.Buffer, first: int, flags: npt.NDArray[np.bool_]) -> None:
+    def _expand(self, bitmap: npt.NDArray[np.uint8], first: int, flags: npt.NDArray[np.bool_]) -> None:
         """Bits of a bitmap from `first` on, one boolean each."""
         lower, upper = first // 8, (first + len(flags) + 7) // 8
         index, wide = self._index[: upper - lower], self._wide[: upper - lower]
-        np.copyto(index, np.frombuffer(bitmap, np.uint8, upper - lower, lower))
+        np.copyto(index, bitmap[lower:upper])
         _BITS.take(index, out=wide, mode="clip")
         start = first - 8 * lower
         np.copyto(flags, wide.view(np.bool_)[start : start + len(flags)])
@@ -235,9 +280,11 @@ def word_type(type_: pa.DataType) -> pa.DataType | None:
     return words if _is_text(words) else None
 
 
-def _numbers(column: pa.Array, source: np.dtype[Any], lower: int, count: int) -> npt.NDArray[Any]:
-    """A view of some of a column's values, whatever lies under its nulls."""
-    return np.frombuffer(column.buffers()[1], source, count, (column.offset + lower) * source.itemsize)
+def _numbers(column: pa.Array, source: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A view of a column's values, whatever lies under its nulls."""
+    if not len(column):
+        return np.empty(0, source)
+    return np.frombuffer(column.buffers()[1], source, len(column), column.offset * source.itemsize)
 
 
 def _cast(plan: ColumnPlan, column: pa.Array) -> pa.Array:
@@ -249,7 +296,8 @@ def _cast(plan: ColumnPlan, column: pa.Array) -> pa.Array:
         raise ColumnError(f"column {plan.name}: {beyond}") from None
 
 
-def _require_range(plan: ColumnPlan, numbers: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None) -> None:
+def require_range(plan: ColumnPlan, numbers: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None) -> None:
+    """Raise ColumnError for a value beyond the type that was asked for; what lies under a null is any."""
     limits = np.iinfo(plan.dtype)
     where: Any = True if valid is None else valid
     lowest, highest = (

@@ -60,6 +60,11 @@ class FrameHeaders:
     parity: str = ""
     assumed_rows: int = 0
 
+    @property
+    def rows_before(self) -> int | None:
+        """How many rows the partition had before this frame, as its parity counts them; None without one."""
+        return int(self.parity.partition("-")[0]) - self.rows if self.parity else None
+
 
 def read_headers(headers: Headers) -> FrameHeaders:
     """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
@@ -77,6 +82,9 @@ def read_headers(headers: Headers) -> FrameHeaders:
             numbers[name] = int(text)
         except ValueError:
             raise FrameError(f"not a frame: header {name} is {text!r}, not a number") from None
+    parity = _text(found, PARITY) if found.get(PARITY) is not None else ""
+    if parity and not parity.partition("-")[0].isdecimal():
+        raise FrameError(f"not a frame: header {PARITY} is {parity!r}, not ROWS-HASH")
     return FrameHeaders(
         layout=_text(found, LAYOUT),
         frontier_ns=numbers[FRONTIER],
@@ -84,7 +92,7 @@ def read_headers(headers: Headers) -> FrameHeaders:
         released_ns=numbers[RELEASED],
         sealed_ns=numbers[SEALED],
         newest_ns=numbers[NEWEST],
-        parity=_text(found, PARITY) if found.get(PARITY) is not None else "",
+        parity=parity,
         assumed_rows=numbers[ASSUMED],
     )
 

@@ -5,6 +5,10 @@ class SourceError(Exception):
     """The topic or folder cannot be read as asked; the message says what, where, and what to do."""
 
 
+class SegmentError(SourceError):
+    """A file of raw column segments is torn, corrupt or foreign; names file, column and offset."""
+
+
 class OptionError(ValueError):
     """Options that do not go together or have no meaning; the message names them and their limits."""
 
@@ -23,6 +27,14 @@ class DeviceError(RuntimeError):
 
 class ReaderWarning(UserWarning):
     """A reader has no partition to read: there are more readers than partitions."""
+
+
+class GapError(RuntimeError):
+    """Rows of a partition are missing from its topic, and the options say not to go on without them."""
+
+
+class GapWarning(UserWarning):
+    """Rows of a partition are missing from its topic: frames between two that were read are not there."""
 
 
 class OrderWarning(UserWarning):

@@ -1,7 +1,7 @@
 """The rows of a stream one after another: frames checked against what was planned, places kept."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from gpu_sink.columns import ColumnPlan
 from gpu_sink.contract import FrameError, layout_fingerprint
-from gpu_sink.errors import OptionError, OrderWarning, SourceError
+from gpu_sink.errors import GapError, GapWarning, OptionError, OrderWarning, SourceError
 from gpu_sink.frames import Frame
 from gpu_sink.reading import FrameReader, Position
 
@@ -52,12 +52,25 @@ class LayoutRule:
 class Feed:
     """A reader with the frame in hand and the row in it that comes next; `positions` is what was taken."""
 
-    def __init__(self, reader: FrameReader, time_column: str | None) -> None:
+    def __init__(
+        self,
+        reader: FrameReader,
+        time_column: str | None,
+        sealed_rows: Mapping[int, int] | None = None,
+        *,
+        gaps: str = "warn",
+    ) -> None:
+        """`sealed_rows`: what the partitions had been sealed up to, in an earlier life of the stream."""
         self.positions = dict(reader.starts)
+        self.sealed_rows = dict(
+            sealed_rows or {}
+        )  # per partition, as parities count, up to the last frame taken
         self.row = 0
         self.rule: LayoutRule | None = None
         self.order_break_count = 0
+        self.gap_count = self.missing_rows = self.repeated_rows = 0
         self._reader = reader
+        self._gaps = gaps
         self._time_column = time_column
         self._frame: Frame | None = None
         self._frontiers_ns: dict[int, int] = {}
@@ -124,6 +137,7 @@ class Feed:
                 f"{frame.place} has {rows} rows, of which {position.row} were read: another stream?"
             )
         self._check_order(frame)
+        self._check_gap(frame)
         self._frame, self.row = frame, position.row
         if position.row == rows:
             self._put_down(frame)
@@ -131,6 +145,33 @@ class Feed:
     def _put_down(self, frame: Frame) -> None:
         self.positions[frame.place.partition] = Position(frame.place.offset + 1, 0)
         self._frame = None
+        before = None if frame.headers is None else frame.headers.rows_before
+        if before is not None:
+            sealed = self.sealed_rows.get(frame.place.partition, 0)
+            self.sealed_rows[frame.place.partition] = max(sealed, before + frame.rows.num_rows)
+
+    def _check_gap(self, frame: Frame) -> None:
+        """Count rows that are missing before a frame, or in it again; raises GapError where gaps may not be.
+
+        A frame's parity counts all rows of its partition.  Where the stream began is no gap.
+        """
+        before = None if frame.headers is None else frame.headers.rows_before
+        sealed = self.sealed_rows.get(frame.place.partition)
+        if before is None or sealed is None:
+            return
+        if before < sealed:
+            self.repeated_rows += min(sealed - before, frame.rows.num_rows)
+        elif before > sealed:
+            said = (
+                f"{frame.place}: {before - sealed} rows are missing before this frame, which begins with row "
+                f"{before} of its partition where {sealed} comes next; read the topic from an "
+                "earlier offset, or compare it with its replay"
+            )
+            if self._gaps == "raise":
+                raise GapError(said)
+            self.gap_count += 1
+            self.missing_rows += before - sealed
+            warnings.warn(said, GapWarning, stacklevel=2)
 
     def _check_order(self, frame: Frame) -> None:
         """Warn where a partition's frontier or its rows' times go back: such a frame was written twice."""

@@ -1,8 +1,9 @@
-"""Aligned files as frames: Parquet and Arrow IPC streams, the same rows read back as history."""
+"""Aligned files as frames, rows read back as history: Parquet, Arrow IPC streams or raw column segments."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,19 +12,26 @@ from gpu_sink.errors import SourceError
 from gpu_sink.frames import Frame, Place
 from gpu_sink.iterable import IterableReader
 from gpu_sink.reading import Position
+from gpu_sink.segment_file import read_footer
+from gpu_sink.segment_reads import SegmentRows
 
 
 class FolderFrames:
-    """A file is a partition, numbered in the order of names; a row group or batch of it is a frame."""
+    """A file is a partition, numbered in the order of names; row groups, batches, segments are frames."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises SourceError where there is no folder, or no *.parquet or *.arrows in it."""
+        """Raises SourceError where there is no folder or file, or segments lie beside other files."""
         if not folder.is_dir():
             raise SourceError(f"no folder {folder}: give the one that holds the aligned *.parquet")
-        self._files = sorted([*folder.glob("*.parquet"), *folder.glob("*.arrows")])
+        segments = sorted(folder.glob("*.segments"))
+        self._files = sorted([*folder.glob("*.parquet"), *folder.glob("*.arrows")]) or segments
         if not self._files:
             raise SourceError(
-                f"no *.parquet in {folder}, nor *.arrows: give the folder that holds the aligned rows"
+                f"no *.parquet in {folder}, nor *.arrows or *.segments: give the folder of aligned rows"
+            )
+        if segments and self._files != segments:
+            raise SourceError(
+                f"{folder} holds {segments[0].name} beside {self._files[0].name}: one folder each"
             )
         names = [file.name for file in self._files]
         self.name = f"{len(names)} files {hashlib.sha256(repr(names).encode()).hexdigest()[:16]}"
@@ -40,7 +48,7 @@ class FolderFrames:
         """The frames that have rows; raises SourceError naming a file that cannot be read."""
         for number in sorted(starts):
             file, start = self._files[number], starts[number]
-            read = _row_groups if file.suffix == ".parquet" else _stream
+            read = READERS[file.suffix]
             try:
                 for offset, rows in read(file, 0 if start is None else start.offset):
                     if rows.num_rows:
@@ -65,3 +73,12 @@ def _stream(file: Path, first: int) -> Iterator[tuple[int, pa.RecordBatch]]:
             if number >= first:
                 rows.validate(full=True)
                 yield number, rows
+
+
+def _segments(file: Path, first: int) -> Iterator[tuple[int, SegmentRows]]:
+    footer = read_footer(file)
+    for number in range(first, len(footer.segments)):
+        yield number, SegmentRows(file, footer, number)
+
+
+READERS: dict[str, Any] = {".parquet": _row_groups, ".arrows": _stream, ".segments": _segments}

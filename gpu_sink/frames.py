@@ -33,7 +33,7 @@ class Frame:
     `rows` views the message's memory and keeps it alive.  `headers` is None for rows read from a file.
     """
 
-    rows: pa.RecordBatch
+    rows: pa.RecordBatch  # or SegmentRows, which stay in their file until they are wanted
     headers: FrameHeaders | None
     place: Place
 

@@ -61,6 +61,7 @@ class BatchOptions:
     arrays: Literal["numpy", "torch"] = "numpy"  # what columns are on the host; on a card they are tensors
     # What was handed over is committed to the group when the next batch is asked for, this often; None: never
     commit_every_ms: int | None = None
+    gaps: Literal["warn", "raise"] = "warn"  # what to do where a topic lacks rows between two frames
     copy: bool = False  # batches own their memory; else they are valid until the next one is asked for
 
     def __post_init__(self) -> None:
@@ -80,6 +81,8 @@ class BatchOptions:
             raise OptionError("pad fills the last batch up and drop_last leaves it out: choose one")
         if self.device != "cpu" and not self.device.startswith("cuda"):
             raise OptionError(f'device is {self.device!r}: say "cpu", "cuda" or "cuda:N"')
+        if self.gaps not in ("warn", "raise"):
+            raise OptionError(f'gaps is {self.gaps!r}: say "warn" or "raise"')
         if self.seed < 0:
             raise OptionError(f"seed is {self.seed}: say 0 or more")
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from gpu_sink.columns import ColumnPlan, ColumnWriter, fields_of, plan_columns, word_type
 from gpu_sink.copies import CopyEngine
+from gpu_sink.cuda_reads import CudaReads
 from gpu_sink.errors import OptionError, SourceError
 from gpu_sink.feed import Feed, LayoutRule
 from gpu_sink.fill import POLL_WAIT_S, Content, Gathered, Gatherer, OrderedFiller, ShuffledFiller, pad_rows
@@ -15,6 +16,8 @@ from gpu_sink.options import ROW_VALID, WINDOWS, BatchOptions
 from gpu_sink.prefetch import FilledSlots, OnDemand, Prefetcher
 from gpu_sink.reading import FrameReader, FrameSource
 from gpu_sink.ring import Ring, Slot
+from gpu_sink.segment_columns import SegmentColumns
+from gpu_sink.segment_reads import HostReads, PieceReader
 from gpu_sink.state import Mark
 from gpu_sink.windows import History, WindowMaker, require_features, window_fields
 from gpu_sink.words import Dictionary
@@ -45,7 +48,9 @@ class Pipeline:
         _add_dictionaries(dictionaries, self._plans, options)
         rows_max = max(options.batch_rows, options.shuffle_rows)
         self._writer = ColumnWriter(self._plans, dictionaries, rows_max)
-        self._gatherer = Gatherer(feed, self._writer, options)
+        self.pieces = PieceReader(engine.open if isinstance(engine, CudaReads) else HostReads)
+        segments = SegmentColumns(self._plans, dictionaries, rows_max, self.pieces)
+        self._gatherer = Gatherer(feed, self._writer, segments, options)
         self.windows: WindowMaker | None = None
         if options.windows is not None:
             require_features(options.windows, self._plans)
@@ -81,7 +86,12 @@ class Pipeline:
         self._gatherer.stopped = True
 
     def _fill(self, slot: Slot) -> Content | None:
-        content = self._filler.fill(slot.columns)
+        columns = slot.columns
+        if isinstance(self.engine, CudaReads):  # filled where it is read, so behind the consumer's work
+            columns = slot.views
+            if slot.used is not None:
+                self.engine.wait(slot.used)
+        content = self._filler.fill(columns)
         if content is not None and self._options.pad:
             pad_rows(slot.columns, self._plans, content.rows)
         return content

@@ -1,6 +1,7 @@
 """The aligned stream: an aligned topic or a folder of aligned files, as frames or as batches of columns."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gpu_sink.iterable import IterableFrames
 from gpu_sink.kafka import KafkaFrames
 from gpu_sink.options import BatchOptions
 from gpu_sink.reading import FrameSource
+from gpu_sink.segment_reads import SegmentRows
 from gpu_sink.words import Word
 
 
@@ -66,7 +68,7 @@ class AlignedStream:
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> "AlignedStream":
-        """Read the aligned Parquet and frame files of a folder in the order of their names."""
+        """Read the aligned Parquet and frame files of a folder, or its segments, by the order of names."""
         return cls(FolderFrames(Path(folder)))
 
     @classmethod
@@ -83,7 +85,7 @@ class AlignedStream:
             while not reader.ended:
                 frame = reader.read(POLL_WAIT_S)
                 if frame is not None:
-                    yield frame
+                    yield _in_memory(frame)
         finally:
             reader.close()
 
@@ -107,3 +109,8 @@ class AlignedStream:
                 word for word in pc.unique(frame.rows.column(column)).to_pylist() if word is not None
             )
         return sorted(found)
+
+
+def _in_memory(frame: Frame) -> Frame:
+    """The frame with its rows read."""
+    return replace(frame, rows=frame.rows.to_arrow()) if isinstance(frame.rows, SegmentRows) else frame

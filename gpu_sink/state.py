@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gpu_sink.errors import StateError
@@ -23,6 +23,7 @@ class Mark:
     `number`       of the shuffle buffer the rows are from, counted from 0.
     `handed_over`  rows of that buffer that were handed over; 0 with the last of them.
     `runs`         the rows of that buffer, in the order in which it was filled; none with the last of them.
+    `sealed_rows`  how many rows the partitions had by then, as far as frames say; the next ones follow.
     """
 
     positions: Mapping[int, Position]
@@ -30,6 +31,7 @@ class Mark:
     number: int = -1
     handed_over: int = 0
     runs: tuple[Run, ...] = ()
+    sealed_rows: Mapping[int, int] = field(default_factory=dict)
 
     def restart(self) -> dict[int, Position]:
         """Per partition the oldest row that was not handed over, or may not have been."""
@@ -90,6 +92,7 @@ def mark_to_json(mark: Mark) -> dict[str, Any]:
     """The mark without its tails, which become part of the history."""
     return {
         "positions": {str(partition): list(position) for partition, position in mark.positions.items()},
+        "sealed_rows": {str(partition): count for partition, count in mark.sealed_rows.items()},
         "buffer": {
             "number": mark.number,
             "handed_over": mark.handed_over,
@@ -109,6 +112,7 @@ def mark_from_json(state: Mapping[str, Any]) -> Mark:
             number=int(buffer["number"]),
             handed_over=int(buffer["handed_over"]),
             runs=tuple(Run(*map(int, run)) for run in buffer["runs"]),
+            sealed_rows={int(p): int(count) for p, count in state.get("sealed_rows", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as malformed:
         raise StateError(f"not the state of a stream: {malformed!r}") from None

@@ -72,5 +72,15 @@ def test_warm_windows_allocate_indexes_of_rows_but_no_windows() -> None:
     assert max(sizes) < 12 * BATCH_ROWS * 8 < BATCH_ROWS * steps * len(columns) * 4
 
 
+def test_arrows_pool_holds_no_more_after_many_batches_than_after_a_few() -> None:
+    batches = AlignedStream.from_frames(frames(60)).batches(batch_rows=BATCH_ROWS, prefetch=0)
+    held = []
+    for number, _ in enumerate(batches):
+        if number >= 8:
+            held.append(pa.total_allocated_bytes())
+    assert len(held) > 20
+    assert max(held) - min(held) < OBJECTS_SIZE
+
+
 def test_tracing_would_see_a_batch_that_owns_its_memory() -> None:
     assert min(allocated(copy=True)) > BATCH_ROWS * ROW_SIZE / 2

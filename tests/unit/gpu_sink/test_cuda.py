@@ -1,5 +1,6 @@
 """The laws of copies to a card: the order of calls without one, and the whole with one."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from gpu_sink.iterable import IterableFrames
 from gpu_sink.layout import Field, SlotLayout
 from gpu_sink.options import BatchOptions, Windows
 from gpu_sink.ring import Ring
+from gpu_sink.segment_writer import write_segments
 from gpu_sink.source import AlignedStream
 from tests.unit.gpu_sink.scene import equal, trades
 
@@ -184,6 +186,20 @@ def test_batches_on_a_card_are_those_on_the_host(options: dict[str, Any]) -> Non
     for ours, theirs in zip(on_card(batch_rows=16, **options), plain, strict=True):
         assert all(column.is_cuda for column in ours.values())
         assert equal({name: column.cpu().numpy() for name, column in ours.items()}, theirs)
+
+
+@pytest.mark.gpu
+@needs_card
+@pytest.mark.parametrize("batch_rows", [1_000, 4_096, 16_384])
+def test_segments_go_straight_to_a_card_and_say_how(tmp_path: Path, batch_rows: int) -> None:
+    pytest.importorskip("kvikio", reason="kvikio is not installed")
+    write_segments(AlignedStream.from_frames(trades(1, rows_max=2_000)), tmp_path / "segments")
+    stream = AlignedStream.from_folder(tmp_path / "segments")
+    on_host = stream.batches(batch_rows=batch_rows, copy=True)
+    batches = stream.batches(batch_rows=batch_rows, device="cuda", copy=True)
+    for ours, theirs in zip(batches, on_host, strict=True):
+        assert equal({name: column.cpu().numpy() for name, column in ours.items()}, theirs)
+    assert batches.io_mode in ("gpudirect", "gpudirect in part", "kvikio compat")
 
 
 @pytest.mark.gpu

@@ -1,0 +1,185 @@
+"""A small model, trained on an aligned day and then served live, with both ways of keeping offsets.
+
+    python -m gpu_sink.example train --folder build/replay/2024-01-15/aligned --checkpoint build/model.pt
+    python -m gpu_sink.example serve --bootstrap 127.0.0.1:9092 --topic aligned --checkpoint build/model.pt
+
+The model guesses how far a trade is struck from the middle of its quote, in basis points, from its symbol's
+last trades.  Training keeps the rows' state in the model's checkpoint: every row trains it exactly once,
+whenever it is killed.  Serving commits to a group what was answered: after a crash the last rows are answered
+again.
+"""
+
+import argparse
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from gpu_sink.batches import Batch, Batches
+from gpu_sink.options import Windows
+from gpu_sink.source import AlignedStream
+from gpu_sink.torch_dataset import AlignedDataset
+
+FEATURES: Final = ["price", "quote_bid_price", "quote_ask_price"]
+STEPS: Final = 8  # a trade, and the 7 of its symbol before it
+HIDDEN: Final = 16
+CHECKPOINT_BATCHES: Final = 50  # as many batches are trained again after a crash, from the state before them
+SAY_EVERY_S: Final = 1.0
+LIMIT_BP: Final = 100.0  # trades farther from their quote are taken as this far
+
+
+class QuoteDistance(nn.Module):
+    """A GRU over a symbol's last trades; guesses the next one's distance from the quote, [rows] in bp."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.past = nn.GRU(input_size=3, hidden_size=HIDDEN, batch_first=True)
+        self.guess = nn.Linear(HIDDEN, 1)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        """`steps` [rows, STEPS - 1, 3]: distance and spread in bp, and whether there was a matched trade."""
+        _, state = self.past(steps)
+        guess: Tensor = self.guess(state[0])[:, 0]
+        return guess
+
+
+def inputs_and_targets(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """The steps before each trade, its own distance in bp [rows], and which rows have a quote to tell it."""
+    price, bid, ask = batch["windows"].unbind(-1)
+    middle = (bid + ask) / 2
+    matched = batch["windows_valid"] & torch.isfinite(price / middle)
+    distance = torch.where(matched, (price / middle - 1) * 1e4, 0.0).clamp(-LIMIT_BP, LIMIT_BP)
+    spread = torch.where(matched, (ask - bid) / middle * 1e4, 0.0).clamp(-LIMIT_BP, LIMIT_BP)
+    steps = torch.stack([distance, spread, matched.float()], -1)
+    return steps[:, :-1], distance[:, -1], matched[:, -1]
+
+
+def batch_options(device: str) -> dict[str, Any]:
+    """What training and serving must have alike: the same columns, windows and types."""
+    return {
+        "columns": ["symbol", *FEATURES],
+        "windows": Windows(steps=STEPS, columns=FEATURES),
+        "device": device,
+    }
+
+
+def train(
+    stream: AlignedStream, checkpoint: Path, *, device: str = "cpu", batches_max: int | None = None
+) -> list[float]:
+    """Train over the stream's rows once, going on from the checkpoint where there is one.
+
+    Returns the mean squared error of each batch, bp squared.  `batches_max` ends the run early, as a crash
+    would: what was trained since the last checkpoint is trained again, on the model as it was then.
+    """
+    torch.manual_seed(1)
+    model = QuoteDistance().to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    rows = AlignedDataset(stream, batch_rows=256, shuffle_rows=2_048, seed=7, **batch_options(device))
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        rows.load_state_dict(saved["rows"])
+    errors = []
+    for number, batch in enumerate(islice(rows, batches_max), 1):
+        steps, distance, matched = inputs_and_targets(batch)
+        error = ((model(steps) - distance)[matched] ** 2).sum() / matched.sum().clamp(min=1)
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+        errors.append(float(error.detach()))
+        if number % CHECKPOINT_BATCHES == 0:
+            write_checkpoint(checkpoint, model, optimizer, rows)
+    if batches_max is None:
+        write_checkpoint(checkpoint, model, optimizer, rows)
+    return errors
+
+
+def write_checkpoint(
+    checkpoint: Path, model: QuoteDistance, optimizer: torch.optim.Optimizer, rows: AlignedDataset
+) -> None:
+    """Write model and rows as one file, whole or not at all: neither is ever newer than the other."""
+    partial = checkpoint.with_suffix(".partial")
+    kept = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "rows": rows.state_dict()}
+    torch.save(kept, partial)
+    partial.replace(checkpoint)
+
+
+def serve(
+    stream: AlignedStream,
+    checkpoint: Path,
+    *,
+    device: str = "cpu",
+    batches_max: int | None = None,
+    commit_every_ms: int | None = None,
+) -> list[float]:
+    """Answer rows as they are sealed; return the latencies from seal to answer, ms per batch."""
+    model = QuoteDistance().to(device)
+    model.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
+    batches: Batches = stream.batches(
+        batch_rows=1_024,
+        max_wait_ms=5,
+        arrays="torch",
+        commit_every_ms=commit_every_ms,
+        **batch_options(device),
+    )
+    latencies_ms: list[float] = []
+    said, answered = 0, 0
+    say_s = time.monotonic() + SAY_EVERY_S
+    with torch.no_grad():
+        for batch in islice(batches, batches_max):
+            steps, _, _ = inputs_and_targets(batch)
+            answer = model(steps).cpu()  # on a card this waits for it: an answer is what can be sent
+            answered += len(answer)
+            if batch.sealed_ns is not None:
+                latencies_ms.append((time.time_ns() - batch.sealed_ns) / 1e6)
+            if time.monotonic() >= say_s:
+                say(answered, latencies_ms[said:])
+                said, say_s = len(latencies_ms), time.monotonic() + SAY_EVERY_S
+    say(answered, latencies_ms[said:])
+    return latencies_ms
+
+
+def say(answered: int, latencies_ms: list[float]) -> None:
+    """Print one line of how it goes."""
+    if latencies_ms:
+        sys.stdout.write(
+            f"{answered:,} rows answered; seal to prediction: median {median(latencies_ms):.1f} ms, "
+            f"worst {max(latencies_ms):.1f} ms of {len(latencies_ms)} batches\n"
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train or serve, as asked."""
+    parser = argparse.ArgumentParser(prog="python -m gpu_sink.example", description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["train", "serve"])
+    parser.add_argument("--checkpoint", type=Path, required=True, help="the file that both use")
+    parser.add_argument("--folder", help="train: the folder with the aligned day")
+    parser.add_argument("--bootstrap", default="127.0.0.1:9092", help="serve: host:port of the broker")
+    parser.add_argument("--topic", default="aligned", help="serve: the aligned topic")
+    parser.add_argument("--group", default="gpu-sink-example", help="serve: whose offsets are committed")
+    parser.add_argument("--device", default="cpu", help='"cpu", "cuda" or "cuda:N"')
+    parser.add_argument("--batches", type=int, help="stop after so many")
+    asked = parser.parse_args(arguments)
+    if asked.what == "serve":
+        topic = AlignedStream.from_kafka(asked.bootstrap, asked.topic, group=asked.group)
+        serve(topic, asked.checkpoint, device=asked.device, batches_max=asked.batches, commit_every_ms=1_000)
+        return 0
+    if asked.folder is None:
+        parser.error("train needs --folder")
+    day = AlignedStream.from_folder(asked.folder)
+    errors = train(day, asked.checkpoint, device=asked.device, batches_max=asked.batches)
+    if errors:
+        sys.stdout.write(
+            f"{len(errors):,} batches: squared error {errors[0]:.1f} bp2 at first, {errors[-1]:.1f} at last\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
