@@ -20,10 +20,11 @@ BUS ?=
 SPEED ?=
 BOOTSTRAP ?=
 OUT ?=
-SEEDS ?= 200
+SEED ?=
+SEEDS ?= 1000
+FIRST ?= 0
 ARGS ?=
 FILES ?=
-SEEDS ?= 1000
 # Every variable of `make replay` is a flag of `python -m app replay`; an empty one keeps the flag's default.
 flag = $(if $($(1)),--$(2) '$($(1))')
 REPLAY_FLAGS = $(call flag,DATE,date) $(call flag,DATA,data) $(call flag,BUS,bus) $(call flag,SPEED,speed) \
@@ -71,8 +72,8 @@ tidy: $(READY) ## file and function length, words, set-up rules
 test: $(TEST_READY) ## all tests; starts a real Kafka where Java and Maven are present (TORCH=0 leaves PyTorch out)
 	@$(PY) -m pytest -q $(ARGS)
 
-simulate: $(READY) ## seeded whole runs: make simulate SEEDS=1000
-	@$(PY) -m tests.simulation.test_runs $(SEEDS)
+simulate: $(READY) ## seeded whole runs: make simulate SEEDS=1000 [FIRST=5000], one of them again: SEED=7
+	@$(PY) -m tests.simulation.test_runs --seeds $(SEEDS) --first $(FIRST) $(call flag,SEED,seed)
 
 test-bounds: $(READY) ## kernel tests with every array index checked
 	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/numba-bounds $(PY) -m pytest -q tests/unit/operators tests/unit/topics tests/property $(ARGS)

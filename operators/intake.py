@@ -77,10 +77,14 @@ class Intake:
         judged = 0 if clock.caught_up else int(np.searchsorted(batch.offset, clock.judged_next))
         self.counts.pushed += batch.rows - judged
         was_aside = self.late_rows.recognize(batch)
+        # What waited at the last commit was needed: of rows below that offset, which only state from before it
+        # has read again, none does.
+        useless = batch.offset < clock.needed_from
+        useless[judged:] = False
         bounds_ns = limit.bounds(batch.time_ns[judged:], now_ns)
         taken = np.arange(judged, batch.rows)
         accepted = Accepted(batch, None, None)
-        if bounds_ns is not None or int(batch.time_ns.min()) < frontier_ns or was_aside.any():
+        if bounds_ns is not None or int(batch.time_ns.min()) < frontier_ns or was_aside.any() or useless.any():
             late = batch.time_ns < frontier_ns
             late[:judged] = False
             ahead = np.zeros(batch.rows, np.bool_)
@@ -90,11 +94,11 @@ class Intake:
                 self._set_ahead(batch, ahead, bounds_ns[ahead[judged:]])
             context = batch.time_ns < frontier_ns
             context[judged:] = False
-            useful = context & ~was_aside & (batch.offset >= clock.needed_from)
+            useful = context & ~(was_aside | useless)
             self._set_late(batch, late & ~was_aside, frontier_ns)
             aside = late | ahead | was_aside
             accepted = Accepted(
-                pending=select(batch, ~(aside | context)),
+                pending=select(batch, ~(aside | context | useless)),
                 context=select(batch, useful) if judged else None,
                 aside=select(batch, aside),
             )

@@ -131,10 +131,11 @@ def little_room(rng: random.Random) -> Iterator[None]:
 
 
 def _full(task: Task) -> list[str]:
-    """The streams that are to wait; not those that wait for others whose period has ended."""
-    if task.paused and task.awaits_ended_inputs():
-        return []
-    return [stream for stream, _ in task.inputs.values() if task.operator.full(stream)]
+    """The streams that are to wait; none where the others' period has ended: nothing else can go on there."""
+    operator = task.operator
+    full = [stream for stream in operator.streams if operator.full(stream)]
+    others = [stream for stream in operator.streams if stream not in full]
+    return [] if all(operator.progress(stream).final for stream in others) else full
 
 
 def _die_at(doomed: str, reached: str) -> None:

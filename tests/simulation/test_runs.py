@@ -108,7 +108,12 @@ def _asked(arguments: Sequence[str]) -> Sequence[int]:
     return [asked.seed] if asked.seed is not None else range(asked.first, asked.first + asked.seeds)
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 if __name__ == "__main__":
     # Deaths, failed commits and what the worker has to say of them are what a simulation is made of.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    sys.exit(1 if main(_asked(sys.argv[1:]), lambda line: sys.stdout.write(f"{line}\n")) else 0)
+    sys.exit(1 if main(_asked(sys.argv[1:]), _say) else 0)
