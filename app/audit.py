@@ -220,7 +220,7 @@ class ParityCheck:
 
 
 def beyond(rows: pl.DataFrame, last: pl.DataFrame | None, order: list[str]) -> pl.Series:
-    """Which rows come behind `last`, one row, and those before them, in the order of these integer columns."""
+    """Which rows come behind `last`, one row, and those before them, in order of these integer columns."""
     everything = rows.select(order) if last is None else pl.concat([last.select(order), rows.select(order)])
     columns = [everything[name].to_numpy() for name in order]
     by_order = np.lexsort(columns[::-1])

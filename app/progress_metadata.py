@@ -40,7 +40,7 @@ class Committed:
     """What a committed offset says: of its input, and of the task as a whole.
 
     `parity` is that of the rows sealed so far; `told` is for people, None where there was no room for it.
-    `complete` says that every input had read its final record and no row waited: nothing of the period is left.
+    `complete` says that every input had read its final record and no row waited: the period is done.
     """
 
     progress: InputProgress

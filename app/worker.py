@@ -136,7 +136,7 @@ class Worker:
     def finished(self) -> bool:
         """Whether the run is bounded, and the whole group has committed that every task is complete.
 
-        What lies beyond the commit belongs to it too: a final record ends a period only while nothing follows.
+        What lies beyond the commit belongs to it: a final record ends a period only while nothing follows.
         """
         if self._observer is None or self._dirty:
             return False

@@ -77,14 +77,19 @@ class Intake:
         judged = 0 if clock.caught_up else int(np.searchsorted(batch.offset, clock.judged_next))
         self.counts.pushed += batch.rows - judged
         was_aside = self.late_rows.recognize(batch)
-        # What waited at the last commit was needed: of rows below that offset, which only state from before it
-        # has read again, none does.
+        # What waited at the last commit was needed: none of the rows below that offset, which are read again
+        # only on state from before it, does.
         useless = batch.offset < clock.needed_from
         useless[judged:] = False
         bounds_ns = limit.bounds(batch.time_ns[judged:], now_ns)
         taken = np.arange(judged, batch.rows)
         accepted = Accepted(batch, None, None)
-        if bounds_ns is not None or int(batch.time_ns.min()) < frontier_ns or was_aside.any() or useless.any():
+        if (
+            bounds_ns is not None
+            or int(batch.time_ns.min()) < frontier_ns
+            or was_aside.any()
+            or useless.any()
+        ):
             late = batch.time_ns < frontier_ns
             late[:judged] = False
             ahead = np.zeros(batch.rows, np.bool_)

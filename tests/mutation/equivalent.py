@@ -16,7 +16,8 @@ EQUIVALENT: Final[dict[str, str]] = {
     "operators/seal_kernel.py:refresh_last: time_ns[row] < time_ns[old] -> time_ns[row] <= time_ns[old]": (
         "the line before has found that they differ"
     ),
-    "operators/seal_kernel.py:refresh_last: sequence[row] < sequence[old] -> sequence[row] <= sequence[old]": (
+    "operators/seal_kernel.py:refresh_last: "
+    "sequence[row] < sequence[old] -> sequence[row] <= sequence[old]": (
         "the line before has found that they differ"
     ),
     "operators/seal_kernel.py:refresh_last: offset[row] < offset[old] -> offset[row] <= offset[old]": (
@@ -25,7 +26,8 @@ EQUIVALENT: Final[dict[str, str]] = {
     "operators/context.py:RightContext._make_room: groups > self._last.size -> groups >= self._last.size": (
         "asking for room that is there changes nothing"
     ),
-    "operators/late_rows.py:LateRows.resume: progress.late_from > state_next -> progress.late_from >= state_next": (
+    "operators/late_rows.py:LateRows.resume: "
+    "progress.late_from > state_next -> progress.late_from >= state_next": (
         "no row lies between the two, so all are named from either on"
     ),
     "operators/watermark.py:InputClock.see_progress: offset > self.last_row -> offset >= self.last_row": (
@@ -34,5 +36,8 @@ EQUIVALENT: Final[dict[str, str]] = {
     "operators/intake.py:Intake.accept: "
     "int(batch.time_ns.min()) < frontier_ns -> int(batch.time_ns.min()) <= frontier_ns": (
         "a batch without late rows comes out of the sorting as it went in"
+    ),
+    "operators/max_ahead.py:AheadLimit.bounds: newest_ns <= bound_ns -> newest_ns < bound_ns": (
+        "the bounds of the rows, one by one, say the same"
     ),
 }

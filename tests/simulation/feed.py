@@ -1,4 +1,4 @@
-"""The feed of a simulation: periods of rows out of order, silences, bursts, heartbeats, and what is no good."""
+"""The feed of a simulation: periods of rows out of order, silences, bursts, heartbeats, and bad input."""
 
 import random
 from collections.abc import Iterator
@@ -33,10 +33,10 @@ class Message:
 class Feed:
     """Publishes periods of rows a step at a time, some of them out of order, as records or as blocks.
 
-    Now and then a stream falls silent and returns, a heartbeat goes into one partition alone, a message cannot
-    be read, a row breaks a rule, and, where there is a limit, a row lies beyond it.  Each period ends with
-    final records; the last one may do so below the newest row.  `wall_ns` is the wall clock, which leaps at
-    times.
+    Now and then a stream falls silent and returns, a heartbeat goes into one partition alone, a message
+    cannot be read, a row breaks a rule, and, where there is a limit, a row lies beyond it.  Each period ends
+    with final records; the last one may do so below the newest row.  `wall_ns` is the wall clock, which leaps
+    at times.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Feed:
             for name, shape in self._shapes.items()
         }
         self._producer = pipeline.bus.producer(transactional_id="feed")
-        # A bounded run that looks ahead seals the rest of a period at its end, as if nothing came for so long.
+        # A bounded run that looks ahead seals the rest of a period at its end: nothing comes for so long.
         self._night_ns = 1 + (pipeline.asof.hold_ns)
         length_ns = rows // periods + self._night_ns
         self._periods = [self._drawn(n * length_ns, rows // periods) for n in range(periods)]

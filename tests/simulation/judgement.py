@@ -1,4 +1,4 @@
-"""Whether the rows of a run stand: by the audit, by the slow oracle, and by one run that nothing interrupts."""
+"""Whether the rows of a run stand: by the audit, by the slow oracle, and by a run nothing interrupts."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -110,11 +110,10 @@ def _aligned(pipeline: Pipeline, partition: int) -> list[dict[str, Any]]:
 
 
 def _uninterrupted(pipeline: Pipeline, accepted: Mapping[str, list[Batch]]) -> Parity:
-    """The parity of one life that takes the accepted rows one input after the other and seals them at once."""
+    """The parity of one life that takes the accepted rows, one input after the other, and seals once."""
     operator = StreamingAsof(replace(pipeline.asof, max_ahead_ns=None))
     for stream, batches in accepted.items():
         for batch in batches:
             operator.push(stream, batch)
     sealed = operator.finish()
     return Parity() if sealed is None else Parity().roll(sealed_hashes(sealed))
-

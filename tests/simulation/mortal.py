@@ -85,7 +85,7 @@ class Mortal:
             self._workers.pop(self._rng.choice(sorted(self._workers))).close()
 
     def _turn_within_limits(self, worker: Worker) -> None:
-        """What is at its limit while the others have to come first gets no row, but for one batch after a start."""
+        """What is at its limit while others have to come first gets no row, but for a batch after a start."""
         full = {
             (number, stream): (task, task.operator.buffered(stream))
             for number, task in worker.tasks.items()

@@ -1,4 +1,4 @@
-"""A drawn pipeline on the embedded bus: any way to join, any limits, any guarantee, small enough to be quick."""
+"""A drawn pipeline on the embedded bus: any way to join, any limits, any guarantee, small and quick."""
 
 import random
 from pathlib import Path
@@ -84,7 +84,7 @@ def _join(rng: random.Random) -> dict[str, Any]:
 
 
 def _limits_of_time(rng: random.Random, *, again: bool) -> dict[str, Any]:
-    """Rows that are read `again` after they were sent may be judged anew by what no log says: not asked for."""
+    """Rows read `again` after they were sent may be judged anew by what no log says: not asked for."""
     return {
         "grace_ns": rng.choice([0, 7, 20]),
         "idle_after_ms": None if again else rng.choice([None, None, None, 1, 5]),
@@ -115,4 +115,3 @@ def _stream(rng: random.Random, name: str) -> dict[str, Any]:
         rule = {"columns": [RULED[name]], "policy": rng.choice(["dead", "drop"])}
         drawn["rules"] = {"non_negative": rule}
     return drawn
-

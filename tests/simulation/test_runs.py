@@ -1,8 +1,8 @@
 """Whole runs from a seed: workers die between any two steps, commits fail, partitions move; the rows stand.
 
-After each run the audit, a slow oracle and one uninterrupted life of the operator must find every accepted row
-aligned once, with the match an offline join gives it.  `make simulate SEEDS=10000` runs many, a failing seed
-is printed, and `make simulate SEED=n` plays it again.
+After each run the audit, a slow oracle and one uninterrupted life of the operator must find every accepted
+row aligned once, with the match an offline join gives it.  `make simulate SEEDS=10000` runs many, a failing
+seed is printed, and `make simulate SEED=n` plays it again.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tests.simulation.judgement import judge
 from tests.simulation.mortal import Mortal, little_room
 from tests.simulation.scene import pipeline_of, settings_of
 
-SEEDS = 120
+SEEDS = 200
 TURNS_MAX = 3_000
 MORTAL_TURNS = 60  # after the last row
 MEMORY_DISK = Path("/dev/shm")  # noqa: S108  a run opens some fifteen stores: twice as fast where nothing is synced
@@ -95,6 +95,8 @@ def main(seeds: Sequence[int], say: Callable[[str], object] = print) -> int:
                     say(traceback.format_exc())
                 else:
                     say(f"  again: make simulate SEED={seed}")
+        if (seed + 1) % 500 == 0:
+            say(f"played up to seed {seed}")
     say(f"{len(seeds) - failed} passed, {failed} failed")
     return failed
 
