@@ -40,4 +40,8 @@ EQUIVALENT: Final[dict[str, str]] = {
     "operators/max_ahead.py:AheadLimit.bounds: newest_ns <= bound_ns -> newest_ns < bound_ns": (
         "the bounds of the rows, one by one, say the same"
     ),
+    "operators/max_ahead_kernel.py:rolling_bounds: "
+    "newest_ns > LATEST_NS - max_ahead_ns -> newest_ns >= LATEST_NS - max_ahead_ns": (
+        "where they are equal both ways end at LATEST_NS"
+    ),
 }
