@@ -44,4 +44,8 @@ EQUIVALENT: Final[dict[str, str]] = {
     "newest_ns > LATEST_NS - max_ahead_ns -> newest_ns >= LATEST_NS - max_ahead_ns": (
         "where they are equal both ways end at LATEST_NS"
     ),
+    "operators/streaming.py:StreamingAsof.seal: "
+    "assumed_ns <= self._frontier_ns -> assumed_ns < self._frontier_ns": (
+        "to seal again where the frontier stands already closes nothing"
+    ),
 }
