@@ -20,10 +20,11 @@ BUS ?=
 SPEED ?=
 BOOTSTRAP ?=
 OUT ?=
-SEEDS ?= 200
+SEED ?=
+SEEDS ?= 1000
+FIRST ?= 0
 ARGS ?=
 FILES ?=
-SEEDS ?= 1000
 MESSAGES ?= 10000000
 CASES ?= 1000000
 # Every variable of `make replay` is a flag of `python -m app replay`; an empty one keeps the flag's default.
@@ -73,8 +74,8 @@ tidy: $(READY) ## file and function length, words, set-up rules
 test: $(TEST_READY) ## all tests; starts a real Kafka where Java and Maven are present (TORCH=0 leaves PyTorch out)
 	@$(PY) -m pytest -q $(ARGS)
 
-simulate: $(READY) ## seeded whole runs: make simulate SEEDS=1000
-	@$(PY) -m tests.simulation.test_runs $(SEEDS)
+simulate: $(READY) ## seeded whole runs: make simulate SEEDS=1000 [FIRST=5000], one of them again: SEED=7
+	@$(PY) -m tests.simulation.test_runs --seeds $(SEEDS) --first $(FIRST) $(call flag,SEED,seed)
 
 leak: $(READY) ## read many messages natively and see memory stay flat: make leak MESSAGES=10000000
 	@$(PY) -m tests.broker.test_kafka_native $(MESSAGES)

@@ -167,7 +167,7 @@ class _Partition:
             rows = frame_of(pa.Table.from_batches([batch])).with_columns(number)
             report.rows_aligned += rows.height
             runs.add(rows)
-            if self._repeats and before is not None:
+            if self._repeats:
                 fresh = beyond(rows, before, order)
                 batch, rows = batch.filter(pa.array(fresh.to_numpy())), rows.filter(fresh)
             told.roll(batch)
@@ -219,14 +219,18 @@ class ParityCheck:
             findings.add("wrong parity", self._first)
 
 
-def beyond(rows: pl.DataFrame, last: pl.DataFrame, order: list[str]) -> pl.Series:
-    """Which rows come behind `last`, one row, in the order of these columns, whose values are no nulls."""
-    behind, equal = pl.lit(False), pl.lit(True)
-    for name in order:
-        value = pl.lit(last[name][0], last.schema[name])
-        behind = behind | (equal & (pl.col(name) > value))
-        equal = equal & (pl.col(name) == value)
-    return rows.select(behind.alias("beyond"))["beyond"]
+def beyond(rows: pl.DataFrame, last: pl.DataFrame | None, order: list[str]) -> pl.Series:
+    """Which rows come behind `last`, one row, and those before them, in order of these integer columns."""
+    everything = rows.select(order) if last is None else pl.concat([last.select(order), rows.select(order)])
+    columns = [everything[name].to_numpy() for name in order]
+    by_order = np.lexsort(columns[::-1])
+    steps = np.zeros(everything.height, np.bool_)
+    for column in columns:
+        steps[1:] |= np.diff(column[by_order]) != 0
+    rank = np.empty(everything.height, np.int64)
+    rank[by_order] = np.cumsum(steps)
+    before = np.concatenate([[-1], np.maximum.accumulate(rank)[:-1]])
+    return pl.Series("beyond", (rank > before)[-rows.height :])
 
 
 def _batch_frame(batch: Batch) -> pl.DataFrame:

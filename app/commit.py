@@ -42,6 +42,7 @@ def commit(
                     task.operator.frontier_ns,
                     task.parity,
                     told=task.told(topic),
+                    complete=task.operator.final,
                 )
             )
     if transaction is None:

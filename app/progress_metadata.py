@@ -10,7 +10,7 @@ from operators.operator import InputProgress
 from operators.parity import Parity
 from topics.bus import Position
 
-VERSION: Final = 2
+VERSION: Final = 3
 METADATA_SIZE_MAX: Final = 4_000  # bytes; a broker takes 4,095 unless told otherwise
 
 
@@ -40,12 +40,14 @@ class Committed:
     """What a committed offset says: of its input, and of the task as a whole.
 
     `parity` is that of the rows sealed so far; `told` is for people, None where there was no room for it.
+    `complete` says that every input had read its final record and no row waited: the period is done.
     """
 
     progress: InputProgress
     frontier_ns: int
     parity: Parity = field(default_factory=Parity)
     told: Told | None = None
+    complete: bool = False
 
 
 def to_position(committed: Committed) -> Position:
@@ -75,6 +77,7 @@ def from_position(position: Position, where: str) -> Committed:
         return Committed(
             frontier_ns=int(fields.pop("frontier_ns")),
             parity=Parity.parse(fields.pop("parity")),
+            complete=bool(fields.pop("complete")),
             told=None if told is None else Told(**told),
             progress=_progress(position.offset, fields),
         )
@@ -106,6 +109,7 @@ def _metadata(committed: Committed) -> str:
         "v": VERSION,
         "frontier_ns": committed.frontier_ns,
         "parity": str(committed.parity),
+        "complete": committed.complete,
         **asdict(committed.progress),
         "late": encode_places(committed.progress.late),
     }

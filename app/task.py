@@ -128,6 +128,10 @@ class Task:
         """How far each input has come, by topic."""
         return {topic: self.operator.progress(stream) for topic, (stream, _) in self.inputs.items()}
 
+    def awaits_ended_inputs(self) -> bool:
+        """Whether every input that is not paused has read its final record."""
+        return all(told.final for topic, told in self.progress().items() if topic not in self.paused)
+
     def told(self, topic: str) -> Told:
         """What to tell people of one input with the commit."""
         stream, _ = self.inputs[topic]

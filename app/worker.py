@@ -134,7 +134,10 @@ class Worker:
                 self._checkpoint(task)
 
     def finished(self) -> bool:
-        """Whether the run is bounded and the whole group has committed its final record on every input."""
+        """Whether the run is bounded, and the whole group has committed that every task is complete.
+
+        What lies beyond the commit belongs to it: a final record ends a period only while nothing follows.
+        """
         if self._observer is None or self._dirty:
             return False
         if not all(task.operator.final for task in self.tasks.values()):
@@ -144,12 +147,15 @@ class Worker:
         self._final_checked_ns = self._elapsed_ns()
         partitions = self._pipeline.settings.bus.partitions
         sources = [TopicPartition(t, n) for t in self._pipeline.input_topics for n in range(partitions)]
-        committed = self._observer.committed(sources)
-        return all(
-            position is not None
-            and from_position(position, f"{source.topic}[{source.partition}]").progress.final
-            for source, position in committed.items()
-        )
+        read_next: dict[TopicPartition, int] = {}
+        for source, position in self._observer.committed(sources).items():
+            if position is None:
+                return False
+            committed = from_position(position, f"{source.topic}[{source.partition}]")
+            if not committed.complete:
+                return False
+            read_next[source] = committed.progress.next_offset
+        return all(self._observer.offsets(source)[1] <= offset for source, offset in read_next.items())
 
     def close(self, *, failed: bool = False) -> None:
         """Leave the group, with what is sealed committed and the state written down.
@@ -208,8 +214,14 @@ class Worker:
         return touched
 
     def _finish_ended(self) -> None:
-        """Seal, in a bounded run that has read everything, the rows that wait for a later period."""
+        """Seal, in a bounded run that has read everything, the rows that wait for a later period.
+
+        A paused input that waits for others whose period has ended would wait for ever: its own end is read.
+        """
         for task in self.tasks.values():
+            if task.paused and task.awaits_ended_inputs():
+                self.consumer.resume([TopicPartition(topic, task.partition) for topic in task.paused])
+                task.paused.clear()
             if task.operator.ended and not task.operator.final:
                 rows = task.finish()
                 if rows is not None and rows.num_rows:

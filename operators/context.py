@@ -100,8 +100,9 @@ class RightContext:
         for table in (self._last, self._last_value):
             table[~self._can_match(table, floor_ns)] = NO_ROW
         named = np.concatenate([self._last, self._last_value.ravel()])
-        self._renumber(self.pending.forget(named[named >= 0]))
-        self._filled = int(np.count_nonzero(named >= 0))
+        named = named[named >= 0]
+        self._renumber(self.pending.forget(named))
+        self._filled = named.size
 
     def oldest_needed(self, floor_ns: int, otherwise: int) -> int:
         """The oldest offset of a row that may still match; `otherwise` where none is older."""

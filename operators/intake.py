@@ -81,10 +81,14 @@ class Intake:
         judged = 0 if clock.caught_up else int(np.searchsorted(batch.offset, clock.judged_next))
         self.counts.pushed += batch.rows - judged
         was_aside = self.late_rows.recognize(batch)
+        # What waited at the last commit was needed: none of the rows below that offset, which are read again
+        # only on state from before it, does.
+        useless = int(np.searchsorted(batch.offset[:judged], clock.needed_from))
         bounds_ns = limit.bounds(batch.time_ns[judged:], now_ns)
         taken = np.arange(judged, batch.rows)
         accepted = Accepted(batch, None, None)
-        if bounds_ns is not None or int(batch.time_ns.min()) < frontier_ns or was_aside.any():
+        below = int(batch.time_ns.min()) < frontier_ns
+        if below or bounds_ns is not None or useless or was_aside.any():
             late = batch.time_ns < frontier_ns
             late[:judged] = False
             ahead = np.zeros(batch.rows, np.bool_)
@@ -94,11 +98,14 @@ class Intake:
                 self._set_ahead(batch, ahead, bounds_ns[ahead[judged:]])
             context = batch.time_ns < frontier_ns
             context[judged:] = False
-            useful = context & ~was_aside & (batch.offset >= clock.needed_from)
+            useful = context & ~was_aside
+            useful[:useless] = False
             self._set_late(batch, late & ~was_aside, frontier_ns)
             aside = late | ahead | was_aside
+            waits = ~(aside | context)
+            waits[:useless] = False
             accepted = Accepted(
-                pending=select(batch, ~(aside | context)),
+                pending=select(batch, waits),
                 context=select(batch, useful) if judged else None,
                 aside=select(batch, aside),
             )

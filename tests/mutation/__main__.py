@@ -20,29 +20,36 @@ from tests.mutation.mutants import mutants
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("operators", "schemas", "tests", "pyproject.toml")
-SLOW_IMPORTS = ("numba", "numpy", "pyarrow.compute", "pyarrow.parquet")
+SLOW_IMPORTS = ("numba", "numpy", "pyarrow.compute", "pyarrow.parquet", "pytest", "hypothesis.strategies")
 HANG_S = 120  # a loop that ends no more is found out, too
 
 UNIT, PROPERTY = "tests/unit/operators/", "tests/property/"
 SCENES = [
     UNIT + f"test_{name}.py"
-    for name in ("sealing", "looking_ahead", "late_rows", "resume", "watermarks", "pending", "limits")
+    for name in ("sealing", "looking_ahead", "late_rows", "resume", "watermarks", "pending", "limits", "idle")
 ]
-WHOLE = [*SCENES, PROPERTY + "test_streaming_asof.py", PROPERTY + "test_streaming_resume.py"]
+STREAM, RESUME = PROPERTY + "test_streaming_asof.py", PROPERTY + "test_streaming_resume.py"
 KERNELS = [PROPERTY + "test_streaming_kernels.py"]
+AHEAD = [UNIT + "test_max_ahead.py", STREAM]
+KEPT = [UNIT + "test_snapshot.py", UNIT + "test_last_known.py"]
+WHOLE = [*SCENES, STREAM, RESUME]
+# What is most likely to notice comes first: the run ends at the first test that fails.
 TARGETS = {
     "operators/seal_kernel.py": [PROPERTY + "test_seal_kernel.py", *KERNELS, *WHOLE],
     "operators/forward_kernel.py": [PROPERTY + "test_forward_kernel.py", *WHOLE],
     "operators/order_kernel.py": [*KERNELS, *WHOLE],
     "operators/sealer.py": WHOLE,
     "operators/forward.py": WHOLE,
-    "operators/context.py": [UNIT + "test_snapshot.py", *WHOLE],
-    "operators/late_rows.py": WHOLE,
+    "operators/context.py": [*SCENES, *KEPT, STREAM, RESUME],
+    "operators/late_rows.py": [*SCENES, *AHEAD, RESUME],
     "operators/pending.py": WHOLE,
     "operators/limits.py": SCENES,
-    "operators/watermark.py": WHOLE,
-    "operators/intake.py": [UNIT + "test_intake.py", *WHOLE],
-    "operators/streaming.py": [UNIT + "test_snapshot.py", *WHOLE],
+    "operators/watermark.py": [*SCENES, *AHEAD, RESUME],
+    "operators/intake.py": [UNIT + "test_intake.py", UNIT + "test_max_ahead.py", *WHOLE],
+    "operators/max_ahead.py": AHEAD,
+    "operators/max_ahead_kernel.py": AHEAD,
+    "operators/streaming.py": [*SCENES, *KEPT, *AHEAD, RESUME],
+    "operators/last_known.py": [*KEPT, RESUME],
 }
 
 
@@ -115,6 +122,7 @@ def _become_a_test_run(tree: Path, tests: list[str]) -> None:
         "-x",
         "-q",
         "--noconftest",
+        "--assert=plain",  # no test is rewritten, none has to explain itself
         "-p",
         "no:cacheprovider",
         "-p",

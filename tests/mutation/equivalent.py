@@ -13,4 +13,39 @@ EQUIVALENT: Final[dict[str, str]] = {
     "operators/sealer.py:Sealer.left_bound: frontier_ns > BEGINNING_NS -> frontier_ns >= BEGINNING_NS": (
         "no row has the beginning for its time"
     ),
+    "operators/seal_kernel.py:refresh_last: time_ns[row] < time_ns[old] -> time_ns[row] <= time_ns[old]": (
+        "the line before has found that they differ"
+    ),
+    "operators/seal_kernel.py:refresh_last: "
+    "sequence[row] < sequence[old] -> sequence[row] <= sequence[old]": (
+        "the line before has found that they differ"
+    ),
+    "operators/seal_kernel.py:refresh_last: offset[row] < offset[old] -> offset[row] <= offset[old]": (
+        "the line before has found that they differ"
+    ),
+    "operators/context.py:RightContext._make_room: groups > self._last.size -> groups >= self._last.size": (
+        "asking for room that is there changes nothing"
+    ),
+    "operators/late_rows.py:LateRows.resume: "
+    "progress.late_from > state_next -> progress.late_from >= state_next": (
+        "no row lies between the two, so all are named from either on"
+    ),
+    "operators/watermark.py:InputClock.see_progress: offset > self.last_row -> offset >= self.last_row": (
+        "a progress record and a row are never in one message"
+    ),
+    "operators/intake.py:Intake.accept: "
+    "int(batch.time_ns.min()) < frontier_ns -> int(batch.time_ns.min()) <= frontier_ns": (
+        "a batch without late rows comes out of the sorting as it went in"
+    ),
+    "operators/max_ahead.py:AheadLimit.bounds: newest_ns <= bound_ns -> newest_ns < bound_ns": (
+        "the bounds of the rows, one by one, say the same"
+    ),
+    "operators/max_ahead_kernel.py:rolling_bounds: "
+    "newest_ns > LATEST_NS - max_ahead_ns -> newest_ns >= LATEST_NS - max_ahead_ns": (
+        "where they are equal both ways end at LATEST_NS"
+    ),
+    "operators/streaming.py:StreamingAsof.seal: "
+    "assumed_ns <= self._frontier_ns -> assumed_ns < self._frontier_ns": (
+        "to seal again where the frontier stands already closes nothing"
+    ),
 }

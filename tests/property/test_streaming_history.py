@@ -1,7 +1,6 @@
 """A real trading day, shuffled within grace and cut at random, equals one offline join of the whole day."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,21 +14,31 @@ from operators.settings import AsofSettings, Carry, Direction
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
 from schemas.stream import Stream
+from tests.market_data import market_data
 
-DAY = Path(__file__).parents[3] / "shared" / "data" / "lean_us_equity_ticks"
 GRACE_NS = 2_000_000_000
 TOLERANCE_NS = 250_000_000
+# By data set: the files of its trades and quotes, and the column of the clock they are joined on.
+DAYS = {
+    "lean_us_equity_ticks": ("trades_20131007", "quotes_20131007", "ts_ns"),
+    "taq_highfrequency": ("trades_raw", "quotes_raw", "ts_ns"),
+    "binance_20240808": ("trades", "quotes", "recv_ts_ns"),
+}
 
-pytestmark = [
-    pytest.mark.data,
-    pytest.mark.skipif(not DAY.is_dir(), reason=f"no market data beside the repository: {DAY.name}"),
-]
+pytestmark = pytest.mark.data
 
 
-def read(name: str) -> tuple[Stream, pa.RecordBatch]:
-    table = pq.read_table(DAY / f"{name}s_20131007.parquet")
-    table = table.rename_columns(["event_ns" if n == "ts_ns" else n for n in table.column_names])
-    return Stream(name=name, schema=table.schema), table.combine_chunks().to_batches()[0]
+def read(day: str) -> list[tuple[Stream, pa.RecordBatch]]:
+    """Trades and quotes of a day, in the order of their clock; rows of equal time stay as they are."""
+    *files, clock = DAYS[day]
+    read_back = []
+    for name, file in zip(("trade", "quote"), files, strict=True):
+        table = pq.read_table(market_data(day) / f"{file}.parquet")
+        table = table.rename_columns(["event_ns" if n == clock else n for n in table.column_names])
+        order = np.argsort(table["event_ns"].to_numpy(), kind="stable")
+        rows = table.take(pa.array(order)).combine_chunks().to_batches()[0]
+        read_back.append((Stream(name=name, schema=table.schema), rows))
+    return read_back
 
 
 def arrive(
@@ -90,6 +99,7 @@ def offline(
     return matched.with_columns(quote_age_ns=pl.col("event_ns") - pl.col("quote_event_ns"))
 
 
+@pytest.mark.parametrize("day", DAYS)
 @pytest.mark.parametrize(
     ("direction", "carry", "allow_exact"),
     [
@@ -102,9 +112,9 @@ def offline(
     ],
 )
 def test_a_day_in_any_arrival_equals_the_day_joined_at_once(
-    direction: Direction, carry: Carry, allow_exact: bool
+    day: str, direction: Direction, carry: Carry, allow_exact: bool
 ) -> None:
-    (trade, trades), (quote, quotes) = read("trade"), read("quote")
+    (trade, trades), (quote, quotes) = read(day)
     rng = np.random.default_rng(20131007)
     times = trades["event_ns"].to_numpy()
     cuts = np.sort(rng.integers(times[0], times[-1], 300))

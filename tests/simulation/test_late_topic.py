@@ -1,6 +1,5 @@
 """A commit without room for the late rows: the next life reads them back from the late topic."""
 
-import random
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from app.audit import audit
 from app.config import Settings
 from app.wiring import Pipeline
 from app.worker import Worker
-from tests.simulation.scene import QUOTE, TRADE, pipeline_of, settings_of
+from tests.simulation.scene import QUOTE, TRADE, pipeline_of
 from topics.encode import RowEncoder
 from topics.memory import MemoryBus
 from topics.memory_consumer import MemoryConsumer
@@ -54,12 +53,13 @@ class Market:
 
 def simple(folder: Path) -> Settings:
     """A pipeline of one partition without tolerance or grace."""
-    settings = settings_of(random.Random(0), folder)
-    pipeline = settings.pipeline.model_copy(
-        update={"grace_ns": 0, "carry": "row", "allow_exact": True, "tolerance_ns": None}
+    return Settings.model_validate(
+        {
+            "pipeline": {"grace_ns": 0},
+            "bus": {"partitions": 1, "schema_registry": str(folder / "schemas")},
+            "worker": {"state": str(folder / "state")},
+        }
     )
-    bus = settings.bus.model_copy(update={"partitions": 1})
-    return settings.model_copy(update={"pipeline": pipeline, "bus": bus})
 
 
 def worked(pipeline: Pipeline) -> Worker:

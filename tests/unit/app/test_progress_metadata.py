@@ -97,12 +97,12 @@ def test_progress_comes_back_as_it_was_committed(progress: InputProgress) -> Non
         "17",
         "written by another program",
         '{"v": 1, "frontier_ns": 1, "late": "", "next_offset": 3, "watermark_ns": 4}',
-        '{"v": 2, "frontier_ns": 1}',
-        '{"v": 2, "frontier_ns": 1, "parity": "7", "next_offset": 3, "watermark_ns": 4, "late": ""}',
-        '{"v": 2, "frontier_ns": 1, "late": "", "next_offset": 3, "watermark_ns": 4}',
-        '{"v": 2, "frontier_ns": 1, "late": "", "next_offset": 3, "sealed_through": [1, 2]}',
+        '{"v": 3, "frontier_ns": 1}',
+        '{"v": 3, "frontier_ns": 1, "parity": "7", "next_offset": 3, "watermark_ns": 4, "late": ""}',
+        '{"v": 3, "frontier_ns": 1, "late": "", "next_offset": 3, "watermark_ns": 4}',
+        '{"v": 3, "frontier_ns": 1, "late": "", "next_offset": 3, "sealed_through": [1, 2]}',
         '{"frontier_ns": 1}',
-        '{"v": 2, "frontier_ns": 1, "late": "", "sealed_through": null, "next_offset": 3, "colour": "red"}',
+        '{"v": 3, "frontier_ns": 1, "late": "", "sealed_through": null, "next_offset": 3, "colour": "red"}',
     ],
 )
 def test_foreign_metadata_is_refused_in_one_line_that_says_where_and_what_to_do(metadata: str) -> None:

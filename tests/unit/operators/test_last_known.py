@@ -88,6 +88,20 @@ def test_only_groups_whose_last_row_changed_get_an_entry() -> None:
     assert operator.last_known() == []
 
 
+def test_the_oldest_row_that_waited_over_a_restart_gets_its_entry_once_it_stands() -> None:
+    first = join()
+    first.push("quote", quotes((0, 1, "A", 1.0), (1, 150, "A", 2.0)))
+    sealed_to(first, 100)
+    first.last_known()
+    progress = {name: first.progress(name) for name in first.streams}
+    assert progress["quote"].needed_offset == 1
+    second = join()
+    second.restore(first.snapshot().puts)
+    second.resume(100, progress, {name: told.next_offset for name, told in progress.items()})
+    sealed_to(second, 200)
+    assert [key for key, _ in second.last_known()] == [b"quote\0A"]
+
+
 @pytest.mark.parametrize("carry", ["row", "column"])
 def test_a_join_goes_on_from_entries_alone(carry: str) -> None:
     first = join(carry)

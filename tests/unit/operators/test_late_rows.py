@@ -4,12 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from operators import late_rows
 from operators.intake import batch_of
 from operators.operator import InputProgress
 from operators.streaming import StreamingAsof
+from schemas.stream import Stream
 from tests.unit.operators.scenes import FRESH, QUOTE, advance, bids, make_join, quotes, trades
 
 
@@ -39,6 +41,39 @@ def restarted(join: StreamingAsof, **changed: object) -> StreamingAsof:
 
 def test_late_rows_newer_than_what_stands_are_named() -> None:
     assert named(with_late((3, "A", 2), (5, "A", 3), (1, "B", 4), (9, None, 5))) == [3, 4]
+
+
+def test_a_late_row_before_the_one_that_stands_is_not_named_whatever_its_sequence() -> None:
+    schema = pa.schema([*QUOTE.schema, ("sequence", pa.int64())])
+    join = make_join(rights=(Stream(name="quote", schema=schema, sequence="sequence"),))
+
+    def push(*rows: tuple[int, int]) -> None:
+        dicts = [{"event_ns": t, "symbol": "A", "bid": 0, "ask": 0, "sequence": n} for t, n in rows]
+        join.push("quote", pa.RecordBatch.from_pylist(dicts, schema=schema))
+
+    push((4, 5))
+    advance(join, 10)
+    join.seal()
+    push((4, 3), (3, 9), (4, 6))
+    assert named(join) == [3]
+
+
+def test_of_late_rows_for_which_there_is_just_room_all_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late_rows, "ROWS_MAX", 2)
+    join = with_late((5, "A", 3), (6, "B", 4))
+    assert named(join) == [2, 3]
+    assert join.progress("quote").late_from == 0
+
+
+def test_a_late_row_of_the_very_message_that_is_needed_is_named() -> None:
+    join = make_join()
+    advance(join, 10)
+    join.seal()
+    rows = batch_of(QUOTE, "event_ns", quotes((12, "A", 1), (5, "B", 2)), 0)
+    join.push("quote", replace(rows, offset=np.zeros(2, np.int64), index=np.arange(2, dtype=np.int32)))
+    told = join.progress("quote")
+    assert told.needed_offset == 0
+    assert told.late == ((0, 1),)
 
 
 def test_a_late_row_is_named_no_more_once_a_newer_row_stands() -> None:
@@ -74,6 +109,15 @@ def test_a_late_row_read_again_is_neither_matched_nor_late_nor_counted() -> None
     assert named(after) == [2, 3]
     assert bids(after.finish()) == [(12, 1), (12, None)]
     assert after.late("quote").num_rows == after.counts("quote").pushed == 0
+
+
+def test_a_row_that_is_late_now_is_no_context_beside_rows_that_were_judged_before() -> None:
+    after = make_join()
+    after.resume(10, {"trade": FRESH, "quote": InputProgress(0, 1, 10)}, {"trade": 0, "quote": 0})
+    after.push("quote", quotes((4, "A", 1), (6, "A", 2)))
+    assert after.late("quote")["offset"].to_pylist() == [1]
+    after.push("trade", trades((12, "A")))
+    assert bids(after.finish()) == [(12, 1)]
 
 
 def test_late_rows_not_read_again_yet_are_still_named() -> None:

@@ -22,6 +22,11 @@ def test_an_input_ahead_of_any_other_is_paused() -> None:
     assert not is_full(True, clock(4), [clock(9), clock(5)])
 
 
+def test_an_input_at_its_limit_waits_for_one_that_is_read_again() -> None:
+    again = InputClock(grace_ns=0, watermark_ns=9, judged_next=3)
+    assert is_full(True, clock(5), [again])
+
+
 def test_an_input_within_its_limit_goes_on() -> None:
     assert not is_full(False, clock(5), [clock(4)])
 

@@ -173,3 +173,17 @@ def test_a_left_row_that_waits_over_a_restart_matches_as_it_would_have() -> None
     after.push("trade", trades((10, "A"), (11, "B")))
     after.push("quote", quotes((13, "A", 3)))
     assert bids(after.finish()) == [(10, 3), (11, 2)]
+
+
+def test_rows_that_settle_follow_those_left_of_their_group_when_older_ones_are_let_go() -> None:
+    join = make_join(direction="forward", tolerance_ns=10)
+    join.push("trade", trades((10, "A"), (12, "B")))
+    join.push("quote", quotes((11, "A", 1), (14, "A", 2)))
+    advance(join, 15)
+    assert bids(join.seal()) == [(10, 1)]  # B waits on, at 12: of A's quotes only the one at 14 is kept
+    join.push("trade", trades((15, "A")))
+    join.push("quote", quotes((17, "A", 3)))
+    advance(join, 18)
+    assert join.seal() is None
+    advance(join, 23)
+    assert bids(join.seal()) == [(12, None), (15, 3)]

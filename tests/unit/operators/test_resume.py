@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from operators.intake import batch_of
 from operators.operator import InputProgress, Operator
 from operators.streaming import StreamingAsof
 from operators.watermark import InputClock
 from schemas.clocks import BEGINNING_NS
-from tests.unit.operators.scenes import FRESH, advance, bids, make_join, quotes, trades
+from tests.unit.operators.scenes import FRESH, TRADE, advance, bids, make_join, quotes, trades
 
 
 def ended() -> StreamingAsof:
@@ -199,3 +200,12 @@ def test_rows_up_to_the_last_one_sealed_are_sealed_and_those_behind_it_wait() ->
     sealed = after.finish()
     assert sealed is not None
     assert sealed["left_offset"].to_pylist() == [4, 2, 6]
+
+
+def test_a_row_below_the_offset_still_needed_waits_no_more_when_older_state_reads_it_again() -> None:
+    join = make_join(max_ahead_ns=100, max_ahead_of="wall")
+    inputs = {"trade": InputProgress(3, 3, 10, sealed_through=(5, 0, 1, 0)), "quote": InputProgress(0, 0, 10)}
+    join.resume(10, inputs, {"trade": 2, "quote": 0})
+    join.push("trade", batch_of(TRADE, "event_ns", trades((1_000, "A")), 2), now_ns=950)  # once too far ahead
+    assert join.caught_up
+    assert join.buffered("trade")[0] == 0

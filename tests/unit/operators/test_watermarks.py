@@ -200,3 +200,10 @@ def test_a_stream_that_holds_the_frontier_itself_is_never_paused() -> None:
     assert not join.full("quote")
     join.advance("quote", 51)
     assert join.full("quote")
+
+
+def test_the_end_of_the_log_told_late_does_not_take_back_what_was_read() -> None:
+    join = make_join()
+    join.push("quote", quotes((1, "A", 1), (2, "A", 2), (3, "A", 3)))
+    join.reached("quote", 2)
+    assert join.progress("quote").next_offset == 3

@@ -1,0 +1,119 @@
+"""Whether the rows of a run stand: by the audit, by the slow oracle, and by a run nothing interrupts."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from app.aligned import read_aligned
+from app.audit import AuditReport, audit
+from app.audit_late import NotAccepted, read_not_accepted
+from app.reader import read_partition
+from app.wiring import Pipeline
+from operators.intake import select
+from operators.parity import Parity, sealed_hashes
+from operators.streaming import StreamingAsof
+from schemas.batch import Batch
+from schemas.frame import LEFT_INDEX, LEFT_OFFSET
+from tests.oracles.streaming_asof import Row, Rules, join_slowly
+from topics.block import TopicPartition
+
+PLACES = 1_000  # rows of a message at most: one number says offset and index
+
+
+def judge(pipeline: Pipeline) -> AuditReport:
+    """Return the audit of a run that has come to rest, after the other two witnesses have agreed with it."""
+    report = audit(pipeline)
+    assert not report.violations, report.violations
+    accepted_lefts = 0
+    for partition in range(pipeline.settings.bus.partitions):
+        accepted = _accepted(pipeline, partition)
+        expected = _expected(pipeline, accepted)
+        accepted_lefts += len(expected)
+        assert _aligned(pipeline, partition) == expected, f"partition {partition} is not what the oracle says"
+        parity = _uninterrupted(pipeline, accepted)
+        assert report.parity[partition] == parity, f"partition {partition}: {report.parity[partition]}"
+    assert report.rows_aligned == accepted_lefts
+    return report
+
+
+def _accepted(pipeline: Pipeline, partition: int) -> dict[str, list[Batch]]:
+    """The rows of each input that are good, not late and not too far ahead, in the order of its log."""
+    refused = read_not_accepted(pipeline, partition, group="judgement")
+    return {
+        stream: [
+            select(batch, ~_named(refused, stream, batch))
+            for batch in _decoded(pipeline, TopicPartition(topic, partition), stream)
+        ]
+        for topic, stream in pipeline.input_topics.items()
+    }
+
+
+def _decoded(pipeline: Pipeline, source: TopicPartition, stream: str) -> Iterator[Batch]:
+    decoder = pipeline.decoder(stream)
+    for block in read_partition(pipeline.bus, source, group="judgement"):
+        batch = decoder.decode(block, np.arange(block.messages, dtype=np.int64)).batch
+        if batch is not None and batch.rows:
+            yield batch
+
+
+def _named(refused: NotAccepted, stream: str, batch: Batch) -> Any:
+    named = np.array(
+        [
+            offset * PLACES + index
+            for places in (refused.late, refused.dead)
+            for offset, index in places[stream].rows()
+        ],
+        np.int64,
+    )
+    return np.isin(batch.offset * PLACES + batch.index, named)
+
+
+def _expected(pipeline: Pipeline, accepted: Mapping[str, list[Batch]]) -> list[dict[str, Any]]:
+    """One offline join of the accepted rows, by definition."""
+    asked = pipeline.asof
+    columns = {name for right in asked.rights for name in asked.looked_up(right)}
+    rows = {name: list(_rows(batches, columns)) for name, batches in accepted.items()}
+    rules = Rules(
+        rights=tuple(right.name for right in asked.rights),
+        direction=asked.direction,
+        allow_exact=asked.allow_exact,
+        tolerance_ns=asked.tolerance_ns,
+        carry=asked.carry,
+    )
+    lefts = rows.pop(asked.left.name)
+    # The oracle's rows have every column of any stream; the output has those of its own.
+    bare = [replace(left, values={n: left.values[n] for n in asked.left.schema.names}) for left in lefts]
+    names = asked.aligned_schema().names
+    joined = join_slowly(bare, rows, sorted(columns), rules)
+    return [{name: row[name] for name in names} for row in joined]
+
+
+def _rows(batches: list[Batch], columns: set[str]) -> Iterator[Row]:
+    for batch in batches:
+        for i, values in enumerate(batch.columns.to_pylist()):
+            place = int(batch.offset[i]) * PLACES + int(batch.index[i])
+            key = batch.keys[batch.key_code[i]].decode()
+            values = {**dict.fromkeys(columns), **values}
+            yield Row(int(batch.time_ns[i]), int(batch.sequence[i]), place, key, values)
+
+
+def _aligned(pipeline: Pipeline, partition: int) -> list[dict[str, Any]]:
+    """What the aligned topic holds, each place once, placed as the oracle places it."""
+    rows: dict[int, dict[str, Any]] = {}
+    for batch in read_aligned(pipeline, partition):
+        for row in batch.to_pylist():
+            place = row[LEFT_OFFSET] * PLACES + row[LEFT_INDEX]
+            rows.setdefault(place, {**row, LEFT_OFFSET: place, LEFT_INDEX: 0})
+    return list(rows.values())
+
+
+def _uninterrupted(pipeline: Pipeline, accepted: Mapping[str, list[Batch]]) -> Parity:
+    """The parity of one life that takes the accepted rows, one input after the other, and seals once."""
+    operator = StreamingAsof(replace(pipeline.asof, max_ahead_ns=None))
+    for stream, batches in accepted.items():
+        for batch in batches:
+            operator.push(stream, batch)
+    sealed = operator.finish()
+    return Parity() if sealed is None else Parity().roll(sealed_hashes(sealed))
