@@ -8,6 +8,7 @@
 #
 #   PORT=9092          force the port (else a free one, kept from start to start)
 #   KAFKA_DIR=folder   where this broker lives (default build/kafka); another folder is another broker
+#   KAFKA_ADVERTISED=host:port  where clients are sent, if not there (a proxy)
 #   KAFKA_PYTHON=path  a Python that has confluent-kafka (default .venv/bin/python)
 #
 # Exit status: 0 fine, 1 it did not come up, 2 something is missing or in the way.
@@ -79,7 +80,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@$host:$2
 listeners=PLAINTEXT://$host:$1,CONTROLLER://$host:$2
-advertised.listeners=PLAINTEXT://$host:$1
+advertised.listeners=PLAINTEXT://${KAFKA_ADVERTISED:-$host:$1}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT

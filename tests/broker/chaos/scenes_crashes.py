@@ -80,7 +80,7 @@ def workers_come_and_go(stage: Stage) -> None:
             hand.send(signal.SIGTERM)
             hand.ended_well()
     stage.finish(last)
-    assert not any("lock" in hand.said().lower() for hand in stage.crew.hands), "a state was locked"
+    assert not any("LOCK" in hand.said() for hand in stage.crew.hands), "a state was locked"
 
 
 def a_member_joins_during_recovery(stage: Stage) -> None:
