@@ -1,6 +1,6 @@
 """Reads committed messages with a plain Kafka consumer that checks their checksums."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import (
@@ -14,7 +14,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 ANSWER_S: Final = 15.0
-POLL_S: Final = 0.1
+POLL_S: Final = 0.02
 
 
 def committed_reader(bootstrap: str, places: Sequence[tuple[str, int]]) -> Consumer:
@@ -48,9 +48,10 @@ def is_end(message: Message) -> bool:
     raise KafkaException(error)
 
 
-def read_all(bootstrap: str, topic: str, partitions: int) -> Iterator[Message]:
-    """Every committed message of a topic, partition by partition in offset order."""
-    waiting = {(topic, number) for number in range(partitions)}
+def read_all(bootstrap: str, topics: Sequence[str], partitions: int) -> dict[str, list[Message]]:
+    """Every committed message of these topics; those of a partition are in offset order."""
+    found: dict[str, list[Message]] = {topic: [] for topic in topics}
+    waiting = {(topic, number) for topic in topics for number in range(partitions)}
     reader = committed_reader(bootstrap, sorted(waiting))
     try:
         while waiting:
@@ -58,9 +59,10 @@ def read_all(bootstrap: str, topic: str, partitions: int) -> Iterator[Message]:
                 if is_end(message):
                     waiting.discard((message.topic(), message.partition()))
                 elif message.error() is None:
-                    yield message
+                    found[message.topic()].append(message)
     finally:
         reader.close()
+    return found
 
 
 def ends(bootstrap: str, places: Sequence[tuple[str, int]], level: IsolationLevel) -> Mapping[Any, int]:

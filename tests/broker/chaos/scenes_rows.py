@@ -26,12 +26,12 @@ def breaks_rules(stream: str, row: Mapping[str, Any]) -> bool:
 
 def _strays(stage: Stage, *messages: Sent) -> None:
     """Rows, these messages in their middle, and a worker's death before and after they are judged."""
-    hand = stage.crew.hire(failpoint="commit-end:3", until_final=False)
+    hand = stage.crew.hire(failpoint="commit-end:9", until_final=False)
     for _ in range(4):
         stage.feed.step()
     assert stage.feed.write(messages)
-    hand.died()
     with stage.feed.flowing():
+        hand.died()
         stage.crew.hire(failpoint="commit-state:4", until_final=False).died()
         again = stage.crew.hire()
         stage.recovers(again)

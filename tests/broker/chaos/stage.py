@@ -9,13 +9,14 @@ from typing import Any
 from uuid import uuid4
 
 import tomli_w
+from confluent_kafka import Message
 
 from app.audit import audit
 from app.config import Settings, load_settings
 from app.wiring import Pipeline, member_config, registered_streams, topic_specs
 from tests.broker.chaos.crew import Crew, Hand
 from tests.broker.chaos.feed import GRACE_MS, Feed
-from tests.broker.chaos.log_reader import open_transactions
+from tests.broker.chaos.log_reader import open_transactions, read_all
 from tests.broker.chaos.verifier import Breaks, Figures, read_inputs, verify
 from tests.broker.chaos.watcher import Watcher
 from tests.day_runs import until
@@ -26,6 +27,7 @@ from topics.registry import open_registry
 
 TRANSACTION_MS = 5_000  # how long what a dead worker left open may hold readers back
 PARTITIONS = 2
+WATCHED_S = 0.1  # until the watcher has seen what a worker committed before it died
 
 Tables = Mapping[str, Mapping[str, Any]]
 
@@ -50,6 +52,7 @@ class Stage:
     late_allowed: bool = False
     complete: bool = True  # false where the fault ends the run for good: what waits then is not lost
     note: str = ""
+    kept: dict[str, list[Message]] = field(default_factory=dict)  # what a scene takes from a topic
     recovered_s: list[float] = field(default_factory=list)
 
     @property
@@ -71,6 +74,11 @@ class Stage:
         wanted = self.watcher.seen.rows + more
         until(lambda: self.watcher.seen.rows >= wanted, f"{more} more rows become visible")
 
+    def keep(self, *kinds: str) -> None:
+        """Remember what these topics hold, before it is taken from them."""
+        topics = [self.topic(kind) for kind in kinds]
+        self.kept |= read_all(self.bootstrap, topics, self.settings.bus.partitions)
+
     def finish(self, *hands: Hand) -> None:
         """End the feed and let these workers read it to its end."""
         self.feed.finish()
@@ -79,28 +87,31 @@ class Stage:
 
     def recovers(self, since: Hand) -> None:
         """Note how long it takes from the start of this worker until rows become visible again."""
+        begun_s = since.begun_s + WATCHED_S
         until(
-            lambda: self.watcher.seen.recovered_s(since.begun_s) is not None or not since.alive,
+            lambda: self.watcher.seen.recovered_s(begun_s) is not None or not since.alive,
             "rows become visible again",
         )
-        found = self.watcher.seen.recovered_s(since.begun_s)
+        found = self.watcher.seen.recovered_s(begun_s)
         assert found is not None, since.said()
-        self.recovered_s.append(found)
+        self.recovered_s.append(found + WATCHED_S)
 
     def figures(self) -> Figures:
         """Close the watcher, wait for open transactions to end or time out, and verify everything."""
-        places = [(self.topic("aligned"), number) for number in range(self.settings.bus.partitions)]
+        topics = [spec.name for spec in topic_specs(self.settings)]
+        places = [(topic, number) for topic in topics for number in range(self.settings.bus.partitions)]
         deadline_s = monotonic() + 2 * TRANSACTION_MS / 1_000
         until(
             lambda: monotonic() > deadline_s or not open_transactions(self.bootstrap, places),
             "no transaction is open",
         )
         self.watcher.__exit__(None, None, None)
+        log = read_all(self.bootstrap, topics, self.settings.bus.partitions) | self.kept
         schema = self.pipeline.asof.aligned_schema()
-        inputs = read_inputs(self.bootstrap, self.settings, self.pipeline.registry, schema, self.breaks)
+        inputs = read_inputs(log, self.settings, self.pipeline.registry, schema, self.breaks)
         seen = self.watcher.seen
         figures = verify(
-            self.bootstrap,
+            log,
             self.settings,
             inputs,
             schema,
@@ -108,6 +119,7 @@ class Stage:
             late_allowed=self.late_allowed,
             complete=self.complete,
         )
+        figures.open_transactions = open_transactions(self.bootstrap, places)
         figures.duplicated += seen.duplicated
         figures.out_of_order += seen.out_of_order
         if self.complete:

@@ -6,23 +6,23 @@ late rows and dead letters are held against the bytes they say they are.
 
 import io
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import fastavro
 import polars as pl
 import pyarrow as pa
+from confluent_kafka import Message
 
 from app.config import Settings
-from tests.broker.chaos.log_reader import open_transactions, read_all
 from topics.wire import SchemaRegistry, UnknownSchemaError
 
 ORIGIN: Final = ["partition", "left_offset", "left_index"]
 MESSAGE_SIZE_MAX: Final = 8 << 20
 
 Breaks = Callable[[str, Mapping[str, Any]], bool]
+Log = Mapping[str, Sequence[Message]]
 Letters = dict[tuple[str, int, int], bytes | None]
 
 
@@ -94,15 +94,15 @@ class _Reader:
 
 
 def read_inputs(
-    bootstrap: str, settings: Settings, registry: SchemaRegistry, schema: pa.Schema, breaks: Breaks
+    log: Log, settings: Settings, registry: SchemaRegistry, schema: pa.Schema, breaks: Breaks
 ) -> Inputs:
-    """Read every committed message of the inputs; `schema` is that of the aligned rows."""
+    """The rows of the messages of the inputs; `schema` is that of the aligned rows."""
     reader = _Reader(settings, registry, breaks)
     inputs = Inputs({})
     for stream in settings.stream_names:
         topic = settings.topic(stream)
         rows: list[dict[str, Any]] = []
-        for message in read_all(bootstrap, topic, settings.bus.partitions):
+        for message in log[topic]:
             place = (topic, message.partition(), message.offset())
             inputs.originals[place] = message.value()
             found = reader.rows(stream, message.value())
@@ -115,7 +115,7 @@ def read_inputs(
 
 
 def verify(
-    bootstrap: str,
+    log: Log,
     settings: Settings,
     inputs: Inputs,
     schema: pa.Schema,
@@ -130,17 +130,14 @@ def verify(
     """
     figures = Figures()
     inputs = Inputs(dict(inputs.rows), inputs.dead, inputs.originals)
-    _take_letters_off(bootstrap, settings, inputs, figures, late_allowed=late_allowed, complete=complete)
+    _take_letters_off(log, settings, inputs, figures, late_allowed=late_allowed, complete=complete)
     expected = joined(settings, inputs.rows)
-    aligned, messages = _aligned(bootstrap, settings, schema)
+    aligned, messages = _aligned(log[settings.topic("aligned")], schema)
     repeats = settings.worker.guarantee == "at_least_once"
     _compare(expected, aligned, figures, repeats=repeats, complete=complete)
     if seen is not None:
         figures.aborted_seen = len(seen - messages)
         figures.lost += len(messages - seen) if complete else 0
-    kinds = (*settings.stream_names, "aligned", "late", "dead", "last-known")
-    places = [(settings.topic(kind), number) for kind in kinds for number in range(settings.bus.partitions)]
-    figures.open_transactions = open_transactions(bootstrap, places)
     return figures
 
 
@@ -169,7 +166,7 @@ def joined(settings: Settings, rows: Mapping[str, pl.DataFrame]) -> pl.DataFrame
 
 
 def _take_letters_off(
-    bootstrap: str,
+    log: Log,
     settings: Settings,
     inputs: Inputs,
     figures: Figures,
@@ -178,9 +175,9 @@ def _take_letters_off(
     complete: bool,
 ) -> None:
     """Check late rows and dead letters against the messages they are, and leave late rows out of the join."""
-    late = _letters(bootstrap, settings, "late", "tidemark-topic", "tidemark-partition", "tidemark-offset")
+    late = _letters(log[settings.topic("late")], "tidemark-topic", "tidemark-partition", "tidemark-offset")
     connect = [f"__connect.errors.{part}" for part in ("topic", "partition", "offset")]
-    dead = _letters(bootstrap, settings, "dead", *connect)
+    dead = _letters(log[settings.topic("dead")], *connect)
     figures.late, figures.dead = len(late), len(dead)
     repeats = settings.worker.guarantee == "at_least_once"
     for place, values in (late | dead).items():
@@ -195,23 +192,19 @@ def _take_letters_off(
         inputs.rows[stream] = rows.join(places, on=ORIGIN[:2], how="anti", maintain_order="left")
 
 
-def _letters(
-    bootstrap: str, settings: Settings, kind: str, *names: str
-) -> dict[tuple[str, int, int], list[bytes | None]]:
+def _letters(messages: Sequence[Message], *names: str) -> dict[tuple[str, int, int], list[bytes | None]]:
     found: dict[tuple[str, int, int], list[bytes | None]] = {}
-    for message in read_all(bootstrap, settings.topic(kind), settings.bus.partitions):
+    for message in messages:
         headers = dict(message.headers())
         topic, partition, offset = (headers[name].decode() for name in names)
         found.setdefault((topic, int(partition), int(offset)), []).append(message.value())
     return found
 
 
-def _aligned(
-    bootstrap: str, settings: Settings, schema: pa.Schema
-) -> tuple[pl.DataFrame, set[tuple[int, int]]]:
+def _aligned(log: Sequence[Message], schema: pa.Schema) -> tuple[pl.DataFrame, set[tuple[int, int]]]:
     batches = [_plain(schema.empty_table())]
     messages = set()
-    for message in read_all(bootstrap, settings.topic("aligned"), settings.bus.partitions):
+    for message in log:
         messages.add((message.partition(), message.offset()))
         with pa.ipc.open_stream(message.value()) as frame:
             rows = _plain(frame.read_all())
@@ -263,8 +256,3 @@ def _frame(
 def _plain(rows: pa.Table) -> pl.DataFrame:
     frame = pl.DataFrame(pl.from_arrow(rows))
     return frame.cast({pl.Categorical: pl.String})
-
-
-def counted(values: list[Figures]) -> Counter[str]:
-    """The sum of each figure."""
-    return Counter({f.name: sum(getattr(v, f.name) for v in values) for f in fields(Figures)})
