@@ -1,6 +1,6 @@
 """The feed: trades and quotes of a seeded market, written in transactions by a plain Kafka producer.
 
-Nothing here is the program's own code but the schema registry: rows are encoded by fastavro, and what a broker
+Nothing here is the program's own code but the schema registry: rows are encoded by fastavro.  What a broker
 makes of them is read back by `tests.broker.chaos.verifier`, so the feed remembers nothing.
 """
 
@@ -84,6 +84,8 @@ class Feed:
             "client.id": f"{prefix}-feed",
             "transaction.timeout.ms": 10_000,
             "linger.ms": 2,
+            "reconnect.backoff.max.ms": 500,
+            "log_level": 2,  # that a broker is away is the point of some scenes
         }
         self._producer: Producer | None = None
         self._registry = registry

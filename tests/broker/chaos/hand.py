@@ -3,6 +3,7 @@
 `python -m app align` takes seconds to import; this is the same `main`, with the same flags and environment.
 """
 
+import faulthandler
 import os
 import resource
 import signal
@@ -25,6 +26,7 @@ def work(
     """Be `python -m app <arguments>`; standard error goes to `log`, files grow to `file_size_max` bytes."""
     with log.open("ab") as sink:
         os.dup2(sink.fileno(), 2)
+    faulthandler.enable(all_threads=True)
     if file_size_max is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails, as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size_max, file_size_max))

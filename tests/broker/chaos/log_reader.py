@@ -30,6 +30,7 @@ def committed_reader(bootstrap: str, places: Sequence[tuple[str, int]]) -> Consu
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 10,
             "reconnect.backoff.max.ms": 500,
+            "log_level": 2,  # that a broker is away is the point of some scenes
         }
     )
     reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in places])

@@ -23,6 +23,11 @@ class OwnBroker:
         """Where clients find it."""
         return f"{HOST}:{self.proxy.port}"
 
+    @property
+    def log(self) -> Path:
+        """Where it keeps the logs of partitions."""
+        return self.folder / "log"
+
     def start(self) -> None:
         """Start it, or start it again on its log."""
         answer = kafka_script("start", KAFKA_DIR=str(self.folder), KAFKA_ADVERTISED=self.bootstrap)

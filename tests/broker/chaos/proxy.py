@@ -1,7 +1,8 @@
 """A TCP proxy before a broker that loses answers: it can drop those of one request type to one client.
 
-Kafka's framing is all it knows: a length of 4 bytes, then in a request the API key and version (2 bytes each), the
-correlation id (4) and the client id (2 bytes of length, then text); an answer begins with the correlation id.
+Kafka's framing is all it knows: a length of 4 bytes, then in a request the API key and version (2 bytes
+each), the correlation id (4) and the client id (2 bytes of length, then text); an answer begins with the
+correlation id.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import struct
 import threading
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 END_TRANSACTION: Final = 26
 HOST: Final = "127.0.0.1"
@@ -32,7 +33,7 @@ class Proxy:
         self._ended = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
 
-    def __enter__(self) -> "Proxy":
+    def __enter__(self) -> Self:
         self._thread.start()
         self.port = self._ready.result(START_S)
         return self

@@ -6,7 +6,6 @@ from typing import Any
 
 from app.worker import Worker
 from schemas.clocks import NS_PER_S
-from tests.broker.chaos.feed import Sent
 from tests.broker.chaos.stage import Stage
 from tests.day_runs import until
 
@@ -23,7 +22,7 @@ def rows_too_late(stage: Stage) -> None:
         hand.died()
         again = stage.crew.hire()
         stage.recovers(again)
-    late: list[Sent] = []
+    late: list[tuple[str, str, bytes | None]] = []
     for place in range(LATE_ROWS):
         name, symbol = ("trade", "quote")[place % 2], f"S{place % 12:02d}"
         row = stage.feed.row(name, begin_ns + place, symbol)

@@ -5,11 +5,21 @@ import signal
 from collections.abc import Mapping
 
 from confluent_kafka import IsolationLevel, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    ResourceType,
+)
 
+from tests.broker.chaos.feed import SYMBOLS
 from tests.broker.chaos.log_reader import ANSWER_S, ends, read_all
 from tests.broker.chaos.stage import Stage
 from tests.day_runs import until
+
+WRITES = 3 * (len(SYMBOLS) + 1)  # offsets of several writes of every entry
 
 
 def retention_overtook_the_group(stage: Stage) -> None:
@@ -32,8 +42,12 @@ def the_last_known_topic_is_cut(stage: Stage) -> None:
     """F22: superseded entries are gone, and its end is a transaction that was aborted: recovery ends."""
     hand = stage.crew.hire(until_final=False)
     topic = stage.topic("last-known")
+    places = [(topic, number) for number in range(stage.settings.bus.partitions)]
     with stage.feed.flowing():
-        stage.rows_seen(800)
+        until(
+            lambda: min(ends(stage.bootstrap, places, IsolationLevel.READ_COMMITTED).values()) > WRITES,
+            "the last-known entries are written several times",
+        )
         hand.send(signal.SIGKILL)
         hand.died()
     newest: dict[tuple[int, bytes], int] = {}
@@ -42,7 +56,9 @@ def the_last_known_topic_is_cut(stage: Stage) -> None:
     partitions = {number for number, _ in newest}
     cuts = {(topic, n): min(at for (where, _), at in newest.items() if where == n) for n in partitions}
     assert any(cuts.values()), "no entry was written twice"
+    _allow(stage, topic, "compact,delete")  # a broker cuts no log that is only compacted
     _cut(stage, cuts)
+    _allow(stage, topic, "compact")
     _abort_a_write(stage, topic)
     shutil.rmtree(stage.settings.worker.state)
     with stage.feed.flowing():
@@ -71,6 +87,15 @@ def _cut(stage: Stage, begins: Mapping[tuple[str, int], int]) -> None:
     cuts = [TopicPartition(topic, number, offset) for (topic, number), offset in begins.items()]
     client = AdminClient({"bootstrap.servers": stage.bootstrap})
     for answer in client.delete_records(cuts).values():
+        answer.result(timeout=ANSWER_S)
+
+
+def _allow(stage: Stage, topic: str, cleanup: str) -> None:
+    """Set what the broker may do to a topic's old messages."""
+    policy = ConfigEntry("cleanup.policy", cleanup, incremental_operation=AlterConfigOpType.SET)
+    asked = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[policy])
+    client = AdminClient({"bootstrap.servers": stage.bootstrap})
+    for answer in client.incremental_alter_configs([asked]).values():
         answer.result(timeout=ANSWER_S)
 
 

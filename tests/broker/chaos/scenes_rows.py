@@ -83,7 +83,9 @@ def bytes_that_are_no_rows(stage: Stage) -> None:
 def bombs(stage: Stage) -> None:
     """F11: few bytes that promise many rows, or long texts, and a message beyond the size limit."""
     feed = stage.feed
-    blocks = {name: {"type": "array", "items": schema} for name, schema in (("trade", TRADE), ("quote", QUOTE))}
+    blocks = {
+        name: {"type": "array", "items": schema} for name, schema in (("trade", TRADE), ("quote", QUOTE))
+    }
     sent: list[Sent] = []
     for name, schema in blocks.items():
         number = stage.pipeline.registry.register(f"{feed.topic(name)}-value-block", _text(schema))

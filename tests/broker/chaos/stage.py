@@ -1,4 +1,4 @@
-"""The stage: one pipeline on topics of its own, with a feed, a crew, and a watcher, and at the end the figures."""
+"""The stage: one pipeline on topics of its own, with a feed, a crew and a watcher, and then the figures."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,10 +19,9 @@ from tests.broker.chaos.feed import GRACE_MS, Feed
 from tests.broker.chaos.log_reader import open_transactions, read_all
 from tests.broker.chaos.verifier import Breaks, Figures, read_inputs, verify
 from tests.broker.chaos.watcher import Watcher
-from tests.day_runs import until
+from tests.day_runs import DayRun, until
 from topics.catalogue import apply, plan
 from topics.kafka import KafkaBus
-from topics.kafka_settings import GroupProtocol
 from topics.registry import open_registry
 
 TRANSACTION_MS = 5_000  # how long what a dead worker left open may hold readers back
@@ -69,6 +68,18 @@ class Stage:
         """A topic by what it holds."""
         return self.settings.topic(kind)
 
+    def become(self, run: DayRun) -> None:
+        """Go on with the pipeline of a day, published already."""
+        self.watcher.close()
+        self.pipeline = run.pipeline
+        self.crew.close()
+        self.crew = Crew(run.config)
+        settings = self.settings
+        self.watcher = Watcher(
+            self.bootstrap, settings.topic("aligned"), settings.bus.partitions, repeats=False
+        )
+        self.watcher.start()
+
     def rows_seen(self, more: int = 1) -> None:
         """Wait until the watcher has seen `more` rows than now."""
         wanted = self.watcher.seen.rows + more
@@ -105,7 +116,7 @@ class Stage:
             lambda: monotonic() > deadline_s or not open_transactions(self.bootstrap, places),
             "no transaction is open",
         )
-        self.watcher.__exit__(None, None, None)
+        self.watcher.close()
         log = read_all(self.bootstrap, topics, self.settings.bus.partitions) | self.kept
         schema = self.pipeline.asof.aligned_schema()
         inputs = read_inputs(log, self.settings, self.pipeline.registry, schema, self.breaks)
@@ -143,7 +154,9 @@ def staged(
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "tidemark.toml"
     prefix = f"chaos-{uuid4().hex[:12]}"
-    config.write_text(tomli_w.dumps(_tables(bootstrap, folder, prefix, tables or {}, registry_url, partitions)))
+    config.write_text(
+        tomli_w.dumps(_tables(bootstrap, folder, prefix, tables or {}, registry_url, partitions))
+    )
     settings = load_settings(config)
     bus = KafkaBus(bootstrap, member_config(settings), group_protocol=settings.bus.group_protocol)
     specs = topic_specs(settings)
@@ -156,19 +169,22 @@ def staged(
     repeats = settings.worker.guarantee == "at_least_once"
     watcher = Watcher(bootstrap, settings.topic("aligned"), partitions, repeats=repeats)
     crew = Crew(config)
+    watcher.start()
+    stage = Stage(bootstrap, folder, seed, pipeline, feed, crew, watcher)
     try:
-        with watcher:
-            yield Stage(bootstrap, folder, seed, pipeline, feed, crew, watcher)
+        yield stage
     finally:
-        crew.close()
-        KafkaBus(bootstrap).admin().delete([spec.name for spec in specs])
+        stage.crew.close()
+        stage.watcher.close()
+        names = {spec.name for spec in (*specs, *topic_specs(stage.settings))}
+        KafkaBus(bootstrap).admin().delete(sorted(names))
 
 
 def _tables(
     bootstrap: str, folder: Path, prefix: str, tables: Tables, registry_url: str | None, partitions: int
 ) -> dict[str, Any]:
     """The configuration: short waits, so that a scene takes seconds, and what the scene asks for."""
-    protocol: GroupProtocol = tables.get("bus", {}).get("group_protocol", "classic")
+    protocol = tables.get("bus", {}).get("group_protocol", "classic")
     kafka = {
         "producer.transaction.timeout.ms": str(TRANSACTION_MS),
         "producer.linger.ms": "0",

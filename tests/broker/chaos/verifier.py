@@ -1,7 +1,7 @@
-"""The verifier: what the aligned topic must hold by what is committed on the inputs, joined once more by Polars.
+"""The verifier: what the aligned topic must hold, by what is committed on the inputs, joined by Polars.
 
-It shares no code with the program or its audit: messages are read by a plain consumer and decoded by fastavro,
-late rows and dead letters are held against the bytes they say they are.
+It shares no code with the program or its audit: messages are read by a plain consumer and decoded by
+fastavro, late rows and dead letters are held against the bytes they say they are.
 """
 
 import io
@@ -216,7 +216,7 @@ def _aligned(log: Sequence[Message], schema: pa.Schema) -> tuple[pl.DataFrame, s
 def _compare(
     expected: pl.DataFrame, aligned: pl.DataFrame, figures: Figures, *, repeats: bool, complete: bool
 ) -> None:
-    expected = expected.select(aligned.columns).cast(dict(aligned.schema))
+    expected = expected.select(aligned.columns).cast(aligned.schema)
     once = aligned.unique(ORIGIN, keep="first", maintain_order=True)
     figures.repeated = aligned.height - once.height
     if repeats:  # a row may come again, and then it is equal
@@ -232,17 +232,16 @@ def _compare(
     order = ["event_ns", *(["sequence"] if "sequence" in aligned.columns else []), *ORIGIN[1:]]
     sorted_rows = once.sort(["partition", *order], nulls_last=False)
     by_place = once.sort("partition", maintain_order=True)
-    figures.out_of_order += (by_place.select(ORIGIN).hash_rows() != sorted_rows.select(ORIGIN).hash_rows()).sum()
+    moved = by_place.select(ORIGIN).hash_rows() != sorted_rows.select(ORIGIN).hash_rows()
+    figures.out_of_order += int(moved.sum())
 
 
-def _frame(
-    rows: list[dict[str, Any]], stream: str, settings: Settings, schema: pa.Schema
-) -> pl.DataFrame:
+def _frame(rows: list[dict[str, Any]], stream: str, settings: Settings, schema: pa.Schema) -> pl.DataFrame:
     """Columns as they come out: those of the left stream by their names, of a right one with its prefix."""
     prefix = "" if stream == settings.pipeline.left else f"{stream}_"
     types = _plain(schema.empty_table()).schema
-    columns: dict[str, Any] = {name: pl.Int64 for name in ("event_ns", *ORIGIN)}
-    columns |= {name: pl.String for name in settings.stream(stream).key}
+    columns: dict[str, Any] = dict.fromkeys(("event_ns", *ORIGIN), pl.Int64)
+    columns |= dict.fromkeys(settings.stream(stream).key, pl.String)
     for name, kind in types.items():
         if name.startswith(prefix) and name not in ORIGIN and not name.endswith("_age_ns"):
             if prefix == "" and any(name.startswith(f"{right}_") for right in settings.pipeline.right):

@@ -7,7 +7,6 @@ then must be what it has seen.
 import threading
 from dataclasses import dataclass, field
 from time import monotonic
-from types import TracebackType
 
 import pyarrow as pa
 from confluent_kafka import IsolationLevel
@@ -33,7 +32,7 @@ class Seen:
 
 
 class Watcher:
-    """A thread that reads; leaving the block waits until it has read everything that is committed."""
+    """A thread that reads from `start` until `close`."""
 
     def __init__(self, bootstrap: str, topic: str, partitions: int, *, repeats: bool) -> None:
         self.seen = Seen()
@@ -46,17 +45,16 @@ class Watcher:
         self._failed: list[BaseException] = []
         self._thread = threading.Thread(target=self._watch, name="watcher")
 
-    def __enter__(self) -> "Watcher":
+    def start(self) -> None:
+        """Begin to read."""
         self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Return once everything that is committed has been read; raise what the reading came to."""
         self._leaving.set()
         self._thread.join()
-        if self._failed and raised is None:
-            raise self._failed[0]
+        if self._failed:
+            raise self._failed.pop()
 
     def _watch(self) -> None:
         try:
@@ -76,7 +74,7 @@ class Watcher:
                     deadline_s = monotonic() + LEAVE_S
                     wanted = dict(ends(self._bootstrap, self._places, IsolationLevel.READ_COMMITTED))
             reader.close()
-        except BaseException as raised:  # raised again where the block ends
+        except BaseException as raised:  # raised again by close
             self._failed.append(raised)
 
     def _take(self, partition: int, offset: int, value: bytes) -> None:
