@@ -1,7 +1,6 @@
 """A Kafka consumer that reads committed messages only, in blocks, and starts where it is told."""
 
 from collections.abc import Callable, Mapping, Sequence
-from time import monotonic, sleep
 from typing import Any, Final
 
 import confluent_kafka
@@ -226,12 +225,11 @@ class KafkaConsumer:
             self._ends_told.pop(partition, None)
 
     def _seek(self, partition: TopicPartition, offset: int) -> None:
-        until_s = monotonic() + REQUEST_TIMEOUT_S
-        while not self._seeks(partition, offset):
-            # Right after an assignment the client's own thread has not started this partition yet.
-            if monotonic() > until_s:
-                raise BusError(f"{_name(partition)} cannot be read from {offset}: it does not start")
-            sleep(0.005)
+        """Seek now, or at the polls to come: a partition may not have started yet, and one that the group has
+        taken, which only a poll will tell, never will.
+        """
+        if not self._seeks(partition, offset):
+            self._unsettled.add(partition)
 
     def _seeks(self, partition: TopicPartition, offset: int) -> bool:
         """Seek; False where the partition has not started yet."""
@@ -303,6 +301,7 @@ class KafkaConsumer:
                 self._client.incremental_unassign(list(places))
             return
         self._positions = {}
+        self._unsettled = set()
         if not self._closed:
             self._client.unassign()
 
