@@ -51,9 +51,7 @@ class Producers:
         self._open = False
 
     def undo(self, undone: Exception) -> None:
-        """Abort what is open; where the outcome is unknown, or it cannot be aborted, a new producer of the same
-        id settles it.
-        """
+        """Abort what is open; a new producer settles what cannot be aborted or is in doubt."""
         if self._open and isinstance(undone, AbortableError):
             try:
                 self._transactional.abort()

@@ -315,7 +315,9 @@ class KafkaConsumer:
         """Return the ends among what came in place of messages; tell of what passes, raise the rest."""
         ends = []
         for event in events:
-            if event.error().name() in _PASSING:
+            lost = TopicPartition(event.topic(), event.partition()) not in self._positions
+            # The client may still tell of a place that the group has taken meanwhile.
+            if event.error().name() in _PASSING or (event.error().name() in OUT_OF_RANGE and lost):
                 self._outage.tell(event.error())
             else:
                 ends.append(self._end_or_raise(event))
@@ -332,7 +334,7 @@ class KafkaConsumer:
             low, high = self.offsets(TopicPartition(event.topic(), event.partition()))
             raise OffsetRangeError(
                 f"offset {event.offset()} of {event.topic()}[{event.partition()}] is not in the log, "
-                f"which has {low} (low) to {high} (high)"
+                f"which has {low} (low) to {high} (high): {error.str()}"
             )
         if error.name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
             raise BusError(f"{where}: topic {event.topic()} does not exist: create it first")

@@ -50,7 +50,7 @@ def main(minutes: float, only: str) -> int:
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps([outcome.record() for outcome in outcomes], indent=1))
     for failed in (outcome for outcome in outcomes if outcome.failed):
-        console.print(f"{failed.name}, seed {failed.seed}: {failed.failed}", markup=False)
+        console.print(f"{failed.name}, seed {failed.seed}: {failed.failed}\n{failed.note}", markup=False)
     console.print(f"all of it: {OUT}")
     return 0 if all(outcome.clean for outcome in outcomes) else 1
 

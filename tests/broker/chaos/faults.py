@@ -73,13 +73,18 @@ FAULTS: Final = (
         tables=ONCE,
         tested=False,
     ),
-    Fault(code="F2", title="the broker dies", play=_at_broker(scenes_broker.the_broker_dies), broker="own"),
+    Fault(
+        code="F2",
+        title="the broker dies",
+        play=_at_broker(scenes_broker.the_broker_dies),
+        broker="own",
+        tested=False,
+    ),
     Fault(
         code="F3",
         title="the broker stands still for 2 s",
         play=_at_broker(scenes_broker.the_broker_stands_still, 2.0),
         broker="own",
-        tested=False,
     ),
     Fault(
         code="F3",

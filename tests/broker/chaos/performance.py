@@ -50,8 +50,12 @@ def play(fault: Fault, theatre: Theatre, folder: Path, seed: int) -> Outcome:
             base_ns=time_ns() // 10**9 * 10**9 if fault.wall else None,
             registry_url=theatre.registry().url if fault.registry == "http" else None,
         ) as stage:
-            fault.play(stage, theatre)
-            outcome.figures = stage.figures()
+            try:
+                fault.play(stage, theatre)
+                outcome.figures = stage.figures()
+            except Exception:
+                outcome.note = stage.account()
+                raise
             outcome.note, outcome.recovered_s = stage.note, stage.recovered_s
     except Exception as raised:
         outcome.failed = f"{type(raised).__name__}: {raised}"

@@ -85,6 +85,13 @@ class Stage:
         wanted = self.watcher.seen.rows + more
         until(lambda: self.watcher.seen.rows >= wanted, f"{more} more rows become visible")
 
+    def account(self) -> str:
+        """Where everybody stands: for whoever asks why a scene failed."""
+        lines = [f"feed: {self.feed.steps} steps, {self.feed.steps_failed} of them failed"]
+        for hand in self.crew.hands:
+            lines += [f"worker {hand.slot}, alive {hand.alive}:", *hand.said().strip().splitlines()[-4:]]
+        return "\n".join([*lines, f"seen: {self.watcher.seen.rows} rows"])
+
     def keep(self, *kinds: str) -> None:
         """Remember what these topics hold, before it is taken from them."""
         topics = [self.topic(kind) for kind in kinds]

@@ -1,4 +1,4 @@
-"""Every fault of F1 to F25 on a real Kafka, in a short scene: nothing lost, doubled, changed or out of order.
+"""Every fault of F1 to F25 but F2 on a real Kafka, in a short scene: nothing lost, doubled, changed or out of order.
 
 `make chaos` plays the longer forms too, and all of them again and again.
 """
@@ -37,4 +37,5 @@ def test_no_row_is_lost_doubled_changed_or_out_of_order(
 
 
 def test_every_fault_has_a_scene() -> None:
-    assert {fault.code for fault in TESTED} >= {f"F{n}" for n in range(1, 26)} - {"F3"}
+    assert {fault.code for fault in FAULTS} == {f"F{n}" for n in range(1, 26)}
+    assert {fault.code for fault in TESTED} == {f"F{n}" for n in range(1, 26) if n != 2}
