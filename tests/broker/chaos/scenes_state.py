@@ -50,8 +50,8 @@ def may_mount() -> str:
     """Why no file system can be mounted here; empty where it can."""
     if sys.platform != "linux" or shutil.which("unshare") is None:
         return "no unshare here"
-    probe = ["unshare", "-m", "mount", "-t", "tmpfs", "-o", "size=64k", "none", "/mnt"]
-    done = subprocess.run(probe, capture_output=True, check=False)
+    asked = ["unshare", "-m", "mount", "-t", "tmpfs", "-o", "size=64k", "none", "/mnt"]
+    done = subprocess.run(asked, capture_output=True, check=False)
     return "" if done.returncode == 0 else "no right to mount a file system"
 
 

@@ -1,4 +1,4 @@
-"""Every fault of F1 to F25 but F2 on a real Kafka, in a short scene: nothing lost, doubled, changed or out of order.
+"""Every fault of F1 to F25 but F2 in a short scene: nothing lost, doubled, changed or out of order.
 
 `make chaos` plays the longer forms too, and all of them again and again.
 """
