@@ -173,7 +173,12 @@ class KafkaConsumer:
         without a generation, and take positions from anybody.
         """
         self.require_member()
-        return self._client.consumer_group_metadata()
+        try:
+            return self._client.consumer_group_metadata()
+        except RuntimeError as absent:  # the client's word for having no place in the group at this moment
+            raise AbortableError(
+                f"sending positions to the transaction: {absent}; go back and join"
+            ) from None
 
     def require_member(self) -> None:
         """Raise AbortableError where a subscribed consumer owns nothing, and so has nothing to commit."""
