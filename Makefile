@@ -27,6 +27,8 @@ ARGS ?=
 FILES ?=
 MESSAGES ?= 10000000
 CASES ?= 1000000
+MINUTES ?= 1
+FAULT ?=
 # Every variable of `make replay` is a flag of `python -m app replay`; an empty one keeps the flag's default.
 flag = $(if $($(1)),--$(2) '$($(1))')
 REPLAY_FLAGS = $(call flag,DATE,date) $(call flag,DATA,data) $(call flag,BUS,bus) $(call flag,SPEED,speed) \
@@ -89,6 +91,9 @@ test-bounds: $(READY) ## kernel tests with every array index checked
 test-nojit: $(READY) ## kernel tests as plain Python
 	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q tests/unit/operators tests/property $(ARGS)
 
+chaos: $(READY) ## play every fault F1-F25 on a real Kafka, again and again: make chaos MINUTES=5 (FAULT=F7)
+	@$(PY) -m tests.broker.chaos $(MINUTES) $(FAULT)
+
 mutate: $(READY) ## change each comparison that decides what is sealed: some test must fail (FILES=operators/sealer.py)
 	@$(PY) -m tests.mutation $(FILES)
 
@@ -115,4 +120,4 @@ wheel: $(READY) ## build the gpu_sink client's wheel under build/wheel
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test simulate leak fuzz test-bounds test-nojit mutate check bench kafka kafka-stop up replay wheel clean
+.PHONY: help sync lock fmt lint type layers tidy test simulate chaos leak fuzz test-bounds test-nojit mutate check bench kafka kafka-stop up replay wheel clean

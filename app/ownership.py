@@ -17,6 +17,7 @@ from app.wiring import Pipeline
 from operators.operator import InputProgress, Operator
 from operators.snapshot_format import SnapshotError
 from schemas.clocks import BEGINNING_NS
+from state.errors import StateLockedError
 from state.restore import Restored, restore
 from state.store import TaskStore
 from topics.block import TopicPartition
@@ -186,7 +187,13 @@ class Ownership:
     ) -> tuple[Restored, Operator]:
         """The task's local state and its operator; state that cannot be taken up is wiped and rebuilt."""
         path = self._pipeline.state_path(number)
-        state, operator = restore(path, identity, committed), self._pipeline.operator()
+        try:
+            state, operator = restore(path, identity, committed), self._pipeline.operator()
+        except StateLockedError as locked:
+            # Its last owner may hang, and hold it for ever.  Offsets say what any folder's state is worth.
+            path = path.with_name(f"{path.name}-{self._pipeline.settings.worker.slot}")
+            log.warning("local state is held by another worker", instead=str(path), reason=str(locked))
+            state, operator = restore(path, identity, committed), self._pipeline.operator()
         if state.checkpoint is None:
             return state, operator
         try:

@@ -1,6 +1,6 @@
 """The producers of a worker: one that writes in transactions, and at least once one that writes at once."""
 
-from topics.bus import AbortableError, Bus, Producer, UnknownOutcomeError
+from topics.bus import AbortableError, Bus, BusError, FencedError, Producer
 
 
 class Producers:
@@ -18,6 +18,7 @@ class Producers:
         # would hold back the offsets this one is to start from.
         self._transactional = self._make()
         self._open = False
+        self._in_doubt = False  # the producer is to be thrown away, and stays so while no broker answers
 
     @property
     def exactly_once(self) -> bool:
@@ -50,17 +51,21 @@ class Producers:
         self._open = False
 
     def undo(self, undone: Exception) -> None:
-        """Abort what is open; where the outcome is unknown, a new producer of the same id settles it."""
-        known = isinstance(undone, AbortableError)
-        if known and self._open:
+        """Abort what is open; a new producer settles what cannot be aborted or is in doubt."""
+        if self._open and isinstance(undone, AbortableError):
             try:
                 self._transactional.abort()
-            except UnknownOutcomeError:
-                known = False
+            except FencedError:
+                raise
+            except BusError:  # a broker that crashed may even say there is no such transaction
+                self._in_doubt = True
+        elif not isinstance(undone, AbortableError):
+            self._in_doubt = True
         self._open = False
-        if not known:
+        if self._in_doubt:
             self._transactional.close()
             self._transactional = self._make()
+            self._in_doubt = False
 
     def close(self) -> None:
         """Abort what is open, and deliver what went out at once."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from time import monotonic, sleep
 from typing import Any, Final
 
 import confluent_kafka
@@ -177,7 +176,12 @@ class KafkaConsumer:
         without a generation, and take positions from anybody.
         """
         self.require_member()
-        return self._client.consumer_group_metadata()
+        try:
+            return self._client.consumer_group_metadata()
+        except RuntimeError as absent:  # the client's word for having no place in the group at this moment
+            raise AbortableError(
+                f"sending positions to the transaction: {absent}; go back and join"
+            ) from None
 
     def require_member(self) -> None:
         """Raise AbortableError where a subscribed consumer owns nothing, and so has nothing to commit."""
@@ -230,12 +234,11 @@ class KafkaConsumer:
             self._ends_told.pop(partition, None)
 
     def _seek(self, partition: TopicPartition, offset: int) -> None:
-        until_s = monotonic() + REQUEST_TIMEOUT_S
-        while not self._seeks(partition, offset):
-            # Right after an assignment the client's own thread has not started this partition yet.
-            if monotonic() > until_s:
-                raise BusError(f"{_name(partition)} cannot be read from {offset}: it does not start")
-            sleep(0.005)
+        """Seek now, or at the polls to come: a partition may not have started yet, and one that the group has
+        taken, which only a poll will tell, never will.
+        """
+        if not self._seeks(partition, offset):
+            self._unsettled.add(partition)
 
     def _seeks(self, partition: TopicPartition, offset: int) -> bool:
         """Seek; False where the partition has not started yet."""
@@ -308,6 +311,7 @@ class KafkaConsumer:
                 self._client.incremental_unassign(list(places))
             return
         self._positions = {}
+        self._unsettled = set()
         if not self._closed:
             self._reader.give_back()
             self._client.unassign()
@@ -322,7 +326,10 @@ class KafkaConsumer:
         """Return the ends among what came in place of messages; tell of what passes, raise the rest."""
         ends = []
         for event in events:
-            if event.error.name() in _PASSING:
+            place = TopicPartition(event.topic or "", event.partition)
+            # The client may still tell of a place that the group has taken meanwhile.
+            lost = event.error.name() in OUT_OF_RANGE and place not in self._positions
+            if event.error.name() in _PASSING or lost:
                 self._outage.tell(event.error)
             else:
                 ends.append(self._end_or_raise(event))
@@ -341,7 +348,7 @@ class KafkaConsumer:
             low, high = self.offsets(TopicPartition(topic, event.partition))
             raise OffsetRangeError(
                 f"offset {event.offset} of {topic}[{event.partition}] is not in the log, "
-                f"which has {low} (low) to {high} (high)"
+                f"which has {low} (low) to {high} (high): {error.str()}"
             )
         if error.name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
             raise BusError(f"{where}: topic {topic} does not exist: create it first")

@@ -8,6 +8,7 @@
 #
 #   PORT=9092          force the port (else a free one, kept from start to start)
 #   KAFKA_DIR=folder   where this broker lives (default build/kafka); another folder is another broker
+#   KAFKA_ADVERTISED=host:port  where clients are sent, if not there (a proxy)
 #   KAFKA_PYTHON=path  a Python that has confluent-kafka (default .venv/bin/python)
 #   KAFKA_TLS=file     a PEM of key and certificate: for a second listener, SASL_SSL with SCRAM, whose users may do what ACLs
 #                      allow them (acls.sh), while the first one stays open to whoever is on this machine; for trials and tests
@@ -82,7 +83,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@$host:$2
 listeners=PLAINTEXT://$host:$1,CONTROLLER://$host:$2
-advertised.listeners=PLAINTEXT://$host:$1
+advertised.listeners=PLAINTEXT://${KAFKA_ADVERTISED:-$host:$1}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT

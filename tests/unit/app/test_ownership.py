@@ -117,3 +117,12 @@ def test_under_the_classic_protocol_a_lone_input_is_refused_at_once(tmp_path: Pa
     )
     with pytest.raises(RunError, match=r"partition 0 of tidemark\.trade without tidemark\.quote"):
         ownership.assigned([TopicPartition("tidemark.trade", 0)])
+
+
+def test_a_task_whose_state_a_hung_worker_holds_goes_on_with_a_folder_of_its_own(tmp_path: Path) -> None:
+    market = after_a_first_worker(tmp_path)
+    path = market.pipeline.state_path(0)
+    held = TaskStore.open(path, market.pipeline.identity(0))
+    goes_on(market)
+    held.close()
+    assert path.with_name(f"{path.name}-0").is_dir()

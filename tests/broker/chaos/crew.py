@@ -1,0 +1,122 @@
+"""The crew: real worker processes, and what may be done to them."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from tests.broker.chaos.hand import work
+from tests.day_runs import until
+
+CONTEXT: Final = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.broker.chaos.hand"])
+
+EXIT_S: Final = 45.0
+KIB: Final = 1024
+
+
+@dataclass(slots=True)
+class Hand:
+    """One worker process."""
+
+    slot: str
+    process: ForkServerProcess
+    log: Path
+    begun_s: float
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, or stands still."""
+        return self.process.is_alive()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to it."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def wait(self, patience_s: float = EXIT_S) -> int:
+        """Its exit code; negative is the signal that ended it."""
+        self.process.join(patience_s)
+        code = self.process.exitcode
+        assert code is not None, f"worker {self.slot} is still there after {patience_s} s:\n{self.said()}"
+        return code
+
+    def said(self) -> str:
+        """What it wrote to standard error."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def died(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Wait for its death by this signal."""
+        code = self.wait()
+        assert code == -number, f"worker {self.slot} ended with {code}, not by {number.name}:\n{self.said()}"
+
+    def ended_well(self) -> None:
+        """Wait for its end with exit code 0."""
+        code = self.wait()
+        assert code == 0, f"worker {self.slot} ended with {code}:\n{self.said()}"
+
+    def gave_up(self, *words: str) -> str:
+        """Wait for its end by itself with a code other than 0 and one last line that says why; return it."""
+        code = self.wait()
+        last = (self.said().strip().splitlines() or [""])[-1]
+        assert code in (1, 2), f"worker {self.slot} ended with {code}:\n{self.said()}"
+        assert last.startswith(("stopped: ", "error: ")), self.said()
+        assert all(word in last for word in words), f"{words} are not in {last!r}"
+        return last
+
+    def has_tasks(self) -> None:
+        """Wait until it has opened a task."""
+        until(lambda: "task opened" in self.said() or not self.alive, f"worker {self.slot} has tasks")
+        assert self.alive, self.said()
+
+    def size_max(self) -> int:
+        """The most memory it has taken, in bytes (Linux tells; elsewhere 0)."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        lines = status.read_text().splitlines() if status.exists() else []
+        return next((int(line.split()[1]) * KIB for line in lines if line.startswith("VmHWM")), 0)
+
+    def end(self) -> None:
+        """Have it gone, whatever its state."""
+        if self.alive:
+            self.send(signal.SIGKILL)
+        self.process.join(EXIT_S)
+        self.process.close()
+
+
+class Crew:
+    """Hires workers of one configuration; `close` leaves none behind."""
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+        self.hands: list[Hand] = []
+
+    def hire(
+        self,
+        slot: str = "0",
+        *,
+        failpoint: str = "",
+        until_final: bool = True,
+        file_size_max: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Hand:
+        """Start a worker; `failpoint` is where it kills itself."""
+        arguments = ["align", "--config", str(self._config), "--slot", slot]
+        arguments += ["--until-final"] if until_final else []
+        log = self._config.with_name(f"worker-{len(self.hands)}-slot-{slot}.log")
+        extra = {"TIDEMARK_WORKER__FAILPOINT": failpoint, **(environment or {})}
+        process = CONTEXT.Process(target=work, args=(arguments, extra, log, file_size_max), daemon=True)
+        begun_s = monotonic()
+        process.start()
+        hand = Hand(slot, process, log, begun_s)
+        self.hands.append(hand)
+        return hand
+
+    def close(self) -> None:
+        """Kill those that are left."""
+        for hand in self.hands:
+            hand.end()

@@ -1,0 +1,84 @@
+"""Reads committed messages with a plain Kafka consumer that checks their checksums."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+ANSWER_S: Final = 15.0
+POLL_S: Final = 0.02
+
+
+def committed_reader(bootstrap: str, places: Sequence[tuple[str, int]]) -> Consumer:
+    """A consumer of these partitions from their first message on, of no group."""
+    reader = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "chaos-reader",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "check.crcs": True,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 10,
+            "reconnect.backoff.max.ms": 500,
+            "log_level": 2,  # that a broker is away is the point of some scenes
+        }
+    )
+    reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in places])
+    return reader
+
+
+def is_end(message: Message) -> bool:
+    """Whether this is the end of a partition; raises for an error that does not pass by itself."""
+    error = message.error()
+    if error is None:
+        return False
+    if error.name() == "_PARTITION_EOF":
+        return True
+    if error.retriable() or error.name() in ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT"):
+        return False
+    raise KafkaException(error)
+
+
+def read_all(bootstrap: str, topics: Sequence[str], partitions: int) -> dict[str, list[Message]]:
+    """Every committed message of these topics; those of a partition are in offset order."""
+    found: dict[str, list[Message]] = {topic: [] for topic in topics}
+    waiting = {(topic, number) for topic in topics for number in range(partitions)}
+    reader = committed_reader(bootstrap, sorted(waiting))
+    try:
+        while waiting:
+            for message in reader.consume(10_000, POLL_S):
+                if is_end(message):
+                    waiting.discard((message.topic(), message.partition()))
+                elif message.error() is None:
+                    found[message.topic()].append(message)
+    finally:
+        reader.close()
+    return found
+
+
+def ends(bootstrap: str, places: Sequence[tuple[str, int]], level: IsolationLevel) -> Mapping[Any, int]:
+    """Where each log ends for readers of this isolation level."""
+    asked = {TopicPartition(topic, number): OffsetSpec.latest() for topic, number in places}
+    client = AdminClient({"bootstrap.servers": bootstrap})  # held until the answers are there
+    answers = client.list_offsets(asked, isolation_level=level)
+    return {
+        (place.topic, place.partition): answer.result(timeout=ANSWER_S).offset
+        for place, answer in answers.items()
+    }
+
+
+def open_transactions(bootstrap: str, places: Sequence[tuple[str, int]]) -> int:
+    """How many of these partitions hold something behind an open transaction."""
+    stable = ends(bootstrap, places, IsolationLevel.READ_COMMITTED)
+    written = ends(bootstrap, places, IsolationLevel.READ_UNCOMMITTED)
+    return sum(stable[place] < written[place] for place in written)
