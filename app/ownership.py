@@ -30,16 +30,23 @@ log = structlog.get_logger()
 class Ownership:
     """Opens a task when all its inputs are assigned, and gives it up when the group takes it.
 
-    `before_revoke` commits what is sealed, while it is still ours to commit.
+    `before_revoke` commits what is sealed, while it is still ours to commit; `after_lost` takes back
+    what was sent and is not.
     """
 
     def __init__(
-        self, pipeline: Pipeline, consumer: Consumer, meter: Meter, before_revoke: Callable[[], None]
+        self,
+        pipeline: Pipeline,
+        consumer: Consumer,
+        meter: Meter,
+        before_revoke: Callable[[], None],
+        after_lost: Callable[[], None],
     ) -> None:
         self.tasks: dict[int, Task] = {}
         self._pipeline = pipeline
         self._consumer = consumer
         self._before_revoke = before_revoke
+        self._after_lost = after_lost
         self._meter = meter
         self._assigned: set[TopicPartition] = set()  # tasks open once all their inputs are here
 
@@ -265,6 +272,7 @@ class Ownership:
         self._assigned -= set(partitions)
         for number in {source.partition for source in partitions}:
             self._drop(number)
+        self._after_lost()
         log.warning("tasks lost", partitions=sorted({source.partition for source in partitions}))
 
     def close(self) -> None:

@@ -74,12 +74,15 @@ class Worker:
         self._idle = IdleWatch(pipeline.settings, self.consumer, elapsed_ns)
         meter = Meter()
         self._rereading = Rereading(meter)
-        self._ownership = Ownership(pipeline, self.consumer, meter, self._commit_before_revoke)
+        self._ownership = Ownership(
+            pipeline, self.consumer, meter, self._commit_before_revoke, self._undo_lost
+        )
         self._committed_ns = self._elapsed_ns()
         self._dirty = False
         self._known_behind = False  # rows have come since the last-known entries were written
         self._partial_ns: int | None = None  # since when a task waits for some of its inputs
         self._failed = False
+        self._lost = False  # tasks went without a commit, and what they had sent must not be committed
         self._undone = 0  # transactions in a row
         self._rows_taken = 0
         self._rows_per_message = 1.0
@@ -101,6 +104,9 @@ class Worker:
         block = self.consumer.poll(messages_max=self._messages_max(), wait_ms=self._wait_ms())
         released_ns = self._wall_ns()
         try:
+            if self._lost:
+                self._lost = False
+                raise AbortableError("the group took tasks away while their rows were in a transaction")
             touched = self._take(block, released_ns) | self._idle.leave_out(self.tasks)
             if block.messages:
                 self._rows_per_message = max(1.0, self._rows_taken / block.messages)
@@ -288,6 +294,13 @@ class Worker:
             self._outbox.undo(undone)
         else:
             self._checkpoint_all()
+
+    def _undo_lost(self) -> None:
+        """Abort what lost tasks have sent: another worker sends it too.  The tasks that stay go back."""
+        if self._outbox.producers.open:
+            self._outbox.undo(AbortableError("tasks lost"))
+            self._lost = True
+        self._dirty = False
 
     def _rewind(self, undone: Exception) -> None:
         self._undone += 1

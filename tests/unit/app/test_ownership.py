@@ -92,7 +92,7 @@ def test_a_restart_that_needs_rows_which_retention_removed_is_refused_with_the_f
 def test_a_task_opens_when_the_last_of_its_inputs_has_come(tmp_path: Path) -> None:
     market = Market(tmp_path, bus={"group_protocol": "consumer"})
     ownership = Ownership(
-        market.pipeline, market.bus.consumer(group="tidemark"), Meter(), before_revoke=lambda: None
+        market.pipeline, market.bus.consumer(group="tidemark"), Meter(), lambda: None, lambda: None
     )
     trade, quote = TopicPartition("tidemark.trade", 0), TopicPartition("tidemark.quote", 0)
     market.trade(1)
@@ -113,7 +113,7 @@ def test_a_task_opens_when_the_last_of_its_inputs_has_come(tmp_path: Path) -> No
 def test_under_the_classic_protocol_a_lone_input_is_refused_at_once(tmp_path: Path) -> None:
     market = Market(tmp_path)
     ownership = Ownership(
-        market.pipeline, market.bus.consumer(group="tidemark"), Meter(), before_revoke=lambda: None
+        market.pipeline, market.bus.consumer(group="tidemark"), Meter(), lambda: None, lambda: None
     )
     with pytest.raises(RunError, match=r"partition 0 of tidemark\.trade without tidemark\.quote"):
         ownership.assigned([TopicPartition("tidemark.trade", 0)])
