@@ -104,7 +104,9 @@ def offline(
     ("direction", "carry", "allow_exact"),
     [
         ("backward", "row", True),
+        ("backward", "row", False),
         ("backward", "column", True),
+        ("backward", "column", False),
         ("forward", "row", True),
         ("forward", "row", False),
         ("nearest", "row", True),

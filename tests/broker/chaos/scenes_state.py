@@ -15,6 +15,7 @@ from tests.programs import ROOT
 FILE_SIZE_MAX = 8 << 10  # bytes a state's log may grow to, in place of a disk that is full
 DISK_SIZE = "256k"
 ROWS_MAX = 400  # of a stream that may wait
+GROWTH_SIZE_MAX = 256 << 20  # bytes a worker that pauses may take beside what it started with
 
 
 def the_disk_is_full(stage: Stage) -> None:
@@ -83,9 +84,11 @@ def more_than_it_may_hold(stage: Stage) -> None:
         stage.feed.step(400, quiet=("quote",))
     until(lambda: '"paused"' in hand.said(), "the trades are paused")
     stage.feed.step()
+    grown = hand.size_max() - before
     stage.finish(hand)
     assert '"resumed"' in hand.said()
-    stage.note = f"grew from {before >> 20} MiB"
+    assert grown < GROWTH_SIZE_MAX
+    stage.note = f"grew by {grown >> 20} MiB"
 
 
 def _flip(file: Path, rng: random.Random) -> None:
