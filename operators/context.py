@@ -203,10 +203,10 @@ class RightContext:
             BEGINNING_NS if self._behind_ns == UNBOUNDED_NS else max(floor_ns - self._behind_ns, BEGINNING_NS)
         )
 
-    def _renumber(self, kept: Int64s) -> None:
-        """Rows have new ids: those of `kept`, by old id, have become 0, 1, ...; the others are gone."""
-        self._last = renumbered(self._last, kept)
-        self._last_value = renumbered(self._last_value, kept)
+    def _renumber(self, place: Int64s) -> None:
+        """Rows have new ids, `place` by old id, or are gone."""
+        self._last = renumbered(self._last, place)
+        self._last_value = renumbered(self._last_value, place)
 
     def _refresh(self, rows: Int64s) -> None:
         store = self.pending.store
@@ -247,9 +247,8 @@ def _with_key(batch: Batch, group: Int32s) -> tuple[Batch, Int32s]:
     return (batch, group) if keyed.all() else (select(batch, keyed), group[keyed])
 
 
-def renumbered(table: Int64s, kept: Int64s) -> Int64s:
-    """A table of row ids after all but `kept` (ascending) were forgotten; NO_ROW for those forgotten."""
-    if kept.size == 0:
+def renumbered(table: Int64s, place: Int64s) -> Int64s:
+    """A table of row ids after rows have got new ones, `place` by old id; NO_ROW for those forgotten."""
+    if place.size == 0:
         return np.full_like(table, NO_ROW)
-    ids = np.searchsorted(kept, table)
-    return np.where(kept.take(ids, mode="clip") == table, ids, NO_ROW)
+    return np.where(table >= 0, place.take(table, mode="clip"), NO_ROW)

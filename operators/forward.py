@@ -72,16 +72,17 @@ class ForwardContext(RightContext):
         found, self._found = self._found[:count], self._found[count:]
         return Matches(found, np.empty((0, count), np.int64))
 
-    def _renumber(self, kept: Int64s) -> None:
-        super()._renumber(kept)
+    def _renumber(self, place: Int64s) -> None:
+        super()._renumber(place)
+        kept = np.flatnonzero(place >= 0)
         # Rows that have not settled have no follower yet, and whatever stands there is never read.
-        following = renumbered(self._following.take(kept, mode="clip"), kept)
+        following = renumbered(self._following.take(kept, mode="clip"), place)
         self._following = np.empty(max(CAPACITY_MIN, 2 * kept.size), np.int64)
         self._following[: kept.size] = following
-        self._tail = renumbered(self._tail, kept)
-        self._heads = renumbered(self._heads, kept)
-        self._before = renumbered(self._before, kept)
-        self._found = renumbered(self._found, kept)
+        self._tail = renumbered(self._tail, place)
+        self._heads = renumbered(self._heads, place)
+        self._before = renumbered(self._before, place)
+        self._found = renumbered(self._found, place)
 
     def _make_room(self, groups: int) -> None:
         super()._make_room(groups)

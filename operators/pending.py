@@ -50,7 +50,7 @@ class PendingRows:
         self._stop += placed
         if placed < batch.rows:
             added = np.arange(first + placed, first + batch.rows)
-            added = added[np.lexsort((store.sequence[added], store.time_ns[added]))]
+            added = added[_by_time(store.time_ns[added], store.sequence[added])]
             merge_tail(self._order, self._settled, self._stop, added, store.time_ns, store.sequence)
             self._stop += added.size
 
@@ -75,14 +75,26 @@ class PendingRows:
         return self.store.rows > max(COMPACT_ROWS_MIN, 2 * (self.rows + kept_beside))
 
     def forget(self, kept_beside: Int64s) -> Int64s:
-        """Forget all rows but the waiting ones and `kept_beside`; return what was kept, by old id, ascending.
+        """Forget all rows but the waiting ones and `kept_beside`; return the new id of each, by its old id.
 
-        The new id of a kept row is its place in the answer.
+        A row forgotten has -1; those kept stay in their order.
         """
-        kept = np.unique(np.concatenate([self.ids, kept_beside]))
-        ids = np.searchsorted(kept, self.ids)
-        self.store.keep(kept)
-        self._order = np.empty(max(CAPACITY_MIN, 2 * ids.size), np.int64)
-        self._order[: ids.size] = ids
-        self._start, self._settled, self._stop = 0, self._settled - self._start, ids.size
-        return kept
+        kept = np.zeros(self.store.rows, np.bool_)
+        kept[self.ids] = True
+        kept[kept_beside] = True
+        ids = np.flatnonzero(kept)
+        place = np.full(kept.size, -1, np.int64)
+        place[ids] = np.arange(ids.size)
+        waiting = place[self.ids]
+        self.store.keep(ids)
+        self._order = np.empty(max(CAPACITY_MIN, 2 * waiting.size), np.int64)
+        self._order[: waiting.size] = waiting
+        self._start, self._settled, self._stop = 0, self._settled - self._start, waiting.size
+        return place
+
+
+def _by_time(time_ns: Int64s, sequence: Int64s) -> Int64s:
+    """The order of rows by (time, sequence), ties as they came; one sort where nobody has a sequence."""
+    if sequence[0] == sequence[-1] and (sequence == sequence[0]).all():
+        return np.argsort(time_ns, kind="stable")
+    return np.lexsort((sequence, time_ns))

@@ -35,7 +35,7 @@ def test_settled_rows_stay_settled_when_others_are_forgotten() -> None:
     rows = waiting(1, 2, 3, 4)
     rows.settle(4)
     rows.take(2)
-    assert rows.forget(rows.ids[:0]).tolist() == [2, 3]
+    assert rows.forget(rows.ids[:0]).tolist() == [-1, -1, 0, 1]
     assert rows.ids.tolist() == [0, 1]
     assert rows.settle(5).tolist() == [1]
 
