@@ -11,6 +11,7 @@ from state.store import TaskStore
 from tests.unit.app.market import Market
 from tests.unit.app.test_worker import turn_until_quiet
 from topics.block import TopicPartition
+from topics.memory import MemoryBus
 from topics.memory_consumer import MemoryConsumer
 
 
@@ -126,3 +127,30 @@ def test_a_task_whose_state_a_hung_worker_holds_goes_on_with_a_folder_of_its_own
     goes_on(market)
     held.close()
     assert path.with_name(f"{path.name}-0").is_dir()
+
+
+def test_a_worker_whose_tasks_went_to_an_heir_does_not_commit_what_it_had_sent_for_them(
+    tmp_path: Path,
+) -> None:
+    market = Market(tmp_path)
+    market.quote(1)
+    market.trade(2)
+    market.progress(3)
+    hung = market.worker("0")
+    turn_until_quiet(hung)  # its transaction holds the row of 2
+    assert isinstance(hung.consumer, MemoryConsumer)
+    assert isinstance(market.bus, MemoryBus)
+    market.bus.evict(hung.consumer)
+    heir = market.worker("1")
+    turn_until_quiet(heir)
+    heir.commit()
+    market.quote(4)
+    market.trade(5)
+    market.progress(9)
+    for _ in range(6):
+        market.pass_commit_interval()
+        hung.turn()
+        heir.turn()
+    hung.close()
+    heir.close()
+    assert market.aligned() == [(2, 1), (5, 4)]
