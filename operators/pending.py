@@ -95,6 +95,6 @@ class PendingRows:
 
 def _by_time(time_ns: Int64s, sequence: Int64s) -> Int64s:
     """The order of rows by (time, sequence), ties as they came; one sort where nobody has a sequence."""
-    if sequence[0] == sequence[-1] and (sequence == sequence[0]).all():
+    if (sequence == sequence[0]).all():
         return np.argsort(time_ns, kind="stable")
     return np.lexsort((sequence, time_ns))

@@ -6,6 +6,9 @@ EQUIVALENT: Final[dict[str, str]] = {
     "operators/pending.py:PendingRows.add: placed < batch.rows -> placed <= batch.rows": (
         "with every row placed there is nothing left to merge"
     ),
+    "operators/pending.py:_by_time: sequence == sequence[0] -> sequence != sequence[0]": (
+        "the longer way gives the same order"
+    ),
     "operators/forward.py:ForwardContext.look_ahead: "
     "self._following.size < store.rows -> self._following.size <= store.rows": (
         "asking for room that is there changes nothing"
