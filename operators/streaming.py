@@ -260,7 +260,7 @@ class StreamingAsof:
     @property
     def keeps_last_known(self) -> bool:
         """Whether the last row of a group may be needed however old it is: without a tolerance."""
-        return self._settings.tolerance_ns is None and self._settings.direction == "backward"
+        return self._settings.tolerance_ns is None  # and so backward: the others need one
 
     def last_known(self) -> list[tuple[bytes, bytes]]:
         """The last row of each group in which it changed since the last call; from then on `progress` asks

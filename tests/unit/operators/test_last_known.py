@@ -159,3 +159,9 @@ def test_an_entry_of_another_join_is_refused() -> None:
 def test_an_entry_of_a_stream_that_is_gone_is_left_alone() -> None:
     _, value = entry()
     join().recall([(b"bar\0A", value)], 100)
+
+
+def test_last_rows_are_kept_only_where_no_tolerance_lets_them_go() -> None:
+    assert join().keeps_last_known
+    bounded = AsofSettings(left=TRADE, rights=(QUOTE,), tolerance_ns=5)
+    assert not StreamingAsof(bounded).keeps_last_known
