@@ -16,6 +16,9 @@ EQUIVALENT: Final[dict[str, str]] = {
     "operators/sealer.py:Sealer.left_bound: frontier_ns > BEGINNING_NS -> frontier_ns >= BEGINNING_NS": (
         "no row has the beginning for its time"
     ),
+    "operators/seal_kernel.py:oldest_offset: offset[row] < oldest -> offset[row] <= oldest": (
+        "the smallest is the same"
+    ),
     "operators/seal_kernel.py:refresh_last: time_ns[row] < time_ns[old] -> time_ns[row] <= time_ns[old]": (
         "the line before has found that they differ"
     ),
