@@ -1,5 +1,6 @@
 """One consumer and where it stands: to the ends one partition after another, or for ever as frames come."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,7 +25,7 @@ class Topic(Protocol):
     def group(self) -> str | None: ...
 
 
-class KafkaReader:
+class KafkaReader(ABC):
     """What both ways of reading share: decoding, going on after a pause, committing."""
 
     ended = False
@@ -36,9 +37,9 @@ class KafkaReader:
         self._next = {partition: start.offset for partition, start in starts.items()}
         self._decoder = FrameDecoder(topic.layout)
 
+    @abstractmethod
     def read(self, wait_s: float) -> Frame | None:
         """Return the next frame, None where none came; raises SourceError and FrameError."""
-        raise NotImplementedError
 
     def pause(self) -> None:
         """Stop fetching; what was fetched ahead is dropped."""
