@@ -172,7 +172,7 @@ class KafkaProducer:
     def flush(self) -> None:
         """Return when everything produced has been acknowledged."""
         assert self._id is None, "a transaction ends with commit or abort"
-        while self._client.flush(1):
+        while self._hear(self._client.flush, 1):
             self._raise_failure()
         self._raise_failure()
         self._outage.over()
@@ -180,7 +180,7 @@ class KafkaProducer:
     def close(self) -> None:
         """Abort what is open, as far as the broker answers; without transactions, deliver what is queued."""
         if self._id is None:
-            self._client.flush(REQUEST_TIMEOUT_S)
+            self._hear(self._client.flush, REQUEST_TIMEOUT_S)
         elif self._open and not self._outcome_unknown:
             try:
                 self._client.abort_transaction(REQUEST_TIMEOUT_S)
@@ -233,7 +233,7 @@ class KafkaProducer:
             )
         if error.name() == "_UNKNOWN_PARTITION":
             raise BusError(f"topic {topic} has no partition {partition}")
-        self._client.poll(0)
+        self._hear(self._client.poll, 0)
         self._raise_failure()
         wrap = bus_error if self._id is None else transaction_error
         raise wrap(error, f"writing to {topic}")
@@ -253,8 +253,16 @@ class KafkaProducer:
 
     def _serve(self, wait_s: float) -> None:
         self._unserved = 0
-        self._client.poll(wait_s)
+        self._hear(self._client.poll, wait_s)
         self._raise_failure()
+
+    def _hear(self, serve: Callable[[float], int], wait_s: float) -> int:
+        """Let the client call back; a fatal error it raises from here, in place of telling `error_cb`."""
+        try:
+            return serve(wait_s)
+        except KafkaException as raised:
+            wrap = bus_error if self._id is None else transaction_error
+            raise wrap(error_of(raised), "serving the producer") from None
 
     def _raise_failure(self) -> None:
         """Raise what delivery has come to, once."""

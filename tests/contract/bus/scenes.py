@@ -9,7 +9,7 @@ from uuid import uuid4
 import numpy as np
 
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import Bus, Consumer, Position, Producer, TopicSpec
+from topics.bus import Bus, Consumer, LogRange, Position, Producer, TopicSpec
 from topics.outgoing import Outgoing
 from topics.wire import Encoded
 
@@ -88,6 +88,15 @@ def turn_until(members: Sequence[Member], holds: Callable[[], bool]) -> None:
         assert monotonic() < until_s, [member.diary for member in members]
         for member in members:
             member.turn()
+
+
+def ranges_when(scene: Scene, place: TopicPartition, holds: Callable[[LogRange], bool]) -> LogRange:
+    """Ask for the offsets of a log until `holds` of them, and return them."""
+    admin = scene.bus.admin()
+    until_s = monotonic() + PATIENCE_S
+    while not holds(found := admin.ranges([place])[place]):
+        assert monotonic() < until_s, found
+    return found
 
 
 def blocks_until(consumer: Consumer, holds: Callable[[list[MessageBlock]], bool]) -> list[MessageBlock]:

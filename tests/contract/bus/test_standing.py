@@ -1,11 +1,15 @@
 """Laws of what is seen from outside: who owns what, how far a group is, what an open transaction hides."""
 
-from collections.abc import Callable
-from time import monotonic
-
 import pytest
 
-from tests.contract.bus.scenes import PATIENCE_S, Member, Scene, commit_position, in_transaction, turn_until
+from tests.contract.bus.scenes import (
+    Member,
+    Scene,
+    commit_position,
+    in_transaction,
+    ranges_when,
+    turn_until,
+)
 from topics.block import TopicPartition
 from topics.bus import BusError, LogRange, Position
 
@@ -72,14 +76,6 @@ def test_an_open_transaction_holds_the_stable_offset_below_the_high_one(scene: S
     producer.commit()
     shown = ranges_when(scene, place, lambda found: found.high == found.stable)
     assert shown == LogRange(0, 4, 4), "the transaction's marker takes an offset too"
-
-
-def ranges_when(scene: Scene, place: TopicPartition, holds: Callable[[LogRange], bool]) -> LogRange:
-    admin = scene.bus.admin()
-    until_s = monotonic() + PATIENCE_S
-    while not holds(found := admin.ranges([place])[place]):
-        assert monotonic() < until_s, found
-    return found
 
 
 def test_a_partition_that_is_not_there_is_named(scene: Scene) -> None:
