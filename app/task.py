@@ -70,6 +70,7 @@ class Task:
     newest_ns: int = BEGINNING_NS
     parity: Parity = field(default_factory=Parity)
     checkpointed_ns: int = 0  # monotonic
+    checkpoint_took_ns: int = 0  # how long that took
     known_ns: int = 0  # monotonic: when its last-known entries were written
     paused: set[str] = field(default_factory=set)  # topics not delivered until the others catch up
     moved_ns: int = 0  # this process's clock when the frontier rose last

@@ -33,6 +33,8 @@ UNDONE_MAX = 10  # more is no passing trouble
 AWAY_ATTEMPTS_MAX = 8  # each waits for as long as the bus does, about 15 s
 PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a partition
 FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
+# Half a million rows that wait take 0.4 s to write: a worker that catches up would do little else.
+CHECKPOINT_SHARE_MAX = 0.05
 
 
 class Worker:
@@ -134,7 +136,7 @@ class Worker:
         self._commit([n for n, task in self.tasks.items() if task.known_ns <= due])
         self._committed_ns = self._elapsed_ns()
         self._final_checked_ns = self._committed_ns - FINAL_CHECK_INTERVAL_NS  # it may have been the last one
-        due = self._committed_ns - self._settings.checkpoint_interval_ms * NS_PER_MS
+        due = self._committed_ns - self._checkpoint_interval_ns()
         for task in self.tasks.values():
             if task.checkpointed_ns <= due and task.operator.caught_up:
                 self._checkpoint(task)
@@ -330,7 +332,13 @@ class Worker:
             if task.operator.caught_up:
                 self._checkpoint(task)
 
+    def _checkpoint_interval_ns(self) -> int:
+        """As long as was asked for, or longer, so that writing takes no more than its share of the time."""
+        writing_ns = sum(task.checkpoint_took_ns for task in self.tasks.values())
+        return max(self._settings.checkpoint_interval_ms * NS_PER_MS, int(writing_ns / CHECKPOINT_SHARE_MAX))
+
     def _checkpoint(self, task: Task) -> None:
+        begun_ns = self._elapsed_ns()
         try:
             task.checkpoint()
         except StateError as failed:
@@ -338,6 +346,7 @@ class Worker:
                 f"{failed}; nothing is lost: committed work stands, restart when mended"
             ) from failed
         task.checkpointed_ns = self._elapsed_ns()
+        task.checkpoint_took_ns = task.checkpointed_ns - begun_ns
         reach(CHECKPOINT)
 
 

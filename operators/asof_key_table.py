@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from operators.arrow_buffers import bytes_array
 from operators.asof_columns import Array, frozen, offset_view, value_view, word_view
 from operators.asof_key_kernel import number_codes, refill_slots, string_codes
+from operators.bytes_kernel import copy_spans
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
@@ -63,6 +65,23 @@ class KeyTable:
                     )
                 if row < out.size:
                     self._grow(size_max if self._strings else 0)
+
+    def string(self, code: int) -> bytes:
+        """The string with this code."""
+        return self._arena[self._starts[code] : self._starts[code + 1]].tobytes()
+
+    def strings(self, codes: Int32s) -> pa.BinaryArray:
+        """The strings of many codes, null for -1."""
+        rows = codes.astype(np.int64)
+        valid = rows >= 0
+        sizes = np.where(
+            valid, self._starts.take(rows + 1, mode="clip") - self._starts.take(rows, mode="clip"), 0
+        )
+        bounds = np.zeros(rows.size + 1, np.int64)
+        np.cumsum(sizes, out=bounds[1:])
+        data = np.empty(int(bounds[-1]), np.uint8)
+        copy_spans(self._arena, self._starts, rows, bounds, data)
+        return bytes_array(pa.binary(), data, bounds, None if valid.all() else valid)
 
     def _grow(self, size_max: int) -> None:
         if self._strings and int(self._starts[self.count]) + size_max > self._arena.size:

@@ -17,6 +17,7 @@ from schemas.stream import Stream
 # What nearly every call gives; making one costs more than a small batch does.
 _NONE_LATE: Final = pa.RecordBatch.from_pylist([], schema=LATE_SCHEMA)
 _NONE_AHEAD: Final = pa.RecordBatch.from_pylist([], schema=AHEAD_SCHEMA)
+_ONE_KEY: Final = pa.array([b""], pa.binary())
 
 
 @dataclass(slots=True)
@@ -222,7 +223,7 @@ def batch_of(stream: Stream, on: str, rows: pa.RecordBatch, first_offset: int) -
         offset=np.arange(first_offset, first_offset + count, dtype=np.int64),
         index=np.zeros(count, np.int32),
         key_code=keys.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32),
-        keys=tuple(keys.dictionary.to_pylist()),
+        keys=keys.dictionary,
     )
 
 
@@ -244,7 +245,7 @@ def _key_part(column: pa.Array) -> pa.Array:
 
 def _one_group(batch: Batch) -> Batch:
     """Without key columns all rows match each other, whatever key their messages have."""
-    return replace(batch, key_code=np.zeros(batch.rows, np.int32), keys=(b"",))
+    return replace(batch, key_code=np.zeros(batch.rows, np.int32), keys=_ONE_KEY)
 
 
 def _int64s(stream: Stream, name: str, columns: pa.RecordBatch) -> Int64s:

@@ -76,7 +76,7 @@ def _any_groups(key: bytes, schema: pa.Schema, value: bytes) -> Batch:
     rows, _ = _unpack(key, schema, [open_value(key, value)])
     keys = rows.column(CONTROL_KEY.name).dictionary_encode()
     key_code = keys.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
-    return _by_offset(rows, len(CONTROL) + 1, key_code, tuple(keys.dictionary.to_pylist()))
+    return _by_offset(rows, len(CONTROL) + 1, key_code, keys.dictionary)
 
 
 def right_rows(settings: AsofSettings, right: Stream, values: dict[bytes, bytes]) -> Batch:
@@ -87,7 +87,7 @@ def right_rows(settings: AsofSettings, right: Stream, values: dict[bytes, bytes]
     schema = right_schema(settings, right)
     rows, counts = _unpack(RIGHT_KEY, schema, list(values.values()))
     key_code = np.repeat(np.arange(len(values), dtype=np.int32), counts)
-    return _by_offset(rows, len(CONTROL), key_code, tuple(values))
+    return _by_offset(rows, len(CONTROL), key_code, pa.array(list(values), pa.binary()))
 
 
 def _unpack(key: bytes, schema: pa.Schema, values: list[bytes]) -> tuple[pa.RecordBatch, Int32s]:
@@ -98,7 +98,7 @@ def _unpack(key: bytes, schema: pa.Schema, values: list[bytes]) -> tuple[pa.Reco
     return rows, counts.astype(np.int32)
 
 
-def _by_offset(rows: pa.RecordBatch, controls: int, key_code: Int32s, keys: tuple[bytes, ...]) -> Batch:
+def _by_offset(rows: pa.RecordBatch, controls: int, key_code: Int32s, keys: pa.BinaryArray) -> Batch:
     time_ns, sequence, offset, index = (rows.column(i).to_numpy() for i in range(len(CONTROL)))
     order = np.lexsort((index, offset))
     payload = rows.select(rows.schema.names[controls:]).take(pa.array(order))

@@ -22,7 +22,7 @@ class Batch:
     `offset`    int64, the partition offset of the message that carried the row; never falls inside a batch.
     `index`     int32, the row's place inside that message.
     `key_code`  int32, index into `keys`; -1 is a null key, which never matches.
-    `keys`      the distinct message keys of this batch, in any order; codes mean nothing outside it.
+    `keys`      binary, the distinct message keys of this batch, in any order; codes mean nothing outside it.
 
     Order inside one stream and key is `(time_ns, sequence, offset, index)`.
     """
@@ -33,7 +33,7 @@ class Batch:
     offset: Int64s
     index: Int32s
     key_code: Int32s
-    keys: tuple[bytes, ...]
+    keys: pa.BinaryArray
 
     def __post_init__(self) -> None:
         rows = self.columns.num_rows

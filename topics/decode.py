@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from schemas.batch import Batch, Bools, Int32s, Int64s
 from schemas.clocks import Clock
@@ -284,7 +285,7 @@ def _distinct(ids: Int64s) -> list[int]:
 
 def _number_keys(
     block: MessageBlock, messages: Int64s, wanted: npt.NDArray[np.bool_]
-) -> tuple[Int32s, tuple[bytes, ...]]:
+) -> tuple[Int32s, pa.BinaryArray]:
     """Number the distinct keys of the wanted messages; a null key (of an unkeyed stream) counts as empty."""
     address = block.key.view(np.int64)[messages]
     size = np.maximum(block.key_size[messages], 0)
@@ -295,10 +296,12 @@ def _number_keys(
     return code, _copied(address[first[:count]], size[first[:count]])
 
 
-def _copied(address: Int64s, size: Int64s) -> tuple[bytes, ...]:
-    """Copy many short strings: one copy of all, then a slice each (0.1 us; `string_at` takes 0.6)."""
+def _copied(address: Int64s, size: Int64s) -> pa.BinaryArray:
+    """Copy many short strings end to end."""
     offsets = np.empty(size.size + 1, dtype=np.int64)
-    joined = np.empty(total_size(size, offsets), dtype=np.uint8)
+    total = total_size(size, offsets)
+    assert total < 2**31, "keys of one poll, of which the client holds less"
+    joined = np.empty(total, dtype=np.uint8)
     gather_bytes(address, size, offsets, joined.ctypes.data)
-    data, cuts = joined.tobytes(), offsets.tolist()
-    return tuple([data[lower:upper] for lower, upper in itertools.pairwise(cuts)])
+    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(joined)]
+    return pa.Array.from_buffers(pa.binary(), size.size, buffers)

@@ -106,7 +106,7 @@ def messages(case: Case, stream: Stream, first: int, count: int) -> list[Batch]:
                 offset=np.full(code.size, (first + lower) // MESSAGE_ROWS, np.int64),
                 index=np.arange(code.size, dtype=np.int32),
                 key_code=code.astype(np.int32),
-                keys=tuple(b"%d" % number for number in own),
+                keys=pa.array([b"%d" % number for number in own], pa.binary()),
             )
         )
     return batches

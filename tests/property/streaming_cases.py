@@ -125,7 +125,7 @@ def batch(stream: Stream, part: Sequence[Row]) -> Batch:
         offset=np.array([row.offset for row in part], np.int64),
         index=np.zeros(len(part), np.int32),
         key_code=np.array(codes, np.int32),
-        keys=tuple(key.encode() for key in keys),
+        keys=pa.array([key.encode() for key in keys], pa.binary()),
     )
 
 

@@ -94,7 +94,7 @@ def _rows(batches: list[Batch], columns: set[str]) -> Iterator[Row]:
     for batch in batches:
         for i, values in enumerate(batch.columns.to_pylist()):
             place = int(batch.offset[i]) * PLACES + int(batch.index[i])
-            key = batch.keys[batch.key_code[i]].decode()
+            key = batch.keys[batch.key_code[i]].as_py().decode()
             values = {**dict.fromkeys(columns), **values}
             yield Row(int(batch.time_ns[i]), int(batch.sequence[i]), place, key, values)
 

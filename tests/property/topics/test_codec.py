@@ -96,4 +96,4 @@ def test_blocks_come_back_as_the_columns_they_were(rows: pa.RecordBatch, cut: in
     sizes = np.diff(cuts)
     assert batch.offset.tolist() == [5] * sizes[0] + [9] * sizes[1]
     assert batch.index.tolist() == [*range(sizes[0]), *range(sizes[1])]
-    assert [batch.keys[code] for code in batch.key_code] == [b"A"] * sizes[0] + [b"B"] * sizes[1]
+    assert [batch.keys[code].as_py() for code in batch.key_code] == [b"A"] * sizes[0] + [b"B"] * sizes[1]

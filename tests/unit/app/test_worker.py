@@ -1,11 +1,13 @@
 """The worker's loop on the embedded bus, a turn at a time."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from app.audit import audit
-from app.worker import Worker
+from app.worker import CHECKPOINT_SHARE_MAX, Worker
+from schemas.clocks import NS_PER_MS
 from tests.unit.app.market import Market
 from topics.bus import FencedError
 from topics.memory_consumer import MemoryConsumer
@@ -31,6 +33,28 @@ def test_a_trade_is_emitted_once_both_inputs_are_past_it(tmp_path: Path) -> None
     turn_until_quiet(worker)
     worker.commit()
     assert market.aligned() == [(7, 5)]
+
+
+def test_writing_local_state_takes_no_more_than_its_share_of_the_time(tmp_path: Path) -> None:
+    market = Market(tmp_path, worker={"checkpoint_interval_ms": 1})
+    now_ns = itertools.count(0, NS_PER_MS)  # every look at the clock takes a millisecond, and so a write does
+    worker = Worker(market.pipeline, elapsed_ns=lambda: next(now_ns))
+    market.quote(5)
+    turn_until_quiet(worker)
+    first = checkpoints(worker)
+    begun_ns = next(now_ns)
+    for time_ns in range(6, 306):
+        market.quote(time_ns)
+        worker.turn()
+        worker.commit()
+    elapsed_ns = next(now_ns) - begun_ns
+    assert 1 < checkpoints(worker) - first <= 1 + CHECKPOINT_SHARE_MAX * elapsed_ns / NS_PER_MS
+
+
+def checkpoints(worker: Worker) -> int:
+    """How often the local state of the worker's only task has been written."""
+    written = worker.tasks[0].store.checkpoint
+    return written.txn_count if written else 0
 
 
 def test_a_quiet_input_holds_every_row_until_a_progress_record_speaks_for_it(tmp_path: Path) -> None:

@@ -86,4 +86,4 @@ def test_no_key_is_read_beyond_its_end() -> None:
             block = replace(block_of([(key, value, 0), (key, value, 1)]), key=address)
             batch = decoder.decode(block, np.arange(2)).batch
             assert batch is not None
-            assert batch.keys == (key,)
+            assert batch.keys.to_pylist() == [key]
