@@ -185,7 +185,9 @@ class Task:
             self.operator.push(stream, part(batch, start, batch.rows), now_ns=now_ns)
 
     def _see_newest(self, topic: str, stream: str, batch: Batch, ahead: pa.RecordBatch) -> None:
-        time_ns = batch.time_ns[batch.offset >= self._judged_next(stream)]
+        time_ns, judged_next = batch.time_ns, self._judged_next(stream)
+        if batch.offset[0] < judged_next:
+            time_ns = time_ns[batch.offset >= judged_next]
         if ahead.num_rows:
             time_ns = time_ns[time_ns <= pc.min(ahead.column("bound_ns")).as_py()]
         newest_ns = int(time_ns.max(initial=BEGINNING_NS))

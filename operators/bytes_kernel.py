@@ -1,4 +1,6 @@
-"""Copies strings of chosen rows, and sections of many values, into one run of bytes, as plain loops."""
+"""Copies what chosen rows hold, and sections of many values, to where they are wanted, as plain loops."""
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,13 @@ def copy_spans(data: Bytes, first: Int64s, rows: Int64s, bounds: Int64s, out: By
             source = first[rows[i]]
             for j in range(size):
                 out[bounds[i] + j] = data[source + j]
+
+
+@njit(nogil=True, cache=True)
+def move_down(values: Any, rows: Int64s) -> None:
+    """Move the values of `rows`, which ascend, to the front of `values`, a one-dimensional array."""
+    for i in range(rows.size):
+        values[i] = values[rows[i]]
 
 
 @njit(nogil=True, cache=True)

@@ -16,10 +16,11 @@ from operators.arrow_buffers import (
     is_fixed,
     valid_of,
 )
-from operators.bytes_kernel import copy_spans
+from operators.bytes_kernel import copy_spans, move_down
 from schemas.batch import Bools, Int64s
 
 CAPACITY_MIN = 1024  # rows
+ROOM_MAX = 4  # times the room that is wanted
 
 
 class Column(Protocol):
@@ -41,7 +42,7 @@ class Column(Protocol):
         ...
 
     def keep(self, rows: Int64s) -> None:
-        """Forget all but `rows`, which become the rows 0, 1, ..."""
+        """Forget all but `rows`, which ascend and become the rows 0, 1, ..."""
         ...
 
 
@@ -61,6 +62,21 @@ def with_room(values: npt.NDArray[np.generic], used: int, more: int) -> npt.NDAr
     grown = np.empty(max(CAPACITY_MIN, 2 * values.size, used + more), values.dtype)
     grown[:used] = values[:used]
     return grown
+
+
+def kept(values: npt.NDArray[np.generic], rows: Int64s) -> npt.NDArray[np.generic]:
+    """The values of `rows`, which ascend, in front of room for as many more.
+
+    They move in place: fresh memory costs more than the copy.  Only an array that has become far too large
+    is given back.
+    """
+    room = max(CAPACITY_MIN, 2 * rows.size)
+    if values.size > ROOM_MAX * room or values.dtype.kind == "V":
+        moved = np.empty(room, values.dtype)
+        moved[: rows.size] = values[rows]
+        return moved
+    move_down(values, rows)
+    return with_room(values, rows.size, rows.size)
 
 
 def pick(values: npt.NDArray[np.generic], rows: Int64s) -> npt.NDArray[np.generic]:
@@ -141,9 +157,7 @@ class FixedColumn:
 
     def keep(self, rows: Int64s) -> None:
         """Forget all but `rows`."""
-        kept = np.empty(max(CAPACITY_MIN, 2 * rows.size), self._values.dtype)
-        kept[: rows.size] = self._values[rows]
-        self._values = kept
+        self._values = kept(self._values, rows)
         self._valid.keep(rows)
         self._rows = rows.size
 

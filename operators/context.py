@@ -13,7 +13,7 @@ from operators.groups import NO_GROUP
 from operators.intake import select
 from operators.pending import PendingRows
 from operators.rows import RowStore
-from operators.seal_kernel import match_backward, oldest_offset, refresh_last
+from operators.seal_kernel import mark_groups, match_backward, oldest_offset, refresh_last
 from operators.settings import AsofSettings
 from schemas.batch import Batch, Bools, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS
@@ -121,7 +121,7 @@ class RightContext:
 
     def oldest_pending(self, otherwise: int) -> int:
         """The oldest offset of a row that waits for the frontier; `otherwise` where none is older."""
-        return int(self.pending.store.offset[self.pending.ids].min(initial=otherwise))
+        return self.pending.oldest_offset(otherwise)
 
     def unknown_rows(self, frontier_ns: int) -> Int64s:
         """The rows that stand for the groups in which that may have changed since the last call, by group."""
@@ -129,14 +129,14 @@ class RightContext:
         standing = self._standing(frontier_ns)
         rows = standing[self._unknown[store.group[standing]]]
         self._unknown[:] = False
-        self._unknown[store.group[self.pending.ids]] = True  # they will stand one day
+        self._unknown[store.group[self.pending.ids_unordered]] = True  # they will stand one day
         by_group: Int64s = rows[np.argsort(store.group[rows], kind="stable")]
         return by_group
 
     def known_below(self, offset: int, frontier_ns: int) -> None:
         """Of the rows here, those below `offset` are last-known already."""
         store = self.pending.store
-        rows = np.concatenate([self._standing(frontier_ns), self.pending.ids])
+        rows = np.concatenate([self._standing(frontier_ns), self.pending.ids_unordered])
         self._unknown[:] = False
         self._unknown[store.group[rows[store.offset[rows] >= offset]]] = True
 
@@ -145,7 +145,7 @@ class RightContext:
         store = self.pending.store
         wanted = np.zeros(self._last.size, np.bool_)
         wanted[groups] = True
-        rows = np.concatenate([self._standing(floor_ns), self.pending.ids])
+        rows = np.concatenate([self._standing(floor_ns), self.pending.ids_unordered])
         rows = rows[wanted[store.group[rows]]]
         sorted_rows: Int64s = rows[np.lexsort((store.sequence[rows], store.time_ns[rows], store.group[rows]))]
         return sorted_rows
@@ -155,7 +155,7 @@ class RightContext:
         store = self.pending.store
         alive = np.zeros(groups, np.bool_)
         alive[store.group[self._standing(floor_ns)]] = True
-        alive[store.group[self.pending.ids]] = True
+        alive[store.group[self.pending.ids_unordered]] = True
         return alive
 
     def mistakable(self, late: RowStore, floor_ns: int) -> Bools:
@@ -229,8 +229,7 @@ class RightContext:
 
     def _touch(self, group: Int32s) -> None:
         self._make_room(int(group.max()) + 1)
-        self._touched[group] = True
-        self._unknown[group] = True
+        mark_groups(group, self._touched, self._unknown)
 
     def _make_room(self, groups: int) -> None:
         if groups > self._last.size:

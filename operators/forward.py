@@ -56,7 +56,7 @@ class ForwardContext(RightContext):
         if self._following.size < store.rows:
             self._following = with_room(self._following, self._following.size, store.rows).view(np.int64)
         settle(rows, store.group, self._following, self._tail, self._heads)
-        waiting = left.ids[self._found.size : left.below(frontier_ns)]
+        waiting = left.first(left.below(frontier_ns))[self._found.size :]
         match = np.empty(waiting.size, np.int64)
         sides = (waiting, left.store.time_ns, left.store.group, frontier_ns, self._strict)
         chains = (self._tolerance_ns, store.time_ns, self._following, self._heads)

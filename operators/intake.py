@@ -86,9 +86,10 @@ class Intake:
         # only on state from before it, does.
         useless = int(np.searchsorted(batch.offset[:judged], clock.needed_from))
         bounds_ns = limit.bounds(batch.time_ns[judged:], now_ns)
-        taken = np.arange(judged, batch.rows)
+        taken_ns, last_taken = batch.time_ns[judged:], batch.rows - 1
         accepted = Accepted(batch, None, None)
-        below = int(batch.time_ns.min()) < frontier_ns
+        oldest_ns = int(batch.time_ns.min())
+        below = oldest_ns < frontier_ns
         if below or bounds_ns is not None or useless or was_aside.any():
             late = batch.time_ns < frontier_ns
             late[:judged] = False
@@ -110,12 +111,13 @@ class Intake:
                 context=select(batch, useful) if judged else None,
                 aside=select(batch, aside),
             )
-            taken = taken[~(ahead | was_aside)[judged:]]
-        taken_ns = batch.time_ns[taken]
-        behind = (taken_ns < clock.watermark_ns) & (taken_ns >= frontier_ns)
-        self.counts.behind += int(np.count_nonzero(behind))
-        if taken.size:
-            clock.see_rows(taken_ns, int(batch.offset[taken[-1]]))
+            taken = judged + np.flatnonzero(~(ahead | was_aside)[judged:])
+            taken_ns, last_taken = batch.time_ns[taken], int(taken[-1]) if taken.size else -1
+        if oldest_ns < clock.watermark_ns:
+            behind = (taken_ns < clock.watermark_ns) & (taken_ns >= frontier_ns)
+            self.counts.behind += int(np.count_nonzero(behind))
+        if taken_ns.size:
+            clock.see_rows(taken_ns, int(batch.offset[last_taken]))
         clock.see_offset(int(batch.offset[-1]) + 1)
         return accepted
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.columns import CAPACITY_MIN, Column, make_column, with_room
+from operators.columns import CAPACITY_MIN, Column, kept, make_column, with_room
 from schemas.batch import Batch, Bools, Int32s, Int64s
 
 CONTROL_SIZE = 32  # bytes per row beside the payload: time, sequence, offset, index, group
@@ -62,12 +62,9 @@ class RowStore:
         return values
 
     def keep(self, rows: Int64s) -> None:
-        """Forget all but `rows`, which become 0, 1, ... in this order."""
+        """Forget all but `rows`, which ascend and become 0, 1, ..."""
         for name in ("time_ns", "sequence", "offset", "index", "group"):
-            values = getattr(self, name)
-            kept = np.empty(max(CAPACITY_MIN, 2 * rows.size), values.dtype)
-            kept[: rows.size] = values[rows]
-            setattr(self, name, kept)
+            setattr(self, name, kept(getattr(self, name), rows))
         for column in self._columns.values():
             column.keep(rows)
         self.rows = rows.size

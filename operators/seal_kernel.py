@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from schemas.batch import Int32s, Int64s
+from schemas.batch import Bools, Int32s, Int64s
 
 Flags = npt.NDArray[np.uint8]
 
@@ -74,6 +74,14 @@ def match_backward(
                 match_value[c, i] = _within(row, right_ns, time_ns, tolerance_ns)
             i += 1
     return filled
+
+
+@njit(nogil=True, cache=True)
+def mark_groups(group: Int32s, one: Bools, other: Bools) -> None:
+    """Set the flags of every group named; none is -1."""
+    for i in range(group.size):
+        one[group[i]] = True
+        other[group[i]] = True
 
 
 @njit(nogil=True, cache=True)

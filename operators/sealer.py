@@ -52,14 +52,14 @@ class Sealer:
     def floor_ns(self, frontier_ns: int) -> int:
         """The time below which no left row waits or is still to be accepted."""
         left = self._left
-        return min(frontier_ns, int(left.store.time_ns[left.ids[0]])) if left.rows else frontier_ns
+        return min(frontier_ns, left.oldest_ns) if left.rows else frontier_ns
 
     def pass_over(self, through: Place | None) -> None:
         """Drop the waiting left rows that an earlier life sealed: those up to `through`."""
         self.through = through
         if through is not None:
             left, store = self._left, self._left.store
-            rows = left.ids[: left.below(through[0] + 1)]
+            rows = left.first(left.below(through[0] + 1))
             behind = self.unsealed(
                 store.time_ns[rows], store.sequence[rows], store.offset[rows], store.index[rows]
             )

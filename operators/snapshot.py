@@ -85,7 +85,7 @@ class SnapshotWriter:
         written[gone] = False
 
     def _left_value(self) -> bytes:
-        return self._value(self._left.store, self._left.ids, left_schema(self._settings.left))
+        return self._value(self._left.store, self._left.ids_unordered, left_schema(self._settings.left))
 
     def _late_value(self, place: int) -> bytes:
         store = self._late[place].store

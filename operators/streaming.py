@@ -195,7 +195,7 @@ class StreamingAsof:
         if right:
             needed = right.oldest_needed(self._floor_ns, clock.read_next)
         else:
-            needed = int(self._left.store.offset[self._left.ids].min(initial=clock.read_next))
+            needed = self._left.oldest_offset(clock.read_next)
         # Rows of restored state may be older than what the commit still needs, until newer ones are read.
         needed = max(min(needed, clock.next_offset), clock.needed_from)
         return InputProgress(

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.bytes_kernel import copy_spans
-from operators.order_kernel import append_in_order, count_below, merge_tail
+from operators.order_kernel import append_in_order, count_below, merge_tail, pick_up_to, sort_rows
 from operators.seal_kernel import refresh_last
 
 TIMES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2)), max_size=20)
@@ -40,6 +40,35 @@ def test_rows_in_order_are_all_placed_without_a_merge(rows: list[tuple[int, int]
     sequence = np.array([order for _, order in rows], np.int64)
     order = np.zeros(len(rows), np.int64)
     assert append_in_order(order, 0, 0, 0, len(rows), time_ns, sequence) == len(rows)
+
+
+WIDE = st.one_of(st.integers(0, 40), st.integers(0, 2**40), st.integers(-(2**63), 2**63 - 1))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(WIDE, st.integers(-1, 1)), min_size=1, max_size=90), st.booleans())
+def test_rows_are_sorted_by_time_and_sequence_and_stay_in_order_of_arrival(
+    rows: list[tuple[int, int]], has_sequence: bool
+) -> None:
+    time_ns = np.array([row_ns for row_ns, _ in rows], np.int64)
+    sequence = np.array([order if has_sequence else 0 for _, order in rows], np.int64)
+    found = np.arange(len(rows))
+    with np.errstate(over="ignore"):
+        sort_rows(found, time_ns, sequence, *np.empty((3, len(rows)), np.int64))
+    assert found.tolist() == sorted(range(len(rows)), key=lambda row: (time_ns[row], sequence[row]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 6), max_size=20), st.integers(-1, 7))
+def test_rows_up_to_a_time_are_picked_and_the_others_stay_as_they_were(
+    times: list[int], newest_ns: int
+) -> None:
+    loose, picked = np.arange(len(times)), np.full(len(times), -9)
+    count, oldest_ns = pick_up_to(loose, np.array(times, np.int64), newest_ns, picked)
+    assert picked[:count].tolist() == [row for row, row_ns in enumerate(times) if row_ns <= newest_ns]
+    left = [row for row, row_ns in enumerate(times) if row_ns > newest_ns]
+    assert loose[: len(left)].tolist() == left
+    assert oldest_ns == min((times[row] for row in left), default=2**63 - 1)
 
 
 refreshed = st.lists(
