@@ -178,12 +178,13 @@ class ColumnWriter:
         if plan.kind == "numbers":
             bounded = plan.dtype.kind in "iu" and plan.dtype != plan.source
             return _Opened(plan, mask, column, bitmap, _numbers(column, plan.source), 0, bounded, True)
-        if plan.kind == "text" and not self._dictionaries[plan.name].closed:
+        words = self._dictionaries.get(plan.name)
+        if plan.kind == "text" and words is not None and not (words.closed or words.is_short):
             # One look-up per frame; a closed dictionary counts the rows handed over that it does not know.
-            codes = self._dictionaries[plan.name].codes(column.slice(lower))
+            codes = words.codes(column.slice(lower))
             return _Opened(plan, mask, column, bitmap, codes, lower, False, False)
-        words = self._dictionaries[plan.name].codes(column.dictionary) if plan.kind == "codes" else None
-        return _Opened(plan, mask, column, bitmap, None, 0, False, True, words)
+        ours = self._dictionaries[plan.name].codes(column.dictionary) if plan.kind == "codes" else None
+        return _Opened(plan, mask, column, bitmap, None, 0, False, True, ours)
 
     def _convert(
         self, one: _Opened, lower: int, values: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None
@@ -195,7 +196,7 @@ class ColumnWriter:
             self._expand(bits, one.column.offset + lower, self._flags[:count])
             np.copyto(values, self._flags[:count])
         elif plan.kind == "text":
-            np.copyto(values, self._dictionaries[plan.name].codes(one.column.slice(lower, count)))
+            self._dictionaries[plan.name].write(one.column, lower, valid, values)
         elif one.words is not None:
             index = self._index[:count]
             np.copyto(index, _numbers(one.column.indices, plan.source)[lower : lower + count])
