@@ -112,6 +112,7 @@ class ColumnWriter:
         # Of the columns of the last frame; a look-up by name costs twice one by number.
         self._names: list[str] = []
         self._numbers: list[int] = []
+        self._planned = [plan.name for plan in plans]
         self._dictionaries = dictionaries
         self._index = np.empty(rows_max + 16, np.intp)
         self._wide = np.empty(rows_max // 8 + 4, np.uint64)
@@ -121,9 +122,12 @@ class ColumnWriter:
         """The planned columns of small parts as one batch, None where Arrow had better not join them."""
         if any(plan.kind == "codes" for plan in self._plans):  # each part has a dictionary of its own
             return None
-        names = [plan.name for plan in self._plans]
-        (joined,) = pa.Table.from_batches(parts).select(names).combine_chunks().to_batches()
-        return joined
+        if parts[0].schema.names != self._planned:
+            parts = [part.select(self._planned) for part in parts]
+        try:
+            return pa.concat_batches(parts)
+        except pa.ArrowInvalid:  # more text than Arrow holds in one batch
+            return None
 
     def write(self, rows: pa.RecordBatch, lower: int, count: int, columns: Columns, at: int) -> None:
         """Copy `count` rows from `lower` on into `columns`, from row `at` on.
@@ -143,7 +147,7 @@ class ColumnWriter:
                     valid[:] = True
                     valid = None
                 else:
-                    self._expand(one.bitmap, one.column.offset + lower, valid)
+                    self._expand(one.bitmap, one.column.offset + lower, valid, at)
             if one.numbers is not None:
                 numbers = one.numbers[lower - one.lower : upper - one.lower]
                 if one.bounded:
@@ -193,7 +197,7 @@ class ColumnWriter:
         plan, count = one.plan, len(values)
         if plan.kind == "bits":
             bits = np.frombuffer(one.column.buffers()[1], np.uint8)
-            self._expand(bits, one.column.offset + lower, self._flags[:count])
+            self._expand(bits, one.column.offset + lower, self._flags[:count], 0)
             np.copyto(values, self._flags[:count])
         elif plan.kind == "text":
             self._dictionaries[plan.name].write(one.column, lower, valid, values)
@@ -210,13 +214,18 @@ class ColumnWriter:
                 require_range(plan, numbers, valid)
             np.copyto(values, numbers, casting="same_kind")
 
-    def _expand(self, bitmap: npt.NDArray[np.uint8], first: int, flags: npt.NDArray[np.bool_]) -> None:
-        """Bits of a bitmap from `first` on, one boolean each."""
+    def _expand(
+        self, bitmap: npt.NDArray[np.uint8], first: int, flags: npt.NDArray[np.bool_], at: int
+    ) -> None:
+        """Bits of a bitmap from `first` on, one boolean each; `flags` are row `at` on of aligned memory."""
         lower, upper = first // 8, (first + len(flags) + 7) // 8
         index, wide = self._index[: upper - lower], self._wide[: upper - lower]
         np.copyto(index, bitmap[lower:upper])
-        _BITS.take(index, out=wide, mode="clip")
         start = first - 8 * lower
+        if not (start or len(flags) % 8 or at % 8):  # straight to where they are wanted
+            _BITS.take(index, out=flags.view(np.uint64), mode="clip")
+            return
+        _BITS.take(index, out=wide, mode="clip")
         np.copyto(flags, wide.view(np.bool_)[start : start + len(flags)])
 
 
