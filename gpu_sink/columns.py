@@ -187,7 +187,10 @@ class ColumnWriter:
             # One look-up per frame; a closed dictionary counts the rows handed over that it does not know.
             codes = words.codes(column.slice(lower))
             return _Opened(plan, mask, column, bitmap, codes, lower, False, False)
-        ours = self._dictionaries[plan.name].codes(column.dictionary) if plan.kind == "codes" else None
+        ours = None
+        if plan.kind == "codes" and words is not None:
+            ours = np.empty(len(column.dictionary), np.int32)
+            words.write(column.dictionary, 0, None, ours)
         return _Opened(plan, mask, column, bitmap, None, 0, False, True, ours)
 
     def _convert(

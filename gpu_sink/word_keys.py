@@ -52,6 +52,7 @@ class WordKeys:
         self._row_keys: Keys = np.empty(PIECE_ROWS, np.uint64)
         self._others: Keys = np.empty(PIECE_ROWS, np.uint64)
         self._found = np.empty(PIECE_ROWS, np.bool_)
+        self._narrow = np.empty(PIECE_ROWS, np.int32)
 
     def learn(self, words: Sequence[str | bytes]) -> None:
         """Know these words and no others; the code of a word is its place."""
@@ -112,7 +113,7 @@ class WordKeys:
         count = len(offsets) - 1
         lower, size = int(offsets[0]), int(offsets[-1] - offsets[0])
         lengths, keys = self._lengths[:count], self._row_keys[:count]
-        np.subtract(offsets[1:], offsets[:-1], out=lengths)
+        self._subtract(offsets[1:], offsets[:-1], lengths)
         longest = int(lengths.max())
         if longest > LENGTH_MAX:
             return None
@@ -123,7 +124,7 @@ class WordKeys:
             np.bitwise_or(keys, _LENGTHS[longest], out=keys)
             return keys
         begins, others = self._begins[:count], self._others[:count]
-        np.subtract(offsets[:-1], lower, out=begins)
+        self._subtract(offsets[:-1], offsets[0], begins)
         np.copyto(self._eights[:size], self._odd[:size])
         self._eights[:size].take(begins, out=keys, mode="clip")
         _FIRST_BYTES.take(lengths, out=others, mode="clip")
@@ -131,6 +132,14 @@ class WordKeys:
         _LENGTHS.take(lengths, out=others, mode="clip")
         np.bitwise_or(keys, others, out=keys)
         return keys
+
+    def _subtract(self, places: npt.NDArray[Any], from_: Any, out: npt.NDArray[np.intp]) -> None:
+        """Differences of places, 64 bits wide; a cast inside of the subtraction would allocate."""
+        if places.dtype == out.dtype:
+            np.subtract(places, from_, out=out)
+        else:
+            np.subtract(places, from_, out=self._narrow[: len(out)])
+            np.copyto(out, self._narrow[: len(out)])
 
 
 def key_of(word: str | bytes) -> int:

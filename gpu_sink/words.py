@@ -54,8 +54,11 @@ class Dictionary:
     def write(
         self, words: pa.Array, lower: int, valid: npt.NDArray[np.bool_] | None, out: npt.NDArray[np.int32]
     ) -> None:
-        """Write the codes of rows from `lower` on to `out`, as `codes` gives them but for those of nulls."""
-        if self.is_short and self._keys is not None:
+        """Write the codes of rows from `lower` on to `out`, as `codes` gives them.
+
+        With `valid`, which says where there is a word, what is written for a null is any code.
+        """
+        if self.is_short and self._keys is not None and (valid is not None or not words.null_count):
             unknown_count = self._keys.look_up(words, lower, valid, out)
             if unknown_count == 0 or (self.closed and unknown_count is not None):
                 self.unknown_count += unknown_count

@@ -60,6 +60,7 @@ def test_a_dictionary_writes_by_keys_what_it_looks_up_by_arrow_and_learns_on_the
                 ours.learn(given)
                 theirs.learn(given)
             for words in (
+                [None, "ES"],
                 ["NQ", "ES"],
                 ["NQ", "CL", "ES", "another long word"],
                 ["CL", "another long word", ""],
