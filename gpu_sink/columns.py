@@ -1,9 +1,9 @@
 """From Arrow columns into the places of a slot: values copied once, nulls as masks, words as codes.
 
-Numbers, times, booleans and codes of dictionaries go from the message's memory to the slot's without an array
-in between.  Two kinds do not: text is looked up by Arrow, which makes one array of codes per frame, and
-decimals and coarse timestamps are converted by Arrow, which checks their range.  Small frames are joined
-first (`gpu_sink.fill`).
+Numbers, times, booleans, short words and codes of dictionaries go from the message's memory to the slot's
+without an array in between.  Two kinds do not: words longer than `gpu_sink.word_keys` takes are looked up by
+Arrow, which makes one array of codes per frame, and decimals and coarse timestamps are converted by Arrow,
+which checks their range.  Small frames are joined first (`gpu_sink.fill`).
 """
 
 from collections.abc import Mapping, Sequence
