@@ -20,8 +20,12 @@ def require(module: str, purpose: str, install: str) -> Any:
 
 
 def to_dlpack(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns as DLPack capsules, each to be taken once, over the batch's memory."""
-    return {name: column.__dlpack__() for name, column in batch.items()}
+    """The columns as DLPack capsules, each to be taken once, over the batch's memory.
+
+    On a card the legacy default stream waits for them, which is where libraries work unless told otherwise;
+    whoever takes a capsule on another stream lets that one wait for the default stream.
+    """
+    return {name: column.__dlpack__(stream=None) for name, column in batch.items()}
 
 
 def to_torch(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,11 +47,18 @@ def to_cupy(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_jax(batch: Mapping[str, Any], device: Any = None) -> dict[str, Any]:
-    """The columns as JAX arrays, copied: a JAX array never changes, a slot does.
+    """The columns as JAX arrays, copied when it returns: a JAX array never changes, a slot does.
 
-    Without `jax_enable_x64` JAX holds 32 bits: read times as differences, or say dtypes=.
+    Columns on a card stay there; DLPack lets JAX's stream wait for PyTorch's.  Without `jax_enable_x64` JAX
+    holds 32 bits: read times as differences, or say dtypes=.
     """
     jax = require("jax", "to_jax", "jax")
-    return {
-        name: jax.device_put(jax.numpy.array(column, copy=True), device) for name, column in batch.items()
-    }
+
+    def copied(column: Any) -> Any:
+        if getattr(column, "is_cuda", False):
+            return jax.numpy.from_dlpack(column, copy=True)
+        return jax.numpy.array(np.asarray(column), copy=True)
+
+    columns = {name: jax.device_put(copied(column), device) for name, column in batch.items()}
+    done: dict[str, Any] = jax.block_until_ready(columns)  # else the slot may go round under a copy
+    return done

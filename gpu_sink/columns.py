@@ -1,9 +1,9 @@
 """From Arrow columns into the places of a slot: values copied once, nulls as masks, words as codes.
 
-Numbers, times, booleans and codes of dictionaries go from the message's memory to the slot's without an array
-in between.  Two kinds do not: text is looked up by Arrow, which makes one array of codes per frame, and
-decimals and coarse timestamps are converted by Arrow, which checks their range.  Small frames are joined
-first (`gpu_sink.fill`).
+Numbers, times, booleans, short words and codes of dictionaries go from the message's memory to the slot's
+without an array in between.  Two kinds do not: words longer than `gpu_sink.word_keys` takes are looked up by
+Arrow, which makes one array of codes per frame, and decimals and coarse timestamps are converted by Arrow,
+which checks their range.  Small frames are joined first (`gpu_sink.fill`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -112,6 +112,7 @@ class ColumnWriter:
         # Of the columns of the last frame; a look-up by name costs twice one by number.
         self._names: list[str] = []
         self._numbers: list[int] = []
+        self._planned = [plan.name for plan in plans]
         self._dictionaries = dictionaries
         self._index = np.empty(rows_max + 16, np.intp)
         self._wide = np.empty(rows_max // 8 + 4, np.uint64)
@@ -121,9 +122,12 @@ class ColumnWriter:
         """The planned columns of small parts as one batch, None where Arrow had better not join them."""
         if any(plan.kind == "codes" for plan in self._plans):  # each part has a dictionary of its own
             return None
-        names = [plan.name for plan in self._plans]
-        (joined,) = pa.Table.from_batches(parts).select(names).combine_chunks().to_batches()
-        return joined
+        if parts[0].schema.names != self._planned:
+            parts = [part.select(self._planned) for part in parts]
+        try:
+            return pa.concat_batches(parts)
+        except pa.ArrowInvalid:  # more text than Arrow holds in one batch
+            return None
 
     def write(self, rows: pa.RecordBatch, lower: int, count: int, columns: Columns, at: int) -> None:
         """Copy `count` rows from `lower` on into `columns`, from row `at` on.
@@ -143,7 +147,7 @@ class ColumnWriter:
                     valid[:] = True
                     valid = None
                 else:
-                    self._expand(one.bitmap, one.column.offset + lower, valid)
+                    self._expand(one.bitmap, one.column.offset + lower, valid, at)
             if one.numbers is not None:
                 numbers = one.numbers[lower - one.lower : upper - one.lower]
                 if one.bounded:
@@ -178,12 +182,16 @@ class ColumnWriter:
         if plan.kind == "numbers":
             bounded = plan.dtype.kind in "iu" and plan.dtype != plan.source
             return _Opened(plan, mask, column, bitmap, _numbers(column, plan.source), 0, bounded, True)
-        if plan.kind == "text" and not self._dictionaries[plan.name].closed:
+        words = self._dictionaries.get(plan.name)
+        if plan.kind == "text" and words is not None and not (words.closed or words.is_short):
             # One look-up per frame; a closed dictionary counts the rows handed over that it does not know.
-            codes = self._dictionaries[plan.name].codes(column.slice(lower))
+            codes = words.codes(column.slice(lower))
             return _Opened(plan, mask, column, bitmap, codes, lower, False, False)
-        words = self._dictionaries[plan.name].codes(column.dictionary) if plan.kind == "codes" else None
-        return _Opened(plan, mask, column, bitmap, None, 0, False, True, words)
+        ours = None
+        if plan.kind == "codes" and words is not None:
+            ours = np.empty(len(column.dictionary), np.int32)
+            words.write(column.dictionary, 0, None, ours)
+        return _Opened(plan, mask, column, bitmap, None, 0, False, True, ours)
 
     def _convert(
         self, one: _Opened, lower: int, values: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None
@@ -192,10 +200,10 @@ class ColumnWriter:
         plan, count = one.plan, len(values)
         if plan.kind == "bits":
             bits = np.frombuffer(one.column.buffers()[1], np.uint8)
-            self._expand(bits, one.column.offset + lower, self._flags[:count])
+            self._expand(bits, one.column.offset + lower, self._flags[:count], 0)
             np.copyto(values, self._flags[:count])
         elif plan.kind == "text":
-            np.copyto(values, self._dictionaries[plan.name].codes(one.column.slice(lower, count)))
+            self._dictionaries[plan.name].write(one.column, lower, valid, values)
         elif one.words is not None:
             index = self._index[:count]
             np.copyto(index, _numbers(one.column.indices, plan.source)[lower : lower + count])
@@ -209,13 +217,18 @@ class ColumnWriter:
                 require_range(plan, numbers, valid)
             np.copyto(values, numbers, casting="same_kind")
 
-    def _expand(self, bitmap: npt.NDArray[np.uint8], first: int, flags: npt.NDArray[np.bool_]) -> None:
-        """Bits of a bitmap from `first` on, one boolean each."""
+    def _expand(
+        self, bitmap: npt.NDArray[np.uint8], first: int, flags: npt.NDArray[np.bool_], at: int
+    ) -> None:
+        """Bits of a bitmap from `first` on, one boolean each; `flags` are row `at` on of aligned memory."""
         lower, upper = first // 8, (first + len(flags) + 7) // 8
         index, wide = self._index[: upper - lower], self._wide[: upper - lower]
         np.copyto(index, bitmap[lower:upper])
-        _BITS.take(index, out=wide, mode="clip")
         start = first - 8 * lower
+        if not (start or len(flags) % 8 or at % 8):  # straight to where they are wanted
+            _BITS.take(index, out=flags.view(np.uint64), mode="clip")
+            return
+        _BITS.take(index, out=wide, mode="clip")
         np.copyto(flags, wide.view(np.bool_)[start : start + len(flags)])
 
 

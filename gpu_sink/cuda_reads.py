@@ -36,6 +36,10 @@ class CudaReads(CudaCopies):
         filled.record(self._torch.cuda.current_stream(self.device))
         return filled
 
+    def close(self) -> None:
+        """Wait for all that fills slots, which is on the filler's stream and not on the copies'."""
+        self._torch.cuda.synchronize(self.device)
+
     def open(self, file: Path) -> "DeviceReads":
         """Read a file into this card's memory; raises OSError."""
         return DeviceReads(file, self._torch, self.device)

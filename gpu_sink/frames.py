@@ -11,6 +11,9 @@ from gpu_sink.contract import FrameError, FrameHeaders, Headers, layout_fingerpr
 CONTINUES: Final = b"\xff\xff\xff\xff"
 END: Final = CONTINUES + b"\0\0\0\0"
 
+# What bytes that are no frame make Arrow raise; memory runs out where a length is not one.
+BROKEN: Final = (pa.ArrowException, OSError, EOFError, UnicodeDecodeError)
+
 
 class Place(NamedTuple):
     """Where a frame was read: in a topic, or in a folder of files.
@@ -90,7 +93,7 @@ class FrameDecoder:
                 return None
             rows = pa.ipc.read_record_batch(message, self._schema)
             rows.validate(full=True)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, EOFError):
+        except BROKEN:
             return None
         return rows
 
@@ -98,7 +101,11 @@ class FrameDecoder:
         """Remember how a frame begins that was read; return its fingerprint."""
         assert value is not None
         if self._begins is None or not value.startswith(self._begins):
-            self._schema, self._fingerprint = schema, layout_fingerprint(schema)
+            try:
+                fingerprint = layout_fingerprint(schema)
+            except BROKEN as broken:
+                raise FrameError(f"not a frame: {broken}") from None
+            self._schema, self._fingerprint = schema, fingerprint
             size = 8 + int.from_bytes(value[4:8], "little")
             self._begins = value[:size] if value[:4] == CONTINUES else None
         return self._fingerprint
@@ -113,7 +120,7 @@ def _read_rows(value: bytes | None) -> pa.RecordBatch:
             batches = list(reader)
         for rows in batches:
             rows.validate(full=True)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as broken:
+    except BROKEN as broken:
         raise FrameError(f"not a frame: {broken}") from None
     if len(batches) != 1:
         raise FrameError(f"not a frame: {len(batches)} batches of rows, expected one")

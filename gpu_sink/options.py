@@ -1,5 +1,6 @@
 """What a batch is: how many rows, which columns, in which types, in which order, and where it lies."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -79,7 +80,7 @@ class BatchOptions:
             raise OptionError(f"prefetch is {self.prefetch}: say 0 to 64")
         if self.pad and self.drop_last:
             raise OptionError("pad fills the last batch up and drop_last leaves it out: choose one")
-        if self.device != "cpu" and not self.device.startswith("cuda"):
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise OptionError(f'device is {self.device!r}: say "cpu", "cuda" or "cuda:N"')
         if self.gaps not in ("warn", "raise"):
             raise OptionError(f'gaps is {self.gaps!r}: say "warn" or "raise"')

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpu_sink.errors import ColumnError
+from gpu_sink.word_keys import LENGTH_MAX, WordKeys
+from gpu_sink.word_keys import WORDS_MAX as KEYS_MAX
 
 NULL_CODE: Final = -1
 WORDS_MAX: Final = 1 << 22  # an open dictionary beyond this is a column of free text, not of symbols
@@ -30,8 +32,38 @@ class Dictionary:
         self.words: list[Word] = list(words or ())
         self._type = type_
         self._known = pa.array(self.words, type_)
+        self._has_offsets = not pa.types.is_fixed_size_binary(type_)
+        self._keys: WordKeys | None = None
+        self._keyed_count = -1  # how many words the keys know
         if len(set(self.words)) != len(self.words):
             raise ColumnError(f"the dictionary of {column} names a word twice")
+
+    @property
+    def is_short(self) -> bool:
+        """Whether rows are looked up by keys rather than by Arrow: their words are short, few and known."""
+        if not (self._has_offsets and 0 < len(self.words) <= KEYS_MAX):
+            return False
+        if self._keyed_count != len(self.words):
+            self._keyed_count = len(self.words)
+            longest = int(pc.max(pc.binary_length(self._known)).as_py())
+            self._keys = self._keys or WordKeys() if longest <= LENGTH_MAX else None
+            if self._keys is not None:
+                self._keys.learn(self.words)
+        return self._keys is not None
+
+    def write(
+        self, words: pa.Array, lower: int, valid: npt.NDArray[np.bool_] | None, out: npt.NDArray[np.int32]
+    ) -> None:
+        """Write the codes of rows from `lower` on to `out`, as `codes` gives them.
+
+        With `valid`, which says where there is a word, what is written for a null is any code.
+        """
+        if self.is_short and self._keys is not None and (valid is not None or not words.null_count):
+            unknown_count = self._keys.look_up(words, lower, valid, out)
+            if unknown_count == 0 or (self.closed and unknown_count is not None):
+                self.unknown_count += unknown_count
+                return
+        np.copyto(out, self.codes(words.slice(lower, len(out))))
 
     def codes(self, words: pa.Array) -> npt.NDArray[np.int32]:
         """Return the code of each word, int32, -1 for null; an open dictionary learns those it lacks.

@@ -8,6 +8,7 @@ import pytest
 
 from gpu_sink.adapters import require, to_cupy, to_dlpack, to_jax, to_torch
 from gpu_sink.errors import DeviceError, SourceError
+from gpu_sink.layout import page_aligned
 from gpu_sink.source import AlignedStream
 
 BATCH = {"price": np.array([1.5, 2.5]), "price_valid": np.array([True, False])}
@@ -37,6 +38,62 @@ def test_a_tensor_lies_where_the_column_lies() -> None:
     tensors = to_torch(BATCH)
     assert tensors["price"].data_ptr() == BATCH["price"].ctypes.data
     assert to_torch(tensors)["price"] is tensors["price"]
+
+
+class OnCard:
+    """A column on a card that is not there."""
+
+    is_cuda = True
+
+
+class Jax:
+    """JAX as far as the adapter uses it: notes what is done, in order."""
+
+    def __init__(self) -> None:
+        self.numpy = self
+        self.noted: list[str] = []
+
+    def array(self, column: Any, *, copy: bool) -> str:
+        self.noted.append(f"copies {column.tolist()}, {copy}")
+        return "array"
+
+    def from_dlpack(self, column: Any, *, copy: bool) -> str:
+        assert column.is_cuda
+        self.noted.append(f"takes a column on a card by DLPack, {copy}")
+        return "array"
+
+    def device_put(self, array: str, device: Any) -> str:
+        self.noted.append(f"puts it on {device}")
+        return array
+
+    def block_until_ready(self, arrays: dict[str, str]) -> dict[str, str]:
+        self.noted.append(f"waits for {', '.join(arrays)}")
+        return arrays
+
+
+def test_jax_copies_columns_on_a_card_there_and_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    jax = Jax()
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    assert to_jax({"price": BATCH["price"], "size": OnCard()}, "cuda:0") == {
+        "price": "array",
+        "size": "array",
+    }
+    assert jax.noted == [
+        "copies [1.5, 2.5], True",
+        "puts it on cuda:0",
+        "takes a column on a card by DLPack, True",
+        "puts it on cuda:0",
+        "waits for price, size",
+    ]
+
+
+def test_jax_arrays_keep_what_a_slot_held() -> None:
+    pytest.importorskip("jax", reason="JAX is not installed")
+    slot = page_aligned(8 * 4_096).view(np.float64)
+    slot[:] = 1.5
+    arrays = to_jax({"price": slot})
+    slot[:] = 2.5
+    assert np.all(np.asarray(arrays["price"]) == 1.5)
 
 
 @pytest.mark.parametrize(("module", "convert"), [("cupy", to_cupy), ("jax", to_jax), ("torch", to_torch)])

@@ -1,10 +1,13 @@
 """The laws of reading a frame from a message."""
 
+import random
+
 import pyarrow as pa
 import pytest
 
 from gpu_sink.contract import FrameError, layout_fingerprint
 from gpu_sink.frames import FrameDecoder, Place, decode_frame
+from gpu_sink.source import AlignedStream
 from tests.unit.gpu_sink.scene import message_of, rows_of
 
 PLACE = Place("aligned", 2, 77)
@@ -113,3 +116,37 @@ def test_text_that_is_not_text_is_refused() -> None:
     value, headers = message_of(rows)
     with pytest.raises(FrameError, match=NAMED + "not a frame: .*UTF8"):
         decode_frame(value.replace(b"ABCD", b"AB\xff\xff"), headers, PLACE)
+
+
+def test_a_name_that_is_not_text_is_refused(decoder: FrameDecoder) -> None:
+    value, headers = message_of(rows_of([1]))
+    with pytest.raises(FrameError, match=NAMED + "not a frame: .*invalid start byte"):
+        decoder.decode(value.replace(b"price", b"\xffrice"), headers, PLACE)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_bytes_are_damaged_a_frame_is_refused_by_name_or_gives_batches(seed: int) -> None:
+    """The damage reaches lengths, offsets, types and ids of dictionaries, of which Arrow says many things."""
+    draw = random.Random(seed)
+    columns = {
+        "word": pa.array(["a", "bb", None]).dictionary_encode(),
+        "text": ["x", "", "yy"],
+        "n": [1, None, 3],
+    }
+    value, headers = message_of(pa.RecordBatch.from_pydict(columns))
+    decoder, refusals = FrameDecoder(), []
+    for _ in range(250):
+        decoder.decode(value, headers, PLACE)
+        damaged = bytearray(value)
+        for _ in range(draw.randint(1, 3)):
+            damaged[draw.randrange(len(damaged))] = draw.choice([0, 1, 127, 128, 255])
+        for one in (decoder, FrameDecoder()):
+            try:
+                frame = one.decode(bytes(damaged), headers, PLACE)
+            except FrameError as refused:
+                refusals.append(str(refused))
+            else:
+                batches = AlignedStream.from_frames([frame]).batches(prefetch=0)
+                assert [batch.rows for batch in batches] == [3]
+    assert 0 < len(refusals) < 500
+    assert all(refusal.startswith(str(PLACE)) for refusal in refusals)
