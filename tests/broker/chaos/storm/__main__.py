@@ -1,7 +1,8 @@
-"""A storm of faults under 20,000 rows/s: `make storm MINUTES=30 SEED=1`; `RESTARTS` alone times restarts.
+"""Times restarts, then plays a storm of faults under 20,000 rows/s: `make storm MINUTES=30 SEED=1`.
 
-Everything drawn comes from the seed, so the same call plays the same events.  The report is printed and lies,
-with each event, in build/chaos/storm.json; the workers' logs are kept beside it where something went wrong.
+Without minutes restarts are all there is.  What is drawn comes from the seed, so the same call plays the same
+events.  The report is printed and lies, with each event, in build/chaos/storm.json; workers' logs, topics and
+states are kept beside it where something went wrong.
 """
 
 import json
@@ -13,9 +14,11 @@ from typing import Final
 
 from rich.console import Console
 
+from tests.broker.chaos.own_broker import NoBrokerError
 from tests.broker.chaos.storm.events import drawn
 from tests.broker.chaos.storm.play import storm
 from tests.broker.chaos.storm.report import events, kinds
+from tests.broker.chaos.storm.restarts import restarts
 
 OUT: Final = Path(__file__).resolve().parents[4] / "build/chaos"
 EVENTS_PER_MINUTE_MAX: Final = 60
@@ -23,9 +26,27 @@ WIDTH: Final = 150  # where nobody looks at it now
 console = Console() if Console().is_terminal else Console(width=WIDTH)
 
 
-def main(minutes: float, seed: int, *, tolerance: bool) -> int:
-    """Play a storm; exit code 1 where anything was wrong."""
+def main(minutes: float, seed: int, *, timed: bool, tolerance: bool) -> int:
+    """Play; exit code 1 where anything was wrong, 2 where no broker can be started here."""
     OUT.mkdir(parents=True, exist_ok=True)
+    try:
+        good = [_restarts()] if timed else []
+        good += [_storm(minutes, seed, tolerance=tolerance)] if minutes else []
+    except NoBrokerError as absent:
+        console.print(f"storm: no broker of its own: {absent}", markup=False)
+        return 2
+    return 0 if all(good) else 1
+
+
+def _restarts() -> bool:
+    with TemporaryDirectory(prefix="tidemark-restarts-") as name:
+        found = restarts(Path(name))
+    for line in found.lines():
+        console.print(line, markup=False)
+    return found.clean
+
+
+def _storm(minutes: float, seed: int, *, tolerance: bool) -> bool:
     planned = drawn(seed, int(EVENTS_PER_MINUTE_MAX * minutes) + 1)
     with TemporaryDirectory(prefix="tidemark-storm-") as name:
         report = storm(Path(name), seed, planned, 60 * minutes, tolerance=tolerance)
@@ -43,8 +64,16 @@ def main(minutes: float, seed: int, *, tolerance: bool) -> int:
     console.print(
         f"storm: {'ok' if report.clean else 'WRONG'}; all of it: {OUT / 'storm.json'}", markup=False
     )
-    return 0 if report.clean else 1
+    return report.clean
 
 
 if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1]), int(sys.argv[2]), tolerance="last" not in sys.argv[3:]))
+    words = sys.argv[3:]
+    sys.exit(
+        main(
+            float(sys.argv[1]),
+            int(sys.argv[2]),
+            timed="storm-only" not in words,
+            tolerance="no-tolerance" not in words,
+        )
+    )

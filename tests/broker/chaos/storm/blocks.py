@@ -80,8 +80,8 @@ def _varints(values: Int64s, size: int) -> Bytes:
     assert values.size == 0 or int(zigzag.min()) >> 7 * (size - 1), "a value needs fewer bytes"
     assert values.size == 0 or not int(zigzag.max()) >> 7 * size, "a value needs more bytes"
     shifts = np.arange(0, 7 * size, 7, dtype=np.uint64)
-    parts = (zigzag[..., np.newaxis] >> shifts).astype(np.uint8) & 0x7F
-    parts[..., :-1] |= 0x80
+    parts = (zigzag[..., np.newaxis] >> shifts).astype(np.uint8) & np.uint8(0x7F)
+    parts[..., :-1] |= np.uint8(0x80)
     return parts
 
 

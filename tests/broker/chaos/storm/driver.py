@@ -4,7 +4,8 @@ import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic, sleep, time_ns
+from functools import partial
+from time import monotonic, sleep
 from typing import Final
 
 from confluent_kafka import KafkaException, Producer
@@ -27,7 +28,7 @@ class Struck:
     event: Event
     at_s: float  # since the storm began
     begun_s: float  # monotonic
-    event_ns: int  # market time at that moment
+    event_ns: int  # the market's time at that moment
     undone_s: float | None = None
     recovered_s: float | None = None
     alone: bool = True  # no other event between it and its recovery
@@ -72,12 +73,11 @@ class Driver:
         """Play the events until they or the seconds are over, and wait until all is calm again."""
         for slot in STANDING:
             self._hire(slot)
-        first_ns = time_ns()
-        self._until(lambda: self._shown(first_ns), "the first rows come")
+        self._until(lambda: self._shown(self._setting.source.begin_ns), "the first rows come")
         self._begun_s = monotonic()
         for event in events:
             ready_s = monotonic() + event.gap_s
-            self._until(lambda at=ready_s, one=event: monotonic() >= at and self._may(one), "its turn comes")
+            self._until(partial(self._has_come, event, ready_s), "its turn comes")
             if monotonic() - self._begun_s > seconds:
                 break
             self._strike(event)
@@ -96,13 +96,17 @@ class Driver:
         for other in self.story.struck:
             if other.recovered_s is None:
                 other.alone = False
-        struck = Struck(event, monotonic() - self._begun_s, monotonic(), time_ns(), alone=self._calm())
+        struck = self._struck(event, alone=self._calm())
         self.story.struck.append(struck)
         undo = self._act(event, struck)
         if undo is None:
             struck.undone_s = monotonic()
         else:
             self._undo.append((struck.begun_s + event.lasts_s, struck, undo))
+
+    def _struck(self, event: Event, *, alone: bool) -> Struck:
+        now_s = monotonic()
+        return Struck(event, now_s - self._begun_s, now_s, self._setting.feed.now_ns, alone=alone)
 
     def _act(self, event: Event, struck: Struck) -> Callable[[], None] | None:
         """Do it, and return what undoes it when it has lasted long enough."""
@@ -186,6 +190,9 @@ class Driver:
         except KafkaException as refused:
             struck.note = f"the stranger was refused: {refused}"
 
+    def _has_come(self, event: Event, ready_s: float) -> bool:
+        return monotonic() >= ready_s and self._may(event)
+
     def _may(self, event: Event) -> bool:
         """Whether an event can take place now; what strikes the broker waits until it is well."""
         if event.calm and not self._calm():
@@ -248,10 +255,9 @@ class Driver:
         if slot in self._doomed and code == -signal.SIGKILL:
             self._doomed.discard(slot)
             died = Event(kind="worker died", slot=slot)
-            now_s = monotonic()
-            self.story.struck.append(
-                Struck(died, now_s - self._begun_s, now_s, time_ns(), undone_s=now_s, alone=False)
-            )
+            struck = self._struck(died, alone=False)
+            struck.undone_s = struck.begun_s
+            self.story.struck.append(struck)
         else:
             self._tell(slot, hand)
         self._hire(slot)

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from time import monotonic, process_time, time_ns
 from typing import Any, Final
 
-import fastavro
 from confluent_kafka import KafkaException, Producer
 
 from tests.broker.chaos.crew import CONTEXT
 from tests.broker.chaos.feed import ANSWER_S, QUOTE, TRADE
 from tests.broker.chaos.feed import encoded as encoded_row
 from tests.broker.chaos.storm.blocks import block_schema, encoded, symbol_name
-from tests.broker.chaos.storm.market import ROWS_PER_STEP, STEP_MS, Market
+from tests.broker.chaos.storm.market import NS_PER_MS, ROWS_PER_STEP, STEP_MS, Market
 from topics.avro_schema import shipped_schema
 from topics.file_registry import FileRegistry
 
@@ -55,7 +54,7 @@ class _Writer:
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        self._progress = fastavro.parse_schema(json.loads(shipped_schema("progress")))
+        self._progress: dict[str, Any] = json.loads(shipped_schema("progress"))
         self._settings: dict[str, Any] = {
             "bootstrap.servers": flow.bootstrap,
             "transactional.id": f"{flow.prefix}-feed",
@@ -107,6 +106,7 @@ class Feed:
     """The feed's process: `start` it, look at its figures, `finish` it."""
 
     def __init__(self, flow: Flow) -> None:
+        self._flow = flow
         self._ended = CONTEXT.Event()
         self._told = CONTEXT.Array("d", 4)
         self._process = CONTEXT.Process(target=_flow, args=(flow, self._ended, self._told), daemon=True)
@@ -121,6 +121,11 @@ class Feed:
         return int(self._told[0])
 
     @property
+    def now_ns(self) -> int:
+        """The market's time: rows at or beyond it have not been written yet."""
+        return self._flow.begin_ns + (self.steps + 1) * STEP_MS * NS_PER_MS
+
+    @property
     def steps_failed(self) -> int:
         """Steps whose transaction is not known to count."""
         return int(self._told[1])
@@ -132,7 +137,7 @@ class Feed:
 
     @property
     def behind_s(self) -> float:
-        """How far the market is behind the clock."""
+        """How far the market is behind the clock, a step included."""
         return float(self._told[3])
 
     @property
@@ -145,7 +150,7 @@ class Feed:
         return self._process.is_alive()
 
     def finish(self) -> None:
-        """Make up for what was missed, write the final progress records, end."""
+        """Write the final progress records, and end."""
         self._ended.set()
         self._process.join(END_S)
         assert self._process.exitcode == 0, f"the feed ended with {self._process.exitcode}"
@@ -170,10 +175,8 @@ def _flow(flow: Flow, ended: Any, told: Any) -> None:
             (process_time() - used_s) / max(1e-3, monotonic() - first_s),
             behind_s,
         )
-        if behind_s < STEP_S:
-            if ended.wait(max(0.0, STEP_S - behind_s)):
-                break
-            continue
+        if ended.wait(max(0.0, STEP_S - behind_s)):
+            break
         failed += not writer.write(market)
     until_s = monotonic() + END_S
     while not writer.write(market, final=True):

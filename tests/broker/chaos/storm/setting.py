@@ -80,7 +80,7 @@ def set_up(
         )
     )
     tolerance_ns = TOLERANCE_NS if tolerance else None
-    source = Source(broker.bootstrap, prefix, PARTITIONS, ids, tolerance_ns)
+    source = Source(broker.bootstrap, prefix, PARTITIONS, ids, begin_ns, tolerance_ns)
     watcher = StormWatcher(broker.bootstrap, f"{prefix}.aligned", PARTITIONS)
     setting = Setting(broker, folder, settings, source, feed, Crew(config), watcher)
     watcher.start()

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from tests.broker.chaos.feed import QUOTE, TRADE
 from tests.broker.chaos.log_reader import POLL_S, committed_reader, is_end
@@ -33,45 +34,58 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a storm's topics are and what its messages are: schema ids of blocks and of progress records."""
+    """Where a storm's topics are and what its messages are: schema ids of blocks and of progress records.
+
+    `begin_ns` is the market's first time.
+    """
 
     bootstrap: str
     prefix: str
     partitions: int
     ids: Mapping[str, int]
+    begin_ns: int
     tolerance_ns: int | None
 
 
 def verify(source: Source, seen: set[tuple[int, int]]) -> Figures:
     """Hold every aligned row against the join of the committed inputs; `seen` is what a reader has seen."""
+    reader = committed_reader(source.bootstrap, [])
+    try:
+        return _verified(source, _Log(source, reader), seen)
+    finally:
+        reader.close()
+
+
+def _verified(source: Source, log: "_Log", seen: set[tuple[int, int]]) -> Figures:
     figures = Figures()
     committed: set[tuple[int, int]] = set()
     for partition in range(source.partitions):
-        trades, quotes = (read_blocks(source, name, partition) for name in ("trade", "quote"))
+        trades, quotes = (read_blocks(log, name, partition) for name in ("trade", "quote"))
         expected = join(trades, quotes, source.tolerance_ns)
         del trades, quotes
-        aligned, offsets = _aligned(source, partition)
+        aligned, offsets = _aligned(log, partition)
         committed |= {(partition, offset) for offset in offsets}
         compare(expected, aligned, figures)
         del expected, aligned
-        figures.late += _count(source, "late", partition)
-        figures.dead += _count(source, "dead", partition)
+        figures.late += log.count("late", partition)
+        figures.dead += log.count("dead", partition)
     figures.lost += figures.late + figures.dead  # no row of a storm is either
     figures.aborted_seen = len(seen - committed)
     figures.lost += len(committed - seen)
     return figures
 
 
-def read_blocks(source: Source, name: str, partition: int) -> pl.DataFrame:
+def read_blocks(log: "_Log", name: str, partition: int) -> pl.DataFrame:
     """The committed rows of one partition of an input, with their places."""
     parts = []
-    for messages in _messages(source, name, partition):
-        rows = [message for message in messages if not _is_progress(source, message[1])]
+    progress = log.source.ids["progress"].to_bytes(4, "big")
+    for messages in log.messages(name, partition):
+        rows = [message for message in messages if message[1][1:5] != progress]
         for width in WIDTHS[name]:
             size = 5 + 1 + width * 16 + 1
             same = [message for message in rows if len(message[1]) == size]
             if same:
-                parts.append(_decoded(source, name, same, width))
+                parts.append(_decoded(log.source.ids[name], name, same, width))
             rows = [message for message in rows if len(message[1]) != size]
         assert not rows, f"{name}[{partition}] holds messages of unknown size at {rows[0][0]}"
     return pl.concat(parts)
@@ -113,10 +127,10 @@ def compare(expected: pl.DataFrame, aligned: pl.DataFrame, figures: Figures) -> 
     figures.out_of_order += int(moved.sum())
 
 
-def _decoded(source: Source, name: str, messages: list[tuple[int, bytes]], width: int) -> pl.DataFrame:
+def _decoded(schema_id: int, name: str, messages: list[tuple[int, bytes]], width: int) -> pl.DataFrame:
     data = np.frombuffer(b"".join(value for _, value in messages), np.uint8)
     block = data.reshape(len(messages), -1)
-    header = np.frombuffer(bytes([0]) + source.ids[name].to_bytes(4, "big") + bytes([32]), np.uint8)
+    header = np.frombuffer(bytes([0]) + schema_id.to_bytes(4, "big") + bytes([32]), np.uint8)
     assert (block[:, :6] == header).all(), f"{name} holds messages that are no blocks of 16"
     assert not block[:, -1].any(), f"a block of {name} does not end where it should"
     rows = np.ascontiguousarray(block[:, 6:-1]).reshape(-1, width)
@@ -156,14 +170,10 @@ def _numbers(part: Bytes) -> npt.NDArray[np.int64]:
     return (value >> np.uint64(1)).astype(np.int64)
 
 
-def _is_progress(source: Source, value: bytes) -> bool:
-    return int.from_bytes(value[1:5], "big") == source.ids["progress"]
-
-
-def _aligned(source: Source, partition: int) -> tuple[pl.DataFrame, list[int]]:
+def _aligned(log: "_Log", partition: int) -> tuple[pl.DataFrame, list[int]]:
     parts: list[pl.DataFrame] = []
     offsets: list[int] = []
-    for messages in _messages(source, "aligned", partition):
+    for messages in log.messages("aligned", partition):
         offsets += [offset for offset, _ in messages]
         frames = [pa.ipc.open_stream(value).read_all() for _, value in messages]
         for table in frames:
@@ -176,24 +186,30 @@ def _aligned(source: Source, partition: int) -> tuple[pl.DataFrame, list[int]]:
     return pl.concat(parts), offsets
 
 
-def _count(source: Source, kind: str, partition: int) -> int:
-    return sum(len(messages) for messages in _messages(source, kind, partition))
+class _Log:
+    """Reads one partition after the other with one reader."""
 
+    def __init__(self, source: Source, reader: Consumer) -> None:
+        self.source = source
+        self._reader = reader
 
-def _messages(source: Source, kind: str, partition: int) -> Iterator[list[tuple[int, bytes]]]:
-    """The committed messages of a partition in order, with their offsets, some at a time."""
-    reader = committed_reader(source.bootstrap, [(f"{source.prefix}.{kind}", partition)])
-    held: list[tuple[int, bytes]] = []
-    size, ended = 0, False
-    try:
+    def messages(self, kind: str, partition: int) -> Iterator[list[tuple[int, bytes]]]:
+        """The committed messages of a partition in order, with their offsets, some at a time."""
+        topic = f"{self.source.prefix}.{kind}"
+        self._reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+        held: list[tuple[int, bytes]] = []
+        size, ended = 0, False
         while not ended:
-            for message in reader.consume(10_000, POLL_S):
+            for message in self._reader.consume(10_000, POLL_S):
                 ended = is_end(message) or ended
                 if message.error() is None:
+                    assert (message.topic(), message.partition()) == (topic, partition)
                     held.append((message.offset(), message.value()))
                     size += len(held[-1][1])
             if size >= READ_AT_ONCE or (ended and held):
                 yield held
                 held, size = [], 0
-    finally:
-        reader.close()
+
+    def count(self, kind: str, partition: int) -> int:
+        """How many messages of a partition are committed."""
+        return sum(len(messages) for messages in self.messages(kind, partition))

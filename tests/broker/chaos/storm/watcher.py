@@ -4,11 +4,13 @@ Rows of a partition come in the order of (time, left offset, index), each once: 
 the one before it is a row too many or out of order, and nothing need be remembered but the last one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from tests.broker.chaos.watcher import Watcher
@@ -59,17 +61,15 @@ class StormWatcher(Watcher):
             np.concatenate(([last], column))
             for last, column in zip(self._newest[partition], columns, strict=True)
         ]
-        self.seen.out_of_order += int(np.count_nonzero(~_rises(joined)))
+        self.seen.out_of_order += int(np.count_nonzero(~rises(joined)))
         event, left, index = (int(column[-1]) for column in joined)
         self._newest[partition] = (event, left, index)
         self.newest_ns[partition] = max(event, self.newest_ns[partition])
         self.arrivals.append(Arrival(monotonic(), partition, event))
 
 
-def _rises(
-    columns: list[np.ndarray[tuple[int], np.dtype[np.int64]]],
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def rises(columns: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.bool_]:
     """Whether each row is behind the one before it."""
     event, left, index = ((column[1:] > column[:-1], column[1:] == column[:-1]) for column in columns)
-    rises: np.ndarray[tuple[int], np.dtype[np.bool_]] = event[0] | event[1] & (left[0] | left[1] & index[0])
-    return rises
+    behind: npt.NDArray[np.bool_] = event[0] | event[1] & (left[0] | left[1] & index[0])
+    return behind
