@@ -3,6 +3,7 @@
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic, sleep
@@ -77,8 +78,8 @@ class Driver:
         self._begun_s = monotonic()
         for event in events:
             ready_s = monotonic() + event.gap_s
-            self._until(partial(self._has_come, event, ready_s), "its turn comes")
-            if monotonic() - self._begun_s > seconds:
+            self._until(partial(self._has_come, event, ready_s, seconds), "its turn comes")
+            if monotonic() - self._begun_s >= seconds:
                 break
             self._strike(event)
         self._until(lambda: not self._undo and self._calm(), "all is calm again")
@@ -126,8 +127,10 @@ class Driver:
     def _kill_worker(self, event: Event, _struck: Struck) -> Callable[[], None]:
         hand = self._hands[event.slot]
         self._away.add(event.slot)
-        hand.send(signal.SIGKILL)
-        hand.died()
+        with suppress(ProcessLookupError):  # it may have ended by itself this very moment
+            hand.send(signal.SIGKILL)
+        if hand.wait() != -signal.SIGKILL:
+            self._tell(event.slot, hand)
         if event.wiped:
             shutil.rmtree(self._setting.state(event.slot), ignore_errors=True)
         return lambda: self._hire(event.slot, event.failpoint)
@@ -190,8 +193,9 @@ class Driver:
         except KafkaException as refused:
             struck.note = f"the stranger was refused: {refused}"
 
-    def _has_come(self, event: Event, ready_s: float) -> bool:
-        return monotonic() >= ready_s and self._may(event)
+    def _has_come(self, event: Event, ready_s: float, seconds: float) -> bool:
+        now_s = monotonic()
+        return now_s - self._begun_s >= seconds or (now_s >= ready_s and self._may(event))
 
     def _may(self, event: Event) -> bool:
         """Whether an event can take place now; what strikes the broker waits until it is well."""
@@ -207,7 +211,9 @@ class Driver:
         if event.kind == "member leaves":
             return GUEST in self._hands and not busy & set(BROKER_KINDS)
         return event.slot == "" or (
-            event.slot in self._hands and event.slot not in self._still | self._away | self._doomed
+            event.slot in self._hands
+            and event.slot not in self._still | self._away | self._doomed
+            and self._hands[event.slot].alive
         )
 
     def _calm(self) -> bool:
@@ -252,8 +258,9 @@ class Driver:
     def _ended(self, slot: str, hand: Hand) -> None:
         """A worker has ended: by its failpoint, or by itself, which is told; another one takes its place."""
         code = hand.wait()
-        if slot in self._doomed and code == -signal.SIGKILL:
-            self._doomed.discard(slot)
+        doomed = slot in self._doomed
+        self._doomed.discard(slot)
+        if doomed and code == -signal.SIGKILL:
             died = Event(kind="worker died", slot=slot)
             struck = self._struck(died, alone=False)
             struck.undone_s = struck.begun_s
