@@ -1,7 +1,8 @@
 """The feed of a storm: a process that writes a step of market every 100 ms, and makes up for what it missed.
 
-Each step, or several where it is behind, is one transaction that ends with a progress record in every partition.  A step whose transaction
-fails is not sent again: only what is committed counts, and that is for the verifier to find out.
+Each step, or several where it is behind, is one transaction that ends with a progress record in every
+partition.  A step whose transaction fails is not sent again: only what is committed counts, and that is for
+the verifier to find out.
 """
 
 import json
