@@ -38,23 +38,28 @@ def main(minutes: float, seed: int, *, timed: bool, tolerance: bool) -> int:
     return 0 if all(good) else 1
 
 
+def _say(line: str) -> None:
+    console.print(line, markup=False)
+
+
 def _restarts() -> bool:
     with TemporaryDirectory(prefix="tidemark-restarts-") as name:
         found = restarts(Path(name))
     for line in found.lines():
-        console.print(line, markup=False)
+        _say(line)
     return found.clean
 
 
 def _storm(minutes: float, seed: int, *, tolerance: bool) -> bool:
     planned = drawn(seed, int(EVENTS_PER_MINUTE_MAX * minutes) + 1)
     with TemporaryDirectory(prefix="tidemark-storm-") as name:
-        report = storm(Path(name), seed, planned, 60 * minutes, tolerance=tolerance)
+        report = storm(Path(name), seed, planned, 60 * minutes, tolerance=tolerance, say=_say)
         if not report.clean:
             kept = OUT / f"storm-{seed}"
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(name, kept)
             console.print(f"logs, topics and states: {kept}", markup=False)
+    console.print("as it went, with the time until every partition showed newer rows:")
     for line in events(report.story.struck):
         console.print(line, markup=False)
     console.print(kinds(report.story.struck))

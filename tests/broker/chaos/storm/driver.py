@@ -18,6 +18,7 @@ from tests.broker.chaos.storm.setting import Setting
 
 TICK_S: Final = 0.05
 STALLED_S: Final = 120.0  # without a row from some partition: the pipeline has come to a stand
+CALM_S: Final = 180.0  # after the last event
 SAMPLE_S: Final = 1.0
 STRANGER_S: Final = 10.0
 
@@ -58,8 +59,9 @@ class Story:
 class Driver:
     """Plays events on a setting; two workers stand all along, but for what the events do to them."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, say: Callable[[str], None]) -> None:
         self._setting = setting
+        self._say = say
         self.story = Story()
         self._begun_s = monotonic()
         self._hands: dict[str, Hand] = {}
@@ -82,7 +84,10 @@ class Driver:
             if monotonic() - self._begun_s >= seconds:
                 break
             self._strike(event)
-        self._until(lambda: not self._undo and self._calm(), "all is calm again")
+        calm_by_s = monotonic() + CALM_S
+        self._until(lambda: (not self._undo and self._calm()) or monotonic() > calm_by_s, "all is calm again")
+        waiting = [struck.event.words for struck in self.story.struck if struck.recovered_s is None]
+        assert self._calm(), f"after {CALM_S:.0f} s not all had recovered: {waiting}, doomed {self._doomed}"
         self.story.seconds = monotonic() - self._begun_s
 
     def finish(self) -> None:
@@ -99,6 +104,7 @@ class Driver:
                 other.alone = False
         struck = self._struck(event, alone=self._calm())
         self.story.struck.append(struck)
+        self._say(f"{struck.at_s:7.1f} s  {event.words}")
         undo = self._act(event, struck)
         if undo is None:
             struck.undone_s = monotonic()
@@ -271,7 +277,8 @@ class Driver:
 
     def _tell(self, slot: str, hand: Hand) -> None:
         at_s = monotonic() - self._begun_s
-        self.story.ended.append(f"{at_s:6.1f} s, slot {slot}: {hand.gave_up()}")
+        self.story.ended.append(f"{at_s:.1f} s, slot {slot}: {hand.gave_up()}")
+        self._say(f"{at_s:7.1f} s  slot {slot} has ended by itself")
 
     def _hire(self, slot: str, failpoint: str = "", environment: dict[str, str] | None = None) -> None:
         extra = {"TIDEMARK_WORKER__STATE": str(self._setting.state(slot)), **(environment or {})}

@@ -1,6 +1,7 @@
 """Plays a storm on a broker of its own, and verifies all that came of it."""
 
 import resource
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -17,17 +18,27 @@ KIB: Final = 1024
 SAID_MAX: Final = 12  # lines of a worker, where a storm failed
 
 
-def storm(folder: Path, seed: int, events: list[Event], seconds: float, *, tolerance: bool = True) -> Report:
-    """Play these events for so long; whatever goes wrong is in the report."""
+def storm(
+    folder: Path,
+    seed: int,
+    events: list[Event],
+    seconds: float,
+    *,
+    tolerance: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Play these events for so long; whatever goes wrong is in the report.  `say` hears of each event."""
     with (
         own_broker(folder / "kafka") as broker,
         set_up(broker, folder / "pipeline", seed, tolerance=tolerance) as setting,
     ):
-        return _played(setting, seed, events, seconds)
+        return _played(setting, seed, events, seconds, say)
 
 
-def _played(setting: Setting, seed: int, events: list[Event], seconds: float) -> Report:
-    driver = Driver(setting)
+def _played(
+    setting: Setting, seed: int, events: list[Event], seconds: float, say: Callable[[str], None]
+) -> Report:
+    driver = Driver(setting, say)
     report = Report(seed, driver.story)
     setting.feed.start()
     try:
