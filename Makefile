@@ -94,6 +94,9 @@ test-nojit: $(READY) ## kernel tests as plain Python
 chaos: $(READY) ## play every fault F1-F25 on a real Kafka, again and again: make chaos MINUTES=5 (FAULT=F7)
 	@$(PY) -m tests.broker.chaos $(MINUTES) $(FAULT)
 
+storm: $(READY) ## time restarts, then kill and stop workers and brokers under 20,000 rows/s: make storm MINUTES=30 SEED=1
+	@$(PY) -m tests.broker.chaos.storm $(MINUTES) $(or $(SEED),1) $(ARGS)
+
 mutate: $(READY) ## change each comparison that decides what is sealed: some test must fail (FILES=operators/sealer.py)
 	@$(PY) -m tests.mutation $(FILES)
 
@@ -120,4 +123,4 @@ wheel: $(READY) ## build the gpu_sink client's wheel under build/wheel
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test simulate chaos leak fuzz test-bounds test-nojit mutate check bench kafka kafka-stop up replay wheel clean
+.PHONY: help sync lock fmt lint type layers tidy test simulate chaos storm leak fuzz test-bounds test-nojit mutate check bench kafka kafka-stop up replay wheel clean

@@ -24,6 +24,9 @@ from topics.wire import CodecError, RegistryUnavailableError
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
+# The worker's commands first.
+MODULES = ("commands", "audit_command", "dead_commands", "operate_commands", "replay_commands")
+
 app = typer.Typer(
     help="Watermark-sealed as-of joins of Kafka streams: the worker and what is asked around it.",
     add_completion=False,
@@ -54,9 +57,9 @@ def main() -> None:
     if not __debug__:
         errors.print("python -O removes the checks this program relies on; run it without -O")
         sys.exit(2)
-    commands = ("commands", "audit_command", "dead_commands", "operate_commands", "replay_commands")
-    for module in (f"app.{name}" for name in commands):
-        import_module(module)  # registers its commands
+    # A worker that restarts is waited for: Polars and Matplotlib, which it does not need, take it a second.
+    for name in MODULES[:1] if sys.argv[1:2] == ["align"] else MODULES:
+        import_module(f"app.{name}")  # registers its commands
     log_to_stderr()
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="python -m app"))

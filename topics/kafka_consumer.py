@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import AbortableError, BusError, FencedError, OffsetRangeError, Position, Rebalance
 from topics.kafka_commit import commit_positions
+from topics.kafka_committed import committed_positions
 from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
 from topics.kafka_event import Event
 from topics.kafka_outage import Outage
@@ -123,19 +124,7 @@ class KafkaConsumer:
         """The group's committed positions; waits for open transactions on them to end."""
         if not partitions:
             return {}
-        try:
-            found = self._client.committed(
-                [_kafka(partition) for partition in partitions], timeout=REQUEST_TIMEOUT_S
-            )
-        except KafkaException as raised:
-            raise_bus_error(raised, "reading the group's committed positions")
-        answer: dict[TopicPartition, Position | None] = {}
-        for place in found:
-            if place.error is not None:
-                raise bus_error(place.error, f"reading the position of {place.topic}[{place.partition}]")
-            position = Position(place.offset, place.metadata or "") if place.offset >= 0 else None
-            answer[TopicPartition(place.topic, place.partition)] = position
-        return answer
+        return committed_positions(self._client, partitions, self._outage)
 
     def commit(self, offsets: Mapping[TopicPartition, Position]) -> None:
         """Commit positions as this member, outside any transaction; returns once they count.

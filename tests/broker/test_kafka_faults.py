@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.broker.chaos.log_reader import open_transactions
 from tests.contract.bus.conftest import HASTY
 from tests.contract.bus.scenes import Scene, blocks_until, in_transaction, read_to_end, values
+from tests.day_runs import until
 from tests.kafka_process import kafka_script
 from topics.block import TopicPartition
-from topics.bus import Position, UnknownOutcomeError
+from topics.bus import FencedError, Position, UnknownOutcomeError
 from topics.kafka import KafkaBus
 from topics.kafka_reader import Reading
 
@@ -70,3 +72,20 @@ def test_a_commit_nobody_answered_is_found_out_by_the_next_producer(folder: Path
         successor.commit()
     assert reader.committed([place]) == {place: Position(7)}
     assert values(read_to_end(scene.reader((topic, 0, 0)))) == [b"in doubt"]
+
+
+def test_a_transaction_that_the_broker_ended_says_why_its_producer_is_fenced(kafka_bootstrap: str) -> None:
+    scene = Scene(KafkaBus(kafka_bootstrap, {**HASTY, "producer.transaction.timeout.ms": "1000"}))
+    topic = scene.topic()
+    producer = scene.bus.producer(transactional_id=topic)
+    in_transaction(producer, topic, b"too late")
+    until(lambda: open_transactions(kafka_bootstrap, [(topic, 0)]) == 1, "it is written")
+    until(lambda: not open_transactions(kafka_bootstrap, [(topic, 0)]), "the broker has ended it")
+    with pytest.raises(FencedError, match=r"open for longer than transaction\.timeout\.ms"):
+        producer.commit()
+    producer.close()
+    successor = scene.bus.producer(transactional_id=topic)
+    in_transaction(successor, topic, b"in time")
+    successor.commit()
+    successor.close()
+    assert values(read_to_end(scene.reader((topic, 0, 0)))) == [b"in time"]

@@ -76,9 +76,16 @@ class Hand:
 
     def size_max(self) -> int:
         """The most memory it has taken, in bytes (Linux tells; elsewhere 0)."""
+        return self._told("VmHWM")
+
+    def size(self) -> int:
+        """The memory it takes now, in bytes (Linux tells; elsewhere 0)."""
+        return self._told("VmRSS")
+
+    def _told(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status")
         lines = status.read_text().splitlines() if status.exists() else []
-        return next((int(line.split()[1]) * KIB for line in lines if line.startswith("VmHWM")), 0)
+        return next((int(line.split()[1]) * KIB for line in lines if line.startswith(name)), 0)
 
     def end(self) -> None:
         """Have it gone, whatever its state."""

@@ -11,6 +11,10 @@ from tests.broker.chaos.proxy import HOST, Proxy
 from tests.kafka_process import kafka_script
 
 
+class NoBrokerError(Exception):
+    """No broker can be started here; the message says what is missing."""
+
+
 @dataclass(slots=True)
 class OwnBroker:
     """A broker whose log lies in `folder`; clients reach it through `proxy` alone."""
@@ -29,8 +33,10 @@ class OwnBroker:
         return self.folder / "log"
 
     def start(self) -> None:
-        """Start it, or start it again on its log."""
+        """Start it, or start it again on its log; raises NoBrokerError where none can be here."""
         answer = kafka_script("start", KAFKA_DIR=str(self.folder), KAFKA_ADVERTISED=self.bootstrap)
+        if answer.returncode == 2:
+            raise NoBrokerError(answer.stderr.strip().splitlines()[-1].removeprefix("kafka: "))
         assert answer.returncode == 0, answer.stderr
         self.proxy.target = int(answer.stdout.split()[-1].rpartition(":")[2])
 

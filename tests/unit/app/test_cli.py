@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -260,3 +261,15 @@ def test_a_broken_config_is_one_line_for_every_command_that_asks(run_app: App, t
     for command in ("watermarks", "doctor", "dead list"):
         told = run_app(*command.split(), "--config", config).error
         assert "unknown key streams.quote.rules.round" in told
+
+
+def test_a_worker_imports_nothing_that_only_other_commands_need() -> None:
+    told = (
+        "import sys; sys.argv = ['app', 'align', '--help']\n"
+        "from app.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print(sorted({'polars', 'matplotlib'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "app align" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "[]"
