@@ -34,7 +34,13 @@ class Scene:
         return name
 
     def reader(self, *starts: tuple[str, int, int], group: str | None = None) -> Consumer:
-        """A consumer that was given (topic, partition, offset) by hand."""
+        """A consumer that was given (topic, partition, offset) by hand.
+
+        Kafka answers a commit before its markers are in the log, so whoever reads waits for them first: no
+        transaction may be open on these partitions.
+        """
+        for topic, partition, _ in starts:
+            ranges_when(self, TopicPartition(topic, partition), lambda found: found.stable == found.high)
         consumer = self.bus.consumer(group=group or self.name("group"))
         consumer.assign({TopicPartition(topic, partition): offset for topic, partition, offset in starts})
         return consumer
