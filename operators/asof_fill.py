@@ -10,7 +10,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from operators.asof_columns import Array, Bytes, frozen, validity_bits, value_view
-from operators.asof_gather_kernel import gather_ages, gather_bits, gather_values, gather_wide, mark_matches
+from operators.asof_gather_kernel import (
+    gather_ages,
+    gather_bits,
+    gather_times,
+    gather_values,
+    gather_wide,
+    mark_matches,
+)
 from operators.asof_times import Times
 
 Int32s = npt.NDArray[np.int32]
@@ -106,15 +113,19 @@ class ValueColumn:
 
 
 class AgeColumn:
-    """Left time minus matched time, int64 nanoseconds.
+    """Left time minus matched time, int64 nanoseconds; with `beside`, the matched times are filled as well.
 
-    Until it is filled, the first half of its memory can keep the matched row of every left row: see `room`.
+    `beside` is the type of the right time column, whose own memory `right.raw` then is.  Until it is filled,
+    the first half of the ages' memory can keep the matched row of every left row: see `room`.
     """
 
-    def __init__(self, left: Times, right: Times, matched: Validity) -> None:
+    def __init__(self, left: Times, right: Times, matched: Validity, beside: pa.DataType | None) -> None:
         self._left, self._right, self._matched = left, right, matched
         self._data = pa.allocate_buffer(8 * matched.rows)
         self._out = np.frombuffer(self._data, np.int64)
+        self._beside = beside
+        self._time_data = None if beside is None else pa.allocate_buffer(8 * matched.rows)
+        self._time_out = np.frombuffer(b"" if self._time_data is None else self._time_data, np.int64)
 
     def room(self) -> Int32s:
         """Return int32 per left row in the memory of the ages; copy what it holds before filling them."""
@@ -123,14 +134,24 @@ class AgeColumn:
     def fill(self, begin: int, end: int, positions: Int32s) -> None:
         """Write the rows [begin, end)."""
         left, right = self._left, self._right
-        out = self._out[begin:end]
-        gather_ages(left.raw[begin:end], left.scale, right.raw, right.scale, positions, out)
+        sides = left.raw[begin:end], left.scale, right.raw, right.scale
+        if self._beside is None:
+            gather_ages(*sides, positions, self._out[begin:end])
+        else:
+            gather_times(*sides, positions, self._out[begin:end], self._time_out[begin:end])
 
     def array(self) -> pa.Array:
-        """Return the column."""
-        valid, count = self._matched.result()
+        """Return the ages."""
+        return self._array(pa.int64(), self._data)
+
+    def times(self) -> pa.Array:
+        """Return the matched times."""
+        return self._array(self._beside, self._time_data)
+
+    def _array(self, kind: pa.DataType, data: pa.Buffer) -> pa.Array:
+        valid, count = self._matched.result()  # a matched row has a time
         rows = self._matched.rows
-        return pa.Array.from_buffers(pa.int64(), rows, [valid, self._data], rows - count)
+        return pa.Array.from_buffers(kind, rows, [valid, data], rows - count)
 
 
 def value_bits(kind: pa.DataType) -> int:

@@ -78,7 +78,7 @@ def encode_column(columns: KeyColumns, workers: Workers) -> Codes:
         blank_rights = {stream: blanks(right) for stream, right in columns.rights.items()}
         return Codes(blanks(columns.left), blank_rights, 1)
     if all(is_whole(column.type) for column in every):
-        span = span_of(list(columns.rights.values()))
+        span = span_of(list(columns.rights.values()), workers)
         if span is not None:
             return encode_directly(columns, *span, workers)
     table = KeyTable(strings=not pa.types.is_int64(columns.values))
@@ -95,9 +95,9 @@ def blanks(column: pa.ChunkedArray) -> Int32s:
     return np.full(len(column), -1, np.int32)
 
 
-def span_of(rights: Sequence[pa.ChunkedArray]) -> tuple[int, int] | None:
+def span_of(rights: Sequence[pa.ChunkedArray], workers: Workers) -> tuple[int, int] | None:
     """Return the lowest right value and how many up to the highest, or None when they lie too far apart."""
-    bounds = [pc.min_max(right) for right in rights]
+    bounds = [bound for right in rights for bound in bounds_of(right, workers)]
     lowest = [bound["min"].as_py() for bound in bounds if bound["min"].is_valid]
     highest = [bound["max"].as_py() for bound in bounds if bound["max"].is_valid]
     if not lowest:
@@ -106,6 +106,11 @@ def span_of(rights: Sequence[pa.ChunkedArray]) -> tuple[int, int] | None:
     if upper >= 2**63 or upper - lower >= max(DIRECT_SPAN_MIN, sum(len(right) for right in rights)):
         return None
     return lower, upper - lower + 1
+
+
+def bounds_of(column: pa.ChunkedArray, workers: Workers) -> list[pa.StructScalar]:
+    """Return the lowest and the highest value of each thread's range."""
+    return workers.over(len(column), lambda begin, end: pc.min_max(column.slice(begin, end - begin)))
 
 
 def encode_directly(columns: KeyColumns, lower: int, span: int, workers: Workers) -> Codes:

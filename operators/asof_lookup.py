@@ -25,18 +25,23 @@ class Lookup:
     """
 
     def __init__(
-        self, right: Side, left: Times, columns: Mapping[str, pa.ChunkedArray], ages: Times | None
+        self, right: Side, left: Times, columns: Mapping[str, pa.ChunkedArray], ages: Times | None, on: str
     ) -> None:
         rows = left.ns.size
         self._columns = columns
         self._validity = Validity(rows)
         self._in_order = left.order is None
+        self._ages: AgeColumn | None = None
+        self._on: str | None = None  # the time column, where it is filled with the ages
+        if ages is not None:
+            self._on = on if on in columns and columns[on].num_chunks == 1 else None
+            beside = None if self._on is None else columns[on].type
+            self._ages = AgeColumn(left, ages, self._validity, beside)
         self._by_tile = {
             name: ValueColumn(column.chunk(0), self._validity)
             for name, column in columns.items()
-            if self._in_order and is_filled_in_place(column)
+            if self._in_order and is_filled_in_place(column) and name != self._on
         }
-        self._ages = None if ages is None else AgeColumn(left, ages, self._validity)
         self._kept: Int32s | None = None
         filling: list[Filling] = [self._validity, *self._by_tile.values()] if self._in_order else []
         if keeps_positions(left, columns):
@@ -52,12 +57,14 @@ class Lookup:
         for name, column in self._columns.items():
             if name in self._by_tile:
                 found[name] = pa.chunked_array([self._by_tile[name].array()], column.type)
-            else:
+            elif name != self._on:
                 assert matches is not None
                 found[name] = gather_column(column, matches, workers)
         if self._ages is not None:
             ages = self._ages.array() if matches is None else filled(self._ages, matches, workers)
             found["age_ns"] = pa.chunked_array([ages])
+            if self._on is not None:
+                found[self._on] = pa.chunked_array([self._ages.times()])
         return found
 
     def _matches(self, workers: Workers) -> Matches | None:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from operators.asof_budget import Scratch
 from operators.asof_fill import Validity
+from operators.asof_group_kernel import EXTRA_ENTRIES, earliest_in_groups, latest_in_groups
 from operators.asof_kernel import choose_nearest, drop_far, match_backward, match_forward, match_ungrouped
 from operators.asof_nearest_kernel import link_groups, match_nearest
 from operators.asof_settings import UNBOUNDED_NS, AsofSettings
@@ -78,7 +79,8 @@ class Walk:
         self._strict = 0 if settings.allow_exact else 1
         self._at = -1
         groups = 0 if stands_alone(right) else group_count
-        self._rows = np.full(groups, -1, np.int32)
+        self._entries = np.full(groups + EXTRA_ENTRIES, -1, np.int32)
+        self._rows = self._entries[:groups]
         if links is not None:
             self._later = links.first.copy()
             self._latest_ns, self._later_ns = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
@@ -106,8 +108,12 @@ class Walk:
 
     def _match_groups(self, left: Side, positions: Int32s) -> None:
         right = self.right
-        kernel = match_forward if self._settings.direction == "forward" else match_backward
-        self._at = kernel(
+        if right.order is None:
+            self._match_groups_in_order(left, positions)
+            return
+        assert left.order is not None, "a right side has an order and the left one has none"
+        walk = match_forward if self._settings.direction == "forward" else match_backward
+        self._at = walk(
             left.ns,
             left.code,
             left.order,
@@ -120,6 +126,15 @@ class Walk:
             self._rows,
             positions,
         )
+
+    def _match_groups_in_order(self, left: Side, positions: Int32s) -> None:
+        right, forward = self.right, self._settings.direction == "forward"
+        assert left.code is not None, "a right side has groups and the left one has none"
+        assert right.code is not None, "a right side without groups stands alone"
+        shift = 1 - self._strict if forward else self._strict
+        match_ungrouped(left.ns, right.ns, shift, -1, positions)
+        enter = earliest_in_groups if forward else latest_in_groups
+        self._at = enter(left.code, right.code, self._at, self._entries, positions)
 
     def _match_nearest(self, left: Side, links: Links, positions: Int32s) -> None:
         right = self.right

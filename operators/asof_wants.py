@@ -29,14 +29,14 @@ class Want:
     columns: Mapping[str, pa.ChunkedArray]
     carried: bool
 
-    def lookup(self, inputs: AsofInputs) -> Lookup:
+    def lookup(self, inputs: AsofInputs, settings: AsofSettings) -> Lookup:
         """Return the lookup that serves it."""
         if self.carried:
             (column,) = self.columns.values()
             side = inputs.valued_side(self.stream, column)
-            return Lookup(side, inputs.left, self.columns, None)
+            return Lookup(side, inputs.left, self.columns, None, settings.on)
         ages = inputs.rights[self.stream]
-        return Lookup(inputs.right_side(self.stream), inputs.left, self.columns, ages)
+        return Lookup(inputs.right_side(self.stream), inputs.left, self.columns, ages, settings.on)
 
     def scratch(self, inputs: AsofInputs, settings: AsofSettings) -> Scratch:
         """Return what the lookup takes beyond the result."""
@@ -64,7 +64,7 @@ def gather(
     """Return the wanted columns by their names in the result."""
     found: dict[str, pa.ChunkedArray] = {}
     for shared in planned(wants, inputs, settings):
-        lookups = {number: wants[number].lookup(inputs) for number in shared.numbers}
+        lookups = {number: wants[number].lookup(inputs, settings) for number in shared.numbers}
         targets = [lookup.target for lookup in lookups.values()]
         look_up(inputs.left_side(), targets, inputs.group_count, shared.threads_max, settings, workers)
         del targets
