@@ -16,7 +16,8 @@ def commit(
     """Make everything sealed since the last commit count, together with how far the inputs were read.
 
     1. Exactly once: begin a transaction, if none is open; offsets alone are worth one.  At least once: wait
-       until all rows are acknowledged, for offsets never lead the rows they depend on.
+       until all rows are acknowledged, for offsets never lead the rows they depend on.  (Where nobody has to
+       know the outcome at once, `app.later_commit` takes these steps without waiting.)
     2. (Frames, late rows and dead letters were produced as they came about.)  For the tasks in `last_known`
        the last rows that changed follow, always in a transaction, so that step 3 need not ask for them again.
     3. Send the input offsets: per input the oldest row a restart needs, with the frontier, the watermark,
@@ -33,18 +34,7 @@ def commit(
     for number, changed in entries.items():
         outbox.last_known(number, changed)
     reach(COMMIT_LAST_KNOWN)
-    positions: dict[TopicPartition, Position] = {}
-    for number, task in tasks.items():
-        for topic, progress in task.progress().items():
-            positions[TopicPartition(topic, number)] = to_position(
-                Committed(
-                    progress,
-                    task.operator.frontier_ns,
-                    task.parity,
-                    told=task.told(topic),
-                    complete=task.operator.final,
-                )
-            )
+    positions = positions_of(tasks)
     if transaction is None:
         reach(COMMIT_END)
         consumer.commit(positions)
@@ -55,3 +45,20 @@ def commit(
         transaction.commit()
     outbox.done()
     reach(COMMIT_STATE)
+
+
+def positions_of(tasks: Mapping[int, Task]) -> dict[TopicPartition, Position]:
+    """What step 3 sends: how far each input of the tasks has come."""
+    return {
+        TopicPartition(topic, number): to_position(
+            Committed(
+                progress,
+                task.operator.frontier_ns,
+                task.parity,
+                told=task.told(topic),
+                complete=task.operator.final,
+            )
+        )
+        for number, task in tasks.items()
+        for topic, progress in task.progress().items()
+    }

@@ -29,6 +29,7 @@ class Outbox:
         self._late = {settings.topic(name): settings.late(name) for name in settings.stream_names}
         self._topics = {kind: settings.topic(kind) for kind in ("aligned", "late", "dead", LAST_KNOWN)}
         self._avro: AvroRows | None = None
+        self._fingerprint: tuple[pa.Schema, str] | None = None
         self._rule_policies = {
             (settings.topic(name), rule): policy
             for name in settings.stream_names
@@ -42,6 +43,11 @@ class Outbox:
         """
         self.producers.acknowledged()
         return self.producers.transaction() if atomic or self.producers.exactly_once else None
+
+    def mark(self) -> int:
+        """Name what was sent so far at least once, which is to be committed by itself."""
+        self.rows = 0
+        return self.producers.mark()
 
     def done(self) -> None:
         """What was sent is committed."""
@@ -70,7 +76,7 @@ class Outbox:
             self._send_avro(task, rows)
             return
         producer = self.producers.rows()
-        layout = layout_fingerprint(rows.schema)
+        layout = self._layout(rows.schema)
         hashes = sealed_hashes(rows)
         size = self._settings.worker.frame_rows_max
         evident = rows.num_rows - task.operator.assumed_rows
@@ -95,6 +101,12 @@ class Outbox:
                 headers=headers.to_kafka(),
                 timestamp_ms=None,
             )
+
+    def _layout(self, schema: pa.Schema) -> str:
+        """The fingerprint of a schema, which is the last one's but for the first time."""
+        if self._fingerprint is None or not self._fingerprint[0].equals(schema, check_metadata=True):
+            self._fingerprint = schema, layout_fingerprint(schema)
+        return self._fingerprint[1]
 
     def _send_avro(self, task: Task, rows: pa.RecordBatch) -> None:
         topic, producer = self._topics["aligned"], self.producers.rows()

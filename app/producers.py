@@ -46,6 +46,16 @@ class Producers:
         if self._direct is not None:
             self._direct.flush()
 
+    def mark(self) -> int:
+        """Name what went out at once so far."""
+        assert self._direct is not None, "a transaction ends with a commit that waits"
+        return self._direct.mark()
+
+    def reached(self, mark: int) -> bool:
+        """Whether everything up to a mark has been acknowledged; does not wait."""
+        assert self._direct is not None, "a transaction ends with a commit that waits"
+        return self._direct.reached(mark)
+
     def done(self) -> None:
         """The transaction, if there was one, has ended."""
         self._open = False

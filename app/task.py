@@ -11,7 +11,7 @@ from app.letters import Letter, ahead_letters, dead_letters, late_letters
 from app.progress_metadata import Told
 from app.row_rules import RowDecoder
 from operators.intake import part
-from operators.operator import InputProgress, Operator
+from operators.operator import InputProgress, Operator, Snapshot
 from operators.parity import Parity
 from schemas.batch import Batch, Int64s
 from schemas.clocks import BEGINNING_NS
@@ -48,7 +48,7 @@ class Silence:
 
 @dataclass(slots=True, kw_only=True)
 class Task:
-    """Rows go in with `take`, sealed rows come out with `seal`; `progress` and `checkpoint` write it down.
+    """Rows go in with `take`, sealed rows come out with `seal`; `progress` and `written` write it down.
 
     `inputs` gives, per topic, the stream and its decoder.  `released_ns` is this process's clock at the last
     message read, `newest_ns` the newest row time read on any input, in this life and not too far ahead;
@@ -149,20 +149,22 @@ class Task:
             dead=self.counts.dead,
         )
 
-    def checkpoint(self) -> None:
-        """Write the state as it stands; call it only when the offsets in it have been committed."""
+    def written(self) -> "Written":
+        """The state as it stands, for `checkpoint` once its offsets count; until then, no other."""
         snapshot = self.operator.snapshot()
         progress = {stream: self.operator.progress(stream) for stream, _ in self.inputs.values()}
-        self.store.write(
-            Checkpoint(
-                identity=self.identity,
-                frontier_ns=self.operator.frontier_ns,
-                next_offsets={stream: told.next_offset for stream, told in progress.items()},
-                watermarks_ns={stream: told.watermark_ns for stream, told in progress.items()},
-            ),
-            snapshot.puts,
-            snapshot.deletes,
+        checkpoint = Checkpoint(
+            identity=self.identity,
+            frontier_ns=self.operator.frontier_ns,
+            next_offsets={stream: told.next_offset for stream, told in progress.items()},
+            watermarks_ns={stream: told.watermark_ns for stream, told in progress.items()},
         )
+        return Written(self, checkpoint, snapshot)
+
+    def checkpoint(self, written: "Written") -> None:
+        """Write a state to the store; call it only when the offsets in it have been committed."""
+        assert written.task is self, "the state of a task that is no more"
+        self.store.write(written.checkpoint, written.snapshot.puts, written.snapshot.deletes)
 
     def close(self) -> None:
         """Release the store, so that the next owner can open it."""
@@ -197,3 +199,12 @@ class Task:
     def _judged_next(self, stream: str) -> int:
         """Messages below this offset were judged in an earlier life."""
         return self.opened[stream].next_offset if stream in self.opened else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The state of a task at one moment, for its store."""
+
+    task: Task
+    checkpoint: Checkpoint
+    snapshot: Snapshot

@@ -1,26 +1,27 @@
 """The worker: poll, decode, push, seal, send, commit, over all its tasks, in one loop and one thread."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import numpy as np
 import structlog
 
 from app.clock import monotonic_ns, now_ns, pause
 from app.commit import commit
 from app.errors import RunError
-from app.failpoints import CHECKPOINT, SEALED, reach
+from app.failpoints import SEALED, reach
 from app.idle import IdleWatch
+from app.later_commit import WATCH_MS, LaterCommit
+from app.local_state import LocalState
 from app.meter import Meter
 from app.outbox import Outbox
 from app.ownership import Ownership
 from app.producers import Producers
 from app.progress_metadata import from_position
 from app.rereading import Rereading
+from app.shares import shares_of
 from app.task import Task
 from app.wiring import Pipeline
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
-from state.errors import StateError
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import AbortableError, BusUnavailableError, UnknownOutcomeError
 from topics.wire import RegistryUnavailableError
@@ -33,8 +34,6 @@ UNDONE_MAX = 10  # more is no passing trouble
 AWAY_ATTEMPTS_MAX = 8  # each waits for as long as the bus does, about 15 s
 PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a partition
 FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
-# Half a million rows that wait take 0.4 s to write: a worker that catches up would do little else.
-CHECKPOINT_SHARE_MAX = 0.05
 
 
 class Worker:
@@ -73,6 +72,8 @@ class Worker:
             if until_final
             else None
         )
+        self._later = LaterCommit(self._outbox, self.consumer)
+        self._local_state = LocalState(self._settings, elapsed_ns)
         self._idle = IdleWatch(pipeline.settings, self.consumer, elapsed_ns)
         meter = Meter()
         self._rereading = Rereading(meter)
@@ -109,13 +110,13 @@ class Worker:
             if self._lost:
                 self._lost = False
                 raise AbortableError("the group took tasks away while their rows were in a transaction")
-            touched = self._take(block, released_ns) | self._idle.leave_out(self.tasks)
+            touched = self._take(block, released_ns)
             if block.messages:
                 self._rows_per_message = max(1.0, self._rows_taken / block.messages)
-            for number in touched:
-                rows = self.tasks[number].seal()
-                if rows is not None and rows.num_rows:
-                    self._outbox.aligned(self.tasks[number], rows)
+            left_out = self._idle.leave_out(self.tasks)
+            for number in left_out:
+                self._seal(self.tasks[number])
+            touched |= left_out
             reach(SEALED)
             self._dirty = self._dirty or bool(touched)
             self._known_behind = self._known_behind or bool(touched)
@@ -123,8 +124,9 @@ class Worker:
                 self._finish_ended()
             self._relieve(touched)
             self._rereading.show(self.tasks.values())
+            self._advance_commit()
             if self._commit_due():
-                self.commit()
+                self._commit_when_due()
             self._require_whole_tasks()
         except (AbortableError, UnknownOutcomeError) as undone:
             self._rewind(undone)
@@ -132,21 +134,19 @@ class Worker:
 
     def commit(self) -> None:
         """Commit what is sealed (see `app.commit`), then let local state follow at its own pace."""
-        due = self._elapsed_ns() - self._settings.last_known_interval_ms * NS_PER_MS
-        self._commit([n for n, task in self.tasks.items() if task.known_ns <= due])
+        self._advance_commit(wait=True)
+        self._commit(self._last_known_due())
         self._committed_ns = self._elapsed_ns()
         self._final_checked_ns = self._committed_ns - FINAL_CHECK_INTERVAL_NS  # it may have been the last one
-        due = self._committed_ns - self._checkpoint_interval_ns()
-        for task in self.tasks.values():
-            if task.checkpointed_ns <= due and task.operator.caught_up:
-                self._checkpoint(task)
+        for number in self._local_state.due(self.tasks):
+            self._local_state.keep(self._local_state.written(self.tasks[number]))
 
     def finished(self) -> bool:
         """Whether the run is bounded, and the whole group has committed that every task is complete.
 
         What lies beyond the commit belongs to it: a final record ends a period only while nothing follows.
         """
-        if self._observer is None or self._dirty:
+        if self._observer is None or self._dirty or self._later.open:
             return False
         if not all(task.operator.final for task in self.tasks.values()):
             return False
@@ -192,34 +192,73 @@ class Worker:
         self._dirty = False
         self._undone = 0
 
+    def _last_known_due(self) -> list[int]:
+        due = self._elapsed_ns() - self._settings.last_known_interval_ms * NS_PER_MS
+        return [n for n, task in self.tasks.items() if task.known_ns <= due]
+
+    def _commit_when_due(self) -> None:
+        """Commit; at least once without waiting, but for what needs a transaction, or when far behind."""
+        keeping = any(self.tasks[number].operator.keeps_last_known for number in self._last_known_due())
+        if self._outbox.producers.exactly_once or keeping:
+            self.commit()
+            return
+        if self._later.open:
+            if self._outbox.rows < self._settings.commit_rows_max:
+                return
+            self._advance_commit(wait=True)
+        due = self._local_state.due(self.tasks)
+        states = {number: self._local_state.written(self.tasks[number]) for number in due}
+        self._later.begin(self.tasks, states)
+        self._committed_ns = self._elapsed_ns()
+        self._dirty = False
+
+    def _advance_commit(self, *, wait: bool = False) -> None:
+        """Move on a commit that is under way, and let local state follow one that counts now."""
+        states = self._later.advance(wait=wait)
+        if states is None:
+            return
+        self._undone = 0
+        self._final_checked_ns = self._elapsed_ns() - FINAL_CHECK_INTERVAL_NS
+        for written in states.values():
+            self._local_state.keep(written)
+
     def _take(self, block: MessageBlock, released_ns: int) -> set[int]:
-        touched = set()
+        """Take the block a task at a time, and seal and send each task's rows before the next one's turn."""
         self._rows_taken = 0
-        for source, messages in _by_source(block):
-            task = self.tasks.get(source.partition)
-            if task is None:
-                continue
-            before = task.counts.rows
-            for attempt in range(REGISTRY_ATTEMPTS_MAX + 1):
-                try:
-                    letters = list(task.take(source, block, messages, released_ns))
-                    break
-                except RegistryUnavailableError as away:
-                    if attempt == REGISTRY_ATTEMPTS_MAX:
-                        raise RunError(f"{away} (waited {attempt * REGISTRY_WAIT_S:.0f} s)") from None
-                    if attempt == 0:
-                        log.warning("waiting for the registry", reason=str(away))
-                    pause(REGISTRY_WAIT_S)
-            self._rows_taken += task.counts.rows - before
-            self._outbox.letters(letters, source.partition)
-            self._idle.heard(task, source.topic)
-            touched.add(source.partition)
-        for source, end in block.ends:
-            if (task := self.tasks.get(source.partition)) is not None:
+        shares = shares_of(block)
+        touched = shares.keys() & self.tasks.keys()
+        for number in sorted(touched):
+            task = self.tasks[number]
+            for source, messages in shares[number].messages:
+                self._take_share(task, source, block, messages, released_ns)
+            for source, end in shares[number].ends:
                 task.operator.reached(self._pipeline.input_topics[source.topic], end)
                 self._idle.ended(task, source.topic, end)
-                touched.add(source.partition)
+            self._seal(task)
         return touched
+
+    def _take_share(
+        self, task: Task, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int
+    ) -> None:
+        before = task.counts.rows
+        for attempt in range(REGISTRY_ATTEMPTS_MAX + 1):
+            try:
+                letters = list(task.take(source, block, messages, released_ns))
+                break
+            except RegistryUnavailableError as away:
+                if attempt == REGISTRY_ATTEMPTS_MAX:
+                    raise RunError(f"{away} (waited {attempt * REGISTRY_WAIT_S:.0f} s)") from None
+                if attempt == 0:
+                    log.warning("waiting for the registry", reason=str(away))
+                pause(REGISTRY_WAIT_S)
+        self._rows_taken += task.counts.rows - before
+        self._outbox.letters(letters, source.partition)
+        self._idle.heard(task, source.topic)
+
+    def _seal(self, task: Task) -> None:
+        rows = task.seal()
+        if rows is not None and rows.num_rows:
+            self._outbox.aligned(task, rows)
 
     def _finish_ended(self) -> None:
         """Seal, in a bounded run that has read everything, the rows that wait for a later period.
@@ -276,30 +315,36 @@ class Worker:
         )
 
     def _wait_ms(self) -> int:
+        wait_ms = self._settings.poll_wait_ms_max
+        if self._later.open:
+            return min(wait_ms, WATCH_MS)
         if not self._dirty:
-            return self._settings.poll_wait_ms_max
+            return wait_ms
         elapsed_ms = (self._elapsed_ns() - self._committed_ns) // NS_PER_MS
-        return max(0, min(self._settings.poll_wait_ms_max, self._settings.commit_interval_ms - elapsed_ms))
+        return max(0, min(wait_ms, self._settings.commit_interval_ms - elapsed_ms))
 
     def _commit_before_revoke(self) -> None:
         if self._failed:
             return
-        if not self._dirty and not self._outbox.producers.open and not self._known_behind:
-            self._checkpoint_all()
-            return
         try:
-            self._commit(self.tasks)
+            self._advance_commit(wait=True)
+            if self._dirty or self._outbox.producers.open or self._known_behind:
+                self._commit(self.tasks)
         except (AbortableError, UnknownOutcomeError) as undone:  # fenced: the slot is another's, so stop
             log.warning(
                 "commit before a rebalance failed; the next owner does this work again", reason=str(undone)
             )
             self._outbox.undo(undone)
+            self._lost = bool(self.tasks)
         else:
-            self._checkpoint_all()
+            for task in self.tasks.values():
+                if task.operator.caught_up:
+                    self._local_state.keep(self._local_state.written(task))
 
     def _undo_lost(self) -> None:
         """Abort what lost tasks have sent: another worker sends it too.  The tasks that stay go back."""
-        if self._outbox.producers.open:
+        if self._outbox.producers.open or self._later.open:
+            self._later.drop()
             self._outbox.undo(AbortableError("tasks lost"))
             self._lost = True
         self._dirty = False
@@ -309,6 +354,7 @@ class Worker:
         if self._undone > UNDONE_MAX:
             raise RunError(f"{self._undone} transactions in a row came to nothing, the last one: {undone}")
         log.warning("transaction undone; going back to the last commit", reason=str(undone))
+        self._later.drop()
         paused = [TopicPartition(topic, n) for n, task in self.tasks.items() for topic in task.paused]
         for source, start in self._reopened(undone, sorted(self.tasks)).items():
             self.consumer.seek(source, start)
@@ -326,37 +372,3 @@ class Worker:
                     raise
                 log.warning("waiting for the broker", reason=str(away))
         raise AssertionError("unreachable")
-
-    def _checkpoint_all(self) -> None:
-        for task in self.tasks.values():
-            if task.operator.caught_up:
-                self._checkpoint(task)
-
-    def _checkpoint_interval_ns(self) -> int:
-        """As long as was asked for, or longer, so that writing takes no more than its share of the time."""
-        writing_ns = sum(task.checkpoint_took_ns for task in self.tasks.values())
-        return max(self._settings.checkpoint_interval_ms * NS_PER_MS, int(writing_ns / CHECKPOINT_SHARE_MAX))
-
-    def _checkpoint(self, task: Task) -> None:
-        begun_ns = self._elapsed_ns()
-        try:
-            task.checkpoint()
-        except StateError as failed:
-            raise RunError(
-                f"{failed}; nothing is lost: committed work stands, restart when mended"
-            ) from failed
-        task.checkpointed_ns = self._elapsed_ns()
-        task.checkpoint_took_ns = task.checkpointed_ns - begun_ns
-        reach(CHECKPOINT)
-
-
-def _by_source(block: MessageBlock) -> Iterator[tuple[TopicPartition, Int64s]]:
-    """Each partition in the block with the indexes of its messages, in offset order."""
-    if block.messages == 0:
-        return
-    # Two bytes are sorted by counting, ten times as fast as four; there are never so many partitions.
-    narrow = block.source.astype(np.int16) if len(block.sources) < 2**15 else block.source
-    order = np.argsort(narrow, kind="stable")
-    cuts = np.flatnonzero(np.diff(block.source[order])) + 1
-    for messages in np.split(order, cuts):
-        yield block.sources[int(block.source[messages[0]])], messages.astype(np.int64, copy=False)

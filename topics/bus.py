@@ -145,6 +145,14 @@ class Consumer(Protocol):
         """
         ...
 
+    def commit_soon(self, offsets: Mapping[TopicPartition, Position]) -> None:
+        """Begin to commit positions as `commit` does; `committing` tells when they count.  One at a time."""
+        ...
+
+    def committing(self, *, wait: bool = False) -> bool:
+        """Whether what `commit_soon` began is still under way; raises, once, what `commit` would have."""
+        ...
+
     def offsets(self, partition: TopicPartition) -> tuple[int, int]:
         """The low and the high offset of the log: first kept message, and one past the last."""
         ...
@@ -193,6 +201,14 @@ class Producer(Protocol):
 
     def flush(self) -> None:
         """Return when everything produced has been acknowledged (without a transaction)."""
+        ...
+
+    def mark(self) -> int:
+        """Name everything produced so far (without a transaction), for `reached`."""
+        ...
+
+    def reached(self, mark: int) -> bool:
+        """Whether everything up to a mark is acknowledged; never waits, raises what delivery came to."""
         ...
 
     def close(self) -> None: ...

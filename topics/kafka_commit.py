@@ -1,6 +1,7 @@
 """Commits of a group's positions outside any transaction: tried again while nobody answers, else sorted."""
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from time import sleep
 from typing import Any, Final
 
@@ -42,6 +43,39 @@ def commit_positions(client: Any, offsets: Mapping[TopicPartition, Position], ou
         sleep(AGAIN_S)
     if error is not None:
         raise AbortableError(f"{_DOING}: read them back and go on from there: {error.str()}")
+
+
+class LaterCommits:
+    """Commits whose answer a thread waits for, one at a time.
+
+    The client's own commit without waiting would let an old commit that it tries again overtake a newer one.
+    """
+
+    def __init__(self, client: Any, outage: Outage) -> None:
+        self._client = client
+        self._outage = outage
+        self._thread: ThreadPoolExecutor | None = None
+        self._begun: Future[None] | None = None
+
+    def begin(self, offsets: Mapping[TopicPartition, Position]) -> None:
+        """Begin to commit positions."""
+        assert self._begun is None, "one commit at a time"
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "tidemark-commit")
+        self._begun = self._thread.submit(commit_positions, self._client, offsets, self._outage)
+
+    def under_way(self, *, wait: bool) -> bool:
+        """Whether there is no answer yet; raises, once, what `commit_positions` raised."""
+        if self._begun is None or not (wait or self._begun.done()):
+            return self._begun is not None
+        begun, self._begun = self._begun, None
+        begun.result()
+        return False
+
+    def close(self) -> None:
+        """Wait for the answer: no call of another thread may meet a client that is gone."""
+        if self._thread is not None:
+            self._thread.shutdown()
 
 
 def _attempt(client: Any, positions: list[Any]) -> Any:

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import AbortableError, BusError, FencedError, OffsetRangeError, Position, Rebalance
-from topics.kafka_commit import commit_positions
+from topics.kafka_commit import LaterCommits, commit_positions
 from topics.kafka_committed import committed_positions
 from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
 from topics.kafka_event import Event
@@ -43,6 +43,7 @@ class KafkaConsumer:
         self._closed = False
         own = {**settings, "error_cb": self._on_client_error}
         self._client = confluent_kafka.Consumer(own, logger=LOGGER)
+        self._later = LaterCommits(self._client, self._outage)
         self._reader = open_reader(self._client, str(settings["client.id"]), reading, self._on_client_error)
 
     @property
@@ -136,6 +137,16 @@ class KafkaConsumer:
         self.require_member()
         commit_positions(self._client, offsets, self._outage)
 
+    def commit_soon(self, offsets: Mapping[TopicPartition, Position]) -> None:
+        """Begin to commit positions; `committing` tells when they count.  One at a time."""
+        require_committable(offsets)
+        self.require_member()
+        self._later.begin(offsets)
+
+    def committing(self, *, wait: bool = False) -> bool:
+        """Whether what `commit_soon` began is still under way; raises, once, what `commit` would have."""
+        return self._later.under_way(wait=wait)
+
     def offsets(self, partition: TopicPartition) -> tuple[int, int]:
         """The low and the high offset of the log."""
         try:
@@ -151,6 +162,7 @@ class KafkaConsumer:
         if self._closed:
             return
         self._closed = True
+        self._later.close()
         self._reader.close()
         self._client.close()
         self._positions = {}

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException
 from topics.block import Headers, TopicPartition
 from topics.bus import AbortableError, BusError, Consumer, Position, UnknownOutcomeError
 from topics.kafka_consumer import KafkaConsumer
+from topics.kafka_deliveries import Deliveries
 from topics.kafka_errors import TIMED_OUT, bus_error, error_of, raise_bus_error, said, transaction_error
 from topics.kafka_native_library import NativeUnavailableError
 from topics.kafka_native_writer import NativeWriter
@@ -56,9 +57,13 @@ class KafkaProducer:
         self._outcome_unknown = False
         timeout_ms = int(str(settings.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)))
         self._end_timeout_s = timeout_ms / 1_000 + _END_MARGIN_S
-        own = {"error_cb": self._on_client_error, "on_delivery": self._on_delivery}
-        if transactional_id is not None:
-            own["transactional.id"] = transactional_id  # type: ignore[assignment]
+        self._deliveries: Deliveries | None = None
+        own: dict[str, object] = {"error_cb": self._on_client_error}
+        if transactional_id is None:
+            self._deliveries = Deliveries(self._on_failure)
+            own["delivery.report.only.error"] = False
+        else:
+            own |= {"transactional.id": transactional_id, "on_delivery": self._on_delivery}
         self._client = confluent_kafka.Producer({**settings, **own}, logger=LOGGER)
         self._writer: NativeWriter | None = None
         if transactional_id is not None:
@@ -106,7 +111,10 @@ class KafkaProducer:
                     -1 if partition is None else partition,
                     timestamp=timestamp_ms or 0,
                     headers=headers,
+                    **({} if self._deliveries is None else {"on_delivery": self._deliveries.told}),
                 )
+                if self._deliveries is not None:
+                    self._deliveries.sent()
                 return
             except BufferError:
                 self._serve(0.1)  # the queue is full: wait for room, or for the news that there will be none
@@ -176,6 +184,17 @@ class KafkaProducer:
             self._raise_failure()
         self._raise_failure()
         self._outage.over()
+
+    def mark(self) -> int:
+        """Name everything produced so far, for `reached`."""
+        assert self._deliveries is not None, "a transaction ends with commit or abort"
+        return self._deliveries.mark()
+
+    def reached(self, mark: int) -> bool:
+        """Whether everything up to a mark has been acknowledged; raises what delivery has come to."""
+        assert self._deliveries is not None, "a transaction ends with commit or abort"
+        self._serve(0)
+        return self._deliveries.reached(mark)
 
     def close(self) -> None:
         """Abort what is open, as far as the broker answers; without transactions, deliver what is queued."""
@@ -278,9 +297,13 @@ class KafkaProducer:
             raise BusError(f"{where}: {said(error)}: it would fail each time it is sent")
 
     def _on_delivery(self, error: Any, message: Any) -> None:
+        if error is not None:
+            self._on_failure(error, message)
+
+    def _on_failure(self, error: Any, message: Any) -> None:
         # An abort purges what is queued, which is not a failure of its own.
         purged = ("_PURGE_QUEUE", "_PURGE_INFLIGHT")
-        if error is not None and error.name() not in purged and self._failure is None:
+        if error.name() not in purged and self._failure is None:
             self._failure = (error, f"writing to {message.topic()}[{message.partition()}]")
 
     def _on_client_error(self, error: Any) -> None:

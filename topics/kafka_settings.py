@@ -36,6 +36,7 @@ FIXED: Final = frozenset(
 COMMON: Final[Mapping[str, object]] = {
     "topic.metadata.refresh.interval.ms": 60_000,
     "socket.keepalive.enable": True,
+    "socket.nagle.disable": True,  # a small request behind another one waits for no acknowledgement
     "reconnect.backoff.max.ms": 2_000,  # a broker that is back is found within two seconds
 }
 
@@ -67,7 +68,7 @@ PRODUCER: Final[Mapping[str, object]] = {
     "batch.size": 1 << 20,
     "queue.buffering.max.messages": 500_000,
     "queue.buffering.max.kbytes": 128 << 10,
-    "delivery.report.only.error": True,  # no Python call per delivered message
+    "delivery.report.only.error": True,  # no Python call per delivered message, where a commit tells of all
 }
 
 # Without a transaction a row is sent as soon as it is produced; what comes meanwhile goes with the next.

@@ -35,6 +35,7 @@ class MemoryConsumer:
         self._member: str | None = None
         self._fetches: dict[TopicPartition, _Fetch] = {}
         self._turn = 0
+        self._begun: dict[TopicPartition, Position] | None = None
         self._closed = False
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
@@ -105,6 +106,21 @@ class MemoryConsumer:
             group.committed.update(offsets)
         if fault is not None:
             raise AbortableError("the commit's answer was lost (an injected fault): read the positions back")
+
+    def commit_soon(self, offsets: Mapping[TopicPartition, Position]) -> None:
+        """Begin to commit: the answer is made when it is asked for, and a crash until then forgets it."""
+        assert self._begun is None, "one commit at a time"
+        self.group_to_commit()
+        require_committable(offsets)
+        self._begun = dict(offsets)
+
+    def committing(self, *, wait: bool = False) -> bool:
+        """Commit what was begun."""
+        del wait  # nothing happens while it would
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            self.commit(begun)
+        return False
 
     def offsets(self, partition: TopicPartition) -> tuple[int, int]:
         """The low and the high offset of the log."""

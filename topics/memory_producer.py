@@ -111,6 +111,17 @@ class MemoryProducer:
         assert self._id is None, "a transaction ends with commit or abort"
         self._require_usable()
 
+    def mark(self) -> int:
+        """Name everything produced so far."""
+        self.flush()
+        return 0
+
+    def reached(self, mark: int) -> bool:
+        """Nothing waits here."""
+        assert mark == 0
+        self.flush()
+        return True
+
     def close(self) -> None:
         """Abort what is open, and take no more."""
         if self._transaction is not None and self._is_current():

@@ -4,6 +4,7 @@ Each contender is a process of its own, so that its CPU time (all its threads) a
 The clock runs from the moment the inputs are assigned, when fetching begins, to the last row done with.
 """
 
+import gc
 import json
 import resource
 import sys
@@ -12,23 +13,29 @@ import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fastavro
+import numpy as np
 import structlog
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from app.config import Settings
 from app.wiring import Pipeline, member_config, registered_streams, warm_up
 from app.worker import Worker
+from schemas.frame import FrameHeaders, decode_frame
 from tests.bench.asof_memory import status_mb
 from topics.kafka import KafkaBus
 from topics.kafka_settings import CONSUMER, PRODUCER
 from topics.registry import open_registry
 
+if TYPE_CHECKING:
+    from schemas.batch import Int64s
+
 CONSUME_MESSAGES = 20_000
 CONSUME_WAIT_S = 0.05  # `consume` waits this long for the last, partial block
 SAMPLE_S = 0.5
+SEEN_COLUMNS = ("partition", "event_ns", "seen_ns", "released_ns", "sealed_ns")  # what `watch` writes down
 QUIX_SECONDS = 20.0  # it is some thirty times slower: a share of the rows tells its speed
 
 
@@ -202,23 +209,66 @@ def serve(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
     registry = open_registry(settings.bus.schema_registry)
     streams = registered_streams(settings, registry, wait_s=5, on_wait=lambda _: None)
     warm_up()
+    gc.freeze()  # as `app align` does
     worker = Worker(Pipeline(settings, bus, registry, streams))
     while len(worker.tasks) < settings.bus.partitions:
         worker.turn()
     measure = Measure()
     measure.begin()
-    print("ready", flush=True)
-    asked = threading.Event()
-
-    def wait_for_line() -> None:
-        sys.stdin.readline()
-        asked.set()
-
-    threading.Thread(target=wait_for_line, daemon=True).start()
-    worker.run(asked.is_set)
+    worker.run(_ready_until_told().is_set)
     figures = measure.end(_rows(worker))
     worker.close()
     return figures
+
+
+def watch(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """A reader of the aligned topic that does nothing but note when each frame was in its hands.
+
+    Says `ready`, reads until a line comes in, and only then opens the frames: an entry per row in a file.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.bus.bootstrap,
+            "group.id": "bench-reader",
+            "isolation.level": "read_committed",
+        }
+    )
+    topic = settings.topic("aligned")
+    consumer.assign([TopicPartition(topic, number, 0) for number in range(settings.bus.partitions)])
+    told, noted = _ready_until_told(), []
+    while not told.is_set():
+        message = consumer.poll(0.1)
+        if message is not None:
+            noted.append((time.time_ns(), message))
+    consumer.close()
+    columns: dict[str, list[Int64s]] = {name: [np.empty(0, np.int64)] for name in SEEN_COLUMNS}
+    for seen_ns, message in noted:
+        assert message.error() is None, message.error()
+        headers = FrameHeaders.from_kafka(message.headers())
+        event_ns = decode_frame(message.value()).column("event_ns").to_numpy()
+        columns["event_ns"].append(event_ns)
+        for name, value in (
+            ("partition", message.partition()),
+            ("seen_ns", seen_ns),
+            ("released_ns", headers.released_ns),
+            ("sealed_ns", headers.sealed_ns),
+        ):
+            columns[name].append(np.full(event_ns.size, value))
+    np.save(config["seen"], np.stack([np.concatenate(columns[name]) for name in SEEN_COLUMNS]))
+    return {"frames": len(noted)}
+
+
+def _ready_until_told() -> threading.Event:
+    """Say that all is set up; the event is set once a line has come in."""
+    told = threading.Event()
+
+    def wait_for_line() -> None:
+        sys.stdin.readline()
+        told.set()
+
+    threading.Thread(target=wait_for_line, daemon=True).start()
+    print("ready", flush=True)
+    return told
 
 
 CONTENDERS: dict[str, Callable[[dict[str, Any], Settings], dict[str, Any]]] = {
@@ -227,6 +277,7 @@ CONTENDERS: dict[str, Callable[[dict[str, Any], Settings], dict[str, Any]]] = {
     "quix": quix,
     "tidemark": tidemark,
     "serve": serve,
+    "watch": watch,
 }
 
 

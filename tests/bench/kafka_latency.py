@@ -1,15 +1,15 @@
-"""Seal latency under an offered load: how long from its release to its seal, and to being seen.
+"""Seal latency under an offered load: from the evidence that seals a row to its frame, and to a reader.
 
-A row is released by the last message it waited for: the first on each input of its partition whose time is
-beyond the row's by more than the grace.  Times are the wall clock's, so that both ends of the wire compare.
+A row's evidence is the later of two messages: the first on each input of its partition whose time is beyond
+the row's by more than the grace.  Times are the wall clock's, so that processes compare.
 """
 
 import json
 import shutil
 import subprocess
 import sys
-import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,38 +17,30 @@ from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-from confluent_kafka import Consumer, Producer, TopicPartition
 
-from app.config import Settings
+from app.broker import SCRIPT
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
-from schemas.frame import FrameHeaders, decode_frame
-from tests.bench.kafka_load import (
-    PARTITIONS,
-    QUOTE,
-    TRADE,
-    Load,
-    bench_settings,
-    compose,
-    make_topics,
-    send,
-)
-from topics.encode import RowEncoder
+from tests.bench.kafka_contender import SEEN_COLUMNS
+from tests.bench.kafka_load import OPEN_NS, PARTITIONS, Load, bench_settings, make_topics
+from tests.bench.kafka_offer import Offer
 from topics.kafka import KafkaBus
-from topics.partitioner import partition_of
-from topics.registry import open_registry
 
-TICK_NS: Final = 5 * NS_PER_MS  # a request per partition and tick is what a broker can take
-SYMBOLS: Final = 1_000
 SETTLE_S: Final = 2.0  # the first rows pay for connections
-DRAIN_S: Final = 5.0
+DRAIN_S: Final = 1.0
+CLOCK_TICKS_PER_S: Final = 100  # of /proc's CPU times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Milliseconds at an offered rate: `seal` inside the worker, from a row's release being read to its frame
-    being produced; `seen` from the release being produced to the row being in a reader's hands.
+    """Milliseconds at an offered rate.
+
+    `seal`     in the worker: from the evidence being in its hands to the row's frame being with the producer.
+    `sealed`   from the evidence being acknowledged to its feed to the frame being with the producer; below
+               zero where the worker was told first.
+    `visible`  from the evidence being acknowledged to the row being in a reader's hands (`read_committed`).
+    `seen`     the same from the evidence being handed to the feed's client.
+    `cpu`      CPU seconds per second of each process meanwhile; the broker's only where it is ours.
     """
 
     guarantee: str
@@ -56,96 +48,32 @@ class Latency:
     rows: int
     lost: int
     seal_ms: dict[str, float]
+    sealed_ms: dict[str, float]
+    visible_ms: dict[str, float]
     seen_ms: dict[str, float]
+    cpu: dict[str, float]
 
     def line(self) -> str:
-        """One line of the table."""
+        """The lines of the table."""
         told = "   ".join(
             f"{name} " + ", ".join(f"{q} {value:.2f}" for q, value in ms.items())
-            for name, ms in (("seal ms", self.seal_ms), ("seen ms", self.seen_ms))
+            for name, ms in (
+                ("seal ms", self.seal_ms),
+                ("sealed ms", self.sealed_ms),
+                ("visible ms", self.visible_ms),
+                ("seen ms", self.seen_ms),
+            )
         )
+        cpu = ", ".join(f"{name} {share:.2f}" for name, share in self.cpu.items())
         lost = f"   LOST {self.lost}" if self.lost else ""
-        return f"{self.guarantee:<14}{self.rows_per_second:>8,} rows/s offered   {told}{lost}"
+        return (
+            f"{self.guarantee:<14}{self.rows_per_second:>8,} rows/s offered   {told}{lost}\n"
+            f"{'':<14}CPU seconds per second: {cpu}"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The figures as plain values."""
         return asdict(self)
-
-
-class Offer:
-    """Publishes rows as they come due, each stamped with the moment, and remembers when each was sent."""
-
-    def __init__(self, settings: Settings, load: Load) -> None:
-        registry = open_registry(settings.bus.schema_registry)
-        self._settings, self._load = settings, load
-        self._encoders = {s.name: RowEncoder(s, registry, settings.topic(s.name)) for s in (TRADE, QUOTE)}
-        self._producer = Producer({"bootstrap.servers": settings.bus.bootstrap, "linger.ms": 0})
-        self._draw = np.random.default_rng(load.seed)
-        self._names = pa.array([f"S{number:05d}" for number in range(SYMBOLS)])
-        self._partition = np.array([partition_of(n.encode(), PARTITIONS) for n in self._names.to_pylist()])
-        self.sent: dict[str, list[tuple[Int64s, Int64s, int]]] = {TRADE.name: [], QUOTE.name: []}
-
-    def run(self, rows_per_second: int, seconds: float) -> None:
-        """Offer for some seconds."""
-        begun_ns = time.time_ns()
-        offered = 0
-        while (now_ns := time.time_ns()) - begun_ns < seconds * NS_PER_S:
-            due = int((now_ns - begun_ns) * rows_per_second / NS_PER_S) - offered
-            quotes = due * 4 // 5
-            for stream, count in ((QUOTE, quotes), (TRADE, due - quotes)):
-                if count > 0:
-                    self._send(stream, count, now_ns)
-            offered += due
-            self._producer.poll(0)
-            time.sleep(max(0, (now_ns + TICK_NS - time.time_ns()) / NS_PER_S))
-        self._producer.flush()
-
-    def _send(self, stream: Any, count: int, now_ns: int) -> None:
-        symbol = self._draw.integers(0, SYMBOLS, count)
-        event_ns = now_ns + np.arange(count)
-        columns: list[pa.Array] = [pa.array(event_ns), self._names.take(pa.array(symbol))]
-        for column in list(stream.schema)[2:]:
-            text = column.type == pa.string()
-            columns.append(pa.array(["N"] * count) if text else pa.array(self._draw.random(count)))
-        rows = pa.RecordBatch.from_arrays(columns, schema=stream.schema)
-        topic = self._settings.topic(stream.name)
-        send(self._producer, topic, *compose(self._load, self._encoders[stream.name], rows))
-        self.sent[stream.name].append((event_ns, self._partition[symbol], time.time_ns()))
-
-
-class Reader(threading.Thread):
-    """Reads the aligned topic as a model service would, and notes when each row was in hand."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(daemon=True)
-        self.stopping = threading.Event()
-        self.rows: list[tuple[int, Int64s, int, float]] = []  # partition, event_ns, seen_ns, seal ns
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": settings.bus.bootstrap,
-                "group.id": "bench-reader",
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 10,
-            }
-        )
-        topic = settings.topic("aligned")
-        self._consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
-
-    def run(self) -> None:
-        """Read until told to stop."""
-        while not self.stopping.is_set():
-            message = self._consumer.poll(0.1)
-            if message is None:
-                continue
-            assert message.error() is None, message.error()
-            seen_ns = time.time_ns()
-            headers = FrameHeaders.from_kafka(message.headers())
-            rows = decode_frame(message.value())
-            event_ns = rows.column("event_ns").to_numpy()
-            self.rows.append(
-                (message.partition(), event_ns, seen_ns, headers.sealed_ns - headers.released_ns)
-            )
-        self._consumer.close()
 
 
 def measure_latency(
@@ -156,74 +84,103 @@ def measure_latency(
     load = Load(name="offered", quotes=1)
     settings = bench_settings(bootstrap, folder, load, prefix=run, inputs=run, guarantee=guarantee)
     make_topics(settings)
-    told = {"settings": settings.model_dump(mode="json"), "rows": 0}
+    offer = Offer(settings, rows_per_second, SETTLE_S + seconds)
+    told = {"settings": settings.model_dump(mode="json"), "rows": 0, "seen": str(folder / "seen.npy")}
     file = folder / "latency.json"
     file.write_text(json.dumps(told))
-    with (folder / "latency.log").open("w") as log:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.kafka_contender", "serve", str(file)],
+    worker, reader = (_started(name, file, folder) for name in ("serve", "watch"))
+    pids: dict[str, int | str] = {"worker": worker.pid, "reader": reader.pid, "feed": "self", **_broker()}
+    before, begun_s = _cpu_s(pids), time.monotonic()
+    offer.run()
+    elapsed_s, after = time.monotonic() - begun_s, _cpu_s(pids)
+    time.sleep(DRAIN_S)
+    for process in (worker, reader):
+        process.communicate("stop\n", timeout=60)
+        assert process.returncode == 0, f"a process of the bench failed: see {folder}"
+    admin = KafkaBus(bootstrap).admin()
+    admin.delete([f"{run}.{kind}" for kind in ("trade", "quote", "aligned", "late", "dead")])
+    shutil.rmtree(folder / "state", ignore_errors=True)
+    seen = dict(zip(SEEN_COLUMNS, np.load(folder / "seen.npy"), strict=True))
+    cpu = {name: round((after[name] - before[name]) / elapsed_s, 3) for name in pids}
+    return _latency(offer, seen, rows_per_second, guarantee, cpu)
+
+
+def _started(name: str, file: Path, folder: Path) -> "subprocess.Popen[str]":
+    """Start a process of the bench and wait until it is ready."""
+    with (folder / f"latency-{name}.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.kafka_contender", name, str(file)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
         )
-    assert worker.stdout is not None
-    assert worker.stdout.readline().strip() == "ready", f"the worker did not start: see {folder}/latency.log"
-    reader = Reader(settings)
-    reader.start()
-    offer = Offer(settings, load)
-    offer.run(rows_per_second, SETTLE_S + seconds)
-    time.sleep(DRAIN_S / 5)
-    worker.communicate("stop\n", timeout=60)
-    time.sleep(DRAIN_S / 5)
-    reader.stopping.set()
-    reader.join()
-    admin = KafkaBus(bootstrap).admin()
-    admin.delete([f"{run}.{kind}" for kind in ("trade", "quote", "aligned", "late", "dead")])
-    shutil.rmtree(folder / "state", ignore_errors=True)
-    return _latency(offer, reader, rows_per_second, guarantee)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "ready", f"{name} did not start: see {folder}"
+    return process
 
 
-def _latency(offer: Offer, reader: Reader, rows_per_second: int, guarantee: str) -> Latency:
-    """Compare when each row was released with when it was seen; the settling time does not count."""
-    from_ns = int(offer.sent["quote"][0][0][0]) + int(SETTLE_S * NS_PER_S)
-    seal, seen, lost = [], [], 0
+def _broker() -> dict[str, int]:
+    """The process of the loopback broker, where there is one."""
+    said = subprocess.run([str(SCRIPT), "status"], capture_output=True, text=True, check=False).stdout
+    _, found, rest = said.partition(", pid ")
+    return {"broker": int(rest.partition(",")[0])} if found else {}
+
+
+def _cpu_s(pids: Mapping[str, int | str]) -> dict[str, float]:
+    """CPU seconds of processes so far, all their threads."""
+    told = {}
+    for name, pid in pids.items():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        told[name] = (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_S
+    return told
+
+
+def _latency(
+    offer: Offer,
+    seen: Mapping[str, Int64s],
+    rows_per_second: int,
+    guarantee: str,
+    cpu: dict[str, float],
+) -> Latency:
+    """Compare when each row's evidence came with when it was seen; the settling time does not count."""
+    from_ns = OPEN_NS + int(SETTLE_S * NS_PER_S)
+    found: dict[str, list[Int64s]] = {"seal": [], "sealed": [], "visible": [], "seen": []}
+    lost = 0
     for partition in range(PARTITIONS):
-        got = [rows for rows in reader.rows if rows[0] == partition]
-        event_ns = np.concatenate([rows[1] for rows in got]) if got else np.empty(0, np.int64)
-        seen_ns = np.concatenate([np.full(len(rows[1]), rows[2]) for rows in got]) if got else event_ns
-        seal_ns = np.concatenate([np.full(len(rows[1]), rows[3]) for rows in got]) if got else event_ns
-        released_ns = np.zeros(event_ns.size, np.int64)
-        last_ns = np.iinfo(np.int64).max
-        for name in ("trade", "quote"):
-            times, sent_ns = _sent(offer, name, partition)
-            place = np.searchsorted(times, event_ns, side="right")
-            released_ns = np.maximum(released_ns, sent_ns[np.minimum(place, times.size - 1)])
-            last_ns = min(last_ns, int(times[-1]))
-        times, _ = _sent(offer, "trade", partition)
-        lost += int(np.count_nonzero(times < last_ns)) - int(np.count_nonzero(event_ns < last_ns))
+        mine = seen["partition"] == partition
+        event_ns = seen["event_ns"][mine]
+        lanes = [lane for lane in offer.lanes.values() if lane.partition == partition]
+        sent_ns, acked_ns = np.zeros((2, event_ns.size), np.int64)
+        for lane in lanes:
+            place = np.searchsorted(lane.event_ns, event_ns, side="right")
+            part = np.minimum(np.searchsorted(lane.stops, place, side="right"), len(lane.stops) - 1)
+            sent_ns = np.maximum(sent_ns, np.array(lane.sent_ns)[part])
+            acked_ns = np.maximum(acked_ns, np.array(lane.acked_ns)[part])
+        last_ns = min(int(lane.event_ns[-1]) for lane in lanes)
+        trades = offer.lanes["trade", partition].event_ns
+        lost += int(np.count_nonzero(trades < last_ns)) - int(np.count_nonzero(event_ns < last_ns))
         counted = (event_ns >= from_ns) & (event_ns < last_ns)
-        seen.append((seen_ns - released_ns)[counted])
-        seal.append(seal_ns[counted])
-    every = np.concatenate(seen)
+        frame_ns, seen_ns = seen["sealed_ns"][mine], seen["seen_ns"][mine]
+        for name, ns in (
+            ("seal", frame_ns - seen["released_ns"][mine]),
+            ("sealed", frame_ns - acked_ns),
+            ("visible", seen_ns - acked_ns),
+            ("seen", seen_ns - sent_ns),
+        ):
+            found[name].append(ns[counted])
+    told = {name: np.concatenate(ns) for name, ns in found.items()}
     return Latency(
         guarantee=guarantee,
         rows_per_second=rows_per_second,
-        rows=every.size,
+        rows=told["seen"].size,
         lost=lost,
-        seal_ms=_quantiles(np.concatenate(seal)),
-        seen_ms=_quantiles(every),
+        seal_ms=_quantiles(told["seal"]),
+        sealed_ms=_quantiles(told["sealed"]),
+        visible_ms=_quantiles(told["visible"]),
+        seen_ms=_quantiles(told["seen"]),
+        cpu=cpu,
     )
-
-
-def _sent(offer: Offer, name: str, partition: int) -> tuple[Int64s, Int64s]:
-    """The times of a stream's rows in a partition, and when each was sent."""
-    times, sent = [], []
-    for event_ns, partitions, sent_ns in offer.sent[name]:
-        here = event_ns[partitions == partition]
-        times.append(here)
-        sent.append(np.full(here.size, sent_ns))
-    return np.concatenate(times), np.concatenate(sent)
 
 
 def _quantiles(ns: npt.NDArray[Any]) -> dict[str, float]:

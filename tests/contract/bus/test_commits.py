@@ -55,3 +55,35 @@ def test_more_metadata_than_a_broker_takes_is_refused_with_the_figure(scene: Sce
     with pytest.raises(BusError, match="4096 bytes"):
         member.consumer.commit({TopicPartition(topic, 0): Position(1, "x" * 4_096)})
     member.consumer.close()
+
+
+def test_a_commit_that_was_begun_counts_once_it_is_over(scene: Scene) -> None:
+    topic = scene.topic()
+    place = TopicPartition(topic, 0)
+    member = Member(scene.bus, scene.name("group"), [topic])
+    turn_until([member], lambda: len(member.owned) == 1)
+    member.consumer.commit_soon({place: Position(7, "begun")})
+    turn_until([member], lambda: not member.consumer.committing())
+    assert member.consumer.committed([place]) == {place: Position(7, "begun")}
+    member.consumer.commit_soon({place: Position(8, "waited for")})
+    assert not member.consumer.committing(wait=True)
+    assert member.consumer.committed([place]) == {place: Position(8, "waited for")}
+    member.consumer.close()
+
+
+def test_a_member_that_owns_nothing_begins_no_commit(scene: Scene) -> None:
+    topic = scene.topic()
+    member = Member(scene.bus, scene.name("group"), [topic])
+    with pytest.raises(AbortableError):
+        member.consumer.commit_soon({TopicPartition(topic, 0): Position(1)})
+    assert not member.consumer.committing()
+    member.consumer.close()
+
+
+def test_a_consumer_closes_with_a_commit_under_way(scene: Scene) -> None:
+    topic = scene.topic()
+    member = Member(scene.bus, scene.name("group"), [topic])
+    turn_until([member], lambda: len(member.owned) == 1)
+    member.consumer.commit_soon({TopicPartition(topic, 0): Position(7)})
+    member.consumer.close()
+    assert member.owned == set()

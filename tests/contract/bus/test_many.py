@@ -1,8 +1,10 @@
 """Laws of writing many messages at once: the same as one by one, in and outside transactions."""
 
+from time import monotonic, sleep
+
 import pytest
 
-from tests.contract.bus.scenes import Scene, keys, outgoing, read_to_end, values
+from tests.contract.bus.scenes import PATIENCE_S, Scene, keys, outgoing, read_to_end, values
 from topics.bus import BusError
 
 MANY = 20_000
@@ -64,3 +66,19 @@ def test_many_to_a_topic_or_partition_that_is_not_there_name_it(scene: Scene) ->
     with pytest.raises(BusError, match=rf"{topic}.*partition 5|{topic}\[5\]"):
         producer.produce_many(topic, outgoing((b"k", b"v", 5, 1)))
     producer.abort()
+
+
+def test_what_was_produced_before_a_mark_is_there_when_the_mark_is_reached(scene: Scene) -> None:
+    topic = scene.topic(partitions=2)
+    producer = scene.bus.producer()
+    producer.produce(topic, partition=0, key=None, value=b"one")
+    producer.produce(topic, partition=1, key=None, value=b"two")
+    mark = producer.mark()
+    until_s = monotonic() + PATIENCE_S
+    while not producer.reached(mark) and monotonic() < until_s:
+        producer.produce(topic, partition=0, key=None, value=b"more")
+        sleep(0.001)
+    assert producer.reached(mark)
+    assert values(read_to_end(scene.reader((topic, 0, 0))))[0] == b"one"
+    assert values(read_to_end(scene.reader((topic, 1, 0)))) == [b"two"]
+    producer.close()

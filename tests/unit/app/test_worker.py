@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.audit import audit
-from app.worker import CHECKPOINT_SHARE_MAX, Worker
+from app.local_state import SHARE_MAX
+from app.worker import Worker
 from schemas.clocks import NS_PER_MS
 from tests.unit.app.market import Market
 from topics.bus import FencedError
@@ -48,7 +49,7 @@ def test_writing_local_state_takes_no_more_than_its_share_of_the_time(tmp_path: 
         worker.turn()
         worker.commit()
     elapsed_ns = next(now_ns) - begun_ns
-    assert 1 < checkpoints(worker) - first <= 1 + CHECKPOINT_SHARE_MAX * elapsed_ns / NS_PER_MS
+    assert 1 < checkpoints(worker) - first <= 1 + SHARE_MAX * elapsed_ns / NS_PER_MS
 
 
 def checkpoints(worker: Worker) -> int:
