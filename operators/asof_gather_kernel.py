@@ -2,7 +2,8 @@
 
 `positions` is int32, the matched right row of each left row or -1; `out` holds a value for each, and so does
 whatever else belongs to the left.  Bitmaps have the least significant bit first, as Arrow's do.  The loops
-count from 0: an index that cannot be negative needs no check, a third of their time.
+count from 0: an index that cannot be negative needs no check, a third of their time.  Storing past the cache
+was measured at 0.95 of the time for four columns: not worth instructions of one processor.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """The match in groups where both sides stand in time order: of any group first, then of each row's own.
 
 `match_ungrouped` has written for each left row of a tile the last right row before it, whatever its group.
-These loops compare no times: they know how far to go.  Together the two passes take 0.6 of the time of the
-one walk of `asof_kernel` on random times, and as long on bursts.
+These loops compare no times: they know how far to go.  Together the two passes take 0.7 of the time of the
+one walk of `asof_kernel` on random times, and 1.0 to 1.2 on bursts of 10 and of 50 rows.
 
 `latest` and `earliest` hold a row per group and two entries more: one that is always -1, for left rows in no
 group, and one that nobody reads, for right rows that must not be kept.  A code is compared as an unsigned

@@ -114,8 +114,8 @@ def match_ungrouped(left_ns: Int64s, right_ns: Int64s, shift: int, offset: int, 
     Both sides stand in time order and are one group, so the count is the match: with `offset` -1 the last row
     before, with 0 the first after.  A step compares once and moves on one side by arithmetic, without a
     branch to mispredict, but must wait for the step before; so four walks take their steps in turn, as many
-    at a time as surely end no walk, whose numbers need no check.  That takes a quarter of the time of one
-    walk with branches.
+    at a time as surely end no walk, whose numbers need no check.  Four take 0.4 of the time of one walk with
+    branches, and without the checks 0.6 of that.
     """
     rows = right_ns.size
     part = left_ns.size // 4
