@@ -90,6 +90,7 @@ def _forked(setting: Setting) -> Iterator[None]:
     try:
         yield
     finally:
+        assert hand.alive, f"the worker ended by itself:\n{hand.said()}"
         hand.send(signal.SIGKILL)
         hand.died()
 
