@@ -1,6 +1,6 @@
 """A growing column of one Arrow type: append arrays, gather any rows back as an array."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,11 @@ def make_column(kind: pa.DataType) -> Column:
     if is_bytes(kind):
         return BytesColumn(kind)
     return ArrowColumn(kind)
+
+
+def new_room(dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """An array without rows yet, with room for a few."""
+    return np.empty(CAPACITY_MIN, dtype)
 
 
 def with_room(values: npt.NDArray[np.generic], used: int, more: int) -> npt.NDArray[np.generic]:
@@ -126,7 +131,7 @@ class FixedColumn:
     def __init__(self, kind: pa.DataType) -> None:
         self._kind = kind
         self._rows = 0
-        self._values: npt.NDArray[np.generic] = np.empty(CAPACITY_MIN, fixed_dtype(kind))
+        self._values: npt.NDArray[np.generic] = new_room(fixed_dtype(kind))
         self._valid = Validity()
 
     @property
@@ -169,9 +174,9 @@ class BytesColumn:
         self._kind = kind
         self._rows = 0
         self._used = 0
-        self._data = np.empty(CAPACITY_MIN, np.uint8)
-        self._first = np.empty(CAPACITY_MIN, np.int64)
-        self._count = np.empty(CAPACITY_MIN, np.int64)
+        self._data = new_room(np.uint8)
+        self._first = new_room(np.int64)
+        self._count = new_room(np.int64)
         self._valid = Validity()
 
     @property

@@ -59,9 +59,7 @@ class RightContext:
         batch, group = _with_key(batch, group)
         if batch.rows:
             self._touch(group)
-            first = self.pending.store.rows
-            self.pending.store.append(batch, group)
-            self._refresh(np.arange(first, first + batch.rows))
+            self._refresh(self.pending.hold(batch, group))
             self.compact(floor_ns)
 
     def fold_pending(self, floor_ns: int) -> None:

@@ -7,7 +7,7 @@ than the tolerance, so they are few.
 
 import numpy as np
 
-from operators.columns import CAPACITY_MIN, with_room
+from operators.columns import new_room, with_room
 from operators.context import NO_ROW, Matches, RightContext, renumbered
 from operators.forward_kernel import match_forward, match_nearest, release, settle
 from operators.pending import PendingRows
@@ -28,7 +28,7 @@ class ForwardContext(RightContext):
         self._nearest = settings.direction == "nearest"
         self._behind_ns = settings.hold_ns if self._nearest else 0
         self._strict = 0 if settings.allow_exact else 1
-        self._following: Int64s = np.empty(CAPACITY_MIN, np.int64)
+        self._following: Int64s = new_room(np.int64)
         self._tail = np.full(0, NO_ROW, np.int64)
         self._heads = np.full((2 if self._nearest else 1, 0), NO_ROW, np.int64)
         self._before = np.full(0, NO_ROW, np.int64)
@@ -77,8 +77,7 @@ class ForwardContext(RightContext):
         kept = np.flatnonzero(place >= 0)
         # Rows that have not settled have no follower yet, and whatever stands there is never read.
         following = renumbered(self._following.take(kept, mode="clip"), place)
-        self._following = np.empty(max(CAPACITY_MIN, 2 * kept.size), np.int64)
-        self._following[: kept.size] = following
+        self._following = with_room(following, kept.size, kept.size).view(np.int64)
         self._tail = renumbered(self._tail, place)
         self._heads = renumbered(self._heads, place)
         self._before = renumbered(self._before, place)

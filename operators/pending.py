@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from operators.columns import CAPACITY_MIN, with_room
+from operators.columns import new_room, with_room
 from operators.order_kernel import (
     ENDLESS_NS,
     append_in_order,
@@ -37,15 +37,15 @@ class PendingRows:
 
     def __init__(self, schema: pa.Schema, columns: tuple[str, ...]) -> None:
         self.store = RowStore(schema, columns)
-        self._order: Int64s = np.empty(CAPACITY_MIN, np.int64)
+        self._order: Int64s = new_room(np.int64)
         self._start = 0
         self._settled = 0
         self._stop = 0
-        self._loose: Int64s = np.empty(CAPACITY_MIN, np.int64)
+        self._loose: Int64s = new_room(np.int64)
         self._loose_count = 0
         self._loose_oldest_ns = ENDLESS_NS
         self._looked_through = False  # the loose rows were, since the last of them came
-        self._waits = np.zeros(CAPACITY_MIN, np.uint8)  # by row: whether it does
+        self._waits = new_room(np.uint8)  # by row: whether it does
         self._first = 0  # no row before it waits
         self._offsets_ascend = True  # whether rows came in the order of their offsets
 
@@ -94,11 +94,7 @@ class PendingRows:
         if batch.rows == 0:
             return
         store, first, before = self.store, self.store.rows, self.rows
-        if first and batch.offset[0] < store.offset[first - 1]:
-            self._offsets_ascend = False
-        store.append(batch, group)
-        self._waits = with_room(self._waits, first, batch.rows).view(np.uint8)
-        self._waits[first : store.rows] = 1
+        self._hold(batch, group, waits=True)
         is_many = batch.rows >= LOOSE_SHARE * before
         if self._loose_count and not is_many:
             self._tighten(ENDLESS_NS)
@@ -109,6 +105,12 @@ class PendingRows:
             self._loosen(first + placed, store.rows)
         else:
             self._merge(np.arange(first + placed, store.rows))
+
+    def hold(self, batch: Batch, group: Int32s) -> Int64s:
+        """Take rows that do not wait, for somebody who keeps what is held beside; return their ids."""
+        first = self.store.rows
+        self._hold(batch, group, waits=False)
+        return np.arange(first, self.store.rows)
 
     def below(self, bound_ns: int) -> int:
         """How many waiting rows have a time below `bound_ns`."""
@@ -159,6 +161,14 @@ class PendingRows:
         loose = self._loose[: self._loose_count]
         loose[:] = place[loose]
         return place
+
+    def _hold(self, batch: Batch, group: Int32s, *, waits: bool) -> None:
+        first = self.store.rows
+        if first and batch.rows and batch.offset[0] < self.store.offset[first - 1]:
+            self._offsets_ascend = False
+        self.store.append(batch, group)
+        self._waits = with_room(self._waits, first, batch.rows).view(np.uint8)
+        self._waits[first : self.store.rows] = waits
 
     def _append(self, first: int, count: int) -> int:
         """Put as many rows from `first` on as are in order behind the last one; return how many were."""

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.columns import CAPACITY_MIN, Column, kept, make_column, with_room
+from operators.columns import Column, kept, make_column, new_room, with_room
 from schemas.batch import Batch, Bools, Int32s, Int64s
 
 CONTROL_SIZE = 32  # bytes per row beside the payload: time, sequence, offset, index, group
@@ -20,11 +20,11 @@ class RowStore:
 
     def __init__(self, schema: pa.Schema, columns: Sequence[str]) -> None:
         self.rows = 0
-        self.time_ns: Int64s = np.empty(CAPACITY_MIN, np.int64)
-        self.sequence: Int64s = np.empty(CAPACITY_MIN, np.int64)
-        self.offset: Int64s = np.empty(CAPACITY_MIN, np.int64)
-        self.index: Int32s = np.empty(CAPACITY_MIN, np.int32)
-        self.group: Int32s = np.empty(CAPACITY_MIN, np.int32)
+        self.time_ns: Int64s = new_room(np.int64)
+        self.sequence: Int64s = new_room(np.int64)
+        self.offset: Int64s = new_room(np.int64)
+        self.index: Int32s = new_room(np.int32)
+        self.group: Int32s = new_room(np.int32)
         self.names = tuple(columns)
         self._columns: dict[str, Column] = {name: make_column(schema.field(name).type) for name in columns}
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators import pending
+from operators import columns, pending
 from operators.asof import asof_join
 from operators.settings import AsofSettings
 from operators.streaming import StreamingAsof
@@ -22,6 +22,7 @@ def forget_rows_at_once() -> Iterator[None]:
     """So few rows would never be worth forgetting otherwise."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pending, "COMPACT_ROWS_MIN", 0)
+        patch.setattr(columns, "CAPACITY_MIN", 2)
         yield
 
 

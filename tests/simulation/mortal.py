@@ -12,7 +12,7 @@ from app import failpoints, progress_metadata
 from app.task import Task
 from app.wiring import Pipeline
 from app.worker import Worker
-from operators import late_rows
+from operators import columns, late_rows
 from topics.bus import FencedError
 from topics.memory import CommitFault, MemoryBus
 from topics.memory_consumer import MemoryConsumer
@@ -122,8 +122,11 @@ class Mortal:
 
 @contextmanager
 def little_room(rng: random.Random) -> Iterator[None]:
-    """In some runs commits have room for a few late rows only, so that restarts read the late topic."""
+    """Columns begin with room for a few rows, and in some runs commits have room for a few late rows only, so
+    that restarts read the late topic.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "CAPACITY_MIN", rng.choice([1, 8]))
         if rng.random() < 0.3:
             patch.setattr(late_rows, "ROWS_MAX", rng.choice([1, 4]))
             patch.setattr(progress_metadata, "METADATA_SIZE_MAX", rng.choice([0, 150, 4_000]))
