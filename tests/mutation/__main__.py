@@ -30,6 +30,7 @@ SCENES = [
 ]
 STREAM, RESUME = PROPERTY + "test_streaming_asof.py", PROPERTY + "test_streaming_resume.py"
 KERNELS = [PROPERTY + "test_streaming_kernels.py"]
+PENDING = PROPERTY + "test_pending.py"
 AHEAD = [UNIT + "test_max_ahead.py", STREAM]
 KEPT = [UNIT + "test_snapshot.py", UNIT + "test_last_known.py"]
 WHOLE = [*SCENES, STREAM, RESUME]
@@ -37,12 +38,12 @@ WHOLE = [*SCENES, STREAM, RESUME]
 TARGETS = {
     "operators/seal_kernel.py": [PROPERTY + "test_seal_kernel.py", *KERNELS, *WHOLE],
     "operators/forward_kernel.py": [PROPERTY + "test_forward_kernel.py", *WHOLE],
-    "operators/order_kernel.py": [*KERNELS, *WHOLE],
+    "operators/order_kernel.py": [*KERNELS, PENDING, *WHOLE],
     "operators/sealer.py": WHOLE,
     "operators/forward.py": WHOLE,
     "operators/context.py": [*SCENES, *KEPT, STREAM, RESUME],
     "operators/late_rows.py": [*SCENES, *AHEAD, RESUME],
-    "operators/pending.py": WHOLE,
+    "operators/pending.py": [PENDING, *WHOLE],
     "operators/limits.py": SCENES,
     "operators/watermark.py": [*SCENES, *AHEAD, RESUME],
     "operators/intake.py": [UNIT + "test_intake.py", UNIT + "test_max_ahead.py", *WHOLE],

@@ -3,11 +3,16 @@
 from typing import Final
 
 EQUIVALENT: Final[dict[str, str]] = {
-    "operators/pending.py:PendingRows.add: placed < batch.rows -> placed <= batch.rows": (
-        "with every row placed there is nothing left to merge"
+    "operators/pending.py:PendingRows.add: "
+    "batch.rows >= LOOSE_SHARE * before -> batch.rows > LOOSE_SHARE * before": (
+        "sorted now or later, the order is the same"
     ),
-    "operators/pending.py:_by_time: sequence == sequence[0] -> sequence != sequence[0]": (
-        "the longer way gives the same order"
+    "operators/pending.py:PendingRows.forget: offset[1:] >= offset[:-1] -> offset[1:] > offset[:-1]": (
+        "the longer way finds the same offset"
+    ),
+    "operators/pending.py:PendingRows._hold: "
+    "batch.offset[0] < self.store.offset[first - 1] -> batch.offset[0] <= self.store.offset[first - 1]": (
+        "the longer way finds the same offset"
     ),
     "operators/forward.py:ForwardContext.look_ahead: "
     "self._following.size < store.rows -> self._following.size <= store.rows": (
@@ -39,9 +44,11 @@ EQUIVALENT: Final[dict[str, str]] = {
     "operators/watermark.py:InputClock.see_progress: offset > self.last_row -> offset >= self.last_row": (
         "a progress record and a row are never in one message"
     ),
-    "operators/intake.py:Intake.accept: "
-    "int(batch.time_ns.min()) < frontier_ns -> int(batch.time_ns.min()) <= frontier_ns": (
+    "operators/intake.py:Intake.accept: oldest_ns < frontier_ns -> oldest_ns <= frontier_ns": (
         "a batch without late rows comes out of the sorting as it went in"
+    ),
+    "operators/intake.py:Intake.accept: oldest_ns < clock.watermark_ns -> oldest_ns <= clock.watermark_ns": (
+        "none of the rows counted then is behind"
     ),
     "operators/max_ahead.py:AheadLimit.bounds: newest_ns <= bound_ns -> newest_ns < bound_ns": (
         "the bounds of the rows, one by one, say the same"
