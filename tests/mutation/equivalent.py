@@ -14,6 +14,16 @@ EQUIVALENT: Final[dict[str, str]] = {
     "batch.offset[0] < self.store.offset[first - 1] -> batch.offset[0] <= self.store.offset[first - 1]": (
         "the longer way finds the same offset"
     ),
+    "operators/order_kernel.py:sort_rows: rows.size <= FEW_ROWS -> rows.size < FEW_ROWS": (
+        "both ways give the same order"
+    ),
+    "operators/order_kernel.py:sort_rows: "
+    "sequence[rows[i]] != sequence[rows[0]] -> sequence[rows[i]] == sequence[rows[0]]": (
+        "the longer way gives the same order"
+    ),
+    "operators/order_kernel.py:_sort_by: shift < np.uint64(64) -> shift <= np.uint64(64)": (
+        "shifts are multiples of eleven, and none is 64"
+    ),
     "operators/forward.py:ForwardContext.look_ahead: "
     "self._following.size < store.rows -> self._following.size <= store.rows": (
         "asking for room that is there changes nothing"
