@@ -209,3 +209,17 @@ def test_a_row_below_the_offset_still_needed_waits_no_more_when_older_state_read
     join.push("trade", batch_of(TRADE, "event_ns", trades((1_000, "A")), 2), now_ns=950)  # once too far ahead
     assert join.caught_up
     assert join.buffered("trade")[0] == 0
+
+
+def test_a_quote_read_again_at_the_frontier_waits_and_stands_for_nothing_before_it() -> None:
+    join = make_join(allow_exact=False)
+    inputs = {
+        "trade": InputProgress(0, 1, 10),
+        "quote": InputProgress(0, 2, 10),
+    }
+    join.resume(10, inputs, dict.fromkeys(inputs, 0))
+    join.push("quote", quotes((4, "A", 2), (10, "A", 3)))
+    assert join.buffered("quote")[0] == 1
+    join.push("trade", trades((10, "A")))
+    advance(join, 11)
+    assert bids(join.seal()) == [(10, 2)]

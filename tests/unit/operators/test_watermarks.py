@@ -207,3 +207,10 @@ def test_the_end_of_the_log_told_late_does_not_take_back_what_was_read() -> None
     join.push("quote", quotes((1, "A", 1), (2, "A", 2), (3, "A", 3)))
     join.reached("quote", 2)
     assert join.progress("quote").next_offset == 3
+
+
+def test_of_a_batch_only_the_rows_below_the_watermark_are_behind_it() -> None:
+    join = make_join()
+    join.advance("quote", 10)
+    join.push("quote", quotes((9, "A", 1), (10, "A", 2)))
+    assert join.counts("quote").behind == 1
