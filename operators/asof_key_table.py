@@ -1,4 +1,4 @@
-"""A table of distinct keys: it numbers the keys of the right side and looks up those of the left."""
+"""A table of distinct keys: it numbers those that are new, or only looks up the ones it has."""
 
 from typing import Final
 

@@ -83,11 +83,9 @@ class PendingRows:
         if not self._offsets_ascend:
             return int(self.store.offset[self.ids_unordered].min(initial=otherwise))
         self._first = int(first_waiting(self._waits, self._first, self.store.rows))
-        return (
-            otherwise
-            if self._first == self.store.rows
-            else min(otherwise, int(self.store.offset[self._first]))
-        )
+        if self._first == self.store.rows:
+            return otherwise
+        return min(otherwise, int(self.store.offset[self._first]))
 
     def add(self, batch: Batch, group: Int32s) -> None:
         """Take rows in arrival order.  What is in order already costs nothing, the rest is sorted once."""

@@ -254,8 +254,7 @@ class KafkaProducer:
             raise BusError(f"topic {topic} has no partition {partition}")
         self._hear(self._client.poll, 0)
         self._raise_failure()
-        wrap = bus_error if self._id is None else transaction_error
-        raise wrap(error, f"writing to {topic}")
+        raise self._named(error, f"writing to {topic}")
 
     def _require_usable(self) -> None:
         assert not self._outcome_unknown, "a producer with an unknown outcome must be thrown away"
@@ -280,8 +279,7 @@ class KafkaProducer:
         try:
             return serve(wait_s)
         except KafkaException as raised:
-            wrap = bus_error if self._id is None else transaction_error
-            raise wrap(error_of(raised), "serving the producer") from None
+            raise self._named(error_of(raised), "serving the producer") from None
 
     def _raise_failure(self) -> None:
         """Raise what delivery has come to, once."""
@@ -289,7 +287,11 @@ class KafkaProducer:
             return
         self._raise_hopeless()
         (error, where), self._failure = self._failure, None
-        raise (bus_error if self._id is None else transaction_error)(error, where)
+        raise self._named(error, where)
+
+    def _named(self, error: Any, doing: str) -> BusError:
+        """What to raise for an error, inside a transaction or where there is none."""
+        return (bus_error if self._id is None else transaction_error)(error, doing)
 
     def _raise_hopeless(self) -> None:
         if self._failure is not None and self._failure[0].name() in _HOPELESS:

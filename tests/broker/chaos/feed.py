@@ -60,6 +60,15 @@ def encoded(schema_id: int, schema: dict[str, Any], row: Row) -> bytes:
     return value.getvalue()
 
 
+def begun(producer: Producer | None, settings: dict[str, Any]) -> Producer:
+    """Begin a transaction of a producer, of a new one where the last one failed."""
+    if producer is None:
+        producer = Producer(settings)
+        producer.init_transactions(2 * ANSWER_S)
+    producer.begin_transaction()
+    return producer
+
+
 class Feed:
     """Writes a step of market at a time; each step is one transaction that ends with a progress record.
 
@@ -221,9 +230,5 @@ class Feed:
         return encoded(self._progress_id, self._progress, row)
 
     def _begun(self) -> Producer:
-        if self._producer is None:
-            made = Producer(self._settings)
-            made.init_transactions(2 * ANSWER_S)
-            self._producer = made
-        self._producer.begin_transaction()
+        self._producer = begun(self._producer, self._settings)
         return self._producer

@@ -14,7 +14,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException, Producer
 
 from tests.broker.chaos.crew import CONTEXT
-from tests.broker.chaos.feed import ANSWER_S, QUOTE, TRADE
+from tests.broker.chaos.feed import ANSWER_S, QUOTE, TRADE, begun
 from tests.broker.chaos.feed import encoded as encoded_row
 from tests.broker.chaos.storm.blocks import block_schema, encoded, symbol_name
 from tests.broker.chaos.storm.market import NS_PER_MS, ROWS_PER_STEP, STEP_MS, Market
@@ -96,11 +96,7 @@ class _Writer:
                 producer.produce(f"{self._flow.prefix}.{name}", value, None, partition)
 
     def _begun(self) -> Producer:
-        if self._producer is None:
-            made = Producer(self._settings)
-            made.init_transactions(2 * ANSWER_S)
-            self._producer = made
-        self._producer.begin_transaction()
+        self._producer = begun(self._producer, self._settings)
         return self._producer
 
 
