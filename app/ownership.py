@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import structlog
 
+from app.away import wait_out
 from app.dead_topic import ahead_places
 from app.errors import RunError
 from app.failpoints import RECALL, RESTORE, REVOKE, reach
@@ -88,6 +89,9 @@ class Ownership:
 
     def open(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
         """(Re)open tasks at the committed offsets; returns where to read each input from."""
+        return wait_out(lambda: self._open(numbers))
+
+    def _open(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
         sources = [TopicPartition(topic, n) for n in numbers for topic in self._pipeline.input_topics]
         committed = self._consumer.committed(sources)
         starts: dict[TopicPartition, int] = {}

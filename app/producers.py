@@ -1,6 +1,9 @@
 """The producers of a worker: one that writes in transactions, and at least once one that writes at once."""
 
-from topics.bus import AbortableError, Bus, BusError, FencedError, Producer
+from collections.abc import Callable
+
+from app.away import wait_out
+from topics.bus import AbortableError, Bus, BusError, ExpiredError, FencedError, Producer
 
 
 class Producers:
@@ -10,8 +13,12 @@ class Producers:
     to the offsets they stand for, and to this member, so that a worker that was replaced cannot write them.
     """
 
-    def __init__(self, bus: Bus, transactional_id: str, *, exactly_once: bool) -> None:
+    def __init__(
+        self, bus: Bus, transactional_id: str, require_place: Callable[[], None], *, exactly_once: bool
+    ) -> None:
+        """`require_place` raises FencedError where another worker took our place: it has the id, too."""
         self._bus = bus
+        self._require_place = require_place
         self._id = transactional_id
         self._direct = None if exactly_once else bus.producer(client_id=transactional_id)
         # At once, although it may be long until it is needed: it aborts what an earlier life left open, which
@@ -19,6 +26,7 @@ class Producers:
         self._transactional = self._make()
         self._open = False
         self._in_doubt = False  # the producer is to be thrown away, and stays so while no broker answers
+        self._expired = False  # ... since the broker ended its transaction
 
     @property
     def exactly_once(self) -> bool:
@@ -67,11 +75,15 @@ class Producers:
                 self._transactional.abort()
             except FencedError:
                 raise
-            except BusError:  # a broker that crashed may even say there is no such transaction
-                self._in_doubt = True
+            except BusError as failed:  # a broker that crashed may even say there is no such transaction
+                undone, self._in_doubt = failed, True
         elif not isinstance(undone, AbortableError):
             self._in_doubt = True
         self._open = False
+        self._expired = self._expired or isinstance(undone, ExpiredError)
+        if self._expired:
+            self._require_place()
+            self._expired = False
         if self._in_doubt:
             self._transactional.close()
             self._transactional = self._make()
@@ -84,4 +96,4 @@ class Producers:
         self._transactional.close()
 
     def _make(self) -> Producer:
-        return self._bus.producer(transactional_id=self._id, client_id=self._id)
+        return wait_out(lambda: self._bus.producer(transactional_id=self._id, client_id=self._id))

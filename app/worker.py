@@ -1,9 +1,10 @@
 """The worker: poll, decode, push, seal, send, commit, over all its tasks, in one loop and one thread."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 
 import structlog
 
+from app.away import wait_out
 from app.clock import monotonic_ns, now_ns, pause
 from app.commit import commit
 from app.errors import RunError
@@ -31,7 +32,6 @@ log = structlog.get_logger()
 REGISTRY_WAIT_S = 1.0  # between two attempts while the registry is away
 REGISTRY_ATTEMPTS_MAX = 200  # stays below max.poll.interval.ms, after which the group would expel us anyway
 UNDONE_MAX = 10  # more is no passing trouble
-AWAY_ATTEMPTS_MAX = 8  # each waits for as long as the bus does, about 15 s
 PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a partition
 FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
 
@@ -61,6 +61,7 @@ class Worker:
         producers = Producers(
             pipeline.bus,
             self._transactional_id,
+            lambda: wait_out(self._require_place),
             exactly_once=self._settings.guarantee == "exactly_once",
         )
         self._outbox = Outbox(pipeline.settings, producers, pipeline.registry)
@@ -128,7 +129,7 @@ class Worker:
             if self._commit_due():
                 self._commit_when_due()
             self._require_whole_tasks()
-        except (AbortableError, UnknownOutcomeError) as undone:
+        except (AbortableError, UnknownOutcomeError, BusUnavailableError) as undone:
             self._rewind(undone)
         return block.messages
 
@@ -330,7 +331,11 @@ class Worker:
             self._advance_commit(wait=True)
             if self._dirty or self._outbox.producers.open or self._known_behind:
                 self._commit(self.tasks)
-        except (AbortableError, UnknownOutcomeError) as undone:  # fenced: the slot is another's, so stop
+        except (  # but fenced: the slot is another's, so stop
+            AbortableError,
+            UnknownOutcomeError,
+            BusUnavailableError,
+        ) as undone:
             log.warning(
                 "commit before a rebalance failed; the next owner does this work again", reason=str(undone)
             )
@@ -356,19 +361,20 @@ class Worker:
         log.warning("transaction undone; going back to the last commit", reason=str(undone))
         self._later.drop()
         paused = [TopicPartition(topic, n) for n, task in self.tasks.items() for topic in task.paused]
-        for source, start in self._reopened(undone, sorted(self.tasks)).items():
+        self._outbox.undo(undone)
+        for source, start in self._ownership.open(sorted(self.tasks)).items():
             self.consumer.seek(source, start)
         self.consumer.resume(paused)
         self._dirty = False
 
-    def _reopened(self, undone: Exception, numbers: Sequence[int]) -> Mapping[TopicPartition, int]:
-        """Undo what is open and open the tasks again, waiting for a broker that is away."""
-        for attempt in range(AWAY_ATTEMPTS_MAX):
-            try:
-                self._outbox.undo(undone)
-                return self._ownership.open(numbers)
-            except BusUnavailableError as away:
-                if attempt == AWAY_ATTEMPTS_MAX - 1:
-                    raise
-                log.warning("waiting for the broker", reason=str(away))
-        raise AssertionError("unreachable")
+    def _require_place(self) -> None:
+        """Raise FencedError where another worker took this one's place in the group while it stood still.
+
+        Committing again what is committed changes nothing, and only who has the place may.
+        """
+        sources = [TopicPartition(topic, n) for n in self.tasks for topic in self._pipeline.input_topics]
+        committed = self.consumer.committed(sources)
+        try:
+            self.consumer.commit({place: told for place, told in committed.items() if told is not None})
+        except AbortableError as moved_on:
+            log.info("the group goes on without this member until it joins again", reason=str(moved_on))

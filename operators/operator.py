@@ -149,8 +149,11 @@ class Operator(Protocol):
         """Return what was too far ahead since the last call (`AHEAD_SCHEMA`), and forget it."""
         ...
 
-    def full(self, stream: str) -> bool:
-        """Whether to pause `stream`: its buffers are at their limit until the other inputs catch up."""
+    def full(self, stream: str, *, paused: bool = False) -> bool:
+        """Whether to pause `stream`: its buffers are at their limit until the other inputs catch up.
+
+        One that is `paused` stays so until they are half empty: pausing throws away what was read ahead.
+        """
         ...
 
     def buffered(self, stream: str) -> tuple[int, int]:

@@ -180,11 +180,12 @@ class StreamingAsof:
         pending = self._pending(stream)
         return pending.rows, pending.size
 
-    def full(self, stream: str) -> bool:
-        """Whether to pause `stream` until the other inputs catch up."""
+    def full(self, stream: str, *, paused: bool = False) -> bool:
+        """Whether to pause `stream` until the other inputs catch up, or to leave it paused."""
         rows, size = self.buffered(stream)
-        at_limit = size > self._settings.buffer_size_max.get(stream, BUFFER_SIZE_MAX)
-        at_limit |= rows > self._settings.buffer_rows_max.get(stream, BUFFER_ROWS_MAX)
+        share = 2 if paused else 1
+        at_limit = size > self._settings.buffer_size_max.get(stream, BUFFER_SIZE_MAX) // share
+        at_limit |= rows > self._settings.buffer_rows_max.get(stream, BUFFER_ROWS_MAX) // share
         others = [intake.clock for name, intake in self._intakes.items() if name != stream]
         return is_full(at_limit, self._intakes[stream].clock, others)
 

@@ -31,6 +31,14 @@ class UnknownOutcomeError(BusError):
     """A commit's answer was lost: make a new producer with the same id, then read the committed offsets."""
 
 
+class ExpiredError(UnknownOutcomeError):
+    """The broker ended the transaction for its age: nothing of it counts.
+
+    To the broker its producer is fenced, as one of a worker that hung and was replaced would be; so make sure
+    that this one was not, before a new producer ends what the heir's does.
+    """
+
+
 class OffsetRangeError(BusError):
     """A start offset is not in the log; the message has low, high and the offset."""
 

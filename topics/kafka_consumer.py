@@ -9,7 +9,7 @@ import numpy as np
 from confluent_kafka import KafkaException
 
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import AbortableError, BusError, FencedError, OffsetRangeError, Position, Rebalance
+from topics.bus import AbortableError, BusError, BusUnavailableError, Position, Rebalance
 from topics.kafka_commit import LaterCommits, commit_positions
 from topics.kafka_committed import committed_positions
 from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
@@ -21,6 +21,7 @@ from topics.positions import require_committable
 
 # The client left its group for polling too seldom: `lost` follows, and then it joins again by itself.
 _PASSING: Final = AWAY | {"_MAX_POLL_EXCEEDED"}
+_JOINS_AGAIN_MAX: Final = 5  # more is no passing trouble
 
 
 class KafkaConsumer:
@@ -41,10 +42,11 @@ class KafkaConsumer:
         self._ends_told: dict[TopicPartition, int] = {}
         self._raised: BaseException | None = None
         self._closed = False
-        own = {**settings, "error_cb": self._on_client_error}
-        self._client = confluent_kafka.Consumer(own, logger=LOGGER)
-        self._later = LaterCommits(self._client, self._outage)
-        self._reader = open_reader(self._client, str(settings["client.id"]), reading, self._on_client_error)
+        self._topics: list[str] = []  # subscribed
+        self._joins_again = -1  # since the group took our partitions; below 0 where it has not
+        self._settings = {**settings, "error_cb": self._on_client_error}
+        self._asked_reading = reading
+        self._open()
 
     @property
     def reading(self) -> str:
@@ -56,10 +58,9 @@ class KafkaConsumer:
         assert self._rebalance is None, "subscribed already"
         assert not self._positions, "partitions were assigned by hand"
         self._rebalance = rebalance
+        self._topics = list(topics)
         self._topics_asked = set(topics) if self._incremental else set()
-        self._client.subscribe(
-            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._join()
 
     def assign(self, starts: Mapping[TopicPartition, int]) -> None:
         """Read these partitions from these offsets."""
@@ -154,17 +155,17 @@ class KafkaConsumer:
                 _kafka(partition), timeout=REQUEST_TIMEOUT_S, cached=False
             )
         except KafkaException as raised:
-            raise_bus_error(raised, f"reading the low and high offset of {_name(partition)}")
+            doing, error = f"reading the low and high offset of {_name(partition)}", error_of(raised)
+            if error.name() == "_UNKNOWN_PARTITION":  # a broker that has just started knows none yet
+                raise BusUnavailableError(f"{doing}: no broker knows of it: {error.str()}") from None
+            raise bus_error(error, doing) from None
         return low, high
 
     def close(self) -> None:
         """Leave the group; `revoked` is called for what is owned."""
         if self._closed:
             return
-        self._closed = True
-        self._later.close()
-        self._reader.close()
-        self._client.close()
+        self._leave()
         self._positions = {}
         if self._raised is not None:
             raised_in_callback, self._raised = self._raised, None
@@ -188,6 +189,35 @@ class KafkaConsumer:
         """Raise AbortableError where a subscribed consumer owns nothing, and so has nothing to commit."""
         if self._rebalance is not None and not self._positions:
             raise AbortableError("this member owns no partitions now: abort, and poll until it does")
+
+    def _open(self) -> None:
+        self._client = confluent_kafka.Consumer(self._settings, logger=LOGGER)
+        self._later = LaterCommits(self._client, self._outage)
+        client_id = str(self._settings["client.id"])
+        self._reader = open_reader(self._client, client_id, self._asked_reading, self._on_client_error)
+
+    def _join(self) -> None:
+        self._client.subscribe(
+            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def _leave(self) -> None:
+        self._closed = True
+        self._later.close()
+        self._reader.close()
+        self._client.close()
+
+    def _join_again(self) -> None:
+        """Join the group with a new client.
+
+        Of two requests of a static member to join, as a client sends them whose broker stands still, the
+        broker turns the first one away as if another client had sent the second; to the client that is final.
+        """
+        self._leave()
+        self._closed = False
+        self._joins_again += 1
+        self._open()
+        self._join()
 
     def _start(self, starts: Mapping[TopicPartition, int]) -> None:
         assert all(offset >= 0 for offset in starts.values()), "a start is an offset of 0 or more"
@@ -266,6 +296,7 @@ class KafkaConsumer:
     def _on_assign(self, _client: Any, places: Sequence[Any]) -> None:
         partitions = _ours(places)
         assert self._rebalance is not None
+        self._joins_again = -1
         if self._closed:  # what comes while we leave goes to another member: nothing is to be opened for it
             self._client.assign([])
             return
@@ -291,6 +322,7 @@ class KafkaConsumer:
 
     def _on_lost(self, _client: Any, places: Sequence[Any]) -> None:
         assert self._rebalance is not None
+        self._joins_again = max(0, self._joins_again)
         self._give_up(self._rebalance.lost, places)
 
     def _give_up(self, tell: Callable[[Sequence[TopicPartition]], None], places: Sequence[Any]) -> None:
@@ -327,33 +359,21 @@ class KafkaConsumer:
         """Return the ends among what came in place of messages; tell of what passes, raise the rest."""
         ends = []
         for event in events:
-            place = TopicPartition(event.topic or "", event.partition)
+            name = event.error.name()
             # The client may still tell of a place that the group has taken meanwhile.
-            lost = event.error.name() in OUT_OF_RANGE and place not in self._positions
-            if event.error.name() in _PASSING or lost:
+            lost = name in OUT_OF_RANGE and event.place not in self._positions
+            if name == "_PARTITION_EOF":
+                ends.append((event.place, event.offset))
+            elif name in _PASSING or lost:
                 self._outage.tell(event.error)
+            elif event.fenced and 0 <= self._joins_again < _JOINS_AGAIN_MAX:
+                # A member that another replaces still has its partitions; ours are gone.
+                self._outage.tell(event.error)
+                self._join_again()
+                return []
             else:
-                ends.append(self._end_or_raise(event))
+                event.raise_error(self._group, self.offsets)
         return ends
-
-    def _end_or_raise(self, event: Event) -> tuple[TopicPartition, int]:
-        error, topic = event.error, event.topic or "a topic"
-        if error.name() == "_PARTITION_EOF":
-            return TopicPartition(topic, event.partition), event.offset
-        where = f"reading {topic}" if event.partition < 0 else f"reading {topic}[{event.partition}]"
-        if error.name() == "GROUP_AUTHORIZATION_FAILED":
-            where = f"reading as group {self._group}"
-        if error.name() == "_FATAL" and "fenced" in error.str():
-            raise FencedError(f"{where}: another client took over: {error.str()}")
-        if error.name() in OUT_OF_RANGE:
-            low, high = self.offsets(TopicPartition(topic, event.partition))
-            raise OffsetRangeError(
-                f"offset {event.offset} of {topic}[{event.partition}] is not in the log, "
-                f"which has {low} (low) to {high} (high): {error.str()}"
-            )
-        if error.name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
-            raise BusError(f"{where}: topic {topic} does not exist: create it first")
-        raise bus_error(error, where)
 
 
 def _kafka(partition: TopicPartition, offset: int | None = None) -> Any:

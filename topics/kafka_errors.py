@@ -83,11 +83,7 @@ def bus_error(error: Any, doing: str) -> BusError:
 def transaction_error(error: Any, doing: str) -> BusError:
     """Return what to raise for an error inside a transaction whose outcome is not in doubt."""
     if error.name() in FENCED:
-        # To the client the broker tells both alike: it raises the epoch of a transaction that it ends itself.
-        return FencedError(
-            f"{doing}: another producer took the transactional id, or the transaction was open for longer "
-            f"than transaction.timeout.ms: {error.str()}"
-        )
+        return FencedError(f"{doing}: another producer took the transactional id: {error.str()}")
     if error.name() in DENIED:  # although the client would have us abort and try again
         return bus_error(error, doing)
     if error.txn_requires_abort() or (error.retriable() and not error.fatal()):

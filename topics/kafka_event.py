@@ -1,6 +1,11 @@
 """What a Kafka client hands out in place of a message: an error or an end of partition, and where."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+from topics.block import TopicPartition
+from topics.bus import BusError, FencedError, OffsetRangeError
+from topics.kafka_errors import OUT_OF_RANGE, bus_error
 
 
 class Event(NamedTuple):
@@ -21,3 +26,31 @@ class Event(NamedTuple):
             -1 if offset is None else offset,
             message.error(),
         )
+
+    @property
+    def place(self) -> TopicPartition:
+        """The partition it concerns."""
+        return TopicPartition(self.topic or "", self.partition)
+
+    @property
+    def fenced(self) -> bool:
+        """Whether the broker takes another client for this one, which is of no use any more."""
+        return bool(self.error.name() == "_FATAL" and "fenced" in self.error.str())
+
+    def raise_error(self, group: object, offsets: Callable[[TopicPartition], tuple[int, int]]) -> NoReturn:
+        """Raise what it means to a reader of `group`; `offsets` are those of a partition's log."""
+        error, topic = self.error, self.topic or "a topic"
+        where = f"reading {topic}" if self.partition < 0 else f"reading {topic}[{self.partition}]"
+        if error.name() == "GROUP_AUTHORIZATION_FAILED":
+            where = f"reading as group {group}"
+        if self.fenced:
+            raise FencedError(f"{where}: another client took over: {error.str()}")
+        if error.name() in OUT_OF_RANGE:
+            low, high = offsets(self.place)
+            raise OffsetRangeError(
+                f"offset {self.offset} of {topic}[{self.partition}] is not in the log, "
+                f"which has {low} (low) to {high} (high): {error.str()}"
+            )
+        if error.name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
+            raise BusError(f"{where}: topic {topic} does not exist: create it first")
+        raise bus_error(error, where)

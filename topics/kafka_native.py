@@ -98,6 +98,8 @@ class _Lent:
 
     def detach(self) -> None:
         """Copy what the messages hold and let them go: the block's addresses then point at the copies."""
+        # First of all: the block may be garbage, and a collection in the midst of this would release them.
+        self._lent.discard(self)
         originals = [self._original(message) for message in range(self._message.size)]
         values = join([original.value for original in originals])
         keys = join([original.key for original in originals])

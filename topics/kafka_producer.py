@@ -1,19 +1,29 @@
 """A Kafka producer: idempotent, atomic with a transactional id, every failure sorted by what to do."""
 
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from typing import Any, Final
 
 import confluent_kafka
 from confluent_kafka import KafkaException
 
 from topics.block import Headers, TopicPartition
-from topics.bus import AbortableError, BusError, Consumer, Position, UnknownOutcomeError
+from topics.bus import AbortableError, BusError, Consumer, ExpiredError, Position, UnknownOutcomeError
 from topics.kafka_consumer import KafkaConsumer
 from topics.kafka_deliveries import Deliveries
-from topics.kafka_errors import TIMED_OUT, bus_error, error_of, raise_bus_error, said, transaction_error
+from topics.kafka_errors import (
+    FENCED,
+    TIMED_OUT,
+    bus_error,
+    error_of,
+    raise_bus_error,
+    said,
+    transaction_error,
+)
 from topics.kafka_native_library import NativeUnavailableError
 from topics.kafka_native_writer import NativeWriter
 from topics.kafka_outage import Outage
+from topics.kafka_overseer import Overseer
 from topics.kafka_reader import Reading
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S, TRANSACTION_TIMEOUT_MS
 from topics.outgoing import Outgoing
@@ -56,7 +66,8 @@ class KafkaProducer:
         self._must_abort = False
         self._outcome_unknown = False
         timeout_ms = int(str(settings.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)))
-        self._end_timeout_s = timeout_ms / 1_000 + _END_MARGIN_S
+        self._timeout_s = timeout_ms / 1_000
+        self._begun_s = 0.0
         self._deliveries: Deliveries | None = None
         own: dict[str, object] = {"error_cb": self._on_client_error}
         if transactional_id is None:
@@ -65,6 +76,7 @@ class KafkaProducer:
         else:
             own |= {"transactional.id": transactional_id, "on_delivery": self._on_delivery}
         self._client = confluent_kafka.Producer({**settings, **own}, logger=LOGGER)
+        self._overseer = Overseer(f"{settings['client.id']}-positions")
         self._writer: NativeWriter | None = None
         if transactional_id is not None:
             self._writer = _native_writer(self._client, str(settings["client.id"]), reading)
@@ -82,8 +94,9 @@ class KafkaProducer:
         try:
             self._client.begin_transaction()
         except KafkaException as raised:
-            raise transaction_error(error_of(raised), "beginning a transaction") from None
+            raise self._named(error_of(raised), "beginning a transaction") from None
         self._open = True
+        self._begun_s = monotonic()
 
     def produce(
         self,
@@ -206,23 +219,40 @@ class KafkaProducer:
             except KafkaException as raised:
                 # Fenced, or the broker is away: then the broker, or the next producer, aborts it.
                 LOGGER.info("closing with a transaction open: %s", error_of(raised).str())
+        self._overseer.close()
         self._open = False
 
     def _send(self, positions: Sequence[Any], group: object) -> None:
+        """Send positions, again while that may help and the transaction may still be open.
+
+        The client means to answer within the transaction's timeout, but where the broker is away at the wrong
+        moment it never does (librdkafka 2.12.1): then it is left behind.
+        """
+        doing = "sending positions to the transaction"
         for attempt in range(_RETRIES_MAX):
             try:
-                self._client.send_offsets_to_transaction(positions, group, REQUEST_TIMEOUT_S)
+                self._overseer.call(
+                    lambda: self._client.send_offsets_to_transaction(positions, group, self._timeout_s),
+                    self._timeout_s + _END_MARGIN_S,
+                )
                 return
+            except TimeoutError:
+                self._outcome_unknown = True
+                raise UnknownOutcomeError(
+                    f"{doing}: no answer from the client: make a new producer with the same id, "
+                    "then read the committed offsets"
+                ) from None
             except KafkaException as raised:
                 error = error_of(raised)
-                if not error.retriable() or attempt == _RETRIES_MAX - 1:
-                    raise transaction_error(error, "sending positions to the transaction") from None
+                too_late = attempt == _RETRIES_MAX - 1 or monotonic() - self._begun_s > self._timeout_s
+                if not error.retriable() or too_late:
+                    raise self._named(error, doing) from None
 
     def _end(self, end: Callable[[float], None], doing: str) -> None:
         where = f"{doing} a transaction of {self._id}"
         for _ in range(_RETRIES_MAX):
             try:
-                end(self._end_timeout_s)
+                end(self._timeout_s + _END_MARGIN_S)
             except KafkaException as raised:
                 error = error_of(raised)
                 if error.name() not in TIMED_OUT:
@@ -230,7 +260,7 @@ class KafkaProducer:
                         continue
                     if doing == "committing":
                         self._raise_hopeless()
-                    raise transaction_error(error, where) from None
+                    raise self._named(error, where) from None
                 break
             else:
                 self._open = False
@@ -290,8 +320,21 @@ class KafkaProducer:
         raise self._named(error, where)
 
     def _named(self, error: Any, doing: str) -> BusError:
-        """What to raise for an error, inside a transaction or where there is none."""
-        return (bus_error if self._id is None else transaction_error)(error, doing)
+        """What to raise for an error, inside a transaction or where there is none.
+
+        The broker raises the epoch of a transaction that it ends for its age, so that its producer looks as
+        if another had taken its id.  By the age we tell them apart: it is older than the broker allows.
+        """
+        if self._id is None:
+            return bus_error(error, doing)
+        if error.name() not in FENCED or not self._open or monotonic() - self._begun_s < self._timeout_s:
+            return transaction_error(error, doing)
+        self._outcome_unknown = True
+        return ExpiredError(
+            f"{doing}: the transaction was open for longer than transaction.timeout.ms "
+            f"({self._timeout_s:g} s) and the broker has ended it: make a new producer with the same id, "
+            "then read the committed offsets"
+        )
 
     def _raise_hopeless(self) -> None:
         if self._failure is not None and self._failure[0].name() in _HOPELESS:

@@ -3,16 +3,27 @@
 import os
 import signal
 from pathlib import Path
+from threading import Event
 
+import confluent_kafka
 import pytest
 
 from tests.broker.chaos.log_reader import open_transactions
 from tests.contract.bus.conftest import HASTY
-from tests.contract.bus.scenes import Scene, blocks_until, in_transaction, read_to_end, values
+from tests.contract.bus.scenes import (
+    Member,
+    Scene,
+    blocks_until,
+    in_transaction,
+    read_to_end,
+    turn_until,
+    values,
+)
 from tests.day_runs import until
 from tests.kafka_process import kafka_script
+from topics import kafka_producer
 from topics.block import TopicPartition
-from topics.bus import FencedError, Position, UnknownOutcomeError
+from topics.bus import ExpiredError, FencedError, Position, UnknownOutcomeError
 from topics.kafka import KafkaBus
 from topics.kafka_reader import Reading
 
@@ -74,14 +85,14 @@ def test_a_commit_nobody_answered_is_found_out_by_the_next_producer(folder: Path
     assert values(read_to_end(scene.reader((topic, 0, 0)))) == [b"in doubt"]
 
 
-def test_a_transaction_that_the_broker_ended_says_why_its_producer_is_fenced(kafka_bootstrap: str) -> None:
+def test_a_transaction_that_the_broker_ended_for_its_age_is_no_rival(kafka_bootstrap: str) -> None:
     scene = Scene(KafkaBus(kafka_bootstrap, {**HASTY, "producer.transaction.timeout.ms": "1000"}))
     topic = scene.topic()
     producer = scene.bus.producer(transactional_id=topic)
     in_transaction(producer, topic, b"too late")
     until(lambda: open_transactions(kafka_bootstrap, [(topic, 0)]) == 1, "it is written")
     until(lambda: not open_transactions(kafka_bootstrap, [(topic, 0)]), "the broker has ended it")
-    with pytest.raises(FencedError, match=r"open for longer than transaction\.timeout\.ms"):
+    with pytest.raises(ExpiredError, match=r"open for longer than transaction\.timeout\.ms \(1 s\)"):
         producer.commit()
     producer.close()
     successor = scene.bus.producer(transactional_id=topic)
@@ -89,3 +100,53 @@ def test_a_transaction_that_the_broker_ended_says_why_its_producer_is_fenced(kaf
     successor.commit()
     successor.close()
     assert values(read_to_end(scene.reader((topic, 0, 0)))) == [b"in time"]
+
+
+class Silent(confluent_kafka.Producer):  # type: ignore[misc]
+    """A client that never answers when positions are sent, as long as the test lasts."""
+
+    answered = Event()
+
+    def send_offsets_to_transaction(self, *_: object) -> None:
+        self.answered.wait()
+
+
+def test_a_client_that_never_answers_is_left_behind(
+    kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(KafkaBus(kafka_bootstrap, {**HASTY, "producer.transaction.timeout.ms": "1000"}))
+    topic = scene.topic()
+    monkeypatch.setattr(kafka_producer, "_END_MARGIN_S", 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(confluent_kafka, "Producer", Silent)
+        producer = scene.bus.producer(transactional_id=topic)
+    in_transaction(producer, topic, b"in doubt")
+    with pytest.raises(UnknownOutcomeError, match="no answer from the client"):
+        producer.send_offsets({TopicPartition(topic, 0): Position(7)}, scene.reader((topic, 0, 0)))
+    producer.close()
+    successor = scene.bus.producer(transactional_id=topic)
+    in_transaction(successor, topic, b"again")
+    successor.commit()
+    successor.close()
+    assert values(read_to_end(scene.reader((topic, 0, 0)))) == [b"again"]
+    Silent.answered.set()
+
+
+def test_a_static_member_turned_away_as_it_joins_again_joins_once_more(kafka_bootstrap: str) -> None:
+    static = {"consumer.group.instance.id": "name", "consumer.max.poll.interval.ms": "6000"}
+    bus = KafkaBus(kafka_bootstrap, {**HASTY, **static})
+    scene = Scene(KafkaBus(kafka_bootstrap, HASTY))
+    topic, group = scene.topic(partitions=2), scene.name("group")
+    member, other = Member(bus, group, [topic]), Member(scene.bus, group, [topic])
+    turn_until([member, other], lambda: len(member.owned) == len(other.owned) == 1)
+    turn_until([other], lambda: len(other.owned) == 2)  # the member polls too seldom and is thrown out
+    turn_until([member], lambda: not member.owned)
+    admin = scene.bus.admin()
+    turn_until([member], lambda: admin.group(group).state == "rebalancing")
+    # Its request to join waits for the other one; the next by its name has it turned away.
+    second = Member(bus, group, [topic])
+    turn_until([member, other], lambda: len(member.owned) == len(other.owned) == 1)
+    with pytest.raises(FencedError):
+        turn_until([second], lambda: False)
+    for one in (member, other, second):
+        one.consumer.close()

@@ -10,14 +10,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
+from typing import Any
 from weakref import ref
 
 import numpy as np
 import pytest
 
+from schemas.batch import Int64s
 from tests.contract.bus.conftest import HASTY
 from tests.contract.bus.scenes import Scene, blocks_until, keys, offsets, outgoing, read_to_end, values
 from tests.kafka_process import find_broker, release_broker
+from topics import kafka_native, kafka_native_kernel
 from topics.block import TopicPartition
 from topics.bus import BusError
 from topics.kafka import KafkaBus
@@ -137,6 +140,37 @@ def test_a_block_outlives_the_consumer_it_came_from(scene: Scene) -> None:
     assert values(blocks) == [b"v", None]
     originals = [block.originals[message] for block in blocks for message in range(block.messages)]
     assert originals == [(b"k", b"v", [("h", b"1")], 7), (None, None, [], 8)]
+
+
+def test_a_block_that_is_collected_while_its_consumer_closes_is_given_back_once_and_last(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = scene.topic()
+    scene.write(topic, b"a", b"b")
+    reader = scene.reader((topic, 0, 0))
+    blocks = blocks_until(reader, lambda blocks: len(values(blocks)) == 2)
+    steps: list[str] = []
+    addresses: list[int] = []
+    lent, destroy = vars(kafka_native)["_Lent"], kafka_native_kernel.destroy_events
+    original = vars(lent)["_original"]
+
+    def collected(held: Any, message: int) -> Any:
+        held.release()  # what the collector does with a block that is garbage
+        steps.append("copied")
+        return original(held, message)
+
+    def given_back(event: Int64s, address: int) -> None:
+        steps.append("given back")
+        addresses.extend(event.tolist())
+        destroy(event, address)
+
+    monkeypatch.setattr(lent, "_original", collected)
+    monkeypatch.setattr(kafka_native, "destroy_events", given_back)
+    reader.close()
+    held = len([block for block in blocks if block.messages])
+    assert steps[: 2 + held].count("copied") == 2
+    assert steps[1 + held] == "given back"
+    assert len(set(addresses)) == len(addresses)
 
 
 def test_a_waiting_poll_is_woken_by_the_message(scene: Scene) -> None:

@@ -81,6 +81,13 @@ FAULTS: Final = (
         tested=False,
     ),
     Fault(
+        code="F2",
+        title="the broker dies, and is away beyond the transaction's timeout",
+        play=_at_broker(scenes_broker.the_broker_dies, 8.0),
+        broker="own",
+        tested=False,
+    ),
+    Fault(
         code="F3",
         title="the broker stands still for 2 s",
         play=_at_broker(scenes_broker.the_broker_stands_still, 2.0),
@@ -105,6 +112,12 @@ FAULTS: Final = (
         code="F4",
         title="two workers under one slot",
         play=_plain(scenes_crashes.a_worker_takes_anothers_slot),
+        tested=False,
+    ),
+    Fault(
+        code="F4",
+        title="a zombie of a taken slot wakes",
+        play=_plain(scenes_crashes.a_zombie_of_a_taken_slot_wakes),
         tested=False,
     ),
     Fault(code="F5", title="workers come and go", play=_plain(scenes_crashes.workers_come_and_go)),

@@ -15,12 +15,14 @@ from tests.day_runs import until
 ENDED_S = 60.0  # a client may be in the middle of a wait of 15 s when the broker is back
 
 
-def the_broker_dies(stage: Stage, broker: OwnBroker) -> None:
-    """F2: the broker is killed and started again on its log; the worker stays and goes on."""
+def the_broker_dies(stage: Stage, broker: OwnBroker, seconds: float = 0.0) -> None:
+    """F2: the broker is killed and, so long after, started again on its log; the worker stays and goes on."""
     hand = stage.crew.hire()
     with stage.feed.flowing():
         stage.rows_seen()
         broker.send(signal.SIGKILL)
+        begun_s = monotonic()
+        until(lambda: monotonic() - begun_s >= seconds, "it has been away for so long", seconds + 1)
         broker.start()
         back_s = monotonic()
         until(lambda: stage.watcher.seen.recovered_s(back_s) is not None, "rows come again", ENDED_S)

@@ -2,12 +2,13 @@
 
 import shutil
 import signal
+from time import monotonic
 
 from confluent_kafka import Producer
 
 from app import failpoints
 from tests.broker.chaos.log_reader import ANSWER_S
-from tests.broker.chaos.stage import Stage
+from tests.broker.chaos.stage import TRANSACTION_MS, Stage
 from tests.day_runs import until
 
 
@@ -58,6 +59,26 @@ def a_worker_takes_anothers_slot(stage: Stage) -> None:
         left = first if first.alive else second
         stage.rows_seen(100)
     stage.finish(left)
+
+
+def a_zombie_of_a_taken_slot_wakes(stage: Stage) -> None:
+    """F4: a worker stands still, another has its slot, and the first wakes up with a transaction too old.
+
+    It must not take the slot back: its heir goes on.
+    """
+    zombie = stage.crew.hire("0")
+    with stage.feed.flowing():
+        stage.rows_seen()
+        zombie.send(signal.SIGSTOP)
+        begun_s = monotonic()
+        heir = stage.crew.hire("0")
+        stage.recovers(heir)
+        until(lambda: monotonic() - begun_s > TRANSACTION_MS / 1_000 + 1, "its transaction is too old")
+        zombie.send(signal.SIGCONT)
+        stage.note = zombie.gave_up()
+        stage.rows_seen(100)
+        assert heir.alive, heir.said()
+    stage.finish(heir)
 
 
 def workers_come_and_go(stage: Stage) -> None:
