@@ -9,7 +9,7 @@ import confluent_kafka
 from confluent_kafka import KafkaException
 
 from topics.block import TopicPartition
-from topics.bus import AbortableError, Position
+from topics.bus import AbortableError, FencedError, Position
 from topics.kafka_errors import AWAY, MOVED_ON, bus_error, error_of
 from topics.kafka_outage import Outage
 
@@ -37,6 +37,8 @@ def commit_positions(client: Any, offsets: Mapping[TopicPartition, Position], ou
             return
         if error.name() in MOVED_ON:
             break
+        if error.name() == "_FATAL":  # to a consumer nothing else is final
+            raise FencedError(f"{_DOING}: another client took the place of this one: {error.str()}")
         if error.name() not in AWAY:
             raise bus_error(error, _DOING)
         outage.tell(error)
