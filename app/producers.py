@@ -14,18 +14,21 @@ class Producers:
     """
 
     def __init__(
-        self, bus: Bus, transactional_id: str, require_place: Callable[[], None], *, exactly_once: bool
+        self, bus: Bus, transactional_id: str, has_place: Callable[[], bool], *, exactly_once: bool
     ) -> None:
-        """`require_place` raises FencedError where another worker took our place: it has the id, too."""
+        """`has_place` says whether this worker has its place in the group now.
+
+        It raises FencedError where another worker took it: that has the id, too.
+        """
         self._bus = bus
-        self._require_place = require_place
+        self._has_place = has_place
         self._id = transactional_id
         self._direct = None if exactly_once else bus.producer(client_id=transactional_id)
         # At once, although it may be long until it is needed: it aborts what an earlier life left open, which
         # would hold back the offsets this one is to start from.
         self._transactional = self._make()
         self._open = False
-        self._in_doubt = False  # the producer is to be thrown away, and stays so while no broker answers
+        self._in_doubt = False  # the producer is to be thrown away, and stays so while none can be made
         self._expired = False  # ... since the broker ended its transaction
 
     @property
@@ -45,6 +48,10 @@ class Producers:
     def transaction(self) -> Producer:
         """The producer with a transaction open."""
         if not self._open:
+            if self._in_doubt:
+                self._renew()
+            if self._in_doubt:
+                raise AbortableError("this worker has no place in its group now")
             self._transactional.begin()
             self._open = True
         return self._transactional
@@ -81,19 +88,22 @@ class Producers:
             self._in_doubt = True
         self._open = False
         self._expired = self._expired or isinstance(undone, ExpiredError)
-        if self._expired:
-            self._require_place()
-            self._expired = False
         if self._in_doubt:
-            self._transactional.close()
-            self._transactional = self._make()
-            self._in_doubt = False
+            self._renew()
 
     def close(self) -> None:
         """Abort what is open, and deliver what went out at once."""
         if self._direct is not None:
             self._direct.close()
         self._transactional.close()
+
+    def _renew(self) -> None:
+        """Make a new producer; not yet, after a transaction that was too old, while we have no place."""
+        if self._expired and not self._has_place():
+            return
+        self._transactional.close()
+        self._transactional = self._make()
+        self._in_doubt = self._expired = False
 
     def _make(self) -> Producer:
         return wait_out(lambda: self._bus.producer(transactional_id=self._id, client_id=self._id))

@@ -61,7 +61,7 @@ class Worker:
         producers = Producers(
             pipeline.bus,
             self._transactional_id,
-            lambda: wait_out(self._require_place),
+            lambda: wait_out(self._has_place),
             exactly_once=self._settings.guarantee == "exactly_once",
         )
         self._outbox = Outbox(pipeline.settings, producers, pipeline.registry)
@@ -367,8 +367,8 @@ class Worker:
         self.consumer.resume(paused)
         self._dirty = False
 
-    def _require_place(self) -> None:
-        """Raise FencedError where another worker took this one's place in the group while it stood still.
+    def _has_place(self) -> bool:
+        """Whether this worker has its place in the group; raises FencedError where another has it.
 
         Committing again what is committed changes nothing, and only who has the place may.
         """
@@ -376,5 +376,7 @@ class Worker:
         committed = self.consumer.committed(sources)
         try:
             self.consumer.commit({place: told for place, told in committed.items() if told is not None})
-        except AbortableError as moved_on:
-            log.info("the group goes on without this member until it joins again", reason=str(moved_on))
+        except AbortableError as absent:
+            log.info("this worker has no place in its group until it joins again", reason=str(absent))
+            return False
+        return True

@@ -186,8 +186,8 @@ class KafkaConsumer:
             ) from None
 
     def require_member(self) -> None:
-        """Raise AbortableError where a subscribed consumer owns nothing, and so has nothing to commit."""
-        if self._rebalance is not None and not self._positions:
+        """Raise AbortableError where a subscribed consumer owns nothing, or gave its place up by itself."""
+        if self._rebalance is not None and not (self._positions and self._client.memberid()):
             raise AbortableError("this member owns no partitions now: abort, and poll until it does")
 
     def _open(self) -> None:

@@ -76,7 +76,7 @@ def test_offsets_wait_until_the_rows_sealed_before_them_are_acknowledged(tmp_pat
     market = market_of(tmp_path)
     worker = sealed(market, 2)
     slow = SlowBus()
-    producers = Producers(slow, "later", lambda: None, exactly_once=False)
+    producers = Producers(slow, "later", lambda: True, exactly_once=False)
     later = LaterCommit(Outbox(market.settings, producers, market.pipeline.registry), worker.consumer)
     later.begin(worker.tasks, {})
     assert later.advance() is None
@@ -155,7 +155,7 @@ def test_giving_up_tasks_finishes_the_commit_under_way(tmp_path: Path) -> None:
 def test_a_commit_of_a_member_that_was_thrown_out_does_not_count(tmp_path: Path) -> None:
     market = market_of(tmp_path)
     worker = sealed(market, 2)
-    producers = Producers(market.bus, "later", lambda: None, exactly_once=False)
+    producers = Producers(market.bus, "later", lambda: True, exactly_once=False)
     later = LaterCommit(Outbox(market.settings, producers, market.pipeline.registry), worker.consumer)
     later.begin(worker.tasks, {})
     assert isinstance(worker.consumer, MemoryConsumer)

@@ -40,13 +40,13 @@ class OneBus(MemoryBus):
         return cast("Producer", self.made[-1])
 
 
-def producers(bus: OneBus, require_place: Callable[[], None]) -> Producers:
-    made = Producers(bus, "id", require_place, exactly_once=True)
+def producers(bus: OneBus, has_place: Callable[[], bool]) -> Producers:
+    made = Producers(bus, "id", has_place, exactly_once=True)
     made.transaction()
     return made
 
 
-def refuse() -> None:
+def refuse() -> bool:
     raise FencedError("another worker has the place")
 
 
@@ -67,7 +67,12 @@ def test_what_is_in_doubt_gets_a_new_producer(undone: BusError) -> None:
 def test_a_transaction_that_was_too_old_has_its_place_proven_first(undone: BusError) -> None:
     bus = OneBus(ExpiredError("too old"))
     asked: list[int] = []
-    made = producers(bus, lambda: asked.append(len(bus.made)))
+
+    def has_place() -> bool:
+        asked.append(len(bus.made))
+        return True
+
+    made = producers(bus, has_place)
     made.undo(undone)
     assert asked == [1]
     assert [one.closed for one in bus.made] == [True, False]
@@ -80,3 +85,14 @@ def test_where_another_worker_has_the_place_nothing_of_its_own_is_ended() -> Non
     with pytest.raises(FencedError, match="another worker has the place"):
         producers(bus, refuse).undo(ExpiredError("too old"))
     assert [one.closed for one in bus.made] == [False]
+
+
+def test_without_a_place_in_the_group_the_id_is_not_taken_until_there_is_one() -> None:
+    bus, places = OneBus(), [False, False, True]
+    made = producers(bus, lambda: places.pop(0))
+    made.undo(ExpiredError("too old"))
+    with pytest.raises(AbortableError, match="no place in its group now"):
+        made.transaction()
+    assert len(bus.made) == 1
+    made.transaction()
+    assert [one.closed for one in bus.made] == [True, False]
