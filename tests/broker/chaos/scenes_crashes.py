@@ -64,7 +64,7 @@ def a_worker_takes_anothers_slot(stage: Stage) -> None:
 def a_zombie_of_a_taken_slot_wakes(stage: Stage) -> None:
     """F4: a worker stands still, another has its slot, and the first wakes up with a transaction too old.
 
-    One of them stops: the zombie, which is fenced, or its heir, where the zombie's client joins again by itself.
+    One of them stops: the zombie, which is fenced, or its heir, where the client of the zombie joins again.
     """
     zombie = stage.crew.hire("0")
     with stage.feed.flowing():
