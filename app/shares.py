@@ -31,9 +31,13 @@ def _by_source(block: MessageBlock) -> Iterator[tuple[TopicPartition, Int64s]]:
     """Each partition in the block with the indexes of its messages, in offset order."""
     if block.messages == 0:
         return
+    if len(block.sources) == 1:
+        yield block.sources[0], np.arange(block.messages)
+        return
     # Two bytes are sorted by counting, ten times as fast as four; there are never so many partitions.
     narrow = block.source.astype(np.int16) if len(block.sources) < 2**15 else block.source
-    order = np.argsort(narrow, kind="stable")
-    cuts = np.flatnonzero(np.diff(block.source[order])) + 1
-    for messages in np.split(order, cuts):
-        yield block.sources[int(block.source[messages[0]])], messages.astype(np.int64, copy=False)
+    order = np.argsort(narrow, kind="stable").astype(np.int64, copy=False)
+    stops = np.bincount(narrow, minlength=len(block.sources)).cumsum().tolist()
+    for source, start, stop in zip(block.sources, [0, *stops], stops, strict=False):
+        if stop > start:
+            yield source, order[start:stop]

@@ -38,7 +38,6 @@ class KeyTable:
         if self._strings:
             offsets, data = offset_view(values)
             data_words = word_view(data)
-            size_max = int(np.diff(offsets).max(initial=0)) if insert else 0
         else:
             words = frozen(value_view(values, np.int64).view(np.uint64))
         row = 0
@@ -64,7 +63,7 @@ class KeyTable:
                         words, row, insert, self._slots, self._words, self.count, out
                     )
                 if row < out.size:
-                    self._grow(size_max if self._strings else 0)
+                    self._grow(int(np.diff(offsets).max()) if self._strings else 0)
 
     def string(self, code: int) -> bytes:
         """The string with this code."""

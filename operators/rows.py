@@ -9,13 +9,14 @@ import pyarrow as pa
 from operators.columns import Column, kept, make_column, new_room, with_room
 from schemas.batch import Batch, Bools, Int32s, Int64s
 
-CONTROL_SIZE = 32  # bytes per row beside the payload: time, sequence, offset, index, group
+CONTROL = ("time_ns", "sequence", "offset", "index", "group")
+CONTROL_SIZE = 32  # bytes per row of these
 
 
 class RowStore:
     """Payload columns by name and the control columns `time_ns`, `sequence`, `offset`, `index`, `group`.
 
-    Control columns are longer than `rows`: what stands behind is room to grow.
+    Control columns are longer than `rows`, all alike: what stands behind is room to grow.
     """
 
     def __init__(self, schema: pa.Schema, columns: Sequence[str]) -> None:
@@ -35,20 +36,18 @@ class RowStore:
 
     def append(self, batch: Batch, group: Int32s) -> None:
         """Add the rows of `batch` as `rows`, `rows + 1`, ..."""
-        start, more = self.rows, batch.rows
-        for name, values in (
-            ("time_ns", batch.time_ns),
-            ("sequence", batch.sequence),
-            ("offset", batch.offset),
-            ("index", batch.index),
-            ("group", group),
-        ):
-            held = with_room(getattr(self, name), start, more)
-            held[start : start + more] = values
-            setattr(self, name, held)
+        start, stop = self.rows, self.rows + batch.rows
+        if stop > self.time_ns.size:
+            for name in CONTROL:
+                setattr(self, name, with_room(getattr(self, name), start, batch.rows))
+        self.time_ns[start:stop] = batch.time_ns
+        self.sequence[start:stop] = batch.sequence
+        self.offset[start:stop] = batch.offset
+        self.index[start:stop] = batch.index
+        self.group[start:stop] = group
         for name, column in self._columns.items():
             column.append(batch.columns.column(name))
-        self.rows += more
+        self.rows = stop
 
     def gather(self, name: str, rows: Int64s, present: Bools | None = None) -> pa.Array:
         """A payload column at `rows`; null where `present` is false (there a row may be -1)."""
@@ -63,7 +62,7 @@ class RowStore:
 
     def keep(self, rows: Int64s) -> None:
         """Forget all but `rows`, which ascend and become 0, 1, ..."""
-        for name in ("time_ns", "sequence", "offset", "index", "group"):
+        for name in CONTROL:
             setattr(self, name, kept(getattr(self, name), rows))
         for column in self._columns.values():
             column.keep(rows)

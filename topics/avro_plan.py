@@ -47,12 +47,14 @@ class ColumnSlots:
     """Where the reader's columns are decoded to; the same for every writer's schema.
 
     `slot` is the first row of `words` (values of at most 8 bytes; decimals take two) or, where `spans[c]`,
-    the first of two rows of addresses and sizes.
+    the first of two rows of addresses and sizes.  Where `whole[c]`, a column's values are its words as they
+    stand.
     """
 
     schema: pa.Schema
     slot: tuple[int, ...]
     spans: Bools
+    whole: tuple[bool, ...]
     word_count: int
     span_count: int
 
@@ -98,7 +100,7 @@ def column_slots(schema: pa.Schema) -> ColumnSlots:
     A dictionary column is decoded as its values: `ColumnSlots.schema` says so.
     """
     schema = plain_schema(schema)
-    slots, spans = [], []
+    slots, spans, whole = [], [], []
     word_count = span_count = 0
     for column in schema:
         kind = _kind(avro_type(column))
@@ -106,9 +108,12 @@ def column_slots(schema: pa.Schema) -> ColumnSlots:
         span = kind in ("string", "bytes", "fixed") and column.type != pa.uint64() and not decimal
         slots.append(span_count if span else word_count)
         spans.append(span)
+        whole.append(not span and not decimal and column.type.bit_width == 64)
         span_count += 2 if span else 0
         word_count += 0 if span else 2 if decimal else 1
-    return ColumnSlots(schema, tuple(slots), np.array(spans, dtype=np.bool_), word_count, span_count)
+    return ColumnSlots(
+        schema, tuple(slots), np.array(spans, dtype=np.bool_), tuple(whole), word_count, span_count
+    )
 
 
 def compile_program(writer: str, slots: ColumnSlots, *, required: str | None = None) -> FieldProgram:

@@ -5,7 +5,7 @@ or none; what cannot be read becomes a dead row with its reason, and the others 
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,7 +90,25 @@ class Decoder:
         unknown = self._learn([schema_id for schema_id in distinct if schema_id >= 0])
         dead: list[DeadRow] = []
         progress: list[tuple[int, Progress]] = []
-        is_row = np.ones(messages.size, dtype=np.bool_)
+        if len(distinct) != 1 or not self._is_plain(distinct[0], block.key_size[messages]):
+            chosen, ids = self._pick_rows(block, chosen, ids, distinct, unknown, progress, dead)
+        batch = self._read_rows(block, chosen, ids, dead)
+        dead.sort(key=lambda row: (row.message, row.index))
+        progress.sort(key=lambda record: record[0])
+        return Decoded(batch, progress, dead)
+
+    def _pick_rows(
+        self,
+        block: MessageBlock,
+        chosen: _Messages,
+        ids: Int64s,
+        distinct: Sequence[int],
+        unknown: Mapping[int, str],
+        progress: list[tuple[int, Progress]],
+        dead: list[DeadRow],
+    ) -> tuple[_Messages, Int64s]:
+        """Return the messages that are rows with keys, and their ids; read progress, name what is dead."""
+        is_row = np.ones(ids.size, dtype=np.bool_)
         for schema_id in distinct:
             reason = self._refusal(schema_id, unknown)
             if reason is None and schema_id not in self._progress:
@@ -98,18 +116,23 @@ class Decoder:
             mine = np.flatnonzero(ids == schema_id)
             is_row[mine] = False
             if reason is not None:
-                dead += [DeadRow(int(message), -1, reason) for message in messages[mine]]
+                dead += [DeadRow(int(message), -1, reason) for message in chosen.block[mine]]
             else:
                 self._read_progress(block, chosen.take(mine), self._progress[schema_id], progress, dead)
         if self._stream.key:
-            null_key = is_row & (block.key_size[messages] < 0)
-            dead += [DeadRow(int(message), -1, "null key", rule="null_key") for message in messages[null_key]]
+            null_key = is_row & (block.key_size[chosen.block] < 0)
+            dead += [
+                DeadRow(int(message), -1, "null key", rule="null_key") for message in chosen.block[null_key]
+            ]
             is_row &= ~null_key
         rows = np.flatnonzero(is_row)
-        batch = self._read_rows(block, chosen.take(rows), ids[rows], dead)
-        dead.sort(key=lambda row: (row.message, row.index))
-        progress.sort(key=lambda record: record[0])
-        return Decoded(batch, progress, dead)
+        return chosen.take(rows), ids[rows]
+
+    def _is_plain(self, schema_id: int, key_size: Int64s) -> bool:
+        """Whether messages of one id all are rows with keys, as most are: nothing is to be picked out."""
+        if not isinstance(self._programs.get(schema_id), FieldProgram):
+            return False
+        return not self._stream.key or int(key_size.min()) >= 0
 
     def _learn(self, ids: Sequence[int]) -> dict[int, str]:
         """Compile the programs of new schema ids; return the ids that no schema has, with the reason."""
@@ -132,7 +155,7 @@ class Decoder:
                 self._programs[schema_id] = refused
         return unknown
 
-    def _refusal(self, schema_id: int, unknown: dict[int, str]) -> str | None:
+    def _refusal(self, schema_id: int, unknown: Mapping[int, str]) -> str | None:
         """Why messages of this id cannot be read at all, or None."""
         if schema_id < 0:
             return HEADER_WORDS[schema_id]
@@ -162,10 +185,10 @@ class Decoder:
         if chosen.block.size == 0:
             return None
         # A run is a stretch of messages of one schema id; all runs write to the same columns.
-        starts = np.concatenate(([0], np.flatnonzero(np.diff(ids)) + 1, [ids.size]))
+        cuts = (np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist()
         runs = [
-            (self._program(int(ids[start])), slice(int(start), int(stop)))
-            for start, stop in itertools.pairwise(starts)
+            (self._program(int(ids[start])), slice(start, stop))
+            for start, stop in itertools.pairwise([0, *cuts, ids.size])
         ]
         capacity: int = sum(self._estimate(program, chosen, run) for program, run in runs)
         room = DecodedRows(self._slots, capacity)
@@ -226,7 +249,7 @@ class Decoder:
         for bad in np.flatnonzero(fault):
             reason = fault_reason(int(fault[bad]), int(rows_of[bad]), program)
             dead.append(DeadRow(int(chosen.block[bad]), -1, reason))
-        rows_of[fault != 0] = 0
+            rows_of[bad] = 0
         room.complete(program, start, row)
         return room, row
 

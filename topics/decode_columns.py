@@ -80,7 +80,9 @@ class DecodedRows:
             null_count = rows - int(np.count_nonzero(valid))
             if null_count:
                 bitmap = pa.py_buffer(np.packbits(valid, bitorder="little"))
-        if self.slots.spans[number]:
+        if self.slots.whole[number]:
+            buffers = [pa.py_buffer(self.words[self.slots.slot[number], :rows])]
+        elif self.slots.spans[number]:
             buffers = self._gathered(number, column, rows)
         else:
             buffers = [pa.py_buffer(self._fixed_width(number, column.type, rows))]
@@ -93,26 +95,22 @@ class DecodedRows:
             return np.packbits(words.astype(np.uint8), bitorder="little")
         if pa.types.is_decimal(plain):
             return np.column_stack((words, self.words[slot + 1, :rows]))
-        if plain.bit_width == 64:
-            return words
         return words.astype(np.dtype(f"i{plain.bit_width // 8}"))
 
     def _gathered(self, number: int, column: pa.Field, rows: int) -> list[pa.Buffer]:
         slot = self.slots.slot[number]
         address, size = self.spans[slot, :rows], self.spans[slot + 1, :rows]
         plain = column.type
-        fixed = pa.types.is_fixed_size_binary(plain)
-        if fixed:
+        if pa.types.is_fixed_size_binary(plain):
             # A null takes its room too.
+            data = np.zeros(rows * plain.byte_width, dtype=np.uint8)
             offsets = np.arange(rows + 1, dtype=np.int64) * plain.byte_width
-            total = rows * plain.byte_width
-        else:
-            offsets = np.empty(rows + 1, dtype=np.int64)
-            total = total_size(size, offsets)
-        data = np.zeros(total, dtype=np.uint8) if fixed else np.empty(total, dtype=np.uint8)
-        gather_bytes(address, size, offsets, data.ctypes.data)
-        if fixed:
+            gather_bytes(address, size, offsets, data.ctypes.data)
             return [pa.py_buffer(data)]
+        offsets = np.empty(rows + 1, dtype=np.int64)
+        total = total_size(size, offsets)
+        data = np.empty(total, dtype=np.uint8)
+        gather_bytes(address, size, offsets, data.ctypes.data)
         if pa.types.is_large_string(plain) or pa.types.is_large_binary(plain):
             return [pa.py_buffer(offsets), pa.py_buffer(data)]
         if total > _TEXT_SIZE_MAX:
