@@ -51,10 +51,14 @@ class Watcher:
 
     def close(self) -> None:
         """Return once everything that is committed has been read; raise what the reading came to."""
-        self._leaving.set()
-        self._thread.join()
+        self.end()
         if self._failed:
             raise self._failed.pop()
+
+    def end(self) -> None:
+        """Return once that has been read, or once it is given up."""
+        self._leaving.set()
+        self._thread.join()
 
     def _watch(self) -> None:
         try:

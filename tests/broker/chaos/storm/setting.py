@@ -89,7 +89,7 @@ def set_up(
     finally:
         setting.crew.close()
         feed.close()
-        watcher.close()
+        watcher.end()  # whoever asks for its verdict closes it
 
 
 def _tables(bootstrap: str, folder: Path, prefix: str, *, tolerance: bool) -> dict[str, Any]:
