@@ -46,6 +46,19 @@ def test_rows_and_bytes_are_limited_and_nothing_is_dropped(limit: dict[str, Any]
     assert not join.full("quote")
 
 
+@pytest.mark.parametrize("limit", [{"buffer_rows_max": {"quote": 4}}, {"buffer_size_max": {"quote": 4 * 48}}])
+def test_a_paused_stream_waits_until_its_buffers_are_half_empty(limit: dict[str, Any]) -> None:
+    join = make_join(**limit)
+    join.push("trade", trades((1, "A")))
+    join.push("quote", quotes(*((t, "A", t) for t in (1, 2, 3, 4, 5))))
+    told = [(join.full("quote"), join.full("quote", paused=True))]
+    for upper_ns in (3, 4):
+        join.advance("trade", upper_ns)
+        join.seal()
+        told.append((join.full("quote"), join.full("quote", paused=True)))
+    assert told == [(True, True), (False, True), (False, False)]
+
+
 def test_right_rows_that_a_waiting_left_row_may_match_count_as_buffered() -> None:
     join = make_join(direction="forward", tolerance_ns=5, buffer_rows_max={"quote": 1})
     join.push("trade", trades((10, "A")))
