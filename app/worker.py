@@ -135,10 +135,13 @@ class Worker:
 
     def commit(self) -> None:
         """Commit what is sealed (see `app.commit`), then let local state follow at its own pace."""
+        begun_ns = self._elapsed_ns()
         self._advance_commit(wait=True)
         self._commit(self._last_known_due())
-        self._committed_ns = self._elapsed_ns()
-        self._final_checked_ns = self._committed_ns - FINAL_CHECK_INTERVAL_NS  # it may have been the last one
+        ended_ns = self._elapsed_ns()
+        # Rows become visible this often, however long a commit takes; but half of the time is for rows.
+        self._committed_ns = max(begun_ns, ended_ns - self._settings.commit_interval_ms * NS_PER_MS // 2)
+        self._final_checked_ns = ended_ns - FINAL_CHECK_INTERVAL_NS  # it may have been the last one
         for number in self._local_state.due(self.tasks):
             self._local_state.keep(self._local_state.written(self.tasks[number]))
 

@@ -2,10 +2,12 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.audit import audit
+from app.commit import commit
 from app.local_state import SHARE_MAX
 from app.worker import Worker
 from schemas.clocks import NS_PER_MS
@@ -50,6 +52,28 @@ def test_writing_local_state_takes_no_more_than_its_share_of_the_time(tmp_path: 
         worker.commit()
     elapsed_ns = next(now_ns) - begun_ns
     assert 1 < checkpoints(worker) - first <= 1 + SHARE_MAX * elapsed_ns / NS_PER_MS
+
+
+@pytest.mark.parametrize(("takes_ms", "cycle_ms"), [(0, 100), (30, 100), (80, 130)])
+def test_commits_keep_their_interval_but_leave_half_of_it_for_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_ms: int, cycle_ms: int
+) -> None:
+    market = Market(tmp_path)
+    worker = market.worker()
+    begun_ms: list[int] = []
+
+    def timed(*given: Any) -> None:
+        begun_ms.append(market.elapsed_ns // NS_PER_MS)
+        commit(*given)
+        market.elapsed_ns += takes_ms * NS_PER_MS
+
+    monkeypatch.setattr("app.worker.commit", timed)
+    for time_ns in range(1, 60):
+        market.quote(time_ns)
+        worker.turn()
+        market.elapsed_ns += 10 * NS_PER_MS
+    assert len(begun_ms) > 3
+    assert {later - earlier for earlier, later in itertools.pairwise(begun_ms)} == {cycle_ms}
 
 
 def checkpoints(worker: Worker) -> int:
