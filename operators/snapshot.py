@@ -46,6 +46,7 @@ class SnapshotWriter:
         self._rights = rights
         self._late = late  # of every input, the left one first
         self._written = [np.zeros(0, np.bool_) for _ in rights]
+        self._empty: dict[pa.Schema, bytes] = {}
 
     def restored(self, right: int) -> None:
         """The groups of a right stream that have rows were read from entries, and are as written."""
@@ -93,10 +94,15 @@ class SnapshotWriter:
         return self._value(store, np.arange(store.rows), schema)
 
     def _value(self, store: RowStore, rows: Int64s, schema: pa.Schema) -> bytes:
-        """Rows of any groups as one value."""
+        """Rows of any groups as one value; of none it is made once, since most have none."""
+        if rows.size == 0 and schema in self._empty:
+            return self._empty[schema]
         keys = self._groups.keys(store.group[rows])
         table = gathered(store, rows, schema, [keys])
-        return close_value(pack_rows(table, np.array([0, rows.size]))[0])
+        value = close_value(pack_rows(table, np.array([0, rows.size]))[0])
+        if rows.size == 0:
+            self._empty[schema] = value
+        return value
 
     def _room(self, written: Bools) -> Bools:
         return np.concatenate([written, np.zeros(len(self._groups) - written.size, np.bool_)])

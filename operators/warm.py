@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
+from operators.bytes_kernel import move_down
 from operators.max_ahead_kernel import rolling_bounds
 from operators.operator import InputProgress
 from operators.parity import Parity, sealed_hashes
@@ -24,19 +25,27 @@ def warm() -> None:
 
 
 def _run(settings: AsofSettings) -> None:
-    rows = pa.record_batch(
-        [pa.array([3, 2, 1]), pa.array(["a", "a", "a"]), pa.array(["x", "y", "z"])],
-        schema=settings.rights[0].schema,
-    )
-    join = StreamingAsof(settings)
-    join.resume(
-        2, dict.fromkeys(join.streams, InputProgress(0, 3, BEGINNING_NS)), dict.fromkeys(join.streams, 0)
-    )
-    join.push("right", rows)
-    join.push("left", rows.select(["event_ns", "symbol"]))
-    sealed = join.finish()
-    assert sealed is not None
+    # A key's bytes are read in words: where they are fewer than two, numba sees another kind of array.
+    for key in ("a", "longer than a word"):
+        rows = pa.record_batch(
+            [pa.array([3, 2, 1]), pa.array([key] * 3), pa.array(["x", "y", "z"])],
+            schema=settings.rights[0].schema,
+        )
+        join = StreamingAsof(settings)
+        join.resume(
+            2, dict.fromkeys(join.streams, InputProgress(0, 3, BEGINNING_NS)), dict.fromkeys(join.streams, 0)
+        )
+        join.push("right", rows)
+        join.push("left", rows.select(["event_ns", "symbol"]))
+        restored = StreamingAsof(settings)
+        restored.restore(join.snapshot().puts)
+        if join.keeps_last_known:
+            join.last_known()
+        sealed = join.finish()
+        assert sealed is not None
     numbers = [pa.array([1, None]).cast(kind) for kind in (pa.int64(), pa.int32(), pa.float64(), pa.bool_())]
     Parity().roll(sealed_hashes(sealed))
     Parity().roll(sealed_hashes(pa.record_batch(numbers, names=["l", "i", "d", "b"])))
     rolling_bounds(np.zeros(1, np.int64), 0, 0, np.zeros(1, np.int64))
+    for width in ("i4", "i8", "u1", "u2", "u4", "u8"):  # of control columns and of payload
+        move_down(np.zeros(1, width), np.zeros(1, np.int64))
