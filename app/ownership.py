@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
@@ -26,6 +27,8 @@ from topics.bus import Consumer
 from topics.catalogue import LAST_KNOWN
 
 log = structlog.get_logger()
+
+FOLDERS_MAX = 10  # for the state of one task, the others held by processes that hang
 
 
 class Ownership:
@@ -197,14 +200,8 @@ class Ownership:
         self, number: int, identity: str, committed: Mapping[str, int]
     ) -> tuple[Restored, Operator]:
         """The task's local state and its operator; state that cannot be taken up is wiped and rebuilt."""
-        path = self._pipeline.state_path(number)
-        try:
-            state, operator = restore(path, identity, committed), self._pipeline.operator()
-        except StateLockedError as locked:
-            # Its last owner may hang, and hold it for ever.  Offsets say what any folder's state is worth.
-            path = path.with_name(f"{path.name}-{self._pipeline.settings.worker.slot}")
-            log.warning("local state is held by another worker", instead=str(path), reason=str(locked))
-            state, operator = restore(path, identity, committed), self._pipeline.operator()
+        path, state = self._unlocked(self._pipeline.state_path(number), identity, committed)
+        operator = self._pipeline.operator()
         if state.checkpoint is None:
             return state, operator
         try:
@@ -219,6 +216,21 @@ class Ownership:
             TaskStore.destroy(path)
             return restore(path, identity, committed), self._pipeline.operator()
         return state, operator
+
+    def _unlocked(self, path: Path, identity: str, committed: Mapping[str, int]) -> tuple[Path, Restored]:
+        """The state in the first folder that no other process holds.
+
+        The last owner of one may hang, and hold it for ever.  Offsets say what any folder's state is worth.
+        """
+        slot = self._pipeline.settings.worker.slot
+        others = (f"{path.name}-{slot}", *(f"{path.name}-{slot}-{n}" for n in range(2, FOLDERS_MAX)))
+        for instead in others:
+            try:
+                return path, restore(path, identity, committed)
+            except StateLockedError as locked:
+                path = path.with_name(instead)
+                log.warning("local state is held by another worker", instead=str(path), reason=str(locked))
+        return path, restore(path, identity, committed)
 
     def _with_all_late(
         self, number: int, inputs: dict[str, InputProgress], state_next: dict[str, int]

@@ -51,6 +51,20 @@ def test_entries_no_operator_wrote_are_wiped_and_rebuilt(tmp_path: Path) -> None
     reopened.close()
 
 
+@pytest.mark.parametrize("hang", [1, 2, 3])
+def test_state_that_others_hold_is_left_to_them_and_built_in_a_folder_that_nobody_holds(
+    tmp_path: Path, hang: int
+) -> None:
+    market = after_a_first_worker(tmp_path)
+    path, identity = market.pipeline.state_path(0), market.pipeline.identity(0)
+    paths = [path, *(path.with_name(path.name + suffix) for suffix in ("-0", "-0-2", "-0-3"))]
+    held = [TaskStore.open(path, identity) for path in paths[:hang]]
+    goes_on(market)
+    assert [path.exists() for path in paths] == [True] * (hang + 1) + [False] * (3 - hang)
+    for store in held:
+        store.close()
+
+
 def test_older_state_whose_rows_are_gone_gives_way_to_the_restart_offsets(tmp_path: Path) -> None:
     market = Market(tmp_path, pipeline={"tolerance_ns": 5})
     first = market.worker()
