@@ -12,6 +12,7 @@ from app.failpoints import SEALED, reach
 from app.idle import IdleWatch
 from app.later_commit import WATCH_MS, LaterCommit
 from app.local_state import LocalState
+from app.memory import give_back
 from app.meter import Meter
 from app.outbox import Outbox
 from app.ownership import Ownership
@@ -34,6 +35,7 @@ REGISTRY_ATTEMPTS_MAX = 200  # stays below max.poll.interval.ms, after which the
 UNDONE_MAX = 10  # more is no passing trouble
 PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a partition
 FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
+GIVE_BACK_INTERVAL_NS = 10 * NS_PER_S  # it takes some tens of milliseconds
 
 
 class Worker:
@@ -82,6 +84,7 @@ class Worker:
             pipeline, self.consumer, meter, self._commit_before_revoke, self._undo_lost
         )
         self._committed_ns = self._elapsed_ns()
+        self._given_back_ns = self._committed_ns
         self._dirty = False
         self._known_behind = False  # rows have come since the last-known entries were written
         self._partial_ns: int | None = None  # since when a task waits for some of its inputs
@@ -356,6 +359,7 @@ class Worker:
             self._outbox.undo(AbortableError("tasks lost"))
             self._lost = True
         self._dirty = False
+        self._give_back()
 
     def _rewind(self, undone: Exception) -> None:
         self._undone += 1
@@ -369,6 +373,12 @@ class Worker:
             self.consumer.seek(source, start)
         self.consumer.resume(paused)
         self._dirty = False
+        self._give_back()
+
+    def _give_back(self) -> None:
+        if self._elapsed_ns() - self._given_back_ns > GIVE_BACK_INTERVAL_NS:
+            give_back()
+            self._given_back_ns = self._elapsed_ns()
 
     def _has_place(self) -> bool:
         """Whether this worker has its place in the group; raises FencedError where another has it.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
 METADATA_WAIT_S: Final = 10.0  # a broker that does not answer by then is said not to
+METADATA_REFRESH_MS: Final = 10_000  # how soon a partition that the client lost sight of is found again
 QUEUE_KIB: Final = (
     16_384  # what the client fetches ahead of the frames that are asked for, over all partitions
 )
@@ -74,6 +75,7 @@ class KafkaFrames:
         return Consumer(
             {
                 "queued.max.messages.kbytes": QUEUE_KIB,
+                "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
                 **self.settings,
                 "bootstrap.servers": self.bootstrap,
                 "group.id": self.group or "tidemark-gpu-sink",  # required; without group= used for nothing

@@ -34,7 +34,7 @@ FIXED: Final = frozenset(
 )
 
 COMMON: Final[Mapping[str, object]] = {
-    "topic.metadata.refresh.interval.ms": 60_000,
+    "topic.metadata.refresh.interval.ms": 10_000,  # a partition that the client lost sight of is found again
     "socket.keepalive.enable": True,
     "socket.nagle.disable": True,  # a small request behind another one waits for no acknowledgement
     "reconnect.backoff.max.ms": 2_000,  # a broker that is back is found within two seconds

@@ -30,6 +30,7 @@ def committed_reader(bootstrap: str, places: Sequence[tuple[str, int]]) -> Consu
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 10,
             "reconnect.backoff.max.ms": 500,
+            "topic.metadata.refresh.interval.ms": 10_000,  # as ours: else it may lose sight of a partition
             "log_level": 2,  # that a broker is away is the point of some scenes
         }
     )
