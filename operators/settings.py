@@ -14,7 +14,7 @@ from schemas.stream import Stream
 Direction = Literal["backward", "forward", "nearest"]
 Carry = Literal["row", "column"]
 
-BUFFER_SIZE_MAX: Final = 1 << 30  # bytes
+BUFFER_SIZE_MAX: Final = 64 << 20  # bytes
 BUFFER_ROWS_MAX: Final = 50_000_000
 # A left row that looks ahead waits this long; 146 years keep every sum of a time and a tolerance in 64 bits.
 HOLD_NS_MAX: Final = 1 << 62
@@ -35,7 +35,7 @@ class AsofSettings:
     `tolerance_ns`      the farthest right row that still matches, inclusive; None for no bound.
     `carry`             `row`: the matched row as it is; `column`: per column the last non-null value.
     `grace_ns`          per stream, how far its watermark trails its newest row; 0 where not named.
-    `buffer_size_max`   per stream, bytes of unsealed rows before it is paused; 1 GiB where not named.
+    `buffer_size_max`   per stream, bytes of unsealed rows before it is paused; 64 MiB where not named.
     `buffer_rows_max`   per stream, the same in rows; 50 million where not named.
     `columns`           per right stream, the columns to look up; all but the key where not named.
     `max_ahead_ns`      a time further ahead is set aside; None for no limit.
