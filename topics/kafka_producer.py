@@ -69,12 +69,10 @@ class KafkaProducer:
         self._timeout_s = timeout_ms / 1_000
         self._begun_s = 0.0
         self._deliveries: Deliveries | None = None
-        self._reported: dict[str, Any] = {}  # who is told of each message's delivery, and how to say so
         own: dict[str, object] = {"error_cb": self._on_client_error}
         if transactional_id is None:
             self._deliveries = Deliveries(self._on_failure)
             own["delivery.report.only.error"] = False
-            self._reported = {"on_delivery": self._deliveries.told}
         else:
             own |= {"transactional.id": transactional_id, "on_delivery": self._on_delivery}
         self._client = confluent_kafka.Producer({**settings, **own}, logger=LOGGER)
@@ -126,7 +124,8 @@ class KafkaProducer:
                     -1 if partition is None else partition,
                     timestamp=timestamp_ms or 0,
                     headers=headers,
-                    **self._reported,
+                    # Asked for anew each time: it is another function after each mark.
+                    **({} if self._deliveries is None else {"on_delivery": self._deliveries.told}),
                 )
                 if self._deliveries is not None:
                     self._deliveries.sent()
