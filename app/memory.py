@@ -11,8 +11,7 @@ def give_back() -> None:
     25 outages in 18 minutes grew by 330 MiB.
     """
     gc.collect()
-    trim = getattr(
-        ctypes.CDLL(None), "malloc_trim", None
-    )  # glibc's; other C libraries return pages themselves
+    # It is glibc's; other C libraries return pages by themselves.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -35,6 +35,8 @@ REGISTRY_ATTEMPTS_MAX = 200  # stays below max.poll.interval.ms, after which the
 UNDONE_MAX = 10  # more is no passing trouble
 PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a partition
 FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
+# What sends the tasks back to the last commit.  Not FencedError: the slot is another worker's then, so stop.
+UNDONE = (AbortableError, UnknownOutcomeError, BusUnavailableError)
 GIVE_BACK_INTERVAL_NS = 10 * NS_PER_S  # it takes some tens of milliseconds
 
 
@@ -132,7 +134,7 @@ class Worker:
             if self._commit_due():
                 self._commit_when_due()
             self._require_whole_tasks()
-        except (AbortableError, UnknownOutcomeError, BusUnavailableError) as undone:
+        except UNDONE as undone:
             self._rewind(undone)
         return block.messages
 
@@ -337,11 +339,7 @@ class Worker:
             self._advance_commit(wait=True)
             if self._dirty or self._outbox.producers.open or self._known_behind:
                 self._commit(self.tasks)
-        except (  # but fenced: the slot is another's, so stop
-            AbortableError,
-            UnknownOutcomeError,
-            BusUnavailableError,
-        ) as undone:
+        except UNDONE as undone:
             log.warning(
                 "commit before a rebalance failed; the next owner does this work again", reason=str(undone)
             )
@@ -383,8 +381,11 @@ class Worker:
     def _has_place(self) -> bool:
         """Whether this worker has its place in the group; raises FencedError where another has it.
 
-        Committing again what is committed changes nothing, and only who has the place may.
+        Committing again what is committed changes nothing, and only who has the place may.  Without tasks
+        there is nothing to prove it by, and no transaction to open.
         """
+        if not self.tasks:
+            return False
         sources = [TopicPartition(topic, n) for n in self.tasks for topic in self._pipeline.input_topics]
         committed = self.consumer.committed(sources)
         try:

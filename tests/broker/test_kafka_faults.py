@@ -85,6 +85,15 @@ def test_a_commit_nobody_answered_is_found_out_by_the_next_producer(folder: Path
     assert values(read_to_end(scene.reader((topic, 0, 0)))) == [b"in doubt"]
 
 
+def a_successor_alone_counts(scene: Scene, topic: str) -> None:
+    """The next producer of the id `topic` writes to that topic, and nothing of the one before is there."""
+    successor = scene.bus.producer(transactional_id=topic)
+    in_transaction(successor, topic, b"in time")
+    successor.commit()
+    successor.close()
+    assert values(read_to_end(scene.reader((topic, 0, 0)))) == [b"in time"]
+
+
 def test_a_transaction_that_the_broker_ended_for_its_age_is_no_rival(kafka_bootstrap: str) -> None:
     scene = Scene(KafkaBus(kafka_bootstrap, {**HASTY, "producer.transaction.timeout.ms": "1000"}))
     topic = scene.topic()
@@ -95,11 +104,7 @@ def test_a_transaction_that_the_broker_ended_for_its_age_is_no_rival(kafka_boots
     with pytest.raises(ExpiredError, match=r"open for longer than transaction\.timeout\.ms \(1 s\)"):
         producer.commit()
     producer.close()
-    successor = scene.bus.producer(transactional_id=topic)
-    in_transaction(successor, topic, b"in time")
-    successor.commit()
-    successor.close()
-    assert values(read_to_end(scene.reader((topic, 0, 0)))) == [b"in time"]
+    a_successor_alone_counts(scene, topic)
 
 
 class Silent(confluent_kafka.Producer):  # type: ignore[misc]
@@ -124,11 +129,7 @@ def test_a_client_that_never_answers_is_left_behind(
     with pytest.raises(UnknownOutcomeError, match="no answer from the client"):
         producer.send_offsets({TopicPartition(topic, 0): Position(7)}, scene.reader((topic, 0, 0)))
     producer.close()
-    successor = scene.bus.producer(transactional_id=topic)
-    in_transaction(successor, topic, b"again")
-    successor.commit()
-    successor.close()
-    assert values(read_to_end(scene.reader((topic, 0, 0)))) == [b"again"]
+    a_successor_alone_counts(scene, topic)
     Silent.answered.set()
 
 
