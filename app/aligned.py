@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from app.errors import UsageError
 from app.reader import read_partition
 from app.wiring import Pipeline
 from schemas.clocks import NS_PER_MS
@@ -82,8 +83,32 @@ def _frames(block: MessageBlock, partition: int, frames: Told | None) -> Iterato
         yield decode_frame(original.value)
 
 
+def fitted(rows: pa.RecordBatch, schema: pa.Schema) -> tuple[pa.RecordBatch, tuple[str, ...]]:
+    """The rows under `schema`, null in columns that did not exist when they were sealed, and those columns.
+
+    Raises UsageError where a row has a column that the schema does not have, or has in another type.
+    """
+    if rows.schema.equals(schema):
+        return rows, ()
+    found = {field.name: field.type for field in rows.schema}
+    wanted = {field.name: field.type for field in schema}
+    if other := [f"{name} ({kind})" for name, kind in found.items() if wanted.get(name) != kind]:
+        raise UsageError(
+            f"the aligned topic has rows with {', '.join(other)}, which these settings do not make: read it "
+            "with the streams and columns that it was written with"
+        )
+    lacks = tuple(name for name in wanted if name not in found)
+    columns = [
+        pa.nulls(rows.num_rows, kind) if name in lacks else rows.column(name) for name, kind in wanted.items()
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema), lacks
+
+
 def write_aligned(pipeline: Pipeline, folder: Path) -> Frames:
-    """Write `folder/partition-00000.parquet` and so on, all or nothing, and return what the frames said."""
+    """Write `folder/partition-00000.parquet` and so on, all or nothing, and return what the frames said.
+
+    Rows from before a column was added are null in it; raises UsageError where it must not be null.
+    """
     frames = Frames()
     schema = pipeline.asof.aligned_schema()
     unfinished = folder.with_name(folder.name + ".unfinished")
@@ -103,6 +128,12 @@ def _row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterato
     held: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
+        batch, lacks = fitted(batch, schema)
+        if never := [name for name in lacks if not schema.field(name).nullable]:
+            raise UsageError(
+                f"rows were sealed before there was a column {', '.join(never)}, which is never null now: "
+                "they do not fit one file; read their frames, or begin under another pipeline.prefix"
+            )
         held.append(batch)
         rows += batch.num_rows
         if rows >= 131_072:

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from app.aligned import read_aligned
+from app.aligned import fitted, read_aligned
 from app.audit_join import INDEX, OFFSET, Rules
 from app.audit_late import LateJudge, NotAccepted, read_not_accepted
-from app.audit_rules import PARTITION, PLACE, Findings, Layout, Violation, check_order
+from app.audit_rules import EARLIER, PARTITION, PLACE, Findings, Layout, Violation, check_order
 from app.audit_runs import Runs
 from app.audit_walk import frame_of, walk
 from app.config import Settings
@@ -115,6 +115,7 @@ class _Partition:
         self._group = f"{pipeline.settings.pipeline.prefix}-audit"
         self._rules = rules_of(pipeline.settings, pipeline.streams)
         self._findings = Findings()
+        self._lacks: list[tuple[str, ...]] = [()]  # the columns that aligned rows may lack, by EARLIER
         self._repeats = pipeline.settings.worker.guarantee == "at_least_once"
 
     def check(self, report: AuditReport) -> Iterator[Violation]:
@@ -129,7 +130,12 @@ class _Partition:
             report.rows_late[name] += found.late[name].height
         report.rows_dead += found.dead_letters
         aligned = self._aligned(report)
-        layout = Layout(partitions=settings.bus.partitions, late=found.late[left], repeats=self._repeats)
+        layout = Layout(
+            partitions=settings.bus.partitions,
+            late=found.late[left],
+            repeats=self._repeats,
+            lacks=self._lacks,
+        )
         rights = {name: runs for name, runs in accepted.items() if name != left}
         walk(self._rules, layout, accepted[left], rights, aligned, self._findings, self._memory_size_max)
         report.rows_repeated += self._findings.rows_repeated
@@ -158,13 +164,14 @@ class _Partition:
         """The aligned rows; their order and the parity of frames are checked as they go by."""
         runs = self._runs("aligned", self._rules.order(self._pipeline.settings.pipeline.left, *PLACE))
         number = pl.lit(self._partition, pl.Int32).alias(PARTITION)
-        empty = self._pipeline.asof.aligned_schema().empty_table()
-        runs.add(frame_of(empty).with_columns(number))
+        schema = self._pipeline.asof.aligned_schema()
+        runs.add(frame_of(schema.empty_table()).with_columns(number, self._earlier(())))
         before: pl.DataFrame | None = None
         told = ParityCheck(repeats=self._repeats)
         order = self._rules.order(self._pipeline.settings.pipeline.left, *PLACE)
         for batch in read_aligned(self._pipeline, self._partition, told):
-            rows = frame_of(pa.Table.from_batches([batch])).with_columns(number)
+            whole, lacks = fitted(batch, schema)
+            rows = frame_of(pa.Table.from_batches([whole])).with_columns(number, self._earlier(lacks))
             report.rows_aligned += rows.height
             runs.add(rows)
             if self._repeats:
@@ -173,9 +180,17 @@ class _Partition:
             told.roll(batch)
             check_order(self._rules, rows, before, self._findings)
             before = rows.tail(1) if rows.height else before
-        told.report(self._findings)
+        if not (
+            self._repeats and len(self._lacks) > 1
+        ):  # a row that came again has other columns than before
+            told.report(self._findings)
         report.parity[self._partition] = told.rolled
         return runs
+
+    def _earlier(self, lacks: tuple[str, ...]) -> pl.Expr:
+        if lacks not in self._lacks:
+            self._lacks.append(lacks)
+        return pl.lit(self._lacks.index(lacks), pl.Int16).alias(EARLIER)
 
     def _runs(self, name: str, order: list[str]) -> Runs:
         return Runs(self._folder, name, order, self._memory_size_max)

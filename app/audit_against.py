@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from app.aligned import read_aligned
+from app.aligned import fitted, read_aligned
 from app.audit_files import ParquetFiles
 from app.audit_join import ROW
 from app.audit_runs import Runs, Tile, tiles
@@ -42,8 +42,9 @@ class AlignedRun:
         """The aligned topic of a pipeline that has come to rest."""
 
         def reader(partition: int) -> Batches:
-            return lambda: read_aligned(pipeline, partition)
+            return lambda: (fitted(rows, schema)[0] for rows in read_aligned(pipeline, partition))
 
+        schema = pipeline.asof.aligned_schema()
         count = pipeline.settings.bus.partitions
         return cls(pipeline.settings.topic("aligned"), {n: reader(n) for n in range(count)})
 

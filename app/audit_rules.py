@@ -10,6 +10,7 @@ from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 from topics.partitioner import partition_of
 
 PARTITION = "audit_partition"  # of an aligned row, or the number of its file
+EARLIER = "audit_earlier"  # of an aligned row: which of `Layout.lacks` it was written with
 PLACE = [LEFT_OFFSET, LEFT_INDEX]
 NTH = "audit_nth"
 WANTED = "wanted_"
@@ -78,12 +79,14 @@ class Layout:
     `partitions`  of the topics, or None where it is not known; then no row can be of another one.
     `late`        places of left rows that were not accepted, as OFFSET and INDEX.
     `repeats`     whether a row may come again, equal, as it does at least once.
+    `lacks`       by EARLIER, the columns that did not exist yet when such rows were written.
     """
 
     by_place: bool = True
     partitions: int | None = None
     late: pl.DataFrame | None = None
     repeats: bool = False
+    lacks: Sequence[Sequence[str]] = ((),)
 
 
 def check_tile(
@@ -100,13 +103,14 @@ def check_tile(
     """
     _look_ahead(rules, aligned, findings)
     aligned = _own_rows(rules, layout, left, aligned, findings)
+    expected = expected_rows(rules, left, rights)
+    aligned = _completed(layout, aligned, expected)
     own = [PARTITION, *PLACE]
     if layout.repeats:
         written, aligned = aligned.height, aligned.unique(keep="first", maintain_order=True)
         findings.rows_repeated += written - aligned.height
     findings.add("duplicated", aligned.filter(aligned.select(own).is_duplicated()))
     aligned = aligned.unique(subset=own, keep="first", maintain_order=True)
-    expected = expected_rows(rules, left, rights)
     place = PLACE
     if not layout.by_place:
         keys = [*rules.keys[rules.pipeline.left], rules.on]
@@ -148,6 +152,23 @@ def _own_rows(
     findings.add("row of another partition", strange)
     own = [PARTITION, *PLACE, *keys]
     return aligned.join(strange, on=own, how="anti", nulls_equal=True, maintain_order="left")
+
+
+def _completed(layout: Layout, aligned: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
+    """Rows from before a column existed promise nothing of it: they get the value that is expected."""
+    columns = sorted({column for lacks in layout.lacks for column in lacks})
+    if columns:
+        wanted = expected.select(*PLACE, *[pl.col(c).alias(WANTED + c) for c in columns])
+        aligned = aligned.join(wanted, on=PLACE, how="left", maintain_order="left")
+        earlier = {c: [n for n, lacks in enumerate(layout.lacks) if c in lacks] for c in columns}
+        aligned = aligned.with_columns(
+            pl.when(pl.col(EARLIER).is_in(earlier[c]))
+            .then(pl.col(WANTED + c).cast(aligned.schema[c], strict=False))
+            .otherwise(pl.col(c))
+            .alias(c)
+            for c in columns
+        ).drop([WANTED + c for c in columns])
+    return aligned.drop(EARLIER, strict=False)
 
 
 def _home(key: Sequence[object], partitions: int) -> int | None:

@@ -132,7 +132,10 @@ class Ownership:
                 older = any(state.checkpoint.next_offsets[name] < state_next[name] for name in inputs)
                 state_next = dict(state.checkpoint.next_offsets)
             if older and resumed and operator.keeps_last_known:
-                self._recall(number, operator, frontier_ns)
+                for stream, offset in self._recall(number, operator, frontier_ns).items():
+                    inputs[stream] = _needed_from(min(offset, state_next[stream]), inputs[stream])
+                    if state.checkpoint is None:
+                        state_next[stream] = inputs[stream].needed_offset
             operator.resume(frontier_ns, self._with_all_late(number, inputs, state_next), state_next)
             starts = {
                 TopicPartition(topic, number): state_next[stream]
@@ -167,20 +170,27 @@ class Ownership:
         )
         return starts
 
-    def _recall(self, number: int, operator: Operator, frontier_ns: int) -> None:
-        """Give the operator the last rows that need not be read again."""
+    def _recall(self, number: int, operator: Operator, frontier_ns: int) -> Mapping[str, int]:
+        """Give the operator the last rows that need not be read again; return from where on others do."""
         settings = self._pipeline.settings
         group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
         entries = last_known_entries(self._pipeline, number, group=group, meter=self._meter)
         reach(RECALL)
         try:
-            operator.recall(entries.items(), frontier_ns)
+            older = operator.recall(entries.items(), frontier_ns)
         except SnapshotError as unusable:
             raise RunError(
                 f"{settings.topic(LAST_KNOWN)}[{number}]: {unusable}. Rows before the restart offsets are "
                 "nowhere else: run with what it was kept for, or choose another pipeline.prefix"
             ) from None
         log.info("last rows read back", partition=number, entries=len(entries))
+        if older:
+            log.warning(
+                "last rows kept with other columns: their inputs are read again",
+                partition=number,
+                offsets=dict(older),
+            )
+        return older
 
     def _require_in_log(
         self, starts: Mapping[TopicPartition, int], inputs: Mapping[str, InputProgress]
@@ -300,3 +310,12 @@ class Ownership:
         task = self.tasks.pop(number, None)
         if task is not None:
             task.close()
+
+
+def _needed_from(offset: int, progress: InputProgress) -> InputProgress:
+    """The progress of an input of which older rows are needed than was committed."""
+    if offset >= progress.needed_offset:
+        return progress
+    # The commit names rows set aside only from the offset on that it asked for.
+    late_from = max(progress.late_from, progress.needed_offset)
+    return replace(progress, needed_offset=offset, late_from=late_from)

@@ -4,17 +4,21 @@ A join without a tolerance may need a row that lies arbitrarily far back.  What 
 be read again, so that a restart begins at the oldest row that waited when they were last written.
 
 The key is the stream's name, a zero byte and the group's key.  The value is a version byte, a CRC-32 of what
-follows, 8 bytes that name the layout, the frontier (int64, little endian) the entry was taken at, then the
-rows: the last one, and with `carry = "column"` those whose values still stand.
+follows, 8 bytes that name the join and 8 that name the columns, the frontier the entry was taken at and the
+oldest offset of its rows (int64, little endian), then the rows: the last one, and with `carry = "column"`
+those whose values still stand.
+
+Where only the columns have changed since, the rows are those that the inputs hold from that offset on.
 """
 
 import hashlib
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from operators.context import RightContext
 from operators.groups import Groups
@@ -27,10 +31,21 @@ from schemas.batch import Batch
 from schemas.frame import layout_fingerprint
 from schemas.stream import Stream
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _FRAME = struct.Struct("<BI")
-_HEAD = struct.Struct("<8sq")
+_HEAD = struct.Struct("<8s8sqq")
+
+
+class Recalled(NamedTuple):
+    """What entries say, per right stream: `rows`, oldest offset first, and those without rows of use.
+
+    `older` is the oldest offset of the rows that were kept with other columns: from there on they are to be
+    read again.
+    """
+
+    rows: Mapping[str, Batch]
+    older: Mapping[str, int]
 
 
 def last_known_entries(
@@ -43,39 +58,52 @@ def last_known_entries(
     packed = pack_rows(
         gathered(store, rows, right_schema(settings, right.stream), []), np.append(first, rows.size)
     )
-    head = _HEAD.pack(_layout(settings, right.stream), frontier_ns)
-    for group, value in zip(found.tolist(), packed, strict=True):
-        payload = head + value
+    oldest = np.minimum.reduceat(store.offset[rows], first) if rows.size else first
+    join, columns = _join(settings, right.stream), _columns(settings, right.stream)
+    for group, value, offset in zip(found.tolist(), packed, oldest.tolist(), strict=True):
+        payload = _HEAD.pack(join, columns, frontier_ns, offset) + value
         framed = _FRAME.pack(VERSION, zlib.crc32(payload)) + payload
         yield _prefix(right.stream) + groups.key(group), framed
 
 
 def last_known_rows(
     settings: AsofSettings, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int
-) -> Mapping[str, Batch]:
-    """The rows of the newest entry of each key, per right stream, oldest offset first.
+) -> Recalled:
+    """The rows of the newest entry of each key, and from where on to read those that lack columns.
 
     An entry taken beyond `frontier_ns` belongs to a life that was not committed, or to a group that was reset
-    since, and does not count.  Raises SnapshotError where one is damaged or of another layout.
+    since, and does not count.  Raises SnapshotError where one is damaged or of another join.
     """
     prefixes = {_prefix(right): right for right in settings.rights}
     values: dict[str, dict[bytes, bytes]] = {right.name: {} for right in settings.rights}
+    older: dict[str, int] = {}
     for key, value in entries:
         stream, zero, group = key.partition(b"\0")
         right = prefixes.get(stream + zero)
         if right is None:
             continue  # a stream this join does not look up any more
-        taken_ns, rows = _opened(settings, right, key, value)
-        if taken_ns <= frontier_ns:
-            values[right.name][group] = rows
-    return {
+        entry = _opened(settings, right, key, value)
+        if entry.taken_ns > frontier_ns:
+            continue
+        if entry.rows is None:
+            older[right.name] = min(older.get(right.name, entry.offset), entry.offset)
+        else:
+            values[right.name][group] = entry.rows
+    rows = {
         right.name: right_rows(settings, right, values[right.name])
         for right in settings.rights
         if values[right.name]
     }
+    return Recalled(rows, older)
 
 
-def _opened(settings: AsofSettings, right: Stream, key: bytes, value: bytes) -> tuple[int, bytes]:
+class _Entry(NamedTuple):
+    taken_ns: int
+    offset: int
+    rows: bytes | None  # None where they have other columns than are looked up now
+
+
+def _opened(settings: AsofSettings, right: Stream, key: bytes, value: bytes) -> _Entry:
     if len(value) < _FRAME.size + _HEAD.size:
         raise SnapshotError(f"last-known entry {key!r} has {len(value)} bytes, too few for any")
     version, checksum = _FRAME.unpack_from(value)
@@ -84,26 +112,36 @@ def _opened(settings: AsofSettings, right: Stream, key: bytes, value: bytes) -> 
     payload = value[_FRAME.size :]
     if zlib.crc32(payload) != checksum:
         raise SnapshotError(f"last-known entry {key!r} is damaged: its checksum does not fit")
-    layout, taken_ns = _HEAD.unpack_from(payload)
-    if layout != _layout(settings, right):
+    join, columns, taken_ns, offset = _HEAD.unpack_from(payload)
+    if join != _join(settings, right):
         raise SnapshotError(
-            f"last-known entry {key!r} was kept for another join: the columns, keys or clock of "
+            f"last-known entry {key!r} was kept for another join: the keys, clock or sequence of "
             f"{right.name}, or carry, have changed"
         )
-    return taken_ns, payload[_HEAD.size :]
+    if columns == _columns(settings, right):
+        return _Entry(taken_ns, offset, payload[_HEAD.size :])
+    if settings.carry == "column":
+        raise SnapshotError(
+            f"last-known entry {key!r} was kept for other columns of {right.name}, and of one that was added "
+            f"the last value may lie anywhere: streams.{right.name}.columns chooses those there were"
+        )
+    return _Entry(taken_ns, offset, None)
 
 
 def _prefix(right: Stream) -> bytes:
     return right.name.encode() + b"\0"
 
 
-def _layout(settings: AsofSettings, right: Stream) -> bytes:
-    """What has to be equal for kept rows to mean the same; the matching rules need not."""
-    told = [
-        settings.clock,
-        settings.carry,
-        ",".join(right.key),
-        str(right.sequence),
-        layout_fingerprint(right_schema(settings, right)),
-    ]
+def _join(settings: AsofSettings, right: Stream) -> bytes:
+    """What has to be equal for the same rows to stand; the matching rules need not."""
+    key = layout_fingerprint(pa.schema([right.schema.field(name) for name in right.key]))
+    return _digest(settings.clock, settings.carry, ",".join(right.key), key, str(right.sequence))
+
+
+def _columns(settings: AsofSettings, right: Stream) -> bytes:
+    """What has to be equal for rows to be read back."""
+    return _digest(layout_fingerprint(right_schema(settings, right)))
+
+
+def _digest(*told: str) -> bytes:
     return hashlib.sha256("\n".join(told).encode()).digest()[:8]

@@ -3,7 +3,7 @@
 The worker drives every operator through this protocol and never asks what it computes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -187,8 +187,12 @@ class Operator(Protocol):
         """
         ...
 
-    def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> None:
-        """Take back the newest last-known entry of each key; before `resume` with `frontier_ns`."""
+    def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> Mapping[str, int]:
+        """Take back the newest last-known entry of each key; before `resume` with `frontier_ns`.
+
+        Returns, by stream, the offset from which rows have to be read again that entries cannot give back:
+        those that were kept with other columns.
+        """
         ...
 
     @property

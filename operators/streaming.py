@@ -1,6 +1,6 @@
 """The streaming as-of join: each left row with the right row that belongs to it, once, never revised."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import pyarrow as pa
@@ -277,15 +277,18 @@ class StreamingAsof:
             clock.needed_from = max(clock.needed_from, right.oldest_pending(clock.next_offset))
         return entries
 
-    def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> None:
+    def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> Mapping[str, int]:
         """Take back last-known entries; on a new or restored operator, before `resume` with `frontier_ns`.
 
-        Raises SnapshotError where an entry is damaged or of another layout.
+        Returns, per right stream with entries that were kept with other columns, the oldest offset of their
+        rows.  Raises SnapshotError where an entry is damaged or of another join.
         """
-        for name, rows in last_known_rows(self._settings, entries, frontier_ns).items():
+        rows_of, older = last_known_rows(self._settings, entries, frontier_ns)
+        for name, rows in rows_of.items():
             right = self._right(name)
             assert right is not None
             right.refresh(rows, self._groups.codes(rows.keys, rows.key_code), frontier_ns)
+        return older
 
     @property
     def _floor_ns(self) -> int:

@@ -1,16 +1,19 @@
 """A market on the embedded bus, row by row, with workers whose clock only moves when a test says so."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from app.config import Settings
+from app.wiring import Pipeline, registered_streams
 from app.worker import Worker
 from schemas.clocks import NS_PER_MS
 from schemas.frame import decode_frame
 from tests.simulation.scene import QUOTE, TRADE, pipeline_of
+from topics.avro_schema import avro_schema
 from topics.block import Original, TopicPartition
 from topics.encode import RowEncoder
 from topics.memory import MemoryBus
@@ -54,9 +57,10 @@ class Market:
         self.elapsed_ns = 0
         self.wall_ns = 0
         self._producer = self.bus.producer()
+        self._streams = dict(STREAMS)
         self._encoders = {
             name: RowEncoder(stream, self.pipeline.registry, self.settings.topic(name))
-            for name, stream in STREAMS.items()
+            for name, stream in self._streams.items()
         }
 
     def trade(self, *times_ns: int, symbol: str = "A") -> None:
@@ -77,6 +81,15 @@ class Market:
             value = encode_progress(self.pipeline.registry, Progress(name, upper_ns, final, "test"))
             for partition in range(self.settings.bus.partitions):
                 self._producer.produce(self.settings.topic(name), partition=partition, key=None, value=value)
+
+    def add_column(self, stream: str, field: pa.Field) -> None:
+        """Register a schema of the stream with a column more; workers made from now on take it up."""
+        grown = replace(self._streams[stream], schema=self._streams[stream].schema.append(field))
+        self.pipeline.registry.register(f"{self.settings.topic(stream)}-value", avro_schema(grown))
+        streams = registered_streams(self.settings, self.pipeline.registry, wait_s=0, on_wait=lambda _: None)
+        self.pipeline = Pipeline(self.settings, self.bus, self.pipeline.registry, streams)
+        self._streams[stream] = grown
+        self._encoders[stream] = RowEncoder(grown, self.pipeline.registry, self.settings.topic(stream))
 
     def worker(self, slot: str = "0", *, until_final: bool = False) -> Worker:
         """A worker on the market's own clocks."""
@@ -119,7 +132,7 @@ class Market:
         given: dict[str, object] = {"event_ns": times_ns, "symbol": [symbol] * count}
         given |= {"bid": [float(ns) for ns in times_ns]} if stream == "quote" else {}
         given |= columns or {}
-        schema = STREAMS[stream].schema
+        schema = self._streams[stream].schema
         arrays = [pa.array(given.get(field.name, [None] * count), field.type) for field in schema]
         rows = pa.RecordBatch.from_arrays(arrays, schema=schema)
         return self._encoders[stream].blocks(rows, np.array([0, count], dtype=np.int64)).data.tobytes()

@@ -3,8 +3,11 @@
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from app.aligned import write_aligned
 from app.audit import audit
 from app.errors import RunError
 from app.worker import Worker
@@ -34,9 +37,9 @@ def committed(market: Market) -> Position:
     return position
 
 
-def after_an_old_quote(folder: Path, **worker: object) -> tuple[Market, Worker]:
+def after_an_old_quote(folder: Path, carry: str = "row", **worker: object) -> tuple[Market, Worker]:
     """A market whose only quote of A is of 1 and whose frontier stands at 100, committed."""
-    market = Market(folder, worker={"last_known_interval_ms": 1, **worker})
+    market = Market(folder, pipeline={"carry": carry}, worker={"last_known_interval_ms": 1, **worker})
     market.quote(1)
     market.quote(2, symbol="B")
     market.progress(100)
@@ -123,6 +126,118 @@ def test_a_damaged_entry_stops_the_start_and_says_where(tmp_path: Path) -> None:
     producer.produce(market.settings.topic(LAST_KNOWN), partition=0, key=b"quote\0A", value=b"garbage")
     second = market.worker()
     with pytest.raises(RunError, match=r"tidemark\.last-known\[0\].*quote"):
+        turn_until_quiet(second)
+    second.close(failed=True)
+
+
+def grown(market: Market, first: Worker, *, lost: bool = True) -> Worker:
+    """The next worker, with its disk or without, after quotes have got a column."""
+    if lost:
+        killed(market, first)
+    else:
+        first.close()
+    market.add_column("quote", pa.field("depth", pa.int64()))
+    return market.worker()
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_last_rows_kept_before_a_column_was_added_are_read_again(tmp_path: Path, lost: bool) -> None:
+    market, first = after_an_old_quote(tmp_path)
+    assert committed(market).offset > 2
+    second = grown(market, first, lost=lost)
+    market.trade(110)
+    market.trade(111, symbol="B")
+    market.progress(200)
+    turn_until_quiet(second)
+    second.close()  # writes them with the new column
+    assert market.aligned() == [(110, 1), (111, 2)]
+    needed = committed(market).offset
+    assert needed > 2
+    market.bus.delete_before(QUOTES, needed)
+    shutil.rmtree(market.settings.worker.state)
+    market.trade(210)
+    market.progress(300)
+    third = market.worker()
+    turn_until_quiet(third)
+    third.close()
+    assert market.aligned() == [(110, 1), (111, 2), (210, 1)]
+
+
+@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
+def test_rows_of_before_and_after_a_column_was_added_are_audited_and_kept(
+    tmp_path: Path, guarantee: str
+) -> None:
+    market, first = after_an_old_quote(tmp_path, guarantee=guarantee)
+    market.trade(105)
+    market.progress(107)
+    turn_until_quiet(first)
+    if guarantee == "exactly_once":
+        market.pass_commit_interval()
+        first.commit()
+    second = grown(market, first)
+    market.keyed("quote", "A", market.block("quote", [108], columns={"depth": [7]}))
+    market.trade(110)
+    market.progress(200)
+    turn_until_quiet(second)
+    second.close()
+    report = audit(market.pipeline)
+    assert report.violations == []
+    assert (report.rows_aligned, report.rows_repeated) == (2, int(guarantee == "at_least_once"))
+    write_aligned(market.pipeline, tmp_path / "aligned")
+    kept = pq.read_table(tmp_path / "aligned")
+    assert kept.column("quote_depth").to_pylist()[-1] == 7
+
+
+def test_a_late_row_among_those_read_again_stays_out(tmp_path: Path) -> None:
+    market, first = after_an_old_quote(tmp_path)
+    market.quote(50)  # newer than the one that stands, and late
+    turn_until_quiet(first)
+    market.pass_commit_interval()
+    first.commit()
+    market.quote(150, symbol="B")
+    market.progress(200)
+    turn_until_quiet(first)
+    market.pass_commit_interval()
+    first.commit()
+    assert committed(market).offset > 4, "the late row lies behind"
+    second = grown(market, first)
+    market.trade(210)
+    market.trade(211, symbol="B")
+    market.progress(300)
+    turn_until_quiet(second)
+    second.close()
+    assert market.aligned() == [(210, 1), (211, 150)]
+
+
+def test_a_worker_that_dies_while_it_reads_them_again_begins_anew(tmp_path: Path) -> None:
+    market, first = after_an_old_quote(tmp_path, poll_messages_max=1)
+    second = grown(market, first)
+    while not second.tasks:
+        second.turn()
+    assert not second.tasks[0].operator.caught_up
+    second.commit()
+    killed(market, second)
+    market.trade(110)
+    market.progress(200)
+    third = market.worker()
+    turn_until_quiet(third)
+    third.close()
+    assert market.aligned() == [(110, 1)]
+
+
+def test_rows_to_be_read_again_that_the_log_has_dropped_are_asked_for(tmp_path: Path) -> None:
+    market, first = after_an_old_quote(tmp_path)
+    market.bus.delete_before(QUOTES, committed(market).offset)
+    second = grown(market, first)
+    with pytest.raises(RunError, match=r"offset 0 is needed but the log holds 3 \(low\)"):
+        turn_until_quiet(second)
+    second.close(failed=True)
+
+
+def test_a_column_that_carries_its_own_last_value_cannot_be_added(tmp_path: Path) -> None:
+    market, first = after_an_old_quote(tmp_path, carry="column")
+    second = grown(market, first)
+    with pytest.raises(RunError, match=r"other columns of quote.*streams\.quote\.columns"):
         turn_until_quiet(second)
     second.close(failed=True)
 

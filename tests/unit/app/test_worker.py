@@ -1,6 +1,7 @@
 """The worker's loop on the embedded bus, a turn at a time."""
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from app.local_state import SHARE_MAX
 from app.worker import Worker
 from schemas.clocks import NS_PER_MS
 from tests.unit.app.market import Market
-from topics.bus import FencedError
+from topics.bus import ExpiredError, FencedError, Producer
 from topics.memory_consumer import MemoryConsumer
 
 
@@ -308,3 +309,57 @@ def test_an_input_that_was_full_when_its_partition_was_lost_is_paused_again(tmp_
     market.progress(30)
     turn_until_quiet(worker)
     assert worker.tasks[0].paused == set()
+
+
+def test_a_worker_whose_transaction_expired_takes_its_id_anew_only_once_it_has_tasks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = Market(tmp_path)
+    workers: list[Worker] = []
+    had_tasks: list[bool] = []  # whether the first worker had, as each of its producers was made
+    make = market.bus.producer
+
+    def producer(**given: Any) -> Producer:
+        made = make(**given)
+        if given["transactional_id"] == "tidemark-0":
+            had_tasks.append(bool(workers) and bool(workers[0].tasks))
+            if len(had_tasks) == 1:
+                monkeypatch.setattr(made, "abort", expired_once(made.abort))
+        return made
+
+    monkeypatch.setattr(market.bus, "producer", producer)
+    workers.append(market.worker())
+    market.quote(5)
+    market.trade(7)
+    market.progress(10)
+    turn_until_quiet(workers[0])  # what is sealed is in a transaction now
+    consumer = workers[0].consumer
+    assert isinstance(consumer, MemoryConsumer)
+    commit_some = consumer.commit
+    # Kafka takes a commit of nothing from anybody.
+    monkeypatch.setattr(consumer, "commit", lambda offsets: commit_some(offsets) if offsets else None)
+    market.bus.evict(consumer)
+    heir = market.worker("1")
+    turn_until_quiet(heir)
+    assert heir.tasks
+    turn_until_quiet(workers[0], heir)
+    heir.close()
+    market.quote(15)
+    market.trade(17)
+    market.progress(20)
+    turn_until_quiet(workers[0])
+    workers[0].commit()
+    assert had_tasks == [False, True]
+    assert market.aligned() == [(7, 5), (17, 15)]
+
+
+def expired_once(abort: Callable[[], None]) -> Callable[[], None]:
+    """An abort that finds, the first time, that the broker has ended the transaction already."""
+    failures = [ExpiredError("the transaction was open for too long")]
+
+    def aborted() -> None:
+        if failures:
+            raise failures.pop()
+        abort()
+
+    return aborted

@@ -1,5 +1,8 @@
 """Laws of last-known entries: what they hold is not read again, what they must not say does not count."""
 
+from dataclasses import replace
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
@@ -154,6 +157,29 @@ def test_a_damaged_entry_is_refused_by_name(change: str) -> None:
 def test_an_entry_of_another_join_is_refused() -> None:
     with pytest.raises(SnapshotError, match="carry"):
         join("column").recall([entry()], 100)
+
+
+def test_entries_with_other_columns_say_from_where_to_read_again() -> None:
+    first = join()
+    first.push("quote", quotes((3, 1, "A", 1.0), (4, 2, "B", 1.0), (6, 3, "A", 2.0), (9, 150, "B", 3.0)))
+    sealed_to(first, 100)
+    grown = replace(QUOTE, schema=QUOTE.schema.append(pa.field("venue", pa.string())))
+    second = StreamingAsof(AsofSettings(left=TRADE, rights=(grown,)))
+    early, late = first.last_known(), 50
+    assert second.recall(early, late) == {}, "taken beyond the frontier they do not count"
+    assert second.recall(early, 100) == {"quote": 4}
+    assert join().recall(early, 100) == {}
+
+
+@pytest.mark.parametrize("change", [{"key": ("venue",)}, {"sequence": "event_ns"}])
+def test_entries_of_other_groups_or_another_order_are_refused(change: dict[str, Any]) -> None:
+    schema = QUOTE.schema.append(pa.field("venue", pa.string()))
+    trade = replace(
+        TRADE, schema=TRADE.schema.append(pa.field("venue", pa.string())), key=change.get("key", TRADE.key)
+    )
+    other = AsofSettings(left=trade, rights=(replace(QUOTE, schema=schema, **change),))
+    with pytest.raises(SnapshotError, match="keys, clock or sequence of quote"):
+        StreamingAsof(other).recall([entry()], 100)
 
 
 def test_an_entry_of_a_stream_that_is_gone_is_left_alone() -> None:
