@@ -22,13 +22,20 @@ AWAY: Final = TIMED_OUT | {
     "_RESOLVE",
     "_ALL_BROKERS_DOWN",
     "_WAIT_COORD",
+    "_NODE_UPDATE",  # these two: the client changed its handle of a broker while it waited for an answer
+    "_DESTROY_BROKER",
     "BROKER_NOT_AVAILABLE",
     "COORDINATOR_LOAD_IN_PROGRESS",
     "COORDINATOR_NOT_AVAILABLE",
+    "FENCED_LEADER_EPOCH",
+    "KAFKA_STORAGE_ERROR",
     "LEADER_NOT_AVAILABLE",
     "NETWORK_EXCEPTION",
     "NOT_COORDINATOR",
     "NOT_LEADER_FOR_PARTITION",
+    "OFFSET_NOT_AVAILABLE",
+    "REPLICA_NOT_AVAILABLE",
+    "UNKNOWN_LEADER_EPOCH",
 }
 # The group counts this member no longer, or not in this generation: what it owned may be another's.
 MOVED_ON: Final = frozenset(

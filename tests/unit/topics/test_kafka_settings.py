@@ -3,9 +3,9 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from topics.bus import BusError
+from topics.bus import BusError, BusUnavailableError
 from topics.kafka import KafkaBus
-from topics.kafka_errors import AWAY, FENCED, MOVED_ON, OUT_OF_RANGE
+from topics.kafka_errors import AWAY, FENCED, MOVED_ON, OUT_OF_RANGE, bus_error
 from topics.kafka_settings import CLASSIC_ONLY, CONSUMER, FIXED, consumer_settings, settings_for
 
 
@@ -36,6 +36,12 @@ def test_every_error_we_sort_by_is_one_the_client_knows() -> None:
     assert {
         name for name in FENCED | AWAY | MOVED_ON | OUT_OF_RANGE if not hasattr(KafkaError, name)
     } == set()
+
+
+@pytest.mark.parametrize("name", ["_TRANSPORT", "_DESTROY_BROKER", "OFFSET_NOT_AVAILABLE"])
+def test_an_answer_that_a_changing_broker_kept_is_waited_for(name: str) -> None:
+    error = KafkaError(getattr(KafkaError, name))
+    assert isinstance(bus_error(error, "reading offsets"), BusUnavailableError)
 
 
 def test_what_is_fixed_covers_what_makes_reading_exact() -> None:
