@@ -170,6 +170,11 @@ FAULTS: Final = (
     Fault(code="F13", title="a schema grows", play=_plain(scenes_rows.a_schema_grows)),
     Fault(
         code="F13",
+        title="a worker starts after a schema grew",
+        play=_plain(scenes_rows.a_worker_starts_after_a_schema_grew),
+    ),
+    Fault(
+        code="F13",
         title="a schema breaks",
         play=_plain(scenes_rows.a_schema_breaks),
         tables={"worker": {"dead": "fail"}},

@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -130,6 +132,26 @@ def a_schema_grows(stage: Stage) -> None:
         stage.feed.step()
     stage.rows_seen(60)
     stage.finish(hand)
+
+
+def a_worker_starts_after_a_schema_grew(stage: Stage) -> None:
+    """F13: last rows kept without the new field are read again by a worker that starts without state."""
+    hand = stage.crew.hire(until_final=False)
+    with stage.feed.flowing():
+        stage.rows_seen(300)
+        for name, schema in (("trade", TRADE), ("quote", QUOTE)):
+            stage.feed.evolve(name, _with_field(schema, "venue"))
+        stage.rows_seen(100)
+        hand.send(signal.SIGKILL)
+        hand.died()
+        shutil.rmtree(stage.settings.worker.state)
+        stage.grow()
+        again = stage.crew.hire(failpoint="commit-end:5", until_final=False)
+        again.died()
+        last = stage.crew.hire()
+        stage.recovers(last)
+    assert "last rows kept with other columns" in again.said()
+    stage.finish(last)
 
 
 def a_schema_breaks(stage: Stage) -> None:

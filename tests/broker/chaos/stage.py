@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
+import pyarrow as pa
 import tomli_w
 from confluent_kafka import Message
 
@@ -47,6 +48,7 @@ class Stage:
     feed: Feed
     crew: Crew
     watcher: Watcher
+    schema: pa.Schema | None = None  # of the aligned rows as they began, where it has grown since
     breaks: Breaks = never
     late_allowed: bool = False
     complete: bool = True  # false where the fault ends the run for good: what waits then is not lost
@@ -79,6 +81,13 @@ class Stage:
             self.bootstrap, settings.topic("aligned"), settings.bus.partitions, repeats=False
         )
         self.watcher.start()
+
+    def grow(self) -> None:
+        """Go on with the schemas as they are registered now, as a worker does that starts."""
+        self.schema = self.schema or self.pipeline.asof.aligned_schema()
+        registry, settings = self.pipeline.registry, self.settings
+        streams = registered_streams(settings, registry, wait_s=0, on_wait=lambda _: None)
+        self.pipeline = Pipeline(settings, self.pipeline.bus, registry, streams)
 
     def rows_seen(self, more: int = 1) -> None:
         """Wait until the watcher has seen `more` rows than now."""
@@ -125,7 +134,7 @@ class Stage:
         )
         self.watcher.close()
         log = read_all(self.bootstrap, topics, self.settings.bus.partitions) | self.kept
-        schema = self.pipeline.asof.aligned_schema()
+        schema = self.schema or self.pipeline.asof.aligned_schema()
         inputs = read_inputs(log, self.settings, self.pipeline.registry, schema, self.breaks)
         seen = self.watcher.seen
         figures = verify(

@@ -207,7 +207,7 @@ def _aligned(log: Sequence[Message], schema: pa.Schema) -> tuple[pl.DataFrame, s
     for message in log:
         messages.add((message.partition(), message.offset()))
         with pa.ipc.open_stream(message.value()) as frame:
-            rows = _plain(frame.read_all())
+            rows = _plain(frame.read_all().select(schema.names))  # columns added since are the audit's
         batches.append(rows.with_columns(pl.lit(message.partition(), pl.Int64).alias("partition")))
     batches[0] = batches[0].with_columns(pl.lit(0, pl.Int64).alias("partition"))
     return pl.concat(batches), messages
