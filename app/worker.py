@@ -25,7 +25,7 @@ from app.wiring import Pipeline
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import AbortableError, BusUnavailableError, UnknownOutcomeError
+from topics.bus import AbortableError, BusUnavailableError, Consumer, UnknownOutcomeError
 from topics.wire import RegistryUnavailableError
 
 log = structlog.get_logger()
@@ -162,17 +162,24 @@ class Worker:
         if self._elapsed_ns() - self._final_checked_ns < FINAL_CHECK_INTERVAL_NS and self.tasks:
             return False
         self._final_checked_ns = self._elapsed_ns()
+        try:
+            return self._group_is_done(self._observer)
+        except BusUnavailableError as away:
+            log.warning("whether the run is done is asked again", reason=str(away))
+            return False
+
+    def _group_is_done(self, observer: Consumer) -> bool:
         partitions = self._pipeline.settings.bus.partitions
         sources = [TopicPartition(t, n) for t in self._pipeline.input_topics for n in range(partitions)]
         read_next: dict[TopicPartition, int] = {}
-        for source, position in self._observer.committed(sources).items():
+        for source, position in observer.committed(sources).items():
             if position is None:
                 return False
             committed = from_position(position, f"{source.topic}[{source.partition}]")
             if not committed.complete:
                 return False
             read_next[source] = committed.progress.next_offset
-        return all(self._observer.offsets(source)[1] <= offset for source, offset in read_next.items())
+        return all(observer.offsets(source)[1] <= offset for source, offset in read_next.items())
 
     def close(self, *, failed: bool = False) -> None:
         """Leave the group, with what is sealed committed and the state written down.

@@ -8,10 +8,12 @@ import pytest
 
 from app import failpoints
 from app.audit import audit, beyond
-from app.worker import Worker
+from app.worker import FINAL_CHECK_INTERVAL_NS, Worker
 from tests.unit.app.market import Market
 from tests.unit.app.test_at_least_once import Death, buried, die_at
 from tests.unit.app.test_worker import turn_until_quiet
+from topics.bus import BusUnavailableError
+from topics.memory_consumer import MemoryConsumer
 
 
 def test_rows_beyond_the_final_record_are_sealed_before_the_run_ends(tmp_path: Path) -> None:
@@ -26,6 +28,26 @@ def test_rows_beyond_the_final_record_are_sealed_before_the_run_ends(tmp_path: P
     worker.commit()
     assert worker.finished()
     assert market.aligned() == [(3, None), (7, None)]
+
+
+def test_a_broker_that_is_away_as_the_end_is_asked_for_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = Market(tmp_path)
+    worker = market.worker(until_final=True)
+    market.trade(3)
+    market.progress(5, final=True)
+    turn_until_quiet(worker)
+    worker.commit()
+
+    def away(*_: object) -> None:
+        raise BusUnavailableError("the broker does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryConsumer, "committed", away)
+        assert not worker.finished()
+    market.elapsed_ns += FINAL_CHECK_INTERVAL_NS
+    assert worker.finished()
 
 
 def test_a_run_is_not_over_while_rows_wait_and_nobody_has_their_task(tmp_path: Path) -> None:
