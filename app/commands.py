@@ -10,6 +10,7 @@ from app.broker import open_kafka
 from app.cli import ConfigFile, app, console, say, stop_on_signals
 from app.config import load_settings
 from app.errors import UsageError
+from app.memory import share_arenas
 from app.wiring import Pipeline, member_config, registered_streams, require_topics, topic_specs, warm_up
 from app.worker import Worker
 from topics.catalogue import TopicMismatchError, apply, plan
@@ -33,6 +34,7 @@ def align(
     Example: python -m app align --config tidemark.toml --slot 0
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
+    share_arenas()
     if settings.worker.failpoint:
         name, _, times = settings.worker.failpoint.partition(":")
         failpoints.arm_death(name, int(times or 1))

@@ -37,7 +37,7 @@ PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a 
 FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
 # What sends the tasks back to the last commit.  Not FencedError: the slot is another worker's then, so stop.
 UNDONE = (AbortableError, UnknownOutcomeError, BusUnavailableError)
-GIVE_BACK_INTERVAL_NS = 10 * NS_PER_S  # it takes some tens of milliseconds
+GIVE_BACK_AFTER_NS = 10 * NS_PER_S  # it takes some tens of milliseconds
 
 
 class Worker:
@@ -86,7 +86,7 @@ class Worker:
             pipeline, self.consumer, meter, self._commit_before_revoke, self._undo_lost
         )
         self._committed_ns = self._elapsed_ns()
-        self._given_back_ns = self._committed_ns
+        self._unsettled_ns: int | None = None  # since when memory of tasks that went is to be given back
         self._dirty = False
         self._known_behind = False  # rows have come since the last-known entries were written
         self._partial_ns: int | None = None  # since when a task waits for some of its inputs
@@ -134,6 +134,7 @@ class Worker:
             if self._commit_due():
                 self._commit_when_due()
             self._require_whole_tasks()
+            self._give_back()
         except UNDONE as undone:
             self._rewind(undone)
         return block.messages
@@ -342,6 +343,7 @@ class Worker:
     def _commit_before_revoke(self) -> None:
         if self._failed:
             return
+        self._unsettle()
         try:
             self._advance_commit(wait=True)
             if self._dirty or self._outbox.producers.open or self._known_behind:
@@ -364,7 +366,7 @@ class Worker:
             self._outbox.undo(AbortableError("tasks lost"))
             self._lost = True
         self._dirty = False
-        self._give_back()
+        self._unsettle()
 
     def _rewind(self, undone: Exception) -> None:
         self._undone += 1
@@ -378,12 +380,17 @@ class Worker:
             self.consumer.seek(source, start)
         self.consumer.resume(paused)
         self._dirty = False
-        self._give_back()
+        self._unsettle()
+
+    def _unsettle(self) -> None:
+        if self._unsettled_ns is None:
+            self._unsettled_ns = self._elapsed_ns()
 
     def _give_back(self) -> None:
-        if self._elapsed_ns() - self._given_back_ns > GIVE_BACK_INTERVAL_NS:
+        """Give memory back a while after tasks went or went back: what was missed has been read by then."""
+        if self._unsettled_ns is not None and self._elapsed_ns() - self._unsettled_ns > GIVE_BACK_AFTER_NS:
             give_back()
-            self._given_back_ns = self._elapsed_ns()
+            self._unsettled_ns = None
 
     def _has_place(self) -> bool:
         """Whether this worker has its place in the group; raises FencedError where another has it.

@@ -1,0 +1,64 @@
+"""What the worker asks of the C heap is done: its threads share arenas, and free pages go back."""
+
+import subprocess
+import sys
+from ctypes import CDLL
+
+import pytest
+
+COUNT_ARENAS = """
+import ctypes, sys, threading
+from app.memory import ARENAS, share_arenas
+libc = ctypes.CDLL(None)
+if sys.argv[1] == "shared":
+    share_arenas()
+together = threading.Barrier(8)
+def allocate():
+    libc.malloc(100)
+    together.wait()
+threads = [threading.Thread(target=allocate) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+stdout = ctypes.c_void_p.in_dll(libc, "stdout")
+libc.malloc_info(0, stdout)
+libc.fflush(stdout)
+"""
+
+GIVE_BACK = """
+import ctypes
+from app.memory import give_back
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+blocks = [libc.malloc(50_000) for _ in range(2_000)]
+for block in blocks:
+    ctypes.memset(block, 1, 50_000)
+for block in blocks[:-1]:
+    libc.free(ctypes.c_void_p(block))
+before = resident()
+give_back()
+print(before - resident())
+"""
+
+glibc = pytest.mark.skipif(not hasattr(CDLL(None), "malloc_info"), reason="the C library is not glibc")
+
+
+def told(program: str, *arguments: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+    )
+    return ran.stdout
+
+
+@glibc
+def test_threads_share_two_arenas_where_they_would_have_one_each() -> None:
+    assert told(COUNT_ARENAS, "shared").count("<heap nr=") == 2
+    assert told(COUNT_ARENAS, "as it comes").count("<heap nr=") > 4
+
+
+@glibc
+def test_free_pages_between_blocks_in_use_go_back_to_the_system() -> None:
+    assert int(told(GIVE_BACK)) > 50_000_000
