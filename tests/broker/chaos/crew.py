@@ -83,8 +83,10 @@ class Hand:
         return self._told("VmRSS")
 
     def _told(self, name: str) -> int:
-        status = Path(f"/proc/{self.process.pid}/status")
-        lines = status.read_text().splitlines() if status.exists() else []
+        try:
+            lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):  # it may end at any moment
+            return 0
         return next((int(line.split()[1]) * KIB for line in lines if line.startswith(name)), 0)
 
     def end(self) -> None:

@@ -133,8 +133,7 @@ class Driver:
     def _kill_worker(self, event: Event, _struck: Struck) -> Callable[[], None]:
         hand = self._hands[event.slot]
         self._away.add(event.slot)
-        with suppress(ProcessLookupError):  # it may have ended by itself this very moment
-            hand.send(signal.SIGKILL)
+        _signal(hand, signal.SIGKILL)
         if hand.wait() != -signal.SIGKILL:
             self._tell(event.slot, hand)
         if event.wiped:
@@ -143,21 +142,21 @@ class Driver:
 
     def _stop_worker(self, event: Event, _struck: Struck) -> Callable[[], None]:
         hand = self._hands[event.slot]
-        hand.send(signal.SIGSTOP)
+        _signal(hand, signal.SIGSTOP)
         self._still.add(event.slot)
 
         def undo() -> None:
-            hand.send(signal.SIGCONT)
+            _signal(hand, signal.SIGCONT)
             self._still.discard(event.slot)
 
         return undo
 
     def _replace_worker(self, event: Event, struck: Struck) -> Callable[[], None]:
         zombie = self._hands[event.slot]
-        zombie.send(signal.SIGSTOP)
+        _signal(zombie, signal.SIGSTOP)
         self._hire(event.slot)
         self._zombies.append((zombie, struck))
-        return lambda: zombie.send(signal.SIGCONT)
+        return lambda: _signal(zombie, signal.SIGCONT)
 
     def _kill_broker(self, _event: Event, _struck: Struck) -> Callable[[], None]:
         self._setting.broker.send(signal.SIGKILL)
@@ -182,7 +181,7 @@ class Driver:
 
     def _leave(self, _event: Event, _struck: Struck) -> None:
         guest = self._hands.pop(GUEST)
-        guest.send(signal.SIGTERM)
+        _signal(guest, signal.SIGTERM)
         # Before it has joined, which a broker that stands still can hold up, a signal just ends it.
         joining = "task opened" not in guest.said()
         if guest.wait() and not (joining and guest.wait() == -signal.SIGTERM):
@@ -293,3 +292,8 @@ class Driver:
         for slot, hand in self._hands.items():
             if hand.alive:
                 self.story.samples.append(Sample(at_s, slot, hand.size()))
+
+
+def _signal(hand: Hand, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it may have ended by itself this very moment
+        hand.send(number)
