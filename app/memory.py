@@ -2,9 +2,13 @@
 
 import ctypes
 import gc
+from collections.abc import Callable
 from typing import Any, Final
 
+from schemas.clocks import NS_PER_S
+
 ARENAS: Final = 2
+GIVE_BACK_AFTER_NS: Final = 10 * NS_PER_S
 _M_ARENA_MAX: Final = -8  # of glibc's malloc.h
 
 
@@ -23,6 +27,25 @@ def give_back() -> None:
     gc.collect()
     if (trim := _of_libc("malloc_trim")) is not None:
         trim(0)
+
+
+class Leftovers:
+    """What tasks that went, or went back to the last commit, leave in the heap."""
+
+    def __init__(self, elapsed_ns: Callable[[], int]) -> None:
+        self._elapsed_ns = elapsed_ns
+        self._since_ns: int | None = None
+
+    def came(self) -> None:
+        """Some are there now."""
+        if self._since_ns is None:
+            self._since_ns = self._elapsed_ns()
+
+    def give_back_when_due(self) -> None:
+        """Give them back, some tens of milliseconds, once what was missed meanwhile has been read."""
+        if self._since_ns is not None and self._elapsed_ns() - self._since_ns > GIVE_BACK_AFTER_NS:
+            give_back()
+            self._since_ns = None
 
 
 def _of_libc(name: str) -> Any:

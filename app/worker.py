@@ -9,15 +9,15 @@ from app.clock import monotonic_ns, now_ns, pause
 from app.commit import commit
 from app.errors import RunError
 from app.failpoints import SEALED, reach
+from app.group_end import group_is_done
 from app.idle import IdleWatch
 from app.later_commit import WATCH_MS, LaterCommit
 from app.local_state import LocalState
-from app.memory import give_back
+from app.memory import Leftovers
 from app.meter import Meter
 from app.outbox import Outbox
 from app.ownership import Ownership
 from app.producers import Producers
-from app.progress_metadata import from_position
 from app.rereading import Rereading
 from app.shares import shares_of
 from app.task import Task
@@ -25,7 +25,7 @@ from app.wiring import Pipeline
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import AbortableError, BusUnavailableError, Consumer, UnknownOutcomeError
+from topics.bus import AbortableError, BusUnavailableError, UnknownOutcomeError
 from topics.wire import RegistryUnavailableError
 
 log = structlog.get_logger()
@@ -37,7 +37,6 @@ PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a 
 FINAL_CHECK_INTERVAL_NS = 200 * NS_PER_MS
 # What sends the tasks back to the last commit.  Not FencedError: the slot is another worker's then, so stop.
 UNDONE = (AbortableError, UnknownOutcomeError, BusUnavailableError)
-GIVE_BACK_AFTER_NS = 10 * NS_PER_S  # it takes some tens of milliseconds
 
 
 class Worker:
@@ -70,9 +69,7 @@ class Worker:
         )
         self._outbox = Outbox(pipeline.settings, producers, pipeline.registry)
         self.consumer = pipeline.bus.consumer(group=group, client_id=self._transactional_id)
-        # Asks how far the group is, for a bounded run.  The member itself cannot while it waits to join, as a
-        # static member does for a session timeout when another one has ended.
-        self._observer = (
+        self._observer = (  # asks how far the group is, for a bounded run
             pipeline.bus.consumer(group=group, client_id=f"{self._transactional_id}-observer")
             if until_final
             else None
@@ -86,7 +83,7 @@ class Worker:
             pipeline, self.consumer, meter, self._commit_before_revoke, self._undo_lost
         )
         self._committed_ns = self._elapsed_ns()
-        self._unsettled_ns: int | None = None  # since when memory of tasks that went is to be given back
+        self._leftovers = Leftovers(elapsed_ns)
         self._dirty = False
         self._known_behind = False  # rows have come since the last-known entries were written
         self._partial_ns: int | None = None  # since when a task waits for some of its inputs
@@ -134,7 +131,7 @@ class Worker:
             if self._commit_due():
                 self._commit_when_due()
             self._require_whole_tasks()
-            self._give_back()
+            self._leftovers.give_back_when_due()
         except UNDONE as undone:
             self._rewind(undone)
         return block.messages
@@ -164,23 +161,10 @@ class Worker:
             return False
         self._final_checked_ns = self._elapsed_ns()
         try:
-            return self._group_is_done(self._observer)
+            return group_is_done(self._pipeline, self._observer)
         except BusUnavailableError as away:
             log.warning("whether the run is done is asked again", reason=str(away))
             return False
-
-    def _group_is_done(self, observer: Consumer) -> bool:
-        partitions = self._pipeline.settings.bus.partitions
-        sources = [TopicPartition(t, n) for t in self._pipeline.input_topics for n in range(partitions)]
-        read_next: dict[TopicPartition, int] = {}
-        for source, position in observer.committed(sources).items():
-            if position is None:
-                return False
-            committed = from_position(position, f"{source.topic}[{source.partition}]")
-            if not committed.complete:
-                return False
-            read_next[source] = committed.progress.next_offset
-        return all(observer.offsets(source)[1] <= offset for source, offset in read_next.items())
 
     def close(self, *, failed: bool = False) -> None:
         """Leave the group, with what is sealed committed and the state written down.
@@ -343,7 +327,7 @@ class Worker:
     def _commit_before_revoke(self) -> None:
         if self._failed:
             return
-        self._unsettle()
+        self._leftovers.came()
         try:
             self._advance_commit(wait=True)
             if self._dirty or self._outbox.producers.open or self._known_behind:
@@ -366,7 +350,7 @@ class Worker:
             self._outbox.undo(AbortableError("tasks lost"))
             self._lost = True
         self._dirty = False
-        self._unsettle()
+        self._leftovers.came()
 
     def _rewind(self, undone: Exception) -> None:
         self._undone += 1
@@ -380,17 +364,7 @@ class Worker:
             self.consumer.seek(source, start)
         self.consumer.resume(paused)
         self._dirty = False
-        self._unsettle()
-
-    def _unsettle(self) -> None:
-        if self._unsettled_ns is None:
-            self._unsettled_ns = self._elapsed_ns()
-
-    def _give_back(self) -> None:
-        """Give memory back a while after tasks went or went back: what was missed has been read by then."""
-        if self._unsettled_ns is not None and self._elapsed_ns() - self._unsettled_ns > GIVE_BACK_AFTER_NS:
-            give_back()
-            self._unsettled_ns = None
+        self._leftovers.came()
 
     def _has_place(self) -> bool:
         """Whether this worker has its place in the group; raises FencedError where another has it.

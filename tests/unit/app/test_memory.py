@@ -6,6 +6,8 @@ from ctypes import CDLL
 
 import pytest
 
+from app import memory
+
 COUNT_ARENAS = """
 import ctypes, sys, threading
 from app.memory import ARENAS, share_arenas
@@ -44,6 +46,28 @@ print(before - resident())
 """
 
 glibc = pytest.mark.skipif(not hasattr(CDLL(None), "malloc_info"), reason="the C library is not glibc")
+
+
+def test_what_was_left_is_given_back_once_and_a_while_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_ns, given = [0], []
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(now_ns[0]))
+    leftovers = memory.Leftovers(lambda: now_ns[0])
+    for now_ns[0] in (0, memory.GIVE_BACK_AFTER_NS + 1):
+        leftovers.give_back_when_due()
+    assert given == [], "nothing was left"
+    leftovers.came()
+    begun_ns = now_ns[0]
+    for later_ns in (
+        5,
+        memory.GIVE_BACK_AFTER_NS,
+        memory.GIVE_BACK_AFTER_NS + 1,
+        10 * memory.GIVE_BACK_AFTER_NS,
+    ):
+        now_ns[0] = begun_ns + later_ns
+        leftovers.give_back_when_due()
+        if later_ns == 5:
+            leftovers.came()  # more of it, while the first waits
+    assert given == [begun_ns + memory.GIVE_BACK_AFTER_NS + 1]
 
 
 def told(program: str, *arguments: str) -> str:
