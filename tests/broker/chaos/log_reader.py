@@ -13,8 +13,12 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from topics.kafka_errors import AWAY
+
 ANSWER_S: Final = 15.0
 POLL_S: Final = 0.02
+# A broker that has just started knows no partition yet.
+PASSING: Final = AWAY | {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"}
 
 
 def committed_reader(bootstrap: str, places: Sequence[tuple[str, int]]) -> Consumer:
@@ -45,7 +49,7 @@ def is_end(message: Message) -> bool:
         return False
     if error.name() == "_PARTITION_EOF":
         return True
-    if error.retriable() or error.name() in ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT"):
+    if error.retriable() or error.name() in PASSING:
         return False
     raise KafkaException(error)
 

@@ -55,6 +55,11 @@ class Watcher:
         if self._failed:
             raise self._failed.pop()
 
+    def require_reading(self) -> None:
+        """Raise what the reading came to, where it has ended."""
+        if self._failed:
+            raise self._failed[0]
+
     def end(self) -> None:
         """Return once that has been read, or once it is given up."""
         self._leaving.set()

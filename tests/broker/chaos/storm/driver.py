@@ -244,6 +244,7 @@ class Driver:
 
     def _tend(self) -> None:
         assert self._setting.feed.alive(), "the feed has died"
+        self._setting.watcher.require_reading()
         now_s = monotonic()
         for due_s, struck, undo in [one for one in self._undo if one[0] <= now_s]:
             undo()
