@@ -21,8 +21,10 @@ POLL_S: Final = 0.02
 PASSING: Final = AWAY | {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"}
 
 
-def committed_reader(bootstrap: str, places: Sequence[tuple[str, int]]) -> Consumer:
-    """A consumer of these partitions from their first message on, of no group."""
+def committed_reader(
+    bootstrap: str, places: Sequence[tuple[str, int]], begin: Mapping[tuple[str, int], int] | None = None
+) -> Consumer:
+    """A consumer of these partitions of no group, from their first message on or where `begin` says."""
     reader = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -38,7 +40,8 @@ def committed_reader(bootstrap: str, places: Sequence[tuple[str, int]]) -> Consu
             "log_level": 2,  # that a broker is away is the point of some scenes
         }
     )
-    reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in places])
+    first = begin or dict.fromkeys(places, OFFSET_BEGINNING)
+    reader.assign([TopicPartition(topic, number, first[topic, number]) for topic, number in places])
     return reader
 
 

@@ -14,6 +14,7 @@ from confluent_kafka import IsolationLevel
 from tests.broker.chaos.log_reader import POLL_S, committed_reader, ends, is_end
 
 LEAVE_S = 30.0
+SILENT_S = 15.0  # a client that a broker's outage left deaf (librdkafka 2.12.1) is made anew
 
 
 @dataclass(slots=True)
@@ -69,14 +70,19 @@ class Watcher:
         try:
             reader = committed_reader(self._bootstrap, self._places)
             reached, wanted = dict.fromkeys(self._places, 0), dict[tuple[str, int], int]()
-            deadline_s = float("inf")
+            deadline_s, heard_s = float("inf"), dict.fromkeys(self._places, monotonic())
             while not wanted or any(reached[place] < end for place, end in wanted.items()):
                 assert monotonic() < deadline_s, f"the end of {wanted} was not read, only {reached}"
+                if monotonic() - min(heard_s.values()) > SILENT_S:
+                    reader.close()
+                    reader = committed_reader(self._bootstrap, self._places, reached)
+                    heard_s = dict.fromkeys(self._places, monotonic())
                 for message in reader.consume(1_000, POLL_S):
                     ended = is_end(message)
                     if not ended and message.error() is not None:
                         continue
-                    reached[message.topic(), message.partition()] = message.offset() + (not ended)
+                    place = (message.topic(), message.partition())
+                    heard_s[place], reached[place] = monotonic(), message.offset() + (not ended)
                     if not ended:
                         self._take(message.partition(), message.offset(), message.value())
                 if self._leaving.is_set() and not wanted:
