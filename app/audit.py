@@ -180,9 +180,8 @@ class _Partition:
             told.roll(batch)
             check_order(self._rules, rows, before, self._findings)
             before = rows.tail(1) if rows.height else before
-        if not (
-            self._repeats and len(self._lacks) > 1
-        ):  # a row that came again has other columns than before
+        # A row that comes again after columns were added has another hash than the one that counts.
+        if not self._repeats or len(self._lacks) == 1:
             told.report(self._findings)
         report.parity[self._partition] = told.rolled
         return runs

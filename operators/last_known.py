@@ -59,9 +59,9 @@ def last_known_entries(
         gathered(store, rows, right_schema(settings, right.stream), []), np.append(first, rows.size)
     )
     oldest = np.minimum.reduceat(store.offset[rows], first) if rows.size else first
-    join, columns = _join(settings, right.stream), _columns(settings, right.stream)
+    layout = _layout(settings, right.stream)
     for group, value, offset in zip(found.tolist(), packed, oldest.tolist(), strict=True):
-        payload = _HEAD.pack(join, columns, frontier_ns, offset) + value
+        payload = _HEAD.pack(*layout, frontier_ns, offset) + value
         framed = _FRAME.pack(VERSION, zlib.crc32(payload)) + payload
         yield _prefix(right.stream) + groups.key(group), framed
 
@@ -75,6 +75,7 @@ def last_known_rows(
     since, and does not count.  Raises SnapshotError where one is damaged or of another join.
     """
     prefixes = {_prefix(right): right for right in settings.rights}
+    layouts = {right.name: _layout(settings, right) for right in settings.rights}
     values: dict[str, dict[bytes, bytes]] = {right.name: {} for right in settings.rights}
     older: dict[str, int] = {}
     for key, value in entries:
@@ -82,7 +83,7 @@ def last_known_rows(
         right = prefixes.get(stream + zero)
         if right is None:
             continue  # a stream this join does not look up any more
-        entry = _opened(settings, right, key, value)
+        entry = _opened(settings, right, layouts[right.name], key, value)
         if entry.taken_ns > frontier_ns:
             continue
         if entry.rows is None:
@@ -103,7 +104,9 @@ class _Entry(NamedTuple):
     rows: bytes | None  # None where they have other columns than are looked up now
 
 
-def _opened(settings: AsofSettings, right: Stream, key: bytes, value: bytes) -> _Entry:
+def _opened(
+    settings: AsofSettings, right: Stream, layout: tuple[bytes, bytes], key: bytes, value: bytes
+) -> _Entry:
     if len(value) < _FRAME.size + _HEAD.size:
         raise SnapshotError(f"last-known entry {key!r} has {len(value)} bytes, too few for any")
     version, checksum = _FRAME.unpack_from(value)
@@ -113,12 +116,12 @@ def _opened(settings: AsofSettings, right: Stream, key: bytes, value: bytes) -> 
     if zlib.crc32(payload) != checksum:
         raise SnapshotError(f"last-known entry {key!r} is damaged: its checksum does not fit")
     join, columns, taken_ns, offset = _HEAD.unpack_from(payload)
-    if join != _join(settings, right):
+    if join != layout[0]:
         raise SnapshotError(
             f"last-known entry {key!r} was kept for another join: the keys, clock or sequence of "
             f"{right.name}, or carry, have changed"
         )
-    if columns == _columns(settings, right):
+    if columns == layout[1]:
         return _Entry(taken_ns, offset, payload[_HEAD.size :])
     if settings.carry == "column":
         raise SnapshotError(
@@ -132,15 +135,11 @@ def _prefix(right: Stream) -> bytes:
     return right.name.encode() + b"\0"
 
 
-def _join(settings: AsofSettings, right: Stream) -> bytes:
-    """What has to be equal for the same rows to stand; the matching rules need not."""
+def _layout(settings: AsofSettings, right: Stream) -> tuple[bytes, bytes]:
+    """What names the join, equal where the same rows stand, whatever the matching rules; and the columns."""
     key = layout_fingerprint(pa.schema([right.schema.field(name) for name in right.key]))
-    return _digest(settings.clock, settings.carry, ",".join(right.key), key, str(right.sequence))
-
-
-def _columns(settings: AsofSettings, right: Stream) -> bytes:
-    """What has to be equal for rows to be read back."""
-    return _digest(layout_fingerprint(right_schema(settings, right)))
+    join = _digest(settings.clock, settings.carry, ",".join(right.key), key, str(right.sequence))
+    return join, _digest(layout_fingerprint(right_schema(settings, right)))
 
 
 def _digest(*told: str) -> bytes:
