@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, sleep
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import confluent_kafka
 from confluent_kafka import (
@@ -27,6 +27,7 @@ from topics.bus import (
 from topics.kafka_errors import AWAY, REFUSED, error_of, raise_bus_error, said
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 
+_Answer = TypeVar("_Answer")
 _ASK_AGAIN_S: Final = 0.02
 _PING_S: Final = 0.5  # how soon a refusal is heard of, which comes beside the answer
 # Every other state is one in which members wait: the two protocols have different names for them.
@@ -89,6 +90,10 @@ class KafkaAdmin:
             ),
             f"topics {', '.join(wanted)} were created but do not answer",
         )
+        # A broker tells of a leader before that one knows that it leads.
+        self.ranges(
+            [TopicPartition(name, number) for name, count in wanted.items() for number in range(count)]
+        )
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete topics where they exist, with all their messages, and return when they are gone."""
@@ -108,14 +113,7 @@ class KafkaAdmin:
 
         In a rebalance of Kafka's classic protocol nobody is said to own anything.
         """
-        until_s = monotonic() + REQUEST_TIMEOUT_S
-        while True:
-            try:
-                return self._group(name)
-            except BusUnavailableError:  # a broker that has just begun to serve groups
-                if monotonic() > until_s:
-                    raise
-                sleep(_ASK_AGAIN_S)
+        return _when_ready(lambda: self._group(name))
 
     def _group(self, name: str) -> GroupStanding:
         where = f"group {name} could not be read"
@@ -137,6 +135,9 @@ class KafkaAdmin:
 
     def ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
         """The offsets of each log; raises BusError naming a partition that does not exist."""
+        return _when_ready(lambda: self._ranges(partitions))
+
+    def _ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
         low = self._offsets(partitions, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
         # The stable offset first: it never passes the high one, which is asked later.
         stable = self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
@@ -216,6 +217,18 @@ class KafkaAdmin:
         while not holds(self._metadata()):
             if monotonic() > until_s:
                 raise BusUnavailableError(f"{otherwise} after {REQUEST_TIMEOUT_S:.0f} s")
+            sleep(_ASK_AGAIN_S)
+
+
+def _when_ready(ask: Callable[[], _Answer]) -> _Answer:
+    """Ask again while a broker says that it has just begun to serve a group or a partition."""
+    until_s = monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        try:
+            return ask()
+        except BusUnavailableError:
+            if monotonic() > until_s:
+                raise
             sleep(_ASK_AGAIN_S)
 
 

@@ -1,6 +1,7 @@
 """Reads committed messages with a plain Kafka consumer that checks their checksums."""
 
 from collections.abc import Mapping, Sequence
+from time import monotonic, sleep
 from typing import Any, Final
 
 from confluent_kafka import (
@@ -13,7 +14,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from topics.kafka_errors import AWAY
+from topics.kafka_errors import AWAY, error_of
 
 ANSWER_S: Final = 15.0
 POLL_S: Final = 0.02
@@ -78,11 +79,18 @@ def ends(bootstrap: str, places: Sequence[tuple[str, int]], level: IsolationLeve
     """Where each log ends for readers of this isolation level."""
     asked = {TopicPartition(topic, number): OffsetSpec.latest() for topic, number in places}
     client = AdminClient({"bootstrap.servers": bootstrap})  # held until the answers are there
-    answers = client.list_offsets(asked, isolation_level=level)
-    return {
-        (place.topic, place.partition): answer.result(timeout=ANSWER_S).offset
-        for place, answer in answers.items()
-    }
+    until_s = monotonic() + ANSWER_S
+    while True:
+        answers = client.list_offsets(asked, isolation_level=level)
+        try:
+            return {
+                (place.topic, place.partition): answer.result(timeout=ANSWER_S).offset
+                for place, answer in answers.items()
+            }
+        except KafkaException as raised:
+            if error_of(raised).name() not in PASSING or monotonic() > until_s:
+                raise
+        sleep(POLL_S)
 
 
 def open_transactions(bootstrap: str, places: Sequence[tuple[str, int]]) -> int:
