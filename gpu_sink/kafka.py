@@ -42,7 +42,7 @@ class KafkaFrames:
 
     def partitions(self) -> list[int]:
         """The partitions to read, each of them known to exist; raises SourceError."""
-        consumer = self._connect()
+        consumer = self.connect()
         try:
             return self._existing(consumer)
         finally:
@@ -50,7 +50,7 @@ class KafkaFrames:
 
     def open(self, starts: Mapping[int, Position | None]) -> KafkaReader:
         """Open a consumer of these partitions, none of them shared by a group; raises SourceError."""
-        consumer = self._connect()
+        consumer = self.connect()
         try:
             committed = self._committed(consumer, [p for p, start in starts.items() if start is None])
             places, ends = {}, {}
@@ -65,7 +65,8 @@ class KafkaFrames:
             return BoundedReader(consumer, self, places, ends)
         return LiveReader(consumer, self, places)
 
-    def _connect(self) -> "Consumer":
+    def connect(self) -> "Consumer":
+        """A client of the broker that has no partitions yet; raises SourceError."""
         try:
             from confluent_kafka import Consumer
         except ImportError as missing:

@@ -44,7 +44,8 @@ class AlignedTopic:
 
     def delete(self) -> None:
         """Leave nothing behind."""
-        self._admin.delete_topics([self.name])[self.name].result(30)
+        if self._admin.list_topics(self.name, 30).topics[self.name].error is None:
+            self._admin.delete_topics([self.name])[self.name].result(30)
 
 
 @pytest.fixture
@@ -117,6 +118,18 @@ def test_a_slow_service_is_fetched_for_again_without_a_row_missing_or_twice(
     found += [next(live)["event_ns"].item() for _ in range(6)]
     live.close()  # type: ignore[attr-defined]
     assert found == [*range(0, 20, 2), 24, 26]
+
+
+def test_a_live_stream_ends_with_an_error_once_its_topic_is_gone(
+    topic: AlignedTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpu_sink.kafka_reader.SILENT_S", 0.5)
+    topic.put(0)
+    frames = iter(topic.stream(until_end=False))
+    next(frames)
+    topic.delete()
+    with pytest.raises(SourceError, match=rf"{topic.name} \[[01]\] at {topic.bootstrap}: .*[Uu]nknown"):
+        next(frames)
 
 
 def test_an_empty_topic_ends_at_once(topic: AlignedTopic) -> None:

@@ -5,15 +5,17 @@ That broker knows no transactions, so that aborted frames stay invisible is a te
 
 import json
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from gpu_sink.batches import Batch, Batches
 from gpu_sink.contract import FrameError
 from gpu_sink.errors import SourceError
 from gpu_sink.frames import Frame
+from gpu_sink.kafka import KafkaFrames
 from gpu_sink.reading import FrameReader
 from gpu_sink.source import AlignedStream
 from tests.unit.gpu_sink.scene import message_of, numbers_in, rows_of
@@ -211,6 +213,83 @@ def test_a_paused_reader_goes_on_with_the_next_frame(broker: Broker) -> None:
     found.append(until(reader))
     reader.close()
     assert sorted(numbers(found)) == [0, 1, 2, 3, 4, 5]
+
+
+class Clients:
+    """The clients that a stream made, and each error that the next ones are told before anything else."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[Consumer] = []
+        self.told: list[KafkaError] = []
+        connect = KafkaFrames.connect
+        monkeypatch.setattr(KafkaFrames, "connect", lambda frames: self._note(connect(frames)))
+
+    def _note(self, client: Consumer) -> Any:
+        self.made.append(client)
+        return TellingClient(client, self.told)
+
+
+class TellingClient:
+    """A client whose `poll` gives what it was told first."""
+
+    def __init__(self, client: Consumer, told: list[KafkaError]) -> None:
+        self._client = client
+        self._told = told
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def poll(self, wait_s: float) -> Any:
+        if self._told:
+            error = self._told.pop()
+            return SimpleNamespace(error=lambda: error, partition=lambda: 0)
+        return self._client.poll(wait_s)
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+def test_a_client_that_hears_nothing_any_more_is_replaced(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, bounded: bool
+) -> None:
+    monkeypatch.setattr("gpu_sink.kafka_reader.SILENT_S", 0.2)
+    topic, clients = f"deaf-{bounded}", Clients(monkeypatch)
+    for number in range(3):
+        broker.put(topic, 0, [number])
+    source = AlignedStream.from_kafka(broker.bootstrap, topic, until_end=bounded).source
+    reader = source.open({0: None})
+    first = until(reader)
+    clients.made[-1].pause([TopicPartition(topic, 0)])
+    assert numbers([first, until(reader), until(reader)]) == [0, 1, 2]
+    assert len(clients.made) == 2
+    reader.close()
+
+
+def test_a_quiet_topic_keeps_its_client(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpu_sink.kafka_reader.SILENT_S", 0.05)
+    clients = Clients(monkeypatch)
+    broker.put("quiet", 0, [1])
+    reader = AlignedStream.from_kafka(broker.bootstrap, "quiet").source.open({0: None, 1: None})
+    assert numbers([until(reader)]) == [1]
+    for _ in range(10):
+        assert reader.read(0.05) is None
+    assert len(clients.made) == 1
+    reader.close()
+
+
+def test_errors_that_pass_are_waited_out_and_others_are_not(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = Clients(monkeypatch)
+    broker.put("passing", 0, [1])
+    reader = AlignedStream.from_kafka(broker.bootstrap, "passing").source.open({0: None})
+    clients.told += [
+        KafkaError(KafkaError.LEADER_NOT_AVAILABLE),
+        KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART),
+    ]
+    assert numbers([until(reader)]) == [1]
+    clients.told.append(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    with pytest.raises(SourceError, match=r"passing \[0\] at .*: Broker: Topic authorization failed"):
+        until(reader)
+    reader.close()
 
 
 def until(reader: FrameReader) -> Frame:
