@@ -16,6 +16,7 @@ from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_b
 from topics.kafka_event import Event
 from topics.kafka_outage import Outage
 from topics.kafka_reader import Reading, open_reader
+from topics.kafka_rebootstrap import watch_over
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 from topics.positions import require_committable
 
@@ -195,6 +196,7 @@ class KafkaConsumer:
         self._later = LaterCommits(self._client, self._outage)
         client_id = str(self._settings["client.id"])
         self._reader = open_reader(self._client, client_id, self._asked_reading, self._on_client_error)
+        self._unwatch = watch_over(self._client, self._settings)
 
     def _join(self) -> None:
         self._client.subscribe(
@@ -203,9 +205,8 @@ class KafkaConsumer:
 
     def _leave(self) -> None:
         self._closed = True
-        self._later.close()
-        self._reader.close()
-        self._client.close()
+        for let_go in (self._later.close, self._reader.close, self._unwatch, self._client.close):
+            let_go()
 
     def _join_again(self) -> None:
         """Join the group with a new client.

@@ -25,6 +25,7 @@ from topics.kafka_native_writer import NativeWriter
 from topics.kafka_outage import Outage
 from topics.kafka_overseer import Overseer
 from topics.kafka_reader import Reading
+from topics.kafka_rebootstrap import watch_over
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S, TRANSACTION_TIMEOUT_MS
 from topics.outgoing import Outgoing
 from topics.positions import require_committable
@@ -76,10 +77,12 @@ class KafkaProducer:
         else:
             own |= {"transactional.id": transactional_id, "on_delivery": self._on_delivery}
         self._client = confluent_kafka.Producer({**settings, **own}, logger=LOGGER)
-        self._overseer = Overseer(f"{settings['client.id']}-positions")
+        client_id = str(settings["client.id"])
+        self._unwatch = watch_over(self._client, settings)
+        self._overseer = Overseer(f"{client_id}-positions")
         self._writer: NativeWriter | None = None
         if transactional_id is not None:
-            self._writer = _native_writer(self._client, str(settings["client.id"]), reading)
+            self._writer = _native_writer(self._client, client_id, reading)
             try:
                 self._client.init_transactions(REQUEST_TIMEOUT_S)
             except KafkaException as raised:
@@ -221,6 +224,7 @@ class KafkaProducer:
                 # Fenced, or the broker is away: then the broker, or the next producer, aborts it.
                 LOGGER.info("closing with a transaction open: %s", error_of(raised).str())
         self._overseer.close()
+        self._unwatch()
         self._open = False
 
     def _send(self, positions: Sequence[Any], group: object) -> None:
