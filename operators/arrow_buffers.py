@@ -40,10 +40,10 @@ def fixed_dtype(kind: pa.DataType) -> np.dtype[np.generic]:
 
 def valid_of(array: pa.Array) -> Bools | None:
     """One bool per row, or None where there is no null."""
-    bits = array.buffers()[0]
-    if array.null_count == 0 or bits is None:
+    if array.null_count == 0:
         return None
-    return _unpack(bits, array.offset, len(array))
+    bits = array.buffers()[0]
+    return None if bits is None else _unpack(bits, array.offset, len(array))
 
 
 def fixed_values(array: pa.Array, dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
@@ -51,7 +51,7 @@ def fixed_values(array: pa.Array, dtype: np.dtype[np.generic]) -> npt.NDArray[np
     data = array.buffers()[1]
     if data is None or len(array) == 0:
         return np.zeros(len(array), dtype)
-    if types.is_boolean(array.type):
+    if dtype.itemsize == 1 and types.is_boolean(array.type):
         return _unpack(data, array.offset, len(array)).view(np.uint8)
     return np.frombuffer(data, dtype, len(array), array.offset * dtype.itemsize)
 

@@ -77,7 +77,8 @@ class ForwardContext(RightContext):
         kept = np.flatnonzero(place >= 0)
         # Rows that have not settled have no follower yet, and whatever stands there is never read.
         following = renumbered(self._following.take(kept, mode="clip"), place)
-        self._following = with_room(following, kept.size, kept.size).view(np.int64)
+        # Never without room: there would be nothing to take from the next time.
+        self._following = with_room(following, kept.size, max(1, kept.size)).view(np.int64)
         self._tail = renumbered(self._tail, place)
         self._heads = renumbered(self._heads, place)
         self._before = renumbered(self._before, place)

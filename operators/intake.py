@@ -64,9 +64,10 @@ class Intake:
     def batch(self, rows: Batch | pa.RecordBatch) -> Batch:
         """`rows` as a batch; raises ValueError where a plain record batch does not fit the stream."""
         if isinstance(rows, Batch):
-            got = rows.columns.schema
-            assert got.names == self.stream.schema.names, f"{self.stream.name}: columns {got.names}"
-            assert got.types == self.stream.schema.types, f"{self.stream.name}: types {got.types}"
+            got, wanted = rows.columns.schema, self.stream.schema
+            if not got.equals(wanted):  # names and types, that is, save that nullability may differ
+                assert got.names == wanted.names, f"{self.stream.name}: columns {got.names}"
+                assert got.types == wanted.types, f"{self.stream.name}: types {got.types}"
             return rows if self.stream.key else _one_group(rows)
         return batch_of(self.stream, self._on, rows, self.clock.read_next)
 

@@ -48,5 +48,5 @@ class Parity:
 
 def sealed_hashes(rows: pa.RecordBatch) -> UInt64s:
     """One hash per aligned row over all its columns but those that say where its left row stood."""
-    kept = [name for name in rows.schema.names if name not in _PLACES]
-    return row_hashes([rows.column(name) for name in kept], rows.num_rows)
+    named = zip(rows.schema.names, rows.columns, strict=True)
+    return row_hashes([column for name, column in named if name not in _PLACES], rows.num_rows)

@@ -27,6 +27,8 @@ class RowStore:
         self.index: Int32s = new_room(np.int32)
         self.group: Int32s = new_room(np.int32)
         self.names = tuple(columns)
+        self._schema = schema
+        self._places = [schema.get_field_index(name) for name in columns]
         self._columns: dict[str, Column] = {name: make_column(schema.field(name).type) for name in columns}
 
     @property
@@ -45,8 +47,11 @@ class RowStore:
         self.offset[start:stop] = batch.offset
         self.index[start:stop] = batch.index
         self.group[start:stop] = group
-        for name, column in self._columns.items():
-            column.append(batch.columns.column(name))
+        columns = batch.columns
+        # To look up a name takes longer than to append a few values.
+        named: Sequence[int | str] = self._places if columns.schema.equals(self._schema) else self.names
+        for place, column in zip(named, self._columns.values(), strict=True):
+            column.append(columns.column(place))
         self.rows = stop
 
     def gather(self, name: str, rows: Int64s, present: Bools | None = None) -> pa.Array:

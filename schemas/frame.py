@@ -6,7 +6,7 @@ stream has come without opening it.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import pyarrow as pa
 
@@ -22,6 +22,10 @@ PARITY: Final = "tidemark-parity"
 ASSUMED: Final = "tidemark-assumed-rows"
 VERSION: Final = "tidemark-frame"
 
+_OPTIONS: Final = {
+    name: pa.ipc.IpcWriteOptions(compression=None if name == "none" else name, use_threads=False)
+    for name in get_args(Compression)
+}
 FRAME_VERSION: Final = 1  # raised when an older reader would misread what a newer worker writes
 LEFT_OFFSET: Final = "left_offset"
 LEFT_INDEX: Final = "left_index"
@@ -109,10 +113,7 @@ def layout_fingerprint(schema: pa.Schema) -> str:
 def encode_frame(rows: pa.RecordBatch, compression: Compression = "none") -> bytes:
     """Return the value of a frame; a compression makes its buffers smaller, and readers decompress them."""
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(
-        compression=None if compression == "none" else compression, use_threads=False
-    )
-    with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
+    with pa.ipc.new_stream(sink, rows.schema, options=_OPTIONS[compression]) as writer:
         writer.write_batch(rows)
     return bytes(sink.getvalue())
 

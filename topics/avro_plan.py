@@ -48,10 +48,12 @@ class ColumnSlots:
 
     `slot` is the first row of `words` (values of at most 8 bytes; decimals take two) or, where `spans[c]`,
     the first of two rows of addresses and sizes.  Where `whole[c]`, a column's values are its words as they
-    stand.
+    stand.  `types` and `nullable` are the schema's, which makes an object each time it is asked.
     """
 
     schema: pa.Schema
+    types: tuple[pa.DataType, ...]
+    nullable: tuple[bool, ...]
     slot: tuple[int, ...]
     spans: Bools
     whole: tuple[bool, ...]
@@ -112,7 +114,14 @@ def column_slots(schema: pa.Schema) -> ColumnSlots:
         span_count += 2 if span else 0
         word_count += 0 if span else 2 if decimal else 1
     return ColumnSlots(
-        schema, tuple(slots), np.array(spans, dtype=np.bool_), tuple(whole), word_count, span_count
+        schema=schema,
+        types=tuple(schema.types),
+        nullable=tuple(column.nullable for column in schema),
+        slot=tuple(slots),
+        spans=np.array(spans, dtype=np.bool_),
+        whole=tuple(whole),
+        word_count=word_count,
+        span_count=span_count,
     )
 
 

@@ -69,13 +69,13 @@ class DecodedRows:
 
     def to_arrow(self, rows: int) -> pa.RecordBatch:
         """Return the first `rows` as Arrow columns; the batch shares this object's memory."""
-        schema = self.slots.schema
-        arrays = [self._column(number, column, rows) for number, column in enumerate(schema)]
-        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+        arrays = [self._column(number, rows) for number in range(len(self.slots.types))]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.slots.schema)
 
-    def _column(self, number: int, column: pa.Field, rows: int) -> pa.Array:
+    def _column(self, number: int, rows: int) -> pa.Array:
+        kind = self.slots.types[number]
         null_count, bitmap = 0, None
-        if column.nullable:
+        if self.slots.nullable[number]:
             valid = self.valid[number, :rows]
             null_count = rows - int(np.count_nonzero(valid))
             if null_count:
@@ -83,10 +83,10 @@ class DecodedRows:
         if self.slots.whole[number]:
             buffers = [pa.py_buffer(self.words[self.slots.slot[number], :rows])]
         elif self.slots.spans[number]:
-            buffers = self._gathered(number, column, rows)
+            buffers = self._gathered(number, kind, rows)
         else:
-            buffers = [pa.py_buffer(self._fixed_width(number, column.type, rows))]
-        return pa.Array.from_buffers(column.type, rows, [bitmap, *buffers], null_count=null_count)
+            buffers = [pa.py_buffer(self._fixed_width(number, kind, rows))]
+        return pa.Array.from_buffers(kind, rows, [bitmap, *buffers], null_count=null_count)
 
     def _fixed_width(self, number: int, plain: pa.DataType, rows: int) -> npt.NDArray[Any]:
         slot = self.slots.slot[number]
@@ -97,10 +97,9 @@ class DecodedRows:
             return np.column_stack((words, self.words[slot + 1, :rows]))
         return words.astype(np.dtype(f"i{plain.bit_width // 8}"))
 
-    def _gathered(self, number: int, column: pa.Field, rows: int) -> list[pa.Buffer]:
+    def _gathered(self, number: int, plain: pa.DataType, rows: int) -> list[pa.Buffer]:
         slot = self.slots.slot[number]
         address, size = self.spans[slot, :rows], self.spans[slot + 1, :rows]
-        plain = column.type
         if pa.types.is_fixed_size_binary(plain):
             # A null takes its room too.
             data = np.zeros(rows * plain.byte_width, dtype=np.uint8)
@@ -115,7 +114,7 @@ class DecodedRows:
             return [pa.py_buffer(offsets), pa.py_buffer(data)]
         if total > _TEXT_SIZE_MAX:
             raise CodecError(
-                f"column {column.name} holds {total} bytes in one batch, more than {plain} can: "
-                f"read fewer messages at once, or make it large_{plain}"
+                f"column {self.slots.schema.field(number).name} holds {total} bytes in one batch, "
+                f"more than {plain} can: read fewer messages at once, or make it large_{plain}"
             )
         return [pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]

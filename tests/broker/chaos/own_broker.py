@@ -3,12 +3,16 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tests.broker.chaos.proxy import HOST, Proxy
+from tests.day_runs import until
 from tests.kafka_process import kafka_script
+
+LAST_LINES: Final = 20  # of a broker's log, where it did not start
 
 
 class NoBrokerError(Exception):
@@ -37,12 +41,34 @@ class OwnBroker:
         answer = kafka_script("start", KAFKA_DIR=str(self.folder), KAFKA_ADVERTISED=self.bootstrap)
         if answer.returncode == 2:
             raise NoBrokerError(answer.stderr.strip().splitlines()[-1].removeprefix("kafka: "))
-        assert answer.returncode == 0, answer.stderr
+        assert answer.returncode == 0, f"{answer.stderr}\n{self._last_words()}"
         self.proxy.target = int(answer.stdout.split()[-1].rpartition(":")[2])
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to its process."""
-        os.kill(int((self.folder / "broker.pid").read_text()), number)
+        os.kill(self._pid(), number)
+
+    def kill(self) -> None:
+        """Kill it, and return once its process holds nothing any more: the next one wants the same log."""
+        pid = self._pid()
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not _runs(pid), "the broker is dead")
+
+    def _pid(self) -> int:
+        return int((self.folder / "broker.pid").read_text())
+
+    def _last_words(self) -> str:
+        log = self.folder / "broker.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:]) if log.exists() else ""
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there, and is not merely waiting for its parent to hear of its end."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 @contextmanager
@@ -55,5 +81,7 @@ def own_broker(folder: Path) -> Iterator[OwnBroker]:
         try:
             yield broker
         finally:
-            broker.send(signal.SIGCONT)
+            # One that could not be started again has no process; what came of that is being raised.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                broker.send(signal.SIGCONT)
             kafka_script("stop", KAFKA_DIR=str(folder))

@@ -20,7 +20,7 @@ def the_broker_dies(stage: Stage, broker: OwnBroker, seconds: float = 0.0) -> No
     hand = stage.crew.hire()
     with stage.feed.flowing():
         stage.rows_seen()
-        broker.send(signal.SIGKILL)
+        broker.kill()
         begun_s = monotonic()
         until(lambda: monotonic() - begun_s >= seconds, "it has been away for so long", seconds + 1)
         broker.start()

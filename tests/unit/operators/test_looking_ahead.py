@@ -2,11 +2,16 @@
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from operators import pending
+from operators.forward import ForwardContext
+from operators.intake import batch_of
+from operators.settings import AsofSettings
 from schemas.stream import Stream
-from tests.unit.operators.scenes import QUOTE, advance, bids, make_join, quotes, trades
+from tests.unit.operators.scenes import QUOTE, TRADE, advance, bids, make_join, quotes, trades
 
 
 def sealed_at(join: Any, upto_ns: int) -> tuple[int, list[tuple[int, int | None]]]:
@@ -187,3 +192,16 @@ def test_rows_that_settle_follow_those_left_of_their_group_when_older_ones_are_l
     assert join.seal() is None
     advance(join, 23)
     assert bids(join.seal()) == [(12, None), (15, 3)]
+
+
+def test_rows_read_again_are_kept_after_all_before_them_were_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pending, "COMPACT_ROWS_MIN", 0)
+    asked = AsofSettings(left=TRADE, rights=(QUOTE,), direction="forward", tolerance_ns=5)
+    rows = ForwardContext(asked, QUOTE)
+    gone = [(event_ns, "A", 1) for event_ns in (1, 2, 3)]
+    for again, kept in ((gone, 0), ([*gone, (20, "A", 2)], 1)):
+        batch = batch_of(QUOTE, "event_ns", quotes(*again), 0)
+        rows.refresh(batch, np.zeros(len(again), np.int32), floor_ns=10)
+        assert rows.pending.store.rows == rows.pending.rows == kept

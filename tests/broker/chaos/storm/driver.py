@@ -159,7 +159,7 @@ class Driver:
         return lambda: _signal(zombie, signal.SIGCONT)
 
     def _kill_broker(self, _event: Event, _struck: Struck) -> Callable[[], None]:
-        self._setting.broker.send(signal.SIGKILL)
+        self._setting.broker.kill()
         return self._setting.broker.start
 
     def _stop_broker(self, _event: Event, _struck: Struck) -> Callable[[], None]:
