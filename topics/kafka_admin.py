@@ -91,9 +91,8 @@ class KafkaAdmin:
             f"topics {', '.join(wanted)} were created but do not answer",
         )
         # A broker tells of a leader before that one knows that it leads.
-        self.ranges(
-            [TopicPartition(name, number) for name, count in wanted.items() for number in range(count)]
-        )
+        places = [TopicPartition(name, number) for name, count in wanted.items() for number in range(count)]
+        _when_ready(lambda: self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED))
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete topics where they exist, with all their messages, and return when they are gone."""
