@@ -54,8 +54,8 @@ def align(
     pipeline = Pipeline(settings, bus, registry, streams)
     warm_up()
     # What is alive now stays: a full collection need not walk the objects of libraries and compilers.
-    gc.collect()
     gc.freeze()
+    gc.enable()
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
     worker = Worker(pipeline, until_final=until_final)
     try:

@@ -63,3 +63,9 @@ class MessageBlock:
     def messages(self) -> int:
         """The number of messages."""
         return int(self.offset.size)
+
+    def next_offsets(self) -> dict[TopicPartition, int]:
+        """The offset behind the last message of each source."""
+        following = np.zeros(len(self.sources), np.int64)
+        following[self.source] = self.offset + 1  # of equal indices the last assignment stays
+        return dict(zip(self.sources, following.tolist(), strict=True))

@@ -4,19 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import confluent_kafka
-import numpy as np
 from confluent_kafka import KafkaException
 
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import AbortableError, BusError, BusUnavailableError, Position, Rebalance
-from topics.kafka_commit import LaterCommits, commit_positions
-from topics.kafka_committed import committed_positions
+from topics.kafka_commit import commit_positions
+from topics.kafka_committed import GroupPositions
 from topics.kafka_errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
 from topics.kafka_event import Event
+from topics.kafka_group_client import GroupClient
 from topics.kafka_outage import Outage
-from topics.kafka_reader import Reading, open_reader
-from topics.kafka_rebootstrap import watch_over
+from topics.kafka_places import kafka_place, our_places, place_name
+from topics.kafka_reader import Reading
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 from topics.positions import require_committable
 
@@ -45,8 +44,9 @@ class KafkaConsumer:
         self._closed = False
         self._topics: list[str] = []  # subscribed
         self._joins_again = -1  # since the group took our partitions; below 0 where it has not
-        self._settings = {**settings, "error_cb": self._on_client_error}
+        self._settings = settings
         self._asked_reading = reading
+        self._group_positions = GroupPositions(settings, self._outage)
         self._open()
 
     @property
@@ -76,6 +76,10 @@ class KafkaConsumer:
         """
         assert messages_max > 0
         assert wait_ms >= 0
+        if self._rebalance is not None:
+            self._group_positions.look(self._client, self._topics[0], owning=bool(self._positions))
+        if self._group_positions.strayed:
+            self._start_over()
         try:
             if self._topics_asked:
                 self._require_topics()
@@ -92,7 +96,7 @@ class KafkaConsumer:
         if block.messages:
             self._outage.over()
         ends = self._take_events(events) if events else []
-        for place, offset in (*_next_offsets(block), *ends):
+        for place, offset in (*block.next_offsets().items(), *ends):
             if place in self._positions:
                 self._positions[place] = max(self._positions[place], offset)
         if not ends:
@@ -102,7 +106,7 @@ class KafkaConsumer:
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Deliver nothing from these until `resume`."""
         self._require_owned(partitions)
-        self._client.pause([_kafka(partition) for partition in partitions])
+        self._client.pause([kafka_place(partition) for partition in partitions])
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
         """Deliver from these again, from the first offset that was not delivered.
@@ -111,7 +115,7 @@ class KafkaConsumer:
         there (librdkafka 2.12.1), so it would skip the first message that came during the pause.
         """
         self._require_owned(partitions)
-        self._client.resume([_kafka(partition) for partition in partitions])
+        self._client.resume([kafka_place(partition) for partition in partitions])
         for partition in partitions:
             self._seek(partition, self._positions[partition])
 
@@ -127,7 +131,10 @@ class KafkaConsumer:
         """The group's committed positions; waits for open transactions on them to end."""
         if not partitions:
             return {}
-        return committed_positions(self._client, partitions, self._outage)
+        found = self._group_positions.read(self._client, partitions, REQUEST_TIMEOUT_S)
+        if self._group_positions.strayed and self._rebalance is None:
+            self._start_over()  # a member does when it polls: that is when it may lose partitions
+        return found
 
     def commit(self, offsets: Mapping[TopicPartition, Position]) -> None:
         """Commit positions as this member, outside any transaction; returns once they count.
@@ -153,10 +160,10 @@ class KafkaConsumer:
         """The low and the high offset of the log."""
         try:
             low, high = self._client.get_watermark_offsets(
-                _kafka(partition), timeout=REQUEST_TIMEOUT_S, cached=False
+                kafka_place(partition), timeout=REQUEST_TIMEOUT_S, cached=False
             )
         except KafkaException as raised:
-            doing, error = f"reading the low and high offset of {_name(partition)}", error_of(raised)
+            doing, error = f"reading the low and high offset of {place_name(partition)}", error_of(raised)
             if error.name() == "_UNKNOWN_PARTITION":  # a broker that has just started knows none yet
                 raise BusUnavailableError(f"{doing}: no broker knows of it: {error.str()}") from None
             raise bus_error(error, doing) from None
@@ -192,21 +199,15 @@ class KafkaConsumer:
             raise AbortableError("this member owns no partitions now: abort, and poll until it does")
 
     def _open(self) -> None:
-        self._client = confluent_kafka.Consumer(self._settings, logger=LOGGER)
-        self._later = LaterCommits(self._client, self._outage)
-        client_id = str(self._settings["client.id"])
-        self._reader = open_reader(self._client, client_id, self._asked_reading, self._on_client_error)
-        self._unwatch = watch_over(self._client, self._settings)
+        self._own = GroupClient(self._settings, self._asked_reading, self._outage, self._on_client_error)
+        self._client, self._reader, self._later = self._own.client, self._own.reader, self._own.later
 
     def _join(self) -> None:
-        self._client.subscribe(
-            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._own.subscribe(self._topics, self._on_assign, self._on_revoke, self._on_lost)
 
     def _leave(self) -> None:
         self._closed = True
-        for let_go in (self._later.close, self._reader.close, self._unwatch, self._client.close):
-            let_go()
+        self._own.close()
 
     def _join_again(self) -> None:
         """Join the group with a new client.
@@ -220,11 +221,30 @@ class KafkaConsumer:
         self._open()
         self._join()
 
+    def _start_over(self) -> None:
+        """Go on with a new client in place of one that does not find its group any more."""
+        LOGGER.warning("%s: the client does not find its group any more: a new one goes on", self._group)
+        starts, self._positions = self._positions, {}
+        self._unsettled, self._ends_told = set(), {}
+        self._group_positions.strayed = False
+        try:
+            if self._rebalance is not None and starts:
+                self._rebalance.lost(tuple(sorted(starts)))
+            self._later.under_way(wait=True)
+        finally:
+            self._own.leave_behind()
+            self._open()
+            if self._rebalance is not None:
+                self._joins_again = max(0, self._joins_again)
+                self._join()
+            elif starts:
+                self._start(starts)
+
     def _start(self, starts: Mapping[TopicPartition, int]) -> None:
         assert all(offset >= 0 for offset in starts.values()), "a start is an offset of 0 or more"
         self._reader.give_back()
         self._reader.take_over(starts)
-        self._client.assign([_kafka(partition, offset) for partition, offset in starts.items()])
+        self._client.assign([kafka_place(partition, offset) for partition, offset in starts.items()])
         self._positions = dict(starts)
         self._ends_told = {}
 
@@ -260,7 +280,9 @@ class KafkaConsumer:
     def _add(self, starts: Mapping[TopicPartition, int]) -> None:
         """Read these partitions too, beside those that are ours already."""
         self._reader.take_over(starts)
-        self._client.incremental_assign([_kafka(partition, offset) for partition, offset in starts.items()])
+        self._client.incremental_assign(
+            [kafka_place(partition, offset) for partition, offset in starts.items()]
+        )
         self._positions.update(starts)
         for partition in starts:
             self._ends_told.pop(partition, None)
@@ -275,11 +297,11 @@ class KafkaConsumer:
     def _seeks(self, partition: TopicPartition, offset: int) -> bool:
         """Seek; False where the partition has not started yet."""
         try:
-            self._client.seek(_kafka(partition, offset))
+            self._client.seek(kafka_place(partition, offset))
         except KafkaException as raised:
             if error_of(raised).name() == "_STATE":
                 return False
-            raise_bus_error(raised, f"seeking {_name(partition)} to {offset}")
+            raise_bus_error(raised, f"seeking {place_name(partition)} to {offset}")
         return True
 
     def _is_news(self, partition: TopicPartition, end: int) -> bool:
@@ -295,7 +317,7 @@ class KafkaConsumer:
     # The callbacks below run inside the client's C code: what they raise is kept and raised by `poll`.
 
     def _on_assign(self, _client: Any, places: Sequence[Any]) -> None:
-        partitions = _ours(places)
+        partitions = our_places(places)
         assert self._rebalance is not None
         self._joins_again = -1
         if self._closed:  # what comes while we leave goes to another member: nothing is to be opened for it
@@ -329,11 +351,11 @@ class KafkaConsumer:
     def _give_up(self, tell: Callable[[Sequence[TopicPartition]], None], places: Sequence[Any]) -> None:
         try:
             if self._positions:
-                tell(_ours(places))
+                tell(our_places(places))
         except BaseException as raised:
             self._raised = raised
         if self._incremental:
-            for place in _ours(places):
+            for place in our_places(places):
                 self._positions.pop(place, None)
                 self._ends_told.pop(place, None)
             if not self._closed:
@@ -341,7 +363,7 @@ class KafkaConsumer:
                     self._unsettle()
                 except BusError as raised:
                     self._raised = self._raised or raised
-                self._reader.give_back(_ours(places))
+                self._reader.give_back(our_places(places))
                 self._client.incremental_unassign(list(places))
             return
         self._positions = {}
@@ -375,24 +397,3 @@ class KafkaConsumer:
             else:
                 event.raise_error(self._group, self.offsets)
         return ends
-
-
-def _kafka(partition: TopicPartition, offset: int | None = None) -> Any:
-    place = confluent_kafka.TopicPartition(partition.topic, partition.partition)
-    if offset is not None:
-        place.offset = offset
-    return place
-
-
-def _next_offsets(block: MessageBlock) -> Sequence[tuple[TopicPartition, int]]:
-    following = np.zeros(len(block.sources), np.int64)
-    following[block.source] = block.offset + 1  # of equal indices the last assignment stays
-    return list(zip(block.sources, following.tolist(), strict=True))
-
-
-def _ours(places: Sequence[Any]) -> tuple[TopicPartition, ...]:
-    return tuple(sorted(TopicPartition(place.topic, place.partition) for place in places))
-
-
-def _name(partition: TopicPartition) -> str:
-    return f"{partition.topic}[{partition.partition}]"

@@ -25,7 +25,7 @@ from topics.kafka_native_writer import NativeWriter
 from topics.kafka_outage import Outage
 from topics.kafka_overseer import Overseer
 from topics.kafka_reader import Reading
-from topics.kafka_rebootstrap import watch_over
+from topics.kafka_rebootstrap import Rebootstrap
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S, TRANSACTION_TIMEOUT_MS
 from topics.outgoing import Outgoing
 from topics.positions import require_committable
@@ -78,11 +78,13 @@ class KafkaProducer:
             own |= {"transactional.id": transactional_id, "on_delivery": self._on_delivery}
         self._client = confluent_kafka.Producer({**settings, **own}, logger=LOGGER)
         client_id = str(settings["client.id"])
-        self._unwatch = watch_over(self._client, settings)
+        self._rebootstrap = Rebootstrap(self._client, settings)
         self._overseer = Overseer(f"{client_id}-positions")
         self._writer: NativeWriter | None = None
         if transactional_id is not None:
             self._writer = _native_writer(self._client, client_id, reading)
+            # The client looks for a broker at once, when it has none yet, and then every half second.
+            self._rebootstrap.await_broker(REQUEST_TIMEOUT_S)
             try:
                 self._client.init_transactions(REQUEST_TIMEOUT_S)
             except KafkaException as raised:
@@ -224,7 +226,7 @@ class KafkaProducer:
                 # Fenced, or the broker is away: then the broker, or the next producer, aborts it.
                 LOGGER.info("closing with a transaction open: %s", error_of(raised).str())
         self._overseer.close()
-        self._unwatch()
+        self._rebootstrap.close()
         self._open = False
 
     def _send(self, positions: Sequence[Any], group: object) -> None:

@@ -7,7 +7,7 @@ own is a moment late, and from then on asks nobody: no call returns, no message 
 
 import ctypes
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from threading import Event, Thread
 from typing import Any, Final
 
@@ -22,17 +22,22 @@ _TRANSPORT: Final = -195  # RD_KAFKA_RESP_ERR__TRANSPORT: there is no broker to 
 class Rebootstrap:
     """Checks, in a thread of its own, that a client has a broker, and gives it its bootstrap servers again.
 
-    It has to be closed before a consumer is.
+    Where librdkafka cannot be reached it does nothing, and warns.  It has to be closed before a consumer is.
     """
 
-    def __init__(self, client: Any, client_id: str, bootstrap: str) -> None:
-        """Raise NativeUnavailableError, with the reason, where that cannot be done safely."""
-        self._library = NativeLibrary()
-        self._client = client  # whose handle is valid as long as it is
-        self._handle = self._library.handle_of(client, client_id)
-        self._bootstrap = bootstrap
+    def __init__(self, client: Any, settings: Mapping[str, object]) -> None:
+        """`settings` are those the client was made with."""
+        self._bootstrap = str(settings["bootstrap.servers"])
         self._lost = False
         self._closed = Event()
+        self._thread: Thread | None = None
+        try:
+            self._library = NativeLibrary()
+            self._handle = self._library.handle_of(client, str(settings["client.id"]))
+        except NativeUnavailableError as unavailable:
+            LOGGER.warning("a client that loses every broker may stay without one: %s", unavailable)
+            return
+        self._client = client  # whose handle is valid as long as it is
         # The thread keeps neither this object nor the client alive between two checks.
         self._thread = Thread(
             target=_check_until_closed,
@@ -42,13 +47,14 @@ class Rebootstrap:
         )
         self._thread.start()
 
+    def await_broker(self, wait_s: float) -> None:
+        """Return when the client has a broker that answers, or after `wait_s`."""
+        if self._thread is not None:
+            self._ask(int(wait_s * 1_000))
+
     def check(self) -> None:
         """Add the bootstrap servers to the client's brokers where it has none that it can ask."""
-        found = ctypes.c_void_p()
-        code = self._library.rd_kafka_metadata(self._handle, 0, None, ctypes.byref(found), _ANSWER_MS)
-        if found.value:
-            self._library.rd_kafka_metadata_destroy(found)
-        lost, self._lost = self._lost, code == _TRANSPORT
+        lost, self._lost = self._lost, self._ask(_ANSWER_MS) == _TRANSPORT
         if not self._lost:
             return
         if not lost:
@@ -58,7 +64,16 @@ class Rebootstrap:
     def close(self) -> None:
         """Check no more."""
         self._closed.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _ask(self, wait_ms: int) -> int:
+        """Ask for metadata of no topic; return librdkafka's code."""
+        found = ctypes.c_void_p()
+        code = int(self._library.rd_kafka_metadata(self._handle, 0, None, ctypes.byref(found), wait_ms))
+        if found.value:
+            self._library.rd_kafka_metadata_destroy(found)
+        return code
 
 
 def _check_until_closed(owner: "weakref.ref[Rebootstrap]", closed: Event) -> None:
@@ -68,12 +83,3 @@ def _check_until_closed(owner: "weakref.ref[Rebootstrap]", closed: Event) -> Non
             return
         rebootstrap.check()
         del rebootstrap
-
-
-def watch_over(client: Any, settings: Mapping[str, object]) -> Callable[[], None]:
-    """Watch over a client of these settings, where librdkafka can be reached; return what ends that."""
-    try:
-        return Rebootstrap(client, str(settings["client.id"]), str(settings["bootstrap.servers"])).close
-    except NativeUnavailableError as unavailable:
-        LOGGER.warning("a client that loses every broker may stay without one: %s", unavailable)
-        return lambda: None

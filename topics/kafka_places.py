@@ -1,0 +1,26 @@
+"""Partitions in the official client's terms and in ours."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import confluent_kafka
+
+from topics.block import TopicPartition
+
+
+def kafka_place(partition: TopicPartition, offset: int | None = None) -> Any:
+    """The client's own object for a partition, with an offset where one is given."""
+    place = confluent_kafka.TopicPartition(partition.topic, partition.partition)
+    if offset is not None:
+        place.offset = offset
+    return place
+
+
+def our_places(places: Sequence[Any]) -> tuple[TopicPartition, ...]:
+    """The partitions of the client's objects, in order."""
+    return tuple(sorted(TopicPartition(place.topic, place.partition) for place in places))
+
+
+def place_name(partition: TopicPartition) -> str:
+    """What to call a partition in words for people."""
+    return f"{partition.topic}[{partition.partition}]"
