@@ -4,12 +4,14 @@ from collections.abc import Callable
 from threading import enumerate as enumerate_threads
 from time import monotonic
 
+import confluent_kafka
 import pytest
 
 from tests.unit.topics.metadata_broker import TOPIC, MetadataBroker
 from topics.block import TopicPartition
 from topics.bus import Consumer, Producer
 from topics.kafka import KafkaBus
+from topics.kafka_rebootstrap import Rebootstrap
 
 PATIENCE_S = 15.0
 # Left to itself such a client always stays without a broker; by default it does now and then.
@@ -58,6 +60,15 @@ def test_a_closed_client_is_watched_no_more(broker: MetadataBroker) -> None:
     assert len(watching) == 1
     consumer.close()
     assert not watching & set(enumerate_threads())
+
+
+def test_a_broker_is_waited_for_until_it_answers(broker: MetadataBroker) -> None:
+    settings = {"bootstrap.servers": broker.bootstrap, "client.id": "waits"}
+    client = confluent_kafka.Producer(settings)
+    rebootstrap = Rebootstrap(client, settings)
+    rebootstrap.await_broker(PATIENCE_S)
+    assert broker.told > 0
+    rebootstrap.close()
 
 
 def turn_until(serve: Callable[[], object], holds: Callable[[], bool]) -> None:
