@@ -144,7 +144,8 @@ class KafkaReader(ABC):
         error: Any = message.error()
         if error is None or error.name() == "_PARTITION_EOF":
             return False
-        return self._doubt(message.partition(), error)
+        self._doubt(message.partition(), error)
+        return True
 
     def _ask_about_the_silent(self) -> None:
         """Take another client where a partition's log has more than the silent one has told of."""
@@ -171,14 +172,13 @@ class KafkaReader(ABC):
         Thread(target=deaf.close, name="gpu-sink-close", daemon=True).start()  # it may wait for ever
         self._assign()
 
-    def _doubt(self, partition: int | None, error: Any) -> bool:
+    def _doubt(self, partition: int | None, error: Any) -> None:
         """Note what a partition's error says; raises SourceError for one that does not pass."""
         if error.name() not in _PASSING:
             raise SourceError(f"{self._where(partition)}: {error.str()}")
         if partition in self._heard_s and error.name() in _ABSENT:
             self._heard_s[partition] = monotonic()
             self._absent.add(partition)
-        return True
 
     def _where(self, partition: int | None) -> str:
         return f"{self._topic.topic} [{partition}] at {self._topic.bootstrap}"

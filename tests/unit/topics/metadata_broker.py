@@ -8,22 +8,22 @@ from typing import Final
 TOPIC: Final = "topic"
 _METADATA, _API_VERSIONS = 3, 18
 _UNSUPPORTED_VERSION, _LEADER_NOT_AVAILABLE = 35, 5
-# What it claims to know, as (kind, oldest, newest); a client will not go on without some of these.
-_KNOWN: Final = (
-    (0, 0, 3),
-    (1, 0, 4),
-    (2, 0, 1),
-    (8, 0, 1),
-    (9, 0, 1),
-    (10, 0, 0),
-    (11, 0, 0),
-    (12, 0, 0),
-    (13, 0, 0),
-    (14, 0, 0),
-    (22, 0, 0),
-    (_API_VERSIONS, 0, 0),
-    (_METADATA, 0, 1),
-)
+# What it claims to know, with the newest version; a client will not go on without some of these.
+_KNOWN: Final = {
+    0: 3,  # Produce
+    1: 4,  # Fetch
+    2: 1,  # ListOffsets
+    _METADATA: 1,
+    8: 1,  # OffsetCommit
+    9: 1,  # OffsetFetch
+    10: 0,  # FindCoordinator
+    11: 0,  # JoinGroup
+    12: 0,  # Heartbeat
+    13: 0,  # LeaveGroup
+    14: 0,  # SyncGroup
+    _API_VERSIONS: 0,
+    22: 0,  # InitProducerId
+}
 
 
 class MetadataBroker:
@@ -60,7 +60,8 @@ class MetadataBroker:
     def _answer(self, kind: int, version: int) -> bytes | None:
         if kind == _API_VERSIONS:
             error = _UNSUPPORTED_VERSION if version else 0
-            return struct.pack(">hi", error, len(_KNOWN)) + b"".join(struct.pack(">hhh", *k) for k in _KNOWN)
+            known = b"".join(struct.pack(">hhh", kind, 0, newest) for kind, newest in _KNOWN.items())
+            return struct.pack(">hi", error, len(_KNOWN)) + known
         if kind == _METADATA:
             return self._nobody() if self.just_started else self._itself()
         return None
