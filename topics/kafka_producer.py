@@ -1,6 +1,7 @@
 """A Kafka producer: idempotent, atomic with a transactional id, every failure sorted by what to do."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -219,7 +220,9 @@ class KafkaProducer:
         """Abort what is open, as far as the broker answers; without transactions, deliver what is queued."""
         if self._id is None:
             self._hear(self._client.flush, REQUEST_TIMEOUT_S)
-        elif self._open and not self._outcome_unknown:
+        elif self._outcome_unknown:
+            self._drop()
+        elif self._open:
             try:
                 self._client.abort_transaction(REQUEST_TIMEOUT_S)
             except KafkaException as raised:
@@ -228,6 +231,12 @@ class KafkaProducer:
         self._overseer.close()
         self._rebootstrap.close()
         self._open = False
+
+    def _drop(self) -> None:
+        """Drop every message that is still held: a client that hangs would keep them for ever."""
+        self._client.purge(blocking=False)
+        with suppress(KafkaException):  # fenced, most likely
+            self._client.poll(0)  # a message is let go of with its report
 
     def _send(self, positions: Sequence[Any], group: object) -> None:
         """Send positions, again while that may help and the transaction may still be open.

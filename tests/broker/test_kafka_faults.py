@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 from threading import Event
+from typing import ClassVar
 
 import confluent_kafka
 import pytest
@@ -111,6 +112,11 @@ class Silent(confluent_kafka.Producer):  # type: ignore[misc]
     """A client that never answers when positions are sent, as long as the test lasts."""
 
     answered = Event()
+    made: ClassVar[list["Silent"]] = []
+
+    def __init__(self, *settings: object, **more: object) -> None:
+        super().__init__(*settings, **more)
+        self.made.append(self)
 
     def send_offsets_to_transaction(self, *_: object) -> None:
         self.answered.wait()
@@ -119,16 +125,21 @@ class Silent(confluent_kafka.Producer):  # type: ignore[misc]
 def test_a_client_that_never_answers_is_left_behind(
     kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = Scene(KafkaBus(kafka_bootstrap, {**HASTY, "producer.transaction.timeout.ms": "1000"}))
+    scene = Scene(KafkaBus(kafka_bootstrap, HASTY))
+    # It is left behind before it has sent its message.
+    slow = {"producer.transaction.timeout.ms": "1000", "producer.linger.ms": "990"}
     topic = scene.topic()
-    monkeypatch.setattr(kafka_producer, "_END_MARGIN_S", 0.1)
+    monkeypatch.setattr(kafka_producer, "_END_MARGIN_S", -0.5)
     with monkeypatch.context() as patch:
         patch.setattr(confluent_kafka, "Producer", Silent)
-        producer = scene.bus.producer(transactional_id=topic)
+        producer = KafkaBus(kafka_bootstrap, {**HASTY, **slow}).producer(transactional_id=topic)
     in_transaction(producer, topic, b"in doubt")
     with pytest.raises(UnknownOutcomeError, match="no answer from the client"):
         producer.send_offsets({TopicPartition(topic, 0): Position(7)}, scene.reader((topic, 0, 0)))
+    (client,) = Silent.made
+    assert len(client) > 0
     producer.close()
+    assert len(client) == 0
     a_successor_alone_counts(scene, topic)
     Silent.answered.set()
 
