@@ -54,6 +54,7 @@ def align(
     pipeline = Pipeline(settings, bus, registry, streams)
     warm_up()
     # What is alive now stays: a full collection need not walk the objects of libraries and compilers.
+    gc.collect()  # ... but clients that were asked on the way here: frozen, they would never go
     gc.freeze()
     gc.enable()
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
