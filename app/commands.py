@@ -35,6 +35,12 @@ def align(
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
     share_arenas()
+    warm_up()
+    if not gc.isenabled():
+        # Libraries and kernels stay: a full collection need not walk them.  No client has been made yet:
+        # frozen, it would never go.
+        gc.freeze()
+        gc.enable()
     if settings.worker.failpoint:
         name, _, times = settings.worker.failpoint.partition(":")
         failpoints.arm_death(name, int(times or 1))
@@ -52,11 +58,6 @@ def align(
     streams = registered_streams(settings, registry, wait_s=SCHEMA_WAIT_S, on_wait=say)
     say(f'{bus.name}: group {settings.pipeline.prefix}, joining on clock = "{settings.pipeline.clock}"')
     pipeline = Pipeline(settings, bus, registry, streams)
-    warm_up()
-    # What is alive now stays: a full collection need not walk the objects of libraries and compilers.
-    gc.collect()  # ... but clients that were asked on the way here: frozen, they would never go
-    gc.freeze()
-    gc.enable()
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
     worker = Worker(pipeline, until_final=until_final)
     try:
