@@ -16,6 +16,7 @@ from topics.block import TopicPartition
 from topics.bus import BusUnavailableError, Position
 from topics.kafka_errors import AWAY, bus_error, error_of
 from topics.kafka_outage import Outage
+from topics.kafka_places import kafka_place
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S
 
 AGAIN_S: Final = 0.1
@@ -32,7 +33,7 @@ def committed_positions(
     Raises BusUnavailableError where nobody answers for `patience_s`, and at once what will not pass.
     """
     until_s = monotonic() + patience_s
-    asked = [confluent_kafka.TopicPartition(place.topic, place.partition) for place in partitions]
+    asked = [kafka_place(place) for place in partitions]
     while True:
         doing = "reading the group's committed positions"
         try:
