@@ -3,13 +3,21 @@
 import ctypes
 import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
+
+import structlog
 
 from schemas.clocks import NS_PER_S
 
+log = structlog.get_logger()
+
 ARENAS: Final = 2
 GIVE_BACK_AFTER_NS: Final = 10 * NS_PER_S
+MIB: Final = 1 << 20
+KIB_PER_MIB: Final = 1 << 10
 _M_ARENA_MAX: Final = -8  # of glibc's malloc.h
+_STATUS: Final = Path("/proc/self/status")
 
 
 def share_arenas() -> None:
@@ -24,9 +32,17 @@ def share_arenas() -> None:
 
 def give_back() -> None:
     """Collect what is garbage, clients that were replaced among it, and return free pages of the heap."""
+    before = _told_by_linux("VmRSS")
     gc.collect()
     if (trim := _of_libc("malloc_trim")) is not None:
         trim(0)
+    log.info(
+        "memory given back",
+        resident_before_mib=before // KIB_PER_MIB,
+        resident_mib=_told_by_linux("VmRSS") // KIB_PER_MIB,
+        in_use_mib=_in_use() // MIB,
+        threads=_told_by_linux("Threads"),
+    )
 
 
 class Leftovers:
@@ -51,3 +67,40 @@ class Leftovers:
 def _of_libc(name: str) -> Any:
     """A function that glibc has; other C libraries look after their pages themselves."""
     return getattr(ctypes.CDLL(None), name, None)
+
+
+class _Mallinfo2(ctypes.Structure):
+    """What glibc counts over all arenas, in bytes (mallinfo(3))."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    )
+
+
+def _in_use() -> int:
+    """Bytes that somebody has allocated and not freed; 0 where the C library does not tell."""
+    if (mallinfo2 := _of_libc("mallinfo2")) is None:
+        return 0
+    mallinfo2.restype = _Mallinfo2
+    told = mallinfo2()
+    return int(told.uordblks + told.hblkhd)
+
+
+def _told_by_linux(name: str) -> int:
+    """A figure of this process, sizes in KiB; 0 on other systems."""
+    if not _STATUS.exists():
+        return 0
+    lines = _STATUS.read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))

@@ -5,13 +5,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from time import sleep
 from typing import Any, Final
 
-import confluent_kafka
 from confluent_kafka import KafkaException
 
 from topics.block import TopicPartition
 from topics.bus import AbortableError, FencedError, Position
 from topics.kafka_errors import AWAY, MOVED_ON, bus_error, error_of
 from topics.kafka_outage import Outage
+from topics.kafka_places import kafka_positions
 
 ATTEMPTS_MAX: Final = 5  # each waits for as long as the client does
 AGAIN_S: Final = 0.2
@@ -25,10 +25,7 @@ def commit_positions(client: Any, offsets: Mapping[TopicPartition, Position], ou
     Raises AbortableError where the group has moved on without this member, or where no attempt was answered
     (whether one counts is then to be read back), and FencedError where another client took its place.
     """
-    positions = [
-        confluent_kafka.TopicPartition(place.topic, place.partition, position.offset, position.metadata)
-        for place, position in offsets.items()
-    ]
+    positions = kafka_positions(offsets)
     error = None
     for _ in range(ATTEMPTS_MAX if positions else 0):
         error = _attempt(client, positions)

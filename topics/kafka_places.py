@@ -1,11 +1,12 @@
 """Partitions in the official client's terms and in ours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import confluent_kafka
 
 from topics.block import TopicPartition
+from topics.bus import Position
 
 
 def kafka_place(partition: TopicPartition, offset: int | None = None) -> Any:
@@ -14,6 +15,14 @@ def kafka_place(partition: TopicPartition, offset: int | None = None) -> Any:
     if offset is not None:
         place.offset = offset
     return place
+
+
+def kafka_positions(positions: Mapping[TopicPartition, Position]) -> list[Any]:
+    """The client's own objects for positions to commit, with their metadata."""
+    return [
+        confluent_kafka.TopicPartition(place.topic, place.partition, position.offset, position.metadata)
+        for place, position in positions.items()
+    ]
 
 
 def our_places(places: Sequence[Any]) -> tuple[TopicPartition, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from topics.kafka_native_library import NativeUnavailableError
 from topics.kafka_native_writer import NativeWriter
 from topics.kafka_outage import Outage
 from topics.kafka_overseer import Overseer
+from topics.kafka_places import kafka_positions
 from topics.kafka_reader import Reading
 from topics.kafka_rebootstrap import Rebootstrap
 from topics.kafka_settings import LOGGER, REQUEST_TIMEOUT_S, TRANSACTION_TIMEOUT_MS
@@ -34,9 +36,10 @@ from topics.positions import require_committable
 _RETRIES_MAX: Final = 5
 _PRODUCED_PER_SERVE: Final = 1_024  # how often delivery failures are asked for: a call each would cost more
 _WRITTEN_PER_SERVE: Final = 8_192  # ... and where a message costs no Python
-# Longer than the transaction can live, so that silence means unknown.  The client's own "as long as the
-# transaction lives" (-1) was seen to wait for minutes on a broker that was stopped but not gone.
+# The client's own "as long as the transaction lives" (-1) was seen to wait for minutes on a broker that was
+# stopped but not gone.  So it is told how long that is, and something more: then silence means unknown.
 _END_MARGIN_S: Final = 5.0
+_LEFT_MIN_S: Final = 1.0
 
 # Sending such a message again fails again: no abort and retry would ever end.
 _HOPELESS: Final = frozenset(
@@ -169,12 +172,8 @@ class KafkaProducer:
         require_committable(offsets)
         if not offsets:
             return
-        positions = [
-            confluent_kafka.TopicPartition(place.topic, place.partition, position.offset, position.metadata)
-            for place, position in offsets.items()
-        ]
         try:
-            self._send(positions, consumer.group_metadata())
+            self._send(kafka_positions(offsets), consumer.group_metadata())
         except AbortableError:
             self._must_abort = True  # the client may not know, and would commit rows without their positions
             raise
@@ -246,10 +245,11 @@ class KafkaProducer:
         """
         doing = "sending positions to the transaction"
         for attempt in range(_RETRIES_MAX):
+            left_s = self._left_s()
             try:
                 self._overseer.call(
-                    lambda: self._client.send_offsets_to_transaction(positions, group, self._timeout_s),
-                    self._timeout_s + _END_MARGIN_S,
+                    partial(self._client.send_offsets_to_transaction, positions, group, left_s),
+                    left_s + _END_MARGIN_S,
                 )
                 return
             except TimeoutError:
@@ -260,7 +260,7 @@ class KafkaProducer:
                 ) from None
             except KafkaException as raised:
                 error = error_of(raised)
-                too_late = attempt == _RETRIES_MAX - 1 or monotonic() - self._begun_s > self._timeout_s
+                too_late = attempt == _RETRIES_MAX - 1 or left_s == _LEFT_MIN_S
                 if not error.retriable() or too_late:
                     raise self._named(error, doing) from None
 
@@ -268,7 +268,7 @@ class KafkaProducer:
         where = f"{doing} a transaction of {self._id}"
         for _ in range(_RETRIES_MAX):
             try:
-                end(self._timeout_s + _END_MARGIN_S)
+                end(self._left_s() + _END_MARGIN_S)
             except KafkaException as raised:
                 error = error_of(raised)
                 if error.name() not in TIMED_OUT:
@@ -289,6 +289,10 @@ class KafkaProducer:
             f"{where}: no answer, so nobody knows: make a new producer with the same id, "
             "then read the committed offsets"
         )
+
+    def _left_s(self) -> float:
+        """How long the broker lets the transaction live yet, and for one question in any case."""
+        return max(self._timeout_s - (monotonic() - self._begun_s), _LEFT_MIN_S)
 
     def _refused(self, error: Any, topic: str, partition: int | None, value: bytes | None) -> None:
         """Raise for a message the client did not even queue."""

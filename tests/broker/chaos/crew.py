@@ -76,18 +76,22 @@ class Hand:
 
     def size_max(self) -> int:
         """The most memory it has taken, in bytes (Linux tells; elsewhere 0)."""
-        return self._told("VmHWM")
+        return self._told("VmHWM") * KIB
 
     def size(self) -> int:
         """The memory it takes now, in bytes (Linux tells; elsewhere 0)."""
-        return self._told("VmRSS")
+        return self._told("VmRSS") * KIB
+
+    def threads(self) -> int:
+        """How many threads it has now (Linux tells; elsewhere 0)."""
+        return self._told("Threads")
 
     def _told(self, name: str) -> int:
         try:
             lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         except (FileNotFoundError, ProcessLookupError):  # it may end at any moment
             return 0
-        return next((int(line.split()[1]) * KIB for line in lines if line.startswith(name)), 0)
+        return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
 
     def end(self) -> None:
         """Have it gone, whatever its state."""

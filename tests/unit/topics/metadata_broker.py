@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from contextlib import suppress
 from threading import Thread
 from typing import Final
 
@@ -49,7 +50,8 @@ class MetadataBroker:
             Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, client.makefile("rb") as requests:
+        # A client that closes with an answer under way resets the connection.
+        with suppress(ConnectionError), client, client.makefile("rb") as requests:
             while len(size := requests.read(4)) == 4:
                 request = requests.read(int.from_bytes(size, "big"))
                 kind, version, number = struct.unpack_from(">hhi", request)

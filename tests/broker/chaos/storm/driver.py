@@ -39,11 +39,12 @@ class Struck:
 
 @dataclass(slots=True)
 class Sample:
-    """Resident memory of a slot's worker, in bytes, so long after the storm began."""
+    """Resident memory of a slot's worker, in bytes, and its threads, so long after the storm began."""
 
     at_s: float
     slot: str
     size: int
+    threads: int
 
 
 @dataclass(slots=True)
@@ -199,6 +200,8 @@ class Driver:
             stranger.init_transactions(STRANGER_S)
         except KafkaException as refused:
             struck.note = f"the stranger was refused: {refused}"
+        # What the worker committed while the stranger came to it shows nothing yet.
+        struck.event_ns = self._setting.feed.now_ns + 1
 
     def _has_come(self, event: Event, ready_s: float, seconds: float) -> bool:
         now_s = monotonic()
@@ -292,7 +295,7 @@ class Driver:
     def _sample(self, at_s: float) -> None:
         for slot, hand in self._hands.items():
             if hand.alive:
-                self.story.samples.append(Sample(at_s, slot, hand.size()))
+                self.story.samples.append(Sample(at_s, slot, hand.size(), hand.threads()))
 
 
 def _signal(hand: Hand, number: signal.Signals) -> None:
