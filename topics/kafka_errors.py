@@ -1,5 +1,6 @@
 """What a Kafka client's error means for us: wait, abort and go on, stop, or find out what happened."""
 
+import ctypes
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
@@ -59,12 +60,22 @@ REFUSED: Final[Mapping[str, str]] = {
     "_AUTHENTICATION": "correct the user name, the password or the mechanism (sasl_*)",
     "_SSL": "correct who may have signed the broker's certificate (ssl_ca), or our own certificate and key",
 }
+_IS_EXCEPTION: Final = 1 << 30  # Py_TPFLAGS_BASE_EXC_SUBCLASS
+_set_context: Final = ctypes.pythonapi.PyException_SetContext
+_set_context.argtypes, _set_context.restype = (ctypes.py_object, ctypes.c_void_p), None
 OUT_OF_RANGE: Final = frozenset({"OFFSET_OUT_OF_RANGE", "_AUTO_OFFSET_RESET", "_NO_OFFSET"})
 
 
 def error_of(raised: KafkaException) -> Any:
-    """Return the client's error object (it has no types)."""
-    return raised.args[0]
+    """Return the client's error object (it has no types), without what it would keep for ever.
+
+    It passes itself off as an exception (confluent-kafka 2.12.2), so that CPython hangs on it what is being
+    handled as it is raised; but it never lets go of that, nor so of all frames, blocks and clients in there.
+    """
+    error = raised.args[0]
+    if type(error).__flags__ & _IS_EXCEPTION:
+        _set_context(error, None)
+    return error
 
 
 def said(error: Any) -> str:

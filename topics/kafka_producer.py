@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 
 from topics.block import Headers, TopicPartition
 from topics.bus import AbortableError, BusError, Consumer, ExpiredError, Position, UnknownOutcomeError
+from topics.kafka_callbacks import weakly
 from topics.kafka_consumer import KafkaConsumer
 from topics.kafka_deliveries import Deliveries
 from topics.kafka_errors import (
@@ -40,6 +41,7 @@ _WRITTEN_PER_SERVE: Final = 8_192  # ... and where a message costs no Python
 # stopped but not gone.  So it is told how long that is, and something more: then silence means unknown.
 _END_MARGIN_S: Final = 5.0
 _LEFT_MIN_S: Final = 1.0
+_DROP_S: Final = 1.0  # for the client's threads to give up what is on its way
 
 # Sending such a message again fails again: no abort and retry would ever end.
 _HOPELESS: Final = frozenset(
@@ -74,12 +76,12 @@ class KafkaProducer:
         self._timeout_s = timeout_ms / 1_000
         self._begun_s = 0.0
         self._deliveries: Deliveries | None = None
-        own: dict[str, object] = {"error_cb": self._on_client_error}
+        own: dict[str, object] = {"error_cb": weakly(self._on_client_error)}
         if transactional_id is None:
-            self._deliveries = Deliveries(self._on_failure)
+            self._deliveries = Deliveries(weakly(self._on_failure))
             own["delivery.report.only.error"] = False
         else:
-            own |= {"transactional.id": transactional_id, "on_delivery": self._on_delivery}
+            own |= {"transactional.id": transactional_id, "on_delivery": weakly(self._on_delivery)}
         self._client = confluent_kafka.Producer({**settings, **own}, logger=LOGGER)
         client_id = str(settings["client.id"])
         self._rebootstrap = Rebootstrap(self._client, settings)
@@ -219,14 +221,14 @@ class KafkaProducer:
         """Abort what is open, as far as the broker answers; without transactions, deliver what is queued."""
         if self._id is None:
             self._hear(self._client.flush, REQUEST_TIMEOUT_S)
-        elif self._outcome_unknown:
-            self._drop()
-        elif self._open:
+        elif self._open and not self._outcome_unknown:
             try:
                 self._client.abort_transaction(REQUEST_TIMEOUT_S)
             except KafkaException as raised:
                 # Fenced, or the broker is away: then the broker, or the next producer, aborts it.
                 LOGGER.info("closing with a transaction open: %s", error_of(raised).str())
+        if self._id is not None:
+            self._drop()
         self._overseer.close()
         self._rebootstrap.close()
         self._open = False
@@ -234,8 +236,10 @@ class KafkaProducer:
     def _drop(self) -> None:
         """Drop every message that is still held: a client that hangs would keep them for ever."""
         self._client.purge(blocking=False)
-        with suppress(KafkaException):  # fenced, most likely
-            self._client.poll(0)  # a message is let go of with its report
+        until_s = monotonic() + _DROP_S
+        while len(self._client) and monotonic() < until_s:
+            with suppress(BusError):  # fenced, most likely
+                self._hear(self._client.poll, _DROP_S / 10)  # a message is let go of with its report
 
     def _send(self, positions: Sequence[Any], group: object) -> None:
         """Send positions, again while that may help and the transaction may still be open.

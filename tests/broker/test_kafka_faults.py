@@ -1,7 +1,9 @@
 """Laws of a broker that dies or falls silent: what is committed stays, what is in doubt is found out."""
 
+import gc
 import os
 import signal
+import weakref
 from pathlib import Path
 from threading import Event
 from typing import ClassVar
@@ -27,6 +29,7 @@ from topics.block import TopicPartition
 from topics.bus import ExpiredError, FencedError, Position, UnknownOutcomeError
 from topics.kafka import KafkaBus
 from topics.kafka_reader import Reading
+from topics.kafka_settings import LOGGER
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
@@ -142,6 +145,50 @@ def test_a_client_that_never_answers_is_left_behind(
     assert len(client) == 0
     a_successor_alone_counts(scene, topic)
     Silent.answered.set()
+
+
+class Unserved(confluent_kafka.Producer):  # type: ignore[misc]
+    """A client whose messages are never reported to anybody, as those on their way to a broker that hangs."""
+
+    def purge(self, *_: object, **__: object) -> None:
+        """Drop nothing."""
+
+    def abort_transaction(self, *_: object) -> None:
+        """Leave all as it is."""
+
+
+def test_a_producer_that_is_gone_takes_its_client_with_it_whatever_became_of_its_messages(
+    kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(KafkaBus(kafka_bootstrap, HASTY))
+    topic = scene.topic()
+    made: list[weakref.ref[Unserved]] = []
+
+    def make(*settings: object, **more: object) -> Unserved:
+        client = Unserved(*settings, **more)
+        made.append(weakref.ref(client))
+        return client
+
+    monkeypatch.setattr(kafka_producer, "_DROP_S", 0.1)
+    monkeypatch.setattr(LOGGER, "disabled", True)  # pytest keeps what is logged, with what it is about
+    with monkeypatch.context() as patch:
+        patch.setattr(confluent_kafka, "Producer", make)
+        slow = {**HASTY, "producer.transaction.timeout.ms": "60000", "producer.linger.ms": "30000"}
+        producer = KafkaBus(kafka_bootstrap, slow).producer(transactional_id=topic)
+    in_transaction(producer, topic, b"never sent")
+    producer.close()
+    (client,) = made
+    alive = client()
+    assert alive is not None
+    assert len(alive) == 1
+    del alive
+    gc.disable()  # it would find a circle of references
+    try:
+        del producer
+        assert client() is None
+    finally:
+        gc.enable()
+    a_successor_alone_counts(scene, topic)
 
 
 def test_a_static_member_turned_away_as_it_joins_again_joins_once_more(kafka_bootstrap: str) -> None:

@@ -82,6 +82,10 @@ class Hand:
         """The memory it takes now, in bytes (Linux tells; elsewhere 0)."""
         return self._told("VmRSS") * KIB
 
+    def size_anonymous(self) -> int:
+        """What of it is no page of a file, in bytes (Linux tells; elsewhere 0)."""
+        return self._told("RssAnon") * KIB
+
     def threads(self) -> int:
         """How many threads it has now (Linux tells; elsewhere 0)."""
         return self._told("Threads")

@@ -123,9 +123,9 @@ def test_memory_that_grows_is_no_clean_storm() -> None:
     story = Story(seconds=1_000)
     report = Report(1, story)
     assert report.memory is None
-    story.samples += [Sample(at_s, ELDER, 100 << 20, 40) for at_s in range(0, 700, 10)]
-    story.samples += [Sample(at_s, ELDER, 120 << 20, 40) for at_s in range(700, 1_000, 10)]
+    story.samples += [Sample(at_s, ELDER, 100 << 20, 90 << 20, 40) for at_s in range(0, 700, 10)]
+    story.samples += [Sample(at_s, ELDER, 120 << 20, 90 << 20, 40) for at_s in range(700, 1_000, 10)]
     assert report.clean
-    story.samples.append(Sample(999, ELDER, 400 << 20, 40))
+    story.samples.append(Sample(999, ELDER, 400 << 20, 90 << 20, 40))
     assert not report.flat
     assert not report.clean

@@ -44,6 +44,7 @@ class Sample:
     at_s: float
     slot: str
     size: int
+    size_anonymous: int  # of which no pages of files, which the system takes back when it likes
     threads: int
 
 
@@ -295,7 +296,8 @@ class Driver:
     def _sample(self, at_s: float) -> None:
         for slot, hand in self._hands.items():
             if hand.alive:
-                self.story.samples.append(Sample(at_s, slot, hand.size(), hand.threads()))
+                sample = Sample(at_s, slot, hand.size(), hand.size_anonymous(), hand.threads())
+                self.story.samples.append(sample)
 
 
 def _signal(hand: Hand, number: signal.Signals) -> None:
