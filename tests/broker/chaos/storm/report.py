@@ -67,7 +67,8 @@ class Report:
         size_max = max((sample.size for sample in story.samples), default=0)
         elder = [sample for sample in story.samples if sample.slot == ELDER]
         threads = [sample.threads for sample in elder] or [0]
-        anonymous = [sample.size_anonymous // MIB for sample in elder] or [0]
+        anonymous = [sample.size_anonymous // MIB for sample in elder] or [0, 0]
+        half = len(anonymous) // 2
         rate = self.rows_in / story.seconds if story.seconds else 0.0
         told = [
             f"seed {self.seed}, {story.seconds:.0f} s, {len(story.struck)} events",
@@ -79,8 +80,7 @@ class Report:
             f"recovery      {_took(story.struck)}, from the event until every partition shows newer rows",
             f"  alone       {_took([struck for struck in story.struck if struck.alone])}",
             f"memory        {self._memory_words()}; largest worker {size_max / MIB:.0f} MiB",
-            f"  anonymous   {max(anonymous[: len(anonymous) // 2 + 1])} MiB at most in the first half, "
-            f"{max(anonymous[len(anonymous) // 2 :])} in the second",
+            f"  anonymous   at most {max(anonymous[:half])} MiB at first, then {max(anonymous[half:])}",
             f"threads       of the one never killed: {threads[0]} at first, {threads[-1]} at the end",
             f"verified in   {self.verified_s:.0f} s, {self.verifier_size_max / MIB:.0f} MiB at most",
         ]
