@@ -18,10 +18,12 @@ FENCED: Final = frozenset(
     }
 )
 TIMED_OUT: Final = frozenset({"_TIMED_OUT", "_TIMED_OUT_QUEUE", "REQUEST_TIMED_OUT"})
+MESSAGE_TIMED_OUT: Final = "_MSG_TIMED_OUT"
 AWAY: Final = TIMED_OUT | {
     "_TRANSPORT",
     "_RESOLVE",
     "_ALL_BROKERS_DOWN",
+    MESSAGE_TIMED_OUT,
     "_WAIT_COORD",
     "_NODE_UPDATE",  # these two: the client changed its handle of a broker while it waited for an answer
     "_DESTROY_BROKER",
@@ -104,7 +106,8 @@ def transaction_error(error: Any, doing: str) -> BusError:
         return FencedError(f"{doing}: another producer took the transactional id: {error.str()}")
     if error.name() in DENIED:  # although the client would have us abort and try again
         return bus_error(error, doing)
-    if error.txn_requires_abort() or (error.retriable() and not error.fatal()):
+    passing = error.retriable() or error.name() == MESSAGE_TIMED_OUT  # which says nothing of itself
+    if error.txn_requires_abort() or (passing and not error.fatal()):
         return AbortableError(f"{doing}: abort, rewind the inputs, begin another: {error.str()}")
     return bus_error(error, doing)
 

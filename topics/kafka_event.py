@@ -39,9 +39,9 @@ class Event(NamedTuple):
 
     def raise_error(self, group: object, offsets: Callable[[TopicPartition], tuple[int, int]]) -> NoReturn:
         """Raise what it means to a reader of `group`; `offsets` are those of a partition's log."""
-        error, topic = self.error, self.topic or "a topic"
+        error, topic = self.error, self.topic
         where = f"reading {topic}" if self.partition < 0 else f"reading {topic}[{self.partition}]"
-        if error.name() == "GROUP_AUTHORIZATION_FAILED":
+        if not topic or error.name() == "GROUP_AUTHORIZATION_FAILED":
             where = f"reading as group {group}"
         if self.fenced:
             raise FencedError(f"{where}: another client took over: {error.str()}")

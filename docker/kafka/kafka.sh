@@ -140,14 +140,20 @@ launch() {
   $detached "$java" -Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
     -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$jars/*" \
     kafka.Kafka "$dir/server.properties" >"$dir/broker.log" 2>&1 </dev/null 9>&- &
-  echo $! >"$dir/broker.pid"
+  local pid=$!
+  echo "$pid" >"$dir/broker.pid"
   disown
+  # For a moment it still has the name of this script, and would be taken for one that has ended.
+  for _ in {1..40}; do
+    if pid_of_broker >/dev/null || ! kill -0 "$pid" 2>/dev/null; then return; fi
+    sleep 0.05
+  done
 }
 
 await_answer() { # $1: port
   local until_s=$((SECONDS + start_s_max))
   while ((SECONDS < until_s)); do
-    pid_of_broker >/dev/null || break
+    pid_of_broker >/dev/null || fail 1 "Kafka $version ended as it started at $host:$1; see $dir/broker.log"
     is_taken "$1" && answers "$1" 1000 && return
     sleep 0.2
   done

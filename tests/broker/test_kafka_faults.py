@@ -6,6 +6,7 @@ import signal
 import weakref
 from pathlib import Path
 from threading import Event
+from time import monotonic, sleep
 from typing import ClassVar
 
 import confluent_kafka
@@ -14,6 +15,7 @@ import pytest
 from tests.broker.chaos.log_reader import open_transactions
 from tests.contract.bus.conftest import HASTY
 from tests.contract.bus.scenes import (
+    PATIENCE_S,
     Member,
     Scene,
     blocks_until,
@@ -26,7 +28,7 @@ from tests.day_runs import until
 from tests.kafka_process import kafka_script
 from topics import kafka_producer
 from topics.block import TopicPartition
-from topics.bus import ExpiredError, FencedError, Position, UnknownOutcomeError
+from topics.bus import AbortableError, ExpiredError, FencedError, Position, Producer, UnknownOutcomeError
 from topics.kafka import KafkaBus
 from topics.kafka_reader import Reading
 from topics.kafka_settings import LOGGER
@@ -40,6 +42,13 @@ def start(folder: Path) -> str:
 
 def signal_broker(folder: Path, number: signal.Signals) -> None:
     os.kill(int((folder / "broker.pid").read_text()), number)
+
+
+def write_until_refused(producer: Producer, topic: str) -> None:
+    until_s = monotonic() + PATIENCE_S
+    while monotonic() < until_s:
+        producer.produce(topic, partition=0, key=None, value=b"in vain")
+        sleep(0.001)
 
 
 @pytest.mark.parametrize("reading", ["native", "plain"])
@@ -96,6 +105,22 @@ def a_successor_alone_counts(scene: Scene, topic: str) -> None:
     successor.commit()
     successor.close()
     assert values(read_to_end(scene.reader((topic, 0, 0)))) == [b"in time"]
+
+
+def test_a_message_that_nobody_took_in_time_undoes_no_more_than_its_transaction(folder: Path) -> None:
+    scene = Scene(KafkaBus(start(folder), {**HASTY, "producer.transaction.timeout.ms": "2000"}))
+    topic = scene.topic()
+    producer = scene.bus.producer(transactional_id=topic)
+    producer.begin()
+    producer.produce(topic, partition=0, key=None, value=b"in vain")
+    signal_broker(folder, signal.SIGSTOP)
+    try:
+        with pytest.raises(AbortableError, match=r"writing to .* timed out"):
+            write_until_refused(producer, topic)
+    finally:
+        signal_broker(folder, signal.SIGCONT)
+    producer.close()
+    a_successor_alone_counts(scene, topic)
 
 
 def test_a_transaction_that_the_broker_ended_for_its_age_is_no_rival(kafka_bootstrap: str) -> None:
@@ -205,7 +230,7 @@ def test_a_static_member_turned_away_as_it_joins_again_joins_once_more(kafka_boo
     # Its request to join waits for the other one; the next by its name has it turned away.
     second = Member(bus, group, [topic])
     turn_until([member, other], lambda: len(member.owned) == len(other.owned) == 1)
-    with pytest.raises(FencedError):
+    with pytest.raises(FencedError, match=r"reading as group .*: another client took over"):
         turn_until([second], lambda: False)
     for one in (member, other, second):
         one.consumer.close()

@@ -26,6 +26,18 @@ def test_a_port_in_use_is_one_line_and_exit_2(folder: Path) -> None:
     ]
 
 
+def test_a_broker_that_ends_as_it_starts_is_not_waited_for(folder: Path, tmp_path: Path) -> None:
+    java = tmp_path / "bin/java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"17.0.1\" 2021-10-19' >&2\n")
+    java.chmod(0o755)
+    answer = kafka_script("start", KAFKA_DIR=str(folder), JAVA_HOME=str(tmp_path))
+    assert answer.returncode == 1
+    (said,) = answer.stderr.splitlines()
+    assert "ended as it started" in said
+    assert said.endswith(f"see {folder}/broker.log")
+
+
 def test_stopping_what_does_not_run_is_fine(folder: Path) -> None:
     assert kafka_script("stop", KAFKA_DIR=str(folder)).returncode == 0
     assert kafka_script("address", KAFKA_DIR=str(folder)).returncode == 1

@@ -6,7 +6,8 @@ import confluent_kafka
 import pytest
 from confluent_kafka import KafkaException
 
-from topics.kafka_errors import error_of
+from topics.bus import AbortableError, BusUnavailableError
+from topics.kafka_errors import MESSAGE_TIMED_OUT, bus_error, error_of, transaction_error
 
 
 class HandledError(Exception):
@@ -30,3 +31,10 @@ def test_what_was_being_handled_as_the_client_refused_goes_as_all_exceptions_do(
 def test_an_error_made_by_hand_is_as_it_was() -> None:
     error = confluent_kafka.KafkaError(1)
     assert error_of(KafkaException(error)) is error
+
+
+def test_a_message_that_timed_out_is_sent_again() -> None:
+    error = confluent_kafka.KafkaError(-192)
+    assert error.name() == MESSAGE_TIMED_OUT
+    assert isinstance(transaction_error(error, "writing"), AbortableError)
+    assert isinstance(bus_error(error, "writing"), BusUnavailableError)
