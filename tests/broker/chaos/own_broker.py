@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import randrange
 from typing import Final
 
 from tests.broker.chaos.proxy import HOST, Proxy
@@ -38,11 +40,13 @@ class OwnBroker:
 
     def start(self) -> None:
         """Start it, or start it again on its log; raises NoBrokerError where none can be here."""
-        answer = kafka_script("start", KAFKA_DIR=str(self.folder), KAFKA_ADVERTISED=self.bootstrap)
+        # The script asks as clients do, and is sent to the proxy as soon as the broker listens.
+        self.proxy.target = self.proxy.target or _free_port()
+        port = str(self.proxy.target)
+        answer = kafka_script("start", KAFKA_DIR=str(self.folder), KAFKA_ADVERTISED=self.bootstrap, PORT=port)
         if answer.returncode == 2:
             raise NoBrokerError(answer.stderr.strip().splitlines()[-1].removeprefix("kafka: "))
         assert answer.returncode == 0, f"{answer.stderr}\n{self._last_words()}"
-        self.proxy.target = int(answer.stdout.split()[-1].rpartition(":")[2])
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to its process."""
@@ -62,6 +66,14 @@ class OwnBroker:
         return "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:]) if log.exists() else ""
 
 
+def _free_port() -> int:
+    """A port that nobody has, below those that Linux hands out to outgoing connections."""
+    while True:
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind((HOST, port := randrange(20_000, 32_000)))
+            return port
+
+
 def _runs(pid: int) -> bool:
     """Whether a process is there, and is not merely waiting for its parent to hear of its end."""
     try:
@@ -76,7 +88,6 @@ def own_broker(folder: Path) -> Iterator[OwnBroker]:
     """A broker until the block ends."""
     with Proxy() as proxy:
         broker = OwnBroker(folder, proxy)
-        # The script asks through the proxy as soon as the broker listens, so the port is chosen before.
         broker.start()
         try:
             yield broker
