@@ -103,4 +103,4 @@ def _told_by_linux(name: str) -> int:
     if not _STATUS.exists():
         return 0
     lines = _STATUS.read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+    return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)

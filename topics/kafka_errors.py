@@ -62,10 +62,11 @@ REFUSED: Final[Mapping[str, str]] = {
     "_AUTHENTICATION": "correct the user name, the password or the mechanism (sasl_*)",
     "_SSL": "correct who may have signed the broker's certificate (ssl_ca), or our own certificate and key",
 }
+OUT_OF_RANGE: Final = frozenset({"OFFSET_OUT_OF_RANGE", "_AUTO_OFFSET_RESET", "_NO_OFFSET"})
+
 _IS_EXCEPTION: Final = 1 << 30  # Py_TPFLAGS_BASE_EXC_SUBCLASS
 _set_context: Final = ctypes.pythonapi.PyException_SetContext
 _set_context.argtypes, _set_context.restype = (ctypes.py_object, ctypes.c_void_p), None
-OUT_OF_RANGE: Final = frozenset({"OFFSET_OUT_OF_RANGE", "_AUTO_OFFSET_RESET", "_NO_OFFSET"})
 
 
 def error_of(raised: KafkaException) -> Any:
@@ -106,7 +107,8 @@ def transaction_error(error: Any, doing: str) -> BusError:
         return FencedError(f"{doing}: another producer took the transactional id: {error.str()}")
     if error.name() in DENIED:  # although the client would have us abort and try again
         return bus_error(error, doing)
-    passing = error.retriable() or error.name() == MESSAGE_TIMED_OUT  # which says nothing of itself
+    # What is told of a message, unlike what a call raises, does not say that it may be sent again.
+    passing = error.retriable() or error.name() == MESSAGE_TIMED_OUT
     if error.txn_requires_abort() or (passing and not error.fatal()):
         return AbortableError(f"{doing}: abort, rewind the inputs, begin another: {error.str()}")
     return bus_error(error, doing)

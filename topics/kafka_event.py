@@ -52,5 +52,6 @@ class Event(NamedTuple):
                 f"which has {low} (low) to {high} (high): {error.str()}"
             )
         if error.name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
-            raise BusError(f"{where}: topic {topic} does not exist: create it first")
+            absent = f"topic {topic} does not exist" if topic else error.str()
+            raise BusError(f"{where}: {absent}: create it first")
         raise bus_error(error, where)

@@ -221,13 +221,13 @@ class KafkaProducer:
         """Abort what is open, as far as the broker answers; without transactions, deliver what is queued."""
         if self._id is None:
             self._hear(self._client.flush, REQUEST_TIMEOUT_S)
-        elif self._open and not self._outcome_unknown:
-            try:
-                self._client.abort_transaction(REQUEST_TIMEOUT_S)
-            except KafkaException as raised:
-                # Fenced, or the broker is away: then the broker, or the next producer, aborts it.
-                LOGGER.info("closing with a transaction open: %s", error_of(raised).str())
-        if self._id is not None:
+        else:
+            if self._open and not self._outcome_unknown:
+                try:
+                    self._client.abort_transaction(REQUEST_TIMEOUT_S)
+                except KafkaException as raised:
+                    # Fenced, or the broker is away: then the broker, or the next producer, aborts it.
+                    LOGGER.info("closing with a transaction open: %s", error_of(raised).str())
             self._drop()
         self._overseer.close()
         self._rebootstrap.close()
@@ -264,7 +264,7 @@ class KafkaProducer:
                 ) from None
             except KafkaException as raised:
                 error = error_of(raised)
-                too_late = attempt == _RETRIES_MAX - 1 or left_s == _LEFT_MIN_S
+                too_late = attempt == _RETRIES_MAX - 1 or self._left_s() <= _LEFT_MIN_S
                 if not error.retriable() or too_late:
                     raise self._named(error, doing) from None
 

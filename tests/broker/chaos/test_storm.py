@@ -119,6 +119,15 @@ def test_rows_that_come_again_or_too_late_do_not_rise() -> None:
     assert rises([event, left, index]).tolist() == [True, True, True, False, True]
 
 
+def test_a_storm_of_any_length_has_a_report() -> None:
+    story = Story(seconds=1)
+    for size, threads, expected in ((0, 0, "0 and 0"), (90 << 20, 7, "0 and 7"), (80 << 20, 5, "7 and 5")):
+        if size:
+            story.samples.append(Sample(1, ELDER, size, size, threads))
+        (line,) = (line for line in Report(1, story).lines() if line.startswith("threads"))
+        assert f"at most {expected}," in line
+
+
 def test_memory_that_grows_is_no_clean_storm() -> None:
     story = Story(seconds=1_000)
     report = Report(1, story)

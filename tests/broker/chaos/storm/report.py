@@ -66,9 +66,8 @@ class Report:
         story = self.story
         size_max = max((sample.size for sample in story.samples), default=0)
         elder = [sample for sample in story.samples if sample.slot == ELDER]
-        threads = [sample.threads for sample in elder] or [0]
-        anonymous = [sample.size_anonymous // MIB for sample in elder] or [0, 0]
-        half = len(anonymous) // 2
+        anonymous = _halves([sample.size_anonymous // MIB for sample in elder])
+        threads = _halves([sample.threads for sample in elder])
         rate = self.rows_in / story.seconds if story.seconds else 0.0
         told = [
             f"seed {self.seed}, {story.seconds:.0f} s, {len(story.struck)} events",
@@ -80,8 +79,8 @@ class Report:
             f"recovery      {_took(story.struck)}, from the event until every partition shows newer rows",
             f"  alone       {_took([struck for struck in story.struck if struck.alone])}",
             f"memory        {self._memory_words()}; largest worker {size_max / MIB:.0f} MiB",
-            f"  anonymous   at most {max(anonymous[:half])} MiB at first, then {max(anonymous[half:])}",
-            f"threads       of the one never killed: {threads[0]} at first, {threads[-1]} at the end",
+            f"  anonymous   at most {anonymous[0]} MiB in the first half, {anonymous[1]} in the second",
+            f"threads       at most {threads[0]} and {threads[1]}, in the worker that is never killed",
             f"verified in   {self.verified_s:.0f} s, {self.verifier_size_max / MIB:.0f} MiB at most",
         ]
         told += [f"ended by itself: {line}" for line in story.ended]
@@ -122,6 +121,12 @@ def events(struck: Sequence[Struck]) -> list[str]:
         + (f" ({one.note})" if one.note else "")
         for one in struck
     ]
+
+
+def _halves(figures: Sequence[int]) -> tuple[int, int]:
+    """The largest figure of the first half and of the second; 0 where there is none."""
+    middle = len(figures) // 2
+    return max(figures[:middle], default=0), max(figures[middle:], default=0)
 
 
 def _took(struck: Sequence[Struck]) -> str:
