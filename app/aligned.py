@@ -34,7 +34,7 @@ class Frames:
 
     partition: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
-    frontier_ns: list[int] = field(default_factory=list)
+    complete_ns: list[int] = field(default_factory=list)
     newest_ns: list[int] = field(default_factory=list)
     latency_ns: list[int] = field(default_factory=list)
     assumed_rows: list[int] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Frames:
         """Take the headers of one frame."""
         self.partition.append(partition)
         self.rows.append(headers.rows)
-        self.frontier_ns.append(headers.frontier_ns)
+        self.complete_ns.append(headers.complete_ns)
         self.newest_ns.append(headers.newest_ns)
         self.latency_ns.append(headers.sealed_ns - headers.released_ns)
         self.assumed_rows.append(headers.assumed_rows)

@@ -88,7 +88,7 @@ def audit(pipeline: Pipeline, *, memory_size_max: int = MEMORY_SIZE_MAX) -> Audi
 
 def rules_of(settings: Settings, streams: dict[str, Stream]) -> Rules:
     """What the aligned rows of these settings over these streams promise."""
-    on = clock_column(settings.pipeline.clock)
+    on, left = clock_column(settings.pipeline.clock), settings.pipeline.left
     columns = {}
     for name in settings.pipeline.right:
         own = settings.stream(name)
@@ -101,6 +101,7 @@ def rules_of(settings: Settings, streams: dict[str, Stream]) -> Rules:
         keys={name: settings.stream(name).key for name in settings.stream_names},
         sequences={name: settings.stream(name).sequence for name in settings.stream_names},
         columns=columns,
+        left_key=pa.schema([streams[left].schema.field(name) for name in settings.stream(left).key]),
     )
 
 

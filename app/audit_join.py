@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
+import pyarrow as pa
 
 from app.config import PipelineSettings
 from schemas.clocks import clock_column
@@ -22,6 +23,7 @@ class Rules:
     keys: Mapping[str, Sequence[str]]  # key columns by stream
     sequences: Mapping[str, str | None]
     columns: Mapping[str, Sequence[str]]  # carried columns by right stream, the clock's not among them
+    left_key: pa.Schema  # the key columns of the left stream as its topic has them
 
     @property
     def on(self) -> str:

@@ -7,6 +7,7 @@ import polars as pl
 
 from app.audit_join import INDEX, OFFSET, Rules, expected_rows, matched_row
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
+from schemas.stream import message_keys
 from topics.partitioner import partition_of
 
 PARTITION = "audit_partition"  # of an aligned row, or the number of its file
@@ -139,9 +140,7 @@ def _own_rows(
         return aligned
     partitions = layout.partitions
     homes = aligned.select(keys).unique(maintain_order=True)
-    homes = homes.with_columns(
-        pl.Series("home", [_home(row, partitions) for row in homes.iter_rows()], pl.Int64)
-    )
+    homes = homes.with_columns(pl.Series("home", _homes(rules, homes, partitions), pl.Int64))
     homed = aligned.join(homes, on=keys, how="left", nulls_equal=True, maintain_order="left")
     strange = homed.filter(pl.col("home") != pl.col(PARTITION)).drop("home")
     if layout.by_place:  # whoever partitions the input in another way has its rows here by right
@@ -171,10 +170,13 @@ def _completed(layout: Layout, aligned: pl.DataFrame, expected: pl.DataFrame) ->
     return aligned.drop(EARLIER, strict=False)
 
 
-def _home(key: Sequence[object], partitions: int) -> int | None:
-    if None in key:
-        return None
-    return partition_of(":".join(map(str, key)).encode(), partitions)
+def _homes(rules: Rules, keys: pl.DataFrame, partitions: int) -> list[int | None]:
+    """The partition of each of these keys, None of a null key.
+
+    Polars has fewer types than Arrow and Avro; a key's text is that of the type it was published with.
+    """
+    texts = message_keys(keys.to_arrow().cast(rules.left_key), tuple(keys.columns))
+    return [None if text is None else partition_of(text, partitions) for text in texts.to_pylist()]
 
 
 def _unexpected(layout: Layout, rows: pl.DataFrame, findings: Findings) -> None:

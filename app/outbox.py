@@ -11,7 +11,9 @@ from app.letters import Letter
 from app.producers import Producers
 from app.task import Task
 from operators.parity import sealed_hashes
+from schemas.clocks import clock_column
 from schemas.frame import ASSUMED, PARITY, FrameHeaders, encode_frame, layout_fingerprint
+from schemas.stream import message_keys
 from topics.avro_rows import AvroRows
 from topics.bus import Producer
 from topics.catalogue import LAST_KNOWN
@@ -28,6 +30,7 @@ class Outbox:
         self._registry = registry
         self._late = {settings.topic(name): settings.late(name) for name in settings.stream_names}
         self._topics = {kind: settings.topic(kind) for kind in ("aligned", "late", "dead", LAST_KNOWN)}
+        self._on = clock_column(settings.pipeline.clock)
         self._avro: AvroRows | None = None
         self._fingerprint: tuple[pa.Schema, str] | None = None
         self._rule_policies = {
@@ -80,18 +83,22 @@ class Outbox:
         hashes = sealed_hashes(rows)
         size = self._settings.worker.frame_rows_max
         evident = rows.num_rows - task.operator.assumed_rows
+        time_ns = rows.column(self._on).to_numpy()
+        complete_ns = task.operator.complete_ns
         for lower in range(0, rows.num_rows, size):
             frame = rows.slice(lower, size)
+            upper = lower + frame.num_rows
             task.parity = task.parity.roll(hashes[lower : lower + size])
             headers = FrameHeaders(
                 layout=layout,
-                frontier_ns=task.operator.frontier_ns,
+                # Rows of the frames that follow are not out yet.
+                complete_ns=int(time_ns[upper]) if upper < rows.num_rows else complete_ns,
                 rows=frame.num_rows,
                 released_ns=task.released_ns,
                 sealed_ns=now_ns(),
                 newest_ns=task.newest_ns,
                 parity=str(task.parity),
-                assumed_rows=max(0, lower + frame.num_rows - max(lower, evident)),
+                assumed_rows=max(0, upper - max(lower, evident)),
             )
             producer.produce(
                 self._topics["aligned"],
@@ -118,10 +125,9 @@ class Outbox:
         data = encoded.data.tobytes()
         starts = encoded.starts.tolist()
         evident = rows.num_rows - task.operator.assumed_rows
-        keys = [rows.column(name).to_pylist() for name in key_columns]
+        keys = message_keys(rows, key_columns).to_pylist()
         task.parity = task.parity.roll(sealed_hashes(rows))
-        for row, parts in enumerate(zip(*keys, strict=True)):
-            key = None if None in parts else ":".join(map(str, parts)).encode()
+        for row, key in enumerate(keys):
             headers: list[tuple[str, bytes | None]] = [(ASSUMED, b"1")] if row >= evident else []
             if row == rows.num_rows - 1:
                 headers.append((PARITY, str(task.parity).encode()))

@@ -38,7 +38,7 @@ def draw(
         rate.step(hours, counts / ((upper - lower) / BINS / NS_PER_S), where="post", label=name)
     rate.set(ylabel="rows per second", yscale="symlog", title="Input")
     rate.legend(frameon=False)
-    frontier, newest = np.array(frames.frontier_ns), np.array(frames.newest_ns)
+    frontier, newest = np.array(frames.complete_ns), np.array(frames.newest_ns)
     shown = (frontier > lower) & (frontier <= upper)
     if shown.any():
         lag.plot(

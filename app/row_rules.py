@@ -74,7 +74,7 @@ class RowRules:
         if bad.size == 0:
             return batch, []
         told = [(int(row), self._checks[first[row]].rule, self._checks[first[row]].words) for row in bad]
-        return _without(batch, first < len(self._checks)), told
+        return batch.where(first == len(self._checks)) if bad.size < batch.rows else None, told
 
     def __bool__(self) -> bool:
         return bool(self._checks)
@@ -139,18 +139,3 @@ def _require_fit(stream: Stream, check: _Check) -> None:
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-
-
-def _without(batch: Batch, bad: Bools) -> Batch | None:
-    good = ~bad
-    if not good.any():
-        return None
-    return Batch(
-        columns=batch.columns.filter(pa.array(good)),
-        time_ns=batch.time_ns[good],
-        sequence=batch.sequence[good],
-        offset=batch.offset[good],
-        index=batch.index[good],
-        key_code=batch.key_code[good],
-        keys=batch.keys,
-    )

@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 from app.letters import Letter, ahead_letters, dead_letters, late_letters
 from app.progress_metadata import Told
 from app.row_rules import RowDecoder
-from operators.intake import part
 from operators.operator import InputProgress, Operator, Snapshot
 from operators.parity import Parity
 from schemas.batch import Batch, Int64s
@@ -178,13 +177,13 @@ class Task:
         for offset, progress in decoded.progress:
             if batch is not None:
                 stop = int(np.searchsorted(batch.offset, offset))
-                self.operator.push(stream, part(batch, start, stop), now_ns=now_ns)
+                self.operator.push(stream, batch.between(start, stop), now_ns=now_ns)
                 start = stop
             self.operator.advance(
                 stream, progress.upper_ns, final=progress.final, offset=offset, now_ns=now_ns
             )
         if batch is not None:
-            self.operator.push(stream, part(batch, start, batch.rows), now_ns=now_ns)
+            self.operator.push(stream, batch.between(start, batch.rows), now_ns=now_ns)
 
     def _see_newest(self, topic: str, stream: str, batch: Batch, ahead: pa.RecordBatch) -> None:
         time_ns, judged_next = batch.time_ns, self._judged_next(stream)

@@ -40,11 +40,12 @@ class FrameHeaders:
     """What a frame says of itself.
 
     `layout`       16 hex digits, the fingerprint of its columns: names, types, nullability, order.
-    `frontier_ns`  every left row of the partition below it has been emitted with this frame or before.
+    `complete_ns`  every row of the partition below it is in this frame or an earlier one.
     `rows`         the number of rows.
     `released_ns`  the worker's clock when it had read the message that let these rows be sealed.
     `sealed_ns`    the worker's clock when the frame was handed to the producer.
-    `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
+    `newest_ns`    newest time read on any input so far; less `complete_ns` it says how far sealing trails the
+                   market.
     `parity`       the rolling hash of all rows of the partition up to and with this frame, equal for a live
                    day and its replay; empty in frames from before there was one.
     `assumed_rows` how many of the rows, the last ones, were sealed because an input had been silent for so
@@ -52,13 +53,18 @@ class FrameHeaders:
     """
 
     layout: str
-    frontier_ns: int
+    complete_ns: int
     rows: int
     released_ns: int
     sealed_ns: int
     newest_ns: int
     parity: str = ""
     assumed_rows: int = 0
+
+    @property
+    def frontier_ns(self) -> int:
+        """`complete_ns` under the name of its header."""
+        return self.complete_ns
 
     @property
     def rows_before(self) -> int | None:
@@ -87,7 +93,7 @@ def read_headers(headers: Headers) -> FrameHeaders:
         raise FrameError(f"not a frame: header {PARITY} is {parity!r}, not ROWS-HASH")
     return FrameHeaders(
         layout=_text(found, LAYOUT),
-        frontier_ns=numbers[FRONTIER],
+        complete_ns=numbers[FRONTIER],
         rows=numbers[ROWS],
         released_ns=numbers[RELEASED],
         sealed_ns=numbers[SEALED],

@@ -73,7 +73,7 @@ class Feed:
         self._gaps = gaps
         self._time_column = time_column
         self._frame: Frame | None = None
-        self._frontiers_ns: dict[int, int] = {}
+        self._complete_ns: dict[int, int] = {}
         self._last_ns: dict[int, int] = {}
 
     @property
@@ -177,9 +177,9 @@ class Feed:
         """Warn where a partition's frontier or its rows' times go back: such a frame was written twice."""
         partition = frame.place.partition
         if frame.headers is not None:
-            before = self._frontiers_ns.get(partition)
-            self._frontiers_ns[partition] = frame.headers.frontier_ns
-            self._compare(frame, "frontier", before, frame.headers.frontier_ns)
+            before = self._complete_ns.get(partition)
+            self._complete_ns[partition] = frame.headers.complete_ns
+            self._compare(frame, "frontier", before, frame.headers.complete_ns)
         if self._time_column is not None and frame.rows.num_rows:
             times = self.times(frame)
             before = self._last_ns.get(partition)

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.groups import NO_GROUP
-from operators.intake import select
 from operators.pending import PendingRows
 from operators.rows import RowStore
 from operators.seal_kernel import mark_groups, match_backward, oldest_offset, refresh_last
@@ -241,7 +240,7 @@ class RightContext:
 
 def _with_key(batch: Batch, group: Int32s) -> tuple[Batch, Int32s]:
     keyed = group != NO_GROUP
-    return (batch, group) if keyed.all() else (select(batch, keyed), group[keyed])
+    return (batch, group) if keyed.all() else (batch.where(keyed), group[keyed])
 
 
 def renumbered(table: Int64s, place: Int64s) -> Int64s:

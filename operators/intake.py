@@ -5,14 +5,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from operators.late_rows import LateRows
 from operators.max_ahead import AheadLimit
 from operators.operator import AHEAD_SCHEMA, LATE_SCHEMA, InputProgress
 from operators.watermark import InputClock
 from schemas.batch import Batch, Bools, Int64s
-from schemas.stream import Stream
+from schemas.stream import Stream, message_keys
 
 # What nearly every call gives; making one costs more than a small batch does.
 _NONE_LATE: Final = pa.RecordBatch.from_pylist([], schema=LATE_SCHEMA)
@@ -108,9 +107,9 @@ class Intake:
             waits = ~(aside | context)
             waits[:useless] = False
             accepted = Accepted(
-                pending=select(batch, waits),
-                context=select(batch, useful) if judged else None,
-                aside=select(batch, aside),
+                pending=batch.where(waits),
+                context=batch.where(useful) if judged else None,
+                aside=batch.where(aside),
             )
             taken = judged + np.flatnonzero(~(ahead | was_aside)[judged:])
             taken_ns, last_taken = batch.time_ns[taken], int(taken[-1]) if taken.size else -1
@@ -175,33 +174,6 @@ class Intake:
         self._late.append(pa.record_batch([pa.array(c) for c in columns], schema=LATE_SCHEMA))
 
 
-def select(batch: Batch, rows: Bools) -> Batch:
-    """The rows of a batch where the mask is true."""
-    return Batch(
-        columns=batch.columns.filter(pa.array(rows)),
-        time_ns=batch.time_ns[rows],
-        sequence=batch.sequence[rows],
-        offset=batch.offset[rows],
-        index=batch.index[rows],
-        key_code=batch.key_code[rows],
-        keys=batch.keys,
-    )
-
-
-def part(batch: Batch, lower: int, upper: int) -> Batch:
-    """The rows of a batch from `lower` to before `upper`; nothing is copied."""
-    rows = slice(lower, upper)
-    return Batch(
-        columns=batch.columns.slice(lower, upper - lower),
-        time_ns=batch.time_ns[rows],
-        sequence=batch.sequence[rows],
-        offset=batch.offset[rows],
-        index=batch.index[rows],
-        key_code=batch.key_code[rows],
-        keys=batch.keys,
-    )
-
-
 def batch_of(stream: Stream, on: str, rows: pa.RecordBatch, first_offset: int) -> Batch:
     """A plain record batch as a batch: keys from the key columns, one message per row from `first_offset` on.
 
@@ -218,7 +190,7 @@ def batch_of(stream: Stream, on: str, rows: pa.RecordBatch, first_offset: int) -
     sequence = np.zeros(count, np.int64)
     if stream.sequence is not None:
         sequence = _int64s(stream, stream.sequence, columns)
-    keys = key_column(stream, columns).dictionary_encode()
+    keys = message_keys(columns, stream.key).dictionary_encode()
     return Batch(
         columns=columns,
         time_ns=_int64s(stream, on, columns),
@@ -228,22 +200,6 @@ def batch_of(stream: Stream, on: str, rows: pa.RecordBatch, first_offset: int) -
         key_code=keys.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32),
         keys=keys.dictionary,
     )
-
-
-def key_column(stream: Stream, columns: pa.RecordBatch) -> pa.Array:
-    """The message key of each row as binary: the key columns as text joined by ":", null if one is null."""
-    if not stream.key:
-        return pa.repeat(pa.scalar(b"", pa.binary()), columns.num_rows)
-    parts = [_key_part(columns.column(name)) for name in stream.key]
-    if len(parts) == 1:
-        return parts[0]
-    return pc.binary_join_element_wise(*parts, pa.scalar(b":", pa.binary()), null_handling="emit_null")
-
-
-def _key_part(column: pa.Array) -> pa.Array:
-    if pa.types.is_binary(column.type):
-        return column
-    return pc.cast(pc.cast(column, pa.string()), pa.binary())
 
 
 def _one_group(batch: Batch) -> Batch:

@@ -84,6 +84,11 @@ class Operator(Protocol):
         ...
 
     @property
+    def complete_ns(self) -> int:
+        """Every left row below it has been sealed; less than the frontier where rows wait for later ones."""
+        ...
+
+    @property
     def assumed_rows(self) -> int:
         """How many rows of the last seal, the last ones, hang on an idle input having stayed silent."""
         ...

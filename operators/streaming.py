@@ -8,7 +8,7 @@ import pyarrow as pa
 from operators.context import RightContext
 from operators.forward import ForwardContext
 from operators.groups import Groups
-from operators.intake import Accepted, InputCounts, Intake, select
+from operators.intake import Accepted, InputCounts, Intake
 from operators.last_known import last_known_entries, last_known_rows
 from operators.late_rows import LateRows
 from operators.limits import is_full
@@ -66,6 +66,11 @@ class StreamingAsof:
     def frontier_ns(self) -> int:
         """The smallest watermark at the last seal."""
         return self._frontier_ns
+
+    @property
+    def complete_ns(self) -> int:
+        """Every left row below it has been sealed: the frontier, or the oldest left row still waiting."""
+        return self._floor_ns
 
     @property
     def assumed_rows(self) -> int:
@@ -346,7 +351,7 @@ class StreamingAsof:
         """Let left rows wait; of those that were `judged` before, the ones that were not sealed then."""
         if judged and accepted.context is not None:
             context = accepted.context
-            self._add_left(self._unsealed(select(context, self._may_wait(context.time_ns))))
+            self._add_left(self._unsealed(context.where(self._may_wait(context.time_ns))))
         self._add_left(self._unsealed(accepted.pending) if judged else accepted.pending)
 
     def _take_right(self, right: RightContext, accepted: Accepted) -> None:
@@ -357,7 +362,7 @@ class StreamingAsof:
             right.add(pending, self._groups.codes(pending.keys, pending.key_code))
 
     def _unsealed(self, rows: Batch) -> Batch:
-        return select(rows, self._sealer.unsealed(rows.time_ns, rows.sequence, rows.offset, rows.index))
+        return rows.where(self._sealer.unsealed(rows.time_ns, rows.sequence, rows.offset, rows.index))
 
     def _may_wait(self, time_ns: Int64s) -> Bools:
         """Which left times are not so far behind the frontier that every row of theirs is sealed or late."""

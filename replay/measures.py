@@ -4,11 +4,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay.day import ClockSummary
-from replay.keys import key_texts
 from replay.order import as_int64s, disorder, order_times
 from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS, EVENT_NS, KNOWN_NS, Clock
-from schemas.stream import Stream
+from schemas.stream import Stream, message_keys
 
 
 class Measures:
@@ -31,7 +30,8 @@ class Measures:
         trailing, self._newest_order_ns = disorder(order_times(batch, self._order), self._newest_order_ns)
         assert trailing == 0, f"rows of {self._stream.name} are not in publish order"
         self.rows += batch.num_rows
-        self.keys.update(pc.unique(key_texts(batch, self._stream.key)).to_pylist())
+        keys = pc.unique(message_keys(batch, self._stream.key)).to_pylist()
+        self.keys.update(key.decode(errors="backslashreplace") for key in keys)
         for name in self._columns:
             self._add_clock(name, as_int64s(batch.column(name).drop_null()), batch.column(name).null_count)
 

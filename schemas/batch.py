@@ -45,3 +45,30 @@ class Batch:
     def rows(self) -> int:
         """The number of rows."""
         return int(self.time_ns.size)
+
+    def where(self, rows: Bools) -> "Batch":
+        """The rows where the mask is true, in order; the batch itself where all are."""
+        if rows.all():
+            return self
+        return Batch(
+            columns=self.columns.filter(pa.array(rows)),
+            time_ns=self.time_ns[rows],
+            sequence=self.sequence[rows],
+            offset=self.offset[rows],
+            index=self.index[rows],
+            key_code=self.key_code[rows],
+            keys=self.keys,
+        )
+
+    def between(self, lower: int, upper: int) -> "Batch":
+        """The rows from number `lower` to before number `upper`; nothing is copied."""
+        rows = slice(lower, upper)
+        return Batch(
+            columns=self.columns.slice(lower, upper - lower),
+            time_ns=self.time_ns[rows],
+            sequence=self.sequence[rows],
+            offset=self.offset[rows],
+            index=self.index[rows],
+            key_code=self.key_code[rows],
+            keys=self.keys,
+        )

@@ -2,6 +2,11 @@
 
 Any Arrow reader opens the value.  The headers are ASCII text, so that any Kafka client can read how far the
 stream has come without opening it.
+
+The law of completeness: every row of this output whose time lies below a frame's `complete_ns` is in that
+frame or in an earlier one of its partition.  It is the task's frontier where all rows below that are out.  It
+lies lower where a join that looks ahead still holds rows, and where a seal is cut into several frames: each
+but the last then names the time of the first row of the next one.  From frame to frame it never falls.
 """
 
 import hashlib
@@ -13,7 +18,7 @@ import pyarrow as pa
 Compression = Literal["none", "lz4", "zstd"]
 
 LAYOUT: Final = "tidemark-layout"
-FRONTIER: Final = "tidemark-frontier-ns"
+FRONTIER: Final = "tidemark-frontier-ns"  # holds `complete_ns`: the frontier, less what waits below it
 ROWS: Final = "tidemark-rows"
 RELEASED: Final = "tidemark-released-ns"
 SEALED: Final = "tidemark-sealed-ns"
@@ -40,11 +45,12 @@ class FrameHeaders:
     """What a frame says of itself.
 
     `layout`       fingerprint of its columns: names, types, nullability, order.
-    `frontier_ns`  every left row of the partition below it has been emitted with this frame or before.
+    `complete_ns`  every row of the output below it is in this frame or an earlier one (the law above).
     `rows`         the number of rows.
     `released_ns`  `now_ns` when the worker had read the message that let these rows be sealed.
     `sealed_ns`    `now_ns` when the frame was handed to the producer.
-    `newest_ns`    newest time read on any input so far: less the frontier, how far sealing trails the market.
+    `newest_ns`    newest time read on any input so far; less `complete_ns` it says how far sealing trails the
+                   market.
     `parity`       the rolling hash of all rows of the partition up to and with this frame;
                    `operators.parity` says how; empty in frames from before there was one.
     `assumed_rows` how many of the rows, the last ones, hang on an idle input having stayed silent: evidence
@@ -52,7 +58,7 @@ class FrameHeaders:
     """
 
     layout: str
-    frontier_ns: int
+    complete_ns: int
     rows: int
     released_ns: int
     sealed_ns: int
@@ -64,7 +70,7 @@ class FrameHeaders:
         """The headers as a Kafka client takes them."""
         return [
             (LAYOUT, self.layout.encode()),
-            (FRONTIER, str(self.frontier_ns).encode()),
+            (FRONTIER, str(self.complete_ns).encode()),
             (ROWS, str(self.rows).encode()),
             (RELEASED, str(self.released_ns).encode()),
             (SEALED, str(self.sealed_ns).encode()),
@@ -84,7 +90,7 @@ class FrameHeaders:
         try:
             layout = (found[LAYOUT] or b"").decode()
             parity = (found.get(PARITY) or b"").decode()
-            frontier, rows, released, sealed, newest = (
+            complete, rows, released, sealed, newest = (
                 int(found[name] or b"") for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
             )
             assumed = int(found.get(ASSUMED, b"0") or b"")
@@ -94,7 +100,7 @@ class FrameHeaders:
             raise FrameError(f"not a frame: a header is malformed: {malformed}") from None
         return cls(
             layout=layout,
-            frontier_ns=frontier,
+            complete_ns=complete,
             rows=rows,
             released_ns=released,
             sealed_ns=sealed,

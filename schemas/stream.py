@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.clocks import EVENT_NS, KNOWN_NS, Clock, clock_column
 
@@ -38,6 +39,13 @@ class Stream:
                 raise StreamError(
                     f"stream {self.name} has no column {column!r}; it has {', '.join(self.schema.names)}"
                 )
+        for column in self.key:
+            kind = self.schema.field(column).type
+            if not can_be_key(kind):
+                raise StreamError(
+                    f"stream {self.name}: column {column} of type {kind} cannot be a key: it has no text; "
+                    "key columns are strings, binary, booleans, numbers, dates, times or durations"
+                )
         if EVENT_NS not in self.schema.names and KNOWN_NS not in self.schema.names:
             raise StreamError(f"stream {self.name} needs {EVENT_NS} or {KNOWN_NS}, int64 UTC nanoseconds")
         for column in (EVENT_NS, KNOWN_NS, *([self.sequence] if self.sequence else [])):
@@ -55,3 +63,52 @@ class Stream:
                 f"it has {', '.join(self.schema.names)}"
             )
         return column
+
+
+def message_keys(rows: pa.RecordBatch | pa.Table, key: tuple[str, ...]) -> pa.Array | pa.ChunkedArray:
+    """Return the message key of each row as binary: its key columns as text, joined by ":" (`spot:BTCUSDT`).
+
+    Producers, workers, Avro output and the audit all turn values into keys by this one rule.  Text is UTF-8,
+    and binary is taken as it is; other types are written as Arrow casts them to text, so true is `true`
+    and 1.0 is `1`.  Zero has one key, whatever its sign.  A row has no key (null) where a key column is null.
+    Without key columns every row has the empty key.
+    """
+    if not key:
+        return pa.repeat(pa.scalar(b"", pa.binary()), rows.num_rows)
+    parts = [_key_part(rows.column(name)) for name in key]
+    if len(parts) == 1:
+        return parts[0]
+    return pc.binary_join_element_wise(*parts, pa.scalar(b":", pa.binary()), null_handling="emit_null")
+
+
+def can_be_key(kind: pa.DataType) -> bool:
+    """Whether values of this Arrow type have a text, and so can be a message key."""
+    try:
+        _key_part(pa.nulls(0, kind))
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        return False
+    return True
+
+
+def _key_part(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _key_part(column.cast(kind.value_type))
+    if _is_bytes(kind):
+        return column.cast(pa.binary())
+    if pa.types.is_floating(kind):
+        column = pc.add(column, pa.scalar(0, kind))  # -0.0 equals 0.0, so it may not be another key
+    return column.cast(pa.string()).cast(pa.binary())
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    """Whether values are text or binary already."""
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_binary_view(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.batch import Batch, Bools, Int32s, Int64s
+from schemas.batch import Batch, Int32s, Int64s
 from schemas.clocks import Clock
 from schemas.stream import Stream
 from topics import decode_kernel as kernel
@@ -279,23 +279,10 @@ class Decoder:
                 DeadRow(int(message[row]), int(index[row]), f"no {self._clock}")
                 for row in np.flatnonzero(~timed)
             ]
-            return _only(timed, Batch(columns, time_ns, sequence, offset, index, key_code, keys))
+            if not timed.any():
+                return None
+            return Batch(columns, time_ns, sequence, offset, index, key_code, keys).where(timed)
         return Batch(columns, time_ns, sequence, offset, index, key_code, keys)
-
-
-def _only(kept: Bools, batch: Batch) -> Batch | None:
-    """Return the rows that are kept."""
-    if not kept.any():
-        return None
-    return Batch(
-        batch.columns.filter(kept),
-        batch.time_ns[kept],
-        batch.sequence[kept],
-        batch.offset[kept],
-        batch.index[kept],
-        batch.key_code[kept],
-        batch.keys,
-    )
 
 
 def _distinct(ids: Int64s) -> list[int]:

@@ -158,7 +158,7 @@ def test_the_audit_names_a_row_that_should_not_be_there(make_run: MakeRun, run_a
     number, rows = next((n, rows) for n in range(3) for rows in read_aligned(run.pipeline, n))
     headers = FrameHeaders(
         layout=layout_fingerprint(rows.schema),
-        frontier_ns=0,
+        complete_ns=0,
         rows=1,
         released_ns=0,
         sealed_ns=0,

@@ -13,7 +13,7 @@ from tests.golden.frames import GOLDEN_FRAME, GOLDEN_LAYOUT, golden_rows
 PLACE = Place("aligned", 3, 41)
 HEADERS = frame.FrameHeaders(
     layout=GOLDEN_LAYOUT,
-    frontier_ns=-(2**63),
+    complete_ns=-(2**63),
     rows=3,
     released_ns=2**62,
     sealed_ns=2**62 + 1,

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,6 +68,7 @@ def faults(
         keys={"trade": ["symbol"], "quote": ["symbol"]},
         sequences={"trade": None, "quote": None},
         columns={"quote": ["bid", "venue"]},
+        left_key=pa.schema([("symbol", pa.string())]),
     )
     findings = Findings()
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

@@ -35,6 +35,7 @@ class Durable:
     rows: list[dict[str, Any]] = field(default_factory=list)
     late: list[tuple[str, int]] = field(default_factory=list)  # (stream, offset)
     frontier_ns: int = BEGINNING_NS
+    complete_ns: int = BEGINNING_NS
     inputs: dict[str, InputProgress] = field(default_factory=dict)
     entries: dict[bytes, bytes] = field(default_factory=dict)
     known: dict[bytes, bytes] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Life:
         self._logs, self._durable = logs, durable
         self._sealed: list[dict[str, Any]] = []
         self._late: list[tuple[str, int]] = []
+        self._complete_ns = durable.complete_ns
         durable.inputs = durable.inputs or dict.fromkeys(logs, InputProgress(0, 0, BEGINNING_NS))
         self._next = {name: progress.needed_offset for name, progress in durable.inputs.items()}
         durable.entries = {}
@@ -80,7 +82,12 @@ class Life:
         self._push(stream, part)
 
     def seal(self) -> None:
-        self._sealed += cases.dicts(self.join.seal())
+        rows = cases.dicts(self.join.seal())
+        assert all(row["event_ns"] >= self._complete_ns for row in rows), "they were said to be out"
+        if self.join.caught_up:
+            assert self.join.complete_ns >= self._complete_ns, "what is out stays out"
+            self._complete_ns = self.join.complete_ns
+        self._sealed += rows
 
     def commit(self, *, keep_state: bool, last_known: bool = False) -> None:
         durable = self._durable
@@ -92,6 +99,7 @@ class Life:
         durable.late += self._late
         self._sealed, self._late = [], []
         durable.frontier_ns = self.join.frontier_ns
+        durable.complete_ns = self._complete_ns
         durable.inputs = {name: self.join.progress(name) for name in self._streams}
         if keep_state and self.join.caught_up:
             snapshot = self.join.snapshot()
@@ -106,7 +114,9 @@ class Life:
             self.read(stream, len(self._logs[stream]))
             self.join.reached(stream, len(self._logs[stream]))
         self.seal()
-        self._sealed += cases.dicts(self.join.finish())
+        rows = cases.dicts(self.join.finish())
+        assert all(row["event_ns"] >= self._complete_ns for row in rows), "they were said to be out"
+        self._sealed += rows
         self.commit(keep_state=False)
 
     def _push(self, stream: str, part: list[Row]) -> None:

@@ -11,7 +11,6 @@ from app.audit import AuditReport, audit
 from app.audit_late import NotAccepted, read_not_accepted
 from app.reader import read_partition
 from app.wiring import Pipeline
-from operators.intake import select
 from operators.parity import Parity, sealed_hashes
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
@@ -43,7 +42,7 @@ def _accepted(pipeline: Pipeline, partition: int) -> dict[str, list[Batch]]:
     refused = read_not_accepted(pipeline, partition, group="judgement")
     return {
         stream: [
-            select(batch, ~_named(refused, stream, batch))
+            batch.where(~_named(refused, stream, batch))
             for batch in _decoded(pipeline, TopicPartition(topic, partition), stream)
         ]
         for topic, stream in pipeline.input_topics.items()

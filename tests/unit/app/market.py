@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from app.config import Settings
+from app.config import Settings, StreamSettings
 from app.wiring import Pipeline, registered_streams
 from app.worker import Worker
 from schemas.clocks import NS_PER_MS
@@ -90,6 +90,13 @@ class Market:
         self.pipeline = Pipeline(self.settings, self.bus, self.pipeline.registry, streams)
         self._streams[stream] = grown
         self._encoders[stream] = RowEncoder(grown, self.pipeline.registry, self.settings.topic(stream))
+
+    def key_by(self, *key: str) -> None:
+        """Let these columns key both streams, for workers made from now on."""
+        keyed = {name: StreamSettings(key=key) for name in STREAMS}
+        self.settings = self.settings.model_copy(update={"streams": keyed})
+        streams = registered_streams(self.settings, self.pipeline.registry, wait_s=0, on_wait=lambda _: None)
+        self.pipeline = Pipeline(self.settings, self.bus, self.pipeline.registry, streams)
 
     def worker(self, slot: str = "0", *, until_final: bool = False) -> Worker:
         """A worker on the market's own clocks."""

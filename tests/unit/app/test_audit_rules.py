@@ -1,6 +1,7 @@
 """Every kind of fault, planted one at a time in rows that are right."""
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from app.audit_join import INDEX, OFFSET, Rules, expected_rows
@@ -16,6 +17,7 @@ def rules(**settings: object) -> Rules:
         keys={"trade": ["symbol"], "quote": ["symbol"]},
         sequences={"trade": None, "quote": None},
         columns={"quote": ["bid", "ask"]},
+        left_key=pa.schema([("symbol", pa.string())]),
     )
 
 

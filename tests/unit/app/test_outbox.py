@@ -1,6 +1,7 @@
 """What a worker sends: frames, Avro rows, late rows and dead letters, by the policy of each."""
 
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,8 +10,9 @@ import pytest
 from app.aligned import Frames, read_aligned
 from app.audit import audit
 from app.errors import RunError
-from schemas.frame import FrameHeaders
+from schemas.frame import FrameHeaders, decode_frame
 from schemas.letters import DeadLetter, LateLetter
+from schemas.stream import message_keys
 from tests.unit.app.market import Market
 from tests.unit.app.test_worker import turn_until_quiet
 
@@ -33,7 +35,7 @@ def test_a_seal_is_cut_into_frames_of_the_size_that_is_set(tmp_path: Path) -> No
     rows = pa.Table.from_batches(read_aligned(market.pipeline, 0, frames))
     assert rows.column("event_ns").to_pylist() == [1, 2, 3, 4, 5]
     assert frames.rows == [2, 2, 1]
-    assert set(frames.frontier_ns) == {6}
+    assert frames.complete_ns == [3, 5, 6]  # of each but the last the time of the next row
     assert set(frames.newest_ns) == {5}
     assert all(latency_ns >= 0 for latency_ns in frames.latency_ns)
 
@@ -185,3 +187,53 @@ def test_rows_sealed_without_an_idle_input_are_flagged_in_their_messages(
     flags = [dict(message.headers).get("tidemark-assumed-rows") for message in market.messages("aligned")]
     rows = [b"0", b"0", b"2", b"2", b"1"] if written == "frame" else [None] * 2 + [b"1"] * 5
     assert flags == rows
+
+
+@pytest.mark.parametrize("direction", ["backward", "forward", "nearest"])
+@pytest.mark.parametrize("size", [1, 2, 16_384])
+def test_every_row_below_the_bound_in_a_frame_header_is_out_with_that_frame(
+    tmp_path: Path, direction: str, size: int
+) -> None:
+    tolerance = {} if direction == "backward" else {"tolerance_ns": 4}
+    market = Market(tmp_path, pipeline={"direction": direction, **tolerance}, worker={"frame_rows_max": size})
+    trades = [3, 3, 5, 8, 9, 9, 12, 15]
+    worker = market.worker()
+    for lower, upper in pairwise([0, 4, 6, 9, 12, 14, 30]):
+        market.trade(*(ns for ns in trades if lower <= ns < upper))
+        if lower % 4 == 0:
+            market.quote(lower)
+        market.progress(upper)
+        turn_until_quiet(worker)
+        worker.commit()
+    worker.close()
+    out: list[int] = []
+    bounds: list[int] = []
+    for frame in market.messages("aligned"):
+        out += decode_frame(frame.value).column("event_ns").to_pylist()
+        bounds.append(FrameHeaders.from_kafka(frame.headers).complete_ns)
+        assert [ns for ns in trades if ns < bounds[-1]] == [ns for ns in out if ns < bounds[-1]]
+    assert out == trades
+    assert bounds == sorted(bounds)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [(pa.float64(), [1.0, 0.5, -0.0]), (pa.bool_(), [True, False, True]), (pa.int64(), [1, 2, 3])],
+    ids=["float", "bool", "int"],
+)
+def test_avro_rows_have_the_key_of_the_input_row_whatever_its_type(
+    tmp_path: Path, kind: pa.DataType, values: list[object]
+) -> None:
+    keyed = pa.field("lot", kind)
+    market = Market(tmp_path, partitions=4, worker={"format": "avro"})
+    market.add_column("trade", keyed)
+    market.add_column("quote", keyed)
+    market.key_by("lot")
+    keys = message_keys(pa.RecordBatch.from_arrays([pa.array(values, kind)], ["lot"]), ("lot",)).to_pylist()
+    for number, (value, key) in enumerate(zip(values, keys, strict=True)):
+        market.keyed("trade", key.decode(), market.block("trade", [number + 1], columns={"lot": [value]}))
+    market.progress(9)
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    assert sorted(row.key or b"" for row in market.messages("aligned")) == sorted(keys)
+    assert audit(market.pipeline).violations == []

@@ -20,7 +20,7 @@ def moments(rows: int) -> Int64s:
 def frames() -> Frames:
     made = Frames()
     told = FrameHeaders(
-        layout="0", frontier_ns=OPEN_NS + 5, rows=2, released_ns=1, sealed_ns=3, newest_ns=OPEN_NS + 9
+        layout="0", complete_ns=OPEN_NS + 5, rows=2, released_ns=1, sealed_ns=3, newest_ns=OPEN_NS + 9
     )
     made.add(0, told)
     return made

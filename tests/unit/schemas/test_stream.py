@@ -1,0 +1,58 @@
+"""One rule turns values into message keys, for every type that can be a key, and the others are refused."""
+
+from datetime import date
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+
+from schemas.stream import Stream, StreamError, can_be_key, message_keys
+
+TEXTS: dict[str, tuple[pa.Array, list[bytes | None]]] = {
+    "bool": (pa.array([True, False, None]), [b"true", b"false", None]),
+    "integer": (pa.array([-5, 7], pa.int8()), [b"-5", b"7"]),
+    "unsigned": (pa.array([2**63 + 1], pa.uint64()), [b"9223372036854775809"]),
+    "float": (pa.array([1.0, 0.1, -0.0, 0.0]), [b"1", b"0.1", b"0", b"0"]),
+    "float32": (pa.array([0.1], pa.float32()), [b"0.1"]),
+    "decimal": (pa.array([Decimal("1.50")], pa.decimal128(10, 2)), [b"1.50"]),
+    "date": (pa.array([date(2024, 1, 15)]), [b"2024-01-15"]),
+    "time": (pa.array([1], pa.time64("ns")), [b"00:00:00.000000001"]),
+    "timestamp": (pa.array([1], pa.timestamp("us", "UTC")), [b"1970-01-01 00:00:00.000001Z"]),
+    "duration": (pa.array([1], pa.duration("ns")), [b"1"]),
+    "text": (pa.array(["é", None]), ["é".encode(), None]),
+    "large text": (pa.array(["a"], pa.large_string()), [b"a"]),
+    "text view": (pa.array(["a"], pa.string_view()), [b"a"]),
+    "binary": (pa.array([b"\xff"]), [b"\xff"]),
+    "fixed binary": (pa.array([b"\xff\0"], pa.binary(2)), [b"\xff\0"]),
+    "dictionary": (pa.array(["a", None, "a"]).dictionary_encode(), [b"a", None, b"a"]),
+    "dictionary of binary": (pa.array([b"\xff"]).dictionary_encode(), [b"\xff"]),
+    "dictionary of numbers": (pa.array([3.0, 4.5]).dictionary_encode(), [b"3", b"4.5"]),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_each_type_that_can_be_a_key_has_one_text(name: str) -> None:
+    column, texts = TEXTS[name]
+    rows = pa.RecordBatch.from_arrays([column], ["key"])
+    assert can_be_key(column.type)
+    keys = message_keys(rows, ("key",))
+    assert keys.type == pa.binary()
+    assert keys.to_pylist() == texts
+    assert message_keys(pa.Table.from_batches([rows, rows]), ("key",)).to_pylist() == texts * 2
+
+
+def test_several_columns_are_joined_by_a_colon_and_a_null_in_any_is_no_key() -> None:
+    rows = pa.RecordBatch.from_pydict({"venue": ["spot", None, "spot"], "lot": [1.0, 2.0, None]})
+    assert message_keys(rows, ("venue", "lot")).to_pylist() == [b"spot:1", None, None]
+
+
+def test_without_key_columns_every_row_has_the_empty_key() -> None:
+    assert message_keys(pa.RecordBatch.from_pydict({"x": [1, 2]}), ()).to_pylist() == [b"", b""]
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.int64()), pa.struct([("x", pa.int64())])], ids=str)
+def test_a_column_without_a_text_cannot_be_a_key(kind: pa.DataType) -> None:
+    assert not can_be_key(kind)
+    schema = pa.schema([("event_ns", pa.int64()), ("legs", kind)])
+    with pytest.raises(StreamError, match=r"stream trade: column legs of type .* cannot be a key"):
+        Stream(name="trade", schema=schema, key=("legs",))
