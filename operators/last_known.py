@@ -3,17 +3,16 @@
 A join without a tolerance may need a row that lies arbitrarily far back.  What these entries hold need not
 be read again, so that a restart begins at the oldest row that waited when they were last written.
 
-The key is the stream's name, a zero byte and the group's key.  The value is a version byte, a CRC-32 of what
-follows, 8 bytes that name the join and 8 that name the columns, the frontier the entry was taken at and the
-oldest offset of its rows (int64, little endian), then the rows: the last one, and with `carry = "column"`
-those whose values still stand.
+The key is the stream's name, a zero byte and the group's key.  The value is an envelope (`schemas.envelope`)
+of 8 bytes that name the join and 8 that name the columns, the frontier the entry was taken at and the oldest
+offset of its rows (int64, little endian), then the rows: the last one, and with `carry = "column"` those
+whose values still stand.
 
 Where only the columns have changed since, the rows are those that the inputs hold from that offset on.
 """
 
 import hashlib
 import struct
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -28,12 +27,12 @@ from operators.settings import AsofSettings
 from operators.snapshot import gathered
 from operators.snapshot_format import SnapshotError, right_schema
 from schemas.batch import Batch
+from schemas.envelope import EnvelopeError, open_envelope, seal_envelope
 from schemas.frame import layout_fingerprint
 from schemas.stream import Stream
 
 VERSION: Final = 2
 
-_FRAME = struct.Struct("<BI")
 _HEAD = struct.Struct("<8s8sqq")
 
 
@@ -62,8 +61,7 @@ def last_known_entries(
     layout = _layout(settings, right.stream)
     for group, value, offset in zip(found.tolist(), packed, oldest.tolist(), strict=True):
         payload = _HEAD.pack(*layout, frontier_ns, offset) + value
-        framed = _FRAME.pack(VERSION, zlib.crc32(payload)) + payload
-        yield _prefix(right.stream) + groups.key(group), framed
+        yield _prefix(right.stream) + groups.key(group), seal_envelope(VERSION, payload)
 
 
 def last_known_rows(
@@ -107,14 +105,12 @@ class _Entry(NamedTuple):
 def _opened(
     settings: AsofSettings, right: Stream, layout: tuple[bytes, bytes], key: bytes, value: bytes
 ) -> _Entry:
-    if len(value) < _FRAME.size + _HEAD.size:
+    try:
+        payload = open_envelope(VERSION, value)
+    except EnvelopeError as unusable:
+        raise SnapshotError(f"last-known entry {key!r} {unusable}") from None
+    if len(payload) < _HEAD.size:
         raise SnapshotError(f"last-known entry {key!r} has {len(value)} bytes, too few for any")
-    version, checksum = _FRAME.unpack_from(value)
-    if version != VERSION:
-        raise SnapshotError(f"last-known entry {key!r} is of version {version}, this program reads {VERSION}")
-    payload = value[_FRAME.size :]
-    if zlib.crc32(payload) != checksum:
-        raise SnapshotError(f"last-known entry {key!r} is damaged: its checksum does not fit")
     join, columns, taken_ns, offset = _HEAD.unpack_from(payload)
     if join != layout[0]:
         raise SnapshotError(

@@ -5,12 +5,10 @@
 `r`, u8 stream, key      the rows of one group of one right stream that may still match.
 `a`, u8 stream           the late rows of one input (0 is the left one) that have to stay out.
 
-A value is a version byte, a CRC-32 of what follows, then that.
+A value lies in an envelope (`schemas.envelope`).
 """
 
 import json
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +16,7 @@ import pyarrow as pa
 
 from operators.operator import InputProgress
 from operators.settings import AsofSettings
+from schemas.envelope import EnvelopeError, open_envelope, seal_envelope
 from schemas.stream import Stream
 
 VERSION: Final = 2
@@ -35,8 +34,6 @@ CONTROL: Final = pa.schema(
     ]
 )
 CONTROL_KEY: Final = pa.field("control.key", pa.binary())
-
-_FRAME = struct.Struct("<BI")
 
 
 class SnapshotError(Exception):
@@ -65,20 +62,15 @@ def late_key(stream: int) -> bytes:
 
 def close_value(payload: bytes) -> bytes:
     """Put version and checksum in front."""
-    return _FRAME.pack(VERSION, zlib.crc32(payload)) + payload
+    return seal_envelope(VERSION, payload)
 
 
 def open_value(key: bytes, value: bytes) -> bytes:
     """What is inside a value; raises SnapshotError where the version is foreign or the bytes are damaged."""
-    if len(value) < _FRAME.size:
-        raise SnapshotError(f"state entry {key!r} has {len(value)} bytes, too few for any value")
-    version, checksum = _FRAME.unpack_from(value)
-    if version != VERSION:
-        raise SnapshotError(f"state entry {key!r} is of version {version}, this program reads {VERSION}")
-    payload = value[_FRAME.size :]
-    if zlib.crc32(payload) != checksum:
-        raise SnapshotError(f"state entry {key!r} is damaged: its checksum does not fit")
-    return payload
+    try:
+        return open_envelope(VERSION, value)
+    except EnvelopeError as unusable:
+        raise SnapshotError(f"state entry {key!r} {unusable}") from None
 
 
 def encode_header(header: Header) -> bytes:

@@ -1,25 +1,23 @@
 """The keys and values of a task's store as bytes: one checkpoint record, and entries under one prefix.
 
-    b"c"            the checkpoint: version (1 byte), CRC-32 of the rest (4 bytes, big endian), UTF-8 JSON
+    b"c"            the checkpoint: UTF-8 JSON in an envelope (`schemas.envelope`)
     b"e" + key      an operator's entry; key and value are the operator's own bytes
 
 JSON, because one record is read once per start and should be legible in any dump.
 """
 
 import json
-import struct
-import zlib
 from typing import Final
 
+from schemas.envelope import EnvelopeError, EnvelopeVersionError, open_envelope, seal_envelope
 from state.checkpoint import Checkpoint
 
-VERSION: Final = 1  # raise it whenever bytes written before could be read wrongly
+VERSION: Final = 2  # raise it whenever bytes written before could be read wrongly
 
 CHECKPOINT_KEY: Final = b"c"
 ENTRY_PREFIX: Final = b"e"
 ENTRY_UPPER: Final = b"f"  # the first key above every entry
 
-_HEAD = struct.Struct(">BI")
 _FIELDS: Final = {"identity", "frontier_ns", "next_offsets", "watermarks_ns", "entries", "txn_count"}
 
 
@@ -47,19 +45,17 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
         "txn_count": checkpoint.txn_count,
     }
     body = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
-    return _HEAD.pack(VERSION, zlib.crc32(body)) + body
+    return seal_envelope(VERSION, body)
 
 
 def decode_checkpoint(value: bytes) -> Checkpoint:
     """Read a checkpoint record; raises VersionError or LayoutError."""
-    if len(value) < _HEAD.size:
-        raise LayoutError(f"the checkpoint has {len(value)} bytes, fewer than its head of {_HEAD.size}")
-    version, checksum = _HEAD.unpack_from(value)
-    if version != VERSION:
-        raise VersionError(f"the checkpoint has version {version}, this program writes {VERSION}")
-    body = value[_HEAD.size :]
-    if zlib.crc32(body) != checksum:
-        raise LayoutError(f"the checkpoint's checksum is {zlib.crc32(body):08x}, expected {checksum:08x}")
+    try:
+        body = open_envelope(VERSION, value)
+    except EnvelopeVersionError as foreign:
+        raise VersionError(f"the checkpoint {foreign}") from None
+    except EnvelopeError as broken:
+        raise LayoutError(f"the checkpoint {broken}") from None
     fields = json.loads(body)
     if fields.keys() != _FIELDS:
         raise LayoutError(f"the checkpoint has the fields {', '.join(sorted(fields))}")

@@ -71,8 +71,7 @@ EQUIVALENT: Final[dict[str, str]] = {
     "assumed_ns <= self._frontier_ns -> assumed_ns < self._frontier_ns": (
         "to seal again where the frontier stands already closes nothing"
     ),
-    "operators/last_known.py:_opened: "
-    "len(value) < _FRAME.size + _HEAD.size -> len(value) <= _FRAME.size + _HEAD.size": (
+    "operators/last_known.py:_opened: len(payload) < _HEAD.size -> len(payload) <= _HEAD.size": (
         "an entry of a head alone is refused either way, by this line or for its missing rows"
     ),
 }

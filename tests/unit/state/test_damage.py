@@ -132,6 +132,6 @@ def test_entries_without_a_checkpoint_are_damage(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_that_fails_its_checksum_is_damage(tmp_path: Path) -> None:
-    put_raw(tmp_path, CHECKPOINT_KEY, b"\x01\x00\x00\x00\x00{}")
+    put_raw(tmp_path, CHECKPOINT_KEY, b"\x02\x00\x00\x00\x00{}")
     with pytest.raises(StateCorruptError, match="checksum"):
         TaskStore.open(tmp_path, IDENTITY)

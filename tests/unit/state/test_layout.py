@@ -39,7 +39,7 @@ def test_a_flipped_byte_in_the_body_is_noticed(place: int) -> None:
 def test_another_version_is_named_with_both() -> None:
     value = bytearray(encode_checkpoint(checkpoint_at(1)))
     value[0] = 9
-    with pytest.raises(VersionError, match="version 9, this program writes 1"):
+    with pytest.raises(VersionError, match="version 9, this program reads 2"):
         decode_checkpoint(bytes(value))
 
 
