@@ -86,10 +86,10 @@ fuzz: $(READY) ## hostile messages against guard pages and fastavro: make fuzz C
 	@$(PY) -m tests.property.topics.test_guarded_bytes $(CASES)
 
 test-bounds: $(READY) ## kernel tests with every array index checked
-	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/numba-bounds $(PY) -m pytest -q tests/unit/operators tests/unit/topics tests/property $(ARGS)
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/numba-bounds $(PY) -m pytest -q tests/unit/operators tests/laws/join tests/unit/topics tests/property $(ARGS)
 
 test-nojit: $(READY) ## kernel tests as plain Python
-	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q tests/unit/operators tests/property $(ARGS)
+	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q tests/unit/operators tests/laws/join tests/property $(ARGS)
 
 chaos: $(READY) ## play every fault F1-F25 on a real Kafka, again and again: make chaos MINUTES=5 (FAULT=F7)
 	@$(PY) -m tests.broker.chaos $(MINUTES) $(FAULT)
@@ -97,7 +97,7 @@ chaos: $(READY) ## play every fault F1-F25 on a real Kafka, again and again: mak
 storm: $(READY) ## time restarts, then kill and stop workers and brokers under 20,000 rows/s: make storm MINUTES=30 SEED=1
 	@$(PY) -m tests.broker.chaos.storm $(MINUTES) $(or $(SEED),1) $(ARGS)
 
-mutate: $(READY) ## change each comparison that decides what is sealed: some test must fail (FILES=operators/sealer.py)
+mutate: $(READY) ## change each comparison that decides what is sealed: some test must fail (FILES=operators/join/sealer.py)
 	@$(PY) -m tests.mutation $(FILES)
 
 check: lint type layers tidy test ## everything CI runs

@@ -21,7 +21,7 @@ from app.config import Settings
 from app.errors import UsageError
 from app.reader import read_partition
 from app.wiring import Pipeline
-from operators.parity import Parity, sealed_hashes
+from operators.hashing.parity import Parity, sealed_hashes
 from schemas.batch import Batch
 from schemas.clocks import clock_column
 from schemas.frame import FrameHeaders

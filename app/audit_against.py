@@ -15,7 +15,7 @@ from app.audit_join import ROW
 from app.audit_runs import Runs, Tile, tiles
 from app.audit_walk import frame_of
 from app.wiring import Pipeline
-from operators.parity import Parity, sealed_hashes
+from operators.hashing.parity import Parity, sealed_hashes
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]

@@ -22,7 +22,7 @@ from app.audit_runs import Runs
 from app.audit_walk import frame_of, walk
 from app.config import Settings
 from app.errors import UsageError
-from operators.parity import Parity, sealed_hashes
+from operators.hashing.parity import Parity, sealed_hashes
 from replay.time_columns import convert_clocks, find_clocks
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 from schemas.stream import Stream

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from app.errors import RunError, UsageError
 from app.logs import log_to_stderr
-from operators.settings import SettingsError
+from operators.join.settings import SettingsError
 from replay.errors import HistoryError
 from schemas.frame import FrameError
 from schemas.letters import LetterError

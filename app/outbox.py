@@ -10,7 +10,7 @@ from app.errors import RunError
 from app.letters import Letter
 from app.producers import Producers
 from app.task import Task
-from operators.parity import sealed_hashes
+from operators.hashing.parity import sealed_hashes
 from schemas.clocks import clock_column
 from schemas.frame import ASSUMED, PARITY, FrameHeaders, encode_frame, layout_fingerprint
 from schemas.stream import message_keys

@@ -16,8 +16,8 @@ from app.meter import Meter
 from app.progress_metadata import Committed, from_position
 from app.task import Task
 from app.wiring import Pipeline
+from operators.join.snapshot_format import SnapshotError
 from operators.operator import InputProgress, Operator
-from operators.snapshot_format import SnapshotError
 from schemas.clocks import BEGINNING_NS
 from state.errors import StateLockedError
 from state.restore import Restored, restore

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from app.letters import Letter, ahead_letters, dead_letters, late_letters
 from app.progress_metadata import Told
 from app.row_rules import RowDecoder
+from operators.hashing.parity import Parity
 from operators.operator import InputProgress, Operator, Snapshot
-from operators.parity import Parity
 from schemas.batch import Batch, Int64s
 from schemas.clocks import BEGINNING_NS
 from state.checkpoint import Checkpoint

@@ -11,8 +11,8 @@ from app.clock import monotonic_ns, pause
 from app.config import Settings
 from app.errors import RunError, UsageError
 from app.row_rules import RowDecoder, RowRules, RuledDecoder
+from operators.join.settings import AsofSettings
 from operators.operator import Operator
-from operators.settings import AsofSettings
 from operators.streaming import StreamingAsof
 from schemas.stream import Stream
 from topics.avro_schema import stream_schema

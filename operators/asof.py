@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.asof_inputs import AsofInputs, read_inputs
-from operators.asof_settings import AsofError, AsofSettings, read_settings
-from operators.asof_wants import Want, gather, match, wanted
-from operators.asof_workers import Workers, threads_default
+from operators.tables.settings import AsofError, AsofSettings, read_settings
+from operators.tables.sides import AsofInputs, read_inputs
+from operators.tables.threads import Workers, threads_default
+from operators.tables.wants import Want, gather, match, wanted
 
 __all__ = ["AsofError", "AsofPositions", "asof_join", "asof_positions"]
 

@@ -5,21 +5,21 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from operators.context import RightContext
-from operators.forward import ForwardContext
-from operators.groups import Groups
-from operators.intake import Accepted, InputCounts, Intake
-from operators.last_known import last_known_entries, last_known_rows
-from operators.late_rows import LateRows
-from operators.limits import is_full
-from operators.max_ahead import AheadLimit
+from operators.inputs.intake import Accepted, InputCounts, Intake
+from operators.inputs.max_ahead import AheadLimit
+from operators.inputs.pausing import is_full
+from operators.inputs.set_aside import LateRows
+from operators.inputs.watermark import lowest_watermarks
+from operators.join.context import RightContext
+from operators.join.forward import ForwardContext
+from operators.join.last_known import last_known_entries, last_known_rows
+from operators.join.restore import read_state
+from operators.join.sealer import ForwardSealer, Sealer
+from operators.join.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
+from operators.join.snapshot import SnapshotWriter
 from operators.operator import InputProgress, Snapshot
-from operators.pending import PendingRows
-from operators.restore import read_state
-from operators.sealer import ForwardSealer, Sealer
-from operators.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
-from operators.snapshot import SnapshotWriter
-from operators.watermark import lowest_watermarks
+from operators.rows.groups import Groups
+from operators.rows.pending import PendingRows
 from schemas.batch import Batch, Bools, Int64s
 from schemas.clocks import BEGINNING_NS
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pyarrow as pa
 
-from operators.bytes_kernel import move_down
-from operators.max_ahead_kernel import rolling_bounds
+from operators.hashing.parity import Parity, sealed_hashes
+from operators.inputs.max_ahead_kernel import rolling_bounds
+from operators.join.settings import AsofSettings
 from operators.operator import InputProgress
-from operators.parity import Parity, sealed_hashes
-from operators.settings import AsofSettings
+from operators.rows.bytes_kernel import move_down
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS
 from schemas.stream import Stream

@@ -52,7 +52,7 @@ class FrameHeaders:
     `newest_ns`    newest time read on any input so far; less `complete_ns` it says how far sealing trails the
                    market.
     `parity`       the rolling hash of all rows of the partition up to and with this frame;
-                   `operators.parity` says how; empty in frames from before there was one.
+                   `operators.hashing.parity` says how; empty in frames from before there was one.
     `assumed_rows` how many of the rows, the last ones, hang on an idle input having stayed silent: evidence
                    alone would not have sealed them yet.  Frames from before there was such a header say 0.
     """

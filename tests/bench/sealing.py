@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 
 from operators.asof import asof_join
-from operators.settings import AsofSettings, Direction
+from operators.join.settings import AsofSettings, Direction
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
 from schemas.stream import Stream

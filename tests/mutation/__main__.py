@@ -23,34 +23,40 @@ COPIED = ("operators", "schemas", "tests", "pyproject.toml")
 SLOW_IMPORTS = ("numba", "numpy", "pyarrow.compute", "pyarrow.parquet", "pytest", "hypothesis.strategies")
 HANG_S = 120  # a loop that ends no more is found out, too
 
-UNIT, PROPERTY = "tests/unit/operators/", "tests/property/"
+UNIT, LAWS, PROPERTY = "tests/unit/operators/", "tests/laws/join/", "tests/property/"
 SCENES = [
-    UNIT + f"test_{name}.py"
-    for name in ("sealing", "looking_ahead", "late_rows", "resume", "watermarks", "pending", "limits", "idle")
+    LAWS + "test_sealing.py",
+    LAWS + "test_looking_ahead.py",
+    UNIT + "inputs/test_set_aside.py",
+    LAWS + "test_resume.py",
+    LAWS + "test_watermarks.py",
+    UNIT + "rows/test_pending.py",
+    UNIT + "inputs/test_pausing.py",
+    LAWS + "test_idle.py",
 ]
 STREAM, RESUME = PROPERTY + "test_streaming_asof.py", PROPERTY + "test_streaming_resume.py"
 KERNELS = [PROPERTY + "test_streaming_kernels.py"]
 PENDING = PROPERTY + "test_pending.py"
-AHEAD = [UNIT + "test_max_ahead.py", STREAM]
-KEPT = [UNIT + "test_snapshot.py", UNIT + "test_last_known.py"]
+AHEAD = [UNIT + "inputs/test_max_ahead.py", STREAM]
+KEPT = [UNIT + "join/test_snapshot.py", UNIT + "join/test_last_known.py"]
 WHOLE = [*SCENES, STREAM, RESUME]
 # What is most likely to notice comes first: the run ends at the first test that fails.
 TARGETS = {
-    "operators/seal_kernel.py": [PROPERTY + "test_seal_kernel.py", *KERNELS, *WHOLE],
-    "operators/forward_kernel.py": [PROPERTY + "test_forward_kernel.py", *WHOLE],
-    "operators/order_kernel.py": [*KERNELS, PENDING, *WHOLE],
-    "operators/sealer.py": WHOLE,
-    "operators/forward.py": WHOLE,
-    "operators/context.py": [*SCENES, *KEPT, STREAM, RESUME],
-    "operators/late_rows.py": [*SCENES, *AHEAD, RESUME],
-    "operators/pending.py": [PENDING, *WHOLE],
-    "operators/limits.py": SCENES,
-    "operators/watermark.py": [*SCENES, *AHEAD, RESUME],
-    "operators/intake.py": [UNIT + "test_intake.py", UNIT + "test_max_ahead.py", *WHOLE],
-    "operators/max_ahead.py": AHEAD,
-    "operators/max_ahead_kernel.py": AHEAD,
+    "operators/join/seal_kernel.py": [PROPERTY + "test_seal_kernel.py", *KERNELS, *WHOLE],
+    "operators/join/forward_kernel.py": [PROPERTY + "test_forward_kernel.py", *WHOLE],
+    "operators/rows/order_kernel.py": [*KERNELS, PENDING, *WHOLE],
+    "operators/join/sealer.py": WHOLE,
+    "operators/join/forward.py": WHOLE,
+    "operators/join/context.py": [*SCENES, *KEPT, STREAM, RESUME],
+    "operators/inputs/set_aside.py": [*SCENES, *AHEAD, RESUME],
+    "operators/rows/pending.py": [PENDING, *WHOLE],
+    "operators/inputs/pausing.py": SCENES,
+    "operators/inputs/watermark.py": [*SCENES, *AHEAD, RESUME],
+    "operators/inputs/intake.py": [UNIT + "inputs/test_intake.py", UNIT + "inputs/test_max_ahead.py", *WHOLE],
+    "operators/inputs/max_ahead.py": AHEAD,
+    "operators/inputs/max_ahead_kernel.py": AHEAD,
     "operators/streaming.py": [*SCENES, *KEPT, *AHEAD, RESUME],
-    "operators/last_known.py": [*KEPT, RESUME],
+    "operators/join/last_known.py": [*KEPT, RESUME],
 }
 
 

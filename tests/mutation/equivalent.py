@@ -3,67 +3,71 @@
 from typing import Final
 
 EQUIVALENT: Final[dict[str, str]] = {
-    "operators/pending.py:PendingRows.add: "
+    "operators/rows/pending.py:PendingRows.add: "
     "batch.rows >= LOOSE_SHARE * before -> batch.rows > LOOSE_SHARE * before": (
         "sorted now or later, the order is the same"
     ),
-    "operators/pending.py:PendingRows.forget: offset[1:] >= offset[:-1] -> offset[1:] > offset[:-1]": (
+    "operators/rows/pending.py:PendingRows.forget: offset[1:] >= offset[:-1] -> offset[1:] > offset[:-1]": (
         "the longer way finds the same offset"
     ),
-    "operators/pending.py:PendingRows._hold: "
+    "operators/rows/pending.py:PendingRows._hold: "
     "batch.offset[0] < self.store.offset[first - 1] -> batch.offset[0] <= self.store.offset[first - 1]": (
         "the longer way finds the same offset"
     ),
-    "operators/order_kernel.py:sort_rows: rows.size <= FEW_ROWS -> rows.size < FEW_ROWS": (
+    "operators/rows/order_kernel.py:sort_rows: rows.size <= FEW_ROWS -> rows.size < FEW_ROWS": (
         "both ways give the same order"
     ),
-    "operators/order_kernel.py:sort_rows: "
+    "operators/rows/order_kernel.py:sort_rows: "
     "sequence[rows[i]] != sequence[rows[0]] -> sequence[rows[i]] == sequence[rows[0]]": (
         "the longer way gives the same order"
     ),
-    "operators/order_kernel.py:_sort_by: shift < np.uint64(64) -> shift <= np.uint64(64)": (
+    "operators/rows/order_kernel.py:_sort_by: shift < np.uint64(64) -> shift <= np.uint64(64)": (
         "shifts are multiples of eleven, and none is 64"
     ),
-    "operators/forward.py:ForwardContext.look_ahead: "
+    "operators/join/forward.py:ForwardContext.look_ahead: "
     "self._following.size < store.rows -> self._following.size <= store.rows": (
         "asking for room that is there changes nothing"
     ),
-    "operators/sealer.py:Sealer.left_bound: frontier_ns > BEGINNING_NS -> frontier_ns >= BEGINNING_NS": (
+    "operators/join/sealer.py:Sealer.left_bound: frontier_ns > BEGINNING_NS -> frontier_ns >= BEGINNING_NS": (
         "no row has the beginning for its time"
     ),
-    "operators/seal_kernel.py:oldest_offset: offset[row] < oldest -> offset[row] <= oldest": (
+    "operators/join/seal_kernel.py:oldest_offset: offset[row] < oldest -> offset[row] <= oldest": (
         "the smallest is the same"
     ),
-    "operators/seal_kernel.py:refresh_last: time_ns[row] < time_ns[old] -> time_ns[row] <= time_ns[old]": (
+    "operators/join/seal_kernel.py:refresh_last: "
+    "time_ns[row] < time_ns[old] -> time_ns[row] <= time_ns[old]": (
         "the line before has found that they differ"
     ),
-    "operators/seal_kernel.py:refresh_last: "
+    "operators/join/seal_kernel.py:refresh_last: "
     "sequence[row] < sequence[old] -> sequence[row] <= sequence[old]": (
         "the line before has found that they differ"
     ),
-    "operators/seal_kernel.py:refresh_last: offset[row] < offset[old] -> offset[row] <= offset[old]": (
+    "operators/join/seal_kernel.py:refresh_last: offset[row] < offset[old] -> offset[row] <= offset[old]": (
         "the line before has found that they differ"
     ),
-    "operators/context.py:RightContext._make_room: groups > self._last.size -> groups >= self._last.size": (
+    "operators/join/context.py:RightContext._make_room: "
+    "groups > self._last.size -> groups >= self._last.size": (
         "asking for room that is there changes nothing"
     ),
-    "operators/late_rows.py:LateRows.resume: "
+    "operators/inputs/set_aside.py:LateRows.resume: "
     "progress.late_from > state_next -> progress.late_from >= state_next": (
         "no row lies between the two, so all are named from either on"
     ),
-    "operators/watermark.py:InputClock.see_progress: offset > self.last_row -> offset >= self.last_row": (
+    "operators/inputs/watermark.py:InputClock.see_progress: "
+    "offset > self.last_row -> offset >= self.last_row": (
         "a progress record and a row are never in one message"
     ),
-    "operators/intake.py:Intake.accept: oldest_ns < frontier_ns -> oldest_ns <= frontier_ns": (
+    "operators/inputs/intake.py:Intake.accept: oldest_ns < frontier_ns -> oldest_ns <= frontier_ns": (
         "a batch without late rows comes out of the sorting as it went in"
     ),
-    "operators/intake.py:Intake.accept: oldest_ns < clock.watermark_ns -> oldest_ns <= clock.watermark_ns": (
+    "operators/inputs/intake.py:Intake.accept: "
+    "oldest_ns < clock.watermark_ns -> oldest_ns <= clock.watermark_ns": (
         "none of the rows counted then is behind"
     ),
-    "operators/max_ahead.py:AheadLimit.bounds: newest_ns <= bound_ns -> newest_ns < bound_ns": (
+    "operators/inputs/max_ahead.py:AheadLimit.bounds: newest_ns <= bound_ns -> newest_ns < bound_ns": (
         "the bounds of the rows, one by one, say the same"
     ),
-    "operators/max_ahead_kernel.py:rolling_bounds: "
+    "operators/inputs/max_ahead_kernel.py:rolling_bounds: "
     "newest_ns > LATEST_NS - max_ahead_ns -> newest_ns >= LATEST_NS - max_ahead_ns": (
         "where they are equal both ways end at LATEST_NS"
     ),
@@ -71,7 +75,7 @@ EQUIVALENT: Final[dict[str, str]] = {
     "assumed_ns <= self._frontier_ns -> assumed_ns < self._frontier_ns": (
         "to seal again where the frontier stands already closes nothing"
     ),
-    "operators/last_known.py:_opened: len(payload) < _HEAD.size -> len(payload) <= _HEAD.size": (
+    "operators/join/last_known.py:_opened: len(payload) < _HEAD.size -> len(payload) <= _HEAD.size": (
         "an entry of a head alone is refused either way, by this line or for its missing rows"
     ),
 }

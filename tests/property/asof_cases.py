@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from operators.asof import find_positions, join
-from operators.asof_settings import read_settings
+from operators.tables.settings import read_settings
 from tests.oracles.asof import Columns, asof_oracle
 
 Draw = Callable[[int, int], int]  # a whole number between two, both inclusive

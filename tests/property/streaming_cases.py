@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from operators.settings import AsofSettings, Direction
+from operators.join.settings import AsofSettings, Direction
 from schemas.batch import Batch
 from schemas.stream import Stream
 from tests.oracles.streaming_asof import Row, Rules

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.asof_columns import frozen
-from operators.asof_match import Side, Walk, link, needs_links
-from operators.asof_settings import read_settings
+from operators.rows.views import frozen
+from operators.tables.settings import read_settings
+from operators.tables.walk import Side, Walk, link, needs_links
 from tests.property.asof_cases import describe, difference, draw_case
 
 GROUPS = 3

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.forward_kernel import match_forward, match_nearest, release, settle
+from operators.join.forward_kernel import match_forward, match_nearest, release, settle
 
 GROUPS = 2
 LEFTS = st.lists(st.tuples(st.integers(0, 9), st.integers(-1, 1)), max_size=8).map(sorted)

@@ -7,8 +7,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators import columns, pending
-from operators.pending import PendingRows
+from operators.rows import columns, pending
+from operators.rows.pending import PendingRows
 from schemas.batch import Batch
 
 SCHEMA = pa.schema([("number", pa.int64())])

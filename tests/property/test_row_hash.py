@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.parity import Parity, sealed_hashes
-from operators.row_hash import row_hashes
+from operators.hashing.parity import Parity, sealed_hashes
+from operators.hashing.row_hash import row_hashes
 from tests.oracles.row_hash import parity, row_hash
 
 INTS = st.integers(-(2**63), 2**63 - 1)

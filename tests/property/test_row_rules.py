@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.config import RulesSettings
 from app.row_rules import RowRules
-from operators.intake import batch_of
+from operators.inputs.intake import batch_of
 from schemas.stream import Stream
 
 SCHEMA = pa.schema(

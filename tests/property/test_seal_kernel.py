@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.seal_kernel import match_backward, oldest_offset
+from operators.join.seal_kernel import match_backward, oldest_offset
 
 GROUPS, COLUMNS, UNBOUNDED = 2, 2, 2**63 - 1
 lefts = st.lists(st.tuples(st.integers(0, 8), st.integers(-1, 1)), max_size=8).map(sorted)

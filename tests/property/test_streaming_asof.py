@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators import columns, pending
 from operators.asof import asof_join
-from operators.settings import AsofSettings
+from operators.join.settings import AsofSettings
+from operators.rows import columns, pending
 from operators.streaming import StreamingAsof
 from tests.oracles.streaming_asof import Row, Rules, StreamSlowly, join_slowly
 from tests.property import streaming_cases as cases

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.asof import asof_join
-from operators.intake import batch_of
-from operators.settings import AsofSettings, Carry, Direction
+from operators.inputs.intake import batch_of
+from operators.join.settings import AsofSettings, Carry, Direction
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
 from schemas.stream import Stream

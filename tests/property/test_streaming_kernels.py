@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.bytes_kernel import copy_spans
-from operators.order_kernel import append_in_order, count_below, merge_tail, pick_up_to, sort_rows
-from operators.seal_kernel import refresh_last
+from operators.join.seal_kernel import refresh_last
+from operators.rows.bytes_kernel import copy_spans
+from operators.rows.order_kernel import append_in_order, count_below, merge_tail, pick_up_to, sort_rows
 
 TIMES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2)), max_size=20)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators import columns, pending
+from operators.join.settings import AsofSettings
 from operators.operator import InputProgress
-from operators.settings import AsofSettings
+from operators.rows import columns, pending
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS
 from tests.oracles.streaming_asof import Row, Rules, join_slowly

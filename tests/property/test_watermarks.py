@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.max_ahead_kernel import LATEST_NS, rolling_bounds
+from operators.inputs.max_ahead_kernel import LATEST_NS, rolling_bounds
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS
 from tests.oracles.streaming_asof import Row, Rules, StreamSlowly

@@ -11,7 +11,7 @@ from app.audit import AuditReport, audit
 from app.audit_late import NotAccepted, read_not_accepted
 from app.reader import read_partition
 from app.wiring import Pipeline
-from operators.parity import Parity, sealed_hashes
+from operators.hashing.parity import Parity, sealed_hashes
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET

@@ -12,7 +12,8 @@ from app import failpoints, progress_metadata
 from app.task import Task
 from app.wiring import Pipeline
 from app.worker import Worker
-from operators import columns, late_rows
+from operators.inputs import set_aside as late_rows
+from operators.rows import columns
 from topics.bus import FencedError
 from topics.memory import CommitFault, MemoryBus
 from topics.memory_consumer import MemoryConsumer

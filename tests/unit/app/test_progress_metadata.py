@@ -15,8 +15,8 @@ from app.progress_metadata import (
     from_position,
     to_position,
 )
+from operators.hashing.parity import Parity
 from operators.operator import InputProgress
-from operators.parity import Parity
 from schemas.clocks import BEGINNING_NS
 from topics.bus import Position
 

@@ -13,7 +13,7 @@ from app.config import RulesSettings
 from app.errors import RunError
 from app.row_rules import RowRules
 from app.worker import Worker
-from operators.intake import batch_of
+from operators.inputs.intake import batch_of
 from schemas.letters import DeadLetter
 from schemas.stream import Stream, StreamError
 from tests.unit.app.market import Market

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from operators.asof import AsofError, asof_join, asof_positions
-from tests.unit.operators.asof_tables import bytes_of, large_tables, quotes, trades
+from tests.stage.asof_tables import bytes_of, large_tables, quotes, trades
 
 
 def test_the_columns_are_the_left_ones_then_per_stream_its_own_then_the_match() -> None:

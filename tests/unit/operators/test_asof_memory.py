@@ -9,7 +9,7 @@ import pytest
 from numba import config
 
 from operators.asof import asof_join
-from tests.unit.operators.asof_tables import large_tables
+from tests.stage.asof_tables import large_tables
 
 pytestmark = pytest.mark.skipif(
     bool(config.DISABLE_JIT),  # type: ignore[attr-defined]

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from operators import asof_workers
 from operators.asof import asof_join, asof_positions, join
-from operators.asof_budget import Scratch, passes
-from operators.asof_settings import read_settings
-from tests.unit.operators.asof_tables import bytes_of, large_tables
+from operators.tables import threads as asof_workers
+from operators.tables.budget import Scratch, passes
+from operators.tables.settings import read_settings
+from tests.stage.asof_tables import bytes_of, large_tables
 
 SETTINGS = [
     *({"direction": direction} for direction in ("backward", "forward", "nearest")),

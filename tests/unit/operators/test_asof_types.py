@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 import pytest
 
 from operators.asof import asof_join
-from operators.asof_fill import Validity
-from operators.asof_gather import gather_strings
-from operators.asof_match import Matches, mark
-from operators.asof_workers import Workers
-from tests.unit.operators.asof_tables import trades
+from operators.tables.fill import Validity
+from operators.tables.gather import gather_strings
+from operators.tables.threads import Workers
+from operators.tables.walk import Matches, mark
+from tests.stage.asof_tables import trades
 
 NOON = dt.datetime(2024, 1, 15, 12, tzinfo=dt.UTC)
 COLUMNS = [

@@ -9,9 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = """
-from operators import bytes_kernel, forward_kernel, order_kernel, seal_kernel
+from operators.rows import bytes_kernel, order_kernel
+from operators.join import forward_kernel, seal_kernel
 from operators.warm import warm
-from tests.unit.operators.scenes import make_join, quotes, trades
+from tests.stage.scenes import make_join, quotes, trades
 
 KERNELS = [
     bytes_kernel.copy_spans, order_kernel.append_in_order, order_kernel.merge_tail, order_kernel.count_below,

@@ -1,0 +1,216 @@
+"""Intake: rows of one stream as they come in: those to keep, those late, too far ahead, or judged before."""
+
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from operators.inputs.max_ahead import AheadLimit
+from operators.inputs.set_aside import LateRows
+from operators.inputs.watermark import InputClock
+from operators.operator import AHEAD_SCHEMA, LATE_SCHEMA, InputProgress
+from schemas.batch import Batch, Bools, Int64s
+from schemas.stream import Stream, message_keys
+
+# What nearly every call gives; making one costs more than a small batch does.
+_NONE_LATE: Final = pa.RecordBatch.from_pylist([], schema=LATE_SCHEMA)
+_NONE_AHEAD: Final = pa.RecordBatch.from_pylist([], schema=AHEAD_SCHEMA)
+_ONE_KEY: Final = pa.array([b""], pa.binary())
+
+
+@dataclass(slots=True)
+class InputCounts:
+    """What has become of the rows of one input in this life.  Rows read again after a restart do not count.
+
+    `pushed` all rows; `late` and `ahead` those set aside, of which `ahead` counts progress records too;
+    `behind` those behind their own watermark but not behind the frontier, which were used; `sealed` the rows
+    the frontier has passed; `matched` how many left rows found a match in this right stream.
+    """
+
+    pushed: int = 0
+    late: int = 0
+    ahead: int = 0
+    behind: int = 0
+    sealed: int = 0
+    matched: int = 0
+
+
+class Accepted(NamedTuple):
+    """What a batch holds.
+
+    `pending` is to wait for the frontier; `context` was judged in an earlier life and lies below it; `aside`
+    was set aside, as late or too far ahead, now or in an earlier life.
+    """
+
+    pending: Batch
+    context: Batch | None
+    aside: Batch | None
+
+
+class Intake:
+    """The door of one input.  Without offsets (a plain RecordBatch) rows are numbered as they come."""
+
+    def __init__(self, stream: Stream, on: str, grace_ns: int, late_rows: LateRows) -> None:
+        self.stream = stream
+        self.clock = InputClock(grace_ns)
+        self.counts = InputCounts()
+        self.late_rows = late_rows
+        self._on = on
+        self._late: list[pa.RecordBatch] = []
+        self._ahead: list[pa.RecordBatch] = []
+
+    def batch(self, rows: Batch | pa.RecordBatch) -> Batch:
+        """`rows` as a batch; raises ValueError where a plain record batch does not fit the stream."""
+        if isinstance(rows, Batch):
+            got, wanted = rows.columns.schema, self.stream.schema
+            if not got.equals(wanted):  # names and types, that is, save that nullability may differ
+                assert got.names == wanted.names, f"{self.stream.name}: columns {got.names}"
+                assert got.types == wanted.types, f"{self.stream.name}: types {got.types}"
+            return rows if self.stream.key else _one_group(rows)
+        return batch_of(self.stream, self._on, rows, self.clock.read_next)
+
+    def accept(self, batch: Batch, frontier_ns: int, limit: AheadLimit, now_ns: int | None) -> Accepted:
+        """Set rows aside that are late or too far ahead, and split the others.
+
+        A row is late below `frontier_ns`; one judged in an earlier life had left the buffers there, or waited
+        for later rows.  What was set aside then, or of no use any more at the last commit, is no context now;
+        nor is anything judged twice, since the wall clock has moved on.
+        """
+        clock = self.clock
+        clock.require_order(int(batch.offset[0]))
+        judged = 0 if clock.caught_up else int(np.searchsorted(batch.offset, clock.judged_next))
+        self.counts.pushed += batch.rows - judged
+        was_aside = self.late_rows.recognize(batch)
+        # What waited at the last commit was needed: none of the rows below that offset, which are read again
+        # only on state from before it, does.
+        useless = int(np.searchsorted(batch.offset[:judged], clock.needed_from))
+        bounds_ns = limit.bounds(batch.time_ns[judged:], now_ns)
+        taken_ns, last_taken = batch.time_ns[judged:], batch.rows - 1
+        accepted = Accepted(batch, None, None)
+        oldest_ns = int(batch.time_ns.min())
+        below = oldest_ns < frontier_ns
+        if below or bounds_ns is not None or useless or was_aside.any():
+            late = batch.time_ns < frontier_ns
+            late[:judged] = False
+            ahead = np.zeros(batch.rows, np.bool_)
+            if bounds_ns is not None:
+                ahead[judged:] = batch.time_ns[judged:] > bounds_ns
+                ahead &= ~(late | was_aside)
+                self._set_ahead(batch, ahead, bounds_ns[ahead[judged:]])
+            context = batch.time_ns < frontier_ns
+            context[judged:] = False
+            useful = context & ~was_aside
+            useful[:useless] = False
+            self._set_late(batch, late & ~was_aside, frontier_ns)
+            aside = late | ahead | was_aside
+            waits = ~(aside | context)
+            waits[:useless] = False
+            accepted = Accepted(
+                pending=batch.where(waits),
+                context=batch.where(useful) if judged else None,
+                aside=batch.where(aside),
+            )
+            taken = judged + np.flatnonzero(~(ahead | was_aside)[judged:])
+            taken_ns, last_taken = batch.time_ns[taken], int(taken[-1]) if taken.size else -1
+        if oldest_ns < clock.watermark_ns:
+            behind = (taken_ns < clock.watermark_ns) & (taken_ns >= frontier_ns)
+            self.counts.behind += int(np.count_nonzero(behind))
+        if taken_ns.size:
+            clock.see_rows(taken_ns, int(batch.offset[last_taken]))
+        clock.see_offset(int(batch.offset[-1]) + 1)
+        return accepted
+
+    def advance(
+        self, upper_ns: int, final: bool, offset: int | None, limit: AheadLimit, now_ns: int | None
+    ) -> None:
+        """Take a progress record, or set it aside where it is too far ahead."""
+        if offset is not None and not self.clock.judged(offset):
+            bound_ns = limit.bound(now_ns)
+            if upper_ns > bound_ns:
+                self.counts.ahead += 1
+                row = {"offset": offset, "index": -1, "time_ns": upper_ns, "bound_ns": bound_ns}
+                self._ahead.append(pa.RecordBatch.from_pylist([row], schema=AHEAD_SCHEMA))
+                self.clock.see_offset(offset + 1)
+                return
+        self.clock.see_progress(upper_ns, final=final, offset=offset)
+
+    def resume(self, progress: InputProgress, state_next: int) -> None:
+        """Take up what was committed; reading starts at `state_next`."""
+        self.clock.resume(progress, state_next)
+        self.late_rows.resume(progress, state_next)
+
+    def late(self) -> pa.RecordBatch:
+        """The late rows since the last call (`LATE_SCHEMA`)."""
+        pieces, self._late = self._late, []
+        return pa.concat_batches(pieces) if pieces else _NONE_LATE
+
+    def ahead(self) -> pa.RecordBatch:
+        """What was too far ahead since the last call (`AHEAD_SCHEMA`)."""
+        pieces, self._ahead = self._ahead, []
+        return pa.concat_batches(pieces) if pieces else _NONE_AHEAD
+
+    def _set_ahead(self, batch: Batch, ahead: Bools, bound_ns: Int64s) -> None:
+        count = int(np.count_nonzero(ahead))
+        if count == 0:
+            return
+        self.counts.ahead += count
+        columns = [batch.offset[ahead], batch.index[ahead], batch.time_ns[ahead], bound_ns]
+        self._ahead.append(pa.record_batch([pa.array(c) for c in columns], schema=AHEAD_SCHEMA))
+
+    def _set_late(self, batch: Batch, late: Bools, frontier_ns: int) -> None:
+        count = int(np.count_nonzero(late))
+        if count == 0:
+            return
+        self.counts.late += count
+        time_ns = batch.time_ns[late]
+        columns = [
+            batch.offset[late],
+            batch.index[late],
+            time_ns,
+            frontier_ns - time_ns,
+            np.full(count, frontier_ns, np.int64),
+        ]
+        self._late.append(pa.record_batch([pa.array(c) for c in columns], schema=LATE_SCHEMA))
+
+
+def batch_of(stream: Stream, on: str, rows: pa.RecordBatch, first_offset: int) -> Batch:
+    """A plain record batch as a batch: keys from the key columns, one message per row from `first_offset` on.
+
+    Raises ValueError naming the stream and column where a column is missing, of another type, or a time null.
+    """
+    for field in stream.schema:
+        if field.name not in rows.schema.names:
+            raise ValueError(f"stream {stream.name}: column {field.name} is missing")
+        found = rows.schema.field(field.name).type
+        if found != field.type:
+            raise ValueError(f"stream {stream.name}: column {field.name} is {found}, expected {field.type}")
+    columns = rows.select(stream.schema.names)
+    count = columns.num_rows
+    sequence = np.zeros(count, np.int64)
+    if stream.sequence is not None:
+        sequence = _int64s(stream, stream.sequence, columns)
+    keys = message_keys(columns, stream.key).dictionary_encode()
+    return Batch(
+        columns=columns,
+        time_ns=_int64s(stream, on, columns),
+        sequence=sequence,
+        offset=np.arange(first_offset, first_offset + count, dtype=np.int64),
+        index=np.zeros(count, np.int32),
+        key_code=keys.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32),
+        keys=keys.dictionary,
+    )
+
+
+def _one_group(batch: Batch) -> Batch:
+    """Without key columns all rows match each other, whatever key their messages have."""
+    return replace(batch, key_code=np.zeros(batch.rows, np.int32), keys=_ONE_KEY)
+
+
+def _int64s(stream: Stream, name: str, columns: pa.RecordBatch) -> Int64s:
+    column = columns.column(name)
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        raise ValueError(f"stream {stream.name}: {name} is null in row {row}; such a row cannot be ordered")
+    values: Int64s = column.to_numpy()
+    return values

@@ -1,0 +1,83 @@
+"""What comes in at the door: plain record batches, their keys, and what is wrong with them."""
+
+import pyarrow as pa
+import pytest
+
+from operators.inputs.intake import batch_of
+from schemas.stream import Stream
+from tests.stage.scenes import QUOTE, TRADE, bids, make_join, quotes, trades
+
+PAIR = Stream(
+    name="trade",
+    schema=pa.schema([("event_ns", pa.int64()), ("symbol", pa.string()), ("venue", pa.int32())]),
+    key=("symbol", "venue"),
+)
+
+
+def test_several_key_columns_are_joined_by_a_colon_and_null_if_one_is() -> None:
+    rows = pa.record_batch(
+        [pa.array([1, 2, 3]), pa.array(["A", "A", None]), pa.array([7, None, 7], pa.int32())],
+        schema=PAIR.schema,
+    )
+    batch = batch_of(PAIR, "event_ns", rows, 5)
+    assert batch.keys.to_pylist() == [b"A:7"]
+    assert batch.key_code.tolist() == [0, -1, -1]
+    assert batch.offset.tolist() == [5, 6, 7]
+
+
+def test_without_key_columns_all_rows_are_one_group() -> None:
+    whole = Stream(name="trade", schema=TRADE.schema, key=())
+    batch = batch_of(whole, "event_ns", trades((1, "A"), (2, None)), 0)
+    assert batch.keys.to_pylist() == [b""]
+    assert batch.key_code.tolist() == [0, 0]
+
+
+def test_without_key_columns_the_keys_of_messages_do_not_part_rows() -> None:
+    left, right = (Stream(name=s.name, schema=s.schema, key=()) for s in (TRADE, QUOTE))
+    join = make_join(left=left, rights=(right,))
+    join.push("quote", batch_of(QUOTE, "event_ns", quotes((1, "A", 7)), 0))
+    join.push("trade", batch_of(TRADE, "event_ns", trades((2, "B"), (2, None)), 0))
+    assert bids(join.finish()) == [(2, 7), (2, 7)]
+
+
+def test_a_binary_key_is_taken_as_it_is() -> None:
+    raw = Stream(name="trade", schema=pa.schema([("event_ns", pa.int64()), ("symbol", pa.binary())]))
+    rows = pa.record_batch([pa.array([1, 2]), pa.array([b"\xff", None])], schema=raw.schema)
+    batch = batch_of(raw, "event_ns", rows, 0)
+    assert batch.keys.to_pylist() == [b"\xff"]
+    assert batch.key_code.tolist() == [0, -1]
+
+
+def test_offsets_go_on_over_batches() -> None:
+    join = make_join()
+    join.push("trade", trades((1, "A")))
+    join.push("trade", trades())
+    join.push("trade", trades((1, "A"), (2, "A")))
+    sealed = join.finish()
+    assert sealed is not None
+    assert sealed["left_offset"].to_pylist() == [0, 1, 2]
+
+
+def test_a_null_time_is_refused_and_nothing_taken() -> None:
+    join = make_join()
+    with pytest.raises(ValueError, match="event_ns is null in row 1"):
+        join.push("trade", pa.record_batch([pa.array([1, None]), pa.array(["A", "A"])], schema=TRADE.schema))
+    assert join.finish() is None
+
+
+def test_a_column_of_another_type_is_refused() -> None:
+    with pytest.raises(ValueError, match="symbol is int64, expected string"):
+        make_join().push("trade", pa.record_batch({"event_ns": [1], "symbol": [1]}))
+
+
+def test_a_missing_column_is_refused() -> None:
+    with pytest.raises(ValueError, match="symbol is missing"):
+        make_join().push("trade", pa.record_batch({"event_ns": [1]}))
+
+
+def test_columns_beyond_the_stream_are_left_out() -> None:
+    join = make_join()
+    join.push("trade", pa.record_batch({"other": [1], "symbol": ["A"], "event_ns": [3]}))
+    sealed = join.finish()
+    assert sealed is not None
+    assert sealed.schema == join.schema
