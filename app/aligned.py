@@ -16,8 +16,8 @@ from app.wiring import Pipeline
 from schemas.clocks import NS_PER_MS
 from schemas.frame import FrameHeaders, decode_frame
 from schemas.stream import Stream
+from topics.avro.decode import Decoder
 from topics.block import MessageBlock, TopicPartition
-from topics.decode import Decoder
 
 
 class Told(Protocol):

@@ -17,7 +17,7 @@ from app.config import Settings, load_settings
 from app.errors import UsageError
 from app.wiring import Pipeline, registered_streams, require_topics
 from schemas.clocks import clock_column
-from topics.registry import open_registry
+from topics.registry.open import open_registry
 
 CONFIG_NAME: Final = "tidemark.toml"
 SIZE: Final = re.compile(r"(\d+)\s*([KMGT]?)(i?B)?", re.IGNORECASE)

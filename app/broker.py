@@ -9,10 +9,10 @@ import structlog
 
 from app.errors import UsageError
 from topics.bus import Bus, BusError
-from topics.kafka import KafkaBus
-from topics.kafka_reader import Reading
-from topics.kafka_settings import GroupProtocol
-from topics.memory import MemoryBus
+from topics.kafka.bus import KafkaBus
+from topics.kafka.reader import Reading
+from topics.kafka.settings import GroupProtocol
+from topics.memory.bus import MemoryBus
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from app.memory import share_arenas
 from app.wiring import Pipeline, member_config, registered_streams, require_topics, topic_specs, warm_up
 from app.worker import Worker
 from topics.catalogue import TopicMismatchError, apply, plan
-from topics.registry import open_registry
+from topics.registry.open import open_registry
 
 Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]
 SCHEMA_WAIT_S = 60.0

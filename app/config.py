@@ -25,7 +25,7 @@ from app.errors import UsageError
 from app.section import Section
 from schemas.clocks import Clock
 from schemas.frame import Compression
-from topics.kafka_settings import GroupProtocol, is_secret
+from topics.kafka.settings import GroupProtocol, is_secret
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Policy = Literal["side", "drop", "fail"]

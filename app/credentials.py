@@ -18,7 +18,7 @@ from pydantic import (
 
 from app.errors import UsageError
 from app.section import Section
-from topics.kafka_settings import is_secret
+from topics.kafka.settings import is_secret
 
 SECRETS: Final = ("sasl_password", "ssl_key_password", "schema_registry_password")
 # librdkafka's name of each setting that is passed on as it is.

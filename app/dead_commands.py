@@ -15,7 +15,7 @@ from app.dead_topic import Found, Place, Wanted, kind_of, read_letters
 from app.dead_view import as_json, in_full, listing
 from app.errors import UsageError
 from app.wiring import Pipeline, registered_streams, require_topics
-from topics.registry import open_registry
+from topics.registry.open import open_registry
 
 Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]
 StreamName = Annotated[str | None, typer.Option("--stream", help="Only letters of this input.")]

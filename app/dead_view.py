@@ -13,8 +13,8 @@ from app.dead_topic import Found
 from app.row_rules import RowDecoder
 from app.watermark_words import clock_words
 from schemas.clocks import NS_PER_MS
+from topics.avro.header import HEADER_SIZE
 from topics.wire import RegistryUnavailableError
-from topics.wire_header import HEADER_SIZE
 
 HEX_WIDTH: Final = 16
 HEX_BYTES_MAX: Final = 1_024  # shown of a value; a block of rows may have megabytes

@@ -21,10 +21,10 @@ from schemas.stream import StreamError
 from state.limits import StateLimits
 from topics.bus import Bus, BusError
 from topics.catalogue import plan
-from topics.kafka import client_version
-from topics.kafka_reader import reading
-from topics.memory import MemoryBus
-from topics.registry import open_registry
+from topics.kafka.bus import client_version
+from topics.kafka.reader import reading
+from topics.memory.bus import MemoryBus
+from topics.registry.open import open_registry
 from topics.wire import CodecError, RegistryUnavailableError
 
 FREE_SIZE_MIN: Final = 1 << 30  # bytes; local state, its compactions, and the log of an unlucky hour

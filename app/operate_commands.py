@@ -22,7 +22,7 @@ from app.watermarks import Picture, Watch, look
 from app.watermarks_view import as_json, screen
 from app.wiring import Pipeline, registered_streams, require_topics
 from topics.bus import Bus, BusUnavailableError
-from topics.registry import open_registry
+from topics.registry.open import open_registry
 from topics.wire import RegistryUnavailableError
 
 Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]

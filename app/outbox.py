@@ -14,7 +14,7 @@ from operators.hashing.parity import sealed_hashes
 from schemas.clocks import clock_column
 from schemas.frame import ASSUMED, PARITY, FrameHeaders, encode_frame, layout_fingerprint
 from schemas.stream import message_keys
-from topics.avro_rows import AvroRows
+from topics.avro.rows import AvroRows
 from topics.bus import Producer
 from topics.catalogue import LAST_KNOWN
 from topics.wire import SchemaRegistry

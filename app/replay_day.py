@@ -30,10 +30,10 @@ from replay.day import Day
 from replay.publish import Publication, require_grace
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_S, clock_column
-from topics.avro_schema import avro_schema
+from topics.avro.schema import avro_schema
 from topics.bus import Bus
 from topics.catalogue import apply, plan
-from topics.registry import open_registry
+from topics.registry.open import open_registry
 
 
 def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:

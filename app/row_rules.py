@@ -21,7 +21,7 @@ from topics.wire import DeadRow, Decoded
 
 
 class RowDecoder(Protocol):
-    """What gives the rows of one stream's messages: `topics.decode.Decoder`, or one that knows rules."""
+    """What gives the rows of one stream's messages: `topics.avro.decode.Decoder`, or one that knows rules."""
 
     def decode(self, block: MessageBlock, messages: Int64s) -> Decoded:
         """Decode these messages of one partition, in offset order."""

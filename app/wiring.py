@@ -15,10 +15,10 @@ from operators.join.settings import AsofSettings
 from operators.operator import Operator
 from operators.streaming import StreamingAsof
 from schemas.stream import Stream
-from topics.avro_schema import stream_schema
+from topics.avro.decode import DecodeLimits, Decoder
+from topics.avro.schema import stream_schema
 from topics.bus import Bus, TopicSpec
 from topics.catalogue import LAST_KNOWN, OUTPUTS, last_known_topic, pipeline_topics, plan
-from topics.decode import DecodeLimits, Decoder
 from topics.wire import RegistryRefusedError, RegistryUnavailableError, SchemaRegistry
 
 

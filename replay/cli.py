@@ -21,8 +21,8 @@ from schemas.clocks import Clock
 from schemas.stream import StreamError
 from topics.bus import Bus, BusError
 from topics.catalogue import require_copartitioned
-from topics.kafka import KafkaBus
-from topics.registry import open_registry
+from topics.kafka.bus import KafkaBus
+from topics.registry.open import open_registry
 from topics.wire import CodecError, RegistryUnavailableError
 
 BROKER_WAIT_MS: Final = 5_000

@@ -25,10 +25,10 @@ from replay.position import Published, rows_done
 from replay.zones import day_start_ns, parse_date
 from schemas.clocks import NS_PER_DAY, NS_PER_MS, NS_PER_S, Clock
 from schemas.stream import Stream
+from topics.avro.encode import RowEncoder
+from topics.avro.progress import encode_progress
 from topics.block import TopicPartition
 from topics.bus import AbortableError, Bus, Position, Producer, UnknownOutcomeError
-from topics.encode import RowEncoder
-from topics.progress import encode_progress
 from topics.wire import Progress, SchemaRegistry
 
 BLOCK_ROWS_MAX: Final = 100

@@ -22,11 +22,11 @@ from replay.day import Day
 from replay.generate import generate_day
 from replay.publish import STEP_ROWS_MAX, Publication
 from replay.store import HistoryStore
-from topics.avro_schema import avro_schema
+from topics.avro.schema import avro_schema
 from topics.block import TopicPartition
 from topics.bus import Bus
 from topics.catalogue import apply, plan
-from topics.registry import open_registry
+from topics.registry.open import open_registry
 
 DATE = "2024-01-15"
 TRADES, QUOTES, SYMBOLS = 3_000, 15_000, 12

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from topics.kafka import KafkaBus
+from topics.kafka.bus import KafkaBus
 
 SCRIPT = Path(__file__).parents[1] / "docker/kafka/kafka.sh"
 ANSWER_MS_MAX = 15_000

@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.stream import Stream
+from topics.avro.decode import Decoder
+from topics.avro.encode import RowEncoder
 from topics.block import TopicPartition
 from topics.bus import TopicSpec
-from topics.decode import Decoder
-from topics.encode import RowEncoder
-from topics.memory import MemoryBus
+from topics.memory.bus import MemoryBus
 from topics.wire import UnknownSchemaError
 
 _ROWS = pa.record_batch(

@@ -57,7 +57,7 @@ keep_or_find_port() { # $1: the port of the last start, if any
 }
 
 answers() { # $1: port, $2: how long to try, in ms
-  (cd "$root" && "$python" -c "from topics.kafka import KafkaBus; KafkaBus('$host:$1').check($2)") 2>/dev/null
+  (cd "$root" && "$python" -c "from topics.kafka.bus import KafkaBus; KafkaBus('$host:$1').check($2)") 2>/dev/null
 }
 
 require_java() {

@@ -16,7 +16,7 @@ import matplotlib as mpl
 from app.broker import start_broker
 from tests.bench.asof import machine
 from tests.bench.kafka_load import Load, bench_settings, make_topics, publish
-from topics.kafka import KafkaBus
+from topics.kafka.bus import KafkaBus
 
 LOAD: Final = Load(name="blocks of about 100", quotes=80_000_000, shape="block")
 QUICK_SCALE: Final = 0.02

@@ -36,8 +36,8 @@ from tests.bench.kafka_load import (
     same_rows,
 )
 from topics.bus import TopicSpec
-from topics.kafka import KafkaBus
-from topics.registry import open_registry
+from topics.kafka.bus import KafkaBus
+from topics.registry.open import open_registry
 
 ROUNDS: Final = 3
 QUICK_SCALE: Final = 0.02

@@ -25,9 +25,9 @@ from app.wiring import Pipeline, member_config, registered_streams, warm_up
 from app.worker import Worker
 from schemas.frame import FrameHeaders, decode_frame
 from tests.bench.asof_memory import status_mb
-from topics.kafka import KafkaBus
-from topics.kafka_settings import CONSUMER, PRODUCER
-from topics.registry import open_registry
+from topics.kafka.bus import KafkaBus
+from topics.kafka.settings import CONSUMER, PRODUCER
+from topics.registry.open import open_registry
 
 if TYPE_CHECKING:
     from schemas.batch import Int64s

@@ -24,7 +24,7 @@ from schemas.clocks import NS_PER_MS, NS_PER_S
 from tests.bench.kafka_contender import SEEN_COLUMNS
 from tests.bench.kafka_load import OPEN_NS, PARTITIONS, Load, bench_settings, make_topics
 from tests.bench.kafka_offer import Offer
-from topics.kafka import KafkaBus
+from topics.kafka.bus import KafkaBus
 
 SETTLE_S: Final = 2.0  # the first rows pay for connections
 DRAIN_S: Final = 1.0

@@ -16,13 +16,13 @@ from replay.blocks import gather_blocks
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_US
 from schemas.stream import Stream
-from topics.avro_schema import avro_schema
+from topics.avro.encode import RowEncoder
+from topics.avro.progress import encode_progress
+from topics.avro.schema import avro_schema
 from topics.catalogue import apply, plan
-from topics.encode import RowEncoder
-from topics.kafka import KafkaBus
+from topics.kafka.bus import KafkaBus
 from topics.partitioner import partition_of
-from topics.progress import encode_progress
-from topics.registry import open_registry
+from topics.registry.open import open_registry
 from topics.wire import Encoded, Progress, SchemaRegistry
 
 Shape = Literal["record", "block"]

@@ -13,11 +13,11 @@ from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from schemas.stream import Stream
 from tests.bench.kafka_load import OPEN_NS, PARTITIONS, QUOTE, TRADE, Load, compose
-from topics.encode import RowEncoder
-from topics.kafka_native_writer import NativeWriter
+from topics.avro.encode import RowEncoder
+from topics.kafka.native.writer import NativeWriter
 from topics.outgoing import Outgoing
 from topics.partitioner import partition_of
-from topics.registry import open_registry
+from topics.registry.open import open_registry
 from topics.wire import Encoded
 
 # One partition's turn comes after another's, as a client's linger spreads them.  Every 2 ms, the requests by

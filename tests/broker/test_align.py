@@ -17,10 +17,10 @@ from schemas.letters import DeadLetter, LateLetter
 from tests.contract.bus.conftest import HASTY
 from tests.day_runs import QUOTES, TRADES, DayRun, small_days, until
 from tests.programs import App, started
+from topics.avro.encode import RowEncoder
 from topics.block import Original, TopicPartition
-from topics.encode import RowEncoder
-from topics.kafka import KafkaBus
-from topics.memory import MemoryBus
+from topics.kafka.bus import KafkaBus
+from topics.memory.bus import MemoryBus
 from topics.partitioner import partition_of
 
 pytestmark = pytest.mark.broker

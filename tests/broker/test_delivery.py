@@ -17,9 +17,9 @@ from tests.contract.bus.conftest import HASTY, HASTY_CONSUMER_PROTOCOL
 from tests.day_runs import TRADES, DayRun, small_days, until
 from tests.programs import started
 from topics.block import TopicPartition
-from topics.kafka import KafkaBus
-from topics.kafka_settings import GroupProtocol
-from topics.memory import MemoryBus
+from topics.kafka.bus import KafkaBus
+from topics.kafka.settings import GroupProtocol
+from topics.memory.bus import MemoryBus
 
 pytestmark = pytest.mark.broker
 

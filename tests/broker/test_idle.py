@@ -16,12 +16,12 @@ from schemas.frame import FrameHeaders
 from tests.contract.bus.conftest import HASTY
 from tests.day_runs import until
 from tests.simulation.scene import QUOTE, TRADE
-from topics.avro_schema import avro_schema
+from topics.avro.encode import RowEncoder
+from topics.avro.schema import avro_schema
 from topics.block import TopicPartition
 from topics.catalogue import apply, plan
-from topics.encode import RowEncoder
-from topics.kafka import KafkaBus
-from topics.registry import open_registry
+from topics.kafka.bus import KafkaBus
+from topics.registry.open import open_registry
 
 pytestmark = pytest.mark.broker
 

@@ -18,7 +18,7 @@ from tests.contract.bus.scenes import (
 from topics.block import TopicPartition
 from topics.bus import BusError, BusUnavailableError, Position, TopicSpec
 from topics.catalogue import HISTORY_CONFIGS, pipeline_topics
-from topics.kafka import KafkaBus
+from topics.kafka.bus import KafkaBus
 from topics.partitioner import partition_of
 
 pytestmark = pytest.mark.broker

@@ -26,12 +26,12 @@ from tests.contract.bus.scenes import (
 )
 from tests.day_runs import until
 from tests.kafka_process import kafka_script
-from topics import kafka_producer
 from topics.block import TopicPartition
 from topics.bus import AbortableError, ExpiredError, FencedError, Position, Producer, UnknownOutcomeError
-from topics.kafka import KafkaBus
-from topics.kafka_reader import Reading
-from topics.kafka_settings import LOGGER
+from topics.kafka import producer as kafka_producer
+from topics.kafka.bus import KafkaBus
+from topics.kafka.reader import Reading
+from topics.kafka.settings import LOGGER
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 

@@ -20,11 +20,12 @@ from schemas.batch import Int64s
 from tests.contract.bus.conftest import HASTY
 from tests.contract.bus.scenes import Scene, blocks_until, keys, offsets, outgoing, read_to_end, values
 from tests.kafka_process import find_broker, release_broker
-from topics import kafka_native, kafka_native_kernel
 from topics.block import TopicPartition
 from topics.bus import BusError
-from topics.kafka import KafkaBus
-from topics.kafka_reader import Reading
+from topics.kafka.bus import KafkaBus
+from topics.kafka.native import kernel as kafka_native_kernel
+from topics.kafka.native import reader as kafka_native
+from topics.kafka.reader import Reading
 
 pytestmark = pytest.mark.broker
 

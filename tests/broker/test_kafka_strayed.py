@@ -9,11 +9,12 @@ from confluent_kafka import KafkaError, KafkaException
 
 from tests.contract.bus.conftest import HASTY
 from tests.contract.bus.scenes import Member, Scene, turn_until
-from topics import kafka_committed, kafka_consumer
 from topics.block import TopicPartition
 from topics.bus import Bus, Position
-from topics.kafka import KafkaBus
-from topics.kafka_settings import GroupProtocol
+from topics.kafka import committed as kafka_committed
+from topics.kafka import consumer as kafka_consumer
+from topics.kafka.bus import KafkaBus
+from topics.kafka.settings import GroupProtocol
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 

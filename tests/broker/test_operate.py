@@ -14,7 +14,7 @@ from tests.contract.bus.conftest import HASTY
 from tests.day_runs import DayRun, small_days, until
 from tests.programs import App, started
 from topics.bus import Producer
-from topics.kafka import KafkaBus
+from topics.kafka.bus import KafkaBus
 
 pytestmark = pytest.mark.broker
 

@@ -13,8 +13,8 @@ from tests.unit.replay.days import DATE
 from tests.unit.replay.topic_reader import read_topic, rows_in
 from topics.block import TopicPartition
 from topics.catalogue import apply, pipeline_topics, plan
-from topics.file_registry import FileRegistry
-from topics.kafka import KafkaBus
+from topics.kafka.bus import KafkaBus
+from topics.registry.folder import FileRegistry
 
 pytestmark = pytest.mark.broker
 

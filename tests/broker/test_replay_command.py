@@ -15,7 +15,7 @@ from tests.day_runs import DATE, QUOTES, TRADES, messages_seen, small_days, unti
 from tests.programs import App, children, started
 from topics.bus import TopicSpec
 from topics.catalogue import HISTORY_CONFIGS
-from topics.kafka import KafkaBus
+from topics.kafka.bus import KafkaBus
 
 pytestmark = pytest.mark.broker
 

@@ -17,7 +17,7 @@ from tests.broker.secure_broker import SecureBroker, certified, start_secure_bro
 from tests.day_runs import DATE, TRADES, DayRun, small_days
 from tests.kafka_process import kafka_script
 from tests.programs import App, started
-from topics.kafka import KafkaBus
+from topics.kafka.bus import KafkaBus
 
 pytestmark = pytest.mark.broker
 

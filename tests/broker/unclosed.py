@@ -10,7 +10,7 @@ import sys
 from tests.contract.bus.conftest import HASTY
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import Consumer
-from topics.kafka import KafkaBus
+from topics.kafka.bus import KafkaBus
 
 
 class Keeper:

@@ -19,8 +19,8 @@ from tests.oracles.replay import disorder_slowly
 from tests.unit.replay.days import NOON_NS, keep_day
 from tests.unit.replay.topic_reader import read_topic, rows_in
 from topics.bus import TopicSpec
-from topics.file_registry import FileRegistry
-from topics.memory import CommitFault, MemoryBus
+from topics.memory.bus import CommitFault, MemoryBus
+from topics.registry.folder import FileRegistry
 
 pytestmark = pytest.mark.skipif(
     bool(numba.config.DISABLE_JIT),  # type: ignore[attr-defined]

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from app.wiring import Pipeline
 from tests.simulation.scene import RULED, shapes_of
-from topics.encode import RowEncoder
+from topics.avro.encode import RowEncoder
+from topics.avro.progress import encode_progress
 from topics.partitioner import partition_of
-from topics.progress import encode_progress
 from topics.wire import Progress
 
 SYMBOLS = ("A", "BB", "CCC", "D", "E")

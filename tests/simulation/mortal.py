@@ -15,8 +15,8 @@ from app.worker import Worker
 from operators.inputs import set_aside as late_rows
 from operators.rows import columns
 from topics.bus import FencedError
-from topics.memory import CommitFault, MemoryBus
-from topics.memory_consumer import MemoryConsumer
+from topics.memory.bus import CommitFault, MemoryBus
+from topics.memory.consumer import MemoryConsumer
 
 SLOTS_MAX = 4
 TICK_NS = 300_000

@@ -9,10 +9,10 @@ import pyarrow as pa
 from app.config import Settings
 from app.wiring import Pipeline, registered_streams, topic_specs
 from schemas.stream import Stream
-from topics.avro_schema import avro_schema
+from topics.avro.schema import avro_schema
 from topics.catalogue import apply, plan
-from topics.memory import MemoryBus
-from topics.registry import open_registry
+from topics.memory.bus import MemoryBus
+from topics.registry.open import open_registry
 
 EVENT = pa.field("event_ns", pa.int64(), nullable=False)
 SYMBOL = pa.field("symbol", pa.string(), nullable=False)

@@ -13,10 +13,10 @@ from app.config import Settings
 from app.wiring import Pipeline
 from app.worker import Worker
 from tests.simulation.scene import QUOTE, TRADE, pipeline_of
-from topics.encode import RowEncoder
-from topics.memory import MemoryBus
-from topics.memory_consumer import MemoryConsumer
-from topics.progress import encode_progress
+from topics.avro.encode import RowEncoder
+from topics.avro.progress import encode_progress
+from topics.memory.bus import MemoryBus
+from topics.memory.consumer import MemoryConsumer
 from topics.wire import Progress
 
 

@@ -16,7 +16,7 @@ import fastavro
 from confluent_kafka import KafkaException, Producer
 
 from schemas.clocks import NS_PER_MS
-from topics.avro_schema import shipped_schema
+from topics.avro.schema import shipped_schema
 from topics.wire import SchemaRegistry
 
 SYMBOLS: Final = tuple(f"S{number:02d}" for number in range(12))

@@ -14,7 +14,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from topics.kafka_errors import AWAY, error_of
+from topics.kafka.errors import AWAY, error_of
 
 ANSWER_S: Final = 15.0
 POLL_S: Final = 0.02

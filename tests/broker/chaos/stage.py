@@ -22,8 +22,8 @@ from tests.broker.chaos.verifier import Breaks, Figures, read_inputs, verify
 from tests.broker.chaos.watcher import Watcher
 from tests.day_runs import DayRun, until
 from topics.catalogue import apply, plan
-from topics.kafka import KafkaBus
-from topics.registry import open_registry
+from topics.kafka.bus import KafkaBus
+from topics.registry.open import open_registry
 
 TRANSACTION_MS = 5_000  # how long what a dead worker left open may hold readers back
 PARTITIONS = 2

@@ -14,7 +14,7 @@ from confluent_kafka import IsolationLevel
 from tests.broker.chaos.log_reader import POLL_S, committed_reader, ends, is_end
 
 LEAVE_S = 30.0
-SILENT_S = 15.0  # a client that a restart left without a broker (topics/kafka_rebootstrap) is made anew
+SILENT_S = 15.0  # a client that a restart left without a broker (topics/kafka/rebootstrap) is made anew
 
 
 @dataclass(slots=True)

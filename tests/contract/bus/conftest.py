@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.bus.scenes import Scene
-from topics.kafka import KafkaBus
-from topics.memory import MemoryBus
+from topics.kafka.bus import KafkaBus
+from topics.memory.bus import MemoryBus
 
 # Short waits, so that a scene of two members takes tenths of a second.
 HASTY = {

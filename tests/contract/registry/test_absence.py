@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.registry.http_registry import http_registry
 from tests.contract.registry.test_registry import QUOTE, TRADE
-from topics.registry import open_registry
+from topics.registry.open import open_registry
 from topics.wire import RegistryRefusedError, RegistryUnavailableError, UnknownSchemaError
 
 

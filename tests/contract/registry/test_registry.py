@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.registry.http_registry import http_registry
-from topics.registry import open_registry
+from topics.registry.open import open_registry
 from topics.wire import CodecError, SchemaRegistry, UnknownSchemaError
 
 TRADE = json.dumps({"type": "record", "name": "Trade", "fields": [{"name": "event_ns", "type": "long"}]})

@@ -12,11 +12,11 @@ from tests.blocks import block_of
 from tests.fakes import DictRegistry
 from tests.oracles.avro import bare_rows, read_slowly, write_slowly
 from tests.property.topics.batches import batches
-from topics.avro_schema import arrow_schema, avro_schema, block_schema
-from topics.decode import Decoder
-from topics.encode import RowEncoder
+from topics.avro.decode import Decoder
+from topics.avro.encode import RowEncoder
+from topics.avro.header import HEADER_SIZE, message_header
+from topics.avro.schema import arrow_schema, avro_schema, block_schema
 from topics.wire import Encoded
-from topics.wire_header import HEADER_SIZE, message_header
 
 
 def stream_of(rows: pa.RecordBatch) -> Stream:

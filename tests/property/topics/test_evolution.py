@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.blocks import block_of
 from tests.fakes import DictRegistry
-from topics.avro_schema import stream_schema
-from topics.decode import Decoder
-from topics.wire_header import message_header
+from topics.avro.decode import Decoder
+from topics.avro.header import message_header
+from topics.avro.schema import stream_schema
 
 # For each field name: what a writer may write, and what a reader may make of it.
 PROMOTIONS: dict[str, list[str]] = {

@@ -18,10 +18,10 @@ import pytest
 from tests.fakes import DictRegistry
 from tests.oracles.avro import bare_rows, bare_schema
 from tests.property.topics.test_hostile_bytes import STREAM, bodies
-from topics.avro_schema import avro_schema, block_schema
+from topics.avro.decode import DecodeLimits, Decoder
+from topics.avro.header import HEADER_SIZE, message_header
+from topics.avro.schema import avro_schema, block_schema
 from topics.block import MessageBlock, TopicPartition
-from topics.decode import DecodeLimits, Decoder
-from topics.wire_header import HEADER_SIZE, message_header
 
 CASES = 20_000
 AT_ONCE = 64  # messages in a block, each in memory of its own

@@ -11,10 +11,10 @@ from schemas.stream import Stream
 from tests.blocks import block_of
 from tests.fakes import DictRegistry
 from tests.oracles.avro import bare_rows, read_slowly
-from topics.avro_schema import avro_schema, block_schema
-from topics.decode import DecodeLimits, Decoder
-from topics.encode import RowEncoder
-from topics.wire_header import HEADER_SIZE, message_header
+from topics.avro.decode import DecodeLimits, Decoder
+from topics.avro.encode import RowEncoder
+from topics.avro.header import HEADER_SIZE, message_header
+from topics.avro.schema import avro_schema, block_schema
 
 STREAM = Stream(
     name="quote",

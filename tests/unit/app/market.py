@@ -13,12 +13,12 @@ from app.worker import Worker
 from schemas.clocks import NS_PER_MS
 from schemas.frame import decode_frame
 from tests.simulation.scene import QUOTE, TRADE, pipeline_of
-from topics.avro_schema import avro_schema
+from topics.avro.encode import RowEncoder
+from topics.avro.progress import encode_progress
+from topics.avro.schema import avro_schema
 from topics.block import Original, TopicPartition
-from topics.encode import RowEncoder
-from topics.memory import MemoryBus
+from topics.memory.bus import MemoryBus
 from topics.partitioner import partition_of
-from topics.progress import encode_progress
 from topics.wire import Progress
 
 STREAMS = {stream.name: stream for stream in (TRADE, QUOTE)}

@@ -11,7 +11,7 @@ from app.worker import Worker
 from tests.unit.app.market import Market
 from tests.unit.app.test_worker import turn_until_quiet
 from topics.bus import AbortableError
-from topics.memory_consumer import MemoryConsumer
+from topics.memory.consumer import MemoryConsumer
 
 
 class Death(Exception):

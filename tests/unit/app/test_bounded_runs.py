@@ -13,7 +13,7 @@ from tests.unit.app.market import Market
 from tests.unit.app.test_at_least_once import Death, buried, die_at
 from tests.unit.app.test_worker import turn_until_quiet
 from topics.bus import BusUnavailableError
-from topics.memory_consumer import MemoryConsumer
+from topics.memory.consumer import MemoryConsumer
 
 
 def test_rows_beyond_the_final_record_are_sealed_before_the_run_ends(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ from schemas.letters import REPLAYED_FROM, original_headers
 from tests.simulation.scene import QUOTE
 from tests.unit.app.market import Market
 from tests.unit.app.test_worker import turn_until_quiet
-from topics.avro_schema import block_schema
+from topics.avro.schema import block_schema
 from topics.bus import Position, UnknownOutcomeError
-from topics.file_registry import FileRegistry
-from topics.memory_store import CommitFault
+from topics.memory.store import CommitFault
+from topics.registry.folder import FileRegistry
 
 ALL = Wanted()
 NAN = float("nan")

@@ -10,7 +10,7 @@ from app.doctor import FREE_SIZE_MIN, Finding, examine
 from app.errors import UsageError
 from tests.unit.app.market import Market
 from topics.bus import Bus
-from topics.memory import MemoryBus
+from topics.memory.bus import MemoryBus
 
 
 def looked_at(settings: Settings, connect: Callable[[], Bus]) -> dict[str, Finding]:

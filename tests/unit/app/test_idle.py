@@ -12,7 +12,7 @@ from schemas.frame import FrameHeaders
 from tests.unit.app.market import Market
 from tests.unit.app.test_worker import turn_until_quiet
 from topics.block import TopicPartition
-from topics.memory_consumer import MemoryConsumer
+from topics.memory.consumer import MemoryConsumer
 
 IDLE_AFTER_MS = 500
 

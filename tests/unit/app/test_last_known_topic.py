@@ -16,7 +16,7 @@ from tests.unit.app.test_worker import turn_until_quiet
 from topics.block import TopicPartition
 from topics.bus import Position
 from topics.catalogue import LAST_KNOWN
-from topics.memory_consumer import MemoryConsumer
+from topics.memory.consumer import MemoryConsumer
 
 QUOTES = TopicPartition("tidemark.quote", 0)
 

@@ -17,10 +17,10 @@ from tests.unit.app.test_at_least_once import buried
 from tests.unit.app.test_worker import turn_until_quiet
 from topics.block import TopicPartition
 from topics.bus import AbortableError
-from topics.memory import CommitFault, MemoryBus
-from topics.memory_consumer import MemoryConsumer
-from topics.memory_producer import MemoryProducer
-from topics.memory_store import MemoryStore
+from topics.memory.bus import CommitFault, MemoryBus
+from topics.memory.consumer import MemoryConsumer
+from topics.memory.producer import MemoryProducer
+from topics.memory.store import MemoryStore
 
 
 class SlowBus(MemoryBus):

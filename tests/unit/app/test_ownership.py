@@ -11,8 +11,8 @@ from state.store import TaskStore
 from tests.unit.app.market import Market
 from tests.unit.app.test_worker import turn_until_quiet
 from topics.block import TopicPartition
-from topics.memory import MemoryBus
-from topics.memory_consumer import MemoryConsumer
+from topics.memory.bus import MemoryBus
+from topics.memory.consumer import MemoryConsumer
 
 
 def after_a_first_worker(folder: Path) -> Market:

@@ -7,7 +7,7 @@ import pytest
 
 from app.producers import Producers
 from topics.bus import AbortableError, BusError, ExpiredError, FencedError, Producer, UnknownOutcomeError
-from topics.memory import MemoryBus
+from topics.memory.bus import MemoryBus
 
 
 class Aborting:

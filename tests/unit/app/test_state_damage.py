@@ -11,7 +11,7 @@ import pytest
 from schemas.frame import decode_frame
 from tests.unit.app.market import Market
 from tests.unit.app.test_worker import turn_until_quiet
-from topics.memory_consumer import MemoryConsumer
+from topics.memory.consumer import MemoryConsumer
 
 Rows = list[dict[str, object]]
 SYMBOLS = ("A", "BB", "CCC")

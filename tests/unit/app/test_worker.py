@@ -14,7 +14,7 @@ from app.worker import Worker
 from schemas.clocks import NS_PER_MS
 from tests.unit.app.market import Market
 from topics.bus import ExpiredError, FencedError, Producer
-from topics.memory_consumer import MemoryConsumer
+from topics.memory.consumer import MemoryConsumer
 
 
 def turn_until_quiet(*workers: Worker) -> None:

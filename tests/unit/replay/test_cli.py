@@ -9,7 +9,7 @@ from replay.store import HistoryStore
 from tests.unit.replay.days import DATE, NOON_NS, write_file
 from topics.bus import BusError, TopicSpec
 from topics.catalogue import CoPartitionError
-from topics.memory import MemoryBus
+from topics.memory.bus import MemoryBus
 
 COMMANDS = ("import", "generate", "catalog", "publish")
 

@@ -17,9 +17,9 @@ from schemas.stream import StreamError
 from tests.unit.replay.days import DATE, NOON_NS, keep_day
 from tests.unit.replay.topic_reader import ReadMessage, read_topic, rows_in
 from topics.bus import FencedError, TopicSpec
-from topics.file_registry import FileRegistry
-from topics.memory import CommitFault, MemoryBus
+from topics.memory.bus import CommitFault, MemoryBus
 from topics.partitioner import partition_of
+from topics.registry.folder import FileRegistry
 
 PARTITIONS = 3
 MIDNIGHT_NS = 1_705_363_200_000_000_000  # the end of DATE in UTC

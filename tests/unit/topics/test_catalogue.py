@@ -4,7 +4,7 @@ import pytest
 
 from topics.bus import BusError, TopicSpec
 from topics.catalogue import CoPartitionError, last_known_topic, pipeline_topics, plan, require_copartitioned
-from topics.memory import MemoryBus
+from topics.memory.bus import MemoryBus
 
 
 def test_a_pipeline_has_a_topic_per_stream_and_three_of_its_own() -> None:

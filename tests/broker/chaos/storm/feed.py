@@ -18,8 +18,8 @@ from tests.broker.chaos.feed import ANSWER_S, QUOTE, TRADE, begun
 from tests.broker.chaos.feed import encoded as encoded_row
 from tests.broker.chaos.storm.blocks import block_schema, encoded, symbol_name
 from tests.broker.chaos.storm.market import NS_PER_MS, ROWS_PER_STEP, STEP_MS, Market
-from topics.avro_schema import shipped_schema
-from topics.file_registry import FileRegistry
+from topics.avro.schema import shipped_schema
+from topics.registry.folder import FileRegistry
 
 GRACE_MS: Final = 2 * STEP_MS  # blocks of a step are not in the order of time among each other
 SCHEMAS: Final = {"trade": TRADE, "quote": QUOTE}

@@ -21,8 +21,8 @@ from tests.broker.chaos.storm.market import NS_PER_MS
 from tests.broker.chaos.storm.verifier import Source
 from tests.broker.chaos.storm.watcher import StormWatcher
 from topics.catalogue import apply, plan
-from topics.file_registry import FileRegistry
-from topics.kafka import KafkaBus
+from topics.kafka.bus import KafkaBus
+from topics.registry.folder import FileRegistry
 
 PARTITIONS: Final = 4
 TOLERANCE_NS: Final = 60 * 10**9

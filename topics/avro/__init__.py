@@ -1,0 +1,1 @@
+"""Avro bytes to Arrow columns and back, by programs compiled from schemas."""

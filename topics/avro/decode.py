@@ -1,0 +1,317 @@
+"""Messages to columns: the decoder takes one partition's share of a block and hands out one batch.
+
+The schema id in each message chooses the field program, compiled once per id.  A message gives all its rows
+or none; what cannot be read becomes a dead row with its reason, and the others go on.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.batch import Batch, Int32s, Int64s
+from schemas.clocks import Clock
+from schemas.stream import Stream
+from topics.avro import decode_kernel as kernel
+from topics.avro.column_kernel import gather_bytes, number_keys, total_size
+from topics.avro.decode_columns import DecodedRows
+from topics.avro.faults import HEADER_WORDS, fault_reason
+from topics.avro.plan import FieldProgram, column_slots, compile_program
+from topics.avro.progress import PROGRESS_SLOTS, progress_of
+from topics.avro.schema import NAMESPACE, PROGRESS_NAME
+from topics.avro.types import parse_record
+from topics.block import MessageBlock
+from topics.wire import CodecError, DeadRow, Decoded, Progress, SchemaRegistry, UnknownSchemaError
+
+_IDS_FEW: Final = (
+    16  # schema ids in one poll's share of a partition: rows, progress, perhaps an older version
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeLimits:
+    """What one message may cost us, whatever it claims.
+
+    `message_size_max`  bytes of a value; brokers accept 1 MB unless told otherwise, we leave room above.
+    `rows_max`          rows of one block message; a block of the smallest rows fits easily.
+    """
+
+    message_size_max: int = 16 * 1024 * 1024
+    rows_max: int = 1_048_576
+
+    def __post_init__(self) -> None:
+        assert self.message_size_max > 0
+        assert 0 < self.rows_max < 2**31, "a row's index in its message is an int32"
+
+
+@dataclass(frozen=True, slots=True)
+class _Messages:
+    """The messages of one call, as parallel arrays of int64 addresses, sizes and block indexes."""
+
+    block: Int64s
+    address: Int64s
+    size: Int64s
+
+    def take(self, chosen: Int64s) -> "_Messages":
+        return _Messages(self.block[chosen], self.address[chosen], self.size[chosen])
+
+
+class Decoder:
+    """Decodes the messages of one stream; made once per stream and used from one thread."""
+
+    def __init__(
+        self, stream: Stream, clock: Clock, registry: SchemaRegistry, limits: DecodeLimits | None = None
+    ) -> None:
+        """Raise StreamError where the stream lacks the clock, CodecError for a column Avro cannot carry."""
+        self._stream = stream
+        self._clock = stream.require_clock(clock)
+        self._registry = registry
+        self._limits = limits or DecodeLimits()
+        self._slots = column_slots(stream.schema)
+        self._programs: dict[int, FieldProgram | CodecError] = {}
+        self._progress: dict[int, FieldProgram] = {}
+
+    def decode(self, block: MessageBlock, messages: Int64s) -> Decoded:
+        """Decode the messages with these indexes into the block: all of one partition, in offset order.
+
+        Raises RegistryUnavailableError where a new schema id cannot be looked up now; nothing is lost, the
+        same call may be made again.
+        """
+        chosen = _Messages(
+            messages, block.value.view(np.int64)[messages], block.value_size[messages].astype(np.int64)
+        )
+        ids = np.empty(messages.size, dtype=np.int64)
+        kernel.read_ids(chosen.address, chosen.size, self._limits.message_size_max, ids)
+        distinct = _distinct(ids)
+        unknown = self._learn([schema_id for schema_id in distinct if schema_id >= 0])
+        dead: list[DeadRow] = []
+        progress: list[tuple[int, Progress]] = []
+        if len(distinct) != 1 or not self._is_plain(distinct[0], block.key_size[messages]):
+            chosen, ids = self._pick_rows(block, chosen, ids, distinct, unknown, progress, dead)
+        batch = self._read_rows(block, chosen, ids, dead)
+        dead.sort(key=lambda row: (row.message, row.index))
+        progress.sort(key=lambda record: record[0])
+        return Decoded(batch, progress, dead)
+
+    def _pick_rows(
+        self,
+        block: MessageBlock,
+        chosen: _Messages,
+        ids: Int64s,
+        distinct: Sequence[int],
+        unknown: Mapping[int, str],
+        progress: list[tuple[int, Progress]],
+        dead: list[DeadRow],
+    ) -> tuple[_Messages, Int64s]:
+        """Return the messages that are rows with keys, and their ids; read progress, name what is dead."""
+        is_row = np.ones(ids.size, dtype=np.bool_)
+        for schema_id in distinct:
+            reason = self._refusal(schema_id, unknown)
+            if reason is None and schema_id not in self._progress:
+                continue
+            mine = np.flatnonzero(ids == schema_id)
+            is_row[mine] = False
+            if reason is not None:
+                dead += [DeadRow(int(message), -1, reason) for message in chosen.block[mine]]
+            else:
+                self._read_progress(block, chosen.take(mine), self._progress[schema_id], progress, dead)
+        if self._stream.key:
+            null_key = is_row & (block.key_size[chosen.block] < 0)
+            dead += [
+                DeadRow(int(message), -1, "null key", rule="null_key") for message in chosen.block[null_key]
+            ]
+            is_row &= ~null_key
+        rows = np.flatnonzero(is_row)
+        return chosen.take(rows), ids[rows]
+
+    def _is_plain(self, schema_id: int, key_size: Int64s) -> bool:
+        """Whether messages of one id all are rows with keys, as most are: nothing is to be picked out."""
+        if not isinstance(self._programs.get(schema_id), FieldProgram):
+            return False
+        return not self._stream.key or int(key_size.min()) >= 0
+
+    def _learn(self, ids: Sequence[int]) -> dict[int, str]:
+        """Compile the programs of new schema ids; return the ids that no schema has, with the reason."""
+        unknown = {}
+        for schema_id in ids:
+            if schema_id in self._programs or schema_id in self._progress:
+                continue
+            try:
+                schema = self._registry.schema(schema_id)
+            except UnknownSchemaError as missing:
+                # Asked again next time: a registry may learn of a schema later.
+                unknown[schema_id] = str(missing)
+                continue
+            try:
+                if parse_record(schema).name == f"{NAMESPACE}.{PROGRESS_NAME}":
+                    self._progress[schema_id] = compile_program(schema, PROGRESS_SLOTS)
+                else:
+                    self._programs[schema_id] = compile_program(schema, self._slots, required=self._clock)
+            except CodecError as refused:
+                self._programs[schema_id] = refused
+        return unknown
+
+    def _refusal(self, schema_id: int, unknown: Mapping[int, str]) -> str | None:
+        """Why messages of this id cannot be read at all, or None."""
+        if schema_id < 0:
+            return HEADER_WORDS[schema_id]
+        if schema_id in unknown:
+            return f"schema id {schema_id}: {unknown[schema_id]}"
+        program = self._programs.get(schema_id)
+        return f"schema id {schema_id}: {program}" if isinstance(program, CodecError) else None
+
+    def _read_progress(
+        self,
+        block: MessageBlock,
+        chosen: _Messages,
+        program: FieldProgram,
+        progress: list[tuple[int, Progress]],
+        dead: list[DeadRow],
+    ) -> None:
+        room = DecodedRows(PROGRESS_SLOTS, chosen.block.size)
+        rows_of = np.zeros(chosen.block.size, dtype=np.int64)
+        room, rows = self._run(program, chosen, room, 0, rows_of, dead)
+        good = chosen.block[np.repeat(np.arange(rows_of.size), rows_of)]
+        offsets = block.offset[good].tolist()
+        progress += zip(offsets, progress_of(room.to_arrow(rows)), strict=True)
+
+    def _read_rows(
+        self, block: MessageBlock, chosen: _Messages, ids: Int64s, dead: list[DeadRow]
+    ) -> Batch | None:
+        if chosen.block.size == 0:
+            return None
+        # A run is a stretch of messages of one schema id; all runs write to the same columns.
+        cuts = (np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist()
+        runs = [
+            (self._program(int(ids[start])), slice(start, stop))
+            for start, stop in itertools.pairwise([0, *cuts, ids.size])
+        ]
+        capacity: int = sum(self._estimate(program, chosen, run) for program, run in runs)
+        room = DecodedRows(self._slots, capacity)
+        rows_of = np.zeros(ids.size, dtype=np.int64)
+        rows = 0
+        for program, run in runs:
+            part = _Messages(chosen.block[run], chosen.address[run], chosen.size[run])
+            room, rows = self._run(program, part, room, rows, rows_of[run], dead)
+        if rows == 0:
+            return None
+        return self._batch(block, chosen, room, rows, rows_of, dead)
+
+    def _program(self, schema_id: int) -> FieldProgram:
+        program = self._programs[schema_id]
+        assert isinstance(program, FieldProgram)
+        return program
+
+    def _estimate(self, program: FieldProgram, chosen: _Messages, run: slice) -> int:
+        if not program.blocks:
+            return int(run.stop - run.start)
+        size_min, rows_max = program.row_size_min, self._limits.rows_max
+        return int(kernel.estimate_rows(chosen.address[run], chosen.size[run], size_min, rows_max))
+
+    def _run(
+        self,
+        program: FieldProgram,
+        chosen: _Messages,
+        room: DecodedRows,
+        row: int,
+        rows_of: Int64s,
+        dead: list[DeadRow],
+    ) -> tuple[DecodedRows, int]:
+        """Decode messages of one program into `room` from `row` on; return the room and its rows now."""
+        fault = np.zeros(chosen.block.size, dtype=np.int64)
+        message, start = 0, row
+        while True:
+            message, row = kernel.decode_messages(
+                message,
+                row,
+                chosen.address,
+                chosen.size,
+                program.blocks,
+                program.row_size_min,
+                self._limits.rows_max,
+                program.instructions.ctypes.data,
+                len(program.fields),
+                room.words.ctypes.data,
+                room.spans.ctypes.data,
+                room.valid.ctypes.data,
+                room.index,
+                rows_of,
+                fault,
+            )
+            if message == chosen.block.size:
+                break
+            # Blocks of several array blocks hold more rows than their first count promised.
+            room = room.grown(row, 2 * room.index.size + self._limits.rows_max // 64 + 1)
+        for bad in np.flatnonzero(fault):
+            reason = fault_reason(int(fault[bad]), int(rows_of[bad]), program)
+            dead.append(DeadRow(int(chosen.block[bad]), -1, reason))
+            rows_of[bad] = 0
+        room.complete(program, start, row)
+        return room, row
+
+    def _batch(
+        self,
+        block: MessageBlock,
+        chosen: _Messages,
+        room: DecodedRows,
+        rows: int,
+        rows_of: Int64s,
+        dead: list[DeadRow],
+    ) -> Batch | None:
+        schema = self._slots.schema
+        columns = room.to_arrow(rows)
+        clock = schema.get_field_index(self._clock)
+        time_ns = room.numbers(clock, rows)
+        if self._stream.sequence is None:
+            sequence = np.zeros(rows, dtype=np.int64)
+        else:
+            sequence = room.numbers(schema.get_field_index(self._stream.sequence), rows)
+        code, keys = _number_keys(block, chosen.block, rows_of > 0)
+        message = np.repeat(chosen.block, rows_of)
+        offset, index, key_code = block.offset[message], room.index[:rows], np.repeat(code, rows_of)
+        if columns.column(clock).null_count:
+            timed = room.valid[clock, :rows].view(np.bool_)
+            dead += [
+                DeadRow(int(message[row]), int(index[row]), f"no {self._clock}")
+                for row in np.flatnonzero(~timed)
+            ]
+            if not timed.any():
+                return None
+            return Batch(columns, time_ns, sequence, offset, index, key_code, keys).where(timed)
+        return Batch(columns, time_ns, sequence, offset, index, key_code, keys)
+
+
+def _distinct(ids: Int64s) -> list[int]:
+    """Return the distinct schema ids; many only where messages are not ours."""
+    few = np.empty(_IDS_FEW, dtype=np.int64)
+    count = kernel.distinct_ids(ids, few)
+    found: list[int] = (np.unique(ids) if count < 0 else few[:count]).tolist()
+    return found
+
+
+def _number_keys(
+    block: MessageBlock, messages: Int64s, wanted: npt.NDArray[np.bool_]
+) -> tuple[Int32s, pa.BinaryArray]:
+    """Number the distinct keys of the wanted messages; a null key (of an unkeyed stream) counts as empty."""
+    address = block.key.view(np.int64)[messages]
+    size = np.maximum(block.key_size[messages], 0)
+    table = np.full(1 << int(2 * messages.size).bit_length(), -1, dtype=np.int32)
+    first = np.empty(messages.size, dtype=np.int64)
+    code = np.empty(messages.size, dtype=np.int32)
+    count = number_keys(address, size, wanted, table, first, code)
+    return code, _copied(address[first[:count]], size[first[:count]])
+
+
+def _copied(address: Int64s, size: Int64s) -> pa.BinaryArray:
+    """Copy many short strings end to end."""
+    offsets = np.empty(size.size + 1, dtype=np.int64)
+    total = total_size(size, offsets)
+    assert total < 2**31, "keys of one poll, of which the client holds less"
+    joined = np.empty(total, dtype=np.uint8)
+    gather_bytes(address, size, offsets, joined.ctypes.data)
+    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(joined)]
+    return pa.Array.from_buffers(pa.binary(), size.size, buffers)

@@ -1,0 +1,257 @@
+"""Topics on a Kafka broker: described with their configs, created and deleted, and waited for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic, sleep
+from typing import Any, Final, Literal, TypeVar
+
+import confluent_kafka
+from confluent_kafka import (
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaException,
+    TopicCollection,
+)
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+
+from topics.block import TopicPartition
+from topics.bus import (
+    BusError,
+    BusUnavailableError,
+    GroupStanding,
+    LogRange,
+    Member,
+    Position,
+    TopicSpec,
+)
+from topics.kafka.errors import AWAY, REFUSED, error_of, raise_bus_error, said
+from topics.kafka.settings import LOGGER, REQUEST_TIMEOUT_S
+
+_Answer = TypeVar("_Answer")
+_ASK_AGAIN_S: Final = 0.02
+_PING_S: Final = 0.5  # how soon a refusal is heard of, which comes beside the answer
+# Every other state is one in which members wait: the two protocols have different names for them.
+_STATES: Final[dict[Any, Literal["stable", "empty"]]] = {
+    ConsumerGroupState.STABLE: "stable",
+    ConsumerGroupState.EMPTY: "empty",
+    ConsumerGroupState.DEAD: "empty",
+}
+
+
+class KafkaAdmin:
+    """See `topics.bus.Admin`; a described topic has all its configs, defaults among them."""
+
+    def __init__(self, settings: Mapping[str, object]) -> None:
+        self._refusal: Any = None
+        self._client = AdminClient({**settings, "error_cb": self._on_client_error}, logger=LOGGER)
+
+    def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
+        """Each topic as the broker has it, None where there is none.
+
+        Raises BusError naming a topic that we may not see: among all topics it would seem to be absent.
+        """
+        found = self._metadata()
+        self._require_absent([name for name in names if name not in found])
+        present = [name for name in names if name in found]
+        configs = self._configs(present)
+        described: dict[str, TopicSpec | None] = dict.fromkeys(names)
+        for name in present:
+            partitions = found[name].partitions
+            described[name] = TopicSpec(
+                name=name,
+                partitions=len(partitions),
+                replication=min((len(partition.replicas) for partition in partitions.values()), default=0),
+                configs=configs[name],
+            )
+        return described
+
+    def create(self, topics: Sequence[TopicSpec]) -> None:
+        """Create topics and return when they answer; raises BusError naming the one that failed."""
+        if not topics:
+            return
+        answers = self._client.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    num_partitions=topic.partitions,
+                    replication_factor=topic.replication,
+                    config=dict(topic.configs),
+                )
+                for topic in topics
+            ],
+            operation_timeout=REQUEST_TIMEOUT_S,
+        )
+        for name, answer in answers.items():
+            _take(answer, f"topic {name} could not be created", passing=())
+        wanted = {topic.name: topic.partitions for topic in topics}
+        self._await(
+            lambda found: all(
+                name in found and _leads(found[name]) == count for name, count in wanted.items()
+            ),
+            f"topics {', '.join(wanted)} were created but do not answer",
+        )
+        # A broker tells of a leader before that one knows that it leads.
+        places = [TopicPartition(name, number) for name, count in wanted.items() for number in range(count)]
+        _when_ready(lambda: self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED))
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete topics where they exist, with all their messages, and return when they are gone."""
+        if not names:
+            return
+        answers = self._client.delete_topics(list(names), operation_timeout=REQUEST_TIMEOUT_S)
+        for name, answer in answers.items():
+            absent = ("UNKNOWN_TOPIC_OR_PART",)
+            _take(answer, f"topic {name} could not be deleted", passing=absent)
+        self._await(
+            lambda found: not any(name in found for name in names),
+            f"topics {', '.join(names)} were deleted but still answer",
+        )
+
+    def group(self, name: str) -> GroupStanding:
+        """Members, what each owns, and the committed positions of a consumer group, without waiting.
+
+        In a rebalance of Kafka's classic protocol nobody is said to own anything.
+        """
+        return _when_ready(lambda: self._group(name))
+
+    def _group(self, name: str) -> GroupStanding:
+        where = f"group {name} could not be read"
+        asked = self._client.describe_consumer_groups([name], request_timeout=REQUEST_TIMEOUT_S)
+        told = _take(asked[name], where, passing=("GROUP_ID_NOT_FOUND",))
+        offsets = self._client.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(name)], request_timeout=REQUEST_TIMEOUT_S
+        )
+        found = _take(offsets[name], where, passing=("GROUP_ID_NOT_FOUND",))
+        return GroupStanding(
+            state="empty" if told is None else _STATES.get(told.state, "rebalancing"),
+            members=tuple(_member(member) for member in (told.members if told is not None else ())),
+            committed={
+                TopicPartition(place.topic, place.partition): Position(place.offset, place.metadata or "")
+                for place in (found.topic_partitions if found is not None else ())
+                if place.offset >= 0
+            },
+        )
+
+    def ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
+        """The offsets of each log; raises BusError naming a partition that does not exist."""
+        return _when_ready(lambda: self._ranges(partitions))
+
+    def _ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
+        low = self._offsets(partitions, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
+        # The stable offset first: it never passes the high one, which is asked later.
+        stable = self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+        high = self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+        return {place: LogRange(low[place], stable[place], high[place]) for place in partitions}
+
+    def _offsets(
+        self, partitions: Sequence[TopicPartition], spec: Any, isolation: Any
+    ) -> dict[TopicPartition, int]:
+        if not partitions:
+            return {}
+        answers = self._client.list_offsets(
+            {confluent_kafka.TopicPartition(*place): spec for place in partitions},
+            isolation_level=isolation,
+            request_timeout=REQUEST_TIMEOUT_S,
+        )
+        found: dict[TopicPartition, int] = {}
+        for place, answer in answers.items():
+            where = f"the offsets of {place.topic}[{place.partition}] could not be read"
+            found[TopicPartition(place.topic, place.partition)] = _take(answer, where, passing=()).offset
+        return found
+
+    def ping(self, timeout_s: float) -> int:
+        """Return the number of brokers that answer; raises BusUnavailableError after `timeout_s`.
+
+        Raises BusError as soon as one refuses us, or we it: the client itself would try for ever.
+        """
+        until_s = monotonic() + timeout_s
+        while True:
+            wait_s = max(0.01, min(_PING_S, until_s - monotonic()))
+            try:
+                return len(self._client.list_topics(timeout=wait_s).brokers)
+            except KafkaException as raised:
+                self._client.poll(0)
+                if self._refusal is not None:
+                    words = " ".join(self._refusal.str().split())
+                    raise BusError(f"{words}; {REFUSED[self._refusal.name()]}") from None
+                if error_of(raised).name() not in AWAY or monotonic() >= until_s:
+                    raise_bus_error(raised, "asking for the brokers")
+
+    def _on_client_error(self, error: Any) -> None:
+        if error.name() in REFUSED:
+            self._refusal = error
+
+    def _require_absent(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        asked = self._client.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_S)
+        for name, answer in asked.items():
+            _take(answer, f"topic {name} cannot be described", passing=("UNKNOWN_TOPIC_OR_PART",))
+
+    def _metadata(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+        except KafkaException as raised:
+            raise_bus_error(raised, "listing topics")
+        return found
+
+    def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        if not names:
+            return {}
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        answers = self._client.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
+        return {
+            resource.name: {
+                entry.name: entry.value
+                for entry in _take(
+                    answer, f"configs of {resource.name} could not be read", passing=()
+                ).values()
+                if entry.value is not None
+            }
+            for resource, answer in answers.items()
+        }
+
+    def _await(self, holds: Callable[[dict[str, Any]], bool], otherwise: str) -> None:
+        until_s = monotonic() + REQUEST_TIMEOUT_S
+        while not holds(self._metadata()):
+            if monotonic() > until_s:
+                raise BusUnavailableError(f"{otherwise} after {REQUEST_TIMEOUT_S:.0f} s")
+            sleep(_ASK_AGAIN_S)
+
+
+def _when_ready(ask: Callable[[], _Answer]) -> _Answer:
+    """Ask again while a broker says that it has just begun to serve a group or a partition."""
+    until_s = monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        try:
+            return ask()
+        except BusUnavailableError:
+            if monotonic() > until_s:
+                raise
+            sleep(_ASK_AGAIN_S)
+
+
+def _leads(topic: Any) -> int:
+    return sum(partition.leader >= 0 for partition in topic.partitions.values())
+
+
+def _member(told: Any) -> Member:
+    return Member(
+        client_id=told.client_id,
+        host=told.host.lstrip("/"),
+        partitions=frozenset(
+            TopicPartition(place.topic, place.partition) for place in told.assignment.topic_partitions
+        ),
+    )
+
+
+def _take(answer: Any, otherwise: str, *, passing: Sequence[str]) -> Any:
+    """Return what a future brought; its failure is ours, with the broker's own words."""
+    try:
+        return answer.result(timeout=2 * REQUEST_TIMEOUT_S)
+    except KafkaException as raised:
+        error = error_of(raised)
+        if error.name() in passing:
+            return None
+        kind = BusUnavailableError if error.name() in AWAY else BusError
+        raise kind(f"{otherwise}: {said(error)}") from None

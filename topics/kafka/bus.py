@@ -1,0 +1,102 @@
+"""The bus on Apache Kafka, through librdkafka: the same protocol as the embedded one."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+from types import MappingProxyType
+
+import confluent_kafka
+from confluent_kafka import KafkaException
+
+from topics.bus import BusError, BusUnavailableError
+from topics.kafka.admin import KafkaAdmin
+from topics.kafka.consumer import KafkaConsumer
+from topics.kafka.errors import error_of
+from topics.kafka.producer import KafkaProducer
+from topics.kafka.reader import Reading
+from topics.kafka.settings import (
+    AT_ONCE,
+    LOGGER,
+    PRODUCER,
+    TRANSACTION_TIMEOUT_MS,
+    GroupProtocol,
+    consumer_settings,
+    require_free,
+    settings_for,
+)
+
+
+def client_version() -> str:
+    """Which Kafka client this is: the library in C, and its Python package."""
+    return f"librdkafka {confluent_kafka.libversion()[0]} (confluent-kafka {confluent_kafka.version()})"
+
+
+class KafkaBus:
+    """See `topics.bus.Bus`.
+
+    `config` holds librdkafka settings as text for all clients; a key that begins with `consumer.` or
+    `producer.` is for those alone.  `group_protocol` is how members of a group agree: `classic`, or
+    `consumer` (KIP-848, brokers from 4.0 on).  `reading` is how consumers read (see `topics.kafka.reader`).
+    `on_wait` is told, in words, when a client waits for a broker.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        config: Mapping[str, str] = MappingProxyType({}),
+        *,
+        group_protocol: GroupProtocol = "classic",
+        reading: Reading = "auto",
+        on_wait: Callable[[str], None] | None = None,
+    ) -> None:
+        require_free(config)
+        self._group_protocol: GroupProtocol = group_protocol
+        self._bootstrap = bootstrap
+        self._config = dict(config)
+        self._reading: Reading = reading
+        self._on_wait = on_wait or (lambda said: LOGGER.warning("waiting: %s", said))
+
+    @property
+    def name(self) -> str:
+        """What to print."""
+        return f"kafka {self._bootstrap}"
+
+    def check(self, timeout_ms: int) -> None:
+        """Return when a broker answers; raises BusUnavailableError where none does within `timeout_ms`."""
+        begun_s = monotonic()
+        try:
+            self.admin().ping(timeout_ms / 1_000)
+        except BusUnavailableError:
+            raise BusUnavailableError(
+                f"no Kafka broker answers at {self._bootstrap} (waited {monotonic() - begun_s:.1f} s); "
+                "start one with `make kafka` or give BOOTSTRAP="
+            ) from None
+
+    def consumer(self, *, group: str, client_id: str = "tidemark") -> KafkaConsumer:
+        """Make a consumer of a group."""
+        own = consumer_settings(group, self._group_protocol)
+        settings = settings_for("consumer", self._bootstrap, client_id, self._config, own)
+        with _named_settings():
+            return KafkaConsumer(settings, self._on_wait, self._reading)
+
+    def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> KafkaProducer:
+        """Make a producer; with an id, abort what that id left open and fence who had it."""
+        of_kind = AT_ONCE if transactional_id is None else {"transaction.timeout.ms": TRANSACTION_TIMEOUT_MS}
+        own = {**PRODUCER, **of_kind}
+        settings = settings_for("producer", self._bootstrap, client_id, self._config, own)
+        with _named_settings():
+            return KafkaProducer(settings, transactional_id, self._on_wait)
+
+    def admin(self) -> KafkaAdmin:
+        """Make a client for topics."""
+        with _named_settings():
+            return KafkaAdmin(settings_for("admin", self._bootstrap, "tidemark", self._config, {}))
+
+
+@contextmanager
+def _named_settings() -> Iterator[None]:
+    """Turn the client's refusal of a setting into a BusError that names it."""
+    try:
+        yield
+    except KafkaException as refused:
+        raise BusError(f"Kafka setting refused: {error_of(refused).str()}") from None

@@ -1,0 +1,1 @@
+"""The embedded bus: Kafka's rules for logs, groups and transactions, in this process."""

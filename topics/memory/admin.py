@@ -1,0 +1,44 @@
+"""The embedded bus's topics: created, described and deleted as on a broker."""
+
+from collections.abc import Sequence
+
+from topics.block import TopicPartition
+from topics.bus import BusError, GroupStanding, LogRange, TopicSpec
+from topics.memory.store import MemoryStore
+
+
+class MemoryAdmin:
+    """See `topics.bus.Admin`; a topic's configs are those it was created with."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
+        """Each topic as it is, None where there is none."""
+        return {name: self._store.topics.get(name) for name in names}
+
+    def create(self, topics: Sequence[TopicSpec]) -> None:
+        """Create topics, all of them or none."""
+        for topic in topics:
+            if topic.name in self._store.topics:
+                raise BusError(f"topic {topic.name} could not be created: it exists already")
+            if topic.partitions < 1:
+                raise BusError(f"topic {topic.name} could not be created: {topic.partitions} partitions")
+        for topic in topics:
+            self._store.create(topic)
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete topics where they exist, with all their messages."""
+        for name in names:
+            self._store.delete(name)
+
+    def group(self, name: str) -> GroupStanding:
+        """Members, what each owns, and the committed positions of a consumer group."""
+        if name not in self._store.groups:
+            return GroupStanding(state="empty", members=(), committed={})
+        return self._store.groups[name].standing()
+
+    def ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
+        """The offsets of each log."""
+        logs = {partition: self._store.log(partition) for partition in partitions}
+        return {partition: LogRange(log.low, log.stable, log.high) for partition, log in logs.items()}

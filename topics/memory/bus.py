@@ -1,0 +1,57 @@
+"""The embedded bus: a log in this process with Kafka's rules, and no thread or clock.
+
+What happens depends on the order of calls alone, so a run on it repeats exactly.
+"""
+
+from collections.abc import Sequence
+
+from topics.block import TopicPartition
+from topics.memory.admin import MemoryAdmin
+from topics.memory.consumer import MemoryConsumer
+from topics.memory.producer import MemoryProducer
+from topics.memory.store import CommitFault, MemoryStore
+
+__all__ = ["CommitFault", "MemoryBus"]
+
+
+class MemoryBus:
+    """See `topics.bus.Bus`; besides, it drops what was consumed and rehearses what goes wrong."""
+
+    def __init__(self) -> None:
+        self._store = MemoryStore()
+
+    @property
+    def name(self) -> str:
+        """What to print."""
+        return "embedded"
+
+    def consumer(self, *, group: str, client_id: str = "tidemark") -> MemoryConsumer:
+        """Make a consumer of a group."""
+        return MemoryConsumer(self._store, self._store.group(group), client_id)
+
+    def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> MemoryProducer:
+        """Make a producer; with an id, abort what that id left open and fence who had it."""
+        return MemoryProducer(self._store, transactional_id)
+
+    def admin(self) -> MemoryAdmin:
+        """Make a client for topics."""
+        return MemoryAdmin(self._store)
+
+    def delete_before(self, partition: TopicPartition, offset: int) -> None:
+        """Drop messages below `offset`, which becomes the low offset: what keeps a long run's memory bounded.
+
+        Offsets beyond the last stable one are kept.
+        """
+        self._store.log(partition).delete_before(offset)
+
+    def evict(self, consumer: MemoryConsumer) -> None:
+        """Throw a consumer out of its group, as a session timeout does; it learns so in its next poll."""
+        consumer.evict()
+
+    def expire(self, transactional_id: str) -> None:
+        """Abort what an id has open and fence its producer, as a transaction timeout does."""
+        self._store.take_id(transactional_id)
+
+    def fail_commits(self, faults: Sequence[CommitFault]) -> None:
+        """Let the next commits, of any producer, meet these faults."""
+        self._store.commit_faults.extend(faults)

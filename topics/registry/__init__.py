@@ -1,0 +1,1 @@
+"""Where schema ids come from: Confluent's protocol, or a folder."""
