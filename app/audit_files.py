@@ -23,7 +23,7 @@ from app.audit_walk import frame_of, walk
 from app.config import Settings
 from app.errors import UsageError
 from operators.hashing.parity import Parity, sealed_hashes
-from replay.time_columns import convert_clocks, find_clocks
+from replay.imports.time_columns import convert_clocks, find_clocks
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 from schemas.stream import Stream
 

@@ -4,7 +4,7 @@ from app.clock import monotonic_ns, pause
 from app.errors import RunError
 from app.wiring import Pipeline
 from app.worker import Worker
-from replay.publish import Publication
+from replay.publish.publication import Publication
 from schemas.clocks import NS_PER_S
 
 PAUSE_S = 0.002  # while nothing is due

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.errors import UsageError
-from replay.day import Day
 from replay.errors import HistoryError
-from replay.generate import generate_day
-from replay.imports import import_folder
-from replay.store import HistoryStore
+from replay.imports.folder import import_folder
+from replay.market.generate import generate_day
+from replay.store.day import Day
+from replay.store.days import HistoryStore
 
 HISTORY = Path("build/history")
 

@@ -8,7 +8,7 @@ import typer
 from app.cli import ConfigFile, app, console, say
 from app.replay_day import replay_day
 from app.replay_request import ReplayRequest
-from replay.pace import parse_speed
+from replay.publish.pace import parse_speed
 from schemas.clocks import Clock
 
 DateOption = Annotated[

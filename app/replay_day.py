@@ -26,8 +26,8 @@ from app.replay_request import ReplayRequest, run_settings
 from app.run_folder import RunFolder
 from app.summary import Summary, duration
 from app.wiring import Pipeline, registered_streams, topic_specs, warm_up
-from replay.day import Day
-from replay.publish import Publication, require_grace
+from replay.publish.publication import Publication, require_grace
+from replay.store.day import Day
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_S, clock_column
 from topics.avro.schema import avro_schema

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from app.config import Settings, load_settings
 from app.errors import UsageError
-from replay.day import Day
+from replay.store.day import Day
 from schemas.clocks import NS_PER_S, Clock
 
 BLOCK_SPAN_NS = 10 * NS_PER_S  # market time a block may span at full speed; it costs no waiting there

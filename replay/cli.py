@@ -8,15 +8,15 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from replay import generate as market
-from replay.catalog import list_days, print_catalog
 from replay.errors import HistoryError, PublishError
-from replay.imports import import_folder
-from replay.messages import Shape
-from replay.pace import parse_speed
-from replay.progress_bar import progress_bar
-from replay.publish import Publication, PublishReport
-from replay.store import HistoryStore
+from replay.imports.folder import import_folder
+from replay.market import generate as market
+from replay.publish.messages import Shape
+from replay.publish.pace import parse_speed
+from replay.publish.progress_bar import progress_bar
+from replay.publish.publication import Publication, PublishReport
+from replay.store.catalog import list_days, print_catalog
+from replay.store.days import HistoryStore
 from schemas.clocks import Clock
 from schemas.stream import StreamError
 from topics.bus import Bus, BusError

@@ -18,10 +18,10 @@ from app.progress_metadata import from_position
 from app.replay_request import ReplayRequest, run_settings
 from app.wiring import Pipeline, registered_streams, topic_specs
 from app.worker import Worker
-from replay.day import Day
-from replay.generate import generate_day
-from replay.publish import STEP_ROWS_MAX, Publication
-from replay.store import HistoryStore
+from replay.market.generate import generate_day
+from replay.publish.publication import STEP_ROWS_MAX, Publication
+from replay.store.day import Day
+from replay.store.days import HistoryStore
 from topics.avro.schema import avro_schema
 from topics.block import TopicPartition
 from topics.bus import Bus

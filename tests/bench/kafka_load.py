@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 from app.config import Settings
 from app.wiring import topic_specs
-from replay.blocks import gather_blocks
+from replay.publish.blocks import gather_blocks
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_US
 from schemas.stream import Stream

@@ -11,7 +11,7 @@ from app.aligned import read_aligned
 from app.audit import audit
 from app.reader import read_partition
 from app.worker import Worker
-from replay.day import Day
+from replay.store.day import Day
 from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
 from schemas.letters import DeadLetter, LateLetter
 from tests.contract.bus.conftest import HASTY

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from app.audit import audit
 from app.worker import Worker
-from replay.day import Day
+from replay.store.day import Day
 from tests.contract.bus.conftest import HASTY, HASTY_CONSUMER_PROTOCOL
 from tests.day_runs import TRADES, DayRun, small_days, until
 from tests.programs import started

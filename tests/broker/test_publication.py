@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from replay.generate import generate_day
-from replay.store import HistoryStore
-from tests.unit.replay.days import DATE
-from tests.unit.replay.topic_reader import read_topic, rows_in
+from replay.market.generate import generate_day
+from replay.store.days import HistoryStore
+from tests.stage.days import DATE
+from tests.stage.topic_reader import read_topic, rows_in
 from topics.block import TopicPartition
 from topics.catalogue import apply, pipeline_topics, plan
 from topics.kafka.bus import KafkaBus

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replay.day import Day
-from replay.messages import Shape
-from replay.publish import Publication
-from replay.store import HistoryStore
+from replay.publish.messages import Shape
+from replay.publish.publication import Publication
+from replay.store.day import Day
+from replay.store.days import HistoryStore
 from schemas.clocks import Clock
 from tests.oracles.replay import disorder_slowly
-from tests.unit.replay.days import NOON_NS, keep_day
-from tests.unit.replay.topic_reader import read_topic, rows_in
+from tests.stage.days import NOON_NS, keep_day
+from tests.stage.topic_reader import read_topic, rows_in
 from topics.bus import TopicSpec
 from topics.memory.bus import CommitFault, MemoryBus
 from topics.registry.folder import FileRegistry

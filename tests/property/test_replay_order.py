@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from replay.blocks import gather_blocks
-from replay.merge import merge_upto
 from replay.order import disorder
+from replay.publish.blocks import gather_blocks
+from replay.publish.merge import merge_upto
 from replay.zones import local_days
 from tests.oracles.replay import disorder_slowly, local_date_slowly, merge_slowly
 

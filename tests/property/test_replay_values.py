@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replay.imports import import_folder
-from replay.store import HistoryStore
-from tests.unit.replay.days import DATE, NOON_NS, rows_of
+from replay.imports.folder import import_folder
+from replay.store.days import HistoryStore
+from tests.stage.days import DATE, NOON_NS, rows_of
 
 int64s = st.integers(-(2**63), 2**63 - 1)
 VALUES: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [

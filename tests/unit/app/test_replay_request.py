@@ -6,9 +6,9 @@ import pytest
 
 from app.errors import UsageError
 from app.replay_request import BLOCK_SPAN_NS, ReplayRequest, run_settings
-from replay.day import Day
-from replay.store import HistoryStore
-from tests.unit.replay.days import DATE, NOON_NS, keep_day
+from replay.store.day import Day
+from replay.store.days import HistoryStore
+from tests.stage.days import DATE, NOON_NS, keep_day
 
 DISORDER_NS = 300
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from replay.cli import count_partitions, main
-from replay.store import HistoryStore
-from tests.unit.replay.days import DATE, NOON_NS, write_file
+from replay.store.days import HistoryStore
+from tests.stage.days import DATE, NOON_NS, write_file
 from topics.bus import BusError, TopicSpec
 from topics.catalogue import CoPartitionError
 from topics.memory.bus import MemoryBus

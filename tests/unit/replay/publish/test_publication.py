@@ -7,15 +7,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from replay.day import Day
 from replay.errors import PublishError
-from replay.messages import Shape
-from replay.publish import Publication
-from replay.store import HistoryStore
+from replay.publish.messages import Shape
+from replay.publish.publication import Publication
+from replay.store.day import Day
+from replay.store.days import HistoryStore
 from schemas.clocks import NS_PER_MS
 from schemas.stream import StreamError
-from tests.unit.replay.days import DATE, NOON_NS, keep_day
-from tests.unit.replay.topic_reader import ReadMessage, read_topic, rows_in
+from tests.stage.days import DATE, NOON_NS, keep_day
+from tests.stage.topic_reader import ReadMessage, read_topic, rows_in
 from topics.bus import FencedError, TopicSpec
 from topics.memory.bus import CommitFault, MemoryBus
 from topics.partitioner import partition_of

@@ -8,11 +8,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from replay.day import DaySummary
 from replay.errors import HistoryError, UnknownDateError
-from replay.store import HistoryStore
+from replay.store.day import DaySummary
+from replay.store.days import HistoryStore
 from schemas.stream import Stream
-from tests.unit.replay.days import DATE, NOON_NS, keep_day, rows_of
+from tests.stage.days import DATE, NOON_NS, keep_day, rows_of
 
 ROWS: dict[str, list[Any]] = {
     "event_ns": [NOON_NS, NOON_NS + 5, NOON_NS + 5],

@@ -5,11 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from replay.day import Day
-from replay.imports import import_folder
-from replay.store import HistoryStore
+from replay.imports.folder import import_folder
+from replay.store.day import Day
+from replay.store.days import HistoryStore
 from tests.market_data import market_data
-from tests.unit.replay.days import rows_of
+from tests.stage.days import rows_of
 
 pytestmark = pytest.mark.data
 

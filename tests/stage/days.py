@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replay.day import Day
 from replay.order import order_clock
-from replay.store import HistoryStore
+from replay.store.day import Day
+from replay.store.days import HistoryStore
 from schemas.stream import Stream
 
 DATE = "2024-01-15"

@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from replay.day import Day
 from replay.order import clock_times, order_times
+from replay.store.day import Day
 from schemas.batch import Bools, Int64s
 from schemas.clocks import BEGINNING_NS, Clock
 

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replay.day import ClockSummary
 from replay.order import as_int64s, disorder, order_times
+from replay.store.day import ClockSummary
 from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS, EVENT_NS, KNOWN_NS, Clock
 from schemas.stream import Stream, message_keys

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from replay.errors import SourceError
-from replay.imports import ImportReport, import_folder
-from replay.store import HistoryStore
-from tests.unit.replay.days import DATE, NOON_NS, rows_of, write_file
+from replay.imports.folder import ImportReport, import_folder
+from replay.store.days import HistoryStore
+from tests.stage.days import DATE, NOON_NS, rows_of, write_file
 
 
 def imported(tmp_path: Path, **options: Any) -> tuple[HistoryStore, ImportReport]:

@@ -9,17 +9,17 @@ import polars as pl
 import pytest
 
 from replay.errors import HistoryError
-from replay.generate import generate_day
-from replay.store import HistoryStore
+from replay.market.generate import generate_day
+from replay.store.days import HistoryStore
 from replay.zones import NEW_YORK, local_instant_ns, parse_date
-from tests.unit.replay.days import DATE, NOON_NS, keep_day, rows_of
+from tests.stage.days import DATE, NOON_NS, keep_day, rows_of
 
 SMALL = {"symbols": 20, "trades": 2_000, "quotes": 8_000}
 ANOTHER_PROCESS = """
 import sys
 from pathlib import Path
-from replay.generate import generate_day
-from replay.store import HistoryStore
+from replay.market.generate import generate_day
+from replay.store.days import HistoryStore
 days = generate_day(HistoryStore(Path(sys.argv[1])), sys.argv[2], symbols=20, trades=2_000, quotes=8_000)
 sys.stdout.write(" ".join(day.summary.digest for day in days))
 """

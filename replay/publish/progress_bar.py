@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from replay.cursor import NEVER_NS
-from replay.publish import Publication
+from replay.publish.cursor import NEVER_NS
+from replay.publish.publication import Publication
 from schemas.clocks import NS_PER_S
 
 

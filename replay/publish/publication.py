@@ -15,13 +15,13 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from replay.cursor import NEVER_NS, Cursor
-from replay.day import Day
 from replay.errors import PublishError
-from replay.merge import merge_upto
-from replay.messages import Composer, Encoder, Shape
-from replay.pace import Pace
-from replay.position import Published, rows_done
+from replay.publish.cursor import NEVER_NS, Cursor
+from replay.publish.merge import merge_upto
+from replay.publish.messages import Composer, Encoder, Shape
+from replay.publish.pace import Pace
+from replay.publish.position import Published, rows_done
+from replay.store.day import Day
 from replay.zones import day_start_ns, parse_date
 from schemas.clocks import NS_PER_DAY, NS_PER_MS, NS_PER_S, Clock
 from schemas.stream import Stream

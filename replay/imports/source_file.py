@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from replay.day import Source
 from replay.errors import SourceError
+from replay.imports.time_columns import convert_clocks, find_clocks, outside
 from replay.order import as_array, order_times
-from replay.time_columns import convert_clocks, find_clocks, outside
+from replay.store.day import Source
 from replay.zones import local_days
 from schemas.batch import Int32s, Int64s
 from schemas.clocks import EVENT_NS, KNOWN_NS

@@ -6,9 +6,9 @@ from typing import Literal, Protocol
 import numpy as np
 import pyarrow as pa
 
-from replay.blocks import gather_blocks
 from replay.keys import key_codes
 from replay.order import order_times
+from replay.publish.blocks import gather_blocks
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS
 from topics.outgoing import Outgoing

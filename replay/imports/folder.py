@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from replay.day import BATCH_ROWS
 from replay.errors import SourceError
+from replay.imports.source_file import BadRows, SourceFile
 from replay.order import order_clock, order_times
-from replay.source_file import BadRows, SourceFile
-from replay.store import HistoryStore
+from replay.store.day import BATCH_ROWS
+from replay.store.days import HistoryStore
 from replay.zones import NEW_YORK
 from schemas.stream import Stream
 
@@ -88,8 +88,8 @@ def import_folder(
     A row's day is the calendar day of its `event_ns` (`known_ns` where that is null) in `timezone`, by
     default New York.  `symbol` names the key columns, separated by commas; by default `market` and `symbol`
     where every file has both as strings, else `symbol`.  `event` and `known` name the time columns (see
-    `replay.time_columns` for the names found by themselves).  A day's columns are those of all files with
-    rows of that day, null where a file has no such column.
+    `replay.imports.time_columns` for the names found by themselves).  A day's columns are those of all files
+    with rows of that day, null where a file has no such column.
 
     Everything is checked before the first day is written.  Raises SourceError for what is wrong with a
     file and HistoryError for what is wrong with the history.

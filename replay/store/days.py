@@ -15,9 +15,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replay.day import SUMMARY_FILE, Day, DaySummary, Source
 from replay.errors import HistoryError, UnknownDateError
-from replay.measures import Measures
+from replay.store.day import SUMMARY_FILE, Day, DaySummary, Source
+from replay.store.measures import Measures
 from replay.zones import parse_date
 from schemas.clocks import Clock
 from schemas.stream import Stream

@@ -3,7 +3,7 @@
 import pytest
 
 from replay.errors import PublishError
-from replay.pace import Pace, parse_speed
+from replay.publish.pace import Pace, parse_speed
 
 
 def test_a_moment_is_due_when_its_share_of_the_clock_has_passed() -> None:

@@ -1,0 +1,1 @@
+"""Files that somebody else wrote come into the history here."""

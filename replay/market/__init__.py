@@ -1,0 +1,1 @@
+"""A synthetic market, and the days made of it."""

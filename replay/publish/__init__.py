@@ -1,0 +1,1 @@
+"""The way out of the history: streams merged in time order, paced, packed and published."""
