@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from app.errors import RunError, UsageError
-from app.logs import log_to_stderr
+from app.process.logs import log_to_stderr
 from operators.join.settings import SettingsError
 from replay.errors import HistoryError
 from schemas.frame import FrameError
@@ -27,7 +27,7 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 # The worker's commands first.
-MODULES = ("commands", "audit_command", "dead_commands", "operate_commands", "replay_commands")
+MODULES = ("align", "audit", "dead", "watch", "replay")
 
 app = typer.Typer(
     help="Watermark-sealed as-of joins of Kafka streams: the worker and what is asked around it.",
@@ -75,7 +75,7 @@ def main() -> None:
         gc.disable()  # `align` enables it
         sys.meta_path.insert(0, WithoutPandas())
     for name in MODULES[:1] if quickly else MODULES:
-        import_module(f"app.{name}")  # registers its commands
+        import_module(f"app.commands.{name}")  # registers its commands
     log_to_stderr()
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="python -m app"))

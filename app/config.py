@@ -19,10 +19,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from app import failpoints
-from app.credentials import Credentials
 from app.errors import UsageError
-from app.section import Section
+from app.process import failpoints
+from app.settings.credentials import Credentials
+from app.settings.section import Section
 from schemas.clocks import Clock
 from schemas.frame import Compression
 from topics.kafka.settings import GroupProtocol, is_secret
@@ -175,7 +175,8 @@ class WorkerSettings(Section):
     dead: Policy = "side"  # ... and of a message that cannot be read, or a row too far ahead
     session_timeout_ms: Annotated[int, Field(ge=1_000)] = 10_000  # a silent worker loses its partitions after
     static_member: bool = True  # keeps its partitions over a restart; false: gives them up when it stops
-    # For tests: a failpoint of `app.failpoints`, `name` or `name:times`, at which the worker kills itself.
+    # For tests: a failpoint of `app.process.failpoints`, `name` or `name:times`, at which the worker kills
+    # itself.
     failpoint: Annotated[str, Field(pattern=r"^([a-z-]+(:[1-9][0-9]*)?)?$")] = ""
 
     @field_validator("failpoint")

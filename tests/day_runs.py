@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tomli_w
 
-from app.aligned import write_aligned
-from app.clock import pause
 from app.config import Settings, load_settings
-from app.content_hash import content_hash
-from app.progress_metadata import from_position
-from app.replay_request import ReplayRequest, run_settings
-from app.wiring import Pipeline, registered_streams, topic_specs
-from app.worker import Worker
+from app.day.content_hash import content_hash
+from app.day.request import ReplayRequest, run_settings
+from app.process.clock import pause
+from app.reading.aligned import write_aligned
+from app.task.metadata import from_position
+from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
+from app.worker.worker import Worker
 from replay.market.generate import generate_day
 from replay.publish.publication import STEP_ROWS_MAX, Publication
 from replay.store.day import Day

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import matplotlib as mpl
 
-from app.broker import start_broker
+from app.wiring.broker import start_broker
 from tests.bench.asof import machine
 from tests.bench.kafka_load import Load, bench_settings, make_topics, publish
 from topics.kafka.bus import KafkaBus

@@ -18,10 +18,10 @@ import matplotlib as mpl
 import polars as pl
 import pyarrow as pa
 
-from app.aligned import read_aligned
-from app.broker import start_broker
 from app.config import Settings
-from app.wiring import Pipeline
+from app.reading.aligned import read_aligned
+from app.wiring.broker import start_broker
+from app.wiring.pipeline import Pipeline
 from tests.bench.asof import machine
 from tests.bench.kafka_latency import measure_latency
 from tests.bench.kafka_load import (

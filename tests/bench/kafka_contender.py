@@ -21,8 +21,8 @@ import structlog
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from app.config import Settings
-from app.wiring import Pipeline, member_config, registered_streams, warm_up
-from app.worker import Worker
+from app.wiring.pipeline import Pipeline, member_config, registered_streams, warm_up
+from app.worker.worker import Worker
 from schemas.frame import FrameHeaders, decode_frame
 from tests.bench.asof_memory import status_mb
 from topics.kafka.bus import KafkaBus

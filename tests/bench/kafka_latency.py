@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 
-from app.broker import SCRIPT
+from app.wiring.broker import SCRIPT
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from tests.bench.kafka_contender import SEEN_COLUMNS

@@ -11,7 +11,7 @@ import pyarrow as pa
 from confluent_kafka import Producer
 
 from app.config import Settings
-from app.wiring import topic_specs
+from app.wiring.pipeline import topic_specs
 from replay.publish.blocks import gather_blocks
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_US

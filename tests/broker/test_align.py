@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from app.aligned import read_aligned
-from app.audit import audit
-from app.reader import read_partition
-from app.worker import Worker
+from app.audit.topics import audit
+from app.reading.aligned import read_aligned
+from app.reading.partition import read_partition
+from app.worker.worker import Worker
 from replay.store.day import Day
 from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
 from schemas.letters import DeadLetter, LateLetter

@@ -10,8 +10,8 @@ import pytest
 from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import AdminClient
 
-from app.audit import audit
-from app.worker import Worker
+from app.audit.topics import audit
+from app.worker.worker import Worker
 from replay.store.day import Day
 from tests.contract.bus.conftest import HASTY, HASTY_CONSUMER_PROTOCOL
 from tests.day_runs import TRADES, DayRun, small_days, until

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from app.config import Settings
-from app.progress_metadata import from_position
-from app.reader import read_partition
-from app.wiring import Pipeline, registered_streams, topic_specs
-from app.worker import Worker
+from app.reading.partition import read_partition
+from app.task.metadata import from_position
+from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
+from app.worker.worker import Worker
 from schemas.frame import FrameHeaders
 from tests.contract.bus.conftest import HASTY
 from tests.day_runs import until

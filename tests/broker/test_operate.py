@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.worker import Worker
+from app.worker.worker import Worker
 from tests.contract.bus.conftest import HASTY
 from tests.day_runs import DayRun, small_days, until
 from tests.programs import App, started

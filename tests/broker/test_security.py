@@ -11,7 +11,7 @@ import pytest
 import tomli_w
 from confluent_kafka.admin import AclBinding, ResourceType
 
-from app.audit import audit
+from app.audit.topics import audit
 from gpu_sink.__main__ import main as gpu_sink
 from tests.broker.secure_broker import SecureBroker, certified, start_secure_broker
 from tests.day_runs import DATE, TRADES, DayRun, small_days

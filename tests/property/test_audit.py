@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import audit_runs
-from app.audit_join import INDEX, OFFSET, Rules
-from app.audit_rules import PARTITION, Findings, Layout
-from app.audit_runs import MEMORY_SIZE_MIN, Runs, tiles
-from app.audit_walk import walk
+from app.audit import runs as audit_runs
+from app.audit.join import INDEX, OFFSET, Rules
+from app.audit.rules import PARTITION, Findings, Layout
+from app.audit.runs import MEMORY_SIZE_MIN, Runs, tiles
+from app.audit.walk import walk
 from app.config import PipelineSettings
 from tests.oracles.asof import asof_oracle
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.config import RulesSettings
-from app.row_rules import RowRules
+from app.task.row_rules import RowRules
 from operators.inputs.intake import batch_of
 from schemas.stream import Stream
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from app.wiring import Pipeline
+from app.wiring.pipeline import Pipeline
 from tests.simulation.scene import RULED, shapes_of
 from topics.avro.encode import RowEncoder
 from topics.avro.progress import encode_progress

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from app.aligned import read_aligned
-from app.audit import AuditReport, audit
-from app.audit_late import NotAccepted, read_not_accepted
-from app.reader import read_partition
-from app.wiring import Pipeline
+from app.audit.late import NotAccepted, read_not_accepted
+from app.audit.topics import AuditReport, audit
+from app.reading.aligned import read_aligned
+from app.reading.partition import read_partition
+from app.wiring.pipeline import Pipeline
 from operators.hashing.parity import Parity, sealed_hashes
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch

@@ -8,10 +8,11 @@ from functools import partial
 
 import pytest
 
-from app import failpoints, progress_metadata
-from app.task import Task
-from app.wiring import Pipeline
-from app.worker import Worker
+from app.process import failpoints
+from app.task import metadata as progress_metadata
+from app.task.task import Task
+from app.wiring.pipeline import Pipeline
+from app.worker.worker import Worker
 from operators.inputs import set_aside as late_rows
 from operators.rows import columns
 from topics.bus import FencedError

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from app.config import Settings
-from app.wiring import Pipeline, registered_streams, topic_specs
+from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
 from schemas.stream import Stream
 from topics.avro.schema import avro_schema
 from topics.catalogue import apply, plan

@@ -7,11 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from app import progress_metadata
-from app.audit import audit
+from app.audit.topics import audit
 from app.config import Settings
-from app.wiring import Pipeline
-from app.worker import Worker
+from app.task import metadata as progress_metadata
+from app.wiring.pipeline import Pipeline
+from app.worker.worker import Worker
 from tests.simulation.scene import QUOTE, TRADE, pipeline_of
 from topics.avro.encode import RowEncoder
 from topics.avro.progress import encode_progress

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from app.cli import main
-from app.wiring import warm_up
+from app.cli import MODULES, main
+from app.wiring.pipeline import warm_up
 
-for _module in ("commands", "audit_command", "dead_commands", "operate_commands", "replay_commands"):
-    import_module(f"app.{_module}")
+for _module in MODULES:
+    import_module(f"app.commands.{_module}")
 warm_up()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from time import time_ns
 from typing import Any
 
-from app.worker import Worker
+from app.worker.worker import Worker
 from schemas.clocks import NS_PER_S
 from tests.broker.chaos.stage import Stage
 from tests.day_runs import until

@@ -6,7 +6,7 @@ from time import monotonic
 
 from confluent_kafka import Producer
 
-from app import failpoints
+from app.process import failpoints
 from tests.broker.chaos.log_reader import ANSWER_S
 from tests.broker.chaos.stage import TRANSACTION_MS, Stage
 from tests.day_runs import until

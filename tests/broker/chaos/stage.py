@@ -12,9 +12,9 @@ import pyarrow as pa
 import tomli_w
 from confluent_kafka import Message
 
-from app.audit import audit
+from app.audit.topics import audit
 from app.config import Settings, load_settings
-from app.wiring import Pipeline, member_config, registered_streams, topic_specs
+from app.wiring.pipeline import Pipeline, member_config, registered_streams, topic_specs
 from tests.broker.chaos.crew import Crew, Hand
 from tests.broker.chaos.feed import GRACE_MS, Feed
 from tests.broker.chaos.log_reader import open_transactions, read_all

@@ -129,7 +129,7 @@ def test_the_embedded_bus_and_a_broker_exclude_each_other(replay_error: ReplayEr
 def test_a_replay_to_a_broker_that_is_away_makes_nothing(
     replay_error: ReplayError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.broker.CHECK_MS", 300)
+    monkeypatch.setattr("app.wiring.broker.CHECK_MS", 300)
     told = replay_error(bus=None, bootstrap="127.0.0.1:1")
     assert "no Kafka broker answers at 127.0.0.1:1 (waited 0." in told
 
@@ -185,7 +185,7 @@ def test_an_output_folder_that_is_a_file_is_refused(run_app: App, data: Path, tm
 def test_a_broker_that_is_away_is_named_with_how_long_it_was_waited_for(
     run_app: App, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.broker.CHECK_MS", 300)
+    monkeypatch.setattr("app.wiring.broker.CHECK_MS", 300)
     answer = run_app(*command.split(), "--bootstrap", "127.0.0.1:1")
     assert answer.code == 2
     assert "no Kafka broker answers at 127.0.0.1:1 (waited 0." in answer.error
@@ -269,7 +269,7 @@ def test_a_worker_imports_nothing_that_only_other_commands_need() -> None:
         "from app.cli import main\n"
         "try:\n    main()\n"
         "finally:\n"
-        "    from app.wiring import warm_up; warm_up()\n"
+        "    from app.wiring.pipeline import warm_up; warm_up()\n"
         "    print(sorted({'polars', 'matplotlib', 'pandas'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)

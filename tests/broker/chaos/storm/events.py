@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from app import failpoints
+from app.process import failpoints
 
 Kind = Literal[
     "worker killed",

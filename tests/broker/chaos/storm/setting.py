@@ -11,7 +11,7 @@ from uuid import uuid4
 import tomli_w
 
 from app.config import Settings, load_settings
-from app.wiring import topic_specs
+from app.wiring.pipeline import topic_specs
 from tests.broker.chaos.crew import Crew
 from tests.broker.chaos.log_reader import open_transactions
 from tests.broker.chaos.own_broker import OwnBroker

@@ -1,0 +1,198 @@
+"""Rows that were not accepted: where the letters say they are, and whether each was late for a reason.
+
+A row is late if the frontier had passed its time.  The log bounds how far it can have come: the frontier is
+the smallest watermark over the inputs, an input is read in order, so its own watermark counts only what lies
+before the row, and the others' at most all that they hold.  An input that may be idle bounds nothing: the
+frontier goes on without it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import numpy as np
+import polars as pl
+
+from app.audit.join import INDEX, OFFSET
+from app.audit.rules import Violation
+from app.config import Settings
+from app.reading.partition import read_partition
+from app.wiring.pipeline import Pipeline
+from schemas.batch import Batch, Bools, Int64s
+from schemas.clocks import BEGINNING_NS
+from schemas.letters import DeadLetter, LateLetter
+from topics.block import MessageBlock, Original, TopicPartition
+from topics.wire import Progress
+
+PLACES = {OFFSET: pl.Int64, INDEX: pl.Int32}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A late letter as it was sent, and a digest of the message it passes on."""
+
+    letter: LateLetter
+    digest: bytes
+
+    def __str__(self) -> str:
+        told = self.letter
+        return (
+            f"{told.topic}[{told.partition}]@{told.offset} rows {list(told.indexes)}, said to be "
+            f"{told.lateness_ns} ns below the frontier {told.frontier_ns}"
+        )
+
+
+@dataclass(slots=True)
+class NotAccepted:
+    """The rows of one partition's inputs that were set aside: late ones, and rows of dead letters.
+
+    `late` and `dead` hold places by stream, as OFFSET and INDEX.
+    """
+
+    late: dict[str, pl.DataFrame]
+    dead: dict[str, pl.DataFrame]
+    letters: dict[str, dict[int, list[Sent]]]  # by stream and offset
+    dead_letters: int
+    faults: dict[str, list[str]] = field(default_factory=dict)
+
+    def without(self, stream: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """The accepted ones of `rows`, which have OFFSET and INDEX."""
+        for places in (self.late[stream], self.dead[stream]):
+            if places.height and rows.height:
+                rows = rows.join(places, on=[OFFSET, INDEX], how="anti", maintain_order="left")
+        return rows
+
+    def fault(self, kind: str, told: str) -> None:
+        """Note a letter that is not as it should be."""
+        self.faults.setdefault(kind, []).append(told)
+
+    def violations(self) -> Iterable[Violation]:
+        """The faults of letters."""
+        for kind, told in self.faults.items():
+            yield Violation(kind, len(told), tuple(told[:3]))
+
+
+def read_not_accepted(pipeline: Pipeline, partition: int, *, group: str) -> NotAccepted:
+    """Read the late and the dead-letter topic of one partition; raises LetterError for what is no letter."""
+    names = pipeline.settings.stream_names
+    stream_of = pipeline.input_topics
+    late: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
+    dead: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
+    found = NotAccepted({}, {}, {name: {} for name in names}, 0)
+    for original in _originals(pipeline, "late", partition, group):
+        sent = Sent(LateLetter.from_kafka(original.headers), _digest(original))
+        told = sent.letter
+        if stream_of.get(told.topic) != told.stream or told.partition != partition:
+            found.fault("unjustified late", f"{sent}: no input of partition {partition}")
+            continue
+        late[told.stream] += [(told.offset, index) for index in told.indexes]
+        found.letters[told.stream].setdefault(told.offset, []).append(sent)
+    for original in _originals(pipeline, "dead", partition, group):
+        found.dead_letters += 1
+        unread = DeadLetter.from_kafka(original.headers)
+        if unread.topic in stream_of and unread.partition == partition:
+            dead[stream_of[unread.topic]] += [(unread.offset, index) for index in unread.indexes]
+    for name in names:
+        places = pl.DataFrame(late[name], schema=PLACES, orient="row")
+        if pipeline.settings.worker.guarantee == "exactly_once":
+            for place in places.filter(places.is_duplicated()).unique(maintain_order=True).rows():
+                found.fault("late twice", f"{name} row {place[0]}/{place[1]}")
+        found.late[name] = places.unique(maintain_order=True)
+        found.dead[name] = pl.DataFrame(dead[name], schema=PLACES, orient="row")
+    return found
+
+
+class LateJudge:
+    """Sees one input go by, in the order of its log, and says which of its late rows had no reason to be."""
+
+    def __init__(self, found: NotAccepted, stream: str, settings: Settings) -> None:
+        self._found = found
+        self._stream = stream
+        self._grace_ns = settings.grace_ns(stream)
+        self.may_be_idle = settings.idle_after_ms(stream) is not None
+        self._unseen = {
+            (offset, at): sent
+            for offset, letters in found.letters[stream].items()
+            for at, sent in enumerate(letters)
+        }
+        self._reached: list[Sent] = []
+        self.watermark_ns = BEGINNING_NS
+
+    def see(self, block: MessageBlock, batch: Batch | None, progress: Sequence[tuple[int, Progress]]) -> None:
+        """Take the messages of one block and what was decoded from them."""
+        if batch is not None and self._unseen:
+            lower, upper = int(batch.offset[0]), int(batch.offset[-1])
+            for offset, at in [place for place in self._unseen if lower <= place[0] <= upper]:
+                self._judge(self._unseen.pop((offset, at)), block, batch, progress)
+        if batch is not None and batch.rows:
+            trusted = batch.time_ns[self._trusted(batch)]
+            newest_ns = int(trusted.max()) - self._grace_ns if trusted.size else BEGINNING_NS
+            self.watermark_ns = max(self.watermark_ns, newest_ns)
+        self.watermark_ns = max([self.watermark_ns, *(told.upper_ns for _, told in progress)])
+
+    def end(self, others: Mapping[str, "LateJudge"]) -> None:
+        """Judge by how far the other inputs, by stream, ever came."""
+        for sent in self._unseen.values():
+            self._found.fault("unjustified late", f"{sent}: the input has no such row")
+        for sent in self._reached:
+            for stream, other in others.items():
+                if sent.letter.frontier_ns > other.watermark_ns and not other.may_be_idle:
+                    told = f"{sent}: {stream} never came further than {other.watermark_ns}"
+                    self._found.fault("unjustified late", told)
+                    break
+            else:
+                furthest_ns = max([self.watermark_ns, *(other.watermark_ns for other in others.values())])
+                if sent.letter.frontier_ns > furthest_ns:
+                    told = f"{sent}: no input ever came further than {furthest_ns}"
+                    self._found.fault("unjustified late", told)
+
+    def _judge(
+        self, sent: Sent, block: MessageBlock, batch: Batch, progress: Sequence[tuple[int, Progress]]
+    ) -> None:
+        told = sent.letter
+        message = int(np.searchsorted(block.offset, told.offset))
+        at = np.flatnonzero((batch.offset == told.offset) & np.isin(batch.index, told.indexes))
+        before = (batch.offset < told.offset) & self._trusted(batch)
+        own_ns = self.watermark_ns
+        if before.any():
+            own_ns = max(own_ns, int(batch.time_ns[before].max()) - self._grace_ns)
+        own_ns = max([own_ns, *(record.upper_ns for offset, record in progress if offset < told.offset)])
+        times: Int64s = batch.time_ns[at]
+        if at.size != len(told.indexes):
+            reason = "the input has no such row"
+        elif _digest(block.originals[message]) != sent.digest:
+            reason = "the message is not the one in the input"
+        elif int(times.max()) >= told.frontier_ns:
+            reason = f"a row of time {int(times.max())} is not below it"
+        elif told.frontier_ns - int(times.min()) != told.lateness_ns:
+            reason = f"the oldest row is {told.frontier_ns - int(times.min())} ns below it"
+        elif told.frontier_ns > own_ns and not self.may_be_idle:
+            reason = f"what {self._stream} held before lets it come to {own_ns} at most"
+        else:
+            self._reached.append(sent)
+            return
+        self._found.fault("unjustified late", f"{sent}: {reason}")
+
+    def _trusted(self, batch: Batch) -> Bools:
+        """Which rows may move a watermark: not those of dead letters."""
+        dead = self._found.dead[self._stream]
+        trusted = np.ones(batch.rows, np.bool_)
+        if dead.height:
+            places = pl.DataFrame({OFFSET: batch.offset, INDEX: batch.index}, schema=PLACES).with_row_index(
+                "at"
+            )
+            trusted[places.join(dead, on=[OFFSET, INDEX], how="semi")["at"].to_numpy()] = False
+        return trusted
+
+
+def _originals(pipeline: Pipeline, kind: str, partition: int, group: str) -> Iterable[Original]:
+    source = TopicPartition(pipeline.settings.topic(kind), partition)
+    for block in read_partition(pipeline.bus, source, group=group):
+        yield from (block.originals[message] for message in range(block.messages))
+
+
+def _digest(original: Original) -> bytes:
+    digest = blake2b(digest_size=16)
+    for part in (original.key, original.value):
+        digest.update(b"-" if part is None else len(part).to_bytes(8, "little") + part)
+    return digest.digest()

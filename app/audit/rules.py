@@ -1,0 +1,254 @@
+"""What can be wrong with aligned rows, each fault under its name with both sides of its first rows."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from app.audit.join import INDEX, OFFSET, Rules, expected_rows, matched_row
+from schemas.frame import LEFT_INDEX, LEFT_OFFSET
+from schemas.stream import message_keys
+from topics.partitioner import partition_of
+
+PARTITION = "audit_partition"  # of an aligned row, or the number of its file
+EARLIER = "audit_earlier"  # of an aligned row: which of `Layout.lacks` it was written with
+PLACE = [LEFT_OFFSET, LEFT_INDEX]
+NTH = "audit_nth"
+WANTED = "wanted_"
+EXAMPLES_MAX = 3
+STRAYS_MAX = 10_000  # rows found where none is wanted, or the other way round, kept to be told apart
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One kind of fault in one partition: how many rows, and the first of them with both sides."""
+
+    kind: str
+    rows: int
+    examples: tuple[str, ...]
+
+
+class Findings:
+    """Collects the faults of one partition, tile after tile; counts the rows that came again, equal."""
+
+    def __init__(self) -> None:
+        self.rows_repeated = 0
+        self._rows: dict[str, int] = {}
+        self._examples: dict[str, list[str]] = {}
+        self._strays: dict[str, list[pl.DataFrame]] = {"missing": [], "unexpected": []}
+
+    def add(self, kind: str, rows: pl.DataFrame, describe: Callable[[dict[str, object]], str] = str) -> None:
+        """Count `rows` as faults of a kind; the first of all are described."""
+        if rows.height == 0:
+            return
+        self._rows[kind] = self._rows.get(kind, 0) + rows.height
+        examples = self._examples.setdefault(kind, [])
+        examples += [describe(row) for row in rows.head(EXAMPLES_MAX - len(examples)).to_dicts()]
+
+    def add_stray(self, kind: str, rows: pl.DataFrame, *, by_place: bool) -> None:
+        """Count rows as `missing` or `unexpected`; of one place, they are one row moved."""
+        self.add(kind, rows)
+        held = self._strays[kind]
+        if by_place and rows.height and sum(part.height for part in held) < STRAYS_MAX:
+            held.append(rows.select(PLACE))
+
+    def violations(self) -> Iterator[Violation]:
+        """All that was found."""
+        self._pair_strays()
+        for kind, rows in self._rows.items():
+            if rows:
+                yield Violation(kind, rows, tuple(self._examples[kind]))
+
+    def _pair_strays(self) -> None:
+        """A place both missing and unexpected is one row whose time was changed."""
+        if not all(self._strays.values()):
+            return
+        missing, unexpected = (pl.concat(parts) for parts in self._strays.values())
+        moved = missing.join(unexpected, on=PLACE)
+        for kind in self._strays:
+            self._rows[kind] -= moved.height
+        self.add("changed left row", moved, lambda row: f"another time at left row {_place(row)}")
+        self._strays = {"missing": [], "unexpected": []}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How aligned rows are told from each other.
+
+    `by_place`    each names its left row by offset and index in its topic; else, where the left rows come
+                  from files, rows of one key and time count in their order.
+    `partitions`  of the topics, or None where it is not known; then no row can be of another one.
+    `late`        places of left rows that were not accepted, as OFFSET and INDEX.
+    `repeats`     whether a row may come again, equal, as it does at least once.
+    `lacks`       by EARLIER, the columns that did not exist yet when such rows were written.
+    """
+
+    by_place: bool = True
+    partitions: int | None = None
+    late: pl.DataFrame | None = None
+    repeats: bool = False
+    lacks: Sequence[Sequence[str]] = ((),)
+
+
+def check_tile(
+    rules: Rules,
+    layout: Layout,
+    left: pl.DataFrame,
+    rights: Mapping[str, pl.DataFrame],
+    aligned: pl.DataFrame,
+    findings: Findings,
+) -> None:
+    """Check the aligned rows of a range of times, PARTITION among their columns, against accepted rows.
+
+    `left` holds the accepted rows of that time, `rights` all that they may match, both with OFFSET and INDEX.
+    """
+    _look_ahead(rules, aligned, findings)
+    aligned = _own_rows(rules, layout, left, aligned, findings)
+    expected = expected_rows(rules, left, rights)
+    aligned = _completed(layout, aligned, expected)
+    own = [PARTITION, *PLACE]
+    if layout.repeats:
+        written, aligned = aligned.height, aligned.unique(keep="first", maintain_order=True)
+        findings.rows_repeated += written - aligned.height
+    findings.add("duplicated", aligned.filter(aligned.select(own).is_duplicated()))
+    aligned = aligned.unique(subset=own, keep="first", maintain_order=True)
+    place = PLACE
+    if not layout.by_place:
+        keys = [*rules.keys[rules.pipeline.left], rules.on]
+        place = [*keys, NTH]
+        aligned, expected = (
+            rows.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over(keys).alias(NTH))
+            for rows in (aligned, expected)
+        )
+    missing = expected.join(aligned, on=place, how="anti", nulls_equal=True)
+    findings.add_stray("missing", missing, by_place=layout.by_place)
+    _unexpected(layout, aligned.join(expected, on=place, how="anti", nulls_equal=True), findings)
+    wanted = expected.select(
+        *place,
+        *[pl.col(c).alias(WANTED + c) for c in expected.columns if c not in place or c in left.columns],
+    )
+    both = aligned.join(wanted, on=place, how="inner", nulls_equal=True, maintain_order="left")
+    _compare(rules, [c for c in left.columns if c not in (OFFSET, INDEX)], both, findings)
+
+
+def _own_rows(
+    rules: Rules, layout: Layout, left: pl.DataFrame, aligned: pl.DataFrame, findings: Findings
+) -> pl.DataFrame:
+    """Leave out rows whose key belongs to another partition and that no left row here asks for."""
+    keys = list(rules.keys[rules.pipeline.left])
+    if layout.partitions is None or not keys or aligned.height == 0:
+        return aligned
+    partitions = layout.partitions
+    homes = aligned.select(keys).unique(maintain_order=True)
+    homes = homes.with_columns(pl.Series("home", _homes(rules, homes, partitions), pl.Int64))
+    homed = aligned.join(homes, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    strange = homed.filter(pl.col("home") != pl.col(PARTITION)).drop("home")
+    if layout.by_place:  # whoever partitions the input in another way has its rows here by right
+        asked = left.select(*keys, pl.col(OFFSET).alias(LEFT_OFFSET), pl.col(INDEX).alias(LEFT_INDEX))
+        strange = strange.join(asked, on=[*keys, *PLACE], how="anti", nulls_equal=True)
+    if strange.height == 0:
+        return aligned
+    findings.add("row of another partition", strange)
+    own = [PARTITION, *PLACE, *keys]
+    return aligned.join(strange, on=own, how="anti", nulls_equal=True, maintain_order="left")
+
+
+def _completed(layout: Layout, aligned: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
+    """Rows from before a column existed promise nothing of it: they get the value that is expected."""
+    columns = sorted({column for lacks in layout.lacks for column in lacks})
+    if columns:
+        wanted = expected.select(*PLACE, *[pl.col(c).alias(WANTED + c) for c in columns])
+        aligned = aligned.join(wanted, on=PLACE, how="left", maintain_order="left")
+        earlier = {c: [n for n, lacks in enumerate(layout.lacks) if c in lacks] for c in columns}
+        aligned = aligned.with_columns(
+            pl.when(pl.col(EARLIER).is_in(earlier[c]))
+            .then(pl.col(WANTED + c).cast(aligned.schema[c], strict=False))
+            .otherwise(pl.col(c))
+            .alias(c)
+            for c in columns
+        ).drop([WANTED + c for c in columns])
+    return aligned.drop(EARLIER, strict=False)
+
+
+def _homes(rules: Rules, keys: pl.DataFrame, partitions: int) -> list[int | None]:
+    """The partition of each of these keys, None of a null key.
+
+    Polars has fewer types than Arrow and Avro; a key's text is that of the type it was published with.
+    """
+    texts = message_keys(keys.to_arrow().cast(rules.left_key), tuple(keys.columns))
+    return [None if text is None else partition_of(text, partitions) for text in texts.to_pylist()]
+
+
+def _unexpected(layout: Layout, rows: pl.DataFrame, findings: Findings) -> None:
+    """Rows that no accepted left row asks for; some of a left row that was said to be late."""
+    if layout.late is not None and rows.height:
+        late = layout.late.rename({OFFSET: LEFT_OFFSET, INDEX: LEFT_INDEX})
+        findings.add("late row was sealed too", rows.join(late, on=PLACE, how="semi", maintain_order="left"))
+        rows = rows.join(late, on=PLACE, how="anti", maintain_order="left")
+    findings.add_stray("unexpected", rows, by_place=layout.by_place)
+
+
+def _compare(rules: Rules, left: Sequence[str], both: pl.DataFrame, findings: Findings) -> None:
+    """Compare the aligned rows with what they should be, column by column."""
+    findings.add("changed left row", both.filter(_differ(both, left)), _sides(left))
+    for name in rules.pipeline.right:
+        then, age = f"{name}_{rules.on}", f"{name}_age_ns"
+        values = [f"{name}_{c}" for c in rules.columns[name]]
+        all_of_it = _sides([*values, then, age], name)
+        another = _differ(both, [then])
+        findings.add("wrong match", both.filter(another), all_of_it)
+        kind = "wrong carried value" if rules.pipeline.carry == "column" else "changed right value"
+        findings.add(kind, both.filter(_differ(both, values) & ~another), all_of_it)
+        findings.add("wrong age", both.filter(_differ(both, [age]) & ~another), all_of_it)
+
+
+def _differ(both: pl.DataFrame, columns: Sequence[str]) -> pl.Expr:
+    """Whether any of the columns is not what is wanted, a null being a value of its own."""
+    checks = [pl.col(c).ne_missing(pl.col(WANTED + c).cast(both.schema[c], strict=False)) for c in columns]
+    return pl.any_horizontal(checks) if checks else pl.lit(value=False)
+
+
+def _sides(columns: Sequence[str], right: str | None = None) -> Callable[[dict[str, object]], str]:
+    """Describes an aligned row: its left row, what differs from what is wanted, and the row that gives it."""
+
+    def describe(row: dict[str, object]) -> str:
+        wrong = [
+            f"{c} is {row[c]!r}, should be {row[WANTED + c]!r}" for c in columns if row[c] != row[WANTED + c]
+        ]
+        told = f"left row {_place(row)}: {'; '.join(wrong)}"
+        if right is not None:
+            offset, index = (row[WANTED + c] for c in matched_row(right))
+            told += f"; matches no {right}" if offset is None else f"; matches {right} row {offset}/{index}"
+        aligned = {c: v for c, v in row.items() if not c.startswith((WANTED, "audit_"))}
+        return f"{told}; aligned row {aligned}"
+
+    return describe
+
+
+def _place(row: Mapping[str, object]) -> str:
+    return f"{row[LEFT_OFFSET]}/{row[LEFT_INDEX]}"
+
+
+def _look_ahead(rules: Rules, aligned: pl.DataFrame, findings: Findings) -> None:
+    """A backward join must not know what came later; the other directions look ahead by intent."""
+    if rules.pipeline.direction != "backward":
+        return
+    for name in rules.pipeline.right:
+        seen, moment = pl.col(f"{name}_{rules.on}"), pl.col(rules.on)
+        ahead = seen > moment if rules.pipeline.allow_exact else seen >= moment
+        findings.add("look-ahead", aligned.filter(ahead))
+
+
+def check_order(rules: Rules, aligned: pl.DataFrame, before: pl.DataFrame | None, findings: Findings) -> None:
+    """Find rows that come after one they should precede; `before` is the last row before these, if any."""
+    rows = aligned if before is None else pl.concat([before, aligned])
+    behind, equal = pl.lit(value=False), pl.lit(value=True)
+    for column in rules.order(rules.pipeline.left, *PLACE):
+        this, last = pl.col(column), pl.col(column).shift()
+        behind |= equal & (this < last)
+        equal &= this == last
+    marked = rows.with_columns(
+        behind.fill_null(value=False).alias("behind"), pl.col(rules.on).shift().alias("after")
+    )
+    misplaced = marked.filter("behind").drop("behind")
+    findings.add("out of order", misplaced)

@@ -1,0 +1,1 @@
+"""The commands of `python -m app`, a file each, without logic of their own."""

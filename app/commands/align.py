@@ -1,0 +1,117 @@
+"""What each command of `python -m app` takes and calls."""
+
+import gc
+from typing import Annotated
+
+import typer
+
+from app.cli import ConfigFile, app, console, say, stop_on_signals
+from app.config import load_settings
+from app.errors import UsageError
+from app.process import failpoints
+from app.process.memory import share_arenas
+from app.wiring.broker import open_kafka
+from app.wiring.pipeline import (
+    Pipeline,
+    member_config,
+    registered_streams,
+    require_topics,
+    topic_specs,
+    warm_up,
+)
+from app.worker.worker import Worker
+from topics.catalogue import TopicMismatchError, apply, plan
+from topics.registry.open import open_registry
+
+Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]
+SCHEMA_WAIT_S = 60.0
+
+
+@app.command()
+def align(
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+    slot: Annotated[str | None, typer.Option(help="Stable name of this worker among its group.")] = None,
+    until_final: Annotated[
+        bool, typer.Option("--until-final", help="Stop when every input has read its final record.")
+    ] = False,
+) -> None:
+    """The worker: join the input topics and emit sealed rows, until stopped (SIGTERM commits and leaves).
+
+    Example: python -m app align --config tidemark.toml --slot 0
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
+    share_arenas()
+    warm_up()
+    if not gc.isenabled():
+        # Libraries and kernels stay: a full collection need not walk them.  No client has been made yet:
+        # frozen, it would never go.
+        gc.freeze()
+        gc.enable()
+    if settings.worker.failpoint:
+        name, _, times = settings.worker.failpoint.partition(":")
+        failpoints.arm_death(name, int(times or 1))
+    bus = open_kafka(
+        settings.bus.bootstrap,
+        member_config(settings),
+        settings.bus.group_protocol,
+        settings.bus.kafka_reading,
+    )
+    require_topics(bus, settings)
+    bus.admin().group(
+        settings.pipeline.prefix
+    )  # the group's own client would wait for ever without the right
+    registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
+    streams = registered_streams(settings, registry, wait_s=SCHEMA_WAIT_S, on_wait=say)
+    say(f'{bus.name}: group {settings.pipeline.prefix}, joining on clock = "{settings.pipeline.clock}"')
+    pipeline = Pipeline(settings, bus, registry, streams)
+    stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
+    worker = Worker(pipeline, until_final=until_final)
+    try:
+        worker.run(stopping)
+    except BaseException:
+        worker.close(failed=True)
+        raise
+    worker.close()
+
+
+topics_app = typer.Typer(help="The topics of a pipeline, as code.", no_args_is_help=True)
+app.add_typer(topics_app, name="topics")
+
+
+@topics_app.command("plan")
+def topics_plan(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
+    """Show which topics would be created and which differ from what the pipeline needs; changes nothing.
+
+    Example: python -m app topics plan --config tidemark.toml
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    found = plan(
+        open_kafka(settings.bus.bootstrap, settings.bus.client_settings()).admin(), topic_specs(settings)
+    )
+    for spec in found.create:
+        console.print(f"create  {spec.name}: {spec.partitions} partitions, replication {spec.replication}")
+    for spec in found.fine:
+        console.print(f"fine    {spec.name}")
+    for mismatch in found.mismatches:
+        console.print(f"differs {mismatch}", markup=False)
+    if found.mismatches:
+        raise UsageError(f"{len(found.mismatches)} topics differ from what the pipeline needs; see above")
+
+
+@topics_app.command("apply")
+def topics_apply(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
+    """Create the topics that are missing; refuses, changing nothing, where one differs.
+
+    Example: python -m app topics apply --config tidemark.toml
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    admin = open_kafka(settings.bus.bootstrap, settings.bus.client_settings()).admin()
+    found = plan(admin, topic_specs(settings))
+    try:
+        apply(admin, found)
+    except TopicMismatchError as refused:
+        raise UsageError(str(refused)) from None
+    for spec in found.create:
+        console.print(f"created {spec.name}: {spec.partitions} partitions")
+    console.print(f"{len(found.fine)} topics were there already, as they should be")

@@ -1,0 +1,170 @@
+"""`audit`: aligned rows checked against the inputs, or against another run, on topics or on Parquet."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from app.audit.against import AlignedRun, differences
+from app.audit.files import ParquetFiles, audit_files
+from app.audit.runs import MEMORY_SIZE_MIN
+from app.audit.topics import AuditReport, audit
+from app.cli import ConfigFile, app, console, say
+from app.config import Settings, load_settings
+from app.errors import UsageError
+from app.wiring.broker import open_kafka
+from app.wiring.pipeline import Pipeline, registered_streams, require_topics
+from schemas.clocks import clock_column
+from topics.registry.open import open_registry
+
+CONFIG_NAME: Final = "tidemark.toml"
+SIZE: Final = re.compile(r"(\d+)\s*([KMGT]?)(i?B)?", re.IGNORECASE)
+UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+@app.command("audit")
+def audit_command(
+    config: ConfigFile = None,
+    bootstrap: Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")] = None,
+    aligned: Annotated[
+        Path | None, typer.Option(help="Audit Parquet, not topics: aligned rows, a folder or a file.")
+    ] = None,
+    left: Annotated[
+        Path | None, typer.Option(help="With --aligned: the left rows, a folder or a file.")
+    ] = None,
+    right: Annotated[
+        list[str] | None, typer.Option(help="With --aligned: NAME=PATH of each right stream.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Another run to compare with: its OUT folder, or its configuration.")
+    ] = None,
+    memory_max: Annotated[str, typer.Option(help="Of rows held at once: 512MiB, 4GiB.")] = "1GiB",
+) -> None:
+    """Re-check every aligned row against the inputs: right match, no look-ahead, nothing missing or twice.
+
+    Reads the topics, or Parquet, independently of the worker, a tile of time at a time.  --against compares
+    with another run by the parity of each partition and names the first row that differs; of Parquet without
+    --left and --right nothing else is checked.  Exit 1 if anything is wrong.
+
+    Example: python -m app audit --config build/replay/2024-01-15/tidemark.toml
+
+    Example: python -m app audit --aligned build/replay/2024-01-15/aligned --left day/trades.parquet
+    --right quote=day/quotes.parquet
+    """
+    memory_size_max = parse_size(memory_max)
+    if aligned is None and (left is not None or right):
+        raise UsageError("--left and --right name Parquet inputs: say --aligned too, or leave them out")
+    opened = _topics(config, bootstrap) if aligned is None else _files(config, aligned)
+    other = None if against is None else _run_at(against, bootstrap)
+    report: AuditReport | None = None
+    if opened.pipeline is not None:
+        report = audit(opened.pipeline, memory_size_max=memory_size_max)
+    elif left is not None or right or against is None:
+        assert opened.files is not None
+        inputs = _inputs(opened.settings, left, right or [])
+        report = audit_files(opened.settings, opened.files, inputs, memory_size_max=memory_size_max)
+    wrong = report is not None and show(report)
+    if other is not None:
+        settings = opened.settings
+        lines = differences(
+            opened.run,
+            other,
+            on=clock_column(settings.pipeline.clock),
+            keys=settings.stream(settings.pipeline.left).key,
+            memory_size_max=memory_size_max,
+        )
+        for line in lines:
+            console.print(line, markup=False, soft_wrap=True)
+        console.print(
+            f"against {other.name}: {'differs' if lines else 'alike'}", markup=False, soft_wrap=True
+        )
+        wrong = wrong or bool(lines)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def show(report: AuditReport) -> bool:
+    """Print a report for a person; returns whether anything is wrong."""
+    for name, rows in report.rows_in.items():
+        refused = report.rows_refused[name]
+        without = f", {refused:,} without key or clock left out" if refused else ""
+        console.print(f"{name}: {rows:,} rows in, {report.rows_late[name]:,} late{without}")
+    console.print(f"aligned: {report.rows_aligned:,} rows, {report.rows_dead:,} dead letters")
+    if report.rows_repeated:
+        console.print(f"repeated: {report.rows_repeated:,} rows, equal to their first: at_least_once")
+    for partition, parity in report.parity.items():
+        console.print(f"partition {partition}: parity {parity}")
+    for number, violation in report.violations:
+        where = "" if number is None else f"partition {number}: "
+        console.print(f"{where}{violation.rows:,} rows {violation.kind}")
+        for example in violation.examples:
+            console.print(f"  {example}", markup=False, soft_wrap=True)
+    console.print("audit: clean" if not report.violations else f"audit: {report.violation_rows:,} rows wrong")
+    return bool(report.violations)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `512MiB`, `4G`, `1000000`, in powers of 1024; UsageError where it is none, or too few."""
+    found = SIZE.fullmatch(text.strip())
+    size = int(found[1]) * UNITS[found[2].upper()] if found else 0
+    if size < MEMORY_SIZE_MIN:
+        raise UsageError(
+            f"--memory-max {text!r}: expected a size of at least {MEMORY_SIZE_MIN >> 20}MiB, such as 1GiB"
+        )
+    return size
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is audited: topics, or files."""
+
+    settings: Settings
+    run: AlignedRun
+    pipeline: Pipeline | None = None
+    files: ParquetFiles | None = None
+
+
+def _topics(config: Path | None, bootstrap: str | None) -> _Opened:
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    bus = open_kafka(
+        settings.bus.bootstrap, settings.bus.client_settings(), reading=settings.bus.kafka_reading
+    )
+    require_topics(bus, settings)
+    registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
+    streams = registered_streams(settings, registry, wait_s=0, on_wait=say)
+    pipeline = Pipeline(settings, bus, registry, streams)
+    return _Opened(settings, AlignedRun.of_topics(pipeline), pipeline=pipeline)
+
+
+def _files(config: Path | None, aligned: Path) -> _Opened:
+    """Parquet; a replay leaves its configuration beside its aligned folder."""
+    beside = aligned.parent / CONFIG_NAME
+    settings = load_settings(config or (beside if beside.is_file() else None))
+    files = ParquetFiles.at(aligned)
+    return _Opened(settings, AlignedRun.of_files(files), files=files)
+
+
+def _run_at(path: Path, bootstrap: str | None) -> AlignedRun:
+    if path.is_file() and path.suffix == ".toml":
+        return _topics(path, bootstrap).run
+    return AlignedRun.of_files(ParquetFiles.at(path / "aligned" if (path / "aligned").is_dir() else path))
+
+
+def _inputs(settings: Settings, left: Path | None, rights: list[str]) -> dict[str, ParquetFiles]:
+    paths = {} if left is None else {settings.pipeline.left: left}
+    for text in rights:
+        name, equals, path = text.partition("=")
+        if not equals or name not in settings.pipeline.right:
+            raise UsageError(
+                f"--right {text!r}: expected NAME=PATH with NAME one of {', '.join(settings.pipeline.right)}"
+            )
+        paths[name] = Path(path)
+    missing = [name for name in settings.stream_names if name not in paths]
+    if missing:
+        flags = [
+            "--left PATH" if name == settings.pipeline.left else f"--right {name}=PATH" for name in missing
+        ]
+        raise UsageError(f"no rows given for {', '.join(missing)}: say {' '.join(flags)}")
+    return {name: ParquetFiles.at(path) for name, path in paths.items()}

@@ -1,0 +1,128 @@
+"""What an operator asks first: `watermarks` of a group that runs, `doctor` before one does."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from app.cli import ConfigFile, app, console, say, stop_on_signals
+from app.config import Settings, load_settings
+from app.errors import RunError
+from app.process.clock import now_ns, pause
+from app.watch.doctor import Finding, connect_to, examine
+from app.watch.tails import with_tails
+from app.watch.view import as_json, screen
+from app.watch.watermarks import Picture, Watch, look
+from app.watch.words import WELL, answer
+from app.wiring.broker import open_kafka
+from app.wiring.pipeline import Pipeline, registered_streams, require_topics
+from topics.bus import Bus, BusUnavailableError
+from topics.registry.open import open_registry
+from topics.wire import RegistryUnavailableError
+
+Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+LOOK_AGAIN_S = 1.0
+
+
+@app.command()
+def watermarks(
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every second, until interrupted.")
+    ] = False,
+    as_json_: AsJson = False,
+) -> None:
+    """Who holds the frontier of each task, since when, and what waits behind it: why nothing comes out.
+
+    Asks from outside and changes nothing.  Exit 1 if a task is stuck.
+
+    Example: python -m app watermarks --config tidemark.toml --watch
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    bus = open_kafka(settings.bus.bootstrap, settings.bus.client_settings())
+    require_topics(bus, settings)
+    pipeline = _pipeline_if_known(settings, bus)
+    admin, seen = bus.admin(), Watch()
+
+    def picture() -> Picture:
+        found = look(admin, settings, now_ns(), seen)
+        return found if pipeline is None else with_tails(found, pipeline)
+
+    if watch:
+        _watch(picture, as_json_=as_json_)
+        return
+    found = picture()
+    if as_json_:
+        console.print_json(json.dumps(as_json(found)))
+    else:
+        console.print(screen(found), soft_wrap=True)
+    if any(answer(task, found).verdict not in WELL for task in found.tasks):
+        raise typer.Exit(1)
+
+
+def _watch(picture: Callable[[], Picture], *, as_json_: bool) -> None:
+    """Look again and again; a broker that is away is shown and waited for."""
+    stopping = stop_on_signals()
+    with Live(console=console, auto_refresh=False) as live:
+        while not stopping():
+            try:
+                found = picture()
+            except BusUnavailableError as away:
+                live.update(Text(f"{away}; looking again", "bold red"), refresh=True)
+            else:
+                if as_json_:
+                    typer.echo(json.dumps(as_json(found)))
+                else:
+                    live.update(screen(found, answers_first=True), refresh=True)
+            pause(LOOK_AGAIN_S)
+
+
+@app.command()
+def doctor(config: ConfigFile = None, bootstrap: Bootstrap = None, json_: AsJson = False) -> None:
+    """What this machine has, which path runs, and what has to be mended before a worker starts.
+
+    Exit 1 with a line per problem and what to do.
+
+    Example: python -m app doctor --config tidemark.toml
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    findings = list(examine(settings, lambda: connect_to(settings)))
+    if json_:
+        console.print_json(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        console.print(_table(findings))
+    problems = [finding for finding in findings if finding.level == "problem"]
+    for problem in problems:
+        say(f"problem: {problem.what}: {problem.found}; {problem.advice}")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    colours = {"ok": "green", "note": "yellow", "problem": "bold red"}
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        table.add_row(Text(finding.level, colours[finding.level]), finding.what, Text(finding.found))
+    return table
+
+
+def _pipeline_if_known(settings: Settings, bus: Bus) -> Pipeline | None:
+    """The pipeline, to read rows with; None where nobody has registered the streams yet."""
+    try:
+        registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
+        return Pipeline(
+            settings, bus, registry, registered_streams(settings, registry, wait_s=0, on_wait=say)
+        )
+    except (RunError, RegistryUnavailableError) as unknown:
+        say(f"rows cannot be read, so only offsets are shown: {unknown}")
+        return None

@@ -1,0 +1,1 @@
+"""Sends what was sealed, and makes rows and offsets true at once."""

@@ -1,0 +1,71 @@
+"""The commit: five numbered steps between what was sealed and what is true."""
+
+from collections.abc import Collection, Mapping
+
+from app.commit.outbox import Outbox
+from app.process.failpoints import (
+    COMMIT_BEGIN,
+    COMMIT_END,
+    COMMIT_LAST_KNOWN,
+    COMMIT_OFFSETS,
+    COMMIT_STATE,
+    reach,
+)
+from app.task.metadata import Committed, to_position
+from app.task.task import Task
+from topics.block import TopicPartition
+from topics.bus import Consumer, Position
+
+
+def commit(
+    outbox: Outbox, consumer: Consumer, tasks: Mapping[int, Task], last_known: Collection[int] = ()
+) -> None:
+    """Make everything sealed since the last commit count, together with how far the inputs were read.
+
+    1. Exactly once: begin a transaction, if none is open; offsets alone are worth one.  At least once: wait
+       until all rows are acknowledged, for offsets never lead the rows they depend on.  (Where nobody has to
+       know the outcome at once, `app.commit.later_commit` takes these steps without waiting.)
+    2. (Frames, late rows and dead letters were produced as they came about.)  For the tasks in `last_known`
+       the last rows that changed follow, always in a transaction, so that step 3 need not ask for them again.
+    3. Send the input offsets: per input the oldest row a restart needs, with the frontier, the watermark,
+       the parity of the rows sent and the next offset not yet seen in the metadata.
+    4. Commit.  Until this returns nothing has happened; once it returns everything has.  (At least once the
+       rows are there before: a crash until here repeats those since the last commit.)
+    5. Local state follows, at its own slower pace (`checkpoint`), and only for what step 4 made true.
+
+    Raises what the bus raises: AbortableError, UnknownOutcomeError, FencedError, BusUnavailableError.
+    """
+    reach(COMMIT_BEGIN)
+    entries = {number: tasks[number].operator.last_known() for number in last_known}
+    transaction = outbox.prepare(atomic=any(entries.values()))
+    for number, changed in entries.items():
+        outbox.last_known(number, changed)
+    reach(COMMIT_LAST_KNOWN)
+    positions = positions_of(tasks)
+    if transaction is None:
+        reach(COMMIT_END)
+        consumer.commit(positions)
+    else:
+        reach(COMMIT_OFFSETS)
+        transaction.send_offsets(positions, consumer)
+        reach(COMMIT_END)
+        transaction.commit()
+    outbox.done()
+    reach(COMMIT_STATE)
+
+
+def positions_of(tasks: Mapping[int, Task]) -> dict[TopicPartition, Position]:
+    """What step 3 sends: how far each input of the tasks has come."""
+    return {
+        TopicPartition(topic, number): to_position(
+            Committed(
+                progress,
+                task.operator.frontier_ns,
+                task.parity,
+                told=task.told(topic),
+                complete=task.operator.final,
+            )
+        )
+        for number, task in tasks.items()
+        for topic, progress in task.progress().items()
+    }

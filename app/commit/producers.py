@@ -1,0 +1,109 @@
+"""The producers of a worker: one that writes in transactions, and at least once one that writes at once."""
+
+from collections.abc import Callable
+
+from app.process.away import wait_out
+from topics.bus import AbortableError, Bus, BusError, ExpiredError, FencedError, Producer
+
+
+class Producers:
+    """Exactly once, everything goes through the open transaction.
+
+    At least once, rows go out as they come, and a transaction is only for last-known entries: it ties them
+    to the offsets they stand for, and to this member, so that a worker that was replaced cannot write them.
+    """
+
+    def __init__(
+        self, bus: Bus, transactional_id: str, has_place: Callable[[], bool], *, exactly_once: bool
+    ) -> None:
+        """`has_place` says whether this worker has its place in the group now.
+
+        It raises FencedError where another worker took it: that has the id, too.
+        """
+        self._bus = bus
+        self._has_place = has_place
+        self._id = transactional_id
+        self._direct = None if exactly_once else bus.producer(client_id=transactional_id)
+        # At once, although it may be long until it is needed: it aborts what an earlier life left open, which
+        # would hold back the offsets this one is to start from.
+        self._transactional = self._make()
+        self._open = False
+        self._in_doubt = False  # the producer is to be thrown away, and stays so while none can be made
+        self._expired = False  # ... since the broker ended its transaction
+
+    @property
+    def exactly_once(self) -> bool:
+        """Whether rows become visible with their offsets, in one transaction."""
+        return self._direct is None
+
+    @property
+    def open(self) -> bool:
+        """Whether a transaction is open."""
+        return self._open
+
+    def rows(self) -> Producer:
+        """Where rows go; opens a transaction where they need one and none is open."""
+        return self._direct or self.transaction()
+
+    def transaction(self) -> Producer:
+        """The producer with a transaction open."""
+        if not self._open:
+            if self._in_doubt:
+                self._renew()
+            if self._in_doubt:
+                raise AbortableError("this worker has no place in its group now")
+            self._transactional.begin()
+            self._open = True
+        return self._transactional
+
+    def acknowledged(self) -> None:
+        """Return when every row that went out at once has been acknowledged; in a transaction, at once."""
+        if self._direct is not None:
+            self._direct.flush()
+
+    def mark(self) -> int:
+        """Name what went out at once so far."""
+        assert self._direct is not None, "a transaction ends with a commit that waits"
+        return self._direct.mark()
+
+    def reached(self, mark: int) -> bool:
+        """Whether everything up to a mark has been acknowledged; does not wait."""
+        assert self._direct is not None, "a transaction ends with a commit that waits"
+        return self._direct.reached(mark)
+
+    def done(self) -> None:
+        """The transaction, if there was one, has ended."""
+        self._open = False
+
+    def undo(self, undone: Exception) -> None:
+        """Abort what is open; a new producer settles what cannot be aborted or is in doubt."""
+        if self._open and isinstance(undone, AbortableError):
+            try:
+                self._transactional.abort()
+            except FencedError:
+                raise
+            except BusError as failed:  # a broker that crashed may even say there is no such transaction
+                undone, self._in_doubt = failed, True
+        elif not isinstance(undone, AbortableError):
+            self._in_doubt = True
+        self._open = False
+        self._expired = self._expired or isinstance(undone, ExpiredError)
+        if self._in_doubt:
+            self._renew()
+
+    def close(self) -> None:
+        """Abort what is open, and deliver what went out at once."""
+        if self._direct is not None:
+            self._direct.close()
+        self._transactional.close()
+
+    def _renew(self) -> None:
+        """Make a new producer; not yet, after a transaction that was too old, while we have no place."""
+        if self._expired and not self._has_place():
+            return
+        self._transactional.close()
+        self._transactional = self._make()
+        self._in_doubt = self._expired = False
+
+    def _make(self) -> Producer:
+        return wait_out(lambda: self._bus.producer(transactional_id=self._id, client_id=self._id))

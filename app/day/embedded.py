@@ -1,0 +1,39 @@
+"""A whole run in this process and one thread: publish a step, let every worker turn, until all is sealed."""
+
+from app.errors import RunError
+from app.process.clock import monotonic_ns, pause
+from app.wiring.pipeline import Pipeline
+from app.worker.worker import Worker
+from replay.publish.publication import Publication
+from schemas.clocks import NS_PER_S
+
+PAUSE_S = 0.002  # while nothing is due
+STUCK_NS = 30 * NS_PER_S
+
+
+def run_embedded(pipeline: Pipeline, publication: Publication, workers: int) -> None:
+    """Run the same publisher and the same workers as on Kafka over the embedded bus, paced if asked."""
+    running = [Worker(pipeline.with_slot(str(slot)), until_final=True) for slot in range(workers)]
+    try:
+        _drive(publication, running)
+    except BaseException:
+        for worker in running:
+            worker.close(failed=True)
+        raise
+    for worker in running:
+        worker.close()
+
+
+def _drive(publication: Publication, running: list[Worker]) -> None:
+    moved_ns = monotonic_ns()
+    while not all(worker.finished() for worker in running):
+        due = not publication.done and publication.wait_ns(monotonic_ns()) == 0
+        if due:
+            publication.step()
+        messages = sum(worker.turn() for worker in running)
+        if due or messages or not publication.done:
+            moved_ns = monotonic_ns()
+        elif monotonic_ns() - moved_ns > STUCK_NS:
+            raise RunError("everything is published and read, yet not everything is sealed: this is a defect")
+        if not due and not messages:
+            pause(PAUSE_S)

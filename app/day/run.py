@@ -1,0 +1,217 @@
+"""One day end to end: history to topics to workers to aligned topic to Parquet, audited and summed up."""
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tomli_w
+
+from app.audit.topics import AuditReport, audit, require_auditable
+from app.config import Settings, child_environment, load_settings
+from app.day.content_hash import content_hash
+from app.day.embedded import run_embedded
+from app.day.history import find_days
+from app.day.picture import draw
+from app.day.processes import start, wait_all
+from app.day.request import ReplayRequest, run_settings
+from app.day.run_folder import RunFolder
+from app.day.summary import Summary, duration
+from app.process.clock import monotonic_ns
+from app.process.logs import logged_to_file
+from app.reading.aligned import Frames, write_aligned
+from app.wiring.broker import choose_bus
+from app.wiring.pipeline import Pipeline, registered_streams, topic_specs, warm_up
+from replay.publish.publication import Publication, require_grace
+from replay.store.day import Day
+from schemas.batch import Int64s
+from schemas.clocks import NS_PER_S, clock_column
+from topics.avro.schema import avro_schema
+from topics.bus import Bus
+from topics.catalogue import apply, plan
+from topics.registry.open import open_registry
+
+
+def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
+    """Run `request` and return its summary; everything it leaves is under `request.out`."""
+    asked = request.settings()
+    if request.bootstrap is None:  # the broker started here knows no users
+        asked = asked.model_copy(update={"bus": asked.bus.without_credentials()})
+    require_auditable(asked)
+    history, days = find_days(
+        request.date, asked.stream_names, data=request.data, store=request.store, say=say
+    )
+    clock = asked.pipeline.clock
+    grace_ns = request.grace_ns_for(days, clock)
+    require_grace(days, asked.pipeline.grace_ns if grace_ns is None else grace_ns, clock)
+    bus = choose_bus(request.bus, request.bootstrap, say, asked.bus.client_settings())
+    folder = RunFolder.open(request.out, request.identity(asked, days), log_lasts=bus.name != "embedded")
+    pipeline = _prepare(request, asked, days, bus, folder)
+    settings = pipeline.settings
+    say(
+        f'{bus.name}: joining on clock = "{settings.pipeline.clock}", grace '
+        f"{duration(settings.pipeline.grace_ns)}, {settings.bus.partitions} partitions, "
+        f"{request.workers} worker{'s' * (request.workers > 1)}"
+        + (", going on with an unfinished run" if folder.resumed else "")
+    )
+    if bus.name == "embedded":
+        warm_up()
+        started_ns = monotonic_ns()
+        with logged_to_file(folder.path / "worker.log"):
+            _run_embedded(request, pipeline, days)
+    else:
+        started_ns = monotonic_ns()
+        _run_processes(request, pipeline, folder.path, history.root)
+    seconds = (monotonic_ns() - started_ns) / NS_PER_S
+    frames = write_aligned(pipeline, folder.path / "aligned")
+    _read_back(pipeline, folder.path)
+    summary = replace(
+        _sum_up(request, pipeline, days, frames, audit(pipeline)), seconds=seconds, resumed=folder.resumed
+    )
+    summary.write(folder.path / "summary.json")
+    folder.finish()
+    return summary
+
+
+def _prepare(
+    request: ReplayRequest, asked: Settings, days: Sequence[Day], bus: Bus, folder: RunFolder
+) -> Pipeline:
+    """Write the run's configuration, make its topics, register its schemas."""
+    config = run_settings(
+        asked,
+        days,
+        prefix=f"replay-{request.date}-{folder.run}",
+        bootstrap=bus.name.split()[-1],
+        folder=folder.path,
+        grace_ns=request.grace_ns_for(days, asked.pipeline.clock),
+    )
+    file = folder.path / "tidemark.toml"
+    file.write_text(tomli_w.dumps(config))
+    settings = load_settings(file)
+    settings = settings.model_copy(update={"bus": settings.bus.with_secrets_of(asked.bus)})
+    admin = bus.admin()
+    if not folder.resumed:
+        shutil.rmtree(settings.worker.state, ignore_errors=True)
+        if folder.previous is not None:
+            old = f"replay-{request.date}-{folder.previous}"
+            admin.delete([f"{old}.{kind}" for kind in (*settings.stream_names, "aligned", "late", "dead")])
+    apply(admin, plan(admin, topic_specs(settings)))
+    registry = open_registry(settings.bus.schema_registry)
+    for day in days:
+        registry.register(f"{settings.topic(day.stream.name)}-value", avro_schema(day.stream))
+    streams = registered_streams(settings, registry, wait_s=0, on_wait=lambda _: None)
+    return Pipeline(settings, bus, registry, streams)
+
+
+def _run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]) -> None:
+    settings = pipeline.settings
+    publication = Publication(
+        bus=pipeline.bus,
+        registry=pipeline.registry,
+        days=days,
+        topics={name: settings.topic(name) for name in settings.stream_names},
+        partitions=settings.bus.partitions,
+        shape=request.shape,
+        grace_ns=settings.pipeline.grace_ns,
+        clock=settings.pipeline.clock,
+        run=settings.pipeline.prefix,
+        speed=request.speed,
+    )
+    run_embedded(pipeline, publication, request.workers)
+
+
+def _run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, store: Path) -> None:
+    settings = pipeline.settings
+    speed = "max" if request.speed is None else str(request.speed)
+    publish = ["replay", "publish", "--store", str(store.resolve()), "--date", request.date]
+    publish += ["--bootstrap", settings.bus.bootstrap, "--prefix", settings.pipeline.prefix]
+    publish += ["--registry", settings.bus.schema_registry, "--shape", request.shape]
+    publish += ["--clock", settings.pipeline.clock]
+    publish += ["--grace-ns", str(settings.pipeline.grace_ns), "--speed", speed, "--client-config", "-"]
+    environment = child_environment(settings)
+    told = "".join(f"{key}={value}\n" for key, value in settings.bus.client_settings().items())
+    children = [start("publisher", publish, folder, own_terminal=sys.stderr.isatty(), told=told)]
+    for slot in range(request.workers):
+        align = ["app", "align", "--config", str((folder / "tidemark.toml").resolve())]
+        align += ["--slot", str(slot), "--until-final"]
+        children.append(start(f"worker-{slot}", align, folder, environment=environment))
+    wait_all(children)
+
+
+def _read_back(pipeline: Pipeline, folder: Path) -> None:
+    """Let the client library read the topic, as a model service would, and compare it with the Parquet.
+
+    Raises RunError where they differ.  The embedded bus and Avro rows are not for that library to read.
+    """
+    settings = pipeline.settings
+    if pipeline.bus.name == "embedded" or settings.worker.format == "avro":
+        return
+    read = ["gpu_sink", "--bootstrap", settings.bus.bootstrap, "--topic", settings.topic("aligned")]
+    read += ["--folder", str((folder / "aligned").resolve()), "--client-config", "-"]
+    told = "".join(f"{key}={value}\n" for key, value in settings.bus.client_settings().items())
+    wait_all([start("read-back", read, folder, told=told)])
+
+
+def _sum_up(
+    request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day], frames: Frames, report: AuditReport
+) -> Summary:
+    """Everything but how long it took, from the aligned Parquet, the frames and the audit."""
+    settings = pipeline.settings
+    on = clock_column(settings.pipeline.clock)
+    aligned_at = request.out / "aligned"
+    rows = pa.concat_tables([pq.read_table(file) for file in sorted(aligned_at.glob("*.parquet"))])
+    ages = {name: _ints(rows.column(f"{name}_age_ns").drop_null()) for name in settings.pipeline.right}
+    matched = np.zeros(rows.num_rows, dtype=np.bool_)
+    for name in settings.pipeline.right:
+        matched |= rows.column(f"{name}_age_ns").is_valid().to_numpy()
+    moments = {day.stream.name: _moments(day, on) for day in days}
+    refused = {name: days[i].rows - moments[name].size for i, name in enumerate(moments)}
+    findings = [f"partition {p}: {v.rows:,} rows {v.kind}; {v.examples[0]}" for p, v in report.violations]
+    violations = report.violation_rows
+    for name, times in moments.items():
+        if report.rows_in[name] != times.size:
+            violations += abs(int(times.size) - report.rows_in[name])
+            findings.append(
+                f"{name}: the history has {times.size:,} rows, the topic {report.rows_in[name]:,}"
+            )
+    draw(request.out / "replay.png", f"{request.date} · {pipeline.bus.name}", moments, frames, ages)
+    return Summary(
+        date=request.date,
+        bus=pipeline.bus.name,
+        clock=settings.pipeline.clock,
+        partitions=settings.bus.partitions,
+        workers=request.workers,
+        shape=request.shape,
+        rows_in=dict(report.rows_in),
+        rows_refused=refused,
+        rows_late=dict(report.rows_late),
+        rows_aligned=report.rows_aligned,
+        rows_matched=int(matched.sum()),
+        rows_dead=report.rows_dead,
+        rows_assumed=sum(frames.assumed_rows),
+        audit_violations=violations,
+        audit_findings=findings,
+        seal_latency_ms={"p50": frames.latency_ms(0.5), "p99": frames.latency_ms(0.99)},
+        age_ns={name: {"p50": _quantile(a, 0.5), "p99": _quantile(a, 0.99)} for name, a in ages.items()},
+        grace_ns=settings.pipeline.grace_ns,
+        hash=content_hash(rows, order_by=[on, *settings.stream(settings.pipeline.left).key]),
+        parity=[str(parity) for _, parity in sorted(report.parity.items())],
+        aligned=str(aligned_at),
+    )
+
+
+def _moments(day: Day, on: str) -> Int64s:
+    parts = [_ints(batch.column(0).drop_null()) for batch in day.batches(columns=[on])]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+
+def _ints(column: pa.ChunkedArray) -> Int64s:
+    return np.asarray(column.to_numpy(), dtype=np.int64)
+
+
+def _quantile(values: Int64s, quantile: float) -> int | None:
+    return int(np.quantile(values, quantile)) if values.size else None

@@ -1,0 +1,1 @@
+"""Dead letters: looked at, and sent back to where they came from."""

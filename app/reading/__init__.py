@@ -1,0 +1,1 @@
+"""Topics read back from outside the group."""

@@ -1,0 +1,143 @@
+"""The aligned topic, read back as a model service would read it, and kept as Parquet."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from app.errors import UsageError
+from app.reading.partition import read_partition
+from app.wiring.pipeline import Pipeline
+from schemas.clocks import NS_PER_MS
+from schemas.frame import FrameHeaders, decode_frame
+from schemas.stream import Stream
+from topics.avro.decode import Decoder
+from topics.block import MessageBlock, TopicPartition
+
+
+class Told(Protocol):
+    """Hears the headers of each frame before its rows are handed out."""
+
+    def add(self, partition: int, headers: FrameHeaders) -> None:
+        """Take the headers of one frame."""
+        ...
+
+
+@dataclass(slots=True)
+class Frames:
+    """What the frames said of themselves, one element per frame."""
+
+    partition: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    complete_ns: list[int] = field(default_factory=list)
+    newest_ns: list[int] = field(default_factory=list)
+    latency_ns: list[int] = field(default_factory=list)
+    assumed_rows: list[int] = field(default_factory=list)
+
+    def add(self, partition: int, headers: FrameHeaders) -> None:
+        """Take the headers of one frame."""
+        self.partition.append(partition)
+        self.rows.append(headers.rows)
+        self.complete_ns.append(headers.complete_ns)
+        self.newest_ns.append(headers.newest_ns)
+        self.latency_ns.append(headers.sealed_ns - headers.released_ns)
+        self.assumed_rows.append(headers.assumed_rows)
+
+    def latency_ms(self, quantile: float) -> float | None:
+        """Seal latency per row: from the message that released it being read to its frame being produced."""
+        if not self.rows:
+            return None
+        latency = np.repeat(np.array(self.latency_ns), np.array(self.rows))
+        return float(np.quantile(latency, quantile)) / NS_PER_MS if latency.size else None
+
+
+def read_aligned(pipeline: Pipeline, partition: int, frames: Told | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the aligned rows of one partition in their order, from frames or from Avro rows."""
+    settings = pipeline.settings
+    source = TopicPartition(settings.topic("aligned"), partition)
+    schema = pipeline.asof.aligned_schema()
+    decoder = None
+    if settings.worker.format == "avro":
+        key = settings.stream(settings.pipeline.left).key
+        stream = Stream(name="aligned", schema=schema, key=key)
+        decoder = Decoder(stream, settings.pipeline.clock, pipeline.registry)
+    for block in read_partition(pipeline.bus, source, group=f"{settings.pipeline.prefix}-reader"):
+        if decoder is None:
+            yield from _frames(block, partition, frames)
+        else:
+            batch = decoder.decode(block, np.arange(block.messages, dtype=np.int64)).batch
+            if batch is not None:
+                yield batch.columns
+
+
+def _frames(block: MessageBlock, partition: int, frames: Told | None) -> Iterator[pa.RecordBatch]:
+    for message in range(block.messages):
+        original = block.originals[message]
+        if frames is not None:
+            frames.add(partition, FrameHeaders.from_kafka(original.headers))
+        yield decode_frame(original.value)
+
+
+def fitted(rows: pa.RecordBatch, schema: pa.Schema) -> tuple[pa.RecordBatch, tuple[str, ...]]:
+    """The rows under `schema`, null in columns that did not exist when they were sealed, and those columns.
+
+    Raises UsageError where a row has a column that the schema does not have, or has in another type.
+    """
+    if rows.schema.equals(schema):
+        return rows, ()
+    found = {field.name: field.type for field in rows.schema}
+    wanted = {field.name: field.type for field in schema}
+    if other := [f"{name} ({kind})" for name, kind in found.items() if wanted.get(name) != kind]:
+        raise UsageError(
+            f"the aligned topic has rows with {', '.join(other)}, which these settings do not make: read it "
+            "with the streams and columns that it was written with"
+        )
+    lacks = tuple(name for name in wanted if name not in found)
+    columns = [
+        pa.nulls(rows.num_rows, kind) if name in lacks else rows.column(name) for name, kind in wanted.items()
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema), lacks
+
+
+def write_aligned(pipeline: Pipeline, folder: Path) -> Frames:
+    """Write `folder/partition-00000.parquet` and so on, all or nothing, and return what the frames said.
+
+    Rows from before a column was added are null in it; raises UsageError where it must not be null.
+    """
+    frames = Frames()
+    schema = pipeline.asof.aligned_schema()
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    for partition in range(pipeline.settings.bus.partitions):
+        with pq.ParquetWriter(unfinished / f"partition-{partition:05d}.parquet", schema) as writer:
+            for rows in _row_groups(read_aligned(pipeline, partition, frames), schema):
+                writer.write_table(rows)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    return frames
+
+
+def _row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Gather small frames into row groups of a size that Parquet readers like."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        batch, lacks = fitted(batch, schema)
+        if never := [name for name in lacks if not schema.field(name).nullable]:
+            raise UsageError(
+                f"rows were sealed before there was a column {', '.join(never)}, which is never null now: "
+                "they do not fit one file; read their frames, or begin under another pipeline.prefix"
+            )
+        held.append(batch)
+        rows += batch.num_rows
+        if rows >= 131_072:
+            yield pa.Table.from_batches(held, schema)
+            held, rows = [], 0
+    if held:
+        yield pa.Table.from_batches(held, schema)

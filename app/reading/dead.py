@@ -1,0 +1,97 @@
+"""The dead-letter topic read back: each letter with where it lies, where it came from and why it is there."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from app.config import Settings
+from app.reading.partition import read_partition
+from app.wiring.pipeline import Pipeline
+from schemas.letters import DEAD_AHEAD, DeadLetter, LetterError
+from topics.block import MessageBlock, Original, TopicPartition
+from topics.bus import Bus
+
+_ROW = re.compile(r"^row \d+, ")
+
+
+class Place(NamedTuple):
+    """Where a letter lies in the dead-letter topic; written `partition@offset`."""
+
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.partition}@{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One letter; `block` and `message` say where its value can be decoded while the reading stands there."""
+
+    place: Place
+    letter: DeadLetter
+    original: Original
+    block: MessageBlock
+    message: int
+
+    @property
+    def source(self) -> str:
+        """Where the message came from: `tidemark.quote[3]@17`."""
+        return f"{self.letter.topic}[{self.letter.partition}]@{self.letter.offset}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which letters are asked for; what is None or empty does not matter.
+
+    `topic` the one the message came from; `reason` is part of the reason or the name of the rule; `since_ms`
+    the earliest time of the message, which is its rows' event time; `places` these and no others.
+    """
+
+    topic: str | None = None
+    reason: str | None = None
+    since_ms: int | None = None
+    places: frozenset[Place] = frozenset()
+
+    def has(self, found: Found) -> bool:
+        """Whether a letter is one of them."""
+        letter = found.letter
+        return (
+            (self.topic is None or letter.topic == self.topic)
+            and (self.reason is None or self.reason in letter.reason or self.reason == letter.rule)
+            and (self.since_ms is None or found.original.timestamp_ms >= self.since_ms)
+            and (not self.places or found.place in self.places)
+        )
+
+
+def read_letters(bus: Bus, settings: Settings, partition: int) -> Iterator[Found]:
+    """Yield the letters of one partition, oldest first; a message that is no dead letter is passed over."""
+    source = TopicPartition(settings.topic("dead"), partition)
+    for block in read_partition(bus, source, group=f"{settings.pipeline.prefix}-dead"):
+        for message in range(block.messages):
+            original = block.originals[message]
+            try:
+                letter = DeadLetter.from_kafka(original.headers)
+            except LetterError:
+                continue
+            yield Found(Place(partition, int(block.offset[message])), letter, original, block, message)
+
+
+def kind_of(letter: DeadLetter) -> str:
+    """The reason without the row it names, so that equal troubles count together."""
+    return _ROW.sub("", letter.reason)
+
+
+def ahead_places(pipeline: Pipeline, partition: int) -> dict[str, list[tuple[int, int]]]:
+    """The committed rows of one partition that were too far ahead, per stream as (offset, index).
+
+    They come in the order of the topic; progress records are left out, they are no rows.  With
+    `worker.dead = "drop"` the topic is empty.
+    """
+    places: dict[str, list[tuple[int, int]]] = {name: [] for name in pipeline.settings.stream_names}
+    for found in read_letters(pipeline.bus, pipeline.settings, partition):
+        letter = found.letter
+        if letter.error == DEAD_AHEAD:
+            places[pipeline.input_topics[letter.topic]] += [(letter.offset, i) for i in letter.indexes]
+    return places

@@ -1,0 +1,38 @@
+"""The last-known topic read back: the newest entry of each key in a task's partition."""
+
+from app.process.meter import Meter
+from app.reading.partition import read_partition
+from app.wiring.pipeline import Pipeline
+from topics.block import TopicPartition
+from topics.catalogue import LAST_KNOWN
+
+
+def last_known_entries(pipeline: Pipeline, partition: int, *, group: str, meter: Meter) -> dict[bytes, bytes]:
+    """The committed entries of one partition; `group` only names the reader.
+
+    An entry without a value takes its key back.  What compaction has removed or transaction markers take up
+    leaves gaps in the offsets, so the end is where the log says it is and not at the last entry.
+    """
+    source = TopicPartition(pipeline.settings.topic(LAST_KNOWN), partition)
+    entries: dict[bytes, bytes] = {}
+    low, high = _range(pipeline, source, group)
+    with meter.reading(f"last rows of partition {partition}", low, high) as seen:
+        for block in read_partition(pipeline.bus, source, group=group):
+            for message in range(block.messages):
+                original = block.originals[message]
+                if original.key is None:
+                    continue  # nothing that this program writes
+                if original.value is None:
+                    entries.pop(original.key, None)
+                else:
+                    entries[original.key] = original.value
+            seen(int(block.offset[-1]) + 1)
+    return entries
+
+
+def _range(pipeline: Pipeline, source: TopicPartition, group: str) -> tuple[int, int]:
+    consumer = pipeline.bus.consumer(group=group, client_id=group)
+    try:
+        return consumer.offsets(source)
+    finally:
+        consumer.close()

@@ -1,0 +1,1 @@
+"""What people ask of a group that runs, and of a machine before one does."""

@@ -1,0 +1,173 @@
+"""The doctor: what this machine has, which path runs, and what has to be mended, a finding each."""
+
+import platform
+import resource
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final, Literal
+
+from app.config import Settings
+from app.day.summary import duration
+from app.errors import RunError, UsageError
+from app.process.clock import monotonic_ns
+from app.watch.words import size_words
+from app.wiring.broker import open_kafka
+from app.wiring.pipeline import Pipeline, registered_streams, topic_specs, warm_up
+from schemas.clocks import NS_PER_S
+from schemas.stream import StreamError
+from state.limits import StateLimits
+from topics.bus import Bus, BusError
+from topics.catalogue import plan
+from topics.kafka.bus import client_version
+from topics.kafka.reader import reading
+from topics.memory.bus import MemoryBus
+from topics.registry.open import open_registry
+from topics.wire import CodecError, RegistryUnavailableError
+
+FREE_SIZE_MIN: Final = 1 << 30  # bytes; local state, its compactions, and the log of an unlucky hour
+FILES_BESIDE_TASKS: Final = 256  # sockets, libraries, logs
+COMPILED_NS: Final = 5 * NS_PER_S  # to load every kernel takes less, to compile them takes more
+GPU_PACKAGES: Final = ("torch", "cupy", "cudf")
+
+Level = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `advice` says what to do about a problem."""
+
+    what: str
+    level: Level
+    found: str
+    advice: str = ""
+
+
+def examine(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]:
+    """Look at everything, what needs no broker first; nothing is made but the state folder."""
+    machine = f"{platform.system()} {platform.machine()}"
+    yield Finding("Python", "ok", f"{platform.python_version()} on {machine}")
+    yield Finding("Kafka client", "ok", client_version())
+    yield _reading(settings)
+    yield _kernels()
+    yield _state_folder(settings)
+    yield _open_files(settings)
+    yield _memory(settings)
+    yield _gpu()
+    yield from _broker(settings, connect)
+    yield from _registry(settings)
+
+
+def connect_to(settings: Settings) -> Bus:
+    """The broker of the settings; raises UsageError where it does not answer."""
+    return open_kafka(settings.bus.bootstrap, settings.bus.client_settings())
+
+
+def _reading(settings: Settings) -> Finding:
+    asked = settings.bus.kafka_reading
+    try:
+        found = reading(asked)
+    except BusError as refused:
+        return Finding("reading", "problem", str(refused), 'set bus.kafka_reading = "auto"')
+    slow = asked == "auto" and not found.startswith("native")
+    return Finding("reading", "note" if slow else "ok", f"messages are read {found}")
+
+
+def _kernels() -> Finding:
+    begun_ns = monotonic_ns()
+    warm_up()
+    took_ns = monotonic_ns() - begun_ns
+    compiled = took_ns > COMPILED_NS
+    how = "compiled now, kept for the next start" if compiled else "warm, loaded"
+    return Finding("kernels", "note" if compiled else "ok", f"{how} in {duration(took_ns)}")
+
+
+def _state_folder(settings: Settings) -> Finding:
+    folder = settings.worker.state
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            trial.write(b"tidemark")
+        free = shutil.disk_usage(folder).free
+    except OSError as refused:
+        advice = "give the worker's user the right to write there, or set worker.state to another folder"
+        return Finding("state folder", "problem", f"{folder}: {refused.strerror}", advice)
+    found = f"{folder}: writable, {size_words(free)} free"
+    if free < FREE_SIZE_MIN:
+        advice = f"free {size_words(FREE_SIZE_MIN)} there, or set worker.state to another folder"
+        return Finding("state folder", "problem", found, advice)
+    return Finding("state folder", "ok", found)
+
+
+def _open_files(settings: Settings) -> Finding:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_BESIDE_TASKS + StateLimits().open_files_max * settings.bus.partitions
+    if limit == resource.RLIM_INFINITY:
+        return Finding("open files", "ok", "no limit")
+    found = f"limit {limit:,}, {wanted:,} wanted should one worker own all {settings.bus.partitions} tasks"
+    if limit < wanted:
+        return Finding("open files", "problem", found, f"raise it before starting: ulimit -n {wanted}")
+    return Finding("open files", "ok", found)
+
+
+def _memory(settings: Settings) -> Finding:
+    most = settings.worker.buffer_size_max * len(settings.stream_names) * settings.bus.partitions
+    found = f"{size_words(most)} in buffers at most, should one worker own all tasks and every one be full"
+    return Finding("memory", "note", found)
+
+
+def _gpu() -> Finding:
+    there = []
+    for package in GPU_PACKAGES:
+        try:
+            there.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    found = ", ".join(there) or "no package for tensors; only model services need one"
+    return Finding("GPU packages", "ok" if there else "note", found)
+
+
+def _broker(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]:
+    try:
+        bus = connect()
+        found = plan(bus.admin(), topic_specs(settings))
+    except (UsageError, BusError) as away:
+        yield Finding(
+            "broker", "problem", str(away), "correct bus.bootstrap or bus.kafka where it runs elsewhere"
+        )
+        return
+    yield Finding("broker", "ok", f"{bus.name} answers")
+    if found.mismatches:
+        advice = "change the settings to what is there, choose another prefix, or delete the topics"
+        yield Finding("topics", "problem", "; ".join(map(str, found.mismatches)), advice)
+    elif found.create:
+        names = ", ".join(spec.name for spec in found.create)
+        yield Finding("topics", "problem", f"missing: {names}", "create them: python -m app topics apply")
+    else:
+        yield Finding("topics", "ok", f"{len(found.fine)} topics of {settings.bus.partitions} partitions")
+
+
+def _registry(settings: Settings) -> Iterator[Finding]:
+    where = settings.bus.schema_registry
+    try:
+        registry = open_registry(where, settings.bus.registry_settings())
+        for name in settings.stream_names:
+            registry.latest(f"{settings.topic(name)}-value")
+    except (RegistryUnavailableError, CodecError, OSError) as away:
+        advice = "start it, or correct bus.schema_registry; a worker waits for it and loses nothing"
+        yield Finding("schema registry", "problem", str(away), advice)
+        return
+    yield Finding("schema registry", "ok", f"{where} answers")
+    try:
+        streams = registered_streams(settings, registry, wait_s=0, on_wait=lambda _: None)
+        Pipeline(
+            settings, MemoryBus(), registry, streams
+        )  # refuses a join or a rule that the columns cannot have
+    except RunError as nothing:
+        yield Finding("streams", "note", str(nothing))
+    except (StreamError, ValueError) as wrong:
+        yield Finding("streams", "problem", str(wrong), "correct the settings of that stream, or its schema")
+    else:
+        yield Finding("streams", "ok", ", ".join(f"{n}: {len(s.schema)} columns" for n, s in streams.items()))

@@ -1,0 +1,60 @@
+"""The newest row at the end of each log: how far the market is, where the workers have not come yet."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from app.process.clock import monotonic_ns
+from app.watch.watermarks import Picture
+from app.wiring.pipeline import Pipeline
+from schemas.clocks import NS_PER_S
+from topics.block import TopicPartition
+
+TAIL_OFFSETS: Final = 32  # the last ones may be transaction markers or progress records, which hold no row
+MESSAGES_MAX: Final = 10_000
+WAIT_NS: Final = 3 * NS_PER_S
+
+
+def with_tails(picture: Picture, pipeline: Pipeline) -> Picture:
+    """The same picture, with the newest row time in the log of each input that the workers are behind on."""
+    behind = {
+        figures.source: max(figures.log.low, figures.log.stable - TAIL_OFFSETS)
+        for task in picture.tasks
+        for figures in task.inputs
+        if figures.lag
+    }
+    tails = newest_rows(pipeline, behind)
+    tasks = [
+        replace(
+            task,
+            inputs=tuple(replace(figures, tail_ns=tails.get(figures.source, 0)) for figures in task.inputs),
+        )
+        for task in picture.tasks
+    ]
+    return replace(picture, tasks=tuple(tasks))
+
+
+def newest_rows(pipeline: Pipeline, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """The newest row time from each start to the end of its log; none of a partition without a row there."""
+    if not starts:
+        return {}
+    decoders = pipeline.decoders()
+    found: dict[TopicPartition, int] = {}
+    ended: set[TopicPartition] = set()
+    reader = pipeline.bus.consumer(group=f"{pipeline.settings.pipeline.prefix}-watermarks")
+    until_ns = monotonic_ns() + WAIT_NS
+    try:
+        reader.assign(starts)
+        while ended < starts.keys() and monotonic_ns() < until_ns:
+            block = reader.poll(messages_max=MESSAGES_MAX, wait_ms=100)
+            for number, source in enumerate(block.sources):
+                _, decoder = decoders[source.topic]
+                batch = decoder.decode(block, np.flatnonzero(block.source == number)).batch
+                if batch is not None:
+                    found[source] = max(int(batch.time_ns.max()), found.get(source, 0))
+            ended |= {source for source, _ in block.ends}
+    finally:
+        reader.close()
+    return found

@@ -1,0 +1,1 @@
+"""Builds every object of a pipeline from its settings."""

@@ -1,0 +1,185 @@
+"""Wiring: builds every object of a pipeline from its settings, and is the only place that does."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import operators.warm
+import topics.warm
+from app.config import Settings
+from app.errors import RunError, UsageError
+from app.process.clock import monotonic_ns, pause
+from app.task.row_rules import RowDecoder, RowRules, RuledDecoder
+from operators.join.settings import AsofSettings
+from operators.operator import Operator
+from operators.streaming import StreamingAsof
+from schemas.stream import Stream
+from topics.avro.decode import DecodeLimits, Decoder
+from topics.avro.schema import stream_schema
+from topics.bus import Bus, TopicSpec
+from topics.catalogue import LAST_KNOWN, OUTPUTS, last_known_topic, pipeline_topics, plan
+from topics.wire import RegistryRefusedError, RegistryUnavailableError, SchemaRegistry
+
+
+class Pipeline:
+    """The inputs, the operator and the topics of one configuration, for any number of workers."""
+
+    def __init__(
+        self, settings: Settings, bus: Bus, registry: SchemaRegistry, streams: dict[str, Stream]
+    ) -> None:
+        self.settings = settings
+        self.bus = bus
+        self.registry = registry
+        self.streams = streams
+        self._rules = {
+            name: RowRules(stream, settings.stream(name).rules) for name, stream in streams.items()
+        }
+        self.asof = AsofSettings(
+            left=streams[settings.pipeline.left],
+            rights=tuple(streams[name] for name in settings.pipeline.right),
+            clock=settings.pipeline.clock,
+            direction=settings.pipeline.direction,
+            allow_exact=settings.pipeline.allow_exact,
+            tolerance_ns=settings.pipeline.tolerance_ns,
+            carry=settings.pipeline.carry,
+            max_ahead_ns=settings.pipeline.max_ahead_ns,
+            max_ahead_of=settings.pipeline.max_ahead_of,
+            grace_ns={name: settings.grace_ns(name) for name in settings.stream_names},
+            buffer_size_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_size_max),
+            buffer_rows_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_rows_max),
+            columns={
+                name: chosen
+                for name in settings.pipeline.right
+                if (chosen := settings.stream(name).columns) is not None
+            },
+        )
+
+    @property
+    def input_topics(self) -> dict[str, str]:
+        """Each input topic and the stream it carries, left first."""
+        return {self.settings.topic(name): name for name in self.settings.stream_names}
+
+    def operator(self) -> Operator:
+        """A new operator for one task."""
+        return StreamingAsof(self.asof)
+
+    def decoder(self, stream: str) -> RowDecoder:
+        """A new decoder of one input, which knows its limits and its rules: it alone says what is a row."""
+        limits = DecodeLimits(message_size_max=self.settings.worker.message_size_max)
+        plain = Decoder(self.streams[stream], self.settings.pipeline.clock, self.registry, limits)
+        return RuledDecoder(plain, self._rules[stream])
+
+    def decoders(self) -> dict[str, tuple[str, RowDecoder]]:
+        """New decoders for one task's inputs, by topic."""
+        return {topic: (name, self.decoder(name)) for topic, name in self.input_topics.items()}
+
+    def ahead_limit(self) -> str:
+        """What bounds a time from above, in words for whoever reads a dead letter."""
+        pipeline = self.settings.pipeline
+        of = "the wall clock" if pipeline.max_ahead_of == "wall" else "the newest time of the inputs"
+        return f"{of} plus pipeline.max_ahead_ns = {pipeline.max_ahead_ns}"
+
+    def state_path(self, partition: int) -> Path:
+        """Where a task keeps its local state."""
+        return self.settings.worker.state / self.settings.pipeline.prefix / f"{partition:05d}"
+
+    def identity(self, partition: int) -> str:
+        """Changes with anything that changes what the state of a task means."""
+        schemas = [f"{name}: {stream.schema} {stream.key}" for name, stream in sorted(self.streams.items())]
+        told = [self.settings.pipeline.model_dump_json(), *schemas, str(partition)]
+        told += [
+            f"{name}={self.settings.stream(name).model_dump_json()}" for name in self.settings.stream_names
+        ]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+    def with_slot(self, slot: str) -> "Pipeline":
+        """The same pipeline for another worker."""
+        worker = self.settings.worker.model_copy(update={"slot": slot})
+        return Pipeline(
+            self.settings.model_copy(update={"worker": worker}), self.bus, self.registry, self.streams
+        )
+
+
+def topic_specs(settings: Settings) -> list[TopicSpec]:
+    """The topics of a pipeline: its inputs, where aligned rows, late rows and dead letters go, and, for a
+    join without a tolerance, the last-known topic.
+    """
+    names = (*settings.stream_names, *OUTPUTS)
+    specs = pipeline_topics(
+        prefix=settings.pipeline.prefix,
+        streams=settings.stream_names,
+        partitions=settings.bus.partitions,
+        replication=settings.bus.replication,
+    )
+    named = [replace(spec, name=settings.topic(name)) for name, spec in zip(names, specs, strict=True)]
+    if settings.keeps_last_known:
+        bus = settings.bus
+        named.append(
+            last_known_topic(
+                name=settings.topic(LAST_KNOWN), partitions=bus.partitions, replication=bus.replication
+            )
+        )
+    return named
+
+
+def member_config(settings: Settings) -> dict[str, str]:
+    """Kafka settings of a worker: by default a static member, with its tasks back at once after a restart.
+
+    Not under the consumer protocol: that turns a restarted static member away until the broker has given up
+    the old one, and sets the session timeout itself.
+    """
+    member: dict[str, str] = {}
+    if settings.bus.group_protocol == "classic":
+        member["consumer.session.timeout.ms"] = str(settings.worker.session_timeout_ms)
+        if settings.worker.static_member:
+            member["consumer.group.instance.id"] = f"{settings.pipeline.prefix}-{settings.worker.slot}"
+    return {**member, **settings.bus.client_settings()}
+
+
+def require_topics(bus: Bus, settings: Settings) -> None:
+    """Raise UsageError where a topic is missing or its partition count is not the configured one."""
+    found = plan(bus.admin(), topic_specs(settings))
+    wrong = [f"{spec.name} does not exist" for spec in found.create] + [str(m) for m in found.mismatches]
+    if wrong:
+        raise UsageError(f"{'; '.join(wrong)}: see `python -m app topics plan`")
+
+
+def registered_streams(
+    settings: Settings, registry: SchemaRegistry, *, wait_s: float, on_wait: Callable[[str], None]
+) -> dict[str, Stream]:
+    """Return each input's stream as its topic's newest registered schema says.
+
+    Waits up to `wait_s` for schemas that nobody has registered yet, and for a registry that is away; raises
+    RunError then, and at once where the registry refuses us.
+    """
+    deadline = monotonic_ns() + int(wait_s * 1e9)
+    streams: dict[str, Stream] = {}
+    for name in settings.stream_names:
+        subject = f"{settings.topic(name)}-value"
+        said = False
+        while name not in streams:
+            try:
+                found = registry.latest(subject)
+                problem = f"no schema is registered under {subject}: nobody has published to the topic yet"
+            except RegistryRefusedError as refused:
+                raise RunError(str(refused)) from None
+            except RegistryUnavailableError as away:
+                found, problem = None, str(away)
+            if found is not None:
+                own = settings.stream(name)
+                streams[name] = stream_schema(found[1], name=name, key=own.key, sequence=own.sequence)
+            elif monotonic_ns() >= deadline:
+                raise RunError(f"{problem} (waited {wait_s:.0f} s)")
+            elif not said:
+                on_wait(f"waiting up to {wait_s:.0f} s: {problem}")
+                said = True
+            else:
+                pause(0.2)
+    return streams
+
+
+def warm_up() -> None:
+    """Compile or load every kernel, before a broker waits for us."""
+    topics.warm.warm()
+    operators.warm.warm()

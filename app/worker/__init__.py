@@ -1,0 +1,1 @@
+"""The worker's loop, and which tasks are its own."""

@@ -1,0 +1,114 @@
+"""What rides in a commit comes back as it was, and never needs more room than a broker gives."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import RunError
+from app.task.metadata import (
+    METADATA_SIZE_MAX,
+    Committed,
+    Told,
+    from_position,
+    to_position,
+)
+from app.task.places import decode_places, encode_places
+from operators.hashing.parity import Parity
+from operators.operator import InputProgress
+from schemas.clocks import BEGINNING_NS
+from topics.bus import Position
+
+PARITY = Parity(7, 2**64 - 1, 3)
+PLACES = st.sets(st.tuples(st.integers(0, 30), st.integers(0, 4)), max_size=60)
+
+
+@given(PLACES, st.integers(0, 2**60))
+def test_places_come_back_as_they_were(drawn: set[tuple[int, int]], first: int) -> None:
+    places = tuple(sorted((first + offset, index) for offset, index in drawn))
+    assert decode_places(encode_places(places)) == places
+
+
+def test_neighbours_take_no_more_room_than_one() -> None:
+    block = [(7, index) for index in range(1000)]
+    assert encode_places(tuple((offset, 0) for offset in range(5, 1000))) == "5x995"
+    assert encode_places((*block, (8, 0), (8, 2))) == "7:0-999 1:0,2"
+
+
+def test_progress_comes_back_as_it_was() -> None:
+    through = (-(2**62), -1, 2**62, 7)
+    progress = InputProgress(
+        5, 90, -3, final=True, late=((6, 0), (80, 3)), late_from=2, sealed_through=through
+    )
+    committed = Committed(progress, 77, PARITY)
+    assert from_position(to_position(committed), "t[0]") == committed
+
+
+def test_what_is_told_to_people_comes_back_and_decides_nothing() -> None:
+    told = Told(
+        rows=48_211, size=2**40, paused=True, newest_ns=2**60, read_ns=1, moved_ns=2, told_ns=3, dead=4
+    )
+    progress = InputProgress(5, 90, -3)
+    committed = Committed(progress, 77, PARITY, told=told)
+    position = to_position(committed)
+    assert from_position(position, "t[0]") == committed
+    assert len(position.metadata) < 500
+
+
+def test_late_rows_that_need_the_room_have_it_before_what_is_told_to_people() -> None:
+    late = tuple((7 * i, i % 5) for i in range(2_000))
+    while len(encode_places(late)) > METADATA_SIZE_MAX - 200:
+        late = late[:-1]
+    told = Committed(InputProgress(0, 10**6, 0, late=late), 0, told=Told())
+    assert from_position(to_position(told), "t[0]") == replace(told, told=None)
+
+
+def test_late_rows_that_find_no_room_are_said_to_be_missing() -> None:
+    late = tuple((5 + 3 * i, 0) for i in range(10_000))
+    position = to_position(Committed(InputProgress(5, 90_000, 0, late=late), 0, PARITY))
+    progress = from_position(position, "t[0]").progress
+    assert len(position.metadata) <= METADATA_SIZE_MAX
+    assert 0 < len(progress.late) < len(late)
+    assert progress.late == tuple(row for row in late if row[0] >= progress.late_from)
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [
+        InputProgress(needed_offset=0, next_offset=0, watermark_ns=BEGINNING_NS),
+        InputProgress(needed_offset=7, next_offset=2**62, watermark_ns=2**62, final=True, idle=True),
+    ],
+)
+def test_progress_comes_back_as_it_was_committed(progress: InputProgress) -> None:
+    committed = Committed(progress, -(2**62), PARITY)
+    position = to_position(committed)
+    assert position.offset == progress.needed_offset
+    assert len(position.metadata) < 4_096
+    assert from_position(position, "t[0]") == committed
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "",
+        "null",
+        "[]",
+        "17",
+        "written by another program",
+        '{"v": 1, "frontier_ns": 1, "late": "", "next_offset": 3, "watermark_ns": 4}',
+        '{"v": 3, "frontier_ns": 1}',
+        '{"v": 3, "frontier_ns": 1, "parity": "7", "next_offset": 3, "watermark_ns": 4, "late": ""}',
+        '{"v": 3, "frontier_ns": 1, "late": "", "next_offset": 3, "watermark_ns": 4}',
+        '{"v": 3, "frontier_ns": 1, "late": "", "next_offset": 3, "sealed_through": [1, 2]}',
+        '{"frontier_ns": 1}',
+        '{"v": 3, "frontier_ns": 1, "late": "", "sealed_through": null, "next_offset": 3, "colour": "red"}',
+    ],
+)
+def test_foreign_metadata_is_refused_in_one_line_that_says_where_and_what_to_do(metadata: str) -> None:
+    with pytest.raises(RunError) as refused:
+        from_position(Position(5, metadata), "tidemark.trade[3]")
+    told = str(refused.value)
+    assert told.startswith("tidemark.trade[3]: the committed offset 5 was not written by this program")
+    assert "choose another pipeline.prefix or delete the group" in told
+    assert "\n" not in told

@@ -1,0 +1,110 @@
+"""What the doctor finds on a machine, well or not, and that each problem says what to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings
+from app.errors import UsageError
+from app.watch.doctor import FREE_SIZE_MIN, Finding, examine
+from tests.stage.market import Market
+from topics.bus import Bus
+from topics.memory.bus import MemoryBus
+
+
+def looked_at(settings: Settings, connect: Callable[[], Bus]) -> dict[str, Finding]:
+    findings = {finding.what: finding for finding in examine(settings, connect)}
+    for finding in findings.values():
+        assert finding.found
+        assert bool(finding.advice) == (finding.level == "problem"), finding
+    return findings
+
+
+def changed(market: Market, section: str, **values: object) -> Settings:
+    told = market.settings.model_dump()
+    told[section] |= values
+    return Settings.model_validate(told)
+
+
+def test_a_pipeline_that_could_start_has_no_problem(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    found = looked_at(market.settings, lambda: market.bus)
+    assert [finding for finding in found.values() if finding.level == "problem"] == []
+    assert found["broker"].found == "embedded answers"
+    assert found["topics"].found == "6 topics of 1 partitions"
+    assert found["streams"].found == "trade: 4 columns, quote: 5 columns"
+
+
+def test_the_way_messages_are_read_is_told(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    for asked, told in (("auto", "native 2."), ("plain", "plain: as asked for")):
+        found = looked_at(changed(market, "bus", kafka_reading=asked), lambda: market.bus)["reading"]
+        assert found.level == "ok"
+        assert told in found.found
+
+
+def test_a_broker_that_is_away_does_not_keep_the_rest_from_being_told(tmp_path: Path) -> None:
+    def away() -> Bus:
+        raise UsageError("no Kafka broker answers at nowhere:1")
+
+    found = looked_at(Market(tmp_path).settings, away)
+    assert found["broker"].level == "problem"
+    assert found["schema registry"].level == "ok"
+    assert "topics" not in found
+
+
+def test_missing_topics_are_named_with_the_command_that_makes_them(tmp_path: Path) -> None:
+    found = looked_at(Market(tmp_path).settings, MemoryBus)
+    assert found["topics"].found.startswith("missing: tidemark.trade, tidemark.quote, tidemark.aligned")
+    assert "topics apply" in found["topics"].advice
+
+
+def test_topics_that_differ_are_told_with_both_figures(tmp_path: Path) -> None:
+    market = Market(tmp_path, partitions=2)
+    found = looked_at(changed(market, "bus", partitions=3), lambda: market.bus)
+    assert "tidemark.trade has partitions 2, wanted 3" in found["topics"].found
+
+
+def test_a_state_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    found = looked_at(changed(market, "worker", state=tmp_path / "file"), lambda: market.bus)
+    assert found["state folder"].level == "problem"
+
+
+def test_a_full_disk_is_a_problem_with_what_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = Market(tmp_path)
+    monkeypatch.setattr("app.watch.doctor.FREE_SIZE_MIN", 1 << 80)
+    found = looked_at(market.settings, lambda: market.bus)
+    assert "free" in found["state folder"].advice
+    assert FREE_SIZE_MIN == 1 << 30
+
+
+def test_too_few_open_files_are_a_problem_with_the_command(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    many = changed(market, "bus", partitions=10_000)
+    assert "ulimit -n 640256" in looked_at(many, lambda: market.bus)["open files"].advice
+
+
+def test_a_registry_that_does_not_answer_is_a_problem(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    away = "http://127.0.0.1:1"
+    found = looked_at(changed(market, "bus", schema_registry=away), lambda: market.bus)
+    assert found["schema registry"].level == "problem"
+    assert "streams" not in found
+
+
+def test_streams_that_nobody_has_published_are_no_problem_yet(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    found = looked_at(changed(market, "bus", schema_registry=str(tmp_path / "empty")), lambda: market.bus)
+    assert found["streams"].level == "note"
+
+
+def test_a_rule_on_a_column_that_is_not_there_is_a_problem_of_that_stream(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    told = market.settings.model_dump() | {"streams": {"quote": {"rules": {"finite": ["mid"]}}}}
+    found = looked_at(Settings.model_validate(told), lambda: market.bus)
+    assert "streams.quote.rules.finite: no column 'mid'" in found["streams"].found
