@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_sink.batches import Batch, Batches
-from gpu_sink.columns import readable_columns
+from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.columns.columns import readable_columns
 from gpu_sink.contract import FrameError
 from gpu_sink.errors import ColumnError, SourceError
 from gpu_sink.source import AlignedStream

@@ -20,7 +20,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from gpu_sink.batches import Batch, Batches
+from gpu_sink.batches.batches import Batch, Batches
 from gpu_sink.options import Windows
 from gpu_sink.source import AlignedStream
 from gpu_sink.torch_dataset import AlignedDataset

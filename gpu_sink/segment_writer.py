@@ -9,12 +9,12 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import pyarrow as pa
 
-from gpu_sink.batches import Batch, Batches
-from gpu_sink.columns import plan_columns, word_type
+from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.columns.columns import plan_columns, word_type
+from gpu_sink.columns.layout import PAGE_SIZE
 from gpu_sink.contract import layout_fingerprint
 from gpu_sink.errors import SourceError
-from gpu_sink.layout import PAGE_SIZE
-from gpu_sink.segment_file import (
+from gpu_sink.segments.file import (
     BLOCK_ROWS,
     Footer,
     Piece,

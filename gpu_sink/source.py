@@ -7,17 +7,17 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from gpu_sink.batches import Batches
+from gpu_sink.batches.batches import Batches
+from gpu_sink.batches.fill import POLL_WAIT_S
+from gpu_sink.columns.words import Word
 from gpu_sink.errors import ColumnError
-from gpu_sink.fill import POLL_WAIT_S
-from gpu_sink.folder import FolderFrames
 from gpu_sink.frames import Frame
-from gpu_sink.iterable import IterableFrames
-from gpu_sink.kafka import KafkaFrames
 from gpu_sink.options import BatchOptions
-from gpu_sink.reading import FrameSource
-from gpu_sink.segment_reads import SegmentRows
-from gpu_sink.words import Word
+from gpu_sink.reading.folder import FolderFrames
+from gpu_sink.reading.iterable import IterableFrames
+from gpu_sink.reading.kafka import KafkaFrames
+from gpu_sink.reading.source import FrameSource
+from gpu_sink.segments.reads import SegmentRows
 
 
 class AlignedStream:

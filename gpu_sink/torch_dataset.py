@@ -7,11 +7,11 @@ from typing import Any, cast
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from gpu_sink.batches import Batch, Batches
+from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.columns.words import Word
 from gpu_sink.errors import OptionError, StateError
 from gpu_sink.options import BatchOptions
 from gpu_sink.source import AlignedStream
-from gpu_sink.words import Word
 
 
 class AlignedDataset(IterableDataset[Batch]):

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from gpu_sink.batches import Batches
-from gpu_sink.cuda import CudaCopies
+from gpu_sink.batches.batches import Batches
+from gpu_sink.columns.layout import Bytes
 from gpu_sink.frames import Frame, Place
-from gpu_sink.iterable import IterableFrames
-from gpu_sink.layout import Bytes
 from gpu_sink.options import BatchOptions
+from gpu_sink.reading.iterable import IterableFrames
+from gpu_sink.slots.cuda import CudaCopies
 
 BATCH_ROWS = 131_072  # 8 columns of 8 bytes: 8 MiB a copy
 COLUMNS = 8

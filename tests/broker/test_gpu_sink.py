@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from gpu_sink.errors import SourceError
 from gpu_sink.frames import Frame
 from gpu_sink.source import AlignedStream
-from tests.unit.gpu_sink.scene import message_of, numbers_in, rows_of
+from tests.stage.aligned import message_of, numbers_in, rows_of
 
 pytestmark = pytest.mark.broker
 
@@ -108,7 +108,7 @@ def test_a_live_service_goes_on_behind_what_its_group_committed(topic: AlignedTo
 def test_a_slow_service_is_fetched_for_again_without_a_row_missing_or_twice(
     topic: AlignedTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpu_sink.prefetch.PAUSE_AFTER_S", 0.0)  # paused whenever no slot is free
+    monkeypatch.setattr("gpu_sink.batches.prefetch.PAUSE_AFTER_S", 0.0)  # paused whenever no slot is free
     topic.put(*range(0, 20, 2))
     stream = AlignedStream.from_kafka(topic.bootstrap, topic.name)
     live = iter(stream.batches(batch_rows=1, prefetch=1, copy=True))
@@ -123,7 +123,7 @@ def test_a_slow_service_is_fetched_for_again_without_a_row_missing_or_twice(
 def test_a_live_stream_ends_with_an_error_once_its_topic_is_gone(
     topic: AlignedTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpu_sink.kafka_reader.SILENT_S", 0.5)
+    monkeypatch.setattr("gpu_sink.reading.kafka_reader.SILENT_S", 0.5)
     topic.put(0)
     frames = iter(topic.stream(until_end=False))
     next(frames)

@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.golden.frames import GOLDEN_FRAME, GOLDEN_LAYOUT
-from tests.unit.gpu_sink.scene import message_of, rows_of
+from tests.stage.aligned import message_of, rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,9 +58,10 @@ print([batch["event_ns"].tolist() for batch in stream.batches(batch_rows=4, copy
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of what it is made of, so that nothing is left in the working tree."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for file in [ROOT / "pyproject.toml", ROOT / "LICENSE", *sorted((ROOT / "gpu_sink").glob("*.*"))]:
+    client = (file for file in (ROOT / "gpu_sink").rglob("*.*") if file.suffix != ".pyc")
+    for file in [ROOT / "pyproject.toml", ROOT / "LICENSE", *sorted(client)]:
         copy = source / file.relative_to(ROOT)
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(file.read_bytes())
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(source)]
     subprocess.run(build, check=True, capture_output=True, env={**os.environ, "PYTHONWARNINGS": ""})

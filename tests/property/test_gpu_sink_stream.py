@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_sink.batches import Batch, Batches
+from gpu_sink.batches.batches import Batch, Batches
 from gpu_sink.errors import StateError
 from gpu_sink.frames import Frame, Place
-from gpu_sink.iterable import IterableFrames
 from gpu_sink.options import BatchOptions, Windows
+from gpu_sink.reading.iterable import IterableFrames
 from gpu_sink.source import AlignedStream
 from tests.oracles.windows import windows_slowly
-from tests.unit.gpu_sink.scene import equal, trades
+from tests.stage.aligned import equal, trades
 
 SCHEMA = pa.schema(
     [pa.field("symbol", pa.string()), pa.field("event_ns", pa.int64()), pa.field("price", pa.float32())]

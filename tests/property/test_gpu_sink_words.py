@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_sink.word_keys import WordKeys
+from gpu_sink.columns.word_keys import WordKeys
 
 words = st.one_of(st.binary(max_size=7), st.sampled_from([b"", b"\0", b"A", b"A\0", b"ES", b"NQ"]))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.tidy.tree import ROOT, texts
+from tests.tidy.tree import ROOT, python_files, texts
 
 LOCKS = ["requirements.lock", "requirements-torch.lock"]
 
@@ -94,4 +94,5 @@ def test_the_kafka_client_stays_where_quix_streams_can_use_it() -> None:
 
 
 def test_only_the_client_is_ever_installed() -> None:
-    assert project()["tool"]["setuptools"]["packages"] == ["gpu_sink"]
+    packages = {name.rsplit("/", 1)[0].replace("/", ".") for name in python_files("gpu_sink")}
+    assert project()["tool"]["setuptools"]["packages"] == sorted(packages)

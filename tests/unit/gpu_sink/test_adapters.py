@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gpu_sink.adapters import require, to_cupy, to_dlpack, to_jax, to_torch
+from gpu_sink.columns.layout import page_aligned
 from gpu_sink.errors import DeviceError, SourceError
-from gpu_sink.layout import page_aligned
 from gpu_sink.source import AlignedStream
 
 BATCH = {"price": np.array([1.5, 2.5]), "price_valid": np.array([True, False])}

@@ -13,7 +13,7 @@ from gpu_sink.contract import SEALED
 from gpu_sink.frames import Frame, Place, decode_frame
 from gpu_sink.segment_writer import write_segments
 from gpu_sink.source import AlignedStream
-from tests.unit.gpu_sink.scene import message_of
+from tests.stage.aligned import message_of
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (TORCH=0)")
 

@@ -8,7 +8,7 @@ import pytest
 from gpu_sink.contract import FrameError, layout_fingerprint
 from gpu_sink.frames import FrameDecoder, Place, decode_frame
 from gpu_sink.source import AlignedStream
-from tests.unit.gpu_sink.scene import message_of, rows_of
+from tests.stage.aligned import message_of, rows_of
 
 PLACE = Place("aligned", 2, 77)
 NAMED = r"aligned \[2\] offset 77: "

@@ -5,7 +5,7 @@ import pytest
 from gpu_sink.__main__ import compare, main
 from gpu_sink.frames import Frame, Place
 from gpu_sink.source import AlignedStream
-from tests.unit.gpu_sink.scene import rows_of, trades
+from tests.stage.aligned import rows_of, trades
 
 
 def stream(*frames: list[int]) -> AlignedStream:

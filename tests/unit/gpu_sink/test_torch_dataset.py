@@ -12,7 +12,7 @@ import pytest
 
 from gpu_sink.errors import OptionError, StateError
 from gpu_sink.source import AlignedStream
-from tests.unit.gpu_sink.scene import rows_of, trades
+from tests.stage.aligned import rows_of, trades
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (TORCH=0)")
 

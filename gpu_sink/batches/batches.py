@@ -1,0 +1,250 @@
+"""Batches of an aligned stream: dicts of columns, each row once, and a state that says which those were."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from time import monotonic
+from typing import Any
+
+from gpu_sink.batches.fill import Content
+from gpu_sink.batches.pipeline import Pipeline, require_agreed_codes, schema_of
+from gpu_sink.batches.prefetch import FilledSlots
+from gpu_sink.batches.state import VERSION, Identity, Mark, mark_from_json, mark_to_json
+from gpu_sink.columns.windows import History
+from gpu_sink.columns.words import Dictionary, Word
+from gpu_sink.errors import OptionError, ReaderWarning, StateError
+from gpu_sink.options import BatchOptions
+from gpu_sink.reading.feed import Feed, Run
+from gpu_sink.reading.source import FrameReader, FrameSource, Position, share
+from gpu_sink.segments.cuda_reads import engine_for
+from gpu_sink.segments.reads import Mode, PieceReader
+from gpu_sink.slots.copies import CopyEngine
+from gpu_sink.slots.ring import Slot
+
+
+class Batch(dict[str, Any]):
+    """Columns of equal length by name: NumPy arrays or tensors [rows, ...].
+
+    `rows`           rows that are rows; with `pad` the columns are longer.
+    `runs`           where they came from, in their order; none where they were shuffled.
+    `sealed_ns`      the worker's clock when the newest of their frames was sealed; None for files.
+    `tile_lower_ns`  where their tile of time begins; None without tiles.
+
+    Unless `copy` is chosen, columns are valid until the next batch is asked for.
+    """
+
+    rows: int
+    runs: tuple[Run, ...]
+    sealed_ns: int | None
+    tile_lower_ns: int | None
+
+
+class Batches:
+    """The batches of one reader of a stream.
+
+    Each iteration starts over, unless a state was loaded before it: then it goes on behind what was handed
+    over.
+    One iteration runs at a time.  Iterating raises SourceError, FrameError, OptionError, ColumnError and
+    DeviceError and GapError, and warns with ReaderWarning, OrderWarning and GapWarning.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        options: BatchOptions,
+        *,
+        reader: int = 0,
+        readers: int = 1,
+        engine: CopyEngine | None = None,
+    ) -> None:
+        """The share of one of `readers` readers; `engine` replaces the one for the options' device."""
+        if not 0 <= reader < readers:
+            raise OptionError(f"reader {reader} of {readers}: readers are numbered from 0")
+        self.options = options
+        # Over all iterations: frames in which a partition went back; gaps before frames, the rows missing in
+        # them, and rows that came again.
+        self.order_break_count = 0
+        self.gap_count = self.missing_rows = self.repeated_rows = 0
+        self._source = source
+        self._reader_number, self._readers = reader, readers
+        self._engine = engine
+        self._dictionaries: dict[str, Dictionary] = {}
+        self._identity = Identity.of(source.name, reader, readers, options)
+        self._loaded: Mapping[str, Any] | None = None
+        self._mark: Mark | None = None
+        self._history: History | None = None
+        self._epoch = -1
+        self._open: FrameReader | None = None
+        self._pieces: PieceReader | None = None
+        self._io_mode: Mode | None = None
+
+    @property
+    def dictionaries(self) -> dict[str, list[Word]]:
+        """Per text column the words that its codes stand for; new ones are added behind."""
+        return {name: list(dictionary.words) for name, dictionary in self._dictionaries.items()}
+
+    @property
+    def unknown_count(self) -> dict[str, int]:
+        """Per closed dictionary the words met that it lacks, counted per row for text."""
+        return {name: one.unknown_count for name, one in self._dictionaries.items() if one.closed}
+
+    @property
+    def io_mode(self) -> Mode | None:
+        """How segments were really read (`reads.Mode`); None for other frames."""
+        if self._pieces is not None and self._pieces.mode is not None:
+            self._io_mode = self._pieces.mode
+        return self._io_mode
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state at the last batch handed over, as JSON takes it."""
+        if self._mark is None:
+            return dict(self._loaded or {"version": VERSION, "of": self._identity.to_json(), "begun": False})
+        return {
+            "version": VERSION,
+            "of": self._identity.to_json(),
+            "begun": True,
+            "epoch": self._epoch,
+            **mark_to_json(self._mark),
+            "dictionaries": {n: one.to_json() for n, one in self._dictionaries.items() if not one.closed},
+            "windows": None if self._history is None else self._history.to_json(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration go on from a state; raises StateError for one of another stream."""
+        self._identity.require(state)
+        if state["begun"]:
+            mark_from_json(state)
+        self._loaded, self._mark = dict(state), None
+
+    def commit(self) -> None:
+        """Commit all that was handed over to the stream's group; raises SourceError where it has none.
+
+        Call it when the work on the last batch is done: what is committed is not read again.
+        """
+        if self._mark is None:
+            return
+        reader = self._open or self._source.open(dict(self._mark.positions))
+        try:
+            reader.commit(self._mark.restart())
+        finally:
+            if reader is not self._open:
+                reader.close()
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield batches."""
+        assert self._open is None, "one iteration at a time"
+        partitions = share(self._source.partitions(), self._reader_number, self._readers)
+        if not partitions:
+            warnings.warn(
+                f"reader {self._reader_number} of {self._readers} has nothing to read: there are more "
+                f"readers than partitions in {self._source.name}",
+                ReaderWarning,
+                stacklevel=2,
+            )
+            return
+        state, self._loaded = self._loaded, None
+        mark = mark_from_json(state) if state is not None and state["begun"] else None
+        self._epoch = int(state["epoch"]) if state is not None and mark is not None else self._epoch + 1
+        starts: dict[int, Position | None] = dict.fromkeys(partitions)
+        if mark is not None:
+            if elsewhere := sorted(mark.positions.keys() - starts.keys()):
+                raise StateError(f"the state has partitions {elsewhere}, this reader has {partitions}")
+            starts.update(mark.positions)
+        self._open = self._source.open(starts)
+        try:
+            yield from self._batches(self._open, state, mark)
+        finally:
+            self._open.close()
+            self._open = None
+
+    def _batches(
+        self, reader: FrameReader, state: Mapping[str, Any] | None, mark: Mark | None
+    ) -> Iterator[Batch]:
+        """Put the iteration together around the first frame, and take it apart at its end."""
+        self._mark, self._history = mark, None
+        sealed_rows = {} if mark is None else mark.sealed_rows
+        feed = Feed(reader, self.options.time_column, sealed_rows, gaps=self.options.gaps)
+        schema = schema_of(self._source, feed, mark)
+        if schema is None:
+            self._mark = mark or Mark(dict(feed.positions))
+            return
+        require_agreed_codes(schema, self.options, self._readers)
+        if mark is not None:
+            self._dictionaries = {}
+        first = feed.peek(0)
+        engine = self._engine or engine_for(self.options, None if first is None else first.rows)
+        seed = [self.options.seed, self._epoch, self._reader_number]
+        pipeline = Pipeline(
+            self._source, reader, feed, schema, self.options, engine, self._dictionaries, seed
+        )
+        if self.options.windows is not None:
+            self._history = History(self.options.windows)
+        if state is not None and mark is not None:
+            self._take_up(state)
+            pipeline.restore(mark, self._history)
+        self._pieces = pipeline.pieces
+        slots = pipeline.start()
+        try:
+            yield from self._hand_over(pipeline, slots)
+        finally:
+            slots.close()
+            engine.close()
+            self._io_mode = pipeline.pieces.mode
+            self._pieces = None
+            pipeline.pieces.close()
+            self._count(feed)
+
+    def _count(self, feed: Feed) -> None:
+        self.order_break_count += feed.order_break_count
+        self.gap_count += feed.gap_count
+        self.missing_rows += feed.missing_rows
+        self.repeated_rows += feed.repeated_rows
+
+    def _take_up(self, state: Mapping[str, Any]) -> None:
+        """Give words and windows what they had; raises StateError for what is not a state's."""
+        try:
+            for name, words in state["dictionaries"].items():
+                if name in self._dictionaries and not self._dictionaries[name].closed:
+                    self._dictionaries[name].from_json(words)
+            if self._history is not None:
+                self._history.from_json(state["windows"])
+        except (KeyError, TypeError, ValueError, AttributeError) as malformed:
+            raise StateError(f"not the state of a stream: {malformed!r}") from None
+
+    def _hand_over(self, pipeline: Pipeline, slots: FilledSlots) -> Iterator[Batch]:
+        """Yield the filled slots; asking for the next batch says that the one before is done with."""
+        held: Slot | None = None
+        committed_s = monotonic()
+        every_ms = self.options.commit_every_ms
+        while True:
+            if held is not None:
+                pipeline.ring.release(held)
+            if every_ms is not None and monotonic() - committed_s >= every_ms / 1_000:
+                self.commit()
+                committed_s = monotonic()
+            held = slots.next()
+            if held is None:
+                if every_ms is not None:
+                    self.commit()
+                return
+            content: Content = held.content
+            batch = self._batch(pipeline, held, content)
+            if self.options.copy:
+                pipeline.ring.release(held)
+                held = None
+            if content.mark.tails is not None and pipeline.windows is not None and self._history is not None:
+                self._history.apply(content.mark.tails)
+                pipeline.windows.reuse(content.mark.tails)
+            self._mark = content.mark
+            yield batch
+
+    def _batch(self, pipeline: Pipeline, slot: Slot, content: Content) -> Batch:
+        batch = Batch(slot.views)
+        if content.rows < self.options.batch_rows and not self.options.pad:
+            for name, view in slot.views.items():
+                batch[name] = view[: content.rows]
+        if self.options.copy:
+            for name, view in batch.items():
+                batch[name] = pipeline.engine.own(view)
+        batch.rows, batch.runs = content.rows, content.runs
+        batch.sealed_ns, batch.tile_lower_ns = content.sealed_ns, content.tile_lower_ns
+        return batch

@@ -1,0 +1,1 @@
+"""Sources of frames, and the feed that puts their rows one after another."""

@@ -1,0 +1,220 @@
+"""The rows of a stream one after another: frames checked against what was planned, places kept."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from gpu_sink.columns.columns import ColumnPlan
+from gpu_sink.contract import FrameError, layout_fingerprint
+from gpu_sink.errors import GapError, GapWarning, OptionError, OrderWarning, SourceError
+from gpu_sink.frames import Frame
+from gpu_sink.reading.source import FrameReader, Position
+
+
+class Run(NamedTuple):
+    """Rows that lie together in one frame: `rows` from `row` on."""
+
+    partition: int
+    offset: int
+    row: int
+    rows: int
+
+
+class LayoutRule:
+    """Which frames belong to a stream: those of equal columns, or where columns were chosen, with those."""
+
+    def __init__(self, schema: pa.Schema, plans: Sequence[ColumnPlan], *, chosen: bool) -> None:
+        self._schema = schema
+        self._accepted = schema
+        self._fingerprint = layout_fingerprint(schema)  # of what was accepted last
+        self._plans = plans
+        self._chosen = chosen
+
+    def require(self, frame: Frame) -> None:
+        """Raise FrameError, showing both layouts, for a frame of another stream."""
+        if frame.headers is not None and frame.headers.layout == self._fingerprint:
+            return  # decoding has compared the header with the columns
+        found = frame.rows.schema
+        if found.equals(self._accepted):
+            return
+        if not self._chosen or not all(_has(found, plan) for plan in self._plans):
+            raise FrameError(
+                f"{frame.place}: a frame of layout {layout_fingerprint(found)}, the stream began with "
+                f"{layout_fingerprint(self._schema)}: {_difference(found, self._schema)}; read it by itself"
+                + ("" if self._chosen else ", or choose columns that both have with columns=")
+            )
+        self._accepted, self._fingerprint = found, layout_fingerprint(found)
+
+
+class Feed:
+    """A reader with the frame in hand and the row in it that comes next; `positions` is what was taken."""
+
+    def __init__(
+        self,
+        reader: FrameReader,
+        time_column: str | None,
+        sealed_rows: Mapping[int, int] | None = None,
+        *,
+        gaps: str = "warn",
+    ) -> None:
+        """`sealed_rows`: what the partitions had been sealed up to, in an earlier life of the stream."""
+        self.positions = dict(reader.starts)
+        self.sealed_rows = dict(
+            sealed_rows or {}
+        )  # per partition, as parities count, up to the last frame taken
+        self.row = 0
+        self.rule: LayoutRule | None = None
+        self.order_break_count = 0
+        self.gap_count = self.missing_rows = self.repeated_rows = 0
+        self._reader = reader
+        self._gaps = gaps
+        self._time_column = time_column
+        self._frame: Frame | None = None
+        self._complete_ns: dict[int, int] = {}
+        self._last_ns: dict[int, int] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no row and will be none."""
+        return self._frame is None and self._reader.ended
+
+    def peek(self, wait_s: float) -> Frame | None:
+        """Return the frame in hand, the next one where there is none, None where none came."""
+        while self._frame is None:
+            frame = self._reader.read(wait_s)
+            if frame is None:
+                return None
+            if self.rule is not None:
+                self.rule.require(frame)
+            self._take_up(frame)
+        return self._frame
+
+    def take(self, count: int) -> Run:
+        """Count rows of the frame in hand as taken."""
+        frame = self._frame
+        assert frame is not None
+        assert 0 < count <= frame.rows.num_rows - self.row
+        place = frame.place
+        run = Run(place.partition, place.offset, self.row, count)
+        self.row += count
+        self.positions[place.partition] = Position(place.offset, self.row)
+        if self.row == frame.rows.num_rows:
+            self._put_down(frame)
+        return run
+
+    def times(self, frame: Frame) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """The frame's times, int64 ns, a view."""
+        name = self._time_column
+        if name is None or name not in frame.rows.schema.names:
+            raise OptionError(
+                f"no column {name}; time_column= is one of {', '.join(frame.rows.schema.names)}"
+            )
+        column = frame.rows.column(name)
+        if (
+            column.type not in (pa.int64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
+            or column.null_count
+        ):
+            raise OptionError(f"time_column {name} is {column.type}: times are int64 nanoseconds, never null")
+        buffer = column.buffers()[1]
+        return np.frombuffer(buffer, np.int64)[column.offset : column.offset + len(column)]
+
+    def _take_up(self, frame: Frame) -> None:
+        """Take a frame in hand, from the row on where reading goes on."""
+        partition, offset, rows = frame.place.partition, frame.place.offset, frame.rows.num_rows
+        position = self.positions[partition]
+        if offset < position.offset:
+            raise SourceError(f"{frame.place} was read already: the source gave it twice")
+        if position.row and offset != position.offset:
+            raise SourceError(
+                f"{frame.place} comes next, but {position.row} rows of offset {position.offset} were read "
+                "and the rest is gone: the log no longer holds it; start without a state"
+            )
+        if position.row > rows:
+            raise SourceError(
+                f"{frame.place} has {rows} rows, of which {position.row} were read: another stream?"
+            )
+        self._check_order(frame)
+        self._check_gap(frame)
+        self._frame, self.row = frame, position.row
+        if position.row == rows:
+            self._put_down(frame)
+
+    def _put_down(self, frame: Frame) -> None:
+        self.positions[frame.place.partition] = Position(frame.place.offset + 1, 0)
+        self._frame = None
+        before = None if frame.headers is None else frame.headers.rows_before
+        if before is not None:
+            sealed = self.sealed_rows.get(frame.place.partition, 0)
+            self.sealed_rows[frame.place.partition] = max(sealed, before + frame.rows.num_rows)
+
+    def _check_gap(self, frame: Frame) -> None:
+        """Count rows that are missing before a frame, or in it again; raises GapError where gaps may not be.
+
+        A frame's parity counts all rows of its partition.  Where the stream began is no gap.
+        """
+        before = None if frame.headers is None else frame.headers.rows_before
+        sealed = self.sealed_rows.get(frame.place.partition)
+        if before is None or sealed is None:
+            return
+        if before < sealed:
+            self.repeated_rows += min(sealed - before, frame.rows.num_rows)
+        elif before > sealed:
+            said = (
+                f"{frame.place}: {before - sealed} rows are missing before this frame, which begins with row "
+                f"{before} of its partition where {sealed} comes next; read the topic from an "
+                "earlier offset, or compare it with its replay"
+            )
+            if self._gaps == "raise":
+                raise GapError(said)
+            self.gap_count += 1
+            self.missing_rows += before - sealed
+            warnings.warn(said, GapWarning, stacklevel=2)
+
+    def _check_order(self, frame: Frame) -> None:
+        """Warn where a partition's frontier or its rows' times go back: such a frame was written twice."""
+        partition = frame.place.partition
+        if frame.headers is not None:
+            before = self._complete_ns.get(partition)
+            self._complete_ns[partition] = frame.headers.complete_ns
+            self._compare(frame, "frontier", before, frame.headers.complete_ns)
+        if self._time_column is not None and frame.rows.num_rows:
+            times = self.times(frame)
+            before = self._last_ns.get(partition)
+            self._last_ns[partition] = int(times[-1])
+            self._compare(frame, f"first {self._time_column}", before, int(times[0]))
+
+    def _compare(self, frame: Frame, what: str, before: int | None, now: int) -> None:
+        if before is not None and now < before:
+            self.order_break_count += 1
+            warnings.warn(
+                f"{frame.place}: its {what} is {now}, the frame before had reached {before}: rows "
+                "may be there twice; an at-least-once worker does this after a crash, and left_offset with "
+                "left_index tells its rows apart",
+                OrderWarning,
+                stacklevel=2,
+            )
+
+
+def _has(schema: pa.Schema, plan: ColumnPlan) -> bool:
+    if plan.name not in schema.names:
+        return False
+    field = schema.field(plan.name)
+    return bool(field.type == plan.type and field.nullable == plan.nullable)
+
+
+def _difference(found: pa.Schema, expected: pa.Schema) -> str:
+    """The columns that are in one of two layouts only, or in another way."""
+    ours, theirs = ({_said(field) for field in schema} for schema in (expected, found))
+    parts = []
+    if theirs - ours:
+        parts.append("it has " + ", ".join(sorted(theirs - ours)))
+    if ours - theirs:
+        parts.append("it lacks " + ", ".join(sorted(ours - theirs)))
+    return " and ".join(parts) or "its columns are in another order"
+
+
+def _said(field: pa.Field) -> str:
+    return f"{field.name}: {field.type}{'' if field.nullable else ' not null'}"

@@ -1,0 +1,150 @@
+"""The aligned topic as frames: what was committed, from where the reader says, to the end or for ever.
+
+Messages are polled one by one: a frame holds thousands of rows, so an object per message is an object per
+frame, and `consume` would hold back the first until the last is there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from gpu_sink.errors import SourceError
+from gpu_sink.reading.kafka_reader import BoundedReader, KafkaReader, LiveReader
+from gpu_sink.reading.source import Position
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer
+
+METADATA_WAIT_S: Final = 10.0  # a broker that does not answer by then is said not to
+METADATA_REFRESH_MS: Final = 10_000  # how soon a partition that the client lost sight of is found again
+QUEUE_KIB: Final = (
+    16_384  # what the client fetches ahead of the frames that are asked for, over all partitions
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaFrames:
+    """Frames of some partitions; see `AlignedStream.from_kafka` for the fields."""
+
+    bootstrap: str
+    topic: str
+    chosen: Sequence[int] | None
+    offsets: Mapping[int, int]
+    until_end: bool
+    layout: str | None
+    group: str | None
+    settings: Mapping[str, str | int | bool]
+
+    @property
+    def name(self) -> str:
+        """The topic."""
+        return f"topic {self.topic}"
+
+    def partitions(self) -> list[int]:
+        """The partitions to read, each of them known to exist; raises SourceError."""
+        consumer = self.connect()
+        try:
+            return self._existing(consumer)
+        finally:
+            consumer.close()
+
+    def open(self, starts: Mapping[int, Position | None]) -> KafkaReader:
+        """Open a consumer of these partitions, none of them shared by a group; raises SourceError."""
+        consumer = self.connect()
+        try:
+            committed = self._committed(consumer, [p for p, start in starts.items() if start is None])
+            places, ends = {}, {}
+            for partition, start in starts.items():
+                places[partition], ends[partition] = self._range(
+                    consumer, partition, start or committed.get(partition)
+                )
+        except BaseException:
+            consumer.close()
+            raise
+        if self.until_end:
+            return BoundedReader(consumer, self, places, ends)
+        return LiveReader(consumer, self, places)
+
+    def connect(self) -> "Consumer":
+        """A client of the broker that has no partitions yet; raises SourceError."""
+        try:
+            from confluent_kafka import Consumer
+        except ImportError as missing:
+            raise SourceError(
+                "reading a topic needs confluent-kafka: install tidemark-gpu-sink[kafka]"
+            ) from missing
+        return Consumer(
+            {
+                "queued.max.messages.kbytes": QUEUE_KIB,
+                "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
+                **self.settings,
+                "bootstrap.servers": self.bootstrap,
+                "group.id": self.group or "tidemark-gpu-sink",  # required; without group= used for nothing
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "error",
+                "enable.partition.eof": True,
+                "check.crcs": True,
+            }
+        )
+
+    def _existing(self, consumer: "Consumer") -> list[int]:
+        from confluent_kafka import KafkaException
+
+        try:
+            found = consumer.list_topics(self.topic, timeout=METADATA_WAIT_S).topics[self.topic]
+        except KafkaException as silent:
+            raise SourceError(f"no broker answers at {self.bootstrap}: {silent}") from silent
+        if found.error is not None:
+            raise SourceError(f"cannot read topic {self.topic} at {self.bootstrap}: {found.error.str()}")
+        there = set(found.partitions)
+        asked = there if self.chosen is None else set(self.chosen)
+        if unknown := (asked | set(self.offsets)) - there:
+            raise SourceError(
+                f"topic {self.topic} has partitions 0 to {len(there) - 1}, not {_listed(unknown)}"
+            )
+        return sorted(asked)
+
+    def _committed(self, consumer: "Consumer", partitions: list[int]) -> dict[int, Position]:
+        """What the group has committed; the row is in the commit's metadata."""
+        from confluent_kafka import KafkaException, TopicPartition
+
+        if self.group is None or not partitions:
+            return {}
+        asked = [TopicPartition(self.topic, partition) for partition in partitions]
+        try:
+            found = consumer.committed(asked, timeout=METADATA_WAIT_S)
+        except KafkaException as refused:
+            raise SourceError(f"cannot read the offsets of group {self.group}: {refused}") from refused
+        return {place.partition: self._position(place) for place in found if place.offset >= 0}
+
+    def _position(self, place: Any) -> Position:
+        row = place.metadata or "0"
+        if not row.isdecimal():
+            raise SourceError(
+                f"group {self.group} has committed {self.topic} [{place.partition}] with metadata {row!r}: "
+                "another program shares the group; choose another"
+            )
+        return Position(place.offset, int(row))
+
+    def _range(self, consumer: "Consumer", partition: int, start: Position | None) -> tuple[Position, int]:
+        """Where to start and the end as it is now: the last stable offset, past every committed frame."""
+        from confluent_kafka import KafkaException, TopicPartition
+
+        try:
+            low, end = consumer.get_watermark_offsets(
+                TopicPartition(self.topic, partition), timeout=METADATA_WAIT_S
+            )
+        except KafkaException as refused:
+            raise SourceError(f"cannot read {self.topic} [{partition}]: {refused}") from refused
+        place = start or Position(self.offsets.get(partition, low), 0)
+        if not low <= place.offset <= end:
+            raise SourceError(
+                f"offset {place.offset} of {self.topic} [{partition}] is not in the log, "
+                f"which holds {low} to {end}"
+            )
+        return place, end
+
+
+def _listed(partitions: set[int]) -> str:
+    return ", ".join(str(partition) for partition in sorted(partitions))
