@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.hypothesis_profiles import load_profile
-from tests.kafka_process import Broker, find_broker, release_broker
-from tests.programs import App
+from tests.stage.kafka_process import Broker, find_broker, release_broker
+from tests.stage.programs import App
 
 load_profile()
 

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.kafka_process import SCRIPT, kafka_script
+from tests.stage.kafka_process import SCRIPT, kafka_script
 
 ACLS = SCRIPT.with_name("acls.sh")
 ITERATIONS = 4_096  # the fewest that Kafka takes

@@ -15,8 +15,8 @@ from replay.store.day import Day
 from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
 from schemas.letters import DeadLetter, LateLetter
 from tests.contract.bus.conftest import HASTY
-from tests.day_runs import QUOTES, TRADES, DayRun, small_days, until
-from tests.programs import App, started
+from tests.stage.day_runs import QUOTES, TRADES, DayRun, small_days, until
+from tests.stage.programs import App, started
 from topics.avro.encode import RowEncoder
 from topics.block import Original, TopicPartition
 from topics.kafka.bus import KafkaBus

@@ -14,8 +14,8 @@ from app.audit.topics import audit
 from app.worker.worker import Worker
 from replay.store.day import Day
 from tests.contract.bus.conftest import HASTY, HASTY_CONSUMER_PROTOCOL
-from tests.day_runs import TRADES, DayRun, small_days, until
-from tests.programs import started
+from tests.stage.day_runs import TRADES, DayRun, small_days, until
+from tests.stage.programs import started
 from topics.block import TopicPartition
 from topics.kafka.bus import KafkaBus
 from topics.kafka.settings import GroupProtocol

@@ -14,8 +14,8 @@ from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
 from app.worker.worker import Worker
 from schemas.frame import FrameHeaders
 from tests.contract.bus.conftest import HASTY
-from tests.day_runs import until
 from tests.simulation.scene import QUOTE, TRADE
+from tests.stage.day_runs import until
 from topics.avro.encode import RowEncoder
 from topics.avro.schema import avro_schema
 from topics.block import TopicPartition

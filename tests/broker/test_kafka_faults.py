@@ -24,8 +24,8 @@ from tests.contract.bus.scenes import (
     turn_until,
     values,
 )
-from tests.day_runs import until
-from tests.kafka_process import kafka_script
+from tests.stage.day_runs import until
+from tests.stage.kafka_process import kafka_script
 from topics.block import TopicPartition
 from topics.bus import AbortableError, ExpiredError, FencedError, Position, Producer, UnknownOutcomeError
 from topics.kafka import producer as kafka_producer

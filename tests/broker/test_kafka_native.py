@@ -19,7 +19,7 @@ import pytest
 from schemas.batch import Int64s
 from tests.contract.bus.conftest import HASTY
 from tests.contract.bus.scenes import Scene, blocks_until, keys, offsets, outgoing, read_to_end, values
-from tests.kafka_process import find_broker, release_broker
+from tests.stage.kafka_process import find_broker, release_broker
 from topics.block import TopicPartition
 from topics.bus import BusError
 from topics.kafka.bus import KafkaBus

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka_process import SCRIPT, kafka_script
+from tests.stage.kafka_process import SCRIPT, kafka_script
 
 pytestmark = pytest.mark.broker
 

@@ -11,8 +11,8 @@ import pytest
 
 from app.worker.worker import Worker
 from tests.contract.bus.conftest import HASTY
-from tests.day_runs import DayRun, small_days, until
-from tests.programs import App, started
+from tests.stage.day_runs import DayRun, small_days, until
+from tests.stage.programs import App, started
 from topics.bus import Producer
 from topics.kafka.bus import KafkaBus
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from app.config import Settings, load_settings
-from tests.day_runs import DATE, QUOTES, TRADES, messages_seen, small_days, until
-from tests.programs import App, children, started
+from tests.stage.day_runs import DATE, QUOTES, TRADES, messages_seen, small_days, until
+from tests.stage.programs import App, children, started
 from topics.bus import TopicSpec
 from topics.catalogue import HISTORY_CONFIGS
 from topics.kafka.bus import KafkaBus

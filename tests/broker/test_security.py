@@ -14,9 +14,9 @@ from confluent_kafka.admin import AclBinding, ResourceType
 from app.audit.topics import audit
 from gpu_sink.__main__ import main as gpu_sink
 from tests.broker.secure_broker import SecureBroker, certified, start_secure_broker
-from tests.day_runs import DATE, TRADES, DayRun, small_days
-from tests.kafka_process import kafka_script
-from tests.programs import App, started
+from tests.stage.day_runs import DATE, TRADES, DayRun, small_days
+from tests.stage.kafka_process import kafka_script
+from tests.stage.programs import App, started
 from topics.kafka.bus import KafkaBus
 
 pytestmark = pytest.mark.broker

@@ -14,7 +14,7 @@ from operators.join.settings import AsofSettings, Carry, Direction
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
 from schemas.stream import Stream
-from tests.market_data import market_data
+from tests.stage.market_data import market_data
 
 GRACE_NS = 2_000_000_000
 TOLERANCE_NS = 250_000_000

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.state.scene import checkpoint_at, opened
+from tests.stage.task_state import checkpoint_at, opened
 
 # Few keys, so that puts replace and deletes hit; the empty key and the key of the checkpoint among them.
 keys = st.sampled_from([b"", b"a", b"b", b"c", b"e", b"\xff\xff"])

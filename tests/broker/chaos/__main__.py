@@ -18,7 +18,7 @@ from rich.table import Table
 from tests.broker.chaos.faults import FAULTS, Fault
 from tests.broker.chaos.performance import Outcome, play
 from tests.broker.chaos.theatre import Theatre
-from tests.kafka_process import find_broker, release_broker
+from tests.stage.kafka_process import find_broker, release_broker
 
 OUT: Final = Path(__file__).resolve().parents[3] / "build/chaos/chaos.json"
 FIGURES: Final = ("lost", "duplicated", "changed", "out_of_order", "aborted_seen", "open_transactions")

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Final
 
 from tests.broker.chaos.hand import work
-from tests.day_runs import until
+from tests.stage.day_runs import until
 
 CONTEXT: Final = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.broker.chaos.hand"])

@@ -11,8 +11,8 @@ from random import randrange
 from typing import Final
 
 from tests.broker.chaos.proxy import HOST, Proxy
-from tests.day_runs import until
-from tests.kafka_process import kafka_script
+from tests.stage.day_runs import until
+from tests.stage.kafka_process import kafka_script
 
 LAST_LINES: Final = 20  # of a broker's log, where it did not start
 

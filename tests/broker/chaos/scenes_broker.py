@@ -10,7 +10,7 @@ from tests.broker.chaos.log_reader import ends
 from tests.broker.chaos.own_broker import OwnBroker
 from tests.broker.chaos.proxy import END_TRANSACTION
 from tests.broker.chaos.stage import Stage
-from tests.day_runs import until
+from tests.stage.day_runs import until
 
 ENDED_S = 60.0  # a client may be in the middle of a wait of 15 s when the broker is back
 

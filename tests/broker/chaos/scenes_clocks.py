@@ -7,7 +7,7 @@ from typing import Any
 from app.worker.worker import Worker
 from schemas.clocks import NS_PER_S
 from tests.broker.chaos.stage import Stage
-from tests.day_runs import until
+from tests.stage.day_runs import until
 
 YEAR_NS = 365 * 86_400 * NS_PER_S
 LATE_ROWS = 20

@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 from app.process import failpoints
 from tests.broker.chaos.log_reader import ANSWER_S
 from tests.broker.chaos.stage import TRANSACTION_MS, Stage
-from tests.day_runs import until
+from tests.stage.day_runs import until
 
 
 def killed_at_each_failpoint(stage: Stage) -> None:

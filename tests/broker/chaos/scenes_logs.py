@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 from tests.broker.chaos.feed import SYMBOLS
 from tests.broker.chaos.log_reader import ANSWER_S, ends, read_all
 from tests.broker.chaos.stage import Stage
-from tests.day_runs import until
+from tests.stage.day_runs import until
 
 WRITES = 3 * (len(SYMBOLS) + 1)  # offsets of several writes of every entry
 

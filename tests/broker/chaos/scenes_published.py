@@ -2,7 +2,7 @@
 
 from tests.broker.chaos.log_reader import read_all
 from tests.broker.chaos.stage import Stage
-from tests.day_runs import DayRun, small_days
+from tests.stage.day_runs import DayRun, small_days
 
 
 def published_twice(stage: Stage) -> None:

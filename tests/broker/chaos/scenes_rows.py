@@ -10,7 +10,7 @@ from typing import Any
 from tests.broker.chaos.feed import QUOTE, TRADE, Sent
 from tests.broker.chaos.stage import Stage
 from tests.contract.registry.http_registry import HttpRegistry
-from tests.day_runs import until
+from tests.stage.day_runs import until
 
 RULES = {
     "trade": {"rules": {"positive": {"columns": ["price"], "policy": "dead"}}},

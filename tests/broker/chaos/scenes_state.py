@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from tests.broker.chaos.stage import Stage
-from tests.day_runs import until
-from tests.programs import ROOT
+from tests.stage.day_runs import until
+from tests.stage.programs import ROOT
 
 FILE_SIZE_MAX = 8 << 10  # bytes a state's log may grow to, in place of a disk that is full
 DISK_SIZE = "256k"

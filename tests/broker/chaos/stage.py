@@ -20,7 +20,7 @@ from tests.broker.chaos.feed import GRACE_MS, Feed
 from tests.broker.chaos.log_reader import open_transactions, read_all
 from tests.broker.chaos.verifier import Breaks, Figures, read_inputs, verify
 from tests.broker.chaos.watcher import Watcher
-from tests.day_runs import DayRun, until
+from tests.stage.day_runs import DayRun, until
 from topics.catalogue import apply, plan
 from topics.kafka.bus import KafkaBus
 from topics.registry.open import open_registry

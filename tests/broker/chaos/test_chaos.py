@@ -11,7 +11,7 @@ import pytest
 from tests.broker.chaos.faults import FAULTS, Fault
 from tests.broker.chaos.performance import play
 from tests.broker.chaos.theatre import Theatre
-from tests.kafka_process import SCRIPT
+from tests.stage.kafka_process import SCRIPT
 
 pytestmark = pytest.mark.broker
 

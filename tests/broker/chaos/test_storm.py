@@ -18,7 +18,7 @@ from tests.broker.chaos.storm.play import storm
 from tests.broker.chaos.storm.report import Report
 from tests.broker.chaos.storm.watcher import rises
 from tests.broker.chaos.verifier import Figures
-from tests.kafka_process import SCRIPT
+from tests.stage.kafka_process import SCRIPT
 
 NOW_NS = 1_800_000_000_000_000_000
 SHORT = (

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.kafka_process import kafka_script
+from tests.stage.kafka_process import kafka_script
 
 
 def test_a_missing_java_is_one_line_and_exit_2(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import ROOT
+from tests.stage.programs import ROOT
 
 SCRIPT = """
 import gc, sys

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.stream import Stream
-from tests.blocks import block_of
-from tests.fakes import DictRegistry
 from tests.oracles.avro import bare_rows, read_slowly, write_slowly
 from tests.property.topics.batches import batches
+from tests.stage.blocks import block_of
+from tests.stage.fakes import DictRegistry
 from topics.avro.decode import Decoder
 from topics.avro.encode import RowEncoder
 from topics.avro.header import HEADER_SIZE, message_header

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.blocks import block_of
-from tests.fakes import DictRegistry
+from tests.stage.blocks import block_of
+from tests.stage.fakes import DictRegistry
 from topics.avro.decode import Decoder
 from topics.avro.header import message_header
 from topics.avro.schema import stream_schema

@@ -15,9 +15,9 @@ import fastavro
 import numpy as np
 import pytest
 
-from tests.fakes import DictRegistry
 from tests.oracles.avro import bare_rows, bare_schema
 from tests.property.topics.test_hostile_bytes import STREAM, bodies
+from tests.stage.fakes import DictRegistry
 from topics.avro.decode import DecodeLimits, Decoder
 from topics.avro.header import HEADER_SIZE, message_header
 from topics.avro.schema import avro_schema, block_schema

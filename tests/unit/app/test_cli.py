@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.programs import ROOT, App
+from tests.stage.programs import ROOT, App
 
 NOON_NS = 1_705_338_000_000_000_000  # of 2024-01-15 in New York
 COMMANDS = ["align", "audit", "backtest", "replay", "topics plan", "topics apply", "watermarks", "doctor"]

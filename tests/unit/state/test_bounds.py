@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from tests.unit.state.scene import TINY, checkpoint_at, entry, opened
+from tests.stage.task_state import TINY, checkpoint_at, entry, opened
 
 ENTRIES = 200
 ROUNDS = 250

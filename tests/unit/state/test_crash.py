@@ -10,7 +10,7 @@ import pytest
 
 from state.errors import StateLockedError
 from state.store import TaskStore
-from tests.unit.state.scene import IDENTITY, entry, opened
+from tests.stage.task_state import IDENTITY, entry, opened
 
 ROOT = Path(__file__).resolve().parents[3]
 ENTRIES_EACH = 40
@@ -19,7 +19,7 @@ WRITER = f"""
 import sys
 from pathlib import Path
 from state.store import TaskStore
-from tests.unit.state.scene import IDENTITY, TINY, checkpoint_at, entry
+from tests.stage.task_state import IDENTITY, TINY, checkpoint_at, entry
 
 store = TaskStore.open(Path(sys.argv[1]), IDENTITY, TINY)
 for number in range(1, 100_000):
@@ -34,7 +34,7 @@ import sys
 from pathlib import Path
 from state.errors import StateDiskError
 from state.store import TaskStore
-from tests.unit.state.scene import IDENTITY, TINY, checkpoint_at, entry
+from tests.stage.task_state import IDENTITY, TINY, checkpoint_at, entry
 
 store = TaskStore.open(Path(sys.argv[1]), IDENTITY, TINY)
 resource.setrlimit(resource.RLIMIT_FSIZE, (32 << 10, 32 << 10))

@@ -9,7 +9,7 @@ from state.errors import StateCorruptError
 from state.layout import CHECKPOINT_KEY, entry_key
 from state.restore import restore
 from state.store import TaskStore
-from tests.unit.state.scene import (
+from tests.stage.task_state import (
     IDENTITY,
     TINY,
     checkpoint_at,

@@ -12,7 +12,7 @@ from state.layout import (
     encode_checkpoint,
     entry_key,
 )
-from tests.unit.state.scene import checkpoint_at
+from tests.stage.task_state import checkpoint_at
 
 
 def test_a_checkpoint_survives_its_bytes() -> None:

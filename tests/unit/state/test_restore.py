@@ -6,7 +6,7 @@ import pytest
 
 from state.errors import StateLockedError
 from state.restore import Fit, judge, restore
-from tests.unit.state.scene import IDENTITY, opened, write_rounds
+from tests.stage.task_state import IDENTITY, opened, write_rounds
 
 
 def at(trade: int, quote: int) -> dict[str, int]:

@@ -7,7 +7,7 @@ import pytest
 from state.errors import StateDiskError, StateForeignError, StateLockedError
 from state.layout import CHECKPOINT_KEY
 from state.store import TaskStore
-from tests.unit.state.scene import IDENTITY, checkpoint_at, entry, opened, put_raw, write_rounds
+from tests.stage.task_state import IDENTITY, checkpoint_at, entry, opened, put_raw, write_rounds
 
 
 def test_a_new_store_has_no_checkpoint_and_no_entries(tmp_path: Path) -> None:

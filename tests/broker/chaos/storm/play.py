@@ -12,7 +12,7 @@ from tests.broker.chaos.storm.events import Event
 from tests.broker.chaos.storm.report import Report
 from tests.broker.chaos.storm.setting import TRANSACTION_MS, Setting, set_up
 from tests.broker.chaos.storm.verifier import verify
-from tests.day_runs import until
+from tests.stage.day_runs import until
 
 KIB: Final = 1024
 SAID_MAX: Final = 12  # lines of a worker, where a storm failed

@@ -21,7 +21,7 @@ from typing import Final
 from tests.broker.chaos.own_broker import own_broker
 from tests.broker.chaos.storm.events import ELDER
 from tests.broker.chaos.storm.setting import TOLERANCE_NS, Setting, set_up
-from tests.day_runs import until
+from tests.stage.day_runs import until
 
 ROOT: Final = Path(__file__).resolve().parents[4]
 CONTEXT_S: Final = TOLERANCE_NS / 1e9 + 2

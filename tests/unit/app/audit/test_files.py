@@ -10,8 +10,8 @@ import pytest
 from app.commands.audit import parse_size
 from app.errors import UsageError
 from operators.asof import asof_join
-from tests.programs import App
 from tests.stage.audit_faults import PLANTED, another
+from tests.stage.programs import App
 from topics.partitioner import partition_of
 
 SYMBOLS = ("A", "D", "C", "B")

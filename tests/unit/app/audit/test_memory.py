@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import ROOT
+from tests.stage.programs import ROOT
 from tests.unit.app.audit.audit_memory import MEMORY_SIZE_MAX, QUOTES, TRADES, write_day
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.day.processes import Child, start, wait_all
 from app.errors import RunError
-from tests.day_runs import until
+from tests.stage.day_runs import until
 
 Begin: TypeAlias = Callable[[str, str], Child]
 LASTING = "import signal; signal.pause()"

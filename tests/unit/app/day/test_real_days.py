@@ -9,7 +9,7 @@ import pytest
 from app.day.request import ReplayRequest
 from app.day.run import replay_day
 from app.day.summary import Summary
-from tests.market_data import market_data
+from tests.stage.market_data import market_data
 
 pytestmark = pytest.mark.data
 

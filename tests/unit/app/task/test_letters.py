@@ -6,7 +6,7 @@ import pyarrow as pa
 from app.task.letters import Letter, dead_letters, late_letters
 from operators.operator import LATE_SCHEMA
 from schemas.letters import DeadLetter, LateLetter
-from tests.blocks import block_of
+from tests.stage.blocks import block_of
 from topics.block import TopicPartition
 from topics.wire import DeadRow
 

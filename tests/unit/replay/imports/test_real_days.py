@@ -8,8 +8,8 @@ import pytest
 from replay.imports.folder import import_folder
 from replay.store.day import Day
 from replay.store.days import HistoryStore
-from tests.market_data import market_data
 from tests.stage.days import rows_of
+from tests.stage.market_data import market_data
 
 pytestmark = pytest.mark.data
 

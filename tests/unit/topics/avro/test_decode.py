@@ -6,8 +6,8 @@ import pytest
 
 from schemas.clocks import Clock
 from schemas.stream import Stream, StreamError
-from tests.blocks import block_of
-from tests.fakes import DictRegistry
+from tests.stage.blocks import block_of
+from tests.stage.fakes import DictRegistry
 from topics.avro.decode import DecodeLimits, Decoder
 from topics.avro.encode import RowEncoder
 from topics.avro.header import message_header

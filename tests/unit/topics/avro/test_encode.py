@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from schemas.stream import Stream
-from tests.fakes import DictRegistry
+from tests.stage.fakes import DictRegistry
 from topics.avro.encode import RowEncoder
 from topics.avro.rows import AvroRows
 from topics.wire import CodecError

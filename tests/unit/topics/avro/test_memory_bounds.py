@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.stream import Stream
-from tests.blocks import block_of
-from tests.fakes import DictRegistry
+from tests.stage.blocks import block_of
+from tests.stage.fakes import DictRegistry
 from topics.avro.decode import Decoder
 from topics.avro.encode import RowEncoder
 from topics.block import MessageBlock

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.blocks import block_of
-from tests.fakes import DictRegistry
 from tests.oracles.avro import write_slowly
+from tests.stage.blocks import block_of
+from tests.stage.fakes import DictRegistry
 from topics.avro.decode import Decoder
 from topics.avro.header import message_header
 from topics.avro.plan import column_slots, compile_program

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.stream import Stream
-from tests.blocks import block_of
-from tests.fakes import DictRegistry
+from tests.stage.blocks import block_of
+from tests.stage.fakes import DictRegistry
 from topics.avro.decode import Decoder
 from topics.avro.progress import PROGRESS_SUBJECT, encode_progress
 from topics.wire import Progress

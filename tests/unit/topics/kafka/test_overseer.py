@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.programs import ROOT
+from tests.stage.programs import ROOT
 from topics.kafka.overseer import Overseer
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-MARKET_DATA: Final = Path(__file__).resolve().parents[2] / "shared" / "data"
+MARKET_DATA: Final = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def market_data(name: str) -> Path:

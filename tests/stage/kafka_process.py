@@ -8,7 +8,7 @@ from pathlib import Path
 
 from topics.kafka.bus import KafkaBus
 
-SCRIPT = Path(__file__).parents[1] / "docker/kafka/kafka.sh"
+SCRIPT = Path(__file__).parents[2] / "docker/kafka/kafka.sh"
 ANSWER_MS_MAX = 15_000
 
 
