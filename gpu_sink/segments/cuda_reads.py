@@ -18,8 +18,9 @@ from gpu_sink.errors import SegmentError
 from gpu_sink.options import BatchOptions
 from gpu_sink.segments.file import WEIGHTS
 from gpu_sink.segments.reads import WORD_SIZE, Mode, SegmentRows, gds_reads, mode_of
-from gpu_sink.slots.copies import CopyEngine, Ticket, copy_engine
+from gpu_sink.slots.copies import CopyEngine, Ticket
 from gpu_sink.slots.cuda import CudaCopies
+from gpu_sink.slots.engine import copy_engine
 
 
 class CudaReads(CudaCopies):

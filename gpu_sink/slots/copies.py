@@ -7,7 +7,6 @@ The ring knows this interface only.  `HostCopies` serves the CPU, where the bloc
 from typing import Any, Protocol
 
 from gpu_sink.columns.layout import Bytes, ColumnPlace, page_aligned
-from gpu_sink.options import BatchOptions
 
 Ticket = Any  # stands for work in flight; what it is, the engine alone knows
 
@@ -92,16 +91,3 @@ class HostCopies:
 
     def close(self) -> None:
         """Nothing is in flight."""
-
-
-def copy_engine(options: BatchOptions) -> CopyEngine:
-    """The engine for the options' device; raises DeviceError where the device or its library is missing."""
-    if options.device == "cpu":
-        if options.arrays == "torch":
-            from gpu_sink.adapters import require
-
-            require("torch", "tensors", "tidemark-gpu-sink[torch]")
-        return HostCopies(tensors=options.arrays == "torch")
-    from gpu_sink.slots.cuda import CudaCopies
-
-    return CudaCopies(options.device)
