@@ -20,12 +20,13 @@ from app.day.picture import draw
 from app.day.processes import start, wait_all
 from app.day.request import ReplayRequest, run_settings
 from app.day.run_folder import RunFolder
-from app.day.summary import Summary, duration
+from app.day.summary import Summary
 from app.process.clock import monotonic_ns
 from app.process.logs import logged_to_file
 from app.reading.aligned import Frames, write_aligned
 from app.wiring.broker import choose_bus
 from app.wiring.pipeline import Pipeline, registered_streams, topic_specs, warm_up
+from app.words import duration
 from replay.publish.publication import Publication, require_grace
 from replay.store.day import Day
 from schemas.batch import Int64s

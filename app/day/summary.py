@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-NS_UNITS = (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0))
+from app.words import duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +98,6 @@ class Summary:
             Text("clean", "green") if clean else Text(f"{self.audit_violations:,} rows wrong", "red"),
         )
         yield "rows", self.aligned
-
-
-def duration(ns: int | None) -> str:
-    """A duration in the unit a person would choose."""
-    if ns is None:
-        return "none"
-    for unit, size in NS_UNITS:
-        if abs(ns) >= size:
-            return f"{ns / size:,.4g} {unit}"
-    return "0 ns"
 
 
 def _ms(value: float | None) -> str:

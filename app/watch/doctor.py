@@ -10,12 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal
 
 from app.config import Settings
-from app.day.summary import duration
 from app.errors import RunError, UsageError
 from app.process.clock import monotonic_ns
 from app.watch.words import size_words
 from app.wiring.broker import open_kafka
 from app.wiring.pipeline import Pipeline, registered_streams, topic_specs, warm_up
+from app.words import duration
 from schemas.clocks import NS_PER_S
 from schemas.stream import StreamError
 from state.limits import StateLimits

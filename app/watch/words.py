@@ -5,8 +5,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from app.day.summary import duration
 from app.watch.watermarks import InputFigures, Picture, TaskFigures
+from app.words import duration
 from schemas.clocks import BEGINNING_NS, NS_PER_DAY, NS_PER_S
 
 Verdict = Literal[

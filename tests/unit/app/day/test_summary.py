@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from app.day.summary import Summary, duration
+from app.day.summary import Summary
+from app.words import duration
 
 SUMMARY = Summary(
     date="2024-01-15",
