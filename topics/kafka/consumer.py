@@ -10,7 +10,7 @@ from topics.block import MessageBlock, TopicPartition
 from topics.bus import AbortableError, BusError, BusUnavailableError, Position, Rebalance
 from topics.kafka.commits import commit_positions
 from topics.kafka.committed import GroupPositions
-from topics.kafka.errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error
+from topics.kafka.errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error, raise_event_error
 from topics.kafka.group_client import GroupClient
 from topics.kafka.native.event import Event
 from topics.kafka.outage import Outage
@@ -395,5 +395,5 @@ class KafkaConsumer:
                 self._join_again()
                 return []
             else:
-                event.raise_error(self._group, self.offsets)
+                raise_event_error(event, self._group, self.offsets)
         return ends

@@ -1,12 +1,14 @@
 """What a Kafka client's error means for us: wait, abort and go on, stop, or find out what happened."""
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from confluent_kafka import KafkaException
 
-from topics.bus import AbortableError, BusError, BusUnavailableError, FencedError
+from topics.block import TopicPartition
+from topics.bus import AbortableError, BusError, BusUnavailableError, FencedError, OffsetRangeError
+from topics.kafka.native.event import Event
 
 FENCED: Final = frozenset(
     {
@@ -117,3 +119,25 @@ def transaction_error(error: Any, doing: str) -> BusError:
 def raise_bus_error(raised: KafkaException, doing: str) -> NoReturn:
     """Raise a client's exception as ours."""
     raise bus_error(error_of(raised), doing) from None
+
+
+def raise_event_error(
+    event: Event, group: object, offsets: Callable[[TopicPartition], tuple[int, int]]
+) -> NoReturn:
+    """Raise what an event means to a reader of `group`; `offsets` are those of a partition's log."""
+    error, topic = event.error, event.topic
+    where = f"reading {topic}" if event.partition < 0 else f"reading {topic}[{event.partition}]"
+    if not topic or error.name() == "GROUP_AUTHORIZATION_FAILED":
+        where = f"reading as group {group}"
+    if event.fenced:
+        raise FencedError(f"{where}: another client took over: {error.str()}")
+    if error.name() in OUT_OF_RANGE:
+        low, high = offsets(event.place)
+        raise OffsetRangeError(
+            f"offset {event.offset} of {topic}[{event.partition}] is not in the log, "
+            f"which has {low} (low) to {high} (high): {error.str()}"
+        )
+    if error.name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
+        absent = f"topic {topic} does not exist" if topic else error.str()
+        raise BusError(f"{where}: {absent}: create it first")
+    raise bus_error(error, where)
