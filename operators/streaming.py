@@ -8,6 +8,7 @@ import pyarrow as pa
 from operators.inputs.intake import Accepted, InputCounts, Intake
 from operators.inputs.max_ahead import AheadLimit
 from operators.inputs.pausing import is_full
+from operators.inputs.progress import InputProgress
 from operators.inputs.set_aside import LateRows
 from operators.inputs.watermark import lowest_watermarks
 from operators.join.context import RightContext
@@ -17,7 +18,7 @@ from operators.join.restore import read_state
 from operators.join.sealer import ForwardSealer, Sealer
 from operators.join.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
 from operators.join.snapshot import SnapshotWriter
-from operators.operator import InputProgress, Snapshot
+from operators.operator import Snapshot
 from operators.rows.groups import Groups
 from operators.rows.pending import PendingRows
 from schemas.batch import Batch, Bools, Int64s

@@ -5,8 +5,8 @@ import pyarrow as pa
 
 from operators.hashing.parity import Parity, sealed_hashes
 from operators.inputs.max_ahead_kernel import rolling_bounds
+from operators.inputs.progress import InputProgress
 from operators.join.settings import AsofSettings
-from operators.operator import InputProgress
 from operators.rows.bytes_kernel import move_down
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS

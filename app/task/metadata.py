@@ -8,7 +8,7 @@ from typing import Any, Final
 from app.errors import RunError
 from app.task.places import decode_places, encode_places
 from operators.hashing.parity import Parity
-from operators.operator import InputProgress
+from operators.inputs.progress import InputProgress
 from topics.bus import Position
 
 VERSION: Final = 3

@@ -11,7 +11,8 @@ from app.task.letters import Letter, ahead_letters, dead_letters, late_letters
 from app.task.metadata import Told
 from app.task.row_rules import RowDecoder
 from operators.hashing.parity import Parity
-from operators.operator import InputProgress, Operator, Snapshot
+from operators.inputs.progress import InputProgress
+from operators.operator import Operator, Snapshot
 from schemas.batch import Batch, Int64s
 from schemas.clocks import BEGINNING_NS
 from state.checkpoint import Checkpoint

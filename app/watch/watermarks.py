@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from app.config import Settings
 from app.task.metadata import Told, from_position
-from operators.operator import InputProgress
+from operators.inputs.progress import InputProgress
 from schemas.clocks import BEGINNING_NS
 from topics.block import TopicPartition
 from topics.bus import Admin, GroupStanding, LogRange, Position

@@ -16,8 +16,9 @@ from app.reading.late import late_places
 from app.task.metadata import Committed, from_position
 from app.task.task import Task
 from app.wiring.pipeline import Pipeline
+from operators.inputs.progress import InputProgress
 from operators.join.snapshot_format import SnapshotError
-from operators.operator import InputProgress, Operator
+from operators.operator import Operator
 from schemas.clocks import BEGINNING_NS
 from state.errors import StateLockedError
 from state.restore import Restored, restore

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from operators.inputs.max_ahead import AheadLimit
+from operators.inputs.progress import AHEAD_SCHEMA, LATE_SCHEMA, InputProgress
 from operators.inputs.set_aside import LateRows
 from operators.inputs.watermark import InputClock
-from operators.operator import AHEAD_SCHEMA, LATE_SCHEMA, InputProgress
 from schemas.batch import Batch, Bools, Int64s
 from schemas.stream import Stream, message_keys
 

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from operators.operator import InputProgress
+from operators.inputs.progress import InputProgress
 from operators.rows.store import RowStore
 from schemas.batch import Batch, Bools, Int32s
 

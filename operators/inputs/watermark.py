@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.operator import InputProgress
+from operators.inputs.progress import InputProgress
 from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS
 

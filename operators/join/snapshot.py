@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
+from operators.inputs.progress import InputProgress
 from operators.inputs.set_aside import LateRows
 from operators.join.context import RightContext
 from operators.join.settings import AsofSettings
@@ -18,7 +19,7 @@ from operators.join.snapshot_format import (
     right_key,
     right_schema,
 )
-from operators.operator import InputProgress, Snapshot
+from operators.operator import Snapshot
 from operators.rows.groups import Groups
 from operators.rows.packing import pack_rows
 from operators.rows.pending import PendingRows

@@ -14,8 +14,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from operators.inputs.progress import InputProgress
 from operators.join.settings import AsofSettings
-from operators.operator import InputProgress
 from schemas.envelope import EnvelopeError, open_envelope, seal_envelope
 from schemas.stream import Stream
 

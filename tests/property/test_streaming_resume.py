@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from operators.inputs.progress import InputProgress
 from operators.join.settings import AsofSettings
-from operators.operator import InputProgress
 from operators.rows import columns, pending
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS

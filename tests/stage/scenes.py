@@ -4,8 +4,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from operators.inputs.progress import InputProgress
 from operators.join.settings import AsofSettings
-from operators.operator import InputProgress
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS
 from schemas.stream import Stream

@@ -2,8 +2,8 @@
 
 import pytest
 
+from operators.inputs.progress import InputProgress
 from operators.inputs.watermark import InputClock
-from operators.operator import InputProgress
 from operators.streaming import StreamingAsof
 from tests.stage.scenes import advance, bids, make_join, quotes, trades
 

@@ -1,15 +1,19 @@
 """Taking up where an earlier life ended: what is read again, what is dropped, when sealing goes on."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from operators.inputs.intake import batch_of
+from operators.inputs.progress import InputProgress
 from operators.inputs.watermark import InputClock
-from operators.operator import InputProgress, Operator
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS
 from tests.stage.scenes import FRESH, TRADE, advance, bids, make_join, quotes, trades
+
+if TYPE_CHECKING:
+    from operators.operator import Operator
 
 
 def ended() -> StreamingAsof:

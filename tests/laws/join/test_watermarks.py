@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from operators.inputs.progress import InputProgress
 from operators.inputs.watermark import InputClock
-from operators.operator import InputProgress
 from schemas.clocks import BEGINNING_NS
 from tests.stage.scenes import advance, bids, make_join, quotes, trades
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from app.process.meter import SHORT, Meter
 from app.worker.rereading import Rereading
-from operators.operator import InputProgress
+from operators.inputs.progress import InputProgress
 from schemas.clocks import BEGINNING_NS
 from tests.stage.market import Market
 from tests.unit.app.worker.test_worker import turn_until_quiet

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from app.task.letters import Letter, dead_letters, late_letters
-from operators.operator import LATE_SCHEMA
+from operators.inputs.progress import LATE_SCHEMA
 from schemas.letters import DeadLetter, LateLetter
 from tests.stage.blocks import block_of
 from topics.block import TopicPartition

@@ -16,7 +16,7 @@ from app.task.metadata import (
 )
 from app.task.places import decode_places, encode_places
 from operators.hashing.parity import Parity
-from operators.operator import InputProgress
+from operators.inputs.progress import InputProgress
 from schemas.clocks import BEGINNING_NS
 from topics.bus import Position
 

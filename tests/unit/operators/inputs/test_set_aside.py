@@ -9,7 +9,7 @@ import pytest
 
 from operators.inputs import set_aside as late_rows
 from operators.inputs.intake import batch_of
-from operators.operator import InputProgress
+from operators.inputs.progress import InputProgress
 from operators.streaming import StreamingAsof
 from schemas.stream import Stream
 from tests.stage.scenes import FRESH, QUOTE, advance, bids, make_join, quotes, trades

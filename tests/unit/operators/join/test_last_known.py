@@ -6,9 +6,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from operators.inputs.progress import InputProgress
 from operators.join.settings import AsofSettings
 from operators.join.snapshot_format import SnapshotError
-from operators.operator import InputProgress
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
 from schemas.stream import Stream
