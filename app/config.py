@@ -1,16 +1,16 @@
 """Every setting with its unit, default and reason: flags over the environment over the file over defaults.
 
-Only this module reads configuration files and the environment (`TIDEMARK_PIPELINE__CLOCK=known`).
+Each table is a module of `app.settings`.  Only this module reads configuration files and
+the environment (`TIDEMARK_PIPELINE__CLOCK=known`).
 """
 
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,171 +20,12 @@ from pydantic_settings import (
 )
 
 from app.errors import UsageError
-from app.process import failpoints
-from app.settings.credentials import Credentials
-from app.settings.section import Section
-from schemas.clocks import Clock
-from schemas.frame import Compression
-from topics.kafka.settings import GroupProtocol, is_secret
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Policy = Literal["side", "drop", "fail"]
-TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
-
-
-RulePolicy = Literal["dead", "drop", "fail"]
-
-
-class Rule(Section):
-    """What becomes of a row that breaks it; in the file a list of columns may stand for the table."""
-
-    policy: RulePolicy = "dead"  # to the dead-letter topic; or only counted; or the worker stops
-
-    @model_validator(mode="before")
-    @classmethod
-    def _list_is_columns(cls, given: object) -> object:
-        return {"columns": given} if isinstance(given, list | tuple) else given
-
-
-class ColumnRule(Rule):
-    """A rule on single columns."""
-
-    columns: tuple[str, ...] = ()
-
-
-class PairRule(Rule):
-    """A rule on pairs of columns."""
-
-    columns: tuple[tuple[str, str], ...] = ()
-
-
-class RulesSettings(Section):
-    """What a row must keep beyond being readable; no rule unless named.  Null passes all but `not_null`."""
-
-    not_null: ColumnRule = ColumnRule()
-    finite: ColumnRule = ColumnRule()  # neither NaN nor infinite
-    positive: ColumnRule = ColumnRule()  # NaN is not
-    non_negative: ColumnRule = ColumnRule()  # NaN is not
-    ordered: PairRule = PairRule()  # the first not above the second: a quote that is not crossed
-    null_key: RulePolicy | None = None  # what becomes of a message without key; none: as worker.dead
-
-    def policies(self) -> dict[str, RulePolicy]:
-        """The policy of each rule, by its name; a rule without one of its own is left out."""
-        rules = {name: getattr(self, name) for name in type(self).model_fields if name != "null_key"}
-        found: dict[str, RulePolicy] = {name: rule.policy for name, rule in rules.items()}
-        return found | ({"null_key": self.null_key} if self.null_key else {})
-
-
-class StreamSettings(Section):
-    """What one stream needs beyond its schema, which the registry holds."""
-
-    topic: TopicName | None = None  # default `<prefix>.<stream>`
-    key: tuple[str, ...] = ("symbol",)  # the columns whose values make the message key
-    sequence: str | None = None  # int64 column that orders rows of equal time; none: the order of arrival
-    grace_ns: Annotated[int, Field(ge=0)] | None = None  # default `pipeline.grace_ns`
-    columns: tuple[str, ...] | None = None  # right columns to carry; none: all but the key
-    rules: RulesSettings = RulesSettings()  # a row that breaks one is dead, dropped, or stops the worker
-    idle_after_ms: Annotated[int, Field(ge=1)] | None = None  # default `pipeline.idle_after_ms`
-    late: Policy | None = None  # default `worker.late`
-
-
-class PipelineSettings(Section):
-    """The join and its inputs."""
-
-    prefix: TopicName = "tidemark"  # begins the topics' names and is the consumer group's name
-    left: Name = "trade"  # one output row per row of this stream
-    right: Annotated[tuple[Name, ...], Field(min_length=1)] = ("quote",)  # looked up for each left row
-    clock: Clock = "event"  # join on when it happened, or on when it could be known
-    direction: Literal["backward", "forward", "nearest"] = (
-        "backward"  # the last row up to it, or with a tolerance the first from it on, or the closest
-    )
-    allow_exact: bool = True  # may a right row of the same nanosecond match
-    tolerance_ns: Annotated[int, Field(ge=0)] | None = (
-        None  # farthest right row that still matches; none: any
-    )
-    carry: Literal["row", "column"] = (
-        "row"  # the row as it is, or per column the last value that was not null
-    )
-    # How far the watermark trails the newest row: less loses rows to the late topic, more delays sealing.
-    # 50 ms covers what one venue's feed handlers were seen to reorder.
-    grace_ns: Annotated[int, Field(ge=0)] = 50_000_000
-    # A quiet partition holds every row that waits for it.  With this it is left out once it has been silent
-    # for so long at the end of its log; what it sends later and below the frontier is late.
-    idle_after_ms: Annotated[int, Field(ge=1)] | None = None
-    # One wrong time far ahead would carry the watermark along and make all that follows late.
-    max_ahead_ns: Annotated[int, Field(ge=0)] | None = (
-        None  # a row further ahead is a dead letter; none: no limit
-    )
-    max_ahead_of: Literal["wall", "inputs"] = "wall"  # ahead of this machine's clock, or of all inputs so far
-
-    @model_validator(mode="after")
-    def _streams_are_distinct(self) -> "PipelineSettings":
-        if len({self.left, *self.right}) != 1 + len(self.right):
-            raise ValueError(f"left {self.left!r} and right {list(self.right)} must be different streams")
-        return self
-
-
-class BusSettings(Credentials):
-    """Where the log is, and how to get at it."""
-
-    bootstrap: str = "127.0.0.1:9092"  # host:port of a Kafka broker
-    schema_registry: str = "build/schemas"  # URL of a registry, or a folder that serves as one
-    kafka_reading: Literal["auto", "native", "plain"] = "auto"  # native: messages where librdkafka holds them
-    partitions: Annotated[int, Field(ge=1, le=10_000)] = 4  # of every topic: they are co-partitioned
-    replication: Annotated[int, Field(ge=1)] = 1
-    group_protocol: GroupProtocol = "classic"  # "consumer" is KIP-848: no stop of all members, brokers >= 4.0
-
-    @field_validator("schema_registry")
-    @classmethod
-    def _address_holds_no_secret(cls, value: str) -> str:
-        if "@" in urlsplit(value).netloc:
-            raise ValueError(
-                "bus.schema_registry holds credentials, and it is printed: give "
-                "bus.schema_registry_username, and TIDEMARK_BUS__SCHEMA_REGISTRY_PASSWORD in the environment"
-            )
-        return value
-
-
-class WorkerSettings(Section):
-    """The loop: how much it takes at once, how often it commits, what it may hold."""
-
-    slot: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")] = "0"  # stable over restarts: names the
-    # transactional id and the group member; two running workers never share one
-    format: Literal["frame", "avro"] = "frame"  # Arrow frames, or one Avro record per row
-    compression: Compression = "none"  # of a frame's buffers: fewer bytes to keep and send, but readers copy
-    # Rows and offsets in one transaction, or each row at once and possibly again after a crash.
-    guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
-    commit_interval_ms: Annotated[int, Field(ge=1)] = 100  # exactly-once rows become visible this often
-    commit_rows_max: Annotated[int, Field(ge=1)] = 1_000_000  # ... or after this many rows
-    poll_messages_max: Annotated[int, Field(ge=1)] = 20_000  # one turn's share; bounds a turn's memory ...
-    poll_rows_max: Annotated[int, Field(ge=1)] = (
-        200_000  # ... and about so many rows, where messages are blocks
-    )
-    poll_wait_ms_max: Annotated[int, Field(ge=1)] = 50  # an idle worker wakes this often
-    frame_rows_max: Annotated[int, Field(ge=1)] = 16_384  # a frame of wide rows stays under 8 MiB
-    buffer_size_max: Annotated[int, Field(ge=1)] = 64 << 20  # per stream and task; beyond it the stream waits
-    buffer_rows_max: Annotated[int, Field(ge=1)] = 50_000_000  # ... or beyond this many rows
-    message_size_max: Annotated[int, Field(ge=1)] = 8 << 20  # a larger message is dead, not decoded
-    state: Path = Path("build/state")  # folder of the local state; a cache, safe to delete
-    checkpoint_interval_ms: Annotated[int, Field(ge=1)] = (
-        1_000  # local state trails the commit by this, or by more: writing takes 5 % of the time at most
-    )
-    last_known_interval_ms: Annotated[int, Field(ge=1)] = 30_000  # without a tolerance: a rebuild reads the
-    # input of about this long again, and the last rows before it from their own topic
-    late: Policy = "side"  # what becomes of a row below the frontier
-    dead: Policy = "side"  # ... and of a message that cannot be read, or a row too far ahead
-    session_timeout_ms: Annotated[int, Field(ge=1_000)] = 10_000  # a silent worker loses its partitions after
-    static_member: bool = True  # keeps its partitions over a restart; false: gives them up when it stops
-    # For tests: a failpoint of `app.process.failpoints`, `name` or `name:times`, at which the worker kills
-    # itself.
-    failpoint: Annotated[str, Field(pattern=r"^([a-z-]+(:[1-9][0-9]*)?)?$")] = ""
-
-    @field_validator("failpoint")
-    @classmethod
-    def _failpoint_exists(cls, value: str) -> str:
-        if value and value.partition(":")[0] not in failpoints.ALL:
-            raise ValueError(f"worker.failpoint = {value!r}: the failpoints are {', '.join(failpoints.ALL)}")
-        return value
+from app.settings.bus import BusSettings
+from app.settings.pipeline import PipelineSettings
+from app.settings.section import Name, Policy
+from app.settings.streams import StreamSettings
+from app.settings.worker import WorkerSettings
+from topics.kafka.settings import is_secret
 
 
 class Settings(BaseSettings):

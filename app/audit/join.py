@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
-from app.config import PipelineSettings
+from app.settings.pipeline import PipelineSettings
 from schemas.clocks import clock_column
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from app.config import WorkerSettings
 from app.errors import RunError
 from app.process.failpoints import CHECKPOINT, reach
+from app.settings.worker import WorkerSettings
 from app.task.task import Task, Written
 from schemas.clocks import NS_PER_MS
 from state.errors import StateError

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.config import RulesSettings
+from app.settings.streams import RulesSettings
 from schemas.batch import Batch, Bools, Int64s
 from schemas.stream import Stream, StreamError
 from topics.block import MessageBlock

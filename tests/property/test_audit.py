@@ -16,7 +16,7 @@ from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.rules import PARTITION, Findings, Layout
 from app.audit.runs import MEMORY_SIZE_MIN, Runs, tiles
 from app.audit.walk import walk
-from app.config import PipelineSettings
+from app.settings.pipeline import PipelineSettings
 from tests.oracles.asof import asof_oracle
 
 TIMES = st.integers(0, 12)

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.config import RulesSettings
+from app.settings.streams import RulesSettings
 from app.task.row_rules import RowRules
 from operators.inputs.intake import batch_of
 from schemas.stream import Stream

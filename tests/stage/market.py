@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from app.config import Settings, StreamSettings
+from app.config import Settings
+from app.settings.streams import StreamSettings
 from app.wiring.pipeline import Pipeline, registered_streams
 from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS

@@ -6,7 +6,7 @@ import pytest
 
 from app.audit.join import INDEX, OFFSET, Rules, expected_rows
 from app.audit.rules import PARTITION, Findings, Layout, Violation, check_order, check_tile
-from app.config import PipelineSettings
+from app.settings.pipeline import PipelineSettings
 from tests.stage.audit_faults import PLANTED, Plant, another, first
 from topics.partitioner import partition_of
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from app.audit.topics import audit
-from app.config import RulesSettings
 from app.errors import RunError
+from app.settings.streams import RulesSettings
 from app.task.row_rules import RowRules
 from app.worker.worker import Worker
 from operators.inputs.intake import batch_of

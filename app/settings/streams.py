@@ -1,0 +1,62 @@
+"""The tables `[streams.<name>]`: what a stream needs beyond its schema, and which rules its rows keep."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from app.settings.section import Policy, Section, TopicName
+
+RulePolicy = Literal["dead", "drop", "fail"]
+
+
+class Rule(Section):
+    """What becomes of a row that breaks it; in the file a list of columns may stand for the table."""
+
+    policy: RulePolicy = "dead"  # to the dead-letter topic; or only counted; or the worker stops
+
+    @model_validator(mode="before")
+    @classmethod
+    def _list_is_columns(cls, given: object) -> object:
+        return {"columns": given} if isinstance(given, list | tuple) else given
+
+
+class ColumnRule(Rule):
+    """A rule on single columns."""
+
+    columns: tuple[str, ...] = ()
+
+
+class PairRule(Rule):
+    """A rule on pairs of columns."""
+
+    columns: tuple[tuple[str, str], ...] = ()
+
+
+class RulesSettings(Section):
+    """What a row must keep beyond being readable; no rule unless named.  Null passes all but `not_null`."""
+
+    not_null: ColumnRule = ColumnRule()
+    finite: ColumnRule = ColumnRule()  # neither NaN nor infinite
+    positive: ColumnRule = ColumnRule()  # NaN is not
+    non_negative: ColumnRule = ColumnRule()  # NaN is not
+    ordered: PairRule = PairRule()  # the first not above the second: a quote that is not crossed
+    null_key: RulePolicy | None = None  # what becomes of a message without key; none: as worker.dead
+
+    def policies(self) -> dict[str, RulePolicy]:
+        """The policy of each rule, by its name; a rule without one of its own is left out."""
+        rules = {name: getattr(self, name) for name in type(self).model_fields if name != "null_key"}
+        found: dict[str, RulePolicy] = {name: rule.policy for name, rule in rules.items()}
+        return found | ({"null_key": self.null_key} if self.null_key else {})
+
+
+class StreamSettings(Section):
+    """What one stream needs beyond its schema, which the registry holds."""
+
+    topic: TopicName | None = None  # default `<prefix>.<stream>`
+    key: tuple[str, ...] = ("symbol",)  # the columns whose values make the message key
+    sequence: str | None = None  # int64 column that orders rows of equal time; none: the order of arrival
+    grace_ns: Annotated[int, Field(ge=0)] | None = None  # default `pipeline.grace_ns`
+    columns: tuple[str, ...] | None = None  # right columns to carry; none: all but the key
+    rules: RulesSettings = RulesSettings()  # a row that breaks one is dead, dropped, or stops the worker
+    idle_after_ms: Annotated[int, Field(ge=1)] | None = None  # default `pipeline.idle_after_ms`
+    late: Policy | None = None  # default `worker.late`
