@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.registry.http_registry import http_registry
-from tests.contract.registry.test_registry import QUOTE, TRADE
+from tests.contract.registry.schemas import QUOTE, TRADE
 from topics.registry.open import open_registry
 from topics.wire import RegistryRefusedError, RegistryUnavailableError, UnknownSchemaError
 

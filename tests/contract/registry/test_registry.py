@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.contract.registry.http_registry import http_registry
+from tests.contract.registry.schemas import QUOTE, TRADE
 from topics.registry.open import open_registry
 from topics.wire import CodecError, SchemaRegistry, UnknownSchemaError
-
-TRADE = json.dumps({"type": "record", "name": "Trade", "fields": [{"name": "event_ns", "type": "long"}]})
-QUOTE = json.dumps({"type": "record", "name": "Quote", "fields": [{"name": "event_ns", "type": "long"}]})
 
 
 @pytest.fixture(params=["folder", "http", "mock"])

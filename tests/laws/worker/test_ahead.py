@@ -14,7 +14,7 @@ from app.worker.worker import Worker
 from schemas.clocks import NS_PER_DAY, NS_PER_S
 from schemas.letters import DeadLetter
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 
 NOW_NS = 1_000 * NS_PER_S
 TEN_YEARS_NS = 3_652 * NS_PER_DAY

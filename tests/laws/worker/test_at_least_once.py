@@ -7,31 +7,15 @@ import pytest
 
 from app.audit.topics import audit
 from app.process import failpoints
-from app.worker.worker import Worker
+from tests.stage.deaths import Death, buried, die_at
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 from topics.bus import AbortableError
 from topics.memory.consumer import MemoryConsumer
 
 
-class Death(Exception):
-    """The worker dies here."""
-
-
-def die_at(doomed: str, reached: str) -> None:
-    if reached == doomed:
-        raise Death
-
-
 def direct(folder: Path, **worker: object) -> Market:
     return Market(folder, worker={"guarantee": "at_least_once", **worker})
-
-
-def buried(market: Market, worker: Worker) -> None:
-    assert isinstance(worker.consumer, MemoryConsumer)
-    market.bus.evict(worker.consumer)
-    for task in worker.tasks.values():
-        task.close()
 
 
 def test_a_sealed_row_is_there_before_anything_is_committed(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from app.audit.topics import audit, beyond
 from app.process import failpoints
 from app.worker.worker import FINAL_CHECK_INTERVAL_NS, Worker
-from tests.laws.worker.test_at_least_once import Death, buried, die_at
+from tests.stage.deaths import Death, buried, die_at
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 from topics.bus import BusUnavailableError
 from topics.memory.consumer import MemoryConsumer
 

@@ -10,7 +10,7 @@ from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS
 from schemas.frame import FrameHeaders
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
 from topics.memory.consumer import MemoryConsumer
 

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.frame import decode_frame
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 from topics.memory.consumer import MemoryConsumer
 
 Rows = list[dict[str, object]]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.oracles.avro import bare_rows, bare_schema
-from tests.property.topics.test_hostile_bytes import STREAM, bodies
+from tests.property.topics.hostile_bodies import STREAM, bodies
 from tests.stage.fakes import DictRegistry
 from topics.avro.decode import DecodeLimits, Decoder
 from topics.avro.header import HEADER_SIZE, message_header

@@ -15,7 +15,7 @@ from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
 from schemas.letters import DeadLetter, LateLetter
 from tests.stage.audit_faults import PLANTED, Plant, another, first
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 from topics.block import Original
 
 HERE, ELSEWHERE = "A", "D"  # symbols of partition 0 and of partition 1

@@ -12,9 +12,9 @@ from app.commit.producers import Producers
 from app.task.metadata import from_position
 from app.worker.worker import Worker
 from state.store import TaskStore
-from tests.laws.worker.test_at_least_once import buried
+from tests.stage.deaths import buried
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
 from topics.bus import AbortableError
 from topics.memory.bus import CommitFault, MemoryBus

@@ -14,7 +14,7 @@ from schemas.frame import FrameHeaders, decode_frame
 from schemas.letters import DeadLetter, LateLetter
 from schemas.stream import message_keys
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 
 
 def sealed_five(folder: Path, **worker: object) -> Market:

@@ -19,7 +19,7 @@ from app.worker.worker import Worker
 from schemas.letters import REPLAYED_FROM, original_headers
 from tests.simulation.scene import QUOTE
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 from topics.avro.schema import block_schema
 from topics.bus import Position, UnknownOutcomeError
 from topics.memory.store import CommitFault

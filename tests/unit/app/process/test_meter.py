@@ -12,7 +12,7 @@ from app.worker.rereading import Rereading
 from operators.inputs.progress import InputProgress
 from schemas.clocks import BEGINNING_NS
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 
 
 def test_a_long_reading_is_four_lines_however_many_steps_it_takes() -> None:

@@ -8,7 +8,7 @@ import pytest
 from app.errors import UsageError
 from app.reading.aligned import fitted, write_aligned
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 
 ROWS = pa.record_batch({"event_ns": [1, 2], "price": [1.0, None]})
 

@@ -12,7 +12,7 @@ from app.errors import RunError
 from app.reading.aligned import write_aligned
 from app.worker.worker import Worker
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
 from topics.bus import Position
 from topics.catalogue import LAST_KNOWN

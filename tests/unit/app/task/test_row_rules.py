@@ -17,7 +17,7 @@ from operators.inputs.intake import batch_of
 from schemas.letters import DeadLetter
 from schemas.stream import Stream, StreamError
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 
 NAN, INF = float("nan"), float("inf")
 STREAM = Stream(

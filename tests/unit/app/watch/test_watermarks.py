@@ -16,7 +16,7 @@ from app.watch.words import Answer, age_words, answer, clock_words, size_words
 from app.worker.worker import Worker
 from schemas.clocks import BEGINNING_NS, NS_PER_DAY, NS_PER_S
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
 from topics.bus import Position
 

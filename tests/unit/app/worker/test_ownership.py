@@ -9,7 +9,7 @@ from app.process.meter import Meter
 from app.worker.ownership import Ownership
 from state.store import TaskStore
 from tests.stage.market import Market
-from tests.unit.app.worker.test_worker import turn_until_quiet
+from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
 from topics.memory.bus import MemoryBus
 from topics.memory.consumer import MemoryConsumer

@@ -13,15 +13,9 @@ from app.commit.local_state import SHARE_MAX
 from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS
 from tests.stage.market import Market
+from tests.stage.turns import turn_until_quiet
 from topics.bus import ExpiredError, FencedError, Producer
 from topics.memory.consumer import MemoryConsumer
-
-
-def turn_until_quiet(*workers: Worker) -> None:
-    """Let them turn until nothing is read any more, and the group has had the turns to move partitions."""
-    quiet = 0
-    while quiet < 3:
-        quiet = 0 if sum([worker.turn() for worker in workers]) else quiet + 1
 
 
 def test_a_trade_is_emitted_once_both_inputs_are_past_it(tmp_path: Path) -> None:
