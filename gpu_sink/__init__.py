@@ -1,1 +1,47 @@
-"""The client of the aligned topic, for model services: frames in, Arrow batches and tensors out."""
+"""The client of the aligned topic, for model services: frames in, Arrow batches and tensors out.
+
+What needs PyTorch is not among these names: `gpu_sink.torch_dataset.AlignedDataset`.
+"""
+
+from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.contract import FrameError
+from gpu_sink.errors import (
+    ColumnError,
+    DeviceError,
+    GapError,
+    GapWarning,
+    OptionError,
+    OrderWarning,
+    ReaderWarning,
+    SegmentError,
+    SourceError,
+    StateError,
+)
+from gpu_sink.frames import Frame
+from gpu_sink.options import BatchOptions, Windows
+from gpu_sink.segment_writer import write_segments
+from gpu_sink.source import AlignedStream
+
+__all__ = [
+    "AlignedStream",
+    "Batch",
+    "BatchOptions",
+    "Batches",
+    "ColumnError",
+    "DeviceError",
+    "Frame",
+    "FrameError",
+    "GapError",
+    "GapWarning",
+    "OptionError",
+    "OrderWarning",
+    "ReaderWarning",
+    "SegmentError",
+    "SourceError",
+    "StateError",
+    "Windows",
+    "__version__",
+    "write_segments",
+]
+
+__version__ = "0.1.0"

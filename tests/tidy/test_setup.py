@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import gpu_sink
 from tests.tidy.tree import ROOT, python_files, texts
 
 LOCKS = ["requirements.lock", "requirements-torch.lock"]
@@ -96,3 +97,8 @@ def test_the_kafka_client_stays_where_quix_streams_can_use_it() -> None:
 def test_only_the_client_is_ever_installed() -> None:
     packages = {name.rsplit("/", 1)[0].replace("/", ".") for name in python_files("gpu_sink")}
     assert project()["tool"]["setuptools"]["packages"] == sorted(packages)
+
+
+def test_the_client_states_its_version_and_every_public_name_is_there() -> None:
+    assert gpu_sink.__version__ == project()["project"]["version"]
+    assert [name for name in gpu_sink.__all__ if not hasattr(gpu_sink, name)] == []
