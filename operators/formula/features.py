@@ -1,0 +1,175 @@
+"""The features of one node: formulas in order, each over the columns of the input and the features above it.
+
+All that is wrong with any of them is collected: a feature that cannot be used does not hide what is wrong
+with those that use it, and is not reported again there.
+"""
+
+import keyword
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+
+from operators.formula.errors import FormulaError
+from operators.formula.functions import FUNCTIONS
+from operators.formula.meaning import column_meaning, node_meaning, step_meanings
+from operators.formula.read import read_formula
+from operators.formula.steps import Step, Steps
+from operators.formula.suggest import suggest
+from operators.formula.tree import Broken, Call, Constant, Name, Tree
+from operators.formula.types import ARROW_TYPES, Kind, kind_of, mismatches
+
+FEATURES_MAX: Final = 1_000  # of one node
+
+
+class Source(NamedTuple):
+    """The rows that formulas read.
+
+    `name`       of the node or root, for messages.
+    `layout`     the columns; None where they are not known, since the node has errors of its own.
+    `rows`       the meaning of the root: which rows these are.
+    `meanings`   of each column.
+    `broken`     columns that are there and have an error of their own.
+    """
+
+    name: str
+    layout: pa.Schema | None
+    rows: str = ""
+    meanings: Mapping[str, str] = {}
+    broken: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a node of formulas computes.
+
+    `columns`    the names of the features, in order.
+    `layout`     the columns of the input, then the features, which are nullable.
+    `steps`      all that is computed, and `roots` the place of each feature's own step.
+    `rows`       the meaning of the root: which rows these are.
+    `meanings`   of each column of the layout.
+    """
+
+    columns: tuple[str, ...]
+    layout: pa.Schema
+    steps: tuple[Step, ...]
+    roots: tuple[int, ...]
+    rows: str
+    meanings: Mapping[str, str]
+
+    @property
+    def meaning(self) -> str:
+        """16 hex digits that are equal where the same features are computed for the same rows."""
+        return node_meaning("formula", self.rows, [(name, self.meanings[name]) for name in self.columns])
+
+
+def root_source(name: str, layout: pa.Schema, rows: str = "") -> Source:
+    """The rows of a root, whose meaning is `rows`."""
+    return Source(name, layout, rows, {field.name: column_meaning(rows, field) for field in layout})
+
+
+def read_features(
+    node: str, source: Source, formulas: Mapping[str, str]
+) -> tuple[Features | None, dict[str, list[FormulaError]]]:
+    """Return the features, None where any has an error, and the errors by feature.
+
+    An error at (0, 0) is of the feature's name and not of a place in its formula.
+    """
+    reading = _Reading(node, source, list(formulas))
+    for column, text in formulas.items():
+        reading.read(column, text)
+    errors = {column: wrong for column, wrong in reading.errors.items() if wrong}
+    if errors or source.layout is None or source.broken:
+        return None, errors
+    steps = tuple(reading.steps.steps)
+    places = {column: place for column, place in reading.features.items() if place is not None}
+    assert len(places) == len(formulas), "a feature without an error has a step"
+    fields = [pa.field(name, ARROW_TYPES[steps[place].kind]) for name, place in places.items()]
+    of_steps = step_meanings(steps, source.meanings)
+    meanings = {**source.meanings, **{name: of_steps[place] for name, place in places.items()}}
+    layout = pa.schema([*source.layout, *fields])
+    return Features(tuple(places), layout, steps, tuple(places.values()), source.rows, meanings), errors
+
+
+class _Reading:
+    """Reads formulas one after another; `features` has the step of each so far, None for a broken one."""
+
+    def __init__(self, node: str, source: Source, columns: list[str]) -> None:
+        self._node = node
+        self._source = source
+        self._columns = columns
+        self.steps = Steps()
+        self.features: dict[str, int | None] = {}
+        self.errors: dict[str, list[FormulaError]] = {}
+
+    def read(self, column: str, text: str) -> None:
+        """Read one feature."""
+        errors = self.errors.setdefault(column, [])
+        wrong = self._wrong_name(column)
+        if wrong:
+            errors.append(FormulaError(wrong, 0, 0))
+        tree, faults = read_formula(text)
+        errors += faults
+        self.features[column] = None
+        place = self._place(column, tree, errors)
+        if not errors:
+            self.features[column] = place
+
+    def _wrong_name(self, column: str) -> str:
+        """Why a feature cannot have this name; empty where it can."""
+        layout = self._source.layout
+        if len(self.features) >= FEATURES_MAX:
+            return f"a node has at most {FEATURES_MAX} features"
+        if layout is not None and column in layout.names:
+            return f"{self._source.name} has a column {column} already; a feature needs a name of its own"
+        if not column.isidentifier() or keyword.iskeyword(column):
+            return "a feature's name is letters, digits and _, and no word of Python"
+        return ""
+
+    def _place(self, column: str, tree: Tree, errors: list[FormulaError]) -> int | None:
+        """The step of a tree, None where its kind is not known; what is wrong goes to `errors`."""
+        match tree:
+            case Constant():
+                return self.steps.constant(tree.value)
+            case Name():
+                return self._named(column, tree, errors)
+            case Broken():
+                for operand in tree.operands:
+                    self._place(column, operand, errors)
+                return None
+            case Call():
+                return self._called(column, tree, errors)
+
+    def _called(self, column: str, call: Call, errors: list[FormulaError]) -> int | None:
+        places = [self._place(column, operand, errors) for operand in call.operands]
+        kinds: list[Kind | None] = [None if place is None else self.steps.kind(place) for place in places]
+        wrong = mismatches(call.function, kinds)
+        for number, why in wrong:
+            operand = call.operands[number]
+            errors.append(FormulaError(why, operand.start, operand.end))
+        known = [place for place in places if place is not None]
+        return None if wrong or len(known) < len(places) else self.steps.call(call.function, known)
+
+    def _named(self, column: str, tree: Name, errors: list[FormulaError]) -> int | None:
+        name, source = tree.name, self._source
+        if name in self.features and name != column:
+            return self.features[name]
+        if source.layout is None or name in source.broken:
+            return None
+        if name in source.layout.names:
+            kind = kind_of(source.layout.field(name).type)
+            if kind is not None:
+                return self.steps.column(name, kind)
+            why = f"{name} is {source.layout.field(name).type}; a formula computes with numbers and booleans"
+        elif name == column:
+            why = f"{name} is this feature itself"
+        elif name in self._columns:
+            why = f"{name} is a feature further down; a formula sees those above it"
+        elif name in FUNCTIONS:
+            why = f"{name} is a function; give it its values in brackets"
+        else:
+            known = [*source.layout.names, *self.features, "True", "False"]
+            why = f"{source.name} has no column {name}{suggest(name, known)}"
+        errors.append(FormulaError(why, tree.start, tree.end))
+        return None

@@ -1,0 +1,41 @@
+"""The meaning of a column: a hash that is equal where the same is computed from the same.
+
+In it: the tree of the formula with its types, constants by their bits, the meanings of the columns it reads,
+the version of the kernels.  Not in it: names of nodes and features, comments, white space, parentheses.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+from operators.formula.steps import Step
+
+# Raised when a function gives other bits than before.
+KERNELS_VERSION: Final = 1
+
+
+def digest(*lines: object) -> str:
+    """16 hex digits of some lines of text."""
+    return hashlib.sha256("\n".join(str(line) for line in lines).encode()).hexdigest()[:16]
+
+
+def column_meaning(rows: str, column: pa.Field) -> str:
+    """The meaning of a column as a root gives it; `rows` is the root's meaning."""
+    return digest("column", rows, column.name, column.type)
+
+
+def step_meanings(steps: Sequence[Step], columns: Mapping[str, str]) -> list[str]:
+    """The meaning of each step; `columns` has those of the columns that are read."""
+    meanings: list[str] = []
+    for step in steps:
+        read = columns[step.column] if step.function == "column" else step.bits
+        operands = [meanings[place] for place in step.operands]
+        meanings.append(digest("row", KERNELS_VERSION, step.function, step.kind, read, *operands))
+    return meanings
+
+
+def node_meaning(kind: str, rows: str, columns: Iterable[tuple[str, str]]) -> str:
+    """The meaning of a node: which rows it has, and the columns that it adds, with their meanings."""
+    return digest(kind, rows, *(f"{name} {meaning}" for name, meaning in columns))

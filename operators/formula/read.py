@@ -1,0 +1,263 @@
+"""From the text of a formula to its tree: Python's grammar, none of its meaning; nothing is evaluated.
+
+The text is parsed by `ast` in eval mode and each node is looked at: what the language does not have is an
+error with its place.  A text that is too long, too deep or too large is refused before it costs anything.
+"""
+
+import ast
+import math
+import warnings
+from typing import Final
+
+from operators.formula.errors import FormulaError
+from operators.formula.functions import FUNCTIONS, KNOWN, absence
+from operators.formula.suggest import suggest
+from operators.formula.tree import Broken, Call, Constant, Name, Tree
+
+TEXT_LENGTH_MAX: Final = 4_096  # characters
+DEPTH_MAX: Final = 64  # operators and calls inside one another; a sum of n terms is n - 1 deep
+NODES_MAX: Final = 1_000
+INT_MIN: Final = -(2**63)
+INT_MAX: Final = 2**63 - 1
+
+BINARY: Final[dict[type[ast.operator], str]] = {
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "divide",
+}
+COMPARISONS: Final[dict[type[ast.cmpop], str]] = {
+    ast.Lt: "less",
+    ast.LtE: "less_equal",
+    ast.Gt: "greater",
+    ast.GtE: "greater_equal",
+    ast.Eq: "equal",
+    ast.NotEq: "unequal",
+}
+UNARY: Final[dict[type[ast.unaryop], str]] = {ast.USub: "negate", ast.Not: "not"}
+
+# What to write instead of what the language does not have.
+INSTEAD: Final[dict[type[ast.AST], str]] = {
+    ast.Pow: "** is not part of formulas; write x * x",
+    ast.FloorDiv: "// is not part of formulas; / divides",
+    ast.Mod: "% is not part of formulas",
+    ast.MatMult: "@ gives a version and stands at the end, after a space: 'mid @2'",
+    ast.BitAnd: "& is not part of formulas; write and",
+    ast.BitOr: "| is not part of formulas; write or",
+    ast.BitXor: "^ is not part of formulas",
+    ast.LShift: "<< is not part of formulas",
+    ast.RShift: ">> is not part of formulas",
+    ast.Invert: "~ is not part of formulas; write not",
+    ast.UAdd: "a leading + is not part of formulas; leave it out",
+    ast.Is: "'is' is not part of formulas; write ==",
+    ast.IsNot: "'is not' is not part of formulas; write !=",
+    ast.In: "'in' is not part of formulas; write x == a or x == b",
+    ast.NotIn: "'not in' is not part of formulas; write x != a and x != b",
+    ast.Attribute: "a dot after a name is not part of formulas; columns and features have plain names",
+    ast.Subscript: "[...] is not part of formulas",
+    ast.IfExp: "'if ... else' is not part of formulas; write where(condition, a, b)",
+    ast.Lambda: "'lambda' is not part of formulas",
+    ast.NamedExpr: ":= is not part of formulas; make it a feature of its own, above this one",
+    ast.Tuple: "a comma outside a call is not part of formulas; a formula is one value",
+    ast.List: "[...] is not part of formulas",
+    ast.ListComp: "[...] is not part of formulas",
+    ast.Set: "{...} is not part of formulas",
+    ast.Dict: "{...} is not part of formulas",
+    ast.JoinedStr: "a text is no value of a formula",
+    ast.Starred: "* before a value is not part of formulas",
+}
+
+
+def read_formula(text: str) -> tuple[Tree, list[FormulaError]]:
+    """Return the tree of a formula and all that is wrong with it; with errors the tree has `Broken` parts.
+
+    Comments, white space (also line breaks) and parentheses leave no trace in the tree.
+    """
+    whole = (0, max(len(text), 1))
+    if len(text) > TEXT_LENGTH_MAX:
+        message = f"the formula has {len(text)} characters, at most {TEXT_LENGTH_MAX} are read"
+        return Broken((), *whole), [FormulaError(message, *whole)]
+    line = _one_line(text)
+    code = line.strip()
+    if not code:
+        return Broken((), *whole), [FormulaError("the formula is empty", *whole)]
+    shift = len(line) - len(line.lstrip())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's advice to programmers, such as on escapes in a text
+            body = ast.parse(code, mode="eval").body
+        reader = _Reader(code, shift)
+        return reader.tree(body, 1), reader.errors
+    except FormulaError as error:  # a bound was passed: nothing of the tree is kept
+        return Broken((), *whole), [error]
+    except SyntaxError as error:
+        return Broken((), *whole), [_syntax_error(error, code, shift)]
+    except (RecursionError, MemoryError, ValueError):  # the parser's own bounds; a zero byte
+        message = (
+            "the formula cannot be read: it is nested too deeply, or has a character no text should have"
+        )
+        return Broken((), *whole), [FormulaError(message, *whole)]
+
+
+def _one_line(text: str) -> str:
+    """The text with a space for each character of a comment and of white space: places stay as they are."""
+    out = []
+    quote = ""
+    comment = False
+    for character in text:
+        if character in "\n\r":
+            comment = False
+        elif comment:
+            out.append(" ")
+            continue
+        elif quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character == "#":
+            comment = True
+            out.append(" ")
+            continue
+        out.append(" " if character in " \t\n\r\f\v" else character)
+    return "".join(out)
+
+
+def _syntax_error(error: SyntaxError, code: str, shift: int) -> FormulaError:
+    """Python's complaint, which counts characters from 1, at our place; 0 is the end of the text."""
+    start = error.offset - 1 if error.offset and error.lineno == 1 else len(code) - 1
+    start = min(start, len(code) - 1)
+    end = min(max((error.end_offset or 0) - 1, start + 1), len(code))
+    return FormulaError(f"the formula cannot be read: {error.msg}", start + shift, end + shift)
+
+
+class _Reader:
+    """Turns Python's nodes into ours, and collects what is wrong on the way."""
+
+    def __init__(self, code: str, shift: int) -> None:
+        self._code = code.encode()
+        self._shift = shift
+        self._nodes = 0
+        self.errors: list[FormulaError] = []
+
+    def tree(self, node: ast.expr, depth: int) -> Tree:
+        """The tree of a node that stands `depth` deep; raises FormulaError where a bound is passed."""
+        start, end = self._span(node)
+        self._nodes += 1
+        if self._nodes > NODES_MAX:
+            raise FormulaError(f"the formula has more than {NODES_MAX} parts", start, end)
+        if depth + (len(node.values) - 2 if isinstance(node, ast.BoolOp) else 0) > DEPTH_MAX:
+            message = f"the formula is more than {DEPTH_MAX} deep; make a part of it a feature of its own"
+            raise FormulaError(message, start, end)
+        match node:
+            case ast.Name(name):
+                return Name(name, start, end)
+            case ast.Constant():
+                return self._constant(node.value, start, end)
+            case ast.BinOp():
+                return self._operation(
+                    BINARY.get(type(node.op)), node.op, [node.left, node.right], node, depth
+                )
+            case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as value)) if not isinstance(
+                value, bool
+            ):
+                return self._constant(-value, start, end)
+            case ast.UnaryOp():
+                return self._operation(UNARY.get(type(node.op)), node.op, [node.operand], node, depth)
+            case ast.BoolOp():
+                return self._logic(node, depth)
+            case ast.Compare():
+                return self._comparison(node, depth)
+            case ast.Call():
+                return self._call(node, depth)
+            case _:
+                inside = isinstance(node, ast.Subscript | ast.IfExp | ast.Tuple | ast.List)
+                parts = [part for part in ast.iter_child_nodes(node) if inside and isinstance(part, ast.expr)]
+                return self._broken(
+                    INSTEAD.get(type(node), "this is not part of formulas"), node, parts, depth
+                )
+
+    def _span(self, node: ast.expr) -> tuple[int, int]:
+        """Character positions in the text: Python counts the bytes of the code."""
+        return self._place(node.col_offset), self._place(node.end_col_offset or node.col_offset + 1)
+
+    def _place(self, byte: int) -> int:
+        return len(self._code[:byte].decode()) + self._shift
+
+    def _report(self, message: str, start: int, end: int) -> None:
+        self.errors.append(FormulaError(message, start, end))
+
+    def _broken(self, message: str, node: ast.expr, parts: list[ast.expr], depth: int) -> Tree:
+        self._report(message, *self._span(node))
+        return Broken(self._all(parts, depth), *self._span(node))
+
+    def _all(self, parts: list[ast.expr], depth: int) -> tuple[Tree, ...]:
+        return tuple(self.tree(part, depth + 1) for part in parts)
+
+    def _constant(self, value: object, start: int, end: int) -> Tree:
+        if isinstance(value, bool):
+            return Constant(value, start, end)
+        if isinstance(value, int):
+            if INT_MIN <= value <= INT_MAX:
+                return Constant(value, start, end)
+            self._report("the number does not fit in 64 bits; with a decimal point it is a float", start, end)
+        elif isinstance(value, float):
+            if math.isfinite(value):
+                return Constant(value + 0.0, start, end)  # never -0.0, as no value that enters
+            self._report("the number is too large for a float64", start, end)
+        elif isinstance(value, str | bytes):
+            self._report("a text is no value of a formula", start, end)
+        elif value is None:
+            self._report("None is not part of formulas; nulls come from the rows", start, end)
+        else:
+            self._report("this is no value of a formula; there are numbers, True and False", start, end)
+        return Broken((), start, end)
+
+    def _operation(
+        self, function: str | None, operator: ast.AST, parts: list[ast.expr], node: ast.expr, depth: int
+    ) -> Tree:
+        if function is None:
+            return self._broken(INSTEAD[type(operator)], node, parts, depth)
+        return Call(function, self._all(parts, depth), *self._span(node))
+
+    def _logic(self, node: ast.BoolOp, depth: int) -> Tree:
+        """`a and b and c` is `(a and b) and c`."""
+        function = "and" if isinstance(node.op, ast.And) else "or"
+        first, *others = self._all(node.values, depth)
+        for other in others:
+            first = Call(function, (first, other), first.start, other.end)
+        return first
+
+    def _comparison(self, node: ast.Compare, depth: int) -> Tree:
+        parts = [node.left, *node.comparators]
+        if len(parts) > 2:
+            message = "one comparison at a time; write a < b and b < c"
+            return self._broken(message, node, parts, depth)
+        (operator,) = node.ops
+        return self._operation(COMPARISONS.get(type(operator)), operator, parts, node, depth)
+
+    def _call(self, node: ast.Call, depth: int) -> Tree:
+        parts = list(node.args)
+        if not isinstance(node.func, ast.Name):
+            return self._broken("only a function can be called, by its name", node, parts, depth)
+        name = node.func.id
+        start, end = self._span(node.func)
+        if name not in FUNCTIONS:
+            message = absence(name) if name in KNOWN else f"there is no function {name}{suggest(name, KNOWN)}"
+            self._report(message, start, end)
+            looked_at = [part for part in parts if not isinstance(part, ast.Constant)]  # windows are texts
+            return Broken(self._all(looked_at, depth), *self._span(node))
+        takes = FUNCTIONS[name]
+        operands = self._all(parts, depth)
+        wrong = len(self.errors)
+        for setting in node.keywords:
+            at = (
+                self._place(setting.col_offset),
+                self._place(setting.end_col_offset or setting.col_offset + 1),
+            )
+            self._report(f"{name} has no setting {setting.arg or '**'}", *at)
+        if len(operands) != len(takes):
+            values = f"{len(takes)} values ({', '.join(takes)})" if len(takes) > 1 else "1 value"
+            self._report(f"{name} takes {values}, not {len(operands)}", *self._span(node))
+        if len(self.errors) > wrong:
+            return Broken(operands, *self._span(node))
+        return Call(name, operands, *self._span(node))

@@ -1,0 +1,114 @@
+"""Typed steps: what the features of a node compute, each value once, in an order that can be run.
+
+A step names its operands by their place in the list, so that a value two formulas have in common is one step.
+Conversions are steps of their own, and a comparison of an integer with a float stays exact.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from operators.formula.types import ARITHMETIC, EQUALITY, ORDERING, Kind, result_kind
+
+SWAPPED = {"greater": "less", "greater_equal": "less_equal", "less": "greater", "less_equal": "greater_equal"}
+
+
+class Step(NamedTuple):
+    """One value per row.
+
+    `function`   a function of the language, or `column`, `constant`, `to_float`.
+    `kind`       of the value.
+    `operands`   places of earlier steps.
+    `column`     the name, of a `column`.
+    `bits`       of a `constant`: the integer, 0 or 1 for a boolean, the 64 bits of a float.
+    """
+
+    function: str
+    kind: Kind
+    operands: tuple[int, ...] = ()
+    column: str = ""
+    bits: int = 0
+
+
+class Steps:
+    """The steps so far; one that is there already is not added again."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self._places: dict[Step, int] = {}
+
+    def kind(self, place: int) -> Kind:
+        """The kind of a step."""
+        return self.steps[place].kind
+
+    def column(self, name: str, kind: Kind) -> int:
+        """The values of a column of the input."""
+        return self._add(Step("column", kind, column=name))
+
+    def constant(self, value: bool | float) -> int:
+        """The same value in each row."""
+        if isinstance(value, bool):
+            return self._add(Step("constant", "bool", bits=int(value)))
+        if isinstance(value, int):
+            return self._add(Step("constant", "int64", bits=value))
+        return self._add(Step("constant", "float64", bits=float_bits(value)))
+
+    def call(self, function: str, operands: Sequence[int]) -> int:
+        """A function of the language, whose operands have kinds that it takes."""
+        kind = result_kind(function, [self.kind(place) for place in operands])
+        if function in ARITHMETIC or function in ("negate", "abs"):
+            operands = [self._to(kind, place) for place in operands]
+        elif function == "log":
+            operands = [self._to("float64", operands[0])]
+        elif function == "where":
+            operands = [operands[0], *(self._to(kind, place) for place in operands[1:])]
+        elif function in ORDERING | EQUALITY:
+            return self._comparison(function, operands[0], operands[1])
+        return self._add(Step(function, kind, tuple(operands)))
+
+    def _add(self, step: Step) -> int:
+        place = self._places.setdefault(step, len(self.steps))
+        if place == len(self.steps):
+            self.steps.append(step)
+        return place
+
+    def _to(self, kind: Kind, place: int) -> int:
+        """The value as a float where one is wanted; integers are held alike, whatever their width."""
+        if kind != "float64" or self.kind(place) == "float64":
+            return place
+        step = self.steps[place]
+        if step.function == "constant":
+            return self.constant(float(step.bits))
+        return self._add(Step("to_float", "float64", (place,)))
+
+    def _comparison(self, function: str, left: int, right: int) -> int:
+        """`less` and `less_equal` alone where both are held alike; else the integer comes first."""
+        left, right = self._alike(left, right), self._alike(right, left)
+        floats = (self.kind(left) == "float64", self.kind(right) == "float64")
+        swap = floats == (True, False) if floats[0] != floats[1] else function.startswith("greater")
+        if swap:
+            left, right, function = right, left, SWAPPED.get(function, function)
+        return self._add(Step(function, "bool", (left, right)))
+
+    def _alike(self, place: int, other: int) -> int:
+        """A constant as a number of the other's kind, where it is exactly one."""
+        step = self.steps[place]
+        if step.function != "constant" or step.kind == "bool":
+            return place
+        value: int | float = bits_float(step.bits) if step.kind == "float64" else step.bits
+        if self.kind(other) == "float64" and float(value) == value:
+            return self.constant(float(value))
+        if self.kind(other) in ("int8", "int64") and value == int(value) and -(2**63) <= value < 2**63:
+            return self.constant(int(value))
+        return place
+
+
+def float_bits(value: float) -> int:
+    """The 64 bits of a float as an unsigned number."""
+    return int.from_bytes(struct.pack(">d", value), "big")
+
+
+def bits_float(bits: int) -> float:
+    """The float with these 64 bits."""
+    value: float = struct.unpack(">d", bits.to_bytes(8, "big"))[0]
+    return value

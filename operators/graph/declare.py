@@ -1,0 +1,48 @@
+"""A graph as it is declared: plain settings, as they stand in the tables `[graph]` and `[graph.NAME]`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+ROOT: Final = "aligned"  # the join's rows, which `upstream` can name like a node
+
+# Topics of a pipeline besides those of its nodes, and the keys of `[graph]` itself.
+RESERVED: Final = frozenset({ROOT, "late", "dead", "last-known", "tasks", "state", "name", "anchor"})
+
+NODES_MAX: Final = 200
+NODE_NAME_LENGTH_MAX: Final = 64  # characters; a topic's name has it behind the prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """That the rows of a node go out, and which of their columns.
+
+    `columns` are those chosen, None for all.  What names a row is carried in any case: its key, its clocks
+    and the place of its left row.
+    """
+
+    columns: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """One table `[graph.NAME]` of row formulas.
+
+    `name`      an identifier, unlike every other node's, stream's and topic's.
+    `upstream`  the node whose rows it reads, or `aligned`: the key `from`.
+    `features`  by column, in order: the formula, and behind it its version where that is not 1: `x + y @2`.
+    `output`    None where the rows only feed other nodes.
+    """
+
+    name: str
+    upstream: str
+    features: Mapping[str, str]
+    output: Output | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphSettings:
+    """The table `[graph]`: its name, and the nodes in any order."""
+
+    name: str
+    nodes: tuple[NodeSettings, ...]

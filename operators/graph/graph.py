@@ -1,0 +1,106 @@
+"""A graph at work: the nodes of one task, run one after another over the rows that the join seals."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import pyarrow as pa
+
+from operators.graph.declare import ROOT
+from operators.graph.plan import Plan, PlannedNode
+from operators.node import Entries, Node, NodeStateError, Sealed
+from operators.nodes.formula import FormulaNode
+from operators.operator import Snapshot
+
+SEPARATOR: Final = b"\0"
+MEANING_SIZE: Final = 8  # bytes; a node's name has no zero byte, a meaning may
+
+
+class Graph:
+    """The nodes of one task.  The order of calls is that of `Node`.
+
+    `meaning`   16 hex digits that are equal where all nodes mean the same.
+    `layouts`   by node with an output: the columns it gives.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.meaning = plan.meaning
+        self._plan = plan
+        self._nodes: dict[str, Node] = {node.name: _make(node) for node in plan.nodes}
+        self._stale: list[bytes] = []  # keys of entries that no node has
+        self._carried: dict[str, list[int] | None] = {}
+        self.layouts: Mapping[str, pa.Schema] = dict(self._outputs())
+
+    def take(self, aligned: Sealed) -> Mapping[str, Sealed]:
+        """Run the rows that became final through every node; returns what goes out, by node.
+
+        Each output says itself how far it is complete.
+        """
+        sealed = {ROOT: aligned}
+        for planned in self._plan.nodes:
+            sealed[planned.name] = self._nodes[planned.name].take((sealed[planned.upstream],))
+        return {name: _choose(sealed[name], places) for name, places in self._carried.items()}
+
+    def snapshot(self) -> Snapshot:
+        """Return what changed in any node since the last snapshot; entries that no node has are deleted."""
+        puts: list[tuple[bytes, bytes]] = []
+        deletes = self._stale
+        self._stale = []
+        for node in self._nodes.values():
+            changed = node.snapshot()
+            puts += [(entry_key(node, key), value) for key, value in changed.puts]
+            deletes += [entry_key(node, key) for key in changed.deletes]
+        return Snapshot(puts, deletes)
+
+    def restore(self, entries: Entries) -> tuple[str, ...]:
+        """Give each node its entries back; returns the names of the nodes that cannot use theirs.
+
+        Such a node starts without state.  Entries of a node that is gone, or means something else now, are
+        left out and deleted with the next snapshot.
+        """
+        by_node: dict[str, list[tuple[bytes, bytes]]] = {name: [] for name in self._nodes}
+        prefixes = {_prefix(node): name for name, node in self._nodes.items()}
+        for key, value in entries:
+            size = key.find(SEPARATOR) + 1 + MEANING_SIZE + 1
+            name = prefixes.get(key[:size])
+            if name is None:
+                self._stale.append(key)
+            else:
+                by_node[name].append((key[size:], value))
+        lost = []
+        for planned in self._plan.nodes:
+            kept = by_node[planned.name]
+            try:
+                self._nodes[planned.name].restore(kept)
+            except NodeStateError:
+                self._stale += [entry_key(self._nodes[planned.name], key) for key, _ in kept]
+                self._nodes[planned.name] = _make(planned)
+                lost.append(planned.name)
+        return tuple(lost)
+
+    def _outputs(self) -> Iterator[tuple[str, pa.Schema]]:
+        for planned in self._plan.nodes:
+            if planned.carried is not None:
+                layout = planned.features.layout
+                places = [layout.names.index(name) for name in planned.carried]
+                self._carried[planned.name] = places if len(places) < len(layout) else None
+                yield planned.name, pa.schema([layout.field(place) for place in places])
+
+
+def entry_key(node: Node, key: bytes) -> bytes:
+    """The key of a node's entry among those of the task: name, zero, meaning, zero, the node's own key."""
+    return _prefix(node) + key
+
+
+def _prefix(node: Node) -> bytes:
+    return SEPARATOR.join([node.name.encode(), bytes.fromhex(node.meaning), b""])
+
+
+def _make(planned: PlannedNode) -> Node:
+    return FormulaNode(planned.name, planned.features)
+
+
+def _choose(sealed: Sealed, places: list[int] | None) -> Sealed:
+    """The columns that an output carries; None for all."""
+    if sealed.rows is None or places is None:
+        return sealed
+    return sealed._replace(rows=sealed.rows.select(places))

@@ -1,0 +1,219 @@
+"""From settings to a plan: nodes, each after the one it reads, with types and meanings.
+
+Everything that is wrong with any node is collected before anything is refused.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from operators.formula.features import Features, Source, read_features, root_source
+from operators.formula.meaning import digest
+from operators.formula.suggest import suggest
+from operators.graph.declare import (
+    NODE_NAME_LENGTH_MAX,
+    NODES_MAX,
+    RESERVED,
+    ROOT,
+    GraphSettings,
+    NodeSettings,
+)
+from operators.graph.errors import GraphError, NodeError
+from schemas.clocks import EVENT_NS, KNOWN_NS
+from schemas.frame import LEFT_INDEX, LEFT_OFFSET
+
+VERSION: Final = re.compile(r"(?s)(?P<formula>.*)\s@\s*(?P<version>[1-9][0-9]{0,8})\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNode:
+    """A node whose formulas are read.
+
+    `carried`   the columns of its output, in order; None where nothing goes out.
+    `versions`  of each feature.
+    """
+
+    name: str
+    upstream: str
+    features: Features
+    versions: Mapping[str, int]
+    carried: tuple[str, ...] | None
+
+    @property
+    def meaning(self) -> str:
+        """16 hex digits that are equal where the same features are computed for the same rows."""
+        return self.features.meaning
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A graph that can run.
+
+    `nodes`    each after the one it reads.
+    `aligned`  the columns of the rows that come in.
+    """
+
+    name: str
+    nodes: tuple[PlannedNode, ...]
+    aligned: pa.Schema
+
+    @property
+    def meaning(self) -> str:
+        """16 hex digits that are equal where all nodes mean the same, whatever they are called."""
+        return digest("graph", *sorted(node.meaning for node in self.nodes))
+
+
+def plan_graph(
+    settings: GraphSettings,
+    aligned: pa.Schema,
+    *,
+    meaning: str = "",
+    key: Iterable[str] = ("symbol",),
+    streams: Iterable[str] = (),
+) -> Plan:
+    """Return the plan of a graph over the rows of a join; raises GraphError with all that is wrong.
+
+    `aligned`  the columns of the join's rows, and `meaning` what they mean: the join's fingerprint.
+    `key`      the columns that key the left stream; with clocks and places they are in every output.
+    `streams`  the names of the inputs, which no node can have.
+    """
+    planning = _Planning(settings, root_source(ROOT, aligned, meaning), tuple(streams))
+    planning.check_names()
+    ordered = planning.order()
+    identity = {*key, EVENT_NS, KNOWN_NS, LEFT_OFFSET, LEFT_INDEX}
+    nodes = [planning.plan(node, identity) for node in ordered]
+    if planning.errors:
+        place = {node.name: number for number, node in enumerate(settings.nodes)}
+        raise GraphError(tuple(sorted(planning.errors, key=lambda error: place.get(error.node, -1))))
+    return Plan(settings.name, tuple(node for node in nodes if node is not None), aligned)
+
+
+def formula_version(text: str) -> tuple[str, int]:
+    """Take the version off the end of a formula: `x + y @2`; 1 where there is none."""
+    match = VERSION.fullmatch(text)
+    return (match["formula"], int(match["version"])) if match else (text, 1)
+
+
+class _Planning:
+    """Plans one graph; `sources` has the rows of each node so far."""
+
+    def __init__(self, settings: GraphSettings, root: Source, streams: tuple[str, ...]) -> None:
+        self._nodes = settings.nodes
+        self._streams = streams
+        self._sources = {ROOT: root}
+        self.errors: list[NodeError] = []
+
+    def check_names(self) -> None:
+        """Report the names that no node can have, and those that two have."""
+        names = [node.name for node in self._nodes]
+        if not names:
+            self._report("graph", "a graph needs a node, a table [graph.NAME]")
+        if len(names) > NODES_MAX:
+            self._report(
+                names[NODES_MAX], f"the graph has {len(names)} nodes, at most {NODES_MAX} are planned"
+            )
+        for number, name in enumerate(names):
+            if name in RESERVED:
+                self._report(name, f"the name {name} is taken by the pipeline itself; choose another one")
+            elif name in self._streams:
+                self._report(name, f"{name} is a stream; a node needs a name of its own")
+            elif not (name.isascii() and name.isidentifier() and len(name) <= NODE_NAME_LENGTH_MAX):
+                limit = f"at most {NODE_NAME_LENGTH_MAX} ASCII letters, digits and _"
+                self._report(name, f"a node's name is {limit}, and does not begin with a digit")
+            elif name in names[:number]:
+                self._report(name, f"two nodes are called {name}")
+
+    def order(self) -> list[NodeSettings]:
+        """The nodes, each after the one it reads; reports what cannot be ordered, and leaves it in."""
+        ordered: list[NodeSettings] = []
+        placed = {ROOT}
+        waiting = list(self._nodes)
+        while waiting:
+            ready = [node for node in waiting if node.upstream in placed or not self._is_node(node.upstream)]
+            if not ready:
+                self._report_cycles(waiting)
+                return ordered + waiting
+            ordered += ready
+            placed |= {node.name for node in ready}
+            waiting = [node for node in waiting if node not in ready]
+        return ordered
+
+    def plan(self, node: NodeSettings, identity: set[str]) -> PlannedNode | None:
+        """Read the formulas of a node; None where anything is wrong with it or with what it reads."""
+        source = self._sources.get(node.upstream) or self._unknown(node.upstream)
+        if node.upstream not in self._sources and not self._is_node(node.upstream):
+            self._report(
+                node.name, self._no_upstream(node.upstream), setting="from", width=len(node.upstream)
+            )
+        if not node.features:
+            self._report(node.name, f"a node needs features, in a table [graph.{node.name}.features]")
+        split = {column: formula_version(text) for column, text in node.features.items()}
+        features, errors = read_features(node.name, source, {name: text for name, (text, _) in split.items()})
+        for column, wrong in errors.items():
+            for error in wrong:
+                places = (error.start, error.end) if error.end else (None, None)
+                self.errors.append(NodeError(node.name, column, error.message, *places))
+        self._sources[node.name] = self._source(node, source, features, set(errors))
+        carried = self._carried(node, identity)
+        if features is None:
+            return None
+        versions = {name: version for name, (_, version) in split.items()}
+        return PlannedNode(node.name, node.upstream, features, versions, carried)
+
+    def _source(
+        self, node: NodeSettings, source: Source, features: Features | None, wrong: set[str]
+    ) -> Source:
+        """The rows of a node for those that read it; where it has errors, as much as is known of them."""
+        if features is not None:
+            return Source(node.name, features.layout, source.rows, features.meanings)
+        if source.layout is None:
+            return self._unknown(node.name)
+        more = [pa.field(name, pa.null()) for name in node.features if name not in source.layout.names]
+        broken = source.broken | frozenset(node.features) | wrong
+        return Source(node.name, pa.schema([*source.layout, *more]), broken=broken)
+
+    def _carried(self, node: NodeSettings, identity: set[str]) -> tuple[str, ...] | None:
+        layout = self._sources[node.name].layout
+        if node.output is None or layout is None:
+            return None
+        chosen = node.output.columns
+        if chosen is None:
+            return tuple(layout.names)
+        for column in chosen:
+            if column not in layout.names:
+                message = f"{node.name} has no column {column}{suggest(column, layout.names)}"
+                self._report(node.name, message, setting="out.columns")
+        return tuple(name for name in layout.names if name in identity or name in chosen)
+
+    def _unknown(self, name: str) -> Source:
+        return Source(name, None)
+
+    def _is_node(self, name: str) -> bool:
+        return any(node.name == name for node in self._nodes)
+
+    def _no_upstream(self, name: str) -> str:
+        if name in self._streams:
+            return f"{name} is a stream; in this version a node reads aligned or another node"
+        known = [ROOT, *(node.name for node in self._nodes)]
+        return f"there is no node {name}{suggest(name, known, listed='there are')}"
+
+    def _report_cycles(self, waiting: list[NodeSettings]) -> None:
+        """Each of these nodes is on a circle, or behind one."""
+        upstream = {node.name: node.upstream for node in waiting}
+        reported: set[str] = set()
+        for node in waiting:
+            path = [node.name]
+            while upstream[path[-1]] not in path:
+                path.append(upstream[path[-1]])
+            circle = path[path.index(upstream[path[-1]]) :]
+            if not reported.intersection(circle):
+                words = " <- ".join([*circle, circle[0]])
+                self._report(circle[0], f"the nodes read one another in a circle: {words}", setting="from")
+                reported.update(circle)
+
+    def _report(self, node: str, message: str, *, setting: str = "", width: int = 0) -> None:
+        start, end = (0, width) if width else (None, None)
+        self.errors.append(NodeError(node, None, message, start, end, setting))

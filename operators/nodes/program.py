@@ -1,0 +1,194 @@
+"""The steps of a node as the kernel runs them: opcodes, registers, and the columns read and written."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.formula.steps import Step, bits_float
+from operators.formula.types import Kind
+from operators.nodes import evaluate_kernel as kernel
+from operators.nodes.evaluate_kernel import TILE, Inputs, Outputs, Registers
+from operators.nodes.row_kernel import EQUAL, GREATER, LESS
+
+Lines: TypeAlias = npt.NDArray[np.int64]
+
+# By function and by how its operands are held.
+FLOATS: Final = {
+    "add": kernel.ADD_FLOAT,
+    "subtract": kernel.SUBTRACT_FLOAT,
+    "multiply": kernel.MULTIPLY_FLOAT,
+    "divide": kernel.DIVIDE_FLOAT,
+    "negate": kernel.NEGATE_FLOAT,
+    "abs": kernel.ABS_FLOAT,
+    "log": kernel.LOG_FLOAT,
+    "sign": kernel.SIGN_FLOAT,
+    "where": kernel.WHERE_FLOAT,
+    "column": kernel.LOAD_FLOAT,
+}
+INTS: Final = {
+    "add": kernel.ADD_INT,
+    "subtract": kernel.SUBTRACT_INT,
+    "multiply": kernel.MULTIPLY_INT,
+    "negate": kernel.NEGATE_INT,
+    "abs": kernel.ABS_INT,
+    "sign": kernel.SIGN_INT,
+    "where": kernel.WHERE_INT,
+    "to_float": kernel.TO_FLOAT,
+    "column": kernel.LOAD_INT,
+}
+BOOLS: Final = {
+    "and": kernel.AND,
+    "or": kernel.OR,
+    "not": kernel.NOT,
+    "where": kernel.WHERE_BOOL,
+    "column": kernel.LOAD_BOOL,
+}
+COMPARISONS: Final = {
+    ("float64", "float64"): kernel.COMPARE_FLOAT,
+    ("int64", "int64"): kernel.COMPARE_INT,
+    ("int64", "float64"): kernel.COMPARE_MIXED,
+    ("bool", "bool"): kernel.COMPARE_BOOL,
+}
+ACCEPTED: Final = {
+    "less": LESS,
+    "less_equal": LESS | EQUAL,
+    "greater": GREATER,
+    "greater_equal": GREATER | EQUAL,
+    "equal": EQUAL,
+    "unequal": LESS | GREATER,
+}
+STORES: Final[dict[Kind, int]] = {
+    "float64": kernel.STORE_FLOAT,
+    "int64": kernel.STORE_INT,
+    "int8": kernel.STORE_BYTE,
+    "bool": kernel.STORE_BOOL,
+}
+
+
+class Slot(NamedTuple):
+    """A column of the input or a feature, and its row in the arrays of its kind."""
+
+    name: str
+    kind: Kind
+    row: int
+
+
+class Layout(NamedTuple):
+    """Which columns are read and which features written, in order."""
+
+    columns: tuple[Slot, ...]
+    features: tuple[Slot, ...]
+
+
+def held(kind: Kind) -> Kind:
+    """How values of a kind are held in a register: a narrow integer as a wide one."""
+    return "int64" if kind == "int8" else kind
+
+
+def lay_out(steps: Sequence[Step], roots: Sequence[int], names: Sequence[str]) -> Layout:
+    """Give each column and each feature its row."""
+    read: list[Slot] = []
+    for step in steps:
+        if step.function == "column":
+            row = sum(held(slot.kind) == held(step.kind) for slot in read)
+            read.append(Slot(step.column, step.kind, row))
+    written: list[Slot] = []
+    for name, root in zip(names, roots, strict=True):
+        kind = steps[root].kind
+        written.append(Slot(name, kind, sum(slot.kind == kind for slot in written)))
+    return Layout(tuple(read), tuple(written))
+
+
+class Program(NamedTuple):
+    """What the kernel runs, a step a line.  A step's register is its place among the steps.
+
+    `once` is to be computed once, since no column is in it; the others for each tile.
+    """
+
+    once: Lines
+    loads: Lines
+    functions: Lines
+    stores: Lines
+
+
+def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) -> Program:
+    """Return the program of the steps."""
+    once: list[list[int]] = []
+    loads: list[list[int]] = []
+    functions: list[list[int]] = []
+    fixed: set[int] = set()
+    rows = {slot.name: [slot.row, number] for number, slot in enumerate(layout.columns)}
+    for place, step in enumerate(steps):
+        if step.function == "column":
+            loads.append([opcode(steps, step), place, *rows[step.column], 0])
+        elif fixed.issuperset(step.operands):
+            fixed.add(place)
+            if step.function != "constant":
+                once.append(_line(steps, place))
+        else:
+            functions.append(_line(steps, place))
+    slots = enumerate(zip(layout.features, roots, strict=True))
+    stores = [[STORES[slot.kind], slot.row, root, number, 0] for number, (slot, root) in slots]
+    return Program(*(np.array(part, np.int64).reshape(-1, 5) for part in (once, loads, functions, stores)))
+
+
+def _line(steps: Sequence[Step], place: int) -> list[int]:
+    step = steps[place]
+    settings = [ACCEPTED[step.function]] if step.function in ACCEPTED else [0, 0]
+    return [opcode(steps, step), place, *step.operands, *settings][:5]
+
+
+def opcode(steps: Sequence[Step], step: Step) -> int:
+    """The opcode of a step that is no constant."""
+    kinds = [held(steps[place].kind) for place in step.operands]
+    if step.function in ACCEPTED:
+        return COMPARISONS[kinds[0], kinds[1]]
+    kind = held(step.kind) if step.function in ("column", "where") else kinds[0]
+    return {"float64": FLOATS, "int64": INTS, "bool": BOOLS}[kind][step.function]
+
+
+def new_registers(steps: Sequence[Step]) -> Registers:
+    """A register for each step; those of constants are filled."""
+    size = (len(steps), TILE)
+    registers = Registers(
+        np.zeros(size), np.zeros(size, np.int64), np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+    )
+    for place, step in enumerate(steps):
+        if step.function == "constant":
+            if step.kind == "float64":
+                registers.floats[place] = bits_float(step.bits)
+            elif step.kind == "bool":
+                registers.bools[place] = step.bits
+            else:
+                registers.ints[place] = step.bits
+    return registers
+
+
+def new_inputs(layout: Layout) -> Inputs:
+    """Room for a tile of the columns that are read."""
+    kinds = [held(slot.kind) for slot in layout.columns]
+    bitmap = TILE // 8 + 1  # it may begin inside a byte
+    return Inputs(
+        np.zeros((kinds.count("float64"), TILE)),
+        np.zeros((kinds.count("int64"), TILE), np.int64),
+        np.zeros((kinds.count("bool"), bitmap), np.uint8),
+        np.zeros((len(kinds), bitmap), np.uint8),
+        np.zeros(kinds.count("bool"), np.int64),
+        np.full(len(kinds), -1, np.int64),
+    )
+
+
+def new_outputs(layout: Layout, rows: int) -> Outputs:
+    """Room for the features of a batch."""
+    kinds = [slot.kind for slot in layout.features]
+    bitmap = (rows + 7) // 8
+    return Outputs(
+        np.empty((kinds.count("float64"), rows)),
+        np.empty((kinds.count("int64"), rows), np.int64),
+        np.empty((kinds.count("int8"), rows), np.int8),
+        np.empty((kinds.count("bool"), bitmap), np.uint8),
+        np.empty((len(kinds), bitmap), np.uint8),
+        np.zeros((len(kinds), 2), np.int64),
+    )
