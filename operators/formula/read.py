@@ -127,7 +127,13 @@ def _syntax_error(error: SyntaxError, code: str, shift: int) -> FormulaError:
     start = error.offset - 1 if error.offset and error.lineno == 1 else len(code) - 1
     start = min(start, len(code) - 1)
     end = min(max((error.end_offset or 0) - 1, start + 1), len(code))
-    return FormulaError(f"the formula cannot be read: {error.msg}", start + shift, end + shift)
+    why = f"cannot be read: {error.msg}" if error.offset else "ends too early"
+    return FormulaError(f"the formula {why}", start + shift, end + shift)
+
+
+def _takes_sign(value: float) -> bool:
+    """Whether a number and the sign before it are one constant; -0.0 is `-` of 0.0, as of any zero."""
+    return value != 0 and not isinstance(value, bool)
 
 
 class _Reader:
@@ -157,9 +163,7 @@ class _Reader:
                 return self._operation(
                     BINARY.get(type(node.op)), node.op, [node.left, node.right], node, depth
                 )
-            case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as value)) if not isinstance(
-                value, bool
-            ):
+            case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as value)) if _takes_sign(value):
                 return self._constant(-value, start, end)
             case ast.UnaryOp():
                 return self._operation(UNARY.get(type(node.op)), node.op, [node.operand], node, depth)
@@ -202,7 +206,7 @@ class _Reader:
             self._report("the number does not fit in 64 bits; with a decimal point it is a float", start, end)
         elif isinstance(value, float):
             if math.isfinite(value):
-                return Constant(value + 0.0, start, end)  # never -0.0, as no value that enters
+                return Constant(value, start, end)  # never -0.0: that is `-` of 0.0
             self._report("the number is too large for a float64", start, end)
         elif isinstance(value, str | bytes):
             self._report("a text is no value of a formula", start, end)

@@ -1,10 +1,10 @@
 """The row functions as loops over registers: one value and one status per row, written for each row anew.
 
 A register is a row of the arrays `floats` (float64), `ints` (int64) or `bools` (uint8, 0 or 1), and the
-same row of `status` (uint8).  A status is `OK`, `NULL_IN` (a null because a null or a value that is not finite
-came in) or `DOMAIN` (a null because the function has no finite value there).  Of two reasons the graver one
-goes on: the codes are such that `|` gives it.  What a value is where the status is not `OK` is arbitrary, and
-no status hangs on it.
+same row of `status` (uint8).  A status is `OK`, `NULL_IN` (a null because a null or a value that is not
+finite came in) or `DOMAIN` (a null because the function has no finite value there).  Of two reasons the
+graver one goes on: the codes are such that `|` gives it.  What a value is where the status is not `OK` is
+arbitrary, and no status hangs on it.
 
 `x`, `y` and `out` are registers, `rows` is how many of their elements count.  Every float operation is the
 IEEE one, in the order of the formula; `log` is libm's.  A view of a register costs more than a short loop.
