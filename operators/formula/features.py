@@ -169,7 +169,8 @@ class _Reading:
         elif name in FUNCTIONS:
             why = f"{name} is a function; give it its values in brackets"
         else:
-            known = [*source.layout.names, *self.features, "True", "False"]
+            above = (feature for feature in self.features if feature != column)
+            known = [*source.layout.names, *above, "True", "False"]
             why = f"{source.name} has no column {name}{suggest(name, known)}"
         errors.append(FormulaError(why, tree.start, tree.end))
         return None

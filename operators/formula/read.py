@@ -6,6 +6,7 @@ error with its place.  A text that is too long, too deep or too large is refused
 
 import ast
 import math
+import re
 import warnings
 from typing import Final
 
@@ -19,6 +20,8 @@ DEPTH_MAX: Final = 64  # operators and calls inside one another; a sum of n term
 NODES_MAX: Final = 1_000
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
+
+STRANGE: Final = re.compile("[\0\ud800-\udfff]")  # what Python's parser does not even take
 
 BINARY: Final[dict[type[ast.operator], str]] = {
     ast.Add: "add",
@@ -77,6 +80,10 @@ def read_formula(text: str) -> tuple[Tree, list[FormulaError]]:
     if len(text) > TEXT_LENGTH_MAX:
         message = f"the formula has {len(text)} characters, at most {TEXT_LENGTH_MAX} are read"
         return Broken((), *whole), [FormulaError(message, *whole)]
+    strange = STRANGE.search(text)
+    if strange:
+        message = f"the character {strange[0]!a} cannot be in a formula"
+        return Broken((), *whole), [FormulaError(message, *strange.span())]
     line = _one_line(text)
     code = line.strip()
     if not code:

@@ -2,20 +2,24 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Final
 
-LIST_MAX = 40  # names in one message
+LIST_MAX: Final = 40  # names in one message
+PART_LENGTH_MIN: Final = 3  # characters of a name that is looked for inside others
 
 
 def suggest(name: str, known: Iterable[str], *, listed: str = "") -> str:
     """Return `; nearest?`, or what there is after the words `listed`, or nothing.
 
-    Letters in another case are the nearest of all.
+    Letters in another case are the nearest of all; a name that has the other in it comes last.
     """
     names = list(known)
     for candidate in names:
         if candidate.lower() == name.lower():
             return f"; {candidate}?"
     near = difflib.get_close_matches(name, names, n=1)
+    if not near and len(name) >= PART_LENGTH_MIN:
+        near = sorted((candidate for candidate in names if name in candidate), key=len)
     if near:
         return f"; {near[0]}?"
     if not listed or not names:
