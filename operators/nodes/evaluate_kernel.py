@@ -12,10 +12,13 @@ import numpy.typing as npt
 from numba import njit
 
 from operators.nodes import row_kernel as row
-from operators.nodes.row_kernel import DOMAIN, OK, Grid
+from operators.nodes.row_kernel import OK, Grid
 from schemas.batch import Int64s
 
 TILE: Final = 1_024  # rows; a multiple of 8, so that each tile begins with a byte of its bitmaps
+
+LOWEST: Final = np.uint64(0x0101010101010101)  # the lowest bit of each byte
+GATHER: Final = np.uint64(0x0102040810204080)  # times eight lowest bits: their bitmap, in the highest byte
 
 # In groups, by what a step writes: `evaluate` finds the group, the group the loop.
 LOAD_FLOAT: Final = 0
@@ -247,9 +250,10 @@ def store(
     rows: int,
 ) -> None:
     """Write registers to `Outputs`, from row `lower` on, a multiple of 8: the last steps of a program."""
+    status_words, bool_words = status.view(np.uint64), bools.view(np.uint64)
     for k in range(program.shape[0]):
         opcode, out, a, feature = program[k, 0], program[k, 1], program[k, 2], program[k, 3]
-        nulls = _store_status(status, a, out_valid, out_counts, feature, lower, rows)
+        nulls = _store_status(status_words, a, out_valid, out_counts, feature, lower, rows)
         if opcode == STORE_FLOAT:
             _store(floats, status, a, out_floats, out, lower, rows, nulls)
         elif opcode == STORE_INT:
@@ -257,30 +261,29 @@ def store(
         elif opcode == STORE_BYTE:
             _store(ints, status, a, out_bytes, out, lower, rows, nulls)
         else:
-            _store_bits(bools, status, a, out_bits, out, lower, rows)
+            _store_bits(bool_words, a, out_valid, feature, out_bits, out, lower, rows)
 
 
 @njit(nogil=True, cache=True)
-def _store_status(
-    status: Grid, x: int, valid: Grid, counts: Grid, feature: int, lower: int, rows: int
-) -> int:
-    """Write the bitmap and count the nulls by reason; returns how many there are."""
-    nulls = 0
-    domain = 0
-    for i in range(rows):
-        nulls += status[x, i] != OK
-        domain += status[x, i] == DOMAIN
-    counts[feature, 0] += nulls - domain
-    counts[feature, 1] += domain
+def _store_status(words: Grid, x: int, valid: Grid, counts: Grid, feature: int, lower: int, rows: int) -> int:
+    """Write the bitmap and count the nulls by reason; returns how many there are.
+
+    `words` are the statuses, eight in one uint64: a null has its lowest bit set, one of the domain the next.
+    """
+    nulls = domain = np.uint64(0)
     for place in range((rows + 7) // 8):
-        upper = min(8 * place + 8, rows)
-        byte = 255 >> (8 * place + 8 - upper)
-        if nulls > 0:
-            byte = 0
-            for i in range(8 * place, upper):
-                byte |= (status[x, i] == OK) << (i & 7)
-        valid[feature, lower // 8 + place] = byte
-    return nulls
+        word = words[x, place]
+        if 8 * place + 8 > rows:
+            word &= (np.uint64(1) << np.uint64(8 * (rows % 8))) - np.uint64(1)
+        null = word & LOWEST
+        nulls += (null * LOWEST) >> np.uint64(56)
+        domain += (((word >> np.uint64(1)) & LOWEST) * LOWEST) >> np.uint64(56)
+        valid[feature, lower // 8 + place] = ~((null * GATHER) >> np.uint64(56)) & np.uint64(255)
+    if rows % 8 != 0:
+        valid[feature, (lower + rows) // 8] &= (1 << (rows % 8)) - 1
+    counts[feature, 0] += np.int64(nulls - domain)
+    counts[feature, 1] += np.int64(domain)
+    return np.int64(nulls)
 
 
 @njit(nogil=True, cache=True)
@@ -297,13 +300,13 @@ def _store(
 
 
 @njit(nogil=True, cache=True)
-def _store_bits(bools: Grid, status: Grid, x: int, bits: Grid, out: int, lower: int, rows: int) -> None:
-    """Write booleans as a bitmap, and 0 where there is none."""
+def _store_bits(
+    words: Grid, x: int, valid: Grid, feature: int, bits: Grid, out: int, lower: int, rows: int
+) -> None:
+    """Write booleans, eight in one uint64 of `words`, as a bitmap, and 0 where `valid` has no value."""
     for place in range((rows + 7) // 8):
-        byte = 0
-        for i in range(8 * place, min(8 * place + 8, rows)):
-            byte |= (bools[x, i] != 0 and status[x, i] == OK) << (i & 7)
-        bits[out, lower // 8 + place] = byte
+        byte = (words[x, place] * GATHER) >> np.uint64(56)
+        bits[out, lower // 8 + place] = byte & valid[feature, lower // 8 + place]
 
 
 @njit(nogil=True, cache=True)

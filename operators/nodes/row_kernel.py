@@ -252,13 +252,14 @@ def opposite(bools: Grid, status: Grid, x: int, out: int, rows: int) -> None:
 @njit(nogil=True, cache=True)
 def load_status(valid: Grid, column: int, shift: int, status: Grid, out: int, rows: int) -> None:
     """A null enters as one; row i is bit `shift` + i of the bitmap, and without a null `shift` is -1."""
-    for i in range(rows):
-        status[out, i] = OK
-    if shift >= 0:
+    if shift < 0:
+        for i in range(rows):
+            status[out, i] = OK
+    else:
         for i in range(rows):
             place = shift + i
-            if (valid[column, place >> 3] >> (place & 7)) & 1 == 0:
-                status[out, i] = NULL_IN
+            bit = (valid[column, place >> 3] >> (place & 7)) & 1
+            status[out, i] = OK if bit != 0 else NULL_IN
 
 
 @njit(nogil=True, cache=True)
