@@ -23,7 +23,7 @@ from topics.kafka.bus import KafkaBus
 from topics.memory.bus import MemoryBus
 from topics.partitioner import partition_of
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.takes_s(30)]
 
 MakeRun = Callable[..., DayRun]
 

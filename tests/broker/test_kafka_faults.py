@@ -33,7 +33,7 @@ from topics.kafka.bus import KafkaBus
 from topics.kafka.reader import Reading
 from topics.kafka.settings import LOGGER
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(65)]
 
 
 def start(folder: Path) -> str:

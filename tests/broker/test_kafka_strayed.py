@@ -16,7 +16,7 @@ from topics.kafka import consumer as kafka_consumer
 from topics.kafka.bus import KafkaBus
 from topics.kafka.settings import GroupProtocol
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(25)]
 
 ROWS: Final = 20
 

@@ -19,7 +19,7 @@ from tests.stage.kafka_process import kafka_script
 from tests.stage.programs import App, started
 from topics.kafka.bus import KafkaBus
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.takes_s(50)]
 
 ROLES = ("publisher", "worker", "model", "operator")
 LACKING = {

@@ -13,6 +13,8 @@ from operators.tables.settings import read_settings
 from operators.tables.walk import Side, Walk, link, needs_links
 from tests.property.asof_cases import describe, difference, draw_case
 
+pytestmark = pytest.mark.takes_s(20)
+
 GROUPS = 3
 
 

@@ -19,6 +19,8 @@ from app.audit.walk import walk
 from app.settings.pipeline import PipelineSettings
 from tests.oracles.asof import asof_oracle
 
+pytestmark = pytest.mark.takes_s(25)
+
 TIMES = st.integers(0, 12)
 KEYS = st.sampled_from(["A", "B", None])
 LEFT = {"event_ns": pl.Int64, "symbol": pl.String, "price": pl.Int64}

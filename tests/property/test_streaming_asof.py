@@ -16,6 +16,8 @@ from operators.streaming import StreamingAsof
 from tests.oracles.streaming_asof import Row, Rules, StreamSlowly, join_slowly
 from tests.property import streaming_cases as cases
 
+pytestmark = pytest.mark.takes_s(40)
+
 
 @pytest.fixture(autouse=True, scope="module")
 def forget_rows_at_once() -> Iterator[None]:

@@ -16,6 +16,8 @@ from schemas.batch import Batch
 from schemas.stream import Stream
 from tests.stage.market_data import market_data
 
+pytestmark = pytest.mark.takes_s(40)
+
 GRACE_NS = 2_000_000_000
 TOLERANCE_NS = 250_000_000
 # By data set: the files of its trades and quotes, and the column of the clock they are joined on.

@@ -16,6 +16,8 @@ from schemas.clocks import BEGINNING_NS
 from tests.oracles.streaming_asof import Row, Rules, join_slowly
 from tests.property import streaming_cases as cases
 
+pytestmark = pytest.mark.takes_s(40)
+
 Logs = dict[str, list[Row | int]]  # an int is the upper bound of a progress record
 
 

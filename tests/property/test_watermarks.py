@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS
 from tests.oracles.streaming_asof import Row, Rules, StreamSlowly
 from tests.property import streaming_cases as cases
+
+pytestmark = pytest.mark.takes_s(25)
 
 
 @st.composite

@@ -23,6 +23,8 @@ from tests.simulation.judgement import judge
 from tests.simulation.mortal import Mortal, little_room
 from tests.simulation.scene import pipeline_of, settings_of
 
+pytestmark = pytest.mark.takes_s(100)
+
 SEEDS = 200
 TURNS_MAX = 3_000
 MORTAL_TURNS = 60  # after the last row

@@ -34,12 +34,20 @@ def kafka_script(*arguments: str, **environment: str) -> subprocess.CompletedPro
     )
 
 
-def find_broker() -> Broker:
-    """Find or start a broker; one that is named or should start but does not is an error, not an absence."""
+def broker_runs() -> bool:
+    """Whether the broker that `find_broker` would start runs already."""
+    return kafka_script("address").returncode == 0
+
+
+def find_broker(ran_before: bool | None = None) -> Broker:
+    """Find or start a broker; one that is named or should start but does not is an error, not an absence.
+
+    `ran_before` says whether it ran before this test run, where several processes of the run may start it.
+    """
     if bootstrap := os.environ.get("BOOTSTRAP"):
         KafkaBus(bootstrap).check(ANSWER_MS_MAX)
         return Broker(bootstrap, f"Kafka at {bootstrap}, named by BOOTSTRAP")
-    ran_before = kafka_script("address").returncode == 0
+    ran_before = broker_runs() if ran_before is None else ran_before
     started = kafka_script("start")
     said = started.stderr.strip().splitlines()
     if started.returncode == 2:

@@ -20,4 +20,5 @@ EXEMPT: Final[dict[str, set[str]]] = {
         "topics/kafka/native/reader.py:NativeReader",
         "topics/kafka/producer.py:KafkaProducer",
     },
+    "switches nobody pulls": {"Operator.full(paused=)"},
 }

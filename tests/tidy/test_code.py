@@ -3,9 +3,10 @@
 import ast
 import re
 
-from tests.tidy.tree import PACKAGES, ROOT, files, parsed, python_files, texts
+from tests.tidy.tree import PACKAGES, ROOT, files, functions, parsed, python_files, texts
 
 LEFT_FOR_LATER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME"]) + r")\b")
+TERMINAL = re.compile(r"\b(print|print_json|echo|(stdout|stderr|console\.file)\.write)$")
 
 
 def test_every_module_opens_with_a_sentence() -> None:
@@ -40,14 +41,43 @@ def test_imports_are_absolute() -> None:
     assert not relative
 
 
-def test_only_commands_print() -> None:
+def test_only_benches_print() -> None:
     printing = {
         name
         for name in python_files()
         for node in ast.walk(parsed(name))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
     }
-    assert not {name for name in printing if not name.startswith(("app/", "replay/", "tests/bench/"))}
+    assert not {name for name in printing if not name.startswith("tests/bench/")}
+
+
+def test_only_commands_write_to_the_terminal_or_who_is_handed_their_console() -> None:
+    writing = {
+        f"{name}:{node.lineno}"
+        for name in python_files(*PACKAGES)
+        if not (_imports(name, "typer") or _is_program(name))
+        for function in functions(name)
+        if not any(argument.arg == "console" for argument in function.args.args)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and TERMINAL.search(ast.unparse(node.func))
+    }
+    assert not writing
+
+
+def _imports(name: str, module: str) -> bool:
+    """Whether a file imports a module by its name."""
+    return any(
+        isinstance(node, ast.Import) and any(one.name == module for one in node.names)
+        for node in parsed(name).body
+    )
+
+
+def _is_program(name: str) -> bool:
+    """Whether a file can be run with `python -m`."""
+    return any(
+        isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+        for node in parsed(name).body
+    )
 
 
 def test_the_environment_is_read_in_one_place() -> None:

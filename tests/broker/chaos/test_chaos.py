@@ -13,7 +13,7 @@ from tests.broker.chaos.performance import play
 from tests.broker.chaos.theatre import Theatre
 from tests.stage.kafka_process import SCRIPT
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.takes_s(150)]
 
 TESTED = [fault for fault in FAULTS if fault.tested]
 

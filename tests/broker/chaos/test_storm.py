@@ -20,6 +20,8 @@ from tests.broker.chaos.storm.watcher import rises
 from tests.broker.chaos.verifier import Figures
 from tests.stage.kafka_process import SCRIPT
 
+pytestmark = pytest.mark.takes_s(25)
+
 NOW_NS = 1_800_000_000_000_000_000
 SHORT = (
     Event(kind="worker killed", slot=MORTAL, wiped=True, failpoint="commit-end:3"),

@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pytest
 
+from operators.streaming import StreamingAsof
 from schemas.stream import Stream
 from tests.stage.scenes import QUOTE, TRADE, advance, bids, make_join, quotes, trades
 
@@ -96,14 +97,25 @@ def test_a_quiet_symbol_matches_its_last_row_however_old() -> None:
     assert bids(join.finish()) == [(300_000, 7)]
 
 
-def test_rows_that_can_match_no_more_are_forgotten() -> None:
+def join_after(rounds: int) -> StreamingAsof:
+    """A join that has read and passed 10,000 quotes of two symbols a round, one each ns."""
     join = make_join()
-    for start in range(0, 100_000, 10_000):
-        join.push("quote", quotes(*[(start + i, "AB"[i % 2], i) for i in range(10_000)]))
+    for start in range(0, rounds * 10_000, 10_000):
+        join.push("quote", quotes(*[(start + i, "AB"[i % 2], start + i) for i in range(10_000)]))
         advance(join, start + 10_000)
         join.seal()
         assert join.buffered("quote") == (0, 0)
-    assert len(join.snapshot().puts) == 4 + 2
+    return join
+
+
+def test_rows_that_can_match_no_more_are_forgotten() -> None:
+    few, many = (join_after(rounds).snapshot().puts for rounds in (1, 10))
+    size_few, size_many = (sum(len(key) + len(value) for key, value in puts) for puts in (few, many))
+    assert size_many < size_few + 100, "what is kept grows with symbols, not with rows"
+    after = make_join()
+    after.restore(many)
+    after.push("trade", trades((100_000, "A"), (100_000, "B")))
+    assert bids(after.finish()) == [(100_000, 99_998), (100_000, 99_999)]
 
 
 def test_rows_that_wait_outlive_those_forgotten_around_them() -> None:

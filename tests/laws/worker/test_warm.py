@@ -10,23 +10,13 @@ import pytest
 from tests.stage.programs import ROOT
 
 SCRIPT = """
-import gc, sys
+import sys
 from pathlib import Path
-from numba.core.dispatcher import Dispatcher
 from app.wiring.pipeline import warm_up
-
-warm_up()
-forms = {d: set(d.signatures) for d in gc.get_objects() if isinstance(d, Dispatcher)}
-gc.disable()
-
+from tests.stage.kernels import exit_with_new_forms
 from tests.laws.worker.test_warm import live
-live(Path(sys.argv[1]))
 
-sys.exit("\\n".join(
-    f"{kernel.py_func.__module__}.{kernel.py_func.__name__} {form}"
-    for kernel in gc.get_objects() if isinstance(kernel, Dispatcher)
-    for form in set(kernel.signatures) - forms.get(kernel, set())
-) or 0)
+exit_with_new_forms(warm_up, lambda: live(Path(sys.argv[1])))
 """
 LONG = "A_SYMBOL_LONGER_THAN_A_WORD"
 
@@ -34,16 +24,17 @@ LONG = "A_SYMBOL_LONGER_THAN_A_WORD"
 def live(folder: Path) -> None:
     """A worker's life in short, in both guarantees and all directions.
 
-    Rows in order and out of it, late ones, commits, local state written and taken up again, last-known
-    entries, rows let go.
+    Rows in order and out of it, late ones, without a value, commits, local state written and
+    taken up again, last-known entries, rows let go.
     """
     from tests.stage.market import Market
 
     asked: list[tuple[dict[str, object], dict[str, object]]] = [
         ({}, {}),
         ({"carry": "column"}, {"guarantee": "at_least_once"}),
-        ({"direction": "forward", "tolerance_ns": 50}, {}),
+        ({"direction": "forward", "tolerance_ns": 50, "allow_exact": False}, {}),
         ({"direction": "nearest", "tolerance_ns": 50}, {"format": "avro"}),
+        ({"allow_exact": False, "tolerance_ns": 50}, {}),
     ]
     for number, (pipeline, worker) in enumerate(asked):
         quick = {"checkpoint_interval_ms": 1, "last_known_interval_ms": 1, **worker}
@@ -55,6 +46,7 @@ def live(folder: Path) -> None:
                     market.quote(*range(lower, lower + 6_000, 2), symbol=symbol)
                     market.quote(lower + 6_000, lower + 5_000, symbol=symbol)
                     market.trade(lower + 5_500, lower + 5_400, lower + 6_000, symbol=symbol)
+                market.send("quote", b"A", market.block("quote", [lower + 5_300], columns={"bid": [None]}))
                 market.trade(1)
                 for _ in range(4):
                     hand.turn()

@@ -1,6 +1,7 @@
 """Every mistake is one clear line and exit code 2, and leaves nothing half done."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from app.cli import app
 from tests.stage.programs import ROOT, App
+from tests.stage.typed import examples, helps, reached
+
+pytestmark = pytest.mark.takes_s(40)
 
 NOON_NS = 1_705_338_000_000_000_000  # of 2024-01-15 in New York
 COMMANDS = ["align", "audit", "backtest", "replay", "topics plan", "topics apply", "watermarks", "doctor"]
@@ -212,15 +217,22 @@ def test_an_unknown_command_or_flag_is_one_line(run_app: App) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_shows_an_example_that_can_be_typed(run_app: App, command: str) -> None:
+def test_help_shows_examples_that_can_be_typed(run_app: App, command: str) -> None:
     answer = run_app(*command.split(), "--help")
     assert answer.code == 0
-    assert f"Example: python -m app {command}" in " ".join(answer.out.replace("│", " ").split())
+    printed = " ".join(answer.out.replace("│", " ").split())
+    shown = examples(helps(app)[command])
+    assert shown
+    for words in shown:
+        assert words[:3] == ["python", "-m", "app"]
+        assert reached(app, words[3:]) == command
+        assert f"Example: {shlex.join(words)}" in printed.replace('"', "'")
 
 
 def test_no_command_at_all_is_answered_with_all_of_them(run_app: App) -> None:
     answer = run_app()
     assert answer.code == 0
+    assert set(helps(app)) == set(COMMANDS)
     assert all(command.split()[0] in answer.out for command in COMMANDS)
 
 

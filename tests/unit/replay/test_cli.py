@@ -1,12 +1,14 @@
 """The laws of `python -m replay`."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
-from replay.cli import count_partitions, main
+from replay.cli import app, count_partitions, main
 from replay.store.days import HistoryStore
 from tests.stage.days import DATE, NOON_NS, write_file
+from tests.stage.typed import examples, helps, reached
 from topics.bus import BusError, TopicSpec
 from topics.catalogue import CoPartitionError
 from topics.memory.bus import MemoryBus
@@ -24,16 +26,23 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_explains_itself_with_an_example(
+def test_each_command_explains_itself_with_examples_that_can_be_typed(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([command, "--help"]) == 0
-    assert f"Example: python -m replay {command}" in capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
+    shown = examples(helps(app)[command])
+    assert shown
+    for words in shown:
+        assert words[:3] == ["python", "-m", "replay"]
+        assert reached(app, words[3:]) == command
+        assert f"Example: {shlex.join(words)}" in printed
 
 
 def test_no_command_lists_them_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     out = capsys.readouterr().out
+    assert set(helps(app)) == set(COMMANDS)
     assert all(command in out for command in COMMANDS)
 
 

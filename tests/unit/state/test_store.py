@@ -99,6 +99,7 @@ def test_destroying_leaves_files_of_others_alone(tmp_path: Path) -> None:
 
 def test_destroying_nothing_is_done_at_once(tmp_path: Path) -> None:
     TaskStore.destroy(tmp_path / "never made")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:

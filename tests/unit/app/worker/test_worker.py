@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from app.audit.topics import audit
-from app.commit.commit import commit
 from app.commit.local_state import SHARE_MAX
 from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS
@@ -16,6 +15,7 @@ from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 from topics.bus import ExpiredError, FencedError, Producer
 from topics.memory.consumer import MemoryConsumer
+from topics.memory.producer import MemoryProducer
 
 
 def test_a_trade_is_emitted_once_both_inputs_are_past_it(tmp_path: Path) -> None:
@@ -56,13 +56,14 @@ def test_commits_keep_their_interval_but_leave_half_of_it_for_rows(
     market = Market(tmp_path)
     worker = market.worker()
     begun_ms: list[int] = []
+    commit = MemoryProducer.commit
 
-    def timed(*given: Any) -> None:
+    def slow_commit(producer: MemoryProducer) -> None:
         begun_ms.append(market.elapsed_ns // NS_PER_MS)
-        commit(*given)
+        commit(producer)
         market.elapsed_ns += takes_ms * NS_PER_MS
 
-    monkeypatch.setattr("app.worker.worker.commit", timed)
+    monkeypatch.setattr(MemoryProducer, "commit", slow_commit)
     for time_ns in range(1, 60):
         market.quote(time_ns)
         worker.turn()

@@ -183,8 +183,13 @@ def test_entries_of_other_groups_or_another_order_are_refused(change: dict[str, 
 
 
 def test_an_entry_of_a_stream_that_is_gone_is_left_alone() -> None:
-    _, value = entry()
-    join().recall([(b"bar\0A", value)], 100)
+    key, value = entry()
+    for name, bid in ((key, 1.0), (key.replace(b"quote", b"bar"), None)):
+        operator = join()
+        assert operator.recall([(name, value)], 100) == {}
+        operator.push("trade", trades((0, 101, "A")))
+        (row,) = cases.dicts(operator.finish())
+        assert row["quote_bid"] == bid
 
 
 def test_last_rows_are_kept_only_where_no_tolerance_lets_them_go() -> None:

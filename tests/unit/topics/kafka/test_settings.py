@@ -6,7 +6,14 @@ from confluent_kafka import KafkaError
 from topics.bus import BusError, BusUnavailableError
 from topics.kafka.bus import KafkaBus
 from topics.kafka.errors import AWAY, FENCED, MOVED_ON, OUT_OF_RANGE, bus_error
-from topics.kafka.settings import CLASSIC_ONLY, CONSUMER, FIXED, consumer_settings, settings_for
+from topics.kafka.settings import (
+    CLASSIC_ONLY,
+    CONSUMER,
+    FIXED,
+    GroupProtocol,
+    consumer_settings,
+    settings_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +62,9 @@ def test_either_protocol_puts_equal_partition_numbers_on_one_member() -> None:
     assert not newer.keys() & CLASSIC_ONLY, "the client refuses what the broker sets"
 
 
-def test_both_protocols_check_every_batch_and_never_jump() -> None:
-    for protocol in ("classic", "consumer"):
-        settings = consumer_settings("g", "classic" if protocol == "classic" else "consumer")
-        assert settings["check.crcs"] is True
-        assert settings["auto.offset.reset"] == "error"
-        assert settings["isolation.level"] == "read_committed"
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_both_protocols_check_every_batch_and_never_jump(protocol: GroupProtocol) -> None:
+    settings = consumer_settings("g", protocol)
+    assert settings["check.crcs"] is True
+    assert settings["auto.offset.reset"] == "error"
+    assert settings["isolation.level"] == "read_committed"
