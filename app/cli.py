@@ -30,14 +30,23 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 MODULES = ("align", "audit", "dead", "watch", "replay")
 
 app = typer.Typer(
-    help="Watermark-sealed as-of joins of Kafka streams: the worker and what is asked around it.",
+    help="Join market data streams as of a nanosecond: run the worker, check its rows, watch it.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Settings file; tidemark.toml at the root documents every key."),
+    typer.Option(
+        "--config",
+        "-c",
+        help="File of settings (TOML); tidemark.toml documents every key.  "
+        "Without it the defaults hold; the environment (TIDEMARK_...) counts either way.",
+    ),
+]
+Bootstrap = Annotated[
+    str | None,
+    typer.Option(help="Address of the Kafka broker, host:port.  Default: bus.bootstrap of the settings."),
 ]
 
 

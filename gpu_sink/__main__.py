@@ -20,14 +20,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Return 0 where all rows are equal, 1 with the first that is not, 2 with what cannot be read."""
     parser = argparse.ArgumentParser(
         prog="python -m gpu_sink",
-        description="Read an aligned topic and a folder of aligned files, and compare them row by row.",
+        description="Read an aligned topic as a model service would, and compare it row by row with files.",
         epilog="example: python -m gpu_sink --bootstrap 127.0.0.1:9092 --topic aligned --folder out/aligned",
     )
-    parser.add_argument("--bootstrap", required=True, help="host:port of the broker")
-    parser.add_argument("--topic", required=True, help="the aligned topic")
-    parser.add_argument("--folder", required=True, help="the folder with a file per partition")
+    parser.add_argument("--bootstrap", required=True, help="address of the Kafka broker, host:port")
+    parser.add_argument("--topic", required=True, help="name of the aligned topic")
+    parser.add_argument("--folder", required=True, help="folder of aligned files, one for each partition")
     parser.add_argument(
-        "--client-config", help="file of librdkafka settings, a key=value a line; - is standard input"
+        "--client-config",
+        help="file of librdkafka settings, a key=value a line; - is standard input (default: none)",
     )
     asked = parser.parse_args(arguments)
     try:

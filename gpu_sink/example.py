@@ -156,15 +156,33 @@ def say(answered: int, latencies_ms: list[float]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train or serve, as asked."""
-    parser = argparse.ArgumentParser(prog="python -m gpu_sink.example", description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["train", "serve"])
-    parser.add_argument("--checkpoint", type=Path, required=True, help="the file that both use")
-    parser.add_argument("--folder", help="train: the folder with the aligned day")
-    parser.add_argument("--bootstrap", default="127.0.0.1:9092", help="serve: host:port of the broker")
-    parser.add_argument("--topic", default="aligned", help="serve: the aligned topic")
-    parser.add_argument("--group", default="gpu-sink-example", help="serve: whose offsets are committed")
-    parser.add_argument("--device", default="cpu", help='"cpu", "cuda" or "cuda:N"')
-    parser.add_argument("--batches", type=int, help="stop after so many")
+    parser = argparse.ArgumentParser(
+        prog="python -m gpu_sink.example",
+        description=__doc__.splitlines()[0],
+        epilog="example: python -m gpu_sink.example train --folder out/aligned --checkpoint build/model.pt",
+    )
+    parser.add_argument("what", choices=["train", "serve"], help="train on files, or serve from a topic")
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, help="file of the model: train writes it, serve reads it"
+    )
+    parser.add_argument("--folder", help="train: folder of aligned files")
+    parser.add_argument(
+        "--bootstrap",
+        default="127.0.0.1:9092",
+        help="serve: address of the Kafka broker, host:port (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--topic", default="aligned", help="serve: name of the aligned topic (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--group",
+        default="gpu-sink-example",
+        help="serve: consumer group whose offsets are committed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="device of the model: cpu, cuda or cuda:N (default: %(default)s)"
+    )
+    parser.add_argument("--batches", type=int, help="number of batches to stop after (default: no limit)")
     asked = parser.parse_args(arguments)
     if asked.what == "serve":
         topic = AlignedStream.from_kafka(asked.bootstrap, asked.topic, group=asked.group)

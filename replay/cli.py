@@ -29,29 +29,40 @@ BROKER_WAIT_MS: Final = 5_000
 REGISTRY: Final = "schema.registry."  # begins the settings of its client, as in Confluent's tools
 
 app = typer.Typer(
-    help="History: import it, generate it, list it, and publish it as the streams it once was.",
+    help="Keep a history of market data: import or generate days, list them, publish them as streams.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-Store = Annotated[Path, typer.Option(help="Folder of the history.")]
+Store = Annotated[Path, typer.Option(help="Folder of the history, made where it is absent.")]
 STORE: Final = Path("build/history/generated")
 
 
 @app.command("import")
 def import_command(
-    folder: Annotated[Path, typer.Argument(help="Holds trades*.parquet and quotes*.parquet.")],
+    folder: Annotated[Path, typer.Argument(help="Folder with trades*.parquet and quotes*.parquet.")],
     store: Store = STORE,
     timezone: Annotated[
-        str, typer.Option(help="Where the exchange stands: a row's date is its date there.")
+        str,
+        typer.Option(help="Time zone of the exchange (IANA name): a row belongs to its date there."),
     ] = "America/New_York",
     symbol: Annotated[
-        str | None, typer.Option(help="Columns that name the instrument, such as market,symbol.")
+        str | None,
+        typer.Option(
+            help="Columns that name the instrument, with a comma between them.  Default: market,symbol where "
+            "every file has both, else symbol."
+        ),
     ] = None,
-    event: Annotated[str | None, typer.Option(help="The column with the exchange's clock.")] = None,
-    known: Annotated[str | None, typer.Option(help="The column with the receiver's clock.")] = None,
+    event: Annotated[
+        str | None,
+        typer.Option(help="Column of the exchange's clock.  Default: event_ns, ts_ns or event_ts_ns."),
+    ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(help="Column of the receiver's clock.  Default: known_ns or recv_ts_ns, if any."),
+    ] = None,
 ) -> None:
-    """Import a folder of Parquet, once: unchanged files are not read into the history again.
+    """Import a folder of Parquet into the history; unchanged files are not read again.
 
     Times are int64 nanoseconds UTC or Arrow timestamps, in event_ns, ts_ns or event_ts_ns (the exchange's
     clock) and known_ns or recv_ts_ns (the receiver's).  Every other column is kept as it is.  Rows without
@@ -68,12 +79,19 @@ def import_command(
 
 @app.command("generate")
 def generate_command(
-    date: Annotated[str, typer.Option(help="YYYY-MM-DD.")],
+    date: Annotated[str, typer.Option(help="Day to make, YYYY-MM-DD.")],
     store: Store = STORE,
-    symbols: Annotated[int, typer.Option(help="How many; the first is the busiest.")] = market.SYMBOLS,
-    trades: Annotated[int, typer.Option(help="Rows of the stream trade.")] = market.TRADES,
-    quotes: Annotated[int, typer.Option(help="Rows of the stream quote.")] = market.QUOTES,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same day; by default the date.")] = None,
+    symbols: Annotated[
+        int, typer.Option(help="Number of symbols; the first is the busiest.")
+    ] = market.SYMBOLS,
+    trades: Annotated[int, typer.Option(help="Number of trades.")] = market.TRADES,
+    quotes: Annotated[int, typer.Option(help="Number of quotes.")] = market.QUOTES,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Seed of the random numbers; the same seed makes the same day.  Default: YYYYMMDD."
+        ),
+    ] = None,
 ) -> None:
     """Make a day of a synthetic market: U-shaped volume, bursts, duplicate times, two clocks that disagree.
 
@@ -89,9 +107,9 @@ def generate_command(
 @app.command("catalog")
 def catalog_command(
     store: Store = STORE,
-    date: Annotated[str | None, typer.Option(help="This day alone.")] = None,
+    date: Annotated[str | None, typer.Option(help="Day to list, YYYY-MM-DD.  Default: all days.")] = None,
 ) -> None:
-    """List the days of the history: rows, symbols, span, and how far rows are out of order on each clock.
+    """List the days of the history with rows, symbols, span, and disorder on each clock.
 
     Example: python -m replay catalog --store build/history
     """
@@ -102,33 +120,54 @@ def catalog_command(
     print_catalog(days, Console())
 
 
+ShapeOption = Annotated[
+    Shape, typer.Option(help="Shape of a message: record, one row, or block, many rows of one symbol.")
+]
+SpeedOption = Annotated[str, typer.Option(help="Pace: max, or a multiple of market time such as 1 or 10.")]
+GraceOption = Annotated[
+    int,
+    typer.Option(help="Grace of the worker, in nanoseconds; rows are published no further out of order."),
+]
+ClockOption = Annotated[
+    Clock, typer.Option(help="Clock that the worker joins on; rows are published in its order.")
+]
+RunOption = Annotated[
+    str | None,
+    typer.Option(help="Name of the publication; the same name goes on where it stopped.  Default: PREFIX."),
+]
+ClientConfig = Annotated[
+    typer.FileText | None,
+    typer.Option(
+        help="File of librdkafka settings, a key=value a line; schema.registry.* are for the registry's "
+        "client; - is standard input.  Default: none."
+    ),
+]
+
+
 @app.command("publish")
 def publish_command(
-    date: Annotated[str, typer.Option(help="The day, YYYY-MM-DD.")],
-    bootstrap: Annotated[str, typer.Option(help="host:port of a Kafka broker.")] = "127.0.0.1:9092",
+    date: Annotated[str, typer.Option(help="Day to publish, YYYY-MM-DD.")],
+    bootstrap: Annotated[
+        str, typer.Option(help="Address of the Kafka broker, host:port.")
+    ] = "127.0.0.1:9092",
     prefix: Annotated[
         str,
-        typer.Option("--topics", "--prefix", help="Begins the topics' names: tidemark for tidemark.trade."),
+        typer.Option(
+            "--topics", "--prefix", help="First part of the topics' names: PREFIX.trade, PREFIX.quote."
+        ),
     ] = "tidemark",
     store: Store = STORE,
-    shape: Annotated[Shape, typer.Option(help="One row a message, or many rows of a symbol.")] = "block",
-    speed: Annotated[str, typer.Option(help="max, or times faster than the market: 1, 10.")] = "max",
-    grace_ns: Annotated[int, typer.Option(help="The worker's grace: disorder stays within it.")] = 50_000_000,
-    clock: Annotated[Clock, typer.Option(help="The clock the worker joins on.")] = "event",
+    shape: ShapeOption = "block",
+    speed: SpeedOption = "max",
+    grace_ns: GraceOption = 50_000_000,
+    clock: ClockOption = "event",
     registry: Annotated[
-        str, typer.Option(help="URL of a schema registry, or a folder that serves as one.")
+        str, typer.Option(help="Schema registry: its URL, or a folder that serves as one.")
     ] = "build/schemas",
-    run: Annotated[
-        str | None, typer.Option(help="Who goes on where it stopped; by default the topics' prefix.")
-    ] = None,
-    client_config: Annotated[
-        typer.FileText | None,
-        typer.Option(
-            help="librdkafka settings, a key=value a line; schema.registry.* for that client; - is stdin."
-        ),
-    ] = None,
+    run: RunOption = None,
+    client_config: ClientConfig = None,
 ) -> None:
-    """Publish a day, all its streams in time order; stopped at any moment, the same command goes on.
+    """Publish a day, all its streams in the order of time, each row once; stopped, the same command goes on.
 
     The topics must exist, with equal partition counts (python -m app topics apply).
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import ConfigFile, app, console, say, stop_on_signals
+from app.cli import Bootstrap, ConfigFile, app, console, say, stop_on_signals
 from app.config import load_settings
 from app.errors import UsageError
 from app.process import failpoints
@@ -23,7 +23,6 @@ from app.worker.worker import Worker
 from topics.catalogue import TopicMismatchError, apply, plan
 from topics.registry.open import open_registry
 
-Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]
 SCHEMA_WAIT_S = 60.0
 
 
@@ -31,12 +30,25 @@ SCHEMA_WAIT_S = 60.0
 def align(
     config: ConfigFile = None,
     bootstrap: Bootstrap = None,
-    slot: Annotated[str | None, typer.Option(help="Stable name of this worker among its group.")] = None,
+    slot: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of this worker, the same at each start; no two running workers share one.  "
+            "Default: worker.slot of the settings."
+        ),
+    ] = None,
     until_final: Annotated[
-        bool, typer.Option("--until-final", help="Stop when every input has read its final record.")
+        bool,
+        typer.Option(
+            "--until-final",
+            help="Stop when the period is over: every input has ended in a final record and all rows are "
+            "committed.  Default: run until SIGTERM.",
+        ),
     ] = False,
 ) -> None:
-    """The worker: join the input topics and emit sealed rows, until stopped (SIGTERM commits and leaves).
+    """Run one worker: read the input topics, join them, and write sealed rows to the aligned topic.
+
+    SIGTERM and SIGINT commit what is sealed and end it with exit 0.
 
     Example: python -m app align --config tidemark.toml --slot 0
     """
@@ -75,13 +87,18 @@ def align(
     worker.close()
 
 
-topics_app = typer.Typer(help="The topics of a pipeline, as code.", no_args_is_help=True)
+topics_app = typer.Typer(
+    help="Compare the topics of a pipeline with what it needs, and create those that are missing.",
+    no_args_is_help=True,
+)
 app.add_typer(topics_app, name="topics")
 
 
 @topics_app.command("plan")
 def topics_plan(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
-    """Show which topics would be created and which differ from what the pipeline needs; changes nothing.
+    """Show which topics are missing and which differ from what the pipeline needs; change nothing.
+
+    Exit 2 if one differs.
 
     Example: python -m app topics plan --config tidemark.toml
     """
@@ -101,7 +118,7 @@ def topics_plan(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
 
 @topics_app.command("apply")
 def topics_apply(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
-    """Create the topics that are missing; refuses, changing nothing, where one differs.
+    """Create the topics that are missing; where one differs, change nothing and exit 2 with the figures.
 
     Example: python -m app topics apply --config tidemark.toml
     """

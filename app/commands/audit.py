@@ -11,7 +11,7 @@ from app.audit.against import AlignedRun, differences
 from app.audit.files import ParquetFiles, audit_files
 from app.audit.runs import MEMORY_SIZE_MIN
 from app.audit.topics import AuditReport, audit
-from app.cli import ConfigFile, app, console, say
+from app.cli import Bootstrap, ConfigFile, app, console, say
 from app.config import Settings, load_settings
 from app.errors import UsageError
 from app.wiring.broker import open_kafka
@@ -24,29 +24,44 @@ SIZE: Final = re.compile(r"(\d+)\s*([KMGT]?)(i?B)?", re.IGNORECASE)
 UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
+AlignedOption = Annotated[
+    Path | None,
+    typer.Option(help="Aligned rows in Parquet, a folder or a file, to audit instead of the topics."),
+]
+LeftOption = Annotated[
+    Path | None,
+    typer.Option(help="Left rows in Parquet, a folder or a file, to check --aligned.  Default: unchecked."),
+]
+RightOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Rows of a right stream in Parquet, NAME=PATH; once per stream, with --left."),
+]
+AgainstOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Another run to compare with: its OUT folder, Parquet or settings file.  Default: none."
+    ),
+]
+MemoryOption = Annotated[
+    str, typer.Option(help="Most memory for rows held at once, such as 512MiB or 4GiB; 16MiB at least.")
+]
+
+
 @app.command("audit")
 def audit_command(
     config: ConfigFile = None,
-    bootstrap: Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")] = None,
-    aligned: Annotated[
-        Path | None, typer.Option(help="Audit Parquet, not topics: aligned rows, a folder or a file.")
-    ] = None,
-    left: Annotated[
-        Path | None, typer.Option(help="With --aligned: the left rows, a folder or a file.")
-    ] = None,
-    right: Annotated[
-        list[str] | None, typer.Option(help="With --aligned: NAME=PATH of each right stream.")
-    ] = None,
-    against: Annotated[
-        Path | None, typer.Option(help="Another run to compare with: its OUT folder, or its configuration.")
-    ] = None,
-    memory_max: Annotated[str, typer.Option(help="Of rows held at once: 512MiB, 4GiB.")] = "1GiB",
+    bootstrap: Bootstrap = None,
+    aligned: AlignedOption = None,
+    left: LeftOption = None,
+    right: RightOption = None,
+    against: AgainstOption = None,
+    memory_max: MemoryOption = "1GiB",
 ) -> None:
     """Re-check every aligned row against the inputs: right match, no look-ahead, nothing missing or twice.
 
-    Reads the topics, or Parquet, independently of the worker, a tile of time at a time.  --against compares
-    with another run by the parity of each partition and names the first row that differs; of Parquet without
-    --left and --right nothing else is checked.  Exit 1 if anything is wrong.
+    The audit has a join of its own, in Polars, and reads the topics, or Parquet with --aligned.  --against
+    compares with another run and shows the first row that differs; for --aligned without --left and --right
+    it is the only check.  Exit 1 if anything is wrong.
 
     Example: python -m app audit --config build/replay/2024-01-15/tidemark.toml
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import ConfigFile, app, console, say
+from app.cli import Bootstrap, ConfigFile, app, console, say
 from app.config import Settings, load_settings
 from app.dead.replay import Replay, replay, sent_places
 from app.dead.view import as_json, in_full, listing
@@ -17,14 +17,22 @@ from app.wiring.broker import open_kafka
 from app.wiring.pipeline import Pipeline, registered_streams, require_topics
 from topics.registry.open import open_registry
 
-Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]
-StreamName = Annotated[str | None, typer.Option("--stream", help="Only letters of this input.")]
-Reason = Annotated[str | None, typer.Option(help="Only where the reason holds this text, or of this rule.")]
+StreamName = Annotated[
+    str | None, typer.Option("--stream", help="Input stream that the letters came from.  Default: all.")
+]
+Reason = Annotated[
+    str | None,
+    typer.Option(help="Name of a rule, or text that the reason holds.  Default: any reason."),
+]
 Since = Annotated[
-    str | None, typer.Option(help="Only from this event time on, ISO 8601, UTC: 2024-01-15T14:30.")
+    str | None,
+    typer.Option(help="Earliest event time, ISO 8601, UTC: 2024-01-15T14:30.  Default: the beginning."),
 ]
 
-dead_app = typer.Typer(help="Dead letters: what could not be read or broke a rule.", no_args_is_help=True)
+dead_app = typer.Typer(
+    help="List, show and replay dead letters: messages that could not be read or broke a rule.",
+    no_args_is_help=True,
+)
 app.add_typer(dead_app, name="dead")
 
 
@@ -35,10 +43,14 @@ def dead_list(
     stream: StreamName = None,
     reason: Reason = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(min=0, help="How many to show, the newest; all are counted.")] = 50,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object a line, all of them.")] = False,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Most letters to show, the newest; the counts are of all.")
+    ] = 50,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print every letter, a JSON object a line.  Default: a table.")
+    ] = False,
 ) -> None:
-    """List dead letters: where each came from and why, with counts by reason.
+    """List dead letters with where each came from, why it is dead, and counts by reason.
 
     Example: python -m app dead list --config tidemark.toml --stream quote --reason finite
     """
@@ -63,7 +75,7 @@ def dead_list(
 
 @dead_app.command("show")
 def dead_show(
-    letter: Annotated[str, typer.Argument(help="As `dead list` names it: partition@offset.")],
+    letter: Annotated[str, typer.Argument(help="Letter to show, partition@offset as `dead list` names it.")],
     config: ConfigFile = None,
     bootstrap: Bootstrap = None,
 ) -> None:
@@ -90,17 +102,22 @@ def dead_show(
 
 @dead_app.command("replay")
 def dead_replay(
-    letters: Annotated[list[str] | None, typer.Argument(help="These alone, as partition@offset.")] = None,
+    letters: Annotated[
+        list[str] | None,
+        typer.Argument(help="Letters to send, partition@offset.  Default: all that the options choose."),
+    ] = None,
     config: ConfigFile = None,
     bootstrap: Bootstrap = None,
     stream: StreamName = None,
     reason: Reason = None,
     since: Since = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show which letters would be sent, and send none.")
+    ] = False,
 ) -> None:
-    """Send dead letters back to their topic and partition: the original bytes, exactly once, never twice.
+    """Send dead letters back to their topic and partition: the original bytes, each letter once for ever.
 
-    What has been sent is remembered in the group PREFIX-dead-replay; a second call passes it over.
+    The group PREFIX-dead-replay remembers which letters were sent; a later call passes them over.
 
     Example: python -m app dead replay --config tidemark.toml --reason "schema id" --dry-run
     """

@@ -12,24 +12,93 @@ from replay.publish.pace import parse_speed
 from schemas.clocks import Clock
 
 DateOption = Annotated[
-    str, typer.Option(help="The day, YYYY-MM-DD; generated where there is no history of it.")
+    str,
+    typer.Option(help="Day to replay, YYYY-MM-DD.  A day that the default history lacks is generated."),
 ]
-DataOption = Annotated[Path | None, typer.Option(help="Folder with trades*.parquet and quotes*.parquet.")]
-StoreOption = Annotated[Path | None, typer.Option(help="History to read from and to import into.")]
-OutOption = Annotated[Path | None, typer.Option(help="Where the rows go; default build/replay/DATE.")]
-PartitionsOption = Annotated[int | None, typer.Option(min=1, max=1000, help="Of every topic.")]
-WorkersOption = Annotated[int, typer.Option(min=1, max=100, help="Members of the consumer group.")]
-ShapeOption = Annotated[Literal["block", "record"], typer.Option(help="Many rows a message, or one.")]
-FormatOption = Annotated[Literal["frame", "avro"] | None, typer.Option(help="Of the aligned topic.")]
-ClockOption = Annotated[Clock | None, typer.Option(help="Join on when it happened, or could be known.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with trades*.parquet and quotes*.parquet, imported once.  Default: the history alone."
+    ),
+]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the history.  Default: build/history/generated, with --data a folder of its own."
+    ),
+]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Folder for rows, summary and picture.  Default: build/replay/DATE.")
+]
+BacktestOutOption = Annotated[
+    Path | None, typer.Option(help="Folder for rows, summary and picture.  Default: build/backtest/DATE.")
+]
+BusOption = Annotated[
+    Literal["kafka", "embedded"] | None,
+    typer.Option(
+        help="Log to replay through: a real Kafka, or the embedded bus in this process.  "
+        "Default: kafka where Java and Maven are, else embedded."
+    ),
+]
+BootstrapOption = Annotated[
+    str | None,
+    typer.Option(help="Address of your Kafka broker, host:port.  Default: a broker started on loopback."),
+]
+SpeedOption = Annotated[
+    str, typer.Option(help="Pace of the publisher: max, or a multiple of market time such as 1 or 10.")
+]
+PartitionsOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=1000, help="Partitions of each topic.  Default: bus.partitions (4)."),
+]
+WorkersOption = Annotated[int, typer.Option(min=1, max=100, help="Workers that share the partitions.")]
+ShapeOption = Annotated[
+    Literal["block", "record"],
+    typer.Option(help="Shape of a message: block, many rows of one symbol, or record, one row."),
+]
+FormatOption = Annotated[
+    Literal["frame", "avro"] | None,
+    typer.Option(
+        help="Format of the aligned topic: frame, Arrow, or avro, a record a row.  "
+        "Default: worker.format (frame)."
+    ),
+]
+ClockOption = Annotated[
+    Clock | None,
+    typer.Option(
+        help="Clock to join on: event, when it happened, or known, when this system could know it.  "
+        "Default: pipeline.clock (event)."
+    ),
+]
 CarryOption = Annotated[
-    Literal["row", "column"] | None, typer.Option(help="The matched row, or per column the last value.")
+    Literal["row", "column"] | None,
+    typer.Option(
+        help="Values to carry over: row, the matched row as it is, or column, the last value of each "
+        "column.  Default: pipeline.carry (row)."
+    ),
 ]
 ExactOption = Annotated[
-    bool | None, typer.Option("--allow-exact/--strict", help="May a quote of the same nanosecond match.")
+    bool | None,
+    typer.Option(
+        "--allow-exact/--strict",
+        help="Let a quote of the same nanosecond match, or only earlier ones.  Default: "
+        "pipeline.allow_exact (true).",
+    ),
 ]
-ToleranceOption = Annotated[int | None, typer.Option(min=0, help="Farthest match, ns; default any.")]
-GraceOption = Annotated[int | None, typer.Option(min=0, help="ns; default: what the day's disorder needs.")]
+ToleranceOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Farthest match, in nanoseconds, inclusive.  Default: pipeline.tolerance_ns (any)."
+    ),
+]
+GraceOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Disorder to wait for, in nanoseconds.  Default: pipeline.grace_ns of --config, without a file "
+        "what the day needs.",
+    ),
+]
 
 
 @app.command()
@@ -38,9 +107,9 @@ def replay(
     config: ConfigFile = None,
     data: DataOption = None,
     store: StoreOption = None,
-    bus: Annotated[Literal["kafka", "embedded"] | None, typer.Option(help="Force one.")] = None,
-    bootstrap: Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")] = None,
-    speed: Annotated[str, typer.Option(help="max, or a factor of market time: 1, 10.")] = "max",
+    bus: BusOption = None,
+    bootstrap: BootstrapOption = None,
+    speed: SpeedOption = "max",
     out: OutOption = None,
     partitions: PartitionsOption = None,
     workers: WorkersOption = 1,
@@ -52,9 +121,9 @@ def replay(
     tolerance_ns: ToleranceOption = None,
     grace_ns: GraceOption = None,
 ) -> None:
-    """Replay one day: history, topics, workers, aligned topic, audit.  Exit 1 if the audit finds anything.
+    """Replay one day from history through topics and workers to aligned rows, and audit them.
 
-    Without --bus and --bootstrap a Kafka is started on loopback where Java and Maven are present.
+    Stopped half-way, the same command goes on.  Exit 1 if the audit finds anything.
 
     Example: python -m app replay --date 2024-01-15 --partitions 8 --workers 2
     """
@@ -87,7 +156,7 @@ def backtest(
     config: ConfigFile = None,
     data: DataOption = None,
     store: StoreOption = None,
-    out: OutOption = None,
+    out: BacktestOutOption = None,
     partitions: PartitionsOption = None,
     workers: WorkersOption = 1,
     clock: ClockOption = None,
@@ -96,7 +165,9 @@ def backtest(
     tolerance_ns: ToleranceOption = None,
     grace_ns: GraceOption = None,
 ) -> None:
-    """The same pipeline over the same day in this process, with no broker: the rows are the live ones.
+    """Run the same pipeline over one day of history in this process, without a broker, and audit the rows.
+
+    The rows are those of a live run.  Exit 1 if the audit finds anything.
 
     Example: python -m app backtest --config tidemark.toml --date 2024-01-15
     """

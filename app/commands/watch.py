@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from app.cli import ConfigFile, app, console, say, stop_on_signals
+from app.cli import Bootstrap, ConfigFile, app, console, say, stop_on_signals
 from app.config import Settings, load_settings
 from app.errors import RunError
 from app.process.clock import now_ns, pause
@@ -25,8 +25,7 @@ from topics.bus import Bus, BusUnavailableError
 from topics.registry.open import open_registry
 from topics.wire import RegistryUnavailableError
 
-Bootstrap = Annotated[str | None, typer.Option(help="host:port of a running Kafka broker.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.  Default: a table.")]
 LOOK_AGAIN_S = 1.0
 
 
@@ -35,13 +34,15 @@ def watermarks(
     config: ConfigFile = None,
     bootstrap: Bootstrap = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Look again every second, until interrupted.")
+        bool,
+        typer.Option("--watch", help="Show the state again every second, until interrupted.  Default: once."),
     ] = False,
     as_json_: AsJson = False,
 ) -> None:
-    """Who holds the frontier of each task, since when, and what waits behind it: why nothing comes out.
+    """Show who holds the frontier of each task, since when, and which rows wait behind it.
 
-    Asks from outside and changes nothing.  Exit 1 if a task is stuck.
+    Reads commits and logs from outside the group, and changes nothing.  A sentence for each stuck task says
+    what it waits for; exit 1 if there is one.
 
     Example: python -m app watermarks --config tidemark.toml --watch
     """
@@ -86,9 +87,9 @@ def _watch(picture: Callable[[], Picture], *, as_json_: bool) -> None:
 
 @app.command()
 def doctor(config: ConfigFile = None, bootstrap: Bootstrap = None, json_: AsJson = False) -> None:
-    """What this machine has, which path runs, and what has to be mended before a worker starts.
+    """Check machine, broker, topics, registry and state folder before a worker starts.
 
-    Exit 1 with a line per problem and what to do.
+    Exit 1 with a line per problem that says what to do.
 
     Example: python -m app doctor --config tidemark.toml
     """

@@ -205,3 +205,18 @@ def test_rows_read_again_are_kept_after_all_before_them_were_forgotten(
         batch = batch_of(QUOTE, "event_ns", quotes(*again), 0)
         rows.refresh(batch, np.zeros(len(again), np.int32), floor_ns=10)
         assert rows.pending.store.rows == rows.pending.rows == kept
+
+
+def test_a_right_row_read_again_before_the_left_row_that_waited_for_it_is_kept() -> None:
+    asked: dict[str, Any] = {"direction": "forward", "tolerance_ns": 5}
+    rows = {"trade": trades((7, "A"), (8, "B")), "quote": quotes((9, "B", 1), (11, "B", 2))}
+    join, after = make_join(**asked), make_join(**asked)
+    for stream in ("trade", "quote"):
+        join.push(stream, rows[stream])
+    advance(join, 12)
+    assert join.seal() is None  # the first trade may still match, and the second comes after it
+    inputs = {name: join.progress(name) for name in join.streams}
+    after.resume(12, inputs, {name: p.needed_offset for name, p in inputs.items()})
+    for stream in ("quote", "trade"):
+        after.push(stream, rows[stream])
+    assert bids(after.finish()) == [(7, None), (8, 1)]

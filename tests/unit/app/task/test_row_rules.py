@@ -175,6 +175,19 @@ def test_a_rule_may_stop_the_worker_with_the_place_and_nothing_committed(tmp_pat
     assert market.messages("dead") == []
 
 
+def test_a_worker_that_fails_commits_nothing_more_on_its_way_out(tmp_path: Path) -> None:
+    market = market_of(tmp_path, positive={"columns": ["bid"], "policy": "fail"})
+    worker = market.worker()
+    market.trade(1)
+    market.progress(2)
+    turn_until_quiet(worker)  # sealed, and not committed yet
+    market.send("quote", b"A", quotes(market, -1.0))
+    with pytest.raises(RunError, match="bid is not positive"):
+        turn_until_quiet(worker)
+    worker.close(failed=True)
+    assert market.aligned() == []
+
+
 def test_a_message_without_key_goes_where_its_rule_says(tmp_path: Path) -> None:
     market = market_of(tmp_path, null_key="drop")
     market.send("quote", None, quotes(market, 1.0))
