@@ -1,4 +1,4 @@
-"""`python -m app`: the worker and what is asked around it."""
+"""`python -m app`: the worker, and the commands to run, check and watch it."""
 
 from app.cli import main
 

@@ -51,7 +51,7 @@ Bootstrap = Annotated[
 
 
 class WithoutPandas(MetaPathFinder):
-    """Hides pandas, which pyarrow imports as soon as it makes an array, to know whether it is given any."""
+    """Hides pandas, which pyarrow imports with its first array, to check whether the values are pandas'."""
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
         """Refuse pandas and leave all others to the finders behind this one."""
@@ -73,7 +73,7 @@ def stop_on_signals() -> Callable[[], bool]:
 
 
 def main() -> None:
-    """Run a command: exit 0 when it did what was asked, 1 when it could not go on, 2 on bad input."""
+    """Run a command: exit 0 when it is done, 1 when it could not go on or a check failed, 2 on bad input."""
     if not __debug__:
         errors.print("python -O removes the checks this program relies on; run it without -O")
         sys.exit(2)

@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def read_client_config(name: str | None) -> dict[str, str | int | bool]:
-    """Read a file of `key=value` lines, as other Kafka tools take them; None is no settings."""
+    """Read a file of `key=value` lines, as other Kafka tools take them; no settings for None."""
     if name is None:
         return {}
     text = sys.stdin.read() if name == "-" else Path(name).read_text()

@@ -2,7 +2,7 @@
 
 
 class SourceError(Exception):
-    """The topic or folder cannot be read as asked; the message says what, where, and what to do."""
+    """The topic or folder cannot be read; the message says what, where, and what to do."""
 
 
 class SegmentError(SourceError):
@@ -14,7 +14,7 @@ class OptionError(ValueError):
 
 
 class ColumnError(ValueError):
-    """A column cannot be read as asked; the message names it and its type."""
+    """A column cannot be read with these options; the message names it and its type."""
 
 
 class StateError(ValueError):

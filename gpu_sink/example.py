@@ -155,7 +155,7 @@ def say(answered: int, latencies_ms: list[float]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train or serve, as asked."""
+    """Train or serve, as the first argument says; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m gpu_sink.example",
         description=__doc__.splitlines()[0],

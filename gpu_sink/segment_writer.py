@@ -1,4 +1,4 @@
-"""Writing raw column segments: a file per partition, all of them or none."""
+"""Writing raw column segments: a file per partition, all of them or no file."""
 
 import os
 import shutil

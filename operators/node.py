@@ -4,34 +4,15 @@ A node knows nothing of lateness, of clocks or of arrival: whatever it is called
 together are a function of the rows it took, never of how they were cut into calls.
 """
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from operators.operator import Snapshot
-
-Entries: TypeAlias = Iterable[tuple[bytes, bytes]]
+from operators.sealed import Entries, Sealed, Snapshot
 
 
 class NodeStateError(Exception):
     """Kept entries of a node cannot be used; the message names the node.  It starts without state then."""
-
-
-class Sealed(NamedTuple):
-    """Rows that are final, and how far the output is complete with them.
-
-    `rows`          in order, each once over all calls; None for no row.
-    `complete_ns`   every row of this output below it is here or came before: never the bare frontier.
-    `assumed_rows`  how many of the rows, the last ones, hang on an idle input having stayed silent.
-    `matched_rows`  of a join: by right stream, how many of the rows have a match.
-    """
-
-    rows: pa.RecordBatch | None
-    complete_ns: int
-    assumed_rows: int = 0
-    matched_rows: Mapping[str, int] = MappingProxyType({})
 
 
 class Context(NamedTuple):

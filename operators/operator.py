@@ -1,51 +1,148 @@
-"""What the worker knows of an operator: push rows, tell how far inputs are complete, take what is final.
+"""What stands between inputs and sinks: roots, which seal rows, and the operator that a worker drives.
 
-The worker drives every operator through this protocol and never asks what it computes.
+The worker drives every computation through `Operator` and never asks what it computes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
 
-from operators.inputs.progress import InputProgress
-from schemas.batch import Batch
+from operators.inputs.inputs import Inputs
+from operators.inputs.intake import Accepted
+from operators.inputs.progress import RowPlace, TaskProgress
+from operators.inputs.resuming import ResumePlan
+from operators.rows.store import RowStore
+from operators.sealed import Entries, Held, Sealed, Snapshot
+from schemas.arrived import Arrived
+from schemas.batch import Bools
+
+Kept = tuple[bytes, bytes]  # key, value: an entry of a log that keeps the newest value of each key
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What to write down: entries to put, keys to delete.  Keys and values are opaque to the store."""
+class Root(Protocol):
+    """What stands right behind the inputs and seals their rows in order: a join, or a stream put in order.
 
-    puts: Sequence[tuple[bytes, bytes]]
-    deletes: Sequence[bytes]
+    The order of calls, in the life of one task:
 
+    1. `restore` at most once, on a new root; then `recall` where rows are kept beside the inputs; then
+       `resume` once, and `rereading_ended` once every input has been read again.
+    2. `take` for each batch that an input accepted, in the order of its log.
+    3. `seal` whenever the frontier may have moved; after it `needed_offset`, `mistakable` and `held`.
+    4. `kept` and `snapshot` after a seal, once nothing is read again.
 
-class Operator(Protocol):
-    """One task's share of a computation over named streams.
-
-    The life of a task: `resume` once (a fresh task resumes from nothing), then any number of `push` and
-    `advance`, `seal` at the end of each turn, `finish` when a bounded run ends without final records.
+    Only accepted rows and frontiers come in, so that what comes out hangs on nothing else.
     """
 
     @property
+    def name(self) -> str:
+        """The name of its output; its state is kept under it."""
+        ...
+
+    @property
+    def meaning(self) -> str:
+        """16 hex digits, equal where kept state means the same."""
+        ...
+
+    @property
     def streams(self) -> tuple[str, ...]:
-        """The names of the inputs."""
+        """The inputs it takes rows of."""
         ...
 
     @property
-    def frontier_ns(self) -> int:
-        """The smallest watermark over the inputs, upper-exclusive; rows below it are sealed."""
+    def layout(self) -> pa.Schema:
+        """The columns of its rows."""
+        ...
+
+    def take(self, stream: str, rows: Accepted) -> None:
+        """Take rows that an input accepted."""
+        ...
+
+    def seal(self, frontier_ns: int) -> Sealed:
+        """Return the rows that are final once the frontier stands there, in order."""
         ...
 
     @property
-    def complete_ns(self) -> int:
-        """Every left row below it has been sealed; less than the frontier where rows wait for later ones."""
+    def end_ns(self) -> int:
+        """A frontier that seals all it holds, and that nothing it sealed could still have matched."""
         ...
 
     @property
-    def assumed_rows(self) -> int:
-        """How many rows of the last seal, the last ones, hang on an idle input having stayed silent."""
+    def is_empty(self) -> bool:
+        """Whether no row waits to be sealed."""
+        ...
+
+    def needed_offset(self, stream: str, otherwise: int) -> int:
+        """The oldest offset of a row that a restart needs; `otherwise` where none is older."""
+        ...
+
+    def mistakable(self, stream: str, rows: RowStore) -> Bools:
+        """Which rows set aside a restart could take for rows that counted."""
+        ...
+
+    def held(self, stream: str) -> Held:
+        """What waits of an input."""
+        ...
+
+    @property
+    def through(self) -> RowPlace | None:
+        """The place of the last row sealed, None before the first."""
+        ...
+
+    def resume(self, frontier_ns: int, through: RowPlace | None, needed: Mapping[str, int]) -> None:
+        """Take up committed progress: rows below `needed`, by stream, are known without being read again."""
+        ...
+
+    def rereading_ended(self) -> None:
+        """Every input has been read again; until then rows may come that waited below the frontier."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Return what changed since the last snapshot."""
+        ...
+
+    def restore(self, entries: Entries) -> None:
+        """Take back the entries of all snapshots so far; raises SnapshotError and is then as new."""
+        ...
+
+
+class Keeps(Protocol):
+    """What a root or an operator does that needs rows without any bound behind the frontier.
+
+    The entries go to a log that keeps the newest value of each key, in one transaction with the next
+    progress: that asks for no row any more which the entries of all calls hold.
+    """
+
+    def kept(self) -> Sequence[Kept]:
+        """Return entries for what changed since the last call; only after `seal`, once caught up."""
+        ...
+
+    def recall(self, entries: Iterable[Kept], frontier_ns: int) -> Mapping[str, int]:
+        """Take back the newest entry of each key; before `resume` with `frontier_ns`.
+
+        Returns, by stream, the offset from which rows have to be read again that entries cannot give back:
+        those that were kept with other columns.
+        """
+        ...
+
+
+class Operator(Protocol):
+    """One task's share of a computation over named streams, as a worker drives it.
+
+    The life of a task: `restore` and `recall` where there is something to take back, then `resume` once (a
+    fresh task resumes from nothing).  Then any number of `push`, `seal` at the end of each turn, and `finish`
+    when a bounded run ends without final records.  Letters, pausing, idle inputs and the frontier are asked
+    of `inputs`.
+    """
+
+    @property
+    def inputs(self) -> Inputs:
+        """The inputs and how far they are complete."""
+        ...
+
+    @property
+    def sinks(self) -> Mapping[str, pa.Schema]:
+        """The columns of each output, by name."""
         ...
 
     @property
@@ -54,116 +151,41 @@ class Operator(Protocol):
         ...
 
     @property
-    def ended(self) -> bool:
-        """Whether every input has read its final record: what still waits, waits for a later period."""
+    def keeps(self) -> Keeps | None:
+        """What has to be kept beside the inputs, None where nothing has."""
         ...
 
-    def push(self, stream: str, batch: Batch | pa.RecordBatch, *, now_ns: int | None = None) -> None:
-        """Take rows of one input.  A row below the frontier is late: it is set aside for `late`.
-
-        A row too far ahead, of the wall clock `now_ns` or of the inputs, is set aside for `ahead`.  The
-        others raise the watermark of the input to their newest time less the stream's grace; the frontier
-        itself moves only in `seal`.
-        """
+    def push(self, stream: str, arrived: Arrived, *, now_ns: int | None = None) -> None:
+        """Take what arrived of one input, in the order of its log (see `Inputs.accept`)."""
         ...
 
-    def advance(
-        self,
-        stream: str,
-        upper_ns: int,
-        *,
-        final: bool = False,
-        offset: int | None = None,
-        now_ns: int | None = None,
-    ) -> None:
-        """No further row of `stream` below `upper_ns` is expected: a progress record, read at `offset`.
-
-        One that is too far ahead is set aside for `ahead`; without an offset it is the caller's own word.
-        """
+    def seal(self) -> Mapping[str, Sealed]:
+        """Move the frontier as far as the inputs allow; return the rows of each sink that became final."""
         ...
 
-    def idle(self, stream: str) -> None:
-        """`stream` is silent: leave it out of the frontier until its next row or progress record.
-
-        Only the caller knows: the log has been read to its end and nothing came for long enough.
-        """
-        ...
-
-    def reached(self, stream: str, offset: int) -> None:
-        """Everything of `stream` below `offset` has been read: the end of the log was seen there."""
-        ...
-
-    def seal(self) -> pa.RecordBatch | None:
-        """Move the frontier as far as the inputs allow and return the rows that became final, in order."""
-        ...
-
-    def finish(self) -> pa.RecordBatch | None:
+    def finish(self) -> Mapping[str, Sealed]:
         """Seal everything that is left, as if every input had ended."""
         ...
 
-    def late(self, stream: str) -> pa.RecordBatch:
-        """Return the late rows since the last call (`LATE_SCHEMA`), oldest offset first, and forget them."""
+    def held(self, stream: str) -> Held:
+        """What waits of an input."""
         ...
 
-    def ahead(self, stream: str) -> pa.RecordBatch:
-        """Return what was too far ahead since the last call (`AHEAD_SCHEMA`), and forget it."""
+    def progress(self) -> TaskProgress:
+        """How far the task has come, for the commit; ask after `seal`."""
         ...
 
-    def full(self, stream: str, *, paused: bool = False) -> bool:
-        """Whether to pause `stream`: its buffers are at their limit until the other inputs catch up.
-
-        One that is `paused` stays so until they are half empty: pausing throws away what was read ahead.
-        """
-        ...
-
-    def buffered(self, stream: str) -> tuple[int, int]:
-        """Rows and bytes of `stream` that wait for the frontier."""
-        ...
-
-    def progress(self, stream: str) -> InputProgress:
-        """How far an input has come, for the commit."""
-        ...
-
-    def resume(self, frontier_ns: int, inputs: dict[str, InputProgress], state_next: dict[str, int]) -> None:
-        """Take up committed progress.
-
-        `state_next` says, per input, the next offset of the restored state (equal to `needed_offset` where
-        there was none): reading starts there.  Rows below `inputs[stream].next_offset` have been judged
-        before, and those in `inputs[stream].late` are left out; until every input has reached it, nothing
-        is sealed.
-        """
-        ...
-
-    @property
-    def keeps_last_known(self) -> bool:
-        """Whether rows without any bound behind the frontier are needed, so that entries are to be kept."""
-        ...
-
-    def last_known(self) -> Sequence[tuple[bytes, bytes]]:
-        """Return entries, key and value, for what changed since the last call; only once `caught_up`.
-
-        They go to a log that keeps the newest value of each key, in one transaction with the next progress:
-        that asks for no row any more which the entries of all calls hold.
-        """
-        ...
-
-    def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> Mapping[str, int]:
-        """Take back the newest last-known entry of each key; before `resume` with `frontier_ns`.
-
-        Returns, by stream, the offset from which rows have to be read again that entries cannot give back:
-        those that were kept with other columns.
-        """
-        ...
-
-    @property
-    def caught_up(self) -> bool:
-        """Whether every input has been read again up to its committed next offset: snapshots may be taken."""
+    def resume(self, plan: ResumePlan) -> None:
+        """Take up committed progress; until every input is read again nothing is sealed."""
         ...
 
     def snapshot(self) -> Snapshot:
-        """Return what changed since the last snapshot; only once `caught_up` and after `seal`."""
+        """Return what changed since the last snapshot; only after `seal`, once caught up."""
         ...
 
-    def restore(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take back the entries of all snapshots so far; only on a new operator, before `resume`."""
+    def restore(self, entries: Entries) -> None:
+        """Take back the entries of all snapshots so far; only on a new operator, before `resume`.
+
+        Raises SnapshotError where they are of another meaning, damaged or incomplete.
+        """
         ...

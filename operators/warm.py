@@ -3,10 +3,13 @@
 import numpy as np
 import pyarrow as pa
 
+from operators.formula.features import read_features, root_source
 from operators.hashing.parity import Parity, sealed_hashes
 from operators.inputs.max_ahead_kernel import rolling_bounds
-from operators.inputs.progress import InputProgress
+from operators.inputs.progress import InputProgress, TaskProgress
+from operators.inputs.resuming import ResumePlan
 from operators.join.settings import AsofSettings
+from operators.nodes.formula import FormulaNode
 from operators.rows.bytes_kernel import move_down
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS
@@ -22,6 +25,15 @@ def warm() -> None:
     _run(AsofSettings(left=left, rights=rights, carry="column"))
     _run(AsofSettings(left=left, rights=rights, direction="forward", tolerance_ns=1))
     _run(AsofSettings(left=left, rights=rights, direction="nearest", tolerance_ns=1))
+    _warm_formulas()
+
+
+def _warm_formulas() -> None:
+    """Making a node loads the kernel of all row formulas in its only signature."""
+    source = root_source("aligned", pa.schema({"x": pa.float64()}))
+    features, errors = read_features("warm", source, {"y": "x + 1"})
+    assert features is not None, errors
+    FormulaNode("warm", features)
 
 
 def _run(settings: AsofSettings) -> None:
@@ -32,15 +44,15 @@ def _run(settings: AsofSettings) -> None:
             schema=settings.rights[0].schema,
         )
         join = StreamingAsof(settings)
-        join.resume(
-            2, dict.fromkeys(join.streams, InputProgress(0, 3, BEGINNING_NS)), dict.fromkeys(join.streams, 0)
-        )
+        inputs = dict.fromkeys(join.streams, InputProgress(0, 3, BEGINNING_NS))
+        committed = TaskProgress(frontier_ns=2, inputs=inputs)
+        join.operator.resume(ResumePlan(committed, dict.fromkeys(join.streams, 0)))
         join.push("right", rows)
         join.push("left", rows.select(["event_ns", "symbol"]))
         restored = StreamingAsof(settings)
         restored.restore(join.snapshot().puts)
-        if join.keeps_last_known:
-            join.last_known()
+        if join.operator.keeps is not None:
+            join.operator.keeps.kept()
         sealed = join.finish()
         assert sealed is not None
     numbers = [pa.array([1, None]).cast(kind) for kind in (pa.int64(), pa.int32(), pa.float64(), pa.bool_())]

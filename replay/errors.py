@@ -2,7 +2,7 @@
 
 
 class HistoryError(Exception):
-    """History cannot be read or written as asked."""
+    """History cannot be read or written; the message says what, where, and what to do."""
 
 
 class UnknownDateError(HistoryError):
@@ -10,8 +10,8 @@ class UnknownDateError(HistoryError):
 
 
 class SourceError(HistoryError):
-    """A file to import cannot be; the message names the file, the column and what was expected."""
+    """A file cannot be imported; the message names the file, the column and what was expected."""
 
 
 class PublishError(HistoryError):
-    """A day cannot be published as asked; the message has the figures."""
+    """A day cannot be published with these settings; the message has the figures."""

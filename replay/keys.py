@@ -12,7 +12,7 @@ NO_KEY = -1
 
 
 def key_codes(rows: pa.RecordBatch, key: tuple[str, ...]) -> tuple[Int32s, list[bytes]]:
-    """Return each row's index into the distinct message keys, and those; `NO_KEY` where a row has none."""
+    """Return each row's index into the distinct message keys (`NO_KEY` without a key), and these keys."""
     coded = message_keys(rows, key).dictionary_encode()
     codes = as_array(pc.fill_null(coded.indices, NO_KEY)).astype(np.int32, copy=False)
     return codes, coded.dictionary.to_pylist()

@@ -30,7 +30,7 @@ def order_times(rows: Rows, clock: Clock) -> Int64s:
 
 
 def clock_times(rows: Rows, column: str) -> tuple[Int64s, Bools]:
-    """Return the times of one clock, and which are there; those that are not read as `BEGINNING_NS`."""
+    """Return the times of one clock, `BEGINNING_NS` at a null, and which rows have a time."""
     if column not in rows.schema.names:
         return np.full(rows.num_rows, BEGINNING_NS), np.zeros(rows.num_rows, dtype=np.bool_)
     times = rows.column(column)

@@ -50,7 +50,7 @@ def judge(state: Mapping[str, int], committed: Mapping[str, int]) -> Fit:
 def restore(
     path: Path, identity: str, committed: Mapping[str, int], limits: StateLimits | None = None
 ) -> Restored:
-    """Open the state at `path` and say what of it may be used, given the committed next offsets.
+    """Open the state at `path`, and decide by the committed next offsets whether it may be used.
 
     `committed` is empty for a task that never committed.  State that is ahead, damaged, of another version or
     of another task is wiped, and the empty store returned.  All entries are read once here, so that damage is

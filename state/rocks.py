@@ -62,7 +62,7 @@ def write_options(limits: StateLimits) -> WriteOptions:
 
 @contextmanager
 def named_errors(path: Path, deed: str) -> Iterator[None]:
-    """Raise the library's errors under our names, with the path and what was being done."""
+    """Raise the library's errors as ours, with the path and the operation."""
     try:
         yield
     except (StateError, AssertionError, DbClosedError):

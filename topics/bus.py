@@ -12,7 +12,7 @@ from topics.outgoing import Outgoing
 
 
 class BusError(Exception):
-    """The bus could not do what was asked; the message says what, where, and what to do."""
+    """The bus could not do it; the message says what, where, and what to do."""
 
 
 class BusUnavailableError(BusError):
@@ -72,7 +72,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupStanding:
-    """A consumer group seen from outside; `state` is empty too where nobody has heard of it.
+    """A consumer group seen from outside; `state` is empty where the group does not exist.
 
     `committed` holds the last committed positions; what an open transaction will commit is not among them.
     """
@@ -94,10 +94,10 @@ class LogRange(NamedTuple):
 
 
 class Rebalance(Protocol):
-    """Told by `poll`, in the caller's thread, when the group moves partitions."""
+    """Callbacks that `poll` makes, in the caller's thread, when the group moves partitions."""
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """These are ours now; return where to start each, as an offset (0 or more).
+        """Take these partitions over; return the offset (0 or more) at which to start each.
 
         Those that were ours before and were not revoked since stay ours: the consumer protocol moves
         partitions one by one, the classic one revokes everything first.
@@ -116,7 +116,7 @@ class Rebalance(Protocol):
 class Consumer(Protocol):
     """Reads committed messages only (`read_committed`).  One thread at a time.
 
-    A consumer either joins a group with `subscribe` (range assignor) or is given partitions with `assign`.
+    A consumer either joins a group with `subscribe` (range assignor) or takes partitions with `assign`.
     """
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
@@ -138,7 +138,7 @@ class Consumer(Protocol):
     def resume(self, partitions: Sequence[TopicPartition]) -> None: ...
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read on from `offset`; what was read ahead is dropped."""
+        """Go on at `offset`; messages read ahead are dropped."""
         ...
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position | None]:
@@ -223,10 +223,10 @@ class Producer(Protocol):
 
 
 class Admin(Protocol):
-    """Topics and groups as they are, asked from outside: nothing here joins a group or moves anything."""
+    """Topics and groups seen from outside: nothing here joins a group or moves a partition."""
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
-        """Each topic as the broker has it, None where there is none."""
+        """Return each topic as the broker has it, None for a topic that does not exist."""
         ...
 
     def create(self, topics: Sequence[TopicSpec]) -> None:

@@ -35,7 +35,7 @@ COMPACTED_CONFIGS: Final[Mapping[str, str]] = {
 
 
 class TopicMismatchError(BusError):
-    """Topics exist but not as they should be; the message has each figure, wanted and found."""
+    """Topics exist but not as they should be; the message has each figure, required and actual."""
 
 
 class CoPartitionError(BusError):
@@ -85,7 +85,7 @@ def plan(admin: Admin, specs: Sequence[TopicSpec]) -> Plan:
 
 
 def apply(admin: Admin, plan: Plan) -> None:
-    """Create what is to be created; raises TopicMismatchError, with nothing done, where something differs.
+    """Create the missing topics; raises TopicMismatchError, and creates no topic, where one differs.
 
     A topic that exists is never changed: more partitions would move keys, and shorter retention deletes.
     """

@@ -35,7 +35,7 @@ def join(strings: Sequence[bytes | None]) -> Joined:
 
 
 def address_of(data: bytes) -> np.uint64:
-    """Return where the bytes lie; an empty string has an address too, which nobody may read."""
+    """Return where the bytes lie; an empty string has an address too, which must not be read."""
     if not data:
         return np.uint64(0)
     return np.uint64(np.frombuffer(data, np.uint8).__array_interface__["data"][0])

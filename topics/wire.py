@@ -30,7 +30,7 @@ class SchemaRegistry(Protocol):
     """Gives ids to Avro schemas (JSON text) and schemas to ids, as the Confluent registry does."""
 
     def register(self, subject: str, schema: str) -> int:
-        """Return the id of `schema` under `subject`, the same one each time it is asked."""
+        """Return the id of `schema` under `subject`, the same id for the same schema."""
         ...
 
     def schema(self, schema_id: int) -> str:
@@ -38,7 +38,7 @@ class SchemaRegistry(Protocol):
         ...
 
     def latest(self, subject: str) -> tuple[int, str] | None:
-        """Return the newest id and schema of `subject`, or None where it has none yet."""
+        """Return the newest id and schema of `subject`, or None for a subject without a schema."""
         ...
 
 

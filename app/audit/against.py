@@ -52,7 +52,7 @@ class AlignedRun:
 def differences(
     one: AlignedRun, other: AlignedRun, *, on: str, keys: Sequence[str], memory_size_max: int
 ) -> list[str]:
-    """What differs, in lines for a person; none where the runs are alike.
+    """Return the differences, in lines for a person; no lines where the runs are alike.
 
     Partitions are compared by parity and, where that differs, row by row to the first one.  With different
     counts of partitions that cannot be, and all rows are compared in the order of time, key and arrival.

@@ -40,7 +40,7 @@ class ParquetFiles:
 
     @classmethod
     def at(cls, path: Path) -> "ParquetFiles":
-        """A file, or all of a folder but those whose name begins with _ or a dot; UsageError for none."""
+        """A file, or the files of a folder but those named _* or .*; raises UsageError without any."""
         files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
         files = [file for file in files if not file.name.startswith(("_", "."))]
         if not files:
@@ -57,7 +57,7 @@ class ParquetFiles:
 
     @property
     def numbers(self) -> tuple[int, ...] | None:
-        """The partition of each file, where all names say one and none is left out."""
+        """The partition of each file, where every name has a number and no number is missing."""
         named = [NUMBERED.fullmatch(file.name) for file in self.files]
         numbers = tuple(int(match[1]) for match in named if match is not None)
         return numbers if numbers == tuple(range(len(self.files))) else None
@@ -83,8 +83,8 @@ def audit_files(
 ) -> AuditReport:
     """Check the aligned rows against the rows of each stream, which count in the order of their files.
 
-    The clock of an input is found as an import finds it.  Rows without a key or without the clock that is
-    joined on are no part of a stream.  Raises UsageError naming the file and the column that is missing.
+    The clock column of an input is chosen as an import chooses it.  Rows without a key, or without the clock
+    of the join, are left out.  Raises UsageError naming the file and the column that is missing.
     """
     streams = {name: _stream(settings, name, inputs[name]) for name in settings.stream_names}
     rules = rules_of(settings, streams)

@@ -53,7 +53,7 @@ class Findings:
             held.append(rows.select(PLACE))
 
     def violations(self) -> Iterator[Violation]:
-        """All that was found."""
+        """All violations."""
         self._pair_strays()
         for kind, rows in self._rows.items():
             if rows:

@@ -56,7 +56,7 @@ class Runs:
 
     @property
     def schema(self) -> pl.Schema:
-        """The columns; only once rows, be it none, were added."""
+        """The columns; known only once a batch was added, even an empty one."""
         assert self._schema is not None
         return self._schema
 

@@ -33,7 +33,7 @@ MEMORY_SIZE_MAX: Final = 1 << 30  # bytes of rows at once, beyond what the progr
 
 @dataclass(slots=True)
 class AuditReport:
-    """What was read and what was found wrong.
+    """The rows that the audit read, and its violations.
 
     `violations` are by partition, None where files do not say of which; `parity` is that of the rows read.
     `rows_refused` counts rows of files without a key or without the clock that is joined on.
@@ -199,8 +199,8 @@ class _Partition:
 class ParityCheck:
     """Rolls the rows of a partition and holds each frame's header against them.
 
-    With `repeats` some frames came again: it is given the rows that were not there before, and a frame that
-    ends elsewhere than they do is passed over.
+    With `repeats` some frames came again.  `roll` then gets only rows that were not there before, and a frame
+    whose header counts other rows than these is not compared.
     """
 
     def __init__(self, *, repeats: bool = False) -> None:

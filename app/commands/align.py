@@ -10,20 +10,10 @@ from app.config import load_settings
 from app.errors import UsageError
 from app.process import failpoints
 from app.process.memory import share_arenas
-from app.wiring.broker import open_kafka
-from app.wiring.pipeline import (
-    Pipeline,
-    member_config,
-    registered_streams,
-    require_topics,
-    topic_specs,
-    warm_up,
-)
-from app.worker.worker import Worker
+from app.wiring.open import open_bus, open_pipeline
+from app.wiring.pipeline import topic_specs, warm_up
+from app.worker.assembly import open_worker
 from topics.catalogue import TopicMismatchError, apply, plan
-from topics.registry.open import open_registry
-
-SCHEMA_WAIT_S = 60.0
 
 
 @app.command()
@@ -63,22 +53,11 @@ def align(
     if settings.worker.failpoint:
         name, _, times = settings.worker.failpoint.partition(":")
         failpoints.arm_death(name, int(times or 1))
-    bus = open_kafka(
-        settings.bus.bootstrap,
-        member_config(settings),
-        settings.bus.group_protocol,
-        settings.bus.kafka_reading,
-    )
-    require_topics(bus, settings)
-    bus.admin().group(
-        settings.pipeline.prefix
-    )  # the group's own client would wait for ever without the right
-    registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
-    streams = registered_streams(settings, registry, wait_s=SCHEMA_WAIT_S, on_wait=say)
-    say(f'{bus.name}: group {settings.pipeline.prefix}, joining on clock = "{settings.pipeline.clock}"')
-    pipeline = Pipeline(settings, bus, registry, streams)
+    pipeline = open_pipeline(settings, member=True, on_wait=say)
+    group, clock = settings.pipeline.prefix, settings.pipeline.clock
+    say(f'{pipeline.bus.name}: group {group}, joining on clock = "{clock}"')
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
-    worker = Worker(pipeline, until_final=until_final)
+    worker = open_worker(pipeline, until_final=until_final)
     try:
         worker.run(stopping)
     except BaseException:
@@ -103,9 +82,7 @@ def topics_plan(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
     Example: python -m app topics plan --config tidemark.toml
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    found = plan(
-        open_kafka(settings.bus.bootstrap, settings.bus.client_settings()).admin(), topic_specs(settings)
-    )
+    found = plan(open_bus(settings).admin(), topic_specs(settings))
     for spec in found.create:
         console.print(f"create  {spec.name}: {spec.partitions} partitions, replication {spec.replication}")
     for spec in found.fine:
@@ -123,7 +100,7 @@ def topics_apply(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None
     Example: python -m app topics apply --config tidemark.toml
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    admin = open_kafka(settings.bus.bootstrap, settings.bus.client_settings()).admin()
+    admin = open_bus(settings).admin()
     found = plan(admin, topic_specs(settings))
     try:
         apply(admin, found)

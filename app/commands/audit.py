@@ -14,10 +14,9 @@ from app.audit.topics import AuditReport, audit
 from app.cli import Bootstrap, ConfigFile, app, console, say
 from app.config import Settings, load_settings
 from app.errors import UsageError
-from app.wiring.broker import open_kafka
-from app.wiring.pipeline import Pipeline, registered_streams, require_topics
+from app.wiring.open import open_pipeline
+from app.wiring.pipeline import Pipeline
 from schemas.clocks import clock_column
-from topics.registry.open import open_registry
 
 CONFIG_NAME: Final = "tidemark.toml"
 SIZE: Final = re.compile(r"(\d+)\s*([KMGT]?)(i?B)?", re.IGNORECASE)
@@ -121,7 +120,7 @@ def show(report: AuditReport) -> bool:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of `512MiB`, `4G`, `1000000`, in powers of 1024; UsageError where it is none, or too few."""
+    """Bytes of `512MiB`, `4G`, `1000000`, in powers of 1024; raises UsageError for anything else."""
     found = SIZE.fullmatch(text.strip())
     size = int(found[1]) * UNITS[found[2].upper()] if found else 0
     if size < MEMORY_SIZE_MIN:
@@ -143,13 +142,7 @@ class _Opened:
 
 def _topics(config: Path | None, bootstrap: str | None) -> _Opened:
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_kafka(
-        settings.bus.bootstrap, settings.bus.client_settings(), reading=settings.bus.kafka_reading
-    )
-    require_topics(bus, settings)
-    registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
-    streams = registered_streams(settings, registry, wait_s=0, on_wait=say)
-    pipeline = Pipeline(settings, bus, registry, streams)
+    pipeline = open_pipeline(settings, on_wait=say)
     return _Opened(settings, AlignedRun.of_topics(pipeline), pipeline=pipeline)
 
 

@@ -13,9 +13,8 @@ from app.dead.replay import Replay, replay, sent_places
 from app.dead.view import as_json, in_full, listing
 from app.errors import UsageError
 from app.reading.dead import Found, Place, Wanted, kind_of, read_letters
-from app.wiring.broker import open_kafka
-from app.wiring.pipeline import Pipeline, registered_streams, require_topics
-from topics.registry.open import open_registry
+from app.wiring.open import open_pipeline
+from app.wiring.pipeline import Pipeline
 
 StreamName = Annotated[
     str | None, typer.Option("--stream", help="Input stream that the letters came from.  Default: all.")
@@ -143,11 +142,7 @@ def _show(report: Replay, *, dry_run: bool) -> None:
 
 
 def _pipeline(config: ConfigFile, bootstrap: str | None) -> Pipeline:
-    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_kafka(settings.bus.bootstrap, settings.bus.client_settings())
-    require_topics(bus, settings)
-    registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
-    return Pipeline(settings, bus, registry, registered_streams(settings, registry, wait_s=0, on_wait=say))
+    return open_pipeline(load_settings(config, {"bus": {"bootstrap": bootstrap}}), on_wait=say)
 
 
 def _wanted(

@@ -19,10 +19,9 @@ from app.watch.tails import with_tails
 from app.watch.view import as_json, screen
 from app.watch.watermarks import Picture, Watch, look
 from app.watch.words import WELL, answer
-from app.wiring.broker import open_kafka
-from app.wiring.pipeline import Pipeline, registered_streams, require_topics
+from app.wiring.open import open_bus, pipeline_on
+from app.wiring.pipeline import Pipeline, require_topics
 from topics.bus import Bus, BusUnavailableError
-from topics.registry.open import open_registry
 from topics.wire import RegistryUnavailableError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.  Default: a table.")]
@@ -47,7 +46,7 @@ def watermarks(
     Example: python -m app watermarks --config tidemark.toml --watch
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_kafka(settings.bus.bootstrap, settings.bus.client_settings())
+    bus = open_bus(settings)
     require_topics(bus, settings)
     pipeline = _pipeline_if_known(settings, bus)
     admin, seen = bus.admin(), Watch()
@@ -120,10 +119,7 @@ def _table(findings: Sequence[Finding]) -> Table:
 def _pipeline_if_known(settings: Settings, bus: Bus) -> Pipeline | None:
     """The pipeline, to read rows with; None where nobody has registered the streams yet."""
     try:
-        registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
-        return Pipeline(
-            settings, bus, registry, registered_streams(settings, registry, wait_s=0, on_wait=say)
-        )
+        return pipeline_on(settings, bus, on_wait=say)
     except (RunError, RegistryUnavailableError) as unknown:
         say(f"rows cannot be read, so only offsets are shown: {unknown}")
         return None

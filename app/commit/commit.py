@@ -13,6 +13,7 @@ from app.process.failpoints import (
 )
 from app.task.metadata import Committed, to_position
 from app.task.task import Task
+from operators.sealed import ALIGNED
 from topics.block import TopicPartition
 from topics.bus import Consumer, Position
 
@@ -36,7 +37,7 @@ def commit(
     Raises what the bus raises: AbortableError, UnknownOutcomeError, FencedError, BusUnavailableError.
     """
     reach(COMMIT_BEGIN)
-    entries = {number: tasks[number].operator.last_known() for number in last_known}
+    entries = {number: keeps.kept() for number in last_known if (keeps := tasks[number].operator.keeps)}
     transaction = outbox.prepare(atomic=any(entries.values()))
     for number, changed in entries.items():
         outbox.last_known(number, changed)
@@ -56,16 +57,18 @@ def commit(
 
 def positions_of(tasks: Mapping[int, Task]) -> dict[TopicPartition, Position]:
     """What step 3 sends: how far each input of the tasks has come."""
-    return {
-        TopicPartition(topic, number): to_position(
-            Committed(
-                progress,
-                task.operator.frontier_ns,
-                task.parity,
-                told=task.told(topic),
-                complete=task.operator.final,
+    positions: dict[TopicPartition, Position] = {}
+    for number, task in tasks.items():
+        progress = task.progress()
+        for topic, reading in task.readings.items():
+            positions[TopicPartition(topic, number)] = to_position(
+                Committed(
+                    progress.inputs[reading.stream],
+                    progress.frontier_ns,
+                    task.sinks[ALIGNED].parity,
+                    through=progress.through.get(ALIGNED),
+                    report=task.report(topic),
+                    complete=progress.final,
+                )
             )
-        )
-        for number, task in tasks.items()
-        for topic, progress in task.progress().items()
-    }
+    return positions

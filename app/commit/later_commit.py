@@ -7,7 +7,7 @@ from typing import Final
 from app.commit.commit import positions_of
 from app.commit.outbox import Outbox
 from app.process.failpoints import COMMIT_BEGIN, COMMIT_END, COMMIT_STATE, reach
-from app.task.task import Task, Written
+from app.task.task import Task, TaskState
 from topics.block import TopicPartition
 from topics.bus import AbortableError, Consumer, Position
 
@@ -20,7 +20,7 @@ class _Begun:
 
     mark: int
     positions: Mapping[TopicPartition, Position]
-    states: Mapping[int, Written]
+    states: Mapping[int, TaskState]
     sent: bool = False  # the offsets are on their way
 
 
@@ -42,14 +42,14 @@ class LaterCommit:
         """Whether one is under way."""
         return self._begun is not None
 
-    def begin(self, tasks: Mapping[int, Task], states: Mapping[int, Written]) -> None:
+    def begin(self, tasks: Mapping[int, Task], states: Mapping[int, TaskState]) -> None:
         """Begin to commit everything sealed so far, and `states` of some tasks as they stand now."""
         assert self._begun is None, "one commit at a time"
         reach(COMMIT_BEGIN)
         positions = positions_of(tasks)
         self._begun = _Begun(self._outbox.mark(), positions, states)
 
-    def advance(self, *, wait: bool = False) -> Mapping[int, Written] | None:
+    def advance(self, *, wait: bool = False) -> Mapping[int, TaskState] | None:
         """Do what can be done now, or all of it; returns the state to keep once the commit counts.
 
         Raises what the bus raises; nothing is under way then.

@@ -1,6 +1,7 @@
 """The outbox: sealed rows, late rows and dead letters on their way to their topics."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -9,15 +10,28 @@ from app.config import Settings
 from app.errors import RunError
 from app.process.clock import now_ns
 from app.task.letters import Letter
+from app.task.sink import Sink
 from app.task.task import Task
 from operators.hashing.parity import sealed_hashes
-from schemas.clocks import clock_column
-from schemas.frame import ASSUMED, PARITY, FrameHeaders, encode_frame, layout_fingerprint
+from operators.sealed import Sealed
+from schemas.frame import ASSUMED, PARITY, FrameHeaders, encode_frame
 from schemas.stream import message_keys
 from topics.avro.rows import AvroRows
 from topics.bus import Producer
 from topics.catalogue import LAST_KNOWN
 from topics.wire import SchemaRegistry
+
+
+class Stamp(NamedTuple):
+    """What the frames of a seal say of the moment: see `FrameHeaders`."""
+
+    released_ns: int
+    newest_ns: int
+
+
+def stamp_of(task: Task) -> Stamp:
+    """The moment of what a task seals now."""
+    return Stamp(task.released_ns, task.newest_ns)
 
 
 class Outbox:
@@ -29,10 +43,8 @@ class Outbox:
         self._settings = settings
         self._registry = registry
         self._late = {settings.topic(name): settings.late(name) for name in settings.stream_names}
-        self._topics = {kind: settings.topic(kind) for kind in ("aligned", "late", "dead", LAST_KNOWN)}
-        self._on = clock_column(settings.pipeline.clock)
-        self._avro: AvroRows | None = None
-        self._fingerprint: tuple[pa.Schema, str] | None = None
+        self._topics = {kind: settings.topic(kind) for kind in ("late", "dead", LAST_KNOWN)}
+        self._avro: dict[str, AvroRows] = {}  # by topic
         self._rule_policies = {
             (settings.topic(name), rule): policy
             for name in settings.stream_names
@@ -69,71 +81,64 @@ class Outbox:
                 self._topics[LAST_KNOWN], partition=partition, key=key, value=value
             )
 
-    def aligned(self, task: Task, rows: pa.RecordBatch) -> None:
-        """Send sealed rows to the task's partition of the aligned topic, and roll up their parity.
+    def send(self, sink: Sink, sealed: Sealed, stamp: Stamp) -> None:
+        """Send sealed rows, at least one, to a sink, and roll up their parity.
 
         Rows sent one by one as Avro have it in a header of the last one of a seal.
         """
-        self.rows += rows.num_rows
-        if self._settings.worker.format == "avro":
-            self._send_avro(task, rows)
-            return
+        assert sealed.rows is not None
+        self.rows += sealed.rows.num_rows
+        if sink.form == "avro":
+            self._send_avro(sink, sealed, sealed.rows)
+        else:
+            self._send_frames(sink, sealed, sealed.rows, stamp)
+
+    def _send_frames(self, sink: Sink, sealed: Sealed, rows: pa.RecordBatch, stamp: Stamp) -> None:
         producer = self.producers.rows()
-        layout = self._layout(rows.schema)
         hashes = sealed_hashes(rows)
         size = self._settings.worker.frame_rows_max
-        evident = rows.num_rows - task.operator.assumed_rows
-        time_ns = rows.column(self._on).to_numpy()
-        complete_ns = task.operator.complete_ns
+        evident = rows.num_rows - sealed.assumed_rows
+        time_ns = rows.column(sink.on).to_numpy()
         for lower in range(0, rows.num_rows, size):
             frame = rows.slice(lower, size)
             upper = lower + frame.num_rows
-            task.parity = task.parity.roll(hashes[lower : lower + size])
+            sink.parity = sink.parity.roll(hashes[lower:upper])
             headers = FrameHeaders(
-                layout=layout,
+                layout=sink.layout,
                 # Rows of the frames that follow are not out yet.
-                complete_ns=int(time_ns[upper]) if upper < rows.num_rows else complete_ns,
+                complete_ns=int(time_ns[upper]) if upper < rows.num_rows else sealed.complete_ns,
                 rows=frame.num_rows,
-                released_ns=task.released_ns,
+                released_ns=stamp.released_ns,
                 sealed_ns=now_ns(),
-                newest_ns=task.newest_ns,
-                parity=str(task.parity),
+                newest_ns=stamp.newest_ns,
+                parity=str(sink.parity),
                 assumed_rows=max(0, upper - max(lower, evident)),
             )
             producer.produce(
-                self._topics["aligned"],
-                partition=task.partition,
+                sink.topic,
+                partition=sink.partition,
                 key=None,
                 value=encode_frame(frame, self._settings.worker.compression),
                 headers=headers.to_kafka(),
                 timestamp_ms=None,
             )
 
-    def _layout(self, schema: pa.Schema) -> str:
-        """The fingerprint of a schema, which is the last one's but for the first time."""
-        if self._fingerprint is None or not self._fingerprint[0].equals(schema, check_metadata=True):
-            self._fingerprint = schema, layout_fingerprint(schema)
-        return self._fingerprint[1]
-
-    def _send_avro(self, task: Task, rows: pa.RecordBatch) -> None:
-        topic, producer = self._topics["aligned"], self.producers.rows()
-        left = self._settings.pipeline.left
-        key_columns = self._settings.stream(left).key
-        if self._avro is None:
-            self._avro = AvroRows("aligned", rows.schema, self._registry, topic)
-        encoded = self._avro.encode(rows)
+    def _send_avro(self, sink: Sink, sealed: Sealed, rows: pa.RecordBatch) -> None:
+        producer = self.producers.rows()
+        if sink.topic not in self._avro:
+            self._avro[sink.topic] = AvroRows(sink.name, rows.schema, self._registry, sink.topic)
+        encoded = self._avro[sink.topic].encode(rows)
         data = encoded.data.tobytes()
         starts = encoded.starts.tolist()
-        evident = rows.num_rows - task.operator.assumed_rows
-        keys = message_keys(rows, key_columns).to_pylist()
-        task.parity = task.parity.roll(sealed_hashes(rows))
-        for row, key in enumerate(keys):
+        evident = rows.num_rows - sealed.assumed_rows
+        sink.parity = sink.parity.roll(sealed_hashes(rows))
+        for row, key in enumerate(message_keys(rows, sink.key).to_pylist()):
             headers: list[tuple[str, bytes | None]] = [(ASSUMED, b"1")] if row >= evident else []
             if row == rows.num_rows - 1:
-                headers.append((PARITY, str(task.parity).encode()))
+                headers.append((PARITY, str(sink.parity).encode()))
             producer.produce(
-                topic,
-                partition=task.partition,
+                sink.topic,
+                partition=sink.partition,
                 key=key,
                 value=data[starts[row] : starts[row + 1]],
                 headers=headers or None,

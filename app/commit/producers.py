@@ -42,7 +42,7 @@ class Producers:
         return self._open
 
     def rows(self) -> Producer:
-        """Where rows go; opens a transaction where they need one and none is open."""
+        """The producer of rows; exactly once it opens a transaction if no transaction is open."""
         return self._direct or self.transaction()
 
     def transaction(self) -> Producer:
@@ -98,7 +98,7 @@ class Producers:
         self._transactional.close()
 
     def _renew(self) -> None:
-        """Make a new producer; not yet, after a transaction that was too old, while we have no place."""
+        """Replace the producer; after an expired transaction only once we have a place in the group again."""
         if self._expired and not self._has_place():
             return
         self._transactional.close()

@@ -3,6 +3,7 @@
 from app.errors import RunError
 from app.process.clock import monotonic_ns, pause
 from app.wiring.pipeline import Pipeline
+from app.worker.assembly import open_worker
 from app.worker.worker import Worker
 from replay.publish.publication import Publication
 from schemas.clocks import NS_PER_S
@@ -13,7 +14,7 @@ STUCK_NS = 30 * NS_PER_S
 
 def run_embedded(pipeline: Pipeline, publication: Publication, workers: int) -> None:
     """Run the same publisher and the same workers as on Kafka over the embedded bus, paced if asked."""
-    running = [Worker(pipeline.with_slot(str(slot)), until_final=True) for slot in range(workers)]
+    running = [open_worker(pipeline.with_slot(str(slot)), until_final=True) for slot in range(workers)]
     try:
         _drive(publication, running)
     except BaseException:

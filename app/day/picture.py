@@ -1,76 +1,227 @@
-"""The picture of a replay: rows per second over market time, watermark lag, age of the match."""
+"""The picture of a replay: trades with the quotes they matched; the day's rows, seals and ages of match."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.dates import AutoDateLocator, DateFormatter
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
+from app.day.close_up import CloseUp
 from app.reading.aligned import Frames
+from app.words import duration
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_DAY, NS_PER_S
 
 Float64s: TypeAlias = npt.NDArray[np.float64]
 
-BINS = 240
+BINS: Final = 160
+LANES_MAX: Final = 5  # partitions of which each has its number beside it
+INK, FAINT, BAND, STOOD = "#26323c", "#8a97a3", "#e9eff4", "#c9d6e2"
+# Of a trade at the ask or above, between, at the bid or below: apart for every eye.
+SIDES: Final = {"at the ask": "#c4501b", "between": "#6b7680", "at the bid": "#1b6ca8"}
+STREAMS: Final = ("#26323c", "#8a97a3", "#b08d3c", "#4d8f5b")
 
 
 def draw(
-    path: Path, title: str, moments: Mapping[str, Int64s], frames: Frames, ages: Mapping[str, Int64s]
+    path: Path,
+    title: str,
+    moments: Mapping[str, Int64s],
+    frames: Frames,
+    ages: Mapping[str, Int64s],
+    near: CloseUp | None = None,
 ) -> None:
-    """Draw three panels into a PNG.
+    """Draw a run into a PNG; see `compose`."""
+    compose(title, moments, frames, ages, near).savefig(path, dpi=110)
+
+
+def compose(
+    title: str,
+    moments: Mapping[str, Int64s],
+    frames: Frames,
+    ages: Mapping[str, Int64s],
+    near: CloseUp | None = None,
+) -> Figure:
+    """Draw a run.
 
     `moments` has the pipeline clock of every row by stream, `ages` the match's age in ns by right stream.
+    Without `near` there is no panel of single trades.
     """
-    figure = Figure(figsize=(11, 9), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
-    rate, lag, age = figure.subplots(3, 1)
-    lag.sharex(rate)
+    figure = Figure(figsize=(11, 8.2 if near else 3.9), facecolor="white")
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
+    figure.suptitle(title, x=0.012, ha="left", color=INK, fontsize=13, fontweight="bold")
+    below: Figure | SubFigure = figure
+    if near is not None:
+        parts = figure.add_gridspec(2, 1, height_ratios=[1.35, 1])
+        draw_matches(figure.add_subfigure(parts[0]).add_subplot(), near)
+        below = figure.add_subfigure(parts[1])
+    grid = below.add_gridspec(2, 2, width_ratios=[1.5, 1], height_ratios=[2.2, 1])
+    rate = below.add_subplot(grid[0, 0])
+    draw_rates(rate, moments, near)
+    draw_seals(below.add_subplot(grid[1, 0], sharex=rate), frames)
+    draw_ages(below.add_subplot(grid[:, 1]), ages)
+    return figure
+
+
+def draw_matches(panel: Axes, near: CloseUp) -> None:
+    """Trades on the band between bid and ask, each with a line to the quote that it matched."""
+    lower, upper = near.span_ns
+    base = lower // NS_PER_S * NS_PER_S
+    _draw_band(panel, near, base)
+    trades, matches = _seconds(near.trade_ns, base), _seconds(near.match_ns, base)
+    lines = np.stack(
+        [np.column_stack([trades, near.price]), np.column_stack([matches, near.match_price])], axis=1
+    )
+    panel.add_collection(LineCollection(list(lines), colors=INK, linewidths=1, zorder=3, gid="matches"))
+    for name, mask in sides(near).items():
+        points = Line2D(trades[mask], near.price[mask], color=SIDES[name], markersize=9, zorder=5, gid=name)
+        points.set(marker="o", linestyle="", label=f"trade {name}")
+        panel.add_line(points)
+    points = Line2D(matches, near.match_price, color="white", markersize=6, zorder=4)
+    points.set(marker="o", linestyle="", markeredgecolor=INK, label="the quote that it matched")
+    panel.add_line(points)
+    oldest = int(np.abs(near.trade_ns - near.match_ns).argmax())
+    age_ns = int(near.trade_ns[oldest] - near.match_ns[oldest])
+    panel.annotate(
+        f"{duration(abs(age_ns))} {'old' if age_ns >= 0 else 'ahead'}",
+        ((trades[oldest] + matches[oldest]) / 2, (near.price[oldest] + near.match_price[oldest]) / 2),
+        xytext=(0, 9),
+        textcoords="offset points",
+        ha="center",
+        color=INK,
+        fontsize=9,
+        bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+    )
+    panel.set_xlim(*_seconds(np.array([lower, upper]), base))
+    panel.ticklabel_format(useOffset=False)
+    panel.margins(y=0.12)
+    panel.set_xlabel(f"seconds after {_moment(base)} UTC", color=INK)
+    panel.set_title(f"{near.key}: trades and their quotes", loc="left", color=INK)
+    panel.legend(
+        frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1, 1), handletextpad=0, columnspacing=1
+    )
+    _plain(panel)
+
+
+def _draw_band(panel: Axes, near: CloseUp, base_ns: int) -> None:
+    """Bid and ask as they stood, and darker from each matched quote to the trade that took it."""
+    lower, upper = near.span_ns
+    first = max(int(np.searchsorted(near.quote_ns, lower, side="right")) - 1, 0)
+    last = int(np.searchsorted(near.quote_ns, upper, side="right"))
+    quotes, bid, ask = near.quote_ns[first:last], near.bid[first:last], near.ask[first:last]
+    steps = _seconds(np.append(quotes, upper), base_ns)
+    bids, asks = np.append(bid, bid[-1:]), np.append(ask, ask[-1:])
+    panel.fill_between(steps, bids, asks, step="post", color=BAND, linewidth=0, zorder=1)
+    for side, prices in (("ask", asks), ("bid", bids)):
+        panel.step(steps, prices, where="post", color=FAINT, linewidth=1, zorder=2, gid=side)
+        panel.plot(steps[:-1], prices[:-1], ".", color=FAINT, markersize=4, zorder=2)
+    spans = _seconds(np.column_stack([near.match_ns, near.trade_ns]), base_ns)
+    for span, lowest, highest in zip(spans, *near.standing(near.match_ns), strict=True):
+        panel.fill_between(span, lowest, highest, color=STOOD, linewidth=0, zorder=1.5)
+
+
+def sides(near: CloseUp) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which trades stand at the ask or above, between, at the bid or below, of the quotes at their time."""
+    bid, ask = near.standing(near.trade_ns)
+    at_ask, at_bid = near.price >= ask, near.price <= bid
+    return {"at the ask": at_ask, "between": ~at_ask & ~at_bid, "at the bid": at_bid & ~at_ask}
+
+
+def draw_rates(panel: Axes, moments: Mapping[str, Int64s], near: CloseUp | None) -> None:
+    """Rows per second of each stream over the day."""
     spans = [(int(m.min()), int(m.max())) for m in moments.values() if m.size]
     lower, upper = min((s[0] for s in spans), default=0), max((s[1] for s in spans), default=NS_PER_DAY) + 1
+    upper = max(upper, lower + NS_PER_S)  # a day may have one row
     edges = np.linspace(lower, upper, BINS + 1)
-    midnight_ns = lower // NS_PER_DAY * NS_PER_DAY
-    hours = _hours(edges[:-1], midnight_ns)
-    for name, times in moments.items():
+    for colour, (name, times) in zip(STREAMS * len(moments), moments.items(), strict=False):
         counts, _ = np.histogram(times, edges)
-        rate.step(hours, counts / ((upper - lower) / BINS / NS_PER_S), where="post", label=name)
-    rate.set(ylabel="rows per second", yscale="symlog", title="Input")
-    rate.legend(frameon=False)
-    frontier, newest = np.array(frames.complete_ns), np.array(frames.newest_ns)
-    shown = (frontier > lower) & (frontier <= upper)
-    if shown.any():
-        lag.plot(
-            _hours(frontier[shown], midnight_ns),
-            np.maximum(newest[shown] - frontier[shown], 0) / NS_PER_S,
-            ".",
-            markersize=3,
+        per_second = counts / ((upper - lower) / BINS / NS_PER_S)
+        panel.stairs(per_second, _days(edges), baseline=None, color=colour, linewidth=1.4, label=name)
+    if near is not None:
+        panel.axvline(_days(near.trade_ns[:1])[0], color=STREAMS[2], linewidth=1.4, label="shown above")
+    panel.set(yscale="log" if spans else "linear", xlim=_days(edges[[0, -1]]))
+    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:,.5g}"))
+    panel.set_title("rows per second", loc="left", color=INK)
+    panel.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=9, borderaxespad=0.1)
+    panel.tick_params(labelbottom=False)
+    _plain(panel)
+
+
+def draw_seals(panel: Axes, frames: Frames) -> None:
+    """A line per frame and partition, where its frontier stood: rows before it were final from then on."""
+    frontier, partition = np.array(frames.complete_ns, np.int64), np.array(frames.partition, np.int64)
+    if frontier.size:
+        panel.vlines(
+            _days(frontier),
+            partition - 0.36,
+            partition + 0.36,
+            color=INK,
+            linewidth=1,
+            alpha=max(0.15, min(1.0, 600 / frontier.size)),
+            gid="seals",
         )
-    lag.set(
-        ylabel="seconds",
-        xlabel="market time, UTC hours",
-        title="Watermark lag: newest row read less frontier",
+    panel.set_title(
+        f"the frontier of each of {frontier.size:,} frames: rows before it were final", loc="left", color=INK
     )
-    matched = {name: values for name, values in ages.items() if values.size}
-    for name, values in matched.items():
-        age.hist(
-            np.maximum(values, 1) / NS_PER_S, bins=np.logspace(-9, 5, 113).tolist(), alpha=0.7, label=name
+    panel.set_xlabel("market time, UTC", color=INK)
+    panel.set_ylabel("partition", color=INK)
+    if np.unique(partition).size <= LANES_MAX:
+        panel.set_yticks(np.unique(partition))
+    else:
+        panel.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=LANES_MAX))
+    panel.xaxis.set_major_locator(AutoDateLocator(maxticks=8))  # type: ignore[no-untyped-call]
+    panel.xaxis.set_major_formatter(DateFormatter("%H:%M"))  # type: ignore[no-untyped-call]
+    _plain(panel)
+
+
+def draw_ages(panel: Axes, ages: Mapping[str, Int64s]) -> None:
+    """How far each match lies from its row, on a logarithmic scale; matches of the same nanosecond apart."""
+    matched = {name: np.abs(values) for name, values in ages.items() if values.size}
+    newest = min((int(values[values > 0].min(initial=NS_PER_DAY)) for values in matched.values()), default=1)
+    oldest = max((int(values.max()) for values in matched.values()), default=NS_PER_DAY)
+    bins = np.geomspace(newest, max(oldest, newest) + 1, 49)
+    for colour, (name, values) in zip(STREAMS[1:] * len(matched), matched.items(), strict=False):
+        same = int((values == 0).sum())
+        panel.hist(
+            values[values > 0],
+            bins=bins.tolist(),
+            color=colour,
+            alpha=0.8,
+            label=f"{name}: {values.size - same:,}, and {same:,} of the same nanosecond",
         )
-    age.set(
-        xscale="log",
-        yscale="log",
-        xlabel="seconds",
-        ylabel="rows",
-        title="Age of the match (0 shown as 1 ns)",
-    )
+    panel.set(xscale="log")
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda ns, _: duration(round(ns))))
+    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    panel.set_title("rows by age of their match", loc="left", color=INK)
     if matched:
-        age.legend(frameon=False)
-    for panel in (rate, lag, age):
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(alpha=0.2)
-    figure.savefig(path, dpi=110)
+        panel.legend(frameon=False, loc="upper left", handlelength=1)
+        panel.margins(y=0.25)
+    _plain(panel)
 
 
-def _hours(ns: Int64s | Float64s, midnight_ns: int) -> Float64s:
-    return np.asarray((ns - midnight_ns) / (3_600 * NS_PER_S), dtype=np.float64)
+def _plain(panel: Axes) -> None:
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["left", "bottom"]].set_color(FAINT)
+    panel.tick_params(colors=INK, labelsize=9)
+    panel.grid(alpha=0.15)
+    panel.set_axisbelow(True)
+
+
+def _moment(ns: int) -> str:
+    return datetime.fromtimestamp(ns // NS_PER_S, UTC).strftime("%H:%M:%S")
+
+
+def _seconds(ns: Int64s, base_ns: int) -> Float64s:
+    return np.asarray((ns - base_ns) / NS_PER_S, dtype=np.float64)
+
+
+def _days(ns: Int64s | Float64s) -> Float64s:
+    """Days since the epoch, as Matplotlib counts them."""
+    return np.asarray(ns / NS_PER_DAY, dtype=np.float64)

@@ -44,7 +44,7 @@ def start(
     """Start `python -m <arguments>` from the repository root; stderr goes to `folder/<name>.log`.
 
     `own_terminal` leaves standard error where ours is, for a progress bar.  `environment` is the child's
-    (none: ours), `told` is its standard input: secrets go these ways, never as arguments.
+    (None: ours), `told` its standard input: secrets go these ways, never as arguments.
     """
     log = folder / f"{name}.log"
     command = [sys.executable, "-m", *arguments]
@@ -79,7 +79,7 @@ def wait_all(children: Sequence[Child]) -> None:
 
 
 def stop(children: Sequence[Child]) -> None:
-    """Ask those still running to end, and end those that do not."""
+    """Terminate the children that still run, and kill those that do not end."""
     for child in children:
         if child.process.poll() is None:
             child.process.terminate()

@@ -1,4 +1,4 @@
-"""What a replay was asked for, checked before anything is touched, and the settings that follow from it."""
+"""The request of a replay, checked before anything is touched, and the settings that follow from it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ BLOCK_SPAN_NS = 10 * NS_PER_S  # market time a block may span at full speed; it 
 class ReplayRequest:
     """One day, where it comes from, how it is published and joined, where the rows go.
 
-    What is None is as `config` says, or the default.
+    A field that is None takes its value from `config`, or the default.
     """
 
     date: str
@@ -68,7 +68,7 @@ class ReplayRequest:
         }
 
     def settings(self) -> Settings:
-        """The file's settings, with what was asked for in their place."""
+        """The file's settings, overridden by those of the request."""
         pipeline = {
             "clock": self.clock,
             "carry": self.carry,
@@ -84,7 +84,7 @@ class ReplayRequest:
     def grace_ns_for(self, days: Sequence[Day], clock: Clock) -> int | None:
         """The grace the day needs: its own disorder and the market time a block may span.
 
-        None where the flag or the file says one.
+        None where the flag or the file sets one.
         """
         if self.grace_ns is not None or self.config is not None:
             return None
@@ -101,7 +101,7 @@ def run_settings(
     folder: Path,
     grace_ns: int | None,
 ) -> dict[str, Any]:
-    """The configuration of one run: the asked-for settings, on topics and in folders of its own."""
+    """The configuration of one run: the requested settings, on topics and in folders of its own."""
     pipeline = settings.pipeline.model_dump(mode="json", exclude_none=True) | {
         "prefix": prefix,
         "max_ahead_of": "inputs",  # history lies far behind this machine's clock

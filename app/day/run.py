@@ -13,6 +13,7 @@ import tomli_w
 
 from app.audit.topics import AuditReport, audit, require_auditable
 from app.config import Settings, child_environment, load_settings
+from app.day.close_up import close_up
 from app.day.content_hash import content_hash
 from app.day.embedded import run_embedded
 from app.day.history import find_days
@@ -25,7 +26,8 @@ from app.process.clock import monotonic_ns
 from app.process.logs import logged_to_file
 from app.reading.aligned import Frames, write_aligned
 from app.wiring.broker import choose_bus
-from app.wiring.pipeline import Pipeline, registered_streams, topic_specs, warm_up
+from app.wiring.open import pipeline_on
+from app.wiring.pipeline import Pipeline, topic_specs, warm_up
 from app.words import duration
 from replay.publish.publication import Publication, require_grace
 from replay.store.day import Day
@@ -104,8 +106,7 @@ def _prepare(
     registry = open_registry(settings.bus.schema_registry)
     for day in days:
         registry.register(f"{settings.topic(day.stream.name)}-value", avro_schema(day.stream))
-    streams = registered_streams(settings, registry, wait_s=0, on_wait=lambda _: None)
-    return Pipeline(settings, bus, registry, streams)
+    return pipeline_on(settings, bus)
 
 
 def _run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]) -> None:
@@ -179,7 +180,8 @@ def _sum_up(
             findings.append(
                 f"{name}: the history has {times.size:,} rows, the topic {report.rows_in[name]:,}"
             )
-    draw(request.out / "replay.png", f"{request.date} · {pipeline.bus.name}", moments, frames, ages)
+    near = close_up(rows, settings, days)
+    draw(request.out / "replay.png", f"{request.date} · {pipeline.bus.name}", moments, frames, ages, near)
     return Summary(
         date=request.date,
         bus=pipeline.bus.name,

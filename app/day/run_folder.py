@@ -1,4 +1,4 @@
-"""A replay's own folder: which run it holds, whether that run came to its end, and what it was asked."""
+"""A replay's own folder: which run it holds, its request, and whether the run came to its end."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path, request: Mapping[str, object], *, log_lasts: bool = True) -> "RunFolder":
-        """Take up the unfinished run in `path` if it was asked the same, else begin a new one.
+        """Go on with the unfinished run in `path` if its request is the same, else begin a new one.
 
         A run whose log ended with its process, as the embedded bus does, is never taken up.
         """

@@ -82,12 +82,12 @@ class Replay:
 
 
 def replay_group(pipeline: Pipeline) -> str:
-    """The group whose positions say what has been sent, and the transactional id of who sends."""
+    """The group whose positions say which letters were sent; it is the sender's transactional id too."""
     return f"{pipeline.settings.pipeline.prefix}-dead-replay"
 
 
 def sent_places(pipeline: Pipeline) -> dict[int, Sent]:
-    """What has been sent of each partition of the dead-letter topic."""
+    """The letters sent already, by partition of the dead-letter topic."""
     committed = pipeline.bus.admin().group(replay_group(pipeline)).committed
     topic = pipeline.settings.topic("dead")
     numbers = range(pipeline.settings.bus.partitions)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def wait_out(attempt: Callable[[], T]) -> T:
-    """Call until a broker answers; raises BusUnavailableError when none has for `WAIT_MAX_NS`."""
+    """Call until a broker answers; raises BusUnavailableError after `WAIT_MAX_NS` without an answer."""
     begun_ns, told = monotonic_ns(), False
     while True:
         try:

@@ -43,7 +43,7 @@ def reach(name: str) -> None:
 
 
 def arm(call: Callable[[str], None] | None) -> None:
-    """Let `call` hear of every failpoint from now on; None disarms."""
+    """Call `call` at every failpoint from now on; None disarms."""
     _armed[:] = [] if call is None else [call]
 
 

@@ -20,7 +20,7 @@ from topics.avro.decode import Decoder
 from topics.block import MessageBlock, TopicPartition
 
 
-class Told(Protocol):
+class FrameListener(Protocol):
     """Hears the headers of each frame before its rows are handed out."""
 
     def add(self, partition: int, headers: FrameHeaders) -> None:
@@ -30,7 +30,7 @@ class Told(Protocol):
 
 @dataclass(slots=True)
 class Frames:
-    """What the frames said of themselves, one element per frame."""
+    """The headers of frames, one element per frame."""
 
     partition: list[int] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
@@ -56,7 +56,9 @@ class Frames:
         return float(np.quantile(latency, quantile)) / NS_PER_MS if latency.size else None
 
 
-def read_aligned(pipeline: Pipeline, partition: int, frames: Told | None = None) -> Iterator[pa.RecordBatch]:
+def read_aligned(
+    pipeline: Pipeline, partition: int, frames: FrameListener | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield the aligned rows of one partition in their order, from frames or from Avro rows."""
     settings = pipeline.settings
     source = TopicPartition(settings.topic("aligned"), partition)
@@ -75,7 +77,7 @@ def read_aligned(pipeline: Pipeline, partition: int, frames: Told | None = None)
                 yield batch.columns
 
 
-def _frames(block: MessageBlock, partition: int, frames: Told | None) -> Iterator[pa.RecordBatch]:
+def _frames(block: MessageBlock, partition: int, frames: FrameListener | None) -> Iterator[pa.RecordBatch]:
     for message in range(block.messages):
         original = block.originals[message]
         if frames is not None:
@@ -105,7 +107,7 @@ def fitted(rows: pa.RecordBatch, schema: pa.Schema) -> tuple[pa.RecordBatch, tup
 
 
 def write_aligned(pipeline: Pipeline, folder: Path) -> Frames:
-    """Write `folder/partition-00000.parquet` and so on, all or nothing, and return what the frames said.
+    """Write `folder/partition-00000.parquet` and so on, all or nothing, and return the frames' headers.
 
     Rows from before a column was added are null in it; raises UsageError where it must not be null.
     """

@@ -43,7 +43,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which letters are asked for; what is None or empty does not matter.
+    """Which letters are wanted; a field that is None or empty does not restrict them.
 
     `topic` the one the message came from; `reason` is part of the reason or the name of the rule; `since_ms`
     the earliest time of the message, which is its rows' event time; `places` these and no others.

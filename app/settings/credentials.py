@@ -35,7 +35,7 @@ _SASL: Final = ("sasl_mechanism", "sasl_username", "sasl_password", "sasl_passwo
 
 
 class Credentials(Section):
-    """What the table `[bus]` says of security; None leaves a client its default, which is plaintext."""
+    """Security settings of the table `[bus]`; None leaves a client its default, which is plaintext."""
 
     kafka: dict[str, str] = Field(default_factory=dict, repr=False)  # librdkafka's own, passed through
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] | None = None
@@ -109,7 +109,7 @@ class Credentials(Section):
         return told | ({"TIDEMARK_BUS__KAFKA": json.dumps(passed)} if passed else {})
 
     def without_credentials(self) -> Self:
-        """The same for a broker that asks nobody who he is."""
+        """The same settings for a broker without authentication."""
         named = {name: None for name in Credentials.model_fields if name != "kafka"}
         return self.model_copy(update=named)
 

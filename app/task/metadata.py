@@ -8,7 +8,7 @@ from typing import Any, Final
 from app.errors import RunError
 from app.task.places import decode_places, encode_places
 from operators.hashing.parity import Parity
-from operators.inputs.progress import InputProgress
+from operators.inputs.progress import InputProgress, RowPlace
 from topics.bus import Position
 
 VERSION: Final = 3
@@ -16,12 +16,12 @@ METADATA_SIZE_MAX: Final = 4_000  # bytes; a broker takes 4,095 unless told othe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a worker says of an input for people to read; nothing is decided by it.
+class InputReport:
+    """What a worker reports of an input for people to read; nothing is decided by it.
 
     `rows` and `size` (bytes) wait for the frontier; `paused` says that the buffer is at its limit.
     `newest_ns` is the newest row time read, `read_ns` the worker's clock when a row came last, `moved_ns`
-    when the frontier rose last, `told_ns` when anything was read last: 0 where the worker has not seen it.
+    when the frontier rose last, `released_ns` when anything was read last: 0 where it has not seen that.
     `late` rows of this input and `dead` rows of the task count from when the worker took the task.
     """
 
@@ -31,36 +31,38 @@ class Told:
     newest_ns: int = 0
     read_ns: int = 0
     moved_ns: int = 0
-    told_ns: int = 0
+    released_ns: int = 0
     late: int = 0
     dead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a committed offset says: of its input, and of the task as a whole.
+    """The content of a committed offset: of its input, and of the task as a whole.
 
-    `parity` is that of the rows sealed so far; `told` is for people, None where there was no room for it.
-    `complete` says that every input had read its final record and no row waited: the period is done.
+    `parity` is that of the joined rows sealed so far, and `through` the place of the last of them, which the
+    task's left input has; `report` is for people, None where there was no room for it.  `complete` says that
+    every input had read its final record and no row waited: the period is done.
     """
 
     progress: InputProgress
     frontier_ns: int
     parity: Parity = field(default_factory=Parity)
-    told: Told | None = None
+    through: RowPlace | None = None
+    report: InputReport | None = None
     complete: bool = False
 
 
 def to_position(committed: Committed) -> Position:
     """The restart offset of one input, with what came after it in the metadata (about 400 bytes of 4 KB).
 
-    Where the late rows are too many, `told` goes first; then the oldest are left out and `late_from` says up
-    to where: a restart that reads from before it finds them in the late topic.
+    Where the late rows are too many, the report goes first; then the oldest are left out and `late_from` says
+    up to where: a restart that reads from before it finds them in the late topic.
     """
     metadata = _metadata(committed)
     while committed.progress.late and len(metadata) > METADATA_SIZE_MAX:
-        if committed.told is not None:
-            committed = replace(committed, told=None)
+        if committed.report is not None:
+            committed = replace(committed, report=None)
         else:
             committed = replace(committed, progress=_without_oldest(committed.progress))
         metadata = _metadata(committed)
@@ -68,35 +70,60 @@ def to_position(committed: Committed) -> Position:
 
 
 def from_position(position: Position, where: str) -> Committed:
-    """Read a position back; raises RunError where something else committed this offset."""
+    """Read a position back; raises RunError where something else committed this offset.
+
+    Keys this version does not know are passed over: a later version adds them for people to read, and raises
+    the version where an older one would go on wrongly.
+    """
     try:
         fields = json.loads(position.metadata)
-        version = fields.pop("v")
+        version = int(fields["v"])
         if version != VERSION:
-            raise ValueError(f"version {version}, expected {VERSION}")
-        told = fields.pop("told", None)
+            raise RunError(_foreign_version(position, where, version))
+        through = fields["sealed_through"]
+        if through is not None:
+            time_ns, sequence, offset, index = map(int, through)
+            through = (time_ns, sequence, offset, index)
         return Committed(
-            frontier_ns=int(fields.pop("frontier_ns")),
-            parity=Parity.parse(fields.pop("parity")),
-            complete=bool(fields.pop("complete")),
-            told=None if told is None else Told(**told),
-            progress=_progress(position.offset, fields),
+            frontier_ns=int(fields["frontier_ns"]),
+            parity=Parity.parse(fields["parity"]),
+            complete=bool(fields["complete"]),
+            report=_report(fields.get("told")),
+            through=through,
+            progress=InputProgress(
+                needed_offset=position.offset,
+                next_offset=int(fields["next_offset"]),
+                watermark_ns=int(fields["watermark_ns"]),
+                final=bool(fields["final"]),
+                idle=bool(fields["idle"]),
+                late=decode_places(fields["late"]),
+                late_from=int(fields["late_from"]),
+            ),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as foreign:
         raise RunError(
-            f"{where}: the committed offset {position.offset} was not written by this program ({foreign}); "
-            "another consumer shares the group, or another version wrote it: choose another pipeline.prefix "
-            "or delete the group"
+            f"{where}: the committed offset {position.offset} was not written by this program ({foreign!r}); "
+            "another consumer shares the group: choose another pipeline.prefix or delete the group"
         ) from None
 
 
-def _progress(needed_offset: int, fields: dict[str, Any]) -> InputProgress:
-    late = decode_places(fields.pop("late"))
-    through = fields.pop("sealed_through")
-    if through is not None:
-        time_ns, sequence, offset, index = map(int, through)
-        through = (time_ns, sequence, offset, index)
-    return InputProgress(needed_offset=needed_offset, late=late, sealed_through=through, **fields)
+def _foreign_version(position: Position, where: str, version: int) -> str:
+    words = (
+        f"{where}: the offset {position.offset} was committed by version {version}, this one reads {VERSION}"
+    )
+    if version > VERSION:
+        return f"{words}: a newer worker wrote it; update this one, or choose another pipeline.prefix"
+    return (
+        f"{words}: an older worker wrote it; let that version finish, then choose another pipeline.prefix or "
+        "delete the group"
+    )
+
+
+def _report(fields: dict[str, Any] | None) -> InputReport | None:
+    if fields is None:
+        return None
+    own = {**fields, "released_ns": fields.get("told_ns", 0)}
+    return InputReport(**{one.name: own[one.name] for one in fields_of(InputReport) if one.name in own})
 
 
 def _without_oldest(progress: InputProgress) -> InputProgress:
@@ -113,13 +140,15 @@ def _metadata(committed: Committed) -> str:
         "complete": committed.complete,
         **_fields(committed.progress),
         "late": encode_places(committed.progress.late),
+        "sealed_through": committed.through,
     }
     del fields["needed_offset"]
-    if committed.told is not None:
-        fields["told"] = _fields(committed.told)
+    if committed.report is not None:
+        fields["told"] = _fields(committed.report)  # the names on the wire are older than those here
+        fields["told"]["told_ns"] = fields["told"].pop("released_ns")
     return json.dumps(fields, separators=(",", ":"))
 
 
-def _fields(told: InputProgress | Told) -> dict[str, Any]:
+def _fields(flat: InputProgress | InputReport) -> dict[str, Any]:
     """The fields of a flat dataclass; `asdict` would copy what is in them, and take longer than all else."""
-    return {one.name: getattr(told, one.name) for one in fields_of(told)}
+    return {one.name: getattr(flat, one.name) for one in fields_of(flat)}

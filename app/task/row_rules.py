@@ -63,9 +63,9 @@ class RowRules:
             _require_fit(stream, check)
 
     def judge(self, batch: Batch) -> tuple[Batch | None, list[tuple[int, str, str]]]:
-        """The rows that break no rule, None if there are none, and the others as (row, rule, reason).
+        """The rows that break no rule (None without any) and the others as (row, rule, reason).
 
-        `row` counts the rows of `batch`; a row that breaks several rules is told with the first of them.
+        `row` counts the rows of `batch`; a row that breaks several rules is listed with the first of them.
         """
         first = np.full(batch.rows, len(self._checks), dtype=np.int64)
         for number in reversed(range(len(self._checks))):

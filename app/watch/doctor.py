@@ -1,4 +1,4 @@
-"""The doctor: what this machine has, which path runs, and what has to be mended, a finding each."""
+"""The doctor: machine, broker, topics, registry and state folder checked, a finding for each check."""
 
 import platform
 import resource
@@ -14,7 +14,8 @@ from app.errors import RunError, UsageError
 from app.process.clock import monotonic_ns
 from app.watch.words import size_words
 from app.wiring.broker import open_kafka
-from app.wiring.pipeline import Pipeline, registered_streams, topic_specs, warm_up
+from app.wiring.open import pipeline_on
+from app.wiring.pipeline import topic_specs, warm_up
 from app.words import duration
 from schemas.clocks import NS_PER_S
 from schemas.stream import StreamError
@@ -161,10 +162,8 @@ def _registry(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("schema registry", "ok", f"{where} answers")
     try:
-        streams = registered_streams(settings, registry, wait_s=0, on_wait=lambda _: None)
-        Pipeline(
-            settings, MemoryBus(), registry, streams
-        )  # refuses a join or a rule that the columns cannot have
+        # Refuses a join or a rule that the columns cannot have.
+        streams = pipeline_on(settings, MemoryBus()).streams
     except RunError as nothing:
         yield Finding("streams", "note", str(nothing))
     except (StreamError, ValueError) as wrong:

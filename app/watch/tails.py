@@ -37,7 +37,7 @@ def with_tails(picture: Picture, pipeline: Pipeline) -> Picture:
 
 
 def newest_rows(pipeline: Pipeline, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """The newest row time from each start to the end of its log; none of a partition without a row there."""
+    """The newest row time from each start to the end of its log, of partitions that have a row there."""
     if not starts:
         return {}
     decoders = pipeline.decoders()

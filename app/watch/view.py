@@ -26,11 +26,11 @@ def screen(picture: Picture, *, answers_first: bool = False) -> RenderableType:
             line = Text(_line(next(rows), widths))
             line.append(_flags(figures, task), "yellow")
             table.append(line)
-    told = [Text(said.sentence, "bold red") for _, said in answers if said.verdict not in WELL]
+    report = [Text(said.sentence, "bold red") for _, said in answers if said.verdict not in WELL]
     well = Counter(said.verdict for _, said in answers if said.verdict in WELL)
     for verdict, count in well.items():
-        told.append(Text(f"{count} of {len(answers)} tasks: {_WELL[verdict]}", "green"))
-    first, last = (told, table) if answers_first else (table, told)
+        report.append(Text(f"{count} of {len(answers)} tasks: {_WELL[verdict]}", "green"))
+    first, last = (report, table) if answers_first else (table, report)
     return Group(_heading(picture), *first, Text(), *last)
 
 
@@ -71,24 +71,24 @@ def _task_json(task: TaskFigures, picture: Picture) -> dict[str, Any]:
 
 
 def _input_json(figures: InputFigures) -> dict[str, Any]:
-    told, progress = figures.told, figures.progress
+    report, progress = figures.report, figures.progress
     return {
         "stream": figures.stream,
         "topic": figures.source.topic,
         "partition": figures.source.partition,
         "watermark_ns": _time_json(figures.watermark_ns),
         "grace_ns": figures.grace_ns,
-        "newest_ns": (told.newest_ns or None) if told else None,
-        "read_ns": (told.read_ns or None) if told else None,
+        "newest_ns": (report.newest_ns or None) if report else None,
+        "read_ns": (report.read_ns or None) if report else None,
         "rows_waiting": figures.rows,
-        "bytes_waiting": told.size if told else None,
+        "bytes_waiting": report.size if report else None,
         "lag": figures.lag,
         "hidden": figures.hidden,
         "tail_ns": figures.tail_ns or None,
-        "paused": told.paused if told else None,
+        "paused": report.paused if report else None,
         "idle": figures.idle,
         "final": progress is not None and progress.final,
-        "late_rows": told.late if told else None,
+        "late_rows": report.late if report else None,
         "offsets": {
             "low": figures.log.low,
             "restart": progress.needed_offset if progress else None,
@@ -120,23 +120,23 @@ def _task_line(task: TaskFigures, said: Answer, picture: Picture) -> Text:
 
 
 def _cells(figures: InputFigures, picture: Picture) -> tuple[str, ...]:
-    told, now_ns = figures.told, picture.now_ns
+    report, now_ns = figures.report, picture.now_ns
     return (
         figures.name,
         clock_words(figures.watermark_ns, now_ns),
-        clock_words(told.newest_ns, now_ns) if told and told.newest_ns else "",
-        f"{told.rows:,}" if told else "",
-        size_words(told.size) if told else "",
+        clock_words(report.newest_ns, now_ns) if report and report.newest_ns else "",
+        f"{report.rows:,}" if report else "",
+        size_words(report.size) if report else "",
         f"{figures.lag:,}",
-        f"{told.late:,}" if told else "",
+        f"{report.late:,}" if report else "",
     )
 
 
 def _flags(figures: InputFigures, task: TaskFigures) -> str:
-    told = figures.told
+    report = figures.report
     flags = {
         "holds": figures is task.holder,
-        "paused": told is not None and told.paused,
+        "paused": report is not None and report.paused,
         "idle": figures.idle,
         "final": figures.progress is not None and figures.progress.final,
         f"open transaction hides {figures.hidden:,}": figures.hidden > 0,
@@ -154,7 +154,7 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _dead(task: TaskFigures) -> int:
-    return max((figures.told.dead for figures in task.inputs if figures.told), default=0)
+    return max((figures.report.dead for figures in task.inputs if figures.report), default=0)
 
 
 def _time_json(at_ns: int) -> int | None:

@@ -1,14 +1,14 @@
 """Who holds the frontier: each task's inputs as the group committed them, against what its topics hold.
 
-Everything here is asked from outside: no group is joined, and a worker that hangs is seen as well as one that
-runs.  Figures in, figures out; `app.watch.words` says them in words, `app.watch.view` shows them.
+Everything is read from outside: no group is joined, so a hung worker is seen as well as a running one.
+Figures in, figures out; `app.watch.words` puts them in words, `app.watch.view` shows them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.config import Settings
-from app.task.metadata import Told, from_position
+from app.task.metadata import InputReport, from_position
 from operators.inputs.progress import InputProgress
 from schemas.clocks import BEGINNING_NS
 from topics.block import TopicPartition
@@ -17,10 +17,11 @@ from topics.bus import Admin, GroupStanding, LogRange, Position
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputFigures:
-    """One input of one task; `progress` is None where nothing was committed, `told` where nothing was said.
+    """One input of one task.
 
-    `unchanged_ns` is since when, by `now_ns`, its log has not grown while somebody watched; `tail_ns` is the
-    newest row time at the end of its log; 0 where that is not known.
+    `progress` is None where nothing was committed, `report` where no worker has reported.  `unchanged_ns` is
+    since when, by `now_ns`, its log has not grown while somebody watched; `tail_ns` is the newest row time at
+    the end of its log; 0 where that is not known.
     """
 
     stream: str
@@ -28,7 +29,7 @@ class InputFigures:
     log: LogRange
     grace_ns: int
     progress: InputProgress | None
-    told: Told | None
+    report: InputReport | None
     unchanged_ns: int = 0
     tail_ns: int = 0
 
@@ -64,8 +65,8 @@ class InputFigures:
 
     @property
     def rows(self) -> int | None:
-        """Rows that wait for the frontier; None where no worker has told."""
-        return self.told.rows if self.told else None
+        """Rows that wait for the frontier; None where no worker has reported."""
+        return self.report.rows if self.report else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ class Picture:
 
 @dataclass(slots=True)
 class Watch:
-    """What has been seen in one look after another: since when frontiers and logs stand as they stand."""
+    """Remembers, from one look to the next, since when each frontier and log has not moved."""
 
     _frontiers: dict[int, tuple[int, int]] = field(default_factory=dict)
     _logs: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
@@ -157,14 +158,14 @@ def look(admin: Admin, settings: Settings, now_ns: int, watch: Watch | None = No
             figures, at_ns = _input(settings, name, source, logs[source], position, since_ns)
             inputs.append(figures)
             frontier_ns = max(frontier_ns, at_ns)
-        told_ns = max(figures.told.moved_ns if figures.told else 0 for figures in inputs)
+        moved_ns = max(figures.report.moved_ns if figures.report else 0 for figures in inputs)
         tasks.append(
             TaskFigures(
                 number=number,
                 frontier_ns=frontier_ns,
                 owners=_owners(standing, [sources[name, number] for name in settings.stream_names]),
                 inputs=tuple(inputs),
-                moved_ns=max(told_ns, watch.frontier_moved_ns(number, frontier_ns, now_ns)),
+                moved_ns=max(moved_ns, watch.frontier_moved_ns(number, frontier_ns, now_ns)),
             )
         )
     return Picture(group=settings.pipeline.prefix, standing=standing, now_ns=now_ns, tasks=tuple(tasks))
@@ -179,17 +180,17 @@ def _input(
     unchanged_ns: int,
 ) -> tuple[InputFigures, int]:
     """The figures of an input, and the frontier its commit names."""
-    progress, told, frontier_ns = None, None, BEGINNING_NS
+    progress, report, frontier_ns = None, None, BEGINNING_NS
     if position is not None:
         committed = from_position(position, f"{source.topic}[{source.partition}]")
-        progress, told, frontier_ns = committed.progress, committed.told, committed.frontier_ns
+        progress, report, frontier_ns = committed.progress, committed.report, committed.frontier_ns
     figures = InputFigures(
         stream=name,
         source=source,
         log=log,
         grace_ns=settings.grace_ns(name),
         progress=progress,
-        told=told,
+        report=report,
         unchanged_ns=unchanged_ns,
     )
     return figures, frontier_ns

@@ -64,7 +64,7 @@ def answer(task: TaskFigures, picture: Picture) -> Answer:
         until = "until its producer ends it or its timeout does"
         said = f"{name} waits for an open transaction on {holder.name}: {hides}, {until}; {_waiting(task)}"
         return Answer("transaction", said)
-    full = [figures for figures in inputs if figures.told and figures.told.paused]
+    full = [figures for figures in inputs if figures.report and figures.report.paused]
     if full:
         at_limit = " and ".join(f"{f.name} is paused at its limit of memory ({_held(f)})" for f in full)
         return Answer("paused", f"{name}: {at_limit} until {holder.name} goes on: {_quiet(holder, now_ns)}")
@@ -101,15 +101,15 @@ def size_words(size: int) -> str:
 
 def _quiet(figures: InputFigures, now_ns: int) -> str:
     """How far an input is, and since when it has been quiet."""
-    told = figures.told
+    report = figures.report
     words = []
-    if told and told.newest_ns:
-        words.append(f"newest row {clock_words(told.newest_ns, now_ns)}")
+    if report and report.newest_ns:
+        words.append(f"newest row {clock_words(report.newest_ns, now_ns)}")
     words.append(
         f"watermark {clock_words(figures.watermark_ns, now_ns)} (grace {duration(figures.grace_ns)})"
     )
     said = ", ".join(words)
-    since_ns = max(told.read_ns if told else 0, figures.unchanged_ns)
+    since_ns = max(report.read_ns if report else 0, figures.unchanged_ns)
     return f"{said}; nothing has arrived for {duration(now_ns - since_ns)}" if since_ns else said
 
 
@@ -120,8 +120,10 @@ def _behind(task: TaskFigures, holder: InputFigures, now_ns: int) -> str:
         said += f" up to {clock_words(holder.tail_ns, now_ns)}"
     if holder.progress is None:
         return f"{said}, nothing committed yet"
-    if holder.told and holder.told.told_ns:
-        return f"{said}, last seen to read {duration(now_ns - holder.told.told_ns)} ago; {_waiting(task)}"
+    if holder.report and holder.report.released_ns:
+        return (
+            f"{said}, last seen to read {duration(now_ns - holder.report.released_ns)} ago; {_waiting(task)}"
+        )
     return f"{said}; {_waiting(task)}"
 
 
@@ -138,8 +140,8 @@ def _unread(task: TaskFigures) -> str:
 
 
 def _held(figures: InputFigures) -> str:
-    assert figures.told is not None
-    return f"{_count(figures.told.rows, 'row')}, {size_words(figures.told.size)}"
+    assert figures.report is not None
+    return f"{_count(figures.report.rows, 'row')}, {size_words(figures.report.size)}"
 
 
 def _count(count: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""Which log a run uses: a given broker, the one `make kafka` starts, or the embedded bus."""
+"""Which log a run uses: your broker, the one that `make kafka` starts, or the embedded bus."""
 
 import shutil
 import subprocess
@@ -26,7 +26,7 @@ def choose_bus(
     say: Callable[[str], None],
     config: Mapping[str, str] | None = None,
 ) -> Bus:
-    """Return the bus to run on; raises UsageError where the one asked for cannot be had.
+    """Return the bus to run on; raises UsageError where the requested one cannot be had.
 
     `config` is for the clients of a broker that is given; the one started here is open to this machine.
     """

@@ -1,4 +1,4 @@
-"""Wiring: builds every object of a pipeline from its settings, and is the only place that does."""
+"""Wiring: what a pipeline is made of, built from its settings."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,9 +11,12 @@ from app.config import Settings
 from app.errors import RunError, UsageError
 from app.process.clock import monotonic_ns, pause
 from app.task.row_rules import RowDecoder, RowRules, RuledDecoder
+from app.task.sink import Sink
+from operators.graph.task_graph import TaskGraph
 from operators.join.settings import AsofSettings
 from operators.operator import Operator
-from operators.streaming import StreamingAsof
+from operators.sealed import ALIGNED
+from schemas.clocks import clock_column
 from schemas.stream import Stream
 from topics.avro.decode import DecodeLimits, Decoder
 from topics.avro.schema import stream_schema
@@ -62,7 +65,7 @@ class Pipeline:
 
     def operator(self) -> Operator:
         """A new operator for one task."""
-        return StreamingAsof(self.asof)
+        return TaskGraph(self.asof)
 
     def decoder(self, stream: str) -> RowDecoder:
         """A new decoder of one input, which knows its limits and its rules: it alone says what is a row."""
@@ -84,14 +87,29 @@ class Pipeline:
         """Where a task keeps its local state."""
         return self.settings.worker.state / self.settings.pipeline.prefix / f"{partition:05d}"
 
+    def sinks(self, partition: int) -> dict[str, Sink]:
+        """New sinks of a task, by name, without parity yet."""
+        settings = self.settings
+        aligned = Sink(
+            name=ALIGNED,
+            topic=settings.topic(ALIGNED),
+            partition=partition,
+            schema=self.asof.aligned_schema(),
+            on=clock_column(settings.pipeline.clock),
+            form="avro" if settings.worker.format == "avro" else "frame",
+            key=settings.stream(settings.pipeline.left).key,
+        )
+        return {aligned.name: aligned}
+
     def identity(self, partition: int) -> str:
-        """Changes with anything that changes what the state of a task means."""
-        schemas = [f"{name}: {stream.schema} {stream.key}" for name, stream in sorted(self.streams.items())]
-        told = [self.settings.pipeline.model_dump_json(), *schemas, str(partition)]
-        told += [
-            f"{name}={self.settings.stream(name).model_dump_json()}" for name in self.settings.stream_names
-        ]
-        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+        """Changes with anything that changes which rows a task reads, of which topics.
+
+        What is made of the rows is not in it: entries lie under the meaning of what keeps them.
+        """
+        lines = [self.settings.pipeline.prefix, self.settings.pipeline.clock, str(partition)]
+        for topic, name in self.input_topics.items():
+            lines.append(f"{topic} {name} {self.settings.stream(name).rules.model_dump_json()}")
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def with_slot(self, slot: str) -> "Pipeline":
         """The same pipeline for another worker."""

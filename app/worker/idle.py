@@ -1,16 +1,27 @@
 """Idle inputs: who has been silent at the end of its log for so long that the frontier no longer waits."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 
 from app.config import Settings
-from app.task.task import Silence, Task
+from app.task.reading import Reading
+from app.task.task import Task
 from schemas.clocks import NS_PER_MS
 from topics.block import TopicPartition
 from topics.bus import BusUnavailableError, Consumer
 
 log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Silence:
+    """An input was read to `end`, the end of its log, and nothing has come since `since_ns` (monotonic)."""
+
+    end: int
+    since_ns: int
+    idle: bool = False  # the operator leaves it out
 
 
 class IdleWatch:
@@ -24,45 +35,53 @@ class IdleWatch:
 
     def __init__(self, settings: Settings, consumer: Consumer, elapsed_ns: Callable[[], int]) -> None:
         """`elapsed_ns` is monotonic: a step of the wall clock makes nothing idle."""
-        self._after_ms = {
-            settings.topic(name): settings.idle_after_ms(name) for name in settings.stream_names
+        self._after_ns = {
+            settings.topic(name): after_ms * NS_PER_MS
+            for name in settings.stream_names
+            if (after_ms := settings.idle_after_ms(name)) is not None
         }
         self._consumer = consumer
         self._elapsed_ns = elapsed_ns
+        self._silences: dict[TopicPartition, _Silence] = {}  # of inputs that may become idle
 
-    def heard(self, task: Task, topic: str) -> None:
+    def heard(self, source: TopicPartition) -> None:
         """Messages of an input came."""
-        task.silent.pop(topic, None)
+        self._silences.pop(source, None)
 
-    def ended(self, task: Task, topic: str, end: int) -> None:
+    def ended(self, source: TopicPartition, end: int) -> None:
         """An input has been read to the end of its log."""
-        task.silent[topic] = Silence(end, self._elapsed_ns())
+        if source.topic in self._after_ns:
+            self._silences[source] = _Silence(end, self._elapsed_ns())
+
+    def forget(self, number: int) -> None:
+        """A task was closed: its inputs' silence ends with it."""
+        for source in [source for source in self._silences if source.partition == number]:
+            del self._silences[source]
 
     def leave_out(self, tasks: Mapping[int, Task]) -> set[int]:
         """Leave inputs that have become idle out of the frontier; returns the tasks that can seal more."""
+        moved: set[int] = set()
+        if not self._silences:
+            return moved
         now_ns = self._elapsed_ns()
-        moved = set()
-        for number, task in tasks.items():
-            for topic, silence in task.silent.items():
-                after_ms = self._after_ms[topic]
-                if after_ms is None or silence.idle:
-                    continue
-                if topic in task.paused or not task.operator.caught_up:
-                    silence.since_ns = now_ns
-                    continue
-                stream, _ = task.inputs[topic]
-                if (
-                    not _was_idle(task, stream, silence.end)
-                    and now_ns - silence.since_ns < after_ms * NS_PER_MS
-                ):
-                    continue
-                if not self._is_end(TopicPartition(topic, number), silence.end):
-                    silence.since_ns = now_ns
-                    continue
-                task.operator.idle(stream)
-                silence.idle = True
-                moved.add(number)
-                log.info("idle: left out of the frontier", topic=topic, partition=number)
+        for source, silence in self._silences.items():
+            if silence.idle:
+                continue
+            task = tasks[source.partition]
+            reading = task.readings[source.topic]
+            if reading.paused or not task.operator.inputs.caught_up:
+                silence.since_ns = now_ns
+                continue
+            short = now_ns - silence.since_ns < self._after_ns[source.topic]
+            if short and not _was_idle(reading, silence.end):
+                continue
+            if not self._is_end(source, silence.end):
+                silence.since_ns = now_ns
+                continue
+            task.operator.inputs.leave_out(reading.stream)
+            silence.idle = True
+            moved.add(source.partition)
+            log.info("idle: left out of the frontier", topic=source.topic, partition=source.partition)
         return moved
 
     def _is_end(self, source: TopicPartition, end: int) -> bool:
@@ -74,7 +93,6 @@ class IdleWatch:
         return high <= end
 
 
-def _was_idle(task: Task, stream: str, end: int) -> bool:
+def _was_idle(reading: Reading, end: int) -> bool:
     """Whether the input was idle at the last commit and has got nothing since."""
-    told = task.opened.get(stream)
-    return told is not None and told.idle and end <= told.next_offset
+    return reading.opened.idle and end <= reading.opened.next_offset

@@ -1,8 +1,8 @@
 """Ownership: which tasks are this worker's, opened where the last commit left them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -14,46 +14,67 @@ from app.reading.dead import ahead_places
 from app.reading.last_known import last_known_entries
 from app.reading.late import late_places
 from app.task.metadata import Committed, from_position
+from app.task.reading import Reading
 from app.task.task import Task
 from app.wiring.pipeline import Pipeline
-from operators.inputs.progress import InputProgress
-from operators.join.snapshot_format import SnapshotError
-from operators.operator import Operator
-from schemas.clocks import BEGINNING_NS
+from operators.entries import SnapshotError
+from operators.hashing.parity import Parity
+from operators.inputs.progress import InputProgress, TaskProgress
+from operators.inputs.resuming import ResumePlan, needs_kept, plan_resume
+from operators.operator import Keeps, Operator
+from operators.sealed import ALIGNED
+from schemas.clocks import BEGINNING_NS, NS_PER_S
 from state.errors import StateLockedError
 from state.restore import Restored, restore
 from state.store import TaskStore
 from topics.block import TopicPartition
-from topics.bus import Consumer
+from topics.bus import AbortableError, Consumer
 from topics.catalogue import LAST_KNOWN
 
 log = structlog.get_logger()
 
+PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a partition
 FOLDERS_MAX = 10  # for the state of one task, the others held by processes that hang
 
 
-class Ownership:
-    """Opens a task when all its inputs are assigned, and gives it up when the group takes it.
+class Committer(Protocol):
+    """What commits for the tasks, as Ownership needs it."""
 
-    `before_revoke` commits what is sealed, while it is still ours to commit; `after_lost` takes back
-    what was sent and is not.
-    """
+    def before_revoke(self) -> None:
+        """Commit what is sealed, while the tasks are ours."""
+        ...
+
+    def after_lost(self) -> None:
+        """Undo what was sent of tasks that are another worker's already."""
+        ...
+
+
+class Ownership:
+    """Opens a task when all its inputs are assigned, and gives it up when the group takes it."""
 
     def __init__(
         self,
         pipeline: Pipeline,
         consumer: Consumer,
+        tasks: dict[int, Task],
         meter: Meter,
-        before_revoke: Callable[[], None],
-        after_lost: Callable[[], None],
+        elapsed_ns: Callable[[], int],
+        commits: Committer,
+        on_close: Callable[[int], None],
     ) -> None:
-        self.tasks: dict[int, Task] = {}
+        """`tasks` holds the tasks that are open, by partition number; nobody else changes it.
+
+        `on_close` hears of each task that is closed.
+        """
+        self.tasks = tasks
         self._pipeline = pipeline
         self._consumer = consumer
-        self._before_revoke = before_revoke
-        self._after_lost = after_lost
+        self._commits = commits
+        self._on_close = on_close
         self._meter = meter
+        self._elapsed_ns = elapsed_ns
         self._assigned: set[TopicPartition] = set()  # tasks open once all their inputs are here
+        self._partial_ns: int | None = None  # since when one waits for some of them
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Open the tasks whose inputs are all here now and return where to read each input from.
@@ -80,6 +101,33 @@ class Ownership:
         numbers = {source.partition for source in self._assigned} - set(self.tasks)
         return self._unequal(min(numbers)) if numbers else None
 
+    def require_whole(self) -> None:
+        """Stop where the group leaves a task without some of its inputs for long: it would never seal."""
+        why = self.incomplete()
+        if why is None:
+            self._partial_ns = None
+        elif self._partial_ns is None:
+            self._partial_ns = self._elapsed_ns()
+        elif self._elapsed_ns() - self._partial_ns > PARTIAL_MAX_NS:
+            raise RunError(f"{why} (waited {PARTIAL_MAX_NS // NS_PER_S} s)")
+
+    def has_place(self) -> bool:
+        """Whether this worker has its place in the group; raises FencedError where another has it.
+
+        Committing again what is committed changes nothing, and only who has the place may.  Without tasks
+        there is nothing to prove it by, and no transaction to open.
+        """
+        if not self.tasks:
+            return False
+        sources = [TopicPartition(topic, n) for n in self.tasks for topic in self._pipeline.input_topics]
+        committed = self._consumer.committed(sources)
+        try:
+            self._consumer.commit({source: at for source, at in committed.items() if at is not None})
+        except AbortableError as absent:
+            log.info("this worker has no place in its group until it joins again", reason=str(absent))
+            return False
+        return True
+
     def _unequal(self, number: int) -> str:
         inputs = {TopicPartition(topic, number) for topic in self._pipeline.input_topics}
         there, missing = (
@@ -102,83 +150,84 @@ class Ownership:
         for number in numbers:
             self._drop(number)
         for number in numbers:
-            found: dict[str, Committed] = {}
+            committed_by: dict[str, Committed] = {}
             resumed = True
             for topic, stream in self._pipeline.input_topics.items():
                 source = TopicPartition(topic, number)
                 position = committed.get(source)
                 if position is None:
                     low, _ = self._consumer.offsets(source)
-                    found[stream] = Committed(InputProgress(low, low, BEGINNING_NS), BEGINNING_NS)
+                    committed_by[stream] = Committed(InputProgress(low, low, BEGINNING_NS), BEGINNING_NS)
                     resumed = False
                 else:
-                    found[stream] = from_position(position, f"{topic}[{number}]")
-            starts |= self._open_task(number, found, resumed=resumed)
+                    committed_by[stream] = from_position(position, f"{topic}[{number}]")
+            starts |= self._open_task(number, committed_by, resumed=resumed)
         return starts
 
     def _open_task(
-        self, number: int, found: Mapping[str, Committed], *, resumed: bool
+        self, number: int, committed_by: Mapping[str, Committed], *, resumed: bool
     ) -> dict[TopicPartition, int]:
-        task = max(found.values(), key=lambda committed: committed.frontier_ns)  # the same in all of them
-        frontier_ns, parity = task.frontier_ns, task.parity
-        inputs = {stream: committed.progress for stream, committed in found.items()}
+        committed, parity = _task_progress(committed_by)
         identity = self._pipeline.identity(number)
-        committed = {stream: progress.next_offset for stream, progress in inputs.items()} if resumed else {}
-        state, operator = self._restored(number, identity, committed)
+        next_offsets = {name: one.next_offset for name, one in committed.inputs.items()} if resumed else {}
+        state, operator = self._restored(number, identity, next_offsets)
         try:
             reach(RESTORE)
-            state_next = {stream: progress.needed_offset for stream, progress in inputs.items()}
-            older = state.checkpoint is None
-            if state.checkpoint is not None:
-                older = any(state.checkpoint.next_offsets[name] < state_next[name] for name in inputs)
-                state_next = dict(state.checkpoint.next_offsets)
-            if older and resumed and operator.keeps_last_known:
-                for stream, offset in self._recall(number, operator, frontier_ns).items():
-                    inputs[stream] = _needed_from(min(offset, state_next[stream]), inputs[stream])
-                    if state.checkpoint is None:
-                        state_next[stream] = inputs[stream].needed_offset
-            operator.resume(frontier_ns, self._with_all_late(number, inputs, state_next), state_next)
+            kept_from = None if state.checkpoint is None else state.checkpoint.next_offsets
+            recalled: Mapping[str, int] = {}
+            if resumed and operator.keeps is not None and needs_kept(committed, kept_from):
+                recalled = self._recall(number, operator.keeps, committed.frontier_ns)
+            plan = self._with_all_late(number, plan_resume(committed, kept_from, recalled))
+            operator.resume(plan)
             starts = {
-                TopicPartition(topic, number): state_next[stream]
+                TopicPartition(topic, number): plan.read_from[stream]
                 for topic, stream in self._pipeline.input_topics.items()
             }
-            self._require_in_log(starts, inputs)
+            self._require_in_log(starts, plan.committed.inputs)
         except BaseException:
             state.store.close()  # or the next to open it would find it locked
             raise
+        sinks = self._pipeline.sinks(number)
+        sinks[ALIGNED].parity = parity
         self.tasks[number] = Task(
             partition=number,
             operator=operator,
-            inputs=self._pipeline.decoders(),
+            readings=self._readings(plan),
+            sinks=sinks,
             store=state.store,
             identity=identity,
-            parity=parity,
-            opened=inputs if resumed else {},
             ahead_limit=self._pipeline.ahead_limit(),
-            in_offset_order=self._pipeline.asof.max_ahead_of == "inputs"
-            and self._pipeline.asof.max_ahead_ns is not None,
-            reread={
-                source.topic: (start, start, inputs[self._pipeline.input_topics[source.topic]].next_offset)
-                for source, start in starts.items()
-            },
         )
         log.info(
             "task opened",
             partition=number,
-            frontier_ns=frontier_ns,
+            frontier_ns=committed.frontier_ns,
             state=state.reason,
             starts={source.topic: start for source, start in starts.items()},
         )
         return starts
 
-    def _recall(self, number: int, operator: Operator, frontier_ns: int) -> Mapping[str, int]:
-        """Give the operator the last rows that need not be read again; return from where on others do."""
+    def _readings(self, plan: ResumePlan) -> dict[str, Reading]:
+        """Each input of a task, by topic, at where it is read from."""
+        return {
+            topic: Reading(
+                topic=topic,
+                stream=stream,
+                decoder=decoder,
+                opened=plan.committed.inputs[stream],
+                start=plan.read_from[stream],
+            )
+            for topic, (stream, decoder) in self._pipeline.decoders().items()
+        }
+
+    def _recall(self, number: int, keeps: Keeps, frontier_ns: int) -> Mapping[str, int]:
+        """Give back the last rows that need not be read again; return from where on others do."""
         settings = self._pipeline.settings
         group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
         entries = last_known_entries(self._pipeline, number, group=group, meter=self._meter)
         reach(RECALL)
         try:
-            older = operator.recall(entries.items(), frontier_ns)
+            older = keeps.recall(entries.items(), frontier_ns)
         except SnapshotError as unusable:
             raise RunError(
                 f"{settings.topic(LAST_KNOWN)}[{number}]: {unusable}. Rows before the restart offsets are "
@@ -243,44 +292,33 @@ class Ownership:
                 log.warning("local state is held by another worker", instead=str(path), reason=str(locked))
         return path, restore(path, identity, committed)
 
-    def _with_all_late(
-        self, number: int, inputs: dict[str, InputProgress], state_next: dict[str, int]
-    ) -> dict[str, InputProgress]:
+    def _with_all_late(self, number: int, plan: ResumePlan) -> ResumePlan:
         """Complete the rows to be left out where the commit had no room for all that are read again.
 
         Rows too far ahead lie in the dead-letter topic, late ones in the late topic, unless they are dropped.
         """
-        short = [stream for stream, progress in inputs.items() if progress.late_from > state_next[stream]]
-        if not short:
-            return inputs
+        if not plan.unnamed:
+            return plan
         settings = self._pipeline.settings
-        dropped = {name for name in short if settings.late(name)[0] == "drop"}
+        dropped = {name for name in plan.unnamed if settings.late(name)[0] == "drop"}
         if settings.worker.dead == "drop" and settings.pipeline.max_ahead_ns is not None:
-            dropped = set(short)
+            dropped = set(plan.unnamed)
         if dropped:
+            inputs = plan.committed.inputs
             log.warning(
                 "rows that were late or too far ahead may be matched: they were too many for the commit, and "
                 '"drop" kept them nowhere else',
                 partition=number,
-                offsets={stream: (state_next[stream], inputs[stream].late_from) for stream in dropped},
+                offsets={name: (plan.read_from[name], inputs[name].late_from) for name in dropped},
             )
         group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
         late = late_places(self._pipeline, number, group=group)
         ahead = ahead_places(self._pipeline, number)
-        # At least once, the topics may be ahead of the commit; what they name there is judged anew.
-        aside = {name: {*inputs[name].late, *late[name], *ahead[name]} for name in short}
-        aside = {n: {row for row in rows if row[0] < inputs[n].next_offset} for n, rows in aside.items()}
-        log.info(
-            "rows set aside read back", partition=number, rows={n: len(rows) for n, rows in aside.items()}
-        )
-        return inputs | {
-            name: replace(
-                inputs[name],
-                late=tuple(sorted(rows)),
-                late_from=inputs[name].late_from if name in dropped else 0,
-            )
-            for name, rows in aside.items()
-        }
+        for name in plan.unnamed:
+            plan = plan.with_set_aside(name, {*late[name], *ahead[name]}, whole=name not in dropped)
+        rows = {name: len(progress.late) for name, progress in plan.committed.inputs.items()}
+        log.info("rows set aside read back", partition=number, rows=rows)
+        return plan
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit and give up the tasks of these partitions."""
@@ -289,7 +327,7 @@ class Ownership:
         if not numbers:
             return
         reach(REVOKE)
-        self._before_revoke()
+        self._commits.before_revoke()
         for number in sorted(numbers):
             self._drop(number)
         log.info("tasks revoked", partitions=sorted(numbers))
@@ -299,7 +337,7 @@ class Ownership:
         self._assigned -= set(partitions)
         for number in {source.partition for source in partitions}:
             self._drop(number)
-        self._after_lost()
+        self._commits.after_lost()
         log.warning("tasks lost", partitions=sorted({source.partition for source in partitions}))
 
     def close(self) -> None:
@@ -311,12 +349,17 @@ class Ownership:
         task = self.tasks.pop(number, None)
         if task is not None:
             task.close()
+            self._on_close(number)
 
 
-def _needed_from(offset: int, progress: InputProgress) -> InputProgress:
-    """The progress of an input of which older rows are needed than was committed."""
-    if offset >= progress.needed_offset:
-        return progress
-    # The commit names rows set aside only from the offset on that it asked for.
-    late_from = max(progress.late_from, progress.needed_offset)
-    return replace(progress, needed_offset=offset, late_from=late_from)
+def _task_progress(committed_by: Mapping[str, Committed]) -> tuple[TaskProgress, Parity]:
+    """What the committed offsets of a task, by stream, say together; the newest says what they share."""
+    newest = max(committed_by.values(), key=lambda committed: committed.frontier_ns)
+    places = [one.through for one in committed_by.values() if one.through is not None]
+    progress = TaskProgress(
+        frontier_ns=newest.frontier_ns,
+        inputs={stream: committed.progress for stream, committed in committed_by.items()},
+        through={ALIGNED: max(places)} if places else {},
+        final=newest.complete,
+    )
+    return progress, newest.parity

@@ -17,17 +17,15 @@ class Rereading:
         self._seen: Callable[[int], None] = lambda _: None
 
     def show(self, tasks: Iterable[Task]) -> None:
-        """Tell how far it is; begins anew where tasks have come or gone, and ends with the last offset."""
-        behind = [task.reread for task in tasks if not task.operator.caught_up]
-        offsets = sum(upto - start for inputs in behind for start, _, upto in inputs.values())
+        """Show how far it is; begins anew where tasks have come or gone, and ends with the last offset."""
+        behind = [r for task in tasks if not task.operator.inputs.caught_up for r in task.readings.values()]
+        offsets = sum(reading.to_reread() for reading in behind)
         if offsets != self._offsets:
             self.close()
             self._offsets = offsets
             self._seen = self._shown.enter_context(self._meter.reading("inputs again", 0, offsets))
         if offsets:
-            self._seen(
-                sum(min(now, upto) - start for inputs in behind for start, now, upto in inputs.values())
-            )
+            self._seen(sum(reading.reread() for reading in behind))
 
     def close(self) -> None:
         """Show nothing any more."""

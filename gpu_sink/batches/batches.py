@@ -1,4 +1,4 @@
-"""Batches of an aligned stream: dicts of columns, each row once, and a state that says which those were."""
+"""Batches of an aligned stream: dicts of columns, each row once, and a state that says how far."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -41,8 +41,7 @@ class Batch(dict[str, Any]):
 class Batches:
     """The batches of one reader of a stream.
 
-    Each iteration starts over, unless a state was loaded before it: then it goes on behind what was handed
-    over.
+    Each iteration starts over.  After `load_state_dict` it goes on behind the rows that were handed over.
     One iteration runs at a time.  Iterating raises SourceError, FrameError, OptionError, ColumnError and
     DeviceError and GapError, and warns with ReaderWarning, OrderWarning and GapWarning.
     """
@@ -116,9 +115,9 @@ class Batches:
         self._loaded, self._mark = dict(state), None
 
     def commit(self) -> None:
-        """Commit all that was handed over to the stream's group; raises SourceError where it has none.
+        """Commit every row handed over, as the stream's group; raises SourceError for a stream without one.
 
-        Call it when the work on the last batch is done: what is committed is not read again.
+        Call it when the work on the last batch is done: committed rows are not read again.
         """
         if self._mark is None:
             return

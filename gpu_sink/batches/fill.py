@@ -29,7 +29,7 @@ JOINED_ROWS_MAX: Final = 16_384
 
 
 class Gathered(NamedTuple):
-    """Rows that were written into columns, and what is said of them."""
+    """Rows that were written into columns, with their origin."""
 
     rows: int
     runs: tuple[Run, ...]
@@ -64,7 +64,7 @@ class Gatherer:
         self._small_rows = 0
 
     def gather(self, columns: Columns, rows_max: int) -> Gathered:
-        """Fill `columns` from row 0 on, with `rows_max` rows at most; none means ended or stopped."""
+        """Fill `columns` from row 0 on, with `rows_max` rows at most; no row: ended or stopped."""
         rows, runs = 0, []
         sealed_ns: int | None = None
         tile: tuple[int, int] | None = None
@@ -153,7 +153,7 @@ class OrderedFiller:
         self._numbers = np.arange(options.batch_rows)
 
     def fill(self, columns: Columns) -> Content | None:
-        """Return what was written, None where the stream has ended or was stopped."""
+        """Return the filled slot's rows; None if the stream has ended or was stopped."""
         gathered = self._gatherer.gather(columns, self._options.batch_rows)
         rows = gathered.rows
         is_short = gathered.ended and rows < self._options.batch_rows
@@ -206,7 +206,7 @@ class ShuffledFiller:
         self._number = number
 
     def fill(self, columns: Columns) -> Content | None:
-        """Return what was written, None where the stream has ended or was stopped."""
+        """Return the filled slot's rows; None if the stream has ended or was stopped."""
         if self._handed_over == self._gathered.rows:
             gathered = self._gatherer.gather(self.buffer, self._options.shuffle_rows)
             if not gathered.rows or self._gatherer.stopped:

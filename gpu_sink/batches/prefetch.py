@@ -1,4 +1,4 @@
-"""Batches made ahead: a thread fills slots as long as one is free, and pauses the source when none is."""
+"""Batches made ahead: a thread fills slots as long as one is free, else it pauses the source."""
 
 from collections.abc import Callable
 from threading import Thread
@@ -18,7 +18,7 @@ class FilledSlots(Protocol):
     """Where the consumer's slots come from."""
 
     def next(self) -> Slot | None:
-        """Return the next filled slot, None at the end; raises what filling raised."""
+        """Return the next filled slot, None at the end; raises the errors of filling."""
         ...
 
     def close(self) -> None:
@@ -27,7 +27,7 @@ class FilledSlots(Protocol):
 
 
 class OnDemand:
-    """Fills a slot when it is asked for, in the thread that asks."""
+    """Fills a slot when the consumer calls for it, in the consumer's thread."""
 
     def __init__(self, ring: Ring, fill: Fill) -> None:
         self._ring = ring

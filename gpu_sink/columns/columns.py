@@ -66,7 +66,7 @@ class _Opened(NamedTuple):
 def plan_columns(
     schema: pa.Schema, columns: Sequence[str] | None, dtypes: Mapping[str, str]
 ) -> tuple[ColumnPlan, ...]:
-    """Plan the chosen columns, all where None; raises ColumnError naming one that cannot be read as asked."""
+    """Plan the chosen columns, all where None; raises ColumnError naming one that cannot be read so."""
     names = list(schema.names if columns is None else dict.fromkeys(columns))
     for name in [*names, *dtypes]:
         if name not in schema.names:
@@ -132,7 +132,7 @@ class ColumnWriter:
     def write(self, rows: pa.RecordBatch, lower: int, count: int, columns: Columns, at: int) -> None:
         """Copy `count` rows from `lower` on into `columns`, from row `at` on.
 
-        Raises ColumnError where a value does not fit the type that was asked for.
+        Raises ColumnError where a value does not fit the chosen type.
         """
         if rows is not self._rows:
             self._open(rows, lower)
@@ -310,7 +310,7 @@ def _cast(plan: ColumnPlan, column: pa.Array) -> pa.Array:
 
 
 def require_range(plan: ColumnPlan, numbers: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None) -> None:
-    """Raise ColumnError for a value beyond the type that was asked for; what lies under a null is any."""
+    """Raise ColumnError for a value beyond the chosen type; values under a null are not looked at."""
     limits = np.iinfo(plan.dtype)
     where: Any = True if valid is None else valid
     lowest, highest = (

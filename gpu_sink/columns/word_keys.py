@@ -143,7 +143,7 @@ class WordKeys:
 
 
 def key_of(word: str | bytes) -> int:
-    """The key of a word, all ones for one that has none."""
+    """The key of a word, all ones for a word that is too long for a key."""
     known = word.encode() if isinstance(word, str) else word
     if len(known) > LENGTH_MAX:
         return (1 << 64) - 1

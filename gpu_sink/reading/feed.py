@@ -1,4 +1,4 @@
-"""The rows of a stream one after another: frames checked against what was planned, places kept."""
+"""The rows of a stream one after another: frames checked against the planned columns, places kept."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ class LayoutRule:
 
 
 class Feed:
-    """A reader with the frame in hand and the row in it that comes next; `positions` is what was taken."""
+    """A reader with the frame in hand and the row in it that comes next; `positions` is how far it came."""
 
     def __init__(
         self,
@@ -78,11 +78,11 @@ class Feed:
 
     @property
     def ended(self) -> bool:
-        """Whether there is no row and will be none."""
+        """Whether the stream has ended and every row was taken."""
         return self._frame is None and self._reader.ended
 
     def peek(self, wait_s: float) -> Frame | None:
-        """Return the frame in hand, the next one where there is none, None where none came."""
+        """Return the frame in hand, else the next one; None if no frame came."""
         while self._frame is None:
             frame = self._reader.read(wait_s)
             if frame is None:

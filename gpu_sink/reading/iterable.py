@@ -13,7 +13,7 @@ class IterableFrames:
     name = "frames"
 
     def __init__(self, frames: Iterable[Frame], partitions: Sequence[int] | None = None) -> None:
-        """`partitions` names those there are; where not given, the frames are gone through once to see."""
+        """`partitions` names every partition; without it the frames are read once to find them."""
         self._frames = frames
         self._partitions = None if partitions is None else sorted(set(partitions))
 

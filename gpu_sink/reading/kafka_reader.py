@@ -38,7 +38,7 @@ _PASSING: Final = _ABSENT | {
 
 
 class Topic(Protocol):
-    """What a reader is told of the topic it reads."""
+    """The topic of a reader, and how to reach it."""
 
     @property
     def bootstrap(self) -> str: ...
@@ -54,8 +54,8 @@ class Topic(Protocol):
 class KafkaReader(ABC):
     """What both ways of reading share: polling through outages, decoding, pausing, committing.
 
-    A client that a broker's outage has left deaf (librdkafka 2.12 can be) gives nothing and says nothing.  So
-    a silent partition is asked about: where its log has more than the client has told of, another client
+    An outage of the broker may leave a client deaf (librdkafka 2.12): it returns no message and no error.  So
+    the end of a silent partition's log is looked up, and if the client has not come so far, another client
     takes over.
     """
 
@@ -74,10 +74,10 @@ class KafkaReader(ABC):
 
     @abstractmethod
     def read(self, wait_s: float) -> Frame | None:
-        """Return the next frame, None where none came; raises SourceError and FrameError."""
+        """Return the next frame, None if no frame came; raises SourceError and FrameError."""
 
     def pause(self) -> None:
-        """Stop fetching; what was fetched ahead is dropped."""
+        """Stop fetching; messages fetched ahead are dropped."""
         self._consumer.pause(self._places(self._assigned()))
 
     def resume(self) -> None:

@@ -24,7 +24,7 @@ class FrameReader(Protocol):
         ...
 
     def read(self, wait_s: float) -> Frame | None:
-        """Return the next frame, None where none came within `wait_s`; raises SourceError and FrameError."""
+        """Return the next frame, None if no frame came within `wait_s`; raises SourceError and FrameError."""
         ...
 
     def pause(self) -> None:
@@ -36,7 +36,7 @@ class FrameReader(Protocol):
         ...
 
     def commit(self, positions: Mapping[int, Position]) -> None:
-        """Keep positions with the source; raises SourceError where it keeps none."""
+        """Commit positions to the source; raises SourceError if it cannot keep them."""
         ...
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class FrameSource(Protocol):
         ...
 
     def open(self, starts: Mapping[int, Position | None]) -> FrameReader:
-        """Read these partitions; None starts where the source itself says."""
+        """Read these partitions from these offsets; None starts where the source chooses."""
         ...
 
 

@@ -34,7 +34,7 @@ class SegmentColumns:
     def write(self, rows: SegmentRows, lower: int, count: int, columns: Mapping[str, Any], at: int) -> None:
         """Read `count` rows from `lower` on into `columns`, from row `at` on.
 
-        Raises SegmentError, and ColumnError where a value does not fit the type that was asked for.
+        Raises SegmentError, and ColumnError where a value does not fit the chosen type.
         """
         if self._footer is not rows.footer:
             self._take_up(rows)

@@ -138,7 +138,7 @@ class Footer:
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> "Footer":
-        """The footer in a file; raises KeyError, TypeError or ValueError for what is none."""
+        """The footer in a file; raises KeyError, TypeError or ValueError for anything else."""
         columns = tuple(
             StoredColumn(n, np.dtype(t), bool(null), words) for n, t, null, words in said["columns"]
         )

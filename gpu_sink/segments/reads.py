@@ -223,7 +223,7 @@ class PieceReader:
 
 
 def gds_reads(stats: Path = Path("/proc/driver/nvidia-fs/stats")) -> int | None:
-    """How many reads past the host's memory the driver has done; None where there is no such driver."""
+    """How many reads past the host's memory the driver has done; None without such a driver."""
     with suppress(OSError):
         for line in stats.read_text().splitlines():
             name, _, said = line.partition(":")

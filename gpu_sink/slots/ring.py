@@ -45,7 +45,7 @@ class Ring:
         self._closed = False
 
     def acquire(self, wait_s: float) -> Slot | None:
-        """Return a slot to fill, None where the consumer had them all for `wait_s`."""
+        """Return a slot to fill, None if the consumer held all of them for `wait_s`."""
         with self._changed:
             if not self._wait_for(self._free, wait_s):
                 return None
@@ -67,7 +67,7 @@ class Ring:
             self._changed.notify_all()
 
     def take(self, wait_s: float) -> Slot | None:
-        """Return the next slot for the consumer to read, None where none was submitted for `wait_s`."""
+        """Return the next slot for the consumer to read, None if no slot was submitted for `wait_s`."""
         with self._changed:
             if not self._wait_for(self._full, wait_s):
                 return None
@@ -87,7 +87,7 @@ class Ring:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """One side has ended: the other gets what is there, and nobody waits any more."""
+        """End the ring: slots already submitted can still be taken, and neither side waits any more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

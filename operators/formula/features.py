@@ -21,6 +21,7 @@ from operators.formula.tree import Broken, Call, Constant, Name, Tree
 from operators.formula.types import ARROW_TYPES, Kind, kind_of, mismatches
 
 FEATURES_MAX: Final = 1_000  # of one node
+STEPS_MAX: Final = 4_000  # of one node: each has a register, 18 KB of memory
 
 
 class Source(NamedTuple):
@@ -113,6 +114,9 @@ class _Reading:
         errors += faults
         self.features[column] = None
         place = self._place(column, tree, errors)
+        if len(self.steps.steps) > STEPS_MAX:
+            why = f"the features up to this one need more than {STEPS_MAX} steps; put some into another node"
+            errors.append(FormulaError(why, 0, 0))
         if not errors:
             self.features[column] = place
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-ROOT: Final = "aligned"  # the join's rows, which `upstream` can name like a node
+from operators.sealed import ALIGNED
 
 # Topics of a pipeline besides those of its nodes, and the keys of `[graph]` itself.
-RESERVED: Final = frozenset({ROOT, "late", "dead", "last-known", "tasks", "state", "name", "anchor"})
+RESERVED: Final = frozenset({ALIGNED, "late", "dead", "last-known", "tasks", "state", "name", "anchor"})
 
 NODES_MAX: Final = 200
 NODE_NAME_LENGTH_MAX: Final = 64  # characters; a topic's name has it behind the prefix

@@ -1,18 +1,14 @@
 """A graph at work: the nodes of one task, run one after another over the rows that the join seals."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 import pyarrow as pa
 
-from operators.graph.declare import ROOT
+from operators.entries import KeptEntries, owned, owner_prefix
 from operators.graph.plan import Plan, PlannedNode
-from operators.node import Entries, Node, NodeStateError, Sealed
+from operators.node import Node, NodeStateError
 from operators.nodes.formula import FormulaNode
-from operators.operator import Snapshot
-
-SEPARATOR: Final = b"\0"
-MEANING_SIZE: Final = 8  # bytes; a node's name has no zero byte, a meaning may
+from operators.sealed import ALIGNED, Entries, Sealed, Snapshot
 
 
 class Graph:
@@ -35,7 +31,7 @@ class Graph:
 
         Each output says itself how far it is complete.
         """
-        sealed = {ROOT: aligned}
+        sealed = {ALIGNED: aligned}
         for planned in self._plan.nodes:
             sealed[planned.name] = self._nodes[planned.name].take((sealed[planned.upstream],))
         return {name: _choose(sealed[name], places) for name, places in self._carried.items()}
@@ -46,9 +42,9 @@ class Graph:
         deletes = self._stale
         self._stale = []
         for node in self._nodes.values():
-            changed = node.snapshot()
-            puts += [(entry_key(node, key), value) for key, value in changed.puts]
-            deletes += [entry_key(node, key) for key in changed.deletes]
+            changed = owned(node.name, node.meaning, node.snapshot())
+            puts += changed.puts
+            deletes += changed.deletes
         return Snapshot(puts, deletes)
 
     def restore(self, entries: Entries) -> tuple[str, ...]:
@@ -57,22 +53,17 @@ class Graph:
         Such a node starts without state.  Entries of a node that is gone, or means something else now, are
         left out and deleted with the next snapshot.
         """
-        by_node: dict[str, list[tuple[bytes, bytes]]] = {name: [] for name in self._nodes}
-        prefixes = {_prefix(node): name for name, node in self._nodes.items()}
-        for key, value in entries:
-            size = key.find(SEPARATOR) + 1 + MEANING_SIZE + 1
-            name = prefixes.get(key[:size])
-            if name is None:
-                self._stale.append(key)
-            else:
-                by_node[name].append((key[size:], value))
+        kept = KeptEntries(entries)
+        meanings = {node.name: node.meaning for node in self._nodes.values()}
+        self._stale = [key for key, _ in kept.rest(meanings)]
         lost = []
         for planned in self._plan.nodes:
-            kept = by_node[planned.name]
+            own = kept.all_of(planned.name, planned.meaning)
             try:
-                self._nodes[planned.name].restore(kept)
+                self._nodes[planned.name].restore(own)
             except NodeStateError:
-                self._stale += [entry_key(self._nodes[planned.name], key) for key, _ in kept]
+                prefix = owner_prefix(planned.name, planned.meaning)
+                self._stale += [prefix + key for key, _ in own]
                 self._nodes[planned.name] = _make(planned)
                 lost.append(planned.name)
         return tuple(lost)
@@ -84,15 +75,6 @@ class Graph:
                 places = [layout.names.index(name) for name in planned.carried]
                 self._carried[planned.name] = places if len(places) < len(layout) else None
                 yield planned.name, pa.schema([layout.field(place) for place in places])
-
-
-def entry_key(node: Node, key: bytes) -> bytes:
-    """The key of a node's entry among those of the task: name, zero, meaning, zero, the node's own key."""
-    return _prefix(node) + key
-
-
-def _prefix(node: Node) -> bytes:
-    return SEPARATOR.join([node.name.encode(), bytes.fromhex(node.meaning), b""])
 
 
 def _make(planned: PlannedNode) -> Node:

@@ -17,11 +17,11 @@ from operators.graph.declare import (
     NODE_NAME_LENGTH_MAX,
     NODES_MAX,
     RESERVED,
-    ROOT,
     GraphSettings,
     NodeSettings,
 )
 from operators.graph.errors import GraphError, NodeError
+from operators.sealed import ALIGNED
 from schemas.clocks import EVENT_NS, KNOWN_NS
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
@@ -80,7 +80,7 @@ def plan_graph(
     `key`      the columns that key the left stream; with clocks and places they are in every output.
     `streams`  the names of the inputs, which no node can have.
     """
-    planning = _Planning(settings, root_source(ROOT, aligned, meaning), tuple(streams))
+    planning = _Planning(settings, root_source(ALIGNED, aligned, meaning), tuple(streams))
     planning.check_names()
     ordered = planning.order()
     identity = {*key, EVENT_NS, KNOWN_NS, LEFT_OFFSET, LEFT_INDEX}
@@ -103,7 +103,7 @@ class _Planning:
     def __init__(self, settings: GraphSettings, root: Source, streams: tuple[str, ...]) -> None:
         self._nodes = settings.nodes
         self._streams = streams
-        self._sources = {ROOT: root}
+        self._sources = {ALIGNED: root}
         self.errors: list[NodeError] = []
 
     def check_names(self) -> None:
@@ -129,7 +129,7 @@ class _Planning:
     def order(self) -> list[NodeSettings]:
         """The nodes, each after the one it reads; reports what cannot be ordered, and leaves it in."""
         ordered: list[NodeSettings] = []
-        placed = {ROOT}
+        placed = {ALIGNED}
         waiting = list(self._nodes)
         while waiting:
             ready = [node for node in waiting if node.upstream in placed or not self._is_node(node.upstream)]
@@ -197,7 +197,7 @@ class _Planning:
     def _no_upstream(self, name: str) -> str:
         if name in self._streams:
             return f"{name} is a stream; in this version a node reads aligned or another node"
-        known = [ROOT, *(node.name for node in self._nodes)]
+        known = [ALIGNED, *(node.name for node in self._nodes)]
         return f"there is no node {name}{suggest(name, known, listed='there are')}"
 
     def _report_cycles(self, waiting: list[NodeSettings]) -> None:

@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from operators.inputs.max_ahead import AheadLimit
 from operators.inputs.progress import AHEAD_SCHEMA, LATE_SCHEMA, InputProgress
-from operators.inputs.set_aside import LateRows
+from operators.inputs.set_aside import SetAside
 from operators.inputs.watermark import InputClock
+from schemas.arrived import ProgressRecord
 from schemas.batch import Batch, Bools, Int64s
 from schemas.stream import Stream, message_keys
 
@@ -19,43 +21,52 @@ _NONE_AHEAD: Final = pa.RecordBatch.from_pylist([], schema=AHEAD_SCHEMA)
 _ONE_KEY: Final = pa.array([b""], pa.binary())
 
 
+# What an input takes a row for; `Intake.accept` says when.
+PENDING: Final = 0
+CONTEXT: Final = 1
+LATE: Final = 2
+AHEAD: Final = 3
+NAMED: Final = 4
+USELESS: Final = 5
+
+
 @dataclass(slots=True)
 class InputCounts:
     """What has become of the rows of one input in this life.  Rows read again after a restart do not count.
 
     `pushed` all rows; `late` and `ahead` those set aside, of which `ahead` counts progress records too;
-    `behind` those behind their own watermark but not behind the frontier, which were used; `sealed` the rows
-    the frontier has passed; `matched` how many left rows found a match in this right stream.
+    `behind` those behind their own watermark but not behind the frontier, which were used.
     """
 
     pushed: int = 0
     late: int = 0
     ahead: int = 0
     behind: int = 0
-    sealed: int = 0
-    matched: int = 0
 
 
 class Accepted(NamedTuple):
-    """What a batch holds.
+    """What a batch holds, as an input took it.
 
-    `pending` is to wait for the frontier; `context` was judged in an earlier life and lies below it; `aside`
-    was set aside, as late or too far ahead, now or in an earlier life.
+    `pending`  waits for the frontier.
+    `context`  lies below the frontier and was used in an earlier life; None where nothing was read again.
+    `aside`    was set aside, as late or too far ahead, now or in an earlier life; None where nothing was.
+    `judged`   the batch began with rows that an earlier life had judged.
     """
 
     pending: Batch
-    context: Batch | None
-    aside: Batch | None
+    context: Batch | None = None
+    aside: Batch | None = None
+    judged: bool = False
 
 
 class Intake:
     """The door of one input.  Without offsets (a plain RecordBatch) rows are numbered as they come."""
 
-    def __init__(self, stream: Stream, on: str, grace_ns: int, late_rows: LateRows) -> None:
+    def __init__(self, stream: Stream, on: str, grace_ns: int, set_aside: SetAside) -> None:
         self.stream = stream
         self.clock = InputClock(grace_ns)
         self.counts = InputCounts()
-        self.late_rows = late_rows
+        self.set_aside = set_aside
         self._on = on
         self._late: list[pa.RecordBatch] = []
         self._ahead: list[pa.RecordBatch] = []
@@ -71,47 +82,46 @@ class Intake:
         return batch_of(self.stream, self._on, rows, self.clock.read_next)
 
     def accept(self, batch: Batch, frontier_ns: int, limit: AheadLimit, now_ns: int | None) -> Accepted:
-        """Set rows aside that are late or too far ahead, and split the others.
+        """Take each row of a batch, at least one, for one thing; the first line that fits decides.
 
-        A row is late below `frontier_ns`; one judged in an earlier life had left the buffers there, or waited
-        for later rows.  What was set aside then, or of no use any more at the last commit, is no context now;
-        nor is anything judged twice, since the wall clock has moved on.
+        | the row                                                        | is taken for |
+        |----------------------------------------------------------------|--------------|
+        | is named by the last commit as set aside                       | `NAMED`      |
+        | was judged before, below the offset that the commit needed     | `USELESS`    |
+        | was judged before, and lies below the frontier                 | `CONTEXT`    |
+        | was judged before                                              | `PENDING`    |
+        | lies below the frontier                                        | `LATE`       |
+        | lies beyond what `limit` takes                                 | `AHEAD`      |
+        | any other                                                      | `PENDING`    |
+
+        A row that was judged before is not checked against the limit again: the wall clock has moved on.
+        Pending and late rows raise the watermark, unless an earlier life had judged them: the committed
+        watermark knows of those.
         """
         clock = self.clock
         clock.require_order(int(batch.offset[0]))
         judged = 0 if clock.caught_up else int(np.searchsorted(batch.offset, clock.judged_next))
         self.counts.pushed += batch.rows - judged
-        was_aside = self.late_rows.recognize(batch)
-        # What waited at the last commit was needed: none of the rows below that offset, which are read again
-        # only on state from before it, does.
+        named = self.set_aside.recognize(batch)
         useless = int(np.searchsorted(batch.offset[:judged], clock.needed_from))
         bounds_ns = limit.bounds(batch.time_ns[judged:], now_ns)
         taken_ns, last_taken = batch.time_ns[judged:], batch.rows - 1
-        accepted = Accepted(batch, None, None)
+        accepted = Accepted(batch, judged=not clock.caught_up)
         oldest_ns = int(batch.time_ns.min())
-        below = oldest_ns < frontier_ns
-        if below or bounds_ns is not None or useless or was_aside.any():
-            late = batch.time_ns < frontier_ns
-            late[:judged] = False
-            ahead = np.zeros(batch.rows, np.bool_)
+        if oldest_ns < frontier_ns or bounds_ns is not None or useless or named is not None:
+            kind = _kinds(batch.time_ns, judged, useless, frontier_ns, bounds_ns)
+            if named is not None:
+                kind[named] = NAMED
             if bounds_ns is not None:
-                ahead[judged:] = batch.time_ns[judged:] > bounds_ns
-                ahead &= ~(late | was_aside)
-                self._set_ahead(batch, ahead, bounds_ns[ahead[judged:]])
-            context = batch.time_ns < frontier_ns
-            context[judged:] = False
-            useful = context & ~was_aside
-            useful[:useless] = False
-            self._set_late(batch, late & ~was_aside, frontier_ns)
-            aside = late | ahead | was_aside
-            waits = ~(aside | context)
-            waits[:useless] = False
+                self._set_ahead(batch, kind == AHEAD, bounds_ns[kind[judged:] == AHEAD])
+            self._set_late(batch, kind == LATE, frontier_ns)
             accepted = Accepted(
-                pending=batch.where(waits),
-                context=batch.where(useful) if judged else None,
-                aside=batch.where(aside),
+                pending=batch.where(kind == PENDING),
+                context=batch.where(kind == CONTEXT) if judged else None,
+                aside=batch.where((kind == LATE) | (kind == AHEAD) | (kind == NAMED)),
+                judged=accepted.judged,
             )
-            taken = judged + np.flatnonzero(~(ahead | was_aside)[judged:])
+            taken = judged + np.flatnonzero((kind[judged:] == PENDING) | (kind[judged:] == LATE))
             taken_ns, last_taken = batch.time_ns[taken], int(taken[-1]) if taken.size else -1
         if oldest_ns < clock.watermark_ns:
             behind = (taken_ns < clock.watermark_ns) & (taken_ns >= frontier_ns)
@@ -121,10 +131,9 @@ class Intake:
         clock.see_offset(int(batch.offset[-1]) + 1)
         return accepted
 
-    def advance(
-        self, upper_ns: int, final: bool, offset: int | None, limit: AheadLimit, now_ns: int | None
-    ) -> None:
+    def advance(self, record: ProgressRecord, limit: AheadLimit, now_ns: int | None) -> None:
         """Take a progress record, or set it aside where it is too far ahead."""
+        upper_ns, final, offset = record
         if offset is not None and not self.clock.judged(offset):
             bound_ns = limit.bound(now_ns)
             if upper_ns > bound_ns:
@@ -135,10 +144,10 @@ class Intake:
                 return
         self.clock.see_progress(upper_ns, final=final, offset=offset)
 
-    def resume(self, progress: InputProgress, state_next: int) -> None:
-        """Take up what was committed; reading starts at `state_next`."""
-        self.clock.resume(progress, state_next)
-        self.late_rows.resume(progress, state_next)
+    def resume(self, progress: InputProgress, read_from: int) -> None:
+        """Take up what was committed; reading starts at `read_from`."""
+        self.clock.resume(progress, read_from)
+        self.set_aside.resume(progress, read_from)
 
     def late(self) -> pa.RecordBatch:
         """The late rows since the last call (`LATE_SCHEMA`)."""
@@ -172,6 +181,20 @@ class Intake:
             np.full(count, frontier_ns, np.int64),
         ]
         self._late.append(pa.record_batch([pa.array(c) for c in columns], schema=LATE_SCHEMA))
+
+
+def _kinds(
+    time_ns: Int64s, judged: int, useless: int, frontier_ns: int, bounds_ns: Int64s | None
+) -> npt.NDArray[np.uint8]:
+    """What each row is taken for: the first `judged` of them were before, `bounds_ns` is of the others."""
+    kind = np.full(time_ns.size, PENDING, np.uint8)
+    before, new = kind[:judged], kind[judged:]
+    before[time_ns[:judged] < frontier_ns] = CONTEXT
+    before[:useless] = USELESS
+    if bounds_ns is not None:
+        new[time_ns[judged:] > bounds_ns] = AHEAD
+    new[time_ns[judged:] < frontier_ns] = LATE
+    return kind
 
 
 def batch_of(stream: Stream, on: str, rows: pa.RecordBatch, first_offset: int) -> Batch:

@@ -1,8 +1,12 @@
-"""How far an input has come, as it is committed, and what was set aside of it on the way."""
+"""How far a task has come: what is committed of each input and of the task, and what restarts take up."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import pyarrow as pa
+
+from schemas.clocks import BEGINNING_NS
 
 LATE_SCHEMA = pa.schema(
     [
@@ -25,6 +29,10 @@ AHEAD_SCHEMA = pa.schema(
 )
 
 
+# Where a row stands in the order in which rows are sealed: (time_ns, sequence, offset, index).
+RowPlace: TypeAlias = tuple[int, int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class InputProgress:
     """How far one input of a task has come, as it is committed with its offset.
@@ -34,11 +42,8 @@ class InputProgress:
     record has been read and no later row has been, `idle` that the input was left out of the frontier.
 
     `late` names, as ascending (offset, index), the rows set aside as late or too far ahead that a restart may
-    read again and has to leave out; which those are is the operator's to know.  From offset `late_from` on it
-    names all of them; those below were too many, and only the late and the dead-letter topic have them.
-
-    `sealed_through`, of the left input alone, is the place (time_ns, sequence, offset, index) of the last row
-    sealed, None before the first: of the rows that a restart reads again, those up to it were emitted.
+    read again and has to leave out.  The operator decides which rows those are.  From offset `late_from` on
+    it names all of them; those below were too many, and only the late and the dead-letter topic have them.
     """
 
     needed_offset: int
@@ -48,4 +53,20 @@ class InputProgress:
     idle: bool = False
     late: tuple[tuple[int, int], ...] = ()
     late_from: int = 0
-    sealed_through: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskProgress:
+    """How far a task has come.
+
+    `frontier_ns`  rows below it are sealed, or wait only for what a join looks ahead for.
+    `inputs`       by stream.
+    `through`      by root, the place of the last row sealed: rows behind it still wait.  Of the rows that a
+                   restart reads again, those up to it were emitted.
+    `final`        every input has read its final record and no row waits: the period is done.
+    """
+
+    frontier_ns: int = BEGINNING_NS
+    inputs: Mapping[str, InputProgress]
+    through: Mapping[str, RowPlace] = field(default_factory=dict)
+    final: bool = False

@@ -12,7 +12,7 @@ from schemas.batch import Batch, Bools, Int32s
 ROWS_MAX: Final = 4096  # per input; beyond it the oldest are no longer named, and `whole_from` says so
 
 
-class LateRows:
+class SetAside:
     """Rows of one input set aside that have to be named in each commit, and those named in the last one.
 
     The log does not say which rows were late or too far ahead: that hung on how far the frontier, the inputs
@@ -34,17 +34,18 @@ class LateRows:
         if progress.late_from > state_next:
             self.whole_from = progress.late_from
 
-    def recognize(self, batch: Batch) -> Bools:
-        """Which rows of a batch are awaited; they are not any more."""
-        found = np.zeros(batch.rows, np.bool_)
-        if self.awaited:
-            offsets = np.array([offset for offset, _ in self.awaited], np.int64)
-            for row in np.flatnonzero(np.isin(batch.offset, offsets)).tolist():
-                place = (int(batch.offset[row]), int(batch.index[row]))
-                if place in self.awaited:
-                    found[row] = True
-                    self.awaited.remove(place)
-        return found
+    def recognize(self, batch: Batch) -> Bools | None:
+        """Which rows of a batch are awaited; they are not any more.  None where no row is."""
+        if not self.awaited:
+            return None
+        named = np.zeros(batch.rows, np.bool_)
+        offsets = np.array([offset for offset, _ in self.awaited], np.int64)
+        for row in np.flatnonzero(np.isin(batch.offset, offsets)).tolist():
+            place = (int(batch.offset[row]), int(batch.index[row]))
+            if place in self.awaited:
+                named[row] = True
+                self.awaited.remove(place)
+        return named if named.any() else None
 
     def add(self, batch: Batch, group: Int32s) -> None:
         """Remember rows set aside."""

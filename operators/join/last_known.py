@@ -19,12 +19,13 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from operators.entries import SnapshotError
 from operators.join.context import RightContext
 from operators.join.restore import right_rows
 from operators.join.settings import AsofSettings
-from operators.join.snapshot import gathered
-from operators.join.snapshot_format import SnapshotError, right_schema
+from operators.join.snapshot_format import right_schema
 from operators.rows.groups import Groups
+from operators.rows.kept import gathered
 from operators.rows.packing import pack_rows
 from schemas.batch import Batch
 from schemas.envelope import EnvelopeError, open_envelope, seal_envelope

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from operators.inputs.progress import RowPlace
 from operators.join.context import Matches, RightContext
 from operators.join.forward import ForwardContext
 from operators.join.settings import AsofSettings
@@ -11,8 +12,6 @@ from operators.rows.buffers import fixed_array
 from operators.rows.pending import PendingRows
 from schemas.batch import Bools, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS
-
-Place = tuple[int, int, int, int]  # of a left row in the output: (time_ns, sequence, offset, index)
 
 
 class Sealer:
@@ -23,7 +22,7 @@ class Sealer:
     """
 
     def __init__(self, settings: AsofSettings, left: PendingRows, rights: tuple[RightContext, ...]) -> None:
-        self.through: Place | None = None
+        self.through: RowPlace | None = None
         self._left = left
         self._rights = rights
         self._schema = settings.aligned_schema()
@@ -54,7 +53,7 @@ class Sealer:
         left = self._left
         return min(frontier_ns, left.oldest_ns) if left.rows else frontier_ns
 
-    def pass_over(self, through: Place | None) -> None:
+    def pass_over(self, through: RowPlace | None) -> None:
         """Drop the waiting left rows that an earlier life sealed: those up to `through`."""
         self.through = through
         if through is not None:
@@ -83,7 +82,7 @@ class Sealer:
         rows = self._left.take(self._left.below(self.left_bound(frontier_ns)))
         return rows, [right.match(self._left, rows, frontier_ns, groups) for right in self._rights]
 
-    def _place(self, row: int) -> Place:
+    def _place(self, row: int) -> RowPlace:
         store = self._left.store
         return (
             int(store.time_ns[row]),

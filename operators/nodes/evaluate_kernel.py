@@ -15,7 +15,7 @@ from operators.nodes import row_kernel as row
 from operators.nodes.row_kernel import OK, Grid
 from schemas.batch import Int64s
 
-TILE: Final = 1_024  # rows; a multiple of 8, so that each tile begins with a byte of its bitmaps
+TILE: Final = 2_048  # rows; a multiple of 8, so that each tile begins with a byte of its bitmaps
 
 LOWEST: Final = np.uint64(0x0101010101010101)  # the lowest bit of each byte
 GATHER: Final = np.uint64(0x0102040810204080)  # times eight lowest bits: their bitmap, in the highest byte
@@ -283,7 +283,7 @@ def _store_status(words: Grid, x: int, valid: Grid, counts: Grid, feature: int, 
         valid[feature, (lower + rows) // 8] &= (1 << (rows % 8)) - 1
     counts[feature, 0] += np.int64(nulls - domain)
     counts[feature, 1] += np.int64(domain)
-    return np.int64(nulls)
+    return int(nulls)
 
 
 @njit(nogil=True, cache=True)

@@ -1,7 +1,6 @@
 """The node of formulas: its rows are the rows of its input, with the features added to the columns."""
 
-from collections.abc import Callable, Mapping
-from operator import attrgetter
+from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -9,11 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from operators.formula.features import Features
-from operators.formula.types import ARROW_TYPES, Kind
-from operators.node import Context, Entries, NodeStateError, Sealed
+from operators.formula.types import Kind
+from operators.node import Context, NodeStateError
 from operators.nodes.evaluate_kernel import TILE, Outputs, evaluate
 from operators.nodes.program import (
-    Lines,
     Slot,
     held,
     lay_out,
@@ -22,18 +20,18 @@ from operators.nodes.program import (
     new_outputs,
     new_registers,
 )
-from operators.operator import Snapshot
+from operators.sealed import Entries, Sealed, Snapshot
 
 Values: TypeAlias = npt.NDArray[np.generic]
 
 NOTHING: Final = Snapshot((), ())
 
 # Which of the outputs holds a kind of feature.
-BANKS: Final[Mapping[Kind, Callable[[Outputs], Values]]] = {
-    "float64": attrgetter("floats"),
-    "int64": attrgetter("ints"),
-    "int8": attrgetter("bytes"),
-    "bool": attrgetter("bits"),
+BANKS: Final[Mapping[Kind, int]] = {
+    "float64": Outputs._fields.index("floats"),
+    "int64": Outputs._fields.index("ints"),
+    "int8": Outputs._fields.index("bytes"),
+    "bool": Outputs._fields.index("bits"),
 }
 
 
@@ -45,11 +43,19 @@ class Nulls(NamedTuple):
 
 
 class _Column(NamedTuple):
-    """A column that is read: where it stands among the rows, how it lies there, where it is copied to."""
+    """A column that is read: its place among the rows, how it lies there, and where it is copied to."""
 
     place: int
-    dtype: np.dtype[np.generic] | None  # None for booleans, a bitmap
+    dtype: np.dtype[np.generic] | None  # None for booleans, which are a bitmap
     target: Values
+    row: int  # of the bitmaps, for booleans
+
+
+class _Feature(NamedTuple):
+    """A feature that is written: its field, and which row of which output it is."""
+
+    field: pa.Field
+    bank: int
     row: int
 
 
@@ -66,13 +72,18 @@ class FormulaNode:
         self.needs = Context()
         self.counts: Mapping[str, Nulls] = dict.fromkeys(features.columns, Nulls(0, 0))
         self._slots = lay_out(features.steps, features.roots, features.columns)
-        self._fields = [features.layout.field(name) for name in features.columns]
+        self._features = [
+            _Feature(features.layout.field(slot.name), BANKS[slot.kind], slot.row)
+            for slot in self._slots.features
+        ]
         self._registers = new_registers(features.steps)
         self._inputs = new_inputs(self._slots)
         self._columns = [self._column(slot) for slot in self._slots.columns]
         program = make_program(features.steps, features.roots, self._slots)
         self._program = program.loads, program.functions, program.stores
-        self._run((program.loads[:0], program.once, program.stores[:0]), new_outputs(self._slots, 0), 0, TILE)
+        once = program.loads[:0], program.once, program.stores[:0]
+        with np.errstate(all="ignore"):
+            evaluate(*once, *self._registers, *self._inputs, *new_outputs(self._slots, 0), 0, TILE)
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         """Return the rows with the features; each float is that of the formula evaluated row by row."""
@@ -81,15 +92,16 @@ class FormulaNode:
         if rows is None or rows.num_rows == 0:
             self.counts = dict.fromkeys(self.counts, Nulls(0, 0))
             return sealed._replace(rows=None)
-        count = rows.num_rows
+        assert rows.num_columns + len(self._features) == len(self.layout), "rows of another layout"
         outputs = self._evaluate(rows)
-        nulls = [Nulls(null_in, domain) for null_in, domain in outputs.counts.tolist()]
-        for number, slot in enumerate(self._slots.features):
-            valid = pa.py_buffer(outputs.valid[number]) if any(nulls[number]) else None
-            data = pa.py_buffer(BANKS[slot.kind](outputs)[slot.row])
-            feature = pa.Array.from_buffers(ARROW_TYPES[slot.kind], count, [valid, data], sum(nulls[number]))
-            rows = rows.append_column(self._fields[number], feature)
-        self.counts = dict(zip(self.counts, nulls, strict=True))
+        counts = outputs.counts.tolist()
+        for number, (field, bank, row) in enumerate(self._features):
+            nulls = sum(counts[number])
+            valid = pa.py_buffer(outputs.valid[number]) if nulls else None
+            data = pa.py_buffer(outputs[bank][row])
+            feature = pa.Array.from_buffers(field.type, rows.num_rows, [valid, data], nulls)
+            rows = rows.append_column(field, feature)
+        self.counts = dict(zip(self.counts, map(Nulls._make, counts), strict=True))
         return sealed._replace(rows=rows)
 
     def snapshot(self) -> Snapshot:
@@ -103,27 +115,40 @@ class FormulaNode:
 
     def _evaluate(self, rows: pa.RecordBatch) -> Outputs:
         """Run the program tile by tile: the registers stay in the processor's cache."""
-        inputs = self._inputs
         outputs = new_outputs(self._slots, rows.num_rows)
-        arrays = [rows.column(column.place) for column in self._columns]
-        for lower in range(0, rows.num_rows, TILE):
-            count = min(TILE, rows.num_rows - lower)
-            for number, (array, column) in enumerate(zip(arrays, self._columns, strict=True)):
-                bitmap, data = array.buffers()
-                first = array.offset + lower
-                if column.dtype is None:
-                    inputs.shift[column.row] = _copy_bits(data, first, count, column.target)
-                else:
-                    size = first * column.dtype.itemsize
-                    column.target[:count] = np.frombuffer(data, column.dtype, count, size)
-                nulls = bitmap is not None and array.null_count > 0
-                shift = _copy_bits(bitmap, first, count, inputs.valid[number]) if nulls else -1
-                inputs.valid_shift[number] = shift
-            self._run(self._program, outputs, lower, count)
+        copies = self._copies(rows)
+        with np.errstate(all="ignore"):  # where kernels run as plain Python, numpy warns of every overflow
+            for lower in range(0, rows.num_rows, TILE):
+                count = min(TILE, rows.num_rows - lower)
+                for target, values, each in copies:
+                    first = lower // each
+                    part = values[first : first + (count + each - 1) // each + (each > 1)]
+                    target[: part.size] = part
+                evaluate(*self._program, *self._registers, *self._inputs, *outputs, lower, count)
         return outputs
 
-    def _run(self, program: tuple[Lines, Lines, Lines], outputs: Outputs, lower: int, count: int) -> None:
-        evaluate(*program, *self._registers, *self._inputs, *outputs, lower, count)
+    def _copies(self, rows: pa.RecordBatch) -> list[tuple[Values, Values, int]]:
+        """What is to be copied for each tile: to where, from where, and how many rows one element has.
+
+        Integers and floats widen on the way.
+        """
+        copies: list[tuple[Values, Values, int]] = []
+        inputs = self._inputs
+        for number, column in enumerate(self._columns):
+            array = rows.column(column.place)
+            bitmap, data = array.buffers()
+            offset, size = array.offset, len(array)
+            if column.dtype is None:
+                copies.append((column.target, _bitmap(data, offset, size), 8))
+                inputs.shift[column.row] = offset % 8
+            else:
+                start = offset * column.dtype.itemsize
+                copies.append((column.target, np.frombuffer(data, column.dtype, size, start), 1))
+            inputs.valid_shift[number] = -1
+            if array.null_count:
+                copies.append((inputs.valid[number], _bitmap(bitmap, offset, size), 8))
+                inputs.valid_shift[number] = offset % 8
+        return copies
 
     def _column(self, slot: Slot) -> _Column:
         kind = held(slot.kind)
@@ -135,8 +160,6 @@ class FormulaNode:
         return _Column(place, dtype, target[slot.row], slot.row)
 
 
-def _copy_bits(bits: pa.Buffer, first: int, count: int, target: Values) -> int:
-    """Copy a bitmap from bit `first` on, by whole bytes; returns at which bit of the first one it begins."""
-    size = (first % 8 + count + 7) // 8
-    target[:size] = np.frombuffer(bits, np.uint8, size, first // 8)
-    return first % 8
+def _bitmap(bits: pa.Buffer, offset: int, size: int) -> Values:
+    """The bytes of a bitmap, from the one that has the first row on."""
+    return np.frombuffer(bits, np.uint8, (offset % 8 + size + 7) // 8, offset // 8)

@@ -5,12 +5,13 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from operators.formula.steps import Step, bits_float
 from operators.formula.types import Kind
 from operators.nodes import evaluate_kernel as kernel
 from operators.nodes.evaluate_kernel import TILE, Inputs, Outputs, Registers
-from operators.nodes.row_kernel import EQUAL, GREATER, LESS
+from operators.nodes.row_kernel import EQUAL, GREATER, LESS, Grid
 
 Lines: TypeAlias = npt.NDArray[np.int64]
 
@@ -65,6 +66,9 @@ STORES: Final[dict[Kind, int]] = {
     "int8": kernel.STORE_BYTE,
     "bool": kernel.STORE_BOOL,
 }
+
+# Bytes; numpy takes more than 128 KiB from the system each time, and gives it back.
+POOL_SIZE_MIN: Final = 100_000
 
 
 class Slot(NamedTuple):
@@ -185,10 +189,18 @@ def new_outputs(layout: Layout, rows: int) -> Outputs:
     kinds = [slot.kind for slot in layout.features]
     bitmap = (rows + 7) // 8
     return Outputs(
-        np.empty((kinds.count("float64"), rows)),
-        np.empty((kinds.count("int64"), rows), np.int64),
-        np.empty((kinds.count("int8"), rows), np.int8),
-        np.empty((kinds.count("bool"), bitmap), np.uint8),
-        np.empty((len(kinds), bitmap), np.uint8),
+        _room(kinds.count("float64"), rows, np.float64),
+        _room(kinds.count("int64"), rows, np.int64),
+        _room(kinds.count("int8"), rows, np.int8),
+        _room(kinds.count("bool"), bitmap, np.uint8),
+        _room(len(kinds), bitmap, np.uint8),
         np.zeros((len(kinds), 2), np.int64),
     )
+
+
+def _room(columns: int, size: int, dtype: npt.DTypeLike) -> Grid:
+    """Much comes from Arrow's pool, whose pages are ready: fresh ones cost as much as to compute."""
+    room = np.dtype(dtype).itemsize * columns * size
+    if room < POOL_SIZE_MIN:
+        return np.empty((columns, size), dtype)
+    return np.frombuffer(pa.allocate_buffer(room), dtype).reshape(columns, size)

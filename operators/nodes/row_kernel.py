@@ -138,7 +138,7 @@ def multiply_ints(ints: Grid, status: Grid, x: int, y: int, out: int, rows: int)
         a, b = ints[x, i], ints[y, i]
         value = a * b
         product = np.float64(a) * np.float64(b)
-        fits = abs(product) <= PRODUCT_MAX and (value < 0) == (product < 0.0)
+        fits = (abs(product) <= PRODUCT_MAX) & ((value < 0) == (product < 0.0))
         null = status[x, i] | status[y, i]
         ints[out, i] = value
         status[out, i] = null if null != OK or fits else DOMAIN
@@ -174,10 +174,11 @@ def sign(values: Grid, ints: Grid, status: Grid, x: int, out: int, rows: int) ->
 def where(bools: Grid, values: Grid, status: Grid, c: int, x: int, y: int, out: int, rows: int) -> None:
     """R7: x where c is true, y where it is false; the branch not taken may be null."""
     for i in range(rows):
+        a, b = values[x, i], values[y, i]  # both are read, so that there is no branch
+        null, of_a, of_b = status[c, i], status[x, i], status[y, i]
         true = bools[c, i] != 0
-        null = status[c, i]
-        taken = status[x, i] if true else status[y, i]
-        values[out, i] = values[x, i] if true else values[y, i]
+        taken = of_a if true else of_b
+        values[out, i] = a if true else b
         status[out, i] = null if null != OK else taken
 
 
@@ -225,20 +226,20 @@ def compare_mixed(
 def both(bools: Grid, status: Grid, x: int, y: int, out: int, rows: int) -> None:
     """R9: x and y; one that is false decides, whatever the other."""
     for i in range(rows):
-        null = status[x, i] | status[y, i]
-        false = (status[x, i] == OK and bools[x, i] == 0) or (status[y, i] == OK and bools[y, i] == 0)
+        of_x, of_y = status[x, i], status[y, i]
+        false = ((of_x == OK) & (bools[x, i] == 0)) | ((of_y == OK) & (bools[y, i] == 0))
         bools[out, i] = not false
-        status[out, i] = OK if false else null
+        status[out, i] = OK if false else of_x | of_y
 
 
 @njit(nogil=True, cache=True)
 def either(bools: Grid, status: Grid, x: int, y: int, out: int, rows: int) -> None:
     """R9: x or y; one that is true decides, whatever the other."""
     for i in range(rows):
-        null = status[x, i] | status[y, i]
-        true = (status[x, i] == OK and bools[x, i] != 0) or (status[y, i] == OK and bools[y, i] != 0)
+        of_x, of_y = status[x, i], status[y, i]
+        true = ((of_x == OK) & (bools[x, i] != 0)) | ((of_y == OK) & (bools[y, i] != 0))
         bools[out, i] = true
-        status[out, i] = OK if true else null
+        status[out, i] = OK if true else of_x | of_y
 
 
 @njit(nogil=True, cache=True)

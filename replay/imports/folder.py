@@ -34,10 +34,10 @@ class ImportedDay:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import did.
+    """The result of an import.
 
     `refused` counts rows that were not imported by stream and reason; `examples` names the first of them by
-    file and row (the file's first row is 1).  `notes` say what was decided for the user.
+    file and row (the file's first row is 1).  `notes` are decisions that the import made for the user.
     """
 
     folder: Path

@@ -88,7 +88,7 @@ class SourceFile:
                 )
 
     def parts(self, key: tuple[str, ...], zone: str, *, groups: list[int] | None = None) -> Iterator[Part]:
-        """Yield the row groups (all, or those asked for), whole."""
+        """Yield these row groups, or all, whole."""
         return self._read(key, zone, groups, None)
 
     def clock_parts(self, key: tuple[str, ...], zone: str) -> Iterator[Part]:

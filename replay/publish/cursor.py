@@ -1,4 +1,4 @@
-"""A place in one day of one stream: what was published, what comes next, and what is still to come."""
+"""A place in one day of one stream: rows before it are published, the row at it comes next."""
 
 from typing import Final
 
@@ -64,7 +64,7 @@ class Cursor:
         return int(self.order_ns[self.start]) if self.start < self.rows else NEVER_NS
 
     def lower_ns(self, row: int) -> int:
-        """The earliest pipeline time of the rows from `row` on, `NEVER_NS` where none has one."""
+        """The earliest pipeline time of the rows from `row` on, `NEVER_NS` if no row has a time."""
         return int(self._lower_ns[row])
 
     def take(self, end: int) -> tuple[pa.RecordBatch, Int64s, Bools]:

@@ -19,7 +19,7 @@ Shape = Literal["record", "block"]
 
 
 class Encoder(Protocol):
-    """What is asked of `topics.avro.encode.RowEncoder`."""
+    """The part of `topics.avro.encode.RowEncoder` that messages need."""
 
     def records(self, rows: pa.RecordBatch) -> Encoded:
         """One message per row."""

@@ -1,7 +1,7 @@
 """Publish a day: its streams merged in time order, each transaction with the position it reached.
 
-Whoever is stopped at any moment, and started again, goes on where the last transaction ended: no row is
-doubled and none is lost.
+A publisher that is stopped at any moment and started again goes on where the last transaction ended: no row
+is doubled, no row is lost.
 """
 
 import math
@@ -41,8 +41,8 @@ MakeEncoder = Callable[[Stream, SchemaRegistry, str], Encoder]
 
 @dataclass(slots=True)
 class PublishReport:
-    """What this process has published; `before` counts the rows an earlier one had, `refused` rows by stream
-    and reason.  Only what was committed counts.
+    """Rows that this process published; `before` counts those of an earlier process, `refused` those left
+    out, by stream and reason.  Only committed rows count.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -93,8 +93,8 @@ class Publication:
     ) -> None:
         """`topics` names each stream's topic, which must exist with `partitions` partitions.
 
-        `speed` is how many times faster than the market, None as fast as it goes.  `run` names who goes on
-        where: its transactional id and its group are `<run>-publisher` unless given.
+        `speed` is how many times faster than the market, None as fast as it goes.  `run` names the
+        publication: its transactional id and its group are `<run>-publisher` by default.
         """
         assert days
         assert len({day.date for day in days}) == 1, "one day at a time"
@@ -146,7 +146,7 @@ class Publication:
         return min(cursor.next_ns for cursor in self._cursors)
 
     def wait_ns(self, now_ns: int) -> int:
-        """How long until the next step is due at the speed asked for; the first one is due at once."""
+        """How long until the next step is due at this speed; the first one is due at once."""
         if self.done or self._speed is None or self.market_ns == NEVER_NS:
             return 0
         if self._pace is None:
@@ -180,7 +180,7 @@ class Publication:
         show: Callable[["Publication"], None] | None = None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> PublishReport:
-        """Publish what remains, paced; `show` is called after each step, `stopped` asked before."""
+        """Publish the remaining rows, paced; `show` is called after each step, `stopped` before it."""
         begun_ns = time.monotonic_ns()
         while not self.done and not stopped():
             wait_ns = self.wait_ns(time.monotonic_ns())

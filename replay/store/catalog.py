@@ -25,7 +25,7 @@ HEADINGS: Final = (
 
 
 def list_days(store: HistoryStore, date: str | None = None) -> list[Day]:
-    """Return the days of the store, or those of one date; raises UnknownDateError where there is none."""
+    """Return the days of the store, or those of one date; raises UnknownDateError for an unknown date."""
     dates = store.dates() if date is None else [date]
     return [store.day(stream, each) for each in dates for stream in store.streams(each)]
 

@@ -38,7 +38,7 @@ class HistoryStore:
         return sorted({path.parent.name.removeprefix("date=") for path in self._summaries("*", "*")})
 
     def streams(self, date: str) -> list[str]:
-        """Return the streams that have this day, by name; raises UnknownDateError where none has."""
+        """Return the streams that have this day, by name; raises UnknownDateError where no stream has it."""
         date = parse_date(date).isoformat()
         found = sorted(path.parent.parent.name.removeprefix("stream=") for path in self._summaries("*", date))
         if not found:

@@ -17,8 +17,8 @@ import polars as pl
 import pyarrow as pa
 
 from operators.formula.features import read_features, root_source
-from operators.node import Sealed
 from operators.nodes.formula import FormulaNode
+from operators.sealed import Sealed
 from tests.bench.asof import machine
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from app.config import Settings
 from app.wiring.pipeline import Pipeline, member_config, registered_streams, warm_up
+from app.worker.assembly import open_worker
 from app.worker.worker import Worker
 from schemas.frame import FrameHeaders, decode_frame
 from tests.bench.asof_memory import status_mb
@@ -180,7 +181,7 @@ def tidemark(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
     pipeline = Pipeline(settings, bus, registry, streams)
     warm_up()
     measure = Measure()
-    worker = Worker(pipeline, until_final=True)
+    worker = open_worker(pipeline, until_final=True)
     ended_ns = cpu_ns = 0
     samples: list[tuple[float, int, float]] = []  # second, rows, resident MB
     while not worker.finished():
@@ -199,7 +200,7 @@ def tidemark(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 
 def _rows(worker: Worker) -> int:
-    return sum(task.counts.rows for task in worker.tasks.values())
+    return sum(task.rows_in for task in worker.tasks.values())
 
 
 def serve(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
@@ -210,7 +211,7 @@ def serve(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
     streams = registered_streams(settings, registry, wait_s=5, on_wait=lambda _: None)
     warm_up()
     gc.freeze()  # as `app align` does
-    worker = Worker(Pipeline(settings, bus, registry, streams))
+    worker = open_worker(Pipeline(settings, bus, registry, streams))
     while len(worker.tasks) < settings.bus.partitions:
         worker.turn()
     measure = Measure()

@@ -10,7 +10,7 @@ import pytest
 from app.audit.topics import audit
 from app.reading.aligned import read_aligned
 from app.reading.partition import read_partition
-from app.worker.worker import Worker
+from app.worker.assembly import open_worker
 from replay.store.day import Day
 from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
 from schemas.letters import DeadLetter, LateLetter
@@ -112,7 +112,7 @@ def originals(run: DayRun, kind: str, partition: int) -> list[Original]:
 def test_late_rows_and_dead_letters_lie_in_their_topics_with_the_reason(make_run: MakeRun) -> None:
     run = make_run()
     run.publish()
-    worker = Worker(run.pipeline)
+    worker = open_worker(run.pipeline)
     quote = run.days[1]
     row = next(quote.batches(rows=1))
     key = row.column("symbol")[0].as_py().encode()

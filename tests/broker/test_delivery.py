@@ -11,7 +11,7 @@ from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import AdminClient
 
 from app.audit.topics import audit
-from app.worker.worker import Worker
+from app.worker.assembly import open_worker
 from replay.store.day import Day
 from tests.contract.bus.conftest import HASTY, HASTY_CONSUMER_PROTOCOL
 from tests.stage.day_runs import TRADES, DayRun, small_days, until
@@ -80,7 +80,7 @@ def test_a_worker_is_rebuilt_from_topics_alone(
     run = make_run(guarantee=guarantee)
     publication = run.publication("record", step_rows_max=9_000)
     publication.step()
-    first = Worker(run.pipeline)
+    first = open_worker(run.pipeline)
     until(lambda: first.turn() == 0 and bool(first.tasks) and not first.turn(), "the first half is read")
     first.close()
     shutil.rmtree(run.pipeline.settings.worker.state)
@@ -97,7 +97,7 @@ def test_workers_come_and_go_while_rows_flow(
 ) -> None:
     run = make_run(group_protocol)
     publication = run.publication(step_rows_max=4_000)
-    workers = [Worker(run.pipeline.with_slot("0"))]
+    workers = [open_worker(run.pipeline.with_slot("0"))]
 
     def owned() -> list[int]:
         for worker in workers:
@@ -106,7 +106,7 @@ def test_workers_come_and_go_while_rows_flow(
 
     publication.step()
     until(lambda: owned() == [3], "one worker has every task")
-    workers.append(Worker(run.pipeline.with_slot("1")))
+    workers.append(open_worker(run.pipeline.with_slot("1")))
     until(lambda: sorted(owned()) == [1, 2], "two workers share them")
     publication.step()
     owned()

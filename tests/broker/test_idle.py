@@ -11,7 +11,7 @@ from app.config import Settings
 from app.reading.partition import read_partition
 from app.task.metadata import from_position
 from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
-from app.worker.worker import Worker
+from app.worker.assembly import open_worker
 from schemas.frame import FrameHeaders
 from tests.contract.bus.conftest import HASTY
 from tests.simulation.scene import QUOTE, TRADE
@@ -72,7 +72,7 @@ def test_the_frontier_passes_a_silenced_partition_and_the_frames_and_offsets_say
     settings = pipeline.settings
     publish(pipeline, "quote", 10)
     publish(pipeline, "trade", 5, 20, 30)
-    worker = Worker(pipeline)
+    worker = open_worker(pipeline)
     until(lambda: worker.turn() == 0 and 0 in worker.tasks, "the worker has its task")
     task = worker.tasks[0]
 
@@ -80,12 +80,13 @@ def test_the_frontier_passes_a_silenced_partition_and_the_frames_and_offsets_say
         worker.turn()
         return holds
 
-    until(lambda: turned(task.operator.progress("quote").idle), "the quotes are idle")
+    until(lambda: turned(task.operator.progress().inputs["quote"].idle), "the quotes are idle")
     publish(pipeline, "trade", 40)
     until(lambda: turned(task.counts.rows_sealed == 3), "the trades below 40 are sealed")
     assert task.counts.rows_assumed == 2
     publish(pipeline, "quote", 35)
-    until(lambda: turned(task.counts.rows_late == {"quote": 1}), "the quote that returned too late is late")
+    quotes = task.readings[settings.topic("quote")]
+    until(lambda: turned(quotes.rows_late == 1), "the quote that returned too late is late")
     worker.close()
     place = TopicPartition(settings.topic("aligned"), 0)
     headers = [

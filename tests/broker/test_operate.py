@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.worker.worker import Worker
+from app.worker.assembly import open_worker
 from tests.contract.bus.conftest import HASTY
 from tests.stage.day_runs import DayRun, small_days, until
 from tests.stage.programs import App, started
@@ -44,14 +44,14 @@ def test_a_group_is_seen_from_outside_from_before_its_first_worker_until_it_is_d
     code, found, told = verdicts(run_app, run)
     assert (code, found, told["state"]) == (1, ["unowned"] * 2, "empty")
     assert all(figures["tail_ns"] for task in told["tasks"] for figures in task["inputs"])
-    worker = Worker(run.pipeline)
+    worker = open_worker(run.pipeline)
     until(lambda: worker.turn() == 0 and len(worker.tasks) == 2, "all is read")
     worker.commit()
     _, found, told = verdicts(run_app, run)
     assert set(found) <= {"running", "quiet", "lag"}, told
     assert [task["workers"] for task in told["tasks"]] == [[f"{run.pipeline.settings.pipeline.prefix}-0"]] * 2
     waiting = [task["inputs"][0]["rows_waiting"] for task in told["tasks"]]
-    assert waiting == [worker.tasks[n].operator.buffered("trade")[0] for n in range(2)]
+    assert waiting == [worker.tasks[n].operator.held("trade")[0] for n in range(2)]
     publication.run()
     publication.close()
     tasks = worker.tasks.values()
@@ -73,7 +73,7 @@ def test_dead_letters_are_listed_shown_and_sent_back_once(run: DayRun, run_app: 
     send(producer, run, b"\x00\x7f\xff\xff\xff nobody knows this schema")
     producer.flush()
     run.join()
-    worker = Worker(run.pipeline)
+    worker = open_worker(run.pipeline)
     until(lambda: worker.turn() == 0 and len(worker.tasks) == 2, "all is read")
     worker.close()
     listed = run_app("dead", "list", "--config", run.config, "--json")

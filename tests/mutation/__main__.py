@@ -31,7 +31,7 @@ SCENES = [
     LAWS + "test_resume.py",
     LAWS + "test_watermarks.py",
     UNIT + "rows/test_pending.py",
-    UNIT + "inputs/test_pausing.py",
+    UNIT + "test_pausing.py",
     LAWS + "test_idle.py",
 ]
 STREAM, RESUME = PROPERTY + "test_streaming_asof.py", PROPERTY + "test_streaming_resume.py"
@@ -39,6 +39,7 @@ KERNELS = [PROPERTY + "test_streaming_kernels.py"]
 PENDING = PROPERTY + "test_pending.py"
 AHEAD = [UNIT + "inputs/test_max_ahead.py", STREAM]
 KEPT = [UNIT + "join/test_snapshot.py", UNIT + "join/test_last_known.py"]
+INPUTS = [UNIT + "test_task_inputs.py"]
 WHOLE = [*SCENES, STREAM, RESUME]
 # What is most likely to notice comes first: the run ends at the first test that fails.
 TARGETS = {
@@ -48,14 +49,20 @@ TARGETS = {
     "operators/join/sealer.py": WHOLE,
     "operators/join/forward.py": WHOLE,
     "operators/join/context.py": [*SCENES, *KEPT, STREAM, RESUME],
-    "operators/inputs/set_aside.py": [*SCENES, *AHEAD, RESUME],
+    "operators/inputs/set_aside.py": [*INPUTS, *SCENES, *AHEAD, RESUME],
     "operators/rows/pending.py": [PENDING, *WHOLE],
     "operators/inputs/pausing.py": SCENES,
     "operators/inputs/watermark.py": [*SCENES, *AHEAD, RESUME],
     "operators/inputs/intake.py": [UNIT + "inputs/test_intake.py", UNIT + "inputs/test_max_ahead.py", *WHOLE],
     "operators/inputs/max_ahead.py": AHEAD,
     "operators/inputs/max_ahead_kernel.py": AHEAD,
-    "operators/streaming.py": [*SCENES, *KEPT, *AHEAD, RESUME],
+    "operators/inputs/inputs.py": [*INPUTS, *SCENES, *KEPT, *AHEAD, RESUME],
+    "operators/join/root.py": [*SCENES, *KEPT, STREAM, RESUME],
+    "operators/graph/task_graph.py": [*SCENES, *KEPT, *AHEAD, RESUME],
+    "operators/inputs/resuming.py": [UNIT + "test_resuming.py", RESUME],
+    "operators/entries.py": [UNIT + "test_entries.py", *KEPT],
+    "operators/rows/kept.py": [*KEPT, RESUME],
+    "operators/join/restore.py": [*KEPT, RESUME],
     "operators/join/last_known.py": [*KEPT, RESUME],
 }
 

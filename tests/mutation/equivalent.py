@@ -49,7 +49,7 @@ EQUIVALENT: Final[dict[str, str]] = {
     "groups > self._last.size -> groups >= self._last.size": (
         "asking for room that is there changes nothing"
     ),
-    "operators/inputs/set_aside.py:LateRows.resume: "
+    "operators/inputs/set_aside.py:SetAside.resume: "
     "progress.late_from > state_next -> progress.late_from >= state_next": (
         "no row lies between the two, so all are named from either on"
     ),
@@ -58,7 +58,7 @@ EQUIVALENT: Final[dict[str, str]] = {
         "a progress record and a row are never in one message"
     ),
     "operators/inputs/intake.py:Intake.accept: oldest_ns < frontier_ns -> oldest_ns <= frontier_ns": (
-        "a batch without late rows comes out of the sorting as it went in"
+        "a batch of rows that all wait comes out of the sorting as it went in"
     ),
     "operators/inputs/intake.py:Intake.accept: "
     "oldest_ns < clock.watermark_ns -> oldest_ns <= clock.watermark_ns": (
@@ -71,9 +71,11 @@ EQUIVALENT: Final[dict[str, str]] = {
     "newest_ns > LATEST_NS - max_ahead_ns -> newest_ns >= LATEST_NS - max_ahead_ns": (
         "where they are equal both ways end at LATEST_NS"
     ),
-    "operators/streaming.py:StreamingAsof.seal: "
-    "assumed_ns <= self._frontier_ns -> assumed_ns < self._frontier_ns": (
+    "operators/graph/task_graph.py:TaskGraph.seal: assumed_ns <= evident_ns -> assumed_ns < evident_ns": (
         "to seal again where the frontier stands already closes nothing"
+    ),
+    "operators/graph/task_graph.py:_joined: len(rows) > 1 -> len(rows) >= 1": (
+        "one batch put together is the same batch"
     ),
     "operators/join/last_known.py:_opened: len(payload) < _HEAD.size -> len(payload) <= _HEAD.size": (
         "an entry of a head alone is refused either way, by this line or for its missing rows"

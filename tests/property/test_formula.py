@@ -3,13 +3,12 @@
 import itertools
 
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.node import Sealed
 from operators.nodes.evaluate_kernel import TILE
 from operators.nodes.formula import FormulaNode, Nulls
+from operators.sealed import Sealed
 from tests.oracles.formula import Null, Value
 from tests.property.formula_cases import (
     ARROW,
@@ -22,9 +21,6 @@ from tests.property.formula_cases import (
     values_of,
     without_reasons,
 )
-
-# Where kernels run as plain Python, numpy warns of what they are there to see: 1e308 * 10, x / 0.
-pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in scalar:RuntimeWarning")
 
 
 def taken(node: FormulaNode, rows: pa.RecordBatch) -> pa.RecordBatch:

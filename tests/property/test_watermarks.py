@@ -52,14 +52,15 @@ def test_idle_inputs_and_times_too_far_ahead_are_as_defined(rules: Rules, data: 
             slow.advance(stream, upper_ns, now_ns, end[stream])
             end[stream] += 1
         else:
-            join.idle(stream)
+            join.inputs.leave_out(stream)
             slow.idle(stream)
-        told = join.ahead(stream)
+        told = join.inputs.ahead(stream)
         ahead += [(stream, offset) for offset in told["offset"].to_pylist()]
         assert all(row["time_ns"] > row["bound_ns"] for row in told.to_pylist())
         if data.draw(st.booleans()):
-            assert cases.dicts(join.seal()) == slow.seal()
-            assert (join.frontier_ns, join.assumed_rows) == (slow.frontier_ns, slow.assumed_rows)
+            sealed = join.operator.seal()["aligned"]
+            assert cases.dicts(sealed.rows) == slow.seal()
+            assert (join.frontier_ns, sealed.assumed_rows) == (slow.frontier_ns, slow.assumed_rows)
     assert ahead == slow.ahead
     late = [
         (name, row["offset"], row["lateness_ns"]) for name in streams for row in join.late(name).to_pylist()
@@ -114,4 +115,4 @@ def test_by_the_inputs_rows_close_to_those_before_them_are_taken_in_any_interlea
         count = data.draw(st.integers(1, len(left[name])))
         part, left[name] = left[name][:count], left[name][count:]
         join.push(name, cases.batch(wanted.streams[name == "quote"], part))
-        assert join.ahead(name).num_rows == 0
+        assert join.inputs.ahead(name).num_rows == 0

@@ -12,8 +12,9 @@ from app.process import failpoints
 from app.task import metadata as progress_metadata
 from app.task.task import Task
 from app.wiring.pipeline import Pipeline
+from app.worker.assembly import open_worker
 from app.worker.worker import Worker
-from operators.inputs import set_aside as late_rows
+from operators.inputs import set_aside
 from operators.rows import columns
 from topics.bus import FencedError
 from topics.memory.bus import CommitFault, MemoryBus
@@ -72,7 +73,7 @@ class Mortal:
 
     def _start(self, slot: str) -> Worker:
         pipeline = self._pipeline.with_slot(slot)
-        return Worker(pipeline, until_final=True, elapsed_ns=self._tick, wall_ns=self._wall_ns)
+        return open_worker(pipeline, until_final=True, elapsed_ns=self._tick, wall_ns=self._wall_ns)
 
     def _tick(self) -> int:
         self._now_ns += TICK_NS
@@ -89,13 +90,13 @@ class Mortal:
     def _turn_within_limits(self, worker: Worker) -> None:
         """What is at its limit while others have to come first gets no row, but for a batch after a start."""
         full = {
-            (number, stream): (task, task.operator.buffered(stream))
+            (number, stream): (task, task.operator.held(stream))
             for number, task in worker.tasks.items()
             for stream in _full(task)
         }
         worker.turn()
         for (number, stream), (task, (rows, _)) in full.items():
-            now = task.operator.buffered(stream)[0]
+            now = task.operator.held(stream)[0]
             if worker.tasks.get(number) is task and now > rows:
                 grown = self._overfull.get((number, stream))
                 assert grown is not task, f"{stream}[{number}] was full with {rows} rows and now has {now}"
@@ -130,7 +131,7 @@ def little_room(rng: random.Random) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns, "CAPACITY_MIN", rng.choice([1, 8]))
         if rng.random() < 0.3:
-            patch.setattr(late_rows, "ROWS_MAX", rng.choice([1, 4]))
+            patch.setattr(set_aside, "ROWS_MAX", rng.choice([1, 4]))
             patch.setattr(progress_metadata, "METADATA_SIZE_MAX", rng.choice([0, 150, 4_000]))
         yield
 
@@ -138,9 +139,10 @@ def little_room(rng: random.Random) -> Iterator[None]:
 def _full(task: Task) -> list[str]:
     """The streams that are to wait; none where the others' period has ended: nothing else can go on there."""
     operator = task.operator
-    full = [stream for stream in operator.streams if operator.full(stream)]
-    others = [stream for stream in operator.streams if stream not in full]
-    return [] if all(operator.progress(stream).final for stream in others) else full
+    inputs, progress = operator.inputs, operator.progress().inputs
+    full = [stream for stream in inputs.streams if inputs.is_full(stream, operator.held(stream))]
+    others = [stream for stream in inputs.streams if stream not in full]
+    return [] if all(progress[stream].final for stream in others) else full
 
 
 def _die_at(doomed: str, reached: str) -> None:

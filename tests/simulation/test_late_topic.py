@@ -11,6 +11,7 @@ from app.audit.topics import audit
 from app.config import Settings
 from app.task import metadata as progress_metadata
 from app.wiring.pipeline import Pipeline
+from app.worker.assembly import open_worker
 from app.worker.worker import Worker
 from tests.simulation.scene import QUOTE, TRADE, pipeline_of
 from topics.avro.encode import RowEncoder
@@ -64,7 +65,7 @@ def simple(folder: Path) -> Settings:
 
 def worked(pipeline: Pipeline) -> Worker:
     """A new worker that has read and committed everything."""
-    worker = Worker(pipeline, until_final=True)
+    worker = open_worker(pipeline, until_final=True)
     while worker.turn() or not worker.tasks:
         pass
     worker.commit()

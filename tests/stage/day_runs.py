@@ -17,7 +17,7 @@ from app.process.clock import pause
 from app.reading.aligned import write_aligned
 from app.task.metadata import from_position
 from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
-from app.worker.worker import Worker
+from app.worker.assembly import open_worker
 from replay.market.generate import generate_day
 from replay.publish.publication import STEP_ROWS_MAX, Publication
 from replay.store.day import Day
@@ -117,7 +117,7 @@ class DayRun:
             run.result()
 
     def _work(self, slot: int, deadline_s: float) -> None:
-        worker = Worker(self.pipeline.with_slot(str(slot)), until_final=True)
+        worker = open_worker(self.pipeline.with_slot(str(slot)), until_final=True)
         worker.run(lambda: monotonic() > deadline_s)
         worker.close()
         assert monotonic() <= deadline_s, f"worker {slot} is not done within {PATIENCE_S} s"

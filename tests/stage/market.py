@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from app.commit.commit import commit
+from app.commit.commits import CommitCall
 from app.config import Settings
 from app.settings.streams import StreamSettings
 from app.wiring.pipeline import Pipeline, registered_streams
+from app.worker.assembly import open_worker
 from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS
 from schemas.frame import decode_frame
@@ -99,13 +102,14 @@ class Market:
         streams = registered_streams(self.settings, self.pipeline.registry, wait_s=0, on_wait=lambda _: None)
         self.pipeline = Pipeline(self.settings, self.bus, self.pipeline.registry, streams)
 
-    def worker(self, slot: str = "0", *, until_final: bool = False) -> Worker:
+    def worker(self, slot: str = "0", *, until_final: bool = False, commit: CommitCall = commit) -> Worker:
         """A worker on the market's own clocks."""
-        return Worker(
+        return open_worker(
             self.pipeline.with_slot(slot),
             until_final=until_final,
             elapsed_ns=lambda: self.elapsed_ns,
             wall_ns=lambda: self.wall_ns,
+            commit=commit,
         )
 
     def pass_commit_interval(self) -> None:

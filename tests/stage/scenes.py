@@ -1,11 +1,14 @@
 """Two small streams for scenes: `trade` rows looked up in `quote` rows."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from operators.inputs.progress import InputProgress
+from operators.inputs.progress import InputProgress, RowPlace, TaskProgress
+from operators.inputs.resuming import ResumePlan, plan_resume
 from operators.join.settings import AsofSettings
+from operators.sealed import ALIGNED, Sealed
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS
 from schemas.stream import Stream
@@ -43,6 +46,46 @@ def advance(join: StreamingAsof, upper_ns: int) -> None:
     """Say that both inputs are complete below `upper_ns`."""
     for stream in join.streams:
         join.advance(stream, upper_ns)
+
+
+def seal(join: StreamingAsof) -> Sealed:
+    """What one seal of the join gives beside its rows; only once caught up."""
+    return join.operator.seal()[ALIGNED]
+
+
+def progress(join: StreamingAsof, stream: str) -> InputProgress:
+    """How far one input of the join has come."""
+    return join.operator.progress().inputs[stream]
+
+
+def is_full(join: StreamingAsof, stream: str, *, paused: bool = False) -> bool:
+    """Whether a worker would pause this input of the join, or leave it paused."""
+    return join.inputs.is_full(stream, join.operator.held(stream), paused=paused)
+
+
+def resume(
+    join: StreamingAsof,
+    frontier_ns: int,
+    inputs: Mapping[str, InputProgress],
+    read_from: Mapping[str, int],
+    through: RowPlace | None = None,
+) -> None:
+    """Take up a commit of this frontier and these inputs; `through` is the place of the last row sealed."""
+    committed = TaskProgress(
+        frontier_ns=frontier_ns, inputs=inputs, through={} if through is None else {ALIGNED: through}
+    )
+    join.operator.resume(ResumePlan(committed, read_from))
+
+
+def next_life(join: StreamingAsof, *, state: bool, **changed: Any) -> StreamingAsof:
+    """A join that goes on where this one stands, with its state or without."""
+    committed = join.operator.progress()
+    after = make_join(**changed)
+    if state:
+        after.restore(join.snapshot().puts)
+    next_offsets = {name: one.next_offset for name, one in committed.inputs.items()}
+    after.operator.resume(plan_resume(committed, next_offsets if state else None, {}))
+    return after
 
 
 def bids(sealed: pa.RecordBatch | None) -> list[tuple[int, int | None]]:

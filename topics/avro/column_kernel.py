@@ -1,4 +1,4 @@
-"""Scattered values to Arrow buffers: what the decoder found in the messages, copied end to end."""
+"""Scattered values to Arrow buffers: the values that the decoder located in messages, copied end to end."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,7 +1,7 @@
 """Messages to columns: the decoder takes one partition's share of a block and hands out one batch.
 
-The schema id in each message chooses the field program, compiled once per id.  A message gives all its rows
-or none; what cannot be read becomes a dead row with its reason, and the others go on.
+The schema id in each message chooses the field program, compiled once per id.  A message gives all its
+rows or no row.  A message that cannot be read becomes a dead row with its reason; the others go on.
 """
 
 import itertools
@@ -36,7 +36,7 @@ _IDS_FEW: Final = (
 class DecodeLimits:
     """What one message may cost us, whatever it claims.
 
-    `message_size_max`  bytes of a value; brokers accept 1 MB unless told otherwise, we leave room above.
+    `message_size_max`  bytes of a value; brokers accept 1 MB by default, we leave room above.
     `rows_max`          rows of one block message; a block of the smallest rows fits easily.
     """
 

@@ -1,4 +1,4 @@
-"""A flat Avro record, read from its JSON into what the codec needs to know of each field."""
+"""A flat Avro record: its JSON read into the properties of each field that the codec needs."""
 
 import json
 from collections.abc import Mapping

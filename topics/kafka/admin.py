@@ -46,7 +46,7 @@ class KafkaAdmin:
         self._client = AdminClient({**settings, "error_cb": self._on_client_error}, logger=LOGGER)
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
-        """Each topic as the broker has it, None where there is none.
+        """Return each topic as the broker has it, None for a topic that does not exist.
 
         Raises BusError naming a topic that we may not see: among all topics it would seem to be absent.
         """
@@ -110,7 +110,7 @@ class KafkaAdmin:
     def group(self, name: str) -> GroupStanding:
         """Members, what each owns, and the committed positions of a consumer group, without waiting.
 
-        In a rebalance of Kafka's classic protocol nobody is said to own anything.
+        During a rebalance of Kafka's classic protocol no member is listed with partitions.
         """
         return _when_ready(lambda: self._group(name))
 

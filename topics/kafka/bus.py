@@ -37,7 +37,7 @@ class KafkaBus:
     `config` holds librdkafka settings as text for all clients; a key that begins with `consumer.` or
     `producer.` is for those alone.  `group_protocol` is how members of a group agree: `classic`, or
     `consumer` (KIP-848, brokers from 4.0 on).  `reading` is how consumers read (see `topics.kafka.reader`).
-    `on_wait` is told, in words, when a client waits for a broker.
+    `on_wait` gets a line of text when a client waits for a broker.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class KafkaBus:
         return f"kafka {self._bootstrap}"
 
     def check(self, timeout_ms: int) -> None:
-        """Return when a broker answers; raises BusUnavailableError where none does within `timeout_ms`."""
+        """Return when a broker answers; raises BusUnavailableError without an answer within `timeout_ms`."""
         begun_s = monotonic()
         try:
             self.admin().ping(timeout_ms / 1_000)

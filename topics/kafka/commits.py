@@ -1,4 +1,4 @@
-"""Commits of a group's positions outside any transaction: tried again while nobody answers, else sorted."""
+"""Commits of a group's positions outside any transaction, tried again while no broker answers."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -28,9 +28,9 @@ _LAST_ATTEMPT_S: Final = 5.0
 def committed_positions(
     client: Any, partitions: Sequence[TopicPartition], outage: Outage, patience_s: float = REQUEST_TIMEOUT_S
 ) -> dict[TopicPartition, Position | None]:
-    """Return the position of each partition, None where there is none.
+    """Return the position of each partition, None for a partition without one.
 
-    Raises BusUnavailableError where nobody answers for `patience_s`, and at once what will not pass.
+    Raises BusUnavailableError without an answer for `patience_s`, and at once an error that will not pass.
     """
     until_s = monotonic() + patience_s
     asked = [kafka_place(place) for place in partitions]
@@ -57,7 +57,7 @@ class GroupPositions:
 
     A question for the coordinator that librdkafka (2.12.1) has just handed to a broker which it then drops
     is taken for the client's end: the client waits for the answer and never asks again.  It has `strayed`
-    where another client of the same group is told what it is not.
+    if another client of the same group gets the positions and it does not.
     """
 
     def __init__(self, settings: Mapping[str, object], outage: Outage) -> None:
@@ -69,9 +69,9 @@ class GroupPositions:
     def read(
         self, client: Any, partitions: Sequence[TopicPartition], patience_s: float
     ) -> dict[TopicPartition, Position | None]:
-        """Return the committed positions, if need be as another client is told them.
+        """Return the committed positions, if need be as another client gets them.
 
-        Raises BusUnavailableError where nobody is told for `patience_s`.
+        Raises BusUnavailableError where no client gets them for `patience_s`.
         """
         try:
             return committed_positions(client, partitions, self._outage, patience_s)

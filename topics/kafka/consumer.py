@@ -1,4 +1,4 @@
-"""A Kafka consumer that reads committed messages only, in blocks, and starts where it is told."""
+"""A Kafka consumer that reads committed messages only, in blocks, from the offsets that its caller names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ _JOINS_AGAIN_MAX: Final = 5  # more is no passing trouble
 
 
 class KafkaConsumer:
-    """See `topics.bus.Consumer`.  A broker that is away is waited for; `on_wait` hears of it."""
+    """See `topics.bus.Consumer`.  It waits for a broker that is away, and reports that to `on_wait`."""
 
     def __init__(
         self, settings: Mapping[str, object], on_wait: Callable[[str], None], reading: Reading = "auto"
@@ -120,7 +120,7 @@ class KafkaConsumer:
             self._seek(partition, self._positions[partition])
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read on from `offset`; what was read ahead is dropped."""
+        """Go on at `offset`; messages read ahead are dropped."""
         assert offset >= 0
         self._require_owned([partition])
         self._seek(partition, offset)

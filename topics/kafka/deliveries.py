@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Deliveries:
-    """Counts messages out with `sent`, and in as the client calls `told`, which each message is given.
+    """Counts messages sent, with `sent`, and settled, as the client calls `told` for each.
 
     Messages of different partitions overtake each other, so one count of all could not say which are there.
     """
@@ -18,7 +18,7 @@ class Deliveries:
 
     @property
     def told(self) -> Callable[[Any, Any], None]:
-        """What the client is to call with what has become of a message produced now."""
+        """The callback for the delivery report of a message produced now."""
         return self._stretches[-1].told
 
     def sent(self) -> None:
@@ -31,7 +31,7 @@ class Deliveries:
         return self._passed + len(self._stretches) - 1
 
     def reached(self, mark: int) -> bool:
-        """Whether everything sent before the mark has been told of."""
+        """Whether every message sent before the mark has its delivery report."""
         while len(self._stretches) > 1 and self._stretches[0].under_way == 0:
             self._stretches.popleft()
             self._passed += 1

@@ -93,7 +93,7 @@ def said(error: Any) -> str:
 
 
 def bus_error(error: Any, doing: str) -> BusError:
-    """Return what to raise for an error outside a transaction; `doing` says what was tried, and where."""
+    """Return the exception for an error outside a transaction; `doing` says what was tried, and where."""
     if error.name() in FENCED:
         return FencedError(f"{doing}: another client took over: {error.str()}")
     if error.name() in AWAY:

@@ -10,7 +10,7 @@ from topics.bus import Position
 
 
 def kafka_place(partition: TopicPartition, offset: int | None = None) -> Any:
-    """The client's own object for a partition, with an offset where one is given."""
+    """The client's own object for a partition, with the offset, if any."""
     place = confluent_kafka.TopicPartition(partition.topic, partition.partition)
     if offset is not None:
         place.offset = offset

@@ -21,7 +21,7 @@ class _Originals:
 
 
 def block_of(messages: Sequence[Any], ends: Sequence[tuple[TopicPartition, int]]) -> MessageBlock:
-    """Return `messages`, none of which carries an error, as a block; keys and values are copied once."""
+    """Return `messages`, all without errors, as a block; keys and values are copied once."""
     count = len(messages)
     places = list(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True))
     sources = {place: index for index, place in enumerate(dict.fromkeys(places))}

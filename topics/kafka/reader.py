@@ -32,7 +32,7 @@ class Reader(Protocol):
         ...
 
     def give_back(self, partitions: Iterable[TopicPartition] | None = None) -> None:
-        """Have these partitions no more, or none; what was read ahead is dropped then."""
+        """Stop reading these partitions; all of them if None, which drops messages read ahead."""
         ...
 
     def read(
@@ -98,10 +98,10 @@ class PlainReader:
 
 
 def open_reader(client: Any, client_id: str, reading: Reading, on_error: Callable[[Any], None]) -> Reader:
-    """Return the way to read that was asked for; "auto" is native where it can be done safely.
+    """Return the reader for `reading`; "auto" is native where that is safe.
 
     `on_error` is the client's error callback: whoever reads past the client calls it in its place.
-    Raises BusError where "native" was asked for and cannot be had.
+    Raises BusError where `reading` is "native" and that cannot be had.
     """
     if reading == "plain":
         return PlainReader(client, "as asked for")
@@ -115,9 +115,9 @@ def open_reader(client: Any, client_id: str, reading: Reading, on_error: Callabl
 
 
 def reading(asked: Reading = "auto") -> str:
-    """Say how messages would be read here: `native 2.12.1`, or `plain: ` and why.  Asks no broker.
+    """Say how messages would be read here: `native 2.12.1`, or `plain: ` and why.  Needs no broker.
 
-    Raises BusError where "native" is asked for and cannot be had.
+    Raises BusError where `asked` is "native" and that cannot be had.
     """
     client = confluent_kafka.Consumer({"group.id": _CHECK_ID, "client.id": _CHECK_ID}, logger=LOGGER)
     reader = open_reader(client, _CHECK_ID, asked, lambda _error: None)

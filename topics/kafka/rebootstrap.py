@@ -1,6 +1,6 @@
 """A client that has lost every broker starts over from its bootstrap servers, which Kafka calls re-bootstrap.
 
-A broker that has just started tells of no brokers at all, not even of itself.  librdkafka (from 2.10 on, its
+A broker that has just started reports no brokers at all, not even itself.  librdkafka (from 2.10 on, its
 issue 5301) then drops all that it knows.  It means to start over, but takes that back where a thread of its
 own is a moment late, and from then on asks nobody: no call returns, no message comes, no error is told.
 """
@@ -53,7 +53,7 @@ class Rebootstrap:
             self._ask(int(wait_s * 1_000))
 
     def check(self) -> None:
-        """Add the bootstrap servers to the client's brokers where it has none that it can ask."""
+        """Add the bootstrap servers to the client's brokers if it has no broker that it can ask."""
         lost, self._lost = self._lost, self._ask(_ANSWER_MS) == _TRANSPORT
         if not self._lost:
             return

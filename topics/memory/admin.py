@@ -14,11 +14,11 @@ class MemoryAdmin:
         self._store = store
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
-        """Each topic as it is, None where there is none."""
+        """Return each topic, None for a topic that does not exist."""
         return {name: self._store.topics.get(name) for name in names}
 
     def create(self, topics: Sequence[TopicSpec]) -> None:
-        """Create topics, all of them or none."""
+        """Create all of these topics, or raise and create no topic."""
         for topic in topics:
             if topic.name in self._store.topics:
                 raise BusError(f"topic {topic.name} could not be created: it exists already")

@@ -15,7 +15,7 @@ __all__ = ["CommitFault", "MemoryBus"]
 
 
 class MemoryBus:
-    """See `topics.bus.Bus`; besides, it drops what was consumed and rehearses what goes wrong."""
+    """See `topics.bus.Bus`; besides, it drops consumed messages and can simulate faults."""
 
     def __init__(self) -> None:
         self._store = MemoryStore()

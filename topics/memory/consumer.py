@@ -108,14 +108,14 @@ class MemoryConsumer:
             raise AbortableError("the commit's answer was lost (an injected fault): read the positions back")
 
     def commit_soon(self, offsets: Mapping[TopicPartition, Position]) -> None:
-        """Begin to commit: the answer is made when it is asked for, and a crash until then forgets it."""
+        """Begin a commit; it takes effect in `committing`, and a crash before that forgets it."""
         assert self._begun is None, "one commit at a time"
         self.group_to_commit()
         require_committable(offsets)
         self._begun = dict(offsets)
 
     def committing(self, *, wait: bool = False) -> bool:
-        """Commit what was begun."""
+        """Finish the commit under way."""
         del wait  # nothing happens while it would
         begun, self._begun = self._begun, None
         if begun is not None:

@@ -63,7 +63,7 @@ class Group:
         self._begin_generation()
 
     def take_share(self, member: str) -> tuple[TopicPartition, ...] | None:
-        """Return this member's partitions, once a generation; None where there is nothing new."""
+        """Return this member's partitions, once a generation; None if they have not changed."""
         state = self._members[member]
         if self._rebalancing or state.generation == self._generation:
             return None
@@ -71,7 +71,7 @@ class Group:
         return state.share
 
     def require_member(self, member: str) -> None:
-        """Raise AbortableError where a member of an older generation, or none, wants to commit."""
+        """Raise AbortableError if a client that is no member of this generation wants to commit."""
         state = self._members.get(member)
         if state is None or state.generation != self._generation:
             raise AbortableError(

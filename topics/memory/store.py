@@ -59,7 +59,7 @@ class MemoryStore:
                 del self.logs[TopicPartition(topic, partition)]
 
     def log(self, partition: TopicPartition) -> PartitionLog:
-        """Return the log of a partition; raises BusError where there is none."""
+        """Return the log of a partition; raises BusError where it does not exist."""
         try:
             return self.logs[partition]
         except KeyError:
@@ -71,7 +71,7 @@ class MemoryStore:
             ) from None
 
     def group(self, name: str) -> Group:
-        """Return a group, a new one if nobody has named it yet."""
+        """Return a group; makes it at its first use."""
         return self.groups.setdefault(name, Group(name, self.topics))
 
     def take_id(self, transactional_id: str) -> int:
@@ -91,7 +91,7 @@ class MemoryStore:
             raise FencedError(f"another producer took the transactional id {transactional_id}: stop this one")
 
     def transaction(self, transactional_id: str) -> Transaction:
-        """Return the open transaction of an id, a new one where there is none."""
+        """Return the open transaction of an id; opens one if there is none."""
         if transactional_id not in self._open:
             self._open[transactional_id] = Transaction(next(self._numbers))
         return self._open[transactional_id]

@@ -42,7 +42,7 @@ class ConfluentRegistry:
             ) from None
 
     def latest(self, subject: str) -> tuple[int, str] | None:
-        """Return the newest id and schema of `subject`, asked anew each time."""
+        """Return the newest id and schema of `subject`, from a new request each time."""
         self._client.clear_latest_caches()
         try:
             newest = self._ask(self._client.get_latest_version, subject)

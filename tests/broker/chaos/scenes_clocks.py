@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from time import time_ns
 from typing import Any
 
-from app.worker.worker import Worker
+from app.worker.assembly import open_worker
 from schemas.clocks import NS_PER_S
 from tests.broker.chaos.stage import Stage
 from tests.stage.day_runs import until
@@ -51,7 +51,7 @@ def a_partition_falls_silent(stage: Stage) -> None:
 def the_wall_clock_leaps(stage: Stage) -> None:
     """F16: the wall clock goes an hour ahead and two back while a worker in this process seals."""
     leap_ns = [0]
-    worker = Worker(stage.pipeline, until_final=True, wall_ns=lambda: time_ns() + leap_ns[0])
+    worker = open_worker(stage.pipeline, until_final=True, wall_ns=lambda: time_ns() + leap_ns[0])
     for hours in (0, 1, -1, 0, -1, 1):
         leap_ns[0] = hours * 3_600 * NS_PER_S
         stage.feed.step()

@@ -5,7 +5,17 @@ import pytest
 from operators.inputs.progress import InputProgress
 from operators.inputs.watermark import InputClock
 from operators.streaming import StreamingAsof
-from tests.stage.scenes import advance, bids, make_join, quotes, trades
+from tests.stage.scenes import (
+    advance,
+    bids,
+    is_full,
+    make_join,
+    next_life,
+    progress,
+    quotes,
+    seal,
+    trades,
+)
 
 
 def silenced() -> StreamingAsof:
@@ -13,7 +23,7 @@ def silenced() -> StreamingAsof:
     join = make_join()
     join.push("quote", quotes((10, "A", 1)))
     join.push("trade", trades((5, "A"), (9, "A"), (20, "A"), (30, "A")))
-    join.idle("quote")
+    join.inputs.leave_out("quote")
     return join
 
 
@@ -25,25 +35,21 @@ def test_an_idle_input_does_not_hold_the_frontier() -> None:
 
 def test_rows_that_evidence_would_have_sealed_are_not_counted_as_assumed() -> None:
     join = silenced()
-    join.seal()
-    told = [join.assumed_rows]
+    sealed = [seal(join)]
     join.push("trade", trades((40, "A")))
-    join.seal()
-    told.append(join.assumed_rows)
-    join.seal()
-    told.append(join.assumed_rows)
-    join.finish()
-    told.append(join.assumed_rows)
-    assert told == [1, 1, 0, 0]
+    sealed += [seal(join), seal(join), join.operator.finish()["aligned"]]
+    assert [one.assumed_rows for one in sealed] == [1, 1, 0, 0]
+    assert [len(bids(one.rows)) for one in sealed] == [3, 1, 0, 1]
 
 
 def test_a_row_at_the_evident_frontier_is_assumed() -> None:
     join = make_join()
     advance(join, 10)
     join.push("trade", trades((9, "A"), (10, "A"), (11, "A")))
-    join.idle("quote")
-    assert len(bids(join.seal())) == 2
-    assert join.assumed_rows == 1
+    join.inputs.leave_out("quote")
+    sealed = seal(join)
+    assert len(bids(sealed.rows)) == 2
+    assert sealed.assumed_rows == 1
 
 
 @pytest.mark.parametrize("by", ["row", "progress record"])
@@ -55,10 +61,11 @@ def test_an_idle_input_returns_with_its_first_word(by: str) -> None:
     else:
         join.advance("quote", 35)
     join.push("trade", trades((50, "A")))
-    assert not join.progress("quote").idle
-    assert join.seal() is not None
+    assert not progress(join, "quote").idle
+    sealed = seal(join)
+    assert sealed.rows is not None
     assert join.frontier_ns == 35
-    assert join.assumed_rows == 0
+    assert sealed.assumed_rows == 0
 
 
 def test_rows_of_a_returning_input_below_the_frontier_are_late_by_it() -> None:
@@ -82,13 +89,14 @@ def test_a_returning_input_does_not_pull_the_frontier_back() -> None:
 def test_when_all_are_idle_the_frontier_stands_still() -> None:
     join = silenced()
     join.seal()
-    join.idle("trade")
+    join.inputs.leave_out("trade")
     assert join.seal() is None
     assert join.frontier_ns == 30
     again = silenced()
-    again.idle("trade")
-    assert bids(again.seal()) == [(5, None), (9, None)]
-    assert (again.frontier_ns, again.assumed_rows) == (10, 0)
+    again.inputs.leave_out("trade")
+    sealed = seal(again)
+    assert bids(sealed.rows) == [(5, None), (9, None)]
+    assert (again.frontier_ns, sealed.assumed_rows) == (10, 0)
 
 
 def test_a_late_row_returns_an_idle_input_too() -> None:
@@ -96,20 +104,18 @@ def test_a_late_row_returns_an_idle_input_too() -> None:
     join.seal()
     join.push("quote", quotes((11, "A", 2)))
     assert join.late("quote").num_rows == 1
-    assert not join.progress("quote").idle
+    assert not progress(join, "quote").idle
 
 
 def test_the_idle_flag_is_in_the_progress_and_only_new_evidence_counts_after_a_restart() -> None:
     join = silenced()
     join.seal()
-    inputs = {name: join.progress(name) for name in join.streams}
-    assert {name: told.idle for name, told in inputs.items()} == {"trade": False, "quote": True}
-    after = make_join()
-    after.resume(30, inputs, {name: told.needed_offset for name, told in inputs.items()})
+    assert {name: progress(join, name).idle for name in join.streams} == {"trade": False, "quote": True}
+    after = next_life(join, state=False)
     after.push("trade", trades((30, "A"), (60, "A")))
     after.push("quote", quotes((10, "A", 1)))
     assert after.seal() is None
-    after.idle("quote")
+    after.inputs.leave_out("quote")
     assert bids(after.seal()) == [(30, 1)]
 
 
@@ -138,7 +144,7 @@ def test_an_idle_input_is_not_waited_for_by_one_that_is_full() -> None:
     join = make_join(buffer_size_max={"trade": 0}, grace_ns={"trade": 100})
     join.push("quote", quotes((10, "A", 1)))
     join.push("trade", trades((150, "A")))
-    full = [join.full("trade")]
-    join.idle("quote")
-    full.append(join.full("trade"))
+    full = [is_full(join, "trade")]
+    join.inputs.leave_out("quote")
+    full.append(is_full(join, "trade"))
     assert full == [True, False]

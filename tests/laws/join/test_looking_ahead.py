@@ -7,11 +7,22 @@ import pyarrow as pa
 import pytest
 
 from operators.inputs.intake import batch_of
+from operators.inputs.resuming import plan_resume
 from operators.join.forward import ForwardContext
 from operators.join.settings import AsofSettings
 from operators.rows import pending
 from schemas.stream import Stream
-from tests.stage.scenes import QUOTE, TRADE, advance, bids, make_join, quotes, trades
+from tests.stage.scenes import (
+    QUOTE,
+    TRADE,
+    advance,
+    bids,
+    make_join,
+    next_life,
+    progress,
+    quotes,
+    trades,
+)
 
 
 def sealed_at(join: Any, upto_ns: int) -> tuple[int, list[tuple[int, int | None]]]:
@@ -116,13 +127,13 @@ def test_right_rows_are_kept_while_a_left_row_may_match_them_and_no_longer(direc
     join.push("trade", trades((10, "C"), (11, "C")))
     advance(join, 15)
     assert join.seal() is None
-    assert join.buffered("quote")[0] == 2
+    assert join.operator.held("quote").rows == 2
     advance(join, 16)
     join.seal()
-    assert join.buffered("quote")[0] == 2
+    assert join.operator.held("quote").rows == 2
     advance(join, 17)
     join.seal()
-    assert join.buffered("quote")[0] == 0
+    assert join.operator.held("quote").rows == 0
 
 
 def test_finish_moves_the_frontier_past_all_that_a_sealed_row_could_have_matched() -> None:
@@ -140,9 +151,9 @@ def test_rows_that_wait_for_the_next_period_keep_a_join_from_being_final_but_not
     for stream in join.streams:
         join.advance(stream, 12, final=True, offset=1)
     assert join.seal() is None
-    assert (join.ended, join.final) == (True, False)
+    assert (join.inputs.ended, join.operator.final) == (True, False)
     join.push("quote", quotes((13, "A", 1)))
-    assert not join.ended
+    assert not join.inputs.ended
     advance(join, 14)
     assert bids(join.seal()) == [(10, 1)]
 
@@ -150,7 +161,7 @@ def test_rows_that_wait_for_the_next_period_keep_a_join_from_being_final_but_not
 @pytest.mark.parametrize("direction", ["forward", "nearest"])
 def test_a_long_run_holds_no_more_than_its_tolerance(direction: str) -> None:
     join = make_join(direction=direction, tolerance_ns=50)
-    seen = 0
+    seen, sizes = 0, []
     for start in range(0, 60_000, 5_000):
         times = range(start, start + 5_000)
         join.push("quote", quotes(*[(t, f"S{t % 7}", t) for t in times]))
@@ -158,9 +169,10 @@ def test_a_long_run_holds_no_more_than_its_tolerance(direction: str) -> None:
         for event_ns, bid in bids(join.seal()):
             assert bid == event_ns
             seen += 1
-        assert join.buffered("quote")[0] <= 60
-        assert len(join.snapshot().puts) <= 4 + 7
+        assert join.operator.held("quote").rows <= 60
+        sizes.append(sum(len(value) for _, value in join.snapshot().puts))
     assert seen > 19_900
+    assert max(sizes) < 2 * min(sizes), "each is the state of all symbols, and of no row that may be let go"
 
 
 def test_a_left_row_that_waits_over_a_restart_matches_as_it_would_have() -> None:
@@ -169,11 +181,9 @@ def test_a_left_row_that_waits_over_a_restart_matches_as_it_would_have() -> None
     join.push("trade", trades((9, "B"), (10, "A"), (11, "B")))
     advance(join, 12)
     assert bids(join.seal()) == [(9, 2)]
-    inputs = {name: join.progress(name) for name in join.streams}
-    assert inputs["trade"].sealed_through == (9, 0, 0, 0)
-    after = make_join(direction="nearest", tolerance_ns=5)
-    after.resume(12, inputs, {name: p.needed_offset for name, p in inputs.items()})
-    first = inputs["quote"].needed_offset
+    assert join.operator.progress().through == {"aligned": (9, 0, 0, 0)}
+    after = next_life(join, state=False, direction="nearest", tolerance_ns=5)
+    first = progress(join, "quote").needed_offset
     after.push("quote", quotes((6, "A", 1), (9, "B", 2)).slice(first))
     after.push("trade", trades((10, "A"), (11, "B")))
     after.push("quote", quotes((13, "A", 3)))
@@ -215,8 +225,7 @@ def test_a_right_row_read_again_before_the_left_row_that_waited_for_it_is_kept()
         join.push(stream, rows[stream])
     advance(join, 12)
     assert join.seal() is None  # the first trade may still match, and the second comes after it
-    inputs = {name: join.progress(name) for name in join.streams}
-    after.resume(12, inputs, {name: p.needed_offset for name, p in inputs.items()})
+    after.operator.resume(plan_resume(join.operator.progress(), None, {}))
     for stream in ("quote", "trade"):
         after.push(stream, rows[stream])
     assert bids(after.finish()) == [(7, None), (8, 1)]

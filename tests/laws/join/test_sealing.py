@@ -104,7 +104,7 @@ def join_after(rounds: int) -> StreamingAsof:
         join.push("quote", quotes(*[(start + i, "AB"[i % 2], start + i) for i in range(10_000)]))
         advance(join, start + 10_000)
         join.seal()
-        assert join.buffered("quote") == (0, 0)
+        assert join.operator.held("quote") == (0, 0)
     return join
 
 

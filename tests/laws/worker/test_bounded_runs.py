@@ -8,7 +8,8 @@ import pytest
 
 from app.audit.topics import audit, beyond
 from app.process import failpoints
-from app.worker.worker import FINAL_CHECK_INTERVAL_NS, Worker
+from app.worker.bounded import FINAL_CHECK_INTERVAL_NS
+from app.worker.worker import Worker
 from tests.stage.deaths import Death, buried, die_at
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet

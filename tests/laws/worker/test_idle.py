@@ -74,8 +74,8 @@ def test_the_buffers_of_the_other_input_stay_bounded_while_one_is_silent(tmp_pat
     assert task.paused == {"tidemark.trade"}
     wait(market, worker)
     assert task.paused == set()
-    assert task.counts.rows_in["trade"] == 32
-    assert task.operator.frontier_ns == 59
+    assert task.readings["tidemark.trade"].rows_in == 32
+    assert task.operator.inputs.frontier_ns == 59
 
 
 def test_off_by_default_a_silent_partition_is_waited_for(tmp_path: Path) -> None:
@@ -126,8 +126,7 @@ def test_a_paused_partition_is_not_idle(tmp_path: Path) -> None:
     assert task.paused == {"tidemark.quote"}
     market.trade(1)
     wait(market, worker)
-    assert not task.operator.progress("quote").idle
-    assert not task.silent["tidemark.quote"].idle
+    assert not task.operator.progress().inputs["quote"].idle
 
 
 def test_a_partition_with_rows_that_were_not_delivered_is_not_idle(tmp_path: Path) -> None:
@@ -144,7 +143,7 @@ def test_a_partition_with_rows_that_were_not_delivered_is_not_idle(tmp_path: Pat
     turn_until_quiet(worker)
     worker.commit()
     assert market.aligned()[:2] == [(5, None), (20, 10)]
-    assert worker.tasks[0].counts.rows_late == {}
+    assert worker.tasks[0].readings["tidemark.quote"].rows_late == 0
 
 
 def test_an_input_idle_at_the_last_commit_is_so_again_once_its_log_is_seen_to_end_there(
@@ -159,7 +158,7 @@ def test_an_input_idle_at_the_last_commit_is_so_again_once_its_log_is_seen_to_en
     market.trade(70)
     successor = market.worker()
     turn_until_quiet(successor)
-    assert successor.tasks[0].operator.frontier_ns == 70
+    assert successor.tasks[0].operator.inputs.frontier_ns == 70
 
 
 def test_what_an_idle_input_got_while_no_worker_ran_comes_first(tmp_path: Path) -> None:
@@ -174,8 +173,8 @@ def test_what_an_idle_input_got_while_no_worker_ran_comes_first(tmp_path: Path) 
         market.quote(time_ns - 1)
     successor = market.worker()
     turn_until_quiet(successor)
-    assert successor.tasks[0].operator.frontier_ns == 59
-    assert not successor.tasks[0].operator.progress("quote").idle
+    assert successor.tasks[0].operator.inputs.frontier_ns == 59
+    assert not successor.tasks[0].operator.progress().inputs["quote"].idle
     successor.close()
     assert audit(market.pipeline).rows_late["quote"] == 0
 
@@ -189,7 +188,7 @@ def test_a_rebalance_restarts_the_timeout(tmp_path: Path) -> None:
     market.bus.evict(worker.consumer)
     turn_until_quiet(worker)
     wait(market, worker, 1)
-    assert not worker.tasks[0].operator.progress("quote").idle
+    assert not worker.tasks[0].operator.progress().inputs["quote"].idle
 
 
 @pytest.mark.parametrize("jump_ns", [3_600 * 10**9, -3_600 * 10**9])
@@ -199,5 +198,5 @@ def test_a_jump_of_the_wall_clock_neither_seals_nor_silences(tmp_path: Path, jum
     turn_until_quiet(worker)
     market.wall_ns += jump_ns
     turn_until_quiet(worker)
-    assert worker.tasks[0].operator.frontier_ns == 10
-    assert not worker.tasks[0].operator.progress("quote").idle
+    assert worker.tasks[0].operator.inputs.frontier_ns == 10
+    assert not worker.tasks[0].operator.progress().inputs["quote"].idle

@@ -6,7 +6,7 @@ from topics.block import TopicPartition
 
 
 class Event(NamedTuple):
-    """`topic` is None and `partition` below 0 where it concerns none; `error` is the client's own object."""
+    """An error, or an end of partition; one of the client alone has no topic and a partition below 0."""
 
     topic: str | None
     partition: int
@@ -31,5 +31,5 @@ class Event(NamedTuple):
 
     @property
     def fenced(self) -> bool:
-        """Whether the broker takes another client for this one, which is of no use any more."""
+        """Whether another client took this one's place at the broker; this one cannot go on."""
         return bool(self.error.name() == "_FATAL" and "fenced" in self.error.str())

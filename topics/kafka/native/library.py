@@ -95,7 +95,7 @@ class NativeLibrary:
     def handle_of(self, client: object, client_id: str) -> int:
         """Return the `rd_kafka_t*` inside the official client's object, proven by the name it answers to.
 
-        No address is followed before the system has said that it can be read: a wrong guess is no crash.
+        An address is followed only once the system says that it can be read: a wrong guess does not crash.
         """
         kind = type(client)
         if kind not in _KINDS or kind.__basicsize__ < object.__basicsize__ + 8:

@@ -109,7 +109,7 @@ class _Lent:
         self._kept = originals, (values.data, keys.data)
 
     def release(self) -> None:
-        """Let the messages go: nobody will ask for them."""
+        """Give the messages back to librdkafka; they cannot be read afterwards."""
         if self in self._lent and self._pid == os.getpid():
             self._destroy()
 
@@ -205,9 +205,9 @@ class NativeReader:
             self._partitions[place] = queue
 
     def give_back(self, partitions: Iterable[TopicPartition] | None = None) -> None:
-        """Have messages of these partitions, or of none, come to us any more; drop all if of none.
+        """Stop receiving messages of these partitions, of all if None.
 
-        What has come of some only is dropped as it is read.
+        Messages that have come already are dropped: here if no partition is left, else when they are read.
         """
         for place in list(self._partitions if partitions is None else partitions):
             queue = self._partitions.pop(place, None)

@@ -80,7 +80,7 @@ def test_a_late_row_that_is_dropped_is_counted(tmp_path: Path) -> None:
     market = late_market(tmp_path, "drop")
     with closing(market.worker()) as worker:
         turn_until_quiet(worker)
-        assert worker.tasks[0].counts.rows_late == {"quote": 1}
+        assert worker.tasks[0].readings["tidemark.quote"].rows_late == 1
     assert market.messages("late") == []
 
 

@@ -1,6 +1,5 @@
-"""What the picture of a replay shows, read back from its axes as numbers."""
+"""The picture of a replay, read back as data: what is drawn is what was joined."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,127 +7,127 @@ import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.lines import Line2D
 
-from app.day.picture import BINS, draw
+from app.day.close_up import CloseUp
+from app.day.picture import compose, draw
 from app.reading.aligned import Frames
 from schemas.batch import Int64s
-from schemas.clocks import NS_PER_S
+from schemas.clocks import NS_PER_DAY, NS_PER_S
 from schemas.frame import FrameHeaders
 
-OPEN_NS = 1_705_329_000 * NS_PER_S  # 14:30 UTC
-OPEN_HOURS = 14.5
+OPEN_NS = 1_705_329_000 * NS_PER_S
 NONE = np.empty(0, dtype=np.int64)
-
-
-class Pictures:
-    """Draws pictures and returns their panels: rate, lag, age."""
-
-    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._path = path
-        self._figures: list[Figure] = []
-        write = Figure.savefig
-
-        def kept(figure: Figure, *arguments: Any, **options: Any) -> None:
-            self._figures.append(figure)
-            write(figure, *arguments, **options)
-
-        monkeypatch.setattr(Figure, "savefig", kept)
-
-    def draw(self, moments: Mapping[str, Int64s], frames: Frames, ages: Mapping[str, Int64s]) -> list[Axes]:
-        draw(self._path, "the title", moments, frames, ages)
-        figure = self._figures.pop()
-        assert matplotlib.image.imread(self._path).shape[:2] == (990, 1210)
-        assert figure.get_suptitle() == "the title"
-        return figure.get_axes()
-
-
-@pytest.fixture
-def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pictures:
-    return Pictures(tmp_path / "replay.png", monkeypatch)
+# Three quotes a second apart; a trade at the ask, one between and one at the bid, half a second after each.
+NEAR = CloseUp(
+    key="A",
+    trade_ns=OPEN_NS + np.array([1, 3, 5]) * NS_PER_S // 2,
+    price=np.array([11.0, 10.6, 10.2]),
+    match_ns=OPEN_NS + np.array([0, 1, 2]) * NS_PER_S,
+    match_price=np.array([11.0, 11.0, 10.2]),
+    quote_ns=OPEN_NS + np.array([0, 1, 2]) * NS_PER_S,
+    bid=np.array([10.0, 10.1, 10.2]),
+    ask=np.array([11.0, 11.0, 11.2]),
+)
 
 
 def moments(rows: int) -> Int64s:
     return OPEN_NS + np.arange(rows, dtype=np.int64) * NS_PER_S
 
 
-def frames(*frontiers_ns: int, lag_ns: int = 4 * NS_PER_S) -> Frames:
+def frames(*frontiers_ns: int) -> Frames:
     made = Frames()
-    for frontier_ns in frontiers_ns:
+    for partition, frontier_ns in enumerate(frontiers_ns):
         headers = FrameHeaders(
-            layout="0",
-            complete_ns=frontier_ns,
-            rows=2,
-            released_ns=1,
-            sealed_ns=3,
-            newest_ns=frontier_ns + lag_ns,
+            layout="0", complete_ns=frontier_ns, rows=2, released_ns=1, sealed_ns=3, newest_ns=OPEN_NS + 9
         )
-        made.add(0, headers)
+        made.add(partition, headers)
     return made
 
 
-def points(panel: Axes) -> list[tuple[float, float]]:
-    """The (x, y) of all marks that are not joined by a line."""
-    return [
-        (float(x), float(y))
-        for line in panel.lines
-        if line.get_linestyle() == "None"
-        for x, y in zip(np.asarray(line.get_xdata()), np.asarray(line.get_ydata()), strict=True)
+def artist(figure: Figure, gid: str) -> Any:
+    """The one thing of a picture that has this name."""
+    (found,) = [one for panel in figure.get_axes() for one in panel.get_children() if one.get_gid() == gid]
+    return found
+
+
+def panel(figure: Figure, title: str) -> Axes:
+    (found,) = [one for one in figure.get_axes() if one.get_title("left").startswith(title)]
+    return found
+
+
+def seconds(line: Line2D) -> list[float]:
+    return [float(second) for second in np.asarray(line.get_xdata())]
+
+
+@pytest.fixture
+def figure() -> Figure:
+    return compose("title", {"trade": moments(9)}, frames(OPEN_NS + 5), {"quote": moments(3) - OPEN_NS}, NEAR)
+
+
+def test_a_line_goes_from_each_trade_to_the_quote_that_it_matched(figure: Figure) -> None:
+    lines = artist(figure, "matches")
+    assert isinstance(lines, LineCollection)
+    assert [segment.tolist() for segment in map(np.asarray, lines.get_segments())] == [
+        [[1.5, 11.0], [1.0, 11.0]],
+        [[2.5, 10.6], [2.0, 11.0]],
+        [[3.5, 10.2], [3.0, 10.2]],
     ]
 
 
-def labels(panel: Axes) -> list[str]:
-    """The words of a panel's legend."""
-    legend = panel.get_legend()
-    return [text.get_text() for text in legend.get_texts()] if legend else []
+def test_a_bid_stands_until_the_next_quote_and_the_last_one_to_the_edge(figure: Figure) -> None:
+    bid = artist(figure, "bid")
+    assert seconds(bid)[:3] == [1.0, 2.0, 3.0]
+    assert seconds(bid)[3] == panel(figure, "A").get_xlim()[1]
+    assert np.asarray(bid.get_ydata()).tolist() == [10.0, 10.1, 10.2, 10.2]
+    assert bid.get_drawstyle() == "steps-post"
 
 
-def test_the_rate_of_each_stream_times_its_bins_is_its_rows(pictures: Pictures) -> None:
-    rate, _, _ = pictures.draw({"trade": moments(9), "quote": moments(3)}, frames(), {"quote": NONE})
-    assert labels(rate) == ["trade", "quote"]
-    bin_s = 8 / BINS
-    for line, rows in zip(rate.lines, (9, 3), strict=True):
-        hours, per_s = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
-        assert per_s.sum() * bin_s == pytest.approx(rows)
-        assert hours[0] == pytest.approx(OPEN_HOURS)
-        assert hours[-1] == pytest.approx(OPEN_HOURS + (8 - bin_s) / 3_600)
-    assert rate.get_yscale() == "symlog"
+def test_a_trade_is_coloured_by_where_it_stands_in_the_band(figure: Figure) -> None:
+    shown = {
+        name: np.asarray(artist(figure, name).get_ydata()).tolist() for name in ("at the ask", "between")
+    }
+    assert shown == {"at the ask": [11.0], "between": [10.6]}
+    assert np.asarray(artist(figure, "at the bid").get_ydata()).tolist() == [10.2]
 
 
-def test_every_frame_of_the_day_has_a_point_at_its_frontier_as_high_as_its_lag(pictures: Pictures) -> None:
-    within = frames(OPEN_NS + NS_PER_S, OPEN_NS + 8 * NS_PER_S, OPEN_NS - 1, OPEN_NS + 9 * NS_PER_S)
-    rate, lag, _ = pictures.draw({"trade": moments(9)}, within, {"quote": NONE})
-    second = 1 / 3_600
-    expected = [(OPEN_HOURS + second, 4.0), (OPEN_HOURS + 8 * second, 4.0)]
-    assert points(lag) == [pytest.approx(point) for point in expected]
-    assert lag.get_xlim() == rate.get_xlim()
+def test_a_frontier_is_drawn_where_it_stood_in_the_lane_of_its_partition() -> None:
+    figure = compose("title", {"trade": moments(9)}, frames(OPEN_NS, OPEN_NS + NS_PER_S), {})
+    segments = np.array(artist(figure, "seals").get_segments())
+    assert segments.mean(axis=1)[:, 1].tolist() == [0, 1]
+    assert segments[:, 0, 0].tolist() == [OPEN_NS / NS_PER_DAY, (OPEN_NS + NS_PER_S) / NS_PER_DAY]
 
 
-def test_a_frontier_ahead_of_the_newest_row_has_no_lag(pictures: Pictures) -> None:
-    _, lag, _ = pictures.draw({"trade": moments(9)}, frames(OPEN_NS + NS_PER_S, lag_ns=-1), {})
-    assert [seconds for _, seconds in points(lag)] == [0.0]
+def test_every_row_is_in_the_rates_and_every_match_in_the_ages() -> None:
+    ages = np.array([0, 0, 5, 700, 10**9])
+    figure = compose("title", {"trade": moments(9), "quote": moments(40)}, frames(), {"quote": ages})
+    heights = sum(patch.get_height() for patch in panel(figure, "rows by age").patches)  # type: ignore[attr-defined]
+    assert heights == 3
+    (label,) = [text.get_text() for text in panel(figure, "rows by age").get_legend().get_texts()]  # type: ignore[union-attr]
+    assert label == "quote: 3, and 2 of the same nanosecond"
+    for stairs, rows in zip(panel(figure, "rows per second").patches, (9, 40), strict=True):
+        values, edges, _ = stairs.get_data()  # type: ignore[attr-defined]
+        assert float(np.sum(values * np.diff(edges) * NS_PER_DAY / NS_PER_S)) == pytest.approx(rows, rel=1e-4)
 
 
-def test_every_match_is_counted_at_its_age_and_an_age_of_0_at_1_ns(pictures: Pictures) -> None:
-    ages = np.array([0, 3, 3, 7], dtype=np.int64) * NS_PER_S
-    _, _, age = pictures.draw({"trade": moments(9)}, frames(), {"quote": ages})
-    assert labels(age) == ["quote"]
-    bars = [bar.get_bbox() for bar in age.patches if isinstance(bar, Rectangle)]
-    counted = {(bar.x0, bar.x1): bar.y1 for bar in bars if bar.y1}
-    assert list(counted.values()) == [1, 2, 1]
-    for (lower, upper), seconds in zip(counted, (1e-9, 3, 7), strict=True):
-        assert lower <= seconds * 1.001 < upper
-    assert (age.get_xscale(), age.get_yscale()) == ("log", "log")
+@pytest.mark.parametrize("near", [NEAR, None])
+def test_a_run_is_kept_as_a_picture_of_the_readmes_width(tmp_path: Path, near: CloseUp | None) -> None:
+    draw(tmp_path / "replay.png", "title", {"trade": moments(9)}, frames(OPEN_NS + 5), {}, near)
+    pixels = matplotlib.image.imread(tmp_path / "replay.png")
+    assert pixels.shape[1] == 1_210
+    assert pixels.shape[0] > (800 if near else 400)
 
 
-def test_a_run_without_a_match_has_no_ages(pictures: Pictures) -> None:
-    _, _, age = pictures.draw({"trade": moments(1)}, frames(OPEN_NS), {"quote": NONE})
-    assert not age.patches
-    assert labels(age) == []
+def test_a_day_of_one_row_is_drawn(tmp_path: Path) -> None:
+    draw(tmp_path / "replay.png", "title", {"trade": moments(1)}, frames(OPEN_NS + 1), {"quote": moments(1)})
+    assert (tmp_path / "replay.png").exists()
 
 
-def test_a_run_without_a_row_is_empty_panels(pictures: Pictures) -> None:
-    rate, lag, age = pictures.draw({"trade": NONE}, Frames(), {"quote": NONE})
-    assert [np.asarray(line.get_ydata()).sum() for line in rate.lines] == [0]
-    assert (points(lag), list(age.patches)) == ([], [])
+@pytest.mark.parametrize("ages", [{"quote": NONE}, {"quote": np.zeros(2, np.int64)}])
+def test_a_run_without_a_row_or_without_a_match_of_another_time_is_drawn(
+    tmp_path: Path, ages: dict[str, Int64s]
+) -> None:
+    draw(tmp_path / "replay.png", "title", {"trade": NONE}, Frames(), ages)
+    assert (tmp_path / "replay.png").exists()

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from app.process.meter import SHORT, Meter
 from app.worker.rereading import Rereading
-from operators.inputs.progress import InputProgress
+from operators.inputs.progress import InputProgress, TaskProgress
+from operators.inputs.resuming import ResumePlan
 from schemas.clocks import BEGINNING_NS
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -48,7 +49,8 @@ def test_inputs_are_read_again_from_the_restart_offset_to_where_they_had_been_re
     second = market.worker()
     second.turn()
     (task,) = second.tasks.values()
-    assert task.reread["tidemark.trade"] == (0, 3, 3)
+    reading = task.readings["tidemark.trade"]
+    assert (reading.start, reading.reread(), reading.to_reread()) == (0, 3, 3)
     second.close()
 
 
@@ -58,12 +60,15 @@ def test_what_is_read_again_is_told_over_all_inputs(tmp_path: Path) -> None:
     turn_until_quiet(worker)
     (task,) = worker.tasks.values()
     ahead = InputProgress(0, SHORT, BEGINNING_NS)
+    for reading in task.readings.values():
+        reading.opened = ahead
     task.operator = market.pipeline.operator()
-    task.operator.resume(BEGINNING_NS, {"trade": ahead, "quote": ahead}, {"trade": 0, "quote": 0})
+    committed = TaskProgress(inputs={"trade": ahead, "quote": ahead})
+    task.operator.resume(ResumePlan(committed, {"trade": 0, "quote": 0}))
     shown = Rereading(Meter(Console(file=io.StringIO())))
     with structlog.testing.capture_logs() as lines:
         for now in (0, SHORT // 2, SHORT):
-            task.reread = {"tidemark.trade": (0, now, SHORT), "tidemark.quote": (0, 0, SHORT)}
+            task.readings["tidemark.trade"].next_offset = now
             shown.show([task])
         shown.close()
     assert [(line["offset"], line["of"]) for line in lines] == [(SHORT // 2, 2 * SHORT), (SHORT, 2 * SHORT)]

@@ -214,7 +214,7 @@ def test_a_worker_that_dies_while_it_reads_them_again_begins_anew(tmp_path: Path
     second = grown(market, first)
     while not second.tasks:
         second.turn()
-    assert not second.tasks[0].operator.caught_up
+    assert not second.tasks[0].operator.inputs.caught_up
     second.commit()
     killed(market, second)
     market.trade(110)

@@ -1,5 +1,6 @@
 """What rides in a commit comes back as it was, and never needs more room than a broker gives."""
 
+import json
 from bisect import bisect_right
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from app.errors import RunError
 from app.task.metadata import (
     METADATA_SIZE_MAX,
     Committed,
-    Told,
+    InputReport,
     from_position,
     to_position,
 )
@@ -39,30 +40,28 @@ def test_neighbours_take_no_more_room_than_one() -> None:
 
 def test_progress_comes_back_as_it_was() -> None:
     through = (-(2**62), -1, 2**62, 7)
-    progress = InputProgress(
-        5, 90, -3, final=True, late=((6, 0), (80, 3)), late_from=2, sealed_through=through
-    )
-    committed = Committed(progress, 77, PARITY)
+    progress = InputProgress(5, 90, -3, final=True, late=((6, 0), (80, 3)), late_from=2)
+    committed = Committed(progress, 77, PARITY, through=through)
     assert from_position(to_position(committed), "t[0]") == committed
 
 
-def test_what_is_told_to_people_comes_back_and_decides_nothing() -> None:
-    told = Told(
-        rows=48_211, size=2**40, paused=True, newest_ns=2**60, read_ns=1, moved_ns=2, told_ns=3, dead=4
+def test_what_is_reported_to_people_comes_back_and_decides_nothing() -> None:
+    report = InputReport(
+        rows=48_211, size=2**40, paused=True, newest_ns=2**60, read_ns=1, moved_ns=2, released_ns=3, dead=4
     )
     progress = InputProgress(5, 90, -3)
-    committed = Committed(progress, 77, PARITY, told=told)
+    committed = Committed(progress, 77, PARITY, report=report)
     position = to_position(committed)
     assert from_position(position, "t[0]") == committed
     assert len(position.metadata) < 500
 
 
-def test_late_rows_that_need_the_room_have_it_before_what_is_told_to_people() -> None:
+def test_late_rows_that_need_the_room_have_it_before_what_is_reported_to_people() -> None:
     late = tuple((7 * i, i % 5) for i in range(2_000))
     fits = METADATA_SIZE_MAX - 200
     late = late[: bisect_right(range(len(late)), fits, key=lambda rows: len(encode_places(late[:rows]))) - 1]
-    told = Committed(InputProgress(0, 10**6, 0, late=late), 0, told=Told())
-    assert from_position(to_position(told), "t[0]") == replace(told, told=None)
+    committed = Committed(InputProgress(0, 10**6, 0, late=late), 0, report=InputReport())
+    assert from_position(to_position(committed), "t[0]") == replace(committed, report=None)
 
 
 def test_late_rows_that_find_no_room_are_said_to_be_missing() -> None:
@@ -97,7 +96,6 @@ def test_progress_comes_back_as_it_was_committed(progress: InputProgress) -> Non
         "[]",
         "17",
         "written by another program",
-        '{"v": 1, "frontier_ns": 1, "late": "", "next_offset": 3, "watermark_ns": 4}',
         '{"v": 3, "frontier_ns": 1}',
         '{"v": 3, "frontier_ns": 1, "parity": "7", "next_offset": 3, "watermark_ns": 4, "late": ""}',
         '{"v": 3, "frontier_ns": 1, "late": "", "next_offset": 3, "watermark_ns": 4}',
@@ -113,3 +111,39 @@ def test_foreign_metadata_is_refused_in_one_line_that_says_where_and_what_to_do(
     assert told.startswith("tidemark.trade[3]: the committed offset 5 was not written by this program")
     assert "choose another pipeline.prefix or delete the group" in told
     assert "\n" not in told
+
+
+def test_keys_that_a_later_version_adds_are_passed_over() -> None:
+    committed = Committed(InputProgress(5, 90, -3), 77, PARITY, report=InputReport(rows=2))
+    position = to_position(committed)
+    fields = json.loads(position.metadata)
+    fields |= {"colour": "red"}
+    fields["told"] |= {"mood": "calm"}
+    assert from_position(Position(position.offset, json.dumps(fields)), "t[0]") == committed
+
+
+def test_what_the_version_before_wrote_is_read() -> None:
+    metadata = (
+        f'{{"v":3,"frontier_ns":77,"parity":"{PARITY}","complete":false,'
+        '"next_offset":90,"watermark_ns":-3,"final":true,"idle":false,"late":"6","late_from":2,'
+        '"sealed_through":[1,0,4,0],"told":{"rows":2,"size":9,"paused":false,"newest_ns":5,"read_ns":6,'
+        '"moved_ns":7,"told_ns":8,"late":0,"dead":1}}'
+    )
+    read = from_position(Position(5, metadata), "t[0]")
+    assert read.progress == InputProgress(5, 90, -3, final=True, late=((6, 0),), late_from=2)
+    assert (read.frontier_ns, read.through) == (77, (1, 0, 4, 0))
+    assert read.report == InputReport(
+        rows=2, size=9, newest_ns=5, read_ns=6, moved_ns=7, released_ns=8, dead=1
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"), [(2, "let that version finish"), (4, "update this one"), (17, "update this one")]
+)
+def test_another_version_is_named_with_what_to_do(version: int, advice: str) -> None:
+    fields = json.loads(to_position(Committed(InputProgress(5, 90, -3), 77, PARITY)).metadata)
+    fields["v"] = version
+    with pytest.raises(RunError) as refused:
+        from_position(Position(5, json.dumps(fields)), "tidemark.trade[3]")
+    assert f"committed by version {version}, this one reads 3" in str(refused.value)
+    assert advice in str(refused.value)

@@ -210,7 +210,9 @@ def test_what_is_read_again_after_a_restart_is_dead_only_once(tmp_path: Path) ->
     market.trade(8)
     market.progress(9)
     again = run(market)
-    assert again.tasks[0].counts.rows_in["quote"] == 1, "the quote before the dead ones was read again"
+    assert again.tasks[0].readings["tidemark.quote"].rows_in == 1, (
+        "the quote before the dead ones was read again"
+    )
     assert len(market.messages("dead")) == 2
     assert again.tasks[0].counts.dead == 0
     assert market.aligned() == [(8, 1)]

@@ -15,6 +15,29 @@ from topics.memory.bus import MemoryBus
 from topics.memory.consumer import MemoryConsumer
 
 
+class NothingToCommit:
+    """Stands where commits do, for tasks that seal nothing."""
+
+    def before_revoke(self) -> None:
+        return
+
+    def after_lost(self) -> None:
+        return
+
+
+def ownership_of(market: Market) -> Ownership:
+    """Ownership with nobody behind it, for a consumer that has not joined."""
+    return Ownership(
+        market.pipeline,
+        market.bus.consumer(group="tidemark"),
+        {},
+        Meter(),
+        lambda: 0,
+        NothingToCommit(),
+        lambda _: None,
+    )
+
+
 def after_a_first_worker(folder: Path) -> Market:
     """A market whose worker has sealed the trade of 2, waits with that of 4, and is gone."""
     market = Market(folder, worker={"checkpoint_interval_ms": 1})
@@ -106,9 +129,7 @@ def test_a_restart_that_needs_rows_which_retention_removed_is_refused_with_the_f
 
 def test_a_task_opens_when_the_last_of_its_inputs_has_come(tmp_path: Path) -> None:
     market = Market(tmp_path, bus={"group_protocol": "consumer"})
-    ownership = Ownership(
-        market.pipeline, market.bus.consumer(group="tidemark"), Meter(), lambda: None, lambda: None
-    )
+    ownership = ownership_of(market)
     trade, quote = TopicPartition("tidemark.trade", 0), TopicPartition("tidemark.quote", 0)
     market.trade(1)
     assert ownership.assigned([trade]) == {trade: 1}
@@ -127,9 +148,7 @@ def test_a_task_opens_when_the_last_of_its_inputs_has_come(tmp_path: Path) -> No
 
 def test_under_the_classic_protocol_a_lone_input_is_refused_at_once(tmp_path: Path) -> None:
     market = Market(tmp_path)
-    ownership = Ownership(
-        market.pipeline, market.bus.consumer(group="tidemark"), Meter(), lambda: None, lambda: None
-    )
+    ownership = ownership_of(market)
     with pytest.raises(RunError, match=r"partition 0 of tidemark\.trade without tidemark\.quote"):
         ownership.assigned([TopicPartition("tidemark.trade", 0)])
 

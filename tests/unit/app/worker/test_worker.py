@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from app.audit.topics import audit
+from app.commit.commit import commit
 from app.commit.local_state import SHARE_MAX
+from app.worker.assembly import open_worker
 from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 from topics.bus import ExpiredError, FencedError, Producer
 from topics.memory.consumer import MemoryConsumer
-from topics.memory.producer import MemoryProducer
 
 
 def test_a_trade_is_emitted_once_both_inputs_are_past_it(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_a_trade_is_emitted_once_both_inputs_are_past_it(tmp_path: Path) -> None
 def test_writing_local_state_takes_no_more_than_its_share_of_the_time(tmp_path: Path) -> None:
     market = Market(tmp_path, worker={"checkpoint_interval_ms": 1})
     now_ns = itertools.count(0, NS_PER_MS)  # every look at the clock takes a millisecond, and so a write does
-    worker = Worker(market.pipeline, elapsed_ns=lambda: next(now_ns))
+    worker = open_worker(market.pipeline, elapsed_ns=lambda: next(now_ns))
     market.quote(5)
     turn_until_quiet(worker)
     first = checkpoints(worker)
@@ -51,19 +52,17 @@ def test_writing_local_state_takes_no_more_than_its_share_of_the_time(tmp_path: 
 
 @pytest.mark.parametrize(("takes_ms", "cycle_ms"), [(0, 100), (30, 100), (80, 130)])
 def test_commits_keep_their_interval_but_leave_half_of_it_for_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_ms: int, cycle_ms: int
+    tmp_path: Path, takes_ms: int, cycle_ms: int
 ) -> None:
     market = Market(tmp_path)
-    worker = market.worker()
     begun_ms: list[int] = []
-    commit = MemoryProducer.commit
 
-    def slow_commit(producer: MemoryProducer) -> None:
+    def timed(*given: Any) -> None:
         begun_ms.append(market.elapsed_ns // NS_PER_MS)
-        commit(producer)
+        commit(*given)
         market.elapsed_ns += takes_ms * NS_PER_MS
 
-    monkeypatch.setattr(MemoryProducer, "commit", slow_commit)
+    worker = market.worker(commit=timed)
     for time_ns in range(1, 60):
         market.quote(time_ns)
         worker.turn()
@@ -281,14 +280,35 @@ def test_a_full_input_is_paused_until_the_other_catches_up_and_no_row_is_lost(tm
     turn_until_quiet(worker)
     (task,) = worker.tasks.values()
     assert task.paused == {"tidemark.quote"}
-    assert task.counts.rows_in["quote"] < 18
+    assert task.readings["tidemark.quote"].rows_in < 18
     market.trade(10)
     market.progress(30)
     turn_until_quiet(worker)
     worker.commit()
     assert task.paused == set()
-    assert task.counts.rows_in["quote"] == 18
+    assert task.readings["tidemark.quote"].rows_in == 18
     assert market.aligned() == [(10, 10)]
+
+
+def test_a_paused_input_stays_so_until_its_buffers_are_half_empty(tmp_path: Path) -> None:
+    market = Market(tmp_path, worker={"buffer_rows_max": 10, "poll_messages_max": 2})
+    worker = market.worker()
+    market.progress(1, "trade")
+    market.quote(1)
+    turn_until_quiet(worker)
+    (task,) = worker.tasks.values()
+    for time_ns in range(2, 62):
+        market.quote(time_ns)
+    pauses, rows_at_resume = 0, set()
+    for time_ns in range(2, 62):  # the trades free one quote after the other
+        market.progress(time_ns, "trade")
+        for _ in range(4):
+            before = bool(task.paused)
+            worker.turn()
+            pauses += not before and bool(task.paused)
+            if before and not task.paused:
+                rows_at_resume.add(task.operator.held("quote")[0])
+    assert (pauses, rows_at_resume) == (9, {5})
 
 
 def test_an_input_that_was_full_when_its_partition_was_lost_is_paused_again(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from operators.formula.features import FEATURES_MAX, Features, read_features, root_source
+from operators.formula.features import FEATURES_MAX, STEPS_MAX, Features, read_features, root_source
 
 ALIGNED = pa.schema(
     {
@@ -105,6 +105,16 @@ def test_a_feature_has_a_name_that_a_formula_can_use() -> None:
 def test_a_node_has_at_most_so_many_features() -> None:
     too_many = {f"x{number}": "1" for number in range(FEATURES_MAX + 1)}
     assert errors_of(**too_many) == [(f"x{FEATURES_MAX}", f"a node has at most {FEATURES_MAX} features", "")]
+
+
+def test_a_node_has_at_most_so_many_steps() -> None:
+    formulas = {f"x{number}": f"(price + {number}) * size - {number}" for number in range(FEATURES_MAX)}
+    wrong = errors_of(**formulas)
+    assert wrong[0][1:] == (
+        f"the features up to this one need more than {STEPS_MAX} steps; put some into another node",
+        "",
+    )
+    assert 0 < len(wrong) < FEATURES_MAX
 
 
 def test_each_feature_has_the_type_its_functions_imply() -> None:

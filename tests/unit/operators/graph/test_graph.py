@@ -3,11 +3,18 @@
 import pyarrow as pa
 import pytest
 
+from operators.entries import owner_prefix
 from operators.graph.declare import GraphSettings, NodeSettings, Output
-from operators.graph.graph import Graph, entry_key
+from operators.graph.graph import Graph
 from operators.graph.plan import Plan, plan_graph
-from operators.node import Context, Entries, NodeStateError, Sealed
-from operators.operator import Snapshot
+from operators.node import Context, Node, NodeStateError
+from operators.sealed import Entries, Sealed, Snapshot
+
+
+def key_of(node: Node, key: bytes) -> bytes:
+    """The key of a node's entry among those of the task."""
+    return owner_prefix(node.name, node.meaning) + key
+
 
 ROWS = pa.record_batch(
     {
@@ -106,8 +113,7 @@ def test_each_node_gets_its_own_entries_back(monkeypatch: pytest.MonkeyPatch) ->
     keepers["out"].rows = 10
     snapshot = graph.snapshot()
     tick = keepers["tick"]
-    assert entry_key(tick, b"k") == b"tick\0" + bytes.fromhex(tick.meaning) + b"\0k"
-    assert entry_key(tick, b"old") in snapshot.deletes
+    assert key_of(tick, b"old") in snapshot.deletes
     after, kept = keep(monkeypatch, make_plan())
     assert after.restore(snapshot.puts) == ()
     assert rows_by_name(kept) == {"tick": 2, "out": 10, "inner": 2}
@@ -116,7 +122,7 @@ def test_each_node_gets_its_own_entries_back(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_damaged_entry_costs_only_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, keepers = keep(monkeypatch, make_plan())
     graph.take(Sealed(ROWS, 5))
-    damaged = entry_key(keepers["tick"], b"rows\0")
+    damaged = key_of(keepers["tick"], b"rows\0")
     entries = [(key, b"\xff" if key == damaged else value) for key, value in graph.snapshot().puts]
     after, kept = keep(monkeypatch, make_plan())
     assert after.restore(entries) == ("tick",)
@@ -127,9 +133,9 @@ def test_a_damaged_entry_costs_only_its_node(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_node_that_means_something_else_now_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, keepers = keep(monkeypatch, make_plan())
     graph.take(Sealed(ROWS, 5))
-    foreign = [entry_key(keeper, b"rows\0") for keeper in keepers.values()]
+    foreign = [key_of(keeper, b"rows\0") for keeper in keepers.values()]
     after, kept = keep(monkeypatch, make_plan(half="3"))
-    garbage = [(b"", b"1"), (b"tick", b"1"), (b"tick\0short", b"1"), (b"gone\0" + bytes(8) + b"\0k", b"1")]
+    garbage = [(b"gone\0" + bytes(8) + b"\0k", b"1")]
     assert after.restore([*graph.snapshot().puts, *garbage]) == ()
     assert rows_by_name(kept) == {"tick": 0, "out": 0, "inner": 0}
     deletes = after.snapshot().deletes

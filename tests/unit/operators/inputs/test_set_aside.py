@@ -7,12 +7,23 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from operators.inputs import set_aside as late_rows
+from operators.inputs import set_aside
 from operators.inputs.intake import batch_of
 from operators.inputs.progress import InputProgress
 from operators.streaming import StreamingAsof
 from schemas.stream import Stream
-from tests.stage.scenes import FRESH, QUOTE, advance, bids, make_join, quotes, trades
+from tests.stage.scenes import (
+    FRESH,
+    QUOTE,
+    advance,
+    bids,
+    make_join,
+    next_life,
+    progress,
+    quotes,
+    resume,
+    trades,
+)
 
 
 def with_late(*rows: tuple[int, str | None, int | None], **changed: object) -> StreamingAsof:
@@ -28,15 +39,12 @@ def with_late(*rows: tuple[int, str | None, int | None], **changed: object) -> S
 
 def named(join: StreamingAsof) -> list[int]:
     """The offsets of the quotes that a restart has to leave out."""
-    return [offset for offset, _ in join.progress("quote").late]
+    return [offset for offset, _ in progress(join, "quote").late]
 
 
 def restarted(join: StreamingAsof, **changed: object) -> StreamingAsof:
     """The next life, without state."""
-    after = make_join(**changed)
-    inputs = {name: join.progress(name) for name in join.streams}
-    after.resume(join.frontier_ns, inputs, {name: p.needed_offset for name, p in inputs.items()})
-    return after
+    return next_life(join, state=False, **changed)
 
 
 def test_late_rows_newer_than_what_stands_are_named() -> None:
@@ -59,10 +67,10 @@ def test_a_late_row_before_the_one_that_stands_is_not_named_whatever_its_sequenc
 
 
 def test_of_late_rows_for_which_there_is_just_room_all_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(late_rows, "ROWS_MAX", 2)
+    monkeypatch.setattr(set_aside, "ROWS_MAX", 2)
     join = with_late((5, "A", 3), (6, "B", 4))
     assert named(join) == [2, 3]
-    assert join.progress("quote").late_from == 0
+    assert progress(join, "quote").late_from == 0
 
 
 def test_a_late_row_of_the_very_message_that_is_needed_is_named() -> None:
@@ -71,7 +79,7 @@ def test_a_late_row_of_the_very_message_that_is_needed_is_named() -> None:
     join.seal()
     rows = batch_of(QUOTE, "event_ns", quotes((12, "A", 1), (5, "B", 2)), 0)
     join.push("quote", replace(rows, offset=np.zeros(2, np.int64), index=np.arange(2, dtype=np.int32)))
-    told = join.progress("quote")
+    told = progress(join, "quote")
     assert told.needed_offset == 0
     assert told.late == ((0, 1),)
 
@@ -108,12 +116,12 @@ def test_a_late_row_read_again_is_neither_matched_nor_late_nor_counted() -> None
     after.push("trade", trades((12, "A"), (12, "B")))
     assert named(after) == [2, 3]
     assert bids(after.finish()) == [(12, 1), (12, None)]
-    assert after.late("quote").num_rows == after.counts("quote").pushed == 0
+    assert after.late("quote").num_rows == after.inputs.counts("quote").pushed == 0
 
 
 def test_a_row_that_is_late_now_is_no_context_beside_rows_that_were_judged_before() -> None:
     after = make_join()
-    after.resume(10, {"trade": FRESH, "quote": InputProgress(0, 1, 10)}, {"trade": 0, "quote": 0})
+    resume(after, 10, {"trade": FRESH, "quote": InputProgress(0, 1, 10)}, {"trade": 0, "quote": 0})
     after.push("quote", quotes((4, "A", 1), (6, "A", 2)))
     assert after.late("quote")["offset"].to_pylist() == [1]
     after.push("trade", trades((12, "A")))
@@ -134,7 +142,7 @@ def test_late_rows_are_told_from_others_of_their_message() -> None:
     )
     after = make_join()
     quote = InputProgress(0, 1, 10, late=((0, 1),))
-    after.resume(10, {"trade": FRESH, "quote": quote}, {"trade": 0, "quote": 0})
+    resume(after, 10, {"trade": FRESH, "quote": quote}, {"trade": 0, "quote": 0})
     after.push("quote", rows)
     after.push("trade", trades((12, "A")))
     assert bids(after.finish()) == [(12, 1)]
@@ -143,10 +151,7 @@ def test_late_rows_are_told_from_others_of_their_message() -> None:
 @pytest.mark.parametrize("carry", ["row", "column"])
 def test_late_rows_are_in_a_snapshot(carry: str) -> None:
     join = with_late((5, "A", 3), (6, "B", 4), carry=carry)
-    inputs = {name: join.progress(name) for name in join.streams}
-    after = make_join(carry=carry)
-    after.restore(join.snapshot().puts)
-    after.resume(10, inputs, {name: p.next_offset for name, p in inputs.items()})
+    after = next_life(join, state=True, carry=carry)
     assert named(after) == [2, 3]
     after.push("quote", quotes((10, "A", 5)))
     advance(after, 11)
@@ -162,9 +167,9 @@ def test_rows_no_longer_needed_are_no_context_for_an_older_state() -> None:
     quote = InputProgress(2, 3, 10)
     after = make_join()
     after.restore(state)
-    after.resume(10, {"trade": FRESH, "quote": quote}, {"trade": 0, "quote": 1})
+    resume(after, 10, {"trade": FRESH, "quote": quote}, {"trade": 0, "quote": 1})
     after.push("quote", quotes((5, "B", 2)))
-    assert after.progress("quote").needed_offset == 2
+    assert progress(after, "quote").needed_offset == 2
     after.push("quote", quotes((6, "A", 3)))
     after.push("trade", trades((12, "A"), (12, "B")))
     assert bids(after.finish()) == [(12, 3), (12, None)]
@@ -191,17 +196,17 @@ def test_a_late_left_row_is_named_while_it_could_be_taken_for_one_that_waits() -
     assert join.seal() is None
     join.push("trade", rows.slice(2))
     assert join.late("trade").num_rows == 4
-    assert join.progress("trade").late == ((2, 0), (3, 0), (5, 0))
+    assert progress(join, "trade").late == ((2, 0), (3, 0), (5, 0))
     after = restarted(join, **asked)
     after.push("trade", rows)
     assert after.late("trade").num_rows == 0
-    assert restarted(after, **asked).progress("trade").late == ((2, 0), (3, 0), (5, 0))
+    assert progress(restarted(after, **asked), "trade").late == ((2, 0), (3, 0), (5, 0))
     advance(after, 13)
     assert bids(after.seal()) == [(7, None)]
-    assert after.progress("trade").late == ((2, 0), (5, 0))
+    assert progress(after, "trade").late == ((2, 0), (5, 0))
     advance(after, 14)
     assert after.seal() is None
-    assert after.progress("trade").late == ()
+    assert progress(after, "trade").late == ()
 
 
 def test_a_late_left_row_kept_in_a_state_stays_out_of_a_later_rebuild() -> None:
@@ -211,10 +216,7 @@ def test_a_late_left_row_kept_in_a_state_stays_out_of_a_later_rebuild() -> None:
     advance(join, 10)
     join.seal()
     join.push("trade", trades((8, "A")))
-    inputs = {name: join.progress(name) for name in join.streams}
-    after = make_join(**asked)
-    after.restore(join.snapshot().puts)
-    after.resume(10, inputs, {name: p.next_offset for name, p in inputs.items()})
+    after = next_life(join, state=True, **asked)
     again = restarted(after, **asked)
     again.push("trade", trades((7, "A"), (8, "A")))
     assert bids(again.finish()) == [(7, None)]
@@ -239,10 +241,10 @@ def test_a_late_right_row_is_named_while_a_waiting_left_row_could_match_it(direc
 def test_of_too_many_late_rows_the_newest_are_named_and_from_where_on_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(late_rows, "ROWS_MAX", 2)
+    monkeypatch.setattr(set_aside, "ROWS_MAX", 2)
     join = with_late((5, "B", 1), (6, "B", 2), (7, "B", 3))
-    progress = join.progress("quote")
-    assert (progress.late, progress.late_from) == (((3, 0), (4, 0)), 3)
+    quote = progress(join, "quote")
+    assert (quote.late, quote.late_from) == (((3, 0), (4, 0)), 3)
     after = make_join()
     after.restore(join.snapshot().puts)
-    assert after.progress("quote").late_from == 3
+    assert progress(after, "quote").late_from == 3

@@ -6,14 +6,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from operators.entries import SnapshotError
 from operators.inputs.progress import InputProgress
+from operators.inputs.resuming import plan_resume
 from operators.join.settings import AsofSettings
-from operators.join.snapshot_format import SnapshotError
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
 from schemas.stream import Stream
 from tests.oracles.streaming_asof import Row
 from tests.property import streaming_cases as cases
+from tests.stage.scenes import progress, resume
 
 TRADE = Stream(name="trade", schema=pa.schema([("event_ns", pa.int64()), ("symbol", pa.string())]))
 QUOTE = Stream(
@@ -48,61 +50,62 @@ def trades(*rows: tuple[int, int, str]) -> Batch:
     )
 
 
-def sealed_to(operator: StreamingAsof, upper_ns: int) -> list[dict[str, object]]:
+def sealed_to(asof: StreamingAsof, upper_ns: int) -> list[dict[str, object]]:
     for stream in ("trade", "quote"):
-        operator.advance(stream, upper_ns)
-    return cases.dicts(operator.seal())
+        asof.advance(stream, upper_ns)
+    return cases.dicts(asof.seal())
 
 
 def test_without_entries_a_restart_needs_the_last_row_however_old() -> None:
-    operator = join()
-    operator.push("quote", quotes((0, 1, "A", 1.0), (1, 50, "B", 2.0)))
-    sealed_to(operator, 100)
-    assert operator.progress("quote").needed_offset == 0
+    asof = join()
+    asof.push("quote", quotes((0, 1, "A", 1.0), (1, 50, "B", 2.0)))
+    sealed_to(asof, 100)
+    assert progress(asof, "quote").needed_offset == 0
 
 
 def test_what_the_entries_hold_is_not_needed_again() -> None:
-    operator = join()
-    operator.push("quote", quotes((0, 1, "A", 1.0), (1, 50, "B", 2.0), (2, 200, "A", 3.0)))
-    sealed_to(operator, 100)
-    keys = sorted(key for key, _ in operator.last_known())
+    asof = join()
+    asof.push("quote", quotes((0, 1, "A", 1.0), (1, 50, "B", 2.0), (2, 200, "A", 3.0)))
+    sealed_to(asof, 100)
+    keys = sorted(key for key, _ in asof.operator.kept())
     assert keys == [b"quote\0A", b"quote\0B"]
-    assert operator.progress("quote").needed_offset == 2, "the row that waits is in no entry"
+    assert progress(asof, "quote").needed_offset == 2, "the row that waits is in no entry"
 
 
 def test_what_is_needed_stays_until_the_next_entries() -> None:
-    operator = join()
-    operator.push("quote", quotes((0, 1, "A", 1.0)))
-    sealed_to(operator, 100)
-    operator.last_known()
-    operator.push("quote", quotes((1, 120, "A", 2.0), (2, 130, "A", 3.0)))
-    sealed_to(operator, 200)
-    assert operator.progress("quote").needed_offset == 2
-    assert operator.progress("quote").next_offset == 3
+    asof = join()
+    asof.push("quote", quotes((0, 1, "A", 1.0)))
+    sealed_to(asof, 100)
+    asof.operator.kept()
+    asof.push("quote", quotes((1, 120, "A", 2.0), (2, 130, "A", 3.0)))
+    sealed_to(asof, 200)
+    assert progress(asof, "quote").needed_offset == 2
+    assert progress(asof, "quote").next_offset == 3
 
 
 def test_only_groups_whose_last_row_changed_get_an_entry() -> None:
-    operator = join()
-    operator.push("quote", quotes((0, 1, "A", 1.0), (1, 2, "B", 1.0), (2, 150, "B", 2.0)))
-    sealed_to(operator, 100)
-    assert len(operator.last_known()) == 2
-    sealed_to(operator, 200)
-    assert [key for key, _ in operator.last_known()] == [b"quote\0B"], "its row that waited stands now"
-    assert operator.last_known() == []
+    asof = join()
+    asof.push("quote", quotes((0, 1, "A", 1.0), (1, 2, "B", 1.0), (2, 150, "B", 2.0)))
+    sealed_to(asof, 100)
+    assert len(asof.operator.kept()) == 2
+    sealed_to(asof, 200)
+    assert [key for key, _ in asof.operator.kept()] == [b"quote\0B"], "its row that waited stands now"
+    assert asof.operator.kept() == []
 
 
 def test_the_oldest_row_that_waited_over_a_restart_gets_its_entry_once_it_stands() -> None:
     first = join()
     first.push("quote", quotes((0, 1, "A", 1.0), (1, 150, "A", 2.0)))
     sealed_to(first, 100)
-    first.last_known()
-    progress = {name: first.progress(name) for name in first.streams}
-    assert progress["quote"].needed_offset == 1
+    first.operator.kept()
+    committed = first.operator.progress()
+    assert committed.inputs["quote"].needed_offset == 1
     second = join()
     second.restore(first.snapshot().puts)
-    second.resume(100, progress, {name: told.next_offset for name, told in progress.items()})
+    state = {name: one.next_offset for name, one in committed.inputs.items()}
+    second.operator.resume(plan_resume(committed, state, {}))
     sealed_to(second, 200)
-    assert [key for key, _ in second.last_known()] == [b"quote\0A"]
+    assert [key for key, _ in second.operator.kept()] == [b"quote\0A"]
 
 
 @pytest.mark.parametrize("carry", ["row", "column"])
@@ -110,34 +113,33 @@ def test_a_join_goes_on_from_entries_alone(carry: str) -> None:
     first = join(carry)
     first.push("quote", quotes((0, 1, "A", 1.0), (1, 2, "A", None), (2, 3, "B", 5.0)))
     sealed_to(first, 100)
-    entries = first.last_known()
-    progress = {name: first.progress(name) for name in first.streams}
-    assert progress["quote"].needed_offset == 3
+    entries = first.operator.kept()
+    committed = first.operator.progress()
+    assert committed.inputs["quote"].needed_offset == 3
     second = join(carry)
-    second.recall(entries, 100)
-    second.resume(100, progress, {name: told.needed_offset for name, told in progress.items()})
+    second.operator.resume(plan_resume(committed, None, second.operator.recall(entries, 100)))
     second.push("trade", trades((0, 110, "A"), (1, 111, "B")))
     found = [(row["quote_event_ns"], row["quote_bid"]) for row in sealed_to(second, 200)]
     assert found == [(2, 1.0 if carry == "column" else None), (3, 5.0)]
-    assert second.last_known() == [], "what was recalled is known"
+    assert second.operator.kept() == [], "what was recalled is known"
 
 
 def test_an_entry_from_beyond_the_commit_does_not_count() -> None:
     ahead = join()
     ahead.push("quote", quotes((0, 150, "A", 1.0)))
     sealed_to(ahead, 200)
-    operator = join()
-    operator.recall(ahead.last_known(), 100)
-    operator.resume(100, dict.fromkeys(operator.streams, InputProgress(0, 0, 100)), {"trade": 0, "quote": 0})
-    operator.push("trade", trades((0, 160, "A")))
-    assert [row["quote_bid"] for row in sealed_to(operator, 200)] == [None]
+    asof = join()
+    asof.operator.recall(ahead.operator.kept(), 100)
+    resume(asof, 100, dict.fromkeys(asof.streams, InputProgress(0, 0, 100)), {"trade": 0, "quote": 0})
+    asof.push("trade", trades((0, 160, "A")))
+    assert [row["quote_bid"] for row in sealed_to(asof, 200)] == [None]
 
 
 def entry() -> tuple[bytes, bytes]:
-    operator = join()
-    operator.push("quote", quotes((0, 1, "A", 1.0)))
-    sealed_to(operator, 100)
-    (only,) = operator.last_known()
+    asof = join()
+    asof.push("quote", quotes((0, 1, "A", 1.0)))
+    sealed_to(asof, 100)
+    (only,) = asof.operator.kept()
     return only
 
 
@@ -151,12 +153,12 @@ def test_a_damaged_entry_is_refused_by_name(change: str) -> None:
         "version": b"\x07" + value[1:],
     }[change]
     with pytest.raises(SnapshotError, match="quote"):
-        join().recall([(key, damaged)], 100)
+        join().operator.recall([(key, damaged)], 100)
 
 
 def test_an_entry_of_another_join_is_refused() -> None:
     with pytest.raises(SnapshotError, match="carry"):
-        join("column").recall([entry()], 100)
+        join("column").operator.recall([entry()], 100)
 
 
 def test_entries_with_other_columns_say_from_where_to_read_again() -> None:
@@ -165,10 +167,10 @@ def test_entries_with_other_columns_say_from_where_to_read_again() -> None:
     sealed_to(first, 100)
     grown = replace(QUOTE, schema=QUOTE.schema.append(pa.field("venue", pa.string())))
     second = StreamingAsof(AsofSettings(left=TRADE, rights=(grown,)))
-    early, late = first.last_known(), 50
-    assert second.recall(early, late) == {}, "taken beyond the frontier they do not count"
-    assert second.recall(early, 100) == {"quote": 4}
-    assert join().recall(early, 100) == {}
+    early, late = first.operator.kept(), 50
+    assert second.operator.recall(early, late) == {}, "taken beyond the frontier they do not count"
+    assert second.operator.recall(early, 100) == {"quote": 4}
+    assert join().operator.recall(early, 100) == {}
 
 
 @pytest.mark.parametrize("change", [{"key": ("venue",)}, {"sequence": "event_ns"}])
@@ -179,20 +181,21 @@ def test_entries_of_other_groups_or_another_order_are_refused(change: dict[str, 
     )
     other = AsofSettings(left=trade, rights=(replace(QUOTE, schema=schema, **change),))
     with pytest.raises(SnapshotError, match="keys, clock or sequence of quote"):
-        StreamingAsof(other).recall([entry()], 100)
+        StreamingAsof(other).operator.recall([entry()], 100)
 
 
 def test_an_entry_of_a_stream_that_is_gone_is_left_alone() -> None:
     key, value = entry()
     for name, bid in ((key, 1.0), (key.replace(b"quote", b"bar"), None)):
-        operator = join()
-        assert operator.recall([(name, value)], 100) == {}
-        operator.push("trade", trades((0, 101, "A")))
-        (row,) = cases.dicts(operator.finish())
+        joined = join()
+        assert joined.operator.recall([(name, value)], 100) == {}
+        joined.push("trade", trades((0, 101, "A")))
+        (row,) = cases.dicts(joined.finish())
         assert row["quote_bid"] == bid
 
 
 def test_last_rows_are_kept_only_where_no_tolerance_lets_them_go() -> None:
-    assert join().keeps_last_known
+    lasting = join().operator
+    assert lasting.keeps is lasting
     bounded = AsofSettings(left=TRADE, rights=(QUOTE,), tolerance_ns=5)
-    assert not StreamingAsof(bounded).keeps_last_known
+    assert StreamingAsof(bounded).operator.keeps is None

@@ -1,6 +1,7 @@
 """The node of formulas: rows in, the same rows with features out, and how far they are complete."""
 
 import math
+import os
 from fractions import Fraction
 
 import polars as pl
@@ -8,14 +9,14 @@ import pyarrow as pa
 import pytest
 
 from operators.formula.features import read_features, root_source
-from operators.node import Context, NodeStateError, Sealed
+from operators.node import Context, NodeStateError
+from operators.nodes.evaluate_kernel import evaluate
 from operators.nodes.formula import FormulaNode, Nulls
+from operators.sealed import Sealed
 
 NULL = None
 NAN = float("nan")
 INF = float("inf")
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in scalar:RuntimeWarning")
 
 
 def make_node(layout: pa.Schema, formulas: dict[str, str], name: str = "tick") -> FormulaNode:
@@ -83,6 +84,17 @@ def test_it_needs_nothing_of_the_past_and_keeps_no_state() -> None:
     node.restore([])
     with pytest.raises(NodeStateError, match="node tick keeps no state, but there is an entry b'k' of it"):
         node.restore([(b"k", b"v")])
+
+
+@pytest.mark.skipif(
+    os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled under NUMBA_DISABLE_JIT"
+)
+def test_making_a_node_compiles_the_kernel_in_its_only_form() -> None:
+    make_node(QUOTES.schema, {"paid": "price * size"})
+    assert len(evaluate.signatures) == 1
+    for formulas in ({"x": "log(price)"}, {"y": "size > 3", "z": "sign(size)"}, {"one": "1"}):
+        make_node(QUOTES.schema, formulas).take((Sealed(QUOTES.slice(1), 9),))
+    assert len(evaluate.signatures) == 1
 
 
 def test_a_formula_may_read_no_column_at_all() -> None:

@@ -1,0 +1,80 @@
+"""Schedules: when a commit is due, and which tasks' last-known entries go with it."""
+
+from collections.abc import Callable, Collection, Mapping
+
+from app.settings.worker import WorkerSettings
+from app.task.task import Task
+from schemas.clocks import NS_PER_MS
+
+
+class CommitSchedule:
+    """A commit is due each `commit_interval_ms`, or once `commit_rows_max` rows are sealed.
+
+    None is due where nothing has come since the last one.
+    """
+
+    def __init__(self, settings: WorkerSettings, elapsed_ns: Callable[[], int]) -> None:
+        self.dirty = False  # something was read or sealed since the last commit
+        self.wait_ms_max = settings.poll_wait_ms_max
+        self._rows_max = settings.commit_rows_max
+        self._elapsed_ns = elapsed_ns
+        self._interval_ns = settings.commit_interval_ms * NS_PER_MS
+        self._committed_ns = elapsed_ns()
+
+    def due(self, rows: int) -> bool:
+        """Whether to commit now that `rows` are sealed and not committed."""
+        if not self.dirty:
+            return False
+        return self._elapsed_ns() - self._committed_ns >= self._interval_ns or self.crowded(rows)
+
+    def crowded(self, rows: int) -> bool:
+        """Whether so many rows are sealed and not committed that the interval does not matter."""
+        return rows >= self._rows_max
+
+    def wait_ms(self) -> int:
+        """How long a poll may wait for messages before a commit is due."""
+        if not self.dirty:
+            return self.wait_ms_max
+        elapsed_ms = (self._elapsed_ns() - self._committed_ns) // NS_PER_MS
+        return max(0, min(self.wait_ms_max, self._interval_ns // NS_PER_MS - elapsed_ms))
+
+    def begin(self) -> None:
+        """A commit that nobody waits for has begun: what comes from now on belongs to the next."""
+        self._committed_ns = self._elapsed_ns()
+        self.dirty = False
+
+    def end(self, begun_ns: int) -> None:
+        """A commit that was waited for has ended.
+
+        Rows become visible once an interval, however long a commit takes; but half of the time is for rows.
+        """
+        self._committed_ns = max(begun_ns, self._elapsed_ns() - self._interval_ns // 2)
+
+
+class LastKnownSchedule:
+    """A task's last-known entries are due each `last_known_interval_ms`, and at once where it was opened."""
+
+    def __init__(self, settings: WorkerSettings, elapsed_ns: Callable[[], int]) -> None:
+        self.behind = False  # rows have come since all entries were written
+        self._interval_ns = settings.last_known_interval_ms * NS_PER_MS
+        self._elapsed_ns = elapsed_ns
+        self._written_ns: dict[int, int] = {}  # by partition
+
+    def due(self, tasks: Mapping[int, Task]) -> list[int]:
+        """The tasks that keep such entries and whose are due."""
+        due_ns = self._elapsed_ns() - self._interval_ns
+        return [
+            number
+            for number, task in tasks.items()
+            if task.operator.keeps is not None and self._written_ns.get(number, 0) <= due_ns
+        ]
+
+    def record(self, numbers: Collection[int], tasks: Mapping[int, Task]) -> None:
+        """The entries of these tasks, of all there are, are committed."""
+        self._written_ns |= dict.fromkeys(numbers, self._elapsed_ns())
+        if all(n in numbers for n, task in tasks.items() if task.operator.keeps is not None):
+            self.behind = False
+
+    def forget(self, number: int) -> None:
+        """A task was closed."""
+        self._written_ns.pop(number, None)

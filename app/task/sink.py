@@ -1,0 +1,31 @@
+"""A sink: one output of a task, with its topic, its layout and the parity of all rows sent to it."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pyarrow as pa
+
+from operators.hashing.parity import Parity
+from schemas.frame import layout_fingerprint
+
+
+@dataclass(slots=True, kw_only=True)
+class Sink:
+    """Where the rows of one output of a task go, as `form` says: `frame` or `avro`.
+
+    `on` is the time column of its rows.  `key` names the columns that make the message key of Avro rows;
+    frames have none.  `parity` is the hash of all rows sent.  `layout` is the fingerprint of `schema`.
+    """
+
+    name: str
+    topic: str
+    partition: int
+    schema: pa.Schema
+    on: str
+    form: Literal["frame", "avro"] = "frame"
+    key: tuple[str, ...] = ()
+    parity: Parity = field(default_factory=Parity)
+    layout: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.layout = layout_fingerprint(self.schema)

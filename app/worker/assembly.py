@@ -1,0 +1,79 @@
+"""Assembly: a worker is put together from a pipeline, and joins its group."""
+
+from collections.abc import Callable
+
+from app.commit.commit import commit
+from app.commit.commits import CommitCall, Commits
+from app.commit.outbox import Outbox
+from app.commit.producers import Producers
+from app.process.away import wait_out
+from app.process.clock import monotonic_ns, now_ns
+from app.process.memory import Leftovers
+from app.process.meter import Meter
+from app.task.task import Task
+from app.wiring.pipeline import Pipeline
+from app.worker.bounded import BoundedRun
+from app.worker.dispatch import Dispatch
+from app.worker.idle import IdleWatch
+from app.worker.ownership import Ownership
+from app.worker.relief import Relief
+from app.worker.rereading import Rereading
+from app.worker.worker import Worker
+
+
+def open_worker(
+    pipeline: Pipeline,
+    *,
+    until_final: bool = False,
+    elapsed_ns: Callable[[], int] = monotonic_ns,
+    wall_ns: Callable[[], int] = now_ns,
+    commit: CommitCall = commit,
+) -> Worker:
+    """Return a worker that has joined the group.
+
+    `elapsed_ns` paces commits and checks and says how long an input has been silent; `wall_ns` stamps, and is
+    what `max_ahead_of = "wall"` measures times by.  Nothing else about rows hangs on either.
+    """
+    settings = pipeline.settings.worker
+    group = pipeline.settings.pipeline.prefix
+    member = f"{group}-{settings.slot}"
+    tasks = dict[int, Task]()  # Ownership alone changes them
+    # The producers come first: they end what an earlier life left open, and ask for our place much later.
+    producers = Producers(
+        pipeline.bus,
+        member,
+        lambda: wait_out(ownership.has_place),
+        exactly_once=settings.guarantee == "exactly_once",
+    )
+    outbox = Outbox(pipeline.settings, producers, pipeline.registry)
+    consumer = pipeline.bus.consumer(group=group, client_id=member)
+    commits = Commits(tasks, outbox, consumer, settings, elapsed_ns, commit)
+    idle = IdleWatch(pipeline.settings, consumer, elapsed_ns)
+    relief = Relief(consumer)
+    leftovers = Leftovers(elapsed_ns)
+    meter = Meter()
+
+    def on_close(number: int) -> None:
+        commits.forget(number)
+        idle.forget(number)
+        leftovers.came()
+
+    ownership = Ownership(pipeline, consumer, tasks, meter, elapsed_ns, commits, on_close)
+    bounded = None
+    if until_final:
+        observer = pipeline.bus.consumer(group=group, client_id=f"{member}-observer")
+        bounded = BoundedRun(pipeline, observer, tasks, outbox, commits, relief, elapsed_ns)
+    worker = Worker(
+        consumer=consumer,
+        producers=producers,
+        ownership=ownership,
+        dispatch=Dispatch(tasks, outbox, idle, settings, wall_ns),
+        idle=idle,
+        relief=relief,
+        rereading=Rereading(meter),
+        commits=commits,
+        bounded=bounded,
+        leftovers=leftovers,
+    )
+    consumer.subscribe(list(pipeline.input_topics), ownership)
+    return worker

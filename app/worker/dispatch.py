@@ -1,0 +1,91 @@
+"""Dispatch: each task gets its share of a block, and what it seals and sets aside is sent."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+
+from app.commit.outbox import Outbox, stamp_of
+from app.errors import RunError
+from app.process.clock import pause
+from app.settings.worker import WorkerSettings
+from app.task.task import Task
+from app.worker.idle import IdleWatch
+from app.worker.shares import shares_of
+from schemas.batch import Int64s
+from topics.block import MessageBlock, TopicPartition
+from topics.wire import RegistryUnavailableError
+
+log = structlog.get_logger()
+
+REGISTRY_WAIT_S: Final = 1.0  # between two attempts while the registry is away
+REGISTRY_ATTEMPTS_MAX: Final = 200  # stays below max.poll.interval.ms, after which the group would expel us
+
+
+class Dispatch:
+    """Takes blocks, and says how many messages the next one may have."""
+
+    def __init__(
+        self,
+        tasks: Mapping[int, Task],
+        outbox: Outbox,
+        idle: IdleWatch,
+        settings: WorkerSettings,
+        wall_ns: Callable[[], int],
+    ) -> None:
+        """`wall_ns` stamps what is read, and is what `max_ahead_of = "wall"` measures times by."""
+        self._tasks = tasks
+        self._outbox = outbox
+        self._idle = idle
+        self._settings = settings
+        self._wall_ns = wall_ns
+        self._rows_per_message = 1.0
+
+    def messages_max(self) -> int:
+        """As many messages as hold about `poll_rows_max` rows, going by the last block's."""
+        fitting = int(self._settings.poll_rows_max / self._rows_per_message)
+        return max(1, min(self._settings.poll_messages_max, fitting))
+
+    def take(self, block: MessageBlock) -> set[int]:
+        """Take a block a task at a time, and seal and send each task's rows before the next one's turn.
+
+        Returns the tasks that had a share.  Raises RunError where the registry is away for long.
+        """
+        released_ns, rows = self._wall_ns(), 0
+        shares = shares_of(block)
+        touched = shares.keys() & self._tasks.keys()
+        for number in sorted(touched):
+            task = self._tasks[number]
+            for source, messages in shares[number].messages:
+                rows += self._take_share(task, source, block, messages, released_ns)
+            for source, end in shares[number].ends:
+                task.operator.inputs.read_to(task.readings[source.topic].stream, end)
+                self._idle.ended(source, end)
+            self.seal(task)
+        if block.messages:
+            self._rows_per_message = max(1.0, rows / block.messages)
+        return touched
+
+    def seal(self, task: Task) -> None:
+        """Send the rows of a task that are final now."""
+        for sink, sealed in task.seal():
+            self._outbox.send(sink, sealed, stamp_of(task))
+
+    def _take_share(
+        self, task: Task, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int
+    ) -> int:
+        """Take the messages of one input, and return how many rows they had."""
+        before = task.readings[source.topic].rows_in
+        for attempt in range(REGISTRY_ATTEMPTS_MAX + 1):
+            try:
+                letters = list(task.take(source, block, messages, released_ns))
+                break
+            except RegistryUnavailableError as away:
+                if attempt == REGISTRY_ATTEMPTS_MAX:
+                    raise RunError(f"{away} (waited {attempt * REGISTRY_WAIT_S:.0f} s)") from None
+                if attempt == 0:
+                    log.warning("waiting for the registry", reason=str(away))
+                pause(REGISTRY_WAIT_S)
+        self._outbox.letters(letters, source.partition)
+        self._idle.heard(source)
+        return task.readings[source.topic].rows_in - before

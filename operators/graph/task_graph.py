@@ -1,0 +1,212 @@
+"""The operator of one task: its inputs, the roots right behind them, and the nodes behind those.
+
+    inputs -> accepted rows -> root -> sealed rows -> node -> sealed rows -> sinks
+
+Roots see what inputs accept; nodes see sealed rows and how far those are complete, and nothing else.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pyarrow as pa
+
+from operators.entries import KeptEntries, owned
+from operators.graph.graph import Graph
+from operators.graph.plan import Plan
+from operators.inputs.inputs import NAME as INPUTS
+from operators.inputs.inputs import Inputs, InputSpec
+from operators.inputs.progress import TaskProgress
+from operators.inputs.resuming import ResumePlan
+from operators.join.root import AsofRoot
+from operators.join.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
+from operators.sealed import ALIGNED, Entries, Held, Sealed, Snapshot
+from schemas.arrived import Arrived
+from schemas.clocks import BEGINNING_NS
+
+
+class TaskGraph:
+    """Rows go in with `push`, the sealed rows of each sink come out with `seal` (`Operator`)."""
+
+    def __init__(self, settings: AsofSettings, plan: Plan | None = None) -> None:
+        """The join of `settings`, and behind it the nodes of a planned graph."""
+        self.inputs = Inputs(
+            [
+                InputSpec(
+                    stream=stream,
+                    on=stream.require_clock(settings.clock),
+                    grace_ns=settings.grace_ns.get(stream.name, 0),
+                    rows_max=settings.buffer_rows_max.get(stream.name, BUFFER_ROWS_MAX),
+                    size_max=settings.buffer_size_max.get(stream.name, BUFFER_SIZE_MAX),
+                    carried=settings.carried_by_column(stream),
+                )
+                for stream in settings.streams
+            ],
+            max_ahead_ns=settings.max_ahead_ns,
+            max_ahead_of=settings.max_ahead_of,
+        )
+        self._root = AsofRoot(settings, self.inputs.groups, ALIGNED)
+        self._graph = None if plan is None else Graph(plan)
+        self._rereading = False
+        self._foreign: Sequence[bytes] = ()  # keys of restored entries that nobody here takes back
+
+    @property
+    def sinks(self) -> Mapping[str, pa.Schema]:
+        """The columns of each output, by name."""
+        outputs = {} if self._graph is None else self._graph.layouts
+        return {self._root.name: self._root.layout, **outputs}
+
+    @property
+    def final(self) -> bool:
+        """Whether every input has read its final record and nothing waits to be sealed."""
+        return self.inputs.ended and self._root.is_empty
+
+    @property
+    def keeps(self) -> "TaskGraph | None":
+        """Itself where the root needs rows without any bound behind the frontier."""
+        return self if self._root.keeps else None
+
+    def push(self, stream: str, arrived: Arrived, *, now_ns: int | None = None) -> None:
+        """Take what arrived of one input, in the order of its log (see `Inputs.accept`)."""
+        for rows in self.inputs.accept(stream, arrived, now_ns):
+            self._root.take(stream, rows)
+            self._notice_caught_up()
+            if rows.aside is not None:
+                self._keep_set_aside()
+
+    def seal(self) -> dict[str, Sealed]:
+        """Move the frontier to the smallest watermark; return the rows of each sink that became final.
+
+        While an input is read again up to where an earlier life had come, the frontier stands still.  What an
+        idle input would have held is sealed apart, and last, so that it can be told from the rest.
+        """
+        if not self.inputs.caught_up:
+            return {}
+        self._notice_caught_up()
+        evident_ns, assumed_ns = self.inputs.bounds()
+        sealed = self._seal(evident_ns)
+        if assumed_ns <= evident_ns:
+            return sealed
+        assumed = self._seal(assumed_ns)
+        return {name: _joined(sealed[name], assumed[name]) for name in sealed}
+
+    def finish(self) -> dict[str, Sealed]:
+        """Seal everything that is left; the frontier moves past the newest row of any input.
+
+        Past what a left row could still have matched, too: a row that comes yet must not belong to it.
+        """
+        end_ns = max(self.inputs.frontier_ns, self._root.end_ns)
+        self.inputs.end_at(end_ns)
+        self._notice_caught_up()
+        return self._seal(end_ns)
+
+    def held(self, stream: str) -> Held:
+        """What waits of an input, or what waiting rows wait for."""
+        return self._root.held(stream)
+
+    def progress(self) -> TaskProgress:
+        """How far the task has come, for the commit; ask after `seal`."""
+        inputs, root = self.inputs, self._root
+        return TaskProgress(
+            frontier_ns=inputs.frontier_ns,
+            inputs={
+                name: inputs.progress(name, root.needed_offset(name, inputs.read_next(name)))
+                for name in inputs.streams
+            },
+            through={} if root.through is None else {root.name: root.through},
+            final=self.final,
+        )
+
+    def resume(self, plan: ResumePlan) -> None:
+        """Take up committed progress; raises AssertionError where restored state is ahead of it."""
+        committed = plan.committed
+        self.inputs.resume(plan)
+        needed = {name: progress.needed_offset for name, progress in committed.inputs.items()}
+        self._root.resume(committed.frontier_ns, committed.through.get(self._root.name), needed)
+        self._rereading = True
+        self._notice_caught_up()
+
+    def snapshot(self) -> Snapshot:
+        """What changed since the last snapshot; all snapshots so far together restore this state.
+
+        Only once caught up: before, rows that the committed offsets stand for are not here yet.
+        """
+        assert self.inputs.caught_up, "a snapshot now would lack rows that have yet to be read again"
+        parts = [
+            owned(INPUTS, self.inputs.meaning, self.inputs.snapshot(self.progress())),
+            owned(self._root.name, self._root.meaning, self._root.snapshot()),
+        ]
+        if self._graph is not None:
+            parts.append(self._graph.snapshot())
+        foreign, self._foreign = self._foreign, ()
+        return Snapshot(
+            [entry for part in parts for entry in part.puts],
+            [*foreign, *(key for part in parts for key in part.deletes)],
+        )
+
+    def restore(self, entries: Entries) -> None:
+        """Take back what snapshots wrote; only on a new operator, before `resume`.
+
+        Raises SnapshotError where the entries are of another meaning, damaged or incomplete; the operator is
+        not to be used then.
+        """
+        inputs, root = self.inputs, self._root
+        assert inputs.frontier_ns == BEGINNING_NS, "state is restored before anything else"
+        assert not len(inputs.groups), "state is restored before anything else"
+        kept = KeptEntries(entries)
+        if not kept:
+            return
+        inputs.restore(kept.of(INPUTS, inputs.meaning))
+        root.restore(kept.of(root.name, root.meaning))
+        rest = kept.rest({INPUTS: inputs.meaning, root.name: root.meaning})
+        if self._graph is None:
+            self._foreign = [key for key, _ in rest]
+        else:
+            self._graph.restore(rest)
+
+    def kept(self) -> list[tuple[bytes, bytes]]:
+        """Entries for what changed since the last call; `progress` asks for what waits now and what comes.
+
+        Only once caught up and after `seal`, and committed with that progress or not at all.
+        """
+        assert self.inputs.caught_up, "the last rows are not known before all has been read again"
+        entries = self._root.kept()
+        for name in self._root.streams[1:]:
+            waits_from = self._root.oldest_waiting(name, self.inputs.next_offset(name))
+            self.inputs.raise_needed(name, waits_from)
+        return entries
+
+    def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> Mapping[str, int]:
+        """Take back kept entries; before `resume` with `frontier_ns`."""
+        return self._root.recall(entries, frontier_ns)
+
+    def _seal(self, frontier_ns: int) -> dict[str, Sealed]:
+        self.inputs.move_to(frontier_ns)
+        joined = self._root.seal(frontier_ns)
+        self._keep_set_aside()
+        outputs = {} if self._graph is None else self._graph.take(joined)
+        return {self._root.name: joined, **outputs}
+
+    def _keep_set_aside(self) -> None:
+        """Forget the rows set aside that no restart could take for others any more."""
+        for name in self._root.streams:
+            rows = self.inputs.set_aside(name)
+            if rows.rows:
+                self.inputs.keep_set_aside(name, self._root.mistakable(name, rows))
+
+    def _notice_caught_up(self) -> None:
+        if self._rereading and self.inputs.caught_up:
+            self._rereading = False
+            self._root.rereading_ended()
+
+
+def _joined(evident: Sealed, assumed: Sealed) -> Sealed:
+    """What was sealed on evidence, and behind it what was on the assumption that idle inputs stay silent."""
+    rows = [part.rows for part in (evident, assumed) if part.rows is not None]
+    matched = {
+        name: count + assumed.matched_rows.get(name, 0) for name, count in evident.matched_rows.items()
+    } or assumed.matched_rows
+    return Sealed(
+        pa.concat_batches(rows) if len(rows) > 1 else rows[0] if rows else None,
+        assumed.complete_ns,
+        assumed_rows=0 if assumed.rows is None else assumed.rows.num_rows,
+        matched_rows=matched,
+    )

@@ -1,0 +1,214 @@
+"""The as-of join as a root: right rows go into contexts, left rows wait, and what is final is sealed."""
+
+from collections.abc import Iterable, Mapping
+
+from operators.inputs.intake import Accepted
+from operators.inputs.progress import RowPlace
+from operators.join.context import RightContext
+from operators.join.forward import ForwardContext
+from operators.join.last_known import last_known_entries, last_known_rows
+from operators.join.restore import read_state
+from operators.join.sealer import ForwardSealer, Sealer
+from operators.join.settings import AsofSettings
+from operators.join.snapshot import SnapshotWriter
+from operators.rows.groups import Groups
+from operators.rows.pending import PendingRows
+from operators.rows.store import RowStore
+from operators.sealed import Entries, Held, Sealed, Snapshot
+from schemas.batch import Batch, Bools, Int64s
+from schemas.clocks import BEGINNING_NS
+
+
+class AsofRoot:
+    """Joins accepted rows of one left and several right streams, one task's share (`Root`).
+
+    The rows of all `seal` calls together are those of one join over the accepted rows, bit for bit, in the
+    order (clock, sequence, left offset, index), whatever the batches and whenever `seal` was called.
+    `groups` numbers the keys of the task, for the inputs and everything behind them.
+    """
+
+    def __init__(self, settings: AsofSettings, groups: Groups, name: str = "aligned") -> None:
+        self.name = name
+        self.meaning = settings.fingerprint()
+        self.streams = tuple(stream.name for stream in settings.streams)
+        self.layout = settings.aligned_schema()
+        self._settings = settings
+        self._groups = groups
+        self._frontier_ns = BEGINNING_NS
+        self._rereading = False
+        self._left = PendingRows(settings.left.schema, tuple(settings.left.schema.names))
+        self._rights, self._sealer = self._matching()
+        self._by_stream = {right.stream.name: right for right in self._rights}
+        self._writer = SnapshotWriter(settings, groups, self._left, self._rights)
+
+    def take(self, stream: str, rows: Accepted) -> None:
+        """Take rows that an input accepted."""
+        right = self._by_stream.get(stream)
+        if right is None:
+            self._take_left(rows)
+        else:
+            self._take_right(right, rows)
+
+    def seal(self, frontier_ns: int) -> Sealed:
+        """Return the left rows that are final once the frontier stands there, joined, in order."""
+        if frontier_ns == self._frontier_ns and not self._reached():
+            return Sealed(None, self._floor_ns)
+        self._frontier_ns = frontier_ns
+        rows, matched = self._sealer.seal(frontier_ns, len(self._groups))
+        counts = zip(self._by_stream, matched, strict=True)
+        return Sealed(rows, self._floor_ns, matched_rows=dict(counts))
+
+    @property
+    def end_ns(self) -> int:
+        """A frontier past the newest row of any stream, and past what a left row could still have matched."""
+        end_ns = self._frontier_ns
+        for rows in (self._left, *(right.pending for right in self._rights)):
+            if rows.rows:
+                hold_ns = self._settings.hold_ns if rows is self._left else 0
+                end_ns = max(end_ns, int(rows.store.time_ns[rows.ids[-1]]) + hold_ns + 1)
+        return end_ns
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no left row waits."""
+        return self._left.rows == 0
+
+    @property
+    def through(self) -> RowPlace | None:
+        """The place of the last left row sealed, None before the first."""
+        return self._sealer.through
+
+    def needed_offset(self, stream: str, otherwise: int) -> int:
+        """The oldest offset of a row that waits or may still match; `otherwise` where none is older."""
+        right = self._by_stream.get(stream)
+        if right is None:
+            return self._left.oldest_offset(otherwise)
+        return right.oldest_needed(self._floor_ns, otherwise)
+
+    def oldest_waiting(self, stream: str, otherwise: int) -> int:
+        """The oldest offset of a row that waits for the frontier; `otherwise` where none is older."""
+        return self._pending(stream).oldest_offset(otherwise)
+
+    def mistakable(self, stream: str, rows: RowStore) -> Bools:
+        """Which rows set aside a restart could take for rows that wait, or for the last of their group."""
+        right = self._by_stream.get(stream)
+        if right is not None:
+            return right.mistakable(rows, self._floor_ns)
+        held = slice(0, rows.rows)
+        places = rows.time_ns[held], rows.sequence[held], rows.offset[held], rows.index[held]
+        return self._may_wait(places[0]) & self._sealer.unsealed(*places)
+
+    def held(self, stream: str) -> Held:
+        """What waits for the frontier, or what left rows wait for."""
+        pending = self._pending(stream)
+        return Held(pending.rows, pending.size)
+
+    def resume(self, frontier_ns: int, through: RowPlace | None, needed: Mapping[str, int]) -> None:
+        """Take up committed progress: rows below `needed`, by stream, are known without being read again."""
+        self._frontier_ns = frontier_ns
+        self._rereading = True
+        self._sealer.pass_over(through)
+        for name, right in self._by_stream.items():
+            right.fold_pending(self._floor_ns)
+            right.known_below(needed[name], frontier_ns)
+
+    def rereading_ended(self) -> None:
+        """Every input has been read again; until then left rows may come that waited below the frontier."""
+        self._rereading = False
+        for right in self._rights:
+            right.fold_pending(self._floor_ns)
+
+    def snapshot(self) -> Snapshot:
+        """What changed since the last snapshot; all snapshots so far together restore this state."""
+        return self._writer.write(self._frontier_ns, self._floor_ns, self._sealer.through)
+
+    def restore(self, entries: Entries) -> None:
+        """Take back what snapshots wrote; on a new root, before `resume`.
+
+        Raises SnapshotError where entries are damaged or missing; the root is then as new.
+        """
+        state = read_state(self._settings, entries)
+        self._frontier_ns = state.header.frontier_ns
+        self._sealer.through = state.header.through
+        self._add_left(state.left)
+        for place, (right, rows) in enumerate(zip(self._rights, state.rights, strict=True)):
+            if rows.rows:
+                right.add(rows, self._groups.codes(rows.keys, rows.key_code))
+                right.fold_pending(self._floor_ns)
+            self._writer.restored(place)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the last row of a group may be needed however old it is: without a tolerance."""
+        return self._settings.tolerance_ns is None  # and so backward: the others need one
+
+    def kept(self) -> list[tuple[bytes, bytes]]:
+        """The last row of each group in which it changed since the last call."""
+        entries: list[tuple[bytes, bytes]] = []
+        for right in self._rights:
+            entries += last_known_entries(self._settings, right, self._groups, self._frontier_ns)
+        return entries
+
+    def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> Mapping[str, int]:
+        """Take back last-known entries; on a new or restored root, before `resume` with `frontier_ns`.
+
+        Returns, per right stream with entries that were kept with other columns, the oldest offset of their
+        rows.  Raises SnapshotError where an entry is damaged or of another join.
+        """
+        rows_of, older = last_known_rows(self._settings, entries, frontier_ns)
+        for name, rows in rows_of.items():
+            self._by_stream[name].refresh(rows, self._groups.codes(rows.keys, rows.key_code), frontier_ns)
+        return older
+
+    @property
+    def _floor_ns(self) -> int:
+        """Below it no left row waits or comes, so right rows there match only as the last of their group.
+
+        While left rows are read again that may have waited, it stands as low as they may lie.
+        """
+        if self._rereading:
+            return max(self._frontier_ns - self._settings.hold_ns, BEGINNING_NS)
+        return self._sealer.floor_ns(self._frontier_ns)
+
+    def _matching(self) -> tuple[tuple[RightContext, ...], Sealer]:
+        asked = self._settings
+        if asked.direction == "backward":
+            rights = tuple(RightContext(asked, right) for right in asked.rights)
+            return rights, Sealer(asked, self._left, rights)
+        ahead = tuple(ForwardContext(asked, right) for right in asked.rights)
+        return ahead, ForwardSealer(asked, self._left, ahead)
+
+    def _take_left(self, rows: Accepted) -> None:
+        """Let left rows wait; of those that were judged before, the ones that were not sealed then."""
+        context, pending = rows.context, rows.pending
+        if rows.judged and context is not None:
+            self._add_left(self._unsealed(context.where(self._may_wait(context.time_ns))))
+        self._add_left(self._unsealed(pending) if rows.judged else pending)
+
+    def _take_right(self, right: RightContext, rows: Accepted) -> None:
+        context, pending = rows.context, rows.pending
+        if context is not None and context.rows:
+            right.refresh(context, self._groups.codes(context.keys, context.key_code), self._floor_ns)
+        if pending.rows:
+            right.add(pending, self._groups.codes(pending.keys, pending.key_code))
+
+    def _unsealed(self, rows: Batch) -> Batch:
+        return rows.where(self._sealer.unsealed(rows.time_ns, rows.sequence, rows.offset, rows.index))
+
+    def _may_wait(self, time_ns: Int64s) -> Bools:
+        """Which left times are not so far behind the frontier that every row of theirs is sealed or late."""
+        oldest_ns = max(self._frontier_ns - self._settings.hold_ns, BEGINNING_NS)
+        may: Bools = time_ns >= oldest_ns
+        return may
+
+    def _add_left(self, rows: Batch) -> None:
+        if rows.rows:
+            self._left.add(rows, self._groups.codes(rows.keys, rows.key_code))
+
+    def _reached(self) -> int:
+        """How many left rows wait only for the next seal."""
+        return 0 if self._settings.hold_ns else self._left.below(self._sealer.left_bound(self._frontier_ns))
+
+    def _pending(self, stream: str) -> PendingRows:
+        right = self._by_stream.get(stream)
+        return self._left if right is None else right.pending
