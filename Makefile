@@ -29,9 +29,10 @@ MESSAGES ?= 10000000
 CASES ?= 1000000
 MINUTES ?= 1
 FAULT ?=
+CONFIG ?=
 # Every variable of `make replay` is a flag of `python -m app replay`; an empty one keeps the flag's default.
 flag = $(if $($(1)),--$(2) '$($(1))')
-REPLAY_FLAGS = $(call flag,DATE,date) $(call flag,DATA,data) $(call flag,BUS,bus) $(call flag,SPEED,speed) \
+REPLAY_FLAGS = $(call flag,DATE,date) $(call flag,CONFIG,config) $(call flag,DATA,data) $(call flag,BUS,bus) $(call flag,SPEED,speed) \
 	$(call flag,BOOTSTRAP,bootstrap) $(call flag,OUT,out) $(call flag,PARTITIONS,partitions) \
 	$(call flag,WORKERS,workers) $(call flag,SHAPE,shape) $(call flag,CLOCK,clock) $(call flag,CARRY,carry) \
 	$(call flag,TOLERANCE_NS,tolerance-ns) $(call flag,GRACE_NS,grace-ns) $(call flag,STORE,store) $(ARGS)

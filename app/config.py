@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,10 +21,12 @@ from pydantic_settings import (
 
 from app.errors import UsageError
 from app.settings.bus import BusSettings
+from app.settings.graph import GraphTable, NodeTable, OutputSettings
 from app.settings.pipeline import PipelineSettings
 from app.settings.section import Name, Policy
 from app.settings.streams import StreamSettings
 from app.settings.worker import WorkerSettings
+from topics.catalogue import OUTPUTS
 from topics.kafka.settings import is_secret
 
 
@@ -39,6 +41,8 @@ class Settings(BaseSettings):
     bus: BusSettings = BusSettings()
     worker: WorkerSettings = WorkerSettings()
     streams: dict[Name, StreamSettings] = Field(default_factory=dict)
+    graph: GraphTable = GraphTable()
+    _file: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _streams_are_used(self) -> "Settings":
@@ -52,7 +56,26 @@ class Settings(BaseSettings):
             )
         if self.pipeline.carry == "column" and self.pipeline.direction != "backward":
             raise ValueError('pipeline.carry = "column" is for direction = "backward" only')
+        if taken := sorted(set(self.graph.nodes) & set(self.stream_names)):
+            raise ValueError(f"graph.{taken[0]} cannot be a node: {taken[0]} is a stream")
+        topics = [self.topic(name) for name in (*self.stream_names, *OUTPUTS, *self.outputs)]
+        if twice := sorted({topic for topic in topics if topics.count(topic) > 1}):
+            raise ValueError(f"topic {twice[0]} is named twice: each stream and each output needs its own")
         return self
+
+    def read_from(self, path: Path | None) -> "Settings":
+        """These settings, which were read from that file: messages name its lines."""
+        self._file = path
+        return self
+
+    def source(self) -> tuple[str, str]:
+        """The name and the text of the file these settings were read from, for messages about its lines."""
+        return ("settings", "") if self._file is None else (str(self._file), self._file.read_text())
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The nodes of the graph whose rows go to a topic of their own, in the order of the file."""
+        return tuple(name for name, node in self.graph.nodes.items() if node.out is not None)
 
     @property
     def stream_names(self) -> tuple[str, ...]:
@@ -64,7 +87,10 @@ class Settings(BaseSettings):
         return self.streams.get(name, StreamSettings())
 
     def topic(self, name: str) -> str:
-        """The topic of an input stream, or of `aligned`, `late`, `dead`, `last-known`."""
+        """The topic of an input stream, of a node, or of `aligned`, `late`, `dead`, `last-known`, `tasks`."""
+        node = self.graph.nodes.get(name)
+        if node is not None and node.out is not None and node.out.topic is not None:
+            return node.out.topic
         return self.stream(name).topic or f"{self.pipeline.prefix}.{name}"
 
     @property
@@ -119,11 +145,12 @@ def load_settings(path: Path | None, flags: Mapping[str, Mapping[str, object]] |
             f"environment: {sorted(unknown)[0]} names no setting; see tidemark.toml for all of them"
         )
     try:
-        return _Sources(**given)
+        settings = _Sources(**given)
     except ValidationError as invalid:
         raise UsageError(f"{path or 'settings'}: {_first_error(invalid)}") from None
     except SettingsError as garbled:
         raise UsageError(f"environment: a table or list must be JSON: {garbled}") from None
+    return settings.read_from(path)
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
@@ -145,7 +172,7 @@ def _known_variable(name: str) -> bool:
     field = Settings.model_fields.get(section)
     if field is None:
         return False
-    if not key or section == "streams":
+    if not key or section in ("streams", "graph"):
         return True
     table = field.annotation
     return (
@@ -175,7 +202,14 @@ def _known_keys(location: tuple[int | str, ...]) -> str:
         "bus": BusSettings,
         "worker": WorkerSettings,
         "streams": StreamSettings,
+        "graph": NodeTable,
     }
+    if location[0] == "graph" and "out" in location[2:-1]:
+        return f"[graph.NAME.out] has {', '.join(OutputSettings.model_fields)}"
+    if len(location) == 2 and location[0] == "graph":
+        return "[graph] has name, and tables of nodes"
+    if location[0] == "graph":
+        return "[graph.NAME] has from, features, out"
     if len(location) == 1:
         return f"the tables are {', '.join(tables)}"
     return f"[{location[0]}] has {', '.join(tables[str(location[0])].model_fields)}"

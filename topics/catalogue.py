@@ -12,6 +12,7 @@ _EVER_MS: Final = str(2**63 - 1)
 
 OUTPUTS: Final = ("aligned", "late", "dead")
 LAST_KNOWN: Final = "last-known"  # only for joins that may need a row however old it is
+TASKS: Final = "tasks"  # only for graphs: what a task has to know of outputs besides the aligned topic
 
 # Record times are event times, days or years old in a replay: a broker must neither refuse nor expire them.
 HISTORY_CONFIGS: Final[Mapping[str, str]] = {
@@ -112,9 +113,15 @@ def require_copartitioned(counts: Mapping[str, int]) -> int:
 
 
 def pipeline_topics(
-    *, prefix: str, streams: Iterable[str], partitions: int, replication: int = 1, retention_ms: int = -1
+    *,
+    prefix: str,
+    streams: Iterable[str],
+    partitions: int,
+    replication: int = 1,
+    retention_ms: int = -1,
+    nodes: Iterable[str] = (),
 ) -> list[TopicSpec]:
-    """Return the topics of a pipeline: `<prefix>.<stream>` for each input, and aligned, late and dead.
+    """Return the topics of a pipeline: `<prefix>.<stream>` for each input, aligned, late, dead, and `nodes`.
 
     `retention_ms` counts from the record's time, which is the event time; -1 keeps everything.
     """
@@ -129,12 +136,12 @@ def pipeline_topics(
     }
     return [
         TopicSpec(name=f"{prefix}.{name}", partitions=partitions, replication=replication, configs=configs)
-        for name in (*names, *OUTPUTS)
+        for name in (*names, *OUTPUTS, *nodes)
     ]
 
 
-def last_known_topic(*, name: str, partitions: int, replication: int = 1) -> TopicSpec:
-    """Return the compacted topic of last-known entries."""
+def compacted_topic(*, name: str, partitions: int, replication: int = 1) -> TopicSpec:
+    """Return a topic that keeps the newest value of each key."""
     configs = {**COMPACTED_CONFIGS, "min.insync.replicas": str(max(1, replication - 1))}
     return TopicSpec(name=name, partitions=partitions, replication=replication, configs=configs)
 

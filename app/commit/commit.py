@@ -28,6 +28,7 @@ def commit(
        know the outcome at once, `app.commit.later_commit` takes these steps without waiting.)
     2. (Frames, late rows and dead letters were produced as they came about.)  For the tasks in `last_known`
        the last rows that changed follow, always in a transaction, so that step 3 need not ask for them again.
+       So does the record of each task with more outputs than the aligned topic.
     3. Send the input offsets: per input the oldest row a restart needs, with the frontier, the watermark,
        the parity of the rows sent and the next offset not yet seen in the metadata.
     4. Commit.  Until this returns nothing has happened; once it returns everything has.  (At least once the
@@ -38,9 +39,12 @@ def commit(
     """
     reach(COMMIT_BEGIN)
     entries = {number: keeps.kept() for number in last_known if (keeps := tasks[number].operator.keeps)}
-    transaction = outbox.prepare(atomic=any(entries.values()))
+    records = {number: record for number, task in tasks.items() if (record := task.record())}
+    transaction = outbox.prepare(atomic=bool(records) or any(entries.values()))
     for number, changed in entries.items():
         outbox.last_known(number, changed)
+    for number, record in records.items():
+        outbox.task_record(number, record)
     reach(COMMIT_LAST_KNOWN)
     positions = positions_of(tasks)
     if transaction is None:

@@ -86,7 +86,7 @@ class Commits:
         self._advance()
         if not self._schedule.due(self._outbox.rows):
             return
-        if self._outbox.producers.exactly_once or self._last_known.due(self._tasks):
+        if self._outbox.producers.exactly_once or self._last_known.due(self._tasks) or self._has_records():
             self.commit()
         else:
             self._begin_later()
@@ -181,6 +181,9 @@ class Commits:
         self._done()
         for state in states.values():
             self._local_state.keep(state)
+
+    def _has_records(self) -> bool:
+        return any(len(task.sinks) > 1 for task in self._tasks.values())
 
     def _done(self) -> None:
         self.count += 1

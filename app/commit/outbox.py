@@ -10,6 +10,7 @@ from app.config import Settings
 from app.errors import RunError
 from app.process.clock import now_ns
 from app.task.letters import Letter
+from app.task.record import KEY, TaskRecord, encode_record
 from app.task.sink import Sink
 from app.task.task import Task
 from operators.hashing.parity import sealed_hashes
@@ -18,7 +19,7 @@ from schemas.frame import ASSUMED, PARITY, FrameHeaders, encode_frame
 from schemas.stream import message_keys
 from topics.avro.rows import AvroRows
 from topics.bus import Producer
-from topics.catalogue import LAST_KNOWN
+from topics.catalogue import LAST_KNOWN, TASKS
 from topics.wire import SchemaRegistry
 
 
@@ -43,7 +44,7 @@ class Outbox:
         self._settings = settings
         self._registry = registry
         self._late = {settings.topic(name): settings.late(name) for name in settings.stream_names}
-        self._topics = {kind: settings.topic(kind) for kind in ("late", "dead", LAST_KNOWN)}
+        self._topics = {kind: settings.topic(kind) for kind in ("late", "dead", LAST_KNOWN, TASKS)}
         self._avro: dict[str, AvroRows] = {}  # by topic
         self._rule_policies = {
             (settings.topic(name), rule): policy
@@ -80,6 +81,12 @@ class Outbox:
             self.producers.transaction().produce(
                 self._topics[LAST_KNOWN], partition=partition, key=key, value=value
             )
+
+    def task_record(self, partition: int, record: TaskRecord) -> None:
+        """Send a task's record to its partition of their topic, in a transaction."""
+        self.producers.transaction().produce(
+            self._topics[TASKS], partition=partition, key=KEY, value=encode_record(record)
+        )
 
     def send(self, sink: Sink, sealed: Sealed, stamp: Stamp) -> None:
         """Send sealed rows, at least one, to a sink, and roll up their parity.

@@ -122,4 +122,11 @@ def run_settings(
         if day.stream.sequence is not None:
             own["sequence"] = day.stream.sequence
         streams[day.stream.name] = own
-    return {"pipeline": pipeline, "bus": bus, "worker": worker, "streams": streams}
+    tables = {"pipeline": pipeline, "bus": bus, "worker": worker, "streams": streams}
+    if settings.graph.nodes:
+        tables["graph"] = {"name": settings.graph.name}
+        for name, node in settings.graph.nodes.items():
+            table = node.model_dump(mode="json", exclude_none=True, by_alias=True)
+            table.get("out", {}).pop("topic", None)
+            tables["graph"][name] = table
+    return tables

@@ -24,18 +24,19 @@ from app.day.run_folder import RunFolder
 from app.day.summary import Summary
 from app.process.clock import monotonic_ns
 from app.process.logs import logged_to_file
-from app.reading.aligned import Frames, write_aligned
+from app.reading.aligned import Frames, write_output
 from app.wiring.broker import choose_bus
 from app.wiring.open import pipeline_on
 from app.wiring.pipeline import Pipeline, topic_specs, warm_up
 from app.words import duration
+from operators.sealed import ALIGNED
 from replay.publish.publication import Publication, require_grace
 from replay.store.day import Day
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_S, clock_column
 from topics.avro.schema import avro_schema
 from topics.bus import Bus
-from topics.catalogue import apply, plan
+from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, apply, plan
 from topics.registry.open import open_registry
 
 
@@ -70,10 +71,14 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
         started_ns = monotonic_ns()
         _run_processes(request, pipeline, folder.path, history.root)
     seconds = (monotonic_ns() - started_ns) / NS_PER_S
-    frames = write_aligned(pipeline, folder.path / "aligned")
+    frames = write_output(pipeline, ALIGNED, folder.path / ALIGNED)
+    rows_out = {name: sum(write_output(pipeline, name, folder.path / name).rows) for name in settings.outputs}
     _read_back(pipeline, folder.path)
     summary = replace(
-        _sum_up(request, pipeline, days, frames, audit(pipeline)), seconds=seconds, resumed=folder.resumed
+        _sum_up(request, pipeline, days, frames, audit(pipeline)),
+        rows_out=rows_out,
+        seconds=seconds,
+        resumed=folder.resumed,
     )
     summary.write(folder.path / "summary.json")
     folder.finish()
@@ -95,13 +100,16 @@ def _prepare(
     file = folder.path / "tidemark.toml"
     file.write_text(tomli_w.dumps(config))
     settings = load_settings(file)
+    if asked.graph.nodes:
+        settings = settings.read_from(request.config)  # errors name the lines that somebody wrote
     settings = settings.model_copy(update={"bus": settings.bus.with_secrets_of(asked.bus)})
     admin = bus.admin()
     if not folder.resumed:
         shutil.rmtree(settings.worker.state, ignore_errors=True)
         if folder.previous is not None:
             old = f"replay-{request.date}-{folder.previous}"
-            admin.delete([f"{old}.{kind}" for kind in (*settings.stream_names, "aligned", "late", "dead")])
+            kinds = (*settings.stream_names, *OUTPUTS, *settings.outputs, LAST_KNOWN, TASKS)
+            admin.delete([f"{old}.{kind}" for kind in kinds])
     apply(admin, plan(admin, topic_specs(settings)))
     registry = open_registry(settings.bus.schema_registry)
     for day in days:
@@ -145,17 +153,19 @@ def _run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, sto
 
 
 def _read_back(pipeline: Pipeline, folder: Path) -> None:
-    """Let the client library read the topic, as a model service would, and compare it with the Parquet.
+    """Let the client library read each output, as a model service would, and compare it with the Parquet.
 
     Raises RunError where they differ.  The embedded bus and Avro rows are not for that library to read.
     """
     settings = pipeline.settings
-    if pipeline.bus.name == "embedded" or settings.worker.format == "avro":
+    if pipeline.bus.name == "embedded":
         return
-    read = ["gpu_sink", "--bootstrap", settings.bus.bootstrap, "--topic", settings.topic("aligned")]
-    read += ["--folder", str((folder / "aligned").resolve()), "--client-config", "-"]
+    outputs = settings.outputs if settings.worker.format == "avro" else (ALIGNED, *settings.outputs)
     told = "".join(f"{key}={value}\n" for key, value in settings.bus.client_settings().items())
-    wait_all([start("read-back", read, folder, told=told)])
+    for name in outputs:
+        read = ["gpu_sink", "--bootstrap", settings.bus.bootstrap, "--topic", settings.topic(name)]
+        read += ["--folder", str((folder / name).resolve()), "--client-config", "-"]
+        wait_all([start("read-back", read, folder, told=told)])
 
 
 def _sum_up(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -20,8 +20,8 @@ class Summary:
     with a match in at least one right stream.  `seal_latency_ms` is, per row, from its release (the message
     that moved the frontier past it was read) to its frame being handed to the producer.  `age_ns` is per
     right stream.  `hash` is of all rows whatever their partition, `parity` of each partition's in its order.
-    right stream.  `rows_assumed` counts aligned rows, as their frames do, that were sealed because an idle
-    input was left out.
+    `rows_out` counts the rows of each output of the graph.  `rows_assumed` counts aligned rows, as their
+    frames do, that were sealed because an idle input was left out.
     """
 
     date: str
@@ -47,6 +47,7 @@ class Summary:
     seconds: float = 0.0
     resumed: bool = False
     rows_assumed: int = 0
+    rows_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def rows_per_second(self) -> float:
@@ -79,6 +80,8 @@ class Summary:
         if self.rows_assumed:
             notes.append(f"{self.rows_assumed:,} sealed without an idle input")
         yield "aligned out", f"{self.rows_aligned:,}  ({', '.join(notes)})"
+        for node, rows in self.rows_out.items():
+            yield f"{node} out", f"{rows:,}"
         share = self.rows_matched / self.rows_aligned if self.rows_aligned else 0.0
         yield "matched", f"{self.rows_matched:,}  ({share:.1%})"
         for stream, age in self.age_ns.items():

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from app.errors import UsageError
 from app.reading.partition import read_partition
 from app.wiring.pipeline import Pipeline
+from operators.sealed import ALIGNED
 from schemas.clocks import NS_PER_MS
 from schemas.frame import FrameHeaders, decode_frame
 from schemas.stream import Stream
@@ -60,13 +61,19 @@ def read_aligned(
     pipeline: Pipeline, partition: int, frames: FrameListener | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the aligned rows of one partition in their order, from frames or from Avro rows."""
+    return read_output(pipeline, ALIGNED, partition, frames)
+
+
+def read_output(
+    pipeline: Pipeline, name: str, partition: int, frames: FrameListener | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of one output and partition in their order: of `aligned`, or of a node of the graph."""
     settings = pipeline.settings
-    source = TopicPartition(settings.topic("aligned"), partition)
-    schema = pipeline.asof.aligned_schema()
+    sink = pipeline.sinks(partition)[name]
+    source = TopicPartition(sink.topic, partition)
     decoder = None
-    if settings.worker.format == "avro":
-        key = settings.stream(settings.pipeline.left).key
-        stream = Stream(name="aligned", schema=schema, key=key)
+    if sink.form == "avro":
+        stream = Stream(name=name, schema=sink.schema, key=sink.key)
         decoder = Decoder(stream, settings.pipeline.clock, pipeline.registry)
     for block in read_partition(pipeline.bus, source, group=f"{settings.pipeline.prefix}-reader"):
         if decoder is None:
@@ -106,19 +113,20 @@ def fitted(rows: pa.RecordBatch, schema: pa.Schema) -> tuple[pa.RecordBatch, tup
     return pa.RecordBatch.from_arrays(columns, schema=schema), lacks
 
 
-def write_aligned(pipeline: Pipeline, folder: Path) -> Frames:
-    """Write `folder/partition-00000.parquet` and so on, all or nothing, and return the frames' headers.
+def write_output(pipeline: Pipeline, name: str, folder: Path) -> Frames:
+    """Write an output as `folder/partition-00000.parquet` and so on, all or nothing.
 
-    Rows from before a column was added are null in it; raises UsageError where it must not be null.
+    Returns what its frames said.  Rows from before a column was added are null in it; raises UsageError where
+    it must not be null.
     """
     frames = Frames()
-    schema = pipeline.asof.aligned_schema()
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     for partition in range(pipeline.settings.bus.partitions):
+        schema = pipeline.sinks(partition)[name].schema
         with pq.ParquetWriter(unfinished / f"partition-{partition:05d}.parquet", schema) as writer:
-            for rows in _row_groups(read_aligned(pipeline, partition, frames), schema):
+            for rows in _row_groups(read_output(pipeline, name, partition, frames), schema):
                 writer.write_table(rows)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

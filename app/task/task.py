@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from app.task.letters import Letter, ahead_letters, dead_letters, late_letters
 from app.task.metadata import InputReport
 from app.task.reading import Reading
+from app.task.record import TaskRecord
 from app.task.sink import Sink
 from operators.inputs.progress import TaskProgress
 from operators.operator import Operator
@@ -32,8 +33,8 @@ class Task:
     """Rows go in with `take`, sealed rows come out with `seal`; `progress` and `state` write it down.
 
     `readings` are its inputs by topic, `sinks` its outputs by name.  By this process's clock, something was
-    read last at `released_ns` and the frontier rose last at `moved_ns`.  `ahead_limit` says in words what
-    bounds a time from above.
+    read last at `released_ns` and the frontier rose last at `moved_ns`.  `graph` is the meaning of the
+    nodes behind the join.  `ahead_limit` says in words what bounds a time from above.
     """
 
     partition: int
@@ -42,6 +43,7 @@ class Task:
     sinks: Mapping[str, Sink]
     store: TaskStore
     identity: str
+    graph: str = ""
     ahead_limit: str = ""
     counts: Counts = field(default_factory=Counts)
     released_ns: int = 0
@@ -103,6 +105,16 @@ class Task:
     def progress(self) -> TaskProgress:
         """How far the task and each of its inputs have come."""
         return self.operator.progress()
+
+    def record(self) -> TaskRecord | None:
+        """What to commit of the outputs besides the aligned topic; None where there are none."""
+        if len(self.sinks) == 1:
+            return None
+        return TaskRecord(
+            next_offsets={name: one.next_offset for name, one in self.progress().inputs.items()},
+            parities={name: sink.parity for name, sink in self.sinks.items() if name != ALIGNED},
+            graph=self.graph,
+        )
 
     def awaits_ended_inputs(self) -> bool:
         """Whether every input that is not paused has read its final record."""

@@ -12,6 +12,9 @@ from app.errors import RunError, UsageError
 from app.process.clock import monotonic_ns, pause
 from app.task.row_rules import RowDecoder, RowRules, RuledDecoder
 from app.task.sink import Sink
+from operators.graph.errors import GraphError
+from operators.graph.plan import Plan, plan_graph
+from operators.graph.render import render_errors
 from operators.graph.task_graph import TaskGraph
 from operators.join.settings import AsofSettings
 from operators.operator import Operator
@@ -21,7 +24,7 @@ from schemas.stream import Stream
 from topics.avro.decode import DecodeLimits, Decoder
 from topics.avro.schema import stream_schema
 from topics.bus import Bus, TopicSpec
-from topics.catalogue import LAST_KNOWN, OUTPUTS, last_known_topic, pipeline_topics, plan
+from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, compacted_topic, pipeline_topics, plan
 from topics.wire import RegistryRefusedError, RegistryUnavailableError, SchemaRegistry
 
 
@@ -58,6 +61,8 @@ class Pipeline:
             },
         )
 
+        self.graph = _planned(settings, self.asof)
+
     @property
     def input_topics(self) -> dict[str, str]:
         """Each input topic and the stream it carries, left first."""
@@ -65,7 +70,7 @@ class Pipeline:
 
     def operator(self) -> Operator:
         """A new operator for one task."""
-        return TaskGraph(self.asof)
+        return TaskGraph(self.asof, self.graph)
 
     def decoder(self, stream: str) -> RowDecoder:
         """A new decoder of one input, which knows its limits and its rules: it alone says what is a row."""
@@ -99,7 +104,18 @@ class Pipeline:
             form="avro" if settings.worker.format == "avro" else "frame",
             key=settings.stream(settings.pipeline.left).key,
         )
-        return {aligned.name: aligned}
+        outputs = {} if self.graph is None else self.graph.outputs()
+        nodes = {
+            name: Sink(
+                name=name,
+                topic=settings.topic(name),
+                partition=partition,
+                schema=layout,
+                on=aligned.on,
+            )
+            for name, layout in outputs.items()
+        }
+        return {aligned.name: aligned, **nodes}
 
     def identity(self, partition: int) -> str:
         """Changes with anything that changes which rows a task reads, of which topics.
@@ -119,26 +135,43 @@ class Pipeline:
         )
 
 
+def _planned(settings: Settings, asof: AsofSettings) -> Plan | None:
+    """The plan of the graph, None without one; raises UsageError with every error, and where it is."""
+    if not settings.graph.nodes:
+        return None
+    try:
+        return plan_graph(
+            settings.graph.declared(),
+            asof.aligned_schema(),
+            meaning=asof.fingerprint(),
+            key=asof.left.key,
+            streams=settings.stream_names,
+        )
+    except GraphError as wrong:
+        raise UsageError(render_errors(*settings.source(), wrong.errors).rstrip()) from None
+
+
 def topic_specs(settings: Settings) -> list[TopicSpec]:
-    """The topics of a pipeline: its inputs, where aligned rows, late rows and dead letters go, and, for a
-    join without a tolerance, the last-known topic.
+    """The topics of a pipeline: its inputs, where aligned rows, rows of nodes, late rows and dead letters go.
+
+    A join without a tolerance has the last-known topic too, and a graph with outputs that of its tasks.
     """
-    names = (*settings.stream_names, *OUTPUTS)
+    names = (*settings.stream_names, *OUTPUTS, *settings.outputs)
+    bus = settings.bus
     specs = pipeline_topics(
         prefix=settings.pipeline.prefix,
         streams=settings.stream_names,
-        partitions=settings.bus.partitions,
-        replication=settings.bus.replication,
+        partitions=bus.partitions,
+        replication=bus.replication,
+        nodes=settings.outputs,
     )
     named = [replace(spec, name=settings.topic(name)) for name, spec in zip(names, specs, strict=True)]
-    if settings.keeps_last_known:
-        bus = settings.bus
-        named.append(
-            last_known_topic(
-                name=settings.topic(LAST_KNOWN), partitions=bus.partitions, replication=bus.replication
-            )
-        )
-    return named
+    compacted = [LAST_KNOWN] if settings.keeps_last_known else []
+    compacted += [TASKS] if settings.outputs else []
+    return named + [
+        compacted_topic(name=settings.topic(name), partitions=bus.partitions, replication=bus.replication)
+        for name in compacted
+    ]
 
 
 def member_config(settings: Settings) -> dict[str, str]:

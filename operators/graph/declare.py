@@ -6,8 +6,10 @@ from typing import Final
 
 from operators.sealed import ALIGNED
 
-# Topics of a pipeline besides those of its nodes, and the keys of `[graph]` itself.
-RESERVED: Final = frozenset({ALIGNED, "late", "dead", "last-known", "tasks", "state", "name", "anchor"})
+# Topics of a pipeline and folders of a replay besides those of its nodes, and the keys of `[graph]` itself.
+RESERVED: Final = frozenset(
+    {ALIGNED, "late", "dead", "last-known", "tasks", "state", "schemas", "name", "anchor"}
+)
 
 NODES_MAX: Final = 200
 NODE_NAME_LENGTH_MAX: Final = 64  # characters; a topic's name has it behind the prefix

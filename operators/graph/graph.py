@@ -1,8 +1,6 @@
 """A graph at work: the nodes of one task, run one after another over the rows that the join seals."""
 
-from collections.abc import Iterator, Mapping
-
-import pyarrow as pa
+from collections.abc import Mapping
 
 from operators.entries import KeptEntries, owned, owner_prefix
 from operators.graph.plan import Plan, PlannedNode
@@ -24,7 +22,12 @@ class Graph:
         self._nodes: dict[str, Node] = {node.name: _make(node) for node in plan.nodes}
         self._stale: list[bytes] = []  # keys of entries that no node has
         self._carried: dict[str, list[int] | None] = {}
-        self.layouts: Mapping[str, pa.Schema] = dict(self._outputs())
+        self.layouts = plan.outputs()
+        for planned in plan.nodes:
+            if planned.carried is not None:
+                names = planned.features.layout.names
+                places = [names.index(name) for name in planned.carried]
+                self._carried[planned.name] = places if len(places) < len(names) else None
 
     def take(self, aligned: Sealed) -> Mapping[str, Sealed]:
         """Run the rows that became final through every node; returns what goes out, by node.
@@ -67,14 +70,6 @@ class Graph:
                 self._nodes[planned.name] = _make(planned)
                 lost.append(planned.name)
         return tuple(lost)
-
-    def _outputs(self) -> Iterator[tuple[str, pa.Schema]]:
-        for planned in self._plan.nodes:
-            if planned.carried is not None:
-                layout = planned.features.layout
-                places = [layout.names.index(name) for name in planned.carried]
-                self._carried[planned.name] = places if len(places) < len(layout) else None
-                yield planned.name, pa.schema([layout.field(place) for place in places])
 
 
 def _make(planned: PlannedNode) -> Node:

@@ -65,6 +65,14 @@ class Plan:
         """16 hex digits that are equal where all nodes mean the same, whatever they are called."""
         return digest("graph", *sorted(node.meaning for node in self.nodes))
 
+    def outputs(self) -> dict[str, pa.Schema]:
+        """By node with an output: the columns it carries, in order."""
+        return {
+            node.name: pa.schema([node.features.layout.field(name) for name in node.carried])
+            for node in self.nodes
+            if node.carried is not None
+        }
+
 
 def plan_graph(
     settings: GraphSettings,

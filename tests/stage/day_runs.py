@@ -14,7 +14,7 @@ from app.config import Settings, load_settings
 from app.day.content_hash import content_hash
 from app.day.request import ReplayRequest, run_settings
 from app.process.clock import pause
-from app.reading.aligned import write_aligned
+from app.reading.aligned import write_output
 from app.task.metadata import from_position
 from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
 from app.worker.assembly import open_worker
@@ -124,7 +124,7 @@ class DayRun:
 
     def aligned(self) -> pa.Table:
         """The aligned rows, partition after partition."""
-        write_aligned(self.pipeline, self.folder / "aligned")
+        write_output(self.pipeline, "aligned", self.folder / "aligned")
         files = sorted((self.folder / "aligned").glob("*.parquet"))
         return pa.concat_tables([pq.read_table(file) for file in files])
 

@@ -3,7 +3,7 @@
 import pytest
 
 from topics.bus import BusError, TopicSpec
-from topics.catalogue import CoPartitionError, last_known_topic, pipeline_topics, plan, require_copartitioned
+from topics.catalogue import CoPartitionError, compacted_topic, pipeline_topics, plan, require_copartitioned
 from topics.memory.bus import MemoryBus
 
 
@@ -45,7 +45,7 @@ def test_topics_read_together_must_have_one_count() -> None:
 
 
 def test_last_rows_are_compacted_and_never_expire() -> None:
-    spec = last_known_topic(name="tidemark.last-known", partitions=8, replication=3)
+    spec = compacted_topic(name="tidemark.last-known", partitions=8, replication=3)
     assert spec.configs["cleanup.policy"] == "compact"
     assert "retention.ms" not in spec.configs
     assert (spec.partitions, spec.configs["min.insync.replicas"]) == (8, "2")

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from app.errors import UsageError
-from app.reading.aligned import fitted, write_aligned
+from app.reading.aligned import fitted, write_output
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 
@@ -41,5 +41,5 @@ def test_a_column_that_is_never_null_does_not_fit_rows_from_before_it(tmp_path: 
     worker.close()
     market.add_column("trade", pa.field("lot", pa.int64(), nullable=False))
     with pytest.raises(UsageError, match="column lot, which is never null"):
-        write_aligned(market.pipeline, tmp_path / "aligned")
+        write_output(market.pipeline, "aligned", tmp_path / "aligned")
     assert not (tmp_path / "aligned").exists()

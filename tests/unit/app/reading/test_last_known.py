@@ -9,7 +9,7 @@ import pytest
 
 from app.audit.topics import audit
 from app.errors import RunError
-from app.reading.aligned import write_aligned
+from app.reading.aligned import write_output
 from app.worker.worker import Worker
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -183,7 +183,7 @@ def test_rows_of_before_and_after_a_column_was_added_are_audited_and_kept(
     report = audit(market.pipeline)
     assert report.violations == []
     assert (report.rows_aligned, report.rows_repeated) == (2, int(guarantee == "at_least_once"))
-    write_aligned(market.pipeline, tmp_path / "aligned")
+    write_output(market.pipeline, "aligned", tmp_path / "aligned")
     kept = pq.read_table(tmp_path / "aligned")
     assert kept.column("quote_depth").to_pylist()[-1] == 7
 

@@ -1,0 +1,63 @@
+"""The tables `[graph]` and `[graph.NAME]`: nodes of row formulas behind the join, and where their rows go."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from app.settings.section import Name, Section, TopicName
+from operators.graph.declare import RESERVED, GraphSettings, NodeSettings, Output
+
+Formula = Annotated[str, Field(min_length=1)]
+
+
+class OutputSettings(Section):
+    """The table `[graph.NAME.out]`: without it a node feeds other nodes only."""
+
+    topic: TopicName | None = None  # none: <prefix>.NAME
+    columns: tuple[str, ...] | None = None  # those to carry; none: all.  Key, clocks and place go always
+
+
+class NodeTable(Section):
+    """The table `[graph.NAME]`: rows of `from`, with a column more for each feature."""
+
+    from_: Annotated[Name, Field(alias="from")]  # `aligned`, or another node
+    features: dict[str, Formula]  # column = "formula", in order; " @2" behind it is its version
+    out: OutputSettings | None = None
+
+
+class GraphTable(Section):
+    """The graph: a name, and its nodes in any order."""
+
+    name: Name = "graph"
+    nodes: dict[Name, NodeTable] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tables_are_nodes(cls, value: object) -> object:
+        """In the file a node is a table beside `name`."""
+        if not isinstance(value, dict) or "nodes" in value:
+            return value
+        nodes = {key: table for key, table in value.items() if isinstance(table, dict)}
+        return {**{key: one for key, one in value.items() if key not in nodes}, "nodes": nodes}
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> "GraphTable":
+        for name in self.nodes:
+            if name in RESERVED:
+                raise ValueError(f"graph.{name} cannot be a node: {name} names something else of a pipeline")
+        return self
+
+    def declared(self) -> GraphSettings:
+        """The graph as the core plans it."""
+        return GraphSettings(
+            name=self.name,
+            nodes=tuple(
+                NodeSettings(
+                    name=name,
+                    upstream=node.from_,
+                    features=dict(node.features),
+                    output=None if node.out is None else Output(node.out.columns),
+                )
+                for name, node in self.nodes.items()
+            ),
+        )
