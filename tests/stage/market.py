@@ -10,8 +10,9 @@ import pyarrow as pa
 from app.commit.commit import commit
 from app.commit.commits import CommitCall
 from app.config import Settings
+from app.settings.graph import GraphTable
 from app.settings.streams import StreamSettings
-from app.wiring.pipeline import Pipeline, registered_streams
+from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
 from app.worker.assembly import open_worker
 from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS
@@ -21,6 +22,7 @@ from topics.avro.encode import RowEncoder
 from topics.avro.progress import encode_progress
 from topics.avro.schema import avro_schema
 from topics.block import Original, TopicPartition
+from topics.catalogue import apply, plan
 from topics.memory.bus import MemoryBus
 from topics.partitioner import partition_of
 from topics.wire import Progress
@@ -41,6 +43,7 @@ class Market:
         worker: Mapping[str, object] | None = None,
         streams: Mapping[str, object] | None = None,
         bus: Mapping[str, object] | None = None,
+        graph: Mapping[str, object] | None = None,
     ) -> None:
         quick = {"state": str(folder / "state"), "commit_interval_ms": COMMIT_INTERVAL_MS}
         self.settings = Settings.model_validate(
@@ -53,6 +56,7 @@ class Market:
                 },
                 "worker": {**quick, **(worker or {})},
                 "streams": streams or {},
+                "graph": graph or {},
             }
         )
         self.pipeline = pipeline_of(self.settings)
@@ -101,6 +105,22 @@ class Market:
         self.settings = self.settings.model_copy(update={"streams": keyed})
         streams = registered_streams(self.settings, self.pipeline.registry, wait_s=0, on_wait=lambda _: None)
         self.pipeline = Pipeline(self.settings, self.bus, self.pipeline.registry, streams)
+
+    def add_graph(self, graph: Mapping[str, object]) -> None:
+        """Put a graph behind the join, for workers made from now on."""
+        self.settings = self.settings.model_copy(update={"graph": GraphTable.model_validate(graph)})
+        admin = self.bus.admin()
+        apply(admin, plan(admin, topic_specs(self.settings)))
+        self.pipeline = self.plan(self.settings)
+
+    def plan(self, settings: Settings) -> Pipeline:
+        """A pipeline of other settings on the same bus."""
+        streams = registered_streams(settings, self.pipeline.registry, wait_s=0, on_wait=lambda _: None)
+        return Pipeline(settings, self.bus, self.pipeline.registry, streams)
+
+    def produce(self, kind: str, partition: int, key: bytes, value: bytes) -> None:
+        """Publish any message to a topic of the pipeline."""
+        self._producer.produce(self.settings.topic(kind), partition=partition, key=key, value=value)
 
     def worker(self, slot: str = "0", *, until_final: bool = False, commit: CommitCall = commit) -> Worker:
         """A worker on the market's own clocks."""
