@@ -8,6 +8,7 @@ from rich.text import Text
 
 from app.watch.watermarks import InputFigures, Picture, TaskFigures
 from app.watch.words import WELL, Answer, age_words, answer, clock_words, size_words
+from operators.sealed import ALIGNED
 from schemas.clocks import BEGINNING_NS
 
 COLUMNS = ("input", "watermark", "newest row", "rows wait", "bytes", "unread", "late")
@@ -44,6 +45,7 @@ def as_json(picture: Picture) -> dict[str, Any]:
             {"client_id": member.client_id, "host": member.host, "partitions": len(member.partitions)}
             for member in picture.standing.members
         ],
+        "outputs": dict(picture.outputs),
         "tasks": [_task_json(task, picture) for task in picture.tasks],
     }
 
@@ -103,7 +105,9 @@ def _heading(picture: Picture) -> Text:
     count = len(picture.standing.members)
     members = f"{count} worker{'' if count == 1 else 's'}"
     at = clock_words(picture.now_ns, 0)
-    return Text(f"group {picture.group}: {picture.standing.state}, {members}, at {at} UTC", "italic")
+    nodes = [topic for name, topic in picture.outputs.items() if name != ALIGNED]
+    graph = f", nodes to {', '.join(nodes)}" if nodes else ""
+    return Text(f"group {picture.group}: {picture.standing.state}, {members}{graph}, at {at} UTC", "italic")
 
 
 def _task_line(task: TaskFigures, said: Answer, picture: Picture) -> Text:

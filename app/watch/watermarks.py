@@ -4,12 +4,13 @@ Everything is read from outside: no group is joined, so a hung worker is seen as
 Figures in, figures out; `app.watch.words` puts them in words, `app.watch.view` shows them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.config import Settings
 from app.task.metadata import InputReport, from_position
 from operators.inputs.progress import InputProgress
+from operators.sealed import ALIGNED
 from schemas.clocks import BEGINNING_NS
 from topics.block import TopicPartition
 from topics.bus import Admin, GroupStanding, LogRange, Position
@@ -100,12 +101,13 @@ class TaskFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A group at one moment of `now_ns`."""
+    """A group at one moment of `now_ns`; `outputs` are the topics its sealed rows go to, by name."""
 
     group: str
     standing: GroupStanding
     now_ns: int
     tasks: tuple[TaskFigures, ...]
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -168,7 +170,13 @@ def look(admin: Admin, settings: Settings, now_ns: int, watch: Watch | None = No
                 moved_ns=max(moved_ns, watch.frontier_moved_ns(number, frontier_ns, now_ns)),
             )
         )
-    return Picture(group=settings.pipeline.prefix, standing=standing, now_ns=now_ns, tasks=tuple(tasks))
+    return Picture(
+        group=settings.pipeline.prefix,
+        standing=standing,
+        now_ns=now_ns,
+        tasks=tuple(tasks),
+        outputs={name: settings.topic(name) for name in (ALIGNED, *settings.outputs)},
+    )
 
 
 def _input(

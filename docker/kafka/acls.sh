@@ -13,6 +13,7 @@
 #
 #   PREFIX=tidemark      pipeline.prefix
 #   STREAMS="trade quote"             pipeline.left and pipeline.right
+#   NODES="tick bars"                 the nodes of the graph whose rows go out; none without a graph
 #   GROUP=tidemark-gpu-sink           the group= of the model service, where it commits to one
 #   KAFKA_ACLS="kafka-acls.sh --bootstrap-server host:port --command-config admin.properties"
 set -euo pipefail
@@ -35,7 +36,10 @@ allow() { # $1: operations, the rest: resources
 
 [[ $user =~ ^[A-Za-z0-9._-]+$ ]] || fail "say a role and a user: acls.sh worker tidemark-worker"
 read -ra streams <<<"${STREAMS:-trade quote}"
+read -ra nodes <<<"${NODES:-}"
 inputs=$(topics "${streams[@]}")
+nodes_out=
+if [[ ${#nodes[@]} -gt 0 ]]; then nodes_out=$(topics tasks "${nodes[@]}"); fi
 # Read and Write include Describe.  DescribeConfigs is for the check, at start, that topics are as they should be.
 case $role in
   publisher)
@@ -45,17 +49,17 @@ case $role in
     ;;
   worker)
     allow "Read DescribeConfigs" "$inputs"
-    allow "Write DescribeConfigs" "$(topics aligned late dead last-known)"
-    allow "Read" "$(topics late dead last-known)" # a restart reads back what it set aside
+    allow "Write DescribeConfigs" "$(topics aligned late dead last-known)$nodes_out"
+    allow "Read" "$(topics late dead last-known)${nodes_out:+$(topics tasks)}" # a restart reads back what it set aside
     allow "Read" "--group $prefix"
     allow "Describe" "--group $prefix- --resource-pattern-type prefixed"
     allow "Write" "--transactional-id $prefix- --resource-pattern-type prefixed" # one for each worker.slot
     ;;
   model)
-    allow "Read" "$(topics aligned) --group $group"
+    allow "Read" "$(topics aligned ${nodes[@]+"${nodes[@]}"}) --group $group"
     ;;
   operator)
-    allow "Read DescribeConfigs" "$inputs$(topics aligned late dead last-known)"
+    allow "Read DescribeConfigs" "$inputs$(topics aligned late dead last-known)$nodes_out"
     allow "Describe" "--group $prefix"
     allow "Describe" "--group $prefix- --resource-pattern-type prefixed"
     allow "Write" "$inputs" # dead replay sends letters back

@@ -1,5 +1,7 @@
 """Laws of docker/kafka/acls.sh that hold without a broker: least rights, and one line for a mistake."""
 
+import os
+import re
 import subprocess
 
 import pytest
@@ -33,3 +35,17 @@ def test_only_the_worker_writes_what_it_seals() -> None:
 def test_a_mistake_is_one_line_and_exit_2(arguments: list[str]) -> None:
     answer = subprocess.run([str(ACLS), *arguments], capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_worker_of_a_graph_writes_its_nodes_and_its_tasks_and_a_model_reads_the_nodes() -> None:
+    environment = {**os.environ, "NODES": "tick bars"}
+    plain, graph = (
+        subprocess.run([str(ACLS), "worker", "w"], capture_output=True, text=True, check=True, env=env).stdout
+        for env in (os.environ, environment)
+    )
+    added = set(re.findall(r"--topic (\S+)", graph)) - set(re.findall(r"--topic (\S+)", plain))
+    assert added == {"tidemark.tick", "tidemark.bars", "tidemark.tasks"}
+    model = subprocess.run(
+        [str(ACLS), "model", "m"], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+    assert set(re.findall(r"--topic (\S+)", model)) == {"tidemark.aligned", "tidemark.tick", "tidemark.bars"}
