@@ -63,7 +63,7 @@ class ReplayRequest:
         del fields["bootstrap"], fields["speed"], fields["config"]
         return fields | {
             "settings": settings.model_dump(mode="json", exclude={"bus": {"bootstrap"}}),
-            "grace_ns": self.grace_ns_for(days, settings.pipeline.clock),
+            "grace_ns": self.grace_ns_for(days, settings),
             "days": [day.summary.digest for day in days],
         }
 
@@ -81,14 +81,14 @@ class ReplayRequest:
             self.config, {"pipeline": pipeline, "bus": bus, "worker": {"format": self.format}}
         )
 
-    def grace_ns_for(self, days: Sequence[Day], clock: Clock) -> int | None:
+    def grace_ns_for(self, days: Sequence[Day], settings: Settings) -> int | None:
         """The grace the day needs: its own disorder and the market time a block may span.
 
         None where the flag or the file sets one.
         """
-        if self.grace_ns is not None or self.config is not None:
+        if self.grace_ns is not None or "grace_ns" in settings.pipeline.model_fields_set:
             return None
-        disorder_ns = max(day.disorder_ns(clock) for day in days)
+        disorder_ns = max(day.disorder_ns(settings.pipeline.clock) for day in days)
         return disorder_ns + (BLOCK_SPAN_NS if self.shape == "block" and self.speed is None else 0)
 
 

@@ -50,7 +50,7 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
         request.date, asked.stream_names, data=request.data, store=request.store, say=say
     )
     clock = asked.pipeline.clock
-    grace_ns = request.grace_ns_for(days, clock)
+    grace_ns = request.grace_ns_for(days, asked)
     require_grace(days, asked.pipeline.grace_ns if grace_ns is None else grace_ns, clock)
     bus = choose_bus(request.bus, request.bootstrap, say, asked.bus.client_settings())
     folder = RunFolder.open(request.out, request.identity(asked, days), log_lasts=bus.name != "embedded")
@@ -95,7 +95,7 @@ def _prepare(
         prefix=f"replay-{request.date}-{folder.run}",
         bootstrap=bus.name.split()[-1],
         folder=folder.path,
-        grace_ns=request.grace_ns_for(days, asked.pipeline.clock),
+        grace_ns=request.grace_ns_for(days, asked),
     )
     file = folder.path / "tidemark.toml"
     file.write_text(tomli_w.dumps(config))

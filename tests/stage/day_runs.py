@@ -65,7 +65,7 @@ class DayRun:
             prefix=prefix,
             bootstrap=bus.name.split()[-1],
             folder=folder,
-            grace_ns=request.grace_ns_for(days, asked.pipeline.clock),
+            grace_ns=request.grace_ns_for(days, asked),
         )
         file = folder / "tidemark.toml"
         file.write_text(tomli_w.dumps(config))

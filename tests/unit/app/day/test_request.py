@@ -47,19 +47,32 @@ def test_a_request_that_cannot_be_is_refused_when_it_is_made(changed: dict[str, 
         asked(**changed)
 
 
+def grace_of(request: ReplayRequest, days: list[Day], **pipeline: object) -> int | None:
+    return request.grace_ns_for(days, Settings.model_validate({"pipeline": pipeline}))
+
+
 def test_the_grace_covers_the_days_disorder_and_the_span_of_a_block(days: list[Day]) -> None:
-    assert asked().grace_ns_for(days, "event") == DISORDER_NS + BLOCK_SPAN_NS
-    assert asked(shape="record").grace_ns_for(days, "event") == DISORDER_NS
-    assert asked(shape="record").grace_ns_for(days, "known") == 0
+    assert grace_of(asked(), days) == DISORDER_NS + BLOCK_SPAN_NS
+    assert grace_of(asked(shape="record"), days) == DISORDER_NS
+    assert grace_of(asked(shape="record"), days, clock="known") == 0
 
 
 def test_a_paced_replay_needs_no_room_for_blocks(days: list[Day]) -> None:
-    assert asked(speed=10.0).grace_ns_for(days, "event") == DISORDER_NS
+    assert grace_of(asked(speed=10.0), days) == DISORDER_NS
 
 
-def test_a_grace_that_is_given_stands(days: list[Day], tmp_path: Path) -> None:
-    assert asked(grace_ns=7).grace_ns_for(days, "event") is None
-    assert asked(config=tmp_path / "mine.toml").grace_ns_for(days, "event") is None
+def test_a_grace_that_is_given_stands(days: list[Day]) -> None:
+    assert grace_of(asked(grace_ns=7), days) is None
+    assert grace_of(asked(), days, grace_ns=9) is None
+
+
+def test_a_file_that_says_nothing_of_grace_leaves_it_to_the_day(days: list[Day], tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[graph.tick]\nfrom = "aligned"\nfeatures = { x = "1.0" }\n')
+    request = asked(config=file)
+    assert request.grace_ns_for(days, request.settings()) == DISORDER_NS + BLOCK_SPAN_NS
+    file.write_text("[pipeline]\ngrace_ns = 9\n")
+    assert request.grace_ns_for(days, request.settings()) is None
 
 
 def test_a_broker_at_another_address_and_another_pace_are_the_same_run(days: list[Day]) -> None:
