@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.config import Settings
 from app.day.request import BLOCK_SPAN_NS, ReplayRequest, run_settings
 from app.errors import UsageError
 from replay.store.day import Day
