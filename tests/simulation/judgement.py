@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from app.audit.late import NotAccepted, read_not_accepted
 from app.audit.topics import AuditReport, audit
@@ -14,7 +15,7 @@ from app.wiring.pipeline import Pipeline
 from operators.hashing.parity import Parity, sealed_hashes
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
-from schemas.frame import LEFT_INDEX, LEFT_OFFSET
+from schemas.frame import LEFT_INDEX, LEFT_OFFSET, FrameHeaders, decode_frame
 from tests.oracles.streaming_asof import Row, Rules, join_slowly
 from topics.block import TopicPartition
 
@@ -33,8 +34,46 @@ def judge(pipeline: Pipeline) -> AuditReport:
         assert _aligned(pipeline, partition) == expected, f"partition {partition} is not what the oracle says"
         parity = _uninterrupted(pipeline, accepted)
         assert report.parity[partition] == parity, f"partition {partition}: {report.parity[partition]}"
+        for name in pipeline.settings.outputs:
+            _judge_output(pipeline, name, partition, expected)
     assert report.rows_aligned == accepted_lefts
     return report
+
+
+def _judge_output(pipeline: Pipeline, name: str, partition: int, joined: list[dict[str, Any]]) -> None:
+    """The rows of a node are those that its formulas give for each joined row, once and in order."""
+    rows: dict[int, dict[str, Any]] = {}
+    parity, newest = Parity(), ""
+    for batch, headers in _frames(pipeline, name, partition):
+        parity, newest = parity.roll(sealed_hashes(batch)), headers.parity
+        for row in batch.to_pylist():
+            place = row[LEFT_OFFSET] * PLACES + row[LEFT_INDEX]
+            assert rows.setdefault(place, row) == row, "a row that came again has changed"
+    wanted = [_features(row) for row in joined]
+    assert [row["event_ns"] for row in rows.values()] == [row["event_ns"] for row in wanted]
+    for row, want in zip(rows.values(), wanted, strict=True):
+        assert {column: value for column, value in want.items() if column in row}.items() <= row.items()
+    if pipeline.settings.worker.guarantee == "exactly_once":
+        assert newest == (str(parity) if rows else ""), f"{name}[{partition}]: {newest}, not {parity}"
+
+
+def _frames(pipeline: Pipeline, name: str, partition: int) -> Iterator[tuple[pa.RecordBatch, FrameHeaders]]:
+    source = TopicPartition(pipeline.settings.topic(name), partition)
+    for block in read_partition(pipeline.bus, source, group="judgement"):
+        for message in range(block.messages):
+            frame = block.originals[message]
+            yield decode_frame(frame.value), FrameHeaders.from_kafka(frame.headers)
+
+
+def _features(row: dict[str, Any]) -> dict[str, Any]:
+    """What the nodes of `scene.GRAPH` say of a joined row, and the column that tells which row it is."""
+    bid, ask, price, age_ns = (row.get(c) for c in ("quote_bid", "quote_ask", "price", "quote_age_ns"))
+    mid = None if bid is None or ask is None else (bid + ask) / 2
+    wide = None if bid is None or ask is None else ask - bid
+    buyer = None if price is None or mid is None else price > mid
+    cost = None if buyer is None or wide is None else wide if buyer else -wide
+    old = None if age_ns is None else age_ns > 20
+    return {"event_ns": row["event_ns"], "mid": mid, "buyer": buyer, "cost": cost, "old": old}
 
 
 def _accepted(pipeline: Pipeline, partition: int) -> dict[str, list[Batch]]:

@@ -33,6 +33,22 @@ MAX_AHEAD_NS = 1_000  # beyond the longest market
 RULED = {"trade": "price", "quote": "bid", "bar": "open", "signal": "score"}
 
 
+# Nodes in a chain, the first of which goes nowhere itself.
+GRAPH: Final[dict[str, Any]] = {
+    "spread": {"from": "aligned", "features": {"wide": "quote_ask - quote_bid"}},
+    "tick": {
+        "from": "spread",
+        "features": {
+            "mid": "(quote_bid + quote_ask) / 2",
+            "buyer": "price > mid",
+            "cost": "where(buyer, wide, -wide)",
+        },
+        "out": {},
+    },
+    "far": {"from": "tick", "features": {"old": "quote_age_ns > 20"}, "out": {"columns": ["old"]}},
+}
+
+
 def settings_of(rng: random.Random, folder: Path) -> Settings:
     """Draw a pipeline."""
     rights = [stream.name for stream in RIGHTS[: rng.choice([1, 1, 1, 2, 3])]]
@@ -45,6 +61,7 @@ def settings_of(rng: random.Random, folder: Path) -> Settings:
             "bus": {"partitions": rng.choice([1, 1, 2, 3, 4]), "schema_registry": str(folder / "schemas")},
             "worker": {"state": str(folder / "state"), **worker},
             "streams": {name: _stream(rng, name) for name in names},
+            "graph": GRAPH if rng.random() < 0.4 else {},
         }
     )
 
