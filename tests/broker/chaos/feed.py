@@ -73,7 +73,7 @@ class Feed:
     """Writes a step of market at a time; each step is one transaction that ends with a progress record.
 
     A step whose transaction fails is not sent again: time goes on, and only what is committed counts.
-    `quotes_on` are the partitions in which quotes are written, and `trades_alone` holds all quotes back.
+    `quotes_on` are the partitions in which quotes are written; final progress records go to all of them.
     """
 
     def __init__(
