@@ -11,7 +11,7 @@ import app.cli
 import replay.cli
 
 for name in app.cli.MODULES:
-    import_module(f"app.{name}")  # registers its commands
+    import_module(f"app.commands.{name}")  # registers its commands
 
 PROGRAMS = {"app": app.cli.app, "replay": replay.cli.app}
 
