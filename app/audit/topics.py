@@ -13,12 +13,13 @@ import pyarrow as pa
 
 from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.late import LateJudge, NotAccepted, read_not_accepted
+from app.audit.nodes import NodeRules, check_node
 from app.audit.rules import EARLIER, PARTITION, PLACE, Findings, Layout, Violation, check_order
 from app.audit.runs import Runs
 from app.audit.walk import frame_of, walk
 from app.config import Settings
 from app.errors import UsageError
-from app.reading.aligned import fitted, read_aligned
+from app.reading.aligned import fitted, read_aligned, read_output
 from app.reading.partition import read_partition
 from app.wiring.pipeline import Pipeline
 from operators.hashing.parity import Parity, sealed_hashes
@@ -35,7 +36,8 @@ MEMORY_SIZE_MAX: Final = 1 << 30  # bytes of rows at once, beyond what the progr
 class AuditReport:
     """The rows that the audit read, and its violations.
 
-    `violations` are by partition, None where files do not say of which; `parity` is that of the rows read.
+    `violations` are by partition, None where files do not say of which; `parity` is that of the aligned
+    rows read; `rows_out` counts the rows of each node with an output.
     `rows_refused` counts rows of files without a key or without the clock that is joined on.
     `rows_repeated` counts aligned rows beyond the first of each place; at least once they are no violation
     where they are equal, and `rows_aligned` leaves them out.
@@ -44,6 +46,7 @@ class AuditReport:
     rows_in: Counter[str] = field(default_factory=Counter)
     rows_late: Counter[str] = field(default_factory=Counter)
     rows_refused: Counter[str] = field(default_factory=Counter)
+    rows_out: Counter[str] = field(default_factory=Counter)
     rows_aligned: int = 0
     rows_repeated: int = 0
     rows_dead: int = 0
@@ -141,6 +144,8 @@ class _Partition:
         walk(self._rules, layout, accepted[left], rights, aligned, self._findings, self._memory_size_max)
         report.rows_repeated += self._findings.rows_repeated
         report.rows_aligned -= self._findings.rows_repeated
+        for name in settings.outputs:
+            report.rows_out[name] += self._node(name)
         yield from found.violations()
         yield from self._findings.violations()
 
@@ -186,6 +191,22 @@ class _Partition:
             told.report(self._findings)
         report.parity[self._partition] = told.rolled
         return runs
+
+    def _node(self, name: str) -> int:
+        """Check the rows of a node with an output; returns how many there are."""
+        graph = self._pipeline.settings.graph.declared()
+        parity = ParityCheck()
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            for batch in read_output(self._pipeline, name, self._partition, parity):
+                parity.roll(batch)
+                yield batch
+
+        aligned = read_aligned(self._pipeline, self._partition)
+        count = check_node(NodeRules.of(graph, name), aligned, rows(), self._findings, repeats=self._repeats)
+        if not self._repeats:
+            parity.report(self._findings)
+        return count
 
     def _earlier(self, lacks: tuple[str, ...]) -> pl.Expr:
         if lacks not in self._lacks:

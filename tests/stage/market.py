@@ -17,6 +17,7 @@ from app.worker.assembly import open_worker
 from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS
 from schemas.frame import decode_frame
+from schemas.letters import Headers
 from tests.simulation.scene import QUOTE, TRADE, pipeline_of
 from topics.avro.encode import RowEncoder
 from topics.avro.progress import encode_progress
@@ -118,9 +119,18 @@ class Market:
         streams = registered_streams(settings, self.pipeline.registry, wait_s=0, on_wait=lambda _: None)
         return Pipeline(settings, self.bus, self.pipeline.registry, streams)
 
-    def produce(self, kind: str, partition: int, key: bytes, value: bytes) -> None:
+    def produce(
+        self,
+        kind: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None = None,
+    ) -> None:
         """Publish any message to a topic of the pipeline."""
-        self._producer.produce(self.settings.topic(kind), partition=partition, key=key, value=value)
+        self._producer.produce(
+            self.settings.topic(kind), partition=partition, key=key, value=value, headers=headers
+        )
 
     def worker(self, slot: str = "0", *, until_final: bool = False, commit: CommitCall = commit) -> Worker:
         """A worker on the market's own clocks."""

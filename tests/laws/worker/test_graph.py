@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from app.audit.topics import audit
 from app.config import Settings, load_settings
 from app.errors import RunError, UsageError
 from app.process import failpoints
@@ -123,6 +124,19 @@ def test_a_crash_between_any_steps_of_a_commit_loses_and_doubles_no_row_of_a_nod
         turn_until_quiet(worker)
     assert [row["event_ns"] for row in rows_of(market)] == list(range(1, 30))
     assert FrameHeaders.from_kafka(market.messages("tick")[-1].headers).parity == str(parity_of(market))
+
+
+def test_the_audit_computes_the_rows_of_a_node_again_and_names_one_that_is_wrong(tmp_path: Path) -> None:
+    market = market_of(tmp_path)
+    live(market, range(1, 10))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    report = audit(market.pipeline)
+    assert (report.violations, report.rows_out) == ([], {"tick": 9})
+    frame = market.messages("tick")[0]
+    market.produce("tick", 0, None, frame.value, frame.headers)
+    kinds = {violation.kind for _, violation in audit(market.pipeline).violations}
+    assert "unexpected node row" in kinds
 
 
 def test_a_node_that_is_added_begins_with_the_rows_sealed_from_then_on(tmp_path: Path) -> None:

@@ -1,0 +1,147 @@
+"""The audit of nodes: each row of an output is held against its aligned row and its formulas."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow as pa
+
+from app.audit.formulas import uses_log, with_features
+from app.audit.rules import PLACE, WANTED, Findings
+from app.audit.walk import frame_of
+from operators.graph.declare import GraphSettings
+from operators.sealed import ALIGNED
+
+LOG_ERROR_MAX = 1e-12  # relative
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRules:
+    """What the rows of one output promise: by column, in order, the formula over an aligned row."""
+
+    name: str
+    features: Mapping[str, str]
+
+    @classmethod
+    def of(cls, graph: GraphSettings, name: str) -> "NodeRules":
+        """The formulas of a node and of those it comes from, the first first."""
+        nodes = {node.name: node for node in graph.nodes}
+        chain = [nodes[name]]
+        while chain[0].upstream != ALIGNED:
+            chain.insert(0, nodes[chain[0].upstream])
+        return cls(name, {column: formula for node in chain for column, formula in node.features.items()})
+
+
+def check_node(
+    rules: NodeRules,
+    aligned: Iterator[pa.RecordBatch],
+    rows: Iterator[pa.RecordBatch],
+    findings: Findings,
+    *,
+    repeats: bool,
+) -> int:
+    """Check the rows of one output and partition against the aligned rows; returns how many there were.
+
+    Both come in their order, and each aligned row has one row; rows from before the node was there have none.
+    What is held is the batch at hand of either side.  With `repeats`, as at least once, a row may come again,
+    equal; then both sides are held whole, and the first row of each place counts.
+    """
+    joined, made = _Side(aligned, repeats=repeats), _Side(rows, repeats=repeats)
+    count, begun = 0, False
+    while made.fill():
+        if not begun:
+            begun = joined.skip_to(made.first_place())
+        if not joined.fill():
+            break
+        height = min(joined.rows.height, made.rows.height)
+        left, right = joined.take(height), made.take(height)
+        count += height
+        _compare(rules, left, right, findings)
+    while made.fill():
+        findings.add("unexpected node row", _named(rules, made.take(made.rows.height)), str)
+    while begun and joined.fill():
+        findings.add("missing node row", _named(rules, joined.take(joined.rows.height)), str)
+    return count
+
+
+class _Side:
+    """Rows that come in batches and are taken in equal numbers from both sides."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch], *, repeats: bool) -> None:
+        self.rows = pl.DataFrame()
+        self._batches = batches
+        if repeats:
+            parts = [frame_of(pa.Table.from_batches([batch])) for batch in batches]
+            if parts:
+                self.rows = pl.concat(parts).unique(PLACE, keep="first", maintain_order=True)
+            self._batches = iter(())
+
+    def fill(self) -> bool:
+        """Whether there is a row to take."""
+        while self.rows.height == 0:
+            batch = next(self._batches, None)
+            if batch is None:
+                return False
+            self.rows = frame_of(pa.Table.from_batches([batch]))
+        return True
+
+    def first_place(self) -> tuple[int, int]:
+        """The place of the first row."""
+        offset, index = self.rows.select(PLACE).row(0)
+        return offset, index
+
+    def skip_to(self, place: tuple[int, int]) -> bool:
+        """Leave out the rows before that of a place; nothing is left where there is none."""
+        while self.fill():
+            at = self.rows.select((pl.col(PLACE[0]) == place[0]) & (pl.col(PLACE[1]) == place[1])).to_series()
+            if at.any():
+                self.take(int(at.arg_max() or 0))
+                return True
+            self.rows = self.rows.clear()
+        return True
+
+    def take(self, count: int) -> pl.DataFrame:
+        """The next `count` rows."""
+        taken, self.rows = self.rows.head(count), self.rows.slice(count)
+        return taken
+
+
+def _compare(rules: NodeRules, left: pl.DataFrame, rows: pl.DataFrame, findings: Findings) -> None:
+    wanted = with_features(left, rules.features)
+    both = rows.hstack(wanted.select(pl.col(c).alias(WANTED + c) for c in rows.columns))
+    moved = pl.any_horizontal(pl.col(c) != pl.col(WANTED + c) for c in PLACE)
+    describe = _describe(rules)
+    findings.add("node row out of order", both.filter(moved), describe)
+    both = both.filter(~moved)
+    carried = _any(_differs(c, both.schema[c]) for c in rows.columns if c not in rules.features)
+    findings.add("changed carried column", both.filter(carried), describe)
+    inexact = uses_log(rules.features)
+    features = [c for c in rows.columns if c in rules.features]
+    wrong = _any(_differs(c, both.schema[c], exact=c not in inexact) for c in features)
+    findings.add("wrong feature", both.filter(wrong), describe)
+
+
+def _differs(name: str, kind: pl.DataType, *, exact: bool = True) -> pl.Expr:
+    value, wanted = pl.col(name), pl.col(WANTED + name).cast(kind, strict=False)
+    differs = value.ne_missing(wanted)
+    if exact:
+        return differs
+    near = (value - wanted).abs() <= LOG_ERROR_MAX * wanted.abs()
+    return differs & ~near.fill_null(value=False)
+
+
+def _any(checks: Iterator[pl.Expr]) -> pl.Expr:
+    return pl.any_horizontal(pl.lit(value=False), *checks)
+
+
+def _describe(rules: NodeRules) -> Callable[[dict[str, object]], str]:
+    def describe(row: dict[str, object]) -> str:
+        wrong = [c for c in row if WANTED + c in row and row[c] != row[WANTED + c]]
+        said = "; ".join(f"{c} is {row[c]!r}, should be {row[WANTED + c]!r}" for c in wrong)
+        return f"{rules.name} row {row[PLACE[0]]}/{row[PLACE[1]]}: {said}"
+
+    return describe
+
+
+def _named(rules: NodeRules, rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(pl.lit(rules.name).alias("node"), *PLACE)

@@ -1,0 +1,139 @@
+"""The audit of nodes: right rows have no fault, and each kind of fault is named."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from app.audit.formulas import uses_log, with_features
+from app.audit.nodes import NodeRules, check_node
+from app.audit.rules import Findings, Violation
+from app.audit.walk import frame_of
+from operators.formula.features import read_features, root_source
+from operators.graph.declare import GraphSettings, NodeSettings, Output
+from operators.nodes.formula import FormulaNode
+from operators.sealed import Sealed
+
+FEATURES = {
+    "sum": "whole + 1",
+    "product": "whole * whole",
+    "ratio": "real / whole",
+    "size": "abs(real) @2",
+    "side": "sign(real - 1)",
+    "deep": "log(size)",
+    "twice": "deep * 2",
+    "below": "real < whole",
+    "both": "below and flag or not flag",
+    "chosen": "where(below, real, -whole)",
+    "least": "-whole",
+}
+EDGES = [0, 1, -1, 7, 2**53, 2**53 + 1, 2**63 - 1, -(2**63), None]
+REALS = [0.0, -0.0, 1.0, 0.5, -3.25, 1e308, 2.0**53, float("nan"), float("inf"), None]
+
+
+def joined(count: int = 400, seed: int = 7) -> pa.RecordBatch:
+    rng = np.random.default_rng(seed)
+
+    def pick(values: list[Any]) -> list[Any]:
+        return [values[i] for i in rng.integers(0, len(values), count)]
+
+    return pa.RecordBatch.from_pydict(
+        {
+            "event_ns": pa.array(range(count), pa.int64()),
+            "symbol": pa.array(pick(["A", "B"])),
+            "whole": pa.array(pick(EDGES), pa.int64()),
+            "real": pa.array(pick(REALS), pa.float64()),
+            "flag": pa.array(pick([True, False, None]), pa.bool_()),
+            "left_offset": pa.array(range(count), pa.int64()),
+            "left_index": pa.array([0] * count, pa.int32()),
+        }
+    )
+
+
+def made(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows as a node makes them."""
+    features, errors = read_features("tick", root_source("aligned", rows.schema), FEATURES_PLAIN)
+    assert features is not None, errors
+    sealed = FormulaNode("tick", features).take((Sealed(rows, 0),))
+    assert sealed.rows is not None
+    return sealed.rows
+
+
+FEATURES_PLAIN = {name: formula.removesuffix(" @2") for name, formula in FEATURES.items()}
+GRAPH = GraphSettings(
+    name="g",
+    nodes=(NodeSettings(name="tick", upstream="aligned", features=FEATURES, output=Output()),),
+)
+
+
+def faults(
+    aligned: list[pa.RecordBatch], rows: list[pa.RecordBatch], *, repeats: bool = False
+) -> dict[str, Violation]:
+    findings = Findings()
+    check_node(NodeRules.of(GRAPH, "tick"), iter(aligned), iter(rows), findings, repeats=repeats)
+    return {violation.kind: violation for violation in findings.violations()}
+
+
+def cut(rows: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
+    for lower in range(0, rows.num_rows, size):
+        yield rows.slice(lower, size)
+
+
+def changed(rows: pa.RecordBatch, row: int, column: str, value: Any) -> pa.RecordBatch:
+    values = rows.column(column).to_pylist()
+    values[row] = value
+    place = rows.schema.get_field_index(column)
+    return rows.set_column(place, rows.schema.field(place), pa.array(values, rows.schema.field(place).type))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_polars_judges_the_edges_of_every_type_as_the_nodes_compute_them(seed: int) -> None:
+    rows = joined(seed=seed)
+    own, judged = (
+        frame_of(pa.Table.from_batches([made(rows)])),
+        with_features(frame_of(pa.Table.from_batches([rows])), FEATURES),
+    )
+    for name in FEATURES:
+        if name not in uses_log(FEATURES):
+            assert own[name].to_list() == judged[name].to_list(), name
+    assert not faults([rows], [made(rows)])
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_cuts_of_either_side_change_nothing(size: int) -> None:
+    rows = joined(40)
+    assert not faults(list(cut(rows, 3)), list(cut(made(rows), size)))
+
+
+def test_a_changed_feature_is_named_with_both_values() -> None:
+    rows = joined(20)
+    fault = faults([rows], [changed(made(rows), 5, "side", 3)])["wrong feature"]
+    assert fault.rows == 1
+    assert "tick row 5/0: side is 3, should be" in fault.examples[0]
+
+
+def test_a_carried_column_that_changed_is_named() -> None:
+    rows = joined(20)
+    assert set(faults([rows], [changed(made(rows), 5, "symbol", "C")])) == {"changed carried column"}
+
+
+def test_rows_that_are_missing_too_many_or_out_of_order_are_named() -> None:
+    rows, own = joined(20), made(joined(20))
+    assert faults([rows], [own.slice(0, 15)])["missing node row"].rows == 5
+    assert faults([rows.slice(0, 15)], [own])["unexpected node row"].rows == 5
+    swapped = own.take(pa.array([1, 0, *range(2, 20)]))
+    assert "node row out of order" in faults([rows], [own.slice(0, 1), swapped.slice(1)])
+
+
+def test_a_node_that_was_added_later_has_no_rows_from_before() -> None:
+    rows, own = joined(20), made(joined(20))
+    assert not faults(list(cut(rows, 6)), [own.slice(8)])
+
+
+def test_rows_that_come_again_equal_are_no_fault_at_least_once() -> None:
+    rows, own = joined(20), made(joined(20))
+    again = [own.slice(0, 10), own.slice(5)]
+    assert not faults([rows.slice(0, 8), rows.slice(4)], again, repeats=True)
+    assert faults([rows], again)
