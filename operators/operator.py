@@ -32,27 +32,17 @@ class Root(Protocol):
     4. `kept` and `snapshot` after a seal, once nothing is read again.
 
     Only accepted rows and frontiers come in, so that what comes out hangs on nothing else.
+
+    `name`     of its output; its state is kept under it.
+    `meaning`  16 hex digits, equal where kept state means the same.
+    `streams`  the inputs it takes rows of.
+    `layout`   the columns of its rows.
     """
 
-    @property
-    def name(self) -> str:
-        """The name of its output; its state is kept under it."""
-        ...
-
-    @property
-    def meaning(self) -> str:
-        """16 hex digits, equal where kept state means the same."""
-        ...
-
-    @property
-    def streams(self) -> tuple[str, ...]:
-        """The inputs it takes rows of."""
-        ...
-
-    @property
-    def layout(self) -> pa.Schema:
-        """The columns of its rows."""
-        ...
+    name: str
+    meaning: str
+    streams: tuple[str, ...]
+    layout: pa.Schema
 
     def take(self, stream: str, rows: Accepted) -> None:
         """Take rows that an input accepted."""

@@ -60,21 +60,13 @@ class Bounds(NamedTuple):
     assumed_ns: int
 
 
-class Inputs:
-    """All inputs of one task, in the order of their specs.
+class InputsView:
+    """How the inputs of a task stand: what can be asked of them, and changes nothing.
 
-    The order of calls: `restore` and `resume` at most once each, in this order.  Then any number of `accept`
-    (to its end), `read_to` and `leave_out`; after them `bounds`, and `move_to` where rows are sealed.
-    `keep_set_aside` follows each `accept` that set rows aside and each `move_to`.
+    `groups` numbers the keys of the task.  Rows below `frontier_ns` are sealed; those that come yet are late.
     """
 
-    def __init__(
-        self,
-        specs: Sequence[InputSpec],
-        *,
-        max_ahead_ns: int | None = None,
-        max_ahead_of: AheadOf = "wall",
-    ) -> None:
+    def __init__(self, specs: Sequence[InputSpec]) -> None:
         self.groups = Groups()
         self.frontier_ns = BEGINNING_NS
         self._specs = {spec.stream.name: spec for spec in specs}
@@ -83,13 +75,6 @@ class Inputs:
             for name, spec in self._specs.items()
         }
         self._clocks = [intake.clock for intake in self._intakes.values()]
-        self._limit = AheadLimit(max_ahead_ns, max_ahead_of, self._clocks)
-        # Where other rows say what is too far ahead, a heartbeat bridges the pause before the row behind it.
-        self._in_log_order = max_ahead_ns is not None and max_ahead_of == "inputs"
-        self._aside_values = {
-            name: KeyedRows(keyed_schema(*(spec.stream.schema.field(column) for column in spec.carried)))
-            for name, spec in self._specs.items()
-        }
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -105,6 +90,95 @@ class Inputs:
     def ended(self) -> bool:
         """Whether every input has read its final record: what still waits, waits for a later period."""
         return self.caught_up and all(clock.final for clock in self._clocks)
+
+    @property
+    def meaning(self) -> str:
+        """16 hex digits, equal where entries of the inputs mean the same."""
+        fields = []
+        for name, spec in self._specs.items():
+            kind = pa.schema([spec.stream.schema.field(column) for column in spec.carried])
+            fields.append(pa.field(f"{name} {spec.on} {layout_fingerprint(kind)}", pa.null()))
+        return layout_fingerprint(pa.schema(fields))
+
+    def bounds(self) -> Bounds:
+        """How far the frontier may move; not at all while an input is read again."""
+        if not self.caught_up:
+            return Bounds(self.frontier_ns, self.frontier_ns)
+        evident_ns, assumed_ns = lowest_watermarks(self._clocks)
+        evident_ns = max(self.frontier_ns, evident_ns)
+        return Bounds(evident_ns, max(evident_ns, assumed_ns))
+
+    def is_full(self, stream: str, held: Held, *, paused: bool = False) -> bool:
+        """Whether to pause `stream`, of which `held` waits, until the other inputs catch up.
+
+        One that is `paused` stays so until its buffers are half empty: pausing throws away what was read
+        ahead.
+        """
+        spec, share = self._specs[stream], 2 if paused else 1
+        at_limit = held.size > spec.size_max // share or held.rows > spec.rows_max // share
+        others = [intake.clock for name, intake in self._intakes.items() if name != stream]
+        return is_full(at_limit, self._intakes[stream].clock, others)
+
+    def watermark_ns(self, stream: str) -> int:
+        """How far `stream` is complete, upper-exclusive."""
+        return self._intakes[stream].clock.watermark_ns
+
+    def counts(self, stream: str) -> InputCounts:
+        """What has become of the rows of `stream` so far."""
+        return replace(self._intakes[stream].counts)
+
+    def read_next(self, stream: str) -> int:
+        """The first offset of `stream` not read in this life."""
+        return self._intakes[stream].clock.read_next
+
+    def next_offset(self, stream: str) -> int:
+        """The first offset of `stream` that no life has seen."""
+        return self._intakes[stream].clock.next_offset
+
+    def set_aside(self, stream: str) -> RowStore:
+        """The rows of `stream` set aside that a restart must leave out; groups are those of `groups`."""
+        return self._intakes[stream].set_aside.store
+
+    def progress(self, stream: str, needed_offset: int) -> InputProgress:
+        """How far `stream` has come, for the commit, where rows from `needed_offset` on are needed."""
+        intake = self._intakes[stream]
+        clock = intake.clock
+        # Rows of restored state may be older than what the commit still needs, until newer ones are read.
+        needed = max(min(needed_offset, clock.next_offset), clock.needed_from)
+        return InputProgress(
+            needed_offset=needed,
+            next_offset=clock.next_offset,
+            watermark_ns=clock.watermark_ns,
+            final=clock.final,
+            idle=clock.idle,
+            late=intake.set_aside.named(needed),
+            late_from=intake.set_aside.whole_from,
+        )
+
+
+class Inputs(InputsView):
+    """All inputs of one task, in the order of their specs.
+
+    The order of calls: `restore` and `resume` at most once each, in this order.  Then any number of `accept`
+    (to its end), `read_to` and `leave_out`; after them `bounds`, and `move_to` where rows are sealed.
+    `keep_set_aside` follows each `accept` that set rows aside and each `move_to`.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[InputSpec],
+        *,
+        max_ahead_ns: int | None = None,
+        max_ahead_of: AheadOf = "wall",
+    ) -> None:
+        super().__init__(specs)
+        self._limit = AheadLimit(max_ahead_ns, max_ahead_of, self._clocks)
+        # Where other rows say what is too far ahead, a heartbeat bridges the pause before the row behind it.
+        self._in_log_order = max_ahead_ns is not None and max_ahead_of == "inputs"
+        self._aside_values = {
+            name: KeyedRows(keyed_schema(*(spec.stream.schema.field(column) for column in spec.carried)))
+            for name, spec in self._specs.items()
+        }
 
     def accept(self, stream: str, arrived: Arrived, now_ns: int | None = None) -> Iterator[Accepted]:
         """Take what arrived of one input and yield its rows, classified, in the order of the log.
@@ -141,14 +215,6 @@ class Inputs:
         """
         self._intakes[stream].clock.leave_out()
 
-    def bounds(self) -> Bounds:
-        """How far the frontier may move; not at all while an input is read again."""
-        if not self.caught_up:
-            return Bounds(self.frontier_ns, self.frontier_ns)
-        evident_ns, assumed_ns = lowest_watermarks(self._clocks)
-        evident_ns = max(self.frontier_ns, evident_ns)
-        return Bounds(evident_ns, max(evident_ns, assumed_ns))
-
     def move_to(self, frontier_ns: int) -> None:
         """Move the frontier: rows below it are sealed, and those that come yet are late."""
         assert frontier_ns >= self.frontier_ns, "the frontier never falls"
@@ -168,61 +234,14 @@ class Inputs:
         """What of `stream` was too far ahead since the last call (`AHEAD_SCHEMA`), as it was read."""
         return self._intakes[stream].ahead()
 
-    def set_aside(self, stream: str) -> RowStore:
-        """The rows of `stream` set aside that a restart must leave out; groups are those of `groups`."""
-        return self._intakes[stream].set_aside.store
-
     def keep_set_aside(self, stream: str, mistakable: Bools) -> None:
         """Keep only those rows set aside that a restart could take for rows that counted."""
         self._intakes[stream].set_aside.keep(mistakable)
-
-    def is_full(self, stream: str, held: Held, *, paused: bool = False) -> bool:
-        """Whether to pause `stream`, of which `held` waits, until the other inputs catch up.
-
-        One that is `paused` stays so until its buffers are half empty: pausing throws away what was read
-        ahead.
-        """
-        spec, share = self._specs[stream], 2 if paused else 1
-        at_limit = held.size > spec.size_max // share or held.rows > spec.rows_max // share
-        others = [intake.clock for name, intake in self._intakes.items() if name != stream]
-        return is_full(at_limit, self._intakes[stream].clock, others)
-
-    def watermark_ns(self, stream: str) -> int:
-        """How far `stream` is complete, upper-exclusive."""
-        return self._intakes[stream].clock.watermark_ns
-
-    def counts(self, stream: str) -> InputCounts:
-        """What has become of the rows of `stream` so far."""
-        return replace(self._intakes[stream].counts)
-
-    def read_next(self, stream: str) -> int:
-        """The first offset of `stream` not read in this life."""
-        return self._intakes[stream].clock.read_next
-
-    def next_offset(self, stream: str) -> int:
-        """The first offset of `stream` that no life has seen."""
-        return self._intakes[stream].clock.next_offset
 
     def raise_needed(self, stream: str, offset: int) -> None:
         """Rows of `stream` below `offset` are kept elsewhere from the next commit on."""
         clock = self._intakes[stream].clock
         clock.needed_from = max(clock.needed_from, offset)
-
-    def progress(self, stream: str, needed_offset: int) -> InputProgress:
-        """How far `stream` has come, for the commit, where rows from `needed_offset` on are needed."""
-        intake = self._intakes[stream]
-        clock = intake.clock
-        # Rows of restored state may be older than what the commit still needs, until newer ones are read.
-        needed = max(min(needed_offset, clock.next_offset), clock.needed_from)
-        return InputProgress(
-            needed_offset=needed,
-            next_offset=clock.next_offset,
-            watermark_ns=clock.watermark_ns,
-            final=clock.final,
-            idle=clock.idle,
-            late=intake.set_aside.named(needed),
-            late_from=intake.set_aside.whole_from,
-        )
 
     def resume(self, plan: ResumePlan) -> None:
         """Take up committed progress; raises AssertionError where restored state is ahead of it."""
@@ -231,15 +250,6 @@ class Inputs:
         self.frontier_ns = frontier_ns
         for name, intake in self._intakes.items():
             intake.resume(plan.committed.inputs[name], plan.read_from[name])
-
-    @property
-    def meaning(self) -> str:
-        """16 hex digits, equal where entries of the inputs mean the same."""
-        fields = []
-        for name, spec in self._specs.items():
-            kind = pa.schema([spec.stream.schema.field(column) for column in spec.carried])
-            fields.append(pa.field(f"{name} {spec.on} {layout_fingerprint(kind)}", pa.null()))
-        return layout_fingerprint(pa.schema(fields))
 
     def snapshot(self, progress: TaskProgress) -> Snapshot:
         """The progress of all inputs and the rows set aside, as entries; only once `caught_up`."""

@@ -32,14 +32,16 @@ class AsofRoot:
         self.meaning = settings.fingerprint()
         self.streams = tuple(stream.name for stream in settings.streams)
         self.layout = settings.aligned_schema()
+        # Without a tolerance the last row of a group may be needed however old it is.  Such a join looks
+        # back: the other directions must have a tolerance.
+        self.keeps = settings.tolerance_ns is None
         self._settings = settings
         self._groups = groups
         self._frontier_ns = BEGINNING_NS
         self._rereading = False
-        self._left = PendingRows(settings.left.schema, tuple(settings.left.schema.names))
-        self._rights, self._sealer = self._matching()
-        self._by_stream = {right.stream.name: right for right in self._rights}
-        self._writer = SnapshotWriter(settings, groups, self._left, self._rights)
+        self._sealer = _sealer_of(settings)
+        self._by_stream = {right.stream.name: right for right in self._sealer.rights}
+        self._writer = SnapshotWriter(settings, groups, self._sealer.left, self._sealer.rights)
 
     def take(self, stream: str, rows: Accepted) -> None:
         """Take rows that an input accepted."""
@@ -62,16 +64,16 @@ class AsofRoot:
     def end_ns(self) -> int:
         """A frontier past the newest row of any stream, and past what a left row could still have matched."""
         end_ns = self._frontier_ns
-        for rows in (self._left, *(right.pending for right in self._rights)):
+        for rows in (self._sealer.left, *(right.pending for right in self._sealer.rights)):
             if rows.rows:
-                hold_ns = self._settings.hold_ns if rows is self._left else 0
+                hold_ns = self._settings.hold_ns if rows is self._sealer.left else 0
                 end_ns = max(end_ns, int(rows.store.time_ns[rows.ids[-1]]) + hold_ns + 1)
         return end_ns
 
     @property
     def is_empty(self) -> bool:
         """Whether no left row waits."""
-        return self._left.rows == 0
+        return self._sealer.left.rows == 0
 
     @property
     def through(self) -> RowPlace | None:
@@ -82,7 +84,7 @@ class AsofRoot:
         """The oldest offset of a row that waits or may still match; `otherwise` where none is older."""
         right = self._by_stream.get(stream)
         if right is None:
-            return self._left.oldest_offset(otherwise)
+            return self._sealer.left.oldest_offset(otherwise)
         return right.oldest_needed(self._floor_ns, otherwise)
 
     def oldest_waiting(self, stream: str, otherwise: int) -> int:
@@ -115,7 +117,7 @@ class AsofRoot:
     def rereading_ended(self) -> None:
         """Every input has been read again; until then left rows may come that waited below the frontier."""
         self._rereading = False
-        for right in self._rights:
+        for right in self._sealer.rights:
             right.fold_pending(self._floor_ns)
 
     def snapshot(self) -> Snapshot:
@@ -131,21 +133,16 @@ class AsofRoot:
         self._frontier_ns = state.header.frontier_ns
         self._sealer.through = state.header.through
         self._add_left(state.left)
-        for place, (right, rows) in enumerate(zip(self._rights, state.rights, strict=True)):
+        for place, (right, rows) in enumerate(zip(self._sealer.rights, state.rights, strict=True)):
             if rows.rows:
                 right.add(rows, self._groups.codes(rows.keys, rows.key_code))
                 right.fold_pending(self._floor_ns)
             self._writer.restored(place)
 
-    @property
-    def keeps(self) -> bool:
-        """Whether the last row of a group may be needed however old it is: without a tolerance."""
-        return self._settings.tolerance_ns is None  # and so backward: the others need one
-
     def kept(self) -> list[tuple[bytes, bytes]]:
         """The last row of each group in which it changed since the last call."""
         entries: list[tuple[bytes, bytes]] = []
-        for right in self._rights:
+        for right in self._sealer.rights:
             entries += last_known_entries(self._settings, right, self._groups, self._frontier_ns)
         return entries
 
@@ -169,14 +166,6 @@ class AsofRoot:
         if self._rereading:
             return max(self._frontier_ns - self._settings.hold_ns, BEGINNING_NS)
         return self._sealer.floor_ns(self._frontier_ns)
-
-    def _matching(self) -> tuple[tuple[RightContext, ...], Sealer]:
-        asked = self._settings
-        if asked.direction == "backward":
-            rights = tuple(RightContext(asked, right) for right in asked.rights)
-            return rights, Sealer(asked, self._left, rights)
-        ahead = tuple(ForwardContext(asked, right) for right in asked.rights)
-        return ahead, ForwardSealer(asked, self._left, ahead)
 
     def _take_left(self, rows: Accepted) -> None:
         """Let left rows wait; of those that were judged before, the ones that were not sealed then."""
@@ -203,12 +192,21 @@ class AsofRoot:
 
     def _add_left(self, rows: Batch) -> None:
         if rows.rows:
-            self._left.add(rows, self._groups.codes(rows.keys, rows.key_code))
+            self._sealer.left.add(rows, self._groups.codes(rows.keys, rows.key_code))
 
     def _reached(self) -> int:
         """How many left rows wait only for the next seal."""
-        return 0 if self._settings.hold_ns else self._left.below(self._sealer.left_bound(self._frontier_ns))
+        sealer = self._sealer
+        return 0 if self._settings.hold_ns else sealer.left.below(sealer.left_bound(self._frontier_ns))
 
     def _pending(self, stream: str) -> PendingRows:
         right = self._by_stream.get(stream)
-        return self._left if right is None else right.pending
+        return self._sealer.left if right is None else right.pending
+
+
+def _sealer_of(settings: AsofSettings) -> Sealer:
+    """A sealer for the direction of the join, with the left rows that wait and a context of each right."""
+    left = PendingRows(settings.left.schema, tuple(settings.left.schema.names))
+    if settings.direction == "backward":
+        return Sealer(settings, left, tuple(RightContext(settings, right) for right in settings.rights))
+    return ForwardSealer(settings, left, tuple(ForwardContext(settings, right) for right in settings.rights))

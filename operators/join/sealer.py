@@ -17,14 +17,16 @@ from schemas.clocks import BEGINNING_NS
 class Sealer:
     """Cost is in proportion to the rows a seal closes, not to the rows that wait nor to the groups.
 
-    `through` is the place of the last left row sealed, None before the first: rows are sealed in order, so
-    it says of every left row whether it was.
+    `left`     the left rows that wait.
+    `rights`   the context of each right stream.
+    `through`  the place of the last left row sealed, None before the first: rows are sealed in order, so it
+               says of every left row whether it was.
     """
 
     def __init__(self, settings: AsofSettings, left: PendingRows, rights: tuple[RightContext, ...]) -> None:
         self.through: RowPlace | None = None
-        self._left = left
-        self._rights = rights
+        self.left = left
+        self.rights = rights
         self._schema = settings.aligned_schema()
         # A strict match cannot change any more once the frontier reaches the left time itself.  Where a
         # sequence orders equal times another left row of that time may still have to come first, so it waits.
@@ -42,22 +44,22 @@ class Sealer:
             aligned = self._aligned(rows, matches)
             self.through = self._place(int(rows[-1]))
         floor_ns = self.floor_ns(frontier_ns)
-        if self._left.worth_forgetting(0):
-            self._left.forget(np.empty(0, np.int64))
-        for right in self._rights:
+        if self.left.worth_forgetting(0):
+            self.left.forget(np.empty(0, np.int64))
+        for right in self.rights:
             right.compact(floor_ns)
         return aligned, [int(np.count_nonzero(match.row >= 0)) for match in matches]
 
     def floor_ns(self, frontier_ns: int) -> int:
         """The time below which no left row waits or is still to be accepted."""
-        left = self._left
+        left = self.left
         return min(frontier_ns, left.oldest_ns) if left.rows else frontier_ns
 
     def pass_over(self, through: RowPlace | None) -> None:
         """Drop the waiting left rows that an earlier life sealed: those up to `through`."""
         self.through = through
         if through is not None:
-            left, store = self._left, self._left.store
+            left, store = self.left, self.left.store
             rows = left.first(left.below(through[0] + 1))
             behind = self.unsealed(
                 store.time_ns[rows], store.sequence[rows], store.offset[rows], store.index[rows]
@@ -79,11 +81,11 @@ class Sealer:
 
     def _close(self, frontier_ns: int, groups: int) -> tuple[Int64s, list[Matches]]:
         """The left rows that are final, in order, and their matches in each right stream."""
-        rows = self._left.take(self._left.below(self.left_bound(frontier_ns)))
-        return rows, [right.match(self._left, rows, frontier_ns, groups) for right in self._rights]
+        rows = self.left.take(self.left.below(self.left_bound(frontier_ns)))
+        return rows, [right.match(self.left, rows, frontier_ns, groups) for right in self.rights]
 
     def _place(self, row: int) -> RowPlace:
-        store = self._left.store
+        store = self.left.store
         return (
             int(store.time_ns[row]),
             int(store.sequence[row]),
@@ -92,10 +94,10 @@ class Sealer:
         )
 
     def _aligned(self, rows: Int64s, matches: list[Matches]) -> pa.RecordBatch:
-        left = self._left.store
+        left = self.left.store
         columns = [left.gather(name, rows) for name in left.names]
         left_ns = left.time_ns[rows]
-        for right, match in zip(self._rights, matches, strict=True):
+        for right, match in zip(self.rights, matches, strict=True):
             columns += _looked_up(right, match)
             columns += _times(right, match.row, left_ns)
         columns.append(pa.array(left.offset[rows]))
@@ -116,8 +118,8 @@ class ForwardSealer(Sealer):
         self._ahead = rights
 
     def _close(self, frontier_ns: int, groups: int) -> tuple[Int64s, list[Matches]]:
-        count = min(right.look_ahead(self._left, frontier_ns, groups) for right in self._ahead)
-        rows = self._left.take(count)
+        count = min(right.look_ahead(self.left, frontier_ns, groups) for right in self._ahead)
+        rows = self.left.take(count)
         floor_ns = self.floor_ns(frontier_ns)
         for right in self._ahead:
             right.fold_pending(floor_ns)

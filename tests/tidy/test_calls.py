@@ -7,7 +7,7 @@ import pytest
 from tests.tidy.calls import calls, fault
 
 WORKER = """
-from app.rooms.task import Task, opened
+from app.worker.task import Task, opened
 
 class Worker:
     def turn(self):
@@ -32,20 +32,20 @@ def closed(): ...
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    (tmp_path / "app/rooms").mkdir(parents=True)
+    (tmp_path / "app/worker").mkdir(parents=True)
     (tmp_path / "app/worker/worker.py").write_text(WORKER)
-    (tmp_path / "app/rooms/task.py").write_text(TASK)
+    (tmp_path / "app/worker/task.py").write_text(TASK)
     return tmp_path
 
 
 @pytest.mark.parametrize(
     ("caller", "callee"),
     [
-        ("app.worker.worker.Worker._take", "app.rooms.task.Task.take"),
+        ("app.worker.worker.Worker._take", "app.worker.task.Task.take"),
         ("app.worker.worker.Worker.turn", "app.worker.worker.Worker._take"),
-        ("app.worker.worker.Worker._take", "app.rooms.task.Task"),
-        ("app.worker.worker.Worker._take", "app.rooms.task.Task.__init__"),
-        ("app.worker.worker.main", "app.rooms.task.opened"),
+        ("app.worker.worker.Worker._take", "app.worker.task.Task"),
+        ("app.worker.worker.Worker._take", "app.worker.task.Task.__init__"),
+        ("app.worker.worker.main", "app.worker.task.opened"),
     ],
 )
 def test_a_call_that_is_made_has_no_fault(root: Path, caller: str, callee: str) -> None:
@@ -57,18 +57,22 @@ def test_a_call_that_is_made_has_no_fault(root: Path, caller: str, callee: str) 
     [
         (
             "app.worker.worker.Worker.turn",
-            "app.rooms.task.Task.checkpoint",
+            "app.worker.task.Task.checkpoint",
             "app/worker/worker.py does not name checkpoint",
         ),
-        ("app.rooms.task.Task.take", "app.worker.worker.Worker.turn", "app/rooms/task.py does not name turn"),
-        ("app.worker.worker.main", "app.rooms.task.closed", "app/worker/worker.py does not name closed"),
+        (
+            "app.worker.task.Task.take",
+            "app.worker.worker.Worker.turn",
+            "app/worker/task.py does not name turn",
+        ),
+        ("app.worker.worker.main", "app.worker.task.closed", "app/worker/worker.py does not name closed"),
         (
             "app.worker.worker.Worker.sleep",
-            "app.rooms.task.Task.take",
+            "app.worker.task.Task.take",
             "there is no app.worker.worker.Worker.sleep",
         ),
         ("app.worker.worker.Worker.turn", "app.task.task.Task.take", "there is no app.task.task.Task.take"),
-        ("app.worker.worker.turn", "app.rooms.task.Task.take", "there is no app.worker.worker.turn"),
+        ("app.worker.worker.turn", "app.worker.task.Task.take", "there is no app.worker.worker.turn"),
     ],
 )
 def test_a_wrong_caller_or_callee_is_named(root: Path, caller: str, callee: str, wrong: str) -> None:

@@ -9,7 +9,7 @@ from app.commit.outbox import Outbox
 from app.commit.producers import Producers
 from app.worker.worker import Worker
 from tests.stage.market import Market
-from tests.unit.app.commit.test_later_commit import SlowBus, committed_next, market_of, sealed
+from tests.stage.slow_bus import SlowBus, committed_next, market_of, sealed
 from topics.bus import AbortableError, Bus
 
 

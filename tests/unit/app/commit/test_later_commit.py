@@ -9,58 +9,14 @@ from app.audit.topics import audit
 from app.commit.later_commit import LaterCommit
 from app.commit.outbox import Outbox
 from app.commit.producers import Producers
-from app.task.metadata import from_position
 from app.worker.worker import Worker
 from state.store import TaskStore
 from tests.stage.deaths import buried
-from tests.stage.market import Market
+from tests.stage.slow_bus import SlowBus, committed_next, market_of, sealed
 from tests.stage.turns import turn_until_quiet
-from topics.block import TopicPartition
 from topics.bus import AbortableError
-from topics.memory.bus import CommitFault, MemoryBus
+from topics.memory.bus import CommitFault
 from topics.memory.consumer import MemoryConsumer
-from topics.memory.producer import MemoryProducer
-from topics.memory.store import MemoryStore
-
-
-class SlowBus(MemoryBus):
-    """Its producers are told of what was delivered when `acknowledges` says so."""
-
-    acknowledges = False
-
-    def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> MemoryProducer:
-        return SlowProducer(self._store, transactional_id, lambda: self.acknowledges)
-
-
-class SlowProducer(MemoryProducer):
-    """Hears of deliveries when its broker likes."""
-
-    def __init__(self, store: MemoryStore, transactional_id: str | None, hears: Callable[[], bool]) -> None:
-        super().__init__(store, transactional_id)
-        self._hears = hears
-
-    def reached(self, mark: int) -> bool:
-        return self._hears() and super().reached(mark)
-
-
-def market_of(folder: Path) -> Market:
-    """A market whose join needs no last-known rows, so that no commit needs a transaction."""
-    return Market(folder, pipeline={"tolerance_ns": 100}, worker={"guarantee": "at_least_once"})
-
-
-def committed_next(market: Market, worker: Worker, topic: str = "trade") -> int | None:
-    """Up to where the group has committed to have read a stream."""
-    source = TopicPartition(market.settings.topic(topic), 0)
-    position = worker.consumer.committed([source])[source]
-    return None if position is None else from_position(position, "test").progress.next_offset
-
-
-def sealed(market: Market, *times_ns: int) -> Worker:
-    worker = market.worker()
-    market.trade(*times_ns)
-    market.progress(max(times_ns) + 1)
-    turn_until_quiet(worker)
-    return worker
 
 
 def turn_till(worker: Worker, reached: Callable[[], bool], turns_max: int = 10) -> None:
