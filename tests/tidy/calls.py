@@ -1,19 +1,58 @@
-"""Whether a call that a page names is made: both functions exist, and the caller's file names the callee."""
+"""The walk of a page: files opened one after another, and calls between them that are made.
+
+A file is opened where a name has its module in front (`app.worker.worker.Worker.turn`); from then on the walk
+says `Worker.turn`.  A call `caller -> callee` is made where the code of the caller names the callee.
+"""
 
 import ast
 import itertools
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.tidy.tree import Function
 
-CALL = re.compile(r"`([A-Za-z_][\w.]*(?: -> [A-Za-z_][\w.]*)+)`")
+STEP = re.compile(r"`([A-Za-z_][\w.]*(?: -> [A-Za-z_][\w.]*)*)`")
 
 
-def calls(text: str) -> list[tuple[str, str]]:
-    """Caller and callee of each `caller -> callee` in backticks; of a chain each neighbours."""
-    chains = [chain.split(" -> ") for chain in CALL.findall(text)]
-    return [pair for chain in chains for pair in itertools.pairwise(chain)]
+class Walk(NamedTuple):
+    """The modules opened, in order, the calls as (caller, callee) with full names, and what is wrong."""
+
+    opened: list[str]
+    calls: list[tuple[str, str]]
+    faults: list[str]
+
+
+def walk(root: Path, text: str) -> Walk:
+    """Follow the steps in backticks through the source below `root`.
+
+    A step is a name that opens a file, or a chain of calls of which the last alone may open one.
+    """
+    opened: list[str] = []
+    calls: list[tuple[str, str]] = []
+    faults: list[str] = []
+    for step in STEP.findall(text):
+        chain = step.split(" -> ")
+        if len(chain) == 1 and module_of(root, chain[0]) is None:
+            continue  # some other word in backticks
+        names = []
+        for place, name in enumerate(chain, start=1):
+            module = module_of(root, name)
+            if module is None:
+                homes = [home for home in opened if definition(root, f"{home}.{name}") is not None]
+                if len(homes) != 1:
+                    faults.append(f"{step}: {name} is in {len(homes)} of the files that are open")
+                names += [f"{home}.{name}" for home in homes[:1]]
+                continue
+            if module in opened:
+                faults.append(f"{step}: {module} is open already")
+            elif place < len(chain):
+                faults.append(f"{step}: {module} is opened before the end of a step")
+            opened.append(module)
+            names.append(name)
+        calls += itertools.pairwise(names)
+    faults += [wrong for caller, callee in calls if (wrong := fault(root, caller, callee))]
+    return Walk(opened, calls, faults)
 
 
 def fault(root: Path, caller: str, callee: str) -> str | None:
@@ -24,44 +63,52 @@ def fault(root: Path, caller: str, callee: str) -> str | None:
     for name in (caller, callee):
         if definition(root, name) is None:
             return f"there is no {name}"
-    file, _ = source(root, caller)
     wanted = callee.rsplit(".", 1)[-1]
     if wanted == "__init__":
         wanted = callee.split(".")[-2]
-    if wanted not in names_used(ast.parse(file.read_text())):
-        return f"{file.relative_to(root)} does not name {wanted}"
+    if wanted not in names_used(root, caller):
+        return f"{caller} does not name {wanted}"
     return None
 
 
-def source(root: Path, name: str) -> tuple[Path, list[str]]:
-    """The file of the module that a dotted name begins with, and the parts behind it."""
+def module_of(root: Path, name: str) -> str | None:
+    """The module that a dotted name begins with, or None."""
     parts = name.split(".")
     for depth in range(len(parts) - 1, 0, -1):
-        file = root.joinpath(*parts[:depth]).with_suffix(".py")
-        if file.is_file():
-            return file, parts[depth:]
-    return root / "absent", parts
+        if root.joinpath(*parts[:depth]).with_suffix(".py").is_file():
+            return ".".join(parts[:depth])
+    return None
 
 
 def definition(root: Path, name: str) -> ast.AST | None:
     """The class or function of a dotted name, or None where the source has none."""
-    file, parts = source(root, name)
-    if not file.is_file() or not parts:
+    module = module_of(root, name)
+    if module is None:
         return None
-    found: ast.AST = ast.parse(file.read_text())
-    for part in parts:
+    node: ast.AST = ast.parse(root.joinpath(*module.split(".")).with_suffix(".py").read_text())
+    for part in name.removeprefix(f"{module}.").split("."):
         inside = [
-            node
-            for node in ast.iter_child_nodes(found)
-            if isinstance(node, Function | ast.ClassDef) and node.name == part
+            child
+            for child in ast.iter_child_nodes(node)
+            if isinstance(child, Function | ast.ClassDef) and child.name == part
         ]
         if not inside:
             return None
-        found = inside[-1]
-    return found
+        node = inside[-1]
+    return node
 
 
-def names_used(tree: ast.AST) -> set[str]:
-    """Names and attributes that a file reads; what it only defines or imports is not among them."""
-    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    return used | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+def names_used(root: Path, name: str) -> set[str]:
+    """Names and attributes that the code of a function or class reads.
+
+    `self._commit` counts as `commit` where the class has got that one from its constructor.
+    """
+    code = definition(root, name)
+    assert code is not None, name
+    constructor = definition(root, f"{name.rsplit('.', 1)[0]}.__init__")
+    parameters = (
+        {one.arg for one in ast.walk(constructor) if isinstance(one, ast.arg)} if constructor else set()
+    )
+    used = {node.attr for node in ast.walk(code) if isinstance(node, ast.Attribute)}
+    used |= {node.id for node in ast.walk(code) if isinstance(node, ast.Name)}
+    return used | (parameters & {one.removeprefix("_") for one in used})
