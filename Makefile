@@ -75,7 +75,7 @@ tidy: $(READY) ## file and function length, words, set-up rules
 	@$(PY) -m pytest -q tests/tidy
 
 test: $(TEST_READY) ## all tests, on up to 4 cores; starts a real Kafka where Java and Maven are present (TORCH=0 leaves PyTorch out)
-	@$(PY) -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest -q -n logical --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 simulate: $(READY) ## seeded whole runs: make simulate SEEDS=1000 [FIRST=5000], one of them again: SEED=7
 	@$(PY) -m tests.simulation.test_runs --seeds $(SEEDS) --first $(FIRST) $(call flag,SEED,seed)

@@ -4,6 +4,7 @@ With `-n` (pytest-xdist) several workers run whole files, the long ones first, a
 that needs it starts it, and the controller stops it when all have ended.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
@@ -29,7 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile kernels once before there are workers: each would, and a program's start has its time limit."""
-    if getattr(session.config.option, "numprocesses", None):  # absent without the plugin and in workers
+    shared = getattr(session.config.option, "numprocesses", None)  # absent without the plugin and in workers
+    if shared and os.environ.get("NUMBA_DISABLE_JIT") != "1":
         compile_kernels()
 
 

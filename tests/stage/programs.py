@@ -1,5 +1,7 @@
 """The commands as a user runs them: in this process for speed, or as processes that can be killed."""
 
+import gc
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,11 +45,29 @@ class App:
         """Run a command to its end."""
         self._capsys.readouterr()
         self._monkeypatch.setattr(sys, "argv", ["app", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as ended, process_as_before():
             main()
         structlog.reset_defaults()
         out, err = self._capsys.readouterr()
         return Answer(int(ended.value.code or 0), out, err)
+
+
+@contextmanager
+def process_as_before() -> Iterator[None]:
+    """Put back what a command changes for as long as its process lasts, for this one goes on.
+
+    A collector that stays disabled keeps the clients of all tests that follow, until no more can be made.
+    """
+    finders = list(sys.meta_path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.enable()
+        sys.meta_path[:] = finders
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def compile_kernels() -> None:

@@ -1,7 +1,9 @@
 """Every mistake is one clear line and exit code 2, and leaves nothing half done."""
 
+import gc
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -208,6 +210,15 @@ def test_a_kafka_setting_that_cannot_be_is_refused_by_name(
     answer = run_app("topics", "plan", "--config", config)
     assert answer.code == 2
     assert told in answer.error
+
+
+def test_a_worker_that_is_refused_in_this_process_leaves_it_as_it_was(run_app: App) -> None:
+    def state() -> tuple[object, ...]:
+        return gc.isenabled(), gc.get_freeze_count(), list(sys.meta_path), signal.getsignal(signal.SIGTERM)
+
+    before = state()
+    assert run_app("align", "--brokers", "x").code == 2
+    assert state() == before
 
 
 def test_an_unknown_command_or_flag_is_one_line(run_app: App) -> None:
