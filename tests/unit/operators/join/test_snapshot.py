@@ -93,6 +93,30 @@ def test_a_later_snapshot_on_top_of_a_former_restores_the_later_state() -> None:
     assert bids(after.finish()) == [(31, None), (31, 3), (31, 5)]
 
 
+def test_rows_that_begin_or_cease_to_wait_are_in_the_next_snapshot_or_gone_from_it() -> None:
+    join = make_join()
+    entries = dict(join.snapshot().puts)
+    join.push("trade", trades((20, "A")))
+    held = []
+    for upper_ns in (20, 21):
+        advance(join, upper_ns)
+        join.seal()
+        entries.update(join.snapshot().puts)
+        after = make_join()
+        after.restore(entries.items())
+        held.append(after.operator.held("trade").rows)
+    assert held == [1, 0]
+
+
+def test_without_key_columns_the_one_group_is_kept() -> None:
+    left, right = (Stream(name=stream.name, schema=stream.schema, key=()) for stream in (TRADE, QUOTE))
+    join, after = make_join(left=left, rights=(right,)), make_join(left=left, rights=(right,))
+    join.push("quote", quotes((1, "A", 1)))
+    after.restore(join.snapshot().puts)
+    after.push("trade", trades((2, "B")))
+    assert bids(after.finish()) == [(2, 1)]
+
+
 def test_a_restored_join_writes_down_only_what_changed_after() -> None:
     after = make_join()
     after.restore(busy().snapshot().puts)
