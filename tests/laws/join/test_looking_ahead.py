@@ -204,6 +204,21 @@ def test_rows_that_settle_follow_those_left_of_their_group_when_older_ones_are_l
     assert bids(join.seal()) == [(12, None), (15, 3)]
 
 
+def test_rows_follow_those_of_their_group_when_all_before_them_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pending, "COMPACT_ROWS_MIN", 0)
+    join = make_join(direction="forward", tolerance_ns=10)
+    join.push("trade", trades((19, "C"), (21, "A")))
+    join.push("quote", quotes(*((event_ns, "A", 0) for event_ns in range(1, 10))))
+    join.push("quote", quotes((20, "A", 1), (21, "B", 2), (22, "A", 3), (23, "B", 4)))
+    advance(join, 24)
+    assert join.seal() is None
+    assert join.operator.held("quote").rows == 4
+    advance(join, 30)
+    assert bids(join.seal()) == [(19, None), (21, 3)]
+
+
 def test_rows_read_again_are_kept_after_all_before_them_were_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
