@@ -92,13 +92,16 @@ def can_be_key(kind: pa.DataType) -> bool:
 
 def _key_part(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _key_part(column.cast(kind.storage_type))
     if pa.types.is_dictionary(kind):
         return _key_part(column.cast(kind.value_type))
     if _is_bytes(kind):
         return column.cast(pa.binary())
-    if pa.types.is_floating(kind):
-        column = pc.add(column, pa.scalar(0, kind))  # -0.0 equals 0.0, so it may not be another key
-    return column.cast(pa.string()).cast(pa.binary())
+    text = column.cast(pa.string())
+    if pa.types.is_floating(kind):  # -0.0 equals 0.0, so it may not be another key
+        text = pc.if_else(pc.equal(text, "-0"), "0", text)
+    return text.cast(pa.binary())
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

@@ -14,6 +14,8 @@ TEXTS: dict[str, tuple[pa.Array, list[bytes | None]]] = {
     "unsigned": (pa.array([2**63 + 1], pa.uint64()), [b"9223372036854775809"]),
     "float": (pa.array([1.0, 0.1, -0.0, 0.0]), [b"1", b"0.1", b"0", b"0"]),
     "float32": (pa.array([0.1], pa.float32()), [b"0.1"]),
+    "half float": (pa.array([1.5, -0.0], pa.float16()), [b"1.5", b"0"]),
+    "uuid": (pa.array([bytes(range(16))], pa.uuid()), [bytes(range(16))]),
     "decimal": (pa.array([Decimal("1.50")], pa.decimal128(10, 2)), [b"1.50"]),
     "date": (pa.array([date(2024, 1, 15)]), [b"2024-01-15"]),
     "time": (pa.array([1], pa.time64("ns")), [b"00:00:00.000000001"]),
@@ -50,7 +52,11 @@ def test_without_key_columns_every_row_has_the_empty_key() -> None:
     assert message_keys(pa.RecordBatch.from_pydict({"x": [1, 2]}), ()).to_pylist() == [b"", b""]
 
 
-@pytest.mark.parametrize("kind", [pa.list_(pa.int64()), pa.struct([("x", pa.int64())])], ids=str)
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_(pa.int64()), pa.struct([("x", pa.int64())]), pa.fixed_shape_tensor(pa.int8(), [2])],
+    ids=str,
+)
 def test_a_column_without_a_text_cannot_be_a_key(kind: pa.DataType) -> None:
     assert not can_be_key(kind)
     schema = pa.schema([("event_ns", pa.int64()), ("legs", kind)])
