@@ -182,21 +182,29 @@ def _known_variable(name: str) -> bool:
 
 def _first_error(invalid: ValidationError) -> str:
     error = invalid.errors()[0]
-    where = ".".join(str(part) for part in error["loc"]) or "settings"
+    location = _as_written(error["loc"])
+    where = ".".join(location) or "settings"
     if error["type"] == "extra_forbidden":
-        return f"unknown key {where}; {_known_keys(error['loc'])}"
+        return f"unknown key {where}; {_known_keys(location)}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return message
     given = error["input"]
     if not isinstance(given, str | int | float) or any(
-        is_secret(str(part).replace("_", ".")) for part in error["loc"]
+        is_secret(part.replace("_", ".")) for part in location
     ):
         return f"{where}: {message[:1].lower()}{message[1:]}"  # it is a secret, or may hold one
     return f"{where} = {given!r}: {message[:1].lower()}{message[1:]}"
 
 
-def _known_keys(location: tuple[int | str, ...]) -> str:
+def _as_written(location: tuple[int | str, ...]) -> list[str]:
+    """Where a value stands in the file: the nodes of a graph are tables of `[graph]` itself."""
+    parts = [str(part) for part in location]
+    return ["graph", *parts[2:]] if parts[:2] == ["graph", "nodes"] else parts
+
+
+def _known_keys(location: list[str]) -> str:
+    """The keys of the table that has an unknown one at `location`."""
     tables: dict[str, type[BaseModel]] = {
         "pipeline": PipelineSettings,
         "bus": BusSettings,
@@ -204,12 +212,13 @@ def _known_keys(location: tuple[int | str, ...]) -> str:
         "streams": StreamSettings,
         "graph": NodeTable,
     }
-    if location[0] == "graph" and "out" in location[2:-1]:
-        return f"[graph.NAME.out] has {', '.join(OutputSettings.model_fields)}"
-    if len(location) == 2 and location[0] == "graph":
-        return "[graph] has name, and tables of nodes"
-    if location[0] == "graph":
-        return "[graph.NAME] has from, features, out"
-    if len(location) == 1:
-        return f"the tables are {', '.join(tables)}"
-    return f"[{location[0]}] has {', '.join(tables[str(location[0])].model_fields)}"
+    match location:
+        case [_]:
+            return f"the tables are {', '.join(tables)}"
+        case ["graph", _]:
+            return "[graph] has name, and a table for each node"
+        case ["graph", _, _]:
+            return f"[graph.NAME] has {', '.join(f.alias or n for n, f in NodeTable.model_fields.items())}"
+        case ["graph", _, "out", _]:
+            return f"[graph.NAME.out] has {', '.join(OutputSettings.model_fields)}"
+    return f"[{location[0]}] has {', '.join(tables[location[0]].model_fields)}"

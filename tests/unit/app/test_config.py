@@ -84,3 +84,19 @@ def test_a_misspelt_environment_variable_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TIDEMARK_PIPELINE__GRACE", "2")
     with pytest.raises(UsageError, match="TIDEMARK_PIPELINE__GRACE names no setting"):
         load_settings(None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("graph.anchor = 1", "unknown key graph.anchor; [graph] has name, and a table for each node"),
+        ("graph.tick.kind = 1", "unknown key graph.tick.kind; [graph.NAME] has from, features, out"),
+        ("graph.tick.out.tpic = 1", "unknown key graph.tick.out.tpic; [graph.NAME.out] has topic, columns"),
+    ],
+)
+def test_an_unknown_key_of_a_graph_is_named_as_it_is_written(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text(f'graph.tick.from = "aligned"\ngraph.tick.features = {{}}\n{text}\n')
+    with pytest.raises(UsageError) as refused:
+        load_settings(file)
+    assert message in str(refused.value)
