@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -13,6 +14,7 @@ from operators.graph.declare import GraphSettings
 from operators.sealed import ALIGNED
 
 LOG_ERROR_MAX = 1e-12  # relative
+WINDOW_ROWS = 8_192  # looked through on either side for where both meet again
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,9 @@ def check_node(
     """Check the rows of one output and partition against the aligned rows; returns how many there were.
 
     Both come in their order, and each aligned row has one row; rows from before the node was there have none.
-    What is held is the batch at hand of either side.  With `repeats`, as at least once, a row may come again,
-    equal; then both sides are held whole, and the first row of each place counts.
+    What is held is the batch at hand of either side, or where they differ a window of rows.  With `repeats`,
+    as at least once, a row may come again, equal; then both sides are held whole, and the first row of each
+    place counts.
     """
     joined, made = _Side(aligned, repeats=repeats), _Side(rows, repeats=repeats)
     count, begun = 0, False
@@ -53,15 +56,43 @@ def check_node(
             begun = joined.skip_to(made.first_place())
         if not joined.fill():
             break
-        height = min(joined.rows.height, made.rows.height)
-        left, right = joined.take(height), made.take(height)
-        count += height
-        _compare(rules, left, right, findings)
+        height = _paired(joined.rows, made.rows)
+        if height:
+            count += height
+            _compare(rules, joined.take(height), made.take(height), findings)
+        else:
+            count += _lose(rules, joined, made, findings)
     while made.fill():
         findings.add("unexpected node row", _named(rules, made.take(made.rows.height)), str)
     while begun and joined.fill():
         findings.add("missing node row", _named(rules, joined.take(joined.rows.height)), str)
     return count
+
+
+def _paired(left: pl.DataFrame, rows: pl.DataFrame) -> int:
+    """How many rows at the head of both sides have the same places."""
+    height = min(left.height, rows.height)
+    apart = pl.Series(np.zeros(height, np.bool_))
+    for name in PLACE:
+        apart |= left[name].head(height) != rows[name].head(height)
+    return int(apart.arg_max() or 0) if apart.any() else height
+
+
+def _lose(rules: NodeRules, joined: "_Side", made: "_Side", findings: Findings) -> int:
+    """The heads are of different places: name the rows that stand alone, up to where both sides meet again.
+
+    Returns how many rows of the output these were.
+    """
+    joined.gather(WINDOW_ROWS)
+    made.gather(WINDOW_ROWS)
+    absent = joined.find(made.first_place())
+    if absent is not None:
+        findings.add("missing node row", _named(rules, joined.take(absent)), str)
+        return 0
+    strange = made.find(joined.first_place())
+    strange = 1 if strange is None else strange
+    findings.add("unexpected node row", _named(rules, made.take(strange)), str)
+    return strange
 
 
 class _Side:
@@ -90,12 +121,24 @@ class _Side:
         offset, index = self.rows.select(PLACE).row(0)
         return offset, index
 
+    def gather(self, count: int) -> None:
+        """Hold at least `count` rows, or all that are left."""
+        parts = [self.rows]
+        while sum(part.height for part in parts) < count and (batch := next(self._batches, None)) is not None:
+            parts.append(frame_of(pa.Table.from_batches([batch])))
+        self.rows = pl.concat(parts)
+
+    def find(self, place: tuple[int, int]) -> int | None:
+        """How many of the rows held come before that of a place; None where none is of it."""
+        at = self.rows.select((pl.col(PLACE[0]) == place[0]) & (pl.col(PLACE[1]) == place[1])).to_series()
+        return at.arg_max() if at.any() else None
+
     def skip_to(self, place: tuple[int, int]) -> bool:
         """Leave out the rows before that of a place; nothing is left where there is none."""
         while self.fill():
-            at = self.rows.select((pl.col(PLACE[0]) == place[0]) & (pl.col(PLACE[1]) == place[1])).to_series()
-            if at.any():
-                self.take(int(at.arg_max() or 0))
+            before = self.find(place)
+            if before is not None:
+                self.take(before)
                 return True
             self.rows = self.rows.clear()
         return True
@@ -109,10 +152,7 @@ class _Side:
 def _compare(rules: NodeRules, left: pl.DataFrame, rows: pl.DataFrame, findings: Findings) -> None:
     wanted = with_features(left, rules.features)
     both = rows.hstack(wanted.select(pl.col(c).alias(WANTED + c) for c in rows.columns))
-    moved = pl.any_horizontal(pl.col(c) != pl.col(WANTED + c) for c in PLACE)
     describe = _describe(rules)
-    findings.add("node row out of order", both.filter(moved), describe)
-    both = both.filter(~moved)
     carried = _any(_differs(c, both.schema[c]) for c in rows.columns if c not in rules.features)
     findings.add("changed carried column", both.filter(carried), describe)
     inexact = uses_log(rules.features)

@@ -119,12 +119,23 @@ def test_a_carried_column_that_changed_is_named() -> None:
     assert set(faults([rows], [changed(made(rows), 5, "symbol", "C")])) == {"changed carried column"}
 
 
-def test_rows_that_are_missing_too_many_or_out_of_order_are_named() -> None:
+def test_rows_that_are_missing_or_too_many_are_named_alone_wherever_they_are() -> None:
     rows, own = joined(20), made(joined(20))
+    without = [own.slice(0, 4), own.slice(6, 9), own.slice(16)]
+    assert [(f.kind, f.rows) for f in faults([rows], without).values()] == [("missing node row", 3)]
     assert faults([rows], [own.slice(0, 15)])["missing node row"].rows == 5
+    fewer = [rows.slice(0, 4), rows.slice(6)]
+    assert [(f.kind, f.rows) for f in faults(fewer, [own]).values()] == [("unexpected node row", 2)]
     assert faults([rows.slice(0, 15)], [own])["unexpected node row"].rows == 5
-    swapped = own.take(pa.array([1, 0, *range(2, 20)]))
-    assert "node row out of order" in faults([rows], [own.slice(0, 1), swapped.slice(1)])
+
+
+def test_rows_out_of_order_are_both_missing_and_too_many() -> None:
+    rows, own = joined(20), made(joined(20))
+    swapped = own.take(pa.array([0, 1, 3, 2, *range(4, 20)]))
+    assert {f.kind: f.rows for f in faults([rows], [swapped]).values()} == {
+        "missing node row": 1,
+        "unexpected node row": 1,
+    }
 
 
 def test_a_node_that_was_added_later_has_no_rows_from_before() -> None:
