@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.config import Settings
-from app.reading.partition import read_partition
+from app.reading.partition import read_partition, require_settled
 from app.wiring.pipeline import Pipeline
 from schemas.letters import DEAD_AHEAD, DeadLetter, LetterError
 from topics.block import MessageBlock, Original, TopicPartition
@@ -89,6 +89,7 @@ def ahead_places(pipeline: Pipeline, partition: int) -> dict[str, list[tuple[int
     They come in the order of the topic; progress records are left out, they are no rows.  With
     `worker.dead = "drop"` the topic is empty.
     """
+    require_settled(pipeline.bus, TopicPartition(pipeline.settings.topic("dead"), partition))
     places: dict[str, list[tuple[int, int]]] = {name: [] for name in pipeline.settings.stream_names}
     for found in read_letters(pipeline.bus, pipeline.settings, partition):
         letter = found.letter

@@ -1,6 +1,6 @@
 """The late topic read back: which rows of a task's inputs have been set aside."""
 
-from app.reading.partition import read_partition
+from app.reading.partition import read_partition, require_settled
 from app.wiring.pipeline import Pipeline
 from schemas.letters import LateLetter
 from topics.block import TopicPartition
@@ -13,6 +13,7 @@ def late_places(pipeline: Pipeline, partition: int, *, group: str) -> dict[str, 
     """
     found: dict[str, list[tuple[int, int]]] = {name: [] for name in pipeline.settings.stream_names}
     source = TopicPartition(pipeline.settings.topic("late"), partition)
+    require_settled(pipeline.bus, source)
     for block in read_partition(pipeline.bus, source, group=group):
         for message in range(block.messages):
             headers = LateLetter.from_kafka(block.originals[message].headers)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import Bus
+from topics.bus import Bus, BusUnavailableError
 
 MESSAGES_MAX: Final = 20_000
 MESSAGES_FIRST: Final = 100
@@ -34,3 +34,17 @@ def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[
             reached = reached or any(end >= high for ended, end in block.ends if ended == source)
     finally:
         consumer.close()
+
+
+def require_settled(bus: Bus, source: TopicPartition) -> None:
+    """Raise BusUnavailableError while a transaction is open in a partition.
+
+    A commit returns before its markers lie in every log, and until then readers do not see what it wrote.
+    Who takes up a task knows its committed offsets already, and may not miss what was committed with them.
+    """
+    log = bus.admin().ranges([source])[source]
+    if log.stable < log.high:
+        raise BusUnavailableError(
+            f"{source.topic}[{source.partition}]: a transaction is open at offset {log.stable}, and what it "
+            "wrote may belong to the commit"
+        )

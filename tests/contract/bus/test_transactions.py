@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from app.reading.partition import read_partition, require_settled
 from tests.contract.bus.scenes import (
     Scene,
     blocks_until,
@@ -16,7 +17,7 @@ from tests.contract.bus.scenes import (
     values,
 )
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import BusError, FencedError, Position
+from topics.bus import BusError, BusUnavailableError, FencedError, Position
 
 QUEUED_MAX = 100_000  # messages, the client's default
 
@@ -249,3 +250,19 @@ def test_the_high_offset_is_the_end_that_was_told_while_nothing_came_behind_it(s
 
 def _ends_at(place: TopicPartition, end: int, blocks: list[MessageBlock]) -> bool:
     return ends(blocks)[-1:] == [(place, end)]
+
+
+def test_what_a_restart_reads_back_is_waited_for_while_a_transaction_is_open_there(scene: Scene) -> None:
+    topic = scene.topic()
+    source = TopicPartition(topic, 0)
+    producer = scene.bus.producer(transactional_id=scene.name("id"))
+    require_settled(scene.bus, source)
+    in_transaction(producer, topic, b"kept")
+    ranges_when(scene, source, lambda log: log.high > log.stable)
+    with pytest.raises(BusUnavailableError, match=rf"{topic}\[0\]: a transaction is open at offset 0"):
+        require_settled(scene.bus, source)
+    producer.commit()
+    ranges_when(scene, source, lambda log: log.stable == log.high > 0)
+    require_settled(scene.bus, source)
+    blocks = read_partition(scene.bus, source, group=scene.name("reader"))
+    assert [value for block in blocks for value in values([block])] == [b"kept"]
