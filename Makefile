@@ -115,7 +115,7 @@ kafka-stop: ## stop it; its log stays under build/kafka
 up: ## the same with Docker: broker and worker from docker/compose.yaml
 	@docker compose -f docker/compose.yaml up --build
 
-replay: $(READY) ## one day end to end: make replay DATE=2024-01-15 [DATA=folder BUS=kafka|embedded SPEED=max|1|10 OUT=folder]
+replay: $(READY) ## one day end to end: make replay DATE=2024-01-15 [DATA=folder CONFIG=file BUS=kafka|embedded SPEED=max|1|10 OUT=folder]
 	@$(PY) -m app replay $(REPLAY_FLAGS)
 
 wheel: $(READY) ## build the gpu_sink client's wheel under build/wheel

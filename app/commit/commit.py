@@ -39,7 +39,7 @@ def commit(
     """
     reach(COMMIT_BEGIN)
     entries = {number: keeps.kept() for number in last_known if (keeps := tasks[number].operator.keeps)}
-    records = {number: record for number, task in tasks.items() if (record := task.record())}
+    records = {number: task.record() for number, task in tasks.items() if task.has_record}
     transaction = outbox.prepare(atomic=bool(records) or any(entries.values()))
     for number, changed in entries.items():
         outbox.last_known(number, changed)

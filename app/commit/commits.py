@@ -183,7 +183,7 @@ class Commits:
             self._local_state.keep(state)
 
     def _has_records(self) -> bool:
-        return any(len(task.sinks) > 1 for task in self._tasks.values())
+        return any(task.has_record for task in self._tasks.values())
 
     def _done(self) -> None:
         self.count += 1

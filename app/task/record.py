@@ -21,12 +21,11 @@ class TaskRecord:
     """What the commit says of a task's outputs.
 
     `next_offsets` are, by stream, those of the commit that it belongs to.  `parities` are, by output, those
-    of all rows sent.  `graph` is the meaning of the graph that made them.
+    of all rows sent.
     """
 
     next_offsets: Mapping[str, int]
     parities: Mapping[str, Parity]
-    graph: str
 
 
 def encode_record(record: TaskRecord) -> bytes:
@@ -35,7 +34,6 @@ def encode_record(record: TaskRecord) -> bytes:
         "v": VERSION,
         "next_offsets": dict(record.next_offsets),
         "outputs": {name: {"parity": str(parity)} for name, parity in record.parities.items()},
-        "graph": record.graph,
     }
     return json.dumps(fields, separators=(",", ":")).encode()
 
@@ -53,7 +51,6 @@ def decode_record(value: bytes, where: str) -> TaskRecord:
         return TaskRecord(
             next_offsets={str(name): int(offset) for name, offset in fields["next_offsets"].items()},
             parities={str(name): Parity.parse(one["parity"]) for name, one in fields["outputs"].items()},
-            graph=str(fields["graph"]),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as foreign:
         raise RunError(

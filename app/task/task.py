@@ -33,8 +33,8 @@ class Task:
     """Rows go in with `take`, sealed rows come out with `seal`; `progress` and `state` write it down.
 
     `readings` are its inputs by topic, `sinks` its outputs by name.  By this process's clock, something was
-    read last at `released_ns` and the frontier rose last at `moved_ns`.  `graph` is the meaning of the
-    nodes behind the join.  `ahead_limit` says in words what bounds a time from above.
+    read last at `released_ns` and the frontier rose last at `moved_ns`.  `ahead_limit` says in words what
+    bounds a time from above.
     """
 
     partition: int
@@ -43,7 +43,6 @@ class Task:
     sinks: Mapping[str, Sink]
     store: TaskStore
     identity: str
-    graph: str = ""
     ahead_limit: str = ""
     counts: Counts = field(default_factory=Counts)
     released_ns: int = 0
@@ -106,14 +105,17 @@ class Task:
         """How far the task and each of its inputs have come."""
         return self.operator.progress()
 
-    def record(self) -> TaskRecord | None:
-        """What to commit of the outputs besides the aligned topic; None where there are none."""
-        if len(self.sinks) == 1:
-            return None
+    @property
+    def has_record(self) -> bool:
+        """Whether there are outputs besides the aligned topic, whose record goes with each commit."""
+        return len(self.sinks) > 1
+
+    def record(self) -> TaskRecord:
+        """What to commit of the outputs besides the aligned topic."""
+        inputs = self.operator.inputs
         return TaskRecord(
-            next_offsets={name: one.next_offset for name, one in self.progress().inputs.items()},
+            next_offsets={name: inputs.next_offset(name) for name in inputs.streams},
             parities={name: sink.parity for name, sink in self.sinks.items() if name != ALIGNED},
-            graph=self.graph,
         )
 
     def awaits_ended_inputs(self) -> bool:

@@ -13,12 +13,11 @@ from app.process.meter import Meter
 from app.reading.dead import ahead_places
 from app.reading.last_known import last_known_entries
 from app.reading.late import late_places
-from app.reading.tasks import task_record
 from app.task.metadata import Committed, from_position
 from app.task.reading import Reading
-from app.task.sink import Sink
 from app.task.task import Task
 from app.wiring.pipeline import Pipeline
+from app.worker.outputs import sinks_at
 from operators.entries import SnapshotError
 from operators.hashing.parity import Parity
 from operators.inputs.progress import InputProgress, TaskProgress
@@ -31,7 +30,7 @@ from state.restore import Restored, restore
 from state.store import TaskStore
 from topics.block import TopicPartition
 from topics.bus import AbortableError, Consumer
-from topics.catalogue import LAST_KNOWN, TASKS
+from topics.catalogue import LAST_KNOWN
 
 log = structlog.get_logger()
 
@@ -186,13 +185,10 @@ class Ownership:
                 for topic, stream in self._pipeline.input_topics.items()
             }
             self._require_in_log(starts, plan.committed.inputs)
+            sinks = sinks_at(self._pipeline, number, parity, next_offsets)
         except BaseException:
             state.store.close()  # or the next to open it would find it locked
             raise
-        sinks = self._pipeline.sinks(number)
-        sinks[ALIGNED].parity = parity
-        if resumed and len(sinks) > 1:
-            self._take_up_outputs(number, sinks, next_offsets)
         self.tasks[number] = Task(
             partition=number,
             operator=operator,
@@ -200,7 +196,6 @@ class Ownership:
             sinks=sinks,
             store=state.store,
             identity=identity,
-            graph="" if self._pipeline.graph is None else self._pipeline.graph.meaning,
             ahead_limit=self._pipeline.ahead_limit(),
         )
         log.info(
@@ -211,29 +206,6 @@ class Ownership:
             starts={source.topic: start for source, start in starts.items()},
         )
         return starts
-
-    def _take_up_outputs(
-        self, number: int, sinks: Mapping[str, Sink], next_offsets: Mapping[str, int]
-    ) -> None:
-        """Go on with the parities of the outputs besides the aligned topic; a new output begins anew.
-
-        Raises RunError where the record belongs to another commit: somebody moved the offsets.
-        """
-        settings = self._pipeline.settings
-        group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
-        record = task_record(self._pipeline, number, group=group)
-        if record is None:
-            log.info("outputs begin", partition=number, outputs=[name for name in sinks if name != ALIGNED])
-            return
-        if dict(record.next_offsets) != dict(next_offsets):
-            raise RunError(
-                f"{settings.topic(TASKS)}[{number}]: the task's record belongs to "
-                f"{_figures(record.next_offsets)}, committed is {_figures(next_offsets)}: the offsets of the "
-                "group were changed by hand. Delete the group and choose another pipeline.prefix"
-            )
-        for name, parity in record.parities.items():
-            if name in sinks:
-                sinks[name].parity = parity
 
     def _readings(self, plan: ResumePlan) -> dict[str, Reading]:
         """Each input of a task, by topic, at where it is read from."""
@@ -391,7 +363,3 @@ def _task_progress(committed_by: Mapping[str, Committed]) -> tuple[TaskProgress,
         final=newest.complete,
     )
     return progress, newest.parity
-
-
-def _figures(offsets: Mapping[str, int]) -> str:
-    return ", ".join(f"{stream} {offset}" for stream, offset in sorted(offsets.items()))

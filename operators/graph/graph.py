@@ -6,7 +6,7 @@ from operators.entries import KeptEntries, owned, owner_prefix
 from operators.graph.plan import Plan, PlannedNode
 from operators.node import Node, NodeStateError
 from operators.nodes.formula import FormulaNode
-from operators.sealed import ALIGNED, Entries, Sealed, Snapshot
+from operators.sealed import ALIGNED, Sealed, Snapshot
 
 
 class Graph:
@@ -50,14 +50,13 @@ class Graph:
             deletes += changed.deletes
         return Snapshot(puts, deletes)
 
-    def restore(self, entries: Entries) -> tuple[str, ...]:
+    def restore(self, kept: KeptEntries, others: Mapping[str, str]) -> tuple[str, ...]:
         """Give each node its entries back; returns the names of the nodes that cannot use theirs.
 
         Such a node starts without state.  Entries of a node that is gone, or means something else now, are
-        left out and deleted with the next snapshot.
+        left out and deleted with the next snapshot.  `others` own the rest, as meaning by name.
         """
-        kept = KeptEntries(entries)
-        meanings = {node.name: node.meaning for node in self._nodes.values()}
+        meanings = {node.name: node.meaning for node in self._nodes.values()} | dict(others)
         self._stale = [key for key, _ in kept.rest(meanings)]
         lost = []
         for planned in self._plan.nodes:

@@ -5,7 +5,7 @@
 Roots see what inputs accept; nodes see sealed rows and how far those are complete, and nothing else.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
@@ -44,15 +44,13 @@ class TaskGraph:
             max_ahead_of=settings.max_ahead_of,
         )
         self._root = AsofRoot(settings, self.inputs.groups, ALIGNED)
-        self._graph = None if plan is None else Graph(plan)
+        self._graph = Graph(plan or Plan(name="", nodes=(), aligned=self._root.layout))
         self._rereading = False
-        self._foreign: Sequence[bytes] = ()  # keys of restored entries that nobody here takes back
 
     @property
     def sinks(self) -> Mapping[str, pa.Schema]:
         """The columns of each output, by name."""
-        outputs = {} if self._graph is None else self._graph.layouts
-        return {self._root.name: self._root.layout, **outputs}
+        return {self._root.name: self._root.layout, **self._graph.layouts}
 
     @property
     def final(self) -> bool:
@@ -133,13 +131,11 @@ class TaskGraph:
         parts = [
             owned(INPUTS, self.inputs.meaning, self.inputs.snapshot(self.progress())),
             owned(self._root.name, self._root.meaning, self._root.snapshot()),
+            self._graph.snapshot(),
         ]
-        if self._graph is not None:
-            parts.append(self._graph.snapshot())
-        foreign, self._foreign = self._foreign, ()
         return Snapshot(
             [entry for part in parts for entry in part.puts],
-            [*foreign, *(key for part in parts for key in part.deletes)],
+            [key for part in parts for key in part.deletes],
         )
 
     def restore(self, entries: Entries) -> None:
@@ -156,11 +152,7 @@ class TaskGraph:
             return
         inputs.restore(kept.of(INPUTS, inputs.meaning))
         root.restore(kept.of(root.name, root.meaning))
-        rest = kept.rest({INPUTS: inputs.meaning, root.name: root.meaning})
-        if self._graph is None:
-            self._foreign = [key for key, _ in rest]
-        else:
-            self._graph.restore(rest)
+        self._graph.restore(kept, {INPUTS: inputs.meaning, root.name: root.meaning})
 
     def kept(self) -> list[tuple[bytes, bytes]]:
         """Entries for what changed since the last call; `progress` asks for what waits now and what comes.
@@ -182,8 +174,7 @@ class TaskGraph:
         self.inputs.move_to(frontier_ns)
         joined = self._root.seal(frontier_ns)
         self._keep_set_aside()
-        outputs = {} if self._graph is None else self._graph.take(joined)
-        return {self._root.name: joined, **outputs}
+        return {self._root.name: joined, **self._graph.take(joined)}
 
     def _keep_set_aside(self) -> None:
         """Forget the rows set aside that no restart could take for others any more."""

@@ -152,21 +152,34 @@ def test_a_node_that_is_added_begins_with_the_rows_sealed_from_then_on(tmp_path:
     assert [row["event_ns"] for row in rows_of(market, "aligned")] == list(range(1, 9))
 
 
-def test_offsets_changed_by_hand_are_not_taken_for_those_of_the_record(tmp_path: Path) -> None:
+def test_a_graph_that_was_away_goes_on_and_the_audit_names_the_rows_sealed_without_it(tmp_path: Path) -> None:
+    market = market_of(tmp_path)
+    for lower, graph in ((1, TICK), (4, {}), (7, TICK)):
+        market.add_graph(graph)
+        live(market, range(lower, lower + 3))
+        with closing(market.worker()) as worker:
+            turn_until_quiet(worker)
+    assert [row["event_ns"] for row in rows_of(market)] == [1, 2, 3, 7, 8, 9]
+    assert FrameHeaders.from_kafka(market.messages("tick")[-1].headers).parity == str(parity_of(market))
+    ((_, violation),) = audit(market.pipeline).violations
+    assert (violation.kind, violation.rows) == ("missing node row", 3)
+
+
+def test_offsets_set_back_by_hand_are_not_taken_for_those_of_the_record(tmp_path: Path) -> None:
     market = market_of(tmp_path)
     live(market, range(1, 5))
     with closing(market.worker()) as worker:
         turn_until_quiet(worker)
-    record = TaskRecord(next_offsets={"trade": 1, "quote": 1}, parities={"tick": Parity()}, graph="0")
+    record = TaskRecord(next_offsets={"trade": 99, "quote": 99}, parities={"tick": Parity()})
     market.produce("tasks", 0, b"task", encode_record(record))
     worker = market.worker()
-    with pytest.raises(RunError, match=r"tidemark\.tasks\[0\]: .* belongs to quote 1, trade 1"):
+    with pytest.raises(RunError, match=r"tidemark\.tasks\[0\]: .* belongs to quote 99, trade 99"):
         turn_until_quiet(worker)
     worker.close(failed=True)
 
 
 def test_what_a_later_version_adds_to_a_record_is_passed_over_and_its_version_is_named() -> None:
-    record = TaskRecord(next_offsets={"trade": 7}, parities={"tick": Parity(3, 4, 5)}, graph="ab")
+    record = TaskRecord(next_offsets={"trade": 7}, parities={"tick": Parity(3, 4, 5)})
     value = encode_record(record)
     assert decode_record(value.replace(b'{"v":1', b'{"colour":"red","v":1'), "here") == record
     with pytest.raises(RunError, match=r"here: the task's record is of version 2, .* update this one"):

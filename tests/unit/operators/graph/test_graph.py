@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from operators.entries import owner_prefix
+from operators.entries import KeptEntries, owner_prefix
 from operators.graph.declare import GraphSettings, NodeSettings, Output
 from operators.graph.graph import Graph
 from operators.graph.plan import Plan, plan_graph
@@ -115,7 +115,7 @@ def test_each_node_gets_its_own_entries_back(monkeypatch: pytest.MonkeyPatch) ->
     tick = keepers["tick"]
     assert key_of(tick, b"old") in snapshot.deletes
     after, kept = keep(monkeypatch, make_plan())
-    assert after.restore(snapshot.puts) == ()
+    assert after.restore(KeptEntries(snapshot.puts), {}) == ()
     assert rows_by_name(kept) == {"tick": 2, "out": 10, "inner": 2}
 
 
@@ -125,7 +125,7 @@ def test_a_damaged_entry_costs_only_its_node(monkeypatch: pytest.MonkeyPatch) ->
     damaged = key_of(keepers["tick"], b"rows\0")
     entries = [(key, b"\xff" if key == damaged else value) for key, value in graph.snapshot().puts]
     after, kept = keep(monkeypatch, make_plan())
-    assert after.restore(entries) == ("tick",)
+    assert after.restore(KeptEntries(entries), {}) == ("tick",)
     assert rows_by_name(kept) == {"tick": 0, "out": 2, "inner": 2}
     assert damaged in after.snapshot().deletes
 
@@ -136,7 +136,7 @@ def test_a_node_that_means_something_else_now_starts_anew(monkeypatch: pytest.Mo
     foreign = [key_of(keeper, b"rows\0") for keeper in keepers.values()]
     after, kept = keep(monkeypatch, make_plan(half="3"))
     garbage = [(b"gone\0" + bytes(8) + b"\0k", b"1")]
-    assert after.restore([*graph.snapshot().puts, *garbage]) == ()
+    assert after.restore(KeptEntries([*graph.snapshot().puts, *garbage]), {}) == ()
     assert rows_by_name(kept) == {"tick": 0, "out": 0, "inner": 0}
     deletes = after.snapshot().deletes
     assert set(deletes) >= {*foreign, *(key for key, _ in garbage)}
@@ -147,5 +147,5 @@ def test_a_graph_of_formulas_keeps_nothing() -> None:
     graph = Graph(make_plan())
     graph.take(Sealed(ROWS, 5))
     assert graph.snapshot() == Snapshot([], [])
-    assert graph.restore([]) == ()
+    assert graph.restore(KeptEntries([]), {}) == ()
     assert graph.meaning == make_plan().meaning == make_plan(name="renamed").meaning
