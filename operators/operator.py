@@ -63,7 +63,7 @@ class Root(Protocol):
         ...
 
     def needed_offset(self, stream: str, otherwise: int) -> int:
-        """The oldest offset of a row that a restart needs; `otherwise` where none is older."""
+        """The oldest offset of a row that a restart needs, at most `otherwise`."""
         ...
 
     def mistakable(self, stream: str, rows: RowStore) -> Bools:
@@ -108,10 +108,10 @@ class Keeps(Protocol):
         ...
 
     def recall(self, entries: Iterable[Kept], frontier_ns: int) -> Mapping[str, int]:
-        """Take back the newest entry of each key; before `resume` with `frontier_ns`.
+        """Restore the newest entry of each key; call it before `resume` with `frontier_ns`.
 
-        Returns, by stream, the offset from which rows have to be read again that entries cannot give back:
-        those that were kept with other columns.
+        Returns, by stream, the offset from which rows must be read again because their entries were kept with
+        other columns.
         """
         ...
 

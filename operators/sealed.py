@@ -25,7 +25,7 @@ class Sealed(NamedTuple):
 
     `rows`          in order, each once over all calls; None for no row.
     `complete_ns`   every row of this output below it is in these rows or came before.
-    `assumed_rows`  how many of the rows, the last ones, hang on an idle input having stayed silent.
+    `assumed_rows`  how many of the rows, the last ones, are final only because an idle input was left out.
     `matched_rows`  of a join: by right stream, how many of the rows have a match.
     """
 

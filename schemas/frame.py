@@ -37,7 +37,7 @@ LEFT_INDEX: Final = "left_index"
 
 
 class FrameError(ValueError):
-    """A message is not a frame, or not of the expected layout; the message says what was found."""
+    """A message is not a frame, or not of the expected layout; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,8 @@ class FrameHeaders:
                    market.
     `parity`       the rolling hash of all rows of the partition up to and with this frame;
                    `operators.hashing.parity` says how; empty in frames from before there was one.
-    `assumed_rows` how many of the rows, the last ones, hang on an idle input having stayed silent: evidence
-                   alone would not have sealed them yet.  Frames from before there was such a header say 0.
+    `assumed_rows` how many of the rows, the last ones, are final only because an idle input was left out.
+                   Frames from before there was such a header say 0.
     """
 
     layout: str

@@ -84,7 +84,7 @@ class LateLetter:
 
     @classmethod
     def from_kafka(cls, headers: Headers) -> "LateLetter":
-        """Read them back; of headers given twice the last counts.  Raises LetterError."""
+        """Read the headers; of two with one name the last counts.  Raises LetterError."""
         found = _Found(headers)
         return cls(
             stream=found.text(LATE_STREAM),
@@ -130,7 +130,7 @@ class DeadLetter:
 
     @classmethod
     def from_kafka(cls, headers: Headers) -> "DeadLetter":
-        """Read them back; of headers given twice the last counts.  Raises LetterError."""
+        """Read the headers; of two with one name the last counts.  Raises LetterError."""
         found = _Found(headers)
         return cls(
             topic=found.text(DEAD_TOPIC),
@@ -145,7 +145,7 @@ class DeadLetter:
 
 
 def original_headers(headers: Headers) -> Headers:
-    """The headers of a dead letter without those that say why it is dead: of each name the last one goes."""
+    """The original headers of a dead letter: the last header of each of our names is removed."""
     own = set(DEAD_NAMES)
     kept: Headers = []
     for name, value in reversed(headers):

@@ -81,9 +81,7 @@ class LaterCommit:
         return self._consumer.committing(wait=wait)
 
     def drop(self) -> None:
-        """Forget it: what it stood for will come again.  An answer that is on its way is waited for first,
-        lest it come after what is asked next.
-        """
+        """Cancel the pending commit; an answer in flight is waited for, lest it overtake the next request."""
         begun, self._begun = self._begun, None
         if begun is not None and begun.sent:
             try:

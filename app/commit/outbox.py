@@ -53,25 +53,25 @@ class Outbox:
         }
 
     def prepare(self, *, atomic: bool) -> Producer | None:
-        """Make ready for a commit: the open transaction, or None once all rows are acknowledged.
+        """Prepare a commit: return the open transaction, or None once every row is acknowledged.
 
-        `atomic` asks for a transaction in any case.
+        With `atomic` there is always a transaction.
         """
         self.producers.acknowledged()
         return self.producers.transaction() if atomic or self.producers.exactly_once else None
 
     def mark(self) -> int:
-        """Name what was sent so far at least once, which is to be committed by itself."""
+        """Mark the rows sent so far at least once, so that they can be committed on their own."""
         self.rows = 0
         return self.producers.mark()
 
     def done(self) -> None:
-        """What was sent is committed."""
+        """The rows sent so far are committed."""
         self.producers.done()
         self.rows = 0
 
     def undo(self, undone: Exception) -> None:
-        """What was sent since the last commit came to nothing, or at least once will come again."""
+        """Rows sent since the last commit are undone; at least once they will come again."""
         self.producers.undo(undone)
         self.rows = 0
 

@@ -66,7 +66,7 @@ class Task:
     def take(
         self, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int
     ) -> Iterator[Letter]:
-        """Decode the block's `messages` of one partition into the operator; yield what is late or dead."""
+        """Decode `messages` of one partition into the operator; yield late rows and dead letters."""
         reading = self.readings[source.topic]
         stream, inputs = reading.stream, self.operator.inputs
         decoded = reading.decoder.decode(block, messages)

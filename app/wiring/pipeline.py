@@ -177,8 +177,8 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
 def member_config(settings: Settings) -> dict[str, str]:
     """Kafka settings of a worker: by default a static member, with its tasks back at once after a restart.
 
-    Not under the consumer protocol: that turns a restarted static member away until the broker has given up
-    the old one, and sets the session timeout itself.
+    Under the consumer protocol members are dynamic: it turns a restarted static member away until the broker
+    has given up the old one, and sets the session timeout itself.
     """
     member: dict[str, str] = {}
     if settings.bus.group_protocol == "classic":

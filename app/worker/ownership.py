@@ -98,7 +98,7 @@ class Ownership:
         return starts | self.open(whole)
 
     def incomplete(self) -> str | None:
-        """What is wrong with tasks of which only some inputs are here; None where there are none."""
+        """A message about tasks that have only some of their inputs; None if every task is complete."""
         numbers = {source.partition for source in self._assigned} - set(self.tasks)
         return self._unequal(min(numbers)) if numbers else None
 
@@ -115,8 +115,8 @@ class Ownership:
     def has_place(self) -> bool:
         """Whether this worker has its place in the group; raises FencedError where another has it.
 
-        Committing again what is committed changes nothing, and only who has the place may.  Without tasks
-        there is nothing to prove it by, and no transaction to open.
+        The proof is to commit the committed positions again: this changes nothing, and only the member that
+        has the place may do it.  Without tasks there is no proof, and no transaction to open.
         """
         if not self.tasks:
             return False

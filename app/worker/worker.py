@@ -52,7 +52,7 @@ class Worker:
         return self._ownership.tasks
 
     def run(self, stopping: Callable[[], bool]) -> None:
-        """Turn until told to stop, or, when bounded, until every input of the group is final."""
+        """Turn until stopped; a bounded run also ends when its period is over."""
         while not stopping() and not self.finished():
             self.turn()
 
@@ -85,7 +85,7 @@ class Worker:
     def close(self, *, failed: bool = False) -> None:
         """Leave the group, with what is sealed committed and the state written down.
 
-        After a failure nothing more is committed: the restart meets what failed again.
+        After a failure nothing more is committed: the restart must meet the failure again.
         """
         if failed:
             self._commits.fail()

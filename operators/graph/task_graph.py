@@ -73,8 +73,8 @@ class TaskGraph:
     def seal(self) -> dict[str, Sealed]:
         """Move the frontier to the smallest watermark; return the rows of each sink that became final.
 
-        While an input is read again up to where an earlier life had come, the frontier stands still.  What an
-        idle input would have held is sealed apart, and last, so that it can be told from the rest.
+        While an input reads judged rows again, the frontier stands still.  Rows that an idle input would have
+        held back are sealed apart, and last, so that they can be counted.
         """
         if not self.inputs.caught_up:
             return {}

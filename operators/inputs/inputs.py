@@ -83,7 +83,7 @@ class InputsView:
 
     @property
     def caught_up(self) -> bool:
-        """Whether every input has been read again up to where an earlier life had come."""
+        """Whether every input has been read again up to where it stood before the restart."""
         return all(clock.caught_up for clock in self._clocks)
 
     @property
@@ -111,7 +111,7 @@ class InputsView:
     def is_full(self, stream: str, held: Held, *, paused: bool = False) -> bool:
         """Whether to pause `stream`, of which `held` waits, until the other inputs catch up.
 
-        One that is `paused` stays so until its buffers are half empty: pausing throws away what was read
+        A `paused` stream stays paused until its buffers are half empty: each pause throws away messages read
         ahead.
         """
         spec, share = self._specs[stream], 2 if paused else 1
@@ -124,15 +124,15 @@ class InputsView:
         return self._intakes[stream].clock.watermark_ns
 
     def counts(self, stream: str) -> InputCounts:
-        """What has become of the rows of `stream` so far."""
+        """Counts of the rows of `stream`, by what was done with them."""
         return replace(self._intakes[stream].counts)
 
     def read_next(self, stream: str) -> int:
-        """The first offset of `stream` not read in this life."""
+        """The first offset of `stream` not read yet."""
         return self._intakes[stream].clock.read_next
 
     def next_offset(self, stream: str) -> int:
-        """The first offset of `stream` that no life has seen."""
+        """The first offset of `stream` that was never read, before the restart or since."""
         return self._intakes[stream].clock.next_offset
 
     def set_aside(self, stream: str) -> RowStore:
@@ -231,7 +231,7 @@ class Inputs(InputsView):
         return self._intakes[stream].late()
 
     def ahead(self, stream: str) -> pa.RecordBatch:
-        """What of `stream` was too far ahead since the last call (`AHEAD_SCHEMA`), as it was read."""
+        """Rows and progress records of `stream` too far ahead since the last call (`AHEAD_SCHEMA`)."""
         return self._intakes[stream].ahead()
 
     def keep_set_aside(self, stream: str, mistakable: Bools) -> None:

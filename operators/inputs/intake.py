@@ -32,7 +32,7 @@ USELESS: Final = 5
 
 @dataclass(slots=True)
 class InputCounts:
-    """What has become of the rows of one input in this life.  Rows read again after a restart do not count.
+    """Counts of the rows of one input since its task was opened.  Rows judged before are not counted again.
 
     `pushed` all rows; `late` and `ahead` those set aside, of which `ahead` counts progress records too;
     `behind` those behind their own watermark but not behind the frontier, which were used.
@@ -48,9 +48,9 @@ class Accepted(NamedTuple):
     """What a batch holds, as an input took it.
 
     `pending`  waits for the frontier.
-    `context`  lies below the frontier and was used in an earlier life; None where nothing was read again.
-    `aside`    was set aside, as late or too far ahead, now or in an earlier life; None where nothing was.
-    `judged`   the batch began with rows that an earlier life had judged.
+    `context`  lies below the frontier and was used before the restart; None where nothing was read again.
+    `aside`    was set aside, as late or too far ahead, now or before the restart; None where nothing was.
+    `judged`   the batch began with rows that were judged before the restart.
     """
 
     pending: Batch
@@ -95,8 +95,8 @@ class Intake:
         | any other                                                      | `PENDING`    |
 
         A row that was judged before is not checked against the limit again: the wall clock has moved on.
-        Pending and late rows raise the watermark, unless an earlier life had judged them: the committed
-        watermark knows of those.
+        Pending and late rows raise the watermark, unless they were judged before: the committed watermark
+        includes them.
         """
         clock = self.clock
         clock.require_order(int(batch.offset[0]))
@@ -145,7 +145,7 @@ class Intake:
         self.clock.see_progress(upper_ns, final=final, offset=offset)
 
     def resume(self, progress: InputProgress, read_from: int) -> None:
-        """Take up what was committed; reading starts at `read_from`."""
+        """Restore the committed progress; reading starts at `read_from`."""
         self.clock.resume(progress, read_from)
         self.set_aside.resume(progress, read_from)
 
@@ -155,7 +155,7 @@ class Intake:
         return pa.concat_batches(pieces) if pieces else _NONE_LATE
 
     def ahead(self) -> pa.RecordBatch:
-        """What was too far ahead since the last call (`AHEAD_SCHEMA`)."""
+        """Rows and progress records too far ahead since the last call (`AHEAD_SCHEMA`)."""
         pieces, self._ahead = self._ahead, []
         return pa.concat_batches(pieces) if pieces else _NONE_AHEAD
 

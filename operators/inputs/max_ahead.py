@@ -16,7 +16,7 @@ AheadOf = Literal["wall", "inputs"]
 class AheadLimit:
     """The latest time that is taken lies `max_ahead_ns` beyond a reference; None takes every time.
 
-    `of = "wall"`    the reference is the wall clock as the caller tells it; told nothing, all is taken.
+    `of = "wall"`    the reference is the wall clock that the caller passes; without it all times are taken.
     `of = "inputs"`  it is the newest time known of any input, the row's own included: of the rows taken
                      before it and of progress records.  A row no more than `max_ahead_ns` beyond those before
                      it in its own log is therefore taken in whatever order the inputs are read; only a leap

@@ -18,7 +18,8 @@ LATE_SCHEMA = pa.schema(
     ]
 )
 
-# What was too far ahead when it was judged; `index` is -1 for a progress record.
+# Rows and progress records that were too far ahead when they were judged; `index` is -1 for a progress
+# record.
 AHEAD_SCHEMA = pa.schema(
     [
         pa.field("offset", pa.int64(), nullable=False),
@@ -38,12 +39,12 @@ class InputProgress:
     """How far one input of a task has come, as it is committed with its offset.
 
     `needed_offset` is the oldest offset a restart without local state must read again; `next_offset` the
-    first one not yet seen.  `watermark_ns` is upper-exclusive.  `final` says the period's last progress
-    record has been read and no later row has been, `idle` that the input was left out of the frontier.
+    first one not yet seen.  `watermark_ns` is upper-exclusive.  `final`: the period's last progress record
+    has been read, and no later row.  `idle`: the input was left out of the frontier.
 
     `late` names, as ascending (offset, index), the rows set aside as late or too far ahead that a restart may
-    read again and has to leave out.  The operator decides which rows those are.  From offset `late_from` on
-    it names all of them; those below were too many, and only the late and the dead-letter topic have them.
+    read again and must leave out.  The operator decides which rows belong here.  The list is complete from
+    offset `late_from` on; older rows are only in the late and the dead-letter topic.
     """
 
     needed_offset: int

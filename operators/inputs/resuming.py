@@ -80,6 +80,6 @@ def _needed_from(offset: int, progress: InputProgress) -> InputProgress:
     """The progress of an input of which older rows are needed than was committed."""
     if offset >= progress.needed_offset:
         return progress
-    # The commit names rows set aside only from the offset on that it needed.
+    # The commit names rows set aside only from its restart offset on.
     late_from = max(progress.late_from, progress.needed_offset)
     return replace(progress, needed_offset=offset, late_from=late_from)

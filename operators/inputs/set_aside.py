@@ -29,7 +29,7 @@ class SetAside:
         self.whole_from = 0
 
     def resume(self, progress: InputProgress, state_next: int) -> None:
-        """Await what the commit names, save what came with the state, which is all below its end."""
+        """Expect the rows that the commit names, except those of the local state, which lie below its end."""
         self.awaited = {row for row in progress.late if row[0] >= state_next}
         if progress.late_from > state_next:
             self.whole_from = progress.late_from

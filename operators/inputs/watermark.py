@@ -13,14 +13,14 @@ class InputClock:
     """How far one input is complete, and how far it has been read.
 
     `watermark_ns`  upper-exclusive.
-    `read_next`     the first offset not read in this life.
-    `judged_next`   rows below this offset were judged in an earlier life.
+    `read_next`     the first offset not read yet.
+    `judged_next`   rows below this offset were judged before the restart.
     `final`         the period's final progress record has been read and no new row behind it.
-    `read_from`     the offset reading began at; what lies below came from kept state.
-    `last_row`      offset of the last row taken in this life.
-    `needed_from`   rows below this offset are of no use any more, or last-known: an earlier life said so, or
-                    this one.
-    `idle`          it is silent at the end of its log and left out of the frontier until it says something.
+    `read_from`     the offset at which reading began; rows below it came from local state.
+    `last_row`      offset of the last row taken since reading began.
+    `needed_from`   rows below this offset are not needed: the commit or the last-known topic covers them.
+    `idle`          silent at the end of its log, and left out of the frontier until its next row or progress
+                    record.
     `newest_ns`     the newest time known of it, of a row or a progress record; after a restart an estimate.
     """
 
@@ -37,12 +37,12 @@ class InputClock:
 
     @property
     def caught_up(self) -> bool:
-        """Whether everything judged in an earlier life has been read again."""
+        """Whether everything judged before the restart has been read again."""
         return self.read_next >= self.judged_next
 
     @property
     def next_offset(self) -> int:
-        """The first offset no life has seen."""
+        """The first offset that was never read, before the restart or since."""
         return max(self.read_next, self.judged_next)
 
     def require_order(self, first_offset: int) -> None:
@@ -53,7 +53,7 @@ class InputClock:
     def see_rows(self, time_ns: Int64s, last_offset: int) -> None:
         """Rows of these times, at least one, were taken, the last one at `last_offset`.
 
-        Rows judged in an earlier life are none of them: the committed watermark knows of those.
+        Do not pass rows judged before the restart: the committed watermark includes them.
         """
         newest_ns = int(time_ns.max())
         self.newest_ns = max(self.newest_ns, newest_ns)
@@ -63,9 +63,9 @@ class InputClock:
         self.see_offset(last_offset + 1)
 
     def see_progress(self, upper_ns: int, *, final: bool, offset: int | None) -> None:
-        """A progress record was read at `offset`, or its word came another way.
+        """Take a progress record read at `offset`, or its bound from another source.
 
-        It may be told after rows that lie behind it; a final record with rows behind it ends nothing.
+        It may come after rows that lie behind it in the log; a final record with rows behind it ends nothing.
         """
         if not self.judged(offset):
             self.newest_ns = max(self.newest_ns, upper_ns)
@@ -76,7 +76,7 @@ class InputClock:
             self.see_offset(offset + 1)
 
     def judged(self, offset: int | None) -> bool:
-        """Whether what lies at this offset was judged in an earlier life."""
+        """Whether what lies at this offset was judged before the restart."""
         return offset is not None and offset < self.judged_next
 
     def leave_out(self) -> None:
@@ -93,7 +93,7 @@ class InputClock:
         self.watermark_ns = max(self.watermark_ns, watermark_ns)
 
     def resume(self, progress: InputProgress, state_next: int) -> None:
-        """Take up what was committed; reading starts at `state_next`.
+        """Restore the committed progress; reading starts at `state_next`.
 
         An input that was idle counts again: what it may have got since has yet to be read.
         """
@@ -110,7 +110,7 @@ class InputClock:
 def lowest_watermarks(clocks: Sequence[InputClock]) -> tuple[int, int]:
     """The lowest watermark of all inputs, and of those that are not idle; of all where every one is idle.
 
-    The first stands on evidence alone, the second on the assumption that idle inputs stay silent.
+    The first is certain; the second assumes that idle inputs stay silent.
     """
     evident_ns = min(clock.watermark_ns for clock in clocks)
     return evident_ns, min((c.watermark_ns for c in clocks if not c.idle), default=evident_ns)

@@ -1,6 +1,6 @@
 """The context of one right stream: the rows that wait, and behind them the last row per group.
 
-Rows below the `floor` can match nothing but as the last of their group: no left row before it waits or comes.
+Below the floor only the newest row of each group can still match: no left row below it waits or will come.
 Looking back the floor is the frontier, as no left row waits below that.
 """
 
@@ -102,7 +102,7 @@ class RightContext:
         self._filled = named.size
 
     def oldest_needed(self, floor_ns: int, otherwise: int) -> int:
-        """The oldest offset of a row that may still match; `otherwise` where none is older."""
+        """The oldest offset of a row that may still match, at most `otherwise`."""
         store = self.pending.store
         oldest = self.oldest_pending(otherwise)
         oldest_ns = self._oldest_ns(floor_ns)
@@ -117,7 +117,7 @@ class RightContext:
         return groups
 
     def oldest_pending(self, otherwise: int) -> int:
-        """The oldest offset of a row that waits for the frontier; `otherwise` where none is older."""
+        """The oldest offset of a row that waits for the frontier, at most `otherwise`."""
         return self.pending.oldest_offset(otherwise)
 
     def unknown_rows(self, frontier_ns: int) -> Int64s:
@@ -156,7 +156,7 @@ class RightContext:
         return alive
 
     def mistakable(self, late: RowStore, floor_ns: int) -> Bools:
-        """Which late rows would stand for their group if a restart took them for context.
+        """Which late rows a restart would take for the newest of their group.
 
         Those that may still match and are newer than the row that stands, or, where columns are carried,
         newer than the one whose value stands in a column they have a value in.  A row that has stopped

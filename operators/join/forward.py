@@ -1,8 +1,8 @@
 """The right rows of a join that looks ahead: those that waiting left rows may match, in a chain per group.
 
-The floor of a task is the time of the oldest left row that waits, at most the frontier.  Rows below it can
-match nothing but as the last of their group (`nearest`), rows from it on are kept; a left row waits no longer
-than the tolerance, so they are few.
+The floor of a task is the time of the oldest left row that waits, at most the frontier.  Below the floor only
+the newest row of a group can still match (`nearest`); rows from the floor on are kept.  A left row waits no
+longer than the tolerance, so they are few.
 """
 
 import numpy as np
@@ -19,8 +19,7 @@ from schemas.stream import Stream
 class ForwardContext(RightContext):
     """Finds the match of each left row in order, as far as it is final; several right streams need not agree.
 
-    What is found for left rows that still wait for another right stream is remembered, so that every left row
-    is matched once.
+    A match is kept while its left row waits for another right stream, so that every left row is matched once.
     """
 
     def __init__(self, settings: AsofSettings, right: Stream) -> None:

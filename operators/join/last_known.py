@@ -1,7 +1,7 @@
 """Last-known entries: the last row per group, for a topic that keeps the newest value of each key.
 
-A join without a tolerance may need a row that lies arbitrarily far back.  What these entries hold need not
-be read again, so that a restart begins at the oldest row that waited when they were last written.
+A join without a tolerance may need a row that lies arbitrarily far back.  Rows in these entries need not be
+read again: a restart begins at the oldest row that waited when they were last written.
 
 The key is the stream's name, a zero byte and the group's key.  The value is an envelope (`schemas.envelope`)
 of 8 bytes that name the join and 8 that name the columns, the frontier the entry was taken at and the oldest

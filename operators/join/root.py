@@ -81,14 +81,14 @@ class AsofRoot:
         return self._sealer.through
 
     def needed_offset(self, stream: str, otherwise: int) -> int:
-        """The oldest offset of a row that waits or may still match; `otherwise` where none is older."""
+        """The oldest offset of a row that waits or may still match, at most `otherwise`."""
         right = self._by_stream.get(stream)
         if right is None:
             return self._sealer.left.oldest_offset(otherwise)
         return right.oldest_needed(self._floor_ns, otherwise)
 
     def oldest_waiting(self, stream: str, otherwise: int) -> int:
-        """The oldest offset of a row that waits for the frontier; `otherwise` where none is older."""
+        """The oldest offset of a row that waits for the frontier, at most `otherwise`."""
         return self._pending(stream).oldest_offset(otherwise)
 
     def mistakable(self, stream: str, rows: RowStore) -> Bools:
@@ -147,7 +147,7 @@ class AsofRoot:
         return entries
 
     def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> Mapping[str, int]:
-        """Take back last-known entries; on a new or restored root, before `resume` with `frontier_ns`.
+        """Restore last-known entries; on a new or restored root, before `resume` with `frontier_ns`.
 
         Returns, per right stream with entries that were kept with other columns, the oldest offset of their
         rows.  Raises SnapshotError where an entry is damaged or of another join.
@@ -161,14 +161,14 @@ class AsofRoot:
     def _floor_ns(self) -> int:
         """Below it no left row waits or comes, so right rows there match only as the last of their group.
 
-        While left rows are read again that may have waited, it stands as low as they may lie.
+        While left rows are read again, it stands a hold behind the frontier: any of them may have waited.
         """
         if self._rereading:
             return max(self._frontier_ns - self._settings.hold_ns, BEGINNING_NS)
         return self._sealer.floor_ns(self._frontier_ns)
 
     def _take_left(self, rows: Accepted) -> None:
-        """Let left rows wait; of those that were judged before, the ones that were not sealed then."""
+        """Let left rows wait; rows judged before wait only if they were not sealed then."""
         context, pending = rows.context, rows.pending
         if rows.judged and context is not None:
             self._add_left(self._unsealed(context.where(self._may_wait(context.time_ns))))

@@ -88,9 +88,9 @@ def mark_groups(group: Int32s, one: Bools, other: Bools) -> None:
 def oldest_offset(
     last: Int64s, last_value: Int64s, offset: Int64s, time_ns: Int64s, oldest_ns: int, otherwise: int
 ) -> int:
-    """The smallest offset of the rows in `last` and `last_value` whose time is no less than `oldest_ns`.
+    """The smallest offset, at most `otherwise`, of the rows in `last` and `last_value` from `oldest_ns` on.
 
-    The tables are `match_backward`'s, `offset` and `time_ns` are by row id; `otherwise` where none is less.
+    The tables are `match_backward`'s; `offset` and `time_ns` are by row id.
     """
     oldest = otherwise
     for g in range(last.size):

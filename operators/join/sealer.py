@@ -67,7 +67,7 @@ class Sealer:
             left.take(int(np.count_nonzero(~behind)))
 
     def unsealed(self, time_ns: Int64s, sequence: Int64s, offset: Int64s, index: Int32s) -> Bools:
-        """Which accepted left rows are not sealed yet: those that come behind the last one that is."""
+        """Which accepted left rows are not sealed yet: those behind the last sealed row in output order."""
         if self.through is None:
             return np.ones(time_ns.size, np.bool_)
         behind = np.zeros(time_ns.size, np.bool_)

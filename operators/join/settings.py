@@ -1,4 +1,4 @@
-"""What one streaming as-of join is asked to do, checked once, before the first row."""
+"""The settings of one streaming as-of join, checked once, before the first row."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ HOLD_NS_MAX: Final = 1 << 62
 
 
 class SettingsError(ValueError):
-    """The join cannot be done as asked; the message names the setting, its value and what would do."""
+    """The join cannot be done as asked; the message names the setting, its value and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ def close_value(payload: bytes) -> bytes:
 
 
 def open_value(key: bytes, value: bytes) -> bytes:
-    """What is inside a value; raises SnapshotError where the version is foreign or the bytes are damaged."""
+    """The content of a value; raises SnapshotError where the version is foreign or the bytes are damaged."""
     try:
         return open_envelope(VERSION, value)
     except EnvelopeError as unusable:

@@ -20,7 +20,7 @@ from schemas.batch import Batch, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS
 
 COMPACT_ROWS_MIN = 4096  # below this forgetting rows costs more than it frees
-# A batch of at least this share of the rows that wait is sorted when it is asked for, not when it comes.
+# A batch of at least this share of the waiting rows is sorted when its rows are needed, not when it arrives.
 LOOSE_SHARE: Final = 1 / 8
 
 
@@ -31,8 +31,8 @@ class PendingRows:
 
     Few rows out of order are merged into the others as they come.  Of many, as blocks bring them, each merge
     would move most of the rows that wait: they stay loose, in the order they came, and are sorted once the
-    bound of a question has passed them.  A loose row is looked at once for each batch that joins it, and it
-    takes a batch of a share of the loose rows to do so: the cost per row does not hang on how many wait.
+    bound of a question has passed them.  Each large batch scans the loose rows once; a batch is large if it
+    is at least `LOOSE_SHARE` of the waiting rows, so the cost per row is constant.
     """
 
     def __init__(self, schema: pa.Schema, columns: tuple[str, ...]) -> None:
@@ -79,7 +79,7 @@ class PendingRows:
         return min(int(self.store.time_ns[self._order[self._start]]), self._loose_oldest_ns)
 
     def oldest_offset(self, otherwise: int) -> int:
-        """The smallest offset of a row that waits; `otherwise` where none is less."""
+        """The smallest offset of a waiting row, at most `otherwise`."""
         if not self._offsets_ascend:
             return int(self.store.offset[self.ids_unordered].min(initial=otherwise))
         self._first = int(first_waiting(self._waits, self._first, self.store.rows))
@@ -105,7 +105,7 @@ class PendingRows:
             self._merge(np.arange(first + placed, store.rows))
 
     def hold(self, batch: Batch, group: Int32s) -> Int64s:
-        """Take rows that do not wait, for somebody who keeps what is held beside; return their ids."""
+        """Store rows that do not wait, for a caller that keeps their ids; return the ids."""
         first = self.store.rows
         self._hold(batch, group, waits=False)
         return np.arange(first, self.store.rows)
@@ -196,7 +196,7 @@ class PendingRows:
         self._looked_through = False
 
     def _tighten(self, newest_ns: int) -> None:
-        """Put the loose rows up to a time in order, and all of them where that was asked since any came."""
+        """Sort the loose rows up to a time; sort all of them when called again before new ones arrive."""
         if self._loose_count == 0 or newest_ns < self._loose_oldest_ns:
             return
         picked = np.empty(self._loose_count, np.int64)

@@ -1,4 +1,4 @@
-"""What an as-of join is asked to do, checked once at the door."""
+"""The settings of one as-of join of tables, checked once at the door."""
 
 import operator
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ UNBOUNDED_NS: Final = 2**63 - 1  # no two times that a join accepts are farther 
 
 
 class AsofError(ValueError):
-    """A join cannot be done as asked; the message names the table, the column and what was expected."""
+    """These settings or tables cannot be joined; the message names table, column and what was expected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
