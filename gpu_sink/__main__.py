@@ -30,21 +30,21 @@ def main(arguments: list[str] | None = None) -> int:
         "--client-config",
         help="file of librdkafka settings, a key=value a line; - is standard input (default: none)",
     )
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        settings = read_client_config(asked.client_config)
+        settings = read_client_config(options.client_config)
     except OSError as unreadable:
-        parser.error(f"--client-config {asked.client_config}: {unreadable.strerror}")
-    topic = AlignedStream.from_kafka(asked.bootstrap, asked.topic, until_end=True, settings=settings)
+        parser.error(f"--client-config {options.client_config}: {unreadable.strerror}")
+    topic = AlignedStream.from_kafka(options.bootstrap, options.topic, until_end=True, settings=settings)
     try:
-        rows, difference = compare(topic, AlignedStream.from_folder(asked.folder))
+        rows, difference = compare(topic, AlignedStream.from_folder(options.folder))
     except (SourceError, FrameError, ColumnError) as unreadable:
         sys.stderr.write(f"{unreadable}\n")
         return 2
     if difference is not None:
-        sys.stderr.write(f"topic {asked.topic} differs from {asked.folder}: {difference}\n")
+        sys.stderr.write(f"topic {options.topic} differs from {options.folder}: {difference}\n")
         return 1
-    sys.stdout.write(f"read back through gpu_sink: {rows:,} rows, equal to {asked.folder}\n")
+    sys.stdout.write(f"read back through gpu_sink: {rows:,} rows, equal to {options.folder}\n")
     return 0
 
 
@@ -69,9 +69,9 @@ def compare(ours: AlignedStream, theirs: AlignedStream) -> tuple[int, str | None
     right = theirs.batches(batch_rows=BATCH_ROWS, columns=columns, prefetch=0)
     rows = 0
     for our, their in zip_longest(left, right):
-        found = _difference(our, their, left, right)
-        if found is not None:
-            return rows, f"after {rows:,} equal rows {found}"
+        difference = _difference(our, their, left, right)
+        if difference is not None:
+            return rows, f"after {rows:,} equal rows {difference}"
         rows += our.rows
     return rows, None
 

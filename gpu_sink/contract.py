@@ -74,8 +74,8 @@ class FrameHeaders:
 
 def read_headers(headers: Headers) -> FrameHeaders:
     """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
-    found = {ASSUMED: b"0"} | dict(headers)
-    version = found.get(VERSION) or str(FRAME_VERSION).encode()
+    values = {ASSUMED: b"0"} | dict(headers)
+    version = values.get(VERSION) or str(FRAME_VERSION).encode()
     if version != str(FRAME_VERSION).encode():
         raise FrameError(
             f"a frame of version {version.decode(errors='replace')}, this library reads version "
@@ -83,16 +83,16 @@ def read_headers(headers: Headers) -> FrameHeaders:
         )
     numbers = {}
     for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST, ASSUMED):
-        text = _text(found, name)
+        text = _text(values, name)
         try:
             numbers[name] = int(text)
         except ValueError:
             raise FrameError(f"not a frame: header {name} is {text!r}, not a number") from None
-    parity = _text(found, PARITY) if found.get(PARITY) is not None else ""
+    parity = _text(values, PARITY) if values.get(PARITY) is not None else ""
     if parity and not parity.partition("-")[0].isdecimal():
         raise FrameError(f"not a frame: header {PARITY} is {parity!r}, not ROWS-HASH")
     return FrameHeaders(
-        layout=_text(found, LAYOUT),
+        layout=_text(values, LAYOUT),
         complete_ns=numbers[FRONTIER],
         rows=numbers[ROWS],
         released_ns=numbers[RELEASED],
@@ -109,8 +109,8 @@ def layout_fingerprint(schema: pa.Schema) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _text(found: dict[str, bytes | None], name: str) -> str:
-    value = found.get(name)
+def _text(values: dict[str, bytes | None], name: str) -> str:
+    value = values.get(name)
     if value is None:
         raise FrameError(f"not a frame: header {name} is missing")
     if not value.isascii():

@@ -129,7 +129,7 @@ def serve(
         **batch_options(device),
     )
     latencies_ms: list[float] = []
-    said, answered = 0, 0
+    shown, answered = 0, 0
     say_s = time.monotonic() + SAY_EVERY_S
     with torch.no_grad():
         for batch in islice(batches, batches_max):
@@ -139,9 +139,9 @@ def serve(
             if batch.sealed_ns is not None:
                 latencies_ms.append((time.time_ns() - batch.sealed_ns) / 1e6)
             if time.monotonic() >= say_s:
-                say(answered, latencies_ms[said:])
-                said, say_s = len(latencies_ms), time.monotonic() + SAY_EVERY_S
-    say(answered, latencies_ms[said:])
+                say(answered, latencies_ms[shown:])
+                shown, say_s = len(latencies_ms), time.monotonic() + SAY_EVERY_S
+    say(answered, latencies_ms[shown:])
     return latencies_ms
 
 
@@ -183,15 +183,21 @@ def main(arguments: list[str] | None = None) -> int:
         "--device", default="cpu", help="device of the model: cpu, cuda or cuda:N (default: %(default)s)"
     )
     parser.add_argument("--batches", type=int, help="number of batches to stop after (default: no limit)")
-    asked = parser.parse_args(arguments)
-    if asked.what == "serve":
-        topic = AlignedStream.from_kafka(asked.bootstrap, asked.topic, group=asked.group)
-        serve(topic, asked.checkpoint, device=asked.device, batches_max=asked.batches, commit_every_ms=1_000)
+    options = parser.parse_args(arguments)
+    if options.what == "serve":
+        topic = AlignedStream.from_kafka(options.bootstrap, options.topic, group=options.group)
+        serve(
+            topic,
+            options.checkpoint,
+            device=options.device,
+            batches_max=options.batches,
+            commit_every_ms=1_000,
+        )
         return 0
-    if asked.folder is None:
+    if options.folder is None:
         parser.error("train needs --folder")
-    day = AlignedStream.from_folder(asked.folder)
-    errors = train(day, asked.checkpoint, device=asked.device, batches_max=asked.batches)
+    day = AlignedStream.from_folder(options.folder)
+    errors = train(day, options.checkpoint, device=options.device, batches_max=options.batches)
     if errors:
         sys.stdout.write(
             f"{len(errors):,} batches: squared error {errors[0]:.1f} bp2 at first, {errors[-1]:.1f} at last\n"

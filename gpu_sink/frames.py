@@ -66,20 +66,20 @@ class FrameDecoder:
     def decode(self, value: bytes | None, headers: Headers, place: Place) -> Frame:
         """As `decode_frame`."""
         try:
-            said = read_headers(headers)
-            if self._layout is not None and said.layout != self._layout:
-                raise FrameError(f"a frame of layout {said.layout}, expected {self._layout}")
-            rows, found = self._read_alike(value), self._fingerprint
+            header = read_headers(headers)
+            if self._layout is not None and header.layout != self._layout:
+                raise FrameError(f"a frame of layout {header.layout}, expected {self._layout}")
+            rows, fingerprint = self._read_alike(value), self._fingerprint
             if rows is None:
                 rows = _read_rows(value)
-                found = self._learn(value, rows.schema)
-            if found != said.layout:
-                raise FrameError(f"its header says layout {said.layout}, its columns are {found}")
-            if rows.num_rows != said.rows:
-                raise FrameError(f"its header says {said.rows} rows, it has {rows.num_rows}")
+                fingerprint = self._learn(value, rows.schema)
+            if fingerprint != header.layout:
+                raise FrameError(f"its header says layout {header.layout}, its columns are {fingerprint}")
+            if rows.num_rows != header.rows:
+                raise FrameError(f"its header says {header.rows} rows, it has {rows.num_rows}")
         except FrameError as broken:
             raise FrameError(f"{place}: {broken}") from None
-        return Frame(rows, said, place)
+        return Frame(rows, header, place)
 
     def _read_alike(self, value: bytes | None) -> pa.RecordBatch | None:
         """The rows of a frame that begins as the one before and is whole; None leaves it to `_read_rows`."""

@@ -87,8 +87,8 @@ def _write_file(
     with file.open("wb") as sink:
         sink.write(header_page())
         segments = tuple(_write_segment(sink, stored, batch) for batch in batches)
-        found = batches.dictionaries
-        words = {column.name: found.get(column.name, []) for column in stored if column.words}
+        dictionaries = batches.dictionaries
+        words = {column.name: dictionaries.get(column.name, []) for column in stored if column.words}
         sink.write(Footer(layout, partition, stored, words, segments).to_bytes())
         sink.flush()
         os.fsync(sink.fileno())

@@ -101,14 +101,14 @@ class AlignedStream:
 
         Raises ColumnError where there is no such column.
         """
-        found: set[Word] = set()
+        words: set[Word] = set()
         for frame in self:
             if column not in frame.rows.schema.names:
                 raise ColumnError(f"{frame.place}: no column {column}")
-            found.update(
+            words.update(
                 word for word in pc.unique(frame.rows.column(column)).to_pylist() if word is not None
             )
-        return sorted(found)
+        return sorted(words)
 
 
 def _in_memory(frame: Frame) -> Frame:

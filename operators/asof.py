@@ -118,8 +118,8 @@ def join(left: pa.Table, rights: dict[str, pa.Table], settings: AsofSettings) ->
         for stream, table in rights.items():
             columns = {name: table.column(name) for name in passed_columns(table, settings)}
             wants += wanted(stream, columns, settings)
-        found = gather(wants, inputs, settings, workers)
-    joined = [*left.columns, *(found[field.name] for field in fields[left.num_columns :])]
+        results = gather(wants, inputs, settings, workers)
+    joined = [*left.columns, *(results[field.name] for field in fields[left.num_columns :])]
     return pa.table(joined, pa.schema(fields, with_null_times(left.schema.metadata, inputs)))
 
 
@@ -167,8 +167,8 @@ def require_columns(what: str, table: pa.Table, names: Sequence[str]) -> None:
     for name in names:
         count = table.schema.names.count(name)
         if count != 1:
-            found = "no column" if count == 0 else f"{count} columns named"
-            raise AsofError(f"{what} has {found} {name!r}; it has {', '.join(table.schema.names)}")
+            problem = "no column" if count == 0 else f"{count} columns named"
+            raise AsofError(f"{what} has {problem} {name!r}; it has {', '.join(table.schema.names)}")
 
 
 def with_null_times(metadata: dict[bytes, bytes] | None, inputs: AsofInputs) -> dict[bytes, bytes] | None:

@@ -175,7 +175,7 @@ def publish_command(
     """
     if grace_ns < 0:
         raise PublishError(f"grace_ns {grace_ns} must be 0 or more")
-    asked = parse_speed(speed)
+    factor = parse_speed(speed)
     days = list_days(HistoryStore(store), date)
     topics = {day.summary.stream: f"{prefix}.{day.summary.stream}" for day in days}
     config = parse_client_config(client_config or ())
@@ -192,7 +192,7 @@ def publish_command(
         grace_ns=grace_ns,
         clock=clock,
         run=run or prefix,
-        speed=asked,
+        speed=factor,
     )
     _run(publication)
 
@@ -233,13 +233,13 @@ def _of_registry(config: Mapping[str, str]) -> dict[str, str]:
 
 def count_partitions(bus: Bus, topics: Sequence[str]) -> int:
     """Return the one partition count of these topics; raises BusError where one is missing or they differ."""
-    found = bus.admin().describe(topics)
-    missing = [name for name, spec in found.items() if spec is None]
+    specs = bus.admin().describe(topics)
+    missing = [name for name, spec in specs.items() if spec is None]
     if missing:
         raise BusError(
             f"{bus.name} has no topic {', '.join(missing)}: create it with python -m app topics apply"
         )
-    return require_copartitioned({name: spec.partitions for name, spec in found.items() if spec is not None})
+    return require_copartitioned({name: spec.partitions for name, spec in specs.items() if spec is not None})
 
 
 def main(arguments: list[str]) -> int:
@@ -254,8 +254,8 @@ def main(arguments: list[str]) -> int:
         BusError,
         RegistryUnavailableError,
     ) as wrong:
-        said = wrong.format_message() if isinstance(wrong, typer.exceptions.TyperException) else str(wrong)
-        typer.echo(f"error: {' '.join(said.split())}", err=True)
+        text = wrong.format_message() if isinstance(wrong, typer.exceptions.TyperException) else str(wrong)
+        typer.echo(f"error: {' '.join(text.split())}", err=True)
         return 2
     except (typer.Abort, KeyboardInterrupt):
         return 130

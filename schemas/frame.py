@@ -83,17 +83,17 @@ class FrameHeaders:
     @classmethod
     def from_kafka(cls, headers: list[tuple[str, bytes | None]]) -> "FrameHeaders":
         """Read the headers of a message; raises FrameError naming the one that is missing or malformed."""
-        found = dict(headers)
-        version = found.get(VERSION) or str(FRAME_VERSION).encode()
+        values = dict(headers)
+        version = values.get(VERSION) or str(FRAME_VERSION).encode()
         if version != str(FRAME_VERSION).encode():
             raise FrameError(f"a frame of version {version!r}, this program reads version {FRAME_VERSION}")
         try:
-            layout = (found[LAYOUT] or b"").decode()
-            parity = (found.get(PARITY) or b"").decode()
+            layout = (values[LAYOUT] or b"").decode()
+            parity = (values.get(PARITY) or b"").decode()
             complete, rows, released, sealed, newest = (
-                int(found[name] or b"") for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
+                int(values[name] or b"") for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
             )
-            assumed = int(found.get(ASSUMED, b"0") or b"")
+            assumed = int(values.get(ASSUMED, b"0") or b"")
         except KeyError as missing:
             raise FrameError(f"not a frame: header {missing.args[0]} is missing") from None
         except ValueError as malformed:

@@ -85,15 +85,15 @@ class LateLetter:
     @classmethod
     def from_kafka(cls, headers: Headers) -> "LateLetter":
         """Read the headers; of two with one name the last counts.  Raises LetterError."""
-        found = _Found(headers)
+        reader = _HeaderReader(headers)
         return cls(
-            stream=found.text(LATE_STREAM),
-            topic=found.text(LATE_TOPIC),
-            partition=found.number(LATE_PARTITION),
-            offset=found.number(LATE_OFFSET),
-            indexes=found.numbers(LATE_INDEXES),
-            lateness_ns=found.number(LATE_LATENESS),
-            frontier_ns=found.number(LATE_FRONTIER),
+            stream=reader.text(LATE_STREAM),
+            topic=reader.text(LATE_TOPIC),
+            partition=reader.number(LATE_PARTITION),
+            offset=reader.number(LATE_OFFSET),
+            indexes=reader.numbers(LATE_INDEXES),
+            lateness_ns=reader.number(LATE_LATENESS),
+            frontier_ns=reader.number(LATE_FRONTIER),
         )
 
 
@@ -131,16 +131,16 @@ class DeadLetter:
     @classmethod
     def from_kafka(cls, headers: Headers) -> "DeadLetter":
         """Read the headers; of two with one name the last counts.  Raises LetterError."""
-        found = _Found(headers)
+        reader = _HeaderReader(headers)
         return cls(
-            topic=found.text(DEAD_TOPIC),
-            partition=found.number(DEAD_PARTITION),
-            offset=found.number(DEAD_OFFSET),
-            stage=found.text(DEAD_STAGE),
-            error=found.text(DEAD_CLASS),
-            reason=found.text(DEAD_REASON),
-            indexes=found.numbers(DEAD_INDEXES),
-            rule=found.text(DEAD_RULE),
+            topic=reader.text(DEAD_TOPIC),
+            partition=reader.number(DEAD_PARTITION),
+            offset=reader.number(DEAD_OFFSET),
+            stage=reader.text(DEAD_STAGE),
+            error=reader.text(DEAD_CLASS),
+            reason=reader.text(DEAD_REASON),
+            indexes=reader.numbers(DEAD_INDEXES),
+            rule=reader.text(DEAD_RULE),
         )
 
 
@@ -160,7 +160,7 @@ def _join(indexes: tuple[int, ...]) -> bytes:
     return ",".join(str(index) for index in indexes).encode()
 
 
-class _Found:
+class _HeaderReader:
     """The headers of one message, read with the name of the one that is wrong."""
 
     def __init__(self, headers: Headers) -> None:

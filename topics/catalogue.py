@@ -50,10 +50,10 @@ class Mismatch:
     topic: str
     what: str
     wanted: str
-    found: str
+    actual: str
 
     def __str__(self) -> str:
-        return f"{self.topic} has {self.what} {self.found}, wanted {self.wanted}"
+        return f"{self.topic} has {self.what} {self.actual}, wanted {self.wanted}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,11 @@ def plan(admin: Admin, specs: Sequence[TopicSpec]) -> Plan:
     described = admin.describe([spec.name for spec in specs])
     create, fine, mismatches = [], [], []
     for spec in specs:
-        found = described[spec.name]
-        if found is None:
+        actual = described[spec.name]
+        if actual is None:
             create.append(spec)
             continue
-        differences = _differences(spec, found)
+        differences = _differences(spec, actual)
         mismatches += differences
         if not differences:
             fine.append(spec)
@@ -146,10 +146,10 @@ def compacted_topic(*, name: str, partitions: int, replication: int = 1) -> Topi
     return TopicSpec(name=name, partitions=partitions, replication=replication, configs=configs)
 
 
-def _differences(wanted: TopicSpec, found: TopicSpec) -> list[Mismatch]:
+def _differences(wanted: TopicSpec, actual: TopicSpec) -> list[Mismatch]:
     figures = [
-        ("partitions", str(wanted.partitions), str(found.partitions)),
-        ("replication", str(wanted.replication), str(found.replication)),
-        *((name, value, found.configs.get(name, "unset")) for name, value in wanted.configs.items()),
+        ("partitions", str(wanted.partitions), str(actual.partitions)),
+        ("replication", str(wanted.replication), str(actual.replication)),
+        *((name, value, actual.configs.get(name, "unset")) for name, value in wanted.configs.items()),
     ]
     return [Mismatch(wanted.name, what, want, have) for what, want, have in figures if want != have]

@@ -124,9 +124,9 @@ class Pipeline:
                                 f"partition {partition} no longer holds all rows that a state names"
                             )
                         continue
-                    found = wanted.get((partition, frame.place.offset))
-                    if found is not None:
-                        run, at = found
+                    entry = wanted.get((partition, frame.place.offset))
+                    if entry is not None:
+                        run, at = entry
                         assert self.feed.rule is not None
                         self.feed.rule.require(frame)
                         self._gatherer.write(frame, run.row, run.rows, filler.buffer, at)

@@ -82,10 +82,10 @@ class Identity:
             raise StateError(
                 f"a state of version {state.get('version')}, this library reads version {VERSION}"
             )
-        found = state.get("of", {})
+        own = state.get("of", {})
         for name, value in self.to_json().items():
-            if found.get(name) != value:
-                raise StateError(f"the state is of {name} {found.get(name)!r}, this stream is of {value!r}")
+            if own.get(name) != value:
+                raise StateError(f"the state is of {name} {own.get(name)!r}, this stream is of {value!r}")
 
 
 def mark_to_json(mark: Mark) -> dict[str, Any]:

@@ -232,10 +232,10 @@ class ColumnWriter:
         np.copyto(flags, wide.view(np.bool_)[start : start + len(flags)])
 
 
-def _plan(field: pa.Field, asked: str | None) -> ColumnPlan:
+def _plan(field: pa.Field, choice: str | None) -> ColumnPlan:
     kind, source, under_null = _kind(field)
     own = np.dtype(np.int32) if kind in ("text", "codes") else source
-    dtype = own if asked is None else _dtype(field, asked)
+    dtype = own if choice is None else _dtype(field, choice)
     if kind in ("text", "codes"):
         if dtype != own:
             raise ColumnError(f"column {field.name} is {field.type}: its codes are int32, not {dtype}")
@@ -246,11 +246,11 @@ def _plan(field: pa.Field, asked: str | None) -> ColumnPlan:
     return ColumnPlan(field.name, field.type, field.nullable, kind, source, dtype, under_null)
 
 
-def _dtype(field: pa.Field, asked: str) -> np.dtype[Any]:
+def _dtype(field: pa.Field, choice: str) -> np.dtype[Any]:
     try:
-        return np.dtype(asked)
+        return np.dtype(choice)
     except TypeError:
-        raise ColumnError(f"column {field.name}: {asked!r} is not a NumPy dtype") from None
+        raise ColumnError(f"column {field.name}: {choice!r} is not a NumPy dtype") from None
 
 
 def _kind(field: pa.Field) -> tuple[Kind, np.dtype[Any], float | int | bool]:

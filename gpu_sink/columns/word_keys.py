@@ -51,7 +51,7 @@ class WordKeys:
         self._lengths = np.empty(PIECE_ROWS, np.intp)
         self._row_keys: Keys = np.empty(PIECE_ROWS, np.uint64)
         self._others: Keys = np.empty(PIECE_ROWS, np.uint64)
-        self._found = np.empty(PIECE_ROWS, np.bool_)
+        self._matches = np.empty(PIECE_ROWS, np.bool_)
         self._narrow = np.empty(PIECE_ROWS, np.int32)
 
     def learn(self, words: Sequence[str | bytes]) -> None:
@@ -87,26 +87,26 @@ class WordKeys:
     def _find(self, keys: Keys, valid: npt.NDArray[np.bool_] | None, codes: npt.NDArray[np.int32]) -> int:
         """Write the codes of some keys; return how many are in no table."""
         others, index = self._others[: len(keys)], self._begins[: len(keys)]
-        found = self._found[: len(keys)]
+        matches = self._matches[: len(keys)]
         first, *further = self._levels
         np.multiply(keys, first.multiplier, out=others)
         np.right_shift(others, first.shift, out=others)
         first.codes.take(others.view(np.intp), out=codes, mode="clip")
         np.copyto(index, codes)
         self._keys.take(index, out=others, mode="clip")
-        np.equal(keys, others, out=found)
+        np.equal(keys, others, out=matches)
         if valid is not None:
-            np.greater_equal(found, valid, out=found)
+            np.greater_equal(matches, valid, out=matches)
         for level in further:
-            rows = np.flatnonzero(~found)
+            rows = np.flatnonzero(~matches)
             few = keys[rows]
             codes[rows] = level.codes[_slots(few, level)]
-            found[rows] = self._keys[codes[rows]] == few
-        if found.all():
+            matches[rows] = self._keys[codes[rows]] == few
+        if matches.all():
             return 0
-        np.logical_not(found, out=found)
-        np.putmask(codes, found, self._beyond)
-        return int(np.count_nonzero(found))
+        np.logical_not(matches, out=matches)
+        np.putmask(codes, matches, self._beyond)
+        return int(np.count_nonzero(matches))
 
     def _keys_of(self, offsets: npt.NDArray[Any], data: npt.NDArray[np.uint8]) -> Keys | None:
         """The keys of some words, None where one is too long."""

@@ -70,14 +70,14 @@ class Dictionary:
 
         Raises ColumnError beyond 4,194,304 words.
         """
-        found = pc.index_in(words, value_set=self._known)
-        if found.null_count == words.null_count:
-            return _filled(found, NULL_CODE)
-        unknown = pc.and_(pc.is_null(found), pc.is_valid(words))
+        codes = pc.index_in(words, value_set=self._known)
+        if codes.null_count == words.null_count:
+            return _filled(codes, NULL_CODE)
+        unknown = pc.and_(pc.is_null(codes), pc.is_valid(words))
         if self.closed:
             self.unknown_count += int(pc.sum(unknown).as_py())
             beyond = pa.scalar(len(self.words), pa.int32())
-            return _filled(pc.if_else(unknown, beyond, found), NULL_CODE)
+            return _filled(pc.if_else(unknown, beyond, codes), NULL_CODE)
         self.learn(pc.unique(words.filter(unknown)).to_pylist())
         return _filled(pc.index_in(words, value_set=self._known), NULL_CODE)
 

@@ -37,16 +37,16 @@ class LayoutRule:
         """Raise FrameError, showing both layouts, for a frame of another stream."""
         if frame.headers is not None and frame.headers.layout == self._fingerprint:
             return  # decoding has compared the header with the columns
-        found = frame.rows.schema
-        if found.equals(self._accepted):
+        actual = frame.rows.schema
+        if actual.equals(self._accepted):
             return
-        if not self._chosen or not all(_has(found, plan) for plan in self._plans):
+        if not self._chosen or not all(_has(actual, plan) for plan in self._plans):
             raise FrameError(
-                f"{frame.place}: a frame of layout {layout_fingerprint(found)}, the stream began with "
-                f"{layout_fingerprint(self._schema)}: {_difference(found, self._schema)}; read it by itself"
+                f"{frame.place}: a frame of layout {layout_fingerprint(actual)}, the stream began with "
+                f"{layout_fingerprint(self._schema)}: {_difference(actual, self._schema)}; read it by itself"
                 + ("" if self._chosen else ", or choose columns that both have with columns=")
             )
-        self._accepted, self._fingerprint = found, layout_fingerprint(found)
+        self._accepted, self._fingerprint = actual, layout_fingerprint(actual)
 
 
 class Feed:
@@ -162,16 +162,16 @@ class Feed:
         if before < sealed:
             self.repeated_rows += min(sealed - before, frame.rows.num_rows)
         elif before > sealed:
-            said = (
+            message = (
                 f"{frame.place}: {before - sealed} rows are missing before this frame, which begins with row "
                 f"{before} of its partition where {sealed} comes next; read the topic from an "
                 "earlier offset, or compare it with its replay"
             )
             if self._gaps == "raise":
-                raise GapError(said)
+                raise GapError(message)
             self.gap_count += 1
             self.missing_rows += before - sealed
-            warnings.warn(said, GapWarning, stacklevel=2)
+            warnings.warn(message, GapWarning, stacklevel=2)
 
     def _check_order(self, frame: Frame) -> None:
         """Warn where a partition's frontier or its rows' times go back: such a frame was written twice."""
@@ -205,9 +205,9 @@ def _has(schema: pa.Schema, plan: ColumnPlan) -> bool:
     return bool(field.type == plan.type and field.nullable == plan.nullable)
 
 
-def _difference(found: pa.Schema, expected: pa.Schema) -> str:
+def _difference(actual: pa.Schema, expected: pa.Schema) -> str:
     """The columns that are in one of two layouts only, or in another way."""
-    ours, theirs = ({_said(field) for field in schema} for schema in (expected, found))
+    ours, theirs = ({_field_text(field) for field in schema} for schema in (expected, actual))
     parts = []
     if theirs - ours:
         parts.append("it has " + ", ".join(sorted(theirs - ours)))
@@ -216,5 +216,5 @@ def _difference(found: pa.Schema, expected: pa.Schema) -> str:
     return " and ".join(parts) or "its columns are in another order"
 
 
-def _said(field: pa.Field) -> str:
+def _field_text(field: pa.Field) -> str:
     return f"{field.name}: {field.type}{'' if field.nullable else ' not null'}"

@@ -92,18 +92,18 @@ class KafkaFrames:
         from confluent_kafka import KafkaException
 
         try:
-            found = consumer.list_topics(self.topic, timeout=METADATA_WAIT_S).topics[self.topic]
+            metadata = consumer.list_topics(self.topic, timeout=METADATA_WAIT_S).topics[self.topic]
         except KafkaException as silent:
             raise SourceError(f"no broker answers at {self.bootstrap}: {silent}") from silent
-        if found.error is not None:
-            raise SourceError(f"cannot read topic {self.topic} at {self.bootstrap}: {found.error.str()}")
-        there = set(found.partitions)
-        asked = there if self.chosen is None else set(self.chosen)
-        if unknown := (asked | set(self.offsets)) - there:
+        if metadata.error is not None:
+            raise SourceError(f"cannot read topic {self.topic} at {self.bootstrap}: {metadata.error.str()}")
+        there = set(metadata.partitions)
+        wanted = there if self.chosen is None else set(self.chosen)
+        if unknown := (wanted | set(self.offsets)) - there:
             raise SourceError(
                 f"topic {self.topic} has partitions 0 to {len(there) - 1}, not {_listed(unknown)}"
             )
-        return sorted(asked)
+        return sorted(wanted)
 
     def _committed(self, consumer: "Consumer", partitions: list[int]) -> dict[int, Position]:
         """What the group has committed; the row is in the commit's metadata."""
@@ -111,12 +111,12 @@ class KafkaFrames:
 
         if self.group is None or not partitions:
             return {}
-        asked = [TopicPartition(self.topic, partition) for partition in partitions]
+        places = [TopicPartition(self.topic, partition) for partition in partitions]
         try:
-            found = consumer.committed(asked, timeout=METADATA_WAIT_S)
+            answers = consumer.committed(places, timeout=METADATA_WAIT_S)
         except KafkaException as refused:
             raise SourceError(f"cannot read the offsets of group {self.group}: {refused}") from refused
-        return {place.partition: self._position(place) for place in found if place.offset >= 0}
+        return {place.partition: self._position(place) for place in answers if place.offset >= 0}
 
     def _position(self, place: Any) -> Position:
         row = place.metadata or "0"

@@ -66,7 +66,7 @@ class KafkaReader(ABC):
         self._consumer = consumer
         self._topic = topic
         self._next = {partition: start.offset for partition, start in starts.items()}
-        self._told = dict(self._next)  # where each partition's log ended when the client last spoke of it
+        self._reported = dict(self._next)  # where each partition's log ended when the client last spoke of it
         self._heard_s = dict.fromkeys(self._next, monotonic())
         self._absent: set[int] = set()  # what the broker did not know of when last heard of
         self._decoder = FrameDecoder(topic.layout)
@@ -133,7 +133,7 @@ class KafkaReader(ABC):
             partition, offset = message.partition(), message.offset()
             assert partition is not None
             assert offset is not None
-            self._heard_s[partition], self._told[partition] = monotonic(), offset
+            self._heard_s[partition], self._reported[partition] = monotonic(), offset
             self._absent.discard(partition)
             return message
         self._ask_about_the_silent()
@@ -165,7 +165,7 @@ class KafkaReader(ABC):
         else:
             self._absent.discard(partition)
             self._heard_s[partition] = monotonic()
-            if end <= max(self._next[partition], self._told[partition]):
+            if end <= max(self._next[partition], self._reported[partition]):
                 return
         with self._changing:
             deaf, self._consumer = self._consumer, self._topic.connect()

@@ -115,7 +115,7 @@ class Footer:
 
     def to_bytes(self) -> bytes:
         """The footer as it is written, with the end of the file behind it."""
-        said = {
+        fields = {
             "version": VERSION,
             "layout": self.layout,
             "partition": self.partition,
@@ -133,23 +133,23 @@ class Footer:
                 for segment in self.segments
             ],
         }
-        text = json.dumps(said).encode()
+        text = json.dumps(fields).encode()
         return text + END.pack(len(text), hashlib.sha256(text).digest()[:16]) + MAGIC
 
     @classmethod
-    def from_json(cls, said: dict[str, Any]) -> "Footer":
+    def from_json(cls, fields: dict[str, Any]) -> "Footer":
         """The footer in a file; raises KeyError, TypeError or ValueError for anything else."""
         columns = tuple(
-            StoredColumn(n, np.dtype(t), bool(null), words) for n, t, null, words in said["columns"]
+            StoredColumn(n, np.dtype(t), bool(null), words) for n, t, null, words in fields["columns"]
         )
         binary = {column.name for column in columns if column.words == "bytes"}
         return cls(
-            layout=str(said["layout"]),
-            partition=int(said["partition"]),
+            layout=str(fields["layout"]),
+            partition=int(fields["partition"]),
             columns=columns,
             dictionaries={
                 name: [bytes.fromhex(word) if name in binary else str(word) for word in words]
-                for name, words in said["dictionaries"].items()
+                for name, words in fields["dictionaries"].items()
             },
             segments=tuple(
                 Segment(
@@ -159,7 +159,7 @@ class Footer:
                         for name, (offset, sums) in one["pieces"].items()
                     },
                 )
-                for one in said["segments"]
+                for one in fields["segments"]
             ),
         )
 

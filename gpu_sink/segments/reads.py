@@ -213,9 +213,9 @@ class PieceReader:
             )
         size = min(len(out), BLOCK_ROWS * width)
         expected = piece.sums[block : block + -(-len(out) // size)]
-        found = self._reads.sums(out, size)
-        if not np.array_equal(found, expected):
-            bad = int(np.flatnonzero(found != expected)[0])
+        sums = self._reads.sums(out, size)
+        if not np.array_equal(sums, expected):
+            bad = int(np.flatnonzero(sums != expected)[0])
             raise SegmentError(
                 f"{rows.file}: corrupt: column {name} at offset {offset + bad * size} does not match its "
                 "checksum"
@@ -226,9 +226,9 @@ def gds_reads(stats: Path = Path("/proc/driver/nvidia-fs/stats")) -> int | None:
     """How many reads past the host's memory the driver has done; None without such a driver."""
     with suppress(OSError):
         for line in stats.read_text().splitlines():
-            name, _, said = line.partition(":")
-            if name.strip() == "Reads" and "ok=" in said:
-                return int(said.partition("ok=")[2].split()[0])
+            name, _, rest = line.partition(":")
+            if name.strip() == "Reads" and "ok=" in rest:
+                return int(rest.partition("ok=")[2].split()[0])
     return None
 
 

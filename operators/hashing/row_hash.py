@@ -55,8 +55,8 @@ def row_hashes(columns: list[pa.Array], rows: int) -> UInt64s:
 def _fold(array: pa.Array, hashes: UInt64s) -> None:
     """Fold one value per row into `hashes`."""
     if (dtype := WHOLE_WORDS.get(array.type.id)) is not None:
-        found = valid_of(array)
-        fold_words(fixed_values(array, dtype), NO_NULLS if found is None else found, hashes)
+        validity = valid_of(array)
+        fold_words(fixed_values(array, dtype), NO_NULLS if validity is None else validity, hashes)
         return
     array = _plain(array)
     kind = array.type
@@ -64,8 +64,8 @@ def _fold(array: pa.Array, hashes: UInt64s) -> None:
         words, valid = _dictionary_words(array)
         fold_words(words, valid, hashes)
         return
-    found = NO_NULLS if types.is_null(kind) else valid_of(array)
-    valid = NO_NULLS if found is None else found
+    validity = NO_NULLS if types.is_null(kind) else valid_of(array)
+    valid = NO_NULLS if validity is None else validity
     if types.is_null(kind):
         fold_words(np.zeros(len(array), np.uint64), np.zeros(len(array), np.bool_), hashes)
     elif types.is_floating(kind):

@@ -278,8 +278,8 @@ class Inputs(InputsView):
         values = dict(entries)
         try:
             header = json.loads(open_value(HEADER_KEY, values[HEADER_KEY]))
-            told = header["inputs"]
-            progress = {name: _progress(told[name]) for name in self._intakes}
+            fields = header["inputs"]
+            progress = {name: _progress(fields[name]) for name in self._intakes}
             frontier_ns = int(header["frontier_ns"])
             aside = [
                 rows.read(key, values[key])

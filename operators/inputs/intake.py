@@ -205,9 +205,9 @@ def batch_of(stream: Stream, on: str, rows: pa.RecordBatch, first_offset: int) -
     for field in stream.schema:
         if field.name not in rows.schema.names:
             raise ValueError(f"stream {stream.name}: column {field.name} is missing")
-        found = rows.schema.field(field.name).type
-        if found != field.type:
-            raise ValueError(f"stream {stream.name}: column {field.name} is {found}, expected {field.type}")
+        actual = rows.schema.field(field.name).type
+        if actual != field.type:
+            raise ValueError(f"stream {stream.name}: column {field.name} is {actual}, expected {field.type}")
     columns = rows.select(stream.schema.names)
     count = columns.num_rows
     sequence = np.zeros(count, np.int64)

@@ -70,7 +70,7 @@ class RightContext:
         self._make_room(groups)
         store = self.pending.store
         rows = self.pending.take(self.pending.below(frontier_ns))
-        found = Matches(
+        matches = Matches(
             np.empty(left_ids.size, np.int64), np.empty((self._last_value.shape[1], left_ids.size), np.int64)
         )
         self._filled += match_backward(
@@ -85,10 +85,10 @@ class RightContext:
             self._tolerance_ns,
             self._last,
             self._last_value,
-            found.row,
-            found.value,
+            matches.row,
+            matches.value,
         )
-        return found
+        return matches
 
     def compact(self, floor_ns: int) -> None:
         """Forget rows that can match no more, once they are the greater part: O(1) for each row taken."""

@@ -31,7 +31,7 @@ class ForwardContext(RightContext):
         self._tail = np.full(0, NO_ROW, np.int64)
         self._heads = np.full((2 if self._nearest else 1, 0), NO_ROW, np.int64)
         self._before = np.full(0, NO_ROW, np.int64)
-        self._found: Int64s = np.empty(0, np.int64)
+        self._matches: Int64s = np.empty(0, np.int64)
 
     def refresh(self, batch: Batch, group: Int32s, floor_ns: int) -> None:
         """Take rows below the frontier that were judged before: from the floor on they may still match."""
@@ -55,7 +55,7 @@ class ForwardContext(RightContext):
         if self._following.size < store.rows:
             self._following = with_room(self._following, self._following.size, store.rows).view(np.int64)
         settle(rows, store.group, self._following, self._tail, self._heads)
-        waiting = left.first(left.below(frontier_ns))[self._found.size :]
+        waiting = left.first(left.below(frontier_ns))[self._matches.size :]
         match = np.empty(waiting.size, np.int64)
         sides = (waiting, left.store.time_ns, left.store.group, frontier_ns, self._strict)
         chains = (self._tolerance_ns, store.time_ns, self._following, self._heads)
@@ -63,13 +63,13 @@ class ForwardContext(RightContext):
             count = match_nearest(*sides, *chains, self._before, self._last, match)
         else:
             count = match_forward(*sides, *chains, match)
-        self._found = np.concatenate([self._found, match[:count]])
-        return int(self._found.size)
+        self._matches = np.concatenate([self._matches, match[:count]])
+        return int(self._matches.size)
 
-    def take_found(self, count: int) -> Matches:
+    def take_matches(self, count: int) -> Matches:
         """The matches of the first `count` waiting left rows, which wait no longer."""
-        found, self._found = self._found[:count], self._found[count:]
-        return Matches(found, np.empty((0, count), np.int64))
+        rows, self._matches = self._matches[:count], self._matches[count:]
+        return Matches(rows, np.empty((0, count), np.int64))
 
     def _renumber(self, place: Int64s) -> None:
         super()._renumber(place)
@@ -81,7 +81,7 @@ class ForwardContext(RightContext):
         self._tail = renumbered(self._tail, place)
         self._heads = renumbered(self._heads, place)
         self._before = renumbered(self._before, place)
-        self._found = renumbered(self._found, place)
+        self._matches = renumbered(self._matches, place)
 
     def _make_room(self, groups: int) -> None:
         super()._make_room(groups)

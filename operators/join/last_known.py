@@ -54,13 +54,13 @@ def last_known_entries(
     """Yield an entry for each group whose last row may have changed since the last call."""
     rows = right.unknown_rows(frontier_ns)
     store = right.pending.store
-    found, first = np.unique(store.group[rows], return_index=True)
+    changed, first = np.unique(store.group[rows], return_index=True)
     packed = pack_rows(
         gathered(store, rows, right_schema(settings, right.stream), []), np.append(first, rows.size)
     )
     oldest = np.minimum.reduceat(store.offset[rows], first) if rows.size else first
     layout = _layout(settings, right.stream)
-    for group, value, offset in zip(found.tolist(), packed, oldest.tolist(), strict=True):
+    for group, value, offset in zip(changed.tolist(), packed, oldest.tolist(), strict=True):
         payload = _HEAD.pack(*layout, frontier_ns, offset) + value
         yield _prefix(right.stream) + groups.key(group), seal_envelope(VERSION, payload)
 
@@ -139,5 +139,5 @@ def _layout(settings: AsofSettings, right: Stream) -> tuple[bytes, bytes]:
     return join, _digest(layout_fingerprint(right_schema(settings, right)))
 
 
-def _digest(*told: str) -> bytes:
-    return hashlib.sha256("\n".join(told).encode()).digest()[:8]
+def _digest(*lines: str) -> bytes:
+    return hashlib.sha256("\n".join(lines).encode()).digest()[:8]

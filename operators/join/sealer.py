@@ -123,7 +123,7 @@ class ForwardSealer(Sealer):
         floor_ns = self.floor_ns(frontier_ns)
         for right in self._ahead:
             right.fold_pending(floor_ns)
-        return rows, [right.take_found(count) for right in self._ahead]
+        return rows, [right.take_matches(count) for right in self._ahead]
 
 
 def _looked_up(right: RightContext, match: Matches) -> list[pa.Array]:

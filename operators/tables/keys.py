@@ -146,13 +146,13 @@ def encode_by_table(
     out = np.empty(len(column), np.int32)
 
     def encode(begin: int, end: int, enter: bool) -> bool:
-        found = True
+        known = True
         for start, piece in pieces(column, begin, end):
             target = out[start : start + len(piece)]
             table.codes(as_key_values(piece, values), insert=enter, out=target)
-            found = found and (enter or int(target.min(initial=0)) >= 0)
+            known = known and (enter or int(target.min(initial=0)) >= 0)
             blank(piece, target)
-        return found
+        return known
 
     share(len(column), encode, insert, workers)
     return out
@@ -167,8 +167,8 @@ def share(rows: int, encode: Callable[[int, int, bool], bool], insert: bool, wor
     entered = min(rows, ROWS_ENTERED) if insert else 0
     if insert:
         encode(0, entered, True)
-    found = workers.over(rows - entered, lambda begin, end: encode(entered + begin, entered + end, False))
-    if insert and not all(found):
+    known = workers.over(rows - entered, lambda begin, end: encode(entered + begin, entered + end, False))
+    if insert and not all(known):
         encode(entered, rows, True)
 
 
@@ -225,7 +225,7 @@ def pair_side(
     out = np.empty(mine.size, np.int32)
 
     def encode(begin: int, end: int, enter: bool) -> bool:
-        found = True
+        known = True
         for start in range(begin, end, ROWS_PER_PIECE):
             rows = slice(start, min(start + ROWS_PER_PIECE, end))
             pairs = np.empty(rows.stop - rows.start, np.int64)
@@ -236,9 +236,9 @@ def pair_side(
                 out[rows] = pairs
             else:
                 table.codes(pa.array(pairs), insert=enter, out=out[rows])
-                found = found and (enter or int(out[rows].min(initial=0)) >= 0)
+                known = known and (enter or int(out[rows].min(initial=0)) >= 0)
                 out[rows][pairs < 0] = -1
-        return found
+        return known
 
     share(mine.size, encode, insert, workers)
     return out

@@ -53,19 +53,19 @@ class Lookup:
     def finish(self, workers: Workers) -> dict[str, pa.ChunkedArray]:
         """Return the columns after the pass, the ages as `age_ns` where they were asked for."""
         matches = self._matches(workers)
-        found = {}
+        results = {}
         for name, column in self._columns.items():
             if name in self._by_tile:
-                found[name] = pa.chunked_array([self._by_tile[name].array()], column.type)
+                results[name] = pa.chunked_array([self._by_tile[name].array()], column.type)
             elif name != self._on:
                 assert matches is not None
-                found[name] = gather_column(column, matches, workers)
+                results[name] = gather_column(column, matches, workers)
         if self._ages is not None:
             ages = self._ages.array() if matches is None else filled(self._ages, matches, workers)
-            found["age_ns"] = pa.chunked_array([ages])
+            results["age_ns"] = pa.chunked_array([ages])
             if self._on is not None:
-                found[self._on] = pa.chunked_array([self._ages.times()])
-        return found
+                results[self._on] = pa.chunked_array([self._ages.times()])
+        return results
 
     def _matches(self, workers: Workers) -> Matches | None:
         """Return the positions that were kept, out of the way of the ages."""

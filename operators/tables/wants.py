@@ -62,7 +62,7 @@ def gather(
     wants: Sequence[Want], inputs: AsofInputs, settings: AsofSettings, workers: Workers
 ) -> dict[str, pa.ChunkedArray]:
     """Return the wanted columns by their names in the result."""
-    found: dict[str, pa.ChunkedArray] = {}
+    results: dict[str, pa.ChunkedArray] = {}
     for shared in planned(wants, inputs, settings):
         lookups = {number: wants[number].lookup(inputs, settings) for number in shared.numbers}
         targets = [lookup.target for lookup in lookups.values()]
@@ -71,20 +71,20 @@ def gather(
         for number in sorted(shared.numbers, key=lambda number: not wants[number].carried):
             # Carried ones first: they give back what they hold before the others need room.
             columns = lookups.pop(number).finish(workers)
-            found |= {f"{wants[number].stream}_{name}": column for name, column in columns.items()}
-    return found
+            results |= {f"{wants[number].stream}_{name}": column for name, column in columns.items()}
+    return results
 
 
 def match(
     streams: Sequence[str], inputs: AsofInputs, settings: AsofSettings, workers: Workers
 ) -> dict[str, Int32s]:
     """Return the matched rows of right tables, int32 per left row, -1 where there is none."""
-    found = {stream: empty_positions(inputs.left) for stream in streams}
+    positions = {stream: empty_positions(inputs.left) for stream in streams}
     for shared in planned([Want(stream, {}, carried=False) for stream in streams], inputs, settings):
         chosen = [streams[number] for number in shared.numbers]
-        targets = [Target(inputs.right_side(stream), (), found[stream]) for stream in chosen]
+        targets = [Target(inputs.right_side(stream), (), positions[stream]) for stream in chosen]
         look_up(inputs.left_side(), targets, inputs.group_count, shared.threads_max, settings, workers)
-    return found
+    return positions
 
 
 def planned(wants: Sequence[Want], inputs: AsofInputs, settings: AsofSettings) -> Iterator[Pass]:

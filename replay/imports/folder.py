@@ -174,17 +174,17 @@ def _groups_by_day(
     stream: str, files: Sequence[SourceFile], plan: _Plan, report: ImportReport
 ) -> dict[int, _Groups]:
     """Read clocks and keys alone: which days there are, where their rows lie, and which rows are bad."""
-    found: dict[int, _Groups] = {}
+    groups_by_day: dict[int, _Groups] = {}
     for file in files:
         for group, part in enumerate(file.clock_parts(plan.key, plan.zone)):
             for bad in part.bad:
                 report.refuse(stream, bad)
             for day in np.unique(part.days).tolist():
-                groups = found.setdefault(day, [])
+                groups = groups_by_day.setdefault(day, [])
                 if not groups or groups[-1][0] is not file:
                     groups.append((file, []))
                 groups[-1][1].append(group)
-    return found
+    return groups_by_day
 
 
 def _union(stream: str, day: int, files: Sequence[SourceFile]) -> pa.Schema:

@@ -111,10 +111,10 @@ class SourceFile:
         good = np.ones(rows.num_rows, dtype=np.bool_)
         bad = []
         for reason, wrong in self._checks(rows, key):
-            found = as_array(wrong).astype(np.bool_) & good
-            good &= ~found
-            if found.any():
-                bad.append(BadRows(self.path.name, reason, np.flatnonzero(found) + before + 1))
+            broken = as_array(wrong).astype(np.bool_) & good
+            good &= ~broken
+            if broken.any():
+                bad.append(BadRows(self.path.name, reason, np.flatnonzero(broken) + before + 1))
         if bad:
             rows = rows.filter(pa.array(good))
         days = local_days(order_times(rows, "event"), zone) if rows.num_rows else np.empty(0, dtype=np.int32)

@@ -26,17 +26,17 @@ def find_clocks(
     for clock, named, names in ((EVENT_NS, event, EVENT_NAMES), (KNOWN_NS, known, KNOWN_NAMES)):
         if named is not None and named not in schema.names:
             raise SourceError(f"{file} has no column {named!r}; it has {', '.join(schema.names)}")
-        found = named or next((name for name in names if name in schema.names and name not in clocks), None)
-        if found is None:
+        column = named or next((name for name in names if name in schema.names and name not in clocks), None)
+        if column is None:
             continue
-        if found in clocks:
-            raise SourceError(f"{file}: column {found!r} cannot be both clocks")
-        if found != clock and clock in schema.names and clock not in (event, known):
+        if column in clocks:
+            raise SourceError(f"{file}: column {column!r} cannot be both clocks")
+        if column != clock and clock in schema.names and clock not in (event, known):
             raise SourceError(
-                f"{file}: {found!r} would become {clock}, but there is a column {clock} already"
+                f"{file}: {column!r} would become {clock}, but there is a column {clock} already"
             )
-        _require_time(schema.field(found), file)
-        clocks[found] = clock
+        _require_time(schema.field(column), file)
+        clocks[column] = clock
     if not clocks:
         raise SourceError(
             f"{file} has no time column: expected {' or '.join(EVENT_NAMES)} "

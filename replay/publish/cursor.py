@@ -26,8 +26,8 @@ class Cursor:
         self.column = day.stream.require_clock(clock)
         times = day.times()
         self.order_ns = order_times(times, day.summary.order)
-        self.clock_ns, self.given = clock_times(times, self.column)
-        following = np.where(self.given, self.clock_ns, NEVER_NS)[::-1]
+        self.clock_ns, self.timed = clock_times(times, self.column)
+        following = np.where(self.timed, self.clock_ns, NEVER_NS)[::-1]
         self._lower_ns = np.append(np.minimum.accumulate(following)[::-1], NEVER_NS)
         self.rewind(start)
 
@@ -78,4 +78,4 @@ class Cursor:
         taken = slice(self.start, end)
         self.start = end
         rows = pa.concat_batches(parts) if parts else pa.RecordBatch.from_pylist([], self.day.stream.schema)
-        return rows, self.clock_ns[taken], self.given[taken]
+        return rows, self.clock_ns[taken], self.timed[taken]

@@ -242,10 +242,10 @@ class Publication:
         try:
             for cursor, end in zip(self._cursors, ends, strict=True):
                 topic = self._topics[cursor.name]
-                taken, clock_ns, given = cursor.take(end)
-                if not given.all():
-                    attempt.refused[cursor.name, f"no {cursor.column}"] += int(np.count_nonzero(~given))
-                    taken, clock_ns = taken.filter(pa.array(given)), clock_ns[given]
+                taken, clock_ns, timed = cursor.take(end)
+                if not timed.all():
+                    attempt.refused[cursor.name, f"no {cursor.column}"] += int(np.count_nonzero(~timed))
+                    taken, clock_ns = taken.filter(pa.array(timed)), clock_ns[timed]
                 attempt.rows[cursor.name] += taken.num_rows
                 messages = self._composers[cursor.name].compose(taken, clock_ns)
                 if messages is not None:

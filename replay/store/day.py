@@ -69,11 +69,11 @@ class DaySummary:
     @classmethod
     def from_json(cls, text: str) -> "DaySummary":
         """Read the text of the file; raises ValueError, KeyError or TypeError where it is not one."""
-        found: dict[str, Any] = json.loads(text)
-        found["clocks"] = {name: ClockSummary(**clock) for name, clock in found["clocks"].items()}
-        found["sources"] = tuple(Source(**source) for source in found["sources"])
-        found["key"], found["parts"] = tuple(found["key"]), tuple(found["parts"])
-        return cls(**found)
+        fields: dict[str, Any] = json.loads(text)
+        fields["clocks"] = {name: ClockSummary(**clock) for name, clock in fields["clocks"].items()}
+        fields["sources"] = tuple(Source(**source) for source in fields["sources"])
+        fields["key"], fields["parts"] = tuple(fields["key"]), tuple(fields["parts"])
+        return cls(**fields)
 
 
 class Day:

@@ -40,10 +40,10 @@ class HistoryStore:
     def streams(self, date: str) -> list[str]:
         """Return the streams that have this day, by name; raises UnknownDateError where no stream has it."""
         date = parse_date(date).isoformat()
-        found = sorted(path.parent.parent.name.removeprefix("stream=") for path in self._summaries("*", date))
-        if not found:
+        names = sorted(path.parent.parent.name.removeprefix("stream=") for path in self._summaries("*", date))
+        if not names:
             raise self._unknown(f"no day {date} in the history at {self.root}", self.dates())
-        return found
+        return names
 
     def has(self, stream: str, date: str) -> bool:
         """Whether this stream has this day."""

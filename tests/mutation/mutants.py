@@ -48,8 +48,8 @@ def mutants(source: str, file: str) -> Iterator[Mutant]:
             between = source[start:end]
             assert between.count(old) == 1, f"{file}:{compare.lineno}: {between!r}"
             changed = source[:start] + between.replace(old, new) + source[end:]
-            told = ast.unparse(compare), _replaced(compare, place, new)
-            yield Mutant(file, function, compare.lineno, *told, changed)
+            change = ast.unparse(compare), _replaced(compare, place, new)
+            yield Mutant(file, function, compare.lineno, *change, changed)
 
 
 def _comparisons(node: ast.AST, inside: str) -> Iterator[tuple[str, ast.Compare]]:

@@ -71,19 +71,19 @@ def test_a_reference_to_nothing_is_seen() -> None:
 
 
 def test_every_surprising_rule_has_a_reason_and_a_guard() -> None:
-    found = rules((ROOT / "DESIGN.md").read_text())
-    assert len(found) > 80
+    items = rules((ROOT / "DESIGN.md").read_text())
+    assert len(items) > 80
     bare = [
         rule
-        for rule in found
+        for rule in items
         if not re.fullmatch(r"\*\*.+\.\*\* .+\. `tests/.+`", rule) or not GUARD.search(rule)
     ]
     assert not bare, "write: **The rule.** Its reason. `tests/file.py::test_name`"
 
 
 def test_every_guard_of_a_surprising_rule_is_a_test() -> None:
-    found = "\n".join(rules((ROOT / "DESIGN.md").read_text()))
-    assert missing_guards(found, python_files("tests")) == []
+    text = "\n".join(rules((ROOT / "DESIGN.md").read_text()))
+    assert missing_guards(text, python_files("tests")) == []
 
 
 def test_a_guard_that_moved_is_named_with_its_new_home() -> None:

@@ -15,8 +15,8 @@ def test_every_package_opens_with_one_sentence() -> None:
 
 
 def test_the_map_of_rooms_is_that_of_the_packages() -> None:
-    found = drawn(DESIGN.read_text())
-    assert found == rooms(), "run `python -m tests.tidy.rooms --write`"
+    map_drawn = drawn(DESIGN.read_text())
+    assert map_drawn == rooms(), "run `python -m tests.tidy.rooms --write`"
 
 
 def test_a_room_stands_behind_its_folder_with_its_first_sentence(tmp_path: Path) -> None:

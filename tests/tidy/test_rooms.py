@@ -26,23 +26,23 @@ def module_of(name: str) -> str:
 
 def imports(modules: Mapping[str, str]) -> dict[str, set[str]]:
     """Which of these modules (name to file) each imports, wherever in its file it does."""
-    found: dict[str, set[str]] = defaultdict(set)
+    imported: dict[str, set[str]] = defaultdict(set)
     for module, name in modules.items():
         for node in ast.walk(parsed(name)):
             if isinstance(node, ast.Import):
-                found[module] |= {alias.name for alias in node.names}
+                imported[module] |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 parts = {f"{node.module}.{alias.name}" for alias in node.names}
-                found[module] |= {part if part in modules else node.module for part in parts}
-    return {module: others & modules.keys() for module, others in found.items()}
+                imported[module] |= {part if part in modules else node.module for part in parts}
+    return {module: others & modules.keys() for module, others in imported.items()}
 
 
 def circle(graph: Mapping[str, set[str]]) -> list[str]:
     """The modules of one circle, in order, or none."""
     try:
         TopologicalSorter(graph).prepare()
-    except CycleError as found:
-        return [str(module) for module in found.args[1]]
+    except CycleError as cycle:
+        return [str(module) for module in cycle.args[1]]
     return []
 
 

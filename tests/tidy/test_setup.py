@@ -39,8 +39,8 @@ def project() -> dict[str, Any]:
 def makefile_targets() -> dict[str, str]:
     """Targets that a person calls, in order, with what follows their colon."""
     lines = (ROOT / "Makefile").read_text().splitlines()
-    found = (re.match(r"([a-z][a-z-]*):(?!=)(.*)", line) for line in lines)
-    return {match[1]: match[2] for match in found if match}
+    matches = (re.match(r"([a-z][a-z-]*):(?!=)(.*)", line) for line in lines)
+    return {match[1]: match[2] for match in matches if match}
 
 
 def test_no_file_names_a_registry_or_an_index() -> None:
@@ -84,12 +84,12 @@ def test_no_target_is_mistaken_for_a_file() -> None:
 
 
 def test_the_kafka_client_stays_where_quix_streams_can_use_it() -> None:
-    asked = [
+    requirements = [
         *project()["project"]["optional-dependencies"]["kafka"],
         *(d for d in project()["dependency-groups"]["app"] if d.startswith("confluent-kafka")),
     ]
-    assert len(asked) == 2
-    assert all(requirement.endswith("<2.13") for requirement in asked)
+    assert len(requirements) == 2
+    assert all(requirement.endswith("<2.13") for requirement in requirements)
     (locked,) = re.findall(r"^confluent-kafka==(\d+)\.(\d+)", (ROOT / LOCKS[0]).read_text(), re.MULTILINE)
     assert (int(locked[0]), int(locked[1])) < (2, 13)
 

@@ -51,8 +51,10 @@ def functions(name: str) -> Iterator[Function]:
             yield node
 
 
-def assert_none_but_exempt(rule: str, found: set[str]) -> None:
+def assert_none_but_exempt(rule: str, offenders: set[str]) -> None:
     """Fail for what breaks the rule and is not exempt, and for what is exempt and does not break it."""
     exempt = EXEMPT.get(rule, set())
-    assert not found - exempt, f"{rule}: {', '.join(sorted(found - exempt))}"
-    assert not exempt - found, f"{rule}: no longer needs its exemption: {', '.join(sorted(exempt - found))}"
+    assert not offenders - exempt, f"{rule}: {', '.join(sorted(offenders - exempt))}"
+    assert not exempt - offenders, (
+        f"{rule}: no longer needs its exemption: {', '.join(sorted(exempt - offenders))}"
+    )

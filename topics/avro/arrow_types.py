@@ -143,11 +143,11 @@ def _decimal_type(declared: AvroField) -> pa.DataType:
 
 
 def _named_type(declared: AvroField, text: str) -> pa.DataType:
-    found = _TEXTS[declared.kind].fullmatch(text)
-    if not found or (declared.kind == "fixed" and declared.size != 8):
+    match = _TEXTS[declared.kind].fullmatch(text)
+    if not match or (declared.kind == "fixed" and declared.size != 8):
         raise CodecError(f"field {declared.name}: arrowType {text!r} does not go with Avro {declared.kind}")
     if text.startswith("timestamp"):
-        return pa.timestamp(found["unit"], tz=found["zone"])
+        return pa.timestamp(match["unit"], tz=match["zone"])
     return _SPELLINGS.get(text) or pa.type_for_alias(text)
 
 

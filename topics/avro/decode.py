@@ -289,8 +289,8 @@ def _distinct(ids: Int64s) -> list[int]:
     """Return the distinct schema ids; many only where messages are not ours."""
     few = np.empty(_IDS_FEW, dtype=np.int64)
     count = kernel.distinct_ids(ids, few)
-    found: list[int] = (np.unique(ids) if count < 0 else few[:count]).tolist()
-    return found
+    distinct: list[int] = (np.unique(ids) if count < 0 else few[:count]).tolist()
+    return distinct
 
 
 def _number_keys(

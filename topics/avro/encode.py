@@ -90,10 +90,10 @@ class RowEncoder:
                 f"rows for {self._layout.name} have the columns {', '.join(rows.schema.names)}; "
                 f"expected {', '.join(self._plain.names)}"
             )
-        for wanted, found in zip(self._plain, plain_schema(rows.schema), strict=True):
-            if wanted.type != found.type:
+        for wanted, actual in zip(self._plain, plain_schema(rows.schema), strict=True):
+            if wanted.type != actual.type:
                 raise CodecError(
-                    f"column {wanted.name} of {self._layout.name} is {found.type}, expected {wanted.type}"
+                    f"column {wanted.name} of {self._layout.name} is {actual.type}, expected {wanted.type}"
                 )
             if not wanted.nullable and rows.column(wanted.name).null_count:
                 raise CodecError(f"column {wanted.name} of {self._layout.name} holds null, which it must not")

@@ -24,7 +24,7 @@ from topics.bus import (
     Position,
     TopicSpec,
 )
-from topics.kafka.errors import AWAY, REFUSED, error_of, raise_bus_error, said
+from topics.kafka.errors import AWAY, REFUSED, error_of, raise_bus_error, refusal_text
 from topics.kafka.settings import LOGGER, REQUEST_TIMEOUT_S
 
 _Answer = TypeVar("_Answer")
@@ -50,13 +50,13 @@ class KafkaAdmin:
 
         Raises BusError naming a topic that we may not see: among all topics it would seem to be absent.
         """
-        found = self._metadata()
-        self._require_absent([name for name in names if name not in found])
-        present = [name for name in names if name in found]
+        topics = self._metadata()
+        self._require_absent([name for name in names if name not in topics])
+        present = [name for name in names if name in topics]
         configs = self._configs(present)
         described: dict[str, TopicSpec | None] = dict.fromkeys(names)
         for name in present:
-            partitions = found[name].partitions
+            partitions = topics[name].partitions
             described[name] = TopicSpec(
                 name=name,
                 partitions=len(partitions),
@@ -85,8 +85,8 @@ class KafkaAdmin:
             _take(answer, f"topic {name} could not be created", passing=())
         wanted = {topic.name: topic.partitions for topic in topics}
         self._await(
-            lambda found: all(
-                name in found and _leads(found[name]) == count for name, count in wanted.items()
+            lambda present: all(
+                name in present and _leads(present[name]) == count for name, count in wanted.items()
             ),
             f"topics {', '.join(wanted)} were created but do not answer",
         )
@@ -103,7 +103,7 @@ class KafkaAdmin:
             absent = ("UNKNOWN_TOPIC_OR_PART",)
             _take(answer, f"topic {name} could not be deleted", passing=absent)
         self._await(
-            lambda found: not any(name in found for name in names),
+            lambda present: not any(name in present for name in names),
             f"topics {', '.join(names)} were deleted but still answer",
         )
 
@@ -116,18 +116,20 @@ class KafkaAdmin:
 
     def _group(self, name: str) -> GroupStanding:
         where = f"group {name} could not be read"
-        asked = self._client.describe_consumer_groups([name], request_timeout=REQUEST_TIMEOUT_S)
-        told = _take(asked[name], where, passing=("GROUP_ID_NOT_FOUND",))
+        answers = self._client.describe_consumer_groups([name], request_timeout=REQUEST_TIMEOUT_S)
+        description = _take(answers[name], where, passing=("GROUP_ID_NOT_FOUND",))
         offsets = self._client.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(name)], request_timeout=REQUEST_TIMEOUT_S
         )
-        found = _take(offsets[name], where, passing=("GROUP_ID_NOT_FOUND",))
+        positions = _take(offsets[name], where, passing=("GROUP_ID_NOT_FOUND",))
         return GroupStanding(
-            state="empty" if told is None else _STATES.get(told.state, "rebalancing"),
-            members=tuple(_member(member) for member in (told.members if told is not None else ())),
+            state="empty" if description is None else _STATES.get(description.state, "rebalancing"),
+            members=tuple(
+                _member(member) for member in (description.members if description is not None else ())
+            ),
             committed={
                 TopicPartition(place.topic, place.partition): Position(place.offset, place.metadata or "")
-                for place in (found.topic_partitions if found is not None else ())
+                for place in (positions.topic_partitions if positions is not None else ())
                 if place.offset >= 0
             },
         )
@@ -153,11 +155,11 @@ class KafkaAdmin:
             isolation_level=isolation,
             request_timeout=REQUEST_TIMEOUT_S,
         )
-        found: dict[TopicPartition, int] = {}
+        offsets: dict[TopicPartition, int] = {}
         for place, answer in answers.items():
             where = f"the offsets of {place.topic}[{place.partition}] could not be read"
-            found[TopicPartition(place.topic, place.partition)] = _take(answer, where, passing=()).offset
-        return found
+            offsets[TopicPartition(place.topic, place.partition)] = _take(answer, where, passing=()).offset
+        return offsets
 
     def ping(self, timeout_s: float) -> int:
         """Return the number of brokers that answer; raises BusUnavailableError after `timeout_s`.
@@ -184,16 +186,18 @@ class KafkaAdmin:
     def _require_absent(self, names: Sequence[str]) -> None:
         if not names:
             return
-        asked = self._client.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_S)
-        for name, answer in asked.items():
+        answers = self._client.describe_topics(
+            TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_S
+        )
+        for name, answer in answers.items():
             _take(answer, f"topic {name} cannot be described", passing=("UNKNOWN_TOPIC_OR_PART",))
 
     def _metadata(self) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+            topics: dict[str, Any] = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
         except KafkaException as raised:
             raise_bus_error(raised, "listing topics")
-        return found
+        return topics
 
     def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         if not names:
@@ -235,12 +239,12 @@ def _leads(topic: Any) -> int:
     return sum(partition.leader >= 0 for partition in topic.partitions.values())
 
 
-def _member(told: Any) -> Member:
+def _member(description: Any) -> Member:
     return Member(
-        client_id=told.client_id,
-        host=told.host.lstrip("/"),
+        client_id=description.client_id,
+        host=description.host.lstrip("/"),
         partitions=frozenset(
-            TopicPartition(place.topic, place.partition) for place in told.assignment.topic_partitions
+            TopicPartition(place.topic, place.partition) for place in description.assignment.topic_partitions
         ),
     )
 
@@ -254,4 +258,4 @@ def _take(answer: Any, otherwise: str, *, passing: Sequence[str]) -> Any:
         if error.name() in passing:
             return None
         kind = BusUnavailableError if error.name() in AWAY else BusError
-        raise kind(f"{otherwise}: {said(error)}") from None
+        raise kind(f"{otherwise}: {refusal_text(error)}") from None

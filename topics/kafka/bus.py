@@ -54,7 +54,7 @@ class KafkaBus:
         self._bootstrap = bootstrap
         self._config = dict(config)
         self._reading: Reading = reading
-        self._on_wait = on_wait or (lambda said: LOGGER.warning("waiting: %s", said))
+        self._on_wait = on_wait or (lambda words: LOGGER.warning("waiting: %s", words))
 
     @property
     def name(self) -> str:

@@ -13,8 +13,8 @@ def weakly(method: Callable[..., None]) -> Callable[..., None]:
     """
     alive = WeakMethod(method)
 
-    def call(*told: Any) -> None:
-        if (found := alive()) is not None:
-            found(*told)
+    def call(*arguments: Any) -> None:
+        if (bound := alive()) is not None:
+            bound(*arguments)
 
     return call

@@ -33,18 +33,18 @@ def committed_positions(
     Raises BusUnavailableError without an answer for `patience_s`, and at once an error that will not pass.
     """
     until_s = monotonic() + patience_s
-    asked = [kafka_place(place) for place in partitions]
+    places = [kafka_place(place) for place in partitions]
     while True:
         doing = "reading the group's committed positions"
         try:
-            found = client.committed(asked, timeout=max(ATTEMPT_S_MIN, until_s - monotonic()))
+            answers = client.committed(places, timeout=max(ATTEMPT_S_MIN, until_s - monotonic()))
         except KafkaException as raised:
             error = error_of(raised)
         else:
-            failed = next((place for place in found if place.error is not None), None)
+            failed = next((place for place in answers if place.error is not None), None)
             if failed is None:
                 outage.over()
-                return {TopicPartition(place.topic, place.partition): _position(place) for place in found}
+                return {TopicPartition(place.topic, place.partition): _position(place) for place in answers}
             error, doing = failed.error, f"reading the position of {failed.topic}[{failed.partition}]"
         if error.name() not in AWAY or monotonic() >= until_s:
             raise bus_error(error, doing)
@@ -76,12 +76,12 @@ class GroupPositions:
         try:
             return committed_positions(client, partitions, self._outage, patience_s)
         except BusUnavailableError:
-            found = self._as_another_is_told(partitions, patience_s)
+            positions = self._through_another_client(partitions, patience_s)
         try:  # perhaps they can be had since just now
             return committed_positions(client, partitions, self._outage, _LAST_ATTEMPT_S)
         except BusUnavailableError:
             self.strayed = True
-        return found
+        return positions
 
     def look(self, client: Any, topic: str, *, owning: bool) -> None:
         """Ask now and then, where the consumer owns nothing: for want of work, or of its group."""
@@ -93,7 +93,7 @@ class GroupPositions:
                 self.read(client, [TopicPartition(topic, 0)], _LAST_ATTEMPT_S)
             self._owning_s = monotonic()
 
-    def _as_another_is_told(
+    def _through_another_client(
         self, partitions: Sequence[TopicPartition], patience_s: float
     ) -> dict[TopicPartition, Position | None]:
         no_member = {name: value for name, value in self._settings.items() if name != "group.instance.id"}

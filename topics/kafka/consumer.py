@@ -36,16 +36,16 @@ class KafkaConsumer:
         # The consumer protocol moves partitions one by one; the classic one takes all and deals anew.
         self._incremental = settings.get("group.protocol") == "consumer"
         self._unsettled: set[TopicPartition] = set()  # where the client may go on from a wrong place
-        self._topics_asked: set[str] = set()
+        self._topics_unchecked: set[str] = set()
         self._rebalance: Rebalance | None = None
         self._positions: dict[TopicPartition, int] = {}  # of what is ours: the offset after the last one read
-        self._ends_told: dict[TopicPartition, int] = {}
+        self._ends_reported: dict[TopicPartition, int] = {}
         self._raised: BaseException | None = None
         self._closed = False
         self._topics: list[str] = []  # subscribed
         self._joins_again = -1  # since the group took our partitions; below 0 where it has not
         self._settings = settings
-        self._asked_reading = reading
+        self._reading_choice = reading
         self._group_positions = GroupPositions(settings, self._outage)
         self._open()
 
@@ -60,7 +60,7 @@ class KafkaConsumer:
         assert not self._positions, "partitions were assigned by hand"
         self._rebalance = rebalance
         self._topics = list(topics)
-        self._topics_asked = set(topics) if self._incremental else set()
+        self._topics_unchecked = set(topics) if self._incremental else set()
         self._join()
 
     def assign(self, starts: Mapping[TopicPartition, int]) -> None:
@@ -81,7 +81,7 @@ class KafkaConsumer:
         if self._group_positions.strayed:
             self._start_over()
         try:
-            if self._topics_asked:
+            if self._topics_unchecked:
                 self._require_topics()
             block, events = self._reader.read(
                 messages_max, wait_ms, lambda: self._raised is not None, lambda: self._unsettled
@@ -125,16 +125,16 @@ class KafkaConsumer:
         self._require_owned([partition])
         self._seek(partition, offset)
         self._positions[partition] = offset
-        self._ends_told.pop(partition, None)
+        self._ends_reported.pop(partition, None)
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position | None]:
         """The group's committed positions; waits for open transactions on them to end."""
         if not partitions:
             return {}
-        found = self._group_positions.read(self._client, partitions, REQUEST_TIMEOUT_S)
+        positions = self._group_positions.read(self._client, partitions, REQUEST_TIMEOUT_S)
         if self._group_positions.strayed and self._rebalance is None:
             self._start_over()  # a member does when it polls: that is when it may lose partitions
-        return found
+        return positions
 
     def commit(self, offsets: Mapping[TopicPartition, Position]) -> None:
         """Commit positions as this member, outside any transaction; returns once they count.
@@ -199,7 +199,7 @@ class KafkaConsumer:
             raise AbortableError("this member owns no partitions now: abort, and poll until it does")
 
     def _open(self) -> None:
-        self._own = GroupClient(self._settings, self._asked_reading, self._outage, self._on_client_error)
+        self._own = GroupClient(self._settings, self._reading_choice, self._outage, self._on_client_error)
         self._client, self._reader, self._later = self._own.client, self._own.reader, self._own.later
 
     def _join(self) -> None:
@@ -225,7 +225,7 @@ class KafkaConsumer:
         """Go on with a new client in place of one that does not find its group any more."""
         LOGGER.warning("%s: the client does not find its group any more: a new one goes on", self._group)
         starts, self._positions = self._positions, {}
-        self._unsettled, self._ends_told = set(), {}
+        self._unsettled, self._ends_reported = set(), {}
         self._group_positions.strayed = False
         try:
             if self._rebalance is not None and starts:
@@ -246,7 +246,7 @@ class KafkaConsumer:
         self._reader.take_over(starts)
         self._client.assign([kafka_place(partition, offset) for partition, offset in starts.items()])
         self._positions = dict(starts)
-        self._ends_told = {}
+        self._ends_reported = {}
 
     def _unsettle(self) -> None:
         """Set partitions that stay while others come or go back to our own positions.
@@ -271,11 +271,11 @@ class KafkaConsumer:
 
     def _require_topics(self) -> None:
         """Under the consumer protocol a group waits for a topic that is not there without a word."""
-        for topic in sorted(self._topics_asked):
-            found = self._client.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
-            if found.error is not None:
-                raise BusError(f"topic {topic} cannot be read: {found.error.str()}; create it first")
-        self._topics_asked = set()
+        for topic in sorted(self._topics_unchecked):
+            metadata = self._client.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
+            if metadata.error is not None:
+                raise BusError(f"topic {topic} cannot be read: {metadata.error.str()}; create it first")
+        self._topics_unchecked = set()
 
     def _add(self, starts: Mapping[TopicPartition, int]) -> None:
         """Read these partitions too, beside those that are ours already."""
@@ -285,7 +285,7 @@ class KafkaConsumer:
         )
         self._positions.update(starts)
         for partition in starts:
-            self._ends_told.pop(partition, None)
+            self._ends_reported.pop(partition, None)
 
     def _seek(self, partition: TopicPartition, offset: int) -> None:
         """Seek now, or at the polls to come: a partition may not have started yet, and one that the group has
@@ -306,9 +306,9 @@ class KafkaConsumer:
 
     def _is_news(self, partition: TopicPartition, end: int) -> bool:
         """Whether this end was not told before: a fetch that starts again at an end brings it again."""
-        if self._ends_told.get(partition) == end:
+        if self._ends_reported.get(partition) == end:
             return False
-        self._ends_told[partition] = end
+        self._ends_reported[partition] = end
         return True
 
     def _require_owned(self, partitions: Sequence[TopicPartition]) -> None:
@@ -357,7 +357,7 @@ class KafkaConsumer:
         if self._incremental:
             for place in our_places(places):
                 self._positions.pop(place, None)
-                self._ends_told.pop(place, None)
+                self._ends_reported.pop(place, None)
             if not self._closed:
                 try:
                     self._unsettle()

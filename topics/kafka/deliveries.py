@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Deliveries:
-    """Counts messages sent, with `sent`, and settled, as the client calls `told` for each.
+    """Counts messages sent, with `sent`, and settled, as the client calls `on_delivery` for each.
 
     Messages of different partitions overtake each other, so one count of all could not say which are there.
     """
@@ -17,9 +17,9 @@ class Deliveries:
         self._stretches = deque([_Stretch(on_failure)])
 
     @property
-    def told(self) -> Callable[[Any, Any], None]:
+    def on_delivery(self) -> Callable[[Any, Any], None]:
         """The callback for the delivery report of a message produced now."""
-        return self._stretches[-1].told
+        return self._stretches[-1].settle
 
     def sent(self) -> None:
         """A message was taken by the client."""
@@ -45,7 +45,7 @@ class _Stretch:
         self.under_way = 0
         self._on_failure = on_failure
 
-    def told(self, error: Any, message: Any) -> None:
+    def settle(self, error: Any, message: Any) -> None:
         """Count a message in, however it went."""
         self.under_way -= 1
         if error is not None:

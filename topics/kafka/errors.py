@@ -83,7 +83,7 @@ def error_of(raised: KafkaException) -> Any:
     return error
 
 
-def said(error: Any) -> str:
+def refusal_text(error: Any) -> str:
     """Return the broker's words in one line, with what to do about a right that is missing."""
     words = " ".join(error.str().split())
     if error.name() not in DENIED:
@@ -99,7 +99,7 @@ def bus_error(error: Any, doing: str) -> BusError:
     if error.name() in AWAY:
         return BusUnavailableError(f"{doing}: the broker does not answer: {error.str()}")
     if error.name() in DENIED:
-        return BusError(f"{doing}: {said(error)}")
+        return BusError(f"{doing}: {refusal_text(error)}")
     return BusError(f"{doing}: {error.str()} ({error.name()})")
 
 

@@ -12,7 +12,7 @@ from topics.kafka.reader import Reading, open_reader
 from topics.kafka.rebootstrap import Rebootstrap
 from topics.kafka.settings import LOGGER
 
-Told = Callable[[Any, Sequence[Any]], None]  # a callback of the client's: itself, and its partitions
+Callback = Callable[[Any, Sequence[Any]], None]  # a callback of the client's: itself, and its partitions
 
 
 class GroupClient:
@@ -34,7 +34,9 @@ class GroupClient:
         self.reader = open_reader(self.client, client_id, reading, self._tell)
         self._rebootstrap = Rebootstrap(self.client, settings)
 
-    def subscribe(self, topics: Sequence[str], on_assign: Told, on_revoke: Told, on_lost: Told) -> None:
+    def subscribe(
+        self, topics: Sequence[str], on_assign: Callback, on_revoke: Callback, on_lost: Callback
+    ) -> None:
         """Join the group."""
 
         def assigned(client: Any, places: Sequence[Any]) -> None:
@@ -43,8 +45,8 @@ class GroupClient:
             else:
                 on_assign(client, places)
 
-        def unless_left(told: Told) -> Told:
-            return lambda client, places: None if self._left else told(client, places)
+        def unless_left(callback: Callback) -> Callback:
+            return lambda client, places: None if self._left else callback(client, places)
 
         self.client.subscribe(
             list(topics),

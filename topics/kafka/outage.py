@@ -9,14 +9,14 @@ class Outage:
 
     def __init__(self, on_wait: Callable[[str], None]) -> None:
         self._on_wait = on_wait
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     def tell(self, error: Any) -> None:
         """Pass on the client's words, the first time an error of this name comes up."""
-        if error.name() not in self._told:
-            self._told.add(error.name())
+        if error.name() not in self._logged:
+            self._logged.add(error.name())
             self._on_wait(error.str())
 
     def over(self) -> None:
         """Note that the client got through: the next error is another outage."""
-        self._told.clear()
+        self._logged.clear()

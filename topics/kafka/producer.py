@@ -20,7 +20,7 @@ from topics.kafka.errors import (
     bus_error,
     error_of,
     raise_bus_error,
-    said,
+    refusal_text,
     transaction_error,
 )
 from topics.kafka.native.library import NativeUnavailableError
@@ -136,7 +136,7 @@ class KafkaProducer:
                     timestamp=timestamp_ms or 0,
                     headers=headers,
                     # Asked for anew each time: it is another function after each mark.
-                    **({} if self._deliveries is None else {"on_delivery": self._deliveries.told}),
+                    **({} if self._deliveries is None else {"on_delivery": self._deliveries.on_delivery}),
                 )
                 if self._deliveries is not None:
                     self._deliveries.sent()
@@ -316,11 +316,13 @@ class KafkaProducer:
     def _require_topic(self, topic: str) -> None:
         """Ask once per topic: an absent one would else be found out only when the first message times out."""
         try:
-            found = self._client.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
+            metadata = self._client.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
         except KafkaException as raised:
             raise_bus_error(raised, f"asking for topic {topic}")
-        if found.error is not None:
-            raise BusError(f"topic {topic} cannot be written to: {said(found.error)}; create it first")
+        if metadata.error is not None:
+            raise BusError(
+                f"topic {topic} cannot be written to: {refusal_text(metadata.error)}; create it first"
+            )
         self._topics.add(topic)
 
     def _serve(self, wait_s: float) -> None:
@@ -363,7 +365,7 @@ class KafkaProducer:
     def _raise_hopeless(self) -> None:
         if self._failure is not None and self._failure[0].name() in _HOPELESS:
             (error, where), self._failure = self._failure, None
-            raise BusError(f"{where}: {said(error)}: it would fail each time it is sent")
+            raise BusError(f"{where}: {refusal_text(error)}: it would fail each time it is sent")
 
     def _on_delivery(self, error: Any, message: Any) -> None:
         if error is not None:

@@ -114,13 +114,13 @@ def open_reader(client: Any, client_id: str, reading: Reading, on_error: Callabl
         return PlainReader(client, str(unavailable))
 
 
-def reading(asked: Reading = "auto") -> str:
+def reading(choice: Reading = "auto") -> str:
     """Say how messages would be read here: `native 2.12.1`, or `plain: ` and why.  Needs no broker.
 
-    Raises BusError where `asked` is "native" and that cannot be had.
+    Raises BusError where `choice` is "native" and that cannot be had.
     """
     client = confluent_kafka.Consumer({"group.id": _CHECK_ID, "client.id": _CHECK_ID}, logger=LOGGER)
-    reader = open_reader(client, _CHECK_ID, asked, lambda _error: None)
+    reader = open_reader(client, _CHECK_ID, choice, lambda _error: None)
     reader.close()
     client.close()
     return reader.words

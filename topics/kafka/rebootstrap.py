@@ -69,10 +69,10 @@ class Rebootstrap:
 
     def _ask(self, wait_ms: int) -> int:
         """Ask for metadata of no topic; return librdkafka's code."""
-        found = ctypes.c_void_p()
-        code = int(self._library.rd_kafka_metadata(self._handle, 0, None, ctypes.byref(found), wait_ms))
-        if found.value:
-            self._library.rd_kafka_metadata_destroy(found)
+        metadata = ctypes.c_void_p()
+        code = int(self._library.rd_kafka_metadata(self._handle, 0, None, ctypes.byref(metadata), wait_ms))
+        if metadata.value:
+            self._library.rd_kafka_metadata_destroy(metadata)
         return code
 
 

@@ -20,7 +20,7 @@ class _Fetch:
     log: PartitionLog
     position: int
     paused: bool = False
-    end_told: int = -1  # the end last reported; told again only after progress
+    end_reported: int = -1  # the end last reported; told again only after progress
 
 
 class MemoryConsumer:
@@ -68,8 +68,8 @@ class MemoryConsumer:
         parts = self._read(fetches, messages_max)
         ends = []
         for partition, fetch in fetches:
-            if fetch.position >= fetch.log.stable and fetch.end_told != fetch.position:
-                fetch.end_told = fetch.position
+            if fetch.position >= fetch.log.stable and fetch.end_reported != fetch.position:
+                fetch.end_reported = fetch.position
                 ends.append((partition, fetch.position))
         return block_of(parts, ends)
 
@@ -88,7 +88,7 @@ class MemoryConsumer:
         assert offset >= 0
         fetch = self._fetches[partition]
         fetch.position = offset
-        fetch.end_told = -1
+        fetch.end_reported = -1
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Position | None]:
         """The group's committed positions; an open transaction on them is a BusUnavailableError."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from topics.wire import CodecError, RegistryRefusedError, RegistryUnavailableError, UnknownSchemaError
 
-_NOT_FOUND: Final = 404
+_NO_SUCH_SCHEMA: Final = 404
 _NOT_ALLOWED: Final = frozenset({401, 403})
 # The registry understood and refused: not compatible, no valid schema.
 _REFUSED: Final = frozenset({409, 422})
@@ -54,7 +54,7 @@ class ConfluentRegistry:
         try:
             return question(*args)
         except self._error as answer:
-            if answer.http_status_code == _NOT_FOUND:
+            if answer.http_status_code == _NO_SUCH_SCHEMA:
                 raise _NotFound(str(answer)) from None
             if answer.http_status_code in _NOT_ALLOWED:
                 raise RegistryRefusedError(

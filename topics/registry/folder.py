@@ -56,9 +56,9 @@ class FileRegistry:
         schema_id = self._place(_canonical(schema))
         versions = self._subject(subject)
         versions.mkdir(parents=True, exist_ok=True)
-        while schema_id not in (found := self._versions(subject)).values():
+        while schema_id not in (ids := self._versions(subject)).values():
             # Taken by another process: look again, it may have registered this very schema.
-            _create(versions / str(max(found, default=0) + 1), str(schema_id))
+            _create(versions / str(max(ids, default=0) + 1), str(schema_id))
         self._registered[subject, schema] = schema_id
         return schema_id
 

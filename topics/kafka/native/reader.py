@@ -128,12 +128,12 @@ class _Lent:
         )
 
     def _headers(self, pointer: int) -> Headers:
-        found, headers = ctypes.c_void_p(), list[tuple[str, bytes | None]]()
-        if self._library.rd_kafka_message_headers(pointer, ctypes.byref(found)) != 0:
+        handle, headers = ctypes.c_void_p(), list[tuple[str, bytes | None]]()
+        if self._library.rd_kafka_message_headers(pointer, ctypes.byref(handle)) != 0:
             return headers  # it has none
         name, value, size = ctypes.c_char_p(), ctypes.c_void_p(), ctypes.c_size_t()
         at = ctypes.byref(name), ctypes.byref(value), ctypes.byref(size)
-        while self._library.rd_kafka_header_get_all(found, len(headers), *at) == 0:
+        while self._library.rd_kafka_header_get_all(handle, len(headers), *at) == 0:
             held = None if value.value is None else ctypes.string_at(value.value, size.value)
             headers.append(((name.value or b"").decode(), held))
         return headers

@@ -10,7 +10,7 @@ def deliveries() -> tuple[Deliveries, list[str]]:
 
 def test_a_mark_is_reached_once_everything_sent_before_it_is_told_of() -> None:
     sent, _ = deliveries()
-    first = sent.told
+    first = sent.on_delivery
     sent.sent()
     sent.sent()
     mark = sent.mark()
@@ -22,10 +22,10 @@ def test_a_mark_is_reached_once_everything_sent_before_it_is_told_of() -> None:
 
 def test_what_was_sent_after_a_mark_neither_holds_it_up_nor_stands_in_for_it() -> None:
     sent, _ = deliveries()
-    before = sent.told
+    before = sent.on_delivery
     sent.sent()
     mark = sent.mark()
-    after = sent.told
+    after = sent.on_delivery
     sent.sent()
     sent.sent()
     after(None, "overtakes")
@@ -40,7 +40,7 @@ def test_what_was_sent_after_a_mark_neither_holds_it_up_nor_stands_in_for_it() -
 
 def test_a_later_mark_waits_for_all_stretches_before_it() -> None:
     sent, _ = deliveries()
-    first = sent.told
+    first = sent.on_delivery
     sent.sent()
     early, late = sent.mark(), sent.mark()
     assert not sent.reached(late)
@@ -51,7 +51,7 @@ def test_a_later_mark_waits_for_all_stretches_before_it() -> None:
 
 def test_a_failure_is_passed_on_and_holds_nothing_up() -> None:
     sent, failures = deliveries()
-    told = sent.told
+    told = sent.on_delivery
     sent.sent()
     mark = sent.mark()
     told("too large", "a")
