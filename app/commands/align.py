@@ -82,15 +82,15 @@ def topics_plan(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
     Example: python -m app topics plan --config tidemark.toml
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    found = plan(open_bus(settings).admin(), topic_specs(settings))
-    for spec in found.create:
+    planned = plan(open_bus(settings).admin(), topic_specs(settings))
+    for spec in planned.create:
         console.print(f"create  {spec.name}: {spec.partitions} partitions, replication {spec.replication}")
-    for spec in found.fine:
+    for spec in planned.fine:
         console.print(f"fine    {spec.name}")
-    for mismatch in found.mismatches:
+    for mismatch in planned.mismatches:
         console.print(f"differs {mismatch}", markup=False)
-    if found.mismatches:
-        raise UsageError(f"{len(found.mismatches)} topics differ from what the pipeline needs; see above")
+    if planned.mismatches:
+        raise UsageError(f"{len(planned.mismatches)} topics differ from what the pipeline needs; see above")
 
 
 @topics_app.command("apply")
@@ -101,11 +101,11 @@ def topics_apply(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
     admin = open_bus(settings).admin()
-    found = plan(admin, topic_specs(settings))
+    planned = plan(admin, topic_specs(settings))
     try:
-        apply(admin, found)
+        apply(admin, planned)
     except TopicMismatchError as refused:
         raise UsageError(str(refused)) from None
-    for spec in found.create:
+    for spec in planned.create:
         console.print(f"created {spec.name}: {spec.partitions} partitions")
-    console.print(f"{len(found.fine)} topics were there already, as they should be")
+    console.print(f"{len(planned.fine)} topics were there already, as they should be")

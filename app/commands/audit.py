@@ -121,8 +121,8 @@ def show(report: AuditReport) -> bool:
 
 def parse_size(text: str) -> int:
     """Bytes of `512MiB`, `4G`, `1000000`, in powers of 1024; raises UsageError for anything else."""
-    found = SIZE.fullmatch(text.strip())
-    size = int(found[1]) * UNITS[found[2].upper()] if found else 0
+    match = SIZE.fullmatch(text.strip())
+    size = int(match[1]) * UNITS[match[2].upper()] if match else 0
     if size < MEMORY_SIZE_MIN:
         raise UsageError(
             f"--memory-max {text!r}: expected a size of at least {MEMORY_SIZE_MIN >> 20}MiB, such as 1GiB"

@@ -12,7 +12,7 @@ from app.config import Settings, load_settings
 from app.dead.replay import Replay, replay, sent_places
 from app.dead.view import as_json, in_full, listing
 from app.errors import UsageError
-from app.reading.dead import Found, Place, Wanted, kind_of, read_letters
+from app.reading.dead import Place, StoredLetter, Wanted, kind_of, read_letters
 from app.wiring.open import open_pipeline
 from app.wiring.pipeline import Pipeline
 
@@ -56,18 +56,18 @@ def dead_list(
     pipeline = _pipeline(config, bootstrap)
     wanted = _wanted(pipeline.settings, stream, reason, since)
     sent = sent_places(pipeline)
-    newest: deque[tuple[Found, bool]] = deque(maxlen=limit)
+    newest: deque[tuple[StoredLetter, bool]] = deque(maxlen=limit)
     counts: Counter[tuple[str, str]] = Counter()
     for partition in range(pipeline.settings.bus.partitions):
-        for found in read_letters(pipeline.bus, pipeline.settings, partition):
-            if not wanted.has(found):
+        for stored in read_letters(pipeline.bus, pipeline.settings, partition):
+            if not wanted.has(stored):
                 continue
-            replayed = found.place.offset in sent[partition]
+            replayed = stored.place.offset in sent[partition]
             if json_:
-                typer.echo(json.dumps(as_json(found, sent=replayed)))
+                typer.echo(json.dumps(as_json(stored, sent=replayed)))
                 continue
-            newest.append((found, replayed))
-            counts[found.letter.topic, kind_of(found.letter)] += 1
+            newest.append((stored, replayed))
+            counts[stored.letter.topic, kind_of(stored.letter)] += 1
     if not json_:
         console.print(listing(newest, counts, counts.total()))
 
@@ -87,14 +87,14 @@ def dead_show(
     partitions = pipeline.settings.bus.partitions
     if place.partition >= partitions:
         raise UsageError(f"there is no dead letter {place}: the topic has {partitions} partitions")
-    for found in read_letters(pipeline.bus, pipeline.settings, place.partition):
-        if found.place == place:
-            topic = found.letter.topic
+    for stored in read_letters(pipeline.bus, pipeline.settings, place.partition):
+        if stored.place == place:
+            topic = stored.letter.topic
             decoder = (
                 pipeline.decoder(pipeline.input_topics[topic]) if topic in pipeline.input_topics else None
             )
             sent = place.offset in sent_places(pipeline)[place.partition]
-            console.print(in_full(found, decoder, sent=sent), soft_wrap=True)
+            console.print(in_full(stored, decoder, sent=sent), soft_wrap=True)
             return
     raise UsageError(f"there is no dead letter {place}; see `python -m app dead list`")
 

@@ -52,18 +52,18 @@ def watermarks(
     admin, seen = bus.admin(), Watch()
 
     def picture() -> Picture:
-        found = look(admin, settings, now_ns(), seen)
-        return found if pipeline is None else with_tails(found, pipeline)
+        picture_now = look(admin, settings, now_ns(), seen)
+        return picture_now if pipeline is None else with_tails(picture_now, pipeline)
 
     if watch:
         _watch(picture, as_json_=as_json_)
         return
-    found = picture()
+    picture_now = picture()
     if as_json_:
-        console.print_json(json.dumps(as_json(found)))
+        console.print_json(json.dumps(as_json(picture_now)))
     else:
-        console.print(screen(found), soft_wrap=True)
-    if any(answer(task, found).verdict not in WELL for task in found.tasks):
+        console.print(screen(picture_now), soft_wrap=True)
+    if any(answer(task, picture_now).verdict not in WELL for task in picture_now.tasks):
         raise typer.Exit(1)
 
 
@@ -73,14 +73,14 @@ def _watch(picture: Callable[[], Picture], *, as_json_: bool) -> None:
     with Live(console=console, auto_refresh=False) as live:
         while not stopping():
             try:
-                found = picture()
+                picture_now = picture()
             except BusUnavailableError as away:
                 live.update(Text(f"{away}; looking again", "bold red"), refresh=True)
             else:
                 if as_json_:
-                    typer.echo(json.dumps(as_json(found)))
+                    typer.echo(json.dumps(as_json(picture_now)))
                 else:
-                    live.update(screen(found, answers_first=True), refresh=True)
+                    live.update(screen(picture_now, answers_first=True), refresh=True)
             pause(LOOK_AGAIN_S)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from app.errors import UsageError
-from app.reading.dead import Found, Wanted, read_letters
+from app.reading.dead import StoredLetter, Wanted, read_letters
 from app.task.metadata import METADATA_SIZE_MAX, from_position
 from app.wiring.pipeline import Pipeline
 from schemas.clocks import BEGINNING_NS
@@ -111,12 +111,12 @@ def replay(pipeline: Pipeline, wanted: Wanted, *, dry_run: bool = False) -> Repl
             source = TopicPartition(pipeline.settings.topic("dead"), number)
             low, _ = consumer.offsets(source)
             sent = Sent(consumer.committed([source])[source], low)
-            outgoing: list[tuple[Found, int]] = []
+            outgoing: list[tuple[StoredLetter, int]] = []
             lower = low  # of the stretch that ends with this letter: no other letter lies in it
-            for found in read_letters(pipeline.bus, pipeline.settings, number):
-                if judge.is_due(found, sent):
-                    outgoing.append((found, lower))
-                lower = found.place.offset + 1
+            for stored in read_letters(pipeline.bus, pipeline.settings, number):
+                if judge.is_due(stored, sent):
+                    outgoing.append((stored, lower))
+                lower = stored.place.offset + 1
                 if len(outgoing) == LETTERS_MAX:
                     _send(producer, consumer, source, outgoing, sent)
                     outgoing = []
@@ -144,32 +144,32 @@ class _Judge:
                     frontier_ns, self._frontiers.get(place.partition, BEGINNING_NS)
                 )
 
-    def is_due(self, found: Found, sent: Sent) -> bool:
+    def is_due(self, stored: StoredLetter, sent: Sent) -> bool:
         """Whether to send this letter now."""
-        report, letter = self._report, found.letter
-        if not self._wanted.has(found):
+        report, letter = self._report, stored.letter
+        if not self._wanted.has(stored):
             return False
-        if found.place.offset in sent:
+        if stored.place.offset in sent:
             report.before += 1
             return False
         decoder = self._decoders.get(letter.topic)
         if decoder is None:
-            report.left_out.append(f"{found.place}: {letter.topic} is no input of this pipeline")
+            report.left_out.append(f"{stored.place}: {letter.topic} is no input of this pipeline")
             return False
-        decoded = decoder.decode(found.block, np.array([found.message], dtype=np.int64))
+        decoded = decoder.decode(stored.block, np.array([stored.message], dtype=np.int64))
         good = decoded.batch.rows if decoded.batch is not None else 0
         rows = good + sum(row.index >= 0 for row in decoded.dead)
         if letter.indexes and len(letter.indexes) < rows:
             used = rows - len(letter.indexes)
             report.left_out.append(
-                f"{found.place}: {used} other rows of {found.source} are not in this letter; sent again they "
-                "would be doubled"
+                f"{stored.place}: {used} other rows of {stored.source} are not in this letter; "
+                "sent again they would be doubled"
             )
             return False
         if decoded.batch is not None:
             frontier_ns = self._frontiers.get(letter.partition, BEGINNING_NS)
             report.late += int(decoded.batch.time_ns.min()) < frontier_ns
-        report.sent.append(f"{found.place}: {found.source}, {letter.reason}")
+        report.sent.append(f"{stored.place}: {stored.source}, {letter.reason}")
         return True
 
 
@@ -177,25 +177,25 @@ def _send(
     producer: Producer | None,
     consumer: Consumer,
     source: TopicPartition,
-    outgoing: Sequence[tuple[Found, int]],
+    outgoing: Sequence[tuple[StoredLetter, int]],
     sent: Sent,
 ) -> None:
     """Send letters and note that they are sent, in one transaction; without a producer nothing happens."""
     if producer is None or not outgoing:
         return
     producer.begin()
-    for found, lower in outgoing:
-        told = f"{source.topic}[{source.partition}]@{found.place.offset}"
-        own = [pair for pair in original_headers(found.original.headers) if pair[0] != REPLAYED_FROM]
+    for stored, lower in outgoing:
+        place = f"{source.topic}[{source.partition}]@{stored.place.offset}"
+        own = [pair for pair in original_headers(stored.original.headers) if pair[0] != REPLAYED_FROM]
         producer.produce(
-            found.letter.topic,
-            partition=found.letter.partition,
-            key=found.original.key,
-            value=found.original.value,
-            headers=[*own, (REPLAYED_FROM, told.encode())],
-            timestamp_ms=found.original.timestamp_ms,
+            stored.letter.topic,
+            partition=stored.letter.partition,
+            key=stored.original.key,
+            value=stored.original.value,
+            headers=[*own, (REPLAYED_FROM, place.encode())],
+            timestamp_ms=stored.original.timestamp_ms,
         )
-        sent.add(lower, found.place.offset + 1)
+        sent.add(lower, stored.place.offset + 1)
     try:
         producer.send_offsets({source: sent.position()}, consumer)
     except UsageError:

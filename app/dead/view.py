@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.reading.dead import Found
+from app.reading.dead import StoredLetter
 from app.task.row_rules import RowDecoder
 from app.watch.words import clock_words
 from schemas.clocks import NS_PER_MS
@@ -21,63 +21,63 @@ HEX_BYTES_MAX: Final = 1_024  # shown of a value; a block of rows may have megab
 ROWS_MAX: Final = 20
 
 
-def as_json(found: Found, *, sent: bool) -> dict[str, Any]:
+def as_json(stored: StoredLetter, *, sent: bool) -> dict[str, Any]:
     """One letter as plain values."""
-    letter = found.letter
+    letter = stored.letter
     return {
-        "place": str(found.place),
+        "place": str(stored.place),
         "topic": letter.topic,
         "partition": letter.partition,
         "offset": letter.offset,
         "rows": list(letter.indexes),
         "reason": letter.reason,
         "rule": letter.rule,
-        "timestamp_ms": found.original.timestamp_ms,
-        "size": len(found.original.value or b""),
+        "timestamp_ms": stored.original.timestamp_ms,
+        "size": len(stored.original.value or b""),
         "replayed": sent,
     }
 
 
 def listing(
-    shown: Iterable[tuple[Found, bool]], counts: Counter[tuple[str, str]], total: int
+    shown: Iterable[tuple[StoredLetter, bool]], counts: Counter[tuple[str, str]], total: int
 ) -> RenderableType:
     """A table of letters, and how many there are by topic and reason, those not shown among them."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("letter", "came from", "at (UTC)", "rows", "reason", ""):
         table.add_column(column, overflow="fold")
     count = 0
-    for found, sent in shown:
+    for stored, sent in shown:
         count += 1
-        indexes = ",".join(map(str, found.letter.indexes[:5])) + (
-            "..." if len(found.letter.indexes) > 5 else ""
+        indexes = ",".join(map(str, stored.letter.indexes[:5])) + (
+            "..." if len(stored.letter.indexes) > 5 else ""
         )
-        at = clock_words(found.original.timestamp_ms * NS_PER_MS, 0)[:-6]
+        at = clock_words(stored.original.timestamp_ms * NS_PER_MS, 0)[:-6]
         replayed = "replayed" if sent else ""
         table.add_row(
-            str(found.place), found.source, at, indexes or "all", Text(found.letter.reason), replayed
+            str(stored.place), stored.source, at, indexes or "all", Text(stored.letter.reason), replayed
         )
     tally = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("letters", "topic", "reason"):
         tally.add_column(column, overflow="fold", justify="right" if column == "letters" else "left")
     for (topic, kind), letters in counts.most_common():
         tally.add_row(f"{letters:,}", topic, Text(kind))
-    said = f"{total:,} dead letters" + (f", the newest {count:,} shown" if count < total else "")
-    return Group(table, Text(), tally, Text(said, "bold"))
+    total_line = f"{total:,} dead letters" + (f", the newest {count:,} shown" if count < total else "")
+    return Group(table, Text(), tally, Text(total_line, "bold"))
 
 
-def in_full(found: Found, decoder: RowDecoder | None, *, sent: bool) -> RenderableType:
+def in_full(stored: StoredLetter, decoder: RowDecoder | None, *, sent: bool) -> RenderableType:
     """One letter with its headers, its bytes and, where it can be decoded now, its rows."""
     lines = [
-        Text(f"letter {found.place}: {found.source}, {found.letter.reason}", "bold"),
+        Text(f"letter {stored.place}: {stored.source}, {stored.letter.reason}", "bold"),
         Text(f"replayed    {'yes' if sent else 'no'}"),
-        Text(f"at          {clock_words(found.original.timestamp_ms * NS_PER_MS, 0)[:-6]} UTC"),
-        Text(f"schema id   {_schema_id(found.original.value)}"),
+        Text(f"at          {clock_words(stored.original.timestamp_ms * NS_PER_MS, 0)[:-6]} UTC"),
+        Text(f"schema id   {_schema_id(stored.original.value)}"),
         Text("headers"),
-        *(Text(f"  {name}: {_text(value)}") for name, value in found.original.headers),
-        Text(f"key         {_text(found.original.key)}"),
-        Text(f"value       {_size(found.original.value)}"),
-        *(Text(f"  {line}") for line in hexdump(found.original.value or b"")),
-        *(Text(line) for line in _rows(found, decoder)),
+        *(Text(f"  {name}: {_text(value)}") for name, value in stored.original.headers),
+        Text(f"key         {_text(stored.original.key)}"),
+        Text(f"value       {_size(stored.original.value)}"),
+        *(Text(f"  {line}") for line in hexdump(stored.original.value or b"")),
+        *(Text(line) for line in _rows(stored, decoder)),
     ]
     return Group(*lines)
 
@@ -92,12 +92,12 @@ def hexdump(value: bytes) -> Iterator[str]:
         yield f"... {len(value) - HEX_BYTES_MAX:,} more bytes"
 
 
-def _rows(found: Found, decoder: RowDecoder | None) -> Iterator[str]:
+def _rows(stored: StoredLetter, decoder: RowDecoder | None) -> Iterator[str]:
     if decoder is None:
         yield "rows        not known: its topic is no input of this pipeline"
         return
     try:
-        decoded = decoder.decode(found.block, np.array([found.message], dtype=np.int64))
+        decoded = decoder.decode(stored.block, np.array([stored.message], dtype=np.int64))
     except RegistryUnavailableError as away:
         yield f"rows        not known: {away}"
         return

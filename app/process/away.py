@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 def wait_out(attempt: Callable[[], T]) -> T:
     """Call until a broker answers; raises BusUnavailableError after `WAIT_MAX_NS` without an answer."""
-    begun_ns, told = monotonic_ns(), False
+    begun_ns, logged = monotonic_ns(), False
     while True:
         try:
             return attempt()
         except BusUnavailableError as away:
             if monotonic_ns() - begun_ns > WAIT_MAX_NS:
                 raise
-            if not told:
+            if not logged:
                 log.warning("waiting for the broker", reason=str(away))
-            told = True
+            logged = True
             pause(AGAIN_S)

@@ -32,16 +32,16 @@ def share_arenas() -> None:
 
 def give_back() -> None:
     """Collect what is garbage, clients that were replaced among it, and return free pages of the heap."""
-    before = _told_by_linux("VmRSS")
+    before = _status_of("VmRSS")
     gc.collect()
     if (trim := _of_libc("malloc_trim")) is not None:
         trim(0)
     log.info(
         "memory given back",
         resident_before_mib=before // KIB_PER_MIB,
-        resident_mib=_told_by_linux("VmRSS") // KIB_PER_MIB,
+        resident_mib=_status_of("VmRSS") // KIB_PER_MIB,
         in_use_mib=_in_use() // MIB,
-        threads=_told_by_linux("Threads"),
+        threads=_status_of("Threads"),
     )
 
 
@@ -94,11 +94,11 @@ def _in_use() -> int:
     if (mallinfo2 := _of_libc("mallinfo2")) is None:
         return 0
     mallinfo2.restype = _Mallinfo2
-    told = mallinfo2()
-    return int(told.uordblks + told.hblkhd)
+    figures = mallinfo2()
+    return int(figures.uordblks + figures.hblkhd)
 
 
-def _told_by_linux(name: str) -> int:
+def _status_of(name: str) -> int:
     """A figure of this process, sizes in KiB; 0 on other systems."""
     if not _STATUS.exists():
         return 0

@@ -38,10 +38,10 @@ class _Quarters:
 
     def __init__(self, what: str, start: int, stop: int) -> None:
         self._what, self._start, self._stop = what, start, stop
-        self._told = 0
+        self._reported = 0
 
     def __call__(self, reached: int) -> None:
         quarter = QUARTERS * (reached - self._start) // (self._stop - self._start)
-        if quarter > self._told:
-            self._told = quarter
+        if quarter > self._reported:
+            self._reported = quarter
             log.info("reading", what=self._what, offset=reached, of=self._stop)

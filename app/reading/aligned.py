@@ -99,14 +99,14 @@ def fitted(rows: pa.RecordBatch, schema: pa.Schema) -> tuple[pa.RecordBatch, tup
     """
     if rows.schema.equals(schema):
         return rows, ()
-    found = {field.name: field.type for field in rows.schema}
+    types = {field.name: field.type for field in rows.schema}
     wanted = {field.name: field.type for field in schema}
-    if other := [f"{name} ({kind})" for name, kind in found.items() if wanted.get(name) != kind]:
+    if other := [f"{name} ({kind})" for name, kind in types.items() if wanted.get(name) != kind]:
         raise UsageError(
             f"the aligned topic has rows with {', '.join(other)}, which these settings do not make: read it "
             "with the streams and columns that it was written with"
         )
-    lacks = tuple(name for name in wanted if name not in found)
+    lacks = tuple(name for name in wanted if name not in types)
     columns = [
         pa.nulls(rows.num_rows, kind) if name in lacks else rows.column(name) for name, kind in wanted.items()
     ]

@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredLetter:
     """One letter; `block` and `message` say where its value can be decoded while the reading stands there."""
 
     place: Place
@@ -54,18 +54,18 @@ class Wanted:
     since_ms: int | None = None
     places: frozenset[Place] = frozenset()
 
-    def has(self, found: Found) -> bool:
+    def has(self, stored: StoredLetter) -> bool:
         """Whether a letter is one of them."""
-        letter = found.letter
+        letter = stored.letter
         return (
             (self.topic is None or letter.topic == self.topic)
             and (self.reason is None or self.reason in letter.reason or self.reason == letter.rule)
-            and (self.since_ms is None or found.original.timestamp_ms >= self.since_ms)
-            and (not self.places or found.place in self.places)
+            and (self.since_ms is None or stored.original.timestamp_ms >= self.since_ms)
+            and (not self.places or stored.place in self.places)
         )
 
 
-def read_letters(bus: Bus, settings: Settings, partition: int) -> Iterator[Found]:
+def read_letters(bus: Bus, settings: Settings, partition: int) -> Iterator[StoredLetter]:
     """Yield the letters of one partition, oldest first; a message that is no dead letter is passed over."""
     source = TopicPartition(settings.topic("dead"), partition)
     for block in read_partition(bus, source, group=f"{settings.pipeline.prefix}-dead"):
@@ -75,7 +75,7 @@ def read_letters(bus: Bus, settings: Settings, partition: int) -> Iterator[Found
                 letter = DeadLetter.from_kafka(original.headers)
             except LetterError:
                 continue
-            yield Found(Place(partition, int(block.offset[message])), letter, original, block, message)
+            yield StoredLetter(Place(partition, int(block.offset[message])), letter, original, block, message)
 
 
 def kind_of(letter: DeadLetter) -> str:
@@ -91,8 +91,8 @@ def ahead_places(pipeline: Pipeline, partition: int) -> dict[str, list[tuple[int
     """
     require_settled(pipeline.bus, TopicPartition(pipeline.settings.topic("dead"), partition))
     places: dict[str, list[tuple[int, int]]] = {name: [] for name in pipeline.settings.stream_names}
-    for found in read_letters(pipeline.bus, pipeline.settings, partition):
-        letter = found.letter
+    for stored in read_letters(pipeline.bus, pipeline.settings, partition):
+        letter = stored.letter
         if letter.error == DEAD_AHEAD:
             places[pipeline.input_topics[letter.topic]] += [(letter.offset, i) for i in letter.indexes]
     return places

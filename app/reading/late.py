@@ -11,11 +11,11 @@ def late_places(pipeline: Pipeline, partition: int, *, group: str) -> dict[str, 
 
     `group` only names the reader.  With `worker.late = "drop"` the topic is empty.
     """
-    found: dict[str, list[tuple[int, int]]] = {name: [] for name in pipeline.settings.stream_names}
+    places: dict[str, list[tuple[int, int]]] = {name: [] for name in pipeline.settings.stream_names}
     source = TopicPartition(pipeline.settings.topic("late"), partition)
     require_settled(pipeline.bus, source)
     for block in read_partition(pipeline.bus, source, group=group):
         for message in range(block.messages):
             headers = LateLetter.from_kafka(block.originals[message].headers)
-            found[headers.stream] += [(headers.offset, index) for index in headers.indexes]
-    return found
+            places[headers.stream] += [(headers.offset, index) for index in headers.indexes]
+    return places

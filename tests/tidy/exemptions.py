@@ -20,12 +20,8 @@ EXEMPT: Final[dict[str, set[str]]] = {
     "rooms with participles": {
         "app",
         "app/audit",
-        "app/commands",
         "app/commit",
         "app/day",
-        "app/dead",
-        "app/process",
-        "app/reading",
         "app/settings",
         "app/task",
         "app/watch",

@@ -14,7 +14,7 @@ from app.audit.topics import audit
 from app.dead.replay import Replay, Sent, replay, sent_places
 from app.dead.view import as_json, hexdump, in_full, listing
 from app.errors import UsageError
-from app.reading.dead import Found, Place, Wanted, kind_of, read_letters
+from app.reading.dead import Place, StoredLetter, Wanted, kind_of, read_letters
 from app.worker.worker import Worker
 from schemas.letters import REPLAYED_FROM, original_headers
 from tests.simulation.scene import QUOTE
@@ -36,7 +36,7 @@ def work(market: Market) -> Worker:
     return worker
 
 
-def letters(market: Market) -> list[Found]:
+def letters(market: Market) -> list[StoredLetter]:
     numbers = range(market.settings.bus.partitions)
     return [found for n in numbers for found in read_letters(market.bus, market.settings, n)]
 
