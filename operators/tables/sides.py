@@ -70,6 +70,7 @@ def read_inputs(
 ) -> AsofInputs:
     """Read the time, group and sequence columns; raises AsofError where they cannot be joined on."""
     name = settings.on
+    require_zones_or_none(name, left, rights)
     left_times = read_times("the left table", name, left.column(name), None, workers)
     right_times = {
         stream: read_times(
@@ -89,3 +90,22 @@ def read_inputs(
                 f"{name} runs from {lower} to {upper} over the tables: an age would not fit int64 nanoseconds"
             )
     return AsofInputs(left_times, right_times, encode_keys(left, rights, settings.by, workers))
+
+
+def require_zones_or_none(name: str, left: pa.Table, rights: dict[str, pa.Table]) -> None:
+    """Raise AsofError where some tables have timestamps with a zone and others without, naming one of each.
+
+    As pandas and Polars: 09:30 on a wall clock is another moment in each zone.  Zones may differ, since a
+    moment is the same in all; int64 is UTC, and numpy's view of a timestamp without a zone.
+    """
+    columns = {"the left table": left, **{f"the right table {s!r}": right for s, right in rights.items()}}
+    stamps = {what: table.schema.field(name).type for what, table in columns.items()}
+    stamps = {what: kind for what, kind in stamps.items() if pa.types.is_timestamp(kind)}
+    zoned = [what for what, kind in stamps.items() if kind.tz is not None]
+    naive = [what for what, kind in stamps.items() if kind.tz is None]
+    if zoned and naive:
+        raise AsofError(
+            f"{name} is {stamps[naive[0]]} in {naive[0]}, a wall clock without a zone, and "
+            f"{stamps[zoned[0]]} in {zoned[0]}: give the first the zone it was "
+            "written in, as pyarrow.compute.assume_timezone does"
+        )

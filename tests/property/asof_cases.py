@@ -31,7 +31,13 @@ TEXT_TYPES = [
     pa.dictionary(pa.int8(), pa.large_string()),
 ]
 NUMBER_TYPES = [pa.int64(), pa.int32(), pa.dictionary(pa.int32(), pa.int64())]
-TIME_TYPES = [pa.int64(), pa.timestamp("ns"), pa.timestamp("us", "UTC"), pa.timestamp("s")]
+NAIVE_TYPES = [pa.int64(), pa.timestamp("ns"), pa.timestamp("s")]
+ZONED_TYPES = [
+    pa.int64(),
+    pa.timestamp("ns", "Asia/Tokyo"),
+    pa.timestamp("us", "UTC"),
+    pa.timestamp("s", "UTC"),
+]
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,9 @@ def draw_case(draw: Draw, rows_max: int) -> Case:
         "sequence": [None, None, "seq"][draw(0, 2)],
     }
     unit_ns = [1, 1_000, 1_000_000_000][draw(0, 2)]
-    left, left_columns = draw_table(draw, rows_max, unit_ns, left=True)
-    tables = [draw_table(draw, rows_max, unit_ns, left=False) for _ in range(draw(1, 5))]
+    times = [NAIVE_TYPES, ZONED_TYPES][draw(0, 1)]
+    left, left_columns = draw_table(draw, rows_max, unit_ns, times, left=True)
+    tables = [draw_table(draw, rows_max, unit_ns, times, left=False) for _ in range(draw(1, 5))]
     streams = ["quote", "bar", "signal", "depth", "news"][: len(tables)]
     return Case(
         left,
@@ -71,8 +78,10 @@ def draw_case(draw: Draw, rows_max: int) -> Case:
     )
 
 
-def draw_table(draw: Draw, rows_max: int, unit_ns: int, *, left: bool) -> tuple[pa.Table, Columns]:
-    """Draw a table and the same rows as lists, times in nanoseconds."""
+def draw_table(
+    draw: Draw, rows_max: int, unit_ns: int, times: list[pa.DataType], *, left: bool
+) -> tuple[pa.Table, Columns]:
+    """Draw a table, its times of one of these types, and the same rows as lists, times in nanoseconds."""
     rows = draw(0, rows_max)
     odds = [0, 0, 4][draw(0, 2)]  # of nulls: never, or one in four
     key_range = draw(0, 6)
@@ -84,7 +93,7 @@ def draw_table(draw: Draw, rows_max: int, unit_ns: int, *, left: bool) -> tuple[
     }
     if draw(0, 1):
         columns["event_ns"].sort(key=lambda time_ns: (time_ns is None, time_ns))
-    kinds = {"event_ns": fitting(TIME_TYPES, draw, unit_ns)}
+    kinds = {"event_ns": fitting(times, draw, unit_ns)}
     kinds |= {"symbol": TEXT_TYPES[draw(0, 3)], "code": NUMBER_TYPES[draw(0, 2)]}
     kinds |= {
         "price": pa.int64(),
