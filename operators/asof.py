@@ -56,11 +56,14 @@ def asof_join(
     `right` is a table or a mapping of stream name to table; a lone table is the stream `right`.  Columns of
     the result, in left row order: the left ones; per stream `s` its own as `s_<column>` but the group
     columns and `on`, then `s_<on>` of the match and `s_age_ns`, int64, left time minus matched time.  Types
-    pass through unchanged; without a match all of a stream's columns are null.
+    pass through unchanged, save that a dictionary in pieces gets a wider index where all words need it;
+    without a match all of a stream's columns are null.
 
-    `on` is int64 UTC nanoseconds or a timestamp of any unit, in any order.  `direction` is `backward`,
-    `forward` or `nearest`; `tolerance_ns` is inclusive.  `carry="column"` takes per column the last value
-    that is not null, backward only.  `sequence` names a right column that orders rows of equal time.
+    `on` is int64 UTC nanoseconds or a timestamp of any unit and zone, in any order.  Timestamps without a
+    zone count as UTC, unless another table has a zone: a wall clock is not joined with moments.
+    `direction` is `backward`, `forward` or `nearest`; `tolerance_ns` is inclusive.  `carry="column"` takes
+    per column the last value that is not null, backward only.  `sequence` names a right column
+    that orders rows of equal time.
     `threads` is the machine's number of cores unless given; it does not change a byte of the result.
 
     Rows without a time are counted in the schema's metadata under `tidemark-null-times`, where there are any.
@@ -120,6 +123,8 @@ def join(left: pa.Table, rights: dict[str, pa.Table], settings: AsofSettings) ->
             wants += wanted(stream, columns, settings)
         results = gather(wants, inputs, settings, workers)
     joined = [*left.columns, *(results[field.name] for field in fields[left.num_columns :])]
+    # Words of a dictionary's pieces may need a wider index together.
+    fields = [field.with_type(column.type) for field, column in zip(fields, joined, strict=True)]
     return pa.table(joined, pa.schema(fields, with_null_times(left.schema.metadata, inputs)))
 
 

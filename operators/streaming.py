@@ -43,7 +43,8 @@ class StreamingAsof:
         """Take rows of one input, in arrival order.
 
         A plain record batch gets its keys from the stream's key columns and its offsets by counting rows; a
-        missing column, one of another type, or a null time is a ValueError and nothing is taken.
+        missing column, one of another type, or a time that is null or `END_NS` or more from the epoch
+        (`schemas.clocks`) is a ValueError and nothing is taken.
         """
         self.operator.push(stream, Arrived(batch), now_ns=now_ns)
 

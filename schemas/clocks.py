@@ -17,6 +17,9 @@ NS_PER_DAY: Final = 86_400 * NS_PER_S
 
 # No evidence yet: below every time a row can have.
 BEGINNING_NS: Final = -(2**63)
+# Beyond every time a row can have: its time lies nearer to the epoch, from 1823-11-12 to 2116-02-20.  Of two
+# such times the difference fits int64, and so does the sum of one and a tolerance of as much.
+END_NS: Final = 2**62
 
 
 def clock_column(clock: Clock) -> str:

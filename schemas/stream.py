@@ -1,11 +1,20 @@
 """A stream: named rows with a clock, an order and a key, the same on disk, on the wire and in the core."""
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.clocks import EVENT_NS, KNOWN_NS, Clock, clock_column
+from schemas.key_types import can_be_key, is_binary, is_text
+
+SEPARATOR: Final = ":"  # of the parts of a message key
+ESCAPE: Final = "\\"  # before a separator or an escape inside a part
+_SIGNS: Final = np.frombuffer((SEPARATOR + ESCAPE).encode(), np.uint8)
+_PART: Final = rb"(?:[^:\\]|\\[:\\])*"
 
 
 class StreamError(ValueError):
@@ -19,8 +28,8 @@ class Stream:
     `name` prefixes a right stream's output columns (`quote` gives `quote_bid_price`).  `schema` holds every
     column; `event_ns` (and `known_ns` where the source has a receiver's clock) are int64 UTC nanoseconds.
     `key` names the columns whose values make the message key and the default group of a join: `("symbol",)`,
-    or several, joined by ":" in the message key.  `sequence` names an int64 column that orders rows of equal
-    time, or is None.
+    or several, joined by ":" in the message key (`message_keys`).  `sequence` names an int64 column that
+    orders rows of equal time, or is None.
     """
 
     name: str
@@ -72,22 +81,38 @@ def message_keys(rows: pa.RecordBatch | pa.Table, key: tuple[str, ...]) -> pa.Ar
     and binary is taken as it is; other types are written as Arrow casts them to text, so true is `true`
     and 1.0 is `1`.  Zero has one key, whatever its sign.  A row has no key (null) where a key column is null.
     Without key columns every row has the empty key.
+
+    Of several columns, a ":" or a "\\" inside a part has a "\\" before it, so that no two rows with other
+    parts have one key: ("OTC:US", "ABC") is `OTC\\:US:ABC`.  A single part is written as it is.
     """
     if not key:
         return pa.repeat(pa.scalar(b"", pa.binary()), rows.num_rows)
     parts = [_key_part(rows.column(name)) for name in key]
     if len(parts) == 1:
         return parts[0]
-    return pc.binary_join_element_wise(*parts, pa.scalar(b":", pa.binary()), null_handling="emit_null")
+    separator = pa.scalar(SEPARATOR.encode(), pa.binary())
+    return pc.binary_join_element_wise(*map(_escaped, parts), separator, null_handling="emit_null")
 
 
-def can_be_key(kind: pa.DataType) -> bool:
-    """Whether values of this Arrow type have a text, and so can be a message key."""
-    try:
-        _key_part(pa.nulls(0, kind))
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+def are_plain_keys(keys: pa.BinaryArray, columns: int) -> bool:
+    """Whether each of these message keys is one of so many columns, with no sign inside a part.
+
+    Such a key can be read in one way, whoever wrote it: also by joining the parts without an escape.
+    """
+    _, ends, data = keys.buffers()
+    if len(keys) == 0 or data is None:
+        return len(keys) == 0 or columns == 1
+    bounds = np.frombuffer(ends, np.int32)[keys.offset : keys.offset + len(keys) + 1]
+    held = np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]]
+    if (held == ord(ESCAPE)).any():
         return False
-    return True
+    of_key = np.searchsorted(bounds - bounds[0], np.flatnonzero(held == ord(SEPARATOR)), side="right") - 1
+    return np.array_equal(of_key, np.repeat(np.arange(len(keys)), columns - 1))
+
+
+def is_key_of(key: bytes, columns: int) -> bool:
+    """Whether `message_keys` writes such a key of so many columns."""
+    return columns <= 1 or re.fullmatch(_PART + (b":" + _PART) * (columns - 1), key, re.DOTALL) is not None
 
 
 def _key_part(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -96,7 +121,9 @@ def _key_part(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
         return _key_part(column.cast(kind.storage_type))
     if pa.types.is_dictionary(kind):
         return _key_part(column.cast(kind.value_type))
-    if _is_bytes(kind):
+    if pa.types.is_run_end_encoded(kind):
+        return _key_part(pc.run_end_decode(column))
+    if is_text(kind) or is_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return column.cast(pa.binary())
     text = column.cast(pa.string())
     if pa.types.is_floating(kind):  # -0.0 equals 0.0, so it may not be another key
@@ -104,14 +131,12 @@ def _key_part(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return text.cast(pa.binary())
 
 
-def _is_bytes(kind: pa.DataType) -> bool:
-    """Whether values are text or binary already."""
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_string_view(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_binary_view(kind)
-        or pa.types.is_fixed_size_binary(kind)
-    )
+def _escaped(part: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """A part of a key of several, a sign inside it with an escape before it."""
+    pieces = part.chunks if isinstance(part, pa.ChunkedArray) else [part]
+    held = [data for piece in pieces for data in piece.buffers()[2:] if data is not None]
+    if not any(np.isin(np.frombuffer(data, np.uint8), _SIGNS).any() for data in held):
+        return part
+    for sign in (ESCAPE, SEPARATOR):
+        part = pc.replace_substring(part, sign, ESCAPE + sign)
+    return part

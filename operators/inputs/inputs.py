@@ -187,7 +187,7 @@ class Inputs(InputsView):
         inputs is too far ahead; both are set aside for `late` and `ahead`.  The others raise the watermark
         of the input to their newest time less the grace.  A plain record batch gets its keys from the
         stream's key columns and its offsets by counting rows; a missing column, one of another type, or a
-        null time is a ValueError, and nothing is taken.
+        time that is null or too far from the epoch is a ValueError, and nothing is taken.
         """
         intake = self._intakes[stream]
         rows = None if arrived.batch is None else intake.batch(arrived.batch)

@@ -11,9 +11,11 @@ from operators.inputs.max_ahead import AheadLimit
 from operators.inputs.progress import AHEAD_SCHEMA, LATE_SCHEMA, InputProgress
 from operators.inputs.set_aside import SetAside
 from operators.inputs.watermark import InputClock
+from operators.rows.held import held_rows, held_type
 from schemas.arrived import ProgressRecord
-from schemas.batch import Batch, Bools, Int64s
-from schemas.stream import Stream, message_keys
+from schemas.batch import Batch, Bools, Int32s, Int64s
+from schemas.clocks import BEGINNING_NS, END_NS
+from schemas.stream import Stream, are_plain_keys, message_keys
 
 # What nearly every call gives; making one costs more than a small batch does.
 _NONE_LATE: Final = pa.RecordBatch.from_pylist([], schema=LATE_SCHEMA)
@@ -77,8 +79,12 @@ class Intake:
             got, wanted = rows.columns.schema, self.stream.schema
             if not got.equals(wanted):  # names and types, that is, save that nullability may differ
                 assert got.names == wanted.names, f"{self.stream.name}: columns {got.names}"
-                assert got.types == wanted.types, f"{self.stream.name}: types {got.types}"
-            return rows if self.stream.key else _one_group(rows)
+                if got.types != wanted.types:
+                    assert list(map(held_type, got.types)) == wanted.types, (
+                        f"{self.stream.name}: types {got.types}"
+                    )
+                    rows = replace(rows, columns=held_rows(rows.columns, wanted))
+            return _grouped(rows, self.stream.key)
         return batch_of(self.stream, self._on, rows, self.clock.read_next)
 
     def accept(self, batch: Batch, frontier_ns: int, limit: AheadLimit, now_ns: int | None) -> Accepted:
@@ -108,6 +114,9 @@ class Intake:
         taken_ns, last_taken = batch.time_ns[judged:], batch.rows - 1
         accepted = Accepted(batch, judged=not clock.caught_up)
         oldest_ns = int(batch.time_ns.min())
+        assert oldest_ns > -END_NS, (
+            f"{self.stream.name}: {oldest_ns} is no time; such a row is set aside before"
+        )
         if oldest_ns < frontier_ns or bounds_ns is not None or useless or named is not None:
             kind = _kinds(batch.time_ns, judged, useless, frontier_ns, bounds_ns)
             if named is not None:
@@ -200,34 +209,63 @@ def _kinds(
 def batch_of(stream: Stream, on: str, rows: pa.RecordBatch, first_offset: int) -> Batch:
     """A plain record batch as a batch: keys from the key columns, one message per row from `first_offset` on.
 
-    Raises ValueError naming the stream and column where a column is missing, of another type, or a time null.
+    Raises ValueError naming the stream and column where a column is missing, of another type, or a time is
+    null or too far from the epoch.
     """
     for field in stream.schema:
         if field.name not in rows.schema.names:
             raise ValueError(f"stream {stream.name}: column {field.name} is missing")
         actual = rows.schema.field(field.name).type
-        if actual != field.type:
+        if held_type(actual) != field.type:
             raise ValueError(f"stream {stream.name}: column {field.name} is {actual}, expected {field.type}")
-    columns = rows.select(stream.schema.names)
+    columns = held_rows(rows.select(stream.schema.names), stream.schema)
     count = columns.num_rows
     sequence = np.zeros(count, np.int64)
     if stream.sequence is not None:
         sequence = _int64s(stream, stream.sequence, columns)
-    keys = message_keys(columns, stream.key).dictionary_encode()
+    key_code, keys = _numbered_keys(columns, stream.key)
     return Batch(
         columns=columns,
-        time_ns=_int64s(stream, on, columns),
+        time_ns=_times(stream, on, columns),
         sequence=sequence,
         offset=np.arange(first_offset, first_offset + count, dtype=np.int64),
         index=np.zeros(count, np.int32),
-        key_code=keys.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32),
-        keys=keys.dictionary,
+        key_code=key_code,
+        keys=keys,
     )
 
 
-def _one_group(batch: Batch) -> Batch:
-    """Without key columns all rows match each other, whatever key their messages have."""
-    return replace(batch, key_code=np.zeros(batch.rows, np.int32), keys=_ONE_KEY)
+def _grouped(batch: Batch, key: tuple[str, ...]) -> Batch:
+    """A batch whose keys say which rows are of one group.
+
+    Without key columns all rows match each other, whatever key their messages have.  Of one key column, and
+    of several where no message key could be read in two ways, the message key is the group: that is a look
+    at each distinct key instead of at each row.
+    """
+    if not key:
+        return replace(batch, key_code=np.zeros(batch.rows, np.int32), keys=_ONE_KEY)
+    if len(key) == 1 or are_plain_keys(batch.keys, len(key)):
+        return batch
+    key_code, keys = _numbered_keys(batch.columns, key)
+    return replace(batch, key_code=key_code, keys=keys)
+
+
+def _numbered_keys(columns: pa.RecordBatch, key: tuple[str, ...]) -> tuple[Int32s, pa.BinaryArray]:
+    """The place of each row's key among the distinct ones, -1 for none, and these."""
+    keys = message_keys(columns, key).dictionary_encode()
+    return keys.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32), keys.dictionary
+
+
+def _times(stream: Stream, on: str, columns: pa.RecordBatch) -> Int64s:
+    time_ns = _int64s(stream, on, columns)
+    far = np.flatnonzero((time_ns <= -END_NS) | (time_ns >= END_NS))
+    if far.size:
+        value = int(time_ns[far[0]])
+        what = "stands for no time" if value == BEGINNING_NS else f"lies {END_NS} ns or more from the epoch"
+        raise ValueError(
+            f"stream {stream.name}: {on} is {value} in row {int(far[0])}, which {what}; leave such rows out"
+        )
+    return time_ns
 
 
 def _int64s(stream: Stream, name: str, columns: pa.RecordBatch) -> Int64s:

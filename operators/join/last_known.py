@@ -30,7 +30,7 @@ from operators.rows.packing import pack_rows
 from schemas.batch import Batch
 from schemas.envelope import EnvelopeError, open_envelope, seal_envelope
 from schemas.frame import layout_fingerprint
-from schemas.stream import Stream
+from schemas.stream import Stream, is_key_of
 
 VERSION: Final = 2
 
@@ -82,6 +82,11 @@ def last_known_rows(
         right = prefixes.get(stream + zero)
         if right is None:
             continue  # a stream this join does not look up any more
+        if not is_key_of(group, len(right.key)):
+            raise SnapshotError(
+                f"last-known entry {key!r} is of a key that can be read in two ways, as an earlier version "
+                "kept it: read the inputs from their beginning, under another pipeline.prefix"
+            )
         entry = _opened(settings, right, layouts[right.name], key, value)
         if entry.taken_ns > frontier_ns:
             continue

@@ -7,16 +7,18 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
+from operators.rows.held import held_stream
 from schemas.clocks import Clock
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET, layout_fingerprint
-from schemas.stream import Stream
+from schemas.key_types import comparable
+from schemas.stream import SEPARATOR, Stream
 
 Direction = Literal["backward", "forward", "nearest"]
 Carry = Literal["row", "column"]
 
 BUFFER_SIZE_MAX: Final = 64 << 20  # bytes
 BUFFER_ROWS_MAX: Final = 50_000_000
-# A left row that looks ahead waits this long; 146 years keep every sum of a time and a tolerance in 64 bits.
+# A left row that looks ahead waits this long; a row's time (`schemas.clocks`) and 146 years fit 64 bits.
 HOLD_NS_MAX: Final = 1 << 62
 
 
@@ -28,7 +30,8 @@ class SettingsError(ValueError):
 class AsofSettings:
     """One left stream, the right streams looked up for each of its rows, and how a match is chosen.
 
-    `left`, `rights`    the inputs; rows match where the key columns of both are equal, by position.
+    `left`, `rights`    the inputs; rows match where the key columns of both are equal, by position.  Columns
+                        have the types in which they are held and come out (`operators.rows.held`).
     `clock`             the time column all of them are joined on.
     `direction`         `backward`; with a tolerance also `forward` and `nearest`, which wait for later rows.
     `allow_exact`       whether a right row of exactly the left time matches.
@@ -59,9 +62,11 @@ class AsofSettings:
     def __post_init__(self) -> None:
         self._require_match()
         self._require_names()
-        self._require_types()
         for right in self.rights:
             self._require_group(right)
+        object.__setattr__(self, "left", held_stream(self.left))
+        object.__setattr__(self, "rights", tuple(map(held_stream, self.rights)))
+        self._require_types()
         self.aligned_schema()
 
     @property
@@ -113,7 +118,9 @@ class AsofSettings:
         for stream in self.streams:
             kept = stream.schema.names if stream is self.left else self.looked_up(stream)
             layout = layout_fingerprint(pa.schema([stream.schema.field(n) for n in kept]))
-            lines.append(f"{stream.name} {','.join(stream.key)} {stream.sequence} {layout}")
+            # Groups lie under their keys, which were written in another way before they could be told apart.
+            key = SEPARATOR.join(stream.key)
+            lines.append(f"{stream.name} {key} {stream.sequence} {layout}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def _require_match(self) -> None:
@@ -177,3 +184,10 @@ class AsofSettings:
                 f"rows match by equal keys, but {self.left.name} has {len(self.left.key)} key columns "
                 f"and {right.name} has {len(right.key)}"
             )
+        for mine, other in zip(self.left.key, right.key, strict=True):
+            types = self.left.schema.field(mine).type, right.schema.field(other).type
+            if not comparable(*types):
+                raise SettingsError(
+                    f"rows match by equal keys, but {mine} of {self.left.name} is {types[0]} and {other} of "
+                    f"{right.name} is {types[1]}: cast one to the type of the other"
+                )

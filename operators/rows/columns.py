@@ -5,6 +5,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
 
 from operators.rows.buffers import (
     byte_spans,
@@ -52,6 +54,8 @@ def make_column(kind: pa.DataType) -> Column:
         return FixedColumn(kind)
     if is_bytes(kind):
         return BytesColumn(kind)
+    if types.is_dictionary(kind) and (is_bytes(kind.value_type) or types.is_integer(kind.value_type)):
+        return DictionaryColumn(kind)
     return ArrowColumn(kind)
 
 
@@ -236,8 +240,62 @@ class BytesColumn:
         return data, bounds
 
 
+class DictionaryColumn:
+    """Words of text, bytes or whole numbers, each held once, and a number per row that says which one it has.
+
+    Batches come with dictionaries of their own.  Words that no row held has any more are forgotten once they
+    are the greater part, however many batches bring new ones.
+    """
+
+    def __init__(self, kind: pa.DictionaryType) -> None:
+        self._kind = kind
+        self._codes = FixedColumn(pa.int32())
+        self._words = pa.array([], kind.value_type)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the rows held, and of the words."""
+        return self._codes.size + int(self._words.nbytes)
+
+    def append(self, array: pa.DictionaryArray) -> None:
+        """Add the rows of `array`."""
+        if array.dictionary.equals(self._words):
+            self._codes.append(array.indices.cast(pa.int32()))
+        else:
+            self._codes.append(self._numbered(array.dictionary).take(array.indices))
+
+    def gather(self, rows: Int64s, present: Bools | None) -> pa.Array:
+        """The values of `rows`, over a dictionary of all words held."""
+        codes = self._codes.gather(rows, present).cast(self._kind.index_type)
+        return pa.DictionaryArray.from_arrays(codes, self._words, ordered=self._kind.ordered)
+
+    def has_value(self, rows: Int64s) -> Bools:
+        """Which of `rows` are not null."""
+        return self._codes.has_value(rows)
+
+    def keep(self, rows: Int64s) -> None:
+        """Forget all but `rows`, and the words that none of them has where most are of that kind."""
+        self._codes.keep(rows)
+        if len(self._words) <= max(CAPACITY_MIN, 2 * rows.size):
+            return
+        codes = self._codes.gather(np.arange(rows.size), None)
+        used = codes.drop_null().unique()
+        self._words = self._words.take(used)
+        self._codes = FixedColumn(pa.int32())
+        self._codes.append(pc.index_in(codes, value_set=used))
+
+    def _numbered(self, words: pa.Array) -> pa.Array:
+        """The place of each of these words among those held, which get the new ones; null for a null."""
+        known = pc.index_in(words, value_set=self._words)
+        fresh = words.filter(pc.and_(known.is_null(), words.is_valid()))
+        if len(fresh):
+            self._words = pa.concat_arrays([self._words, fresh.unique()])
+            known = pc.index_in(words, value_set=self._words)
+        return known
+
+
 class ArrowColumn:
-    """Any other type (lists, structs, dictionaries, views): Arrow's own arrays, joined before they are read.
+    """Any other type (lists, structs, other dictionaries): Arrow's own arrays, joined before they are read.
 
     Reading costs a copy of all rows held when rows came since; the plain columns pay for what they read only.
     """

@@ -14,6 +14,7 @@ from operators.tables.gather_kernel import gather_bytes, sum_sizes
 from operators.tables.threads import ROWS_MULTIPLE, Workers
 from operators.tables.walk import Matches, mark
 
+WIDER: Final = pa.int32()  # the index of a dictionary whose words are too many for a narrower one
 BYTES_MAX: Final = 2**31 - 1  # what a string array with int32 offsets can hold
 LARGE: Final = {
     pa.string(): pa.large_string(),
@@ -24,7 +25,10 @@ LARGE: Final = {
 
 
 def gather_column(column: pa.ChunkedArray, matches: Matches, workers: Workers) -> pa.ChunkedArray:
-    """Return the value of each left row's match, in the column's own type."""
+    """Return the value of each left row's match, in the column's own type.
+
+    A dictionary whose pieces have more words than its index can number comes out with an index of 32 bits.
+    """
     kind = column.type
     if isinstance(kind, pa.BaseExtensionType):
         storage = pa.chunked_array([piece.storage for piece in column.chunks], kind.storage_type)
@@ -40,12 +44,12 @@ def gather_column(column: pa.ChunkedArray, matches: Matches, workers: Workers) -
         return pa.chunked_array(gather_strings(string_source(column), kind, matches, workers), kind)
     if pa.types.is_run_end_encoded(kind):
         return encoded(gather_column(decoded(column), matches, workers), kind)
-    source = combined(column)
+    source = one_dictionary(column) if pa.types.is_dictionary(kind) else combined(column)
     if is_filled_by_value(kind):
         array = filled(ValueColumn(source, matches.validity), matches, workers)
     else:
         array = take(source, matches)
-    return pa.chunked_array([array], kind)
+    return pa.chunked_array([array], source.type)
 
 
 def filled(column: Column, matches: Matches, workers: Workers) -> pa.Array:
@@ -53,6 +57,22 @@ def filled(column: Column, matches: Matches, workers: Workers) -> pa.Array:
     positions = matches.positions
     workers.over(positions.size, lambda begin, end: column.fill(begin, end, positions[begin:end]))
     return column.array()
+
+
+def one_dictionary(column: pa.ChunkedArray) -> pa.Array:
+    """Return a dictionary column as one array, with a wider index where its words are too many together."""
+    try:
+        return combined(column)
+    except pa.ArrowInvalid:
+        if column.type.index_type.bit_width >= WIDER.bit_width:
+            raise
+        pieces = [
+            pa.DictionaryArray.from_arrays(
+                piece.indices.cast(WIDER), piece.dictionary, ordered=column.type.ordered
+            )
+            for piece in column.chunks
+        ]
+        return combined(pa.chunked_array(pieces))
 
 
 def string_source(column: pa.ChunkedArray) -> pa.Array:

@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from operators.rows.key_kernel import blank_nulls, direct_codes, mapped_codes, paired_codes
 from operators.rows.key_table import KeyTable
 from operators.rows.views import Array, frozen, validity_bits, value_view
-from operators.tables.key_types import as_key_values, is_whole, key_values_type, plain
+from operators.tables.key_types import as_key_values, key_values_type, readable
 from operators.tables.threads import Workers
+from schemas.key_types import is_whole, plain
 
 Int32s = npt.NDArray[np.int32]
 
@@ -58,10 +59,11 @@ def encode_keys(
     codes = None
     for name in by:
         types = {stream: right.column(name).type for stream, right in rights.items()}
+        values = key_values_type(name, left.column(name).type, types)
         columns = KeyColumns(
-            left.column(name),
-            {stream: right.column(name) for stream, right in rights.items()},
-            key_values_type(name, left.column(name).type, types),
+            readable(left.column(name)),
+            {stream: readable(right.column(name)) for stream, right in rights.items()},
+            values,
         )
         further = encode_column(columns, workers)
         codes = further if codes is None else pair(codes, further, workers)

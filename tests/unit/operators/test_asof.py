@@ -148,3 +148,50 @@ def test_a_time_beyond_int64_nanoseconds_is_an_error_and_does_not_wrap() -> None
         asof_join(trades([1]), right)
     with pytest.raises(AsofError, match="an age would not fit"):
         asof_join(trades([2**62]), quotes([-(2**62) - 1]))
+
+
+def stamped(table: pa.Table, kind: pa.DataType) -> pa.Table:
+    """A table whose times, in nanoseconds, are of this type."""
+    if not pa.types.is_timestamp(kind):
+        return table
+    return table.set_column(0, "event_ns", table["event_ns"].cast(pa.timestamp("ns", kind.tz)).cast(kind))
+
+
+WALL, NEW_YORK, UTC = pa.timestamp("ns"), pa.timestamp("us", "America/New_York"), pa.timestamp("ns", "UTC")
+
+
+@pytest.mark.parametrize(
+    ("left", "first", "second", "words"),
+    [
+        (WALL, NEW_YORK, NEW_YORK, "is timestamp[ns] in the left table"),
+        (UTC, WALL, UTC, "is timestamp[ns] in the right table 'quote'"),
+        (UTC, UTC, WALL, "is timestamp[ns] in the right table 'bar'"),
+        (pa.int64(), WALL, UTC, "is timestamp[ns] in the right table 'quote'"),
+    ],
+)
+def test_wall_clocks_are_not_joined_with_moments(
+    left: pa.DataType, first: pa.DataType, second: pa.DataType, words: str
+) -> None:
+    rights = {"quote": stamped(quotes([1_000]), first), "bar": stamped(quotes([1_000]), second)}
+    for join in (asof_join, asof_positions):
+        with pytest.raises(AsofError, match="a wall clock without a zone, and") as error:
+            join(stamped(trades([2_000]), left), rights)
+        assert words in str(error.value)
+        assert ", tz=" in str(error.value)
+
+
+@pytest.mark.parametrize("kinds", [(WALL, WALL), (NEW_YORK, UTC), (pa.int64(), UTC), (pa.int64(), WALL)])
+def test_one_kind_of_clock_is_joined_whatever_its_zones(kinds: tuple[pa.DataType, pa.DataType]) -> None:
+    left, right = stamped(trades([2_000]), kinds[0]), stamped(quotes([1_000]), kinds[1])
+    assert asof_join(left, right)["right_age_ns"].to_pylist() == [1_000]
+    assert asof_join(right, left, direction="forward")["right_age_ns"].to_pylist() == [-1_000]
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.binary_view()], ids=str)
+def test_views_are_group_columns_as_text_and_bytes_are(kind: pa.DataType) -> None:
+    longer = "longer than twelve bytes"
+    left = pa.table({"event_ns": [5, 5, 5], "symbol": pa.array([longer, "B", None]).cast(kind)})
+    right = pa.table(
+        {"event_ns": [1, 2, 3], "symbol": pa.array(["B", longer, None]).cast(kind), "row": [0, 1, 2]}
+    )
+    assert asof_join(left, right)["right_row"].to_pylist() == [1, 0, None]

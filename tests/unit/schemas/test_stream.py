@@ -2,11 +2,13 @@
 
 from datetime import date
 from decimal import Decimal
+from itertools import product
 
 import pyarrow as pa
 import pytest
 
-from schemas.stream import Stream, StreamError, can_be_key, message_keys
+from schemas.key_types import can_be_key
+from schemas.stream import Stream, StreamError, are_plain_keys, is_key_of, message_keys
 
 TEXTS: dict[str, tuple[pa.Array, list[bytes | None]]] = {
     "bool": (pa.array([True, False, None]), [b"true", b"false", None]),
@@ -62,3 +64,54 @@ def test_a_column_without_a_text_cannot_be_a_key(kind: pa.DataType) -> None:
     schema = pa.schema([("event_ns", pa.int64()), ("legs", kind)])
     with pytest.raises(StreamError, match=r"stream trade: column legs of type .* cannot be a key"):
         Stream(name="trade", schema=schema, key=("legs",))
+
+
+PARTS = ["", "a", ":", "\\", "a:b", "\\:", "a\\", "é"]
+
+
+def test_no_two_rows_with_other_parts_have_one_key() -> None:
+    for columns in (2, 3):
+        rows = list(product(PARTS, repeat=columns))
+        names = tuple("abc"[:columns])
+        table = pa.Table.from_pydict({name: [row[at] for row in rows] for at, name in enumerate(names)})
+        keys = message_keys(table, names).to_pylist()
+        assert len(set(keys)) == len(rows)
+        assert all(is_key_of(key, columns) for key in keys)
+        assert not any(is_key_of(key, columns + 1) for key in keys)
+
+
+def test_a_sign_inside_a_part_of_several_has_an_escape_before_it_and_a_single_part_none() -> None:
+    rows = pa.RecordBatch.from_pydict({"venue": ["OTC:US", "OTC", "a\\"], "symbol": ["ABC", "US:ABC", "b"]})
+    assert message_keys(rows, ("venue", "symbol")).to_pylist() == [
+        b"OTC\\:US:ABC",
+        b"OTC:US\\:ABC",
+        b"a\\\\:b",
+    ]
+    assert message_keys(rows, ("venue",)).to_pylist() == [b"OTC:US", b"OTC", b"a\\"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "columns", "plain"),
+    [
+        ([b"spot:BTC", b":", b"a:"], 2, True),
+        ([b"a:b:c", b"::"], 3, True),
+        ([], 2, True),
+        ([b"spot:BTC", b"OTC:US:ABC"], 2, False),
+        ([b"spot:BTC", b"BTC"], 2, False),
+        ([b"a:b:c", b"d"], 2, False),
+        ([b""], 2, False),
+        ([b"a\\:b"], 2, False),
+    ],
+)
+def test_a_plain_key_has_one_sign_less_than_columns_and_no_escape(
+    keys: list[bytes], columns: int, plain: bool
+) -> None:
+    assert are_plain_keys(pa.array(keys, pa.binary()), columns) is plain
+    assert are_plain_keys(pa.array([b"x:::", *keys], pa.binary())[1:], columns) is plain
+
+
+def test_a_key_that_can_be_read_in_two_ways_is_no_key_of_two_columns() -> None:
+    assert not is_key_of(b"OTC:US:ABC", 2)
+    assert is_key_of(b"OTC:US:ABC", 3)
+    assert is_key_of(b"OTC:US:ABC", 1)
+    assert is_key_of(b"a\n:b", 2)

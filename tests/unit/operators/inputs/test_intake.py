@@ -1,9 +1,13 @@
 """What comes in at the door: plain record batches, their keys, and what is wrong with them."""
 
+from dataclasses import replace
+
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from operators.inputs.intake import batch_of
+from operators.inputs.intake import Intake, batch_of
+from operators.inputs.set_aside import SetAside
 from schemas.stream import Stream
 from tests.stage.scenes import QUOTE, TRADE, bids, make_join, quotes, trades
 
@@ -81,3 +85,36 @@ def test_columns_beyond_the_stream_are_left_out() -> None:
     sealed = join.finish()
     assert sealed is not None
     assert sealed.schema == join.schema
+
+
+def test_a_message_key_that_can_be_read_in_two_ways_is_not_the_group() -> None:
+    pair = Stream(
+        name="trade",
+        schema=pa.schema([("event_ns", pa.int64()), ("venue", pa.string()), ("symbol", pa.string())]),
+        key=("venue", "symbol"),
+    )
+    other = replace(pair, name="quote")
+    times, venues, symbols = [1, 2], ["OTC:US", "OTC"], ["ABC", "US:ABC"]
+    rows = pa.record_batch({"event_ns": times, "venue": venues, "symbol": symbols}, schema=pair.schema)
+    by_message = replace(
+        batch_of(pair, "event_ns", rows, 0),
+        keys=pa.array([b"OTC:US:ABC"], pa.binary()),
+        key_code=np.zeros(2, np.int32),
+    )
+    join = make_join(left=pair, rights=(other,))
+    join.push("quote", by_message)
+    join.push("trade", by_message)
+    sealed = join.finish()
+    assert sealed is not None
+    assert sealed["quote_event_ns"].to_pylist() == times
+
+
+def test_a_plain_message_key_is_the_group_without_a_look_at_the_columns() -> None:
+    batch = replace(
+        batch_of(
+            PAIR, "event_ns", pa.record_batch([[1], ["A"], pa.array([7], pa.int32())], schema=PAIR.schema), 0
+        ),
+        keys=pa.array([b"B:8"], pa.binary()),
+    )
+    taken = Intake(PAIR, "event_ns", 0, SetAside(PAIR.schema, ())).batch(batch)
+    assert taken.keys.to_pylist() == [b"B:8"]

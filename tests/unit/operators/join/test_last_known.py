@@ -184,6 +184,15 @@ def test_entries_of_other_groups_or_another_order_are_refused(change: dict[str, 
         StreamingAsof(other).operator.recall([entry()], 100)
 
 
+def test_an_entry_of_a_key_that_can_be_read_in_two_ways_is_refused() -> None:
+    venue = pa.field("venue", pa.string())
+    by = ("venue", "symbol")
+    left, right = (replace(s, schema=s.schema.append(venue), key=by) for s in (TRADE, QUOTE))
+    asof = StreamingAsof(AsofSettings(left=left, rights=(right,)))
+    with pytest.raises(SnapshotError, match="is of a key that can be read in two ways"):
+        asof.operator.recall([(b"quote\0OTC:US:ABC", entry()[1])], 100)
+
+
 def test_an_entry_of_a_stream_that_is_gone_is_left_alone() -> None:
     key, value = entry()
     for name, bid in ((key, 1.0), (key.replace(b"quote", b"bar"), None)):

@@ -112,3 +112,15 @@ def test_many_appends_keep_every_row() -> None:
     assert numbers.gather(rows, None).to_pylist() == list(range(5000))
     assert texts.gather(rows, None).to_pylist() == [str(i) for i in range(5000)]
     assert numbers.size == 40_000
+
+
+def test_a_dictionary_forgets_the_words_that_no_row_has_any_more() -> None:
+    column = make_column(pa.dictionary(pa.int32(), pa.string()))
+    for start in range(0, 50_000, 500):
+        column.append(pa.array([f"word {i}" for i in range(start, start + 500)]).dictionary_encode())
+        rows = np.arange(min(start + 500, 700))
+        column.keep(rows[-200:])
+    answer = column.gather(np.arange(200), None)
+    assert answer.to_pylist() == [f"word {i}" for i in range(49_800, 50_000)]
+    assert len(answer.dictionary) <= 2_000
+    assert column.size < 50_000
