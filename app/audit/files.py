@@ -24,6 +24,7 @@ from app.config import Settings
 from app.errors import UsageError
 from operators.hashing.parity import Parity, sealed_hashes
 from replay.imports.time_columns import convert_clocks, find_clocks
+from schemas.clocks import END_NS
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 from schemas.stream import Stream
 
@@ -83,8 +84,9 @@ def audit_files(
 ) -> AuditReport:
     """Check the aligned rows against the rows of each stream, which count in the order of their files.
 
-    The clock column of an input is chosen as an import chooses it.  Rows without a key, or without the clock
-    of the join, are left out.  Raises UsageError naming the file and the column that is missing.
+    The clock column of an input is chosen as an import chooses it.  Rows without a key, or without a time of
+    the join's clock that a worker takes, are left out.  Raises UsageError naming the file and the column that
+    is missing.
     """
     streams = {name: _stream(settings, name, inputs[name]) for name in settings.stream_names}
     rules = rules_of(settings, streams)
@@ -96,6 +98,7 @@ def audit_files(
             runs = Runs(Path(folder), name, rules.order(name), memory_size_max)
             for rows in _input_rows(inputs[name]):
                 held = rows.drop_nulls([rules.on, *stream.key])
+                held = held.filter(pl.col(rules.on).is_between(-END_NS, END_NS, closed="none"))
                 report.rows_refused[name] += rows.height - held.height
                 runs.add(held)
             accepted[name] = runs

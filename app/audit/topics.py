@@ -38,7 +38,7 @@ class AuditReport:
 
     `violations` are by partition, None where files do not say of which; `parity` is that of the aligned
     rows read; `rows_out` counts the rows of each node with an output.
-    `rows_refused` counts rows of files without a key or without the clock that is joined on.
+    `rows_refused` counts rows of files without a key or without a time that can be joined on.
     `rows_repeated` counts aligned rows beyond the first of each place; at least once they are no violation
     where they are equal, and `rows_aligned` leaves them out.
     """

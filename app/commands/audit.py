@@ -103,7 +103,7 @@ def show(report: AuditReport) -> bool:
     """Print a report for a person; returns whether anything is wrong."""
     for name, rows in report.rows_in.items():
         refused = report.rows_refused[name]
-        without = f", {refused:,} without key or clock left out" if refused else ""
+        without = f", {refused:,} without key or time left out" if refused else ""
         console.print(f"{name}: {rows:,} rows in, {report.rows_late[name]:,} late{without}")
     console.print(f"aligned: {report.rows_aligned:,} rows, {report.rows_dead:,} dead letters")
     if report.rows_repeated:

@@ -1,13 +1,14 @@
 """Rules of a stream's rows, judged by the row alone: the same row breaks the same rule whenever it is read.
 
 They stand between decoder and operator, so a row that breaks one moves no watermark and matches nothing; the
-other rows of its message go on.  The audit reads through the same rules.
+other rows of its message go on.  The audit reads through the same rules.  One rule holds for every stream: a
+time is a time, and not what NaT, a null of kdb or an infinity become as numbers.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,15 @@ import pyarrow.compute as pc
 
 from app.settings.streams import RulesSettings
 from schemas.batch import Batch, Bools, Int64s
+from schemas.clocks import BEGINNING_NS, END_NS
 from schemas.stream import Stream, StreamError
 from topics.block import MessageBlock
 from topics.wire import DeadRow, Decoded
+
+TIME_RULE: Final = "time"
+
+# Rows that break a rule, as (row, rule, reason); `row` counts the rows of a batch.
+Broken: TypeAlias = list[tuple[int, str, str]]
 
 
 class RowDecoder(Protocol):
@@ -62,10 +69,10 @@ class RowRules:
         for check in self._checks:
             _require_fit(stream, check)
 
-    def judge(self, batch: Batch) -> tuple[Batch | None, list[tuple[int, str, str]]]:
-        """The rows that break no rule (None without any) and the others as (row, rule, reason).
+    def judge(self, batch: Batch) -> tuple[Batch | None, Broken]:
+        """The rows that break no rule (None without any), and the others.
 
-        `row` counts the rows of `batch`; a row that breaks several rules is listed with the first of them.
+        A row that breaks several rules is listed with the first of them.
         """
         first = np.full(batch.rows, len(self._checks), dtype=np.int64)
         for number in reversed(range(len(self._checks))):
@@ -80,32 +87,66 @@ class RowRules:
         return bool(self._checks)
 
 
-class RuledDecoder:
-    """A decoder whose rows keep the rules; a row that breaks one is dead, with the rule's name."""
+class TimeRule:
+    """The rule of every stream: the time that is joined on lies nearer to the epoch than `END_NS`.
 
-    def __init__(self, decoder: RowDecoder, rules: RowRules) -> None:
+    A row at int64's lowest would be older than all others by more than int64 holds, and match as if it came
+    from the future; one at its highest would end the worker, and end it again at each start.
+    """
+
+    def __init__(self, clock: str) -> None:
+        """`clock` is the time column, for the reasons."""
+        self._reasons = (
+            f"{clock} is {BEGINNING_NS}, which stands for no time",
+            f"{clock} lies {END_NS} ns or more from the epoch: before 1823-11-12 or after 2116-02-20",
+        )
+
+    def judge(self, batch: Batch) -> tuple[Batch | None, Broken]:
+        """The rows that have a time (None without any), and the others."""
+        time_ns = batch.time_ns
+        if time_ns.size == 0 or (time_ns.min() > -END_NS and time_ns.max() < END_NS):
+            return batch, []
+        good = (time_ns > -END_NS) & (time_ns < END_NS)
+        broken = [
+            (int(row), TIME_RULE, self._reasons[int(time_ns[row] != BEGINNING_NS)])
+            for row in np.flatnonzero(~good)
+        ]
+        return batch.where(good) if good.any() else None, broken
+
+
+class RuledDecoder:
+    """A decoder whose rows have a time and keep the rules; one that breaks a rule is dead, with its name."""
+
+    def __init__(self, decoder: RowDecoder, rules: RowRules, clock: str) -> None:
+        """`clock` is the time column that is joined on."""
         self._decoder = decoder
-        self._rules = rules
+        self._judges = (TimeRule(clock), rules) if rules else (TimeRule(clock),)
 
     def decode(self, block: MessageBlock, messages: Int64s) -> Decoded:
         """Decode these messages of one partition, in offset order."""
         decoded = self._decoder.decode(block, messages)
-        batch = decoded.batch
-        if batch is None or not self._rules:
+        kept = decoded.batch
+        dead: list[DeadRow] = []
+        for rule in self._judges:
+            if kept is None:
+                break
+            batch = kept
+            kept, broken = rule.judge(batch)
+            if broken:
+                dead += _dead_rows(block, messages, batch, broken)
+        if not dead:
             return decoded
-        kept, broken = self._rules.judge(batch)
-        if not broken:
-            return decoded
-        rows = np.array([row for row, _, _ in broken])
-        at = messages[np.searchsorted(block.offset[messages], batch.offset[rows])].tolist()
-        index = batch.index[rows].tolist()
-        dead = [
-            DeadRow(message, place, words, rule)
-            for message, place, (_, rule, words) in zip(at, index, broken, strict=True)
-        ]
         # Rows of one message and reason are neighbours: they make one letter.
         everything = sorted([*decoded.dead, *dead], key=lambda row: (row.message, row.reason, row.index))
         return replace(decoded, batch=kept, dead=everything)
+
+
+def _dead_rows(block: MessageBlock, messages: Int64s, batch: Batch, broken: Broken) -> Iterator[DeadRow]:
+    rows = np.array([row for row, _, _ in broken])
+    at = messages[np.searchsorted(block.offset[messages], batch.offset[rows])].tolist()
+    index = batch.index[rows].tolist()
+    for message, place, (_, rule, words) in zip(at, index, broken, strict=True):
+        yield DeadRow(message, place, words, rule)
 
 
 def _checks(settings: RulesSettings) -> Iterator[_Check]:

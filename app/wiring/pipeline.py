@@ -75,8 +75,9 @@ class Pipeline:
     def decoder(self, stream: str) -> RowDecoder:
         """A new decoder of one input, which knows its limits and its rules: it alone says what is a row."""
         limits = DecodeLimits(message_size_max=self.settings.worker.message_size_max)
-        plain = Decoder(self.streams[stream], self.settings.pipeline.clock, self.registry, limits)
-        return RuledDecoder(plain, self._rules[stream])
+        clock = self.settings.pipeline.clock
+        plain = Decoder(self.streams[stream], clock, self.registry, limits)
+        return RuledDecoder(plain, self._rules[stream], clock_column(clock))
 
     def decoders(self) -> dict[str, tuple[str, RowDecoder]]:
         """New decoders for one task's inputs, by topic."""

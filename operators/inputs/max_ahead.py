@@ -24,7 +24,7 @@ class AheadLimit:
     """
 
     def __init__(self, max_ahead_ns: int | None, of: AheadOf, clocks: Sequence[InputClock]) -> None:
-        self._max_ahead_ns = max_ahead_ns
+        self._max_ahead_ns = None if max_ahead_ns is None else min(max_ahead_ns, LATEST_NS)
         self._of = of
         self._clocks = clocks
 

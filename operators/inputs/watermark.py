@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from operators.inputs.progress import InputProgress
 from schemas.batch import Int64s
-from schemas.clocks import BEGINNING_NS
+from schemas.clocks import BEGINNING_NS, END_NS
 
 
 @dataclass(slots=True)
@@ -66,8 +66,10 @@ class InputClock:
         """Take a progress record read at `offset`, or its bound from another source.
 
         It may come after rows that lie behind it in the log; a final record with rows behind it ends nothing.
+        A bound beyond every time a row can have says no more than that no row comes.
         """
         if not self.judged(offset):
+            upper_ns = min(upper_ns, END_NS)
             self.newest_ns = max(self.newest_ns, upper_ns)
             self.raise_to(upper_ns)
             self.idle = False
@@ -89,7 +91,7 @@ class InputClock:
         self.read_next = max(self.read_next, read_next)
 
     def raise_to(self, watermark_ns: int) -> None:
-        """Raise the watermark; it never falls."""
+        """Raise the watermark; it never falls, and no grace takes it below `BEGINNING_NS`."""
         self.watermark_ns = max(self.watermark_ns, watermark_ns)
 
     def resume(self, progress: InputProgress, state_next: int) -> None:
@@ -100,7 +102,7 @@ class InputClock:
         assert state_next <= progress.next_offset, "the restored state is ahead of the commit: rebuild it"
         self.watermark_ns = self.newest_ns = progress.watermark_ns
         if progress.watermark_ns > BEGINNING_NS:
-            self.newest_ns += self.grace_ns
+            self.newest_ns = min(progress.watermark_ns + self.grace_ns, END_NS)
         self.judged_next = progress.next_offset
         self.needed_from = progress.needed_offset
         self.read_next = self.read_from = state_next

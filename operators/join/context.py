@@ -38,7 +38,8 @@ class RightContext:
         self.pending = PendingRows(right.schema, self.columns)
         self._by_column = settings.carry == "column"
         self._allow_exact = settings.allow_exact
-        self._tolerance_ns = UNBOUNDED_NS if settings.tolerance_ns is None else settings.tolerance_ns
+        tolerance_ns = settings.tolerance_ns
+        self._tolerance_ns = UNBOUNDED_NS if tolerance_ns is None else min(tolerance_ns, UNBOUNDED_NS)
         self._behind_ns = self._tolerance_ns  # how far behind the floor a row may still match
         self._last = np.full(0, NO_ROW, np.int64)
         self._last_value = np.full((0, len(settings.carried_by_column(right))), NO_ROW, np.int64)

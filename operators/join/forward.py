@@ -7,12 +7,13 @@ longer than the tolerance, so they are few.
 
 import numpy as np
 
-from operators.join.context import NO_ROW, Matches, RightContext, renumbered
+from operators.join.context import NO_ROW, UNBOUNDED_NS, Matches, RightContext, renumbered
 from operators.join.forward_kernel import match_forward, match_nearest, release, settle
 from operators.join.settings import AsofSettings
 from operators.rows.columns import new_room, with_room
 from operators.rows.pending import PendingRows
 from schemas.batch import Batch, Int32s, Int64s
+from schemas.clocks import BEGINNING_NS, END_NS
 from schemas.stream import Stream
 
 
@@ -57,7 +58,7 @@ class ForwardContext(RightContext):
         settle(rows, store.group, self._following, self._tail, self._heads)
         waiting = left.first(left.below(frontier_ns))[self._matches.size :]
         match = np.empty(waiting.size, np.int64)
-        sides = (waiting, left.store.time_ns, left.store.group, frontier_ns, self._strict)
+        sides = (waiting, left.store.time_ns, left.store.group, _through_ns(frontier_ns), self._strict)
         chains = (self._tolerance_ns, store.time_ns, self._following, self._heads)
         if self._nearest:
             count = match_nearest(*sides, *chains, self._before, self._last, match)
@@ -91,3 +92,8 @@ class ForwardContext(RightContext):
             self._before = np.concatenate([self._before, np.full(more, NO_ROW, np.int64)])
             cells = np.full((self._heads.shape[0], more), NO_ROW, np.int64)
             self._heads = np.concatenate([self._heads, cells], axis=1)
+
+
+def _through_ns(frontier_ns: int) -> int:
+    """The last time of which every row is here: of all times, where no row can come any more."""
+    return UNBOUNDED_NS if frontier_ns >= END_NS else max(frontier_ns - 1, BEGINNING_NS)

@@ -64,7 +64,7 @@ def match_forward(
     left: Int64s,
     left_ns: Int64s,
     left_group: Int32s,
-    frontier_ns: int,
+    through_ns: int,
     strict: int,
     tolerance_ns: int,
     right_ns: Int64s,
@@ -74,10 +74,12 @@ def match_forward(
 ) -> int:
     """Write for each left row the first settled row of its group at or after it; stop where it may change.
 
-    `left` are row ids in order, all below `frontier_ns`; `strict` is 1 where an equal time may not match,
-    else 0.  `match` gets a row id, or -1 for none within `tolerance_ns`.  Returns how many left rows are
-    final: a row that was found lies below the frontier, so nothing can come before it, and a miss is final
-    once the frontier is more than the tolerance beyond the left row.
+    `left` are row ids in order, all up to `through_ns`, the last time below the frontier; `strict` is 1 where
+    an equal time may not match, else 0.  `match` gets a row id, or -1 for none within `tolerance_ns`.
+    Returns how many left rows are final: a row that was found lies below the frontier, so nothing can come
+    before it, and a miss is final once the frontier is more than the tolerance beyond the left row.
+
+    Times lie nearer to the epoch than 2**62 and `tolerance_ns` is at most that: no sum or difference wraps.
     """
     for i in range(left.size):
         time_ns = left_ns[left[i]]
@@ -90,7 +92,7 @@ def match_forward(
             heads[0, g] = later
         if later >= 0:
             match[i] = later if right_ns[later] - time_ns <= tolerance_ns else -1
-        elif frontier_ns - time_ns > tolerance_ns:
+        elif through_ns >= time_ns + tolerance_ns:
             match[i] = -1
         else:
             return i
@@ -102,7 +104,7 @@ def match_nearest(
     left: Int64s,
     left_ns: Int64s,
     left_group: Int32s,
-    frontier_ns: int,
+    through_ns: int,
     strict: int,
     tolerance_ns: int,
     right_ns: Int64s,
@@ -134,7 +136,7 @@ def match_nearest(
             heads[0, g] = later
         before_by_ns = time_ns - right_ns[earlier] if earlier >= 0 else FAR_NS
         after_by_ns = right_ns[later] - time_ns if later >= 0 else FAR_NS
-        if later < 0 and frontier_ns - time_ns <= min(before_by_ns, tolerance_ns):
+        if later < 0 and through_ns < time_ns + min(before_by_ns, tolerance_ns):
             return i
         closest = earlier if before_by_ns <= after_by_ns else later
         match[i] = closest if min(before_by_ns, after_by_ns) <= tolerance_ns else -1

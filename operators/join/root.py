@@ -16,7 +16,7 @@ from operators.rows.pending import PendingRows
 from operators.rows.store import RowStore
 from operators.sealed import Entries, Held, Sealed, Snapshot
 from schemas.batch import Batch, Bools, Int64s
-from schemas.clocks import BEGINNING_NS
+from schemas.clocks import BEGINNING_NS, END_NS
 
 
 class AsofRoot:
@@ -68,7 +68,7 @@ class AsofRoot:
             if rows.rows:
                 hold_ns = self._settings.hold_ns if rows is self._sealer.left else 0
                 end_ns = max(end_ns, int(rows.store.time_ns[rows.ids[-1]]) + hold_ns + 1)
-        return end_ns
+        return min(end_ns, END_NS)
 
     @property
     def is_empty(self) -> bool:

@@ -11,7 +11,10 @@ Flags = npt.NDArray[np.uint8]
 
 @njit(nogil=True, cache=True)
 def _within(row: int, right_ns: Int64s, time_ns: int, tolerance_ns: int) -> int:
-    """Return the row if there is one and it is no more than `tolerance_ns` before `time_ns`, else -1."""
+    """Return the row if there is one and it is no more than `tolerance_ns` before `time_ns`, else -1.
+
+    Times lie nearer to the epoch than 2**62, so their difference does not wrap.
+    """
     return row if row >= 0 and time_ns - right_ns[row] <= tolerance_ns else -1
 
 

@@ -11,7 +11,7 @@ from operators.join.settings import AsofSettings
 from operators.rows.buffers import fixed_array
 from operators.rows.pending import PendingRows
 from schemas.batch import Bools, Int32s, Int64s
-from schemas.clocks import BEGINNING_NS
+from schemas.clocks import BEGINNING_NS, END_NS
 
 
 class Sealer:
@@ -34,7 +34,7 @@ class Sealer:
 
     def left_bound(self, frontier_ns: int) -> int:
         """Left rows below it are sealed once the frontier stands at `frontier_ns`."""
-        return frontier_ns + 1 if self._reaches and frontier_ns > BEGINNING_NS else frontier_ns
+        return frontier_ns + 1 if self._reaches and BEGINNING_NS < frontier_ns < END_NS else frontier_ns
 
     def seal(self, frontier_ns: int, groups: int) -> tuple[pa.RecordBatch | None, list[int]]:
         """Seal up to the frontier; return the aligned rows and, per right stream, how many matched."""

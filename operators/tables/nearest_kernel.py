@@ -116,10 +116,11 @@ def match_nearest(
             positions[row] = -1
             continue
         before, after, after_ns = latest[group], later[group], later_ns[group]
-        while after >= 0 and after_ns < row_ns + strict:  # of equal time, where none may match
+        while after >= 0 and after_ns - row_ns < strict:  # of equal time, where none may match
             after = following[after]
             after_ns = right_ns[after] if after >= 0 else after_ns
         before_by_ns = row_ns - latest_ns[group] if before >= 0 else FAR_NS
         after_by_ns = after_ns - row_ns if after >= 0 else FAR_NS
-        positions[row] = before if before_by_ns <= after_by_ns else after
+        # A row after may be as far away as no row at all before.
+        positions[row] = before if before >= 0 and before_by_ns <= after_by_ns else after
     return at

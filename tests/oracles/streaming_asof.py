@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 BEGINNING_NS = -(2**63)
+END_NS = 2**62  # no row has a time as late as this
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class StreamSlowly:
         if self._is_ahead(upper_ns, now_ns):
             self.ahead.append((stream, offset))
         else:
-            self._raise(stream, upper_ns, upper_ns)
+            self._raise(stream, min(upper_ns, END_NS), min(upper_ns, END_NS))
 
     def idle(self, stream: str) -> None:
         self._idle.add(stream)
@@ -162,6 +163,8 @@ class StreamSlowly:
     def _closes(self, left: Row, rights: Sequence[Row]) -> bool:
         """The words of the contract, one by one."""
         rules, frontier_ns = self._rules, self.frontier_ns
+        if frontier_ns >= END_NS:
+            return True
         if rules.direction == "backward":
             if not rules.allow_exact and not rules.left_has_sequence:
                 return frontier_ns >= left.time_ns

@@ -1,6 +1,6 @@
 """Small streams with many ties, nulls and every kind of column, for the properties of the streaming join."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from operators.asof import asof_join
 from operators.join.settings import AsofSettings, Direction
 from schemas.batch import Batch
 from schemas.stream import Stream
@@ -132,6 +133,27 @@ def batch(stream: Stream, part: Sequence[Row]) -> Batch:
 def dicts(sealed: pa.RecordBatch | None) -> list[dict[str, Any]]:
     """Sealed rows as the oracle writes them."""
     return [] if sealed is None else list(sealed.to_pylist())
+
+
+def joined_at_once(asked: AsofSettings, rows: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
+    """The batch join of the same rows, each stream in its own order, in the order of the output."""
+    tables = {}
+    for stream in asked.streams:
+        ordered = sorted(rows[stream.name], key=lambda row: row.order)
+        tables[stream.name] = pa.Table.from_batches([batch(stream, ordered).columns])
+    places = [row.offset for row in sorted(rows["trade"], key=lambda row: row.order)]
+    joined = asof_join(
+        tables[asked.left.name],
+        {right.name: tables[right.name] for right in asked.rights},
+        direction=asked.direction,
+        tolerance_ns=asked.tolerance_ns,
+        allow_exact=asked.allow_exact,
+        carry=asked.carry,
+    )
+    return [
+        row | {"left_offset": offset, "left_index": 0}
+        for row, offset in zip(joined.to_pylist(), places, strict=True)
+    ]
 
 
 def grace_of(part: Sequence[Row]) -> int:

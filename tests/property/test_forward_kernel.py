@@ -50,7 +50,7 @@ class Chains:
             [i for i in range(first, self.left_ns.size) if self.left_ns[i] < frontier_ns], np.int64
         )
         found = np.full(left.size, -9, np.int64)
-        sides = (left, self.left_ns, self.left_group, frontier_ns, strict, tolerance_ns)
+        sides = (left, self.left_ns, self.left_group, frontier_ns - 1, strict, tolerance_ns)
         chains = (self.right_ns, self.following, self.heads)
         if direction == "forward":
             count = match_forward(*sides, *chains, found)

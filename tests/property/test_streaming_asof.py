@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.asof import asof_join
-from operators.join.settings import AsofSettings
 from operators.rows import columns, pending
 from operators.streaming import StreamingAsof
 from tests.oracles.streaming_asof import Row, Rules, StreamSlowly, join_slowly
@@ -81,28 +79,7 @@ def test_any_cut_within_grace_gives_one_offline_join(
     sealed += cases.dicts(join.finish())
     assert sealed == join_slowly(rows["trade"], rows, cases.looked_up(rules), rules)
     assert [join.late(stream).num_rows for stream in rules.streams] == [0] * len(rules.streams)
-    assert sealed == joined_at_once(asked, rows)
-
-
-def joined_at_once(asked: AsofSettings, rows: dict[str, list[Row]]) -> list[dict[str, Any]]:
-    """The batch join of the same rows, each stream in its own order, in the order of the output."""
-    tables = {}
-    for stream in asked.streams:
-        ordered = sorted(rows[stream.name], key=lambda row: row.order)
-        tables[stream.name] = pa.Table.from_batches([cases.batch(stream, ordered).columns])
-    places = [row.offset for row in sorted(rows["trade"], key=lambda row: row.order)]
-    joined = asof_join(
-        tables[asked.left.name],
-        {right.name: tables[right.name] for right in asked.rights},
-        direction=asked.direction,
-        tolerance_ns=asked.tolerance_ns,
-        allow_exact=asked.allow_exact,
-        carry=asked.carry,
-    )
-    return [
-        row | {"left_offset": offset, "left_index": 0}
-        for row, offset in zip(joined.to_pylist(), places, strict=True)
-    ]
+    assert sealed == cases.joined_at_once(asked, rows)
 
 
 @settings(max_examples=50, deadline=None)

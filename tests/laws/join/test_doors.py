@@ -155,13 +155,12 @@ HELD: Final = [
 def test_views_narrow_dictionaries_and_runs_come_out_of_a_stream_as_types_that_can_be_put_together(
     kind: pa.DataType, held: pa.DataType, values: list[Any]
 ) -> None:
-    plain = pa.array(values, kind.value_type) if kind.num_fields or pa.types.is_dictionary(kind) else values
     if pa.types.is_run_end_encoded(kind):
         column = pc.run_end_encode(pa.array(values))
     elif pa.types.is_dictionary(kind):
         column = pa.array(values, kind.value_type).dictionary_encode().cast(kind)
     else:
-        column = pa.array(plain, kind)
+        column = pa.array(values, kind)
     times = pa.array([1, 2, 3])
     rows = pa.record_batch({"event_ns": times, "symbol": ["A"] * 3, "value": column})
     join = StreamingAsof(

@@ -99,6 +99,18 @@ def test_a_fault_in_aligned_parquet_is_named(kind: str, audit_run: Audit) -> Non
     assert f"rows {kind}\n" in out
 
 
+def test_rows_whose_time_no_worker_takes_are_left_out(audit_run: Audit) -> None:
+    write_run(audit_run.folder)
+    quotes = pq.read_table(audit_run.folder / "quotes.parquet")
+    far = pa.table(
+        {"ts_ns": [-(2**63), 2**62], "symbol": ["A", "A"], "bid": [1.0, 2.0]}, schema=quotes.schema
+    )
+    pq.write_table(pa.concat_tables([quotes, far]), audit_run.folder / "quotes.parquet")
+    code, out = audit_run()
+    assert code == 0, out
+    assert "quote: 100 rows in, 0 late, 2 without key or time left out" in out
+
+
 def test_other_settings_make_other_matches(audit_run: Audit) -> None:
     write_run(audit_run.folder)
     (audit_run.folder / "tidemark.toml").write_text("[pipeline]\nallow_exact = false\n")

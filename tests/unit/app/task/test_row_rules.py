@@ -235,3 +235,66 @@ def test_the_offsets_of_broken_rows_are_found_among_messages_of_other_partitions
     turn_until_quiet(worker)
     worker.commit()
     assert np.array_equal(sorted(m.value or b"" for m in market.messages("dead")), sorted(values))
+
+
+NO_TIMES = [-(2**63), -(2**63) + 1, -(2**62), 2**62, 2**63 - 1]
+
+
+@pytest.mark.parametrize("time_ns", NO_TIMES)
+@pytest.mark.parametrize("stream", ["trade", "quote"])
+def test_a_row_whose_time_is_none_is_dead_with_the_reason_and_moves_nothing(
+    tmp_path: Path, stream: str, time_ns: int
+) -> None:
+    market = Market(tmp_path)
+    value = market.block(stream, [1, time_ns, 2])
+    market.send(stream, b"A", value)
+    other = {"trade": market.quote, "quote": market.trade}[stream]
+    other(1, 2)
+    market.progress(9)
+    run(market)
+    assert market.aligned() == [(1, 1), (2, 2)]
+    (letter,) = market.messages("dead")
+    told = DeadLetter.from_kafka(letter.headers)
+    lowest = time_ns == -(2**63)
+    assert (letter.value, told.rule, told.indexes) == (value, "time", (1,))
+    assert told.reason.startswith(
+        "event_ns is -9223372036854775808, which stands" if lowest else "event_ns lies 46"
+    )
+    report = audit(market.pipeline)
+    assert (report.violations, report.rows_dead) == ([], 1)
+
+
+@pytest.mark.parametrize("direction", ["backward", "forward", "nearest"])
+@pytest.mark.parametrize("allow_exact", [True, False])
+def test_a_worker_joins_the_first_and_the_last_time_there_is(
+    tmp_path: Path, direction: str, allow_exact: bool
+) -> None:
+    first, last = 1 - 2**62, 2**62 - 1
+    pipeline = {"direction": direction, "allow_exact": allow_exact, "tolerance_ns": 2**62}
+    market = Market(tmp_path, pipeline=pipeline)
+    market.quote(first, last)
+    market.trade(first, last)
+    market.progress(2**63 - 1)
+    run(market)
+    equal = [(first, first), (last, last)]
+    assert market.aligned() == (equal if allow_exact else [(first, None), (last, None)])
+    assert audit(market.pipeline).violations == []
+
+
+def test_a_message_of_nothing_but_rows_without_a_time_is_one_letter(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    market.send("quote", b"A", market.block("quote", [2**63 - 1, 2**62]))
+    market.trade(1)
+    market.progress(9)
+    run(market)
+    assert market.aligned() == [(1, None)]
+    (letter,) = market.messages("dead")
+    assert DeadLetter.from_kafka(letter.headers).indexes == (0, 1)
+
+
+def test_what_a_rule_says_of_a_row_without_a_time_is_not_said(tmp_path: Path) -> None:
+    market = market_of(tmp_path, finite=["bid"])
+    market.send("quote", b"A", market.block("quote", [-(2**63), 1], columns={"bid": [NAN, NAN]}))
+    run(market)
+    told = [DeadLetter.from_kafka(letter.headers) for letter in market.messages("dead")]
+    assert {letter.rule: letter.indexes for letter in told} == {"time": (0,), "finite": (1,)}

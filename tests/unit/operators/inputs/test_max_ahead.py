@@ -8,11 +8,12 @@ from operators.inputs import set_aside
 from operators.inputs.intake import batch_of
 from operators.inputs.max_ahead import AheadLimit
 from operators.inputs.max_ahead_kernel import LATEST_NS
+from operators.inputs.progress import InputProgress
 from operators.inputs.watermark import InputClock
 from operators.join.settings import SettingsError
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
-from schemas.clocks import BEGINNING_NS
+from schemas.clocks import BEGINNING_NS, END_NS
 from tests.stage.scenes import (
     QUOTE,
     TRADE,
@@ -212,3 +213,9 @@ def test_a_limit_at_the_end_of_time_stays_in_range() -> None:
 def test_a_negative_limit_is_refused() -> None:
     with pytest.raises(SettingsError, match="max_ahead_ns is -1"):
         make_join(max_ahead_ns=-1)
+
+
+def test_what_a_restart_takes_for_the_newest_time_is_one_that_a_row_can_have() -> None:
+    clock = InputClock(grace_ns=2**62)
+    clock.resume(InputProgress(needed_offset=0, next_offset=5, watermark_ns=END_NS), 0)
+    assert clock.newest_ns == END_NS
