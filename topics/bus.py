@@ -93,6 +93,13 @@ class LogRange(NamedTuple):
     high: int
 
 
+class MessageLimit(NamedTuple):
+    """The most bytes that a message of one topic may have, headers counted, and the setting that says so."""
+
+    size: int
+    setting: str
+
+
 class Rebalance(Protocol):
     """Callbacks that `poll` makes, in the caller's thread, when the group moves partitions."""
 
@@ -259,3 +266,10 @@ class Bus(Protocol):
     def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> Producer: ...
 
     def admin(self) -> Admin: ...
+
+    def message_limits(self, topics: Sequence[str]) -> dict[str, MessageLimit]:
+        """How large a message each topic takes from our producers, by its name.
+
+        Raises BusError naming a topic that does not exist, or that takes less than a producer gathers.
+        """
+        ...

@@ -1,6 +1,6 @@
 """The bus on Apache Kafka, through librdkafka: the same protocol as the embedded one."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from types import MappingProxyType
 import confluent_kafka
 from confluent_kafka import KafkaException
 
-from topics.bus import BusError, BusUnavailableError
+from topics.bus import BusError, BusUnavailableError, MessageLimit
 from topics.kafka.admin import KafkaAdmin
 from topics.kafka.consumer import KafkaConsumer
 from topics.kafka.errors import error_of
@@ -24,6 +24,7 @@ from topics.kafka.settings import (
     require_free,
     settings_for,
 )
+from topics.message_size import message_limit
 
 
 def client_version() -> str:
@@ -86,6 +87,19 @@ class KafkaBus:
         settings = settings_for("producer", self._bootstrap, client_id, self._config, own)
         with _named_settings():
             return KafkaProducer(settings, transactional_id, self._on_wait)
+
+    def message_limits(self, topics: Sequence[str]) -> dict[str, MessageLimit]:
+        """How large a message each topic takes from our producers."""
+        settings = settings_for("producer", self._bootstrap, "tidemark", self._config, PRODUCER)
+        client, batch = (int(str(settings[name])) for name in ("message.max.bytes", "batch.size"))
+        limits = {}
+        for topic, spec in self.admin().describe(list(topics)).items():
+            if spec is None:
+                raise BusError(f"topic {topic} does not exist: create it first")
+            limits[topic] = message_limit(
+                topic, spec.configs, client_size_max=client, batch_size_max=min(client, batch)
+            )
+        return limits
 
     def admin(self) -> KafkaAdmin:
         """Make a client for topics."""

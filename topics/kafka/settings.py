@@ -12,7 +12,9 @@ LOGGER.addHandler(logging.NullHandler())
 GroupProtocol = Literal["classic", "consumer"]
 
 REQUEST_TIMEOUT_S: Final = 15.0  # how long one question to a broker may take before it counts as away
-MESSAGE_SIZE_MAX: Final = 8 << 20  # bytes; a block of rows is one message
+# What one message may have at most; less than the queue holds, which would wait for room for ever.  A topic's
+# own limit is the one that counts (`topics.message_size`).
+MESSAGE_SIZE_MAX: Final = 64 << 20
 
 # With another value the guarantees are gone, so another value is an error and not a preference.
 FIXED: Final = frozenset(

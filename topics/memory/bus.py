@@ -3,13 +3,15 @@
 What happens depends on the order of calls alone, so a run on it repeats exactly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from topics.block import TopicPartition
+from topics.bus import BusError, MessageLimit
 from topics.memory.admin import MemoryAdmin
 from topics.memory.consumer import MemoryConsumer
 from topics.memory.producer import MemoryProducer
 from topics.memory.store import CommitFault, MemoryStore
+from topics.message_size import message_limit
 
 __all__ = ["CommitFault", "MemoryBus"]
 
@@ -36,6 +38,21 @@ class MemoryBus:
     def admin(self) -> MemoryAdmin:
         """Make a client for topics."""
         return MemoryAdmin(self._store)
+
+    def message_limits(self, topics: Sequence[str]) -> dict[str, MessageLimit]:
+        """How large a message each topic takes."""
+        limits = {}
+        for topic in topics:
+            if topic not in self._store.topics:
+                raise BusError(f"topic {topic} does not exist: create it first")
+            configs = self._store.topics[topic].configs
+            size_max = self._store.message_size_max[topic]
+            limits[topic] = message_limit(topic, configs, client_size_max=size_max, batch_size_max=0)
+        return limits
+
+    def configure(self, topic: str, configs: Mapping[str, str]) -> None:
+        """Change configs of a topic, as an operator does."""
+        self._store.configure(topic, configs)
 
     def delete_before(self, partition: TopicPartition, offset: int) -> None:
         """Drop messages below `offset`, which becomes the low offset: what keeps a long run's memory bounded.

@@ -8,6 +8,7 @@ from topics.bus import AbortableError, BusError, Consumer, Position, UnknownOutc
 from topics.memory.consumer import MemoryConsumer
 from topics.memory.log import NO_TRANSACTION
 from topics.memory.store import CommitFault, MemoryStore, Transaction
+from topics.message_size import AROUND_SIZE, TOPIC_SETTING, message_size
 from topics.outgoing import Outgoing
 from topics.partitioner import partition_of
 from topics.positions import require_committable
@@ -50,7 +51,7 @@ class MemoryProducer:
             partition = self._choose(topic, key)
         place = TopicPartition(topic, partition)
         log = self._store.log(place)
-        self._require_size(topic, value)
+        self._require_size(topic, key, value, headers)
         number = NO_TRANSACTION
         if transaction is not None:
             transaction.logs[place] = log
@@ -151,10 +152,15 @@ class MemoryProducer:
         partitions = self._store.topics[topic].partitions
         return next(self._keyless) % partitions if key is None else partition_of(key, partitions)
 
-    def _require_size(self, topic: str, value: bytes | None) -> None:
+    def _require_size(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None
+    ) -> None:
         size_max = self._store.message_size_max[topic]
-        if value is not None and len(value) > size_max:
+        if not headers and len(key or b"") + len(value or b"") + AROUND_SIZE <= size_max:
+            return
+        size = message_size(key, value, headers)
+        if size > size_max:
             raise BusError(
-                f"a message of {len(value)} bytes is too large for {topic}, which takes {size_max} "
-                "(max.message.bytes)"
+                f"a message of {size} bytes is too large for {topic}, which takes {size_max} "
+                f"({TOPIC_SETTING})"
             )

@@ -2,17 +2,15 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import count
-from typing import Final
 
 from topics.block import TopicPartition
 from topics.bus import BusError, FencedError, Position, TopicSpec
 from topics.memory.group import Group
 from topics.memory.log import PartitionLog
-
-MESSAGE_SIZE_MAX: Final = 1_048_588  # bytes; a broker's default max.message.bytes
+from topics.message_size import TOPIC_SETTING, TOPIC_SIZE_MAX
 
 
 class CommitFault(Enum):
@@ -48,9 +46,15 @@ class MemoryStore:
     def create(self, topic: TopicSpec) -> None:
         """Add a topic with empty logs."""
         self.topics[topic.name] = topic
-        self.message_size_max[topic.name] = int(topic.configs.get("max.message.bytes", MESSAGE_SIZE_MAX))
+        self.message_size_max[topic.name] = int(topic.configs.get(TOPIC_SETTING, TOPIC_SIZE_MAX))
         for partition in range(topic.partitions):
             self.logs[TopicPartition(topic.name, partition)] = PartitionLog()
+
+    def configure(self, topic: str, configs: Mapping[str, str]) -> None:
+        """Change configs of a topic; its logs stay."""
+        spec = self.topics[topic]
+        self.topics[topic] = replace(spec, configs={**spec.configs, **configs})
+        self.message_size_max[topic] = int(self.topics[topic].configs.get(TOPIC_SETTING, TOPIC_SIZE_MAX))
 
     def delete(self, topic: str) -> None:
         """Remove a topic and its messages, where it exists."""

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.contract.bus.scenes import Scene, blocks_until, ends, keys, offsets, read_to_end, values
-from topics.block import MessageBlock, TopicPartition
+from topics.block import Headers, MessageBlock, TopicPartition
 from topics.bus import BusError, OffsetRangeError
+from topics.message_size import message_size
 from topics.partitioner import partition_of
 
 
@@ -229,3 +230,32 @@ def test_a_message_larger_than_its_topic_takes_is_refused_by_name(scene: Scene) 
 
     with pytest.raises(BusError, match=topic):
         write_too_much()
+
+
+@pytest.mark.parametrize("headers", [[], [("trace", b"x" * 300), ("none", None), ("ü", b"")]])
+def test_a_message_may_have_its_topics_bytes_with_key_and_headers_counted_and_not_one_more(
+    scene: Scene, headers: Headers
+) -> None:
+    topic = scene.topic(configs={"max.message.bytes": "2000"})
+
+    def write(size: int) -> None:
+        producer = scene.bus.producer()
+        value = b"x" * (size - message_size(b"key", b"x" * 1_000, headers) + 1_000)
+        producer.produce(topic, partition=0, key=b"key", value=value, headers=headers)
+        producer.flush()
+        producer.close()
+
+    write(2_000)
+    with pytest.raises(BusError, match=topic):
+        write(2_001)
+
+
+def test_how_large_a_message_a_topic_takes_is_asked_of_the_bus(scene: Scene) -> None:
+    wide = scene.topic(configs={"max.message.bytes": str(3 << 20)})
+    usual = scene.topic()
+    limits = scene.bus.message_limits([wide, usual])
+    assert limits[wide] == (3 << 20, "max.message.bytes of the topic")
+    assert limits[usual].size == 1_048_588
+    absent = scene.name("absent")
+    with pytest.raises(BusError, match=f"topic {absent} does not exist"):
+        scene.bus.message_limits([absent])
