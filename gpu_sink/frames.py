@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from gpu_sink.contract import FrameError, FrameHeaders, Headers, layout_fingerprint, read_headers
+from gpu_sink.ipc import DECODED_SIZE_MAX, PlainShape, require_size
 
 # Of the Arrow IPC stream format: what each message begins with, and the one that says that none follows.
 CONTINUES: Final = b"\xff\xff\xff\xff"
@@ -41,13 +42,20 @@ class Frame:
     place: Place
 
 
-def decode_frame(value: bytes | None, headers: Headers, place: Place, layout: str | None = None) -> Frame:
+def decode_frame(
+    value: bytes | None,
+    headers: Headers,
+    place: Place,
+    layout: str | None = None,
+    decoded_size_max: int = DECODED_SIZE_MAX,
+) -> Frame:
     """Return the frame in a message; raises FrameError with its place for anything but one whole frame.
 
     `layout`, where given, is the fingerprint that the reader was made for; another is refused.  Checked:
-    headers, fingerprint, row count, every buffer's bounds, and that nothing follows the rows.
+    headers, fingerprint, row count, every buffer's bounds, that nothing follows the rows, and before anything
+    is unpacked that this makes `decoded_size_max` bytes at most.
     """
-    return FrameDecoder(layout).decode(value, headers, place)
+    return FrameDecoder(layout, decoded_size_max).decode(value, headers, place)
 
 
 class FrameDecoder:
@@ -57,8 +65,10 @@ class FrameDecoder:
     small frame of 16 columns cost 8 us instead of 85.
     """
 
-    def __init__(self, layout: str | None = None) -> None:
+    def __init__(self, layout: str | None = None, decoded_size_max: int = DECODED_SIZE_MAX) -> None:
         self._layout = layout
+        self._decoded_size_max = decoded_size_max
+        self._shape = PlainShape()
         self._begins: bytes | None = None  # the schema as a message, with which frames begin
         self._schema: pa.Schema | None = None
         self._fingerprint = ""
@@ -71,7 +81,7 @@ class FrameDecoder:
                 raise FrameError(f"a frame of layout {header.layout}, expected {self._layout}")
             rows, fingerprint = self._read_alike(value), self._fingerprint
             if rows is None:
-                rows = _read_rows(value)
+                rows = _read_rows(value, self._decoded_size_max)
                 fingerprint = self._learn(value, rows.schema)
             if fingerprint != header.layout:
                 raise FrameError(f"its header says layout {header.layout}, its columns are {fingerprint}")
@@ -86,16 +96,21 @@ class FrameDecoder:
         if self._begins is None or value is None or not value.startswith(self._begins):
             return None
         source = pa.BufferReader(value)
-        source.seek(len(self._begins))
+        begin = len(self._begins)
+        source.seek(begin)
         try:
             message = pa.ipc.read_message(source)
             if message.type != "record batch" or value[source.tell() :] not in (b"", END):
                 return None
+            if not self._shape.fits(value, begin, self._decoded_size_max):
+                require_size((message,), self._decoded_size_max)
+                if value.startswith(CONTINUES, begin):
+                    self._shape.learn(value, begin)
             rows = pa.ipc.read_record_batch(message, self._schema)
             rows.validate(full=True)
         except BROKEN:
             return None
-        return rows
+        return rows if rows.num_rows <= 8 * len(value) else None
 
     def _learn(self, value: bytes | None, schema: pa.Schema) -> str:
         """Remember how a frame begins that was read; return its fingerprint."""
@@ -111,11 +126,13 @@ class FrameDecoder:
         return self._fingerprint
 
 
-def _read_rows(value: bytes | None) -> pa.RecordBatch:
+def _read_rows(value: bytes | None, size_max: int) -> pa.RecordBatch:
     if value is None:
         raise FrameError("not a frame: the value is null")
     source = pa.BufferReader(pa.py_buffer(value))
     try:
+        require_size(pa.ipc.MessageReader.open_stream(source), size_max)
+        source.seek(0)
         with pa.ipc.open_stream(source) as reader:
             batches = list(reader)
         for rows in batches:

@@ -12,6 +12,7 @@ from gpu_sink.batches.fill import POLL_WAIT_S
 from gpu_sink.columns.words import Word
 from gpu_sink.errors import ColumnError
 from gpu_sink.frames import Frame
+from gpu_sink.ipc import DECODED_SIZE_MAX
 from gpu_sink.options import BatchOptions
 from gpu_sink.reading.folder import FolderFrames
 from gpu_sink.reading.iterable import IterableFrames
@@ -43,6 +44,7 @@ class AlignedStream:
         layout: str | None = None,
         group: str | None = None,
         settings: Mapping[str, str | int | bool] | None = None,
+        decoded_size_max: int = DECODED_SIZE_MAX,
     ) -> "AlignedStream":
         """Read an aligned topic: committed frames only, partitions chosen by the reader and not by a group.
 
@@ -52,6 +54,7 @@ class AlignedStream:
         `layout`      refuse frames of any other fingerprint.
         `group`       go on where this group has committed, and let `commit` commit to it.
         `settings`    further librdkafka settings, such as `security.protocol`.
+        `decoded_size_max`  bytes that a frame may unpack to; one of more is refused before it is unpacked.
         """
         return cls(
             KafkaFrames(
@@ -63,6 +66,7 @@ class AlignedStream:
                 layout=layout,
                 group=group,
                 settings=settings or {},
+                decoded_size_max=decoded_size_max,
             )
         )
 

@@ -15,6 +15,9 @@ from typing import Final, Literal, get_args
 
 import pyarrow as pa
 
+from schemas.frame_error import FrameError as FrameError
+from schemas.ipc import DECODED_SIZE_MAX, require_size
+
 Compression = Literal["none", "lz4", "zstd"]
 
 LAYOUT: Final = "tidemark-layout"
@@ -31,13 +34,11 @@ _OPTIONS: Final = {
     name: pa.ipc.IpcWriteOptions(compression=None if name == "none" else name, use_threads=False)
     for name in get_args(Compression)
 }
+# What bytes that are no frame make Arrow raise; memory runs out where a length is not one.
+_BROKEN: Final = (pa.ArrowException, OSError, EOFError, UnicodeDecodeError)
 FRAME_VERSION: Final = 1  # raised when an older reader would misread what a newer worker writes
 LEFT_OFFSET: Final = "left_offset"
 LEFT_INDEX: Final = "left_index"
-
-
-class FrameError(ValueError):
-    """A message is not a frame, or not of the expected layout; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,14 +125,23 @@ def encode_frame(rows: pa.RecordBatch, compression: Compression = "none") -> byt
     return bytes(sink.getvalue())
 
 
-def decode_frame(value: bytes | None) -> pa.RecordBatch:
-    """Return the rows of a frame's value; raises FrameError for anything but one whole Arrow IPC stream."""
+def decode_frame(value: bytes | None, size_max: int = DECODED_SIZE_MAX) -> pa.RecordBatch:
+    """Return the rows of a frame's value; raises FrameError for all but an Arrow IPC stream of one batch.
+
+    One that would unpack to more than `size_max` bytes is refused before anything is unpacked.
+    """
     if value is None:
         raise FrameError("not a frame: the value is null")
+    source = pa.BufferReader(pa.py_buffer(value))
     try:
-        with pa.ipc.open_stream(value) as reader:
-            rows = reader.read_next_batch()
+        require_size(pa.ipc.MessageReader.open_stream(source), size_max)
+        source.seek(0)
+        with pa.ipc.open_stream(source) as reader:
+            batches = list(reader)
+        for rows in batches:
             rows.validate(full=True)
-    except (pa.ArrowInvalid, StopIteration, OSError) as broken:
+    except _BROKEN as broken:
         raise FrameError(f"not a frame: {broken}") from None
-    return rows
+    if len(batches) != 1:
+        raise FrameError(f"not a frame: {len(batches)} batches of rows, expected one")
+    return batches[0]

@@ -15,7 +15,7 @@ from app.reading.partition import read_partition
 from app.wiring.pipeline import Pipeline
 from operators.sealed import ALIGNED
 from schemas.clocks import NS_PER_MS
-from schemas.frame import FrameHeaders, decode_frame
+from schemas.frame import FrameError, FrameHeaders, decode_frame
 from schemas.stream import Stream
 from topics.avro.decode import Decoder
 from topics.block import MessageBlock, TopicPartition
@@ -77,19 +77,29 @@ def read_output(
         decoder = Decoder(stream, settings.pipeline.clock, pipeline.registry)
     for block in read_partition(pipeline.bus, source, group=f"{settings.pipeline.prefix}-reader"):
         if decoder is None:
-            yield from _frames(block, partition, frames)
+            yield from _frames(block, source, frames)
         else:
             batch = decoder.decode(block, np.arange(block.messages, dtype=np.int64)).batch
             if batch is not None:
                 yield batch.columns
 
 
-def _frames(block: MessageBlock, partition: int, frames: FrameListener | None) -> Iterator[pa.RecordBatch]:
+def _frames(
+    block: MessageBlock, source: TopicPartition, frames: FrameListener | None
+) -> Iterator[pa.RecordBatch]:
     for message in range(block.messages):
         original = block.originals[message]
+        try:
+            headers = FrameHeaders.from_kafka(original.headers)
+            rows = decode_frame(original.value)
+            if rows.num_rows != headers.rows:
+                raise FrameError(f"its header says {headers.rows} rows, it has {rows.num_rows}")
+        except FrameError as broken:
+            offset = int(block.offset[message])
+            raise FrameError(f"{source.topic}[{source.partition}]@{offset}: {broken}") from None
         if frames is not None:
-            frames.add(partition, FrameHeaders.from_kafka(original.headers))
-        yield decode_frame(original.value)
+            frames.add(source.partition, headers)
+        yield rows
 
 
 def fitted(rows: pa.RecordBatch, schema: pa.Schema) -> tuple[pa.RecordBatch, tuple[str, ...]]:

@@ -32,6 +32,7 @@ class KafkaFrames:
     offsets: Mapping[int, int]
     until_end: bool
     layout: str | None
+    decoded_size_max: int
     group: str | None
     settings: Mapping[str, str | int | bool]
 

@@ -47,6 +47,8 @@ class Topic(Protocol):
     @property
     def layout(self) -> str | None: ...
     @property
+    def decoded_size_max(self) -> int: ...
+    @property
     def group(self) -> str | None: ...
     def connect(self) -> "Consumer": ...
 
@@ -69,7 +71,7 @@ class KafkaReader(ABC):
         self._reported = dict(self._next)  # where each partition's log ended when the client last spoke of it
         self._heard_s = dict.fromkeys(self._next, monotonic())
         self._absent: set[int] = set()  # what the broker did not know of when last heard of
-        self._decoder = FrameDecoder(topic.layout)
+        self._decoder = FrameDecoder(topic.layout, topic.decoded_size_max)
         self._changing = Lock()  # `commit` is called in another thread than `read`
 
     @abstractmethod
