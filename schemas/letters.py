@@ -3,12 +3,18 @@
 Their value has no schema of its own, it is whatever the producer sent; the headers below say what became of
 it.  All are UTF-8 text, so any Kafka client can read them.  The names of a dead letter's are those of Kafka
 Connect, which tools for dead-letter topics know.
+
+Where the whole would not fit the topic, the letter has the beginning of the value and says what was cut
+(`schemas.letter_cut`).  More than 100 indexes are written as runs: `0-99,104`.
 """
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
-Headers = list[tuple[str, bytes | None]]
+from schemas.letter_cut import CUT_NAMES, WHOLE, Cut, Headers, own_begin
 
 LATE_STREAM: Final = "tidemark-stream"
 LATE_TOPIC: Final = "tidemark-topic"
@@ -49,6 +55,11 @@ DEAD_BROKEN_RULE: Final = "tidemark.BrokenRule"
 DEAD_AHEAD: Final = "tidemark.AheadRow"
 
 
+_LISTED_MAX: Final = 100  # indexes that are listed one by one
+_RUN: Final = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?")
+_INDEXES_MAX: Final = 64 << 20  # rows of a message; more are the text of a header and no rows
+
+
 class LetterError(ValueError):
     """A message is not a late row or a dead letter; the message names the header."""
 
@@ -60,6 +71,7 @@ class LateLetter:
     `indexes`      the rows of the message that were late, by their place in it, rising.
     `lateness_ns`  by how much the latest of them was late: the frontier it met minus its time.
     `frontier_ns`  the frontier which that row met.
+    `cut`          what the letter leaves out of the message.
     """
 
     stream: str
@@ -69,6 +81,7 @@ class LateLetter:
     indexes: tuple[int, ...]
     lateness_ns: int
     frontier_ns: int
+    cut: Cut = WHOLE
 
     def to_kafka(self) -> Headers:
         """The headers as a Kafka client takes them; put them after the message's own."""
@@ -80,6 +93,7 @@ class LateLetter:
             (LATE_INDEXES, _join(self.indexes)),
             (LATE_LATENESS, str(self.lateness_ns).encode()),
             (LATE_FRONTIER, str(self.frontier_ns).encode()),
+            *self.cut.to_kafka(),
         ]
 
     @classmethod
@@ -94,6 +108,7 @@ class LateLetter:
             indexes=reader.numbers(LATE_INDEXES),
             lateness_ns=reader.number(LATE_LATENESS),
             frontier_ns=reader.number(LATE_FRONTIER),
+            cut=reader.cut(LATE_STREAM),
         )
 
 
@@ -104,6 +119,7 @@ class DeadLetter:
     `indexes`  the rows of the message that could not be used, rising; empty where it was the whole message.
     `stage`    where it failed, in Kafka Connect's words; `error` the kind of failure; `reason` in words.
     `rule`     the rule of the stream that these rows broke; empty where they could not be read at all.
+    `cut`      what the letter leaves out of the message.
     """
 
     topic: str
@@ -114,6 +130,7 @@ class DeadLetter:
     stage: str = DEAD_STAGE_DECODE
     indexes: tuple[int, ...] = ()
     rule: str = ""
+    cut: Cut = WHOLE
 
     def to_kafka(self) -> Headers:
         """The headers as a Kafka client takes them; put them after the message's own."""
@@ -126,6 +143,7 @@ class DeadLetter:
             (DEAD_REASON, self.reason.encode()),
             (DEAD_INDEXES, _join(self.indexes)),
             (DEAD_RULE, self.rule.encode()),
+            *self.cut.to_kafka(),
         ]
 
     @classmethod
@@ -141,29 +159,42 @@ class DeadLetter:
             reason=reader.text(DEAD_REASON),
             indexes=reader.numbers(DEAD_INDEXES),
             rule=reader.text(DEAD_RULE),
+            cut=reader.cut(DEAD_TOPIC),
         )
 
 
 def original_headers(headers: Headers) -> Headers:
-    """The original headers of a dead letter: the last header of each of our names is removed."""
+    """The original headers of a dead letter: the last header of each of our names is removed.
+
+    Those that say what was cut are ours from where our own begin.
+    """
     own = set(DEAD_NAMES)
+    begin = own_begin(headers, DEAD_TOPIC)
     kept: Headers = []
-    for name, value in reversed(headers):
+    for place, (name, value) in reversed(list(enumerate(headers))):
         if name in own:
             own.remove(name)
-        else:
+        elif place < begin or name not in CUT_NAMES:
             kept.append((name, value))
     return kept[::-1]
 
 
 def _join(indexes: tuple[int, ...]) -> bytes:
-    return ",".join(str(index) for index in indexes).encode()
+    words = map(str, indexes) if len(indexes) <= _LISTED_MAX else _runs(indexes)
+    return ",".join(words).encode()
+
+
+def _runs(indexes: Iterable[int]) -> Iterator[str]:
+    for _, run in groupby(enumerate(indexes), key=lambda place: place[1] - place[0]):
+        of_run = [index for _, index in run]
+        yield str(of_run[0]) if len(of_run) == 1 else f"{of_run[0]}-{of_run[-1]}"
 
 
 class _HeaderReader:
     """The headers of one message, read with the name of the one that is wrong."""
 
     def __init__(self, headers: Headers) -> None:
+        self._headers = headers
         self._values = dict(headers)
 
     def text(self, name: str) -> str:
@@ -184,7 +215,17 @@ class _HeaderReader:
 
     def numbers(self, name: str) -> tuple[int, ...]:
         text = self.text(name)
+        indexes: list[int] = []
+        for word in text.split(",") if text else ():
+            run = _RUN.fullmatch(word)
+            lower, upper = (int(run[1]), int(run[2] or run[1])) if run else (1, 0)
+            if lower > upper or len(indexes) + upper - lower >= _INDEXES_MAX:
+                raise LetterError(f"header {name} is no list of whole numbers: {text[:100]!r}")
+            indexes.extend(range(lower, upper + 1))
+        return tuple(indexes)
+
+    def cut(self, first: str) -> Cut:
         try:
-            return tuple(int(number) for number in text.split(",") if text)
+            return Cut.from_kafka(self._headers, first)
         except ValueError:
-            raise LetterError(f"header {name} is no list of whole numbers: {text!r}") from None
+            raise LetterError(f"a header {', '.join(CUT_NAMES)} is no whole number") from None

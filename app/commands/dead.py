@@ -12,7 +12,7 @@ from app.config import Settings, load_settings
 from app.dead.replay import Replay, replay, sent_places
 from app.dead.view import as_json, in_full, listing
 from app.errors import UsageError
-from app.reading.dead import Place, StoredLetter, Wanted, kind_of, read_letters
+from app.reading.dead import Place, StoredLetter, Wanted, kind_of, read_letters, with_original
 from app.wiring.open import open_pipeline
 from app.wiring.pipeline import Pipeline
 
@@ -80,6 +80,8 @@ def dead_show(
 ) -> None:
     """Show one dead letter in full: headers, key, bytes, and its rows as far as they can be decoded now.
 
+    A message that was too large for its letter is fetched from the topic that it came from.
+
     Example: python -m app dead show 3@17 --config tidemark.toml
     """
     place = _place(letter)
@@ -94,7 +96,8 @@ def dead_show(
                 pipeline.decoder(pipeline.input_topics[topic]) if topic in pipeline.input_topics else None
             )
             sent = place.offset in sent_places(pipeline)[place.partition]
-            console.print(in_full(stored, decoder, sent=sent), soft_wrap=True)
+            whole, missing = with_original(pipeline.bus, pipeline.settings, stored)
+            console.print(in_full(whole, decoder, sent=sent, missing=missing), soft_wrap=True)
             return
     raise UsageError(f"there is no dead letter {place}; see `python -m app dead list`")
 
@@ -116,7 +119,8 @@ def dead_replay(
 ) -> None:
     """Send dead letters back to their topic and partition: the original bytes, each letter once for ever.
 
-    The group PREFIX-dead-replay remembers which letters were sent; a later call passes them over.
+    The group PREFIX-dead-replay remembers which letters were sent; a later call passes them over.  A message
+    that was too large for its letter is fetched from the topic that it came from.
 
     Example: python -m app dead replay --config tidemark.toml --reason "schema id" --dry-run
     """

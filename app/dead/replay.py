@@ -4,22 +4,24 @@ What has been sent is the committed position of a group of its own, `PREFIX-dead
 the transaction that sends it: a call that dies half-way leaves nothing half done, and the next one goes on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from app.errors import UsageError
-from app.reading.dead import StoredLetter, Wanted, read_letters
+from app.reading.dead import StoredLetter, Wanted, read_letters, with_original
 from app.task.metadata import METADATA_SIZE_MAX, from_position
 from app.wiring.pipeline import Pipeline
 from schemas.clocks import BEGINNING_NS
-from schemas.letters import REPLAYED_FROM, original_headers
-from topics.block import TopicPartition
-from topics.bus import Consumer, Position, Producer
+from schemas.letters import REPLAYED_FROM
+from topics.block import Headers, TopicPartition
+from topics.bus import Consumer, MessageLimit, Position, Producer
+from topics.message_size import message_size
 
 LETTERS_MAX: Final = 500  # of one transaction, which has ten seconds
+LETTERS_SIZE_MAX: Final = 32 << 20  # ... or so many bytes, which are held until they are sent
 
 
 class Sent:
@@ -112,15 +114,17 @@ def replay(pipeline: Pipeline, wanted: Wanted, *, dry_run: bool = False) -> Repl
             low, _ = consumer.offsets(source)
             sent = Sent(consumer.committed([source])[source], low)
             outgoing: list[tuple[StoredLetter, int]] = []
+            size = 0
             lower = low  # of the stretch that ends with this letter: no other letter lies in it
             for stored in read_letters(pipeline.bus, pipeline.settings, number):
-                if judge.is_due(stored, sent):
-                    outgoing.append((stored, lower))
+                if (due := judge.due(stored, sent)) is not None:
+                    outgoing.append((due, lower))
+                    size += due.size
                 lower = stored.place.offset + 1
-                if len(outgoing) == LETTERS_MAX:
-                    _send(producer, consumer, source, outgoing, sent)
-                    outgoing = []
-            _send(producer, consumer, source, outgoing, sent)
+                if len(outgoing) == LETTERS_MAX or size >= LETTERS_SIZE_MAX:
+                    _send(producer, consumer, source, outgoing, sent, judge.limits)
+                    outgoing, size = [], 0
+            _send(producer, consumer, source, outgoing, sent, judge.limits)
     finally:
         consumer.close()
         if producer is not None:
@@ -132,6 +136,8 @@ class _Judge:
     """Decides which letters are sent, and notes what becomes of the others."""
 
     def __init__(self, pipeline: Pipeline, wanted: Wanted, report: Replay) -> None:
+        self.limits = pipeline.bus.message_limits(list(pipeline.input_topics))
+        self._pipeline = pipeline
         self._wanted = wanted
         self._report = report
         self._decoders = {topic: decoder for topic, (_, decoder) in pipeline.decoders().items()}
@@ -144,18 +150,26 @@ class _Judge:
                     frontier_ns, self._frontiers.get(place.partition, BEGINNING_NS)
                 )
 
-    def is_due(self, stored: StoredLetter, sent: Sent) -> bool:
-        """Whether to send this letter now."""
+    def due(self, stored: StoredLetter, sent: Sent) -> StoredLetter | None:
+        """The letter, its message whole, if it is to be sent now."""
         report, letter = self._report, stored.letter
         if not self._wanted.has(stored):
-            return False
+            return None
         if stored.place.offset in sent:
             report.before += 1
-            return False
+            return None
         decoder = self._decoders.get(letter.topic)
         if decoder is None:
             report.left_out.append(f"{stored.place}: {letter.topic} is no input of this pipeline")
-            return False
+            return None
+        stored, why = with_original(self._pipeline.bus, self._pipeline.settings, stored)
+        limit = self.limits[letter.topic]
+        if not why and (size := _message_size(stored, stored.headers)) > limit.size:
+            taken = f"{limit.size:,} now ({limit.setting})"
+            why = f"{stored.source} has {size:,} bytes, and its topic takes {taken}"
+        if why:
+            report.left_out.append(f"{stored.place}: {why}")
+            return None
         decoded = decoder.decode(stored.block, np.array([stored.message], dtype=np.int64))
         good = decoded.batch.rows if decoded.batch is not None else 0
         rows = good + sum(row.index >= 0 for row in decoded.dead)
@@ -165,12 +179,12 @@ class _Judge:
                 f"{stored.place}: {used} other rows of {stored.source} are not in this letter; "
                 "sent again they would be doubled"
             )
-            return False
+            return None
         if decoded.batch is not None:
             frontier_ns = self._frontiers.get(letter.partition, BEGINNING_NS)
             report.late += int(decoded.batch.time_ns.min()) < frontier_ns
         report.sent.append(f"{stored.place}: {stored.source}, {letter.reason}")
-        return True
+        return stored
 
 
 def _send(
@@ -179,20 +193,26 @@ def _send(
     source: TopicPartition,
     outgoing: Sequence[tuple[StoredLetter, int]],
     sent: Sent,
+    limits: Mapping[str, MessageLimit],
 ) -> None:
-    """Send letters and note that they are sent, in one transaction; without a producer nothing happens."""
+    """Send letters and note that they are sent, in one transaction; without a producer nothing happens.
+
+    A message that would be too large with a header more goes without it.
+    """
     if producer is None or not outgoing:
         return
     producer.begin()
     for stored, lower in outgoing:
         place = f"{source.topic}[{source.partition}]@{stored.place.offset}"
-        own = [pair for pair in original_headers(stored.original.headers) if pair[0] != REPLAYED_FROM]
+        own = [pair for pair in stored.headers if pair[0] != REPLAYED_FROM]
+        named = [*own, (REPLAYED_FROM, place.encode())]
+        fits = _message_size(stored, named) <= limits[stored.letter.topic].size
         producer.produce(
             stored.letter.topic,
             partition=stored.letter.partition,
             key=stored.original.key,
             value=stored.original.value,
-            headers=[*own, (REPLAYED_FROM, place.encode())],
+            headers=named if fits else own,
             timestamp_ms=stored.original.timestamp_ms,
         )
         sent.add(lower, stored.place.offset + 1)
@@ -202,3 +222,7 @@ def _send(
         producer.abort()
         raise
     producer.commit()
+
+
+def _message_size(stored: StoredLetter, headers: Headers) -> int:
+    return message_size(stored.original.key, stored.original.value, headers)

@@ -33,7 +33,8 @@ def as_json(stored: StoredLetter, *, sent: bool) -> dict[str, Any]:
         "reason": letter.reason,
         "rule": letter.rule,
         "timestamp_ms": stored.original.timestamp_ms,
-        "size": len(stored.original.value or b""),
+        "size": stored.size,
+        "cut": bool(letter.cut),
         "replayed": sent,
     }
 
@@ -65,8 +66,13 @@ def listing(
     return Group(table, Text(), tally, Text(total_line, "bold"))
 
 
-def in_full(stored: StoredLetter, decoder: RowDecoder | None, *, sent: bool) -> RenderableType:
-    """One letter with its headers, its bytes and, where it can be decoded now, its rows."""
+def in_full(
+    stored: StoredLetter, decoder: RowDecoder | None, *, sent: bool, missing: str = ""
+) -> RenderableType:
+    """One letter with its headers, its bytes and, where it can be decoded now, its rows.
+
+    `missing` says why a message that was cut for its letter is not here whole.
+    """
     lines = [
         Text(f"letter {stored.place}: {stored.source}, {stored.letter.reason}", "bold"),
         Text(f"replayed    {'yes' if sent else 'no'}"),
@@ -75,9 +81,9 @@ def in_full(stored: StoredLetter, decoder: RowDecoder | None, *, sent: bool) -> 
         Text("headers"),
         *(Text(f"  {name}: {_text(value)}") for name, value in stored.original.headers),
         Text(f"key         {_text(stored.original.key)}"),
-        Text(f"value       {_size(stored.original.value)}"),
+        Text(f"value       {_value(stored)}"),
         *(Text(f"  {line}") for line in hexdump(stored.original.value or b"")),
-        *(Text(line) for line in _rows(stored, decoder)),
+        *(Text(line) for line in ([f"not whole   {missing}"] if missing else _rows(stored, decoder))),
     ]
     return Group(*lines)
 
@@ -122,5 +128,9 @@ def _text(value: bytes | None) -> str:
     return text if text.isprintable() else repr(value)[1:]
 
 
-def _size(value: bytes | None) -> str:
-    return "null" if value is None else f"{len(value):,} bytes"
+def _value(stored: StoredLetter) -> str:
+    if stored.original.value is None:
+        return "null"
+    where = f", fetched from {stored.source}: the letter has a part of it" if stored.fetched else ""
+    here = len(stored.original.value)
+    return f"{here:,} of {stored.size:,} bytes" if here < stored.size else f"{here:,} bytes{where}"

@@ -36,3 +36,17 @@ def test_a_malformed_header_is_named(value: bytes | None) -> None:
         LateLetter.from_kafka(headers)
     with pytest.raises(LetterError, match=r"__connect\.errors\.offset"):
         DeadLetter.from_kafka([pair for pair in DEAD.to_kafka() if pair[0] != "__connect.errors.offset"])
+
+
+@pytest.mark.parametrize("text", ["1-", "5-3", "0-99999999999", "0-4294967295", "a", "1,,2", "-1"])
+def test_indexes_that_are_none_are_refused(text: str) -> None:
+    headers = [
+        (name, text.encode() if name == "tidemark-indexes" else kept) for name, kept in LATE.to_kafka()
+    ]
+    with pytest.raises(LetterError, match="tidemark-indexes"):
+        LateLetter.from_kafka(headers)
+
+
+def test_a_cut_that_is_no_number_is_refused() -> None:
+    with pytest.raises(LetterError, match="tidemark-value-cut"):
+        DeadLetter.from_kafka([*DEAD.to_kafka(), ("tidemark-value-cut", b"many")])
