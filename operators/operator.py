@@ -103,15 +103,19 @@ class Keeps(Protocol):
     progress: that asks for no row any more which the entries of all calls hold.
     """
 
-    def kept(self) -> Sequence[Kept]:
-        """Return entries for what changed since the last call; only after `seal`, once caught up."""
+    def kept(self, entry_size_max: int | None = None) -> Sequence[Kept]:
+        """Return entries for what changed since the last call; only after `seal`, once caught up.
+
+        Of one whose key and value would have more than `entry_size_max` bytes the rows are left out: `recall`
+        asks for them.
+        """
         ...
 
     def recall(self, entries: Iterable[Kept], frontier_ns: int) -> Mapping[str, int]:
         """Restore the newest entry of each key; call it before `resume` with `frontier_ns`.
 
         Returns, by stream, the offset from which rows must be read again because their entries were kept with
-        other columns.
+        other columns or without rows.
         """
         ...
 

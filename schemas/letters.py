@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from schemas.letter_cut import CUT_NAMES, WHOLE, Cut, Headers, own_begin
+from schemas.letter_cut import CUT_NAMES, WHOLE, Cut, own_begin
+from schemas.letter_cut import Headers as Headers
 
 LATE_STREAM: Final = "tidemark-stream"
 LATE_TOPIC: Final = "tidemark-topic"

@@ -38,7 +38,11 @@ def commit(
     Raises what the bus raises: AbortableError, UnknownOutcomeError, FencedError, BusUnavailableError.
     """
     reach(COMMIT_BEGIN)
-    entries = {number: keeps.kept() for number in last_known if (keeps := tasks[number].operator.keeps)}
+    entries = {
+        number: keeps.kept(outbox.entry_size_max)
+        for number in last_known
+        if (keeps := tasks[number].operator.keeps)
+    }
     records = {number: task.record() for number, task in tasks.items() if task.has_record}
     transaction = outbox.prepare(atomic=bool(records) or any(entries.values()))
     for number, changed in entries.items():

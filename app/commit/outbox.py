@@ -1,24 +1,26 @@
 """The outbox: sealed rows, late rows and dead letters on their way to their topics."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import pyarrow as pa
 
+from app.commit.frame_cuts import AROUND_SIZE, cut_frames, row_too_large
 from app.commit.producers import Producers
 from app.config import Settings
 from app.errors import RunError
 from app.process.clock import now_ns
+from app.task.letter_size import letter_message
 from app.task.letters import Letter
 from app.task.record import KEY, TaskRecord, encode_record
 from app.task.sink import Sink
 from app.task.task import Task
 from operators.hashing.parity import sealed_hashes
 from operators.sealed import Sealed
-from schemas.frame import ASSUMED, PARITY, FrameHeaders, encode_frame
+from schemas.frame import ASSUMED, PARITY, FrameHeaders
 from schemas.stream import message_keys
 from topics.avro.rows import AvroRows
-from topics.bus import Producer
+from topics.bus import MessageLimit, Producer
 from topics.catalogue import LAST_KNOWN, TASKS
 from topics.wire import SchemaRegistry
 
@@ -38,11 +40,19 @@ def stamp_of(task: Task) -> Stamp:
 class Outbox:
     """Sends what there is, in a transaction or at once, and counts the rows since the last commit."""
 
-    def __init__(self, settings: Settings, producers: Producers, registry: SchemaRegistry) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        producers: Producers,
+        registry: SchemaRegistry,
+        limits: Mapping[str, MessageLimit],
+    ) -> None:
+        """`limits` says how large a message each output topic takes."""
         self.producers = producers
         self.rows = 0
         self._settings = settings
         self._registry = registry
+        self._limits = limits
         self._late = {settings.topic(name): settings.late(name) for name in settings.stream_names}
         self._topics = {kind: settings.topic(kind) for kind in ("late", "dead", LAST_KNOWN, TASKS)}
         self._avro: dict[str, AvroRows] = {}  # by topic
@@ -82,6 +92,11 @@ class Outbox:
                 self._topics[LAST_KNOWN], partition=partition, key=key, value=value
             )
 
+    @property
+    def entry_size_max(self) -> int:
+        """The most bytes that the key and the value of a last-known entry may have together."""
+        return self._limits[self._topics[LAST_KNOWN]].size - AROUND_SIZE
+
     def task_record(self, partition: int, record: TaskRecord) -> None:
         """Send a task's record to its partition of their topic, in a transaction."""
         self.producers.transaction().produce(
@@ -103,18 +118,23 @@ class Outbox:
     def _send_frames(self, sink: Sink, sealed: Sealed, rows: pa.RecordBatch, stamp: Stamp) -> None:
         producer = self.producers.rows()
         hashes = sealed_hashes(rows)
-        size = self._settings.worker.frame_rows_max
+        worker = self._settings.worker
         evident = rows.num_rows - sealed.assumed_rows
         time_ns = rows.column(sink.on).to_numpy()
-        for lower in range(0, rows.num_rows, size):
-            frame = rows.slice(lower, size)
-            upper = lower + frame.num_rows
+        pieces = cut_frames(
+            rows,
+            self._limits[sink.topic],
+            rows_max=worker.frame_rows_max,
+            compression=worker.compression,
+            where=f"{sink.topic}[{sink.partition}]",
+        )
+        for lower, upper, value in pieces:
             sink.parity = sink.parity.roll(hashes[lower:upper])
             headers = FrameHeaders(
                 layout=sink.layout,
                 # Rows of the frames that follow are not out yet.
                 complete_ns=int(time_ns[upper]) if upper < rows.num_rows else sealed.complete_ns,
-                rows=frame.num_rows,
+                rows=upper - lower,
                 released_ns=stamp.released_ns,
                 sealed_ns=now_ns(),
                 newest_ns=stamp.newest_ns,
@@ -125,7 +145,7 @@ class Outbox:
                 sink.topic,
                 partition=sink.partition,
                 key=None,
-                value=encode_frame(frame, self._settings.worker.compression),
+                value=value,
                 headers=headers.to_kafka(),
                 timestamp_ms=None,
             )
@@ -139,7 +159,12 @@ class Outbox:
         starts = encoded.starts.tolist()
         evident = rows.num_rows - sealed.assumed_rows
         sink.parity = sink.parity.roll(sealed_hashes(rows))
+        limit = self._limits[sink.topic]
         for row, key in enumerate(message_keys(rows, sink.key).to_pylist()):
+            value = data[starts[row] : starts[row + 1]]
+            size = len(value) + len(key or b"") + AROUND_SIZE
+            if size > limit.size:
+                raise row_too_large(rows.slice(row, 1), size, limit, f"{sink.topic}[{sink.partition}]")
             headers: list[tuple[str, bytes | None]] = [(ASSUMED, b"1")] if row >= evident else []
             if row == rows.num_rows - 1:
                 headers.append((PARITY, str(sink.parity).encode()))
@@ -147,7 +172,7 @@ class Outbox:
                 sink.topic,
                 partition=sink.partition,
                 key=key,
-                value=data[starts[row] : starts[row + 1]],
+                value=value,
                 headers=headers or None,
             )
 
@@ -159,13 +184,15 @@ class Outbox:
                 raise RunError(f'{letter.describe()}; {setting} = "fail" stops here')
             if policy == "drop":
                 continue
+            topic = self._topics[letter.kind]
+            message = letter_message(letter, self._limits[topic])
             self.producers.rows().produce(
-                self._topics[letter.kind],
+                topic,
                 partition=partition,
-                key=letter.original.key,
-                value=letter.original.value,
-                headers=letter.headers,
-                timestamp_ms=letter.original.timestamp_ms,
+                key=message.key,
+                value=message.value,
+                headers=message.headers,
+                timestamp_ms=message.timestamp_ms,
             )
 
     def _policy(self, letter: Letter) -> tuple[str, str]:

@@ -26,7 +26,7 @@ class WorkerSettings(Section):
         200_000  # ... and about so many rows, where messages are blocks
     )
     poll_wait_ms_max: Annotated[int, Field(ge=1)] = 50  # an idle worker wakes this often
-    frame_rows_max: Annotated[int, Field(ge=1)] = 16_384  # a frame of wide rows stays under 8 MiB
+    frame_rows_max: Annotated[int, Field(ge=1)] = 16_384  # fewer where its topic takes less
     buffer_size_max: Annotated[int, Field(ge=1)] = 64 << 20  # per stream and task; beyond it the stream waits
     buffer_rows_max: Annotated[int, Field(ge=1)] = 50_000_000  # ... or beyond this many rows
     message_size_max: Annotated[int, Field(ge=1)] = 8 << 20  # a larger message is dead, not decoded

@@ -23,7 +23,7 @@ from schemas.clocks import clock_column
 from schemas.stream import Stream
 from topics.avro.decode import DecodeLimits, Decoder
 from topics.avro.schema import stream_schema
-from topics.bus import Bus, TopicSpec
+from topics.bus import Bus, MessageLimit, TopicSpec
 from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, compacted_topic, pipeline_topics, plan
 from topics.wire import RegistryRefusedError, RegistryUnavailableError, SchemaRegistry
 
@@ -117,6 +117,11 @@ class Pipeline:
             for name, layout in outputs.items()
         }
         return {aligned.name: aligned, **nodes}
+
+    def output_limits(self) -> dict[str, MessageLimit]:
+        """How large a message each output topic takes, as the bus has it now."""
+        topics = {spec.name for spec in topic_specs(self.settings)} - self.input_topics.keys()
+        return self.bus.message_limits(sorted(topics))
 
     def identity(self, partition: int) -> str:
         """Changes with anything that changes which rows a task reads, of which topics.

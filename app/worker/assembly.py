@@ -45,7 +45,7 @@ def open_worker(
         lambda: wait_out(ownership.has_place),
         exactly_once=settings.guarantee == "exactly_once",
     )
-    outbox = Outbox(pipeline.settings, producers, pipeline.registry)
+    outbox = Outbox(pipeline.settings, producers, pipeline.registry, pipeline.output_limits())
     consumer = pipeline.bus.consumer(group=group, client_id=member)
     commits = Commits(tasks, outbox, consumer, settings, elapsed_ns, commit)
     idle = IdleWatch(pipeline.settings, consumer, elapsed_ns)

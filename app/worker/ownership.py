@@ -236,7 +236,7 @@ class Ownership:
         log.info("last rows read back", partition=number, entries=len(entries))
         if older:
             log.warning(
-                "last rows kept with other columns: their inputs are read again",
+                "last rows kept with other columns or too large: their inputs are read again",
                 partition=number,
                 offsets=dict(older),
             )

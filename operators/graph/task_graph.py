@@ -154,13 +154,13 @@ class TaskGraph:
         root.restore(kept.of(root.name, root.meaning))
         self._graph.restore(kept, {INPUTS: inputs.meaning, root.name: root.meaning})
 
-    def kept(self) -> list[tuple[bytes, bytes]]:
+    def kept(self, entry_size_max: int | None = None) -> list[tuple[bytes, bytes]]:
         """Entries for what changed since the last call; `progress` asks for what waits now and what comes.
 
         Only once caught up and after `seal`, and committed with that progress or not at all.
         """
         assert self.inputs.caught_up, "the last rows are not known before all has been read again"
-        entries = self._root.kept()
+        entries = self._root.kept(entry_size_max)
         for name in self._root.streams[1:]:
             waits_from = self._root.oldest_waiting(name, self.inputs.next_offset(name))
             self.inputs.raise_needed(name, waits_from)

@@ -8,7 +8,8 @@ of 8 bytes that name the join and 8 that name the columns, the frontier the entr
 offset of its rows (int64, little endian), then the rows: the last one, and with `carry = "column"` those
 whose values still stand.
 
-Where only the columns have changed since, the rows are those that the inputs hold from that offset on.
+Where only the columns have changed since, the rows are those that the inputs hold from that offset on.  So it
+is where an entry would be too large for its topic: it names no columns (zero bytes) and has no rows.
 """
 
 import hashlib
@@ -34,14 +35,16 @@ from schemas.stream import Stream, is_key_of
 
 VERSION: Final = 2
 
+NO_COLUMNS: Final = bytes(8)
+
 _HEAD = struct.Struct("<8s8sqq")
 
 
 class Recalled(NamedTuple):
     """What entries say, per right stream: `rows`, oldest offset first, and those without rows of use.
 
-    `older` is the oldest offset of the rows that were kept with other columns: from there on they are to be
-    read again.
+    `older` is the oldest offset of the rows that were kept with other columns, or not at all: from there on
+    they are to be read again.
     """
 
     rows: Mapping[str, Batch]
@@ -49,9 +52,12 @@ class Recalled(NamedTuple):
 
 
 def last_known_entries(
-    settings: AsofSettings, right: RightContext, groups: Groups, frontier_ns: int
+    settings: AsofSettings, right: RightContext, groups: Groups, frontier_ns: int, size_max: int | None = None
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Yield an entry for each group whose last row may have changed since the last call."""
+    """Yield an entry for each group whose last row may have changed since the last call.
+
+    Without its rows, where key and value would have more than `size_max` bytes.
+    """
     rows = right.unknown_rows(frontier_ns)
     store = right.pending.store
     changed, first = np.unique(store.group[rows], return_index=True)
@@ -61,8 +67,11 @@ def last_known_entries(
     oldest = np.minimum.reduceat(store.offset[rows], first) if rows.size else first
     layout = _layout(settings, right.stream)
     for group, value, offset in zip(changed.tolist(), packed, oldest.tolist(), strict=True):
-        payload = _HEAD.pack(*layout, frontier_ns, offset) + value
-        yield _prefix(right.stream) + groups.key(group), seal_envelope(VERSION, payload)
+        key = _prefix(right.stream) + groups.key(group)
+        entry = seal_envelope(VERSION, _HEAD.pack(*layout, frontier_ns, offset) + value)
+        if size_max is not None and len(key) + len(entry) > size_max:
+            entry = seal_envelope(VERSION, _HEAD.pack(layout[0], NO_COLUMNS, frontier_ns, offset))
+        yield key, entry
 
 
 def last_known_rows(
@@ -105,7 +114,7 @@ def last_known_rows(
 class _Entry(NamedTuple):
     taken_ns: int
     offset: int
-    rows: bytes | None  # None where they have other columns than are looked up now
+    rows: bytes | None  # None where they have other columns than are looked up now, or were too large
 
 
 def _opened(
@@ -125,6 +134,8 @@ def _opened(
         )
     if columns == layout[1]:
         return _Entry(taken_ns, offset, payload[_HEAD.size :])
+    if columns == NO_COLUMNS:
+        return _Entry(taken_ns, offset, None)
     if settings.carry == "column":
         raise SnapshotError(
             f"last-known entry {key!r} was kept for other columns of {right.name}, and of one that was added "

@@ -139,18 +139,23 @@ class AsofRoot:
                 right.fold_pending(self._floor_ns)
             self._writer.restored(place)
 
-    def kept(self) -> list[tuple[bytes, bytes]]:
-        """The last row of each group in which it changed since the last call."""
+    def kept(self, entry_size_max: int | None = None) -> list[tuple[bytes, bytes]]:
+        """The last row of each group in which it changed since the last call.
+
+        An entry that would be larger than `entry_size_max` bytes says only from where to read its rows again.
+        """
         entries: list[tuple[bytes, bytes]] = []
         for right in self._sealer.rights:
-            entries += last_known_entries(self._settings, right, self._groups, self._frontier_ns)
+            entries += last_known_entries(
+                self._settings, right, self._groups, self._frontier_ns, entry_size_max
+            )
         return entries
 
     def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> Mapping[str, int]:
         """Restore last-known entries; on a new or restored root, before `resume` with `frontier_ns`.
 
-        Returns, per right stream with entries that were kept with other columns, the oldest offset of their
-        rows.  Raises SnapshotError where an entry is damaged or of another join.
+        Returns, per right stream with entries that were kept with other columns or without rows, the oldest
+        offset of their rows.  Raises SnapshotError where an entry is damaged or of another join.
         """
         rows_of, older = last_known_rows(self._settings, entries, frontier_ns)
         for name, rows in rows_of.items():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from schemas.batch import Int32s, Int64s
+from schemas.batch import Bools, Int32s, Int64s
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +34,10 @@ def gather_blocks(
     place -= np.maximum.accumulate(np.where(new, place, 0))
     cuts = np.append(np.flatnonzero(place % rows_max == 0), order.size)
     return Blocks(order, cuts.astype(np.int64))
+
+
+def halved(cuts: Int64s, large: Bools) -> Int64s:
+    """The cuts, and one more in the middle of each message that is too large; none of those has one row."""
+    lower, upper = cuts[:-1][large], cuts[1:][large]
+    assert np.all(upper - lower > 1), "a message of one row cannot be cut"
+    return np.sort(np.concatenate([cuts, (lower + upper) // 2]))

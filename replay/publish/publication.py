@@ -107,6 +107,7 @@ class Publication:
         self._date = days[0].date
         require_grace(days, grace_ns, clock)
         self._cursors = [Cursor(day, clock) for day in days]
+        limits = bus.message_limits([self._topics[cursor.name] for cursor in self._cursors])
         self._composers = {
             cursor.name: Composer(
                 encoder=make_encoder(cursor.day.stream, registry, self._topics[cursor.name]),
@@ -116,16 +117,17 @@ class Publication:
                 block_rows_max=block_rows_max,
                 grace_ns=grace_ns,
                 disorder_ns=cursor.disorder_ns,
+                topic=self._topics[cursor.name],
+                limit=limits[self._topics[cursor.name]],
             )
             for cursor in self._cursors
         }
         self._id, self._group = transactional_id or f"{run}-publisher", group or f"{run}-publisher"
         self._consumer = bus.consumer(group=self._group)
         self._producer: Producer | None = None
-        self._failures = 0
+        self._failures, self.done = 0, False
         self._attempt = PublishReport()  # what the last transaction held
         self._pace: Pace | None = None
-        self.done = False
         self._take_up()
         for cursor in self._cursors:
             self.report.before[cursor.name] = cursor.start

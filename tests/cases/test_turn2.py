@@ -16,7 +16,6 @@ NOT_YET: Final = frozenset(
         "avro_aliases",
         "avro_growth",
         "column_types",
-        "dead_letter_size",
         "files_of_a_day",
         "import_twice",
         "int96",
@@ -26,7 +25,6 @@ NOT_YET: Final = frozenset(
         "string_view",
         "topic_settings",
         "units",
-        "wide_rows",
         "zones",
     }
 )

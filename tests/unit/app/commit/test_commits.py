@@ -18,7 +18,7 @@ def commits_of(market: Market, worker: Worker, bus: Bus) -> tuple[Commits, Produ
     settings = market.settings
     exactly_once = settings.worker.guarantee == "exactly_once"
     producers = Producers(bus, "test", lambda: True, exactly_once=exactly_once)
-    outbox = Outbox(settings, producers, market.pipeline.registry)
+    outbox = Outbox(settings, producers, market.pipeline.registry, market.pipeline.output_limits())
     commits = Commits(
         worker.tasks, outbox, worker.consumer, settings.worker, lambda: market.elapsed_ns, commit
     )

@@ -33,7 +33,10 @@ def test_offsets_wait_until_the_rows_sealed_before_them_are_acknowledged(tmp_pat
     worker = sealed(market, 2)
     slow = SlowBus()
     producers = Producers(slow, "later", lambda: True, exactly_once=False)
-    later = LaterCommit(Outbox(market.settings, producers, market.pipeline.registry), worker.consumer)
+    later = LaterCommit(
+        Outbox(market.settings, producers, market.pipeline.registry, market.pipeline.output_limits()),
+        worker.consumer,
+    )
     later.begin(worker.tasks, {})
     assert later.advance() is None
     assert committed_next(market, worker) is None
@@ -112,7 +115,10 @@ def test_a_commit_of_a_member_that_was_thrown_out_does_not_count(tmp_path: Path)
     market = market_of(tmp_path)
     worker = sealed(market, 2)
     producers = Producers(market.bus, "later", lambda: True, exactly_once=False)
-    later = LaterCommit(Outbox(market.settings, producers, market.pipeline.registry), worker.consumer)
+    later = LaterCommit(
+        Outbox(market.settings, producers, market.pipeline.registry, market.pipeline.output_limits()),
+        worker.consumer,
+    )
     later.begin(worker.tasks, {})
     assert isinstance(worker.consumer, MemoryConsumer)
     market.bus.evict(worker.consumer)

@@ -12,6 +12,7 @@ from app.errors import RunError
 from app.reading.aligned import write_output
 from app.worker.worker import Worker
 from tests.stage.market import Market
+from tests.stage.small_topics import with_limits, with_notes
 from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
 from topics.bus import Position
@@ -246,3 +247,36 @@ def test_a_join_with_a_tolerance_has_no_such_topic(tmp_path: Path) -> None:
     market = Market(tmp_path, pipeline={"tolerance_ns": 5})
     described = market.bus.admin().describe([market.settings.topic(LAST_KNOWN)])
     assert described == {"tidemark.last-known": None}
+
+
+@pytest.mark.parametrize("carry", ["row", "column"])
+def test_last_rows_too_large_for_their_topic_are_read_again_from_the_input(
+    tmp_path: Path, carry: str
+) -> None:
+    market = Market(tmp_path, pipeline={"carry": carry}, worker={"last_known_interval_ms": 1})
+    with_limits(with_notes(market, "quote"), **{LAST_KNOWN: 20_000})
+    market.keyed("quote", "A", market.block("quote", [1], columns={"note": ["x" * 30_000]}))
+    market.quote(2, symbol="B")
+    market.progress(100)
+    first = market.worker()
+    turn_until_quiet(first)
+    market.pass_commit_interval()
+    first.commit()
+    sizes = {entry.key: len(entry.value or b"") for entry in market.messages(LAST_KNOWN)}
+    assert sizes[b"quote\0A"] < 200
+    assert set(sizes) == {b"quote\0A", b"quote\0B"}
+    killed(market, first)
+    market.trade(110)
+    market.trade(111, symbol="B")
+    market.progress(200)
+    second = market.worker()
+    turn_until_quiet(second)
+    second.close()
+    assert market.aligned() == [(110, 1), (111, 2)]
+    assert audit(market.pipeline).violations == []
+    last = market.worker()
+    turn_until_quiet(last)
+    killed(market, last)
+    market.bus.delete_before(QUOTES, 2)
+    with pytest.raises(RunError, match=r"tidemark\.quote\[0\]: offset 0 is needed but the log holds 2"):
+        turn_until_quiet(market.worker())

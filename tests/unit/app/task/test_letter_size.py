@@ -1,6 +1,7 @@
 """A letter that is larger than its topic takes keeps what fits, and says what was cut."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,10 +9,10 @@ from hypothesis import strategies as st
 from app.errors import RunError
 from app.task.letter_size import letter_message
 from app.task.letters import RUNS_MAX, Letter, dead_letters, late_letters
+from operators.inputs.progress import LATE_SCHEMA
 from schemas.letter_cut import Cut
 from schemas.letters import DeadLetter, LateLetter, original_headers
 from tests.stage.blocks import block_of
-from tests.unit.app.task.test_letters import late
 from topics.block import Original, TopicPartition
 from topics.bus import MessageLimit
 from topics.message_size import message_size
@@ -96,7 +97,10 @@ def test_rows_too_scattered_for_one_letter_are_named_in_several() -> None:
     count = 2 * RUNS_MAX + 10
     indexes = [2 * n for n in range(count)]
     block = block_of([(b"A", b"block", 10)])
-    rows = late(*((10, index, index + 1) for index in indexes))
+    lateness = [index + 1 for index in indexes]
+    columns = [[10] * count, indexes, [1_000 - ns for ns in lateness], lateness, [1_000] * count]
+    typed = [pa.array(values, field.type) for values, field in zip(columns, LATE_SCHEMA, strict=True)]
+    rows = pa.RecordBatch.from_arrays(typed, schema=LATE_SCHEMA)
     found = [
         LateLetter.from_kafka(letter.headers)
         for letter in late_letters(rows, "quote", SOURCE, block, np.array([0]))

@@ -208,3 +208,23 @@ def test_last_rows_are_kept_only_where_no_tolerance_lets_them_go() -> None:
     assert lasting.keeps is lasting
     bounded = AsofSettings(left=TRADE, rights=(QUOTE,), tolerance_ns=5)
     assert StreamingAsof(bounded).operator.keeps is None
+
+
+@pytest.mark.parametrize("carry", ["row", "column"])
+def test_an_entry_too_large_says_from_where_to_read_its_rows_again(carry: str) -> None:
+    first = join(carry)
+    first.push("quote", quotes((3, 1, "A" * 200, 1.0), (4, 2, "B", 1.0), (6, 3, "A" * 200, None)))
+    sealed_to(first, 100)
+    whole = dict(first.operator.kept())
+    again = join(carry)
+    again.push("quote", quotes((3, 1, "A" * 200, 1.0), (4, 2, "B", 1.0), (6, 3, "A" * 200, None)))
+    sealed_to(again, 100)
+    size = max(len(key) + len(value) for key, value in whole.items()) - 1
+    entries = again.operator.kept(size)
+    assert all(len(key) + len(value) <= size for key, value in entries)
+    small, large = b"quote\0B", b"quote\0" + b"A" * 200
+    assert dict(entries)[small] == whole[small]
+    assert join(carry).operator.recall([(large, dict(entries)[large])], 100) == {
+        "quote": 6 if carry == "row" else 3
+    }
+    assert join(carry).operator.recall([(small, dict(entries)[small])], 100) == {}

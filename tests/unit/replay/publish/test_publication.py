@@ -252,3 +252,42 @@ def test_each_step_is_shown(scene: Scene) -> None:
     seen: list[int] = []
     scene.publication().run(show=lambda now: seen.append(now.rows_done))
     assert seen == [25, 50, 75, 100, 125, 150, 175, 180]
+
+
+def day_of_notes(scene: Scene, sizes: list[int]) -> Day:
+    """A day of one symbol whose rows have text of these sizes."""
+    columns: dict[str, Any] = {
+        "event_ns": [NOON_NS + i for i in range(len(sizes))],
+        "known_ns": [NOON_NS + i for i in range(len(sizes))],
+        "symbol": ["A"] * len(sizes),
+        "number": list(range(len(sizes))),
+        "note": ["x" * size for size in sizes],
+    }
+    return keep_day(scene.store, "trade", columns)
+
+
+def publish_notes(scene: Scene, sizes: list[int], shape: Shape) -> list[ReadMessage]:
+    scene.bus.configure(scene.topics["trade"], {"max.message.bytes": "10000"})
+    scene.publication(
+        days=[day_of_notes(scene, sizes)], shape=shape, block_rows_max=100, step_rows_max=1_000
+    ).run()
+    return [message for message in scene.messages("trade") if not message.progress]
+
+
+def test_a_block_is_cut_by_bytes_as_well_as_by_rows(scene: Scene) -> None:
+    sizes = [9_500, *[10] * 60, *[2_000] * 9, 9_800, 0]
+    messages = publish_notes(scene, sizes, "block")
+    assert [row["number"] for row in rows_in(messages)] == list(range(len(sizes)))
+    assert 5 <= len(messages) <= 12
+    assert max(len(message.rows) for message in messages) > 10
+
+
+@pytest.mark.parametrize("shape", ["record", "block"])
+def test_a_row_that_its_topic_does_not_take_is_named(scene: Scene, shape: Shape) -> None:
+    with pytest.raises(
+        PublishError,
+        match=rf"^t\.trade: the row of symbol A, time {NOON_NS + 3}, makes a message of 12,0\d\d bytes, and "
+        r"10,000 are taken \(max\.message\.bytes of the topic\); its largest columns are note \(12,00\d\), ",
+    ):
+        publish_notes(scene, [10, 10, 10, 12_000, 10], shape)
+    assert scene.messages("trade") == []
