@@ -22,11 +22,12 @@ from pydantic_settings import (
 from app.errors import UsageError
 from app.settings.bus import BusSettings
 from app.settings.graph import GraphTable, NodeTable, OutputSettings
+from app.settings.outputs import OUTPUT_KEYS, TopicKey, output_key, require_apart
 from app.settings.pipeline import PipelineSettings
-from app.settings.section import Name, Policy
+from app.settings.section import Name, Policy, TopicName
 from app.settings.streams import StreamSettings
 from app.settings.worker import WorkerSettings
-from topics.catalogue import OUTPUTS
+from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, default_topic
 from topics.kafka.settings import is_secret
 
 
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
     bus: BusSettings = BusSettings()
     worker: WorkerSettings = WorkerSettings()
     streams: dict[Name, StreamSettings] = Field(default_factory=dict)
+    outputs: dict[str, TopicName] = Field(default_factory=dict)  # by output; default `<prefix>.<output>`
     graph: GraphTable = GraphTable()
     _file: Path | None = PrivateAttr(default=None)
 
@@ -58,9 +60,21 @@ class Settings(BaseSettings):
             raise ValueError('pipeline.carry = "column" is for direction = "backward" only')
         if taken := sorted(set(self.graph.nodes) & set(self.stream_names)):
             raise ValueError(f"graph.{taken[0]} cannot be a node: {taken[0]} is a stream")
-        topics = [self.topic(name) for name in (*self.stream_names, *OUTPUTS, *self.outputs)]
-        if twice := sorted({topic for topic in topics if topics.count(topic) > 1}):
-            raise ValueError(f"topic {twice[0]} is named twice: each stream and each output needs its own")
+        return self
+
+    @model_validator(mode="after")
+    def _each_topic_has_one_use(self) -> "Settings":
+        if taken := sorted(set(self.output_names) & set(self.stream_names)):
+            raise ValueError(f"{taken[0]} cannot be a stream: {taken[0]} is an output of the pipeline")
+        known = (*OUTPUT_KEYS, *self.node_outputs)
+        if unknown := sorted(set(self.outputs) - set(known)):
+            raise ValueError(f"outputs.{unknown[0]} is no output; the outputs are {', '.join(known)}")
+        for name in self.node_outputs:
+            if name in self.outputs and self._topic_in_graph(name) is not None:
+                raise ValueError(
+                    f"outputs.{name} and graph.{name}.out.topic are both given: one of them is enough"
+                )
+        require_apart(self.topic_key(name) for name in (*self.stream_names, *self.output_names))
         return self
 
     def read_from(self, path: Path | None) -> "Settings":
@@ -73,9 +87,15 @@ class Settings(BaseSettings):
         return ("settings", "") if self._file is None else (str(self._file), self._file.read_text())
 
     @property
-    def outputs(self) -> tuple[str, ...]:
+    def node_outputs(self) -> tuple[str, ...]:
         """The nodes of the graph whose rows go to a topic of their own, in the order of the file."""
         return tuple(name for name, node in self.graph.nodes.items() if node.out is not None)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """All that has a topic to write to: aligned, late, dead, the nodes' rows, and what restarts need."""
+        kept = ([LAST_KNOWN] if self.keeps_last_known else []) + ([TASKS] if self.node_outputs else [])
+        return (*OUTPUTS, *self.node_outputs, *kept)
 
     @property
     def stream_names(self) -> tuple[str, ...]:
@@ -88,10 +108,22 @@ class Settings(BaseSettings):
 
     def topic(self, name: str) -> str:
         """The topic of an input stream, of a node, or of `aligned`, `late`, `dead`, `last-known`, `tasks`."""
+        return self.topic_key(name).topic
+
+    def topic_key(self, name: str) -> TopicKey:
+        """The topic of a stream or an output, and the key that sets its name: nothing else derives names."""
+        in_graph = self._topic_in_graph(name)
+        if name in self.stream_names:
+            key, topic = f"streams.{name}.topic", self.stream(name).topic
+        elif in_graph is not None:
+            key, topic = f"graph.{name}.out.topic", in_graph
+        else:
+            key, topic = f"outputs.{output_key(name)}", self.outputs.get(output_key(name))
+        return TopicKey(topic or default_topic(self.pipeline.prefix, name), key, topic is None)
+
+    def _topic_in_graph(self, name: str) -> str | None:
         node = self.graph.nodes.get(name)
-        if node is not None and node.out is not None and node.out.topic is not None:
-            return node.out.topic
-        return self.stream(name).topic or f"{self.pipeline.prefix}.{name}"
+        return None if node is None or node.out is None else node.out.topic
 
     @property
     def keeps_last_known(self) -> bool:
@@ -172,7 +204,7 @@ def _known_variable(name: str) -> bool:
     field = Settings.model_fields.get(section)
     if field is None:
         return False
-    if not key or section in ("streams", "graph"):
+    if not key or section in ("streams", "outputs", "graph"):
         return True
     table = field.annotation
     return (
@@ -214,7 +246,7 @@ def _known_keys(location: list[str]) -> str:
     }
     match location:
         case [_]:
-            return f"the tables are {', '.join(tables)}"
+            return f"the tables are {', '.join(Settings.model_fields)}"
         case ["graph", _]:
             return "[graph] has name, and a table for each node"
         case ["graph", _, _]:

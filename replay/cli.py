@@ -20,7 +20,7 @@ from replay.store.days import HistoryStore
 from schemas.clocks import Clock
 from schemas.stream import StreamError
 from topics.bus import Bus, BusError
-from topics.catalogue import require_copartitioned
+from topics.catalogue import default_topic, require_copartitioned
 from topics.kafka.bus import KafkaBus
 from topics.registry.open import open_registry
 from topics.wire import CodecError, RegistryUnavailableError
@@ -177,7 +177,7 @@ def publish_command(
         raise PublishError(f"grace_ns {grace_ns} must be 0 or more")
     factor = parse_speed(speed)
     days = list_days(HistoryStore(store), date)
-    topics = {day.summary.stream: f"{prefix}.{day.summary.stream}" for day in days}
+    topics = {day.summary.stream: default_topic(prefix, day.summary.stream) for day in days}
     config = parse_client_config(client_config or ())
     bus = KafkaBus(bootstrap, {k: v for k, v in config.items() if not k.startswith(REGISTRY)})
     bus.check(BROKER_WAIT_MS)

@@ -100,6 +100,16 @@ class MessageLimit(NamedTuple):
     setting: str
 
 
+class LogId(NamedTuple):
+    """What tells the logs of a topic from others of the same name: the ids of its cluster and of the topic.
+
+    A topic that is deleted and created anew has another id.  Empty where a broker gives none.
+    """
+
+    cluster: str
+    topic: str
+
+
 class Rebalance(Protocol):
     """Callbacks that `poll` makes, in the caller's thread, when the group moves partitions."""
 
@@ -232,8 +242,16 @@ class Producer(Protocol):
 class Admin(Protocol):
     """Topics and groups seen from outside: nothing here joins a group or moves a partition."""
 
+    def names(self) -> list[str]:
+        """The topics that exist, as far as we may see them."""
+        ...
+
     def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
         """Return each topic as the broker has it, None for a topic that does not exist."""
+        ...
+
+    def log_ids(self, names: Sequence[str]) -> dict[str, LogId]:
+        """What tells the logs of each topic from others; raises BusError naming one that does not exist."""
         ...
 
     def create(self, topics: Sequence[TopicSpec]) -> None:

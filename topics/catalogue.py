@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from topics.bus import Admin, BusError, TopicSpec
+from topics.inputs import InputNeeds, Note, input_notes
 
 # A frame or a block of rows is one message; producers are held to the same size.
 MESSAGE_SIZE_MAX: Final = 8 << 20
 _EVER_MS: Final = str(2**63 - 1)
+PARTITIONS: Final = "partitions"
 
 OUTPUTS: Final = ("aligned", "late", "dead")
 LAST_KNOWN: Final = "last-known"  # only for joins that may need a row however old it is
@@ -58,31 +61,52 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `apply` would do: topics to create, topics that are as wanted, and what stands in the way."""
+    """What `apply` would do: topics to create, topics that will do, and what stands in the way.
+
+    `notes` are of inputs that will do and that somebody else made; `advice` says what to do about mismatches,
+    empty without any.
+    """
 
     create: tuple[TopicSpec, ...]
     fine: tuple[TopicSpec, ...]
     mismatches: tuple[Mismatch, ...]
+    notes: tuple[Note, ...] = ()
+    advice: str = ""
 
 
-def plan(admin: Admin, specs: Sequence[TopicSpec]) -> Plan:
+def default_topic(prefix: str, name: str) -> str:
+    """The topic of a stream or an output that nobody has named: `<prefix>.<name>`."""
+    return f"{prefix}.{name}"
+
+
+def plan(
+    admin: Admin, specs: Sequence[TopicSpec], inputs: Mapping[str, InputNeeds] = MappingProxyType({})
+) -> Plan:
     """Compare the wanted topics with those of the bus; changes nothing.
 
-    A config that a spec does not name is free.  Raises CoPartitionError where the specs are unequal.
+    A config that a spec does not name is free.  `inputs`, by topic, are only read, so somebody else may have
+    made them: of those only the partition count has to be as wanted, whatever else differs is a note.
+    Raises CoPartitionError where the specs are unequal.
     """
     require_copartitioned({spec.name: spec.partitions for spec in specs})
     described = admin.describe([spec.name for spec in specs])
-    create, fine, mismatches = [], [], []
+    create, fine, mismatches, notes = [], [], [], []
     for spec in specs:
         actual = described[spec.name]
         if actual is None:
             create.append(spec)
             continue
         differences = _differences(spec, actual)
+        if spec.name in inputs:
+            if differences:
+                notes += input_notes(actual, inputs[spec.name])
+            differences = [one for one in differences if one.what == PARTITIONS]
         mismatches += differences
         if not differences:
             fine.append(spec)
-    return Plan(tuple(create), tuple(fine), tuple(mismatches))
+    counts = {name: actual.partitions for name in inputs if (actual := described[name]) is not None}
+    advice = _advice(mismatches, counts) if mismatches else ""
+    return Plan(tuple(create), tuple(fine), tuple(mismatches), tuple(notes), advice)
 
 
 def apply(admin: Admin, plan: Plan) -> None:
@@ -91,10 +115,7 @@ def apply(admin: Admin, plan: Plan) -> None:
     A topic that exists is never changed: more partitions would move keys, and shorter retention deletes.
     """
     if plan.mismatches:
-        raise TopicMismatchError(
-            "; ".join(map(str, plan.mismatches))
-            + ": change the settings to what is there, choose another prefix, or delete the topics"
-        )
+        raise TopicMismatchError(f"{'; '.join(map(str, plan.mismatches))}: {plan.advice}")
     admin.create(plan.create)
 
 
@@ -128,14 +149,17 @@ def pipeline_topics(
     names = list(streams)
     for name in names:
         if name in OUTPUTS:
-            raise BusError(f"stream {name} cannot have a topic: {prefix}.{name} is an output of the pipeline")
+            taken = default_topic(prefix, name)
+            raise BusError(f"stream {name} cannot have a topic: {taken} is an output of the pipeline")
     configs = {
         **HISTORY_CONFIGS,
         "retention.ms": str(retention_ms),
         "min.insync.replicas": str(max(1, replication - 1)),
     }
     return [
-        TopicSpec(name=f"{prefix}.{name}", partitions=partitions, replication=replication, configs=configs)
+        TopicSpec(
+            name=default_topic(prefix, name), partitions=partitions, replication=replication, configs=configs
+        )
         for name in (*names, *OUTPUTS, *nodes)
     ]
 
@@ -146,9 +170,24 @@ def compacted_topic(*, name: str, partitions: int, replication: int = 1) -> Topi
     return TopicSpec(name=name, partitions=partitions, replication=replication, configs=configs)
 
 
+def _advice(mismatches: Sequence[Mismatch], inputs: Mapping[str, int]) -> str:
+    """What to do about mismatches; `inputs` are the partition counts of the inputs that exist."""
+    if not any(one.topic in inputs for one in mismatches):
+        return (
+            "change the settings to what is there, choose another pipeline.prefix or names in [outputs], or "
+            "delete the topics"
+        )
+    if len(set(inputs.values())) == 1:
+        return f"set bus.partitions = {next(iter(inputs.values()))}, the count of the inputs"
+    return (
+        "keys meet by partition number, so inputs need equal counts: copy one of them, by key, to a topic of "
+        "as many partitions, and name that as its stream's topic"
+    )
+
+
 def _differences(wanted: TopicSpec, actual: TopicSpec) -> list[Mismatch]:
     figures = [
-        ("partitions", str(wanted.partitions), str(actual.partitions)),
+        (PARTITIONS, str(wanted.partitions), str(actual.partitions)),
         ("replication", str(wanted.replication), str(actual.replication)),
         *((name, value, actual.configs.get(name, "unset")) for name, value in wanted.configs.items()),
     ]

@@ -144,7 +144,7 @@ class _Partition:
         walk(self._rules, layout, accepted[left], rights, aligned, self._findings, self._memory_size_max)
         report.rows_repeated += self._findings.rows_repeated
         report.rows_aligned -= self._findings.rows_repeated
-        for name in settings.outputs:
+        for name in settings.node_outputs:
             report.rows_out[name] += self._node(name)
         yield from found.violations()
         yield from self._findings.violations()

@@ -11,9 +11,10 @@ from app.errors import UsageError
 from app.process import failpoints
 from app.process.memory import share_arenas
 from app.wiring.open import open_bus, open_pipeline
-from app.wiring.pipeline import topic_specs, warm_up
+from app.wiring.pipeline import warm_up
+from app.wiring.topics import similar, topic_plan
 from app.worker.assembly import open_worker
-from topics.catalogue import TopicMismatchError, apply, plan
+from topics.catalogue import Plan, TopicMismatchError, apply
 
 
 @app.command()
@@ -77,35 +78,52 @@ app.add_typer(topics_app, name="topics")
 def topics_plan(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
     """Show which topics are missing and which differ from what the pipeline needs; change nothing.
 
-    Exit 2 if one differs.
+    Inputs may be somebody else's: a setting that breaks no join is a note.  Exit 2 if a topic differs.
 
     Example: python -m app topics plan --config tidemark.toml
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    planned = plan(open_bus(settings).admin(), topic_specs(settings))
+    admin = open_bus(settings).admin()
+    planned = topic_plan(admin, settings)
+    streams = {settings.topic(name): name for name in settings.stream_names}
     for spec in planned.create:
         console.print(f"create  {spec.name}: {spec.partitions} partitions, replication {spec.replication}")
+        if spec.name in streams and (like := similar(admin, settings, streams[spec.name])):
+            key = settings.topic_key(streams[spec.name]).key
+            console.print(f"        or name another in {key}: {', '.join(like)}", markup=False)
     for spec in planned.fine:
         console.print(f"fine    {spec.name}")
+    _print_notes(planned)
     for mismatch in planned.mismatches:
-        console.print(f"differs {mismatch}", markup=False)
+        console.print(f"differs {mismatch}", markup=False, soft_wrap=True)
     if planned.mismatches:
-        raise UsageError(f"{len(planned.mismatches)} topics differ from what the pipeline needs; see above")
+        raise UsageError(
+            f"{len(planned.mismatches)} topics differ from what the pipeline needs, see above; "
+            f"{planned.advice}"
+        )
 
 
 @topics_app.command("apply")
 def topics_apply(config: ConfigFile = None, bootstrap: Bootstrap = None) -> None:
     """Create the topics that are missing; where one differs, change nothing and exit 2 with the figures.
 
+    Inputs may be somebody else's: a setting that breaks no join is a note.
+
     Example: python -m app topics apply --config tidemark.toml
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
     admin = open_bus(settings).admin()
-    planned = plan(admin, topic_specs(settings))
+    planned = topic_plan(admin, settings)
     try:
         apply(admin, planned)
     except TopicMismatchError as refused:
         raise UsageError(str(refused)) from None
     for spec in planned.create:
         console.print(f"created {spec.name}: {spec.partitions} partitions")
+    _print_notes(planned)
     console.print(f"{len(planned.fine)} topics were there already, as they should be")
+
+
+def _print_notes(planned: Plan) -> None:
+    for note in planned.notes:
+        console.print(f"note    {note}", markup=False, soft_wrap=True)

@@ -20,7 +20,8 @@ from app.watch.view import as_json, screen
 from app.watch.watermarks import Picture, Watch, look
 from app.watch.words import WELL, answer
 from app.wiring.open import open_bus, pipeline_on
-from app.wiring.pipeline import Pipeline, require_topics
+from app.wiring.pipeline import Pipeline
+from app.wiring.topics import require_topics
 from topics.bus import Bus, BusUnavailableError
 from topics.wire import RegistryUnavailableError
 

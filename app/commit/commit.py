@@ -77,6 +77,8 @@ def positions_of(tasks: Mapping[int, Task]) -> dict[TopicPartition, Position]:
                     through=progress.through.get(ALIGNED),
                     report=task.report(topic),
                     complete=progress.final,
+                    log=reading.log,
+                    last_known=reading.last_known,
                 )
             )
     return positions

@@ -72,7 +72,9 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
         _run_processes(request, pipeline, folder.path, history.root)
     seconds = (monotonic_ns() - started_ns) / NS_PER_S
     frames = write_output(pipeline, ALIGNED, folder.path / ALIGNED)
-    rows_out = {name: sum(write_output(pipeline, name, folder.path / name).rows) for name in settings.outputs}
+    rows_out = {
+        name: sum(write_output(pipeline, name, folder.path / name).rows) for name in settings.node_outputs
+    }
     _read_back(pipeline, folder.path)
     summary = replace(
         _sum_up(request, pipeline, days, frames, audit(pipeline)),
@@ -107,9 +109,11 @@ def _prepare(
     if not folder.resumed:
         shutil.rmtree(settings.worker.state, ignore_errors=True)
         if folder.previous is not None:
-            old = f"replay-{request.date}-{folder.previous}"
-            kinds = (*settings.stream_names, *OUTPUTS, *settings.outputs, LAST_KNOWN, TASKS)
-            admin.delete([f"{old}.{kind}" for kind in kinds])
+            prefix = f"replay-{request.date}-{folder.previous}"
+            pipeline = settings.pipeline.model_copy(update={"prefix": prefix})
+            old = settings.model_copy(update={"pipeline": pipeline})
+            kinds = (*settings.stream_names, *OUTPUTS, *settings.node_outputs, LAST_KNOWN, TASKS)
+            admin.delete([old.topic(kind) for kind in kinds])
     apply(admin, plan(admin, topic_specs(settings)))
     registry = open_registry(settings.bus.schema_registry)
     for day in days:
@@ -160,7 +164,7 @@ def _read_back(pipeline: Pipeline, folder: Path) -> None:
     settings = pipeline.settings
     if pipeline.bus.name == "embedded":
         return
-    outputs = settings.outputs if settings.worker.format == "avro" else (ALIGNED, *settings.outputs)
+    outputs = settings.node_outputs if settings.worker.format == "avro" else (ALIGNED, *settings.node_outputs)
     told = "".join(f"{key}={value}\n" for key, value in settings.bus.client_settings().items())
     for name in outputs:
         read = ["gpu_sink", "--bootstrap", settings.bus.bootstrap, "--topic", settings.topic(name)]

@@ -14,14 +14,16 @@ from app.errors import RunError, UsageError
 from app.process.clock import monotonic_ns
 from app.watch.words import size_words
 from app.wiring.broker import open_kafka
+from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.open import pipeline_on
-from app.wiring.pipeline import topic_specs, warm_up
+from app.wiring.pipeline import counted_topics, warm_up
+from app.wiring.topics import missing_words, topic_plan
 from app.words import duration
 from schemas.clocks import NS_PER_S
 from schemas.stream import StreamError
 from state.limits import StateLimits
-from topics.bus import Bus, BusError
-from topics.catalogue import plan
+from topics.block import TopicPartition
+from topics.bus import Admin, Bus, BusError
 from topics.kafka.bus import client_version
 from topics.kafka.reader import reading
 from topics.memory.bus import MemoryBus
@@ -133,21 +135,49 @@ def _gpu() -> Finding:
 def _broker(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]:
     try:
         bus = connect()
-        found = plan(bus.admin(), topic_specs(settings))
+        admin = bus.admin()
+        planned = topic_plan(admin, settings)
     except (UsageError, BusError) as away:
         yield Finding(
             "broker", "problem", str(away), "correct bus.bootstrap or bus.kafka where it runs elsewhere"
         )
         return
     yield Finding("broker", "ok", f"{bus.name} answers")
-    if found.mismatches:
-        advice = "change the settings to what is there, choose another prefix, or delete the topics"
-        yield Finding("topics", "problem", "; ".join(map(str, found.mismatches)), advice)
-    elif found.create:
-        names = ", ".join(spec.name for spec in found.create)
-        yield Finding("topics", "problem", f"missing: {names}", "create them: python -m app topics apply")
+    if planned.mismatches:
+        yield Finding("topics", "problem", "; ".join(map(str, planned.mismatches)), planned.advice)
+    elif planned.create:
+        names = [spec.name for spec in planned.create]
+        advice = missing_words(admin, settings, names)
+        yield Finding("topics", "problem", f"missing: {', '.join(names)}", advice)
     else:
-        yield Finding("topics", "ok", f"{len(found.fine)} topics of {settings.bus.partitions} partitions")
+        yield Finding("topics", "ok", f"{len(planned.fine)} topics of {settings.bus.partitions} partitions")
+        yield from _commits(settings, admin)
+    for topic in dict.fromkeys(note.topic for note in planned.notes):
+        notes = [f"{n.what} {n.actual}: {n.consequence}" for n in planned.notes if n.topic == topic]
+        yield Finding(topic, "note", "; ".join(notes))
+
+
+def _commits(settings: Settings, admin: Admin) -> Iterator[Finding]:
+    """Whether the group's offsets count in the logs that are there."""
+    group = settings.pipeline.prefix
+    try:
+        positions = admin.group(group).committed
+        topics = [settings.topic(name) for name in settings.stream_names]
+        logs = admin.log_ids(counted_topics(settings))
+        for number in range(settings.bus.partitions):
+            sources = [TopicPartition(topic, number) for topic in topics]
+            require_same_logs(read_positions(sources, positions), logs, settings)
+    except RunError as refused:
+        what, _, advice = str(refused).rpartition(": ")
+        yield Finding("commits", "problem", what, advice)
+        return
+    except BusError as refused:
+        advice = "docker/kafka/acls.sh prints the rights that each role needs"
+        yield Finding("commits", "problem", str(refused), advice)
+        return
+    known = [source for source in positions if source.topic in topics]
+    if known:
+        yield Finding("commits", "ok", f"group {group} has offsets of {len(known)} partitions, of these logs")
 
 
 def _registry(settings: Settings) -> Iterator[Finding]:

@@ -175,7 +175,7 @@ def look(admin: Admin, settings: Settings, now_ns: int, watch: Watch | None = No
         standing=standing,
         now_ns=now_ns,
         tasks=tuple(tasks),
-        outputs={name: settings.topic(name) for name in (ALIGNED, *settings.outputs)},
+        outputs={name: settings.topic(name) for name in (ALIGNED, *settings.node_outputs)},
     )
 
 

@@ -5,7 +5,8 @@ from typing import Final
 
 from app.config import Settings
 from app.wiring.broker import open_kafka
-from app.wiring.pipeline import Pipeline, member_config, registered_streams, require_topics
+from app.wiring.pipeline import Pipeline, member_config, registered_streams
+from app.wiring.topics import require_topics
 from topics.bus import Bus
 from topics.registry.open import open_registry
 

@@ -1,7 +1,7 @@
 """Wiring: what a pipeline is made of, built from its settings."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +23,8 @@ from schemas.clocks import clock_column
 from schemas.stream import Stream
 from topics.avro.decode import DecodeLimits, Decoder
 from topics.avro.schema import stream_schema
-from topics.bus import Bus, MessageLimit, TopicSpec
-from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, compacted_topic, pipeline_topics, plan
+from topics.bus import Bus, LogId, MessageLimit, TopicSpec
+from topics.catalogue import LAST_KNOWN, OUTPUTS, compacted_topic, pipeline_topics
 from topics.wire import RegistryRefusedError, RegistryUnavailableError, SchemaRegistry
 
 
@@ -123,14 +123,20 @@ class Pipeline:
         topics = {spec.name for spec in topic_specs(self.settings)} - self.input_topics.keys()
         return self.bus.message_limits(sorted(topics))
 
-    def identity(self, partition: int) -> str:
-        """Changes with anything that changes which rows a task reads, of which topics.
+    def log_ids(self) -> dict[str, LogId]:
+        """By topic what tells the logs of inputs and last rows from others of that name, at this moment."""
+        return self.bus.admin().log_ids(counted_topics(self.settings))
+
+    def identity(self, partition: int, logs: Mapping[str, LogId]) -> str:
+        """Changes with anything that changes which rows a task reads, of which topics; `logs` by topic.
 
         What is made of the rows is not in it: entries lie under the meaning of what keeps them.
         """
         lines = [self.settings.pipeline.prefix, self.settings.pipeline.clock, str(partition)]
         for topic, name in self.input_topics.items():
-            lines.append(f"{topic} {name} {self.settings.stream(name).rules.model_dump_json()}")
+            lines.append(
+                f"{topic} {'/'.join(logs[topic])} {name} {self.settings.stream(name).rules.model_dump_json()}"
+            )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def with_slot(self, slot: str) -> "Pipeline":
@@ -157,26 +163,31 @@ def _planned(settings: Settings, asof: AsofSettings) -> Plan | None:
         raise UsageError(render_errors(*settings.source(), wrong.errors).rstrip()) from None
 
 
+def counted_topics(settings: Settings) -> list[str]:
+    """The topics that committed offsets rely on: those of the inputs, and of last rows where there is one."""
+    names = [*settings.stream_names, *([LAST_KNOWN] if settings.keeps_last_known else [])]
+    return [settings.topic(name) for name in names]
+
+
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """The topics of a pipeline: its inputs, where aligned rows, rows of nodes, late rows and dead letters go.
 
     A join without a tolerance has the last-known topic too, and a graph with outputs that of its tasks.
     """
-    names = (*settings.stream_names, *OUTPUTS, *settings.outputs)
+    names = (*settings.stream_names, *OUTPUTS, *settings.node_outputs)
     bus = settings.bus
     specs = pipeline_topics(
         prefix=settings.pipeline.prefix,
         streams=settings.stream_names,
         partitions=bus.partitions,
         replication=bus.replication,
-        nodes=settings.outputs,
+        nodes=settings.node_outputs,
     )
     named = [replace(spec, name=settings.topic(name)) for name, spec in zip(names, specs, strict=True)]
-    compacted = [LAST_KNOWN] if settings.keeps_last_known else []
-    compacted += [TASKS] if settings.outputs else []
     return named + [
         compacted_topic(name=settings.topic(name), partitions=bus.partitions, replication=bus.replication)
-        for name in compacted
+        for name in settings.output_names
+        if name not in names
     ]
 
 
@@ -192,14 +203,6 @@ def member_config(settings: Settings) -> dict[str, str]:
         if settings.worker.static_member:
             member["consumer.group.instance.id"] = f"{settings.pipeline.prefix}-{settings.worker.slot}"
     return {**member, **settings.bus.client_settings()}
-
-
-def require_topics(bus: Bus, settings: Settings) -> None:
-    """Raise UsageError where a topic is missing or its partition count is not the configured one."""
-    found = plan(bus.admin(), topic_specs(settings))
-    wrong = [f"{spec.name} does not exist" for spec in found.create] + [str(m) for m in found.mismatches]
-    if wrong:
-        raise UsageError(f"{'; '.join(wrong)}: see `python -m app topics plan`")
 
 
 def registered_streams(

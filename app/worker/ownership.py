@@ -13,9 +13,10 @@ from app.process.meter import Meter
 from app.reading.dead import ahead_places
 from app.reading.last_known import last_known_entries
 from app.reading.late import late_places
-from app.task.metadata import Committed, from_position
+from app.task.metadata import Committed
 from app.task.reading import Reading
 from app.task.task import Task
+from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.pipeline import Pipeline
 from app.worker.outputs import sinks_at
 from operators.entries import SnapshotError
@@ -29,7 +30,7 @@ from state.errors import StateLockedError
 from state.restore import Restored, restore
 from state.store import TaskStore
 from topics.block import TopicPartition
-from topics.bus import AbortableError, Consumer
+from topics.bus import AbortableError, Consumer, LogId
 from topics.catalogue import LAST_KNOWN
 
 log = structlog.get_logger()
@@ -146,30 +147,29 @@ class Ownership:
 
     def _open(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
         sources = [TopicPartition(topic, n) for n in numbers for topic in self._pipeline.input_topics]
-        committed = self._consumer.committed(sources)
+        positions = self._consumer.committed(sources)
+        logs = self._pipeline.log_ids()
         starts: dict[TopicPartition, int] = {}
         for number in numbers:
             self._drop(number)
         for number in numbers:
-            committed_by: dict[str, Committed] = {}
-            resumed = True
-            for topic, stream in self._pipeline.input_topics.items():
-                source = TopicPartition(topic, number)
-                position = committed.get(source)
-                if position is None:
-                    low, _ = self._consumer.offsets(source)
-                    committed_by[stream] = Committed(InputProgress(low, low, BEGINNING_NS), BEGINNING_NS)
-                    resumed = False
-                else:
-                    committed_by[stream] = from_position(position, f"{topic}[{number}]")
-            starts |= self._open_task(number, committed_by, resumed=resumed)
+            committed = read_positions((one for one in sources if one.partition == number), positions)
+            require_same_logs(committed, logs, self._pipeline.settings)
+            starts |= self._open_task(number, committed, logs)
         return starts
 
     def _open_task(
-        self, number: int, committed_by: Mapping[str, Committed], *, resumed: bool
+        self, number: int, positions: Mapping[TopicPartition, Committed | None], logs: Mapping[str, LogId]
     ) -> dict[TopicPartition, int]:
+        resumed = None not in positions.values()
+        committed_by: dict[str, Committed] = {}
+        for source, one in positions.items():
+            if one is None:
+                low, _ = self._consumer.offsets(source)
+                one = Committed(InputProgress(low, low, BEGINNING_NS), BEGINNING_NS)
+            committed_by[self._pipeline.input_topics[source.topic]] = one
         committed, parity = _task_progress(committed_by)
-        identity = self._pipeline.identity(number)
+        identity = self._pipeline.identity(number, logs)
         next_offsets = {name: one.next_offset for name, one in committed.inputs.items()} if resumed else {}
         state, operator = self._restored(number, identity, next_offsets)
         try:
@@ -192,7 +192,7 @@ class Ownership:
         self.tasks[number] = Task(
             partition=number,
             operator=operator,
-            readings=self._readings(plan),
+            readings=self._readings(plan, logs),
             sinks=sinks,
             store=state.store,
             identity=identity,
@@ -207,8 +207,10 @@ class Ownership:
         )
         return starts
 
-    def _readings(self, plan: ResumePlan) -> dict[str, Reading]:
+    def _readings(self, plan: ResumePlan, logs: Mapping[str, LogId]) -> dict[str, Reading]:
         """Each input of a task, by topic, at where it is read from."""
+        settings = self._pipeline.settings
+        last_known = logs.get(settings.topic(LAST_KNOWN), LogId("", ""))
         return {
             topic: Reading(
                 topic=topic,
@@ -216,6 +218,8 @@ class Ownership:
                 decoder=decoder,
                 opened=plan.committed.inputs[stream],
                 start=plan.read_from[stream],
+                log=logs[topic],
+                last_known=last_known.topic,
             )
             for topic, (stream, decoder) in self._pipeline.decoders().items()
         }

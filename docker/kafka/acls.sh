@@ -14,6 +14,7 @@
 #   PREFIX=tidemark      pipeline.prefix
 #   STREAMS="trade quote"             pipeline.left and pipeline.right
 #   NODES="tick bars"                 the nodes of the graph whose rows go out; none without a graph
+#   TOPICS="trade=md.trade late=md.late.v1"   names of topics that are not PREFIX.NAME: [outputs], [streams.NAME] topic
 #   GROUP=tidemark-gpu-sink           the group= of the model service, where it commits to one
 #   KAFKA_ACLS="kafka-acls.sh --bootstrap-server host:port --command-config admin.properties"
 set -euo pipefail
@@ -25,7 +26,15 @@ role=${1:-} user=${2:-}
 
 fail() { echo "acls: $*" >&2; exit 2; }
 
-topics() { local name; for name in "$@"; do printf ' --topic %s' "$prefix.$name"; done; }
+topic_of() { # $1: a stream, an output or a node
+  local pair
+  for pair in ${named[@]+"${named[@]}"}; do
+    if [[ ${pair%%=*} == "$1" ]]; then echo "${pair#*=}"; return; fi
+  done
+  echo "$prefix.$1"
+}
+
+topics() { local name; for name in "$@"; do printf ' --topic %s' "$(topic_of "$name")"; done; }
 
 allow() { # $1: operations, the rest: resources
   local operation operations=
@@ -37,6 +46,11 @@ allow() { # $1: operations, the rest: resources
 [[ $user =~ ^[A-Za-z0-9._-]+$ ]] || fail "say a role and a user: acls.sh worker tidemark-worker"
 read -ra streams <<<"${STREAMS:-trade quote}"
 read -ra nodes <<<"${NODES:-}"
+named=" ${TOPICS:-}"
+read -ra named <<<"${named// last_known=/ last-known=}"
+for name in ${named[@]+"${named[@]}"}; do
+  [[ $name =~ ^[A-Za-z0-9_-]+=[A-Za-z0-9._-]+$ ]] || fail "TOPICS has '$name': write name=topic, such as aligned=md.aligned.v1"
+done
 inputs=$(topics "${streams[@]}")
 nodes_out=
 if [[ ${#nodes[@]} -gt 0 ]]; then nodes_out=$(topics tasks "${nodes[@]}"); fi

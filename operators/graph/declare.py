@@ -8,7 +8,19 @@ from operators.sealed import ALIGNED
 
 # Topics of a pipeline and folders of a replay besides those of its nodes, and the keys of `[graph]` itself.
 RESERVED: Final = frozenset(
-    {ALIGNED, "late", "dead", "last-known", "tasks", "state", "schemas", "inputs", "name", "anchor"}
+    {
+        ALIGNED,
+        "late",
+        "dead",
+        "last-known",
+        "last_known",
+        "tasks",
+        "state",
+        "schemas",
+        "inputs",
+        "name",
+        "anchor",
+    }
 )
 
 NODES_MAX: Final = 200

@@ -19,6 +19,8 @@ from tests.stage.day_runs import QUOTES, TRADES, DayRun, small_days, until
 from tests.stage.programs import App, started
 from topics.avro.encode import RowEncoder
 from topics.block import Original, TopicPartition
+from topics.bus import TopicSpec
+from topics.catalogue import HISTORY_CONFIGS
 from topics.kafka.bus import KafkaBus
 from topics.memory.bus import MemoryBus
 from topics.partitioner import partition_of
@@ -177,3 +179,58 @@ def test_the_audit_names_a_row_that_should_not_be_there(make_run: MakeRun, run_a
     assert found.code == 1
     assert f"partition {number}: 2 rows duplicated" in found.out
     assert str(rows.column("event_ns")[0].as_py()) in found.out
+
+
+def test_topics_of_somebody_else_are_joined_as_they_are(
+    make_run: MakeRun, run_app: App, embedded_hash: str
+) -> None:
+    run = make_run()
+    admin, inputs = run.pipeline.bus.admin(), [run.topic("trade"), run.topic("quote")]
+    admin.delete(inputs)
+    configs = {"message.timestamp.type": "LogAppendTime"}
+    admin.create([TopicSpec(name=name, partitions=3, configs=configs) for name in inputs])
+    planned = run_app("topics", "plan", "--config", run.config)
+    assert planned.code == 0
+    for name in inputs:
+        assert (
+            f"note    {name} has message.timestamp.type LogAppendTime: record times say when" in planned.out
+        )
+        assert (
+            f"note    {name} has retention.ms 604800000: a worker that is away for longer than 7 days"
+            in planned.out
+        )
+    run.publish("record")
+    run.join()
+    assert run.hash() == embedded_hash
+    assert_clean(run)
+
+
+def test_a_topic_that_was_created_anew_under_a_stopped_group_is_refused_in_one_line_with_the_way_out(
+    make_run: MakeRun, run_app: App
+) -> None:
+    run = make_run()
+    run.publish()
+    run.join()
+    rows, group = run.hash(), run.pipeline.settings.pipeline.prefix
+    admin, topic = run.pipeline.bus.admin(), run.topic("quote")
+    committed = admin.group(group).committed
+    admin.delete([topic])
+    admin.create([TopicSpec(name=topic, partitions=3, configs=HISTORY_CONFIGS)])
+    until(lambda: len(admin.group(group).committed) == 3, "the broker drops the offsets")
+    for words in (
+        "no offset is committed, but ",
+        "before the topic was deleted and created anew (its id was ",
+    ):
+        refused = run_app("align", "--config", run.config, "--until-final")
+        last = refused.err.strip().splitlines()[-1]
+        assert (refused.code, last[:9]) == (1, "stopped: "), refused.err
+        assert f"{topic}[" in last
+        assert words in last
+        assert f"delete the group {group} and the topics {run.topic('aligned')}, " in last
+        examined = run_app("doctor", "--config", run.config)
+        assert examined.code == 1
+        assert words in examined.err
+        observer = run.pipeline.bus.consumer(group=group)
+        observer.commit(committed)  # as a broker has them that was away when the topic was deleted
+        observer.close()
+    assert run.hash() == rows

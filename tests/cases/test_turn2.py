@@ -23,7 +23,6 @@ NOT_YET: Final = frozenset(
         "registry",
         "sequence_types",
         "string_view",
-        "topic_settings",
         "units",
         "zones",
     }

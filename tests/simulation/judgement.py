@@ -34,7 +34,7 @@ def judge(pipeline: Pipeline) -> AuditReport:
         assert _aligned(pipeline, partition) == expected, f"partition {partition} is not what the oracle says"
         parity = _uninterrupted(pipeline, accepted)
         assert report.parity[partition] == parity, f"partition {partition}: {report.parity[partition]}"
-        for name in pipeline.settings.outputs:
+        for name in pipeline.settings.node_outputs:
             _judge_output(pipeline, name, partition, expected)
     assert report.rows_aligned == accepted_lefts
     return report

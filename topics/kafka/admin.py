@@ -19,6 +19,7 @@ from topics.bus import (
     BusError,
     BusUnavailableError,
     GroupStanding,
+    LogId,
     LogRange,
     Member,
     Position,
@@ -29,6 +30,7 @@ from topics.kafka.settings import LOGGER, REQUEST_TIMEOUT_S
 
 _Answer = TypeVar("_Answer")
 _ASK_AGAIN_S: Final = 0.02
+_NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"  # of brokers before Kafka 2.8
 _PING_S: Final = 0.5  # how soon a refusal is heard of, which comes beside the answer
 # Every other state is one in which members wait: the two protocols have different names for them.
 _STATES: Final[dict[Any, Literal["stable", "empty"]]] = {
@@ -44,6 +46,10 @@ class KafkaAdmin:
     def __init__(self, settings: Mapping[str, object]) -> None:
         self._refusal: Any = None
         self._client = AdminClient({**settings, "error_cb": self._on_client_error}, logger=LOGGER)
+
+    def names(self) -> list[str]:
+        """The topics that exist, as far as we may see them."""
+        return list(self._metadata())
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
         """Return each topic as the broker has it, None for a topic that does not exist.
@@ -64,6 +70,15 @@ class KafkaAdmin:
                 configs=configs[name],
             )
         return described
+
+    def log_ids(self, names: Sequence[str]) -> dict[str, LogId]:
+        """What tells the logs of each topic from others; raises BusError naming one that does not exist."""
+        answer = self._client.describe_cluster(request_timeout=REQUEST_TIMEOUT_S)
+        cluster = _take(answer, "the cluster could not be described", passing=()).cluster_id or ""
+        return {
+            name: LogId(cluster, "" if str(topic.topic_id) == _NO_ID else str(topic.topic_id))
+            for name, topic in self._descriptions(names, passing=()).items()
+        }
 
     def create(self, topics: Sequence[TopicSpec]) -> None:
         """Create topics and return when they answer; raises BusError naming the one that failed."""
@@ -184,13 +199,18 @@ class KafkaAdmin:
             self._refusal = error
 
     def _require_absent(self, names: Sequence[str]) -> None:
+        self._descriptions(names, passing=("UNKNOWN_TOPIC_OR_PART",))
+
+    def _descriptions(self, names: Sequence[str], *, passing: Sequence[str]) -> dict[str, Any]:
         if not names:
-            return
+            return {}
         answers = self._client.describe_topics(
             TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_S
         )
-        for name, answer in answers.items():
-            _take(answer, f"topic {name} cannot be described", passing=("UNKNOWN_TOPIC_OR_PART",))
+        return {
+            name: _take(answer, f"topic {name} cannot be described", passing=passing)
+            for name, answer in answers.items()
+        }
 
     def _metadata(self) -> dict[str, Any]:
         try:

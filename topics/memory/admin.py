@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from topics.block import TopicPartition
-from topics.bus import BusError, GroupStanding, LogRange, TopicSpec
+from topics.bus import BusError, GroupStanding, LogId, LogRange, TopicSpec
 from topics.memory.store import MemoryStore
 
 
@@ -13,9 +13,17 @@ class MemoryAdmin:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
+    def names(self) -> list[str]:
+        """The topics that exist."""
+        return list(self._store.topics)
+
     def describe(self, names: Sequence[str]) -> dict[str, TopicSpec | None]:
         """Return each topic, None for a topic that does not exist."""
         return {name: self._store.topics.get(name) for name in names}
+
+    def log_ids(self, names: Sequence[str]) -> dict[str, LogId]:
+        """What tells the logs of each topic from others, those of a deleted topic of that name too."""
+        return {name: self._store.log_id(name) for name in names}
 
     def create(self, topics: Sequence[TopicSpec]) -> None:
         """Create all of these topics, or raise and create no topic."""

@@ -17,10 +17,13 @@ __all__ = ["CommitFault", "MemoryBus"]
 
 
 class MemoryBus:
-    """See `topics.bus.Bus`; besides, it drops consumed messages and can simulate faults."""
+    """See `topics.bus.Bus`; besides, it drops consumed messages and can simulate faults.
 
-    def __init__(self) -> None:
-        self._store = MemoryStore()
+    `cluster` is its id: to whoever compares ids, buses of one id are one cluster.
+    """
+
+    def __init__(self, cluster: str = "embedded") -> None:
+        self._store = MemoryStore(cluster)
 
     @property
     def name(self) -> str:

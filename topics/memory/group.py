@@ -89,6 +89,11 @@ class Group:
         if committed:
             self.committed.update(held)
 
+    def forget(self, topic: str) -> None:
+        """Drop the committed positions of a topic, as a broker does when it is deleted."""
+        for partition in [one for one in self.committed if one.topic == topic]:
+            del self.committed[partition]
+
     def require_stable(self, partitions: Sequence[TopicPartition]) -> None:
         """Raise BusUnavailableError where an open transaction holds a position of these partitions."""
         for held in self._pending.values():

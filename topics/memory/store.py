@@ -7,7 +7,7 @@ from enum import Enum
 from itertools import count
 
 from topics.block import TopicPartition
-from topics.bus import BusError, FencedError, Position, TopicSpec
+from topics.bus import BusError, FencedError, LogId, Position, TopicSpec
 from topics.memory.group import Group
 from topics.memory.log import PartitionLog
 from topics.message_size import TOPIC_SETTING, TOPIC_SIZE_MAX
@@ -33,7 +33,9 @@ class Transaction:
 class MemoryStore:
     """The broker's part of the embedded bus."""
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+        self._log_ids: dict[str, LogId] = {}
         self.topics: dict[str, TopicSpec] = {}
         self.logs: dict[TopicPartition, PartitionLog] = {}
         self.groups: dict[str, Group] = {}
@@ -42,11 +44,13 @@ class MemoryStore:
         self._epochs: dict[str, int] = {}
         self._open: dict[str, Transaction] = {}
         self._numbers = count()
+        self._topic_numbers = count(1)
 
     def create(self, topic: TopicSpec) -> None:
         """Add a topic with empty logs."""
         self.topics[topic.name] = topic
         self.message_size_max[topic.name] = int(topic.configs.get(TOPIC_SETTING, TOPIC_SIZE_MAX))
+        self._log_ids[topic.name] = LogId(self._cluster, f"{next(self._topic_numbers):022d}")
         for partition in range(topic.partitions):
             self.logs[TopicPartition(topic.name, partition)] = PartitionLog()
 
@@ -57,10 +61,17 @@ class MemoryStore:
         self.message_size_max[topic] = int(self.topics[topic].configs.get(TOPIC_SETTING, TOPIC_SIZE_MAX))
 
     def delete(self, topic: str) -> None:
-        """Remove a topic and its messages, where it exists."""
+        """Remove a topic and its messages, where it exists, and what groups committed of it."""
         if topic in self.topics:
             for partition in range(self.topics.pop(topic).partitions):
                 del self.logs[TopicPartition(topic, partition)]
+            for group in self.groups.values():
+                group.forget(topic)
+
+    def log_id(self, topic: str) -> LogId:
+        """What tells the logs of a topic from others; raises BusError where it does not exist."""
+        self.log(TopicPartition(topic, 0))
+        return self._log_ids[topic]
 
     def log(self, partition: TopicPartition) -> PartitionLog:
         """Return the log of a partition; raises BusError where it does not exist."""

@@ -1,10 +1,12 @@
 """Laws of topics: described as they are, created once, deleted with all they hold."""
 
+from time import monotonic
+
 import pytest
 
-from tests.contract.bus.scenes import Scene
+from tests.contract.bus.scenes import PATIENCE_S, Scene
 from topics.block import TopicPartition
-from topics.bus import BusError, TopicSpec
+from topics.bus import BusError, Position, TopicSpec
 from topics.catalogue import CoPartitionError, TopicMismatchError, apply, pipeline_topics, plan
 
 
@@ -42,6 +44,47 @@ def test_a_topic_created_again_is_empty(scene: Scene) -> None:
     admin.delete([topic])
     admin.create([TopicSpec(name=topic, partitions=1, configs={})])
     assert scene.reader((topic, 0, 0)).offsets(TopicPartition(topic, 0)) == (0, 0)
+
+
+def test_topics_that_exist_are_named(scene: Scene) -> None:
+    topic, absent = scene.topic(), scene.name("absent")
+    names = scene.bus.admin().names()
+    assert topic in names
+    assert absent not in names
+
+
+def test_a_topic_that_is_created_anew_has_another_id_on_the_same_cluster(scene: Scene) -> None:
+    topic, other = scene.topic(), scene.topic()
+    admin = scene.bus.admin()
+    first = admin.log_ids([topic, other])
+    assert admin.log_ids([topic, other]) == first
+    admin.delete([topic])
+    admin.create([TopicSpec(name=topic, partitions=1, configs={})])
+    second = admin.log_ids([topic, other])
+    assert second[other] == first[other]
+    assert second[topic].cluster == first[topic].cluster != ""
+    assert "" not in {first[topic].topic, second[topic].topic}
+    assert first[topic].topic != second[topic].topic
+
+
+def test_the_id_of_an_absent_topic_is_refused_by_name(scene: Scene) -> None:
+    absent = scene.name("absent")
+    with pytest.raises(BusError, match=absent):
+        scene.bus.admin().log_ids([absent])
+
+
+def test_a_deleted_topic_takes_the_offsets_that_were_committed_of_it_along(scene: Scene) -> None:
+    topic, other, group = scene.topic(), scene.topic(), scene.name("group")
+    gone, stays = TopicPartition(topic, 0), TopicPartition(other, 0)
+    consumer = scene.reader((topic, 0, 0), group=group)
+    consumer.commit({gone: Position(0), stays: Position(0)})
+    consumer.close()
+    admin = scene.bus.admin()
+    assert set(admin.group(group).committed) == {gone, stays}
+    admin.delete([topic])
+    until_s = monotonic() + PATIENCE_S
+    while set(admin.group(group).committed) != {stays}:
+        assert monotonic() < until_s, admin.group(group).committed
 
 
 def test_a_plan_is_applied_once_and_fine_from_then_on(scene: Scene) -> None:

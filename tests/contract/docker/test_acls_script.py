@@ -49,3 +49,28 @@ def test_a_worker_of_a_graph_writes_its_nodes_and_its_tasks_and_a_model_reads_th
         [str(ACLS), "model", "m"], capture_output=True, text=True, check=True, env=environment
     ).stdout
     assert set(re.findall(r"--topic (\S+)", model)) == {"tidemark.aligned", "tidemark.tick", "tidemark.bars"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_topics_with_names_of_their_own_have_the_rights_that_the_default_ones_would(role: str) -> None:
+    own = {"trade": "other.trades", "aligned": "md.aligned.v1", "last_known": "md.last", "tick": "md.tick"}
+    nodes = {**os.environ, "NODES": "tick"}
+    named = nodes | {"TOPICS": " ".join(f"{name}={topic}" for name, topic in own.items())}
+    plain, renamed = (
+        subprocess.run([str(ACLS), role, "w"], capture_output=True, text=True, check=True, env=env).stdout
+        for env in (nodes, named)
+    )
+    for name, topic in own.items():
+        plain = re.sub(rf"--topic tidemark\.{name.replace('_', '-')}\b", f"--topic {topic}", plain)
+    assert renamed == plain
+
+
+def test_a_name_without_its_topic_is_one_line_and_exit_2() -> None:
+    answer = subprocess.run(
+        [str(ACLS), "worker", "w"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TOPICS": "late"},
+    )
+    assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1)

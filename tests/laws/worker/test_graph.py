@@ -218,7 +218,7 @@ def test_every_error_of_a_graph_is_told_with_file_line_and_caret(tmp_path: Path)
     [
         ({"late": {"from": "aligned", "features": {"x": "1.0"}}}, "late names something else"),
         ({"trade": {"from": "aligned", "features": {"x": "1.0"}}}, "trade is a stream"),
-        ({"tick": {"from": "aligned", "features": {}, "out": {"topic": "tidemark.late"}}}, "named twice"),
+        ({"tick": {"from": "aligned", "features": {}, "out": {"topic": "tidemark.late"}}}, "are one topic"),
         ({"tick": {"from": "aligned", "features": {}, "kind": "bars"}}, "kind"),
         ({"tick": {"from": "aligned", "features": {"x": ""}}}, "features.x"),
         ({"tick": {"features": {"x": "1.0"}}}, "from"),

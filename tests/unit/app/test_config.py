@@ -4,6 +4,7 @@ import pytest
 
 from app.config import Settings, load_settings
 from app.errors import UsageError
+from app.wiring.pipeline import topic_specs
 
 REFERENCE = Path(__file__).parents[3] / "tidemark.toml"
 
@@ -100,3 +101,77 @@ def test_an_unknown_key_of_a_graph_is_named_as_it_is_written(tmp_path: Path, tex
     with pytest.raises(UsageError) as refused:
         load_settings(file)
     assert message in str(refused.value)
+
+
+OUTPUTS = """
+[outputs]
+aligned = "md.aligned.v1"
+last_known = "md.last"
+tick = "md.tick"
+[graph.tick]
+from = "aligned"
+features = { x = "1.0" }
+out = {}
+"""
+
+
+UNSET = "streams.trade.topic (unset: tidemark.trade)"
+
+
+def test_outputs_have_the_names_that_are_chosen_and_the_others_the_prefix(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, OUTPUTS))
+    names = (*settings.stream_names, *settings.output_names)
+    assert {name: settings.topic(name) for name in names} == {
+        "trade": "tidemark.trade",
+        "quote": "tidemark.quote",
+        "aligned": "md.aligned.v1",
+        "late": "tidemark.late",
+        "dead": "tidemark.dead",
+        "tick": "md.tick",
+        "last-known": "md.last",
+        "tasks": "tidemark.tasks",
+    }
+    assert {spec.name for spec in topic_specs(settings)} == {settings.topic(name) for name in names}
+
+
+def test_an_output_is_named_by_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_OUTPUTS__LATE", "md.late")
+    assert load_settings(None).topic("late") == "md.late"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[outputs]\nlate = 'md.x'\ndead = 'md.x'",
+            'outputs.late = "md.x" and outputs.dead = "md.x" are one topic',
+        ),
+        (
+            "[outputs]\naligned = 'md.x'\n[streams.quote]\ntopic = 'md.x'",
+            'streams.quote.topic = "md.x" and outputs.aligned = "md.x" are one topic',
+        ),
+        (
+            "[outputs]\naligned = 'tidemark.trade'",
+            UNSET + ' and outputs.aligned = "tidemark.trade" are one topic',
+        ),
+        (
+            "[streams.trade]\ntopic = 'md.x'\n[streams.quote]\ntopic = 'md.x'",
+            'streams.trade.topic = "md.x" and streams.quote.topic = "md.x" are one topic',
+        ),
+        (
+            OUTPUTS.replace("out = {}", "out = { topic = 'md.tock' }"),
+            "outputs.tick and graph.tick.out.topic are both given: one of them is enough",
+        ),
+        (
+            OUTPUTS.replace("aligned = ", "align = "),
+            "outputs.align is no output; the outputs are aligned, late, dead, last_known, tasks, tick",
+        ),
+        ("[outputs]\nlate = 'md late'", "outputs.late = 'md late'"),
+        ("[pipeline]\nright = ['late']", "late cannot be a stream: late is an output of the pipeline"),
+    ],
+)
+def test_a_name_that_will_not_do_is_refused_with_its_keys(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        load_settings(written(tmp_path, text))
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)

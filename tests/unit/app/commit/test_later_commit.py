@@ -76,7 +76,9 @@ def test_state_kept_after_a_later_commit_is_that_of_its_offsets(tmp_path: Path) 
     market.trade(7)
     turn_till(worker, lambda: committed_next(market, worker) == 3)
     buried(market, worker)
-    store = TaskStore.open(market.pipeline.state_path(0), market.pipeline.identity(0))
+    store = TaskStore.open(
+        market.pipeline.state_path(0), market.pipeline.identity(0, market.pipeline.log_ids())
+    )
     assert store.checkpoint is not None
     assert store.checkpoint.next_offsets["trade"] == 3
     store.close()

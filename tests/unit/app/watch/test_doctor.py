@@ -1,6 +1,7 @@
 """What the doctor finds on a machine, well or not, and that each problem says what to do."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from app.config import Settings
 from app.errors import UsageError
 from app.watch.doctor import FREE_SIZE_MIN, Finding, examine
+from app.wiring.topics import require_topics
 from tests.stage.market import Market
-from topics.bus import Bus
+from tests.stage.turns import turn_until_quiet
+from topics.bus import Bus, TopicSpec
 from topics.memory.bus import MemoryBus
 
 
@@ -108,3 +111,50 @@ def test_a_rule_on_a_column_that_is_not_there_is_a_problem_of_that_stream(tmp_pa
     told = market.settings.model_dump() | {"streams": {"quote": {"rules": {"finite": ["mid"]}}}}
     found = looked_at(Settings.model_validate(told), lambda: market.bus)
     assert "streams.quote.rules.finite: no column 'mid'" in found["streams"].found
+
+
+def test_inputs_of_somebody_else_are_a_note_with_what_follows(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    admin = market.bus.admin()
+    admin.delete(["tidemark.trade"])
+    admin.create([TopicSpec(name="tidemark.trade", partitions=1, configs={"retention.ms": "1000"})])
+    found = looked_at(market.settings, lambda: market.bus)
+    assert found["topics"].level == "ok"
+    assert found["tidemark.trade"].level == "note"
+    assert "retention.ms 1000: 1 s is shorter than the 30.05 s" in found["tidemark.trade"].found
+
+
+def test_an_input_that_does_not_exist_is_named_with_those_that_are_like_it(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    admin = market.bus.admin()
+    admin.delete(["tidemark.trade"])
+    names = ("market-data.trades.v1", "orders", "tidemark.trad")
+    admin.create([TopicSpec(name=name, partitions=1, configs={}) for name in names])
+    found = looked_at(market.settings, lambda: market.bus)["topics"]
+    assert found.found == "missing: tidemark.trade"
+    assert "tidemark.trade may be tidemark.trad or market-data.trades.v1" in found.advice
+    assert "name it in streams.trade.topic" in found.advice
+    assert "orders" not in found.advice
+    with pytest.raises(
+        UsageError, match=r"tidemark\.trade does not exist; tidemark\.trade may be tidemark\.trad"
+    ):
+        require_topics(market.bus, market.settings)
+
+
+def test_commits_of_a_topic_that_was_created_anew_are_a_problem_with_the_way_out(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    market.progress(3)
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+        worker.commit()
+    found = looked_at(market.settings, lambda: market.bus)["commits"]
+    assert (found.level, found.found) == ("ok", "group tidemark has offsets of 2 partitions, of these logs")
+    admin = market.bus.admin()
+    spec = admin.describe(["tidemark.quote"])["tidemark.quote"]
+    assert spec is not None
+    admin.delete(["tidemark.quote"])
+    admin.create([spec])
+    found = looked_at(market.settings, lambda: market.bus)["commits"]
+    assert found.level == "problem"
+    assert "tidemark.quote[0]: no offset is committed, but tidemark.trade[0] has one" in found.found
+    assert found.advice.startswith("choose another pipeline.prefix")

@@ -64,12 +64,12 @@ def goes_on(market: Market) -> None:
 def test_entries_no_operator_wrote_are_wiped_and_rebuilt(tmp_path: Path) -> None:
     market = after_a_first_worker(tmp_path)
     path = market.pipeline.state_path(0)
-    store = TaskStore.open(path, market.pipeline.identity(0))
+    store = TaskStore.open(path, market.pipeline.identity(0, market.pipeline.log_ids()))
     assert store.checkpoint is not None
     store.write(store.checkpoint, [(b"zz", b"of another version")])
     store.close()
     goes_on(market)
-    reopened = TaskStore.open(path, market.pipeline.identity(0))
+    reopened = TaskStore.open(path, market.pipeline.identity(0, market.pipeline.log_ids()))
     assert b"zz" not in dict(reopened.entries())
     reopened.close()
 
@@ -79,7 +79,7 @@ def test_state_that_others_hold_is_left_to_them_and_built_in_a_folder_that_nobod
     tmp_path: Path, hang: int
 ) -> None:
     market = after_a_first_worker(tmp_path)
-    path, identity = market.pipeline.state_path(0), market.pipeline.identity(0)
+    path, identity = market.pipeline.state_path(0), market.pipeline.identity(0, market.pipeline.log_ids())
     paths = [path, *(path.with_name(path.name + suffix) for suffix in ("-0", "-0-2", "-0-3"))]
     held = [TaskStore.open(path, identity) for path in paths[:hang]]
     goes_on(market)
@@ -156,7 +156,7 @@ def test_under_the_classic_protocol_a_lone_input_is_refused_at_once(tmp_path: Pa
 def test_a_task_whose_state_a_hung_worker_holds_goes_on_with_a_folder_of_its_own(tmp_path: Path) -> None:
     market = after_a_first_worker(tmp_path)
     path = market.pipeline.state_path(0)
-    held = TaskStore.open(path, market.pipeline.identity(0))
+    held = TaskStore.open(path, market.pipeline.identity(0, market.pipeline.log_ids()))
     goes_on(market)
     held.close()
     assert path.with_name(f"{path.name}-0").is_dir()
