@@ -21,8 +21,7 @@ def read_positions(
     committed: dict[TopicPartition, Committed | None] = {}
     for source in sources:
         position = positions.get(source)
-        where = f"{source.topic}[{source.partition}]"
-        committed[source] = None if position is None else from_position(position, where)
+        committed[source] = None if position is None else from_position(position, _words(source))
     return committed
 
 
@@ -40,7 +39,7 @@ def require_same_logs(
     for source, one in committed.items():
         if one is None or one.log is None:
             continue
-        where, now = f"{source.topic}[{source.partition}]", logs[source.topic]
+        where, now = _words(source), logs[source.topic]
         offset = one.progress.next_offset
         if _differ(one.log.cluster, now.cluster):
             raise RunError(
@@ -55,16 +54,20 @@ def require_same_logs(
         if last_known in logs and _differ(one.last_known, logs[last_known].topic):
             raise RunError(
                 f"{last_known}[{source.partition}]: the topic was deleted and created anew since offset "
-                f"{offset} of {where} was committed, and the last rows of quiet groups are nowhere else: {way_out}"
+                f"{offset} of {where} was committed; last rows of quiet groups were nowhere else: {way_out}"
             )
     absent = [source for source, one in committed.items() if one is None]
     if absent and len(absent) < len(committed):
-        source, there = absent[0], next(one for one in committed if one not in absent)
+        there = next(source for source, one in committed.items() if one is not None)
         raise RunError(
-            f"{source.topic}[{source.partition}]: no offset is committed, but {there.topic}"
-            f"[{there.partition}] has one: the topic was deleted and created anew, or its stream is new in "
-            f"this pipeline, and rows of the others are sealed: {way_out}"
+            f"{_words(absent[0])}: no offset is committed, but {_words(there)} has one: the topic was "
+            "deleted and created anew, or its stream is new in this pipeline, and rows of the others are "
+            f"sealed: {way_out}"
         )
+
+
+def _words(source: TopicPartition) -> str:
+    return f"{source.topic}[{source.partition}]"
 
 
 def _differ(one: str, other: str) -> bool:

@@ -121,7 +121,7 @@ def test_inputs_of_somebody_else_are_a_note_with_what_follows(tmp_path: Path) ->
     found = looked_at(market.settings, lambda: market.bus)
     assert found["topics"].level == "ok"
     assert found["tidemark.trade"].level == "note"
-    assert "retention.ms 1000: 1 s is shorter than the 30.05 s" in found["tidemark.trade"].found
+    assert "retention.ms 1000: 1 s is shorter than the 30 s" in found["tidemark.trade"].found
 
 
 def test_an_input_that_does_not_exist_is_named_with_those_that_are_like_it(tmp_path: Path) -> None:
