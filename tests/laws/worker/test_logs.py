@@ -134,7 +134,9 @@ def test_a_bounded_run_whose_topics_were_created_anew_is_not_taken_for_done(tmp_
     market.trade(2)
     market.progress(3, final=True)
     with closing(market.worker(until_final=True)) as worker:
-        worker.run(lambda: False)
+        turn_until_quiet(worker)
+        worker.commit()
+        assert worker.finished()
     create_anew_under_offsets(market, "trade", "quote")
     assert "deleted and created anew" in refusal(market, until_final=True)
 

@@ -21,20 +21,20 @@ BROKER_DEFAULTS = {
 }
 
 
-def noted(replication: int = 1, **configs: str) -> dict[str, str]:
+def noted(configs: Mapping[str, str], replication: int = 1) -> dict[str, str]:
     """By setting what is noted of a topic that differs from a broker's defaults in these."""
     topic = TopicSpec(
         name="t",
         partitions=1,
         replication=replication,
-        configs={**BROKER_DEFAULTS, **{name.replace("_", "."): value for name, value in configs.items()}},
+        configs={**BROKER_DEFAULTS, **configs},
     )
     notes = input_notes(topic, InputNeeds(restart_ms=60_000, message_size_max=2 << 20))
     return {note.what: note.consequence for note in notes}
 
 
 def test_of_a_brokers_defaults_only_the_retention_is_to_be_known() -> None:
-    notes = noted()
+    notes = noted({})
     assert list(notes) == ["retention.ms"]
     assert "away for longer than 7 days is refused at its start" in notes["retention.ms"]
     assert "history published with its own, older times may be deleted at once" in notes["retention.ms"]
@@ -44,31 +44,31 @@ def test_of_a_brokers_defaults_only_the_retention_is_to_be_known() -> None:
     ("configs", "what", "consequence"),
     [
         (
-            {"retention_ms": "59999"},
+            {"retention.ms": "30000"},
             "retention.ms",
-            "60 s is shorter than the 1 min that a restart reads again",
+            "30 s is shorter than the 1 min that a restart reads again",
         ),
-        ({"retention_bytes": "1000"}, "retention.bytes", "a restart that needs them is refused"),
-        ({"cleanup_policy": "compact"}, "cleanup.policy", "older rows of a key vanish"),
-        ({"cleanup_policy": "compact"}, "cleanup.policy", "refuses messages without key, such as progress"),
-        ({"cleanup_policy": "compact,delete"}, "retention.ms", "away for longer than 7 days"),
-        ({"message_timestamp_type": "LogAppendTime"}, "message.timestamp.type", "the join takes times from"),
-        ({"max_message_bytes": "4000000"}, "max.message.bytes", "is a dead letter"),
-        ({"unclean_leader_election_enable": "true"}, "unclean.leader.election.enable", "hold other rows"),
+        ({"retention.bytes": "1000"}, "retention.bytes", "a restart that needs them is refused"),
+        ({"cleanup.policy": "compact"}, "cleanup.policy", "older rows of a key vanish"),
+        ({"cleanup.policy": "compact"}, "cleanup.policy", "refuses messages without key, such as progress"),
+        ({"cleanup.policy": "compact,delete"}, "retention.ms", "away for longer than 7 days"),
+        ({"message.timestamp.type": "LogAppendTime"}, "message.timestamp.type", "the join takes times from"),
+        ({"max.message.bytes": "4000000"}, "max.message.bytes", "is a dead letter"),
+        ({"unclean.leader.election.enable": "true"}, "unclean.leader.election.enable", "hold other rows"),
     ],
 )
 def test_each_setting_is_noted_with_what_follows(
     configs: Mapping[str, str], what: str, consequence: str
 ) -> None:
-    assert consequence in noted(**configs)[what]
+    assert consequence in noted(configs)[what]
 
 
 def test_what_touches_nobody_here_is_not_noted() -> None:
-    assert noted(retention_ms="-1") == {}
-    assert "retention.ms" not in noted(cleanup_policy="compact")
-    assert "min.insync.replicas" not in noted(replication=1)
-    assert "min.insync.replicas" in noted(replication=3)
-    assert "published" not in noted(message_timestamp_type="LogAppendTime")["retention.ms"]
+    assert noted({"retention.ms": "-1"}) == {}
+    assert "retention.ms" not in noted({"cleanup.policy": "compact"})
+    assert "min.insync.replicas" not in noted({}, replication=1)
+    assert "min.insync.replicas" in noted({}, replication=3)
+    assert "published" not in noted({"message.timestamp.type": "LogAppendTime"})["retention.ms"]
 
 
 def specs_of(partitions: int) -> list[TopicSpec]:
