@@ -230,6 +230,7 @@ def test_a_topic_that_was_created_anew_under_a_stopped_group_is_refused_in_one_l
         examined = run_app("doctor", "--config", run.config)
         assert examined.code == 1
         assert words in examined.err
+        until(lambda: admin.group(group).state == "empty", "the static member's session is over")
         observer = run.pipeline.bus.consumer(group=group)
         observer.commit(committed)  # as a broker has them that was away when the topic was deleted
         observer.close()
