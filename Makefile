@@ -9,8 +9,11 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV := .venv
 PY := $(VENV)/bin/python
 TORCH ?= 1
+QUIX ?= 1
 READY := $(VENV)/.ready
 READY_TORCH := $(VENV)/.ready-torch
+VENV_QUIX := build/venv-quix
+READY_QUIX := $(VENV_QUIX)/.ready
 TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
 ROOTS := app operators topics state replay gpu_sink schemas tests
 
@@ -43,21 +46,29 @@ help: ## list the targets
 $(READY): requirements.lock
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer on PATH: install one, or say PYTHON=/its/path"; exit 2; }
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"{sys.executable} is Python {sys.version.split()[0]}; 3.11 or newer is needed: say PYTHON=/its/path")'
-	echo "setting up $(VENV) from requirements.lock (about a minute, once)"
+	echo "setting up $(VENV) from requirements.lock (once)"
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	.ci/install requirements.lock
 	touch $@
 
 $(READY_TORCH): requirements-torch.lock $(READY)
 	@echo "installing PyTorch with its CUDA libraries (4.6 GB on disk, once; TORCH=0 leaves it out)"
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-torch.lock
+	.ci/install requirements-torch.lock
+	touch $@
+
+# Quix Streams, a rival in the benchmark, holds the Kafka client back: it gets a place of its own.
+$(READY_QUIX): requirements-quix.lock $(READY)
+	@echo "setting up $(VENV_QUIX) for Quix Streams (once; QUIX=0 leaves it out of the benchmark)"
+	test -x $(VENV_QUIX)/bin/python || $(PYTHON) -m venv $(VENV_QUIX)
+	VENV=$(VENV_QUIX) .ci/install requirements-quix.lock
 	touch $@
 
 sync: $(READY) ## set up .venv from requirements.lock
 
-lock: $(READY) ## resolve the dependency groups into the two lock files again
+lock: $(READY) ## resolve the dependency groups into the three lock files again
 	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group torch -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-torch.lock
+	$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group quix --generate-hashes --no-header --universal --python-version 3.11 -o requirements-quix.lock
 
 fmt: $(READY) ## format the code
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
@@ -103,7 +114,7 @@ mutate: $(READY) ## change each comparison that decides what is sealed: some tes
 
 check: lint type layers tidy test ## everything CI runs
 
-bench: $(TEST_READY) ## tables, JSON and plots under build/bench/
+bench: $(TEST_READY) $(if $(filter 1,$(QUIX)),$(READY_QUIX)) ## tables, JSON and plots under build/bench/
 	@$(PY) -m tests.bench $(ARGS)
 
 kafka: $(READY) ## start a real one-node Kafka on loopback and print its host:port (PORT= forces one)

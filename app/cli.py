@@ -26,8 +26,9 @@ from topics.wire import CodecError, RegistryUnavailableError
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-# The worker's commands first.
 MODULES = ("align", "audit", "dead", "watch", "replay")
+# Started again and again, or waited for: these import nothing but their own.
+ALONE = {"align": "align", "replay": "replay", "backtest": "replay"}
 
 app = typer.Typer(
     help="Join market data streams as of a nanosecond: run the worker, check its rows, watch it.",
@@ -79,11 +80,12 @@ def main() -> None:
         sys.exit(2)
     # A worker that restarts is waited for: Polars, Matplotlib and pandas, which it does not need, take 1.5 s,
     # and looking for garbage where there is none yet takes 0.2 s.
-    quickly = sys.argv[1:2] == ["align"]
-    if quickly:
-        gc.disable()  # `align` enables it
+    alone = ALONE.get(next(iter(sys.argv[1:]), ""))
+    if alone is not None:
         sys.meta_path.insert(0, WithoutPandas())
-    for name in MODULES[:1] if quickly else MODULES:
+    if alone == "align":
+        gc.disable()  # `align` enables it
+    for name in MODULES if alone is None else (alone,):
         import_module(f"app.commands.{name}")  # registers its commands
     log_to_stderr()
     try:

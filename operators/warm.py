@@ -61,3 +61,7 @@ def _run(settings: AsofSettings) -> None:
     rolling_bounds(np.zeros(1, np.int64), 0, 0, np.zeros(1, np.int64))
     for width in ("i4", "i8", "u1", "u2", "u4", "u8"):  # of control columns and of payload
         move_down(np.zeros(1, width), np.zeros(1, np.int64))
+
+
+if __name__ == "__main__":
+    warm()

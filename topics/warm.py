@@ -1,5 +1,8 @@
 """Compiles or loads the codec's kernels, so that no message has to wait for them."""
 
+import llvmlite
+import llvmlite.binding
+import numba
 import numpy as np
 import pyarrow as pa
 
@@ -41,6 +44,13 @@ def warm() -> None:
     assert decoded.batch.rows == 2 * _ROWS.num_rows
 
 
+def compiler() -> str:
+    """What compiled kernels depend on beside their source: versions, processor, folder of the cache."""
+    folder = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    processor = llvmlite.binding.get_host_cpu_name()
+    return f"numba {numba.__version__} llvmlite {llvmlite.__version__} {processor} {folder}"
+
+
 class _Registry:
     """The two schemas of the rows above, in memory."""
 
@@ -61,3 +71,7 @@ class _Registry:
     def latest(self, subject: str) -> tuple[int, str] | None:
         """Nothing asks for it here."""
         return None
+
+
+if __name__ == "__main__":
+    warm()

@@ -8,6 +8,7 @@ import typer
 from app.cli import ConfigFile, app, console, say
 from app.day.request import ReplayRequest
 from app.day.run import replay_day
+from app.wiring.broker import left_running
 from replay.publish.pace import parse_speed
 from schemas.clocks import Clock
 
@@ -193,5 +194,7 @@ def backtest(
 def _run(request: ReplayRequest) -> None:
     summary = replay_day(request, say)
     summary.show(console)
+    if stays := left_running(summary.bus):
+        say(stays)
     if summary.audit_violations:
         raise typer.Exit(1)

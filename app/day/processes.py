@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,15 @@ class Child:
     process: subprocess.Popen[bytes]
     log: Path
 
+    def tell(self, words: str) -> None:
+        """Give it `words` as all of its standard input: secrets go this way, never as arguments."""
+        assert self.process.stdin is not None, "it was told before"
+        with (
+            suppress(BrokenPipeError),
+            self.process.stdin as stdin,
+        ):  # it may have ended already, and says why
+            stdin.write(words.encode())
+
     def failure(self) -> str:
         """One line on how it ended."""
         code = self.process.returncode
@@ -39,12 +48,13 @@ def start(
     *,
     own_terminal: bool = False,
     environment: Mapping[str, str] | None = None,
-    told: str = "",
+    told: str | None = "",
 ) -> Child:
     """Start `python -m <arguments>` from the repository root; stderr goes to `folder/<name>.log`.
 
     `own_terminal` leaves standard error where ours is, for a progress bar.  `environment` is the child's
-    (None: ours), `told` its standard input: secrets go these ways, never as arguments.
+    (None: ours), `told` its standard input: secrets go these ways, never as arguments.  With None it waits
+    for that until `Child.tell`.
     """
     log = folder / f"{name}.log"
     command = [sys.executable, "-m", *arguments]
@@ -52,16 +62,17 @@ def start(
     with log.open("wb") as sink:
         target = None if own_terminal else sink
         process = subprocess.Popen(command, cwd=root, stderr=target, stdin=subprocess.PIPE, env=environment)
-    assert process.stdin is not None
-    with suppress(BrokenPipeError), process.stdin as stdin:  # it may have ended already, and says why
-        stdin.write(told.encode())
-    return Child(name, process, log)
+    child = Child(name, process, log)
+    if told is not None:
+        child.tell(told)
+    return child
 
 
-def wait_all(children: Sequence[Child]) -> None:
+def wait_all(children: Sequence[Child], meanwhile: Callable[[], None] = lambda: None) -> None:
     """Return when all have ended well; when one fails, stop the others and raise RunError saying which.
 
-    SIGTERM is taken as Ctrl-C meanwhile, so that the children never outlive whoever waits for them.
+    `meanwhile` is called again and again.  SIGTERM is taken as Ctrl-C, so that the children never outlive
+    whoever waits for them.
     """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -72,6 +83,7 @@ def wait_all(children: Sequence[Child]) -> None:
                     raise RunError(f"{child.failure()}; the same command goes on from the last commit")
             if None not in codes:
                 return
+            meanwhile()
             pause(WATCH_S)
     finally:
         stop(children)
@@ -89,3 +101,5 @@ def stop(children: Sequence[Child]) -> None:
         except subprocess.TimeoutExpired:
             child.process.kill()
             child.process.wait()
+        if child.process.stdin is not None:
+            child.process.stdin.close()  # of one that was never told

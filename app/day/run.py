@@ -1,8 +1,8 @@
 """One day end to end: history to topics to workers to aligned topic to Parquet, audited and summed up."""
 
 import shutil
-import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,17 +12,19 @@ import pyarrow.parquet as pq
 import tomli_w
 
 from app.audit.topics import AuditReport, audit, require_auditable
-from app.config import Settings, child_environment, load_settings
+from app.config import Settings, load_settings
 from app.day.close_up import close_up
 from app.day.content_hash import content_hash
 from app.day.embedded import run_embedded
 from app.day.history import find_days
+from app.day.kernels import Kernels
+from app.day.on_kafka import read_back, run_processes
 from app.day.picture import draw
-from app.day.processes import start, wait_all
+from app.day.processes import stop, wait_all
 from app.day.request import ReplayRequest, run_settings
 from app.day.run_folder import RunFolder
+from app.day.stages import Stages
 from app.day.summary import Summary
-from app.process.clock import monotonic_ns
 from app.process.logs import logged_to_file
 from app.reading.aligned import Frames, write_output
 from app.wiring.broker import choose_bus
@@ -33,7 +35,7 @@ from operators.sealed import ALIGNED
 from replay.publish.publication import Publication, require_grace
 from replay.store.day import Day
 from schemas.batch import Int64s
-from schemas.clocks import NS_PER_S, clock_column
+from schemas.clocks import clock_column
 from topics.avro.schema import avro_schema
 from topics.bus import Bus
 from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, apply, plan
@@ -42,19 +44,27 @@ from topics.registry.open import open_registry
 
 def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     """Run `request` and return its summary; everything it leaves is under `request.out`."""
+    stages = Stages()
     asked = request.settings()
     if request.bootstrap is None:  # the broker started here knows no users
         asked = asked.model_copy(update={"bus": asked.bus.without_credentials()})
     require_auditable(asked)
-    history, days = find_days(
-        request.date, asked.stream_names, data=request.data, store=request.store, say=say
-    )
-    clock = asked.pipeline.clock
-    grace_ns = request.grace_ns_for(days, asked)
-    require_grace(days, asked.pipeline.grace_ns if grace_ns is None else grace_ns, clock)
-    bus = choose_bus(request.bus, request.bootstrap, say, asked.bus.client_settings())
-    folder = RunFolder.open(request.out, request.identity(asked, days), log_lasts=bus.name != "embedded")
-    pipeline = _prepare(request, asked, days, bus, folder)
+    with closing(Kernels(say)) as kernels:
+        with stages.stage("history"):
+            history, days = find_days(
+                request.date, asked.stream_names, data=request.data, store=request.store, say=say
+            )
+            clock = asked.pipeline.clock
+            grace_ns = request.grace_ns_for(days, asked)
+            require_grace(days, asked.pipeline.grace_ns if grace_ns is None else grace_ns, clock)
+        with stages.stage("broker"):
+            bus = choose_bus(request.bus, request.bootstrap, say, asked.bus.client_settings())
+            folder = RunFolder.open(
+                request.out, request.identity(asked, days), log_lasts=bus.name != "embedded"
+            )
+            pipeline = _prepare(request, asked, days, bus, folder)
+        with stages.stage("kernels"):
+            kernels.wait()
     settings = pipeline.settings
     say(
         f'{bus.name}: joining on clock = "{settings.pipeline.clock}", grace '
@@ -62,29 +72,55 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
         f"{request.workers} worker{'s' * (request.workers > 1)}"
         + (", going on with an unfinished run" if folder.resumed else "")
     )
-    if bus.name == "embedded":
-        warm_up()
-        started_ns = monotonic_ns()
-        with logged_to_file(folder.path / "worker.log"):
-            _run_embedded(request, pipeline, days)
-    else:
-        started_ns = monotonic_ns()
-        _run_processes(request, pipeline, folder.path, history.root)
-    seconds = (monotonic_ns() - started_ns) / NS_PER_S
-    frames = write_output(pipeline, ALIGNED, folder.path / ALIGNED)
-    rows_out = {
-        name: sum(write_output(pipeline, name, folder.path / name).rows) for name in settings.node_outputs
-    }
-    _read_back(pipeline, folder.path)
+    seconds = _run(request, pipeline, days, folder.path, history.root, stages)
+    with stages.stage("rows"):
+        frames = write_output(pipeline, ALIGNED, folder.path / ALIGNED)
+        rows_out = {
+            name: sum(write_output(pipeline, name, folder.path / name).rows) for name in settings.node_outputs
+        }
+    readers = read_back(pipeline, folder.path)
+    try:
+        with stages.stage("audit"):
+            report = audit(pipeline)
+        with stages.stage("picture"):
+            summary = _sum_up(request, pipeline, days, frames, report)
+        with stages.stage("read back"):
+            wait_all(readers)
+    finally:
+        stop(readers)
     summary = replace(
-        _sum_up(request, pipeline, days, frames, audit(pipeline)),
+        summary,
         rows_out=rows_out,
         seconds=seconds,
         resumed=folder.resumed,
+        took_s=stages.took,
+        stages_s=stages.seconds,
     )
     summary.write(folder.path / "summary.json")
     folder.finish()
     return summary
+
+
+def _run(
+    request: ReplayRequest,
+    pipeline: Pipeline,
+    days: Sequence[Day],
+    folder: Path,
+    store: Path,
+    stages: Stages,
+) -> float:
+    """Publish and join the day, and return how long the work alone took, in seconds."""
+    if pipeline.bus.name == "embedded":
+        with stages.stage("start"):
+            warm_up()
+        with stages.stage("run"), logged_to_file(folder / "worker.log"):
+            _run_embedded(request, pipeline, days)
+        return stages.seconds["run"]
+    begun = stages.took
+    seconds = run_processes(request, pipeline, folder, store)
+    stages.add("start", stages.took - begun - seconds)
+    stages.add("run", seconds)
+    return seconds
 
 
 def _prepare(
@@ -136,40 +172,6 @@ def _run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day
         speed=request.speed,
     )
     run_embedded(pipeline, publication, request.workers)
-
-
-def _run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, store: Path) -> None:
-    settings = pipeline.settings
-    speed = "max" if request.speed is None else str(request.speed)
-    publish = ["replay", "publish", "--store", str(store.resolve()), "--date", request.date]
-    publish += ["--bootstrap", settings.bus.bootstrap, "--prefix", settings.pipeline.prefix]
-    publish += ["--registry", settings.bus.schema_registry, "--shape", request.shape]
-    publish += ["--clock", settings.pipeline.clock]
-    publish += ["--grace-ns", str(settings.pipeline.grace_ns), "--speed", speed, "--client-config", "-"]
-    environment = child_environment(settings)
-    told = "".join(f"{key}={value}\n" for key, value in settings.bus.client_settings().items())
-    children = [start("publisher", publish, folder, own_terminal=sys.stderr.isatty(), told=told)]
-    for slot in range(request.workers):
-        align = ["app", "align", "--config", str((folder / "tidemark.toml").resolve())]
-        align += ["--slot", str(slot), "--until-final"]
-        children.append(start(f"worker-{slot}", align, folder, environment=environment))
-    wait_all(children)
-
-
-def _read_back(pipeline: Pipeline, folder: Path) -> None:
-    """Let the client library read each output, as a model service would, and compare it with the Parquet.
-
-    Raises RunError where they differ.  The embedded bus and Avro rows are not for that library to read.
-    """
-    settings = pipeline.settings
-    if pipeline.bus.name == "embedded":
-        return
-    outputs = settings.node_outputs if settings.worker.format == "avro" else (ALIGNED, *settings.node_outputs)
-    told = "".join(f"{key}={value}\n" for key, value in settings.bus.client_settings().items())
-    for name in outputs:
-        read = ["gpu_sink", "--bootstrap", settings.bus.bootstrap, "--topic", settings.topic(name)]
-        read += ["--folder", str((folder / name).resolve()), "--client-config", "-"]
-        wait_all([start("read-back", read, folder, told=told)])
 
 
 def _sum_up(

@@ -4,24 +4,28 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
 from app.words import duration
 
+SHOWN_S: Final = 0.05  # a shorter stage is not worth its word
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """One replay in figures.  Quantiles are None where there was nothing to measure.
 
-    `seconds` runs from the first row published to the last row committed; of a run that was `resumed` it is
-    the last part alone, and so is `rows_per_second`.  `rows_matched` counts aligned rows
-    with a match in at least one right stream.  `seal_latency_ms` is, per row, from its release (the message
-    that moved the frontier past it was read) to its frame being handed to the producer.  `age_ns` is per
-    right stream.  `hash` is of all rows whatever their partition, `parity` of each partition's in its order.
-    `rows_out` counts the rows of each output of the graph.  `rows_assumed` counts aligned rows, as their
-    frames do, that were sealed because an idle input was left out.
+    `seconds` is the time of the work alone: from the publisher being let go, once the workers hold their
+    tasks, to the end of the last of them; of a run that was `resumed` it is the last part alone, and so is
+    `rows_per_second`.  `took_s` is the time of the whole command, of which `stages_s` names the parts.
+    `rows_matched` counts aligned rows with a match in at least one right stream.  `seal_latency_ms` is, per
+    row, from its release (the message that moved the frontier past it was read) to its frame being handed to
+    the producer.  `age_ns` is per right stream.  `hash` is of all rows whatever their partition, `parity` of
+    each partition's in its order.  `rows_out` counts the rows of each output of the graph.  `rows_assumed`
+    counts aligned rows, as their frames do, that were sealed because an idle input was left out.
     """
 
     date: str
@@ -48,6 +52,8 @@ class Summary:
     resumed: bool = False
     rows_assumed: int = 0
     rows_out: dict[str, int] = field(default_factory=dict)
+    took_s: float = 0.0
+    stages_s: dict[str, float] = field(default_factory=dict)
 
     @property
     def rows_per_second(self) -> float:
@@ -94,6 +100,8 @@ class Summary:
         if self.resumed:
             layout += "; since it was resumed, part of the work was done before"
         yield "speed", f"{self.rows_per_second:,.0f} rows/s: {self.seconds:.1f} s  ({layout})"
+        stages = ", ".join(f"{name} {s:.1f}" for name, s in self.stages_s.items() if s >= SHOWN_S)
+        yield "took", f"{self.took_s:.1f} s" + (f": {stages}" if stages else "")
         yield "hash", self.hash
         clean = not self.audit_violations
         yield (

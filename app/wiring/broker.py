@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -42,8 +43,18 @@ def choose_bus(
         if missing:
             say(f"no broker here ({' and '.join(missing)} not on PATH): using the embedded bus")
             return MemoryBus()
-        return open_kafka(start_broker())
+        return _open_local(say)
     return open_kafka(bootstrap, config)
+
+
+def _open_local(say: Callable[[str], None]) -> Bus:
+    """Return the bus of the broker on loopback, started where it does not run."""
+    if address := _ask_script("address"):
+        with suppress(UsageError):  # it may have been started a moment ago: the script waits for it
+            return open_kafka(address)
+    else:
+        say("starting Kafka on loopback; the first time it is fetched through Maven (43 MB)")
+    return open_kafka(start_broker())
 
 
 def open_kafka(
@@ -65,6 +76,20 @@ def open_kafka(
     except BusError as wrong:
         raise UsageError(str(wrong)) from None
     return bus
+
+
+def left_running(bus: str) -> str | None:
+    """One line on the broker on loopback that stays after a run on `bus`, None where the run used another."""
+    address = _ask_script("address") if bus.startswith("kafka ") else None
+    if address is None or bus.split()[-1] != address:
+        return None
+    return f"{_ask_script('status')}: it stays for the next run; `make kafka-stop` ends it"
+
+
+def _ask_script(word: str) -> str | None:
+    """What the script says to a word, None where the answer is no."""
+    done = subprocess.run([str(SCRIPT), word], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def start_broker() -> str:

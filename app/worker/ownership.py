@@ -35,6 +35,7 @@ from topics.catalogue import LAST_KNOWN
 
 log = structlog.get_logger()
 
+OPENED = "task opened"  # what the log says of each; `app.day` waits for it
 PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a partition
 FOLDERS_MAX = 10  # for the state of one task, the others held by processes that hang
 
@@ -199,7 +200,7 @@ class Ownership:
             ahead_limit=self._pipeline.ahead_limit(),
         )
         log.info(
-            "task opened",
+            OPENED,
             partition=number,
             frontier_ns=committed.frontier_ns,
             state=state.reason,

@@ -133,13 +133,24 @@ format_log() {
     >"$dir/format.log" 2>&1 || fail 1 "the log folder could not be prepared; see $dir/format.log"
 }
 
+# The broker outlives its starter: it must hold none of its locks and pipes, ours of this script among them.
+close_inherited() {
+  local number
+  for number in /dev/fd/*; do
+    number=${number##*/}
+    ((number <= 2)) || eval "exec $number>&-"
+  done
+}
+
 launch() {
   local detached=nohup
   command -v setsid >/dev/null && detached="nohup setsid" # a session of its own: Ctrl-C in the shell is not for it
-  # 9 is the lock: the broker must not hold it for its lifetime.
-  $detached "$java" -Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
-    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$jars/*" \
-    kafka.Kafka "$dir/server.properties" >"$dir/broker.log" 2>&1 </dev/null 9>&- &
+  (
+    close_inherited
+    exec $detached "$java" -Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+      -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$jars/*" \
+      kafka.Kafka "$dir/server.properties" >"$dir/broker.log" 2>&1 </dev/null
+  ) &
   local pid=$!
   echo "$pid" >"$dir/broker.pid"
   disown
@@ -164,7 +175,6 @@ await_answer() { # $1: port
 start() {
   local port controller_port secure_port
   [[ -x $python ]] || fail 2 "$python is not there: run \`make sync\`, or set KAFKA_PYTHON"
-  require_java
   mkdir -p "$dir" "$root/build/kafka"
   # One start at a time, over all folders: they share the jars.
   exec 9>"$root/build/kafka/lock"
@@ -176,6 +186,7 @@ start() {
     echo "$host:$port"
     return
   fi
+  require_java
   port=${PORT:-$(keep_or_find_port "$(port_kept)")}
   [[ $port =~ ^[0-9]{1,5}$ ]] || fail 2 "PORT=$port is not a port number"
   ! is_taken "$port" || fail 2 "port $port is in use: give another PORT=, or none for a free one"

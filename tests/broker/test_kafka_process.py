@@ -1,6 +1,7 @@
 """Laws of `make kafka`: started once, found again, its log kept, one clear line for what is in the way."""
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -41,6 +42,23 @@ def test_a_broker_that_ends_as_it_starts_is_not_waited_for(folder: Path, tmp_pat
 def test_stopping_what_does_not_run_is_fine(folder: Path) -> None:
     assert kafka_script("stop", KAFKA_DIR=str(folder)).returncode == 0
     assert kafka_script("address", KAFKA_DIR=str(folder)).returncode == 1
+
+
+def test_a_broker_holds_nothing_open_that_its_starter_had(folder: Path) -> None:
+    reader, writer = os.pipe()  # as a lock would be, or the output of a pipeline
+    subprocess.run(
+        [str(SCRIPT), "start"],
+        env={**os.environ, "KAFKA_PYTHON": sys.executable, "KAFKA_DIR": str(folder)},
+        pass_fds=[writer],
+        check=True,
+        timeout=120,
+    )
+    os.close(writer)
+    ready, _, _ = select.select([reader], [], [], 5)
+    assert ready, "the broker still holds the other end"
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+    assert kafka_script("address", KAFKA_DIR=str(folder)).returncode == 0
 
 
 def test_two_starts_at_once_and_a_third_give_one_broker(folder: Path) -> None:

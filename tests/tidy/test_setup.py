@@ -9,7 +9,7 @@ import pytest
 import gpu_sink
 from tests.tidy.tree import ROOT, python_files, texts
 
-LOCKS = ["requirements.lock", "requirements-torch.lock"]
+LOCKS = ["requirements.lock", "requirements-torch.lock", "requirements-quix.lock"]
 
 # Put together from parts, so that the rule does not break itself.
 REGISTRY_HOSTS = [
@@ -83,7 +83,13 @@ def test_no_target_is_mistaken_for_a_file() -> None:
     assert set(phony.split()) == set(makefile_targets())
 
 
-def test_the_kafka_client_stays_where_quix_streams_can_use_it() -> None:
+def test_quix_streams_holds_nobody_back() -> None:
+    ours, _, rival = ((ROOT / lock).read_text() for lock in LOCKS)
+    assert "quixstreams==" in rival
+    assert "quixstreams==" not in ours
+
+
+def test_the_kafka_client_is_one_that_the_native_reader_is_proven_with() -> None:
     requirements = [
         *project()["project"]["optional-dependencies"]["kafka"],
         *(d for d in project()["dependency-groups"]["app"] if d.startswith("confluent-kafka")),
@@ -92,6 +98,16 @@ def test_the_kafka_client_stays_where_quix_streams_can_use_it() -> None:
     assert all(requirement.endswith("<2.13") for requirement in requirements)
     (locked,) = re.findall(r"^confluent-kafka==(\d+)\.(\d+)", (ROOT / LOCKS[0]).read_text(), re.MULTILINE)
     assert (int(locked[0]), int(locked[1])) < (2, 13)
+
+
+def test_the_broker_of_make_kafka_is_no_release_with_known_advisories() -> None:
+    pom = (ROOT / "docker/kafka/pom.xml").read_text()
+    (version,) = re.findall(r"<kafka.version>(\d+)\.(\d+)\.(\d+)<", pom)
+    # CVE-2026-111108 and CVE-2026-111115: up to 4.1.2, 4.2.1 and 4.3.1.
+    assert tuple(map(int, version)) >= (4, 4, 0)
+    (snappy,) = re.findall(r"<artifactId>snappy-java</artifactId>\s*<version>([\d.]+)<", pom)
+    # CVE-2026-93451, -93452, -108104 and -116590: up to 1.1.10.9.
+    assert tuple(map(int, snappy.split("."))) >= (1, 1, 10, 10)
 
 
 def test_only_the_client_is_ever_installed() -> None:

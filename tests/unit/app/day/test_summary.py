@@ -93,6 +93,12 @@ def test_every_figure_is_shown_whole_on_any_width(width: int) -> None:
         assert figure in words, figure
 
 
+def test_the_time_of_the_command_is_shown_with_its_stages_and_apart_from_the_speed() -> None:
+    text = shown(replace(SUMMARY, took_s=31.84, stages_s={"kernels": 18.02, "rows": 0.01, "run": 2.0}))
+    assert "took          31.8 s: kernels 18.0, run 2.0\n" in text
+    assert "10,500 rows/s: 2.0 s" in text
+
+
 def test_refused_rows_are_shown_with_the_reason() -> None:
     assert "7 refused: no event_ns" in shown(SUMMARY)
 
