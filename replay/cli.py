@@ -10,6 +10,7 @@ from rich.console import Console
 
 from replay.errors import HistoryError, PublishError
 from replay.imports.folder import import_folder
+from replay.imports.options import Unit
 from replay.market import generate as market
 from replay.publish.messages import Shape
 from replay.publish.pace import parse_speed
@@ -38,40 +39,97 @@ Store = Annotated[Path, typer.Option(help="Folder of the history, made where it 
 STORE: Final = Path("build/history/generated")
 
 
+Folder = Annotated[Path, typer.Argument(help="Folder with trades* and quotes*: files, or folders of parts.")]
+TimezoneOption = Annotated[
+    str, typer.Option(help="Time zone of the exchange (IANA name): a row belongs to its date there.")
+]
+SymbolOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns that name the instrument, with a comma between them.  Default: market,symbol where "
+        "every file has both, else symbol."
+    ),
+]
+EventOption = Annotated[
+    str | None,
+    typer.Option(help="Column of the exchange's clock.  Default: event_ns, ts_ns or event_ts_ns."),
+]
+KnownOption = Annotated[
+    str | None,
+    typer.Option(help="Column of the receiver's clock.  Default: known_ns or recv_ts_ns, if any."),
+]
+UnitOption = Annotated[
+    Unit, typer.Option(help="Unit of clocks that are whole numbers; auto takes each row's from its size.")
+]
+NaiveOption = Annotated[
+    str | None, typer.Option(help="Time zone of clocks that name none.  Default: such clocks are refused.")
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(help="Format of clocks that are text, such as '%d.%m.%Y %H:%M:%S%.f'.  Default: ISO 8601."),
+]
+DropOption = Annotated[
+    list[str] | None, typer.Option(help="Column to leave out; give it once for each.  Default: none.")
+]
+KeepOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns to keep beside instrument, clocks and sequence, with a comma between them.  "
+        "Default: all."
+    ),
+]
+RenameOption = Annotated[
+    list[str] | None,
+    typer.Option(help="New name of a column, OLD=NEW; give it once for each.  Default: none."),
+]
+ReplaceFlag = Annotated[
+    bool, typer.Option("--replace", help="Replace days of which other files gave rows: these are lost.")
+]
+DryRunFlag = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be imported, file by file, and write nothing.")
+]
+
+
 @app.command("import")
 def import_command(
-    folder: Annotated[Path, typer.Argument(help="Folder with trades*.parquet and quotes*.parquet.")],
+    folder: Folder,
     store: Store = STORE,
-    timezone: Annotated[
-        str,
-        typer.Option(help="Time zone of the exchange (IANA name): a row belongs to its date there."),
-    ] = "America/New_York",
-    symbol: Annotated[
-        str | None,
-        typer.Option(
-            help="Columns that name the instrument, with a comma between them.  Default: market,symbol where "
-            "every file has both, else symbol."
-        ),
-    ] = None,
-    event: Annotated[
-        str | None,
-        typer.Option(help="Column of the exchange's clock.  Default: event_ns, ts_ns or event_ts_ns."),
-    ] = None,
-    known: Annotated[
-        str | None,
-        typer.Option(help="Column of the receiver's clock.  Default: known_ns or recv_ts_ns, if any."),
-    ] = None,
+    timezone: TimezoneOption = "America/New_York",
+    symbol: SymbolOption = None,
+    event: EventOption = None,
+    known: KnownOption = None,
+    unit: UnitOption = "ns",
+    naive_as: NaiveOption = None,
+    time_format: FormatOption = None,
+    drop: DropOption = None,
+    keep: KeepOption = None,
+    rename: RenameOption = None,
+    replace: ReplaceFlag = False,
+    dry_run: DryRunFlag = False,
 ) -> None:
-    """Import a folder of Parquet into the history; unchanged files are not read again.
+    """Import a folder of Parquet, CSV or Arrow files into the history; unchanged days are not written again.
 
-    Times are int64 nanoseconds UTC or Arrow timestamps, in event_ns, ts_ns or event_ts_ns (the exchange's
-    clock) and known_ns or recv_ts_ns (the receiver's).  Every other column is kept as it is.  Rows without
-    symbol or time are named and left out.
+    Clocks are whole nanoseconds UTC, timestamps or text, in event_ns, ts_ns or event_ts_ns (the exchange's
+    clock) and known_ns or recv_ts_ns (the receiver's).  Every other column keeps its values.  Rows without
+    symbol or time are named and left out.  CSV is unpacked in the folder for temporary files.
 
-    Example: python -m replay import ../shared/data/lean_us_equity_ticks
+    Example: python -m replay import ../shared/data/lean_us_equity_ticks --dry-run
     """
     report = import_folder(
-        HistoryStore(store), folder, timezone=timezone, symbol=symbol, event=event, known=known
+        HistoryStore(store),
+        folder,
+        dry_run=dry_run,
+        timezone=timezone,
+        symbol=symbol,
+        event=event,
+        known=known,
+        unit=unit,
+        naive_as=naive_as,
+        time_format=time_format,
+        drop=drop or (),
+        keep=keep,
+        rename=rename or (),
+        replace=replace,
     )
     for line in report.lines():
         typer.echo(line)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.errors import UsageError
-from replay.errors import HistoryError
+from replay.errors import HistoryError, SourceError
 from replay.imports.folder import import_folder
 from replay.market.generate import generate_day
 from replay.store.day import Day
@@ -41,9 +41,18 @@ def find_days(
                 made = generate_day(history, date)
                 rows = ", ".join(f"{day.rows:,} {day.stream.name}s" for day in made)
                 say(f"{date} is not in the history: generated a synthetic day of {rows}")
-        return history, [_day(history, stream, date) for stream in streams]
+        days = [_day(history, stream, date) for stream in streams]
+    except SourceError as wrong:
+        raise UsageError(
+            f"{wrong} (options are those of python -m replay import {data} --store {history.root}; "
+            f"then replay --store {history.root})"
+        ) from None
     except HistoryError as wrong:
         raise UsageError(str(wrong)) from None
+    for day in days:
+        if not day.rows:
+            say(f"{day.summary.stream}: no rows on {date}, so nothing has a match in it")
+    return history, days
 
 
 def _day(history: HistoryStore, stream: str, date: str) -> Day:
@@ -52,6 +61,7 @@ def _day(history: HistoryStore, stream: str, date: str) -> Day:
         complete = [d for d in history.dates() if stream in history.streams(d)]
         raise UsageError(
             f"{date} has {' and '.join(there)} but no {stream} in the history; "
-            f"dates with {stream}: {', '.join(complete) or 'none'}"
+            f"dates with {stream}: {', '.join(complete) or 'none'} (import the trades once more to have "
+            "days without quotes)"
         )
     return history.day(stream, date)

@@ -1,245 +1,329 @@
-"""Import a folder of Parquet into the history: values never changed, bad rows named, files only once."""
+"""Import a folder of files into the history: values never changed, bad rows named, files only once."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import combinations
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryDirectory
+from typing import Unpack
 
 import numpy as np
 import pyarrow as pa
 
 from replay.errors import SourceError
-from replay.imports.source_file import BadRows, SourceFile
+from replay.imports.columns import require_known
+from replay.imports.common_types import common_type
+from replay.imports.files import NAMES_MAX, STREAMS, find_files
+from replay.imports.options import ImportOptions, OptionValues
+from replay.imports.replacement import require_own
+from replay.imports.report import ImportedDay, ImportReport
+from replay.imports.source_file import MARKET_SYMBOL, SEQUENCE, BadRows, SourceFile
 from replay.order import order_clock, order_times
-from replay.store.day import BATCH_ROWS
+from replay.store.day import BATCH_ROWS, Source
 from replay.store.days import HistoryStore
-from replay.zones import NEW_YORK
+from schemas.clocks import EVENT_NS, KNOWN_NS
 from schemas.stream import Stream
-
-STREAMS: Final = ("trade", "quote")  # read from `trades*.parquet` and `quotes*.parquet`
-EXAMPLES_MAX: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedDay:
-    """A day the folder has rows of; `written` is False where the history had it from these files before."""
-
-    stream: str
-    date: str
-    rows: int
-    written: bool
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """The result of an import.
-
-    `refused` counts rows that were not imported by stream and reason; `examples` names the first of them by
-    file and row (the file's first row is 1).  `notes` are decisions that the import made for the user.
-    """
-
-    folder: Path
-    days: list[ImportedDay] = field(default_factory=list)
-    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
-    examples: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def lines(self) -> list[str]:
-        """What to print, a line each."""
-        days = [
-            f"{day.stream} {day.date}: {day.rows:,} rows imported{'' if day.written else ' before'}"
-            for day in self.days
-        ]
-        refused = [
-            f"{stream}: {count:,} rows not imported: {reason}"
-            for (stream, reason), count in sorted(self.refused.items())
-        ]
-        return [*self.notes, *days, *refused, *(f"  {example}" for example in self.examples)]
-
-    def refuse(self, stream: str, bad: BadRows) -> None:
-        """Count rows that are not imported."""
-        self.refused[stream, bad.reason] += int(bad.rows.size)
-        room = max(EXAMPLES_MAX - len(self.examples), 0)
-        self.examples += [f"{bad.file} row {row}: {bad.reason}" for row in bad.rows[:room].tolist()]
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How a folder is read: the key columns, the zone that says which day a row is of, and both as text."""
+    """How a folder is read: the key columns, the zone of its days, and all of it as text."""
 
     key: tuple[str, ...]
     zone: str
     made: dict[str, str]
 
 
+@dataclass(slots=True)
+class _DayRows:
+    """Where the rows of one day lie: per file the groups that have some, and how many there are."""
+
+    groups: list[tuple[SourceFile, list[int]]] = field(default_factory=list)
+    rows: int = 0
+
+    @property
+    def files(self) -> list[SourceFile]:
+        return [file for file, _ in self.groups]
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        return tuple(file.source for file in self.files)
+
+    def add(self, file: SourceFile, group: int, rows: int) -> None:
+        if not self.groups or self.groups[-1][0] is not file:
+            self.groups.append((file, []))
+        self.groups[-1][1].append(group)
+        self.rows += rows
+
+
 def import_folder(
-    store: HistoryStore,
-    folder: Path,
-    *,
-    timezone: str | None = None,
-    symbol: str | None = None,
-    event: str | None = None,
-    known: str | None = None,
+    store: HistoryStore, folder: Path, *, dry_run: bool = False, **values: Unpack[OptionValues]
 ) -> ImportReport:
-    """Import `trades*.parquet` and `quotes*.parquet` of `folder` as the streams `trade` and `quote`.
+    """Import what is named `trades*` and `quotes*` in `folder` as the streams `trade` and `quote`.
 
-    A row's day is the calendar day of its `event_ns` (`known_ns` where that is null) in `timezone`, by
-    default New York.  `symbol` names the key columns, separated by commas; by default `market` and `symbol`
-    where every file has both as strings, else `symbol`.  `event` and `known` name the time columns (see
-    `replay.imports.time_columns` for the names found by themselves).  A day's columns are those of all files
-    with rows of that day, null where a file has no such column.
+    Files are Parquet, CSV or Arrow IPC; folders of parts count as one (see `replay.imports.files`).  `values`
+    are the fields of `ImportOptions`.  A row's day is the calendar day of its `event_ns` (`known_ns` where
+    that is null) in `timezone`.  The key is `market` and `symbol` where every file has both as strings, else
+    `symbol`.  A day's columns are those of all files with rows of that day, null where a file has no such
+    column.  A day of trades without quotes gets an empty day of quotes.
 
-    Everything is checked before the first day is written.  Raises SourceError for what is wrong with a
-    file and HistoryError for what is wrong with the history.
+    Everything is checked before the first day is written; with `dry_run` nothing is.  Raises SourceError for
+    what is wrong with a file, an option, or a day that would lose rows, and HistoryError for what is wrong
+    with the history.
     """
-    files = _open_files(folder, event, known)
-    report = ImportReport(folder)
-    plan = _plan(files, timezone or NEW_YORK, symbol, event, known, report)
-    work = [
-        (stream, day, groups)
-        for stream, sources in files.items()
-        for day, groups in sorted(_groups_by_day(stream, sources, plan, report).items())
-    ]
-    schemas = [_union(stream, day, [file for file, _ in groups]) for stream, day, groups in work]
-    if not work:
-        raise SourceError(f"{folder}: no row can be imported; {_first(report)}")
-    for (stream, day, groups), schema in zip(work, schemas, strict=True):
-        report.days.append(_import_day(store, stream, day, groups, schema, plan))
+    options = ImportOptions(**values)
+    places, passed_over = find_files(folder)
+    report = ImportReport(folder, dry_run)
+    with TemporaryDirectory(prefix="tidemark-import-") as scratch:
+        files = {
+            stream: [SourceFile(place, options, Path(scratch)) for place in of_stream]
+            for stream, of_stream in places.items()
+        }
+        full = {stream: [file for file in sources if file.rows] for stream, sources in files.items()}
+        plan = _plan(files, full, options, report)
+        report.notes += passed_over
+        days = {stream: _days(stream, sources, plan, report) for stream, sources in full.items()}
+        if not any(days.values()):
+            raise SourceError(f"{folder}: no row can be imported; {_first(report)}")
+        schemas = {
+            (stream, day): _union(stream, day, rows.files, full[stream])
+            for stream, of_stream in days.items()
+            for day, rows in of_stream.items()
+        }
+        if not options.replace:
+            ours = [file.source for sources in files.values() for file in sources]
+            for stream, day in schemas:
+                require_own(store, stream, _date(day), folder, ours)
+        for (stream, day), schema in schemas.items():
+            rows = days[stream][day]
+            report.days.append(_import_day(store, stream, day, rows, schema, plan, dry_run=dry_run))
+        _keep_days_without_rows(store, days, full, plan, report)
     return report
-
-
-def _open_files(folder: Path, event: str | None, known: str | None) -> dict[str, list[SourceFile]]:
-    if not folder.is_dir():
-        raise SourceError(
-            f"{folder} is not a folder: name one that holds trades*.parquet and quotes*.parquet"
-        )
-    files = {
-        stream: [
-            SourceFile(path, event=event, known=known) for path in sorted(folder.glob(f"{stream}s*.parquet"))
-        ]
-        for stream in STREAMS
-    }
-    if not any(files.values()):
-        raise SourceError(f"{folder} holds neither trades*.parquet nor quotes*.parquet")
-    return files
 
 
 def _plan(
     files: dict[str, list[SourceFile]],
-    zone: str,
-    symbol: str | None,
-    event: str | None,
-    known: str | None,
+    full: dict[str, list[SourceFile]],
+    options: ImportOptions,
     report: ImportReport,
 ) -> _Plan:
-    every = [file for sources in files.values() for file in sources]
-    if symbol is not None:
-        key = tuple(name.strip() for name in symbol.split(",") if name.strip())
-        if not key or len(set(key)) < len(key):
-            raise SourceError(
-                f"--symbol {symbol!r} must name one or more different columns, separated by commas"
-            )
-    elif all(file.has_text("market") and file.has_text("symbol") for file in every):
-        key = ("market", "symbol")
+    named = [(stream, file) for stream, sources in files.items() for file in sources]
+    every = [file for sources in full.values() for file in sources]
+    require_known(options, frozenset(name for _, file in named for name in file.present))
+    _require_one_wall(every, options)
+    key = options.key
+    if key is None and every and all(map(_has_market, every)):
+        key = MARKET_SYMBOL
         report.notes.append(
             "every file has market beside symbol: the instrument is market:symbol "
             "(--symbol symbol for symbol alone)"
         )
-    else:
-        key = ("symbol",)
+    key = tuple(dict.fromkeys(every[0].find(name) if every else name for name in key or ("symbol",)))
     for file in every:
         file.require_key(key)
         if set(key) & set(file.clocks):
             raise SourceError(f"{file.path}: a column cannot be both the instrument and a clock")
-        for name, clock in file.clocks.items():
-            if name != clock:
-                report.notes.append(f"{file.path.name}: {name} is {clock}")
-    made = {
-        "by": "import",
-        "timezone": zone,
-        "key": ",".join(key),
-        "event": event or "",
-        "known": known or "",
-    }
-    return _Plan(key, zone, made)
+    for stream, file in named:
+        report.notes += file.notes if file.rows else [f"{file.name}: no rows"]
+        if report.dry_run:
+            report.describe(stream, file)
+    return _Plan(key, options.zone, options.made(key))
 
 
-# Per file: the row groups that have rows of the day.
-_Groups = list[tuple[SourceFile, list[int]]]
+def _has_market(file: SourceFile) -> bool:
+    return all(file.has_text(name) for name in MARKET_SYMBOL)
 
 
-def _groups_by_day(
-    stream: str, files: Sequence[SourceFile], plan: _Plan, report: ImportReport
-) -> dict[int, _Groups]:
+def _require_one_wall(files: list[SourceFile], options: ImportOptions) -> None:
+    """Raise SourceError for times without a zone, unless somebody states which they are in."""
+    if options.naive_as is not None:
+        return
+    walls = [(file, name, wall) for file in files for name, wall in file.walls.items()]
+    naive = next(((file, name) for file, name, wall in walls if wall == "naive"), None)
+    if naive is None:
+        return
+    file, name = naive
+    what = f"column {name!r} of {file.path} is {file.clock_type(name)} without a time zone"
+    zoned = next(((other, name) for other, name, wall in walls if wall == "zoned"), None)
+    if zoned is not None:
+        other, name = zoned
+        what += f", and column {name!r} of {other.path} is {other.clock_type(name)} with one"
+    raise SourceError(
+        f"{what}: say which zone its times are of with --naive-as, such as --naive-as UTC or "
+        f"--naive-as {options.zone}"
+    )
+
+
+def _days(stream: str, files: list[SourceFile], plan: _Plan, report: ImportReport) -> dict[int, _DayRows]:
     """Read clocks and keys alone: which days there are, where their rows lie, and which rows are bad."""
-    groups_by_day: dict[int, _Groups] = {}
+    days: dict[int, _DayRows] = {}
     for file in files:
+        wrong: list[BadRows] = []
         for group, part in enumerate(file.clock_parts(plan.key, plan.zone)):
-            for bad in part.bad:
-                report.refuse(stream, bad)
-            for day in np.unique(part.days).tolist():
-                groups = groups_by_day.setdefault(day, [])
-                if not groups or groups[-1][0] is not file:
-                    groups.append((file, []))
-                groups[-1][1].append(group)
-    return groups_by_day
+            wrong += part.bad
+            numbers, counts = np.unique(part.days, return_counts=True)
+            for day, rows in zip(numbers.tolist(), counts.tolist(), strict=True):
+                days.setdefault(day, _DayRows()).add(file, group, rows)
+            report.count_marks(file.name, part.no_time)
+        _require_some(file, wrong)
+        for bad in wrong:
+            report.refuse(stream, bad)
+    return dict(sorted(days.items()))
 
 
-def _union(stream: str, day: int, files: Sequence[SourceFile]) -> pa.Schema:
-    """The columns of all these files, in the order they appear; one that some file lacks can be null."""
-    fields: dict[str, tuple[pa.Field, SourceFile]] = {}
+def _require_some(file: SourceFile, wrong: list[BadRows]) -> None:
+    """Raise SourceError where an option would read what is wrong with all rows of a file."""
+    stated = [bad for bad in wrong if bad.stated]
+    if stated and sum(bad.rows.size for bad in wrong) == file.rows:
+        count = sum(bad.rows.size for bad in stated)
+        first = stated[0]
+        raise SourceError(
+            f"{file.path}: {first.reason}; so are {count:,} of {file.rows:,} rows, and none can be imported; "
+            f"row {first.rows[0]} holds {first.first}"
+        )
+
+
+def _union(stream: str, day: int | None, files: list[SourceFile], others: list[SourceFile]) -> pa.Schema:
+    """The columns of all these files, in the order they appear; one that some file lacks can be null.
+
+    A column without any value has the type that `others` give it, or is text.
+    """
+    kinds: dict[str, list[tuple[pa.DataType, SourceFile]]] = {}
     for file in files:
         for column in file.schema:
-            first, other = fields.setdefault(column.name, (column, file))
-            if first.type != column.type:
-                raise SourceError(
-                    f"column {column.name!r} is {first.type} in {other.path} and {column.type} in "
-                    f"{file.path}, and both have {stream} rows of {_date(day)}: give them one type"
-                )
+            kinds.setdefault(column.name, []).append((column.type, file))
     everywhere = set.intersection(*({c.name for c in file.schema if not c.nullable} for file in files))
-    return pa.schema([column.with_nullable(name not in everywhere) for name, (column, _) in fields.items()])
+    fields = []
+    for name, seen in kinds.items():
+        kind = common_type([kind for kind, _ in seen])
+        if kind is None:
+            (one, first), (other, second) = _first_two_apart(seen)
+            raise SourceError(
+                f"column {name!r} is {one} in {first.path} and {other} in {second.path}, and both have "
+                f"{stream} rows{'' if day is None else f' of {_date(day)}'}: give them one type, or leave it "
+                f"out with --drop {name!r}"
+            )
+        if pa.types.is_null(kind):
+            kind = _elsewhere(name, others)
+        fields.append(pa.field(name, kind, nullable=name not in everywhere))
+    return pa.schema(fields)
+
+
+def _first_two_apart(seen: list[tuple[pa.DataType, SourceFile]]) -> list[tuple[pa.DataType, SourceFile]]:
+    """The first two that have no common type, or the first and the last where only all together have none."""
+    pairs = combinations(seen, 2)
+    apart = next((list(pair) for pair in pairs if common_type([kind for kind, _ in pair]) is None), None)
+    return apart or [seen[0], seen[-1]]
+
+
+def _elsewhere(name: str, files: list[SourceFile]) -> pa.DataType:
+    """The type that these files give a column, text where none has a value in it, or they differ."""
+    kinds = [file.schema.field(name).type for file in files if name in file.schema.names]
+    kind = common_type(kinds) if kinds else None
+    return pa.string() if kind is None or pa.types.is_null(kind) else kind
 
 
 def _import_day(
-    store: HistoryStore, stream: str, day: int, groups: _Groups, schema: pa.Schema, plan: _Plan
+    store: HistoryStore,
+    stream: str,
+    day: int,
+    rows: _DayRows,
+    schema: pa.Schema,
+    plan: _Plan,
+    *,
+    dry_run: bool,
 ) -> ImportedDay:
-    date_text, sources = _date(day), tuple(file.source for file, _ in groups)
+    date_text = _date(day)
     if store.has(stream, date_text):
         before = store.day(stream, date_text)
-        if before.summary.sources == sources and before.summary.made == plan.made:
+        same = len(before.summary.sources) == len(rows.sources) and all(
+            map(Source.same_file, before.summary.sources, rows.sources)
+        )
+        if same and before.summary.made == plan.made:
             return ImportedDay(stream, date_text, before.rows, written=False)
-    rows = pa.concat_tables(_rows_of(groups, day, schema, plan))
-    order = order_clock(rows)
-    times = order_times(rows, order)
+    if dry_run:
+        return ImportedDay(stream, date_text, rows.rows, written=True)
+    table = pa.concat_tables(_rows_of(rows, day, schema, plan))
+    order = order_clock(table)
+    times = order_times(table, order)
     if np.any(times[:-1] > times[1:]):
-        rows = rows.take(pa.array(np.argsort(times, kind="stable")))
-    sequence = (
-        "sequence" if "sequence" in schema.names and schema.field("sequence").type == pa.int64() else None
-    )
+        table = table.take(pa.array(np.argsort(times, kind="stable")))
     written = store.write(
-        Stream(name=stream, schema=schema, key=plan.key, sequence=sequence),
+        _stream(stream, schema, plan),
         date_text,
-        rows.to_batches(max_chunksize=BATCH_ROWS),
+        table.to_batches(max_chunksize=BATCH_ROWS),
         order=order,
-        sources=sources,
+        sources=rows.sources,
         made=plan.made,
     )
     return ImportedDay(stream, date_text, written.rows, written=True)
 
 
-def _rows_of(groups: _Groups, day: int, schema: pa.Schema, plan: _Plan) -> Iterator[pa.Table]:
-    for file, numbers in groups:
+def _rows_of(rows: _DayRows, day: int, schema: pa.Schema, plan: _Plan) -> Iterator[pa.Table]:
+    for file, numbers in rows.groups:
         for part in file.parts(plan.key, plan.zone, groups=numbers):
-            rows = part.rows.filter(pa.array(part.days == day))
+            table = part.rows.filter(pa.array(part.days == day))
             columns = [
-                rows.column(column.name)
-                if column.name in rows.schema.names
-                else pa.chunked_array([pa.nulls(rows.num_rows, column.type)])
+                _column(table.column(column.name), column, file)
+                if column.name in table.schema.names
+                else pa.chunked_array([pa.nulls(table.num_rows, column.type)])
                 for column in schema
             ]
             yield pa.Table.from_arrays(columns, schema=schema)
+
+
+def _column(values: pa.ChunkedArray, column: pa.Field, file: SourceFile) -> pa.ChunkedArray:
+    try:
+        return values if values.type == column.type else values.cast(column.type)
+    except pa.ArrowInvalid as overflow:
+        raise SourceError(
+            f"{file.path}: column {column.name!r} ({values.type}) does not fit into the {column.type} that "
+            f"other files need: {overflow}; leave it out with --drop {column.name!r}"
+        ) from None
+
+
+def _keep_days_without_rows(
+    store: HistoryStore,
+    days: dict[str, dict[int, _DayRows]],
+    full: dict[str, list[SourceFile]],
+    plan: _Plan,
+    report: ImportReport,
+) -> None:
+    """Give each day of the first stream a day of the others, without rows where no file has any."""
+    driving, *others = STREAMS
+    for stream in others:
+        missing = [_date(day) for day in days[driving] if day not in days[stream]]
+        before = {day: store.day(stream, day) for day in missing if store.has(stream, day)}
+        missing = [day for day in missing if day not in before or not before[day].rows]
+        if not missing:
+            continue
+        report.notes.append(
+            f"{stream}: no rows of {', '.join(missing[:NAMES_MAX])}"
+            + (f" and {len(missing) - NAMES_MAX} more days" if len(missing) > NAMES_MAX else "")
+            + f": no {driving} of such a day has a match in it"
+        )
+        if report.dry_run:
+            continue
+        schema = (
+            _union(stream, None, full[stream], full[stream])
+            if full[stream]
+            else _least_schema(full[driving], plan)
+        )
+        for day in missing:
+            if day not in before or before[day].summary.made != plan.made:
+                store.write(_stream(stream, schema, plan), day, (), order="event", made=plan.made)
+
+
+def _least_schema(files: list[SourceFile], plan: _Plan) -> pa.Schema:
+    """The columns that a stream cannot be without, with the clocks of another stream's files."""
+    clocks = [name for name in (EVENT_NS, KNOWN_NS) if any(name in file.schema.names for file in files)]
+    return pa.schema([*((name, pa.int64()) for name in clocks), *((name, pa.string()) for name in plan.key)])
+
+
+def _stream(name: str, schema: pa.Schema, plan: _Plan) -> Stream:
+    ordered = SEQUENCE in schema.names and schema.field(SEQUENCE).type == pa.int64()
+    return Stream(name=name, schema=schema, key=plan.key, sequence=SEQUENCE if ordered else None)
 
 
 def _date(day: int) -> str:

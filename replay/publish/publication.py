@@ -22,8 +22,8 @@ from replay.publish.messages import Composer, Encoder, Shape
 from replay.publish.pace import Pace
 from replay.publish.position import Published, rows_done
 from replay.store.day import Day
-from replay.zones import day_start_ns, parse_date
-from schemas.clocks import NS_PER_DAY, NS_PER_MS, NS_PER_S, Clock
+from replay.zones import day_end_ns, parse_date
+from schemas.clocks import NS_PER_MS, NS_PER_S, Clock
 from schemas.stream import Stream
 from topics.avro.encode import RowEncoder
 from topics.avro.progress import encode_progress
@@ -104,7 +104,7 @@ class Publication:
         self._bus, self._registry = bus, registry
         self._run, self._speed, self._step_rows_max = run, speed, step_rows_max
         self._topics, self._partitions = dict(topics), partitions
-        self._date = days[0].date
+        self._date, self._end_ns = days[0].date, _end_ns(days)
         require_grace(days, grace_ns, clock)
         self._cursors = [Cursor(day, clock) for day in days]
         limits = bus.message_limits([self._topics[cursor.name] for cursor in self._cursors])
@@ -272,7 +272,7 @@ class Publication:
         upper_ns = min(cursor.lower_ns(cursor.start) for cursor in self._cursors)
         if complete or upper_ns == NEVER_NS:
             last_ns = max(cursor.last_ns for cursor in self._cursors)
-            upper_ns = max(day_start_ns(parse_date(self._date)) + NS_PER_DAY, last_ns + 1)
+            upper_ns = max(self._end_ns, last_ns + 1)
         for cursor in self._cursors:
             progress = Progress(stream=cursor.name, upper_ns=upper_ns, final=complete, run=self._run)
             value = encode_progress(self._registry, progress)
@@ -299,6 +299,17 @@ class Publication:
 
     def _place(self, cursor: Cursor) -> TopicPartition:
         return TopicPartition(self._topics[cursor.name], 0)
+
+
+def _end_ns(days: Sequence[Day]) -> int:
+    """The end of the calendar day in the history's zone; raises PublishError where streams differ in it."""
+    zones = {day.zone: day.stream.name for day in days}
+    if len(zones) > 1:
+        which = " and ".join(f"{name} of {zone}" for zone, name in zones.items())
+        raise PublishError(
+            f"{days[0].date} is another day for each stream: {which}; import both with one --timezone"
+        )
+    return day_end_ns(parse_date(days[0].date), days[0].zone)
 
 
 def require_grace(days: Sequence[Day], grace_ns: int, clock: Clock) -> None:

@@ -43,7 +43,7 @@ def print_catalog(days: list[Day], console: Console) -> None:
 
 
 def _cells(day: DaySummary) -> tuple[str, ...]:
-    clock = day.clocks[EVENT_NS] if EVENT_NS in day.clocks else day.clocks[KNOWN_NS]
+    clock = day.clocks.get(EVENT_NS) or day.clocks.get(KNOWN_NS)  # none where the day has no rows
     disorder = "/".join(
         f"{day.clocks[name].disorder_ns / NS_PER_MS:.3g}" if name in day.clocks else "-"
         for name in (EVENT_NS, KNOWN_NS)
@@ -53,11 +53,17 @@ def _cells(day: DaySummary) -> tuple[str, ...]:
         day.stream,
         f"{day.rows:,}",
         f"{day.keys:,}",
-        _moment(clock.first_ns, day.date),
-        _moment(clock.last_ns, day.date),
+        "-" if clock is None else _moment(clock.first_ns, day.date),
+        "-" if clock is None else _moment(clock.last_ns, day.date),
         disorder,
-        ", ".join(source.name for source in day.sources) or f"seed {day.made.get('seed', '-')}",
+        _origin(day),
     )
+
+
+def _origin(day: DaySummary) -> str:
+    if day.rows == 0:
+        return "no rows"
+    return ", ".join(source.name for source in day.sources) or f"seed {day.made.get('seed', '-')}"
 
 
 def _moment(time_ns: int, date: str) -> str:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay.errors import HistoryError
+from replay.zones import NEW_YORK
 from schemas.clocks import EVENT_NS, KNOWN_NS, Clock, clock_column
 from schemas.stream import Stream
 
@@ -20,11 +21,23 @@ BATCH_ROWS: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that rows came from; its size and modification time tell whether it has changed since."""
+    """A file that rows came from; its size and modification time tell whether it has changed since.
+
+    `path` is where it lay, empty where an earlier version did not write that down.
+    """
 
     name: str
     size: int
     modified_ns: int
+    path: str = ""
+
+    def same_file(self, other: "Source") -> bool:
+        """Whether it is the same file, unchanged, wherever it lies now."""
+        return (self.name, self.size, self.modified_ns) == (other.name, other.size, other.modified_ns)
+
+    def lies_in(self, folder: Path) -> bool:
+        """Whether it lay in this folder (a resolved path), or in one inside it."""
+        return bool(self.path) and Path(self.path).is_relative_to(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +114,11 @@ class Day:
         return Stream(
             name=self.summary.stream, schema=schema, key=self.summary.key, sequence=self.summary.sequence
         )
+
+    @property
+    def zone(self) -> str:
+        """The time zone whose calendar day it is; a day that names none is New York's."""
+        return self.summary.made.get("timezone", NEW_YORK)
 
     @property
     def root(self) -> Path:

@@ -16,15 +16,9 @@ NOT_YET: Final = frozenset(
         "avro_aliases",
         "avro_growth",
         "column_types",
-        "files_of_a_day",
-        "import_twice",
-        "int96",
         "partitioner",
         "registry",
-        "sequence_types",
         "string_view",
-        "units",
-        "zones",
     }
 )
 NAMES: Final = (

@@ -38,9 +38,6 @@ VALUES: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
     (pa.timestamp("us"), int64s),
     (pa.timestamp("ns", "Asia/Tokyo"), int64s),
     (pa.duration("ns"), int64s),
-    (pa.dictionary(pa.int32(), pa.string()), st.sampled_from(["N", "Q"])),
-    (pa.list_(pa.int16()), st.lists(st.integers(-(2**15), 2**15 - 1), max_size=3)),
-    (pa.struct([("x", pa.float64())]), st.fixed_dictionaries({"x": st.floats(allow_nan=False)})),
 ]
 
 

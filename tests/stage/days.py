@@ -30,6 +30,7 @@ def keep_day(
     *,
     key: Sequence[str] = ("symbol",),
     date: str = DATE,
+    zone: str | None = None,
 ) -> Day:
     """Keep rows, given in publish order, as a day of a stream."""
     rows = pa.table(columns)
@@ -38,7 +39,7 @@ def keep_day(
         date,
         rows.to_batches(),
         order=order_clock(rows),
-        made={"by": "test"},
+        made={"by": "test"} | ({} if zone is None else {"timezone": zone}),
     )
 
 

@@ -80,9 +80,21 @@ def test_a_date_the_history_lacks_is_answered_with_those_it_has(replay_error: Re
     assert replay_error(date="2024-01-16").endswith("it has 2024-01-15")
 
 
-def test_a_day_of_one_stream_alone_is_refused(replay_error: ReplayError, data: Path) -> None:
+def test_a_day_without_trades_is_refused(replay_error: ReplayError, data: Path) -> None:
+    (data / "trades.parquet").unlink()
+    assert "2024-01-15 has quote but no trade in the history" in replay_error()
+
+
+def test_a_day_without_quotes_is_joined_with_nulls_and_the_run_says_so(
+    run_app: App, data: Path, tmp_path: Path
+) -> None:
     (data / "quotes.parquet").unlink()
-    assert "2024-01-15 has trade but no quote in the history" in replay_error()
+    typed = ["--date", "2024-01-15", "--data", data, "--store", tmp_path / "history", "--bus", "embedded"]
+    answer = run_app("replay", *typed, "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    assert "quote: no rows on 2024-01-15, so nothing has a match in it" in answer.err
+    (rows,) = (pq.read_table(f) for f in (tmp_path / "out/aligned").iterdir() if pq.read_metadata(f).num_rows)
+    assert rows.column("quote_event_ns").null_count == rows.num_rows > 0
 
 
 def test_a_folder_that_is_not_there_is_named(replay_error: ReplayError) -> None:

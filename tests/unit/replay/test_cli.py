@@ -86,9 +86,13 @@ def test_the_catalog_is_a_line_a_day_where_no_terminal_is(
     write_file(tmp_path / "data", "trades.parquet", event_ns=[NOON_NS] * 2, symbol=["A", "B"])
     store = str(tmp_path / "history")
     assert main(["import", str(tmp_path / "data"), "--store", store]) == 0
-    assert capsys.readouterr().out == f"trade {DATE}: 2 rows imported\n"
+    assert capsys.readouterr().out.splitlines() == [
+        f"quote: no rows of {DATE}: no trade of such a day has a match in it",
+        f"trade {DATE}: 2 rows imported",
+    ]
     assert main(["catalog", "--store", store]) == 0
-    heading, line = capsys.readouterr().out.splitlines()
+    heading, empty, line = capsys.readouterr().out.splitlines()
+    assert empty.split("\t") == [DATE, "quote", "0", "0", "-", "-", "-/-", "no rows"]
     assert heading.split("\t")[:4] == ["date", "stream", "rows", "symbols"]
     assert line.split("\t") == [DATE, "trade", "2", "2", "17:00:00", "17:00:00", "0/-", "trades.parquet"]
 

@@ -46,6 +46,7 @@ def test_two_days_and_two_schemas_in_one_folder_come_apart(tmp_path: Path) -> No
     }
     assert found == {
         ("trade", "2014-09-17"): 43_581,
+        ("quote", "2014-09-17"): 0,
         ("trade", "2018-01-02"): 39_470,
         ("quote", "2018-01-02"): 66_695,
         ("trade", "2018-01-03"): 37_793,

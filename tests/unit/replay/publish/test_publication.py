@@ -22,7 +22,7 @@ from topics.partitioner import partition_of
 from topics.registry.folder import FileRegistry
 
 PARTITIONS = 3
-MIDNIGHT_NS = 1_705_363_200_000_000_000  # the end of DATE in UTC
+MIDNIGHT_NS = 1_705_381_200_000_000_000  # the end of DATE in New York
 SYMBOLS = ("A", "B", "C", "D", "E")
 
 
@@ -133,6 +133,39 @@ def test_a_session_that_crosses_midnight_ends_after_its_last_row(tmp_path: Path)
     )
     scene.publication(days=[day]).run()
     assert scene.messages("trade")[-1].rows[0]["upper_ns"] == last_ns + 1
+
+
+@pytest.mark.parametrize(
+    ("zone", "end_ns"),
+    [
+        ("Asia/Tokyo", MIDNIGHT_NS - 14 * 3_600 * 10**9),
+        ("UTC", MIDNIGHT_NS - 5 * 3_600 * 10**9),
+        ("Australia/Sydney", MIDNIGHT_NS - 16 * 3_600 * 10**9),  # summer time
+    ],
+)
+def test_a_period_ends_with_the_day_where_its_exchange_stands(tmp_path: Path, zone: str, end_ns: int) -> None:
+    scene = Scene(tmp_path)
+    columns = {"event_ns": [end_ns - 10], "symbol": ["A"], "number": [0]}
+    day = keep_day(scene.store, "trade", columns, zone=zone)
+    scene.publication(days=[day]).run()
+    assert scene.messages("trade")[-1].rows[0]["upper_ns"] == end_ns
+
+
+def test_streams_whose_days_are_of_two_zones_are_refused(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    columns = {"event_ns": [NOON_NS], "symbol": ["A"], "number": [0]}
+    day = keep_day(scene.store, "trade", columns, zone="Asia/Tokyo")
+    with pytest.raises(PublishError, match="trade of Asia/Tokyo and quote of America/New_York"):
+        scene.publication(days=[day, scene.days[1]])
+
+
+def test_a_stream_without_rows_is_ended_like_the_others(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    empty = {"event_ns": pa.array([], pa.int64()), "symbol": pa.array([], pa.string())}
+    report = scene.publication(days=[scene.days[0], keep_day(scene.store, "quote", empty)]).run()
+    assert report.rows == {"trade": 60}
+    final = [m for m in scene.messages("quote") if m.rows[0]["final"]]
+    assert len(final) == PARTITIONS
 
 
 @pytest.mark.parametrize("steps", range(1, 8))

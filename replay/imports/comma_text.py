@@ -1,0 +1,107 @@
+"""CSV as columns: a type is taken only where it keeps every value; what is not a plain number stays text."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from replay.errors import SourceError
+
+BLOCK_SIZE: Final = 16 * 2**20  # bytes read at once; a row must fit
+
+# In the order in which they are tried.  A leading zero or a plus makes a code of it, and codes are text.
+_WHOLE: Final = r"^-?(0|[1-9]\d{0,18})$"
+_WHOLE_LONG: Final = r"^(0|[1-9]\d{0,19})$"
+_NUMBER: Final = r"^(-?((0|[1-9]\d*)([.]\d*)?|[.]\d+)([eE][+-]?\d{1,3})?|nan|NaN|-?inf)$"
+_LONG_WHOLE: Final = r"^-?\d{17,}$"  # a double would round it
+_KINDS: Final = (
+    (pa.int64(), _WHOLE),
+    (pa.uint64(), _WHOLE_LONG),
+    (pa.float64(), _NUMBER),
+    (pa.bool_(), "^([tT]rue|[fF]alse|TRUE|FALSE)$"),
+)
+
+
+def stage(path: Path, key: tuple[str, ...], scratch: Path) -> Path:
+    """Write a CSV file's rows as Parquet into `scratch` and return that file.
+
+    The first line names the columns; an empty field is null.  Columns of `key` are text.  Others are int64,
+    uint64, double or boolean where all their values are, and text where not: times, codes with leading
+    zeros, whole numbers that a double would round.  Raises SourceError for two columns of one name, else what
+    pyarrow raises.
+    """
+    if path.stat().st_size == 0:
+        kinds: dict[str, pa.DataType] = {"nothing": pa.null()}
+        batches: Iterator[pa.RecordBatch] = iter(())
+    else:
+        kinds = _kinds(path, key)
+        batches = _batches(path)
+    schema = pa.schema(list(kinds.items()))
+    staged = scratch / f"{len(list(scratch.iterdir()))}.parquet"
+    with pq.ParquetWriter(staged, schema, compression="lz4") as writer:
+        for batch in batches:
+            columns = [
+                pa.nulls(batch.num_rows) if pa.types.is_null(kind) else column.cast(kind)
+                for column, kind in zip(batch.columns, schema.types, strict=True)
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+    return staged
+
+
+def _kinds(path: Path, key: tuple[str, ...]) -> dict[str, pa.DataType]:
+    """Return the type of each column: the first that keeps all its values."""
+    possible: dict[str, list[pa.DataType]] = {}
+    valued: set[str] = set()
+    reader = _open(path)
+    names = reader.schema.names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SourceError(f"{path} has columns twice: {', '.join(twice)}")
+    for name in names:
+        possible[name] = [] if name in key else [kind for kind, _ in _KINDS]
+    for batch in reader:
+        for name in possible:
+            column = batch.column(name).drop_null()
+            if len(column):
+                valued.add(name)
+                possible[name] = [kind for kind in possible[name] if _keeps(column, kind)]
+    kinds = {}
+    for name, left in possible.items():
+        if name in valued or name in key:
+            kinds[name] = left[0] if left else pa.string()
+        else:
+            kinds[name] = pa.null()
+    return kinds
+
+
+def _keeps(column: pa.Array, kind: pa.DataType) -> bool:
+    pattern = dict(_KINDS)[kind]
+    if not pc.all(pc.match_substring_regex(column, pattern)).as_py():
+        return False
+    if kind == pa.float64() and pc.any(pc.match_substring_regex(column, _LONG_WHOLE)).as_py():
+        return False
+    try:
+        column.cast(kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    yield from _open(path)
+
+
+def _open(path: Path) -> pacsv.CSVStreamingReader:
+    """Open it with every column as text."""
+    read = pacsv.ReadOptions(block_size=BLOCK_SIZE)
+    parse = pacsv.ParseOptions(newlines_in_values=True)
+    with pacsv.open_csv(path, read_options=read, parse_options=parse) as first:
+        names = first.schema.names
+    convert = pacsv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+    )
+    return pacsv.open_csv(path, read_options=read, parse_options=parse, convert_options=convert)

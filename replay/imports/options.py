@@ -1,0 +1,119 @@
+"""How a folder is read, as somebody stated it: checked before any file is opened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypedDict, get_args
+
+from replay.errors import SourceError
+from replay.zones import NEW_YORK, require_zone
+
+Unit = Literal["ns", "us", "ms", "s", "auto"]
+UNITS: Final[tuple[Unit, ...]] = get_args(Unit)
+
+
+class OptionValues(TypedDict, total=False):
+    """The keywords of `import_folder`; `ImportOptions` says what each means."""
+
+    timezone: str | None
+    symbol: str | None
+    event: str | None
+    known: str | None
+    unit: Unit
+    naive_as: str | None
+    time_format: str | None
+    drop: Sequence[str]
+    keep: str | None
+    rename: Sequence[str]
+    replace: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """Every way in which a folder can be read otherwise than it would be by itself.
+
+    `timezone`     which calendar day a row is of; New York's by default.
+    `symbol`       the key columns, separated by commas.
+    `event`, `known`  the columns of the two clocks.
+    `unit`         of whole numbers in them; `auto` takes each row's from its size.
+    `naive_as`     the zone of times that name none; without it they are refused.
+    `time_format`  of times that are text, as in `strptime`; ISO 8601 by default.
+    `drop`, `keep`  columns left out, or the only ones kept (separated by commas) beside keys and clocks.
+    `rename`       new names of columns, `OLD=NEW` each.
+    `replace`      whether a day may lose the rows that other files gave it.
+    """
+
+    timezone: str | None = None
+    symbol: str | None = None
+    event: str | None = None
+    known: str | None = None
+    unit: Unit = "ns"
+    naive_as: str | None = None
+    time_format: str | None = None
+    drop: Sequence[str] = ()
+    keep: str | None = None
+    rename: Sequence[str] = ()
+    replace: bool = False
+
+    def __post_init__(self) -> None:
+        for zone in (self.timezone, self.naive_as):
+            if zone is not None:
+                require_zone(zone)
+        if self.unit not in UNITS:
+            raise SourceError(f"--unit {self.unit!r} must be one of {', '.join(UNITS)}")
+        wrong = [text for text in self.rename if not all(text.partition("="))]
+        if wrong:
+            raise SourceError(f"--rename {wrong[0]!r} must be OLD=NEW, such as --rename 'last price=price'")
+        twice = sorted(set(self.drop) & {*self.renames, *(self.kept or ())})
+        if twice:
+            raise SourceError(f"column {twice[0]!r} cannot be dropped and kept or renamed")
+
+    @property
+    def zone(self) -> str:
+        """The zone of the history's days."""
+        return self.timezone or NEW_YORK
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        """The key columns, None where nobody named them; raises SourceError where the list is none."""
+        if self.symbol is None:
+            return None
+        key = _columns(self.symbol)
+        if not key or len(set(key)) < len(key):
+            raise SourceError(
+                f"--symbol {self.symbol!r} must name one or more different columns, separated by commas"
+            )
+        return key
+
+    @property
+    def kept(self) -> tuple[str, ...] | None:
+        """The only columns to keep, None for all."""
+        return None if self.keep is None else _columns(self.keep)
+
+    @property
+    def renames(self) -> dict[str, str]:
+        """New names by old ones."""
+        pairs = (text.partition("=") for text in self.rename)
+        return {old: new for old, _, new in pairs}
+
+    def made(self, key: tuple[str, ...]) -> dict[str, str]:
+        """What a day's summary says of how it was read: a day read otherwise is another day."""
+        made = {
+            "by": "import",
+            "timezone": self.zone,
+            "key": ",".join(key),
+            "event": self.event or "",
+            "known": self.known or "",
+        }
+        further = {
+            "unit": "" if self.unit == "ns" else self.unit,
+            "naive_as": self.naive_as or "",
+            "time_format": self.time_format or "",
+            "drop": ",".join(sorted(self.drop)),
+            "keep": self.keep or "",
+            "rename": ",".join(self.rename),
+        }
+        return made | {name: text for name, text in further.items() if text}
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
