@@ -18,7 +18,6 @@ NOT_YET: Final = frozenset(
         "column_types",
         "partitioner",
         "registry",
-        "string_view",
     }
 )
 NAMES: Final = (
