@@ -17,6 +17,7 @@ from confluent_kafka import KafkaException, Producer
 
 from schemas.clocks import NS_PER_MS
 from topics.avro.schema import shipped_schema
+from topics.partitioner import partition_of
 from topics.wire import SchemaRegistry
 
 SYMBOLS: Final = tuple(f"S{number:02d}" for number in range(12))
@@ -209,7 +210,7 @@ class Feed:
 
     def partition_of(self, symbol: str) -> int:
         """Where a symbol's rows go."""
-        return SYMBOLS.index(symbol) % self._partitions
+        return partition_of(symbol.encode(), self._partitions)
 
     def _rows(self, name: str, count: int) -> Iterator[tuple[int, Row]]:
         for place in range(count):

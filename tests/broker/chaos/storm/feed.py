@@ -19,6 +19,7 @@ from tests.broker.chaos.feed import encoded as encoded_row
 from tests.broker.chaos.storm.blocks import block_schema, encoded, symbol_name
 from tests.broker.chaos.storm.market import NS_PER_MS, ROWS_PER_STEP, STEP_MS, Market
 from topics.avro.schema import shipped_schema
+from topics.partitioner import partition_of
 from topics.registry.folder import FileRegistry
 
 GRACE_MS: Final = 2 * STEP_MS  # blocks of a step are not in the order of time among each other
@@ -80,7 +81,8 @@ class _Writer:
             for name, values, symbols in messages:
                 topic = f"{self._flow.prefix}.{name}"
                 for value, symbol in zip(values, symbols, strict=True):
-                    producer.produce(topic, value, symbol_name(symbol), symbol % self._flow.partitions)
+                    key = symbol_name(symbol)
+                    producer.produce(topic, value, key, partition_of(key, self._flow.partitions))
             self._promise(producer, market.now_ns, final=steps == 0)
             producer.commit_transaction(ANSWER_S)
         except KafkaException:
