@@ -3,7 +3,7 @@
 Names and rules are Kafka's.  Both implementations pass `tests/contract/bus`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -252,6 +252,12 @@ class Admin(Protocol):
 
     def log_ids(self, names: Sequence[str]) -> dict[str, LogId]:
         """What tells the logs of each topic from others; raises BusError naming one that does not exist."""
+
+    def request_counts(self, names: Sequence[str]) -> Callable[[], dict[str, int]]:
+        """Ask how many partitions topics have; what is returned waits for the answer, by topic.
+
+        That call raises BusUnavailableError where no broker answers or knows of a topic.
+        """
         ...
 
     def create(self, topics: Sequence[TopicSpec]) -> None:

@@ -33,6 +33,15 @@ ALL: Final = (
     RECALL,
 )
 
+# Of a copy of a topic (`app.repartition.copy`), in the order in which a transaction reaches them.
+COPY_STEP: Final = "copy-step"  # nothing is read for the transaction
+COPY_BEGIN: Final = "copy-begin"  # before it begins
+COPY_MESSAGE: Final = "copy-message"  # before each message, or what a progress record brings, is written
+COPY_OFFSETS: Final = "copy-offsets"  # before the positions are sent to it
+COPY_END: Final = "copy-end"  # before it is committed
+
+OF_A_COPY: Final = (COPY_STEP, COPY_BEGIN, COPY_MESSAGE, COPY_OFFSETS, COPY_END)
+
 _armed: list[Callable[[str], None]] = []
 
 

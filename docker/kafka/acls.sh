@@ -9,7 +9,7 @@
 #   worker               python -m app align
 #   model                gpu_sink, in a model service
 #   operator             python -m app audit, watermarks, doctor, dead list|show|replay
-# Topics are made by whoever administers the cluster: python -m app topics apply.
+# Topics are made by whoever administers the cluster: python -m app topics apply, and topics repartition.
 #
 #   PREFIX=tidemark      pipeline.prefix
 #   STREAMS="trade quote"             pipeline.left and pipeline.right

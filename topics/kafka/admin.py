@@ -31,6 +31,7 @@ from topics.kafka.settings import LOGGER, REQUEST_TIMEOUT_S
 _Answer = TypeVar("_Answer")
 _ASK_AGAIN_S: Final = 0.02
 _NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"  # of brokers before Kafka 2.8
+_UNKNOWN: Final = "UNKNOWN_TOPIC_OR_PART"
 _PING_S: Final = 0.5  # how soon a refusal is heard of, which comes beside the answer
 # Every other state is one in which members wait: the two protocols have different names for them.
 _STATES: Final[dict[Any, Literal["stable", "empty"]]] = {
@@ -80,6 +81,27 @@ class KafkaAdmin:
             for name, topic in self._descriptions(names, passing=()).items()
         }
 
+    def request_counts(self, names: Sequence[str]) -> Callable[[], dict[str, int]]:
+        """Ask how many partitions topics have; what is returned waits for the answer, by topic.
+
+        That call raises BusUnavailableError where no broker answers or knows of a topic: one that has just
+        started knows none yet.
+        """
+        answers = self._client.describe_topics(
+            TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_S
+        )
+
+        def counts() -> dict[str, int]:
+            by_topic = {}
+            for name, answer in answers.items():
+                topic = _take(answer, f"topic {name} cannot be described", passing=(_UNKNOWN,))
+                if topic is None:
+                    raise BusUnavailableError(f"topic {name}: no broker knows of it now")
+                by_topic[name] = len(topic.partitions)
+            return by_topic
+
+        return counts
+
     def create(self, topics: Sequence[TopicSpec]) -> None:
         """Create topics and return when they answer; raises BusError naming the one that failed."""
         if not topics:
@@ -115,8 +137,7 @@ class KafkaAdmin:
             return
         answers = self._client.delete_topics(list(names), operation_timeout=REQUEST_TIMEOUT_S)
         for name, answer in answers.items():
-            absent = ("UNKNOWN_TOPIC_OR_PART",)
-            _take(answer, f"topic {name} could not be deleted", passing=absent)
+            _take(answer, f"topic {name} could not be deleted", passing=(_UNKNOWN,))
         self._await(
             lambda present: not any(name in present for name in names),
             f"topics {', '.join(names)} were deleted but still answer",
@@ -199,7 +220,7 @@ class KafkaAdmin:
             self._refusal = error
 
     def _require_absent(self, names: Sequence[str]) -> None:
-        self._descriptions(names, passing=("UNKNOWN_TOPIC_OR_PART",))
+        self._descriptions(names, passing=(_UNKNOWN,))
 
     def _descriptions(self, names: Sequence[str], *, passing: Sequence[str]) -> dict[str, Any]:
         if not names:

@@ -1,9 +1,9 @@
 """The embedded bus's topics: created, described and deleted as on a broker."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from topics.block import TopicPartition
-from topics.bus import BusError, GroupStanding, LogId, LogRange, TopicSpec
+from topics.bus import BusError, BusUnavailableError, GroupStanding, LogId, LogRange, TopicSpec
 from topics.memory.store import MemoryStore
 
 
@@ -24,6 +24,16 @@ class MemoryAdmin:
     def log_ids(self, names: Sequence[str]) -> dict[str, LogId]:
         """What tells the logs of each topic from others, those of a deleted topic of that name too."""
         return {name: self._store.log_id(name) for name in names}
+
+    def request_counts(self, names: Sequence[str]) -> Callable[[], dict[str, int]]:
+        """Return what says how many partitions topics have: nothing is waited for here."""
+
+        def answer() -> dict[str, int]:
+            if absent := [name for name in names if name not in self._store.topics]:
+                raise BusUnavailableError(f"topic {absent[0]} does not exist now")
+            return {name: self._store.topics[name].partitions for name in names}
+
+        return answer
 
     def create(self, topics: Sequence[TopicSpec]) -> None:
         """Create all of these topics, or raise and create no topic."""

@@ -64,6 +64,10 @@ class MemoryBus:
         """
         self._store.log(partition).delete_before(offset)
 
+    def add_partitions(self, topic: str, partitions: int) -> None:
+        """Let a topic have `partitions`, more than before; groups that read it rebalance, as on a broker."""
+        self._store.add_partitions(topic, partitions)
+
     def evict(self, consumer: MemoryConsumer) -> None:
         """Throw a consumer out of its group, as a session timeout does; it learns so in its next poll."""
         consumer.evict()

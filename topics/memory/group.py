@@ -49,6 +49,11 @@ class Group:
         if self._members.pop(member, None) is not None:
             self._rebalance()
 
+    def topic_changed(self, topic: str) -> None:
+        """Deal the partitions anew where a member reads this topic."""
+        if any(topic in member.topics for member in self._members.values()):
+            self._rebalance()
+
     def has(self, member: str) -> bool:
         """Whether the group still counts this member."""
         return member in self._members

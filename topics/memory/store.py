@@ -60,6 +60,16 @@ class MemoryStore:
         self.topics[topic] = replace(spec, configs={**spec.configs, **configs})
         self.message_size_max[topic] = int(self.topics[topic].configs.get(TOPIC_SETTING, TOPIC_SIZE_MAX))
 
+    def add_partitions(self, topic: str, partitions: int) -> None:
+        """Add empty logs to a topic, and let the groups that read it know."""
+        before = self.topics[topic]
+        assert partitions > before.partitions, "partitions are only ever added"
+        self.topics[topic] = replace(before, partitions=partitions)
+        for partition in range(before.partitions, partitions):
+            self.logs[TopicPartition(topic, partition)] = PartitionLog()
+        for group in self.groups.values():
+            group.topic_changed(topic)
+
     def delete(self, topic: str) -> None:
         """Remove a topic and its messages, where it exists, and what groups committed of it."""
         if topic in self.topics:

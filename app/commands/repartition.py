@@ -1,0 +1,84 @@
+"""`python -m app topics repartition`: a topic copied so that each key is where the partitioner wants it."""
+
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+from app.cli import Bootstrap, ConfigFile, console, say
+from app.commands.align import topics_app
+from app.config import Settings, load_settings
+from app.repartition.copy import Copy
+from app.repartition.target import prepare
+from app.wiring.open import open_bus
+from topics.registry.open import open_registry
+
+SHOW_EVERY_S = 5.0
+
+
+@topics_app.command("repartition")
+def topics_repartition(
+    source: Annotated[str, typer.Option("--from", help="Topic to copy; it is only read.")],
+    target: Annotated[
+        str,
+        typer.Option("--to", help="Topic to copy it to; it is created if there is none."),
+    ],
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, help="Partitions of the copy.  Default: bus.partitions of the settings."),
+    ] = None,
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+) -> None:
+    """Copy a topic so that it is co-partitioned: each key in the partition that murmur2 gives it.
+
+    Copies what the topic holds when the command starts, in transactions: keys, values, headers and record
+    times stay, and so does the order within each source partition.  Source partitions are merged by record
+    time, to the millisecond: give the pipeline 1 ms more grace_ns where the topic uses up its grace.  A copy
+    that was interrupted goes on with the same command; a later one copies what has come since.
+
+    Example: python -m app topics repartition --from tidemark.quote --to tidemark.quote-repartitioned
+    """
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    wanted = settings.bus.partitions if partitions is None else partitions
+    bus = open_bus(settings)
+    registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
+    prepared = prepare(bus, registry, source, target, wanted)
+    if not prepared.schema:
+        say(f"no schema is registered under {source}-value: register one under {target}-value for a worker")
+    copy = Copy(bus, registry, source, target, wanted)
+    shown_s = monotonic()
+
+    def show(copy: Copy) -> None:
+        nonlocal shown_s
+        if monotonic() - shown_s > SHOW_EVERY_S:
+            shown_s = monotonic()
+            say(f"{copy.report.messages:,} messages copied")
+
+    try:
+        report = copy.run(show=show)
+    finally:
+        copy.close()
+    console.print(
+        f"{report.messages:,} messages copied from {source} ({prepared.source_partitions} partitions) to "
+        f"{target} ({wanted}): {report.moved:,} have another partition number now",
+        soft_wrap=True,
+    )
+    if report.keyless:
+        console.print(f"{report.keyless:,} of them have no key and keep their partition number")
+    _advise(settings, source, target, wanted)
+
+
+def _advise(settings: Settings, source: str, target: str, partitions: int) -> None:
+    names = [name for name in settings.stream_names if settings.topic(name) == source]
+    if names and partitions == settings.bus.partitions:
+        console.print(f'Now say streams.{names[0]}.topic = "{target}"; producers write there from now on.')
+        console.print(
+            "A group that has committed already would call the copied rows late: choose another "
+            "pipeline.prefix for it."
+        )
+    elif names:
+        say(
+            f"the copy has {partitions} partitions, and bus.partitions is {settings.bus.partitions}: copy "
+            "the other inputs too, and change bus.partitions"
+        )

@@ -1,0 +1,232 @@
+"""The copy: transactions that write messages and say how far the source was read, both or neither."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from app.errors import UsageError
+from app.process.away import wait_out
+from app.process.failpoints import COPY_BEGIN, COPY_END, COPY_MESSAGE, COPY_OFFSETS, COPY_STEP, reach
+from app.repartition.bounds import Bound, Bounds
+from app.repartition.merge import Merge, Message
+from schemas.clocks import NS_PER_MS
+from topics.avro.progress import encode_progress
+from topics.avro.progress_reader import ProgressReader
+from topics.block import TopicPartition
+from topics.bus import AbortableError, Bus, Position, Producer, UnknownOutcomeError
+from topics.partitioner import partition_of
+from topics.wire import Progress, SchemaRegistry
+
+log = structlog.get_logger()
+
+STEP_MESSAGES_MAX: Final = 2_000  # of one transaction, which has ten seconds
+STEP_SIZE_MAX: Final = 16 << 20  # bytes, about
+RETRIES_MAX: Final = 5  # transactions that fail in a row
+
+
+@dataclass(slots=True)
+class CopyReport:
+    """What this process has copied; only committed messages count.
+
+    `moved` counts those whose partition number is another one now, `keyless` those without a key, which keep
+    theirs as far as the target has it; `progress` counts the source's progress records, which are not copied.
+    """
+
+    messages: int = 0
+    moved: int = 0
+    keyless: int = 0
+    progress: int = 0
+
+    def add(self, other: "CopyReport") -> None:
+        """Count what a transaction copied."""
+        self.messages += other.messages
+        self.moved += other.moved
+        self.keyless += other.keyless
+        self.progress += other.progress
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a copy goes."""
+
+    topic: str
+    partitions: int
+
+    def home(self, key: bytes | None, source: int) -> int:
+        """The partition of a message of source partition `source`."""
+        return source % self.partitions if key is None else partition_of(key, self.partitions)
+
+
+@dataclass(slots=True)
+class _Stand:
+    """Where a copy stands: by source partition the next offset and the bound, and what gives the messages."""
+
+    following: dict[int, int]
+    bounds: Bounds
+    merge: Merge
+
+    def positions(self, topic: str) -> dict[TopicPartition, Position]:
+        """What to commit."""
+        return {
+            TopicPartition(topic, source): Position(offset, self.bounds.by_source[source].to_metadata())
+            for source, offset in self.following.items()
+        }
+
+
+def copy_name(target: str) -> str:
+    """The group whose positions say how far a copy has come; it is the copier's transactional id too."""
+    return f"{target}-repartition"
+
+
+class Copy:
+    """Copies what is in a topic now to a target that exists, each key to its partition, exactly once.
+
+    Keys, values, headers and times stay, and so does the order of each source partition.  Progress records
+    are made anew (`Bounds`).  The positions of the source, with their bounds, are committed in the
+    transaction that writes the messages: whatever dies, the same copy goes on, and its target is the one it
+    would be.
+    """
+
+    def __init__(self, bus: Bus, registry: SchemaRegistry, source: str, target: str, partitions: int) -> None:
+        """`partitions` are the target's; both topics exist.
+
+        Raises UsageError where the group belongs to a copy of another topic.
+        """
+        self.report = CopyReport()
+        self.done = False
+        self._bus, self._registry, self._source = bus, registry, source
+        self._target = _Target(target, partitions)
+        admin = bus.admin()
+        count = admin.request_counts([source])()[source]
+        _require_own(admin.group(copy_name(target)).committed.keys(), source, target)
+        self._ranges = admin.ranges([TopicPartition(source, number) for number in range(count)])
+        self._consumer = bus.consumer(group=copy_name(target), client_id=copy_name(target))
+        self._producer: Producer | None = None
+        self._failures = 0
+        self._stand = self._take_up()
+
+    def run(self, *, show: Callable[["Copy"], None] = lambda _: None) -> CopyReport:
+        """Copy the rest; `show` is called after each transaction."""
+        while not self.done:
+            self.step()
+            show(self)
+        return self.report
+
+    def step(self) -> None:
+        """Copy one transaction's worth; `done` tells whether that was the last.
+
+        A transaction that the broker aborts, or whose outcome it does not tell, is taken up again from the
+        committed positions; after `RETRIES_MAX` in a row the error is raised.
+        """
+        reach(COPY_STEP)
+        messages = self._taken()
+        if not messages:
+            self.done = True
+            return
+        attempt = CopyReport()
+        try:
+            self._write(messages, attempt)
+        except (AbortableError, UnknownOutcomeError) as undone:
+            self._failures += 1
+            if self._failures > RETRIES_MAX:
+                raise
+            log.warning("a transaction failed; going on from the last commit", reason=str(undone))
+            self._stand = self._take_up()
+        if all(self._stand.following[message.source] > message.offset for message in messages):
+            self._failures = 0  # it counts, also where only the answer was lost
+            self.report.add(attempt)
+
+    def close(self) -> None:
+        """Let the clients go; an open transaction is aborted."""
+        if self._producer is not None:
+            self._producer.close()
+            self._producer = None
+        self._consumer.close()
+
+    def _take_up(self) -> _Stand:
+        """Fence whoever copies to this target, then stand where the last committed transaction ended."""
+        if self._producer is not None:
+            self._producer.close()
+        name = copy_name(self._target.topic)
+        self._producer = self._bus.producer(transactional_id=name, client_id=name)
+        committed = wait_out(lambda: self._consumer.committed(list(self._ranges)))
+        following: dict[int, int] = {}
+        bounds: dict[int, Bound] = {}
+        for (topic, source), log_range in self._ranges.items():
+            position = committed[TopicPartition(topic, source)]
+            if position is None:
+                following[source], bounds[source] = log_range.low, Bound()
+            else:
+                following[source] = position.offset
+                bounds[source] = Bound.from_metadata(position.metadata, f"{topic}[{source}]")
+        ends = {place.partition: log_range.stable for place, log_range in self._ranges.items()}
+        merge = Merge(self._consumer, self._source, following, ends, ProgressReader(self._registry))
+        return _Stand(following, Bounds(bounds), merge)
+
+    def _taken(self) -> list[Message]:
+        taken: list[Message] = []
+        size = 0
+        while len(taken) < STEP_MESSAGES_MAX and size < STEP_SIZE_MAX:
+            message = self._stand.merge.next()
+            if message is None:
+                break
+            taken.append(message)
+            size += len(message.original.value or b"")
+        return taken
+
+    def _write(self, messages: Sequence[Message], report: CopyReport) -> None:
+        """One transaction: the messages, the bounds they bring, and where that leaves us."""
+        producer = self._producer
+        assert producer is not None, "the copy is closed"
+        stand = self._stand
+        reach(COPY_BEGIN)
+        producer.begin()
+        for message in messages:
+            reach(COPY_MESSAGE)
+            if message.progress is not None:
+                report.progress += 1
+                self._tell(producer, stand.bounds.see_progress(message.source, message.progress))
+            else:
+                stand.bounds.see_row(message.source)
+                self._copy(producer, message, report)
+            stand.following[message.source] = message.offset + 1
+        reach(COPY_OFFSETS)
+        producer.send_offsets(stand.positions(self._source), self._consumer)
+        reach(COPY_END)
+        producer.commit()
+
+    def _copy(self, producer: Producer, message: Message, report: CopyReport) -> None:
+        original = message.original
+        partition = self._target.home(original.key, message.source)
+        report.messages += 1
+        report.moved += partition != message.source
+        report.keyless += original.key is None
+        producer.produce(
+            self._target.topic,
+            partition=partition,
+            key=original.key,
+            value=original.value,
+            headers=original.headers,
+            timestamp_ms=original.timestamp_ms if original.timestamp_ms >= 0 else None,
+        )
+
+    def _tell(self, producer: Producer, record: Progress | None) -> None:
+        if record is None:
+            return
+        value = encode_progress(self._registry, record)
+        for partition in range(self._target.partitions):
+            producer.produce(
+                self._target.topic,
+                partition=partition,
+                key=None,
+                value=value,
+                timestamp_ms=max(0, record.upper_ns // NS_PER_MS),
+            )
+
+
+def _require_own(committed: Iterable[TopicPartition], source: str, target: str) -> None:
+    others = sorted({place.topic for place in committed} - {source})
+    if others:
+        raise UsageError(f"{target} is a copy of {others[0]} already: copy {source} to another topic")

@@ -1,0 +1,126 @@
+"""Source partitions merged into one order, which their logs alone decide: the oldest message comes next.
+
+Rows of several source partitions meet in a target partition.  By the order of arrival one could run hours
+ahead of another there, and what comes behind would be late.  Merged by record time, a target partition is no
+more out of order than its worst source was, but for the millisecond that record times have.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from topics.avro.progress_reader import ProgressReader
+from topics.block import Original, TopicPartition
+from topics.bus import Consumer
+from topics.wire import Progress
+
+MESSAGES_MAX: Final = 1_000  # of one poll
+WAIT_MS: Final = 100
+READ_AHEAD_SIZE: Final = 64 << 20  # bytes over all partitions, and at least one message of each
+
+
+class Message(NamedTuple):
+    """A message of a source partition, and what it says where it is a progress record."""
+
+    source: int
+    offset: int
+    original: Original
+    progress: Progress | None
+
+
+class Merge:
+    """Gives the messages of a topic's partitions in order of record time, each partition's in its own order.
+
+    A choice is made only while the next message of every partition that has more is known, so the same logs
+    read from the same places give the same order.  A progress record comes as soon as it is next: it delays
+    nobody.  Equal times go by offset, so that partitions without times of worth take turns.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        topic: str,
+        starts: Mapping[int, int],
+        ends: Mapping[int, int],
+        reader: ProgressReader,
+    ) -> None:
+        """Read each partition from its start up to before its end."""
+        self._consumer = consumer
+        self._topic = topic
+        self._reader = reader
+        self._ends = {source: end for source, end in ends.items() if starts[source] < end}
+        self._ahead: dict[int, deque[Message]] = {source: deque() for source in self._ends}
+        self._size = dict.fromkeys(self._ends, 0)
+        self._size_max = READ_AHEAD_SIZE // max(1, len(self._ends))
+        self._paused: set[int] = set()
+        self._unknown = set(self._ends)  # partitions that may have more, and whose next message is not here
+        self._read_up = set[int]()
+        self._heads: list[tuple[int, int, int, int]] = []
+        consumer.assign({TopicPartition(topic, source): starts[source] for source in self._ends})
+
+    def next(self) -> Message | None:
+        """Return the next message, None at the end; waits for the broker."""
+        while self._unknown:
+            self._poll()
+        if not self._heads:
+            return None
+        *_, source = heapq.heappop(self._heads)
+        ahead = self._ahead[source]
+        message = ahead.popleft()
+        self._size[source] -= _size_of(message)
+        if ahead:
+            self._push(ahead[0])
+        elif source not in self._read_up:
+            self._unknown.add(source)
+        if source in self._paused and self._size[source] <= self._size_max // 2:
+            self._paused.discard(source)
+            self._consumer.resume([TopicPartition(self._topic, source)])
+        return message
+
+    def _poll(self) -> None:
+        block = self._consumer.poll(messages_max=MESSAGES_MAX, wait_ms=WAIT_MS)
+        for number, place in enumerate(block.sources):
+            messages = np.flatnonzero(block.source == number)
+            progress = self._reader.read(block, messages)
+            for index in messages.tolist():
+                offset = int(block.offset[index])
+                if offset >= self._ends[place.partition]:
+                    break  # written since the copy began
+                original = block.originals[index]
+                self._keep(Message(place.partition, offset, original, progress.get(offset)))
+            self._end(place.partition, int(block.offset[messages[-1]]) + 1)
+            self._pause_if_full(place.partition)
+        for place, end in block.ends:
+            if place.partition in self._ends:  # of those that were read to their ends before, none is news
+                self._end(place.partition, end)
+
+    def _keep(self, message: Message) -> None:
+        ahead = self._ahead[message.source]
+        ahead.append(message)
+        self._size[message.source] += _size_of(message)
+        if len(ahead) == 1:
+            self._push(message)
+            self._unknown.discard(message.source)
+
+    def _end(self, source: int, following: int) -> None:
+        """Note that everything before the offset `following` has been read."""
+        if following >= self._ends[source]:
+            self._read_up.add(source)
+            self._unknown.discard(source)
+
+    def _pause_if_full(self, source: int) -> None:
+        if source not in self._paused and self._size[source] > self._size_max:
+            self._paused.add(source)
+            self._consumer.pause([TopicPartition(self._topic, source)])
+
+    def _push(self, message: Message) -> None:
+        time_ms = message.original.timestamp_ms
+        rank = (0, 0, 0) if message.progress is not None else (1, time_ms, message.offset)
+        heapq.heappush(self._heads, (*rank, message.source))
+
+
+def _size_of(message: Message) -> int:
+    return len(message.original.value or b"") + len(message.original.key or b"") + 100

@@ -1,0 +1,70 @@
+"""The target of a copy: created or found as it must be, with the schema of the source under its name."""
+
+from dataclasses import dataclass
+
+from app.errors import UsageError
+from app.reading.partition import read_partition
+from app.repartition.copy import copy_name
+from topics.block import TopicPartition
+from topics.bus import Bus, TopicSpec
+from topics.catalogue import HISTORY_CONFIGS, MESSAGE_SIZE_MAX
+from topics.wire import SchemaRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was found and made: partition counts, whether the target is new, and whether it has a schema."""
+
+    source_partitions: int
+    created: bool
+    schema: bool
+
+
+def prepare(bus: Bus, registry: SchemaRegistry, source: str, target: str, partitions: int) -> Prepared:
+    """Make sure that the target can hold the copy, and register the source's newest schema for it.
+
+    The target keeps what it gets: no retention, and record times as they are.  Raises UsageError, and
+    makes nothing, where the source is not there, or a target that is there has another partition count,
+    stamps messages itself, or holds what no copy wrote.
+    """
+    if source == target:
+        raise UsageError(f"--from and --to are both {source}: a topic is copied to another one")
+    admin = bus.admin()
+    described = admin.describe([source, target])
+    origin, there = described[source], described[target]
+    if origin is None:
+        raise UsageError(f"--from {source}: there is no such topic")
+    if there is None:
+        size_max = max(MESSAGE_SIZE_MAX, int(origin.configs.get("max.message.bytes", MESSAGE_SIZE_MAX)))
+        configs = {**HISTORY_CONFIGS, "retention.ms": "-1", "max.message.bytes": str(size_max)}
+        spec = TopicSpec(name=target, partitions=partitions, replication=origin.replication, configs=configs)
+        admin.create([spec])
+    else:
+        _require_fit(bus, there, partitions)
+    schema = registry.latest(f"{source}-value")
+    if schema is not None and registry.latest(f"{target}-value") is None:
+        registry.register(f"{target}-value", schema[1])
+    return Prepared(origin.partitions, there is None, schema is not None)
+
+
+def _require_fit(bus: Bus, there: TopicSpec, partitions: int) -> None:
+    if there.partitions != partitions:
+        raise UsageError(
+            f"--to {there.name} has {there.partitions} partitions and {partitions} are wanted: name another "
+            f"topic, or say --partitions {there.partitions}"
+        )
+    if there.configs.get("message.timestamp.type", "CreateTime") != "CreateTime":
+        raise UsageError(
+            f"--to {there.name} stamps messages as they are appended, so their times would be lost: name a "
+            "topic with message.timestamp.type CreateTime, or one that does not exist yet"
+        )
+    if bus.admin().group(copy_name(there.name)).committed:
+        return
+    for number in range(partitions):
+        # A copy that died in its first transaction left nothing that a reader sees.
+        place = TopicPartition(there.name, number)
+        if next(read_partition(bus, place, group=copy_name(there.name)), None) is not None:
+            raise UsageError(
+                f"--to {there.name} holds messages that no copy wrote: name a topic that is empty, or one "
+                "that does not exist yet"
+            )

@@ -1,0 +1,100 @@
+"""A target is made as it must be, or refused with the figures before anything is copied."""
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import UsageError
+from app.repartition.copy import Copy
+from app.repartition.target import prepare
+from tests.stage.copies import SOURCE, TARGET, Log, Mark, Row, bus_of, copy_through, target_logs
+from topics.bus import TopicSpec
+from topics.memory.bus import MemoryBus
+from topics.registry.folder import FileRegistry
+
+LOGS: list[Log] = [[Row(b"A", 1), Mark(2)], [Row(b"B", 1), Mark(2)]]
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> FileRegistry:
+    registry = FileRegistry(tmp_path)
+    registry.register(f"{SOURCE}-value", '{"type": "record", "name": "Quote", "fields": []}')
+    return registry
+
+
+@pytest.fixture
+def bus(registry: FileRegistry) -> MemoryBus:
+    return bus_of(LOGS, registry, 3)
+
+
+def test_a_new_target_keeps_times_and_messages_and_has_the_schema(
+    bus: MemoryBus, registry: FileRegistry
+) -> None:
+    prepared = prepare(bus, registry, SOURCE, "new", 4)
+    assert (prepared.source_partitions, prepared.created, prepared.schema) == (2, True, True)
+    spec = bus.admin().describe(["new"])["new"]
+    assert spec is not None
+    assert (spec.partitions, spec.configs["retention.ms"], spec.configs["message.timestamp.type"]) == (
+        4,
+        "-1",
+        "CreateTime",
+    )
+    assert registry.latest("new-value") == registry.latest(f"{SOURCE}-value")
+
+
+def test_a_source_that_is_not_there_is_named(bus: MemoryBus, registry: FileRegistry) -> None:
+    with pytest.raises(UsageError, match="--from absent: there is no such topic"):
+        prepare(bus, registry, "absent", "new", 4)
+    assert bus.admin().describe(["new"])["new"] is None
+
+
+def test_a_topic_is_not_copied_to_itself(bus: MemoryBus, registry: FileRegistry) -> None:
+    with pytest.raises(UsageError, match="copied to another one"):
+        prepare(bus, registry, SOURCE, SOURCE, 2)
+
+
+def test_another_partition_count_is_refused_with_both(bus: MemoryBus, registry: FileRegistry) -> None:
+    with pytest.raises(UsageError, match="target has 3 partitions and 4 are wanted"):
+        prepare(bus, registry, SOURCE, TARGET, 4)
+
+
+def test_a_target_that_stamps_messages_is_refused(bus: MemoryBus, registry: FileRegistry) -> None:
+    stamps = {"message.timestamp.type": "LogAppendTime"}
+    bus.admin().create([TopicSpec(name="stamped", partitions=2, configs=stamps)])
+    with pytest.raises(UsageError, match="times would be lost"):
+        prepare(bus, registry, SOURCE, "stamped", 2)
+
+
+def test_a_target_with_other_messages_is_refused(bus: MemoryBus, registry: FileRegistry) -> None:
+    bus.producer().produce(TARGET, partition=2, key=b"A", value=b"mine")
+    with pytest.raises(UsageError, match="holds messages that no copy wrote"):
+        prepare(bus, registry, SOURCE, TARGET, 3)
+
+
+def test_a_copy_of_another_topic_is_not_gone_on_with(bus: MemoryBus, registry: FileRegistry) -> None:
+    copy_through(bus, registry, 3, iter(()))
+    bus.admin().create([TopicSpec(name="other", partitions=2, configs={})])
+    prepare(bus, registry, "other", TARGET, 3)
+    with pytest.raises(UsageError, match=f"{TARGET} is a copy of {SOURCE} already"):
+        Copy(bus, registry, "other", TARGET, 3)
+
+
+def test_a_later_copy_goes_on_with_what_has_come_since(bus: MemoryBus, registry: FileRegistry) -> None:
+    copy_through(bus, registry, 3, iter(()))
+    bus.producer().produce(SOURCE, partition=1, key=b"A", value=b"since", timestamp_ms=4)
+    prepare(bus, registry, SOURCE, TARGET, 3)
+    copy = Copy(bus, registry, SOURCE, TARGET, 3)
+    report = copy.run()
+    copy.close()
+    assert (report.messages, report.progress, report.keyless) == (1, 0, 0)
+    values = [message.value for log in target_logs(bus, 3) for message in log]
+    assert values.count(b"since") == values.count(b"0:0") == values.count(b"1:0") == 1
+
+
+def test_a_copy_reads_no_further_than_where_the_source_ended_when_it_began(
+    bus: MemoryBus, registry: FileRegistry
+) -> None:
+    copy = Copy(bus, registry, SOURCE, TARGET, 3)
+    bus.producer().produce(SOURCE, partition=0, key=b"A", value=b"since", timestamp_ms=0)
+    assert copy.run().messages == 2
+    copy.close()

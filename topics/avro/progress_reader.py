@@ -1,0 +1,55 @@
+"""Progress records among messages of any kind: found by the schema that each message names."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from schemas.batch import Int64s
+from schemas.stream import Stream
+from topics.avro import decode_kernel as kernel
+from topics.avro.decode import DecodeLimits, Decoder
+from topics.avro.schema import NAMESPACE, PROGRESS_NAME
+from topics.avro.types import parse_record
+from topics.block import MessageBlock
+from topics.wire import CodecError, Progress, SchemaRegistry, UnknownSchemaError
+
+_ANY: Final = Stream(name="any", schema=pa.schema([("event_ns", pa.int64())]), key=())
+
+
+class ProgressReader:
+    """Reads the progress records of a topic whose rows may be anything; used from one thread."""
+
+    def __init__(self, registry: SchemaRegistry) -> None:
+        self._registry = registry
+        self._decoder = Decoder(_ANY, "event", registry)
+        self._is_progress: dict[int, bool] = {}
+
+    def read(self, block: MessageBlock, messages: Int64s) -> Mapping[int, Progress]:
+        """Return the progress records among these messages of one partition, by offset.
+
+        A torn one is none, nor is a message whose schema nobody knows: the worker makes dead letters of
+        both.  Raises RegistryUnavailableError where a schema cannot be looked up now.
+        """
+        ids = np.empty(messages.size, np.int64)
+        address = block.value.view(np.int64)[messages]
+        kernel.read_ids(address, block.value_size[messages], DecodeLimits().message_size_max, ids)
+        named = [
+            schema_id for schema_id in np.unique(ids).tolist() if schema_id >= 0 and self._knows(schema_id)
+        ]
+        if not named:
+            return {}
+        return dict(self._decoder.decode(block, messages[np.isin(ids, named)]).progress)
+
+    def _knows(self, schema_id: int) -> bool:
+        """Whether this is the id of a progress schema; an id that nobody knows may be known next time."""
+        if schema_id not in self._is_progress:
+            try:
+                name = parse_record(self._registry.schema(schema_id)).name
+            except UnknownSchemaError:
+                return False
+            except CodecError:  # of no flat record, or of no Avro at all
+                name = ""
+            self._is_progress[schema_id] = name == f"{NAMESPACE}.{PROGRESS_NAME}"
+        return self._is_progress[schema_id]
