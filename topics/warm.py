@@ -12,6 +12,7 @@ from topics.avro.encode import RowEncoder
 from topics.block import TopicPartition
 from topics.bus import TopicSpec
 from topics.memory.bus import MemoryBus
+from topics.placement import home_partitions
 from topics.wire import UnknownSchemaError
 
 _ROWS = pa.record_batch(
@@ -25,7 +26,7 @@ _ROWS = pa.record_batch(
 
 
 def warm() -> None:
-    """Encode two rows as records and as a block, send them through an embedded bus, and decode them."""
+    """Encode two rows as records and as a block, send them through an embedded bus, decode and place them."""
     stream = Stream(name="warm", schema=_ROWS.schema)
     registry = _Registry()
     encoder = RowEncoder(stream, registry, "warm")
@@ -42,6 +43,7 @@ def warm() -> None:
     decoded = Decoder(stream, "event", registry).decode(block, np.arange(block.messages, dtype=np.int64))
     assert decoded.batch is not None
     assert decoded.batch.rows == 2 * _ROWS.num_rows
+    assert home_partitions(decoded.batch.keys, 1).tolist() == [0]
 
 
 def compiler() -> str:

@@ -28,6 +28,7 @@ from schemas.clocks import clock_column
 from schemas.frame import FrameHeaders
 from schemas.stream import Stream
 from topics.block import TopicPartition
+from topics.partitioner import partition_of
 
 MEMORY_SIZE_MAX: Final = 1 << 30  # bytes of rows at once, beyond what the program itself takes
 
@@ -160,11 +161,31 @@ class _Partition:
             decoded = decoder.decode(block, np.arange(block.messages, dtype=np.int64))
             judge.see(block, decoded.batch, decoded.progress)
             if decoded.batch is not None:
+                self._check_places(name, decoded.batch)
                 rows = _batch_frame(decoded.batch)
                 report.rows_in[name] += rows.height
                 runs.add(found.without(name, rows))
         report.rows_in[name] += 0
         return runs
+
+    def _check_places(self, name: str, batch: Batch) -> None:
+        """Rows whose key belongs to another partition never meet those of the other inputs."""
+        partitions = self._pipeline.settings.bus.partitions
+        unkeyed = not self._pipeline.streams[
+            name
+        ].key  # its empty key stands for none, which belongs anywhere
+        stray = [
+            partition_of(key, partitions) != self._partition and bool(key or not unkeyed)
+            for key in batch.keys.to_pylist()
+        ]
+        stray_rows = np.array(stray, np.bool_)[batch.key_code]
+        if not stray_rows.any():
+            return
+        strays = batch.where(stray_rows)
+        self._findings.add(
+            "input row in a wrong partition",
+            pl.DataFrame({"stream": [name] * strays.rows, "offset": strays.offset, "index": strays.index}),
+        )
 
     def _aligned(self, report: AuditReport) -> Runs:
         """The aligned rows; their order and the parity of frames are checked as they go by."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
+from app.commit.input_counts import InputCounts
 from app.commit.outbox import Outbox
 from app.process.failpoints import (
     COMMIT_BEGIN,
@@ -19,7 +20,11 @@ from topics.bus import Consumer, Position
 
 
 def commit(
-    outbox: Outbox, consumer: Consumer, tasks: Mapping[int, Task], last_known: Collection[int] = ()
+    outbox: Outbox,
+    consumer: Consumer,
+    counts: InputCounts,
+    tasks: Mapping[int, Task],
+    last_known: Collection[int] = (),
 ) -> None:
     """Make everything sealed since the last commit count, together with how far the inputs were read.
 
@@ -31,13 +36,16 @@ def commit(
        So does the record of each task with more outputs than the aligned topic.
     3. Send the input offsets: per input the oldest row a restart needs, with the frontier, the watermark,
        the parity of the rows sent and the next offset not yet seen in the metadata.
-    4. Commit.  Until this returns nothing has happened; once it returns everything has.  (At least once the
-       rows are there before: a crash until here repeats those since the last commit.)
+    4. Commit, once the broker has answered that no input has got more partitions by now.  Until this returns
+       nothing has happened; once it returns everything has.  (At least once the rows are there before: a
+       crash until here repeats those since the last commit.)
     5. Local state follows, at its own slower pace (`checkpoint`), and only for what step 4 made true.
 
-    Raises what the bus raises: AbortableError, UnknownOutcomeError, FencedError, BusUnavailableError.
+    Raises what the bus raises: AbortableError, UnknownOutcomeError, FencedError, BusUnavailableError; and
+    RunError where an input has another number of partitions.
     """
     reach(COMMIT_BEGIN)
+    counts.ask()
     entries = {
         number: keeps.kept(outbox.entry_size_max)
         for number in last_known
@@ -52,11 +60,13 @@ def commit(
     reach(COMMIT_LAST_KNOWN)
     positions = positions_of(tasks)
     if transaction is None:
+        counts.require()
         reach(COMMIT_END)
         consumer.commit(positions)
     else:
         reach(COMMIT_OFFSETS)
         transaction.send_offsets(positions, consumer)
+        counts.require()
         reach(COMMIT_END)
         transaction.commit()
     outbox.done()

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from app.commit.input_counts import InputCounts
 from app.commit.later_commit import WATCH_MS, LaterCommit
 from app.commit.local_state import LocalState
 from app.commit.outbox import Outbox
@@ -22,7 +23,7 @@ UNDONE_MAX: Final = 10  # more is no passing trouble
 # What sends the tasks back to the last commit.  Not FencedError: the slot is another worker's then, so stop.
 UNDONE: Final = (AbortableError, UnknownOutcomeError, BusUnavailableError)
 
-CommitCall = Callable[[Outbox, Consumer, Mapping[int, Task], Collection[int]], None]
+CommitCall = Callable[[Outbox, Consumer, InputCounts, Mapping[int, Task], Collection[int]], None]
 
 
 class State(Enum):
@@ -46,6 +47,7 @@ class Commits:
         tasks: Mapping[int, Task],
         outbox: Outbox,
         consumer: Consumer,
+        counts: InputCounts,
         settings: WorkerSettings,
         elapsed_ns: Callable[[], int],
         commit: CommitCall,
@@ -56,8 +58,8 @@ class Commits:
         self._tasks = tasks
         self._outbox = outbox
         self._elapsed_ns = elapsed_ns
-        self._commit = partial(commit, outbox, consumer)
-        self._later = LaterCommit(outbox, consumer)
+        self._commit = partial(commit, outbox, consumer, counts)
+        self._later = LaterCommit(outbox, consumer, counts)
         self._local_state = LocalState(settings, elapsed_ns)
         self._schedule = CommitSchedule(settings, elapsed_ns)
         self._last_known = LastKnownSchedule(settings, elapsed_ns)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.commit.commit import positions_of
+from app.commit.input_counts import InputCounts
 from app.commit.outbox import Outbox
 from app.process.failpoints import COMMIT_BEGIN, COMMIT_END, COMMIT_STATE, reach
 from app.task.task import Task, TaskState
@@ -32,8 +33,9 @@ class LaterCommit:
     handed back to be kept only once the offsets count.
     """
 
-    def __init__(self, outbox: Outbox, consumer: Consumer) -> None:
+    def __init__(self, outbox: Outbox, consumer: Consumer, counts: InputCounts) -> None:
         self._outbox = outbox
+        self._counts = counts
         self._consumer = consumer
         self._begun: _Begun | None = None
 
@@ -46,13 +48,15 @@ class LaterCommit:
         """Begin to commit everything sealed so far, and `states` of some tasks as they stand now."""
         assert self._begun is None, "one commit at a time"
         reach(COMMIT_BEGIN)
+        self._counts.ask()
         positions = positions_of(tasks)
         self._begun = _Begun(self._outbox.mark(), positions, states)
 
     def advance(self, *, wait: bool = False) -> Mapping[int, TaskState] | None:
         """Do what can be done now, or all of it; returns the state to keep once the commit counts.
 
-        Raises what the bus raises; nothing is under way then.
+        Raises what the bus raises, and RunError where an input has another number of partitions by now;
+        nothing is under way then.
         """
         begun = self._begun
         if begun is None:
@@ -60,6 +64,7 @@ class LaterCommit:
         try:
             if wait and not begun.sent:
                 self._outbox.producers.acknowledged()
+                self._counts.require()
                 reach(COMMIT_END)
                 self._consumer.commit(begun.positions)
             elif self._under_way(begun, wait=wait):
@@ -75,6 +80,7 @@ class LaterCommit:
         if not begun.sent:
             if not self._outbox.producers.reached(begun.mark):
                 return True
+            self._counts.require()
             reach(COMMIT_END)
             self._consumer.commit_soon(begun.positions)
             begun.sent = True

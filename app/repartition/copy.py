@@ -99,7 +99,7 @@ class Copy:
         self._bus, self._registry, self._source = bus, registry, source
         self._target = _Target(target, partitions)
         admin = bus.admin()
-        count = admin.request_counts([source])()[source]
+        count = wait_out(lambda: bus.admin().request_counts([source])()[source])
         _require_own(admin.group(copy_name(target)).committed.keys(), source, target)
         self._ranges = admin.ranges([TopicPartition(source, number) for number in range(count)])
         self._consumer = bus.consumer(group=copy_name(target), client_id=copy_name(target))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.task.placement import Placement
 from app.task.row_rules import RowDecoder
 from operators.inputs.progress import InputProgress
 from schemas.batch import Batch
@@ -27,6 +28,7 @@ class Reading:
     topic: str
     stream: str
     decoder: RowDecoder
+    placement: Placement
     opened: InputProgress
     start: int
     next_offset: int = field(init=False)

@@ -66,10 +66,15 @@ class Task:
     def take(
         self, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int
     ) -> Iterator[Letter]:
-        """Decode `messages` of one partition into the operator; yield late rows and dead letters."""
+        """Decode `messages` of one partition into the operator; yield late rows and dead letters.
+
+        Raises RunError, with nothing of them taken, where a row's key belongs to another partition.
+        """
         reading = self.readings[source.topic]
         stream, inputs = reading.stream, self.operator.inputs
         decoded = reading.decoder.decode(block, messages)
+        if decoded.batch is not None:
+            reading.placement.require(decoded.batch.keys)
         records = [ProgressRecord(p.upper_ns, p.final, offset) for offset, p in decoded.progress]
         self.operator.push(stream, Arrived(decoded.batch, records), now_ns=released_ns)
         late, ahead = inputs.late(stream), inputs.ahead(stream)

@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal
 
+import numpy as np
+import pyarrow as pa
+
 from app.config import Settings
 from app.errors import RunError, UsageError
 from app.process.clock import monotonic_ns
+from app.watch.tails import read_tails
 from app.watch.words import size_words
 from app.wiring.broker import open_kafka
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.open import pipeline_on
 from app.wiring.pipeline import counted_topics, warm_up
 from app.wiring.topics import missing_words, topic_plan
-from app.words import duration
+from app.words import copy_advice, duration
 from schemas.clocks import NS_PER_S
 from schemas.stream import StreamError
 from state.limits import StateLimits
@@ -32,6 +36,7 @@ from topics.wire import CodecError, RegistryUnavailableError
 
 FREE_SIZE_MIN: Final = 1 << 30  # bytes; local state, its compactions, and the log of an unlucky hour
 FILES_BESIDE_TASKS: Final = 256  # sockets, libraries, logs
+SAMPLE_OFFSETS: Final = 200  # newest messages of each partition whose keys are looked at
 COMPILED_NS: Final = 5 * NS_PER_S  # to load every kernel takes less, to compile them takes more
 GPU_PACKAGES: Final = ("torch", "cupy", "cudf")
 
@@ -152,6 +157,7 @@ def _broker(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]
     else:
         yield Finding("topics", "ok", f"{len(planned.fine)} topics of {settings.bus.partitions} partitions")
         yield from _commits(settings, admin)
+        yield from _keys(settings, bus)
     for topic in dict.fromkeys(note.topic for note in planned.notes):
         notes = [f"{n.what} {n.actual}: {n.consequence}" for n in planned.notes if n.topic == topic]
         yield Finding(topic, "note", "; ".join(notes))
@@ -178,6 +184,32 @@ def _commits(settings: Settings, admin: Admin) -> Iterator[Finding]:
     known = [source for source in positions if source.topic in topics]
     if known:
         yield Finding("commits", "ok", f"group {group} has offsets of {len(known)} partitions, of these logs")
+
+
+def _keys(settings: Settings, bus: Bus) -> Iterator[Finding]:
+    """Whether keys of the newest rows lie where they belong; silent where no row can be read."""
+    try:
+        pipeline = pipeline_on(settings, bus)
+        ranges = bus.admin().ranges(
+            [TopicPartition(t, n) for t in pipeline.input_topics for n in range(settings.bus.partitions)]
+        )
+        starts = {place: max(log.low, log.stable - SAMPLE_OFFSETS) for place, log in ranges.items()}
+        sampled = dict.fromkeys(pipeline.input_topics, 0)
+        wrong: dict[str, str] = {}
+        for source, batch in read_tails(pipeline, starts):
+            placement = pipeline.placement(pipeline.input_topics[source.topic], source.partition)
+            keys = batch.keys.take(pa.array(np.unique(batch.key_code)))
+            sampled[source.topic] += len(keys)
+            refusal = placement.refusal(keys)
+            if refusal is not None:
+                wrong.setdefault(source.topic, refusal)
+    except (RunError, BusError, RegistryUnavailableError, CodecError, StreamError, ValueError, OSError):
+        return  # what is wrong with broker, registry or streams is said beside
+    for topic, refusal in wrong.items():
+        yield Finding("keys", "problem", refusal, copy_advice(topic, settings.bus.partitions))
+    if not wrong and any(sampled.values()):
+        figures = ", ".join(f"{topic}: {count:,}" for topic, count in sampled.items())
+        yield Finding("keys", "ok", f"of the newest rows all keys lie where they belong ({figures})")
 
 
 def _registry(settings: Settings) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """The newest row at the end of each log: how far the market is, where the workers have not come yet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -9,6 +9,7 @@ import numpy as np
 from app.process.clock import monotonic_ns
 from app.watch.watermarks import Picture
 from app.wiring.pipeline import Pipeline
+from schemas.batch import Batch
 from schemas.clocks import NS_PER_S
 from topics.block import TopicPartition
 
@@ -38,10 +39,19 @@ def with_tails(picture: Picture, pipeline: Pipeline) -> Picture:
 
 def newest_rows(pipeline: Pipeline, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
     """The newest row time from each start to the end of its log, of partitions that have a row there."""
-    if not starts:
-        return {}
-    decoders = pipeline.decoders()
     found: dict[TopicPartition, int] = {}
+    for source, batch in read_tails(pipeline, starts):
+        found[source] = max(int(batch.time_ns.max()), found.get(source, 0))
+    return found
+
+
+def read_tails(
+    pipeline: Pipeline, starts: Mapping[TopicPartition, int]
+) -> Iterator[tuple[TopicPartition, Batch]]:
+    """The rows from each start to the end of its log, with their partition; gives up after a while."""
+    if not starts:
+        return
+    decoders = pipeline.decoders()
     ended: set[TopicPartition] = set()
     reader = pipeline.bus.consumer(group=f"{pipeline.settings.pipeline.prefix}-watermarks")
     until_ns = monotonic_ns() + WAIT_NS
@@ -53,8 +63,7 @@ def newest_rows(pipeline: Pipeline, starts: Mapping[TopicPartition, int]) -> dic
                 _, decoder = decoders[source.topic]
                 batch = decoder.decode(block, np.flatnonzero(block.source == number)).batch
                 if batch is not None:
-                    found[source] = max(int(batch.time_ns.max()), found.get(source, 0))
+                    yield source, batch
             ended |= {source for source, _ in block.ends}
     finally:
         reader.close()
-    return found

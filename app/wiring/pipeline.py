@@ -10,6 +10,7 @@ import topics.warm
 from app.config import Settings
 from app.errors import RunError, UsageError
 from app.process.clock import monotonic_ns, pause
+from app.task.placement import Placement
 from app.task.row_rules import RowDecoder, RowRules, RuledDecoder
 from app.task.sink import Sink
 from operators.graph.errors import GraphError
@@ -82,6 +83,16 @@ class Pipeline:
     def decoders(self) -> dict[str, tuple[str, RowDecoder]]:
         """New decoders for one task's inputs, by topic."""
         return {topic: (name, self.decoder(name)) for topic, name in self.input_topics.items()}
+
+    def placement(self, stream: str, partition: int) -> Placement:
+        """Where the keys of one input of a task must lie."""
+        return Placement(
+            stream=stream,
+            topic=self.settings.topic(stream),
+            partition=partition,
+            partitions=self.settings.bus.partitions,
+            keyed=bool(self.settings.stream(stream).key),
+        )
 
     def ahead_limit(self) -> str:
         """What bounds a time from above, in words for whoever reads a dead letter."""

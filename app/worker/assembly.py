@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from app.commit.commit import commit
 from app.commit.commits import CommitCall, Commits
+from app.commit.input_counts import InputCounts
 from app.commit.outbox import Outbox
 from app.commit.producers import Producers
 from app.process.away import wait_out
@@ -47,7 +48,8 @@ def open_worker(
     )
     outbox = Outbox(pipeline.settings, producers, pipeline.registry, pipeline.output_limits())
     consumer = pipeline.bus.consumer(group=group, client_id=member)
-    commits = Commits(tasks, outbox, consumer, settings, elapsed_ns, commit)
+    counts = InputCounts(pipeline.bus, list(pipeline.input_topics), pipeline.settings.bus.partitions)
+    commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, commit)
     idle = IdleWatch(pipeline.settings, consumer, elapsed_ns)
     relief = Relief(consumer)
     leftovers = Leftovers(elapsed_ns)
@@ -58,7 +60,7 @@ def open_worker(
         idle.forget(number)
         leftovers.came()
 
-    ownership = Ownership(pipeline, consumer, tasks, meter, elapsed_ns, commits, on_close)
+    ownership = Ownership(pipeline, consumer, counts, tasks, meter, elapsed_ns, commits, on_close)
     bounded = None
     if until_final:
         observer = pipeline.bus.consumer(group=group, client_id=f"{member}-observer")

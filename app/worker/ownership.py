@@ -6,6 +6,7 @@ from typing import Protocol
 
 import structlog
 
+from app.commit.input_counts import InputCounts
 from app.errors import RunError
 from app.process.away import wait_out
 from app.process.failpoints import RECALL, RESTORE, REVOKE, reach
@@ -59,6 +60,7 @@ class Ownership:
         self,
         pipeline: Pipeline,
         consumer: Consumer,
+        counts: InputCounts,
         tasks: dict[int, Task],
         meter: Meter,
         elapsed_ns: Callable[[], int],
@@ -72,6 +74,7 @@ class Ownership:
         self.tasks = tasks
         self._pipeline = pipeline
         self._consumer = consumer
+        self._counts = counts
         self._commits = commits
         self._on_close = on_close
         self._meter = meter
@@ -84,7 +87,10 @@ class Ownership:
 
         The classic protocol deals all partitions at once: an input without the others then is a group that
         was set up wrongly.  The consumer protocol may bring them one by one, as others let go of them.
+        Raises RunError, with the figures, where the inputs have other partition counts than they should.
         """
+        self._counts.ask()
+        self._counts.require()
         self._assigned |= set(partitions)
         starts: dict[TopicPartition, int] = {}
         whole = []
@@ -193,7 +199,7 @@ class Ownership:
         self.tasks[number] = Task(
             partition=number,
             operator=operator,
-            readings=self._readings(plan, logs),
+            readings=self._readings(number, plan, logs),
             sinks=sinks,
             store=state.store,
             identity=identity,
@@ -208,7 +214,7 @@ class Ownership:
         )
         return starts
 
-    def _readings(self, plan: ResumePlan, logs: Mapping[str, LogId]) -> dict[str, Reading]:
+    def _readings(self, number: int, plan: ResumePlan, logs: Mapping[str, LogId]) -> dict[str, Reading]:
         """Each input of a task, by topic, at where it is read from."""
         settings = self._pipeline.settings
         last_known = logs.get(settings.topic(LAST_KNOWN), LogId("", ""))
@@ -217,6 +223,7 @@ class Ownership:
                 topic=topic,
                 stream=stream,
                 decoder=decoder,
+                placement=self._pipeline.placement(stream, number),
                 opened=plan.committed.inputs[stream],
                 start=plan.read_from[stream],
                 log=logs[topic],

@@ -16,7 +16,6 @@ NOT_YET: Final = frozenset(
         "avro_aliases",
         "avro_growth",
         "column_types",
-        "partitioner",
         "registry",
     }
 )

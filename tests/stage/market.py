@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from app.commit.commit import commit
 from app.commit.commits import CommitCall
+from app.commit.input_counts import InputCounts
 from app.config import Settings
 from app.settings.graph import GraphTable
 from app.settings.streams import StreamSettings
@@ -187,3 +188,8 @@ class Market:
 
     def _rows(self, stream: str, times_ns: Sequence[int], symbol: str) -> None:
         self.keyed(stream, symbol, self.block(stream, times_ns, symbol))
+
+
+def counts_of(market: Market) -> InputCounts:
+    """What a worker of this market asks about the partitions of its inputs."""
+    return InputCounts(market.bus, list(market.pipeline.input_topics), market.settings.bus.partitions)

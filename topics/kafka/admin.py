@@ -31,6 +31,7 @@ from topics.kafka.settings import LOGGER, REQUEST_TIMEOUT_S
 _Answer = TypeVar("_Answer")
 _ASK_AGAIN_S: Final = 0.02
 _NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"  # of brokers before Kafka 2.8
+_COUNTS_S: Final = 2.0  # a commit waits for them; who asks again takes a client that finds its broker at once
 _UNKNOWN: Final = "UNKNOWN_TOPIC_OR_PART"
 _PING_S: Final = 0.5  # how soon a refusal is heard of, which comes beside the answer
 # Every other state is one in which members wait: the two protocols have different names for them.
@@ -87,9 +88,7 @@ class KafkaAdmin:
         That call raises BusUnavailableError where no broker answers or knows of a topic: one that has just
         started knows none yet.
         """
-        answers = self._client.describe_topics(
-            TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_S
-        )
+        answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=_COUNTS_S)
 
         def counts() -> dict[str, int]:
             by_topic = {}

@@ -4,6 +4,7 @@ from time import monotonic
 
 import pytest
 
+from tests.contract.bus.conftest import GROUP_BUSES
 from tests.contract.bus.grown import add_partitions
 from tests.contract.bus.scenes import PATIENCE_S, Member, Scene, turn_until
 from topics.block import TopicPartition
@@ -31,7 +32,8 @@ def test_a_topic_that_no_broker_knows_may_come_back(scene: Scene) -> None:
         answer()
 
 
-@pytest.mark.takes_s(20)
+@pytest.mark.takes_s(40)
+@pytest.mark.parametrize("scene", GROUP_BUSES, indirect=True)
 def test_a_member_is_given_the_partitions_that_are_added(scene: Scene) -> None:
     topic = scene.topic(partitions=1)
     member = Member(scene.bus, scene.name("group"), [topic])

@@ -8,7 +8,7 @@ from app.commit.later_commit import WATCH_MS
 from app.commit.outbox import Outbox
 from app.commit.producers import Producers
 from app.worker.worker import Worker
-from tests.stage.market import Market
+from tests.stage.market import Market, counts_of
 from tests.stage.slow_bus import SlowBus, committed_next, market_of, sealed
 from topics.bus import AbortableError, Bus
 
@@ -20,7 +20,13 @@ def commits_of(market: Market, worker: Worker, bus: Bus) -> tuple[Commits, Produ
     producers = Producers(bus, "test", lambda: True, exactly_once=exactly_once)
     outbox = Outbox(settings, producers, market.pipeline.registry, market.pipeline.output_limits())
     commits = Commits(
-        worker.tasks, outbox, worker.consumer, settings.worker, lambda: market.elapsed_ns, commit
+        worker.tasks,
+        outbox,
+        worker.consumer,
+        counts_of(market),
+        settings.worker,
+        lambda: market.elapsed_ns,
+        commit,
     )
     return commits, producers
 

@@ -12,6 +12,7 @@ from app.commit.producers import Producers
 from app.worker.worker import Worker
 from state.store import TaskStore
 from tests.stage.deaths import buried
+from tests.stage.market import counts_of
 from tests.stage.slow_bus import SlowBus, committed_next, market_of, sealed
 from tests.stage.turns import turn_until_quiet
 from topics.bus import AbortableError
@@ -36,6 +37,7 @@ def test_offsets_wait_until_the_rows_sealed_before_them_are_acknowledged(tmp_pat
     later = LaterCommit(
         Outbox(market.settings, producers, market.pipeline.registry, market.pipeline.output_limits()),
         worker.consumer,
+        counts_of(market),
     )
     later.begin(worker.tasks, {})
     assert later.advance() is None
@@ -120,6 +122,7 @@ def test_a_commit_of_a_member_that_was_thrown_out_does_not_count(tmp_path: Path)
     later = LaterCommit(
         Outbox(market.settings, producers, market.pipeline.registry, market.pipeline.output_limits()),
         worker.consumer,
+        counts_of(market),
     )
     later.begin(worker.tasks, {})
     assert isinstance(worker.consumer, MemoryConsumer)

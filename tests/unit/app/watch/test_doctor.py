@@ -14,6 +14,7 @@ from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 from topics.bus import Bus, TopicSpec
 from topics.memory.bus import MemoryBus
+from topics.partitioner import partition_of
 
 
 def looked_at(settings: Settings, connect: Callable[[], Bus]) -> dict[str, Finding]:
@@ -67,6 +68,20 @@ def test_topics_that_differ_are_told_with_both_figures(tmp_path: Path) -> None:
     market = Market(tmp_path, partitions=2)
     found = looked_at(changed(market, "bus", partitions=3), lambda: market.bus)
     assert "tidemark.trade has partitions 2, wanted 3" in found["topics"].found
+
+
+def test_keys_in_wrong_partitions_are_a_problem_with_the_command(tmp_path: Path) -> None:
+    market = Market(tmp_path, partitions=2)
+    away = next(name for name in "ABCDEFGH" if partition_of(name.encode(), 2) == 1)
+    market.quote(1, symbol=away)
+    market.progress(5)
+    assert looked_at(market.settings, lambda: market.bus)["keys"].level == "ok"
+    market.produce("quote", 0, away.encode(), market.block("quote", [2], away))
+    market.progress(9)
+    finding = looked_at(market.settings, lambda: market.bus)["keys"]
+    assert finding.level == "problem"
+    assert f"key '{away}' is in partition 0 of tidemark.quote" in finding.found
+    assert "topics repartition --from tidemark.quote" in finding.advice
 
 
 def test_a_state_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:

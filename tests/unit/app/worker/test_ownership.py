@@ -8,7 +8,7 @@ from app.errors import RunError
 from app.process.meter import Meter
 from app.worker.ownership import Ownership
 from state.store import TaskStore
-from tests.stage.market import Market
+from tests.stage.market import Market, counts_of
 from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
 from topics.memory.bus import MemoryBus
@@ -30,6 +30,7 @@ def ownership_of(market: Market) -> Ownership:
     return Ownership(
         market.pipeline,
         market.bus.consumer(group="tidemark"),
+        counts_of(market),
         {},
         Meter(),
         lambda: 0,
