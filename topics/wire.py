@@ -18,6 +18,14 @@ class UnknownSchemaError(CodecError):
     """The registry has no such schema: the message that names it is dead, not the registry."""
 
 
+class OtherFormatError(CodecError):
+    """The registry's schema is none of Avro's; the message says which id and which format."""
+
+
+class IncompatibleSchemaError(CodecError):
+    """A schema of a stream's own subject cannot be read as the stream: no message of that id can."""
+
+
 class RegistryUnavailableError(Exception):
     """The registry does not answer: wait and ask again, lose nothing."""
 
@@ -34,11 +42,15 @@ class SchemaRegistry(Protocol):
         ...
 
     def schema(self, schema_id: int) -> str:
-        """Return a schema; raises UnknownSchemaError or RegistryUnavailableError."""
+        """Return a schema, whole; raises UnknownSchemaError, OtherFormatError or RegistryUnavailableError."""
         ...
 
     def latest(self, subject: str) -> tuple[int, str] | None:
         """Return the newest id and schema of `subject`, or None for a subject without a schema."""
+        ...
+
+    def ids(self, subject: str) -> frozenset[int]:
+        """Return the ids of all schemas of `subject`, none for a subject without a schema."""
         ...
 
 

@@ -33,6 +33,10 @@ class DictRegistry:
         ids = self.subjects.get(subject)
         return (ids[-1], self.schemas[ids[-1] - 1]) if ids else None
 
+    def ids(self, subject: str) -> frozenset[int]:
+        self._answer()
+        return frozenset(self.subjects.get(subject, ()))
+
     def _answer(self) -> None:
         if self.away:
             raise RegistryUnavailableError("the registry is away")

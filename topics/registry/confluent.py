@@ -4,12 +4,21 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
-from topics.wire import CodecError, RegistryRefusedError, RegistryUnavailableError, UnknownSchemaError
+from topics.registry.references import with_references
+from topics.wire import (
+    CodecError,
+    OtherFormatError,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+    UnknownSchemaError,
+)
 
 _NO_SUCH_SCHEMA: Final = 404
 _NOT_ALLOWED: Final = frozenset({401, 403})
 # The registry understood and refused: not compatible, no valid schema.
 _REFUSED: Final = frozenset({409, 422})
+_AVRO: Final = "AVRO"
+_FORMATS: Final = {"PROTOBUF": "a Protobuf schema", "JSON": "a JSON schema"}
 # The client's own retries; whoever waits for a registry asks again anyway, so keep one call short.
 _RETRIES: Final = {"max.retries": 2, "retries.wait.ms": 50, "retries.max.wait.ms": 500, "timeout": 10}
 
@@ -30,12 +39,12 @@ class ConfluentRegistry:
 
     def register(self, subject: str, schema: str) -> int:
         """Return the id of `schema` under `subject`; raises CodecError where the registry refuses it."""
-        return int(self._ask(self._client.register_schema, subject, self._schema(schema, "AVRO")))
+        return int(self._ask(self._client.register_schema, subject, self._schema(schema, _AVRO)))
 
     def schema(self, schema_id: int) -> str:
-        """Return a schema's text."""
+        """Return a schema's text, with what it refers to; raises OtherFormatError where it is not Avro."""
         try:
-            return str(self._ask(self._client.get_schema, schema_id).schema_str)
+            return self._text(schema_id, self._ask(self._client.get_schema, schema_id))
         except _NotFound as missing:
             raise UnknownSchemaError(
                 f"the registry {self._url} has no schema of this id: {missing}"
@@ -48,7 +57,42 @@ class ConfluentRegistry:
             newest = self._ask(self._client.get_latest_version, subject)
         except _NotFound:
             return None
-        return int(newest.schema_id), str(newest.schema.schema_str)
+        return int(newest.schema_id), self._text(newest.schema_id, newest.schema)
+
+    def ids(self, subject: str) -> frozenset[int]:
+        """Return the ids of all versions of `subject`: a request for each that was not asked for before."""
+        try:
+            versions = self._ask(self._client.get_versions, subject)
+            listed = [self._ask(self._client.get_version, subject, version) for version in versions]
+        except _NotFound:
+            return frozenset()
+        return frozenset(int(version.schema_id) for version in listed)
+
+    def _text(self, schema_id: int, schema: Any) -> str:
+        """A schema as one text.  A reference that is not there is no unknown id: the schema is broken."""
+        form = schema.schema_type or _AVRO
+        if form != _AVRO:
+            raise OtherFormatError(
+                f"schema id {schema_id} is {_FORMATS.get(form, f'a schema of type {form}')}, not Avro, "
+                "which is what is read here"
+            )
+        if not schema.references:
+            return str(schema.schema_str)
+        definitions: dict[tuple[str, int], str] = {}
+        try:
+            self._collect(schema, definitions)
+        except _NotFound as missing:
+            raise CodecError(f"it refers to a schema that {self._url} does not have: {missing}") from None
+        return with_references(str(schema.schema_str), list(definitions.values()))
+
+    def _collect(self, schema: Any, definitions: dict[tuple[str, int], str]) -> None:
+        """Ask for what a schema refers to, and for what that refers to."""
+        for reference in schema.references or ():
+            place = (reference.subject, reference.version)
+            if place not in definitions:
+                part = self._ask(self._client.get_version, *place).schema
+                definitions[place] = str(part.schema_str)
+                self._collect(part, definitions)
 
     def _ask(self, question: Any, *args: Any) -> Any:
         try:

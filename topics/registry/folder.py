@@ -2,7 +2,8 @@
 
 `ids/<id>.avsc` holds a schema, `subjects/<subject>/<version>` the id of one of its versions.  Every file is
 written aside and then linked to its name, which succeeds for exactly one process.  An id is drawn from the
-schema's text, so two processes, and two folders, give a schema the same id without talking.
+schema's text, so two processes, and two folders, give a schema the same id without talking.  A schema here is
+whole: a folder has no references.
 """
 
 import hashlib
@@ -82,6 +83,11 @@ class FileRegistry:
             return None
         schema_id = versions[max(versions)]
         return schema_id, self.schema(schema_id)
+
+    @_waits_for_the_folder
+    def ids(self, subject: str) -> frozenset[int]:
+        """Return the ids of all versions of `subject`."""
+        return frozenset(self._versions(subject).values())
 
     def _place(self, text: str) -> int:
         """Store a schema under the first id of its own that is free or already its; return the id."""

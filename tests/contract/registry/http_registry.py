@@ -18,6 +18,7 @@ class HttpRegistry(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.schemas: list[str] = []
+        self.details: dict[int, dict[str, Any]] = {}  # by id: the format and references, where there are any
         self.subjects: dict[str, list[int]] = {}
         self.failing: int | None = None
         self.wants: str | None = None  # "name:password" of whoever is let in; None lets in everybody
@@ -32,28 +33,46 @@ class HttpRegistry(ThreadingHTTPServer):
             return self.failing, {"error_code": 50001, "message": "told to fail"}
         match [method, *path]:
             case ["POST", "subjects", subject, "versions"]:
-                return self._register(subject, str(body["schema"]))
+                return self._register(subject, body)
             case ["GET", "schemas", "ids", text]:
                 number = int(text)
                 if not 1 <= number <= len(self.schemas):
                     return 404, {"error_code": 40403, "message": "Schema not found"}
-                return 200, {"schema": self.schemas[number - 1]}
+                return 200, {"schema": self.schemas[number - 1], **self.details.get(number, {})}
+            case ["GET", "subjects", subject, "versions"]:
+                count = len(self.subjects.get(subject, ()))
+                found = list(range(1, count + 1))
+                return (200, found) if count else (404, {"error_code": 40401, "message": "Subject not found"})
+            case ["GET", "subjects", subject, "versions", text] if text != "latest":
+                versions = self.subjects.get(subject, [])
+                if not 1 <= int(text) <= len(versions):
+                    return 404, {"error_code": 40402, "message": "Version not found"}
+                number = versions[int(text) - 1]
+                about = {"subject": subject, "version": int(text), "id": number}
+                return 200, {**about, **self.details.get(number, {}), "schema": self.schemas[number - 1]}
             case ["GET", "subjects", subject, "versions", "latest"]:
                 ids = self.subjects.get(subject)
                 if not ids:
                     return 404, {"error_code": 40401, "message": "Subject not found"}
                 schema = self.schemas[ids[-1] - 1]
-                return 200, {"subject": subject, "version": len(ids), "id": ids[-1], "schema": schema}
+                about = {"subject": subject, "version": len(ids), "id": ids[-1], "schema": schema}
+                return 200, {**about, **self.details.get(ids[-1], {})}
         return 404, {"error_code": 404, "message": "no such page"}
 
-    def _register(self, subject: str, schema: str) -> tuple[int, Any]:
+    def _register(self, subject: str, body: Any) -> tuple[int, Any]:
+        schema, form = str(body["schema"]), body.get("schemaType") or "AVRO"
         try:
-            json.loads(schema)
+            if form == "AVRO":
+                json.loads(schema)
         except json.JSONDecodeError:
             return 422, {"error_code": 42201, "message": "Invalid schema"}
         if schema not in self.schemas:
             self.schemas.append(schema)
         number = self.schemas.index(schema) + 1
+        details = {} if form == "AVRO" else {"schemaType": form}
+        if body.get("references"):
+            details["references"] = body["references"]
+        self.details[number] = details
         versions = self.subjects.setdefault(subject, [])
         if number not in versions:
             versions.append(number)

@@ -81,3 +81,10 @@ def test_a_schema_outlives_the_client_that_registered_it(where: str) -> None:
 def test_text_that_is_no_schema_is_refused(where: str) -> None:
     with pytest.raises(CodecError):
         open_registry(where).register("trades-value", "{")
+
+
+def test_a_subject_has_the_ids_of_all_its_versions(registry: SchemaRegistry) -> None:
+    ids = {registry.register("any", TRADE), registry.register("any", QUOTE)}
+    registry.register("other", QUOTE)
+    assert registry.ids("any") == ids
+    assert registry.ids("nobody's") == frozenset()
