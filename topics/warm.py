@@ -78,5 +78,6 @@ class _Registry:
         """Nothing asks for them here."""
         return frozenset()
 
+
 if __name__ == "__main__":
     warm()

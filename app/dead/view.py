@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from app.reading.dead import StoredLetter
-from app.task.row_rules import RowDecoder
 from app.watch.words import clock_words
 from schemas.clocks import NS_PER_MS
 from topics.avro.header import HEADER_SIZE
-from topics.wire import RegistryUnavailableError
+from topics.decoder import RowDecoder
+from topics.wire import CodecError, RegistryUnavailableError
 
 HEX_WIDTH: Final = 16
 HEX_BYTES_MAX: Final = 1_024  # shown of a value; a block of rows may have megabytes
@@ -106,6 +106,9 @@ def _rows(stored: StoredLetter, decoder: RowDecoder | None) -> Iterator[str]:
         decoded = decoder.decode(stored.block, np.array([stored.message], dtype=np.int64))
     except RegistryUnavailableError as away:
         yield f"rows        not known: {away}"
+        return
+    except CodecError as refused:
+        yield f"unreadable: {refused}"
         return
     for dead in decoded.dead[:ROWS_MAX]:
         yield f"row {dead.index}: {dead.reason}" if dead.index >= 0 else f"unreadable: {dead.reason}"

@@ -42,6 +42,12 @@ class RulesSettings(Section):
     ordered: PairRule = PairRule()  # the first not above the second: a quote that is not crossed
     null_key: RulePolicy | None = None  # what becomes of a message without key; none: as worker.dead
 
+    def columns(self) -> frozenset[str]:
+        """The columns that some rule is about."""
+        single = (self.not_null, self.finite, self.positive, self.non_negative)
+        pairs = (name for pair in self.ordered.columns for name in pair)
+        return frozenset((*(name for rule in single for name in rule.columns), *pairs))
+
     def policies(self) -> dict[str, RulePolicy]:
         """The policy of each rule, by its name; a rule without one of its own is left out."""
         rules = {name: getattr(self, name) for name in type(self).model_fields if name != "null_key"}
@@ -56,7 +62,11 @@ class StreamSettings(Section):
     key: tuple[str, ...] = ("symbol",)  # the columns whose values make the message key
     sequence: str | None = None  # int64 column that orders rows of equal time; none: the order of arrival
     grace_ns: Annotated[int, Field(ge=0)] | None = None  # default `pipeline.grace_ns`
-    columns: tuple[str, ...] | None = None  # right columns to carry; none: all but the key
+    # Columns to read, besides key, clocks and sequence, and of a right stream to carry; none: all that can be
+    # columns. A name with dots is the path of a field within records: "price.bid" becomes the column
+    # price_bid.
+    columns: tuple[str, ...] | None = None
+    incompatible: Literal["fail", "dead"] = "fail"  # messages of a schema of this topic that cannot be read
     rules: RulesSettings = RulesSettings()  # a row that breaks one is dead, dropped, or stops the worker
     idle_after_ms: Annotated[int, Field(ge=1)] | None = None  # default `pipeline.idle_after_ms`
     late: Policy | None = None  # default `worker.late`

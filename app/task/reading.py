@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.task.placement import Placement
-from app.task.row_rules import RowDecoder
 from operators.inputs.progress import InputProgress
 from schemas.batch import Batch
 from schemas.clocks import BEGINNING_NS
 from topics.bus import LogId
+from topics.decoder import RowDecoder
 
 
 @dataclass(slots=True, kw_only=True)

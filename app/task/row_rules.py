@@ -8,7 +8,7 @@ time is a time, and not what NaT, a null of kdb or an infinity become as numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -19,20 +19,13 @@ from schemas.batch import Batch, Bools, Int64s
 from schemas.clocks import BEGINNING_NS, END_NS
 from schemas.stream import Stream, StreamError
 from topics.block import MessageBlock
+from topics.decoder import RowDecoder
 from topics.wire import DeadRow, Decoded
 
 TIME_RULE: Final = "time"
 
 # Rows that break a rule, as (row, rule, reason); `row` counts the rows of a batch.
 Broken: TypeAlias = list[tuple[int, str, str]]
-
-
-class RowDecoder(Protocol):
-    """What gives the rows of one stream's messages: `topics.avro.decode.Decoder`, or one that knows rules."""
-
-    def decode(self, block: MessageBlock, messages: Int64s) -> Decoded:
-        """Decode these messages of one partition, in offset order."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 import operators.warm
 import topics.warm
 from app.config import Settings
 from app.errors import RunError, UsageError
 from app.process.clock import monotonic_ns, pause
 from app.task.placement import Placement
-from app.task.row_rules import RowDecoder, RowRules, RuledDecoder
+from app.task.row_rules import RowRules, RuledDecoder
 from app.task.sink import Sink
 from operators.graph.errors import GraphError
 from operators.graph.plan import Plan, plan_graph
@@ -23,10 +25,15 @@ from operators.sealed import ALIGNED
 from schemas.clocks import clock_column
 from schemas.stream import Stream
 from topics.avro.decode import DecodeLimits, Decoder
-from topics.avro.schema import stream_schema
+from topics.avro.encode import value_subjects
+from topics.avro.schema import column_name, left_out, stream_schema
 from topics.bus import Bus, LogId, MessageLimit, TopicSpec
 from topics.catalogue import LAST_KNOWN, OUTPUTS, compacted_topic, pipeline_topics
+from topics.decoder import RowDecoder
+from topics.registry.unknown import UnknownIds
 from topics.wire import RegistryRefusedError, RegistryUnavailableError, SchemaRegistry
+
+log = structlog.get_logger()
 
 
 class Pipeline:
@@ -37,7 +44,8 @@ class Pipeline:
     ) -> None:
         self.settings = settings
         self.bus = bus
-        self.registry = registry
+        # One memory for all tasks: an id that nobody knows is asked for once, not once a task.
+        self.registry = registry if isinstance(registry, UnknownIds) else UnknownIds(registry, monotonic_ns)
         self.streams = streams
         self._rules = {
             name: RowRules(stream, settings.stream(name).rules) for name, stream in streams.items()
@@ -56,7 +64,7 @@ class Pipeline:
             buffer_size_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_size_max),
             buffer_rows_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_rows_max),
             columns={
-                name: chosen
+                name: tuple(map(column_name, chosen))
                 for name in settings.pipeline.right
                 if (chosen := settings.stream(name).columns) is not None
             },
@@ -76,8 +84,9 @@ class Pipeline:
     def decoder(self, stream: str) -> RowDecoder:
         """A new decoder of one input, which knows its limits and its rules: it alone says what is a row."""
         limits = DecodeLimits(message_size_max=self.settings.worker.message_size_max)
-        clock = self.settings.pipeline.clock
-        plain = Decoder(self.streams[stream], clock, self.registry, limits)
+        clock, topic = self.settings.pipeline.clock, self.settings.topic(stream)
+        own = value_subjects(topic) if self.settings.stream(stream).incompatible == "fail" else ()
+        plain = Decoder(self.streams[stream], clock, self.registry, limits, own)
         return RuledDecoder(plain, self._rules[stream], clock_column(clock))
 
     def decoders(self) -> dict[str, tuple[str, RowDecoder]]:
@@ -227,7 +236,7 @@ def registered_streams(
     deadline = monotonic_ns() + int(wait_s * 1e9)
     streams: dict[str, Stream] = {}
     for name in settings.stream_names:
-        subject = f"{settings.topic(name)}-value"
+        subject, _ = value_subjects(settings.topic(name))
         said = False
         while name not in streams:
             try:
@@ -238,8 +247,7 @@ def registered_streams(
             except RegistryUnavailableError as away:
                 found, problem = None, str(away)
             if found is not None:
-                own = settings.stream(name)
-                streams[name] = stream_schema(found[1], name=name, key=own.key, sequence=own.sequence)
+                streams[name] = _stream(settings, name, found[1])
             elif monotonic_ns() >= deadline:
                 raise RunError(f"{problem} (waited {wait_s:.0f} s)")
             elif not said:
@@ -248,6 +256,23 @@ def registered_streams(
             else:
                 pause(0.2)
     return streams
+
+
+def _stream(settings: Settings, name: str, schema: str) -> Stream:
+    """The stream of a schema, by its settings; says which fields cannot be columns where all were wanted."""
+    own = settings.stream(name)
+    stream = stream_schema(
+        schema,
+        name=name,
+        key=own.key,
+        sequence=own.sequence,
+        columns=own.columns,
+        also=own.rules.columns(),
+    )
+    if own.columns is None:
+        for field, reason in left_out(schema).items():
+            log.info("field is no column", stream=name, field=field, reason=reason)
+    return stream
 
 
 def warm_up() -> None:

@@ -13,10 +13,7 @@ SCRIPTS: Final = ROOT.parent / "shared" / "cases" / "turn2"
 WITH_A_BROKER: Final = ("dead_letter_size", "topic_settings")
 NOT_YET: Final = frozenset(
     {
-        "avro_aliases",
-        "avro_growth",
         "column_types",
-        "registry",
     }
 )
 NAMES: Final = (

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from topics.avro.types import AvroField
+from topics.avro.types import AvroType
 from topics.wire import CodecError
 
 _UNITS: Final = {"ms": "millis", "us": "micros", "ns": "nanos"}
@@ -56,7 +56,7 @@ def avro_type(column: pa.Field) -> Any:
     plain = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     declared = _declare(column.name, plain)
     kind = declared["type"]
-    native = arrow_type(AvroField(column.name, kind, size=declared.get("size", 0), properties=declared))
+    native = arrow_type(column.name, AvroType(kind, size=declared.get("size", 0), properties=declared))
     if native != plain:
         declared["arrowType"] = str(plain)
     return declared if len(declared) > 1 else kind
@@ -92,22 +92,22 @@ def _fixed(name: str, size: int) -> dict[str, Any]:
     return {"type": "fixed", "name": name, "namespace": "tidemark.fixed", "size": size}
 
 
-def arrow_type(declared: AvroField) -> pa.DataType:
-    """Return the Arrow type of an Avro field: its `arrowType` where it has one, else Avro's own meaning.
+def arrow_type(name: str, declared: AvroType) -> pa.DataType:
+    """Return the Arrow type of a field's values: its `arrowType` where it has one, else Avro's own meaning.
 
     Unknown logical types are ignored, as Avro demands.  Raises CodecError where `arrowType` does not go with
     the Avro type beneath it.
     """
     text = declared.properties.get("arrowType")
     if text is not None:
-        return _named_type(declared, str(text))
+        return _named_type(name, declared, str(text))
     logical = str(declared.properties.get("logicalType"))
     if declared.kind == "int":
         return {"date": pa.date32(), "time-millis": pa.time32("ms")}.get(logical, pa.int32())
     if declared.kind == "long":
         return _long_type(logical)
     if declared.kind in ("bytes", "fixed") and logical == "decimal":
-        return _decimal_type(declared)
+        return _decimal_type(name, declared)
     if declared.kind == "fixed":
         return pa.binary(declared.size)
     return {
@@ -131,21 +131,21 @@ def _long_type(logical: str) -> pa.DataType:
     return pa.int64()
 
 
-def _decimal_type(declared: AvroField) -> pa.DataType:
+def _decimal_type(name: str, declared: AvroType) -> pa.DataType:
     precision, scale = declared.properties.get("precision"), declared.properties.get("scale", 0)
     if not isinstance(precision, int) or not isinstance(scale, int) or not 0 <= scale <= precision:
-        raise CodecError(f"field {declared.name}: decimal({precision}, {scale}) is no decimal type")
+        raise CodecError(f"field {name}: decimal({precision}, {scale}) is no decimal type")
     if not 0 < precision <= _DECIMAL_DIGITS_MAX:
         raise CodecError(
-            f"field {declared.name}: {precision} digits; at most {_DECIMAL_DIGITS_MAX} fit a decimal column"
+            f"field {name}: {precision} digits; at most {_DECIMAL_DIGITS_MAX} fit a decimal column"
         )
     return pa.decimal128(precision, scale)
 
 
-def _named_type(declared: AvroField, text: str) -> pa.DataType:
+def _named_type(name: str, declared: AvroType, text: str) -> pa.DataType:
     match = _TEXTS[declared.kind].fullmatch(text)
     if not match or (declared.kind == "fixed" and declared.size != 8):
-        raise CodecError(f"field {declared.name}: arrowType {text!r} does not go with Avro {declared.kind}")
+        raise CodecError(f"field {name}: arrowType {text!r} does not go with Avro {declared.kind}")
     if text.startswith("timestamp"):
         return pa.timestamp(match["unit"], tz=match["zone"])
     return _SPELLINGS.get(text) or pa.type_for_alias(text)

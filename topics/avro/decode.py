@@ -1,7 +1,8 @@
 """Messages to columns: the decoder takes one partition's share of a block and hands out one batch.
 
 The schema id in each message chooses the field program, compiled once per id.  A message gives all its
-rows or no row.  A message that cannot be read becomes a dead row with its reason; the others go on.
+rows or no row.  A message that cannot be read becomes a dead row with its reason; the others go on.  A schema
+of the stream's own subjects that cannot be read is no matter of one message: it is an error.
 """
 
 import itertools
@@ -20,12 +21,22 @@ from topics.avro import decode_kernel as kernel
 from topics.avro.column_kernel import gather_bytes, number_keys, total_size
 from topics.avro.decode_columns import DecodedRows
 from topics.avro.faults import HEADER_WORDS, fault_reason
+from topics.avro.nested_kernel import STACK_SIZE
 from topics.avro.plan import FieldProgram, column_slots, compile_program
 from topics.avro.progress import PROGRESS_SLOTS, progress_of
 from topics.avro.schema import NAMESPACE, PROGRESS_NAME
 from topics.avro.types import parse_record
 from topics.block import MessageBlock
-from topics.wire import CodecError, DeadRow, Decoded, Progress, SchemaRegistry, UnknownSchemaError
+from topics.wire import (
+    CodecError,
+    DeadRow,
+    Decoded,
+    IncompatibleSchemaError,
+    OtherFormatError,
+    Progress,
+    SchemaRegistry,
+    UnknownSchemaError,
+)
 
 _IDS_FEW: Final = (
     16  # schema ids in one poll's share of a partition: rows, progress, perhaps an older version
@@ -64,14 +75,25 @@ class Decoder:
     """Decodes the messages of one stream; made once per stream and used from one thread."""
 
     def __init__(
-        self, stream: Stream, clock: Clock, registry: SchemaRegistry, limits: DecodeLimits | None = None
+        self,
+        stream: Stream,
+        clock: Clock,
+        registry: SchemaRegistry,
+        limits: DecodeLimits | None = None,
+        subjects: Sequence[str] = (),
     ) -> None:
-        """Raise StreamError where the stream lacks the clock, CodecError for a column Avro cannot carry."""
+        """Raise StreamError where the stream lacks the clock, CodecError for a column Avro cannot carry.
+
+        `subjects` are those of the stream's topic, of which every schema must be readable; without any,
+        messages of a schema that cannot be read are dead.
+        """
         self._stream = stream
         self._clock = stream.require_clock(clock)
         self._registry = registry
         self._limits = limits or DecodeLimits()
+        self._subjects = tuple(subjects)
         self._slots = column_slots(stream.schema)
+        self._stack = np.empty(STACK_SIZE, dtype=np.int64)
         self._programs: dict[int, FieldProgram | CodecError] = {}
         self._progress: dict[int, FieldProgram] = {}
 
@@ -79,7 +101,8 @@ class Decoder:
         """Decode the messages with these indexes into the block: all of one partition, in offset order.
 
         Raises RegistryUnavailableError where a new schema id cannot be looked up now; nothing is lost, the
-        same call may be made again.
+        same call may be made again.  Raises IncompatibleSchemaError for a schema of the stream's own subjects
+        that cannot be read.
         """
         chosen = _Messages(
             messages, block.value.view(np.int64)[messages], block.value_size[messages].astype(np.int64)
@@ -141,19 +164,34 @@ class Decoder:
             if schema_id in self._programs or schema_id in self._progress:
                 continue
             try:
-                schema = self._registry.schema(schema_id)
+                self._compile(schema_id)
             except UnknownSchemaError as missing:
                 # Asked again next time: a registry may learn of a schema later.
                 unknown[schema_id] = str(missing)
-                continue
-            try:
-                if parse_record(schema).name == f"{NAMESPACE}.{PROGRESS_NAME}":
-                    self._progress[schema_id] = compile_program(schema, PROGRESS_SLOTS)
-                else:
-                    self._programs[schema_id] = compile_program(schema, self._slots, required=self._clock)
             except CodecError as refused:
+                self._require_foreign(schema_id, refused)
                 self._programs[schema_id] = refused
         return unknown
+
+    def _compile(self, schema_id: int) -> None:
+        """Make the program of a schema id; raises CodecError where there is no schema, or none to be read."""
+        schema = self._registry.schema(schema_id)
+        if parse_record(schema).name == f"{NAMESPACE}.{PROGRESS_NAME}":
+            self._progress[schema_id] = compile_program(schema, PROGRESS_SLOTS)
+        else:
+            self._programs[schema_id] = compile_program(schema, self._slots, required=self._clock)
+
+    def _require_foreign(self, schema_id: int, refused: CodecError) -> None:
+        """Raise IncompatibleSchemaError where a schema that cannot be read is one of the stream's own."""
+        for subject in self._subjects:
+            if schema_id in self._registry.ids(subject):
+                raise IncompatibleSchemaError(
+                    f"stream {self._stream.name}: {_refused(schema_id, refused)} (subject {subject}). "
+                    "No message of this schema can be read, so nothing was read past the first one. "
+                    "Restart to read by the newest schema; or register one that reads both, by a default, "
+                    f'an alias or a wider type; or set streams.{self._stream.name}.incompatible = "dead" '
+                    "to have these messages in the dead-letter topic"
+                )
 
     def _refusal(self, schema_id: int, unknown: Mapping[int, str]) -> str | None:
         """Why messages of this id cannot be read at all, or None."""
@@ -162,7 +200,7 @@ class Decoder:
         if schema_id in unknown:
             return f"schema id {schema_id}: {unknown[schema_id]}"
         program = self._programs.get(schema_id)
-        return f"schema id {schema_id}: {program}" if isinstance(program, CodecError) else None
+        return _refused(schema_id, program) if isinstance(program, CodecError) else None
 
     def _read_progress(
         self,
@@ -235,6 +273,7 @@ class Decoder:
                 self._limits.rows_max,
                 program.instructions.ctypes.data,
                 len(program.fields),
+                self._stack.ctypes.data if program.nested else 0,
                 room.words.ctypes.data,
                 room.spans.ctypes.data,
                 room.valid.ctypes.data,
@@ -283,6 +322,10 @@ class Decoder:
                 return None
             return Batch(columns, time_ns, sequence, offset, index, key_code, keys).where(timed)
         return Batch(columns, time_ns, sequence, offset, index, key_code, keys)
+
+
+def _refused(schema_id: int, why: CodecError) -> str:
+    return str(why) if isinstance(why, OtherFormatError) else f"schema id {schema_id}: {why}"
 
 
 def _distinct(ids: Int64s) -> list[int]:

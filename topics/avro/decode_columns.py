@@ -45,11 +45,12 @@ class DecodedRows:
         for conversion in program.conversions:
             words = self.words[self.slots.slot[conversion.column], rows]
             words[:] = conversion.convert(words)
-        for symbols in program.symbols:
-            slot = self.slots.slot[symbols.column]
+        for enum in program.symbols:
+            slot = self.slots.slot[enum.column]
             code = self.spans[slot, rows].copy()
-            self.spans[slot, rows] = symbols.address[code]
-            self.spans[slot + 1, rows] *= symbols.size[code]
+            address, size = enum.symbols.table
+            self.spans[slot, rows] = address[code]
+            self.spans[slot + 1, rows] *= size[code]
         for missing in program.missing:
             slot = self.slots.slot[missing.column]
             self.valid[missing.column, rows] = not missing.null

@@ -10,7 +10,8 @@ from schemas.batch import Int64s
 from topics.avro import encode_kernel as kernel
 from topics.avro.arrow_types import avro_type, plain_schema
 from topics.avro.header import message_header
-from topics.avro.schema import DEFAULT_METADATA, Layout, avro_schema, block_schema
+from topics.avro.reader import DEFAULT_METADATA
+from topics.avro.schema import Layout, avro_schema, block_schema
 from topics.avro.varint import VARINT_SIZE_MAX, WRITE_AHEAD
 from topics.wire import CodecError, Encoded, SchemaRegistry
 
@@ -27,6 +28,11 @@ _OPERATIONS: Final = {
 _DECIMAL_SIZE_MAX: Final = 17  # a length of one byte and 16 bytes
 
 
+def value_subjects(topic: str) -> tuple[str, str]:
+    """Return the subjects of a topic's records and of its blocks."""
+    return f"{topic}-value", f"{topic}-value-block"
+
+
 class RowEncoder:
     """Encodes the rows of one layout for one topic; registers its schemas when first needed.
 
@@ -39,7 +45,7 @@ class RowEncoder:
         """Raise CodecError for a column that Avro cannot carry."""
         self._layout = layout
         self._registry = registry
-        self._topic = topic
+        self._subjects = value_subjects(topic)
         self._record = avro_schema(layout)
         self._plain = plain_schema(layout.schema)
         self._ids: dict[bool, int] = {}
@@ -78,9 +84,9 @@ class RowEncoder:
         if blocks not in self._ids:
             if blocks:
                 schema = block_schema(self._layout)
-                self._ids[blocks] = self._registry.register(f"{self._topic}-value-block", schema)
+                self._ids[blocks] = self._registry.register(self._subjects[1], schema)
             else:
-                self._ids[blocks] = self._registry.register(f"{self._topic}-value", self._record)
+                self._ids[blocks] = self._registry.register(self._subjects[0], self._record)
         return self._ids[blocks]
 
     def _checked(self, rows: pa.RecordBatch) -> list[pa.Field]:

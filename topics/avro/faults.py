@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from topics.avro import decode_kernel as kernel
+from topics.avro import decode_kernel
+from topics.avro import value_kernel as kernel
+from topics.avro.nested_kernel import STACK_SIZE
 from topics.avro.plan import FieldProgram
 from topics.avro.varint import CUT_SHORT, TOO_LONG
 
@@ -21,6 +23,10 @@ _WORDS: Final = {
     kernel.TOO_MANY_ROWS: "more rows than rows_max",
     kernel.NO_COUNT: "the row count of an array block cannot be read",
     kernel.BAD_BLOCK_SIZE: "an array block does not end where its size says",
+    kernel.BAD_MATCH: "a branch of the union that the column cannot hold",
+    kernel.TOO_DEEP: f"arrays, maps or records more than {STACK_SIZE} deep",
+    kernel.BAD_ITEMS: "an array or map promises more items than the message can hold",
+    kernel.BAD_ITEMS_SIZE: "a block of an array or map is said to be larger than the message",
 }
 # These concern the message, not one of its fields.
 _WHOLE: Final = frozenset(
@@ -34,10 +40,10 @@ _WHOLE: Final = frozenset(
 )
 
 HEADER_WORDS: Final = {
-    kernel.NULL: "null value",
-    kernel.NO_HEADER: "shorter than the 5 bytes that name its schema",
-    kernel.NO_MAGIC: "does not begin with the byte 0 of the Confluent wire format",
-    kernel.TOO_LARGE: "larger than message_size_max",
+    decode_kernel.NULL: "null value",
+    decode_kernel.NO_HEADER: "shorter than the 5 bytes that name its schema",
+    decode_kernel.NO_MAGIC: "does not begin with the byte 0 of the Confluent wire format",
+    decode_kernel.TOO_LARGE: "larger than message_size_max",
 }
 
 

@@ -6,6 +6,7 @@ carries the Arrow type beside it in the property `arrowType`, which other reader
 
 import json
 import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -13,14 +14,13 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from schemas.stream import Stream
-from topics.avro.arrow_types import arrow_type, avro_type
-from topics.avro.types import NO_DEFAULT, AvroField, parse_record
+from topics.avro.arrow_types import avro_type
+from topics.avro.reader import CLOCKS, DEFAULT_METADATA, column_at, column_of
+from topics.avro.types import AvroType, parse_record
 from topics.wire import CodecError
 
 NAMESPACE: Final = "tidemark"
 PROGRESS_NAME: Final = "Progress"
-# Where a column keeps the Avro default (JSON) that stands in for messages written before the column existed.
-DEFAULT_METADATA: Final = b"avro.default"
 
 _AVRO_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SHIPPED: Final = Path(__file__).parents[2] / "schemas"
@@ -65,17 +65,71 @@ def block_schema(layout: Layout) -> str:
 
 def arrow_schema(schema: str) -> pa.Schema:
     """Return the columns of a flat Avro record or of an array of it; raises CodecError naming the field."""
-    return pa.schema([_arrow_field(declared) for declared in parse_record(schema).fields])
+    return pa.schema([column_of(declared) for declared in parse_record(schema).fields])
 
 
 def stream_schema(
-    schema: str, *, name: str, key: tuple[str, ...] = ("symbol",), sequence: str | None = None
+    schema: str,
+    *,
+    name: str,
+    key: tuple[str, ...] = ("symbol",),
+    sequence: str | None = None,
+    columns: Sequence[str] | None = None,
+    also: Collection[str] = (),
 ) -> Stream:
-    """Return the stream whose rows are the flat Avro record `schema`, ours or anybody's.
+    """Return the stream whose rows are the Avro record `schema`, ours or anybody's.
 
-    Raises CodecError for what is no flat record, StreamError for columns that cannot be a stream.
+    Its columns are the fields that can be columns, or with `columns` those named there, with the key, the
+    clocks, the sequence and what is in `also`.  A name with dots is the path of a leaf within records:
+    `price.bid` is the column `price_bid`.  Raises CodecError for what is no record and for a wanted field
+    that is no column, StreamError for columns that cannot be a stream.
     """
-    return Stream(name=name, schema=arrow_schema(schema), key=key, sequence=sequence)
+    record = parse_record(schema).type
+    needed = {*key, *CLOCKS, *also, *([sequence] if sequence else [])}
+    chosen = list(_plain_columns(record, needed, columns))
+    paths = [wanted for wanted in columns or () if "." in wanted]
+    try:
+        chosen += [column_at(record, path.split(".")) for path in paths]
+    except CodecError as wrong:
+        raise CodecError(f"stream {name}: columns: {wrong}") from None
+    return Stream(name=name, schema=pa.schema(chosen), key=key, sequence=sequence)
+
+
+def left_out(schema: str) -> dict[str, str]:
+    """Return the fields of a record that cannot be columns, each with the reason."""
+    reasons = {}
+    for declared in parse_record(schema).fields:
+        try:
+            column_of(declared)
+        except CodecError as no_column:
+            reasons[declared.name] = str(no_column)
+    return reasons
+
+
+def column_name(wanted: str) -> str:
+    """Return the name of the column that `columns` asks for: a path's steps are joined by "_"."""
+    return wanted.replace(".", "_")
+
+
+def _plain_columns(
+    record: AvroType, needed: Collection[str], columns: Sequence[str] | None
+) -> Iterator[pa.Field]:
+    """The columns that are fields of the record itself, in its order."""
+    there = [declared.name for declared in record.fields]
+    for wanted in columns or ():
+        if "." not in wanted and wanted not in there:
+            raise CodecError(
+                f"columns: record {record.name} has no field {wanted}; it has {', '.join(there)}"
+            )
+    for declared in record.fields:
+        named = declared.name in needed or (columns is not None and declared.name in columns)
+        if columns is not None and not named:
+            continue
+        try:
+            yield column_of(declared)
+        except CodecError:
+            if named:
+                raise
 
 
 def _record(layout: Layout) -> dict[str, Any]:
@@ -111,10 +165,3 @@ def _avro_field(column: pa.Field) -> dict[str, Any]:
     else:
         declared["type"] = kind
     return declared
-
-
-def _arrow_field(declared: AvroField) -> pa.Field:
-    metadata = None
-    if declared.default is not NO_DEFAULT and declared.default is not None:
-        metadata = {DEFAULT_METADATA: json.dumps(declared.default).encode()}
-    return pa.field(declared.name, arrow_type(declared), nullable=declared.nullable, metadata=metadata)

@@ -1,7 +1,7 @@
-"""A flat Avro record: its JSON read into the properties of each field that the codec needs."""
+"""An Avro schema, read: types as objects that refer to each other, however deep and whatever recursive."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,100 +19,182 @@ FLAT_KINDS: Final = frozenset(
     {"boolean", "int", "long", "float", "double", "bytes", "string", "fixed", "enum"},
 )
 NO_DEFAULT: Final = object()
+SIZE_UNBOUNDED: Final = 1 << 31  # of a type that no value can have, such as a record that holds itself
+_SIZES_MIN: Final = {"null": 0, "float": 4, "double": 8}
 
 
-@dataclass(frozen=True, slots=True)
-class AvroField:
-    """One field of a flat record.
+@dataclass(slots=True, eq=False)
+class AvroType:
+    """One type.  `kind` is Avro's word for it, `union` for a list of branches.
 
-    `kind` is one of FLAT_KINDS, `union` one of the four forms above, `size` the bytes of a fixed.
-    `properties` holds what the type says besides: `logicalType`, `precision`, `scale`, `arrowType`.
+    `name` (in full) and `aliases` are those of a record, enum or fixed; `size` the bytes of a fixed;
+    `symbols` and `fallback` (the default, or None) those of an enum; `items` the type in an array or map;
+    `branches` those of a union; `fields` those of a record.  `properties` holds what the type says besides:
+    `logicalType`, `precision`, `scale`, `arrowType`.
     """
 
-    name: str
     kind: str
-    union: int = NO_UNION
+    name: str = ""
+    aliases: tuple[str, ...] = ()
     size: int = 0
     symbols: tuple[str, ...] = ()
+    fallback: str | None = None
+    items: "AvroType | None" = None
+    branches: tuple["AvroType", ...] = ()
+    fields: tuple["AvroField", ...] = ()
     properties: Mapping[str, Any] = field(default_factory=dict)
-    default: Any = NO_DEFAULT
 
     @property
-    def nullable(self) -> bool:
-        """Whether the value may be null."""
-        return self.union in (NULL_FIRST, NULL_SECOND)
+    def shape(self) -> str:
+        """What to call the type in a message."""
+        if self.kind != "union":
+            return self.kind
+        return f"a union of {', '.join(branch.shape for branch in self.branches)}"
+
+    @property
+    def short_names(self) -> frozenset[str]:
+        """The name and the aliases without their namespaces."""
+        return frozenset(name.rpartition(".")[2] for name in (self.name, *self.aliases))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AvroField:
+    """One field of a record; `default` is NO_DEFAULT or its JSON value."""
+
+    name: str
+    type: AvroType
+    aliases: tuple[str, ...] = ()
+    default: Any = NO_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
 class AvroRecord:
-    """A flat record or, with `blocks`, an array of it: many rows in one message."""
+    """A record or, with `blocks`, an array of it: many rows in one message."""
 
-    name: str
-    fields: tuple[AvroField, ...]
+    type: AvroType
     blocks: bool
+
+    @property
+    def name(self) -> str:
+        """The record's full name."""
+        return self.type.name
+
+    @property
+    def fields(self) -> tuple[AvroField, ...]:
+        """The record's fields, in wire order."""
+        return self.type.fields
 
 
 def parse_record(schema: str) -> AvroRecord:
-    """Read an Avro schema; raises CodecError naming what keeps it from being a flat record."""
+    """Read an Avro schema; raises CodecError where it is none, or neither a record nor an array of one."""
     try:
-        parsed: Any = fastavro.parse_schema(json.loads(schema))
+        whole = _parse(fastavro.parse_schema(json.loads(schema)), {})
+    except CodecError:
+        raise
     except Exception as broken:  # fastavro raises many kinds for a schema that is none
         raise CodecError(f"not an Avro schema: {type(broken).__name__}: {broken}") from None
-    blocks = isinstance(parsed, dict) and parsed.get("type") == "array"
-    record = parsed["items"] if blocks else parsed
-    if not isinstance(record, dict) or record.get("type") != "record":
-        raise CodecError(f"expected an Avro record or an array of one, found {_shape(record)}")
-    named: dict[str, dict[str, Any]] = {}
-    fields = tuple(_parse_field(each, named) for each in record["fields"])
-    names = [each.name for each in fields]
-    for name in names:
-        if names.count(name) > 1:
-            raise CodecError(f"record {record['name']} has the field {name} twice")
-    return AvroRecord(name=record["name"], fields=fields, blocks=blocks)
+    blocks = whole.kind == "array"
+    record = whole.items if blocks and whole.items else whole
+    if record.kind != "record":
+        raise CodecError(f"expected an Avro record or an array of one, found {record.shape}")
+    return AvroRecord(record, blocks)
 
 
-def _parse_field(declared: Mapping[str, Any], named: dict[str, dict[str, Any]]) -> AvroField:
-    name = declared["name"]
-    kind, union = declared["type"], NO_UNION
-    if isinstance(kind, list):
-        kind, union = _parse_union(name, kind)
-    if isinstance(kind, str) and kind in named:
-        kind = named[kind]
-    properties: Mapping[str, Any] = kind if isinstance(kind, dict) else {}
-    plain = kind["type"] if isinstance(kind, dict) else kind
-    if plain not in FLAT_KINDS:
-        raise CodecError(
-            f"field {name} is {_shape(plain)}: a stream's record is flat; "
-            "split it into one field per value, or leave it out"
+def flat_value(declared: AvroType) -> tuple[AvroType, int] | None:
+    """Return a type of one value, null aside, and how its union precedes it; None for any other type."""
+    branches, union = declared.branches, NO_UNION
+    if declared.kind == "union":
+        nulls = [branch.kind == "null" for branch in branches]
+        if len(branches) == 1:
+            declared, union = branches[0], ALONE
+        elif nulls in ([True, False], [False, True]):
+            declared, union = (branches[1], NULL_FIRST) if nulls[0] else (branches[0], NULL_SECOND)
+    return (declared, union) if declared.kind in FLAT_KINDS else None
+
+
+def smallest_sizes(top: AvroType) -> dict[int, int]:
+    """Return the bytes of the smallest value of each type within `top`, by its `id`.
+
+    Only a type whose every value is empty has 0; one that has no value at all has SIZE_UNBOUNDED.
+    """
+    sizes: dict[int, int] = {}
+    everything = list(_within(top))
+    while True:
+        before = dict(sizes)
+        for declared in everything:
+            sizes[id(declared)] = _smallest(declared, sizes)
+        if sizes == before:
+            return sizes
+
+
+def _smallest(declared: AvroType, sizes: Mapping[int, int]) -> int:
+    if declared.kind == "fixed":
+        return declared.size
+    if declared.kind == "union":
+        least = min(
+            (sizes.get(id(branch), SIZE_UNBOUNDED) for branch in declared.branches), default=SIZE_UNBOUNDED
         )
-    if plain in ("fixed", "enum") and isinstance(kind, dict):
-        named[kind["name"]] = kind
+        return min(1 + least, SIZE_UNBOUNDED)
+    if declared.kind == "record":
+        total = sum(sizes.get(id(each.type), SIZE_UNBOUNDED) for each in declared.fields)
+        return min(total, SIZE_UNBOUNDED)
+    return _SIZES_MIN.get(declared.kind, 1)
+
+
+def _within(top: AvroType) -> Iterator[AvroType]:
+    """Every type in `top` once, the inner ones first where they do not hold themselves."""
+    seen: set[int] = set()
+    stack = [(top, False)]
+    while stack:
+        declared, entered = stack.pop()
+        if entered:
+            yield declared
+        elif id(declared) not in seen:
+            seen.add(id(declared))
+            stack.append((declared, True))
+            inner = [each.type for each in declared.fields] + list(declared.branches)
+            stack += [(each, False) for each in (*inner, *([declared.items] if declared.items else []))]
+
+
+def _parse(declared: Any, named: dict[str, AvroType]) -> AvroType:
+    """Make objects of what fastavro parsed: names are in full, and each is defined where it first stands."""
+    if isinstance(declared, str):
+        return named.get(declared) or AvroType(declared)
+    if isinstance(declared, list):
+        return AvroType("union", branches=tuple(_parse(branch, named) for branch in declared))
+    kind = declared["type"]
+    if kind in named:
+        return named[kind]
+    made = AvroType(kind, properties=declared)
+    if kind in ("record", "error", "enum", "fixed"):
+        made.name, made.aliases = declared["name"], tuple(declared.get("aliases", ()))
+        named[made.name] = made
+    if kind in ("record", "error"):
+        made.kind = "record"
+        made.fields = tuple(_parse_field(each, named) for each in declared["fields"])
+        _require_distinct(made)
+    elif kind == "enum":
+        made.symbols, made.fallback = tuple(declared["symbols"]), declared.get("default")
+    elif kind == "fixed":
+        made.size = int(declared["size"])
+        if made.size < 0:
+            raise CodecError(f"fixed {made.name} has {made.size} bytes")
+    elif kind in ("array", "map"):
+        made.items = _parse(declared["items" if kind == "array" else "values"], named)
+    return made
+
+
+def _parse_field(declared: Mapping[str, Any], named: dict[str, AvroType]) -> AvroField:
     return AvroField(
-        name=name,
-        kind=plain,
-        union=union,
-        size=int(kind["size"]) if plain == "fixed" and isinstance(kind, dict) else 0,
-        symbols=tuple(kind["symbols"]) if plain == "enum" and isinstance(kind, dict) else (),
-        properties=properties,
+        name=declared["name"],
+        type=_parse(declared["type"], named),
+        aliases=tuple(declared.get("aliases", ())),
         default=declared.get("default", NO_DEFAULT),
     )
 
 
-def _parse_union(name: str, branches: list[Any]) -> tuple[Any, int]:
-    if len(branches) == 1:
-        return branches[0], ALONE
-    if len(branches) == 2 and branches[0] == "null":
-        return branches[1], NULL_FIRST
-    if len(branches) == 2 and branches[1] == "null":
-        return branches[0], NULL_SECOND
-    raise CodecError(
-        f"field {name} is a union of {', '.join(_shape(branch) for branch in branches)}: "
-        "only a type, or null and a type, can be a column"
-    )
-
-
-def _shape(declared: Any) -> str:
-    """What to call a type in a message."""
-    if isinstance(declared, dict):
-        return str(declared.get("type"))
-    return "a union" if isinstance(declared, list) else str(declared)
+def _require_distinct(record: AvroType) -> None:
+    names = [each.name for each in record.fields]
+    for name in names:
+        if names.count(name) > 1:
+            raise CodecError(f"record {record.name} has the field {name} twice")

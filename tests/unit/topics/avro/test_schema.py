@@ -108,7 +108,7 @@ def test_a_named_type_may_be_used_again_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("declared", "words"),
     [
-        ({"type": "array", "items": "int"}, "field a is array: a stream's record is flat"),
+        ({"type": "array", "items": "int"}, "field a is array: a column is one value"),
         ({"type": "map", "values": "int"}, "field a is map"),
         ({"type": "record", "name": "In", "fields": []}, "field a is record"),
         ("null", "field a is null"),

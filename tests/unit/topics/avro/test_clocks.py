@@ -1,0 +1,73 @@
+"""Clocks that are Avro's timestamps become int64 nanoseconds, as those of files do at import."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.oracles.avro_writer import varint
+from tests.stage.blocks import block_of
+from tests.stage.fakes import DictRegistry
+from topics.avro.decode import Decoder
+from topics.avro.header import message_header
+from topics.avro.schema import stream_schema
+from topics.wire import Decoded
+
+UNITS = {"timestamp-millis": 10**6, "timestamp-micros": 10**3, "timestamp-nanos": 1}
+NANOS = "long"
+
+
+def schema(kind: Any, *more: dict[str, Any]) -> str:
+    fields = [{"name": "event_ns", "type": kind}, {"name": "symbol", "type": "string"}, *more]
+    return json.dumps({"type": "record", "name": "Row", "fields": fields})
+
+
+def stamp(logical: str) -> dict[str, str]:
+    return {"type": "long", "logicalType": logical}
+
+
+def decode(reader: str, writer: str, *bodies: bytes) -> Decoded:
+    registry = DictRegistry()
+    header = message_header(registry.register("s", writer))
+    block = block_of([(b"K", header + body, offset) for offset, body in enumerate(bodies)])
+    return Decoder(stream_schema(reader, name="row"), "event", registry).decode(block, np.arange(len(bodies)))
+
+
+@pytest.mark.parametrize("prefix", ["", "local-"])
+@pytest.mark.parametrize("logical", UNITS)
+def test_a_clock_of_any_unit_is_nanoseconds(logical: str, prefix: str) -> None:
+    own = schema(stamp(prefix + logical))
+    assert stream_schema(own, name="row").schema.field("event_ns").type == pa.int64()
+    body = varint(1_705_329_000_123) + varint(1) + b"A"
+    for reader in (own, schema(NANOS)):
+        decoded = decode(reader, own, body)
+        assert decoded.batch is not None
+        assert decoded.batch.time_ns.tolist() == [1_705_329_000_123 * UNITS[logical]]
+
+
+@pytest.mark.parametrize("extra", [b"", varint(0)])
+@pytest.mark.parametrize("logical", ["timestamp-millis", "timestamp-micros"])
+def test_a_time_beyond_int64_nanoseconds_is_a_bad_row(logical: str, extra: bytes) -> None:
+    """In a flat record and in one that is not."""
+    arrays = [{"name": "all", "type": {"type": "array", "items": "int"}}] if extra else []
+    writer = schema(["null", stamp(logical)], *arrays)
+    highest, lowest = (2**63 - 1) // UNITS[logical], -(2**63 // UNITS[logical])
+    bodies = [
+        varint(1) + varint(ticks) + varint(1) + b"A" + extra
+        for ticks in (highest, lowest, highest + 1, lowest - 1, 0)
+    ]
+    decoded = decode(schema(["null", "long"]), writer, *bodies)
+    assert decoded.batch is not None
+    factor = UNITS[logical]
+    assert decoded.batch.time_ns.tolist() == [highest * factor, lowest * factor, 0]
+    assert [(dead.message, dead.reason) for dead in decoded.dead] == [
+        (number, "row 0, field event_ns: a number outside the range of its type") for number in (2, 3)
+    ]
+
+
+def test_a_column_that_is_no_clock_keeps_its_unit() -> None:
+    stamped = {"name": "sent", "type": stamp("timestamp-micros")}
+    stream = stream_schema(schema(NANOS, stamped), name="row")
+    assert stream.schema.field("sent").type == pa.timestamp("us", tz="UTC")

@@ -1,0 +1,209 @@
+"""What a reader wants: Arrow columns, each a field of the reader's Avro schema or a leaf within its records.
+
+What Arrow has no place for (aliases, paths, symbols) rides in a column's metadata, as JSON.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from schemas.clocks import EVENT_NS, KNOWN_NS
+from topics.avro.arrow_types import arrow_type
+from topics.avro.types import NO_DEFAULT, AvroField, AvroType
+from topics.wire import CodecError
+
+# Where a column keeps the Avro default (JSON) that stands in for messages written before the column existed.
+DEFAULT_METADATA: Final = b"avro.default"
+# Where a column keeps what else the reader's schema says of it (JSON): a list of steps, and an enum's
+# symbols.
+READER_METADATA: Final = b"avro.reader"
+
+CLOCKS: Final = (EVENT_NS, KNOWN_NS)
+# Numbers that one column holds whole, whichever of them a union's value is.
+_MERGED: Final = (
+    (frozenset({"int", "long"}), "long"),
+    (frozenset({"int", "float", "double"}), "double"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a column's path: into a record's field, by its name or else its aliases.
+
+    `nullable` says whether the reader's field may be null: a column may be, where any step of its path is.
+    `records` are the short names that the record of this step may have; empty for the outermost.  `default`
+    is the column's value (JSON) where a writer's record lacks the field, or None where there is none.
+    """
+
+    names: tuple[str, ...]
+    nullable: bool
+    records: frozenset[str]
+    default: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderColumn:
+    """A column of the reader.
+
+    `symbols` are those of the reader's enum, or None; a symbol that is not among them is read as `fallback`,
+    or as it is where that is None.
+    """
+
+    number: int
+    column: pa.Field
+    steps: tuple[Step, ...]
+    symbols: frozenset[str] | None = None
+    fallback: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return str(self.column.name)
+
+
+def reader_columns(schema: pa.Schema) -> tuple[ReaderColumn, ...]:
+    """Return what is wanted for each column of a schema."""
+    return tuple(_reader_column(number, column) for number, column in enumerate(schema))
+
+
+def _reader_column(number: int, column: pa.Field) -> ReaderColumn:
+    metadata = column.metadata or {}
+    extra = json.loads(metadata.get(READER_METADATA, b"{}"))
+    steps = tuple(
+        Step(
+            tuple(step["names"]),
+            step["nullable"],
+            frozenset(step["records"]),
+            json.dumps(step["default"]).encode() if "default" in step else None,
+        )
+        for step in extra.get("steps", ())
+    )
+    symbols = frozenset(extra["symbols"]) if "symbols" in extra else None
+    plain = (Step((column.name,), column.nullable, frozenset(), metadata.get(DEFAULT_METADATA)),)
+    return ReaderColumn(number, column, steps or plain, symbols, extra.get("fallback"))
+
+
+def column_of(field: AvroField) -> pa.Field:
+    """Return the column of a record's field; raises CodecError for one that cannot be a column."""
+    leaf, nullable = _leaf(field.name, field.type)
+    metadata = {}
+    if field.default is not NO_DEFAULT and field.default is not None:
+        metadata[DEFAULT_METADATA] = json.dumps(field.default).encode()
+    extra = _symbols(leaf)
+    if field.aliases:
+        extra["steps"] = [_step(field, frozenset(), field.default)]
+    if extra:
+        metadata[READER_METADATA] = json.dumps(extra).encode()
+    return pa.field(field.name, _column_type(field.name, leaf), nullable=nullable, metadata=metadata or None)
+
+
+def column_at(record: AvroType, path: Sequence[str]) -> pa.Field:
+    """Return the column of a leaf within records: `["price", "bid"]` gives `price_bid`.
+
+    It may be null where one of the records may be.  Raises CodecError naming the step that leads nowhere.
+    """
+    steps, nullable = [], False
+    records: frozenset[str] = frozenset()
+    for depth, (field, after) in enumerate(list(_walk(record, path))):
+        steps.append(_step(field, records, _leaf_default(field, path[depth + 1 :])))
+        if after is None:
+            leaf, optional = _leaf(".".join(path), field.type)
+            extra = {"steps": steps, **_symbols(leaf)}
+            kind = _column_type("_".join(path), leaf)
+            metadata = {READER_METADATA: json.dumps(extra).encode()}
+            return pa.field("_".join(path), kind, nullable=nullable or optional, metadata=metadata)
+        records = after.short_names
+        nullable = nullable or field.type is not after
+    raise AssertionError("a path ends at a leaf")
+
+
+def _walk(record: AvroType, path: Sequence[str]) -> Iterator[tuple[AvroField, AvroType | None]]:
+    """Give the field of each step, and the record that the next step goes into."""
+    for depth, name in enumerate(path):
+        field = next((each for each in record.fields if each.name == name), None)
+        if field is None:
+            there = ", ".join(each.name for each in record.fields)
+            raise CodecError(f"{'.'.join(path)}: record {record.name} has no field {name}; it has {there}")
+        if depth == len(path) - 1:
+            yield field, None
+            return
+        inner = _record_in(field.type)
+        if inner is None:
+            raise CodecError(
+                f"{'.'.join(path)}: {name} is {field.type.shape}; a path leads through records and "
+                "optional records only"
+            )
+        yield field, inner
+        record = inner
+
+
+def _record_in(declared: AvroType) -> AvroType | None:
+    """The record that a type is, or is unless it is null."""
+    if declared.kind == "union":
+        others = [branch for branch in declared.branches if branch.kind != "null"]
+        if len(others) != 1:
+            return None
+        declared = others[0]
+    return declared if declared.kind == "record" else None
+
+
+def _step(field: AvroField, records: frozenset[str], default: Any) -> dict[str, Any]:
+    kinds = {branch.kind for branch in field.type.branches}
+    step: dict[str, Any] = {
+        "names": [field.name, *field.aliases],
+        "nullable": "null" in kinds,
+        "records": sorted(records),
+    }
+    return step if default is NO_DEFAULT else {**step, "default": default}
+
+
+def _leaf_default(field: AvroField, rest: Sequence[str]) -> Any:
+    """The leaf's value where a writer's record lacks `field`, which `rest` leads on from; or NO_DEFAULT."""
+    value = field.default
+    for name in rest:
+        inner = _record_in(field.type)
+        assert inner is not None
+        field = next(each for each in inner.fields if each.name == name)
+        if value is not NO_DEFAULT and value is not None:
+            value = value.get(name, field.default)
+    return value
+
+
+def _symbols(leaf: AvroType) -> dict[str, Any]:
+    """What a column must know of an enum with a default."""
+    if leaf.kind != "enum" or leaf.fallback is None:
+        return {}
+    return {"symbols": list(leaf.symbols), "fallback": leaf.fallback}
+
+
+def _leaf(name: str, declared: AvroType) -> tuple[AvroType, bool]:
+    """The type of a column's values and whether they may be null; raises CodecError for what is no column."""
+    branches = declared.branches if declared.kind == "union" else (declared,)
+    values = [branch for branch in branches if branch.kind != "null"]
+    nullable = len(values) < len(branches)
+    kinds = {branch.kind for branch in values}
+    if len(values) > 1 and not any(branch.properties.keys() - {"type"} for branch in values):
+        for merged, kind in _MERGED:
+            if kinds <= merged:
+                return AvroType(kind), nullable
+    if len(values) > 1:
+        raise CodecError(
+            f"field {name} is {declared.shape}: only a type, null and a type, or numbers that one column "
+            "holds can be a column"
+        )
+    if not values or kinds & {"array", "map", "record"}:
+        shape = values[0].shape if values else "null"
+        raise CodecError(
+            f"field {name} is {shape}: a column is one value; ask for a record's field by its path, "
+            "split it into one field per value, or leave it out"
+        )
+    return values[0], nullable
+
+
+def _column_type(name: str, leaf: AvroType) -> pa.DataType:
+    """The Arrow type of a column; a clock is int64 nanoseconds, in whatever unit it is written."""
+    plain = arrow_type(name, leaf)
+    return pa.int64() if name in CLOCKS and pa.types.is_timestamp(plain) else plain
