@@ -11,7 +11,8 @@ import pytest
 
 from replay.cli import main
 from replay.errors import SourceError
-from replay.imports.folder import ImportReport, import_folder
+from replay.imports.folder import import_folder
+from replay.imports.report import ImportReport
 from replay.store.days import HistoryStore
 from tests.stage.days import DATE, NOON_NS, rows_of, write_file
 

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from replay.errors import HistoryError, SourceError
-from replay.imports.folder import ImportReport, import_folder
+from replay.imports.folder import import_folder
+from replay.imports.report import ImportReport
 from replay.imports.units import LOWER_NS, PER_UNIT, UPPER_NS, units_of
 from replay.store.days import HistoryStore
 from tests.stage.days import DATE, NOON_NS, rows_of, write_file
