@@ -88,7 +88,6 @@ def positions_of(tasks: Mapping[int, Task]) -> dict[TopicPartition, Position]:
                     report=task.report(topic),
                     complete=progress.final,
                     log=reading.log,
-                    last_known=reading.last_known,
                 )
             )
     return positions

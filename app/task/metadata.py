@@ -3,13 +3,13 @@
 import json
 from dataclasses import dataclass, field, replace
 from dataclasses import fields as fields_of
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.errors import RunError
 from app.task.places import decode_places, encode_places
 from operators.hashing.parity import Parity
 from operators.inputs.progress import InputProgress, RowPlace
-from topics.bus import LogId, Position
+from topics.bus import Position
 
 VERSION: Final = 3
 METADATA_SIZE_MAX: Final = 4_000  # bytes; a broker takes 4,095 unless told otherwise
@@ -36,6 +36,17 @@ class InputReport:
     dead: int = 0
 
 
+class LogIds(NamedTuple):
+    """What an offset counts in: the ids of the cluster and of the topic.
+
+    `last_known` is the id of the topic of the last rows that inputs need not give back, empty without one.
+    """
+
+    cluster: str
+    topic: str
+    last_known: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Committed:
     """The content of a committed offset: of its input, and of the task as a whole.
@@ -43,8 +54,7 @@ class Committed:
     `parity` is that of the joined rows sealed so far, and `through` the place of the last of them, which the
     task's left input has; `report` is for people, None where there was no room for it.  `complete` says that
     every input had read its final record and no row waited: the period is done.  `log` is what the offset
-    counts in, None where an earlier version committed it; `last_known` the id of the topic that holds the
-    last rows which inputs need not give back, empty without one.
+    counts in, None where an earlier version committed it.
     """
 
     progress: InputProgress
@@ -53,8 +63,7 @@ class Committed:
     through: RowPlace | None = None
     report: InputReport | None = None
     complete: bool = False
-    log: LogId | None = None
-    last_known: str = ""
+    log: LogIds | None = None
 
 
 def to_position(committed: Committed) -> Position:
@@ -84,7 +93,6 @@ def from_position(position: Position, where: str) -> Committed:
         version = int(fields["v"])
         if version != VERSION:
             raise RunError(_foreign_version(position, where, version))
-        log, last_known = _ids(fields.get("log"))
         through = fields["sealed_through"]
         if through is not None:
             time_ns, sequence, offset, index = map(int, through)
@@ -95,8 +103,7 @@ def from_position(position: Position, where: str) -> Committed:
             complete=bool(fields["complete"]),
             report=_report(fields.get("told")),
             through=through,
-            log=log,
-            last_known=last_known,
+            log=_ids(fields.get("log")),
             progress=InputProgress(
                 needed_offset=position.offset,
                 next_offset=int(fields["next_offset"]),
@@ -126,12 +133,12 @@ def _foreign_version(position: Position, where: str, version: int) -> str:
     )
 
 
-def _ids(ids: object) -> tuple[LogId | None, str]:
+def _ids(ids: object) -> LogIds | None:
     """What no worker wrote is as good as absent: nothing is compared with it."""
     match ids:
         case [str(cluster), str(topic), str(last_known)]:
-            return LogId(cluster, topic), last_known
-    return None, ""
+            return LogIds(cluster, topic, last_known)
+    return None
 
 
 def _report(fields: dict[str, Any] | None) -> InputReport | None:
@@ -159,7 +166,7 @@ def _metadata(committed: Committed) -> str:
     }
     del fields["needed_offset"]
     if committed.log is not None:
-        fields["log"] = [*committed.log, committed.last_known]
+        fields["log"] = list(committed.log)
     if committed.report is not None:
         fields["told"] = _fields(committed.report)  # the names on the wire are older than those here
         fields["told"]["told_ns"] = fields["told"].pop("released_ns")

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.task.metadata import LogIds
 from app.task.placement import Placement
 from operators.inputs.progress import InputProgress
 from schemas.batch import Batch
 from schemas.clocks import BEGINNING_NS
-from topics.bus import LogId
 from topics.decoder import RowDecoder
 
 
@@ -21,11 +21,9 @@ class Reading:
     life.  Reading began at `start`, which may lie before, and stands at `next_offset`.  `newest_ns` is the
     newest row time read, in this life and not too far ahead; `read_ns` this process's clock when a row came
     last that no earlier life had read, 0 before.  `rows_in` and `rows_late` count rows of this life.
-    `log` is what the offsets count in, None where nobody compares that, and `last_known` the id of the topic
-    of last rows, empty without one.
+    `log` is what the offsets count in, None where nobody compares that.
     """
 
-    topic: str
     stream: str
     decoder: RowDecoder
     placement: Placement
@@ -36,8 +34,7 @@ class Reading:
     read_ns: int = 0
     rows_in: int = 0
     rows_late: int = 0
-    log: LogId | None = None
-    last_known: str = ""
+    log: LogIds | None = None
     paused: bool = False  # nothing is delivered until the others catch up
 
     def __post_init__(self) -> None:

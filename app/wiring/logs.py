@@ -51,7 +51,7 @@ def require_same_logs(
                 f"{where}: offset {offset} was committed before the topic was deleted and created anew (its "
                 f"id was {one.log.topic} and is {now.topic}), and means another row now: {way_out}"
             )
-        if last_known in logs and _differ(one.last_known, logs[last_known].topic):
+        if last_known in logs and _differ(one.log.last_known, logs[last_known].topic):
             raise RunError(
                 f"{last_known}[{source.partition}]: the topic was deleted and created anew since offset "
                 f"{offset} of {where} was committed; last rows of quiet groups were nowhere else: {way_out}"

@@ -14,7 +14,7 @@ from app.process.meter import Meter
 from app.reading.dead import ahead_places
 from app.reading.last_known import last_known_entries
 from app.reading.late import late_places
-from app.task.metadata import Committed
+from app.task.metadata import Committed, LogIds
 from app.task.reading import Reading
 from app.task.task import Task
 from app.wiring.logs import read_positions, require_same_logs
@@ -220,14 +220,12 @@ class Ownership:
         last_known = logs.get(settings.topic(LAST_KNOWN), LogId("", ""))
         return {
             topic: Reading(
-                topic=topic,
                 stream=stream,
                 decoder=decoder,
                 placement=self._pipeline.placement(stream, number),
                 opened=plan.committed.inputs[stream],
                 start=plan.read_from[stream],
-                log=logs[topic],
-                last_known=last_known.topic,
+                log=LogIds(*logs[topic], last_known.topic),
             )
             for topic, (stream, decoder) in self._pipeline.decoders().items()
         }

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from app.errors import RunError
-from app.task.metadata import from_position
+from app.task.metadata import LogIds, from_position
 from app.wiring.topics import require_topics
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
 from topics.bus import Position, TopicSpec
-from topics.catalogue import HISTORY_CONFIGS
+from topics.catalogue import HISTORY_CONFIGS, LAST_KNOWN
 from topics.memory.bus import MemoryBus
 
 INPUTS = {name: TopicPartition(f"tidemark.{name}", 0) for name in ("trade", "quote")}
@@ -153,7 +153,8 @@ def test_offsets_that_an_earlier_version_committed_are_taken_up_and_named_from_t
     assert market.aligned() == [(2, 1), (4, 1)]
     logs = {source.topic: from_position(p, "").log for source, p in positions(market).items()}
     ids = market.pipeline.log_ids()
-    assert logs == {source.topic: ids[source.topic] for source in INPUTS.values()}
+    last_known = ids[market.settings.topic(LAST_KNOWN)].topic
+    assert logs == {one.topic: LogIds(*ids[one.topic], last_known) for one in INPUTS.values()}
     create_anew_under_offsets(market, "quote")
     assert "deleted and created anew" in refusal(market)
 

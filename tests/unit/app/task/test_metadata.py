@@ -13,6 +13,7 @@ from app.task.metadata import (
     METADATA_SIZE_MAX,
     Committed,
     InputReport,
+    LogIds,
     from_position,
     to_position,
 )
@@ -20,7 +21,7 @@ from app.task.places import decode_places, encode_places
 from operators.hashing.parity import Parity
 from operators.inputs.progress import InputProgress
 from schemas.clocks import BEGINNING_NS
-from topics.bus import LogId, Position
+from topics.bus import Position
 
 PARITY = Parity(7, 2**64 - 1, 3)
 PLACES = st.sets(st.tuples(st.integers(0, 30), st.integers(0, 4)), max_size=60)
@@ -150,11 +151,12 @@ def test_another_version_is_named_with_what_to_do(version: int, advice: str) -> 
 
 
 def test_the_ids_of_the_log_come_back_and_what_is_no_id_is_as_good_as_none() -> None:
-    committed = Committed(InputProgress(5, 90, -3), 77, PARITY, log=LogId("MkU3OEVBNTcwNTJENDM2Qk", "x" * 22))
-    committed = replace(committed, last_known="y" * 22)
+    committed = Committed(
+        InputProgress(5, 90, -3), 77, PARITY, log=LogIds("MkU3OEVBNTcwNTJENDM2Qk", "x" * 22, "y" * 22)
+    )
     position = to_position(committed)
     assert from_position(position, "t[0]") == committed
     fields = json.loads(position.metadata)
     for other in (None, [], ["a"], {"cluster": "a"}, ["a", 1, "b"], "abc"):
         changed = Position(5, json.dumps(fields | {"log": other}))
-        assert from_position(changed, "t[0]") == replace(committed, log=None, last_known="")
+        assert from_position(changed, "t[0]") == replace(committed, log=None)
