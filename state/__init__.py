@@ -1,1 +1,1 @@
-"""The RocksDB edge: what a task must not lose between two starts, as a cache with an offset."""
+"""The RocksDB edge: what a task would otherwise read again at its start, as a cache with an offset."""

@@ -1,1 +1,1 @@
-"""The commands of `python -m app`, a file each, without logic of their own."""
+"""The commands of `python -m app`, a file for each group, without logic of their own."""

@@ -46,6 +46,7 @@ def commit(
     """
     reach(COMMIT_BEGIN)
     counts.ask()
+    # `kept` comes before `positions_of`: what the topic keeps now, no restart needs from the inputs.
     entries = {
         number: keeps.kept(outbox.entry_size_max)
         for number in last_known

@@ -48,6 +48,10 @@ class RulesSettings(Section):
         pairs = (name for pair in self.ordered.columns for name in pair)
         return frozenset((*(name for rule in single for name in rule.columns), *pairs))
 
+    def columns_by_rule(self) -> dict[str, tuple[str, ...] | tuple[tuple[str, str], ...]]:
+        """The columns of each rule, by its name: what decides which rows are left out."""
+        return {name: getattr(self, name).columns for name in type(self).model_fields if name != "null_key"}
+
     def policies(self) -> dict[str, RulePolicy]:
         """The policy of each rule, by its name; a rule without one of its own is left out."""
         rules = {name: getattr(self, name) for name in type(self).model_fields if name != "null_key"}

@@ -25,7 +25,7 @@ class Counts:
 
     rows_sealed: int = 0
     rows_assumed: int = 0  # of those sealed: by leaving an idle input out
-    dead: int = 0  # rows and messages that are unreadable, or too far ahead
+    dead: int = 0  # rows and messages that are unreadable, break a rule, or lie too far ahead
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +68,8 @@ class Task:
     ) -> Iterator[Letter]:
         """Decode `messages` of one partition into the operator; yield late rows and dead letters.
 
-        Raises RunError, with nothing of them taken, where a row's key belongs to another partition.
+        It runs only as it is iterated.  RegistryUnavailableError comes before anything is taken.
+        So does RunError where a row's key belongs to another partition.
         """
         reading = self.readings[source.topic]
         stream, inputs = reading.stream, self.operator.inputs

@@ -150,13 +150,13 @@ class Pipeline:
     def identity(self, partition: int, logs: Mapping[str, LogId]) -> str:
         """Changes with anything that changes which rows a task reads, of which topics; `logs` by topic.
 
-        What is made of the rows is not in it: entries lie under the meaning of what keeps them.
+        What becomes of a row that breaks a rule is not in it, since it is left out whatever becomes of it.
+        Nor is what is made of the rows: entries lie under the meaning of what keeps them.
         """
         lines = [self.settings.pipeline.prefix, self.settings.pipeline.clock, str(partition)]
         for topic, name in self.input_topics.items():
-            lines.append(
-                f"{topic} {'/'.join(logs[topic])} {name} {self.settings.stream(name).rules.model_dump_json()}"
-            )
+            rules = self.settings.stream(name).rules.columns_by_rule()
+            lines.append(f"{topic} {'/'.join(logs[topic])} {name} {rules}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def with_slot(self, slot: str) -> "Pipeline":

@@ -49,7 +49,8 @@ class Dispatch:
     def take(self, block: MessageBlock) -> set[int]:
         """Take a block a task at a time, and seal and send each task's rows before the next one's turn.
 
-        Returns the tasks that had a share.  Raises RunError where the registry is away for long.
+        Messages of a task that is not open are passed over: opening it says where to read.  Returns the
+        tasks that had a share.  Raises RunError where the registry is away for long.
         """
         released_ns, rows = self._wall_ns(), 0
         shares = shares_of(block)

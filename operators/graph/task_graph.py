@@ -68,7 +68,7 @@ class TaskGraph:
             self._root.take(stream, rows)
             self._notice_caught_up()
             if rows.aside is not None:
-                self._keep_set_aside()
+                self._forget_set_aside()
 
     def seal(self) -> dict[str, Sealed]:
         """Move the frontier to the smallest watermark; return the rows of each sink that became final.
@@ -173,10 +173,10 @@ class TaskGraph:
     def _seal(self, frontier_ns: int) -> dict[str, Sealed]:
         self.inputs.move_to(frontier_ns)
         joined = self._root.seal(frontier_ns)
-        self._keep_set_aside()
+        self._forget_set_aside()
         return {self._root.name: joined, **self._graph.take(joined)}
 
-    def _keep_set_aside(self) -> None:
+    def _forget_set_aside(self) -> None:
         """Forget the rows set aside that no restart could take for others any more."""
         for name in self._root.streams:
             rows = self.inputs.set_aside(name)

@@ -1,7 +1,8 @@
 """The inputs of one task: what is accepted, what is set aside, and how far all of them are complete.
 
 Every computation on topics stands on these rules, whatever it computes.  What an input accepts hangs on the
-log and the frontier alone; the frontier moves in `move_to` and `end_at` and nowhere else.
+log, on the frontier and, with `max_ahead_of = "wall"`, on the wall clock.  The frontier moves in `move_to`
+alone; `restore` and `resume` set it.
 """
 
 import json

@@ -52,7 +52,7 @@ class Accepted(NamedTuple):
     `pending`  waits for the frontier.
     `context`  lies below the frontier and was used before the restart; None where nothing was read again.
     `aside`    was set aside, as late or too far ahead, now or before the restart; None where nothing was.
-    `judged`   the batch began with rows that were judged before the restart.
+    `judged`   the input had not yet caught up with what was judged before the restart.
     """
 
     pending: Batch

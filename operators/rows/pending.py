@@ -122,7 +122,7 @@ class PendingRows:
         return self._order[self._start : self._start + count]
 
     def take(self, count: int) -> Int64s:
-        """The same rows, which wait no longer."""
+        """Take the first `count` rows, which wait no longer."""
         taken = self.first(count)
         self._start += count
         self._settled = max(self._settled, self._start)

@@ -32,7 +32,7 @@ SCENES = [
     LAWS + "test_resume.py",
     LAWS + "test_watermarks.py",
     UNIT + "rows/test_pending.py",
-    UNIT + "test_pausing.py",
+    UNIT + "inputs/test_pausing.py",
     LAWS + "test_idle.py",
 ]
 STREAM, RESUME = PROPERTY + "test_streaming_asof.py", PROPERTY + "test_streaming_resume.py"
@@ -40,7 +40,7 @@ KERNELS = [PROPERTY + "test_streaming_kernels.py"]
 PENDING = PROPERTY + "test_pending.py"
 AHEAD = [UNIT + "inputs/test_max_ahead.py", STREAM]
 KEPT = [UNIT + "join/test_snapshot.py", UNIT + "join/test_last_known.py"]
-INPUTS = [UNIT + "test_task_inputs.py"]
+INPUTS = [UNIT + "inputs/test_task_inputs.py"]
 WHOLE = [*SCENES, STREAM, RESUME]
 # What is most likely to notice comes first: the run ends at the first test that fails.
 TARGETS = {
@@ -60,7 +60,7 @@ TARGETS = {
     "operators/inputs/inputs.py": [*INPUTS, *SCENES, *KEPT, *AHEAD, RESUME],
     "operators/join/root.py": [*SCENES, *KEPT, STREAM, RESUME],
     "operators/graph/task_graph.py": [*SCENES, *KEPT, *AHEAD, RESUME],
-    "operators/inputs/resuming.py": [UNIT + "test_resuming.py", RESUME],
+    "operators/inputs/resuming.py": [UNIT + "inputs/test_resuming.py", RESUME],
     "operators/entries.py": [UNIT + "test_entries.py", *KEPT],
     "operators/rows/kept.py": [*KEPT, RESUME],
     "operators/join/restore.py": [*KEPT, RESUME],

@@ -329,7 +329,7 @@ class KafkaConsumer:
             if self._incremental:
                 self._unsettle()
                 self._add({place: starts[place] for place in partitions})
-                self._positions.update(starts)
+                self._positions.update(starts)  # inputs assigned earlier, too: the whole task starts there
             else:
                 self._start(starts)
         except BaseException as raised:  # an interrupt too must pass through the C code

@@ -1,1 +1,1 @@
-"""Messages read and written by address in librdkafka's own memory: addresses live here only."""
+"""Messages read and written by address: the one place that touches librdkafka's own structures."""
