@@ -1,8 +1,9 @@
 """Messages to columns: the decoder takes one partition's share of a block and hands out one batch.
 
 The schema id in each message chooses the field program, compiled once per id.  A message gives all its
-rows or no row, save that rows without their time are dead one by one.  A message that cannot be read becomes a dead row with its reason; the others go on.  A schema
-of the stream's own subjects that cannot be read is no matter of one message: it is an error.
+rows or no row, save that rows without their time are dead one by one.  A message that cannot be read becomes
+a dead row with its reason; the others go on.  A schema of the stream's own subjects that cannot be read is no
+matter of one message: it is an error.
 """
 
 import itertools
