@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.batch import Bools
 from schemas.clocks import EVENT_NS, KNOWN_NS, Clock, clock_column
 from schemas.key_types import can_be_key, is_binary, is_text
 
@@ -94,20 +95,22 @@ def message_keys(rows: pa.RecordBatch | pa.Table, key: tuple[str, ...]) -> pa.Ar
     return pc.binary_join_element_wise(*map(_escaped, parts), separator, null_handling="emit_null")
 
 
-def are_plain_keys(keys: pa.BinaryArray, columns: int) -> bool:
-    """Whether each of these message keys is one of so many columns, with no sign inside a part.
+def plain_keys(keys: pa.BinaryArray, columns: int) -> Bools:
+    """Which of these message keys are of so many columns, with no sign inside a part.
 
     Such a key can be read in one way, whoever wrote it: also by joining the parts without an escape.
     """
     _, ends, data = keys.buffers()
     if len(keys) == 0 or data is None:
-        return len(keys) == 0 or columns == 1
+        return np.full(len(keys), columns == 1)
     bounds = np.frombuffer(ends, np.int32)[keys.offset : keys.offset + len(keys) + 1]
     held = np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]]
-    if (held == ord(ESCAPE)).any():
-        return False
-    of_key = np.searchsorted(bounds - bounds[0], np.flatnonzero(held == ord(SEPARATOR)), side="right") - 1
-    return np.array_equal(of_key, np.repeat(np.arange(len(keys)), columns - 1))
+    stops = bounds[1:] - bounds[0]
+    escapes = np.searchsorted(stops, np.flatnonzero(held == ord(ESCAPE)), side="right")
+    of_key = np.searchsorted(stops, np.flatnonzero(held == ord(SEPARATOR)), side="right")
+    plain: Bools = np.bincount(of_key, minlength=len(keys)) == columns - 1
+    plain[escapes] = False
+    return plain
 
 
 def is_key_of(key: bytes, columns: int) -> bool:

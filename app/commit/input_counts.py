@@ -1,11 +1,14 @@
 """Input counts: a commit holds only while every input has the partitions that its keys were spread over."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from app.errors import RunError
 from app.process.away import wait_out
 from app.words import copy_advice
 from topics.bus import Admin, Bus, BusUnavailableError
+
+ATTEMPTS: Final = 4  # with one client: a slow log-in may take longer than one question waits
 
 
 class InputCounts:
@@ -22,6 +25,7 @@ class InputCounts:
         self._topics = list(topics)
         self._partitions = partitions
         self._admin: Admin | None = None
+        self._failed = 0  # attempts in a row, with this client
         self._pending: Callable[[], Mapping[str, int]] | None = None
 
     def ask(self) -> None:
@@ -33,7 +37,8 @@ class InputCounts:
     def require(self) -> None:
         """Wait for the answer to the last question, or ask; raise RunError where a count is another one.
 
-        A broker that is away is waited for, with a new client: the old one may have lost it for good.
+        A broker that is away is waited for, with a new client now and then: the old one may have lost it for
+        good.
         """
         wait_out(self._require)
 
@@ -45,8 +50,11 @@ class InputCounts:
         try:
             counts = pending()
         except BusUnavailableError:
-            self._admin = None
+            self._failed += 1
+            if self._failed == ATTEMPTS:
+                self._admin, self._failed = None, 0
             raise
+        self._failed = 0
         if wrong := [topic for topic in self._topics if counts[topic] != self._partitions]:
             raise RunError(counts_refused(counts, wrong, self._partitions))
 

@@ -25,6 +25,7 @@ from app.day.request import ReplayRequest, run_settings
 from app.day.run_folder import RunFolder
 from app.day.stages import Stages
 from app.day.summary import Summary
+from app.errors import UsageError
 from app.process.logs import logged_to_file
 from app.reading.aligned import Frames, write_output
 from app.wiring.broker import choose_bus
@@ -141,6 +142,7 @@ def _prepare(
     if asked.graph.nodes:
         settings = settings.read_from(request.config)  # errors name the lines that somebody wrote
     settings = settings.model_copy(update={"bus": settings.bus.with_secrets_of(asked.bus)})
+    _require_own_topics(settings)
     admin = bus.admin()
     if not folder.resumed:
         shutil.rmtree(settings.worker.state, ignore_errors=True)
@@ -155,6 +157,17 @@ def _prepare(
     for day in days:
         registry.register(f"{settings.topic(day.stream.name)}-value", avro_schema(day.stream))
     return pipeline_on(settings, bus)
+
+
+def _require_own_topics(settings: Settings) -> None:
+    """Raise UsageError where the environment names a topic: a run writes to its own ones and deletes them."""
+    keys = [settings.topic_key(name) for name in (*settings.stream_names, *OUTPUTS, *settings.node_outputs)]
+    keys += [settings.topic_key(name) for name in (LAST_KNOWN, TASKS)]
+    if named := [key for key in keys if not key.is_default]:
+        raise UsageError(
+            f"a replay has topics of its own, and the environment sets {named[0]}: unset "
+            f"TIDEMARK_{named[0].key.replace('.', '__').upper()}"
+        )
 
 
 def _run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]) -> None:

@@ -75,7 +75,7 @@ class Task:
         stream, inputs = reading.stream, self.operator.inputs
         decoded = reading.decoder.decode(block, messages)
         if decoded.batch is not None:
-            reading.placement.require(decoded.batch.keys)
+            reading.placement.require(decoded.batch)
         records = [ProgressRecord(p.upper_ns, p.final, offset) for offset, p in decoded.progress]
         self.operator.push(stream, Arrived(decoded.batch, records), now_ns=released_ns)
         late, ahead = inputs.late(stream), inputs.ahead(stream)

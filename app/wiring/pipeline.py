@@ -100,7 +100,7 @@ class Pipeline:
             topic=self.settings.topic(stream),
             partition=partition,
             partitions=self.settings.bus.partitions,
-            keyed=bool(self.settings.stream(stream).key),
+            key=self.settings.stream(stream).key,
         )
 
     def ahead_limit(self) -> str:

@@ -15,7 +15,7 @@ from operators.rows.held import held_rows, held_type
 from schemas.arrived import ProgressRecord
 from schemas.batch import Batch, Bools, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS, END_NS
-from schemas.stream import Stream, are_plain_keys, message_keys
+from schemas.stream import Stream, message_keys, plain_keys
 
 # What nearly every call gives; making one costs more than a small batch does.
 _NONE_LATE: Final = pa.RecordBatch.from_pylist([], schema=LATE_SCHEMA)
@@ -239,15 +239,24 @@ def _grouped(batch: Batch, key: tuple[str, ...]) -> Batch:
     """A batch whose keys say which rows are of one group.
 
     Without key columns all rows match each other, whatever key their messages have.  Of one key column, and
-    of several where no message key could be read in two ways, the message key is the group: that is a look
-    at each distinct key instead of at each row.
+    of several where a message key can be read in one way alone, the message key is the group: that is a look
+    at each distinct key instead of at each row.  Rows under other keys are grouped by their columns, whatever
+    rows a batch has beside them.
     """
     if not key:
         return replace(batch, key_code=np.zeros(batch.rows, np.int32), keys=_ONE_KEY)
-    if len(key) == 1 or are_plain_keys(batch.keys, len(key)):
+    if len(key) == 1:
         return batch
-    key_code, keys = _numbered_keys(batch.columns, key)
-    return replace(batch, key_code=key_code, keys=keys)
+    plain = plain_keys(batch.keys, len(key))
+    if plain.all():
+        return batch
+    rows = np.flatnonzero((batch.key_code >= 0) & ~plain[batch.key_code])
+    own, own_keys = _numbered_keys(batch.columns.take(pa.array(rows)), key)
+    both = pa.concat_arrays([batch.keys, own_keys]).dictionary_encode()
+    number = both.indices.to_numpy().astype(np.int32)
+    key_code = np.where(batch.key_code >= 0, number[batch.key_code], np.int32(-1))
+    key_code[rows] = np.where(own >= 0, number[len(batch.keys) + own], np.int32(-1))
+    return replace(batch, key_code=key_code, keys=both.dictionary)
 
 
 def _numbered_keys(columns: pa.RecordBatch, key: tuple[str, ...]) -> tuple[Int32s, pa.BinaryArray]:

@@ -33,6 +33,7 @@ _ASK_AGAIN_S: Final = 0.02
 _NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"  # of brokers before Kafka 2.8
 _COUNTS_S: Final = 2.0  # a commit waits for them; who asks again takes a client that finds its broker at once
 _UNKNOWN: Final = "UNKNOWN_TOPIC_OR_PART"
+_NOT_KNOWN: Final = "topic {} does not exist, or no broker knows of it yet"
 _PING_S: Final = 0.5  # how soon a refusal is heard of, which comes beside the answer
 # Every other state is one in which members wait: the two protocols have different names for them.
 _STATES: Final[dict[Any, Literal["stable", "empty"]]] = {
@@ -74,13 +75,19 @@ class KafkaAdmin:
         return described
 
     def log_ids(self, names: Sequence[str]) -> dict[str, LogId]:
-        """What tells the logs of each topic from others; raises BusError naming one that does not exist."""
+        """What tells the logs of each topic from others.
+
+        Raises BusUnavailableError naming a topic that no broker knows of: one that has just started knows
+        none yet.
+        """
         answer = self._client.describe_cluster(request_timeout=REQUEST_TIMEOUT_S)
         cluster = _take(answer, "the cluster could not be described", passing=()).cluster_id or ""
-        return {
-            name: LogId(cluster, "" if str(topic.topic_id) == _NO_ID else str(topic.topic_id))
-            for name, topic in self._descriptions(names, passing=()).items()
-        }
+        ids = {}
+        for name, topic in self._descriptions(names, passing=(_UNKNOWN,)).items():
+            if topic is None:
+                raise BusUnavailableError(_NOT_KNOWN.format(name))
+            ids[name] = LogId(cluster, "" if str(topic.topic_id) == _NO_ID else str(topic.topic_id))
+        return ids
 
     def request_counts(self, names: Sequence[str]) -> Callable[[], dict[str, int]]:
         """Ask how many partitions topics have; what is returned waits for the answer, by topic.
@@ -95,7 +102,7 @@ class KafkaAdmin:
             for name, answer in answers.items():
                 topic = _take(answer, f"topic {name} cannot be described", passing=(_UNKNOWN,))
                 if topic is None:
-                    raise BusUnavailableError(f"topic {name}: no broker knows of it now")
+                    raise BusUnavailableError(_NOT_KNOWN.format(name))
                 by_topic[name] = len(topic.partitions)
             return by_topic
 

@@ -41,13 +41,42 @@ def bus_with(bus: MemoryBus, **partitions: int) -> MemoryBus:
 
 
 def test_a_client_that_lost_its_broker_is_replaced() -> None:
-    bus = Forgetful(lost=2)
+    bus = Forgetful(lost=1)
     bus_with(bus, trade=2, quote=2)
     counts = InputCounts(bus, ["trade", "quote"], 2)
     counts.ask()
     counts.require()
     counts.require()
-    assert bus.made == 3, "two that are lost, and one for all questions from then on"
+    assert bus.made == 2, "one that is lost, and one for all questions from then on"
+
+
+class Slow(MemoryBus):
+    """A bus whose clients answer from the third question on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
+
+    def admin(self) -> MemoryAdmin:
+        self.made += 1
+        return SlowClient(self._store)
+
+
+class SlowClient(Lost):
+    """A client that takes two questions to log in."""
+
+    asked = 0
+
+    def request_counts(self, names: Sequence[str]) -> Callable[[], dict[str, int]]:
+        self.asked += 1
+        return (MemoryAdmin if self.asked > 2 else Lost).request_counts(self, names)
+
+
+def test_a_client_that_takes_long_to_log_in_is_kept() -> None:
+    bus = Slow()
+    bus_with(bus, trade=2)
+    InputCounts(bus, ["trade"], 2).require()
+    assert bus.made == 1
 
 
 def test_another_count_is_refused_with_all_of_them() -> None:

@@ -118,3 +118,24 @@ def test_a_plain_message_key_is_the_group_without_a_look_at_the_columns() -> Non
     )
     taken = Intake(PAIR, "event_ns", 0, SetAside(PAIR.schema, ())).batch(batch)
     assert taken.keys.to_pylist() == [b"B:8"]
+
+
+def test_the_group_of_a_row_does_not_hang_on_the_messages_beside_it() -> None:
+    keys = [b"B:8", b"a:b:7", b"a\\:b:7", None, b"A:7"]
+    columns = {"event_ns": [1, 2, 3, 4, 5], "symbol": ["A", "a:b", "a:b", "A", None]}
+    rows = pa.record_batch({**columns, "venue": pa.array([7] * 5, pa.int32())}, schema=PAIR.schema)
+    plain = replace(
+        batch_of(PAIR, "event_ns", rows, 0),
+        keys=pa.array([key for key in keys if key is not None], pa.binary()),
+        key_code=np.array([0, 1, 2, -1, 3], np.int32),
+    )
+
+    def groups(lower: int, upper: int) -> list[bytes | None]:
+        cut = plain.where(np.isin(np.arange(5), np.arange(lower, upper)))
+        taken = Intake(PAIR, "event_ns", 0, SetAside(PAIR.schema, ())).batch(cut)
+        names = taken.keys.to_pylist()
+        return [None if code < 0 else names[code] for code in taken.key_code.tolist()]
+
+    whole = groups(0, 5)
+    assert whole == [b"B:8", b"a\\:b:7", b"a\\:b:7", None, b"A:7"]
+    assert [group for row in range(5) for group in groups(row, row + 1)] == whole

@@ -1,0 +1,21 @@
+"""What a day's run refuses before it has touched a broker."""
+
+from pathlib import Path
+
+import pytest
+
+from app.day.request import ReplayRequest
+from app.day.run import replay_day
+from app.errors import UsageError
+from tests.stage.day_runs import DATE, small_days
+
+
+@pytest.mark.parametrize("variable", ["TIDEMARK_OUTPUTS__ALIGNED", "TIDEMARK_STREAMS__QUOTE__TOPIC"])
+def test_a_topic_that_the_environment_names_is_refused_since_a_run_deletes_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    small_days(tmp_path / "store")
+    monkeypatch.setenv(variable, "md.mine")
+    request = ReplayRequest(date=DATE, store=tmp_path / "store", out=tmp_path / "out", bus="embedded")
+    with pytest.raises(UsageError, match=f'= "md.mine": unset {variable}'):
+        replay_day(request, lambda line: None)
