@@ -173,7 +173,7 @@ class KafkaConsumer:
         """Leave the group; `revoked` is called for what is owned."""
         if self._closed:
             return
-        self._leave()
+        self._leave(await_place=True)
         self._positions = {}
         if self._raised is not None:
             raised_in_callback, self._raised = self._raised, None
@@ -205,9 +205,9 @@ class KafkaConsumer:
     def _join(self) -> None:
         self._own.subscribe(self._topics, self._on_assign, self._on_revoke, self._on_lost)
 
-    def _leave(self) -> None:
+    def _leave(self, *, await_place: bool = False) -> None:
         self._closed = True
-        self._own.close()
+        self._own.close(await_place=await_place)
 
     def _join_again(self) -> None:
         """Join the group with a new client.

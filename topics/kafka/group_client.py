@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
-from typing import Any
+from time import monotonic
+from typing import Any, Final
 
 import confluent_kafka
 
@@ -11,6 +12,9 @@ from topics.kafka.outage import Outage
 from topics.kafka.reader import Reading, open_reader
 from topics.kafka.rebootstrap import Rebootstrap
 from topics.kafka.settings import LOGGER
+
+PLACE_WAIT_S: Final = 3.0  # a broker that is away answers no join
+_POLL_S: Final = 0.05
 
 Callback = Callable[[Any, Sequence[Any]], None]  # a callback of the client's: itself, and its partitions
 
@@ -27,7 +31,7 @@ class GroupClient:
     ) -> None:
         """Raise BusError where `reading` is "native" and that cannot be had here."""
         self._on_error = on_error
-        self._left = False
+        self._left = self._joining = False
         client_id = str(settings["client.id"])
         self.client = confluent_kafka.Consumer({**settings, "error_cb": self._tell}, logger=LOGGER)
         self.later = LaterCommits(self.client, outage)
@@ -40,6 +44,7 @@ class GroupClient:
         """Join the group."""
 
         def assigned(client: Any, places: Sequence[Any]) -> None:
+            self._joining = False
             if self._left:
                 client.assign([])  # or the client would read them of its own accord
             else:
@@ -48,6 +53,7 @@ class GroupClient:
         def unless_left(callback: Callback) -> Callback:
             return lambda client, places: None if self._left else callback(client, places)
 
+        self._joining = True
         self.client.subscribe(
             list(topics),
             on_assign=assigned,
@@ -55,8 +61,15 @@ class GroupClient:
             on_lost=unless_left(on_lost),
         )
 
-    def close(self) -> None:
-        """Leave the group; callbacks come from inside, for what is owned."""
+    def close(self, *, await_place: bool = False) -> None:
+        """Leave the group; callbacks come from inside, for what is owned.
+
+        With `await_place` the answer to a join is waited for, a while.  Where the client's own close brings
+        that callback, it may block in it for ever (librdkafka 2.12.1, one time in four on a busy broker).
+        """
+        until_s = monotonic() + PLACE_WAIT_S
+        while await_place and self._joining and monotonic() < until_s:
+            self.client.poll(_POLL_S)
         self._let_go()
         self._end()
 

@@ -1,5 +1,7 @@
 """Laws of consumer groups: each partition has one owner, and an owner that was replaced cannot commit."""
 
+from time import sleep
+
 import pytest
 
 from tests.contract.bus.conftest import GROUP_BUSES
@@ -146,3 +148,16 @@ def test_what_a_callback_raises_comes_out_of_poll(scene: Scene) -> None:
     with pytest.raises(Refusal):
         turn_until([member], lambda: False)
     member.consumer.close()
+
+
+@pytest.mark.parametrize("waited_s", [0, 0.3])
+def test_a_member_that_leaves_before_it_has_seen_its_place_is_given_nothing(
+    scene: Scene, waited_s: float
+) -> None:
+    topic = scene.topic(partitions=2)
+    group = scene.name("group")
+    for _ in range(3):
+        member = Member(scene.bus, group, [topic])
+        sleep(waited_s)  # the answer to its join has come meanwhile, and nobody has polled
+        member.consumer.close()
+        assert member.owned == set()
