@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from schemas.clocks import EVENT_NS, KNOWN_NS
+from schemas.clocks import EVENT_NS, KNOWN_NS, NS_PER_MS, NS_PER_S, NS_PER_US
 from topics.avro.arrow_types import arrow_type
 from topics.avro.types import NO_DEFAULT, AvroField, AvroType
 from topics.wire import CodecError
@@ -22,6 +22,7 @@ DEFAULT_METADATA: Final = b"avro.default"
 READER_METADATA: Final = b"avro.reader"
 
 CLOCKS: Final = (EVENT_NS, KNOWN_NS)
+_NS_PER: Final = {"s": NS_PER_S, "ms": NS_PER_MS, "us": NS_PER_US, "ns": 1}
 # Numbers that one column holds whole, whichever of them a union's value is.
 _MERGED: Final = (
     (frozenset({"int", "long"}), "long"),
@@ -97,7 +98,9 @@ def column_of(field: AvroField) -> pa.Field:
         extra["steps"] = [_step(field, frozenset(), field.default)]
     if extra:
         metadata[READER_METADATA] = json.dumps(extra).encode()
-    return pa.field(field.name, _column_type(field.name, leaf), nullable=nullable, metadata=metadata or None)
+    return pa.field(
+        field.name, _column_type(field.name, field.name, leaf), nullable=nullable, metadata=metadata or None
+    )
 
 
 def column_at(record: AvroType, path: Sequence[str]) -> pa.Field:
@@ -112,7 +115,7 @@ def column_at(record: AvroType, path: Sequence[str]) -> pa.Field:
         if after is None:
             leaf, optional = _leaf(".".join(path), field.type)
             extra = {"steps": steps, **_symbols(leaf)}
-            kind = _column_type("_".join(path), leaf)
+            kind = _column_type(".".join(path), "_".join(path), leaf)
             metadata = {READER_METADATA: json.dumps(extra).encode()}
             return pa.field("_".join(path), kind, nullable=nullable or optional, metadata=metadata)
         records = after.short_names
@@ -203,7 +206,23 @@ def _leaf(name: str, declared: AvroType) -> tuple[AvroType, bool]:
     return values[0], nullable
 
 
-def _column_type(name: str, leaf: AvroType) -> pa.DataType:
+def clock_unit_ns(name: str, column: str, written: pa.DataType) -> int | None:
+    """Return the nanoseconds of one unit of a clock that field `name` writes as a timestamp, else None.
+
+    Raises CodecError for a timestamp of local time: nobody knows its zone, and so its place among others.
+    """
+    if column not in CLOCKS or not pa.types.is_timestamp(written):
+        return None
+    if written.tz is None:
+        raise CodecError(
+            f"field {name} is written as {written}, a local time without a zone (local-timestamp), which "
+            f"cannot be the clock {column}: write it in UTC, as timestamp-millis, -micros or -nanos or as a "
+            "long of nanoseconds since 1970"
+        )
+    return _NS_PER[written.unit]
+
+
+def _column_type(name: str, column: str, leaf: AvroType) -> pa.DataType:
     """The Arrow type of a column; a clock is int64 nanoseconds, in whatever unit it is written."""
     plain = arrow_type(name, leaf)
-    return pa.int64() if name in CLOCKS and pa.types.is_timestamp(plain) else plain
+    return plain if clock_unit_ns(name, column, plain) is None else pa.int64()
