@@ -91,11 +91,12 @@ def column_of(field: AvroField) -> pa.Field:
     """Return the column of a record's field; raises CodecError for one that cannot be a column."""
     leaf, nullable = _leaf(field.name, field.type)
     metadata = {}
-    if field.default is not NO_DEFAULT and field.default is not None:
-        metadata[DEFAULT_METADATA] = json.dumps(field.default).encode()
+    default = _in_ns(field.name, field.name, leaf, field.default)
+    if default is not NO_DEFAULT and default is not None:
+        metadata[DEFAULT_METADATA] = json.dumps(default).encode()
     extra = _symbols(leaf)
     if field.aliases:
-        extra["steps"] = [_step(field, frozenset(), field.default)]
+        extra["steps"] = [_step(field, frozenset(), default)]
     if extra:
         metadata[READER_METADATA] = json.dumps(extra).encode()
     return pa.field(
@@ -113,11 +114,15 @@ def column_at(record: AvroType, path: Sequence[str]) -> pa.Field:
     for depth, (field, after) in enumerate(list(_walk(record, path))):
         steps.append(_step(field, records, _leaf_default(field, path[depth + 1 :])))
         if after is None:
-            leaf, optional = _leaf(".".join(path), field.type)
+            dotted, column = ".".join(path), "_".join(path)
+            leaf, optional = _leaf(dotted, field.type)
+            for step in steps:
+                if "default" in step:
+                    step["default"] = _in_ns(dotted, column, leaf, step["default"])
             extra = {"steps": steps, **_symbols(leaf)}
-            kind = _column_type(".".join(path), "_".join(path), leaf)
+            kind = _column_type(dotted, column, leaf)
             metadata = {READER_METADATA: json.dumps(extra).encode()}
-            return pa.field("_".join(path), kind, nullable=nullable or optional, metadata=metadata)
+            return pa.field(column, kind, nullable=nullable or optional, metadata=metadata)
         records = after.short_names
         nullable = nullable or field.type is not after
     raise AssertionError("a path ends at a leaf")
@@ -151,6 +156,13 @@ def _record_in(declared: AvroType) -> AvroType | None:
             return None
         declared = others[0]
     return declared if declared.kind == "record" else None
+
+
+def _in_ns(name: str, column: str, leaf: AvroType, default: Any) -> Any:
+    """A default (JSON) in the unit of its column, where that is a clock and the field a timestamp."""
+    factor = clock_unit_ns(name, column, arrow_type(name, leaf))
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    return default if factor is None or not is_number else default * factor
 
 
 def _step(field: AvroField, records: frozenset[str], default: Any) -> dict[str, Any]:

@@ -99,3 +99,33 @@ def test_a_column_that_is_no_clock_keeps_its_unit() -> None:
     stamped = {"name": "sent", "type": stamp("timestamp-micros")}
     stream = stream_schema(schema(NANOS, stamped), name="row")
     assert stream.schema.field("sent").type == pa.timestamp("us", tz="UTC")
+
+
+@pytest.mark.parametrize("logical", UNITS)
+@pytest.mark.parametrize("more", [{}, {"aliases": ["seen"]}])
+def test_the_default_of_a_clock_is_nanoseconds_too(logical: str, more: dict[str, Any]) -> None:
+    """A writer that lacks `known_ns` gives the reader's default, which is in the unit of its timestamp."""
+    known = {"name": "known_ns", "type": stamp(logical), "default": 1_700_000_000, **more}
+    decoded = decode(schema(NANOS, known), schema(NANOS), varint(1) + varint(1) + b"A")
+    assert decoded.batch is not None
+    assert decoded.batch.columns.column("known_ns").to_pylist() == [1_700_000_000 * UNITS[logical]]
+
+
+def test_the_default_of_a_clock_by_path_is_nanoseconds_too() -> None:
+    known = {"name": "ns", "type": stamp("timestamp-micros"), "default": 7}
+    inner = {"type": "record", "name": "In", "fields": [known]}
+    reader = schema(NANOS, {"name": "known", "type": inner})
+    empty = {"type": "record", "name": "In", "fields": [{"name": "n", "type": "int"}]}
+    registry = DictRegistry()
+    header = message_header(registry.register("s", schema(NANOS, {"name": "known", "type": empty})))
+    block = block_of([(b"K", header + varint(1) + varint(1) + b"A" + varint(5), 0)])
+    stream = stream_schema(reader, name="row", columns=["known.ns"])
+    decoded = Decoder(stream, "event", registry).decode(block, np.arange(1))
+    assert decoded.batch is not None
+    assert decoded.batch.columns.column("known_ns").to_pylist() == [7_000]
+
+
+def test_a_default_of_a_clock_beyond_int64_nanoseconds_is_refused() -> None:
+    known = {"name": "known_ns", "type": stamp("timestamp-micros"), "default": 2**62}
+    decoded = decode(schema(NANOS, known), schema(NANOS), varint(1) + varint(1) + b"A")
+    assert "column known_ns: default 4611686018427387904000 is no int64" in decoded.dead[0].reason
