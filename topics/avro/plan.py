@@ -58,7 +58,7 @@ class FieldProgram:
 
     `instructions` is int64 [steps, INSTRUCTION_WIDTH], one step per field unless `nested`; `fields` the
     writer's name for each step, for messages; `missing` the columns the writer does not know; `row_size_min`
-    the bytes of the smallest row.  `memory` is what the instructions point at.
+    the bytes of the smallest row, at least 1.  `memory` is what the instructions point at.
     """
 
     blocks: bool
@@ -159,7 +159,8 @@ def _flat_program(record: AvroRecord, slots: ColumnSlots) -> FieldProgram:
 
 
 def _row_size_min(record: AvroRecord) -> int:
-    return smallest_sizes(record.type)[id(record.type)]
+    # Rows without bytes have no time; counted as one byte each, a block promises no more than it has.
+    return max(1, smallest_sizes(record.type)[id(record.type)])
 
 
 def _missing(record: AvroRecord, lacking: Sequence[ReaderColumn]) -> tuple[DefaultValue, ...]:

@@ -219,3 +219,22 @@ def test_bytes_that_nobody_would_write_end_in_a_row_or_a_dead_row() -> None:
         decoded = decode(grown(kind), bodies)
         rows = 0 if decoded.batch is None else decoded.batch.rows
         assert rows + len(decoded.dead) == len(bodies)
+
+
+def test_rows_without_bytes_are_never_more_than_the_bytes_of_their_block() -> None:
+    """A null for a time has none: a row at a time is dead, and a block that promises many as a whole."""
+    fields = [{"name": "event_ns", "type": ["null", "long"]}, {"name": "n", "type": ["null", "int"]}]
+    stream = stream_schema(json.dumps({**READER, "fields": fields}), name="row", key=())
+    writer = {"type": "array", "items": {**READER, "fields": [{"name": "event_ns", "type": "null"}]}}
+    registry = DictRegistry()
+    header = message_header(registry.register("s", json.dumps(writer)))
+    bodies = [varint(1) + varint(0), varint(2**40) + varint(0), varint(-(2**40)) + varint(0) * 2, varint(0)]
+    block = block_of([(b"K", header + body, offset) for offset, body in enumerate(bodies)])
+    decoded = Decoder(stream, "event", registry).decode(block, np.arange(len(bodies)))
+    assert decoded.batch is None
+    promised = "an array block promises more rows than the message can hold"
+    assert [(dead.message, dead.index, dead.reason) for dead in decoded.dead] == [
+        (0, 0, "no event_ns"),
+        (1, -1, promised),
+        (2, -1, promised),
+    ]
