@@ -45,7 +45,9 @@ class Pipeline:
         self.settings = settings
         self.bus = bus
         # One memory for all tasks: an id that nobody knows is asked for once, not once a task.
-        self.registry = registry if isinstance(registry, UnknownIds) else UnknownIds(registry, monotonic_ns)
+        if not isinstance(registry, UnknownIds):
+            registry = UnknownIds(registry, monotonic_ns, pause)
+        self.registry: SchemaRegistry = registry
         self.streams = streams
         self._rules = {
             name: RowRules(stream, settings.stream(name).rules) for name, stream in streams.items()

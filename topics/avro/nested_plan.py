@@ -24,9 +24,18 @@ class NestedProgram:
     """A program under construction.  `slot` and `spans` say by column where its values go."""
 
     def __init__(
-        self, record: AvroType, wants: Sequence[ReaderColumn], slot: Sequence[int], spans: Bools
+        self,
+        record: AvroType,
+        wants: Sequence[ReaderColumn],
+        slot: Sequence[int],
+        spans: Bools,
+        required: str | None,
     ) -> None:
-        """Compile; raises CodecError naming the field that a column cannot hold or that it lacks."""
+        """Compile; raises CodecError naming the field that a column cannot hold or that it lacks.
+
+        The column `required` has no default that could stand in for it, at any step of its path.
+        """
+        self._required = required
         self._slot = slot
         self._spans = spans
         self._sizes = smallest_sizes(record)
@@ -65,6 +74,7 @@ class NestedProgram:
             else:
                 self._skip(declared.type, name)
         if depth:
+            require_present(record.name, self._required, missing, depth)
             for want in missing:
                 self._constant(missing_value(record.name, want, depth), want, path.rstrip("."))
         return missing
@@ -228,6 +238,14 @@ def match_fields(
         else:
             taken[old] = group
     return taken, missing
+
+
+def require_present(record: str, required: str | None, missing: Sequence[ReaderColumn], depth: int) -> None:
+    """Raise CodecError where the column that orders the rows is among those that a writer's record lacks."""
+    for want in missing:
+        if want.name == required:
+            field = want.steps[depth].names[0]
+            raise CodecError(f"record {record} has no field {field}, which orders the rows")
 
 
 def missing_value(record: str, want: ReaderColumn, depth: int) -> DefaultValue:

@@ -9,11 +9,10 @@ import pyarrow as pa
 from schemas.batch import Bools, Int64s
 from topics.avro.arrow_types import avro_type, plain_schema
 from topics.avro.default import DefaultValue
-from topics.avro.nested_plan import NestedProgram, match_fields, missing_value
+from topics.avro.nested_plan import NestedProgram, match_fields, missing_value, require_present
 from topics.avro.reader import ReaderColumn, reader_columns
 from topics.avro.types import AvroRecord, flat_value, parse_record, smallest_sizes
 from topics.avro.values import Symbols, kind_of, skip_instruction, value_of
-from topics.wire import CodecError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class FieldProgram:
 
     `instructions` is int64 [steps, INSTRUCTION_WIDTH], one step per field unless `nested`; `fields` the
     writer's name for each step, for messages; `missing` the columns the writer does not know; `row_size_min`
-    the bytes of the smallest row.  `memory` is what the instructions point at.
+    the bytes of the smallest row, at least 1.  `memory` is what the instructions point at.
     """
 
     blocks: bool
@@ -112,12 +111,11 @@ def compile_program(writer: str, slots: ColumnSlots, *, required: str | None = N
     """
     record = parse_record(writer)
     taken, lacking = match_fields(record.fields, slots.columns, 0)
-    if required is not None and any(want.name == required for want in lacking):
-        raise CodecError(f"record {record.name} has no field {required}, which orders the rows")
+    require_present(record.name, required, lacking, 0)
     flat = all(flat_value(declared.type) is not None for declared in record.fields)
     if flat and all(len(want.steps) == 1 for wants in taken.values() for want in wants):
         return _flat_program(record, slots)
-    program = NestedProgram(record.type, slots.columns, slots.slot, slots.spans)
+    program = NestedProgram(record.type, slots.columns, slots.slot, slots.spans, required)
     return FieldProgram(
         blocks=record.blocks,
         nested=True,
@@ -161,7 +159,8 @@ def _flat_program(record: AvroRecord, slots: ColumnSlots) -> FieldProgram:
 
 
 def _row_size_min(record: AvroRecord) -> int:
-    return smallest_sizes(record.type)[id(record.type)]
+    # Rows without bytes have no time; counted as one byte each, a block promises no more than it has.
+    return max(1, smallest_sizes(record.type)[id(record.type)])
 
 
 def _missing(record: AvroRecord, lacking: Sequence[ReaderColumn]) -> tuple[DefaultValue, ...]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from schemas.clocks import EVENT_NS, KNOWN_NS
+from schemas.clocks import EVENT_NS, KNOWN_NS, NS_PER_MS, NS_PER_S, NS_PER_US
 from topics.avro.arrow_types import arrow_type
 from topics.avro.types import NO_DEFAULT, AvroField, AvroType
 from topics.wire import CodecError
@@ -22,6 +22,7 @@ DEFAULT_METADATA: Final = b"avro.default"
 READER_METADATA: Final = b"avro.reader"
 
 CLOCKS: Final = (EVENT_NS, KNOWN_NS)
+_NS_PER: Final = {"s": NS_PER_S, "ms": NS_PER_MS, "us": NS_PER_US, "ns": 1}
 # Numbers that one column holds whole, whichever of them a union's value is.
 _MERGED: Final = (
     (frozenset({"int", "long"}), "long"),
@@ -90,14 +91,17 @@ def column_of(field: AvroField) -> pa.Field:
     """Return the column of a record's field; raises CodecError for one that cannot be a column."""
     leaf, nullable = _leaf(field.name, field.type)
     metadata = {}
-    if field.default is not NO_DEFAULT and field.default is not None:
-        metadata[DEFAULT_METADATA] = json.dumps(field.default).encode()
+    default = _in_ns(field.name, field.name, leaf, field.default)
+    if default is not NO_DEFAULT and default is not None:
+        metadata[DEFAULT_METADATA] = json.dumps(default).encode()
     extra = _symbols(leaf)
     if field.aliases:
-        extra["steps"] = [_step(field, frozenset(), field.default)]
+        extra["steps"] = [_step(field, frozenset(), default)]
     if extra:
         metadata[READER_METADATA] = json.dumps(extra).encode()
-    return pa.field(field.name, _column_type(field.name, leaf), nullable=nullable, metadata=metadata or None)
+    return pa.field(
+        field.name, _column_type(field.name, field.name, leaf), nullable=nullable, metadata=metadata or None
+    )
 
 
 def column_at(record: AvroType, path: Sequence[str]) -> pa.Field:
@@ -110,11 +114,15 @@ def column_at(record: AvroType, path: Sequence[str]) -> pa.Field:
     for depth, (field, after) in enumerate(list(_walk(record, path))):
         steps.append(_step(field, records, _leaf_default(field, path[depth + 1 :])))
         if after is None:
-            leaf, optional = _leaf(".".join(path), field.type)
+            dotted, column = ".".join(path), "_".join(path)
+            leaf, optional = _leaf(dotted, field.type)
+            for step in steps:
+                if "default" in step:
+                    step["default"] = _in_ns(dotted, column, leaf, step["default"])
             extra = {"steps": steps, **_symbols(leaf)}
-            kind = _column_type("_".join(path), leaf)
+            kind = _column_type(dotted, column, leaf)
             metadata = {READER_METADATA: json.dumps(extra).encode()}
-            return pa.field("_".join(path), kind, nullable=nullable or optional, metadata=metadata)
+            return pa.field(column, kind, nullable=nullable or optional, metadata=metadata)
         records = after.short_names
         nullable = nullable or field.type is not after
     raise AssertionError("a path ends at a leaf")
@@ -148,6 +156,13 @@ def _record_in(declared: AvroType) -> AvroType | None:
             return None
         declared = others[0]
     return declared if declared.kind == "record" else None
+
+
+def _in_ns(name: str, column: str, leaf: AvroType, default: Any) -> Any:
+    """A default (JSON) in the unit of its column, where that is a clock and the field a timestamp."""
+    factor = clock_unit_ns(name, column, arrow_type(name, leaf))
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    return default if factor is None or not is_number else default * factor
 
 
 def _step(field: AvroField, records: frozenset[str], default: Any) -> dict[str, Any]:
@@ -203,7 +218,23 @@ def _leaf(name: str, declared: AvroType) -> tuple[AvroType, bool]:
     return values[0], nullable
 
 
-def _column_type(name: str, leaf: AvroType) -> pa.DataType:
+def clock_unit_ns(name: str, column: str, written: pa.DataType) -> int | None:
+    """Return the nanoseconds of one unit of a clock that field `name` writes as a timestamp, else None.
+
+    Raises CodecError for a timestamp of local time: nobody knows its zone, and so its place among others.
+    """
+    if column not in CLOCKS or not pa.types.is_timestamp(written):
+        return None
+    if written.tz is None:
+        raise CodecError(
+            f"field {name} is written as {written}, a local time without a zone (local-timestamp), which "
+            f"cannot be the clock {column}: write it in UTC, as timestamp-millis, -micros or -nanos or as a "
+            "long of nanoseconds since 1970"
+        )
+    return _NS_PER[written.unit]
+
+
+def _column_type(name: str, column: str, leaf: AvroType) -> pa.DataType:
     """The Arrow type of a column; a clock is int64 nanoseconds, in whatever unit it is written."""
     plain = arrow_type(name, leaf)
-    return pa.int64() if name in CLOCKS and pa.types.is_timestamp(plain) else plain
+    return plain if clock_unit_ns(name, column, plain) is None else pa.int64()

@@ -19,6 +19,7 @@ FLAT_KINDS: Final = frozenset(
     {"boolean", "int", "long", "float", "double", "bytes", "string", "fixed", "enum"},
 )
 NO_DEFAULT: Final = object()
+NESTING_MAX: Final = 128  # types within types; few schemas have ten
 SIZE_UNBOUNDED: Final = 1 << 31  # of a type that no value can have, such as a record that holds itself
 _SIZES_MIN: Final = {"null": 0, "float": 4, "double": 8}
 
@@ -86,11 +87,16 @@ class AvroRecord:
 
 
 def parse_record(schema: str) -> AvroRecord:
-    """Read an Avro schema; raises CodecError where it is none, or neither a record nor an array of one."""
+    """Read an Avro schema; raises CodecError where it is none, or neither a record nor an array of one.
+
+    Types nested more than NESTING_MAX deep are refused as well.
+    """
     try:
-        whole = _parse(fastavro.parse_schema(json.loads(schema)), {})
+        whole = _parse(fastavro.parse_schema(json.loads(schema)), {}, 0)
     except CodecError:
         raise
+    except RecursionError:
+        raise _too_deep() from None
     except Exception as broken:  # fastavro raises many kinds for a schema that is none
         raise CodecError(f"not an Avro schema: {type(broken).__name__}: {broken}") from None
     blocks = whole.kind == "array"
@@ -156,12 +162,23 @@ def _within(top: AvroType) -> Iterator[AvroType]:
             stack += [(each, False) for each in (*inner, *([declared.items] if declared.items else []))]
 
 
-def _parse(declared: Any, named: dict[str, AvroType]) -> AvroType:
-    """Make objects of what fastavro parsed: names are in full, and each is defined where it first stands."""
+def _too_deep() -> CodecError:
+    return CodecError(
+        f"types are nested more than {NESTING_MAX} deep: make the schema flatter, or split it into several"
+    )
+
+
+def _parse(declared: Any, named: dict[str, AvroType], depth: int) -> AvroType:
+    """Make objects of what fastavro parsed: names are in full, and each is defined where it first stands.
+
+    What walks the types later is as deep as they are, and is bounded by the bound here.
+    """
+    if depth > NESTING_MAX:
+        raise _too_deep()
     if isinstance(declared, str):
         return named.get(declared) or AvroType(declared)
     if isinstance(declared, list):
-        return AvroType("union", branches=tuple(_parse(branch, named) for branch in declared))
+        return AvroType("union", branches=tuple(_parse(branch, named, depth + 1) for branch in declared))
     kind = declared["type"]
     if kind in named:
         return named[kind]
@@ -171,7 +188,7 @@ def _parse(declared: Any, named: dict[str, AvroType]) -> AvroType:
         named[made.name] = made
     if kind in ("record", "error"):
         made.kind = "record"
-        made.fields = tuple(_parse_field(each, named) for each in declared["fields"])
+        made.fields = tuple(_parse_field(each, named, depth + 1) for each in declared["fields"])
         _require_distinct(made)
     elif kind == "enum":
         made.symbols, made.fallback = tuple(declared["symbols"]), declared.get("default")
@@ -180,14 +197,14 @@ def _parse(declared: Any, named: dict[str, AvroType]) -> AvroType:
         if made.size < 0:
             raise CodecError(f"fixed {made.name} has {made.size} bytes")
     elif kind in ("array", "map"):
-        made.items = _parse(declared["items" if kind == "array" else "values"], named)
+        made.items = _parse(declared["items" if kind == "array" else "values"], named, depth + 1)
     return made
 
 
-def _parse_field(declared: Mapping[str, Any], named: dict[str, AvroType]) -> AvroField:
+def _parse_field(declared: Mapping[str, Any], named: dict[str, AvroType], depth: int) -> AvroField:
     return AvroField(
         name=declared["name"],
-        type=_parse(declared["type"], named),
+        type=_parse(declared["type"], named, depth),
         aliases=tuple(declared.get("aliases", ())),
         default=declared.get("default", NO_DEFAULT),
     )

@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.batch import Int64s
-from schemas.clocks import NS_PER_MS, NS_PER_S, NS_PER_US
 from topics.avro import nested_kernel, value_kernel
 from topics.avro.arrow_types import arrow_type, avro_type, whole_number_bounds
-from topics.avro.reader import CLOCKS, ReaderColumn
+from topics.avro.reader import ReaderColumn, clock_unit_ns
 from topics.avro.types import AvroType
 from topics.wire import CodecError
 
@@ -38,7 +37,6 @@ _OPERATIONS: Final = {
     "fixed": value_kernel.FIXED,
     "enum": value_kernel.SYMBOL,
 }
-_NS_PER: Final = {"s": NS_PER_S, "ms": NS_PER_MS, "us": NS_PER_US, "ns": 1}
 _LOW_WORD: Final = 2**64 - 1
 
 
@@ -79,15 +77,14 @@ def value_of(name: str, leaf: AvroType, union: int, want: ReaderColumn, slot: in
     """Return how to read a value into a column at `slot`; raises CodecError where it does not fit."""
     target = want.column
     source = arrow_type(name, leaf)
-    is_clock = target.name in CLOCKS and target.type == pa.int64() and pa.types.is_timestamp(source)
-    factor = _NS_PER[source.unit] if is_clock else 1
-    if not is_clock:
+    factor = clock_unit_ns(name, target.name, source) if target.type == pa.int64() else None
+    if factor is None:
         _require_compatible(name, leaf, target)
     instruction = skip_instruction(leaf, union)
     instruction[value_kernel.SLOT] = slot
     instruction[value_kernel.VALID] = want.number if target.nullable else value_kernel.REQUIRED
     _aim(instruction, leaf, target.type)
-    if factor != 1:
+    if factor is not None and factor != 1:
         instruction[value_kernel.LOWER] = -(2**63 // factor)
         instruction[value_kernel.UPPER] = (2**63 - 1) // factor
         instruction[value_kernel.SIZE] = factor

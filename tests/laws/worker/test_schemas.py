@@ -18,7 +18,8 @@ from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 from topics.avro.header import message_header
 from topics.registry.folder import FileRegistry
-from topics.wire import IncompatibleSchemaError
+from topics.registry.unknown import WAIT_NS, UnknownIds
+from topics.wire import IncompatibleSchemaError, UnknownSchemaError
 
 
 def register(market: Market, subject: str, **changes: Any) -> int:
@@ -119,10 +120,23 @@ class CountingRegistry(FileRegistry):
         return super().schema(schema_id)
 
 
-def test_an_id_that_nobody_knows_is_asked_for_once_whatever_the_messages(tmp_path: Path) -> None:
+class StillClock:
+    """A clock that only goes while somebody waits."""
+
+    now_ns = 0
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+    def pause(self, seconds: float) -> None:
+        self.now_ns += round(seconds * 1e9)
+
+
+def test_an_id_that_nobody_knows_is_asked_for_a_few_times_whatever_the_messages(tmp_path: Path) -> None:
     market = Market(tmp_path, partitions=4)
-    pipeline, registry = market.pipeline, CountingRegistry(tmp_path / "schemas")
-    market.pipeline = Pipeline(market.settings, market.bus, registry, pipeline.streams)
+    registry, clock = CountingRegistry(tmp_path / "schemas"), StillClock()
+    unknown = UnknownIds(registry, clock, clock.pause)
+    market.pipeline = Pipeline(market.settings, market.bus, unknown, market.pipeline.streams)
     for partition in range(4):
         for _ in range(20):
             market.produce("quote", partition, b"A", quote(1, 1, BID))
@@ -131,7 +145,34 @@ def test_an_id_that_nobody_knows_is_asked_for_once_whatever_the_messages(tmp_pat
     with closing(market.worker()) as worker:
         turn_until_quiet(worker)
     assert len(market.messages("dead")) == 80
-    assert registry.asked[1] == 1
+    assert registry.asked[1] == 5
+    assert clock.now_ns == WAIT_NS
+
+
+class LaggingRegistry(FileRegistry):
+    """Knows an id from the third question on, as one that follows another registry."""
+
+    asked: ClassVar[Counter[int]] = Counter()
+
+    def schema(self, schema_id: int) -> str:
+        self.asked[schema_id] += 1
+        if self.asked[schema_id] < 3:
+            raise UnknownSchemaError("not yet")
+        return super().schema(schema_id)
+
+
+def test_no_row_is_set_aside_where_a_registry_lags(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    registry = LaggingRegistry(tmp_path / "schemas")
+    market.pipeline = Pipeline(market.settings, market.bus, registry, market.pipeline.streams)
+    market.quote(3)
+    market.trade(4)
+    market.progress(10)
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    assert market.aligned() == [(4, 3)]
+    assert market.messages("dead") == []
+    assert registry.asked
 
 
 def test_the_leaf_of_an_optional_record_is_joined_as_a_column(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from topics.avro.decode import Decoder
 from topics.avro.header import message_header
 from topics.avro.nested_kernel import STACK_SIZE
 from topics.avro.schema import stream_schema
+from topics.avro.types import NESTING_MAX
 from topics.wire import Decoded
 
 LEAF = {
@@ -219,3 +220,50 @@ def test_bytes_that_nobody_would_write_end_in_a_row_or_a_dead_row() -> None:
         decoded = decode(grown(kind), bodies)
         rows = 0 if decoded.batch is None else decoded.batch.rows
         assert rows + len(decoded.dead) == len(bodies)
+
+
+def test_rows_without_bytes_are_never_more_than_the_bytes_of_their_block() -> None:
+    """A null for a time has none: a row at a time is dead, and a block that promises many as a whole."""
+    fields = [{"name": "event_ns", "type": ["null", "long"]}, {"name": "n", "type": ["null", "int"]}]
+    stream = stream_schema(json.dumps({**READER, "fields": fields}), name="row", key=())
+    writer = {"type": "array", "items": {**READER, "fields": [{"name": "event_ns", "type": "null"}]}}
+    registry = DictRegistry()
+    header = message_header(registry.register("s", json.dumps(writer)))
+    bodies = [varint(1) + varint(0), varint(2**40) + varint(0), varint(-(2**40)) + varint(0) * 2, varint(0)]
+    block = block_of([(b"K", header + body, offset) for offset, body in enumerate(bodies)])
+    decoded = Decoder(stream, "event", registry).decode(block, np.arange(len(bodies)))
+    assert decoded.batch is None
+    promised = "an array block promises more rows than the message can hold"
+    assert [(dead.message, dead.index, dead.reason) for dead in decoded.dead] == [
+        (0, 0, "no event_ns"),
+        (1, -1, promised),
+        (2, -1, promised),
+    ]
+
+
+def in_arrays(deep: int) -> str:
+    return '{"type": "array", "items": ' * deep + '"int"' + "}" * deep
+
+
+def in_maps_and_unions(deep: int) -> str:
+    return '["null", {"type": "map", "values": ' * (deep // 2) + '"int"' + "}]" * (deep // 2)
+
+
+def in_records(deep: int) -> str:
+    heads = (f'{{"type": "record", "name": "D{n}", "fields": [{{"name": "in", "type": ' for n in range(deep))
+    return "".join(heads) + '"int"' + "}]}" * deep
+
+
+@pytest.mark.parametrize("within", [in_arrays, in_maps_and_unions, in_records])
+@pytest.mark.parametrize("deep", [NESTING_MAX, 600, 5_000])
+def test_a_schema_nested_too_deep_makes_dead_letters_and_the_deepest_is_read(
+    within: Callable[[int], str], deep: int
+) -> None:
+    """The row's record is a level of its own."""
+    assert decode(grown(json.loads(within(NESTING_MAX - 1))), [body(varint(0))]).dead == []
+    registry = DictRegistry()
+    writer = json.dumps(grown("DEEP")).replace('"DEEP"', within(deep))
+    block = block_of([(b"K", message_header(registry.register("s", writer)) + body(b""), 0)])
+    decoder = Decoder(stream_schema(json.dumps(READER), name="row"), "event", registry)
+    (dead,) = decoder.decode(block, np.arange(1)).dead
+    assert dead.reason.startswith(f"schema id 1: types are nested more than {NESTING_MAX} deep: ")

@@ -240,3 +240,39 @@ def test_of_several_records_the_one_of_the_readers_name_or_alias_is_read() -> No
 def test_a_column_by_path_returns_as_a_field_of_its_name() -> None:
     stream = reader_of(OPTIONAL, "price.bid")
     assert stream_schema(avro_schema(stream), name="row").schema == stream.schema
+
+
+@pytest.mark.parametrize("optional", [False, True])
+@pytest.mark.parametrize("default", [{"default": 7}, {"default": None}])
+def test_a_clock_that_is_a_leaf_is_on_the_wire_whatever_its_default(
+    default: dict[str, Any], optional: bool
+) -> None:
+    """Every row of such a writer would have one time, and a right row be matched before it was known."""
+    kind: Any = "long" if default["default"] else ["null", "long"]
+    inner = record("Event", field("id", "int"), field("ns", kind, **default))
+    reader = record("Row", field("symbol", "string"), field("event", inner))
+    stream = stream_schema(json.dumps(reader), name="row", columns=["event.ns"])
+    lacking: Any = record("Event", field("id", "int"))
+    event = (1, {"id": 1}) if optional else {"id": 1}
+    writer = record(
+        "Row", field("symbol", "string"), field("event", ["null", lacking] if optional else lacking)
+    )
+    decoded = decode(stream, writer, {"event": event})
+    assert decoded.batch is None
+    assert [dead.reason for dead in decoded.dead] == [
+        "schema id 1: record Event has no field ns, which orders the rows"
+    ]
+
+
+def test_of_a_union_only_the_records_without_the_clock_are_dead() -> None:
+    inner = record("Event", field("ns", "long", default=7))
+    reader = record("Row", field("symbol", "string"), field("event", inner))
+    stream = stream_schema(json.dumps(reader), name="row", columns=["event.ns"])
+    union = [record("Bare", field("id", "int")), record("Timed", field("ns", "long"))]
+    writer = record("Row", field("symbol", "string"), field("event", union))
+    decoded = decode(stream, writer, {"event": (0, {"id": 1})}, {"event": (1, {"ns": 3})})
+    assert decoded.batch is not None
+    assert decoded.batch.time_ns.tolist() == [3]
+    assert [(dead.message, dead.reason) for dead in decoded.dead] == [
+        (0, "row 0, field event: a branch of the union that the column cannot hold")
+    ]
