@@ -65,6 +65,39 @@ def test_a_target_that_stamps_messages_is_refused(bus: MemoryBus, registry: File
         prepare(bus, registry, SOURCE, "stamped", 2)
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("cleanup.policy", "compact"),
+        ("cleanup.policy", "compact,delete"),
+        ("retention.ms", "604800000"),
+        ("retention.bytes", "1073741824"),
+    ],
+)
+def test_a_target_that_deletes_rows_is_refused_with_the_setting(
+    bus: MemoryBus, registry: FileRegistry, setting: str, value: str
+) -> None:
+    bus.admin().create([TopicSpec(name="short", partitions=2, configs={setting: value})])
+    with pytest.raises(UsageError, match=rf"{setting} is {value}, not \S+\.  Delete the topic and let this"):
+        prepare(bus, registry, SOURCE, "short", 2)
+
+
+def test_a_target_that_keeps_everything_is_taken(bus: MemoryBus, registry: FileRegistry) -> None:
+    keeps = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    bus.admin().create([TopicSpec(name="kept", partitions=2, configs=keeps)])
+    assert not prepare(bus, registry, SOURCE, "kept", 2).created
+
+
+def test_a_target_that_was_deleted_is_not_begun_where_its_copy_ended(
+    bus: MemoryBus, registry: FileRegistry
+) -> None:
+    copy_through(bus, registry, 3, iter(()))
+    bus.admin().delete([TARGET])
+    with pytest.raises(UsageError, match=r"group target-repartition has the positions .* delete the group too"):
+        prepare(bus, registry, SOURCE, TARGET, 3)
+    assert bus.admin().describe([TARGET])[TARGET] is None
+
+
 def test_a_target_with_other_messages_is_refused(bus: MemoryBus, registry: FileRegistry) -> None:
     bus.producer().produce(TARGET, partition=2, key=b"A", value=b"mine")
     with pytest.raises(UsageError, match="holds messages that no copy wrote"):
