@@ -84,8 +84,9 @@ def _require_fit(bus: Bus, there: TopicSpec, partitions: int) -> None:
         place = TopicPartition(there.name, number)
         if next(read_partition(bus, place, group=group), None) is not None:
             raise UsageError(
-                f"--to {there.name} holds messages that no copy wrote: name a topic that is empty, or one "
-                "that does not exist yet"
+                f"--to {there.name} holds messages that no copy wrote, or whose copy the broker has forgotten: "
+                f"the positions of a copy (group {group}) expire offsets.retention.minutes after its last "
+                "commit, a week by default.  Name a topic that is empty, or one that does not exist yet"
             )
 
 
