@@ -44,8 +44,6 @@ def topics_repartition(
     bus = open_bus(settings)
     registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
     prepared = prepare(bus, registry, source, target, wanted)
-    if not prepared.schema:
-        say(f"no schema is registered under {source}-value: register one under {target}-value for a worker")
     copy = Copy(bus, registry, source, target, wanted)
     shown_s = monotonic()
 

@@ -83,15 +83,14 @@ class Merge:
     def _poll(self) -> None:
         block = self._consumer.poll(messages_max=MESSAGES_MAX, wait_ms=WAIT_MS)
         for number, place in enumerate(block.sources):
-            messages = np.flatnonzero(block.source == number)
+            arrived = np.flatnonzero(block.source == number)
+            # What was written since the copy began is left for the next one.
+            messages = arrived[block.offset[arrived] < self._ends[place.partition]]
             progress = self._reader.read(block, messages)
             for index in messages.tolist():
                 offset = int(block.offset[index])
-                if offset >= self._ends[place.partition]:
-                    break  # written since the copy began
-                original = block.originals[index]
-                self._keep(Message(place.partition, offset, original, progress.get(offset)))
-            self._end(place.partition, int(block.offset[messages[-1]]) + 1)
+                self._keep(Message(place.partition, offset, block.originals[index], progress.get(offset)))
+            self._end(place.partition, int(block.offset[arrived[-1]]) + 1)
             self._pause_if_full(place.partition)
         for place, end in block.ends:
             if place.partition in self._ends:  # of those that were read to their ends before, none is news

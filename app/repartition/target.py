@@ -6,6 +6,7 @@ from typing import Final
 from app.errors import UsageError
 from app.reading.partition import read_partition
 from app.repartition.copy import copy_name
+from topics.avro.encode import value_subjects
 from topics.block import TopicPartition
 from topics.bus import Bus, TopicSpec
 from topics.catalogue import HISTORY_CONFIGS, MESSAGE_SIZE_MAX
@@ -28,7 +29,7 @@ def prepare(bus: Bus, registry: SchemaRegistry, source: str, target: str, partit
     """Make sure that the target can hold the copy, and register the source's newest schema for it.
 
     The target keeps what it gets: no retention, and record times as they are.  Raises UsageError, and
-    makes nothing, where the source is not there; where a target that is there has another partition count,
+    makes nothing, where the source, or its schema, is not there; where a target that is there has another partition count,
     stamps messages itself, deletes any, or holds what no copy wrote; and where a target that is gone has
     a copy's positions still.
     """
@@ -39,6 +40,7 @@ def prepare(bus: Bus, registry: SchemaRegistry, source: str, target: str, partit
     origin, there = described[source], described[target]
     if origin is None:
         raise UsageError(f"--from {source}: there is no such topic")
+    _require_known(registry, source)
     if there is None:
         _require_no_positions(bus, target)
         size_max = max(MESSAGE_SIZE_MAX, int(origin.configs.get("max.message.bytes", MESSAGE_SIZE_MAX)))
@@ -51,6 +53,17 @@ def prepare(bus: Bus, registry: SchemaRegistry, source: str, target: str, partit
     if schema is not None and registry.latest(f"{target}-value") is None:
         registry.register(f"{target}-value", schema[1])
     return Prepared(origin.partitions, there is None, schema is not None)
+
+
+def _require_known(registry: SchemaRegistry, source: str) -> None:
+    """Refuse a registry that is not the topic's: its progress records could not be told from rows."""
+    subjects = value_subjects(source)
+    if not any(registry.ids(subject) for subject in subjects):
+        raise UsageError(
+            f"--from {source}: the registry has no schema under {' or '.join(subjects)}, so progress records "
+            "cannot be told from rows: name the registry of the topic's producers (bus.schema_registry), or "
+            f"register their schema under {subjects[0]}"
+        )
 
 
 def _require_no_positions(bus: Bus, target: str) -> None:

@@ -8,9 +8,11 @@ from app.errors import UsageError
 from app.repartition.copy import Copy
 from app.repartition.target import prepare
 from tests.stage.copies import SOURCE, TARGET, Log, Mark, Row, bus_of, copy_through, target_logs
+from topics.avro.header import message_header
 from topics.bus import TopicSpec
 from topics.memory.bus import MemoryBus
 from topics.registry.folder import FileRegistry
+from topics.wire import UnknownSchemaError
 
 LOGS: list[Log] = [[Row(b"A", 1), Mark(2)], [Row(b"B", 1), Mark(2)]]
 
@@ -108,6 +110,7 @@ def test_a_target_with_other_messages_is_refused(bus: MemoryBus, registry: FileR
 def test_a_copy_of_another_topic_is_not_gone_on_with(bus: MemoryBus, registry: FileRegistry) -> None:
     copy_through(bus, registry, 3, iter(()))
     bus.admin().create([TopicSpec(name="other", partitions=2, configs={})])
+    registry.register("other-value", "{}")
     prepare(bus, registry, "other", TARGET, 3)
     with pytest.raises(UsageError, match=f"{TARGET} is a copy of {SOURCE} already"):
         Copy(bus, registry, "other", TARGET, 3)
@@ -130,5 +133,42 @@ def test_a_copy_reads_no_further_than_where_the_source_ended_when_it_began(
 ) -> None:
     copy = Copy(bus, registry, SOURCE, TARGET, 3)
     bus.producer().produce(SOURCE, partition=0, key=b"A", value=b"since", timestamp_ms=0)
+    assert copy.run().messages == 2
+    copy.close()
+
+
+def test_a_registry_that_does_not_know_the_source_is_refused(bus: MemoryBus, tmp_path: Path) -> None:
+    registry = FileRegistry(tmp_path / "another")
+    with pytest.raises(UsageError, match=r"no schema under source-value or source-value-block.*schema_registry"):
+        prepare(bus, registry, SOURCE, "new", 2)
+    assert bus.admin().describe(["new"])["new"] is None
+
+
+def test_a_topic_of_blocks_alone_has_a_schema(bus: MemoryBus, tmp_path: Path) -> None:
+    registry = FileRegistry(tmp_path / "another")
+    registry.register(f"{SOURCE}-value-block", '{"type": "array", "items": "long"}')
+    assert prepare(bus, registry, SOURCE, "new", 2).created
+
+
+@pytest.mark.parametrize("key", [None, b"A"])
+def test_a_schema_that_nobody_knows_stops_the_copy_where_it_may_be_a_progress_record(
+    bus: MemoryBus, registry: FileRegistry, key: bytes | None
+) -> None:
+    bus.producer().produce(SOURCE, partition=1, key=key, value=message_header(77) + b"\0", timestamp_ms=3)
+    copy = Copy(bus, registry, SOURCE, TARGET, 3)
+    if key is not None:
+        assert copy.run().messages == 3
+        copy.close()
+        return
+    words = r"source\[1\]: the message without key at offset 2 names schema id 77, and no schema in .* has this"
+    with pytest.raises(UnknownSchemaError, match=words):
+        copy.run()
+    copy.close()
+    assert not any(message.value == message_header(77) + b"\0" for log in target_logs(bus, 3) for message in log)
+
+
+def test_what_came_since_the_copy_began_does_not_stop_it(bus: MemoryBus, registry: FileRegistry) -> None:
+    copy = Copy(bus, registry, SOURCE, TARGET, 3)
+    bus.producer().produce(SOURCE, partition=1, key=None, value=message_header(77) + b"\0", timestamp_ms=3)
     assert copy.run().messages == 2
     copy.close()
