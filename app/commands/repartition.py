@@ -44,6 +44,11 @@ def topics_repartition(
     bus = open_bus(settings)
     registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
     prepared = prepare(bus, registry, source, target, wanted)
+    for left_out in prepared.unshared:
+        say(
+            f"not registered for {target}: {left_out}.  Messages of it that cannot be read are dead letters "
+            "there, and do not stop the worker"
+        )
     copy = Copy(bus, registry, source, target, wanted)
     shown_s = monotonic()
 

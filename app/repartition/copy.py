@@ -100,7 +100,7 @@ class Copy:
         self._target = _Target(target, partitions)
         admin = bus.admin()
         count = wait_out(lambda: bus.admin().request_counts([source])()[source])
-        _require_own(admin.group(copy_name(target)).committed.keys(), source, target)
+        require_own(admin.group(copy_name(target)).committed, source, target)
         self._ranges = admin.ranges([TopicPartition(source, number) for number in range(count)])
         self._consumer = bus.consumer(group=copy_name(target), client_id=copy_name(target))
         self._producer: Producer | None = None
@@ -226,7 +226,8 @@ class Copy:
             )
 
 
-def _require_own(committed: Iterable[TopicPartition], source: str, target: str) -> None:
+def require_own(committed: Iterable[TopicPartition], source: str, target: str) -> None:
+    """Raise UsageError where `committed` positions of the target's group are of another topic than `source`."""
     others = sorted({place.topic for place in committed} - {source})
     if others:
         raise UsageError(f"{target} is a copy of {others[0]} already: copy {source} to another topic")

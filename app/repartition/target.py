@@ -1,12 +1,12 @@
-"""The target of a copy: created or found as it must be, with the schema of the source under its name."""
+"""The target of a copy: created or found as it must be, with the schemas of the source under its name."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from app.errors import UsageError
 from app.reading.partition import read_partition
-from app.repartition.copy import copy_name
-from topics.avro.encode import value_subjects
+from app.repartition.copy import copy_name, require_own
+from app.repartition.subjects import require_known, share_schemas
 from topics.block import TopicPartition
 from topics.bus import Bus, TopicSpec
 from topics.catalogue import HISTORY_CONFIGS, MESSAGE_SIZE_MAX
@@ -18,20 +18,23 @@ _KEEPING: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What was found and made: partition counts, whether the target is new, and whether it has a schema."""
+    """What was found and made: the source's partition count, and whether the target is new.
+
+    `unshared` are the schemas that could not be registered for the target, in words.
+    """
 
     source_partitions: int
     created: bool
-    schema: bool
+    unshared: tuple[str, ...]
 
 
 def prepare(bus: Bus, registry: SchemaRegistry, source: str, target: str, partitions: int) -> Prepared:
-    """Make sure that the target can hold the copy, and register the source's newest schema for it.
+    """Make sure that the target can hold the copy, and register the source's schemas for it.
 
     The target keeps what it gets: no retention, and record times as they are.  Raises UsageError, and
-    makes nothing, where the source, or its schema, is not there; where a target that is there has another partition count,
-    stamps messages itself, deletes any, or holds what no copy wrote; and where a target that is gone has
-    a copy's positions still.
+    makes no topic, where the source is not there, or no schema of it; where a target that is there has
+    another partition count, stamps messages itself, deletes any, or holds what no copy of the source wrote;
+    where one that is gone has a copy's positions still; and where the registry refuses a schema.
     """
     if source == target:
         raise UsageError(f"--from and --to are both {source}: a topic is copied to another one")
@@ -40,30 +43,19 @@ def prepare(bus: Bus, registry: SchemaRegistry, source: str, target: str, partit
     origin, there = described[source], described[target]
     if origin is None:
         raise UsageError(f"--from {source}: there is no such topic")
-    _require_known(registry, source)
+    require_known(registry, source)
     if there is None:
         _require_no_positions(bus, target)
+    else:
+        _require_fit(bus, there, partitions)
+        require_own(admin.group(copy_name(target)).committed, source, target)
+    unshared = share_schemas(registry, source, target)
+    if there is None:
         size_max = max(MESSAGE_SIZE_MAX, int(origin.configs.get("max.message.bytes", MESSAGE_SIZE_MAX)))
         configs = {**HISTORY_CONFIGS, "retention.ms": "-1", "max.message.bytes": str(size_max)}
         spec = TopicSpec(name=target, partitions=partitions, replication=origin.replication, configs=configs)
         admin.create([spec])
-    else:
-        _require_fit(bus, there, partitions)
-    schema = registry.latest(f"{source}-value")
-    if schema is not None and registry.latest(f"{target}-value") is None:
-        registry.register(f"{target}-value", schema[1])
-    return Prepared(origin.partitions, there is None, schema is not None)
-
-
-def _require_known(registry: SchemaRegistry, source: str) -> None:
-    """Refuse a registry that is not the topic's: its progress records could not be told from rows."""
-    subjects = value_subjects(source)
-    if not any(registry.ids(subject) for subject in subjects):
-        raise UsageError(
-            f"--from {source}: the registry has no schema under {' or '.join(subjects)}, so progress records "
-            "cannot be told from rows: name the registry of the topic's producers (bus.schema_registry), or "
-            f"register their schema under {subjects[0]}"
-        )
+    return Prepared(origin.partitions, there is None, tuple(unshared))
 
 
 def _require_no_positions(bus: Bus, target: str) -> None:

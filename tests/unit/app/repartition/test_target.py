@@ -33,7 +33,7 @@ def test_a_new_target_keeps_times_and_messages_and_has_the_schema(
     bus: MemoryBus, registry: FileRegistry
 ) -> None:
     prepared = prepare(bus, registry, SOURCE, "new", 4)
-    assert (prepared.source_partitions, prepared.created, prepared.schema) == (2, True, True)
+    assert (prepared.source_partitions, prepared.created, prepared.unshared) == (2, True, ())
     spec = bus.admin().describe(["new"])["new"]
     assert spec is not None
     assert (spec.partitions, spec.configs["retention.ms"], spec.configs["message.timestamp.type"]) == (
@@ -111,7 +111,9 @@ def test_a_copy_of_another_topic_is_not_gone_on_with(bus: MemoryBus, registry: F
     copy_through(bus, registry, 3, iter(()))
     bus.admin().create([TopicSpec(name="other", partitions=2, configs={})])
     registry.register("other-value", "{}")
-    prepare(bus, registry, "other", TARGET, 3)
+    with pytest.raises(UsageError, match=f"{TARGET} is a copy of {SOURCE} already"):
+        prepare(bus, registry, "other", TARGET, 3)
+    assert registry.latest(f"{TARGET}-value") is None
     with pytest.raises(UsageError, match=f"{TARGET} is a copy of {SOURCE} already"):
         Copy(bus, registry, "other", TARGET, 3)
 
