@@ -8,6 +8,7 @@ import typer
 from app.cli import Bootstrap, ConfigFile, console, say
 from app.commands.align import topics_app
 from app.config import Settings, load_settings
+from app.errors import RunError
 from app.repartition.copy import Copy
 from app.repartition.target import prepare
 from app.wiring.open import open_bus
@@ -69,6 +70,13 @@ def topics_repartition(
     )
     if report.keyless:
         console.print(f"{report.keyless:,} of them have no key and keep their partition number")
+    if copy.cut_by is not None:
+        (_, number), offset = copy.cut_by
+        raise RunError(
+            f"{source}[{number}] has an open transaction at offset {offset}, so the copy ended there for all "
+            "partitions, in order of their times: more of the others would come before what that transaction "
+            "writes.  Say the same again when it has ended (its producer commits, or times out)"
+        )
     _advise(settings, source, target, wanted)
 
 

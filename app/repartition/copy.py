@@ -15,7 +15,7 @@ from schemas.clocks import NS_PER_MS
 from topics.avro.progress import encode_progress
 from topics.avro.progress_reader import ProgressReader
 from topics.block import TopicPartition
-from topics.bus import AbortableError, Bus, Position, Producer, UnknownOutcomeError
+from topics.bus import AbortableError, Admin, Bus, LogRange, Position, Producer, UnknownOutcomeError
 from topics.partitioner import partition_of
 from topics.wire import Progress, SchemaRegistry
 
@@ -87,6 +87,9 @@ class Copy:
     are made anew (`Bounds`).  The positions of the source, with their bounds, are committed in the
     transaction that writes the messages: whatever dies, the same copy goes on, and its target is the one it
     would be.
+
+    An open transaction in a source partition ends the copy there, for all partitions: what they got after it
+    is left for the next copy, since what the transaction writes would come behind (`cut_by`).
     """
 
     def __init__(self, bus: Bus, registry: SchemaRegistry, source: str, target: str, partitions: int) -> None:
@@ -101,11 +104,20 @@ class Copy:
         admin = bus.admin()
         count = wait_out(lambda: bus.admin().request_counts([source])()[source])
         require_own(admin.group(copy_name(target)).committed, source, target)
-        self._ranges = admin.ranges([TopicPartition(source, number) for number in range(count)])
+        self._ranges = _read_ranges(admin, [TopicPartition(source, number) for number in range(count)])
         self._consumer = bus.consumer(group=copy_name(target), client_id=copy_name(target))
         self._producer: Producer | None = None
         self._failures = 0
         self._stand = self._take_up()
+
+    @property
+    def cut_by(self) -> tuple[TopicPartition, int] | None:
+        """The source partition, and the offset, at whose open transaction the copy had to end early, if any."""
+        source = self._stand.merge.cut_by
+        if source is None:
+            return None
+        place = TopicPartition(self._source, source)
+        return place, self._ranges[place].stable
 
     def run(self, *, show: Callable[["Copy"], None] = lambda _: None) -> CopyReport:
         """Copy the rest; `show` is called after each transaction."""
@@ -162,7 +174,14 @@ class Copy:
                 following[source] = position.offset
                 bounds[source] = Bound.from_metadata(position.metadata, f"{topic}[{source}]")
         ends = {place.partition: log_range.stable for place, log_range in self._ranges.items()}
-        merge = Merge(self._consumer, self._source, following, ends, ProgressReader(self._registry))
+        merge = Merge(
+            self._consumer,
+            self._source,
+            following,
+            ends,
+            ProgressReader(self._registry),
+            undecided={place.partition for place, one in self._ranges.items() if one.stable < one.high},
+        )
         return _Stand(following, Bounds(bounds), merge)
 
     def _taken(self) -> list[Message]:
@@ -231,3 +250,17 @@ def require_own(committed: Iterable[TopicPartition], source: str, target: str) -
     others = sorted({place.topic for place in committed} - {source})
     if others:
         raise UsageError(f"{target} is a copy of {others[0]} already: copy {source} to another topic")
+
+
+def _read_ranges(admin: Admin, places: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
+    """The offsets to copy of each log; `stable` is below `high` only behind an open transaction.
+
+    A log that is written to has a higher end a moment later, so that one question shows both alike.
+    """
+    ranges = wait_out(lambda: admin.ranges(places))
+    undecided = [place for place, one in ranges.items() if one.stable < one.high]
+    for place, later in wait_out(lambda: admin.ranges(undecided)).items():
+        low, _, high = ranges[place]
+        if later.stable >= high:
+            ranges[place] = LogRange(low, high, high)
+    return ranges

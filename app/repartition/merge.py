@@ -7,7 +7,7 @@ more out of order than its worst source was, but for the millisecond that record
 
 import heapq
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -37,6 +37,9 @@ class Merge:
     A choice is made only while the next message of every partition that has more is known, so the same logs
     read from the same places give the same order.  A progress record comes as soon as it is next: it delays
     nobody.  Equal times go by offset, so that partitions without times of worth take turns.
+
+    `cut_by` is the partition at whose end the merge ended early: more of it is in an open transaction, and
+    would come behind newer messages of the others.
     """
 
     def __init__(
@@ -46,15 +49,18 @@ class Merge:
         starts: Mapping[int, int],
         ends: Mapping[int, int],
         reader: ProgressReader,
+        *,
+        undecided: Set[int] = frozenset(),
     ) -> None:
-        """Read each partition from its start up to before its end."""
+        """Read each partition from its start up to before its end; `undecided` ones have more behind it."""
+        self.cut_by: int | None = min((one for one in undecided if starts[one] >= ends[one]), default=None)
         self._consumer = consumer
         self._topic = topic
         self._reader = reader
+        self._undecided = undecided
         self._ends = {source: end for source, end in ends.items() if starts[source] < end}
         self._ahead: dict[int, deque[Message]] = {source: deque() for source in self._ends}
         self._size = dict.fromkeys(self._ends, 0)
-        self._size_max = READ_AHEAD_SIZE // max(1, len(self._ends))
         self._paused: set[int] = set()
         self._unknown = set(self._ends)  # partitions that may have more, and whose next message is not here
         self._read_up = set[int]()
@@ -63,9 +69,9 @@ class Merge:
 
     def next(self) -> Message | None:
         """Return the next message, None at the end; waits for the broker."""
-        while self._unknown:
+        while self._unknown and self.cut_by is None:
             self._poll()
-        if not self._heads:
+        if self.cut_by is not None or not self._heads:
             return None
         *_, source = heapq.heappop(self._heads)
         ahead = self._ahead[source]
@@ -75,10 +81,21 @@ class Merge:
             self._push(ahead[0])
         elif source not in self._read_up:
             self._unknown.add(source)
+        else:
+            self._run_out(source)
         if source in self._paused and self._size[source] <= self._size_max // 2:
             self._paused.discard(source)
             self._consumer.resume([TopicPartition(self._topic, source)])
         return message
+
+    @property
+    def _size_max(self) -> int:
+        return READ_AHEAD_SIZE // max(1, len(self._ends))
+
+    def _run_out(self, source: int) -> None:
+        """Note that a partition has no more message before its end."""
+        if source in self._undecided and self.cut_by is None:
+            self.cut_by = source
 
     def _poll(self) -> None:
         block = self._consumer.poll(messages_max=MESSAGES_MAX, wait_ms=WAIT_MS)
@@ -109,6 +126,8 @@ class Merge:
         if following >= self._ends[source]:
             self._read_up.add(source)
             self._unknown.discard(source)
+            if not self._ahead[source]:
+                self._run_out(source)
 
     def _pause_if_full(self, source: int) -> None:
         if source not in self._paused and self._size[source] > self._size_max:
