@@ -9,6 +9,7 @@ from app.cli import Bootstrap, ConfigFile, console, say
 from app.commands.align import topics_app
 from app.config import Settings, load_settings
 from app.errors import RunError
+from app.process.clock import now_ns
 from app.repartition.copy import Copy
 from app.repartition.target import prepare
 from app.wiring.open import open_bus
@@ -50,7 +51,7 @@ def topics_repartition(
             f"not registered for {target}: {left_out}.  Messages of it that cannot be read are dead letters "
             "there, and do not stop the worker"
         )
-    copy = Copy(bus, registry, source, target, wanted)
+    copy = Copy(bus, registry, source, target, wanted, latest_ns=_latest_ns(settings))
     shown_s = monotonic()
 
     def show(copy: Copy) -> None:
@@ -70,6 +71,12 @@ def topics_repartition(
     )
     if report.keyless:
         console.print(f"{report.keyless:,} of them have no key and keep their partition number")
+    if report.ahead:
+        console.print(
+            f"{report.ahead:,} progress records say more than pipeline.max_ahead_ns beyond this machine's clock "
+            f"and are left out, the first at {report.first_ahead}",
+            soft_wrap=True,
+        )
     if copy.cut_by is not None:
         (_, number), offset = copy.cut_by
         raise RunError(
@@ -78,6 +85,12 @@ def topics_repartition(
             "writes.  Say the same again when it has ended (its producer commits, or times out)"
         )
     _advise(settings, source, target, wanted)
+
+
+def _latest_ns(settings: Settings) -> int | None:
+    """The latest bound to believe, by this machine's clock: of a pipeline's inputs a copy reads but one."""
+    max_ahead_ns = settings.pipeline.max_ahead_ns
+    return None if max_ahead_ns is None else now_ns() + max_ahead_ns
 
 
 def _advise(settings: Settings, source: str, target: str, partitions: int) -> None:

@@ -31,13 +31,16 @@ class CopyReport:
     """What this process has copied; only committed messages count.
 
     `moved` counts those whose partition number is another one now, `keyless` those without a key, which keep
-    theirs as far as the target has it; `progress` counts the source's progress records, which are not copied.
+    theirs as far as the target has it; `progress` counts the source's progress records, which are not copied,
+    `ahead` those among them that are too far ahead to count, and `first_ahead` says which was the first.
     """
 
     messages: int = 0
     moved: int = 0
     keyless: int = 0
     progress: int = 0
+    ahead: int = 0
+    first_ahead: str = ""
 
     def add(self, other: "CopyReport") -> None:
         """Count what a transaction copied."""
@@ -45,6 +48,8 @@ class CopyReport:
         self.moved += other.moved
         self.keyless += other.keyless
         self.progress += other.progress
+        self.ahead += other.ahead
+        self.first_ahead = self.first_ahead or other.first_ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +97,27 @@ class Copy:
     is left for the next copy, since what the transaction writes would come behind (`cut_by`).
     """
 
-    def __init__(self, bus: Bus, registry: SchemaRegistry, source: str, target: str, partitions: int) -> None:
-        """`partitions` are the target's; both topics exist.
+    def __init__(
+        self,
+        bus: Bus,
+        registry: SchemaRegistry,
+        source: str,
+        target: str,
+        partitions: int,
+        *,
+        latest_ns: int | None = None,
+    ) -> None:
+        """`partitions` are the target's; both topics exist.  `latest_ns` is the latest bound that is believed.
 
-        Raises UsageError where the group belongs to a copy of another topic.
+        A progress record beyond it says nothing: a worker would set it aside, and here it would raise the
+        bound of its source partition for good.  Raises UsageError where the group belongs to a copy of
+        another topic.
         """
         self.report = CopyReport()
         self.done = False
         self._bus, self._registry, self._source = bus, registry, source
         self._target = _Target(target, partitions)
+        self._latest_ns = latest_ns
         admin = bus.admin()
         count = wait_out(lambda: bus.admin().request_counts([source])()[source])
         require_own(admin.group(copy_name(target)).committed, source, target)
@@ -206,7 +223,11 @@ class Copy:
             reach(COPY_MESSAGE)
             if message.progress is not None:
                 report.progress += 1
-                self._tell(producer, stand.bounds.see_progress(message.source, message.progress))
+                if self._latest_ns is not None and message.progress.upper_ns > self._latest_ns:
+                    report.ahead += 1
+                    report.first_ahead = report.first_ahead or self._place_of(message)
+                else:
+                    self._tell(producer, stand.bounds.see_progress(message.source, message.progress))
             else:
                 stand.bounds.see_row(message.source)
                 self._copy(producer, message, report)
@@ -215,6 +236,9 @@ class Copy:
         producer.send_offsets(stand.positions(self._source), self._consumer)
         reach(COPY_END)
         producer.commit()
+
+    def _place_of(self, message: Message) -> str:
+        return f"{self._source}[{message.source}] offset {message.offset}"
 
     def _copy(self, producer: Producer, message: Message, report: CopyReport) -> None:
         original = message.original
