@@ -10,7 +10,8 @@ from app.commands.align import topics_app
 from app.config import Settings, load_settings
 from app.errors import RunError
 from app.process.clock import now_ns
-from app.repartition.copy import Copy
+from app.repartition.copy import Copy, CopyReport
+from app.repartition.disorder import cautions, disorder_line
 from app.repartition.target import prepare
 from app.wiring.open import open_bus
 from topics.registry.open import open_registry
@@ -36,8 +37,11 @@ def topics_repartition(
 
     Copies what the topic holds when the command starts, in transactions: keys, values, headers and record
     times stay, and so does the order within each source partition.  Source partitions are merged by record
-    time, to the millisecond: give the pipeline 1 ms more grace_ns where the topic uses up its grace.  A copy
-    that was interrupted goes on with the same command; a later one copies what has come since.
+    time, which is the event time of a message's last row, to the millisecond.  So grace_ns must cover how far
+    record times run back in the copy, which is printed, and 1 ms; with blocks of rows also the time that one
+    spans, and with pipeline.clock = "known" how unevenly known times trail event times.
+
+    A copy that was interrupted goes on with the same command; a later one copies what has come since.
 
     Example: python -m app topics repartition --from tidemark.quote --to tidemark.quote-repartitioned
     """
@@ -51,6 +55,8 @@ def topics_repartition(
             f"not registered for {target}: {left_out}.  Messages of it that cannot be read are dead letters "
             "there, and do not stop the worker"
         )
+    for caution in cautions(source, clock=settings.pipeline.clock, blocks=prepared.blocks):
+        say(caution)
     copy = Copy(bus, registry, source, target, wanted, latest_ns=_latest_ns(settings))
     shown_s = monotonic()
 
@@ -64,9 +70,23 @@ def topics_repartition(
         report = copy.run(show=show)
     finally:
         copy.close()
+    _print_report(report, source, prepared.source_partitions, target, wanted)
+    if copy.cut_by is not None:
+        (_, number), offset = copy.cut_by
+        raise RunError(
+            f"{source}[{number}] has an open transaction at offset {offset}, so the copy ended there for all "
+            "partitions, in order of their times: more of the others would come before what that transaction "
+            "writes.  Run the same command again when it has ended (its producer commits, aborts or times out)"
+        )
+    _advise(settings, source, target, wanted)
+
+
+def _print_report(
+    report: CopyReport, source: str, source_partitions: int, target: str, partitions: int
+) -> None:
     console.print(
-        f"{report.messages:,} messages copied from {source} ({prepared.source_partitions} partitions) to "
-        f"{target} ({wanted}): {report.moved:,} have another partition number now",
+        f"{report.messages:,} messages copied from {source} ({source_partitions} partitions) to "
+        f"{target} ({partitions}): {report.moved:,} have another partition number now",
         soft_wrap=True,
     )
     if report.keyless:
@@ -75,16 +95,11 @@ def topics_repartition(
         console.print(
             f"{report.ahead:,} progress records say more than pipeline.max_ahead_ns beyond this machine's clock "
             f"and are left out, the first at {report.first_ahead}",
+            markup=False,
             soft_wrap=True,
         )
-    if copy.cut_by is not None:
-        (_, number), offset = copy.cut_by
-        raise RunError(
-            f"{source}[{number}] has an open transaction at offset {offset}, so the copy ended there for all "
-            "partitions, in order of their times: more of the others would come before what that transaction "
-            "writes.  Say the same again when it has ended (its producer commits, or times out)"
-        )
-    _advise(settings, source, target, wanted)
+    if report.messages:
+        console.print(disorder_line(report.disorder), soft_wrap=True)
 
 
 def _latest_ns(settings: Settings) -> int | None:

@@ -1,7 +1,7 @@
 """The copy: transactions that write messages and say how far the source was read, both or neither."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -10,6 +10,7 @@ from app.errors import UsageError
 from app.process.away import wait_out
 from app.process.failpoints import COPY_BEGIN, COPY_END, COPY_MESSAGE, COPY_OFFSETS, COPY_STEP, reach
 from app.repartition.bounds import Bound, Bounds
+from app.repartition.disorder import Disorder
 from app.repartition.merge import Merge, Message
 from schemas.clocks import NS_PER_MS
 from topics.avro.progress import encode_progress
@@ -33,6 +34,7 @@ class CopyReport:
     `moved` counts those whose partition number is another one now, `keyless` those without a key, which keep
     theirs as far as the target has it; `progress` counts the source's progress records, which are not copied,
     `ahead` those among them that are too far ahead to count, and `first_ahead` says which was the first.
+    `disorder` is that of the messages copied, by their record times.
     """
 
     messages: int = 0
@@ -41,6 +43,7 @@ class CopyReport:
     progress: int = 0
     ahead: int = 0
     first_ahead: str = ""
+    disorder: Disorder = field(default_factory=Disorder)
 
     def add(self, other: "CopyReport") -> None:
         """Count what a transaction copied."""
@@ -50,6 +53,7 @@ class CopyReport:
         self.progress += other.progress
         self.ahead += other.ahead
         self.first_ahead = self.first_ahead or other.first_ahead
+        self.disorder = other.disorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,7 @@ class Copy:
         if not messages:
             self.done = True
             return
-        attempt = CopyReport()
+        attempt = CopyReport(disorder=self.report.disorder.copy())
         try:
             self._write(messages, attempt)
         except (AbortableError, UnknownOutcomeError) as undone:
@@ -246,6 +250,8 @@ class Copy:
         report.messages += 1
         report.moved += partition != message.source
         report.keyless += original.key is None
+        if original.timestamp_ms >= 0:
+            report.disorder.see(partition, original.timestamp_ms)
         producer.produce(
             self._target.topic,
             partition=partition,

@@ -1,8 +1,13 @@
 """Source partitions merged into one order, which their logs alone decide: the oldest message comes next.
 
 Rows of several source partitions meet in a target partition.  By the order of arrival one could run hours
-ahead of another there, and what comes behind would be late.  Merged by record time, a target partition is no
-more out of order than its worst source was, but for the millisecond that record times have.
+ahead of another there, and what comes behind would be late.  Merged by record time, the record times of a
+target partition are no more out of order than those of its worst source were, but for the millisecond that
+they have.
+
+A record time is the event time of the last row of its message, whatever clock a pipeline joins on.  So the
+rows of a block may come as much behind others as the block spans, and known times by as much as they trail
+the event times: no order of whole messages mends the first, and the second is not read here.
 """
 
 import heapq

@@ -54,7 +54,7 @@ def _share(registry: SchemaRegistry, schema_id: int, old: str, new: str) -> str:
     except CodecError as refused:
         raise UsageError(
             f"schema id {schema_id} of {old} cannot be registered under {new}: {refused}; give {new} the "
-            f"compatibility that {old} has (NONE takes all), then say the same again"
+            f"compatibility that {old} has (NONE takes all), then run the same command again"
         ) from None
     if shared_id != schema_id:
         return f"under {new} its text has id {shared_id}, as where a schema refers to others: register it there with its references"

@@ -7,6 +7,7 @@ from app.errors import UsageError
 from app.reading.partition import read_partition
 from app.repartition.copy import copy_name, require_own
 from app.repartition.subjects import require_known, share_schemas
+from topics.avro.encode import value_subjects
 from topics.block import TopicPartition
 from topics.bus import Bus, TopicSpec
 from topics.catalogue import HISTORY_CONFIGS, MESSAGE_SIZE_MAX
@@ -20,11 +21,13 @@ _KEEPING: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.
 class Prepared:
     """What was found and made: the source's partition count, and whether the target is new.
 
-    `unshared` are the schemas that could not be registered for the target, in words.
+    `blocks` says whether the source has a schema for messages of many rows; `unshared` are the schemas that
+    could not be registered for the target, in words.
     """
 
     source_partitions: int
     created: bool
+    blocks: bool
     unshared: tuple[str, ...]
 
 
@@ -55,7 +58,9 @@ def prepare(bus: Bus, registry: SchemaRegistry, source: str, target: str, partit
         configs = {**HISTORY_CONFIGS, "retention.ms": "-1", "max.message.bytes": str(size_max)}
         spec = TopicSpec(name=target, partitions=partitions, replication=origin.replication, configs=configs)
         admin.create([spec])
-    return Prepared(origin.partitions, there is None, tuple(unshared))
+    _, block_subject = value_subjects(source)
+    blocks = bool(registry.ids(block_subject))
+    return Prepared(origin.partitions, there is None, blocks, tuple(unshared))
 
 
 def _require_no_positions(bus: Bus, target: str) -> None:
