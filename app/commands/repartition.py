@@ -75,8 +75,8 @@ def topics_repartition(
         (_, number), offset = copy.cut_by
         raise RunError(
             f"{source}[{number}] has an open transaction at offset {offset}, so the copy ended there for all "
-            "partitions, in order of their times: more of the others would come before what that transaction "
-            "writes.  Run the same command again when it has ended (its producer commits, aborts or times out)"
+            "partitions, in order of their times: more of the others would come before what it writes.  "
+            "Run the same command again when it has ended (its producer commits, aborts or times out)"
         )
     _advise(settings, source, target, wanted)
 
@@ -93,8 +93,8 @@ def _print_report(
         console.print(f"{report.keyless:,} of them have no key and keep their partition number")
     if report.ahead:
         console.print(
-            f"{report.ahead:,} progress records say more than pipeline.max_ahead_ns beyond this machine's clock "
-            f"and are left out, the first at {report.first_ahead}",
+            f"{report.ahead:,} progress records say more than pipeline.max_ahead_ns beyond this machine's "
+            f"clock and are left out, the first at {report.first_ahead}",
             markup=False,
             soft_wrap=True,
         )

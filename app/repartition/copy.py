@@ -111,7 +111,7 @@ class Copy:
         *,
         latest_ns: int | None = None,
     ) -> None:
-        """`partitions` are the target's; both topics exist.  `latest_ns` is the latest bound that is believed.
+        """`partitions` are the target's; both topics exist.  `latest_ns` is the latest bound to believe.
 
         A progress record beyond it says nothing: a worker would set it aside, and here it would raise the
         bound of its source partition for good.  Raises UsageError where the group belongs to a copy of
@@ -133,7 +133,7 @@ class Copy:
 
     @property
     def cut_by(self) -> tuple[TopicPartition, int] | None:
-        """The source partition, and the offset, at whose open transaction the copy had to end early, if any."""
+        """The source partition and the offset of the open transaction that ended the copy early."""
         source = self._stand.merge.cut_by
         if source is None:
             return None
@@ -276,7 +276,7 @@ class Copy:
 
 
 def require_own(committed: Iterable[TopicPartition], source: str, target: str) -> None:
-    """Raise UsageError where `committed` positions of the target's group are of another topic than `source`."""
+    """Raise UsageError where positions `committed` by the target's group are of another topic."""
     others = sorted({place.topic for place in committed} - {source})
     if others:
         raise UsageError(f"{target} is a copy of {others[0]} already: copy {source} to another topic")

@@ -1,4 +1,4 @@
-"""Disorder: how far the record times of a copy run back in each partition, which the pipeline's grace covers."""
+"""Disorder: how far record times run back in each partition of a copy, which the pipeline's grace covers."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,7 +10,7 @@ PARTITIONS_SHOWN: Final = 8
 
 @dataclass(slots=True)
 class Disorder:
-    """By partition, in milliseconds: the newest record time, and how far a later message lies at most below it."""
+    """By partition, in milliseconds: the newest record time, and how far one behind a newer lies below it."""
 
     newest_ms: dict[int, int] = field(default_factory=dict)
     worst_ms: dict[int, int] = field(default_factory=dict)
@@ -40,7 +40,9 @@ def disorder_line(disorder: Disorder) -> str:
     shown = ", ".join(f"{time_ms:,} ms in partition {partition}" for partition, time_ms in worst)
     if len(disorder.worst_ms) > len(worst):
         shown = f"{shown}, no more in others"
-    return f"Record times run back in what was copied by up to {shown}: grace_ns must cover that and 1 ms more."
+    return (
+        f"Record times run back in what was copied by up to {shown}: grace_ns must cover that and 1 ms more."
+    )
 
 
 def cautions(source: str, *, clock: Clock, blocks: bool) -> list[str]:
@@ -48,12 +50,12 @@ def cautions(source: str, *, clock: Clock, blocks: bool) -> list[str]:
     lines = []
     if blocks:
         lines.append(
-            f"{source} has a schema of blocks of rows.  A block is copied whole, by the time of its last row, so "
-            "grace_ns must also cover the time that one spans, or its older rows are late"
+            f"{source} has a schema of blocks of rows.  A block is copied whole, by the time of its last "
+            "row, so grace_ns must also cover the time that one spans, or its older rows are late"
         )
     if clock == "known":
         lines.append(
-            f'pipeline.clock is "known", and {source} is merged by record time, which is event time, so grace_ns '
-            "must also cover how unevenly known times trail event times, or rows are late"
+            f'pipeline.clock is "known", and {source} is merged by record time, which is event time, so '
+            "grace_ns must also cover how unevenly known times trail event times, or rows are late"
         )
     return lines

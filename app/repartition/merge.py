@@ -12,7 +12,8 @@ the event times: no order of whole messages mends the first, and the second is n
 
 import heapq
 from collections import deque
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -55,7 +56,7 @@ class Merge:
         ends: Mapping[int, int],
         reader: ProgressReader,
         *,
-        undecided: Set[int] = frozenset(),
+        undecided: AbstractSet[int] = frozenset(),
     ) -> None:
         """Read each partition from its start up to before its end; `undecided` ones have more behind it."""
         self.cut_by: int | None = min((one for one in undecided if starts[one] >= ends[one]), default=None)

@@ -6,7 +6,7 @@ from topics.wire import CodecError, SchemaRegistry
 
 
 def require_known(registry: SchemaRegistry, source: str) -> None:
-    """Raise UsageError for a registry that is not the topic's: progress records could not be told from rows."""
+    """Raise UsageError where the registry is not the topic's: progress records would be taken for rows."""
     subjects = value_subjects(source)
     if not any(registry.ids(subject) for subject in subjects):
         raise UsageError(
@@ -57,7 +57,10 @@ def _share(registry: SchemaRegistry, schema_id: int, old: str, new: str) -> str:
             f"compatibility that {old} has (NONE takes all), then run the same command again"
         ) from None
     if shared_id != schema_id:
-        return f"under {new} its text has id {shared_id}, as where a schema refers to others: register it there with its references"
+        return (
+            f"under {new} its text has id {shared_id}, as where it refers to others: register it there with "
+            "its references"
+        )
     return ""
 
 

@@ -68,9 +68,9 @@ def _require_no_positions(bus: Bus, target: str) -> None:
     group = copy_name(target)
     if bus.admin().group(group).committed:
         raise UsageError(
-            f"--to {target} does not exist, but group {group} has the positions of a copy to it, so what that "
-            "had copied would be missing: delete the group too (kafka-consumer-groups.sh --delete --group "
-            f"{group}), or name another topic"
+            f"--to {target} does not exist, but group {group} has the positions of a copy to it, so what "
+            "that had copied would be missing: delete the group too (kafka-consumer-groups.sh --delete "
+            f"--group {group}), or name another topic"
         )
 
 
@@ -94,8 +94,8 @@ def _require_fit(bus: Bus, there: TopicSpec, partitions: int) -> None:
         place = TopicPartition(there.name, number)
         if next(read_partition(bus, place, group=group), None) is not None:
             raise UsageError(
-                f"--to {there.name} holds messages that no copy wrote, or whose copy the broker has forgotten: "
-                f"the positions of a copy (group {group}) expire offsets.retention.minutes after its last "
+                f"--to {there.name} holds messages that no copy wrote, or whose copy the broker has "
+                f"forgotten: the positions of a copy (group {group}) expire offsets.retention.minutes after its last "
                 "commit, a week by default.  Name a topic that is empty, or one that does not exist yet"
             )
 

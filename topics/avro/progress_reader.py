@@ -60,9 +60,7 @@ class ProgressReader:
         return self._is_progress[schema_id]
 
 
-def _require_keys(
-    block: MessageBlock, messages: Int64s, schema_id: int, missing: UnknownSchemaError
-) -> None:
+def _require_keys(block: MessageBlock, messages: Int64s, schema_id: int, missing: UnknownSchemaError) -> None:
     keyless = messages[block.key_size[messages] < 0]
     if keyless.size == 0:
         return

@@ -62,7 +62,9 @@ def test_a_copy_that_an_open_transaction_cut_ends_in_one_line(
     theirs = bus.producer(transactional_id="theirs")
     theirs.begin()
     theirs.produce(SOURCE, partition=1, key=b"B", value=b"held", timestamp_ms=3)
-    with pytest.raises(RunError, match=r"source\[1\] has an open transaction at offset 1, .* same command again"):
+    with pytest.raises(
+        RunError, match=r"source\[1\] has an open transaction at offset 1, .* same command again"
+    ):
         run()
     assert "0 messages copied" in capsys.readouterr().out
     theirs.commit()

@@ -44,7 +44,9 @@ def test_what_was_not_committed_and_is_copied_again_is_no_disorder(
 
 def test_the_line_says_what_grace_must_cover() -> None:
     line = disorder_line(Disorder({}, {0: 7, 2: 1_200}))
-    assert line.startswith("Record times run back in what was copied by up to 1,200 ms in partition 2, 7 ms in")
+    assert line.startswith(
+        "Record times run back in what was copied by up to 1,200 ms in partition 2, 7 ms in"
+    )
     assert line.endswith("grace_ns must cover that and 1 ms more.")
     assert "do not run back" in disorder_line(Disorder())
 

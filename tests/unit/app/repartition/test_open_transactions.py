@@ -93,7 +93,9 @@ def test_a_copy_that_met_open_transactions_is_the_one_it_would_be_without(regist
     copy_once(bus, registry)
     whole = bus_of([logs[0], [*logs[1], Row(b"B", 4), Row(b"B", 5)]], registry, 1)
     copy_through(whole, registry, 1, iter(()))
-    keys = [[(message.key, message.timestamp_ms) for message in target_logs(one, 1)[0]] for one in (bus, whole)]
+    keys = [
+        [(message.key, message.timestamp_ms) for message in target_logs(one, 1)[0]] for one in (bus, whole)
+    ]
     assert keys[0] == keys[1]
 
 

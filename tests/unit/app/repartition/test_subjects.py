@@ -21,7 +21,7 @@ def schema(*names: str) -> str:
 
 @pytest.fixture
 def registry() -> DictRegistry:
-    """Knows four schemas of the source: three of rows, of which the second is the newest, and one of blocks."""
+    """Knows four schemas of the source: three of rows, of which id 2 is the newest, and one of blocks."""
     registry = DictRegistry()
     for names in ((), ("bid",), ("bid", "ask")):
         registry.register("elsewhere", schema(*names))
@@ -99,5 +99,7 @@ def test_a_schema_that_the_registry_refuses_stops_the_copy_with_the_way_out() ->
     registry = Compatible()
     for names in ((), ("bid",)):
         registry.register("old-value", schema(*names))
-    with pytest.raises(UsageError, match=r"id 2 of old-value cannot be .*: not compatible; give new-value the"):
+    with pytest.raises(
+        UsageError, match=r"id 2 of old-value cannot be .*: not compatible; give new-value the"
+    ):
         share_schemas(registry, "old", "new")

@@ -95,7 +95,9 @@ def test_a_target_that_was_deleted_is_not_begun_where_its_copy_ended(
 ) -> None:
     copy_through(bus, registry, 3, iter(()))
     bus.admin().delete([TARGET])
-    with pytest.raises(UsageError, match=r"group target-repartition has the positions .* delete the group too"):
+    with pytest.raises(
+        UsageError, match=r"group target-repartition has the positions .* delete the group too"
+    ):
         prepare(bus, registry, SOURCE, TARGET, 3)
     assert bus.admin().describe([TARGET])[TARGET] is None
 
@@ -141,7 +143,9 @@ def test_a_copy_reads_no_further_than_where_the_source_ended_when_it_began(
 
 def test_a_registry_that_does_not_know_the_source_is_refused(bus: MemoryBus, tmp_path: Path) -> None:
     registry = FileRegistry(tmp_path / "another")
-    with pytest.raises(UsageError, match=r"no schema under source-value or source-value-block.*schema_registry"):
+    with pytest.raises(
+        UsageError, match=r"no schema under source-value or source-value-block.*schema_registry"
+    ):
         prepare(bus, registry, SOURCE, "new", 2)
     assert bus.admin().describe(["new"])["new"] is None
 
@@ -162,11 +166,15 @@ def test_a_schema_that_nobody_knows_stops_the_copy_where_it_may_be_a_progress_re
         assert copy.run().messages == 3
         copy.close()
         return
-    words = r"source\[1\]: the message without key at offset 2 names schema id 77, and no schema in .* has this"
+    words = (
+        r"source\[1\]: the message without key at offset 2 names schema id 77, and no schema in .* has this"
+    )
     with pytest.raises(UnknownSchemaError, match=words):
         copy.run()
     copy.close()
-    assert not any(message.value == message_header(77) + b"\0" for log in target_logs(bus, 3) for message in log)
+    assert not any(
+        message.value == message_header(77) + b"\0" for log in target_logs(bus, 3) for message in log
+    )
 
 
 def test_what_came_since_the_copy_began_does_not_stop_it(bus: MemoryBus, registry: FileRegistry) -> None:
