@@ -95,8 +95,8 @@ def _require_fit(bus: Bus, there: TopicSpec, partitions: int) -> None:
         if next(read_partition(bus, place, group=group), None) is not None:
             raise UsageError(
                 f"--to {there.name} holds messages that no copy wrote, or whose copy the broker has "
-                f"forgotten: the positions of a copy (group {group}) expire offsets.retention.minutes after its last "
-                "commit, a week by default.  Name a topic that is empty, or one that does not exist yet"
+                f"forgotten: the positions of a copy (group {group}) expire offsets.retention.minutes after "
+                "its last commit, a week by default.  Name one that is empty, or that does not exist yet"
             )
 
 
