@@ -8,7 +8,10 @@ import typer
 from app.cli import Bootstrap, ConfigFile, console, say
 from app.commands.align import topics_app
 from app.config import Settings, load_settings
-from app.repartition.copy import Copy
+from app.errors import RunError
+from app.process.clock import now_ns
+from app.repartition.copy import Copy, CopyReport
+from app.repartition.disorder import cautions, disorder_line
 from app.repartition.target import prepare
 from app.wiring.open import open_bus
 from topics.registry.open import open_registry
@@ -34,8 +37,11 @@ def topics_repartition(
 
     Copies what the topic holds when the command starts, in transactions: keys, values, headers and record
     times stay, and so does the order within each source partition.  Source partitions are merged by record
-    time, to the millisecond: give the pipeline 1 ms more grace_ns where the topic uses up its grace.  A copy
-    that was interrupted goes on with the same command; a later one copies what has come since.
+    time, which is the event time of a message's last row, to the millisecond.  So grace_ns must cover how far
+    record times run back in the copy, which is printed, and 1 ms; with blocks of rows also the time that one
+    spans, and with pipeline.clock = "known" how unevenly known times trail event times.
+
+    A copy that was interrupted goes on with the same command; a later one copies what has come since.
 
     Example: python -m app topics repartition --from tidemark.quote --to tidemark.quote-repartitioned
     """
@@ -44,9 +50,14 @@ def topics_repartition(
     bus = open_bus(settings)
     registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
     prepared = prepare(bus, registry, source, target, wanted)
-    if not prepared.schema:
-        say(f"no schema is registered under {source}-value: register one under {target}-value for a worker")
-    copy = Copy(bus, registry, source, target, wanted)
+    for left_out in prepared.unshared:
+        say(
+            f"not registered for {target}: {left_out}.  Messages of it that cannot be read are dead letters "
+            "there, and do not stop the worker"
+        )
+    for caution in cautions(source, clock=settings.pipeline.clock, blocks=prepared.blocks):
+        say(caution)
+    copy = Copy(bus, registry, source, target, wanted, latest_ns=_latest_ns(settings))
     shown_s = monotonic()
 
     def show(copy: Copy) -> None:
@@ -59,14 +70,42 @@ def topics_repartition(
         report = copy.run(show=show)
     finally:
         copy.close()
+    _print_report(report, source, prepared.source_partitions, target, wanted)
+    if copy.cut_by is not None:
+        (_, number), offset = copy.cut_by
+        raise RunError(
+            f"{source}[{number}] has an open transaction at offset {offset}, so the copy ended there for all "
+            "partitions, in order of their times: more of the others would come before what it writes.  "
+            "Run the same command again when it has ended (its producer commits, aborts or times out)"
+        )
+    _advise(settings, source, target, wanted)
+
+
+def _print_report(
+    report: CopyReport, source: str, source_partitions: int, target: str, partitions: int
+) -> None:
     console.print(
-        f"{report.messages:,} messages copied from {source} ({prepared.source_partitions} partitions) to "
-        f"{target} ({wanted}): {report.moved:,} have another partition number now",
+        f"{report.messages:,} messages copied from {source} ({source_partitions} partitions) to "
+        f"{target} ({partitions}): {report.moved:,} have another partition number now",
         soft_wrap=True,
     )
     if report.keyless:
         console.print(f"{report.keyless:,} of them have no key and keep their partition number")
-    _advise(settings, source, target, wanted)
+    if report.ahead:
+        console.print(
+            f"{report.ahead:,} progress records say more than pipeline.max_ahead_ns beyond this machine's "
+            f"clock and are left out, the first at {report.first_ahead}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if report.messages:
+        console.print(disorder_line(report.disorder), soft_wrap=True)
+
+
+def _latest_ns(settings: Settings) -> int | None:
+    """The latest bound to believe, by this machine's clock: of a pipeline's inputs a copy reads but one."""
+    max_ahead_ns = settings.pipeline.max_ahead_ns
+    return None if max_ahead_ns is None else now_ns() + max_ahead_ns
 
 
 def _advise(settings: Settings, source: str, target: str, partitions: int) -> None:

@@ -21,6 +21,7 @@ from tests.contract.bus.conftest import HASTY
 from tests.contract.bus.grown import add_partitions
 from tests.stage.day_runs import TRADES, DayRun, small_days, until
 from tests.stage.programs import App, started
+from topics.bus import TopicSpec
 from topics.kafka.bus import KafkaBus
 from topics.kafka.producer import KafkaProducer
 from topics.memory.bus import MemoryBus
@@ -39,7 +40,8 @@ def run(kafka_bootstrap: str, tmp_path: Path) -> Iterator[DayRun]:
     run = DayRun.on(bus, small_days(tmp_path / "history"), tmp_path / "run", prefix, partitions=PARTITIONS)
     yield run
     kinds = ("trade", "quote", "aligned", "late", "dead", "last-known")
-    copies = [f"{run.topic('quote')}-copy", *(f"{prefix}-again.{kind}" for kind in kinds[2:])]
+    copies = [f"{run.topic('quote')}-{kind}" for kind in ("copy", "short")]
+    copies += (f"{prefix}-again.{kind}" for kind in kinds[2:])
     bus.admin().delete([*(run.topic(kind) for kind in kinds), *copies])
 
 
@@ -87,9 +89,14 @@ def test_quotes_of_another_partitioner_are_refused_repartitioned_and_joined(
     assert last.startswith("stopped: stream quote: key '")
     assert f"python -m app topics repartition --from {quotes} --to {quotes}-repartitioned" in last
     assert sum(rows.num_rows for n in range(PARTITIONS) for rows in read_aligned(run.pipeline, n)) == 0
+    run.pipeline.bus.admin().create([TopicSpec(name=f"{quotes}-short", partitions=PARTITIONS, configs={})])
+    short = run_app("topics", "repartition", "--from", quotes, "--to", f"{quotes}-short", "-c", run.config)
+    assert short.code == 2
+    assert "retention.ms is 604800000, not -1.  Delete the topic" in short.error
     copied = run_app("topics", "repartition", "--from", quotes, "--to", f"{quotes}-copy", "-c", run.config)
     assert copied.code == 0, copied.err
     assert f"15,000 messages copied from {quotes} (3 partitions) to {quotes}-copy (3)" in copied.out
+    assert "Record times run back in what was copied by up to " in copied.out
     assert f'streams.quote.topic = "{quotes}-copy"' in copied.out
     again = with_copied_quotes(run, f"{quotes}-copy")
     assert run_app("topics", "apply", "--config", again.config).code == 0

@@ -184,7 +184,7 @@ def test_a_period_is_over_in_the_copy_just_where_it_is_in_every_source_partition
 
 
 @given(logs=source_logs(), partitions=st.integers(1, 4))
-def test_the_copy_is_no_more_out_of_order_than_its_worst_source(
+def test_record_times_of_the_copy_are_no_more_out_of_order_than_those_of_its_worst_source(
     registry: FileRegistry, logs: list[Log], partitions: int
 ) -> None:
     bus = bus_of(logs, registry, partitions)

@@ -29,27 +29,44 @@ class ProgressReader:
     def read(self, block: MessageBlock, messages: Int64s) -> Mapping[int, Progress]:
         """Return the progress records among these messages of one partition, by offset.
 
-        A torn one is none, nor is a message whose schema nobody knows: the worker makes dead letters of
-        both.  Raises RegistryUnavailableError where a schema cannot be looked up now.
+        A torn one is none, nor is a message with a key whose schema nobody knows: the worker makes dead
+        letters of both.  Raises UnknownSchemaError for such a message without key, which may be a progress
+        record, and RegistryUnavailableError where a schema cannot be looked up now.
         """
         ids = np.empty(messages.size, np.int64)
         address = block.value.view(np.int64)[messages]
         kernel.read_ids(address, block.value_size[messages], DecodeLimits().message_size_max, ids)
-        named = [
-            schema_id for schema_id in np.unique(ids).tolist() if schema_id >= 0 and self._knows(schema_id)
-        ]
+        named = []
+        for schema_id in np.unique(ids[ids >= 0]).tolist():
+            try:
+                if self._names_progress(schema_id):
+                    named.append(schema_id)
+            except UnknownSchemaError as missing:
+                _require_keys(block, messages[ids == schema_id], schema_id, missing)
         if not named:
             return {}
         return dict(self._decoder.decode(block, messages[np.isin(ids, named)]).progress)
 
-    def _knows(self, schema_id: int) -> bool:
+    def _names_progress(self, schema_id: int) -> bool:
         """Whether this is the id of a progress schema; an id that nobody knows may be known next time."""
         if schema_id not in self._is_progress:
             try:
                 name = parse_record(self._registry.schema(schema_id)).name
             except UnknownSchemaError:
-                return False
+                raise
             except CodecError:  # of no flat record, or of no Avro at all
                 name = ""
             self._is_progress[schema_id] = name == f"{NAMESPACE}.{PROGRESS_NAME}"
         return self._is_progress[schema_id]
+
+
+def _require_keys(block: MessageBlock, messages: Int64s, schema_id: int, missing: UnknownSchemaError) -> None:
+    keyless = messages[block.key_size[messages] < 0]
+    if keyless.size == 0:
+        return
+    topic, partition = block.sources[block.source[keyless[0]]]
+    raise UnknownSchemaError(
+        f"{topic}[{partition}]: the message without key at offset {block.offset[keyless[0]]} names schema id "
+        f"{schema_id}, and {missing}.  It may be a progress record, so it is neither copied nor passed over: "
+        "name the registry of the topic's producers (bus.schema_registry), or register that schema there"
+    )
