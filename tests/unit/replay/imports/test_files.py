@@ -1,6 +1,7 @@
 """The laws of what is in a folder: every format, parts, empty days, and what is none of these."""
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,75 @@ def test_folders_of_parts_are_one_stream_and_their_names_hold_columns(tmp_path: 
         "trades/symbol=B%20C/part-0.parquet",
         "trades/symbol=D/deep/part-1.parquet",
     ]
+
+
+def test_folders_behind_links_are_read_and_each_only_once(tmp_path: Path) -> None:
+    write_file(tmp_path / "disk" / "deep", "part-0.parquet", event_ns=[NOON_NS], symbol=["A"])
+    write_file(tmp_path / "data" / "trades" / "b", "part-1.parquet", event_ns=[NOON_NS], symbol=["B"])
+    write_file(tmp_path / "data", "quotes.parquet", event_ns=[NOON_NS], symbol=["Q"])
+    trades = tmp_path / "data" / "trades"
+    links = {
+        trades / "2024": tmp_path / "disk",
+        trades / "latest": trades / "b",
+        trades / "b" / "up": trades,
+        tmp_path / "disk" / "deep" / "round": tmp_path / "data",
+        tmp_path / "disk" / "deep" / "above": tmp_path,
+    }
+    for link, target in links.items():
+        link.symlink_to(target, target_is_directory=True)
+    store, report = imported(tmp_path)
+    assert [source.name for source in store.day("trade", DATE).summary.sources] == [
+        "trades/2024/deep/part-0.parquet",
+        "trades/b/part-1.parquet",
+    ]
+    assert rows_of(store.day("trade", DATE)).column("symbol").to_pylist() == ["A", "B"]
+    assert {
+        "trades/latest is trades/b again: not read twice",
+        "trades/b/up is trades again: not read twice",
+        f"trades/2024/deep/round leads back to {tmp_path / 'data'}: not read twice",
+        f"trades/2024/deep/above leads back to {tmp_path}: not read twice",
+    } == set(report.notes)
+
+
+def test_files_behind_links_belong_to_the_folder_and_may_change(tmp_path: Path) -> None:
+    write_file(tmp_path / "disk", "part-0.parquet", event_ns=[NOON_NS], symbol=["A"])
+    (tmp_path / "data" / "trades").mkdir(parents=True)
+    (tmp_path / "data" / "trades" / "2024").symlink_to(tmp_path / "disk", target_is_directory=True)
+    imported(tmp_path)
+    write_file(tmp_path / "disk", "part-0.parquet", event_ns=[NOON_NS, NOON_NS], symbol=["A", "B"])
+    store, _ = imported(tmp_path)
+    assert store.day("trade", DATE).rows == 2
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_nothing_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_file(tmp_path / "data" / "trades" / "open", "part-0.parquet", event_ns=[NOON_NS], symbol=["A"])
+    closed = write_file(
+        tmp_path / "data" / "trades" / "closed", "part-1.parquet", event_ns=[NOON_NS], symbol=["A"]
+    )
+    scandir = os.scandir
+
+    def refusing(path: Any = ".") -> Any:
+        if Path(path) == closed.parent:
+            raise PermissionError(13, "Permission denied", str(path))  # as for all but root, who may read it
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(SourceError) as refused:
+        imported(tmp_path)
+    assert str(refused.value).startswith(f"{closed.parent} cannot be read (Permission denied)")
+    monkeypatch.undo()
+    assert not HistoryStore(tmp_path / "history").dates()
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    write_file(tmp_path / "data" / "trades", "part-0.parquet", event_ns=[NOON_NS], symbol=["A"])
+    link = tmp_path / "data" / "trades" / "2024"
+    link.symlink_to(tmp_path / "gone", target_is_directory=True)
+    with pytest.raises(SourceError, match="is a link to nothing") as refused:
+        imported(tmp_path)
+    assert str(refused.value).startswith(str(link))
 
 
 def test_what_is_no_file_of_a_stream_is_named(tmp_path: Path) -> None:
