@@ -67,7 +67,8 @@ def _find_files(folder: Path) -> tuple[dict[str, list[Place]], list[str]]:
             continue
         stream = next((name for name in STREAMS if entry.name.startswith(f"{name}s")), None)
         if stream is None:
-            others.append(entry.name + "/" * os.path.isdir(entry))
+            is_folder = os.path.isdir(entry)  # noqa: PTH112 - Path's raises for a link that does not matter here
+            others.append(entry.name + "/" * is_folder)
         else:
             entries[stream].append(entry)
     files: dict[str, list[Place]] = {}
