@@ -3,12 +3,15 @@
 import gzip
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from replay.cli import main
 from replay.errors import SourceError
@@ -62,14 +65,73 @@ def test_csv_takes_a_type_only_where_it_keeps_every_value(tmp_path: Path, name: 
     assert rows.column("flag").to_pylist() == [True, False, None]
 
 
-def test_whole_numbers_that_a_double_would_round_stay_text(tmp_path: Path) -> None:
-    put(
-        tmp_path,
-        "trades.csv",
-        f"event_ns,symbol,x,y\n{NOON_NS},A,123456789012345678901,1.5\n{NOON_NS},A,1.5,2\n",
-    )
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["123456789012345678901", "1.5"],
+        ["9007199254740993", "0.5"],
+        ["123456789012345678.5", "1"],
+        ["0.12345678901234567891", "1"],
+        ["-1.2345678901234567891e-05", "1"],
+        ["1.5e999", "1"],
+        ["1.5e-999", "1"],
+        ["1E5", "2"],
+        ["12e4", "2.5"],
+        ["1.50E", "2"],
+    ],
+    ids=lambda values: values[0],
+)
+def test_a_csv_column_stays_text_where_a_double_is_another_number_or_it_looks_like_a_code(
+    tmp_path: Path, values: list[str]
+) -> None:
+    assert csv_column(tmp_path, values) == ("string", values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["0.1", "1e-05"],  # Python and pandas
+        ["1e+16", "5e-324"],
+        ["1.0E-5", "1.5e3"],  # Java
+        ["0.30000000000000004", "1.7976931348623157e+308"],  # shortest of 17 digits
+        ["5.960464477539063e-08", "1"],  # 2^-24, half-way between two texts of its length
+        ["0.10000000000000001", "1.000000000000000056e-01"],  # %.17g and %.18e
+        ["9007199254740992", "0.5"],
+        ["100.00000000000000000000", "-0.000000000000000000000"],
+        [".5", "1."],
+        ["nan", "-inf"],
+    ],
+    ids=lambda values: values[0],
+)
+def test_a_csv_column_is_double_where_each_number_can_be_written_from_it_again(
+    tmp_path: Path, values: list[str]
+) -> None:
+    kind, column = csv_column(tmp_path, values)
+    assert kind == "double"
+    assert list(map(repr, column)) == [repr(float(value)) for value in values]
+
+
+def test_whole_numbers_within_int64_are_exact(tmp_path: Path) -> None:
+    ends = [2**63 - 1, -(2**63), 2**53 + 1]
+    assert csv_column(tmp_path, list(map(str, ends))) == ("int64", ends)
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1), st.sampled_from([17, 18, 25]))
+@settings(max_examples=50, deadline=None)
+def test_doubles_written_in_full_come_back_from_csv_as_they_were(values: list[float], digits: int) -> None:
+    for texts in ([*map(repr, values)], [f"{value:.{digits - 1}e}" for value in values]):
+        with TemporaryDirectory() as folder:
+            kind, column = csv_column(Path(folder), texts)
+        assert kind == "double"
+        assert column == values
+
+
+def csv_column(tmp_path: Path, values: list[str]) -> tuple[str, list[Any]]:
+    """The type and the values of a column of a CSV file."""
+    put(tmp_path, "trades.csv", "event_ns,symbol,x\n" + "".join(f"{NOON_NS},A,{value}\n" for value in values))
     store, _ = imported(tmp_path)
-    assert rows_of(store.day("trade", DATE)).column("x").to_pylist() == ["123456789012345678901", "1.5"]
+    column = rows_of(store.day("trade", DATE)).column("x")
+    return str(column.type), column.to_pylist()
 
 
 def test_csv_beside_parquet_is_read_and_its_times_need_a_zone(tmp_path: Path) -> None:
