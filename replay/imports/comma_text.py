@@ -1,23 +1,33 @@
 """CSV as columns: a type is taken only where it keeps every value; what is not a plain number stays text."""
 
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from replay.errors import SourceError
+from replay.order import as_int64s
 
 BLOCK_SIZE: Final = 16 * 2**20  # bytes read at once; a row must fit
 
-# In the order in which they are tried.  A leading zero or a plus makes a code of it, and codes are text.
+# In the order in which they are tried.  A leading zero, a plus, or an exponent with neither a point before it
+# nor a sign (1E5) makes a code of it, and codes are text.  Python and pandas write small numbers as 1e-05.
 _WHOLE: Final = r"^-?(0|[1-9]\d{0,18})$"
 _WHOLE_LONG: Final = r"^(0|[1-9]\d{0,19})$"
-_NUMBER: Final = r"^(-?((0|[1-9]\d*)([.]\d*)?|[.]\d+)([eE][+-]?\d{1,3})?|nan|NaN|-?inf)$"
-_LONG_WHOLE: Final = r"^-?\d{17,}$"  # a double would round it
+_NUMBER: Final = (
+    r"^(-?((0|[1-9]\d*)([eE][+-]\d{1,3})?|((0|[1-9]\d*)[.]\d*|[.]\d+)([eE][+-]?\d{1,3})?)|nan|NaN|-?inf)$"
+)
+_LONG_WHOLE: Final = r"^-?\d{17,}$"  # an id, whether a double would round it or not
+_DOUBTFUL: Final = (
+    r"[1-9][.]?(\d[.]?){15}|[eE][+-]?\d{3}"  # more digits, or a farther range, than doubles promise
+)
 _KINDS: Final = (
     (pa.int64(), _WHOLE),
     (pa.uint64(), _WHOLE_LONG),
@@ -31,8 +41,8 @@ def stage(path: Path, key: tuple[str, ...], scratch: Path) -> Path:
 
     The first line names the columns; an empty field is null.  Columns of `key` are text.  Others are int64,
     uint64, double or boolean where all their values are, and text where not: times, codes with leading
-    zeros, whole numbers that a double would round.  Raises SourceError for two columns of one name, else what
-    pyarrow raises.
+    zeros or like 1E5, columns in which a double would round a number.  Raises SourceError for two columns of
+    one name, else what pyarrow raises.
     """
     if path.stat().st_size == 0:
         kinds: dict[str, pa.DataType] = {"nothing": pa.null()}
@@ -82,13 +92,34 @@ def _keeps(column: pa.Array, kind: pa.DataType) -> bool:
     pattern = dict(_KINDS)[kind]
     if not pc.all(pc.match_substring_regex(column, pattern)).as_py():
         return False
-    if kind == pa.float64() and pc.any(pc.match_substring_regex(column, _LONG_WHOLE)).as_py():
-        return False
+    if kind == pa.float64():
+        long = pc.any(pc.match_substring_regex(column, _LONG_WHOLE)).as_py()
+        return not long and not _rounds(column.filter(pc.match_substring_regex(column, _DOUBTFUL)))
     try:
         column.cast(kind)
     except pa.ArrowInvalid:
         return False
     return True
+
+
+def _rounds(column: pa.Array) -> bool:
+    """Whether a double changes one of these numbers: in full or with as many digits, it is another."""
+    whole = pc.match_substring_regex(column, _WHOLE)
+    counts = as_int64s(column.filter(whole).cast(pa.int64()))
+    if np.any(counts.astype(np.float64).astype(np.int64) != counts):
+        return True
+    others = column.filter(pc.invert(whole))
+    shortest = others.cast(pa.float64()).cast(pa.string())
+    return any(map(_is_rounded, others.filter(pc.not_equal(shortest, others)).unique().to_pylist()))
+
+
+def _is_rounded(text: str) -> bool:
+    digits = re.sub("[eE].*", "", text).lstrip("-").replace(".", "").lstrip("0")
+    if not digits:
+        return False
+    double, number = float(text), Decimal(text)
+    # The shortest text of a double need not be the nearest of its length, where two are as near.
+    return number not in (Decimal(repr(double)), Decimal(f"{double:.{len(digits) - 1}e}"))
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:

@@ -1,5 +1,8 @@
 """Which files of a folder belong to which stream, and which belong to none."""
 
+import os
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,55 +27,114 @@ _HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file of a stream: where, its name inside the folder, and the columns that its path holds."""
+    """A file of a stream: where, its name inside the folder, and the columns that its path holds.
+
+    `origin` is the absolute path by which a history remembers it: in the folder, also where a link leads out.
+    """
 
     path: Path
     name: str
     format: str
+    origin: Path
     partition: tuple[tuple[str, str | None], ...] = ()
 
 
 def find_files(folder: Path) -> tuple[dict[str, list[Place]], list[str]]:
-    """Return the files of each stream, by name, and a line about what else is in the folder.
+    """Return the files of each stream, by name, and lines about what else is in the folder.
 
-    A stream's files are named `trades*` or lie, at any depth, in folders that are.  Hidden files are left
-    alone.  Raises SourceError for a file of a stream in another format, or twice in two formats.
+    A stream's files are named `trades*` or lie, at any depth, in folders that are; links to folders are
+    followed.  Hidden files are left alone.  Raises SourceError for a file of a stream in another format, or
+    twice in two formats, and for a folder that cannot be read.
     """
     if not folder.is_dir():
         raise SourceError(
             f"{folder} is not a folder: name one that holds trades*.parquet and quotes*.parquet"
         )
-    files: dict[str, list[Place]] = {stream: [] for stream in STREAMS}
+    try:
+        return _find_files(folder)
+    except OSError as refused:
+        raise SourceError(
+            f"{refused.filename} cannot be read ({refused.strerror}), and its rows would be missing: "
+            "make it readable, or move it out of the folder"
+        ) from None
+
+
+def _find_files(folder: Path) -> tuple[dict[str, list[Place]], list[str]]:
+    entries: dict[str, list[Path]] = {stream: [] for stream in STREAMS}
     others = []
     for entry in sorted(folder.iterdir()):
         if _hidden(entry.name):
             continue
         stream = next((name for name in STREAMS if entry.name.startswith(f"{name}s")), None)
         if stream is None:
-            others.append(entry.name + "/" * entry.is_dir())
-            continue
-        paths = sorted(entry.rglob("*")) if entry.is_dir() else [entry]
-        files[stream] += [place for path in paths if (place := _place(path, folder)) is not None]
-    for places in files.values():
-        _require_once(places)
+            is_folder = os.path.isdir(entry)  # noqa: PTH112 - Path's raises for a link that does not matter here
+            others.append(entry.name + "/" * is_folder)
+        else:
+            entries[stream].append(entry)
+    files: dict[str, list[Place]] = {}
+    notes = [f"not read, since neither trades* nor quotes*: {_listed(others)}"] if others else []
+    for stream, of_stream in entries.items():
+        paths, lines = _walk(of_stream, folder)
+        files[stream] = [_place(path, folder) for path in paths]
+        notes += lines
+        _require_once(files[stream])
     if not any(files.values()):
         has = f"; it has {_listed(others)}" if others else ""
         raise SourceError(
             f"{folder} holds neither trades*.parquet nor quotes*.parquet (or the like as {READABLE}){has}"
         )
-    return files, [f"not read, since neither trades* nor quotes*: {_listed(others)}"] if others else []
+    return files, notes
 
 
-def _place(path: Path, folder: Path) -> Place | None:
+def _walk(entries: list[Path], folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the files that are these entries or lie in them, sorted, and a line per link not followed.
+
+    Folders come before links, so that one that a link leads to as well is read by its own name.  Raises
+    OSError for what cannot be read.
+    """
+    paths: list[Path] = []
+    lines: list[str] = []
+    names: dict[Path, str] = {}  # of the folders read, by where they really are
+    left = deque(sorted(entries, key=os.path.islink))
+    while left:
+        start = left.popleft()
+        if not start.is_dir():
+            paths.append(start)
+            continue
+        holders = (folder.resolve(), start.parent.resolve())
+        for parent, folders, inside in os.walk(start, onerror=_refuse):
+            here, real = Path(parent), Path(parent).resolve()
+            name = here.relative_to(folder).as_posix()
+            if real in names or (here.is_symlink() and _holds(real, holders)):
+                again = f"is {names[real]} again" if real in names else f"leads back to {real}"
+                lines.append(f"{name} {again}: not read twice")
+                folders.clear()
+                continue
+            names[real] = name
+            folders[:] = [one for one in folders if not _hidden(one)]
+            left += [here / one for one in sorted(folders) if (here / one).is_symlink()]
+            paths += [here / one for one in inside if not _hidden(one)]
+    return sorted(paths), lines
+
+
+def _refuse(refused: OSError) -> None:
+    raise refused
+
+
+def _holds(folder: Path, others: Iterable[Path]) -> bool:
+    return any(other.is_relative_to(folder) for other in others)
+
+
+def _place(path: Path, folder: Path) -> Place:
     inside = path.relative_to(folder)
-    if path.is_dir() or any(_hidden(part) for part in inside.parts):
-        return None
+    if not path.exists():
+        raise SourceError(f"{path} is a link to nothing: mend it, or move it out of the folder")
     suffix = _suffix(path)
     if suffix is None:
         raise SourceError(f"{path} is not read: write it as {READABLE}, or move it out of the folder")
     pairs = (unquote(part).partition("=") for part in inside.parts[:-1])
     partition = tuple((name, None if value == _HIVE_NULL else value) for name, is_, value in pairs if is_)
-    return Place(path, inside.as_posix(), FORMATS[suffix], partition)
+    return Place(path, inside.as_posix(), FORMATS[suffix], folder.resolve() / inside, partition)
 
 
 def _require_once(places: list[Place]) -> None:

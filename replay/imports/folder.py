@@ -1,6 +1,7 @@
 """Import a folder of files into the history: values never changed, bad rows named, files only once."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import combinations
@@ -21,7 +22,7 @@ from replay.imports.report import ImportedDay, ImportReport
 from replay.imports.source_file import MARKET_SYMBOL, SEQUENCE, BadRows, SourceFile
 from replay.order import order_clock, order_times
 from replay.store.day import BATCH_ROWS, Source
-from replay.store.days import HistoryStore
+from replay.store.days import HistoryStore, StagedDay
 from schemas.clocks import EVENT_NS, KNOWN_NS
 from schemas.stream import Stream
 
@@ -68,9 +69,9 @@ def import_folder(
     `symbol`.  A day's columns are those of all files with rows of that day, null where a file has no such
     column.  A day of trades without quotes gets an empty day of quotes.
 
-    Everything is checked before the first day is written; with `dry_run` nothing is.  Raises SourceError for
-    what is wrong with a file, an option, or a day that would lose rows, and HistoryError for what is wrong
-    with the history.
+    All days are written beside those in the history, and only when the last is whole do they take their
+    places; with `dry_run` every row is read and none is written.  Raises SourceError for what is wrong with a
+    file, an option, or a day that would lose rows, and HistoryError for what is wrong with the history.
     """
     options = ImportOptions(**values)
     places, passed_over = find_files(folder)
@@ -95,10 +96,18 @@ def import_folder(
             ours = [file.source for sources in files.values() for file in sources]
             for stream, day in schemas:
                 require_own(store, stream, _date(day), folder, ours)
-        for (stream, day), schema in schemas.items():
-            rows = days[stream][day]
-            report.days.append(_import_day(store, stream, day, rows, schema, plan, dry_run=dry_run))
-        _keep_days_without_rows(store, days, full, plan, report)
+        with ExitStack() as staging:
+            staged: list[StagedDay] = []
+            for (stream, day), schema in schemas.items():
+                rows = days[stream][day]
+                done, new = _stage_day(store, stream, day, rows, schema, plan, dry_run=dry_run)
+                report.days.append(done)
+                if new is not None:
+                    staged.append(staging.enter_context(new))
+            without = _stage_days_without_rows(store, days, full, plan, report)
+            staged += map(staging.enter_context, without)
+            for one in staged:
+                one.keep()
     return report
 
 
@@ -224,7 +233,7 @@ def _elsewhere(name: str, files: list[SourceFile]) -> pa.DataType:
     return pa.string() if kind is None or pa.types.is_null(kind) else kind
 
 
-def _import_day(
+def _stage_day(
     store: HistoryStore,
     stream: str,
     day: int,
@@ -233,7 +242,8 @@ def _import_day(
     plan: _Plan,
     *,
     dry_run: bool,
-) -> ImportedDay:
+) -> tuple[ImportedDay, StagedDay | None]:
+    """Return what becomes of a day, and the day where it is to be kept."""
     date_text = _date(day)
     if store.has(stream, date_text):
         before = store.day(stream, date_text)
@@ -241,23 +251,25 @@ def _import_day(
             map(Source.same_file, before.summary.sources, rows.sources)
         )
         if same and before.summary.made == plan.made:
-            return ImportedDay(stream, date_text, before.rows, written=False)
-    if dry_run:
-        return ImportedDay(stream, date_text, rows.rows, written=True)
+            return ImportedDay(stream, date_text, before.rows, written=False), None
+    made = _stream(stream, schema, plan)
+    if dry_run:  # read all the same: a value that cannot be taken is said
+        count = sum(part.num_rows for part in _rows_of(rows, day, schema, plan))
+        return ImportedDay(stream, date_text, count, written=True), None
     table = pa.concat_tables(_rows_of(rows, day, schema, plan))
     order = order_clock(table)
     times = order_times(table, order)
     if np.any(times[:-1] > times[1:]):
         table = table.take(pa.array(np.argsort(times, kind="stable")))
-    written = store.write(
-        _stream(stream, schema, plan),
+    staged = store.stage(
+        made,
         date_text,
         table.to_batches(max_chunksize=BATCH_ROWS),
         order=order,
         sources=rows.sources,
         made=plan.made,
     )
-    return ImportedDay(stream, date_text, written.rows, written=True)
+    return ImportedDay(stream, date_text, staged.summary.rows, written=True), staged
 
 
 def _rows_of(rows: _DayRows, day: int, schema: pa.Schema, plan: _Plan) -> Iterator[pa.Table]:
@@ -283,14 +295,14 @@ def _column(values: pa.ChunkedArray, column: pa.Field, file: SourceFile) -> pa.C
         ) from None
 
 
-def _keep_days_without_rows(
+def _stage_days_without_rows(
     store: HistoryStore,
     days: dict[str, dict[int, _DayRows]],
     full: dict[str, list[SourceFile]],
     plan: _Plan,
     report: ImportReport,
-) -> None:
-    """Give each day of the first stream a day of the others, without rows where no file has any."""
+) -> Iterator[StagedDay]:
+    """Stage a day without rows for each day of the first stream on which no file has any of another."""
     driving, *others = STREAMS
     for stream in others:
         missing = [_date(day) for day in days[driving] if day not in days[stream]]
@@ -312,7 +324,7 @@ def _keep_days_without_rows(
         )
         for day in missing:
             if day not in before or before[day].summary.made != plan.made:
-                store.write(_stream(stream, schema, plan), day, (), order="event", made=plan.made)
+                yield store.stage(_stream(stream, schema, plan), day, (), order="event", made=plan.made)
 
 
 def _least_schema(files: list[SourceFile], plan: _Plan) -> pa.Schema:

@@ -72,7 +72,7 @@ class SourceFile:
         text = (*key, *(old for old, new in options.renames.items() if new in key))
         self._table = open_table(place.path, place.format, text, scratch)
         stat = place.path.stat()
-        self.source = Source(place.name, stat.st_size, stat.st_mtime_ns, str(place.path.resolve()))
+        self.source = Source(place.name, stat.st_size, stat.st_mtime_ns, str(place.origin))
         names = self._table.schema.names
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -9,8 +9,9 @@ import hashlib
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +26,30 @@ from schemas.stream import Stream
 ROW_GROUP_ROWS: Final = (
     131_072  # large enough to compress, small enough that a resumed publication skips what is done
 )
+
+
+class StagedDay:
+    """A whole day, written beside the one that is there; it goes with its context unless it was kept."""
+
+    def __init__(self, folder: Path, summary: DaySummary) -> None:
+        self._folder = folder
+        self.summary = summary
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        _tidy(self._folder)
+
+    def keep(self) -> Day:
+        """Put it in the place of the day that was there.  Raises HistoryError where the disk refuses."""
+        (name,) = self.summary.parts
+        try:
+            (self._folder / f"_{name}.new").rename(self._folder / name)
+            (self._folder / f"_{name}.json").replace(self._folder / SUMMARY_FILE)
+        except OSError as refused:
+            raise _not_written(self._folder, refused) from None
+        return Day(self._folder, self.summary)
 
 
 class HistoryStore:
@@ -82,38 +107,51 @@ class HistoryStore:
         `batches` come in publish order by `order` and have the stream's schema.  Raises HistoryError where
         the disk refuses; the day is then as it was before.
         """
+        with self.stage(stream, date, batches, order=order, sources=sources, made=made) as staged:
+            return staged.keep()
+
+    def stage(
+        self,
+        stream: Stream,
+        date: str,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        order: Clock,
+        sources: tuple[Source, ...] = (),
+        made: Mapping[str, str],
+    ) -> StagedDay:
+        """Write a whole day as `write` does, and leave the one that is there until it is kept."""
         folder = self._folder(stream.name, parse_date(date).isoformat())
         name = f"part-{uuid.uuid4().hex}.parquet"
-        partial = folder / f"_{name}"
+        partial = folder / f"_{name}.new"  # not .parquet: a reader of the whole history would take both
         measures = Measures(stream, order)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with pq.ParquetWriter(partial, stream.schema, compression="zstd", version="2.6") as writer:
-                for batch in batches:
-                    measures.add(batch)
-                    writer.write_batch(batch, row_group_size=ROW_GROUP_ROWS)
-            summary = DaySummary(
-                stream=stream.name,
-                date=date,
-                rows=measures.rows,
-                keys=len(measures.keys),
-                key=stream.key,
-                sequence=stream.sequence,
-                order=order,
-                clocks=measures.clocks(),
-                sources=sources,
-                made=dict(made),
-                parts=(name,),
-                digest=_digest(partial),
-            )
-            (folder / f"_{name}.json").write_text(summary.to_json())
-            partial.rename(folder / name)
-            (folder / f"_{name}.json").replace(folder / SUMMARY_FILE)
-        except OSError as refused:
-            raise HistoryError(f"the history at {self.root} cannot be written: {refused}") from None
-        finally:
-            _tidy(folder)
-        return Day(folder, summary)
+        with ExitStack() as unfinished:
+            unfinished.callback(_tidy, folder)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with pq.ParquetWriter(partial, stream.schema, compression="zstd", version="2.6") as writer:
+                    for batch in batches:
+                        measures.add(batch)
+                        writer.write_batch(batch, row_group_size=ROW_GROUP_ROWS)
+                summary = DaySummary(
+                    stream=stream.name,
+                    date=date,
+                    rows=measures.rows,
+                    keys=len(measures.keys),
+                    key=stream.key,
+                    sequence=stream.sequence,
+                    order=order,
+                    clocks=measures.clocks(),
+                    sources=sources,
+                    made=dict(made),
+                    parts=(name,),
+                    digest=_digest(partial),
+                )
+                (folder / f"_{name}.json").write_text(summary.to_json())
+            except OSError as refused:
+                raise _not_written(folder, refused) from None
+            unfinished.pop_all()
+        return StagedDay(folder, summary)
 
     def delete(self, stream: str, date: str) -> None:
         """Remove one stream's day, if it is there."""
@@ -131,6 +169,10 @@ class HistoryStore:
     def _unknown(what: str, dates: list[str]) -> UnknownDateError:
         there = f"it has {', '.join(dates)}" if dates else "it is empty: import or generate a day first"
         return UnknownDateError(f"{what}; {there}")
+
+
+def _not_written(folder: Path, refused: OSError) -> HistoryError:
+    return HistoryError(f"the history at {folder.parent.parent} cannot be written: {refused}")
 
 
 def _digest(path: Path) -> str:

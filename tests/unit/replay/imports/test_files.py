@@ -1,13 +1,17 @@
 """The laws of what is in a folder: every format, parts, empty days, and what is none of these."""
 
 import gzip
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from replay.cli import main
 from replay.errors import SourceError
@@ -61,14 +65,73 @@ def test_csv_takes_a_type_only_where_it_keeps_every_value(tmp_path: Path, name: 
     assert rows.column("flag").to_pylist() == [True, False, None]
 
 
-def test_whole_numbers_that_a_double_would_round_stay_text(tmp_path: Path) -> None:
-    put(
-        tmp_path,
-        "trades.csv",
-        f"event_ns,symbol,x,y\n{NOON_NS},A,123456789012345678901,1.5\n{NOON_NS},A,1.5,2\n",
-    )
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["123456789012345678901", "1.5"],
+        ["9007199254740993", "0.5"],
+        ["123456789012345678.5", "1"],
+        ["0.12345678901234567891", "1"],
+        ["-1.2345678901234567891e-05", "1"],
+        ["1.5e999", "1"],
+        ["1.5e-999", "1"],
+        ["1E5", "2"],
+        ["12e4", "2.5"],
+        ["1.50E", "2"],
+    ],
+    ids=lambda values: values[0],
+)
+def test_a_csv_column_stays_text_where_a_double_is_another_number_or_it_looks_like_a_code(
+    tmp_path: Path, values: list[str]
+) -> None:
+    assert csv_column(tmp_path, values) == ("string", values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["0.1", "1e-05"],  # Python and pandas
+        ["1e+16", "5e-324"],
+        ["1.0E-5", "1.5e3"],  # Java
+        ["0.30000000000000004", "1.7976931348623157e+308"],  # shortest of 17 digits
+        ["5.960464477539063e-08", "1"],  # 2^-24, half-way between two texts of its length
+        ["0.10000000000000001", "1.000000000000000056e-01"],  # %.17g and %.18e
+        ["9007199254740992", "0.5"],
+        ["100.00000000000000000000", "-0.000000000000000000000"],
+        [".5", "1."],
+        ["nan", "-inf"],
+    ],
+    ids=lambda values: values[0],
+)
+def test_a_csv_column_is_double_where_each_number_can_be_written_from_it_again(
+    tmp_path: Path, values: list[str]
+) -> None:
+    kind, column = csv_column(tmp_path, values)
+    assert kind == "double"
+    assert list(map(repr, column)) == [repr(float(value)) for value in values]
+
+
+def test_whole_numbers_within_int64_are_exact(tmp_path: Path) -> None:
+    ends = [2**63 - 1, -(2**63), 2**53 + 1]
+    assert csv_column(tmp_path, list(map(str, ends))) == ("int64", ends)
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1), st.sampled_from([17, 18, 25]))
+@settings(max_examples=50, deadline=None)
+def test_doubles_written_in_full_come_back_from_csv_as_they_were(values: list[float], digits: int) -> None:
+    for texts in ([*map(repr, values)], [f"{value:.{digits - 1}e}" for value in values]):
+        with TemporaryDirectory() as folder:
+            kind, column = csv_column(Path(folder), texts)
+        assert kind == "double"
+        assert column == values
+
+
+def csv_column(tmp_path: Path, values: list[str]) -> tuple[str, list[Any]]:
+    """The type and the values of a column of a CSV file."""
+    put(tmp_path, "trades.csv", "event_ns,symbol,x\n" + "".join(f"{NOON_NS},A,{value}\n" for value in values))
     store, _ = imported(tmp_path)
-    assert rows_of(store.day("trade", DATE)).column("x").to_pylist() == ["123456789012345678901", "1.5"]
+    column = rows_of(store.day("trade", DATE)).column("x")
+    return str(column.type), column.to_pylist()
 
 
 def test_csv_beside_parquet_is_read_and_its_times_need_a_zone(tmp_path: Path) -> None:
@@ -150,6 +213,75 @@ def test_folders_of_parts_are_one_stream_and_their_names_hold_columns(tmp_path: 
         "trades/symbol=B%20C/part-0.parquet",
         "trades/symbol=D/deep/part-1.parquet",
     ]
+
+
+def test_folders_behind_links_are_read_and_each_only_once(tmp_path: Path) -> None:
+    write_file(tmp_path / "disk" / "deep", "part-0.parquet", event_ns=[NOON_NS], symbol=["A"])
+    write_file(tmp_path / "data" / "trades" / "b", "part-1.parquet", event_ns=[NOON_NS], symbol=["B"])
+    write_file(tmp_path / "data", "quotes.parquet", event_ns=[NOON_NS], symbol=["Q"])
+    trades = tmp_path / "data" / "trades"
+    links = {
+        trades / "2024": tmp_path / "disk",
+        trades / "latest": trades / "b",
+        trades / "b" / "up": trades,
+        tmp_path / "disk" / "deep" / "round": tmp_path / "data",
+        tmp_path / "disk" / "deep" / "above": tmp_path,
+    }
+    for link, target in links.items():
+        link.symlink_to(target, target_is_directory=True)
+    store, report = imported(tmp_path)
+    assert [source.name for source in store.day("trade", DATE).summary.sources] == [
+        "trades/2024/deep/part-0.parquet",
+        "trades/b/part-1.parquet",
+    ]
+    assert rows_of(store.day("trade", DATE)).column("symbol").to_pylist() == ["A", "B"]
+    assert {
+        "trades/latest is trades/b again: not read twice",
+        "trades/b/up is trades again: not read twice",
+        f"trades/2024/deep/round leads back to {tmp_path / 'data'}: not read twice",
+        f"trades/2024/deep/above leads back to {tmp_path}: not read twice",
+    } == set(report.notes)
+
+
+def test_files_behind_links_belong_to_the_folder_and_may_change(tmp_path: Path) -> None:
+    write_file(tmp_path / "disk", "part-0.parquet", event_ns=[NOON_NS], symbol=["A"])
+    (tmp_path / "data" / "trades").mkdir(parents=True)
+    (tmp_path / "data" / "trades" / "2024").symlink_to(tmp_path / "disk", target_is_directory=True)
+    imported(tmp_path)
+    write_file(tmp_path / "disk", "part-0.parquet", event_ns=[NOON_NS, NOON_NS], symbol=["A", "B"])
+    store, _ = imported(tmp_path)
+    assert store.day("trade", DATE).rows == 2
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_nothing_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_file(tmp_path / "data" / "trades" / "open", "part-0.parquet", event_ns=[NOON_NS], symbol=["A"])
+    closed = write_file(
+        tmp_path / "data" / "trades" / "closed", "part-1.parquet", event_ns=[NOON_NS], symbol=["A"]
+    )
+    scandir = os.scandir
+
+    def refusing(path: Any = ".") -> Any:
+        if Path(path) == closed.parent:
+            raise PermissionError(13, "Permission denied", str(path))  # as for all but root, who may read it
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(SourceError) as refused:
+        imported(tmp_path)
+    assert str(refused.value).startswith(f"{closed.parent} cannot be read (Permission denied)")
+    monkeypatch.undo()
+    assert not HistoryStore(tmp_path / "history").dates()
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    write_file(tmp_path / "data" / "trades", "part-0.parquet", event_ns=[NOON_NS], symbol=["A"])
+    link = tmp_path / "data" / "trades" / "2024"
+    link.symlink_to(tmp_path / "gone", target_is_directory=True)
+    with pytest.raises(SourceError, match="is a link to nothing") as refused:
+        imported(tmp_path)
+    assert str(refused.value).startswith(str(link))
 
 
 def test_what_is_no_file_of_a_stream_is_named(tmp_path: Path) -> None:

@@ -146,6 +146,38 @@ def test_one_column_of_two_types_in_one_day_is_refused_and_nothing_is_written(tm
     assert not (tmp_path / "history").exists()
 
 
+BROKEN_TEXT = pa.Array.from_buffers(pa.string(), 1, [None, *pa.array([b"\xff"]).buffers()[1:]])
+FAR = pa.array([10**12], pa.int64()).cast(pa.timestamp("s"))
+WRONG = {
+    "text": ("venue", pa.array(["x"]), BROKEN_TEXT),
+    "sequence": ("sequence", pa.array([1], pa.uint64()), pa.array([2**63], pa.uint64())),
+    "cast": ("expiry", pa.array([1], pa.timestamp("s")), FAR),
+}
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(("column", "right", "wrong"), WRONG.values(), ids=list(WRONG))
+def test_what_is_wrong_on_the_last_day_leaves_the_first_as_it_was_and_a_dry_run_says_so(
+    tmp_path: Path, column: str, right: pa.Array, wrong: pa.Array, dry_run: bool
+) -> None:
+    data, later = tmp_path / "data", NOON_NS + 86_400 * 10**9
+    write_file(data, "trades_0.parquet", event_ns=[NOON_NS], symbol=["before"])
+    store, _ = imported(tmp_path)
+    before = contents(store.root)
+    write_file(data, "trades_0.parquet", event_ns=[NOON_NS], symbol=["A"], **{column: right})
+    write_file(data, "trades_1.parquet", event_ns=[later], symbol=["A"], **{column: wrong})
+    if column == "expiry":
+        finer = right.cast(pa.timestamp("ns"))
+        write_file(data, "trades_2.parquet", event_ns=[later], symbol=["A"], expiry=finer)
+    with pytest.raises(SourceError, match=f"column '{column}'"):
+        imported(tmp_path, dry_run=dry_run)
+    assert contents(store.root) == before
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
 def test_market_beside_symbol_makes_the_instrument(tmp_path: Path) -> None:
     columns = {"event_ns": [NOON_NS, NOON_NS], "market": ["spot", "usdm"], "symbol": ["BTC", "BTC"]}
     write_file(tmp_path / "data", "trades.parquet", **columns)
