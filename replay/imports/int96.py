@@ -40,12 +40,12 @@ def int96_units(path: Path, columns: Sequence[str]) -> dict[str, str]:
                     _counts(file.read_row_group(group, columns=[name]).column(name))
                     for file in files.values()
                 )
-                if _exceeds(seconds, NS_PER_S // NS_PER_US):
+                if _exceeds_micros(seconds):
                     raise SourceError(
                         f"{path}: column {name!r} (INT96) has a time beyond int64 microseconds: "
                         f"leave it out with --drop {name}"
                     )
-                beyond |= _exceeds(seconds, NS_PER_S)
+                beyond |= bool(np.any(nanos // NS_PER_US != micros))  # nanoseconds beyond int64 wrap around
                 with np.errstate(over="ignore"):
                     finer |= bool(np.any(nanos - micros * NS_PER_US))
             if beyond and finer:
@@ -64,7 +64,7 @@ def _counts(column: pa.ChunkedArray) -> Int64s:
     return as_int64s(column.drop_null().cast(pa.int64()))
 
 
-def _exceeds(seconds: Int64s, per_s: int) -> bool:
-    """Whether a time, its seconds rounded down, might not fit into int64 counts, `per_s` to a second."""
-    bound = _INT64_MAX // per_s
+def _exceeds_micros(seconds: Int64s) -> bool:
+    """Whether a time, its seconds rounded down, might not fit into int64 microseconds."""
+    bound = _INT64_MAX // (NS_PER_S // NS_PER_US)
     return bool(np.any((seconds >= bound) | (seconds < -bound)))

@@ -186,11 +186,13 @@ def int96_with(column: str, values: list[int]) -> dict[str, pa.Array]:
     return rows | {column: pa.array(values, pa.int64()).cast(pa.timestamp("ns"))}
 
 
-def test_int96_within_nanoseconds_keeps_them(tmp_path: Path) -> None:
-    write_int96(tmp_path / "data", "trades.parquet", **int96_with("expiry", [NOON_NS + 123]))
+@pytest.mark.parametrize("far_ns", [NOON_NS, 9_223_372_036 * 10**9, 2**63 - 1, -(2**63) + 1])
+def test_int96_within_nanoseconds_keeps_them(tmp_path: Path, far_ns: int) -> None:
+    values = [NOON_NS + 123, far_ns]
+    write_int96(tmp_path / "data", "trades.parquet", **int96_with("expiry", values))
     store, _ = imported(tmp_path)
     expiry = rows_of(store.day("trade", DATE)).column("expiry")
-    assert (expiry.type, expiry.cast(pa.int64()).to_pylist()) == (pa.timestamp("ns"), [NOON_NS + 123])
+    assert (expiry.type, expiry.cast(pa.int64()).to_pylist()) == (pa.timestamp("ns"), values)
 
 
 def test_an_int96_clock_has_no_zone(tmp_path: Path) -> None:
