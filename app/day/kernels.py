@@ -40,9 +40,9 @@ class Kernels:
         finally:
             self.close()
         with suppress(OSError):  # numba keeps its cache elsewhere where this folder is not ours to write
-            for older in MARK.glob("compiled-*"):
-                older.unlink()
             self._mark.touch()
+            for older in set(MARK.glob("compiled-*")) - {self._mark}:
+                older.unlink(missing_ok=True)
 
     def close(self) -> None:
         """End what still runs."""

@@ -321,7 +321,7 @@ class KafkaConsumer:
         assert self._rebalance is not None
         self._joins_again = -1
         if self._closed:  # what comes while we leave goes to another member: nothing is to be opened for it
-            self._client.assign([])
+            (self._client.incremental_assign if self._incremental else self._client.assign)([])
             return
         try:
             starts = self._rebalance.assigned(partitions) if partitions else {}
