@@ -175,6 +175,7 @@ await_answer() { # $1: port
 start() {
   local port controller_port secure_port
   [[ -x $python ]] || fail 2 "$python is not there: run \`make sync\`, or set KAFKA_PYTHON"
+  [[ -d $dir ]] || require_java # where a broker may run already, that is looked at first: it takes less
   mkdir -p "$dir" "$root/build/kafka"
   # One start at a time, over all folders: they share the jars.
   exec 9>"$root/build/kafka/lock"
