@@ -16,7 +16,8 @@ def test_where_no_broker_can_be_the_last_lines_say_so_and_how_many_tests_were_sk
     sharing: list[str], tmp_path: Path
 ) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    environment |= {"BOOTSTRAP": "", "JAVA_HOME": str(tmp_path / "no-java")}
+    missing = {"JAVA_HOME": str(tmp_path / "no-java"), "KAFKA_DIR": str(tmp_path / "kafka")}
+    environment |= {"BOOTSTRAP": "", **missing}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *sharing]
     run = subprocess.run(
         [*command, "tests/broker/test_idle.py"],
