@@ -23,10 +23,10 @@ from app.reading.aligned import fitted, read_aligned, read_output
 from app.reading.partition import read_partition
 from app.wiring.pipeline import Pipeline
 from operators.hashing.parity import Parity, sealed_hashes
-from schemas.batch import Batch
+from schemas.batch import Batch, Bools
 from schemas.clocks import clock_column
 from schemas.frame import FrameHeaders
-from schemas.stream import Stream
+from schemas.stream import Stream, message_keys, plain_keys
 from topics.block import TopicPartition
 from topics.partitioner import partition_of
 
@@ -170,15 +170,12 @@ class _Partition:
 
     def _check_places(self, name: str, batch: Batch) -> None:
         """Rows whose key belongs to another partition never meet those of the other inputs."""
-        partitions = self._pipeline.settings.bus.partitions
-        unkeyed = not self._pipeline.streams[
-            name
-        ].key  # its empty key stands for none, which belongs anywhere
-        stray = [
-            partition_of(key, partitions) != self._partition and bool(key or not unkeyed)
-            for key in batch.keys.to_pylist()
-        ]
-        stray_rows = np.array(stray, np.bool_)[batch.key_code]
+        key = self._pipeline.streams[name].key
+        stray_rows = self._strays(batch.keys, keyed=bool(key))[batch.key_code]
+        if len(key) > 1:  # where a message key can be read in two ways, rows are grouped by their columns
+            rows = np.flatnonzero(~plain_keys(batch.keys, len(key))[batch.key_code])
+            own = message_keys(batch.columns.take(pa.array(rows)), key).fill_null(b"")
+            stray_rows[rows] |= self._strays(own, keyed=False)
         if not stray_rows.any():
             return
         strays = batch.where(stray_rows)
@@ -186,6 +183,15 @@ class _Partition:
             "input row in a wrong partition",
             pl.DataFrame({"stream": [name] * strays.rows, "offset": strays.offset, "index": strays.index}),
         )
+
+    def _strays(self, keys: pa.BinaryArray, *, keyed: bool) -> Bools:
+        """Which keys belong to another partition; without key columns an empty one stands for none."""
+        partitions = self._pipeline.settings.bus.partitions
+        strays = [
+            (keyed or key != b"") and partition_of(key, partitions) != self._partition
+            for key in keys.to_pylist()
+        ]
+        return np.array(strays, np.bool_)
 
     def _aligned(self, report: AuditReport) -> Runs:
         """The aligned rows; their order and the parity of frames are checked as they go by."""

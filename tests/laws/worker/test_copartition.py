@@ -88,6 +88,23 @@ def test_the_audit_names_input_rows_in_a_wrong_partition(tmp_path: Path) -> None
     assert (partition, violation.kind, violation.rows) == (0, "input row in a wrong partition", 1)
 
 
+def test_rows_whose_columns_make_another_key_than_an_ambiguous_message_key_are_named(tmp_path: Path) -> None:
+    pairs: dict[str, object] = {
+        "trade": {"key": ["condition", "symbol"]},
+        "quote": {"key": ["venue", "symbol"]},
+    }
+    market = Market(tmp_path, partitions=4, streams=pairs)
+    columns = {"venue": ["OTC:US"], "symbol": ["ABC"]}
+    for key in (b"OTC:US:ABC", b"OTC\\:US:ABC"):
+        value = market.block("quote", [1], columns=columns)
+        market.produce("quote", partition_of(key, 4), key, value)
+    assert partition_of(b"OTC:US:ABC", 4) != partition_of(b"OTC\\:US:ABC", 4)
+    ((partition, violation),) = audit(market.pipeline).violations
+    at = partition_of(b"OTC:US:ABC", 4)
+    assert (partition, violation.kind, violation.rows) == (at, "input row in a wrong partition", 1)
+    assert "The columns venue, symbol make that key" in stopped(market.worker())
+
+
 @pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
 @pytest.mark.parametrize("until_final", [True, False])
 def test_partitions_added_under_a_worker_stop_it_before_it_commits_a_row(
