@@ -39,7 +39,7 @@ from schemas.batch import Int64s
 from schemas.clocks import clock_column
 from topics.avro.schema import avro_schema
 from topics.bus import Bus
-from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, apply, plan
+from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, apply, default_topic, plan
 from topics.registry.open import open_registry
 
 
@@ -148,10 +148,7 @@ def _prepare(
         shutil.rmtree(settings.worker.state, ignore_errors=True)
         if folder.previous is not None:
             prefix = f"replay-{request.date}-{folder.previous}"
-            pipeline = settings.pipeline.model_copy(update={"prefix": prefix})
-            old = settings.model_copy(update={"pipeline": pipeline})
-            kinds = (*settings.stream_names, *OUTPUTS, *settings.node_outputs, LAST_KNOWN, TASKS)
-            admin.delete([old.topic(kind) for kind in kinds])
+            admin.delete([default_topic(prefix, name) for name in _named(settings)])
     apply(admin, plan(admin, topic_specs(settings)))
     registry = open_registry(settings.bus.schema_registry)
     for day in days:
@@ -161,13 +158,17 @@ def _prepare(
 
 def _require_own_topics(settings: Settings) -> None:
     """Raise UsageError where the environment names a topic: a run writes to its own ones and deletes them."""
-    keys = [settings.topic_key(name) for name in (*settings.stream_names, *OUTPUTS, *settings.node_outputs)]
-    keys += [settings.topic_key(name) for name in (LAST_KNOWN, TASKS)]
-    if named := [key for key in keys if not key.is_default]:
-        raise UsageError(
-            f"a replay has topics of its own, and the environment sets {named[0]}: unset "
-            f"TIDEMARK_{named[0].key.replace('.', '__').upper()}"
-        )
+    for key in map(settings.topic_key, _named(settings)):
+        if not key.is_default:
+            raise UsageError(
+                f"a replay has topics of its own, and the environment sets {key}: unset "
+                f"TIDEMARK_{key.key.replace('.', '__').upper()}"
+            )
+
+
+def _named(settings: Settings) -> tuple[str, ...]:
+    """All that may have a topic in this run, or had one in the run before."""
+    return (*settings.stream_names, *OUTPUTS, *settings.node_outputs, LAST_KNOWN, TASKS)
 
 
 def _run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]) -> None:

@@ -42,21 +42,22 @@ class RulesSettings(Section):
     ordered: PairRule = PairRule()  # the first not above the second: a quote that is not crossed
     null_key: RulePolicy | None = None  # what becomes of a message without key; none: as worker.dead
 
-    def columns(self) -> frozenset[str]:
-        """The columns that some rule is about."""
-        single = (self.not_null, self.finite, self.positive, self.non_negative)
-        pairs = (name for pair in self.ordered.columns for name in pair)
-        return frozenset((*(name for rule in single for name in rule.columns), *pairs))
-
     def columns_by_rule(self) -> dict[str, tuple[str, ...] | tuple[tuple[str, str], ...]]:
         """The columns of each rule, by its name: what decides which rows are left out."""
-        return {name: getattr(self, name).columns for name in type(self).model_fields if name != "null_key"}
+        return {name: rule.columns for name, rule in self._rules().items()}
+
+    def columns(self) -> frozenset[str]:
+        """The columns that some rule is about."""
+        either = [one for columns in self.columns_by_rule().values() for one in columns]
+        return frozenset(name for one in either for name in ([one] if isinstance(one, str) else one))
 
     def policies(self) -> dict[str, RulePolicy]:
         """The policy of each rule, by its name; a rule without one of its own is left out."""
-        rules = {name: getattr(self, name) for name in type(self).model_fields if name != "null_key"}
-        found: dict[str, RulePolicy] = {name: rule.policy for name, rule in rules.items()}
-        return found | ({"null_key": self.null_key} if self.null_key else {})
+        policies = {name: rule.policy for name, rule in self._rules().items()}
+        return policies | ({"null_key": self.null_key} if self.null_key else {})
+
+    def _rules(self) -> dict[str, ColumnRule | PairRule]:
+        return {name: getattr(self, name) for name in type(self).model_fields if name != "null_key"}
 
 
 class StreamSettings(Section):
