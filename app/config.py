@@ -94,8 +94,12 @@ class Settings(BaseSettings):
     @property
     def output_names(self) -> tuple[str, ...]:
         """All that has a topic to write to: aligned, late, dead, the nodes' rows, and what restarts need."""
-        kept = ([LAST_KNOWN] if self.keeps_last_known else []) + ([TASKS] if self.node_outputs else [])
-        return (*OUTPUTS, *self.node_outputs, *kept)
+        return (*OUTPUTS, *self.node_outputs, *self.restart_topics)
+
+    @property
+    def restart_topics(self) -> tuple[str, ...]:
+        """The compacted outputs that a restart reads back."""
+        return (*([LAST_KNOWN] if self.keeps_last_known else []), *([TASKS] if self.node_outputs else []))
 
     @property
     def stream_names(self) -> tuple[str, ...]:

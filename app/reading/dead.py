@@ -134,7 +134,7 @@ def ahead_places(pipeline: Pipeline, partition: int) -> dict[str, list[tuple[int
     They come in the order of the topic; progress records are left out, they are no rows.  With
     `worker.dead = "drop"` the topic is empty.
     """
-    require_settled(pipeline.bus, TopicPartition(pipeline.settings.topic("dead"), partition))
+    require_settled(pipeline.bus, [TopicPartition(pipeline.settings.topic("dead"), partition)])
     places: dict[str, list[tuple[int, int]]] = {name: [] for name in pipeline.settings.stream_names}
     for stored in read_letters(pipeline.bus, pipeline.settings, partition):
         letter = stored.letter

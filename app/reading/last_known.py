@@ -1,7 +1,7 @@
 """The last-known topic read back: the newest entry of each key in a task's partition."""
 
 from app.process.meter import Meter
-from app.reading.partition import read_partition, require_settled
+from app.reading.partition import read_partition
 from app.wiring.pipeline import Pipeline
 from topics.block import TopicPartition
 from topics.catalogue import LAST_KNOWN
@@ -14,7 +14,6 @@ def last_known_entries(pipeline: Pipeline, partition: int, *, group: str, meter:
     leaves gaps in the offsets, so the end is where the log says it is and not at the last entry.
     """
     source = TopicPartition(pipeline.settings.topic(LAST_KNOWN), partition)
-    require_settled(pipeline.bus, source)
     entries: dict[bytes, bytes] = {}
     low, high = _range(pipeline, source, group)
     with meter.reading(f"last rows of partition {partition}", low, high) as seen:

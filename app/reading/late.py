@@ -13,7 +13,7 @@ def late_places(pipeline: Pipeline, partition: int, *, group: str) -> dict[str, 
     """
     places: dict[str, list[tuple[int, int]]] = {name: [] for name in pipeline.settings.stream_names}
     source = TopicPartition(pipeline.settings.topic("late"), partition)
-    require_settled(pipeline.bus, source)
+    require_settled(pipeline.bus, [source])
     for block in read_partition(pipeline.bus, source, group=group):
         for message in range(block.messages):
             headers = LateLetter.from_kafka(block.originals[message].headers)

@@ -1,6 +1,6 @@
 """Reads a partition from its first kept message to its end, as any consumer outside the group would."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from topics.block import MessageBlock, TopicPartition
@@ -36,15 +36,15 @@ def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[
         consumer.close()
 
 
-def require_settled(bus: Bus, source: TopicPartition) -> None:
-    """Raise BusUnavailableError while a transaction is open in a partition.
+def require_settled(bus: Bus, sources: Sequence[TopicPartition]) -> None:
+    """Raise BusUnavailableError while a transaction is open in one of these partitions.
 
     A commit returns before its markers lie in every log, and until then readers do not see what it wrote.
     Who takes up a task knows its committed offsets already, and may not miss what was committed with them.
     """
-    log = bus.admin().ranges([source])[source]
-    if log.stable < log.high:
-        raise BusUnavailableError(
-            f"{source.topic}[{source.partition}]: a transaction is open at offset {log.stable}, and what it "
-            "wrote may belong to the commit"
-        )
+    for source, log in bus.admin().ranges(sources).items() if sources else ():
+        if log.stable < log.high:
+            raise BusUnavailableError(
+                f"{source.topic}[{source.partition}]: a transaction is open at offset {log.stable}, and what "
+                "it wrote may belong to the commit"
+            )

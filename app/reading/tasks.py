@@ -1,6 +1,6 @@
 """The tasks topic read back: the newest record of one task."""
 
-from app.reading.partition import read_partition, require_settled
+from app.reading.partition import read_partition
 from app.task.record import KEY, TaskRecord, decode_record
 from app.wiring.pipeline import Pipeline
 from topics.block import TopicPartition
@@ -10,7 +10,6 @@ from topics.catalogue import TASKS
 def task_record(pipeline: Pipeline, partition: int, *, group: str) -> TaskRecord | None:
     """The committed record of a task, None before its first; `group` only names the reader."""
     source = TopicPartition(pipeline.settings.topic(TASKS), partition)
-    require_settled(pipeline.bus, source)
     newest: bytes | None = None
     for block in read_partition(pipeline.bus, source, group=group):
         for message in range(block.messages):

@@ -14,6 +14,7 @@ from app.process.meter import Meter
 from app.reading.dead import ahead_places
 from app.reading.last_known import last_known_entries
 from app.reading.late import late_places
+from app.reading.partition import require_settled
 from app.task.metadata import Committed, LogIds
 from app.task.reading import Reading
 from app.task.task import Task
@@ -156,6 +157,8 @@ class Ownership:
         sources = [TopicPartition(topic, n) for n in numbers for topic in self._pipeline.input_topics]
         positions = self._consumer.committed(sources)
         logs = self._pipeline.log_ids()
+        kept = [self._pipeline.settings.topic(name) for name in self._pipeline.settings.restart_topics]
+        require_settled(self._pipeline.bus, [TopicPartition(topic, n) for n in numbers for topic in kept])
         starts: dict[TopicPartition, int] = {}
         for number in numbers:
             self._drop(number)

@@ -256,13 +256,13 @@ def test_what_a_restart_reads_back_is_waited_for_while_a_transaction_is_open_the
     topic = scene.topic()
     source = TopicPartition(topic, 0)
     producer = scene.bus.producer(transactional_id=scene.name("id"))
-    require_settled(scene.bus, source)
+    require_settled(scene.bus, [source])
     in_transaction(producer, topic, b"kept")
     ranges_when(scene, source, lambda log: log.high > log.stable)
     with pytest.raises(BusUnavailableError, match=rf"{topic}\[0\]: a transaction is open at offset 0"):
-        require_settled(scene.bus, source)
+        require_settled(scene.bus, [source])
     producer.commit()
     ranges_when(scene, source, lambda log: log.stable == log.high > 0)
-    require_settled(scene.bus, source)
+    require_settled(scene.bus, [source])
     blocks = read_partition(scene.bus, source, group=scene.name("reader"))
     assert [value for block in blocks for value in values([block])] == [b"kept"]
