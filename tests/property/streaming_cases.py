@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from operators.asof import asof_join
 from operators.join.settings import AsofSettings, Direction
+from operators.streaming import StreamingAsof
 from schemas.batch import Batch
 from schemas.stream import Stream
-from tests.oracles.streaming_asof import Row, Rules
+from tests.oracles.streaming_asof import Row, Rules, StreamSlowly
 
 LEFT_COLUMNS = {"note": pa.string(), "number": pa.int64()}
 RIGHT_COLUMNS = {
@@ -133,6 +134,35 @@ def batch(stream: Stream, part: Sequence[Row]) -> Batch:
 def dicts(sealed: pa.RecordBatch | None) -> list[dict[str, Any]]:
     """Sealed rows as the oracle writes them."""
     return [] if sealed is None else list(sealed.to_pylist())
+
+
+def play_both(
+    data: st.DataObject,
+    rules: Rules,
+    left: dict[str, list[Row]],
+    join: StreamingAsof,
+    slow: StreamSlowly,
+    bounds: st.SearchStrategy[int] | None,
+) -> None:
+    """Push rows of `left`, which loses them, and bounds into both joins; each seal gives the same of both.
+
+    `bounds` gives the `upper_ns` of progress records; None for a play without any.
+    """
+    inputs = {stream.name: stream for stream in make_settings(rules).streams}
+    for _ in range(data.draw(st.integers(1, 16))):
+        stream = data.draw(st.sampled_from(rules.streams))
+        if bounds is not None and data.draw(st.integers(0, 3)) == 0:
+            upper_ns = data.draw(bounds)
+            join.advance(stream, upper_ns)
+            slow.advance(stream, upper_ns)
+        else:
+            count = data.draw(st.integers(0, len(left[stream])))
+            part, left[stream] = left[stream][:count], left[stream][count:]
+            join.push(stream, batch(inputs[stream], part))
+            slow.push(stream, part)
+        if data.draw(st.booleans()):
+            assert dicts(join.seal()) == slow.seal()
+            assert join.frontier_ns == slow.frontier_ns
 
 
 def joined_at_once(asked: AsofSettings, rows: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:

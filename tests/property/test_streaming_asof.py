@@ -33,23 +33,9 @@ def test_every_seal_answers_as_the_definition_does(
 ) -> None:
     rules, left = case
     asked = cases.make_settings(rules)
-    inputs = {stream.name: stream for stream in asked.streams}
     join, slow = StreamingAsof(asked), StreamSlowly(cases.looked_up(rules), rules)
     late: list[tuple[str, int, int]] = []
-    for _ in range(data.draw(st.integers(1, 16))):
-        stream = data.draw(st.sampled_from(rules.streams))
-        if data.draw(st.integers(0, 4)) == 0:
-            upper_ns = data.draw(st.integers(0, 13))
-            join.advance(stream, upper_ns)
-            slow.advance(stream, upper_ns)
-        else:
-            count = data.draw(st.integers(0, len(left[stream])))
-            part, left[stream] = left[stream][:count], left[stream][count:]
-            join.push(stream, cases.batch(inputs[stream], part))
-            slow.push(stream, part)
-        if data.draw(st.booleans()):
-            assert cases.dicts(join.seal()) == slow.seal()
-            assert join.frontier_ns == slow.frontier_ns
+    cases.play_both(data, rules, left, join, slow, st.integers(0, 13))
     for stream in rules.streams:
         for row in join.late(stream).to_pylist():
             late.append((stream, row["offset"], row["lateness_ns"]))

@@ -63,22 +63,9 @@ def test_far_times_are_joined_and_sealed_as_the_definition_says(
 ) -> None:
     rules, left = case
     wanted = cases.make_settings(rules)
-    inputs = {stream.name: stream for stream in wanted.streams}
     join, slow = StreamingAsof(wanted), StreamSlowly(cases.looked_up(rules), rules)
-    for _ in range(data.draw(st.integers(1, 16))):
-        stream = data.draw(st.sampled_from(rules.streams))
-        if rules.max_ahead_ns is None and data.draw(st.integers(0, 3)) == 0:
-            upper_ns = data.draw(st.sampled_from(BOUNDS))
-            join.advance(stream, upper_ns)
-            slow.advance(stream, upper_ns)
-        else:
-            count = data.draw(st.integers(0, len(left[stream])))
-            part, left[stream] = left[stream][:count], left[stream][count:]
-            join.push(stream, cases.batch(inputs[stream], part))
-            slow.push(stream, part)
-        if data.draw(st.booleans()):
-            assert cases.dicts(join.seal()) == slow.seal()
-            assert join.frontier_ns == slow.frontier_ns
+    bounds = st.sampled_from(BOUNDS) if rules.max_ahead_ns is None else None
+    cases.play_both(data, rules, left, join, slow, bounds)
     for stream in rules.streams:
         late = [(stream, row["offset"], row["lateness_ns"]) for row in join.late(stream).to_pylist()]
         assert late == [report for report in slow.late if report[0] == stream]

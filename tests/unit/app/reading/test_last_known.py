@@ -51,13 +51,7 @@ def after_an_old_quote(folder: Path, carry: str = "row", **worker: object) -> tu
     return market, first
 
 
-@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
-def test_the_last_row_is_found_although_the_log_has_dropped_it(tmp_path: Path, guarantee: str) -> None:
-    market, first = after_an_old_quote(tmp_path, guarantee=guarantee)
-    killed(market, first)
-    needed = committed(market).offset
-    assert needed > 2, "both quotes and the progress record lie behind"
-    market.bus.delete_before(QUOTES, needed)
+def a_restart_finds_both(market: Market) -> None:
     market.trade(110)
     market.trade(111, symbol="B")
     market.progress(200)
@@ -65,6 +59,16 @@ def test_the_last_row_is_found_although_the_log_has_dropped_it(tmp_path: Path, g
     turn_until_quiet(second)
     second.close()
     assert market.aligned() == [(110, 1), (111, 2)]
+
+
+@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
+def test_the_last_row_is_found_although_the_log_has_dropped_it(tmp_path: Path, guarantee: str) -> None:
+    market, first = after_an_old_quote(tmp_path, guarantee=guarantee)
+    killed(market, first)
+    needed = committed(market).offset
+    assert needed > 2, "both quotes and the progress record lie behind"
+    market.bus.delete_before(QUOTES, needed)
+    a_restart_finds_both(market)
 
 
 def test_between_two_writes_the_restart_offset_stands_still(tmp_path: Path) -> None:
@@ -266,13 +270,7 @@ def test_last_rows_too_large_for_their_topic_are_read_again_from_the_input(
     assert sizes[b"quote\0A"] < 200
     assert set(sizes) == {b"quote\0A", b"quote\0B"}
     killed(market, first)
-    market.trade(110)
-    market.trade(111, symbol="B")
-    market.progress(200)
-    second = market.worker()
-    turn_until_quiet(second)
-    second.close()
-    assert market.aligned() == [(110, 1), (111, 2)]
+    a_restart_finds_both(market)
     assert audit(market.pipeline).violations == []
     last = market.worker()
     turn_until_quiet(last)
