@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+import pyarrow as pa
+
 from topics.block import Headers
 from topics.bus import BusError, MessageLimit
 
@@ -10,6 +12,7 @@ TOPIC_SETTING: Final = "max.message.bytes"
 TOPIC_SIZE_MAX: Final = 1_048_588  # bytes; what a broker takes for a topic that says nothing
 AROUND_SIZE: Final = 128  # bytes; a message without headers has fewer besides its key and its value
 BATCH_HEADER_SIZE: Final = 61  # of a record batch; a topic's limit is one of batches
+_COLUMNS_SHOWN: Final = 3  # of a row that is too large
 _PLAIN_SIZE: Final = 3  # a record's attributes, and the differences of time and offset to its batch, both 0
 
 
@@ -38,6 +41,12 @@ def message_limit(
     if client_size_max < size:
         return MessageLimit(client_size_max, '"producer.message.max.bytes" in [bus.kafka]')
     return MessageLimit(size, f"{TOPIC_SETTING} of the topic")
+
+
+def largest_columns(row: pa.RecordBatch) -> str:
+    """The largest columns of a row that is too large for a message, each with its bytes, in words."""
+    sizes = sorted(((row.column(name).nbytes, name) for name in row.schema.names), reverse=True)
+    return ", ".join(f"{name} ({size:,})" for size, name in sizes[:_COLUMNS_SHOWN])
 
 
 def _sized(content: bytes | None) -> int:

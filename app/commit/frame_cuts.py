@@ -8,11 +8,11 @@ import pyarrow as pa
 from app.errors import RunError
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET, Compression, encode_frame
 from topics.bus import MessageLimit
+from topics.message_size import largest_columns
 
-AROUND_SIZE: Final = 1_024  # bytes: the headers of a frame or a row, its key left out, and what a log adds
+HEADERS_SIZE: Final = 1_024  # bytes: the headers of a frame or a row, its key left out, and what a log adds
 _SCHEMA_SIZE: Final = 4_096  # about what a frame takes besides its columns' values
 _COLUMN_SIZE: Final = 512
-_COLUMNS_SHOWN: Final = 3  # of a row that is too large
 
 
 class Piece(NamedTuple):
@@ -33,7 +33,7 @@ def cut_frames(
     looked up only where they were too much: it would cost a small frame as much as encoding it does.
     Raises RunError naming a row that does not fit by itself; `where` is the topic and partition.
     """
-    size_max = limit.size - AROUND_SIZE
+    size_max = limit.size - HEADERS_SIZE
     room = max(1, size_max - _SCHEMA_SIZE - _COLUMN_SIZE * rows.num_columns)
     count, measured = rows.num_rows, compression != "none"
     waiting = [(lower, min(lower + rows_max, count)) for lower in range(0, count, rows_max)][::-1]
@@ -47,7 +47,7 @@ def cut_frames(
                 yield Piece(lower, upper, value)
                 continue
             if part.num_rows == 1:
-                raise row_too_large(part, len(value) + AROUND_SIZE, limit, where)
+                raise row_too_large(part, len(value) + HEADERS_SIZE, limit, where)
             measured, pieces = True, -(-part.nbytes // room)
         step = -(-part.num_rows // max(2, pieces))
         waiting += [(at, min(at + step, upper)) for at in range(lower, upper, step)][::-1]
@@ -56,10 +56,8 @@ def cut_frames(
 def row_too_large(row: pa.RecordBatch, size: int, limit: MessageLimit, where: str) -> RunError:
     """What to raise for the row of a batch of one, whose message would have about `size` bytes."""
     at = [f"{name} {row.column(name)[0]}" for name in (LEFT_OFFSET, LEFT_INDEX) if name in row.schema.names]
-    sizes = sorted(((row.column(name).nbytes, name) for name in row.schema.names), reverse=True)
-    largest = ", ".join(f"{name} ({bytes_:,})" for bytes_, name in sizes[:_COLUMNS_SHOWN])
     return RunError(
         f"{where}: the row of {', '.join(at) or 'unknown place'} makes a message of {size:,} bytes, and "
-        f"{limit.size:,} are taken ({limit.setting}); its largest columns are {largest} bytes: raise that "
-        "setting, or leave columns out with columns = [...] in the stream's table"
+        f"{limit.size:,} are taken ({limit.setting}); its largest columns are {largest_columns(row)} bytes: "
+        "raise that setting, or leave columns out with columns = [...] in the stream's table"
     )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from app.commit.frame_cuts import AROUND_SIZE, cut_frames, row_too_large
+from app.commit.frame_cuts import HEADERS_SIZE, cut_frames, row_too_large
 from app.commit.producers import Producers
 from app.config import Settings
 from app.errors import RunError
@@ -95,7 +95,7 @@ class Outbox:
     @property
     def entry_size_max(self) -> int:
         """The most bytes that the key and the value of a last-known entry may have together."""
-        return self._limits[self._topics[LAST_KNOWN]].size - AROUND_SIZE
+        return self._limits[self._topics[LAST_KNOWN]].size - HEADERS_SIZE
 
     def task_record(self, partition: int, record: TaskRecord) -> None:
         """Send a task's record to its partition of their topic, in a transaction."""
@@ -162,7 +162,7 @@ class Outbox:
         limit = self._limits[sink.topic]
         for row, key in enumerate(message_keys(rows, sink.key).to_pylist()):
             value = data[starts[row] : starts[row + 1]]
-            size = len(value) + len(key or b"") + AROUND_SIZE
+            size = len(value) + len(key or b"") + HEADERS_SIZE
             if size > limit.size:
                 raise row_too_large(rows.slice(row, 1), size, limit, f"{sink.topic}[{sink.partition}]")
             headers: list[tuple[str, bytes | None]] = [(ASSUMED, b"1")] if row >= evident else []

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +14,12 @@ from replay.publish.blocks import gather_blocks, halved
 from schemas.batch import Bools, Int32s, Int64s
 from schemas.clocks import NS_PER_MS
 from topics.bus import MessageLimit
-from topics.message_size import AROUND_SIZE
+from topics.message_size import AROUND_SIZE, largest_columns
 from topics.outgoing import Outgoing
 from topics.partitioner import partition_of
 from topics.wire import Encoded
 
 Shape = Literal["record", "block"]
-COLUMNS_SHOWN: Final = 3  # of a row that is too large
 
 
 class Encoder(Protocol):
@@ -103,11 +102,9 @@ class Composer:
         message = int(single[0])
         row = rows.slice(int(cuts[message]), 1)
         size = int(np.diff(encoded.starts)[message])
-        widths = sorted(((row.column(name).nbytes, name) for name in row.schema.names), reverse=True)
-        largest = ", ".join(f"{name} ({width:,})" for width, name in widths[:COLUMNS_SHOWN])
         key = " ".join(f"{name} {row.column(name)[0]}" for name in self.key)
         raise PublishError(
             f"{self.topic}: the row of {key}, time {int(order_times(row, 'event')[0])}, makes a message of "
             f"{size:,} bytes, and {self.limit.size:,} are taken ({self.limit.setting}); its largest columns "
-            f"are {largest} bytes: raise that setting, or import the day without such a column"
+            f"are {largest_columns(row)} bytes: raise that setting, or import the day without such a column"
         )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.topics import audit
-from app.commit.frame_cuts import AROUND_SIZE, Piece, cut_frames
+from app.commit.frame_cuts import HEADERS_SIZE, Piece, cut_frames
 from app.errors import RunError
 from schemas.frame import Compression, FrameHeaders, decode_frame
 from tests.stage.market import Market
@@ -48,7 +48,7 @@ def test_every_frame_fits_and_together_they_are_the_rows_in_order(
     pieces = cut(rows, size, rows_max=rows_max, compression=compression)
     assert [lower for lower, _, _ in pieces] == [0, *(upper for _, upper, _ in pieces[:-1])]
     assert all(upper - lower <= rows_max for lower, upper, _ in pieces)
-    assert all(len(value) + AROUND_SIZE <= size for _, _, value in pieces)
+    assert all(len(value) + HEADERS_SIZE <= size for _, _, value in pieces)
     frames = pa.Table.from_batches([decode_frame(value) for _, _, value in pieces])
     assert frames.equals(pa.Table.from_batches([rows]))
     assert all(decode_frame(value).num_rows == upper - lower for lower, upper, value in pieces)
@@ -78,7 +78,7 @@ def test_rows_larger_than_their_columns_promise_are_halved_until_they_fit() -> N
     rows = pa.RecordBatch.from_pydict({name: [float(n) for n in range(8_000)]})
     pieces = cut(rows, 80_000)
     assert len(pieces) > 1
-    assert all(len(value) + AROUND_SIZE <= 80_000 for _, _, value in pieces)
+    assert all(len(value) + HEADERS_SIZE <= 80_000 for _, _, value in pieces)
 
 
 def test_a_row_too_large_is_named_with_its_largest_columns_and_what_to_do() -> None:
