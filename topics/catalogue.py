@@ -180,8 +180,8 @@ def _advice(mismatches: Sequence[Mismatch], inputs: Mapping[str, int]) -> str:
     if len(set(inputs.values())) == 1:
         return f"set bus.partitions = {next(iter(inputs.values()))}, the count of the inputs"
     return (
-        "keys meet by partition number, so inputs need equal counts: copy one of them, by key, to a topic of "
-        "as many partitions, and name that as its stream's topic"
+        "keys meet by partition number, so inputs need equal counts: copy one of them to a topic of as many "
+        "partitions (`python -m app topics repartition`), and name that as its stream's topic"
     )
 
 
