@@ -1,6 +1,6 @@
 """A writer's Avro schema and a reader's columns, compiled into a table of instructions for a loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +114,7 @@ def compile_program(writer: str, slots: ColumnSlots, *, required: str | None = N
     require_present(record.name, required, lacking, 0)
     flat = all(flat_value(declared.type) is not None for declared in record.fields)
     if flat and all(len(want.steps) == 1 for wants in taken.values() for want in wants):
-        return _flat_program(record, slots)
+        return _flat_program(record, slots, {name: want for name, (want,) in taken.items()}, lacking)
     program = NestedProgram(record.type, slots.columns, slots.slot, slots.spans, required)
     return FieldProgram(
         blocks=record.blocks,
@@ -127,9 +127,13 @@ def compile_program(writer: str, slots: ColumnSlots, *, required: str | None = N
     )
 
 
-def _flat_program(record: AvroRecord, slots: ColumnSlots) -> FieldProgram:
-    """One instruction per field."""
-    taken, lacking = match_fields(record.fields, slots.columns, 0)
+def _flat_program(
+    record: AvroRecord,
+    slots: ColumnSlots,
+    taken: Mapping[str, ReaderColumn],
+    lacking: Sequence[ReaderColumn],
+) -> FieldProgram:
+    """One instruction per field: `taken` are the columns of those that are wanted."""
     rows: list[Int64s] = []
     conversions: list[Conversion] = []
     symbols: list[SymbolColumn] = []
@@ -139,7 +143,7 @@ def _flat_program(record: AvroRecord, slots: ColumnSlots) -> FieldProgram:
         if declared.name not in taken:
             rows.append(skip_instruction(*flat))
             continue
-        (want,) = taken[declared.name]
+        want = taken[declared.name]
         value = value_of(declared.name, *flat, want, slots.slot[want.number])
         rows.append(value.instruction)
         if value.convert is not None:
