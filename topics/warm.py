@@ -1,5 +1,7 @@
 """Compiles or loads the codec's kernels, so that no message has to wait for them."""
 
+from pathlib import Path
+
 import llvmlite
 import llvmlite.binding
 import numba
@@ -13,6 +15,7 @@ from topics.block import TopicPartition
 from topics.bus import TopicSpec
 from topics.memory.bus import MemoryBus
 from topics.placement import home_partitions
+from topics.placement_kernel import find_homes
 from topics.wire import UnknownSchemaError
 
 _ROWS = pa.record_batch(
@@ -51,6 +54,12 @@ def compiler() -> str:
     folder = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     processor = llvmlite.binding.get_host_cpu_name()
     return f"numba {numba.__version__} llvmlite {llvmlite.__version__} {processor} {folder}"
+
+
+def cache_folder() -> Path | None:
+    """Where numba keeps kernels: beside their source where it may write; None where it is switched off."""
+    stats = getattr(find_homes, "stats", None)
+    return None if stats is None else Path(stats.cache_path)
 
 
 class _Registry:

@@ -3,18 +3,16 @@
 import hashlib
 import platform
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from app.day.processes import Child, start, stop, wait_all
-from topics.warm import compiler
+from topics.warm import cache_folder, compiler
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCES: Final = ("operators", "topics", "schemas")
 HALVES: Final = ("operators.warm", "topics.warm")
-MARK: Final = ROOT / "operators" / "__pycache__"  # beside numba's own cache, so that it goes with it
 
 
 class Kernels:
@@ -22,10 +20,11 @@ class Kernels:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         """Start to compile, and say so, where that is still to be done."""
-        self._mark = MARK / f"compiled-{_fingerprint()}"
+        self._cache = cache_folder()
+        self._mark = f"compiled-{_fingerprint()}"  # a file in that folder, so that it goes with the kernels
         self._folder: TemporaryDirectory[str] | None = None
         self.children: list[Child] = []
-        if not self._mark.exists():
+        if self._cache is not None and not (self._cache / self._mark).exists():
             say("compiling kernels (once)")
             self._folder = TemporaryDirectory(prefix="tidemark-kernels-")
             logs = Path(self._folder.name)
@@ -33,16 +32,15 @@ class Kernels:
 
     def wait(self) -> None:
         """Return when all kernels are in numba's cache; raises RunError where one cannot be compiled."""
-        if self._folder is None:
+        if self._folder is None or self._cache is None:
             return
         try:
             wait_all(self.children)
         finally:
             self.close()
-        with suppress(OSError):  # numba keeps its cache elsewhere where this folder is not ours to write
-            self._mark.touch()
-            for older in set(MARK.glob("compiled-*")) - {self._mark}:
-                older.unlink(missing_ok=True)
+        (self._cache / self._mark).touch()
+        for older in set(self._cache.glob("compiled-*")) - {self._cache / self._mark}:
+            older.unlink(missing_ok=True)
 
     def close(self) -> None:
         """End what still runs."""

@@ -1,6 +1,10 @@
 """Laws of compiling beside other work; numba's cache and the processes are real."""
 
+import os
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +26,28 @@ def test_kernels_are_compiled_once_for_each_state_of_the_code(monkeypatch: pytes
         assert said[-1] == "compiling kernels (once)"
     assert [child.process.poll() for child in other.children] != []
     assert None not in [child.process.poll() for child in other.children]
+
+
+@pytest.mark.parametrize("changed", ["NUMBA_CACHE_DIR", "NUMBA_DISABLE_JIT"])
+def test_a_second_process_says_nothing_wherever_numba_keeps_kernels(changed: str, tmp_path: Path) -> None:
+    """The kernels' halves are left out: what is compiled belongs in the cache of this test alone."""
+    script = """if True:
+        from app.day import kernels
+        kernels.HALVES = ()
+        run = kernels.Kernels(print)
+        run.wait()
+    """
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {changed: {"NUMBA_DISABLE_JIT": "1"}.get(changed, str(tmp_path))},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for _ in range(2)
+    ]
+    assert said == ["" if changed == "NUMBA_DISABLE_JIT" else "compiling kernels (once)", ""]
 
 
 def test_kernels_that_cannot_be_compiled_end_the_run_with_the_reason_and_are_tried_again(
