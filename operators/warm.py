@@ -57,7 +57,8 @@ def _run(settings: AsofSettings) -> None:
         assert sealed is not None
     numbers = [pa.array([1, None]).cast(kind) for kind in (pa.int64(), pa.int32(), pa.float64(), pa.bool_())]
     Parity().roll(sealed_hashes(sealed))
-    Parity().roll(sealed_hashes(pa.record_batch(numbers, names=["l", "i", "d", "b"])))
+    values = [*numbers, pa.array([["x"], None])]
+    Parity().roll(sealed_hashes(pa.record_batch(values, names=["l", "i", "d", "b", "list"])))
     rolling_bounds(np.zeros(1, np.int64), 0, 0, np.zeros(1, np.int64))
     for width in ("i4", "i8", "u1", "u2", "u4", "u8"):  # of control columns and of payload
         move_down(np.zeros(1, width), np.zeros(1, np.int64))

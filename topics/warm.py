@@ -24,6 +24,7 @@ _ROWS = pa.record_batch(
         "symbol": pa.array(["a", "b"]),
         "price": pa.array([1.0, None], pa.float64()),
         "flag": pa.array([True, None], pa.bool_()),
+        "marks": pa.array([["a", None], None], pa.list_(pa.string())),
     }
 )
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay.errors import SourceError
+from replay.imports.common_types import is_list_of_nothing
 from replay.imports.options import ImportOptions
 from topics.avro.arrow_types import avro_type
 from topics.wire import CodecError
@@ -75,12 +76,15 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     """Return the type in which the history keeps values of `kind`: equal values, one way of holding them.
 
     Dictionaries and runs become their values, views text or binary, UUIDs text, other extension types what
-    they are stored as, half floats floats, and decimals of other widths decimal128.
+    they are stored as, half floats floats, decimals of other widths decimal128, and lists of every kind lists
+    of plain values.
     """
     if isinstance(kind, pa.BaseExtensionType):
         return pa.string() if _is_uuid(kind) else plain_type(kind.storage_type)
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return plain_type(kind.value_type)
+    if _is_list(kind):
+        return pa.list_(plain_type(kind.value_type))
     if pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_binary_view(kind):
@@ -94,8 +98,8 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 def why_not(column: pa.Field) -> str | None:
     """Return why messages cannot carry a column of the history, None where they can."""
-    if pa.types.is_null(column.type):
-        return None  # text, or what other files have
+    if pa.types.is_null(column.type) or is_list_of_nothing(column.type):
+        return None  # text or lists of it, or what other files have
     try:
         avro_type(column)
     except CodecError:
@@ -128,9 +132,29 @@ def _plain(piece: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(piece.type):
         words = _plain(piece.dictionary, kind)
         return words.take(piece.indices)
+    if _is_list(piece.type):
+        return _plain_lists(piece, kind)
     if pa.types.is_run_end_encoded(piece.type):
         return _plain(pc.run_end_decode(piece), kind)
     return piece.cast(kind)
+
+
+def _plain_lists(piece: pa.Array, kind: pa.DataType) -> pa.Array:
+    lists = piece.cast(pa.list_(piece.type.value_field))
+    items = _plain(lists.values, kind.value_type)
+    offsets = pa.array(np.asarray(lists.offsets))  # from_arrays takes no slice beside a mask
+    return pa.ListArray.from_arrays(offsets, items, type=kind, mask=lists.is_null())
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    tests = (
+        pa.types.is_list,
+        pa.types.is_large_list,
+        pa.types.is_fixed_size_list,
+        pa.types.is_list_view,
+        pa.types.is_large_list_view,
+    )
+    return any(test(kind) for test in tests)
 
 
 def _uuid_text(storage: pa.Array) -> pa.Array:

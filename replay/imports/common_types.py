@@ -14,8 +14,8 @@ def common_type(kinds: list[pa.DataType]) -> pa.DataType | None:
     """Return the type of a column that is each of these somewhere, None where they differ in meaning.
 
     Whole numbers widen, and so do floats, decimals and units of time; text and binary have one meaning in
-    every encoding; a column without a value is of any type.  Numbers never become floats, nor a time without
-    a zone one with it.
+    every encoding; a column without a value is of any type; lists are as their items.  Numbers never become
+    floats, nor a time without a zone one with it.
     """
 
     def step(one: pa.DataType | None, other: pa.DataType) -> pa.DataType | None:
@@ -39,7 +39,15 @@ def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
         return pa.float64()
     if pa.types.is_decimal(one) and pa.types.is_decimal(other):
         return _decimal(one, other)
+    if pa.types.is_list(one) and pa.types.is_list(other):
+        item = _common(one.value_type, other.value_type)
+        return None if item is None else pa.list_(item)
     return _temporal(one, other)
+
+
+def is_list_of_nothing(kind: pa.DataType) -> bool:
+    """Whether values are lists that never had an item."""
+    return bool(pa.types.is_list(kind) and pa.types.is_null(kind.value_type))
 
 
 def _temporal(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from replay.errors import SourceError
 from replay.imports.columns import require_known
-from replay.imports.common_types import common_type
+from replay.imports.common_types import common_type, is_list_of_nothing
 from replay.imports.files import NAMES_MAX, STREAMS, find_files
 from replay.imports.options import ImportOptions, OptionValues
 from replay.imports.replacement import require_own
@@ -213,8 +213,8 @@ def _union(stream: str, day: int | None, files: list[SourceFile], others: list[S
                 f"{stream} rows{'' if day is None else f' of {_date(day)}'}: give them one type, or leave it "
                 f"out with --drop {name!r}"
             )
-        if pa.types.is_null(kind):
-            kind = _elsewhere(name, others)
+        if pa.types.is_null(kind) or is_list_of_nothing(kind):
+            kind = _elsewhere(name, kind, others)
         fields.append(pa.field(name, kind, nullable=name not in everywhere))
     return pa.schema(fields)
 
@@ -226,11 +226,13 @@ def _first_two_apart(seen: list[tuple[pa.DataType, SourceFile]]) -> list[tuple[p
     return apart or [seen[0], seen[-1]]
 
 
-def _elsewhere(name: str, files: list[SourceFile]) -> pa.DataType:
+def _elsewhere(name: str, here: pa.DataType, files: list[SourceFile]) -> pa.DataType:
     """The type that these files give a column, text where none has a value in it, or they differ."""
     kinds = [file.schema.field(name).type for file in files if name in file.schema.names]
-    kind = common_type(kinds) if kinds else None
-    return pa.string() if kind is None or pa.types.is_null(kind) else kind
+    kind = common_type([here, *kinds]) or here
+    if is_list_of_nothing(kind):
+        return pa.list_(pa.string())
+    return pa.string() if pa.types.is_null(kind) else kind
 
 
 def _stage_day(

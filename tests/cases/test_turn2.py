@@ -11,11 +11,6 @@ ROOT: Final = Path(__file__).parents[2]
 SCRIPTS: Final = ROOT.parent / "shared" / "cases" / "turn2"
 
 WITH_A_BROKER: Final = ("dead_letter_size", "topic_settings")
-NOT_YET: Final = frozenset(
-    {
-        "column_types",
-    }
-)
 NAMES: Final = (
     "avro_aliases",
     "avro_growth",
@@ -51,18 +46,13 @@ def _run(name: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr[-2_000:]
 
 
-def _cases(names: tuple[str, ...]) -> list[object]:
-    fails = pytest.mark.xfail(strict=True, reason="falls short today", raises=AssertionError)
-    return [pytest.param(name, marks=fails if name in NOT_YET else ()) for name in names]
-
-
-@pytest.mark.parametrize("name", _cases(NAMES))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_case_of_a_public_bug_report_holds(name: str) -> None:
     _run(name)
 
 
 @pytest.mark.broker
-@pytest.mark.parametrize("name", _cases(WITH_A_BROKER))
+@pytest.mark.parametrize("name", WITH_A_BROKER)
 def test_a_case_with_a_broker_holds(name: str, kafka_bootstrap: str) -> None:
     _run(name, kafka_bootstrap)
 

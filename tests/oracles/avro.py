@@ -51,6 +51,8 @@ def bare_rows(rows: pa.RecordBatch) -> list[dict[str, Any]]:
 def _bare(value: pa.Scalar, plain: pa.DataType) -> Any:
     if not value.is_valid:
         return None
+    if pa.types.is_list(plain) or pa.types.is_large_list(plain):
+        return [_bare(item, plain.value_type) for item in value.values]
     if pa.types.is_decimal(plain):
         unscaled = int(Decimal(value.as_py()).scaleb(plain.scale, Context(prec=80)))
         bits = unscaled.bit_length() if unscaled >= 0 else (unscaled + 1).bit_length()

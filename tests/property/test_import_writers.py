@@ -201,14 +201,9 @@ DUCKDB: list[tuple[str, Write, st.SearchStrategy[Any]]] = [
 WRITERS = {"pyarrow": PYARROW, "polars": POLARS, "pandas": PANDAS, "duckdb": DUCKDB}
 ALL = [(f"{name} {kind}", write, values) for name, kinds in WRITERS.items() for kind, write, values in kinds]
 REFUSED = {
-    "pyarrow list",
     "pyarrow struct",
     "pyarrow map",
-    "polars List",
-    "polars Array",
     "polars Struct",
-    "pandas object of lists",
-    "duckdb list",
     "duckdb struct",
 }
 

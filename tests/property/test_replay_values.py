@@ -29,6 +29,8 @@ VALUES: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
     (pa.large_string(), st.text(max_size=5)),
     (pa.binary(), st.binary(max_size=5)),
     (pa.binary(3), st.binary(min_size=3, max_size=3)),
+    (pa.list_(pa.string()), st.lists(st.none() | st.text(max_size=5))),
+    (pa.list_(pa.float64()), st.lists(st.floats(allow_nan=False))),
     (
         pa.decimal128(20, 4),
         st.decimals(-(10**15), 10**15, places=4).map(lambda d: d or decimal.Decimal("0.0000")),

@@ -5,12 +5,13 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from topics.avro.types import AvroType
+from topics.avro.types import NULL_FIRST, NULL_SECOND, AvroType, flat_value
 from topics.wire import CodecError
 
 _UNITS: Final = {"ms": "millis", "us": "micros", "ns": "nanos"}
 _PER_DAY: Final = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _DECIMAL_DIGITS_MAX: Final = 38
+_LARGE_LIST: Final = "large_list"
 
 # The Arrow types a kind of Avro value can be, beyond its own, by the text Arrow gives them.
 _TEXTS: Final[dict[str, re.Pattern[str]]] = {
@@ -51,15 +52,42 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
 def avro_type(column: pa.Field) -> Any:
     """Return the Avro type (as JSON values) of a column's values, nulls aside.
 
-    Raises CodecError for nested columns and for types Avro cannot carry without loss.
+    A list is an array of its items.  Raises CodecError for other nested columns and for types Avro cannot
+    carry without loss.
     """
     plain = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if is_list(plain):
+        return _array(column.name, plain)
     declared = _declare(column.name, plain)
     kind = declared["type"]
     native = arrow_type(column.name, AvroType(kind, size=declared.get("size", 0), properties=declared))
     if native != plain:
         declared["arrowType"] = str(plain)
     return declared if len(declared) > 1 else kind
+
+
+def is_list(plain: pa.DataType) -> bool:
+    """Whether values are lists, as an Avro array holds them."""
+    return bool(pa.types.is_list(plain) or pa.types.is_large_list(plain))
+
+
+def item_field(plain: pa.DataType) -> pa.Field:
+    """Return the items of a list as a column of their own, named `item`."""
+    return pa.field("item", plain.value_type, nullable=plain.value_field.nullable)
+
+
+def _array(name: str, plain: pa.DataType) -> dict[str, Any]:
+    item = item_field(plain)
+    if pa.types.is_dictionary(item.type) or is_list(item.type):
+        raise _refusal(name, plain)
+    try:
+        kind = avro_type(item.with_name(name))
+    except CodecError:
+        raise _refusal(name, plain) from None
+    if item.type == pa.binary(0):
+        raise _refusal(name, plain)  # a message of nine bytes could promise 2^62 of them
+    declared = {"type": "array", "items": ["null", kind] if item.nullable else kind}
+    return declared | ({"arrowType": _LARGE_LIST} if pa.types.is_large_list(plain) else {})
 
 
 def _declare(name: str, plain: pa.DataType) -> dict[str, Any]:
@@ -78,13 +106,17 @@ def _declare(name: str, plain: pa.DataType) -> dict[str, Any]:
     for kind, texts in _TEXTS.items():
         if kind != "enum" and texts.fullmatch(str(plain)):
             return {"type": kind} | ({"logicalType": logical[str(plain)]} if str(plain) in logical else {})
+    raise _refusal(name, plain)
+
+
+def _refusal(name: str, plain: pa.DataType) -> CodecError:
     if pa.types.is_nested(plain):
-        advice = "split it into one column per value, or leave it out"
+        advice = "make it lists of plain values, split it into one column per value, or leave it out"
     elif plain == pa.null():
         advice = "it holds no value yet: cast it to the type its values will have"
     else:
         advice = "cast it to int64, double, decimal128, string, binary or timestamp"
-    raise CodecError(f"column {name} is {plain}, which an Avro record cannot carry: {advice}")
+    return CodecError(f"column {name} is {plain}, which an Avro record cannot carry: {advice}")
 
 
 def _fixed(name: str, size: int) -> dict[str, Any]:
@@ -99,6 +131,8 @@ def arrow_type(name: str, declared: AvroType) -> pa.DataType:
     the Avro type beneath it.
     """
     text = declared.properties.get("arrowType")
+    if declared.kind == "array":
+        return _list_type(name, declared, text)
     if text is not None:
         return _named_type(name, declared, str(text))
     logical = str(declared.properties.get("logicalType"))
@@ -118,6 +152,24 @@ def arrow_type(name: str, declared: AvroType) -> pa.DataType:
         "enum": pa.string(),
         "bytes": pa.binary(),
     }[declared.kind]
+
+
+def _list_type(name: str, declared: AvroType, text: object) -> pa.DataType:
+    """An array of plain values, each with null or without."""
+    assert declared.items is not None
+    flat = flat_value(declared.items)
+    if flat is None:
+        raise CodecError(
+            f"field {name} is an array of {declared.items.shape}: a list holds plain values; "
+            "split it into one field per value, or leave it out"
+        )
+    leaf, union = flat
+    if leaf.kind == "fixed" and leaf.size == 0:
+        raise CodecError(f"field {name} is an array of values without bytes: leave it out")
+    if text not in (None, _LARGE_LIST):
+        raise CodecError(f"field {name}: arrowType {text!r} does not go with Avro array")
+    item = pa.field("item", arrow_type(name, leaf), nullable=union in (NULL_FIRST, NULL_SECOND))
+    return pa.large_list(item) if text == _LARGE_LIST else pa.list_(item)
 
 
 def _long_type(logical: str) -> pa.DataType:

@@ -8,17 +8,19 @@ import pyarrow as pa
 
 from schemas.batch import Int64s
 from topics.avro.column_kernel import gather_bytes, total_size
+from topics.avro.nested_kernel import LIST_WIDTH, read_lists
 from topics.avro.plan import ColumnSlots, FieldProgram
 from topics.wire import CodecError
 
-_TEXT_SIZE_MAX = 2**31 - 1
+_OFFSET_MAX = 2**31 - 1
 
 
 class DecodedRows:
     """Room for the rows of several messages, written by the kernel and read as one Arrow batch.
 
     `words`  int64 [word_count, capacity], values and halves of decimals.
-    `spans`  int64 [span_count, capacity], addresses and sizes of text and bytes, in turns.
+    `spans`  int64 [span_count, capacity], addresses and sizes of text and bytes, in turns; of lists as
+             `nested_kernel.LIST_WIDTH` says.
     `valid`  uint8 [columns, capacity], 1 where a value is; only nullable columns are kept up to date.
     `index`  int32 [capacity], a row's place in its message.
     """
@@ -81,6 +83,12 @@ class DecodedRows:
             null_count = rows - int(np.count_nonzero(valid))
             if null_count:
                 bitmap = pa.py_buffer(np.packbits(valid, bitorder="little"))
+        items = self.slots.items[number]
+        if items is not None:
+            offsets, values = self._items(number, items, rows)
+            return pa.Array.from_buffers(
+                kind, rows, [bitmap, offsets], null_count=null_count, children=[values]
+            )
         if self.slots.whole[number]:
             buffers = [pa.py_buffer(self.words[self.slots.slot[number], :rows])]
         elif self.slots.spans[number]:
@@ -88,6 +96,33 @@ class DecodedRows:
         else:
             buffers = [pa.py_buffer(self._fixed_width(number, kind, rows))]
         return pa.Array.from_buffers(kind, rows, [bitmap, *buffers], null_count=null_count)
+
+    def _items(self, number: int, items: ColumnSlots, rows: int) -> tuple[pa.Buffer, pa.Array]:
+        """Return the offsets of a list column and the values of all its items."""
+        kind, slot = self.slots.types[number], self.slots.slot[number]
+        count, address, after, instruction = self.spans[slot : slot + LIST_WIDTH, :rows]
+        offsets = np.empty(rows + 1, dtype=np.int64)
+        total = total_size(count, offsets)
+        large = pa.types.is_large_list(kind)
+        if total > _OFFSET_MAX and not large:
+            raise CodecError(
+                f"column {self.slots.schema.field(number).name} holds {total} items in one batch, "
+                f"more than {kind} can: read fewer messages at once, or make it a large_list"
+            )
+        room = DecodedRows(items, total)
+        read = read_lists(
+            count,
+            address,
+            after,
+            instruction,
+            room.words.ctypes.data,
+            room.spans.ctypes.data,
+            room.valid.ctypes.data,
+            total,
+        )
+        assert read == total, "messages do not change under us"
+        narrow = offsets if large else offsets.astype(np.int32)
+        return pa.py_buffer(narrow), room.to_arrow(total).column(0)
 
     def _fixed_width(self, number: int, plain: pa.DataType, rows: int) -> npt.NDArray[Any]:
         slot = self.slots.slot[number]
@@ -113,7 +148,7 @@ class DecodedRows:
         gather_bytes(address, size, offsets, data.ctypes.data)
         if pa.types.is_large_string(plain) or pa.types.is_large_binary(plain):
             return [pa.py_buffer(offsets), pa.py_buffer(data)]
-        if total > _TEXT_SIZE_MAX:
+        if total > _OFFSET_MAX:
             raise CodecError(
                 f"column {self.slots.schema.field(number).name} holds {total} bytes in one batch, "
                 f"more than {plain} can: read fewer messages at once, or make it large_{plain}"

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from topics.avro.arrow_types import is_list
 from topics.wire import CodecError
 
 
 @dataclass(frozen=True, slots=True)
 class DefaultValue:
-    """What a column of older messages holds: null, or a value as the bytes Arrow has for it."""
+    """What a column of older messages holds: null, or a value as the bytes Arrow has for it; of lists the empty one."""
 
     column: int
     null: bool
@@ -40,6 +41,13 @@ def default_value(number: int, column: pa.Field, default: bytes | None) -> Defau
     if default is None or json.loads(default) is None:
         return DefaultValue(number, null=True, raw=b"")
     declared = json.loads(default)
+    if is_list(column.type):
+        if declared != []:
+            raise CodecError(
+                f"column {column.name}: default {declared!r}: of lists, only [] and null can stand in for a "
+                "field that a writer lacks"
+            )
+        return DefaultValue(number, null=False, raw=b"")
     try:
         value = pa.array([_as_arrow(declared, column.type)], type=column.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError, OverflowError) as broken:

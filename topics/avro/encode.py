@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from schemas.batch import Int64s
 from topics.avro import encode_kernel as kernel
-from topics.avro.arrow_types import avro_type, plain_schema
+from topics.avro.arrow_types import avro_type, item_field, plain_schema
 from topics.avro.header import message_header
 from topics.avro.reader import DEFAULT_METADATA
 from topics.avro.schema import Layout, avro_schema, block_schema
@@ -24,6 +24,7 @@ _OPERATIONS: Final = {
     "string": kernel.SPAN,
     "bytes": kernel.SPAN,
     "fixed": kernel.FIXED,
+    "array": kernel.LIST,
 }
 _DECIMAL_SIZE_MAX: Final = 17  # a length of one byte and 16 bytes
 
@@ -66,7 +67,7 @@ class RowEncoder:
         return self._encode(rows, cuts.astype(np.int64, copy=False), blocks=True)
 
     def _encode(self, rows: pa.RecordBatch, cuts: Int64s, *, blocks: bool) -> Encoded:
-        columns = [_Column(field, rows, self._layout.name) for field in self._checked(rows)]
+        columns = [_Column(field, rows.column(field.name), self._layout.name) for field in self._checked(rows)]
         program = np.array([column.instruction for column in columns], dtype=np.int64)
         program = program.reshape(len(columns), kernel.INSTRUCTION_WIDTH)
         header = int.from_bytes(message_header(self._schema_id(blocks=blocks)), "little")
@@ -107,10 +108,12 @@ class RowEncoder:
 
 
 class _Column:
-    """One column as the kernel reads it: addresses, and the arrays that keep them alive."""
+    """One column, or the items of one, as the kernel reads it: addresses, and the arrays that keep them alive.
 
-    def __init__(self, field: pa.Field, rows: pa.RecordBatch, layout: str) -> None:
-        array = rows.column(field.name)
+    `size_max` bounds the bytes of all its values.
+    """
+
+    def __init__(self, field: pa.Field, array: pa.Array, layout: str) -> None:
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
         declared = avro_type(field)
@@ -125,7 +128,9 @@ class _Column:
             return  # an empty column may have no buffers, and nothing reads it
         if array.null_count:
             self.instruction[kernel.VALID] = self._keep(_bits(array.buffers()[0], array))
-        if kind in ("string", "bytes") and not pa.types.is_decimal(field.type):
+        if kind == "array":
+            self._point_at_items(field, array, layout)
+        elif kind in ("string", "bytes") and not pa.types.is_decimal(field.type):
             self._point_at_spans(array, layout)
         elif pa.types.is_boolean(field.type):
             self.instruction[kernel.VALUES] = self._keep(_bits(array.buffers()[1], array))
@@ -155,6 +160,18 @@ class _Column:
             self.instruction[kernel.VALUES] = self._keep(values)
         else:
             self.instruction[kernel.VALUES] = (buffer.address if buffer else 0) + array.offset * width
+
+    def _point_at_items(self, field: pa.Field, array: pa.Array, layout: str) -> None:
+        item = item_field(field.type).with_name(field.name)
+        spans = np.asarray(array.offsets).astype(np.int64)
+        values = array.values.slice(spans[0], spans[-1] - spans[0])
+        if values.null_count and not item.nullable and array.flatten().null_count:
+            raise CodecError(f"a list of column {field.name} of {layout} holds null, which it must not")
+        items = _Column(item, values, layout)
+        self._memory.append(items)
+        self.instruction[kernel.OFFSETS] = self._keep(spans - spans[0])
+        self.instruction[kernel.VALUES] = self._keep(np.array(items.instruction, dtype=np.int64))
+        self.size_max += items.size_max + self._rows  # the 0 that ends a list
 
     def _point_at_spans(self, array: pa.Array, layout: str) -> None:
         _, offsets, data = array.buffers()

@@ -27,6 +27,7 @@ WORD = 3  # 8 bytes -> the same
 SPAN = 4  # bytes between int64 offsets -> length, bytes
 FIXED = 5  # `size` bytes -> the same
 DECIMAL = 6  # 16 bytes, little endian -> length, the fewest big-endian bytes
+LIST = 7  # items between int64 offsets, by the instruction at `values` -> count, items, 0
 
 # The columns of the instruction table; addresses are 0 where there is nothing to point at.
 OPERATION, VALUES, OFFSETS, VALID, SIZE, NULL_BRANCH = range(6)
@@ -52,7 +53,7 @@ def _write_decimal(position: int, address: int) -> int:
 
 @njit(nogil=True, cache=True, forceinline=True)
 def _write_value(position: int, row: int, instruction: int) -> int:
-    """Write one value that is not null; return the address after it."""
+    """Write one value that is neither null nor a list; return the address after it."""
     operation = load_word(instruction + 8 * OPERATION)
     values = load_word(instruction + 8 * VALUES)
     if operation == NUMBER:
@@ -79,6 +80,37 @@ def _write_value(position: int, row: int, instruction: int) -> int:
     return _write_decimal(position, values + 16 * row)
 
 
+@njit(nogil=True, cache=True, forceinline=True)
+def _write_branch(position: int, row: int, instruction: int) -> tuple[int, bool]:
+    """Write the branch of a value's union, if any; return the address after it, and whether a value follows."""
+    branch = load_word(instruction + 8 * NULL_BRANCH)
+    if branch == NO_UNION:
+        return position, True
+    valid = load_word(instruction + 8 * VALID)
+    if valid != 0 and load_byte(valid + row) == 0:
+        store_byte(position, 2 * branch)
+        return position + 1, False
+    store_byte(position, 2 - 2 * branch)
+    return position + 1, True
+
+
+@njit(nogil=True, cache=True)
+def _write_list(position: int, row: int, instruction: int) -> int:
+    """Write a list as one block of its items; return the address after it."""
+    offset = load_word(instruction + 8 * OFFSETS) + 8 * row
+    items = load_word(instruction + 8 * VALUES)
+    first = load_word(offset)
+    last = load_word(offset + 8)
+    if last > first:
+        position = write_varint(position, last - first)
+    for item in range(first, last):
+        position, present = _write_branch(position, item, items)
+        if present:
+            position = _write_value(position, item, items)
+    store_byte(position, 0)
+    return position + 1
+
+
 @njit(nogil=True, cache=True)
 def encode_messages(
     cuts: Int64s, program: int, fields: int, header: int, blocks: bool, data: int, starts: Int64s
@@ -99,18 +131,13 @@ def encode_messages(
         for row in range(cuts[message], cuts[message + 1]):
             for field in range(fields):
                 instruction = program + 8 * INSTRUCTION_WIDTH * field
-                branch = load_word(instruction + 8 * NULL_BRANCH)
-                if branch != NO_UNION:
-                    if (
-                        load_word(instruction + 8 * VALID) != 0
-                        and load_byte(load_word(instruction + 8 * VALID) + row) == 0
-                    ):
-                        store_byte(position, 2 * branch)
-                        position += 1
-                        continue
-                    store_byte(position, 2 - 2 * branch)
-                    position += 1
-                position = _write_value(position, row, instruction)
+                position, present = _write_branch(position, row, instruction)
+                if not present:
+                    continue
+                if load_word(instruction + 8 * OPERATION) == LIST:
+                    position = _write_list(position, row, instruction)
+                else:
+                    position = _write_value(position, row, instruction)
         if blocks:
             store_byte(position, 0)
             position += 1

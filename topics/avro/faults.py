@@ -27,6 +27,7 @@ _WORDS: Final = {
     kernel.TOO_DEEP: f"arrays, maps or records more than {STACK_SIZE} deep",
     kernel.BAD_ITEMS: "an array or map promises more items than the message can hold",
     kernel.BAD_ITEMS_SIZE: "a block of an array or map is said to be larger than the message",
+    kernel.BAD_ITEMS_END: "a block of an array does not end where its size says",
 }
 # These concern the message, not one of its fields.
 _WHOLE: Final = frozenset(

@@ -3,14 +3,19 @@
 A program (`topics.avro.nested_plan`) has the instructions of `topics.avro.value_kernel` and those below.  The
 work for a message is bounded by its bytes: an item takes at least one, items without bytes are not counted
 out, and calls nest at most STACK_SIZE deep.
+
+A list that is wanted is read twice.  With its row, its items are checked and counted, and it is noted where
+it lies.  Once all rows are there, `read_lists` reads the items of a column into a room that has their number.
 """
 
 import numpy as np
 from numba import njit
 
+from schemas.batch import Int64s
 from topics.avro.value_kernel import (
     BAD_BRANCH,
     BAD_ITEMS,
+    BAD_ITEMS_END,
     BAD_ITEMS_SIZE,
     FAULTS,
     INSTRUCTION_WIDTH,
@@ -41,6 +46,9 @@ NEXT = 21  # the next item of the block that began at instruction `size`
 CALL = 22  # run the subroutine at instruction `size`
 RETURN = 23
 END = 24  # of the row
+# A list whose items have at least `size` bytes.  The next instruction reads an item and drops it, the one
+# after that reads it into a room of items.
+LIST = 25
 FLOW = BRANCH  # the first of them
 
 # What becomes of a value in its cell; `size` is the argument.
@@ -53,6 +61,9 @@ SYMBOL_TO_TEXT = 5  # an enum's index; at address `size` lie the symbols' addres
 
 # Calls and blocks within each other, in one value that is skipped.
 STACK_SIZE = 1024
+# What is noted of a list, in rows of spans: its count of items, its address, the address after it, and the
+# instruction that reads an item.  Where the count is 0, nothing else is looked at.
+LIST_WIDTH = 4
 
 
 @njit(nogil=True, cache=True)
@@ -95,6 +106,94 @@ def _write_constant(row: int, instruction: int, words: int, spans: int, valid: i
     store_word(cell, load_word(instruction + 8 * LOWER_LOW))
     if load_word(instruction + 8 * UPPER) == 2:
         store_word(cell + 8 * capacity, load_word(instruction + 8 * UPPER_LOW))
+
+
+@njit(nogil=True, cache=True)
+def _read_items(
+    position: int,
+    end: int,
+    item_size_min: int,
+    item: int,
+    instruction: int,
+    words: int,
+    spans: int,
+    valid: int,
+    capacity: int,
+) -> tuple[int, int]:
+    """Read all blocks of an array, with `item` first; return the address after it (or a fault) and the next item."""
+    promotion = load_word(instruction + 8 * PROMOTION)
+    while True:
+        left, position = read_varint(position, end)
+        if left == 0:  # the end, or a fault
+            return position, item
+        block_end = 0
+        if left < 0:
+            size, position = read_varint(position, end)
+            if position < 0:
+                return position, item
+            if size < 0 or size > end - position:
+                return BAD_ITEMS_SIZE, item
+            block_end = position + size
+            left = -left
+        # The first comparison catches the one count whose negative does not exist.
+        if left < 0 or left > (end - position) // item_size_min:
+            return BAD_ITEMS, item
+        while left > 0:
+            position = read_field(position, end, item, instruction, words, spans, valid, capacity)
+            if position < 0:
+                return position, item
+            if promotion != AS_IT_IS:
+                _promote(item, instruction, promotion, words, spans, capacity)
+            item += 1
+            left -= 1
+        if block_end > 0 and position != block_end:
+            return BAD_ITEMS_END, item
+
+
+@njit(nogil=True, cache=True)
+def _note_list(
+    position: int, end: int, row: int, instruction: int, spans: int, valid: int, capacity: int
+) -> int:
+    """Check and count a list's items, and note where they lie; return the address after it, or a fault."""
+    check = instruction + 8 * INSTRUCTION_WIDTH
+    size_min = load_word(instruction + 8 * SIZE)
+    after, count = _read_items(position, end, size_min, 0, check, 0, 0, 0, 0)
+    if after < 0:
+        return after
+    validity = load_word(instruction + 8 * VALID)
+    if validity >= 0:
+        store_byte(valid + validity * capacity + row, 1)
+    cell = spans + 8 * (load_word(instruction + 8 * SLOT) * capacity + row)
+    store_word(cell, count)
+    store_word(cell + 8 * capacity, position)
+    store_word(cell + 16 * capacity, after)
+    store_word(cell + 24 * capacity, check + 8 * INSTRUCTION_WIDTH)
+    return after
+
+
+@njit(nogil=True, cache=True)
+def read_lists(
+    count: Int64s,
+    address: Int64s,
+    after: Int64s,
+    instruction: Int64s,
+    words: int,
+    spans: int,
+    valid: int,
+    capacity: int,
+) -> int:
+    """Read the items of one column's lists, of which each row is noted; return how many were read.
+
+    `words`, `spans` and `valid` are the addresses of tables for as many items as the rows have, `capacity`.
+    """
+    item = 0
+    for row in range(count.size):
+        if count[row] > 0:
+            position, item = _read_items(
+                address[row], after[row], 1, item, instruction[row], words, spans, valid, capacity
+            )
+            assert position == after[row]
+    return item
 
 
 @njit(nogil=True, cache=True)
@@ -189,6 +288,11 @@ def read_nested(
         elif operation == CONSTANT:
             _write_constant(row, instruction, words, spans, valid, capacity)
             step += 1
+        elif operation == LIST:
+            position = _note_list(position, end, row, instruction, spans, valid, capacity)
+            if position < 0:
+                return position - step * FAULTS
+            step += 3
         elif operation == END:
             return position
         else:

@@ -13,8 +13,9 @@ import numpy as np
 from schemas.batch import Bools, Int64s
 from topics.avro import nested_kernel as nested
 from topics.avro import value_kernel as kernel
+from topics.avro.arrow_types import is_list
 from topics.avro.default import DefaultValue, default_value
-from topics.avro.reader import ReaderColumn
+from topics.avro.reader import ReaderColumn, item_column
 from topics.avro.types import NULL_FIRST, NULL_SECOND, AvroField, AvroType, flat_value, smallest_sizes
 from topics.avro.values import cannot_hold, skip_instruction, value_of
 from topics.wire import CodecError
@@ -92,12 +93,36 @@ class NestedProgram:
             self._nulls(wants, depth, name)
         elif declared.kind == "record" and not leaf:
             self._record(declared, wants, depth, f"{name}.")
+        elif declared.kind == "array" and leaf and is_list(wants[0].column.type):
+            self._list(declared, wants[0], name)
         else:
             raise cannot_hold(name, declared.shape, wants[0].column)
 
     def _place(self, name: str, leaf: AvroType, union: int, want: ReaderColumn) -> None:
         value = value_of(name, leaf, union, want, self._slot[want.number])
         self._memory.append(value.symbols)
+        self._append(value.instruction, name)
+
+    def _list(self, declared: AvroType, want: ReaderColumn, name: str) -> None:
+        """Note where an array lies; its items are read once those of all rows are counted."""
+        items = declared.items
+        assert items is not None
+        refusal = cannot_hold(name, f"an array of {items.shape}", want.column)
+        flat = flat_value(items)
+        if flat is None or self._sizes[id(items)] == 0:
+            raise refusal
+        try:
+            value = value_of(name, *flat, item_column(want), 0)
+        except CodecError:
+            raise refusal from None
+        self._memory.append(value.symbols)
+        step = self._emit(nested.LIST, name, min(self._sizes[id(items)], 2**31))
+        self._rows[step][kernel.SLOT] = self._slot[want.number]
+        self._rows[step][kernel.VALID] = want.number if want.column.nullable else kernel.NOWHERE
+        check = value.instruction.copy()
+        check[kernel.SLOT] = kernel.NOWHERE
+        check[kernel.VALID] = min(check[kernel.VALID], kernel.NOWHERE)  # REQUIRED stays so
+        self._append(check, name)
         self._append(value.instruction, name)
 
     def _union(self, declared: AvroType, wants: Sequence[ReaderColumn], depth: int, name: str) -> None:

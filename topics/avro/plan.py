@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.batch import Bools, Int64s
-from topics.avro.arrow_types import avro_type, plain_schema
+from topics.avro.arrow_types import avro_type, is_list, item_field, plain_schema
 from topics.avro.default import DefaultValue
+from topics.avro.nested_kernel import LIST_WIDTH
 from topics.avro.nested_plan import NestedProgram, match_fields, missing_value, require_present
 from topics.avro.reader import ReaderColumn, reader_columns
 from topics.avro.types import AvroRecord, flat_value, parse_record, smallest_sizes
@@ -21,8 +22,9 @@ class ColumnSlots:
 
     `columns` says what is wanted for each.  `slot` is the first row of `words` (values of at most 8 bytes;
     decimals take two) or, where `spans[c]`, the first of two rows of addresses and sizes.  Where `whole[c]`,
-    a column's values are its words as they stand.  `types` and `nullable` are the schema's, which makes an
-    object each time it is asked.
+    a column's values are its words as they stand.  `items[c]` lays out the items of a list column, which has
+    LIST_WIDTH rows of spans, and is None for others.  `types` and `nullable` are the schema's, which makes
+    an object each time it is asked.
     """
 
     schema: pa.Schema
@@ -32,6 +34,7 @@ class ColumnSlots:
     slot: tuple[int, ...]
     spans: Bools
     whole: tuple[bool, ...]
+    items: tuple["ColumnSlots | None", ...]
     word_count: int
     span_count: int
 
@@ -79,15 +82,18 @@ def column_slots(schema: pa.Schema) -> ColumnSlots:
     """
     schema = plain_schema(schema)
     slots, spans, whole = [], [], []
+    items: list[ColumnSlots | None] = []
     word_count = span_count = 0
     for column in schema:
         kind = kind_of(avro_type(column))
+        listed = column_slots(pa.schema([item_field(column.type)])) if is_list(column.type) else None
         decimal = pa.types.is_decimal(column.type)
-        span = kind in ("string", "bytes", "fixed") and column.type != pa.uint64() and not decimal
+        span = kind in ("array", "string", "bytes", "fixed") and column.type != pa.uint64() and not decimal
         slots.append(span_count if span else word_count)
         spans.append(span)
         whole.append(not span and not decimal and column.type.bit_width == 64)
-        span_count += 2 if span else 0
+        items.append(listed)
+        span_count += (LIST_WIDTH if listed else 2) if span else 0
         word_count += 0 if span else 2 if decimal else 1
     return ColumnSlots(
         schema=schema,
@@ -97,6 +103,7 @@ def column_slots(schema: pa.Schema) -> ColumnSlots:
         slot=tuple(slots),
         spans=np.array(spans, dtype=np.bool_),
         whole=tuple(whole),
+        items=tuple(items),
         word_count=word_count,
         span_count=span_count,
     )

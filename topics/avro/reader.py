@@ -11,8 +11,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from schemas.clocks import EVENT_NS, KNOWN_NS, NS_PER_MS, NS_PER_S, NS_PER_US
-from topics.avro.arrow_types import arrow_type
-from topics.avro.types import NO_DEFAULT, AvroField, AvroType
+from topics.avro.arrow_types import arrow_type, item_field
+from topics.avro.types import NO_DEFAULT, AvroField, AvroType, flat_value
 from topics.wire import CodecError
 
 # Where a column keeps the Avro default (JSON) that stands in for messages written before the column existed.
@@ -63,6 +63,13 @@ class ReaderColumn:
     def name(self) -> str:
         """The column's name."""
         return str(self.column.name)
+
+
+def item_column(want: ReaderColumn) -> ReaderColumn:
+    """Return what is wanted for the items of a list column, as the one column of a record of their own."""
+    item = item_field(want.column.type)
+    steps = (Step((str(item.name),), item.nullable, frozenset(), None),)
+    return ReaderColumn(0, item, steps, want.symbols, want.fallback)
 
 
 def reader_columns(schema: pa.Schema) -> tuple[ReaderColumn, ...]:
@@ -188,7 +195,9 @@ def _leaf_default(field: AvroField, rest: Sequence[str]) -> Any:
 
 
 def _symbols(leaf: AvroType) -> dict[str, Any]:
-    """What a column must know of an enum with a default."""
+    """What a column must know of an enum with a default, or of an array of one."""
+    items = flat_value(leaf.items) if leaf.items is not None else None
+    leaf = leaf if items is None else items[0]
     if leaf.kind != "enum" or leaf.fallback is None:
         return {}
     return {"symbols": list(leaf.symbols), "fallback": leaf.fallback}
@@ -209,11 +218,11 @@ def _leaf(name: str, declared: AvroType) -> tuple[AvroType, bool]:
             f"field {name} is {declared.shape}: only a type, null and a type, or numbers that one column "
             "holds can be a column"
         )
-    if not values or kinds & {"array", "map", "record"}:
+    if not values or kinds & {"map", "record"}:
         shape = values[0].shape if values else "null"
         raise CodecError(
-            f"field {name} is {shape}: a column is one value; ask for a record's field by its path, "
-            "split it into one field per value, or leave it out"
+            f"field {name} is {shape}: a column is one value or a list of plain ones; ask for a record's "
+            "field by its path, split it into one field per value, or leave it out"
         )
     return values[0], nullable
 

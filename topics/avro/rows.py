@@ -10,8 +10,8 @@ from topics.wire import Encoded, SchemaRegistry
 class AvroRows:
     """Encodes any rows of one schema as Avro records under a record name.
 
-    A dictionary column is written as its values.  Nested columns are refused with a CodecError when the
-    encoder is made: frames carry them, Avro rows are flat.
+    A dictionary column is written as its values, a list as an array.  Other nested columns are refused with a
+    CodecError when the encoder is made: frames carry them.
     """
 
     def __init__(self, name: str, schema: pa.Schema, registry: SchemaRegistry, topic: str) -> None:

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
 from hypothesis import strategies as st
+
+from topics.avro.arrow_types import is_list
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -21,11 +24,19 @@ OTHER_TYPES = [
     pa.float32(), pa.float64(), pa.bool_(), pa.string(), pa.large_string(), pa.binary(), pa.large_binary(),
     pa.binary(3), pa.decimal128(10, 4), pa.decimal128(38, 0), pa.decimal128(3, 3),
 ]  # fmt: skip
-ALL_TYPES = [*WHOLE_TYPES, *TIME_TYPES, *OTHER_TYPES]
+PLAIN_TYPES = [*WHOLE_TYPES, *TIME_TYPES, *OTHER_TYPES]
+LIST_TYPES = [
+    kind(pa.field("item", plain, nullable=nullable))
+    for plain in PLAIN_TYPES
+    for kind, nullable in ((pa.list_, True), (pa.list_, False), (pa.large_list, True))
+]
 
 
 def values_of(plain: pa.DataType) -> st.SearchStrategy[Any]:
     """Values of an Arrow type, the extremes among them."""
+    if is_list(plain):
+        items = values_of(plain.value_type)
+        return st.lists(st.none() | items if plain.value_field.nullable else items, max_size=4)
     if pa.types.is_integer(plain):
         signed = pa.types.is_signed_integer(plain)
         upper = 2 ** (plain.bit_width - signed) - 1
@@ -56,6 +67,13 @@ def _digits(number: int) -> tuple[int, ...]:
 
 def column(values: list[Any], plain: pa.DataType) -> pa.Array:
     """Make an Arrow column; whole numbers stand for times and dates."""
+    if is_list(plain):
+        items = column([item for value in values for item in value or ()], plain.value_type)
+        ends = accumulate((len(value or ()) for value in values), initial=0)
+        offsets = pa.array(ends, pa.int64() if pa.types.is_large_list(plain) else pa.int32())
+        kind = pa.LargeListArray if pa.types.is_large_list(plain) else pa.ListArray
+        nulls = pa.array([value is None for value in values])
+        return kind.from_arrays(offsets, items, type=plain, mask=nulls)
     if pa.types.is_temporal(plain):
         bits = pa.int32() if plain.bit_width == 32 else pa.int64()
         return pa.array(values, type=bits).view(plain)
@@ -67,7 +85,7 @@ def batches(draw: Draw, rows_max: int = 12) -> pa.RecordBatch:
     """Rows with `event_ns`, `symbol` and up to five columns of any type, nullable or not."""
     rows = draw(st.integers(1, rows_max))
     fields = [pa.field("event_ns", pa.int64(), nullable=draw(st.booleans())), pa.field("symbol", pa.string())]
-    for number, plain in enumerate(draw(st.lists(st.sampled_from(ALL_TYPES), max_size=5))):
+    for number, plain in enumerate(draw(st.lists(st.sampled_from(PLAIN_TYPES) | st.sampled_from(LIST_TYPES), max_size=5))):
         fields.append(pa.field(f"c{number}", plain, nullable=draw(st.booleans())))
     arrays = []
     for field in fields:

@@ -1,5 +1,6 @@
 """Bodies of messages that nobody would write."""
 
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
@@ -36,7 +37,35 @@ ROWS = pa.RecordBatch.from_pylist(
 )
 
 
-def bodies(*, blocks: bool) -> list[bytes]:
-    encoder = RowEncoder(STREAM, DictRegistry(), "t")
-    encoded = encoder.blocks(ROWS, np.array([0, 1, 4])) if blocks else encoder.records(ROWS)
+LISTS = Stream(
+    name="quote",
+    schema=pa.schema(
+        [
+            pa.field("event_ns", pa.int64(), nullable=False),
+            pa.field("symbol", pa.string()),
+            pa.field("conditions", pa.list_(pa.string())),
+            pa.field("sizes", pa.list_(pa.field("item", pa.int16(), nullable=False)), nullable=False),
+            pa.field("fees", pa.large_list(pa.decimal128(6, 2))),
+            pa.field("flags", pa.list_(pa.bool_()), nullable=False),
+        ]
+    ),
+)
+
+ROWS_WITH_LISTS = pa.RecordBatch.from_pylist(
+    [
+        {"event_ns": 1_700_000_000_000_000_000, "conditions": ["@", None, "F" * 70]}
+        | {"sizes": [1, -300], "flags": []},
+        {"event_ns": 2, "sizes": [], "fees": [Decimal("1.25"), None], "flags": [True, None]},
+        {"event_ns": 3, "conditions": [], "sizes": [7] * 40, "fees": [], "flags": [False] * 3},
+        {"event_ns": 4, "conditions": ["né"], "sizes": [0], "fees": [Decimal(-9)], "flags": [None] * 9},
+    ],
+    schema=LISTS.schema,
+)
+# Records that are flat, and others: two programs of the decoder.
+CASES = ((STREAM, ROWS), (LISTS, ROWS_WITH_LISTS))
+
+
+def bodies(*, blocks: bool, stream: Stream = STREAM, rows: pa.RecordBatch = ROWS) -> list[bytes]:
+    encoder = RowEncoder(stream, DictRegistry(), "t")
+    encoded = encoder.blocks(rows, np.array([0, 1, 4])) if blocks else encoder.records(rows)
     return [bytes(encoded.data[start + HEADER_SIZE : stop]) for start, stop in pairwise(encoded.starts)]

@@ -202,10 +202,25 @@ class _Drawing:
             return self.draw.choice([["null", kind], [kind, "null"]]) if nullable else kind
         if isinstance(written, dict) and written["type"] == "record":
             return self._read_record(written, depth)
-        if written == "null" or (isinstance(written, dict) and written["type"] in ("array", "map")):
+        if isinstance(written, dict) and written["type"] == "array":
+            return self._read_list(written["items"], depth)
+        if written == "null" or (isinstance(written, dict) and written["type"] == "map"):
             return None
         kind = self._read_unit(written)
         return self.draw.choice([kind, kind, kind, ["null", kind], [kind, "null"], [kind]])
+
+    def _read_list(self, items: Any, depth: int) -> Any:
+        """An array that a column can have: of plain values, each with null or without."""
+        branches = [branch for branch in (items if isinstance(items, list) else [items]) if branch != "null"]
+        if len(branches) != 1 or not self._is_plain(branches[0]):
+            return None
+        wanted = {"type": "array", "items": self._read_type(items, depth + 1)}
+        return self.draw.choice([wanted, wanted, ["null", wanted]])
+
+    def _is_plain(self, kind: Any) -> bool:
+        kind = self._defined.get(kind, kind) if isinstance(kind, str) else kind
+        name = kind["type"] if isinstance(kind, dict) else kind
+        return name in (*SCALARS, "enum") or (name == "fixed" and kind["size"] > 0)
 
     def _read_record(self, written: dict[str, Any], depth: int) -> Any:
         if depth > DEPTH_MAX:

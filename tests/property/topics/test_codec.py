@@ -1,6 +1,8 @@
 """The codec against fastavro: the same bytes out, the same columns in, whatever the types."""
 
 from itertools import pairwise
+from random import Random
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.stream import Stream
-from tests.oracles.avro import bare_rows, read_slowly, write_slowly
+from tests.oracles.avro import bare_rows, bare_schema, read_slowly, write_slowly
+from tests.oracles.avro_writer import SlowWriter
 from tests.property.topics.batches import batches
 from tests.stage.blocks import block_of
 from tests.stage.fakes import DictRegistry
+from topics.avro.arrow_types import is_list
 from topics.avro.decode import Decoder
 from topics.avro.encode import RowEncoder
 from topics.avro.header import HEADER_SIZE, message_header
@@ -97,3 +101,34 @@ def test_blocks_come_back_as_the_columns_they_were(rows: pa.RecordBatch, cut: in
     assert batch.offset.tolist() == [5] * sizes[0] + [9] * sizes[1]
     assert batch.index.tolist() == [*range(sizes[0]), *range(sizes[1])]
     assert [batch.keys[code].as_py() for code in batch.key_code] == [b"A"] * sizes[0] + [b"B"] * sizes[1]
+
+
+@given(rows=batches(), seed=st.integers(0, 2**32), blocks=st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_arrays_in_any_form_that_avro_allows_come_back_as_the_columns_they_were(
+    rows: pa.RecordBatch, seed: int, blocks: bool
+) -> None:
+    """Items in several array blocks, some of which say how many bytes they have by a negative count."""
+    registry = DictRegistry()
+    schema = block_schema(stream_of(rows)) if blocks else avro_schema(stream_of(rows))
+    header = message_header(registry.register("t", schema))
+    writer = SlowWriter(bare_schema(schema), Random(seed))
+    bare = [with_branches(row, rows.schema) for row in bare_rows(rows)]
+    bodies = [writer.body(bare)] if blocks else [writer.body(row) for row in bare]
+    messages = [(b"K", header + body, offset) for offset, body in enumerate(bodies)]
+    decoded = Decoder(stream_of(rows), "event", registry).decode(block_of(messages), np.arange(len(messages)))
+    assert decoded.dead == []
+    assert decoded.batch is not None
+    decoded.batch.columns.validate(full=True)
+    assert decoded.batch.columns.equals(rows)
+
+
+def with_branches(row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
+    """A row as SlowWriter takes it: where null is allowed, a value is (branch, value)."""
+
+    def branch(value: Any, field: pa.Field) -> Any:
+        if is_list(field.type) and value is not None:
+            value = [branch(item, field.type.value_field) for item in value]
+        return (int(value is not None), value) if field.nullable else value
+
+    return {name: branch(value, schema.field(name)) for name, value in row.items()}

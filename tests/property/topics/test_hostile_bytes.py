@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oracles.avro import bare_rows, read_slowly
-from tests.property.topics.hostile_bodies import STREAM, bodies
+from tests.property.topics.hostile_bodies import CASES, STREAM, bodies
 from tests.stage.blocks import block_of
 from tests.stage.fakes import DictRegistry
 from topics.avro.decode import DecodeLimits, Decoder
@@ -32,16 +32,27 @@ def mutated(body: bytes) -> st.SearchStrategy[bytes]:
     )
 
 
-def hostile(*, blocks: bool) -> st.SearchStrategy[bytes]:
-    return st.one_of(st.binary(max_size=60), *(mutated(body) for body in bodies(blocks=blocks)))
+def hostile(*, blocks: bool) -> st.SearchStrategy[tuple[int, bytes]]:
+    """Which of CASES, and a body for it."""
+    return st.one_of(
+        st.tuples(
+            st.just(case),
+            st.one_of(
+                st.binary(max_size=60),
+                *(mutated(body) for body in bodies(blocks=blocks, stream=stream, rows=rows)),
+            ),
+        )
+        for case, (stream, rows) in enumerate(CASES)
+    )
 
 
-def check(body: bytes, *, blocks: bool) -> None:
+def check(case: int, body: bytes, *, blocks: bool) -> None:
+    stream, rows = CASES[case]
     registry = DictRegistry()
-    schema = block_schema(STREAM) if blocks else avro_schema(STREAM)
+    schema = block_schema(stream) if blocks else avro_schema(stream)
     value = message_header(registry.register("s", schema)) + body
-    good = message_header(1) + bodies(blocks=blocks)[0]
-    decoder = Decoder(STREAM, "event", registry, DecodeLimits(rows_max=1000))
+    good = message_header(1) + bodies(blocks=blocks, stream=stream, rows=rows)[0]
+    decoder = Decoder(stream, "event", registry, DecodeLimits(rows_max=1000))
     decoded = decoder.decode(block_of([(b"K", good, 1), (b"K", value, 2), (b"K", good, 3)]), np.arange(3))
     batch = decoded.batch
     assert batch is not None
@@ -56,16 +67,16 @@ def check(body: bytes, *, blocks: bool) -> None:
     np.testing.assert_equal(bare_rows(mine), expected if blocks else [expected])
 
 
-@given(body=st.deferred(lambda: hostile(blocks=False)))
-@settings(max_examples=400, deadline=None)
-def test_a_hostile_record_is_dead_or_read_as_fastavro_reads_it(body: bytes) -> None:
-    check(body, blocks=False)
+@given(case=st.deferred(lambda: hostile(blocks=False)))
+@settings(max_examples=800, deadline=None)
+def test_a_hostile_record_is_dead_or_read_as_fastavro_reads_it(case: tuple[int, bytes]) -> None:
+    check(*case, blocks=False)
 
 
-@given(body=st.deferred(lambda: hostile(blocks=True)))
-@settings(max_examples=400, deadline=None)
-def test_a_hostile_block_is_dead_or_read_as_fastavro_reads_it(body: bytes) -> None:
-    check(body, blocks=True)
+@given(case=st.deferred(lambda: hostile(blocks=True)))
+@settings(max_examples=800, deadline=None)
+def test_a_hostile_block_is_dead_or_read_as_fastavro_reads_it(case: tuple[int, bytes]) -> None:
+    check(*case, blocks=True)
 
 
 @given(messages=st.lists(st.none() | st.binary(max_size=12), max_size=8))

@@ -64,6 +64,8 @@ def bare(value: Any, kind: pa.DataType) -> Any:
     """A value of fastavro as the column has it: it leaves defaults and promoted values as they came."""
     if value is None:
         return None
+    if pa.types.is_list(kind):
+        return [bare(item, kind.value_type) for item in value]
     if pa.types.is_float32(kind):
         return float(np.float32(value))
     if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
@@ -89,8 +91,10 @@ def symbols_kept(pair: Pair, row: dict[str, Any]) -> bool:
         for name in path.split("."):
             record = next(branch for branch in branches(kind) if "fields" in branch)
             kind = next(field["type"] for field in record["fields"] if field["name"] == name)
-        for branch in branches(kind):
-            lacking = "symbols" in branch and row[column_name(path)] not in (None, *branch["symbols"])
+        value = row[column_name(path)]
+        symbols = value if isinstance(value, list) else [value]
+        for branch in [inner for each in branches(kind) for inner in (each, *branches(each.get("items")))]:
+            lacking = "symbols" in branch and not {*symbols} <= {None, *branch["symbols"]}
             if lacking and "default" not in branch:
                 return True
     return False

@@ -51,6 +51,13 @@ PLAIN: list[tuple[pa.Array, pa.Array]] = [
     (pa.array(["{}"], pa.json_()), pa.array(["{}"])),
     (pa.array([1, None], pa.bool8()), pa.array([1, None], pa.int8())),
     (pa.nulls(2), pa.nulls(2, pa.string())),
+    (pa.array([["@", None], None, []]), pa.array([["@", None], None, []])),
+    (pa.array([["@"], None], pa.large_list(VIEW)), pa.array([["@"], None])),
+    (pa.array([[1.0, 2.0], None], pa.list_(pa.float64(), 2)), pa.array([[1.0, 2.0], None])),
+    (pa.array([[1], None], pa.list_view(pa.int8())), pa.array([[1], None], pa.list_(pa.int8()))),
+    (pa.array([["N"]], pa.list_(pa.dictionary(pa.int8(), pa.string()))), pa.array([["N"]])),
+    (pa.array([[KEY.bytes, None], []], pa.list_(pa.uuid())), pa.array([[str(KEY), None], []])),
+    (pa.array([[], None]), pa.array([[], None], pa.list_(pa.string()))),
 ]
 
 
@@ -77,6 +84,9 @@ SAME: list[tuple[Any, Any, list[Any], pa.DataType]] = [
     (pa.array(["a"]), dictionary("b"), ["a", "b"], pa.string()),
     (pa.array(["a"], VIEW), pa.array(["b"]), ["a", "b"], pa.string()),
     (pa.nulls(1), pa.array([1.5]), [None, 1.5], pa.float64()),
+    (pa.array([["a"]]), pa.array([["b"]], pa.large_list(VIEW)), [["a"], ["b"]], pa.list_(pa.string())),
+    (pa.array([[]]), pa.array([[1.5]]), [[], [1.5]], pa.list_(pa.float64())),
+    (pa.array([[1]], pa.list_(pa.int8())), pa.array([[2]]), [[1], [2]], pa.list_(pa.int64())),
     (pa.array([1], pa.int32()), pa.array([2], pa.int64()), [1, 2], pa.int64()),
     (pa.array([1], pa.uint32()), pa.array([-2], pa.int8()), [1, -2], pa.int64()),
     (pa.array([1.5], pa.float32()), pa.array([0.1]), [1.5, 0.1], pa.float64()),
@@ -115,6 +125,8 @@ def test_types_of_one_meaning_are_one_column(
         (pa.array([1], pa.uint64()), pa.array([1], pa.int8())),
         (pa.array([1], pa.timestamp("ns")), pa.array([1], pa.timestamp("ns", "UTC"))),
         (pa.array([b"a"]), pa.array(["a"])),
+        (pa.array([["a"]]), pa.array(["a"])),
+        (pa.array([["a"]]), pa.array([[1]])),
     ],
     ids=lambda values: str(values.type),
 )
@@ -157,10 +169,10 @@ def test_a_file_without_rows_is_no_obstacle_and_is_named(tmp_path: Path, empty: 
 
 
 NOT_CARRIED = [
-    pa.array([["@", "F"]]),
     pa.array([{"a": 1}]),
+    pa.array([[["@"], ["F"]]]),
     pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
-    pa.array([[1.0, 2.0]], pa.list_(pa.float64(), 2)),
+    pa.array([[pa.MonthDayNano([1, 2, 3])]]),
     pa.array([pa.MonthDayNano([1, 2, 3])]),
 ]
 

@@ -88,5 +88,5 @@ def test_aligned_rows_need_no_clock() -> None:
     encoder = AvroRows("aligned", rows.schema, registry := DictRegistry(), "aligned")
     assert encoder.encode(rows).data.tobytes() == b"\0\0\0\0\1\x02\x06\x00"
     assert list(registry.subjects) == ["aligned-value"]
-    with pytest.raises(CodecError, match="column legs is list"):
-        AvroRows("aligned", pa.schema([("legs", pa.list_(pa.int8()))]), registry, "aligned")
+    with pytest.raises(CodecError, match="column legs is struct"):
+        AvroRows("aligned", pa.schema([("legs", pa.struct([("a", pa.int8())]))]), registry, "aligned")

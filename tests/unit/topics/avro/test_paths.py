@@ -128,10 +128,10 @@ def test_a_path_that_leads_nowhere_says_where_it_ends(path: str, words: str) -> 
 
 
 def test_a_named_column_that_is_none_is_refused_and_an_unnamed_one_left_out() -> None:
-    schema = record("Row", *CLOCK, field("all", {"type": "array", "items": "int"}), field("n", "int"))
+    schema = record("Row", *CLOCK, field("all", {"type": "map", "values": "int"}), field("n", "int"))
     assert reader_of(schema).schema.names == ["event_ns", "symbol", "n"]
     assert list(left_out(json.dumps(schema))) == ["all"]
-    with pytest.raises(CodecError, match="field all is array: a column is one value"):
+    with pytest.raises(CodecError, match="field all is map: a column is one value"):
         reader_of(schema, "all")
     with pytest.raises(CodecError, match="record Row has no field m; it has event_ns, symbol, all, n"):
         reader_of(schema, "m")
