@@ -14,7 +14,10 @@ from topics.wire import CodecError
 
 @dataclass(frozen=True, slots=True)
 class DefaultValue:
-    """What a column of older messages holds: null, or a value as the bytes Arrow has for it; of lists the empty one."""
+    """What a column of older messages holds: null, or a value as the bytes Arrow has for it.
+
+    Of lists it is the empty one, whose bytes are none.
+    """
 
     column: int
     null: bool

@@ -67,7 +67,9 @@ class RowEncoder:
         return self._encode(rows, cuts.astype(np.int64, copy=False), blocks=True)
 
     def _encode(self, rows: pa.RecordBatch, cuts: Int64s, *, blocks: bool) -> Encoded:
-        columns = [_Column(field, rows.column(field.name), self._layout.name) for field in self._checked(rows)]
+        columns = [
+            _Column(field, rows.column(field.name), self._layout.name) for field in self._checked(rows)
+        ]
         program = np.array([column.instruction for column in columns], dtype=np.int64)
         program = program.reshape(len(columns), kernel.INSTRUCTION_WIDTH)
         header = int.from_bytes(message_header(self._schema_id(blocks=blocks)), "little")
@@ -108,7 +110,7 @@ class RowEncoder:
 
 
 class _Column:
-    """One column, or the items of one, as the kernel reads it: addresses, and the arrays that keep them alive.
+    """A column, or the items of one, as the kernel reads it: addresses, and the arrays that keep them alive.
 
     `size_max` bounds the bytes of all its values.
     """

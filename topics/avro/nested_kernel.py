@@ -120,7 +120,7 @@ def _read_items(
     valid: int,
     capacity: int,
 ) -> tuple[int, int]:
-    """Read all blocks of an array, with `item` first; return the address after it (or a fault) and the next item."""
+    """Read an array, its first item as `item`; return the address after it (or a fault) and the next item."""
     promotion = load_word(instruction + 8 * PROMOTION)
     while True:
         left, position = read_varint(position, end)

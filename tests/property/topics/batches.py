@@ -85,7 +85,9 @@ def batches(draw: Draw, rows_max: int = 12) -> pa.RecordBatch:
     """Rows with `event_ns`, `symbol` and up to five columns of any type, nullable or not."""
     rows = draw(st.integers(1, rows_max))
     fields = [pa.field("event_ns", pa.int64(), nullable=draw(st.booleans())), pa.field("symbol", pa.string())]
-    for number, plain in enumerate(draw(st.lists(st.sampled_from(PLAIN_TYPES) | st.sampled_from(LIST_TYPES), max_size=5))):
+    for number, plain in enumerate(
+        draw(st.lists(st.sampled_from(PLAIN_TYPES) | st.sampled_from(LIST_TYPES), max_size=5))
+    ):
         fields.append(pa.field(f"c{number}", plain, nullable=draw(st.booleans())))
     arrays = []
     for field in fields:

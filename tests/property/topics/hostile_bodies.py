@@ -1,6 +1,5 @@
 """Bodies of messages that nobody would write."""
 
-from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
@@ -45,7 +44,7 @@ LISTS = Stream(
             pa.field("symbol", pa.string()),
             pa.field("conditions", pa.list_(pa.string())),
             pa.field("sizes", pa.list_(pa.field("item", pa.int16(), nullable=False)), nullable=False),
-            pa.field("fees", pa.large_list(pa.decimal128(6, 2))),
+            pa.field("tags", pa.large_list(pa.binary(2))),
             pa.field("flags", pa.list_(pa.bool_()), nullable=False),
         ]
     ),
@@ -55,9 +54,9 @@ ROWS_WITH_LISTS = pa.RecordBatch.from_pylist(
     [
         {"event_ns": 1_700_000_000_000_000_000, "conditions": ["@", None, "F" * 70]}
         | {"sizes": [1, -300], "flags": []},
-        {"event_ns": 2, "sizes": [], "fees": [Decimal("1.25"), None], "flags": [True, None]},
-        {"event_ns": 3, "conditions": [], "sizes": [7] * 40, "fees": [], "flags": [False] * 3},
-        {"event_ns": 4, "conditions": ["né"], "sizes": [0], "fees": [Decimal(-9)], "flags": [None] * 9},
+        {"event_ns": 2, "sizes": [], "tags": [b"ab", None], "flags": [True, None]},
+        {"event_ns": 3, "conditions": [], "sizes": [7] * 40, "tags": [], "flags": [False] * 3},
+        {"event_ns": 4, "conditions": ["né"], "sizes": [0], "tags": [b"\0\xff"], "flags": [None] * 9},
     ],
     schema=LISTS.schema,
 )

@@ -1,7 +1,7 @@
 """Columns of lists, end to end on the embedded bus: import, topics in both shapes, join, audit, frames."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,7 +35,7 @@ def text(value: Any) -> str:
 
 @pytest.mark.parametrize(("shape", "partitions"), [("block", 1), ("record", 2)])
 def test_lists_pass_through_a_replay_as_the_file_has_them(
-    tmp_path: Path, shape: str, partitions: int
+    tmp_path: Path, shape: Literal["block", "record"], partitions: int
 ) -> None:
     symbols = ["AB"[number % 2] for number in range(ROWS)]
     quotes = [of(number) for number in range(ROWS)]

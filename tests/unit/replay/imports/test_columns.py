@@ -36,6 +36,10 @@ def column_of(tmp_path: Path, *files: Any, **options: Any) -> pa.ChunkedArray:
     return rows_of(store.day("trade", DATE)).column("x").combine_chunks()
 
 
+def listed(items: pa.Array, offsets: list[int]) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), items)
+
+
 def dictionary(*values: str | None) -> pa.Array:
     return pa.array(values, pa.dictionary(pa.int8(), pa.string()))
 
@@ -55,8 +59,8 @@ PLAIN: list[tuple[pa.Array, pa.Array]] = [
     (pa.array([["@"], None], pa.large_list(VIEW)), pa.array([["@"], None])),
     (pa.array([[1.0, 2.0], None], pa.list_(pa.float64(), 2)), pa.array([[1.0, 2.0], None])),
     (pa.array([[1], None], pa.list_view(pa.int8())), pa.array([[1], None], pa.list_(pa.int8()))),
-    (pa.array([["N"]], pa.list_(pa.dictionary(pa.int8(), pa.string()))), pa.array([["N"]])),
-    (pa.array([[KEY.bytes, None], []], pa.list_(pa.uuid())), pa.array([[str(KEY), None], []])),
+    (listed(dictionary("N"), [0, 1]), pa.array([["N"]])),
+    (listed(pa.array([KEY.bytes, None], pa.uuid()), [0, 2, 2]), pa.array([[str(KEY), None], []])),
     (pa.array([[], None]), pa.array([[], None], pa.list_(pa.string()))),
 ]
 

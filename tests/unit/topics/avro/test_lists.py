@@ -106,7 +106,7 @@ def test_null_a_list_without_items_and_a_null_in_a_list_differ() -> None:
 @pytest.mark.parametrize(
     ("written", "wanted", "value", "expected"),
     [
-        ({"type": "array", "items": "int"}, NUMBERS, [1, -2**31], [1, -(2**31)]),
+        ({"type": "array", "items": "int"}, NUMBERS, [1, -(2**31)], [1, -(2**31)]),
         (NUMBERS, {"type": "array", "items": "double"}, [3, -4], [3.0, -4.0]),
         ({"type": "array", "items": "float"}, {"type": "array", "items": "double"}, [0.5] * 9, [0.5] * 9),
         ({"type": "array", "items": "bytes"}, {"type": "array", "items": "string"}, [b"x", b""], ["x", ""]),
@@ -204,8 +204,14 @@ def test_an_array_that_the_column_cannot_hold_is_refused_as_a_whole(written: Any
 
 @pytest.mark.parametrize(
     "items",
-    ["null", TEXTS, {"type": "map", "values": "int"}, ["int", "string"]]
-    + [{"type": "record", "name": "In", "fields": []}, {"type": "fixed", "name": "Zero", "size": 0}],
+    [
+        "null",
+        TEXTS,
+        {"type": "map", "values": "int"},
+        ["int", "string"],
+        {"type": "record", "name": "In", "fields": []},
+        {"type": "fixed", "name": "Zero", "size": 0},
+    ],
 )
 def test_an_array_of_anything_else_is_no_column(items: Any) -> None:
     with pytest.raises(CodecError, match="field v is an array of"):
@@ -228,7 +234,9 @@ def stream_of(arrays: list[pa.Array]) -> Stream:
 def test_what_lies_under_a_null_list_and_outside_a_slice_is_not_written() -> None:
     """Arrow lets a null list cover items, and a slice share the items of its neighbours."""
     lists = pa.ListArray.from_arrays(
-        pa.array([0, 2, 4, 5], pa.int32()), pa.array(["a", "b", "c", "d", "e"]), mask=pa.array([False, True, False])
+        pa.array([0, 2, 4, 5], pa.int32()),
+        pa.array(["a", "b", "c", "d", "e"]),
+        mask=pa.array([False, True, False]),
     )
     stream = stream_of([lists])
     rows = pa.RecordBatch.from_arrays([pa.array([1] * 3), pa.array(["A"] * 3), lists], schema=stream.schema)
