@@ -82,7 +82,7 @@ def _write_value(position: int, row: int, instruction: int) -> int:
 
 @njit(nogil=True, cache=True, forceinline=True)
 def _write_branch(position: int, row: int, instruction: int) -> tuple[int, bool]:
-    """Write a value's branch of its union, if any; return the address after it and whether a value is next."""
+    """Write the branch of a value in a union; return the address after it and whether a value follows."""
     branch = load_word(instruction + 8 * NULL_BRANCH)
     if branch == NO_UNION:
         return position, True

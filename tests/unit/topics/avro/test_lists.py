@@ -1,4 +1,4 @@
-"""A column may be a list of plain values: an Avro array, in whatever form and with whatever items it comes."""
+"""A column may be a list of plain values: an Avro array, in whatever form and of whatever items it comes."""
 
 import json
 import random
