@@ -15,7 +15,6 @@ from topics.block import TopicPartition
 from topics.bus import TopicSpec
 from topics.memory.bus import MemoryBus
 from topics.placement import home_partitions
-from topics.placement_kernel import find_homes
 from topics.wire import UnknownSchemaError
 
 _ROWS = pa.record_batch(
@@ -58,9 +57,9 @@ def compiler() -> str:
 
 
 def cache_folder() -> Path | None:
-    """Where numba keeps kernels: beside their source where it may write; None where it is switched off."""
-    stats = getattr(find_homes, "stats", None)
-    return None if stats is None else Path(stats.cache_path)
+    """Where the kernels of these sources are kept, None where they are not kept or not compiled."""
+    folder: str = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    return Path(folder) if folder and not numba.config.DISABLE_JIT else None  # type: ignore[attr-defined]
 
 
 class _Registry:

@@ -4,15 +4,16 @@ import hashlib
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from app.day.processes import Child, start, stop, wait_all
+from schemas.kernel_cache import PREFIX
 from topics.warm import cache_folder, compiler
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-SOURCES: Final = ("operators", "topics", "schemas")
 HALVES: Final = ("operators.warm", "topics.warm")
+KEPT: Final = 4  # states of the sources of which kernels are kept: a branch and back costs nothing
 
 
 class Kernels:
@@ -21,7 +22,7 @@ class Kernels:
     def __init__(self, say: Callable[[str], None]) -> None:
         """Start to compile, and say so, where that is still to be done."""
         self._cache = cache_folder()
-        self._mark = f"compiled-{_fingerprint()}"  # a file in that folder, so that it goes with the kernels
+        self._mark = f"compiled-{_machine()}"  # a file in that folder, so that it goes with the kernels
         self._folder: TemporaryDirectory[str] | None = None
         self.children: list[Child] = []
         if self._cache is not None and not (self._cache / self._mark).exists():
@@ -39,8 +40,9 @@ class Kernels:
         finally:
             self.close()
         (self._cache / self._mark).touch()
-        for older in set(self._cache.glob("compiled-*")) - {self._cache / self._mark}:
-            older.unlink(missing_ok=True)
+        folders = sorted(self._cache.parent.glob(f"{PREFIX}*"), key=_changed_s, reverse=True)
+        for older in folders[KEPT:]:
+            rmtree(older, ignore_errors=True)
 
     def close(self) -> None:
         """End what still runs."""
@@ -50,11 +52,14 @@ class Kernels:
             self._folder = None
 
 
-def _fingerprint() -> str:
-    """What numba's cache depends on: the sources as they are on disk, itself, and the machine."""
-    digest = hashlib.sha256(f"{platform.node()} {compiler()}".encode())
-    for source in SOURCES:
-        for file in sorted((ROOT / source).rglob("*.py")):
-            found = file.stat()
-            digest.update(f"{file} {found.st_size} {found.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
+def _machine() -> str:
+    """What compiled kernels depend on beside their sources."""
+    return hashlib.sha256(f"{platform.node()} {compiler()}".encode()).hexdigest()[:16]
+
+
+def _changed_s(folder: Path) -> float:
+    """When a folder was last changed; 0 where another process has just removed it."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
