@@ -13,7 +13,7 @@ from schemas.kernel_cache import PREFIX
 from topics.warm import cache_folder, compiler
 
 HALVES: Final = ("operators.warm", "topics.warm")
-KEPT: Final = 4  # states of the sources of which kernels are kept: a branch and back costs nothing
+STATES_MAX: Final = 4  # states of the sources of which kernels are kept: a branch and back costs nothing
 
 
 class Kernels:
@@ -41,7 +41,7 @@ class Kernels:
             self.close()
         (self._cache / self._mark).touch()
         folders = sorted(self._cache.parent.glob(f"{PREFIX}*"), key=_changed_s, reverse=True)
-        for older in folders[KEPT:]:
+        for older in folders[STATES_MAX:]:
             rmtree(older, ignore_errors=True)
 
     def close(self) -> None:

@@ -136,6 +136,26 @@ def test_a_transaction_that_the_broker_ended_for_its_age_is_no_rival(kafka_boots
     a_successor_alone_counts(scene, topic)
 
 
+def test_what_a_broker_aborts_as_it_starts_again_is_never_seen(folder: Path) -> None:
+    """A broker may take partitions without a leader for deleted ones, and write no marker there.
+
+    What was aborted would then be part of the producer's next transaction: Kafka 4.2.0 to 4.4.0 do that.
+    """
+    address = start(folder)
+    scene = Scene(KafkaBus(address, {**HASTY, "producer.transaction.timeout.ms": "1000"}))
+    topic = scene.topic()
+    producer = scene.bus.producer(transactional_id=topic)
+    in_transaction(producer, topic, b"in vain")
+    until(lambda: open_transactions(address, [(topic, 0)]) == 1, "it is written")
+    signal_broker(folder, signal.SIGKILL)
+    until(lambda: kafka_script("status", KAFKA_DIR=str(folder)).returncode == 1, "the broker is dead")
+    sleep(2)  # the transaction is older than its timeout when the broker starts again, and aborted at once
+    assert start(folder) == address
+    until(lambda: not open_transactions(address, [(topic, 0)]), "the broker has ended it")
+    producer.close()
+    a_successor_alone_counts(scene, topic)
+
+
 class Silent(confluent_kafka.Producer):  # type: ignore[misc]
     """A client that never answers when positions are sent, as long as the test lasts."""
 
