@@ -53,14 +53,14 @@ def fingerprint(root: Path = ROOT) -> str:
 def compiled_sources(root: Path = ROOT) -> set[Path]:
     """The modules of kernels, and all that these import, in turn."""
     modules = [file for package in PACKAGES for file in (root / package).rglob("*.py")]
-    found: set[Path] = set()
+    sources: set[Path] = set()
     pending: list[Path] = [file for file in modules if _COMPILER.search(file.read_bytes())]
     while pending:
         file = pending.pop()
-        if file not in found:
-            found.add(file)
+        if file not in sources:
+            sources.add(file)
             pending += _imported(file, root)
-    return found
+    return sources
 
 
 def _imported(file: Path, root: Path) -> Iterable[Path]:
