@@ -16,8 +16,6 @@ VENV_QUIX := build/venv-quix
 READY_QUIX := $(VENV_QUIX)/.ready
 TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
 ROOTS := app operators topics state replay gpu_sink schemas tests
-# A third of the tests' time is waiting, for brokers and timeouts: one worker more than there are cores.
-TEST_WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 4 ? cores + 1 : 4)))
 
 DATE ?=
 DATA ?=
@@ -87,8 +85,8 @@ layers: $(READY) ## who may import whom
 tidy: $(READY) ## file and function length, words, set-up rules
 	@$(PY) -m pytest -q tests/tidy
 
-test: $(TEST_READY) ## all tests, in up to 4 processes; starts a real Kafka where Java and Maven are present (TORCH=0 leaves PyTorch out)
-	@$(PY) -m pytest -q -n $(TEST_WORKERS) --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(TEST_READY) ## all tests, on up to 4 cores; starts a real Kafka where Java and Maven are present (TORCH=0 leaves PyTorch out)
+	@$(PY) -m pytest -q -n logical --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 simulate: $(READY) ## seeded whole runs: make simulate SEEDS=1000 [FIRST=5000], one of them again: SEED=7
 	@$(PY) -m tests.simulation.test_runs --seeds $(SEEDS) --first $(FIRST) $(call flag,SEED,seed)
