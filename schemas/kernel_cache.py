@@ -2,7 +2,7 @@
 
 Numba asks of a kernel it has kept only whether the kernel's own file has changed.  What was compiled into it
 from other files, other kernels and numbers, would stay as it was: after an update a decoder could go by the
-instructions of its former version.
+instructions of its former version.  This stands below the operators and the topics since both have kernels.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ PREFIX: Final = "kernels-"
 
 _COMPILER: Final = re.compile(rb"^from numba", re.MULTILINE)
 _IMPORT: Final = re.compile(
-    rb"^from ((?:%s)[\w.]*) import" % b"|".join(map(str.encode, PACKAGES)), re.MULTILINE
+    rb"^from ((?:%s)[\w.]*) import (\([^)]*\)|[^\n]*)" % b"|".join(map(str.encode, PACKAGES)), re.MULTILINE
 )
 
 
@@ -64,7 +64,7 @@ def compiled_sources(root: Path = ROOT) -> set[Path]:
 
 
 def _imported(file: Path, root: Path) -> Iterable[Path]:
-    for name in _IMPORT.findall(file.read_bytes()):
+    for name, what in _IMPORT.findall(file.read_bytes()):
         place = root.joinpath(*name.decode().split("."))
-        module = place.with_suffix(".py")
-        yield module if module.exists() else place / "__init__.py"
+        named = [place / f"{word.decode()}.py" for word in re.findall(rb"\w+", what)]  # modules of a package
+        yield from filter(Path.exists, (place.with_suffix(".py"), place / "__init__.py", *named))

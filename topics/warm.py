@@ -50,10 +50,9 @@ def warm() -> None:
 
 
 def compiler() -> str:
-    """What compiled kernels depend on beside their source: versions, processor, folder of the cache."""
-    folder = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    """What compiled kernels depend on beside their source: versions and the processor."""
     processor = llvmlite.binding.get_host_cpu_name()
-    return f"numba {numba.__version__} llvmlite {llvmlite.__version__} {processor} {folder}"
+    return f"numba {numba.__version__} llvmlite {llvmlite.__version__} {processor}"
 
 
 def cache_folder() -> Path | None:

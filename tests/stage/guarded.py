@@ -4,10 +4,13 @@ import ctypes
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from tests.stage.blocks import block_of
+from topics.decoder import RowDecoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +41,13 @@ def guarded_page() -> Iterator[GuardedPage]:
         assert protect(start + size, size, mmap.PROT_READ | mmap.PROT_WRITE) == 0
         del held
         memory.close()
+
+
+def require_prefixes_dead(decoder: RowDecoder, whole: bytes, shortest: int) -> None:
+    """Decode a message cut at each size from `shortest` on, against the guard: the whole alone is a row."""
+    with guarded_page() as page:
+        for size in range(shortest, len(whole) + 1):
+            block = block_of([(b"K", whole[:size], 0)])
+            decoded = decoder.decode(replace(block, value=page.at_the_edge(whole[:size])), np.arange(1))
+            assert (decoded.batch is not None) == (size == len(whole))
+            assert len(decoded.dead) == (size < len(whole))

@@ -12,8 +12,9 @@ from schemas.kernel_cache import ROOT, compiled_sources, fingerprint, kernel_cac
 
 STEP = "from numba import njit\n\n@njit(cache=True)\ndef step(number):\n    return number + {0}\n"
 WALK = (
-    "from numba import njit\nfrom operators.step import step\nfrom schemas.pace import PACE\n\n"
-    "@njit(cache=True)\ndef walk(number):\n    return step(number) * PACE\n"
+    "from numba import njit\nfrom operators.step import step\nfrom schemas import (\n    ground,\n)\n"
+    "from schemas.pace import PACE\n\nLOWEST = ground.LOWEST\n\n"
+    "@njit(cache=True)\ndef walk(number):\n    return step(number) * PACE + LOWEST\n"
 )
 
 
@@ -28,6 +29,7 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "operators" / "walk.py").write_text(WALK)
     (tmp_path / "operators" / "plain.py").write_text("PLAIN = 1\n")
     (tmp_path / "schemas" / "pace.py").write_text("PACE = 10\n")
+    (tmp_path / "schemas" / "ground.py").write_text("LOWEST = 0\n")
     return tmp_path
 
 
@@ -48,6 +50,8 @@ def test_a_kernel_is_compiled_anew_where_what_it_calls_or_holds_has_changed(tree
     assert walked(tree) == 20
     (tree / "schemas" / "pace.py").write_text("PACE = 100\n")
     assert walked(tree) == 200
+    (tree / "schemas" / "ground.py").write_text("LOWEST = 7\n")
+    assert walked(tree) == 207
 
 
 def test_the_folder_changes_with_sources_of_kernels_alone(tree: Path) -> None:

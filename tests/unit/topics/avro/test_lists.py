@@ -2,7 +2,6 @@
 
 import json
 import random
-from dataclasses import replace
 from typing import Any
 
 import fastavro
@@ -13,8 +12,9 @@ import pytest
 from schemas.stream import Stream
 from tests.oracles.avro_writer import SlowWriter, varint
 from tests.stage.blocks import block_of
+from tests.stage.decoded import values_of
 from tests.stage.fakes import DictRegistry
-from tests.stage.guarded import guarded_page
+from tests.stage.guarded import require_prefixes_dead
 from topics.avro.decode import Decoder
 from topics.avro.encode import RowEncoder
 from topics.avro.header import message_header
@@ -48,21 +48,13 @@ def decode(reader: Any, *messages: tuple[Any, bytes], columns: list[str] | None 
     return Decoder(stream, "event", registry).decode(block, np.arange(len(values)))
 
 
-def column(decoded: Decoded, name: str) -> list[Any]:
-    assert decoded.dead == []
-    assert decoded.batch is not None
-    decoded.batch.columns.validate(full=True)
-    values: list[Any] = decoded.batch.columns.column(name).to_pylist()
-    return values
-
-
 def read(written: Any, wanted: Any, *values: Any) -> list[Any]:
     """What a reader of the field `v` makes of values, in array blocks of every form."""
     writer = record(("v", written))
     slow = SlowWriter(fastavro.parse_schema(json.loads(json.dumps(writer))), random.Random(3))
     rows = [slow.body({"event_ns": 1, "symbol": "A", "v": value}) for value in values]
     bodies = [(writer, row[len(varint(1) + varint(1) + b"A") :]) for row in rows]
-    return column(decode(record(("v", wanted)), *bodies), "v")
+    return values_of(decode(record(("v", wanted)), *bodies), "v")
 
 
 def reason(kind: Any, body: bytes) -> str:
@@ -130,7 +122,7 @@ def test_a_list_within_an_optional_record_is_a_column_by_its_path() -> None:
     schema = record(("book", ["null", inner]))
     full, empty = varint(1) + varint(2) + varint(5) + varint(6) + varint(0), varint(0)
     decoded = decode(schema, (schema, full), (schema, empty), columns=["book.levels"])
-    assert column(decoded, "book_levels") == [[5, 6], None]
+    assert values_of(decoded, "book_levels") == [[5, 6], None]
 
 
 def test_messages_of_several_schemas_share_a_batch_and_its_lists() -> None:
@@ -141,9 +133,9 @@ def test_messages_of_several_schemas_share_a_batch_and_its_lists() -> None:
     body = varint(2) + varint(1) + varint(2) + varint(0)
     one = varint(1) + np.float64(0.5).tobytes() + varint(0)
     messages = [(whole, body), (lacking, b""), (exact, one), (whole, body)]
-    assert column(decode(reader, *messages), "v") == [[1.0, 2.0], None, [0.5], [1.0, 2.0]]
+    assert values_of(decode(reader, *messages), "v") == [[1.0, 2.0], None, [0.5], [1.0, 2.0]]
     required = record(("v", {"type": "array", "items": "double"}), v=[])
-    assert column(decode(required, *messages), "v") == [[1.0, 2.0], [], [0.5], [1.0, 2.0]]
+    assert values_of(decode(required, *messages), "v") == [[1.0, 2.0], [], [0.5], [1.0, 2.0]]
 
 
 def test_a_default_with_items_is_refused_where_it_would_be_used() -> None:
@@ -152,7 +144,7 @@ def test_a_default_with_items_is_refused_where_it_would_be_used() -> None:
     assert decoded.dead[0].reason.endswith(
         "column v: default [1]: of lists, only [] and null can stand in for a field that a writer lacks"
     )
-    assert column(decode(reader, (reader, varint(0))), "v") == [[]]
+    assert values_of(decode(reader, (reader, varint(0))), "v") == [[]]
 
 
 @pytest.mark.parametrize(
@@ -262,12 +254,7 @@ def test_no_prefix_of_a_list_is_read_beyond_its_end(kind: Any) -> None:
     value: list[Any] = [(1, "x"), (0, None)] * 9 if kind is TEXTS else [1, 0] * 9
     whole = header + slow.body({"event_ns": 1, "symbol": "A", "v": value})
     decoder = Decoder(stream_schema(json.dumps(writer), name="row"), "event", registry)
-    with guarded_page() as page:
-        for size in range(len(header), len(whole) + 1):
-            block = block_of([(b"K", whole[:size], 0)])
-            decoded = decoder.decode(replace(block, value=page.at_the_edge(whole[:size])), np.arange(1))
-            assert (decoded.batch is not None) == (size == len(whole))
-            assert len(decoded.dead) == (size < len(whole))
+    require_prefixes_dead(decoder, whole, len(header))
 
 
 def test_lists_survive_a_room_that_grows() -> None:

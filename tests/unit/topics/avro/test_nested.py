@@ -3,7 +3,6 @@
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import fastavro
@@ -13,7 +12,7 @@ import pytest
 from tests.oracles.avro_writer import SlowWriter, varint
 from tests.stage.blocks import block_of
 from tests.stage.fakes import DictRegistry
-from tests.stage.guarded import guarded_page
+from tests.stage.guarded import require_prefixes_dead
 from topics.avro.decode import Decoder
 from topics.avro.header import message_header
 from topics.avro.nested_kernel import STACK_SIZE
@@ -193,12 +192,7 @@ def test_no_prefix_of_a_nested_message_is_read_beyond_its_end(kind: Any, value: 
     slow = SlowWriter(fastavro.parse_schema(json.loads(json.dumps(writer))), random.Random(1))
     whole = header + slow.body({"event_ns": 1, "extra": value, "symbol": "A", "n": (1, 3)})
     decoder = Decoder(stream_schema(json.dumps(READER), name="row"), "event", registry)
-    with guarded_page() as page:
-        for size in range(len(header), len(whole) + 1):
-            block = block_of([(b"K", whole[:size], 0)])
-            decoded = decoder.decode(replace(block, value=page.at_the_edge(whole[:size])), np.arange(1))
-            assert (decoded.batch is not None) == (size == len(whole))
-            assert len(decoded.dead) == (size < len(whole))
+    require_prefixes_dead(decoder, whole, len(header))
 
 
 def test_bytes_that_nobody_would_write_end_in_a_row_or_a_dead_row() -> None:

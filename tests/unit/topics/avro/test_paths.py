@@ -11,6 +11,7 @@ import pytest
 from schemas.stream import Stream
 from tests.oracles.avro_writer import SlowWriter
 from tests.stage.blocks import block_of
+from tests.stage.decoded import values_of
 from tests.stage.fakes import DictRegistry
 from topics.avro.decode import Decoder
 from topics.avro.header import message_header
@@ -45,21 +46,13 @@ def decode(stream: Stream, writer: Any, *rows: dict[str, Any]) -> Decoded:
     return Decoder(stream, "event", registry).decode(block, np.arange(len(bodies)))
 
 
-def values(decoded: Decoded, name: str) -> list[Any]:
-    assert decoded.dead == []
-    assert decoded.batch is not None
-    decoded.batch.columns.validate(full=True)
-    found: list[Any] = decoded.batch.columns.column(name).to_pylist()
-    return found
-
-
 def test_the_leaf_of_an_optional_record_is_a_column_and_null_where_the_record_is() -> None:
     stream = reader_of(OPTIONAL, "price.bid", "price.venue")
     assert stream.schema.names == ["event_ns", "symbol", "price_bid", "price_venue"]
     full = {"price": (1, {"bid": 2.5, "venue": (1, "X")})}
     decoded = decode(stream, OPTIONAL, full, {"price": (0, None)}, full)
-    assert values(decoded, "price_bid") == [2.5, None, 2.5]
-    assert values(decoded, "price_venue") == ["X", None, "X"]
+    assert values_of(decoded, "price_bid") == [2.5, None, 2.5]
+    assert values_of(decoded, "price_venue") == ["X", None, "X"]
 
 
 def test_a_path_goes_through_records_of_any_depth() -> None:
@@ -68,7 +61,7 @@ def test_a_path_goes_through_records_of_any_depth() -> None:
     )
     stream = reader_of(deep, "a.b.c")
     decoded = decode(stream, deep, {"a": {"b": (1, {"c": 7})}}, {"a": {"b": (0, None)}})
-    assert values(decoded, "a_b_c") == [7, None]
+    assert values_of(decoded, "a_b_c") == [7, None]
 
 
 def test_a_path_is_read_in_messages_of_later_schemas_too() -> None:
@@ -81,17 +74,19 @@ def test_a_path_is_read_in_messages_of_later_schemas_too() -> None:
     )
     later = record("Row", field("tags", {"type": "map", "values": "int"}), field("price", grown), *CLOCK)
     row = {"tags": {"a": 1}, "price": {"levels": [1, 2, 3], "bid": 0.5, "ask": 1.0}}
-    assert values(decode(stream, later, row), "price_bid") == [0.5]
+    assert values_of(decode(stream, later, row), "price_bid") == [0.5]
 
 
 def test_a_record_that_the_writer_lacks_gives_the_default_of_its_leaf() -> None:
     default = {"bid": 9.0, "venue": None}
     with_default = record("Row", *CLOCK, field("price", PRICE, default=default))
-    assert values(decode(reader_of(with_default, "price.bid"), record("Row", *CLOCK), {}), "price_bid") == [
-        9.0
-    ]
+    assert values_of(
+        decode(reader_of(with_default, "price.bid"), record("Row", *CLOCK), {}), "price_bid"
+    ) == [9.0]
     optional = record("Row", *CLOCK, field("price", ["null", PRICE], default=None))
-    assert values(decode(reader_of(optional, "price.bid"), record("Row", *CLOCK), {}), "price_bid") == [None]
+    assert values_of(decode(reader_of(optional, "price.bid"), record("Row", *CLOCK), {}), "price_bid") == [
+        None
+    ]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +101,7 @@ def test_a_leaf_that_the_writers_record_lacks_gives_its_default(
     )
     stream = reader_of(reader, "price.late")
     decoded = decode(stream, OPTIONAL, {"price": (1, {"bid": 1.0, "venue": (0, None)})}, {"price": (0, None)})
-    assert values(decoded, "price_late") == [expected, None]
+    assert values_of(decoded, "price_late") == [expected, None]
 
 
 @pytest.mark.parametrize(
@@ -142,8 +137,10 @@ def test_what_columns_do_not_name_may_become_anything() -> None:
     stream = reader_of(reader, "bid")
     assert stream.schema.names == ["event_ns", "symbol", "bid"]
     later = record("Row", *CLOCK, field("note", {"type": "array", "items": "bytes"}), field("bid", "double"))
-    assert values(decode(stream, later, {"note": [b"x"], "bid": 2.0}), "bid") == [2.0]
-    assert values(decode(stream, record("Row", *CLOCK, field("bid", "double")), {"bid": 3.0}), "bid") == [3.0]
+    assert values_of(decode(stream, later, {"note": [b"x"], "bid": 2.0}), "bid") == [2.0]
+    assert values_of(decode(stream, record("Row", *CLOCK, field("bid", "double")), {"bid": 3.0}), "bid") == [
+        3.0
+    ]
 
 
 def test_an_alias_finds_the_old_name_in_the_record_and_on_a_path() -> None:
@@ -154,16 +151,16 @@ def test_an_alias_finds_the_old_name_in_the_record_and_on_a_path() -> None:
     old = record("Row", *CLOCK, field("quote", record("Price", field("b", "double"))), field("count", "int"))
     stream = reader_of(reader, "price.bid", "n")
     decoded = decode(stream, old, {"quote": {"b": 4.0}, "count": 3})
-    assert (values(decoded, "price_bid"), values(decoded, "n")) == ([4.0], [3])
+    assert (values_of(decoded, "price_bid"), values_of(decoded, "n")) == ([4.0], [3])
 
 
 def test_a_name_comes_before_an_alias_and_takes_the_field_from_it() -> None:
     reader = record("Row", *CLOCK, field("a", "int", default=-1, aliases=["b"]), field("b", "int"))
     both = record("Row", *CLOCK, field("b", "int"), field("a", "int"))
-    assert values(decode(reader_of(reader), both, {"a": 1, "b": 2}), "a") == [1]
+    assert values_of(decode(reader_of(reader), both, {"a": 1, "b": 2}), "a") == [1]
     only = record("Row", *CLOCK, field("b", "int"))
     decoded = decode(reader_of(reader), only, {"b": 2})
-    assert (values(decoded, "a"), values(decoded, "b")) == ([-1], [2])
+    assert (values_of(decoded, "a"), values_of(decoded, "b")) == ([-1], [2])
 
 
 def test_a_symbol_that_the_readers_enum_lacks_is_its_default_or_else_itself() -> None:
@@ -177,7 +174,7 @@ def test_a_symbol_that_the_readers_enum_lacks_is_its_default_or_else_itself() ->
         rows: list[dict[str, Any]] = [{"tags": [], "side": side} for side in ("X", "B", "S")]
         for kind, expected in (({**old, "default": "OTHER"}, ["OTHER", "B", "S"]), (old, ["X", "B", "S"])):
             stream = reader_of(record("Row", *CLOCK, field("side", kind)))
-            assert values(decode(stream, writer, *rows), "side") == expected
+            assert values_of(decode(stream, writer, *rows), "side") == expected
 
 
 @pytest.mark.parametrize(
@@ -201,7 +198,7 @@ def test_each_branch_of_a_union_is_promoted_by_itself(
 ) -> None:
     stream = reader_of(record("Row", *CLOCK, field("v", read)))
     decoded = decode(stream, record("Row", *CLOCK, field("v", written)), *({"v": pair} for pair in pairs))
-    assert values(decoded, "v") == expected
+    assert values_of(decoded, "v") == expected
 
 
 def test_a_branch_that_the_column_cannot_hold_is_dead_and_the_others_go_on() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.oracles.avro import write_slowly
 from tests.stage.blocks import block_of
+from tests.stage.decoded import values_of
 from tests.stage.fakes import DictRegistry
 from topics.avro.decode import Decoder
 from topics.avro.header import message_header
@@ -35,18 +36,10 @@ def decode(writer: str, reader: str, *rows: dict[str, Any]) -> Decoded:
     return decoder.decode(block, np.arange(len(bodies)))
 
 
-def column(decoded: Decoded, name: str) -> list[Any]:
-    assert decoded.dead == []
-    assert decoded.batch is not None
-    decoded.batch.columns.validate(full=True)
-    values: list[Any] = decoded.batch.columns.column(name).to_pylist()
-    return values
-
-
 def test_an_enum_is_read_as_its_symbols() -> None:
     schema = record({"name": "side", "type": ["null", SIDE]})
     rows = [{"side": side} for side in ("SELL", None, "X", "BUY")]
-    assert column(decode(schema, schema, *rows), "side") == ["SELL", None, "X", "BUY"]
+    assert values_of(decode(schema, schema, *rows), "side") == ["SELL", None, "X", "BUY"]
 
 
 def test_an_enum_index_without_a_symbol_is_dead() -> None:
@@ -77,7 +70,7 @@ def test_an_enum_index_without_a_symbol_is_dead() -> None:
 )
 def test_a_column_the_writer_lacks_becomes_its_default(declared: Any, default: Any, expected: Any) -> None:
     reader = record({"name": "late", "type": declared, "default": default})
-    assert column(decode(record(), reader, {}, {}), "late") == [expected, expected]
+    assert values_of(decode(record(), reader, {}, {}), "late") == [expected, expected]
 
 
 def test_rows_written_before_and_after_a_change_share_one_batch() -> None:
@@ -88,13 +81,13 @@ def test_rows_written_before_and_after_a_change_share_one_batch() -> None:
         body = write_slowly(schema, {"event_ns": 1, "symbol": "A", **row})
         rows.append((b"K", message_header(registry.register("s", schema)) + body, len(rows)))
     decoded = Decoder(stream_schema(new, name="row"), "event", registry).decode(block_of(rows), np.arange(3))
-    assert column(decoded, "late") == ["none", "new", "none"]
+    assert values_of(decoded, "late") == ["none", "new", "none"]
 
 
 def test_a_decimal_of_too_many_digits_is_dead() -> None:
     schema = record({"name": "fee", "type": DECIMAL})
     edge = [{"fee": number.to_bytes(4, "big", signed=True)} for number in (999_999, -999_999)]
-    assert column(decode(schema, schema, *edge), "fee") == [Decimal("9999.99"), Decimal("-9999.99")]
+    assert values_of(decode(schema, schema, *edge), "fee") == [Decimal("9999.99"), Decimal("-9999.99")]
     for number in (1_000_000, -1_000_000):
         decoded = decode(schema, schema, {"fee": number.to_bytes(4, "big", signed=True)})
         assert "field fee: a decimal" in decoded.dead[0].reason
@@ -103,7 +96,7 @@ def test_a_decimal_of_too_many_digits_is_dead() -> None:
 def test_a_decimal_may_come_in_a_fixed_of_any_size() -> None:
     writer = record({"name": "fee", "type": {**DECIMAL, "type": "fixed", "name": "F", "size": 7}})
     row = {"fee": (-12345).to_bytes(7, "big", signed=True)}
-    assert column(decode(writer, record({"name": "fee", "type": DECIMAL}), row), "fee") == [
+    assert values_of(decode(writer, record({"name": "fee", "type": DECIMAL}), row), "fee") == [
         Decimal("-123.45")
     ]
 
@@ -111,14 +104,14 @@ def test_a_decimal_may_come_in_a_fixed_of_any_size() -> None:
 def test_a_number_too_large_for_a_narrow_column_is_dead() -> None:
     reader = record({"name": "n", "type": {"type": "int", "arrowType": "uint8"}})
     writer = record({"name": "n", "type": "int"})
-    assert column(decode(writer, reader, {"n": 255}), "n") == [255]
+    assert values_of(decode(writer, reader, {"n": 255}), "n") == [255]
     assert "outside the range" in decode(writer, reader, {"n": 256}).dead[0].reason
     assert "outside the range" in decode(writer, reader, {"n": -1}).dead[0].reason
 
 
 def test_a_null_where_the_reader_wants_a_value_is_dead() -> None:
     writer, reader = record({"name": "n", "type": ["null", "int"]}), record({"name": "n", "type": "int"})
-    assert column(decode(writer, reader, {"n": 3}), "n") == [3]
+    assert values_of(decode(writer, reader, {"n": 3}), "n") == [3]
     assert "field n: null" in decode(writer, reader, {"n": None}).dead[0].reason
 
 
@@ -154,7 +147,7 @@ def test_what_cannot_be_read_without_loss_names_the_field(written: Any, read: An
 def test_nanoseconds_may_be_named_as_such_or_not() -> None:
     named = {"type": "long", "logicalType": "timestamp-nanos"}
     plain, stamped = record({"name": "a", "type": "long"}), record({"name": "a", "type": named})
-    assert column(decode(stamped, plain, {"a": 5}), "a") == [5]
+    assert values_of(decode(stamped, plain, {"a": 5}), "a") == [5]
     decoded = decode(plain, stamped, {"a": 5})
     assert decoded.batch is not None
     assert decoded.batch.columns.column("a").cast(pa.int64()).to_pylist() == [5]
