@@ -24,13 +24,14 @@ from operators.operator import Operator
 from operators.sealed import ALIGNED
 from schemas.clocks import clock_column
 from schemas.stream import Stream
-from topics.avro.decode import DecodeLimits, Decoder
+from topics.avro.decode import Decoder
 from topics.avro.encode import value_subjects
 from topics.avro.schema import column_name, left_out, stream_schema
 from topics.bus import Bus, LogId, MessageLimit, TopicSpec
 from topics.catalogue import LAST_KNOWN, OUTPUTS, compacted_topic, pipeline_topics
 from topics.decoder import RowDecoder
 from topics.registry.unknown import UnknownIds
+from topics.values import DecodeLimits
 from topics.wire import RegistryRefusedError, RegistryUnavailableError, SchemaRegistry
 
 log = structlog.get_logger()

@@ -19,7 +19,6 @@ from schemas.batch import Batch, Int32s, Int64s
 from schemas.clocks import Clock
 from schemas.stream import Stream
 from topics.avro import decode_kernel as kernel
-from topics.avro.column_kernel import gather_bytes, number_keys, total_size
 from topics.avro.decode_columns import DecodedRows
 from topics.avro.faults import HEADER_WORDS, fault_reason
 from topics.avro.nested_kernel import STACK_SIZE
@@ -28,6 +27,8 @@ from topics.avro.progress import PROGRESS_SLOTS, progress_of
 from topics.avro.schema import NAMESPACE, PROGRESS_NAME
 from topics.avro.types import parse_record
 from topics.block import MessageBlock
+from topics.column_kernel import gather_bytes, number_keys, total_size
+from topics.values import DecodeLimits
 from topics.wire import (
     CodecError,
     DeadRow,
@@ -42,22 +43,6 @@ from topics.wire import (
 _IDS_FEW: Final = (
     16  # schema ids in one poll's share of a partition: rows, progress, perhaps an older version
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodeLimits:
-    """What one message may cost us, whatever it claims.
-
-    `message_size_max`  bytes of a value; brokers accept 1 MB by default, we leave room above.
-    `rows_max`          rows of one block message; a block of the smallest rows fits easily.
-    """
-
-    message_size_max: int = 16 * 1024 * 1024
-    rows_max: int = 1_048_576
-
-    def __post_init__(self) -> None:
-        assert self.message_size_max > 0
-        assert 0 < self.rows_max < 2**31, "a row's index in its message is an int32"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.batch import Int64s
-from topics.avro.column_kernel import gather_bytes, total_size
 from topics.avro.nested_kernel import LIST_WIDTH, read_lists
 from topics.avro.plan import ColumnSlots, FieldProgram
+from topics.column_kernel import gather_bytes, total_size
 from topics.wire import CodecError
 
 _OFFSET_MAX = 2**31 - 1

@@ -9,10 +9,11 @@ import pyarrow as pa
 from schemas.batch import Int64s
 from schemas.stream import Stream
 from topics.avro import decode_kernel as kernel
-from topics.avro.decode import DecodeLimits, Decoder
+from topics.avro.decode import Decoder
 from topics.avro.schema import NAMESPACE, PROGRESS_NAME
 from topics.avro.types import parse_record
 from topics.block import MessageBlock
+from topics.values import DecodeLimits
 from topics.wire import CodecError, Progress, SchemaRegistry, UnknownSchemaError
 
 _ANY: Final = Stream(name="any", schema=pa.schema([("event_ns", pa.int64())]), key=())

@@ -1,7 +1,7 @@
 """Avro values as loops over bytes: a value is read where it lies, once, never beyond its message's end.
 
 What a value needs beyond eight bytes (text, fixed) is not copied here: it is noted where it lies, and
-`topics.avro.column_kernel` gathers it once the sizes are known.
+`topics.column_kernel` gathers it once the sizes are known.
 """
 
 from numba import njit

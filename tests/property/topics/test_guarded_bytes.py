@@ -19,10 +19,11 @@ from tests.oracles.avro import bare_rows, bare_schema
 from tests.property.topics.hostile_bodies import CASES as STREAMS
 from tests.property.topics.hostile_bodies import bodies
 from tests.stage.fakes import DictRegistry
-from topics.avro.decode import DecodeLimits, Decoder
+from topics.avro.decode import Decoder
 from topics.avro.header import HEADER_SIZE, message_header
 from topics.avro.schema import avro_schema, block_schema
 from topics.block import MessageBlock, TopicPartition
+from topics.values import DecodeLimits
 
 CASES = 20_000
 AT_ONCE = 64  # messages in a block, each in memory of its own

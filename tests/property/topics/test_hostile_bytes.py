@@ -9,9 +9,10 @@ from tests.oracles.avro import bare_rows, read_slowly
 from tests.property.topics.hostile_bodies import CASES, STREAM, bodies
 from tests.stage.blocks import block_of
 from tests.stage.fakes import DictRegistry
-from topics.avro.decode import DecodeLimits, Decoder
+from topics.avro.decode import Decoder
 from topics.avro.header import message_header
 from topics.avro.schema import avro_schema, block_schema
+from topics.values import DecodeLimits
 
 
 def mutated(body: bytes) -> st.SearchStrategy[bytes]:

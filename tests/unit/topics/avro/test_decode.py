@@ -8,11 +8,12 @@ from schemas.clocks import Clock
 from schemas.stream import Stream, StreamError
 from tests.stage.blocks import block_of
 from tests.stage.fakes import DictRegistry
-from topics.avro.decode import DecodeLimits, Decoder
+from topics.avro.decode import Decoder
 from topics.avro.encode import RowEncoder
 from topics.avro.header import message_header
 from topics.avro.progress import encode_progress
 from topics.avro.schema import avro_schema, block_schema
+from topics.values import DecodeLimits
 from topics.wire import DeadRow, Decoded, Progress, RegistryUnavailableError
 
 COLUMNS = [("event_ns", pa.int64()), ("known_ns", pa.int64()), ("symbol", pa.string()), ("n", pa.int64())]

@@ -1,0 +1,1 @@
+"""JSON messages: objects, or arrays of them, read into columns by a kernel."""
