@@ -33,6 +33,10 @@ class Originals(Protocol):
 
     def __getitem__(self, message: int) -> Original: ...
 
+    def timestamps_ms(self, messages: Int64s) -> Int64s:
+        """The record times of the messages with these indexes."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MessageBlock:

@@ -94,6 +94,10 @@ def _call_for(_typing: Any, _function: Any, _first: Any) -> Any:
     return _call(_POINTER, _POINTER)
 
 
+def _call_pair(_typing: Any, _function: Any, _first: Any, _second: Any) -> Any:
+    return _call(_POINTER, _POINTER, _POINTER)
+
+
 def _call_numbered(_typing: Any, _function: Any, _first: Any, _number: Any) -> Any:
     return _call(_POINTER, _POINTER, cgutils.int32_t)
 
@@ -125,6 +129,8 @@ trailing_zeros: Callable[[int], int] = _intrinsic(_trailing_zeros)
 leading_zeros: Callable[[int], int] = _intrinsic(_leading_zeros)
 call_with: Callable[[int, int], None] = _intrinsic(_call_with)  # (function, pointer)
 call_for: Callable[[int, int], int] = _intrinsic(_call_for)  # (function, pointer) -> pointer
+# (function, pointer, pointer) -> pointer, or a number of 8 bytes
+call_pair: Callable[[int, int, int], int] = _intrinsic(_call_pair)
 # (function, pointer, number of 4 bytes) -> pointer
 call_numbered: Callable[[int, int, int], int] = _intrinsic(_call_numbered)
 # (function, pointer, pointer, size) -> pointer

@@ -4,11 +4,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from topics.block import MessageBlock, Original, TopicPartition
+from schemas.batch import Int64s
+from topics.block import Headers, MessageBlock, Original, TopicPartition
+
+
+class Originals(list[Original]):
+    """Messages as they were read, in a list."""
+
+    def timestamps_ms(self, messages: Int64s) -> Int64s:
+        """The record times of the messages with these indexes."""
+        return np.array([self[message].timestamp_ms for message in messages], np.int64)
 
 
 def block_of(
-    messages: Sequence[tuple[bytes | None, bytes | None, int]], topic: str = "t", partition: int = 0
+    messages: Sequence[tuple[bytes | None, bytes | None, int]],
+    topic: str = "t",
+    partition: int = 0,
+    *,
+    timestamp_ms: int = 0,
+    headers: Headers | None = None,
 ) -> MessageBlock:
     """Return messages of one partition, given as (key, value, offset), as a poll would have brought them.
 
@@ -26,7 +40,7 @@ def block_of(
         ),
         key=np.array([key.ctypes.data for key in keys], dtype=np.uint64),
         key_size=np.array([-1 if key is None else len(key) for key, _, _ in messages], dtype=np.int64),
-        originals=[Original(key, value, [], 0) for key, value, _ in messages],
+        originals=Originals(Original(key, value, headers or [], timestamp_ms) for key, value, _ in messages),
         ends=(),
         memory=(keys, values),
     )

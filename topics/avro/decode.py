@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.batch import Batch, Int32s, Int64s
+from schemas.batch import Int64s
 from schemas.clocks import Clock
 from schemas.stream import Stream
 from topics.avro import decode_kernel as kernel
@@ -27,8 +26,8 @@ from topics.avro.progress import PROGRESS_SLOTS, progress_of
 from topics.avro.schema import NAMESPACE, PROGRESS_NAME
 from topics.avro.types import parse_record
 from topics.block import MessageBlock
-from topics.column_kernel import gather_bytes, number_keys, total_size
-from topics.values import DecodeLimits
+from topics.shape import Shaper
+from topics.values import DecodeLimits, Values
 from topics.wire import (
     CodecError,
     DeadRow,
@@ -57,34 +56,44 @@ class _Messages:
         return _Messages(self.block[chosen], self.address[chosen], self.size[chosen])
 
 
-class Decoder:
-    """Decodes the messages of one stream; made once per stream and used from one thread."""
+class AvroValues:
+    """Reads the Avro messages of one stream; a `ValueDecoder`."""
 
     def __init__(
         self,
-        stream: Stream,
-        clock: Clock,
+        columns: pa.Schema,
         registry: SchemaRegistry,
         limits: DecodeLimits | None = None,
+        *,
+        stream: str = "",
         subjects: Sequence[str] = (),
+        required: str | None = None,
+        takes_null_keys: bool = True,
     ) -> None:
-        """Raise StreamError where the stream lacks the clock, CodecError for a column Avro cannot carry.
+        """Raise CodecError for a column that Avro cannot carry.
 
-        `subjects` are those of the stream's topic, of which every schema must be readable; without any,
-        messages of a schema that cannot be read are dead.
+        `stream` is its name for messages.  `subjects` are those of the stream's topic, of which every schema
+        must be readable; without any, messages of a schema that cannot be read are dead.  `required` is the
+        column that must be on the wire, whatever its default.
         """
         self._stream = stream
-        self._clock = stream.require_clock(clock)
         self._registry = registry
         self._limits = limits or DecodeLimits()
         self._subjects = tuple(subjects)
-        self._slots = column_slots(stream.schema)
+        self._required = required
+        self._takes_null_keys = takes_null_keys
+        self._slots = column_slots(columns)
         self._stack = np.empty(STACK_SIZE, dtype=np.int64)
         self._programs: dict[int, FieldProgram | CodecError] = {}
         self._progress: dict[int, FieldProgram] = {}
 
-    def decode(self, block: MessageBlock, messages: Int64s) -> Decoded:
-        """Decode the messages with these indexes into the block: all of one partition, in offset order.
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the rows that are read."""
+        return self._slots.schema
+
+    def read(self, block: MessageBlock, messages: Int64s) -> Values:
+        """Read the messages with these indexes into the block: all of one partition, in offset order.
 
         Raises RegistryUnavailableError where a new schema id cannot be looked up now; nothing is lost, the
         same call may be made again.  Raises IncompatibleSchemaError for a schema of the stream's own subjects
@@ -101,10 +110,7 @@ class Decoder:
         progress: list[tuple[int, Progress]] = []
         if len(distinct) != 1 or not self._is_plain(distinct[0], block.key_size[messages]):
             chosen, ids = self._pick_rows(block, chosen, ids, distinct, unknown, progress, dead)
-        batch = self._read_rows(block, chosen, ids, dead)
-        dead.sort(key=lambda row: (row.message, row.index))
-        progress.sort(key=lambda record: record[0])
-        return Decoded(batch, progress, dead)
+        return self._read_rows(chosen, ids, progress, dead)
 
     def _pick_rows(
         self,
@@ -128,7 +134,7 @@ class Decoder:
                 dead += [DeadRow(int(message), -1, reason) for message in chosen.block[mine]]
             else:
                 self._read_progress(block, chosen.take(mine), self._progress[schema_id], progress, dead)
-        if self._stream.key:
+        if not self._takes_null_keys:
             null_key = is_row & (block.key_size[chosen.block] < 0)
             dead += [
                 DeadRow(int(message), -1, "null key", rule="null_key") for message in chosen.block[null_key]
@@ -141,7 +147,7 @@ class Decoder:
         """Whether messages of one id all are rows with keys, as most are: nothing is to be picked out."""
         if not isinstance(self._programs.get(schema_id), FieldProgram):
             return False
-        return not self._stream.key or int(key_size.min()) >= 0
+        return self._takes_null_keys or int(key_size.min()) >= 0
 
     def _learn(self, ids: Sequence[int]) -> dict[int, str]:
         """Compile the programs of new schema ids; return the ids that no schema has, with the reason."""
@@ -165,17 +171,17 @@ class Decoder:
         if parse_record(schema).name == f"{NAMESPACE}.{PROGRESS_NAME}":
             self._progress[schema_id] = compile_program(schema, PROGRESS_SLOTS)
         else:
-            self._programs[schema_id] = compile_program(schema, self._slots, required=self._clock)
+            self._programs[schema_id] = compile_program(schema, self._slots, required=self._required)
 
     def _require_foreign(self, schema_id: int, refused: CodecError) -> None:
         """Raise IncompatibleSchemaError where a schema that cannot be read is one of the stream's own."""
         for subject in self._subjects:
             if schema_id in self._registry.ids(subject):
                 raise IncompatibleSchemaError(
-                    f"stream {self._stream.name}: {_refused(schema_id, refused)} (subject {subject}). "
+                    f"stream {self._stream}: {_refused(schema_id, refused)} (subject {subject}). "
                     "No message of this schema can be read, so nothing was read past the first one. "
                     "Restart to read by the newest schema; or register one that reads both, by a default, "
-                    f'an alias or a wider type; or set streams.{self._stream.name}.incompatible = "dead" '
+                    f'an alias or a wider type; or set streams.{self._stream}.incompatible = "dead" '
                     "to have these messages in the dead-letter topic"
                 )
 
@@ -204,10 +210,11 @@ class Decoder:
         progress += zip(offsets, progress_of(room.to_arrow(rows)), strict=True)
 
     def _read_rows(
-        self, block: MessageBlock, chosen: _Messages, ids: Int64s, dead: list[DeadRow]
-    ) -> Batch | None:
-        if chosen.block.size == 0:
-            return None
+        self, chosen: _Messages, ids: Int64s, progress: list[tuple[int, Progress]], dead: list[DeadRow]
+    ) -> Values:
+        rows_of = np.zeros(ids.size, dtype=np.int64)
+        if ids.size == 0:
+            return Values(None, chosen.block, rows_of, np.empty(0, np.int32), progress, dead)
         # A run is a stretch of messages of one schema id; all runs write to the same columns.
         cuts = (np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist()
         runs = [
@@ -216,14 +223,12 @@ class Decoder:
         ]
         capacity: int = sum(self._estimate(program, chosen, run) for program, run in runs)
         room = DecodedRows(self._slots, capacity)
-        rows_of = np.zeros(ids.size, dtype=np.int64)
         rows = 0
         for program, run in runs:
             part = _Messages(chosen.block[run], chosen.address[run], chosen.size[run])
             room, rows = self._run(program, part, room, rows, rows_of[run], dead)
-        if rows == 0:
-            return None
-        return self._batch(block, chosen, room, rows, rows_of, dead)
+        columns = room.to_arrow(rows) if rows else None
+        return Values(columns, chosen.block, rows_of, room.index[:rows], progress, dead)
 
     def _program(self, schema_id: int) -> FieldProgram:
         program = self._programs[schema_id]
@@ -278,36 +283,33 @@ class Decoder:
         room.complete(program, start, row)
         return room, row
 
-    def _batch(
+
+class Decoder:
+    """Decodes the Avro messages of one stream whose rows are the records as they stand; a `RowDecoder`."""
+
+    def __init__(
         self,
-        block: MessageBlock,
-        chosen: _Messages,
-        room: DecodedRows,
-        rows: int,
-        rows_of: Int64s,
-        dead: list[DeadRow],
-    ) -> Batch | None:
-        schema = self._slots.schema
-        columns = room.to_arrow(rows)
-        clock = schema.get_field_index(self._clock)
-        time_ns = room.numbers(clock, rows)
-        if self._stream.sequence is None:
-            sequence = np.zeros(rows, dtype=np.int64)
-        else:
-            sequence = room.numbers(schema.get_field_index(self._stream.sequence), rows)
-        code, keys = _number_keys(block, chosen.block, rows_of > 0)
-        message = np.repeat(chosen.block, rows_of)
-        offset, index, key_code = block.offset[message], room.index[:rows], np.repeat(code, rows_of)
-        if columns.column(clock).null_count:
-            timed = room.valid[clock, :rows].view(np.bool_)
-            dead += [
-                DeadRow(int(message[row]), int(index[row]), f"no {self._clock}")
-                for row in np.flatnonzero(~timed)
-            ]
-            if not timed.any():
-                return None
-            return Batch(columns, time_ns, sequence, offset, index, key_code, keys).where(timed)
-        return Batch(columns, time_ns, sequence, offset, index, key_code, keys)
+        stream: Stream,
+        clock: Clock,
+        registry: SchemaRegistry,
+        limits: DecodeLimits | None = None,
+        subjects: Sequence[str] = (),
+    ) -> None:
+        """Raise StreamError where the stream lacks the clock, CodecError for a column Avro cannot carry."""
+        self._shaper = Shaper(stream, clock)
+        self._values = AvroValues(
+            stream.schema,
+            registry,
+            limits,
+            stream=stream.name,
+            subjects=subjects,
+            required=stream.require_clock(clock),
+            takes_null_keys=self._shaper.takes_null_keys,
+        )
+
+    def decode(self, block: MessageBlock, messages: Int64s) -> Decoded:
+        """Decode these messages of one partition, in offset order; raises what `AvroValues.read` raises."""
+        return self._shaper.decoded(block, self._values.read(block, messages))
 
 
 def _refused(schema_id: int, why: CodecError) -> str:
@@ -320,27 +322,3 @@ def _distinct(ids: Int64s) -> list[int]:
     count = kernel.distinct_ids(ids, few)
     distinct: list[int] = (np.unique(ids) if count < 0 else few[:count]).tolist()
     return distinct
-
-
-def _number_keys(
-    block: MessageBlock, messages: Int64s, wanted: npt.NDArray[np.bool_]
-) -> tuple[Int32s, pa.BinaryArray]:
-    """Number the distinct keys of the wanted messages; a null key (of an unkeyed stream) counts as empty."""
-    address = block.key.view(np.int64)[messages]
-    size = np.maximum(block.key_size[messages], 0)
-    table = np.full(1 << int(2 * messages.size).bit_length(), -1, dtype=np.int32)
-    first = np.empty(messages.size, dtype=np.int64)
-    code = np.empty(messages.size, dtype=np.int32)
-    count = number_keys(address, size, wanted, table, first, code)
-    return code, _copied(address[first[:count]], size[first[:count]])
-
-
-def _copied(address: Int64s, size: Int64s) -> pa.BinaryArray:
-    """Copy many short strings end to end."""
-    offsets = np.empty(size.size + 1, dtype=np.int64)
-    total = total_size(size, offsets)
-    assert total < 2**31, "keys of one poll, of which the client holds less"
-    joined = np.empty(total, dtype=np.uint8)
-    gather_bytes(address, size, offsets, joined.ctypes.data)
-    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(joined)]
-    return pa.Array.from_buffers(pa.binary(), size.size, buffers)

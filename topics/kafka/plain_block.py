@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Message
 
+from schemas.batch import Int64s
 from topics.block import MessageBlock, Original, TopicPartition
 from topics.joined import join
 
@@ -18,6 +19,10 @@ class _Originals:
         read = self._messages[message]
         _, timestamp_ms = read.timestamp()
         return Original(read.key(), read.value(), read.headers() or [], timestamp_ms)
+
+    def timestamps_ms(self, messages: Int64s) -> Int64s:
+        times = (self._messages[message].timestamp()[1] for message in messages.tolist())
+        return np.fromiter(times, np.int64, count=messages.size)
 
 
 def block_of(messages: Sequence[Any], ends: Sequence[tuple[TopicPartition, int]]) -> MessageBlock:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from schemas.batch import Int64s
 from topics.block import MessageBlock, Original, TopicPartition
 from topics.memory.records import Records
 
@@ -19,6 +20,9 @@ class _Originals:
             raise IndexError(f"message {message} of a block of {self._first[-1]}")
         part = bisect_right(self._first, message) - 1
         return self._parts[part].original(message - self._first[part])
+
+    def timestamps_ms(self, messages: Int64s) -> Int64s:
+        return np.concatenate([np.empty(0, np.int64), *(part.timestamp_ms for part in self._parts)])[messages]
 
 
 def block_of(

@@ -18,6 +18,7 @@ import pytest
 from tests.oracles.avro import bare_rows, bare_schema
 from tests.property.topics.hostile_bodies import CASES as STREAMS
 from tests.property.topics.hostile_bodies import bodies
+from tests.stage.blocks import Originals
 from tests.stage.fakes import DictRegistry
 from topics.avro.decode import Decoder
 from topics.avro.header import HEADER_SIZE, message_header
@@ -74,7 +75,7 @@ class Guarded:
             value_size=size,
             key=nothing.view(np.uint64),
             key_size=nothing,
-            originals=[],
+            originals=Originals(),
             ends=(),
             memory=self,
         )

@@ -8,7 +8,15 @@ from typing import Final
 from numba import njit
 
 from schemas.batch import Int32s, Int64s
-from topics.raw_access import call_for, call_numbered, call_with, call_with_sized, load_half, load_word
+from topics.raw_access import (
+    call_for,
+    call_numbered,
+    call_pair,
+    call_with,
+    call_with_sized,
+    load_half,
+    load_word,
+)
 
 # Where the fields lie.  The partition has 4 bytes, the others 8; the first and last 8 are not read.
 MESSAGE_TOPIC: Final = 8
@@ -87,6 +95,16 @@ def read_messages(
         key[i] = load_word(at + MESSAGE_KEY)
         key_size[i] = load_word(at + MESSAGE_KEY_SIZE) if key[i] != 0 else NULL_SIZE
     return sources
+
+
+@njit(nogil=True, cache=True)
+def read_times(message: Int64s, wanted: Int64s, timestamp: int, kind: int, time_ms: Int64s) -> None:
+    """Write the record times of the messages at the indexes `wanted` into `message`.
+
+    `timestamp` is the address of `rd_kafka_message_timestamp`, `kind` that of 4 bytes it may write to.
+    """
+    for i in range(wanted.size):
+        time_ms[i] = call_pair(timestamp, message[wanted[i]], kind)
 
 
 @njit(nogil=True, cache=True)

@@ -23,7 +23,7 @@ from schemas.batch import Int64s
 from topics.block import Headers, MessageBlock, Original, TopicPartition
 from topics.joined import join
 from topics.kafka.native.event import Event
-from topics.kafka.native.kernel import destroy_events, read_messages, take_events
+from topics.kafka.native.kernel import destroy_events, read_messages, read_times, take_events
 from topics.kafka.native.library import NativeLibrary
 
 _DROPPED_AT_ONCE: Final = 10_000  # messages
@@ -96,6 +96,15 @@ class _Lent:
             raise IndexError(f"message {message} of a block of {self._message.size}")
         return self._original(message)
 
+    def timestamps_ms(self, messages: Int64s) -> Int64s:
+        """The record times of messages."""
+        if self._kept is not None:
+            return np.array([self._kept[0][message].timestamp_ms for message in messages], np.int64)
+        kind, times = ctypes.c_int(), np.empty(messages.size, np.int64)
+        timestamp = self._library.address_of("rd_kafka_message_timestamp")
+        read_times(self._message, messages, timestamp, ctypes.addressof(kind), times)
+        return times
+
     def detach(self) -> None:
         """Copy what the messages hold and let them go: the block's addresses then point at the copies."""
         # First of all: the block may be garbage, and a collection in the midst of this would release them.
@@ -151,6 +160,9 @@ class _Held:
 
     def __getitem__(self, message: int) -> Original:
         return self._lent.original(message)
+
+    def timestamps_ms(self, messages: Int64s) -> Int64s:
+        return self._lent.timestamps_ms(messages)
 
     def __del__(self) -> None:
         self._lent.release()
