@@ -17,22 +17,31 @@ from schemas.stream import Stream, message_keys
 from topics.block import MessageBlock
 from topics.column_kernel import gather_bytes, number_keys, total_size
 from topics.times import TimeForm, to_ns
-from topics.values import Values
+from topics.values import ValueDecoder, Values
 from topics.wire import DeadRow, Decoded
 
 NULL_KEY: Final = "null_key"  # the rule that a row without key breaks
+
+
+@dataclass(frozen=True, slots=True)
+class TimeField:
+    """A clock's times in the values: their column, their form, and the field's name for messages."""
+
+    column: str
+    form: TimeForm
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """What of a stream's rows is not in its values under the same name.
 
-    `times` has, by clock column, the column of the values that holds the time and its form; None is the
-    record's own time.  `key_from_columns` says that a row's key is made of its key columns, whatever the
-    message has.  `key_column` is the column that holds the message key's text, or None.
+    `times` says by clock column where its times are; None is the record's own time.  `key_from_columns` says
+    that a row's key is made of its key columns, whatever key the message has.  `key_column` is the column
+    that holds the message key's text, or None.
     """
 
-    times: Mapping[str, tuple[str, TimeForm] | None] = field(default_factory=dict)
+    times: Mapping[str, TimeField | None] = field(default_factory=dict)
     key_from_columns: bool = False
     key_column: str | None = None
 
@@ -106,9 +115,8 @@ class Shaper:
         source = self._shape.times[clock]
         if source is None:
             return pa.array(rows.record_times_ns())
-        name, form = source
-        times = to_ns(values.column(name), form)
-        rows.refuse(times.wrong, lambda row: f"{clock}: {name} {times.reason(row)}")
+        times = to_ns(values.column(source.column), source.form)
+        rows.refuse(times.wrong, lambda row: f"{clock}: {source.name} = {times.reason(row)}")
         return times.to_arrow()
 
     def _times(self, rows: "_Rows", columns: pa.RecordBatch) -> Int64s:
@@ -131,6 +139,18 @@ class Shaper:
             rows.refuse(np.asarray(distinct.is_null()), lambda _: "null key", rule=NULL_KEY)
         codes = distinct.indices.fill_null(-1)
         return np.asarray(codes, np.int32), distinct.dictionary
+
+
+class ShapedDecoder:
+    """Decodes the messages of one stream: a value decoder and a shaper in a row; a `RowDecoder`."""
+
+    def __init__(self, values: ValueDecoder, shaper: Shaper) -> None:
+        self._values = values
+        self._shaper = shaper
+
+    def decode(self, block: MessageBlock, messages: Int64s) -> Decoded:
+        """Decode these messages of one partition, in offset order; raises what the value decoder raises."""
+        return self._shaper.decoded(block, self._values.read(block, messages))
 
 
 @dataclass(slots=True)

@@ -1,11 +1,14 @@
 """The tables `[streams.<name>]`: what a stream needs beyond its schema, and which rules its rows keep."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from app.settings.section import Policy, Section, TopicName
+from topics.times import Form
 
+Format = Literal["avro", "json", "protobuf", "arrow"]
 RulePolicy = Literal["dead", "drop", "fail"]
 
 
@@ -60,8 +63,37 @@ class RulesSettings(Section):
         return {name: getattr(self, name) for name in type(self).model_fields if name != "null_key"}
 
 
+class TimeSettings(Section):
+    """Where the times of one clock come from: a field of the message, or the record's own time."""
+
+    field: str | None = None  # a name, or a path with dots
+    form: Form | None = None  # of numbers the unit, of text the unit or "iso"; none: the field's type says it
+    zone: str | None = None  # of times that name none; none: they are refused
+    record: bool = False  # the time that the producer or the broker gave the record, in ms
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "TimeSettings":
+        if (self.field is None) == (not self.record):
+            raise ValueError('say where the time is: field = "NAME", or record = true')
+        if self.record and (self.form is not None or self.zone is not None):
+            raise ValueError("the record's own time has no form and no zone: leave them out")
+        return self
+
+
+class FieldSettings(Section):
+    """One column: the field it is read from, and for JSON its type; in the file the type may stand for it."""
+
+    type: str | None = None  # as Arrow writes it: int64, double, string, bool, decimal128(18, 4)
+    path: str | None = None  # a name, or a path with dots; none: the column's own name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_is_type(cls, given: object) -> object:
+        return {"type": given} if isinstance(given, str) else given
+
+
 class StreamSettings(Section):
-    """What one stream needs beyond its schema, which the registry holds."""
+    """What one stream needs beyond its schema, which the registry holds unless `format` says otherwise."""
 
     topic: TopicName | None = None  # default `<prefix>.<stream>`
     key: tuple[str, ...] = ("symbol",)  # the columns whose values make the message key
@@ -71,7 +103,90 @@ class StreamSettings(Section):
     # columns. A name with dots is the path of a field within records: "price.bid" becomes the column
     # price_bid.
     columns: tuple[str, ...] | None = None
+    format: Format = (
+        "avro"  # of messages; json has its columns in `fields`, arrow is another pipeline's output
+    )
+    framing: Literal["prefix", "bare"] | None = (
+        None  # a schema id before each value; none: as usual for `format`
+    )
+    schema_file: Path | None = (
+        None  # avro: of bare messages, JSON; protobuf: a descriptor set, for want of ids
+    )
+    message: str | None = None  # protobuf: the message type in `schema_file`, where that has several
+    fields: dict[str, FieldSettings] = Field(default_factory=dict)  # by column; in place of `columns`
+    event_time: TimeSettings | None = None  # of the column event_ns; none: messages have it, as int64 ns
+    known_time: TimeSettings | None = None  # of the column known_ns, likewise
+    key_from: Literal["message", "columns"] = (
+        "message"  # a row's key: the message's, or its key columns' text
+    )
     incompatible: Literal["fail", "dead"] = "fail"  # messages of a schema of this topic that cannot be read
     rules: RulesSettings = RulesSettings()  # a row that breaks one is dead, dropped, or stops the worker
     idle_after_ms: Annotated[int, Field(ge=1)] | None = None  # default `pipeline.idle_after_ms`
     late: Policy | None = None  # default `worker.late`
+
+    @model_validator(mode="after")
+    def _format_has_what_it_needs(self) -> "StreamSettings":
+        wrong = (
+            _wrong_avro(self)
+            if self.format == "avro"
+            else _wrong_json(self)
+            if self.format == "json"
+            else _wrong_protobuf(self)
+            if self.format == "protobuf"
+            else _wrong_arrow(self)
+        )
+        if self.fields and self.columns is not None:
+            wrong = "fields and columns are both given: fields says which columns there are"
+        if self.format != "json" and (typed := [name for name, one in self.fields.items() if one.type]):
+            wrong = (
+                wrong or f"fields.{typed[0]}: messages of {self.format} say their types: leave the type out"
+            )
+        if self.message is not None and self.format != "protobuf":
+            wrong = wrong or "message is the name of a Protobuf type: leave it out"
+        if wrong:
+            raise ValueError(wrong)
+        return self
+
+    @property
+    def prefixed(self) -> bool:
+        """Whether a schema id stands before each value."""
+        if self.framing is None:
+            return self.format in ("avro", "protobuf") and self.schema_file is None
+        return self.framing == "prefix"
+
+
+def _wrong_avro(stream: StreamSettings) -> str:
+    if not stream.prefixed and stream.schema_file is None:
+        return 'framing = "bare" needs schema_file: bare Avro does not say its schema'
+    if stream.prefixed and stream.schema_file is not None:
+        return 'schema_file is for framing = "bare": the ids of messages say their schemas'
+    return ""
+
+
+def _wrong_json(stream: StreamSettings) -> str:
+    if stream.schema_file is not None:
+        return "JSON has its columns in fields, not in a schema_file"
+    if not stream.fields:
+        return (
+            'format = "json" needs fields, the columns with their types; `python -m app topics infer` '
+            "proposes them from a topic"
+        )
+    if untyped := [name for name, one in stream.fields.items() if one.type is None]:
+        return f'fields.{untyped[0]} needs a type, such as {untyped[0]} = "double"'
+    return ""
+
+
+def _wrong_protobuf(stream: StreamSettings) -> str:
+    if not stream.prefixed and stream.schema_file is None:
+        return 'framing = "bare" needs schema_file: a bare Protobuf message does not say its type'
+    if stream.prefixed and stream.schema_file is not None:
+        return "a prefix says the schema, so that schema_file is not read: leave one of them out"
+    return ""
+
+
+def _wrong_arrow(stream: StreamSettings) -> str:
+    if stream.framing is not None or stream.schema_file is not None:
+        return 'format = "arrow" says its schema in each message: leave framing and schema_file out'
+    if stream.key_from != "columns":
+        return 'format = "arrow" needs key_from = "columns": a message holds rows of many keys'
+    return ""

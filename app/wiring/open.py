@@ -5,7 +5,8 @@ from typing import Final
 
 from app.config import Settings
 from app.wiring.broker import open_kafka
-from app.wiring.pipeline import Pipeline, member_config, registered_streams
+from app.wiring.pipeline import Pipeline, member_config
+from app.wiring.schemas import registered_streams
 from app.wiring.topics import require_topics
 from topics.bus import Bus
 from topics.registry.open import open_registry
@@ -43,11 +44,11 @@ def open_pipeline(settings: Settings, *, member: bool = False, on_wait: Callable
 def pipeline_on(
     settings: Settings, bus: Bus, *, wait_s: float = 0, on_wait: Callable[[str], None] = lambda _: None
 ) -> Pipeline:
-    """The pipeline of the settings on any bus, with the streams as they are registered.
+    """The pipeline of the settings on any bus, with its inputs as their schemas say.
 
     Waits up to `wait_s` for schemas.  Raises RunError where one is missing or the registry refuses, and
     StreamError or SettingsError where the columns do not bear the join.
     """
     registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
-    streams = registered_streams(settings, registry, wait_s=wait_s, on_wait=on_wait)
+    streams = registered_streams(settings, registry, bus, wait_s=wait_s, on_wait=on_wait)
     return Pipeline(settings, bus, registry, streams)

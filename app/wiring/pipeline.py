@@ -1,20 +1,19 @@
 """Wiring: what a pipeline is made of, built from its settings."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-
-import structlog
 
 import operators.warm
 import topics.warm
 from app.config import Settings
-from app.errors import RunError, UsageError
+from app.errors import UsageError
 from app.process.clock import monotonic_ns, pause
 from app.task.placement import Placement
 from app.task.row_rules import RowRules, RuledDecoder
 from app.task.sink import Sink
+from app.wiring.formats import StreamFormat, meaning
 from operators.graph.errors import GraphError
 from operators.graph.plan import Plan, plan_graph
 from operators.graph.render import render_errors
@@ -23,25 +22,19 @@ from operators.join.settings import AsofSettings
 from operators.operator import Operator
 from operators.sealed import ALIGNED
 from schemas.clocks import clock_column
-from schemas.stream import Stream
-from topics.avro.decode import Decoder
-from topics.avro.encode import value_subjects
-from topics.avro.schema import column_name, left_out, stream_schema
+from topics.avro.schema import column_name
 from topics.bus import Bus, LogId, MessageLimit, TopicSpec
 from topics.catalogue import LAST_KNOWN, OUTPUTS, compacted_topic, pipeline_topics
 from topics.decoder import RowDecoder
 from topics.registry.unknown import UnknownIds
-from topics.values import DecodeLimits
-from topics.wire import RegistryRefusedError, RegistryUnavailableError, SchemaRegistry
-
-log = structlog.get_logger()
+from topics.wire import SchemaRegistry
 
 
 class Pipeline:
     """The inputs, the operator and the topics of one configuration, for any number of workers."""
 
     def __init__(
-        self, settings: Settings, bus: Bus, registry: SchemaRegistry, streams: dict[str, Stream]
+        self, settings: Settings, bus: Bus, registry: SchemaRegistry, formats: Mapping[str, StreamFormat]
     ) -> None:
         self.settings = settings
         self.bus = bus
@@ -49,6 +42,8 @@ class Pipeline:
         if not isinstance(registry, UnknownIds):
             registry = UnknownIds(registry, monotonic_ns, pause)
         self.registry: SchemaRegistry = registry
+        self.formats = formats
+        streams = {name: one.stream for name, one in formats.items()}
         self.streams = streams
         self._rules = {
             name: RowRules(stream, settings.stream(name).rules) for name, stream in streams.items()
@@ -86,11 +81,8 @@ class Pipeline:
 
     def decoder(self, stream: str) -> RowDecoder:
         """A new decoder of one input, which knows its limits and its rules: it alone says what is a row."""
-        limits = DecodeLimits(message_size_max=self.settings.worker.message_size_max)
-        clock, topic = self.settings.pipeline.clock, self.settings.topic(stream)
-        own = value_subjects(topic) if self.settings.stream(stream).incompatible == "fail" else ()
-        plain = Decoder(self.streams[stream], clock, self.registry, limits, own)
-        return RuledDecoder(plain, self._rules[stream], clock_column(clock))
+        plain = self.formats[stream].decoder(self.settings, self.registry)
+        return RuledDecoder(plain, self._rules[stream], clock_column(self.settings.pipeline.clock))
 
     def decoders(self) -> dict[str, tuple[str, RowDecoder]]:
         """New decoders for one task's inputs, by topic."""
@@ -159,14 +151,16 @@ class Pipeline:
         lines = [self.settings.pipeline.prefix, self.settings.pipeline.clock, str(partition)]
         for topic, name in self.input_topics.items():
             rules = self.settings.stream(name).rules.columns_by_rule()
-            lines.append(f"{topic} {'/'.join(logs[topic])} {name} {rules}")
+            lines.append(
+                f"{topic} {'/'.join(logs[topic])} {name} {rules}{meaning(self.settings.stream(name))}"
+            )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def with_slot(self, slot: str) -> "Pipeline":
         """The same pipeline for another worker."""
         worker = self.settings.worker.model_copy(update={"slot": slot})
         return Pipeline(
-            self.settings.model_copy(update={"worker": worker}), self.bus, self.registry, self.streams
+            self.settings.model_copy(update={"worker": worker}), self.bus, self.registry, self.formats
         )
 
 
@@ -226,56 +220,6 @@ def member_config(settings: Settings) -> dict[str, str]:
         if settings.worker.static_member:
             member["consumer.group.instance.id"] = f"{settings.pipeline.prefix}-{settings.worker.slot}"
     return {**member, **settings.bus.client_settings()}
-
-
-def registered_streams(
-    settings: Settings, registry: SchemaRegistry, *, wait_s: float, on_wait: Callable[[str], None]
-) -> dict[str, Stream]:
-    """Return each input's stream as its topic's newest registered schema says.
-
-    Waits up to `wait_s` for schemas that nobody has registered yet, and for a registry that is away; raises
-    RunError then, and at once where the registry refuses us.
-    """
-    deadline = monotonic_ns() + int(wait_s * 1e9)
-    streams: dict[str, Stream] = {}
-    for name in settings.stream_names:
-        subject, _ = value_subjects(settings.topic(name))
-        said = False
-        while name not in streams:
-            try:
-                found = registry.latest(subject)
-                problem = f"no schema is registered under {subject}: nobody has published to the topic yet"
-            except RegistryRefusedError as refused:
-                raise RunError(str(refused)) from None
-            except RegistryUnavailableError as away:
-                found, problem = None, str(away)
-            if found is not None:
-                streams[name] = _stream(settings, name, found[1])
-            elif monotonic_ns() >= deadline:
-                raise RunError(f"{problem} (waited {wait_s:.0f} s)")
-            elif not said:
-                on_wait(f"waiting up to {wait_s:.0f} s: {problem}")
-                said = True
-            else:
-                pause(0.2)
-    return streams
-
-
-def _stream(settings: Settings, name: str, schema: str) -> Stream:
-    """The stream of a schema, by its settings; says which fields cannot be columns where all were wanted."""
-    own = settings.stream(name)
-    stream = stream_schema(
-        schema,
-        name=name,
-        key=own.key,
-        sequence=own.sequence,
-        columns=own.columns,
-        also=own.rules.columns(),
-    )
-    if own.columns is None:
-        for field, reason in left_out(schema).items():
-            log.info("field is no column", stream=name, field=field, reason=reason)
-    return stream
 
 
 def warm_up() -> None:

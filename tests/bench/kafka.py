@@ -22,6 +22,7 @@ from app.config import Settings
 from app.reading.aligned import read_aligned
 from app.wiring.broker import start_broker
 from app.wiring.pipeline import Pipeline
+from app.wiring.schemas import registered_streams
 from tests.bench.asof import machine
 from tests.bench.kafka_latency import measure_latency
 from tests.bench.kafka_load import (
@@ -128,7 +129,7 @@ class Contest:
 
     def _right(self, settings: Settings) -> bool:
         registry = open_registry(settings.bus.schema_registry)
-        streams = {stream.name: stream for stream in (TRADE, QUOTE)}
+        streams = registered_streams(settings, registry, wait_s=0, on_wait=lambda _: None)
         pipeline = Pipeline(settings, KafkaBus(settings.bus.bootstrap), registry, streams)
         batches = [rows for number in range(PARTITIONS) for rows in read_aligned(pipeline, number)]
         return same_rows(pa.Table.from_batches(batches, pipeline.asof.aligned_schema()), self.wanted)

@@ -21,7 +21,8 @@ import structlog
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from app.config import Settings
-from app.wiring.pipeline import Pipeline, member_config, registered_streams, warm_up
+from app.wiring.pipeline import Pipeline, member_config, warm_up
+from app.wiring.schemas import registered_streams
 from app.worker.assembly import open_worker
 from app.worker.worker import Worker
 from schemas.frame import FrameHeaders, decode_frame

@@ -10,7 +10,8 @@ import pytest
 from app.config import Settings
 from app.reading.partition import read_partition
 from app.task.metadata import from_position
-from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
+from app.wiring.pipeline import Pipeline, topic_specs
+from app.wiring.schemas import registered_streams
 from app.worker.assembly import open_worker
 from schemas.frame import FrameHeaders
 from tests.contract.bus.conftest import HASTY

@@ -71,7 +71,7 @@ def with_copied_quotes(run: DayRun, copy: str) -> DayRun:
     folder.mkdir()
     (folder / "tidemark.toml").write_text(tomli_w.dumps(config))
     settings = load_settings(folder / "tidemark.toml")
-    pipeline = Pipeline(settings, run.pipeline.bus, run.pipeline.registry, run.pipeline.streams)
+    pipeline = Pipeline(settings, run.pipeline.bus, run.pipeline.registry, run.pipeline.formats)
     return DayRun(pipeline, run.days, folder)
 
 

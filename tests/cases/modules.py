@@ -20,7 +20,7 @@ AT_THE_TOP: Final = {
     ("app.audit", "audit"): "app.audit.topics",
     ("app.wiring", "Pipeline"): "app.wiring.pipeline",
     ("app.wiring", "member_config"): "app.wiring.pipeline",
-    ("app.wiring", "registered_streams"): "app.wiring.pipeline",
+    ("app.wiring", "registered_streams"): "app.wiring.schemas",
     ("app.wiring", "topic_specs"): "app.wiring.pipeline",
     ("app.wiring", "warm_up"): "app.wiring.pipeline",
     ("replay.imports", "import_folder"): "replay.imports.folder",

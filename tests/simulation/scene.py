@@ -7,7 +7,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from app.config import Settings
-from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
+from app.wiring.pipeline import Pipeline, topic_specs
+from app.wiring.schemas import registered_streams
 from schemas.stream import Stream
 from topics.avro.schema import avro_schema
 from topics.catalogue import apply, plan

@@ -16,7 +16,8 @@ from app.day.request import ReplayRequest, run_settings
 from app.process.clock import pause
 from app.reading.aligned import write_output
 from app.task.metadata import from_position
-from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
+from app.wiring.pipeline import Pipeline, topic_specs
+from app.wiring.schemas import registered_streams
 from app.worker.assembly import open_worker
 from replay.market.generate import generate_day
 from replay.publish.publication import STEP_ROWS_MAX, Publication

@@ -13,7 +13,8 @@ from app.commit.input_counts import InputCounts
 from app.config import Settings
 from app.settings.graph import GraphTable
 from app.settings.streams import StreamSettings
-from app.wiring.pipeline import Pipeline, registered_streams, topic_specs
+from app.wiring.pipeline import Pipeline, topic_specs
+from app.wiring.schemas import registered_streams
 from app.worker.assembly import open_worker
 from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS

@@ -20,18 +20,18 @@ from schemas.stream import Stream
 from topics.avro import decode_kernel as kernel
 from topics.avro.decode_columns import DecodedRows
 from topics.avro.faults import HEADER_WORDS, fault_reason
+from topics.avro.header import HEADER_SIZE
 from topics.avro.nested_kernel import STACK_SIZE
 from topics.avro.plan import FieldProgram, column_slots, compile_program
 from topics.avro.progress import PROGRESS_SLOTS, progress_of
 from topics.avro.schema import NAMESPACE, PROGRESS_NAME
 from topics.avro.types import parse_record
 from topics.block import MessageBlock
-from topics.shape import Shaper
+from topics.shape import ShapedDecoder, Shaper
 from topics.values import DecodeLimits, Values
 from topics.wire import (
     CodecError,
     DeadRow,
-    Decoded,
     IncompatibleSchemaError,
     OtherFormatError,
     Progress,
@@ -42,6 +42,9 @@ from topics.wire import (
 _IDS_FEW: Final = (
     16  # schema ids in one poll's share of a partition: rows, progress, perhaps an older version
 )
+
+
+_BARE_ID: Final = 0  # of the one schema of messages that name none
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,14 @@ class AvroValues:
         subjects: Sequence[str] = (),
         required: str | None = None,
         takes_null_keys: bool = True,
+        bare: str | None = None,
     ) -> None:
         """Raise CodecError for a column that Avro cannot carry.
 
         `stream` is its name for messages.  `subjects` are those of the stream's topic, of which every schema
         must be readable; without any, messages of a schema that cannot be read are dead.  `required` is the
-        column that must be on the wire, whatever its default.
+        column that must be on the wire, whatever its default.  `bare` is the schema (JSON) of all messages,
+        where these name none.
         """
         self._stream = stream
         self._registry = registry
@@ -86,6 +91,9 @@ class AvroValues:
         self._stack = np.empty(STACK_SIZE, dtype=np.int64)
         self._programs: dict[int, FieldProgram | CodecError] = {}
         self._progress: dict[int, FieldProgram] = {}
+        self._bare = bare is not None
+        if bare is not None:
+            self._programs[_BARE_ID] = compile_program(bare, self._slots, required=required)
 
     @property
     def schema(self) -> pa.Schema:
@@ -103,7 +111,12 @@ class AvroValues:
             messages, block.value.view(np.int64)[messages], block.value_size[messages].astype(np.int64)
         )
         ids = np.empty(messages.size, dtype=np.int64)
-        kernel.read_ids(chosen.address, chosen.size, self._limits.message_size_max, ids)
+        if self._bare:
+            kernel.check_sizes(chosen.size, self._limits.message_size_max, ids)
+            # As if there were a header: it is passed over unread.
+            chosen = _Messages(chosen.block, chosen.address - HEADER_SIZE, chosen.size + HEADER_SIZE)
+        else:
+            kernel.read_ids(chosen.address, chosen.size, self._limits.message_size_max, ids)
         distinct = _distinct(ids)
         unknown = self._learn([schema_id for schema_id in distinct if schema_id >= 0])
         dead: list[DeadRow] = []
@@ -284,7 +297,7 @@ class AvroValues:
         return room, row
 
 
-class Decoder:
+class Decoder(ShapedDecoder):
     """Decodes the Avro messages of one stream whose rows are the records as they stand; a `RowDecoder`."""
 
     def __init__(
@@ -296,20 +309,17 @@ class Decoder:
         subjects: Sequence[str] = (),
     ) -> None:
         """Raise StreamError where the stream lacks the clock, CodecError for a column Avro cannot carry."""
-        self._shaper = Shaper(stream, clock)
-        self._values = AvroValues(
+        shaper = Shaper(stream, clock)
+        values = AvroValues(
             stream.schema,
             registry,
             limits,
             stream=stream.name,
             subjects=subjects,
             required=stream.require_clock(clock),
-            takes_null_keys=self._shaper.takes_null_keys,
+            takes_null_keys=shaper.takes_null_keys,
         )
-
-    def decode(self, block: MessageBlock, messages: Int64s) -> Decoded:
-        """Decode these messages of one partition, in offset order; raises what `AvroValues.read` raises."""
-        return self._shaper.decoded(block, self._values.read(block, messages))
+        super().__init__(values, shaper)
 
 
 def _refused(schema_id: int, why: CodecError) -> str:

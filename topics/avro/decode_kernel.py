@@ -51,6 +51,13 @@ def read_ids(address: Int64s, size: Int64s, size_max: int, ids: Int64s) -> None:
 
 
 @njit(nogil=True, cache=True)
+def check_sizes(size: Int64s, size_max: int, ids: Int64s) -> None:
+    """For each value without a header write 0, the id of its schema, or NULL or TOO_LARGE."""
+    for i in range(size.size):
+        ids[i] = NULL if size[i] < 0 else TOO_LARGE if size[i] > size_max else 0
+
+
+@njit(nogil=True, cache=True)
 def distinct_ids(ids: Int64s, distinct: Int64s) -> int:
     """Write the distinct `ids` in order of appearance; return their number, or -1 where room is short.
 

@@ -1,6 +1,8 @@
 """Progress records among messages of any kind: found by the schema that each message names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,9 +16,18 @@ from topics.avro.schema import NAMESPACE, PROGRESS_NAME
 from topics.avro.types import parse_record
 from topics.block import MessageBlock
 from topics.values import DecodeLimits
-from topics.wire import CodecError, Progress, SchemaRegistry, UnknownSchemaError
+from topics.wire import CodecError, DeadRow, Progress, SchemaRegistry, UnknownSchemaError
 
 _ANY: Final = Stream(name="any", schema=pa.schema([("event_ns", pa.int64())]), key=())
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The progress records of some messages: those messages, the records by offset, and the torn ones."""
+
+    messages: Int64s
+    progress: Sequence[tuple[int, Progress]] = ()
+    dead: Sequence[DeadRow] = ()
 
 
 class ProgressReader:
@@ -34,9 +45,7 @@ class ProgressReader:
         letters of both.  Raises UnknownSchemaError for such a message without key, which may be a progress
         record, and RegistryUnavailableError where a schema cannot be looked up now.
         """
-        ids = np.empty(messages.size, np.int64)
-        address = block.value.view(np.int64)[messages]
-        kernel.read_ids(address, block.value_size[messages], DecodeLimits().message_size_max, ids)
+        ids = self._ids(block, messages)
         named = []
         for schema_id in np.unique(ids[ids >= 0]).tolist():
             try:
@@ -47,6 +56,32 @@ class ProgressReader:
         if not named:
             return {}
         return dict(self._decoder.decode(block, messages[np.isin(ids, named)]).progress)
+
+    def take(self, block: MessageBlock, messages: Int64s) -> Found:
+        """Return which of these messages of one partition name the schema of progress records, and those.
+
+        A message whose schema nobody knows is none.  Raises RegistryUnavailableError where a schema cannot be
+        looked up now.
+        """
+        ids = self._ids(block, messages)
+        named = []
+        for schema_id in np.unique(ids[ids >= 0]).tolist():
+            with suppress(UnknownSchemaError):
+                if self._names_progress(schema_id):
+                    named.append(schema_id)
+        mine = messages[np.isin(ids, named)]
+        if mine.size == 0:
+            return Found(mine)
+        decoded = self._decoder.decode(block, mine)
+        return Found(mine, decoded.progress, decoded.dead)
+
+    @staticmethod
+    def _ids(block: MessageBlock, messages: Int64s) -> Int64s:
+        """The schema id that each message names, below 0 where it names none."""
+        ids = np.empty(messages.size, np.int64)
+        address = block.value.view(np.int64)[messages]
+        kernel.read_ids(address, block.value_size[messages], DecodeLimits().message_size_max, ids)
+        return ids
 
     def _names_progress(self, schema_id: int) -> bool:
         """Whether this is the id of a progress schema; an id that nobody knows may be known next time."""

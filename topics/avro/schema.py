@@ -84,15 +84,33 @@ def stream_schema(
     `price.bid` is the column `price_bid`.  Raises CodecError for what is no record and for a wanted field
     that is no column, StreamError for columns that cannot be a stream.
     """
-    record = parse_record(schema).type
     needed = {*key, *CLOCKS, *also, *([sequence] if sequence else [])}
+    chosen = record_columns(schema, stream=name, needed=needed, columns=columns)
+    return Stream(name=name, schema=pa.schema(chosen), key=key, sequence=sequence)
+
+
+def record_columns(
+    schema: str, *, stream: str, needed: Collection[str], columns: Sequence[str] | None = None
+) -> list[pa.Field]:
+    """Return the columns of an Avro record that `stream` asks for; raises as `stream_schema` does.
+
+    `columns` are as there; of `needed` those that the record has are taken besides.
+    """
+    record = parse_record(schema).type
     chosen = list(_plain_columns(record, needed, columns))
     paths = [wanted for wanted in columns or () if "." in wanted]
     try:
-        chosen += [column_at(record, path.split(".")) for path in paths]
+        return chosen + [column_at(record, path.split(".")) for path in paths]
     except CodecError as wrong:
-        raise CodecError(f"stream {name}: columns: {wrong}") from None
-    return Stream(name=name, schema=pa.schema(chosen), key=key, sequence=sequence)
+        raise CodecError(f"stream {stream}: columns: {wrong}") from None
+
+
+def field_column(schema: str, path: str, column: str) -> pa.Field:
+    """Return the column of a record's field, or of a leaf within records, under another name.
+
+    Raises CodecError naming the step of the path that leads nowhere.
+    """
+    return column_at(parse_record(schema).type, path.split(".")).with_name(column)
 
 
 def left_out(schema: str) -> dict[str, str]:

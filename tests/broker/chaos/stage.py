@@ -14,7 +14,8 @@ from confluent_kafka import Message
 
 from app.audit.topics import audit
 from app.config import Settings, load_settings
-from app.wiring.pipeline import Pipeline, member_config, registered_streams, topic_specs
+from app.wiring.pipeline import Pipeline, member_config, topic_specs
+from app.wiring.schemas import registered_streams
 from tests.broker.chaos.crew import Crew, Hand
 from tests.broker.chaos.feed import GRACE_MS, Feed
 from tests.broker.chaos.log_reader import open_transactions, read_all

@@ -136,7 +136,7 @@ def test_an_id_that_nobody_knows_is_asked_for_a_few_times_whatever_the_messages(
     market = Market(tmp_path, partitions=4)
     registry, clock = CountingRegistry(tmp_path / "schemas"), StillClock()
     unknown = UnknownIds(registry, clock, clock.pause)
-    market.pipeline = Pipeline(market.settings, market.bus, unknown, market.pipeline.streams)
+    market.pipeline = Pipeline(market.settings, market.bus, unknown, market.pipeline.formats)
     for partition in range(4):
         for _ in range(20):
             market.produce("quote", partition, b"A", quote(1, 1, BID))
@@ -164,7 +164,7 @@ class LaggingRegistry(FileRegistry):
 def test_no_row_is_set_aside_where_a_registry_lags(tmp_path: Path) -> None:
     market = Market(tmp_path)
     registry = LaggingRegistry(tmp_path / "schemas")
-    market.pipeline = Pipeline(market.settings, market.bus, registry, market.pipeline.streams)
+    market.pipeline = Pipeline(market.settings, market.bus, registry, market.pipeline.formats)
     market.quote(3)
     market.trade(4)
     market.progress(10)

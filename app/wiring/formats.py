@@ -1,0 +1,180 @@
+"""Formats: how each input is read, from its settings and from what its schema, its file or a frame says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+import structlog
+
+from app.config import Settings
+from app.settings.streams import StreamSettings, TimeSettings
+from app.wiring.sources import Source
+from schemas.clocks import EVENT_NS, KNOWN_NS, clock_column
+from schemas.stream import Stream, StreamError
+from topics.arrow.decode import FrameValues
+from topics.avro.decode import AvroValues
+from topics.avro.encode import value_subjects
+from topics.decoder import RowDecoder
+from topics.foreign import ForeignDecoder
+from topics.json.decode import JsonValues
+from topics.protobuf.decode import ProtobufValues
+from topics.protobuf.message_type import MessageType
+from topics.protobuf.types import RegistryTypes
+from topics.shape import Shape, ShapedDecoder, Shaper, TimeField
+from topics.times import TimeForm, TimeFormError, require_form
+from topics.values import DecodeLimits, FieldPath
+from topics.wire import ProtobufRegistry, SchemaRegistry
+
+log = structlog.get_logger()
+
+# Whole numbers that int64 holds, or nearly: a sequence may be written as any of them.
+_SEQUENCES: Final = (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16(), pa.uint32())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFormat:
+    """How one input is read: its rows, the values they are made of, and where messages have these.
+
+    `bare` is the Avro schema of messages that name none; `message_type` the type of bare Protobuf messages.
+    """
+
+    stream: Stream
+    shape: Shape
+    values: tuple[FieldPath, ...]
+    bare: str | None = None
+    message_type: MessageType | None = None
+
+    def decoder(self, settings: Settings, registry: SchemaRegistry) -> RowDecoder:
+        """A new decoder of the input."""
+        name = self.stream.name
+        own = settings.stream(name)
+        shaper = Shaper(self.stream, settings.pipeline.clock, self.shape)
+        limits = DecodeLimits(message_size_max=settings.worker.message_size_max)
+        stops = own.incompatible == "fail"
+        subjects = value_subjects(settings.topic(name)) if stops else ()
+        columns = pa.schema([path.column for path in self.values])
+        if own.format == "arrow":
+            return ShapedDecoder(FrameValues(columns, limits, stream=name, own=stops), shaper)
+        if own.format == "json":
+            return ForeignDecoder(JsonValues(self.values, limits, prefixed=own.prefixed), shaper, registry)
+        if own.format == "protobuf":
+            assert isinstance(registry, ProtobufRegistry), (
+                "every registry answers for Protobuf, if only with no"
+            )
+            source = self.message_type or RegistryTypes(registry)
+            messages = ProtobufValues(source, self.values, limits, stream=name, subjects=subjects)
+            return ForeignDecoder(messages, shaper, registry)
+        records = AvroValues(
+            columns,
+            registry,
+            limits,
+            stream=name,
+            subjects=subjects,
+            required=self._required(clock_column(settings.pipeline.clock)),
+            takes_null_keys=shaper.takes_null_keys or self.bare is not None,
+            bare=self.bare,
+        )
+        return (
+            ShapedDecoder(records, shaper) if self.bare is None else ForeignDecoder(records, shaper, registry)
+        )
+
+    def _required(self, clock: str) -> str | None:
+        """The column of the values that a row's time is in, None for the record's own."""
+        if clock not in self.shape.times:
+            return clock
+        source = self.shape.times[clock]
+        return None if source is None else source.column
+
+
+def stream_format(own: StreamSettings, name: str, source: Source) -> StreamFormat:
+    """Return how the input is read; raises CodecError and StreamError naming the field that will not do.
+
+    Without `columns` and `fields` all fields are columns that can be, and the log says which cannot.
+    """
+    clocks = {clock: times for clock, times in _clocks(own).items() if times is not None}
+    chosen = [
+        path
+        for path in _chosen(
+            own, name, source, [clock for clock in (EVENT_NS, KNOWN_NS) if clock not in clocks]
+        )
+        if path.column.name not in clocks
+    ]
+    times, raw = _times(name, source, clocks, {path.column.name for path in chosen})
+    made = [pa.field(clock, pa.int64()) for clock in clocks]
+    names = {path.column.name for path in chosen}
+    key_column = None
+    if own.key_from == "message" and len(own.key) == 1 and own.key[0] not in names:
+        (key_column,) = own.key
+        made.append(pa.field(key_column, pa.string(), nullable=False))
+        log.info("key column is the message key", stream=name, column=key_column)
+    columns = [_in_stream(path.column, own.sequence) for path in chosen]
+    return StreamFormat(
+        stream=Stream(name=name, schema=pa.schema([*made, *columns]), key=own.key, sequence=own.sequence),
+        shape=Shape(times=times, key_from_columns=own.key_from == "columns", key_column=key_column),
+        values=(*chosen, *raw),
+        bare=source.bare,
+        message_type=source.message_type,
+    )
+
+
+def meaning(own: StreamSettings) -> str:
+    """What of a stream's format decides which rows its messages are; empty for Avro as it stands."""
+    said = own.model_dump(
+        include={"format", "framing", "message", "fields", "event_time", "known_time", "key_from"},
+        exclude_defaults=True,
+    )
+    return str(said) if said else ""
+
+
+def _clocks(own: StreamSettings) -> Mapping[str, TimeSettings | None]:
+    return {EVENT_NS: own.event_time, KNOWN_NS: own.known_time}
+
+
+def _chosen(own: StreamSettings, name: str, source: Source, clocks: list[str]) -> list[FieldPath]:
+    """The columns that the settings ask for, or all there are, but for fields that only hold a time."""
+    if own.fields:
+        return [
+            source.at(wanted.path or column, column, kind=wanted.type)
+            for column, wanted in own.fields.items()
+        ]
+    needed = {*own.key, *clocks, *own.rules.columns(), *([own.sequence] if own.sequence else [])}
+    chosen = source.columns(name, needed, own.columns)
+    only_times = {times.field for times in _clocks(own).values() if times is not None} - needed
+    only_times -= {*(own.columns or ())}
+    if own.columns is None:
+        for field, reason in source.left_out().items():
+            if field not in only_times:
+                log.info("field is no column", stream=name, field=field, reason=reason)
+    return [path for path in chosen if ".".join(path.path) not in only_times]
+
+
+def _times(
+    stream: str, source: Source, clocks: Mapping[str, TimeSettings], taken: set[str]
+) -> tuple[dict[str, TimeField | None], list[FieldPath]]:
+    """Where the clocks' times are, and the columns of the values that are for these alone."""
+    times: dict[str, TimeField | None] = {}
+    raw = []
+    for clock, wanted in clocks.items():
+        if wanted.field is None:
+            times[clock] = None
+            continue
+        column = f"{clock} in {wanted.field}"
+        assert column not in taken, "no field has such a name"
+        path = source.at(wanted.field, column, token=True)
+        form = TimeForm(form=wanted.form, zone=wanted.zone)
+        try:
+            require_form(f"field {wanted.field}", path.column.type, form)
+        except TimeFormError as wrong:
+            table = "event_time" if clock == EVENT_NS else "known_time"
+            raise StreamError(f"streams.{stream}.{table}: {wrong}") from None
+        times[clock] = TimeField(column, form, wanted.field)
+        raw.append(path)
+    return times, raw
+
+
+def _in_stream(column: pa.Field, sequence: str | None) -> pa.Field:
+    """A column of the values as the stream has it: a sequence is int64, whatever it is written as."""
+    if column.name == sequence and (column.type in _SEQUENCES or column.type == pa.uint64()):
+        return column.with_type(pa.int64())
+    return column

@@ -1,0 +1,118 @@
+"""Schemas: what says which fields an input has is looked up, and waited for where it is not there yet."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from app.config import Settings
+from app.errors import RunError, UsageError
+from app.process.clock import monotonic_ns, pause
+from app.settings.streams import StreamSettings
+from app.wiring.formats import StreamFormat, stream_format
+from app.wiring.sources import AvroSource, FrameSource, JsonSource, ProtobufSource, Source
+from schemas.frame import FrameError, decode_frame
+from topics.avro.encode import value_subjects
+from topics.bus import Bus
+from topics.protobuf.message_type import message_type_of_files, read_message_type
+from topics.sample import newest_messages
+from topics.wire import (
+    ProtobufRegistry,
+    RegistryRefusedError,
+    RegistryUnavailableError,
+    SchemaRegistry,
+)
+
+log = structlog.get_logger()
+
+_PAUSE_S: Final = 0.2
+_FRAMES: Final = 20  # of each partition, which are looked at for the newest columns
+
+
+def registered_streams(
+    settings: Settings,
+    registry: SchemaRegistry,
+    bus: Bus | None = None,
+    *,
+    wait_s: float,
+    on_wait: Callable[[str], None],
+) -> dict[str, StreamFormat]:
+    """Return how each input is read, as its topic's newest schema, its file or its newest frame says.
+
+    Waits up to `wait_s` for what is not there yet, and for a registry that is away; raises RunError then, and
+    at once where the registry refuses us.  `bus` is for inputs that are frames.
+    """
+    deadline = monotonic_ns() + int(wait_s * 1e9)
+    streams: dict[str, StreamFormat] = {}
+    for name in settings.stream_names:
+        said = False
+        while name not in streams:
+            try:
+                found = _find(settings, name, registry, bus)
+            except RegistryRefusedError as refused:
+                raise RunError(str(refused)) from None
+            except RegistryUnavailableError as away:
+                found = str(away)
+            if not isinstance(found, str):
+                streams[name] = stream_format(settings.stream(name), name, found)
+            elif monotonic_ns() >= deadline:
+                raise RunError(f"{found} (waited {wait_s:.0f} s)")
+            elif not said:
+                on_wait(f"waiting up to {wait_s:.0f} s: {found}")
+                said = True
+            else:
+                pause(_PAUSE_S)
+    return streams
+
+
+def _find(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | None) -> Source | str:
+    """What says the fields of an input, or why there is nothing yet."""
+    own, topic = settings.stream(name), settings.topic(name)
+    if own.format == "json":
+        return JsonSource()
+    if own.format == "arrow":
+        assert bus is not None, "frames say their columns themselves"
+        frame = _newest_frame(bus, topic, settings.bus.partitions)
+        return frame or f"topic {topic} has no frame yet that says its columns"
+    if own.schema_file is not None:
+        return _from_file(own, name, own.schema_file)
+    subject, _ = value_subjects(topic)
+    if own.format == "protobuf":
+        assert isinstance(registry, ProtobufRegistry), "every registry answers for Protobuf, if only with no"
+        newest = registry.latest_protobuf(subject)
+        if newest is not None:
+            return ProtobufSource(message_type_of_files(registry.protobuf_files(newest), (0,)))
+    elif (found := registry.latest(subject)) is not None:
+        return AvroSource(found[1])
+    return f"no schema is registered under {subject}: nobody has published to the topic yet"
+
+
+def _from_file(own: StreamSettings, name: str, path: Path) -> Source:
+    if own.format == "protobuf":
+        return ProtobufSource(read_message_type(path, own.message), is_bare=True)
+    try:
+        return AvroSource(path.read_text(encoding="utf-8"), is_bare=True)
+    except (OSError, UnicodeDecodeError) as broken:
+        raise UsageError(f"streams.{name}.schema_file: {path} cannot be read: {broken}") from None
+
+
+def _newest_frame(bus: Bus, topic: str, partitions: int) -> FrameSource | None:
+    """The columns of the newest frame of a topic, None where there is none yet."""
+    newest_ms, schema = -1, None
+    for block in newest_messages(bus, topic, partitions, group=f"{topic}-columns", messages=_FRAMES):
+        for message in range(block.messages):
+            original = block.originals[message]
+            if original.timestamp_ms >= newest_ms:
+                try:
+                    schema = decode_frame(original.value).schema
+                except FrameError as broken:
+                    log.info(
+                        "message is no frame",
+                        topic=topic,
+                        offset=int(block.offset[message]),
+                        reason=str(broken),
+                    )
+                    continue
+                newest_ms = original.timestamp_ms
+    return None if schema is None else FrameSource(schema)

@@ -1,0 +1,1 @@
+"""Arrow frames: what another pipeline has sealed, read as a stream with its frontier as progress."""
