@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ class UnknownSchemaError(CodecError):
 
 
 class OtherFormatError(CodecError):
-    """The registry's schema is none of Avro's; the message says which id and which format."""
+    """The registry's schema is not of the format that is read; the message says which id and format it is."""
 
 
 class IncompatibleSchemaError(CodecError):
@@ -47,6 +47,27 @@ class SchemaRegistry(Protocol):
 
     def latest(self, subject: str) -> tuple[int, str] | None:
         """Return the newest id and schema of `subject`, or None for a subject without a schema."""
+        ...
+
+    def ids(self, subject: str) -> frozenset[int]:
+        """Return the ids of all schemas of `subject`, none for a subject without a schema."""
+        ...
+
+
+@runtime_checkable
+class ProtobufRegistry(Protocol):
+    """Gives the Protobuf schemas of ids, as the Confluent registry does."""
+
+    def protobuf_files(self, schema_id: int) -> list[bytes]:
+        """Return a schema as serialized FileDescriptorProtos, its own first and then what it refers to.
+
+        The files of google/protobuf may be missing.  Raises UnknownSchemaError, OtherFormatError for a schema
+        of another format, CodecError for one that is broken, or RegistryUnavailableError.
+        """
+        ...
+
+    def latest_protobuf(self, subject: str) -> int | None:
+        """Return the newest id of `subject`, or None for a subject without a schema; raises likewise."""
         ...
 
     def ids(self, subject: str) -> frozenset[int]:
