@@ -124,9 +124,42 @@ def _leading_zeros(_typing: Any, _value: Any) -> Any:
     return types.int64(types.int64), generate
 
 
+def _multiply_high(_typing: Any, _left: Any, _right: Any) -> Any:
+    """Return the upper 64 bits of the product of two words without a sign."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        wide = _ir.IntType(128)
+        product = builder.mul(builder.zext(args[0], wide), builder.zext(args[1], wide))
+        return builder.trunc(builder.lshr(product, wide(64)), cgutils.intp_t)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+def _double_bits(_typing: Any, _value: Any) -> Any:
+    """Return the bits of a float64."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], cgutils.intp_t)
+
+    return types.int64(types.float64), generate
+
+
+def _single_bits(_typing: Any, _bits: Any) -> Any:
+    """Return the bits of the float32 nearest to a float64, which is given by its bits."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        single = builder.fptrunc(builder.bitcast(args[0], _ir.DoubleType()), _ir.FloatType())
+        return builder.zext(builder.bitcast(single, _INTEGERS[32]), cgutils.intp_t)
+
+    return types.int64(types.int64), generate
+
+
 copy_bytes: Callable[[int, int, int], None] = _intrinsic(_copy)  # (to, from, size)
 trailing_zeros: Callable[[int], int] = _intrinsic(_trailing_zeros)
 leading_zeros: Callable[[int], int] = _intrinsic(_leading_zeros)
+multiply_high: Callable[[int, int], int] = _intrinsic(_multiply_high)
+double_bits: Callable[[float], int] = _intrinsic(_double_bits)
+single_bits: Callable[[int], int] = _intrinsic(_single_bits)
 call_with: Callable[[int, int], None] = _intrinsic(_call_with)  # (function, pointer)
 call_for: Callable[[int, int], int] = _intrinsic(_call_for)  # (function, pointer) -> pointer
 # (function, pointer, pointer) -> pointer, or a number of 8 bytes
