@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from schemas.batch import Bools, Int64s
@@ -167,6 +166,8 @@ def _place(local: Bools, zone: str | None, ns: Int64s, state: Int64s) -> None:
     if zone is None:
         state[local] = _NO_ZONE
         return
+    import polars as pl  # most streams need no zone, and a worker starts sooner without it
+
     wall = pl.Series(ns[local]).cast(pl.Datetime("ns"))
     moments = wall.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").to_physical()
     missing = moments.is_null().to_numpy()
@@ -175,6 +176,8 @@ def _place(local: Bools, zone: str | None, ns: Int64s, state: Int64s) -> None:
 
 
 def _require_zone(zone: str) -> None:
+    import polars as pl
+
     try:
         pl.Series([0]).cast(pl.Datetime("ns", "UTC")).dt.convert_time_zone(zone)
     except pl.exceptions.ComputeError:

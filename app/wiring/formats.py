@@ -9,22 +9,16 @@ import structlog
 
 from app.config import Settings
 from app.settings.streams import StreamSettings, TimeSettings
-from app.wiring.sources import Source
+from app.wiring.sources import Source, ValueNeeds
 from schemas.clocks import EVENT_NS, KNOWN_NS, clock_column
 from schemas.stream import Stream, StreamError
-from topics.arrow.decode import FrameValues
-from topics.avro.decode import AvroValues
 from topics.avro.encode import value_subjects
 from topics.decoder import RowDecoder
 from topics.foreign import ForeignDecoder
-from topics.json.decode import JsonValues
-from topics.protobuf.decode import ProtobufValues
-from topics.protobuf.message_type import MessageType
-from topics.protobuf.types import RegistryTypes
 from topics.shape import Shape, ShapedDecoder, Shaper, TimeField
 from topics.times import TimeForm, TimeFormError, require_form
 from topics.values import DecodeLimits, FieldPath
-from topics.wire import ProtobufRegistry, SchemaRegistry
+from topics.wire import SchemaRegistry
 
 log = structlog.get_logger()
 
@@ -34,50 +28,30 @@ _SEQUENCES: Final = (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16(),
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFormat:
-    """How one input is read: its rows, the values they are made of, and where messages have these.
-
-    `bare` is the Avro schema of messages that name none; `message_type` the type of bare Protobuf messages.
-    """
+    """How one input is read: its rows, the values they are made of, and where messages have these."""
 
     stream: Stream
     shape: Shape
     values: tuple[FieldPath, ...]
-    bare: str | None = None
-    message_type: MessageType | None = None
+    source: Source
 
     def decoder(self, settings: Settings, registry: SchemaRegistry) -> RowDecoder:
         """A new decoder of the input."""
-        name = self.stream.name
-        own = settings.stream(name)
-        shaper = Shaper(self.stream, settings.pipeline.clock, self.shape)
-        limits = DecodeLimits(message_size_max=settings.worker.message_size_max)
-        stops = own.incompatible == "fail"
-        subjects = value_subjects(settings.topic(name)) if stops else ()
-        columns = pa.schema([path.column for path in self.values])
-        if own.format == "arrow":
-            return ShapedDecoder(FrameValues(columns, limits, stream=name, own=stops), shaper)
-        if own.format == "json":
-            return ForeignDecoder(JsonValues(self.values, limits, prefixed=own.prefixed), shaper, registry)
-        if own.format == "protobuf":
-            assert isinstance(registry, ProtobufRegistry), (
-                "every registry answers for Protobuf, if only with no"
-            )
-            source = self.message_type or RegistryTypes(registry)
-            messages = ProtobufValues(source, self.values, limits, stream=name, subjects=subjects)
-            return ForeignDecoder(messages, shaper, registry)
-        records = AvroValues(
-            columns,
-            registry,
-            limits,
+        name, clock = self.stream.name, settings.pipeline.clock
+        shaper = Shaper(self.stream, clock, self.shape)
+        stops = settings.stream(name).incompatible == "fail"
+        needs = ValueNeeds(
             stream=name,
-            subjects=subjects,
-            required=self._required(clock_column(settings.pipeline.clock)),
-            takes_null_keys=shaper.takes_null_keys or self.bare is not None,
-            bare=self.bare,
+            registry=registry,
+            limits=DecodeLimits(message_size_max=settings.worker.message_size_max),
+            subjects=value_subjects(settings.topic(name)) if stops else (),
+            required=self._required(clock_column(clock)),
+            takes_null_keys=shaper.takes_null_keys,
         )
-        return (
-            ShapedDecoder(records, shaper) if self.bare is None else ForeignDecoder(records, shaper, registry)
-        )
+        values = self.source.values(self.values, needs)
+        if self.source.reads_progress:
+            return ShapedDecoder(values, shaper)
+        return ForeignDecoder(values, shaper, registry)
 
     def _required(self, clock: str) -> str | None:
         """The column of the values that a row's time is in, None for the record's own."""
@@ -113,8 +87,7 @@ def stream_format(own: StreamSettings, name: str, source: Source) -> StreamForma
         stream=Stream(name=name, schema=pa.schema([*made, *columns]), key=own.key, sequence=own.sequence),
         shape=Shape(times=times, key_from_columns=own.key_from == "columns", key_column=key_column),
         values=(*chosen, *raw),
-        bare=source.bare,
-        message_type=source.message_type,
+        source=source,
     )
 
 

@@ -11,14 +11,12 @@ from app.errors import RunError, UsageError
 from app.process.clock import monotonic_ns, pause
 from app.settings.streams import StreamSettings
 from app.wiring.formats import StreamFormat, stream_format
-from app.wiring.sources import AvroSource, FrameSource, JsonSource, ProtobufSource, Source
+from app.wiring.sources import AvroSource, FrameSource, JsonSource, Source
 from schemas.frame import FrameError, decode_frame
 from topics.avro.encode import value_subjects
 from topics.bus import Bus
-from topics.protobuf.message_type import message_type_of_files, read_message_type
 from topics.sample import newest_messages
 from topics.wire import (
-    ProtobufRegistry,
     RegistryRefusedError,
     RegistryUnavailableError,
     SchemaRegistry,
@@ -70,7 +68,7 @@ def _find(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | No
     """What says the fields of an input, or why there is nothing yet."""
     own, topic = settings.stream(name), settings.topic(name)
     if own.format == "json":
-        return JsonSource()
+        return JsonSource(prefixed=own.prefixed)
     if own.format == "arrow":
         assert bus is not None, "frames say their columns themselves"
         frame = _newest_frame(bus, topic, settings.bus.partitions)
@@ -79,10 +77,10 @@ def _find(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | No
         return _from_file(own, name, own.schema_file)
     subject, _ = value_subjects(topic)
     if own.format == "protobuf":
-        assert isinstance(registry, ProtobufRegistry), "every registry answers for Protobuf, if only with no"
-        newest = registry.latest_protobuf(subject)
-        if newest is not None:
-            return ProtobufSource(message_type_of_files(registry.protobuf_files(newest), (0,)))
+        from app.wiring.protobuf_source import ProtobufSource
+
+        if (newest := ProtobufSource.newest(registry, subject)) is not None:
+            return newest
     elif (found := registry.latest(subject)) is not None:
         return AvroSource(found[1])
     return f"no schema is registered under {subject}: nobody has published to the topic yet"
@@ -90,9 +88,11 @@ def _find(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | No
 
 def _from_file(own: StreamSettings, name: str, path: Path) -> Source:
     if own.format == "protobuf":
-        return ProtobufSource(read_message_type(path, own.message), is_bare=True)
+        from app.wiring.protobuf_source import ProtobufSource
+
+        return ProtobufSource.from_file(path, own.message)
     try:
-        return AvroSource(path.read_text(encoding="utf-8"), is_bare=True)
+        return AvroSource(path.read_text(encoding="utf-8"), bare=True)
     except (OSError, UnicodeDecodeError) as broken:
         raise UsageError(f"streams.{name}.schema_file: {path} cannot be read: {broken}") from None
 

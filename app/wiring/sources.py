@@ -1,4 +1,4 @@
-"""Sources: what says which fields the messages of an input have, one for each format."""
+"""Sources: what says which fields the messages of an input have, and reads them; one for each format."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,25 +7,40 @@ from typing import Protocol
 import pyarrow as pa
 
 from schemas.stream import StreamError
-from topics.arrow.decode import PLACE_COLUMNS
+from topics.arrow.decode import PLACE_COLUMNS, FrameValues
+from topics.avro.decode import AvroValues
 from topics.avro.schema import field_column, left_out, record_columns
-from topics.protobuf.columns import Leaf, message_columns, require_leaf
-from topics.protobuf.message_type import MessageType, near_names
-from topics.values import FieldPath
-from topics.wire import CodecError
+from topics.json.decode import JsonValues
+from topics.values import DecodeLimits, FieldPath, ValueDecoder
+from topics.wire import CodecError, SchemaRegistry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueNeeds:
+    """What a value decoder must know besides its columns.
+
+    `subjects` are those of which every schema must be readable, none where messages may be dead instead.
+    `required` is the column that holds a row's time, None where no column does.
+    """
+
+    stream: str
+    registry: SchemaRegistry
+    limits: DecodeLimits
+    subjects: Sequence[str]
+    required: str | None
+    takes_null_keys: bool
 
 
 class Source(Protocol):
-    """Gives the columns of one input."""
+    """Gives the columns of one input, and what reads them."""
 
     @property
-    def bare(self) -> str | None:
-        """The Avro schema of messages that name none."""
+    def reads_progress(self) -> bool:
+        """Whether what it makes reads progress records, which are Avro in every topic, itself."""
         ...
 
-    @property
-    def message_type(self) -> MessageType | None:
-        """The type of Protobuf messages that name none."""
+    def values(self, paths: Sequence[FieldPath], needs: ValueNeeds) -> ValueDecoder:
+        """Make what reads these columns; raises CodecError for one that cannot be read."""
         ...
 
     def columns(self, stream: str, needed: Collection[str], columns: Sequence[str] | None) -> list[FieldPath]:
@@ -49,16 +64,28 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AvroSource:
-    """An Avro record; `is_bare` says that messages do not name its schema."""
+    """An Avro record; `bare` says that messages do not name its schema."""
 
     schema: str
-    is_bare: bool = False
-    message_type: MessageType | None = None
+    bare: bool = False
 
     @property
-    def bare(self) -> str | None:
-        """The schema, where messages name none."""
-        return self.schema if self.is_bare else None
+    def reads_progress(self) -> bool:
+        """As `Source.reads_progress`."""
+        return not self.bare
+
+    def values(self, paths: Sequence[FieldPath], needs: ValueNeeds) -> ValueDecoder:
+        """As `Source.values`."""
+        return AvroValues(
+            _columns(paths),
+            needs.registry,
+            needs.limits,
+            stream=needs.stream,
+            subjects=needs.subjects,
+            required=needs.required,
+            takes_null_keys=needs.takes_null_keys or self.bare,
+            bare=self.schema if self.bare else None,
+        )
 
     def columns(self, stream: str, needed: Collection[str], columns: Sequence[str] | None) -> list[FieldPath]:
         """As `Source.columns`."""
@@ -76,10 +103,14 @@ class AvroSource:
 
 @dataclass(frozen=True, slots=True)
 class JsonSource:
-    """JSON says nothing: the settings do, field by field."""
+    """JSON says nothing: the settings do, field by field; `prefixed` says that schema ids stand before it."""
 
-    bare: str | None = None
-    message_type: MessageType | None = None
+    prefixed: bool = False
+    reads_progress: bool = False
+
+    def values(self, paths: Sequence[FieldPath], needs: ValueNeeds) -> ValueDecoder:
+        """As `Source.values`."""
+        return JsonValues(paths, needs.limits, prefixed=self.prefixed)
 
     def columns(self, stream: str, needed: Collection[str], columns: Sequence[str] | None) -> list[FieldPath]:
         """Never asked: the settings of a JSON stream have its fields."""
@@ -96,43 +127,16 @@ class JsonSource:
 
 
 @dataclass(frozen=True, slots=True)
-class ProtobufSource:
-    """A Protobuf message type; `is_bare` says that messages do not name it."""
-
-    type: MessageType
-    is_bare: bool = False
-    bare: str | None = None
-
-    @property
-    def message_type(self) -> MessageType | None:
-        """The type, where messages name none."""
-        return self.type if self.is_bare else None
-
-    def columns(self, stream: str, needed: Collection[str], columns: Sequence[str] | None) -> list[FieldPath]:
-        """As `Source.columns`: of None all, inner fields under their path's names joined by "_"."""
-        leaves = message_columns(self.type).leaves
-        if columns is None:
-            return [_leaf_path(leaf, "_".join(leaf.path)) for leaf in leaves]
-        there = {"_".join(leaf.path) for leaf in leaves}
-        wanted = dict.fromkeys([*columns, *(name for name in needed if name in there)])
-        return [self.at(path, path.replace(".", "_")) for path in wanted]
-
-    def at(self, path: str, column: str, *, kind: str | None = None, token: bool = False) -> FieldPath:
-        """As `Source.at`."""
-        return _leaf_path(require_leaf(self.type, tuple(path.split("."))), column)
-
-    def left_out(self) -> Mapping[str, str]:
-        """As `Source.left_out`."""
-        return {".".join(path): reason for path, reason in message_columns(self.type).refused.items()}
-
-
-@dataclass(frozen=True, slots=True)
 class FrameSource:
-    """The columns of another pipeline's frames."""
+    """The columns of another pipeline's frames, whose headers say how far they are complete."""
 
     schema: pa.Schema
-    bare: str | None = None
-    message_type: MessageType | None = None
+    reads_progress: bool = False
+
+    def values(self, paths: Sequence[FieldPath], needs: ValueNeeds) -> ValueDecoder:
+        """As `Source.values`."""
+        own = bool(needs.subjects)
+        return FrameValues(_columns(paths), needs.limits, stream=needs.stream, own=own)
 
     def columns(self, stream: str, needed: Collection[str], columns: Sequence[str] | None) -> list[FieldPath]:
         """As `Source.columns`: of None all but the rows' places in the input of that pipeline."""
@@ -147,8 +151,7 @@ class FrameSource:
         """As `Source.at`; frames are flat, so that a path is a column's name."""
         place = self.schema.get_field_index(path)
         if place < 0:
-            near = near_names(path, self.schema.names)
-            raise CodecError(f"frames have no column {path}{near}; they have {', '.join(self.schema.names)}")
+            raise CodecError(f"frames have no column {path}; they have {', '.join(self.schema.names)}")
         if column != path:
             raise CodecError(f"columns of frames keep their names: read {path} as it is")
         return FieldPath(self.schema.field(place), (path,))
@@ -173,5 +176,5 @@ def named_type(column: str, name: str) -> pa.DataType:
         ) from None
 
 
-def _leaf_path(leaf: Leaf, column: str) -> FieldPath:
-    return FieldPath(pa.field(column, leaf.type, nullable=leaf.nullable), leaf.path)
+def _columns(paths: Sequence[FieldPath]) -> pa.Schema:
+    return pa.schema([path.column for path in paths])

@@ -27,8 +27,6 @@ from tests.bench.asof import machine
 from tests.bench.kafka_latency import measure_latency
 from tests.bench.kafka_load import (
     PARTITIONS,
-    QUOTE,
-    TRADE,
     Load,
     bench_settings,
     expected,

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from google.protobuf import descriptor_pb2, message_factory
 
+from tests.stage.blocks import Originals
 from topics.block import MessageBlock, TopicPartition
 from topics.protobuf.columns import message_columns
 from topics.protobuf.decode import ProtobufValues
@@ -89,7 +90,7 @@ def block_of(messages: list[bytes]) -> MessageBlock:
         value_size=size,
         key=nothing.view(np.uint64),
         key_size=nothing,
-        originals=[],
+        originals=Originals(),
         ends=(),
         memory=memory,
     )
