@@ -6,6 +6,7 @@ many zigzag varints.  The single byte 0 stands for the first message type of the
 
 from typing import Final
 
+import numpy as np
 from numba import njit
 
 from schemas.batch import Int64s
@@ -52,6 +53,12 @@ def read_prefix_sizes(address: Int64s, size: Int64s, ids: Int64s, prefix_size: I
             ids[i] = BAD_INDEXES
         else:
             prefix_size[i] = position - address[i]
+
+
+def warm() -> None:
+    """Compile or load the kernel, for no value."""
+    none = np.empty(0, dtype=np.int64)
+    read_prefix_sizes(none, none, none, none)
 
 
 def parse_prefix(prefix: bytes) -> tuple[int, tuple[int, ...]]:

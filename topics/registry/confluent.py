@@ -2,8 +2,10 @@
 
 import warnings
 from collections.abc import Mapping
+from functools import cached_property, partial
 from typing import Any, Final
 
+from topics.registry.descriptors import FORMAT, decoded_file
 from topics.registry.references import with_references
 from topics.wire import (
     CodecError,
@@ -18,13 +20,18 @@ _NOT_ALLOWED: Final = frozenset({401, 403})
 # The registry understood and refused: not compatible, no valid schema.
 _REFUSED: Final = frozenset({409, 422})
 _AVRO: Final = "AVRO"
-_FORMATS: Final = {"PROTOBUF": "a Protobuf schema", "JSON": "a JSON schema"}
+_PROTOBUF: Final = "PROTOBUF"
+_FORMATS: Final = {_AVRO: "an Avro schema", _PROTOBUF: "a Protobuf schema", "JSON": "a JSON schema"}
+_READ: Final = {_AVRO: "Avro", _PROTOBUF: "Protobuf"}
 # The client's own retries; whoever waits for a registry asks again anyway, so keep one call short.
 _RETRIES: Final = {"max.retries": 2, "retries.wait.ms": 50, "retries.max.wait.ms": 500, "timeout": 10}
 
 
 class ConfluentRegistry:
-    """A `SchemaRegistry` behind a URL; `settings` are the client's own (`basic.auth.user.info`, `ssl.*`)."""
+    """A `SchemaRegistry` and `ProtobufRegistry` behind a URL.
+
+    `settings` are the client's own (`basic.auth.user.info`, `ssl.*`).
+    """
 
     def __init__(self, url: str, settings: Mapping[str, Any] | None = None) -> None:
         # Imported here: it loads an HTTP client, which a folder does not need, and which warns about itself.
@@ -35,7 +42,11 @@ class ConfluentRegistry:
         self._schema: Any = Schema
         self._error: Any = SchemaRegistryError
         retries = {} if url.startswith("mock://") else _RETRIES
-        self._client: Any = SchemaRegistryClient.new_client({"url": url, **retries, **(settings or {})})
+        options = {"url": url, **retries, **(settings or {})}
+        self._client: Any = SchemaRegistryClient.new_client(options)
+        # A client remembers a schema in the form that it was first asked for; a mock keeps all in itself.
+        again = partial(SchemaRegistryClient.new_client, options)
+        self._new_client: Any = (lambda: self._client) if url.startswith("mock://") else again
 
     def register(self, subject: str, schema: str) -> int:
         """Return the id of `schema` under `subject`; raises CodecError where the registry refuses it."""
@@ -43,21 +54,44 @@ class ConfluentRegistry:
 
     def schema(self, schema_id: int) -> str:
         """Return a schema's text, with what it refers to; raises OtherFormatError where it is not Avro."""
-        try:
-            return self._text(schema_id, self._ask(self._client.get_schema, schema_id))
-        except _NotFound as missing:
-            raise UnknownSchemaError(
-                f"the registry {self._url} has no schema of this id: {missing}"
-            ) from None
+        return self._text(schema_id, self._by_id(self._client.get_schema, schema_id))
 
     def latest(self, subject: str) -> tuple[int, str] | None:
         """Return the newest id and schema of `subject`, from a new request each time."""
-        self._client.clear_latest_caches()
-        try:
-            newest = self._ask(self._client.get_latest_version, subject)
-        except _NotFound:
+        newest = self._newest(subject)
+        return None if newest is None else (int(newest.schema_id), self._text(*_numbered(newest)))
+
+    def protobuf_files(self, schema_id: int) -> list[bytes]:
+        """Return a Protobuf schema's own FileDescriptorProto, serialized, and those of what it refers to.
+
+        Raises UnknownSchemaError, OtherFormatError where the schema is not Protobuf, CodecError where the
+        registry does not give descriptors or lacks what the schema refers to.
+        """
+        client = self._descriptor_client
+        schema = self._by_id(client.get_schema, schema_id, fmt=FORMAT)
+        _require_format(schema_id, schema, _PROTOBUF)
+        files = {"": decoded_file(str(schema.schema_str))}
+        pending = list(schema.references or ())
+        while pending:
+            reference = pending.pop(0)
+            if reference.name in files:
+                continue
+            place = (reference.subject, reference.version)
+            try:
+                part = self._ask(client.get_version, *place, deleted=True, fmt=FORMAT).schema
+            except _NotFound as missing:
+                raise self._lacking(missing) from None
+            files[reference.name] = decoded_file(str(part.schema_str), reference.name)
+            pending += part.references or ()
+        return list(files.values())
+
+    def latest_protobuf(self, subject: str) -> int | None:
+        """Return the newest id of `subject`, from a new request each time; raises OtherFormatError."""
+        newest = self._newest(subject)
+        if newest is None:
             return None
-        return int(newest.schema_id), self._text(newest.schema_id, newest.schema)
+        _require_format(*_numbered(newest), _PROTOBUF)
+        return int(newest.schema_id)
 
     def ids(self, subject: str) -> frozenset[int]:
         """Return the ids of all versions of `subject`: a request for each that was not asked for before."""
@@ -68,21 +102,20 @@ class ConfluentRegistry:
             return frozenset()
         return frozenset(int(version.schema_id) for version in listed)
 
+    @cached_property
+    def _descriptor_client(self) -> Any:
+        return self._new_client()
+
     def _text(self, schema_id: int, schema: Any) -> str:
         """A schema as one text.  A reference that is not there is no unknown id: the schema is broken."""
-        form = schema.schema_type or _AVRO
-        if form != _AVRO:
-            raise OtherFormatError(
-                f"schema id {schema_id} is {_FORMATS.get(form, f'a schema of type {form}')}, not Avro, "
-                "which is what is read here"
-            )
+        _require_format(schema_id, schema, _AVRO)
         if not schema.references:
             return str(schema.schema_str)
         definitions: dict[tuple[str, int], str] = {}
         try:
             self._collect(schema, definitions)
         except _NotFound as missing:
-            raise CodecError(f"it refers to a schema that {self._url} does not have: {missing}") from None
+            raise self._lacking(missing) from None
         return with_references(str(schema.schema_str), list(definitions.values()))
 
     def _collect(self, schema: Any, definitions: dict[tuple[str, int], str]) -> None:
@@ -94,9 +127,28 @@ class ConfluentRegistry:
                 definitions[place] = str(part.schema_str)
                 self._collect(part, definitions)
 
-    def _ask(self, question: Any, *args: Any) -> Any:
+    def _by_id(self, question: Any, schema_id: int, **options: Any) -> Any:
         try:
-            return question(*args)
+            return self._ask(question, schema_id, **options)
+        except _NotFound as missing:
+            raise UnknownSchemaError(
+                f"the registry {self._url} has no schema of this id: {missing}"
+            ) from None
+
+    def _newest(self, subject: str) -> Any:
+        """Return the newest version of a subject, or None for a subject without a schema."""
+        self._client.clear_latest_caches()
+        try:
+            return self._ask(self._client.get_latest_version, subject)
+        except _NotFound:
+            return None
+
+    def _lacking(self, missing: "_NotFound") -> CodecError:
+        return CodecError(f"it refers to a schema that {self._url} does not have: {missing}")
+
+    def _ask(self, question: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return question(*args, **options)
         except self._error as answer:
             if answer.http_status_code == _NO_SUCH_SCHEMA:
                 raise _NotFound(str(answer)) from None
@@ -115,6 +167,20 @@ class ConfluentRegistry:
         return RegistryUnavailableError(
             f"the schema registry {self._url} does not answer: {type(failed).__name__}: {failed}; "
             "check the URL and the credentials, or wait: nothing is lost"
+        )
+
+
+def _numbered(version: Any) -> tuple[int, Any]:
+    return int(version.schema_id), version.schema
+
+
+def _require_format(schema_id: int, schema: Any, wanted: str) -> None:
+    """Raise OtherFormatError where a schema is not of the wanted format."""
+    form = schema.schema_type or _AVRO
+    if form != wanted:
+        raise OtherFormatError(
+            f"schema id {schema_id} is {_FORMATS.get(form, f'a schema of type {form}')}, "
+            f"not {_READ[wanted]}, which is what is read here"
         )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import quote
 
-from topics.wire import CodecError, RegistryUnavailableError, UnknownSchemaError
+from topics.wire import CodecError, OtherFormatError, RegistryUnavailableError, UnknownSchemaError
 
 _IDS_MAX: Final = 2**31 - 1
 _P = ParamSpec("_P")
@@ -88,6 +88,20 @@ class FileRegistry:
     def ids(self, subject: str) -> frozenset[int]:
         """Return the ids of all versions of `subject`."""
         return frozenset(self._versions(subject).values())
+
+    def protobuf_files(self, schema_id: int) -> list[bytes]:
+        """Raise OtherFormatError: a folder holds no Protobuf schemas."""
+        raise self._avro_only()
+
+    def latest_protobuf(self, subject: str) -> int | None:
+        """Raise OtherFormatError: a folder holds no Protobuf schemas."""
+        raise self._avro_only()
+
+    def _avro_only(self) -> OtherFormatError:
+        return OtherFormatError(
+            f"schema folder {self.folder}: a folder serves Avro schemas only: name a descriptor file in "
+            "streams.NAME.schema, or a registry that holds the Protobuf schemas"
+        )
 
     def _place(self, text: str) -> int:
         """Store a schema under the first id of its own that is free or already its; return the id."""

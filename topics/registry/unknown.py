@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from schemas.clocks import NS_PER_S
-from topics.wire import SchemaRegistry, UnknownSchemaError
+from topics.wire import OtherFormatError, ProtobufRegistry, SchemaRegistry, UnknownSchemaError
 
 # A registry that follows another one may learn of a schema after the first message has it.
 WAIT_NS: Final = NS_PER_S  # for a new id, before its messages are dead
 AGAIN_NS: Final = NS_PER_S // 10  # until the second question; then twice as long each time
 UNKNOWN_NS: Final = 30 * NS_PER_S  # at most, between two questions; and between two waits in vain
 IDS_MAX: Final = 65_536  # remembered at once; of random bytes each message has an id of its own
+
+_Schema = TypeVar("_Schema")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class _Unknown:
 
 
 class UnknownIds:
-    """A `SchemaRegistry` that stands before another one, and bounds what unknown ids cost.
+    """A `SchemaRegistry` and `ProtobufRegistry` before another one, which bounds what unknown ids cost.
 
     A new id is waited for, and asked for a few times meanwhile, for at most WAIT_NS.  After a wait in vain no
     id is waited for until UNKNOWN_NS later.  An id that stays unknown is asked for again after AGAIN_NS, and
@@ -50,17 +52,15 @@ class UnknownIds:
 
     def schema(self, schema_id: int) -> str:
         """Return a schema; raises UnknownSchemaError, after a wait or from memory."""
-        known = self._unknown.get(schema_id)
-        if known is not None and not self._is_due(known):
-            raise UnknownSchemaError(known.reason)
-        try:
-            schema = self._wait(schema_id) if known is None else self._registry.schema(schema_id)
-        except UnknownSchemaError as missing:
-            pause_ns = AGAIN_NS if known is None else min(2 * known.pause_ns, UNKNOWN_NS)
-            self._remember(schema_id, _Unknown(self._now_ns() + pause_ns, pause_ns, str(missing)))
-            raise
-        self._unknown.pop(schema_id, None)
-        return schema
+        return self._look_up(schema_id, self._registry.schema)
+
+    def protobuf_files(self, schema_id: int) -> list[bytes]:
+        """Return the files of a Protobuf schema; raises UnknownSchemaError, after a wait or from memory."""
+        return self._look_up(schema_id, self._protobuf().protobuf_files)
+
+    def latest_protobuf(self, subject: str) -> int | None:
+        """Return the newest id of a Protobuf subject, or None for a subject without a schema."""
+        return self._protobuf().latest_protobuf(subject)
 
     def latest(self, subject: str) -> tuple[int, str] | None:
         """Return the newest id and schema of `subject`, or None for a subject without a schema."""
@@ -70,6 +70,25 @@ class UnknownIds:
         """Return the ids of all schemas of `subject`."""
         return self._registry.ids(subject)
 
+    def _protobuf(self) -> ProtobufRegistry:
+        if not isinstance(self._registry, ProtobufRegistry):
+            raise OtherFormatError("the schema registry of this process holds Avro schemas only")
+        return self._registry
+
+    def _look_up(self, schema_id: int, ask: Callable[[int], _Schema]) -> _Schema:
+        """Ask for a schema where it is due; raises UnknownSchemaError, after a wait or from memory."""
+        known = self._unknown.get(schema_id)
+        if known is not None and not self._is_due(known):
+            raise UnknownSchemaError(known.reason)
+        try:
+            schema = self._wait(schema_id, ask) if known is None else ask(schema_id)
+        except UnknownSchemaError as missing:
+            pause_ns = AGAIN_NS if known is None else min(2 * known.pause_ns, UNKNOWN_NS)
+            self._remember(schema_id, _Unknown(self._now_ns() + pause_ns, pause_ns, str(missing)))
+            raise
+        self._unknown.pop(schema_id, None)
+        return schema
+
     def _is_due(self, known: _Unknown) -> bool:
         """Whether an unknown id is to be asked for again now."""
         now_ns = self._now_ns()
@@ -78,7 +97,7 @@ class UnknownIds:
         self._ask_again_ns = now_ns + AGAIN_NS
         return True
 
-    def _wait(self, schema_id: int) -> str:
+    def _wait(self, schema_id: int, ask: Callable[[int], _Schema]) -> _Schema:
         """Ask for a new id until it is known, for as long as a wait may last now."""
         now_ns = self._now_ns()
         may_wait = self._wait_again_ns is None or now_ns >= self._wait_again_ns
@@ -86,7 +105,7 @@ class UnknownIds:
         pause_ns = AGAIN_NS
         while True:
             try:
-                return self._registry.schema(schema_id)
+                return ask(schema_id)
             except UnknownSchemaError:
                 left_ns = end_ns - self._now_ns()
                 if left_ns <= 0:
