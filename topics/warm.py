@@ -13,8 +13,10 @@ from topics.avro.decode import Decoder
 from topics.avro.encode import RowEncoder
 from topics.block import TopicPartition
 from topics.bus import TopicSpec
+from topics.json.decode import JsonValues
 from topics.memory.bus import MemoryBus
 from topics.placement import home_partitions
+from topics.values import FieldPath
 from topics.wire import UnknownSchemaError
 
 _ROWS = pa.record_batch(
@@ -29,7 +31,10 @@ _ROWS = pa.record_batch(
 
 
 def warm() -> None:
-    """Encode two rows as records and as a block, send them through an embedded bus, decode and place them."""
+    """Encode two rows as records and as a block, send them through an embedded bus, decode and place them.
+
+    JSON is read from the same bus.
+    """
     stream = Stream(name="warm", schema=_ROWS.schema)
     registry = _Registry()
     encoder = RowEncoder(stream, registry, "warm")
@@ -47,6 +52,21 @@ def warm() -> None:
     assert decoded.batch is not None
     assert decoded.batch.rows == 2 * _ROWS.num_rows
     assert home_partitions(decoded.batch.keys, 1).tolist() == [0]
+    _warm_json(bus)
+
+
+def _warm_json(bus: MemoryBus) -> None:
+    """Read JSON as most is, JSON that must be looked at more closely, and what is none."""
+    bus.admin().create([TopicSpec(name="warm_json", partitions=1, configs={})])
+    producer = bus.producer()
+    for value in (b'{"symbol":"a","price":1.5}', b'[{"symbol":"a"},{"symbol":"a","symbol":"b"}]', b"{"):
+        producer.produce("warm_json", partition=0, key=b"a", value=value)
+    consumer = bus.consumer(group="warm_json")
+    consumer.assign({TopicPartition("warm_json", 0): 0})
+    block = consumer.poll(messages_max=10, wait_ms=0)
+    columns = [FieldPath(_ROWS.schema.field(name), (name,)) for name in ("symbol", "price")]
+    read = JsonValues(columns).read(block, np.arange(block.messages, dtype=np.int64))
+    assert read.rows_of.tolist() == [1, 2, 0]
 
 
 def compiler() -> str:
