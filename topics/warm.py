@@ -1,5 +1,6 @@
 """Compiles or loads the codec's kernels, so that no message has to wait for them."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import llvmlite
@@ -11,12 +12,12 @@ import pyarrow as pa
 from schemas.stream import Stream
 from topics.avro.decode import Decoder
 from topics.avro.encode import RowEncoder
-from topics.block import TopicPartition
+from topics.block import MessageBlock, TopicPartition
 from topics.bus import TopicSpec
 from topics.memory.bus import MemoryBus
 from topics.placement import home_partitions
-from topics.protobuf import framing as protobuf_framing
-from topics.protobuf import kernel as protobuf_kernel
+from topics.times import TimeForm, to_ns
+from topics.values import FieldPath
 from topics.wire import UnknownSchemaError
 
 _ROWS = pa.record_batch(
@@ -30,30 +31,62 @@ _ROWS = pa.record_batch(
 )
 
 
-def warm() -> None:
+def warm(formats: Collection[str] = ()) -> None:
     """Encode two rows as records and as a block, send them through an embedded bus, decode and place them.
 
-    The kernels of Protobuf are compiled for no message, which needs none of its library.
+    `formats` are those besides Avro whose kernels are wanted too, "json" and "protobuf"; with any of them
+    come those that read times.
     """
     stream = Stream(name="warm", schema=_ROWS.schema)
     registry = _Registry()
     encoder = RowEncoder(stream, registry, "warm")
-    bus = MemoryBus()
-    bus.admin().create([TopicSpec(name="warm", partitions=1, configs={})])
-    producer = bus.producer()
-    for encoded in (encoder.records(_ROWS), encoder.blocks(_ROWS, np.array([0, 2], dtype=np.int64))):
-        data = encoded.data.tobytes()
-        for lower, upper in zip(encoded.starts[:-1], encoded.starts[1:], strict=True):
-            producer.produce("warm", partition=0, key=b"a", value=data[lower:upper])
-    consumer = bus.consumer(group="warm")
-    consumer.assign({TopicPartition("warm", 0): 0})
-    block = consumer.poll(messages_max=10, wait_ms=0)
+    messages = [
+        encoded.data[lower:upper].tobytes()
+        for encoded in (encoder.records(_ROWS), encoder.blocks(_ROWS, np.array([0, 2], dtype=np.int64)))
+        for lower, upper in zip(encoded.starts[:-1], encoded.starts[1:], strict=True)
+    ]
+    block = _block(messages)
     decoded = Decoder(stream, "event", registry).decode(block, np.arange(block.messages, dtype=np.int64))
     assert decoded.batch is not None
     assert decoded.batch.rows == 2 * _ROWS.num_rows
     assert home_partitions(decoded.batch.keys, 1).tolist() == [0]
-    protobuf_kernel.warm()
-    protobuf_framing.warm()
+    if formats:
+        for form in (TimeForm(form="ms"), TimeForm(form="iso", zone="UTC")):
+            to_ns(pa.array(["0", "1970-01-01T00:00Z"]), form)
+    if "json" in formats:
+        _warm_json()
+    if "protobuf" in formats:
+        _warm_protobuf()
+
+
+def _warm_json() -> None:
+    """Read JSON as most is, JSON that must be looked at more closely, and what is none."""
+    from topics.json.decode import JsonValues  # here and below: who reads none does not load it
+
+    block = _block([b'{"symbol":"a","price":1.5}', b'[{"symbol":"a"},{"symbol":"a","symbol":"b"}]', b"{"])
+    columns = [FieldPath(_ROWS.schema.field(name), (name,)) for name in ("symbol", "price")]
+    read = JsonValues(columns).read(block, np.arange(block.messages, dtype=np.int64))
+    assert read.rows_of.tolist() == [1, 2, 0]
+
+
+def _warm_protobuf() -> None:
+    """Compile the kernels of Protobuf for no message, which needs no message type."""
+    from topics.protobuf import framing, kernel
+
+    kernel.warm()
+    framing.warm()
+
+
+def _block(values: Sequence[bytes]) -> MessageBlock:
+    """These values as messages of one partition, keyed, as a poll brings them."""
+    bus = MemoryBus()
+    bus.admin().create([TopicSpec(name="warm", partitions=1, configs={})])
+    producer = bus.producer()
+    for value in values:
+        producer.produce("warm", partition=0, key=b"a", value=value)
+    consumer = bus.consumer(group="warm")
+    consumer.assign({TopicPartition("warm", 0): 0})
+    return consumer.poll(messages_max=len(values), wait_ms=0)
 
 
 def compiler() -> str:

@@ -45,7 +45,7 @@ def align(
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
     share_arenas()
-    warm_up()
+    warm_up(settings)
     if not gc.isenabled():
         # Libraries and kernels stay: a full collection need not walk them.  No client has been made yet:
         # frozen, it would never go.

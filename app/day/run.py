@@ -113,7 +113,7 @@ def _run(
     """Publish and join the day, and return how long the work alone took, in seconds."""
     if pipeline.bus.name == "embedded":
         with stages.stage("start"):
-            warm_up()
+            warm_up(pipeline.settings)
         with stages.stage("run"), logged_to_file(folder / "worker.log"):
             _run_embedded(request, pipeline, days)
         return stages.seconds["run"]

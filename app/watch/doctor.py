@@ -59,7 +59,7 @@ def examine(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]
     yield Finding("Python", "ok", f"{platform.python_version()} on {machine}")
     yield Finding("Kafka client", "ok", client_version())
     yield _reading(settings)
-    yield _kernels()
+    yield _kernels(settings)
     yield _state_folder(settings)
     yield _open_files(settings)
     yield _memory(settings)
@@ -83,9 +83,9 @@ def _reading(settings: Settings) -> Finding:
     return Finding("reading", "note" if slow else "ok", f"messages are read {found}")
 
 
-def _kernels() -> Finding:
+def _kernels(settings: Settings) -> Finding:
     begun_ns = monotonic_ns()
-    warm_up()
+    warm_up(settings)
     took_ns = monotonic_ns() - begun_ns
     compiled = took_ns > COMPILED_NS
     how = "compiled now, kept for the next start" if compiled else "warm, loaded"

@@ -222,7 +222,8 @@ def member_config(settings: Settings) -> dict[str, str]:
     return {**member, **settings.bus.client_settings()}
 
 
-def warm_up() -> None:
-    """Compile or load every kernel, before a broker waits for us."""
-    topics.warm.warm()
+def warm_up(settings: Settings | None = None) -> None:
+    """Compile or load every kernel that a pipeline of these settings needs, before a broker waits for us."""
+    inputs = [] if settings is None else [settings.stream(name) for name in settings.stream_names]
+    topics.warm.warm({own.format for own in inputs if own.format != "avro" or meaning(own)})
     operators.warm.warm()

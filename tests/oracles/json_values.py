@@ -23,7 +23,7 @@ class Number(str):
 
 
 class Members(dict[str, Any]):
-    """An object; `depth` counts objects and arrays within each other, also those that a later key replaced."""
+    """An object; `depth` counts what nests in it, also in values that a later key replaced."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)

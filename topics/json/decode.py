@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from schemas.batch import Int64s
+from schemas.batch import Int32s, Int64s
 from topics.avro.decode_columns import DecodedRows
 from topics.block import MessageBlock
 from topics.json import decode_kernel as kernel
 from topics.json import value_kernel as values
-from topics.json.exact import ExactMessage, UnfitError
+from topics.json.exact import ExactMessage, Tables, UnfitError
 from topics.json.faults import fault_words
 from topics.json.plan import compile_plan
 from topics.values import DecodeLimits, FieldPath, Values
@@ -40,7 +40,8 @@ class JsonValues:
         self._limits = limits or DecodeLimits()
         self._prefixed = prefixed
         self._state = np.zeros(values.STATE_SIZE, dtype=np.int64)
-        self._rows_per_byte = 0.0
+        self._state_at = self._state.ctypes.data
+        self._last = 0, 0  # the rows that were last read, and the bytes
 
     @property
     def schema(self) -> pa.Schema:
@@ -56,26 +57,27 @@ class JsonValues:
         address = block.value.view(np.int64)[messages]
         size = block.value_size[messages].astype(np.int64)
         total = int(np.maximum(size, 0).sum())
-        # Memory is only taken where a text with escapes is written to.
-        scratch = np.empty(max(total * self._plan.uses_max, 1), dtype=np.uint8)
+        # Texts are never longer without their escapes; memory is only taken where one is written to.
+        scratch = np.empty(total * self._plan.text_uses_max, dtype=np.uint8)
         self._state[values.SCRATCH] = scratch.ctypes.data
-        room = DecodedRows(self._plan.slots, max(messages.size, int(1.125 * self._rows_per_byte * total) + 1))
+        room = DecodedRows(self._plan.slots, self._estimate(messages.size, total))
         rows_of = np.zeros(messages.size, dtype=np.int64)
         fault = np.zeros(messages.size, dtype=np.int64)
         dead: list[DeadRow] = []
-        memory: list[object] = [scratch]
+        tables = Tables.of(room)
         message = row = 0
         while True:
-            message, row, why = self._run(message, row, address, size, room, rows_of, fault)
+            message, row, why = self._run(message, row, address, size, room.index, tables, rows_of, fault)
             if why == kernel.DONE:
                 break
-            if why == kernel.FULL:
-                room = room.grown(row, 2 * room.index.size + self._limits.rows_max // 64 + 1)
+            capacity = room.index.size
+            if why == kernel.FULL or row + rows_of[message] > capacity:
+                # An array has more rows than was guessed.
+                room = room.grown(row, 2 * capacity + int(rows_of[message]) + self._limits.rows_max // 64 + 1)
+                tables = Tables.of(room)
                 continue
-            if row + int(rows_of[message]) > room.index.size:
-                room = room.grown(row, 2 * room.index.size + int(rows_of[message]))
             place = int(address[message]), int(size[message])
-            reason, row = self._read_exactly(room, row, *place, memory)
+            reason, row = self._read_exactly(room, tables, row, *place)
             if reason:
                 dead.append(DeadRow(int(messages[message]), -1, reason))
                 rows_of[message] = 0
@@ -84,9 +86,15 @@ class JsonValues:
             reason = fault_words(int(fault[bad]), int(address[bad]), int(size[bad]))
             dead.append(DeadRow(int(messages[bad]), -1, reason))
         dead.sort(key=lambda each: each.message)
-        self._rows_per_byte = row / max(total, 1)
+        self._last = row, total
         columns = room.to_arrow(row) if row else None
         return Values(columns, messages, rows_of, room.index[:row], dead=dead)
+
+    def _estimate(self, messages: int, size: int) -> int:
+        """Guess the rows of so many messages and bytes: as dense as the last, not many times as many."""
+        rows, last_size = self._last
+        dense = rows * size // max(last_size, 1)
+        return max(messages, min(dense + dense // 8, 2 * rows), 1)
 
     def _run(
         self,
@@ -94,7 +102,8 @@ class JsonValues:
         row: int,
         address: Int64s,
         size: Int64s,
-        room: DecodedRows,
+        index: Int32s,
+        tables: Tables,
         rows_of: Int64s,
         fault: Int64s,
     ) -> tuple[int, int, int]:
@@ -107,26 +116,25 @@ class JsonValues:
             self._limits.message_size_max,
             self._limits.rows_max,
             self._prefixed,
-            plan.nodes.ctypes.data,
+            plan.nodes_at,
             len(plan.nodes),
             plan.leaf_count,
-            plan.columns.ctypes.data,
-            self._state.ctypes.data,
-            room.words.ctypes.data,
-            room.spans.ctypes.data,
-            room.valid.ctypes.data,
-            room.index,
+            plan.columns_at,
+            self._state_at,
+            tables.words,
+            tables.spans,
+            tables.valid,
+            index,
             rows_of,
             fault,
         )
 
     def _read_exactly(
-        self, room: DecodedRows, row: int, address: int, size: int, memory: list[object]
+        self, room: DecodedRows, tables: Tables, row: int, address: int, size: int
     ) -> tuple[str, int]:
         """Read a message that the kernel left; return why it cannot be read, if so, and the row after it."""
         start = kernel.body_of(address, size, self._limits.message_size_max, self._prefixed) - address
-        exact = ExactMessage(self._plan, room, self._state.ctypes.data, address, start, size)
-        memory.append(exact.memory)
+        exact = ExactMessage(self._plan, room, tables, self._state_at, address, start, size)
         try:
             return "", exact.read_rows(row)
         except UnfitError as unfit:

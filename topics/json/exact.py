@@ -8,20 +8,21 @@ import ctypes
 import json
 import math
 import re
-from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from topics.avro.decode_columns import DecodedRows
 from topics.json import value_kernel as values
 from topics.json.plan import JsonPlan
+from topics.json.row_kernel import read_items
 from topics.json.skip_kernel import skip_value
 
 _SPACE: Final = re.compile(rb"[ \t\n\r]*")
 _TEXT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 _SPECIAL: Final = ("NaN", "Infinity", "-Infinity")
+_OPEN_OBJECT, _CLOSE_OBJECT, _OPEN_ARRAY, _CLOSE_ARRAY, _COMMA = b"{}[],"
 _SHOWN_MAX: Final = 40  # letters of a value in a reason
 _EXPONENT_DIGITS_MAX: Final = 10  # more would be beyond any digits a message has room for
 _Members = dict[str, tuple[int, int]]
@@ -31,44 +32,92 @@ class UnfitError(Exception):
     """A message has something that cannot be read as its column; the text says what and where."""
 
 
+class Tables(NamedTuple):
+    """The addresses of the tables that rows are written to, and how many rows these have room for."""
+
+    words: int
+    spans: int
+    valid: int
+    capacity: int
+
+    @classmethod
+    def of(cls, room: DecodedRows) -> "Tables":
+        """Return those of a room."""
+        at = room.words.ctypes.data, room.spans.ctypes.data, room.valid.ctypes.data
+        return cls(*at, room.index.size)
+
+
 class ExactMessage:
     """One message, which is JSON from byte `start` of `size` bytes at `address`.
 
-    `state` is the decoder's; `room` has room for the rows that the message has.
+    `state` is the address of the decoder's; `room`, of which `tables` are, has room for the message's rows.
     """
 
     def __init__(
-        self, plan: JsonPlan, room: DecodedRows, state: int, address: int, start: int, size: int
+        self,
+        plan: JsonPlan,
+        room: DecodedRows,
+        tables: Tables,
+        state: int,
+        address: int,
+        start: int,
+        size: int,
     ) -> None:
         self._plan = plan
         self._room = room
+        self._tables = tables
         self._state = state
         self._address = address
+        self._end = address + size
         self._start = start
-        self._size = size
         self._raw = ctypes.string_at(address, size)
-        self.memory: list[object] = []  # texts that the rows point at
 
     def read_rows(self, row: int) -> int:
         """Write the message's rows from `row` on and return the row after the last; raises UnfitError."""
-        start = self._space(self._start)
-        if self._raw[start : start + 1] == b"{":
+        start = self._start
+        if self._raw[start] == _OPEN_OBJECT:
             self._read_row(start, row)
             self._room.index[row] = 0
             return row + 1
-        if self._raw[start : start + 1] != b"[":
+        if self._raw[start] != _OPEN_ARRAY:
             raise UnfitError(f"the message is {self._what(start)}, wanted an object or an array of objects")
         first = row
-        for position in self._items(start):
-            if self._raw[position : position + 1] != b"{":
+        position = self._space(start + 1)
+        while True:
+            position, row = self._read_items(position, row)
+            if self._raw[position] == _CLOSE_ARRAY:
+                break
+            if self._raw[position] != _OPEN_OBJECT:
                 raise UnfitError(f"row {row - first} is {self._what(position)}, wanted an object")
             try:
                 self._read_row(position, row)
             except UnfitError as unfit:
                 raise UnfitError(f"row {row - first}: {unfit}") from None
-            self._room.index[row] = row - first
             row += 1
+            position = self._following(self._after(position))
+        self._room.index[first:row] = np.arange(row - first)
         return row
+
+    def _read_items(self, position: int, row: int) -> tuple[int, int]:
+        """Have the kernel read rows up to one that it cannot."""
+        plan = self._plan
+        stop, row = read_items(
+            self._address + position,
+            self._end,
+            row,
+            plan.nodes_at,
+            len(plan.nodes),
+            plan.leaf_count,
+            plan.columns_at,
+            *self._tables,
+            self._state,
+        )
+        return stop - self._address, row
+
+    def _following(self, position: int) -> int:
+        """The position of what follows a value: the next item or key, or the closing bracket."""
+        position = self._space(position)
+        return self._space(position + 1) if self._raw[position] == _COMMA else position
 
     def _space(self, position: int) -> int:
         match = _SPACE.match(self._raw, position)
@@ -77,33 +126,23 @@ class ExactMessage:
 
     def _after(self, position: int) -> int:
         """The position after a value."""
-        return skip_value(self._address + position, self._address + self._size, 0) - self._address
-
-    def _items(self, position: int) -> Iterator[int]:
-        """Give the positions of an array's items."""
-        position = self._space(position + 1)
-        while self._raw[position : position + 1] != b"]":
-            yield position
-            position = self._space(self._after(position))
-            if self._raw[position : position + 1] == b",":
-                position = self._space(position + 1)
+        return skip_value(self._address + position, self._end, 0) - self._address
 
     def _members(self, position: int, path: tuple[str, ...]) -> _Members:
         """Return where an object's values of the keys that are wanted begin and end."""
         wanted = self._plan.wanted[path]
         found: _Members = {}
         position = self._space(position + 1)
-        while self._raw[position : position + 1] != b"}":
+        while self._raw[position] != _CLOSE_OBJECT:
             match = _TEXT.match(self._raw, position)
             assert match is not None
             start = self._space(self._space(match.end()) + 1)
             stop = self._after(start)
-            key = json.loads(match.group())
+            token = match.group()
+            key = json.loads(token) if b"\\" in token else token[1:-1].decode()
             if key in wanted:
                 found[key] = (start, stop)
-            position = self._space(stop)
-            if self._raw[position : position + 1] == b",":
-                position = self._space(position + 1)
+            position = self._following(stop)
         return found
 
     def _read_row(self, position: int, row: int) -> None:
@@ -111,15 +150,7 @@ class ExactMessage:
         for number, path in enumerate(self._plan.paths):
             span = self._find(objects, path)
             if span is None:
-                room, entry = self._room, self._plan.columns[number].ctypes.data
-                values.write_null(
-                    row,
-                    entry,
-                    room.words.ctypes.data,
-                    room.spans.ctypes.data,
-                    room.valid.ctypes.data,
-                    room.index.size,
-                )
+                values.write_null(row, self._column_at(number), *self._tables)
             else:
                 self._read_value(row, number, *span)
 
@@ -134,7 +165,7 @@ class ExactMessage:
             if depth == len(path):
                 return span
             if path[:depth] not in objects:
-                if self._raw[span[0]] != ord("{"):
+                if self._raw[span[0]] != _OPEN_OBJECT:
                     raise UnfitError(f"{'.'.join(path[:depth])} is no object")
                 objects[path[:depth]] = self._members(span[0], path[:depth])
         raise AssertionError("a path has at least one key")
@@ -160,26 +191,17 @@ class ExactMessage:
             raise UnfitError(f"{name} is the string {_shown(text)!a}, wanted a number")
         if b"\\" in token:
             plain = np.frombuffer(text.encode(), dtype=np.uint8).copy()
-            self.memory.append(plain)
             if self._is_read(row, number, plain.ctypes.data, plain.size):
                 return
         self._write_number(row, number, name, text)
 
     def _is_read(self, row: int, number: int, address: int, size: int) -> bool:
         """Have the kernel read a value; whether it could."""
-        room = self._room
-        after = values.read_column(
-            address,
-            address + size,
-            row,
-            self._plan.columns[number].ctypes.data,
-            room.words.ctypes.data,
-            room.spans.ctypes.data,
-            room.valid.ctypes.data,
-            room.index.size,
-            self._state,
-        )
-        return after == address + size
+        at = address, address + size, row, self._column_at(number)
+        return values.read_column(*at, *self._tables, self._state) == address + size
+
+    def _column_at(self, number: int) -> int:
+        return self._plan.columns_at + 8 * values.COLUMN_WIDTH * number
 
     def _write_number(self, row: int, number: int, name: str, text: str) -> None:
         """Write a float that is hard to round, or name what does not fit."""

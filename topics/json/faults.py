@@ -16,7 +16,6 @@ _EXPECTED: Final = {
     text.DIGIT: "a digit",
     text.ESCAPE: "an escape",
     text.TEXT_END: "'\"'",
-    text.CONTROL: "no control character",
     text.MESSAGE_END: "the end of the message",
 }
 _WHOLE: Final = {
@@ -36,5 +35,7 @@ def fault_words(fault: int, address: int, size: int) -> str:
     if code in _WHOLE:
         return _WHOLE[code]
     place = position - address
+    if code == text.CONTROL:
+        return f"not JSON: a control character in a text at byte {place}"
     there = ", where the message ends" if place == size else ""
     return f"not JSON: {_EXPECTED[code]} expected at byte {place}{there}"

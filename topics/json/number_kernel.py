@@ -1,4 +1,4 @@
-"""Decimal numbers as loops over their digits: to float64 bits, rightly rounded, and to 128-bit integers, exactly.
+"""Decimal numbers as loops over digits: to float64 bits, rightly rounded, or to 128-bit integers, exactly.
 
 Words hold numbers without a sign where said so; comparisons turn the sign bit then.
 """
@@ -29,7 +29,7 @@ _POWER_MAX: Final = 308
 def _power_of_five(exponent: int) -> int:
     """The first 128 bits of 5**exponent, rounded down; up where the inverse power fits a word."""
     if exponent >= 0:
-        power = 5**exponent
+        power: int = 5**exponent
         shift = 128 - power.bit_length()
         return power << shift if shift >= 0 else power >> -shift
     power = 5**-exponent
@@ -176,8 +176,8 @@ def _rounded_bits(mantissa: int, exponent: int) -> int:
             return -1
     upper = 1 if high < 0 else 0
     bits = (high >> (upper + 9)) & ((1 << (55 - upper)) - 1)
-    if (low == 0 or low == 1) and bits & 3 == 1 and -4 <= exponent <= 23:
-        return -1
+    if (low == 0 or low == 1) and bits & 3 == 1 and bits << (upper + 9) == high:
+        return -1  # just between two floats, or as good as that
     # 217706 / 2**16 is the binary logarithm of 10, near enough for these exponents.
     binary = ((217_706 * exponent) >> 16) + 63 + upper - zeros + 1023
     bits = (bits + (bits & 1)) >> 1

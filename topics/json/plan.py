@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from schemas.batch import Int64s
 from topics.avro.plan import ColumnSlots, column_slots
-from topics.json import decode_kernel as tree
+from topics.json import row_kernel as tree
 from topics.json import value_kernel as values
 from topics.json.skip_kernel import DEPTH_MAX
 from topics.values import FieldPath
@@ -32,7 +32,8 @@ class JsonPlan:
 
     `nodes` is int64 [keys and the object outside, NODE_WIDTH], `columns` int64 [columns, COLUMN_WIDTH].
     `leaf_count` counts the nodes that are a column's.  `wanted` are the keys that lead to columns, of each
-    object by its path; `uses_max` is the most columns of one key.  `memory` is what `nodes` points at.
+    object by its path; `text_uses_max` is the most columns of text of one key.  `memory` is what `nodes`
+    points at; `nodes_at` and `columns_at` are the addresses of the tables.
     """
 
     slots: ColumnSlots
@@ -40,9 +41,11 @@ class JsonPlan:
     nodes: Int64s
     columns: Int64s
     leaf_count: int
-    uses_max: int
+    text_uses_max: int
     wanted: dict[tuple[str, ...], frozenset[str]]
     memory: object = field(repr=False)
+    nodes_at: int
+    columns_at: int
 
 
 def compile_plan(fields: Sequence[FieldPath]) -> JsonPlan:
@@ -64,6 +67,7 @@ def compile_plan(fields: Sequence[FieldPath]) -> JsonPlan:
             numbers.setdefault(each.path[: depth + 1], len(numbers))
     nodes, memory = _tree(fields, columns, numbers)
     leaves = [each.path for each in fields]
+    texts = [path for path, kind in zip(leaves, kinds, strict=True) if kind in (values.TEXT, values.TOKEN)]
     wanted: dict[tuple[str, ...], set[str]] = {}
     for path in numbers:
         if path:
@@ -74,9 +78,11 @@ def compile_plan(fields: Sequence[FieldPath]) -> JsonPlan:
         nodes=nodes,
         columns=columns,
         leaf_count=len(set(leaves)),
-        uses_max=max(leaves.count(path) for path in leaves),
+        text_uses_max=max(texts.count(path) for path in leaves),
         wanted={path: frozenset(keys) for path, keys in wanted.items()},
         memory=memory,
+        nodes_at=nodes.ctypes.data,
+        columns_at=columns.ctypes.data,
     )
 
 
@@ -171,10 +177,8 @@ def _set_key(node: Int64s, path: tuple[str, ...]) -> object:
         raise CodecError(f"{path[-1]!a} in a path is no text that UTF-8 can write") from None
     raw = np.frombuffer(key.ljust(8, b"\0"), dtype=np.uint8).copy()
     node[tree.KEY] = raw.ctypes.data
-    as_it_is = b'"' not in key and b"\\" not in key and all(byte >= 0x20 for byte in key)
-    node[tree.KEY_SIZE] = len(key) if as_it_is else tree.UNWRITTEN
+    plain = b'"' not in key and b"\\" not in key and all(byte >= 0x20 for byte in key)
+    node[tree.KEY_SIZE] = len(key) if plain else tree.UNWRITTEN
     node[tree.HEAD] = int.from_bytes(raw[:8].tobytes(), "little", signed=True)
-    node[tree.HEAD_MASK] = int.from_bytes(
-        b"\xff" * min(len(key), 8) + bytes(8 - min(len(key), 8)), "little", signed=True
-    )
+    node[tree.HEAD_MASK] = -1 if len(key) >= 8 else (1 << 8 * len(key)) - 1
     return raw

@@ -71,7 +71,7 @@ def skip_value(position: int, end: int, depth: int) -> int:
         if position >= end:
             return fault_at(expected, position)
         byte = load_byte(position)
-        if byte == OPEN_OBJECT or byte == OPEN_ARRAY:
+        if byte in (OPEN_OBJECT, OPEN_ARRAY):
             if depth + level >= DEPTH_MAX:
                 return fault_at(TOO_DEEP, position)
             level += 1

@@ -1,6 +1,6 @@
 """The tokens of JSON as loops over bytes: white space, texts, numbers and words, each checked by RFC 8259.
 
-Positions are addresses.  A position below 0 is a fault: `fault_at` says how it holds what was wrong and where.
+Positions are addresses.  A position below 0 is a fault, which holds what was wrong and where (`fault_at`).
 Nothing at or beyond `end` is read.
 """
 
@@ -90,7 +90,7 @@ def plain_end(position: int, end: int) -> int:
         position += 8
     while position < end:
         byte = load_byte(position)
-        if byte == QUOTE or byte == BACKSLASH or byte < 0x20:
+        if byte in (QUOTE, BACKSLASH) or byte < 0x20:
             return position
         position += 1
     return position
@@ -122,7 +122,7 @@ def _code_unit(position: int, end: int) -> int:
 @njit(nogil=True, cache=True, forceinline=True)
 def _escaped(letter: int) -> int:
     """The byte that a backslash and a letter stand for, or -1; `u` is none of these letters."""
-    if letter == QUOTE or letter == BACKSLASH or letter == 0x2F:
+    if letter in (QUOTE, BACKSLASH, 0x2F):
         return letter
     if letter == 0x6E:
         return 0x0A
@@ -274,6 +274,17 @@ def is_true(position: int, end: int) -> bool:
 def is_false(position: int, end: int) -> bool:
     """Whether `false` stands at `position`."""
     return end - position >= 5 and load_byte(position) == 0x66 and load_half(position + 1) == _ALSE
+
+
+@njit(nogil=True, cache=True)
+def is_byte_order_mark(position: int, end: int) -> bool:
+    """Whether a byte order mark in UTF-8 stands at `position`."""
+    return (
+        end - position >= 3
+        and load_byte(position) == 0xEF
+        and load_byte(position + 1) == 0xBB
+        and load_byte(position + 2) == 0xBF
+    )
 
 
 @njit(nogil=True, cache=True)

@@ -1,4 +1,4 @@
-"""One value into one column: what a column takes is in a table of words; what does not fit is left to others."""
+"""One value into one column, as a table of words says; what does not fit its column is left to others."""
 
 from numba import njit
 
@@ -97,7 +97,7 @@ def _whole_fits(high: int, low: int, negative: bool, column: int) -> bool:
 
 @njit(nogil=True, cache=True, forceinline=True)
 def _special_bits(position: int, end: int, negative: bool) -> tuple[int, int]:
-    """Read NaN or Infinity, which stands after its minus: the position after it (-1 for neither), the bits."""
+    """Return the position after NaN or Infinity (-1 for neither), without its minus, and its bits."""
     if is_infinity(position, end):
         return position + 8, _INFINITY
     if is_nan(position, end) and not negative:
