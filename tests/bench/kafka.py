@@ -46,6 +46,8 @@ BLOCKS: Final = Load(name="blocks of about 100", quotes=8_000_000, shape="block"
 LOADS: Final = (
     RECORDS,
     BLOCKS,
+    Load(name="JSON objects", quotes=2_000_000, shape="json"),
+    Load(name="Protobuf messages", quotes=2_000_000, shape="protobuf"),
     Load(name="records, 50,000 symbols", quotes=2_000_000, symbols=50_000),
     Load(name="records, hot symbol", quotes=2_000_000, hot=True),
     Load(name="blocks, hot symbol", quotes=8_000_000, shape="block", hot=True),

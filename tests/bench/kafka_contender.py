@@ -180,7 +180,7 @@ def tidemark(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
     registry = open_registry(settings.bus.schema_registry)
     streams = registered_streams(settings, registry, wait_s=5, on_wait=lambda _: None)
     pipeline = Pipeline(settings, bus, registry, streams)
-    warm_up()
+    warm_up(settings)
     measure = Measure()
     worker = open_worker(pipeline, until_final=True)
     ended_ns = cpu_ns = 0
@@ -210,7 +210,7 @@ def serve(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
     bus = KafkaBus(settings.bus.bootstrap, member_config(settings))
     registry = open_registry(settings.bus.schema_registry)
     streams = registered_streams(settings, registry, wait_s=5, on_wait=lambda _: None)
-    warm_up()
+    warm_up(settings)
     gc.freeze()  # as `app align` does
     worker = open_worker(Pipeline(settings, bus, registry, streams))
     while len(worker.tasks) < settings.bus.partitions:

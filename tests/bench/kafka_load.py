@@ -16,6 +16,7 @@ from replay.publish.blocks import gather_blocks
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_US
 from schemas.stream import Stream
+from tests.bench.kafka_foreign import foreign_messages, foreign_settings
 from topics.avro.encode import RowEncoder
 from topics.avro.progress import encode_progress
 from topics.avro.schema import avro_schema
@@ -25,7 +26,7 @@ from topics.partitioner import partition_of
 from topics.registry.open import open_registry
 from topics.wire import Encoded, Progress, SchemaRegistry
 
-Shape = Literal["record", "block"]
+Shape = Literal["record", "block", "json", "protobuf"]
 
 PARTITIONS: Final = 4
 BLOCK_ROWS: Final = 100
@@ -119,8 +120,11 @@ def bench_settings(
             },
             "worker": {"state": str(folder / "state"), **worker},
             "streams": {
-                "trade": {"topic": f"{inputs}.trade"},
-                "quote": {"topic": f"{inputs}.quote"},
+                stream.name: {
+                    "topic": f"{inputs}.{stream.name}",
+                    **foreign_settings(stream, load.shape, folder),
+                }
+                for stream in (TRADE, QUOTE)
             },
         }
     )
@@ -170,8 +174,9 @@ def compose(load: Load, encoder: RowEncoder, rows: pa.RecordBatch) -> tuple[Enco
     symbols = rows.column("symbol").dictionary_encode()
     codes = symbols.indices.to_numpy()
     keys = [name.encode() for name in symbols.dictionary.to_pylist()]
-    if load.shape == "record":
-        return encoder.records(rows), keys, codes
+    if load.shape != "block":
+        encoded = encoder.records(rows) if load.shape == "record" else foreign_messages(rows, load.shape)
+        return encoded, keys, codes
     blocks = gather_blocks(
         rows.column("event_ns").to_numpy(),
         codes,
