@@ -54,7 +54,8 @@ def rows_of(values: Values) -> dict[int, list[Any]]:
         return {}
     values.columns.validate(full=True)
     names = np.repeat(values.message, values.rows_of).tolist()
-    return dict(zip(names, zip(*map(plain, values.columns.columns), strict=True), strict=True))
+    rows = map(list, zip(*map(plain, values.columns.columns), strict=True))
+    return dict(zip(names, rows, strict=True))
 
 
 def check(case: Case, messages: list[bytes], values: Values, paths: list[tuple[str, ...]]) -> int:
