@@ -37,6 +37,8 @@ _ARROW_TYPES: Final[Mapping[int, pa.DataType]] = {
     _KIND.TYPE_BYTES: pa.binary(),
     _KIND.TYPE_ENUM: pa.string(),
 }
+# What a column may be.
+COLUMN_TYPES: Final = frozenset({*_ARROW_TYPES.values(), TIME_TYPE})
 _WRAPPERS: Final = frozenset(
     f"google.protobuf.{kind}Value"
     for kind in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes")

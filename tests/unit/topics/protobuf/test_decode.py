@@ -339,6 +339,17 @@ def test_a_column_must_be_allowed_the_nulls_of_its_field() -> None:
         ProtobufValues(fields_of(("leg", 1, ".p.Leg")), wanted)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_(pa.int64()), pa.timestamp("us", "UTC"), pa.timestamp("ns"), pa.large_string(), pa.int8()],
+)
+def test_a_column_of_a_type_that_no_field_has_is_refused(kind: pa.DataType) -> None:
+    with pytest.raises(
+        CodecError, match=r"column n is .*, which no Protobuf field is: make it one of binary"
+    ):
+        ProtobufValues(QUOTE, [FieldPath(pa.field("n", kind), ("n",))])
+
+
 def test_a_field_is_not_read_as_its_text() -> None:
     with pytest.raises(CodecError, match="column n: a Protobuf field has a type"):
         ProtobufValues(QUOTE, [FieldPath(pa.field("n", pa.string()), ("n",), token=True)])
