@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 
 NS_PER_S: Final = 1_000_000_000
 WRAPPED: Final = "Value"  # how the names of the wrapper types end
-TIME: Final = "google.protobuf.Timestamp"
+TIMESTAMP_TYPE: Final = "google.protobuf.Timestamp"
 
 
 class TimeOutOfRange(ValueError):
@@ -46,7 +46,7 @@ def _plain(field: Any, value: Any) -> Any:
         return names[0] if names else str(value)
     if field.message_type is None:
         return value
-    if field.message_type.full_name != TIME:
+    if field.message_type.full_name != TIMESTAMP_TYPE:
         assert field.message_type.full_name.endswith(WRAPPED)
         return value.value
     time_ns = value.seconds * NS_PER_S + value.nanos

@@ -1,5 +1,6 @@
 """Which fields of a message type can be columns, and what columns they are."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +13,8 @@ from topics.wire import CodecError
 
 # A path longer than this is refused; parsers refuse messages nested deeper than 100.
 STEPS_MAX: Final = 64
+# Messages that hold each other several times have more fields than anybody lists.
+FIELDS_MAX: Final = 10_000
 
 TIME_TYPE: Final = pa.timestamp("ns", tz="UTC")
 
@@ -34,11 +37,13 @@ _ARROW_TYPES: Final[Mapping[int, pa.DataType]] = {
     _KIND.TYPE_BYTES: pa.binary(),
     _KIND.TYPE_ENUM: pa.string(),
 }
+# What a column may be.
+COLUMN_TYPES: Final = frozenset({*_ARROW_TYPES.values(), TIME_TYPE})
 _WRAPPERS: Final = frozenset(
     f"google.protobuf.{kind}Value"
     for kind in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes")
 )
-_TIME: Final = "google.protobuf.Timestamp"
+_TIME_NAME: Final = "google.protobuf.Timestamp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +78,15 @@ class MessageColumns:
 def message_columns(message_type: MessageType) -> MessageColumns:
     """Return every field that can be a column, in the order of the descriptors, outer fields before inner.
 
-    A message within itself is not walked a second time: `leaf_at` finds what is in it.
+    A message within itself is not walked a second time, nor is any beyond the first FIELDS_MAX fields:
+    `leaf_at` finds what is in it.
     """
     leaves: list[Leaf] = []
     refused: dict[tuple[str, ...], str] = {}
-    pending: list[tuple[Any, ...]] = [(field,) for field in message_type.descriptor.fields]
+    pending: deque[tuple[Any, ...]] = deque((field,) for field in message_type.descriptor.fields)
+    walked = len(pending)
     while pending:
-        steps = pending.pop(0)
+        steps = pending.popleft()
         path, field = tuple(str(step.name) for step in steps), steps[-1]
         reason = _refusal(field)
         if reason is not None:
@@ -88,10 +95,11 @@ def message_columns(message_type: MessageType) -> MessageColumns:
             leaves.append(_leaf(path, steps))
         elif field.message_type in [message_type.descriptor, *(step.message_type for step in steps[:-1])]:
             refused[path] = f"is a {field.message_type.full_name} within itself: name one of its fields"
-        elif len(steps) == STEPS_MAX:
-            refused[path] = f"is a message more than {STEPS_MAX} deep"
+        elif len(steps) == STEPS_MAX or walked >= FIELDS_MAX:
+            refused[path] = f"is a message beyond {FIELDS_MAX} fields or {STEPS_MAX} steps: name one"
         else:
             pending += [(*steps, inner) for inner in field.message_type.fields]
+            walked += len(field.message_type.fields)
     return MessageColumns(tuple(leaves), refused)
 
 
@@ -167,7 +175,7 @@ def _is_leaf(field: Any) -> bool:
 
 def _is_time(field: Any) -> bool:
     message = field.message_type
-    if message is None or message.full_name != _TIME:
+    if message is None or message.full_name != _TIME_NAME:
         return False
     kinds = [(name, inner.type) for name, inner in message.fields_by_name.items() if not is_repeated(inner)]
     return {("seconds", _KIND.TYPE_INT64), ("nanos", _KIND.TYPE_INT32)} <= set(kinds)

@@ -161,34 +161,32 @@ def _read_message(
         position += 1
         if tag >= 0x80:
             tag, position = read_tag(start, limit)
+        operation = SKIP
+        instruction = 0
         if position >= 0:
             instruction = _find(node, tag)
-            if instruction == 0:
-                position = skip_field(position, limit, tag, depth, scratch)
-            else:
+            if instruction != 0:
+                operation = load_word(instruction + 8 * OPERATION)
                 clear_count = load_word(instruction + 8 * CLEAR_COUNT)
                 if clear_count > 0:
                     clear = load_word(instruction + 8 * CLEAR)
                     _write_cells(clear, clear_count, row, words, spans, valid, capacity, False)
-                operation = load_word(instruction + 8 * OPERATION)
-                if operation == MESSAGE:
-                    length, position = read_length(position, limit)
-                    if position >= 0:
-                        frame = scratch + 8 * (FRAMES + 2 * depth)
-                        store_word(frame, limit)
-                        store_word(frame + 8, node)
-                        depth += 1
-                        limit = position + length
-                        node = load_word(instruction + 8 * EXTRA)
-                        enter, enter_count = load_word(node + 8 * ENTER), load_word(node + 8 * ENTER_COUNT)
-                        _write_cells(enter, enter_count, row, words, spans, valid, capacity, True)
-                        continue
-                elif operation == SKIP:
-                    position = skip_field(position, limit, tag, depth, scratch)
-                else:
-                    position = read_value(
-                        position, limit, end, row, instruction, words, spans, valid, capacity
-                    )
+            if operation == MESSAGE:
+                length, position = read_length(position, limit)
+                if position >= 0:
+                    frame = scratch + 8 * (FRAMES + 2 * depth)
+                    store_word(frame, limit)
+                    store_word(frame + 8, node)
+                    depth += 1
+                    limit = position + length
+                    node = load_word(instruction + 8 * EXTRA)
+                    enter, count = load_word(node + 8 * ENTER), load_word(node + 8 * ENTER_COUNT)
+                    _write_cells(enter, count, row, words, spans, valid, capacity, True)
+                    continue
+            elif operation == SKIP:
+                position = skip_field(position, limit, tag, depth, scratch)
+            else:
+                position = read_value(position, limit, end, row, instruction, words, spans, valid, capacity)
         if position < 0:
             store_word(scratch + 8 * FAULT_PLACE, start)
             store_word(scratch + 8 * FAULT_NUMBER, tag >> 3)

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from schemas.batch import Int64s
 from topics.avro.plan import ColumnSlots, column_slots
 from topics.protobuf import kernel, value_kernel
-from topics.protobuf.columns import Leaf, has_default, is_repeated, leaf_at
+from topics.protobuf.columns import COLUMN_TYPES, Leaf, has_default, is_repeated, leaf_at
 from topics.protobuf.message_type import MessageType
 from topics.values import FieldPath
 from topics.wire import CodecError
@@ -88,6 +88,12 @@ def message_slots(fields: Sequence[FieldPath]) -> MessageSlots:
             raise CodecError(
                 f"column {wanted.column.name}: a Protobuf field has a type, so it is not read as its text"
             )
+        if wanted.column.type not in COLUMN_TYPES:
+            names = ", ".join(sorted(map(str, COLUMN_TYPES)))
+            raise CodecError(
+                f"column {wanted.column.name} is {wanted.column.type}, which no Protobuf field is: "
+                f"make it one of {names}"
+            )
     columns = column_slots(pa.schema([wanted.column for wanted in fields]))
     times = [number for number, kind in enumerate(columns.types) if pa.types.is_timestamp(kind)]
     nanos = {number: columns.word_count + place for place, number in enumerate(times)}
@@ -109,7 +115,7 @@ def _leaf(message_type: MessageType, wanted: FieldPath) -> Leaf | None:
     if leaf is not None and leaf.type != wanted.column.type and (leaf.type, wanted.column.type) not in _WIDER:
         raise CodecError(
             f"field {leaf.name} of {message_type.name} is {leaf.type}, column {wanted.column.name} is "
-            f"{wanted.column.type}, which does not hold every value of it"
+            f"{wanted.column.type}, which does not take its values as they are: make it {leaf.type}"
         )
     return leaf
 

@@ -19,6 +19,7 @@ class HttpRegistry(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.schemas: list[str] = []
         self.details: dict[int, dict[str, Any]] = {}  # by id: the format and references, where there are any
+        self.descriptors: dict[str, bytes] = {}  # by schema: what format=serialized gets
         self.subjects: dict[str, list[int]] = {}
         self.failing: int | None = None
         self.wants: str | None = None  # "name:password" of whoever is let in; None lets in everybody
@@ -88,7 +89,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         with self.server.lock:
             status, answer = self.server.answer(self.command, path, body)
-            wants = self.server.wants
+            wants, descriptors = self.server.wants, self.server.descriptors
+        if "format=serialized" in urlsplit(self.path).query and answer.get("schema") in descriptors:
+            answer = {**answer, "schema": b64encode(descriptors[answer["schema"]]).decode()}
         if wants and self.headers["Authorization"] != f"Basic {b64encode(wants.encode()).decode()}":
             status, answer = 401, {"error_code": 401, "message": "Unauthorized"}
         data = json.dumps(answer).encode()

@@ -8,7 +8,7 @@ from schemas.clocks import NS_PER_MS, NS_PER_S
 from tests.stage.fakes import DictRegistry
 from topics.registry import unknown
 from topics.registry.unknown import AGAIN_NS, UNKNOWN_NS, WAIT_NS, UnknownIds
-from topics.wire import RegistryUnavailableError, UnknownSchemaError
+from topics.wire import OtherFormatError, RegistryUnavailableError, UnknownSchemaError
 
 
 class Clock:
@@ -155,3 +155,38 @@ def test_no_more_ids_are_remembered_than_the_limit(monkeypatch: pytest.MonkeyPat
     assert scene.registry.asked == asked + 3
     assert scene.is_unknown(9)
     assert scene.registry.asked == asked + 4
+
+
+class Protobuf(DictRegistry):
+    """The same registry for Protobuf, whose files are the bytes of the schema."""
+
+    def protobuf_files(self, schema_id: int) -> list[bytes]:
+        return [self.schema(schema_id).encode()]
+
+    def latest_protobuf(self, subject: str) -> int | None:
+        latest = self.latest(subject)
+        return None if latest is None else latest[0]
+
+
+def test_ids_of_protobuf_schemas_are_waited_for_and_remembered_alike() -> None:
+    registry = Protobuf()
+
+    def learn() -> None:
+        registry.register("any", "{}")
+
+    clock = Clock(lambda waited_ns: learn() if waited_ns >= AGAIN_NS else None)
+    ids = UnknownIds(registry, clock, clock.pause)
+    assert ids.protobuf_files(1) == [b"{}"]
+    assert ids.latest_protobuf("any") == 1
+    assert AGAIN_NS <= clock.waited_ns < WAIT_NS
+    for ask in (ids.protobuf_files, ids.schema, ids.protobuf_files):
+        with pytest.raises(UnknownSchemaError):
+            ask(7)
+    assert registry.asked == 7  # what one format was told counts for the other
+
+
+def test_a_registry_without_protobuf_says_so() -> None:
+    scene = Scene()
+    for ask in (lambda: scene.ids.protobuf_files(1), lambda: scene.ids.latest_protobuf("any")):
+        with pytest.raises(OtherFormatError, match="Avro schemas only"):
+            ask()
