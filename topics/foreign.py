@@ -22,14 +22,14 @@ class ForeignDecoder:
 
     def decode(self, block: MessageBlock, messages: Int64s) -> Decoded:
         """Decode these messages of one partition, in offset order; raises what the value decoder raises."""
-        found = self._progress.take(block, messages)
-        rest = messages[~np.isin(messages, found.messages)]
-        dead = list(found.dead)
+        records = self._progress.take(block, messages)
+        rest = messages[~np.isin(messages, records.messages)]
+        dead = list(records.dead)
         if not self._shaper.takes_null_keys:
             keyless = block.key_size[rest] < 0
             dead += [DeadRow(int(message), -1, "null key", rule=NULL_KEY) for message in rest[keyless]]
             rest = rest[~keyless]
         values = self._values.read(block, rest)
         return self._shaper.decoded(
-            block, replace(values, progress=[*values.progress, *found.progress], dead=[*values.dead, *dead])
+            block, replace(values, progress=[*values.progress, *records.progress], dead=[*values.dead, *dead])
         )

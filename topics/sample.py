@@ -25,11 +25,11 @@ def newest_messages(
             # Offsets that hold no message, ends of transactions among them, may fill the end of a log.
             while low < high:
                 start = max(low, high - back)
-                found = False
+                any_read = False
                 for block in _read(consumer, source, start, high):
-                    found = True
+                    any_read = True
                     yield block
-                if found or start == low:
+                if any_read or start == low:
                     break
                 high, back = start, 10 * back
     finally:

@@ -71,11 +71,11 @@ class Times:
 
 def require_form(column: str, kind: pa.DataType, form: TimeForm) -> None:
     """Raise TimeFormError where a column of this type cannot be read in this form."""
-    timestamp, text = pa.types.is_timestamp(kind), _is_text(kind)
+    dated, text = pa.types.is_timestamp(kind), _is_text(kind)
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     if form.zone is not None:
         _require_zone(form.zone)
-    if timestamp:
+    if dated:
         if form.form is not None:
             raise TimeFormError(f"{column} is {kind}, which says what its times are: leave the form out")
     elif not text and not number:

@@ -146,43 +146,57 @@ def read_iso(data: int, bounds: Int64s, ns: Int64s, state: Int64s, local: npt.ND
 
 
 @njit(nogil=True, cache=True)
+def _digits(first: int, end: int) -> tuple[int, int]:
+    """Return where the digits of a number stop, and where its point stands among them, or after the last."""
+    at = first
+    point = -1
+    while at < end:
+        byte = load_byte(at)
+        if byte == 0x2E and point < 0:
+            point = at
+        elif byte < _ZERO or byte > 0x39:
+            break
+        at += 1
+    return at, at if point < 0 else point
+
+
+@njit(nogil=True, cache=True)
+def _exponent(at: int, end: int) -> int:
+    """Read what stands after the digits, nothing or `e` and a whole number; _MAX for anything else.
+
+    An exponent that moves the point beyond all digits there can be is cut to that.
+    """
+    if at == end:
+        return 0
+    if load_byte(at) | 0x20 != 0x65 or at + 1 == end:
+        return _MAX
+    at += 1
+    below = load_byte(at) == 0x2D
+    if below or load_byte(at) == 0x2B:
+        at += 1
+    if at == end:
+        return _MAX
+    exponent = 0
+    while at < end:
+        digit = load_byte(at) - _ZERO
+        if digit < 0 or digit > 9:
+            return _MAX
+        exponent = min(10 * exponent + digit, _DIGITS_MAX)
+        at += 1
+    return -exponent if below else exponent
+
+
+@njit(nogil=True, cache=True)
 def _decimal_time(at: int, end: int, to_ns: int) -> tuple[int, int]:
     """Read a JSON number times 10 ** `to_ns`, down to a whole number; return it and what became of it."""
     negative = at < end and load_byte(at) == 0x2D
     first = at + 1 if negative else at
-    # Where the number ends and its exponent begins.
-    digits_end = first
-    point = -1
-    while digits_end < end:
-        byte = load_byte(digits_end)
-        if byte == 0x2E and point < 0:
-            point = digits_end
-        elif byte < _ZERO or byte > 0x39:
-            break
-        digits_end += 1
-    if point < 0:
-        point = digits_end
-    if first == point or point == digits_end - 1 or digits_end - first > _DIGITS_MAX:
+    digits_end, point = _digits(first, end)
+    exponent = _exponent(digits_end, end)
+    if first == point or point == digits_end - 1 or digits_end - first > _DIGITS_MAX or exponent == _MAX:
         return 0, NO_TIME
     if load_byte(first) == _ZERO and point - first > 1:
         return 0, NO_TIME
-    exponent = 0
-    if digits_end < end:
-        at = digits_end + 1
-        if load_byte(digits_end) | 0x20 != 0x65 or at == end:
-            return 0, NO_TIME
-        below = load_byte(at) == 0x2D
-        if below or load_byte(at) == 0x2B:
-            at += 1
-        if at == end:
-            return 0, NO_TIME
-        while at < end:
-            digit = load_byte(at) - _ZERO
-            if digit < 0 or digit > 9:
-                return 0, NO_TIME
-            exponent = min(10 * exponent + digit, _DIGITS_MAX)
-            at += 1
-        exponent = -exponent if below else exponent
     # Digits that stand before the point once it has moved.
     value = 0
     places = point - first + exponent + to_ns

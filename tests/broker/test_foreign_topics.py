@@ -40,10 +40,12 @@ def rows_of(seed: int, count: int, step_us: int, *columns: str) -> list[dict[str
     """Rows in the order of their times."""
     draw = np.random.default_rng(seed)
     times = np.sort(draw.choice(count * step_us, count, replace=False)) + START_US
-    places = [(str(draw.choice(SYMBOLS)), int(time)) for time in times]
+    places = [(str(draw.choice(SYMBOLS)), int(at)) for at in times]
+    places += [(symbol, CLOSE_US) for symbol in SYMBOLS]
+    values = np.round(draw.uniform(10, 500, (len(places), len(columns))), 2).tolist()
     return [
-        {"symbol": symbol, "at_us": time} | {name: round(float(draw.uniform(10, 500)), 2) for name in columns}
-        for symbol, time in [*places, *((symbol, CLOSE_US) for symbol in SYMBOLS)]
+        {"symbol": symbol, "at_us": at_us, **dict(zip(columns, prices, strict=True))}
+        for (symbol, at_us), prices in zip(places, values, strict=True)
     ]
 
 

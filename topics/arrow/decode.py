@@ -96,9 +96,9 @@ class FrameValues:
             if place < 0 and column.nullable:
                 arrays.append(pa.nulls(rows.num_rows, column.type))
                 continue
-            found = "none" if place < 0 else str(rows.schema.field(place).type)
-            if found != str(column.type) or (rows.column(place).null_count and not column.nullable):
-                self._refuse(f"column {column.name} is {found}, and {column.type} was expected")
+            actual = "none" if place < 0 else str(rows.schema.field(place).type)
+            if actual != str(column.type) or (rows.column(place).null_count and not column.nullable):
+                self._refuse(f"column {column.name} is {actual}, and {column.type} was expected")
             arrays.append(rows.column(place))
         return pa.RecordBatch.from_arrays(arrays, schema=self._columns)
 

@@ -22,7 +22,7 @@ _ANY: Final = Stream(name="any", schema=pa.schema([("event_ns", pa.int64())]), k
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ProgressMessages:
     """The progress records of some messages: those messages, the records by offset, and the torn ones."""
 
     messages: Int64s
@@ -57,7 +57,7 @@ class ProgressReader:
             return {}
         return dict(self._decoder.decode(block, messages[np.isin(ids, named)]).progress)
 
-    def take(self, block: MessageBlock, messages: Int64s) -> Found:
+    def take(self, block: MessageBlock, messages: Int64s) -> ProgressMessages:
         """Return which of these messages of one partition name the schema of progress records, and those.
 
         A message whose schema nobody knows is none.  Raises RegistryUnavailableError where a schema cannot be
@@ -71,9 +71,9 @@ class ProgressReader:
                     named.append(schema_id)
         mine = messages[np.isin(ids, named)]
         if mine.size == 0:
-            return Found(mine)
+            return ProgressMessages(mine)
         decoded = self._decoder.decode(block, mine)
-        return Found(mine, decoded.progress, decoded.dead)
+        return ProgressMessages(mine, decoded.progress, decoded.dead)
 
     @staticmethod
     def _ids(block: MessageBlock, messages: Int64s) -> Int64s:

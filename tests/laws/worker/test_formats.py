@@ -36,11 +36,11 @@ def rows_of(seed: int, count: int, *columns: str) -> list[dict[str, Any]]:
     times = np.sort(draw.integers(START_MS, START_MS + 5_000, count)).tolist()
     return [
         {
-            "ts": time,
+            "ts": at_ms,
             "symbol": SYMBOLS[draw.integers(len(SYMBOLS))],
             **{name: round(float(draw.uniform(1, 500)), int(draw.integers(0, 6))) for name in columns},
         }
-        for time in times
+        for at_ms in times
     ]
 
 

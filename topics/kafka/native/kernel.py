@@ -98,13 +98,13 @@ def read_messages(
 
 
 @njit(nogil=True, cache=True)
-def read_times(message: Int64s, wanted: Int64s, timestamp: int, kind: int, time_ms: Int64s) -> None:
+def read_times(message: Int64s, wanted: Int64s, time_of: int, kind: int, time_ms: Int64s) -> None:
     """Write the record times of the messages at the indexes `wanted` into `message`.
 
-    `timestamp` is the address of `rd_kafka_message_timestamp`, `kind` that of 4 bytes it may write to.
+    `time_of` is the address of `rd_kafka_message_timestamp`, `kind` that of 4 bytes it may write to.
     """
     for i in range(wanted.size):
-        time_ms[i] = call_pair(timestamp, message[wanted[i]], kind)
+        time_ms[i] = call_pair(time_of, message[wanted[i]], kind)
 
 
 @njit(nogil=True, cache=True)

@@ -101,8 +101,8 @@ class _Lent:
         if self._kept is not None:
             return np.array([self._kept[0][message].timestamp_ms for message in messages], np.int64)
         kind, times = ctypes.c_int(), np.empty(messages.size, np.int64)
-        timestamp = self._library.address_of("rd_kafka_message_timestamp")
-        read_times(self._message, messages, timestamp, ctypes.addressof(kind), times)
+        time_of = self._library.address_of("rd_kafka_message_timestamp")
+        read_times(self._message, messages, time_of, ctypes.addressof(kind), times)
         return times
 
     def detach(self) -> None:
