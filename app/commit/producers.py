@@ -1,9 +1,15 @@
 """The producers of a worker: one that writes in transactions, and at least once one that writes at once."""
 
 from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
 
 from app.process.away import wait_out
-from topics.bus import AbortableError, Bus, BusError, ExpiredError, FencedError, Producer
+from topics.block import TopicPartition
+from topics.bus import AbortableError, Bus, BusError, Consumer, ExpiredError, FencedError, Position, Producer
+
+log = structlog.get_logger()
 
 
 class Producers:
@@ -91,6 +97,30 @@ class Producers:
         if self._in_doubt:
             self._renew()
 
+    def require_slot(self, consumer: Consumer, source: TopicPartition) -> None:
+        """Raise FencedError where another worker has this one's transactional id or place in the group.
+
+        The proof is a position sent to a transaction that is aborted, so nothing changes.  The broker asks
+        first whose the id is, then whose the place; that the group has no such member is no rival.  A
+        producer that is in doubt can prove nothing: one with an id of its own then asks for the place alone.
+        Without an answer this worker goes on, and proves its place before it takes its id again.
+        """
+        assert not self._open, "what was sent of lost tasks is undone"
+        try:
+            if not self._in_doubt:
+                _send_in_vain(self._transactional, consumer, source)
+                return
+            prover = self._bus.producer(transactional_id=f"{self._id}:place", client_id=self._id)
+            try:
+                _send_in_vain(prover, consumer, source)
+            finally:
+                prover.close()
+        except FencedError:
+            raise
+        except BusError as failed:
+            log.info("whether another worker has this one's slot is unknown", reason=str(failed))
+            self._in_doubt = self._expired = True
+
     def close(self) -> None:
         """Abort what is open, and deliver what went out at once."""
         if self._direct is not None:
@@ -107,3 +137,11 @@ class Producers:
 
     def _make(self) -> Producer:
         return wait_out(lambda: self._bus.producer(transactional_id=self._id, client_id=self._id))
+
+
+def _send_in_vain(producer: Producer, consumer: Consumer, source: TopicPartition) -> None:
+    """Send a position and take it back; raises FencedError where the broker takes it from another."""
+    producer.begin()
+    with suppress(AbortableError):
+        producer.send_offsets({source: Position(0)}, consumer)
+    producer.abort()

@@ -265,6 +265,30 @@ def test_an_older_worker_that_gives_up_its_partitions_does_not_take_the_slot_bac
     assert market.aligned() == [(1, None)]
 
 
+def test_a_worker_that_was_thrown_out_and_replaced_does_not_join_again(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    older = market.worker()
+    market.trade(1)
+    market.progress(2)
+    turn_until_quiet(older)
+    older.commit()
+    consumer = older.consumer
+    assert isinstance(consumer, MemoryConsumer)
+    market.bus.evict(consumer)
+    newer = market.worker()
+    turn_until_quiet(newer)
+    tasks = list(newer.tasks)
+    with pytest.raises(FencedError):
+        older.turn()
+    older.close(failed=True)
+    market.trade(3)
+    market.progress(4)
+    turn_until_quiet(newer)
+    assert list(newer.tasks) == tasks
+    newer.close()
+    assert market.aligned() == [(1, None), (3, None)]
+
+
 def full_market(folder: Path) -> Market:
     """A market whose buffers take next to nothing: a few quotes too far ahead fill them."""
     market = Market(folder, worker={"buffer_size_max": 1, "poll_messages_max": 2})
