@@ -14,7 +14,7 @@ from topics.block import TopicPartition
 from topics.bus import AbortableError, FencedError, Position
 from topics.kafka.bus import KafkaBus
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(45)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(35)]
 
 STATIC: Final = {**HASTY, "consumer.group.instance.id": "slot"}
 FORGETFUL: Final = {

@@ -15,8 +15,6 @@ SOURCE = TopicPartition("quote", 0)
 
 
 class Aborting:
-    """A producer whose aborts fail with what it is given, and its positions with `refusal`. with `refusal`."""
-
     """A producer whose aborts and positions fail with what it is given."""
 
     def __init__(self, failure: BusError | None, refusal: BusError | None = None) -> None:
