@@ -131,7 +131,7 @@ class Commits:
         """Undo what is sent and not committed: another worker has lost tasks and sends their rows, too."""
         if self._outbox.producers.open or self._later.open:
             self._later.drop()
-            self._outbox.undo(AbortableError("tasks lost"))
+            self._outbox.undo(AbortableError("tasks lost"), lost=True)
             if self.state is State.OPEN:
                 self.state = State.LOST
         self._schedule.dirty = False

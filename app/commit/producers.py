@@ -35,7 +35,7 @@ class Producers:
         self._transactional = self._make()
         self._open = False
         self._in_doubt = False  # the producer is to be thrown away, and stays so while none can be made
-        self._expired = False  # ... since the broker ended its transaction
+        self._unproven = False  # ... and another worker may have its id by now
 
     @property
     def exactly_once(self) -> bool:
@@ -81,8 +81,11 @@ class Producers:
         """The transaction, if there was one, has ended."""
         self._open = False
 
-    def undo(self, undone: Exception) -> None:
-        """Abort what is open; a new producer settles what cannot be aborted or is in doubt."""
+    def undo(self, undone: Exception, *, lost: bool = False) -> None:
+        """Abort what is open; a new producer settles what cannot be aborted or is in doubt.
+
+        Where tasks were `lost` it waits until this worker has proved its place: another may have the id.
+        """
         if self._open and isinstance(undone, AbortableError):
             try:
                 self._transactional.abort()
@@ -93,7 +96,7 @@ class Producers:
         elif not isinstance(undone, AbortableError):
             self._in_doubt = True
         self._open = False
-        self._expired = self._expired or isinstance(undone, ExpiredError)
+        self._unproven = self._unproven or isinstance(undone, ExpiredError) or (lost and self._in_doubt)
         if self._in_doubt:
             self._renew()
 
@@ -119,7 +122,7 @@ class Producers:
             raise
         except BusError as failed:
             log.info("whether another worker has this one's slot is unknown", reason=str(failed))
-            self._in_doubt = self._expired = True
+            self._in_doubt = self._unproven = True
 
     def close(self) -> None:
         """Abort what is open, and deliver what went out at once."""
@@ -128,12 +131,12 @@ class Producers:
         self._transactional.close()
 
     def _renew(self) -> None:
-        """Replace the producer; after an expired transaction only once we have a place in the group again."""
-        if self._expired and not self._has_place():
+        """Replace the producer; where another may have the id, only once we have a place in the group."""
+        if self._unproven and not self._has_place():
             return
         self._transactional.close()
         self._transactional = self._make()
-        self._in_doubt = self._expired = False
+        self._in_doubt = self._unproven = False
 
     def _make(self) -> Producer:
         return wait_out(lambda: self._bus.producer(transactional_id=self._id, client_id=self._id))

@@ -115,7 +115,7 @@ def test_without_a_place_in_the_group_the_id_is_not_taken_until_there_is_one() -
 def ask(bus: OneBus) -> Producers:
     """Producers of a worker whose tasks were lost; has it its slot?"""
     made = producers(bus, lambda: False)
-    made.undo(AbortableError("tasks lost"))
+    made.undo(AbortableError("tasks lost"), lost=True)
     made.require_slot(bus.consumer(group="group"), SOURCE)
     return made
 
@@ -133,11 +133,12 @@ def test_a_slot_that_another_worker_has_stops_this_one() -> None:
         ask(OneBus(refusal=FencedError("the id is of another")))
 
 
+@pytest.mark.parametrize("failure", [ExpiredError("too old"), UnknownOutcomeError("no answer")])
 @pytest.mark.parametrize("refusal", [None, FencedError("the place is of another")])
 def test_where_the_producer_cannot_tell_one_with_another_id_asks_for_the_place(
-    refusal: BusError | None,
+    failure: BusError, refusal: BusError | None
 ) -> None:
-    bus = OneBus(ExpiredError("too old"), refusal)
+    bus = OneBus(failure, refusal)
     with nullcontext() if refusal is None else pytest.raises(FencedError, match="the place is of another"):
         ask(bus)
     assert bus.ids == ["id", "id:place"]
