@@ -129,6 +129,15 @@ class Rebalance(Protocol):
         """These are gone already: forget them, commit nothing."""
         ...
 
+    def rejoining(self) -> None:
+        """This member is about to join again, since its partitions were lost.
+
+        Raise FencedError where another client has its place: then it stays away, and `poll` raises that.
+        Positions sent to a transaction from here go out as from the member that it was: the broker refuses
+        them where another has its place.
+        """
+        ...
+
 
 class Consumer(Protocol):
     """Reads committed messages only (`read_committed`).  One thread at a time.

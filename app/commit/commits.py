@@ -15,6 +15,7 @@ from app.commit.schedule import CommitSchedule, LastKnownSchedule
 from app.errors import RunError
 from app.settings.worker import WorkerSettings
 from app.task.task import Task
+from topics.block import TopicPartition
 from topics.bus import AbortableError, BusUnavailableError, Consumer, UnknownOutcomeError
 
 log = structlog.get_logger()
@@ -58,6 +59,7 @@ class Commits:
         self._tasks = tasks
         self._outbox = outbox
         self._elapsed_ns = elapsed_ns
+        self._consumer = consumer
         self._commit = partial(commit, outbox, consumer, counts)
         self._later = LaterCommit(outbox, consumer, counts)
         self._local_state = LocalState(settings, elapsed_ns)
@@ -129,10 +131,14 @@ class Commits:
         """Undo what is sent and not committed: another worker has lost tasks and sends their rows, too."""
         if self._outbox.producers.open or self._later.open:
             self._later.drop()
-            self._outbox.undo(AbortableError("tasks lost"))
+            self._outbox.undo(AbortableError("tasks lost"), lost=True)
             if self.state is State.OPEN:
                 self.state = State.LOST
         self._schedule.dirty = False
+
+    def require_slot(self, source: TopicPartition) -> None:
+        """Raise FencedError where another worker has the slot; only from `Rebalance.rejoining`."""
+        self._outbox.producers.require_slot(self._consumer, source)
 
     def undo(self, undone: Exception) -> None:
         """Undo everything since the last commit, to which all tasks go back now.

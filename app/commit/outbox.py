@@ -80,9 +80,12 @@ class Outbox:
         self.producers.done()
         self.rows = 0
 
-    def undo(self, undone: Exception) -> None:
-        """Rows sent since the last commit are undone; at least once they will come again."""
-        self.producers.undo(undone)
+    def undo(self, undone: Exception, *, lost: bool = False) -> None:
+        """Rows sent since the last commit are undone; at least once they will come again.
+
+        `lost` says that this worker may have been replaced.
+        """
+        self.producers.undo(undone, lost=lost)
         self.rows = 0
 
     def last_known(self, partition: int, entries: Iterable[tuple[bytes, bytes]]) -> None:

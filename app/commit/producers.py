@@ -1,9 +1,15 @@
 """The producers of a worker: one that writes in transactions, and at least once one that writes at once."""
 
 from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
 
 from app.process.away import wait_out
-from topics.bus import AbortableError, Bus, BusError, ExpiredError, FencedError, Producer
+from topics.block import TopicPartition
+from topics.bus import AbortableError, Bus, BusError, Consumer, ExpiredError, FencedError, Position, Producer
+
+log = structlog.get_logger()
 
 
 class Producers:
@@ -29,7 +35,7 @@ class Producers:
         self._transactional = self._make()
         self._open = False
         self._in_doubt = False  # the producer is to be thrown away, and stays so while none can be made
-        self._expired = False  # ... since the broker ended its transaction
+        self._unproven = False  # ... and another worker may have its id by now
 
     @property
     def exactly_once(self) -> bool:
@@ -75,8 +81,11 @@ class Producers:
         """The transaction, if there was one, has ended."""
         self._open = False
 
-    def undo(self, undone: Exception) -> None:
-        """Abort what is open; a new producer settles what cannot be aborted or is in doubt."""
+    def undo(self, undone: Exception, *, lost: bool = False) -> None:
+        """Abort what is open; a new producer settles what cannot be aborted or is in doubt.
+
+        Where tasks were `lost` it waits until this worker has proved its place: another may have the id.
+        """
         if self._open and isinstance(undone, AbortableError):
             try:
                 self._transactional.abort()
@@ -87,9 +96,33 @@ class Producers:
         elif not isinstance(undone, AbortableError):
             self._in_doubt = True
         self._open = False
-        self._expired = self._expired or isinstance(undone, ExpiredError)
+        self._unproven = self._unproven or isinstance(undone, ExpiredError) or (lost and self._in_doubt)
         if self._in_doubt:
             self._renew()
+
+    def require_slot(self, consumer: Consumer, source: TopicPartition) -> None:
+        """Raise FencedError where another worker has this one's transactional id or place in the group.
+
+        The proof is a position sent to a transaction that is aborted, so nothing changes.  The broker asks
+        first whose the id is, then whose the place; that the group has no such member is no rival.  A
+        producer that is in doubt can prove nothing: one with an id of its own then asks for the place alone.
+        Without an answer this worker goes on, and proves its place before it takes its id again.
+        """
+        assert not self._open, "what was sent of lost tasks is undone"
+        try:
+            if not self._in_doubt:
+                _send_in_vain(self._transactional, consumer, source)
+                return
+            prover = self._bus.producer(transactional_id=f"{self._id}:place", client_id=self._id)
+            try:
+                _send_in_vain(prover, consumer, source)
+            finally:
+                prover.close()
+        except FencedError:
+            raise
+        except BusError as failed:
+            log.info("whether another worker has this one's slot is unknown", reason=str(failed))
+            self._in_doubt = self._unproven = True
 
     def close(self) -> None:
         """Abort what is open, and deliver what went out at once."""
@@ -98,12 +131,20 @@ class Producers:
         self._transactional.close()
 
     def _renew(self) -> None:
-        """Replace the producer; after an expired transaction only once we have a place in the group again."""
-        if self._expired and not self._has_place():
+        """Replace the producer; where another may have the id, only once we have a place in the group."""
+        if self._unproven and not self._has_place():
             return
         self._transactional.close()
         self._transactional = self._make()
-        self._in_doubt = self._expired = False
+        self._in_doubt = self._unproven = False
 
     def _make(self) -> Producer:
         return wait_out(lambda: self._bus.producer(transactional_id=self._id, client_id=self._id))
+
+
+def _send_in_vain(producer: Producer, consumer: Consumer, source: TopicPartition) -> None:
+    """Send a position and take it back; raises FencedError where the broker takes it from another."""
+    producer.begin()
+    with suppress(AbortableError):
+        producer.send_offsets({source: Position(0)}, consumer)
+    producer.abort()

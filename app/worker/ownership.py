@@ -53,6 +53,10 @@ class Committer(Protocol):
         """Undo what was sent of tasks that are another worker's already."""
         ...
 
+    def require_slot(self, source: TopicPartition) -> None:
+        """Raise FencedError where another worker has the slot of this one; `source` is one of its inputs."""
+        ...
+
 
 class Ownership:
     """Opens a task when all its inputs are assigned, and gives it up when the group takes it."""
@@ -352,6 +356,10 @@ class Ownership:
             self._drop(number)
         self._commits.after_lost()
         log.warning("tasks lost", partitions=sorted({source.partition for source in partitions}))
+
+    def rejoining(self) -> None:
+        """Stop where another worker was put in the place of this one: to join again would stop that one."""
+        self._commits.require_slot(TopicPartition(min(self._pipeline.input_topics), 0))
 
     def close(self) -> None:
         """Give up everything without committing."""

@@ -67,7 +67,7 @@ case $role in
     allow "Read" "$(topics late dead last-known)${nodes_out:+$(topics tasks)}" # a restart reads back what it set aside
     allow "Read" "--group $prefix"
     allow "Describe" "--group $prefix- --resource-pattern-type prefixed"
-    allow "Write" "--transactional-id $prefix- --resource-pattern-type prefixed" # one for each worker.slot
+    allow "Write" "--transactional-id $prefix- --resource-pattern-type prefixed" # one for each worker.slot, and SLOT:place for whether it is ours
     ;;
   model)
     allow "Read" "$(topics aligned ${nodes[@]+"${nodes[@]}"}) --group $group"

@@ -10,13 +10,17 @@ from uuid import uuid4
 import pytest
 import tomli_w
 from confluent_kafka.admin import AclBinding, ResourceType
+from structlog.testing import capture_logs
 
 from app.audit.topics import audit
+from app.commit.producers import Producers
 from gpu_sink.__main__ import main as gpu_sink
 from tests.broker.secure_broker import SecureBroker, certified, start_secure_broker
 from tests.stage.day_runs import DATE, TRADES, DayRun, small_days
 from tests.stage.kafka_process import kafka_script
 from tests.stage.programs import App, started
+from topics.block import TopicPartition
+from topics.bus import ExpiredError
 from topics.kafka.bus import KafkaBus
 
 pytestmark = [pytest.mark.broker, pytest.mark.takes_s(50)]
@@ -98,6 +102,22 @@ def publish(scene: Scene, user: str) -> str:
         out, err = publisher.communicate(timeout=30)
     assert publisher.returncode == 0, err
     return out + err
+
+
+def test_a_worker_may_ask_whether_its_slot_is_its_own(scene: Scene) -> None:
+    scene.broker.grant("worker", "worker", scene.prefix)
+    lines = scene.client_config("worker").read_text().splitlines()
+    bus = KafkaBus(scene.broker.bootstrap, dict(line.split("=", 1) for line in lines))
+    consumer = bus.consumer(group=scene.prefix)
+    source = TopicPartition(f"{scene.prefix}.quote", 0)
+    producers = Producers(bus, f"{scene.prefix}-0", lambda: False, exactly_once=True)
+    with capture_logs() as logs:
+        producers.require_slot(consumer, source)
+        producers.undo(ExpiredError("too old"))
+        producers.require_slot(consumer, source)
+    assert logs == []
+    producers.close()
+    consumer.close()
 
 
 def test_each_role_does_its_work_with_its_listed_rights_and_tells_no_secret(

@@ -1,20 +1,23 @@
 """A Kafka consumer that reads committed messages only, in blocks, from the offsets that its caller names."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from confluent_kafka import KafkaException
 
 from topics.block import MessageBlock, TopicPartition
-from topics.bus import AbortableError, BusError, BusUnavailableError, Position, Rebalance
+from topics.bus import AbortableError, BusError, FencedError, Position, Rebalance
+from topics.kafka.client_calls import low_and_high, require_topics, seeks
 from topics.kafka.commits import commit_positions
 from topics.kafka.committed import GroupPositions
-from topics.kafka.errors import AWAY, OUT_OF_RANGE, bus_error, error_of, raise_bus_error, raise_event_error
+from topics.kafka.errors import AWAY, OUT_OF_RANGE, bus_error, raise_bus_error, raise_event_error
 from topics.kafka.group_client import GroupClient
+from topics.kafka.group_place import GroupPlace
 from topics.kafka.native.event import Event
 from topics.kafka.outage import Outage
-from topics.kafka.places import kafka_place, our_places, place_name
+from topics.kafka.places import kafka_place, our_places
 from topics.kafka.reader import Reading
 from topics.kafka.settings import LOGGER, REQUEST_TIMEOUT_S
 from topics.positions import require_committable
@@ -43,6 +46,7 @@ class KafkaConsumer:
         self._raised: BaseException | None = None
         self._closed = False
         self._topics: list[str] = []  # subscribed
+        self._place = GroupPlace(settings)
         self._joins_again = -1  # since the group took our partitions; below 0 where it has not
         self._settings = settings
         self._reading_choice = reading
@@ -82,7 +86,8 @@ class KafkaConsumer:
             self._start_over()
         try:
             if self._topics_unchecked:
-                self._require_topics()
+                require_topics(self._client, self._topics_unchecked)
+                self._topics_unchecked = set()
             block, events = self._reader.read(
                 messages_max, wait_ms, lambda: self._raised is not None, lambda: self._unsettled
             )
@@ -158,16 +163,7 @@ class KafkaConsumer:
 
     def offsets(self, partition: TopicPartition) -> tuple[int, int]:
         """The low and the high offset of the log."""
-        try:
-            low, high = self._client.get_watermark_offsets(
-                kafka_place(partition), timeout=REQUEST_TIMEOUT_S, cached=False
-            )
-        except KafkaException as raised:
-            doing, error = f"reading the low and high offset of {place_name(partition)}", error_of(raised)
-            if error.name() == "_UNKNOWN_PARTITION":  # a broker that has just started knows none yet
-                raise BusUnavailableError(f"{doing}: no broker knows of it: {error.str()}") from None
-            raise bus_error(error, doing) from None
-        return low, high
+        return low_and_high(self._client, partition)
 
     def close(self) -> None:
         """Leave the group; `revoked` is called for what is owned."""
@@ -182,16 +178,13 @@ class KafkaConsumer:
     def group_metadata(self) -> object:
         """What ties a transaction's positions to this member's generation; read it right before sending.
 
-        Raises AbortableError where a subscribed consumer owns nothing: the broker would not check a member
-        without a generation, and take positions from anybody.
+        Inside `Rebalance.rejoining` that is the member that this one was, or nobody.  Raises AbortableError
+        where a subscribed consumer owns nothing: the broker would not check a member without a generation,
+        and take positions from anybody.
         """
-        self.require_member()
-        try:
-            return self._client.consumer_group_metadata()
-        except RuntimeError as absent:  # the client's word for having no place in the group at this moment
-            raise AbortableError(
-                f"sending positions to the transaction: {absent}; go back and join"
-            ) from None
+        if not self._place.asking:
+            self.require_member()
+        return self._place.metadata(self._client)
 
     def require_member(self) -> None:
         """Raise AbortableError where a subscribed consumer owns nothing, or gave its place up by itself."""
@@ -214,8 +207,11 @@ class KafkaConsumer:
 
         Of two requests of a static member to join, as a client sends them whose broker stands still, the
         broker turns the first one away as if another client had sent the second; to the client that is final.
+        Another client may have sent it, too: of these two, the transactional id alone tells.
         """
+        assert self._rebalance is not None
         self._leave()
+        self._place.ask(self._rebalance, as_nobody=True)
         self._closed = False
         self._joins_again += 1
         self._open()
@@ -229,16 +225,20 @@ class KafkaConsumer:
         self._group_positions.strayed = False
         try:
             if self._rebalance is not None and starts:
-                self._rebalance.lost(tuple(sorted(starts)))
+                self._lose(tuple(sorted(starts)))
             self._later.under_way(wait=True)
+        except FencedError:
+            self._closed = True
+            raise
         finally:
             self._own.leave_behind()
-            self._open()
-            if self._rebalance is not None:
-                self._joins_again = max(0, self._joins_again)
-                self._join()
-            elif starts:
-                self._start(starts)
+            if not self._closed:
+                self._open()
+                if self._rebalance is not None:
+                    self._joins_again = max(0, self._joins_again)
+                    self._join()
+                elif starts:
+                    self._start(starts)
 
     def _start(self, starts: Mapping[TopicPartition, int]) -> None:
         assert all(offset >= 0 for offset in starts.values()), "a start is an offset of 0 or more"
@@ -257,7 +257,7 @@ class KafkaConsumer:
         """
         self._unsettled = set(self._positions)
         for partition, offset in self._positions.items():
-            self._seeks(partition, offset)
+            seeks(self._client, partition, offset)
 
     def _settle(self) -> None:
         """Set back again what stayed while others came or went.
@@ -266,16 +266,8 @@ class KafkaConsumer:
         partition that has not started yet waits for the next poll.
         """
         for partition in sorted(self._unsettled):
-            if self._seeks(partition, self._positions[partition]):
+            if seeks(self._client, partition, self._positions[partition]):
                 self._unsettled.discard(partition)
-
-    def _require_topics(self) -> None:
-        """Under the consumer protocol a group waits for a topic that is not there without a word."""
-        for topic in sorted(self._topics_unchecked):
-            metadata = self._client.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
-            if metadata.error is not None:
-                raise BusError(f"topic {topic} cannot be read: {metadata.error.str()}; create it first")
-        self._topics_unchecked = set()
 
     def _add(self, starts: Mapping[TopicPartition, int]) -> None:
         """Read these partitions too, beside those that are ours already."""
@@ -291,18 +283,8 @@ class KafkaConsumer:
         """Seek now, or at the polls to come: a partition may not have started yet, and one that the group has
         taken, which only a poll will tell, never will.
         """
-        if not self._seeks(partition, offset):
+        if not seeks(self._client, partition, offset):
             self._unsettled.add(partition)
-
-    def _seeks(self, partition: TopicPartition, offset: int) -> bool:
-        """Seek; False where the partition has not started yet."""
-        try:
-            self._client.seek(kafka_place(partition, offset))
-        except KafkaException as raised:
-            if error_of(raised).name() == "_STATE":
-                return False
-            raise_bus_error(raised, f"seeking {place_name(partition)} to {offset}")
-        return True
 
     def _is_news(self, partition: TopicPartition, end: int) -> bool:
         """Whether this end was not told before: a fetch that starts again at an end brings it again."""
@@ -320,6 +302,7 @@ class KafkaConsumer:
         partitions = our_places(places)
         assert self._rebalance is not None
         self._joins_again = -1
+        self._place.take(self._client)
         if self._closed:  # what comes while we leave goes to another member: nothing is to be opened for it
             (self._client.incremental_assign if self._incremental else self._client.assign)([])
             return
@@ -346,7 +329,22 @@ class KafkaConsumer:
     def _on_lost(self, _client: Any, places: Sequence[Any]) -> None:
         assert self._rebalance is not None
         self._joins_again = max(0, self._joins_again)
-        self._give_up(self._rebalance.lost, places)
+        self._give_up(self._lose, places)
+
+    def _lose(self, partitions: Sequence[TopicPartition]) -> None:
+        """Tell of what was lost, and let the client stay away from the group where another has our place.
+
+        It would join as soon as these are given up, and as a new member: it has forgotten which one it was.
+        """
+        assert self._rebalance is not None
+        try:
+            self._rebalance.lost(partitions)
+            if not self._closed:
+                self._place.ask(self._rebalance)
+        except FencedError:
+            with suppress(KafkaException):  # a client that knows of the other one says so, but obeys
+                self._client.unsubscribe()
+            raise
 
     def _give_up(self, tell: Callable[[Sequence[TopicPartition]], None], places: Sequence[Any]) -> None:
         try:

@@ -159,6 +159,7 @@ class MemoryConsumer:
             lost, self._fetches = tuple(self._fetches), {}
             if lost:
                 rebalance.lost(lost)
+                rebalance.rejoining()
             self._member = self._group.join(self._client_id, self._topics)
         if self._group.must_give_up(self._member):
             self._give_up(rebalance)

@@ -64,6 +64,7 @@ class Member:
         self.starts: dict[TopicPartition, int] = {}
         self.read: list[tuple[TopicPartition, int]] = []
         self.on_revoked: Callable[[], None] = lambda: None
+        self.on_rejoining: Callable[[], None] = lambda: None
         self.consumer.subscribe(topics, self)
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
@@ -81,6 +82,9 @@ class Member:
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         self.diary.append(("lost", tuple(partitions)))
         self.owned -= set(partitions)
+
+    def rejoining(self) -> None:
+        self.on_rejoining()
 
     def turn(self) -> None:
         block = self.consumer.poll(messages_max=READ_AT_ONCE_MAX, wait_ms=20)

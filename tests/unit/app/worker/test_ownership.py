@@ -24,6 +24,9 @@ class NothingToCommit:
     def after_lost(self) -> None:
         return
 
+    def require_slot(self, source: TopicPartition) -> None:
+        return
+
 
 def ownership_of(market: Market) -> Ownership:
     """Ownership with nobody behind it, for a consumer that has not joined."""

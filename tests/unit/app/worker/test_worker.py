@@ -15,7 +15,7 @@ from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
-from topics.bus import ExpiredError, FencedError, Producer
+from topics.bus import ExpiredError, Producer
 from topics.memory.consumer import MemoryConsumer
 
 
@@ -235,34 +235,6 @@ def test_a_worker_that_joins_takes_over_what_the_first_has_committed(tmp_path: P
     second.close()
     assert sorted(market.aligned()) == [(2, 1), (2, 1), (4, 1), (4, 1)]
     assert audit(market.pipeline).violations == []
-
-
-def test_of_two_workers_in_one_slot_the_older_stops(tmp_path: Path) -> None:
-    market = Market(tmp_path)
-    older = market.worker()
-    market.trade(1)
-    market.progress(2)
-    turn_until_quiet(older)
-    market.worker()
-    with pytest.raises(FencedError):
-        older.commit()
-    older.close(failed=True)
-    assert market.aligned() == []
-
-
-def test_an_older_worker_that_gives_up_its_partitions_does_not_take_the_slot_back(tmp_path: Path) -> None:
-    market = Market(tmp_path)
-    older = market.worker()
-    market.trade(1)
-    market.progress(2)
-    turn_until_quiet(older)
-    newer = market.worker()
-    with pytest.raises(FencedError):
-        turn_until_quiet(newer, older)
-    older.close(failed=True)
-    turn_until_quiet(newer)
-    newer.close()
-    assert market.aligned() == [(1, None)]
 
 
 def full_market(folder: Path) -> Market:
