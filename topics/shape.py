@@ -38,17 +38,19 @@ class Shape:
 
     `times` says by clock column where its times are; None is the record's own time.  `key_from_columns` says
     that a row's key is made of its key columns, whatever key the message has.  `key_column` is the column
-    that holds the message key's text, or None.
+    that holds the message key's text, or None.  `casts` are columns that are int64 in the stream and another
+    whole number in the values.
     """
 
     times: Mapping[str, TimeField | None] = field(default_factory=dict)
     key_from_columns: bool = False
     key_column: str | None = None
+    casts: tuple[str, ...] = ()
 
     @property
     def plain(self) -> bool:
         """Whether values are rows as they stand."""
-        return not self.times and not self.key_from_columns and self.key_column is None
+        return not (self.times or self.key_from_columns or self.key_column or self.casts)
 
 
 class Shaper:
@@ -106,6 +108,8 @@ class Shaper:
                 arrays.append(self._clock_times(rows, values, column.name))
             elif column.name == self._shape.key_column:
                 arrays.append(_texts(rows, key_code, keys).cast(column.type))
+            elif column.name in self._shape.casts:
+                arrays.append(_whole(rows, values.column(column.name), column.name))
             else:
                 arrays.append(values.column(column.name))
         return pa.RecordBatch.from_arrays(arrays, schema=self._stream.schema)
@@ -183,6 +187,16 @@ def _numbers(column: pa.Array) -> Int64s:
     values = np.frombuffer(column.buffers()[1], np.int64)
     numbers: Int64s = values[column.offset : column.offset + len(column)]
     return numbers
+
+
+def _whole(rows: _Rows, numbers: pa.Array, name: str) -> pa.Array:
+    """Whole numbers as int64; a row whose number that does not hold is dead."""
+    if numbers.type == pa.uint64():
+        words = np.frombuffer(numbers.buffers()[1], np.uint64)[numbers.offset : numbers.offset + len(numbers)]
+        beyond = (words >= 2**63) & np.asarray(numbers.is_valid())
+        if beyond.any():
+            rows.refuse(beyond, lambda row: f"{name} = {words[row]} is beyond int64")
+    return numbers.cast(pa.int64(), safe=False)
 
 
 def _texts(rows: _Rows, key_code: Int32s, keys: pa.BinaryArray) -> pa.Array:

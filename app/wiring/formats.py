@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import pyarrow as pa
 import structlog
@@ -21,9 +20,6 @@ from topics.values import DecodeLimits, FieldPath
 from topics.wire import SchemaRegistry
 
 log = structlog.get_logger()
-
-# Whole numbers that int64 holds, or nearly: a sequence may be written as any of them.
-_SEQUENCES: Final = (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16(), pa.uint32())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +78,18 @@ def stream_format(own: StreamSettings, name: str, source: Source) -> StreamForma
         (key_column,) = own.key
         made.append(pa.field(key_column, pa.string(), nullable=False))
         log.info("key column is the message key", stream=name, column=key_column)
-    columns = [_in_stream(path.column, own.sequence) for path in chosen]
+    casts = [path.column.name for path in chosen if _is_other_sequence(path.column, own.sequence)]
+    columns = [
+        path.column.with_type(pa.int64()) if path.column.name in casts else path.column for path in chosen
+    ]
     return StreamFormat(
         stream=Stream(name=name, schema=pa.schema([*made, *columns]), key=own.key, sequence=own.sequence),
-        shape=Shape(times=times, key_from_columns=own.key_from == "columns", key_column=key_column),
+        shape=Shape(
+            times=times,
+            key_from_columns=own.key_from == "columns",
+            key_column=key_column,
+            casts=tuple(casts),
+        ),
         values=(*chosen, *raw),
         source=source,
     )
@@ -146,8 +150,6 @@ def _times(
     return times, raw
 
 
-def _in_stream(column: pa.Field, sequence: str | None) -> pa.Field:
-    """A column of the values as the stream has it: a sequence is int64, whatever it is written as."""
-    if column.name == sequence and (column.type in _SEQUENCES or column.type == pa.uint64()):
-        return column.with_type(pa.int64())
-    return column
+def _is_other_sequence(column: pa.Field, sequence: str | None) -> bool:
+    """Whether a column orders rows and is another whole number than int64."""
+    return column.name == sequence and pa.types.is_integer(column.type) and column.type != pa.int64()

@@ -1,0 +1,57 @@
+"""What the table of a stream may say of its messages: what contradicts itself is refused with what to do."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings.streams import StreamSettings
+
+FIELDS = {"price": "double"}
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"format": "json"}, 'format = "json" needs fields'),
+        (
+            {"format": "json", "fields": {"price": {"path": "p"}}},
+            'fields.price needs a type, such as price = "double"',
+        ),
+        ({"format": "json", "fields": FIELDS, "schema_file": "x"}, "JSON has its columns in fields"),
+        ({"format": "json", "fields": FIELDS, "columns": ["price"]}, "fields and columns are both given"),
+        ({"format": "json", "fields": FIELDS, "message": "a.B"}, "message is the name of a Protobuf type"),
+        ({"fields": FIELDS}, "fields.price: messages of avro say their types: leave the type out"),
+        ({"framing": "bare"}, 'framing = "bare" needs schema_file: bare Avro'),
+        ({"framing": "prefix", "schema_file": "x"}, 'schema_file is for framing = "bare"'),
+        ({"format": "protobuf", "framing": "bare"}, "a bare Protobuf message does not say its type"),
+        ({"format": "protobuf", "framing": "prefix", "schema_file": "x"}, "leave one of them out"),
+        ({"format": "arrow"}, 'format = "arrow" needs key_from = "columns"'),
+        ({"format": "arrow", "key_from": "columns", "framing": "bare"}, "says its schema in each message"),
+        ({"format": "xml"}, "'avro', 'json', 'protobuf' or 'arrow'"),
+        ({"event_time": {}}, 'say where the time is: field = "NAME", or record = true'),
+        ({"event_time": {"field": "t", "record": True}}, "say where the time is"),
+        ({"known_time": {"record": True, "form": "ms"}}, "the record's own time has no form and no zone"),
+        ({"event_time": {"field": "t", "form": "min"}}, "'ns', 'us', 'ms', 's' or 'iso'"),
+    ],
+)
+def test_a_table_that_contradicts_itself_is_refused(table: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        StreamSettings.model_validate(table)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "prefixed"),
+    [
+        ({}, True),
+        ({"schema_file": "x", "framing": "bare"}, False),
+        ({"schema_file": "x"}, False),
+        ({"format": "protobuf"}, True),
+        ({"format": "protobuf", "schema_file": "x"}, False),
+        ({"format": "json", "fields": FIELDS}, False),
+        ({"format": "json", "fields": FIELDS, "framing": "prefix"}, True),
+    ],
+)
+def test_a_prefix_is_expected_where_a_format_usually_has_one(table: dict[str, Any], prefixed: bool) -> None:
+    assert StreamSettings.model_validate(table).prefixed is prefixed

@@ -1,0 +1,72 @@
+"""Progress records are taken out before another format is read; what nobody knows is left to that format."""
+
+import numpy as np
+import pyarrow as pa
+
+from schemas.stream import Stream
+from tests.stage.blocks import block_of
+from tests.stage.fakes import DictRegistry
+from topics.avro.progress import encode_progress
+from topics.foreign import ForeignDecoder
+from topics.json.decode import JsonValues
+from topics.shape import Shape, Shaper
+from topics.values import FieldPath
+from topics.wire import DeadRow, Progress
+
+EVENT = pa.field("event_ns", pa.int64())
+
+
+def decoder_of(registry: DictRegistry, *, keyed: bool = True) -> ForeignDecoder:
+    """What reads `{"event_ns": 1}`."""
+    stream = Stream(
+        name="s", schema=pa.schema([EVENT, ("symbol", pa.string())]), key=("symbol",) if keyed else ()
+    )
+    paths = [FieldPath(EVENT, ("event_ns",)), FieldPath(stream.schema.field("symbol"), ("symbol",))]
+    return ForeignDecoder(JsonValues(paths), Shaper(stream, "event", Shape()), registry)
+
+
+def test_progress_records_stand_among_the_rows() -> None:
+    registry = DictRegistry()
+    record = Progress("s", 5, True, "run")
+    block = block_of(
+        [
+            (b"A", b'{"event_ns": 1}', 3),
+            (None, encode_progress(registry, record), 4),
+            (None, b'{"event_ns": 2}', 5),
+            (None, encode_progress(registry, record)[:-1], 6),
+            (None, b"\0\0\0\0\x63torn", 7),
+            (b"A", b"\0\0\0\0\x63torn", 8),
+        ]
+    )
+    decoded = decoder_of(registry).decode(block, np.arange(6))
+    assert decoded.batch is not None
+    assert decoded.batch.offset.tolist() == [3]
+    assert decoded.progress == [(4, record)]
+    assert [(row.message, row.rule) for row in decoded.dead] == [
+        (2, "null_key"),
+        (3, ""),
+        (4, "null_key"),
+        (5, ""),
+    ]
+    unkeyed = decoder_of(registry, keyed=False).decode(block, np.arange(6))
+    assert unkeyed.batch is not None
+    assert unkeyed.batch.offset.tolist() == [3, 5]
+
+
+def test_only_the_messages_asked_for_are_read() -> None:
+    registry = DictRegistry()
+    value = encode_progress(registry, Progress("s", 5, False, "run"))
+    block = block_of([(None, value, 0), (b"A", b'{"event_ns": 1}', 1), (b"A", b"{", 2), (None, value, 3)])
+    decoded = decoder_of(registry).decode(block, np.array([1, 3]))
+    assert decoded.batch is not None
+    assert decoded.batch.rows == 1
+    assert [offset for offset, _ in decoded.progress] == [3]
+    assert decoded.dead == []
+
+
+def test_a_block_of_nothing_but_progress_has_no_rows() -> None:
+    registry = DictRegistry()
+    block = block_of([(None, encode_progress(registry, Progress("s", 5, False, "run")), 0)])
+    decoded = decoder_of(registry).decode(block, np.arange(1))
+    assert decoded.batch is None
+    assert decoded.dead == list[DeadRow]()
