@@ -91,6 +91,7 @@ class JsonValues:
                 dead.append(DeadRow(int(messages[message]), -1, reason))
                 rows_of[message] = 0
             message += 1
+        self._state.require_within()
         for bad in np.flatnonzero(fault):
             reason = fault_words(int(fault[bad]), int(address[bad]), int(size[bad]))
             dead.append(DeadRow(int(messages[bad]), -1, reason))

@@ -57,6 +57,7 @@ class ReaderState:
         self._state[values.COLUMNS] = plan.columns.ctypes.data
         self._state[values.NODE_COUNT] = len(plan.nodes)
         self._state[values.LEAF_COUNT] = plan.leaf_count
+        self._scratch_end = 0
         self.address: int = self._state.ctypes.data
 
     def write_to(self, room: DecodedRows) -> None:
@@ -70,6 +71,11 @@ class ReaderState:
     def unescape_to(self, scratch: npt.NDArray[np.uint8]) -> None:
         """Have texts written to this memory without their escapes."""
         self._state[values.SCRATCH] = scratch.ctypes.data
+        self._scratch_end = scratch.ctypes.data + scratch.size
+
+    def require_within(self) -> None:
+        """Fail where texts were written beyond the memory they were given."""
+        assert self._state[values.SCRATCH] <= self._scratch_end, "a text is no longer without its escapes"
 
 
 def compile_plan(fields: Sequence[FieldPath]) -> JsonPlan:
