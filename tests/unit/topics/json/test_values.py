@@ -73,6 +73,20 @@ def test_floats_are_rounded_as_python_rounds(written: str) -> None:
         assert repr(value) == repr(float(text.strip('"')))
 
 
+def test_many_digits_are_rounded_as_python_rounds() -> None:
+    """One number in thousands needs a second multiplication, or lies so that its last digits decide."""
+    draw = np.random.default_rng(11)
+    digits = ["".join(map(str, draw.integers(0, 10, 40))) for _ in range(60_000)]
+    sizes, powers = draw.integers(15, 40, len(digits)), draw.integers(-330, 260, len(digits))
+    texts = [f"7{each[:size]}e{power}" for each, size, power in zip(digits, sizes, powers, strict=True)]
+    rounded = [float(text) for text in texts]
+    for way in ("{}", '"{}"'):
+        message = "[" + ",".join(f'{{"v":{way.format(text)}}}' for text in texts) + "]"
+        values = read(one(pa.float64()), message.encode())
+        assert values.columns is not None
+        assert values.columns.column("value").to_pylist() == rounded
+
+
 def test_floats_may_be_not_a_number_or_infinite_as_python_writes_them() -> None:
     for text in ("NaN", "Infinity", "-Infinity"):
         for kind in (pa.float64(), pa.float32()):
@@ -156,7 +170,8 @@ def test_texts_are_read_without_their_escapes(kind: pa.DataType) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", [r'"\ud800"', r'"\udc00"', r'"\ud800\u0041"', r'"\ud800\ud800\udc00"', r'"\ud800x"']
+    "written",
+    [r'"\ud800"', r'"\udc00"', r'"\ud800\u0041"', r'"\ud800\ue000"', r'"\ud800\ud800\udc00"', r'"\ud800x"'],
 )
 def test_half_a_surrogate_pair_is_dead_where_it_is_wanted_and_skipped_where_not(written: str) -> None:
     assert refusal_of(pa.string(), written) == "v holds half of a surrogate pair, which UTF-8 cannot write"
