@@ -9,14 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from schemas.batch import Int32s, Int64s
+from schemas.batch import Int64s
 from topics.avro.decode_columns import DecodedRows
 from topics.block import MessageBlock
 from topics.json import decode_kernel as kernel
-from topics.json import value_kernel as values
-from topics.json.exact import ExactMessage, Tables, UnfitError
+from topics.json.exact import ExactMessage, UnfitError
 from topics.json.faults import fault_words
-from topics.json.plan import compile_plan
+from topics.json.plan import ReaderState, compile_plan
 from topics.values import DecodeLimits, FieldPath, Values
 from topics.wire import DeadRow
 
@@ -39,8 +38,7 @@ class JsonValues:
         self._plan = compile_plan(fields)
         self._limits = limits or DecodeLimits()
         self._prefixed = prefixed
-        self._state = np.zeros(values.STATE_SIZE, dtype=np.int64)
-        self._state_at = self._state.ctypes.data
+        self._state = ReaderState(self._plan)
         self._last = 0, 0  # the rows that were last read, and the bytes
 
     @property
@@ -59,29 +57,41 @@ class JsonValues:
         total = int(np.maximum(size, 0).sum())
         # Texts are never longer without their escapes; memory is only taken where one is written to.
         scratch = np.empty(total * self._plan.text_uses_max, dtype=np.uint8)
-        self._state[values.SCRATCH] = scratch.ctypes.data
+        self._state.unescape_to(scratch)
         room = DecodedRows(self._plan.slots, self._estimate(messages.size, total))
         rows_of = np.zeros(messages.size, dtype=np.int64)
         fault = np.zeros(messages.size, dtype=np.int64)
         dead: list[DeadRow] = []
-        tables = Tables.of(room)
+        self._state.write_to(room)
         message = row = 0
         while True:
-            message, row, why = self._run(message, row, address, size, room.index, tables, rows_of, fault)
+            message, row, why = kernel.decode_messages(
+                message,
+                row,
+                address,
+                size,
+                self._limits.message_size_max,
+                self._limits.rows_max,
+                self._prefixed,
+                self._state.address,
+                rows_of,
+                fault,
+            )
             if why == kernel.DONE:
                 break
             capacity = room.index.size
             if why == kernel.FULL or row + rows_of[message] > capacity:
                 # An array has more rows than was guessed.
                 room = room.grown(row, 2 * capacity + int(rows_of[message]) + self._limits.rows_max // 64 + 1)
-                tables = Tables.of(room)
+                self._state.write_to(room)
                 continue
             place = int(address[message]), int(size[message])
-            reason, row = self._read_exactly(room, tables, row, *place)
+            reason, row = self._read_exactly(room, row, *place)
             if reason:
                 dead.append(DeadRow(int(messages[message]), -1, reason))
                 rows_of[message] = 0
             message += 1
+        self._state.require_within()
         for bad in np.flatnonzero(fault):
             reason = fault_words(int(fault[bad]), int(address[bad]), int(size[bad]))
             dead.append(DeadRow(int(messages[bad]), -1, reason))
@@ -96,45 +106,10 @@ class JsonValues:
         dense = rows * size // max(last_size, 1)
         return max(messages, min(dense + dense // 8, 2 * rows), 1)
 
-    def _run(
-        self,
-        message: int,
-        row: int,
-        address: Int64s,
-        size: Int64s,
-        index: Int32s,
-        tables: Tables,
-        rows_of: Int64s,
-        fault: Int64s,
-    ) -> tuple[int, int, int]:
-        plan = self._plan
-        return kernel.decode_messages(
-            message,
-            row,
-            address,
-            size,
-            self._limits.message_size_max,
-            self._limits.rows_max,
-            self._prefixed,
-            plan.nodes_at,
-            len(plan.nodes),
-            plan.leaf_count,
-            plan.columns_at,
-            self._state_at,
-            tables.words,
-            tables.spans,
-            tables.valid,
-            index,
-            rows_of,
-            fault,
-        )
-
-    def _read_exactly(
-        self, room: DecodedRows, tables: Tables, row: int, address: int, size: int
-    ) -> tuple[str, int]:
+    def _read_exactly(self, room: DecodedRows, row: int, address: int, size: int) -> tuple[str, int]:
         """Read a message that the kernel left; return why it cannot be read, if so, and the row after it."""
         start = kernel.body_of(address, size, self._limits.message_size_max, self._prefixed) - address
-        exact = ExactMessage(self._plan, room, tables, self._state_at, address, start, size)
+        exact = ExactMessage(self._plan, room, self._state.address, address, start, size)
         try:
             return "", exact.read_rows(row)
         except UnfitError as unfit:

@@ -6,7 +6,7 @@ which says where it is no JSON, and if it is, `topics.json.exact` says what does
 
 from numba import njit
 
-from schemas.batch import Int32s, Int64s
+from schemas.batch import Int64s
 from topics.avro.header import HEADER_SIZE
 from topics.avro.utf8 import valid_utf8
 from topics.json.row_kernel import read_row
@@ -30,8 +30,8 @@ from topics.json.text_kernel import (
     is_byte_order_mark,
     skip_space,
 )
-from topics.json.value_kernel import NOT_READ, SCRATCH
-from topics.raw_access import load_byte, load_word, store_word
+from topics.json.value_kernel import CAPACITY, INDEX, NOT_READ, SCRATCH
+from topics.raw_access import load_byte, load_word, store_half, store_word
 
 # Why `decode_messages` stopped.
 DONE = 0
@@ -61,6 +61,54 @@ def body_of(address: int, size: int, size_max: int, prefixed: bool) -> int:
 
 
 @njit(nogil=True, cache=True)
+def _read_message(position: int, end: int, first: int, rows_max: int, state: int) -> tuple[int, int, int]:
+    """Read a message's rows from row `first` on; `position` is that of its value.
+
+    Returns the position after it, or a fault, the number of its rows, and DONE where they are read, else why
+    not.  Where FULL it was not read to its end.
+    """
+    listed = load_byte(position) == OPEN_ARRAY
+    depth = 1 if listed else 0
+    expected = VALUE
+    items = 0
+    why = DONE
+    left = True
+    if listed:
+        position = skip_space(position + 1, end)
+        expected = VALUE_OR_END
+        if position < end and load_byte(position) == CLOSE_ARRAY:
+            position = skip_space(position + 1, end)
+            left = False
+    while left:
+        if items >= rows_max:
+            return fault_at(TOO_MANY_ROWS, position), items, why
+        stop = NOT_READ
+        if why == DONE and position < end and load_byte(position) == OPEN_OBJECT:
+            if first + items >= load_word(state + 8 * CAPACITY):
+                return position, items, FULL
+            stop = read_row(position, end, depth, first + items, state)
+        if stop >= 0:
+            store_half(load_word(state + 8 * INDEX) + 4 * (first + items), items)
+        else:
+            why = UNREAD
+            stop = skip_value(position, end, depth)
+            if stop < 0:
+                same = stop == fault_at(VALUE, position)
+                return (fault_at(expected, position) if same else stop), items, why
+        items += 1
+        position = skip_space(stop, end)
+        left = False
+        if listed:
+            byte = load_byte(position) if position < end else 0
+            if byte != COMMA and byte != CLOSE_ARRAY:
+                return fault_at(NEXT_IN_ARRAY, position), items, why
+            position = skip_space(position + 1, end)
+            expected = VALUE
+            left = byte == COMMA
+    return (position if position == end else fault_at(MESSAGE_END, position)), items, why
+
+
+@njit(nogil=True, cache=True)
 def decode_messages(
     message: int,
     row: int,
@@ -69,105 +117,36 @@ def decode_messages(
     size_max: int,
     rows_max: int,
     prefixed: bool,
-    nodes: int,
-    node_count: int,
-    leaf_count: int,
-    columns: int,
     state: int,
-    words: int,
-    spans: int,
-    valid: int,
-    index: Int32s,
     rows_of: Int64s,
     fault: Int64s,
 ) -> tuple[int, int, int]:
     """Decode messages from `message` on into rows from `row` on.
 
     Returns the first message and row that are not written, and why.
-    Stops before a message that does not fit below `index.size` (FULL), and before one that is to be looked at
-    more closely (UNREAD), of which `rows_of` counts the rows.  A message either gives all its rows (`rows_of`
+
+    Stops before a message that does not fit into the room (FULL), and before one that is to be looked at more
+    closely (UNREAD), of which `rows_of` counts the rows.  A message either gives all its rows (`rows_of`
     counts them) or none, and then `fault` says why.
 
-    `nodes` and `columns` are the addresses of tables of words, `state` that of STATE_SIZE words; `words`,
-    `spans` and `valid` those of C-ordered tables of int64, int64 and uint8 with `index.size` columns.
+    `state` is the address of STATE_SIZE words, which say where all tables are.
     """
-    capacity = index.size
     while message < address.size:
-        end = address[message] + size[message]
-        first = row
-        items = 0
-        unread = False
         scratch = load_word(state + 8 * SCRATCH)
         position = body_of(address[message], size[message], size_max, prefixed)
-        listed = position >= 0 and load_byte(position) == OPEN_ARRAY
-        expected = VALUE
-        left = position >= 0
-        if listed:
-            position = skip_space(position + 1, end)
-            left = position >= end or load_byte(position) != CLOSE_ARRAY
-            expected = VALUE_OR_END
-            if not left:
-                position += 1
-        while left:
-            if items >= rows_max:
-                position = fault_at(TOO_MANY_ROWS, position)
-                break
-            stop = NOT_READ
-            if not unread and position < end and load_byte(position) == OPEN_OBJECT:
-                if row >= capacity:
-                    store_word(state + 8 * SCRATCH, scratch)
-                    return message, first, FULL
-                stop = read_row(
-                    position,
-                    end,
-                    1 if listed else 0,
-                    row,
-                    nodes,
-                    node_count,
-                    leaf_count,
-                    columns,
-                    words,
-                    spans,
-                    valid,
-                    capacity,
-                    state,
-                )
-            if stop < 0:
-                unread = True
-                stop = skip_value(position, end, 1 if listed else 0)
-                if stop == fault_at(VALUE, position):
-                    stop = fault_at(expected, position)
-            else:
-                index[row] = items
-                row += 1
-            position = stop
-            if position < 0:
-                break
-            items += 1
-            left = False
-            if listed:
-                position = skip_space(position, end)
-                byte = load_byte(position) if position < end else 0
-                if byte == COMMA:
-                    position = skip_space(position + 1, end)
-                    expected = VALUE
-                    left = True
-                elif byte == CLOSE_ARRAY:
-                    position += 1
-                else:
-                    position = fault_at(NEXT_IN_ARRAY, position)
-                    break
+        items = 0
+        why = DONE
         if position >= 0:
-            position = skip_space(position, end)
-            if position < end:
-                position = fault_at(MESSAGE_END, position)
-        rows_of[message], fault[message] = items, min(position, 0)
-        if position < 0 or unread:
-            row = first
-            store_word(state + 8 * SCRATCH, scratch)
+            end = address[message] + size[message]
+            position, items, why = _read_message(position, end, row, rows_max, state)
         if position < 0:
-            rows_of[message] = 0
-        elif unread:
-            return message, first, UNREAD
+            fault[message], rows_of[message] = position, 0
+            store_word(state + 8 * SCRATCH, scratch)
+        else:
+            rows_of[message] = items
+            if why != DONE:
+                store_word(state + 8 * SCRATCH, scratch)
+                return message, row, why
+            row += items
         message += 1
     return message, row, DONE

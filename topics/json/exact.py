@@ -8,7 +8,7 @@ import ctypes
 import json
 import math
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -32,40 +32,24 @@ class UnfitError(Exception):
     """A message has something that cannot be read as its column; the text says what and where."""
 
 
-class Tables(NamedTuple):
-    """The addresses of the tables that rows are written to, and how many rows these have room for."""
-
-    words: int
-    spans: int
-    valid: int
-    capacity: int
-
-    @classmethod
-    def of(cls, room: DecodedRows) -> "Tables":
-        """Return those of a room."""
-        at = room.words.ctypes.data, room.spans.ctypes.data, room.valid.ctypes.data
-        return cls(*at, room.index.size)
-
-
 class ExactMessage:
     """One message, which is JSON from byte `start` of `size` bytes at `address`.
 
-    `state` is the address of the decoder's; `room`, of which `tables` are, has room for the message's rows.
+    `state` is the address of the reader's; `room`, which it writes to, has room for the message's rows.
     """
 
     def __init__(
         self,
         plan: JsonPlan,
         room: DecodedRows,
-        tables: Tables,
         state: int,
         address: int,
         start: int,
         size: int,
     ) -> None:
         self._plan = plan
+        self._columns_at: int = plan.columns.ctypes.data
         self._room = room
-        self._tables = tables
         self._state = state
         self._address = address
         self._end = address + size
@@ -100,18 +84,7 @@ class ExactMessage:
 
     def _read_items(self, position: int, row: int) -> tuple[int, int]:
         """Have the kernel read rows up to one that it cannot."""
-        plan = self._plan
-        stop, row = read_items(
-            self._address + position,
-            self._end,
-            row,
-            plan.nodes_at,
-            len(plan.nodes),
-            plan.leaf_count,
-            plan.columns_at,
-            *self._tables,
-            self._state,
-        )
+        stop, row = read_items(self._address + position, self._end, row, self._state)
         return stop - self._address, row
 
     def _following(self, position: int) -> int:
@@ -131,7 +104,7 @@ class ExactMessage:
     def _members(self, position: int, path: tuple[str, ...]) -> _Members:
         """Return where an object's values of the keys that are wanted begin and end."""
         wanted = self._plan.wanted[path]
-        found: _Members = {}
+        members: _Members = {}
         position = self._space(position + 1)
         while self._raw[position] != _CLOSE_OBJECT:
             match = _TEXT.match(self._raw, position)
@@ -141,16 +114,16 @@ class ExactMessage:
             token = match.group()
             key = json.loads(token) if b"\\" in token else token[1:-1].decode()
             if key in wanted:
-                found[key] = (start, stop)
+                members[key] = (start, stop)
             position = self._following(stop)
-        return found
+        return members
 
     def _read_row(self, position: int, row: int) -> None:
         objects: dict[tuple[str, ...], _Members] = {(): self._members(position, ())}
         for number, path in enumerate(self._plan.paths):
             span = self._find(objects, path)
             if span is None:
-                values.write_null(row, self._column_at(number), *self._tables)
+                values.write_null(row, self._column_at(number), self._state)
             else:
                 self._read_value(row, number, *span)
 
@@ -197,11 +170,11 @@ class ExactMessage:
 
     def _is_read(self, row: int, number: int, address: int, size: int) -> bool:
         """Have the kernel read a value; whether it could."""
-        at = address, address + size, row, self._column_at(number)
-        return values.read_column(*at, *self._tables, self._state) == address + size
+        end = address + size
+        return values.read_column(address, end, row, self._column_at(number), self._state) == end
 
     def _column_at(self, number: int) -> int:
-        return self._plan.columns_at + 8 * values.COLUMN_WIDTH * number
+        return self._columns_at + 8 * values.COLUMN_WIDTH * number
 
     def _write_number(self, row: int, number: int, name: str, text: str) -> None:
         """Write a float that is hard to round, or name what does not fit."""

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.batch import Int64s
+from topics.avro.decode_columns import DecodedRows
 from topics.avro.plan import ColumnSlots, column_slots
 from topics.json import row_kernel as tree
 from topics.json import value_kernel as values
@@ -33,7 +35,7 @@ class JsonPlan:
     `nodes` is int64 [keys and the object outside, NODE_WIDTH], `columns` int64 [columns, COLUMN_WIDTH].
     `leaf_count` counts the nodes that are a column's.  `wanted` are the keys that lead to columns, of each
     object by its path; `text_uses_max` is the most columns of text of one key.  `memory` is what `nodes`
-    points at; `nodes_at` and `columns_at` are the addresses of the tables.
+    points at.
     """
 
     slots: ColumnSlots
@@ -44,8 +46,36 @@ class JsonPlan:
     text_uses_max: int
     wanted: dict[tuple[str, ...], frozenset[str]]
     memory: object = field(repr=False)
-    nodes_at: int
-    columns_at: int
+
+
+class ReaderState:
+    """What the kernel knows while it reads: where the tables are, and how far it is."""
+
+    def __init__(self, plan: JsonPlan) -> None:
+        self._state = np.zeros(values.STATE_SIZE, dtype=np.int64)
+        self._state[values.NODES] = plan.nodes.ctypes.data
+        self._state[values.COLUMNS] = plan.columns.ctypes.data
+        self._state[values.NODE_COUNT] = len(plan.nodes)
+        self._state[values.LEAF_COUNT] = plan.leaf_count
+        self._scratch_end = 0
+        self.address: int = self._state.ctypes.data
+
+    def write_to(self, room: DecodedRows) -> None:
+        """Have rows written to this room from now on."""
+        self._state[values.WORDS] = room.words.ctypes.data
+        self._state[values.SPANS] = room.spans.ctypes.data
+        self._state[values.VALID] = room.valid.ctypes.data
+        self._state[values.INDEX] = room.index.ctypes.data
+        self._state[values.CAPACITY] = room.index.size
+
+    def unescape_to(self, scratch: npt.NDArray[np.uint8]) -> None:
+        """Have texts written to this memory without their escapes."""
+        self._state[values.SCRATCH] = scratch.ctypes.data
+        self._scratch_end = scratch.ctypes.data + scratch.size
+
+    def require_within(self) -> None:
+        """Fail where texts were written beyond the memory they were given."""
+        assert self._state[values.SCRATCH] <= self._scratch_end, "a text is no longer without its escapes"
 
 
 def compile_plan(fields: Sequence[FieldPath]) -> JsonPlan:
@@ -81,8 +111,6 @@ def compile_plan(fields: Sequence[FieldPath]) -> JsonPlan:
         text_uses_max=max(texts.count(path) for path in leaves),
         wanted={path: frozenset(keys) for path, keys in wanted.items()},
         memory=memory,
-        nodes_at=nodes.ctypes.data,
-        columns_at=columns.ctypes.data,
     )
 
 

@@ -82,11 +82,11 @@ def plain_end(position: int, end: int) -> int:
         quote = word ^ _QUOTES
         backslash = word ^ _BACKSLASHES
         # A byte's top bit is set where the subtraction borrows: the lowest one that is set is right.
-        found = (
+        stops = (
             ((word - _SPACES) & ~word) | ((quote - _ONES) & ~quote) | ((backslash - _ONES) & ~backslash)
         ) & _TOP_BITS
-        if found != 0:
-            return position + (trailing_zeros(found) >> 3)
+        if stops != 0:
+            return position + (trailing_zeros(stops) >> 3)
         position += 8
     while position < end:
         byte = load_byte(position)

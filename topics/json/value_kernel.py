@@ -29,10 +29,19 @@ TOKEN = 6  # a number as it is written, or a text
 KIND, NUMBER, SLOT, NEXT, SCALE, ABOVE_HIGH, ABOVE_LOW, BELOW_HIGH, BELOW_LOW = range(9)
 COLUMN_WIDTH = 9
 
-# The words of a decoder's state.
-SERIAL = 0  # of the row that is read
-SCRATCH = 1  # where the next text without its escapes is written
-STATE_SIZE = 2
+# The words of a reader's state: where its tables are, and how far it is.
+NODES = 0  # addresses of the tables of nodes and columns
+COLUMNS = 1
+NODE_COUNT = 2
+LEAF_COUNT = 3  # nodes that a column wants
+WORDS = 4  # addresses of the tables that rows are written to
+SPANS = 5
+VALID = 6
+INDEX = 7
+CAPACITY = 8  # rows that these have room for
+SERIAL = 9  # of the row that is read
+SCRATCH = 10  # where the next text without its escapes is written
+STATE_SIZE = 11
 
 NOT_READ = -1  # a value that must be looked at more closely: most do not fit their column
 
@@ -43,46 +52,64 @@ _INFINITY = 0x7FF0000000000000
 _SINGLE_EXPONENT = 0x7F800000
 
 
-@njit(nogil=True, cache=True)
-def write_null(row: int, column: int, words: int, spans: int, valid: int, capacity: int) -> None:
-    """Leave zeros where a value would be, so that equal rows are equal bytes."""
-    kind = load_word(column + 8 * KIND)
-    cell = 8 * (load_word(column + 8 * SLOT) * capacity + row)
-    table = spans if kind >= TEXT else words
-    store_word(table + cell, 0)
-    if kind >= TEXT or kind == DECIMAL:
-        store_word(table + cell + 8 * capacity, 0)
-    store_byte(valid + load_word(column + 8 * NUMBER) * capacity + row, 0)
+@njit(nogil=True, cache=True, forceinline=True)
+def _cell_of(row: int, column: int, state: int) -> int:
+    """The address of a column's word in a row; of the first, where it has two."""
+    slot = load_word(column + 8 * SLOT)
+    table = load_word(state + 8 * (SPANS if load_word(column + 8 * KIND) >= TEXT else WORDS))
+    return table + 8 * (slot * load_word(state + 8 * CAPACITY) + row)
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def _read_text(position: int, end: int, kind: int, cell: int, spans: int, capacity: int, state: int) -> int:
+def _second_of(cell: int, state: int) -> int:
+    """The address of the second word of a column that has two, by that of the first."""
+    return cell + 8 * load_word(state + 8 * CAPACITY)
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def _set_valid(row: int, column: int, valid: int, state: int) -> None:
+    """Note whether a column has a value in a row."""
+    place = load_word(column + 8 * NUMBER) * load_word(state + 8 * CAPACITY) + row
+    store_byte(load_word(state + 8 * VALID) + place, valid)
+
+
+@njit(nogil=True, cache=True)
+def write_null(row: int, column: int, state: int) -> None:
+    """Leave zeros where a value would be, so that equal rows are equal bytes."""
+    kind = load_word(column + 8 * KIND)
+    cell = _cell_of(row, column, state)
+    store_word(cell, 0)
+    if kind >= TEXT or kind == DECIMAL:
+        store_word(_second_of(cell, state), 0)
+    _set_valid(row, column, 0, state)
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def _read_text(position: int, end: int, kind: int, cell: int, state: int) -> int:
     """Read a text, or a number as it is written; return the position after it, or NOT_READ."""
-    if load_byte(position) != QUOTE:
-        start = load_byte(position)
-        numeric = 0x30 <= start <= 0x39 or start == _MINUS or start == 0x4E or start == 0x49
-        if kind != TOKEN or not numeric:
-            return NOT_READ
-        stop = skip_number(position, end)
+    first = load_byte(position)
+    if first != QUOTE:
+        numeric = 0x30 <= first <= 0x39 or first == _MINUS or first == 0x4E or first == 0x49
+        stop = skip_number(position, end) if kind == TOKEN and numeric else NOT_READ
         if stop < 0:
             return NOT_READ
-        store_word(spans + cell, position)
-        store_word(spans + cell + 8 * capacity, stop - position)
+        store_word(cell, position)
+        store_word(_second_of(cell, state), stop - position)
         return stop
     position += 1
     stop = plain_end(position, end)
     if stop >= end:
         return NOT_READ
     if load_byte(stop) == QUOTE:
-        store_word(spans + cell, position)
-        store_word(spans + cell + 8 * capacity, stop - position)
+        store_word(cell, position)
+        store_word(_second_of(cell, state), stop - position)
         return stop + 1
     to = load_word(state + 8 * SCRATCH)
     stop, written = unescape(position, end, to)
     if stop < 0:
         return NOT_READ
-    store_word(spans + cell, to)
-    store_word(spans + cell + 8 * capacity, written - to)
+    store_word(cell, to)
+    store_word(_second_of(cell, state), written - to)
     store_word(state + 8 * SCRATCH, written)
     return stop
 
@@ -120,7 +147,7 @@ def _write_float(kind: int, bits: int, negative: bool, cell: int) -> bool:
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def _read_number(position: int, end: int, kind: int, column: int, cell: int, capacity: int) -> int:
+def _read_number(position: int, end: int, kind: int, column: int, cell: int, state: int) -> int:
     """Read a number, or a text that is one; return the position after it, or NOT_READ."""
     quoted = load_byte(position) == QUOTE
     if quoted:
@@ -149,43 +176,32 @@ def _read_number(position: int, end: int, kind: int, column: int, cell: int, cap
             low = -low
         store_word(cell, low)
         if kind == DECIMAL:
-            store_word(cell + 8 * capacity, high)
+            store_word(_second_of(cell, state), high)
     if not quoted:
         return stop
     return stop + 1 if stop < end and load_byte(stop) == QUOTE else NOT_READ
 
 
 @njit(nogil=True, cache=True)
-def read_column(
-    position: int,
-    end: int,
-    row: int,
-    column: int,
-    words: int,
-    spans: int,
-    valid: int,
-    capacity: int,
-    state: int,
-) -> int:
+def read_column(position: int, end: int, row: int, column: int, state: int) -> int:
     """Read a value other than null; return the position after it, or NOT_READ.
 
     `position` is below `end`.  A text with escapes is written to the scratch memory of `state` without them.
     """
     kind = load_word(column + 8 * KIND)
-    cell = 8 * (load_word(column + 8 * SLOT) * capacity + row)
+    cell = _cell_of(row, column, state)
     if kind >= TEXT:
-        position = _read_text(position, end, kind, cell, spans, capacity, state)
-    elif kind == BOOLEAN:
-        if is_true(position, end):
-            store_word(words + cell, 1)
-            position += 4
-        elif is_false(position, end):
-            store_word(words + cell, 0)
-            position += 5
-        else:
-            position = NOT_READ
+        position = _read_text(position, end, kind, cell, state)
+    elif kind != BOOLEAN:
+        position = _read_number(position, end, kind, column, cell, state)
+    elif is_true(position, end):
+        store_word(cell, 1)
+        position += 4
+    elif is_false(position, end):
+        store_word(cell, 0)
+        position += 5
     else:
-        position = _read_number(position, end, kind, column, words + cell, capacity)
+        position = NOT_READ
     if position >= 0:
-        store_byte(valid + load_word(column + 8 * NUMBER) * capacity + row, 1)
+        _set_valid(row, column, 1, state)
     return position
