@@ -152,4 +152,5 @@ def _times(
 
 def _is_other_sequence(column: pa.Field, sequence: str | None) -> bool:
     """Whether a column orders rows and is another whole number than int64."""
-    return column.name == sequence and pa.types.is_integer(column.type) and column.type != pa.int64()
+    whole: bool = pa.types.is_integer(column.type)
+    return column.name == sequence and whole and column.type != pa.int64()

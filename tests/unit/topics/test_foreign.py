@@ -18,9 +18,8 @@ EVENT = pa.field("event_ns", pa.int64())
 
 def decoder_of(registry: DictRegistry, *, keyed: bool = True) -> ForeignDecoder:
     """What reads `{"event_ns": 1}`."""
-    stream = Stream(
-        name="s", schema=pa.schema([EVENT, ("symbol", pa.string())]), key=("symbol",) if keyed else ()
-    )
+    schema = pa.schema([EVENT, ("symbol", pa.string())])
+    stream = Stream(name="s", schema=schema, key=("symbol",) if keyed else ())
     paths = [FieldPath(EVENT, ("event_ns",)), FieldPath(stream.schema.field("symbol"), ("symbol",))]
     return ForeignDecoder(JsonValues(paths), Shaper(stream, "event", Shape()), registry)
 
@@ -42,12 +41,8 @@ def test_progress_records_stand_among_the_rows() -> None:
     assert decoded.batch is not None
     assert decoded.batch.offset.tolist() == [3]
     assert decoded.progress == [(4, record)]
-    assert [(row.message, row.rule) for row in decoded.dead] == [
-        (2, "null_key"),
-        (3, ""),
-        (4, "null_key"),
-        (5, ""),
-    ]
+    dead = [(row.message, row.rule) for row in decoded.dead]
+    assert dead == [(2, "null_key"), (3, ""), (4, "null_key"), (5, "")]
     unkeyed = decoder_of(registry, keyed=False).decode(block, np.arange(6))
     assert unkeyed.batch is not None
     assert unkeyed.batch.offset.tolist() == [3, 5]

@@ -16,7 +16,7 @@ FIELDS = {"price": "double"}
         ({"format": "json"}, 'format = "json" needs fields'),
         (
             {"format": "json", "fields": {"price": {"path": "p"}}},
-            'fields.price needs a type, such as price = "double"',
+            "fields.price needs a type, such as price",
         ),
         ({"format": "json", "fields": FIELDS, "schema_file": "x"}, "JSON has its columns in fields"),
         ({"format": "json", "fields": FIELDS, "columns": ["price"]}, "fields and columns are both given"),
