@@ -71,8 +71,10 @@ class Shaper:
         """Return the rows of these values as a batch, with the progress records and all that is dead."""
         dead = list(values.dead)
         batch = None if values.columns is None else self._batch(block, values, values.columns, dead)
-        dead.sort(key=lambda row: (row.message, row.index))
-        return Decoded(batch, sorted(values.progress, key=lambda record: record[0]), dead)
+        if len(dead) > 1:
+            dead.sort(key=lambda row: (row.message, row.index))
+        progress = values.progress
+        return Decoded(batch, sorted(progress, key=lambda record: record[0]) if progress else progress, dead)
 
     def _batch(
         self, block: MessageBlock, values: Values, columns: pa.RecordBatch, dead: list[DeadRow]
@@ -85,7 +87,7 @@ class Shaper:
         if self._shape.key_from_columns:
             key_code, keys = self._keys_of(rows, columns)
         time_ns = self._times(rows, columns)
-        if not rows.good.any():
+        if rows.good is not None and not rows.good.any():
             return None
         batch = Batch(
             columns,
@@ -96,7 +98,7 @@ class Shaper:
             key_code,
             keys,
         )
-        return batch.where(rows.good)
+        return batch if rows.good is None else batch.where(rows.good)
 
     def _shaped(
         self, rows: "_Rows", values: pa.RecordBatch, key_code: Int32s, keys: pa.BinaryArray
@@ -120,7 +122,8 @@ class Shaper:
         if source is None:
             return pa.array(rows.record_times_ns())
         times = to_ns(values.column(source.column), source.form)
-        rows.refuse(times.wrong, lambda row: f"{clock}: {source.name} = {times.reason(row)}")
+        if times.wrong.any():
+            rows.refuse(times.wrong, lambda row: f"{clock}: {source.name} = {times.reason(row)}")
         return times.to_arrow()
 
     def _times(self, rows: "_Rows", columns: pa.RecordBatch) -> Int64s:
@@ -159,22 +162,20 @@ class ShapedDecoder:
 
 @dataclass(slots=True)
 class _Rows:
-    """Rows on their way: the message of each, its place there, and which are good still."""
+    """Rows on their way: the message of each, its place there, and which are good still, None for all."""
 
     block: MessageBlock
     message: Int64s
     index: Int32s
     dead: list[DeadRow]
-    good: Bools = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.good = np.ones(self.message.size, np.bool_)
+    good: Bools | None = None
 
     def refuse(self, bad: Bools, reason: Callable[[int], str], rule: str = "") -> None:
         """Make dead rows of the bad ones that were good till now."""
-        for row in np.flatnonzero(bad & self.good).tolist():
+        good = np.ones(bad.size, np.bool_) if self.good is None else self.good
+        for row in np.flatnonzero(bad & good).tolist():
             self.dead.append(DeadRow(int(self.message[row]), int(self.index[row]), reason(row), rule))
-        self.good &= ~bad
+        self.good = good & ~bad
 
     def record_times_ns(self) -> Int64s:
         """The time of each row's message, as the broker has it."""
