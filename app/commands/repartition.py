@@ -13,8 +13,8 @@ from app.process.clock import now_ns
 from app.repartition.copy import Copy, CopyReport
 from app.repartition.disorder import cautions, disorder_line
 from app.repartition.homes import Reading
-from app.repartition.source import source_of
-from app.repartition.target import prepare
+from app.repartition.source import Source, source_of
+from app.repartition.target import Prepared, prepare
 from app.wiring.open import open_bus
 from topics.registry.open import open_registry
 
@@ -55,19 +55,11 @@ def topics_repartition(
     wanted = settings.bus.partitions if partitions is None else partitions
     bus = open_bus(settings)
     registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
-    known = source_of(settings, source)
-    reading = Reading(known.foreign, known.homes(settings, registry, bus, wanted))
-    prepared = prepare(bus, registry, source, target, wanted, known.schemas)
-    for left_out in prepared.unshared:
-        say(
-            f"not registered for {target}: {left_out}.  Messages of it that cannot be read are dead letters "
-            "there, and do not stop the worker"
-        )
-    shown = cautions(source, clock=settings.pipeline.clock, blocks=prepared.blocks)
-    for caution in filter(None, [*shown, known.caution(settings)]):
-        say(caution)
-    latest_ns = _latest_ns(settings)
-    copy = Copy(bus, registry, source, target, wanted, latest_ns=latest_ns, reading=reading)
+    origin = source_of(settings, source)
+    reading = Reading(origin.foreign, origin.homes(settings, registry, bus, wanted))
+    prepared = prepare(bus, registry, source, target, wanted, origin.schemas)
+    _say_beforehand(settings, origin, prepared, target)
+    copy = Copy(bus, registry, source, target, wanted, latest_ns=_latest_ns(settings), reading=reading)
     shown_s = monotonic()
 
     def show(copy: Copy) -> None:
@@ -89,6 +81,17 @@ def topics_repartition(
             "Run the same command again when it has ended (its producer commits, aborts or times out)"
         )
     _advise(settings, source, target, wanted)
+
+
+def _say_beforehand(settings: Settings, origin: Source, prepared: Prepared, target: str) -> None:
+    for left_out in prepared.unshared:
+        say(
+            f"not registered for {target}: {left_out}.  Messages of it that cannot be read are dead letters "
+            "there, and do not stop the worker"
+        )
+    known = cautions(origin.topic, clock=settings.pipeline.clock, blocks=prepared.blocks)
+    for caution in filter(None, [*known, origin.caution(settings)]):
+        say(caution)
 
 
 def _print_report(
