@@ -19,7 +19,6 @@ from app.infer.sample import Sample
 from app.infer.table import Table
 from app.infer.unreadable import explain
 from app.process.logs import only_warnings
-from app.words import copy_advice
 from schemas.clocks import EVENT_NS, KNOWN_NS
 from schemas.stream import StreamError
 from topics.catalogue import default_topic
@@ -247,7 +246,11 @@ def _say_what_comes_of_it(
             "partition that murmur2 gives their key."
         )
         if trial.at_home < trial.readable:
-            table.comment(f"All must. {copy_advice(sample.topic, settings.bus.partitions)}")
+            table.comment("All must. With this table in a file of settings, this makes a copy where they do:")
+            table.quote(
+                f"python -m app topics repartition --from {sample.topic} --to {sample.topic}-repartitioned "
+                f"--partitions {settings.bus.partitions} --config FILE"
+            )
     if not kinds.count(Kind.PROGRESS) and main is not Kind.FRAME:
         table.comment(
             "Nothing in the topic says how far it has come: with idle_after_ms a partition that is quiet "

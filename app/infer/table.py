@@ -22,6 +22,10 @@ class Table:
         wrapped = textwrap.wrap(_printable(text), _WIDTH - 2, break_long_words=False, break_on_hyphens=False)
         self._lines += [f"# {line}" for line in wrapped]
 
+    def quote(self, line: str) -> None:
+        """Write a comment on one line, such as a command."""
+        self._lines.append(f"#   {_printable(line)}")
+
     def header(self, *names: str) -> None:
         """Begin a table."""
         self._lines.append(f"[{'.'.join(map(_key, names))}]")
