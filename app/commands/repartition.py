@@ -12,7 +12,9 @@ from app.errors import RunError
 from app.process.clock import now_ns
 from app.repartition.copy import Copy, CopyReport
 from app.repartition.disorder import cautions, disorder_line
-from app.repartition.target import prepare
+from app.repartition.homes import Reading
+from app.repartition.source import Source, source_of
+from app.repartition.target import Prepared, prepare
 from app.wiring.open import open_bus
 from topics.registry.open import open_registry
 
@@ -41,6 +43,10 @@ def topics_repartition(
     record times run back in the copy, which is printed, and 1 ms; with blocks of rows also the time that one
     spans, and with pipeline.clock = "known" how unevenly known times trail event times.
 
+    Where a stream of the settings reads the topic, its format may be any but "arrow".  With key_from =
+    "columns" a message goes to the partition of the key that its columns make, and one with rows of several
+    partitions ends the copy before it.  A topic that no stream reads is Avro, with schemas in the registry.
+
     A copy that was interrupted goes on with the same command; a later one copies what has come since.
 
     Example: python -m app topics repartition --from tidemark.quote --to tidemark.quote-repartitioned
@@ -49,15 +55,11 @@ def topics_repartition(
     wanted = settings.bus.partitions if partitions is None else partitions
     bus = open_bus(settings)
     registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
-    prepared = prepare(bus, registry, source, target, wanted)
-    for left_out in prepared.unshared:
-        say(
-            f"not registered for {target}: {left_out}.  Messages of it that cannot be read are dead letters "
-            "there, and do not stop the worker"
-        )
-    for caution in cautions(source, clock=settings.pipeline.clock, blocks=prepared.blocks):
-        say(caution)
-    copy = Copy(bus, registry, source, target, wanted, latest_ns=_latest_ns(settings))
+    origin = source_of(settings, source)
+    reading = Reading(origin.foreign, origin.homes(settings, registry, bus, wanted))
+    prepared = prepare(bus, registry, source, target, wanted, origin.schemas)
+    _say_beforehand(settings, origin, prepared, target)
+    copy = Copy(bus, registry, source, target, wanted, latest_ns=_latest_ns(settings), reading=reading)
     shown_s = monotonic()
 
     def show(copy: Copy) -> None:
@@ -81,6 +83,17 @@ def topics_repartition(
     _advise(settings, source, target, wanted)
 
 
+def _say_beforehand(settings: Settings, origin: Source, prepared: Prepared, target: str) -> None:
+    for left_out in prepared.unshared:
+        say(
+            f"not registered for {target}: {left_out}.  Messages of it that cannot be read are dead letters "
+            "there, and do not stop the worker"
+        )
+    known = cautions(origin.topic, clock=settings.pipeline.clock, blocks=prepared.blocks)
+    for caution in filter(None, [*known, origin.caution(settings)]):
+        say(caution)
+
+
 def _print_report(
     report: CopyReport, source: str, source_partitions: int, target: str, partitions: int
 ) -> None:
@@ -91,6 +104,13 @@ def _print_report(
     )
     if report.keyless:
         console.print(f"{report.keyless:,} of them have no key and keep their partition number")
+    if report.unplaced:
+        console.print(
+            f"{report.unplaced:,} of them have no row that can be read and keep their partition number, the "
+            f"first at {report.first_unplaced}",
+            markup=False,
+            soft_wrap=True,
+        )
     if report.ahead:
         console.print(
             f"{report.ahead:,} progress records say more than pipeline.max_ahead_ns beyond this machine's "

@@ -1,5 +1,6 @@
 """Structured logs: for people on a terminal, JSON lines anywhere else."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,17 @@ def logged_to_file(path: Path) -> Iterator[None]:
             yield
         finally:
             structlog.configure(**before)
+
+
+@contextmanager
+def only_warnings() -> Iterator[None]:
+    """Log no news meanwhile, for who only tries something out."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _log_to(sink: TextIO, *, pretty: bool) -> None:

@@ -6,15 +6,15 @@ from typing import Final
 
 import structlog
 
-from app.errors import UsageError
+from app.errors import RunError, UsageError
 from app.process.away import wait_out
 from app.process.failpoints import COPY_BEGIN, COPY_END, COPY_MESSAGE, COPY_OFFSETS, COPY_STEP, reach
 from app.repartition.bounds import Bound, Bounds
 from app.repartition.disorder import Disorder
+from app.repartition.homes import BY_KEY, Home, Reading
 from app.repartition.merge import Merge, Message
 from schemas.clocks import NS_PER_MS
 from topics.avro.progress import encode_progress
-from topics.avro.progress_reader import ProgressReader
 from topics.block import TopicPartition
 from topics.bus import AbortableError, Admin, Bus, LogRange, Position, Producer, UnknownOutcomeError
 from topics.partitioner import partition_of
@@ -32,14 +32,17 @@ class CopyReport:
     """What this process has copied; only committed messages count.
 
     `moved` counts those whose partition number is another one now, `keyless` those without a key, which keep
-    theirs as far as the target has it; `progress` counts the source's progress records, which are not copied,
-    `ahead` those among them that are too far ahead to count, and `first_ahead` says which was the first.
-    `disorder` is that of the messages copied, by their record times.
+    theirs as far as the target has it.  So do the `unplaced`, whose rows should say the key and cannot be
+    read; `first_unplaced` says which is the first.  `progress` counts the source's progress records, which
+    are not copied, `ahead` those among them that are too far ahead to count, and `first_ahead` says which was
+    the first.  `disorder` is that of the messages copied, by their record times.
     """
 
     messages: int = 0
     moved: int = 0
     keyless: int = 0
+    unplaced: int = 0
+    first_unplaced: str = ""
     progress: int = 0
     ahead: int = 0
     first_ahead: str = ""
@@ -50,6 +53,8 @@ class CopyReport:
         self.messages += other.messages
         self.moved += other.moved
         self.keyless += other.keyless
+        self.unplaced += other.unplaced
+        self.first_unplaced = self.first_unplaced or other.first_unplaced
         self.progress += other.progress
         self.ahead += other.ahead
         self.first_ahead = self.first_ahead or other.first_ahead
@@ -58,23 +63,32 @@ class CopyReport:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where a copy goes."""
+    """Where a copy goes, and how what is copied is read."""
 
     topic: str
     partitions: int
+    reading: Reading
 
-    def home(self, key: bytes | None, source: int) -> int:
-        """The partition of a message of source partition `source`."""
-        return source % self.partitions if key is None else partition_of(key, self.partitions)
+    def home(self, message: Message) -> int:
+        """The partition of a message: that of its rows, or of its key, or the number it had."""
+        if message.home is not None:
+            partition = message.home.partition
+            return message.source % self.partitions if partition is None else partition
+        key = message.original.key
+        return message.source % self.partitions if key is None else partition_of(key, self.partitions)
 
 
 @dataclass(slots=True)
 class _Stand:
-    """Where a copy stands: by source partition the next offset and the bound, and what gives the messages."""
+    """Where a copy stands: by source partition the next offset and the bound, and what gives the messages.
+
+    `split` is the next message where that cannot be copied.
+    """
 
     following: dict[int, int]
     bounds: Bounds
     merge: Merge
+    split: Message | None = None
 
     def positions(self, topic: str) -> dict[TopicPartition, Position]:
         """What to commit."""
@@ -97,6 +111,8 @@ class Copy:
     transaction that writes the messages: whatever dies, the same copy goes on, and its target is the one it
     would be.
 
+    A message whose rows belong to several partitions ends the copy before it, with RunError.
+
     An open transaction in a source partition ends the copy there, for all partitions: what they got after it
     is left for the next copy, since what the transaction writes would come behind (`cut_by`).
     """
@@ -110,8 +126,10 @@ class Copy:
         partitions: int,
         *,
         latest_ns: int | None = None,
+        reading: Reading = BY_KEY,
     ) -> None:
         """`partitions` are the target's; both topics exist.  `latest_ns` is the latest bound to believe.
+        `reading` says how messages are read, and where they belong.
 
         A progress record beyond it says nothing: a worker would set it aside, and here it would raise the
         bound of its source partition for good.  Raises UsageError where the group belongs to a copy of
@@ -120,7 +138,7 @@ class Copy:
         self.report = CopyReport()
         self.done = False
         self._bus, self._registry, self._source = bus, registry, source
-        self._target = _Target(target, partitions)
+        self._target = _Target(target, partitions, reading)
         self._latest_ns = latest_ns
         admin = bus.admin()
         count = wait_out(lambda: bus.admin().request_counts([source])()[source])
@@ -200,21 +218,34 @@ class Copy:
             self._source,
             following,
             ends,
-            ProgressReader(self._registry),
+            self._target.reading.reader(self._registry),
             undecided={place.partition for place, one in self._ranges.items() if one.stable < one.high},
         )
         return _Stand(following, Bounds(bounds), merge)
 
     def _taken(self) -> list[Message]:
+        """The messages of one transaction: those before the first that cannot be copied whole, if any."""
         taken: list[Message] = []
         size = 0
         while len(taken) < STEP_MESSAGES_MAX and size < STEP_SIZE_MAX:
-            message = self._stand.merge.next()
+            message = self._stand.split or self._stand.merge.next()
             if message is None:
+                break
+            if message.home is not None and message.home.split:
+                if not taken:
+                    raise self._refusal(message, message.home)
+                self._stand.split = message
                 break
             taken.append(message)
             size += len(message.original.value or b"")
         return taken
+
+    def _refusal(self, message: Message, home: Home) -> RunError:
+        return RunError(
+            f"{self._place_of(message)}: {home.reason} of {self._target.partitions}. A message is copied "
+            "whole, so the copy ends before it; all that comes before it is copied. Let its producer write "
+            "the rows of one key to a message, or copy to one partition (--partitions 1)"
+        )
 
     def _write(self, messages: Sequence[Message], report: CopyReport) -> None:
         """One transaction: the messages, the bounds they bring, and where that leaves us."""
@@ -246,10 +277,15 @@ class Copy:
 
     def _copy(self, producer: Producer, message: Message, report: CopyReport) -> None:
         original = message.original
-        partition = self._target.home(original.key, message.source)
+        partition = self._target.home(message)
         report.messages += 1
         report.moved += partition != message.source
-        report.keyless += original.key is None
+        if message.home is None:
+            report.keyless += original.key is None
+        elif message.home.partition is None:
+            report.unplaced += 1
+            if not report.first_unplaced:
+                report.first_unplaced = f"{self._place_of(message)}: {message.home.reason}"
         if original.timestamp_ms >= 0:
             report.disorder.see(partition, original.timestamp_ms)
         producer.produce(

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from topics.avro.progress_reader import ProgressReader
+from app.repartition.homes import Home, MessageReader
 from topics.block import Original, TopicPartition
 from topics.bus import Consumer
 from topics.wire import Progress
@@ -29,12 +29,16 @@ READ_AHEAD_SIZE: Final = 64 << 20  # bytes over all partitions, and at least one
 
 
 class Message(NamedTuple):
-    """A message of a source partition, and what it says where it is a progress record."""
+    """A message of a source partition, and what it says where it is a progress record.
+
+    `home` is where its rows belong by their columns, None where its key says that.
+    """
 
     source: int
     offset: int
     original: Original
     progress: Progress | None
+    home: Home | None = None
 
 
 class Merge:
@@ -54,7 +58,7 @@ class Merge:
         topic: str,
         starts: Mapping[int, int],
         ends: Mapping[int, int],
-        reader: ProgressReader,
+        reader: MessageReader,
         *,
         undecided: AbstractSet[int] = frozenset(),
     ) -> None:
@@ -109,10 +113,11 @@ class Merge:
             arrived = np.flatnonzero(block.source == number)
             # What was written since the copy began is left for the next one.
             messages = arrived[block.offset[arrived] < self._ends[place.partition]]
-            progress = self._reader.read(block, messages)
+            progress, homes = self._reader.read(block, messages)
             for index in messages.tolist():
                 offset = int(block.offset[index])
-                self._keep(Message(place.partition, offset, block.originals[index], progress.get(offset)))
+                original, home = block.originals[index], homes.get(offset)
+                self._keep(Message(place.partition, offset, original, progress.get(offset), home))
             self._end(place.partition, int(block.offset[arrived[-1]]) + 1)
             self._pause_if_full(place.partition)
         for place, end in block.ends:

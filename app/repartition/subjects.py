@@ -2,7 +2,7 @@
 
 from app.errors import UsageError
 from topics.avro.encode import value_subjects
-from topics.wire import CodecError, SchemaRegistry
+from topics.wire import CodecError, OtherFormatError, SchemaRegistry
 
 
 def require_known(registry: SchemaRegistry, source: str) -> None:
@@ -20,14 +20,20 @@ def share_schemas(registry: SchemaRegistry, source: str, target: str) -> list[st
     """Register every schema of the source's subjects for the target too; return what is left out, in words.
 
     By its subjects a worker tells a schema of its own, which must be readable, from a foreign one.  The
-    newest is registered last, since readers take their columns from it.  Raises UsageError for a schema that
-    the registry refuses there.
+    newest is registered last, since readers take their columns from it.  A subject whose newest schema is no
+    Avro is left out whole: its texts are not to be had.  Raises UsageError for a schema that the registry
+    refuses there.
     """
     left_out: list[str] = []
     for old, new in zip(value_subjects(source), value_subjects(target), strict=True):
-        newest = registry.latest(old)
         ids = registry.ids(old)
         missing = ids - registry.ids(new)
+        try:
+            newest = registry.latest(old)
+        except OtherFormatError as other:
+            reason = f"{other}: register it under {new} yourself, where a worker looks for the columns"
+            left_out += [_left_out(schema_id, old, reason) for schema_id in sorted(missing)]
+            continue
         if newest is None or not missing:
             continue
         there = registry.latest(new)

@@ -6,6 +6,7 @@ from typing import Final
 from app.errors import UsageError
 from app.reading.partition import read_partition
 from app.repartition.copy import copy_name, require_own
+from app.repartition.source import Schemas
 from app.repartition.subjects import require_known, share_schemas
 from topics.avro.encode import value_subjects
 from topics.block import TopicPartition
@@ -31,8 +32,17 @@ class Prepared:
     unshared: tuple[str, ...]
 
 
-def prepare(bus: Bus, registry: SchemaRegistry, source: str, target: str, partitions: int) -> Prepared:
+def prepare(
+    bus: Bus,
+    registry: SchemaRegistry,
+    source: str,
+    target: str,
+    partitions: int,
+    schemas: Schemas = "avro",
+) -> Prepared:
     """Make sure that the target can hold the copy, and register the source's schemas for it.
+
+    `schemas` says which its rows need: of Avro they must be there, Protobuf ones are named as left out.
 
     The target keeps what it gets: no retention, and record times as they are.  Raises UsageError, and
     makes no topic, where the source is not there, or no schema of it; where a target that is there has
@@ -46,20 +56,21 @@ def prepare(bus: Bus, registry: SchemaRegistry, source: str, target: str, partit
     origin, there = described[source], described[target]
     if origin is None:
         raise UsageError(f"--from {source}: there is no such topic")
-    require_known(registry, source)
+    if schemas == "avro":
+        require_known(registry, source)
     if there is None:
         _require_no_positions(bus, target)
     else:
         _require_fit(bus, there, partitions)
         require_own(admin.group(copy_name(target)).committed, source, target)
-    unshared = share_schemas(registry, source, target)
+    unshared = [] if schemas == "none" else share_schemas(registry, source, target)
     if there is None:
         size_max = max(MESSAGE_SIZE_MAX, int(origin.configs.get("max.message.bytes", MESSAGE_SIZE_MAX)))
         configs = {**HISTORY_CONFIGS, "retention.ms": "-1", "max.message.bytes": str(size_max)}
         spec = TopicSpec(name=target, partitions=partitions, replication=origin.replication, configs=configs)
         admin.create([spec])
     _, block_subject = value_subjects(source)
-    blocks = bool(registry.ids(block_subject))
+    blocks = schemas == "avro" and bool(registry.ids(block_subject))
     return Prepared(origin.partitions, there is None, blocks, tuple(unshared))
 
 

@@ -64,6 +64,14 @@ def registered_streams(
     return streams
 
 
+def stream_now(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus) -> StreamFormat:
+    """Return how one input is read, without waiting; raises RunError where nothing says its fields yet."""
+    source = _find(settings, name, registry, bus)
+    if isinstance(source, str):
+        raise RunError(source)
+    return stream_format(settings.stream(name), name, source)
+
+
 def _find(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | None) -> Source | str:
     """What says the fields of an input, or why there is nothing yet."""
     own, topic = settings.stream(name), settings.topic(name)

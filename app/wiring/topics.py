@@ -1,6 +1,6 @@
 """The topics of a pipeline beside those of the bus: what is missing, what differs, what is to be known."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -56,13 +56,16 @@ def anew(settings: Settings) -> str:
 
 def similar(admin: Admin, settings: Settings, stream: str) -> list[str]:
     """Topics of the bus whose name, or the last part of it, is like that of a stream's missing topic."""
-    wanted = settings.topic(stream)
     own = {settings.topic(name) for name in (*settings.stream_names, *settings.output_names)}
-    names = sorted(name for name in admin.names() if not name.startswith("__") and name not in own)
-    whole = get_close_matches(wanted, names, SIMILAR_MAX, cutoff=0.75)
-    by_part = {name: _parts(name) for name in names}
-    in_part = [name for name in names if get_close_matches(stream, by_part[name], 1, cutoff=0.8)]
-    return list(dict.fromkeys([*whole, *in_part]))[:SIMILAR_MAX]
+    return near_names(set(admin.names()) - own, settings.topic(stream), stream)
+
+
+def near_names(names: Iterable[str], whole: str, part: str) -> list[str]:
+    """Those of the names that are like `whole`, then those of which a part is like `part`."""
+    shown = sorted(name for name in names if not name.startswith("__"))
+    in_whole = get_close_matches(whole, shown, SIMILAR_MAX, cutoff=0.75)
+    in_part = [name for name in shown if get_close_matches(part, _parts(name), 1, cutoff=0.8)]
+    return list(dict.fromkeys([*in_whole, *in_part]))[:SIMILAR_MAX]
 
 
 def _parts(name: str) -> list[str]:

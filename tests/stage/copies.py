@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.process import failpoints
 from app.repartition.copy import Copy
+from app.repartition.homes import BY_KEY, Reading
 from schemas.clocks import NS_PER_MS
 from topics.avro.progress import encode_progress
 from topics.block import Original, TopicPartition
@@ -83,13 +84,14 @@ def copy_through(
     partitions: int,
     deaths: Iterator[int],
     faults: Sequence[CommitFault] = (),
+    reading: Reading = BY_KEY,
 ) -> None:
     """Copy to the end; each number of `deaths` is how many steps a copier takes before it dies."""
     bus.fail_commits(faults)
     while True:
         failpoints.arm(_Fate(next(deaths, None)).reach)
         try:
-            copy = Copy(bus, registry, SOURCE, TARGET, partitions)
+            copy = Copy(bus, registry, SOURCE, TARGET, partitions, reading=reading)
             copy.run()
             copy.close()
             return
