@@ -22,7 +22,7 @@ def decoded_file(text: str, name: str = "") -> bytes:
     except (binascii.Error, ValueError):
         raise CodecError(
             "the registry sends the schema as text, not as a descriptor: it does not know the format "
-            f"{FORMAT!r}; name a descriptor file in streams.NAME.schema, or use a registry that does"
+            f"{FORMAT!r}; name a descriptor file in streams.NAME.schema_file, or use a registry that does"
         ) from None
     raw = name.encode()
     return file + _NAME_TAG + _varint(len(raw)) + raw if raw else file

@@ -100,7 +100,7 @@ class FileRegistry:
     def _avro_only(self) -> OtherFormatError:
         return OtherFormatError(
             f"schema folder {self.folder}: a folder serves Avro schemas only: name a descriptor file in "
-            "streams.NAME.schema, or a registry that holds the Protobuf schemas"
+            "streams.NAME.schema_file, or a registry that holds the Protobuf schemas"
         )
 
     def _place(self, text: str) -> int:
