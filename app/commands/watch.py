@@ -14,7 +14,8 @@ from app.cli import Bootstrap, ConfigFile, app, console, say, stop_on_signals
 from app.config import Settings, load_settings
 from app.errors import RunError
 from app.process.clock import now_ns, pause
-from app.watch.doctor import Finding, connect_to, examine
+from app.watch.doctor import connect_to, examine
+from app.watch.finding import Finding
 from app.watch.tails import with_tails
 from app.watch.view import as_json, screen
 from app.watch.watermarks import Picture, Watch, look

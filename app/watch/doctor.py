@@ -4,25 +4,22 @@ import platform
 import resource
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, Literal
-
-import numpy as np
-import pyarrow as pa
+from typing import Final
 
 from app.config import Settings
 from app.errors import RunError, UsageError
 from app.process.clock import monotonic_ns
-from app.watch.tails import read_tails
+from app.watch.finding import Finding
+from app.watch.samples import sample_findings
 from app.watch.words import size_words
 from app.wiring.broker import open_kafka
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.open import pipeline_on
 from app.wiring.pipeline import counted_topics, warm_up
 from app.wiring.topics import missing_words, topic_plan
-from app.words import copy_advice, duration
+from app.words import duration
 from schemas.clocks import NS_PER_S
 from schemas.stream import StreamError
 from state.limits import StateLimits
@@ -36,21 +33,8 @@ from topics.wire import CodecError, RegistryUnavailableError
 
 FREE_SIZE_MIN: Final = 1 << 30  # bytes; local state, its compactions, and the log of an unlucky hour
 FILES_BESIDE_TASKS: Final = 256  # sockets, libraries, logs
-SAMPLE_OFFSETS: Final = 200  # newest messages of each partition whose keys are looked at
 COMPILED_NS: Final = 5 * NS_PER_S  # to load every kernel takes less, to compile them takes more
 GPU_PACKAGES: Final = ("torch", "cupy", "cudf")
-
-Level = Literal["ok", "note", "problem"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; `advice` says what to do about a problem."""
-
-    what: str
-    level: Level
-    found: str
-    advice: str = ""
 
 
 def examine(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]:
@@ -64,8 +48,10 @@ def examine(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]
     yield _open_files(settings)
     yield _memory(settings)
     yield _gpu()
-    yield from _broker(settings, connect)
-    yield from _registry(settings)
+    bus = yield from _broker(settings, connect)
+    yield (registry := _registry(settings))
+    if registry.level == "ok":
+        yield from _streams(settings, bus or MemoryBus())
 
 
 def connect_to(settings: Settings) -> Bus:
@@ -137,7 +123,8 @@ def _gpu() -> Finding:
     return Finding("GPU packages", "ok" if there else "note", found)
 
 
-def _broker(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]:
+def _broker(settings: Settings, connect: Callable[[], Bus]) -> Generator[Finding, None, Bus | None]:
+    """Look at the broker and its topics; return the bus, None where it does not answer."""
     try:
         bus = connect()
         admin = bus.admin()
@@ -146,7 +133,7 @@ def _broker(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]
         yield Finding(
             "broker", "problem", str(away), "correct bus.bootstrap or bus.kafka where it runs elsewhere"
         )
-        return
+        return None
     yield Finding("broker", "ok", f"{bus.name} answers")
     if planned.mismatches:
         yield Finding("topics", "problem", "; ".join(map(str, planned.mismatches)), planned.advice)
@@ -157,10 +144,10 @@ def _broker(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]
     else:
         yield Finding("topics", "ok", f"{len(planned.fine)} topics of {settings.bus.partitions} partitions")
         yield from _commits(settings, admin)
-        yield from _keys(settings, bus)
     for topic in dict.fromkeys(note.topic for note in planned.notes):
         notes = [f"{n.what} {n.actual}: {n.consequence}" for n in planned.notes if n.topic == topic]
         yield Finding(topic, "note", "; ".join(notes))
+    return bus
 
 
 def _commits(settings: Settings, admin: Admin) -> Iterator[Finding]:
@@ -186,49 +173,37 @@ def _commits(settings: Settings, admin: Admin) -> Iterator[Finding]:
         yield Finding("commits", "ok", f"group {group} has offsets of {len(known)} partitions, of these logs")
 
 
-def _keys(settings: Settings, bus: Bus) -> Iterator[Finding]:
-    """Whether keys of the newest rows lie where they belong; silent where no row can be read."""
-    try:
-        pipeline = pipeline_on(settings, bus)
-        ranges = bus.admin().ranges(
-            [TopicPartition(t, n) for t in pipeline.input_topics for n in range(settings.bus.partitions)]
-        )
-        starts = {place: max(log.low, log.stable - SAMPLE_OFFSETS) for place, log in ranges.items()}
-        sampled = dict.fromkeys(pipeline.input_topics, 0)
-        wrong: dict[str, str] = {}
-        for source, batch in read_tails(pipeline, starts):
-            placement = pipeline.placement(pipeline.input_topics[source.topic], source.partition)
-            keys = batch.keys.take(pa.array(np.unique(batch.key_code)))
-            sampled[source.topic] += len(keys)
-            refusal = placement.refusal(keys)
-            if refusal is not None:
-                wrong.setdefault(source.topic, refusal)
-    except (RunError, BusError, RegistryUnavailableError, CodecError, StreamError, ValueError, OSError):
-        return  # what is wrong with broker, registry or streams is said beside
-    for topic, refusal in wrong.items():
-        yield Finding("keys", "problem", refusal, copy_advice(topic, settings.bus.partitions))
-    if not wrong and any(sampled.values()):
-        figures = ", ".join(f"{topic}: {count:,}" for topic, count in sampled.items())
-        yield Finding("keys", "ok", f"of the newest rows all keys lie where they belong ({figures})")
-
-
-def _registry(settings: Settings) -> Iterator[Finding]:
-    where = settings.bus.schema_registry
-    try:
-        registry = open_registry(where, settings.bus.registry_settings())
-        for name in settings.stream_names:
-            registry.latest(f"{settings.topic(name)}-value")
-    except (RegistryUnavailableError, CodecError, OSError) as away:
-        advice = "start it, or correct bus.schema_registry; a worker waits for it and loses nothing"
-        yield Finding("schema registry", "problem", str(away), advice)
-        return
-    yield Finding("schema registry", "ok", f"{where} answers")
+def _streams(settings: Settings, bus: Bus) -> Iterator[Finding]:
+    """Whether the inputs bear the join, and what the newest messages of each say of its settings."""
     try:
         # Refuses a join or a rule that the columns cannot have.
-        streams = pipeline_on(settings, MemoryBus()).streams
-    except RunError as nothing:
+        pipeline = pipeline_on(settings, bus)
+    except (RunError, BusError) as nothing:
         yield Finding("streams", "note", str(nothing))
-    except (StreamError, ValueError) as wrong:
+        return
+    except (RegistryUnavailableError, OSError):
+        return  # said beside
+    except (CodecError, StreamError, UsageError, ValueError) as wrong:
         yield Finding("streams", "problem", str(wrong), "correct the settings of that stream, or its schema")
-    else:
-        yield Finding("streams", "ok", ", ".join(f"{n}: {len(s.schema)} columns" for n, s in streams.items()))
+        return
+    columns = ", ".join(f"{name}: {len(one.schema)} columns" for name, one in pipeline.streams.items())
+    yield Finding("streams", "ok", columns)
+    try:
+        yield from sample_findings(pipeline)
+    except (BusError, RegistryUnavailableError):
+        return  # what is wrong with the broker, the topics or the registry is said beside
+    except CodecError as wrong:
+        yield Finding("rows", "problem", str(wrong), "correct the settings of that stream, or its schema")
+
+
+def _registry(settings: Settings) -> Finding:
+    where = settings.bus.schema_registry
+    names = [name for name in settings.stream_names if settings.stream(name).prefixed]
+    try:
+        registry = open_registry(where, settings.bus.registry_settings())
+        for name in names:
+            registry.ids(f"{settings.topic(name)}-value")
+    except (RegistryUnavailableError, CodecError, OSError) as away:
+        advice = "start it, or correct bus.schema_registry; a worker waits for it and loses nothing"
+        return Finding("schema registry", "problem", str(away), advice)
+    return Finding("schema registry", "ok", f"{where} answers" if names else "no stream needs one")

@@ -9,9 +9,9 @@ import numpy as np
 from app.process.clock import monotonic_ns
 from app.watch.watermarks import Picture
 from app.wiring.pipeline import Pipeline
-from schemas.batch import Batch
 from schemas.clocks import NS_PER_S
 from topics.block import TopicPartition
+from topics.wire import Decoded
 
 TAIL_OFFSETS: Final = 32  # the last ones may be transaction markers or progress records, which hold no row
 MESSAGES_MAX: Final = 10_000
@@ -40,15 +40,19 @@ def with_tails(picture: Picture, pipeline: Pipeline) -> Picture:
 def newest_rows(pipeline: Pipeline, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
     """The newest row time from each start to the end of its log, of partitions that have a row there."""
     found: dict[TopicPartition, int] = {}
-    for source, batch in read_tails(pipeline, starts):
-        found[source] = max(int(batch.time_ns.max()), found.get(source, 0))
+    for source, _, decoded in read_tails(pipeline, starts):
+        if decoded.batch is not None:
+            found[source] = max(int(decoded.batch.time_ns.max()), found.get(source, 0))
     return found
 
 
 def read_tails(
     pipeline: Pipeline, starts: Mapping[TopicPartition, int]
-) -> Iterator[tuple[TopicPartition, Batch]]:
-    """The rows from each start to the end of its log, with their partition; gives up after a while."""
+) -> Iterator[tuple[TopicPartition, int, Decoded]]:
+    """What is decoded from each start to the end of its log, with its partition and its messages.
+
+    Gives up after a while.
+    """
     if not starts:
         return
     decoders = pipeline.decoders()
@@ -61,9 +65,8 @@ def read_tails(
             block = reader.poll(messages_max=MESSAGES_MAX, wait_ms=100)
             for number, source in enumerate(block.sources):
                 _, decoder = decoders[source.topic]
-                batch = decoder.decode(block, np.flatnonzero(block.source == number)).batch
-                if batch is not None:
-                    yield source, batch
+                messages = np.flatnonzero(block.source == number)
+                yield source, messages.size, decoder.decode(block, messages)
             ended |= {source for source, _ in block.ends}
     finally:
         reader.close()

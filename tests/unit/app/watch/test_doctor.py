@@ -8,8 +8,10 @@ import pytest
 
 from app.config import Settings
 from app.errors import UsageError
-from app.watch.doctor import FREE_SIZE_MIN, Finding, examine
+from app.watch.doctor import FREE_SIZE_MIN, examine
+from app.watch.finding import Finding
 from app.wiring.topics import require_topics
+from tests.stage.foreign import JSON_TRADE, ForeignMarket
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 from topics.bus import Bus, TopicSpec
@@ -82,6 +84,33 @@ def test_keys_in_wrong_partitions_are_a_problem_with_the_command(tmp_path: Path)
     assert finding.level == "problem"
     assert f"key '{away}' is in partition 0 of tidemark.quote" in finding.found
     assert "topics repartition --from tidemark.quote" in finding.advice
+
+
+def test_settings_under_which_no_message_is_a_row_are_a_problem(tmp_path: Path) -> None:
+    quote = {**JSON_TRADE, "fields": {"bid": "double"}}
+    trade = {**JSON_TRADE, "event_time": {"field": "time", "form": "ms"}}
+    market = ForeignMarket(tmp_path, {"trade": trade, "quote": quote}, partitions=1)
+    found = looked_at(market.settings, lambda: market.bus)
+    assert "rows" not in found
+    assert found["schema registry"].found == "no stream needs one"
+    market.send_json("trade", [{"symbol": "A", "ts": 5, "price": 1.5, "size": 2}] * 3)
+    found = looked_at(market.settings, lambda: market.bus)
+    assert found["rows"].level == "problem"
+    assert found["rows"].found == (
+        "tidemark.trade: of the newest 3 messages 3 rows or messages would be dead letters, the first in "
+        "tidemark.trade[0]: no event_ns; none would be a row"
+    )
+    assert "topics infer tidemark.trade" in found["rows"].advice
+    market.send_json("trade", [{"symbol": "A", "time": 5, "price": 1.5, "size": 2}])
+    assert looked_at(market.settings, lambda: market.bus)["rows"].level == "note"
+
+
+def test_inputs_that_are_frames_are_looked_at_on_their_broker(tmp_path: Path) -> None:
+    quote = {"format": "arrow", "key_from": "columns"}
+    market = ForeignMarket(tmp_path, {"trade": JSON_TRADE, "quote": quote}, partitions=1)
+    found = looked_at(market.settings, lambda: market.bus)
+    assert found["streams"].level == "note"
+    assert "has no frame yet that says its columns" in found["streams"].found
 
 
 def test_a_state_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
