@@ -17,6 +17,12 @@ READY_QUIX := $(VENV_QUIX)/.ready
 TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
 ROOTS := app operators topics state replay gpu_sink schemas tests
 
+# Told to write no bytecode, as in many containers, each of our processes would compile all that it imports, a second each.
+ifneq ($(PYTHONDONTWRITEBYTECODE),)
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/pycache
+endif
+
 DATE ?=
 DATA ?=
 BUS ?=
