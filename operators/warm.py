@@ -1,15 +1,13 @@
-"""Compiles or loads every kernel of the streaming join, so that no row has to wait for it."""
+"""Compiles or loads every kernel of the streaming join alone, so that no row has to wait for it."""
 
 import numpy as np
 import pyarrow as pa
 
-from operators.formula.features import read_features, root_source
 from operators.hashing.parity import Parity, sealed_hashes
 from operators.inputs.max_ahead_kernel import rolling_bounds
 from operators.inputs.progress import InputProgress, TaskProgress
 from operators.inputs.resuming import ResumePlan
 from operators.join.settings import AsofSettings
-from operators.nodes.formula import FormulaNode
 from operators.rows.bytes_kernel import move_down
 from operators.streaming import StreamingAsof
 from schemas.clocks import BEGINNING_NS
@@ -25,15 +23,6 @@ def warm() -> None:
     _run(AsofSettings(left=left, rights=rights, carry="column"))
     _run(AsofSettings(left=left, rights=rights, direction="forward", tolerance_ns=1))
     _run(AsofSettings(left=left, rights=rights, direction="nearest", tolerance_ns=1))
-    _warm_formulas()
-
-
-def _warm_formulas() -> None:
-    """Making a node loads the kernel of all row formulas in its only signature."""
-    source = root_source("aligned", pa.schema({"x": pa.float64()}))
-    features, errors = read_features("warm", source, {"y": "x + 1"})
-    assert features is not None, errors
-    FormulaNode("warm", features)
 
 
 def _run(settings: AsofSettings) -> None:

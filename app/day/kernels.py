@@ -1,4 +1,4 @@
-"""Kernels compiled while a run gets ready, in two processes, once for each state of the code."""
+"""Kernels compiled while a run gets ready, each part in a process, once for each state of the code."""
 
 import hashlib
 import platform
@@ -12,24 +12,31 @@ from app.day.processes import Child, start, stop, wait_all
 from schemas.kernel_cache import PREFIX
 from topics.warm import cache_folder, compiler
 
-HALVES: Final = ("operators.warm", "topics.warm")
+PARTS: Final = ("operators.warm", "topics.warm")
+OF_GRAPHS: Final = "operators.nodes.warm"
 STATES_MAX: Final = 4  # states of the sources of which kernels are kept: a branch and back costs nothing
 
 
 class Kernels:
     """Compiles on its way while others work; nothing is started where this code was compiled before."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        """Start to compile, and say so, where that is still to be done."""
+    def __init__(self, say: Callable[[str], None], *, graph: bool) -> None:
+        """Start to compile, and say so, where that is still to be done; with a `graph` its formulas too."""
         self._cache = cache_folder()
-        self._mark = f"compiled-{_machine()}"  # a file in that folder, so that it goes with the kernels
         self._folder: TemporaryDirectory[str] | None = None
+        self._marks: dict[str, Path] = {}  # by the part that is compiled now
         self.children: list[Child] = []
-        if self._cache is not None and not (self._cache / self._mark).exists():
+        if self._cache is None:
+            return
+        parts = (*PARTS, OF_GRAPHS) if graph else PARTS
+        # Each is a file in that folder, so that it goes with the kernels.
+        marks = {part: self._cache / f"{part}-{_machine()}" for part in parts}
+        self._marks = {part: mark for part, mark in marks.items() if not mark.exists()}
+        if self._marks:
             say("compiling kernels (once)")
             self._folder = TemporaryDirectory(prefix="tidemark-kernels-")
             logs = Path(self._folder.name)
-            self.children = [start(half, [half], logs) for half in HALVES]
+            self.children = [start(part, [part], logs) for part in self._marks]
 
     def wait(self) -> None:
         """Return when all kernels are in numba's cache; raises RunError where one cannot be compiled."""
@@ -39,7 +46,8 @@ class Kernels:
             wait_all(self.children)
         finally:
             self.close()
-        (self._cache / self._mark).touch()
+        for mark in self._marks.values():
+            mark.touch()
         folders = sorted(self._cache.parent.glob(f"{PREFIX}*"), key=_changed_s, reverse=True)
         for older in folders[STATES_MAX:]:
             rmtree(older, ignore_errors=True)

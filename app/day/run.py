@@ -50,7 +50,7 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     if request.bootstrap is None:  # the broker started here knows no users
         asked = asked.model_copy(update={"bus": asked.bus.without_credentials()})
     require_auditable(asked)
-    with closing(Kernels(say)) as kernels:
+    with closing(Kernels(say, graph=bool(asked.graph.nodes))) as kernels:
         with stages.stage("history"):
             history, days = find_days(
                 request.date, asked.stream_names, data=request.data, store=request.store, say=say

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import operators.nodes.warm
 import operators.warm
 import topics.warm
 from app.config import Settings
@@ -223,7 +224,12 @@ def member_config(settings: Settings) -> dict[str, str]:
 
 
 def warm_up(settings: Settings | None = None) -> None:
-    """Compile or load every kernel that a pipeline of these settings needs, before a broker waits for us."""
+    """Compile or load every kernel that a pipeline of these settings needs, before a broker waits for us.
+
+    Without a graph those of formulas are not needed, which take as long to compile as all of the join's.
+    """
     inputs = [] if settings is None else [settings.stream(name) for name in settings.stream_names]
     topics.warm.warm({own.format for own in inputs if own.format != "avro" or meaning(own)})
     operators.warm.warm()
+    if settings is None or settings.graph.nodes:
+        operators.nodes.warm.warm()

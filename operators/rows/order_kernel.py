@@ -171,4 +171,5 @@ def _sort_by(rows: Int64s, values: Int64s, key: Int64s, other_rows: Int64s, othe
         shift += np.uint64(DIGIT_BITS)
         turned = not turned
     if turned:
-        rows[:] = other_rows
+        for i in range(rows.size):  # what `rows[:] =` says of unequal sizes compiles for 1 s
+            rows[i] = other_rows[i]

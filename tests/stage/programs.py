@@ -72,11 +72,11 @@ def process_as_before() -> Iterator[None]:
 
 def compile_kernels() -> None:
     """Have all kernels of a worker in numba's cache: 2 s where they are, half a minute where they are not."""
-    halves = ("topics", "operators")
+    parts = ("topics", "operators", "operators.nodes")
     script = "from {0}.warm import warm; warm()"
-    running = [subprocess.Popen([sys.executable, "-c", script.format(half)], cwd=ROOT) for half in halves]
-    for half, process in zip(halves, running, strict=True):
-        assert process.wait() == 0, f"the kernels of {half} cannot be compiled"
+    running = [subprocess.Popen([sys.executable, "-c", script.format(part)], cwd=ROOT) for part in parts]
+    for part, process in zip(parts, running, strict=True):
+        assert process.wait() == 0, f"the kernels of {part} cannot be compiled"
 
 
 @contextmanager

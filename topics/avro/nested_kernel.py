@@ -157,7 +157,9 @@ def _note_list(
     """Check and count a list's items, and note where they lie; return the address after it, or a fault."""
     check = instruction + 8 * INSTRUCTION_WIDTH
     size_min = load_word(instruction + 8 * SIZE)
-    after, count = _read_items(position, end, size_min, 0, check, 0, 0, 0, 0)
+    # For a literal 0 numba would compile all that reads an item once more, which takes 2 s.
+    zero = int(np.int64(0))
+    after, count = _read_items(position, end, size_min, zero, check, zero, zero, zero, zero)
     if after < 0:
         return after
     validity = load_word(instruction + 8 * VALID)
@@ -186,11 +188,11 @@ def read_lists(
 
     `words`, `spans` and `valid` are the addresses of tables for as many items as the rows have, `capacity`.
     """
-    item = 0
+    item, one = int(np.int64(0)), int(np.int64(1))  # not literal: see `_note_list`
     for row in range(count.size):
         if count[row] > 0:
             position, item = _read_items(
-                address[row], after[row], 1, item, instruction[row], words, spans, valid, capacity
+                address[row], after[row], one, item, instruction[row], words, spans, valid, capacity
             )
             assert position == after[row]
     return item
@@ -272,8 +274,7 @@ def read_nested(
 
     `stack` is the address of STACK_SIZE words.
     """
-    step = 0
-    top = 0
+    step = top = int(np.int64(0))  # not literal: see `_note_list`
     while True:
         instruction = program + 8 * INSTRUCTION_WIDTH * step
         operation = load_word(instruction + 8 * OPERATION)

@@ -16,7 +16,7 @@ from app.wiring.pipeline import warm_up
 from tests.stage.kernels import exit_with_new_forms
 from tests.laws.worker.test_warm import live
 
-exit_with_new_forms(warm_up, lambda: live(Path(sys.argv[1])))
+exit_with_new_forms(lambda: warm_up(graph=False), lambda: live(Path(sys.argv[1])))
 """
 LONG = "A_SYMBOL_LONGER_THAN_A_WORD"
 

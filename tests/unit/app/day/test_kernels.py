@@ -1,6 +1,7 @@
 """Laws of compiling beside other work; numba's cache and the processes are real."""
 
 import os
+import secrets
 import subprocess
 import sys
 from contextlib import closing
@@ -17,12 +18,12 @@ pytestmark = pytest.mark.takes_s(20)
 
 def test_kernels_are_compiled_once_for_each_state_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    with closing(Kernels(said.append)) as first:
+    with closing(Kernels(said.append, graph=False)) as first:
         first.wait()
-    with closing(Kernels(pytest.fail)) as second:
+    with closing(Kernels(pytest.fail, graph=False)) as second:
         second.wait()
     monkeypatch.setattr(kernels, "compiler", lambda: "another numba")
-    with closing(Kernels(said.append)) as other:
+    with closing(Kernels(said.append, graph=False)) as other:
         assert said[-1] == "compiling kernels (once)"
     assert [child.process.poll() for child in other.children] != []
     assert None not in [child.process.poll() for child in other.children]
@@ -30,11 +31,11 @@ def test_kernels_are_compiled_once_for_each_state_of_the_code(monkeypatch: pytes
 
 @pytest.mark.parametrize("changed", ["NUMBA_CACHE_DIR", "NUMBA_DISABLE_JIT"])
 def test_a_second_process_says_nothing_wherever_numba_keeps_kernels(changed: str, tmp_path: Path) -> None:
-    """The kernels' halves are left out: what is compiled belongs in the cache of this test alone."""
+    """A module that compiles nothing stands for all: what is compiled belongs in the cache of this test."""
     script = """if True:
         from app.day import kernels
-        kernels.HALVES = ()
-        run = kernels.Kernels(print)
+        kernels.PARTS = ("string",)
+        run = kernels.Kernels(print, graph=False)
         run.wait()
     """
     said = [
@@ -50,15 +51,28 @@ def test_a_second_process_says_nothing_wherever_numba_keeps_kernels(changed: str
     assert said == ["" if changed == "NUMBA_DISABLE_JIT" else "compiling kernels (once)", ""]
 
 
+def test_formulas_are_compiled_for_a_graph_alone_and_nothing_else_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kernels, "PARTS", ("string",))
+    monkeypatch.setattr(kernels, "OF_GRAPHS", "token")
+    numba = secrets.token_hex()
+    monkeypatch.setattr(kernels, "compiler", lambda: numba)
+    for graph, parts in ((False, ["string"]), (True, ["token"]), (True, []), (False, [])):
+        with closing(Kernels(print, graph=graph)) as run:
+            assert [child.name for child in run.children] == parts
+            run.wait()
+
+
 def test_kernels_that_cannot_be_compiled_end_the_run_with_the_reason_and_are_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kernels, "HALVES", ("operators.warm", "no_such_module"))
+    monkeypatch.setattr(kernels, "PARTS", ("operators.warm", "no_such_module"))
     monkeypatch.setattr(kernels, "compiler", lambda: "a numba that nobody has")
     for _ in range(2):
         said: list[str] = []
         with (
-            closing(Kernels(said.append)) as broken,
+            closing(Kernels(said.append, graph=False)) as broken,
             pytest.raises(RunError, match="no_such_module ended with exit code 1"),
         ):
             broken.wait()
