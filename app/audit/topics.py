@@ -15,12 +15,13 @@ from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.late import LateJudge, NotAccepted, read_not_accepted
 from app.audit.nodes import NodeRules, check_node
 from app.audit.rules import EARLIER, PARTITION, PLACE, Findings, Layout, Violation, check_order
-from app.audit.runs import Runs
+from app.audit.runs import MEMORY_SIZE_MIN, Runs
 from app.audit.walk import frame_of, walk
 from app.config import Settings
 from app.errors import UsageError
+from app.process.threads import each
 from app.reading.aligned import fitted, read_aligned, read_output
-from app.reading.partition import read_partition
+from app.reading.partition import at_once, read_partition
 from app.wiring.pipeline import Pipeline
 from operators.hashing.parity import Parity, sealed_hashes
 from schemas.batch import Batch, Bools
@@ -54,6 +55,21 @@ class AuditReport:
     violations: list[tuple[int | None, Violation]] = field(default_factory=list)
     parity: dict[int, Parity] = field(default_factory=dict)
 
+    def add(self, other: "AuditReport") -> None:
+        """Count what another report counts, of other partitions."""
+        for mine, theirs in (
+            (self.rows_in, other.rows_in),
+            (self.rows_late, other.rows_late),
+            (self.rows_refused, other.rows_refused),
+            (self.rows_out, other.rows_out),
+        ):
+            mine.update(theirs)  # which keeps a count of 0
+        self.rows_aligned += other.rows_aligned
+        self.rows_repeated += other.rows_repeated
+        self.rows_dead += other.rows_dead
+        self.violations += other.violations
+        self.parity |= other.parity
+
     @property
     def violation_rows(self) -> int:
         """How many rows break a promise; 0 is a clean audit."""
@@ -77,16 +93,25 @@ def require_auditable(settings: Settings) -> None:
 def audit(pipeline: Pipeline, *, memory_size_max: int = MEMORY_SIZE_MAX) -> AuditReport:
     """Check every partition of a pipeline that has come to rest.
 
-    Rows go to sorted files in a temporary folder and are read a tile of time at a time, so what is held stays
-    within about `memory_size_max` however long the day; the places of late rows, 12 bytes each, come on top.
+    Several are checked at once.  Their rows go to sorted files in temporary folders and are read a tile of
+    time at a time, so what is held of all together stays within about `memory_size_max` however long the day;
+    the places of late rows, 12 bytes each, come on top.
     Raises UsageError where the settings leave no record of late rows.
     """
     require_auditable(pipeline.settings)
-    report = AuditReport()
-    for partition in range(pipeline.settings.bus.partitions):
+    threads = min(at_once(pipeline.bus), pipeline.settings.bus.partitions)
+    share_size = max(MEMORY_SIZE_MIN, memory_size_max // threads)
+
+    def check(partition: int) -> AuditReport:
+        report = AuditReport()
         with TemporaryDirectory(prefix="tidemark-audit-") as folder:
-            part = _Partition(pipeline, partition, Path(folder), memory_size_max)
+            part = _Partition(pipeline, partition, Path(folder), share_size)
             report.violations += [(partition, violation) for violation in part.check(report)]
+        return report
+
+    report = AuditReport()
+    for part in each(check, range(pipeline.settings.bus.partitions), threads=threads):
+        report.add(part)
     return report
 
 

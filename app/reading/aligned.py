@@ -1,8 +1,8 @@
 """The aligned topic, read back as a model service would read it, and kept as Parquet."""
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.errors import UsageError
-from app.reading.partition import read_partition
+from app.process.threads import each
+from app.reading.partition import at_once, read_partition
 from app.wiring.pipeline import Pipeline
 from operators.sealed import ALIGNED
 from schemas.clocks import NS_PER_MS
@@ -48,6 +49,12 @@ class Frames:
         self.newest_ns.append(headers.newest_ns)
         self.latency_ns.append(headers.sealed_ns - headers.released_ns)
         self.assumed_rows.append(headers.assumed_rows)
+
+    @classmethod
+    def of(cls, parts: Sequence["Frames"]) -> "Frames":
+        """All of these, one after the other."""
+        names = [field.name for field in fields(cls)]
+        return cls(*[[value for part in parts for value in getattr(part, name)] for name in names])
 
     def latency_ms(self, quantile: float) -> float | None:
         """Seal latency per row: from the message that released it being read to its frame being produced."""
@@ -129,18 +136,22 @@ def write_output(pipeline: Pipeline, name: str, folder: Path) -> Frames:
     Returns what its frames said.  Rows from before a column was added are null in it; raises UsageError where
     it must not be null.
     """
-    frames = Frames()
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    for partition in range(pipeline.settings.bus.partitions):
+
+    def write(partition: int) -> Frames:
+        frames = Frames()
         schema = pipeline.sinks(partition)[name].schema
         with pq.ParquetWriter(unfinished / f"partition-{partition:05d}.parquet", schema) as writer:
             for rows in _row_groups(read_output(pipeline, name, partition, frames), schema):
                 writer.write_table(rows)
+        return frames
+
+    written = each(write, range(pipeline.settings.bus.partitions), threads=at_once(pipeline.bus))
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
-    return frames
+    return Frames.of(written)
 
 
 def _row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from app.process.threads import require_wanted
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import Bus, BusUnavailableError
 
@@ -10,6 +11,8 @@ MESSAGES_MAX: Final = 20_000
 MESSAGES_FIRST: Final = 100
 BLOCK_SIZE: Final = 8 << 20  # bytes of a block, about, going by the messages so far
 WAIT_MS: Final = 100
+# A reading waits 0.2 s for a client, its connection and the end of the log: others go on meanwhile.
+AT_ONCE_MAX: Final = 4
 
 
 def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[MessageBlock]:
@@ -25,6 +28,7 @@ def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[
         consumer.assign({source: low})
         reached, messages_max = False, MESSAGES_FIRST
         while not reached:
+            require_wanted()
             block = consumer.poll(messages_max=messages_max, wait_ms=WAIT_MS)
             if block.messages:
                 yield block
@@ -34,6 +38,11 @@ def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[
             reached = reached or any(end >= high for ended, end in block.ends if ended == source)
     finally:
         consumer.close()
+
+
+def at_once(bus: Bus) -> int:
+    """How many partitions are read at once: of the embedded bus, which is for one thread, one."""
+    return 1 if bus.name == "embedded" else AT_ONCE_MAX
 
 
 def require_settled(bus: Bus, sources: Sequence[TopicPartition]) -> None:

@@ -1,0 +1,42 @@
+"""The same work on several things at once, in threads: for work that waits, or lets the interpreter go."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_here = threading.local()
+
+
+class GivenUpError(Exception):
+    """Nobody waits for the result any more."""
+
+
+def each(work: Callable[[_Item], _Result], items: Sequence[_Item], *, threads: int) -> list[_Result]:
+    """Return the results of `work` on each item, in their order, or raise what the first that failed raised.
+
+    Where that, or Ctrl-C, ends the waiting, what is under way ends at its next `require_wanted`.
+    """
+    given_up = threading.Event()
+
+    def one(item: _Item) -> _Result:
+        _here.given_up = given_up
+        require_wanted()
+        return work(item)
+
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            return list(pool.map(one, items))
+        except BaseException:
+            given_up.set()
+            raise
+
+
+def require_wanted() -> None:
+    """Raise GivenUpError in a thread of `each` that nobody waits for any more; elsewhere do nothing."""
+    given_up: threading.Event | None = getattr(_here, "given_up", None)
+    if given_up is not None and given_up.is_set():
+        raise GivenUpError
