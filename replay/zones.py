@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from replay.dates import NEW_YORK
 from replay.errors import HistoryError
 from schemas.batch import Int32s, Int64s
 from schemas.clocks import NS_PER_S
 
-NEW_YORK: Final = "America/New_York"
 _DAY_S: Final = 86_400
 
 
@@ -70,17 +70,6 @@ def wall_instants_ns(wall_ns: Int64s, zone: str) -> tuple[Int64s, Int64s]:
         raise _unknown(zone) from None
     none = np.flatnonzero(instants.is_null().to_numpy()).astype(np.int64)
     return instants.fill_null(0).to_numpy().astype(np.int64, copy=False), none
-
-
-def parse_date(text: str) -> date:
-    """Return the date of `YYYY-MM-DD`; raises HistoryError for anything else."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:
-        raise HistoryError(f"{text!r} is not a date: write YYYY-MM-DD, such as 2024-01-15")
-    return day
 
 
 def _unknown(zone: str) -> HistoryError:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from app.audit.auditable import require_auditable
 from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.late import LateJudge, NotAccepted, read_not_accepted
 from app.audit.nodes import NodeRules, check_node
@@ -18,7 +19,6 @@ from app.audit.rules import EARLIER, PARTITION, PLACE, Findings, Layout, Violati
 from app.audit.runs import MEMORY_SIZE_MIN, Runs
 from app.audit.walk import frame_of, walk
 from app.config import Settings
-from app.errors import UsageError
 from app.process.threads import each
 from app.reading.aligned import fitted, read_aligned, read_output
 from app.reading.partition import at_once, read_partition
@@ -74,20 +74,6 @@ class AuditReport:
     def violation_rows(self) -> int:
         """How many rows break a promise; 0 is a clean audit."""
         return sum(violation.rows for _, violation in self.violations)
-
-
-def require_auditable(settings: Settings) -> None:
-    """Raise UsageError where the settings leave no record of what an audit must know."""
-    if dropped := [name for name in settings.stream_names if settings.late(name)[0] == "drop"]:
-        raise UsageError(
-            f'late = "drop" keeps no record of late rows of {", ".join(dropped)}, so an audit could not tell '
-            'them from lost ones: say worker.late = "side"'
-        )
-    if settings.worker.dead == "drop" and settings.pipeline.max_ahead_ns is not None:
-        raise UsageError(
-            'worker.dead = "drop" keeps no record of rows beyond pipeline.max_ahead_ns, so an audit could '
-            'not tell them from lost ones: say worker.dead = "side"'
-        )
 
 
 def audit(pipeline: Pipeline, *, memory_size_max: int = MEMORY_SIZE_MAX) -> AuditReport:

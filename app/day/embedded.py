@@ -1,20 +1,38 @@
 """A whole run in this process and one thread: publish a step, let every worker turn, until all is sealed."""
 
+from collections.abc import Sequence
+
+from app.day.request import ReplayRequest
 from app.errors import RunError
 from app.process.clock import monotonic_ns, pause
 from app.wiring.pipeline import Pipeline
 from app.worker.assembly import open_worker
 from app.worker.worker import Worker
 from replay.publish.publication import Publication
+from replay.store.day import Day
 from schemas.clocks import NS_PER_S
 
 PAUSE_S = 0.002  # while nothing is due
 STUCK_NS = 30 * NS_PER_S
 
 
-def run_embedded(pipeline: Pipeline, publication: Publication, workers: int) -> None:
+def run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]) -> None:
     """Run the same publisher and the same workers as on Kafka over the embedded bus, paced if asked."""
-    running = [open_worker(pipeline.with_slot(str(slot)), until_final=True) for slot in range(workers)]
+    settings = pipeline.settings
+    publication = Publication(
+        bus=pipeline.bus,
+        registry=pipeline.registry,
+        days=days,
+        topics={name: settings.topic(name) for name in settings.stream_names},
+        partitions=settings.bus.partitions,
+        shape=request.shape,
+        grace_ns=settings.pipeline.grace_ns,
+        clock=settings.pipeline.clock,
+        run=settings.pipeline.prefix,
+        speed=request.speed,
+    )
+    slots = map(str, range(request.workers))
+    running = [open_worker(pipeline.with_slot(slot), until_final=True) for slot in slots]
     try:
         _drive(publication, running)
     except BaseException:

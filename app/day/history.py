@@ -6,8 +6,6 @@ from pathlib import Path
 
 from app.errors import UsageError
 from replay.errors import HistoryError, SourceError
-from replay.imports.folder import import_folder
-from replay.market.generate import generate_day
 from replay.store.day import Day
 from replay.store.days import HistoryStore
 
@@ -29,6 +27,8 @@ def find_days(
     """
     try:
         if data is not None:
+            from replay.imports.folder import import_folder  # with Polars, which few runs need here
+
             digest = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:8]
             history = HistoryStore(store or HISTORY / f"{data.resolve().name}-{digest}")
             report = import_folder(history, data)
@@ -38,6 +38,8 @@ def find_days(
         else:
             history = HistoryStore(store or HISTORY / "generated")
             if store is None and date not in history.dates():
+                from replay.market.generate import generate_day
+
                 made = generate_day(history, date)
                 rows = ", ".join(f"{day.rows:,} {day.stream.name}s" for day in made)
                 say(f"{date} is not in the history: generated a synthetic day of {rows}")

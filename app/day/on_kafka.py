@@ -2,12 +2,12 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from app.config import child_environment
-from app.day.processes import Child, start, wait_all
+from app.day.processes import Child, start, stop, wait_all
 from app.day.request import ReplayRequest
 from app.process.clock import monotonic_ns
 from app.wiring.pipeline import Pipeline
@@ -16,10 +16,13 @@ from operators.sealed import ALIGNED
 from schemas.clocks import NS_PER_S
 
 
-def run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, store: Path) -> float:
+def run_processes(
+    request: ReplayRequest, pipeline: Pipeline, folder: Path, store: Path, meanwhile: Callable[[], None]
+) -> float:
     """Publish and join the day; return the seconds from the publisher's start to the end of all processes.
 
-    The publisher is held until the workers have their tasks, so that no start-up counts as work.
+    The publisher is held until the workers have their tasks, so that no start-up counts as work.  `meanwhile`
+    is called when it is let go: before, the processors have enough to do.
     """
     settings = pipeline.settings
     speed = "max" if request.speed is None else str(request.speed)
@@ -34,27 +37,46 @@ def run_processes(request: ReplayRequest, pipeline: Pipeline, folder: Path, stor
         align += ["--slot", str(slot), "--until-final"]
         workers.append(start(f"worker-{slot}", align, folder, environment=child_environment(settings)))
     publisher = start("publisher", publish, folder, own_terminal=sys.stderr.isatty(), told=None)
-    gate = Gate(publisher, workers, _client_config(pipeline), settings.bus.partitions)
+    gate = Gate(publisher, workers, _client_config(pipeline), settings.bus.partitions, meanwhile)
     wait_all([publisher, *workers], gate.open_when_due)
     return gate.seconds()
 
 
-def read_back(pipeline: Pipeline, folder: Path) -> list[Child]:
-    """Let the client library read each output, as a model service would, and compare it with the Parquet.
+class ReadBack:
+    """Lets the client library read each output, as a model service would, and compare it with the Parquet.
 
-    Returns processes, of which one that fails has found a difference.  The embedded bus and Avro rows are
-    not for that library to read.
+    The embedded bus and Avro rows are not for that library to read.
     """
-    settings = pipeline.settings
-    if pipeline.bus.name == "embedded":
-        return []
-    outputs = settings.node_outputs if settings.worker.format == "avro" else (ALIGNED, *settings.node_outputs)
-    children = []
-    for name in outputs:
-        read = ["gpu_sink", "--bootstrap", settings.bus.bootstrap, "--topic", settings.topic(name)]
-        read += ["--folder", str((folder / name).resolve()), "--client-config", "-"]
-        children.append(start(f"read-back-{name}", read, folder, told=_client_config(pipeline)))
-    return children
+
+    def __init__(self, pipeline: Pipeline, folder: Path) -> None:
+        self._pipeline, self._folder = pipeline, folder
+        self._children: list[Child] = []
+
+    def start(self) -> None:
+        """Start a process for each output; it loads what it needs, and waits."""
+        settings = self._pipeline.settings
+        if self._pipeline.bus.name == "embedded":
+            return
+        whole = () if settings.worker.format == "avro" else (ALIGNED,)
+        for name in (*whole, *settings.node_outputs):
+            read = ["gpu_sink", "--bootstrap", settings.bus.bootstrap, "--topic", settings.topic(name)]
+            read += ["--folder", str((self._folder / name).resolve()), "--client-config", "-"]
+            self._children.append(start(f"read-back-{name}", read, self._folder, told=None))
+
+    def begin(self) -> None:
+        """Let them read, now that the Parquet is there."""
+        if not self._children:
+            self.start()
+        for child in self._children:
+            child.tell(_client_config(self._pipeline))
+
+    def wait(self) -> None:
+        """Return when all is read; raises RunError where a process has found a difference."""
+        wait_all(self._children)
+
+    def close(self) -> None:
+        """End what still runs."""
+        stop(self._children)
 
 
 def _client_config(pipeline: Pipeline) -> str:
@@ -64,10 +86,17 @@ def _client_config(pipeline: Pipeline) -> str:
 class Gate:
     """Holds the publisher until every partition is some worker's."""
 
-    def __init__(self, publisher: Child, workers: Sequence[Child], words: str, partitions: int) -> None:
-        """`words` are what the publisher waits for on its standard input."""
+    def __init__(
+        self,
+        publisher: Child,
+        workers: Sequence[Child],
+        words: str,
+        partitions: int,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`words` are what the publisher waits for on standard input; `then` is called once it has them."""
         self._publisher, self._workers = publisher, workers
-        self._words, self._partitions = words, partitions
+        self._words, self._partitions, self._then = words, partitions, then
         self._opened_ns: int | None = None
 
     def open_when_due(self) -> None:
@@ -78,6 +107,7 @@ class Gate:
         ):
             self._opened_ns = monotonic_ns()
             self._publisher.tell(self._words)
+            self._then()
 
     def seconds(self) -> float:
         """Since the publisher was let go."""

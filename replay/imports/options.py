@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypedDict, get_args
 
+from replay.dates import NEW_YORK
 from replay.errors import SourceError
-from replay.zones import NEW_YORK, require_zone
+from replay.zones import require_zone
 
 Unit = Literal["ns", "us", "ms", "s", "auto"]
 UNITS: Final[tuple[Unit, ...]] = get_args(Unit)

@@ -6,11 +6,12 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from replay.dates import NEW_YORK, parse_date
 from replay.errors import HistoryError
 from replay.market.model import EXCHANGES, Floats, Market, Quotes, Trades, session_instants
 from replay.store.day import BATCH_ROWS, Day
 from replay.store.days import HistoryStore
-from replay.zones import NEW_YORK, local_instant_ns, parse_date
+from replay.zones import local_instant_ns
 from schemas.batch import Int32s, Int64s
 from schemas.stream import Stream
 

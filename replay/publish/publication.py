@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from replay.dates import parse_date
 from replay.errors import PublishError
 from replay.publish.cursor import NEVER_NS, Cursor
 from replay.publish.merge import merge_upto
@@ -22,7 +23,6 @@ from replay.publish.messages import Composer, Encoder, Shape
 from replay.publish.pace import Pace
 from replay.publish.position import Published, rows_done
 from replay.store.day import Day
-from replay.zones import day_end_ns, parse_date
 from schemas.clocks import NS_PER_MS, NS_PER_S, Clock
 from schemas.stream import Stream
 from topics.avro.encode import RowEncoder
@@ -309,6 +309,8 @@ def _end_ns(days: Sequence[Day]) -> int:
         raise PublishError(
             f"{days[0].date} is another day for each stream: {which}; import both with one --timezone"
         )
+    from replay.zones import day_end_ns  # with Polars: who only asks for the grace waits for nothing
+
     return day_end_ns(parse_date(days[0].date), days[0].zone)
 
 

@@ -7,9 +7,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from replay.dates import parse_date
 from replay.store.day import Day, DaySummary
 from replay.store.days import HistoryStore
-from replay.zones import parse_date
 from schemas.clocks import EVENT_NS, KNOWN_NS, NS_PER_MS, NS_PER_S
 
 HEADINGS: Final = (

@@ -10,8 +10,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from replay.dates import NEW_YORK
 from replay.errors import HistoryError
-from replay.zones import NEW_YORK
 from schemas.clocks import EVENT_NS, KNOWN_NS, Clock, clock_column
 from schemas.stream import Stream
 

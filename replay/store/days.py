@@ -16,10 +16,10 @@ from typing import Final, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from replay.dates import parse_date
 from replay.errors import HistoryError, UnknownDateError
 from replay.store.day import SUMMARY_FILE, Day, DaySummary, Source
 from replay.store.measures import Measures
-from replay.zones import parse_date
 from schemas.clocks import Clock
 from schemas.stream import Stream
 

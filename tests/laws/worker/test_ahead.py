@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.audit.topics import audit, require_auditable
+from app.audit.auditable import require_auditable
+from app.audit.topics import audit
 from app.errors import RunError, UsageError
 from app.reading.dead import ahead_places
 from app.task import metadata as progress_metadata

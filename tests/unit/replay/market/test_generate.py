@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from replay.dates import NEW_YORK, parse_date
 from replay.errors import HistoryError
 from replay.market.generate import generate_day
 from replay.store.days import HistoryStore
-from replay.zones import NEW_YORK, local_instant_ns, parse_date
+from replay.zones import local_instant_ns
 from tests.stage.days import DATE, NOON_NS, keep_day, rows_of
 
 SMALL = {"symbols": 20, "trades": 2_000, "quotes": 8_000}
