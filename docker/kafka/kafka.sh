@@ -2,6 +2,7 @@
 # A real one-node Kafka (KRaft) on loopback, without an engine: Maven fetches it, Java 17 runs it.
 #
 #   kafka.sh start     start it, or find it running; the last line printed is host:port
+#   kafka.sh fetch     fetch what it runs from, where that can be, and say nothing; a start meanwhile waits for it
 #   kafka.sh stop      stop it; its log and its port stay for the next start
 #   kafka.sh status    one line saying what runs where; exit 1 when nothing does
 #   kafka.sh address   host:port alone; exit 1 when it does not run; "address secure" that of the second listener
@@ -74,6 +75,14 @@ fetch_jars() {
   mvn -q -B -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars" \
     >"$dir/maven.log" 2>&1 || fail 1 "Maven could not fetch Kafka $version; see $dir/maven.log"
   touch "$jars/.complete"
+}
+
+fetch() {
+  command -v "$java" >/dev/null && command -v mvn >/dev/null && command -v flock >/dev/null || return 0
+  mkdir -p "$dir" "$root/build/kafka"
+  exec 9>"$root/build/kafka/lock"
+  flock 9
+  fetch_jars 2>/dev/null
 }
 
 write_settings() { # $1: port, $2: controller port
@@ -235,6 +244,6 @@ status() {
 }
 
 case ${1:-} in
-  start | stop | status | address) "$@" ;;
-  *) fail 2 "say one of: start, stop, status, address" ;;
+  start | fetch | stop | status | address) "$@" ;;
+  *) fail 2 "say one of: start, fetch, stop, status, address" ;;
 esac

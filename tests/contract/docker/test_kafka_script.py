@@ -24,7 +24,13 @@ def test_an_old_java_is_one_line_with_its_version_and_exit_2(tmp_path: Path) -> 
     assert "needs Java 17 or newer, found 11" in answer.stderr
 
 
+def test_a_fetch_ahead_leaves_it_to_the_start_to_say_that_java_is_missing(tmp_path: Path) -> None:
+    answer = kafka_script("fetch", KAFKA_DIR=str(tmp_path / "kafka"), JAVA_HOME=str(tmp_path / "no-java"))
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+    assert not (tmp_path / "kafka").exists()
+
+
 def test_an_unknown_word_is_answered_with_those_it_knows() -> None:
     answer = kafka_script("restart")
     assert answer.returncode == 2
-    assert "start, stop, status, address" in answer.stderr
+    assert "start, fetch, stop, status, address" in answer.stderr
