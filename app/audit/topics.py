@@ -176,6 +176,7 @@ class _Partition:
                 rows = _batch_frame(decoded.batch)
                 report.rows_in[name] += rows.height
                 runs.add(found.without(name, rows))
+            del block, decoded
         report.rows_in[name] += 0
         return runs
 

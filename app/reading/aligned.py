@@ -89,6 +89,7 @@ def read_output(
             batch = decoder.decode(block, np.arange(block.messages, dtype=np.int64)).batch
             if batch is not None:
                 yield batch.columns
+        del block
 
 
 def _frames(

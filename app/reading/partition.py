@@ -18,9 +18,10 @@ AT_ONCE_MAX: Final = 4
 def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[MessageBlock]:
     """Yield the committed messages that were there when the reading began, in offset order.
 
-    `group` only names the reader; nothing is committed under it.
+    `group` only names the reader; nothing is committed under it.  A block that is still held when the reading
+    ends is copied, message by message: who has read it lets go of it.
     """
-    consumer = bus.consumer(group=group, client_id=group)
+    consumer = bus.consumer(group=group, client_id=group, to_end=True)
     try:
         low, high = consumer.offsets(source)
         if low == high:
@@ -36,6 +37,7 @@ def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[
                 messages_max = max(1, min(MESSAGES_MAX, BLOCK_SIZE // size))
                 reached = int(block.offset[-1]) >= high - 1
             reached = reached or any(end >= high for ended, end in block.ends if ended == source)
+            del block
     finally:
         consumer.close()
 

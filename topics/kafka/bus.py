@@ -18,6 +18,7 @@ from topics.kafka.settings import (
     AT_ONCE,
     LOGGER,
     PRODUCER,
+    TO_END,
     TRANSACTION_TIMEOUT_MS,
     GroupProtocol,
     consumer_settings,
@@ -73,9 +74,9 @@ class KafkaBus:
                 "start one with `make kafka` or give BOOTSTRAP="
             ) from None
 
-    def consumer(self, *, group: str, client_id: str = "tidemark") -> KafkaConsumer:
-        """Make a consumer of a group."""
-        own = consumer_settings(group, self._group_protocol)
+    def consumer(self, *, group: str, client_id: str = "tidemark", to_end: bool = False) -> KafkaConsumer:
+        """Make a consumer of a group; one that reads `to_end` alone hears of an end without a wait."""
+        own = {**consumer_settings(group, self._group_protocol), **(TO_END if to_end else {})}
         settings = settings_for("consumer", self._bootstrap, client_id, self._config, own)
         with _named_settings():
             return KafkaConsumer(settings, self._on_wait, self._reading)

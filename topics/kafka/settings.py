@@ -62,6 +62,9 @@ CONSUMER: Final[Mapping[str, object]] = {
     "fetch.queue.backoff.ms": 10,
 }
 
+# The answer to a fetch at the end of a log tells of the end: who reads no further need not have it held back.
+TO_END: Final[Mapping[str, object]] = {"fetch.wait.max.ms": 10}
+
 PRODUCER: Final[Mapping[str, object]] = {
     "enable.idempotence": True,
     "partitioner": "murmur2_random",  # the Java client's; librdkafka's own would scatter keys differently

@@ -30,8 +30,9 @@ class MemoryBus:
         """What to print."""
         return "embedded"
 
-    def consumer(self, *, group: str, client_id: str = "tidemark") -> MemoryConsumer:
-        """Make a consumer of a group."""
+    def consumer(self, *, group: str, client_id: str = "tidemark", to_end: bool = False) -> MemoryConsumer:
+        """Make a consumer of a group; here nobody waits for an end."""
+        del to_end
         return MemoryConsumer(self._store, self._store.group(group), client_id)
 
     def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> MemoryProducer:
