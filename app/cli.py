@@ -80,13 +80,14 @@ def main() -> None:
         sys.exit(2)
     # A worker that restarts is waited for: Polars, Matplotlib and pandas, which it does not need, take 1.5 s,
     # and looking for garbage where there is none yet takes 0.2 s.
+    gc.disable()
     alone = ALONE.get(next(iter(sys.argv[1:]), ""))
     if alone is not None:
         sys.meta_path.insert(0, WithoutPandas())
-    if alone == "align":
-        gc.disable()  # `align` enables it
     for name in MODULES if alone is None else (alone,):
         import_module(f"app.commands.{name}")  # registers its commands
+    if alone != "align":  # which does so once it has its kernels
+        gc.enable()
     log_to_stderr()
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="python -m app"))
