@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from replay.errors import HistoryError
 from schemas.frame import FrameError
 from schemas.letters import LetterError
 from schemas.stream import StreamError
+from schemas.without_pandas import hide_pandas
 from state.errors import StateError
 from topics.bus import BusError
 from topics.wire import CodecError, RegistryUnavailableError
@@ -51,15 +51,6 @@ Bootstrap = Annotated[
 ]
 
 
-class WithoutPandas(MetaPathFinder):
-    """Hides pandas, which pyarrow imports with its first array, to check whether the values are pandas'."""
-
-    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
-        """Refuse pandas and leave all others to the finders behind this one."""
-        if fullname == "pandas":
-            raise ModuleNotFoundError("pandas is hidden from this process", name=fullname)
-
-
 def say(line: str) -> None:
     """Print one line about what is going on."""
     errors.print(line, markup=False)
@@ -83,7 +74,7 @@ def main() -> None:
     gc.disable()
     alone = ALONE.get(next(iter(sys.argv[1:]), ""))
     if alone is not None:
-        sys.meta_path.insert(0, WithoutPandas())
+        hide_pandas()
     for name in MODULES if alone is None else (alone,):
         import_module(f"app.commands.{name}")  # registers its commands
     if alone != "align":  # which does so once it has its kernels

@@ -3,7 +3,10 @@
 import gc
 import sys
 
+from schemas.without_pandas import hide_pandas
+
 if __name__ == "__main__":
+    hide_pandas()
     gc.disable()  # there is no garbage yet, and to look for it takes a quarter of the time
     from replay.cli import main
 

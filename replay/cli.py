@@ -24,6 +24,7 @@ from topics.bus import Bus, BusError
 from topics.catalogue import default_topic, require_copartitioned
 from topics.kafka.bus import KafkaBus
 from topics.registry.open import open_registry
+from topics.warm import warm_encoder
 from topics.wire import CodecError, RegistryUnavailableError
 
 BROKER_WAIT_MS: Final = 5_000
@@ -234,6 +235,7 @@ def publish_command(
     if grace_ns < 0:
         raise PublishError(f"grace_ns {grace_ns} must be 0 or more")
     factor = parse_speed(speed)
+    warm_encoder()  # before standard input is waited for: whoever is there may count the time from then on
     days = list_days(HistoryStore(store), date)
     topics = {day.summary.stream: default_topic(prefix, day.summary.stream) for day in days}
     config = parse_client_config(client_config or ())

@@ -18,7 +18,7 @@ from topics.memory.bus import MemoryBus
 from topics.placement import home_partitions
 from topics.times import TimeForm, to_ns
 from topics.values import FieldPath
-from topics.wire import UnknownSchemaError
+from topics.wire import Encoded, SchemaRegistry, UnknownSchemaError
 
 _ROWS = pa.record_batch(
     {
@@ -39,10 +39,9 @@ def warm(formats: Collection[str] = ()) -> None:
     """
     stream = Stream(name="warm", schema=_ROWS.schema)
     registry = _Registry()
-    encoder = RowEncoder(stream, registry, "warm")
     messages = [
         encoded.data[lower:upper].tobytes()
-        for encoded in (encoder.records(_ROWS), encoder.blocks(_ROWS, np.array([0, 2], dtype=np.int64)))
+        for encoded in _encoded(stream, registry)
         for lower, upper in zip(encoded.starts[:-1], encoded.starts[1:], strict=True)
     ]
     block = _block(messages)
@@ -89,6 +88,11 @@ def _block(values: Sequence[bytes]) -> MessageBlock:
     return consumer.poll(messages_max=len(values), wait_ms=0)
 
 
+def warm_encoder() -> None:
+    """Encode two rows, for whoever only publishes."""
+    _encoded(Stream(name="warm", schema=_ROWS.schema), _Registry())
+
+
 def compiler() -> str:
     """What compiled kernels depend on beside their source: versions and the processor."""
     processor = llvmlite.binding.get_host_cpu_name()
@@ -99,6 +103,11 @@ def cache_folder() -> Path | None:
     """Where the kernels of these sources are kept, None where they are not kept or not compiled."""
     folder: str = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     return Path(folder) if folder and not numba.config.DISABLE_JIT else None  # type: ignore[attr-defined]
+
+
+def _encoded(stream: Stream, registry: SchemaRegistry) -> tuple[Encoded, Encoded]:
+    encoder = RowEncoder(stream, registry, "warm")
+    return encoder.records(_ROWS), encoder.blocks(_ROWS, np.array([0, 2], dtype=np.int64))
 
 
 class _Registry:
