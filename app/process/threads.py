@@ -20,10 +20,10 @@ def each(work: Callable[[_Item], _Result], items: Sequence[_Item], *, threads: i
 
     Where that, or Ctrl-C, ends the waiting, what is under way ends at its next `require_wanted`.
     """
-    given_up = threading.Event()
+    halt = threading.Event()
 
     def one(item: _Item) -> _Result:
-        _here.given_up = given_up
+        _here.halt = halt
         require_wanted()
         return work(item)
 
@@ -31,12 +31,12 @@ def each(work: Callable[[_Item], _Result], items: Sequence[_Item], *, threads: i
         try:
             return list(pool.map(one, items))
         except BaseException:
-            given_up.set()
+            halt.set()
             raise
 
 
 def require_wanted() -> None:
     """Raise GivenUpError in a thread of `each` that nobody waits for any more; elsewhere do nothing."""
-    given_up: threading.Event | None = getattr(_here, "given_up", None)
-    if given_up is not None and given_up.is_set():
+    halt: threading.Event | None = getattr(_here, "halt", None)
+    if halt is not None and halt.is_set():
         raise GivenUpError
