@@ -12,11 +12,12 @@ from tests.stage.programs import ROOT
 SCRIPT = """
 import sys
 from pathlib import Path
+from app.config import Settings
 from app.wiring.pipeline import warm_up
 from tests.stage.kernels import exit_with_new_forms
 from tests.laws.worker.test_warm import live
 
-exit_with_new_forms(lambda: warm_up(graph=False), lambda: live(Path(sys.argv[1])))
+exit_with_new_forms(lambda: warm_up(Settings()), lambda: live(Path(sys.argv[1])))
 """
 LONG = "A_SYMBOL_LONGER_THAN_A_WORD"
 
