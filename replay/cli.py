@@ -108,11 +108,12 @@ def import_command(
     replace: ReplaceFlag = False,
     dry_run: DryRunFlag = False,
 ) -> None:
-    """Import a folder of Parquet, CSV or Arrow files into the history; unchanged days are not written again.
+    """Import a folder of Parquet, CSV, Arrow or DBN files; days that are unchanged are not written again.
 
     Clocks are whole nanoseconds UTC, timestamps or text, in event_ns, ts_ns or event_ts_ns (the exchange's
     clock) and known_ns or recv_ts_ns (the receiver's).  Every other column keeps its values.  Rows without
-    symbol or time are named and left out.  CSV is unpacked in the folder for temporary files.
+    symbol or time are named and left out.  CSV and DBN are unpacked in the folder for temporary files.
+    DBN needs Databento's library: pip install databento-dbn.
 
     Example: python -m replay import ../shared/data/lean_us_equity_ticks --dry-run
     """

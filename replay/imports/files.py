@@ -19,8 +19,12 @@ FORMATS: Final = {
     ".feather": "Arrow",
     ".ipc": "Arrow",
     ".arrows": "Arrow",
+    ".dbn": "DBN",
+    ".dbn.zst": "DBN",
 }
-READABLE: Final = "Parquet, CSV (.csv, .csv.gz) or Arrow IPC (.arrow, .feather, .ipc, .arrows)"
+READABLE: Final = (
+    "Parquet, CSV (.csv, .csv.gz), Arrow IPC (.arrow, .feather, .ipc, .arrows) or DBN (.dbn, .dbn.zst)"
+)
 NAMES_MAX: Final = 5
 _HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 
@@ -72,14 +76,14 @@ def _find_files(folder: Path) -> tuple[dict[str, list[Place]], list[str]]:
         else:
             entries[stream].append(entry)
     files: dict[str, list[Place]] = {}
-    notes = [f"not read, since neither trades* nor quotes*: {_listed(others)}"] if others else []
+    notes = [f"not read, since neither trades* nor quotes*: {listed(others)}"] if others else []
     for stream, of_stream in entries.items():
         paths, lines = _walk(of_stream, folder)
         files[stream] = [_place(path, folder) for path in paths]
         notes += lines
         _require_once(files[stream])
     if not any(files.values()):
-        has = f"; it has {_listed(others)}" if others else ""
+        has = f"; it has {listed(others)}" if others else ""
         raise SourceError(
             f"{folder} holds neither trades*.parquet nor quotes*.parquet (or the like as {READABLE}){has}"
         )
@@ -158,6 +162,7 @@ def _hidden(name: str) -> bool:
     return name.startswith((".", "_"))
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Return the first names, and how many there are more."""
     more = len(names) - NAMES_MAX
     return ", ".join(names[:NAMES_MAX]) + (f" and {more} more" if more > 0 else "")

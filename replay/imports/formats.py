@@ -1,9 +1,10 @@
 """Files as Arrow tables, a group of rows at a time, whatever wrote them."""
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import polars as pl
@@ -12,8 +13,10 @@ import pyarrow.parquet as pq
 
 from replay.errors import SourceError
 from replay.imports.comma_text import stage
+from replay.imports.dbn import stage_dbn
 from replay.imports.int96 import int96_columns, int96_units
 
+_NO_CLOCKS: Final[Mapping[str, str]] = MappingProxyType({})
 _ARROW_SCHEMA: Final = b"ARROW:schema"  # key of the footer that says which columns were dictionaries
 
 
@@ -22,6 +25,8 @@ class TableFile(Protocol):
 
     schema: pa.Schema
     group_rows: list[int]
+    clocks: Mapping[str, str]  # columns that are clocks in this format, whatever their names, by clock
+    notes: tuple[str, ...]  # what was decided in reading the file, a line each
 
     def groups(self, numbers: list[int], columns: list[str]) -> Iterator[pa.Table]:
         """Yield these groups, whole, with these columns; raises what the library raises."""
@@ -31,8 +36,11 @@ class TableFile(Protocol):
 class ParquetTable:
     """A Parquet file; INT96 times come in the finest unit that holds them all."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, clocks: Mapping[str, str] = _NO_CLOCKS, notes: tuple[str, ...] = ()
+    ) -> None:
         self._path = path
+        self.clocks, self.notes = clocks, notes
         with pq.ParquetFile(path) as file:
             self.schema = file.schema_arrow.remove_metadata()
             self.group_rows = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
@@ -80,6 +88,8 @@ class ArrowTable:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.clocks: Mapping[str, str] = _NO_CLOCKS
+        self.notes: tuple[str, ...] = ()
         with pa.memory_map(str(path)) as source:
             self.schema = self._reader(source).schema.remove_metadata()
             self.group_rows = [batch.num_rows for batch in self._batches(source)]
@@ -121,13 +131,16 @@ def _without_arrow_schema(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def open_table(path: Path, kind: str, key: tuple[str, ...], scratch: Path) -> TableFile:
-    """Open a file of `kind` (a value of `FORMATS`); CSV is turned into Parquet in the folder `scratch`.
+    """Open a file of `kind` (a value of `FORMATS`); CSV and DBN become Parquet in the folder `scratch`.
 
     `key` names columns that are text whatever they look like.  Raises SourceError for what cannot be read.
     """
     try:
         if kind == "CSV":
             return ParquetTable(stage(path, key, scratch))
+        if kind == "DBN":
+            staged = stage_dbn(path, key, scratch)
+            return ParquetTable(staged.path, staged.clocks, staged.notes)
         return ArrowTable(path) if kind == "Arrow" else ParquetTable(path)
     except (OSError, pa.ArrowException) as broken:
         wide = _columns_too_wide(path) if isinstance(broken, pa.ArrowNotImplementedError) else []

@@ -27,6 +27,7 @@ from replay.order import as_array, order_times
 from replay.store.day import Source
 from replay.zones import local_days
 from schemas.batch import Bools, Int32s, Int64s
+from schemas.clocks import EVENT_NS, KNOWN_NS
 
 MARKET_SYMBOL: Final = ("market", "symbol")
 SEQUENCE: Final = "sequence"
@@ -82,9 +83,9 @@ class SourceFile:
         self.present = frozenset((*names, *self._partition))
         self.rows = sum(self._table.group_rows)
         self._schema = pa.schema([*self._table.schema, *of_path]) if self.rows else pa.schema([])
-        needed = (*text, *EVENT_NAMES, *KNOWN_NAMES, options.event, options.known, SEQUENCE)
+        clocks = (*EVENT_NAMES, *KNOWN_NAMES, *self._table.clocks.values(), options.event, options.known)
         self._columns = choose_columns(
-            self._schema, self.name, options, frozenset(name for name in needed if name)
+            self._schema, self.name, options, frozenset(name for name in (*text, *clocks, SEQUENCE) if name)
         )
         self._schema = pa.schema(
             [
@@ -95,7 +96,7 @@ class SourceFile:
         self.clocks: dict[str, str] = {}
         self.walls: dict[str, Wall] = {}
         if self.rows:
-            event, known = self._columns.find(options.event), self._columns.find(options.known)
+            event, known = self._clock(EVENT_NS, options.event), self._clock(KNOWN_NS, options.known)
             self.clocks = find_clocks(self._schema, str(self.path), event=event, known=known)
             self._require_carried()
             self.walls = {name: self._wall(name) for name in self.clocks}
@@ -109,6 +110,7 @@ class SourceFile:
     def notes(self) -> list[str]:
         """What was decided about columns, a line each."""
         lines = [f"{self.name}: {name} is {clock}" for name, clock in self.clocks.items() if name != clock]
+        lines += [f"{self.name}: {note}" for note in self._table.notes]
         lines += self._columns.notes
         for field in self._schema:
             plain = self._field(field)
@@ -155,6 +157,13 @@ class SourceFile:
     def clock_parts(self, key: tuple[str, ...], zone: str) -> Iterator[Part]:
         """Yield all groups with nothing but their clocks and key: enough to know days and bad rows."""
         return self._read(key, zone, None, [*self.clocks, *key])
+
+    def _clock(self, clock: str, stated: str | None) -> str | None:
+        """Return the column that is this clock outright: as an option says, or the file's format."""
+        if stated is not None:
+            return self._columns.find(stated)
+        name = self._columns.names.get(self._table.clocks.get(clock, ""))
+        return name if clock not in self._schema.names else None
 
     def _require_carried(self) -> None:
         fields = [field for field in self.schema if field.name not in self.clocks.values()]

@@ -293,7 +293,7 @@ def test_what_is_no_file_of_a_stream_is_named(tmp_path: Path) -> None:
     assert "not read, since neither trades* nor quotes*: README.md, raw/" in report.notes
 
 
-@pytest.mark.parametrize("name", ["quotes.json", "quotes.xlsx", "quotes/part-0.dbn"])
+@pytest.mark.parametrize("name", ["quotes.json", "quotes.xlsx", "quotes/part-0.avro"])
 def test_a_file_of_a_stream_in_another_format_is_refused_by_name(tmp_path: Path, name: str) -> None:
     write_file(tmp_path / "data", "trades.parquet", event_ns=[NOON_NS], symbol=["A"])
     path = put(tmp_path, name, "")

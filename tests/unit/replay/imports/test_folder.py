@@ -1,5 +1,6 @@
 """The laws of importing a folder."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,16 @@ def test_a_file_that_is_not_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "data" / "trades.parquet").write_bytes(b"not this")
     with pytest.raises(SourceError, match=r"trades\.parquet cannot be read as Parquet"):
         imported(tmp_path)
+
+
+def test_dbn_without_the_library_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "databento_dbn", None)
+    path = tmp_path / "data" / "trades.dbn"
+    path.parent.mkdir()
+    path.write_bytes(b"DBN\x03")
+    with pytest.raises(SourceError) as refused:
+        import_folder(HistoryStore(tmp_path / "history"), tmp_path / "data")
+    text = f"{path} is DBN, which Databento's library reads: pip install databento-dbn"
+    assert str(refused.value).startswith(text)
