@@ -1,4 +1,4 @@
-"""The newest messages of each input, read as a worker would: do they give rows, and do keys lie at home?"""
+"""The newest messages of each input, read as a worker would: whether they give rows, with keys at home."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
