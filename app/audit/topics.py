@@ -28,6 +28,7 @@ from schemas.batch import Batch, Bools
 from schemas.clocks import clock_column
 from schemas.frame import FrameHeaders
 from schemas.stream import Stream, message_keys, plain_keys
+from topics.avro.schema import column_name
 from topics.block import TopicPartition
 from topics.partitioner import partition_of
 
@@ -107,10 +108,9 @@ def rules_of(settings: Settings, streams: dict[str, Stream]) -> Rules:
     columns = {}
     for name in settings.pipeline.right:
         own = settings.stream(name)
-        chosen = own.columns or tuple(streams[name].schema.names)
-        columns[name] = [
-            c for c in streams[name].schema.names if c in chosen and c not in own.key and c != on
-        ]
+        names = streams[name].schema.names
+        chosen = names if own.columns is None else [*map(column_name, own.columns)]
+        columns[name] = [column for column in names if column in chosen and column not in {*own.key, on}]
     return Rules(
         pipeline=settings.pipeline,
         keys={name: settings.stream(name).key for name in settings.stream_names},

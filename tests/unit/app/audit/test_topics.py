@@ -8,11 +8,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from app.audit.topics import audit
+from app.audit.topics import audit, rules_of
+from app.config import Settings
 from app.reading.aligned import read_aligned
 from app.wiring.pipeline import topic_specs
 from schemas.frame import FrameHeaders, encode_frame, layout_fingerprint
 from schemas.letters import DeadLetter, LateLetter
+from schemas.stream import Stream
 from tests.stage.audit_faults import PLANTED, Plant, another, first
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -162,3 +164,12 @@ def test_rows_of_dead_letters_are_not_accepted(tmp_path: Path) -> None:
     rewrite(market, "dead", [Original(b"A", b"", told.to_kafka(), 0)])
     found = kinds(market)
     assert "should be 5" in found["wrong match"]
+
+
+def test_columns_from_within_records_are_checked_like_others() -> None:
+    values = [("bid_price", pa.float64()), ("n", pa.int64())]
+    schema = pa.schema([("event_ns", pa.int64()), ("symbol", pa.string()), *values])
+    streams = {name: Stream(name=name, schema=schema) for name in ("trade", "quote")}
+    chosen = Settings.model_validate({"streams": {"quote": {"columns": ["bid.price"]}}})
+    assert rules_of(chosen, streams).columns == {"quote": ["bid_price"]}
+    assert rules_of(Settings(), streams).columns == {"quote": ["bid_price", "n"]}
