@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from schemas.batch import Int64s
-from topics.block import Headers, MessageBlock, Original, TopicPartition
+from topics.block import Headers, HeaderValues, MessageBlock, Original, TopicPartition
+from topics.header_values import header_values
 
 
 class Originals(list[Original]):
@@ -14,6 +15,10 @@ class Originals(list[Original]):
     def timestamps_ms(self, messages: Int64s) -> Int64s:
         """The record times of the messages with these indexes."""
         return np.array([self[message].timestamp_ms for message in messages], np.int64)
+
+    def header_values(self, messages: Int64s, name: str) -> HeaderValues:
+        """The header of this name in the messages with these indexes."""
+        return header_values((self[message].headers for message in messages), name)
 
 
 def block_of(
