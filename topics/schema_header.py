@@ -75,7 +75,7 @@ def read_schema_headers(block: MessageBlock, messages: Int64s) -> SchemaHeaders:
     return SchemaHeaders(code, read, bad)
 
 
-def has_schema_header(block: MessageBlock, messages: Int64s) -> Int64s:
+def with_schema_header(block: MessageBlock, messages: Int64s) -> Int64s:
     """Return those of these messages that have a header for their schema."""
     without = messages
     for header in (CONFLUENT, *APICURIO):

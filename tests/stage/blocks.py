@@ -8,6 +8,8 @@ from schemas.batch import Int64s
 from topics.block import Headers, HeaderValues, MessageBlock, Original, TopicPartition
 from topics.header_values import header_values
 
+Headed = tuple[bytes | None, Headers]
+
 
 class Originals(list[Original]):
     """Messages as they were read, in a list."""
@@ -49,3 +51,13 @@ def block_of(
         ends=(),
         memory=(keys, values),
     )
+
+
+def headed_block(*messages: Headed) -> MessageBlock:
+    """Return keyed messages of one partition, given as values with their headers."""
+    block = block_of([(b"K", value, offset) for offset, (value, _) in enumerate(messages)])
+    originals = block.originals
+    assert isinstance(originals, Originals)
+    for message, (_, headers) in enumerate(messages):
+        originals[message] = originals[message]._replace(headers=headers)
+    return block

@@ -77,7 +77,7 @@ def framed(block: MessageBlock, messages: Int64s, framing: Framing, size_max: in
     names: dict[int, SchemaName] = {}
     for number, header in headers.read.items():
         if header.rest:
-            refused[number] = f"its schema's header has {len(header.rest)} bytes behind what names the schema"
+            refused[number] = "bytes follow the schema's name in its header"
         else:
             names[number] = header.name
     return Framed(chosen, code, _distinct(code), names, refused)
