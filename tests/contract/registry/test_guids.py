@@ -14,8 +14,7 @@ from confluent_kafka.schema_registry.common.serde import SchemaId
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from tests.contract.registry.http_registry import http_registry
-from tests.contract.registry.schemas import QUOTE, TRADE
-from tests.contract.registry.test_protobuf import LEG, put
+from tests.contract.registry.schemas import LEG, QUOTE, TRADE, put
 from tests.stage.blocks import headed_block
 from tests.stage.protobuf_types import message_of, proto_file
 from topics.avro.decode import AvroValues
