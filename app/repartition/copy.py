@@ -200,7 +200,7 @@ class Copy:
             self._source,
             following,
             ends,
-            ProgressReader(self._registry),
+            ProgressReader(self._registry, headed=True),
             undecided={place.partition for place, one in self._ranges.items() if one.stable < one.high},
         )
         return _Stand(following, Bounds(bounds), merge)

@@ -14,6 +14,7 @@ from tests.stage.fakes import DictRegistry, GuidDictRegistry, guid_of_text
 from topics.avro.decode import AvroValues
 from topics.avro.header import message_header
 from topics.avro.progress import encode_progress
+from topics.avro.progress_reader import ProgressReader
 from topics.block import Headers
 from topics.schema_header import APICURIO, CONFLUENT, MISSING
 from topics.values import DecodeLimits, Values
@@ -21,6 +22,7 @@ from topics.wire import (
     IncompatibleSchemaError,
     Progress,
     RegistryUnavailableError,
+    UnknownSchemaError,
 )
 
 COLUMNS = pa.schema([("event_ns", pa.int64()), ("n", pa.int64())])
@@ -241,3 +243,15 @@ def test_a_progress_record_that_a_header_names_is_one() -> None:
     schema_id = int.from_bytes(value[1:5], "big")
     values = scene.read((value[5:], id_header(schema_id)))
     assert [record.upper_ns for _, record in values.progress] == [5]
+
+
+def test_a_keyless_value_whose_header_names_its_schema_is_no_progress_record() -> None:
+    scene = Scene()
+    record = Progress("quote", 5, False, "run")
+    value = encode_progress(scene.registry, record)
+    block = headed_block((b"\0\0\0\0\x63", scene.guid(scene.own)), (value, []))
+    block.key_size[:] = -1
+    reader = ProgressReader(scene.registry, headed=True)
+    assert reader.read(block, np.arange(2)) == {1: record}
+    with pytest.raises(UnknownSchemaError, match="message without key"):
+        ProgressReader(scene.registry).read(block, np.arange(2))
