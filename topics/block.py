@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,8 @@ import numpy.typing as npt
 from schemas.batch import Int32s, Int64s
 
 Headers = list[tuple[str, bytes | None]]
+
+NO_HEADER: Final = -2  # the size of a header that a message does not have; -1 is a header whose value is null
 
 
 class TopicPartition(NamedTuple):
@@ -28,6 +30,19 @@ class Original(NamedTuple):
     timestamp_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderValues:
+    """The value of one header in each of some messages; addresses hold while this and the block live.
+
+    `address`    int64; not to be read where `size` is not above 0.
+    `size`       int64, bytes; -1 is a null value, NO_HEADER stands for a message without the header.
+    """
+
+    address: Int64s
+    size: Int64s
+    memory: object = None
+
+
 class Originals(Protocol):
     """Gives the original of a message while its block lives."""
 
@@ -35,6 +50,10 @@ class Originals(Protocol):
 
     def timestamps_ms(self, messages: Int64s) -> Int64s:
         """The record times of the messages with these indexes."""
+        ...
+
+    def header_values(self, messages: Int64s, name: str) -> HeaderValues:
+        """The header of this name in the messages with these indexes: of several the last one, as in Java."""
         ...
 
 

@@ -15,10 +15,13 @@ from topics.wire import DeadRow, Decoded, SchemaRegistry
 class ForeignDecoder:
     """Decodes the messages of one stream in any format; a `RowDecoder`."""
 
-    def __init__(self, values: ValueDecoder, shaper: Shaper, registry: SchemaRegistry) -> None:
+    def __init__(
+        self, values: ValueDecoder, shaper: Shaper, registry: SchemaRegistry, *, headed: bool = False
+    ) -> None:
+        """With `headed` rows name their schema in a header, which no progress record has."""
         self._values = values
         self._shaper = shaper
-        self._progress = ProgressReader(registry)
+        self._progress = ProgressReader(registry, headed=headed)
 
     def decode(self, block: MessageBlock, messages: Int64s) -> Decoded:
         """Decode these messages of one partition, in offset order; raises what the value decoder raises."""

@@ -102,6 +102,10 @@ def _call_numbered(_typing: Any, _function: Any, _first: Any, _number: Any) -> A
     return _call(_POINTER, _POINTER, cgutils.int32_t)
 
 
+def _call_four(_typing: Any, _function: Any, _first: Any, _second: Any, _third: Any, _fourth: Any) -> Any:
+    return _call(_POINTER, _POINTER, _POINTER, _POINTER, _POINTER)
+
+
 def _call_sized(_typing: Any, _function: Any, _first: Any, _second: Any, _size: Any) -> Any:
     return _call(_POINTER, _POINTER, _POINTER, cgutils.intp_t)
 
@@ -166,5 +170,7 @@ call_for: Callable[[int, int], int] = _intrinsic(_call_for)  # (function, pointe
 call_pair: Callable[[int, int, int], int] = _intrinsic(_call_pair)
 # (function, pointer, number of 4 bytes) -> pointer
 call_numbered: Callable[[int, int, int], int] = _intrinsic(_call_numbered)
+# (function, pointer, pointer, pointer, pointer) -> pointer, or a number of 8 bytes
+call_four: Callable[[int, int, int, int, int], int] = _intrinsic(_call_four)
 # (function, pointer, pointer, size) -> pointer
 call_with_sized: Callable[[int, int, int, int], int] = _intrinsic(_call_sized)

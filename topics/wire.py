@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from schemas.batch import Batch, Int64s
 
+SchemaName = int | str  # what a message calls its schema by: the id, or the GUID as text
+
 
 class CodecError(Exception):
     """A schema cannot be compiled or a value cannot be encoded; the message names the field and why."""
@@ -72,6 +74,23 @@ class ProtobufRegistry(Protocol):
 
     def ids(self, subject: str) -> frozenset[int]:
         """Return the ids of all schemas of `subject`, none for a subject without a schema."""
+        ...
+
+
+@runtime_checkable
+class GuidRegistry(Protocol):
+    """Gives the schemas of GUIDs, which serializers write into a header, as the Confluent registry does."""
+
+    def schema_of_guid(self, guid: str) -> str:
+        """Return an Avro schema, whole; raises what `SchemaRegistry.schema` raises."""
+        ...
+
+    def protobuf_files_of_guid(self, guid: str) -> list[bytes]:
+        """Return the files of a Protobuf schema; raises what `ProtobufRegistry.protobuf_files` raises."""
+        ...
+
+    def guids(self, subject: str) -> frozenset[str]:
+        """Return the GUIDs of all schemas of `subject`, none for a subject without a schema."""
         ...
 
 

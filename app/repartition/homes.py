@@ -114,7 +114,7 @@ class Reading:
     def reader(self, registry: SchemaRegistry) -> MessageReader:
         """A new reader."""
         kind = KnownProgress if self.foreign else ProgressReader
-        return MessageReader(kind(registry), self.homes)
+        return MessageReader(kind(registry, headed=True), self.homes)
 
 
 BY_KEY: Final = Reading()  # Avro, whose message keys say where messages belong

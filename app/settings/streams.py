@@ -106,9 +106,9 @@ class StreamSettings(Section):
     format: Format = (
         "avro"  # of messages; json has its columns in `fields`, arrow is another pipeline's output
     )
-    framing: Literal["prefix", "bare"] | None = (
-        None  # a schema id before each value; none: as usual for `format`
-    )
+    # Where messages name their schemas: in a prefix of the value, nowhere, or in a header; none: as usual for
+    # `format`.
+    framing: Literal["prefix", "bare", "header"] | None = None
     schema_file: Path | None = (
         None  # avro: of bare messages, JSON; protobuf: a descriptor set, for want of ids
     )
@@ -154,16 +154,28 @@ class StreamSettings(Section):
             return self.format in ("avro", "protobuf") and self.schema_file is None
         return self.framing == "prefix"
 
+    @property
+    def headed(self) -> bool:
+        """Whether a header of each message names its schema."""
+        return self.framing == "header"
+
+    @property
+    def names_schema(self) -> bool:
+        """Whether each message names its schema."""
+        return self.prefixed or self.headed
+
 
 def _wrong_avro(stream: StreamSettings) -> str:
-    if not stream.prefixed and stream.schema_file is None:
+    if not stream.names_schema and stream.schema_file is None:
         return 'framing = "bare" needs schema_file: bare Avro does not say its schema'
-    if stream.prefixed and stream.schema_file is not None:
+    if stream.names_schema and stream.schema_file is not None:
         return 'schema_file is for framing = "bare": the ids of messages say their schemas'
     return ""
 
 
 def _wrong_json(stream: StreamSettings) -> str:
+    if stream.headed:
+        return "JSON is read by its fields, whatever a header says of its schema: leave framing out"
     if stream.schema_file is not None:
         return "JSON has its columns in fields, not in a schema_file"
     if not stream.fields:
@@ -177,10 +189,10 @@ def _wrong_json(stream: StreamSettings) -> str:
 
 
 def _wrong_protobuf(stream: StreamSettings) -> str:
-    if not stream.prefixed and stream.schema_file is None:
+    if not stream.names_schema and stream.schema_file is None:
         return 'framing = "bare" needs schema_file: a bare Protobuf message does not say its type'
-    if stream.prefixed and stream.schema_file is not None:
-        return "a prefix says the schema, so that schema_file is not read: leave one of them out"
+    if stream.names_schema and stream.schema_file is not None:
+        return f"a {stream.framing} says the schema, so that schema_file is not read: leave one of them out"
     return ""
 
 

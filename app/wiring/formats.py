@@ -47,7 +47,7 @@ class StreamFormat:
         values = self.source.values(self.values, needs)
         if self.source.reads_progress:
             return ShapedDecoder(values, shaper)
-        return ForeignDecoder(values, shaper, registry)
+        return ForeignDecoder(values, shaper, registry, headed=self.source.headed)
 
     def _required(self, clock: str) -> str | None:
         """The column of the values that a row's time is in, None for the record's own."""

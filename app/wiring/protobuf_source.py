@@ -17,11 +17,12 @@ from topics.wire import ProtobufRegistry, SchemaRegistry
 
 @dataclass(frozen=True, slots=True)
 class ProtobufSource:
-    """A Protobuf message type; `bare` says that messages do not name it.  A `Source`."""
+    """A Protobuf message type; messages name it in a header if `headed`, nowhere if `bare`.  A `Source`."""
 
     type: MessageType
     bare: bool = False
     reads_progress: bool = False
+    headed: bool = False
 
     @classmethod
     def from_file(cls, path: Path, message: str | None) -> "ProtobufSource":
@@ -29,11 +30,15 @@ class ProtobufSource:
         return cls(read_message_type(path, message), bare=True)
 
     @classmethod
-    def newest(cls, registry: SchemaRegistry, subject: str) -> "ProtobufSource | None":
+    def newest(
+        cls, registry: SchemaRegistry, subject: str, *, headed: bool = False
+    ) -> "ProtobufSource | None":
         """The first message type of a subject's newest schema, None where there is none yet."""
         source = _protobuf(registry)
         newest = source.latest_protobuf(subject)
-        return None if newest is None else cls(message_type_of_files(source.protobuf_files(newest), (0,)))
+        if newest is None:
+            return None
+        return cls(message_type_of_files(source.protobuf_files(newest), (0,)), headed=headed)
 
     def values(self, paths: Sequence[FieldPath], needs: ValueNeeds) -> ValueDecoder:
         """As `Source.values`."""
@@ -43,6 +48,7 @@ class ProtobufSource:
             needs.limits,
             stream=needs.stream,
             subjects=needs.subjects,
+            headed=self.headed,
         )
 
     def columns(self, stream: str, needed: Collection[str], columns: Sequence[str] | None) -> list[FieldPath]:

@@ -87,10 +87,10 @@ def _find(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | No
     if own.format == "protobuf":
         from app.wiring.protobuf_source import ProtobufSource
 
-        if (newest := ProtobufSource.newest(registry, subject)) is not None:
+        if (newest := ProtobufSource.newest(registry, subject, headed=own.headed)) is not None:
             return newest
     elif (found := registry.latest(subject)) is not None:
-        return AvroSource(found[1])
+        return AvroSource(found[1], headed=own.headed)
     return f"no schema is registered under {subject}: nobody has published to the topic yet"
 
 

@@ -39,6 +39,11 @@ class Source(Protocol):
         """Whether what it makes reads progress records, which are Avro in every topic, itself."""
         ...
 
+    @property
+    def headed(self) -> bool:
+        """Whether a header of each message names its schema."""
+        ...
+
     def values(self, paths: Sequence[FieldPath], needs: ValueNeeds) -> ValueDecoder:
         """Make what reads these columns; raises CodecError for one that cannot be read."""
         ...
@@ -64,15 +69,16 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AvroSource:
-    """An Avro record; `bare` says that messages do not name its schema."""
+    """An Avro record; messages name their schemas in a header if `headed`, nowhere if `bare`."""
 
     schema: str
     bare: bool = False
+    headed: bool = False
 
     @property
     def reads_progress(self) -> bool:
         """As `Source.reads_progress`."""
-        return not self.bare
+        return not self.bare and not self.headed
 
     def values(self, paths: Sequence[FieldPath], needs: ValueNeeds) -> ValueDecoder:
         """As `Source.values`."""
@@ -83,8 +89,9 @@ class AvroSource:
             stream=needs.stream,
             subjects=needs.subjects,
             required=needs.required,
-            takes_null_keys=needs.takes_null_keys or self.bare,
+            takes_null_keys=needs.takes_null_keys or not self.reads_progress,
             bare=self.schema if self.bare else None,
+            headed=self.headed,
         )
 
     def columns(self, stream: str, needed: Collection[str], columns: Sequence[str] | None) -> list[FieldPath]:
@@ -107,6 +114,7 @@ class JsonSource:
 
     prefixed: bool = False
     reads_progress: bool = False
+    headed: bool = False
 
     def values(self, paths: Sequence[FieldPath], needs: ValueNeeds) -> ValueDecoder:
         """As `Source.values`."""
@@ -132,6 +140,7 @@ class FrameSource:
 
     schema: pa.Schema
     reads_progress: bool = False
+    headed: bool = False
 
     def values(self, paths: Sequence[FieldPath], needs: ValueNeeds) -> ValueDecoder:
         """As `Source.values`."""

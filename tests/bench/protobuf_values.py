@@ -17,6 +17,7 @@ from topics.protobuf.decode import ProtobufValues
 from topics.protobuf.framing import message_prefix
 from topics.protobuf.message_type import MessageType, message_type_of_files
 from topics.values import FieldPath
+from topics.wire import SchemaName
 
 ROWS = 200_000
 AT_ONCE = 10_000  # messages of a poll
@@ -39,13 +40,13 @@ class OneType:
     def __init__(self, message_type: MessageType) -> None:
         self._message_type = message_type
 
-    def message_type(self, schema_id: int, indexes: tuple[int, ...]) -> MessageType:
+    def message_type(self, name: SchemaName, indexes: tuple[int, ...] | None) -> MessageType:
         """Return the one type."""
         return self._message_type
 
-    def ids(self, subject: str) -> frozenset[int]:
+    def is_registered(self, subject: str, name: SchemaName) -> bool:
         """No subject is asked for."""
-        return frozenset()
+        return False
 
 
 def quote_type() -> MessageType:

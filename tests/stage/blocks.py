@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from schemas.batch import Int64s
-from topics.block import Headers, MessageBlock, Original, TopicPartition
+from topics.block import Headers, HeaderValues, MessageBlock, Original, TopicPartition
+from topics.header_values import header_values
+
+Headed = tuple[bytes | None, Headers]
 
 
 class Originals(list[Original]):
@@ -14,6 +17,10 @@ class Originals(list[Original]):
     def timestamps_ms(self, messages: Int64s) -> Int64s:
         """The record times of the messages with these indexes."""
         return np.array([self[message].timestamp_ms for message in messages], np.int64)
+
+    def header_values(self, messages: Int64s, name: str) -> HeaderValues:
+        """The header of this name in the messages with these indexes."""
+        return header_values((self[message].headers for message in messages), name)
 
 
 def block_of(
@@ -44,3 +51,13 @@ def block_of(
         ends=(),
         memory=(keys, values),
     )
+
+
+def headed_block(*messages: Headed) -> MessageBlock:
+    """Return keyed messages of one partition, given as values with their headers."""
+    block = block_of([(b"K", value, offset) for offset, (value, _) in enumerate(messages)])
+    originals = block.originals
+    assert isinstance(originals, Originals)
+    for message, (_, headers) in enumerate(messages):
+        originals[message] = originals[message]._replace(headers=headers)
+    return block

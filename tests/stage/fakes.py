@@ -1,6 +1,8 @@
 """Small real fakes of the edges."""
 
-from topics.wire import RegistryUnavailableError, UnknownSchemaError
+from uuid import UUID, uuid5
+
+from topics.wire import OtherFormatError, RegistryUnavailableError, UnknownSchemaError
 
 
 class DictRegistry:
@@ -40,3 +42,37 @@ class DictRegistry:
     def _answer(self) -> None:
         if self.away:
             raise RegistryUnavailableError("the registry is away")
+
+
+class GuidDictRegistry(DictRegistry):
+    """The same registry with a GUID for each schema; one in `others` is of another format."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: set[str] = set()
+
+    def guid_of(self, schema_id: int) -> str:
+        """The GUID of a schema that is registered."""
+        return guid_of_text(self.schemas[schema_id - 1])
+
+    def schema_of_guid(self, guid: str) -> str:
+        self._answer()
+        self.asked += 1
+        if guid in self.others:
+            raise OtherFormatError(f"schema GUID {guid} is a JSON schema")
+        for schema_id in range(1, len(self.schemas) + 1):
+            if self.guid_of(schema_id) == guid:
+                return self.schemas[schema_id - 1]
+        raise UnknownSchemaError("no such GUID")
+
+    def protobuf_files_of_guid(self, guid: str) -> list[bytes]:
+        raise OtherFormatError(f"schema GUID {guid} is an Avro schema")
+
+    def guids(self, subject: str) -> frozenset[str]:
+        self._answer()
+        return frozenset(self.guid_of(schema_id) for schema_id in self.subjects.get(subject, ()))
+
+
+def guid_of_text(schema: str) -> str:
+    """The GUID that a schema has here once it is registered."""
+    return str(uuid5(UUID(int=7), schema))

@@ -1,15 +1,13 @@
 """Messages to columns: the decoder takes one partition's share of a block and hands out one batch.
 
-The schema id in each message chooses the field program, compiled once per id.  A message gives all its
-rows or no row, save that rows without their time are dead one by one.  A message that cannot be read becomes
-a dead row with its reason; the others go on.  A schema of the stream's own subjects that cannot be read is no
-matter of one message: it is an error.
+The schema that each message names, before its value or in a header, chooses the field program, compiled once
+per schema.  A message gives all its rows or no row, save that rows without their time are dead one by one.  A
+message that cannot be read becomes a dead row with its reason; the others go on.  A schema of the stream's
+own subjects that cannot be read is no matter of one message: it is an error.
 """
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,14 +17,15 @@ from schemas.clocks import Clock
 from schemas.stream import Stream
 from topics.avro import decode_kernel as kernel
 from topics.avro.decode_columns import DecodedRows
-from topics.avro.faults import HEADER_WORDS, fault_reason
-from topics.avro.header import HEADER_SIZE
+from topics.avro.faults import fault_reason
+from topics.avro.framing import BARE_NAME, UNPREFIXED, Framed, Framing, Messages, framed
 from topics.avro.nested_kernel import STACK_SIZE
 from topics.avro.plan import FieldProgram, column_slots, compile_program
 from topics.avro.progress import PROGRESS_SLOTS, progress_of
 from topics.avro.schema import NAMESPACE, PROGRESS_NAME
 from topics.avro.types import parse_record
 from topics.block import MessageBlock
+from topics.schema_header import avro_schema_of, framing_hints, is_registered, schema_words
 from topics.shape import ShapedDecoder, Shaper
 from topics.values import DecodeLimits, Values
 from topics.wire import (
@@ -35,28 +34,10 @@ from topics.wire import (
     IncompatibleSchemaError,
     OtherFormatError,
     Progress,
+    SchemaName,
     SchemaRegistry,
     UnknownSchemaError,
 )
-
-_IDS_FEW: Final = (
-    16  # schema ids in one poll's share of a partition: rows, progress, perhaps an older version
-)
-
-
-_BARE_ID: Final = 0  # of the one schema of messages that name none
-
-
-@dataclass(frozen=True, slots=True)
-class _Messages:
-    """The messages of one call, as parallel arrays of int64 addresses, sizes and block indexes."""
-
-    block: Int64s
-    address: Int64s
-    size: Int64s
-
-    def take(self, chosen: Int64s) -> "_Messages":
-        return _Messages(self.block[chosen], self.address[chosen], self.size[chosen])
 
 
 class AvroValues:
@@ -73,13 +54,14 @@ class AvroValues:
         required: str | None = None,
         takes_null_keys: bool = True,
         bare: str | None = None,
+        headed: bool = False,
     ) -> None:
         """Raise CodecError for a column that Avro cannot carry.
 
         `stream` is its name for messages.  `subjects` are those of the stream's topic, of which every schema
         must be readable; without any, messages of a schema that cannot be read are dead.  `required` is the
         column that must be on the wire, whatever its default.  `bare` is the schema (JSON) of all messages,
-        where these name none.
+        where these name none.  With `headed` they name it in a header, and values are bare.
         """
         self._stream = stream
         self._registry = registry
@@ -89,11 +71,12 @@ class AvroValues:
         self._takes_null_keys = takes_null_keys
         self._slots = column_slots(columns)
         self._stack = np.empty(STACK_SIZE, dtype=np.int64)
-        self._programs: dict[int, FieldProgram | CodecError] = {}
-        self._progress: dict[int, FieldProgram] = {}
-        self._bare = bare is not None
+        self._programs: dict[SchemaName, FieldProgram | CodecError] = {}
+        self._progress: dict[SchemaName, FieldProgram] = {}
+        self._framing: Framing = "header" if headed else "prefix" if bare is None else "bare"
         if bare is not None:
-            self._programs[_BARE_ID] = compile_program(bare, self._slots, required=required)
+            assert not headed, "messages that name their schemas need no other"
+            self._programs[BARE_NAME] = compile_program(bare, self._slots, required=required)
 
     @property
     def schema(self) -> pa.Schema:
@@ -107,46 +90,42 @@ class AvroValues:
         same call may be made again.  Raises IncompatibleSchemaError for a schema of the stream's own subjects
         that cannot be read.
         """
-        chosen = _Messages(
-            messages, block.value.view(np.int64)[messages], block.value_size[messages].astype(np.int64)
-        )
-        ids = np.empty(messages.size, dtype=np.int64)
-        if self._bare:
-            kernel.check_sizes(chosen.size, self._limits.message_size_max, ids)
-            # As if there were a header: it is passed over unread.
-            chosen = _Messages(chosen.block, chosen.address - HEADER_SIZE, chosen.size + HEADER_SIZE)
-        else:
-            kernel.read_ids(chosen.address, chosen.size, self._limits.message_size_max, ids)
-        distinct = _distinct(ids)
-        unknown = self._learn([schema_id for schema_id in distinct if schema_id >= 0])
+        share = framed(block, messages, self._framing, self._limits.message_size_max)
+        unknown = self._learn([share.names[code] for code in share.distinct if code in share.names])
         dead: list[DeadRow] = []
         progress: list[tuple[int, Progress]] = []
-        if len(distinct) != 1 or not self._is_plain(distinct[0], block.key_size[messages]):
-            chosen, ids = self._pick_rows(block, chosen, ids, distinct, unknown, progress, dead)
-        return self._read_rows(chosen, ids, progress, dead)
+        chosen, codes = share.messages, share.code
+        if not self._is_plain(share, block.key_size[messages]):
+            chosen, codes = self._pick_rows(block, share, unknown, progress, dead)
+        return self._read_rows(chosen, codes, share.names, progress, dead)
 
     def _pick_rows(
         self,
         block: MessageBlock,
-        chosen: _Messages,
-        ids: Int64s,
-        distinct: Sequence[int],
-        unknown: Mapping[int, str],
+        share: Framed,
+        unknown: Mapping[SchemaName, str],
         progress: list[tuple[int, Progress]],
         dead: list[DeadRow],
-    ) -> tuple[_Messages, Int64s]:
-        """Return the messages that are rows with keys, and their ids; read progress, name what is dead."""
-        is_row = np.ones(ids.size, dtype=np.bool_)
-        for schema_id in distinct:
-            reason = self._refusal(schema_id, unknown)
-            if reason is None and schema_id not in self._progress:
+    ) -> tuple[Messages, Int64s]:
+        """Return the messages that are rows with keys, and their codes; read progress, name what is dead."""
+        chosen = share.messages
+        is_row = np.ones(chosen.block.size, dtype=np.bool_)
+        for code in share.distinct:
+            name = share.names.get(code)
+            reason = share.refused[code] if name is None else self._refusal(name, unknown)
+            if reason is None and name not in self._progress:
                 continue
-            mine = np.flatnonzero(ids == schema_id)
+            mine = np.flatnonzero(share.code == code)
             is_row[mine] = False
             if reason is not None:
-                dead += [DeadRow(int(message), -1, reason) for message in chosen.block[mine]]
-            else:
-                self._read_progress(block, chosen.take(mine), self._progress[schema_id], progress, dead)
+                misframed = self._framing == "prefix" and (code in UNPREFIXED or name in unknown)
+                hints = framing_hints(block, chosen.block[mine]) if misframed else {}
+                dead += [
+                    DeadRow(message, -1, reason + hints.get(message, ""))
+                    for message in chosen.block[mine].tolist()
+                ]
+            elif name is not None:
+                self._read_progress(block, chosen.take(mine), self._progress[name], progress, dead)
         if not self._takes_null_keys:
             null_key = is_row & (block.key_size[chosen.block] < 0)
             dead += [
@@ -154,63 +133,64 @@ class AvroValues:
             ]
             is_row &= ~null_key
         rows = np.flatnonzero(is_row)
-        return chosen.take(rows), ids[rows]
+        return chosen.take(rows), share.code[rows]
 
-    def _is_plain(self, schema_id: int, key_size: Int64s) -> bool:
-        """Whether messages of one id all are rows with keys, as most are: nothing is to be picked out."""
-        if not isinstance(self._programs.get(schema_id), FieldProgram):
+    def _is_plain(self, share: Framed, key_size: Int64s) -> bool:
+        """Whether messages of one schema all are rows with keys, as most are: nothing is to be picked out."""
+        if len(share.distinct) != 1:
+            return False
+        name = share.names.get(share.distinct[0])
+        if name is None or not isinstance(self._programs.get(name), FieldProgram):
             return False
         return self._takes_null_keys or int(key_size.min()) >= 0
 
-    def _learn(self, ids: Sequence[int]) -> dict[int, str]:
-        """Compile the programs of new schema ids; return the ids that no schema has, with the reason."""
-        unknown = {}
-        for schema_id in ids:
-            if schema_id in self._programs or schema_id in self._progress:
+    def _learn(self, names: Sequence[SchemaName]) -> dict[SchemaName, str]:
+        """Compile the programs of new schemas; return the names that no schema has, with the reason."""
+        unknown: dict[SchemaName, str] = {}
+        for name in names:
+            if name in self._programs or name in self._progress:
                 continue
             try:
-                self._compile(schema_id)
+                self._compile(name)
             except UnknownSchemaError as missing:
                 # Asked again next time: a registry may learn of a schema later.
-                unknown[schema_id] = str(missing)
+                unknown[name] = str(missing)
             except CodecError as refused:
-                self._require_foreign(schema_id, refused)
-                self._programs[schema_id] = refused
+                self._require_foreign(name, refused)
+                self._programs[name] = refused
         return unknown
 
-    def _compile(self, schema_id: int) -> None:
-        """Make the program of a schema id; raises CodecError where there is no schema, or none to be read."""
-        schema = self._registry.schema(schema_id)
+    def _compile(self, name: SchemaName) -> None:
+        """Make the program of a schema; raises CodecError where there is none, or none to be read."""
+        schema = avro_schema_of(self._registry, name)
         if parse_record(schema).name == f"{NAMESPACE}.{PROGRESS_NAME}":
-            self._progress[schema_id] = compile_program(schema, PROGRESS_SLOTS)
+            self._progress[name] = compile_program(schema, PROGRESS_SLOTS)
         else:
-            self._programs[schema_id] = compile_program(schema, self._slots, required=self._required)
+            self._programs[name] = compile_program(schema, self._slots, required=self._required)
 
-    def _require_foreign(self, schema_id: int, refused: CodecError) -> None:
+    def _require_foreign(self, name: SchemaName, refused: CodecError) -> None:
         """Raise IncompatibleSchemaError where a schema that cannot be read is one of the stream's own."""
         for subject in self._subjects:
-            if schema_id in self._registry.ids(subject):
+            if is_registered(self._registry, subject, name):
                 raise IncompatibleSchemaError(
-                    f"stream {self._stream}: {_refused(schema_id, refused)} (subject {subject}). "
+                    f"stream {self._stream}: {_refused(name, refused)} (subject {subject}). "
                     "No message of this schema can be read, so nothing was read past the first one. "
                     "Restart to read by the newest schema; or register one that reads both, by a default, "
                     f'an alias or a wider type; or set streams.{self._stream}.incompatible = "dead" '
                     "to have these messages in the dead-letter topic"
                 )
 
-    def _refusal(self, schema_id: int, unknown: Mapping[int, str]) -> str | None:
-        """Why messages of this id cannot be read at all, or None."""
-        if schema_id < 0:
-            return HEADER_WORDS[schema_id]
-        if schema_id in unknown:
-            return f"schema id {schema_id}: {unknown[schema_id]}"
-        program = self._programs.get(schema_id)
-        return _refused(schema_id, program) if isinstance(program, CodecError) else None
+    def _refusal(self, name: SchemaName, unknown: Mapping[SchemaName, str]) -> str | None:
+        """Why messages of this schema cannot be read at all, or None."""
+        if name in unknown:
+            return f"{schema_words(name)}: {unknown[name]}"
+        program = self._programs.get(name)
+        return _refused(name, program) if isinstance(program, CodecError) else None
 
     def _read_progress(
         self,
         block: MessageBlock,
-        chosen: _Messages,
+        chosen: Messages,
         program: FieldProgram,
         progress: list[tuple[int, Progress]],
         dead: list[DeadRow],
@@ -223,32 +203,36 @@ class AvroValues:
         progress += zip(offsets, progress_of(room.to_arrow(rows)), strict=True)
 
     def _read_rows(
-        self, chosen: _Messages, ids: Int64s, progress: list[tuple[int, Progress]], dead: list[DeadRow]
+        self,
+        chosen: Messages,
+        codes: Int64s,
+        names: Mapping[int, SchemaName],
+        progress: list[tuple[int, Progress]],
+        dead: list[DeadRow],
     ) -> Values:
-        rows_of = np.zeros(ids.size, dtype=np.int64)
-        if ids.size == 0:
+        rows_of = np.zeros(codes.size, dtype=np.int64)
+        if codes.size == 0:
             return Values(None, chosen.block, rows_of, np.empty(0, np.int32), progress, dead)
-        # A run is a stretch of messages of one schema id; all runs write to the same columns.
-        cuts = (np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist()
+        # A run is a stretch of messages of one schema; all runs write to the same columns.
+        cuts = (np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist()
         runs = [
-            (self._program(int(ids[start])), slice(start, stop))
-            for start, stop in itertools.pairwise([0, *cuts, ids.size])
+            (self._program(names[int(codes[start])]), slice(start, stop))
+            for start, stop in itertools.pairwise([0, *cuts, codes.size])
         ]
         capacity: int = sum(self._estimate(program, chosen, run) for program, run in runs)
         room = DecodedRows(self._slots, capacity)
         rows = 0
         for program, run in runs:
-            part = _Messages(chosen.block[run], chosen.address[run], chosen.size[run])
-            room, rows = self._run(program, part, room, rows, rows_of[run], dead)
+            room, rows = self._run(program, chosen.take(run), room, rows, rows_of[run], dead)
         columns = room.to_arrow(rows) if rows else None
         return Values(columns, chosen.block, rows_of, room.index[:rows], progress, dead)
 
-    def _program(self, schema_id: int) -> FieldProgram:
-        program = self._programs[schema_id]
+    def _program(self, name: SchemaName) -> FieldProgram:
+        program = self._programs[name]
         assert isinstance(program, FieldProgram)
         return program
 
-    def _estimate(self, program: FieldProgram, chosen: _Messages, run: slice) -> int:
+    def _estimate(self, program: FieldProgram, chosen: Messages, run: slice) -> int:
         if not program.blocks:
             return int(run.stop - run.start)
         size_min, rows_max = program.row_size_min, self._limits.rows_max
@@ -257,7 +241,7 @@ class AvroValues:
     def _run(
         self,
         program: FieldProgram,
-        chosen: _Messages,
+        chosen: Messages,
         room: DecodedRows,
         row: int,
         rows_of: Int64s,
@@ -322,13 +306,5 @@ class Decoder(ShapedDecoder):
         super().__init__(values, shaper)
 
 
-def _refused(schema_id: int, why: CodecError) -> str:
-    return str(why) if isinstance(why, OtherFormatError) else f"schema id {schema_id}: {why}"
-
-
-def _distinct(ids: Int64s) -> list[int]:
-    """Return the distinct schema ids; many only where messages are not ours."""
-    few = np.empty(_IDS_FEW, dtype=np.int64)
-    count = kernel.distinct_ids(ids, few)
-    distinct: list[int] = (np.unique(ids) if count < 0 else few[:count]).tolist()
-    return distinct
+def _refused(name: SchemaName, why: CodecError) -> str:
+    return str(why) if isinstance(why, OtherFormatError) else f"{schema_words(name)}: {why}"

@@ -15,6 +15,7 @@ from topics.avro.decode import Decoder
 from topics.avro.schema import NAMESPACE, PROGRESS_NAME
 from topics.avro.types import parse_record
 from topics.block import MessageBlock
+from topics.schema_header import with_schema_header
 from topics.values import DecodeLimits
 from topics.wire import CodecError, DeadRow, Progress, SchemaRegistry, UnknownSchemaError
 
@@ -33,8 +34,10 @@ class ProgressMessages:
 class ProgressReader:
     """Reads the progress records of a topic whose rows may be anything; used from one thread."""
 
-    def __init__(self, registry: SchemaRegistry) -> None:
+    def __init__(self, registry: SchemaRegistry, *, headed: bool = False) -> None:
+        """With `headed` a message that has a header for its schema is a row, however its value begins."""
         self._registry = registry
+        self._headed = headed
         self._decoder = Decoder(_ANY, "event", registry)
         self._is_progress: dict[int, bool] = {}
 
@@ -75,12 +78,14 @@ class ProgressReader:
         decoded = self._decoder.decode(block, mine)
         return ProgressMessages(mine, decoded.progress, decoded.dead)
 
-    @staticmethod
-    def _ids(block: MessageBlock, messages: Int64s) -> Int64s:
+    def _ids(self, block: MessageBlock, messages: Int64s) -> Int64s:
         """The schema id that each message names, below 0 where it names none."""
         ids = np.empty(messages.size, np.int64)
         address = block.value.view(np.int64)[messages]
         kernel.read_ids(address, block.value_size[messages], DecodeLimits().message_size_max, ids)
+        if self._headed:
+            # A bare value may begin with a 0, and the registry would be asked for what follows as for an id.
+            ids[np.isin(messages, with_schema_header(block, messages[ids >= 0]))] = kernel.NO_MAGIC
         return ids
 
     def _names_progress(self, schema_id: int) -> bool:

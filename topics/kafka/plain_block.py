@@ -7,7 +7,8 @@ import numpy as np
 from confluent_kafka import Message
 
 from schemas.batch import Int64s
-from topics.block import MessageBlock, Original, TopicPartition
+from topics.block import HeaderValues, MessageBlock, Original, TopicPartition
+from topics.header_values import header_values
 from topics.joined import join
 
 
@@ -23,6 +24,9 @@ class _Originals:
     def timestamps_ms(self, messages: Int64s) -> Int64s:
         times = (self._messages[message].timestamp()[1] for message in messages.tolist())
         return np.fromiter(times, np.int64, count=messages.size)
+
+    def header_values(self, messages: Int64s, name: str) -> HeaderValues:
+        return header_values((self._messages[message].headers() for message in messages.tolist()), name)
 
 
 def block_of(messages: Sequence[Any], ends: Sequence[tuple[TopicPartition, int]]) -> MessageBlock:

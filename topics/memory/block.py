@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from schemas.batch import Int64s
-from topics.block import MessageBlock, Original, TopicPartition
+from topics.block import HeaderValues, MessageBlock, Original, TopicPartition
+from topics.header_values import header_values
 from topics.memory.records import Records
 
 
@@ -16,13 +17,22 @@ class _Originals:
         self._first = np.cumsum([0, *(part.rows for part in parts)]).tolist()
 
     def __getitem__(self, message: int) -> Original:
-        if not 0 <= message < self._first[-1]:
-            raise IndexError(f"message {message} of a block of {self._first[-1]}")
-        part = bisect_right(self._first, message) - 1
-        return self._parts[part].original(message - self._first[part])
+        part, row = self._place(message)
+        return part.original(row)
 
     def timestamps_ms(self, messages: Int64s) -> Int64s:
         return np.concatenate([np.empty(0, np.int64), *(part.timestamp_ms for part in self._parts)])[messages]
+
+    def header_values(self, messages: Int64s, name: str) -> HeaderValues:
+        places = (self._place(message) for message in messages.tolist())
+        return header_values((part.headers[row] for part, row in places), name)
+
+    def _place(self, message: int) -> tuple[Records, int]:
+        """The records that a message is one of, and its place among them."""
+        if not 0 <= message < self._first[-1]:
+            raise IndexError(f"message {message} of a block of {self._first[-1]}")
+        part = bisect_right(self._first, message) - 1
+        return self._parts[part], message - self._first[part]
 
 
 def block_of(

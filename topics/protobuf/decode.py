@@ -1,9 +1,9 @@
 """Protobuf messages to columns: the decoder takes one partition's share of a block and hands out its rows.
 
-A message is one row.  Either all messages are of one type and are nothing but their bytes, or each begins
-with the id of its schema and the place of its type in it, and the names of the columns' paths are looked up
-in that type.  A message that cannot be read is a dead row with its reason; the others go on.  A schema of the
-stream's own subjects that cannot be read is no matter of one message: it is an error.
+A message is one row.  Either all messages are of one type and are nothing but their bytes, or each names its
+schema and the place of its type in it, before its bytes or in a header, and the names of the columns' paths
+are looked up in that type.  A message that cannot be read is a dead row with its reason; the others go on.  A
+schema of the stream's own subjects that cannot be read is no matter of one message: it is an error.
 """
 
 import ctypes
@@ -16,22 +16,33 @@ import pyarrow as pa
 
 from schemas.batch import Int64s
 from topics.avro.decode_columns import DecodedRows
-from topics.avro.decode_kernel import NULL, TOO_LARGE, read_ids
+from topics.avro.decode_kernel import NO_HEADER, NO_MAGIC, NULL, TOO_LARGE, read_ids
 from topics.block import MessageBlock
 from topics.column_kernel import number_keys
 from topics.protobuf import kernel
 from topics.protobuf.columns import require_leaf
 from topics.protobuf.faults import fault_reason
-from topics.protobuf.framing import HEADER_WORDS, parse_prefix, read_prefix_sizes
+from topics.protobuf.framing import BAD_INDEXES, HEADER_WORDS, parse_indexes, parse_prefix, read_prefix_sizes
 from topics.protobuf.message_type import MessageType, NoSuchMessageError
 from topics.protobuf.program import MessageProgram, compile_message, message_slots
 from topics.protobuf.types import MessageTypes
 from topics.protobuf.value_kernel import UNNAMED
+from topics.schema_header import MISSING, SchemaHeader, framing_hints, read_schema_headers, schema_words
 from topics.values import DecodeLimits, FieldPath, Values
-from topics.wire import CodecError, DeadRow, IncompatibleSchemaError, OtherFormatError, UnknownSchemaError
+from topics.wire import (
+    CodecError,
+    DeadRow,
+    IncompatibleSchemaError,
+    OtherFormatError,
+    SchemaName,
+    UnknownSchemaError,
+)
 
-_TypeId = tuple[int, tuple[int, ...]]  # a schema's id and the indexes of a type in it
+# A schema and the indexes of a type in it; None stands for its only type.
+_TypeId = tuple[SchemaName, tuple[int, ...] | None]
 
+_BAD_HEADER: Final = "the indexes of its message type, in the schema's header, cannot be read"
+_MISFRAMED: Final = (NO_HEADER, NO_MAGIC, BAD_INDEXES)
 _PROGRAMS_MAX: Final = 4096  # of which corrupt messages may name many that are no good
 
 
@@ -46,8 +57,11 @@ class ProtobufValues:
         *,
         stream: str = "",
         subjects: Sequence[str] = (),
+        headed: bool = False,
     ) -> None:
-        """Read messages of one type, or with Confluent's header where `source` gives the type of each id.
+        """Read messages of one type, or such as name their type, which `source` then gives.
+
+        They name it in Confluent's prefix, or with `headed` in a header.
 
         `fields` are the columns.  With one type, each must be a field of it, of the column's type or one
         narrower, and a column whose field may be absent must be nullable; CodecError names the field.
@@ -61,6 +75,7 @@ class ProtobufValues:
         self._subjects = tuple(subjects)
         self._scratch = np.zeros(kernel.SCRATCH_SIZE, dtype=np.int64)
         self._programs: dict[_TypeId, MessageProgram | CodecError] = {}
+        self._headed = headed
         self._types: MessageTypes | None = None
         self._only: MessageProgram | None = None
         if isinstance(source, MessageType):
@@ -84,16 +99,22 @@ class ProtobufValues:
         """
         address, size = block.value.view(np.int64)[messages], block.value_size[messages].astype(np.int64)
         dead: list[DeadRow] = []
-        if self._only is not None:
-            ids = np.where(size < 0, NULL, np.where(size > self._limits.message_size_max, TOO_LARGE, 0))
-            programs, code = [self._only], np.zeros(ids.size, dtype=np.int64)
-        else:
-            ids = np.empty(messages.size, dtype=np.int64)
-            programs, code, prefix_size = self._read_headers(address, size, ids, messages, dead)
+        ids = np.empty(messages.size, dtype=np.int64)
+        if self._only is None and not self._headed:
+            programs, code, prefix_size = self._read_prefixes(block, address, size, ids, messages, dead)
             address, size = address + prefix_size, size - prefix_size
+        else:
+            too_large = size > self._limits.message_size_max
+            ids[:] = np.where(size < 0, NULL, np.where(too_large, TOO_LARGE, 0))
+            if self._only is not None:
+                programs, code = [self._only], np.zeros(ids.size, dtype=np.int64)
+            else:
+                programs, code = self._read_headers(block, ids, messages, dead)
         if ids.size and int(ids.min()) < 0:
             bad = np.flatnonzero(ids < 0)
-            dead += [DeadRow(int(messages[i]), -1, HEADER_WORDS[int(ids[i])]) for i in bad]
+            hints = framing_hints(block, messages[np.isin(ids, _MISFRAMED)])
+            reasons = ((int(messages[at]), HEADER_WORDS[int(ids[at])]) for at in bad)
+            dead += [DeadRow(message, -1, reason + hints.get(message, "")) for message, reason in reasons]
             code[bad] = -1
         if ids.size and int(code.min()) < 0:
             good = np.flatnonzero(code >= 0)
@@ -103,12 +124,18 @@ class ProtobufValues:
         rows = columns.num_rows if columns is not None else 0
         return Values(columns, messages, rows_of, np.zeros(rows, dtype=np.int32), dead=dead)
 
-    def _read_headers(
-        self, address: Int64s, size: Int64s, ids: Int64s, messages: Int64s, dead: list[DeadRow]
+    def _read_prefixes(
+        self,
+        block: MessageBlock,
+        address: Int64s,
+        size: Int64s,
+        ids: Int64s,
+        messages: Int64s,
+        dead: list[DeadRow],
     ) -> tuple[list[MessageProgram], Int64s, Int64s]:
-        """Return the programs of the messages, which of them each has (-1: none), and its header's size.
+        """Return the programs of the messages, which of them each has (-1: none), and its prefix's size.
 
-        What has no header is marked in `ids`; messages whose schema cannot be read are added to `dead`.
+        What has no prefix is marked in `ids`; messages whose schema cannot be read are added to `dead`.
         """
         read_ids(address, size, self._limits.message_size_max, ids)
         prefix_size = np.empty(ids.size, dtype=np.int64)
@@ -116,63 +143,103 @@ class ProtobufValues:
         table = np.full(1 << int(2 * ids.size).bit_length(), -1, dtype=np.int32)
         first, number = np.empty(ids.size, dtype=np.int64), np.empty(ids.size, dtype=np.int32)
         count = number_keys(address, prefix_size, ids >= 0, table, first, number)
-        headers = [
+        named: list[_TypeId] = [
             parse_prefix(ctypes.string_at(int(address[at]), int(prefix_size[at]))) for at in first[:count]
         ]
-        unknown = self._learn(headers)
+        unknown = self._learn(named)
+        strange = [at for at, name in enumerate(named) if name in unknown]
+        hints = framing_hints(block, messages[np.isin(number, strange)]) if strange else {}
+        reasons = [self._refusal(name, unknown) for name in named]
+        programs, place = self._programs_of(named, reasons, number.astype(np.int64), messages, hints, dead)
+        return programs, place, prefix_size
+
+    def _read_headers(
+        self, block: MessageBlock, ids: Int64s, messages: Int64s, dead: list[DeadRow]
+    ) -> tuple[list[MessageProgram], Int64s]:
+        """Return the programs of the messages, and which of them each has (-1: none).
+
+        Messages whose schema cannot be read, or that name none, are added to `dead`, but for those marked in
+        `ids`.
+        """
+        headers = read_schema_headers(block, messages)
+        code = np.where(ids < 0, -1, headers.code)
+        dead += [DeadRow(message, -1, MISSING) for message in messages[(ids >= 0) & (code < 0)].tolist()]
+        named = {at: _named_type(header) for at, header in headers.read.items()}
+        unknown = self._learn([name for name in named.values() if name is not None])
+        names = [named.get(at) for at in range(len(headers.read) + len(headers.bad))]
+        reasons = [
+            headers.bad.get(at, _BAD_HEADER) if name is None else self._refusal(name, unknown)
+            for at, name in enumerate(names)
+        ]
+        return self._programs_of(names, reasons, code, messages, {}, dead)
+
+    def _programs_of(
+        self,
+        named: Sequence[_TypeId | None],
+        reasons: Sequence[str | None],
+        number: Int64s,
+        messages: Int64s,
+        hints: Mapping[int, str],
+        dead: list[DeadRow],
+    ) -> tuple[list[MessageProgram], Int64s]:
+        """Return the programs of types and which of them each message has (-1: none).
+
+        `number` says which of the types a message is of, -1 for none; those of a type with a reason why it
+        cannot be read are added to `dead`.
+        """
         programs: list[MessageProgram] = []
-        place = np.full(count + 1, -1, dtype=np.int64)  # the last one is for those without a header
-        for at, header in enumerate(headers):
-            reason = self._refusal(header, unknown)
-            if reason is not None:
-                dead += [DeadRow(int(messages[i]), -1, reason) for i in np.flatnonzero(number == at)]
+        place = np.full(len(named) + 1, -1, dtype=np.int64)  # the last one is for those of no type
+        for at, (name, reason) in enumerate(zip(named, reasons, strict=True)):
+            if name is None or reason is not None:
+                mine = messages[number == at].tolist()
+                dead += [DeadRow(message, -1, f"{reason}{hints.get(message, '')}") for message in mine]
                 continue
-            program = self._programs[header]
+            program = self._programs[name]
             assert isinstance(program, MessageProgram)
             place[at] = len(programs)
             programs.append(program)
-        return programs, place[number], prefix_size
+        return programs, place[number]
 
-    def _learn(self, headers: Sequence[_TypeId]) -> dict[_TypeId, str]:
-        """Compile the programs of new types; return those of ids that no schema has, with the reason."""
+    def _learn(self, named: Sequence[_TypeId]) -> dict[_TypeId, str]:
+        """Compile the programs of new types; return those of schemas that are unknown, with the reason."""
         if len(self._programs) > _PROGRAMS_MAX:
             self._programs = {}
         unknown = {}
-        for header in headers:
-            if header in self._programs:
+        for name in named:
+            if name in self._programs:
                 continue
             assert self._types is not None
             try:
-                self._programs[header] = compile_message(self._types.message_type(*header), self._slots)
+                self._programs[name] = compile_message(self._types.message_type(*name), self._slots)
             except UnknownSchemaError as missing:
                 # Asked again next time: a registry may learn of a schema later.
-                unknown[header] = str(missing)
+                unknown[name] = str(missing)
             except NoSuchMessageError as corrupt:
-                self._programs[header] = corrupt
+                self._programs[name] = corrupt
             except CodecError as refused:
-                self._require_foreign(header[0], refused)
-                self._programs[header] = refused
+                self._require_foreign(name[0], refused)
+                self._programs[name] = refused
         return unknown
 
-    def _require_foreign(self, schema_id: int, refused: CodecError) -> None:
+    def _require_foreign(self, schema: SchemaName, refused: CodecError) -> None:
         """Raise IncompatibleSchemaError where a schema that cannot be read is one of the stream's own."""
         assert self._types is not None
         for subject in self._subjects:
-            if schema_id in self._types.ids(subject):
+            if self._types.is_registered(subject, schema):
                 raise IncompatibleSchemaError(
-                    f"stream {self._stream}: {_refused(schema_id, refused)} (subject {subject}). "
+                    f"stream {self._stream}: {_refused(schema, refused)} (subject {subject}). "
                     "No message of this schema can be read, so nothing was read past the first one. "
                     "Register a schema that the columns can be read from, or change the stream's columns; "
                     f'or set streams.{self._stream}.incompatible = "dead" '
                     "to have these messages in the dead-letter topic"
                 )
 
-    def _refusal(self, header: _TypeId, unknown: Mapping[_TypeId, str]) -> str | None:
+    def _refusal(self, name: _TypeId, unknown: Mapping[_TypeId, str]) -> str | None:
         """Why messages of this type cannot be read at all, or None."""
-        if header in unknown:
-            return f"schema id {header[0]}: {unknown[header]}"
-        program = self._programs[header]
-        return _refused(header[0], program) if isinstance(program, CodecError) else None
+        if name in unknown:
+            return f"{schema_words(name[0])}: {unknown[name]}"
+        program = self._programs[name]
+        return _refused(name[0], program) if isinstance(program, CodecError) else None
 
     def _read_rows(
         self,
@@ -246,5 +313,13 @@ def _require(message_type: MessageType, wanted: FieldPath) -> None:
         )
 
 
-def _refused(schema_id: int, why: CodecError) -> str:
-    return str(why) if isinstance(why, OtherFormatError) else f"schema id {schema_id}: {why}"
+def _named_type(header: SchemaHeader) -> _TypeId | None:
+    """Return the type that a header names, None where its indexes cannot be read."""
+    if header.rest is None:
+        return header.name, None
+    indexes = parse_indexes(header.rest)
+    return None if indexes is None else (header.name, indexes)
+
+
+def _refused(schema: SchemaName, why: CodecError) -> str:
+    return str(why) if isinstance(why, OtherFormatError) else f"{schema_words(schema)}: {why}"

@@ -74,6 +74,17 @@ def parse_prefix(prefix: bytes) -> tuple[int, tuple[int, ...]]:
     return int.from_bytes(prefix[1:PREFIX_SIZE], "big"), tuple(numbers[1:]) or (0,)
 
 
+def parse_indexes(data: bytes) -> tuple[int, ...] | None:
+    """Return the indexes that are all of these bytes, None where they are no such thing."""
+    prefix = np.frombuffer(bytes(PREFIX_SIZE) + data, dtype=np.uint8)
+    address, size = np.array([[prefix.ctypes.data], [prefix.size]], dtype=np.int64)
+    ids, prefix_size = np.zeros((2, 1), dtype=np.int64)
+    read_prefix_sizes(address, size, ids, prefix_size)
+    if ids[0] < 0 or prefix_size[0] != prefix.size:
+        return None
+    return parse_prefix(prefix.tobytes())[1]
+
+
 def message_prefix(schema_id: int, indexes: tuple[int, ...] = (0,)) -> bytes:
     """Return what stands before a message of a schema, in its shortest form."""
     assert 0 <= schema_id < 2**32, f"schema id {schema_id} does not fit 4 bytes"

@@ -104,18 +104,25 @@ def message_type_of_set(data: bytes, name: str | None = None, where: str = "desc
         ) from None
 
 
-def message_type_of_files(files: Sequence[bytes], indexes: Sequence[int]) -> MessageType:
+def message_type_of_files(files: Sequence[bytes], indexes: Sequence[int] | None) -> MessageType:
     """Return the message type at `indexes` of the first of these serialized FileDescriptorProtos.
 
     `indexes` are those of Confluent's wire format: the place of a top-level message, then of a message within
-    it, and so on.  The other files are what the first one refers to; those of google/protobuf may be left
-    out.  Raises CodecError for files that do not go together, NoSuchMessageError for indexes out of range.
+    it, and so on; None stands for the only one there is.  The other files are what the first one refers to;
+    those of google/protobuf may be left out.  Raises CodecError for files that do not go together,
+    NoSuchMessageError for indexes out of range, and for None where there are several top-level messages.
     """
     assert files, "a schema has at least its own file"
     protos = [_file_of(data) for data in files]
     main = protos[0]
     main.name = main.name or _UNNAMED
     messages, names = main.message_type, []
+    if indexes is None:
+        if len(messages) != 1:
+            raise NoSuchMessageError(
+                f"the schema has {len(messages)} message types, and the message does not say which it is of"
+            )
+        indexes = (0,)
     for index in indexes:
         if not 0 <= index < len(messages):
             raise NoSuchMessageError(f"the schema has no message type at the indexes {list(indexes)}")

@@ -4,25 +4,26 @@ from collections import OrderedDict
 from typing import Final, Protocol
 
 from topics.protobuf.message_type import MessageType, message_type_of_files
-from topics.wire import ProtobufRegistry
+from topics.schema_header import guid_registry, is_registered
+from topics.wire import ProtobufRegistry, SchemaName
 
 _SCHEMAS_MAX: Final = 64  # whose files are remembered, for the few types of each that are asked for
 
 
 class MessageTypes(Protocol):
-    """Gives the message type that a message's header names."""
+    """Gives the message type that a message names."""
 
-    def message_type(self, schema_id: int, indexes: tuple[int, ...]) -> MessageType:
-        """Return the type at the indexes of a schema.
+    def message_type(self, name: SchemaName, indexes: tuple[int, ...] | None) -> MessageType:
+        """Return the type at the indexes of a schema, without any its only type.
 
-        Raises UnknownSchemaError for an id that no schema has, OtherFormatError for a schema of another
+        Raises UnknownSchemaError for a name that no schema has, OtherFormatError for a schema of another
         format, NoSuchMessageError for indexes out of its range, CodecError for a schema that cannot be used,
         and RegistryUnavailableError where the same question may be asked again.
         """
         ...
 
-    def ids(self, subject: str) -> frozenset[int]:
-        """Return the ids of all schemas of a subject."""
+    def is_registered(self, subject: str, name: SchemaName) -> bool:
+        """Return whether a schema is one of those of a subject."""
         ...
 
 
@@ -31,16 +32,21 @@ class RegistryTypes:
 
     def __init__(self, registry: ProtobufRegistry) -> None:
         self._registry = registry
-        self._files: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._files: OrderedDict[SchemaName, list[bytes]] = OrderedDict()
 
-    def message_type(self, schema_id: int, indexes: tuple[int, ...]) -> MessageType:
+    def message_type(self, name: SchemaName, indexes: tuple[int, ...] | None) -> MessageType:
         """Return the type at the indexes of a schema; raises what `MessageTypes` says."""
-        if schema_id not in self._files:
-            self._files[schema_id] = self._registry.protobuf_files(schema_id)
+        if name not in self._files:
+            self._files[name] = self._ask(name)
             if len(self._files) > _SCHEMAS_MAX:
                 self._files.popitem(last=False)
-        return message_type_of_files(self._files[schema_id], indexes)
+        return message_type_of_files(self._files[name], indexes)
 
-    def ids(self, subject: str) -> frozenset[int]:
-        """Return the ids of all schemas of a subject."""
-        return self._registry.ids(subject)
+    def is_registered(self, subject: str, name: SchemaName) -> bool:
+        """Return whether a schema is one of those of a subject."""
+        return is_registered(self._registry, subject, name)
+
+    def _ask(self, name: SchemaName) -> list[bytes]:
+        if isinstance(name, str):
+            return guid_registry(self._registry).protobuf_files_of_guid(name)
+        return self._registry.protobuf_files(name)

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from topics.registry.descriptors import FORMAT, decoded_file
 from topics.registry.references import with_references
+from topics.schema_header import schema_words
 from topics.wire import (
     CodecError,
     OtherFormatError,
     RegistryRefusedError,
     RegistryUnavailableError,
+    SchemaName,
     UnknownSchemaError,
 )
 
@@ -28,7 +30,7 @@ _RETRIES: Final = {"max.retries": 2, "retries.wait.ms": 50, "retries.max.wait.ms
 
 
 class ConfluentRegistry:
-    """A `SchemaRegistry` and `ProtobufRegistry` behind a URL.
+    """A `SchemaRegistry`, `ProtobufRegistry` and `GuidRegistry` behind a URL.
 
     `settings` are the client's own (`basic.auth.user.info`, `ssl.*`).
     """
@@ -54,7 +56,11 @@ class ConfluentRegistry:
 
     def schema(self, schema_id: int) -> str:
         """Return a schema's text, with what it refers to; raises OtherFormatError where it is not Avro."""
-        return self._text(schema_id, self._by_id(self._client.get_schema, schema_id))
+        return self._text(schema_id, self._by_name(self._client, schema_id))
+
+    def schema_of_guid(self, guid: str) -> str:
+        """Return a schema's text as `schema` does; raises CodecError where the client knows no GUIDs."""
+        return self._text(guid, self._by_name(self._client, guid))
 
     def latest(self, subject: str) -> tuple[int, str] | None:
         """Return the newest id and schema of `subject`, from a new request each time."""
@@ -67,9 +73,16 @@ class ConfluentRegistry:
         Raises UnknownSchemaError, OtherFormatError where the schema is not Protobuf, CodecError where the
         registry does not give descriptors or lacks what the schema refers to.
         """
+        return self._files(schema_id)
+
+    def protobuf_files_of_guid(self, guid: str) -> list[bytes]:
+        """Return files as `protobuf_files` does; raises CodecError where the client knows no GUIDs."""
+        return self._files(guid)
+
+    def _files(self, name: SchemaName) -> list[bytes]:
         client = self._descriptor_client
-        schema = self._by_id(client.get_schema, schema_id, fmt=FORMAT)
-        _require_format(schema_id, schema, _PROTOBUF)
+        schema = self._by_name(client, name, fmt=FORMAT)
+        _require_format(name, schema, _PROTOBUF)
         files = {"": decoded_file(str(schema.schema_str))}
         pending = list(schema.references or ())
         while pending:
@@ -95,20 +108,27 @@ class ConfluentRegistry:
 
     def ids(self, subject: str) -> frozenset[int]:
         """Return the ids of all versions of `subject`: a request for each that was not asked for before."""
+        return frozenset(int(version.schema_id) for version in self._versions(subject))
+
+    def guids(self, subject: str) -> frozenset[str]:
+        """Return the GUIDs of all versions of `subject`, by the same requests; older registries give none."""
+        guids = (getattr(version, "guid", None) for version in self._versions(subject))
+        return frozenset(str(guid) for guid in guids if guid is not None)
+
+    def _versions(self, subject: str) -> list[Any]:
         try:
             versions = self._ask(self._client.get_versions, subject)
-            listed = [self._ask(self._client.get_version, subject, version) for version in versions]
+            return [self._ask(self._client.get_version, subject, version) for version in versions]
         except _NotFound:
-            return frozenset()
-        return frozenset(int(version.schema_id) for version in listed)
+            return []
 
     @cached_property
     def _descriptor_client(self) -> Any:
         return self._new_client()
 
-    def _text(self, schema_id: int, schema: Any) -> str:
+    def _text(self, name: SchemaName, schema: Any) -> str:
         """A schema as one text.  A reference that is not there is no unknown id: the schema is broken."""
-        _require_format(schema_id, schema, _AVRO)
+        _require_format(name, schema, _AVRO)
         if not schema.references:
             return str(schema.schema_str)
         definitions: dict[tuple[str, int], str] = {}
@@ -127,12 +147,17 @@ class ConfluentRegistry:
                 definitions[place] = str(part.schema_str)
                 self._collect(part, definitions)
 
-    def _by_id(self, question: Any, schema_id: int, **options: Any) -> Any:
+    def _by_name(self, client: Any, name: SchemaName, **options: Any) -> Any:
+        by_guid = isinstance(name, str)
+        if by_guid and not hasattr(client, "get_schema_by_guid"):
+            raise CodecError("this confluent-kafka looks up no GUIDs: install a newer one (2.12 does)")
+        question = client.get_schema_by_guid if by_guid else client.get_schema
         try:
-            return self._ask(question, schema_id, **options)
+            return self._ask(question, name, **options)
         except _NotFound as missing:
+            kind = "GUID" if by_guid else "id"
             raise UnknownSchemaError(
-                f"the registry {self._url} has no schema of this id: {missing}"
+                f"the registry {self._url} has no schema of this {kind}: {missing}"
             ) from None
 
     def _newest(self, subject: str) -> Any:
@@ -174,12 +199,12 @@ def _numbered(version: Any) -> tuple[int, Any]:
     return int(version.schema_id), version.schema
 
 
-def _require_format(schema_id: int, schema: Any, wanted: str) -> None:
+def _require_format(name: SchemaName, schema: Any, wanted: str) -> None:
     """Raise OtherFormatError where a schema is not of the wanted format."""
     form = schema.schema_type or _AVRO
     if form != wanted:
         raise OtherFormatError(
-            f"schema id {schema_id} is {_FORMATS.get(form, f'a schema of type {form}')}, "
+            f"{schema_words(name)} is {_FORMATS.get(form, f'a schema of type {form}')}, "
             f"not {_READ[wanted]}, which is what is read here"
         )
 

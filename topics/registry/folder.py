@@ -97,6 +97,24 @@ class FileRegistry:
         """Raise OtherFormatError: a folder holds no Protobuf schemas."""
         raise self._avro_only()
 
+    def schema_of_guid(self, guid: str) -> str:
+        """Raise CodecError: a folder has no GUIDs."""
+        raise self._ids_only()
+
+    def protobuf_files_of_guid(self, guid: str) -> list[bytes]:
+        """Raise CodecError: a folder has no GUIDs."""
+        raise self._ids_only()
+
+    def guids(self, subject: str) -> frozenset[str]:
+        """Nothing: a folder has no GUIDs."""
+        return frozenset()
+
+    def _ids_only(self) -> CodecError:
+        return CodecError(
+            f"schema folder {self.folder}: a folder gives schemas ids, not GUIDs: name the registry that the "
+            "producers use (bus.schema_registry)"
+        )
+
     def _avro_only(self) -> OtherFormatError:
         return OtherFormatError(
             f"schema folder {self.folder}: a folder serves Avro schemas only: name a descriptor file in "

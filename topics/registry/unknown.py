@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from schemas.clocks import NS_PER_S
-from topics.wire import OtherFormatError, ProtobufRegistry, SchemaRegistry, UnknownSchemaError
+from topics.schema_header import guid_registry
+from topics.wire import (
+    OtherFormatError,
+    ProtobufRegistry,
+    SchemaName,
+    SchemaRegistry,
+    UnknownSchemaError,
+)
 
 # A registry that follows another one may learn of a schema after the first message has it.
 WAIT_NS: Final = NS_PER_S  # for a new id, before its messages are dead
@@ -13,6 +20,7 @@ AGAIN_NS: Final = NS_PER_S // 10  # until the second question; then twice as lon
 UNKNOWN_NS: Final = 30 * NS_PER_S  # at most, between two questions; and between two waits in vain
 IDS_MAX: Final = 65_536  # remembered at once; of random bytes each message has an id of its own
 
+_Name = TypeVar("_Name", int, str)
 _Schema = TypeVar("_Schema")
 
 
@@ -26,11 +34,12 @@ class _Unknown:
 
 
 class UnknownIds:
-    """A `SchemaRegistry` and `ProtobufRegistry` before another one, which bounds what unknown ids cost.
+    """A `SchemaRegistry`, `ProtobufRegistry` and `GuidRegistry` before another: bounds what unknown ids cost.
 
     A new id is waited for, and asked for a few times meanwhile, for at most WAIT_NS.  After a wait in vain no
     id is waited for until UNKNOWN_NS later.  An id that stays unknown is asked for again after AGAIN_NS, and
     then after twice as long each time, at most UNKNOWN_NS; all such questions are AGAIN_NS apart.
+    A GUID is an id here.
     """
 
     def __init__(
@@ -40,7 +49,7 @@ class UnknownIds:
         self._registry = registry
         self._now_ns = now_ns
         self._pause = pause
-        self._unknown: dict[int, _Unknown] = {}  # that which was asked for longest ago first
+        self._unknown: dict[SchemaName, _Unknown] = {}  # that which was asked for longest ago first
         self._wait_again_ns: int | None = None  # after a wait in vain
         self._ask_again_ns: int | None = None  # about any id that was unknown before
 
@@ -53,6 +62,18 @@ class UnknownIds:
     def schema(self, schema_id: int) -> str:
         """Return a schema; raises UnknownSchemaError, after a wait or from memory."""
         return self._look_up(schema_id, self._registry.schema)
+
+    def schema_of_guid(self, guid: str) -> str:
+        """Return a schema; raises UnknownSchemaError likewise, CodecError where there are no GUIDs."""
+        return self._look_up(guid, guid_registry(self._registry).schema_of_guid)
+
+    def protobuf_files_of_guid(self, guid: str) -> list[bytes]:
+        """Return the files of a Protobuf schema; raises as `schema_of_guid`."""
+        return self._look_up(guid, guid_registry(self._registry).protobuf_files_of_guid)
+
+    def guids(self, subject: str) -> frozenset[str]:
+        """Return the GUIDs of all schemas of `subject`."""
+        return guid_registry(self._registry).guids(subject)
 
     def protobuf_files(self, schema_id: int) -> list[bytes]:
         """Return the files of a Protobuf schema; raises UnknownSchemaError, after a wait or from memory."""
@@ -75,7 +96,7 @@ class UnknownIds:
             raise OtherFormatError("the schema registry of this process holds Avro schemas only")
         return self._registry
 
-    def _look_up(self, schema_id: int, ask: Callable[[int], _Schema]) -> _Schema:
+    def _look_up(self, schema_id: _Name, ask: Callable[[_Name], _Schema]) -> _Schema:
         """Ask for a schema where it is due; raises UnknownSchemaError, after a wait or from memory."""
         known = self._unknown.get(schema_id)
         if known is not None and not self._is_due(known):
@@ -97,7 +118,7 @@ class UnknownIds:
         self._ask_again_ns = now_ns + AGAIN_NS
         return True
 
-    def _wait(self, schema_id: int, ask: Callable[[int], _Schema]) -> _Schema:
+    def _wait(self, schema_id: _Name, ask: Callable[[_Name], _Schema]) -> _Schema:
         """Ask for a new id until it is known, for as long as a wait may last now."""
         now_ns = self._now_ns()
         may_wait = self._wait_again_ns is None or now_ns >= self._wait_again_ns
@@ -115,7 +136,7 @@ class UnknownIds:
             self._pause(min(pause_ns, left_ns) / NS_PER_S)
             pause_ns *= 2
 
-    def _remember(self, schema_id: int, unknown: _Unknown) -> None:
+    def _remember(self, schema_id: SchemaName, unknown: _Unknown) -> None:
         self._unknown.pop(schema_id, None)
         if len(self._unknown) == IDS_MAX:
             del self._unknown[next(iter(self._unknown))]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 
 class HttpRegistry(ThreadingHTTPServer):
@@ -18,7 +19,7 @@ class HttpRegistry(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.schemas: list[str] = []
-        self.details: dict[int, dict[str, Any]] = {}  # by id: the format and references, where there are any
+        self.details: dict[int, dict[str, Any]] = {}  # by id: the GUID; the format and references if any
         self.descriptors: dict[str, bytes] = {}  # by schema: what format=serialized gets
         self.subjects: dict[str, list[int]] = {}
         self.failing: int | None = None
@@ -40,6 +41,11 @@ class HttpRegistry(ThreadingHTTPServer):
                 if not 1 <= number <= len(self.schemas):
                     return 404, {"error_code": 40403, "message": "Schema not found"}
                 return 200, {"schema": self.schemas[number - 1], **self.details.get(number, {})}
+            case ["GET", "schemas", "guids", guid]:
+                for number, details in self.details.items():
+                    if details["guid"] == guid:
+                        return 200, {"schema": self.schemas[number - 1], **details}
+                return 404, {"error_code": 40403, "message": "Schema not found"}
             case ["GET", "subjects", subject, "versions"]:
                 count = len(self.subjects.get(subject, ()))
                 found = list(range(1, count + 1))
@@ -70,14 +76,16 @@ class HttpRegistry(ThreadingHTTPServer):
         if schema not in self.schemas:
             self.schemas.append(schema)
         number = self.schemas.index(schema) + 1
-        details = {} if form == "AVRO" else {"schemaType": form}
+        details = {"guid": str(uuid5(NAMESPACE_URL, schema))}
+        if form != "AVRO":
+            details["schemaType"] = form
         if body.get("references"):
             details["references"] = body["references"]
         self.details[number] = details
         versions = self.subjects.setdefault(subject, [])
         if number not in versions:
             versions.append(number)
-        return 200, {"id": number}
+        return 200, {"id": number, "guid": details["guid"]}
 
 
 class _Handler(BaseHTTPRequestHandler):

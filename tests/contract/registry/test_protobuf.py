@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.schema_registry import Schema, SchemaReference
+from confluent_kafka.schema_registry import Schema
 
 from tests.contract.registry.http_registry import HttpRegistry, http_registry
-from tests.contract.registry.schemas import TRADE
+from tests.contract.registry.schemas import LEG, TRADE, put
 from tests.stage.protobuf_types import proto_file
 from topics.protobuf.message_type import message_type_of_files
 from topics.registry.confluent import ConfluentRegistry
@@ -21,7 +21,6 @@ from topics.wire import (
     UnknownSchemaError,
 )
 
-LEG = proto_file(("Leg", [("n", 1, "int64")]), name="", package="leg", imports=(), enum=())
 PAIR = proto_file(
     ("Pair", [("near", 1, ".leg.Leg"), ("at", 2, ".google.protobuf.Timestamp")]),
     name="default",
@@ -34,14 +33,6 @@ QUOTE = proto_file(
     name="default",
     imports=("pair.proto", "legs/leg.proto"),
 )
-
-
-def put(registry: Any, server: HttpRegistry, subject: str, file: Any, *references: tuple[str, str]) -> int:
-    """Register a file whose text is its subject: only the descriptor is read here."""
-    parts = [SchemaReference(name, of, 1) for name, of in references]
-    server.descriptors[f"text of {subject}"] = file.SerializeToString()
-    schema = Schema(f"text of {subject}", "PROTOBUF", parts)
-    return int(registry._client.register_schema(subject, schema))  # noqa: SLF001
 
 
 def put_all(registry: ConfluentRegistry, server: HttpRegistry) -> int:

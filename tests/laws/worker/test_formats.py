@@ -8,6 +8,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from confluent_kafka.schema_registry import header_schema_id_serializer
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
 from app.errors import RunError
 from schemas.clocks import NS_PER_MS, NS_PER_S
@@ -15,6 +18,8 @@ from schemas.stream import Stream
 from tests.stage.foreign import JSON_TRADE, ForeignMarket
 from topics.avro.encode import RowEncoder
 from topics.avro.schema import avro_schema
+from topics.block import Headers
+from topics.registry.confluent import ConfluentRegistry
 
 SYMBOLS = ("AAPL", "MSFT", "BRK/B", "ÄÖ")
 START_MS = 1_705_311_000_000
@@ -242,3 +247,55 @@ def test_a_pipeline_reads_what_another_has_aligned(tmp_path: Path) -> None:
     )
     assert "quote_left_offset" not in found.column_names
     assert second.audit().violations == []
+
+
+def one_header(name: str, value: bytes) -> Headers:
+    """The headers of a message that has one."""
+    return [(name, value)]
+
+
+def test_a_header_may_name_the_schema_of_a_bare_message(tmp_path: Path) -> None:
+    """By GUID, as Confluent's serializer writes it; by id; and as Apicurio's serializers do."""
+    registry = ConfluentRegistry(f"mock://{tmp_path.name}")
+    trade = {"framing": "header", "event_time": {"field": "ts", "form": "ms"}}
+    market = ForeignMarket(tmp_path, {"trade": trade, "quote": JSON_QUOTE}, registry=registry)
+    fields = {"symbol": "string", "ts": "long", "price": "double"}
+    listed = [{"name": name, "type": kind} for name, kind in fields.items()]
+    schema = json.dumps({"type": "record", "name": "T", "fields": listed})
+    topic = market.settings.topic("trade")
+    schema_id = registry.register(f"{topic}-value", schema)
+    write = AvroSerializer(
+        registry._client,  # noqa: SLF001
+        schema,
+        conf={"schema.id.serializer": header_schema_id_serializer},
+    )
+    by_id = one_header("__value_schema_id", schema_id.to_bytes(5, "big"))
+    apicurio = one_header("apicurio.value.contentId", schema_id.to_bytes(8, "big"))
+    trades, quotes = rows_of(10, 60, "price"), rows_of(11, 90, "bid", "ask")
+    for number, row in enumerate(trades):
+        by_guid: list[Any] = []
+        value = write(row, SerializationContext(topic, MessageField.VALUE, by_guid))
+        market.send("trade", [(row["symbol"], value)], headers=(by_guid, by_id, apicurio)[number % 3])
+    market.send("trade", [("AAPL", None), (None, value)], headers=by_guid)
+    market.send("trade", [("AAPL", value)])
+    market.send("trade", [("AAPL", value)], headers=one_header("__value_schema_id", b"\1" + bytes(16)))
+    market.send("quote", [(row["symbol"], as_quote(row)) for row in quotes])
+    market.end((START_MS + 5_000) * NS_PER_MS)
+    require_equal(market.run(), joined(trades, quotes, "bid", "ask"))
+    dead = market.dead()
+    assert len(dead) == 4
+    for words in ("null value", "null key", "no header names its schema", "schema GUID 00000000-"):
+        assert any(words in reason for reason in dead)
+    assert market.audit().violations == []
+
+
+def test_a_message_with_a_header_where_a_prefix_is_expected_says_what_to_set(tmp_path: Path) -> None:
+    market = ForeignMarket(tmp_path, {"trade": {}, "quote": JSON_QUOTE}, partitions=1)
+    written = Stream(name="fill", schema=pa.schema([("event_ns", pa.int64()), ("symbol", pa.string())]))
+    market.registry.register(f"{market.settings.topic('trade')}-value", avro_schema(written))
+    header = one_header("__value_schema_id", b"\1" + bytes(16))
+    market.send("trade", [("A", b"\x02\x02\x02A")], headers=header)
+    market.end(10 * NS_PER_MS)
+    market.run()
+    (reason,) = market.dead()
+    assert reason.endswith('its header __value_schema_id names a schema: say framing = "header"')

@@ -4,11 +4,15 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.stream import Stream
-from tests.stage.blocks import block_of
+from tests.stage.blocks import block_of, headed_block
 from tests.stage.fakes import DictRegistry
+from topics.avro.decode import AvroValues
+from topics.avro.header import message_header
 from topics.avro.progress import encode_progress
+from topics.block import Headers
 from topics.foreign import ForeignDecoder
 from topics.json.decode import JsonValues
+from topics.schema_header import CONFLUENT
 from topics.shape import Shape, Shaper
 from topics.values import FieldPath
 from topics.wire import DeadRow, Progress
@@ -65,3 +69,29 @@ def test_a_block_of_nothing_but_progress_has_no_rows() -> None:
     decoded = decoder_of(registry).decode(block, np.arange(1))
     assert decoded.batch is None
     assert decoded.dead == list[DeadRow]()
+
+
+def id_header(schema_id: int) -> Headers:
+    """A header that names a schema by its id."""
+    return [(CONFLUENT, message_header(schema_id))]
+
+
+def test_a_row_whose_header_names_its_schema_is_never_taken_for_a_progress_record() -> None:
+    """A bare value may begin with a 0: the registry would be asked for the id that seems to follow."""
+    registry = DictRegistry()
+    schema = '{"type": "record", "name": "R", "fields": [{"name": "event_ns", "type": "long"}]}'
+    header = id_header(registry.register("s-value", schema))
+    record = encode_progress(registry, Progress("s", 5, False, "run"))
+    stream = Stream(name="s", schema=pa.schema([EVENT]), key=())
+    values = AvroValues(stream.schema, registry, headed=True)
+    block = headed_block((b"\0", header), (record, []), (b"\0\0\0\x07\x07", header), (record, header))
+    decoder = ForeignDecoder(values, Shaper(stream, "event", Shape()), registry, headed=True)
+    decoded = decoder.decode(block, np.arange(4))
+    assert decoded.batch is not None
+    assert decoded.batch.offset.tolist() == [0]
+    assert [offset for offset, _ in decoded.progress] == [1]
+    assert [(dead.message, dead.reason) for dead in decoded.dead] == [
+        (2, "bytes follow the last row"),
+        (3, "bytes follow the last row"),
+    ]
+    assert registry.asked == 3  # its own, and that of progress, which two readers look at

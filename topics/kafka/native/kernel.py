@@ -8,8 +8,10 @@ from typing import Final
 from numba import njit
 
 from schemas.batch import Int32s, Int64s
+from topics.block import NO_HEADER
 from topics.raw_access import (
     call_for,
+    call_four,
     call_numbered,
     call_pair,
     call_with,
@@ -27,6 +29,7 @@ MESSAGE_KEY: Final = 40
 MESSAGE_KEY_SIZE: Final = 48
 MESSAGE_OFFSET: Final = 56
 NULL_SIZE: Final = -1
+_RESULT: Final = 0xFFFFFFFF  # an error is an int; what is above it in the register means nothing
 
 
 @njit(nogil=True, cache=True)
@@ -105,6 +108,34 @@ def read_times(message: Int64s, wanted: Int64s, time_of: int, kind: int, time_ms
     """
     for i in range(wanted.size):
         time_ms[i] = call_pair(time_of, message[wanted[i]], kind)
+
+
+@njit(nogil=True, cache=True)
+def read_headers(
+    message: Int64s,
+    wanted: Int64s,
+    headers_of: int,
+    last_of: int,
+    name: int,
+    room: int,
+    address: Int64s,
+    size: Int64s,
+) -> None:
+    """Write where a header of the messages at the indexes `wanted` into `message` lies, and its size.
+
+    A null value has size NULL_SIZE, a message without the header NO_HEADER.  `headers_of` and `last_of` are
+    the addresses of `rd_kafka_message_headers` and `rd_kafka_header_get_last`, `name` that of its name as a C
+    string, and `room` that of 24 bytes to write to.
+    """
+    for i in range(wanted.size):
+        address[i] = 0
+        size[i] = NO_HEADER
+        if call_pair(headers_of, message[wanted[i]], room) & _RESULT:
+            continue
+        if call_four(last_of, load_word(room), name, room + 8, room + 16) & _RESULT:
+            continue
+        address[i] = load_word(room + 8)
+        size[i] = load_word(room + 16) if address[i] != 0 else NULL_SIZE
 
 
 @njit(nogil=True, cache=True)

@@ -69,6 +69,7 @@ class NativeLibrary:
             "rd_kafka_topic_partition_destroy": (None, [pointer]),
             "rd_kafka_message_timestamp": (ctypes.c_int64, [pointer, pointer]),
             "rd_kafka_message_headers": (number, [pointer, pointer]),
+            "rd_kafka_header_get_last": (number, [pointer, text, pointer, pointer]),
             "rd_kafka_header_get_all": (number, [pointer, size, pointer, pointer, pointer]),
             "rd_kafka_topic_new": (pointer, [pointer, text, pointer]),
             "rd_kafka_topic_destroy": (None, [pointer]),

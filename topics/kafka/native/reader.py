@@ -20,10 +20,17 @@ import numpy as np
 from confluent_kafka import KafkaError
 
 from schemas.batch import Int64s
-from topics.block import Headers, MessageBlock, Original, TopicPartition
+from topics.block import Headers, HeaderValues, MessageBlock, Original, TopicPartition
+from topics.header_values import header_values
 from topics.joined import join
 from topics.kafka.native.event import Event
-from topics.kafka.native.kernel import destroy_events, read_messages, read_times, take_events
+from topics.kafka.native.kernel import (
+    destroy_events,
+    read_headers,
+    read_messages,
+    read_times,
+    take_events,
+)
 from topics.kafka.native.library import NativeLibrary
 
 _DROPPED_AT_ONCE: Final = 10_000  # messages
@@ -105,6 +112,24 @@ class _Lent:
         read_times(self._message, messages, time_of, ctypes.addressof(kind), times)
         return times
 
+    def header_values(self, messages: Int64s, name: str) -> HeaderValues:
+        """The header of this name in messages, where librdkafka has parsed it."""
+        if self._kept is not None:
+            return header_values((self._kept[0][message].headers for message in messages), name)
+        held = HeaderValues(np.empty(messages.size, np.int64), np.empty(messages.size, np.int64))
+        named, room = ctypes.create_string_buffer(name.encode()), np.empty(3, np.int64)
+        read_headers(
+            self._message,
+            messages,
+            self._library.address_of("rd_kafka_message_headers"),
+            self._library.address_of("rd_kafka_header_get_last"),
+            ctypes.addressof(named),
+            room.ctypes.data,
+            held.address,
+            held.size,
+        )
+        return held
+
     def detach(self) -> None:
         """Copy what the messages hold and let them go: the block's addresses then point at the copies."""
         # First of all: the block may be garbage, and a collection in the midst of this would release them.
@@ -163,6 +188,9 @@ class _Held:
 
     def timestamps_ms(self, messages: Int64s) -> Int64s:
         return self._lent.timestamps_ms(messages)
+
+    def header_values(self, messages: Int64s, name: str) -> HeaderValues:
+        return self._lent.header_values(messages, name)
 
     def __del__(self) -> None:
         self._lent.release()

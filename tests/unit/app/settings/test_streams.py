@@ -28,6 +28,11 @@ FIELDS = {"price": "double"}
         ({"format": "protobuf", "framing": "prefix", "schema_file": "x"}, "leave one of them out"),
         ({"format": "arrow"}, 'format = "arrow" needs key_from = "columns"'),
         ({"format": "arrow", "key_from": "columns", "framing": "bare"}, "says its schema in each message"),
+        ({"framing": "header", "schema_file": "x"}, 'schema_file is for framing = "bare"'),
+        ({"format": "protobuf", "framing": "header", "schema_file": "x"}, "a header says the schema"),
+        ({"format": "json", "fields": FIELDS, "framing": "header"}, "JSON is read by its fields"),
+        ({"format": "arrow", "key_from": "columns", "framing": "header"}, "says its schema in each message"),
+        ({"framing": "footer"}, "'prefix', 'bare' or 'header'"),
         ({"format": "xml"}, "'avro', 'json', 'protobuf' or 'arrow'"),
         ({"event_time": {}}, 'say where the time is: field = "NAME", or record = true'),
         ({"event_time": {"field": "t", "record": True}}, "say where the time is"),
@@ -47,6 +52,8 @@ def test_a_table_that_contradicts_itself_is_refused(table: dict[str, Any], words
         ({}, True),
         ({"schema_file": "x", "framing": "bare"}, False),
         ({"schema_file": "x"}, False),
+        ({"framing": "header"}, False),
+        ({"format": "protobuf", "framing": "header"}, False),
         ({"format": "protobuf"}, True),
         ({"format": "protobuf", "schema_file": "x"}, False),
         ({"format": "json", "fields": FIELDS}, False),
@@ -55,3 +62,9 @@ def test_a_table_that_contradicts_itself_is_refused(table: dict[str, Any], words
 )
 def test_a_prefix_is_expected_where_a_format_usually_has_one(table: dict[str, Any], prefixed: bool) -> None:
     assert StreamSettings.model_validate(table).prefixed is prefixed
+
+
+@pytest.mark.parametrize("form", ["avro", "protobuf"])
+def test_a_header_names_the_schema_where_the_settings_say_so(form: str) -> None:
+    assert StreamSettings.model_validate({"format": form, "framing": "header"}).headed
+    assert not StreamSettings.model_validate({"format": form}).headed

@@ -18,8 +18,10 @@ from schemas.frame import FrameHeaders, encode_frame
 from schemas.stream import Stream, StreamError
 from topics.avro.schema import avro_schema
 from topics.bus import TopicSpec
+from topics.foreign import ForeignDecoder
 from topics.memory.bus import MemoryBus
 from topics.registry.folder import FileRegistry
+from topics.shape import ShapedDecoder
 from topics.wire import CodecError
 
 _AT = ("at", pa.timestamp("us", "UTC"))
@@ -120,6 +122,8 @@ def test_only_what_differs_from_avro_as_it_stands_is_in_the_meaning() -> None:
     assert meaning(StreamSettings(topic="t", grace_ns=3)) == ""
     by_file = StreamSettings.model_validate({"framing": "bare", "schema_file": "a.avsc"})
     assert meaning(by_file) == "{'framing': 'bare'}"
+    by_header = StreamSettings.model_validate({"framing": "header"})
+    assert meaning(by_header) == "{'framing': 'header'}"
     assert "'ms'" in meaning(StreamSettings.model_validate({"event_time": {"field": "t", "form": "ms"}}))
 
 
@@ -199,3 +203,14 @@ def test_the_newest_frame_says_the_columns(tmp_path: Path) -> None:
         )
     producer.produce("others.aligned", partition=0, key=None, value=b"?", timestamp_ms=3)
     assert list(columns_of(formats_of(tmp_path, table, bus)["trade"])) == ["event_ns", "symbol", "bid"]
+
+
+def test_messages_whose_header_names_their_schema_are_read_so(tmp_path: Path) -> None:
+    registry = FileRegistry(tmp_path)
+    registry.register("tidemark.trade-value", RECORD)
+    headed = formats_of(tmp_path, {"framing": "header"})["trade"]
+    plain = formats_of(tmp_path, {})["trade"]
+    assert columns_of(headed) == columns_of(plain)
+    settings = settings_of(tmp_path, {"framing": "header"})
+    assert isinstance(headed.decoder(settings, registry), ForeignDecoder)
+    assert isinstance(plain.decoder(settings, registry), ShapedDecoder)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from schemas.clocks import NS_PER_MS, NS_PER_S
-from tests.stage.fakes import DictRegistry
+from tests.stage.fakes import DictRegistry, GuidDictRegistry, guid_of_text
 from topics.registry import unknown
 from topics.registry.unknown import AGAIN_NS, UNKNOWN_NS, WAIT_NS, UnknownIds
-from topics.wire import OtherFormatError, RegistryUnavailableError, UnknownSchemaError
+from topics.wire import CodecError, OtherFormatError, RegistryUnavailableError, UnknownSchemaError
 
 
 class Clock:
@@ -189,4 +189,37 @@ def test_a_registry_without_protobuf_says_so() -> None:
     scene = Scene()
     for ask in (lambda: scene.ids.protobuf_files(1), lambda: scene.ids.latest_protobuf("any")):
         with pytest.raises(OtherFormatError, match="Avro schemas only"):
+            ask()
+
+
+def test_guids_are_waited_for_and_remembered_as_ids_are() -> None:
+    registry = GuidDictRegistry()
+
+    def learn() -> None:
+        registry.register("any", "{}")
+
+    clock = Clock(lambda waited_ns: learn() if waited_ns >= AGAIN_NS else None)
+    ids = UnknownIds(registry, clock, clock.pause)
+    guid, unknown_guid = guid_of_text("{}"), guid_of_text("nobody's")
+    assert ids.schema_of_guid(guid) == "{}"
+    assert ids.guids("any") == {guid}
+    assert AGAIN_NS <= clock.waited_ns < WAIT_NS
+    asked = registry.asked
+    for _ in range(3):
+        with pytest.raises(UnknownSchemaError, match="no such GUID"):
+            ids.schema_of_guid(unknown_guid)
+    assert registry.asked == asked + 5
+    with pytest.raises(OtherFormatError):
+        ids.protobuf_files_of_guid(guid)
+
+
+def test_a_registry_without_guids_says_so() -> None:
+    scene = Scene()
+    asks = (
+        lambda: scene.ids.schema_of_guid("any"),
+        lambda: scene.ids.protobuf_files_of_guid("any"),
+        lambda: scene.ids.guids("any"),
+    )
+    for ask in asks:
+        with pytest.raises(CodecError, match="has no GUIDs"):
             ask()
