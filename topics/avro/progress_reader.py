@@ -63,9 +63,10 @@ class ProgressReader:
     def take(self, block: MessageBlock, messages: Int64s) -> ProgressMessages:
         """Return which of these messages of one partition name the schema of progress records, and those.
 
-        A message whose schema nobody knows is none.  Raises RegistryUnavailableError where a schema cannot be
-        looked up now.
+        A message with a key is none, and so is one whose schema nobody knows: rows that happen to begin like
+        one cost no question each.  Raises RegistryUnavailableError where a schema cannot be looked up now.
         """
+        messages = messages[block.key_size[messages] < 0]
         ids = self._ids(block, messages)
         named = []
         for schema_id in np.unique(ids[ids >= 0]).tolist():
