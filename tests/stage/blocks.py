@@ -53,9 +53,9 @@ def block_of(
     )
 
 
-def headed_block(*messages: Headed) -> MessageBlock:
-    """Return keyed messages of one partition, given as values with their headers."""
-    block = block_of([(b"K", value, offset) for offset, (value, _) in enumerate(messages)])
+def headed_block(*messages: Headed, key: bytes | None = b"K") -> MessageBlock:
+    """Return messages of one partition and key, given as values with their headers."""
+    block = block_of([(key, value, offset) for offset, (value, _) in enumerate(messages)])
     originals = block.originals
     assert isinstance(originals, Originals)
     for message, (_, headers) in enumerate(messages):

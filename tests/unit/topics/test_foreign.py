@@ -84,7 +84,8 @@ def test_a_row_whose_header_names_its_schema_is_never_taken_for_a_progress_recor
     record = encode_progress(registry, Progress("s", 5, False, "run"))
     stream = Stream(name="s", schema=pa.schema([EVENT]), key=())
     values = AvroValues(stream.schema, registry, headed=True)
-    block = headed_block((b"\0", header), (record, []), (b"\0\0\0\x07\x07", header), (record, header))
+    bare = [(b"\0", header), (record, []), (b"\0\0\0\x07\x07", header), (record, header)]
+    block = headed_block(*bare, key=None)
     decoder = ForeignDecoder(values, Shaper(stream, "event", Shape()), registry, headed=True)
     decoded = decoder.decode(block, np.arange(4))
     assert decoded.batch is not None
