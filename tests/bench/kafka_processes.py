@@ -1,0 +1,104 @@
+"""The processes of the latency benches: each says when it is ready, and ends once a line comes in."""
+
+import gc
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from confluent_kafka import Consumer, TopicPartition
+
+from app.config import Settings
+from app.wiring.broker import SCRIPT
+
+CLOCK_TICKS_PER_S: Final = 100  # of /proc's CPU times
+END_S_MAX: Final = 120
+
+Process = subprocess.Popen[str]
+
+
+def start(module: str, name: str, file: Path, folder: Path) -> Process:
+    """Start `name` of a module of the bench and wait until it is ready; its log is in the folder."""
+    with (folder / f"latency-{name}.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, name, str(file)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "ready", f"{name} did not start: see {folder}"
+    return process
+
+
+def finish(process: Process, folder: Path) -> None:
+    """Send the line that a process waits for, and wait for its end."""
+    process.communicate("go on\n", timeout=END_S_MAX)
+    assert process.returncode == 0, f"a process of the bench failed: see {folder}"
+
+
+def broker_pid() -> dict[str, int]:
+    """The process of the loopback broker, where there is one."""
+    status = subprocess.run([str(SCRIPT), "status"], capture_output=True, text=True, check=False).stdout
+    _, runs, rest = status.partition(", pid ")
+    return {"broker": int(rest.partition(",")[0])} if runs else {}
+
+
+def cpu_s(pids: Mapping[str, int | str]) -> dict[str, float]:
+    """CPU seconds of processes so far, all their threads."""
+    seconds = {}
+    for name, pid in pids.items():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        seconds[name] = (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_S
+    return seconds
+
+
+def ready_until_told() -> threading.Event:
+    """Say that all is set up; the event is set once a line has come in, or the starter has ended."""
+    line_came = threading.Event()
+
+    def wait_for_line() -> None:
+        sys.stdin.readline()
+        line_came.set()
+
+    threading.Thread(target=wait_for_line, daemon=True).start()
+    print("ready", flush=True)
+    return line_came
+
+
+def note_messages(settings: Settings, topic: str) -> list[tuple[int, Any]]:
+    """Say `ready`, read a topic from its beginning until a line comes in: each message, and when it came."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.bus.bootstrap,
+            "group.id": "bench-reader",
+            "isolation.level": "read_committed",
+        }
+    )
+    consumer.assign([TopicPartition(topic, number, 0) for number in range(settings.bus.partitions)])
+    line_came, noted = ready_until_told(), []
+    with no_pauses():
+        while not line_came.is_set():
+            message = consumer.poll(0.1)
+            if message is not None:
+                noted.append((time.time_ns(), message))
+    consumer.close()
+    for _, message in noted:
+        assert message.error() is None, message.error()
+    return noted
+
+
+@contextmanager
+def no_pauses() -> Iterator[None]:
+    """Python's collector does not run meanwhile: its pauses would be taken for Kafka's."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
