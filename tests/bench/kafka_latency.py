@@ -86,7 +86,7 @@ def measure_latency(
     told = {"settings": settings.model_dump(mode="json"), "rows": 0, "seen": str(folder / "seen.npy")}
     file = folder / "latency.json"
     file.write_text(json.dumps(told))
-    worker, reader = (start(CONTENDERS, name, file, folder) for name in ("serve", "watch"))
+    worker, reader = start(file, folder, dict.fromkeys(("serve", "watch"), CONTENDERS)).values()
     pids: dict[str, int | str] = {"worker": worker.pid, "reader": reader.pid, "feed": "self", **broker_pid()}
     before, begun_s = cpu_s(pids), time.monotonic()
     offer.run()

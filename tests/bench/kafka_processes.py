@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -21,25 +21,55 @@ END_S_MAX: Final = 120
 Process = subprocess.Popen[str]
 
 
-def start(module: str, name: str, file: Path, folder: Path) -> Process:
-    """Start `name` of a module of the bench and wait until it is ready; its log is in the folder."""
-    with (folder / f"latency-{name}.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, name, str(file)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
+def start(file: Path, folder: Path, modules: Mapping[str, str]) -> dict[str, Process]:
+    """Start processes, each by its name and the module that has it, and wait until all are ready.
+
+    Their logs are in the folder.  Where one does not start, none is left.
+    """
+    processes: dict[str, Process] = {}
+    try:
+        for name, module in modules.items():
+            with (folder / f"latency-{name}.log").open("w") as log:
+                processes[name] = subprocess.Popen(
+                    [sys.executable, "-m", module, name, str(file)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                )
+        for name, process in processes.items():
+            assert _line(process) == "ready", f"{name} did not start: see {folder}"
+    except BaseException:
+        end(processes.values())
+        raise
+    return processes
+
+
+def begin(process: Process, folder: Path) -> None:
+    """Send the line that a process waits for, and wait until it says that it has begun."""
+    assert process.stdin is not None
+    process.stdin.write("go on\n")
+    process.stdin.flush()
+    assert _line(process) == "begun", f"a process of the bench failed: see {folder}"
+
+
+def _line(process: Process) -> str:
     assert process.stdout is not None
-    assert process.stdout.readline().strip() == "ready", f"{name} did not start: see {folder}"
-    return process
+    return process.stdout.readline().strip()
 
 
 def finish(process: Process, folder: Path) -> None:
-    """Send the line that a process waits for, and wait for its end."""
+    """Tell a process to end, and wait until it has."""
     process.communicate("go on\n", timeout=END_S_MAX)
     assert process.returncode == 0, f"a process of the bench failed: see {folder}"
+
+
+def end(processes: Iterable[Process]) -> None:
+    """Kill those that still run: something failed."""
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def broker_pid() -> dict[str, int]:

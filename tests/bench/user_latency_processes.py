@@ -27,7 +27,7 @@ CHECKED: Final = {"enable.idempotence": True, "delivery.report.only.error": True
 
 
 def feed(config: dict[str, Any], settings: Settings) -> None:
-    """Wait for a line, produce trades and quotes as they come due, and write down when.
+    """Wait for a line, say `begun`, produce trades and quotes as they come due, and write down when.
 
     A row's time is the wall clock's when it is created, evenly spaced over a stream; it is produced up to the
     disorder later.  What is produced is in the order of those moments even where the feed falls behind, so
@@ -53,6 +53,7 @@ def feed(config: dict[str, Any], settings: Settings) -> None:
     sent_ns: list[int] = []
     with no_pauses():
         _wait_until(begin_ns)
+        print("begun", flush=True)
         while len(sent_ns) < len(rows):
             stop = int(np.searchsorted(due_ns, time.time_ns() - begin_ns, side="right"))
             for topic, message in rows[len(sent_ns) : stop]:
