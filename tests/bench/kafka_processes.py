@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from app.config import Settings
 from app.wiring.broker import SCRIPT
 
 CLOCK_TICKS_PER_S: Final = 100  # of /proc's CPU times
 END_S_MAX: Final = 120
+# Of a producer: a retry keeps the order, and Python is called for a message only where it is lost.
+CHECKED: Final[dict[str, bool]] = {"enable.idempotence": True, "delivery.report.only.error": True}
 
 Process = subprocess.Popen[str]
 
@@ -132,3 +134,8 @@ def no_pauses() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def require_delivered(error: KafkaError | None, _: Message) -> None:
+    """Fail where a message was lost."""
+    assert error is None, error

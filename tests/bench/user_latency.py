@@ -34,7 +34,6 @@ from topics.kafka.bus import KafkaBus
 
 RATES: Final = (5_000, 50_000)  # rows a second: one trade to four quotes
 GUARANTEES: Final = ("at_least_once", "exactly_once")
-CONTENDERS: Final = ("tidemark", "copy")
 ROUNDS: Final = 3
 SECONDS: Final = 10.0
 QUICK_SECONDS: Final = 1.0
@@ -43,8 +42,12 @@ DRAIN_S: Final = 1.0
 GRACE_MS: Final = 50  # and the disorder: as much as the grace allows without a late row
 COMMIT_MS: Final = 100
 PROMISED_MS: Final = {"at_least_once": GRACE_MS + 15, "exactly_once": GRACE_MS + COMMIT_MS + 30}
-OWN_MODULE: Final = "tests.bench.user_latency_processes"
-OTHER_MODULE: Final = "tests.bench.kafka_contender"
+# The one that is measured and its reader, by name and module, and the feed.
+PROCESSES: Final = {
+    "tidemark": dict.fromkeys(("serve", "watch"), "tests.bench.kafka_contender"),
+    "copy": dict.fromkeys(("copy", "watch-copy"), "tests.bench.user_latency_copy"),
+}
+FEED: Final = {"feed": "tests.bench.user_latency_feed"}
 READ_AT_ONCE: Final = 10_000
 
 
@@ -128,7 +131,7 @@ def compare(
     contests = [Contest(rate, guarantee) for rate in rates for guarantee in GUARANTEES]
     for _ in range(rounds):
         for contest in contests:
-            for contender in CONTENDERS:
+            for contender in PROCESSES:
                 figures = measure(bootstrap, folder, contest, contender, seconds=seconds)
                 contest.rounds.setdefault(contender, []).append(figures)
     return contests
@@ -158,6 +161,7 @@ def measure(
         "seconds": SETTLE_S + seconds,
         "disorder_ns": GRACE_MS * NS_PER_MS,
         "group": f"{name}-copy",
+        "from": settings.topic(TRADE.name),
         "to": f"{name}.to",
         "sent": str(folder / "sent.npz"),
         "read": str(folder / "read.npz"),
@@ -181,9 +185,7 @@ def _run_processes(contender: str, file: Path, folder: Path, offered_s: float) -
 
     The feed takes `offered_s`.
     """
-    worker, reader = ("serve", "watch") if contender == "tidemark" else ("copy", "watch-copy")
-    module = OTHER_MODULE if contender == "tidemark" else OWN_MODULE
-    running = start(file, folder, {worker: module, reader: module, "feed": OWN_MODULE})
+    running = start(file, folder, PROCESSES[contender] | FEED)
     try:
         pids: dict[str, int | str] = {name: running[name].pid for name in running}
         pids |= broker_pid()
@@ -193,7 +195,7 @@ def _run_processes(contender: str, file: Path, folder: Path, offered_s: float) -
         elapsed_s, after_s = time.monotonic() - begun_s, cpu_s(pids)
         finish(running["feed"], folder)
         time.sleep(DRAIN_S)
-        for name in (worker, reader):
+        for name in PROCESSES[contender]:
             finish(running[name], folder)
     finally:
         end(running.values())
@@ -275,7 +277,7 @@ def lines(contest: Contest) -> list[str]:
         )
     if verdict["wait_p99_ms"] > verdict["promised_ms"]:
         table.append("  no program could keep the first: the rows that end the wait were produced too late")
-    for name in CONTENDERS:
+    for name in PROCESSES:
         figures = contest.medians(name)
         shares = ", ".join(f"{role} {share:.2f}" for role, share in figures["cpu"].items())
         table.append(

@@ -65,6 +65,7 @@ class Ways:
         `near` has the mean legs of the rows whose way takes about as long as a quantile says: they add up to
         it, which the quantiles of the legs do not.
         """
+        assert self._total.size, "no trade came to its reader"
         own = self._total - self.legs[WATERMARK] if WATERMARK in self.legs else self._total
         return {
             "rows": int(self._total.size),
@@ -78,7 +79,8 @@ class Ways:
 
     def _near(self, quantile: float) -> dict[str, float]:
         """The mean of each leg over the rows about a quantile of the whole way."""
-        lower, upper = np.quantile(self._total, [quantile - NEAR, quantile + NEAR])
+        lower = np.quantile(self._total, quantile - NEAR, method="lower")
+        upper = np.quantile(self._total, quantile + NEAR, method="higher")
         these = (self._total >= lower) & (self._total <= upper)
         return {name: round(float(ns[these].mean()) / NS_PER_MS, 3) for name, ns in self.legs.items()}
 

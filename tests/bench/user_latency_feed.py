@@ -1,29 +1,22 @@
-"""`python -m tests.bench.user_latency_processes NAME CONFIG.json`: the feed, the bare copies, their reader.
-
-Plain clients of confluent-kafka, a process each.  The times they note are the wall clock's.
-"""
+"""`python -m tests.bench.user_latency_feed feed CONFIG.json`: trades and quotes as they come due."""
 
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from app.config import Settings
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from tests.bench.kafka_load import QUOTE, TRADE
 from tests.bench.kafka_offer import QUOTE_SHARE, Lane, stream_lanes
-from tests.bench.kafka_processes import no_pauses, note_messages, ready_until_told
+from tests.bench.kafka_processes import CHECKED, no_pauses, ready_until_told, require_delivered
 
 STEP_NS: Final = NS_PER_MS  # what has come due meanwhile is produced at once
 ENCODED_PER_S: Final = 100_000  # rows made ready in time for the first one to be due
-POLL_S_MAX: Final = 0.1
-# A retry keeps the order, and Python is called for a message only where it is lost.
-CHECKED: Final = {"enable.idempotence": True, "delivery.report.only.error": True}
 
 
 def feed(config: dict[str, Any], settings: Settings) -> None:
@@ -59,7 +52,7 @@ def feed(config: dict[str, Any], settings: Settings) -> None:
             for topic, message in rows[len(sent_ns) : stop]:
                 sent_ns.append(time.time_ns())
                 producer.produce(
-                    topic, message.value, message.key, message.partition, on_delivery=_require_delivered
+                    topic, message.value, message.key, message.partition, on_delivery=require_delivered
                 )
             producer.poll(0)
             _wait_until(begin_ns + (time.time_ns() - begin_ns) // STEP_NS * STEP_NS + STEP_NS)
@@ -92,88 +85,16 @@ def _lanes_in_time(config: dict[str, Any], settings: Settings) -> tuple[int, lis
         allowed_ns *= 2
 
 
-def copy(config: dict[str, Any], settings: Settings) -> None:
-    """Copy the trades as they come, in transactions or each at once, and write down when each was read."""
-    exactly_once = settings.worker.guarantee == "exactly_once"
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.bus.bootstrap,
-            "group.id": config["group"],
-            "enable.auto.commit": not exactly_once,
-            "auto.commit.interval.ms": settings.worker.commit_interval_ms,
-        }
-    )
-    own = {"transactional.id": config["group"]} if exactly_once else {"linger.ms": 0}
-    producer = Producer({"bootstrap.servers": settings.bus.bootstrap, **CHECKED, **own})
-    partitions = range(settings.bus.partitions)
-    consumer.assign([TopicPartition(settings.topic(TRADE.name), number, 0) for number in partitions])
-    read_ns: list[list[int]] = [[] for _ in partitions]
-
-    def copy_until(until_s: float) -> None:
-        while (left_s := until_s - time.monotonic()) > 0:
-            message = consumer.poll(min(left_s, POLL_S_MAX))
-            if message is not None:
-                assert message.error() is None, message.error()
-                read_ns[message.partition()].append(time.time_ns())
-                producer.produce(
-                    config["to"],
-                    message.value(),
-                    message.key(),
-                    message.partition(),
-                    on_delivery=_require_delivered,
-                )
-            producer.poll(0)
-
-    if exactly_once:
-        producer.init_transactions()
-    interval_s = settings.worker.commit_interval_ms / 1e3
-    line_came = ready_until_told()
-    with no_pauses():
-        while not line_came.is_set():
-            if exactly_once:
-                producer.begin_transaction()
-            copy_until(time.monotonic() + interval_s)
-            if exactly_once:
-                producer.send_offsets_to_transaction(
-                    consumer.position(consumer.assignment()), consumer.consumer_group_metadata()
-                )
-                producer.commit_transaction()
-    producer.flush()
-    consumer.close()
-    columns: dict[str, Any] = {str(number): np.array(read_ns[number], np.int64) for number in partitions}
-    np.savez(config["read"], **columns)
-
-
-def watch_copy(config: dict[str, Any], settings: Settings) -> None:
-    """Write down when a reader had each copy in its hands."""
-    noted = note_messages(settings, config["to"])
-    columns: dict[str, Any] = {}
-    for number in range(settings.bus.partitions):
-        columns[str(number)] = np.array([ns for ns, each in noted if each.partition() == number], np.int64)
-    np.savez(config["seen"], **columns)
-
-
-def _require_delivered(error: KafkaError | None, _: Message) -> None:
-    assert error is None, error
-
-
 def _wait_until(at_ns: int) -> None:
     if (left_ns := at_ns - time.time_ns()) > 0:
         time.sleep(left_ns / NS_PER_S)
 
 
-PROCESSES: Final[dict[str, Callable[[dict[str, Any], Settings], None]]] = {
-    "feed": feed,
-    "copy": copy,
-    "watch-copy": watch_copy,
-}
-
-
-def main(name: str, file: str) -> None:
-    """Run one process."""
+def main(file: str) -> None:
+    """Run the feed."""
     config = json.loads(Path(file).read_text())
-    PROCESSES[name](config, Settings.model_validate(config["settings"]))
+    feed(config, Settings.model_validate(config["settings"]))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[2])
