@@ -61,6 +61,7 @@ def feed(config: dict[str, Any], settings: Settings) -> None:
     columns: dict[str, Any] = {"begin_ns": np.array([begin_ns]), "behind_ns": sent - begin_ns - due_ns}
     for number, lane in enumerate(lanes):
         columns[f"{lane.topic}/{lane.partition}/event_ns"] = lane.event_ns
+        columns[f"{lane.topic}/{lane.partition}/due_ns"] = begin_ns + lane.due_ns
         columns[f"{lane.topic}/{lane.partition}/sent_ns"] = sent[lane_of[order] == number]
     np.savez(config["sent"], **columns)
 

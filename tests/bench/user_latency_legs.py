@@ -30,11 +30,12 @@ NEAR: Final = 0.005  # the rows of a quantile are those between this much below 
 
 @dataclass(frozen=True, slots=True)
 class SentLane:
-    """Messages of one input and partition by offset, int64 each: the row's time, when `produce()` was called
-    with it, and when the broker appended it, which the broker tells in whole milliseconds.
+    """Messages of one input and partition by offset, int64 each: the row's time, when it was due, when
+    `produce()` was called with it, and when the broker appended it, which it tells in whole milliseconds.
     """
 
     event_ns: Int64s
+    due_ns: Int64s
     sent_ns: Int64s
     appended_ns: Int64s
 
@@ -49,11 +50,16 @@ class SentLane:
 
 @dataclass(slots=True)
 class Ways:
-    """Nanoseconds of each leg, int64, an entry per row; `lost` and `doubled` count rows of the whole run."""
+    """Nanoseconds of each leg, int64, an entry per row; `lost` and `doubled` count rows of the whole run.
+
+    `planned_wait_ns` is the wait for the watermark had every row been produced when it was due: that of the
+    offered rows themselves, on any machine.
+    """
 
     legs: dict[str, Int64s]
     lost: int = 0
     doubled: int = 0
+    planned_wait_ns: Int64s | None = None
     _total: Int64s = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,7 +73,9 @@ class Ways:
         """
         assert self._total.size, "no trade came to its reader"
         own = self._total - self.legs[WATERMARK] if WATERMARK in self.legs else self._total
+        planned_ns = self.planned_wait_ns
         return {
+            **({} if planned_ns is None else {"planned_wait_ms": quantiles_ms(planned_ns)}),
             "rows": int(self._total.size),
             "lost": self.lost,
             "doubled": self.doubled,
@@ -106,6 +114,7 @@ def aligned_ways(
     evidence must have been seen, once.
     """
     parts: list[dict[str, Int64s]] = []
+    planned_ns: list[Int64s] = []
     lost = doubled = 0
     for partition, lane in trades.items():
         lanes = (lane, quotes[partition])
@@ -119,10 +128,13 @@ def aligned_ways(
         counted = sealable[offsets] & (lane.event_ns[offsets] >= from_ns)
         offsets, first = offsets[counted], first[counted]
         at_ns = {name: seen[name][mine][first] for name in ("released_ns", "sealed_ns", "seen_ns")}
-        sent_ns, appended_ns = (
-            np.maximum.reduce([ns[at[offsets]] for ns, at in zip(columns, evidence, strict=True)])
-            for columns in ([each.sent_ns for each in lanes], [each.appended_ns for each in lanes])
+        due_ns, sent_ns, appended_ns = (
+            np.maximum.reduce(
+                [getattr(each, name)[at[offsets]] for each, at in zip(lanes, evidence, strict=True)]
+            )
+            for name in ("due_ns", "sent_ns", "appended_ns")
         )
+        planned_ns.append(due_ns - lane.due_ns[offsets])
         parts.append(
             {
                 WATERMARK: sent_ns - lane.sent_ns[offsets],
@@ -132,7 +144,7 @@ def aligned_ways(
                 "visible": at_ns["seen_ns"] - at_ns["sealed_ns"],
             }
         )
-    return Ways(_together(parts), lost, doubled)
+    return Ways(_together(parts), lost, doubled, np.concatenate(planned_ns))
 
 
 def copied_ways(

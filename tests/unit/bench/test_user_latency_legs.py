@@ -16,9 +16,9 @@ def ns(*ms: float) -> Int64s:
 
 
 def lane(*rows: tuple[float, float]) -> SentLane:
-    """Each row: its time and when it was produced; the broker has it 2 ms later."""
+    """Each row: its time and when it was produced, 1 ms after it was due; the broker has it 2 ms later."""
     event_ms, sent_ms = zip(*rows, strict=True)
-    return SentLane(ns(*event_ms), ns(*sent_ms), ns(*sent_ms) + ns(2)[0])
+    return SentLane(ns(*event_ms), ns(*sent_ms) - ns(1)[0], ns(*sent_ms), ns(*sent_ms) + ns(2)[0])
 
 
 # Beyond 10 ms plus the grace there is first the trade produced at 70 ms, and the quote produced at 65 ms.
@@ -56,6 +56,14 @@ def test_a_row_waits_for_the_later_of_its_inputs() -> None:
     legs = ways(0, 1, 3).legs
     assert (legs["watermark"] / NS_PER_MS).tolist() == [50, 40, 50]
     assert (legs["append"] / NS_PER_MS).tolist() == [2, 2, 2]
+
+
+def test_the_planned_wait_is_that_of_the_rows_as_they_were_due() -> None:
+    ahead = SentLane(TRADES.event_ns, TRADES.due_ns, TRADES.sent_ns + ns(1)[0], TRADES.appended_ns)
+    seen = aligned_ways(
+        {0: ahead}, {0: QUOTES}, watched(0, 1, 3), grace_ns=GRACE_MS * NS_PER_MS, from_ns=0
+    ).figures()
+    assert seen["planned_wait_ms"]["max"] == 50
 
 
 def test_legs_add_up_to_the_whole_way() -> None:
