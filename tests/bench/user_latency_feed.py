@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,13 +11,15 @@ import numpy as np
 from confluent_kafka import Producer
 
 from app.config import Settings
+from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from tests.bench.kafka_load import QUOTE, TRADE
 from tests.bench.kafka_offer import QUOTE_SHARE, Lane, stream_lanes
 from tests.bench.kafka_processes import CHECKED, no_pauses, ready_until_told, require_delivered
+from topics.outgoing import Message
 
 STEP_NS: Final = NS_PER_MS  # what has come due meanwhile is produced at once
-ENCODED_PER_S: Final = 100_000  # rows made ready in time for the first one to be due
+PLANNED_PER_S: Final = 100_000  # rows made ready in time for the first one to be due
 
 
 def feed(config: dict[str, Any], settings: Settings) -> None:
@@ -35,16 +38,10 @@ def feed(config: dict[str, Any], settings: Settings) -> None:
     )
     producer.list_topics()
     ready_until_told().wait()
-    begin_ns, lanes = _lanes_in_time(config, settings)
-    messages = [list(lane.messages) for lane in lanes]
-    lane_of = np.repeat(np.arange(len(lanes)), [lane.due_ns.size for lane in lanes])
-    due_ns = np.concatenate([lane.due_ns for lane in lanes])
-    order = np.argsort(due_ns, kind="stable")
-    due_ns = due_ns[order]
-    rows = [(lanes[lane].topic, each) for lane, many in enumerate(messages) for each in many]
-    rows = [rows[place] for place in order.tolist()]
     sent_ns: list[int] = []
     with no_pauses():
+        plan = _plan_in_time(config, settings)
+        begin_ns, due_ns, rows = plan.begin_ns, plan.due_ns, plan.rows
         _wait_until(begin_ns)
         print("begun", flush=True)
         while len(sent_ns) < len(rows):
@@ -59,31 +56,48 @@ def feed(config: dict[str, Any], settings: Settings) -> None:
         producer.flush()
     sent = np.array(sent_ns)
     columns: dict[str, Any] = {"begin_ns": np.array([begin_ns]), "behind_ns": sent - begin_ns - due_ns}
-    for number, lane in enumerate(lanes):
+    for number, lane in enumerate(plan.lanes):
         columns[f"{lane.topic}/{lane.partition}/event_ns"] = lane.event_ns
         columns[f"{lane.topic}/{lane.partition}/due_ns"] = begin_ns + lane.due_ns
-        columns[f"{lane.topic}/{lane.partition}/sent_ns"] = sent[lane_of[order] == number]
+        columns[f"{lane.topic}/{lane.partition}/sent_ns"] = sent[plan.lane_of == number]
     np.savez(config["sent"], **columns)
 
 
-def _lanes_in_time(config: dict[str, Any], settings: Settings) -> tuple[int, list[Lane]]:
-    """When the first row is due, and all rows; made again where that moment passed meanwhile."""
-    total = int(config["rows_per_second"] * config["seconds"])
-    allowed_ns = NS_PER_S + total * NS_PER_S // ENCODED_PER_S
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All rows in the order in which they are produced: topic and message, lane, when due after the begin."""
+
+    begin_ns: int
+    lanes: list[Lane]
+    lane_of: Int64s
+    due_ns: Int64s
+    rows: list[tuple[str, Message]]
+
+
+def _plan_in_time(config: dict[str, Any], settings: Settings) -> Plan:
+    """A plan whose begin has not come yet: made again, for a later one, where it came meanwhile."""
+    allowed_ns = NS_PER_S + int(config["rows_per_second"] * config["seconds"]) * NS_PER_S // PLANNED_PER_S
     while True:
-        begin_ns = time.time_ns() + allowed_ns
-        lanes = []
-        for stream, share in ((QUOTE, QUOTE_SHARE), (TRADE, 1 - QUOTE_SHARE)):
-            created_ns = np.linspace(0, config["seconds"] * NS_PER_S, round(total * share)).astype(np.int64)
-            later_ns = np.random.default_rng([11, stream is TRADE]).integers(
-                0, config["disorder_ns"], created_ns.size, endpoint=True
-            )
-            order = np.argsort(created_ns + later_ns, kind="stable")
-            due_ns = (created_ns + later_ns)[order]
-            lanes += stream_lanes(settings, stream, begin_ns + created_ns[order], due_ns)
-        if time.time_ns() < begin_ns - allowed_ns // 2:
-            return begin_ns, lanes
+        plan = _plan(config, settings, time.time_ns() + allowed_ns)
+        if time.time_ns() < plan.begin_ns:
+            return plan
         allowed_ns *= 2
+
+
+def _plan(config: dict[str, Any], settings: Settings, begin_ns: int) -> Plan:
+    lanes: list[Lane] = []
+    for stream, share in ((QUOTE, QUOTE_SHARE), (TRADE, 1 - QUOTE_SHARE)):
+        count = round(config["rows_per_second"] * config["seconds"] * share)
+        created_ns = np.linspace(0, config["seconds"] * NS_PER_S, count).astype(np.int64)
+        draw = np.random.default_rng([11, stream is TRADE])
+        due_ns = created_ns + draw.integers(0, config["disorder_ns"], count, endpoint=True)
+        order = np.argsort(due_ns, kind="stable")
+        lanes += stream_lanes(settings, stream, begin_ns + created_ns[order], due_ns[order])
+    lane_of = np.repeat(np.arange(len(lanes)), [lane.due_ns.size for lane in lanes])
+    due_ns = np.concatenate([lane.due_ns for lane in lanes])
+    order = np.argsort(due_ns, kind="stable")
+    rows = [(lane.topic, message) for lane in lanes for message in lane.messages]
+    return Plan(begin_ns, lanes, lane_of[order], due_ns[order], [rows[place] for place in order.tolist()])
 
 
 def _wait_until(at_ns: int) -> None:
