@@ -8,7 +8,6 @@ import gc
 import json
 import resource
 import sys
-import threading
 import time
 from collections.abc import Callable
 from io import BytesIO
@@ -25,8 +24,9 @@ from app.wiring.pipeline import Pipeline, member_config, warm_up
 from app.wiring.schemas import registered_streams
 from app.worker.assembly import open_worker
 from app.worker.worker import Worker
-from schemas.frame import FrameHeaders, decode_frame
+from schemas.frame import LEFT_OFFSET, FrameHeaders, decode_frame
 from tests.bench.asof_memory import status_mb
+from tests.bench.kafka_processes import note_messages, ready_until_told
 from topics.kafka.bus import KafkaBus
 from topics.kafka.settings import CONSUMER, PRODUCER
 from topics.registry.open import open_registry
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 CONSUME_MESSAGES = 20_000
 CONSUME_WAIT_S = 0.05  # `consume` waits this long for the last, partial block
 SAMPLE_S = 0.5
-SEEN_COLUMNS = ("partition", "event_ns", "seen_ns", "released_ns", "sealed_ns")  # what `watch` writes down
+# What `watch` writes down.
+SEEN_COLUMNS = ("partition", "event_ns", LEFT_OFFSET, "seen_ns", "released_ns", "sealed_ns")
 QUIX_SECONDS = 20.0  # it is some thirty times slower: a share of the rows tells its speed
 
 
@@ -217,7 +218,7 @@ def serve(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
         worker.turn()
     measure = Measure()
     measure.begin()
-    worker.run(_ready_until_told().is_set)
+    worker.run(ready_until_told().is_set)
     figures = measure.end(_rows(worker))
     worker.close()
     return figures
@@ -228,49 +229,22 @@ def watch(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
     Says `ready`, reads until a line comes in, and only then opens the frames: an entry per row in a file.
     """
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.bus.bootstrap,
-            "group.id": "bench-reader",
-            "isolation.level": "read_committed",
-        }
-    )
-    topic = settings.topic("aligned")
-    consumer.assign([TopicPartition(topic, number, 0) for number in range(settings.bus.partitions)])
-    told, noted = _ready_until_told(), []
-    while not told.is_set():
-        message = consumer.poll(0.1)
-        if message is not None:
-            noted.append((time.time_ns(), message))
-    consumer.close()
+    noted = note_messages(settings, settings.topic("aligned"))
     columns: dict[str, list[Int64s]] = {name: [np.empty(0, np.int64)] for name in SEEN_COLUMNS}
     for seen_ns, message in noted:
-        assert message.error() is None, message.error()
         headers = FrameHeaders.from_kafka(message.headers())
-        event_ns = decode_frame(message.value()).column("event_ns").to_numpy()
-        columns["event_ns"].append(event_ns)
+        rows = decode_frame(message.value())
+        for name in ("event_ns", LEFT_OFFSET):
+            columns[name].append(rows.column(name).to_numpy())
         for name, value in (
             ("partition", message.partition()),
             ("seen_ns", seen_ns),
             ("released_ns", headers.released_ns),
             ("sealed_ns", headers.sealed_ns),
         ):
-            columns[name].append(np.full(event_ns.size, value))
+            columns[name].append(np.full(rows.num_rows, value))
     np.save(config["seen"], np.stack([np.concatenate(columns[name]) for name in SEEN_COLUMNS]))
     return {"frames": len(noted)}
-
-
-def _ready_until_told() -> threading.Event:
-    """Say that all is set up; the event is set once a line has come in."""
-    told = threading.Event()
-
-    def wait_for_line() -> None:
-        sys.stdin.readline()
-        told.set()
-
-    threading.Thread(target=wait_for_line, daemon=True).start()
-    print("ready", flush=True)
-    return told
 
 
 CONTENDERS: dict[str, Callable[[dict[str, Any], Settings], dict[str, Any]]] = {

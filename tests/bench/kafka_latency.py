@@ -6,8 +6,6 @@ the row's by more than the grace.  Times are the wall clock's, so that processes
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,17 +16,17 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 
-from app.wiring.broker import SCRIPT
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from tests.bench.kafka_contender import SEEN_COLUMNS
 from tests.bench.kafka_load import OPEN_NS, PARTITIONS, Load, bench_settings, make_topics
 from tests.bench.kafka_offer import Offer
+from tests.bench.kafka_processes import broker_pid, cpu_s, finish, start
 from topics.kafka.bus import KafkaBus
 
 SETTLE_S: Final = 2.0  # the first rows pay for connections
 DRAIN_S: Final = 1.0
-CLOCK_TICKS_PER_S: Final = 100  # of /proc's CPU times
+CONTENDERS: Final = "tests.bench.kafka_contender"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,52 +86,20 @@ def measure_latency(
     told = {"settings": settings.model_dump(mode="json"), "rows": 0, "seen": str(folder / "seen.npy")}
     file = folder / "latency.json"
     file.write_text(json.dumps(told))
-    worker, reader = (_started(name, file, folder) for name in ("serve", "watch"))
-    pids: dict[str, int | str] = {"worker": worker.pid, "reader": reader.pid, "feed": "self", **_broker()}
-    before, begun_s = _cpu_s(pids), time.monotonic()
+    worker, reader = start(file, folder, dict.fromkeys(("serve", "watch"), CONTENDERS)).values()
+    pids: dict[str, int | str] = {"worker": worker.pid, "reader": reader.pid, "feed": "self", **broker_pid()}
+    before, begun_s = cpu_s(pids), time.monotonic()
     offer.run()
-    elapsed_s, after = time.monotonic() - begun_s, _cpu_s(pids)
+    elapsed_s, after = time.monotonic() - begun_s, cpu_s(pids)
     time.sleep(DRAIN_S)
     for process in (worker, reader):
-        process.communicate("stop\n", timeout=60)
-        assert process.returncode == 0, f"a process of the bench failed: see {folder}"
+        finish(process, folder)
     admin = KafkaBus(bootstrap).admin()
     admin.delete([f"{run}.{kind}" for kind in ("trade", "quote", "aligned", "late", "dead")])
     shutil.rmtree(folder / "state", ignore_errors=True)
     seen = dict(zip(SEEN_COLUMNS, np.load(folder / "seen.npy"), strict=True))
     cpu = {name: round((after[name] - before[name]) / elapsed_s, 3) for name in pids}
     return _latency(offer, seen, rows_per_second, guarantee, cpu)
-
-
-def _started(name: str, file: Path, folder: Path) -> "subprocess.Popen[str]":
-    """Start a process of the bench and wait until it is ready."""
-    with (folder / f"latency-{name}.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.kafka_contender", name, str(file)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "ready", f"{name} did not start: see {folder}"
-    return process
-
-
-def _broker() -> dict[str, int]:
-    """The process of the loopback broker, where there is one."""
-    said = subprocess.run([str(SCRIPT), "status"], capture_output=True, text=True, check=False).stdout
-    _, found, rest = said.partition(", pid ")
-    return {"broker": int(rest.partition(",")[0])} if found else {}
-
-
-def _cpu_s(pids: Mapping[str, int | str]) -> dict[str, float]:
-    """CPU seconds of processes so far, all their threads."""
-    told = {}
-    for name, pid in pids.items():
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        told[name] = (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_S
-    return told
 
 
 def _latency(

@@ -1,7 +1,7 @@
 """The market that the Kafka bench offers: seeded rows, published once, read by every contender."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -107,12 +107,22 @@ class Load:
 
 
 def bench_settings(
-    bootstrap: str, folder: Path, load: Load, *, prefix: str, inputs: str, **worker: Any
+    bootstrap: str,
+    folder: Path,
+    load: Load,
+    *,
+    prefix: str,
+    inputs: str,
+    grace_ns: int | None = None,
+    **worker: Any,
 ) -> Settings:
-    """The pipeline `prefix` over the input topics of `inputs`; `worker` are settings of that section."""
+    """The pipeline `prefix` over the input topics of `inputs`; `worker` are settings of that section.
+
+    Without `grace_ns` the grace is that of the load.
+    """
     return Settings.model_validate(
         {
-            "pipeline": {"prefix": prefix, "grace_ns": load.grace_ns},
+            "pipeline": {"prefix": prefix, "grace_ns": load.grace_ns if grace_ns is None else grace_ns},
             "bus": {
                 "bootstrap": bootstrap,
                 "partitions": PARTITIONS,
@@ -130,10 +140,19 @@ def bench_settings(
     )
 
 
-def make_topics(settings: Settings) -> None:
-    """Create what the pipeline lacks and register the schemas of its inputs."""
+def make_topics(settings: Settings, **input_configs: str) -> None:
+    """Create what the pipeline lacks and register the schemas of its inputs.
+
+    `input_configs` are for the topics of the inputs; a name has `_` where the broker's has a full stop.
+    """
     admin = KafkaBus(settings.bus.bootstrap).admin()
-    apply(admin, plan(admin, topic_specs(settings)))
+    own = {name.replace("_", "."): value for name, value in input_configs.items()}
+    inputs = {settings.topic(name) for name in settings.stream_names}
+    specs = [
+        replace(spec, configs={**spec.configs, **own}) if spec.name in inputs else spec
+        for spec in topic_specs(settings)
+    ]
+    apply(admin, plan(admin, specs))
     registry = open_registry(settings.bus.schema_registry)
     for stream in (TRADE, QUOTE):
         registry.register(f"{settings.topic(stream.name)}-value", avro_schema(stream))

@@ -115,32 +115,32 @@ class Offer:
 
     def _prepare(self, settings: Settings, stream: Stream, rows_per_second: float, seconds: float) -> None:
         count = int(rows_per_second * seconds)
-        draw = np.random.default_rng([7, stream is TRADE])
-        names = [f"S{number:05d}" for number in range(SYMBOLS)]
-        partition_by_name = np.array([partition_of(name.encode(), PARTITIONS) for name in names])
-        symbol = draw.integers(0, SYMBOLS, count)
         due_ns = (np.arange(1, count + 1) * (NS_PER_S / rows_per_second)).astype(np.int64)
-        topic = settings.topic(stream.name)
-        encoder = RowEncoder(stream, open_registry(settings.bus.schema_registry), topic)
-        for partition in range(PARTITIONS):
-            mine = np.flatnonzero(partition_by_name[symbol] == partition)
-            columns: list[pa.Array] = [
-                pa.array(OPEN_NS + due_ns[mine]),
-                pa.array(names).take(pa.array(symbol[mine])),
-            ]
-            for column in list(stream.schema)[2:]:
-                text = column.type == pa.string()
-                values = ["N"] * mine.size if text else draw.random(mine.size)
-                columns.append(pa.array(values))
-            rows = pa.RecordBatch.from_arrays(columns, schema=stream.schema)
-            encoded, keys, codes = compose(Load(name="offered", quotes=count), encoder, rows)
-            self.lanes[stream.name, partition] = Lane(
-                topic,
-                partition,
-                OPEN_NS + due_ns[mine],
-                _outgoing(encoded, keys, codes, partition),
-                due_ns[mine],
-            )
+        lanes = stream_lanes(settings, stream, OPEN_NS + due_ns, due_ns)
+        self.lanes |= {(stream.name, lane.partition): lane for lane in lanes}
+
+
+def stream_lanes(settings: Settings, stream: Stream, event_ns: Int64s, due_ns: Int64s) -> list[Lane]:
+    """Rows of a stream with these times as the messages of each partition, in the order of `due_ns`."""
+    draw = np.random.default_rng([7, stream is TRADE])
+    names = [f"S{number:05d}" for number in range(SYMBOLS)]
+    partition_by_name = np.array([partition_of(name.encode(), PARTITIONS) for name in names])
+    symbol = draw.integers(0, SYMBOLS, event_ns.size)
+    topic = settings.topic(stream.name)
+    encoder = RowEncoder(stream, open_registry(settings.bus.schema_registry), topic)
+    lanes = []
+    for partition in range(PARTITIONS):
+        mine = np.flatnonzero(partition_by_name[symbol] == partition)
+        columns: list[pa.Array] = [pa.array(event_ns[mine]), pa.array(names).take(pa.array(symbol[mine]))]
+        for column in list(stream.schema)[2:]:
+            text = column.type == pa.string()
+            values = ["N"] * mine.size if text else draw.random(mine.size)
+            columns.append(pa.array(values))
+        rows = pa.RecordBatch.from_arrays(columns, schema=stream.schema)
+        encoded, keys, codes = compose(Load(name="offered", quotes=mine.size), encoder, rows)
+        messages = _outgoing(encoded, keys, codes, partition)
+        lanes.append(Lane(topic, partition, event_ns[mine], messages, due_ns[mine]))
+    return lanes
 
 
 def _outgoing(encoded: Encoded, keys: list[bytes], codes: Int64s, partition: int) -> Outgoing:
