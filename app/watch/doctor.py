@@ -65,7 +65,7 @@ def examine(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]
     yield _memory(settings)
     yield _gpu()
     yield from _broker(settings, connect)
-    yield from _registry(settings)
+    yield from _registry(settings, connect)
 
 
 def connect_to(settings: Settings) -> Bus:
@@ -203,7 +203,16 @@ def _keys(settings: Settings, bus: Bus) -> Iterator[Finding]:
             refusal = placement.refusal(keys)
             if refusal is not None:
                 wrong.setdefault(source.topic, refusal)
-    except (RunError, BusError, RegistryUnavailableError, CodecError, StreamError, ValueError, OSError):
+    except (
+        RunError,
+        UsageError,
+        BusError,
+        RegistryUnavailableError,
+        CodecError,
+        StreamError,
+        ValueError,
+        OSError,
+    ):
         return  # what is wrong with broker, registry or streams is said beside
     for topic, refusal in wrong.items():
         yield Finding("keys", "problem", refusal, copy_advice(topic, settings.bus.partitions))
@@ -212,7 +221,7 @@ def _keys(settings: Settings, bus: Bus) -> Iterator[Finding]:
         yield Finding("keys", "ok", f"of the newest rows all keys lie where they belong ({figures})")
 
 
-def _registry(settings: Settings) -> Iterator[Finding]:
+def _registry(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]:
     where = settings.bus.schema_registry
     try:
         registry = open_registry(where, settings.bus.registry_settings())
@@ -225,10 +234,11 @@ def _registry(settings: Settings) -> Iterator[Finding]:
     yield Finding("schema registry", "ok", f"{where} answers")
     try:
         # Refuses a join or a rule that the columns cannot have.
-        streams = pipeline_on(settings, MemoryBus()).streams
-    except RunError as nothing:
+        frames = any(settings.stream(name).format == "arrow" for name in settings.stream_names)
+        streams = pipeline_on(settings, connect() if frames else MemoryBus()).streams
+    except (RunError, BusError) as nothing:
         yield Finding("streams", "note", str(nothing))
-    except (StreamError, ValueError) as wrong:
+    except (UsageError, CodecError, StreamError, ValueError) as wrong:
         yield Finding("streams", "problem", str(wrong), "correct the settings of that stream, or its schema")
     else:
         yield Finding("streams", "ok", ", ".join(f"{n}: {len(s.schema)} columns" for n, s in streams.items()))

@@ -242,3 +242,28 @@ def test_a_pipeline_reads_what_another_has_aligned(tmp_path: Path) -> None:
     )
     assert "quote_left_offset" not in found.column_names
     assert second.audit().violations == []
+
+
+def test_rows_of_another_key_than_their_message_are_dead(tmp_path: Path) -> None:
+    quote = {**JSON_TRADE, "fields": {"symbol": "string", "bid": "double"}}
+    market = ForeignMarket(tmp_path, {"trade": JSON_TRADE, "quote": quote}, partitions=1)
+    rows = [{"symbol": name, "ts": 5, "price": 1.5, "size": 2} for name in ("A", "B")]
+    market.send("trade", [("A", json.dumps(rows).encode()), ('"B"', json.dumps(rows[1]).encode())])
+    market.send_json("quote", [{"symbol": name, "ts": 3, "bid": 1.0} for name in ("A", "B")])
+    market.end(10 * NS_PER_MS)
+    assert market.run().column("symbol").to_pylist() == ["A"]
+    assert len(market.dead()) == 2
+    assert all("symbol would make 'B'" in reason for reason in market.dead())
+    assert market.audit().violations == []
+
+
+def test_a_record_of_an_old_producer_has_no_time(tmp_path: Path) -> None:
+    trade = {**JSON_TRADE, "event_time": {"record": True}}
+    market = ForeignMarket(tmp_path, {"trade": trade, "quote": JSON_QUOTE}, partitions=1)
+    for at_ms in (5, -1):
+        value = json.dumps({"symbol": "A", "price": 1.5, "size": 2}).encode()
+        market.send("trade", [("A", value)], timestamp_ms=at_ms)
+    market.end(10 * NS_PER_MS)
+    assert market.run().column("event_ns").to_pylist() == [5 * NS_PER_MS]
+    assert market.dead() == ["no event_ns: the record has no time"]
+    assert market.audit().violations == []

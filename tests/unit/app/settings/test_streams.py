@@ -33,6 +33,21 @@ FIELDS = {"price": "double"}
         ({"event_time": {"field": "t", "record": True}}, "say where the time is"),
         ({"known_time": {"record": True, "form": "ms"}}, "the record's own time has no form and no zone"),
         ({"event_time": {"field": "t", "form": "min"}}, "'ns', 'us', 'ms', 's' or 'iso'"),
+        ({"event_time": {"field": "", "form": "ms"}}, "at least 1 character"),
+        ({"event_time": {"field": "t", "form": "iso", "zone": ""}}, "at least 1 character"),
+        ({"event_time": "t"}, 'a time needs a table: { field = "t", form = "ms" }'),
+        (
+            {"fields": {"event_ns": {"path": "t"}}, "event_time": {"field": "t", "form": "ms"}},
+            "fields.event_ns and event_time both say the column event_ns",
+        ),
+        (
+            {"fields": {"known_ns": {}}, "known_time": {"record": True}},
+            "fields.known_ns and known_time both say the column known_ns",
+        ),
+        ({"fields": {"": {"path": "p"}}}, "a column without a name"),
+        ({"fields": {"p": {"path": ""}}}, "at least 1 character"),
+        ({"key": ["symbol", "symbol"]}, "key has symbol twice"),
+        ({"key": ["event_ns"]}, "key has event_ns, which is the time and no key"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(table: dict[str, Any], words: str) -> None:
