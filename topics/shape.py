@@ -76,7 +76,8 @@ class Shaper:
         dead = list(values.dead)
         batch = None if values.columns is None else self._batch(block, values, values.columns, dead)
         if len(dead) > 1:
-            dead.sort(key=lambda row: (row.message, row.index))
+            # Rows of one message and reason are neighbours: they make one letter, however polls are cut.
+            dead.sort(key=lambda row: (row.message, row.reason, row.index))
         progress = values.progress
         return Decoded(batch, sorted(progress, key=lambda record: record[0]) if progress else progress, dead)
 
@@ -214,10 +215,16 @@ class _Rows:
     good: Bools | None = None
 
     def refuse(self, bad: Bools, reason: Callable[[int], str], rule: str = "") -> None:
-        """Make dead rows of the bad ones that were good till now."""
+        """Make dead rows of the bad ones that were good till now.
+
+        Those of one message share the reason of the first: each reason is a letter with the whole message.
+        """
         good = np.ones(bad.size, np.bool_) if self.good is None else self.good
+        message, words = -1, ""
         for row in np.flatnonzero(bad & good).tolist():
-            self.dead.append(DeadRow(int(self.message[row]), int(self.index[row]), reason(row), rule))
+            if self.message[row] != message:
+                message, words = int(self.message[row]), reason(row)
+            self.dead.append(DeadRow(message, int(self.index[row]), words, rule))
         self.good = good & ~bad
 
     def record_times_ms(self) -> Int64s:

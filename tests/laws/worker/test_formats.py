@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from app.errors import RunError
+from app.reading.dead import read_letters
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from schemas.stream import Stream
 from tests.stage.foreign import JSON_TRADE, ForeignMarket
@@ -267,3 +268,21 @@ def test_a_record_of_an_old_producer_has_no_time(tmp_path: Path) -> None:
     assert market.run().column("event_ns").to_pylist() == [5 * NS_PER_MS]
     assert market.dead() == ["no event_ns: the record has no time"]
     assert market.audit().violations == []
+
+
+def test_dead_letters_are_the_same_however_polls_are_cut(tmp_path: Path) -> None:
+    letters = []
+    for most in (1, 1_000):
+        trade = {**JSON_TRADE, "rules": {"positive": ["price"]}}
+        market = ForeignMarket(tmp_path / str(most), {"trade": trade, "quote": JSON_QUOTE}, partitions=1)
+        worker = market.settings.worker.model_copy(update={"poll_messages_max": most})
+        market.settings = market.settings.model_copy(update={"worker": worker})
+        rows = [{"symbol": "A", "ts": at, "price": 1.5, "size": 1} for at in ("x", 5, None, "y", None)]
+        market.send("trade", [("A", json.dumps(rows).encode())])
+        market.send_json("trade", [{"symbol": "A", "ts": 6, "price": -1.5, "size": 1}])
+        market.end(10 * NS_PER_MS)
+        assert market.run().num_rows == 1
+        stored = read_letters(market.bus, market.settings, 0)
+        letters.append([(one.letter.offset, one.letter.indexes, one.letter.reason) for one in stored])
+    assert letters[0] == letters[1]
+    assert [indexes for _, indexes, _ in letters[0]] == [(0, 3), (2, 4), (0,)]

@@ -137,13 +137,13 @@ def test_a_stream_without_the_clock_is_refused() -> None:
 
 def test_a_row_of_another_key_than_its_message_is_dead() -> None:
     stream = Stream(name="s", schema=pa.schema([EVENT, ("symbol", pa.string())]))
-    block = block_of([(b"A", b"", 0), (b'"B"', b"", 1)])
+    block = block_of([(b"A", b"", 0), (b"A", b"", 1), (b'"B"', b"", 2)])
     columns = pa.RecordBatch.from_pydict(
         {"event_ns": [1, 2, 3, 4], "symbol": ["A", "B", None, "B"]}, schema=stream.schema
     )
-    decoded = shaped(Shaper(stream, "event", Shape(checks_keys=True)), block, columns, [3, 1])
+    decoded = shaped(Shaper(stream, "event", Shape(checks_keys=True)), block, columns, [2, 1, 1])
     assert keys_of(decoded) == [b"A"]
-    assert [(row.message, row.index) for row in decoded.dead] == [(0, 1), (0, 2), (1, 0)]
+    assert [(row.message, row.index) for row in decoded.dead] == [(0, 1), (1, 0), (2, 0)]
     assert decoded.dead[0].reason.startswith("the message key is 'A', and symbol would make 'B'")
     assert "symbol would make none" in decoded.dead[1].reason
     assert 'key_from = "columns"' in decoded.dead[2].reason
@@ -174,3 +174,17 @@ def test_a_record_without_time_or_with_one_beyond_all_is_dead() -> None:
     assert [row.message for row in decoded.dead] == [0, 1]
     assert decoded.dead[0].reason == "no event_ns: the record has no time"
     assert "4611686018427387904 ms, is beyond what int64 nanoseconds can say" in decoded.dead[1].reason
+
+
+def test_rows_of_one_message_are_dead_for_one_reason() -> None:
+    stream = Stream(name="s", schema=pa.schema([EVENT]), key=())
+    block = block_of([(None, b"", 0), (None, b"", 1)])
+    texts = ["soon", "1", "later", "never", "2"]
+    columns = pa.RecordBatch.from_pydict({"t": texts})
+    source = TimeField("t", TimeForm(form="ns"), "t")
+    decoded = shaped(Shaper(stream, "event", Shape(times={"event_ns": source})), block, columns, [3, 2])
+    assert [(row.message, row.index, row.reason) for row in decoded.dead] == [
+        (0, 0, "event_ns: t = 'soon' is no time"),
+        (0, 2, "event_ns: t = 'soon' is no time"),
+        (1, 0, "event_ns: t = 'never' is no time"),
+    ]
