@@ -212,6 +212,11 @@ def _wrong_protobuf(stream: StreamSettings) -> str:
 def _wrong_arrow(stream: StreamSettings) -> str:
     if stream.framing is not None or stream.schema_file is not None:
         return 'format = "arrow" says its schema in each message: leave framing and schema_file out'
+    if stream.event_time is not None or stream.known_time is not None:
+        return (
+            'format = "arrow" has its times as they are, since each frame says how far these are complete: '
+            "leave event_time and known_time out"
+        )
     if stream.key_from != "columns":
         return 'format = "arrow" needs key_from = "columns": a message holds rows of many keys'
     return ""

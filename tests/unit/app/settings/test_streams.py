@@ -28,6 +28,10 @@ FIELDS = {"price": "double"}
         ({"format": "protobuf", "framing": "prefix", "schema_file": "x"}, "leave one of them out"),
         ({"format": "arrow"}, 'format = "arrow" needs key_from = "columns"'),
         ({"format": "arrow", "key_from": "columns", "framing": "bare"}, "says its schema in each message"),
+        (
+            {"format": "arrow", "key_from": "columns", "event_time": {"record": True}},
+            "leave event_time and known_time out",
+        ),
         ({"format": "xml"}, "'avro', 'json', 'protobuf' or 'arrow'"),
         ({"event_time": {}}, 'say where the time is: field = "NAME", or record = true'),
         ({"event_time": {"field": "t", "record": True}}, "say where the time is"),
