@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import (
@@ -25,10 +25,17 @@ from app.settings.graph import GraphTable, NodeTable, OutputSettings
 from app.settings.outputs import OUTPUT_KEYS, TopicKey, output_key, require_apart
 from app.settings.pipeline import PipelineSettings
 from app.settings.section import Name, Policy, TopicName
-from app.settings.streams import StreamSettings
+from app.settings.streams import ColumnRule, FieldSettings, RulesSettings, StreamSettings, TimeSettings
 from app.settings.worker import WorkerSettings
 from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, default_topic
 from topics.kafka.settings import is_secret
+
+_STREAM_TABLES: Final[Mapping[str, type[BaseModel]]] = {
+    "event_time": TimeSettings,
+    "known_time": TimeSettings,
+    "rules": RulesSettings,
+    **dict.fromkeys(("not_null", "finite", "positive", "non_negative", "ordered"), ColumnRule),
+}
 
 
 class Settings(BaseSettings):
@@ -224,7 +231,7 @@ def _first_error(invalid: ValidationError) -> str:
         return f"unknown key {where}; {_known_keys(location)}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
-        return message
+        return f"{where}: {message}" if location[:1] == ["streams"] else message
     given = error["input"]
     if not isinstance(given, str | int | float) or any(
         is_secret(part.replace("_", ".")) for part in location
@@ -255,6 +262,10 @@ def _known_keys(location: list[str]) -> str:
             return "[graph] has name, and a table for each node"
         case ["graph", _, _]:
             return f"[graph.NAME] has {', '.join(f.alias or n for n, f in NodeTable.model_fields.items())}"
+        case ["streams", _, *_, table, _] if table in _STREAM_TABLES:
+            return f"{table} has {', '.join(_STREAM_TABLES[table].model_fields)}"
+        case ["streams", _, "fields", column, _]:
+            return f"fields.{column} has {', '.join(FieldSettings.model_fields)}"
         case ["graph", _, "out", _]:
             return f"[graph.NAME.out] has {', '.join(OutputSettings.model_fields)}"
     return f"[{location[0]}] has {', '.join(tables[location[0]].model_fields)}"

@@ -92,9 +92,9 @@ class FrameHeaders:
             layout = (values[LAYOUT] or b"").decode()
             parity = (values.get(PARITY) or b"").decode()
             complete, rows, released, sealed, newest = (
-                int(values[name] or b"") for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
+                _int64(values[name]) for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
             )
-            assumed = int(values.get(ASSUMED, b"0") or b"")
+            assumed = _int64(values.get(ASSUMED, b"0"))
         except KeyError as missing:
             raise FrameError(f"not a frame: header {missing.args[0]} is missing") from None
         except ValueError as malformed:
@@ -109,6 +109,14 @@ class FrameHeaders:
             parity=parity,
             assumed_rows=assumed,
         )
+
+
+def _int64(text: bytes | None) -> int:
+    """The whole number of a header; raises ValueError for any other text, and beyond 64 bits."""
+    number = int(text or b"")
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{number} is beyond int64")
+    return number
 
 
 def layout_fingerprint(schema: pa.Schema) -> str:

@@ -10,17 +10,19 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.batch import Batch, Bools, Int32s, Int64s
 from schemas.clocks import NS_PER_MS, Clock
-from schemas.stream import Stream, message_keys
+from schemas.stream import Stream, message_keys, plain_keys
 from topics.block import MessageBlock
 from topics.column_kernel import gather_bytes, number_keys, total_size
-from topics.times import TimeForm, to_ns
+from topics.times import BEYOND_WORDS, TimeForm, to_ns
 from topics.values import ValueDecoder, Values
 from topics.wire import DeadRow, Decoded
 
 NULL_KEY: Final = "null_key"  # the rule that a row without key breaks
+_RECORD_MS_MAX: Final = (2**63 - 1) // NS_PER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +40,21 @@ class Shape:
 
     `times` says by clock column where its times are; None is the record's own time.  `key_from_columns` says
     that a row's key is made of its key columns, whatever key the message has.  `key_column` is the column
-    that holds the message key's text, or None.  `casts` are columns that are int64 in the stream and another
-    whole number in the values.
+    that holds the message key's text, or None.  `checks_keys` says that a row is dead whose key columns make
+    another key than its message has: it would be joined with rows of that one.  `casts` are columns that are
+    int64 in the stream and another whole number in the values.
     """
 
     times: Mapping[str, TimeField | None] = field(default_factory=dict)
     key_from_columns: bool = False
     key_column: str | None = None
+    checks_keys: bool = False
     casts: tuple[str, ...] = ()
 
     @property
     def plain(self) -> bool:
         """Whether values are rows as they stand."""
-        return not (self.times or self.key_from_columns or self.key_column or self.casts)
+        return not (self.times or self.key_from_columns or self.key_column or self.casts or self.checks_keys)
 
 
 class Shaper:
@@ -72,7 +76,8 @@ class Shaper:
         dead = list(values.dead)
         batch = None if values.columns is None else self._batch(block, values, values.columns, dead)
         if len(dead) > 1:
-            dead.sort(key=lambda row: (row.message, row.index))
+            # Rows of one message and reason are neighbours: they make one letter, however polls are cut.
+            dead.sort(key=lambda row: (row.message, row.reason, row.index))
         progress = values.progress
         return Decoded(batch, sorted(progress, key=lambda record: record[0]) if progress else progress, dead)
 
@@ -87,6 +92,8 @@ class Shaper:
         if self._shape.key_from_columns:
             key_code, keys = self._keys_of(rows, columns)
         time_ns = self._times(rows, columns)
+        if self._shape.checks_keys:
+            self._require_keys(rows, columns, key_code, keys)
         if rows.good is not None and not rows.good.any():
             return None
         batch = Batch(
@@ -120,17 +127,30 @@ class Shaper:
         """The times of one clock as int64 ns, null where there is none; a row whose time is wrong is dead."""
         source = self._shape.times[clock]
         if source is None:
-            return pa.array(rows.record_times_ns())
+            return self._record_times(rows, clock)
         times = to_ns(values.column(source.column), source.form)
         if times.wrong.any():
             rows.refuse(times.wrong, lambda row: f"{clock}: {source.name} = {times.reason(row)}")
         return times.to_arrow()
 
+    @staticmethod
+    def _record_times(rows: "_Rows", clock: str) -> pa.Array:
+        """The records' own times as int64 ns, null where an old producer gave none."""
+        times_ms = rows.record_times_ms()
+        beyond = times_ms > _RECORD_MS_MAX
+        if beyond.any():
+            rows.refuse(beyond, lambda row: f"{clock}: the record's time, {times_ms[row]} ms, {BEYOND_WORDS}")
+        missing = times_ms < 0
+        times_ns = np.where(beyond | missing, 0, times_ms) * NS_PER_MS
+        return pa.array(times_ns, mask=missing) if missing.any() else pa.array(times_ns)
+
     def _times(self, rows: "_Rows", columns: pa.RecordBatch) -> Int64s:
         """The clock of the pipeline; a row without it is dead."""
         times = columns.column(self._clock)
         if times.null_count:
-            rows.refuse(np.asarray(times.is_null()), lambda _: f"no {self._clock}")
+            recorded = self._clock in self._shape.times and self._shape.times[self._clock] is None
+            why = f"no {self._clock}{': the record has no time' if recorded else ''}"
+            rows.refuse(np.asarray(times.is_null()), lambda _: why)
         return _numbers(times)
 
     def _sequence(self, columns: pa.RecordBatch) -> Int64s:
@@ -146,6 +166,30 @@ class Shaper:
             rows.refuse(np.asarray(distinct.is_null()), lambda _: "null key", rule=NULL_KEY)
         codes = distinct.indices.fill_null(-1)
         return np.asarray(codes, np.int32), distinct.dictionary
+
+    def _require_keys(
+        self, rows: "_Rows", columns: pa.RecordBatch, key_code: Int32s, keys: pa.BinaryArray
+    ) -> None:
+        """Make dead the rows whose key columns make another key than their message has.
+
+        A key of several columns that can be read in two ways is left: the join groups its rows by columns.
+        """
+        made, given = message_keys(columns, self._stream.key), keys.take(pa.array(key_code))
+        other = ~np.asarray(pc.fill_null(pc.equal(made, given), False))
+        if len(self._stream.key) > 1:
+            other &= plain_keys(keys, len(self._stream.key))[key_code]
+        if not other.any():
+            return
+        names = " and ".join(self._stream.key)
+
+        def reason(row: int) -> str:
+            own = _shown(made[row]) if made[row].is_valid else "none"
+            return (
+                f"the message key is {_shown(given[row])}, and {names} would make {own}: rows that are not "
+                'keyed by their message need key_from = "columns"'
+            )
+
+        rows.refuse(other, reason)
 
 
 class ShapedDecoder:
@@ -171,16 +215,22 @@ class _Rows:
     good: Bools | None = None
 
     def refuse(self, bad: Bools, reason: Callable[[int], str], rule: str = "") -> None:
-        """Make dead rows of the bad ones that were good till now."""
+        """Make dead rows of the bad ones that were good till now.
+
+        Those of one message share the reason of the first: each reason is a letter with the whole message.
+        """
         good = np.ones(bad.size, np.bool_) if self.good is None else self.good
+        message, words = -1, ""
         for row in np.flatnonzero(bad & good).tolist():
-            self.dead.append(DeadRow(int(self.message[row]), int(self.index[row]), reason(row), rule))
+            if self.message[row] != message:
+                message, words = int(self.message[row]), reason(row)
+            self.dead.append(DeadRow(message, int(self.index[row]), words, rule))
         self.good = good & ~bad
 
-    def record_times_ns(self) -> Int64s:
-        """The time of each row's message, as the broker has it."""
+    def record_times_ms(self) -> Int64s:
+        """The time of each row's message, as the broker has it; -1 where it has none."""
         messages, place = np.unique(self.message, return_inverse=True)
-        return (self.block.originals.timestamps_ms(messages) * NS_PER_MS)[place]
+        return self.block.originals.timestamps_ms(messages)[place]
 
 
 def _numbers(column: pa.Array) -> Int64s:
@@ -207,6 +257,10 @@ def _texts(rows: _Rows, key_code: Int32s, keys: pa.BinaryArray) -> pa.Array:
         wrong = np.array([text is None for text in texts], np.bool_)
         rows.refuse(wrong[key_code], lambda _: "the message key is not UTF-8")
     return pa.DictionaryArray.from_arrays(pa.array(key_code), pa.array(texts, pa.string())).cast(pa.string())
+
+
+def _shown(key: pa.BinaryScalar) -> str:
+    return repr(key.as_py().decode(errors="backslashreplace"))
 
 
 def _utf8(key: bytes) -> str | None:

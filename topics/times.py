@@ -20,13 +20,15 @@ _DIGITS_TO_NS: Final = {"ns": 0, "us": 3, "ms": 6, "s": 9}
 # What becomes of a time, beside what the kernel says.
 _NO_ZONE: Final = 16
 _NO_MOMENT: Final = 17
+BEYOND_WORDS: Final = "is beyond what int64 nanoseconds can say: from 1677-09-21 to 2262-04-11"
 _WORDS: Final = {
     NO_TIME: "is no time",
-    BEYOND: "is beyond what int64 nanoseconds can say: from 1677-09-21 to 2262-04-11",
+    BEYOND: BEYOND_WORDS,
     _NO_ZONE: "has no zone: say which in `zone`",
     _NO_MOMENT: "is no single moment: clocks are changed then",
 }
 _INT64: Final = 2.0**63
+_INT64_MAX: Final = 2**63 - 1
 
 
 class TimeFormError(ValueError):
@@ -141,7 +143,10 @@ def _floats(column: pa.Array, factor: int, ns: Int64s, state: Int64s) -> None:
     state[beyond & finite & (state == READ)] = BEYOND
     whole = np.where(beyond, 0.0, whole)
     part = np.where(finite & ~beyond, values - whole, 0.0)
-    ns[:] = whole.astype(np.int64) * factor + np.rint(part * factor).astype(np.int64)
+    whole_ns, part_ns = whole.astype(np.int64) * factor, np.rint(part * factor).astype(np.int64)
+    last = whole_ns > _INT64_MAX - part_ns  # the second in which int64 ends
+    state[last & (state == READ)] = BEYOND
+    ns[:] = np.where(last, 0, whole_ns + part_ns)
 
 
 def _texts(column: pa.Array, form: TimeForm, ns: Int64s, state: Int64s) -> Bools | None:
@@ -171,8 +176,12 @@ def _place(local: Bools, zone: str | None, ns: Int64s, state: Int64s) -> None:
     wall = pl.Series(ns[local]).cast(pl.Datetime("ns"))
     moments = wall.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").to_physical()
     missing = moments.is_null().to_numpy()
-    ns[local] = moments.fill_null(0).to_numpy()
+    placed = moments.fill_null(0).to_numpy()
+    # A clock is at most a day off; what seems more has left int64 at one end and come in at the other.
+    wrapped = ~missing & ((placed < 0) != (ns[local] < 0)) & (np.abs(placed // 2) > _INT64_MAX // 4)
+    ns[local] = placed
     state[np.flatnonzero(local)[missing]] = _NO_MOMENT
+    state[np.flatnonzero(local)[wrapped]] = BEYOND
 
 
 def _require_zone(zone: str) -> None:

@@ -139,12 +139,20 @@ def time_columns(columns: Columns, sample: Sample) -> list[TimeColumn]:
     candidates = []
     for number, path in enumerate(columns.paths):
         column = columns.rows.column(number)
-        is_clock = path.column.name in (EVENT_NS, KNOWN_NS) and column.type == pa.int64()
-        if not is_clock and column.null_count < len(column):
+        if not is_clock(path.column.name, column) and column.null_count < len(column):
             candidate = _candidate(".".join(path.path), column, recorded_ms)
             if candidate is not None:
                 candidates.append(candidate)
     return sorted(candidates, key=lambda one: -one.rank)
+
+
+def is_clock(name: str, column: pa.Array) -> bool:
+    """Whether a column is a clock as it stands: by its name, and by its numbers, which are times in ns."""
+    if name not in (EVENT_NS, KNOWN_NS) or column.type != pa.int64():
+        return False
+    times = to_ns(column, TimeForm(form="ns"))
+    ns = times.ns[times.valid]
+    return not ns.size or bool(((ns >= _EARLIEST_NS) & (ns < _LATEST_NS)).any())
 
 
 def _candidate(path: str, column: pa.Array, recorded_ms: Int64s) -> TimeColumn | None:

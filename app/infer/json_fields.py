@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app.infer.json_values import Fraction, Rows
+from schemas.clocks import EVENT_NS, KNOWN_NS
 from topics.arrow.decode import PLACE_COLUMNS
 
 FIELDS_MAX: Final = 200  # more are keys that are values, such as symbols
@@ -15,6 +16,8 @@ DEPTH_MAX: Final = 16  # objects within each other that are walked into
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE][+-]?[0-9]+)?")
 _EXACT_IN_DOUBLE: Final = 2**53
 _INT64_MAX: Final = 2**63 - 1
+_UINT64_MAX: Final = 2**64 - 1
+_DIGITS_MAX: Final = 38  # of a decimal128
 _DECIMAL_DIGITS: Final = 18  # of a decimal128 that leaves room; 38 where that is too few
 _SHOWN_MAX: Final = 30  # letters of a value in a comment
 
@@ -34,9 +37,10 @@ Path = tuple[str, ...]
 class FieldValues:
     """What a path holds over the sample, by the kind of value.
 
-    `kinds` counts null, bool, whole, fraction, text, array and object.  `numeric` counts the texts that hold
-    numbers; `digits` and `scale` are the most before and behind a decimal point, `largest` the largest
-    whole number, without its sign.
+    `kinds` counts null, bool, whole, huge (whole and beyond int64), fraction, text, array and object.
+    `numeric` counts the texts that hold numbers; `digits` and `scale` are the most before and behind a
+    decimal point, `largest` the largest whole number, without its sign, of which 39 digits count.
+    `negative` says that a whole number is below 0.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
@@ -44,6 +48,7 @@ class FieldValues:
     digits: int = 0
     scale: int = 0
     largest: int = 0
+    negative: bool = False
     text: str = ""  # the first one that holds no number
 
     def see(self, value: object) -> None:
@@ -55,6 +60,11 @@ class FieldValues:
         elif kind == "whole":
             assert isinstance(value, int)
             self.largest = max(self.largest, abs(value))
+        elif kind == "huge":
+            digits = str(value).lstrip("-")
+            self.digits = max(self.digits, len(digits))
+            self.largest = max(self.largest, int(digits[: _DIGITS_MAX + 1]))
+        self.negative |= kind in ("whole", "huge") and str(value).startswith("-")
 
     def _see_text(self, text: str) -> None:
         number = _NUMBER.fullmatch(text)
@@ -121,6 +131,7 @@ def _judged(fields: Mapping[Path, FieldValues], rows: int, keyed: AbstractSet[Pa
     columns: list[JsonField] = []
     left_out: dict[str, str] = {}
     names = set(PLACE_COLUMNS)  # which an aligned row has besides
+    clocks = {EVENT_NS, KNOWN_NS}  # of a field within another it is chance that the names make one
     for path, values in fields.items():
         if any(_has_values(fields, path[:depth]) for depth in range(1, len(path))):
             continue  # what it is within is left out
@@ -132,7 +143,7 @@ def _judged(fields: Mapping[Path, FieldValues], rows: int, keyed: AbstractSet[Pa
         missing = rows - (values.kinds.total() - values.kinds["null"])
         if missing:
             notes = (*notes, f"null or not there in {missing:,} of {rows:,} rows")
-        column = _column_name(path, names)
+        column = _column_name(path, names if len(path) == 1 else names | clocks)
         names.add(column)
         columns.append(JsonField(column, path, kind, notes))
     if len(fields) >= FIELDS_MAX:
@@ -164,7 +175,7 @@ def _kind_of(value: object) -> str:
     if isinstance(value, int):
         return "whole"
     if isinstance(value, Fraction):
-        return "fraction"
+        return "huge" if value.lstrip("-").isdecimal() else "fraction"
     if isinstance(value, str):
         return "text"
     return "array" if isinstance(value, list) else "object"
@@ -187,14 +198,27 @@ def _type_of(path: Path, values: FieldValues, keyed: bool) -> tuple[str, tuple[s
         return "double", ("whole in every row, but by its name it may have a fraction",)
     if kinds == {"whole"}:
         return "int64", ()
-    if kinds <= {"whole", "fraction"}:
-        return "double", ()
+    if kinds <= {"whole", "huge"}:
+        return _beyond_int64(values)
+    if kinds <= {"whole", "huge", "fraction"}:
+        exact = values.largest <= _EXACT_IN_DOUBLE
+        return "double", () if exact else ("whole numbers beyond 2^53 are rounded in a double",)
+    kinds = {"fraction" if kind == "huge" else kind for kind in kinds}
     if kinds == {"text"} and (values.numeric < values.kinds["text"] or keyed or _names_a_thing(path)):
         return "string", ()
     if kinds <= {"text", "whole", "fraction"} and values.numeric == values.kinds["text"]:
         return _number_in_text(values, mixed=len(kinds) > 1)
     other = f", such as {_shown(values.text)}" if values.text else ""
     return "", (f"{_listed(kinds)} in turn{other}: no column takes both",)
+
+
+def _beyond_int64(values: FieldValues) -> tuple[str, tuple[str, ...]]:
+    """The type of whole numbers of which some are beyond int64."""
+    if values.largest <= _UINT64_MAX and not values.negative:
+        return "uint64", ("some are beyond int64",)
+    if values.digits <= _DIGITS_MAX:
+        return f"decimal128({_DIGITS_MAX}, 0)", ("whole, and beyond what 64 bits hold",)
+    return "double", ("whole, and rounded: with more digits than decimal128 holds",)
 
 
 def _number_in_text(values: FieldValues, *, mixed: bool) -> tuple[str, tuple[str, ...]]:
@@ -244,7 +268,13 @@ def _column_name(path: Path, taken: set[str]) -> str:
 
 
 def _listed(kinds: set[str]) -> str:
-    words = {"whole": "a number", "fraction": "a number", "text": "text", "bool": "true or false"}
+    words = {
+        "whole": "a number",
+        "huge": "a number",
+        "fraction": "a number",
+        "text": "text",
+        "bool": "true or false",
+    }
     return " and ".join(sorted({words.get(kind, kind) for kind in kinds}))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.config import Settings
 from app.infer.check import Trial, try_out
-from app.infer.clocks import TimeColumn, time_columns
+from app.infer.clocks import TimeColumn, is_clock, time_columns
 from app.infer.columns import Columns, read_columns
 from app.infer.keys import DEFAULT, KeyChoice, choose_key
 from app.infer.kinds import READABLE, Kind, Kinds, sort_out
@@ -147,7 +147,11 @@ def _propose(
 
 
 def _clocks(columns: Columns, sample: Sample) -> _Clocks:
-    there = {path.column.name for path in columns.paths if str(path.column.type) == "int64"}
+    there = {
+        path.column.name
+        for number, path in enumerate(columns.paths)
+        if is_clock(path.column.name, columns.rows.column(number))
+    }
     candidates = time_columns(columns, sample)
     has_event, has_known = EVENT_NS in there, KNOWN_NS in there
     event = None
@@ -199,7 +203,14 @@ def _write_clocks(own: Table, clocks: _Clocks, *, known: bool) -> None:
 def _write_columns(
     own: Table, reading: Reading, columns: Columns, clocks: _Clocks, key: KeyChoice, name: str
 ) -> None:
-    only_times = {} if clocks.event is None else {clocks.event.path}
+    # What has the name of a clock and holds other numbers would be read as its nanoseconds.
+    only_times = {
+        ".".join(path.path)
+        for number, path in enumerate(columns.paths)
+        if path.column.name in (EVENT_NS, KNOWN_NS)
+        and not is_clock(path.column.name, columns.rows.column(number))
+    }
+    only_times |= set() if clocks.event is None else {clocks.event.path}
     paths = [".".join(path.path) for path in columns.paths]
     if reading.named:
         own.comment("Some fields lie within records: without this list only those outside are columns.")

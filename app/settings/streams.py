@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from app.settings.section import Policy, Section, TopicName
+from schemas.clocks import EVENT_NS, KNOWN_NS
 from topics.times import Form
 
 Format = Literal["avro", "json", "protobuf", "arrow"]
@@ -66,10 +67,17 @@ class RulesSettings(Section):
 class TimeSettings(Section):
     """Where the times of one clock come from: a field of the message, or the record's own time."""
 
-    field: str | None = None  # a name, or a path with dots
+    field: Annotated[str, Field(min_length=1)] | None = None  # a name, or a path with dots
     form: Form | None = None  # of numbers the unit, of text the unit or "iso"; none: the field's type says it
-    zone: str | None = None  # of times that name none; none: they are refused
+    zone: Annotated[str, Field(min_length=1)] | None = None  # of times that name none; none: they are refused
     record: bool = False  # the time that the producer or the broker gave the record, in ms
+
+    @model_validator(mode="before")
+    @classmethod
+    def _table(cls, given: object) -> object:
+        if isinstance(given, str):
+            raise ValueError(f'a time needs a table: {{ field = "{given}", form = "ms" }}, or us, ns, s, iso')
+        return given
 
     @model_validator(mode="after")
     def _one_source(self) -> "TimeSettings":
@@ -84,7 +92,7 @@ class FieldSettings(Section):
     """One column: the field it is read from, and for JSON its type; in the file the type may stand for it."""
 
     type: str | None = None  # as Arrow writes it: int64, double, string, bool, decimal128(18, 4)
-    path: str | None = None  # a name, or a path with dots; none: the column's own name
+    path: Annotated[str, Field(min_length=1)] | None = None  # ... with dots; none: the column's own name
 
     @model_validator(mode="before")
     @classmethod
@@ -143,6 +151,7 @@ class StreamSettings(Section):
             )
         if self.message is not None and self.format != "protobuf":
             wrong = wrong or "message is the name of a Protobuf type: leave it out"
+        wrong = wrong or _wrong_columns(self)
         if wrong:
             raise ValueError(wrong)
         return self
@@ -163,6 +172,22 @@ class StreamSettings(Section):
     def names_schema(self) -> bool:
         """Whether each message names its schema."""
         return self.prefixed or self.headed
+
+
+def _wrong_columns(stream: StreamSettings) -> str:
+    if "" in stream.fields:
+        return "fields has a column without a name"
+    for clock, table, times in (
+        (EVENT_NS, "event_time", stream.event_time),
+        (KNOWN_NS, "known_time", stream.known_time),
+    ):
+        if clock in stream.fields and times is not None:
+            return f"fields.{clock} and {table} both say the column {clock}: leave one of them out"
+        if clock in stream.key:
+            return f"key has {clock}, which is the time and no key: name what rows are about"
+    if twice := [name for name in stream.key if stream.key.count(name) > 1]:
+        return f"key has {twice[0]} twice: name each column once"
+    return ""
 
 
 def _wrong_avro(stream: StreamSettings) -> str:
@@ -199,6 +224,11 @@ def _wrong_protobuf(stream: StreamSettings) -> str:
 def _wrong_arrow(stream: StreamSettings) -> str:
     if stream.framing is not None or stream.schema_file is not None:
         return 'format = "arrow" says its schema in each message: leave framing and schema_file out'
+    if stream.event_time is not None or stream.known_time is not None:
+        return (
+            'format = "arrow" has its times as they are, since each frame says how far these are complete: '
+            "leave event_time and known_time out"
+        )
     if stream.key_from != "columns":
         return 'format = "arrow" needs key_from = "columns": a message holds rows of many keys'
     return ""

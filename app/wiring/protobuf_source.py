@@ -68,6 +68,9 @@ class ProtobufSource:
         """As `Source.left_out`."""
         return {".".join(path): reason for path, reason in message_columns(self.type).refused.items()}
 
+    def require_readable(self, paths: Sequence[FieldPath]) -> None:
+        """As `Source.require_readable`: the message type has each of them."""
+
 
 def _field_path(leaf: Leaf, column: str) -> FieldPath:
     return FieldPath(pa.field(column, leaf.type, nullable=leaf.nullable), leaf.path)

@@ -13,10 +13,12 @@ from app.settings.streams import StreamSettings
 from app.wiring.formats import StreamFormat, stream_format
 from app.wiring.sources import AvroSource, FrameSource, JsonSource, Source
 from schemas.frame import FrameError, decode_frame
+from schemas.stream import StreamError
 from topics.avro.encode import value_subjects
 from topics.bus import Bus
 from topics.sample import newest_messages
 from topics.wire import (
+    CodecError,
     RegistryRefusedError,
     RegistryUnavailableError,
     SchemaRegistry,
@@ -53,7 +55,7 @@ def registered_streams(
             except RegistryUnavailableError as away:
                 found = str(away)
             if not isinstance(found, str):
-                streams[name] = stream_format(settings.stream(name), name, found)
+                streams[name] = _format_of(settings, name, found)
             elif monotonic_ns() >= deadline:
                 raise RunError(f"{found} (waited {wait_s:.0f} s)")
             elif not said:
@@ -69,7 +71,15 @@ def stream_now(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus
     source = _find(settings, name, registry, bus)
     if isinstance(source, str):
         raise RunError(source)
-    return stream_format(settings.stream(name), name, source)
+    return _format_of(settings, name, source)
+
+
+def _format_of(settings: Settings, name: str, source: Source) -> StreamFormat:
+    """How an input is read; raises StreamError where its settings ask for what is not there."""
+    try:
+        return stream_format(settings.stream(name), name, source)
+    except CodecError as wrong:
+        raise StreamError(f"streams.{name}: {wrong}") from None
 
 
 def _find(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | None) -> Source | str:
@@ -98,7 +108,10 @@ def _from_file(own: StreamSettings, name: str, path: Path) -> Source:
     if own.format == "protobuf":
         from app.wiring.protobuf_source import ProtobufSource
 
-        return ProtobufSource.from_file(path, own.message)
+        try:
+            return ProtobufSource.from_file(path, own.message)
+        except CodecError as broken:
+            raise UsageError(f"streams.{name}.schema_file: {broken}") from None
     try:
         return AvroSource(path.read_text(encoding="utf-8"), bare=True)
     except (OSError, UnicodeDecodeError) as broken:

@@ -6,11 +6,11 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from schemas.stream import StreamError
 from topics.arrow.decode import PLACE_COLUMNS, FrameValues
 from topics.avro.decode import AvroValues
 from topics.avro.schema import field_column, left_out, record_columns
 from topics.json.decode import JsonValues
+from topics.json.plan import compile_plan
 from topics.values import DecodeLimits, FieldPath, ValueDecoder
 from topics.wire import CodecError, SchemaRegistry
 
@@ -66,6 +66,10 @@ class Source(Protocol):
         """The fields that cannot be columns, each with the reason."""
         ...
 
+    def require_readable(self, paths: Sequence[FieldPath]) -> None:
+        """Raise CodecError where these columns cannot be read together."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class AvroSource:
@@ -107,6 +111,9 @@ class AvroSource:
         """As `Source.left_out`."""
         return left_out(self.schema)
 
+    def require_readable(self, paths: Sequence[FieldPath]) -> None:
+        """As `Source.require_readable`: the schema has each of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class JsonSource:
@@ -132,6 +139,10 @@ class JsonSource:
     def left_out(self) -> Mapping[str, str]:
         """Nothing: only what is asked for is looked at."""
         return {}
+
+    def require_readable(self, paths: Sequence[FieldPath]) -> None:
+        """As `Source.require_readable`."""
+        compile_plan(paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +180,12 @@ class FrameSource:
         """Nothing: what a frame holds is columns."""
         return {}
 
+    def require_readable(self, paths: Sequence[FieldPath]) -> None:
+        """As `Source.require_readable`: the frame has each of them."""
+
 
 def named_type(column: str, name: str) -> pa.DataType:
-    """Return the Arrow type of a name such as int64, double or decimal128(18, 4); raises StreamError."""
+    """Return the Arrow type of a name such as int64, double or decimal128(18, 4); raises CodecError."""
     try:
         kind, _, arguments = name.strip().removesuffix(")").partition("(")
         if kind in ("decimal", "decimal128") and arguments:
@@ -179,7 +193,7 @@ def named_type(column: str, name: str) -> pa.DataType:
             return pa.decimal128(precision, scale)
         return pa.type_for_alias(name.strip())
     except ValueError:
-        raise StreamError(
+        raise CodecError(
             f"fields.{column}: {name!r} is no type: write bool, int8 to int64, uint8 to uint64, float, "
             "double, string or decimal128(PRECISION, SCALE)"
         ) from None

@@ -28,13 +28,14 @@ def block_of(
     topic: str = "t",
     partition: int = 0,
     *,
-    timestamp_ms: int = 0,
+    timestamp_ms: int | Sequence[int] = 0,
     headers: Headers | None = None,
 ) -> MessageBlock:
     """Return messages of one partition, given as (key, value, offset), as a poll would have brought them.
 
     Every key and every value has memory of its own, which the block keeps alive.
     """
+    times_ms = [timestamp_ms] * len(messages) if isinstance(timestamp_ms, int) else timestamp_ms
     keys = [np.frombuffer(key or b"", dtype=np.uint8).copy() for key, _, _ in messages]
     values = [np.frombuffer(value or b"", dtype=np.uint8).copy() for _, value, _ in messages]
     return MessageBlock(
@@ -47,7 +48,10 @@ def block_of(
         ),
         key=np.array([key.ctypes.data for key in keys], dtype=np.uint64),
         key_size=np.array([-1 if key is None else len(key) for key, _, _ in messages], dtype=np.int64),
-        originals=Originals(Original(key, value, headers or [], timestamp_ms) for key, value, _ in messages),
+        originals=Originals(
+            Original(key, value, headers or [], at_ms)
+            for (key, value, _), at_ms in zip(messages, times_ms, strict=True)
+        ),
         ends=(),
         memory=(keys, values),
     )

@@ -13,6 +13,7 @@ from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from app.errors import RunError
+from app.reading.dead import read_letters
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from schemas.stream import Stream
 from tests.stage.foreign import JSON_TRADE, ForeignMarket
@@ -299,3 +300,46 @@ def test_a_message_with_a_header_where_a_prefix_is_expected_says_what_to_set(tmp
     market.run()
     (reason,) = market.dead()
     assert reason.endswith('its header __value_schema_id names a schema: say framing = "header"')
+
+
+def test_rows_of_another_key_than_their_message_are_dead(tmp_path: Path) -> None:
+    quote = {**JSON_TRADE, "fields": {"symbol": "string", "bid": "double"}}
+    market = ForeignMarket(tmp_path, {"trade": JSON_TRADE, "quote": quote}, partitions=1)
+    rows = [{"symbol": name, "ts": 5, "price": 1.5, "size": 2} for name in ("A", "B")]
+    market.send("trade", [("A", json.dumps(rows).encode()), ('"B"', json.dumps(rows[1]).encode())])
+    market.send_json("quote", [{"symbol": name, "ts": 3, "bid": 1.0} for name in ("A", "B")])
+    market.end(10 * NS_PER_MS)
+    assert market.run().column("symbol").to_pylist() == ["A"]
+    assert len(market.dead()) == 2
+    assert all("symbol would make 'B'" in reason for reason in market.dead())
+    assert market.audit().violations == []
+
+
+def test_a_record_of_an_old_producer_has_no_time(tmp_path: Path) -> None:
+    trade = {**JSON_TRADE, "event_time": {"record": True}}
+    market = ForeignMarket(tmp_path, {"trade": trade, "quote": JSON_QUOTE}, partitions=1)
+    for at_ms in (5, -1):
+        value = json.dumps({"symbol": "A", "price": 1.5, "size": 2}).encode()
+        market.send("trade", [("A", value)], timestamp_ms=at_ms)
+    market.end(10 * NS_PER_MS)
+    assert market.run().column("event_ns").to_pylist() == [5 * NS_PER_MS]
+    assert market.dead() == ["no event_ns: the record has no time"]
+    assert market.audit().violations == []
+
+
+def test_dead_letters_are_the_same_however_polls_are_cut(tmp_path: Path) -> None:
+    letters = []
+    for most in (1, 1_000):
+        trade = {**JSON_TRADE, "rules": {"positive": ["price"]}}
+        market = ForeignMarket(tmp_path / str(most), {"trade": trade, "quote": JSON_QUOTE}, partitions=1)
+        worker = market.settings.worker.model_copy(update={"poll_messages_max": most})
+        market.settings = market.settings.model_copy(update={"worker": worker})
+        rows = [{"symbol": "A", "ts": at, "price": 1.5, "size": 1} for at in ("x", 5, None, "y", None)]
+        market.send("trade", [("A", json.dumps(rows).encode())])
+        market.send_json("trade", [{"symbol": "A", "ts": 6, "price": -1.5, "size": 1}])
+        market.end(10 * NS_PER_MS)
+        assert market.run().num_rows == 1
+        stored = read_letters(market.bus, market.settings, 0)
+        letters.append([(one.letter.offset, one.letter.indexes, one.letter.reason) for one in stored])
+    assert letters[0] == letters[1]
+    assert [indexes for _, indexes, _ in letters[0]] == [(0, 3), (2, 4), (0,)]

@@ -210,3 +210,21 @@ def test_unsigned_and_decimal_numbers_are_times_too() -> None:
     assert read([Decimal("1705311000.123456789")], TimeForm(form="s"), pa.decimal128(20, 9)) == [
         1705311000123456789
     ]
+
+
+@pytest.mark.parametrize("value", [9_223_372_036.9, 9_223_372_036.855])
+def test_a_float_in_the_last_second_of_int64_is_beyond(value: float) -> None:
+    times = to_ns(pa.array([value, value - 1.0]), TimeForm(form="s"))
+    assert times.wrong.tolist() == [True, False]
+    assert "is beyond what int64" in times.reason(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [("2262-04-11T20:00:00", "America/New_York"), ("1677-09-21T02:00:00", "Asia/Kolkata")],
+)
+def test_a_wall_clock_at_an_end_of_int64_is_beyond(text: str, zone: str) -> None:
+    column = pa.array([text, "2024-01-15T09:30:00"])
+    times = to_ns(column, TimeForm(form="iso", zone=zone))
+    assert times.wrong.tolist() == [True, False]
+    assert "is beyond what int64" in times.reason(0)

@@ -64,6 +64,13 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
             "worker.failpoint = 'lunch': the failpoints are sealed, commit-begin",
         ),
         ("[bus]\ngroup_protocol = 'raft'", "bus.group_protocol = 'raft'"),
+        (
+            "[streams.trade]\nevent_time = { feild = 't' }",
+            "unknown key streams.trade.event_time.feild; event_time has field, form",
+        ),
+        ("[streams.trade.rules]\npositve = ['p']", "rules has not_null, finite, positive"),
+        ("[streams.trade.fields]\np = { typ = 'double' }", "fields.p has type, path"),
+        ("[streams.quote]\nformat = 'json'", 'streams.quote: format = "json" needs fields'),
         ("left =", "not valid TOML"),
     ],
 )

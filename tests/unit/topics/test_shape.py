@@ -133,3 +133,58 @@ def test_progress_and_dead_rows_are_in_order() -> None:
 def test_a_stream_without_the_clock_is_refused() -> None:
     with pytest.raises(StreamError, match="known_ns"):
         Shaper(Stream(name="s", schema=pa.schema([EVENT]), key=()), "known")
+
+
+def test_a_row_of_another_key_than_its_message_is_dead() -> None:
+    stream = Stream(name="s", schema=pa.schema([EVENT, ("symbol", pa.string())]))
+    block = block_of([(b"A", b"", 0), (b"A", b"", 1), (b'"B"', b"", 2)])
+    columns = pa.RecordBatch.from_pydict(
+        {"event_ns": [1, 2, 3, 4], "symbol": ["A", "B", None, "B"]}, schema=stream.schema
+    )
+    decoded = shaped(Shaper(stream, "event", Shape(checks_keys=True)), block, columns, [2, 1, 1])
+    assert keys_of(decoded) == [b"A"]
+    assert [(row.message, row.index) for row in decoded.dead] == [(0, 1), (1, 0), (2, 0)]
+    assert decoded.dead[0].reason.startswith("the message key is 'A', and symbol would make 'B'")
+    assert "symbol would make none" in decoded.dead[1].reason
+    assert 'key_from = "columns"' in decoded.dead[2].reason
+
+
+def test_a_key_that_can_be_read_in_two_ways_is_left_to_the_join() -> None:
+    stream = Stream(
+        name="s", schema=pa.schema([EVENT, ("a", pa.string()), ("b", pa.string())]), key=("a", "b")
+    )
+    block = block_of([(b"u:v", b"", 0), (b"u:v:w", b"", 1), (b"u:x", b"", 2)])
+    columns = pa.RecordBatch.from_pydict(
+        {"event_ns": [1, 2, 3], "a": ["u", "u:v", "u"], "b": ["v", "w", "v"]}, schema=stream.schema
+    )
+    decoded = shaped(Shaper(stream, "event", Shape(checks_keys=True)), block, columns)
+    assert keys_of(decoded) == [b"u:v", b"u:v:w"]
+    assert [row.message for row in decoded.dead] == [2]
+
+
+def test_a_record_without_time_or_with_one_beyond_all_is_dead() -> None:
+    stream = Stream(name="s", schema=pa.schema([EVENT, pa.field("known_ns", pa.int64())]), key=())
+    block = block_of([(None, b"", 0), (None, b"", 1), (None, b"", 2)], timestamp_ms=[-1, 2**62, 7])
+    columns = pa.RecordBatch.from_pydict({"x": [1, 2, 3]})
+    decoded = shaped(
+        Shaper(stream, "event", Shape(times={"event_ns": None, "known_ns": None})), block, columns
+    )
+    assert decoded.batch is not None
+    assert decoded.batch.time_ns.tolist() == [7_000_000]
+    assert [row.message for row in decoded.dead] == [0, 1]
+    assert decoded.dead[0].reason == "no event_ns: the record has no time"
+    assert "4611686018427387904 ms, is beyond what int64 nanoseconds can say" in decoded.dead[1].reason
+
+
+def test_rows_of_one_message_are_dead_for_one_reason() -> None:
+    stream = Stream(name="s", schema=pa.schema([EVENT]), key=())
+    block = block_of([(None, b"", 0), (None, b"", 1)])
+    texts = ["soon", "1", "later", "never", "2"]
+    columns = pa.RecordBatch.from_pydict({"t": texts})
+    source = TimeField("t", TimeForm(form="ns"), "t")
+    decoded = shaped(Shaper(stream, "event", Shape(times={"event_ns": source})), block, columns, [3, 2])
+    assert [(row.message, row.index, row.reason) for row in decoded.dead] == [
+        (0, 0, "event_ns: t = 'soon' is no time"),
+        (0, 2, "event_ns: t = 'soon' is no time"),
+        (1, 0, "event_ns: t = 'never' is no time"),
+    ]

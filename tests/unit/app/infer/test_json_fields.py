@@ -27,7 +27,16 @@ def types(fields: JsonFields) -> dict[str, str]:
         (["1", "2.5"], "double"),
         (["1", "1e3"], "double"),
         (["9223372036854775807"], "int64"),
-        (["9223372036854775808"], "double"),
+        (["9223372036854775808", "1"], "uint64"),
+        (["18446744073709551615"], "uint64"),
+        (["18446744073709551616"], "decimal128(38, 0)"),
+        (["9223372036854775808", "-1"], "decimal128(38, 0)"),
+        (["-9223372036854775809"], "decimal128(38, 0)"),
+        (["9" * 38], "decimal128(38, 0)"),
+        (["9" * 39], "double"),
+        (["18446744073709551615", "1.5"], "double"),
+        (["18446744073709551615", '"1"'], "double"),
+        (["18446744073709551615", '"a"'], ""),
         ([f"1{'0' * 5_000}"], "double"),
         (["NaN", "1"], "double"),
         (["true", "null"], "bool"),
@@ -106,3 +115,21 @@ def test_what_is_no_object_nor_array_of_objects_has_no_rows(text: str) -> None:
 def test_an_array_of_objects_is_a_row_each() -> None:
     assert rows_of(b'[{"a": 1}, {"a": 2}]') == [{"a": 1}, {"a": 2}]
     assert rows_of(b"\xff{}") is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["18446744073709551615", "1.5"], "whole numbers beyond 2^53 are rounded in a double"),
+        (["9007199254740993", "1.5"], "whole numbers beyond 2^53 are rounded in a double"),
+        (["9" * 39], "rounded: with more digits than decimal128 holds"),
+    ],
+)
+def test_a_number_that_a_double_rounds_is_told(texts: list[str], words: str) -> None:
+    (only,) = fields_of(*(f'{{"x": {text}}}' for text in texts)).columns
+    assert words in " ".join(only.notes)
+
+
+def test_fields_within_others_do_not_become_a_clock_by_chance() -> None:
+    fields = fields_of({"event": {"ns": 1}, "known": {"ns": 2}, "event_ns": 3})
+    assert types(fields).keys() == {"event_ns_2", "known_ns_2", "event_ns"}

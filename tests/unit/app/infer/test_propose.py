@@ -298,3 +298,14 @@ def test_another_partition_count_than_the_settings_have_is_told(tmp_path: Path) 
     assert "bus.partitions" not in topic.proposal()
     topic.settings = ForeignMarket(tmp_path, {}, bus=MemoryBus()).settings
     assert "bus.partitions = 3" in plain(topic.proposal())
+
+
+def test_a_field_that_has_the_name_of_a_clock_but_no_nanoseconds_is_a_time_of_its_form(
+    tmp_path: Path,
+) -> None:
+    rows = [{"symbol": "A", "event_ns": MS + number, "price": 1.5} for number in range(3)]
+    topic = Topic(tmp_path, [(b"A", json.dumps(row).encode()) for row in rows])
+    table = topic.table()
+    assert table["event_time"] == {"field": "event_ns", "form": "ms"}
+    assert table["fields"] == {"symbol": "string", "price": "double"}
+    assert "3 of 3 messages are 3 rows" in plain(topic.proposal())

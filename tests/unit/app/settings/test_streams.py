@@ -33,11 +33,30 @@ FIELDS = {"price": "double"}
         ({"format": "json", "fields": FIELDS, "framing": "header"}, "JSON is read by its fields"),
         ({"format": "arrow", "key_from": "columns", "framing": "header"}, "says its schema in each message"),
         ({"framing": "footer"}, "'prefix', 'bare' or 'header'"),
+        (
+            {"format": "arrow", "key_from": "columns", "event_time": {"record": True}},
+            "leave event_time and known_time out",
+        ),
         ({"format": "xml"}, "'avro', 'json', 'protobuf' or 'arrow'"),
         ({"event_time": {}}, 'say where the time is: field = "NAME", or record = true'),
         ({"event_time": {"field": "t", "record": True}}, "say where the time is"),
         ({"known_time": {"record": True, "form": "ms"}}, "the record's own time has no form and no zone"),
         ({"event_time": {"field": "t", "form": "min"}}, "'ns', 'us', 'ms', 's' or 'iso'"),
+        ({"event_time": {"field": "", "form": "ms"}}, "at least 1 character"),
+        ({"event_time": {"field": "t", "form": "iso", "zone": ""}}, "at least 1 character"),
+        ({"event_time": "t"}, 'a time needs a table: { field = "t", form = "ms" }'),
+        (
+            {"fields": {"event_ns": {"path": "t"}}, "event_time": {"field": "t", "form": "ms"}},
+            "fields.event_ns and event_time both say the column event_ns",
+        ),
+        (
+            {"fields": {"known_ns": {}}, "known_time": {"record": True}},
+            "fields.known_ns and known_time both say the column known_ns",
+        ),
+        ({"fields": {"": {"path": "p"}}}, "a column without a name"),
+        ({"fields": {"p": {"path": ""}}}, "at least 1 character"),
+        ({"key": ["symbol", "symbol"]}, "key has symbol twice"),
+        ({"key": ["event_ns"]}, "key has event_ns, which is the time and no key"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(table: dict[str, Any], words: str) -> None:

@@ -150,6 +150,25 @@ def test_streams_that_nobody_has_published_are_no_problem_yet(tmp_path: Path) ->
     assert found["streams"].level == "note"
 
 
+@pytest.mark.parametrize(
+    ("table", "level", "words"),
+    [
+        ({"format": "arrow", "key_from": "columns"}, "note", "has no frame yet that says its columns"),
+        ({"format": "protobuf"}, "problem", "a folder serves Avro schemas only"),
+        ({"format": "protobuf", "schema_file": "/gone.desc"}, "problem", "streams.quote.schema_file"),
+        ({"schema_file": "/gone.avsc"}, "problem", "streams.quote.schema_file"),
+    ],
+)
+def test_an_input_that_says_no_columns_is_told(
+    tmp_path: Path, table: dict[str, object], level: str, words: str
+) -> None:
+    market = Market(tmp_path)
+    told = market.settings.model_dump() | {"streams": {"quote": table}}
+    found = looked_at(Settings.model_validate(told), lambda: market.bus)
+    assert found["streams"].level == level
+    assert words in found["streams"].found
+
+
 def test_a_rule_on_a_column_that_is_not_there_is_a_problem_of_that_stream(tmp_path: Path) -> None:
     market = Market(tmp_path)
     told = market.settings.model_dump() | {"streams": {"quote": {"rules": {"finite": ["mid"]}}}}

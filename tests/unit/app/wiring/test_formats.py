@@ -86,7 +86,7 @@ def test_json_has_the_columns_of_its_settings() -> None:
 
 @pytest.mark.parametrize("kind", ["text", "decimal128(4)", "decimal128(0, 9)", "list<int64>", ""])
 def test_what_is_no_type_is_refused(kind: str) -> None:
-    with pytest.raises(StreamError, match=r"fields.price: .* is no type: write bool"):
+    with pytest.raises(CodecError, match=r"fields.price: .* is no type: write bool"):
         formed(JsonSource(), format="json", fields={"price": {"type": kind}}, event_time={"record": True})
 
 
@@ -177,7 +177,7 @@ def test_files_say_schemas(tmp_path: Path) -> None:
     (tmp_path / "fill.desc").write_bytes(files.SerializeToString())
     table = {"format": "protobuf", "schema_file": str(tmp_path / "fill.desc")}
     assert list(columns_of(formats_of(tmp_path, table)["trade"])) == ["symbol", "event_ns"]
-    with pytest.raises(CodecError, match=r"has no message md.Fil"):
+    with pytest.raises(UsageError, match=r"streams.trade.schema_file: .* has no message md.Fil"):
         formats_of(tmp_path, {**table, "message": "md.Fil"})
 
 
@@ -214,3 +214,44 @@ def test_messages_whose_header_names_their_schema_are_read_so(tmp_path: Path) ->
     settings = settings_of(tmp_path, {"framing": "header"})
     assert isinstance(headed.decoder(settings, registry), ForeignDecoder)
     assert isinstance(plain.decoder(settings, registry), ShapedDecoder)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"price": "date32"}, r"streams.trade: column price is date32\[day\], which JSON is not read as"),
+        ({"price": "flaot"}, r"streams.trade: fields.price: 'flaot' is no type"),
+        ({"t": "int64", "v": {"path": "t.v", "type": "int64"}}, r"streams.trade: column v is within t"),
+    ],
+)
+def test_columns_that_json_cannot_give_are_refused_at_the_start(
+    tmp_path: Path, fields: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(StreamError, match=words):
+        formats_of(tmp_path, {"format": "json", "fields": fields, "event_time": {"record": True}})
+
+
+def test_a_column_may_have_any_name_beside_a_time() -> None:
+    one = formed(
+        JsonSource(),
+        format="json",
+        fields={"event_ns in t": {"path": "x", "type": "int64"}},
+        event_time={"field": "t", "form": "ms"},
+    )
+    assert [path.column.name for path in one.values] == ["event_ns in t", "event_ns in t "]
+
+
+@pytest.mark.parametrize(
+    ("table", "checked"),
+    [
+        ({"key": ["sym"]}, True),
+        ({"key": ["sym"], "key_from": "columns"}, False),
+        ({"key": []}, False),
+        ({"key": ["n"]}, False),
+        ({}, False),
+    ],
+)
+def test_key_columns_of_text_must_make_the_message_key(table: dict[str, Any], checked: bool) -> None:
+    fields = {"sym": "string", "n": "int64"}
+    one = formed(JsonSource(), format="json", fields=fields, event_time={"record": True}, **table)
+    assert one.shape.checks_keys is checked

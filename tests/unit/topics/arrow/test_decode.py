@@ -103,3 +103,12 @@ def test_frames_beyond_the_limits_are_dead() -> None:
     assert dead.reason == "2 rows, more than 1"
     (dead,) = FrameValues(SCHEMA, DecodeLimits(message_size_max=10)).read(block, np.arange(1)).dead
     assert dead.reason.endswith("bytes, more than worker.message_size_max = 10")
+
+
+@pytest.mark.parametrize("beyond", [2**63, -(2**63) - 1])
+def test_a_frame_that_says_more_than_int64_holds_is_dead(beyond: int) -> None:
+    values = FrameValues(SCHEMA).read(framed((frame_of(1), beyond), (frame_of(1), 3)), np.arange(2))
+    assert [row.reason for row in values.dead] == [
+        f"not a frame: a header is malformed: {beyond} is beyond int64"
+    ]
+    assert len(values.progress) == 1
