@@ -174,8 +174,8 @@ class Shaper:
 
         A key of several columns that can be read in two ways is left: the join groups its rows by columns.
         """
-        made, given = message_keys(columns, self._stream.key), keys.take(pa.array(key_code))
-        other = ~np.asarray(pc.fill_null(pc.equal(made, given), False))
+        made, written = message_keys(columns, self._stream.key), keys.take(pa.array(key_code))
+        other = ~np.asarray(pc.fill_null(pc.equal(made, written), False))
         if len(self._stream.key) > 1:
             other &= plain_keys(keys, len(self._stream.key))[key_code]
         if not other.any():
@@ -185,7 +185,7 @@ class Shaper:
         def reason(row: int) -> str:
             own = _shown(made[row]) if made[row].is_valid else "none"
             return (
-                f"the message key is {_shown(given[row])}, and {names} would make {own}: rows that are not "
+                f"the message key is {_shown(written[row])}, and {names} would make {own}: rows that are not "
                 'keyed by their message need key_from = "columns"'
             )
 
