@@ -13,7 +13,7 @@ from app.process.clock import monotonic_ns, pause
 from app.task.placement import Placement
 from app.task.row_rules import RowRules, RuledDecoder
 from app.task.sink import Sink
-from app.wiring.formats import StreamFormat, meaning
+from app.wiring.formats import StreamFormat, file_meaning, meaning
 from operators.graph.errors import GraphError
 from operators.graph.plan import Plan, plan_graph
 from operators.graph.render import render_errors
@@ -45,6 +45,7 @@ class Pipeline:
         self.formats = formats
         streams = {name: one.stream for name, one in formats.items()}
         self.streams = streams
+        self._files = {name: file_meaning(settings.stream(name)) for name in streams}
         self._rules = {
             name: RowRules(stream, settings.stream(name).rules) for name, stream in streams.items()
         }
@@ -150,10 +151,10 @@ class Pipeline:
         """
         lines = [self.settings.pipeline.prefix, self.settings.pipeline.clock, str(partition)]
         for topic, name in self.input_topics.items():
-            rules = self.settings.stream(name).rules.columns_by_rule()
-            lines.append(
-                f"{topic} {'/'.join(logs[topic])} {name} {rules}{meaning(self.settings.stream(name))}"
-            )
+            own = self.settings.stream(name)
+            rules = own.rules.columns_by_rule()
+            log = "/".join(logs[topic])
+            lines.append(f"{topic} {log} {name} {rules}{meaning(own)}{self._files[name]}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def with_slot(self, slot: str) -> "Pipeline":

@@ -60,10 +60,12 @@ class ProgressReader:
     def take(self, block: MessageBlock, messages: Int64s) -> ProgressMessages:
         """Return which of these messages of one partition name the schema of progress records, and those.
 
-        A message whose schema nobody knows is none.  Raises RegistryUnavailableError where a schema cannot be
+        A message with a key is none: its bytes may only look like an id, and ask the registry about each.
+        Nor is one whose schema nobody knows.  Raises RegistryUnavailableError where a schema cannot be
         looked up now.
         """
         ids = self._ids(block, messages)
+        ids[block.key_size[messages] >= 0] = -1
         named = []
         for schema_id in np.unique(ids[ids >= 0]).tolist():
             with suppress(UnknownSchemaError):

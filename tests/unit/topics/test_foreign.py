@@ -65,3 +65,14 @@ def test_a_block_of_nothing_but_progress_has_no_rows() -> None:
     decoded = decoder_of(registry).decode(block, np.arange(1))
     assert decoded.batch is None
     assert decoded.dead == list[DeadRow]()
+
+
+def test_a_message_with_a_key_is_a_row_whatever_its_bytes_look_like() -> None:
+    registry = DictRegistry()
+    value = encode_progress(registry, Progress("s", 5, False, "run"))
+    block = block_of([(b"A", value, 0), (b"A", b"\0\0\0\0\x63row", 1)])
+    asked = registry.asked
+    decoded = decoder_of(registry).decode(block, np.arange(2))
+    assert decoded.progress == []
+    assert [row.reason for row in decoded.dead] == ["not JSON: a value expected at byte 0"] * 2
+    assert registry.asked == asked
