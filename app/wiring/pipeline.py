@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+
 import operators.warm
 import topics.warm
 from app.config import Settings
@@ -22,12 +24,13 @@ from operators.join.settings import AsofSettings
 from operators.operator import Operator
 from operators.sealed import ALIGNED
 from schemas.clocks import clock_column
-from topics.avro.schema import column_name
+from schemas.stream import StreamError
+from topics.avro.schema import RowLayout, avro_schema, column_name
 from topics.bus import Bus, LogId, MessageLimit, TopicSpec
 from topics.catalogue import LAST_KNOWN, OUTPUTS, compacted_topic, pipeline_topics
 from topics.decoder import RowDecoder
 from topics.registry.unknown import UnknownIds
-from topics.wire import SchemaRegistry
+from topics.wire import CodecError, SchemaRegistry
 
 
 class Pipeline:
@@ -69,6 +72,8 @@ class Pipeline:
             },
         )
 
+        if settings.worker.format == "avro":
+            _require_avro(self.asof.aligned_schema())
         self.graph = _planned(settings, self.asof)
 
     @property
@@ -163,6 +168,14 @@ class Pipeline:
         return Pipeline(
             self.settings.model_copy(update={"worker": worker}), self.bus, self.registry, self.formats
         )
+
+
+def _require_avro(aligned: pa.Schema) -> None:
+    """Raise StreamError for a column that Avro cannot carry: else the first row would end the worker."""
+    try:
+        avro_schema(RowLayout(ALIGNED, aligned))
+    except CodecError as wrong:
+        raise StreamError(f'worker.format = "avro": {wrong}; or set worker.format = "frame"') from None
 
 
 def _planned(settings: Settings, asof: AsofSettings) -> Plan | None:
