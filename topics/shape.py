@@ -186,8 +186,8 @@ class Shaper:
         def reason(row: int) -> str:
             wanted = _shown(own[row]) if own[row].is_valid else "none"
             return (
-                f"the message key is {_shown(of_message[row])}, and {names} would make {wanted}: rows that are "
-                'not keyed by their message need key_from = "columns"'
+                f"the message key is {_shown(of_message[row])}, and {names} would make {wanted}: rows that "
+                'are not keyed by their message need key_from = "columns"'
             )
 
         rows.refuse(other, reason)
