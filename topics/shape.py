@@ -174,8 +174,9 @@ class Shaper:
 
         A key of several columns that can be read in two ways is left: the join groups its rows by columns.
         """
-        made, written = message_keys(columns, self._stream.key), keys.take(pa.array(key_code))
-        other = ~np.asarray(pc.fill_null(pc.equal(made, written), False))
+        own = message_keys(columns, self._stream.key)
+        of_message = keys.take(pa.array(key_code))
+        other = ~np.asarray(pc.fill_null(pc.equal(own, of_message), False))
         if len(self._stream.key) > 1:
             other &= plain_keys(keys, len(self._stream.key))[key_code]
         if not other.any():
@@ -183,10 +184,10 @@ class Shaper:
         names = " and ".join(self._stream.key)
 
         def reason(row: int) -> str:
-            own = _shown(made[row]) if made[row].is_valid else "none"
+            wanted = _shown(own[row]) if own[row].is_valid else "none"
             return (
-                f"the message key is {_shown(written[row])}, and {names} would make {own}: rows that are not "
-                'keyed by their message need key_from = "columns"'
+                f"the message key is {_shown(of_message[row])}, and {names} would make {wanted}: rows that "
+                'are not keyed by their message need key_from = "columns"'
             )
 
         rows.refuse(other, reason)

@@ -8,7 +8,7 @@ time is a time, and not what NaT, a null of kdb or an infinity become as numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -44,7 +44,7 @@ class _Check:
         elif self.rule == "finite":
             holds = pc.is_finite(columns[0])
         elif self.rule == "ordered":
-            holds = pc.less_equal(*columns)
+            holds = _not_above(*columns)
         else:
             kind = columns[0].type
             zero = pa.scalar(Decimal(0) if pa.types.is_decimal(kind) else 0, kind)
@@ -169,6 +169,23 @@ def _require_fit(stream: Stream, check: _Check) -> None:
             f"streams.{stream.name}.rules.{check.rule}: {' and '.join(check.columns)} "
             f"({' and '.join(map(str, types))}) cannot be compared as numbers"
         )
+
+
+def _not_above(lower: pa.Array, upper: pa.Array) -> pa.Array:
+    """Which numbers are not above the other of their pair; null where either is, false for NaN.
+
+    Arrow compares two types in a third, which need not hold every value of both.  Then Python does, exactly.
+    """
+    try:
+        return pc.less_equal(lower, upper)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        pairs = zip(lower.to_pylist(), upper.to_pylist(), strict=True)
+        holds = [None if one is None or other is None else _holds(one, other) for one, other in pairs]
+        return pa.array(holds, pa.bool_())
+
+
+def _holds(lower: Any, upper: Any) -> bool:
+    return bool(lower == lower and upper == upper and lower <= upper)
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -1,5 +1,6 @@
 """Formats: how each input is read, from its settings and from what its schema, its file or a frame says."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -105,6 +106,13 @@ def meaning(own: StreamSettings) -> str:
         exclude_defaults=True,
     )
     return str(said) if said else ""
+
+
+def file_meaning(own: StreamSettings) -> str:
+    """Tells a schema file from another that has the same columns elsewhere in messages; empty without one."""
+    if own.schema_file is None:
+        return ""
+    return f" {hashlib.sha256(own.schema_file.read_bytes()).hexdigest()[:16]}"
 
 
 def _clocks(own: StreamSettings) -> Mapping[str, TimeSettings | None]:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+
 import operators.nodes.warm
 import operators.warm
 import topics.warm
@@ -14,7 +16,7 @@ from app.process.clock import monotonic_ns, pause
 from app.task.placement import Placement
 from app.task.row_rules import RowRules, RuledDecoder
 from app.task.sink import Sink
-from app.wiring.formats import StreamFormat, meaning
+from app.wiring.formats import StreamFormat, file_meaning, meaning
 from operators.graph.errors import GraphError
 from operators.graph.plan import Plan, plan_graph
 from operators.graph.render import render_errors
@@ -23,12 +25,13 @@ from operators.join.settings import AsofSettings
 from operators.operator import Operator
 from operators.sealed import ALIGNED
 from schemas.clocks import clock_column
-from topics.avro.schema import column_name
+from schemas.stream import StreamError
+from topics.avro.schema import RowLayout, avro_schema, column_name
 from topics.bus import Bus, LogId, MessageLimit, TopicSpec
 from topics.catalogue import LAST_KNOWN, OUTPUTS, compacted_topic, pipeline_topics
 from topics.decoder import RowDecoder
 from topics.registry.unknown import UnknownIds
-from topics.wire import SchemaRegistry
+from topics.wire import CodecError, SchemaRegistry
 
 
 class Pipeline:
@@ -46,6 +49,7 @@ class Pipeline:
         self.formats = formats
         streams = {name: one.stream for name, one in formats.items()}
         self.streams = streams
+        self._files = {name: file_meaning(settings.stream(name)) for name in streams}
         self._rules = {
             name: RowRules(stream, settings.stream(name).rules) for name, stream in streams.items()
         }
@@ -69,6 +73,8 @@ class Pipeline:
             },
         )
 
+        if settings.worker.format == "avro":
+            _require_avro(self.asof.aligned_schema())
         self.graph = _planned(settings, self.asof)
 
     @property
@@ -151,10 +157,10 @@ class Pipeline:
         """
         lines = [self.settings.pipeline.prefix, self.settings.pipeline.clock, str(partition)]
         for topic, name in self.input_topics.items():
-            rules = self.settings.stream(name).rules.columns_by_rule()
-            lines.append(
-                f"{topic} {'/'.join(logs[topic])} {name} {rules}{meaning(self.settings.stream(name))}"
-            )
+            own = self.settings.stream(name)
+            rules = own.rules.columns_by_rule()
+            log = "/".join(logs[topic])
+            lines.append(f"{topic} {log} {name} {rules}{meaning(own)}{self._files[name]}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def with_slot(self, slot: str) -> "Pipeline":
@@ -163,6 +169,14 @@ class Pipeline:
         return Pipeline(
             self.settings.model_copy(update={"worker": worker}), self.bus, self.registry, self.formats
         )
+
+
+def _require_avro(aligned: pa.Schema) -> None:
+    """Raise StreamError for a column that Avro cannot carry: else the first row would end the worker."""
+    try:
+        avro_schema(RowLayout(ALIGNED, aligned))
+    except CodecError as wrong:
+        raise StreamError(f'worker.format = "avro": {wrong}; or set worker.format = "frame"') from None
 
 
 def _planned(settings: Settings, asof: AsofSettings) -> Plan | None:

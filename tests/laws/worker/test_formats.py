@@ -15,7 +15,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from app.errors import RunError
 from app.reading.dead import read_letters
 from schemas.clocks import NS_PER_MS, NS_PER_S
-from schemas.stream import Stream
+from schemas.stream import Stream, StreamError
 from tests.stage.foreign import JSON_TRADE, ForeignMarket
 from topics.avro.encode import RowEncoder
 from topics.avro.schema import avro_schema
@@ -343,3 +343,12 @@ def test_dead_letters_are_the_same_however_polls_are_cut(tmp_path: Path) -> None
         letters.append([(one.letter.offset, one.letter.indexes, one.letter.reason) for one in stored])
     assert letters[0] == letters[1]
     assert [indexes for _, indexes, _ in letters[0]] == [(0, 3), (2, 4), (0,)]
+
+
+def test_a_column_that_the_output_cannot_carry_stops_the_start(tmp_path: Path) -> None:
+    trade = {**JSON_TRADE, "fields": {"symbol": "string", "p-x": "double"}}
+    market = ForeignMarket(tmp_path, {"trade": trade, "quote": JSON_QUOTE}, partitions=1)
+    worker = market.settings.worker.model_copy(update={"format": "avro"})
+    market.settings = market.settings.model_copy(update={"worker": worker})
+    with pytest.raises(StreamError, match=r'worker.format = "avro": column .p-x. cannot be an Avro field'):
+        market.pipeline()

@@ -96,3 +96,14 @@ def test_a_row_whose_header_names_its_schema_is_never_taken_for_a_progress_recor
         (3, "bytes follow the last row"),
     ]
     assert registry.asked == 3  # its own, and that of progress, which two readers look at
+
+
+def test_a_message_with_a_key_is_a_row_whatever_its_bytes_look_like() -> None:
+    registry = DictRegistry()
+    value = encode_progress(registry, Progress("s", 5, False, "run"))
+    block = block_of([(b"A", value, 0), (b"A", b"\0\0\0\0\x63row", 1)])
+    asked = registry.asked
+    decoded = decoder_of(registry).decode(block, np.arange(2))
+    assert decoded.progress == []
+    assert [row.reason for row in decoded.dead] == ["not JSON: a value expected at byte 0"] * 2
+    assert registry.asked == asked

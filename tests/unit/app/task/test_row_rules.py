@@ -1,8 +1,10 @@
 """Rules of rows: who breaks one is out, dead, dropped or fatal as told, and the rows beside it go on."""
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -83,6 +85,38 @@ def test_columns_of_two_number_types_are_compared_by_value() -> None:
     assert judged({"ordered": [["fee", "bid"]]}, fee=fee, bid=[1.5, 1.5]) == [
         (1, "ordered", "fee is above bid")
     ]
+
+
+_NUMBERS: list[tuple[pa.DataType, list[object]]] = [
+    (pa.int64(), [-(2**63), -1, 0, 1, 2**53 + 1, 2**63 - 1, None]),
+    (pa.uint64(), [0, 1, 2**53 + 1, 2**63, 2**64 - 1, None]),
+    (pa.float64(), [-math.inf, -0.5, -0.0, 1.0, 2.0**53, 2.0**63, 2.0**64, 1e300, math.inf, NAN, None]),
+    (pa.decimal128(38, 0), [Decimal(0), Decimal(2**53 + 1), Decimal("9" * 38), None]),
+    (pa.decimal128(38, 30), [Decimal("1e-30"), Decimal("1.5"), Decimal("-12345678"), None]),
+]
+
+
+@pytest.mark.parametrize("lower", _NUMBERS, ids=lambda one: str(one[0]))
+@pytest.mark.parametrize("upper", _NUMBERS, ids=lambda one: str(one[0]))
+def test_numbers_of_any_two_types_can_be_ordered(
+    lower: tuple[pa.DataType, list[Any]], upper: tuple[pa.DataType, list[Any]]
+) -> None:
+    schema = pa.schema([("event_ns", pa.int64()), ("symbol", pa.string()), ("a", lower[0]), ("b", upper[0])])
+    stream = Stream(name="s", schema=schema)
+    rules = RowRules(stream, RulesSettings.model_validate({"ordered": [["a", "b"]]}))
+    pairs = [(one, other) for one in lower[1] for other in upper[1]]
+    columns = {"event_ns": [1] * len(pairs), "symbol": ["A"] * len(pairs)}
+    columns |= {"a": [one for one, _ in pairs], "b": [other for _, other in pairs]}
+    rows = pa.RecordBatch.from_pydict(columns, schema=schema)
+    _, broken = rules.judge(batch_of(stream, "event_ns", rows, 0))
+    wanted = [
+        row
+        for row, (one, other) in enumerate(pairs)
+        if one is not None and other is not None and not (one == one and other == other and one <= other)
+    ]
+    kinds = {lower[0], upper[0]}
+    rounded = pa.float64() in kinds and any(map(pa.types.is_decimal, kinds))  # a decimal, to a double
+    assert rounded or [row for row, _, _ in broken] == wanted
 
 
 def test_a_row_that_breaks_two_rules_is_told_with_the_first() -> None:
