@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.batch import Bools, Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S, NS_PER_US
@@ -41,11 +42,13 @@ class TimeForm:
 
     `form` is the unit of numbers since the epoch ("ns", "us", "ms", "s", in numbers or in text), or "iso" for
     text such as `2024-01-15T09:30:00.123456789Z`; None for a column whose type says it.  `zone` is that of
-    times that name none ("America/New_York"); without it they are refused.
+    times that name none ("America/New_York"); without it they are refused.  `zero_is_none` says that a number
+    of 0 stands for no time, as where a format cannot tell 0 from a field that is not there.
     """
 
     form: Form | None = None
     zone: str | None = None
+    zero_is_none: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ def to_ns(column: pa.Array, form: TimeForm) -> Times:
     """
     kind = column.type
     valid = np.asarray(column.is_valid()) if column.null_count else np.ones(len(column), np.bool_)
+    if form.zero_is_none and form.form not in (None, "iso") and not _is_text(kind):
+        valid = valid & np.asarray(pc.not_equal(column, pa.scalar(0, kind)).fill_null(False))
     ns, state, local = np.zeros(len(column), np.int64), np.where(valid, READ, NO_TIME).astype(np.int64), None
     if pa.types.is_timestamp(kind):
         scaled = _scaled(_words(column), _NS_PER[kind.unit], ns, state)

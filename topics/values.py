@@ -35,11 +35,13 @@ class FieldPath:
     """A column, and where a message has it: the names to walk from the outermost object to the value.
 
     With `token` the column is text, which holds a number or a text as the message has it: nothing is rounded.
+    With `zero_is_none` a 0 may be a field that the message does not have.
     """
 
     column: pa.Field
     path: tuple[str, ...]
     token: bool = False
+    zero_is_none: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ def _times(
         while column in taken:
             column = f"{column} "
         path = source.at(wanted.field, column, token=True)
-        form = TimeForm(form=wanted.form, zone=wanted.zone)
+        form = TimeForm(form=wanted.form, zone=wanted.zone, zero_is_none=path.zero_is_none)
         try:
             require_form(f"field {wanted.field}", path.column.type, form)
         except TimeFormError as wrong:

@@ -73,7 +73,8 @@ class ProtobufSource:
 
 
 def _field_path(leaf: Leaf, column: str) -> FieldPath:
-    return FieldPath(pa.field(column, leaf.type, nullable=leaf.nullable), leaf.path)
+    field = pa.field(column, leaf.type, nullable=leaf.nullable)
+    return FieldPath(field, leaf.path, zero_is_none=not leaf.nullable)
 
 
 def _protobuf(registry: SchemaRegistry) -> ProtobufRegistry:

@@ -204,6 +204,13 @@ def test_a_timestamp_says_its_own_form() -> None:
     assert told.endswith("has no zone: say which in `zone`")
 
 
+def test_a_zero_that_may_be_an_absent_field_is_no_time() -> None:
+    form = TimeForm(form="ms", zero_is_none=True)
+    assert read([0, 5, None], form, pa.int64()) == [None, 5 * 10**6, None]
+    assert read([0.0, 0.5], form, pa.float64()) == [None, 500_000]
+    assert read([0], TimeForm(form="ms"), pa.int64()) == [0]
+
+
 def test_unsigned_and_decimal_numbers_are_times_too() -> None:
     assert read([2**64 - 1], TimeForm(form="ns"), pa.uint64())[0] != 2**64 - 1
     assert read([1705311000123], TimeForm(form="ms"), pa.uint64()) == [1705311000123 * 10**6]

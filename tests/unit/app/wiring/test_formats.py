@@ -176,6 +176,10 @@ def test_files_say_schemas(tmp_path: Path) -> None:
     files = descriptor_pb2.FileDescriptorSet(file=[file])
     (tmp_path / "fill.desc").write_bytes(files.SerializeToString())
     table = {"format": "protobuf", "schema_file": str(tmp_path / "fill.desc")}
+    by_field = {**table, "fields": {"event_ns": {}}, "known_time": {"field": "event_ns", "form": "ns"}}
+    known = formats_of(tmp_path, by_field)["trade"].shape.times["known_ns"]
+    assert known is not None
+    assert known.form.zero_is_none  # proto3 does not tell a 0 from a field that is not there
     assert list(columns_of(formats_of(tmp_path, table)["trade"])) == ["symbol", "event_ns"]
     with pytest.raises(UsageError, match=r"streams.trade.schema_file: .* has no message md.Fil"):
         formats_of(tmp_path, {**table, "message": "md.Fil"})
