@@ -57,7 +57,10 @@ class Settings(BaseSettings):
     def _streams_are_used(self) -> "Settings":
         unused = sorted(set(self.streams) - set(self.stream_names))
         if unused:
-            raise ValueError(f"streams.{unused[0]} is neither left nor right of the pipeline")
+            raise ValueError(
+                f"streams.{unused[0]} is neither left nor right of the pipeline: rename it to one of "
+                f"{', '.join(self.stream_names)}, or say so in pipeline.left or pipeline.right"
+            )
         if self.pipeline.direction != "backward" and self.pipeline.tolerance_ns is None:
             raise ValueError(
                 f"pipeline.direction = {self.pipeline.direction!r} needs pipeline.tolerance_ns: without "

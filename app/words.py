@@ -17,5 +17,6 @@ def copy_advice(topic: str, partitions: int) -> str:
     """What to do about an input that is not co-partitioned, as a sentence with the command."""
     return (
         "Make a co-partitioned copy and name it as that stream's topic: python -m app topics repartition "
-        f"--from {topic} --to {topic}-repartitioned --partitions {partitions}"
+        f"--from {topic} --to {topic}-repartitioned --partitions {partitions} --config FILE, with your "
+        "settings as FILE. A copy holds what is there now: producers that go on have to use that partitioner"
     )

@@ -49,6 +49,10 @@ def topics_infer(
         require_name(stream, settings)
     bus = open_bus(settings)
     partitions = require_topics(bus, topics)
+    if "partitions" not in settings.bus.model_fields_set:
+        # Who has not said a count yet goes by that of the first topic.
+        of_bus = settings.bus.model_copy(update={"partitions": next(iter(partitions.values()))})
+        settings = settings.model_copy(update={"bus": of_bus})
     registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
     taken: list[str] = []
     for topic, count in partitions.items():

@@ -39,15 +39,15 @@ def topics_repartition(
 
     Copies what the topic holds when the command starts, in transactions: keys, values, headers and record
     times stay, and so does the order within each source partition.  Source partitions are merged by record
-    time, which is the event time of a message's last row, to the millisecond.  So grace_ns must cover how far
-    record times run back in the copy, which is printed, and 1 ms; with blocks of rows also the time that one
-    spans, and with pipeline.clock = "known" how unevenly known times trail event times.
+    time.  So grace_ns must cover how far record times run back in the copy, which is printed, and how far
+    rows' times trail them: 1 ms for Tidemark's own, and the time that a block of rows spans.
 
     Where a stream of the settings reads the topic, its format may be any but "arrow".  With key_from =
     "columns" a message goes to the partition of the key that its columns make, and one with rows of several
     partitions ends the copy before it.  A topic that no stream reads is Avro, with schemas in the registry.
 
-    A copy that was interrupted goes on with the same command; a later one copies what has come since.
+    A copy that was interrupted goes on with the same command.  A later one copies what has come since, which
+    a running worker calls late: who goes on writing needs that partitioner.
 
     Example: python -m app topics repartition --from tidemark.quote --to tidemark.quote-repartitioned
     """

@@ -11,9 +11,11 @@ from app.watch.finding import Finding
 from app.watch.tails import read_tails
 from app.wiring.pipeline import Pipeline
 from app.words import copy_advice
+from schemas.clocks import END_NS, NS_PER_DAY
 from topics.block import TopicPartition
 from topics.wire import Decoded
 
+_EARLIEST_NS: Final = 20 * 365 * NS_PER_DAY  # the end of 1989
 SAMPLE_OFFSETS: Final = 200  # newest messages of each partition that are looked at
 
 
@@ -27,6 +29,9 @@ class _Sample:
     dead: int = 0
     first_dead: str = ""
     stray: str = ""
+    first_ns: int = END_NS
+    last_ns: int = -END_NS
+    empty: set[str] | None = None  # columns that no row has had a value in so far
 
 
 def sample_findings(pipeline: Pipeline) -> Iterator[Finding]:
@@ -66,17 +71,41 @@ def _see(
     sample.rows += batch.rows
     sample.keys += len(keys)
     sample.stray = sample.stray or placement.refusal(keys) or ""
+    sample.first_ns = min(sample.first_ns, int(batch.time_ns.min()))
+    sample.last_ns = max(sample.last_ns, int(batch.time_ns.max()))
+    empty = {
+        name for name in batch.columns.schema.names if batch.columns.column(name).null_count == batch.rows
+    }
+    sample.empty = empty if sample.empty is None else sample.empty & empty
 
 
 def _rows(topic: str, stream: str, sample: _Sample) -> Iterator[Finding]:
+    if sample.rows:
+        yield _times(topic, stream, sample)
+    for column in sorted(sample.empty or ()):
+        found = f"{topic}: {column} is null in all of the newest {sample.rows:,} rows: is its path right?"
+        yield Finding("rows", "note", found)
     if sample.dead == 0:
         return
     found = (
         f"{topic}: of the newest {sample.messages:,} messages {sample.dead:,} rows or messages would be dead "
         f"letters, the first in {sample.first_dead}"
     )
-    if sample.rows:
+    if 2 * sample.dead < sample.messages:
         yield Finding("rows", "note", found)
-    else:
-        advice = f"correct [streams.{stream}]; `python -m app topics infer {topic}` proposes a table"
-        yield Finding("rows", "problem", f"{found}; none would be a row", advice)
+        return
+    advice = f"correct [streams.{stream}]; `python -m app topics infer {topic}` proposes a table"
+    few = "" if sample.rows else "; none would be a row"
+    yield Finding("rows", "problem", f"{found}{few}", advice)
+
+
+def _times(topic: str, stream: str, sample: _Sample) -> Finding:
+    """Between which times the newest rows lie: in 1970 where a unit is too small by a thousand or more."""
+    first, last = (
+        np.datetime64(ns, "ns").astype("datetime64[ms]") for ns in (sample.first_ns, sample.last_ns)
+    )
+    found = f"{topic}: the newest {sample.rows:,} rows lie between {first}Z and {last}Z"
+    if sample.last_ns >= _EARLIEST_NS:
+        return Finding("times", "ok", found)
+    advice = f"correct the form in streams.{stream}.event_time or known_time: numbers may be ns, us, ms or s"
+    return Finding("times", "problem", f"{found}: before there were such markets", advice)

@@ -80,7 +80,9 @@ def stream_format(own: StreamSettings, name: str, source: Source) -> StreamForma
     if own.key_from == "message" and len(own.key) == 1 and own.key[0] not in names:
         (key_column,) = own.key
         made.append(pa.field(key_column, pa.string(), nullable=False))
-        log.info("key column is the message key", stream=name, column=key_column)
+        log.debug("key column is the message key", stream=name, column=key_column)
+    if not {EVENT_NS, KNOWN_NS} & {*clocks, *names}:
+        raise StreamError(_no_time(name, chosen))
     casts = [path.column.name for path in chosen if _is_other_sequence(path.column, own.sequence)]
     columns = [
         path.column.with_type(pa.int64()) if path.column.name in casts else path.column for path in chosen
@@ -160,6 +162,17 @@ def _times(
         times[clock] = TimeField(column, form, wanted.field)
         raw.append(path)
     return times, raw
+
+
+def _no_time(stream: str, chosen: list[FieldPath]) -> str:
+    """What to say of a stream without any clock, with the fields that are times by their type."""
+    dated = [".".join(path.path) for path in chosen if pa.types.is_timestamp(path.column.type)]
+    field = dated[0] if dated else "NAME"
+    form = "" if dated else ', form = "ms"'
+    return (
+        f"stream {stream} needs {EVENT_NS} or {KNOWN_NS}: say where the time is, such as "
+        f'streams.{stream}.event_time = {{ field = "{field}"{form} }}'
+    )
 
 
 def _checks_keys(own: StreamSettings, columns: list[pa.Field]) -> bool:

@@ -101,7 +101,10 @@ def _find(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | No
             return newest
     elif (found := registry.latest(subject)) is not None:
         return AvroSource(found[1], headed=own.headed)
-    return f"no schema is registered under {subject}: nobody has published to the topic yet"
+    return (
+        f"no schema is registered under {subject}: nobody has published to the topic yet, or no Avro: "
+        f"then say streams.{name}.format; `python -m app topics infer {topic}` proposes its settings"
+    )
 
 
 def _from_file(own: StreamSettings, name: str, path: Path) -> Source:
@@ -109,13 +112,13 @@ def _from_file(own: StreamSettings, name: str, path: Path) -> Source:
         from app.wiring.protobuf_source import ProtobufSource
 
         try:
-            return ProtobufSource.from_file(path, own.message)
+            return ProtobufSource.from_file(path.absolute(), own.message)
         except CodecError as broken:
             raise UsageError(f"streams.{name}.schema_file: {broken}") from None
     try:
         return AvroSource(path.read_text(encoding="utf-8"), bare=True)
     except (OSError, UnicodeDecodeError) as broken:
-        raise UsageError(f"streams.{name}.schema_file: {path} cannot be read: {broken}") from None
+        raise UsageError(f"streams.{name}.schema_file: {path.absolute()} cannot be read: {broken}") from None
 
 
 def _newest_frame(bus: Bus, topic: str, partitions: int) -> FrameSource | None:

@@ -25,6 +25,7 @@ from topics.bus import (
     Position,
     TopicSpec,
 )
+from topics.kafka.callbacks import weakly
 from topics.kafka.errors import AWAY, REFUSED, error_of, raise_bus_error, refusal_text
 from topics.kafka.settings import LOGGER, REQUEST_TIMEOUT_S
 
@@ -48,7 +49,10 @@ class KafkaAdmin:
 
     def __init__(self, settings: Mapping[str, object]) -> None:
         self._refusal: Any = None
-        self._client = AdminClient({**settings, "error_cb": self._on_client_error}, logger=LOGGER)
+        # Weakly: a client in a cycle goes as garbage is collected, and where its own thread, as it brings an
+        # answer, happens to do that, librdkafka ends the process.
+        error_cb = weakly(self._on_client_error)
+        self._client = AdminClient({**settings, "error_cb": error_cb}, logger=LOGGER)
 
     def names(self) -> list[str]:
         """The topics that exist, as far as we may see them."""
@@ -95,9 +99,10 @@ class KafkaAdmin:
         That call raises BusUnavailableError where no broker answers or knows of a topic: one that has just
         started knows none yet.
         """
-        answers = self._client.describe_topics(TopicCollection(list(names)), request_timeout=_COUNTS_S)
+        client = self._client
+        answers = client.describe_topics(TopicCollection(list(names)), request_timeout=_COUNTS_S)
 
-        def counts() -> dict[str, int]:
+        def counts(_alive: object = client) -> dict[str, int]:
             by_topic = {}
             for name, answer in answers.items():
                 topic = _take(answer, f"topic {name} cannot be described", passing=(_UNKNOWN,))

@@ -130,7 +130,9 @@ def raise_event_error(
     if not topic or error.name() == "GROUP_AUTHORIZATION_FAILED":
         where = f"reading as group {group}"
     if event.fenced:
-        raise FencedError(f"{where}: another client took over: {error.str()}")
+        raise FencedError(
+            f"{where}: another client took over, as a second worker of one --slot does: {error.str()}"
+        )
     if error.name() in OUT_OF_RANGE:
         low, high = offsets(event.place)
         raise OffsetRangeError(

@@ -101,8 +101,27 @@ def test_settings_under_which_no_message_is_a_row_are_a_problem(tmp_path: Path) 
         "tidemark.trade[0]: no event_ns; none would be a row"
     )
     assert "topics infer tidemark.trade" in found["rows"].advice
-    market.send_json("trade", [{"symbol": "A", "time": 5, "price": 1.5, "size": 2}])
-    assert looked_at(market.settings, lambda: market.bus)["rows"].level == "note"
+    now_ms = 1_705_311_000_000
+    market.send_json("trade", [{"symbol": "A", "time": now_ms, "price": 1.5, "size": 2}] * 3)
+    assert looked_at(market.settings, lambda: market.bus)["rows"].level == "problem"
+    market.send_json("trade", [{"symbol": "A", "time": now_ms + 1, "prize": 1.5, "size": 2}])
+    found = looked_at(market.settings, lambda: market.bus)
+    assert found["rows"].level == "note"
+    assert found["times"].level == "ok"
+    assert "lie between 2024-01-15T09:30:00.000Z and 2024-01-15T09:30:00.001Z" in found["times"].found
+
+
+def test_times_of_another_unit_and_columns_that_no_row_has_are_told(tmp_path: Path) -> None:
+    trade = {**JSON_TRADE, "event_time": {"field": "ts", "form": "us"}}
+    market = ForeignMarket(tmp_path, {"trade": trade, "quote": JSON_TRADE}, partitions=1)
+    market.send_json("trade", [{"symbol": "A", "ts": 1_705_311_000_000, "px": 1.5, "size": 2}])
+    found = looked_at(market.settings, lambda: market.bus)
+    assert found["times"].level == "problem"
+    assert "lie between 1970-01-20T" in found["times"].found
+    assert "streams.trade.event_time" in found["times"].advice
+    assert found["rows"].found == (
+        "tidemark.trade: price is null in all of the newest 1 rows: is its path right?"
+    )
 
 
 def test_inputs_that_are_frames_are_looked_at_on_their_broker(tmp_path: Path) -> None:

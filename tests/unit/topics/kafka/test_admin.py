@@ -1,5 +1,7 @@
 """Laws of asking for offsets: a partition that its broker does not lead yet is asked for again."""
 
+import gc
+import weakref
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -82,3 +84,15 @@ def _done(result: Any) -> Future[Any]:
     future: Future[Any] = Future()
     future.set_result(result)
     return future
+
+
+def test_an_admin_goes_with_its_last_reference() -> None:
+    """Were it in a cycle, a collection of garbage in its own thread would end the process."""
+    gc.disable()
+    try:
+        admin = KafkaAdmin({"bootstrap.servers": "127.0.0.1:1", "client.id": "gone"})
+        alive = weakref.ref(admin)
+        del admin
+        assert alive() is None
+    finally:
+        gc.enable()
