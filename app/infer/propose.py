@@ -227,10 +227,12 @@ def _write_columns(
     own.header("streams", name, "fields")
     fields = [one for one in reading.fields.columns if one.name not in only_times]
     for one in fields or reading.fields.columns:
+        # JSON needs a column; one that has the name of a clock and is none has to have another name.
+        column = f"{one.column}_field" if one.column in (EVENT_NS, KNOWN_NS) and not fields else one.column
         if one.notes:
-            own.comment(f"{one.column}: {'; '.join(one.notes)}.")
-        renamed = one.path != (one.column,)
-        own.key(one.column, {"path": one.name, "type": one.type} if renamed else one.type)
+            own.comment(f"{column}: {'; '.join(one.notes)}.")
+        renamed = one.path != (column,)
+        own.key(column, {"path": one.name, "type": one.type} if renamed else one.type)
     for field, reason in reading.left_out.items():
         own.comment(f"Left out: {field}: {reason}.")
 

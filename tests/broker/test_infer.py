@@ -24,7 +24,7 @@ def topic(kafka_bootstrap: str) -> Iterator[str]:
     """A topic of JSON without keys, 3 partitions of it in turn; it and its copy go with the test."""
     bus = KafkaBus(kafka_bootstrap, HASTY)
     name = f"test-{uuid4().hex[:12]}.ticks"
-    bus.admin().create([TopicSpec(name=name, partitions=3, configs={})])
+    bus.admin().create([TopicSpec(name=name, partitions=3, configs={"retention.ms": "-1"})])
     producer = bus.producer()
     for number in range(1_500):
         value = json.dumps({"s": f"S{number % 7}", "T": MS + number, "p": f"{number / 8:.3f}"}).encode()

@@ -7,7 +7,10 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
+from confluent_kafka import IsolationLevel
+
 from tests.broker.chaos.feed import QUOTE, TRADE, Sent
+from tests.broker.chaos.log_reader import ends
 from tests.broker.chaos.stage import Stage
 from tests.contract.registry.http_registry import HttpRegistry
 from tests.stage.day_runs import until
@@ -137,7 +140,12 @@ def a_schema_grows(stage: Stage) -> None:
 def a_worker_starts_after_a_schema_grew(stage: Stage) -> None:
     """F13: last rows kept without the new field are read again by a worker that starts without state."""
     hand = stage.crew.hire(until_final=False)
+    places = [(stage.topic("last-known"), number) for number in range(stage.settings.bus.partitions)]
     with stage.feed.flowing():
+        until(
+            lambda: min(ends(stage.bootstrap, places, IsolationLevel.READ_COMMITTED).values()) > 0,
+            "last-known entries without the new field are written",
+        )
         stage.rows_seen(300)
         for name, schema in (("trade", TRADE), ("quote", QUOTE)):
             stage.feed.evolve(name, _with_field(schema, "venue"))
