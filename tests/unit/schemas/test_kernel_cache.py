@@ -36,7 +36,7 @@ def tree(tmp_path: Path) -> Path:
 def walked(tree: Path) -> int:
     """What the kernel gives for 0, in a process of its own."""
     script = "from operators.walk import walk; print(walk(0))"
-    # Without Python's own cache, which takes a file of one size that is changed twice in a second for the same.
+    # Python's own cache takes a file of one size that is changed twice in a second for the same.
     own = {"PYTHONDONTWRITEBYTECODE": "1"}
     environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA")} | own
     done = subprocess.run(
