@@ -9,8 +9,6 @@ import pyarrow as pa
 from topics.arrow.decode import PLACE_COLUMNS, FrameValues
 from topics.avro.decode import AvroValues
 from topics.avro.schema import field_column, left_out, record_columns
-from topics.json.decode import JsonValues
-from topics.json.plan import compile_plan
 from topics.values import DecodeLimits, FieldPath, ValueDecoder
 from topics.wire import CodecError, SchemaRegistry
 
@@ -125,6 +123,8 @@ class JsonSource:
 
     def values(self, paths: Sequence[FieldPath], needs: ValueNeeds) -> ValueDecoder:
         """As `Source.values`."""
+        from topics.json.decode import JsonValues  # here and below: who reads no JSON does not load it
+
         return JsonValues(paths, needs.limits, prefixed=self.prefixed)
 
     def columns(self, stream: str, needed: Collection[str], columns: Sequence[str] | None) -> list[FieldPath]:
@@ -142,6 +142,8 @@ class JsonSource:
 
     def require_readable(self, paths: Sequence[FieldPath]) -> None:
         """As `Source.require_readable`."""
+        from topics.json.plan import compile_plan
+
         compile_plan(paths)
 
 

@@ -15,12 +15,12 @@ VARINT_SIZE_MAX = 10
 # What `write_varint` may store beyond the place it is given.
 WRITE_AHEAD = 16
 
-_TOP_BITS = -0x7F7F7F7F7F7F7F80  # 0x80 in every byte
+TOP_BITS = -0x7F7F7F7F7F7F7F80  # 0x80 in every byte
 _POSITIVE = 0x7FFFFFFFFFFFFFFF
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def _gather_groups(word: int) -> int:
+def gather_groups(word: int) -> int:
     """Close up the low seven bits of eight bytes to 56 bits."""
     word = word & 0x7F7F7F7F7F7F7F7F
     word = (word & 0x007F007F007F007F) | ((word & 0x7F007F007F007F00) >> 1)
@@ -65,11 +65,11 @@ def read_varint(position: int, end: int) -> tuple[int, int]:
     if word & 0x80 == 0:
         value = word & 0x7F
         return (value >> 1) ^ -(value & 1), position + 1
-    stops = ~word & _TOP_BITS
+    stops = ~word & TOP_BITS
     if stops != 0:
-        value = _gather_groups(word & (stops ^ (stops - 1)))
+        value = gather_groups(word & (stops ^ (stops - 1)))
         return (value >> 1) ^ -(value & 1), position + (trailing_zeros(stops) >> 3) + 1
-    value = _gather_groups(word)
+    value = gather_groups(word)
     ninth = load_byte(position + 8)
     value |= (ninth & 0x7F) << 56
     position += 9
@@ -94,9 +94,9 @@ def write_varint(position: int, number: int) -> int:
     if above == 0:
         # A continuation bit in every byte below the last one that holds anything.
         last = _last_byte(groups)
-        store_word(position, groups | (_TOP_BITS & ((1 << (8 * last)) - 1)))
+        store_word(position, groups | (TOP_BITS & ((1 << (8 * last)) - 1)))
         return position + last + 1
-    store_word(position, groups | _TOP_BITS)
+    store_word(position, groups | TOP_BITS)
     if above < 0x80:
         store_byte(position + 8, above)
         return position + 9

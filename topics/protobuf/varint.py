@@ -5,6 +5,7 @@ An integer is cut into groups of seven bits, lowest first; a set top bit says th
 
 from numba import njit
 
+from topics.avro.varint import TOP_BITS, gather_groups
 from topics.raw_access import load_byte, load_word, trailing_zeros
 
 # Faults, as what is returned instead of an address.
@@ -17,7 +18,6 @@ _SIZE_MAX = 10
 _SHORT_SIZE_MAX = 5
 _LENGTH_MAX = 2**31 - 1
 _TAG_MAX = 2**32 - 1
-_TOP_BITS = -0x7F7F7F7F7F7F7F80  # 0x80 in every byte
 
 
 @njit(nogil=True, cache=True)
@@ -35,15 +35,6 @@ def _read_bytewise(position: int, limit: int) -> tuple[int, int]:
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def _gather_groups(word: int) -> int:
-    """Close up the low seven bits of eight bytes to 56 bits."""
-    word = word & 0x7F7F7F7F7F7F7F7F
-    word = (word & 0x007F007F007F007F) | ((word & 0x7F007F007F007F00) >> 1)
-    word = (word & 0x00003FFF00003FFF) | ((word & 0x3FFF00003FFF0000) >> 2)
-    return (word & 0x000000000FFFFFFF) | ((word & 0x0FFFFFFF00000000) >> 4)
-
-
-@njit(nogil=True, cache=True, forceinline=True)
 def read_varint(position: int, limit: int, end: int) -> tuple[int, int]:
     """Return the low 64 bits of an integer that ends before `limit`, and the address after it, or a fault.
 
@@ -56,12 +47,12 @@ def read_varint(position: int, limit: int, end: int) -> tuple[int, int]:
     if end - position < _SIZE_MAX:
         return _read_bytewise(position, limit)
     word = load_word(position)
-    stops = ~word & _TOP_BITS
+    stops = ~word & TOP_BITS
     if stops != 0:
-        value = _gather_groups(word & (stops ^ (stops - 1)))
+        value = gather_groups(word & (stops ^ (stops - 1)))
         position += (trailing_zeros(stops) >> 3) + 1
         return value, position if position <= limit else CUT_SHORT
-    value = _gather_groups(word)
+    value = gather_groups(word)
     ninth = load_byte(position + 8)
     value |= (ninth & 0x7F) << 56
     position += 9
