@@ -35,6 +35,7 @@ SCENES = [
     UNIT + "inputs/test_pausing.py",
     LAWS + "test_idle.py",
 ]
+ENDS = PROPERTY + "test_time_ends.py"
 STREAM, RESUME = PROPERTY + "test_streaming_asof.py", PROPERTY + "test_streaming_resume.py"
 KERNELS = [PROPERTY + "test_streaming_kernels.py"]
 PENDING = PROPERTY + "test_pending.py"
@@ -48,7 +49,7 @@ TARGETS = {
     "operators/join/forward_kernel.py": [PROPERTY + "test_forward_kernel.py", *WHOLE],
     "operators/rows/order_kernel.py": [*KERNELS, PENDING, *WHOLE],
     "operators/join/sealer.py": WHOLE,
-    "operators/join/forward.py": WHOLE,
+    "operators/join/forward.py": [*WHOLE, ENDS],
     "operators/join/context.py": [*SCENES, *KEPT, STREAM, RESUME],
     "operators/inputs/set_aside.py": [*INPUTS, *SCENES, *AHEAD, RESUME],
     "operators/rows/pending.py": [PENDING, *WHOLE],

@@ -28,8 +28,13 @@ EQUIVALENT: Final[dict[str, str]] = {
     "self._following.size < store.rows -> self._following.size <= store.rows": (
         "asking for room that is there changes nothing"
     ),
-    "operators/join/sealer.py:Sealer.left_bound: frontier_ns > BEGINNING_NS -> frontier_ns >= BEGINNING_NS": (
+    "operators/join/sealer.py:Sealer.left_bound: "
+    "BEGINNING_NS < frontier_ns < END_NS -> BEGINNING_NS <= frontier_ns < END_NS": (
         "no row has the beginning for its time"
+    ),
+    "operators/join/sealer.py:Sealer.left_bound: "
+    "BEGINNING_NS < frontier_ns < END_NS -> BEGINNING_NS < frontier_ns <= END_NS": (
+        "no row has the end for its time"
     ),
     "operators/join/seal_kernel.py:oldest_offset: offset[row] < oldest -> offset[row] <= oldest": (
         "the smallest is the same"

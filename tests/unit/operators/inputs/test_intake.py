@@ -8,6 +8,7 @@ import pytest
 
 from operators.inputs.intake import Intake, batch_of
 from operators.inputs.set_aside import SetAside
+from operators.rows.held import held_stream
 from schemas.stream import Stream
 from tests.stage.scenes import QUOTE, TRADE, bids, make_join, quotes, trades
 
@@ -27,6 +28,19 @@ def test_several_key_columns_are_joined_by_a_colon_and_null_if_one_is() -> None:
     assert batch.keys.to_pylist() == [b"A:7"]
     assert batch.key_code.tolist() == [0, -1, -1]
     assert batch.offset.tolist() == [5, 6, 7]
+
+
+def test_a_batch_with_words_under_a_narrow_index_comes_in_as_its_columns_are_held() -> None:
+    narrow, held = (pa.dictionary(index, pa.string()) for index in (pa.int8(), pa.int32()))
+    schema = pa.schema([("event_ns", pa.int64()), ("symbol", pa.string()), ("venue", narrow)])
+    stream = Stream(name="trade", schema=schema)
+    venues = pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int8()), pa.array(["X"]))
+    rows = pa.record_batch([pa.array([1, 2]), pa.array(["A", "B"]), venues], schema=schema)
+    wide = held_stream(stream)
+    decoded = replace(batch_of(wide, "event_ns", rows, 0), columns=rows)
+    columns = Intake(wide, "event_ns", 0, SetAside(wide.schema, ())).batch(decoded).columns
+    assert columns.schema.field("venue").type == held
+    assert columns.column("venue").to_pylist() == ["X", None]
 
 
 def test_without_key_columns_all_rows_are_one_group() -> None:
