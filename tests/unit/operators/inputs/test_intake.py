@@ -9,6 +9,8 @@ import pytest
 from operators.inputs.intake import Intake, batch_of
 from operators.inputs.set_aside import SetAside
 from operators.rows.held import held_stream
+from schemas.batch import Batch
+from schemas.clocks import BEGINNING_NS, END_NS
 from schemas.stream import Stream
 from tests.stage.scenes import QUOTE, TRADE, bids, make_join, quotes, trades
 
@@ -83,6 +85,24 @@ def test_a_null_time_is_refused_and_nothing_taken() -> None:
     assert join.finish() is None
 
 
+@pytest.mark.parametrize(
+    ("time_ns", "why"),
+    [
+        (END_NS, f"lies {END_NS} ns or more from the epoch"),
+        (-END_NS, f"lies {END_NS} ns or more from the epoch"),
+        (BEGINNING_NS, "stands for no time"),
+    ],
+)
+def test_a_time_beyond_the_ends_is_refused(time_ns: int, why: str) -> None:
+    with pytest.raises(ValueError, match=f"event_ns is {time_ns} in row 1, which {why}"):
+        make_join().push("trade", trades((1, "A"), (time_ns, "A")))
+
+
+def test_the_first_and_the_last_time_are_taken() -> None:
+    ends = trades((1 - END_NS, "A"), (END_NS - 1, "A"))
+    assert batch_of(TRADE, "event_ns", ends, 0).time_ns.tolist() == [1 - END_NS, END_NS - 1]
+
+
 def test_a_column_of_another_type_is_refused() -> None:
     with pytest.raises(ValueError, match="symbol is int64, expected string"):
         make_join().push("trade", pa.record_batch({"event_ns": [1], "symbol": [1]}))
@@ -108,19 +128,22 @@ def test_a_message_key_that_can_be_read_in_two_ways_is_not_the_group() -> None:
         key=("venue", "symbol"),
     )
     other = replace(pair, name="quote")
-    times, venues, symbols = [1, 2], ["OTC:US", "OTC"], ["ABC", "US:ABC"]
-    rows = pa.record_batch({"event_ns": times, "venue": venues, "symbol": symbols}, schema=pair.schema)
-    by_message = replace(
-        batch_of(pair, "event_ns", rows, 0),
-        keys=pa.array([b"OTC:US:ABC"], pa.binary()),
-        key_code=np.zeros(2, np.int32),
-    )
+    venues, symbols = ["OTC:US", "OTC"], ["ABC", "US:ABC"]
+
+    def by_message(*times: int) -> Batch:
+        rows = pa.record_batch({"event_ns": times, "venue": venues, "symbol": symbols}, schema=pair.schema)
+        return replace(
+            batch_of(pair, "event_ns", rows, 0),
+            keys=pa.array([b"OTC:US:ABC"], pa.binary()),
+            key_code=np.zeros(2, np.int32),
+        )
+
     join = make_join(left=pair, rights=(other,))
-    join.push("quote", by_message)
-    join.push("trade", by_message)
+    join.push("quote", by_message(1, 2))
+    join.push("trade", by_message(3, 4))
     sealed = join.finish()
     assert sealed is not None
-    assert sealed["quote_event_ns"].to_pylist() == times
+    assert sealed["quote_event_ns"].to_pylist() == [1, 2]
 
 
 def test_a_plain_message_key_is_the_group_without_a_look_at_the_columns() -> None:

@@ -72,6 +72,19 @@ def test_what_the_entries_hold_is_not_needed_again() -> None:
     assert progress(asof, "quote").needed_offset == 2, "the row that waits is in no entry"
 
 
+def test_an_entry_of_just_the_size_a_message_may_have_keeps_its_row() -> None:
+    def kept(size_max: int | None) -> bytes:
+        asof = join()
+        asof.push("quote", quotes((0, 1, "A", 1.0)))
+        sealed_to(asof, 100)
+        ((key, entry),) = asof.operator.kept(size_max)
+        return key + entry
+
+    whole = kept(None)
+    assert kept(len(whole)) == whole
+    assert len(kept(len(whole) - 1)) < len(whole)
+
+
 def test_what_is_needed_stays_until_the_next_entries() -> None:
     asof = join()
     asof.push("quote", quotes((0, 1, "A", 1.0)))
