@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from replay.cli import app, count_partitions, main
+from replay.cli import app, main
+from replay.publish.session import count_partitions
 from replay.store.days import HistoryStore
 from tests.stage.days import DATE, NOON_NS, write_file
 from tests.stage.typed import examples, helps, reached
