@@ -26,15 +26,18 @@ from topics.wire import CodecError, RegistryUnavailableError
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-MODULES = ("align", "infer", "repartition", "audit", "dead", "watch", "replay")
+MODULES = ("align", "infer", "repartition", "publish", "audit", "dead", "watch", "replay")
 # Started again and again, or waited for: these import nothing but their own.
-ALONE = {"align": "align", "replay": "replay", "backtest": "replay"}
+ALONE = {"align": "align", "publish": "publish", "replay": "replay", "backtest": "replay"}
 
-app = typer.Typer(
-    help="Join market data streams as of a nanosecond: run the worker, check its rows, watch it.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def program() -> None:
+    """Join market data streams as of a nanosecond: run the worker, check its rows, watch it."""
+    # Without this, a program of one command would take no command's name; one that stands alone is such.
+
 
 ConfigFile = Annotated[
     Path | None,

@@ -1,9 +1,10 @@
 """The commands of `python -m replay`; each says what it does, and bad input ends in one line, exit 2."""
 
-import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -12,32 +13,38 @@ from replay.errors import HistoryError, PublishError
 from replay.imports.folder import import_folder
 from replay.imports.options import Unit
 from replay.market import generate as market
-from replay.publish.messages import Shape
+from replay.publish.options import (
+    STORE,
+    ClientConfig,
+    ClockOption,
+    DateOption,
+    GraceOption,
+    PrefixOption,
+    RegistryOption,
+    RunOption,
+    ShapeOption,
+    SpeedOption,
+    StoreOption,
+)
 from replay.publish.pace import parse_speed
-from replay.publish.progress_bar import progress_bar
-from replay.publish.publication import Publication, PublishReport
+from replay.publish.session import Target, of_registry, parse_client_config, publish, without_registry
 from replay.store.catalog import list_days, print_catalog
 from replay.store.days import HistoryStore
-from schemas.clocks import Clock
+from schemas.clocks import NS_PER_MS
 from schemas.stream import StreamError
-from topics.bus import Bus, BusError
-from topics.catalogue import default_topic, require_copartitioned
+from topics.bus import BusError
+from topics.catalogue import default_topic
 from topics.kafka.bus import KafkaBus
-from topics.registry.open import open_registry
 from topics.warm import warm_encoder
 from topics.wire import CodecError, RegistryUnavailableError
 
 BROKER_WAIT_MS: Final = 5_000
-REGISTRY: Final = "schema.registry."  # begins the settings of its client, as in Confluent's tools
 
 app = typer.Typer(
     help="Keep a history of market data: import or generate days, list them, publish them as streams.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Store = Annotated[Path, typer.Option(help="Folder of the history, made where it is absent.")]
-STORE: Final = Path("build/history/generated")
 
 
 Folder = Annotated[Path, typer.Argument(help="Folder with trades* and quotes*: files, or folders of parts.")]
@@ -94,7 +101,7 @@ DryRunFlag = Annotated[
 @app.command("import")
 def import_command(
     folder: Folder,
-    store: Store = STORE,
+    store: StoreOption = STORE,
     timezone: TimezoneOption = "America/New_York",
     symbol: SymbolOption = None,
     event: EventOption = None,
@@ -140,7 +147,7 @@ def import_command(
 @app.command("generate")
 def generate_command(
     date: Annotated[str, typer.Option(help="Day to make, YYYY-MM-DD.")],
-    store: Store = STORE,
+    store: StoreOption = STORE,
     symbols: Annotated[
         int, typer.Option(help="Number of symbols; the first is the busiest.")
     ] = market.SYMBOLS,
@@ -166,7 +173,7 @@ def generate_command(
 
 @app.command("catalog")
 def catalog_command(
-    store: Store = STORE,
+    store: StoreOption = STORE,
     date: Annotated[str | None, typer.Option(help="Day to list, YYYY-MM-DD.  Default: all days.")] = None,
 ) -> None:
     """List the days of the history with rows, symbols, span, and disorder on each clock.
@@ -180,50 +187,33 @@ def catalog_command(
     print_catalog(days, Console())
 
 
-ShapeOption = Annotated[
-    Shape, typer.Option(help="Shape of a message: record, one row, or block, many rows of one symbol.")
-]
-SpeedOption = Annotated[str, typer.Option(help="Pace: max, or a multiple of market time such as 1 or 10.")]
-GraceOption = Annotated[
-    int,
-    typer.Option(help="Grace of the worker, in nanoseconds; rows are published no further out of order."),
-]
-ClockOption = Annotated[
-    Clock, typer.Option(help="Clock that the worker joins on; rows are published in its order.")
-]
-RunOption = Annotated[
-    str | None,
-    typer.Option(help="Name of the publication; the same name goes on where it stopped.  Default: PREFIX."),
-]
-ClientConfig = Annotated[
-    typer.FileText | None,
-    typer.Option(
-        help="File of librdkafka settings, a key=value a line; schema.registry.* are for the registry's "
-        "client; - is standard input.  Default: none."
-    ),
-]
-
-
 @app.command("publish")
 def publish_command(
-    date: Annotated[str, typer.Option(help="Day to publish, YYYY-MM-DD.")],
-    bootstrap: Annotated[
-        str, typer.Option(help="Address of the Kafka broker, host:port.")
-    ] = "127.0.0.1:9092",
-    prefix: Annotated[
-        str,
+    context: typer.Context,
+    date: DateOption,
+    config: Annotated[
+        Path | None,
         typer.Option(
-            "--topics", "--prefix", help="First part of the topics' names: PREFIX.trade, PREFIX.quote."
+            "--config",
+            "-c",
+            help="File of a pipeline's settings (TOML): prefix, topics, keys, broker, registry, clock and "
+            "grace are its own, flags win.  Without it flags and their defaults hold.",
         ),
-    ] = "tidemark",
-    store: Store = STORE,
+    ] = None,
+    bootstrap: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of the Kafka broker, host:port.  Default: bus.bootstrap of the settings, else "
+            "127.0.0.1:9092."
+        ),
+    ] = None,
+    prefix: PrefixOption = None,
+    store: StoreOption = STORE,
     shape: ShapeOption = "block",
     speed: SpeedOption = "max",
-    grace_ns: GraceOption = 50_000_000,
-    clock: ClockOption = "event",
-    registry: Annotated[
-        str, typer.Option(help="Schema registry: its URL, or a folder that serves as one.")
-    ] = "build/schemas",
+    grace_ns: GraceOption = None,
+    clock: ClockOption = None,
+    registry: RegistryOption = None,
     run: RunOption = None,
     client_config: ClientConfig = None,
 ) -> None:
@@ -231,82 +221,49 @@ def publish_command(
 
     The topics must exist, with equal partition counts (python -m app topics apply).
 
+    Example: python -m replay publish --date 2024-01-15 -c my.toml
+
     Example: python -m replay publish --date 2024-01-15 --speed 10 --shape record
     """
-    if grace_ns < 0:
+    if config is not None:
+        _publish_by_settings(context.obj)
+    if grace_ns is not None and grace_ns < 0:
         raise PublishError(f"grace_ns {grace_ns} must be 0 or more")
     factor = parse_speed(speed)
     warm_encoder()  # before standard input is waited for: whoever is there may count the time from then on
     days = list_days(HistoryStore(store), date)
-    topics = {day.summary.stream: default_topic(prefix, day.summary.stream) for day in days}
-    config = parse_client_config(client_config or ())
-    bus = KafkaBus(bootstrap, {k: v for k, v in config.items() if not k.startswith(REGISTRY)})
+    prefix = prefix or "tidemark"
+    client = parse_client_config(client_config or ())
+    bus = KafkaBus(bootstrap or "127.0.0.1:9092", without_registry(client))
     bus.check(BROKER_WAIT_MS)
-    bus.admin().group(f"{run or prefix}-publisher")  # a consumer would wait where this user lacks the right
-    publication = Publication(
+    target = Target(
         bus=bus,
-        registry=open_registry(registry, _of_registry(config)),
-        days=days,
-        topics=topics,
-        partitions=count_partitions(bus, list(topics.values())),
-        shape=shape,
-        grace_ns=grace_ns,
-        clock=clock,
+        registry=registry or "build/schemas",
+        registry_settings=of_registry(client),
+        topics={day.stream.name: default_topic(prefix, day.stream.name) for day in days},
+        keys={},
+        grace_ns=50 * NS_PER_MS if grace_ns is None else grace_ns,
+        clock=clock or "event",
         run=run or prefix,
-        speed=factor,
     )
-    _run(publication)
+    raise typer.Exit(publish(days, target, shape=shape, speed=factor))
 
 
-def parse_client_config(lines: Iterable[str]) -> dict[str, str]:
-    """Read `key=value` lines, as other Kafka tools take them; an error shows no line: it may be a secret."""
-    config: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        key, equals, value = line.partition("=")
-        if not equals:
-            raise PublishError(f"the client configuration's line {number} is not key=value")
-        config[key.strip()] = value.strip()
-    return config
+def _publish_by_settings(arguments: Sequence[str]) -> NoReturn:
+    """Become the command of the program that knows settings, with the same options.
 
-
-def _run(publication: Publication) -> None:
-    """Publish what remains and say what was; exit 1 where more is left."""
-    console = Console(stderr=True)
-    try:
-        with progress_bar(publication, console) as show:
-            report = publication.run(show=show, stopped=_stop_on_signals())
-    except (BusError, RegistryUnavailableError) as stopped:
-        typer.echo(f"stopped: {stopped}; the same command goes on from here", err=True)
-        raise typer.Exit(1) from None
-    finally:
-        publication.close()
-    _tell(report)
-    if not publication.done:
-        typer.echo("stopped half-way: the same command goes on from here", err=True)
-        raise typer.Exit(1)
-
-
-def _of_registry(config: Mapping[str, str]) -> dict[str, str]:
-    return {k.removeprefix(REGISTRY): v for k, v in config.items() if k.startswith(REGISTRY)}
-
-
-def count_partitions(bus: Bus, topics: Sequence[str]) -> int:
-    """Return the one partition count of these topics; raises BusError where one is missing or they differ."""
-    specs = bus.admin().describe(topics)
-    missing = [name for name, spec in specs.items() if spec is None]
-    if missing:
-        raise BusError(
-            f"{bus.name} has no topic {', '.join(missing)}: create it with python -m app topics apply"
-        )
-    return require_copartitioned({name: spec.partitions for name, spec in specs.items() if spec is not None})
+    That program stands above this package, which nothing here imports: it is started, as a user would.
+    """
+    options = arguments[arguments.index("publish") + 1 :]
+    os.execv(sys.executable, [sys.executable, "-m", "app", "publish", *options])  # noqa: S606
 
 
 def main(arguments: list[str]) -> int:
     """Run a command and return its exit code: 0 done, 1 could not go on, 2 bad input."""
     try:
-        code = app(arguments or ["--help"], standalone_mode=False, prog_name="python -m replay")
+        code = app(
+            arguments or ["--help"], standalone_mode=False, prog_name="python -m replay", obj=arguments
+        )
     except (
         typer.exceptions.TyperException,
         HistoryError,
@@ -321,24 +278,3 @@ def main(arguments: list[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return 130
     return code if isinstance(code, int) else 0
-
-
-def _stop_on_signals() -> Callable[[], bool]:
-    """Return whether SIGTERM or SIGINT has come; the transaction under way is finished first."""
-    came: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: came.append(received))
-    return lambda: bool(came)
-
-
-def _tell(report: PublishReport) -> None:
-    for stream, before in report.before.items():
-        earlier = f", {before:,} before" if before else ""
-        typer.echo(f"{stream}: {report.rows[stream]:,} rows published{earlier}")
-    for (stream, reason), count in sorted(report.refused.items()):
-        typer.echo(f"{stream}: {count:,} rows refused: {reason}")
-    rate = sum(report.rows.values()) / report.seconds if report.seconds else 0.0
-    typer.echo(
-        f"{report.messages:,} messages, {report.bytes_size:,} bytes in {report.seconds:.2f} s "
-        f"({rate:,.0f} rows/s)"
-    )

@@ -11,6 +11,7 @@ from app.wiring.sources import AvroSource, FrameSource, JsonSource, Source
 from schemas.clocks import EVENT_NS, KNOWN_NS
 from schemas.frame import FrameError, decode_frame
 from topics.avro.encode import value_subjects
+from topics.avro.subjects import newest_row_schema
 from topics.avro.types import AvroType, parse_record
 from topics.values import FieldPath
 from topics.wire import CodecError, ProtobufRegistry, SchemaRegistry
@@ -52,14 +53,15 @@ def reading_of(kind: Kind, sample: Sample, kinds: Kinds, registry: SchemaRegistr
 
 
 def _avro(sample: Sample, kinds: Kinds, registry: SchemaRegistry) -> Reading:
-    subject, block_subject = value_subjects(sample.topic)
-    common = kinds.most_common_id(Kind.AVRO)
-    newest = registry.latest(subject)
-    text = registry.schema(common) if newest is None else newest[1]
+    newest = newest_row_schema(registry, sample.topic)
+    if newest is None:
+        text = registry.schema(kinds.most_common_id(Kind.AVRO))
+        subject = value_subjects(sample.topic)[parse_record(text).blocks]
+        notes = _subject_notes(kinds, Kind.AVRO, subject, None)
+    else:
+        text = newest.record
+        notes = _subject_notes(kinds, Kind.AVRO, newest.subject, newest.schema_id)
     record = parse_record(text)
-    notes = _subject_notes(kinds, Kind.AVRO, subject, None if newest is None else newest[0])
-    if record.blocks and newest is None:
-        notes = (*notes, f"blocks of rows have their schema under {block_subject}")
     source = AvroSource(text)
     paths = [
         FieldPath(source.at(path, path.replace(".", "_")).column, tuple(path.split(".")))

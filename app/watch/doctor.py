@@ -23,6 +23,7 @@ from app.words import duration
 from schemas.clocks import NS_PER_S
 from schemas.stream import StreamError
 from state.limits import StateLimits
+from topics.avro.encode import value_subjects
 from topics.block import TopicPartition
 from topics.bus import Admin, Bus, BusError
 from topics.kafka.bus import client_version
@@ -202,7 +203,8 @@ def _registry(settings: Settings) -> Finding:
     try:
         registry = open_registry(where, settings.bus.registry_settings())
         for name in names:
-            registry.ids(f"{settings.topic(name)}-value")
+            for subject in value_subjects(settings.topic(name)):
+                registry.ids(subject)
     except (RegistryUnavailableError, CodecError, OSError) as away:
         advice = "start it, or correct bus.schema_registry; a worker waits for it and loses nothing"
         return Finding("schema registry", "problem", str(away), advice)

@@ -171,7 +171,8 @@ def _no_time(stream: str, chosen: list[FieldPath]) -> str:
     form = "" if dated else ', form = "ms"'
     return (
         f"stream {stream} needs {EVENT_NS} or {KNOWN_NS}: say where the time is, such as "
-        f'streams.{stream}.event_time = {{ field = "{field}"{form} }}'
+        f'streams.{stream}.event_time = {{ field = "{field}"{form} }}; its columns are '
+        f"{', '.join('.'.join(path.path) for path in chosen) or 'none'}"
     )
 
 

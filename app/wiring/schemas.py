@@ -15,7 +15,10 @@ from app.wiring.sources import AvroSource, FrameSource, JsonSource, Source
 from schemas.frame import FrameError, decode_frame
 from schemas.stream import StreamError
 from topics.avro.encode import value_subjects
-from topics.bus import Bus
+from topics.avro.subjects import newest_row_schema
+from topics.block import TopicPartition
+from topics.bus import Bus, BusError
+from topics.registry.open import registry_name
 from topics.sample import newest_messages
 from topics.wire import (
     CodecError,
@@ -41,7 +44,7 @@ def registered_streams(
     """Return how each input is read, as its topic's newest schema, its file or its newest frame says.
 
     Waits up to `wait_s` for what is not there yet, and for a registry that is away; raises RunError then, and
-    at once where the registry refuses us.  `bus` is for inputs that are frames.
+    at once where the registry refuses us.  `bus` is for inputs that are frames, and says what is there.
     """
     deadline = monotonic_ns() + int(wait_s * 1e9)
     streams: dict[str, StreamFormat] = {}
@@ -93,17 +96,35 @@ def _find(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | No
         return frame or f"topic {topic} has no frame yet that says its columns"
     if own.schema_file is not None:
         return _from_file(own, name, own.schema_file)
-    subject, _ = value_subjects(topic)
+    subjects: tuple[str, ...] = value_subjects(topic)
     if own.format == "protobuf":
         from app.wiring.protobuf_source import ProtobufSource
 
-        if (newest := ProtobufSource.newest(registry, subject, headed=own.headed)) is not None:
+        subjects = subjects[:1]
+        if (newest := ProtobufSource.newest(registry, subjects[0], headed=own.headed)) is not None:
             return newest
-    elif (found := registry.latest(subject)) is not None:
-        return AvroSource(found[1], headed=own.headed)
+    elif (found := newest_row_schema(registry, topic)) is not None:
+        return AvroSource(found.record, headed=own.headed)
+    where = registry_name(settings.bus.schema_registry)
+    return f"no schema is registered under {' or '.join(subjects)} in {where}{_held(settings, name, bus)}"
+
+
+def _held(settings: Settings, name: str, bus: Bus | None) -> str:
+    """What an input's topic holds, and so what to do where no schema says its fields; "" without a bus."""
+    topic = settings.topic(name)
+    if bus is None:
+        return ""
+    places = [TopicPartition(topic, number) for number in range(settings.bus.partitions)]
+    try:
+        held = sum(log.high - log.low for log in bus.admin().ranges(places).values())
+    except BusError as unknown:
+        return f"; what {topic} holds is not known: {unknown}"
+    if held == 0:
+        return f"; {topic} is empty: nobody has published to it yet"
     return (
-        f"no schema is registered under {subject}: nobody has published to the topic yet, or no Avro: "
-        f"then say streams.{name}.format; `python -m app topics infer {topic}` proposes its settings"
+        f"; {topic} holds about {held:,} messages: their producers use another registry "
+        f"(bus.schema_registry), or write no Avro (streams.{name}.format); "
+        f"`python -m app topics infer {topic}` proposes its settings"
     )
 
 

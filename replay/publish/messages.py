@@ -25,6 +25,10 @@ Shape = Literal["record", "block"]
 class Encoder(Protocol):
     """The part of `topics.avro.encode.RowEncoder` that messages need."""
 
+    def register(self, *, blocks: bool) -> None:
+        """Register the schema of one shape of messages."""
+        ...
+
     def records(self, rows: pa.RecordBatch) -> Encoded:
         """One message per row."""
         ...

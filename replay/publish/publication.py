@@ -19,14 +19,15 @@ from replay.dates import parse_date
 from replay.errors import PublishError
 from replay.publish.cursor import NEVER_NS, Cursor
 from replay.publish.merge import merge_upto
-from replay.publish.messages import Composer, Encoder, Shape
+from replay.publish.messages import Composer, Shape
 from replay.publish.pace import Pace
 from replay.publish.position import Published, rows_done
 from replay.store.day import Day
+from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S, Clock
 from schemas.stream import Stream
 from topics.avro.encode import RowEncoder
-from topics.avro.progress import encode_progress
+from topics.avro.progress import encode_progress, register_progress
 from topics.block import TopicPartition
 from topics.bus import AbortableError, Bus, Position, Producer, UnknownOutcomeError
 from topics.wire import Progress, SchemaRegistry
@@ -35,8 +36,6 @@ BLOCK_ROWS_MAX: Final = 100
 STEP_ROWS_MAX: Final = 32_768  # one transaction: large enough to hide its cost, small enough to be read soon
 PACED_STEP_NS: Final = 50 * NS_PER_MS  # of this process's clock: how coarse a paced replay is
 RETRIES_MAX: Final = 5  # transactions that fail in a row
-
-MakeEncoder = Callable[[Stream, SchemaRegistry, str], Encoder]
 
 
 @dataclass(slots=True)
@@ -66,10 +65,11 @@ class Publication:
     Per topic, rows of a key keep their publish order, and in every partition a row trails the newest before
     it by `grace_ns` at most on the pipeline's clock.  After each transaction every partition gets a progress
     record that bounds all rows still to come, at the end a final one.  Rows without a time on that clock
-    are refused and counted, never guessed.
+    are refused and counted, never guessed, and so are rows without a key.  Schemas are registered at each
+    start, also where nothing is left to publish: a reader may know another registry since.
 
-    Raises PublishError where the grace cannot cover the disorder, or where the run has been somewhere
-    that this day cannot follow; StreamError where a stream lacks the clock.
+    Raises PublishError where the grace cannot cover the disorder, a key column is not there, or the run has
+    been somewhere that this day cannot follow; StreamError where a stream lacks the clock.
     """
 
     def __init__(
@@ -81,22 +81,20 @@ class Publication:
         topics: Mapping[str, str],
         partitions: int,
         shape: Shape,
-        grace_ns: int,
+        grace_ns: int | Mapping[str, int],
         clock: Clock,
         run: str,
+        keys: Mapping[str, tuple[str, ...]] | None = None,
         speed: float | None = None,
         block_rows_max: int = BLOCK_ROWS_MAX,
         step_rows_max: int = STEP_ROWS_MAX,
-        transactional_id: str | None = None,
-        group: str | None = None,
-        make_encoder: MakeEncoder = RowEncoder,
     ) -> None:
         """`topics` names each stream's topic, which must exist with `partitions` partitions.
 
-        `speed` is how many times faster than the market, None as fast as it goes.  `run` names the
-        publication: its transactional id and its group are `<run>-publisher` by default.
+        `grace_ns` is that of each stream, or one for all.  `keys` has the key columns of streams that are not
+        keyed as in their history.  `speed` is how many times faster than the market, None as fast as it goes.
+        `run` names the publication: its transactional id and its group are `<run>-publisher`.
         """
-        assert days
         assert len({day.date for day in days}) == 1, "one day at a time"
         assert partitions > 0
         assert block_rows_max > 0
@@ -106,31 +104,33 @@ class Publication:
         self._topics, self._partitions = dict(topics), partitions
         self._date, self._end_ns = days[0].date, _end_ns(days)
         require_grace(days, grace_ns, clock)
+        self._keys = {day.stream.name: _key(day.stream, keys or {}) for day in days}
         self._cursors = [Cursor(day, clock) for day in days]
+        limits = bus.message_limits([self._topics[cursor.name] for cursor in self._cursors])
         limits = bus.message_limits([self._topics[cursor.name] for cursor in self._cursors])
         self._composers = {
             cursor.name: Composer(
-                encoder=make_encoder(cursor.day.stream, registry, self._topics[cursor.name]),
-                key=cursor.day.stream.key,
+                encoder=RowEncoder(cursor.day.stream, registry, self._topics[cursor.name]),
+                key=self._keys[cursor.name],
                 partitions=partitions,
                 shape=shape,
                 block_rows_max=block_rows_max,
-                grace_ns=grace_ns,
+                grace_ns=grace_of(grace_ns, cursor.name),
                 disorder_ns=cursor.disorder_ns,
                 topic=self._topics[cursor.name],
                 limit=limits[self._topics[cursor.name]],
             )
             for cursor in self._cursors
         }
-        self._id, self._group = transactional_id or f"{run}-publisher", group or f"{run}-publisher"
+        self._register(blocks=shape == "block")
+        self._id = self._group = f"{run}-publisher"
         self._consumer = bus.consumer(group=self._group)
         self._producer: Producer | None = None
         self._failures, self.done = 0, False
         self._attempt = PublishReport()  # what the last transaction held
         self._pace: Pace | None = None
         self._take_up()
-        for cursor in self._cursors:
-            self.report.before[cursor.name] = cursor.start
+        self.report.before.update({cursor.name: cursor.start for cursor in self._cursors})
 
     @property
     def rows(self) -> int:
@@ -141,6 +141,12 @@ class Publication:
     def rows_done(self) -> int:
         """The rows behind us: published or refused, now or before."""
         return sum(cursor.start for cursor in self._cursors)
+
+    def late_rows(self, uppers_ns: Mapping[str, int]) -> int:
+        """How many rows still to come lie below what was promised for every stream (`upper_ns` by name)."""
+        below_ns = min(uppers_ns[cursor.name] for cursor in self._cursors)
+        left = (cursor.clock_ns[cursor.start :][cursor.timed[cursor.start :]] for cursor in self._cursors)
+        return sum(int(np.count_nonzero(clock_ns < below_ns)) for clock_ns in left)
 
     @property
     def market_ns(self) -> int:
@@ -202,6 +208,11 @@ class Publication:
             self._producer = None
         self._consumer.close()
 
+    def _register(self, *, blocks: bool) -> None:
+        for composer in self._composers.values():
+            composer.encoder.register(blocks=blocks)
+        register_progress(self._registry)
+
     def _take_up(self) -> None:
         """Fence whoever publishes under this id, then stand where the last committed transaction ended."""
         if self._producer is not None:
@@ -248,6 +259,7 @@ class Publication:
                 if not timed.all():
                     attempt.refused[cursor.name, f"no {cursor.column}"] += int(np.count_nonzero(~timed))
                     taken, clock_ns = taken.filter(pa.array(timed)), clock_ns[timed]
+                taken, clock_ns = self._with_keys(cursor.name, taken, clock_ns)
                 attempt.rows[cursor.name] += taken.num_rows
                 messages = self._composers[cursor.name].compose(taken, clock_ns)
                 if messages is not None:
@@ -266,6 +278,15 @@ class Publication:
                 producer.abort()
             raise
         self.done = complete
+
+    def _with_keys(self, name: str, rows: pa.RecordBatch, clock_ns: Int64s) -> tuple[pa.RecordBatch, Int64s]:
+        """The rows whose key columns are all there; the others are refused."""
+        for column in self._keys[name]:
+            if missing := rows.column(column).null_count:
+                self._attempt.refused[name, f"no {column}, which is in the key"] += missing
+                keyed = rows.column(column).is_valid()
+                rows, clock_ns = rows.filter(keyed), clock_ns[np.asarray(keyed)]
+        return rows, clock_ns
 
     def _produce_progress(self, producer: Producer, complete: bool) -> None:
         """Bound every row still to come, in every partition of every topic."""
@@ -314,14 +335,33 @@ def _end_ns(days: Sequence[Day]) -> int:
     return day_end_ns(parse_date(days[0].date), days[0].zone)
 
 
-def require_grace(days: Sequence[Day], grace_ns: int, clock: Clock) -> None:
+def _key(stream: Stream, keys: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The key columns of a stream; raises PublishError where its history has no such column."""
+    key = keys.get(stream.name, stream.key)
+    for column in key:
+        if column not in stream.schema.names:
+            raise PublishError(
+                f"streams.{stream.name}.key names {column}, and the history of {stream.name} has "
+                f"{', '.join(stream.schema.names)}: correct the key, or import the day with that column"
+            )
+    return key
+
+
+def grace_of(grace_ns: int | Mapping[str, int], stream: str) -> int:
+    """The grace of a stream, where there is one for all or one for each."""
+    return grace_ns if isinstance(grace_ns, int) else grace_ns[stream]
+
+
+def require_grace(days: Sequence[Day], grace_ns: int | Mapping[str, int], clock: Clock) -> None:
     """Raise PublishError where a day's disorder exceeds the grace, StreamError where it lacks the clock."""
     for day in days:
         day.stream.require_clock(clock)
-    short = {day.stream.name: disorder for day in days if (disorder := day.disorder_ns(clock)) > grace_ns}
+    disorders = {day.stream.name: day.disorder_ns(clock) for day in days}
+    short = {name: ns for name, ns in disorders.items() if ns > grace_of(grace_ns, name)}
     if short:
+        graces = " and ".join(f"{ns:,}" for ns in sorted({grace_of(grace_ns, name) for name in short}))
         figures = ", ".join(f"{name} is out of order by up to {ns:,} ns" for name, ns in short.items())
         raise PublishError(
-            f"grace_ns {grace_ns:,} does not cover the disorder on clock {clock!r}: {figures}; "
+            f"grace_ns {graces} does not cover the disorder on clock {clock!r}: {figures}; "
             f"give at least {max(short.values()):,} here and to the worker"
         )

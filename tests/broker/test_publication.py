@@ -51,3 +51,8 @@ def test_a_killed_publisher_goes_on_where_it_was(kafka_bootstrap: str, tmp_path:
         assert len(rows_in(messages)) == rows
         assert sum(m.progress and m.rows[0]["final"] for m in messages) == PARTITIONS
     watcher.close()
+    again = subprocess.run(
+        [*command, "--run", f"{prefix}-again"], capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert f"{sum(ROWS.values()):,} of {sum(ROWS.values()):,} rows will be late" in again.stderr

@@ -35,7 +35,7 @@ def value_subjects(topic: str) -> tuple[str, str]:
 
 
 class RowEncoder:
-    """Encodes the rows of one layout for one topic; registers its schemas when first needed.
+    """Encodes the rows of one layout for one topic; registers its schemas when first needed, or when told to.
 
     Records and blocks have subjects of their own, `<topic>-value` and `<topic>-value-block`: a record and an
     array of it are not compatible with each other, and a registry would refuse the second as a change of the
@@ -50,6 +50,10 @@ class RowEncoder:
         self._record = avro_schema(layout)
         self._plain = plain_schema(layout.schema)
         self._ids: dict[bool, int] = {}
+
+    def register(self, *, blocks: bool) -> None:
+        """Register the schema of records or of blocks before there are any."""
+        self._schema_id(blocks=blocks)
 
     def records(self, rows: pa.RecordBatch) -> Encoded:
         """Return one message per row; raises CodecError for rows that are not of the layout."""

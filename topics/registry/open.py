@@ -8,7 +8,7 @@ from topics.registry.confluent import ConfluentRegistry
 from topics.registry.folder import FileRegistry
 from topics.wire import SchemaRegistry
 
-__all__ = ["ConfluentRegistry", "FileRegistry", "open_registry"]
+__all__ = ["ConfluentRegistry", "FileRegistry", "open_registry", "registry_name"]
 
 
 def open_registry(where: str, settings: Mapping[str, str] = MappingProxyType({})) -> SchemaRegistry:
@@ -16,6 +16,13 @@ def open_registry(where: str, settings: Mapping[str, str] = MappingProxyType({})
 
     `settings` are those of the client behind a URL.
     """
-    if where.startswith(("http://", "https://", "mock://")):
-        return ConfluentRegistry(where, settings)
-    return FileRegistry(Path(where))
+    return ConfluentRegistry(where, settings) if _is_url(where) else FileRegistry(Path(where))
+
+
+def registry_name(where: str) -> str:
+    """Return what to call a registry in a message: its URL, or its folder in full, whoever reads it where."""
+    return where if _is_url(where) else f"folder {Path(where).absolute()}"
+
+
+def _is_url(where: str) -> bool:
+    return where.startswith(("http://", "https://", "mock://"))

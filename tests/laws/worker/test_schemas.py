@@ -16,7 +16,7 @@ from schemas.letters import DeadLetter
 from tests.oracles.avro_writer import varint
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
-from topics.avro.header import message_header
+from topics.avro.header import HEADER_SIZE, message_header
 from topics.registry.folder import FileRegistry
 from topics.registry.unknown import WAIT_NS, UnknownIds
 from topics.wire import IncompatibleSchemaError, UnknownSchemaError
@@ -58,6 +58,32 @@ def test_a_schema_that_grows_by_fields_nobody_wants_is_read_on(tmp_path: Path) -
     assert market.aligned() == [(2, 1), (4, 3)]
     report = audit(market.pipeline)
     assert (report.violations, report.rows_dead) == ([], 0)
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_a_worker_that_starts_takes_new_fields_up_whoever_writes_them(tmp_path: Path, blocks: bool) -> None:
+    market = Market(tmp_path)
+    with closing(market.worker()) as worker:
+        market.quote(1)
+        market.trade(2)
+        turn_until_quiet(worker)
+    grown = register(market, "grown", last=["null", "long"])
+    if blocks:
+        block = {"type": "array", "items": json.loads(market.pipeline.registry.schema(grown))}
+        grown = market.pipeline.registry.register("tidemark.quote-value-block", json.dumps(block))
+    else:
+        register(market, "tidemark.quote-value", last=["null", "long"])
+    market.pipeline = market.plan(market.settings)
+    with closing(market.worker()) as worker:
+        row = quote(grown, 3, BID, varint(1) + varint(9))
+        head, body = row[:HEADER_SIZE], row[HEADER_SIZE:]
+        market.keyed("quote", "A", head + varint(1) + body + varint(0) if blocks else row)
+        market.trade(4)
+        market.progress(10)
+        turn_until_quiet(worker)
+    assert market.aligned() == [(2, 1), (4, 3)]
+    newest = decode_frame(market.messages("aligned")[-1].value)
+    assert newest.column("quote_last").to_pylist()[-1] == 9
 
 
 def test_a_schema_of_the_stream_that_cannot_be_read_stops_the_worker_before_its_first_message(

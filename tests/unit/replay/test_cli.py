@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from replay.cli import app, count_partitions, main
+from replay.cli import app, main
+from replay.publish.session import count_partitions
 from replay.store.days import HistoryStore
 from tests.stage.days import DATE, NOON_NS, write_file
+from tests.stage.programs import started
 from tests.stage.typed import examples, helps, reached
 from topics.bus import BusError, TopicSpec
 from topics.catalogue import CoPartitionError
@@ -78,6 +80,16 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     monkeypatch.chdir(tmp_path)
     assert said in error_of(capsys, *arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_settings_file_is_read_by_the_program_that_knows_settings(tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text("[pipeline]\nclok = 'event'")
+    asked = ["publish", "--date", DATE, "-c", str(file), "--speed", "10"]
+    with started("replay", *asked) as publisher:
+        out, err = publisher.communicate(timeout=60)
+    assert (publisher.returncode, out) == (2, "")
+    assert err.startswith(f"error: {file}: unknown key pipeline.clok")
 
 
 def test_the_catalog_is_a_line_a_day_where_no_terminal_is(

@@ -222,6 +222,16 @@ def test_a_schema_that_lies_under_another_subject_is_told(tmp_path: Path) -> Non
     assert topic.table() == {"topic": "md.trades", "event_time": {"record": True}}
 
 
+def test_blocks_need_no_schema_of_records(tmp_path: Path) -> None:
+    registry = FileRegistry(tmp_path / "schemas")
+    record = {"type": "record", "name": "F", "fields": [{"name": "symbol", "type": "string"}]}
+    schema_id = registry.register("md.trades-value-block", json.dumps({"type": "array", "items": record}))
+    block = message_header(schema_id) + b"\x02\x02A\0"
+    proposed = plain(Topic(tmp_path, [(b"A", block)], registry=registry).proposal())
+    assert "no schema is registered" not in proposed.lower()
+    assert "no message has" not in proposed.lower()
+
+
 def test_json_behind_a_schema_id_has_the_prefix(tmp_path: Path) -> None:
     table = Topic(tmp_path, [(b"A", message_header(7) + ROW)]).table()
     assert (table["format"], table["framing"]) == ("json", "prefix")

@@ -1,0 +1,1 @@
+"""The pages that a newcomer reads, played as they stand."""
