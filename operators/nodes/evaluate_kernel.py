@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from operators.nodes import math_kernel as more
+from operators.nodes import math_kernel, quote_kernel
 from operators.nodes import opcodes as op
-from operators.nodes import quote_kernel as quote
 from operators.nodes import row_kernel as row
 from operators.nodes.row_kernel import Grid
 from operators.nodes.store_kernel import store
@@ -127,19 +126,19 @@ def _compute_float(
     elif opcode == op.LOG_FLOAT:
         row.log_floats(floats, status, a, out, rows)
     elif opcode == op.EXP_FLOAT:
-        more.exp_floats(floats, status, a, out, rows)
+        math_kernel.exp_floats(floats, status, a, out, rows)
     elif opcode == op.SQRT_FLOAT:
-        more.sqrt_floats(floats, status, a, out, rows)
+        math_kernel.sqrt_floats(floats, status, a, out, rows)
     elif opcode == op.POWER_FLOAT:
-        more.power_floats(floats, status, a, b, out, rows)
+        math_kernel.power_floats(floats, status, a, b, out, rows)
     elif opcode == op.MIN_FLOAT:
-        more.smaller(floats, status, a, b, c, out, rows)
+        math_kernel.smaller(floats, status, a, b, c, out, rows)
     elif opcode == op.MAX_FLOAT:
-        more.larger(floats, status, a, b, c, out, rows)
+        math_kernel.larger(floats, status, a, b, c, out, rows)
     elif opcode == op.CLIP_FLOAT:
-        more.clip(floats, status, a, b, c, out, rows)
+        math_kernel.clip(floats, status, a, b, c, out, rows)
     elif opcode == op.BID_FLOAT:
-        quote.bid_of(floats, status, a, b, c, out, rows)
+        quote_kernel.bid_of(floats, status, a, b, c, out, rows)
     elif opcode == op.TO_FLOAT:
         row.to_floats(ints, floats, status, a, out, rows)
     else:
@@ -174,19 +173,19 @@ def _compute_int(
     elif opcode == op.SIGN_FLOAT:
         row.sign(floats, ints, status, a, out, rows)
     elif opcode == op.MIN_INT:
-        more.smaller(ints, status, a, b, c, out, rows)
+        math_kernel.smaller(ints, status, a, b, c, out, rows)
     elif opcode == op.MAX_INT:
-        more.larger(ints, status, a, b, c, out, rows)
+        math_kernel.larger(ints, status, a, b, c, out, rows)
     elif opcode == op.CLIP_INT:
-        more.clip(ints, status, a, b, c, out, rows)
+        math_kernel.clip(ints, status, a, b, c, out, rows)
     elif opcode == op.BID_INT:
-        quote.bid_of(ints, status, a, b, c, out, rows)
+        quote_kernel.bid_of(ints, status, a, b, c, out, rows)
     elif opcode == op.DIRECTION_INT:
-        quote.direction(ints, ints, status, a, out, rows)
+        quote_kernel.direction(ints, ints, status, a, out, rows)
     elif opcode == op.DIRECTION_FLOAT:
-        quote.direction(floats, ints, status, a, out, rows)
+        quote_kernel.direction(floats, ints, status, a, out, rows)
     elif opcode == op.ZERO_WITHOUT:
-        quote.zero_without(ints, status, a, b, c, out, rows)
+        quote_kernel.zero_without(ints, status, a, b, c, out, rows)
     else:
         row.where(bools, ints, status, a, b, c, out, rows)
 

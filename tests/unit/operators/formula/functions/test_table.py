@@ -174,6 +174,13 @@ def test_products_of_small_powers_are_those_that_are_written() -> None:
     assert (x * x) * x != math.pow(x, 3)
 
 
+def test_of_two_zeros_the_first_one_is_the_extreme() -> None:
+    rows = table_of({"z": (0.0,)})
+    for name in ("min", "max"):
+        signs = [math.copysign(1, *values_of(f"{name}({pair})", rows)) for pair in ("z, -z", "-z, z")]
+        assert signs == [1, -1], name
+
+
 def test_no_zero_of_a_direction_has_a_sign() -> None:
     rows = table_of({"q": (0.0, -3.0), "d": (-1, 0), "p": (1.0, 0.5), "b": (1.0, 1.0), "a": (1.0, 1.0)})
     for formula in ("signed_volume(q, d)", "effective_spread(p, b, a, d)"):
