@@ -174,6 +174,12 @@ def test_products_of_small_powers_are_those_that_are_written() -> None:
     assert (x * x) * x != math.pow(x, 3)
 
 
+def test_the_power_of_a_half_is_the_square_root() -> None:
+    x = 952.4673882682695
+    assert values_of("power(x, 0.5)", table_of({"x": (x,)})) == [math.sqrt(x)]
+    assert math.sqrt(x) != math.pow(x, 0.5)
+
+
 def test_of_two_zeros_the_first_one_is_the_extreme() -> None:
     rows = table_of({"z": (0.0,)})
     for name in ("min", "max"):
