@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from app.audit.formulas import uses_log, with_features
+from app.audit.formulas import inexact_features, with_features
 from app.audit.rules import PLACE, WANTED, Findings
 from app.audit.walk import frame_of
 from operators.graph.declare import GraphSettings
@@ -155,7 +155,7 @@ def _compare(rules: NodeRules, left: pl.DataFrame, rows: pl.DataFrame, findings:
     describe = _describe(rules)
     carried = _any(_differs(c, both.schema[c]) for c in rows.columns if c not in rules.features)
     findings.add("changed carried column", both.filter(carried), describe)
-    inexact = uses_log(rules.features)
+    inexact = inexact_features(rules.features)
     features = [c for c in rows.columns if c in rules.features]
     wrong = _any(_differs(c, both.schema[c], exact=c not in inexact) for c in features)
     findings.add("wrong feature", both.filter(wrong), describe)
@@ -164,7 +164,7 @@ def _compare(rules: NodeRules, left: pl.DataFrame, rows: pl.DataFrame, findings:
 def _differs(name: str, kind: pl.DataType, *, exact: bool = True) -> pl.Expr:
     value, wanted = pl.col(name), pl.col(WANTED + name).cast(kind, strict=False)
     differs = value.ne_missing(wanted)
-    if exact:
+    if exact or not kind.is_float():
         return differs
     near = (value - wanted).abs() <= LOG_ERROR_MAX * wanted.abs()
     return differs & ~near.fill_null(value=False)

@@ -12,12 +12,12 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from operators.formula.errors import FormulaError
-from operators.formula.functions import FUNCTIONS
+from operators.formula.functions.table import FUNCTIONS
 from operators.formula.meaning import column_meaning, node_meaning, step_meanings
 from operators.formula.read import read_formula
 from operators.formula.steps import Step, Steps
 from operators.formula.suggest import suggest
-from operators.formula.tree import Broken, Call, Constant, Name, Tree
+from operators.formula.tree import Absent, Broken, Call, Constant, Name, Tree
 from operators.formula.types import ARROW_TYPES, Kind, kind_of, mismatches
 
 FEATURES_MAX: Final = 1_000  # of one node
@@ -132,12 +132,14 @@ class _Reading:
         return ""
 
     def _place(self, column: str, tree: Tree, errors: list[FormulaError]) -> int | None:
-        """The step of a tree, None where its kind is not known; what is wrong goes to `errors`."""
+        """The step of a tree, None where there is none or its kind is not known; faults go to `errors`."""
         match tree:
             case Constant():
                 return self.steps.constant(tree.value)
             case Name():
                 return self._named(column, tree, errors)
+            case Absent():
+                return None
             case Broken():
                 for operand in tree.operands:
                     self._place(column, operand, errors)
@@ -148,12 +150,18 @@ class _Reading:
     def _called(self, column: str, call: Call, errors: list[FormulaError]) -> int | None:
         places = [self._place(column, operand, errors) for operand in call.operands]
         kinds: list[Kind | None] = [None if place is None else self.steps.kind(place) for place in places]
-        wrong = mismatches(call.function, kinds)
+        function = FUNCTIONS.get(call.function)
+        wrong = function.misfits(kinds) if function else mismatches(call.function, kinds)
         for number, why in wrong:
             operand = call.operands[number]
             errors.append(FormulaError(why, operand.start, operand.end))
         known = [place for place in places if place is not None]
-        return None if wrong or len(known) < len(places) else self.steps.call(call.function, known)
+        absent = sum(isinstance(operand, Absent) for operand in call.operands)
+        if wrong or len(known) + absent < len(places):
+            return None
+        if function:
+            return function.add(self.steps, places, dict(call.settings))
+        return self.steps.call(call.function, known)
 
     def _named(self, column: str, tree: Name, errors: list[FormulaError]) -> int | None:
         name, source = tree.name, self._source

@@ -10,10 +10,12 @@ import re
 import warnings
 from typing import Final
 
+from operators.formula.arguments import arrange
+from operators.formula.durations import duration_ns
 from operators.formula.errors import FormulaError
-from operators.formula.functions import FUNCTIONS, KNOWN, absence
+from operators.formula.functions.table import FUNCTIONS, KNOWN, absence
 from operators.formula.suggest import suggest
-from operators.formula.tree import Broken, Call, Constant, Name, Tree
+from operators.formula.tree import Absent, Broken, Call, Constant, Name, Tree
 
 TEXT_LENGTH_MAX: Final = 4_096  # characters
 DEPTH_MAX: Final = 64  # operators and calls inside one another; a sum of n terms is n - 1 deep
@@ -187,7 +189,7 @@ class _Reader:
                     INSTEAD.get(type(node), "this is not part of formulas"), node, parts, depth
                 )
 
-    def _span(self, node: ast.expr) -> tuple[int, int]:
+    def _span(self, node: ast.expr | ast.keyword) -> tuple[int, int]:
         """Character positions in the text: Python counts the bytes of the code."""
         return self._place(node.col_offset), self._place(node.end_col_offset or node.col_offset + 1)
 
@@ -216,7 +218,9 @@ class _Reader:
                 return Constant(value, start, end)  # never -0.0: that is `-` of 0.0
             self._report("the number is too large for a float64", start, end)
         elif isinstance(value, str | bytes):
-            self._report("a text is no value of a formula", start, end)
+            window = isinstance(value, str) and duration_ns(value) is not None
+            what = f"{value!r} is a window, and" if window else "a text is"
+            self._report(f"{what} no value of a formula", start, end)
         elif value is None:
             self._report("None is not part of formulas; nulls come from the rows", start, end)
         else:
@@ -257,18 +261,16 @@ class _Reader:
             self._report(message, start, end)
             looked_at = [part for part in parts if not isinstance(part, ast.Constant)]  # windows are texts
             return Broken(self._all(looked_at, depth), *self._span(node))
-        takes = FUNCTIONS[name]
-        operands = self._all(parts, depth)
+        function = FUNCTIONS[name]
         wrong = len(self.errors)
-        for setting in node.keywords:
-            at = (
-                self._place(setting.col_offset),
-                self._place(setting.end_col_offset or setting.col_offset + 1),
-            )
-            self._report(f"{name} has no setting {setting.arg or '**'}", *at)
-        if len(operands) != len(takes):
-            values = f"{len(takes)} values ({', '.join(takes)})" if len(takes) > 1 else "1 value"
-            self._report(f"{name} takes {values}, not {len(operands)}", *self._span(node))
-        if len(self.errors) > wrong:
-            return Broken(operands, *self._span(node))
-        return Call(name, operands, *self._span(node))
+        arguments = arrange(function, node, lambda why, part: self._report(why, *self._span(part)))
+        operands = tuple(
+            Absent(*self._span(node)) if part is None else self.tree(part, depth + 1)
+            for part in arguments.operands
+        )
+        if len(self.errors) == wrong:
+            why = function.check(operands, arguments.settings)
+            if not why:
+                return Call(name, operands, *self._span(node), tuple(arguments.settings.items()))
+            self._report(why, *self._span(node))
+        return Broken(operands, *self._span(node))

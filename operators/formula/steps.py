@@ -8,7 +8,15 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from operators.formula.types import ARITHMETIC, EQUALITY, ORDERING, Kind, result_kind
+from operators.formula.types import (
+    ARITHMETIC,
+    EQUALITY,
+    OF_FLOATS,
+    OF_ONE_KIND,
+    ORDERING,
+    Kind,
+    result_kind,
+)
 
 SWAPPED = {"greater": "less", "greater_equal": "less_equal", "less": "greater", "less_equal": "greater_equal"}
 
@@ -16,7 +24,10 @@ SWAPPED = {"greater": "less", "greater_equal": "less_equal", "less": "greater", 
 class Step(NamedTuple):
     """One value per row.
 
-    `function`   a function of the language, or `column`, `constant`, `to_float`.
+    `function`   an operator, a function of the language, `column`, `constant`, `absent`, `to_float`, or what
+                 functions are made of: `valid_bid` and `uncrossed_bid` (the bid of a quote, null where the
+                 quote is not valid, or also where it is crossed), `direction` (-1, 0 or 1, else null),
+                 `zero_without` (x, and 0 where y is null and z is not), `min_known`, `max_known`.
     `kind`       of the value.
     `operands`   places of earlier steps.
     `column`     the name, of a `column`.
@@ -53,33 +64,37 @@ class Steps:
             return self._add(Step("constant", "int64", bits=value))
         return self._add(Step("constant", "float64", bits=float_bits(value)))
 
+    def absent(self, kind: Kind) -> int:
+        """A null in each row, for what a call leaves out."""
+        return self._add(Step("absent", kind))
+
     def call(self, function: str, operands: Sequence[int]) -> int:
-        """A function of the language, whose operands have kinds that it takes."""
-        kind = result_kind(function, [self.kind(place) for place in operands])
-        if function in ARITHMETIC or function in ("negate", "abs"):
-            operands = [self._to(kind, place) for place in operands]
-        elif function == "log":
-            operands = [self._to("float64", operands[0])]
-        elif function == "where":
-            operands = [operands[0], *(self._to(kind, place) for place in operands[1:])]
-        elif function in ORDERING | EQUALITY:
+        """Add an operator, or a step that functions are made of; its operands have kinds that it takes."""
+        if function in ORDERING | EQUALITY:
             return self._comparison(function, operands[0], operands[1])
+        kind = result_kind(function, [self.kind(place) for place in operands])
+        if function in ARITHMETIC | OF_FLOATS | OF_ONE_KIND or function in ("negate", "abs"):
+            operands = [self.convert(kind, place) for place in operands]
+        elif function == "where":
+            operands = [operands[0], *(self.convert(kind, place) for place in operands[1:])]
         return self._add(Step(function, kind, tuple(operands)))
 
-    def _add(self, step: Step) -> int:
-        place = self._places.setdefault(step, len(self.steps))
-        if place == len(self.steps):
-            self.steps.append(step)
-        return place
-
-    def _to(self, kind: Kind, place: int) -> int:
+    def convert(self, kind: Kind, place: int) -> int:
         """The value as a float where one is wanted; integers are held alike, whatever their width."""
         if kind != "float64" or self.kind(place) == "float64":
             return place
         step = self.steps[place]
         if step.function == "constant":
             return self.constant(float(step.bits))
+        if step.function == "absent":
+            return self.absent(kind)
         return self._add(Step("to_float", "float64", (place,)))
+
+    def _add(self, step: Step) -> int:
+        place = self._places.setdefault(step, len(self.steps))
+        if place == len(self.steps):
+            self.steps.append(step)
+        return place
 
     def _comparison(self, function: str, left: int, right: int) -> int:
         """`less` and `less_equal` alone where both are held alike; else the integer comes first."""

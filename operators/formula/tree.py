@@ -2,6 +2,8 @@
 
 from typing import NamedTuple, TypeAlias
 
+Value: TypeAlias = bool | int | float | str  # of a setting
+
 
 class Name(NamedTuple):
     """A column of the input or an earlier feature of the node."""
@@ -19,13 +21,24 @@ class Constant(NamedTuple):
     end: int
 
 
+class Absent(NamedTuple):
+    """A value that a call leaves out; the place is that of the call."""
+
+    start: int
+    end: int
+
+
 class Call(NamedTuple):
-    """A function or an operator of the language, with one tree per value it takes."""
+    """A function or an operator of the language, with one tree per value it takes.
+
+    `settings` are in the order of the function's, those at their default among them.
+    """
 
     function: str
     operands: "tuple[Tree, ...]"
     start: int
     end: int
+    settings: tuple[tuple[str, Value], ...] = ()
 
 
 class Broken(NamedTuple):
@@ -36,4 +49,4 @@ class Broken(NamedTuple):
     end: int
 
 
-Tree: TypeAlias = Name | Constant | Call | Broken
+Tree: TypeAlias = Name | Constant | Absent | Call | Broken

@@ -1,4 +1,4 @@
-"""What kinds of values a formula has, which function takes which, and what it gives."""
+"""What kinds of values a formula has, which operator takes which, and what a step gives."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
@@ -34,6 +34,14 @@ ORDERING: Final = frozenset({"less", "less_equal", "greater", "greater_equal"})
 EQUALITY: Final = frozenset({"equal", "unequal"})
 LOGIC: Final = frozenset({"and", "or", "not"})
 
+# Steps that compute with floats alone, and those that give one of -1, 0 and 1.
+OF_FLOATS: Final = frozenset({"log", "exp", "sqrt", "power"})
+SIGNS: Final = frozenset({"sign", "direction", "zero_without"})
+# Steps whose operands have one kind, which is the result's.
+OF_ONE_KIND: Final = frozenset({"min", "max", "min_known", "max_known", "clip", "valid_bid", "uncrossed_bid"})
+
+NOT_BOOLEAN: Final = "and this is a boolean; where(x, 1, 0) makes a number of it"
+
 
 def kind_of(column: pa.DataType) -> Kind | None:
     """The kind a column's values enter a formula with; None where no formula can use them.
@@ -49,44 +57,42 @@ def kind_of(column: pa.DataType) -> Kind | None:
     return "float64" if types.is_floating(column) else None
 
 
-def mismatches(function: str, kinds: Sequence[Kind | None]) -> list[tuple[int, str]]:
-    """Which operands the function cannot take, by place, and why; None is a kind that is not known."""
-    word = SYMBOLS.get(function, function)
-    if function in LOGIC:
+def mismatches(operator: str, kinds: Sequence[Kind | None]) -> list[tuple[int, str]]:
+    """Which operands the operator cannot take, by place, and why; None is a kind that is not known."""
+    word = SYMBOLS.get(operator, operator)
+    if operator in LOGIC:
         why = f"{word} takes booleans, and this is a number; a comparison makes one: x != 0"
         return [(place, why) for place, kind in enumerate(kinds) if kind not in (None, "bool")]
-    if function == "where":
-        wrong = []
-        if kinds[0] not in (None, "bool"):
-            wrong.append((0, "the condition of where is a boolean, and this is a number; write x != 0"))
-        if _are_mixed(kinds[1:]):
-            wrong.append((2, "both values of where are numbers, or both are booleans"))
-        return wrong
-    if function in EQUALITY:
-        return [(1, f"{word} compares two numbers or two booleans")] if _are_mixed(kinds) else []
-    takes = "compares" if function in ORDERING else "takes"
-    why = f"{word} {takes} numbers, and this is a boolean; where(x, 1, 0) makes a number of it"
+    if operator in EQUALITY:
+        return [(1, f"{word} compares two numbers or two booleans")] if are_mixed(kinds) else []
+    takes = "compares" if operator in ORDERING else "takes"
+    why = f"{word} {takes} numbers, {NOT_BOOLEAN}"
     return [(place, why) for place, kind in enumerate(kinds) if kind == "bool"]
 
 
 def result_kind(function: str, kinds: Sequence[Kind]) -> Kind:
-    """What a function gives for operands that it takes."""
+    """What a step gives for operands that it takes."""
     if function in ORDERING | EQUALITY | LOGIC:
         return "bool"
-    if function == "sign":
+    if function in SIGNS:
         return "int8"
-    if function in ("log", "divide"):
+    if function in OF_FLOATS or function == "divide":
         return "float64"
     if function == "where":
-        first, other = kinds[1:]
-        return first if first == other else _wider(kinds[1:])
-    return _wider(kinds)
+        return common_kind(kinds[1:])
+    return common_kind(kinds) if function in OF_ONE_KIND else wide_kind(kinds)
 
 
-def _wider(kinds: Sequence[Kind]) -> Kind:
+def common_kind(kinds: Sequence[Kind]) -> Kind:
+    """The kind in which values of these kinds stand side by side."""
+    return kinds[0] if len(set(kinds)) == 1 else wide_kind(kinds)
+
+
+def wide_kind(kinds: Sequence[Kind]) -> Kind:
+    """The kind of what is computed from numbers of these kinds: float64 where one of them is, else int64."""
     return "float64" if "float64" in kinds else "int64"
 
 
-def _are_mixed(kinds: Sequence[Kind | None]) -> bool:
+def are_mixed(kinds: Sequence[Kind | None]) -> bool:
     """Whether one is a boolean and another one a number."""
     return "bool" in kinds and any(kind not in (None, "bool") for kind in kinds)

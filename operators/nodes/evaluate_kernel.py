@@ -11,54 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from operators.nodes import math_kernel, quote_kernel
+from operators.nodes import opcodes as op
 from operators.nodes import row_kernel as row
-from operators.nodes.row_kernel import OK, Grid
+from operators.nodes.row_kernel import Grid
+from operators.nodes.store_kernel import store
 from schemas.batch import Int64s
 
 TILE: Final = 2_048  # rows; a multiple of 8, so that each tile begins with a byte of its bitmaps
-
-LOWEST: Final = np.uint64(0x0101010101010101)  # the lowest bit of each byte
-GATHER: Final = np.uint64(0x0102040810204080)  # times eight lowest bits: their bitmap, in the highest byte
-
-# In groups, by what a step writes: `evaluate` finds the group, the group the loop.
-LOAD_FLOAT: Final = 0
-ADD_FLOAT: Final = 1
-SUBTRACT_FLOAT: Final = 2
-MULTIPLY_FLOAT: Final = 3
-DIVIDE_FLOAT: Final = 4
-NEGATE_FLOAT: Final = 5
-ABS_FLOAT: Final = 6
-LOG_FLOAT: Final = 7
-TO_FLOAT: Final = 8
-WHERE_FLOAT: Final = 9
-FLOAT_LAST: Final = 9
-
-LOAD_INT: Final = 10
-ADD_INT: Final = 11
-SUBTRACT_INT: Final = 12
-MULTIPLY_INT: Final = 13
-NEGATE_INT: Final = 14
-ABS_INT: Final = 15
-SIGN_INT: Final = 16
-SIGN_FLOAT: Final = 17
-WHERE_INT: Final = 18
-INT_LAST: Final = 18
-
-LOAD_BOOL: Final = 20
-COMPARE_FLOAT: Final = 21
-COMPARE_INT: Final = 22
-COMPARE_MIXED: Final = 23
-COMPARE_BOOL: Final = 24
-AND: Final = 25
-OR: Final = 26
-NOT: Final = 27
-WHERE_BOOL: Final = 28
-BOOL_LAST: Final = 28
-
-STORE_FLOAT: Final = 30
-STORE_INT: Final = 31
-STORE_BYTE: Final = 32
-STORE_BOOL: Final = 33
 
 
 class Registers(NamedTuple):
@@ -114,9 +74,9 @@ def load(
     for k in range(program.shape[0]):
         opcode, out, a, b = program[k, 0], program[k, 1], program[k, 2], program[k, 3]
         row.load_status(in_valid, b, in_valid_shift[b], status, out, rows)
-        if opcode == LOAD_FLOAT:
+        if opcode == op.LOAD_FLOAT:
             row.load_floats(in_floats, a, floats, status, out, rows)
-        elif opcode == LOAD_INT:
+        elif opcode == op.LOAD_INT:
             row.load_ints(in_ints, a, ints, out, rows)
         else:
             row.load_bits(in_bits, a, in_shift[a], bools, out, rows)
@@ -130,9 +90,9 @@ def compute(
     for k in range(program.shape[0]):
         opcode, out = program[k, 0], program[k, 1]
         a, b, c = program[k, 2], program[k, 3], program[k, 4]
-        if opcode <= FLOAT_LAST:
+        if opcode <= op.FLOAT_LAST:
             _compute_float(opcode, out, a, b, c, floats, ints, bools, status, rows)
-        elif opcode <= INT_LAST:
+        elif opcode <= op.INT_LAST:
             _compute_int(opcode, out, a, b, c, floats, ints, bools, status, rows)
         else:
             _compute_bool(opcode, out, a, b, c, floats, ints, bools, status, rows)
@@ -151,21 +111,35 @@ def _compute_float(
     status: Grid,
     rows: int,
 ) -> None:
-    if opcode == ADD_FLOAT:
+    if opcode == op.ADD_FLOAT:
         row.add_floats(floats, status, a, b, out, rows)
-    elif opcode == SUBTRACT_FLOAT:
+    elif opcode == op.SUBTRACT_FLOAT:
         row.subtract_floats(floats, status, a, b, out, rows)
-    elif opcode == MULTIPLY_FLOAT:
+    elif opcode == op.MULTIPLY_FLOAT:
         row.multiply_floats(floats, status, a, b, out, rows)
-    elif opcode == DIVIDE_FLOAT:
+    elif opcode == op.DIVIDE_FLOAT:
         row.divide_floats(floats, status, a, b, out, rows)
-    elif opcode == NEGATE_FLOAT:
+    elif opcode == op.NEGATE_FLOAT:
         row.negate_floats(floats, status, a, out, rows)
-    elif opcode == ABS_FLOAT:
+    elif opcode == op.ABS_FLOAT:
         row.abs_floats(floats, status, a, out, rows)
-    elif opcode == LOG_FLOAT:
+    elif opcode == op.LOG_FLOAT:
         row.log_floats(floats, status, a, out, rows)
-    elif opcode == TO_FLOAT:
+    elif opcode == op.EXP_FLOAT:
+        math_kernel.exp_floats(floats, status, a, out, rows)
+    elif opcode == op.SQRT_FLOAT:
+        math_kernel.sqrt_floats(floats, status, a, out, rows)
+    elif opcode == op.POWER_FLOAT:
+        math_kernel.power_floats(floats, status, a, b, out, rows)
+    elif opcode == op.MIN_FLOAT:
+        math_kernel.smaller(floats, status, a, b, c, out, rows)
+    elif opcode == op.MAX_FLOAT:
+        math_kernel.larger(floats, status, a, b, c, out, rows)
+    elif opcode == op.CLIP_FLOAT:
+        math_kernel.clip(floats, status, a, b, c, out, rows)
+    elif opcode == op.BID_FLOAT:
+        quote_kernel.bid_of(floats, status, a, b, c, out, rows)
+    elif opcode == op.TO_FLOAT:
         row.to_floats(ints, floats, status, a, out, rows)
     else:
         row.where(bools, floats, status, a, b, c, out, rows)
@@ -184,20 +158,34 @@ def _compute_int(
     status: Grid,
     rows: int,
 ) -> None:
-    if opcode == ADD_INT:
+    if opcode == op.ADD_INT:
         row.add_ints(ints, status, a, b, out, rows)
-    elif opcode == SUBTRACT_INT:
+    elif opcode == op.SUBTRACT_INT:
         row.subtract_ints(ints, status, a, b, out, rows)
-    elif opcode == MULTIPLY_INT:
+    elif opcode == op.MULTIPLY_INT:
         row.multiply_ints(ints, status, a, b, out, rows)
-    elif opcode == NEGATE_INT:
+    elif opcode == op.NEGATE_INT:
         row.negate_ints(ints, status, a, out, rows)
-    elif opcode == ABS_INT:
+    elif opcode == op.ABS_INT:
         row.abs_ints(ints, status, a, out, rows)
-    elif opcode == SIGN_INT:
+    elif opcode == op.SIGN_INT:
         row.sign(ints, ints, status, a, out, rows)
-    elif opcode == SIGN_FLOAT:
+    elif opcode == op.SIGN_FLOAT:
         row.sign(floats, ints, status, a, out, rows)
+    elif opcode == op.MIN_INT:
+        math_kernel.smaller(ints, status, a, b, c, out, rows)
+    elif opcode == op.MAX_INT:
+        math_kernel.larger(ints, status, a, b, c, out, rows)
+    elif opcode == op.CLIP_INT:
+        math_kernel.clip(ints, status, a, b, c, out, rows)
+    elif opcode == op.BID_INT:
+        quote_kernel.bid_of(ints, status, a, b, c, out, rows)
+    elif opcode == op.DIRECTION_INT:
+        quote_kernel.direction(ints, ints, status, a, out, rows)
+    elif opcode == op.DIRECTION_FLOAT:
+        quote_kernel.direction(floats, ints, status, a, out, rows)
+    elif opcode == op.ZERO_WITHOUT:
+        quote_kernel.zero_without(ints, status, a, b, c, out, rows)
     else:
         row.where(bools, ints, status, a, b, c, out, rows)
 
@@ -215,98 +203,22 @@ def _compute_bool(
     status: Grid,
     rows: int,
 ) -> None:
-    if opcode == COMPARE_FLOAT:
+    if opcode == op.COMPARE_FLOAT:
         row.compare(floats, bools, status, a, b, c, out, rows)
-    elif opcode == COMPARE_INT:
+    elif opcode == op.COMPARE_INT:
         row.compare(ints, bools, status, a, b, c, out, rows)
-    elif opcode == COMPARE_MIXED:
+    elif opcode == op.COMPARE_MIXED:
         row.compare_mixed(ints, floats, bools, status, a, b, c, out, rows)
-    elif opcode == COMPARE_BOOL:
+    elif opcode == op.COMPARE_BOOL:
         row.compare(bools, bools, status, a, b, c, out, rows)
-    elif opcode == AND:
+    elif opcode == op.AND:
         row.both(bools, status, a, b, out, rows)
-    elif opcode == OR:
+    elif opcode == op.OR:
         row.either(bools, status, a, b, out, rows)
-    elif opcode == NOT:
+    elif opcode == op.NOT:
         row.opposite(bools, status, a, out, rows)
     else:
         row.where(bools, bools, status, a, b, c, out, rows)
-
-
-@njit(nogil=True, cache=True)
-def store(
-    program: npt.NDArray[np.int64],
-    floats: Grid,
-    ints: Grid,
-    bools: Grid,
-    status: Grid,
-    out_floats: Grid,
-    out_ints: Grid,
-    out_bytes: Grid,
-    out_bits: Grid,
-    out_valid: Grid,
-    out_counts: Grid,
-    lower: int,
-    rows: int,
-) -> None:
-    """Write registers to `Outputs`, from row `lower` on, a multiple of 8: the last steps of a program."""
-    status_words, bool_words = status.view(np.uint64), bools.view(np.uint64)
-    for k in range(program.shape[0]):
-        opcode, out, a, feature = program[k, 0], program[k, 1], program[k, 2], program[k, 3]
-        nulls = _store_status(status_words, a, out_valid, out_counts, feature, lower, rows)
-        if opcode == STORE_FLOAT:
-            _store(floats, status, a, out_floats, out, lower, rows, nulls)
-        elif opcode == STORE_INT:
-            _store(ints, status, a, out_ints, out, lower, rows, nulls)
-        elif opcode == STORE_BYTE:
-            _store(ints, status, a, out_bytes, out, lower, rows, nulls)
-        else:
-            _store_bits(bool_words, a, out_valid, feature, out_bits, out, lower, rows)
-
-
-@njit(nogil=True, cache=True)
-def _store_status(words: Grid, x: int, valid: Grid, counts: Grid, feature: int, lower: int, rows: int) -> int:
-    """Write the bitmap and count the nulls by reason; returns how many there are.
-
-    `words` are the statuses, eight in one uint64: a null has its lowest bit set, one of the domain the next.
-    """
-    nulls = domain = np.uint64(0)
-    for place in range((rows + 7) // 8):
-        word = words[x, place]
-        if 8 * place + 8 > rows:
-            word &= (np.uint64(1) << np.uint64(8 * (rows % 8))) - np.uint64(1)
-        null = word & LOWEST
-        nulls += (null * LOWEST) >> np.uint64(56)
-        domain += (((word >> np.uint64(1)) & LOWEST) * LOWEST) >> np.uint64(56)
-        valid[feature, lower // 8 + place] = ~((null * GATHER) >> np.uint64(56)) & np.uint64(255)
-    if rows % 8 != 0:
-        valid[feature, (lower + rows) // 8] &= (1 << (rows % 8)) - 1
-    counts[feature, 0] += np.int64(nulls - domain)
-    counts[feature, 1] += np.int64(domain)
-    return int(nulls)
-
-
-@njit(nogil=True, cache=True)
-def _store(
-    values: Grid, status: Grid, x: int, target: Grid, out: int, lower: int, rows: int, nulls: int
-) -> None:
-    """Write values, and 0 where there is none: what stands at a null never hangs on the rows beside it."""
-    for i in range(rows):
-        target[out, lower + i] = values[x, i]
-    if nulls > 0:
-        for i in range(rows):
-            if status[x, i] != OK:
-                target[out, lower + i] = 0
-
-
-@njit(nogil=True, cache=True)
-def _store_bits(
-    words: Grid, x: int, valid: Grid, feature: int, bits: Grid, out: int, lower: int, rows: int
-) -> None:
-    """Write booleans, eight in one uint64 of `words`, as a bitmap, and 0 where `valid` has no value."""
-    for place in range((rows + 7) // 8):
-        byte = (words[x, place] * GATHER) >> np.uint64(56)
-        bits[out, lower // 8 + place] = byte & valid[feature, lower // 8 + place]
 
 
 @njit(nogil=True, cache=True)

@@ -9,48 +9,68 @@ import pyarrow as pa
 
 from operators.formula.steps import Step, bits_float
 from operators.formula.types import Kind
-from operators.nodes import evaluate_kernel as kernel
+from operators.nodes import opcodes as op
 from operators.nodes.evaluate_kernel import TILE, Inputs, Outputs, Registers
-from operators.nodes.row_kernel import EQUAL, GREATER, LESS, Grid
+from operators.nodes.row_kernel import EQUAL, GREATER, LESS, NULL_IN, Grid
 
 Lines: TypeAlias = npt.NDArray[np.int64]
 
 # By function and by how its operands are held.
 FLOATS: Final = {
-    "add": kernel.ADD_FLOAT,
-    "subtract": kernel.SUBTRACT_FLOAT,
-    "multiply": kernel.MULTIPLY_FLOAT,
-    "divide": kernel.DIVIDE_FLOAT,
-    "negate": kernel.NEGATE_FLOAT,
-    "abs": kernel.ABS_FLOAT,
-    "log": kernel.LOG_FLOAT,
-    "sign": kernel.SIGN_FLOAT,
-    "where": kernel.WHERE_FLOAT,
-    "column": kernel.LOAD_FLOAT,
+    "add": op.ADD_FLOAT,
+    "subtract": op.SUBTRACT_FLOAT,
+    "multiply": op.MULTIPLY_FLOAT,
+    "divide": op.DIVIDE_FLOAT,
+    "negate": op.NEGATE_FLOAT,
+    "abs": op.ABS_FLOAT,
+    "log": op.LOG_FLOAT,
+    "exp": op.EXP_FLOAT,
+    "sqrt": op.SQRT_FLOAT,
+    "power": op.POWER_FLOAT,
+    "min": op.MIN_FLOAT,
+    "max": op.MAX_FLOAT,
+    "min_known": op.MIN_FLOAT,
+    "max_known": op.MAX_FLOAT,
+    "clip": op.CLIP_FLOAT,
+    "valid_bid": op.BID_FLOAT,
+    "uncrossed_bid": op.BID_FLOAT,
+    "direction": op.DIRECTION_FLOAT,
+    "sign": op.SIGN_FLOAT,
+    "where": op.WHERE_FLOAT,
+    "column": op.LOAD_FLOAT,
 }
 INTS: Final = {
-    "add": kernel.ADD_INT,
-    "subtract": kernel.SUBTRACT_INT,
-    "multiply": kernel.MULTIPLY_INT,
-    "negate": kernel.NEGATE_INT,
-    "abs": kernel.ABS_INT,
-    "sign": kernel.SIGN_INT,
-    "where": kernel.WHERE_INT,
-    "to_float": kernel.TO_FLOAT,
-    "column": kernel.LOAD_INT,
+    "add": op.ADD_INT,
+    "subtract": op.SUBTRACT_INT,
+    "multiply": op.MULTIPLY_INT,
+    "negate": op.NEGATE_INT,
+    "abs": op.ABS_INT,
+    "min": op.MIN_INT,
+    "max": op.MAX_INT,
+    "min_known": op.MIN_INT,
+    "max_known": op.MAX_INT,
+    "clip": op.CLIP_INT,
+    "valid_bid": op.BID_INT,
+    "uncrossed_bid": op.BID_INT,
+    "direction": op.DIRECTION_INT,
+    "zero_without": op.ZERO_WITHOUT,
+    "sign": op.SIGN_INT,
+    "where": op.WHERE_INT,
+    "to_float": op.TO_FLOAT,
+    "column": op.LOAD_INT,
 }
 BOOLS: Final = {
-    "and": kernel.AND,
-    "or": kernel.OR,
-    "not": kernel.NOT,
-    "where": kernel.WHERE_BOOL,
-    "column": kernel.LOAD_BOOL,
+    "and": op.AND,
+    "or": op.OR,
+    "not": op.NOT,
+    "where": op.WHERE_BOOL,
+    "column": op.LOAD_BOOL,
 }
 COMPARISONS: Final = {
-    ("float64", "float64"): kernel.COMPARE_FLOAT,
-    ("int64", "int64"): kernel.COMPARE_INT,
-    ("int64", "float64"): kernel.COMPARE_MIXED,
-    ("bool", "bool"): kernel.COMPARE_BOOL,
+    ("float64", "float64"): op.COMPARE_FLOAT,
+    ("int64", "int64"): op.COMPARE_INT,
+    ("int64", "float64"): op.COMPARE_MIXED,
+    ("bool", "bool"): op.COMPARE_BOOL,
 }
 ACCEPTED: Final = {
     "less": LESS,
@@ -60,11 +80,20 @@ ACCEPTED: Final = {
     "equal": EQUAL,
     "unequal": LESS | GREATER,
 }
+# What a loop is told beside its registers: whether it leaves nulls out, whether it refuses crossed quotes.
+SWITCHES: Final = {
+    "min": 0,
+    "min_known": 1,
+    "max": 0,
+    "max_known": 1,
+    "valid_bid": 0,
+    "uncrossed_bid": 1,
+}
 STORES: Final[dict[Kind, int]] = {
-    "float64": kernel.STORE_FLOAT,
-    "int64": kernel.STORE_INT,
-    "int8": kernel.STORE_BYTE,
-    "bool": kernel.STORE_BOOL,
+    "float64": op.STORE_FLOAT,
+    "int64": op.STORE_INT,
+    "int8": op.STORE_BYTE,
+    "bool": op.STORE_BOOL,
 }
 
 # Bytes; numpy takes more than 128 KiB from the system each time, and gives it back.
@@ -129,7 +158,7 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
             loads.append([opcode(steps, step), place, *rows[step.column], 0])
         elif fixed.issuperset(step.operands):
             fixed.add(place)
-            if step.function != "constant":
+            if step.function not in ("constant", "absent"):
                 once.append(_line(steps, place))
         else:
             functions.append(_line(steps, place))
@@ -140,8 +169,9 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
 
 def _line(steps: Sequence[Step], place: int) -> list[int]:
     step = steps[place]
-    settings = [ACCEPTED[step.function]] if step.function in ACCEPTED else [0, 0]
-    return [opcode(steps, step), place, *step.operands, *settings][:5]
+    switch = ACCEPTED.get(step.function, SWITCHES.get(step.function))
+    switches = [0, 0] if switch is None else [switch]
+    return [opcode(steps, step), place, *step.operands, *switches][:5]
 
 
 def opcode(steps: Sequence[Step], step: Step) -> int:
@@ -167,6 +197,8 @@ def new_registers(steps: Sequence[Step]) -> Registers:
                 registers.bools[place] = step.bits
             else:
                 registers.ints[place] = step.bits
+        elif step.function == "absent":
+            registers.status[place] = NULL_IN
     return registers
 
 

@@ -5,9 +5,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from operators.formula.features import Features, read_features, root_source
+from operators.formula.functions.declare import Function, Operand
+from operators.formula.functions.table import FUNCTIONS
+from operators.formula.read import read_formula
+from operators.formula.types import Kind
 from tests.oracles import formula as oracle
 from tests.oracles.formula import Null, Row, Value
 
@@ -103,24 +108,116 @@ def term(draw: st.DrawFn, kind: str, depth: int, above: dict[str, Term]) -> Term
     """A formula whose value is a `float`, `bool` or `int` (then perhaps an int8)."""
     if depth == 0 or draw(st.integers(0, 5)) == 0:
         return draw(leaf(kind, above))
-    if draw(st.integers(0, 3)) == 0:
-        return draw(choice(kind, depth, above))
+    if draw(st.booleans()):
+        functions = [function for function in FUNCTIONS.values() if kind in kinds_of(function)]
+        return draw(call(draw(st.sampled_from(functions)), kind, depth, above))
     below = depth - 1
     if kind == "bool":
         return draw(logic(below, above))
-    if kind == "int" and draw(st.integers(0, 3)) == 0:
-        x = draw(term(draw(st.sampled_from(["int", "float"])), below, above))
-        return Term(f"sign({x.text})", "int8", lambda row: oracle.sign(x.value(row)))
     x = draw(term(kind, below, above))
     if draw(st.integers(0, 3)) == 0:
-        name = draw(st.sampled_from(["abs", "-"] + (["log"] if kind == "float" else [])))
-        return unary(name, x, kind)
+        return Term(f"-({x.text})", kind, lambda row: oracle.negate(x.value(row)))
     if kind == "int":
         symbol = draw(st.sampled_from("+-*"))
         return binary(symbol, x, draw(term("int", below, above)), "int")
     symbol = draw(st.sampled_from("+-*/"))
     y = draw(term(draw(st.sampled_from(["float", "int"])), below, above))
     return draw(st.sampled_from([binary(symbol, x, y, "float"), binary(symbol, y, x, "float")]))
+
+
+NAMES: dict[Kind, str] = {"float64": "float", "int64": "int", "int8": "int8", "bool": "bool"}
+
+
+def kinds_of(function: Function) -> set[str]:
+    """The kinds, with int8 as an int, that a call can give."""
+    kinds: set[str] = set()
+    for output in function.outputs:
+        if output.kind in ("common", "wide"):
+            alike = {operand.takes for operand in function.operands if operand.alike}
+            kinds |= {"int"} | ({"float"} if alike != {"integer"} else set())
+            kinds |= {"bool"} if "value" in alike else set()
+        else:
+            kinds.add({"int8": "int", "int64": "int", "float64": "float", "bool": "bool"}[output.kind])
+    return kinds
+
+
+@st.composite
+def call(draw: st.DrawFn, function: Function, kind: str, depth: int, above: dict[str, Term]) -> Term:
+    """A call of a function of the table that gives this kind; the oracle is that of its name."""
+    operands = list(function.operands_of(len(function.operands) + draw(st.integers(0, 2)) * function.repeats))
+    numbers = {"float": ["float", "int"], "int": ["int"], "bool": ["bool"]}[kind]
+    values: list[Term | None] = []
+    floats = 1 if kind == "float" else 0  # still to be drawn, so that the result is one
+    for operand in operands:
+        if operand.optional and draw(st.integers(0, 3)) == 0:
+            values.append(None)
+        elif operand.alike and function.outputs[0].kind in ("common", "wide") and operand.takes != "integer":
+            values.append(draw(term("float" if floats else draw(st.sampled_from(numbers)), depth - 1, above)))
+            floats = 0
+        else:
+            values.append(draw(term(draw(st.sampled_from(TAKEN[operand.takes])), depth - 1, above)))
+    if all(value is None for value, operand in zip(values, operands, strict=True) if operand.optional):
+        values = [draw(term("int", depth - 1, above)) if value is None else value for value in values]
+    settings = draw(settings_of(function, kind))
+    text = call_text(function, operands, values, settings)
+    assume(not read_formula(text)[1])  # bounds of `clip` that are constants in the wrong order
+    return Term(text, *meant(function, operands, values, settings))
+
+
+TAKEN = {"number": ["float", "int"], "float": ["float", "int"], "integer": ["int"], "boolean": ["bool"]}
+
+
+@st.composite
+def settings_of(draw: st.DrawFn, function: Function, kind: str) -> dict[str, Any]:
+    """Values of settings, that go together."""
+    settings: dict[str, Any] = {}
+    for setting in function.settings:
+        values: dict[str, st.SearchStrategy[Any]] = {
+            "boolean": st.booleans(),
+            "word": st.sampled_from(setting.words or ("",)),
+            "number": st.one_of(st.integers(-6, 6), st.sampled_from([0.5, -0.5, 1.5, 100.0, -1e300]), FLOATS),
+            "duration": st.one_of(st.integers(0, 2**63 - 1), st.just(1)),
+        }
+        settings[setting.name] = draw(values[setting.kind])
+    if "output" in settings:
+        settings["output"] = "stale" if kind == "bool" else "age"
+        settings = settings if kind == "bool" else {"output": "age"}
+    return settings
+
+
+def call_text(
+    function: Function, operands: list[Operand], values: list[Term | None], settings: dict[str, Any]
+) -> str:
+    pairs = zip(operands, values, strict=True)
+    parts = [
+        f"{operand.name}={value.text}" if operand.optional else value.text
+        for operand, value in pairs
+        if value is not None
+    ]
+    return f"{function.name}({', '.join(parts + [f'{name}={value!r}' for name, value in settings.items()])})"
+
+
+def meant(
+    function: Function, operands: list[Operand], values: list[Term | None], settings: dict[str, Any]
+) -> tuple[str, Callable[[Row], Value]]:
+    """The kind of a call and its value by definition: values that are alike become floats where one is."""
+    alike = [v.kind for operand, v in zip(operands, values, strict=True) if operand.alike and v is not None]
+    wide = "float" if "float" in alike else "int"
+    common = alike[0] if len(set(alike)) == 1 else wide
+    output = function.output(settings).kind
+    kind = common if output == "common" else wide if output == "wide" else NAMES[output]
+    floats = [operand.takes == "float" or (operand.alike and common == "float") for operand in operands]
+    of = oracle.FUNCTIONS[function.name]
+
+    def value(row: Row) -> Value:
+        passed = [None if v is None else v.value(row) for v in values]
+        widened = [
+            oracle.to_float(v) if to_float and v is not None else v
+            for v, to_float in zip(passed, floats, strict=True)
+        ]
+        return of(*widened, **settings)
+
+    return kind, value
 
 
 @st.composite
@@ -133,32 +230,11 @@ def leaf(draw: st.DrawFn, kind: str, above: dict[str, Term]) -> Term:
     return draw(st.sampled_from(named + columns))
 
 
-def unary(name: str, x: Term, kind: str) -> Term:
-    function = {"abs": oracle.absolute, "-": oracle.negate, "log": oracle.log}[name]
-    text = f"-({x.text})" if name == "-" else f"{name}({x.text})"
-    return Term(text, kind, lambda row: function(x.value(row)))
-
-
 def binary(symbol: str, x: Term, y: Term, kind: str) -> Term:
     function = {"+": oracle.add, "-": oracle.subtract, "*": oracle.multiply, "/": oracle.divide}[symbol]
     widen = oracle.to_float if kind == "float" else (lambda value: value)
     text = f"({x.text}) {symbol} ({y.text})"
     return Term(text, kind, lambda row: function(widen(x.value(row)), widen(y.value(row))))
-
-
-@st.composite
-def choice(draw: st.DrawFn, kind: str, depth: int, above: dict[str, Term]) -> Term:
-    """A `where`; its value is a float if one of its values is, and an int8 if both are."""
-    c = draw(term("bool", depth - 1, above))
-    x = draw(term(kind, depth - 1, above))
-    y = draw(term(draw(st.sampled_from(["float", "int"])) if kind == "float" else kind, depth - 1, above))
-    kinds = {x.kind, y.kind}
-    result = "float" if "float" in kinds else x.kind if len(kinds) == 1 else "int"
-    widen = oracle.to_float if result == "float" else (lambda value: value)
-    text = f"where({c.text}, {x.text}, {y.text})"
-    return Term(
-        text, result, lambda row: oracle.where(c.value(row), widen(x.value(row)), widen(y.value(row)))
-    )
 
 
 @st.composite

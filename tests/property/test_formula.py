@@ -3,9 +3,11 @@
 import itertools
 
 import pyarrow as pa
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from operators.formula.functions.table import FUNCTIONS
 from operators.nodes.evaluate_kernel import TILE
 from operators.nodes.formula import FormulaNode, Nulls
 from operators.sealed import Sealed
@@ -14,8 +16,10 @@ from tests.property.formula_cases import (
     ARROW,
     Term,
     batches,
+    call,
     expected,
     features_and_terms,
+    kinds_of,
     read,
     rows_of,
     values_of,
@@ -45,6 +49,22 @@ def test_each_value_is_that_of_the_definition(terms: dict[str, Term], batch: pa.
         assert out.schema.field(name).type == ARROW[term.kind]
         assert values_of(out[name]) == without_reasons(by_definition), term.text
         assert node.counts[name] == nulls_among(by_definition), term.text
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@given(st.data())
+@settings(max_examples=60)
+def test_each_function_of_the_table_is_that_of_its_oracle(name: str, data: st.DataObject) -> None:
+    function = FUNCTIONS[name]
+    kind = data.draw(st.sampled_from(sorted(kinds_of(function))))
+    terms = {"x": data.draw(call(function, kind, 1, {}))}
+    batch = data.draw(batches(rows_max=20))
+    node = FormulaNode("tick", read(terms))
+    by_definition = expected(terms["x"], rows_of(batch))
+    out = taken(node, batch)
+    assert out.schema.field("x").type == ARROW[terms["x"].kind]
+    assert values_of(out["x"]) == without_reasons(by_definition), terms["x"].text
+    assert node.counts["x"] == nulls_among(by_definition), terms["x"].text
 
 
 @given(features_and_terms(), batches())

@@ -63,6 +63,14 @@ WRONG = [
     ("not size", f"not takes booleans, {A_NUMBER}; a comparison makes one: x != 0", "size"),
     ("open and 1", f"and takes booleans, {A_NUMBER}; a comparison makes one: x != 0", "1"),
     ("where(size, 1, 0)", f"the condition of where is a boolean, {A_NUMBER}; write x != 0", "size"),
+    ("sqrt(open)", f"sqrt takes numbers, {A_BOOLEAN}", "open"),
+    ("clip(price, hi=open)", f"clip takes numbers, {A_BOOLEAN}", "open"),
+    ("max(price, 1, open)", f"max takes numbers, {A_BOOLEAN}", "open"),
+    ("xor(open, size)", f"the second value of xor is a boolean, {A_NUMBER}; write x != 0", "size"),
+    ("quote_age(price)", "the age of quote_age is an integer, and this is a float", "price"),
+    ("mid(bid_px, price)", "aligned has no column bid_px", "bid_px"),
+    ("clip(price, bid_px)", "aligned has no column bid_px", "bid_px"),
+    ("mid + 1", "mid is a function; give it its values in brackets", "mid"),
     ("where(open, 1, open)", "both values of where are numbers, or both are booleans", "open"),
 ]
 
@@ -136,6 +144,19 @@ def test_each_feature_has_the_type_its_functions_imply() -> None:
         "y4": ("open or not open", "bool"),
         "y5": ("where(open, open, True)", "bool"),
         "y6": ("2", "int64"),
+        "y7": ("min(side, x5)", "int8"),
+        "y8": ("clip(side, hi=side)", "int8"),
+        "y9": ("clip(side, 0, 1)", "int64"),
+        "z0": ("max(size, 0.5)", "double"),
+        "z1": ("power(size, 2)", "double"),
+        "z2": ("xor(open, y3)", "bool"),
+        "z3": ("spread(size, side)", "int64"),
+        "z4": ("mid(size, side)", "double"),
+        "z5": ("quote_rule(price, size, size)", "int8"),
+        "z6": ("signed_volume(size, price)", "int64"),
+        "z7": ("signed_volume(quote_ask_size, side)", "double"),
+        "z8": ("quote_age(side)", "int8"),
+        "z9": ("quote_age(size, output='stale', max_age_ns='5m')", "bool"),
     }
     features = read(**{name: formula for name, (formula, _) in formulas.items()})
     added = {field.name: str(field.type) for field in features.layout if field.name in formulas}
@@ -153,3 +174,17 @@ def test_what_two_formulas_have_in_common_is_computed_once() -> None:
     )
     functions = [step.function for step in features.steps if step.operands]
     assert functions == ["add", "divide", "subtract", "less"]
+
+
+def test_functions_of_one_quote_share_their_steps() -> None:
+    features = read(
+        mid="mid(quote_bid_price, quote_ask_price)",
+        wide="spread(quote_bid_price, quote_ask_price)",
+        cost="effective_spread(price, quote_bid_price, quote_ask_price, side, half=True)",
+    )
+    functions = [step.function for step in features.steps if step.operands]
+    assert functions == [
+        *("uncrossed_bid", "add", "divide"),
+        "subtract",
+        *("direction", "subtract", "to_float", "multiply", "add"),
+    ]

@@ -107,3 +107,47 @@ def test_the_meaning_of_a_node_is_of_its_features_and_their_names() -> None:
 
 def test_the_meaning_of_today_is_the_meaning_of_tomorrow() -> None:
     assert meaning_of(SPREAD) == "3f5011a0261c3653"
+
+
+@pytest.mark.parametrize(
+    ("formula", "meaning"),
+    [
+        ("where(bid < size, -bid, abs(ask))", "02c7dac04e9f470a"),
+        ("sign(log(size)) > 0 and not bid == ask", "dd3c6f869e080bfc"),
+    ],
+)
+def test_formulas_from_before_there_were_settings_mean_what_they_meant(formula: str, meaning: str) -> None:
+    assert meaning_of(formula) == meaning
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("power(bid, 1.5)", "power(bid, k=1.50)"),
+        ("power(size, 3)", "power(size, 3.0)"),
+        ("power(bid, 3)", "(bid * bid) * bid"),
+        ("min(bid, ask)", "min(bid, ask, skip_null=False)"),
+        ("clip(bid, 0, 5)", "clip(bid, hi=5, lo=0)"),
+        ("mid(bid, ask)", "mid(bid, ask, crossed='null')"),
+        ("quote_age(size, output='stale', max_age_ns='5us')", "size > 5000"),
+    ],
+)
+def test_how_a_setting_is_written_does_not_matter(one: str, other: str) -> None:
+    assert meaning_of(one) == meaning_of(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("power(bid, 1.5)", "power(bid, 1.5000000000000002)"),
+        ("min(bid, ask)", "min(bid, ask, skip_null=True)"),
+        ("min(bid, ask)", "max(bid, ask)"),
+        ("clip(bid, lo=5)", "clip(bid, hi=5)"),
+        ("mid(bid, ask)", "mid(bid, ask, crossed='use')"),
+        ("relative_spread(bid, ask)", "relative_spread(bid, ask, unit='bps')"),
+        ("relative_spread(bid, ask)", "relative_spread(bid, ask, log=True)"),
+        ("effective_spread(bid, bid, ask, size)", "effective_spread(bid, bid, ask, size, half=True)"),
+    ],
+)
+def test_a_setting_is_part_of_the_meaning(one: str, other: str) -> None:
+    assert meaning_of(one) != meaning_of(other)

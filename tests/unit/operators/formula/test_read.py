@@ -4,8 +4,9 @@ import time
 
 import pytest
 
+from operators.formula.functions.table import FUNCTIONS
 from operators.formula.read import DEPTH_MAX, NODES_MAX, TEXT_LENGTH_MAX, read_formula
-from operators.formula.tree import Broken, Call, Constant, Name
+from operators.formula.tree import Absent, Broken, Call, Constant, Name
 
 
 def errors_of(text: str) -> list[tuple[str, str]]:
@@ -60,10 +61,44 @@ REFUSED = [
         "where(up, 1)",
     ),
     ("log(x, base=2)", "log has no setting base", "base=2"),
+    ("min(a)", "min takes at least 2 values, not 1", None),
+    ("min(a, b, skip=True)", "min has no setting skip; skip_null?", "skip=True"),
+    ("min(a, b, **c)", "min has no setting **; it has skip_null", "**c"),
+    ("min(a, b, skip_null=1)", "skip_null is True or False, not 1", "1"),
+    ("min(a, b, skip_null=c)", "skip_null is a constant, and not computed from rows", "c"),
+    ("power(x)", "power takes 2 values (value, k), not 1", None),
+    ("power(x, 2, 3)", "power takes 2 values (value, k), not 3", None),
+    ("power(x, 2, k=3)", "k is passed twice", "k=3"),
+    ("power(x, y)", "k is a constant, and not computed from rows", "y"),
+    ("power(x, -True)", "k is a constant, and not computed from rows", "-True"),
+    ("power(x, 1e999)", "k is a number, not inf", "1e999"),
+    ("power(x, '5m')", "k is a number, not '5m'; power computes from one row, and has no window", "'5m'"),
+    ("clip()", "clip takes 1 to 3 values (value, lo, hi), not 0", None),
+    ("clip(x)", "clip needs a bound: lo, hi or both", None),
+    ("clip(x, 0, lo=1)", "lo is passed twice", "lo=1"),
+    ("clip(x, lo=0, hi=-1)", "lo is at most hi, and 0 is more than -1", None),
+    ("clip(x, low=0)", "clip has no setting low; lo?", "low=0"),
+    ("sqrt(x, rows=5)", "sqrt computes from one row, and has no rows", "rows=5"),
+    ("sqrt('5m')", "'5m' is a window, and no value of a formula", "'5m'"),
+    ("sqrt('5x')", "a text is no value of a formula", "'5x'"),
+    ("mid(bid=a)", "bid is passed by its place: mid(bid, ask)", "bid=a"),
+    ("mid(a, b, crossed='us')", "crossed is 'null' or 'use', not 'us'; use?", "'us'"),
+    ("quote_age(a, output='stale')", "output='stale' needs max_age_ns='500ms', or another age", None),
+    ("quote_age(a, max_age_ns=5)", "max_age_ns is of output='stale', which is not chosen", None),
+    (
+        "quote_age(a, output='stale', max_age_ns='5 m')",
+        "max_age_ns is a length of time as '250ms' or in ns, not '5 m'",
+        "'5 m'",
+    ),
+    (
+        "quote_age(a, output='stale', max_age_ns=-1)",
+        "max_age_ns is a length of time as '250ms' or in ns, not -1",
+        "-1",
+    ),
     ("f(x)(y)", "only a function can be called, by its name", None),
     (
         "2 * rolling_mean(mid, '5m')",
-        "rolling_mean is not there yet in this version; the functions are where, sign, abs, log",
+        f"rolling_mean is not there yet in this version; the functions are {', '.join(FUNCTIONS)}",
         "rolling_mean",
     ),
     ("lead(mid, rows=1)", "lead looks ahead; only a label node may, and labels are never served", "lead"),
@@ -121,6 +156,24 @@ def test_places_are_characters_of_the_text_as_it_is_written() -> None:
     tree, _ = read_formula("\n größe +\n 1 # é")
     assert isinstance(tree, Call)
     assert tree.operands == (Name("größe", 2, 7), Constant(1, 11, 12))
+
+
+def test_settings_are_constants_by_name_and_defaults_are_filled_in() -> None:
+    tree, errors = read_formula("min(a, b, c)")
+    assert not errors
+    assert tree == Call(
+        "min", (Name("a", 4, 5), Name("b", 7, 8), Name("c", 10, 11)), 0, 12, (("skip_null", False),)
+    )
+    tree, _ = read_formula("clip(x, hi=5)")
+    assert tree == Call("clip", (Name("x", 5, 6), Absent(0, 13), Constant(5, 11, 12)), 0, 13)
+    for text in ("power(x, -2)", "power(x, k=-2.0)"):
+        tree, _ = read_formula(text)
+        assert isinstance(tree, Call)
+        assert tree.settings == (("k", -2.0),)
+    for written in ("'500ms'", "500_000_000", "'500000us'"):
+        tree, _ = read_formula(f"quote_age(a, max_age_ns={written}, output='stale')")
+        assert isinstance(tree, Call)
+        assert tree.settings == (("output", "stale"), ("max_age_ns", 500_000_000))
 
 
 def test_a_hash_in_a_text_begins_no_comment() -> None:

@@ -1,0 +1,1 @@
+"""The functions of formulas in one table: what each takes, gives, means, and how it becomes steps."""

@@ -1,0 +1,22 @@
+"""The table of functions by name, and why a name that is not in it cannot be called."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from operators.formula.functions.declare import Function
+from operators.formula.functions.numbers import OF_NUMBERS
+from operators.formula.functions.quotes import OF_QUOTES
+from operators.formula.functions.to_come import LOOKING_AHEAD, OF_BARS, TO_COME
+
+FUNCTIONS: Final[Mapping[str, Function]] = {function.name: function for function in (*OF_NUMBERS, *OF_QUOTES)}
+
+KNOWN: Final = (*FUNCTIONS, *sorted(TO_COME | LOOKING_AHEAD | OF_BARS))
+
+
+def absence(name: str) -> str:
+    """Return why a formula of rows cannot call `name`, which is none of `FUNCTIONS`, but of `KNOWN`."""
+    if name in LOOKING_AHEAD:
+        return f"{name} looks ahead; only a label node may, and labels are never served"
+    if name in OF_BARS:
+        return f"{name} belongs to bar nodes, which are not there yet in this version"
+    return f"{name} is not there yet in this version; the functions are {', '.join(FUNCTIONS)}"

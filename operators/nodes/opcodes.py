@@ -1,0 +1,55 @@
+"""The numbers of steps in a program, grouped by what a step writes: its group finds its loop."""
+
+from typing import Final
+
+LOAD_FLOAT: Final = 0
+ADD_FLOAT: Final = 1
+SUBTRACT_FLOAT: Final = 2
+MULTIPLY_FLOAT: Final = 3
+DIVIDE_FLOAT: Final = 4
+NEGATE_FLOAT: Final = 5
+ABS_FLOAT: Final = 6
+LOG_FLOAT: Final = 7
+EXP_FLOAT: Final = 8
+SQRT_FLOAT: Final = 9
+POWER_FLOAT: Final = 10
+TO_FLOAT: Final = 11
+WHERE_FLOAT: Final = 12
+MIN_FLOAT: Final = 13
+MAX_FLOAT: Final = 14
+CLIP_FLOAT: Final = 15
+BID_FLOAT: Final = 16
+FLOAT_LAST: Final = 16
+
+LOAD_INT: Final = 30
+ADD_INT: Final = 31
+SUBTRACT_INT: Final = 32
+MULTIPLY_INT: Final = 33
+NEGATE_INT: Final = 34
+ABS_INT: Final = 35
+SIGN_INT: Final = 36
+SIGN_FLOAT: Final = 37
+WHERE_INT: Final = 38
+MIN_INT: Final = 39
+MAX_INT: Final = 40
+CLIP_INT: Final = 41
+BID_INT: Final = 42
+DIRECTION_INT: Final = 43
+DIRECTION_FLOAT: Final = 44
+ZERO_WITHOUT: Final = 45
+INT_LAST: Final = 45
+
+LOAD_BOOL: Final = 60
+COMPARE_FLOAT: Final = 61
+COMPARE_INT: Final = 62
+COMPARE_MIXED: Final = 63
+COMPARE_BOOL: Final = 64
+AND: Final = 65
+OR: Final = 66
+NOT: Final = 67
+WHERE_BOOL: Final = 68
+
+STORE_FLOAT: Final = 80
+STORE_INT: Final = 81
+STORE_BYTE: Final = 82
+STORE_BOOL: Final = 83

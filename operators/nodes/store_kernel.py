@@ -1,0 +1,89 @@
+"""The last steps of a program: registers become columns of the features, and nulls are counted by reason."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from operators.nodes import opcodes as op
+from operators.nodes.row_kernel import OK, Grid
+
+LOWEST: Final = np.uint64(0x0101010101010101)  # the lowest bit of each byte
+GATHER: Final = np.uint64(0x0102040810204080)  # times eight lowest bits: their bitmap, in the highest byte
+
+
+@njit(nogil=True, cache=True)
+def store(
+    program: npt.NDArray[np.int64],
+    floats: Grid,
+    ints: Grid,
+    bools: Grid,
+    status: Grid,
+    out_floats: Grid,
+    out_ints: Grid,
+    out_bytes: Grid,
+    out_bits: Grid,
+    out_valid: Grid,
+    out_counts: Grid,
+    lower: int,
+    rows: int,
+) -> None:
+    """Write registers to `Outputs`, from row `lower` on, a multiple of 8: the last steps of a program."""
+    status_words, bool_words = status.view(np.uint64), bools.view(np.uint64)
+    for k in range(program.shape[0]):
+        opcode, out, a, feature = program[k, 0], program[k, 1], program[k, 2], program[k, 3]
+        nulls = _store_status(status_words, a, out_valid, out_counts, feature, lower, rows)
+        if opcode == op.STORE_FLOAT:
+            _store(floats, status, a, out_floats, out, lower, rows, nulls)
+        elif opcode == op.STORE_INT:
+            _store(ints, status, a, out_ints, out, lower, rows, nulls)
+        elif opcode == op.STORE_BYTE:
+            _store(ints, status, a, out_bytes, out, lower, rows, nulls)
+        else:
+            _store_bits(bool_words, a, out_valid, feature, out_bits, out, lower, rows)
+
+
+@njit(nogil=True, cache=True)
+def _store_status(words: Grid, x: int, valid: Grid, counts: Grid, feature: int, lower: int, rows: int) -> int:
+    """Write the bitmap and count the nulls by reason; returns how many there are.
+
+    `words` are the statuses, eight in one uint64: a null has its lowest bit set, one of the domain the next.
+    """
+    nulls = domain = np.uint64(0)
+    for place in range((rows + 7) // 8):
+        word = words[x, place]
+        if 8 * place + 8 > rows:
+            word &= (np.uint64(1) << np.uint64(8 * (rows % 8))) - np.uint64(1)
+        null = word & LOWEST
+        nulls += (null * LOWEST) >> np.uint64(56)
+        domain += (((word >> np.uint64(1)) & LOWEST) * LOWEST) >> np.uint64(56)
+        valid[feature, lower // 8 + place] = ~((null * GATHER) >> np.uint64(56)) & np.uint64(255)
+    if rows % 8 != 0:
+        valid[feature, (lower + rows) // 8] &= (1 << (rows % 8)) - 1
+    counts[feature, 0] += np.int64(nulls - domain)
+    counts[feature, 1] += np.int64(domain)
+    return int(nulls)
+
+
+@njit(nogil=True, cache=True)
+def _store(
+    values: Grid, status: Grid, x: int, target: Grid, out: int, lower: int, rows: int, nulls: int
+) -> None:
+    """Write values, and 0 where there is none: what stands at a null never hangs on the rows beside it."""
+    for i in range(rows):
+        target[out, lower + i] = values[x, i]
+    if nulls > 0:
+        for i in range(rows):
+            if status[x, i] != OK:
+                target[out, lower + i] = 0
+
+
+@njit(nogil=True, cache=True)
+def _store_bits(
+    words: Grid, x: int, valid: Grid, feature: int, bits: Grid, out: int, lower: int, rows: int
+) -> None:
+    """Write booleans, eight in one uint64 of `words`, as a bitmap, and 0 where `valid` has no value."""
+    for place in range((rows + 7) // 8):
+        byte = (words[x, place] * GATHER) >> np.uint64(56)
+        bits[out, lower // 8 + place] = byte & valid[feature, lower // 8 + place]
