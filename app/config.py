@@ -30,7 +30,7 @@ from app.settings.pipeline import PipelineSettings
 from app.settings.section import Name, Policy, TopicName
 from app.settings.streams import StreamSettings
 from app.settings.worker import WorkerSettings
-from app.words import did_you_mean
+from operators.formula.suggest import did_you_mean
 from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, default_topic
 
 _PREFIX = "TIDEMARK_"

@@ -1,9 +1,5 @@
 """Figures and advice in words that a person would choose."""
 
-from collections.abc import Iterable
-
-from operators.formula.suggest import nearest
-
 NS_UNITS = (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0))
 
 
@@ -15,12 +11,6 @@ def duration(ns: int | None) -> str:
         if abs(ns) >= size:
             return f"{ns / size:,.4g} {unit}"
     return "0 ns"
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean NEAREST?)`, or nothing where no known name is near."""
-    near = nearest(name, known)
-    return f" (did you mean {near}?)" if near else ""
 
 
 def copy_advice(topic: str, partitions: int) -> str:

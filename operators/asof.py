@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from operators.formula.suggest import did_you_mean
 from operators.tables.settings import AsofError, AsofSettings, read_settings
 from operators.tables.sides import AsofInputs, read_inputs
 from operators.tables.threads import Workers, threads_default
@@ -173,7 +174,8 @@ def require_columns(what: str, table: pa.Table, names: Sequence[str]) -> None:
         count = table.schema.names.count(name)
         if count != 1:
             problem = "no column" if count == 0 else f"{count} columns named"
-            raise AsofError(f"{what} has {problem} {name!r}; it has {', '.join(table.schema.names)}")
+            near = did_you_mean(name, table.schema.names) if count == 0 else ""
+            raise AsofError(f"{what} has {problem} {name!r}{near}; it has {', '.join(table.schema.names)}")
 
 
 def with_null_times(metadata: dict[bytes, bytes] | None, inputs: AsofInputs) -> dict[bytes, bytes] | None:

@@ -1,5 +1,6 @@
 """What is wrong with a setting or a flag, in words: what was given and what was expected, with its unit."""
 
+import re
 import types
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -8,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from app.settings.durations import duration_keys, without_unit
-from app.words import did_you_mean
+from operators.formula.suggest import did_you_mean
 from schemas.clocks import NS_PER_MS
 from schemas.durations import DurationError, duration_ns, duration_text
 from topics.kafka.settings import is_secret
@@ -20,7 +21,6 @@ UNITS: Final = {
     "size": "bytes",
     "rows": "rows",
     "messages": "messages",
-    "partitions": "partitions",
 }
 EXAMPLES: Final = {"ns": "5_000_000_000", "ms": "5_000", "size": "67_108_864"}
 KINDS: Final = {
@@ -47,16 +47,18 @@ def expected(error: ErrorDetails, key: str, as_duration: Callable[[str], str] | 
     or_text = _or_duration(error["input"], unit, as_duration)
     if kind in NUMBERS:
         return f"expected {f'whole {UNITS[unit]}' if unit else 'a whole number'}{such_as}{or_text}"
-    bounds = {"greater_than_equal": ("ge", "or more"), "less_than_equal": ("le", "at most")}
-    if kind in bounds:
-        limit, words = bounds[kind]
-        return f"expected {context[limit]} {words}{f', in {UNITS[unit]}' if unit else ''}{such_as}{or_text}"
+    if kind in ("greater_than_equal", "less_than_equal"):
+        range_ = f"{context['ge']} or more" if "ge" in context else f"at most {context['le']}"
+        return f"expected {range_}{f' {UNITS[unit]}' if unit else ''}{such_as}{or_text}"
     if kind in KINDS:
         return f"expected {KINDS[kind]}"
     if kind == "literal_error":
         allowed = [word.strip(" '") for word in context["expected"].replace(" or ", ",").split(",")]
         return f"expected {_either(allowed)}{did_you_mean(str(error['input']), allowed)}"
     message = error["msg"].removeprefix("Value error, ")
+    if " is not one of " in message:  # a choice of the command line
+        allowed = re.findall("'([^']*)'", message.partition(" is not one of ")[2])
+        return f"expected {_either(allowed)}{did_you_mean(str(error['input']), allowed)}"
     return f"{message[:1].lower()}{message[1:]}"
 
 

@@ -32,3 +32,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     if not near and len(name) >= PART_LENGTH_MIN:
         near = sorted((candidate for candidate in names if name in candidate), key=len)
     return near[0] if near else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean NEAREST?)`, or nothing where no known name is near."""
+    near = nearest(name, known)
+    return f" (did you mean {near}?)" if near else ""
