@@ -225,7 +225,7 @@ def draw_ages(panel: Axes, ages: Mapping[str, Int64s]) -> None:
     _scale(panel.xaxis, apart, lambda ns, _: duration(round(ns)))
     if apart.size:
         panel.set_xlim(bins[0], bins[-1])
-    panel.yaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     panel.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     panel.set_title("rows by age of their match", loc="left", color=INK)
     if matched:
