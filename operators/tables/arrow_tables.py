@@ -13,7 +13,7 @@ from operators.tables.settings import AsofError
 class ArrowStream(Protocol):
     """A table that hands its rows over by Arrow's PyCapsule interface."""
 
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+    def __arrow_c_stream__(self) -> object:
         """Return a capsule of an Arrow C stream."""
 
 
