@@ -44,7 +44,7 @@ flag = $(if $($(1)),--$(2) '$($(1))')
 REPLAY_FLAGS = $(call flag,DATE,date) $(call flag,CONFIG,config) $(call flag,DATA,data) $(call flag,BUS,bus) $(call flag,SPEED,speed) \
 	$(call flag,BOOTSTRAP,bootstrap) $(call flag,OUT,out) $(call flag,PARTITIONS,partitions) \
 	$(call flag,WORKERS,workers) $(call flag,SHAPE,shape) $(call flag,CLOCK,clock) $(call flag,CARRY,carry) \
-	$(call flag,TOLERANCE_NS,tolerance-ns) $(call flag,GRACE_NS,grace-ns) $(call flag,STORE,store) $(ARGS)
+	$(call flag,TOLERANCE,tolerance) $(call flag,TOLERANCE_NS,tolerance-ns) $(call flag,GRACE,grace) $(call flag,GRACE_NS,grace-ns) $(call flag,STORE,store) $(ARGS)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))

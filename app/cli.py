@@ -6,13 +6,16 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
 from app.errors import RunError, UsageError
 from app.process.logs import log_to_stderr
+from app.settings.mistakes import expected
+from operators.formula.suggest import did_you_mean
 from operators.join.settings import SettingsError
 from replay.errors import HistoryError
 from schemas.frame import FrameError
@@ -86,7 +89,8 @@ def main() -> None:
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="python -m app"))
     except typer.exceptions.TyperException as wrong:
-        errors.print(f"error: {wrong.format_message()}", markup=False)
+        if told := _told(wrong):  # a group of commands that was called alone has shown its help
+            errors.print(f"error: {told}", markup=False)
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
@@ -104,3 +108,27 @@ def main() -> None:
     ) as stopped:
         errors.print(f"stopped: {stopped}", markup=False)
         sys.exit(1)
+
+
+def _told(wrong: typer.exceptions.TyperException) -> str:
+    """What is wrong with what was typed, in one line: the flag, its value, and what was expected."""
+    flags = [flag for known in _options(wrong) for flag in known.opts]
+    if hasattr(wrong, "possibilities"):  # the flags like an unknown one, by the alphabet
+        unknown = str(vars(wrong)["option_name"])
+        return f"No such option: {unknown}{did_you_mean(unknown, flags)}"
+    option, invalid = getattr(wrong, "param", None), wrong.__cause__
+    if option is None or not isinstance(invalid, ValidationError):
+        return wrong.format_message()
+    flag, error = option.opts[0], invalid.errors()[0]
+    whole_flag = flag.removesuffix("-ns").removesuffix("-ms")
+    as_duration = (lambda text: f"{whole_flag} {text}") if {flag, whole_flag} <= set(flags) else None
+    wanted = expected(error, flag.lstrip("-"), as_duration)
+    if getattr(option, "max", None) is not None:
+        wanted = f"expected a whole number from {option.min} to {option.max}"
+    return f"{flag} {error['input']!r}: {wanted}"
+
+
+def _options(wrong: typer.exceptions.TyperException) -> list[Any]:
+    """The options of the command that was typed."""
+    context = getattr(wrong, "ctx", None)
+    return [] if context is None else list(context.command.params)

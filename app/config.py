@@ -8,11 +8,12 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -21,20 +22,22 @@ from pydantic_settings import (
 
 from app.errors import UsageError
 from app.settings.bus import BusSettings
-from app.settings.graph import GraphTable, NodeTable, OutputSettings
+from app.settings.durations import MisstatedDurationError, duration_keys, in_whole_units
+from app.settings.graph import GraphTable
+from app.settings.mistakes import told
 from app.settings.outputs import OUTPUT_KEYS, TopicKey, output_key, require_apart
 from app.settings.pipeline import PipelineSettings
 from app.settings.section import Name, Policy, TopicName
-from app.settings.streams import ColumnRule, FieldSettings, RulesSettings, StreamSettings, TimeSettings
+from app.settings.streams import StreamSettings
 from app.settings.worker import WorkerSettings
+from operators.formula.suggest import did_you_mean
 from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, default_topic
-from topics.kafka.settings import is_secret
 
-_STREAM_TABLES: Final[Mapping[str, type[BaseModel]]] = {
-    "event_time": TimeSettings,
-    "known_time": TimeSettings,
-    "rules": RulesSettings,
-    **dict.fromkeys(("not_null", "finite", "positive", "non_negative", "ordered"), ColumnRule),
+_PREFIX = "TIDEMARK_"
+_TABLES: Mapping[str, type[BaseModel]] = {
+    "pipeline": PipelineSettings,
+    "bus": BusSettings,
+    "worker": WorkerSettings,
 }
 
 
@@ -42,7 +45,7 @@ class Settings(BaseSettings):
     """One pipeline, whole."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="TIDEMARK_", env_nested_delimiter="__"
+        extra="forbid", frozen=True, env_prefix=_PREFIX, env_nested_delimiter="__"
     )
 
     pipeline: PipelineSettings = PipelineSettings()
@@ -58,13 +61,15 @@ class Settings(BaseSettings):
         unused = sorted(set(self.streams) - set(self.stream_names))
         if unused:
             raise ValueError(
-                f"streams.{unused[0]} is neither left nor right of the pipeline: rename it to one of "
-                f"{', '.join(self.stream_names)}, or say so in pipeline.left or pipeline.right"
+                f"streams.{unused[0]} is neither left nor right of the pipeline"
+                f"{did_you_mean(unused[0], self.stream_names)}; left is {self.pipeline.left}, right is "
+                f"{', '.join(self.pipeline.right)}: rename the table, or say so in pipeline.left or "
+                "pipeline.right"
             )
         if self.pipeline.direction != "backward" and self.pipeline.tolerance_ns is None:
             raise ValueError(
-                f"pipeline.direction = {self.pipeline.direction!r} needs pipeline.tolerance_ns: without "
-                "one a row would wait for its match without bound"
+                f"pipeline.direction = {self.pipeline.direction!r} needs pipeline.tolerance_ns, or tolerance "
+                'such as "5s": without one a row would wait for its match without bound'
             )
         if self.pipeline.carry == "column" and self.pipeline.direction != "backward":
             raise ValueError('pipeline.carry = "column" is for direction = "backward" only')
@@ -78,7 +83,10 @@ class Settings(BaseSettings):
             raise ValueError(f"{taken[0]} cannot be a stream: {taken[0]} is an output of the pipeline")
         known = (*OUTPUT_KEYS, *self.node_outputs)
         if unknown := sorted(set(self.outputs) - set(known)):
-            raise ValueError(f"outputs.{unknown[0]} is no output; the outputs are {', '.join(known)}")
+            raise ValueError(
+                f"outputs.{unknown[0]} is no output{did_you_mean(unknown[0], known)}; the outputs are "
+                f"{', '.join(known)}"
+            )
         for name in self.node_outputs:
             if name in self.outputs and self._topic_in_graph(name) is not None:
                 raise ValueError(
@@ -182,18 +190,20 @@ def load_settings(path: Path | None, flags: Mapping[str, Mapping[str, object]] |
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            file = [TomlConfigSettingsSource(settings_cls, toml_file=path)] if path is not None else []
-            return (init_settings, env_settings, *file)
+            file = [_File(settings_cls, toml_file=path)] if path is not None else []
+            return (init_settings, _Environment(settings_cls), *file)
 
-    unknown = [name for name in os.environ if name.startswith("TIDEMARK_") and not _known_variable(name)]
+    unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and not _known_variable(name))
     if unknown:
-        raise UsageError(
-            f"environment: {sorted(unknown)[0]} names no setting; see tidemark.toml for all of them"
-        )
+        near = did_you_mean(unknown[0], _variables())
+        raise UsageError(f"environment: {unknown[0]} names no setting{near}; tidemark.toml has all of them")
     try:
         settings = _Sources(**given)
     except ValidationError as invalid:
-        raise UsageError(f"{path or 'settings'}: {_first_error(invalid)}") from None
+        error = invalid.errors()[0]
+        raise UsageError(f"{_origin(error['loc'], path)}: {told(error, Settings)}") from None
+    except MisstatedDurationError as misstated:
+        raise UsageError(f"{_origin(misstated.location, path)}: {misstated}") from None
     except SettingsError as garbled:
         raise UsageError(f"environment: a table or list must be JSON: {garbled}") from None
     return settings.read_from(path)
@@ -214,61 +224,54 @@ def _check_file(path: Path) -> None:
 
 
 def _known_variable(name: str) -> bool:
-    section, _, key = name.removeprefix("TIDEMARK_").lower().partition("__")
+    section, _, key = name.removeprefix(_PREFIX).lower().partition("__")
     field = Settings.model_fields.get(section)
     if field is None:
         return False
     if not key or section in ("streams", "outputs", "graph"):
         return True
-    table = field.annotation
-    return (
-        isinstance(table, type) and issubclass(table, BaseModel) and key.split("__")[0] in table.model_fields
-    )
+    return key.split("__")[0] in _keys(section)
 
 
-def _first_error(invalid: ValidationError) -> str:
-    error = invalid.errors()[0]
-    location = _as_written(error["loc"])
-    where = ".".join(location) or "settings"
-    if error["type"] == "extra_forbidden":
-        return f"unknown key {where}; {_known_keys(location)}"
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error":
-        return f"{where}: {message}" if location[:1] == ["streams"] else message
-    given = error["input"]
-    if not isinstance(given, str | int | float) or any(
-        is_secret(part.replace("_", ".")) for part in location
-    ):
-        return f"{where}: {message[:1].lower()}{message[1:]}"  # it is a secret, or may hold one
-    return f"{where} = {given!r}: {message[:1].lower()}{message[1:]}"
+def _variables() -> list[str]:
+    """The variables of single settings."""
+    return [f"{_PREFIX}{table}__{key}".upper() for table in _TABLES for key in _keys(table)]
 
 
-def _as_written(location: tuple[int | str, ...]) -> list[str]:
-    """Where a value stands in the file: the nodes of a graph are tables of `[graph]` itself."""
-    parts = [str(part) for part in location]
-    return ["graph", *parts[2:]] if parts[:2] == ["graph", "nodes"] else parts
+def _keys(section: str) -> tuple[str, ...]:
+    table = _TABLES.get(section)
+    return () if table is None else (*table.model_fields, *duration_keys(table))
 
 
-def _known_keys(location: list[str]) -> str:
-    """The keys of the table that has an unknown one at `location`."""
-    tables: dict[str, type[BaseModel]] = {
-        "pipeline": PipelineSettings,
-        "bus": BusSettings,
-        "worker": WorkerSettings,
-        "streams": StreamSettings,
-        "graph": NodeTable,
-    }
-    match location:
-        case [_]:
-            return f"the tables are {', '.join(Settings.model_fields)}"
-        case ["graph", _]:
-            return "[graph] has name, and a table for each node"
-        case ["graph", _, _]:
-            return f"[graph.NAME] has {', '.join(f.alias or n for n, f in NodeTable.model_fields.items())}"
-        case ["streams", _, *_, table, _] if table in _STREAM_TABLES:
-            return f"{table} has {', '.join(_STREAM_TABLES[table].model_fields)}"
-        case ["streams", _, "fields", column, _]:
-            return f"fields.{column} has {', '.join(FieldSettings.model_fields)}"
-        case ["graph", _, "out", _]:
-            return f"[graph.NAME.out] has {', '.join(OutputSettings.model_fields)}"
-    return f"[{location[0]}] has {', '.join(tables[location[0]].model_fields)}"
+def _origin(location: tuple[int | str, ...], path: Path | None) -> str:
+    """Where the value of a setting came from: a variable of the environment, or the file."""
+    variable = (_PREFIX + "__".join(str(part) for part in location)).upper()
+    named = [name for name in os.environ if name.upper() == variable]
+    return f"environment ({named[0]})" if named else str(path or "settings")
+
+
+class _File(TomlConfigSettingsSource):
+    """The file, with durations in one unit."""
+
+    def __call__(self) -> dict[str, Any]:
+        return _in_whole_units(super().__call__())
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, likewise: each for itself, so that a variable wins over either key of the file."""
+
+    def __call__(self) -> dict[str, Any]:
+        return _in_whole_units(super().__call__())
+
+
+def _in_whole_units(given: Mapping[str, Any]) -> dict[str, Any]:
+    tables = dict(given)
+    for name, table in _TABLES.items():
+        if isinstance(tables.get(name), dict):
+            tables[name] = in_whole_units(table, tables[name], (name,))
+    if isinstance(streams := tables.get("streams"), dict):
+        tables["streams"] = {
+            name: in_whole_units(StreamSettings, one, ("streams", name)) if isinstance(one, dict) else one
+            for name, one in streams.items()
+        }
+    return tables

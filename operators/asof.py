@@ -6,21 +6,24 @@ no time is kept, unmatched, and a right row with none is ignored.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, SupportsIndex
+from typing import Final, SupportsIndex, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.tables.settings import AsofError, AsofSettings, read_settings
+from operators.formula.suggest import did_you_mean
+from operators.tables.arrow_tables import Table, read_tables
+from operators.tables.settings import AsofError, AsofSettings, Direction, Duration, read_settings
 from operators.tables.sides import AsofInputs, read_inputs
 from operators.tables.threads import Workers, threads_default
 from operators.tables.wants import Want, gather, match, wanted
 
-__all__ = ["AsofError", "AsofPositions", "asof_join", "asof_positions"]
+__all__ = ["AsofError", "AsofPositions", "asof_join", "asof_positions", "warm"]
 
+_PLAIN: Final = (pa.float64(), pa.float32(), pa.int64(), pa.int32(), pa.int16(), pa.int8())
 NULL_TIMES: Final = b"tidemark-null-times"
 
 
@@ -39,12 +42,13 @@ class AsofPositions:
 
 
 def asof_join(
-    left: pa.Table,
-    right: pa.Table | Mapping[str, pa.Table],
+    left: Table,
+    right: Table | Mapping[str, Table],
     *,
     on: str = "event_ns",
     by: str | Sequence[str] | None = "symbol",
     direction: str = "backward",
+    tolerance: Duration | None = None,
     tolerance_ns: SupportsIndex | None = None,
     allow_exact: bool = True,
     carry: str = "row",
@@ -53,19 +57,23 @@ def asof_join(
 ) -> pa.Table:
     """Join one left table with the right table or tables that stood at each left row's time.
 
-    `right` is a table or a mapping of stream name to table; a lone table is the stream `right`.  Columns of
-    the result, in left row order: the left ones; per stream `s` its own as `s_<column>` but the group
-    columns and `on`, then `s_<on>` of the match and `s_age_ns`, int64, left time minus matched time.  Types
-    pass through unchanged, save that a dictionary in pieces gets a wider index where all words need it;
+    Tables are those of pyarrow, Polars, pandas, DuckDB or anything with `__arrow_c_stream__`; the result is
+    pyarrow's.  `right` is a table or a mapping of stream name to table; a lone one is the stream `right`.
+    Columns of the result, in left row order: the left ones; per stream `s` its own as `s_<column>` but the
+    group columns and `on`, then `s_<on>` of the match and `s_age_ns`, int64, left time minus matched time.
+    Types pass through unchanged, save that a dictionary in pieces gets a wider index where all words need it;
     without a match all of a stream's columns are null.
 
     `on` is int64 UTC nanoseconds or a timestamp of any unit and zone, in any order.  Timestamps without a
     zone count as UTC, unless another table has a zone: a wall clock is not joined with moments.
-    `direction` is `backward`, `forward` or `nearest`; `tolerance_ns` is inclusive.  `carry="column"` takes
-    per column the last value that is not null, backward only.  `sequence` names a right column
-    that orders rows of equal time.
+    `direction` is `backward`, `forward` or `nearest`.  `tolerance`, inclusive, is text such as `2s`, a
+    `datetime.timedelta`, a `pandas.Timedelta` or whole nanoseconds; `tolerance_ns` takes only the last.
+    `carry="column"` takes per column the last value that is not null, backward only.  `sequence` names a
+    right column that orders rows of equal time.
     `threads` is the machine's number of cores unless given; it does not change a byte of the result.
 
+    The first join of a kind compiles its kernels, for some seconds, and keeps them on disk for later
+    processes; `warm` does so beforehand.
     Rows without a time are counted in the schema's metadata under `tidemark-null-times`, where there are any.
     Raises AsofError for settings, columns or types that cannot be joined, naming the one at fault.
     """
@@ -73,6 +81,7 @@ def asof_join(
         on=on,
         by=by,
         direction=direction,
+        tolerance=tolerance,
         tolerance_ns=tolerance_ns,
         allow_exact=allow_exact,
         carry=carry,
@@ -83,12 +92,13 @@ def asof_join(
 
 
 def asof_positions(
-    left: pa.Table,
-    right: pa.Table | Mapping[str, pa.Table],
+    left: Table,
+    right: Table | Mapping[str, Table],
     *,
     on: str = "event_ns",
     by: str | Sequence[str] | None = "symbol",
     direction: str = "backward",
+    tolerance: Duration | None = None,
     tolerance_ns: SupportsIndex | None = None,
     allow_exact: bool = True,
     threads: int | None = None,
@@ -103,6 +113,7 @@ def asof_positions(
         on=on,
         by=by,
         direction=direction,
+        tolerance=tolerance,
         tolerance_ns=tolerance_ns,
         allow_exact=allow_exact,
         carry="row",
@@ -173,7 +184,8 @@ def require_columns(what: str, table: pa.Table, names: Sequence[str]) -> None:
         count = table.schema.names.count(name)
         if count != 1:
             problem = "no column" if count == 0 else f"{count} columns named"
-            raise AsofError(f"{what} has {problem} {name!r}; it has {', '.join(table.schema.names)}")
+            near = did_you_mean(name, table.schema.names) if count == 0 else ""
+            raise AsofError(f"{what} has {problem} {name!r}{near}; it has {', '.join(table.schema.names)}")
 
 
 def with_null_times(metadata: dict[bytes, bytes] | None, inputs: AsofInputs) -> dict[bytes, bytes] | None:
@@ -185,21 +197,45 @@ def with_null_times(metadata: dict[bytes, bytes] | None, inputs: AsofInputs) -> 
     return {**(metadata or {}), NULL_TIMES: counts.encode()}
 
 
-def read_tables(
-    left: pa.Table | pa.RecordBatch, right: pa.Table | pa.RecordBatch | Mapping[str, pa.Table]
-) -> tuple[pa.Table, dict[str, pa.Table]]:
-    """Return the left table and the right ones by stream name; record batches serve as tables."""
-    rights = right if isinstance(right, Mapping) else {"right": right}
-    return (
-        read_table("the left table", left),
-        {stream: read_table(f"the right table {stream!r}", table) for stream, table in rights.items()},
-    )
+def warm() -> None:
+    """Compile the kernels of `asof_join`, or load those that an earlier process has left on disk.
+
+    That takes up to a minute once on a machine, and then about a second.  A join of the usual columns waits
+    for none after it: text, numbers and dictionaries as groups, in any direction, sorted or not.
+    """
+    for table, by in _samples():
+        ties = pa.array([2, 1, 1]).cast(table["event_ns"].type)
+        for right in (table, table.set_column(0, "event_ns", ties)):
+            for carry, direction in (*(("row", d) for d in get_args(Direction)), ("column", "backward")):
+                asof_join(table, right, by=by, carry=carry, direction=direction, tolerance_ns=5)
 
 
-def read_table(what: str, table: pa.Table | pa.RecordBatch) -> pa.Table:
-    """Return an Arrow table without copying its columns."""
-    if isinstance(table, pa.RecordBatch):
-        return pa.Table.from_batches([table])
-    if not isinstance(table, pa.Table):
-        raise AsofError(f"{what} is a {type(table).__name__}, expected a pyarrow Table or RecordBatch")
-    return table
+def _samples() -> Iterator[tuple[pa.Table, list[str]]]:
+    """Yield small tables of the usual types, each with its group columns."""
+    times, words = pa.array([1, 2, 3]), pa.array(["a", "b", None])
+    values = {
+        **{str(kind): pa.array([1, None, 3]).cast(kind) for kind in _PLAIN},
+        "bool": pa.array([True, None, False]),
+        "text": words,
+        "large_text": words.cast(pa.large_string()),
+        "text_view": words.cast(pa.string_view()),
+        "word": words.dictionary_encode(),
+        "list": pa.array([[1], None, []]),
+    }
+    keys = {
+        # A key's bytes are read in words: where they are fewer than two, numba sees another kind of array.
+        **{
+            f"{kind}_{key}": pa.array(["a", "b", key], kind)
+            for kind in (pa.string(), pa.large_string(), pa.string_view())
+            for key in ("c", "longer than a word")
+        },
+        "code": pa.array(["a", "b", "a"]).dictionary_encode(),
+        "near": pa.array([1, 2, 3], pa.int32()),
+        "wide": pa.array([1, 2, 3]),
+        "far": pa.array([1, 2**40, 2**50]),
+    }
+    for name, key in keys.items():
+        yield pa.table({"event_ns": times, name: key, **values}), [name]
+    micros = times.cast(pa.timestamp("us", "UTC"))
+    yield pa.table({"event_ns": micros, **keys, "price": values["double"]}), [*keys]
+    yield pa.table({"event_ns": times, "price": values["double"]}), []

@@ -1,14 +1,19 @@
 """The streaming as-of join: each left row with the right row that belongs to it, once, never revised."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import pyarrow as pa
 
 from operators.graph.task_graph import TaskGraph
 from operators.join.settings import AsofSettings
+from operators.rows.views import combined
 from operators.sealed import ALIGNED, Snapshot
+from operators.tables.arrow_tables import Table, read_table
 from schemas.arrived import Arrived, ProgressRecord
 from schemas.batch import Batch
+
+_TEXT: Final = frozenset((pa.string(), pa.large_string(), pa.string_view()))
 
 
 class StreamingAsof:
@@ -22,6 +27,7 @@ class StreamingAsof:
 
     def __init__(self, settings: AsofSettings) -> None:
         self.operator = TaskGraph(settings)
+        self._schemas = {stream.name: stream.schema for stream in settings.streams}
         self.inputs = self.operator.inputs
 
     @property
@@ -39,14 +45,26 @@ class StreamingAsof:
         """The smallest watermark at the last seal, upper-exclusive."""
         return self.inputs.frontier_ns
 
-    def push(self, stream: str, batch: Batch | pa.RecordBatch, *, now_ns: int | None = None) -> None:
-        """Take rows of one input, in arrival order.
+    def push(self, stream: str, batch: Batch | Table, *, now_ns: int | None = None) -> None:
+        """Take rows of one input, in arrival order: a record batch, or a table as `asof_join` takes it.
 
-        A plain record batch gets its keys from the stream's key columns and its offsets by counting rows; a
+        Plain rows get their keys from the stream's key columns and their offsets by counting rows; a
         missing column, one of another type, or a time that is null or `END_NS` or more from the epoch
         (`schemas.clocks`) is a ValueError and nothing is taken.
         """
-        self.operator.push(stream, Arrived(batch), now_ns=now_ns)
+        rows = batch if isinstance(batch, Batch | pa.RecordBatch) else self._one_batch(stream, batch)
+        self.operator.push(stream, Arrived(rows), now_ns=now_ns)
+
+    def _one_batch(self, stream: str, table: Table) -> pa.RecordBatch:
+        """The rows of a table as one record batch, with text as long as the stream's."""
+        read = read_table(f"a batch of {stream}", table)
+        held = self._schemas[stream]
+        for place, field in enumerate(read.schema):
+            if field.name in held.names and {field.type, held.field(field.name).type} <= _TEXT:
+                text = read.column(place).cast(held.field(field.name).type)
+                read = read.set_column(place, field.name, text)
+        columns = [combined(column) for column in read.columns]
+        return pa.RecordBatch.from_arrays(columns, schema=read.schema)
 
     def advance(
         self,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from app.cli import ConfigFile, app, console, say
+from app.commands.durations import flag_ns
 from app.day.request import ReplayRequest
 from app.day.run import replay_day
 from app.wiring.broker import left_running
@@ -87,18 +88,23 @@ ExactOption = Annotated[
     ),
 ]
 ToleranceOption = Annotated[
-    int | None,
+    str | None,
     typer.Option(
-        min=0, help="Farthest match, in nanoseconds, inclusive.  Default: pipeline.tolerance_ns (any)."
+        help="Farthest match, inclusive, such as 2s or 500ms.  Default: pipeline.tolerance_ns (any)."
     ),
 ]
+ToleranceNsOption = Annotated[
+    int | None, typer.Option(min=0, help="The same in whole nanoseconds.  Default: --tolerance.")
+]
 GraceOption = Annotated[
-    int | None,
+    str | None,
     typer.Option(
-        min=0,
-        help="Disorder to wait for, in nanoseconds.  Default: pipeline.grace_ns of --config, without a file "
+        help="Disorder to wait for, such as 50ms.  Default: pipeline.grace_ns of --config, without a file "
         "what the day needs.",
     ),
+]
+GraceNsOption = Annotated[
+    int | None, typer.Option(min=0, help="The same in whole nanoseconds.  Default: --grace.")
 ]
 
 
@@ -119,8 +125,10 @@ def replay(
     clock: ClockOption = None,
     carry: CarryOption = None,
     allow_exact: ExactOption = None,
-    tolerance_ns: ToleranceOption = None,
-    grace_ns: GraceOption = None,
+    tolerance: ToleranceOption = None,
+    tolerance_ns: ToleranceNsOption = None,
+    grace: GraceOption = None,
+    grace_ns: GraceNsOption = None,
 ) -> None:
     """Replay one day from history through topics and workers to aligned rows, and audit them.
 
@@ -145,8 +153,8 @@ def replay(
             clock=clock,
             carry=carry,
             allow_exact=allow_exact,
-            tolerance_ns=tolerance_ns,
-            grace_ns=grace_ns,
+            tolerance_ns=flag_ns("tolerance", tolerance, tolerance_ns),
+            grace_ns=flag_ns("grace", grace, grace_ns),
         )
     )
 
@@ -163,8 +171,10 @@ def backtest(
     clock: ClockOption = None,
     carry: CarryOption = None,
     allow_exact: ExactOption = None,
-    tolerance_ns: ToleranceOption = None,
-    grace_ns: GraceOption = None,
+    tolerance: ToleranceOption = None,
+    tolerance_ns: ToleranceNsOption = None,
+    grace: GraceOption = None,
+    grace_ns: GraceNsOption = None,
 ) -> None:
     """Run the same pipeline over one day of history in this process, without a broker, and audit the rows.
 
@@ -185,8 +195,8 @@ def backtest(
             clock=clock,
             carry=carry,
             allow_exact=allow_exact,
-            tolerance_ns=tolerance_ns,
-            grace_ns=grace_ns,
+            tolerance_ns=flag_ns("tolerance", tolerance, tolerance_ns),
+            grace_ns=flag_ns("grace", grace, grace_ns),
         )
     )
 

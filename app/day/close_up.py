@@ -16,11 +16,17 @@ from schemas.clocks import clock_column
 
 Float64s: TypeAlias = npt.NDArray[np.float64]
 
-TRADES: Final = 12  # fewer show little, more cannot be told apart
+TRADES: Final = 12  # fewer show little, and are all that a small day has; more cannot be told apart
+TRADES_MIN: Final = 2
 FAR: Final = 0.06  # of the span: a match that far from its trade can be seen well
 MARGIN: Final = 0.04  # of the span, at either end
-PRICE: Final = "price"
-BID_ASK: Final = (("bid_price", "ask_price"), ("bid", "ask"))
+PRICES: Final = ("price", "px", "trade_price", "last", "last_price")
+BID_ASK: Final = (
+    ("bid_price", "ask_price"),
+    ("bid", "ask"),
+    ("bid_px", "ask_px"),
+    ("bid_px_00", "ask_px_00"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,8 @@ def close_up(rows: pa.Table, settings: Settings, days: Sequence[Day]) -> CloseUp
     """
     on, left = clock_column(settings.pipeline.clock), settings.stream(settings.pipeline.left)
     quoted = _quoted(rows, settings.pipeline.right)
-    if quoted is None or PRICE not in rows.column_names:
+    traded = next((column for column in PRICES if _is_number(rows, column)), None)
+    if quoted is None or traded is None:
         return None
     name, bid, ask = quoted
     rows = rows.filter(pc.is_valid(rows.column(f"{name}_{on}")))
@@ -73,7 +80,7 @@ def close_up(rows: pa.Table, settings: Settings, days: Sequence[Day]) -> CloseUp
     key = {column: counts.column(column)[0].as_py() for column in left.key}
     mine = rows.filter(_of_key(rows, key))
     times, matches = _ints(mine.column(on)), _ints(mine.column(f"{name}_{on}"))
-    price = _floats(mine.column(PRICE))
+    price = _floats(mine.column(traded))
     first = most_visible(times, matches, price)
     if first is None:
         return None
@@ -91,15 +98,18 @@ def close_up(rows: pa.Table, settings: Settings, days: Sequence[Day]) -> CloseUp
 
 
 def most_visible(times_ns: Int64s, match_ns: Int64s, price: Float64s) -> int | None:
-    """The first of `TRADES` consecutive rows that show the join best, or None where there are not so many.
+    """The first of `TRADES` consecutive rows, or all where there are fewer, that show the join best.
+
+    None where there are less than `TRADES_MIN`.
 
     All arrays are ordered by row.  Each match counts by its distance from its row, as a share of the span and
     up to `FAR`; the sum counts once for each change of the match, and of the price.
     """
-    if times_ns.size < TRADES:
+    if times_ns.size < TRADES_MIN:
         return None
+    shown = min(TRADES, times_ns.size)
     times, matches, prices = (
-        np.lib.stride_tricks.sliding_window_view(values, TRADES) for values in (times_ns, match_ns, price)
+        np.lib.stride_tricks.sliding_window_view(values, shown) for values in (times_ns, match_ns, price)
     )
     span = np.maximum(times[:, -1] - times[:, 0], 1)
     distance = np.minimum(np.abs(times - matches) / span[:, None], FAR).sum(axis=1)
@@ -119,9 +129,17 @@ def _quoted(rows: pa.Table, rights: Sequence[str]) -> tuple[str, str, str] | Non
     """The first right stream with a bid and an ask, and their names."""
     for name in rights:
         for bid, ask in BID_ASK:
-            if {f"{name}_{bid}", f"{name}_{ask}"} <= set(rows.column_names):
+            if _is_number(rows, f"{name}_{bid}") and _is_number(rows, f"{name}_{ask}"):
                 return name, bid, ask
     return None
+
+
+def _is_number(rows: pa.Table, column: str) -> bool:
+    """Whether the rows have this column once, and it can be drawn."""
+    if rows.column_names.count(column) != 1:
+        return False
+    kind = rows.schema.field(column).type
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _quotes(day: Day, on: str, key: dict[str, object], sides: tuple[str, str]) -> dict[str, Any]:

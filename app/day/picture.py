@@ -1,18 +1,19 @@
 """The picture of a replay: trades with the quotes they matched; the day's rows, seals and ages of match."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import LineCollection
 from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from app.day.close_up import CloseUp
 from app.reading.aligned import Frames
@@ -23,6 +24,8 @@ from schemas.clocks import NS_PER_DAY, NS_PER_S
 Float64s: TypeAlias = npt.NDArray[np.float64]
 
 BINS: Final = 160
+DECADE: Final = 10  # values that lie so far apart are shown by their logarithms, with a tick each decade
+EMPTY: Final = np.array([0.0, 1.0])
 LANES_MAX: Final = 5  # partitions of which each has its number beside it
 INK, FAINT, BAND, STOOD = "#26323c", "#8a97a3", "#e9eff4", "#c9d6e2"
 # Of a trade at the ask or above, between, at the bid or below: apart for every eye.
@@ -62,10 +65,18 @@ def compose(
         parts = figure.add_gridspec(2, 1, height_ratios=[1.35, 1])
         draw_matches(figure.add_subfigure(parts[0]).add_subplot(), near)
         below = figure.add_subfigure(parts[1])
+    span_ns = _span_ns(moments)
+    # Of a day that was sealed at its end in one piece no frontier lies among its rows.
+    sealed = any(span_ns[0] <= frontier <= span_ns[1] for frontier in frames.complete_ns)
     grid = below.add_gridspec(2, 2, width_ratios=[1.5, 1], height_ratios=[2.2, 1])
-    rate = below.add_subplot(grid[0, 0])
-    draw_rates(rate, moments, near)
-    draw_seals(below.add_subplot(grid[1, 0], sharex=rate), frames)
+    rate = below.add_subplot(grid[0 if sealed else slice(None), 0])
+    draw_rates(rate, moments, span_ns, near)
+    lowest = rate
+    if sealed:
+        rate.tick_params(labelbottom=False)
+        lowest = below.add_subplot(grid[1, 0], sharex=rate)
+        draw_seals(lowest, frames)
+    _tell_market_time(lowest, span_ns)
     draw_ages(below.add_subplot(grid[:, 1]), ages)
     return figure
 
@@ -134,23 +145,24 @@ def sides(near: CloseUp) -> dict[str, npt.NDArray[np.bool_]]:
     return {"at the ask": at_ask, "between": ~at_ask & ~at_bid, "at the bid": at_bid & ~at_ask}
 
 
-def draw_rates(panel: Axes, moments: Mapping[str, Int64s], near: CloseUp | None) -> None:
-    """Rows per second of each stream over the day."""
-    spans = [(int(m.min()), int(m.max())) for m in moments.values() if m.size]
-    lower, upper = min((s[0] for s in spans), default=0), max((s[1] for s in spans), default=NS_PER_DAY) + 1
-    upper = max(upper, lower + NS_PER_S)  # a day may have one row
+def draw_rates(
+    panel: Axes, moments: Mapping[str, Int64s], span_ns: tuple[int, int], near: CloseUp | None
+) -> None:
+    """Rows per second of each stream over the day, on a logarithmic scale where they differ much."""
+    lower, upper = span_ns
     edges = np.linspace(lower, upper, BINS + 1)
+    rates: list[Float64s] = []
     for colour, (name, times) in zip(STREAMS * len(moments), moments.items(), strict=False):
         counts, _ = np.histogram(times, edges)
         per_second = counts / ((upper - lower) / BINS / NS_PER_S)
+        rates.append(per_second[per_second > 0])
         panel.stairs(per_second, _days(edges), baseline=None, color=colour, linewidth=1.4, label=name)
     if near is not None:
         panel.axvline(_days(near.trade_ns[:1])[0], color=STREAMS[2], linewidth=1.4, label="shown above")
-    panel.set(yscale="log" if spans else "linear", xlim=_days(edges[[0, -1]]))
-    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:,.5g}"))
+    panel.set_xlim(*_days(edges[[0, -1]]))
+    _scale(panel.yaxis, np.concatenate([*rates, np.empty(0)]), lambda rate, _: f"{rate:,.5g}")
     panel.set_title("rows per second", loc="left", color=INK)
     panel.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=9, borderaxespad=0.1)
-    panel.tick_params(labelbottom=False)
     _plain(panel)
 
 
@@ -170,23 +182,37 @@ def draw_seals(panel: Axes, frames: Frames) -> None:
     panel.set_title(
         f"the frontier of each of {frontier.size:,} frames: rows before it were final", loc="left", color=INK
     )
-    panel.set_xlabel("market time, UTC", color=INK)
     panel.set_ylabel("partition", color=INK)
     if np.unique(partition).size <= LANES_MAX:
         panel.set_yticks(np.unique(partition))
     else:
         panel.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=LANES_MAX))
-    panel.xaxis.set_major_locator(AutoDateLocator(maxticks=8))  # type: ignore[no-untyped-call]
-    panel.xaxis.set_major_formatter(DateFormatter("%H:%M"))  # type: ignore[no-untyped-call]
     _plain(panel)
 
 
+def _tell_market_time(panel: Axes, span_ns: tuple[int, int]) -> None:
+    """Times of day below a panel, to the minute, and closer where the day is short."""
+    span = span_ns[1] - span_ns[0]
+    form = "%H:%M" if span > 10 * 60 * NS_PER_S else "%H:%M:%S" if span > 10 * NS_PER_S else "%H:%M:%S.%f"
+    panel.set_xlabel("market time, UTC", color=INK)
+    ticks = 8 if form == "%H:%M" else 6 if form == "%H:%M:%S" else 3
+    panel.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=ticks))  # type: ignore[no-untyped-call]
+    panel.xaxis.set_major_formatter(DateFormatter(form))  # type: ignore[no-untyped-call]
+
+
 def draw_ages(panel: Axes, ages: Mapping[str, Int64s]) -> None:
-    """How far each match lies from its row, on a logarithmic scale; matches of the same nanosecond apart."""
+    """How far each match lies from its row, on a logarithmic scale where they differ much.
+
+    Matches of the same nanosecond are counted apart.
+    """
     matched = {name: np.abs(values) for name, values in ages.items() if values.size}
-    newest = min((int(values[values > 0].min(initial=NS_PER_DAY)) for values in matched.values()), default=1)
-    oldest = max((int(values.max()) for values in matched.values()), default=NS_PER_DAY)
-    bins = np.geomspace(newest, max(oldest, newest) + 1, 49)
+    apart = np.concatenate([*(values[values > 0] for values in matched.values()), np.empty(0, np.int64)])
+    if _differ_much(apart):
+        bins = np.geomspace(apart.min(), apart.max() + 1, 49)
+    else:
+        bins = (
+            np.linspace(apart.min(initial=NS_PER_DAY), apart.max(initial=0) + 1, 25) if apart.size else EMPTY
+        )
     for colour, (name, values) in zip(STREAMS[1:] * len(matched), matched.items(), strict=False):
         same = int((values == 0).sum())
         panel.hist(
@@ -196,14 +222,39 @@ def draw_ages(panel: Axes, ages: Mapping[str, Int64s]) -> None:
             alpha=0.8,
             label=f"{name}: {values.size - same:,}, and {same:,} of the same nanosecond",
         )
-    panel.set(xscale="log")
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda ns, _: duration(round(ns))))
+    _scale(panel.xaxis, apart, lambda ns, _: duration(round(ns)))
+    if apart.size:
+        panel.set_xlim(bins[0], bins[-1])
+    panel.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     panel.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     panel.set_title("rows by age of their match", loc="left", color=INK)
     if matched:
         panel.legend(frameon=False, loc="upper left", handlelength=1)
         panel.margins(y=0.25)
     _plain(panel)
+
+
+def _span_ns(moments: Mapping[str, Int64s]) -> tuple[int, int]:
+    """From the first row of all streams to the last; at least a second, for a day may have one row."""
+    spans = [(int(m.min()), int(m.max())) for m in moments.values() if m.size]
+    lower, upper = min((s[0] for s in spans), default=0), max((s[1] for s in spans), default=NS_PER_DAY) + 1
+    return lower, max(upper, lower + NS_PER_S)
+
+
+def _differ_much(values: npt.NDArray[Any]) -> bool:
+    """Whether values above 0 need a logarithmic scale: its ticks lie a decade apart."""
+    return bool(values.size) and values.max() / values.min() >= DECADE
+
+
+def _scale(axis: Axis, values: npt.NDArray[Any], words: Callable[[float, object], str]) -> None:
+    """Ticks in words at either scale, and none between those of a logarithmic one, whose words are powers."""
+    if _differ_much(values):
+        panel = axis.axes
+        (panel.set_xscale if axis is panel.xaxis else panel.set_yscale)("log")
+        axis.set_minor_formatter(NullFormatter())
+    else:
+        axis.set_major_locator(MaxNLocator(nbins=5))
+    axis.set_major_formatter(FuncFormatter(words))
 
 
 def _plain(panel: Axes) -> None:

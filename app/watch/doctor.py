@@ -3,7 +3,6 @@
 import platform
 import resource
 import shutil
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -18,6 +17,7 @@ from app.wiring.broker import open_kafka
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.open import pipeline_on
 from app.wiring.pipeline import counted_topics, warm_up
+from app.wiring.state_folder import ADVICE, try_to_write
 from app.wiring.topics import missing_words, topic_plan
 from app.words import duration
 from schemas.clocks import NS_PER_S
@@ -82,13 +82,10 @@ def _kernels(settings: Settings) -> Finding:
 def _state_folder(settings: Settings) -> Finding:
     folder = settings.worker.state
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as trial:
-            trial.write(b"tidemark")
+        try_to_write(folder)
         free = shutil.disk_usage(folder).free
     except OSError as refused:
-        advice = "give the worker's user the right to write there, or set worker.state to another folder"
-        return Finding("state folder", "problem", f"{folder}: {refused.strerror}", advice)
+        return Finding("state folder", "problem", f"{folder}: {refused.strerror}", ADVICE)
     found = f"{folder}: writable, {size_words(free)} free"
     if free < FREE_SIZE_MIN:
         advice = f"free {size_words(FREE_SIZE_MIN)} there, or set worker.state to another folder"

@@ -7,6 +7,7 @@ from app.config import Settings
 from app.wiring.broker import open_kafka
 from app.wiring.pipeline import Pipeline, member_config
 from app.wiring.schemas import registered_streams
+from app.wiring.state_folder import require_state_folder
 from app.wiring.topics import require_topics
 from topics.bus import Bus
 from topics.registry.open import open_registry
@@ -30,9 +31,11 @@ def open_bus(settings: Settings, *, member: bool = False) -> Bus:
 def open_pipeline(settings: Settings, *, member: bool = False, on_wait: Callable[[str], None]) -> Pipeline:
     """The pipeline of the settings, on a broker that has its topics; a `member` waits for their schemas.
 
-    Raises UsageError where a topic is missing or another than the settings need, and else as `open_bus` and
-    `pipeline_on`.
+    Raises UsageError where a member cannot write its state, where a topic is missing or another than the
+    settings need, and else as `open_bus` and `pipeline_on`.
     """
+    if member:
+        require_state_folder(settings)
     bus = open_bus(settings, member=member)
     require_topics(bus, settings)
     if member:

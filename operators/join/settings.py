@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
+from operators.formula.suggest import did_you_mean
 from operators.rows.held import held_stream
 from schemas.clocks import Clock
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET, layout_fingerprint
@@ -164,7 +165,8 @@ class AsofSettings:
             for column in chosen:
                 if column not in schema.names:
                     raise SettingsError(
-                        f"stream {name} has no column {column!r}; it has {', '.join(schema.names)}"
+                        f"stream {name} has no column {column!r}{did_you_mean(column, schema.names)}; it has "
+                        f"{', '.join(schema.names)}"
                     )
 
     def _require_types(self) -> None:

@@ -3,10 +3,16 @@
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, SupportsIndex, cast, get_args
+from datetime import timedelta
+from typing import Final, Literal, SupportsIndex, TypeAlias, cast, get_args
+
+import numpy as np
+
+from schemas.durations import DurationError, duration_ns
 
 Direction = Literal["backward", "forward", "nearest"]
 Carry = Literal["row", "column"]
+Duration: TypeAlias = str | int | timedelta | np.timedelta64  # a pandas.Timedelta is a timedelta
 
 TILE_ROWS: Final = 1 << 15  # with 16 bytes of a left row at hand a tile stays in the cache of one core
 UNBOUNDED_NS: Final = 2**63 - 1  # no two times that a join accepts are farther apart
@@ -56,6 +62,7 @@ def read_settings(
     carry: str,
     sequence: str | None,
     threads: int,
+    tolerance: Duration | None = None,
 ) -> AsofSettings:
     """Check the arguments of a join; raises AsofError naming the one that is wrong."""
     if direction not in get_args(Direction):
@@ -72,7 +79,7 @@ def read_settings(
         on=on,
         by=(by,) if isinstance(by, str) else tuple(by or ()),
         direction=cast("Direction", direction),
-        tolerance_ns=read_tolerance(tolerance_ns),
+        tolerance_ns=read_tolerance(tolerance, tolerance_ns),
         allow_exact=bool(allow_exact),
         carry=cast("Carry", carry),
         sequence=sequence,
@@ -80,18 +87,28 @@ def read_settings(
     )
 
 
-def read_tolerance(tolerance_ns: SupportsIndex | None) -> int:
-    """Return the tolerance in nanoseconds, `UNBOUNDED_NS` for None."""
+def read_tolerance(tolerance: Duration | None, tolerance_ns: SupportsIndex | None) -> int:
+    """Return the tolerance in nanoseconds, `UNBOUNDED_NS` where neither is given; both are refused."""
+    if tolerance is not None:
+        if tolerance_ns is not None:
+            raise AsofError(
+                "tolerance and tolerance_ns are both given: they are one setting, leave one of them out"
+            )
+        try:
+            return duration_ns(tolerance)
+        except DurationError as wrong:
+            raise AsofError(f"tolerance is {tolerance!r}: {wrong}") from None
     if tolerance_ns is None:
         return UNBOUNDED_NS
     try:
         if isinstance(tolerance_ns, bool):
             raise TypeError
-        tolerance = operator.index(tolerance_ns)
+        whole = operator.index(tolerance_ns)
     except TypeError:
         raise AsofError(
-            f"tolerance_ns is {tolerance_ns!r}, expected a whole number of nanoseconds or None"
+            f"tolerance_ns is {tolerance_ns!r}, expected a whole number of nanoseconds or None; with a unit "
+            'write tolerance="2s"'
         ) from None
-    if tolerance < 0:
-        raise AsofError(f"tolerance_ns is {tolerance}, expected 0 or more; 0 joins equal times only")
-    return min(tolerance, UNBOUNDED_NS)
+    if whole < 0:
+        raise AsofError(f"tolerance_ns is {whole}, expected 0 or more; 0 joins equal times only")
+    return min(whole, UNBOUNDED_NS)

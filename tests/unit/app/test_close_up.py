@@ -64,7 +64,7 @@ def test_what_stands_at_a_time_is_the_last_quote_up_to_it(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "rows",
     [
-        rows_of("A" * (TRADES - 1)),
+        rows_of("A"),
         rows_of("A" * TRADES, price=None),
         rows_of("A" * TRADES, quote_ask_price=None),
         rows_of("A" * TRADES, quote_event_ns=pa.nulls(TRADES, pa.int64())),
@@ -74,6 +74,19 @@ def test_what_stands_at_a_time_is_the_last_quote_up_to_it(tmp_path: Path) -> Non
 )
 def test_without_trades_or_quotes_to_show_there_is_none(tmp_path: Path, rows: pa.Table) -> None:
     assert found(tmp_path, rows) is None
+
+
+def test_a_small_day_is_shown_whole(tmp_path: Path) -> None:
+    assert found(tmp_path, rows_of("AAB")).trade_ns.tolist() == [NOON_NS, NOON_NS + 10**9]
+
+
+def test_prices_of_other_usual_names_are_shown_and_words_are_none(tmp_path: Path) -> None:
+    rows = rows_of("AAA").rename_columns({"price": "px", "quote_bid_price": "quote_bid"})
+    rows = rows.rename_columns({"quote_ask_price": "quote_ask"})
+    quotes = {"bid": [None, 9.0, 1.0], "ask": [12.0, 11.0, 2.0]}
+    assert found(tmp_path, rows, **quotes).price.tolist() == [10.0, 11.0, 12.0]
+    words = rows.set_column(rows.column_names.index("px"), "px", pa.array(["a", "b", "c"]))
+    assert found(tmp_path, words, **quotes) is None
 
 
 def test_moments_with_more_matches_apart_and_more_prices_are_shown() -> None:

@@ -66,7 +66,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
         ("[bus]\ngroup_protocol = 'raft'", "bus.group_protocol = 'raft'"),
         (
             "[streams.trade]\nevent_time = { feild = 't' }",
-            "unknown key streams.trade.event_time.feild; event_time has field, form",
+            "unknown key streams.trade.event_time.feild (did you mean field?); event_time has field, form",
         ),
         ("[streams.trade.rules]\npositve = ['p']", "rules has not_null, finite, positive"),
         ("[streams.trade.fields]\np = { typ = 'double' }", "fields.p has type, path"),
@@ -89,8 +89,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_environment_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TIDEMARK_PIPELINE__GRACE", "2")
-    with pytest.raises(UsageError, match="TIDEMARK_PIPELINE__GRACE names no setting"):
+    monkeypatch.setenv("TIDEMARK_PIPELINE__GRACE_N", "2")
+    with pytest.raises(
+        UsageError,
+        match=r"TIDEMARK_PIPELINE__GRACE_N names no setting \(did you mean TIDEMARK_PIPELINE__GRACE_NS\?\)",
+    ):
         load_settings(None)
 
 
@@ -99,7 +102,10 @@ def test_a_misspelt_environment_variable_is_refused(monkeypatch: pytest.MonkeyPa
     [
         ("graph.anchor = 1", "unknown key graph.anchor; [graph] has name, and a table for each node"),
         ("graph.tick.kind = 1", "unknown key graph.tick.kind; [graph.NAME] has from, features, out"),
-        ("graph.tick.out.tpic = 1", "unknown key graph.tick.out.tpic; [graph.NAME.out] has topic, columns"),
+        (
+            "graph.tick.out.tpic = 1",
+            "unknown key graph.tick.out.tpic (did you mean topic?); [graph.NAME.out] has topic, columns",
+        ),
     ],
 )
 def test_an_unknown_key_of_a_graph_is_named_as_it_is_written(tmp_path: Path, text: str, message: str) -> None:
@@ -171,7 +177,7 @@ def test_an_output_is_named_by_the_environment_too(monkeypatch: pytest.MonkeyPat
         ),
         (
             OUTPUTS.replace("aligned = ", "align = "),
-            "outputs.align is no output; the outputs are aligned, late, dead, last_known, tasks, tick",
+            "outputs.align is no output (did you mean aligned?); the outputs are aligned, late, dead",
         ),
         ("[outputs]\nlate = 'md late'", "outputs.late = 'md late'"),
         ("[pipeline]\nright = ['late']", "late cannot be a stream: late is an output of the pipeline"),

@@ -131,3 +131,47 @@ def test_a_run_without_a_row_or_without_a_match_of_another_time_is_drawn(
 ) -> None:
     draw(tmp_path / "replay.png", "title", {"trade": NONE}, Frames(), ages)
     assert (tmp_path / "replay.png").exists()
+
+
+def labels(figure: Figure) -> list[str]:
+    figure.canvas.draw()
+    axes = [axis for one in figure.get_axes() for axis in (one.xaxis, one.yaxis)]
+    return [text for axis in axes for minor in (False, True) for text in tick_texts(axis, minor) if text]
+
+
+def tick_texts(axis: Any, minor: bool) -> list[str]:
+    return [text.get_text() for text in axis.get_ticklabels(minor=minor)]
+
+
+@pytest.mark.parametrize("newest", [1, 10**9])
+def test_no_tick_is_a_power_however_near_the_values_lie(newest: int) -> None:
+    ages = np.array([newest, 2 * newest, 5 * 10**9])
+    day = {"trade": moments(9), "quote": np.repeat(moments(40), 3)}
+    told = labels(compose("title", day, frames(OPEN_NS), {"quote": ages}, NEAR))
+    assert len(told) > 10
+    assert not [text for text in told if "^" in text or "e+" in text]
+
+
+def test_ticks_of_ages_are_durations_and_of_rows_whole() -> None:
+    figure = compose("title", {"trade": moments(9)}, frames(), {"quote": np.array([1, 5]) * NS_PER_S})
+    figure.canvas.draw()
+    ages = panel(figure, "rows by age")
+    assert {"1 s", "5 s"} <= set(tick_texts(ages.xaxis, minor=False))
+    assert len(set(rows := tick_texts(ages.yaxis, minor=False))) == len(rows)
+    assert ages.get_xlim() == (NS_PER_S, 5 * NS_PER_S + 1)
+
+
+def test_a_panel_of_frontiers_is_drawn_only_where_one_lies_among_the_rows() -> None:
+    day = {"trade": moments(9)}
+    shown = [one.get_title("left") for one in compose("", day, frames(OPEN_NS), {}).get_axes()]
+    ended = [one.get_title("left") for one in compose("", day, frames(OPEN_NS + NS_PER_DAY), {}).get_axes()]
+    assert [title[:12] for title in shown] == ["rows per sec", "the frontier", "rows by age "]
+    assert [title[:12] for title in ended] == ["rows per sec", "rows by age "]
+
+
+def test_times_of_a_short_day_are_told_apart() -> None:
+    for rows in (2, 60, 5_000):
+        figure = compose("title", {"trade": moments(rows)}, frames(), {})
+        figure.canvas.draw()
+        times = tick_texts(panel(figure, "rows per second").xaxis, minor=False)
+        assert len(times) == len(set(times)) > 1
