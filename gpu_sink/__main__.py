@@ -45,8 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
         settings = read_client_config(options.client_config)
     except OSError as unreadable:
         parser.error(f"--client-config {options.client_config}: {unreadable.strerror}")
-    topic = AlignedStream.from_kafka(options.bootstrap, options.topic, until_end=True, settings=settings)
     try:
+        topic = AlignedStream.from_kafka(options.bootstrap, options.topic, until_end=True, settings=settings)
         rows, difference = compare(topic, AlignedStream.from_folder(options.folder))
     except (SourceError, FrameError, ColumnError) as unreadable:
         sys.stderr.write(f"{unreadable}\n")

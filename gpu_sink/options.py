@@ -21,7 +21,8 @@ class Windows:
 
     steps: int  # rows per window, the row itself among them; 1 to 4,096
     columns: Sequence[str]  # the features, in this order; numbers or booleans
-    by: str = "symbol"  # a text column; a row where it is null stands alone
+    # Text columns that tell the groups apart, one or several; a row where one of them is null stands alone.
+    by: str | Sequence[str] = "symbol"
     dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
@@ -29,6 +30,13 @@ class Windows:
             raise OptionError(f"windows of {self.steps} steps: say 1 to 4,096")
         if not self.columns:
             raise OptionError("windows without columns: name the features")
+        if not self.keys or len(set(self.keys)) < len(self.keys):
+            raise OptionError(f"windows by {self.by!r}: name one text column or several, each once")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns of `by`."""
+        return (self.by,) if isinstance(self.by, str) else tuple(self.by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,9 @@ class BatchOptions:
 
     batch_rows: int = 4_096  # rows of a full batch, and the most a slot holds
     columns: Sequence[str] | None = None  # the ones to read; None: all of them
+    # What to do with a frame that lacks a chosen column, since it is from before it was added or after it was
+    # dropped: refuse it, or give nulls.  With "null" every chosen column has a mask.
+    columns_missing: Literal["raise", "null"] = "raise"
     dtypes: Mapping[str, str] = field(default_factory=dict)  # column -> NumPy dtype; others keep their own
     # Text column -> the words its codes stand for, fixed and closed: any other word has the code len(words).
     # None: codes in the order of appearance, each reader its own; so it is too where a column is not named.
@@ -84,6 +95,12 @@ class BatchOptions:
             raise OptionError(f'device is {self.device!r}: say "cpu", "cuda" or "cuda:N"')
         if self.gaps not in ("warn", "raise"):
             raise OptionError(f'gaps is {self.gaps!r}: say "warn" or "raise"')
+        if self.columns_missing not in ("raise", "null"):
+            raise OptionError(f'columns_missing is {self.columns_missing!r}: say "raise" or "null"')
+        if self.columns_missing == "null" and self.columns is None:
+            raise OptionError(
+                'columns_missing="null" needs columns=: name those that batches have while frames change'
+            )
         if self.seed < 0:
             raise OptionError(f"seed is {self.seed}: say 0 or more")
 
@@ -91,3 +108,11 @@ class BatchOptions:
     def max_wait_s(self) -> float | None:
         """`max_wait_ms` in seconds."""
         return None if self.max_wait_ms is None else self.max_wait_ms / 1_000
+
+    @property
+    def columns_read(self) -> Sequence[str] | None:
+        """The chosen columns, and behind them those that windows need; None: all of them."""
+        if self.columns is None:
+            return None
+        needs = () if self.windows is None else (*self.windows.keys, *self.windows.columns)
+        return list(dict.fromkeys([*self.columns, *needs]))

@@ -3,10 +3,10 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpu_sink.batches.fill import Content
-from gpu_sink.batches.pipeline import Pipeline, require_agreed_codes, schema_of
+from gpu_sink.batches.pipeline import Pipeline, layout_of, require_agreed_codes
 from gpu_sink.batches.prefetch import FilledSlots
 from gpu_sink.batches.state import VERSION, Identity, Mark, mark_from_json, mark_to_json
 from gpu_sink.columns.windows import History
@@ -19,6 +19,9 @@ from gpu_sink.segments.cuda_reads import engine_for
 from gpu_sink.segments.reads import Mode, PieceReader
 from gpu_sink.slots.copies import CopyEngine
 from gpu_sink.slots.ring import Slot
+
+if TYPE_CHECKING:
+    from gpu_sink.columns.groups import Groups
 
 
 class Batch(dict[str, Any]):
@@ -71,6 +74,7 @@ class Batches:
         self._loaded: Mapping[str, Any] | None = None
         self._mark: Mark | None = None
         self._history: History | None = None
+        self._groups: Groups | None = None  # of windows; what `_history` numbers
         self._epoch = -1
         self._open: FrameReader | None = None
         self._pieces: PieceReader | None = None
@@ -104,8 +108,13 @@ class Batches:
             "epoch": self._epoch,
             **mark_to_json(self._mark),
             "dictionaries": {n: one.to_json() for n, one in self._dictionaries.items() if not one.closed},
-            "windows": None if self._history is None else self._history.to_json(),
+            "windows": self._windows_to_json(),
         }
+
+    def _windows_to_json(self) -> dict[str, Any] | None:
+        if self._history is None or self._groups is None:
+            return None
+        return {**self._history.to_json(), "groups": self._groups.to_json()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next iteration go on from a state; raises StateError for one of another stream."""
@@ -162,7 +171,7 @@ class Batches:
         self._mark, self._history = mark, None
         sealed_rows = {} if mark is None else mark.sealed_rows
         feed = Feed(reader, self.options.time_column, sealed_rows, gaps=self.options.gaps)
-        schema = schema_of(self._source, feed, mark)
+        schema = layout_of(self._source, feed, mark, self.options)
         if schema is None:
             self._mark = mark or Mark(dict(feed.positions))
             return
@@ -175,8 +184,9 @@ class Batches:
         pipeline = Pipeline(
             self._source, reader, feed, schema, self.options, engine, self._dictionaries, seed
         )
-        if self.options.windows is not None:
+        if self.options.windows is not None and pipeline.windows is not None:
             self._history = History(self.options.windows)
+            self._groups = pipeline.windows.groups
         if state is not None and mark is not None:
             self._take_up(state)
             pipeline.restore(mark, self._history)
@@ -204,8 +214,9 @@ class Batches:
             for name, words in state["dictionaries"].items():
                 if name in self._dictionaries and not self._dictionaries[name].closed:
                     self._dictionaries[name].from_json(words)
-            if self._history is not None:
+            if self._history is not None and self._groups is not None:
                 self._history.from_json(state["windows"])
+                self._groups.from_json(state["windows"].get("groups", []))
         except (KeyError, TypeError, ValueError, AttributeError) as malformed:
             raise StateError(f"not the state of a stream: {malformed!r}") from None
 
