@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.batches.batch import Batch
+from gpu_sink.batches.batches import Batches
 from gpu_sink.columns.columns import readable_columns
 from gpu_sink.contract import FrameError
 from gpu_sink.errors import ColumnError, SourceError

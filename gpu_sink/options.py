@@ -63,6 +63,9 @@ class BatchOptions:
     max_wait_ms: int | None = (
         None  # a batch with rows is handed over after this wait, full or not; None: never
     )
+    # A live stream's iteration ends once no frame came for this long while one was waited for; the next
+    # iteration goes on from there.  None: never.
+    idle_ms: int | None = None
     drop_last: bool = False  # leave out the last batch of a bounded stream where it is not full
     pad: bool = False  # every batch has batch_rows rows; `row_valid` says which are rows
     windows: Windows | None = None
@@ -75,6 +78,7 @@ class BatchOptions:
     commit_every_ms: int | None = None
     gaps: Literal["warn", "raise"] = "warn"  # what to do where a topic lacks rows between two frames
     copy: bool = False  # batches own their memory; else they are valid until the next one is asked for
+    debug: bool = False  # batches that are read or held for longer than they are valid are reported
 
     def __post_init__(self) -> None:
         if self.batch_rows < 1:
@@ -87,6 +91,8 @@ class BatchOptions:
             raise OptionError("tile_ns is 1 or more, needs time_column, and tiles are not shuffled")
         if self.max_wait_ms is not None and self.max_wait_ms < 0:
             raise OptionError(f"max_wait_ms is {self.max_wait_ms}: say 0 or more, or None for no limit")
+        if self.idle_ms is not None and self.idle_ms < 1:
+            raise OptionError(f"idle_ms is {self.idle_ms}: say 1 or more, or None to wait for ever")
         if not 0 <= self.prefetch <= 64:
             raise OptionError(f"prefetch is {self.prefetch}: say 0 to 64")
         if self.pad and self.drop_last:

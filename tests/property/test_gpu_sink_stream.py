@@ -4,7 +4,7 @@ import json
 import random
 from dataclasses import replace
 from itertools import accumulate, islice, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.batches.batches import Batches
 from gpu_sink.errors import StateError
 from gpu_sink.frames import Frame, Place
 from gpu_sink.options import BatchOptions, Windows
@@ -20,6 +20,9 @@ from gpu_sink.reading.iterable import IterableFrames
 from gpu_sink.source import AlignedStream
 from tests.oracles.windows import windows_slowly
 from tests.stage.aligned import equal, trades
+
+if TYPE_CHECKING:
+    from gpu_sink.batches.batch import Batch
 
 SCHEMA = pa.schema(
     [pa.field("symbol", pa.string()), pa.field("event_ns", pa.int64()), pa.field("price", pa.float32())]

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.batches.batch import Batch
+from gpu_sink.batches.batches import Batches
 from gpu_sink.contract import FrameError
 from gpu_sink.errors import SourceError
 from gpu_sink.frames import Frame
