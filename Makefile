@@ -15,7 +15,7 @@ READY_TORCH := $(VENV)/.ready-torch
 VENV_QUIX := build/venv-quix
 READY_QUIX := $(VENV_QUIX)/.ready
 TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
-ROOTS := app operators topics state replay gpu_sink schemas tests
+ROOTS := app operators topics state replay gpu_sink schemas distribution tests
 
 # Told to write no bytecode, as in many containers, each of our processes would compile all that it imports, a second each.
 ifneq ($(PYTHONDONTWRITEBYTECODE),)
@@ -138,8 +138,9 @@ replay: ## one day end to end: make replay DATE=2024-01-15 [DATA=folder CONFIG=f
 	$(MAKE) -s $(READY)
 	$(PY) -m app replay $(REPLAY_FLAGS)
 
-wheel: $(READY) ## build the gpu_sink client's wheel under build/wheel
+wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client gpu_sink alone
 	@$(PY) -m build --wheel --no-isolation --outdir build/wheel .
+	$(PY) -m distribution --out build/wheel
 
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build

@@ -82,7 +82,7 @@ def main() -> None:
     if alone is not None:
         hide_pandas()
     for name in MODULES if alone is None else (alone,):
-        import_module(f"app.commands.{name}")  # registers its commands
+        import_module(f"{__package__}.commands.{name}")  # registers its commands
     if alone != "align":  # which does so once it has its kernels
         gc.enable()
     log_to_stderr()

@@ -3,15 +3,18 @@
 What needs PyTorch is not among these names: `gpu_sink.torch_dataset.AlignedDataset`.
 """
 
-from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.batches.batch import Batch
+from gpu_sink.batches.batches import Batches
 from gpu_sink.contract import FrameError
 from gpu_sink.errors import (
     ColumnError,
     DeviceError,
     GapError,
     GapWarning,
+    HeldWarning,
     OptionError,
     OrderWarning,
+    OverwrittenError,
     ReaderWarning,
     SegmentError,
     SourceError,
@@ -33,8 +36,10 @@ __all__ = [
     "FrameError",
     "GapError",
     "GapWarning",
+    "HeldWarning",
     "OptionError",
     "OrderWarning",
+    "OverwrittenError",
     "ReaderWarning",
     "SegmentError",
     "SourceError",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.batches.batch import Batch
+from gpu_sink.batches.batches import Batches
 from gpu_sink.columns.columns import readable_columns
 from gpu_sink.contract import FrameError
 from gpu_sink.errors import ColumnError, SourceError
@@ -45,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         settings = read_client_config(options.client_config)
     except OSError as unreadable:
         parser.error(f"--client-config {options.client_config}: {unreadable.strerror}")
-    topic = AlignedStream.from_kafka(options.bootstrap, options.topic, until_end=True, settings=settings)
     try:
+        topic = AlignedStream.from_kafka(options.bootstrap, options.topic, until_end=True, settings=settings)
         rows, difference = compare(topic, AlignedStream.from_folder(options.folder))
     except (SourceError, FrameError, ColumnError) as unreadable:
         sys.stderr.write(f"{unreadable}\n")

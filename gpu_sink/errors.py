@@ -37,5 +37,13 @@ class GapWarning(UserWarning):
     """Rows of a partition are missing from its topic: frames between two that were read are not there."""
 
 
+class OverwrittenError(RuntimeError):
+    """A batch is read whose slot went to later rows."""
+
+
+class HeldWarning(UserWarning):
+    """Columns of a batch are held while its slot goes round: they will hold later rows."""
+
+
 class OrderWarning(UserWarning):
     """Rows of a partition went back in time: a frame was written twice, or frames were mixed up."""

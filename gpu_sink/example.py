@@ -6,12 +6,14 @@
 The model guesses how far a trade is struck from the middle of its quote, in basis points, from its symbol's
 last trades.  Training keeps the rows' state in the model's checkpoint: every row trains it exactly once,
 whenever it is killed.  Serving commits to a group what was answered: after a crash the last rows are answered
-again.
+again.  `train` is told which columns hold symbol, price, bid and ask; `serve` reads that in the checkpoint.
 """
 
 import argparse
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -20,12 +22,20 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.batches.batch import Batch
+from gpu_sink.contract import FrameError
+from gpu_sink.errors import ColumnError, DeviceError, OptionError, SourceError, StateError
 from gpu_sink.options import Windows
 from gpu_sink.source import AlignedStream
 from gpu_sink.torch_dataset import AlignedDataset
 
-FEATURES: Final = ["price", "quote_bid_price", "quote_ask_price"]
+# Names of columns: of what tells instruments apart, several with commas, of the price and of its quote.
+NAMES: Final = {
+    "symbol": "symbol",
+    "price": "price",
+    "bid": "quote_bid_price",
+    "ask": "quote_ask_price",
+}
 STEPS: Final = 8  # a trade, and the 7 of its symbol before it
 HIDDEN: Final = 16
 CHECKPOINT_BATCHES: Final = 50  # as many batches are trained again after a crash, from the state before them
@@ -59,17 +69,20 @@ def inputs_and_targets(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     return steps[:, :-1], distance[:, -1], matched[:, -1]
 
 
-def batch_options(device: str) -> dict[str, Any]:
+def batch_options(names: Mapping[str, str], device: str) -> dict[str, Any]:
     """What training and serving must have alike: the same columns, windows and types."""
-    return {
-        "columns": ["symbol", *FEATURES],
-        "windows": Windows(steps=STEPS, columns=FEATURES),
-        "device": device,
-    }
+    features = [names["price"], names["bid"], names["ask"]]
+    windows = Windows(steps=STEPS, columns=features, by=names["symbol"].split(","))
+    return {"columns": features, "windows": windows, "device": device}
 
 
 def train(
-    stream: AlignedStream, checkpoint: Path, *, device: str = "cpu", batches_max: int | None = None
+    stream: AlignedStream,
+    checkpoint: Path,
+    *,
+    names: Mapping[str, str] = NAMES,
+    device: str = "cpu",
+    batches_max: int | None = None,
 ) -> list[float]:
     """Train over the stream's rows once, going on from the checkpoint where there is one.
 
@@ -77,9 +90,9 @@ def train(
     would: what was trained since the last checkpoint is trained again, on the model as it was then.
     """
     torch.manual_seed(1)
+    rows = AlignedDataset(stream, batch_rows=256, shuffle_rows=2_048, seed=7, **batch_options(names, device))
     model = QuoteDistance().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    rows = AlignedDataset(stream, batch_rows=256, shuffle_rows=2_048, seed=7, **batch_options(device))
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(saved["model"])
@@ -94,18 +107,27 @@ def train(
         optimizer.step()
         errors.append(float(error.detach()))
         if number % CHECKPOINT_BATCHES == 0:
-            write_checkpoint(checkpoint, model, optimizer, rows)
+            write_checkpoint(checkpoint, names, model, optimizer, rows)
     if batches_max is None:
-        write_checkpoint(checkpoint, model, optimizer, rows)
+        write_checkpoint(checkpoint, names, model, optimizer, rows)
     return errors
 
 
 def write_checkpoint(
-    checkpoint: Path, model: QuoteDistance, optimizer: torch.optim.Optimizer, rows: AlignedDataset
+    checkpoint: Path,
+    names: Mapping[str, str],
+    model: QuoteDistance,
+    optimizer: torch.optim.Optimizer,
+    rows: AlignedDataset,
 ) -> None:
     """Write model and rows as one file, whole or not at all: neither is ever newer than the other."""
     partial = checkpoint.with_suffix(".partial")
-    kept = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "rows": rows.state_dict()}
+    kept = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "rows": rows.state_dict(),
+        "names": dict(names),
+    }
     torch.save(kept, partial)
     partial.replace(checkpoint)
 
@@ -117,21 +139,27 @@ def serve(
     device: str = "cpu",
     batches_max: int | None = None,
     commit_every_ms: int | None = None,
+    idle_ms: int | None = None,
 ) -> list[float]:
-    """Answer rows as they are sealed; return the latencies from seal to answer, ms per batch."""
+    """Answer rows as they are sealed; return the latencies from seal to answer, ms per batch.
+
+    It goes on until the stream has ended or was silent for `idle_ms`, or somebody presses Ctrl-C.
+    """
     model = QuoteDistance().to(device)
-    model.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
-    batches: Batches = stream.batches(
+    saved = torch.load(checkpoint, weights_only=True)
+    model.load_state_dict(saved["model"])
+    batches = stream.batches(
         batch_rows=1_024,
         max_wait_ms=5,
+        idle_ms=idle_ms,
         arrays="torch",
         commit_every_ms=commit_every_ms,
-        **batch_options(device),
+        **batch_options(saved.get("names", NAMES), device),
     )
     latencies_ms: list[float] = []
     shown, answered = 0, 0
     say_s = time.monotonic() + SAY_EVERY_S
-    with torch.no_grad():
+    with torch.no_grad(), suppress(KeyboardInterrupt):
         for batch in islice(batches, batches_max):
             steps, _, _ = inputs_and_targets(batch)
             answer = model(steps).cpu()  # on a card this waits for it: an answer is what can be sent
@@ -156,6 +184,49 @@ def say(answered: int, latencies_ms: list[float]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train or serve, as the first argument says; returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.what == "train" and options.folder is None:
+        parser.error("train needs --folder")
+    try:
+        return _train(options) if options.what == "train" else _serve(options)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"stopped; the same command goes on from {options.checkpoint}\n")
+        return 130
+    except ColumnError as misnamed:
+        parser.error(f"{misnamed}; say which columns are which with --symbol, --price, --bid and --ask")
+    except (SourceError, FrameError, OptionError, StateError, DeviceError, FileNotFoundError) as wrong:
+        parser.error(str(wrong))
+
+
+def _train(options: argparse.Namespace) -> int:
+    errors = train(
+        AlignedStream.from_folder(options.folder),
+        options.checkpoint,
+        names={name: getattr(options, name) for name in NAMES},
+        device=options.device,
+        batches_max=options.batches,
+    )
+    if errors:
+        sys.stdout.write(
+            f"{len(errors):,} batches: squared error {errors[0]:.1f} bp2 at first, {errors[-1]:.1f} at last\n"
+        )
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    serve(
+        AlignedStream.from_kafka(options.bootstrap, options.topic, group=options.group),
+        options.checkpoint,
+        device=options.device,
+        batches_max=options.batches,
+        commit_every_ms=1_000,
+        idle_ms=options.idle_ms,
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m gpu_sink.example",
         description=__doc__.splitlines()[0],
@@ -165,44 +236,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", type=Path, required=True, help="file of the model: train writes it, serve reads it"
     )
-    parser.add_argument("--folder", help="train: folder of aligned files")
+    parser.add_argument("--folder", help="train: folder of aligned files, or a pattern of such folders")
+    meanings = {
+        "symbol": "column of the instrument, or several with commas",
+        "price": "column of the trade's price",
+        "bid": "column of the quote's bid",
+        "ask": "column of the quote's ask",
+    }
+    for name, default in NAMES.items():
+        parser.add_argument(
+            f"--{name}", default=default, help=f"train: {meanings[name]} (default: %(default)s)"
+        )
+    for name, default, meaning in (
+        ("bootstrap", "127.0.0.1:9092", "address of the Kafka broker, host:port"),
+        ("topic", "aligned", "name of the aligned topic"),
+        ("group", "gpu-sink-example", "consumer group whose offsets are committed"),
+    ):
+        parser.add_argument(f"--{name}", default=default, help=f"serve: {meaning} (default: %(default)s)")
     parser.add_argument(
-        "--bootstrap",
-        default="127.0.0.1:9092",
-        help="serve: address of the Kafka broker, host:port (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--topic", default="aligned", help="serve: name of the aligned topic (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--group",
-        default="gpu-sink-example",
-        help="serve: consumer group whose offsets are committed (default: %(default)s)",
+        "--idle-ms", type=int, help="serve: stop once the topic was silent for so long (default: never)"
     )
     parser.add_argument(
         "--device", default="cpu", help="device of the model: cpu, cuda or cuda:N (default: %(default)s)"
     )
     parser.add_argument("--batches", type=int, help="number of batches to stop after (default: no limit)")
-    options = parser.parse_args(arguments)
-    if options.what == "serve":
-        topic = AlignedStream.from_kafka(options.bootstrap, options.topic, group=options.group)
-        serve(
-            topic,
-            options.checkpoint,
-            device=options.device,
-            batches_max=options.batches,
-            commit_every_ms=1_000,
-        )
-        return 0
-    if options.folder is None:
-        parser.error("train needs --folder")
-    day = AlignedStream.from_folder(options.folder)
-    errors = train(day, options.checkpoint, device=options.device, batches_max=options.batches)
-    if errors:
-        sys.stdout.write(
-            f"{len(errors):,} batches: squared error {errors[0]:.1f} bp2 at first, {errors[-1]:.1f} at last\n"
-        )
-    return 0
+    return parser
 
 
 if __name__ == "__main__":

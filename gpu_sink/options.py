@@ -21,7 +21,8 @@ class Windows:
 
     steps: int  # rows per window, the row itself among them; 1 to 4,096
     columns: Sequence[str]  # the features, in this order; numbers or booleans
-    by: str = "symbol"  # a text column; a row where it is null stands alone
+    # Text columns that tell the groups apart, one or several; a row where one of them is null stands alone.
+    by: str | Sequence[str] = "symbol"
     dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
@@ -29,6 +30,13 @@ class Windows:
             raise OptionError(f"windows of {self.steps} steps: say 1 to 4,096")
         if not self.columns:
             raise OptionError("windows without columns: name the features")
+        if not self.keys or len(set(self.keys)) < len(self.keys):
+            raise OptionError(f"windows by {self.by!r}: name one text column or several, each once")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns of `by`."""
+        return (self.by,) if isinstance(self.by, str) else tuple(self.by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,9 @@ class BatchOptions:
 
     batch_rows: int = 4_096  # rows of a full batch, and the most a slot holds
     columns: Sequence[str] | None = None  # the ones to read; None: all of them
+    # What to do with a frame that lacks a chosen column, since it is from before it was added or after it was
+    # dropped: refuse it, or give nulls.  With "null" every chosen column has a mask.
+    columns_missing: Literal["raise", "null"] = "raise"
     dtypes: Mapping[str, str] = field(default_factory=dict)  # column -> NumPy dtype; others keep their own
     # Text column -> the words its codes stand for, fixed and closed: any other word has the code len(words).
     # None: codes in the order of appearance, each reader its own; so it is too where a column is not named.
@@ -52,6 +63,9 @@ class BatchOptions:
     max_wait_ms: int | None = (
         None  # a batch with rows is handed over after this wait, full or not; None: never
     )
+    # A live stream's iteration ends once no frame came for this long while one was waited for; the next
+    # iteration goes on from there.  None: never.
+    idle_ms: int | None = None
     drop_last: bool = False  # leave out the last batch of a bounded stream where it is not full
     pad: bool = False  # every batch has batch_rows rows; `row_valid` says which are rows
     windows: Windows | None = None
@@ -64,6 +78,7 @@ class BatchOptions:
     commit_every_ms: int | None = None
     gaps: Literal["warn", "raise"] = "warn"  # what to do where a topic lacks rows between two frames
     copy: bool = False  # batches own their memory; else they are valid until the next one is asked for
+    debug: bool = False  # batches that are read or held for longer than they are valid are reported
 
     def __post_init__(self) -> None:
         if self.batch_rows < 1:
@@ -76,6 +91,8 @@ class BatchOptions:
             raise OptionError("tile_ns is 1 or more, needs time_column, and tiles are not shuffled")
         if self.max_wait_ms is not None and self.max_wait_ms < 0:
             raise OptionError(f"max_wait_ms is {self.max_wait_ms}: say 0 or more, or None for no limit")
+        if self.idle_ms is not None and self.idle_ms < 1:
+            raise OptionError(f"idle_ms is {self.idle_ms}: say 1 or more, or None to wait for ever")
         if not 0 <= self.prefetch <= 64:
             raise OptionError(f"prefetch is {self.prefetch}: say 0 to 64")
         if self.pad and self.drop_last:
@@ -84,6 +101,12 @@ class BatchOptions:
             raise OptionError(f'device is {self.device!r}: say "cpu", "cuda" or "cuda:N"')
         if self.gaps not in ("warn", "raise"):
             raise OptionError(f'gaps is {self.gaps!r}: say "warn" or "raise"')
+        if self.columns_missing not in ("raise", "null"):
+            raise OptionError(f'columns_missing is {self.columns_missing!r}: say "raise" or "null"')
+        if self.columns_missing == "null" and self.columns is None:
+            raise OptionError(
+                'columns_missing="null" needs columns=: name those that batches have while frames change'
+            )
         if self.seed < 0:
             raise OptionError(f"seed is {self.seed}: say 0 or more")
 
@@ -91,3 +114,11 @@ class BatchOptions:
     def max_wait_s(self) -> float | None:
         """`max_wait_ms` in seconds."""
         return None if self.max_wait_ms is None else self.max_wait_ms / 1_000
+
+    @property
+    def columns_read(self) -> Sequence[str] | None:
+        """The chosen columns, and behind them those that windows need; None: all of them."""
+        if self.columns is None:
+            return None
+        needs = () if self.windows is None else (*self.windows.keys, *self.windows.columns)
+        return list(dict.fromkeys([*self.columns, *needs]))

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import pyarrow as pa
 
-from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.batches.batch import Batch
+from gpu_sink.batches.batches import Batches
 from gpu_sink.columns.columns import plan_columns, word_type
 from gpu_sink.columns.layout import PAGE_SIZE
 from gpu_sink.contract import layout_fingerprint

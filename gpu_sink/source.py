@@ -24,8 +24,9 @@ from gpu_sink.segments.reads import SegmentRows
 class AlignedStream:
     """Aligned rows as they were sealed: frames by iterating, columns by `batches`.
 
-    Rows of one partition come in sealed order.  A bounded stream (`until_end`, or a folder) yields partition
-    after partition, so that two readings of the same range are equal; a live one yields as they arrive.
+    Rows of one partition come in sealed order.  A bounded stream (`until_end`, or folders) yields partition
+    after partition, of several folders within each, so that two readings of the same range are equal; a live
+    one yields as they arrive.
     """
 
     def __init__(self, source: FrameSource) -> None:
@@ -55,25 +56,34 @@ class AlignedStream:
         `group`       go on where this group has committed, and let `commit` commit to it.
         `settings`    further librdkafka settings, such as `security.protocol`.
         `decoded_size_max`  bytes that a frame may unpack to; one of more is refused before it is unpacked.
+
+        Raises SourceError where confluent-kafka is missing, no broker answers within 10 s, or the topic or a
+        partition is not there.
         """
-        return cls(
-            KafkaFrames(
-                bootstrap=bootstrap,
-                topic=topic,
-                chosen=partitions,
-                offsets=offsets or {},
-                until_end=until_end,
-                layout=layout,
-                group=group,
-                settings=settings or {},
-                decoded_size_max=decoded_size_max,
-            )
+        source = KafkaFrames(
+            bootstrap=bootstrap,
+            topic=topic,
+            chosen=partitions,
+            offsets=offsets or {},
+            until_end=until_end,
+            layout=layout,
+            group=group,
+            settings=settings or {},
+            decoded_size_max=decoded_size_max,
         )
+        source.partitions()  # what is wrong with address, topic or login is better known now
+        return cls(source)
 
     @classmethod
-    def from_folder(cls, folder: str | Path) -> "AlignedStream":
-        """Read the aligned Parquet and frame files of a folder, or its segments, by the order of names."""
-        return cls(FolderFrames(Path(folder)))
+    def from_folder(cls, folder: str | Path | Sequence[str | Path]) -> "AlignedStream":
+        """Read the aligned Parquet and frame files of a folder, or its segments, by the order of names.
+
+        Several folders, a day each, are read one after another: a list of them, a pattern
+        (`"build/replay/*/aligned"`), or a folder of folders named `day=2024-01-15`.  Files of one name are
+        one partition.  Raises SourceError where a folder or its files are missing.
+        """
+        places = [folder] if isinstance(folder, str | Path) else folder
+        return cls(FolderFrames([Path(place) for place in places]))
 
     @classmethod
     def from_frames(
@@ -103,15 +113,21 @@ class AlignedStream:
     def words(self, column: str) -> list[Word]:
         """All words of a text column, sorted: what `dictionaries=` takes.  Reads the whole bounded stream.
 
-        Raises ColumnError where there is no such column.
+        Raises ColumnError where no frame has such a column.
         """
         words: set[Word] = set()
+        lacking: Frame | None = None
+        there = False
         for frame in self:
             if column not in frame.rows.schema.names:
-                raise ColumnError(f"{frame.place}: no column {column}")
+                lacking = frame
+                continue
+            there = True
             words.update(
                 word for word in pc.unique(frame.rows.column(column)).to_pylist() if word is not None
             )
+        if lacking is not None and not there:
+            raise ColumnError(f"{lacking.place}: no column {column}")
         return sorted(words)
 
 

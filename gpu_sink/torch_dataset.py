@@ -6,8 +6,10 @@ from typing import Any, cast
 
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data._utils.collate import default_collate_fn_map
 
-from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.batches.batch import Batch
+from gpu_sink.batches.batches import Batches
 from gpu_sink.columns.words import Word
 from gpu_sink.errors import OptionError, StateError
 from gpu_sink.options import BatchOptions
@@ -109,3 +111,14 @@ class AlignedDataset(IterableDataset[Batch]):
         """
         rank, world = self._ranks()
         return {**self.__dict__, "_batches": None, "_rank": rank, "_world": world}
+
+
+def refuse_to_collate(batches: object, *, collate_fn_map: object = None) -> None:
+    """Raise OptionError: a loader that was not told so takes batches for single rows, and stacks them."""
+    raise OptionError(
+        "DataLoader is to make batches of batches: pass batch_size=None, the dataset makes batches, and say "
+        "how long they are with batch_rows= of AlignedDataset"
+    )
+
+
+default_collate_fn_map[Batch] = refuse_to_collate

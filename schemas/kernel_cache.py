@@ -18,7 +18,8 @@ PREFIX: Final = "kernels-"
 
 _COMPILER: Final = re.compile(rb"^from numba", re.MULTILINE)
 _IMPORT: Final = re.compile(
-    rb"^from ((?:%s)[\w.]*) import (\([^)]*\)|[^\n]*)" % b"|".join(map(str.encode, PACKAGES)), re.MULTILINE
+    rb"^from (?:tidemark\.)?((?:%s)[\w.]*) import (\([^)]*\)|[^\n]*)" % b"|".join(map(str.encode, PACKAGES)),
+    re.MULTILINE,
 )
 
 

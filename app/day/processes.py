@@ -13,6 +13,7 @@ from app.process.clock import pause
 
 WATCH_S = 0.05
 STOP_S = 30.0
+ABOVE = __name__.removesuffix("app.day.processes")  # of our modules' names where they are installed
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ def start(
     for that until `Child.tell`.
     """
     log = folder / f"{name}.log"
-    command = [sys.executable, "-m", *arguments]
+    command = [sys.executable, "-m", f"{ABOVE}{arguments[0]}", *arguments[1:]]
     root = Path(__file__).resolve().parents[2]
     with log.open("wb") as sink:
         target = None if own_terminal else sink

@@ -125,7 +125,7 @@ def _run(
 def _get_ready(read_back: ReadBack) -> None:
     """Load what is needed once the day is joined."""
     read_back.start()
-    Thread(target=import_module, args=("app.day.outcome",), daemon=True).start()
+    Thread(target=import_module, args=(f"{__package__}.outcome",), daemon=True).start()
 
 
 def _prepare(

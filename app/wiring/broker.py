@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,12 @@ from topics.memory.bus import MemoryBus
 
 log = structlog.get_logger()
 
-SCRIPT = Path(__file__).resolve().parents[2] / "docker" / "kafka" / "kafka.sh"
+# With this Python, which has the client that the script asks the broker with.
+SCRIPT = (
+    "env",
+    f"KAFKA_PYTHON={sys.executable}",
+    str(Path(__file__).resolve().parents[2] / "docker" / "kafka" / "kafka.sh"),
+)
 CHECK_MS = 10_000
 
 
@@ -88,13 +94,13 @@ def left_running(bus: str) -> str | None:
 
 def _ask_script(word: str) -> str | None:
     """What the script says to a word, None where the answer is no."""
-    done = subprocess.run([str(SCRIPT), word], capture_output=True, text=True, check=False)
+    done = subprocess.run([*SCRIPT, word], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else None
 
 
 def start_broker() -> str:
     """Start the loopback broker, or find it running, and return its `host:port`."""
-    done = subprocess.run([str(SCRIPT), "start"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*SCRIPT, "start"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
         raise UsageError(f"the broker did not start: {lines[-1]}")

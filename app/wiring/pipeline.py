@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-import operators.nodes.warm
-import operators.warm
-import topics.warm
 from app.config import Settings
 from app.errors import UsageError
 from app.process.clock import monotonic_ns, pause
@@ -22,8 +19,10 @@ from operators.graph.plan import Plan, plan_graph
 from operators.graph.render import render_errors
 from operators.graph.task_graph import TaskGraph
 from operators.join.settings import AsofSettings
+from operators.nodes.warm import warm as warm_formulas
 from operators.operator import Operator
 from operators.sealed import ALIGNED
+from operators.warm import warm as warm_operators
 from schemas.clocks import clock_column
 from schemas.stream import StreamError
 from topics.avro.schema import RowLayout, avro_schema, column_name
@@ -31,6 +30,7 @@ from topics.bus import Bus, LogId, MessageLimit, TopicSpec
 from topics.catalogue import LAST_KNOWN, OUTPUTS, compacted_topic, pipeline_topics
 from topics.decoder import RowDecoder
 from topics.registry.unknown import UnknownIds
+from topics.warm import warm as warm_topics
 from topics.wire import CodecError, SchemaRegistry
 
 
@@ -243,7 +243,7 @@ def warm_up(settings: Settings | None = None) -> None:
     Without a graph those of formulas are not needed, which take as long to compile as all of the join's.
     """
     inputs = [] if settings is None else [settings.stream(name) for name in settings.stream_names]
-    topics.warm.warm({own.format for own in inputs if own.format != "avro" or meaning(own)})
-    operators.warm.warm()
+    warm_topics({own.format for own in inputs if own.format != "avro" or meaning(own)})
+    warm_operators()
     if settings is None or settings.graph.nodes:
-        operators.nodes.warm.warm()
+        warm_formulas()

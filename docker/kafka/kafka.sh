@@ -8,7 +8,7 @@
 #   kafka.sh address   host:port alone; exit 1 when it does not run; "address secure" that of the second listener
 #
 #   PORT=9092          force the port (else a free one, kept from start to start)
-#   KAFKA_DIR=folder   where this broker lives (default build/kafka); another folder is another broker
+#   KAFKA_DIR=folder   where this broker lives (default build/kafka, installed ~/.cache/tidemark/kafka); another folder is another broker
 #   KAFKA_ADVERTISED=host:port  where clients are sent, if not there (a proxy)
 #   KAFKA_PYTHON=path  a Python that has confluent-kafka (default .venv/bin/python)
 #   KAFKA_TLS=file     a PEM of key and certificate: for a second listener, SASL_SSL with SCRAM, whose users may do what ACLs
@@ -20,8 +20,10 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 pom=$root/docker/kafka/pom.xml
 version=$(sed -n 's|.*<kafka.version>\(.*\)</kafka.version>.*|\1|p' "$pom")
-jars=$root/build/kafka/jars-$version
-dir=${KAFKA_DIR:-$root/build/kafka}
+home=$root/build/kafka
+[[ -e $root/Makefile ]] || home=${XDG_CACHE_HOME:-$HOME/.cache}/tidemark/kafka # installed: not among the packages
+jars=$home/jars-$version
+dir=${KAFKA_DIR:-$home}
 [[ $dir == /* ]] || dir=$PWD/$dir
 python=${KAFKA_PYTHON:-$root/.venv/bin/python}
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java
@@ -79,8 +81,8 @@ fetch_jars() {
 
 fetch() {
   command -v "$java" >/dev/null && command -v mvn >/dev/null && command -v flock >/dev/null || return 0
-  mkdir -p "$dir" "$root/build/kafka"
-  exec 9>"$root/build/kafka/lock"
+  mkdir -p "$dir" "$home"
+  exec 9>"$home/lock"
   flock 9
   fetch_jars 2>/dev/null
 }
@@ -185,9 +187,9 @@ start() {
   local port controller_port secure_port
   [[ -x $python ]] || fail 2 "$python is not there: run \`make sync\`, or set KAFKA_PYTHON"
   [[ -d $dir ]] || require_java # where a broker may run already, that is looked at first: it takes less
-  mkdir -p "$dir" "$root/build/kafka"
+  mkdir -p "$dir" "$home"
   # One start at a time, over all folders: they share the jars.
-  exec 9>"$root/build/kafka/lock"
+  exec 9>"$home/lock"
   if command -v flock >/dev/null; then flock 9; fi
   if pid_of_broker >/dev/null; then
     port=$(port_kept)

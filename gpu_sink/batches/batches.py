@@ -3,47 +3,36 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gpu_sink.batches.batch import Batch, Guard
 from gpu_sink.batches.fill import Content
-from gpu_sink.batches.pipeline import Pipeline, require_agreed_codes, schema_of
+from gpu_sink.batches.pipeline import Pipeline, layout_of, require_agreed_codes
 from gpu_sink.batches.prefetch import FilledSlots
 from gpu_sink.batches.state import VERSION, Identity, Mark, mark_from_json, mark_to_json
 from gpu_sink.columns.windows import History
 from gpu_sink.columns.words import Dictionary, Word
 from gpu_sink.errors import OptionError, ReaderWarning, StateError
 from gpu_sink.options import BatchOptions
-from gpu_sink.reading.feed import Feed, Run
+from gpu_sink.reading.feed import Feed
+from gpu_sink.reading.idle import IdleReader
 from gpu_sink.reading.source import FrameReader, FrameSource, Position, share
 from gpu_sink.segments.cuda_reads import engine_for
 from gpu_sink.segments.reads import Mode, PieceReader
 from gpu_sink.slots.copies import CopyEngine
 from gpu_sink.slots.ring import Slot
 
-
-class Batch(dict[str, Any]):
-    """Columns of equal length by name: NumPy arrays or tensors [rows, ...].
-
-    `rows`           rows that are rows; with `pad` the columns are longer.
-    `runs`           where they came from, in their order; none where they were shuffled.
-    `sealed_ns`      the worker's clock when the newest of their frames was sealed; None for files.
-    `tile_lower_ns`  where their tile of time begins; None without tiles.
-
-    Unless `copy` is chosen, columns are valid until the next batch is asked for.
-    """
-
-    rows: int
-    runs: tuple[Run, ...]
-    sealed_ns: int | None
-    tile_lower_ns: int | None
+if TYPE_CHECKING:
+    from gpu_sink.columns.groups import Groups
 
 
 class Batches:
     """The batches of one reader of a stream.
 
-    Each iteration starts over.  After `load_state_dict` it goes on behind the rows that were handed over.
+    Each iteration starts over.  After `load_state_dict` it goes on behind the rows that were handed over, and
+    so it does after an iteration that ended because nothing came for `idle_ms`.
     One iteration runs at a time.  Iterating raises SourceError, FrameError, OptionError, ColumnError and
-    DeviceError and GapError, and warns with ReaderWarning, OrderWarning and GapWarning.
+    DeviceError and GapError, and warns with ReaderWarning, OrderWarning, GapWarning and HeldWarning.
     """
 
     def __init__(
@@ -70,7 +59,9 @@ class Batches:
         self._identity = Identity.of(source.name, reader, readers, options)
         self._loaded: Mapping[str, Any] | None = None
         self._mark: Mark | None = None
+        self._unread: Mapping[str, Any] | None = None  # the state of an iteration that went on to no row
         self._history: History | None = None
+        self._groups: Groups | None = None  # of windows; what `_history` numbers
         self._epoch = -1
         self._open: FrameReader | None = None
         self._pieces: PieceReader | None = None
@@ -95,6 +86,8 @@ class Batches:
 
     def state_dict(self) -> dict[str, Any]:
         """The state at the last batch handed over, as JSON takes it."""
+        if self._unread is not None:
+            return dict(self._unread)
         if self._mark is None:
             return dict(self._loaded or {"version": VERSION, "of": self._identity.to_json(), "begun": False})
         return {
@@ -104,15 +97,20 @@ class Batches:
             "epoch": self._epoch,
             **mark_to_json(self._mark),
             "dictionaries": {n: one.to_json() for n, one in self._dictionaries.items() if not one.closed},
-            "windows": None if self._history is None else self._history.to_json(),
+            "windows": self._windows_to_json(),
         }
+
+    def _windows_to_json(self) -> dict[str, Any] | None:
+        if self._history is None or self._groups is None:
+            return None
+        return {**self._history.to_json(), "groups": self._groups.to_json()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next iteration go on from a state; raises StateError for one of another stream."""
         self._identity.require(state)
         if state["begun"]:
             mark_from_json(state)
-        self._loaded, self._mark = dict(state), None
+        self._loaded, self._mark, self._unread = dict(state), None, None
 
     def commit(self) -> None:
         """Commit every row handed over, as the stream's group; raises SourceError for a stream without one.
@@ -149,22 +147,25 @@ class Batches:
                 raise StateError(f"the state has partitions {elsewhere}, this reader has {partitions}")
             starts.update(mark.positions)
         self._open = self._source.open(starts)
+        idle = None if self.options.idle_ms is None else IdleReader(self._open, self.options.idle_ms)
         try:
-            yield from self._batches(self._open, state, mark)
+            yield from self._batches(idle or self._open, state, mark)
         finally:
             self._open.close()
             self._open = None
+        if idle is not None and idle.is_idle:
+            self._loaded = self.state_dict()
 
     def _batches(
         self, reader: FrameReader, state: Mapping[str, Any] | None, mark: Mark | None
     ) -> Iterator[Batch]:
         """Put the iteration together around the first frame, and take it apart at its end."""
-        self._mark, self._history = mark, None
+        self._mark, self._history, self._unread = mark, None, None
         sealed_rows = {} if mark is None else mark.sealed_rows
         feed = Feed(reader, self.options.time_column, sealed_rows, gaps=self.options.gaps)
-        schema = schema_of(self._source, feed, mark)
+        schema = layout_of(self._source, feed, mark, self.options)
         if schema is None:
-            self._mark = mark or Mark(dict(feed.positions))
+            self._mark, self._unread = mark or Mark(dict(feed.positions)), state
             return
         require_agreed_codes(schema, self.options, self._readers)
         if mark is not None:
@@ -175,8 +176,9 @@ class Batches:
         pipeline = Pipeline(
             self._source, reader, feed, schema, self.options, engine, self._dictionaries, seed
         )
-        if self.options.windows is not None:
+        if self.options.windows is not None and pipeline.windows is not None:
             self._history = History(self.options.windows)
+            self._groups = pipeline.windows.groups
         if state is not None and mark is not None:
             self._take_up(state)
             pipeline.restore(mark, self._history)
@@ -204,8 +206,10 @@ class Batches:
             for name, words in state["dictionaries"].items():
                 if name in self._dictionaries and not self._dictionaries[name].closed:
                     self._dictionaries[name].from_json(words)
-            if self._history is not None:
+            # A stream that ended before its first row has no windows.
+            if self._history is not None and self._groups is not None and state["windows"] is not None:
                 self._history.from_json(state["windows"])
+                self._groups.from_json(state["windows"].get("groups", []))
         except (KeyError, TypeError, ValueError, AttributeError) as malformed:
             raise StateError(f"not the state of a stream: {malformed!r}") from None
 
@@ -214,9 +218,12 @@ class Batches:
         held: Slot | None = None
         committed_s = monotonic()
         every_ms = self.options.commit_every_ms
+        guard = Guard() if self.options.debug and not self.options.copy else None
         while True:
             if held is not None:
                 pipeline.ring.release(held)
+            if guard is not None:
+                guard.look()
             if every_ms is not None and monotonic() - committed_s >= every_ms / 1_000:
                 self.commit()
                 committed_s = monotonic()
@@ -226,7 +233,7 @@ class Batches:
                     self.commit()
                 return
             content: Content = held.content
-            batch = self._batch(pipeline, held, content)
+            batch = self._batch(pipeline, held, content, guard)
             if self.options.copy:
                 pipeline.ring.release(held)
                 held = None
@@ -236,7 +243,7 @@ class Batches:
             self._mark = content.mark
             yield batch
 
-    def _batch(self, pipeline: Pipeline, slot: Slot, content: Content) -> Batch:
+    def _batch(self, pipeline: Pipeline, slot: Slot, content: Content, guard: Guard | None) -> Batch:
         batch = Batch(slot.views)
         if content.rows < self.options.batch_rows and not self.options.pad:
             for name, view in slot.views.items():
@@ -244,6 +251,8 @@ class Batches:
         if self.options.copy:
             for name, view in batch.items():
                 batch[name] = pipeline.engine.own(view)
+        elif guard is not None:
+            batch = guard.guarded(batch, slot)
         batch.rows, batch.runs = content.rows, content.runs
         batch.sealed_ns, batch.tile_lower_ns = content.sealed_ns, content.tile_lower_ns
         return batch

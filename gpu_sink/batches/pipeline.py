@@ -16,13 +16,14 @@ from gpu_sink.batches.fill import (
 )
 from gpu_sink.batches.prefetch import FilledSlots, OnDemand, Prefetcher
 from gpu_sink.batches.state import Mark
-from gpu_sink.columns.columns import ColumnPlan, ColumnWriter, fields_of, plan_columns, word_type
+from gpu_sink.columns.columns import VALID, ColumnPlan, ColumnWriter, fields_of, plan_columns, word_type
 from gpu_sink.columns.layout import Field, SlotLayout
 from gpu_sink.columns.windows import History, WindowMaker, require_features, window_fields
 from gpu_sink.columns.words import Dictionary
 from gpu_sink.errors import OptionError, SourceError
 from gpu_sink.options import ROW_VALID, WINDOWS, BatchOptions
-from gpu_sink.reading.feed import Feed, LayoutRule
+from gpu_sink.reading.feed import Feed
+from gpu_sink.reading.layouts import LayoutRule, grown_schema
 from gpu_sink.reading.source import FrameReader, FrameSource
 from gpu_sink.segments.columns import SegmentColumns
 from gpu_sink.segments.cuda_reads import CudaReads
@@ -51,8 +52,8 @@ class Pipeline:
         self._source = source
         self._reader = reader
         self._options = options
-        self._plans = plan_columns(schema, options.columns, options.dtypes)
-        feed.rule = LayoutRule(schema, self._plans, chosen=options.columns is not None)
+        self._plans = plan_columns(schema, options.columns_read, options.dtypes)
+        feed.rule = LayoutRule(schema, self._plans, options)
         _add_dictionaries(dictionaries, self._plans, options)
         rows_max = max(options.batch_rows, options.shuffle_rows)
         self._writer = ColumnWriter(self._plans, dictionaries, rows_max)
@@ -62,8 +63,7 @@ class Pipeline:
         self.windows: WindowMaker | None = None
         if options.windows is not None:
             require_features(options.windows, self._plans)
-            by = dictionaries[options.windows.by]
-            self.windows = WindowMaker(options.windows, self._plans, by, rows_max)
+            self.windows = WindowMaker(options.windows, self._plans, dictionaries, rows_max)
         fields = fields_of(self._plans)
         self._filler: OrderedFiller | ShuffledFiller
         if options.shuffle_rows:
@@ -73,6 +73,15 @@ class Pipeline:
             self._filler = OrderedFiller(self._gatherer, options, self.windows)
         self.layout = SlotLayout.of(_with_extras(fields, options), options.batch_rows)
         self.ring = Ring(engine, self.layout, options.prefetch + 1)
+        if options.columns is not None:
+            self.ring.hide(
+                {
+                    name
+                    for plan in self._plans
+                    for name in (plan.name, plan.name + VALID)
+                    if plan.name not in options.columns
+                }
+            )
 
     def restore(self, mark: Mark, history: History | None) -> None:
         """Take up an earlier life: the windows' history, and the shuffle buffer with the rows it had."""
@@ -180,7 +189,15 @@ def _maker(name: str) -> str:
     return "windows=" if name.startswith(WINDOWS) else "pad="
 
 
-def schema_of(source: FrameSource, feed: Feed, mark: Mark | None) -> pa.Schema | None:
+def layout_of(source: FrameSource, feed: Feed, mark: Mark | None, options: BatchOptions) -> pa.Schema | None:
+    """The columns that batches are made of; None for no rows."""
+    schema = _first_schema(source, feed, mark)
+    if schema is None or options.columns_missing == "raise":
+        return schema
+    return grown_schema(schema, source, options)
+
+
+def _first_schema(source: FrameSource, feed: Feed, mark: Mark | None) -> pa.Schema | None:
     """The columns of the first frame, or of a shuffle buffer's where no frame is left; None for no rows."""
     while (frame := feed.peek(POLL_WAIT_S)) is None:
         if feed.ended:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from gpu_sink.columns.windows import Tails
 from gpu_sink.errors import StateError
-from gpu_sink.options import BatchOptions
+from gpu_sink.options import BatchOptions, Windows
 from gpu_sink.reading.feed import Run
 from gpu_sink.reading.source import Position
 
@@ -66,9 +66,7 @@ class Identity:
             readers=readers,
             shuffle_rows=options.shuffle_rows,
             seed=options.seed if options.shuffle_rows else 0,
-            windows=""
-            if windows is None
-            else f"{windows.steps} of {', '.join(windows.columns)} by {windows.by}, {windows.dtype}",
+            windows="" if windows is None else _windows_text(windows),
             words=hashlib.sha256(repr(words).encode()).hexdigest()[:16] if words else "",
         )
 
@@ -86,6 +84,11 @@ class Identity:
         for name, value in self.to_json().items():
             if own.get(name) != value:
                 raise StateError(f"the state is of {name} {own.get(name)!r}, this stream is of {value!r}")
+
+
+def _windows_text(windows: Windows) -> str:
+    features, keys = ", ".join(windows.columns), ", ".join(windows.keys)
+    return f"{windows.steps} of {features} by {keys}, {windows.dtype}"
 
 
 def mark_to_json(mark: Mark) -> dict[str, Any]:

@@ -29,7 +29,10 @@ Kind = Literal["numbers", "bits", "codes", "text", "cast"]
 
 
 class ColumnPlan(NamedTuple):
-    """How one column is read; `dtype` is what it becomes, `under_null` what lies where it has no value."""
+    """How one column is read; `dtype` is what it becomes, `under_null` what lies where it has no value.
+
+    `chosen` says that its reader named the dtype.
+    """
 
     name: str
     type: pa.DataType
@@ -38,6 +41,7 @@ class ColumnPlan(NamedTuple):
     source: np.dtype[Any]
     dtype: np.dtype[Any]
     under_null: float | int | bool
+    chosen: bool
 
 
 Bits = npt.NDArray[np.uint8] | None
@@ -46,6 +50,7 @@ Bits = npt.NDArray[np.uint8] | None
 class _Opened(NamedTuple):
     """One column of a frame, ready to be copied from.
 
+    `column`   None where the frame lacks it: all its rows are null.
     `bitmap`   which rows have a value, None where all have.
     `numbers`  values from row `lower` of the frame on, as they are to be copied; None where they are made.
     `bounded`  whether values may not fit; `filled`: whether anything may lie under nulls.
@@ -54,12 +59,12 @@ class _Opened(NamedTuple):
 
     plan: ColumnPlan
     mask: str
-    column: pa.Array
-    bitmap: Bits
-    numbers: npt.NDArray[Any] | None
-    lower: int
-    bounded: bool
-    filled: bool
+    column: Any
+    bitmap: Bits = None
+    numbers: npt.NDArray[Any] | None = None
+    lower: int = 0
+    bounded: bool = False
+    filled: bool = False
     words: npt.NDArray[np.int32] | None = None
 
 
@@ -70,12 +75,36 @@ def plan_columns(
     names = list(schema.names if columns is None else dict.fromkeys(columns))
     for name in [*names, *dtypes]:
         if name not in schema.names:
-            raise ColumnError(f"no column {name}; there are {', '.join(schema.names)}")
+            raise ColumnError(
+                f"no column {name}; there are {', '.join(schema.names)}; for one that comes later, or is "
+                'gone, say columns_missing="null"'
+            )
     masks = {name + VALID for name in names if schema.field(name).nullable}
     if taken := masks & set(names):
         name = min(taken)
         raise ColumnError(f"column {name} has the name of the mask of {name.removesuffix(VALID)}")
     return tuple(_plan(schema.field(name), dtypes.get(name)) for name in names)
+
+
+def fitting_plan(plan: ColumnPlan, field: pa.Field) -> ColumnPlan | None:
+    """How a frame's own column is read to where a plan has it; None where its type is another one.
+
+    Nanoseconds are the same as int64 and as an Arrow timestamp; of another type are only numbers whose dtype
+    the reader chose.
+    """
+    if read_as(field.type) == read_as(plan.type):
+        return plan
+    if not plan.chosen or plan.kind in ("text", "codes"):
+        return None
+    try:
+        return _plan(field.with_nullable(plan.nullable), plan.dtype.str)
+    except ColumnError:
+        return None
+
+
+def read_as(type_: pa.DataType) -> pa.DataType:
+    """The type itself, but int64 for a timestamp in nanoseconds: both hold the same bytes."""
+    return pa.int64() if pa.types.is_timestamp(type_) and type_.unit == "ns" else type_
 
 
 def readable_columns(schema: pa.Schema) -> list[str]:
@@ -110,8 +139,9 @@ class ColumnWriter:
         self._rows: pa.RecordBatch | None = None  # the frame of which `_opened` are the columns
         self._opened: list[_Opened] = []
         # Of the columns of the last frame; a look-up by name costs twice one by number.
-        self._names: list[str] = []
-        self._numbers: list[int] = []
+        self._schema: pa.Schema | None = None
+        self._numbers: list[int | None] = []
+        self._own: list[ColumnPlan] = []
         self._planned = [plan.name for plan in plans]
         self._dictionaries = dictionaries
         self._index = np.empty(rows_max + 16, np.intp)
@@ -122,8 +152,10 @@ class ColumnWriter:
         """The planned columns of small parts as one batch, None where Arrow had better not join them."""
         if any(plan.kind == "codes" for plan in self._plans):  # each part has a dictionary of its own
             return None
-        if parts[0].schema.names != self._planned:
-            parts = [part.select(self._planned) for part in parts]
+        names = parts[0].schema.names
+        if names != self._planned:
+            present = [name for name in self._planned if name in names]
+            parts = [part.select(present) for part in parts]
         try:
             return pa.concat_batches(parts)
         except pa.ArrowInvalid:  # more text than Arrow holds in one batch
@@ -143,6 +175,10 @@ class ColumnWriter:
             valid = None
             if plan.nullable:
                 valid = columns[one.mask][at : at + count]
+                if one.column is None:
+                    valid[:] = False
+                    values[:] = plan.under_null
+                    continue
                 if one.bitmap is None:
                     valid[:] = True
                     valid = None
@@ -163,11 +199,12 @@ class ColumnWriter:
     def _open(self, rows: pa.RecordBatch, lower: int) -> None:
         """Look up once per frame what every batch that takes rows from it needs."""
         self._rows, self._opened = None, []
-        names = rows.schema.names
-        if names != self._names:
-            self._names = names
-            self._numbers = [names.index(plan.name) for plan in self._plans]
-        for plan, number in zip(self._plans, self._numbers, strict=True):
+        if self._schema is None or not rows.schema.equals(self._schema):
+            self._learn(rows.schema)
+        for plan, number in zip(self._own, self._numbers, strict=True):
+            if number is None:
+                self._opened.append(_Opened(plan, plan.name + VALID, None))
+                continue
             column = rows.column(number)
             bitmap = None
             if column.null_count:
@@ -176,6 +213,18 @@ class ColumnWriter:
                 bitmap = np.frombuffer(column.buffers()[0], np.uint8)
             self._opened.append(self._opened_column(plan, column, bitmap, lower))
         self._rows = rows
+
+    def _learn(self, schema: pa.Schema) -> None:
+        """Look up once per layout where the planned columns are, and how those of other types are read."""
+        names = schema.names
+        self._schema, self._numbers, self._own = schema, [], []
+        for plan in self._plans:
+            number = names.index(plan.name) if plan.name in names else None
+            own = plan if number is None else fitting_plan(plan, schema.field(number))
+            assert own is not None, "the layout was not checked"
+            assert number is not None or plan.nullable, "a column that may be missing has a mask"
+            self._numbers.append(number)
+            self._own.append(own)
 
     def _opened_column(self, plan: ColumnPlan, column: pa.Array, bitmap: Bits, lower: int) -> _Opened:
         mask = plan.name + VALID
@@ -243,7 +292,8 @@ def _plan(field: pa.Field, choice: str | None) -> ColumnPlan:
         raise ColumnError(f"column {field.name} is {field.type}, which {dtype} does not hold")
     if dtype.kind == "f":
         under_null = np.nan
-    return ColumnPlan(field.name, field.type, field.nullable, kind, source, dtype, under_null)
+    chosen = choice is not None
+    return ColumnPlan(field.name, field.type, field.nullable, kind, source, dtype, under_null, chosen)
 
 
 def _dtype(field: pa.Field, choice: str) -> np.dtype[Any]:

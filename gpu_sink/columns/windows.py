@@ -3,13 +3,14 @@
 import base64
 import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from gpu_sink.columns.columns import VALID, ColumnPlan
+from gpu_sink.columns.groups import Groups
 from gpu_sink.columns.layout import Columns, Field
 from gpu_sink.columns.words import NULL_CODE, Dictionary
 from gpu_sink.errors import OptionError
@@ -31,11 +32,12 @@ def window_fields(windows: Windows) -> list[Field]:
 def require_features(windows: Windows, plans: Sequence[ColumnPlan]) -> None:
     """Raise OptionError where the windows' columns are not read, or not of a kind that windows hold."""
     kinds = {plan.name: plan.kind for plan in plans}
-    if kinds.get(windows.by) not in ("text", "codes"):
-        raise OptionError(f"windows are made by {windows.by}, which is not a text column that is read")
+    for name in windows.keys:
+        if kinds.get(name) not in ("text", "codes"):
+            raise OptionError(f"windows are made by {name}, which is not a text column")
     for name in windows.columns:
         if kinds.get(name) not in ("numbers", "bits", "cast"):
-            raise OptionError(f"windows of {name}, which is not a column of numbers that is read")
+            raise OptionError(f"windows of {name}, which is not a column of numbers")
 
 
 class Tails:
@@ -56,7 +58,7 @@ class Tails:
 
 
 class History:
-    """Per symbol code its last rows, [codes, steps - 1, features]: right-aligned, zeros before them."""
+    """Per group its last rows, [groups, steps - 1, features]: right-aligned, zeros before them."""
 
     def __init__(self, windows: Windows) -> None:
         self.rows = np.zeros((0, windows.steps - 1, len(windows.columns)), windows.dtype)
@@ -105,12 +107,15 @@ class WindowMaker:
     """
 
     def __init__(
-        self, windows: Windows, plans: Sequence[ColumnPlan], dictionary: Dictionary, rows_max: int
+        self,
+        windows: Windows,
+        plans: Sequence[ColumnPlan],
+        dictionaries: Mapping[str, Dictionary],
+        rows_max: int,
     ) -> None:
         self.history = History(windows)
-        self._by = windows.by
+        self.groups = Groups([dictionaries[name] for name in windows.keys])
         self._features = [next(plan for plan in plans if plan.name == name) for name in windows.columns]
-        self._dictionary = dictionary
         self._steps = windows.steps
         self._keys: Int64s = np.empty(rows_max, np.int64)
         self._places: Int64s = np.empty(rows_max, np.int64)
@@ -128,7 +133,7 @@ class WindowMaker:
         before = self._steps - 1
         row = np.arange(count)
         keys = self._keys[:count]
-        np.multiply(columns[self._by][:count], count, out=keys, casting="same_kind", dtype=np.int64)
+        np.multiply(self.groups.numbers(columns, count), count, out=keys, casting="same_kind", dtype=np.int64)
         keys += row
         keys.sort()  # by code, then in sealed order; no two are equal
         order, code = keys % count, keys // count
@@ -187,16 +192,14 @@ class WindowMaker:
 
     def _kept(self) -> npt.NDArray[np.bool_]:
         """Which groups have a history: not null, nor words that a closed dictionary does not tell apart."""
-        known: npt.NDArray[np.bool_] = (self._codes != NULL_CODE) & (
-            self._codes < len(self._dictionary.words)
-        )
+        known: npt.NDArray[np.bool_] = (self._codes != NULL_CODE) & (self._codes < self.groups.count)
         return known
 
     def _lay(self, columns: Columns, order: Int64s, places: Int64s, size: int) -> None:
         before = self._steps - 1
         if len(self._laid) < size:
             self._laid = np.zeros((size, self._laid.shape[1]), self._laid.dtype)
-        self.history.reserve(len(self._dictionary.words) + 1)
+        self.history.reserve(self.groups.count + 1)
         heads = self._starts + np.arange(len(self._starts)) * before
         self._laid[heads[:, None] + np.arange(before)] = self.history.rows[self._codes]
         for number, plan in enumerate(self._features):

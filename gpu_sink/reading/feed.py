@@ -1,17 +1,18 @@
 """The rows of a stream one after another: frames checked against the planned columns, places kept."""
 
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from gpu_sink.columns.columns import ColumnPlan
-from gpu_sink.contract import FrameError, layout_fingerprint
 from gpu_sink.errors import GapError, GapWarning, OptionError, OrderWarning, SourceError
 from gpu_sink.frames import Frame
 from gpu_sink.reading.source import FrameReader, Position
+
+if TYPE_CHECKING:
+    from gpu_sink.reading.layouts import LayoutRule
 
 
 class Run(NamedTuple):
@@ -21,32 +22,6 @@ class Run(NamedTuple):
     offset: int
     row: int
     rows: int
-
-
-class LayoutRule:
-    """Which frames belong to a stream: those of equal columns, or where columns were chosen, with those."""
-
-    def __init__(self, schema: pa.Schema, plans: Sequence[ColumnPlan], *, chosen: bool) -> None:
-        self._schema = schema
-        self._accepted = schema
-        self._fingerprint = layout_fingerprint(schema)  # of what was accepted last
-        self._plans = plans
-        self._chosen = chosen
-
-    def require(self, frame: Frame) -> None:
-        """Raise FrameError, showing both layouts, for a frame of another stream."""
-        if frame.headers is not None and frame.headers.layout == self._fingerprint:
-            return  # decoding has compared the header with the columns
-        actual = frame.rows.schema
-        if actual.equals(self._accepted):
-            return
-        if not self._chosen or not all(_has(actual, plan) for plan in self._plans):
-            raise FrameError(
-                f"{frame.place}: a frame of layout {layout_fingerprint(actual)}, the stream began with "
-                f"{layout_fingerprint(self._schema)}: {_difference(actual, self._schema)}; read it by itself"
-                + ("" if self._chosen else ", or choose columns that both have with columns=")
-            )
-        self._accepted, self._fingerprint = actual, layout_fingerprint(actual)
 
 
 class Feed:
@@ -196,25 +171,3 @@ class Feed:
                 OrderWarning,
                 stacklevel=2,
             )
-
-
-def _has(schema: pa.Schema, plan: ColumnPlan) -> bool:
-    if plan.name not in schema.names:
-        return False
-    field = schema.field(plan.name)
-    return bool(field.type == plan.type and field.nullable == plan.nullable)
-
-
-def _difference(actual: pa.Schema, expected: pa.Schema) -> str:
-    """The columns that are in one of two layouts only, or in another way."""
-    ours, theirs = ({_field_text(field) for field in schema} for schema in (expected, actual))
-    parts = []
-    if theirs - ours:
-        parts.append("it has " + ", ".join(sorted(theirs - ours)))
-    if ours - theirs:
-        parts.append("it lacks " + ", ".join(sorted(ours - theirs)))
-    return " and ".join(parts) or "its columns are in another order"
-
-
-def _field_text(field: pa.Field) -> str:
-    return f"{field.name}: {field.type}{'' if field.nullable else ' not null'}"

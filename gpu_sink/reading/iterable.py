@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import pyarrow as pa
+
 from gpu_sink.errors import SourceError
 from gpu_sink.frames import Frame
 from gpu_sink.reading.source import Position
@@ -26,6 +28,12 @@ class IterableFrames:
                 )
             self._partitions = sorted({frame.place.partition for frame in self._frames})
         return self._partitions
+
+    def newest_schemas(self) -> Iterator[pa.Schema]:
+        """The columns of the last frame of each partition, none where frames can be iterated only once."""
+        frames = () if isinstance(self._frames, Iterator) else self._frames
+        last = {frame.place.partition: frame.rows.schema for frame in frames}
+        return iter(last.values())
 
     def open(self, starts: Mapping[int, Position | None]) -> "IterableReader":
         """Start over; frames before the starts are passed over."""

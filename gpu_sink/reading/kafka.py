@@ -4,11 +4,15 @@ Messages are polled one by one: a frame holds thousands of rows, so an object pe
 frame, and `consume` would hold back the first until the last is there.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
+
 from gpu_sink.errors import SourceError
+from gpu_sink.frames import Frame
 from gpu_sink.reading.kafka_reader import BoundedReader, KafkaReader, LiveReader
 from gpu_sink.reading.source import Position
 
@@ -20,6 +24,10 @@ METADATA_REFRESH_MS: Final = 10_000  # how soon a partition that the client lost
 # How long a broker may hold a fetch at the end of a log that is read to its end: the answer tells of it, and
 # the next partition's first fetch stands behind.  At the client's own 500 a partition took 0.8 s.
 END_WAIT_MS: Final = 10
+# What the client says while it looks for a broker, a line per try: for whoever wants it, with a handler.
+LOGGER: Final = logging.getLogger("gpu_sink.reading.kafka")
+LOGGER.addHandler(logging.NullHandler())
+NEWEST_MESSAGES: Final = (16, 4_096)  # how far back from its end a partition is searched for a frame
 QUEUE_KIB: Final = (
     16_384  # what the client fetches ahead of the frames that are asked for, over all partitions
 )
@@ -46,11 +54,19 @@ class KafkaFrames:
 
     def partitions(self) -> list[int]:
         """The partitions to read, each of them known to exist; raises SourceError."""
-        consumer = self.connect()
+        reported: list[str] = []
+        consumer = self._client(reported)
         try:
-            return self._existing(consumer)
+            return self._existing(consumer, reported)
         finally:
             consumer.close()
+
+    def newest_schemas(self) -> Iterator[pa.Schema]:
+        """The columns of the last frame of each partition, as the log is now; raises SourceError."""
+        for partition in self.partitions():
+            frame = self._newest(partition)
+            if frame is not None:
+                yield frame.rows.schema
 
     def open(self, starts: Mapping[int, Position | None]) -> KafkaReader:
         """Open a consumer of these partitions, none of them shared by a group; raises SourceError."""
@@ -71,35 +87,72 @@ class KafkaFrames:
 
     def connect(self) -> "Consumer":
         """A client of the broker that has no partitions yet; raises SourceError."""
+        return self._client([])
+
+    def _client(self, reported: list[str]) -> "Consumer":
+        """A client that reports what first keeps it from a broker."""
+
+        def note(error: Any) -> None:
+            if not reported:
+                reported.append(error.str())
+
         try:
-            from confluent_kafka import Consumer
-        except ImportError as missing:
+            from confluent_kafka import Consumer, KafkaException
+        except ImportError:
             raise SourceError(
                 "reading a topic needs confluent-kafka: install tidemark-gpu-sink[kafka]"
-            ) from missing
-        return Consumer(
-            {
-                "queued.max.messages.kbytes": QUEUE_KIB,
-                "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
-                **({"fetch.wait.max.ms": END_WAIT_MS} if self.until_end else {}),
-                **self.settings,
-                "bootstrap.servers": self.bootstrap,
-                "group.id": self.group or "tidemark-gpu-sink",  # required; without group= used for nothing
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "check.crcs": True,
-            }
-        )
+            ) from None
+        settings = {
+            "queued.max.messages.kbytes": QUEUE_KIB,
+            "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
+            **({"fetch.wait.max.ms": END_WAIT_MS} if self.until_end else {}),
+            **self.settings,
+            "bootstrap.servers": self.bootstrap,
+            "group.id": self.group or "tidemark-gpu-sink",  # required; without group= used for nothing
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "check.crcs": True,
+            "error_cb": note,
+        }
+        try:
+            return Consumer(settings, logger=LOGGER)
+        except KafkaException as refused:
+            raise SourceError(f"settings= of the client: {refused.args[0].str()}") from None
 
-    def _existing(self, consumer: "Consumer") -> list[int]:
+    def _newest(self, partition: int) -> Frame | None:
+        """The last frame of a partition, None where it has none within reach."""
+        consumer = self.connect()
+        try:
+            start, end = self._range(consumer, partition, None)
+        finally:
+            consumer.close()
+        for back in NEWEST_MESSAGES:
+            lower = Position(max(end - back, start.offset), 0)
+            newest: Frame | None = None
+            reader = replace(self, until_end=True).open({partition: lower})
+            try:
+                while not reader.ended:
+                    newest = reader.read(1.0) or newest
+            finally:
+                reader.close()
+            if newest is not None or lower.offset == start.offset:
+                return newest
+        return None
+
+    def _existing(self, consumer: "Consumer", reported: list[str]) -> list[int]:
         from confluent_kafka import KafkaException
 
         try:
             metadata = consumer.list_topics(self.topic, timeout=METADATA_WAIT_S).topics[self.topic]
         except KafkaException as silent:
-            raise SourceError(f"no broker answers at {self.bootstrap}: {silent}") from silent
+            consumer.poll(0)  # the client reports what it met from here
+            cause = reported[0] if reported else silent.args[0].str()
+            raise SourceError(
+                f"no broker answers at {self.bootstrap} (waited {METADATA_WAIT_S:g} s): {cause}; is it "
+                "there, and does settings= say how to log in?"
+            ) from None
         if metadata.error is not None:
             raise SourceError(f"cannot read topic {self.topic} at {self.bootstrap}: {metadata.error.str()}")
         there = set(metadata.partitions)

@@ -1,7 +1,9 @@
 """What a source of frames is: partitions to divide among readers, and a place in each to go on from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
+
+import pyarrow as pa
 
 from gpu_sink.frames import Frame
 
@@ -54,6 +56,10 @@ class FrameSource(Protocol):
 
     def partitions(self) -> list[int]:
         """The partitions there are to read, ascending."""
+        ...
+
+    def newest_schemas(self) -> Iterator[pa.Schema]:
+        """The columns of frames at the end of each partition, as far as they can be seen without the rest."""
         ...
 
     def open(self, starts: Mapping[int, Position | None]) -> FrameReader:

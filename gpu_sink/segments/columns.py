@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpu_sink.columns.columns import VALID, ColumnPlan, require_range
+from gpu_sink.columns.columns import VALID, ColumnPlan, fitting_plan, require_range
 from gpu_sink.columns.words import NULL_CODE, Dictionary
 from gpu_sink.segments.reads import PieceReader, SegmentRows
 
@@ -29,6 +29,9 @@ class SegmentColumns:
         self._scratch = np.empty(rows_max, np.int64)  # values of another type than the one asked for
         self._index = np.empty(rows_max, np.intp)
         self._footer: Footer | None = None
+        self._own: list[
+            tuple[ColumnPlan, bool | None]
+        ] = []  # how each is stored: masked or not, None: not at all
         self._codes: dict[str, Any] = {}  # per text column the file's codes as ours, where they differ
 
     def write(self, rows: SegmentRows, lower: int, count: int, columns: Mapping[str, Any], at: int) -> None:
@@ -38,12 +41,16 @@ class SegmentColumns:
         """
         if self._footer is not rows.footer:
             self._take_up(rows)
-        for plan in self._plans:
+        for plan, masked in self._own:
             values = columns[plan.name][at : at + count]
-            valid = None
-            if plan.nullable:
-                valid = columns[plan.name + VALID][at : at + count]
+            valid = columns[plan.name + VALID][at : at + count] if plan.nullable else None
+            if valid is not None and masked:
                 self.pieces.read(rows, plan.name + VALID, lower, valid)
+            elif valid is not None:
+                valid[:] = masked is not None
+            if masked is None:
+                values[:] = plan.under_null
+                continue
             if plan.dtype == plan.source:
                 self.pieces.read(rows, plan.name, lower, values)
             else:
@@ -54,9 +61,13 @@ class SegmentColumns:
 
     def _take_up(self, rows: SegmentRows) -> None:
         """Learn another file's words; its codes are ours already where it is the first."""
-        self._footer, self._codes = rows.footer, {}
-        for plan in self._plans:
-            if plan.kind == "codes":
+        self._footer, self._codes, self._own = rows.footer, {}, []
+        for planned in self._plans:
+            stored = rows.schema.field(planned.name) if planned.name in rows.schema.names else None
+            plan = planned if stored is None else fitting_plan(planned, stored)
+            assert plan is not None, "the layout was not checked"
+            self._own.append((plan, None if stored is None else stored.nullable))
+            if plan.kind == "codes" and stored is not None:
                 ours = self._dictionaries[plan.name].codes(rows.words(plan.name))
                 if not np.array_equal(ours, np.arange(len(ours))):
                     self._codes[plan.name] = np.append(ours, np.int32(NULL_CODE))  # -1 looks up the last

@@ -4,6 +4,7 @@ free --acquire--> filling --submit--> copying --take--> held --release--> free
 """
 
 from collections import deque
+from collections.abc import Set as AbstractSet
 from threading import Condition
 from time import monotonic
 from typing import Any, Literal
@@ -43,6 +44,12 @@ class Ring:
         self._full: deque[Slot] = deque()
         self._changed = Condition()
         self._closed = False
+
+    def hide(self, names: AbstractSet[str]) -> None:
+        """Keep columns from the consumer that only the filler needs."""
+        for slot in self.slots:
+            for name in names & slot.views.keys():
+                del slot.views[name]
 
     def acquire(self, wait_s: float) -> Slot | None:
         """Return a slot to fill, None if the consumer held all of them for `wait_s`."""

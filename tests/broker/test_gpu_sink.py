@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 
+import pyarrow as pa
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -37,6 +38,13 @@ class AlignedTopic:
             self.producer.commit_transaction(30)
         else:
             self.producer.abort_transaction(30)
+
+    def put_rows(self, rows: pa.RecordBatch) -> None:
+        """Write rows of any columns to partition 0."""
+        self.producer.begin_transaction()
+        value, headers = message_of(rows)
+        self.producer.produce(self.name, value, partition=0, headers=headers)
+        self.producer.commit_transaction(30)
 
     def stream(self, *, until_end: bool = True) -> AlignedStream:
         """A reader of all partitions."""
@@ -139,3 +147,24 @@ def test_an_empty_topic_ends_at_once(topic: AlignedTopic) -> None:
 def test_a_topic_that_is_not_there_is_named(kafka_bootstrap: str) -> None:
     with pytest.raises(SourceError, match="cannot read topic nowhere"):
         list(AlignedStream.from_kafka(kafka_bootstrap, "nowhere", until_end=True))
+
+
+def test_a_live_loop_ends_when_nothing_is_committed_any_more_and_then_goes_on(topic: AlignedTopic) -> None:
+    topic.put(0, 2, 4)
+    topic.put(6, commit=False)
+    batches = topic.stream(until_end=False).batches(batch_rows=2, idle_ms=1_500, copy=True)
+    assert [batch["event_ns"].tolist() for batch in batches] == [[0, 2], [4]]
+    topic.put(8)
+    assert [batch["event_ns"].tolist() for batch in batches] == [[8]]
+
+
+def test_the_newest_committed_frame_tells_of_a_column_that_the_first_one_lacks(topic: AlignedTopic) -> None:
+    topic.put(0)
+    wide = rows_of([2]).append_column("bid_size", pa.array([7], pa.int32()))
+    topic.put_rows(wide)
+    for _ in range(12):
+        topic.put(4, commit=False)
+    stream = topic.stream()
+    (batch,) = stream.batches(columns=["event_ns", "bid_size"], columns_missing="null")
+    assert batch["event_ns"].tolist() == [0, 2]
+    assert (batch["bid_size"].tolist(), batch["bid_size_valid"].tolist()) == ([0, 7], [False, True])

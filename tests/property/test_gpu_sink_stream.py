@@ -2,8 +2,9 @@
 
 import json
 import random
-from itertools import pairwise
-from typing import Any
+from dataclasses import replace
+from itertools import accumulate, islice, pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.batches.batches import Batches
 from gpu_sink.errors import StateError
 from gpu_sink.frames import Frame, Place
 from gpu_sink.options import BatchOptions, Windows
@@ -19,6 +20,9 @@ from gpu_sink.reading.iterable import IterableFrames
 from gpu_sink.source import AlignedStream
 from tests.oracles.windows import windows_slowly
 from tests.stage.aligned import equal, trades
+
+if TYPE_CHECKING:
+    from gpu_sink.batches.batch import Batch
 
 SCHEMA = pa.schema(
     [pa.field("symbol", pa.string()), pa.field("event_ns", pa.int64()), pa.field("price", pa.float32())]
@@ -72,6 +76,44 @@ def test_windows_are_their_definition(
             assert valid.tolist() == expected[number][1]
             seen += 1
     assert seen == len(names)
+
+
+@settings(max_examples=40)
+@given(
+    names=symbols, venues=symbols, batch_rows=st.integers(1, 9), stop=st.integers(0, 12), closed=st.booleans()
+)
+def test_windows_of_several_columns_are_those_of_one_that_has_all_their_words(
+    names: list[str | None], venues: list[str | None], batch_rows: int, stop: int, closed: bool
+) -> None:
+    """Resumed anywhere.  What a closed dictionary lacks, here C, is in no group."""
+    venues = (venues * len(names))[: len(names)]
+    known = [None if closed and venue == "C" else venue for venue in venues]
+    joined = [None if None in pair else "".join(pair) for pair in zip(names, known, strict=True)]  # type: ignore[arg-type]
+    plain, keyed = frames_of(joined, {7, 20}), frames_of(names, {7, 20})
+    lowers = accumulate((frame.rows.num_rows for frame in keyed), initial=0)
+    keyed = [
+        replace(
+            frame,
+            rows=frame.rows.append_column(
+                "venue", pa.array(venues[lower:][: frame.rows.num_rows], pa.string())
+            ),
+        )
+        for frame, lower in zip(keyed, lowers, strict=False)
+    ]
+    options: dict[str, Any] = {"batch_rows": batch_rows, "columns": ["event_ns"], "copy": True}
+    expected = list(
+        AlignedStream.from_frames(plain).batches(**options, windows=Windows(steps=3, columns=["price"]))
+    )
+    options["windows"] = Windows(steps=3, columns=["price"], by=["venue", "symbol"])
+    options["dictionaries"] = {"venue": ["A", "B"]} if closed else {}
+    before, after = (AlignedStream.from_frames(keyed).batches(**options) for _ in range(2))
+    going = iter(before)
+    found = list(islice(going, stop))
+    after.load_state_dict(json.loads(json.dumps(before.state_dict())))
+    if len(found) == stop:
+        found += after
+    assert all(map(equal, found, expected))
+    assert len(found) == len(expected)
 
 
 def reader(frames: list[Frame], number: int, readers: int, options: dict[str, Any]) -> Batches:
@@ -155,6 +197,10 @@ def test_a_state_of_another_stream_is_refused_with_both() -> None:
         (
             reader(frames, 0, 2, {"windows": Windows(steps=2, columns=["price"])}),
             "windows '', this stream is",
+        ),
+        (
+            reader(frames, 0, 2, {"windows": Windows(steps=2, columns=["price"], by=["symbol", "size"])}),
+            "stream is of '2 of price by symbol, size, float32'",
         ),
         (
             AlignedStream.from_frames(frames).batches(dictionaries={"symbol": ["C"]}, readers=2),

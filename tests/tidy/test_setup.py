@@ -110,7 +110,7 @@ def test_the_broker_of_make_kafka_loses_no_marker_and_its_snappy_has_no_known_ad
     assert tuple(map(int, snappy.split("."))) >= (1, 1, 10, 10)
 
 
-def test_only_the_client_is_ever_installed() -> None:
+def test_the_root_project_is_the_client_alone() -> None:
     packages = {name.rsplit("/", 1)[0].replace("/", ".") for name in python_files("gpu_sink")}
     assert project()["tool"]["setuptools"]["packages"] == sorted(packages)
 

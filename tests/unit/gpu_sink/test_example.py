@@ -1,5 +1,6 @@
 """The example learns, survives a crash as if there had been none, and serves what it learned."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,3 +103,60 @@ def test_live_frames_are_answered_and_the_latency_from_seal_is_told(
     assert all(0 < latency_ms < 60_000 for latency_ms in latencies_ms)
     said = capsys.readouterr().out
     assert "3,000 rows answered; seal to prediction: median" in said
+
+
+OWN = ["--symbol", "venue,sym", "--price", "px", "--bid", "q_bid", "--ask", "q_ask"]
+
+
+def own(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The same rows under names of somebody's own, on two venues."""
+    names = {"symbol": "sym", "price": "px", "quote_bid_price": "q_bid", "quote_ask_price": "q_ask"}
+    venues = pa.array(["X" if row % 3 else "Y" for row in range(rows.num_rows)])
+    return rows.rename_columns([names[name] for name in rows.schema.names]).append_column("venue", venues)
+
+
+def test_it_works_on_columns_of_other_names_and_serves_what_it_was_trained_on(tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_batches([own(day(2_000))]), tmp_path / "part-0.parquet")
+    command = ["train", "--folder", str(tmp_path), "--checkpoint", str(tmp_path / "model.pt")]
+    assert main([*command, *OWN]) == 0
+    served = [Frame(own(frame.rows), frame.headers, frame.place) for frame in live(2)]
+    assert len(serve(AlignedStream.from_frames(served), tmp_path / "model.pt", idle_ms=1_000)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--price", "px"], r"no column px; there are symbol, .* which with --symbol, --price, --bid and"),
+        (["--symbol", "symbol,price"], "windows are made by price, which is not a text column"),
+        (["--device", "tpu"], "device is 'tpu'"),
+    ],
+)
+def test_what_the_example_cannot_do_is_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    command = ["train", "--folder", str(folder), "--checkpoint", str(tmp_path / "model.pt")]
+    with pytest.raises(SystemExit) as exited:
+        main([*command, *arguments])
+    assert exited.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_ctrl_c_ends_serving_with_its_figures_and_training_with_a_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> Iterator[Frame]:
+        yield from live(10)
+        raise KeyboardInterrupt
+
+    command = ["train", "--folder", str(folder), "--checkpoint", str(tmp_path / "model.pt")]
+    assert main([*command, "--batches", "50"]) == 0
+    latencies_ms = serve(AlignedStream.from_frames(interrupted(), partitions=[0]), tmp_path / "model.pt")
+    assert len(latencies_ms) == 2
+    assert "2,048 rows answered; seal to prediction: median" in capsys.readouterr().out
+
+    def stop(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gpu_sink.example.train", stop)
+    assert main(command) == 130
+    assert "stopped; the same command goes on from" in capsys.readouterr().err

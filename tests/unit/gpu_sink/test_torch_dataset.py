@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gpu_sink.errors import OptionError, StateError
+from gpu_sink.errors import HeldWarning, OptionError, StateError
 from gpu_sink.source import AlignedStream
 from tests.stage.aligned import rows_of, trades
 
@@ -127,3 +127,28 @@ def test_workers_forked_from_a_process_that_read_have_shares_of_their_own_and_no
     made.load_state_dict(state)
     with pytest.raises(StateError, match="a state was loaded into the dataset, but worker processes read it"):
         numbers(loader)
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 64}, {}, {"batch_size": 2, "drop_last": True}])
+def test_a_loader_that_would_stack_batches_is_told_that_they_are_batches(options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="pass batch_size=None, the dataset makes batches"):
+        next(iter(DataLoader(dataset(batch_rows=4), **options)))
+
+
+@pytest.mark.slow
+def test_a_loader_with_workers_is_told_too() -> None:
+    loader = DataLoader(dataset(), batch_size=2, num_workers=1, multiprocessing_context="fork")
+    with pytest.raises(OptionError, match="pass batch_size=None"):
+        next(iter(loader))
+
+
+def test_a_tensor_that_is_kept_is_reported_in_the_debug_mode() -> None:
+    loading = iter(DataLoader(dataset(debug=True, prefetch=0), batch_size=None))
+    kept = next(loading)["event_ns"][3:]
+    next(loading)
+    with pytest.warns(HeldWarning, match="columns of batch 0"):
+        next(loading)
+    assert len(kept) == 13
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert numbers(DataLoader(dataset(debug=True), batch_size=None)) == numbers(dataset())

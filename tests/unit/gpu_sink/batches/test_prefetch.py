@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from threading import Event
 
+import pyarrow as pa
 import pytest
 
 from gpu_sink.batches.batches import Batches
@@ -25,6 +26,10 @@ class Endless:
 
     def partitions(self) -> list[int]:
         return [0]
+
+    def newest_schemas(self) -> Iterator[pa.Schema]:
+        """There is no end."""
+        return iter(())
 
     def open(self, starts: Mapping[int, Position | None]) -> "EndlessReader":
         return self.reader

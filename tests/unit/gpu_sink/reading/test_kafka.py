@@ -4,14 +4,17 @@ That broker knows no transactions, so that aborted frames stay invisible is a te
 """
 
 import json
+import sys
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from gpu_sink.batches.batches import Batch, Batches
+from gpu_sink.batches.batch import Batch
+from gpu_sink.batches.batches import Batches
 from gpu_sink.contract import FrameError
 from gpu_sink.errors import SourceError
 from gpu_sink.frames import Frame
@@ -300,8 +303,39 @@ def until(reader: FrameReader) -> Frame:
             return frame
 
 
-def test_a_broker_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpu_sink.reading.kafka.METADATA_WAIT_S", 0.2)
-    stream = AlignedStream.from_kafka("127.0.0.1:1", "aligned", settings={"log_level": 0})
-    with pytest.raises(SourceError, match=r"no broker answers at 127.0.0.1:1"):
-        next(iter(stream))
+def test_a_broker_that_is_not_there_is_named_at_once_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gpu_sink.reading.kafka.METADATA_WAIT_S", 0.3)
+    with pytest.raises(
+        SourceError, match=r"no broker answers at 127.0.0.1:1 \(waited 0.3 s\): .* refused"
+    ) as no:
+        AlignedStream.from_kafka("127.0.0.1:1", "aligned")
+    assert no.value.__suppress_context__
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_wrong_with_a_topic_is_said_before_the_first_batch(broker: Broker) -> None:
+    broker.put("said", 0, [1])
+    with pytest.raises(SourceError, match="topic said has partitions 0 to 3, not 9"):
+        AlignedStream.from_kafka(broker.bootstrap, "said", partitions=[9])
+    with pytest.raises(SourceError, match='settings= of the client: No such configuration property: "speed"'):
+        AlignedStream.from_kafka(broker.bootstrap, "said", settings={"speed": 3})
+
+
+def test_a_client_that_is_not_installed_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
+    with pytest.raises(SourceError, match=r"install tidemark-gpu-sink\[kafka\]") as missing:
+        AlignedStream.from_kafka("127.0.0.1:1", "aligned")
+    assert missing.value.__suppress_context__
+
+
+def test_a_column_that_only_the_newest_frames_have_is_null_before_them(broker: Broker) -> None:
+    wide = rows_of([7]).append_column("bid_size", pa.array([3], pa.int32()))
+    for number in range(20):
+        broker.put("grown", 0, [number])
+    broker.put_raw("grown", 0, *message_of(wide))
+    ours = AlignedStream.from_kafka(broker.bootstrap, "grown", partitions=[0], until_end=True)
+    (batch,) = ours.batches(columns=["event_ns", "bid_size"], columns_missing="null")
+    assert batch["bid_size"].tolist() == [0] * 20 + [3]
+    assert batch["bid_size_valid"].tolist() == [False] * 20 + [True]

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gpu_sink.batches.batches import Batch
+from gpu_sink.batches.batch import Batch
 from gpu_sink.columns.layout import PAGE_SIZE
 from gpu_sink.errors import ColumnError, SegmentError, SourceError
 from gpu_sink.frames import Frame, Place

@@ -8,7 +8,7 @@ import pytest
 
 from gpu_sink.batches.batches import Batches
 from gpu_sink.columns.layout import Field, SlotLayout
-from gpu_sink.errors import DeviceError
+from gpu_sink.errors import DeviceError, HeldWarning, OverwrittenError
 from gpu_sink.options import BatchOptions, Windows
 from gpu_sink.reading.iterable import IterableFrames
 from gpu_sink.segment_writer import write_segments
@@ -251,3 +251,17 @@ def test_a_kept_copy_outlives_its_slot() -> None:
     kept = list(on_card(seed=2, batch_rows=16, copy=True, columns=["event_ns"]))
     numbers = [n for batch in kept for n in batch["event_ns"].tolist()]
     assert numbers == list(range(len(numbers)))
+
+
+@pytest.mark.gpu
+@needs_card
+def test_a_batch_on_a_card_is_reported_when_it_is_kept_and_when_it_is_read_too_late() -> None:
+    going = iter(on_card(batch_rows=16, prefetch=0, debug=True))
+    first = next(going)
+    kept = first["event_ns"]
+    next(going)
+    with pytest.raises(OverwrittenError, match="batch 0"):
+        first["event_ns"]
+    with pytest.warns(HeldWarning, match="columns of batch 0"):
+        next(going)
+    assert kept.is_cuda

@@ -1,0 +1,1 @@
+"""What others install: the folders of this repository below one name, `tidemark`."""
