@@ -9,8 +9,9 @@ import typer
 
 from app.audit.against import AlignedRun, differences
 from app.audit.files import ParquetFiles, audit_files
+from app.audit.report import AuditReport
 from app.audit.runs import MEMORY_SIZE_MIN
-from app.audit.topics import AuditReport, audit
+from app.audit.topics import audit
 from app.cli import Bootstrap, ConfigFile, app, console, say
 from app.config import Settings, load_settings
 from app.errors import UsageError

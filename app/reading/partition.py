@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from app.process.clock import monotonic_ns, pause
 from app.process.threads import require_wanted
+from schemas.clocks import NS_PER_S
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import Bus, BusUnavailableError
 
@@ -13,6 +15,8 @@ BLOCK_SIZE: Final = 8 << 20  # bytes of a block, about, going by the messages so
 WAIT_MS: Final = 100
 # A reading waits 0.2 s for a client, its connection and the end of the log: others go on meanwhile.
 AT_ONCE_MAX: Final = 4
+SETTLED_S: Final = 60  # a broker ends what a dead worker left open within 10 s, unless it is told otherwise
+LOOK_S: Final = 0.05
 
 
 def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[MessageBlock]:
@@ -59,3 +63,30 @@ def require_settled(bus: Bus, sources: Sequence[TopicPartition]) -> None:
                 f"{source.topic}[{source.partition}]: a transaction is open at offset {log.stable}, and what "
                 "it wrote may belong to the commit"
             )
+
+
+def wait_settled(bus: Bus, sources: Sequence[TopicPartition], *, wait_s: float = SETTLED_S) -> None:
+    """Wait until whatever is in these partitions now can be read, or was undone.
+
+    So everything that a commit which is known by now has made true can be read; what is written meanwhile is
+    not waited for.  On the embedded bus a commit counts in all partitions at once, and nothing is waited for.
+    Raises BusUnavailableError where a transaction is open for longer than `wait_s`.
+    """
+    if bus.name == "embedded" or not sources:
+        return
+    admin = bus.admin()
+    until_ns = monotonic_ns() + int(wait_s * NS_PER_S)
+    logs = admin.ranges(sources)
+    high = {source: log.high for source, log in logs.items()}
+    while True:
+        behind = [source for source, log in logs.items() if log.stable < high[source]]
+        if not behind:
+            return
+        if monotonic_ns() > until_ns:
+            source = behind[0]
+            raise BusUnavailableError(
+                f"{source.topic}[{source.partition}]: a transaction is open at offset {logs[source].stable} "
+                f"since more than {wait_s:g} s, and what it wrote may belong to the last commit: try again"
+            )
+        pause(LOOK_S)
+        logs = admin.ranges(behind)

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from app.audit.late import NotAccepted, read_not_accepted
-from app.audit.topics import AuditReport, audit
+from app.audit.report import AuditReport
+from app.audit.topics import audit
 from app.reading.aligned import read_aligned
 from app.reading.partition import read_partition
 from app.wiring.pipeline import Pipeline
