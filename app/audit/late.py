@@ -99,13 +99,13 @@ def read_not_accepted(
 
     Letters about messages at or beyond `next_offsets`, by stream, are passed over: they came after the cut.
     """
-    ends = next_offsets or {}
+    ends, wait = next_offsets or {}, next_offsets is None
     names = pipeline.settings.stream_names
     stream_of = pipeline.input_topics
     late: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
     dead: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
     found = NotAccepted({}, {}, {name: {} for name in names}, 0)
-    for original in _originals(pipeline, "late", partition, group):
+    for original in _originals(pipeline, "late", partition, group, wait=wait):
         sent = Sent.of(original)
         told = sent.letter
         if stream_of.get(told.topic) != told.stream or told.partition != partition:
@@ -115,7 +115,7 @@ def read_not_accepted(
             continue
         late[told.stream] += [(told.offset, index) for index in told.indexes]
         found.letters[told.stream].setdefault(told.offset, []).append(sent)
-    for original in _originals(pipeline, "dead", partition, group):
+    for original in _originals(pipeline, "dead", partition, group, wait=wait):
         unread = DeadLetter.from_kafka(original.headers)
         if unread.offset >= ends.get(stream_of.get(unread.topic, ""), OFFSET_MAX):
             continue
@@ -215,9 +215,11 @@ class LateJudge:
         return trusted
 
 
-def _originals(pipeline: Pipeline, kind: str, partition: int, group: str) -> Iterable[Original]:
+def _originals(
+    pipeline: Pipeline, kind: str, partition: int, group: str, *, wait: bool
+) -> Iterable[Original]:
     source = TopicPartition(pipeline.settings.topic(kind), partition)
-    for block in read_partition(pipeline.bus, source, group=group):
+    for block in read_partition(pipeline.bus, source, group=group, wait=wait):
         yield from (block.originals[message] for message in range(block.messages))
 
 

@@ -19,6 +19,22 @@ class RuleChange(NamedTuple):
 
 
 @dataclass(slots=True)
+class Reach:
+    """Up to where a pipeline that runs was judged, by partition, and what lies beyond.
+
+    `rows_waiting` are accepted left rows whose match may still change, `rows_since` rows sealed since, and
+    `unread` offsets of each stream, markers of transactions among them.  Of the partitions in `uncommitted`
+    nothing was audited: their tasks have not committed yet.
+    """
+
+    cuts: Mapping[int, Cut] = field(default_factory=dict)
+    uncommitted: list[int] = field(default_factory=list)
+    unread: Counter[str] = field(default_factory=Counter)
+    rows_waiting: int = 0
+    rows_since: int = 0
+
+
+@dataclass(slots=True)
 class AuditReport:
     """The rows that the audit read, and its violations.
 
@@ -27,11 +43,6 @@ class AuditReport:
     `rows_refused` counts rows of files without a key or without a time that can be joined on.
     `rows_repeated` counts aligned rows beyond the first of each place; at least once they are no violation
     where they are equal, and `rows_aligned` leaves them out.
-
-    Of a pipeline that runs, `cuts` say up to where each partition was judged.  Beyond that lie
-    `rows_waiting`, accepted left rows whose match may still change, `rows_since`, rows sealed since the cut,
-    and `unread` offsets of each stream, markers of transactions among them.  Of the partitions in
-    `uncommitted` nothing was audited: their tasks have not committed yet.
 
     `rule_changes` say where rows were matched by another rule than those before, or than the settings have;
     `rows_unjudged` counts rows of the join or a node that were made in a way that the settings do not say.
@@ -42,17 +53,13 @@ class AuditReport:
     rows_refused: Counter[str] = field(default_factory=Counter)
     rows_out: Counter[str] = field(default_factory=Counter)
     rows_unjudged: Counter[str] = field(default_factory=Counter)
-    unread: Counter[str] = field(default_factory=Counter)
     rows_aligned: int = 0
     rows_repeated: int = 0
     rows_dead: int = 0
-    rows_waiting: int = 0
-    rows_since: int = 0
     violations: list[tuple[int | None, Violation]] = field(default_factory=list)
     parity: dict[int, Parity] = field(default_factory=dict)
     rule_changes: list[RuleChange] = field(default_factory=list)
-    cuts: Mapping[int, Cut] = field(default_factory=dict)
-    uncommitted: list[int] = field(default_factory=list)
+    reach: Reach = field(default_factory=Reach)
 
     def add(self, other: "AuditReport") -> None:
         """Count what another report counts, of other partitions."""
@@ -62,14 +69,14 @@ class AuditReport:
             (self.rows_refused, other.rows_refused),
             (self.rows_out, other.rows_out),
             (self.rows_unjudged, other.rows_unjudged),
-            (self.unread, other.unread),
+            (self.reach.unread, other.reach.unread),
         ):
             mine.update(theirs)  # which keeps a count of 0
         self.rows_aligned += other.rows_aligned
         self.rows_repeated += other.rows_repeated
         self.rows_dead += other.rows_dead
-        self.rows_waiting += other.rows_waiting
-        self.rows_since += other.rows_since
+        self.reach.rows_waiting += other.reach.rows_waiting
+        self.reach.rows_since += other.reach.rows_since
         self.violations += other.violations
         self.parity |= other.parity
         self.rule_changes += other.rule_changes
@@ -82,4 +89,4 @@ class AuditReport:
     @property
     def frontier_ns(self) -> int | None:
         """The smallest frontier audited up to; None where everything was, to the ends of the topics."""
-        return min((cut.frontier_ns for cut in self.cuts.values()), default=None)
+        return min((cut.frontier_ns for cut in self.reach.cuts.values()), default=None)

@@ -16,7 +16,7 @@ from app.audit.emitted import ParityCheck, Seals, gathered, parts_by
 from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.late import PLACES, LateJudge, NotAccepted, read_not_accepted
 from app.audit.nodes import NodeRules, check_node, unjudged
-from app.audit.report import AuditReport
+from app.audit.report import AuditReport, Reach
 from app.audit.rule_book import formulas_of
 from app.audit.rules import PLACE, Findings, Layout, Violation
 from app.audit.runs import MEMORY_SIZE_MIN, Runs
@@ -62,9 +62,9 @@ def audit(
             report.violations += [(partition, violation) for violation in part.check(report)]
         return report
 
-    report = AuditReport(cuts=dict(cuts or {}))
-    report.uncommitted = [number for number in range(count) if cuts and number not in cuts]
-    for part in each(check, [n for n in range(count) if n not in report.uncommitted], threads=threads):
+    report = AuditReport(reach=Reach(dict(cuts or {})))
+    report.reach.uncommitted = [number for number in range(count) if cuts and number not in cuts]
+    for part in each(check, [n for n in range(count) if n not in report.reach.uncommitted], threads=threads):
         report.add(part)
     return report
 
@@ -132,8 +132,8 @@ class _Partition:
             report.rows_late[name] += found.late[name].height
         report.rows_dead += found.dead_letters
         waiting = pl.concat(self._waiting)
-        report.rows_waiting += waiting.height
-        if aligned.since:
+        report.reach.rows_waiting += waiting.height
+        if aligned.beyond.rows:
             aligned.admit(waiting, self._end(left))
         layout = Layout(
             partitions=settings.bus.partitions,
@@ -146,7 +146,7 @@ class _Partition:
         walk(rules, layout, accepted[left], rights, aligned.runs, self._findings, self._memory_size_max)
         report.rows_repeated += self._findings.rows_repeated
         report.rows_aligned += aligned.rows - self._findings.rows_repeated
-        report.rows_since += aligned.since
+        report.reach.rows_since += aligned.beyond.rows
         report.rows_unjudged["aligned"] += aligned.unjudged
         report.rule_changes += aligned.book.changes
         report.parity[self._partition] = aligned.parity
@@ -168,7 +168,7 @@ class _Partition:
         due = None
         if self._cut is not None and name == self._rules.pipeline.left:
             due = self._cut.due(order, hold_ns)
-        for block in read_partition(self._pipeline.bus, source, group=self._group):
+        for block in read_partition(self._pipeline.bus, source, group=self._group, wait=self._cut is None):
             count = block.messages
             if self._cut is not None:
                 count = int(np.searchsorted(block.offset, self._cut.next_offsets[name]))
@@ -188,7 +188,7 @@ class _Partition:
             unread = int(block.offset[count]) if count < block.messages else None
             del block
             if unread is not None:
-                report.unread[name] += self._end(name) - unread
+                report.reach.unread[name] += self._end(name) - unread
                 break
         report.rows_in[name] += 0
         return runs
@@ -227,10 +227,10 @@ class _Partition:
         """Check the rows of a node with an output; returns how many there are."""
         rules = NodeRules.of(self._pipeline.settings.graph.declared(), name)
         own = parse_rule(self._pipeline.sinks(self._partition)[name].rule).formulas
-        parity, seals = ParityCheck(), Seals()
+        parity, seals, wait = ParityCheck(), Seals(), self._cut is None
 
         def rows() -> Iterator[pa.RecordBatch]:
-            for batch in gathered(read_output(self._pipeline, name, self._partition, seals=seals)):
+            for batch in gathered(read_output(self._pipeline, name, self._partition, seals=seals, wait=wait)):
                 hashes, lower = sealed_hashes(batch), 0
                 told = seals.take(batch.num_rows)
                 for seal in told:
@@ -252,7 +252,7 @@ class _Partition:
     def _joined(self) -> Iterator[pa.RecordBatch]:
         """The aligned rows up to the cut."""
         order = self._rules.order(self._rules.pipeline.left, *PLACE)
-        for batch in gathered(read_aligned(self._pipeline, self._partition)):
+        for batch in gathered(read_aligned(self._pipeline, self._partition, wait=self._cut is None)):
             if self._cut is None:
                 yield batch
             else:

@@ -78,9 +78,11 @@ def read_aligned(
     partition: int,
     frames: FrameListener | None = None,
     seals: SealListener | None = None,
+    *,
+    wait: bool = True,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the aligned rows of one partition in their order, from frames or from Avro rows."""
-    return read_output(pipeline, ALIGNED, partition, frames, seals)
+    return read_output(pipeline, ALIGNED, partition, frames, seals, wait=wait)
 
 
 def read_output(
@@ -89,8 +91,13 @@ def read_output(
     partition: int,
     frames: FrameListener | None = None,
     seals: SealListener | None = None,
+    *,
+    wait: bool = True,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of one output and partition in their order: of `aligned`, or of a node of the graph."""
+    """Yield the rows of one output and partition in their order: of `aligned`, or of a node of the graph.
+
+    `wait` is that of `read_partition`.
+    """
     settings = pipeline.settings
     sink = pipeline.sinks(partition)[name]
     source = TopicPartition(sink.topic, partition)
@@ -99,7 +106,8 @@ def read_output(
         stream = Stream(name=name, schema=sink.schema, key=sink.key)
         decoder = Decoder(stream, settings.pipeline.clock, pipeline.registry)
     rest: pa.RecordBatch | None = None  # Avro rows whose seal goes on in the next block
-    for block in read_partition(pipeline.bus, source, group=f"{settings.pipeline.prefix}-reader"):
+    group = f"{settings.pipeline.prefix}-reader"
+    for block in read_partition(pipeline.bus, source, group=group, wait=wait):
         if decoder is None:
             yield from _frames(block, source, frames, seals)
         else:
@@ -124,10 +132,10 @@ def _sealed(
     lower = 0
     for message in range(block.messages):
         headers = block.originals[message].headers
-        told = dict(headers) if headers else {}
-        if PARITY in told:
+        marks = dict(headers) if headers else {}
+        if PARITY in marks:
             upper = more + int(np.searchsorted(batch.offset, block.offset[message], "right"))
-            seals.add_seal(upper - lower, "", (told.get(RULE) or b"").decode())
+            seals.add_seal(upper - lower, "", (marks.get(RULE) or b"").decode())
             lower = upper
     return rows.slice(0, lower), rows.slice(lower)
 

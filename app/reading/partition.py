@@ -19,9 +19,12 @@ SETTLED_S: Final = 60  # a broker ends what a dead worker left open within 10 s,
 LOOK_S: Final = 0.05
 
 
-def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[MessageBlock]:
+def read_partition(
+    bus: Bus, source: TopicPartition, *, group: str, wait: bool = True
+) -> Iterator[MessageBlock]:
     """Yield the committed messages that were there when the reading began, in offset order.
 
+    A transaction that is open at that end is waited for, or with `wait` False what can be read now is all.
     `group` only names the reader; nothing is committed under it.  A block that is still held when the reading
     ends is copied, message by message: who has read it lets go of it.
     """
@@ -40,7 +43,7 @@ def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[
                 size = max(1, int(block.value_size.sum()) // block.messages)
                 messages_max = max(1, min(MESSAGES_MAX, BLOCK_SIZE // size))
                 reached = int(block.offset[-1]) >= high - 1
-            reached = reached or any(end >= high for ended, end in block.ends if ended == source)
+            reached = reached or any(end >= high or not wait for ended, end in block.ends if ended == source)
             del block
     finally:
         consumer.close()
