@@ -28,6 +28,7 @@ SEALED: Final = "tidemark-sealed-ns"
 NEWEST: Final = "tidemark-newest-ns"
 PARITY: Final = "tidemark-parity"
 ASSUMED: Final = "tidemark-assumed-rows"
+RULE: Final = "tidemark-rule"
 VERSION: Final = "tidemark-frame"
 
 _OPTIONS: Final = {
@@ -56,6 +57,8 @@ class FrameHeaders:
                    `operators.hashing.parity` says how; empty in frames from before there was one.
     `assumed_rows` how many of the rows, the last ones, are final only because an idle input was left out.
                    Frames from before there was such a header say 0.
+    `rule`         the rule that the rows were matched by, as `schemas.rule` writes it; empty in frames from
+                   before there was such a header.
     """
 
     layout: str
@@ -66,6 +69,7 @@ class FrameHeaders:
     newest_ns: int
     parity: str = ""
     assumed_rows: int = 0
+    rule: str = ""
 
     def to_kafka(self) -> list[tuple[str, bytes | None]]:
         """The headers as a Kafka client takes them."""
@@ -78,6 +82,7 @@ class FrameHeaders:
             (NEWEST, str(self.newest_ns).encode()),
             *([(PARITY, self.parity.encode())] if self.parity else []),
             (ASSUMED, str(self.assumed_rows).encode()),
+            *([(RULE, self.rule.encode())] if self.rule else []),
             (VERSION, str(FRAME_VERSION).encode()),
         ]
 
@@ -91,6 +96,7 @@ class FrameHeaders:
         try:
             layout = (values[LAYOUT] or b"").decode()
             parity = (values.get(PARITY) or b"").decode()
+            rule = (values.get(RULE) or b"").decode()
             complete, rows, released, sealed, newest = (
                 _int64(values[name]) for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
             )
@@ -108,6 +114,7 @@ class FrameHeaders:
             newest_ns=newest,
             parity=parity,
             assumed_rows=assumed,
+            rule=rule,
         )
 
 

@@ -17,7 +17,7 @@ from app.task.sink import Sink
 from app.task.task import Task
 from operators.hashing.parity import sealed_hashes
 from operators.sealed import Sealed
-from schemas.frame import ASSUMED, PARITY, FrameHeaders
+from schemas.frame import ASSUMED, PARITY, RULE, FrameHeaders
 from schemas.stream import message_keys
 from topics.avro.rows import AvroRows
 from topics.bus import MessageLimit, Producer
@@ -109,7 +109,7 @@ class Outbox:
     def send(self, sink: Sink, sealed: Sealed, stamp: Stamp) -> None:
         """Send sealed rows, at least one, to a sink, and roll up their parity.
 
-        Rows sent one by one as Avro have it in a header of the last one of a seal.
+        Rows sent one by one as Avro have it in a header of the last one of a seal, and their rule there, too.
         """
         assert sealed.rows is not None
         self.rows += sealed.rows.num_rows
@@ -143,6 +143,7 @@ class Outbox:
                 newest_ns=stamp.newest_ns,
                 parity=str(sink.parity),
                 assumed_rows=max(0, upper - max(lower, evident)),
+                rule=sink.rule,
             )
             producer.produce(
                 sink.topic,
@@ -171,6 +172,8 @@ class Outbox:
             headers: list[tuple[str, bytes | None]] = [(ASSUMED, b"1")] if row >= evident else []
             if row == rows.num_rows - 1:
                 headers.append((PARITY, str(sink.parity).encode()))
+                if sink.rule:
+                    headers.append((RULE, sink.rule.encode()))
             producer.produce(
                 sink.topic,
                 partition=sink.partition,

@@ -15,6 +15,7 @@ class Sink:
 
     `on` is the time column of its rows.  `key` names the columns that make the message key of Avro rows;
     frames have none.  `parity` is the hash of all rows sent.  `layout` is the fingerprint of `schema`.
+    `rule` is the text of the rule its rows are matched by, which each message of a seal carries.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Sink:
     on: str
     form: Literal["frame", "avro"] = "frame"
     key: tuple[str, ...] = ()
+    rule: str = ""
     parity: Parity = field(default_factory=Parity)
     layout: str = field(init=False)
 

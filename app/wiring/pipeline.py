@@ -24,6 +24,7 @@ from operators.operator import Operator
 from operators.sealed import ALIGNED
 from operators.warm import warm as warm_operators
 from schemas.clocks import clock_column
+from schemas.rule import rule_digest
 from schemas.stream import StreamError
 from topics.avro.schema import RowLayout, avro_schema, column_name
 from topics.bus import Bus, LogId, MessageLimit, TopicSpec
@@ -75,7 +76,15 @@ class Pipeline:
 
         if settings.worker.format == "avro":
             _require_avro(self.asof.aligned_schema())
-        self.graph = _planned(settings, self.asof)
+        self.graph = _planned(settings, self.asof, self.asof.fingerprint())
+        # Formulas alone say what is computed, whatever rule the rows they are computed from were matched by.
+        formulas = _planned(settings, self.asof, "")
+        self.rule = self.asof.rule("" if formulas is None else rule_digest(formulas.meaning))
+        self._node_rules = (
+            {}
+            if formulas is None
+            else {node.name: str(self.asof.rule(rule_digest(node.meaning))) for node in formulas.nodes}
+        )
 
     @property
     def input_topics(self) -> dict[str, str]:
@@ -126,6 +135,7 @@ class Pipeline:
             on=clock_column(settings.pipeline.clock),
             form="avro" if settings.worker.format == "avro" else "frame",
             key=settings.stream(settings.pipeline.left).key,
+            rule=str(self.asof.rule()),
         )
         outputs = {} if self.graph is None else self.graph.outputs()
         nodes = {
@@ -135,6 +145,7 @@ class Pipeline:
                 partition=partition,
                 schema=layout,
                 on=aligned.on,
+                rule=self._node_rules[name],
             )
             for name, layout in outputs.items()
         }
@@ -179,15 +190,18 @@ def _require_avro(aligned: pa.Schema) -> None:
         raise StreamError(f'worker.format = "avro": {wrong}; or set worker.format = "frame"') from None
 
 
-def _planned(settings: Settings, asof: AsofSettings) -> Plan | None:
-    """The plan of the graph, None without one; raises UsageError with every error, and where it is."""
+def _planned(settings: Settings, asof: AsofSettings, meaning: str) -> Plan | None:
+    """The plan of the graph, None without one; raises UsageError with every error, and where it is.
+
+    `meaning` is that of the joined rows, which goes into the meaning of each node.
+    """
     if not settings.graph.nodes:
         return None
     try:
         return plan_graph(
             settings.graph.declared(),
             asof.aligned_schema(),
-            meaning=asof.fingerprint(),
+            meaning=meaning,
             key=asof.left.key,
             streams=settings.stream_names,
         )

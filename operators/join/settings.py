@@ -12,10 +12,8 @@ from operators.rows.held import held_stream
 from schemas.clocks import Clock
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET, layout_fingerprint
 from schemas.key_types import comparable
+from schemas.rule import Carry, Direction, Rule, rule_digest
 from schemas.stream import SEPARATOR, Stream
-
-Direction = Literal["backward", "forward", "nearest"]
-Carry = Literal["row", "column"]
 
 BUFFER_SIZE_MAX: Final = 64 << 20  # bytes
 BUFFER_ROWS_MAX: Final = 50_000_000
@@ -123,6 +121,20 @@ class AsofSettings:
             key = SEPARATOR.join(stream.key)
             lines.append(f"{stream.name} {key} {stream.sequence} {layout}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+    def rule(self, formulas: str = "") -> Rule:
+        """The rule of the rows that this join gives; `formulas` where more is computed from them."""
+        keys = [f"{one.name} {SEPARATOR.join(one.key)} {one.sequence}" for one in self.streams]
+        return Rule(
+            clock=self.clock,
+            direction=self.direction,
+            allow_exact=self.allow_exact,
+            tolerance_ns=self.tolerance_ns,
+            carry=self.carry,
+            columns=rule_digest(layout_fingerprint(self.aligned_schema())),
+            keys=rule_digest(*keys),
+            formulas=formulas,
+        )
 
     def _require_match(self) -> None:
         if self.tolerance_ns is not None and self.tolerance_ns < 0:

@@ -18,9 +18,10 @@ import polars as pl
 import pyarrow as pa
 
 from operators.asof import asof_join
-from operators.join.settings import AsofSettings, Direction
+from operators.join.settings import AsofSettings
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
+from schemas.rule import Direction
 from schemas.stream import Stream
 from tests.bench.asof import machine
 from tests.bench.asof_memory import status_mb

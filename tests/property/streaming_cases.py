@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
 from operators.asof import asof_join
-from operators.join.settings import AsofSettings, Direction
+from operators.join.settings import AsofSettings
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
+from schemas.rule import Direction
 from schemas.stream import Stream
 from tests.oracles.streaming_asof import Row, Rules, StreamSlowly
 
@@ -50,7 +51,7 @@ def make_stream(name: str, columns: dict[str, pa.DataType], *, sequence: bool) -
 
 def make_settings(rules: Rules) -> AsofSettings:
     """The settings that ask for these rules."""
-    directions: dict[str, Direction] = {d: d for d in ("backward", "forward", "nearest")}
+    directions: dict[str, Direction] = {d: d for d in get_args(Direction)}
     return AsofSettings(
         left=make_stream("trade", LEFT_COLUMNS, sequence=rules.left_has_sequence),
         rights=tuple(

@@ -10,9 +10,10 @@ import pytest
 
 from operators.asof import asof_join
 from operators.inputs.intake import batch_of
-from operators.join.settings import AsofSettings, Carry, Direction
+from operators.join.settings import AsofSettings
 from operators.streaming import StreamingAsof
 from schemas.batch import Batch
+from schemas.rule import Carry, Direction
 from schemas.stream import Stream
 from tests.stage.market_data import market_data
 

@@ -12,6 +12,7 @@ from app.errors import RunError
 from app.reading.aligned import Frames, read_aligned
 from schemas.frame import FrameHeaders, decode_frame
 from schemas.letters import DeadLetter, LateLetter
+from schemas.rule import Rule, parse_rule
 from schemas.stream import message_keys
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -52,6 +53,30 @@ def test_avro_rows_are_one_message_each_keyed_by_symbol(tmp_path: Path) -> None:
     rows = pa.Table.from_batches(read_aligned(market.pipeline, 0))
     assert rows.column("event_ns").to_pylist() == [1, 2, 3, 4, 5]
     assert audit(market.pipeline).violations == []
+
+
+def test_each_message_of_a_seal_carries_the_rule_of_its_rows(tmp_path: Path) -> None:
+    framed = sealed_five(tmp_path / "frame", frame_rows_max=2)
+    rules = [FrameHeaders.from_kafka(frame.headers).rule for frame in framed.messages("aligned")]
+    assert rules == [str(framed.pipeline.rule)] * 3
+    rows = sealed_five(tmp_path / "avro", format="avro")
+    last = dict(rows.messages("aligned")[-1].headers)
+    assert parse_rule((last["tidemark-rule"] or b"").decode()) == rows.pipeline.rule
+
+
+def test_the_rows_of_a_node_carry_its_formulas_too_and_the_joined_rows_do_not(tmp_path: Path) -> None:
+    def rule_of(output: str, formula: str, **pipeline: object) -> Rule:
+        market = Market(
+            tmp_path / f"{output}{len(formula)}{len(pipeline)}",
+            pipeline=pipeline,
+            graph={"tick": {"from": "aligned", "features": {"half": formula}, "out": {}}},
+        )
+        return parse_rule(market.pipeline.sinks(0)[output].rule)
+
+    assert rule_of("aligned", "price / 2").differences(rule_of("aligned", "price * 0.5")) == ()
+    node = rule_of("tick", "price / 2")
+    assert node.differences(rule_of("tick", "price * 0.5")) == ("formulas changed",)
+    assert node.differences(rule_of("tick", "price / 2", tolerance_ns=5)) == ("tolerance none -> 5 ns",)
 
 
 def late_market(folder: Path, policy: str) -> Market:
