@@ -20,7 +20,8 @@ pytestmark = pytest.mark.takes_s(40)
 
 NOON_NS = 1_705_338_000_000_000_000  # of 2024-01-15 in New York
 COMMANDS = ["align", "audit", "backtest", "replay", "topics plan", "topics apply", "watermarks", "doctor"]
-COMMANDS += ["topics infer", "topics repartition", "dead list", "dead show", "dead replay"]
+COMMANDS += ["topics infer", "topics repartition", "dead list", "dead show", "dead replay", "dead summary"]
+COMMANDS += ["late list", "late show", "late summary", "progress", "reset"]
 ASKING_A_BROKER = ["align", "audit", "topics plan", "topics apply", "watermarks", "dead list", "dead replay"]
 
 
