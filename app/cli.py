@@ -30,8 +30,14 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 MODULES = ("align", "infer", "repartition", "audit", "dead", "late", "progress", "reset", "watch", "replay")
-# Started again and again, or waited for: these import nothing but their own.
-ALONE = {"align": "align", "replay": "replay", "backtest": "replay"}
+# By the first word of a command: it imports nothing but its own, since somebody waits for it.
+ALONE = {
+    "backtest": ("replay",),
+    "doctor": ("watch",),
+    "topics": ("align", "infer", "repartition"),
+    "watermarks": ("watch",),
+    **{name: (name,) for name in ("align", "audit", "dead", "late", "progress", "replay", "reset")},
+}
 
 app = typer.Typer(
     help="Join market data streams as of a nanosecond: run the worker, check its rows, watch it.",
@@ -118,9 +124,9 @@ def main() -> None:
     alone = ALONE.get(next(iter(sys.argv[1:]), ""))
     if alone is not None:
         hide_pandas()
-    for name in MODULES if alone is None else (alone,):
+    for name in alone or MODULES:
         import_module(f"app.commands.{name}")  # registers its commands
-    if alone != "align":  # which does so once it has its kernels
+    if alone != ALONE["align"]:  # which does so once it has its kernels
         gc.enable()
     log_to_stderr()
     try:
