@@ -45,6 +45,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+@app.callback()
+def group() -> None:
+    """Keep the first word a command's name, also where one command alone was imported."""
+
+
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

@@ -28,10 +28,12 @@ from app.dead.view import as_json, count_reasons, in_full, listing, summary
 from app.errors import UsageError
 from app.reading.dead import Wanted, read_letters
 from app.reading.letters import Place, StoredLetter, with_original
-from app.wiring.open import open_pipeline
+from app.wiring.open import open_bus, open_pipeline
 from app.wiring.pipeline import Pipeline
+from app.wiring.topics import require_topics
 from schemas.clocks import NS_PER_MS
 from schemas.letters import DeadLetter
+from topics.bus import Bus
 
 Reason = Annotated[
     str | None,
@@ -59,12 +61,12 @@ def dead_list(
 
     Example: python -m app dead list --config tidemark.toml --stream quote --reason finite
     """
-    pipeline = _pipeline(config, bootstrap)
-    wanted = _wanted(pipeline.settings, stream, reason, since)
-    sent = sent_places(pipeline)
+    settings, bus = _open(config, bootstrap)
+    wanted = _wanted(settings, stream, reason, since)
+    sent = sent_places(bus, settings)
     newest: deque[tuple[StoredLetter[DeadLetter], bool]] = deque(maxlen=limit)
     total = 0
-    for stored in _letters(pipeline, wanted):
+    for stored in _letters(bus, settings, wanted):
         replayed = stored.place.offset in sent[stored.place.partition]
         if json_:
             typer.echo(json.dumps(as_json(stored, sent=replayed)))
@@ -72,7 +74,7 @@ def dead_list(
         newest.append((stored, replayed))
         total += 1
     if not json_:
-        print_lines(listing(newest, total) if total else [_none(pipeline.settings, wanted)])
+        print_lines(listing(newest, total) if total else [_none(settings, wanted)])
 
 
 @dead_app.command("summary")
@@ -88,14 +90,14 @@ def dead_summary(
 
     Example: python -m app dead summary --config tidemark.toml
     """
-    pipeline = _pipeline(config, bootstrap)
-    wanted = _wanted(pipeline.settings, stream, reason, since)
-    counts = count_reasons(_letters(pipeline, wanted))
+    settings, bus = _open(config, bootstrap)
+    wanted = _wanted(settings, stream, reason, since)
+    counts = count_reasons(_letters(bus, settings, wanted))
     if json_:
         for count in counts:
             typer.echo(json.dumps(asdict(count)))
     else:
-        print_lines(summary(counts) if counts else [_none(pipeline.settings, wanted)])
+        print_lines(summary(counts) if counts else [_none(settings, wanted)])
 
 
 @dead_app.command("show")
@@ -121,7 +123,7 @@ def dead_show(
             decoder = (
                 pipeline.decoder(pipeline.input_topics[topic]) if topic in pipeline.input_topics else None
             )
-            sent = place.offset in sent_places(pipeline)[place.partition]
+            sent = place.offset in sent_places(pipeline.bus, pipeline.settings)[place.partition]
             whole, missing = with_original(pipeline.bus, pipeline.settings, stored)
             console.print(in_full(whole, decoder, sent=sent, missing=missing), soft_wrap=True)
             return
@@ -175,9 +177,17 @@ def _pipeline(config: ConfigFile, bootstrap: str | None) -> Pipeline:
     return open_pipeline(load_settings(config, {"bus": {"bootstrap": bootstrap}}), on_wait=say)
 
 
-def _letters(pipeline: Pipeline, wanted: Wanted) -> Iterator[StoredLetter[DeadLetter]]:
-    for partition in range(pipeline.settings.bus.partitions):
-        for stored in read_letters(pipeline.bus, pipeline.settings, partition):
+def _open(config: ConfigFile, bootstrap: str | None) -> tuple[Settings, Bus]:
+    """The settings and a broker that has their topics; no schema need be registered yet."""
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    bus = open_bus(settings)
+    require_topics(bus, settings)
+    return settings, bus
+
+
+def _letters(bus: Bus, settings: Settings, wanted: Wanted) -> Iterator[StoredLetter[DeadLetter]]:
+    for partition in range(settings.bus.partitions):
+        for stored in read_letters(bus, settings, partition):
             if wanted.has(stored):
                 yield stored
 

@@ -19,7 +19,7 @@ from app.wiring.pipeline import Pipeline
 from schemas.clocks import BEGINNING_NS
 from schemas.letters import REPLAYED_FROM, DeadLetter
 from topics.block import Headers, TopicPartition
-from topics.bus import Consumer, MessageLimit, Position, Producer
+from topics.bus import Bus, Consumer, MessageLimit, Position, Producer
 from topics.message_size import message_size
 
 LETTERS_MAX: Final = 500  # of one transaction, which has ten seconds
@@ -90,11 +90,11 @@ def replay_group(settings: Settings) -> str:
     return f"{settings.pipeline.prefix}-dead-replay"
 
 
-def sent_places(pipeline: Pipeline) -> dict[int, Sent]:
+def sent_places(bus: Bus, settings: Settings) -> dict[int, Sent]:
     """The letters sent already, by partition of the dead-letter topic."""
-    committed = pipeline.bus.admin().group(replay_group(pipeline.settings)).committed
-    topic = pipeline.settings.topic("dead")
-    numbers = range(pipeline.settings.bus.partitions)
+    committed = bus.admin().group(replay_group(settings)).committed
+    topic = settings.topic("dead")
+    numbers = range(settings.bus.partitions)
     return {number: Sent(committed.get(TopicPartition(topic, number)), 0) for number in numbers}
 
 

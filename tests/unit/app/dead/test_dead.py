@@ -130,7 +130,8 @@ def test_letters_sent_out_of_turn_are_not_sent_again(tmp_path: Path) -> None:
     work(market)
     chosen = frozenset(Place(0, offset) for offset in (1, 2, 4))
     assert len(replay(market.pipeline, Wanted(places=chosen)).sent) == 3
-    assert [found.place.offset in sent_places(market.pipeline)[0] for found in letters(market)] == [
+    (sent,) = sent_places(market.bus, market.settings).values()
+    assert [found.place.offset in sent for found in letters(market)] == [
         False, True, True, False, True, False,
     ]  # fmt: skip
     rest = replay(market.pipeline, ALL)
@@ -260,6 +261,7 @@ def test_replays_of_two_partitions_are_remembered_apart(tmp_path: Path) -> None:
     work(market)
     replay(market.pipeline, Wanted(places=frozenset({Place(1, letters(market)[1].place.offset)})))
     places = [
-        found.place.offset in sent_places(market.pipeline)[found.place.partition] for found in letters(market)
+        found.place.offset in sent_places(market.bus, market.settings)[found.place.partition]
+        for found in letters(market)
     ]
     assert places == [False, True]
