@@ -8,7 +8,6 @@ import typer
 
 from app.cli import Bootstrap, ConfigFile, app, console, say
 from app.config import Settings, load_settings
-from app.errors import UsageError
 from app.reset.carry_out import await_members, carry_out, member_words
 from app.reset.plan import ResetPlan, TopicLoad, plan_reset
 from app.wiring.open import open_bus
@@ -54,8 +53,6 @@ def reset(
         )
         return
     if not yes:
-        if plan.members:
-            raise UsageError(f"stop the workers first: the group has {member_words(plan.members)}")
         console.print("nothing is deleted yet: the same command with --yes does it", soft_wrap=True)
         return
     carry_out(
@@ -77,7 +74,12 @@ def _deleted(plan: ResetPlan) -> Iterator[str]:
 
 
 def _kept(plan: ResetPlan) -> Iterator[str]:
-    """A line for each input that stays, and what of it is not there to be joined again."""
+    """A line for each input that stays, what of it is not there to be joined again, and who is in the way."""
+    if plan.members:
+        yield (
+            f"note    stop the workers first, the group has {member_words(plan.members)}: --yes waits for "
+            "one that has just stopped, and is refused while others are there"
+        )
     for load in plan.kept:
         yield f"keep    {_words(load)}, an input"
         if load.begins:
