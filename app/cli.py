@@ -1,12 +1,14 @@
 """The commands of `python -m app`; each says what it does, and bad input ends in one line and exit code 2."""
 
 import gc
+import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from pydantic import ValidationError
@@ -18,6 +20,7 @@ from app.settings.mistakes import expected
 from operators.formula.suggest import did_you_mean
 from operators.join.settings import SettingsError
 from replay.errors import HistoryError
+from schemas.clocks import NS_PER_S
 from schemas.frame import FrameError
 from schemas.letters import LetterError
 from schemas.stream import StreamError
@@ -29,9 +32,29 @@ from topics.wire import CodecError, RegistryUnavailableError
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-MODULES = ("align", "infer", "repartition", "publish", "audit", "dead", "watch", "replay")
-# Started again and again, or waited for: these import nothing but their own.
-ALONE = {"align": "align", "publish": "publish", "replay": "replay", "backtest": "replay"}
+MODULES = (
+    "align",
+    "infer",
+    "repartition",
+    "publish",
+    "audit",
+    "dead",
+    "late",
+    "progress",
+    "reset",
+    "watch",
+    "replay",
+)
+# By the first word of a command: it imports nothing but its own, since somebody waits for it.
+ALONE = {
+    "backtest": ("replay",),
+    "doctor": ("watch",),
+    "topics": ("align", "infer", "repartition"),
+    "watermarks": ("watch",),
+    **{
+        name: (name,) for name in ("align", "audit", "dead", "late", "progress", "publish", "replay", "reset")
+    },
+}
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -55,6 +78,46 @@ Bootstrap = Annotated[
     str | None,
     typer.Option(help="Address of the Kafka broker, host:port.  Default: bus.bootstrap of the settings."),
 ]
+
+
+StreamName = Annotated[
+    str | None, typer.Option("--stream", help="Input stream that the letters came from.  Default: all.")
+]
+Since = Annotated[
+    str | None,
+    typer.Option(help="Earliest record time, ISO 8601, UTC: 2024-01-15T14:30.  Default: the beginning."),
+]
+Limit = Annotated[int, typer.Option(min=0, help="Most letters to show, the newest; the counts are of all.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.  Default: a table.")]
+
+_MOMENT: Final = re.compile(r"(.+?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print each line as one line: cut at the edge of a terminal, whole anywhere else."""
+    for line in lines:
+        if console.is_terminal:
+            console.print(line, markup=False, no_wrap=True, overflow="ellipsis")
+        else:
+            console.print(line, markup=False, soft_wrap=True)
+
+
+def require_stream(names: Sequence[str], stream: str | None) -> None:
+    """Raise UsageError where a stream is named that is no input."""
+    if stream is not None and stream not in names:
+        raise UsageError(f"--stream {stream}: the inputs are {', '.join(names)}")
+
+
+def moment_ns(option: str, text: str) -> int:
+    """A moment as int64 ns UTC: ISO 8601 to the nanosecond, UTC where it names no zone; raises UsageError."""
+    parts = _MOMENT.fullmatch(text.strip())
+    try:
+        assert parts is not None, "any text with a character matches"
+        moment = datetime.fromisoformat(parts[1] + (parts[3] or "+00:00"))
+    except (AssertionError, ValueError):
+        raise UsageError(f"{option} {text!r} is no time; write it as 2024-01-15T14:30, UTC") from None
+    whole = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (whole.days * 86_400 + whole.seconds) * NS_PER_S + int((parts[2] or "").ljust(9, "0"))
 
 
 def say(line: str) -> None:
@@ -81,9 +144,9 @@ def main() -> None:
     alone = ALONE.get(next(iter(sys.argv[1:]), ""))
     if alone is not None:
         hide_pandas()
-    for name in MODULES if alone is None else (alone,):
+    for name in alone or MODULES:
         import_module(f"{__package__}.commands.{name}")  # registers its commands
-    if alone != "align":  # which does so once it has its kernels
+    if alone != ALONE["align"]:  # which does so once it has its kernels
         gc.enable()
     log_to_stderr()
     try:

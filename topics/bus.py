@@ -277,6 +277,13 @@ class Admin(Protocol):
         """Delete topics where they exist, with all their messages."""
         ...
 
+    def delete_group(self, name: str) -> None:
+        """Delete a consumer group where it exists, with all that it committed.
+
+        Raises BusError where it has members.
+        """
+        ...
+
     def group(self, name: str) -> GroupStanding:
         """Members, what each owns, and the committed positions of a consumer group, without waiting."""
         ...

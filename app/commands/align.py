@@ -39,7 +39,8 @@ def align(
 ) -> None:
     """Run one worker: read the input topics, join them, and write sealed rows to the aligned topic.
 
-    SIGTERM and SIGINT commit what is sealed and end it with exit 0.
+    SIGTERM and SIGINT commit what is sealed and end it with exit 0; its last line has the counts.  Every
+    minute a line of the log says what was read, sealed, late and dead meanwhile, and what lies unread.
 
     Example: python -m app align --config tidemark.toml --slot 0
     """
@@ -65,6 +66,7 @@ def align(
         worker.close(failed=True)
         raise
     worker.close()
+    say(worker.closing_words())
 
 
 topics_app = typer.Typer(

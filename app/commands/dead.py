@@ -1,35 +1,47 @@
 """`python -m app dead`: look at dead letters, and send back those that can be read by now."""
 
 import json
-from collections import Counter, deque
-from datetime import UTC, datetime
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from app.cli import Bootstrap, ConfigFile, app, console, say
+from app.cli import (
+    AsJson,
+    Bootstrap,
+    ConfigFile,
+    Limit,
+    Since,
+    StreamName,
+    app,
+    console,
+    moment_ns,
+    print_lines,
+    require_stream,
+    say,
+)
 from app.config import Settings, load_settings
 from app.dead.replay import Replay, replay, sent_places
-from app.dead.view import as_json, in_full, listing
+from app.dead.view import as_json, count_reasons, in_full, listing, summary
 from app.errors import UsageError
-from app.reading.dead import Place, StoredLetter, Wanted, kind_of, read_letters, with_original
-from app.wiring.open import open_pipeline
+from app.reading.dead import Wanted, read_letters
+from app.reading.letters import Place, StoredLetter, with_original
+from app.wiring.open import open_bus, open_pipeline
 from app.wiring.pipeline import Pipeline
+from app.wiring.topics import require_topics
+from schemas.clocks import NS_PER_MS
+from schemas.letters import DeadLetter
+from topics.bus import Bus
 
-StreamName = Annotated[
-    str | None, typer.Option("--stream", help="Input stream that the letters came from.  Default: all.")
-]
 Reason = Annotated[
     str | None,
     typer.Option(help="Name of a rule, or text that the reason holds.  Default: any reason."),
 ]
-Since = Annotated[
-    str | None,
-    typer.Option(help="Earliest event time, ISO 8601, UTC: 2024-01-15T14:30.  Default: the beginning."),
-]
 
 dead_app = typer.Typer(
-    help="List, show and replay dead letters: messages that could not be read or broke a rule.",
+    help="List, count, show and replay dead letters: messages that could not be read or broke a rule.",
     no_args_is_help=True,
 )
 app.add_typer(dead_app, name="dead")
@@ -42,34 +54,50 @@ def dead_list(
     stream: StreamName = None,
     reason: Reason = None,
     since: Since = None,
-    limit: Annotated[
-        int, typer.Option(min=0, help="Most letters to show, the newest; the counts are of all.")
-    ] = 50,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print every letter, a JSON object a line.  Default: a table.")
-    ] = False,
+    limit: Limit = 50,
+    json_: AsJson = False,
 ) -> None:
-    """List dead letters with where each came from, why it is dead, and counts by reason.
+    """List dead letters, a line each: where it came from, which rows are dead, and why.
 
     Example: python -m app dead list --config tidemark.toml --stream quote --reason finite
     """
-    pipeline = _pipeline(config, bootstrap)
-    wanted = _wanted(pipeline.settings, stream, reason, since)
-    sent = sent_places(pipeline)
-    newest: deque[tuple[StoredLetter, bool]] = deque(maxlen=limit)
-    counts: Counter[tuple[str, str]] = Counter()
-    for partition in range(pipeline.settings.bus.partitions):
-        for stored in read_letters(pipeline.bus, pipeline.settings, partition):
-            if not wanted.has(stored):
-                continue
-            replayed = stored.place.offset in sent[partition]
-            if json_:
-                typer.echo(json.dumps(as_json(stored, sent=replayed)))
-                continue
-            newest.append((stored, replayed))
-            counts[stored.letter.topic, kind_of(stored.letter)] += 1
+    settings, bus = _open(config, bootstrap)
+    wanted = _wanted(settings, stream, reason, since)
+    sent = sent_places(bus, settings)
+    newest: deque[tuple[StoredLetter[DeadLetter], bool]] = deque(maxlen=limit)
+    total = 0
+    for stored in _letters(bus, settings, wanted):
+        replayed = stored.place.offset in sent[stored.place.partition]
+        if json_:
+            typer.echo(json.dumps(as_json(stored, sent=replayed)))
+            continue
+        newest.append((stored, replayed))
+        total += 1
     if not json_:
-        console.print(listing(newest, counts, counts.total()))
+        print_lines(listing(newest, total) if total else [_none(settings, wanted)])
+
+
+@dead_app.command("summary")
+def dead_summary(
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+    stream: StreamName = None,
+    reason: Reason = None,
+    since: Since = None,
+    json_: AsJson = False,
+) -> None:
+    """Count dead letters by topic and reason, with the record times of the first and the last.
+
+    Example: python -m app dead summary --config tidemark.toml
+    """
+    settings, bus = _open(config, bootstrap)
+    wanted = _wanted(settings, stream, reason, since)
+    counts = count_reasons(_letters(bus, settings, wanted))
+    if json_:
+        for count in counts:
+            typer.echo(json.dumps(asdict(count)))
+    else:
+        print_lines(summary(counts) if counts else [_none(settings, wanted)])
 
 
 @dead_app.command("show")
@@ -84,7 +112,7 @@ def dead_show(
 
     Example: python -m app dead show 3@17 --config tidemark.toml
     """
-    place = _place(letter)
+    place = Place.parse(letter, "dead")
     pipeline = _pipeline(config, bootstrap)
     partitions = pipeline.settings.bus.partitions
     if place.partition >= partitions:
@@ -95,7 +123,7 @@ def dead_show(
             decoder = (
                 pipeline.decoder(pipeline.input_topics[topic]) if topic in pipeline.input_topics else None
             )
-            sent = place.offset in sent_places(pipeline)[place.partition]
+            sent = place.offset in sent_places(pipeline.bus, pipeline.settings)[place.partition]
             whole, missing = with_original(pipeline.bus, pipeline.settings, stored)
             console.print(in_full(whole, decoder, sent=sent, missing=missing), soft_wrap=True)
             return
@@ -124,7 +152,7 @@ def dead_replay(
 
     Example: python -m app dead replay --config tidemark.toml --reason "schema id" --dry-run
     """
-    places = frozenset(_place(letter) for letter in letters or ())
+    places = frozenset(Place.parse(letter, "dead") for letter in letters or ())
     pipeline = _pipeline(config, bootstrap)
     wanted = _wanted(pipeline.settings, stream, reason, since, places)
     _show(replay(pipeline, wanted, dry_run=dry_run), dry_run=dry_run)
@@ -149,6 +177,29 @@ def _pipeline(config: ConfigFile, bootstrap: str | None) -> Pipeline:
     return open_pipeline(load_settings(config, {"bus": {"bootstrap": bootstrap}}), on_wait=say)
 
 
+def _open(config: ConfigFile, bootstrap: str | None) -> tuple[Settings, Bus]:
+    """The settings and a broker that has their topics; no schema need be registered yet."""
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    bus = open_bus(settings)
+    require_topics(bus, settings)
+    return settings, bus
+
+
+def _letters(bus: Bus, settings: Settings, wanted: Wanted) -> Iterator[StoredLetter[DeadLetter]]:
+    for partition in range(settings.bus.partitions):
+        for stored in read_letters(bus, settings, partition):
+            if wanted.has(stored):
+                yield stored
+
+
+def _none(settings: Settings, wanted: Wanted) -> str:
+    """A sentence for an empty list, and why it may be empty although messages were dead."""
+    any_at_all = wanted == Wanted()
+    drops = any_at_all and settings.worker.dead == "drop"
+    why = '; worker.dead = "drop" keeps none' if drops else ""
+    return f"no dead letters{'' if any_at_all else ' as wanted'} in {settings.topic('dead')}{why}"
+
+
 def _wanted(
     settings: Settings,
     stream: str | None,
@@ -156,24 +207,11 @@ def _wanted(
     since: str | None,
     places: frozenset[Place] = frozenset(),
 ) -> Wanted:
-    if stream is not None and stream not in settings.stream_names:
-        raise UsageError(f"--stream {stream}: the inputs are {', '.join(settings.stream_names)}")
+    require_stream(settings.stream_names, stream)
     topic = None if stream is None else settings.topic(stream)
     return Wanted(
-        topic=topic, reason=reason, since_ms=None if since is None else _since_ms(since), places=places
+        topic=topic,
+        reason=reason,
+        since_ms=None if since is None else moment_ns("--since", since) // NS_PER_MS,
+        places=places,
     )
-
-
-def _since_ms(since: str) -> int:
-    try:
-        moment = datetime.fromisoformat(since)
-    except ValueError:
-        raise UsageError(f"--since {since!r} is no time; write it as 2024-01-15T14:30, UTC") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)
-
-
-def _place(letter: str) -> Place:
-    partition, _, offset = letter.partition("@")
-    if not (partition.isdecimal() and offset.isdecimal()):
-        raise UsageError(f"{letter!r} names no dead letter; write partition@offset, as `dead list` does")
-    return Place(int(partition), int(offset))

@@ -43,7 +43,9 @@ def watermarks(
     """Show who holds the frontier of each task, since when, and which rows wait behind it.
 
     Reads commits and logs from outside the group, and changes nothing.  A sentence for each stuck task says
-    what it waits for; exit 1 if there is one.
+    what it waits for; exit 1 if there is one.  Late and dead rows count since the task's worker took it;
+    `late summary` and `dead summary` count all.  With --json times are int64 ns UTC, and --watch prints an
+    object a line, every second.
 
     Example: python -m app watermarks --config tidemark.toml --watch
     """

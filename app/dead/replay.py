@@ -10,14 +10,16 @@ from typing import Final
 
 import numpy as np
 
+from app.config import Settings
 from app.errors import UsageError
-from app.reading.dead import StoredLetter, Wanted, read_letters, with_original
+from app.reading.dead import Wanted, headers_of, read_letters
+from app.reading.letters import StoredLetter, with_original
 from app.task.metadata import METADATA_SIZE_MAX, from_position
 from app.wiring.pipeline import Pipeline
 from schemas.clocks import BEGINNING_NS
-from schemas.letters import REPLAYED_FROM
+from schemas.letters import REPLAYED_FROM, DeadLetter
 from topics.block import Headers, TopicPartition
-from topics.bus import Consumer, MessageLimit, Position, Producer
+from topics.bus import Bus, Consumer, MessageLimit, Position, Producer
 from topics.message_size import message_size
 
 LETTERS_MAX: Final = 500  # of one transaction, which has ten seconds
@@ -83,16 +85,16 @@ class Replay:
     late: int = 0
 
 
-def replay_group(pipeline: Pipeline) -> str:
+def replay_group(settings: Settings) -> str:
     """The group whose positions say which letters were sent; it is the sender's transactional id too."""
-    return f"{pipeline.settings.pipeline.prefix}-dead-replay"
+    return f"{settings.pipeline.prefix}-dead-replay"
 
 
-def sent_places(pipeline: Pipeline) -> dict[int, Sent]:
+def sent_places(bus: Bus, settings: Settings) -> dict[int, Sent]:
     """The letters sent already, by partition of the dead-letter topic."""
-    committed = pipeline.bus.admin().group(replay_group(pipeline)).committed
-    topic = pipeline.settings.topic("dead")
-    numbers = range(pipeline.settings.bus.partitions)
+    committed = bus.admin().group(replay_group(settings)).committed
+    topic = settings.topic("dead")
+    numbers = range(settings.bus.partitions)
     return {number: Sent(committed.get(TopicPartition(topic, number)), 0) for number in numbers}
 
 
@@ -103,7 +105,7 @@ def replay(pipeline: Pipeline, wanted: Wanted, *, dry_run: bool = False) -> Repl
     double those.  Raises what the bus raises; what was committed until then stays sent.
     """
     report = Replay()
-    group = replay_group(pipeline)
+    group = replay_group(pipeline.settings)
     # Made before the positions are read: it ends what an earlier one left open, and fences one at work.
     producer = None if dry_run else pipeline.bus.producer(transactional_id=group, client_id=group)
     consumer = pipeline.bus.consumer(group=group, client_id=group)
@@ -113,7 +115,7 @@ def replay(pipeline: Pipeline, wanted: Wanted, *, dry_run: bool = False) -> Repl
             source = TopicPartition(pipeline.settings.topic("dead"), number)
             low, _ = consumer.offsets(source)
             sent = Sent(consumer.committed([source])[source], low)
-            outgoing: list[tuple[StoredLetter, int]] = []
+            outgoing: list[tuple[StoredLetter[DeadLetter], int]] = []
             size = 0
             lower = low  # of the stretch that ends with this letter: no other letter lies in it
             for stored in read_letters(pipeline.bus, pipeline.settings, number):
@@ -150,7 +152,7 @@ class _Judge:
                     frontier_ns, self._frontiers.get(place.partition, BEGINNING_NS)
                 )
 
-    def due(self, stored: StoredLetter, sent: Sent) -> StoredLetter | None:
+    def due(self, stored: StoredLetter[DeadLetter], sent: Sent) -> StoredLetter[DeadLetter] | None:
         """The letter, its message whole, if it is to be sent now."""
         report, letter = self._report, stored.letter
         if not self._wanted.has(stored):
@@ -164,7 +166,7 @@ class _Judge:
             return None
         stored, why = with_original(self._pipeline.bus, self._pipeline.settings, stored)
         limit = self.limits[letter.topic]
-        if not why and (size := _message_size(stored, stored.headers)) > limit.size:
+        if not why and (size := _message_size(stored, headers_of(stored))) > limit.size:
             taken = f"{limit.size:,} now ({limit.setting})"
             why = f"{stored.source} has {size:,} bytes, and its topic takes {taken}"
         if why:
@@ -191,7 +193,7 @@ def _send(
     producer: Producer | None,
     consumer: Consumer,
     source: TopicPartition,
-    outgoing: Sequence[tuple[StoredLetter, int]],
+    outgoing: Sequence[tuple[StoredLetter[DeadLetter], int]],
     sent: Sent,
     limits: Mapping[str, MessageLimit],
 ) -> None:
@@ -204,7 +206,7 @@ def _send(
     producer.begin()
     for stored, lower in outgoing:
         place = f"{source.topic}[{source.partition}]@{stored.place.offset}"
-        own = [pair for pair in stored.headers if pair[0] != REPLAYED_FROM]
+        own = [pair for pair in headers_of(stored) if pair[0] != REPLAYED_FROM]
         named = [*own, (REPLAYED_FROM, place.encode())]
         fits = _message_size(stored, named) <= limits[stored.letter.topic].size
         producer.produce(
@@ -224,5 +226,5 @@ def _send(
     producer.commit()
 
 
-def _message_size(stored: StoredLetter, headers: Headers) -> int:
+def _message_size(stored: StoredLetter[DeadLetter], headers: Headers) -> int:
     return message_size(stored.original.key, stored.original.value, headers)

@@ -1,27 +1,44 @@
-"""Dead letters for a person: a line each, the counts by reason, and one letter in full."""
+"""Dead letters for a person: a line each, a count for each reason, and one letter in full."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from rich.console import RenderableType
 
-from app.reading.dead import StoredLetter
-from app.watch.words import clock_words
-from schemas.clocks import NS_PER_MS
-from topics.avro.header import HEADER_SIZE
+from app.dead.letter import letter_in_full, record_time_words
+from app.reading.dead import kind_of
+from app.reading.letters import StoredLetter
+from app.words import table_lines
+from schemas.letters import DeadLetter
 from topics.decoder import RowDecoder
-from topics.wire import CodecError, RegistryUnavailableError
 
-HEX_WIDTH: Final = 16
-HEX_BYTES_MAX: Final = 1_024  # shown of a value; a block of rows may have megabytes
-ROWS_MAX: Final = 20
+INDEXES_MAX = 5  # rows of a message that a line names
 
 
-def as_json(stored: StoredLetter, *, sent: bool) -> dict[str, Any]:
+@dataclass(slots=True)
+class ReasonCount:
+    """The letters of one topic and reason; `first` and `last` are record times, `ms` since the epoch."""
+
+    topic: str
+    reason: str
+    letters: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    first: str = ""
+    last: str = ""
+
+    def add(self, stored: StoredLetter[DeadLetter]) -> None:
+        """Count one letter."""
+        at_ms = stored.original.timestamp_ms
+        if not self.letters or at_ms < self.first_ms:
+            self.first_ms, self.first = at_ms, record_time_words(stored)
+        if not self.letters or at_ms > self.last_ms:
+            self.last_ms, self.last = at_ms, record_time_words(stored)
+        self.letters += 1
+
+
+def as_json(stored: StoredLetter[DeadLetter], *, sent: bool) -> dict[str, Any]:
     """One letter as plain values."""
     letter = stored.letter
     return {
@@ -39,101 +56,66 @@ def as_json(stored: StoredLetter, *, sent: bool) -> dict[str, Any]:
     }
 
 
-def listing(
-    shown: Iterable[tuple[StoredLetter, bool]], counts: Counter[tuple[str, str]], total: int
-) -> RenderableType:
-    """A table of letters, and how many there are by topic and reason, those not shown among them."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("letter", "came from", "at (UTC)", "rows", "reason", ""):
-        table.add_column(column, overflow="fold")
-    count = 0
+def count_reasons(letters: Iterable[StoredLetter[DeadLetter]]) -> list[ReasonCount]:
+    """The letters counted by topic and reason, the most frequent first."""
+    counts: dict[tuple[str, str], ReasonCount] = {}
+    for stored in letters:
+        topic, reason = stored.letter.topic, kind_of(stored.letter)
+        counts.setdefault((topic, reason), ReasonCount(topic, reason)).add(stored)
+    return sorted(counts.values(), key=lambda count: -count.letters)
+
+
+def listing(shown: Iterable[tuple[StoredLetter[DeadLetter], bool]], total: int) -> list[str]:
+    """A line for each letter, with whether it was sent back, and how many there are beside those shown."""
+    rows = []
     for stored, sent in shown:
-        count += 1
-        indexes = ",".join(map(str, stored.letter.indexes[:5])) + (
-            "..." if len(stored.letter.indexes) > 5 else ""
+        rows.append(
+            (
+                str(stored.place),
+                stored.source,
+                record_time_words(stored),
+                index_words(stored.letter.indexes) or "all",
+                "replayed" if sent else "",
+                one_line(stored.letter.reason),
+            )
         )
-        at = clock_words(stored.original.timestamp_ms * NS_PER_MS, 0)[:-6]
-        replayed = "replayed" if sent else ""
-        table.add_row(
-            str(stored.place), stored.source, at, indexes or "all", Text(stored.letter.reason), replayed
-        )
-    tally = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("letters", "topic", "reason"):
-        tally.add_column(column, overflow="fold", justify="right" if column == "letters" else "left")
-    for (topic, kind), letters in counts.most_common():
-        tally.add_row(f"{letters:,}", topic, Text(kind))
-    total_line = f"{total:,} dead letters" + (f", the newest {count:,} shown" if count < total else "")
-    return Group(table, Text(), tally, Text(total_line, "bold"))
+    lines = table_lines(("letter", "came from", "record time (UTC)", "rows", "", "reason"), rows)
+    newest = f", the newest {len(rows):,} shown" if len(rows) < total else ""
+    return [*lines, f"{total:,} dead letters{newest}; `dead summary` counts them by reason"]
+
+
+def summary(counts: Iterable[ReasonCount]) -> list[str]:
+    """A line for each topic and reason."""
+    header = ("letters", "topic", "first (UTC)", "last (UTC)", "reason")
+    rows = [
+        (f"{count.letters:,}", count.topic, count.first, count.last, one_line(count.reason))
+        for count in counts
+    ]
+    return table_lines(header, rows, right=("letters",))
+
+
+def index_words(indexes: tuple[int, ...]) -> str:
+    """The first rows of a message by their index."""
+    return ",".join(map(str, indexes[:INDEXES_MAX])) + ("..." if len(indexes) > INDEXES_MAX else "")
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks: a reason may quote what somebody sent."""
+    return " ".join(text.split())
 
 
 def in_full(
-    stored: StoredLetter, decoder: RowDecoder | None, *, sent: bool, missing: str = ""
+    stored: StoredLetter[DeadLetter], decoder: RowDecoder | None, *, sent: bool, missing: str = ""
 ) -> RenderableType:
     """One letter with its headers, its bytes and, where it can be decoded now, its rows.
 
     `missing` says why a message that was cut for its letter is not here whole.
     """
-    lines = [
-        Text(f"letter {stored.place}: {stored.source}, {stored.letter.reason}", "bold"),
-        Text(f"replayed    {'yes' if sent else 'no'}"),
-        Text(f"at          {clock_words(stored.original.timestamp_ms * NS_PER_MS, 0)[:-6]} UTC"),
-        Text(f"schema id   {_schema_id(stored.original.value)}"),
-        Text("headers"),
-        *(Text(f"  {name}: {_text(value)}") for name, value in stored.original.headers),
-        Text(f"key         {_text(stored.original.key)}"),
-        Text(f"value       {_value(stored)}"),
-        *(Text(f"  {line}") for line in hexdump(stored.original.value or b"")),
-        *(Text(line) for line in ([f"not whole   {missing}"] if missing else _rows(stored, decoder))),
-    ]
-    return Group(*lines)
-
-
-def hexdump(value: bytes) -> Iterator[str]:
-    """Sixteen bytes a line: where, in hexadecimal, and as ASCII; of a large value the beginning."""
-    for at in range(0, min(len(value), HEX_BYTES_MAX), HEX_WIDTH):
-        part = value[at : at + HEX_WIDTH]
-        letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
-        yield f"{at:08x}  {part.hex(' '):<{3 * HEX_WIDTH - 1}}  {letters}"
-    if len(value) > HEX_BYTES_MAX:
-        yield f"... {len(value) - HEX_BYTES_MAX:,} more bytes"
-
-
-def _rows(stored: StoredLetter, decoder: RowDecoder | None) -> Iterator[str]:
-    if decoder is None:
-        yield "rows        not known: its topic is no input of this pipeline"
-        return
-    try:
-        decoded = decoder.decode(stored.block, np.array([stored.message], dtype=np.int64))
-    except RegistryUnavailableError as away:
-        yield f"rows        not known: {away}"
-        return
-    except CodecError as refused:
-        yield f"unreadable: {refused}"
-        return
-    for dead in decoded.dead[:ROWS_MAX]:
-        yield f"row {dead.index}: {dead.reason}" if dead.index >= 0 else f"unreadable: {dead.reason}"
-    if decoded.batch is not None:
-        indexes = decoded.batch.index[:ROWS_MAX].tolist()
-        for index, row in zip(indexes, decoded.batch.columns.slice(0, ROWS_MAX).to_pylist(), strict=True):
-            yield f"row {index}: good now: {row}"
-
-
-def _schema_id(value: bytes | None) -> str:
-    if value is None or len(value) < HEADER_SIZE or value[0] != 0:
-        return "none: not the Confluent wire format"
-    return str(int.from_bytes(value[1:HEADER_SIZE], "big"))
-
-
-def _text(value: bytes | None) -> str:
-    if value is None:
-        return "null"
-    text = value.decode(errors="backslashreplace")
-    return text if text.isprintable() else repr(value)[1:]
-
-
-def _value(stored: StoredLetter) -> str:
-    if stored.original.value is None:
-        return "null"
-    where = f", fetched from {stored.source}: the letter has a part of it" if stored.fetched else ""
-    here = len(stored.original.value)
-    return f"{here:,} of {stored.size:,} bytes" if here < stored.size else f"{here:,} bytes{where}"
+    return letter_in_full(
+        stored,
+        f"letter {stored.place}: {stored.source}, {stored.letter.reason}",
+        [f"replayed    {'yes' if sent else 'no'}"],
+        decoder,
+        lambda _: "good now",
+        missing=missing,
+    )

@@ -7,7 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
 import structlog
+from structlog.typing import EventDict
+
+from schemas.clocks import BEGINNING_NS
 
 
 def log_to_stderr() -> None:
@@ -38,12 +42,25 @@ def only_warnings() -> Iterator[None]:
         structlog.configure(**before)
 
 
+def _with_frontier_in_words(_logger: object, _level: str, event: EventDict) -> EventDict:
+    """A frontier as a person reads it, in UTC; programs get it as int64 nanoseconds."""
+    frontier_ns = event.pop("frontier_ns", None)
+    if frontier_ns is not None:
+        none = frontier_ns == BEGINNING_NS
+        event["frontier"] = "none yet" if none else str(np.datetime64(frontier_ns, "ns")).replace("T", " ")
+    return event
+
+
 def _log_to(sink: TextIO, *, pretty: bool) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(),
+            *(
+                [_with_frontier_in_words, structlog.dev.ConsoleRenderer()]
+                if pretty
+                else [structlog.processors.JSONRenderer()]
+            ),
         ],
         logger_factory=structlog.PrintLoggerFactory(sink),
     )

@@ -2,64 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from app.config import Settings
-from app.reading.original import is_original, message_at
-from app.reading.partition import read_partition, require_settled
+from app.reading.letters import Place, StoredLetter, read_stored
+from app.reading.partition import require_settled
 from app.wiring.pipeline import Pipeline
-from schemas.letters import DEAD_AHEAD, DeadLetter, LetterError, original_headers
-from topics.block import Headers, MessageBlock, Original, TopicPartition
-from topics.bus import Bus, BusError, BusUnavailableError
+from schemas.letters import DEAD_AHEAD, DeadLetter, original_headers
+from topics.block import Headers, TopicPartition
+from topics.bus import Bus
 
 _ROW = re.compile(r"^row \d+, ")
-
-
-class Place(NamedTuple):
-    """Where a letter lies in the dead-letter topic; written `partition@offset`."""
-
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.partition}@{self.offset}"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredLetter:
-    """One letter; `block` and `message` say where its value can be decoded while the reading stands there.
-
-    With `fetched` they and `original` are of the message itself, as its topic has it.
-    """
-
-    place: Place
-    letter: DeadLetter
-    original: Original
-    block: MessageBlock
-    message: int
-    fetched: bool = False
-
-    @property
-    def source(self) -> str:
-        """Where the message came from: `tidemark.quote[3]@17`."""
-        return f"{self.letter.topic}[{self.letter.partition}]@{self.letter.offset}"
-
-    @property
-    def whole(self) -> bool:
-        """Whether everything of the message is here."""
-        return self.fetched or not self.letter.cut
-
-    @property
-    def headers(self) -> Headers:
-        """The headers that the message had."""
-        return self.original.headers if self.fetched else original_headers(self.original.headers)
-
-    @property
-    def size(self) -> int:
-        """The bytes of the message's value, here or not."""
-        size = self.letter.cut.value_size
-        return len(self.original.value or b"") if size is None else size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +28,7 @@ class Wanted:
     since_ms: int | None = None
     places: frozenset[Place] = frozenset()
 
-    def has(self, stored: StoredLetter) -> bool:
+    def has(self, stored: StoredLetter[DeadLetter]) -> bool:
         """Whether a letter is one of them."""
         letter = stored.letter
         return (
@@ -86,45 +39,21 @@ class Wanted:
         )
 
 
-def read_letters(bus: Bus, settings: Settings, partition: int) -> Iterator[StoredLetter]:
-    """Yield the letters of one partition, oldest first; a message that is no dead letter is passed over."""
+def read_letters(bus: Bus, settings: Settings, partition: int) -> Iterator[StoredLetter[DeadLetter]]:
+    """Yield the dead letters of one partition, oldest first; what is no dead letter is passed over."""
     source = TopicPartition(settings.topic("dead"), partition)
-    for block in read_partition(bus, source, group=f"{settings.pipeline.prefix}-dead"):
-        for message in range(block.messages):
-            original = block.originals[message]
-            try:
-                letter = DeadLetter.from_kafka(original.headers)
-            except LetterError:
-                continue
-            yield StoredLetter(Place(partition, int(block.offset[message])), letter, original, block, message)
+    return read_stored(bus, source, DeadLetter.from_kafka, group=f"{settings.pipeline.prefix}-dead")
 
 
-def with_original(bus: Bus, settings: Settings, stored: StoredLetter) -> tuple[StoredLetter, str]:
-    """The letter with its message whole, and nothing; or the letter as it is, and why that cannot be had.
-
-    A message that was cut for its letter is fetched from the topic that it came from.
-    """
-    if stored.whole:
-        return stored, ""
-    letter = stored.letter
-    source = TopicPartition(letter.topic, letter.partition)
-    kept = f"the letter keeps {len(stored.original.value or b''):,} of {stored.size:,} bytes"
-    try:
-        block = message_at(bus, source, letter.offset, group=f"{settings.pipeline.prefix}-dead")
-    except BusUnavailableError:
-        raise
-    except BusError as absent:
-        return stored, f"{kept}, and {stored.source} cannot be fetched: {absent}"
-    if block is None:
-        return stored, f"{kept}, and {stored.source} is no longer in its topic: retention has deleted it"
-    original = block.originals[0]
-    if not is_original(original, letter.cut, stored.original):
-        return stored, f"{kept}, and {stored.source} holds another message: the topic was made anew"
-    return replace(stored, original=original, block=block, message=0, fetched=True), ""
+def headers_of(stored: StoredLetter[DeadLetter]) -> Headers:
+    """The headers that the message had."""
+    return stored.original.headers if stored.fetched else original_headers(stored.original.headers)
 
 
 def kind_of(letter: DeadLetter) -> str:
-    """The reason without the row it names, so that equal troubles count together."""
+    """The reason without the row and the times it names, so that equal troubles count together."""
+    if letter.error == DEAD_AHEAD:
+        return "too far ahead: beyond pipeline.max_ahead_ns"
     return _ROW.sub("", letter.reason)
 
 

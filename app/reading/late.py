@@ -1,9 +1,20 @@
 """The late topic read back: which rows of a task's inputs have been set aside."""
 
+from collections.abc import Iterator
+
+from app.config import Settings
+from app.reading.letters import StoredLetter, read_stored
 from app.reading.partition import read_partition, require_settled
 from app.wiring.pipeline import Pipeline
 from schemas.letters import LateLetter
 from topics.block import TopicPartition
+from topics.bus import Bus
+
+
+def read_late(bus: Bus, settings: Settings, partition: int) -> Iterator[StoredLetter[LateLetter]]:
+    """Yield the letters of one partition's late rows, oldest first; what is none is passed over."""
+    source = TopicPartition(settings.topic("late"), partition)
+    return read_stored(bus, source, LateLetter.from_kafka, group=f"{settings.pipeline.prefix}-late")
 
 
 def late_places(pipeline: Pipeline, partition: int, *, group: str) -> dict[str, list[tuple[int, int]]]:

@@ -128,8 +128,8 @@ def _foreign_version(position: Position, where: str, version: int) -> str:
     if version > VERSION:
         return f"{words}: a newer worker wrote it; update this one, or choose another pipeline.prefix"
     return (
-        f"{words}: an older worker wrote it; let that version finish, then choose another pipeline.prefix or "
-        "delete the group"
+        f"{words}: an older worker wrote it; let that version finish, then choose another pipeline.prefix, "
+        "or join all of it once more: `python -m app reset`"
     )
 
 

@@ -57,7 +57,8 @@ def read_tails(
         return
     decoders = pipeline.decoders()
     ended: set[TopicPartition] = set()
-    reader = pipeline.bus.consumer(group=f"{pipeline.settings.pipeline.prefix}-watermarks")
+    group = f"{pipeline.settings.pipeline.prefix}-watermarks"
+    reader = pipeline.bus.consumer(group=group, to_end=True)
     until_ns = monotonic_ns() + WAIT_NS
     try:
         reader.assign(starts)

@@ -11,7 +11,8 @@ from app.watch.words import WELL, Answer, age_words, answer, clock_words, size_w
 from operators.sealed import ALIGNED
 from schemas.clocks import BEGINNING_NS
 
-COLUMNS = ("input", "watermark", "newest row", "rows wait", "bytes", "unread", "late")
+# Late rows count from when the worker took the task, as dead ones do: `late summary` counts all there are.
+COLUMNS = ("input", "watermark", "newest row", "rows wait", "bytes", "unread", "late since start")
 
 
 def screen(picture: Picture, *, answers_first: bool = False) -> RenderableType:
@@ -115,11 +116,15 @@ def _task_line(task: TaskFigures, said: Answer, picture: Picture) -> Text:
     words = [
         f"task {task.number}",
         f"frontier {clock_words(task.frontier_ns, picture.now_ns)}",
-        f"held by {task.holder.name}" + (f" for {held}" if held else ""),
+        (
+            "all inputs idle"
+            if all(figures.idle for figures in task.inputs)
+            else f"held by {task.holder.name}" + (f" for {held}" if held else "")
+        ),
         ", ".join(task.owners) or "no worker",
     ]
     if dead := _dead(task):
-        words.append(f"{dead:,} dead")
+        words.append(f"{dead:,} dead since start")
     return Text(" · ".join(words), "bold" if said.verdict in WELL else "bold red")
 
 
@@ -139,7 +144,7 @@ def _cells(figures: InputFigures, picture: Picture) -> tuple[str, ...]:
 def _flags(figures: InputFigures, task: TaskFigures) -> str:
     report = figures.report
     flags = {
-        "holds": figures is task.holder,
+        "holds": figures is task.holder and not figures.idle,
         "paused": report is not None and report.paused,
         "idle": figures.idle,
         "final": figures.progress is not None and figures.progress.final,

@@ -19,6 +19,7 @@ Verdict = Literal[
     "lag",
     "paused",
     "silent",
+    "idle",
     "quiet",
     "clear",
 ]
@@ -70,6 +71,12 @@ def answer(task: TaskFigures, picture: Picture) -> Answer:
         return Answer("paused", f"{name}: {at_limit} until {holder.name} goes on: {_quiet(holder, now_ns)}")
     if task.left.rows == 0 and not any(figures.lag or figures.hidden for figures in inputs):
         return Answer("clear", f"{name} has emitted all there is: every row was read and none waits")
+    if all(figures.idle for figures in inputs):
+        stands = f"all its inputs are idle ({names}), so its frontier stands still"
+        until = "a row or a progress record (`python -m app progress`) moves it"
+        return Answer(
+            "idle", f"{name}: {stands} at {clock_words(task.frontier_ns, now_ns)}; {_waiting(task)}; {until}"
+        )
     if holder.watermark_ns == BEGINNING_NS:
         never = f"{holder.name}: it has brought neither a row nor a progress record yet"
         return Answer("silent", f"{name} waits for {never}; {_waiting(task)}")
@@ -110,7 +117,7 @@ def _quiet(figures: InputFigures, now_ns: int) -> str:
     )
     said = ", ".join(words)
     since_ns = max(report.read_ns if report else 0, figures.unchanged_ns)
-    return f"{said}; nothing has arrived for {duration(now_ns - since_ns)}" if since_ns else said
+    return f"{said}; nothing has arrived for {_elapsed(since_ns, now_ns)}" if since_ns else said
 
 
 def _behind(task: TaskFigures, holder: InputFigures, now_ns: int) -> str:
@@ -121,10 +128,14 @@ def _behind(task: TaskFigures, holder: InputFigures, now_ns: int) -> str:
     if holder.progress is None:
         return f"{said}, nothing committed yet"
     if holder.report and holder.report.released_ns:
-        return (
-            f"{said}, last seen to read {duration(now_ns - holder.report.released_ns)} ago; {_waiting(task)}"
-        )
+        read = _elapsed(holder.report.released_ns, now_ns)
+        return f"{said}, last seen to read {read} ago; {_waiting(task)}"
     return f"{said}; {_waiting(task)}"
+
+
+def _elapsed(since_ns: int, now_ns: int) -> str:
+    """How long since; a worker may report while the look is under way, or its clock be ahead of ours."""
+    return duration(max(0, now_ns - since_ns))
 
 
 def _waiting(task: TaskFigures) -> str:

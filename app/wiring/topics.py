@@ -46,11 +46,10 @@ def missing_words(admin: Admin, settings: Settings, missing: Sequence[str]) -> s
 
 def anew(settings: Settings) -> str:
     """How to begin anew where committed offsets are of no use: in outputs of its own, or in the same."""
-    outputs = ", ".join(settings.topic(name) for name in settings.output_names)
     return (
         "choose another pipeline.prefix, with the inputs named in [streams.NAME] topic, to join what they "
-        f"hold now into outputs of its own; or stop all workers, delete the group {settings.pipeline.prefix} "
-        f"and the topics {outputs}, and run `python -m app topics apply`"
+        f"hold now into outputs of its own; or stop all workers of {settings.pipeline.prefix}, and run "
+        "`python -m app reset`, which says what it would delete, and `python -m app topics apply`"
     )
 
 

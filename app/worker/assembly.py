@@ -19,6 +19,7 @@ from app.worker.idle import IdleWatch
 from app.worker.ownership import Ownership
 from app.worker.relief import Relief
 from app.worker.rereading import Rereading
+from app.worker.tally import Tally
 from app.worker.worker import Worker
 
 
@@ -54,6 +55,8 @@ def open_worker(
     relief = Relief(consumer)
     leftovers = Leftovers(elapsed_ns)
     meter = Meter()
+    tally = Tally(pipeline.bus, pipeline.settings.pipeline.left, elapsed_ns)
+    dispatch = Dispatch(tasks, outbox, idle, settings, wall_ns, tally)
 
     def on_close(number: int) -> None:
         commits.forget(number)
@@ -64,18 +67,19 @@ def open_worker(
     bounded = None
     if until_final:
         observer = pipeline.bus.consumer(group=group, client_id=f"{member}-observer")
-        bounded = BoundedRun(pipeline, observer, tasks, outbox, commits, relief, elapsed_ns)
+        bounded = BoundedRun(pipeline, observer, tasks, dispatch, commits, relief, elapsed_ns)
     worker = Worker(
         consumer=consumer,
         producers=producers,
         ownership=ownership,
-        dispatch=Dispatch(tasks, outbox, idle, settings, wall_ns),
+        dispatch=dispatch,
         idle=idle,
         relief=relief,
         rereading=Rereading(meter),
         commits=commits,
         bounded=bounded,
         leftovers=leftovers,
+        tally=tally,
     )
     consumer.subscribe(list(pipeline.input_topics), ownership)
     return worker

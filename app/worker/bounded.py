@@ -6,9 +6,9 @@ from typing import Final
 import structlog
 
 from app.commit.commits import Commits
-from app.commit.outbox import Outbox, stamp_of
 from app.task.task import Task
 from app.wiring.pipeline import Pipeline
+from app.worker.dispatch import Dispatch
 from app.worker.group_end import group_is_done
 from app.worker.relief import Relief
 from schemas.clocks import NS_PER_MS
@@ -27,7 +27,7 @@ class BoundedRun:
         pipeline: Pipeline,
         observer: Consumer,
         tasks: Mapping[int, Task],
-        outbox: Outbox,
+        dispatch: Dispatch,
         commits: Commits,
         relief: Relief,
         elapsed_ns: Callable[[], int],
@@ -36,7 +36,7 @@ class BoundedRun:
         self._pipeline = pipeline
         self._observer = observer
         self._tasks = tasks
-        self._outbox = outbox
+        self._dispatch = dispatch
         self._commits = commits
         self._relief = relief
         self._elapsed_ns = elapsed_ns
@@ -51,8 +51,7 @@ class BoundedRun:
         for task in self._tasks.values():
             self._relief.read_on(task)
             if task.operator.inputs.ended and not task.operator.final:
-                for sink, sealed in task.finish():
-                    self._outbox.send(sink, sealed, stamp_of(task))
+                self._dispatch.finish(task)
                 self._commits.mark_dirty()
 
     def finished(self) -> bool:

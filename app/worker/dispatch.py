@@ -1,6 +1,6 @@
 """Dispatch: each task gets its share of a block, and what it seals and sets aside is sent."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import structlog
@@ -9,9 +9,12 @@ from app.commit.outbox import Outbox, stamp_of
 from app.errors import RunError
 from app.process.clock import pause
 from app.settings.worker import WorkerSettings
+from app.task.sink import Sink
 from app.task.task import Task
 from app.worker.idle import IdleWatch
 from app.worker.shares import shares_of
+from app.worker.tally import Tally
+from operators.sealed import Sealed
 from schemas.batch import Int64s
 from topics.block import MessageBlock, TopicPartition
 from topics.wire import RegistryUnavailableError
@@ -32,6 +35,7 @@ class Dispatch:
         idle: IdleWatch,
         settings: WorkerSettings,
         wall_ns: Callable[[], int],
+        tally: Tally,
     ) -> None:
         """`wall_ns` stamps what is read, and is what `max_ahead_of = "wall"` measures times by."""
         self._tasks = tasks
@@ -39,6 +43,7 @@ class Dispatch:
         self._idle = idle
         self._settings = settings
         self._wall_ns = wall_ns
+        self._tally = tally
         self._rows_per_message = 1.0
 
     def messages_max(self) -> int:
@@ -69,14 +74,24 @@ class Dispatch:
 
     def seal(self, task: Task) -> None:
         """Send the rows of a task that are final now."""
-        for sink, sealed in task.seal():
+        self._send(task, task.seal())
+
+    def finish(self, task: Task) -> None:
+        """Send the rows of a task that still wait, for rows of a period that will not be read."""
+        self._send(task, task.finish())
+
+    def _send(self, task: Task, parts: Iterator[tuple[Sink, Sealed]]) -> None:
+        before = task.counts.rows_sealed
+        for sink, sealed in parts:
             self._outbox.send(sink, sealed, stamp_of(task))
+        self._tally.now.sealed += task.counts.rows_sealed - before
 
     def _take_share(
         self, task: Task, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int
     ) -> int:
         """Take the messages of one input, and return how many rows they had."""
-        before = task.readings[source.topic].rows_in
+        reading = task.readings[source.topic]
+        before = reading.rows_in, reading.rows_new, reading.rows_late, task.counts.dead
         for attempt in range(REGISTRY_ATTEMPTS_MAX + 1):
             try:
                 letters = list(task.take(source, block, messages, released_ns))
@@ -89,4 +104,7 @@ class Dispatch:
                 pause(REGISTRY_WAIT_S)
         self._outbox.letters(letters, source.partition)
         self._idle.heard(source)
-        return task.readings[source.topic].rows_in - before
+        self._tally.now.rows_in += reading.rows_new - before[1]
+        self._tally.now.late += reading.rows_late - before[2]
+        self._tally.now.dead += task.counts.dead - before[3]
+        return reading.rows_in - before[0]

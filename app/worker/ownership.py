@@ -270,7 +270,7 @@ class Ownership:
                     f"{source.topic}[{source.partition}]: offset {start} is needed but the log holds {low} "
                     f"(low) to {high} (high), committed is {progress.needed_offset} (read up to "
                     f"{progress.next_offset}): retention removed rows that sealing still depends on. Restore "
-                    "them, or delete the group, which seals what is left anew from the start of the log"
+                    "them, or join what is left once more from the start of the log: `python -m app reset`"
                 )
 
     def _restored(

@@ -13,6 +13,7 @@ from app.worker.idle import IdleWatch
 from app.worker.ownership import Ownership
 from app.worker.relief import Relief
 from app.worker.rereading import Rereading
+from app.worker.tally import Tally
 from topics.block import MessageBlock
 from topics.bus import AbortableError, Consumer
 
@@ -33,6 +34,7 @@ class Worker:
         commits: Commits,
         bounded: BoundedRun | None,
         leftovers: Leftovers,
+        tally: Tally,
     ) -> None:
         """`app.worker.assembly` builds them; `bounded` is None for a run that ends only when told to."""
         self.consumer = consumer
@@ -45,6 +47,8 @@ class Worker:
         self._commits = commits
         self._bounded = bounded
         self._leftovers = leftovers
+        self._tally = tally
+        self._is_done = False  # a bounded run whose period is over
 
     @property
     def tasks(self) -> Mapping[int, Task]:
@@ -53,7 +57,10 @@ class Worker:
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Turn until stopped; a bounded run also ends when its period is over."""
-        while not stopping() and not self.finished():
+        while not stopping():
+            if self.finished():
+                self._is_done = True
+                return
             self.turn()
 
     def turn(self) -> int:
@@ -65,6 +72,7 @@ class Worker:
         block = self.consumer.poll(
             messages_max=self._dispatch.messages_max(), wait_ms=self._commits.wait_ms()
         )
+        self._tally.follow(self._commits.count)
         if self._commits.state is State.LOST:
             self._rewind(AbortableError("the group took tasks away while their rows were in a transaction"))
             return block.messages
@@ -72,15 +80,23 @@ class Worker:
             self._work(block)
         except UNDONE as undone:
             self._rewind(undone)
+        self._tally.follow(self._commits.count)
+        self._tally.report_when_due(self.tasks.values())
         return block.messages
 
     def commit(self) -> None:
         """Commit what is sealed, now."""
         self._commits.commit()
+        self._tally.follow(self._commits.count)
 
     def finished(self) -> bool:
         """Whether the run is bounded, and the whole group has committed that every task is complete."""
         return self._bounded is not None and self._bounded.finished()
+
+    def closing_words(self) -> str:
+        """What a worker that was closed has done, in a line; a warning first where many rows were late."""
+        self._tally.warn_of_late(self._tally.committed)
+        return self._tally.closing_words(finished=self._is_done)
 
     def close(self, *, failed: bool = False) -> None:
         """Leave the group, with what is sealed committed and the state written down.
@@ -90,9 +106,11 @@ class Worker:
         if failed:
             self._commits.fail()
         self._rereading.close()
+        self._tally.stop(self.tasks.values())
         try:
             self.consumer.close()
         finally:
+            self._tally.follow(self._commits.count)
             if self._bounded is not None:
                 self._bounded.close()
             self._ownership.close()
@@ -120,6 +138,7 @@ class Worker:
     def _rewind(self, undone: Exception) -> None:
         """Undo what was sent since the last commit, and read on from there."""
         self._commits.undo(undone)
+        self._tally.undo()
         paused = self._relief.paused_inputs(self.tasks.values())
         for source, start in self._ownership.open(sorted(self.tasks)).items():
             self.consumer.seek(source, start)

@@ -8,8 +8,8 @@
 #   publisher            python -m replay publish
 #   worker               python -m app align
 #   model                gpu_sink, in a model service
-#   operator             python -m app audit, watermarks, doctor, dead list|show|replay
-# Topics are made by whoever administers the cluster: python -m app topics apply, and topics repartition.
+#   operator             python -m app audit, watermarks, doctor, progress, late, dead
+# Topics are made and deleted by whoever administers the cluster: python -m app topics apply, topics repartition, reset.
 #
 #   PREFIX=tidemark      pipeline.prefix
 #   STREAMS="trade quote"             pipeline.left and pipeline.right
@@ -76,7 +76,7 @@ case $role in
     allow "Read DescribeConfigs" "$inputs$(topics aligned late dead last-known)$nodes_out"
     allow "Describe" "--group $prefix"
     allow "Describe" "--group $prefix- --resource-pattern-type prefixed"
-    allow "Write" "$inputs" # dead replay sends letters back
+    allow "Write" "$inputs" # dead replay sends letters back, progress its records
     allow "Read" "--group $prefix-dead-replay"
     allow "Write" "--transactional-id $prefix-dead-replay"
     ;;

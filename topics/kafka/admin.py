@@ -154,6 +154,18 @@ class KafkaAdmin:
             f"topics {', '.join(names)} were deleted but still answer",
         )
 
+    def delete_group(self, name: str) -> None:
+        """Delete a consumer group where it exists, with all that it committed.
+
+        Raises BusError where it has members.
+        """
+
+        def delete() -> None:
+            answers = self._client.delete_consumer_groups([name], request_timeout=REQUEST_TIMEOUT_S)
+            _take(answers[name], f"group {name} could not be deleted", passing=("GROUP_ID_NOT_FOUND",))
+
+        _when_ready(delete)
+
     def group(self, name: str) -> GroupStanding:
         """Members, what each owns, and the committed positions of a consumer group, without waiting.
 

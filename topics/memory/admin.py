@@ -50,6 +50,15 @@ class MemoryAdmin:
         for name in names:
             self._store.delete(name)
 
+    def delete_group(self, name: str) -> None:
+        """Delete a consumer group where it exists, with all that it committed.
+
+        Raises BusError where it has members.
+        """
+        if self.group(name).members:
+            raise BusError(f"group {name} could not be deleted: it has members")
+        self._store.groups.pop(name, None)
+
     def group(self, name: str) -> GroupStanding:
         """Members, what each owns, and the committed positions of a consumer group."""
         if name not in self._store.groups:

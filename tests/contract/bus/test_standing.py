@@ -47,6 +47,22 @@ def test_a_group_without_members_keeps_what_it_committed(scene: Scene) -> None:
     assert dict(standing.committed) == {TopicPartition(topic, 1): Position(7, "told")}
 
 
+def test_a_group_is_deleted_once_nobody_is_in_it_with_what_it_committed(scene: Scene) -> None:
+    topic = scene.topic()
+    group = scene.name("group")
+    member = Member(scene.bus, group, [topic])
+    turn_until([member], lambda: len(member.owned) == 1)
+    producer = scene.bus.producer(transactional_id=scene.name("id"))
+    commit_position(producer, member.consumer, TopicPartition(topic, 0), Position(7, "words"))
+    admin = scene.bus.admin()
+    with pytest.raises(BusError, match=f"group {group} could not be deleted"):
+        admin.delete_group(group)
+    member.consumer.close()
+    admin.delete_group(group)
+    assert dict(admin.group(group).committed) == {}
+    admin.delete_group(group)
+
+
 def test_a_position_in_an_open_transaction_is_not_waited_for_and_not_told(scene: Scene) -> None:
     topic = scene.topic()
     place = TopicPartition(topic, 0)

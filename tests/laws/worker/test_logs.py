@@ -91,7 +91,7 @@ def test_a_topic_that_was_created_anew_is_refused_with_the_way_out_however_many_
     words = refusal(market)
     assert "tidemark.trade[0]: offset 2 was committed before the topic was deleted and created anew" in words
     assert "choose another pipeline.prefix" in words
-    assert "delete the group tidemark and the topics tidemark.aligned, tidemark.late" in words
+    assert "stop all workers of tidemark, and run `python -m app reset`" in words
 
 
 def test_offsets_of_another_cluster_are_refused_with_both_ids(tmp_path: Path) -> None:

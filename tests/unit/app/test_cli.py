@@ -20,7 +20,9 @@ pytestmark = pytest.mark.takes_s(40)
 
 NOON_NS = 1_705_338_000_000_000_000  # of 2024-01-15 in New York
 COMMANDS = ["align", "audit", "backtest", "replay", "topics plan", "topics apply", "watermarks", "doctor"]
-COMMANDS += ["topics infer", "topics repartition", "publish", "dead list", "dead show", "dead replay"]
+COMMANDS += ["topics infer", "topics repartition", "publish"]
+COMMANDS += ["dead list", "dead show", "dead replay", "dead summary"]
+COMMANDS += ["late list", "late show", "late summary", "progress", "reset"]
 ASKING_A_BROKER = ["align", "audit", "topics plan", "topics apply", "watermarks", "dead list", "dead replay"]
 
 
@@ -296,6 +298,19 @@ def test_a_broken_config_is_one_line_for_every_command_that_asks(run_app: App, t
     for command in ("watermarks", "doctor", "dead list"):
         told = run_app(*command.split(), "--config", config).error
         assert "unknown key streams.quote.rules.round" in told
+
+
+@pytest.mark.parametrize("word", ["audit", "progress", "reset"])
+def test_a_command_that_is_imported_alone_keeps_its_name_and_loads_no_pandas(word: str) -> None:
+    told = (
+        f"import sys; sys.argv = ['app', '{word}', '--help']\n"
+        "from app.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print('pandas' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"python -m app {word}" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "False"
 
 
 def test_a_worker_imports_nothing_that_only_other_commands_need() -> None:

@@ -10,10 +10,11 @@ from rich.console import Console
 from app.audit.topics import audit
 from app.dead.replay import replay
 from app.dead.view import as_json, in_full
-from app.reading.dead import StoredLetter, Wanted, read_letters, with_original
+from app.reading.dead import Wanted, read_letters
 from app.reading.late import late_places
+from app.reading.letters import StoredLetter, with_original
 from schemas.letter_cut import Cut
-from schemas.letters import REPLAYED_FROM, LateLetter
+from schemas.letters import REPLAYED_FROM, DeadLetter, LateLetter
 from tests.stage.market import Market
 from tests.stage.small_topics import made_anew, with_limits, with_notes
 from tests.stage.turns import turn_until_quiet
@@ -30,7 +31,7 @@ def work(market: Market) -> None:
         turn_until_quiet(worker)
 
 
-def letters(market: Market) -> list[StoredLetter]:
+def letters(market: Market) -> list[StoredLetter[DeadLetter]]:
     return list(read_letters(market.bus, market.settings, 0))
 
 

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from app.audit.topics import audit
+from app.dead.letter import hexdump
 from app.dead.replay import Replay, Sent, replay, sent_places
-from app.dead.view import as_json, hexdump, in_full, listing
+from app.dead.view import as_json, count_reasons, in_full, listing, summary
 from app.errors import UsageError
-from app.reading.dead import Place, StoredLetter, Wanted, kind_of, read_letters
+from app.reading.dead import Wanted, kind_of, read_letters
+from app.reading.letters import Place, StoredLetter
 from app.worker.worker import Worker
-from schemas.letters import REPLAYED_FROM, original_headers
+from schemas.letters import REPLAYED_FROM, DeadLetter, original_headers
 from tests.simulation.scene import QUOTE
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -36,7 +38,7 @@ def work(market: Market) -> Worker:
     return worker
 
 
-def letters(market: Market) -> list[StoredLetter]:
+def letters(market: Market) -> list[StoredLetter[DeadLetter]]:
     numbers = range(market.settings.bus.partitions)
     return [found for n in numbers for found in read_letters(market.bus, market.settings, n)]
 
@@ -128,7 +130,8 @@ def test_letters_sent_out_of_turn_are_not_sent_again(tmp_path: Path) -> None:
     work(market)
     chosen = frozenset(Place(0, offset) for offset in (1, 2, 4))
     assert len(replay(market.pipeline, Wanted(places=chosen)).sent) == 3
-    assert [found.place.offset in sent_places(market.pipeline)[0] for found in letters(market)] == [
+    (sent,) = sent_places(market.bus, market.settings).values()
+    assert [found.place.offset in sent for found in letters(market)] == [
         False, True, True, False, True, False,
     ]  # fmt: skip
     rest = replay(market.pipeline, ALL)
@@ -180,8 +183,30 @@ def test_equal_reasons_count_together_whichever_row_they_name(tmp_path: Path) ->
     work(market)
     kinds = {kind_of(found.letter) for found in letters(market)}
     assert len(kinds) == 1 < len({found.letter.reason for found in letters(market)})
-    counts = Counter({("tidemark.quote", kinds.pop()): 2})
-    assert "2 dead letters, the newest 1 shown" in shown(listing([(letters(market)[1], False)], counts, 2))
+    (count,) = count_reasons(letters(market))
+    assert (count.letters, count.topic, count.reason) == (2, "tidemark.quote", kinds.pop())
+    assert len(summary([count])) == 2
+
+
+def test_a_letter_takes_one_line_and_those_not_shown_are_counted(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    for value in (b"garbage", b"more"):
+        market.send("quote", b"A", value)
+    work(market)
+    header, line, last = listing([(letters(market)[1], True)], 2)
+    assert line.startswith("0@1     tidemark.quote[0]@1  ")
+    assert "replayed" in line
+    assert line[header.index("reason") :] == letters(market)[1].letter.reason
+    assert last.startswith("2 dead letters, the newest 1 shown")
+
+
+def test_rows_too_far_ahead_are_one_reason_whatever_their_times(tmp_path: Path) -> None:
+    market = Market(tmp_path, pipeline={"max_ahead_ns": 10})
+    market.quote(100)
+    market.quote(200)
+    work(market)
+    (count,) = count_reasons(letters(market))
+    assert (count.letters, count.reason) == (2, "too far ahead: beyond pipeline.max_ahead_ns")
 
 
 def test_a_hexdump_shows_where_what_and_as_text() -> None:
@@ -236,6 +261,7 @@ def test_replays_of_two_partitions_are_remembered_apart(tmp_path: Path) -> None:
     work(market)
     replay(market.pipeline, Wanted(places=frozenset({Place(1, letters(market)[1].place.offset)})))
     places = [
-        found.place.offset in sent_places(market.pipeline)[found.place.partition] for found in letters(market)
+        found.place.offset in sent_places(market.bus, market.settings)[found.place.partition]
+        for found in letters(market)
     ]
     assert places == [False, True]

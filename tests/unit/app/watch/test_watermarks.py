@@ -153,6 +153,37 @@ def test_a_task_that_emitted_all_there_is_waits_for_nothing(tmp_path: Path) -> N
     assert answer_of(market).verdict == "clear"
 
 
+def test_a_task_whose_inputs_are_all_idle_says_that_its_frontier_stands_still(tmp_path: Path) -> None:
+    market = Market(tmp_path, pipeline={"idle_after_ms": 1})
+    market.trade(1, 5)
+    market.quote(3)
+    worker = at_work(market)
+    market.elapsed_ns += NS_PER_S
+    turn_until_quiet(worker)
+    worker.commit()
+    picture = picture_of(market)
+    said = answer(picture.tasks[0], picture)
+    assert said.verdict == "idle"
+    assert said.sentence == (
+        "task 0: all its inputs are idle (trade[0] and quote[0]), so its frontier stands still at 1970-01-01 "
+        "00:00:00.000000003; 1 trade row waits; a row or a progress record (`python -m app progress`) "
+        "moves it"
+    )
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(screen(picture))
+    assert " · all inputs idle · " in shown.getvalue()
+
+
+def test_a_worker_whose_clock_is_ahead_of_ours_was_seen_a_moment_ago(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    market.trade(1)
+    market.quote(1)
+    at_work(market)
+    market.quote(2)
+    sentence = answer_of(market, later_ns=-LATER_NS).sentence
+    assert "last seen to read 0 ns ago" in sentence
+
+
 def test_a_rebalance_under_way_is_waited_for(tmp_path: Path) -> None:
     market = Market(tmp_path)
     market.trade(1)
