@@ -90,7 +90,7 @@ def test_settings_that_are_kept_are_whole_numbers_and_read_back(tmp_path: Path) 
         ("[worker]\ncommit_interval = '1us'", "worker.commit_interval = '1us': expected whole milliseconds"),
         (
             "[worker]\ncommit_interval = '0s'",
-            "worker.commit_interval_ms = 0: expected 1 or more, in millisec",
+            "worker.commit_interval_ms = 0: expected 1 or more milli",
         ),
     ],
 )

@@ -29,7 +29,7 @@ def matches(joined: pa.Table) -> list[tuple[object, ...]]:
         pl.from_arrow,
         lambda table: table.to_pandas(types_mapper=pd.ArrowDtype),
         lambda table: table.to_pandas(),
-        duckdb.from_arrow,
+        lambda table: duckdb.from_arrow(table, connection=duckdb.connect()),
         lambda table: table.to_reader(),
         lambda table: table.to_batches()[0],
     ],
