@@ -7,10 +7,11 @@ from typing import Final
 
 NAME: Final = "tidemark"
 
-# How commands are named in messages and docs, and what they are called once installed.
+# How commands and extras are named in messages and docs, and what they are called once installed.
 _COMMANDS: Final = (
     (re.compile(r"python -m app\b"), NAME),
     (re.compile(r"python -m (replay|gpu_sink)\b"), rf"python -m {NAME}.\1"),
+    (re.compile(r"tidemark-gpu-sink\[(\w+)\]"), rf"{NAME}[\1]"),
 )
 
 

@@ -15,7 +15,7 @@ SOURCE = '''"""From app.errors import nothing; `python -m app align`, `python -m
 from app.errors import (  # why
     RunError,
 )
-import json, os
+import json, os  # not of tidemark-gpu-sink[kafka]
 from apparel import app
 from tidy.app import schemas
 from collections.abc import Mapping; from topics import wire
@@ -27,7 +27,7 @@ INSTALLED = '''"""From app.errors import nothing; `tidemark align`, `python -m t
 from tidemark.app.errors import (  # why
     RunError,
 )
-import json, os
+import json, os  # not of tidemark[kafka]
 from apparel import app
 from tidy.app import schemas
 from collections.abc import Mapping; from tidemark.topics import wire
