@@ -20,8 +20,7 @@ class Reading:
     `opened` is the progress that the task took up: messages below its next offset were judged in an earlier
     life.  Reading began at `start`, which may lie before, and stands at `next_offset`.  `newest_ns` is the
     newest row time read, in this life and not too far ahead; `read_ns` this process's clock when a row came
-    last that no earlier life had read, 0 before.  `rows_in` and `rows_late` count rows of this life,
-    `rows_new` those that no earlier one had read.
+    last that no earlier life had read, 0 before.  `rows_in` and `rows_late` count rows of this life.
     `log` is what the offsets count in, None where nobody compares that.
     """
 
@@ -35,7 +34,6 @@ class Reading:
     read_ns: int = 0
     rows_in: int = 0
     rows_late: int = 0
-    rows_new: int = 0
     log: LogIds | None = None
     paused: bool = False  # nothing is delivered until the others catch up
 
@@ -55,13 +53,17 @@ class Reading:
         """How many of them have been read again by now."""
         return min(self.next_offset, self.opened.next_offset) - self.start
 
-    def see(self, batch: Batch, ahead: pa.RecordBatch) -> None:
-        """Count rows that were decoded, of which `ahead` (`AHEAD_SCHEMA`) were too far ahead."""
+    def see(self, batch: Batch, ahead: pa.RecordBatch) -> int:
+        """Count rows that were decoded, of which `ahead` (`AHEAD_SCHEMA`) were too far ahead.
+
+        Returns how many of them no earlier life had read.
+        """
         self.rows_in += batch.rows
         time_ns = batch.time_ns
         if batch.offset[0] < self.judged_next:
             time_ns = time_ns[batch.offset >= self.judged_next]
-        self.rows_new += time_ns.size
+        new = int(time_ns.size)
         if ahead.num_rows:
             time_ns = time_ns[time_ns <= pc.min(ahead.column("bound_ns")).as_py()]
         self.newest_ns = max(self.newest_ns, int(time_ns.max(initial=BEGINNING_NS)))
+        return new

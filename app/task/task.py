@@ -23,6 +23,7 @@ from topics.block import MessageBlock, TopicPartition
 class Counts:
     """Rows of a task since it was opened, over all inputs."""
 
+    rows_new: int = 0  # read, and by no earlier life
     rows_sealed: int = 0
     rows_assumed: int = 0  # of those sealed: by leaving an idle input out
     dead: int = 0  # rows and messages that are unreadable, break a rule, or lie too far ahead
@@ -82,7 +83,7 @@ class Task:
         if decoded.batch is not None and decoded.batch.rows:
             if inputs.caught_up:
                 reading.read_ns = released_ns
-            reading.see(decoded.batch, ahead)
+            self.counts.rows_new += reading.see(decoded.batch, ahead)
         if late.num_rows:
             reading.rows_late += late.num_rows
             yield from late_letters(late, stream, source, block, messages)

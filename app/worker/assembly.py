@@ -39,7 +39,7 @@ def open_worker(
     settings = pipeline.settings.worker
     group = pipeline.settings.pipeline.prefix
     member = f"{group}-{settings.slot}"
-    tasks = dict[int, Task]()  # Ownership alone changes them
+    tasks, meter = dict[int, Task](), Meter()  # Ownership alone changes the tasks
     # The producers come first: they end what an earlier life left open, and ask for our place much later.
     producers = Producers(
         pipeline.bus,
@@ -52,9 +52,7 @@ def open_worker(
     counts = InputCounts(pipeline.bus, list(pipeline.input_topics), pipeline.settings.bus.partitions)
     commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, commit)
     idle = IdleWatch(pipeline.settings, consumer, elapsed_ns)
-    relief = Relief(consumer)
-    leftovers = Leftovers(elapsed_ns)
-    meter = Meter()
+    relief, leftovers = Relief(consumer), Leftovers(elapsed_ns)
     tally = Tally(pipeline.bus, pipeline.settings.pipeline.left, elapsed_ns)
     dispatch = Dispatch(tasks, outbox, idle, settings, wall_ns, tally)
 

@@ -91,7 +91,7 @@ class Dispatch:
     ) -> int:
         """Take the messages of one input, and return how many rows they had."""
         reading = task.readings[source.topic]
-        before = reading.rows_in, reading.rows_new, reading.rows_late, task.counts.dead
+        before = reading.rows_in, task.counts.rows_new, reading.rows_late, task.counts.dead
         for attempt in range(REGISTRY_ATTEMPTS_MAX + 1):
             try:
                 letters = list(task.take(source, block, messages, released_ns))
@@ -104,7 +104,7 @@ class Dispatch:
                 pause(REGISTRY_WAIT_S)
         self._outbox.letters(letters, source.partition)
         self._idle.heard(source)
-        self._tally.now.rows_in += reading.rows_new - before[1]
+        self._tally.now.rows_in += task.counts.rows_new - before[1]
         self._tally.now.late += reading.rows_late - before[2]
         self._tally.now.dead += task.counts.dead - before[3]
         return reading.rows_in - before[0]
