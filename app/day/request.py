@@ -23,6 +23,7 @@ class ReplayRequest:
 
     date: str
     out: Path
+    rows: Path | None = None  # of several days; None where the day stands alone
     config: Path | None = None
     data: Path | None = None
     store: Path | None = None
@@ -53,6 +54,10 @@ class ReplayRequest:
             raise UsageError("BUS=embedded and BOOTSTRAP= exclude each other: one runs without a broker")
         if not 1 <= self.workers <= 100:
             raise UsageError(f"WORKERS={self.workers} must be 1 to 100")
+
+    def rows_folder(self, output: str) -> Path:
+        """Where the rows of an output go: beside the summary, or into a folder of several days."""
+        return self.out / output if self.rows is None else self.rows / output / f"day={self.date}"
 
     def identity(self, settings: Settings, days: Sequence[Day]) -> dict[str, object]:
         """What must be equal for an unfinished run to go on: all that decides what is published and joined.

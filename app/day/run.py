@@ -22,7 +22,8 @@ from app.day.stages import Stages
 from app.day.summary import Summary
 from app.errors import UsageError
 from app.process.logs import logged_to_file
-from app.reading.aligned import write_output
+from app.reading.aligned import Frames, write_output
+from app.reading.row_files import Metadata, source_metadata
 from app.wiring.broker import choose_bus
 from app.wiring.open import pipeline_on
 from app.wiring.pipeline import Pipeline, topic_specs, warm_up
@@ -66,14 +67,10 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
         f"{request.workers} worker{'s' * (request.workers > 1)}"
         + (", going on with an unfinished run" if folder.resumed else "")
     )
-    with closing(ReadBack(pipeline, folder.path)) as read_back:
+    with closing(ReadBack(pipeline, folder.path, request.rows_folder)) as read_back:
         seconds = _run(request, pipeline, days, folder.path, history.root, stages, read_back)
         with stages.stage("rows"):
-            frames = write_output(pipeline, ALIGNED, folder.path / ALIGNED)
-            rows_out = {
-                name: sum(write_output(pipeline, name, folder.path / name).rows)
-                for name in settings.node_outputs
-            }
+            frames, rows_out = _write_rows(request, pipeline, days)
         read_back.begin()
         # Loaded while the day was joined, where that happens in other processes: it takes 0.5 s and more.
         from app.day.outcome import audit, sum_up
@@ -95,6 +92,21 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     summary.write(folder.path / "summary.json")
     folder.finish()
     return summary
+
+
+def _write_rows(
+    request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]
+) -> tuple[Frames, dict[str, int]]:
+    """Keep the rows of every output as Parquet; return the aligned frames, and the rows of each node."""
+    sources: dict[str, Metadata] = {}
+    for day in days:
+        prefix = "" if day.stream.name == pipeline.settings.pipeline.left else f"{day.stream.name}_"
+        sources |= {prefix + name: of for name, of in source_metadata(day.stream.schema).items()}
+    frames = write_output(pipeline, ALIGNED, request.rows_folder(ALIGNED), sources)
+    rows_out: dict[str, int] = {}
+    for name in pipeline.settings.node_outputs:
+        rows_out[name] = sum(write_output(pipeline, name, request.rows_folder(name), sources).rows)
+    return frames, rows_out
 
 
 def _run(

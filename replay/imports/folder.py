@@ -215,7 +215,8 @@ def _union(stream: str, day: int | None, files: list[SourceFile], others: list[S
             )
         if pa.types.is_null(kind) or is_list_of_nothing(kind):
             kind = _elsewhere(name, kind, others)
-        fields.append(pa.field(name, kind, nullable=name not in everywhere))
+        metadata = seen[0][1].schema.field(name).metadata  # a clock's source, by the first file
+        fields.append(pa.field(name, kind, nullable=name not in everywhere, metadata=metadata))
     return pa.schema(fields)
 
 
