@@ -10,7 +10,7 @@ from rich.console import Console
 
 from replay.errors import HistoryError, PublishError
 from replay.imports.folder import import_folder
-from replay.imports.options import Unit
+from replay.imports.units import Unit
 from replay.market import generate as market
 from replay.publish.messages import Shape
 from replay.publish.pace import parse_speed
