@@ -26,7 +26,7 @@ from topics.wire import CodecError, RegistryUnavailableError
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-MODULES = ("align", "infer", "repartition", "audit", "dead", "watch", "replay")
+MODULES = ("align", "infer", "repartition", "audit", "dead", "watch", "replay", "export")
 # Started again and again, or waited for: these import nothing but their own.
 ALONE = {"align": "align", "replay": "replay", "backtest": "replay"}
 

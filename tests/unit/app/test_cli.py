@@ -19,7 +19,17 @@ from tests.stage.typed import examples, helps, reached
 pytestmark = pytest.mark.takes_s(40)
 
 NOON_NS = 1_705_338_000_000_000_000  # of 2024-01-15 in New York
-COMMANDS = ["align", "audit", "backtest", "replay", "topics plan", "topics apply", "watermarks", "doctor"]
+COMMANDS = [
+    "align",
+    "audit",
+    "backtest",
+    "export",
+    "replay",
+    "topics plan",
+    "topics apply",
+    "watermarks",
+    "doctor",
+]
 COMMANDS += ["topics infer", "topics repartition", "dead list", "dead show", "dead replay"]
 ASKING_A_BROKER = ["align", "audit", "topics plan", "topics apply", "watermarks", "dead list", "dead replay"]
 
