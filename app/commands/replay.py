@@ -21,8 +21,8 @@ from schemas.clocks import Clock
 DateOption = Annotated[
     str | None,
     typer.Option(
-        help="Required: the day to replay, YYYY-MM-DD, or the first and the last of several, "
-        "2024-03-04..2024-03-08.  A day that the default history lacks is generated."
+        help="Day to replay, YYYY-MM-DD, or the first and the last of several, 2024-03-04..2024-03-08.  "
+        "A day that the default history lacks is generated.  Default: none, one must be named."
     ),
 ]
 DataOption = Annotated[
@@ -34,38 +34,34 @@ DataOption = Annotated[
 ]
 EventOption = Annotated[
     str | None,
-    typer.Option(
-        help="With --data: column of the exchange's clock.  Default: event_ns, ts_ns or event_ts_ns."
-    ),
+    typer.Option(help="Column of the exchange's clock in --data.  Default: event_ns, ts_ns or event_ts_ns."),
 ]
 KnownOption = Annotated[
     str | None,
-    typer.Option(
-        help="With --data: column of the receiver's clock.  Default: known_ns or recv_ts_ns, if any."
-    ),
+    typer.Option(help="Column of the receiver's clock in --data.  Default: known_ns or recv_ts_ns, if any."),
 ]
 SymbolOption = Annotated[
     str | None,
     typer.Option(
-        help="With --data: columns that name the instrument, with a comma between them.  Default: "
+        help="Columns that name the instrument in the files of --data, with a comma between them.  Default: "
         "market,symbol where every file has both, else symbol."
     ),
 ]
 TimezoneOption = Annotated[
     str | None,
     typer.Option(
-        help="With --data: time zone (IANA name) whose calendar days the rows belong to.  Default: "
+        help="Time zone (IANA name) whose calendar days the rows of --data belong to.  Default: "
         "America/New_York."
     ),
 ]
 NaiveOption = Annotated[
     str | None,
-    typer.Option(help="With --data: time zone of clocks that name none.  Default: such clocks are refused."),
+    typer.Option(help="Time zone of clocks in --data that name none.  Default: such clocks are refused."),
 ]
 UnitOption = Annotated[
     Unit | None,
     typer.Option(
-        help="With --data: unit of clocks that are whole numbers; auto takes each row's from its size.  "
+        help="Unit of clocks in --data that are whole numbers; auto takes each row's from its size.  "
         "Default: ns."
     ),
 ]

@@ -153,7 +153,7 @@ def _present(
     there = history.dates(streams)
     dates = [date for date in wanted if date in there]
     if not dates:
-        has = f"it has {listed(there)}" if there else "it has no day of " + " and ".join(streams)
+        has = f"it has {listed(there)}" if there else "none of its days has all of " + ", ".join(streams)
         raise UsageError(f"no day of DATE={span} is in the history at {history.store.root}; {has}")
     missing = [date for date in wanted if date not in dates]
     if missing:

@@ -13,6 +13,7 @@ from replay.store.days import HistoryStore
 
 HISTORY = Path("build/history")
 GENERATED = HISTORY / "generated"
+IMPORT_ALONE = ("--drop", "--keep", "--rename", "--replace", "--time-format")  # flags that a run lacks
 
 Say = Callable[[str], None]
 
@@ -94,10 +95,7 @@ def open_history(*, data: Path | None, store: Path | None, reading: Reading, say
     try:
         report = import_folder(history, data, **reading.values())
     except SourceError as wrong:
-        raise UsageError(
-            f"{wrong} (python -m replay import {data} --store {root} has further options; then replay from "
-            f"STORE={root})"
-        ) from None
+        raise UsageError(f"{wrong}{_elsewhere(str(wrong), data, root)}") from None
     except HistoryError as wrong:
         raise UsageError(str(wrong)) from None
     news = any(day.written for day in report.days) or report.refused
@@ -130,6 +128,13 @@ def generate_missing(history: History, dates: Sequence[str], say: Say) -> None:
         made = generate_day(history.store, date)
         rows = ", ".join(f"{day.rows:,} {day.stream.name}s" for day in made)
         say(f"{date} is not in the history: generated a synthetic day of {rows}")
+
+
+def _elsewhere(message: str, data: Path, root: Path) -> str:
+    """Where the options can be typed that a message names and a run does not have."""
+    if not any(flag in message for flag in IMPORT_ALONE):
+        return ""
+    return f" (options of python -m replay import {data} --store {root}; then replay with STORE={root} alone)"
 
 
 def _digest(data: Path, reading: Reading) -> str:

@@ -65,3 +65,14 @@ def test_without_options_a_folder_keeps_its_history(data: Path) -> None:
     (root,) = (data.parent / HISTORY).iterdir()
     assert told[-1] == f"history: {root.relative_to(data.parent)}, imported before"
     assert HistoryStore(root).dates() == [DATE]
+
+
+def test_an_option_that_a_run_lacks_is_named_with_the_command_that_has_it(data: Path) -> None:
+    write_file(data, "quotes.parquet", event_ns=[NOON_NS], symbol=["A"], sides=[{"bid": 1.0}])
+    with pytest.raises(
+        UsageError, match=r"--drop .*\(options of python -m replay import .* --store shared; t"
+    ):
+        times(data, DATE, Path("shared"))
+    write_file(data, "quotes.parquet", moment=[NOON_NS], symbol=["A"])
+    with pytest.raises(UsageError, match=r"name another with --event or --known$"):
+        times(data, DATE, Path("shared"))
