@@ -84,6 +84,11 @@ def import_folder(
         full = {stream: [file for file in sources if file.rows] for stream, sources in files.items()}
         plan = _plan(files, full, options, report)
         report.notes += passed_over
+        driving = STREAMS[0]
+        if not places[driving]:
+            report.notes.append(
+                f"{driving}: no file is named {driving}s*, and no day can be replayed without"
+            )
         days = {stream: _days(stream, sources, plan, report) for stream, sources in full.items()}
         if not any(days.values()):
             raise SourceError(f"{folder}: no row can be imported; {_first(report)}")

@@ -1,10 +1,13 @@
 """Laws of several days in one run: each is as it would be alone, none is run twice, none is mixed in."""
 
 import json
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 from app.day import days as several
 from app.day.dates import days_between
@@ -115,3 +118,17 @@ def test_one_day_and_several_do_not_share_a_folder(request_of_days: ReplayReques
 
 def test_a_month_is_all_its_days() -> None:
     assert len(days_between("2024-02-01..2024-02-29")) == 29
+
+
+def test_one_wrong_row_of_one_day_is_a_wrong_run_and_no_figure_is_cut(request_of_days: ReplayRequest) -> None:
+    summary, _ = run(request_of_days, f"{DATES[0]}..{DATES[1]}")
+    second = replace(summary.days[1], audit_violations=3, audit_findings=["partition 0: 3 rows missing"])
+    wrong = replace(summary, days=[summary.days[0], second])
+    shown = StringIO()
+    wrong.show(Console(file=shown, width=20))
+    lines = shown.getvalue().splitlines()
+    assert wrong.audit_violations == wrong.to_json()["audit_violations"] == 3
+    assert [line.split()[0] for line in lines[2:4]] == list(DATES[:2])
+    assert lines[2].endswith(summary.days[0].hash)
+    assert "3 rows wrong" in lines[4]
+    assert f"  {DATES[1]}: partition 0: 3 rows missing" in lines
