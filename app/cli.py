@@ -44,6 +44,7 @@ MODULES = (
     "reset",
     "watch",
     "replay",
+    "export",
 )
 # By the first word of a command: it imports nothing but its own, since somebody waits for it.
 ALONE = {
@@ -52,7 +53,18 @@ ALONE = {
     "topics": ("align", "infer", "repartition"),
     "watermarks": ("watch",),
     **{
-        name: (name,) for name in ("align", "audit", "dead", "late", "progress", "publish", "replay", "reset")
+        name: (name,)
+        for name in (
+            "align",
+            "audit",
+            "dead",
+            "export",
+            "late",
+            "progress",
+            "publish",
+            "replay",
+            "reset",
+        )
     },
 }
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from replay.errors import HistoryError, PublishError
 from replay.imports.folder import import_folder
-from replay.imports.options import Unit
+from replay.imports.units import Unit
 from replay.market import generate as market
 from replay.publish.options import (
     STORE,

@@ -21,6 +21,10 @@ BEGINNING_NS: Final = -(2**63)
 # such times the difference fits int64, and so does the sum of one and a tolerance of as much.
 END_NS: Final = 2**62
 
+# Metadata of a clock's column in Parquet, where it was imported: the source's column and its time zone.
+SOURCE: Final = b"tidemark.source"
+ZONE: Final = b"tidemark.zone"
+
 
 def clock_column(clock: Clock) -> str:
     """Return the column that holds the times of `clock`."""

@@ -23,6 +23,7 @@ from app.audit.topics import MEMORY_SIZE_MAX, rules_of
 from app.audit.walk import frame_of, walk
 from app.config import Settings
 from app.errors import UsageError
+from app.reading.row_files import as_in_frames, schema_in_frames
 from operators.hashing.parity import Parity, sealed_hashes
 from replay.imports.time_columns import convert_clocks, find_clocks
 from schemas.clocks import END_NS
@@ -51,9 +52,9 @@ class ParquetFiles:
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of the first file."""
+        """The columns of the first file, clocks as int64 ns."""
         try:
-            return pq.read_schema(self.files[0]).remove_metadata()
+            return schema_in_frames(pq.read_schema(self.files[0]))
         except (OSError, pa.ArrowException) as broken:
             raise UsageError(f"{self.files[0]} cannot be read as Parquet: {broken}") from None
 
@@ -71,7 +72,7 @@ class ParquetFiles:
                 if opened.schema_arrow.names != self.schema.names:
                     raise UsageError(f"{file} has other columns than {self.files[0]}")
                 for batch in opened.iter_batches(BATCH_ROWS, use_threads=False):
-                    yield batch.replace_schema_metadata(None)
+                    yield as_in_frames(batch)
         except (OSError, pa.ArrowException) as broken:
             raise UsageError(f"{file} cannot be read as Parquet: {broken}") from None
 

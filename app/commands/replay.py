@@ -1,5 +1,6 @@
-"""`replay` and `backtest`: one day end to end, on a log of choice or in this process alone."""
+"""`replay` and `backtest`: days end to end, on a log of choice or in this process alone."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,20 +8,62 @@ import typer
 
 from app.cli import ConfigFile, app, console, say
 from app.commands.durations import flag_ns
+from app.day.days import replay_dates
+from app.day.reading import Reading
 from app.day.request import ReplayRequest
-from app.day.run import replay_day
+from app.day.typed import as_typed
+from app.errors import UsageError
 from app.wiring.broker import left_running
+from replay.errors import HistoryError
+from replay.imports.units import Unit
 from replay.publish.pace import parse_speed
 from schemas.clocks import Clock
 
 DateOption = Annotated[
-    str,
-    typer.Option(help="Day to replay, YYYY-MM-DD.  A day that the default history lacks is generated."),
+    str | None,
+    typer.Option(
+        help="Day to replay, YYYY-MM-DD, or the first and the last of several, 2024-03-04..2024-03-08.  "
+        "A day that the default history lacks is generated.  Default: none, one must be named."
+    ),
 ]
 DataOption = Annotated[
     Path | None,
     typer.Option(
-        help="Folder with trades*.parquet and quotes*.parquet, imported once.  Default: the history alone."
+        help="Folder with trades* and quotes* as Parquet, CSV, Arrow or DBN, imported once.  Default: the "
+        "history alone."
+    ),
+]
+EventOption = Annotated[
+    str | None,
+    typer.Option(help="Column of the exchange's clock in --data.  Default: event_ns, ts_ns or event_ts_ns."),
+]
+KnownOption = Annotated[
+    str | None,
+    typer.Option(help="Column of the receiver's clock in --data.  Default: known_ns or recv_ts_ns, if any."),
+]
+SymbolOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns that name the instrument in the files of --data, with a comma between them.  Default: "
+        "market,symbol where every file has both, else symbol."
+    ),
+]
+TimezoneOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Time zone (IANA name) whose calendar days the rows of --data belong to.  Default: "
+        "America/New_York."
+    ),
+]
+NaiveOption = Annotated[
+    str | None,
+    typer.Option(help="Time zone of clocks in --data that name none.  Default: such clocks are refused."),
+]
+UnitOption = Annotated[
+    Unit | None,
+    typer.Option(
+        help="Unit of clocks in --data that are whole numbers; auto takes each row's from its size.  "
+        "Default: ns."
     ),
 ]
 StoreOption = Annotated[
@@ -106,13 +149,22 @@ GraceOption = Annotated[
 GraceNsOption = Annotated[
     int | None, typer.Option(min=0, help="The same in whole nanoseconds.  Default: --grace.")
 ]
+MakeFlag = Annotated[
+    bool, typer.Option("--from-make", hidden=True, help="Name variables of make in messages.")
+]
 
 
 @app.command()
 def replay(
-    date: DateOption,
+    date: DateOption = None,
     config: ConfigFile = None,
     data: DataOption = None,
+    event: EventOption = None,
+    known: KnownOption = None,
+    symbol: SymbolOption = None,
+    timezone: TimezoneOption = None,
+    naive_as: NaiveOption = None,
+    unit: UnitOption = None,
     store: StoreOption = None,
     bus: BusOption = None,
     bootstrap: BootstrapOption = None,
@@ -129,23 +181,27 @@ def replay(
     tolerance_ns: ToleranceNsOption = None,
     grace: GraceOption = None,
     grace_ns: GraceNsOption = None,
+    from_make: MakeFlag = False,
 ) -> None:
-    """Replay one day from history through topics and workers to aligned rows, and audit them.
+    """Replay one day, or each of several, through topics and workers to aligned rows, and audit them.
 
     Stopped half-way, the same command goes on.  Exit 1 if the audit finds anything.
 
     Example: python -m app replay --date 2024-01-15 --partitions 8 --workers 2
     """
     _run(
-        ReplayRequest(
-            date=date,
+        date,
+        from_make,
+        lambda day: ReplayRequest(
+            date=day,
             config=config,
             data=data,
+            reading=_reading(event, known, symbol, timezone, naive_as, unit),
             store=store,
             bus=bus,
             bootstrap=bootstrap,
             speed=parse_speed(speed),
-            out=out or Path("build/replay") / date,
+            out=out or Path("build/replay") / str(date),
             partitions=partitions,
             workers=workers,
             shape=shape,
@@ -155,15 +211,21 @@ def replay(
             allow_exact=allow_exact,
             tolerance_ns=flag_ns("tolerance", tolerance, tolerance_ns),
             grace_ns=flag_ns("grace", grace, grace_ns),
-        )
+        ),
     )
 
 
 @app.command()
 def backtest(
-    date: DateOption,
+    date: DateOption = None,
     config: ConfigFile = None,
     data: DataOption = None,
+    event: EventOption = None,
+    known: KnownOption = None,
+    symbol: SymbolOption = None,
+    timezone: TimezoneOption = None,
+    naive_as: NaiveOption = None,
+    unit: UnitOption = None,
     store: StoreOption = None,
     out: BacktestOutOption = None,
     partitions: PartitionsOption = None,
@@ -176,20 +238,25 @@ def backtest(
     grace: GraceOption = None,
     grace_ns: GraceNsOption = None,
 ) -> None:
-    """Run the same pipeline over one day of history in this process, without a broker, and audit the rows.
+    """Run the same pipeline over days of history in this process, without a broker, and audit the rows.
 
     The rows are those of a live run.  Exit 1 if the audit finds anything.
 
     Example: python -m app backtest --config tidemark.toml --date 2024-01-15
+
+    Example: python -m app backtest --date 2024-03-04..2024-03-08 --data mine --event Time --symbol venue,sym
     """
     _run(
-        ReplayRequest(
-            date=date,
+        date,
+        False,
+        lambda day: ReplayRequest(
+            date=day,
             config=config,
             data=data,
+            reading=_reading(event, known, symbol, timezone, naive_as, unit),
             store=store,
             bus="embedded",
-            out=out or Path("build/backtest") / date,
+            out=out or Path("build/backtest") / str(date),
             partitions=partitions,
             workers=workers,
             clock=clock,
@@ -197,12 +264,31 @@ def backtest(
             allow_exact=allow_exact,
             tolerance_ns=flag_ns("tolerance", tolerance, tolerance_ns),
             grace_ns=flag_ns("grace", grace, grace_ns),
-        )
+        ),
     )
 
 
-def _run(request: ReplayRequest) -> None:
-    summary = replay_day(request, say)
+def _reading(
+    event: str | None,
+    known: str | None,
+    symbol: str | None,
+    timezone: str | None,
+    naive_as: str | None,
+    unit: Unit | None,
+) -> Reading:
+    return Reading(event=event, known=known, symbol=symbol, timezone=timezone, naive_as=naive_as, unit=unit)
+
+
+def _run(date: str | None, from_make: bool, request: Callable[[str], ReplayRequest]) -> None:
+    """Run a day or several; what goes wrong is said in the words of whoever typed, make's or Python's."""
+
+    def say_as_typed(line: str) -> None:
+        say(as_typed(line, by_make=from_make))
+
+    try:
+        summary = replay_dates(date, request, say_as_typed)
+    except (UsageError, HistoryError) as wrong:
+        raise UsageError(as_typed(str(wrong), by_make=from_make)) from None
     summary.show(console)
     if stays := left_running(summary.bus):
         say(stays)

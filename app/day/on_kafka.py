@@ -48,8 +48,9 @@ class ReadBack:
     The embedded bus and Avro rows are not for that library to read.
     """
 
-    def __init__(self, pipeline: Pipeline, folder: Path) -> None:
-        self._pipeline, self._folder = pipeline, folder
+    def __init__(self, pipeline: Pipeline, folder: Path, rows_folder: Callable[[str], Path]) -> None:
+        """`rows_folder` gives the folder of an output's rows."""
+        self._pipeline, self._folder, self._rows_folder = pipeline, folder, rows_folder
         self._children: list[Child] = []
 
     def start(self) -> None:
@@ -60,7 +61,7 @@ class ReadBack:
         whole = () if settings.worker.format == "avro" else (ALIGNED,)
         for name in (*whole, *settings.node_outputs):
             read = ["gpu_sink", "--bootstrap", settings.bus.bootstrap, "--topic", settings.topic(name)]
-            read += ["--folder", str((self._folder / name).resolve()), "--client-config", "-"]
+            read += ["--folder", str(self._rows_folder(name).resolve()), "--client-config", "-"]
             self._children.append(start(f"read-back-{name}", read, self._folder, told=None))
 
     def begin(self) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from app.audit.report import AuditReport
 from app.audit.topics import audit
@@ -17,7 +16,9 @@ from app.day.picture import draw
 from app.day.request import ReplayRequest
 from app.day.summary import Summary
 from app.reading.aligned import Frames
+from app.reading.row_files import read_rows
 from app.wiring.pipeline import Pipeline
+from operators.sealed import ALIGNED
 from replay.store.day import Day
 from schemas.batch import Int64s
 from schemas.clocks import clock_column
@@ -31,8 +32,8 @@ def sum_up(
     """Everything but how long it took, from the aligned Parquet, the frames and the audit."""
     settings = pipeline.settings
     on = clock_column(settings.pipeline.clock)
-    aligned_at = request.out / "aligned"
-    rows = pa.concat_tables([pq.read_table(file) for file in sorted(aligned_at.glob("*.parquet"))])
+    aligned_at = request.rows_folder(ALIGNED)
+    rows = read_rows(aligned_at)
     ages = {name: _ints(rows.column(f"{name}_age_ns").drop_null()) for name in settings.pipeline.right}
     matched = np.zeros(rows.num_rows, dtype=np.bool_)
     for name in settings.pipeline.right:

@@ -1,13 +1,15 @@
 """The request of a replay, checked before anything is touched, and the settings that follow from it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import date as calendar_date
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from app.config import Settings, load_settings
+from app.day.dates import require_date
+from app.day.reading import Reading
 from app.errors import UsageError
+from replay.imports.files import READABLE
 from replay.store.day import Day
 from schemas.clocks import NS_PER_S, Clock
 
@@ -23,9 +25,11 @@ class ReplayRequest:
 
     date: str
     out: Path
+    rows: Path | None = None  # of several days; None where the day stands alone
     config: Path | None = None
     data: Path | None = None
     store: Path | None = None
+    reading: Reading = field(default_factory=Reading)  # how the files in `data` are read
     bus: Literal["kafka", "embedded"] | None = None
     bootstrap: str | None = None
     speed: float | None = None  # times market time; None is as fast as it goes
@@ -40,19 +44,24 @@ class ReplayRequest:
     grace_ns: int | None = None
 
     def __post_init__(self) -> None:
-        try:
-            if calendar_date.fromisoformat(self.date).isoformat() != self.date:
-                raise ValueError
-        except ValueError:
-            raise UsageError(f"DATE={self.date!r} is not a date; write it as YYYY-MM-DD") from None
+        require_date(self.date)
         if self.data is not None and not self.data.is_dir():
             raise UsageError(
-                f"DATA={self.data}: no such folder; it must hold trades*.parquet and quotes*.parquet"
+                f"DATA={self.data}: {'a file' if self.data.is_file() else 'no such folder'}; name a folder "
+                f"that holds trades* and quotes*, each as {READABLE}"
+            )
+        if self.out.exists() and not self.out.is_dir():
+            raise UsageError(
+                f"OUT={self.out} is a file: name a folder, new or old, for rows, summary and picture"
             )
         if self.bus == "embedded" and self.bootstrap:
             raise UsageError("BUS=embedded and BOOTSTRAP= exclude each other: one runs without a broker")
         if not 1 <= self.workers <= 100:
             raise UsageError(f"WORKERS={self.workers} must be 1 to 100")
+
+    def rows_folder(self, output: str) -> Path:
+        """Where the rows of an output go: beside the summary, or into a folder of several days."""
+        return self.out / output if self.rows is None else self.rows / output / f"day={self.date}"
 
     def identity(self, settings: Settings, days: Sequence[Day]) -> dict[str, object]:
         """What must be equal for an unfinished run to go on: all that decides what is published and joined.
@@ -60,7 +69,7 @@ class ReplayRequest:
         The broker's address and the speed may change, as long as the grace that follows from it does not.
         """
         fields = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
-        del fields["bootstrap"], fields["speed"], fields["config"]
+        del fields["bootstrap"], fields["speed"], fields["config"], fields["reading"]
         return fields | {
             "settings": settings.model_dump(mode="json", exclude={"bus": {"bootstrap"}}),
             "grace_ns": self.grace_ns_for(days, settings),

@@ -14,6 +14,7 @@ import tomli_w
 from app.audit.auditable import require_auditable
 from app.config import Settings, load_settings
 from app.day.history import find_days
+from app.day.interruption import Interruption
 from app.day.kernels import Kernels
 from app.day.on_kafka import ReadBack, run_processes
 from app.day.request import ReplayRequest, run_settings
@@ -22,7 +23,8 @@ from app.day.stages import Stages
 from app.day.summary import Summary
 from app.errors import UsageError
 from app.process.logs import logged_to_file
-from app.reading.aligned import write_output
+from app.reading.aligned import Frames, write_output
+from app.reading.row_files import Metadata, source_metadata
 from app.wiring.broker import choose_bus
 from app.wiring.open import pipeline_on
 from app.wiring.pipeline import Pipeline, topic_specs, warm_up
@@ -37,7 +39,15 @@ from topics.registry.open import open_registry
 
 
 def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
-    """Run `request` and return its summary; everything it leaves is under `request.out`."""
+    """Run `request` and return its summary; everything it leaves is under `request.out`.
+
+    Stopped by Ctrl-C or SIGTERM it says what the same command will do.
+    """
+    with Interruption(say) as interruption:
+        return _replay_day(request, say, interruption)
+
+
+def _replay_day(request: ReplayRequest, say: Callable[[str], None], interruption: Interruption) -> Summary:
     stages = Stages()
     asked = request.settings()
     if request.bootstrap is None:  # the broker started here knows no users
@@ -46,7 +56,12 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     with closing(Kernels(say, graph=bool(asked.graph.nodes))) as kernels:
         with stages.stage("history"):
             history, days = find_days(
-                request.date, asked.stream_names, data=request.data, store=request.store, say=say
+                request.date,
+                asked.stream_names,
+                data=request.data,
+                store=request.store,
+                reading=request.reading,
+                say=say,
             )
             clock = asked.pipeline.clock
             grace_ns = request.grace_ns_for(days, asked)
@@ -57,23 +72,14 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
                 request.out, request.identity(asked, days), log_lasts=bus.name != "embedded"
             )
             pipeline = _prepare(request, asked, days, bus, folder)
+            interruption.log_lasts = bus.name != "embedded"
         with stages.stage("kernels"):
             kernels.wait()
-    settings = pipeline.settings
-    say(
-        f'{bus.name}: joining on clock = "{settings.pipeline.clock}", grace '
-        f"{duration(settings.pipeline.grace_ns)}, {settings.bus.partitions} partitions, "
-        f"{request.workers} worker{'s' * (request.workers > 1)}"
-        + (", going on with an unfinished run" if folder.resumed else "")
-    )
-    with closing(ReadBack(pipeline, folder.path)) as read_back:
+    _say_what(request, pipeline, folder, say)
+    with closing(ReadBack(pipeline, folder.path, request.rows_folder)) as read_back:
         seconds = _run(request, pipeline, days, folder.path, history.root, stages, read_back)
         with stages.stage("rows"):
-            frames = write_output(pipeline, ALIGNED, folder.path / ALIGNED)
-            rows_out = {
-                name: sum(write_output(pipeline, name, folder.path / name).rows)
-                for name in settings.node_outputs
-            }
+            frames, rows_out = _write_rows(request, pipeline, days)
         read_back.begin()
         # Loaded while the day was joined, where that happens in other processes: it takes 0.5 s and more.
         from app.day.outcome import audit, sum_up
@@ -95,6 +101,33 @@ def replay_day(request: ReplayRequest, say: Callable[[str], None]) -> Summary:
     summary.write(folder.path / "summary.json")
     folder.finish()
     return summary
+
+
+def _say_what(
+    request: ReplayRequest, pipeline: Pipeline, folder: RunFolder, say: Callable[[str], None]
+) -> None:
+    settings = pipeline.settings
+    say(
+        f'{pipeline.bus.name}: joining on clock = "{settings.pipeline.clock}", grace '
+        f"{duration(settings.pipeline.grace_ns)}, {settings.bus.partitions} partitions, "
+        f"{request.workers} worker{'s' * (request.workers > 1)}"
+        + (", going on with an unfinished run" if folder.resumed else "")
+    )
+
+
+def _write_rows(
+    request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]
+) -> tuple[Frames, dict[str, int]]:
+    """Keep the rows of every output as Parquet; return the aligned frames, and the rows of each node."""
+    sources: dict[str, Metadata] = {}
+    for day in days:
+        prefix = "" if day.stream.name == pipeline.settings.pipeline.left else f"{day.stream.name}_"
+        sources |= {prefix + name: of for name, of in source_metadata(day.stream.schema).items()}
+    frames = write_output(pipeline, ALIGNED, request.rows_folder(ALIGNED), sources)
+    rows_out: dict[str, int] = {}
+    for name in pipeline.settings.node_outputs:
+        rows_out[name] = sum(write_output(pipeline, name, request.rows_folder(name), sources).rows)
+    return frames, rows_out
 
 
 def _run(

@@ -10,6 +10,20 @@ from pathlib import Path
 from app.errors import UsageError
 
 NAME = "run.json"
+DAYS_NAME = "days.json"  # in the folder of several days
+
+
+def fingerprint_of(request: Mapping[str, object]) -> str:
+    """64 hex digits that are equal for equal requests."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def make_folder(path: Path) -> None:
+    """Make an output folder; raises UsageError where the disk refuses."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        raise UsageError(f"OUT={path} cannot be the output folder: {refused.strerror}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +41,9 @@ class RunFolder:
 
         A run whose log ended with its process, as the embedded bus does, is never taken up.
         """
-        fingerprint = hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
+        if (path / DAYS_NAME).exists():
+            raise UsageError(f"OUT={path} holds a run of several days: name another folder for one day")
+        fingerprint = fingerprint_of(request)
         file = path / NAME
         previous = None
         if file.exists():
@@ -40,10 +56,7 @@ class RunFolder:
                 raise UsageError(
                     f"{file}: not a run's record ({broken}); delete the folder or say OUT="
                 ) from None
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as refused:
-            raise UsageError(f"{path}: cannot be the output folder: {refused.strerror}") from None
+        make_folder(path)
         folder = cls(path, secrets.token_hex(4), resumed=False, previous=previous)
         folder._record(fingerprint, done=False)
         return folder

@@ -1,7 +1,7 @@
 """The summary of a replay: what went in, what came out, how it matched, how fast, and what the audit says."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,13 @@ from rich.text import Text
 from app.words import duration
 
 SHOWN_S: Final = 0.05  # a shorter stage is not worth its word
+
+
+def write_json(path: Path, values: Mapping[str, object]) -> None:
+    """Write a file of JSON, all or nothing."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(json.dumps(values, indent=2) + "\n")
+    unfinished.replace(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +67,20 @@ class Summary:
         """Rows of all streams over `seconds`."""
         return sum(self.rows_in.values()) / self.seconds if self.seconds else 0.0
 
+    def to_json(self) -> dict[str, object]:
+        """What the file has: every field, and the speed."""
+        return asdict(self) | {"rows_per_second": self.rows_per_second}
+
     def write(self, path: Path) -> None:
         """Write it as JSON, all or nothing."""
-        unfinished = path.with_name(path.name + ".unfinished")
-        unfinished.write_text(
-            json.dumps(asdict(self) | {"rows_per_second": self.rows_per_second}, indent=2) + "\n"
-        )
-        unfinished.replace(path)
+        write_json(path, self.to_json())
+
+    @classmethod
+    def read(cls, path: Path) -> "Summary":
+        """Read what `write` wrote; raises OSError, ValueError, KeyError or TypeError for another file."""
+        values = json.loads(path.read_text())
+        del values["rows_per_second"]
+        return cls(**values)
 
     def show(self, console: Console) -> None:
         """Print it for a person; no figure is cut, however narrow the console."""

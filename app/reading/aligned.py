@@ -1,7 +1,7 @@
 """The aligned topic, read back as a model service would read it, and kept as Parquet."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from app.errors import UsageError
 from app.process.threads import each
 from app.reading.partition import at_once, read_partition
+from app.reading.row_files import Metadata, as_in_files, file_schema
 from app.wiring.pipeline import Pipeline
 from operators.sealed import ALIGNED
 from schemas.batch import Batch
@@ -184,22 +185,26 @@ def fitted(rows: pa.RecordBatch, schema: pa.Schema) -> tuple[pa.RecordBatch, tup
     return pa.RecordBatch.from_arrays(columns, schema=schema), lacks
 
 
-def write_output(pipeline: Pipeline, name: str, folder: Path) -> Frames:
+def write_output(
+    pipeline: Pipeline, name: str, folder: Path, sources: Mapping[str, Metadata] | None = None
+) -> Frames:
     """Write an output as `folder/partition-00000.parquet` and so on, all or nothing.
 
-    Returns what its frames said.  Rows from before a column was added are null in it; raises UsageError where
-    it must not be null.
+    Returns what its frames said.  Clocks are timestamps in these files (`app.reading.row_files`), `sources`
+    what to say of columns beside.  Rows from before a column was added are null in it; raises UsageError
+    where it must not be null.
     """
-    unfinished = folder.with_name(folder.name + ".unfinished")
+    unfinished = folder.with_name(f"_{folder.name}.unfinished")  # _: readers of the folder above pass over it
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
 
     def write(partition: int) -> Frames:
         frames = Frames()
         schema = pipeline.sinks(partition)[name].schema
-        with pq.ParquetWriter(unfinished / f"partition-{partition:05d}.parquet", schema) as writer:
+        of_file = file_schema(schema, pipeline.settings.pipeline.right, sources)
+        with pq.ParquetWriter(unfinished / f"partition-{partition:05d}.parquet", of_file) as writer:
             for rows in _row_groups(read_output(pipeline, name, partition, frames), schema):
-                writer.write_table(rows)
+                writer.write_table(as_in_files(rows, of_file))
         return frames
 
     written = each(write, range(pipeline.settings.bus.partitions), threads=at_once(pipeline.bus))

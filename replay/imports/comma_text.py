@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from replay.errors import SourceError
 from replay.order import as_int64s
 
+OTHER_SIGNS: Final = (";", "\t", "|")  # that others put between fields
 BLOCK_SIZE: Final = 16 * 2**20  # bytes read at once; a row must fit
 
 # In the order in which they are tried.  A leading zero, a plus, or an exponent with neither a point before it
@@ -68,6 +69,12 @@ def _kinds(path: Path, key: tuple[str, ...]) -> dict[str, pa.DataType]:
     valued: set[str] = set()
     reader = _open(path)
     names = reader.schema.names
+    sign = next((sign for sign in OTHER_SIGNS if len(names) == 1 and sign in names[0]), None)
+    if sign is not None:
+        raise SourceError(
+            f"{path}: its first line has {sign!r} between the names and no comma: write it with commas, "
+            "with pandas by read_csv(..., sep=...).to_csv(..., index=False)"
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SourceError(f"{path} has columns twice: {', '.join(twice)}")

@@ -84,6 +84,11 @@ def import_folder(
         full = {stream: [file for file in sources if file.rows] for stream, sources in files.items()}
         plan = _plan(files, full, options, report)
         report.notes += passed_over
+        driving = STREAMS[0]
+        if not places[driving]:
+            report.notes.append(
+                f"{driving}: no file is named {driving}s*, and no day can be replayed without"
+            )
         days = {stream: _days(stream, sources, plan, report) for stream, sources in full.items()}
         if not any(days.values()):
             raise SourceError(f"{folder}: no row can be imported; {_first(report)}")
@@ -215,7 +220,8 @@ def _union(stream: str, day: int | None, files: list[SourceFile], others: list[S
             )
         if pa.types.is_null(kind) or is_list_of_nothing(kind):
             kind = _elsewhere(name, kind, others)
-        fields.append(pa.field(name, kind, nullable=name not in everywhere))
+        metadata = seen[0][1].schema.field(name).metadata  # a clock's source, by the first file
+        fields.append(pa.field(name, kind, nullable=name not in everywhere, metadata=metadata))
     return pa.schema(fields)
 
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypedDict, get_args
+from typing import TypedDict
 
 from replay.dates import NEW_YORK
 from replay.errors import SourceError
+from replay.imports.units import UNITS, Unit
 from replay.zones import require_zone
-
-Unit = Literal["ns", "us", "ms", "s", "auto"]
-UNITS: Final[tuple[Unit, ...]] = get_args(Unit)
 
 
 class OptionValues(TypedDict, total=False):

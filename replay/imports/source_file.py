@@ -27,7 +27,7 @@ from replay.order import as_array, order_times
 from replay.store.day import Source
 from replay.zones import local_days
 from schemas.batch import Bools, Int32s, Int64s
-from schemas.clocks import EVENT_NS, KNOWN_NS
+from schemas.clocks import EVENT_NS, KNOWN_NS, SOURCE, ZONE
 
 MARKET_SYMBOL: Final = ("market", "symbol")
 SEQUENCE: Final = "sequence"
@@ -178,10 +178,18 @@ class SourceFile:
 
     def _field(self, field: pa.Field) -> pa.Field:
         if field.name in self.clocks:
-            return pa.field(self.clocks[field.name], pa.int64())
+            return pa.field(self.clocks[field.name], pa.int64(), metadata=self._source(field))
         if field.name == SEQUENCE and pa.types.is_integer(plain_type(field.type)):
             return field.with_type(pa.int64())
         return field.with_type(plain_type(field.type))
+
+    def _source(self, field: pa.Field) -> dict[bytes, bytes]:
+        """What a clock was in its file: its column there and, where they are known, its zone."""
+        old = next(old for old, new in self._columns.names.items() if new == field.name)
+        zone = field.type.tz if pa.types.is_timestamp(field.type) else None
+        if self.walls.get(field.name) == "naive":
+            zone = self._options.naive_as
+        return {SOURCE: old.encode()} | ({ZONE: zone.encode()} if zone else {})
 
     def _wall(self, name: str) -> Wall:
         """Whether a clock has a zone; of text, the first value tells."""

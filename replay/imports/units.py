@@ -5,13 +5,15 @@ those of another do, as long as nobody has ticks of the first days of 1970.
 """
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal, get_args
 
 import numpy as np
 
 from schemas.batch import Int32s, Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S, NS_PER_US
 
+Unit = Literal["ns", "us", "ms", "s", "auto"]  # auto: of each count what its size tells
+UNITS: Final[tuple[Unit, ...]] = get_args(Unit)
 PER_UNIT: Final = {"s": NS_PER_S, "ms": NS_PER_MS, "us": NS_PER_US, "ns": 1}
 WORDS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 LOWER_NS: Final = 7_258_118_400_000_000  # 1970-03-26

@@ -8,9 +8,12 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+import polars as pl
 import pytest
 
 from app.config import Settings, load_settings
+from replay.market.generate import generate_day
+from replay.store.days import HistoryStore
 from tests.stage.day_runs import DATE, QUOTES, TRADES, messages_seen, small_days, until
 from tests.stage.programs import App, children, started
 from topics.bus import TopicSpec
@@ -102,3 +105,27 @@ def test_unequal_partition_counts_are_refused_with_the_figures_and_nothing_is_cr
         assert refused.code == 2, refused
         assert f"{prefix}.quote has partitions 3, wanted 2" in refused.out + refused.error
     assert admin.describe([f"{prefix}.trade"]) == {f"{prefix}.trade": None}
+
+
+def test_several_days_are_each_read_back_and_open_as_one_folder(
+    kafka_bootstrap: str, tmp_path: Path, run_app: App
+) -> None:
+    dates = ["2024-01-15", "2024-01-16"]
+    for date in dates:
+        generate_day(HistoryStore(tmp_path / "history"), date, symbols=3, trades=300, quotes=900)
+    asked = ["--date", "..".join(dates), "--store", tmp_path / "history", "--partitions", 2]
+    embedded = run_app("backtest", *asked, "--out", tmp_path / "embedded")
+    assert embedded.code == 0, embedded.err
+    answer = run_app("replay", *asked, "--bootstrap", kafka_bootstrap, "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    days, expected = (
+        json.loads((tmp_path / at / "summary.json").read_text())["days"] for at in ("out", "embedded")
+    )
+    assert {date: day["hash"] for date, day in days.items()} == {
+        d: day["hash"] for d, day in expected.items()
+    }
+    assert pl.read_parquet(tmp_path / "out/aligned").height == 600
+    for date in dates:
+        settings = load_settings(tmp_path / "out" / date / "tidemark.toml")
+        names = [settings.topic(kind) for kind in ("trade", "quote", "aligned", "late", "dead", "last-known")]
+        KafkaBus(kafka_bootstrap).admin().delete(names)

@@ -7,7 +7,6 @@ from pathlib import Path
 from time import monotonic
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tomli_w
 
 from app.config import Settings, load_settings
@@ -15,6 +14,7 @@ from app.day.content_hash import content_hash
 from app.day.request import ReplayRequest, run_settings
 from app.process.clock import pause
 from app.reading.aligned import write_output
+from app.reading.row_files import read_rows
 from app.task.metadata import from_position
 from app.wiring.pipeline import Pipeline, topic_specs
 from app.wiring.schemas import registered_streams
@@ -126,8 +126,7 @@ class DayRun:
     def aligned(self) -> pa.Table:
         """The aligned rows, partition after partition."""
         write_output(self.pipeline, "aligned", self.folder / "aligned")
-        files = sorted((self.folder / "aligned").glob("*.parquet"))
-        return pa.concat_tables([pq.read_table(file) for file in files])
+        return read_rows(self.folder / "aligned")
 
     def hash(self) -> str:
         """The hash of the aligned rows, as a replay prints it."""

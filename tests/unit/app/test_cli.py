@@ -19,7 +19,17 @@ from tests.stage.typed import examples, helps, reached
 pytestmark = pytest.mark.takes_s(40)
 
 NOON_NS = 1_705_338_000_000_000_000  # of 2024-01-15 in New York
-COMMANDS = ["align", "audit", "backtest", "replay", "topics plan", "topics apply", "watermarks", "doctor"]
+COMMANDS = [
+    "align",
+    "audit",
+    "backtest",
+    "export",
+    "replay",
+    "topics plan",
+    "topics apply",
+    "watermarks",
+    "doctor",
+]
 COMMANDS += ["topics infer", "topics repartition", "publish"]
 COMMANDS += ["dead list", "dead show", "dead replay", "dead summary"]
 COMMANDS += ["late list", "late show", "late summary", "progress", "reset"]
@@ -56,7 +66,12 @@ class ReplayError:
     def __call__(self, **changed: object) -> str:
         """`changed` replaces flags of a good command; None leaves one out."""
         flags = self._asked | {f"--{name.replace('_', '-')}": value for name, value in changed.items()}
-        words = [word for flag, value in flags.items() if value is not None for word in (flag, value)]
+        words = [
+            word
+            for flag, value in flags.items()
+            if value is not None
+            for word in ((flag,) if value is True else (flag, value))
+        ]
         out, store = self._folder / "out", self._folder / "history"
         answer = self._run_app("replay", *words, "--out", out, "--store", store)
         assert answer.code == 2, answer
@@ -75,7 +90,14 @@ def test_a_good_command_leaves_rows_and_a_summary(run_app: App, data: Path, tmp_
 
 @pytest.mark.parametrize("date", ["2024-1-15", "15.01.2024", "2024-02-30", "yesterday", ""])
 def test_a_date_in_another_form_is_refused(replay_error: ReplayError, date: str) -> None:
-    assert replay_error(date=date) == f"error: DATE={date!r} is not a date; write it as YYYY-MM-DD"
+    assert replay_error(date=date) == f"error: --date {date!r} is not a date; write it as YYYY-MM-DD"
+
+
+@pytest.mark.parametrize("sign", [":", "/", ","])
+def test_days_parted_by_another_sign_are_refused_with_the_right_one(
+    replay_error: ReplayError, sign: str
+) -> None:
+    assert replay_error(date=f"2024-01-15{sign}2024-01-19").endswith("several days as 2024-01-15..2024-01-19")
 
 
 def test_a_date_the_history_lacks_is_answered_with_those_it_has(replay_error: ReplayError) -> None:
@@ -100,7 +122,7 @@ def test_a_day_without_quotes_is_joined_with_nulls_and_the_run_says_so(
 
 
 def test_a_folder_that_is_not_there_is_named(replay_error: ReplayError) -> None:
-    assert "DATA=nowhere: no such folder" in replay_error(data="nowhere")
+    assert "--data nowhere: no such folder" in replay_error(data="nowhere")
 
 
 def test_a_folder_without_the_files_is_named(replay_error: ReplayError, tmp_path: Path) -> None:
@@ -115,6 +137,8 @@ def test_a_file_without_a_time_is_refused_with_the_names_a_time_may_have(
     told = replay_error()
     assert "quotes.parquet" in told
     assert "event_ns" in told
+    assert "name another with --event or --known" in told
+    assert "name another with EVENT= or KNOWN=" in replay_error(from_make=True)
 
 
 def test_a_file_without_a_symbol_is_refused(replay_error: ReplayError, data: Path) -> None:
@@ -144,7 +168,7 @@ def test_a_speed_that_is_none_is_refused(replay_error: ReplayError, speed: str) 
 
 
 def test_the_embedded_bus_and_a_broker_exclude_each_other(replay_error: ReplayError) -> None:
-    assert "BUS=embedded and BOOTSTRAP= exclude each other" in replay_error(bootstrap="127.0.0.1:9092")
+    assert "--bus embedded and --bootstrap exclude each other" in replay_error(bootstrap="127.0.0.1:9092")
 
 
 def test_a_replay_to_a_broker_that_is_away_makes_nothing(
@@ -198,7 +222,7 @@ def test_an_output_folder_that_is_a_file_is_refused(run_app: App, data: Path, tm
     asked = ["--date", "2024-01-15", "--data", data, "--store", tmp_path / "history", "--bus", "embedded"]
     answer = run_app("replay", *asked, "--out", tmp_path / "out")
     assert answer.code == 2
-    assert "cannot be the output folder" in answer.error
+    assert f"--out {tmp_path / 'out'} is a file: name a folder" in answer.error
     assert (tmp_path / "out").read_text() == "mine"
 
 
@@ -238,7 +262,7 @@ def test_a_worker_that_is_refused_in_this_process_leaves_it_as_it_was(run_app: A
 def test_an_unknown_command_or_flag_is_one_line(run_app: App) -> None:
     assert "No such command 'allign'" in run_app("allign").error
     assert "No such option: --brokers" in run_app("align", "--brokers", "x").error
-    assert "Missing option '--date'" in run_app("replay").error
+    assert "which day?  Say --date YYYY-MM-DD, or several as --date FIRST..LAST" in run_app("replay").error
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -266,7 +290,8 @@ def test_no_command_at_all_is_answered_with_all_of_them(run_app: App) -> None:
     [
         (["DATE=2024-1-15"], "error: DATE='2024-1-15' is not a date; write it as YYYY-MM-DD"),
         (["DATE=2024-01-15", "BUS=embedded", "SPEED=fast"], "error: speed 'fast' must be max"),
-        ([], "error: Missing option '--date'"),
+        ([], "error: which day?  Say DATE=YYYY-MM-DD, or several as DATE=FIRST..LAST"),
+        (["DATE=2024-01-15", "UNIT=us"], "error: UNIT= says how files are read, and there are none: name "),
     ],
 )
 def test_make_replay_passes_the_line_and_the_exit_code_on(variables: list[str], told: str) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.day.interruption import Interruption
 from app.day.request import ReplayRequest
 from app.day.run import replay_day
 from app.errors import UsageError
@@ -19,3 +20,15 @@ def test_a_topic_that_the_environment_names_is_refused_since_a_run_deletes_its_o
     request = ReplayRequest(date=DATE, store=tmp_path / "store", out=tmp_path / "out", bus="embedded")
     with pytest.raises(UsageError, match=f'= "md.mine": unset {variable}'):
         replay_day(request, lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("log_lasts", "told"), [(True, "goes on from here"), (False, "begins again: nothing is kept of this run")]
+)
+def test_a_run_that_is_stopped_says_what_the_same_command_does(log_lasts: bool, told: str) -> None:
+    said: list[str] = []
+    interruption = Interruption(said.append)
+    interruption.log_lasts = log_lasts
+    with pytest.raises(KeyboardInterrupt), interruption:
+        raise KeyboardInterrupt
+    assert said == [f"stopped: the same command {told}"]

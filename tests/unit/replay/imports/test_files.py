@@ -163,7 +163,7 @@ def test_a_csv_file_without_rows_is_no_obstacle(tmp_path: Path, text: str) -> No
         (f"event_ns,symbol\n{NOON_NS},A,3\n", "cannot be read as CSV"),
         (f"event_ns,symbol,symbol\n{NOON_NS},A,A\n", "has columns twice: symbol"),
         (b"event_ns,symbol\n1,\xff\n", "cannot be read as CSV"),
-        (f"event_ns;symbol\n{NOON_NS};A\n", "has no time column"),
+        (f"event_ns;symbol\n{NOON_NS};A\n", "has ';' between the names and no comma"),
     ],
 )
 def test_a_csv_file_that_is_none_is_named(tmp_path: Path, text: str | bytes, message: str) -> None:

@@ -259,3 +259,12 @@ def test_dbn_without_the_library_says_what_to_install(
         import_folder(HistoryStore(tmp_path / "history"), tmp_path / "data")
     text = f"{path} is DBN, which Databento's library reads: pip install databento-dbn"
     assert str(refused.value).startswith(text)
+
+
+def test_a_folder_without_trades_says_that_no_day_of_it_can_be_replayed(tmp_path: Path) -> None:
+    write_file(tmp_path / "data", "quotes.parquet", event_ns=[NOON_NS], symbol=["A"])
+    _, report = imported(tmp_path)
+    assert "trade: no file is named trades*, and no day can be replayed without" in report.lines()
+    write_file(tmp_path / "data", "trades.parquet", event_ns=[NOON_NS], symbol=["A"])
+    _, report = imported(tmp_path)
+    assert not any("no day can be replayed" in line for line in report.lines())

@@ -13,6 +13,7 @@ from replay.imports.folder import import_folder
 from replay.imports.report import ImportReport
 from replay.imports.units import LOWER_NS, PER_UNIT, UPPER_NS, units_of
 from replay.store.days import HistoryStore
+from schemas.clocks import SOURCE, ZONE
 from tests.stage.days import DATE, NOON_NS, rows_of, write_file
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -275,3 +276,14 @@ def test_what_2200_is_in_a_unit_is_where_the_next_finer_unit_begins() -> None:
         lower, upper = -(-LOWER_NS // per), UPPER_NS // per
         codes = units_of(np.array([lower, upper - 1, upper], dtype=np.int64)).tolist()
         assert codes == [code, code, code + 1 if per > 1 else -1]
+
+
+@pytest.mark.parametrize(("kind", "options"), [("zoned", {}), ("naive", {"naive_as": "America/New_York"})])
+def test_the_history_keeps_the_name_and_the_zone_of_a_clocks_source(
+    tmp_path: Path, kind: str, options: dict[str, str]
+) -> None:
+    moments = pa.array([NOON_NS], pa.timestamp("ns", "America/New_York" if kind == "zoned" else None))
+    write_file(tmp_path / "data", "trades.parquet", Time=moments, symbol=["A"])
+    store, _ = imported(tmp_path, event="Time", timezone="UTC", **options)
+    source = store.day("trade", store.dates()[0]).stream.schema.field("event_ns").metadata
+    assert source.items() >= {SOURCE: b"Time", ZONE: b"America/New_York"}.items()

@@ -1,0 +1,128 @@
+"""The rows of a run's folder as one file: partition after partition, or all in the order of time."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from app.errors import UsageError
+from operators.sealed import ALIGNED
+from schemas.batch import Int64s
+from schemas.clocks import EVENT_NS, KNOWN_NS, clock_column
+
+BATCH_ROWS: Final = 65_536  # of each partition, held at once
+
+
+@dataclass(frozen=True, slots=True)
+class RunRows:
+    """The Parquet of one output of a run, day after day, each day's partitions by number.
+
+    `clock` is the column whose order the rows of each file have.
+    """
+
+    days: Sequence[Sequence[Path]]
+    schema: pa.Schema
+    clock: str
+
+    @classmethod
+    def of(cls, run: Path, output: str = ALIGNED) -> "RunRows":
+        """Those of a run's folder, of one day or of several; raises UsageError where there are none."""
+        folder = run / output
+        by_day = [folder, *sorted(folder.glob("day=*"))]
+        days = [files for of_day in by_day if (files := sorted(of_day.glob("*.parquet")))]
+        if not days:
+            outputs = sorted({file.parent.relative_to(run).parts[0] for file in run.glob("*/**/*.parquet")})
+            there = f"it has rows of {', '.join(outputs)}" if outputs else "name the folder of a run"
+            raise UsageError(f"{folder} holds no *.parquet; {there}")
+        schema = pq.read_schema(days[0][0])
+        others = [file for files in days for file in files if pq.read_schema(file) != schema]
+        if others:
+            raise UsageError(f"{others[0]} has other columns than {days[0][0]}: export them one by one")
+        return cls(days, schema, _clock(run, schema))
+
+    def batches(self, *, in_order: bool) -> Iterator[pa.Table]:
+        """All rows; `in_order` of time, where rows of one time and partition keep their order."""
+        for files in self.days:
+            if in_order:
+                yield from merged(files, self.clock)
+                continue
+            for file in files:
+                with pq.ParquetFile(file) as opened:
+                    for batch in opened.iter_batches(BATCH_ROWS):
+                        yield pa.Table.from_batches([batch])
+
+
+def merged(files: Sequence[Path], clock: str) -> Iterator[pa.Table]:
+    """Yield the rows of files that are each in the order of `clock`, in that order; a batch of each is held.
+
+    What lies up to the earliest end of a batch can be yielded: no row of a later batch comes before it.
+    """
+    with ExitStack() as opened:
+        parts = [opened.enter_context(pq.ParquetFile(file)).iter_batches(BATCH_ROWS) for file in files]
+        heads = dict(enumerate(next(filter(len, part), None) for part in parts))
+        while heads := {number: head for number, head in heads.items() if head is not None}:
+            times = {number: _times(head.column(clock)) for number, head in heads.items()}
+            bound = min(int(of_head[-1]) for of_head in times.values())
+            counts = {number: int(np.searchsorted(of, bound, side="right")) for number, of in times.items()}
+            rows = pa.Table.from_batches(
+                [head.slice(0, counts[number]) for number, head in heads.items()],
+                next(iter(heads.values())).schema,
+            )
+            moments = np.concatenate([times[number][: counts[number]] for number in heads])
+            yield rows.take(pa.array(np.argsort(moments, kind="stable")))
+            for number, head in heads.items():
+                left = head.slice(counts[number])
+                heads[number] = left if left.num_rows else next(filter(len, parts[number]), None)
+
+
+def export(rows: RunRows, file: Path, *, in_order: bool) -> int:
+    """Write the rows as `file`, CSV or Parquet by its name, all or nothing, and return how many.
+
+    Raises UsageError where CSV cannot hold a column.
+    """
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    count = 0
+    try:
+        with _writer(unfinished, file.suffix, rows.schema) as writer:
+            for batch in rows.batches(in_order=in_order):
+                writer.write_table(batch)
+                count += batch.num_rows
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as refused:
+        raise UsageError(f"{file}: {refused}; CSV holds no such column, Parquet does: --parquet") from None
+    except OSError as refused:
+        raise UsageError(f"{file} cannot be written: {refused.strerror or refused}") from None
+    else:
+        unfinished.replace(file)
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
+    return count
+
+
+def _writer(file: Path, suffix: str, schema: pa.Schema) -> pq.ParquetWriter | pacsv.CSVWriter:
+    if suffix == ".parquet":
+        return pq.ParquetWriter(file, schema)
+    return pacsv.CSVWriter(file, schema)
+
+
+def _clock(run: Path, schema: pa.Schema) -> str:
+    """The column of the clock that the run joined on, as its summary says; of another folder the event's."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        summary = json.loads((run / "summary.json").read_text())
+        of_day = next(iter(summary["days"].values())) if "days" in summary else summary
+        return clock_column(of_day["clock"])
+    clocks = [name for name in (EVENT_NS, KNOWN_NS) if name in schema.names]
+    if not clocks:
+        raise UsageError(f"{run}: rows have neither {EVENT_NS} nor {KNOWN_NS}, so no order of time")
+    return clocks[0]
+
+
+def _times(column: pa.Array) -> Int64s:
+    return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)

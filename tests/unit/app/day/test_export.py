@@ -1,0 +1,84 @@
+"""Laws of a run's rows as one file: all of them, in the order of time where that is wanted, or no file."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from app.day import export as exporting
+from app.day.export import RunRows, export
+from app.errors import UsageError
+from app.reading.row_files import MOMENT
+from tests.stage.days import NOON_NS
+from tests.stage.programs import App
+
+DAYS = ("2024-03-04", "2024-03-05")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two days of three partitions, one of them empty, with many rows of one time; batches are of 7 rows."""
+    monkeypatch.setattr(exporting, "BATCH_ROWS", 7)
+    draw = np.random.default_rng(1)
+    for day, date in enumerate(DAYS):
+        for partition, rows in enumerate((50, 0, 31)):
+            times = np.sort(draw.integers(0, 20, rows)) + NOON_NS + day * 1_000
+            place = np.arange(rows) + 1_000 * partition
+            columns = {"event_ns": pa.array(times, MOMENT), "place": pa.array(place, pa.int64())}
+            folder = tmp_path / f"run/aligned/day={date}"
+            folder.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table(columns), folder / f"partition-{partition:05d}.parquet")
+    return tmp_path / "run"
+
+
+def test_rows_are_in_the_order_of_time_and_each_partition_keeps_its_own(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "rows.parquet"
+    assert export(RunRows.of(run), file, in_order=True) == 162
+    rows = pl.read_parquet(file)
+    assert rows["event_ns"].is_sorted()
+    for partition in (0, 2):
+        places = rows.filter(pl.col("place") // 1_000 == partition)["place"].to_list()
+        days = [places[: len(places) // 2], places[len(places) // 2 :]]
+        assert days[0] == days[1] == sorted(days[0])
+
+
+def test_without_order_partitions_follow_one_another(run: Path, tmp_path: Path) -> None:
+    export(RunRows.of(run), tmp_path / "rows.csv", in_order=False)
+    rows = pd.read_csv(tmp_path / "rows.csv", parse_dates=["event_ns"])
+    assert rows.place.tolist() == 2 * [*range(50), *range(2_000, 2_031)]
+    assert rows.event_ns.min().value >= NOON_NS
+
+
+def test_what_csv_cannot_hold_leaves_no_file(tmp_path: Path, run_app: App) -> None:
+    folder = tmp_path / "run/aligned"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"event_ns": [1], "sizes": [[1, 2]]}), folder / "partition-00000.parquet")
+    answer = run_app("export", tmp_path / "run", "--sorted", "--csv", tmp_path / "rows.csv")
+    assert answer.code == 2
+    assert "CSV holds no such column, Parquet does: --parquet" in answer.error
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ([], "--csv FILE or --parquet FILE"),
+        (["--csv", "rows.parquet"], "name a file that ends in .csv"),
+        (["--csv", "rows.csv", "--output", "mids"], "holds no *.parquet; it has rows of aligned"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line(run: Path, run_app: App, typed: list[str], told: str) -> None:
+    assert told in run_app("export", run, *typed).error
+
+
+def test_the_clock_is_the_one_that_the_run_joined_on(run: Path) -> None:
+    (run / "summary.json").write_text('{"days": {"2024-03-04": {"clock": "known"}}}')
+    assert RunRows.of(run).clock == "known_ns"
+    (run / "summary.json").unlink()
+    pq.write_table(pa.table({"known_ns": [1]}), run / f"aligned/day={DAYS[0]}/partition-00003.parquet")
+    with pytest.raises(UsageError, match="other columns than"):
+        RunRows.of(run)
