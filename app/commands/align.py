@@ -55,8 +55,9 @@ def align(
         name, _, times = settings.worker.failpoint.partition(":")
         failpoints.arm_death(name, int(times or 1))
     pipeline = open_pipeline(settings, member=True, on_wait=say)
-    group, clock = settings.pipeline.prefix, settings.pipeline.clock
-    say(f'{pipeline.bus.name}: group {group}, joining on clock = "{clock}"')
+    group, clock, slot = settings.pipeline.prefix, settings.pipeline.clock, settings.worker.slot
+    rule = pipeline.rule.describe()
+    say(f'{pipeline.bus.name}: group {group}, slot {slot}, joining on clock = "{clock}", {rule}')
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
     worker = open_worker(pipeline, until_final=until_final)
     try:
