@@ -12,9 +12,7 @@ from app.errors import RunError
 from app.process.away import wait_out
 from app.process.failpoints import RECALL, RESTORE, REVOKE, reach
 from app.process.meter import Meter
-from app.reading.dead import ahead_places
 from app.reading.last_known import last_known_entries
-from app.reading.late import late_places
 from app.reading.partition import require_settled
 from app.task.metadata import Committed, LogIds
 from app.task.reading import Reading
@@ -23,6 +21,7 @@ from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.pipeline import Pipeline
 from app.worker.outputs import sinks_at
 from app.worker.rule_change import read_back, rule_change
+from app.worker.set_aside import with_all_late
 from operators.entries import SnapshotError
 from operators.inputs.progress import InputProgress, TaskProgress
 from operators.inputs.resuming import ResumePlan, needs_kept, plan_resume
@@ -48,6 +47,10 @@ class Committer(Protocol):
 
     def before_revoke(self) -> None:
         """Commit what is sealed, while the tasks are ours."""
+        ...
+
+    def mark_dirty(self) -> None:
+        """There is something to commit."""
         ...
 
     def after_lost(self) -> None:
@@ -199,7 +202,7 @@ class Ownership:
                     void = self._last_known(number).keys()
                 elif needs_kept(needed, kept_from):
                     recalled = self._recall(number, operator.keeps, committed.frontier_ns)
-            plan = self._with_all_late(number, plan_resume(needed, kept_from, recalled))
+            plan = with_all_late(number, plan_resume(needed, kept_from, recalled), self._pipeline)
             operator.resume(replace(plan, held_ns=reread.held_ns, void=void))
             starts = {
                 TopicPartition(topic, number): plan.read_from[stream]
@@ -221,6 +224,8 @@ class Ownership:
             rule=str(self._pipeline.rule),
             rule_before=newest.rule,
         )
+        if newest.rule not in ("", str(self._pipeline.rule)):
+            self._commits.mark_dirty()  # so that the commit names the new rule soon, in a quiet task too
         log.info(
             OPENED,
             partition=number,
@@ -321,34 +326,6 @@ class Ownership:
                 path = path.with_name(instead)
                 log.warning("local state is held by another worker", instead=str(path), reason=str(locked))
         return path, restore(path, identity, committed)
-
-    def _with_all_late(self, number: int, plan: ResumePlan) -> ResumePlan:
-        """Complete the rows to be left out where the commit had no room for all that are read again.
-
-        Rows too far ahead lie in the dead-letter topic, late ones in the late topic, unless they are dropped.
-        """
-        if not plan.unnamed:
-            return plan
-        settings = self._pipeline.settings
-        dropped = {name for name in plan.unnamed if settings.late(name)[0] == "drop"}
-        if settings.worker.dead == "drop" and settings.pipeline.max_ahead_ns is not None:
-            dropped = set(plan.unnamed)
-        if dropped:
-            inputs = plan.committed.inputs
-            log.warning(
-                "rows that were late or too far ahead may be matched: they were too many for the commit, and "
-                '"drop" kept them nowhere else',
-                partition=number,
-                offsets={name: (plan.read_from[name], inputs[name].late_from) for name in dropped},
-            )
-        group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
-        late = late_places(self._pipeline, number, group=group)
-        ahead = ahead_places(self._pipeline, number)
-        for name in plan.unnamed:
-            plan = plan.with_set_aside(name, {*late[name], *ahead[name]}, whole=name not in dropped)
-        rows = {name: len(progress.late) for name, progress in plan.committed.inputs.items()}
-        log.info("rows set aside read back", partition=number, rows=rows)
-        return plan
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit and give up the tasks of these partitions."""
