@@ -57,7 +57,8 @@ class Committed:
     task's left input has; `report` is for people, None where there was no room for it.  `complete` says that
     every input had read its final record and no row waited: the period is done.  `log` is what the offset
     counts in, None where an earlier version committed it.  `rule` is the text of the rule that the rows below
-    the frontier were sealed by, empty where an earlier version committed it.
+    the frontier were sealed by, empty where an earlier version committed it.  `member` names the worker that
+    made the commit (`app.wiring.slot`); it goes where the report goes.
     """
 
     progress: InputProgress
@@ -68,6 +69,7 @@ class Committed:
     complete: bool = False
     log: LogIds | None = None
     rule: str = ""
+    member: str = ""
 
 
 def to_position(committed: Committed) -> Position:
@@ -79,7 +81,7 @@ def to_position(committed: Committed) -> Position:
     metadata = _metadata(committed)
     while committed.progress.late and len(metadata) > METADATA_SIZE_MAX:
         if committed.report is not None:
-            committed = replace(committed, report=None)
+            committed = replace(committed, report=None, member="")
         else:
             committed = replace(committed, progress=_without_oldest(committed.progress))
         metadata = _metadata(committed)
@@ -109,6 +111,7 @@ def from_position(position: Position, where: str) -> Committed:
             through=through,
             log=_ids(fields.get("log")),
             rule=str(fields.get("rule", "")),
+            member=str(fields.get("by", "")),
             progress=InputProgress(
                 needed_offset=position.offset,
                 next_offset=int(fields["next_offset"]),
@@ -179,6 +182,8 @@ def _metadata(committed: Committed) -> str:
         fields["marks"] = [(-(-newest_ns // NS_PER_MS), offset) for newest_ns, offset in marks]
     if committed.rule:
         fields["rule"] = committed.rule
+    if committed.member:
+        fields["by"] = committed.member
     if committed.log is not None:
         fields["log"] = list(committed.log)
     if committed.report is not None:

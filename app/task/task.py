@@ -35,7 +35,7 @@ class Task:
     `readings` are its inputs by topic, `sinks` its outputs by name.  By this process's clock, something was
     read last at `released_ns` and the frontier rose last at `moved_ns`.  `ahead_limit` says in words what
     bounds a time from above.  `rule` is the text of the rule that rows are sealed by, `rule_before` that of
-    the commit which the task took up.
+    the commit which the task took up.  `member` names the worker to who reads the commits.
     """
 
     partition: int
@@ -47,6 +47,7 @@ class Task:
     ahead_limit: str = ""
     rule: str = ""
     rule_before: str = ""
+    member: str = ""
     counts: Counts = field(default_factory=Counts)
     released_ns: int = 0
     moved_ns: int = 0

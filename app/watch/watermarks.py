@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from app.config import Settings
 from app.task.metadata import Committed, InputReport, from_position
 from app.watch.rules import RuleReport, rule_report
+from app.wiring.slot import slot_of
 from operators.inputs.progress import InputProgress
 from operators.sealed import ALIGNED
 from schemas.clocks import BEGINNING_NS
@@ -76,7 +77,7 @@ class InputFigures:
 class TaskFigures:
     """One partition number of all inputs, the left one first.
 
-    `owners` are the client ids of the members that own its inputs: one, none, or, wrongly, several.
+    `owners` are group and slot of the members that own its inputs: one, none, or, wrongly, several.
     `moved_ns` is the clock at which the frontier rose last, as far as anybody has seen it; 0 is unknown.
     `rule` is the text of the rule it seals by, empty where no commit says so.
     """
@@ -218,6 +219,6 @@ def _committed(source: TopicPartition, position: Position | None) -> Committed |
 
 
 def _owners(standing: GroupStanding, sources: Sequence[TopicPartition]) -> tuple[str, ...]:
-    """The members that own these, by client id."""
-    owning = [member.client_id for member in standing.members if member.partitions & set(sources)]
+    """The members that own these, by group and slot."""
+    owning = [slot_of(member.client_id) for member in standing.members if member.partitions & set(sources)]
     return tuple(sorted(owning))

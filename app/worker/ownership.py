@@ -19,6 +19,7 @@ from app.task.reading import Reading
 from app.task.task import Task
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.pipeline import Pipeline
+from app.wiring.slot import member_id
 from app.worker.outputs import sinks_at
 from app.worker.rule_change import read_back, rule_change
 from app.worker.set_aside import with_all_late
@@ -82,6 +83,7 @@ class Ownership:
         """
         self.tasks = tasks
         self._pipeline = pipeline
+        self._member = member_id(pipeline.settings)
         self._consumer = consumer
         self._counts = counts
         self._commits = commits
@@ -223,9 +225,10 @@ class Ownership:
             ahead_limit=self._pipeline.ahead_limit(),
             rule=str(self._pipeline.rule),
             rule_before=newest.rule,
+            member=self._member,
         )
-        if newest.rule not in ("", str(self._pipeline.rule)):
-            self._commits.mark_dirty()  # so that the commit names the new rule soon, in a quiet task too
+        if resumed and (newest.rule, newest.member) != (str(self._pipeline.rule), self._member):
+            self._commits.mark_dirty()  # so that the commit names rule and worker soon, in a quiet task too
         log.info(
             OPENED,
             partition=number,
