@@ -79,8 +79,13 @@ class Root(Protocol):
         """The place of the last row sealed, None before the first."""
         ...
 
-    def resume(self, frontier_ns: int, through: RowPlace | None, needed: Mapping[str, int]) -> None:
-        """Take up committed progress: rows below `needed`, by stream, are known without being read again."""
+    def resume(
+        self, frontier_ns: int, through: RowPlace | None, needed: Mapping[str, int], held_ns: int = 0
+    ) -> None:
+        """Take up committed progress: rows below `needed`, by stream, are known without being read again.
+
+        By the rule of the earlier life, left rows may have waited up to `held_ns` behind the frontier.
+        """
         ...
 
     def rereading_ended(self) -> None:
@@ -109,6 +114,10 @@ class Keeps(Protocol):
         Of one whose key and value would have more than `entry_size_max` bytes the rows are left out: `recall`
         asks for them.
         """
+        ...
+
+    def taken_back(self) -> Sequence[bytes]:
+        """The keys of void entries, once: to be deleted before what `kept` returned is sent."""
         ...
 
     def recall(self, entries: Iterable[Kept], frontier_ns: int) -> Mapping[str, int]:
@@ -142,6 +151,11 @@ class Operator(Protocol):
     @property
     def final(self) -> bool:
         """Whether every input has read its final record and nothing waits to be sealed."""
+        ...
+
+    @property
+    def settled(self) -> bool:
+        """Whether a commit may name this rule: nothing is read again, and nothing kept by another is left."""
         ...
 
     @property

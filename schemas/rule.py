@@ -65,7 +65,7 @@ class Rule:
         return hashlib.sha256(str(self).encode()).hexdigest()[:16]
 
     def describe(self) -> str:
-        """What differs from the defaults of a join, in words: `tolerance 5 s, forward`."""
+        """How a match is chosen, in words, without the clock: `tolerance 5 s, forward`."""
         words = [f"tolerance {_duration(self.tolerance_ns)}"]
         if self.direction != "backward":
             words.append(self.direction)
@@ -73,8 +73,6 @@ class Rule:
             words.append("strict")
         if self.carry != "row":
             words.append(f"carry {self.carry}")
-        if self.clock != "event":
-            words.append(f"clock {self.clock}")
         return ", ".join(words)
 
     def differences(self, newer: "Rule") -> tuple[str, ...]:

@@ -7,13 +7,15 @@ import typer
 
 from app.cli import Bootstrap, ConfigFile, app, console, say, stop_on_signals
 from app.config import load_settings
-from app.errors import UsageError
+from app.errors import RunError, UsageError
 from app.process import failpoints
 from app.process.memory import share_arenas
 from app.wiring.open import open_bus, open_pipeline
 from app.wiring.pipeline import warm_up
+from app.wiring.slot import require_free_slot, taken_words
 from app.wiring.topics import similar, topic_plan
 from app.worker.assembly import open_worker
+from topics.bus import FencedError
 from topics.catalogue import Plan, TopicMismatchError, apply
 
 
@@ -36,6 +38,13 @@ def align(
             "committed.  Default: run until SIGTERM.",
         ),
     ] = False,
+    take_over: Annotated[
+        bool,
+        typer.Option(
+            "--take-over",
+            help="Take the slot from a worker that is in it; that one stops.  Default: refused.",
+        ),
+    ] = False,
 ) -> None:
     """Run one worker: read the input topics, join them, and write sealed rows to the aligned topic.
 
@@ -56,12 +65,20 @@ def align(
         name, _, times = settings.worker.failpoint.partition(":")
         failpoints.arm_death(name, int(times or 1))
     pipeline = open_pipeline(settings, member=True, on_wait=say)
-    group, clock = settings.pipeline.prefix, settings.pipeline.clock
-    say(f'{pipeline.bus.name}: group {group}, joining on clock = "{clock}"')
+    group, clock, slot = settings.pipeline.prefix, settings.pipeline.clock, settings.worker.slot
+    rule = pipeline.rule.describe()
+    say(f'{pipeline.bus.name}: group {group}, slot {slot}, joining on clock = "{clock}", {rule}')
+    if not take_over:
+        require_free_slot(pipeline.bus.admin(), settings, say=say)
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
     worker = open_worker(pipeline, until_final=until_final)
     try:
         worker.run(stopping)
+    except FencedError as fenced:
+        worker.close(failed=True)
+        raise RunError(
+            f"{taken_words(pipeline.bus.admin(), settings)}; this worker stops ({fenced})"
+        ) from None
     except BaseException:
         worker.close(failed=True)
         raise

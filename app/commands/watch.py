@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -57,7 +57,9 @@ def watermarks(
 
     def picture() -> Picture:
         picture_now = look(admin, settings, now_ns(), seen)
-        return picture_now if pipeline is None else with_tails(picture_now, pipeline)
+        if pipeline is None:
+            return picture_now
+        return with_tails(replace(picture_now, rule=pipeline.rule), pipeline)
 
     if watch:
         _watch(picture, as_json_=as_json_)

@@ -47,8 +47,8 @@ def commit(
     reach(COMMIT_BEGIN)
     counts.ask()
     # `kept` comes before `positions_of`: what the topic keeps now, no restart needs from the inputs.
-    entries = {
-        number: keeps.kept(outbox.entry_size_max)
+    entries: dict[int, list[tuple[bytes, bytes | None]]] = {
+        number: [*((key, None) for key in keeps.taken_back()), *keeps.kept(outbox.entry_size_max)]
         for number in last_known
         if (keeps := tasks[number].operator.keeps)
     }
@@ -89,6 +89,8 @@ def positions_of(tasks: Mapping[int, Task]) -> dict[TopicPartition, Position]:
                     report=task.report(topic),
                     complete=progress.final,
                     log=reading.log,
+                    rule=task.committed_rule,
+                    member=task.member,
                 )
             )
     return positions

@@ -88,7 +88,7 @@ class Outbox:
         self.producers.undo(undone, lost=lost)
         self.rows = 0
 
-    def last_known(self, partition: int, entries: Iterable[tuple[bytes, bytes]]) -> None:
+    def last_known(self, partition: int, entries: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Send last-known entries to a task's partition of their topic, in a transaction."""
         for key, value in entries:
             self.producers.transaction().produce(

@@ -8,7 +8,9 @@ from typing import Any, Final, NamedTuple
 from app.errors import RunError
 from app.task.places import decode_places, encode_places
 from operators.hashing.parity import Parity
+from operators.inputs.marks import Mark
 from operators.inputs.progress import InputProgress, RowPlace
+from schemas.clocks import NS_PER_MS
 from topics.bus import Position
 
 VERSION: Final = 3
@@ -54,7 +56,9 @@ class Committed:
     `parity` is that of the joined rows sealed so far, and `through` the place of the last of them, which the
     task's left input has; `report` is for people, None where there was no room for it.  `complete` says that
     every input had read its final record and no row waited: the period is done.  `log` is what the offset
-    counts in, None where an earlier version committed it.
+    counts in, None where an earlier version committed it.  `rule` is the text of the rule that the rows below
+    the frontier were sealed by, empty where an earlier version committed it.  `member` names the worker that
+    made the commit (`app.wiring.slot`); it goes where the report goes.
     """
 
     progress: InputProgress
@@ -64,10 +68,12 @@ class Committed:
     report: InputReport | None = None
     complete: bool = False
     log: LogIds | None = None
+    rule: str = ""
+    member: str = ""
 
 
 def to_position(committed: Committed) -> Position:
-    """The restart offset of one input, with what came after it in the metadata (about 400 bytes of 4 KB).
+    """The restart offset of one input, with what came after it in the metadata (about 900 bytes of 4 KB).
 
     Where the late rows are too many, the report goes first; then the oldest are left out and `late_from` says
     up to where: a restart that reads from before it finds them in the late topic.
@@ -75,7 +81,7 @@ def to_position(committed: Committed) -> Position:
     metadata = _metadata(committed)
     while committed.progress.late and len(metadata) > METADATA_SIZE_MAX:
         if committed.report is not None:
-            committed = replace(committed, report=None)
+            committed = replace(committed, report=None, member="")
         else:
             committed = replace(committed, progress=_without_oldest(committed.progress))
         metadata = _metadata(committed)
@@ -104,6 +110,8 @@ def from_position(position: Position, where: str) -> Committed:
             report=_report(fields.get("told")),
             through=through,
             log=_ids(fields.get("log")),
+            rule=str(fields.get("rule", "")),
+            member=str(fields.get("by", "")),
             progress=InputProgress(
                 needed_offset=position.offset,
                 next_offset=int(fields["next_offset"]),
@@ -112,6 +120,7 @@ def from_position(position: Position, where: str) -> Committed:
                 idle=bool(fields["idle"]),
                 late=decode_places(fields["late"]),
                 late_from=int(fields["late_from"]),
+                marks=_marks(fields.get("marks")),
             ),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as foreign:
@@ -141,6 +150,10 @@ def _ids(ids: object) -> LogIds | None:
     return None
 
 
+def _marks(marks: Any) -> tuple[Mark, ...]:
+    return tuple((int(newest_ms) * NS_PER_MS, int(offset)) for newest_ms, offset in marks or ())
+
+
 def _report(fields: dict[str, Any] | None) -> InputReport | None:
     if fields is None:
         return None
@@ -165,6 +178,12 @@ def _metadata(committed: Committed) -> str:
         "sealed_through": committed.through,
     }
     del fields["needed_offset"]
+    if marks := fields.pop("marks"):  # rounded up, a mark says less but nothing wrong
+        fields["marks"] = [(-(-newest_ns // NS_PER_MS), offset) for newest_ns, offset in marks]
+    if committed.rule:
+        fields["rule"] = committed.rule
+    if committed.member:
+        fields["by"] = committed.member
     if committed.log is not None:
         fields["log"] = list(committed.log)
     if committed.report is not None:

@@ -35,7 +35,8 @@ class Task:
 
     `readings` are its inputs by topic, `sinks` its outputs by name.  By this process's clock, something was
     read last at `released_ns` and the frontier rose last at `moved_ns`.  `ahead_limit` says in words what
-    bounds a time from above.
+    bounds a time from above.  `rule` is the text of the rule that rows are sealed by, `rule_before` that of
+    the commit which the task took up.  `member` names the worker to who reads the commits.
     """
 
     partition: int
@@ -45,6 +46,9 @@ class Task:
     store: TaskStore
     identity: str
     ahead_limit: str = ""
+    rule: str = ""
+    rule_before: str = ""
+    member: str = ""
     counts: Counts = field(default_factory=Counts)
     released_ns: int = 0
     moved_ns: int = 0
@@ -124,6 +128,11 @@ class Task:
             next_offsets={name: inputs.next_offset(name) for name in inputs.streams},
             parities={name: sink.parity for name, sink in self.sinks.items() if name != ALIGNED},
         )
+
+    @property
+    def committed_rule(self) -> str:
+        """The rule that a commit names: the old one until a restart could do without knowing it."""
+        return self.rule if self.operator.settled else self.rule_before
 
     def awaits_ended_inputs(self) -> bool:
         """Whether every input that is not paused has read its final record."""

@@ -4,19 +4,21 @@ import platform
 import resource
 import shutil
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from app.config import Settings
 from app.errors import RunError, UsageError
-from app.process.clock import monotonic_ns
+from app.process.clock import monotonic_ns, now_ns
 from app.watch.finding import Finding
 from app.watch.samples import sample_findings
+from app.watch.watermarks import look
 from app.watch.words import size_words
 from app.wiring.broker import open_kafka
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.open import pipeline_on
-from app.wiring.pipeline import counted_topics, warm_up
+from app.wiring.pipeline import Pipeline, counted_topics, warm_up
 from app.wiring.state_folder import ADVICE, try_to_write
 from app.wiring.topics import missing_words, topic_plan
 from app.words import duration
@@ -186,12 +188,29 @@ def _streams(settings: Settings, bus: Bus) -> Iterator[Finding]:
         return
     columns = ", ".join(f"{name}: {len(one.schema)} columns" for name, one in pipeline.streams.items())
     yield Finding("streams", "ok", columns)
+    yield from _rules(pipeline)
     try:
         yield from sample_findings(pipeline)
     except (BusError, RegistryUnavailableError):
         return  # what is wrong with the broker, the topics or the registry is said beside
     except CodecError as wrong:
         yield Finding("rows", "problem", str(wrong), "correct the settings of that stream, or its schema")
+
+
+def _rules(pipeline: Pipeline) -> Iterator[Finding]:
+    """Whether the tasks of the group seal by one rule, and by that of the settings."""
+    try:
+        picture = look(pipeline.bus.admin(), pipeline.settings, now_ns())
+    except (RunError, BusError):
+        return  # what is wrong with the commits or the topics is said beside
+    report = replace(picture, rule=pipeline.rule).rules
+    if report is None:
+        yield Finding("rule", "ok", pipeline.rule.describe())
+    elif report.mixed:
+        advice = "start the workers of all tasks again with the same settings"
+        yield Finding("rule", "problem", report.words, advice)
+    else:
+        yield Finding("rule", "note", f"{report.words}: a worker started with them goes on by another rule")
 
 
 def _registry(settings: Settings) -> Finding:

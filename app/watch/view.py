@@ -32,6 +32,8 @@ def screen(picture: Picture, *, answers_first: bool = False) -> RenderableType:
     well = Counter(said.verdict for _, said in answers if said.verdict in WELL)
     for verdict, count in well.items():
         report.append(Text(f"{count} of {len(answers)} tasks: {_WELL[verdict]}", "green"))
+    if picture.rules is not None:
+        report.append(Text(picture.rules.words, "bold red" if picture.rules.mixed else "yellow"))
     first, last = (report, table) if answers_first else (table, report)
     return Group(_heading(picture), *first, Text(), *last)
 
@@ -47,6 +49,8 @@ def as_json(picture: Picture) -> dict[str, Any]:
             for member in picture.standing.members
         ],
         "outputs": dict(picture.outputs),
+        "rule": None if picture.rule is None else str(picture.rule),
+        "rules": None if picture.rules is None else picture.rules._asdict(),
         "tasks": [_task_json(task, picture) for task in picture.tasks],
     }
 
@@ -68,6 +72,7 @@ def _task_json(task: TaskFigures, picture: Picture) -> dict[str, Any]:
         "frontier_moved_ns": task.moved_ns or None,
         "held_by": {"stream": task.holder.stream, "partition": task.number},
         "workers": list(task.owners),
+        "rule": task.rule or None,
         "dead_rows": _dead(task),
         "inputs": [_input_json(figures) for figures in task.inputs],
     }

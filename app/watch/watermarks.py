@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.config import Settings
-from app.task.metadata import InputReport, from_position
+from app.task.metadata import Committed, InputReport, from_position
+from app.watch.rules import RuleReport, rule_report
+from app.wiring.slot import slot_of
 from operators.inputs.progress import InputProgress
 from operators.sealed import ALIGNED
 from schemas.clocks import BEGINNING_NS
+from schemas.rule import Rule
 from topics.block import TopicPartition
 from topics.bus import Admin, GroupStanding, LogRange, Position
 
@@ -74,8 +77,9 @@ class InputFigures:
 class TaskFigures:
     """One partition number of all inputs, the left one first.
 
-    `owners` are the client ids of the members that own its inputs: one, none, or, wrongly, several.
+    `owners` are group and slot of the members that own its inputs: one, none, or, wrongly, several.
     `moved_ns` is the clock at which the frontier rose last, as far as anybody has seen it; 0 is unknown.
+    `rule` is the text of the rule it seals by, empty where no commit says so.
     """
 
     number: int
@@ -83,6 +87,7 @@ class TaskFigures:
     owners: tuple[str, ...]
     inputs: tuple[InputFigures, ...]
     moved_ns: int
+    rule: str = ""
 
     @property
     def holder(self) -> InputFigures:
@@ -101,13 +106,22 @@ class TaskFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A group at one moment of `now_ns`; `outputs` are the topics its sealed rows go to, by name."""
+    """A group at one moment of `now_ns`; `outputs` are the topics its sealed rows go to, by name.
+
+    `rule` is that of the settings, None where the columns of the streams are not known.
+    """
 
     group: str
     standing: GroupStanding
     now_ns: int
     tasks: tuple[TaskFigures, ...]
     outputs: Mapping[str, str] = field(default_factory=dict)
+    rule: Rule | None = None
+
+    @property
+    def rules(self) -> RuleReport | None:
+        """What is to be said of the rules that the tasks seal by."""
+        return rule_report({task.number: task.rule for task in self.tasks}, self.rule)
 
 
 @dataclass(slots=True)
@@ -152,14 +166,15 @@ def look(admin: Admin, settings: Settings, now_ns: int, watch: Watch | None = No
     logs = admin.ranges(list(sources.values()))
     tasks = []
     for number in range(settings.bus.partitions):
-        frontier_ns, inputs = BEGINNING_NS, []
+        frontier_ns, rule, inputs = BEGINNING_NS, "", []
         for name in settings.stream_names:
             source = sources[name, number]
             since_ns = watch.log_unchanged_ns(source, logs[source].high, now_ns)
             position = standing.committed.get(source)
-            figures, at_ns = _input(settings, name, source, logs[source], position, since_ns)
-            inputs.append(figures)
-            frontier_ns = max(frontier_ns, at_ns)
+            committed = _committed(source, position)
+            inputs.append(_input(settings, name, source, logs[source], committed, since_ns))
+            if committed is not None and committed.frontier_ns >= frontier_ns:
+                frontier_ns, rule = committed.frontier_ns, committed.rule
         moved_ns = max(figures.report.moved_ns if figures.report else 0 for figures in inputs)
         tasks.append(
             TaskFigures(
@@ -168,6 +183,7 @@ def look(admin: Admin, settings: Settings, now_ns: int, watch: Watch | None = No
                 owners=_owners(standing, [sources[name, number] for name in settings.stream_names]),
                 inputs=tuple(inputs),
                 moved_ns=max(moved_ns, watch.frontier_moved_ns(number, frontier_ns, now_ns)),
+                rule=rule,
             )
         )
     return Picture(
@@ -184,27 +200,25 @@ def _input(
     name: str,
     source: TopicPartition,
     log: LogRange,
-    position: Position | None,
+    committed: Committed | None,
     unchanged_ns: int,
-) -> tuple[InputFigures, int]:
-    """The figures of an input, and the frontier its commit names."""
-    progress, report, frontier_ns = None, None, BEGINNING_NS
-    if position is not None:
-        committed = from_position(position, f"{source.topic}[{source.partition}]")
-        progress, report, frontier_ns = committed.progress, committed.report, committed.frontier_ns
-    figures = InputFigures(
+) -> InputFigures:
+    return InputFigures(
         stream=name,
         source=source,
         log=log,
         grace_ns=settings.grace_ns(name),
-        progress=progress,
-        report=report,
+        progress=committed.progress if committed else None,
+        report=committed.report if committed else None,
         unchanged_ns=unchanged_ns,
     )
-    return figures, frontier_ns
+
+
+def _committed(source: TopicPartition, position: Position | None) -> Committed | None:
+    return None if position is None else from_position(position, f"{source.topic}[{source.partition}]")
 
 
 def _owners(standing: GroupStanding, sources: Sequence[TopicPartition]) -> tuple[str, ...]:
-    """The members that own these, by client id."""
-    owning = [member.client_id for member in standing.members if member.partitions & set(sources)]
+    """The members that own these, by group and slot."""
+    owning = [slot_of(member.client_id) for member in standing.members if member.partitions & set(sources)]
     return tuple(sorted(owning))

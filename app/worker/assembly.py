@@ -13,6 +13,7 @@ from app.process.memory import Leftovers
 from app.process.meter import Meter
 from app.task.task import Task
 from app.wiring.pipeline import Pipeline
+from app.wiring.slot import member_id
 from app.worker.bounded import BoundedRun
 from app.worker.dispatch import Dispatch
 from app.worker.idle import IdleWatch
@@ -48,7 +49,7 @@ def open_worker(
         exactly_once=settings.guarantee == "exactly_once",
     )
     outbox = Outbox(pipeline.settings, producers, pipeline.registry, pipeline.output_limits())
-    consumer = pipeline.bus.consumer(group=group, client_id=member)
+    consumer = pipeline.bus.consumer(group=group, client_id=member_id(pipeline.settings))
     counts = InputCounts(pipeline.bus, list(pipeline.input_topics), pipeline.settings.bus.partitions)
     commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, commit)
     idle = IdleWatch(pipeline.settings, consumer, elapsed_ns)

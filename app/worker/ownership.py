@@ -1,6 +1,7 @@
 """Ownership: which tasks are this worker's, opened where the last commit left them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -11,18 +12,18 @@ from app.errors import RunError
 from app.process.away import wait_out
 from app.process.failpoints import RECALL, RESTORE, REVOKE, reach
 from app.process.meter import Meter
-from app.reading.dead import ahead_places
 from app.reading.last_known import last_known_entries
-from app.reading.late import late_places
 from app.reading.partition import require_settled
 from app.task.metadata import Committed, LogIds
 from app.task.reading import Reading
 from app.task.task import Task
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.pipeline import Pipeline
+from app.wiring.slot import member_id
 from app.worker.outputs import sinks_at
+from app.worker.rule_change import read_back, rule_change
+from app.worker.set_aside import with_all_late
 from operators.entries import SnapshotError
-from operators.hashing.parity import Parity
 from operators.inputs.progress import InputProgress, TaskProgress
 from operators.inputs.resuming import ResumePlan, needs_kept, plan_resume
 from operators.operator import Keeps, Operator
@@ -47,6 +48,10 @@ class Committer(Protocol):
 
     def before_revoke(self) -> None:
         """Commit what is sealed, while the tasks are ours."""
+        ...
+
+    def mark_dirty(self) -> None:
+        """There is something to commit."""
         ...
 
     def after_lost(self) -> None:
@@ -78,6 +83,7 @@ class Ownership:
         """
         self.tasks = tasks
         self._pipeline = pipeline
+        self._member = member_id(pipeline.settings)
         self._consumer = consumer
         self._counts = counts
         self._commits = commits
@@ -182,24 +188,30 @@ class Ownership:
                 low, _ = self._consumer.offsets(source)
                 one = Committed(InputProgress(low, low, BEGINNING_NS), BEGINNING_NS)
             committed_by[self._pipeline.input_topics[source.topic]] = one
-        committed, parity = _task_progress(committed_by)
+        committed, newest = _task_progress(committed_by)
         identity = self._pipeline.identity(number, logs)
         next_offsets = {name: one.next_offset for name, one in committed.inputs.items()} if resumed else {}
+        reread = rule_change(number, newest.rule, committed.frontier_ns, self._pipeline)
+        needed = read_back(number, committed, reread, self._pipeline, self._consumer.offsets)
         state, operator = self._restored(number, identity, next_offsets)
         try:
             reach(RESTORE)
             kept_from = None if state.checkpoint is None else state.checkpoint.next_offsets
             recalled: Mapping[str, int] = {}
-            if resumed and operator.keeps is not None and needs_kept(committed, kept_from):
-                recalled = self._recall(number, operator.keeps, committed.frontier_ns)
-            plan = self._with_all_late(number, plan_resume(committed, kept_from, recalled))
-            operator.resume(plan)
+            void: Collection[bytes] = ()
+            if resumed and operator.keeps is not None:
+                if not reread.keeps:
+                    void = self._last_known(number).keys()
+                elif needs_kept(needed, kept_from):
+                    recalled = self._recall(number, operator.keeps, committed.frontier_ns)
+            plan = with_all_late(number, plan_resume(needed, kept_from, recalled), self._pipeline)
+            operator.resume(replace(plan, held_ns=reread.held_ns, void=void))
             starts = {
                 TopicPartition(topic, number): plan.read_from[stream]
                 for topic, stream in self._pipeline.input_topics.items()
             }
             self._require_in_log(starts, plan.committed.inputs)
-            sinks = sinks_at(self._pipeline, number, parity, next_offsets)
+            sinks = sinks_at(self._pipeline, number, newest.parity, next_offsets)
         except BaseException:
             state.store.close()  # or the next to open it would find it locked
             raise
@@ -211,7 +223,12 @@ class Ownership:
             store=state.store,
             identity=identity,
             ahead_limit=self._pipeline.ahead_limit(),
+            rule=str(self._pipeline.rule),
+            rule_before=newest.rule,
+            member=self._member,
         )
+        if resumed and (newest.rule, newest.member) != (str(self._pipeline.rule), self._member):
+            self._commits.mark_dirty()  # so that the commit names rule and worker soon, in a quiet task too
         log.info(
             OPENED,
             partition=number,
@@ -240,8 +257,7 @@ class Ownership:
     def _recall(self, number: int, keeps: Keeps, frontier_ns: int) -> Mapping[str, int]:
         """Give back the last rows that need not be read again; return from where on others do."""
         settings = self._pipeline.settings
-        group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
-        entries = last_known_entries(self._pipeline, number, group=group, meter=self._meter)
+        entries = self._last_known(number)
         reach(RECALL)
         try:
             older = keeps.recall(entries.items(), frontier_ns)
@@ -258,6 +274,11 @@ class Ownership:
                 offsets=dict(older),
             )
         return older
+
+    def _last_known(self, number: int) -> dict[bytes, bytes]:
+        settings = self._pipeline.settings
+        group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
+        return last_known_entries(self._pipeline, number, group=group, meter=self._meter)
 
     def _require_in_log(
         self, starts: Mapping[TopicPartition, int], inputs: Mapping[str, InputProgress]
@@ -309,34 +330,6 @@ class Ownership:
                 log.warning("local state is held by another worker", instead=str(path), reason=str(locked))
         return path, restore(path, identity, committed)
 
-    def _with_all_late(self, number: int, plan: ResumePlan) -> ResumePlan:
-        """Complete the rows to be left out where the commit had no room for all that are read again.
-
-        Rows too far ahead lie in the dead-letter topic, late ones in the late topic, unless they are dropped.
-        """
-        if not plan.unnamed:
-            return plan
-        settings = self._pipeline.settings
-        dropped = {name for name in plan.unnamed if settings.late(name)[0] == "drop"}
-        if settings.worker.dead == "drop" and settings.pipeline.max_ahead_ns is not None:
-            dropped = set(plan.unnamed)
-        if dropped:
-            inputs = plan.committed.inputs
-            log.warning(
-                "rows that were late or too far ahead may be matched: they were too many for the commit, and "
-                '"drop" kept them nowhere else',
-                partition=number,
-                offsets={name: (plan.read_from[name], inputs[name].late_from) for name in dropped},
-            )
-        group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
-        late = late_places(self._pipeline, number, group=group)
-        ahead = ahead_places(self._pipeline, number)
-        for name in plan.unnamed:
-            plan = plan.with_set_aside(name, {*late[name], *ahead[name]}, whole=name not in dropped)
-        rows = {name: len(progress.late) for name, progress in plan.committed.inputs.items()}
-        log.info("rows set aside read back", partition=number, rows=rows)
-        return plan
-
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit and give up the tasks of these partitions."""
         self._assigned -= set(partitions)
@@ -373,7 +366,7 @@ class Ownership:
             self._on_close(number)
 
 
-def _task_progress(committed_by: Mapping[str, Committed]) -> tuple[TaskProgress, Parity]:
+def _task_progress(committed_by: Mapping[str, Committed]) -> tuple[TaskProgress, Committed]:
     """What the committed offsets of a task, by stream, say together; the newest says what they share."""
     newest = max(committed_by.values(), key=lambda committed: committed.frontier_ns)
     places = [one.through for one in committed_by.values() if one.through is not None]
@@ -383,4 +376,4 @@ def _task_progress(committed_by: Mapping[str, Committed]) -> tuple[TaskProgress,
         through={ALIGNED: max(places)} if places else {},
         final=newest.complete,
     )
-    return progress, newest.parity
+    return progress, newest

@@ -46,6 +46,7 @@ class TaskGraph:
         self._root = AsofRoot(settings, self.inputs.groups, ALIGNED)
         self._graph = Graph(plan or Plan(name="", nodes=(), aligned=self._root.layout))
         self._rereading = False
+        self._void: list[bytes] = []  # keys of kept entries that mean nothing by this rule
 
     @property
     def sinks(self) -> Mapping[str, pa.Schema]:
@@ -118,8 +119,10 @@ class TaskGraph:
         committed = plan.committed
         self.inputs.resume(plan)
         needed = {name: progress.needed_offset for name, progress in committed.inputs.items()}
-        self._root.resume(committed.frontier_ns, committed.through.get(self._root.name), needed)
+        through = committed.through.get(self._root.name)
+        self._root.resume(committed.frontier_ns, through, needed, plan.held_ns)
         self._rereading = True
+        self._void = list(plan.void)
         self._notice_caught_up()
 
     def snapshot(self) -> Snapshot:
@@ -153,6 +156,16 @@ class TaskGraph:
         inputs.restore(kept.of(INPUTS, inputs.meaning))
         root.restore(kept.of(root.name, root.meaning))
         self._graph.restore(kept, {INPUTS: inputs.meaning, root.name: root.meaning})
+
+    @property
+    def settled(self) -> bool:
+        """Whether a restart needs nothing any more that was committed by another rule."""
+        return not self._rereading and not self._void
+
+    def taken_back(self) -> list[bytes]:
+        """The keys to take back, once."""
+        keys, self._void = self._void, []
+        return keys
 
     def kept(self, entry_size_max: int | None = None) -> list[tuple[bytes, bytes]]:
         """Entries for what changed since the last call; `progress` asks for what waits now and what comes.

@@ -154,6 +154,7 @@ class InputsView:
             idle=clock.idle,
             late=intake.set_aside.named(needed),
             late_from=intake.set_aside.whole_from,
+            marks=clock.marks.committed(clock.next_offset),
         )
 
 

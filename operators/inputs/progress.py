@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from operators.inputs.marks import Mark
 from schemas.clocks import BEGINNING_NS
 
 LATE_SCHEMA = pa.schema(
@@ -45,6 +46,8 @@ class InputProgress:
     `late` names, as ascending (offset, index), the rows set aside as late or too far ahead that a restart may
     read again and must leave out.  The operator decides which rows belong here.  The list is complete from
     offset `late_from` on; older rows are only in the late and the dead-letter topic.
+
+    `marks` say where in the log rows of a time lie (`operators.inputs.marks`); none where it is not known.
     """
 
     needed_offset: int
@@ -54,6 +57,7 @@ class InputProgress:
     idle: bool = False
     late: tuple[tuple[int, int], ...] = ()
     late_from: int = 0
+    marks: tuple[Mark, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

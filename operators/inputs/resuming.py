@@ -9,10 +9,10 @@
 
 A join without a tolerance may need rows that lie further back than that.  They come from the last-known topic
 (`needs_kept`); entries that were kept with other columns name the offset of their oldest row instead, and
-the input is read again from there.
+the input is read again from there.  So is one of which another rule needs older rows (`reaching_back`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from operators.inputs.progress import InputProgress, TaskProgress
@@ -20,10 +20,16 @@ from operators.inputs.progress import InputProgress, TaskProgress
 
 @dataclass(frozen=True, slots=True)
 class ResumePlan:
-    """What an operator takes up: `committed` progress, and by stream the offset reading starts from."""
+    """What an operator takes up: `committed` progress, and by stream the offset reading starts from.
+
+    Left rows may wait up to `held_ns` behind the frontier: an earlier life had another rule, and held them.
+    What it kept beside the inputs, under the keys `void`, is of no use then.
+    """
 
     committed: TaskProgress
     read_from: Mapping[str, int]
+    held_ns: int = 0
+    void: Collection[bytes] = ()
 
     @property
     def unnamed(self) -> tuple[str, ...]:
@@ -45,6 +51,23 @@ class ResumePlan:
         completed = replace(progress, late=tuple(sorted(named)), late_from=late_from)
         inputs = {**self.committed.inputs, stream: completed}
         return replace(self, committed=replace(self.committed, inputs=inputs))
+
+
+def reaching_back(committed: TaskProgress, offsets: Mapping[str, int]) -> TaskProgress:
+    """The progress of a task of which rows from `offsets` on, by stream, are needed for another purpose.
+
+    The commit names the rows set aside that could be mistaken for others by its own rule; so all are looked
+    up.
+    """
+    inputs = {
+        name: replace(
+            progress,
+            needed_offset=min(progress.needed_offset, offsets.get(name, progress.needed_offset)),
+            late_from=progress.next_offset,
+        )
+        for name, progress in committed.inputs.items()
+    }
+    return replace(committed, inputs=inputs)
 
 
 def needs_kept(committed: TaskProgress, state: Mapping[str, int] | None) -> bool:

@@ -1,8 +1,9 @@
 """The watermark of one input: no further row below it is expected; it only rises, by evidence in the log."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from operators.inputs.marks import Marks
 from operators.inputs.progress import InputProgress
 from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS, END_NS
@@ -22,6 +23,7 @@ class InputClock:
     `idle`          silent at the end of its log, and left out of the frontier until its next row or progress
                     record.
     `newest_ns`     the newest time known of it, of a row or a progress record; after a restart an estimate.
+    `marks`         where in its log rows of a time lie.
     """
 
     grace_ns: int
@@ -34,6 +36,7 @@ class InputClock:
     needed_from: int = 0
     idle: bool = False
     newest_ns: int = BEGINNING_NS
+    marks: Marks = field(default_factory=Marks)
 
     @property
     def caught_up(self) -> bool:
@@ -60,6 +63,7 @@ class InputClock:
         self.raise_to(newest_ns - self.grace_ns)
         self.idle = self.final = False
         self.last_row = max(self.last_row, last_offset)
+        self.marks.see(newest_ns, last_offset)  # whose message may have more rows
         self.see_offset(last_offset + 1)
 
     def see_progress(self, upper_ns: int, *, final: bool, offset: int | None) -> None:
@@ -103,6 +107,7 @@ class InputClock:
         self.watermark_ns = self.newest_ns = progress.watermark_ns
         if progress.watermark_ns > BEGINNING_NS:
             self.newest_ns = min(progress.watermark_ns + self.grace_ns, END_NS)
+        self.marks.resume(progress.marks, self.newest_ns, progress.next_offset)
         self.judged_next = progress.next_offset
         self.needed_from = progress.needed_offset
         self.read_next = self.read_from = state_next

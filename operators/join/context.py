@@ -55,10 +55,17 @@ class RightContext:
             self.pending.add(batch, group)
 
     def refresh(self, batch: Batch, group: Int32s, floor_ns: int) -> None:
-        """Take rows below the frontier that were judged before; only the newest of a group counts."""
+        """Take rows below the frontier that were judged before; below the floor only a group's newest counts.
+
+        From the floor on they wait again: left rows that another rule held are still to be looked up.
+        """
         batch, group = _with_key(batch, group)
         if batch.rows:
             self._touch(group)
+            waits = batch.time_ns >= floor_ns
+            if waits.any():
+                self.pending.add(batch.where(waits), group[waits])
+                batch, group = batch.where(~waits), group[~waits]
             self._refresh(self.pending.hold(batch, group))
             self.compact(floor_ns)
 

@@ -105,9 +105,15 @@ class AsofRoot:
         pending = self._pending(stream)
         return Held(pending.rows, pending.size)
 
-    def resume(self, frontier_ns: int, through: RowPlace | None, needed: Mapping[str, int]) -> None:
-        """Take up committed progress: rows below `needed`, by stream, are known without being read again."""
+    def resume(
+        self, frontier_ns: int, through: RowPlace | None, needed: Mapping[str, int], held_ns: int = 0
+    ) -> None:
+        """Take up committed progress: rows below `needed`, by stream, are known without being read again.
+
+        By the rule of the earlier life, left rows may have waited up to `held_ns` behind the frontier.
+        """
         self._frontier_ns = frontier_ns
+        self._sealer.held_ns = held_ns
         self._rereading = True
         self._sealer.pass_over(through)
         for name, right in self._by_stream.items():
@@ -169,7 +175,7 @@ class AsofRoot:
         While left rows are read again, it stands a hold behind the frontier: any of them may have waited.
         """
         if self._rereading:
-            return max(self._frontier_ns - self._settings.hold_ns, BEGINNING_NS)
+            return self._oldest_left_ns
         return self._sealer.floor_ns(self._frontier_ns)
 
     def _take_left(self, rows: Accepted) -> None:
@@ -189,10 +195,14 @@ class AsofRoot:
     def _unsealed(self, rows: Batch) -> Batch:
         return rows.where(self._sealer.unsealed(rows.time_ns, rows.sequence, rows.offset, rows.index))
 
+    @property
+    def _oldest_left_ns(self) -> int:
+        """So far behind the frontier a left row may wait; every older one is sealed or late."""
+        return max(self._frontier_ns - max(self._settings.hold_ns, self._sealer.held_ns), BEGINNING_NS)
+
     def _may_wait(self, time_ns: Int64s) -> Bools:
         """Which left times are not so far behind the frontier that every row of theirs is sealed or late."""
-        oldest_ns = max(self._frontier_ns - self._settings.hold_ns, BEGINNING_NS)
-        may: Bools = time_ns >= oldest_ns
+        may: Bools = time_ns >= self._oldest_left_ns
         return may
 
     def _add_left(self, rows: Batch) -> None:
@@ -202,6 +212,9 @@ class AsofRoot:
     def _reached(self) -> int:
         """How many left rows wait only for the next seal."""
         sealer = self._sealer
+        if sealer.held_ns and not self._rereading:
+            sealer.held_ns = 0
+            return sealer.left.rows
         return 0 if self._settings.hold_ns else sealer.left.below(sealer.left_bound(self._frontier_ns))
 
     def _pending(self, stream: str) -> PendingRows:

@@ -21,10 +21,12 @@ class Sealer:
     `rights`   the context of each right stream.
     `through`  the place of the last left row sealed, None before the first: rows are sealed in order, so it
                says of every left row whether it was.
+    `held_ns`  by the rule of an earlier life left rows may wait so far behind the frontier.
     """
 
     def __init__(self, settings: AsofSettings, left: PendingRows, rights: tuple[RightContext, ...]) -> None:
         self.through: RowPlace | None = None
+        self.held_ns = 0
         self.left = left
         self.rights = rights
         self._schema = settings.aligned_schema()

@@ -124,6 +124,8 @@ class Crew:
         """Start a worker; `failpoint` is where it kills itself."""
         arguments = ["align", "--config", str(self._config), "--slot", slot]
         arguments += ["--until-final"] if until_final else []
+        # One that stands still, or is about to end, is replaced on purpose.
+        arguments += ["--take-over"] if any(hand.slot == slot and hand.alive for hand in self.hands) else []
         log = self._config.with_name(f"worker-{len(self.hands)}-slot-{slot}.log")
         extra = {"TIDEMARK_WORKER__FAILPOINT": failpoint, **(environment or {})}
         process = CONTEXT.Process(target=work, args=(arguments, extra, log, file_size_max), daemon=True)

@@ -20,7 +20,7 @@ from app.task.metadata import (
 from app.task.places import decode_places, encode_places
 from operators.hashing.parity import Parity
 from operators.inputs.progress import InputProgress
-from schemas.clocks import BEGINNING_NS
+from schemas.clocks import BEGINNING_NS, NS_PER_MS
 from topics.bus import Position
 
 PARITY = Parity(7, 2**64 - 1, 3)
@@ -44,6 +44,23 @@ def test_progress_comes_back_as_it_was() -> None:
     progress = InputProgress(5, 90, -3, final=True, late=((6, 0), (80, 3)), late_from=2)
     committed = Committed(progress, 77, PARITY, through=through)
     assert from_position(to_position(committed), "t[0]") == committed
+
+
+def test_the_rule_and_the_marks_come_back_and_a_mark_never_says_too_much() -> None:
+    rule = "event backward exact row tolerance=none columns=00000000 keys=00000000"
+    marks = ((1, 0), (5 * NS_PER_MS, 7), (5 * NS_PER_MS + 1, 90))
+    position = to_position(Committed(InputProgress(5, 90, -3, marks=marks), 77, rule=rule))
+    read = from_position(position, "t[0]")
+    assert read.rule == rule
+    assert read.progress.marks == ((NS_PER_MS, 0), (5 * NS_PER_MS, 7), (6 * NS_PER_MS, 90))
+
+
+def test_the_rule_stays_where_late_rows_need_the_room() -> None:
+    late = tuple((5 + 3 * i, 0) for i in range(10_000))
+    rule = "event backward exact row tolerance=none columns=00000000 keys=00000000"
+    position = to_position(Committed(InputProgress(5, 90_000, 0, late=late), 0, PARITY, rule=rule))
+    assert len(position.metadata) <= METADATA_SIZE_MAX
+    assert from_position(position, "t[0]").rule == rule
 
 
 def test_what_is_reported_to_people_comes_back_and_decides_nothing() -> None:

@@ -240,3 +240,15 @@ def test_commits_of_a_topic_that_was_created_anew_are_a_problem_with_the_way_out
     assert found.level == "problem"
     assert "tidemark.quote[0]: no offset is committed, but tidemark.trade[0] has one" in found.found
     assert found.advice.startswith("choose another pipeline.prefix")
+
+
+def test_settings_by_which_the_group_would_go_on_by_another_rule_are_noted(tmp_path: Path) -> None:
+    market = Market(tmp_path, pipeline={"tolerance_ns": 5_000_000_000})
+    market.progress(10)
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    same = looked_at(market.settings, lambda: market.bus)["rule"]
+    assert (same.level, same.found) == ("ok", "tolerance 5 s")
+    other = looked_at(changed(market, "pipeline", tolerance_ns=500_000_000), lambda: market.bus)["rule"]
+    assert other.level == "note"
+    assert "task 0 seals by tolerance 5 s (these settings say tolerance 500 ms)" in other.found

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from rich.console import Console
 
 from app.errors import RunError
 from app.process.clock import now_ns
+from app.watch.rules import RuleReport, rule_report
 from app.watch.tails import with_tails
 from app.watch.view import as_json, screen
 from app.watch.watermarks import Picture, Watch, look
 from app.watch.words import Answer, age_words, answer, clock_words, size_words
 from app.worker.worker import Worker
 from schemas.clocks import BEGINNING_NS, NS_PER_DAY, NS_PER_S
+from schemas.rule import parse_rule
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
@@ -284,3 +287,63 @@ def test_times_are_in_utc_to_the_nanosecond_with_the_date_only_of_another_day() 
         "1 KiB",
         "1 GiB",
     ]
+
+
+def changed_for(market: Market, tolerance_ns: int) -> None:
+    """Another tolerance, for workers made from now on."""
+    pipeline = market.settings.pipeline.model_copy(update={"tolerance_ns": tolerance_ns})
+    market.settings = market.settings.model_copy(update={"pipeline": pipeline})
+    market.pipeline = market.plan(market.settings)
+
+
+def test_tasks_that_seal_by_several_rules_are_named_with_each_and_that_of_the_settings(
+    tmp_path: Path,
+) -> None:
+    market = Market(tmp_path, partitions=4, pipeline={"tolerance_ns": 5 * NS_PER_S})
+    market.progress(10)
+    worker = market.worker("0")
+    turn_until_quiet(worker)
+    assert replace(picture_of(market), rule=market.pipeline.rule).rules is None
+    changed_for(market, NS_PER_S // 2)
+    other = market.worker("1")
+    turn_until_quiet(worker, other)
+    market.pass_commit_interval()
+    turn_until_quiet(worker, other)
+    picture = replace(picture_of(market), rule=market.pipeline.rule)
+    rules = {task.number: parse_rule(task.rule).tolerance_ns for task in picture.tasks}
+    slow = [number for number in range(4) if rules[number] == 5 * NS_PER_S]
+    fast = [number for number in range(4) if rules[number] == NS_PER_S // 2]
+    assert (len(slow), len(fast)) == (2, 2)
+    words = (
+        f"tasks {slow[0]}, {slow[1]} seal by tolerance 5 s, tasks {fast[0]}, {fast[1]} by tolerance 500 ms "
+        "(these settings say tolerance 500 ms)"
+    )
+    ordered = slow[0] == 0
+    if not ordered:
+        words = (
+            f"tasks {fast[0]}, {fast[1]} seal by tolerance 500 ms, tasks {slow[0]}, {slow[1]} by tolerance "
+            "5 s (these settings say tolerance 500 ms)"
+        )
+    assert picture.rules == RuleReport(words, mixed=True)
+    shown = io.StringIO()
+    Console(file=shown, width=300).print(screen(picture))
+    assert words in shown.getvalue()
+    assert as_json(picture)["rules"] == {"words": words, "mixed": True}
+    worker.close()
+    other.close()
+
+
+def test_rules_that_read_alike_are_told_apart_and_one_that_is_unknown_is_shown() -> None:
+    rule = parse_rule("event backward exact row tolerance=none columns=00000000 keys=00000000")
+    wider = replace(rule, columns="11111111")
+    report = rule_report({0: str(rule), 1: "", 2: str(rule)}, wider)
+    assert report == RuleReport(
+        f"tasks 0, 2 seal by tolerance none, rule {rule.digest[:8]} (these settings say tolerance none, rule "
+        f"{wider.digest[:8]})",
+        mixed=False,
+    )
+    later = rule_report({0: "sideways"}, None)
+    assert later is None
+    later = rule_report({0: "sideways"}, rule)
+    assert later is not None
+    assert later.words.startswith("task 0 seals by a rule of a later version (sideways) (these settings say")

@@ -21,6 +21,9 @@ class NothingToCommit:
     def before_revoke(self) -> None:
         return
 
+    def mark_dirty(self) -> None:
+        return
+
     def after_lost(self) -> None:
         return
 

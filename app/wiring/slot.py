@@ -1,0 +1,166 @@
+"""A slot of the group: who is in it now, and whether a worker that starts may take it.
+
+A member id names slot and process, `tidemark-0@host:4711:1700000000123`.  It is the client id, which Kafka
+shows to anybody, from when a worker joins until it leaves or its session ends.  But a static member that
+comes again is shown under the client id that it had first, so each commit names its worker, too.
+"""
+
+import os
+import re
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from app.config import Settings
+from app.errors import RunError, UsageError
+from app.process.clock import now_ns, pause
+from app.task.metadata import from_position
+from schemas.clocks import NS_PER_MS, NS_PER_S
+from topics.bus import Admin
+
+_ID: Final = re.compile(r"(?P<name>.+)@(?P<host>[^@:]+):(?P<pid>[0-9]{1,10}):(?P<started_ms>[0-9]{1,15})")
+_MARGIN_S: Final = 3.0  # the broker looks for sessions that ended now and then
+_LOOK_AGAIN_S: Final = 0.25
+_LOOKS_FENCED: Final = 20  # who fenced us joins and commits soon after
+_CLOCKS_NS: Final = 2 * NS_PER_S  # how far two ways to say when a process began may lie apart
+# Under the consumer protocol the broker sets the session timeout: its default.
+_BROKER_SESSION_S: Final = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Occupant:
+    """The process that a member of the group runs in; `pid` is 0 where the member does not say.
+
+    `host` is the name that it gives itself, or the address that the broker sees.
+    """
+
+    host: str
+    pid: int
+    started_ns: int
+
+    @property
+    def where(self) -> str:
+        """`HOST (pid 4711)`."""
+        return f"{self.host} (pid {self.pid})" if self.pid else self.host
+
+    @property
+    def since(self) -> str:
+        """When it started, UTC."""
+        return f"{np.datetime64(self.started_ns // NS_PER_S, 's')}Z"
+
+    @property
+    def is_gone(self) -> bool | None:
+        """Whether the process has ended; None where that cannot be known from here."""
+        if not self.pid or self.host != _host():
+            return None
+        if self.pid == os.getpid():  # as in a container that was started again
+            return True
+        return not _runs(self.pid, self.started_ns)
+
+
+def member_id(settings: Settings) -> str:
+    """What names this process as a member of the group."""
+    return f"{_name(settings)}@{_host()}:{os.getpid()}:{_started_ms()}"
+
+
+def slot_of(client_id: str) -> str:
+    """The group and slot that a client id names: `tidemark-0`."""
+    match = _ID.fullmatch(client_id)
+    return match["name"] if match else client_id
+
+
+def occupant_of(admin: Admin, settings: Settings) -> Occupant | None:
+    """Who is in the slot of these settings, besides this process; None where it is free."""
+    standing = admin.group(settings.pipeline.prefix)
+    members = [one for one in standing.members if slot_of(one.client_id) == _name(settings)]
+    if not members:
+        return None
+    ids = [member.client_id for member in members]
+    with suppress(RunError):  # another program commits to the group: refused elsewhere
+        ids += [
+            from_position(position, f"{source.topic}[{source.partition}]").member
+            for source, position in standing.committed.items()
+        ]
+    known = [match for one in ids if (match := _ID.fullmatch(one)) and match["name"] == _name(settings)]
+    if not known:
+        return Occupant(members[0].host, 0, 0)
+    newest = max(known, key=lambda match: int(match["started_ms"]))
+    if (newest["host"], int(newest["pid"])) == (_host(), os.getpid()):
+        return None
+    return Occupant(newest["host"], int(newest["pid"]), int(newest["started_ms"]) * NS_PER_MS)
+
+
+def require_free_slot(admin: Admin, settings: Settings, *, say: Callable[[str], None]) -> None:
+    """Return once nobody is in the slot; raises UsageError where somebody is, or may be.
+
+    A process of this host that has ended is nobody, though the group may count it for a while.  Of one
+    elsewhere nothing can be known: the group is asked until its session would have ended.
+    """
+    slot, waited_s = settings.worker.slot, 0.0
+    classic = settings.bus.group_protocol == "classic"
+    session_s = settings.worker.session_timeout_ms / 1_000 if classic else _BROKER_SESSION_S
+    while (occupant := occupant_of(admin, settings)) is not None:
+        gone = occupant.is_gone
+        if gone:
+            return
+        if gone is False or waited_s > session_s + _MARGIN_S:
+            since = f" since {occupant.since}" if occupant.started_ns else ""
+            raise UsageError(
+                f"slot {slot} is in use by {occupant.where}{since}; take another --slot, or --take-over"
+            )
+        if waited_s == 0:
+            say(f"slot {slot} was {occupant.where}'s last: waiting up to {session_s:g} s for it to be free")
+        pause(_LOOK_AGAIN_S)
+        waited_s += _LOOK_AGAIN_S
+
+
+def taken_words(admin: Admin, settings: Settings) -> str:
+    """Who took the slot from this process, as far as the group says soon."""
+    slot = settings.worker.slot
+    for _ in range(_LOOKS_FENCED):
+        occupant = occupant_of(admin, settings)
+        if occupant is not None and occupant.started_ns > _started_ms() * NS_PER_MS:
+            return f"slot {slot} was started again at {occupant.since} on {occupant.where}"
+        pause(_LOOK_AGAIN_S)
+    return f"slot {slot} was started again elsewhere"
+
+
+def _name(settings: Settings) -> str:
+    return f"{settings.pipeline.prefix}-{settings.worker.slot}"
+
+
+@cache
+def _started_ms() -> int:
+    """When this process first asked: as it starts."""
+    return now_ns() // NS_PER_MS
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "unknown"
+
+
+def _runs(pid: int, started_ns: int) -> bool:
+    """Whether the process of this number is the one that had joined at that moment."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        # Behind the name in brackets, which may hold anything: the state, and as the 20th from there the
+        # start in ticks since the machine's.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        booted = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.MULTILINE)
+    except OSError:  # no such folder on this system, or the process ended just now: the next look says
+        return True
+    if fields[0] in "ZX" or booted is None:
+        return fields[0] not in "ZX"
+    begun_ns = int(booted[1]) * NS_PER_S + int(fields[19]) * NS_PER_S // os.sysconf("SC_CLK_TCK")
+    return begun_ns <= started_ns + _CLOCKS_NS
