@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.audit.join import INDEX, OFFSET, Rules
+from app.audit.report import AuditReport
 from app.audit.rules import PARTITION, PLACE, Findings, Layout, check_order
 from app.audit.runs import Runs
-from app.audit.topics import MEMORY_SIZE_MAX, AuditReport, rules_of
+from app.audit.topics import MEMORY_SIZE_MAX, rules_of
 from app.audit.walk import frame_of, walk
 from app.config import Settings
 from app.errors import UsageError
@@ -110,7 +111,7 @@ def audit_files(
         )
         layout = Layout(by_place=False, partitions=None if aligned.numbers is None else len(aligned.files))
         rights = {name: runs for name, runs in accepted.items() if name != left}
-        walk(rules, layout, accepted[left], rights, found, findings, memory_size_max)
+        walk([rules], layout, accepted[left], rights, found, findings, memory_size_max)
     report.violations = [(None, violation) for violation in findings.violations()]
     return report
 

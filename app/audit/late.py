@@ -9,6 +9,7 @@ frontier goes on without it.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -24,6 +25,7 @@ from schemas.letters import DeadLetter, LateLetter
 from topics.block import MessageBlock, Original, TopicPartition
 from topics.wire import Progress
 
+OFFSET_MAX: Final = 2**63 - 1  # no message lies there
 PLACES = {OFFSET: pl.Int64, INDEX: pl.Int32}
 
 
@@ -90,24 +92,34 @@ class NotAccepted:
             yield Violation(kind, len(told), tuple(told[:3]))
 
 
-def read_not_accepted(pipeline: Pipeline, partition: int, *, group: str) -> NotAccepted:
-    """Read the late and the dead-letter topic of one partition; raises LetterError for what is no letter."""
+def read_not_accepted(
+    pipeline: Pipeline, partition: int, *, group: str, next_offsets: Mapping[str, int] | None = None
+) -> NotAccepted:
+    """Read the late and the dead-letter topic of one partition; raises LetterError for what is no letter.
+
+    Letters about messages at or beyond `next_offsets`, by stream, are passed over: they came after the cut.
+    """
+    ends, wait = next_offsets or {}, next_offsets is None
     names = pipeline.settings.stream_names
     stream_of = pipeline.input_topics
     late: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
     dead: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
     found = NotAccepted({}, {}, {name: {} for name in names}, 0)
-    for original in _originals(pipeline, "late", partition, group):
+    for original in _originals(pipeline, "late", partition, group, wait=wait):
         sent = Sent.of(original)
         told = sent.letter
         if stream_of.get(told.topic) != told.stream or told.partition != partition:
             found.fault("unjustified late", f"{sent}: no input of partition {partition}")
             continue
+        if told.offset >= ends.get(told.stream, OFFSET_MAX):
+            continue
         late[told.stream] += [(told.offset, index) for index in told.indexes]
         found.letters[told.stream].setdefault(told.offset, []).append(sent)
-    for original in _originals(pipeline, "dead", partition, group):
-        found.dead_letters += 1
+    for original in _originals(pipeline, "dead", partition, group, wait=wait):
         unread = DeadLetter.from_kafka(original.headers)
+        if unread.offset >= ends.get(stream_of.get(unread.topic, ""), OFFSET_MAX):
+            continue
+        found.dead_letters += 1
         if unread.topic in stream_of and unread.partition == partition:
             dead[stream_of[unread.topic]] += [(unread.offset, index) for index in unread.indexes]
     for name in names:
@@ -203,9 +215,11 @@ class LateJudge:
         return trusted
 
 
-def _originals(pipeline: Pipeline, kind: str, partition: int, group: str) -> Iterable[Original]:
+def _originals(
+    pipeline: Pipeline, kind: str, partition: int, group: str, *, wait: bool
+) -> Iterable[Original]:
     source = TopicPartition(pipeline.settings.topic(kind), partition)
-    for block in read_partition(pipeline.bus, source, group=group):
+    for block in read_partition(pipeline.bus, source, group=group, wait=wait):
         yield from (block.originals[message] for message in range(block.messages))
 
 

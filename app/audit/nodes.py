@@ -14,6 +14,7 @@ from operators.graph.declare import GraphSettings
 from operators.sealed import ALIGNED
 
 LOG_ERROR_MAX = 1e-12  # relative
+UNJUDGED_NODE = "audit_unjudged"  # of a row of an output: whether it has to be there, and that is all
 WINDOW_ROWS = 8_192  # looked through on either side for where both meet again
 
 
@@ -41,13 +42,14 @@ def check_node(
     findings: Findings,
     *,
     repeats: bool,
+    since: pl.Expr | None = None,
 ) -> int:
     """Check the rows of one output and partition against the aligned rows; returns how many there were.
 
     Both come in their order, and each aligned row has one row; rows from before the node was there have none.
     What is held is the batch at hand of either side, or where they differ a window of rows.  With `repeats`,
     as at least once, a row may come again, equal; then both sides are held whole, and the first row of each
-    place counts.
+    place counts.  `since` says which rows of the output, behind those of all aligned rows, are not judged.
     """
     joined, made = _Side(aligned, repeats=repeats), _Side(rows, repeats=repeats)
     count, begun = 0, False
@@ -63,7 +65,9 @@ def check_node(
         else:
             count += _lose(rules, joined, made, findings)
     while made.fill():
-        findings.add("unexpected node row", _named(rules, made.take(made.rows.height)), str)
+        rest = made.take(made.rows.height)
+        rest = rest if since is None else rest.filter(~since)
+        findings.add("unexpected node row", _named(rules, rest), str)
     while begun and joined.fill():
         findings.add("missing node row", _named(rules, joined.take(joined.rows.height)), str)
     return count
@@ -104,7 +108,7 @@ class _Side:
         if repeats:
             parts = [frame_of(pa.Table.from_batches([batch])) for batch in batches]
             if parts:
-                self.rows = pl.concat(parts).unique(PLACE, keep="first", maintain_order=True)
+                self.rows = pl.concat(parts, how="diagonal").unique(PLACE, keep="first", maintain_order=True)
             self._batches = iter(())
 
     def fill(self) -> bool:
@@ -126,7 +130,7 @@ class _Side:
         parts = [self.rows]
         while sum(part.height for part in parts) < count and (batch := next(self._batches, None)) is not None:
             parts.append(frame_of(pa.Table.from_batches([batch])))
-        self.rows = pl.concat(parts)
+        self.rows = pl.concat(parts, how="diagonal")
 
     def find(self, place: tuple[int, int]) -> int | None:
         """How many of the rows held come before that of a place; None where none is of it."""
@@ -149,7 +153,16 @@ class _Side:
         return taken
 
 
+def unjudged(rows: pa.RecordBatch, on: str) -> pa.RecordBatch:
+    """Rows that were made by other formulas: their places, for they have to be there, and no values."""
+    bare = rows.select([name for name in (on, *PLACE) if name in rows.schema.names])
+    return bare.append_column(UNJUDGED_NODE, pa.repeat(pa.scalar(True), rows.num_rows))
+
+
 def _compare(rules: NodeRules, left: pl.DataFrame, rows: pl.DataFrame, findings: Findings) -> None:
+    if UNJUDGED_NODE in rows.columns:
+        judged = rows[UNJUDGED_NODE].is_null()
+        left, rows = left.filter(judged), rows.filter(judged).drop(UNJUDGED_NODE)
     wanted = with_features(left, rules.features)
     both = rows.hstack(wanted.select(pl.col(c).alias(WANTED + c) for c in rows.columns))
     describe = _describe(rules)

@@ -13,9 +13,11 @@ from topics.partitioner import partition_of
 PARTITION = "audit_partition"  # of an aligned row, or the number of its file
 EARLIER = "audit_earlier"  # of an aligned row: which of `Layout.lacks` it was written with
 PLACE = [LEFT_OFFSET, LEFT_INDEX]
+RULE = "audit_rule"  # of an aligned row: the number of the rules that it was matched by, or UNJUDGED
 NTH = "audit_nth"
 WANTED = "wanted_"
 EXAMPLES_MAX = 3
+UNJUDGED = -1  # matched in a way that the settings do not say: it has to be there, and that is all
 STRAYS_MAX = 10_000  # rows found where none is wanted, or the other way round, kept to be told apart
 
 
@@ -91,44 +93,76 @@ class Layout:
 
 
 def check_tile(
-    rules: Rules,
+    rules: Sequence[Rules],
     layout: Layout,
     left: pl.DataFrame,
-    rights: Mapping[str, pl.DataFrame],
+    rights: Sequence[Mapping[str, pl.DataFrame]],
     aligned: pl.DataFrame,
     findings: Findings,
 ) -> None:
     """Check the aligned rows of a range of times, PARTITION among their columns, against accepted rows.
 
-    `left` holds the accepted rows of that time, `rights` all that they may match, both with OFFSET and INDEX.
+    `left` holds the accepted rows of that time, `rights`, for each of the rules, all that they may match,
+    both with OFFSET and INDEX.  Aligned rows without RULE are judged by the first rules.
     """
-    _look_ahead(rules, aligned, findings)
-    aligned = _own_rows(rules, layout, left, aligned, findings)
-    expected = expected_rows(rules, left, rights)
-    aligned = _completed(layout, aligned, expected)
+    if RULE not in aligned.columns:
+        aligned = aligned.with_columns(pl.lit(0, pl.Int16).alias(RULE))
+    for number, rule in enumerate(rules):
+        _look_ahead(rule, aligned.filter(pl.col(RULE) == number), findings)
+    aligned = _own_rows(rules[0], layout, left, aligned, findings)
     own = [PARTITION, *PLACE]
     if layout.repeats:
-        written, aligned = aligned.height, aligned.unique(keep="first", maintain_order=True)
-        findings.rows_repeated += written - aligned.height
+        written = aligned.height
+        aligned = aligned.unique(keep="first", maintain_order=True)
+        # A row may come again by another rule, too: each is judged by its own.
+        again = aligned.select(*own, RULE).n_unique() - aligned.select(own).n_unique()
+        findings.rows_repeated += written - aligned.height + again
+        own = [*own, RULE]
     findings.add("duplicated", aligned.filter(aligned.select(own).is_duplicated()))
     aligned = aligned.unique(subset=own, keep="first", maintain_order=True)
-    place = PLACE
+    expected = _expected(rules, left, rights, aligned)
+    aligned = _completed(layout, aligned, expected)
+    place = [*PLACE, RULE]
     if not layout.by_place:
-        keys = [*rules.keys[rules.pipeline.left], rules.on]
+        keys = [*rules[0].keys[rules[0].pipeline.left], rules[0].on]
         place = [*keys, NTH]
         aligned, expected = (
             rows.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over(keys).alias(NTH))
             for rows in (aligned, expected)
         )
     missing = expected.join(aligned, on=place, how="anti", nulls_equal=True)
-    findings.add_stray("missing", missing, by_place=layout.by_place)
+    findings.add_stray("missing", missing.drop(RULE), by_place=layout.by_place)
     _unexpected(layout, aligned.join(expected, on=place, how="anti", nulls_equal=True), findings)
     wanted = expected.select(
         *place,
         *[pl.col(c).alias(WANTED + c) for c in expected.columns if c not in place or c in left.columns],
     )
     both = aligned.join(wanted, on=place, how="inner", nulls_equal=True, maintain_order="left")
-    _compare(rules, [c for c in left.columns if c not in (OFFSET, INDEX)], both, findings)
+    columns = [c for c in left.columns if c not in (OFFSET, INDEX)]
+    findings.add("changed left row", both.filter(_differ(both, columns)), _sides(columns))
+    for number, rule in enumerate(rules):
+        _compare(rule, both.filter(pl.col(RULE) == number), findings)
+
+
+def _expected(
+    rules: Sequence[Rules],
+    left: pl.DataFrame,
+    rights: Sequence[Mapping[str, pl.DataFrame]],
+    aligned: pl.DataFrame,
+) -> pl.DataFrame:
+    """What each left row should be by the rules of its aligned row, with RULE; by the first without one."""
+    if len(rules) == 1 and not (aligned[RULE] == UNJUDGED).any():
+        return expected_rows(rules[0], left, rights[0]).with_columns(pl.lit(0, pl.Int16).alias(RULE))
+    asked = aligned.select(pl.col(LEFT_OFFSET).alias(OFFSET), pl.col(LEFT_INDEX).alias(INDEX), RULE).unique()
+    ruled = left.join(asked, on=[OFFSET, INDEX], how="left").with_columns(pl.col(RULE).fill_null(0))
+    parts = [expected_rows(rules[0], left.clear(), rights[0]).with_columns(pl.lit(0, pl.Int16).alias(RULE))]
+    for number in ruled[RULE].unique().sort().to_list():
+        by = max(0, number)
+        own = ruled.filter(pl.col(RULE) == number).drop(RULE)
+        parts.append(
+            expected_rows(rules[by], own, rights[by]).with_columns(pl.lit(number, pl.Int16).alias(RULE))
+        )
+    return pl.concat(parts)
 
 
 def _own_rows(
@@ -157,8 +191,9 @@ def _completed(layout: Layout, aligned: pl.DataFrame, expected: pl.DataFrame) ->
     """Rows from before a column existed promise nothing of it: they get the value that is expected."""
     columns = sorted({column for lacks in layout.lacks for column in lacks})
     if columns:
-        wanted = expected.select(*PLACE, *[pl.col(c).alias(WANTED + c) for c in columns])
-        aligned = aligned.join(wanted, on=PLACE, how="left", maintain_order="left")
+        place = [*PLACE, RULE]
+        wanted = expected.select(*place, *[pl.col(c).alias(WANTED + c) for c in columns])
+        aligned = aligned.join(wanted, on=place, how="left", maintain_order="left")
         earlier = {c: [n for n, lacks in enumerate(layout.lacks) if c in lacks] for c in columns}
         aligned = aligned.with_columns(
             pl.when(pl.col(EARLIER).is_in(earlier[c]))
@@ -188,9 +223,8 @@ def _unexpected(layout: Layout, rows: pl.DataFrame, findings: Findings) -> None:
     findings.add_stray("unexpected", rows, by_place=layout.by_place)
 
 
-def _compare(rules: Rules, left: Sequence[str], both: pl.DataFrame, findings: Findings) -> None:
-    """Compare the aligned rows with what they should be, column by column."""
-    findings.add("changed left row", both.filter(_differ(both, left)), _sides(left))
+def _compare(rules: Rules, both: pl.DataFrame, findings: Findings) -> None:
+    """Compare what was looked up for aligned rows with what it should be, column by column."""
     for name in rules.pipeline.right:
         then, age = f"{name}_{rules.on}", f"{name}_age_ns"
         values = [f"{name}_{c}" for c in rules.columns[name]]

@@ -1,8 +1,6 @@
 """The audit: read inputs and aligned rows from the log again and check every row against its own join."""
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -11,22 +9,27 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from app.audit.aligned import AlignedRows
 from app.audit.auditable import require_auditable
+from app.audit.cut import Cut
+from app.audit.emitted import ParityCheck, Seals, gathered, parts_by
 from app.audit.join import INDEX, OFFSET, Rules
-from app.audit.late import LateJudge, NotAccepted, read_not_accepted
-from app.audit.nodes import NodeRules, check_node
-from app.audit.rules import EARLIER, PARTITION, PLACE, Findings, Layout, Violation, check_order
+from app.audit.late import PLACES, LateJudge, NotAccepted, read_not_accepted
+from app.audit.nodes import NodeRules, check_node, unjudged
+from app.audit.report import AuditReport, Reach
+from app.audit.rule_book import formulas_of
+from app.audit.rules import PLACE, Findings, Layout, Violation
 from app.audit.runs import MEMORY_SIZE_MIN, Runs
 from app.audit.walk import frame_of, walk
 from app.config import Settings
 from app.process.threads import each
-from app.reading.aligned import fitted, read_aligned, read_output
+from app.reading.aligned import read_aligned, read_output
 from app.reading.partition import at_once, read_partition
 from app.wiring.pipeline import Pipeline
-from operators.hashing.parity import Parity, sealed_hashes
+from operators.hashing.parity import sealed_hashes
 from schemas.batch import Batch, Bools
 from schemas.clocks import clock_column
-from schemas.frame import FrameHeaders
+from schemas.rule import parse_rule
 from schemas.stream import Stream, message_keys, plain_keys
 from topics.avro.schema import column_name
 from topics.block import TopicPartition
@@ -35,69 +38,33 @@ from topics.partitioner import partition_of
 MEMORY_SIZE_MAX: Final = 1 << 30  # bytes of rows at once, beyond what the program itself takes
 
 
-@dataclass(slots=True)
-class AuditReport:
-    """The rows that the audit read, and its violations.
+def audit(
+    pipeline: Pipeline, cuts: Mapping[int, Cut] | None = None, *, memory_size_max: int = MEMORY_SIZE_MAX
+) -> AuditReport:
+    """Check every partition: up to its cut (`read_cuts`), or without any of a pipeline that has come to rest.
 
-    `violations` are by partition, None where files do not say of which; `parity` is that of the aligned
-    rows read; `rows_out` counts the rows of each node with an output.
-    `rows_refused` counts rows of files without a key or without a time that can be joined on.
-    `rows_repeated` counts aligned rows beyond the first of each place; at least once they are no violation
-    where they are equal, and `rows_aligned` leaves them out.
-    """
-
-    rows_in: Counter[str] = field(default_factory=Counter)
-    rows_late: Counter[str] = field(default_factory=Counter)
-    rows_refused: Counter[str] = field(default_factory=Counter)
-    rows_out: Counter[str] = field(default_factory=Counter)
-    rows_aligned: int = 0
-    rows_repeated: int = 0
-    rows_dead: int = 0
-    violations: list[tuple[int | None, Violation]] = field(default_factory=list)
-    parity: dict[int, Parity] = field(default_factory=dict)
-
-    def add(self, other: "AuditReport") -> None:
-        """Count what another report counts, of other partitions."""
-        for mine, theirs in (
-            (self.rows_in, other.rows_in),
-            (self.rows_late, other.rows_late),
-            (self.rows_refused, other.rows_refused),
-            (self.rows_out, other.rows_out),
-        ):
-            mine.update(theirs)  # which keeps a count of 0
-        self.rows_aligned += other.rows_aligned
-        self.rows_repeated += other.rows_repeated
-        self.rows_dead += other.rows_dead
-        self.violations += other.violations
-        self.parity |= other.parity
-
-    @property
-    def violation_rows(self) -> int:
-        """How many rows break a promise; 0 is a clean audit."""
-        return sum(violation.rows for _, violation in self.violations)
-
-
-def audit(pipeline: Pipeline, *, memory_size_max: int = MEMORY_SIZE_MAX) -> AuditReport:
-    """Check every partition of a pipeline that has come to rest.
-
+    With cuts the pipeline may run on meanwhile, and of a partition without one nothing is checked.
     Several are checked at once.  Their rows go to sorted files in temporary folders and are read a tile of
     time at a time, so what is held of all together stays within about `memory_size_max` however long the day;
     the places of late rows, 12 bytes each, come on top.
     Raises UsageError where the settings leave no record of late rows.
     """
     require_auditable(pipeline.settings)
-    threads = min(at_once(pipeline.bus), pipeline.settings.bus.partitions)
+    count = pipeline.settings.bus.partitions
+    threads = min(at_once(pipeline.bus), count)
     share_size = max(MEMORY_SIZE_MIN, memory_size_max // threads)
 
     def check(partition: int) -> AuditReport:
         report = AuditReport()
+        cut = cuts[partition] if cuts else None
         with TemporaryDirectory(prefix="tidemark-audit-") as folder:
-            part = _Partition(pipeline, partition, Path(folder), share_size)
+            part = _Partition(pipeline, partition, cut, Path(folder), share_size)
             report.violations += [(partition, violation) for violation in part.check(report)]
         return report
 
-    report = AuditReport()
-    for part in each(check, range(pipeline.settings.bus.partitions), threads=threads):
+    report = AuditReport(reach=Reach(dict(cuts or {})))
+    report.reach.uncommitted = [number for number in range(count) if cuts and number not in cuts]
+    for part in each(check, [n for n in range(count) if n not in report.reach.uncommitted], threads=threads):
         report.add(part)
     return report
 
@@ -123,62 +90,113 @@ def rules_of(settings: Settings, streams: dict[str, Stream]) -> Rules:
 class _Partition:
     """One partition on its way from the log to disk and through the walk."""
 
-    def __init__(self, pipeline: Pipeline, partition: int, folder: Path, memory_size_max: int) -> None:
+    def __init__(
+        self, pipeline: Pipeline, partition: int, cut: Cut | None, folder: Path, memory_size_max: int
+    ) -> None:
         self._pipeline = pipeline
         self._partition = partition
+        self._cut = cut
         self._folder = folder
         self._memory_size_max = memory_size_max
         self._group = f"{pipeline.settings.pipeline.prefix}-audit"
         self._rules = rules_of(pipeline.settings, pipeline.streams)
         self._findings = Findings()
-        self._lacks: list[tuple[str, ...]] = [()]  # the columns that aligned rows may lack, by EARLIER
+        self._waiting = [pl.DataFrame(schema=PLACES)]  # of accepted left rows that wait at the cut
         self._repeats = pipeline.settings.worker.guarantee == "at_least_once"
 
     def check(self, report: AuditReport) -> Iterator[Violation]:
         """Read all, check all, and add to the report what was read."""
         settings = self._pipeline.settings
         left = settings.pipeline.left
-        found = read_not_accepted(self._pipeline, self._partition, group=self._group)
+        order = self._rules.order(left, *PLACE)
+        aligned = AlignedRows(
+            self._pipeline,
+            self._partition,
+            self._rules,
+            self._cut,
+            self._runs("aligned", order),
+            self._findings,
+        )
+        aligned.read()
+        found = read_not_accepted(
+            self._pipeline,
+            self._partition,
+            group=self._group,
+            next_offsets=None if self._cut is None else self._cut.next_offsets,
+        )
         judges = {name: LateJudge(found, name, settings) for name in settings.stream_names}
-        accepted = {name: self._inputs(name, found, judge, report) for name, judge in judges.items()}
+        hold_ns = aligned.book.ahead_ns
+        accepted = {name: self._inputs(name, found, judge, hold_ns, report) for name, judge in judges.items()}
         for name, judge in judges.items():
             judge.end({other: told for other, told in judges.items() if other != name})
             report.rows_late[name] += found.late[name].height
         report.rows_dead += found.dead_letters
-        aligned = self._aligned(report)
+        waiting = pl.concat(self._waiting)
+        report.reach.rows_waiting += waiting.height
+        if aligned.beyond.rows:
+            aligned.admit(waiting, self._end(left))
         layout = Layout(
             partitions=settings.bus.partitions,
             late=found.late[left],
             repeats=self._repeats,
-            lacks=self._lacks,
+            lacks=aligned.lacks,
         )
         rights = {name: runs for name, runs in accepted.items() if name != left}
-        walk(self._rules, layout, accepted[left], rights, aligned, self._findings, self._memory_size_max)
+        rules = aligned.book.rules
+        walk(rules, layout, accepted[left], rights, aligned.runs, self._findings, self._memory_size_max)
         report.rows_repeated += self._findings.rows_repeated
-        report.rows_aligned -= self._findings.rows_repeated
+        report.rows_aligned += aligned.rows - self._findings.rows_repeated
+        report.reach.rows_since += aligned.beyond.rows
+        report.rows_unjudged["aligned"] += aligned.unjudged
+        report.rule_changes += aligned.book.changes
+        report.parity[self._partition] = aligned.parity
         for name in settings.node_outputs:
-            report.rows_out[name] += self._node(name)
+            report.rows_out[name] += self._node(name, report)
         yield from found.violations()
         yield from self._findings.violations()
 
-    def _inputs(self, name: str, found: NotAccepted, judge: LateJudge, report: AuditReport) -> Runs:
+    def _inputs(
+        self, name: str, found: NotAccepted, judge: LateJudge, hold_ns: int, report: AuditReport
+    ) -> Runs:
+        """Accepted rows of an input up to the cut; of the left one those that had to be sealed by then."""
         stream = self._pipeline.streams[name]
-        settings = self._pipeline.settings
-        source = TopicPartition(settings.topic(name), self._partition)
+        source = TopicPartition(self._pipeline.settings.topic(name), self._partition)
         decoder = self._pipeline.decoder(name)  # a row that breaks a rule is no accepted row
-        runs = self._runs(name, self._rules.order(name))
+        order = self._rules.order(name)
+        runs = self._runs(name, order)
         runs.add(_placed(stream.schema.empty_table(), [], []))
-        for block in read_partition(self._pipeline.bus, source, group=self._group):
-            decoded = decoder.decode(block, np.arange(block.messages, dtype=np.int64))
-            judge.see(block, decoded.batch, decoded.progress)
-            if decoded.batch is not None:
-                self._check_places(name, decoded.batch)
-                rows = _batch_frame(decoded.batch)
-                report.rows_in[name] += rows.height
-                runs.add(found.without(name, rows))
-            del block, decoded
+        due = None
+        if self._cut is not None and name == self._rules.pipeline.left:
+            due = self._cut.due(order, hold_ns)
+        for block in read_partition(self._pipeline.bus, source, group=self._group, wait=self._cut is None):
+            count = block.messages
+            if self._cut is not None:
+                count = int(np.searchsorted(block.offset, self._cut.next_offsets[name]))
+            if count:
+                decoded = decoder.decode(block, np.arange(count, dtype=np.int64))
+                judge.see(block, decoded.batch, decoded.progress)
+                if decoded.batch is not None:
+                    self._check_places(name, decoded.batch)
+                    rows = _batch_frame(decoded.batch)
+                    report.rows_in[name] += rows.height
+                    rows = found.without(name, rows)
+                    if due is not None:
+                        self._waiting.append(rows.filter(~due).select(OFFSET, INDEX))
+                        rows = rows.filter(due)
+                    runs.add(rows)
+                del decoded
+            unread = int(block.offset[count]) if count < block.messages else None
+            del block
+            if unread is not None:
+                report.reach.unread[name] += self._end(name) - unread
+                break
         report.rows_in[name] += 0
         return runs
+
+    def _end(self, name: str) -> int:
+        """Where the committed messages of an input end now."""
+        source = TopicPartition(self._pipeline.settings.topic(name), self._partition)
+        return self._pipeline.bus.admin().ranges([source])[source].stable
 
     def _check_places(self, name: str, batch: Batch) -> None:
         """Rows whose key belongs to another partition never meet those of the other inputs."""
@@ -205,107 +223,44 @@ class _Partition:
         ]
         return np.array(strays, np.bool_)
 
-    def _aligned(self, report: AuditReport) -> Runs:
-        """The aligned rows; their order and the parity of frames are checked as they go by."""
-        runs = self._runs("aligned", self._rules.order(self._pipeline.settings.pipeline.left, *PLACE))
-        number = pl.lit(self._partition, pl.Int32).alias(PARTITION)
-        schema = self._pipeline.asof.aligned_schema()
-        runs.add(frame_of(schema.empty_table()).with_columns(number, self._earlier(())))
-        before: pl.DataFrame | None = None
-        told = ParityCheck(repeats=self._repeats)
-        order = self._rules.order(self._pipeline.settings.pipeline.left, *PLACE)
-        for batch in read_aligned(self._pipeline, self._partition, told):
-            whole, lacks = fitted(batch, schema)
-            rows = frame_of(pa.Table.from_batches([whole])).with_columns(number, self._earlier(lacks))
-            report.rows_aligned += rows.height
-            runs.add(rows)
-            if self._repeats:
-                fresh = beyond(rows, before, order)
-                batch, rows = batch.filter(pa.array(fresh.to_numpy())), rows.filter(fresh)
-            told.roll(batch)
-            check_order(self._rules, rows, before, self._findings)
-            before = rows.tail(1) if rows.height else before
-        # A row that comes again after columns were added has another hash than the one that counts.
-        if not self._repeats or len(self._lacks) == 1:
-            told.report(self._findings)
-        report.parity[self._partition] = told.rolled
-        return runs
-
-    def _node(self, name: str) -> int:
+    def _node(self, name: str, report: AuditReport) -> int:
         """Check the rows of a node with an output; returns how many there are."""
-        graph = self._pipeline.settings.graph.declared()
-        parity = ParityCheck()
+        rules = NodeRules.of(self._pipeline.settings.graph.declared(), name)
+        own = parse_rule(self._pipeline.sinks(self._partition)[name].rule).formulas
+        parity, seals, wait = ParityCheck(), Seals(), self._cut is None
 
         def rows() -> Iterator[pa.RecordBatch]:
-            for batch in read_output(self._pipeline, name, self._partition, parity):
-                parity.roll(batch)
-                yield batch
+            for batch in gathered(read_output(self._pipeline, name, self._partition, seals=seals, wait=wait)):
+                hashes, lower = sealed_hashes(batch), 0
+                told = seals.take(batch.num_rows)
+                for seal in told:
+                    parity.roll(hashes[lower : lower + seal.rows], seal.parity)
+                    lower += seal.rows
+                for upper, strange in parts_by(told, lambda seal: formulas_of(seal.rule) not in ("", own)):
+                    part, batch = batch.slice(0, upper), batch.slice(upper)
+                    if strange:
+                        report.rows_unjudged[name] += part.num_rows
+                        part = unjudged(part, self._rules.on)
+                    yield part
 
-        aligned = read_aligned(self._pipeline, self._partition)
-        count = check_node(NodeRules.of(graph, name), aligned, rows(), self._findings, repeats=self._repeats)
+        since = None if self._cut is None else self._cut.since(self._rules.on)
+        count = check_node(rules, self._joined(), rows(), self._findings, repeats=self._repeats, since=since)
         if not self._repeats:
             parity.report(self._findings)
         return count
 
-    def _earlier(self, lacks: tuple[str, ...]) -> pl.Expr:
-        if lacks not in self._lacks:
-            self._lacks.append(lacks)
-        return pl.lit(self._lacks.index(lacks), pl.Int16).alias(EARLIER)
+    def _joined(self) -> Iterator[pa.RecordBatch]:
+        """The aligned rows up to the cut."""
+        order = self._rules.order(self._rules.pipeline.left, *PLACE)
+        for batch in gathered(read_aligned(self._pipeline, self._partition, wait=self._cut is None)):
+            if self._cut is None:
+                yield batch
+            else:
+                rows = frame_of(pa.Table.from_batches([batch]))
+                yield batch.filter(self._cut.among(rows, order).to_arrow())
 
     def _runs(self, name: str, order: list[str]) -> Runs:
         return Runs(self._folder, name, order, self._memory_size_max)
-
-
-class ParityCheck:
-    """Rolls the rows of a partition and holds each frame's header against them.
-
-    With `repeats` some frames came again.  `roll` then gets only rows that were not there before, and a frame
-    whose header counts other rows than these is not compared.
-    """
-
-    def __init__(self, *, repeats: bool = False) -> None:
-        self.rolled = Parity()
-        self._repeats = repeats
-        self._told = ""
-        self._whole = True  # whether the first frame kept is the first there was
-        self._first: pl.DataFrame | None = None
-
-    def add(self, partition: int, headers: FrameHeaders) -> None:
-        """Take the headers of the frame whose rows come next."""
-        del partition
-        self._told = headers.parity
-
-    def roll(self, rows: pa.RecordBatch) -> None:
-        """Take the rows of a frame."""
-        self.rolled = self.rolled.roll(sealed_hashes(rows))
-        told, self._told = self._told, ""
-        if self._repeats and told.partition("-")[0] != str(self.rolled.rows):
-            return
-        if self.rolled.rows == rows.num_rows and told:
-            # A frame that counts more rows than its own follows others that the topic keeps no more.
-            count = told.partition("-")[0]
-            self._whole = not (count.isdecimal() and int(count) > rows.num_rows)
-        if told and self._whole and told != str(self.rolled) and self._first is None:
-            self._first = pl.DataFrame({"frame": [told], "rows": [str(self.rolled)]})
-
-    def report(self, findings: Findings) -> None:
-        """Report the first frame whose parity is not that of the rows up to it; all later ones differ too."""
-        if self._first is not None:
-            findings.add("wrong parity", self._first)
-
-
-def beyond(rows: pl.DataFrame, last: pl.DataFrame | None, order: list[str]) -> pl.Series:
-    """Which rows come behind `last`, one row, and those before them, in order of these integer columns."""
-    everything = rows.select(order) if last is None else pl.concat([last.select(order), rows.select(order)])
-    columns = [everything[name].to_numpy() for name in order]
-    by_order = np.lexsort(columns[::-1])
-    steps = np.zeros(everything.height, np.bool_)
-    for column in columns:
-        steps[1:] |= np.diff(column[by_order]) != 0
-    rank = np.empty(everything.height, np.int64)
-    rank[by_order] = np.cumsum(steps)
-    before = np.concatenate([[-1], np.maximum.accumulate(rank)[:-1]])
-    return pl.Series("beyond", (rank > before)[-rows.height :])
 
 
 def _batch_frame(batch: Batch) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 """`audit`: aligned rows checked against the inputs, or against another run, on topics or on Parquet."""
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Annotated, Final
 import typer
 
 from app.audit.against import AlignedRun, differences
+from app.audit.cut import read_cuts
 from app.audit.files import ParquetFiles, audit_files
 from app.audit.runs import MEMORY_SIZE_MIN
-from app.audit.topics import AuditReport, audit
+from app.audit.topics import audit
+from app.audit.words import report_json, report_lines
 from app.cli import Bootstrap, ConfigFile, app, console, say
 from app.config import Settings, load_settings
 from app.errors import UsageError
@@ -46,6 +49,9 @@ MemoryOption = Annotated[
 ]
 
 
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, every count.  Default: lines to read.")]
+
+
 @app.command("audit")
 def audit_command(
     config: ConfigFile = None,
@@ -55,12 +61,14 @@ def audit_command(
     right: RightOption = None,
     against: AgainstOption = None,
     memory_max: MemoryOption = "1GiB",
+    json_: JsonOption = False,
 ) -> None:
     """Re-check every aligned row against the inputs: right match, no look-ahead, nothing missing or twice.
 
-    The audit has a join of its own, in Polars, and reads the topics, or Parquet with --aligned.  --against
+    The audit has a join of its own, in Polars, and reads the topics, or Parquet with --aligned.  A pipeline
+    may run meanwhile: it is audited up to its last commit, and what is beyond is counted.  --against
     compares with another run and shows the first row that differs; for --aligned without --left and --right
-    it is the only check.  Exit 1 if anything is wrong.
+    it is the only check.  Exit 1 if anything is wrong, 0 if rows only wait.
 
     Example: python -m app audit --config build/replay/2024-01-15/tidemark.toml
 
@@ -72,14 +80,18 @@ def audit_command(
         raise UsageError("--left and --right name Parquet inputs: say --aligned too, or leave them out")
     opened = _topics(config, bootstrap) if aligned is None else _files(config, aligned)
     other = None if against is None else _run_at(against, bootstrap)
-    report: AuditReport | None = None
+    report = None
     if opened.pipeline is not None:
-        report = audit(opened.pipeline, memory_size_max=memory_size_max)
+        report = audit(opened.pipeline, read_cuts(opened.pipeline), memory_size_max=memory_size_max)
     elif left is not None or right or against is None:
         assert opened.files is not None
         inputs = _inputs(opened.settings, left, right or [])
         report = audit_files(opened.settings, opened.files, inputs, memory_size_max=memory_size_max)
-    wrong = report is not None and show(report)
+    wrong = report is not None and bool(report.violations)
+    if report is not None and not json_:
+        for line in report_lines(report, opened.settings, of_topics=opened.pipeline is not None):
+            _print(line)
+    lines: list[str] | None = None
     if other is not None:
         settings = opened.settings
         lines = differences(
@@ -89,34 +101,19 @@ def audit_command(
             keys=settings.stream(settings.pipeline.left).key,
             memory_size_max=memory_size_max,
         )
-        for line in lines:
-            console.print(line, markup=False, soft_wrap=True)
-        console.print(
-            f"against {other.name}: {'differs' if lines else 'alike'}", markup=False, soft_wrap=True
-        )
         wrong = wrong or bool(lines)
+        if not json_:
+            for line in [*lines, f"against {other.name}: {'differs' if lines else 'alike'}"]:
+                _print(line)
+    if json_:
+        fields = {} if report is None else report_json(report)
+        typer.echo(json.dumps(fields if lines is None else {**fields, "differences": lines}))
     if wrong:
         raise typer.Exit(1)
 
 
-def show(report: AuditReport) -> bool:
-    """Print a report for a person; returns whether anything is wrong."""
-    for name, rows in report.rows_in.items():
-        refused = report.rows_refused[name]
-        without = f", {refused:,} without key or time left out" if refused else ""
-        console.print(f"{name}: {rows:,} rows in, {report.rows_late[name]:,} late{without}")
-    console.print(f"aligned: {report.rows_aligned:,} rows, {report.rows_dead:,} dead letters")
-    if report.rows_repeated:
-        console.print(f"repeated: {report.rows_repeated:,} rows, equal to their first: at_least_once")
-    for partition, parity in report.parity.items():
-        console.print(f"partition {partition}: parity {parity}")
-    for number, violation in report.violations:
-        where = "" if number is None else f"partition {number}: "
-        console.print(f"{where}{violation.rows:,} rows {violation.kind}")
-        for example in violation.examples:
-            console.print(f"  {example}", markup=False, soft_wrap=True)
-    console.print("audit: clean" if not report.violations else f"audit: {report.violation_rows:,} rows wrong")
-    return bool(report.violations)
+def _print(line: str) -> None:
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def parse_size(text: str) -> int:

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.audit.topics import AuditReport, audit
+from app.audit.report import AuditReport
+from app.audit.topics import audit
 from app.day.close_up import close_up
 from app.day.content_hash import content_hash
 from app.day.picture import draw

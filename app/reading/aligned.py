@@ -15,8 +15,9 @@ from app.process.threads import each
 from app.reading.partition import at_once, read_partition
 from app.wiring.pipeline import Pipeline
 from operators.sealed import ALIGNED
+from schemas.batch import Batch
 from schemas.clocks import NS_PER_MS
-from schemas.frame import FrameError, FrameHeaders, decode_frame
+from schemas.frame import PARITY, RULE, FrameError, FrameHeaders, decode_frame
 from schemas.stream import Stream
 from topics.avro.decode import Decoder
 from topics.block import MessageBlock, TopicPartition
@@ -27,6 +28,14 @@ class FrameListener(Protocol):
 
     def add(self, partition: int, headers: FrameHeaders) -> None:
         """Take the headers of one frame."""
+        ...
+
+
+class SealListener(Protocol):
+    """Hears of rows before they are handed out, a message of frames or a seal of Avro rows at a time."""
+
+    def add_seal(self, rows: int, parity: str, rule: str) -> None:
+        """Take what a frame says of its `rows`; of Avro rows only their rule, and empty what is not said."""
         ...
 
 
@@ -65,16 +74,30 @@ class Frames:
 
 
 def read_aligned(
-    pipeline: Pipeline, partition: int, frames: FrameListener | None = None
+    pipeline: Pipeline,
+    partition: int,
+    frames: FrameListener | None = None,
+    seals: SealListener | None = None,
+    *,
+    wait: bool = True,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the aligned rows of one partition in their order, from frames or from Avro rows."""
-    return read_output(pipeline, ALIGNED, partition, frames)
+    return read_output(pipeline, ALIGNED, partition, frames, seals, wait=wait)
 
 
 def read_output(
-    pipeline: Pipeline, name: str, partition: int, frames: FrameListener | None = None
+    pipeline: Pipeline,
+    name: str,
+    partition: int,
+    frames: FrameListener | None = None,
+    seals: SealListener | None = None,
+    *,
+    wait: bool = True,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of one output and partition in their order: of `aligned`, or of a node of the graph."""
+    """Yield the rows of one output and partition in their order: of `aligned`, or of a node of the graph.
+
+    `wait` is that of `read_partition`.
+    """
     settings = pipeline.settings
     sink = pipeline.sinks(partition)[name]
     source = TopicPartition(sink.topic, partition)
@@ -82,18 +105,46 @@ def read_output(
     if sink.form == "avro":
         stream = Stream(name=name, schema=sink.schema, key=sink.key)
         decoder = Decoder(stream, settings.pipeline.clock, pipeline.registry)
-    for block in read_partition(pipeline.bus, source, group=f"{settings.pipeline.prefix}-reader"):
+    rest: pa.RecordBatch | None = None  # Avro rows whose seal goes on in the next block
+    group = f"{settings.pipeline.prefix}-reader"
+    for block in read_partition(pipeline.bus, source, group=group, wait=wait):
         if decoder is None:
-            yield from _frames(block, source, frames)
+            yield from _frames(block, source, frames, seals)
         else:
             batch = decoder.decode(block, np.arange(block.messages, dtype=np.int64)).batch
-            if batch is not None:
+            if batch is not None and seals is None:
                 yield batch.columns
+            elif batch is not None and seals is not None:
+                whole, rest = _sealed(block, batch, rest, seals)
+                yield whole
         del block
+    if rest is not None and rest.num_rows and seals is not None:
+        seals.add_seal(rest.num_rows, "", "")
+        yield rest
+
+
+def _sealed(
+    block: MessageBlock, batch: Batch, before: pa.RecordBatch | None, seals: SealListener
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """The Avro rows up to the end of a seal, which its last row's headers mark, and those behind it."""
+    rows = batch.columns if before is None else pa.concat_batches([before, batch.columns])
+    more = rows.num_rows - batch.rows
+    lower = 0
+    for message in range(block.messages):
+        headers = block.originals[message].headers
+        marks = dict(headers) if headers else {}
+        if PARITY in marks:
+            upper = more + int(np.searchsorted(batch.offset, block.offset[message], "right"))
+            seals.add_seal(upper - lower, "", (marks.get(RULE) or b"").decode())
+            lower = upper
+    return rows.slice(0, lower), rows.slice(lower)
 
 
 def _frames(
-    block: MessageBlock, source: TopicPartition, frames: FrameListener | None
+    block: MessageBlock,
+    source: TopicPartition,
+    frames: FrameListener | None,
+    seals: SealListener | None,
 ) -> Iterator[pa.RecordBatch]:
     for message in range(block.messages):
         original = block.originals[message]
@@ -107,6 +158,8 @@ def _frames(
             raise FrameError(f"{source.topic}[{source.partition}]@{offset}: {broken}") from None
         if frames is not None:
             frames.add(source.partition, headers)
+        if seals is not None:
+            seals.add_seal(rows.num_rows, headers.parity, headers.rule)
         yield rows
 
 

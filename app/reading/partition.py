@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from app.process.clock import monotonic_ns, pause
 from app.process.threads import require_wanted
+from schemas.clocks import NS_PER_S
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import Bus, BusUnavailableError
 
@@ -13,11 +15,16 @@ BLOCK_SIZE: Final = 8 << 20  # bytes of a block, about, going by the messages so
 WAIT_MS: Final = 100
 # A reading waits 0.2 s for a client, its connection and the end of the log: others go on meanwhile.
 AT_ONCE_MAX: Final = 4
+SETTLED_S: Final = 60  # a broker ends what a dead worker left open within 10 s, unless it is told otherwise
+LOOK_S: Final = 0.05
 
 
-def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[MessageBlock]:
+def read_partition(
+    bus: Bus, source: TopicPartition, *, group: str, wait: bool = True
+) -> Iterator[MessageBlock]:
     """Yield the committed messages that were there when the reading began, in offset order.
 
+    A transaction that is open at that end is waited for, or with `wait` False what can be read now is all.
     `group` only names the reader; nothing is committed under it.  A block that is still held when the reading
     ends is copied, message by message: who has read it lets go of it.
     """
@@ -36,7 +43,7 @@ def read_partition(bus: Bus, source: TopicPartition, *, group: str) -> Iterator[
                 size = max(1, int(block.value_size.sum()) // block.messages)
                 messages_max = max(1, min(MESSAGES_MAX, BLOCK_SIZE // size))
                 reached = int(block.offset[-1]) >= high - 1
-            reached = reached or any(end >= high for ended, end in block.ends if ended == source)
+            reached = reached or any(end >= high or not wait for ended, end in block.ends if ended == source)
             del block
     finally:
         consumer.close()
@@ -59,3 +66,30 @@ def require_settled(bus: Bus, sources: Sequence[TopicPartition]) -> None:
                 f"{source.topic}[{source.partition}]: a transaction is open at offset {log.stable}, and what "
                 "it wrote may belong to the commit"
             )
+
+
+def wait_settled(bus: Bus, sources: Sequence[TopicPartition], *, wait_s: float = SETTLED_S) -> None:
+    """Wait until whatever is in these partitions now can be read, or was undone.
+
+    So everything that a commit which is known by now has made true can be read; what is written meanwhile is
+    not waited for.  On the embedded bus a commit counts in all partitions at once, and nothing is waited for.
+    Raises BusUnavailableError where a transaction is open for longer than `wait_s`.
+    """
+    if bus.name == "embedded" or not sources:
+        return
+    admin = bus.admin()
+    until_ns = monotonic_ns() + int(wait_s * NS_PER_S)
+    logs = admin.ranges(sources)
+    high = {source: log.high for source, log in logs.items()}
+    while True:
+        behind = [source for source, log in logs.items() if log.stable < high[source]]
+        if not behind:
+            return
+        if monotonic_ns() > until_ns:
+            source = behind[0]
+            raise BusUnavailableError(
+                f"{source.topic}[{source.partition}]: a transaction is open at offset {logs[source].stable} "
+                f"since more than {wait_s:g} s, and what it wrote may belong to the last commit: try again"
+            )
+        pause(LOOK_S)
+        logs = admin.ranges(behind)

@@ -83,7 +83,7 @@ def faults(
         cuts = len(list(tiles([trades, quotes, rows], MEMORY_SIZE_MIN)))
         assert cuts == len({row[0] for row in [*left, *right]} | set(aligned["event_ns"]))
         layout = Layout(by_place=by_place)
-        walk(rules, layout, trades, {"quote": quotes}, rows, findings, MEMORY_SIZE_MIN)
+        walk([rules], layout, trades, {"quote": quotes}, rows, findings, MEMORY_SIZE_MIN)
     return [violation.kind for violation in findings.violations()]
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from app.audit.cut import read_cuts
 from app.audit.late import NotAccepted, read_not_accepted
-from app.audit.topics import AuditReport, audit
+from app.audit.report import AuditReport
+from app.audit.topics import audit
 from app.reading.aligned import read_aligned
 from app.reading.partition import read_partition
 from app.wiring.pipeline import Pipeline
@@ -26,6 +28,10 @@ def judge(pipeline: Pipeline) -> AuditReport:
     """Return the audit of a run that has come to rest, after the other two witnesses have agreed with it."""
     report = audit(pipeline)
     assert not report.violations, report.violations
+    cut = audit(pipeline, read_cuts(pipeline))
+    assert not cut.violations, cut.violations
+    assert (cut.rows_aligned, cut.parity) == (report.rows_aligned, report.parity)
+    assert (cut.reach.rows_waiting, cut.reach.rows_since, cut.reach.unread.total()) == (0, 0, 0)
     accepted_lefts = 0
     for partition in range(pipeline.settings.bus.partitions):
         accepted = _accepted(pipeline, partition)

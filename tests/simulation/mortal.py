@@ -29,11 +29,20 @@ class Death(Exception):
 
 
 class Mortal:
-    """Runs workers that die at drawn moments and are started again under the same name."""
+    """Runs workers that die at drawn moments and are started again under the same name.
+
+    `watch` is called at every moment at which one could die.
+    """
 
     def __init__(
-        self, rng: random.Random, pipeline: Pipeline, workers: int, wall_ns: Callable[[], int]
+        self,
+        rng: random.Random,
+        pipeline: Pipeline,
+        workers: int,
+        wall_ns: Callable[[], int],
+        watch: Callable[[], None],
     ) -> None:
+        self._watch = watch
         self._rng = rng
         self._wall_ns = wall_ns
         self._now_ns = 0
@@ -48,10 +57,12 @@ class Mortal:
             self._come_or_go()
         for slot, worker in list(self._workers.items()):
             fate = 1.0 if self.immortal else self._rng.random()
+            meet: Callable[[str], None] = _go_on
             if fate < 0.1:
-                failpoints.arm(partial(_die_at, self._rng.choice(failpoints.ALL)))
+                meet = partial(_die_at, self._rng.choice(failpoints.ALL))
             elif fate < 0.2:
-                failpoints.arm(partial(self._fail_commit, self._rng.choice(list(CommitFault))))
+                meet = partial(self._fail_commit, self._rng.choice(list(CommitFault)))
+            failpoints.arm(partial(self._reach, meet))
             try:
                 self._turn_within_limits(worker)
                 if 0.2 < fate < 0.25:
@@ -102,6 +113,10 @@ class Mortal:
                 assert grown is not task, f"{stream}[{number}] was full with {rows} rows and now has {now}"
                 self._overfull[number, stream] = task
 
+    def _reach(self, meet: Callable[[str], None], reached: str) -> None:
+        self._watch()
+        meet(reached)
+
     def _fail_commit(self, fault: CommitFault, reached: str) -> None:
         if reached == failpoints.COMMIT_END:
             assert isinstance(self._pipeline.bus, MemoryBus)
@@ -143,6 +158,10 @@ def _full(task: Task) -> list[str]:
     full = [stream for stream in inputs.streams if inputs.is_full(stream, operator.held(stream))]
     others = [stream for stream in inputs.streams if stream not in full]
     return [] if all(progress[stream].final for stream in others) else full
+
+
+def _go_on(_reached: str) -> None:
+    """Nothing happens to the worker."""
 
 
 def _die_at(doomed: str, reached: str) -> None:

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import structlog
 
+from tests.simulation.auditor import Auditor
 from tests.simulation.feed import Feed
 from tests.simulation.judgement import judge
 from tests.simulation.mortal import Mortal, little_room
@@ -28,16 +29,17 @@ pytestmark = pytest.mark.takes_s(100)
 SEEDS = 200
 TURNS_MAX = 3_000
 MORTAL_TURNS = 60  # after the last row
+AUDIT_CHANCE = 0.01  # at each moment at which a worker could die; some two audits a run
 MEMORY_DISK = Path("/dev/shm")  # noqa: S108  a run opens some fifteen stores: twice as fast where nothing is synced
 
 
-def play(seed: int, folder: Path) -> None:
-    """Play one seed to its end and judge it; raises where the rows do not stand."""
+def play(seed: int, folder: Path, audit_chance: float = AUDIT_CHANCE) -> Auditor:
+    """Play one seed to its end, audit it on the way and judge it; raises where the rows do not stand."""
     with little_room(random.Random(f"room of {seed}")):
-        _play(random.Random(seed), folder)
+        return _play(random.Random(seed), folder, random.Random(f"audits of {seed}"), audit_chance)
 
 
-def _play(rng: random.Random, folder: Path) -> None:
+def _play(rng: random.Random, folder: Path, audits: random.Random, audit_chance: float) -> Auditor:
     settings = settings_of(rng, folder)
     pipeline = pipeline_of(settings)
     asked = settings.pipeline
@@ -52,8 +54,10 @@ def _play(rng: random.Random, folder: Path) -> None:
         periods=rng.choice([1, 1, 2, 3]),
         disorder_ns=disorder_ns,
     )
-    workers = Mortal(rng, pipeline, rng.choice([1, 1, 2, 3]), lambda: feed.wall_ns)
+    auditor = Auditor(audits, pipeline, audit_chance)
+    workers = Mortal(rng, pipeline, rng.choice([1, 1, 2, 3]), lambda: feed.wall_ns, auditor.look)
     for _ in feed.steps():
+        auditor.look()
         for _ in range(rng.randrange(3)):
             workers.turn()
     for turn in range(TURNS_MAX):
@@ -68,6 +72,7 @@ def _play(rng: random.Random, folder: Path) -> None:
     may_be_late = beyond_grace or asked.idle_after_ms is not None or asked.max_ahead_ns is not None
     assert may_be_late or not sum(report.rows_late.values()), f"late within the grace: {report.rows_late}"
     assert report.rows_repeated == 0 or settings.worker.guarantee == "at_least_once"
+    return auditor
 
 
 @contextmanager

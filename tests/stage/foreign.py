@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from app.audit.topics import AuditReport, audit
+from app.audit.report import AuditReport
+from app.audit.topics import audit
 from app.config import Settings
 from app.reading.aligned import read_aligned
 from app.reading.dead import read_letters

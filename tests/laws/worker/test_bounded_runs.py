@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from app.audit.topics import audit, beyond
+from app.audit.emitted import beyond
+from app.audit.topics import audit
 from app.process import failpoints
 from app.worker.bounded import FINAL_CHECK_INTERVAL_NS
 from app.worker.worker import Worker

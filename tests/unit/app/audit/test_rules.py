@@ -51,7 +51,7 @@ def found(rows: pl.DataFrame, *, by_place: bool = True, **settings: object) -> l
     findings = Findings()
     layout = Layout(by_place=by_place, partitions=2, late=LATE)
     check_order(rules(**settings), rows, None, findings)
-    check_tile(rules(**settings), layout, TRADES, {"quote": QUOTES}, rows, findings)
+    check_tile([rules(**settings)], layout, TRADES, [{"quote": QUOTES}], rows, findings)
     return list(findings.violations())
 
 
