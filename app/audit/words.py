@@ -68,9 +68,7 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "unread": dict(report.reach.unread),
         "to_the_end": not report.reach.cuts,
         "frontier_ns": _known(report.frontier_ns),
-        "frontiers_ns": {
-            number: _known(cut.frontier_ns) for number, cut in sorted(report.reach.cuts.items())
-        },
+        "frontiers_ns": {number: _known(at_ns) for number, at_ns in sorted(_frontiers(report).items())},
         "uncommitted": list(report.reach.uncommitted),
         "parity": {number: str(parity) for number, parity in sorted(report.parity.items())},
         "rule_changes": [change._asdict() for change in sorted(report.rule_changes)],
@@ -90,9 +88,8 @@ def _reach(report: AuditReport, settings: Settings) -> Iterator[str]:
     if report.reach.rows_since:
         parts.append(f"{report.reach.rows_since:,} rows sealed since")
     rest = f"; beyond it {', '.join(parts)}" if parts else ""
-    lowest_ns, highest_ns = (
-        pick(cut.frontier_ns for cut in report.reach.cuts.values()) for pick in (min, max)
-    )
+    frontiers = _frontiers(report).values()
+    lowest_ns, highest_ns = min(frontiers), max(frontiers)
     to = "" if lowest_ns == highest_ns else f" to {moment(highest_ns)}, by partition"
     yield f"audited up to {moment(lowest_ns)}{to}: the frontier of the last commit{rest}"
     for number in report.reach.uncommitted:
