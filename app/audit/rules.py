@@ -110,6 +110,8 @@ def check_tile(
     for number, rule in enumerate(rules):
         _look_ahead(rule, aligned.filter(pl.col(RULE) == number), findings)
     aligned = _own_rows(rules[0], layout, left, aligned, findings)
+    expected = _expected(rules, left, rights, aligned)
+    aligned = _completed(layout, aligned, expected)
     own = [PARTITION, *PLACE]
     if layout.repeats:
         written = aligned.height
@@ -120,17 +122,15 @@ def check_tile(
         own = [*own, RULE]
     findings.add("duplicated", aligned.filter(aligned.select(own).is_duplicated()))
     aligned = aligned.unique(subset=own, keep="first", maintain_order=True)
-    expected = _expected(rules, left, rights, aligned)
-    aligned = _completed(layout, aligned, expected)
-    place = [*PLACE, RULE]
+    where, place = PLACE, [*PLACE, RULE]
     if not layout.by_place:
         keys = [*rules[0].keys[rules[0].pipeline.left], rules[0].on]
-        place = [*keys, NTH]
+        where = place = [*keys, NTH]
         aligned, expected = (
             rows.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over(keys).alias(NTH))
             for rows in (aligned, expected)
         )
-    missing = expected.join(aligned, on=place, how="anti", nulls_equal=True)
+    missing = expected.join(aligned, on=where, how="anti", nulls_equal=True)
     findings.add_stray("missing", missing.drop(RULE), by_place=layout.by_place)
     _unexpected(layout, aligned.join(expected, on=place, how="anti", nulls_equal=True), findings)
     wanted = expected.select(

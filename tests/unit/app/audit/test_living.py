@@ -118,9 +118,9 @@ def test_what_looks_ahead_holds_rows_below_the_frontier(tmp_path: Path) -> None:
     assert kinds(judged(market)) == ["missing"]
 
 
-def changed(folder: Path, **pipeline: object) -> Market:
+def changed(folder: Path, form: str = "frame", **pipeline: object) -> Market:
     """Trades whose quotes are 8 older, matched by a tolerance of 5 up to 20, and then by other settings."""
-    market = Market(folder, pipeline={"tolerance_ns": 5})
+    market = Market(folder, pipeline={"tolerance_ns": 5}, worker={"format": form})
     market.quote(1, 11, 21)
     market.trade(9, 19, 29)
     market.progress(20)
@@ -137,9 +137,10 @@ def changed(folder: Path, **pipeline: object) -> Market:
     return market
 
 
-def test_each_row_is_judged_by_the_rule_it_was_matched_by(tmp_path: Path) -> None:
-    market = changed(tmp_path, tolerance_ns=10)
-    assert market.aligned() == [(9, None), (19, None), (29, 21)]
+@pytest.mark.parametrize("form", ["frame", "avro"])
+def test_each_row_is_judged_by_the_rule_it_was_matched_by(form: str, tmp_path: Path) -> None:
+    market = changed(tmp_path, form, tolerance_ns=10)
+    assert sealed(market)["quote_event_ns"].to_list() == [None, None, 21]
     report = judged(market)
     assert kinds(report) == []
     assert [tuple(change) for change in report.rule_changes] == [(0, 29, "tolerance 5 ns -> 10 ns")]
