@@ -29,7 +29,7 @@ pytestmark = pytest.mark.takes_s(100)
 SEEDS = 200
 TURNS_MAX = 3_000
 MORTAL_TURNS = 60  # after the last row
-AUDIT_CHANCE = 0.01  # at each moment at which a worker could die; some two audits a run
+AUDIT_CHANCE = 0.005  # at each moment at which a worker could die; about one audit a run
 MEMORY_DISK = Path("/dev/shm")  # noqa: S108  a run opens some fifteen stores: twice as fast where nothing is synced
 
 
