@@ -1,6 +1,7 @@
 """What each command of `python -m app` takes and calls."""
 
 import gc
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -11,10 +12,11 @@ from app.errors import RunError, UsageError
 from app.process import failpoints
 from app.process.memory import share_arenas
 from app.wiring.open import open_bus, open_pipeline
-from app.wiring.pipeline import warm_up
+from app.wiring.pipeline import Pipeline, warm_up
 from app.wiring.slot import require_free_slot, taken_words
 from app.wiring.topics import similar, topic_plan
 from app.worker.assembly import open_worker
+from app.worker.worker import Worker
 from topics.bus import FencedError
 from topics.catalogue import Plan, TopicMismatchError, apply
 
@@ -72,13 +74,17 @@ def align(
         require_free_slot(pipeline.bus.admin(), settings, say=say)
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
     worker = open_worker(pipeline, until_final=until_final)
+    _run(worker, stopping, pipeline)
+
+
+def _run(worker: Worker, stopping: Callable[[], bool], pipeline: Pipeline) -> None:
+    """Run a worker to its end; one whose slot was taken says by whom."""
     try:
         worker.run(stopping)
     except FencedError as fenced:
         worker.close(failed=True)
-        raise RunError(
-            f"{taken_words(pipeline.bus.admin(), settings)}; this worker stops ({fenced})"
-        ) from None
+        words = taken_words(pipeline.bus.admin(), pipeline.settings)
+        raise RunError(f"{words}; this worker stops ({fenced})") from None
     except BaseException:
         worker.close(failed=True)
         raise

@@ -90,7 +90,7 @@ def positions_of(tasks: Mapping[int, Task]) -> dict[TopicPartition, Position]:
                     complete=progress.final,
                     log=reading.log,
                     rule=task.committed_rule,
-                    member=task.member,
+                    member=task.life.member,
                 )
             )
     return positions

@@ -29,14 +29,25 @@ class Counts:
     dead: int = 0  # rows and messages that are unreadable, break a rule, or lie too far ahead
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """By which rule a task seals from when it was opened, and who has it; as text, for its commits.
+
+    `rule_before` is the rule of the commit that it took up, `member` the worker (`app.wiring.slot`).
+    """
+
+    rule: str = ""
+    rule_before: str = ""
+    member: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Task:
     """Rows go in with `take`, sealed rows come out with `seal`; `progress` and `state` write it down.
 
     `readings` are its inputs by topic, `sinks` its outputs by name.  By this process's clock, something was
     read last at `released_ns` and the frontier rose last at `moved_ns`.  `ahead_limit` says in words what
-    bounds a time from above.  `rule` is the text of the rule that rows are sealed by, `rule_before` that of
-    the commit which the task took up.  `member` names the worker to who reads the commits.
+    bounds a time from above.  `life` says who seals, and by which rule.
     """
 
     partition: int
@@ -46,9 +57,7 @@ class Task:
     store: TaskStore
     identity: str
     ahead_limit: str = ""
-    rule: str = ""
-    rule_before: str = ""
-    member: str = ""
+    life: Life = Life()
     counts: Counts = field(default_factory=Counts)
     released_ns: int = 0
     moved_ns: int = 0
@@ -132,7 +141,7 @@ class Task:
     @property
     def committed_rule(self) -> str:
         """The rule that a commit names: the old one until a restart could do without knowing it."""
-        return self.rule if self.operator.settled else self.rule_before
+        return self.life.rule if self.operator.settled else self.life.rule_before
 
     def awaits_ended_inputs(self) -> bool:
         """Whether every input that is not paused has read its final record."""

@@ -16,7 +16,7 @@ from app.reading.last_known import last_known_entries
 from app.reading.partition import require_settled
 from app.task.metadata import Committed, LogIds
 from app.task.reading import Reading
-from app.task.task import Task
+from app.task.task import Life, Task
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.pipeline import Pipeline
 from app.wiring.slot import member_id
@@ -83,7 +83,6 @@ class Ownership:
         """
         self.tasks = tasks
         self._pipeline = pipeline
-        self._member = member_id(pipeline.settings)
         self._consumer = consumer
         self._counts = counts
         self._commits = commits
@@ -189,7 +188,7 @@ class Ownership:
                 one = Committed(InputProgress(low, low, BEGINNING_NS), BEGINNING_NS)
             committed_by[self._pipeline.input_topics[source.topic]] = one
         committed, newest = _task_progress(committed_by)
-        identity = self._pipeline.identity(number, logs)
+        identity, member = self._pipeline.identity(number, logs), member_id(self._pipeline.settings)
         next_offsets = {name: one.next_offset for name, one in committed.inputs.items()} if resumed else {}
         reread = rule_change(number, newest.rule, committed.frontier_ns, self._pipeline)
         needed = read_back(number, committed, reread, self._pipeline, self._consumer.offsets)
@@ -223,11 +222,9 @@ class Ownership:
             store=state.store,
             identity=identity,
             ahead_limit=self._pipeline.ahead_limit(),
-            rule=str(self._pipeline.rule),
-            rule_before=newest.rule,
-            member=self._member,
+            life=Life(rule=str(self._pipeline.rule), rule_before=newest.rule, member=member),
         )
-        if resumed and (newest.rule, newest.member) != (str(self._pipeline.rule), self._member):
+        if resumed and (newest.rule, newest.member) != (str(self._pipeline.rule), member):
             self._commits.mark_dirty()  # so that the commit names rule and worker soon, in a quiet task too
         log.info(
             OPENED,
