@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli import Bootstrap, ConfigFile, app, console, say, stop_on_signals
-from app.config import load_settings
+from app.config import Settings, load_settings
 from app.errors import RunError, UsageError
 from app.process import failpoints
 from app.process.memory import share_arenas
@@ -56,16 +56,7 @@ def align(
     Example: python -m app align --config tidemark.toml --slot 0
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
-    share_arenas()
-    warm_up(settings)
-    if not gc.isenabled():
-        # Libraries and kernels stay: a full collection need not walk them.  No client has been made yet:
-        # frozen, it would never go.
-        gc.freeze()
-        gc.enable()
-    if settings.worker.failpoint:
-        name, _, times = settings.worker.failpoint.partition(":")
-        failpoints.arm_death(name, int(times or 1))
+    _prepare(settings)
     pipeline = open_pipeline(settings, member=True, on_wait=say)
     group, clock, slot = settings.pipeline.prefix, settings.pipeline.clock, settings.worker.slot
     rule = pipeline.rule.describe()
@@ -90,6 +81,19 @@ def _run(worker: Worker, stopping: Callable[[], bool], pipeline: Pipeline) -> No
         raise
     worker.close()
     say(worker.closing_words())
+
+
+def _prepare(settings: Settings) -> None:
+    """Load kernels and set up the process, before any client is made."""
+    share_arenas()
+    warm_up(settings)
+    if not gc.isenabled():
+        # Libraries and kernels stay: a full collection need not walk them.  A client would never go, frozen.
+        gc.freeze()
+        gc.enable()
+    if settings.worker.failpoint:
+        name, _, times = settings.worker.failpoint.partition(":")
+        failpoints.arm_death(name, int(times or 1))
 
 
 topics_app = typer.Typer(
