@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.reading.aligned import read_aligned
+from app.wiring.slot import occupant_of
 from tests.contract.bus.conftest import HASTY
 from tests.stage.day_runs import DayRun, small_days, until
 from tests.stage.programs import started
@@ -40,6 +40,11 @@ def run(kafka_bootstrap: str, tmp_path: Path) -> Iterator[DayRun]:
 def has_joined(run: DayRun) -> bool:
     standing = run.pipeline.bus.admin().group(run.pipeline.settings.pipeline.prefix)
     return any(member.partitions for member in standing.members)
+
+
+def pid_in_slot(run: DayRun) -> int:
+    occupant = occupant_of(run.pipeline.bus.admin(), run.pipeline.settings)
+    return 0 if occupant is None else occupant.pid
 
 
 def errors_of(worker: Popen[str]) -> str:
@@ -74,7 +79,7 @@ def test_the_heir_of_a_killed_worker_starts_at_once_in_its_slot(run: DayRun) -> 
         killed.kill()
         begun_s = monotonic()
         with started(*align) as heir:
-            until(lambda: sum(rows.num_rows for rows in read_aligned(run.pipeline, 0)) > 0, "rows come")
+            until(lambda: pid_in_slot(run) == heir.pid, "a commit names the heir")
             assert monotonic() - begun_s < SESSION_S / 2
             heir.send_signal(signal.SIGTERM)
             assert heir.wait(20) == 0, errors_of(heir)
