@@ -76,7 +76,7 @@ def end(processes: Iterable[Process]) -> None:
 
 def broker_pid() -> dict[str, int]:
     """The process of the loopback broker, where there is one."""
-    status = subprocess.run([str(SCRIPT), "status"], capture_output=True, text=True, check=False).stdout
+    status = subprocess.run([*SCRIPT, "status"], capture_output=True, text=True, check=False).stdout
     _, runs, rest = status.partition(", pid ")
     return {"broker": int(rest.partition(",")[0])} if runs else {}
 
