@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from app.audit.cut import Cut
 from app.audit.emitted import ParityCheck, Seal, Seals, beyond, gathered
+from app.audit.findings import PLACE, Findings
 from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.rule_book import RuleBook
-from app.audit.rules import EARLIER, PARTITION, PLACE, RULE, UNJUDGED, Findings, check_order
+from app.audit.rules import EARLIER, PARTITION, RULE, UNJUDGED, check_order
 from app.audit.runs import Runs
 from app.audit.walk import frame_of
 from app.reading.aligned import fitted, read_aligned

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from app.audit.rules import Findings
+from app.audit.findings import Findings
 from operators.hashing.parity import Parity
 from operators.hashing.row_hash_kernel import UInt64s
 

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from app.audit.findings import Violation
 from app.audit.join import INDEX, OFFSET
-from app.audit.rules import Violation
 from app.config import Settings
 from app.reading.partition import read_partition
 from app.wiring.pipeline import Pipeline

@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from app.audit.findings import PLACE, Findings
 from app.audit.formulas import inexact_features, with_features
-from app.audit.rules import PLACE, WANTED, Findings
+from app.audit.matches import WANTED
 from app.audit.walk import frame_of
 from operators.graph.declare import GraphSettings
 from operators.sealed import ALIGNED

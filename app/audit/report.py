@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from app.audit.cut import Cut
-from app.audit.rules import Violation
+from app.audit.findings import Violation
 from operators.hashing.parity import Parity
 
 

@@ -13,12 +13,13 @@ from app.audit.aligned import AlignedRows
 from app.audit.auditable import require_auditable
 from app.audit.cut import Cut
 from app.audit.emitted import ParityCheck, Seals, gathered, parts_by
+from app.audit.findings import PLACE, Findings, Violation
 from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.late import PLACES, LateJudge, NotAccepted, read_not_accepted
 from app.audit.nodes import NodeRules, check_node, unjudged
 from app.audit.report import AuditReport, Reach
 from app.audit.rule_book import formulas_of
-from app.audit.rules import PLACE, Findings, Layout, Violation
+from app.audit.rules import Layout
 from app.audit.runs import MEMORY_SIZE_MIN, Runs
 from app.audit.walk import frame_of, walk
 from app.config import Settings
