@@ -1,13 +1,15 @@
 """What can be wrong with aligned rows, each fault under its name with both sides of its first rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from app.audit.findings import PLACE, Findings
 from app.audit.join import INDEX, OFFSET, Rules, expected_rows
-from app.audit.matches import WANTED, compare, differ, sides
+from app.audit.retained import Retained
+from app.audit.sides import WANTED, differ, sides
+from app.audit.unsure import judge_unsure, value_is_certain
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 from schemas.stream import message_keys
 from topics.partitioner import partition_of
@@ -29,6 +31,7 @@ class Layout:
     `late`        places of left rows that were not accepted, as OFFSET and INDEX.
     `repeats`     whether a row may come again, equal, as it does at least once.
     `lacks`       by EARLIER, the columns that did not exist yet when such rows were written.
+    `left`        what is left of the left input, and `rights` of the others, by stream; without, all is.
     """
 
     by_place: bool = True
@@ -36,6 +39,8 @@ class Layout:
     late: pl.DataFrame | None = None
     repeats: bool = False
     lacks: Sequence[Sequence[str]] = ((),)
+    left: Retained | None = None
+    rights: Mapping[str, Retained] = field(default_factory=dict)
 
 
 def check_tile(
@@ -55,6 +60,7 @@ def check_tile(
         aligned = aligned.with_columns(pl.lit(0, pl.Int16).alias(RULE))
     for number, rule in enumerate(rules):
         _look_ahead(rule, aligned.filter(pl.col(RULE) == number), findings)
+    aligned = _with_left(layout, left, aligned, findings)
     aligned = _own_rows(rules[0], layout, left, aligned, findings)
     expected = _expected(rules, left, rights, aligned)
     aligned = _completed(layout, aligned, expected)
@@ -77,6 +83,10 @@ def check_tile(
             for rows in (aligned, expected)
         )
     missing = expected.join(aligned, on=where, how="anti", nulls_equal=True)
+    if layout.left is not None and layout.left.unsure:
+        doubtful = layout.left.doubtful(missing, LEFT_OFFSET, LEFT_INDEX, rules[0].on)
+        findings.passed_over[rules[0].pipeline.left] += int(doubtful.sum())
+        missing = missing.filter(~doubtful)
     findings.add_stray("missing", missing.drop(RULE), by_place=layout.by_place)
     _unexpected(layout, aligned.join(expected, on=place, how="anti", nulls_equal=True), findings)
     wanted = expected.select(
@@ -87,7 +97,7 @@ def check_tile(
     columns = [c for c in left.columns if c not in (OFFSET, INDEX)]
     findings.add("changed left row", both.filter(differ(both, columns)), sides(columns))
     for number, rule in enumerate(rules):
-        compare(rule, both.filter(pl.col(RULE) == number), findings)
+        _compare(rule, layout, both.filter(pl.col(RULE) == number), findings)
 
 
 def _expected(
@@ -108,7 +118,24 @@ def _expected(
         parts.append(
             expected_rows(rules[by], own, rights[by]).with_columns(pl.lit(number, pl.Int16).alias(RULE))
         )
-    return pl.concat(parts)
+    return pl.concat(parts, how="diagonal")  # by column, rules have other columns to judge by
+
+
+def _with_left(layout: Layout, left: pl.DataFrame, aligned: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Leave out the rows whose left row is gone; that they come twice is a fault all the same."""
+    if layout.left is None or not layout.left.gone or not aligned.height:
+        return aligned
+    has_left = aligned.select(layout.left.has_left(LEFT_OFFSET))[LEFT_OFFSET]
+    if layout.left.compacted:
+        kept = left.select(pl.col(OFFSET).alias(LEFT_OFFSET), pl.col(INDEX).alias(LEFT_INDEX))
+        kept = kept.with_columns(pl.lit(value=True).alias("kept"))
+        found = aligned.select(PLACE).join(kept, on=PLACE, how="left", maintain_order="left")
+        has_left = found["kept"].fill_null(value=False)
+    gone = aligned.filter(~has_left)
+    if not layout.repeats:
+        findings.add("duplicated", gone.filter(gone.select(PARTITION, *PLACE).is_duplicated()))
+    findings.passed_over["aligned"] += gone.height
+    return aligned.filter(has_left)
 
 
 def _own_rows(
@@ -167,6 +194,32 @@ def _unexpected(layout: Layout, rows: pl.DataFrame, findings: Findings) -> None:
         findings.add("late row was sealed too", rows.join(late, on=PLACE, how="semi", maintain_order="left"))
         rows = rows.join(late, on=PLACE, how="anti", maintain_order="left")
     findings.add_stray("unexpected", rows, by_place=layout.by_place)
+
+
+def _compare(rules: Rules, layout: Layout, both: pl.DataFrame, findings: Findings) -> None:
+    """Compare what was looked up for aligned rows with what it should be, column by column."""
+    carried = rules.pipeline.carry == "column"
+    for name in rules.pipeline.right:
+        then, age = f"{name}_{rules.on}", f"{name}_age_ns"
+        values = [f"{name}_{c}" for c in rules.columns[name]]
+        all_of_it = sides([*values, then, age], name)
+        rows, changed = both, differ(both, values)
+        retained = layout.rights.get(name)
+        if retained is not None and retained.unsure:
+            rows = judge_unsure(rules, name, both, retained, findings)
+            if carried:
+                changed = pl.any_horizontal(
+                    pl.lit(value=False),
+                    *(
+                        differ(both, [f"{name}_{c}"]) & value_is_certain(rules, name, c, retained)
+                        for c in rules.columns[name]
+                    ),
+                )
+        another = differ(both, [then])
+        findings.add("wrong match", rows.filter(another), all_of_it)
+        kind = "wrong carried value" if carried else "changed right value"
+        findings.add(kind, rows.filter(changed & ~another), all_of_it)
+        findings.add("wrong age", rows.filter(differ(both, [age]) & ~another), all_of_it)
 
 
 def _look_ahead(rules: Rules, aligned: pl.DataFrame, findings: Findings) -> None:

@@ -1,26 +1,13 @@
-"""Aligned rows beside what they should be: which match, which values, and both sides in words."""
+"""Aligned rows beside what they should be: whether they differ, and both sides in words."""
 
 from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from app.audit.findings import Findings, place_words
-from app.audit.join import Rules, matched_row
+from app.audit.findings import place_words
+from app.audit.join import matched_row
 
 WANTED = "wanted_"
-
-
-def compare(rules: Rules, both: pl.DataFrame, findings: Findings) -> None:
-    """Compare what was looked up for aligned rows with what it should be, column by column."""
-    for name in rules.pipeline.right:
-        then, age = f"{name}_{rules.on}", f"{name}_age_ns"
-        values = [f"{name}_{c}" for c in rules.columns[name]]
-        all_of_it = sides([*values, then, age], name)
-        another = differ(both, [then])
-        findings.add("wrong match", both.filter(another), all_of_it)
-        kind = "wrong carried value" if rules.pipeline.carry == "column" else "changed right value"
-        findings.add(kind, both.filter(differ(both, values) & ~another), all_of_it)
-        findings.add("wrong age", both.filter(differ(both, [age]) & ~another), all_of_it)
 
 
 def differ(both: pl.DataFrame, columns: Sequence[str]) -> pl.Expr:
