@@ -120,6 +120,20 @@ def test_a_frame_whose_parity_is_wrong_is_named_where_the_first_ones_are_gone(tm
     assert "wrong parity" in kinds(judged(market))
 
 
+def test_of_compacted_inputs_rows_in_between_may_be_gone_too(tmp_path: Path) -> None:
+    market = aged(tmp_path)
+    rows = sealed(market)
+    rewrite(market, "aligned", [frame_of(market, PLANTED["unexpected"](rows))])
+    assert kinds(judged(market)) == ["unexpected"]
+    for name in ("trade", "quote"):
+        market.bus.configure(market.settings.topic(name), {"cleanup.policy": "compact"})
+    report = judged(market)
+    assert (kinds(report), report.reach.passed_over.rows) == ([], {"aligned": 1, "quote": 12})
+    older = first(rows.slice(1), quote_event_ns=1, quote_age_ns=6)  # the quote of 5 lies in between
+    rewrite(market, "aligned", [frame_of(market, pl.concat([rows.head(1), older]))])
+    assert kinds(judged(market)) == ["wrong match"]
+
+
 def lately(folder: Path, **pipeline: object) -> Market:
     """A late trade of 2 between others, and a late quote of 28 that would be the match of 33."""
     market = Market(folder, pipeline=pipeline)
