@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from app.audit.retained import stands_before
 from app.errors import RunError
 from app.process.clock import pause
 from app.reading.partition import wait_settled
@@ -45,11 +46,7 @@ class Cut:
             return pl.col(order[0]).is_null()  # no time is
         # Without a sequence all rows have the same, and no column of it.
         through = self.through if len(order) == len(self.through) else (self.through[0], *self.through[2:])
-        *earlier, last = zip(order, through, strict=True)
-        behind = pl.col(last[0]) <= last[1]
-        for column, value in reversed(earlier):
-            behind = (pl.col(column) < value) | ((pl.col(column) == value) & behind)
-        return behind
+        return stands_before(order, through, or_there=True)
 
     def among(self, rows: pl.DataFrame, order: Sequence[str]) -> pl.Series:
         """Which of these rows stand at or before the last one sealed."""

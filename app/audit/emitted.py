@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from app.audit.rules import Findings
+from app.audit.findings import Findings
 from operators.hashing.parity import Parity
 from operators.hashing.row_hash_kernel import UInt64s
 
@@ -85,25 +85,35 @@ class ParityCheck:
     def __init__(self, *, repeats: bool = False) -> None:
         self.rolled = Parity()
         self._repeats = repeats
-        self._whole = True  # whether the first frame kept is the first there was
+        self._begun = False
         self._first: pl.DataFrame | None = None
 
     def roll(self, hashes: UInt64s, told: str) -> None:
         """Take the rows of a frame, by their hashes, and the parity that it says."""
         self.rolled = self.rolled.roll(hashes)
-        if self._repeats and told.partition("-")[0] != str(self.rolled.rows):
-            return
-        if self.rolled.rows == hashes.size and told:
+        if not self._begun and told:
+            self._begun = True
             # A frame that counts more rows than its own follows others that the topic keeps no more.
             count = told.partition("-")[0]
-            self._whole = not (count.isdecimal() and int(count) > hashes.size)
-        if told and self._whole and told != str(self.rolled) and self._first is None:
+            if count.isdecimal() and int(count) > hashes.size:
+                self.rolled = _parsed(told)
+        if self._repeats and told.partition("-")[0] != str(self.rolled.rows):
+            return
+        if told and told != str(self.rolled) and self._first is None:
             self._first = pl.DataFrame({"frame": [told], "rows": [str(self.rolled)]})
 
     def report(self, findings: Findings) -> None:
         """Add the first frame whose header was wrong; those after it are wrong with it."""
         if self._first is not None:
             findings.add("wrong parity", self._first, _frame_words)
+
+
+def _parsed(told: str) -> Parity:
+    """The parity that a frame says, none of it where it says no such thing."""
+    try:
+        return Parity.parse(told)
+    except ValueError:
+        return Parity()
 
 
 def _frame_words(row: dict[str, object]) -> str:

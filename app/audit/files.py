@@ -15,9 +15,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from app.audit.findings import PLACE, Findings
 from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.report import AuditReport
-from app.audit.rules import PARTITION, PLACE, Findings, Layout, check_order
+from app.audit.rules import PARTITION, Layout, check_order
 from app.audit.runs import Runs
 from app.audit.topics import MEMORY_SIZE_MAX, rules_of
 from app.audit.walk import frame_of, walk

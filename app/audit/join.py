@@ -49,8 +49,15 @@ def matched_row(name: str) -> tuple[str, str]:
     return f"audit_{name}_offset", f"audit_{name}_index"
 
 
+def value_since(name: str, column: str) -> str:
+    """The column of `expected_rows` that says of which time a value carried by column is."""
+    return f"audit_{name}_since_{column}"
+
+
 def expected_rows(rules: Rules, left: pl.DataFrame, rights: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Every left row with its matches, in output order, and per right stream which row was matched.
+
+    With carry by column `value_since` is there, too.
 
     `left` and `rights` hold accepted rows with OFFSET and INDEX, in any order; `rights` may begin with what
     `standing_rows` gave for the time before.
@@ -60,6 +67,7 @@ def expected_rows(rules: Rules, left: pl.DataFrame, rights: Mapping[str, pl.Data
     rows = rows.rename({OFFSET: LEFT_OFFSET, INDEX: LEFT_INDEX})
     columns = [*(c for c in left.columns if c not in (OFFSET, INDEX))]
     places: list[str] = []
+    by_column = rules.pipeline.carry == "column"
     for name in rules.pipeline.right:
         right = _filled(rules, name, rights[name]).drop_nulls(list(rules.keys[name]))
         matched = _matched(rules, name, rows, right)
@@ -75,6 +83,9 @@ def expected_rows(rules: Rules, left: pl.DataFrame, rights: Mapping[str, pl.Data
         rows = _bind_columns(rules, name, rows)
         columns += [f"{name}_{c}" for c in [*rules.columns[name], on, "age_ns"]]
         places += matched_row(name)
+        if by_column:
+            stands = {f"{name}_since_{c}": value_since(name, c) for c in rules.columns[name]}
+            rows, places = rows.rename(stands), [*places, *stands.values()]
     return rows.select([*columns, LEFT_OFFSET, LEFT_INDEX, *places])
 
 

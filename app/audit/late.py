@@ -6,7 +6,7 @@ before the row, and the others' at most all that they hold.  An input that may b
 frontier goes on without it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from app.audit.findings import Violation
 from app.audit.join import INDEX, OFFSET
-from app.audit.rules import Violation
+from app.audit.retained import Lows, Retained
 from app.config import Settings
 from app.reading.partition import read_partition
 from app.wiring.pipeline import Pipeline
@@ -66,13 +67,16 @@ class Sent:
 class NotAccepted:
     """The rows of one partition's inputs that were set aside: late ones, and rows of dead letters.
 
-    `late` and `dead` hold places by stream, as OFFSET and INDEX.
+    `late` and `dead` hold places by stream, as OFFSET and INDEX; `lows` say from where on no letter is gone.
+    `letters_unjudged` counts late letters of which nobody can say whether they had a reason.
     """
 
     late: dict[str, pl.DataFrame]
     dead: dict[str, pl.DataFrame]
     letters: dict[str, dict[int, list[Sent]]]  # by stream and offset
     dead_letters: int
+    lows: dict[str, Lows]
+    letters_unjudged: int = 0
     faults: dict[str, list[str]] = field(default_factory=dict)
 
     def without(self, stream: str, rows: pl.DataFrame) -> pl.DataFrame:
@@ -104,19 +108,22 @@ def read_not_accepted(
     stream_of = pipeline.input_topics
     late: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
     dead: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
-    found = NotAccepted({}, {}, {name: {} for name in names}, 0)
-    for original in _originals(pipeline, "late", partition, group, wait=wait):
+    found = NotAccepted({}, {}, {name: {} for name in names}, 0, {})
+    lows = {"late": _Low(), "dead": _Low()}
+    for original in _originals(pipeline, "late", partition, group, wait, lows["late"].begin):
         sent = Sent.of(original)
         told = sent.letter
         if stream_of.get(told.topic) != told.stream or told.partition != partition:
             found.fault("unjustified late", f"{sent}: no input of partition {partition}")
             continue
+        lows["late"].see(told.stream, told.offset)
         if told.offset >= ends.get(told.stream, OFFSET_MAX):
             continue
         late[told.stream] += [(told.offset, index) for index in told.indexes]
         found.letters[told.stream].setdefault(told.offset, []).append(sent)
-    for original in _originals(pipeline, "dead", partition, group, wait=wait):
+    for original in _originals(pipeline, "dead", partition, group, wait, lows["dead"].begin):
         unread = DeadLetter.from_kafka(original.headers)
+        lows["dead"].see(stream_of.get(unread.topic, ""), unread.offset)
         if unread.offset >= ends.get(stream_of.get(unread.topic, ""), OFFSET_MAX):
             continue
         found.dead_letters += 1
@@ -129,13 +136,43 @@ def read_not_accepted(
                 found.fault("late twice", f"{name} row {place[0]}/{place[1]}")
         found.late[name] = places.unique(maintain_order=True)
         found.dead[name] = pl.DataFrame(dead[name], schema=PLACES, orient="row")
+        found.lows[name] = Lows(late=lows["late"].of(name), dead=lows["dead"].of(name))
     return found
 
 
-class LateJudge:
-    """Sees one input go by, in the order of its log, and says which of its late rows had no reason to be."""
+class _Low:
+    """From which offset of each stream on no letter is gone: a task reads an input in its order."""
 
-    def __init__(self, found: NotAccepted, stream: str, settings: Settings) -> None:
+    def __init__(self) -> None:
+        self._low = 0
+        self._first: dict[str, int] = {}
+
+    def begin(self, low: int) -> None:
+        """The letters' own log begins at this offset."""
+        self._low = low
+
+    def see(self, stream: str, offset: int) -> None:
+        """There is a letter about this message."""
+        self._first[stream] = min(offset, self._first.get(stream, OFFSET_MAX))
+
+    def of(self, stream: str) -> int:
+        """Behind the first message that has a letter; of that one others may be gone."""
+        return 0 if self._low == 0 else self._first.get(stream, OFFSET_MAX - 1) + 1
+
+
+class LateJudge:
+    """Sees one input go by, in the order of its log, and says which of its late rows had no reason to be.
+
+    `held` says that the settings held all the time.  Else grace and idle limits may have been others: then
+    only a frontier that no input's rows reach at all is no reason, and what else these settings do not
+    explain is counted.
+    """
+
+    def __init__(
+        self, found: NotAccepted, stream: str, settings: Settings, retained: Retained, *, held: bool
+    ) -> None:
+        self.retained = retained
+        self._held = held
         self._found = found
         self._stream = stream
         self._grace_ns = settings.grace_ns(stream)
@@ -145,8 +182,9 @@ class LateJudge:
             for offset, letters in found.letters[stream].items()
             for at, sent in enumerate(letters)
         }
-        self._reached: list[Sent] = []
+        self._reached: list[tuple[Sent, bool]] = []  # and whether its own input explains it
         self.watermark_ns = BEGINNING_NS
+        self.newest_ns = BEGINNING_NS  # where the watermark would be without grace
 
     def see(self, block: MessageBlock, batch: Batch | None, progress: Sequence[tuple[int, Progress]]) -> None:
         """Take the messages of one block and what was decoded from them."""
@@ -156,25 +194,43 @@ class LateJudge:
                 self._judge(self._unseen.pop((offset, at)), block, batch, progress)
         if batch is not None and batch.rows:
             trusted = batch.time_ns[self._trusted(batch)]
-            newest_ns = int(trusted.max()) - self._grace_ns if trusted.size else BEGINNING_NS
-            self.watermark_ns = max(self.watermark_ns, newest_ns)
-        self.watermark_ns = max([self.watermark_ns, *(told.upper_ns for _, told in progress)])
+            if trusted.size:
+                self.newest_ns = max(self.newest_ns, int(trusted.max()))
+                self.watermark_ns = max(self.watermark_ns, int(trusted.max()) - self._grace_ns)
+        upper_ns = max((told.upper_ns for _, told in progress), default=BEGINNING_NS)
+        self.newest_ns, self.watermark_ns = max(self.newest_ns, upper_ns), max(self.watermark_ns, upper_ns)
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is known how far the input let the frontier come."""
+        return self._held and not self.retained.gone
 
     def end(self, others: Mapping[str, "LateJudge"]) -> None:
         """Judge by how far the other inputs, by stream, ever came."""
         for sent in self._unseen.values():
-            self._found.fault("unjustified late", f"{sent}: the input has no such row")
-        for sent in self._reached:
-            for stream, other in others.items():
-                if sent.letter.frontier_ns > other.watermark_ns and not other.may_be_idle:
-                    told = f"{sent}: {stream} never came further than {other.watermark_ns}"
-                    self._found.fault("unjustified late", told)
-                    break
+            if sent.letter.offset < self.retained.low or self.retained.compacted:
+                self._found.letters_unjudged += 1
             else:
-                furthest_ns = max([self.watermark_ns, *(other.watermark_ns for other in others.values())])
-                if sent.letter.frontier_ns > furthest_ns:
-                    told = f"{sent}: no input ever came further than {furthest_ns}"
-                    self._found.fault("unjustified late", told)
+                self._found.fault("unjustified late", f"{sent}: the input has no such row")
+        judges = [self, *others.values()]
+        reach_ns = max(judge.watermark_ns if self._held else judge.newest_ns for judge in judges)
+        for sent, explained in self._reached:
+            frontier_ns = sent.letter.frontier_ns
+            behind = {
+                stream: other
+                for stream, other in others.items()
+                if frontier_ns > other.watermark_ns and not other.may_be_idle
+            }
+            told = ""
+            if frontier_ns > reach_ns and not any(judge.retained.gone for judge in judges):
+                told = f"no input ever came further than {reach_ns}"
+            for stream, other in behind.items():
+                if other.exact:
+                    told = f"{stream} never came further than {other.watermark_ns}"
+            if told:
+                self._found.fault("unjustified late", f"{sent}: {told}")
+            elif behind or not explained or frontier_ns > reach_ns:
+                self._found.letters_unjudged += 1
 
     def _judge(
         self, sent: Sent, block: MessageBlock, batch: Batch, progress: Sequence[tuple[int, Progress]]
@@ -196,10 +252,10 @@ class LateJudge:
             reason = f"a row of time {int(times.max())} is not below it"
         elif told.frontier_ns - int(times.min()) != told.lateness_ns:
             reason = f"the oldest row is {told.frontier_ns - int(times.min())} ns below it"
-        elif told.frontier_ns > own_ns and not self.may_be_idle:
+        elif told.frontier_ns > own_ns and not self.may_be_idle and self.exact:
             reason = f"what {self._stream} held before lets it come to {own_ns} at most"
         else:
-            self._reached.append(sent)
+            self._reached.append((sent, told.frontier_ns <= own_ns or self.may_be_idle))
             return
         self._found.fault("unjustified late", f"{sent}: {reason}")
 
@@ -216,10 +272,10 @@ class LateJudge:
 
 
 def _originals(
-    pipeline: Pipeline, kind: str, partition: int, group: str, *, wait: bool
+    pipeline: Pipeline, kind: str, partition: int, group: str, wait: bool, begun: Callable[[int], None]
 ) -> Iterable[Original]:
     source = TopicPartition(pipeline.settings.topic(kind), partition)
-    for block in read_partition(pipeline.bus, source, group=group, wait=wait):
+    for block in read_partition(pipeline.bus, source, group=group, wait=wait, begun=begun):
         yield from (block.originals[message] for message in range(block.messages))
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from app.audit.findings import PLACE, Findings
 from app.audit.formulas import inexact_features, with_features
-from app.audit.rules import PLACE, WANTED, Findings
+from app.audit.sides import WANTED
 from app.audit.walk import frame_of
 from operators.graph.declare import GraphSettings
 from operators.sealed import ALIGNED
@@ -43,6 +44,7 @@ def check_node(
     *,
     repeats: bool,
     since: pl.Expr | None = None,
+    heads: "Heads | None" = None,
 ) -> int:
     """Check the rows of one output and partition against the aligned rows; returns how many there were.
 
@@ -50,11 +52,23 @@ def check_node(
     What is held is the batch at hand of either side, or where they differ a window of rows.  With `repeats`,
     as at least once, a row may come again, equal; then both sides are held whole, and the first row of each
     place counts.  `since` says which rows of the output, behind those of all aligned rows, are not judged.
+
+    `heads` says, once first rows were read, which side keeps no more than what is left; rows from before the
+    first of the other side are not judged then.
     """
     joined, made = _Side(aligned, repeats=repeats), _Side(rows, repeats=repeats)
     count, begun = 0, False
     while made.fill():
         if not begun:
+            cut = joined.fill() and heads is not None
+            if heads is not None and heads.aligned and not cut:
+                return 0
+            if heads is not None and cut and repeats and (heads.aligned or heads.made):
+                _meet(joined, made, heads)
+            elif heads is not None and cut and heads.aligned:
+                made.skip_before(joined, heads.on)
+            if not made.fill():
+                break
             begun = joined.skip_to(made.first_place())
         if not joined.fill():
             break
@@ -71,6 +85,40 @@ def check_node(
     while begun and joined.fill():
         findings.add("missing node row", _named(rules, joined.take(joined.rows.height)), str)
     return count
+
+
+@dataclass(slots=True)
+class Heads:
+    """The first offsets left of the aligned topic and of that of an output; `on` is the time column."""
+
+    on: str
+    aligned: int = 0
+    made: int = 0
+
+    def begin_aligned(self, low: int) -> None:
+        """The reading of the aligned topic begins, at the first message left."""
+        self.aligned = low
+
+    def begin_made(self, low: int) -> None:
+        """The reading of the output begins."""
+        self.made = low
+
+
+def _meet(joined: "_Side", made: "_Side", heads: Heads) -> None:
+    """Let both sides, held whole, begin together.
+
+    Rows come again in another order than before, so what is left of either side may begin in the midst.
+    """
+    on = pl.col(heads.on)
+    first_ns, joined_ns = made.rows[heads.on].min(), joined.rows[heads.on].min()
+    for side, other, until_ns, cut in (
+        (joined, made.rows, first_ns, True),
+        (made, joined.rows, joined_ns, heads.aligned > 0),
+    ):
+        alone = side.rows.join(other.select(PLACE), on=PLACE, how="anti").filter(on <= until_ns)
+        if cut:
+            side.rows = side.rows.join(alone.select(PLACE), on=PLACE, how="anti")
+        side.rows = side.rows.sort([heads.on, *PLACE])
 
 
 def _paired(left: pl.DataFrame, rows: pl.DataFrame) -> int:
@@ -124,6 +172,17 @@ class _Side:
         """The place of the first row."""
         offset, index = self.rows.select(PLACE).row(0)
         return offset, index
+
+    def skip_before(self, other: "_Side", on: str) -> None:
+        """Leave out rows that stand before the first of the other side, which holds some."""
+        first_ns, place = int(other.rows[on][0]), other.first_place()
+        while self.fill():
+            self.rows = self.rows.filter(pl.col(on) >= first_ns)
+            if self.rows.height:
+                break
+        # Rows of one time are in an order of their own.
+        self.gather(WINDOW_ROWS)
+        self.take(self.find(place) or 0 if self.rows.height else 0)
 
     def gather(self, count: int) -> None:
         """Hold at least `count` rows, or all that are left."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from app.audit.cut import Cut
-from app.audit.rules import Violation
+from app.audit.findings import Violation
 from operators.hashing.parity import Parity
 
 
@@ -19,12 +19,36 @@ class RuleChange(NamedTuple):
 
 
 @dataclass(slots=True)
+class PassedOver:
+    """What was not judged, since topics keep no more or settings were others, and from when on nothing is.
+
+    `from_ns` is by partition, END_NS where no such time is known.  `rows` counts, under `aligned`, aligned
+    rows whose left row is gone; under the left stream its rows whose aligned row is gone, or a letter that
+    may have called them late; under a right stream aligned rows whose match there may be gone.  `letters`
+    counts late letters of which nobody can say whether they had a reason, `columns` aligned rows by the
+    column that they have and the settings do not make.
+    """
+
+    from_ns: dict[int, int] = field(default_factory=dict)
+    rows: Counter[str] = field(default_factory=Counter)
+    columns: Counter[str] = field(default_factory=Counter)
+    letters: int = 0
+
+    def add(self, other: "PassedOver") -> None:
+        """Count what another partition passed over."""
+        self.from_ns |= other.from_ns
+        self.rows += other.rows
+        self.columns += other.columns
+        self.letters += other.letters
+
+
+@dataclass(slots=True)
 class Reach:
     """Up to where a pipeline that runs was judged, by partition, and what lies beyond.
 
     `rows_waiting` are accepted left rows whose match may still change, `rows_since` rows sealed since, and
-    `unread` offsets of each stream, markers of transactions among them.  Of the partitions in `uncommitted`
-    nothing was audited: their tasks have not committed yet.
+    `unread` offsets of each stream, markers of transactions among them; `passed_over` lies before.  Of the
+    partitions in `uncommitted` nothing was audited: their tasks have not committed yet.
     """
 
     cuts: Mapping[int, Cut] = field(default_factory=dict)
@@ -32,6 +56,7 @@ class Reach:
     unread: Counter[str] = field(default_factory=Counter)
     rows_waiting: int = 0
     rows_since: int = 0
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
 
 @dataclass(slots=True)
@@ -77,6 +102,7 @@ class AuditReport:
         self.rows_dead += other.rows_dead
         self.reach.rows_waiting += other.reach.rows_waiting
         self.reach.rows_since += other.reach.rows_since
+        self.reach.passed_over.add(other.reach.passed_over)
         self.violations += other.violations
         self.parity |= other.parity
         self.rule_changes += other.rule_changes

@@ -1,76 +1,24 @@
 """What can be wrong with aligned rows, each fault under its name with both sides of its first rows."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 
-from app.audit.join import INDEX, OFFSET, Rules, expected_rows, matched_row
+from app.audit.findings import PLACE, Findings
+from app.audit.join import INDEX, OFFSET, Rules, expected_rows
+from app.audit.retained import Retained
+from app.audit.sides import WANTED, differ, sides
+from app.audit.unsure import judge_unsure, value_is_certain
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 from schemas.stream import message_keys
 from topics.partitioner import partition_of
 
 PARTITION = "audit_partition"  # of an aligned row, or the number of its file
 EARLIER = "audit_earlier"  # of an aligned row: which of `Layout.lacks` it was written with
-PLACE = [LEFT_OFFSET, LEFT_INDEX]
 RULE = "audit_rule"  # of an aligned row: the number of the rules that it was matched by, or UNJUDGED
 NTH = "audit_nth"
-WANTED = "wanted_"
-EXAMPLES_MAX = 3
 UNJUDGED = -1  # matched in a way that the settings do not say: it has to be there, and that is all
-STRAYS_MAX = 10_000  # rows found where none is wanted, or the other way round, kept to be told apart
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One kind of fault in one partition: how many rows, and the first of them with both sides."""
-
-    kind: str
-    rows: int
-    examples: tuple[str, ...]
-
-
-class Findings:
-    """Collects the faults of one partition, tile after tile; counts the rows that came again, equal."""
-
-    def __init__(self) -> None:
-        self.rows_repeated = 0
-        self._rows: dict[str, int] = {}
-        self._examples: dict[str, list[str]] = {}
-        self._strays: dict[str, list[pl.DataFrame]] = {"missing": [], "unexpected": []}
-
-    def add(self, kind: str, rows: pl.DataFrame, describe: Callable[[dict[str, object]], str] = str) -> None:
-        """Count `rows` as faults of a kind; the first of all are described."""
-        if rows.height == 0:
-            return
-        self._rows[kind] = self._rows.get(kind, 0) + rows.height
-        examples = self._examples.setdefault(kind, [])
-        examples += [describe(row) for row in rows.head(EXAMPLES_MAX - len(examples)).to_dicts()]
-
-    def add_stray(self, kind: str, rows: pl.DataFrame, *, by_place: bool) -> None:
-        """Count rows as `missing` or `unexpected`; of one place, they are one row moved."""
-        self.add(kind, rows)
-        held = self._strays[kind]
-        if by_place and rows.height and sum(part.height for part in held) < STRAYS_MAX:
-            held.append(rows.select(PLACE))
-
-    def violations(self) -> Iterator[Violation]:
-        """All violations."""
-        self._pair_strays()
-        for kind, rows in self._rows.items():
-            if rows:
-                yield Violation(kind, rows, tuple(self._examples[kind]))
-
-    def _pair_strays(self) -> None:
-        """A place both missing and unexpected is one row whose time was changed."""
-        if not all(self._strays.values()):
-            return
-        missing, unexpected = (pl.concat(parts) for parts in self._strays.values())
-        moved = missing.join(unexpected, on=PLACE)
-        for kind in self._strays:
-            self._rows[kind] -= moved.height
-        self.add("changed left row", moved, lambda row: f"another time at left row {_place(row)}")
-        self._strays = {"missing": [], "unexpected": []}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +31,7 @@ class Layout:
     `late`        places of left rows that were not accepted, as OFFSET and INDEX.
     `repeats`     whether a row may come again, equal, as it does at least once.
     `lacks`       by EARLIER, the columns that did not exist yet when such rows were written.
+    `left`        what is left of the left input, and `rights` of the others, by stream; without, all is.
     """
 
     by_place: bool = True
@@ -90,6 +39,8 @@ class Layout:
     late: pl.DataFrame | None = None
     repeats: bool = False
     lacks: Sequence[Sequence[str]] = ((),)
+    left: Retained | None = None
+    rights: Mapping[str, Retained] = field(default_factory=dict)
 
 
 def check_tile(
@@ -109,6 +60,7 @@ def check_tile(
         aligned = aligned.with_columns(pl.lit(0, pl.Int16).alias(RULE))
     for number, rule in enumerate(rules):
         _look_ahead(rule, aligned.filter(pl.col(RULE) == number), findings)
+    aligned = _with_left(layout, left, aligned, findings)
     aligned = _own_rows(rules[0], layout, left, aligned, findings)
     expected = _expected(rules, left, rights, aligned)
     aligned = _completed(layout, aligned, expected)
@@ -131,6 +83,10 @@ def check_tile(
             for rows in (aligned, expected)
         )
     missing = expected.join(aligned, on=where, how="anti", nulls_equal=True)
+    if layout.left is not None and layout.left.unsure:
+        doubtful = layout.left.doubtful(missing, LEFT_OFFSET, LEFT_INDEX, rules[0].on)
+        findings.passed_over[rules[0].pipeline.left] += int(doubtful.sum())
+        missing = missing.filter(~doubtful)
     findings.add_stray("missing", missing.drop(RULE), by_place=layout.by_place)
     _unexpected(layout, aligned.join(expected, on=place, how="anti", nulls_equal=True), findings)
     wanted = expected.select(
@@ -139,9 +95,9 @@ def check_tile(
     )
     both = aligned.join(wanted, on=place, how="inner", nulls_equal=True, maintain_order="left")
     columns = [c for c in left.columns if c not in (OFFSET, INDEX)]
-    findings.add("changed left row", both.filter(_differ(both, columns)), _sides(columns))
+    findings.add("changed left row", both.filter(differ(both, columns)), sides(columns))
     for number, rule in enumerate(rules):
-        _compare(rule, both.filter(pl.col(RULE) == number), findings)
+        _compare(rule, layout, both.filter(pl.col(RULE) == number), findings)
 
 
 def _expected(
@@ -162,7 +118,24 @@ def _expected(
         parts.append(
             expected_rows(rules[by], own, rights[by]).with_columns(pl.lit(number, pl.Int16).alias(RULE))
         )
-    return pl.concat(parts)
+    return pl.concat(parts, how="diagonal")  # by column, rules have other columns to judge by
+
+
+def _with_left(layout: Layout, left: pl.DataFrame, aligned: pl.DataFrame, findings: Findings) -> pl.DataFrame:
+    """Leave out the rows whose left row is gone; that they come twice is a fault all the same."""
+    if layout.left is None or not layout.left.gone or not aligned.height:
+        return aligned
+    has_left = aligned.select(layout.left.has_left(LEFT_OFFSET))[LEFT_OFFSET]
+    if layout.left.compacted:
+        kept = left.select(pl.col(OFFSET).alias(LEFT_OFFSET), pl.col(INDEX).alias(LEFT_INDEX))
+        kept = kept.with_columns(pl.lit(value=True).alias("kept"))
+        found = aligned.select(PLACE).join(kept, on=PLACE, how="left", maintain_order="left")
+        has_left = found["kept"].fill_null(value=False)
+    gone = aligned.filter(~has_left)
+    if not layout.repeats:
+        findings.add("duplicated", gone.filter(gone.select(PARTITION, *PLACE).is_duplicated()))
+    findings.passed_over["aligned"] += gone.height
+    return aligned.filter(has_left)
 
 
 def _own_rows(
@@ -223,44 +196,30 @@ def _unexpected(layout: Layout, rows: pl.DataFrame, findings: Findings) -> None:
     findings.add_stray("unexpected", rows, by_place=layout.by_place)
 
 
-def _compare(rules: Rules, both: pl.DataFrame, findings: Findings) -> None:
+def _compare(rules: Rules, layout: Layout, both: pl.DataFrame, findings: Findings) -> None:
     """Compare what was looked up for aligned rows with what it should be, column by column."""
+    carried = rules.pipeline.carry == "column"
     for name in rules.pipeline.right:
         then, age = f"{name}_{rules.on}", f"{name}_age_ns"
         values = [f"{name}_{c}" for c in rules.columns[name]]
-        all_of_it = _sides([*values, then, age], name)
-        another = _differ(both, [then])
-        findings.add("wrong match", both.filter(another), all_of_it)
-        kind = "wrong carried value" if rules.pipeline.carry == "column" else "changed right value"
-        findings.add(kind, both.filter(_differ(both, values) & ~another), all_of_it)
-        findings.add("wrong age", both.filter(_differ(both, [age]) & ~another), all_of_it)
-
-
-def _differ(both: pl.DataFrame, columns: Sequence[str]) -> pl.Expr:
-    """Whether any of the columns is not what is wanted, a null being a value of its own."""
-    checks = [pl.col(c).ne_missing(pl.col(WANTED + c).cast(both.schema[c], strict=False)) for c in columns]
-    return pl.any_horizontal(checks) if checks else pl.lit(value=False)
-
-
-def _sides(columns: Sequence[str], right: str | None = None) -> Callable[[dict[str, object]], str]:
-    """Describes an aligned row: its left row, what differs from what is wanted, and the row that gives it."""
-
-    def describe(row: dict[str, object]) -> str:
-        wrong = [
-            f"{c} is {row[c]!r}, should be {row[WANTED + c]!r}" for c in columns if row[c] != row[WANTED + c]
-        ]
-        told = f"left row {_place(row)}: {'; '.join(wrong)}"
-        if right is not None:
-            offset, index = (row[WANTED + c] for c in matched_row(right))
-            told += f"; matches no {right}" if offset is None else f"; matches {right} row {offset}/{index}"
-        aligned = {c: v for c, v in row.items() if not c.startswith((WANTED, "audit_"))}
-        return f"{told}; aligned row {aligned}"
-
-    return describe
-
-
-def _place(row: Mapping[str, object]) -> str:
-    return f"{row[LEFT_OFFSET]}/{row[LEFT_INDEX]}"
+        all_of_it = sides([*values, then, age], name)
+        rows, changed = both, differ(both, values)
+        retained = layout.rights.get(name)
+        if retained is not None and retained.unsure:
+            rows = judge_unsure(rules, name, both, retained, findings)
+            if carried:
+                changed = pl.any_horizontal(
+                    pl.lit(value=False),
+                    *(
+                        differ(both, [f"{name}_{c}"]) & value_is_certain(rules, name, c, retained)
+                        for c in rules.columns[name]
+                    ),
+                )
+        another = differ(both, [then])
+        findings.add("wrong match", rows.filter(another), all_of_it)
+        kind = "wrong carried value" if carried else "changed right value"
+        findings.add(kind, rows.filter(changed & ~another), all_of_it)
+        findings.add("wrong age", rows.filter(differ(both, [age]) & ~another), all_of_it)
 
 
 def _look_ahead(rules: Rules, aligned: pl.DataFrame, findings: Findings) -> None:

@@ -13,12 +13,14 @@ from app.audit.aligned import AlignedRows
 from app.audit.auditable import require_auditable
 from app.audit.cut import Cut
 from app.audit.emitted import ParityCheck, Seals, gathered, parts_by
+from app.audit.findings import PLACE, Findings, Violation
 from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.late import PLACES, LateJudge, NotAccepted, read_not_accepted
-from app.audit.nodes import NodeRules, check_node, unjudged
+from app.audit.nodes import Heads, NodeRules, check_node, unjudged
 from app.audit.report import AuditReport, Reach
+from app.audit.retained import Disorder, Lows, Retained
 from app.audit.rule_book import formulas_of
-from app.audit.rules import PLACE, Findings, Layout, Violation
+from app.audit.rules import Layout
 from app.audit.runs import MEMORY_SIZE_MIN, Runs
 from app.audit.walk import frame_of, walk
 from app.config import Settings
@@ -27,8 +29,9 @@ from app.reading.aligned import read_aligned, read_output
 from app.reading.partition import at_once, read_partition
 from app.wiring.pipeline import Pipeline
 from operators.hashing.parity import sealed_hashes
+from operators.sealed import ALIGNED
 from schemas.batch import Batch, Bools
-from schemas.clocks import clock_column
+from schemas.clocks import BEGINNING_NS, END_NS, clock_column
 from schemas.rule import parse_rule
 from schemas.stream import Stream, message_keys, plain_keys
 from topics.avro.schema import column_name
@@ -43,7 +46,8 @@ def audit(
 ) -> AuditReport:
     """Check every partition: up to its cut (`read_cuts`), or without any of a pipeline that has come to rest.
 
-    With cuts the pipeline may run on meanwhile, and of a partition without one nothing is checked.
+    With cuts the pipeline may run on meanwhile, and of a partition without one nothing is checked.  Without
+    them, as None, its settings are taken to have been the same all the time; an empty mapping says neither.
     Several are checked at once.  Their rows go to sorted files in temporary folders and are read a tile of
     time at a time, so what is held of all together stays within about `memory_size_max` however long the day;
     the places of late rows, 12 bytes each, come on top.
@@ -58,7 +62,7 @@ def audit(
         report = AuditReport()
         cut = cuts[partition] if cuts else None
         with TemporaryDirectory(prefix="tidemark-audit-") as folder:
-            part = _Partition(pipeline, partition, cut, Path(folder), share_size)
+            part = _Partition(pipeline, partition, cut, Path(folder), share_size, held=cuts is None)
             report.violations += [(partition, violation) for violation in part.check(report)]
         return report
 
@@ -91,13 +95,21 @@ class _Partition:
     """One partition on its way from the log to disk and through the walk."""
 
     def __init__(
-        self, pipeline: Pipeline, partition: int, cut: Cut | None, folder: Path, memory_size_max: int
+        self,
+        pipeline: Pipeline,
+        partition: int,
+        cut: Cut | None,
+        folder: Path,
+        memory_size_max: int,
+        *,
+        held: bool,
     ) -> None:
         self._pipeline = pipeline
         self._partition = partition
         self._cut = cut
         self._folder = folder
         self._memory_size_max = memory_size_max
+        self._held = held
         self._group = f"{pipeline.settings.pipeline.prefix}-audit"
         self._rules = rules_of(pipeline.settings, pipeline.streams)
         self._findings = Findings()
@@ -124,65 +136,101 @@ class _Partition:
             group=self._group,
             next_offsets=None if self._cut is None else self._cut.next_offsets,
         )
-        judges = {name: LateJudge(found, name, settings) for name in settings.stream_names}
-        hold_ns = aligned.book.ahead_ns
-        accepted = {name: self._inputs(name, found, judge, hold_ns, report) for name, judge in judges.items()}
-        for name, judge in judges.items():
-            judge.end({other: told for other, told in judges.items() if other != name})
+        judges = self._judges(found)
+        retained = {name: judge.retained for name, judge in judges.items()}
+        accepted = {name: self._inputs(name, found, judge, aligned, report) for name, judge in judges.items()}
+        _end_inputs(judges)
+        for name in judges:
             report.rows_late[name] += found.late[name].height
         report.rows_dead += found.dead_letters
         waiting = pl.concat(self._waiting)
         report.reach.rows_waiting += waiting.height
-        if aligned.beyond.rows:
+        if aligned.edges.rows_beyond:
             aligned.admit(waiting, self._end(left))
         layout = Layout(
             partitions=settings.bus.partitions,
             late=found.late[left],
             repeats=self._repeats,
-            lacks=aligned.lacks,
+            lacks=aligned.layouts.lacks,
+            left=retained[left],
+            rights=retained,
         )
         rights = {name: runs for name, runs in accepted.items() if name != left}
         rules = aligned.book.rules
         walk(rules, layout, accepted[left], rights, aligned.runs, self._findings, self._memory_size_max)
-        report.rows_repeated += self._findings.rows_repeated
-        report.rows_aligned += aligned.rows - self._findings.rows_repeated
-        report.reach.rows_since += aligned.beyond.rows
-        report.rows_unjudged["aligned"] += aligned.unjudged
-        report.rule_changes += aligned.book.changes
-        report.parity[self._partition] = aligned.parity
+        self._count(aligned, retained, report)
+        report.reach.passed_over.letters += found.letters_unjudged
         for name in settings.node_outputs:
             report.rows_out[name] += self._node(name, report)
         yield from found.violations()
         yield from self._findings.violations()
 
+    def _count(self, aligned: AlignedRows, retained: Mapping[str, Retained], report: AuditReport) -> None:
+        """Add to the report what is known of the aligned rows."""
+        report.rows_repeated += self._findings.rows_repeated
+        report.rows_aligned += aligned.rows - self._findings.rows_repeated
+        report.reach.rows_since += aligned.edges.rows_beyond
+        report.rows_unjudged[ALIGNED] += aligned.unjudged
+        report.rule_changes += aligned.book.changes
+        report.parity[self._partition] = aligned.parity
+        from_ns = _from_ns(self._rules, aligned.edges.from_ns, retained)
+        if from_ns > BEGINNING_NS:
+            report.reach.passed_over.from_ns[self._partition] = from_ns
+        report.reach.passed_over.rows += self._findings.passed_over
+        report.reach.passed_over.columns += aligned.layouts.strange
+
+    def _judges(self, found: NotAccepted) -> dict[str, LateJudge]:
+        settings = self._pipeline.settings
+        return {
+            name: LateJudge(found, name, settings, self._retained(name, found.lows[name]), held=self._held)
+            for name in settings.stream_names
+        }
+
     def _inputs(
-        self, name: str, found: NotAccepted, judge: LateJudge, hold_ns: int, report: AuditReport
+        self, name: str, found: NotAccepted, judge: LateJudge, aligned: AlignedRows, report: AuditReport
     ) -> Runs:
-        """Accepted rows of an input up to the cut; of the left one those that had to be sealed by then."""
+        """Accepted rows of an input up to the cut; of the left one those that had to be sealed by then.
+
+        Left rows whose aligned rows are gone are left out.
+        """
         stream = self._pipeline.streams[name]
         source = TopicPartition(self._pipeline.settings.topic(name), self._partition)
         decoder = self._pipeline.decoder(name)  # a row that breaks a rule is no accepted row
         order = self._rules.order(name)
         runs = self._runs(name, order)
-        runs.add(_placed(stream.schema.empty_table(), [], []))
-        due = None
-        if self._cut is not None and name == self._rules.pipeline.left:
-            due = self._cut.due(order, hold_ns)
-        for block in read_partition(self._pipeline.bus, source, group=self._group, wait=self._cut is None):
+        empty = _placed(stream.schema.empty_table(), [], [])
+        runs.add(empty)
+        is_left = name == self._rules.pipeline.left
+        due = None if self._cut is None or not is_left else self._cut.due(order, aligned.book.ahead_ns)
+        blocks = read_partition(
+            self._pipeline.bus,
+            source,
+            group=self._group,
+            wait=self._cut is None,
+            begun=judge.retained.begin,
+        )
+        for block in blocks:
             count = block.messages
             if self._cut is not None:
                 count = int(np.searchsorted(block.offset, self._cut.next_offsets[name]))
             if count:
                 decoded = decoder.decode(block, np.arange(count, dtype=np.int64))
                 judge.see(block, decoded.batch, decoded.progress)
+                if decoded.batch is None:
+                    judge.retained.see(empty, decoded.progress)
                 if decoded.batch is not None:
                     self._check_places(name, decoded.batch)
                     rows = _batch_frame(decoded.batch)
                     report.rows_in[name] += rows.height
                     rows = found.without(name, rows)
+                    judge.retained.see(rows, decoded.progress)
                     if due is not None:
                         self._waiting.append(rows.filter(~due).select(OFFSET, INDEX))
                         rows = rows.filter(due)
+                    if is_left and aligned.edges.low:
+                        gone = rows.select(aligned.edges.is_gone(order).alias("gone"))["gone"]
+                        self._findings.passed_over[name] += int(gone.sum())
+                        rows = rows.filter(~gone)
                     runs.add(rows)
                 del decoded
             unread = int(block.offset[count]) if count < block.messages else None
@@ -228,9 +276,13 @@ class _Partition:
         rules = NodeRules.of(self._pipeline.settings.graph.declared(), name)
         own = parse_rule(self._pipeline.sinks(self._partition)[name].rule).formulas
         parity, seals, wait = ParityCheck(), Seals(), self._cut is None
+        heads = Heads(self._rules.on)
 
         def rows() -> Iterator[pa.RecordBatch]:
-            for batch in gathered(read_output(self._pipeline, name, self._partition, seals=seals, wait=wait)):
+            batches = read_output(
+                self._pipeline, name, self._partition, seals=seals, wait=wait, begun=heads.begin_made
+            )
+            for batch in gathered(batches):
                 hashes, lower = sealed_hashes(batch), 0
                 told = seals.take(batch.num_rows)
                 for seal in told:
@@ -244,15 +296,37 @@ class _Partition:
                     yield part
 
         since = None if self._cut is None else self._cut.since(self._rules.on)
-        count = check_node(rules, self._joined(), rows(), self._findings, repeats=self._repeats, since=since)
+        count = check_node(
+            rules,
+            self._joined(heads),
+            rows(),
+            self._findings,
+            repeats=self._repeats,
+            since=since,
+            heads=heads,
+        )
         if not self._repeats:
             parity.report(self._findings)
         return count
 
-    def _joined(self) -> Iterator[pa.RecordBatch]:
+    def _retained(self, name: str, lows: Lows) -> Retained:
+        settings = self._pipeline.settings
+        disorder = Disorder(
+            grace_ns=settings.grace_ns(name),
+            may_be_idle=settings.idle_after_ms(name) is not None,
+            max_ahead_ns=settings.pipeline.max_ahead_ns,
+        )
+        topic = settings.topic(name)
+        spec = self._pipeline.bus.admin().describe([topic])[topic]
+        policy = "" if spec is None else spec.configs.get("cleanup.policy", "")
+        return Retained(self._rules.on, disorder, lows, compacted="compact" in policy)
+
+    def _joined(self, heads: Heads) -> Iterator[pa.RecordBatch]:
         """The aligned rows up to the cut."""
         order = self._rules.order(self._rules.pipeline.left, *PLACE)
-        for batch in gathered(read_aligned(self._pipeline, self._partition, wait=self._cut is None)):
+        wait = self._cut is None
+        batches = read_aligned(self._pipeline, self._partition, wait=wait, begun=heads.begin_aligned)
+        for batch in gathered(batches):
             if self._cut is None:
                 yield batch
             else:
@@ -261,6 +335,22 @@ class _Partition:
 
     def _runs(self, name: str, order: list[str]) -> Runs:
         return Runs(self._folder, name, order, self._memory_size_max)
+
+
+def _end_inputs(judges: Mapping[str, LateJudge]) -> None:
+    """All inputs, by stream, were read: judge what hangs on more than one of them."""
+    for name, judge in judges.items():
+        judge.retained.has_progress = any(other.retained.saw_progress for other in judges.values())
+        judge.end({other: told for other, told in judges.items() if other != name})
+
+
+def _from_ns(rules: Rules, aligned_ns: int, retained: Mapping[str, Retained]) -> int:
+    """From when on all is judged; END_NS where there is no such time."""
+    uppers = [aligned_ns]
+    for name, rows in retained.items():
+        reach_ns = 0 if name == rules.pipeline.left else rules.pipeline.tolerance_ns or 0
+        uppers.append(rows.upper_ns + (reach_ns if BEGINNING_NS < rows.upper_ns < END_NS else 0))
+    return min(max(uppers), END_NS)
 
 
 def _batch_frame(batch: Batch) -> pl.DataFrame:

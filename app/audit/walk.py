@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 import pyarrow as pa
 
+from app.audit.findings import Findings
 from app.audit.join import Rules, standing_rows
-from app.audit.rules import Findings, Layout, check_tile
+from app.audit.rules import Layout, check_tile
 from app.audit.runs import LAST_NS, Runs, tiles
 
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from app.audit.report import AuditReport
 from app.config import Settings
-from schemas.clocks import BEGINNING_NS
+from operators.sealed import ALIGNED
+from schemas.clocks import BEGINNING_NS, END_NS
 
 
 def report_lines(report: AuditReport, settings: Settings, *, of_topics: bool) -> Iterator[str]:
@@ -26,6 +27,8 @@ def report_lines(report: AuditReport, settings: Settings, *, of_topics: bool) ->
     for name, rows in report.rows_unjudged.items():
         if rows:
             yield f"{name}: {rows:,} rows were made in a way that these settings do not say: values unchecked"
+    for name, rows in sorted(report.reach.passed_over.columns.items()):
+        yield f"{name}: {rows:,} rows have this column, which these settings do not make: unchecked there"
     for number, violation in report.violations:
         where = "" if number is None else f"partition {number}: "
         yield f"{where}{violation.rows:,} rows {violation.kind}"
@@ -35,14 +38,18 @@ def report_lines(report: AuditReport, settings: Settings, *, of_topics: bool) ->
         yield from _reach(report, settings)
     elif of_topics:
         yield (
-            "audited to the ends of the topics: the group has committed nothing, or the broker has dropped "
-            "its offsets"
+            f"audited {_from(report)}to the ends of the topics: the group has committed nothing, or the "
+            "broker has dropped its offsets"
         )
+    yield from _gone(report, settings)
     yield "audit: clean" if not report.violations else f"audit: {report.violation_rows:,} rows wrong"
 
 
 def report_json(report: AuditReport) -> dict[str, Any]:
-    """All that a report says; times are int64 nanoseconds UTC, null before the first frontier."""
+    """All that a report says; times are int64 nanoseconds UTC, null before the first frontier.
+
+    `from_ns` has the partitions whose topics do not keep all, null where no time is known.
+    """
     return {
         "clean": not report.violations,
         "violation_rows": report.violation_rows,
@@ -70,6 +77,12 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "frontier_ns": _known(report.frontier_ns),
         "frontiers_ns": {number: _known(at_ns) for number, at_ns in sorted(_frontiers(report).items())},
         "uncommitted": list(report.reach.uncommitted),
+        "rows_gone": dict(report.reach.passed_over.rows),
+        "letters_unjudged": report.reach.passed_over.letters,
+        "from_ns": {
+            number: _bounded(at_ns) for number, at_ns in sorted(report.reach.passed_over.from_ns.items())
+        },
+        "columns_unjudged": dict(report.reach.passed_over.columns),
         "parity": {number: str(parity) for number, parity in sorted(report.parity.items())},
         "rule_changes": [change._asdict() for change in sorted(report.rule_changes)],
     }
@@ -91,9 +104,37 @@ def _reach(report: AuditReport, settings: Settings) -> Iterator[str]:
     frontiers = _frontiers(report).values()
     lowest_ns, highest_ns = min(frontiers), max(frontiers)
     to = "" if lowest_ns == highest_ns else f" to {moment(highest_ns)}, by partition"
-    yield f"audited up to {moment(lowest_ns)}{to}: the frontier of the last commit{rest}"
+    yield f"audited {_from(report)}up to {moment(lowest_ns)}{to}: the frontier of the last commit{rest}"
     for number in report.reach.uncommitted:
         yield f"partition {number}: not audited, its task has not committed yet"
+
+
+def _from(report: AuditReport) -> str:
+    """From when on everything was judged, where topics do not keep all."""
+    moments = [at_ns for at_ns in report.reach.passed_over.from_ns.values() if at_ns < END_NS]
+    return f"from {moment(max(moments))} (topics keep no more) " if moments else ""
+
+
+def _gone(report: AuditReport, settings: Settings) -> Iterator[str]:
+    """What was passed over since topics keep no more of it."""
+    left, rows = settings.pipeline.left, report.reach.passed_over.rows
+    parts = [f"{rows[ALIGNED]:,} aligned rows whose {left} row is gone"] if rows[ALIGNED] else []
+    if rows[left]:
+        parts.append(f"{rows[left]:,} {left} rows whose aligned row or late letter is gone")
+    parts += [
+        f"{rows[name]:,} rows whose match in {name} may be gone"
+        for name in settings.pipeline.right
+        if rows[name]
+    ]
+    if parts:
+        yield f"not judged, for topics keep no more: {', '.join(parts)}"
+    if report.reach.passed_over.letters:
+        letters = f"{report.reach.passed_over.letters:,} late letters"
+        yield f"not judged: {letters} that neither these settings nor what is left of the topics explain"
+
+
+def _bounded(at_ns: int) -> int | None:
+    return None if at_ns == END_NS else at_ns
 
 
 def _frontiers(report: AuditReport) -> dict[int, int]:

@@ -1,7 +1,7 @@
 """The aligned topic, read back as a model service would read it, and kept as Parquet."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
@@ -81,9 +81,10 @@ def read_aligned(
     seals: SealListener | None = None,
     *,
     wait: bool = True,
+    begun: Callable[[int], None] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the aligned rows of one partition in their order, from frames or from Avro rows."""
-    return read_output(pipeline, ALIGNED, partition, frames, seals, wait=wait)
+    return read_output(pipeline, ALIGNED, partition, frames, seals, wait=wait, begun=begun)
 
 
 def read_output(
@@ -94,10 +95,11 @@ def read_output(
     seals: SealListener | None = None,
     *,
     wait: bool = True,
+    begun: Callable[[int], None] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of one output and partition in their order: of `aligned`, or of a node of the graph.
 
-    `wait` is that of `read_partition`.
+    `wait` and `begun` are those of `read_partition`.
     """
     settings = pipeline.settings
     sink = pipeline.sinks(partition)[name]
@@ -108,7 +110,7 @@ def read_output(
         decoder = Decoder(stream, settings.pipeline.clock, pipeline.registry)
     rest: pa.RecordBatch | None = None  # Avro rows whose seal goes on in the next block
     group = f"{settings.pipeline.prefix}-reader"
-    for block in read_partition(pipeline.bus, source, group=group, wait=wait):
+    for block in read_partition(pipeline.bus, source, group=group, wait=wait, begun=begun):
         if decoder is None:
             yield from _frames(block, source, frames, seals)
         else:

@@ -1,6 +1,6 @@
 """Reads a partition from its first kept message to its end, as any consumer outside the group would."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from app.process.clock import monotonic_ns, pause
@@ -20,17 +20,25 @@ LOOK_S: Final = 0.05
 
 
 def read_partition(
-    bus: Bus, source: TopicPartition, *, group: str, wait: bool = True
+    bus: Bus,
+    source: TopicPartition,
+    *,
+    group: str,
+    wait: bool = True,
+    begun: Callable[[int], None] | None = None,
 ) -> Iterator[MessageBlock]:
     """Yield the committed messages that were there when the reading began, in offset order.
 
     A transaction that is open at that end is waited for, or with `wait` False what can be read now is all.
+    `begun` is told, before the first of them, from which offset on the log keeps its messages.
     `group` only names the reader; nothing is committed under it.  A block that is still held when the reading
     ends is copied, message by message: who has read it lets go of it.
     """
     consumer = bus.consumer(group=group, client_id=group, to_end=True)
     try:
         low, high = consumer.offsets(source)
+        if begun is not None:
+            begun(low)
         if low == high:
             return
         consumer.assign({source: low})

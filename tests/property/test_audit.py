@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.audit import runs as audit_runs
+from app.audit.findings import Findings
 from app.audit.join import INDEX, OFFSET, Rules
-from app.audit.rules import PARTITION, Findings, Layout
+from app.audit.rules import PARTITION, Layout
 from app.audit.runs import MEMORY_SIZE_MIN, Runs, tiles
 from app.audit.walk import walk
 from app.settings.pipeline import PipelineSettings

@@ -18,10 +18,12 @@ from tempfile import TemporaryDirectory
 import pytest
 import structlog
 
+from app.wiring.pipeline import Pipeline
 from tests.simulation.auditor import Auditor
 from tests.simulation.feed import Feed
 from tests.simulation.judgement import judge
 from tests.simulation.mortal import Mortal, little_room
+from tests.simulation.retention import forget
 from tests.simulation.scene import pipeline_of, settings_of
 
 pytestmark = pytest.mark.takes_s(100)
@@ -30,16 +32,24 @@ SEEDS = 200
 TURNS_MAX = 3_000
 MORTAL_TURNS = 60  # after the last row
 AUDIT_CHANCE = 0.005  # at each moment at which a worker could die; about one audit a run
+RETENTION_CHANCE = 0.1  # that after a run the beginnings of topics are deleted, and it is audited again
 MEMORY_DISK = Path("/dev/shm")  # noqa: S108  a run opens some fifteen stores: twice as fast where nothing is synced
 
 
 def play(seed: int, folder: Path, audit_chance: float = AUDIT_CHANCE) -> Auditor:
     """Play one seed to its end, audit it on the way and judge it; raises where the rows do not stand."""
     with little_room(random.Random(f"room of {seed}")):
-        return _play(random.Random(seed), folder, random.Random(f"audits of {seed}"), audit_chance)
+        audits = random.Random(f"audits of {seed}")
+        pipeline, auditor = _play(random.Random(seed), folder, audits, audit_chance)
+        retention = random.Random(f"retention of {seed}")
+        if retention.random() < RETENTION_CHANCE:
+            forget(retention, pipeline, rounds=1)
+        return auditor
 
 
-def _play(rng: random.Random, folder: Path, audits: random.Random, audit_chance: float) -> Auditor:
+def _play(
+    rng: random.Random, folder: Path, audits: random.Random, audit_chance: float
+) -> tuple[Pipeline, Auditor]:
     settings = settings_of(rng, folder)
     pipeline = pipeline_of(settings)
     asked = settings.pipeline
@@ -72,7 +82,7 @@ def _play(rng: random.Random, folder: Path, audits: random.Random, audit_chance:
     may_be_late = beyond_grace or asked.idle_after_ms is not None or asked.max_ahead_ns is not None
     assert may_be_late or not sum(report.rows_late.values()), f"late within the grace: {report.rows_late}"
     assert report.rows_repeated == 0 or settings.worker.guarantee == "at_least_once"
-    return auditor
+    return pipeline, auditor
 
 
 @contextmanager

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from app.audit.findings import Findings, Violation
 from app.audit.formulas import inexact_features, with_features
 from app.audit.nodes import NodeRules, check_node
-from app.audit.rules import Findings, Violation
 from app.audit.walk import frame_of
 from operators.formula.features import read_features, root_source
 from operators.formula.functions.table import FUNCTIONS

@@ -4,8 +4,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from app.audit.findings import Findings, Violation
 from app.audit.join import INDEX, OFFSET, Rules, expected_rows
-from app.audit.rules import PARTITION, Findings, Layout, Violation, check_order, check_tile
+from app.audit.rules import PARTITION, Layout, check_order, check_tile
 from app.settings.pipeline import PipelineSettings
 from tests.stage.audit_faults import PLANTED, Plant, another, first
 from topics.partitioner import partition_of
