@@ -10,6 +10,7 @@ from app.config import Settings
 from app.dead.replay import replay_group
 from topics.block import TopicPartition
 from topics.bus import Admin, Member
+from topics.catalogue import LAST_KNOWN, TASKS
 
 # The folders of a task's state: its own, and those that workers used while another process held it.
 _TASK_FOLDER: Final = re.compile(r"\d{5}(-[A-Za-z0-9._-]+)?")
@@ -71,7 +72,7 @@ def plan_reset(admin: Admin, settings: Settings, *, inputs: bool) -> ResetPlan:
     standings = {name: admin.group(name) for name in groups}
     streams = _loads(admin, [settings.topic(name) for name in settings.stream_names])
     return ResetPlan(
-        outputs=_loads(admin, [settings.topic(name) for name in settings.output_names]),
+        outputs=_loads(admin, _output_topics(settings)),
         groups=tuple(
             GroupLoad(name, len(standing.committed))
             for name, standing in standings.items()
@@ -82,6 +83,17 @@ def plan_reset(admin: Admin, settings: Settings, *, inputs: bool) -> ResetPlan:
         kept=() if inputs else streams,
         members=standings[group].members,
     )
+
+
+def _output_topics(settings: Settings) -> list[str]:
+    """The topics of all outputs, and those that restarts read back even where these settings need none.
+
+    Settings before these may have: what was kept for a join that is reset must not come back in a later one.
+    """
+    before = [name for name in (LAST_KNOWN, TASKS) if name not in settings.stream_names]
+    inputs = {settings.topic(name) for name in settings.stream_names}
+    topics = dict.fromkeys(settings.topic(name) for name in (*settings.output_names, *before))
+    return [topic for topic in topics if topic not in inputs]
 
 
 def state_folders(settings: Settings) -> tuple[Path, ...]:

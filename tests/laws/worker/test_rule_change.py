@@ -245,15 +245,34 @@ def test_rows_that_the_log_has_no_longer_are_said_to_be_gone(tmp_path: Path) -> 
     assert begins == {"tidemark.quote[0]": 5}
 
 
-def test_rows_that_were_kept_for_the_old_rule_alone_are_not_given_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rule", [{"carry": "column"}, within(30)])
+def test_rows_that_were_kept_for_the_old_rule_alone_are_not_given_up(
+    tmp_path: Path, rule: Mapping[str, Any]
+) -> None:
     market = sealed(tmp_path)
     market.bus.delete_before(TopicPartition("tidemark.quote", 0), 5)
-    change(market, {"carry": "column"})
+    change(market, rule)
     with (
         closing(market.worker()) as worker,
         pytest.raises(RunError, match=r"begins at offset 5.* set the rule"),
     ):
         turn_until_quiet(worker)
+
+
+def test_before_anything_is_sealed_another_rule_needs_nothing_that_is_gone(tmp_path: Path) -> None:
+    market = Market(tmp_path, pipeline=DEFAULTS, worker=OFTEN)
+    for _ in range(3):
+        market.quote(1)
+    market.bus.delete_before(TopicPartition("tidemark.quote", 0), 2)
+    for rule in (DEFAULTS, {"carry": "column"}, within(30)):
+        change(market, {**DEFAULTS, **rule})
+        with closing(market.worker()) as worker:
+            turn_until_quiet(worker)
+    market.trade(2)
+    market.progress(3)
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    assert market.aligned() == [(2, 1)]
 
 
 def require_change(
