@@ -103,6 +103,7 @@ Limit = Annotated[int, typer.Option(min=0, help="Most letters to show, the newes
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.  Default: a table.")]
 
 _MOMENT: Final = re.compile(r"(.+?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?")
+_LAST_NS: Final = 2**63 - 1
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -125,11 +126,17 @@ def moment_ns(option: str, text: str) -> int:
     parts = _MOMENT.fullmatch(text.strip())
     try:
         assert parts is not None, "any text with a character matches"
-        moment = datetime.fromisoformat(parts[1] + (parts[3] or "+00:00"))
+        # Apart from its zone, which behind a day alone would be read as an hour.
+        moment = datetime.fromisoformat(parts[1])
+        zone = datetime.fromisoformat(f"2000-01-01T00:00{parts[3] or 'Z'}").tzinfo
+        assert (moment.tzinfo, moment.microsecond) == (None, 0), "both are parts of their own"
     except (AssertionError, ValueError):
         raise UsageError(f"{option} {text!r} is no time; write it as 2024-01-15T14:30, UTC") from None
-    whole = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (whole.days * 86_400 + whole.seconds) * NS_PER_S + int((parts[2] or "").ljust(9, "0"))
+    whole = moment.replace(tzinfo=zone) - datetime(1970, 1, 1, tzinfo=UTC)
+    ns = (whole.days * 86_400 + whole.seconds) * NS_PER_S + int((parts[2] or "").ljust(9, "0"))
+    if abs(ns) > _LAST_NS:
+        raise UsageError(f"{option} {text!r} lies beyond the times that 64 bits hold: 1677 to 2262")
+    return ns
 
 
 def say(line: str) -> None:

@@ -13,7 +13,7 @@ from app.process import failpoints
 from app.process.memory import share_arenas
 from app.wiring.open import open_bus, open_pipeline
 from app.wiring.pipeline import Pipeline, warm_up
-from app.wiring.slot import require_free_slot, taken_words
+from app.wiring.slot import claim_slot, require_free_slot, taken_words
 from app.wiring.topics import similar, topic_plan
 from app.worker.assembly import open_worker
 from app.worker.worker import Worker
@@ -63,6 +63,7 @@ def align(
     say(f'{pipeline.bus.name}: group {group}, slot {slot}, joining on clock = "{clock}", {rule}')
     if not take_over:
         require_free_slot(pipeline.bus.admin(), settings, say=say)
+    claim_slot(settings)
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
     worker = open_worker(pipeline, until_final=until_final)
     _run(worker, stopping, pipeline)

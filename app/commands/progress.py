@@ -7,7 +7,7 @@ import typer
 from app.cli import Bootstrap, ConfigFile, app, console, moment_ns, require_stream
 from app.config import load_settings
 from app.process.clock import now_ns
-from app.progress.send import require_near, require_writable, send_progress
+from app.progress.send import doubt_words, require_near, require_writable, send_progress
 from app.watch.words import clock_words
 from app.wiring.open import open_bus
 from app.wiring.topics import require_topics
@@ -25,6 +25,10 @@ def progress(
     final: Annotated[
         bool,
         typer.Option("--final", help="Say that a period ends there: `align --until-final` ends with it."),
+    ] = False,
+    ahead: Annotated[
+        bool,
+        typer.Option("--ahead", help="--upper may lie ahead of this machine's clock.  Default: refused."),
     ] = False,
     stream: Annotated[
         list[str] | None,
@@ -45,7 +49,7 @@ def progress(
     at_ns = now_ns()
     upper_ns = at_ns if upper == "now" else moment_ns("--upper", upper)
     require_writable(settings, streams, named=bool(stream))
-    require_near(settings, upper_ns, at_ns)
+    require_near(settings, upper_ns, at_ns, ahead=ahead)
     bus = open_bus(settings)
     require_topics(bus, settings)
     registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
@@ -57,3 +61,5 @@ def progress(
             soft_wrap=True,
         )
     console.print("a row below that time which comes from now on is late", soft_wrap=True)
+    if doubt := doubt_words(settings):
+        console.print(doubt, markup=False, soft_wrap=True)

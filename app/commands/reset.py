@@ -74,12 +74,14 @@ def _deleted(plan: ResetPlan) -> Iterator[str]:
 
 
 def _kept(plan: ResetPlan) -> Iterator[str]:
-    """A line for each input that stays, what of it is not there to be joined again, and who is in the way."""
+    """A line for each input that stays, and for what one should know before."""
     if plan.members:
         yield (
             f"note    stop the workers first, the group has {member_words(plan.members)}: --yes waits for "
             "one that has just stopped, and is refused while others are there"
         )
+    for note in plan.notes:
+        yield f"note    {note}"
     for load in plan.kept:
         yield f"keep    {_words(load)}, an input"
         if load.begins:

@@ -33,15 +33,34 @@ def require_writable(settings: Settings, streams: Sequence[str], *, named: bool)
             )
 
 
-def require_near(settings: Settings, upper_ns: int, now_ns: int) -> None:
-    """Raise UsageError for a time so far ahead that workers would make a dead letter of the record."""
+def require_near(settings: Settings, upper_ns: int, now_ns: int, *, ahead: bool) -> None:
+    """Raise UsageError for a time so far ahead that workers would make a dead letter of the record.
+
+    So for any time that lies ahead at all, unless that is meant (`ahead`): no record takes another one back.
+    """
     limit_ns = settings.pipeline.max_ahead_ns
-    if limit_ns is None or settings.pipeline.max_ahead_of != "wall" or upper_ns <= now_ns + limit_ns:
-        return
-    raise UsageError(
-        f"--upper lies {duration(upper_ns - now_ns)} ahead of this machine's clock, and "
-        f"pipeline.max_ahead_ns is {duration(limit_ns)}: workers would take it for a wrong clock; give "
-        "a time up to then"
+    if limit_ns is not None and settings.pipeline.max_ahead_of == "wall" and upper_ns > now_ns + limit_ns:
+        raise UsageError(
+            f"--upper lies {duration(upper_ns - now_ns)} ahead of this machine's clock, and "
+            f"pipeline.max_ahead_ns is {duration(limit_ns)}: workers would take it for a wrong clock; give "
+            "a time up to then"
+        )
+    if upper_ns > now_ns and not ahead:
+        raise UsageError(
+            f"--upper lies {duration(upper_ns - now_ns)} ahead of this machine's clock: every row until then "
+            "would be late, and nothing takes a progress record back; give a time up to now, or --ahead "
+            "if no row comes until then"
+        )
+
+
+def doubt_words(settings: Settings) -> str | None:
+    """What may become of the record although it is written; None where it counts in any case."""
+    limit_ns = settings.pipeline.max_ahead_ns
+    if limit_ns is None or settings.pipeline.max_ahead_of != "inputs":
+        return None
+    return (
+        f"workers pass it over, as a dead letter, where it lies more than {duration(limit_ns)} "
+        "(pipeline.max_ahead_ns) beyond the newest row of the inputs: see `python -m app dead list`"
     )
 
 

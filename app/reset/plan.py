@@ -9,7 +9,8 @@ from typing import Final
 from app.config import Settings
 from app.dead.replay import replay_group
 from topics.block import TopicPartition
-from topics.bus import Admin, Member
+from topics.bus import Admin, GroupStanding, Member, Position
+from topics.catalogue import LAST_KNOWN, TASKS
 
 # The folders of a task's state: its own, and those that workers used while another process held it.
 _TASK_FOLDER: Final = re.compile(r"\d{5}(-[A-Za-z0-9._-]+)?")
@@ -40,7 +41,8 @@ class GroupLoad:
 class ResetPlan:
     """What exists of a pipeline and would go, in the order in which it goes; `kept` are the inputs that stay.
 
-    `members` own the group now, or are not counted out yet: while there are any nothing may go.
+    `members` own the group now, or are not counted out yet: while there are any nothing may go.  `notes` are
+    about groups that may be somebody else's.
     """
 
     outputs: tuple[TopicLoad, ...]
@@ -49,6 +51,7 @@ class ResetPlan:
     folders: tuple[Path, ...]
     kept: tuple[TopicLoad, ...]
     members: tuple[Member, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -69,19 +72,46 @@ def plan_reset(admin: Admin, settings: Settings, *, inputs: bool) -> ResetPlan:
     group = settings.pipeline.prefix
     groups = [replay_group(settings), group, *([publisher_group(settings)] if inputs else [])]
     standings = {name: admin.group(name) for name in groups}
+    # Of a pipeline whose prefix is the name of a group that goes along with this one.
+    others = [name for name in groups if name != group and _is_pipelines(standings[name])]
+    notes = [f"group {name} is that of a pipeline of this prefix: it is left alone" for name in others]
+    if any(not _is_worker_s(position) for position in standings[group].committed.values()):
+        notes.append(f"group {group} has offsets that another program committed: they go with it")
     streams = _loads(admin, [settings.topic(name) for name in settings.stream_names])
     return ResetPlan(
-        outputs=_loads(admin, [settings.topic(name) for name in settings.output_names]),
+        outputs=_loads(admin, _output_topics(settings)),
         groups=tuple(
             GroupLoad(name, len(standing.committed))
             for name, standing in standings.items()
-            if standing.committed
+            if standing.committed and name not in others
         ),
         inputs=streams if inputs else (),
         folders=state_folders(settings),
         kept=() if inputs else streams,
         members=standings[group].members,
+        notes=tuple(notes),
     )
+
+
+def _is_pipelines(standing: GroupStanding) -> bool:
+    """Whether workers are in this group, or have committed to it."""
+    return bool(standing.members) or any(map(_is_worker_s, standing.committed.values()))
+
+
+def _is_worker_s(position: Position) -> bool:
+    """Whether a worker committed it, of any version."""
+    return '"parity":' in position.metadata
+
+
+def _output_topics(settings: Settings) -> list[str]:
+    """The topics of all outputs, and those that restarts read back even where these settings need none.
+
+    Settings before these may have: what was kept for a join that is reset must not come back in a later one.
+    """
+    before = [name for name in (LAST_KNOWN, TASKS) if name not in settings.stream_names]
+    inputs = {settings.topic(name) for name in settings.stream_names}
+    topics = dict.fromkeys(settings.topic(name) for name in (*settings.output_names, *before))
+    return [topic for topic in topics if topic not in inputs]
 
 
 def state_folders(settings: Settings) -> tuple[Path, ...]:

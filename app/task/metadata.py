@@ -58,7 +58,7 @@ class Committed:
     every input had read its final record and no row waited: the period is done.  `log` is what the offset
     counts in, None where an earlier version committed it.  `rule` is the text of the rule that the rows below
     the frontier were sealed by, empty where an earlier version committed it.  `member` names the worker that
-    made the commit (`app.wiring.slot`); it goes where the report goes.
+    made the commit (`app.wiring.slot`): where Kafka still shows an ended one, it alone says who has the slot.
     """
 
     progress: InputProgress
@@ -81,7 +81,7 @@ def to_position(committed: Committed) -> Position:
     metadata = _metadata(committed)
     while committed.progress.late and len(metadata) > METADATA_SIZE_MAX:
         if committed.report is not None:
-            committed = replace(committed, report=None, member="")
+            committed = replace(committed, report=None)
         else:
             committed = replace(committed, progress=_without_oldest(committed.progress))
         metadata = _metadata(committed)

@@ -9,6 +9,7 @@ from app.task.reading import Reading
 from app.task.record import TaskRecord
 from app.task.sink import Sink
 from operators.inputs.progress import TaskProgress
+from operators.inputs.resuming import reaching_back
 from operators.operator import Operator
 from operators.sealed import ALIGNED, Sealed, Snapshot
 from schemas.arrived import Arrived, ProgressRecord
@@ -122,8 +123,16 @@ class Task:
         return self._with_rows(self.operator.finish())
 
     def progress(self) -> TaskProgress:
-        """How far the task and each of its inputs have come."""
-        return self.operator.progress()
+        """How far the task and each of its inputs have come, for a commit.
+
+        As long as that names the rule before, a restart may be by it again: it needs all rows that were read
+        again so far, of which this rule needs fewer, and has to look up those set aside.
+        """
+        progress = self.operator.progress()
+        if self.committed_rule in ("", self.life.rule):
+            return progress
+        needed = {reading.stream: reading.opened.needed_offset for reading in self.readings.values()}
+        return reaching_back(progress, needed)
 
     @property
     def has_record(self) -> bool:

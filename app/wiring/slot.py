@@ -2,7 +2,8 @@
 
 A member id names slot and process, `tidemark-0@host:4711:1700000000123`.  It is the client id, which Kafka
 shows to anybody, from when a worker joins until it leaves or its session ends.  But a static member that
-comes again is shown under the client id that it had first, so each commit names its worker, too.
+comes again is shown under the client id that it had first, so each commit names its worker, too; and a file
+beside the local state does, since a worker without tasks commits nothing.
 """
 
 import os
@@ -87,6 +88,8 @@ def occupant_of(admin: Admin, settings: Settings) -> Occupant | None:
             from_position(position, f"{source.topic}[{source.partition}]").member
             for source, position in standing.committed.items()
         ]
+    with suppress(OSError):  # nobody with this state folder has had the slot
+        ids.append(_note(settings).read_text())
     known = [match for one in ids if (match := _ID.fullmatch(one)) and match["name"] == _name(settings)]
     if not known:
         return Occupant(members[0].host, 0, 0)
@@ -120,6 +123,15 @@ def require_free_slot(admin: Admin, settings: Settings, *, say: Callable[[str], 
         waited_s += _LOOK_AGAIN_S
 
 
+def claim_slot(settings: Settings) -> None:
+    """Note that this process has the slot, for those that start with the same state folder."""
+    note = _note(settings)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    fresh = note.with_name(f"{note.name}.{os.getpid()}")
+    fresh.write_text(member_id(settings))
+    fresh.replace(note)
+
+
 def taken_words(admin: Admin, settings: Settings) -> str:
     """Who took the slot from this process, as far as the group says soon."""
     slot = settings.worker.slot
@@ -129,6 +141,10 @@ def taken_words(admin: Admin, settings: Settings) -> str:
             return f"slot {slot} was started again at {occupant.since} on {occupant.where}"
         pause(_LOOK_AGAIN_S)
     return f"slot {slot} was started again elsewhere"
+
+
+def _note(settings: Settings) -> Path:
+    return settings.worker.state / settings.pipeline.prefix / f"slot-{settings.worker.slot}"
 
 
 def _name(settings: Settings) -> str:

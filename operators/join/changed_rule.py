@@ -40,10 +40,13 @@ def reread_for(old: Rule, new: Rule, frontier_ns: int) -> Reread:
     held_ns = _hold_ns(old)
     if not _needs_more(old, new):
         return Reread(held_ns=held_ns)
+    if frontier_ns == BEGINNING_NS:  # every row still waits, and so is read again in any case
+        return Reread(held_ns=held_ns, keeps=False)
+    was_kept = old.tolerance_ns is None
     if new.tolerance_ns is None:
-        return Reread(BEGINNING_NS, held_ns, keeps=False, was_kept=old.tolerance_ns is None)
+        return Reread(BEGINNING_NS, held_ns, keeps=False, was_kept=was_kept)
     behind_ns = max(held_ns, _hold_ns(new)) + (0 if new.direction == "forward" else new.tolerance_ns)
-    return Reread(max(frontier_ns - behind_ns, BEGINNING_NS), held_ns, keeps=False)
+    return Reread(max(frontier_ns - behind_ns, BEGINNING_NS), held_ns, keeps=False, was_kept=was_kept)
 
 
 def _needs_more(old: Rule, new: Rule) -> bool:

@@ -48,7 +48,7 @@ def pid_in_slot(run: DayRun) -> int:
 
 
 def errors_of(worker: Popen[str]) -> str:
-    return worker.communicate(timeout=20)[1]
+    return worker.communicate(timeout=40)[1]
 
 
 def test_a_newcomer_is_refused_while_the_slot_is_in_use_and_takes_it_over_only_when_asked(
@@ -83,3 +83,27 @@ def test_the_heir_of_a_killed_worker_starts_at_once_in_its_slot(run: DayRun) -> 
             assert monotonic() - begun_s < SESSION_S / 2
             heir.send_signal(signal.SIGTERM)
             assert heir.wait(20) == 0, errors_of(heir)
+
+
+def test_a_worker_without_tasks_that_came_again_is_not_put_out_by_a_newcomer(run: DayRun) -> None:
+    align = ("app", "align", "--config", run.config)
+    with started(*align) as owner:
+        until(lambda: has_joined(run), "the worker joins")
+        with started(*align, "--slot", "1") as killed:
+            until(lambda: members(run) == 2, "the other one joins")
+            killed.kill()
+        note = run.pipeline.settings.worker.state / run.pipeline.settings.pipeline.prefix / "slot-1"
+        with started(*align, "--slot", "1") as heir:
+            until(lambda: f":{heir.pid}:" in note.read_text(), "the heir has the slot")
+            with started(*align, "--slot", "1") as newcomer:
+                words = errors_of(newcomer)
+                assert newcomer.returncode == 2, words
+            assert f"(pid {heir.pid})" in words
+            heir.send_signal(signal.SIGTERM)
+            assert heir.wait(20) == 0
+        owner.send_signal(signal.SIGTERM)
+        assert owner.wait(20) == 0
+
+
+def members(run: DayRun) -> int:
+    return len(run.pipeline.bus.admin().group(run.pipeline.settings.pipeline.prefix).members)

@@ -1,6 +1,6 @@
 """Another rule from a restart on: rows before it are of the old rule, and those after it of the new one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +12,10 @@ from structlog.testing import capture_logs
 
 from app.errors import RunError
 from app.task.metadata import from_position
+from app.task.reading import Reading
 from app.wiring.pipeline import topic_specs
 from app.worker.rule_change import CHANGED, rule_change
+from app.worker.worker import Worker
 from operators.asof import asof_join
 from schemas.frame import decode_frame
 from tests.simulation.scene import QUOTE, TRADE
@@ -170,6 +172,37 @@ def test_a_worker_killed_again_and_again_while_it_reads_for_the_new_rule_changes
     assert aligned[count:] == day.joined(new, None)[count:]
 
 
+@pytest.mark.parametrize("name", ["a shorter tolerance", "a short tolerance", "backward after forward"])
+def test_who_goes_back_to_the_old_rule_while_rows_are_read_for_the_new_one_misses_nothing(
+    tmp_path: Path, name: str
+) -> None:
+    old, new = ({**DEFAULTS, **rule} for rule in CHANGES[name])
+    market = Market(tmp_path, pipeline=old, worker={"checkpoint_interval_ms": 1, "poll_messages_max": 1})
+    day = Day(market)
+    live(day, 0, 50)
+    change(market, new)
+    for _ in range(3):
+        worker = market.worker()
+        turns = 0
+        while not turns or sum(reading.to_reread() - reading.reread() for reading in only(worker)) > 2:
+            worker.turn()
+            turns += 1
+        worker.commit()
+        assert not any(task.operator.settled for task in worker.tasks.values())
+        worker.close()
+    change(market, old)
+    live(day, 50, 60)
+    market.progress(1_000 * STEP_NS, final=True)
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    assert day.aligned() == day.joined(old, None)
+
+
+def only(worker: Worker) -> Iterable[Reading]:
+    """The inputs of a worker's only task; none before the group has given it."""
+    return [reading for task in worker.tasks.values() for reading in task.readings.values()]
+
+
 def sealed(folder: Path, **rule: Any) -> Market:
     """A market of twenty steps, committed and closed."""
     market = Market(folder, pipeline={**DEFAULTS, **rule}, worker=OFTEN)
@@ -212,15 +245,34 @@ def test_rows_that_the_log_has_no_longer_are_said_to_be_gone(tmp_path: Path) -> 
     assert begins == {"tidemark.quote[0]": 5}
 
 
-def test_rows_that_were_kept_for_the_old_rule_alone_are_not_given_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rule", [{"carry": "column"}, within(30)])
+def test_rows_that_were_kept_for_the_old_rule_alone_are_not_given_up(
+    tmp_path: Path, rule: Mapping[str, Any]
+) -> None:
     market = sealed(tmp_path)
     market.bus.delete_before(TopicPartition("tidemark.quote", 0), 5)
-    change(market, {"carry": "column"})
+    change(market, rule)
     with (
         closing(market.worker()) as worker,
         pytest.raises(RunError, match=r"begins at offset 5.* set the rule"),
     ):
         turn_until_quiet(worker)
+
+
+def test_before_anything_is_sealed_another_rule_needs_nothing_that_is_gone(tmp_path: Path) -> None:
+    market = Market(tmp_path, pipeline=DEFAULTS, worker=OFTEN)
+    for _ in range(3):
+        market.quote(1)
+    market.bus.delete_before(TopicPartition("tidemark.quote", 0), 2)
+    for rule in (DEFAULTS, {"carry": "column"}, within(30)):
+        change(market, {**DEFAULTS, **rule})
+        with closing(market.worker()) as worker:
+            turn_until_quiet(worker)
+    market.trade(2)
+    market.progress(3)
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    assert market.aligned() == [(2, 1)]
 
 
 def require_change(

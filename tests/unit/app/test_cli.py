@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.cli import app
+from app.cli import app, moment_ns
+from app.errors import UsageError
 from tests.stage.programs import ROOT, App
 from tests.stage.typed import examples, helps, reached
 
@@ -350,3 +351,22 @@ def test_a_worker_imports_nothing_that_only_other_commands_need() -> None:
     ran = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "app align" in ran.stdout
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("1970-01-02", 86_400 * 10**9),
+        ("1970-01-02T00:00:01.000000001Z", 86_401 * 10**9 + 1),
+        ("1970-01-02 01:00+01:00", 86_400 * 10**9),
+        ("1970-01-02T01+0100", 86_400 * 10**9),
+    ],
+)
+def test_a_moment_may_be_a_day_and_is_utc_where_it_names_no_zone(text: str, wanted: int) -> None:
+    assert moment_ns("--since", text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "noon", "9999-12-31", "0001-01-01", "2024-01-15T14:30:00.5+01"])
+def test_what_is_no_moment_is_refused_in_words(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--since .* (is no time; write it as|lies beyond the times)"):
+        moment_ns("--since", text)

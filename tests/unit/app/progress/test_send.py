@@ -6,7 +6,7 @@ import pytest
 
 from app.config import Settings
 from app.errors import UsageError
-from app.progress.send import require_near, require_writable, send_progress
+from app.progress.send import doubt_words, require_near, require_writable, send_progress
 from schemas.clocks import NS_PER_S
 from tests.stage.foreign import JSON_TRADE
 from tests.stage.market import Market
@@ -68,6 +68,25 @@ def test_a_stream_without_progress_records_is_refused_with_the_way_out() -> None
 
 
 def test_a_time_that_workers_would_take_for_a_wrong_clock_is_refused() -> None:
-    require_near(settings(), 11 * NS_PER_S, 10 * NS_PER_S)
+    require_near(settings(), 11 * NS_PER_S, 10 * NS_PER_S, ahead=True)
     with pytest.raises(UsageError, match=r"lies 1.5 s ahead .* pipeline.max_ahead_ns is 1 s:"):
-        require_near(settings(), 11_500_000_000, 10 * NS_PER_S)
+        require_near(settings(), 11_500_000_000, 10 * NS_PER_S, ahead=True)
+
+
+def test_a_time_ahead_of_the_clock_makes_all_rows_late_and_has_to_be_meant() -> None:
+    require_near(Settings(), 10 * NS_PER_S, 10 * NS_PER_S, ahead=False)
+    with pytest.raises(UsageError, match=r"lies 1.5 s ahead .*every row until then would be late.*--ahead"):
+        require_near(Settings(), 11_500_000_000, 10 * NS_PER_S, ahead=False)
+    require_near(Settings(), 11_500_000_000, 10 * NS_PER_S, ahead=True)
+
+
+def test_where_the_inputs_say_what_is_too_far_ahead_the_record_is_not_said_to_count(tmp_path: Path) -> None:
+    market = Market(tmp_path, pipeline={"max_ahead_ns": 5, "max_ahead_of": "inputs"})
+    market.trade(6)
+    send(market, 100)
+    worker = market.worker()
+    turn_until_quiet(worker)
+    worker.close()
+    assert market.aligned() == []
+    assert "more than 5 ns (pipeline.max_ahead_ns) beyond the newest row" in str(doubt_words(market.settings))
+    assert doubt_words(settings()) is None

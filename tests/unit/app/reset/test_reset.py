@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from app.audit.topics import audit
+from app.config import Settings
 from app.errors import UsageError
 from app.reset.carry_out import await_members, carry_out
 from app.reset.plan import ResetPlan, plan_reset
+from app.task.metadata import Committed, to_position
 from app.wiring.pipeline import topic_specs
+from operators.inputs.progress import InputProgress
 from schemas.frame import FrameHeaders
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -100,6 +103,37 @@ def test_inputs_and_what_publishers_committed_stay_unless_they_are_named(tmp_pat
     assert not exists(market, "quote")
     assert admin.group("tidemark-publisher").committed == {}
     assert planned(market, inputs=True).empty
+
+
+def test_what_earlier_settings_kept_for_a_restart_goes_too_and_an_input_of_that_name_stays(
+    tmp_path: Path,
+) -> None:
+    market = market_with_a_day(tmp_path)
+    join(market)
+    settings = market.settings.model_dump(exclude={"outputs", "graph"})
+    bounded = Settings.model_validate({**settings, "pipeline": {**settings["pipeline"], "tolerance_ns": 5}})
+    assert "last-known" not in bounded.output_names
+    outputs = plan_reset(market.bus.admin(), bounded, inputs=False).outputs
+    assert "tidemark.last-known" in [load.name for load in outputs]
+    streams = {**settings["streams"], "quote": {"topic": "tidemark.last-known"}}
+    shared = bounded.model_validate({**bounded.model_dump(exclude={"outputs", "graph"}), "streams": streams})
+    found = plan_reset(market.bus.admin(), shared, inputs=False)
+    assert "tidemark.last-known" in [load.name for load in found.kept]
+    assert "tidemark.last-known" not in [load.name for load in found.outputs]
+
+
+def test_the_group_of_another_pipeline_stays_whatever_that_is_named(tmp_path: Path) -> None:
+    market = market_with_a_day(tmp_path)
+    place = TopicPartition(market.settings.topic("trade"), 0)
+    other = to_position(Committed(InputProgress(7, 7, 0), 0))
+    market.bus.consumer(group="tidemark-publisher").commit({place: other})
+    market.bus.consumer(group="tidemark").commit({place: Position(7, "")})
+    found = planned(market, inputs=True)
+    assert [group.name for group in found.groups] == ["tidemark"]
+    assert found.notes == (
+        "group tidemark-publisher is that of a pipeline of this prefix: it is left alone",
+        "group tidemark has offsets that another program committed: they go with it",
+    )
 
 
 class Dying:

@@ -55,12 +55,16 @@ def test_the_rule_and_the_marks_come_back_and_a_mark_never_says_too_much() -> No
     assert read.progress.marks == ((NS_PER_MS, 0), (5 * NS_PER_MS, 7), (6 * NS_PER_MS, 90))
 
 
-def test_the_rule_stays_where_late_rows_need_the_room() -> None:
+def test_the_rule_and_the_worker_stay_where_late_rows_need_the_room() -> None:
     late = tuple((5 + 3 * i, 0) for i in range(10_000))
+    progress = InputProgress(5, 90_000, 0, late=late)
     rule = "event backward exact row tolerance=none columns=00000000 keys=00000000"
-    position = to_position(Committed(InputProgress(5, 90_000, 0, late=late), 0, PARITY, rule=rule))
+    member = "tidemark-0@host:4711:1700000000000"
+    committed = Committed(progress, 0, PARITY, report=InputReport(), rule=rule, member=member)
+    position = to_position(committed)
     assert len(position.metadata) <= METADATA_SIZE_MAX
-    assert from_position(position, "t[0]").rule == rule
+    read = from_position(position, "t[0]")
+    assert (read.rule, read.member, read.report) == (rule, member, None)
 
 
 def test_what_is_reported_to_people_comes_back_and_decides_nothing() -> None:

@@ -13,7 +13,15 @@ from app.errors import UsageError
 from app.process.clock import now_ns
 from app.task.metadata import Committed, to_position
 from app.wiring import slot
-from app.wiring.slot import Occupant, member_id, occupant_of, require_free_slot, slot_of, taken_words
+from app.wiring.slot import (
+    Occupant,
+    claim_slot,
+    member_id,
+    occupant_of,
+    require_free_slot,
+    slot_of,
+    taken_words,
+)
 from operators.inputs.progress import InputProgress
 from schemas.clocks import NS_PER_S
 from tests.stage.market import Market
@@ -45,9 +53,8 @@ def joined(market: Market, client_id: str) -> None:
 def of_process(market: Market, pid: int, host: str | None = None, started_ns: int | None = None) -> str:
     own = member_id(market.settings)
     name, _, place = own.rpartition("@")
-    mine, _, now_ms = place.split(":")
-    at_ms = now_ms if started_ns is None else str(started_ns // 1_000_000)
-    return f"{name}@{host or mine}:{pid}:{at_ms}"
+    at_ms = (now_ns() if started_ns is None else started_ns) // 1_000_000
+    return f"{name}@{host or place.split(':')[0]}:{pid}:{at_ms}"
 
 
 def refusal(market: Market, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[str], float]:
@@ -129,6 +136,22 @@ def test_the_process_that_a_commit_names_is_newer_than_the_one_a_static_member_b
     consumer.commit({TopicPartition("tidemark.quote", 0): to_position(other)})
     occupant = occupant_of(market.bus.admin(), market.settings)
     assert occupant == Occupant("elsewhere", 4711, 1_700_000_000 * NS_PER_S)
+
+
+def test_a_worker_without_tasks_is_known_by_what_it_noted_beside_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = Market(tmp_path)
+    joined(market, of_process(market, os.getppid(), started_ns=10**18))  # the first in the slot, long gone
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        own = of_process(market, other.pid)
+        monkeypatch.setattr(slot, "member_id", lambda _: own)
+        claim_slot(market.settings)
+        words, _, waited_s = refusal(market, monkeypatch)
+        other.communicate(b"\n")
+    assert f"in use by {socket.gethostname()} (pid {other.pid})" in words
+    assert waited_s == 0
+    require_free_slot(market.bus.admin(), market.settings, say=pytest.fail)
 
 
 def test_who_took_the_slot_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
