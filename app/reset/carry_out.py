@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from app.errors import RunError, UsageError
 from app.process.clock import pause
 from app.reset.plan import ResetPlan
+from app.wiring.slot import slot_of
 from topics.bus import Admin, Member
 
 ASK_AGAIN_S = 0.5
@@ -62,7 +63,7 @@ def carry_out(admin: Admin, plan: ResetPlan, *, on_done: Callable[[str], None]) 
 
 def member_words(members: Iterable[Member]) -> str:
     """The members of a group, each with its host."""
-    return ", ".join(f"{member.client_id} on {member.host}" for member in members)
+    return ", ".join(f"{slot_of(member.client_id)} on {member.host}" for member in members)
 
 
 def _delete_topics(admin: Admin, names: list[str], on_done: Callable[[str], None]) -> None:
