@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from queue import Queue
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from app.cli import app
+from app.commands import align
 from tests.stage.programs import ROOT, App
 from tests.stage.typed import examples, helps, reached
 
@@ -350,3 +352,13 @@ def test_a_worker_imports_nothing_that_only_other_commands_need() -> None:
     ran = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "app align" in ran.stdout
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_takes_long_is_said_and_what_does_not_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: Queue[str] = Queue()
+    monkeypatch.setattr(align, "say", told.put)
+    with align.say_if_slow(3_600, "never"):
+        pass
+    with align.say_if_slow(0, "compiling"):
+        assert told.get(timeout=30) == "compiling"
+    assert told.empty()
