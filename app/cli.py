@@ -99,7 +99,14 @@ Since = Annotated[
     str | None,
     typer.Option(help="Earliest record time, ISO 8601, UTC: 2024-01-15T14:30.  Default: the beginning."),
 ]
-Limit = Annotated[int, typer.Option(min=0, help="Most letters to show, the newest; the counts are of all.")]
+LISTED: Final = 50  # letters that a table shows where no limit is given
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Most letters to show, the newest; the counts are of all.  Default: 50, with --json all.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.  Default: a table.")]
 
 _MOMENT: Final = re.compile(r"(.+?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?")

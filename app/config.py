@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
@@ -105,6 +106,11 @@ class Settings(BaseSettings):
         return ("settings", "") if self._file is None else (str(self._file), self._file.read_text())
 
     @property
+    def flag(self) -> str:
+        """How a command is told to read the same file: ` -c my.toml`, empty where there is none."""
+        return "" if self._file is None else f" -c {quote(str(self._file))}"
+
+    @property
     def node_outputs(self) -> tuple[str, ...]:
         """The nodes of the graph whose rows go to a topic of their own, in the order of the file."""
         return tuple(name for name, node in self.graph.nodes.items() if node.out is not None)
@@ -168,8 +174,16 @@ class Settings(BaseSettings):
         return (self.worker.late, "worker.late") if own is None else (own, f"streams.{name}.late")
 
 
-def load_settings(path: Path | None, flags: Mapping[str, Mapping[str, object]] | None = None) -> Settings:
+def load_settings(
+    path: Path | None,
+    flags: Mapping[str, Mapping[str, object]] | None = None,
+    *,
+    topics_only: bool = False,
+) -> Settings:
     """Read `path` (none: defaults), the environment and flags given as `{section: {key: value}}`.
+
+    With `topics_only` a stream has its topic and nothing else, so that tables which are not finished yet, or
+    that no stream of the pipeline has, are no mistake.
 
     Raises UsageError with one line that names the file, the key and what was wrong.
     """
@@ -193,6 +207,11 @@ def load_settings(path: Path | None, flags: Mapping[str, Mapping[str, object]] |
             file = [_File(settings_cls, toml_file=path)] if path is not None else []
             return (init_settings, _Environment(settings_cls), *file)
 
+        @model_validator(mode="before")
+        @classmethod
+        def _without_drafts(cls, tables: dict[str, Any]) -> dict[str, Any]:
+            return _with_topics_only(tables) if topics_only else tables
+
     unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and not _known_variable(name))
     if unknown:
         near = did_you_mean(unknown[0], _variables())
@@ -212,6 +231,18 @@ def load_settings(path: Path | None, flags: Mapping[str, Mapping[str, object]] |
 def child_environment(settings: Settings) -> dict[str, str]:
     """Our environment, and the secrets that the settings hold but a dump of them does not."""
     return {**os.environ, **settings.bus.environment()}
+
+
+def _with_topics_only(tables: dict[str, Any]) -> dict[str, Any]:
+    """The tables with nothing but topics in those of the pipeline's streams, and without the others."""
+    streams, pipeline = tables.get("streams"), tables.get("pipeline", {})
+    if not isinstance(streams, dict) or not isinstance(pipeline, dict):
+        return tables
+    own = PipelineSettings()
+    right = pipeline.get("right", own.right)
+    used = (pipeline.get("left", own.left), *(right if isinstance(right, list | tuple) else ()))
+    named = {name: one["topic"] for name, one in streams.items() if isinstance(one, dict) and "topic" in one}
+    return tables | {"streams": {name: {"topic": topic} for name, topic in named.items() if name in used}}
 
 
 def _check_file(path: Path) -> None:

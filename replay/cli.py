@@ -182,7 +182,10 @@ def catalog_command(
     """
     days = list_days(HistoryStore(store), date)
     if not days:
-        typer.echo(f"the history at {store} is empty: import or generate a day first")
+        typer.echo(
+            f"the history at {store} is empty: run `python -m replay generate` or "
+            "`python -m replay import` first"
+        )
         return
     print_catalog(days, Console())
 

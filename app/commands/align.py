@@ -1,8 +1,10 @@
 """What each command of `python -m app` takes and calls."""
 
 import gc
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Timer
+from typing import Annotated, Final
 
 import typer
 
@@ -19,6 +21,8 @@ from app.worker.assembly import open_worker
 from app.worker.worker import Worker
 from topics.bus import FencedError
 from topics.catalogue import Plan, TopicMismatchError, apply
+
+COMPILING_S: Final = 3.0  # kernels that are compiled already are loaded in less
 
 
 @app.command()
@@ -84,10 +88,23 @@ def _run(worker: Worker, stopping: Callable[[], bool], pipeline: Pipeline) -> No
     say(worker.closing_words())
 
 
+@contextmanager
+def say_if_slow(seconds: float, words: str) -> Iterator[None]:
+    """Say these words where what is done meanwhile takes longer than so many seconds."""
+    timer = Timer(seconds, say, (words,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _prepare(settings: Settings) -> None:
     """Load kernels and set up the process, before any client is made."""
     share_arenas()
-    warm_up(settings)
+    with say_if_slow(COMPILING_S, "compiling kernels, once on this machine: half a minute or so"):
+        warm_up(settings)
     if not gc.isenabled():
         # Libraries and kernels stay: a full collection need not walk them.  A client would never go, frozen.
         gc.freeze()

@@ -1,7 +1,6 @@
 """`python -m app dead`: look at dead letters, and send back those that can be read by now."""
 
 import json
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli import (
+    LISTED,
     AsJson,
     Bootstrap,
     ConfigFile,
@@ -27,7 +27,7 @@ from app.dead.replay import Replay, replay, sent_places
 from app.dead.view import as_json, count_reasons, in_full, listing, summary
 from app.errors import UsageError
 from app.reading.dead import Wanted, read_letters
-from app.reading.letters import Place, StoredLetter, with_original
+from app.reading.letters import Place, StoredLetter, Tally, newest, with_original
 from app.wiring.open import open_bus, open_pipeline
 from app.wiring.pipeline import Pipeline
 from app.wiring.topics import require_topics
@@ -54,7 +54,7 @@ def dead_list(
     stream: StreamName = None,
     reason: Reason = None,
     since: Since = None,
-    limit: Limit = 50,
+    limit: Limit = None,
     json_: AsJson = False,
 ) -> None:
     """List dead letters, a line each: where it came from, which rows are dead, and why.
@@ -64,17 +64,19 @@ def dead_list(
     settings, bus = _open(config, bootstrap)
     wanted = _wanted(settings, stream, reason, since)
     sent = sent_places(bus, settings)
-    newest: deque[tuple[StoredLetter[DeadLetter], bool]] = deque(maxlen=limit)
-    total = 0
-    for stored in _letters(bus, settings, wanted):
-        replayed = stored.place.offset in sent[stored.place.partition]
-        if json_:
-            typer.echo(json.dumps(as_json(stored, sent=replayed)))
-            continue
-        newest.append((stored, replayed))
-        total += 1
-    if not json_:
-        print_lines(listing(newest, total) if total else [_none(settings, wanted)])
+
+    def replayed(stored: StoredLetter[DeadLetter]) -> bool:
+        return stored.place.offset in sent[stored.place.partition]
+
+    letters = _letters(bus, settings, wanted)
+    if json_:
+        for stored in newest(letters, limit):
+            typer.echo(json.dumps(as_json(stored, sent=replayed(stored))))
+        return
+    total = Tally()
+    shown = newest(total.of(letters), LISTED if limit is None else limit)
+    lines = listing([(stored, replayed(stored)) for stored in shown], total.letters)
+    print_lines(lines if total.letters else [_none(settings, wanted)])
 
 
 @dead_app.command("summary")

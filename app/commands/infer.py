@@ -24,7 +24,8 @@ def topics_infer(
         str | None,
         typer.Option(
             help="Name of the stream that reads the topic, where one topic is given.  "
-            "Default: the one that the settings have for it, or the last part of the topic's name."
+            "Default: the one that the settings have for it, or the last part of the topic's name; `quotes` "
+            "is `quote` where the pipeline has that stream."
         ),
     ] = None,
     messages: Annotated[
@@ -39,10 +40,11 @@ def topics_infer(
     key and, of JSON, the fields with their types.  The table is ready to be put into a file of settings: its
     comments say what was seen and what is a guess.  The sample is read with it once, so that the comments
     also say how many messages are rows, and whether they lie where their keys belong.  Nothing is written.
+    Tables of streams in the settings may be unfinished: only their topics are looked at.
 
     Example: python -m app topics infer md.trades md.quotes --config tidemark.toml
     """
-    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}}, topics_only=True)
     if stream is not None and len(topics) > 1:
         raise UsageError(f"--stream names one stream, and {len(topics)} topics are given: name one topic")
     if stream is not None:

@@ -1,7 +1,6 @@
 """`python -m app late`: look at the rows that came below the frontier."""
 
 import json
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli import (
+    LISTED,
     AsJson,
     Bootstrap,
     ConfigFile,
@@ -26,7 +26,7 @@ from app.config import Settings, load_settings
 from app.errors import UsageError
 from app.late.view import as_json, count_streams, in_full, listing, summary
 from app.reading.late import read_late
-from app.reading.letters import Place, StoredLetter, with_original
+from app.reading.letters import Place, StoredLetter, Tally, newest, with_original
 from app.wiring.open import open_bus, open_pipeline
 from app.wiring.topics import require_topics
 from schemas.clocks import NS_PER_MS
@@ -46,7 +46,7 @@ def late_list(
     bootstrap: Bootstrap = None,
     stream: StreamName = None,
     since: Since = None,
-    limit: Limit = 50,
+    limit: Limit = None,
     json_: AsJson = False,
 ) -> None:
     """List late rows, a line for each message: where it came from, how late, and which frontier it met.
@@ -54,17 +54,14 @@ def late_list(
     Example: python -m app late list --config tidemark.toml --stream quote
     """
     settings, bus = _open(config, bootstrap)
-    newest: deque[StoredLetter[LateLetter]] = deque(maxlen=limit)
-    letters = rows = 0
-    for stored in _wanted(bus, settings, stream, since):
-        if json_:
+    wanted = _wanted(bus, settings, stream, since)
+    if json_:
+        for stored in newest(wanted, limit):
             typer.echo(json.dumps(as_json(stored)))
-            continue
-        newest.append(stored)
-        letters += 1
-        rows += len(stored.letter.indexes)
-    if not json_:
-        print_lines(listing(newest, letters, rows) if letters else [_none(settings, stream)])
+        return
+    total = Tally()
+    shown = newest(total.of(wanted), LISTED if limit is None else limit)
+    print_lines(listing(shown, total.letters, total.rows) if total.letters else [_none(settings, stream)])
 
 
 @late_app.command("summary")

@@ -1,7 +1,6 @@
 """`python -m app reset`: a pipeline set back to its beginning, so that its inputs are joined once more."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
 
 import typer
@@ -44,7 +43,9 @@ def reset(
             wait_s=settings.worker.session_timeout_ms / 1_000 + MEMBERS_GRACE_S,
             on_wait=say,
         )
-    lines = list(_kept(plan)) if yes else [*_deleted(plan), *_kept(plan)]
+    keys = [settings.topic_key(name) for name in settings.stream_names]
+    foreign = {key.topic: key.key for key in keys if not key.is_default}
+    lines = list(_kept(plan)) if yes else [*_deleted(plan, foreign), *_kept(plan)]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
     if plan.empty:
@@ -58,17 +59,22 @@ def reset(
     carry_out(
         admin, plan, on_done=lambda name: console.print(f"deleted {name}", markup=False, soft_wrap=True)
     )
-    console.print(_next(settings, config, inputs=inputs), markup=False, soft_wrap=True)
+    console.print(_next(settings, inputs=inputs), markup=False, soft_wrap=True)
 
 
-def _deleted(plan: ResetPlan) -> Iterator[str]:
-    """A line for each thing that would go."""
+def _deleted(plan: ResetPlan, foreign: Mapping[str, str]) -> Iterator[str]:
+    """A line for each thing that would go; `foreign` are inputs that a setting names, with its key."""
     for load in plan.outputs:
         yield f"delete  {_words(load)}"
     for group in plan.groups:
         yield f"delete  group {group.name}: offsets of {group.offsets} partitions"
     for load in plan.inputs:
         yield f"delete  {_words(load)}, an input"
+        if load.name in foreign:
+            yield (
+                f"note    {load.name} has its name from {foreign[load.name]}: if others write or read it, "
+                "they lose it too"
+            )
     for folder in plan.folders:
         yield f"delete  {folder}: local state"
 
@@ -96,8 +102,7 @@ def _words(load: TopicLoad) -> str:
     return f"{load.name}: {load.partitions} partitions, up to {load.messages:,} messages"
 
 
-def _next(settings: Settings, config: Path | None, *, inputs: bool) -> str:
-    file = "" if config is None else f" -c {config}"
+def _next(settings: Settings, *, inputs: bool) -> str:
     publish = ", publish again" if inputs else ""
     workers = f"start the workers of {settings.pipeline.prefix}"
-    return f"next: `python -m app topics apply{file}`{publish}, then {workers}"
+    return f"next: `python -m app topics apply{settings.flag}`{publish}, then {workers}"

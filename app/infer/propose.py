@@ -62,13 +62,17 @@ def propose(sample: Sample, settings: Settings, registry: SchemaRegistry, name: 
 
 
 def stream_name(topic: str, settings: Settings, taken: Collection[str]) -> str:
-    """The name of the stream that reads a topic, or one made of the topic's name."""
+    """The name of the stream that reads a topic or whose plural it is called, or one made of its name."""
     for name in settings.stream_names:
         if settings.topic(name) == topic and name not in taken:
             return name
     parts = [part for part in topic.lower().split(".") if not _VERSION.fullmatch(part)]
     name = re.sub(r"[^a-z0-9]+", "_", parts[-1] if parts else topic.lower()).strip("_")
     name = name if re.match("[a-z]", name) else f"stream_{name}".strip("_")
+    for own in settings.stream_names:
+        # `md.quotes` is of the stream `quote`, where the settings have no topic for that one yet.
+        if name == f"{own}s" and settings.stream(own).topic is None and own not in taken:
+            return own
     number, free = 2, name
     while free in taken or free in settings.output_names:
         free, number = f"{name}_{number}", number + 1

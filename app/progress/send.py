@@ -19,7 +19,11 @@ def require_writable(settings: Settings, streams: Sequence[str], *, named: bool)
     """
     for name in streams:
         own = settings.stream(name)
-        idle = f"set streams.{name}.idle_after_ms, and its silent partitions are left out of the frontier"
+        set_already = settings.idle_after_ms(name) is not None
+        idle = (
+            f"{'' if set_already else f'set streams.{name}.idle_after_ms, and '}its silent partitions are "
+            f"left out of the frontier{', since idle_after_ms is set' if set_already else ''}"
+        )
         if own.format == "arrow":
             raise UsageError(
                 f"stream {name} is frames, which say themselves how far they are complete: write progress "
@@ -27,9 +31,9 @@ def require_writable(settings: Settings, streams: Sequence[str], *, named: bool)
             )
         if not named and not (own.format == "avro" and own.framing in (None, "prefix")):
             raise UsageError(
-                f"stream {name} ({own.format}) has no progress records of its own: {idle}; or, where every "
-                f"reader of {settings.topic(name)} passes over an Avro message without key, name the stream: "
-                f"--stream {name}"
+                f"stream {name} ({own.format}) has no progress records of its own: {idle}; to let the last "
+                f"rows out, where every reader of {settings.topic(name)} passes over an Avro message without "
+                f"key, name the streams: {' '.join(f'--stream {each}' for each in streams)}"
             )
 
 

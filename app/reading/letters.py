@@ -1,7 +1,8 @@
 """Letters read back from a topic of their own: where each lies, what it is about, and its message whole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from heapq import nlargest
 from typing import Generic, NamedTuple, TypeVar
 
 from app.config import Settings
@@ -64,6 +65,37 @@ class StoredLetter(Generic[AnyLetter]):
         """The bytes of the message's value, here or not."""
         size = self.letter.cut.value_size
         return len(self.original.value or b"") if size is None else size
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts letters that are passed on, and the rows of theirs that it was about."""
+
+    letters: int = 0
+    rows: int = 0
+
+    def of(self, letters: Iterable[StoredLetter[AnyLetter]]) -> Iterator[StoredLetter[AnyLetter]]:
+        """Count and yield each."""
+        for stored in letters:
+            self.letters += 1
+            self.rows += len(stored.letter.indexes)
+            yield stored
+
+
+def newest(
+    letters: Iterable[StoredLetter[AnyLetter]], limit: int | None
+) -> Iterable[StoredLetter[AnyLetter]]:
+    """Those with the newest record times, the oldest of them first; without a limit all, as they come.
+
+    Partitions may follow each other: what is newest is so by record time, and by offset within a partition.
+    """
+    if limit is None:
+        return letters
+    return nlargest(limit, letters, key=_age)[::-1]
+
+
+def _age(stored: StoredLetter[DeadLetter] | StoredLetter[LateLetter]) -> tuple[int, Place]:
+    return stored.original.timestamp_ms, stored.place
 
 
 def read_stored(

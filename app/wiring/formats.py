@@ -80,7 +80,6 @@ def stream_format(own: StreamSettings, name: str, source: Source) -> StreamForma
     if own.key_from == "message" and len(own.key) == 1 and own.key[0] not in names:
         (key_column,) = own.key
         made.append(pa.field(key_column, pa.string(), nullable=False))
-        log.debug("key column is the message key", stream=name, column=key_column)
     if not {EVENT_NS, KNOWN_NS} & {*clocks, *names}:
         raise StreamError(_no_time(name, chosen))
     casts = [path.column.name for path in chosen if _is_other_sequence(path.column, own.sequence)]

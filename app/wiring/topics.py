@@ -31,7 +31,7 @@ def require_topics(bus: Bus, settings: Settings) -> None:
     if planned.mismatches:
         wrong.append(f"{'; '.join(map(str, planned.mismatches))}: {planned.advice}")
     if wrong:
-        raise UsageError(f"{'; '.join(wrong)}; see `python -m app topics plan`")
+        raise UsageError(f"{'; '.join(wrong)}; see `python -m app topics plan{settings.flag}`")
 
 
 def missing_words(admin: Admin, settings: Settings, missing: Sequence[str]) -> str:
@@ -41,7 +41,7 @@ def missing_words(admin: Admin, settings: Settings, missing: Sequence[str]) -> s
         if settings.topic(name) in missing and (like := similar(admin, settings, name)):
             key = settings.topic_key(name).key
             words.append(f"{settings.topic(name)} may be {' or '.join(like)}: name it in {key}")
-    return f"{'; '.join(words)}; what is missing is created by `python -m app topics apply`"
+    return f"{'; '.join(words)}; what is missing is created by `python -m app topics apply{settings.flag}`"
 
 
 def anew(settings: Settings) -> str:
@@ -49,7 +49,8 @@ def anew(settings: Settings) -> str:
     return (
         "choose another pipeline.prefix, with the inputs named in [streams.NAME] topic, to join what they "
         f"hold now into outputs of its own; or stop all workers of {settings.pipeline.prefix}, and run "
-        "`python -m app reset`, which says what it would delete, and `python -m app topics apply`"
+        f"`python -m app reset{settings.flag}`, which says what it would delete, and "
+        f"`python -m app topics apply{settings.flag}`"
     )
 
 

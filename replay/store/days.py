@@ -167,7 +167,11 @@ class HistoryStore:
 
     @staticmethod
     def _unknown(what: str, dates: list[str]) -> UnknownDateError:
-        there = f"it has {', '.join(dates)}" if dates else "it is empty: import or generate a day first"
+        there = (
+            f"it has {', '.join(dates)}"
+            if dates
+            else "it is empty: run `python -m replay generate` or `python -m replay import` first"
+        )
         return UnknownDateError(f"{what}; {there}")
 
 

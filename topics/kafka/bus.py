@@ -71,7 +71,8 @@ class KafkaBus:
         except BusUnavailableError:
             raise BusUnavailableError(
                 f"no Kafka broker answers at {self._bootstrap} (waited {monotonic() - begun_s:.1f} s); "
-                "start one with `make kafka` or give BOOTSTRAP="
+                "start one with `make kafka`, or correct the address: bus.bootstrap in the settings, "
+                "--bootstrap, BOOTSTRAP= of make"
             ) from None
 
     def consumer(self, *, group: str, client_id: str = "tidemark", to_end: bool = False) -> KafkaConsumer:

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from queue import Queue
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from app.cli import app, moment_ns
+from app.commands import align
 from app.errors import UsageError
 from tests.stage.programs import ROOT, App
 from tests.stage.typed import examples, helps, reached
@@ -370,3 +372,13 @@ def test_a_moment_may_be_a_day_and_is_utc_where_it_names_no_zone(text: str, want
 def test_what_is_no_moment_is_refused_in_words(text: str) -> None:
     with pytest.raises(UsageError, match=r"--since .* (is no time; write it as|lies beyond the times)"):
         moment_ns("--since", text)
+
+
+def test_what_takes_long_is_said_and_what_does_not_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: Queue[str] = Queue()
+    monkeypatch.setattr(align, "say", told.put)
+    with align.say_if_slow(3_600, "never"):
+        pass
+    with align.say_if_slow(0, "compiling"):
+        assert told.get(timeout=30) == "compiling"
+    assert told.empty()

@@ -191,6 +191,13 @@ def test_a_topic_that_is_not_there_is_told_with_the_nearest_and_the_command_that
         "streams.quote.topic; what is missing is created by `python -m app topics apply`; see `python -m app "
         "topics plan`"
     )
+    file = tmp_path / "my own.toml"
+    file.touch()
+    with pytest.raises(UsageError) as told:
+        require_topics(market.bus, market.settings.model_copy().read_from(file))
+    assert str(told.value).endswith(
+        f"`python -m app topics apply -c '{file}'`; see `python -m app topics plan -c '{file}'`"
+    )
 
 
 def test_a_worker_that_cannot_keep_its_state_ends_before_it_asks_the_broker(

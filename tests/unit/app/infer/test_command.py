@@ -34,10 +34,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def test_the_tables_of_several_topics_make_a_file_of_settings(run: Run, tmp_path: Path) -> None:
     text = run("md.trades.v1", "md.quotes")
     file = tmp_path / "tidemark.toml"
-    file.write_text(f'[pipeline]\nleft = "trades"\nright = ["quotes"]\n\n{text}')
+    file.write_text(text)
     settings = load_settings(file)
-    assert settings.topic("trades") == "md.trades.v1"
-    assert settings.stream("quotes").fields.keys() == {"symbol", "price"}
+    assert settings.topic("trade") == "md.trades.v1"
+    assert settings.stream("quote").fields.keys() == {"symbol", "price"}
 
 
 def test_the_name_of_the_stream_can_be_said(run: Run) -> None:
@@ -47,6 +47,16 @@ def test_the_name_of_the_stream_can_be_said(run: Run) -> None:
 def test_a_stream_of_the_settings_keeps_its_name(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "tidemark.toml"
     file.write_text('[streams.quote]\ntopic = "md.quotes"\n')
+    assert tomllib.loads(run("md.quotes", config=file))["streams"].keys() == {"quote"}
+
+
+def test_streams_that_are_not_finished_do_not_keep_a_file_from_being_used(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "tidemark.toml"
+    file.write_text(
+        '[streams.quote]\ntopic = "md.quotes"\nformat = "json"\n[streams.other]\nformat = "json"\n'
+    )
+    with pytest.raises(UsageError, match=r"needs fields.*topics infer"):
+        load_settings(file)
     assert tomllib.loads(run("md.quotes", config=file))["streams"].keys() == {"quote"}
 
 
@@ -69,7 +79,8 @@ def test_a_name_that_no_stream_can_have_is_refused(run: Run, stream: str, words:
 @pytest.mark.parametrize(
     ("topic", "name"),
     [
-        ("md.trades.v1", "trades"),
+        ("md.trades.v1", "trade"),
+        ("md.orders.v1", "orders"),
         ("Binance-Book_Ticker", "binance_book_ticker"),
         ("2024", "stream_2024"),
         ("x.7z", "stream_7z"),

@@ -1,13 +1,17 @@
 """Late rows: each message a line, counted by stream, and shown with which of its rows were late."""
 
 import io
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from rich.console import Console, RenderableType
 
+from app.commands import late
 from app.late.view import as_json, count_streams, in_full, listing, summary
 from app.reading.late import read_late
-from app.reading.letters import StoredLetter
+from app.reading.letters import StoredLetter, newest
 from schemas.letters import LateLetter
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -58,6 +62,26 @@ def test_a_message_is_a_line_with_how_late_and_which_frontier_it_met(tmp_path: P
         "size": found[1].size,
         "cut": False,
     }
+
+
+def test_the_newest_are_so_by_record_time_whatever_partition_they_lie_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    market = market_with_late_rows(tmp_path)
+    first, second = letters(market)
+    young = first.original._replace(timestamp_ms=first.original.timestamp_ms + 9)
+    first = replace(first, original=young)
+    assert list(newest([first, second], 1)) == [first]
+    assert list(newest([first, second], 2)) == [second, first]
+    monkeypatch.setattr(late, "read_late", lambda *_: iter([first, second]))
+    monkeypatch.setattr(late, "_open", lambda *_: (market.settings, market.bus))
+    capsys.readouterr()
+    late.late_list(limit=1, json_=True)
+    assert [json.loads(line)["place"] for line in capsys.readouterr().out.splitlines()] == [str(first.place)]
+    late.late_list(json_=True)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    late.late_list(limit=1)
+    assert "3 late rows in 2 letters, the newest 1 shown" in capsys.readouterr().out
 
 
 def test_rows_are_counted_by_stream(tmp_path: Path) -> None:

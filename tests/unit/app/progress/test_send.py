@@ -64,6 +64,12 @@ def test_a_stream_without_progress_records_is_refused_with_the_way_out() -> None
     ):
         require_writable(foreign, ["trade", "quote"], named=False)
     require_writable(foreign, ["trade"], named=True)
+    idle = Settings.model_validate({"streams": {"trade": JSON_TRADE}, "pipeline": {"idle_after_ms": 5}})
+    with pytest.raises(
+        UsageError, match=r"its silent .*, since idle_after_ms is set; to let the last"
+    ) as told:
+        require_writable(idle, ["trade", "quote"], named=False)
+    assert str(told.value).endswith("name the streams: --stream trade --stream quote")
     require_writable(settings(), ["trade", "quote"], named=False)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.audit.topics import audit
+from app.commands import reset
 from app.config import Settings
 from app.errors import UsageError
 from app.reset.carry_out import await_members, carry_out
@@ -17,7 +18,7 @@ from schemas.frame import FrameHeaders
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
-from topics.bus import Admin, Position
+from topics.bus import Admin, Position, TopicSpec
 from topics.catalogue import apply, plan
 
 
@@ -134,6 +135,25 @@ def test_the_group_of_another_pipeline_stays_whatever_that_is_named(tmp_path: Pa
         "group tidemark-publisher is that of a pipeline of this prefix: it is left alone",
         "group tidemark has offsets that another program committed: they go with it",
     )
+
+
+def test_an_input_that_others_named_is_told_as_what_they_would_lose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    market = market_with_a_day(tmp_path)
+    theirs = {"streams": {"trade": {"topic": "md.trades"}}, "bus": {"partitions": 2}}
+    settings = Settings.model_validate(theirs)
+    market.bus.admin().create([TopicSpec(name="md.trades", partitions=2, configs={})])
+    monkeypatch.setattr(reset, "load_settings", lambda *_: settings)
+    monkeypatch.setattr(reset, "open_bus", lambda _: market.bus)
+    reset.reset(inputs=True)
+    lines = capsys.readouterr().out.splitlines()
+    note = (
+        "note    md.trades has its name from streams.trade.topic: if others write or read it, "
+        "they lose it too"
+    )
+    assert lines[lines.index("delete  md.trades: 2 partitions, up to 0 messages, an input") + 1] == note
+    assert [line for line in lines if "has its name from" in line] == [note]
 
 
 class Dying:
