@@ -42,6 +42,7 @@ MODULES = (
     "late",
     "progress",
     "reset",
+    "graph",
     "watch",
     "replay",
 )
@@ -52,7 +53,18 @@ ALONE = {
     "topics": ("align", "infer", "repartition"),
     "watermarks": ("watch",),
     **{
-        name: (name,) for name in ("align", "audit", "dead", "late", "progress", "publish", "replay", "reset")
+        name: (name,)
+        for name in (
+            "align",
+            "audit",
+            "dead",
+            "graph",
+            "late",
+            "progress",
+            "publish",
+            "replay",
+            "reset",
+        )
     },
 }
 

@@ -8,6 +8,7 @@ import typer
 from app.cli import Bootstrap, ConfigFile, app, console, say, stop_on_signals
 from app.config import load_settings
 from app.errors import UsageError
+from app.lock.changes import require_meanings
 from app.process import failpoints
 from app.process.memory import share_arenas
 from app.wiring.open import open_bus, open_pipeline
@@ -56,6 +57,7 @@ def align(
         name, _, times = settings.worker.failpoint.partition(":")
         failpoints.arm_death(name, int(times or 1))
     pipeline = open_pipeline(settings, member=True, on_wait=say)
+    require_meanings(settings, pipeline.asof)
     group, clock = settings.pipeline.prefix, settings.pipeline.clock
     say(f'{pipeline.bus.name}: group {group}, joining on clock = "{clock}"')
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it

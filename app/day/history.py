@@ -4,10 +4,16 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from app.config import Settings
 from app.errors import UsageError
+from app.wiring.formats import stream_format
+from app.wiring.planning import join_settings
+from app.wiring.sources import AvroSource
+from operators.join.settings import AsofSettings
 from replay.errors import HistoryError, SourceError
 from replay.store.day import Day
 from replay.store.days import HistoryStore
+from topics.avro.schema import avro_schema
 
 HISTORY = Path("build/history")
 
@@ -55,6 +61,21 @@ def find_days(
         if not day.rows:
             say(f"{day.summary.stream}: no rows on {date}, so nothing has a match in it")
     return history, days
+
+
+def join_of_days(settings: Settings, days: Sequence[Day]) -> AsofSettings:
+    """The join of a run over these days, with the columns that its topics will have.
+
+    Raises StreamError or SettingsError where the columns do not bear it.
+    """
+    streams = {}
+    for day in days:
+        name = day.stream.name
+        own = settings.stream(name).model_copy(
+            update={"key": day.stream.key, "sequence": day.stream.sequence or settings.stream(name).sequence}
+        )
+        streams[name] = stream_format(own, name, AvroSource(avro_schema(day.stream))).stream
+    return join_settings(settings, streams)
 
 
 def _day(history: HistoryStore, stream: str, date: str) -> Day:

@@ -1,0 +1,90 @@
+"""`graph`: what the nodes behind the join compute, shown, locked, and checked over a day of history."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli import ConfigFile, app, print_lines
+from app.config import load_settings
+from app.graph.columns import input_columns
+from app.graph.show import GraphView
+from app.lock.changes import Written, adopt_meanings, write_meanings
+
+graph_app = typer.Typer(
+    help="Show the graph of the settings, lock what its features mean, and check it over a day of history.",
+    no_args_is_help=True,
+)
+app.add_typer(graph_app, name="graph")
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a history whose newest day has the columns.  Default: the registry, or what it lacks "
+        "from build/history/generated."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, whole meanings.  Default: a table.")]
+
+
+@graph_app.command()
+def show(
+    node: Annotated[
+        str | None, typer.Argument(help="Node to show alone, with its formulas.  Default: all nodes.")
+    ] = None,
+    config: ConfigFile = None,
+    store: StoreOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Show the graph on one screen: its chains, and per feature what it hangs on and what it means.
+
+    No broker is needed.  Every error of the graph is named with file, line and caret, exit 2.
+
+    Example: python -m app graph show --config tidemark.toml
+
+    Example: python -m app graph show tick --config tidemark.toml --json
+    """
+    settings = load_settings(config)
+    view = GraphView(settings, input_columns(settings, store))
+    if json_:
+        typer.echo(json.dumps(view.as_json(node)))
+    else:
+        print_lines(view.lines(node))
+
+
+@graph_app.command()
+def lock(config: ConfigFile = None, store: StoreOption = None) -> None:
+    """Write graph.lock beside the settings: what each feature means, by name and version.
+
+    From then on align, replay, backtest and graph check refuse a feature that means something else.  New
+    features are added; where one has changed nothing is written, exit 2.
+
+    Example: python -m app graph lock --config tidemark.toml
+    """
+    settings = load_settings(config)
+    print_lines(_lines_of(write_meanings(settings, input_columns(settings, store).asof)))
+
+
+@graph_app.command()
+def adopt(
+    names: Annotated[
+        list[str], typer.Argument(help="Features as node.column, or a node for all of it.", metavar="NAME...")
+    ],
+    config: ConfigFile = None,
+    store: StoreOption = None,
+) -> None:
+    """Let graph.lock say what these features mean now, under the version they have.
+
+    Rows that are out were made with the old meaning; a new version, "... @2", keeps the two apart.
+
+    Example: python -m app graph adopt tick.mid --config tidemark.toml
+    """
+    settings = load_settings(config)
+    print_lines(_lines_of(adopt_meanings(settings, input_columns(settings, store).asof, names)))
+
+
+def _lines_of(written: Written) -> list[str]:
+    """What has become of a lock, a line each."""
+    lines = [f"added    {name}" for name in written.added] + [f"adopted  {name}" for name in written.adopted]
+    return [*lines, f"{written.path}: {written.features} features of this graph are locked"]
