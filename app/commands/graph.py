@@ -10,6 +10,7 @@ import typer
 from app.cli import ConfigFile, app, print_lines, say
 from app.config import load_settings
 from app.graph.columns import input_columns
+from app.graph.functions_page import function_lines, functions_page
 from app.graph.show import GraphView
 from app.lock.changes import Written, adopt_meanings, write_meanings
 from app.process.clock import monotonic_ns
@@ -134,6 +135,22 @@ def check(
     print_lines([*lines, f"{last} · {duration(monotonic_ns() - begun_ns)}"] if report.equal else report.lines)
     if not report.equal:
         raise typer.Exit(1)
+
+
+@graph_app.command()
+def functions(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the page docs/functions.md.  Default: a line each.")
+    ] = False,
+) -> None:
+    """List the functions that formulas can call: arguments, memory, what they give.
+
+    Example: python -m app graph functions
+    """
+    if markdown:
+        typer.echo(functions_page(), nl=False)
+    else:
+        print_lines(function_lines())
 
 
 def _lines_of(written: Written) -> list[str]:
