@@ -159,7 +159,8 @@ def _differs(one: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
     if bits is not None:
         one, other = one.view(bits), other.view(bits)
     if pa.types.is_nested(one.type):
-        return np.array([a != b for a, b in zip(one.to_pylist(), other.to_pylist(), strict=True)], np.bool_)
+        pairs = zip(one.to_pylist(), other.to_pylist(), strict=True)
+        return np.array([repr(a) != repr(b) for a, b in pairs], np.bool_)  # NaN equals itself there
     unequal = pc.fill_null(pc.not_equal(one, other), False)
     unequal = pc.or_(unequal, pc.xor(one.is_valid(), other.is_valid()))
     return np.asarray(unequal.to_numpy(zero_copy_only=False), np.bool_)

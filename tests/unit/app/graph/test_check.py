@@ -10,19 +10,23 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from app.graph.arrival import Joined
+from app.config import load_settings
+from app.graph.arrival import Joined, join_shuffled
 from app.graph.check import arrival, verdict
 from app.graph.experiments import Outcome, experiments
 from app.graph.judge import second_judge
 from app.graph.trial import Trial
+from app.reading.partition import read_partition
 from operators.graph.declare import GraphSettings, NodeSettings, Output
 from operators.graph.graph import Graph, MakeNode, make_node
 from operators.graph.plan import PlannedNode, plan_graph
 from operators.node import Context
 from operators.sealed import Entries, Sealed, Snapshot
-from tests.stage.day_runs import DATE, small_days
+from replay.store.days import HistoryStore
+from tests.stage.day_runs import DATE, TRADES, small_days
 from tests.stage.graphs import TICK, graph_file
 from tests.stage.programs import App
+from topics.block import TopicPartition
 
 GRAPH = GraphSettings(
     name="equities",
@@ -246,6 +250,27 @@ def test_rows_that_a_worker_made_otherwise_are_found_and_their_places_do_not_cou
     outcome = arrival(trial, wanted, [("moved", Joined(pipeline, moved)), ("short", Joined(pipeline, short))])
     assert outcome.difference is not None
     assert (outcome.difference.node, outcome.ways[1]) == ("side", "short")
+
+
+def test_arrival_is_shuffled_and_no_row_is_late(tmp_path: Path) -> None:
+    settings = load_settings(graph_file(tmp_path))
+    days = [HistoryStore(tmp_path / "history").day(name, DATE) for name in settings.stream_names]
+    run = join_shuffled(settings, days, tmp_path / "run", 2, np.random.default_rng(1))
+    arrived_ms = [
+        message.timestamp_ms
+        for block in read_partition(run.pipeline.bus, TopicPartition("graph-check.trade", 0), group="test")
+        for message in map(block.originals.__getitem__, range(block.messages))
+        if message.key is not None
+    ]
+    assert len(arrived_ms) > 100
+    assert arrived_ms != sorted(arrived_ms)
+    assert {name: table.num_rows for name, table in run.rows.items()} == dict.fromkeys(
+        ("aligned", "tick", "side"), TRADES
+    )
+    late = [
+        read_partition(run.pipeline.bus, TopicPartition("graph-check.late", n), group="test") for n in (0, 1)
+    ]
+    assert [block.messages for blocks in late for block in blocks if block.messages] == []
 
 
 def test_a_check_over_a_day_says_every_line_and_repeats_with_its_seed(run_app: App, tmp_path: Path) -> None:
