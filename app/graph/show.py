@@ -6,6 +6,7 @@ from typing import Any, Final
 from app.config import Settings
 from app.errors import UsageError
 from app.graph.columns import InputColumns
+from app.lock.file import NAME, lock_path, read_lock
 from app.lock.meanings import FeatureMeaning, feature_meanings, identity_plan
 from app.words import table_lines
 from operators.formula.functions.declare import Memory
@@ -32,6 +33,8 @@ class GraphView:
         self._source = columns.source
         self._plan: Plan = plan
         self._meanings = {(one.node, one.column): one for one in feature_meanings(settings, columns.asof)}
+        path = lock_path(settings)
+        self._locked = read_lock(path) if path is not None and path.exists() else None
 
     def lines(self, name: str | None = None) -> Iterator[str]:
         """The screen; with the name of a node that node alone, and the formulas of its features."""
@@ -43,16 +46,16 @@ class GraphView:
         )
         for leaf in self._leaves() if name is None else nodes:
             yield f"  {' -> '.join(self._chain(leaf))}{self._topics(leaf)}"
-        header = ("", "memory", "needs", "bits hang on", "meaning")
+        header = ("", "memory", "needs", "bits hang on", "meaning", "" if self._locked is None else NAME)
         rows = []
         for node in nodes:
-            rows.append((node.name, "", "", "", node.meaning[:MEANING_LENGTH]))
+            rows.append((node.name, "", "", "", node.meaning[:MEANING_LENGTH], ""))
             for column in node.features.columns:
                 memory = node.features.memories[column]
                 one = self._meanings[node.name, column]
                 version = f"@{one.version}" if one.version > 1 else ""
                 shown = (memory, NEEDS[memory], HANGS_ON[memory], one.meaning[:MEANING_LENGTH])
-                rows.append((f"  {column}{version}", *shown))
+                rows.append((f"  {column}{version}", *shown, self._lock_word(one) or ""))
         for line in table_lines(header, rows):
             yield f"  {line}"
         if name is not None:
@@ -95,7 +98,15 @@ class GraphView:
             "needs": NEEDS[memory],
             "hangs_on": HANGS_ON[memory],
             "meaning": one.meaning,
+            "lock": self._lock_word(one),
         }
+
+    def _lock_word(self, one: FeatureMeaning) -> str | None:
+        """Whether the feature is as its lock says; None without a lock."""
+        if self._locked is None:
+            return None
+        locked = self._locked.get(one.identity)
+        return "new" if locked is None else "same" if locked.meaning == one.meaning else "changed"
 
     def _formulas(self, node: PlannedNode) -> Iterator[str]:
         header = ("", "type", "formula")

@@ -51,6 +51,16 @@ def test_json_has_whole_meanings_and_what_programs_need(run_app: App, file: Path
     assert len(mid["meaning"]) == 16
 
 
+def test_a_lock_says_of_each_feature_whether_it_is_as_it_was(run_app: App, file: Path) -> None:
+    words = ("-c", file, "--store", "history")
+    assert "graph.lock" not in run_app("graph", "show", *words).out
+    run_app("graph", "lock", *words)
+    file.write_text(file.read_text().replace('mid)"', 'mid * 2) @2"').replace("* size", "* size * 2"))
+    rows = [line.split() for line in run_app("graph", "show", *words).out.splitlines()]
+    lock = {row[0]: row[-1] for row in rows}
+    assert (lock["mid"], lock["signed"], lock["far@2"]) == ("same", "changed", "new")
+
+
 def test_columns_come_from_the_registry_where_it_has_them(run_app: App, file: Path, tmp_path: Path) -> None:
     days = small_days(tmp_path / "other")
     DayRun.on(MemoryBus(), days, tmp_path / "run", "tidemark")  # registers under run/schemas
