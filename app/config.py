@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         return "" if self._file is None else f" -c {quote(str(self._file))}"
 
     @property
+    def file(self) -> Path | None:
+        """The file these settings were read from."""
+        return self._file
+
+    @property
     def node_outputs(self) -> tuple[str, ...]:
         """The nodes of the graph whose rows go to a topic of their own, in the order of the file."""
         return tuple(name for name, node in self.graph.nodes.items() if node.out is not None)

@@ -35,7 +35,8 @@ def with_features(rows: pl.DataFrame, features: Mapping[str, str]) -> pl.DataFra
     """
     for name, formula in features.items():
         match = _VERSION.fullmatch(formula)
-        tree = ast.parse((match[1] if match else formula).strip(), mode="eval").body
+        # In brackets lines may break anywhere, and a comment ends with its line.
+        tree = ast.parse(f"(\n{match[1] if match else formula}\n)", mode="eval").body
         rows = rows.with_columns(_value(tree, rows).alias(name))
     return rows
 

@@ -11,6 +11,7 @@ import typer
 from app.cli import Bootstrap, ConfigFile, app, console, say, stop_on_signals
 from app.config import Settings, load_settings
 from app.errors import RunError, UsageError
+from app.lock.changes import require_meanings
 from app.process import failpoints
 from app.process.memory import share_arenas
 from app.wiring.open import open_bus, open_pipeline
@@ -62,6 +63,7 @@ def align(
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
     _prepare(settings)
     pipeline = open_pipeline(settings, member=True, on_wait=say)
+    require_meanings(settings, pipeline.asof)
     group, clock, slot = settings.pipeline.prefix, settings.pipeline.clock, settings.worker.slot
     rule = pipeline.rule.describe()
     say(f'{pipeline.bus.name}: group {group}, slot {slot}, joining on clock = "{clock}", {rule}')

@@ -43,14 +43,27 @@ def run_embedded(request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]
         worker.close()
 
 
-def _drive(publication: Publication, running: list[Worker]) -> None:
+def run_published(pipeline: Pipeline) -> None:
+    """Let one worker join what has been published whole, up to its final records."""
+    worker = open_worker(pipeline, until_final=True)
+    try:
+        _drive(None, [worker])
+    except BaseException:
+        worker.close(failed=True)
+        raise
+    worker.close()
+
+
+def _drive(publication: Publication | None, running: list[Worker]) -> None:
     moved_ns = monotonic_ns()
     while not all(worker.finished() for worker in running):
-        due = not publication.done and publication.wait_ns(monotonic_ns()) == 0
-        if due:
+        waits = publication is not None and not publication.done
+        due = publication is not None and waits and publication.wait_ns(monotonic_ns()) == 0
+        if publication is not None and due:
             publication.step()
+            waits = not publication.done
         messages = sum(worker.turn() for worker in running)
-        if due or messages or not publication.done:
+        if due or messages or waits:
             moved_ns = monotonic_ns()
         elif monotonic_ns() - moved_ns > STUCK_NS:
             raise RunError("everything is published and read, yet not everything is sealed: this is a defect")

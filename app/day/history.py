@@ -5,11 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.config import Settings
 from app.day.reading import Reading
 from app.errors import UsageError
+from app.wiring.formats import stream_format
+from app.wiring.planning import join_settings
+from app.wiring.sources import AvroSource
+from operators.join.settings import AsofSettings
 from replay.errors import HistoryError, SourceError, UnknownDateError
 from replay.store.day import Day
 from replay.store.days import HistoryStore
+from topics.avro.schema import avro_schema
 
 HISTORY = Path("build/history")
 GENERATED = HISTORY / "generated"
@@ -140,3 +146,18 @@ def _elsewhere(message: str, data: Path, root: Path) -> str:
 def _digest(data: Path, reading: Reading) -> str:
     options = "".join(f"\n{name}={value}" for name, value in sorted(reading.values().items()))
     return hashlib.sha256(f"{data.resolve()}{options}".encode()).hexdigest()[:8]
+
+
+def join_of_days(settings: Settings, days: Sequence[Day]) -> AsofSettings:
+    """The join of a run over these days, with the columns that its topics will have.
+
+    Raises StreamError or SettingsError where the columns do not bear it.
+    """
+    streams = {}
+    for day in days:
+        name = day.stream.name
+        own = settings.stream(name).model_copy(
+            update={"key": day.stream.key, "sequence": day.stream.sequence or settings.stream(name).sequence}
+        )
+        streams[name] = stream_format(own, name, AvroSource(avro_schema(day.stream))).stream
+    return join_settings(settings, streams)

@@ -13,7 +13,7 @@ import tomli_w
 
 from app.audit.auditable import require_auditable
 from app.config import Settings, load_settings
-from app.day.history import find_days
+from app.day.history import find_days, join_of_days
 from app.day.interruption import Interruption
 from app.day.kernels import Kernels
 from app.day.on_kafka import ReadBack, run_processes
@@ -22,6 +22,7 @@ from app.day.run_folder import RunFolder
 from app.day.stages import Stages
 from app.day.summary import Summary
 from app.errors import UsageError
+from app.lock.changes import require_meanings
 from app.process.logs import logged_to_file
 from app.reading.aligned import Frames, write_output
 from app.reading.row_files import Metadata, source_metadata
@@ -32,6 +33,7 @@ from app.words import duration
 from operators.sealed import ALIGNED
 from replay.publish.publication import require_grace
 from replay.store.day import Day
+from replay.store.days import HistoryStore
 from topics.avro.schema import avro_schema
 from topics.bus import Bus
 from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, apply, default_topic, plan
@@ -55,17 +57,7 @@ def _replay_day(request: ReplayRequest, say: Callable[[str], None], interruption
     require_auditable(asked)
     with closing(Kernels(say, graph=bool(asked.graph.nodes))) as kernels:
         with stages.stage("history"):
-            history, days = find_days(
-                request.date,
-                asked.stream_names,
-                data=request.data,
-                store=request.store,
-                reading=request.reading,
-                say=say,
-            )
-            clock = asked.pipeline.clock
-            grace_ns = request.grace_ns_for(days, asked)
-            require_grace(days, asked.pipeline.grace_ns if grace_ns is None else grace_ns, clock)
+            history, days = _find(request, asked, say)
         with stages.stage("broker"):
             bus = choose_bus(request.bus, request.bootstrap, say, asked.bus.client_settings())
             folder = RunFolder.open(
@@ -128,6 +120,24 @@ def _write_rows(
     for name in pipeline.settings.node_outputs:
         rows_out[name] = sum(write_output(pipeline, name, request.rows_folder(name), sources).rows)
     return frames, rows_out
+
+
+def _find(
+    request: ReplayRequest, asked: Settings, say: Callable[[str], None]
+) -> tuple[HistoryStore, list[Day]]:
+    """The history and the days of the run; raises UsageError where they cannot be joined as asked."""
+    history, days = find_days(
+        request.date,
+        asked.stream_names,
+        data=request.data,
+        store=request.store,
+        reading=request.reading,
+        say=say,
+    )
+    require_meanings(asked, join_of_days(asked, days))
+    grace_ns = request.grace_ns_for(days, asked)
+    require_grace(days, asked.pipeline.grace_ns if grace_ns is None else grace_ns, asked.pipeline.clock)
+    return history, days
 
 
 def _run(

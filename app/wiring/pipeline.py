@@ -8,17 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from app.config import Settings
-from app.errors import UsageError
 from app.process.clock import monotonic_ns, pause
 from app.task.placement import Placement
 from app.task.row_rules import RowRules, RuledDecoder
 from app.task.sink import Sink
 from app.wiring.formats import StreamFormat, file_meaning, meaning
-from operators.graph.errors import GraphError
-from operators.graph.plan import Plan, plan_graph
-from operators.graph.render import render_errors
+from app.wiring.planning import graph_plan, join_settings
 from operators.graph.task_graph import TaskGraph
-from operators.join.settings import AsofSettings
 from operators.nodes.warm import warm as warm_formulas
 from operators.operator import Operator
 from operators.sealed import ALIGNED
@@ -26,7 +22,7 @@ from operators.warm import warm as warm_operators
 from schemas.clocks import clock_column
 from schemas.rule import rule_digest
 from schemas.stream import StreamError
-from topics.avro.schema import RowLayout, avro_schema, column_name
+from topics.avro.schema import RowLayout, avro_schema
 from topics.bus import Bus, LogId, MessageLimit, TopicSpec
 from topics.catalogue import LAST_KNOWN, OUTPUTS, compacted_topic, pipeline_topics
 from topics.decoder import RowDecoder
@@ -54,31 +50,12 @@ class Pipeline:
         self._rules = {
             name: RowRules(stream, settings.stream(name).rules) for name, stream in streams.items()
         }
-        self.asof = AsofSettings(
-            left=streams[settings.pipeline.left],
-            rights=tuple(streams[name] for name in settings.pipeline.right),
-            clock=settings.pipeline.clock,
-            direction=settings.pipeline.direction,
-            allow_exact=settings.pipeline.allow_exact,
-            tolerance_ns=settings.pipeline.tolerance_ns,
-            carry=settings.pipeline.carry,
-            max_ahead_ns=settings.pipeline.max_ahead_ns,
-            max_ahead_of=settings.pipeline.max_ahead_of,
-            grace_ns={name: settings.grace_ns(name) for name in settings.stream_names},
-            buffer_size_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_size_max),
-            buffer_rows_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_rows_max),
-            columns={
-                name: tuple(map(column_name, chosen))
-                for name in settings.pipeline.right
-                if (chosen := settings.stream(name).columns) is not None
-            },
-        )
-
+        self.asof = join_settings(settings, streams)
         if settings.worker.format == "avro":
             _require_avro(self.asof.aligned_schema())
-        self.graph = _planned(settings, self.asof, self.asof.fingerprint())
+        self.graph = graph_plan(settings, self.asof, self.asof.fingerprint())
         # Formulas alone say what is computed, whatever rule the rows they are computed from were matched by.
-        formulas = _planned(settings, self.asof, "")
+        formulas = graph_plan(settings, self.asof, "")
         self.rule = self.asof.rule("" if formulas is None else rule_digest(formulas.meaning))
         self._node_rules = (
             {}
@@ -188,25 +165,6 @@ def _require_avro(aligned: pa.Schema) -> None:
         avro_schema(RowLayout(ALIGNED, aligned))
     except CodecError as wrong:
         raise StreamError(f'worker.format = "avro": {wrong}; or set worker.format = "frame"') from None
-
-
-def _planned(settings: Settings, asof: AsofSettings, meaning: str) -> Plan | None:
-    """The plan of the graph, None without one; raises UsageError with every error, and where it is.
-
-    `meaning` is that of the joined rows, which goes into the meaning of each node.
-    """
-    if not settings.graph.nodes:
-        return None
-    try:
-        return plan_graph(
-            settings.graph.declared(),
-            asof.aligned_schema(),
-            meaning=meaning,
-            key=asof.left.key,
-            streams=settings.stream_names,
-        )
-    except GraphError as wrong:
-        raise UsageError(render_errors(*settings.source(), wrong.errors).rstrip()) from None
 
 
 def counted_topics(settings: Settings) -> list[str]:

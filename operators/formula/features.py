@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from operators.formula.errors import FormulaError
+from operators.formula.functions.declare import Memory, widest
 from operators.formula.functions.table import FUNCTIONS
 from operators.formula.meaning import column_meaning, node_meaning, step_meanings
 from operators.formula.read import read_formula
@@ -32,6 +33,7 @@ class Source(NamedTuple):
     `rows`       the meaning of the root: which rows these are.
     `meanings`   of each column.
     `broken`     columns that are there and have an error of their own.
+    `memories`   of columns that are features: which rows they hang on.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Source(NamedTuple):
     rows: str = ""
     meanings: Mapping[str, str] = {}
     broken: frozenset[str] = frozenset()
+    memories: Mapping[str, Memory] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Features:
     `steps`      all that is computed, and `roots` the place of each feature's own step.
     `rows`       the meaning of the root: which rows these are.
     `meanings`   of each column of the layout.
+    `memories`   of each feature, of this node and of those it comes from: which rows it hangs on.
     """
 
     columns: tuple[str, ...]
@@ -58,6 +62,7 @@ class Features:
     roots: tuple[int, ...]
     rows: str
     meanings: Mapping[str, str]
+    memories: Mapping[str, Memory]
 
     @property
     def meaning(self) -> str:
@@ -90,11 +95,16 @@ def read_features(
     of_steps = step_meanings(steps, source.meanings)
     meanings = {**source.meanings, **{name: of_steps[place] for name, place in places.items()}}
     layout = pa.schema([*source.layout, *fields])
-    return Features(tuple(places), layout, steps, tuple(places.values()), source.rows, meanings), errors
+    memories = {**source.memories, **reading.memories}
+    roots = tuple(places.values())
+    return Features(tuple(places), layout, steps, roots, source.rows, meanings, memories), errors
 
 
 class _Reading:
-    """Reads formulas one after another; `features` has the step of each so far, None for a broken one."""
+    """Reads formulas one after another; `features` has the step of each so far, None for a broken one.
+
+    `memories` says of each so far which rows it hangs on.
+    """
 
     def __init__(self, node: str, source: Source, columns: list[str]) -> None:
         self._node = node
@@ -103,6 +113,8 @@ class _Reading:
         self.steps = Steps()
         self.features: dict[str, int | None] = {}
         self.errors: dict[str, list[FormulaError]] = {}
+        self.memories: dict[str, Memory] = {}
+        self._made_of: set[Memory] = set()  # the feature that is being read
 
     def read(self, column: str, text: str) -> None:
         """Read one feature."""
@@ -113,10 +125,12 @@ class _Reading:
         tree, faults = read_formula(text)
         errors += faults
         self.features[column] = None
+        self._made_of = set()
         place = self._place(column, tree, errors)
         if len(self.steps.steps) > STEPS_MAX:
             why = f"the features up to this one need more than {STEPS_MAX} steps; put some into another node"
             errors.append(FormulaError(why, 0, 0))
+        self.memories[column] = widest(self._made_of)
         if not errors:
             self.features[column] = place
 
@@ -160,18 +174,21 @@ class _Reading:
         if wrong or len(known) + absent < len(places):
             return None
         if function:
+            self._made_of.add(function.memory)
             return function.add(self.steps, places, dict(call.settings))
         return self.steps.call(call.function, known)
 
     def _named(self, column: str, tree: Name, errors: list[FormulaError]) -> int | None:
         name, source = tree.name, self._source
         if name in self.features and name != column:
+            self._made_of.add(self.memories[name])
             return self.features[name]
         if source.layout is None or name in source.broken:
             return None
         if name in source.layout.names:
             kind = kind_of(source.layout.field(name).type)
             if kind is not None:
+                self._made_of.add(source.memories.get(name, "row"))
                 return self.steps.column(name, kind)
             why = f"{name} is {source.layout.field(name).type}; a formula computes with numbers and booleans"
         elif name == column:

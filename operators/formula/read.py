@@ -108,6 +108,19 @@ def read_formula(text: str) -> tuple[Tree, list[FormulaError]]:
         return Broken((), *whole), [FormulaError(message, *whole)]
 
 
+def one_form(text: str) -> str:
+    """A formula without comments, superfluous brackets and white space; `text` is one that can be read."""
+    return ast.unparse(ast.parse(_one_line(text).strip(), mode="eval"))
+
+
+def names_in(text: str) -> list[str]:
+    """The names that a formula computes with, each once; `text` is one that can be read."""
+    tree = ast.parse(_one_line(text).strip(), mode="eval")
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called]
+    return list(dict.fromkeys(names))
+
+
 def _one_line(text: str) -> str:
     """The text with a space for each character of a comment and of white space: places stay as they are."""
     out = []

@@ -1,12 +1,15 @@
 """A graph at work: the nodes of one task, run one after another over the rows that the join seals."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from operators.entries import KeptEntries, owned, owner_prefix
 from operators.graph.plan import Plan, PlannedNode
 from operators.node import Node, NodeStateError
 from operators.nodes.formula import FormulaNode
 from operators.sealed import ALIGNED, Sealed, Snapshot
+
+MakeNode: TypeAlias = Callable[[PlannedNode], Node]
 
 
 class Graph:
@@ -16,10 +19,12 @@ class Graph:
     `layouts`   by node with an output: the columns it gives.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, make: MakeNode | None = None) -> None:
+        """The nodes of the plan as they start; `make` makes them, for who tries other ones."""
         self.meaning = plan.meaning
         self._plan = plan
-        self._nodes: dict[str, Node] = {node.name: _make(node) for node in plan.nodes}
+        self._make = make or make_node
+        self._nodes: dict[str, Node] = {node.name: self._make(node) for node in plan.nodes}
         self._stale: list[bytes] = []  # keys of entries that no node has
         self._carried: dict[str, list[int] | None] = {}
         self.layouts = plan.outputs()
@@ -66,12 +71,13 @@ class Graph:
             except NodeStateError:
                 prefix = owner_prefix(planned.name, planned.meaning)
                 self._stale += [prefix + key for key, _ in own]
-                self._nodes[planned.name] = _make(planned)
+                self._nodes[planned.name] = self._make(planned)
                 lost.append(planned.name)
         return tuple(lost)
 
 
-def _make(planned: PlannedNode) -> Node:
+def make_node(planned: PlannedNode) -> Node:
+    """A new node of a plan."""
     return FormulaNode(planned.name, planned.features)
 
 

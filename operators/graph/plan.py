@@ -176,7 +176,9 @@ class _Planning:
     ) -> Source:
         """The rows of a node for those that read it; where it has errors, as much as is known of them."""
         if features is not None:
-            return Source(node.name, features.layout, source.rows, features.meanings)
+            return Source(
+                node.name, features.layout, source.rows, features.meanings, memories=features.memories
+            )
         if source.layout is None:
             return self._unknown(node.name)
         more = [pa.field(name, pa.null()) for name in node.features if name not in source.layout.names]

@@ -29,6 +29,13 @@ pytestmark = [pytest.mark.broker, pytest.mark.takes_s(30)]
 
 MakeRun = Callable[..., DayRun]
 
+GRAPH = """
+[graph.tick]
+from = "aligned"
+[graph.tick.features]
+double = "price * 2"
+"""
+
 
 @pytest.fixture(scope="module")
 def days(tmp_path_factory: pytest.TempPathFactory) -> list[Day]:
@@ -235,3 +242,22 @@ def test_a_topic_that_was_created_anew_under_a_stopped_group_is_refused_in_one_l
         observer.commit(committed)  # as a broker has them that was away when the topic was deleted
         observer.close()
     assert run.hash() == rows
+
+
+def test_a_worker_with_a_feature_that_changed_under_its_name_is_refused_before_it_joins_the_group(
+    make_run: MakeRun, run_app: App
+) -> None:
+    run = make_run(partitions=1)
+    run.publish()
+    plain = run.config.read_text()
+    run.config.write_text(f"{plain}{GRAPH}")
+    locked = run_app("graph", "lock", "-c", run.config)
+    assert (locked.code, locked.out.splitlines()[0]) == (0, "added    tick.double@1")
+    run.config.write_text(f"{plain}{GRAPH.replace('* 2', '* 3')}")
+    refused = run_app("align", "-c", run.config, "--until-final")
+    assert refused.code == 2
+    assert "tick.double@1 meant price * 2, now price * 3" in refused.err
+    assert list(read_aligned(run.pipeline, 0)) == []
+    assert run_app("graph", "adopt", "tick.double", "-c", run.config).code == 0
+    assert run_app("align", "-c", run.config, "--until-final").code == 0
+    assert sum(rows.num_rows for rows in read_aligned(run.pipeline, 0)) == TRADES

@@ -1,9 +1,9 @@
 """What the table says of a function: its values, settings and outputs, its definition and an example."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from operators.formula.durations import DURATION_NS_MAX, duration_ns
 from operators.formula.steps import Steps
@@ -25,6 +25,12 @@ Check: TypeAlias = Callable[[Sequence[Tree], Settings], str]
 Cells: TypeAlias = tuple[bool | int | float | None, ...]
 
 NUMBERS: Final = (-math.inf, math.inf)
+MEMORIES: Final[tuple[Memory, ...]] = get_args(Memory)  # each hangs on more than the one before it
+
+
+def widest(memories: Iterable[Memory]) -> Memory:
+    """Which rows a value hangs on that is made of values of these classes; of none, the row."""
+    return max(memories, key=MEMORIES.index, default="row")
 
 
 class Operand(NamedTuple):

@@ -134,6 +134,12 @@ def test_polars_judges_the_edges_of_every_type_as_the_nodes_compute_them(seed: i
     assert not faults([rows], [made(rows)])
 
 
+def test_the_judge_reads_formulas_over_several_lines_and_with_comments() -> None:
+    features = {"x": "bid  # the bid\n    * 2", "y": " x +\n1 @3", "z": "x @2"}
+    rows = with_features(frame_of(pa.table({"bid": [1.5]})), features)
+    assert rows.row(0) == (1.5, 3.0, 4.0, 3.0)
+
+
 def test_the_judge_is_tried_on_every_function() -> None:
     assert set(FUNCTIONS) <= set(re.findall(r"(\w+)\(", " ".join(FEATURES.values())))
 

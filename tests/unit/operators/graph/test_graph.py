@@ -1,12 +1,11 @@
 """A graph at work: every node runs in order, outputs carry what they should, state is each node's own."""
 
 import pyarrow as pa
-import pytest
 
 from operators.entries import KeptEntries, owner_prefix
 from operators.graph.declare import GraphSettings, NodeSettings, Output
 from operators.graph.graph import Graph
-from operators.graph.plan import Plan, plan_graph
+from operators.graph.plan import Plan, PlannedNode, plan_graph
 from operators.node import Context, Node, NodeStateError
 from operators.sealed import Entries, Sealed, Snapshot
 
@@ -90,51 +89,49 @@ class Keeper:
             self.rows = int(value)
 
 
-def keep(monkeypatch: pytest.MonkeyPatch, plan: Plan) -> tuple[Graph, dict[str, Keeper]]:
+def keep(plan: Plan) -> tuple[Graph, dict[str, Keeper]]:
     """A graph whose nodes all are keepers; a node that starts anew takes its place among them."""
     keepers: dict[str, Keeper] = {}
 
-    def make(planned: object) -> Keeper:
-        name, meaning = getattr(planned, "name"), getattr(planned, "meaning")  # noqa: B009
-        keepers[name] = Keeper(name, meaning)
-        return keepers[name]
+    def make(planned: PlannedNode) -> Keeper:
+        keepers[planned.name] = Keeper(planned.name, planned.meaning)
+        return keepers[planned.name]
 
-    monkeypatch.setattr("operators.graph.graph._make", make)
-    return Graph(plan), keepers
+    return Graph(plan, make), keepers
 
 
 def rows_by_name(keepers: dict[str, Keeper]) -> dict[str, int]:
     return {name: keeper.rows for name, keeper in keepers.items()}
 
 
-def test_each_node_gets_its_own_entries_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph, keepers = keep(monkeypatch, make_plan())
+def test_each_node_gets_its_own_entries_back() -> None:
+    graph, keepers = keep(make_plan())
     graph.take(Sealed(ROWS, 5))
     keepers["out"].rows = 10
     snapshot = graph.snapshot()
     tick = keepers["tick"]
     assert key_of(tick, b"old") in snapshot.deletes
-    after, kept = keep(monkeypatch, make_plan())
+    after, kept = keep(make_plan())
     assert after.restore(KeptEntries(snapshot.puts), {}) == ()
     assert rows_by_name(kept) == {"tick": 2, "out": 10, "inner": 2}
 
 
-def test_a_damaged_entry_costs_only_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph, keepers = keep(monkeypatch, make_plan())
+def test_a_damaged_entry_costs_only_its_node() -> None:
+    graph, keepers = keep(make_plan())
     graph.take(Sealed(ROWS, 5))
     damaged = key_of(keepers["tick"], b"rows\0")
     entries = [(key, b"\xff" if key == damaged else value) for key, value in graph.snapshot().puts]
-    after, kept = keep(monkeypatch, make_plan())
+    after, kept = keep(make_plan())
     assert after.restore(KeptEntries(entries), {}) == ("tick",)
     assert rows_by_name(kept) == {"tick": 0, "out": 2, "inner": 2}
     assert damaged in after.snapshot().deletes
 
 
-def test_a_node_that_means_something_else_now_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph, keepers = keep(monkeypatch, make_plan())
+def test_a_node_that_means_something_else_now_starts_anew() -> None:
+    graph, keepers = keep(make_plan())
     graph.take(Sealed(ROWS, 5))
     foreign = [key_of(keeper, b"rows\0") for keeper in keepers.values()]
-    after, kept = keep(monkeypatch, make_plan(half="3"))
+    after, kept = keep(make_plan(half="3"))
     garbage = [(b"gone\0" + bytes(8) + b"\0k", b"1")]
     assert after.restore(KeptEntries([*graph.snapshot().puts, *garbage]), {}) == ()
     assert rows_by_name(kept) == {"tick": 0, "out": 0, "inner": 0}

@@ -1,0 +1,159 @@
+"""`graph`: what the nodes behind the join compute, shown, locked, and checked over a day of history."""
+
+import json
+from pathlib import Path
+from secrets import randbelow
+from typing import Annotated, Final
+
+import typer
+
+from app.cli import ConfigFile, app, print_lines, say
+from app.config import load_settings
+from app.graph.columns import input_columns
+from app.graph.functions_page import function_lines, functions_page
+from app.graph.show import GraphView
+from app.lock.changes import Written, adopt_meanings, write_meanings
+from app.process.clock import monotonic_ns
+from app.words import duration
+
+graph_app = typer.Typer(
+    help="Show the graph of the settings, lock what its features mean, and check it over a day of history.",
+    no_args_is_help=True,
+)
+app.add_typer(graph_app, name="graph")
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a history whose newest day has the columns.  Default: the registry, or what it lacks "
+        "from build/history/generated."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, whole meanings.  Default: a table.")]
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of trades* and quotes*, imported once.  Default: the history alone."),
+]
+HistoryOption = Annotated[
+    Path | None, typer.Option(help="Folder of the history.  Default: build/history/generated.")
+]
+SEEDS: Final = 1_000_000
+
+
+@graph_app.command()
+def show(
+    node: Annotated[
+        str | None, typer.Argument(help="Node to show alone, with its formulas.  Default: all nodes.")
+    ] = None,
+    config: ConfigFile = None,
+    store: StoreOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Show the graph on one screen: its chains, and per feature what it hangs on and what it means.
+
+    No broker is needed.  Every error of the graph is named with file, line and caret, exit 2.
+
+    Example: python -m app graph show --config tidemark.toml
+
+    Example: python -m app graph show tick --config tidemark.toml --json
+    """
+    settings = load_settings(config)
+    view = GraphView(settings, input_columns(settings, store))
+    if json_:
+        typer.echo(json.dumps(view.as_json(node)))
+    else:
+        print_lines(view.lines(node))
+
+
+@graph_app.command()
+def lock(config: ConfigFile = None, store: StoreOption = None) -> None:
+    """Write graph.lock beside the settings: what each feature means, by name and version.
+
+    From then on align, replay, backtest and graph check refuse a feature that means something else.  New
+    features are added; where one has changed nothing is written, exit 2.
+
+    Example: python -m app graph lock --config tidemark.toml
+    """
+    settings = load_settings(config)
+    print_lines(_lines_of(write_meanings(settings, input_columns(settings, store).asof)))
+
+
+@graph_app.command()
+def adopt(
+    names: Annotated[
+        list[str], typer.Argument(help="Features as node.column, or a node for all of it.", metavar="NAME...")
+    ],
+    config: ConfigFile = None,
+    store: StoreOption = None,
+) -> None:
+    """Let graph.lock say what these features mean now, under the version they have.
+
+    Rows that are out were made with the old meaning; a new version, "... @2", keeps the two apart.
+
+    Example: python -m app graph adopt tick.mid --config tidemark.toml
+    """
+    settings = load_settings(config)
+    print_lines(_lines_of(adopt_meanings(settings, input_columns(settings, store).asof, names)))
+
+
+@graph_app.command()
+def check(
+    config: ConfigFile = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            help="Day to check over, YYYY-MM-DD.  The default history gets a day that it lacks.  Default: "
+            "the newest day of the history, 2024-01-15 where it has none."
+        ),
+    ] = None,
+    data: DataOption = None,
+    store: HistoryOption = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Seed of all that is drawn, to repeat a check.  Default: another each time."
+        ),
+    ] = None,
+) -> None:
+    """Check the graph over a day of history: its bits hang on nothing but the rows that they should.
+
+    In this process, without a broker: the same pass again, other cuts, other rows behind each moment, kills
+    and restarts, each symbol alone, another order of arrival on 1 and 4 partitions, and a second judge in
+    Polars.  On a difference the first row that differs is named, with both values and the cause, exit 1.
+
+    Example: python -m app graph check --config tidemark.toml --on 2024-01-15 --seed 1
+    """
+    from app.graph.check import check_graph, days_to_check  # with Polars, which the others do not need
+
+    begun_ns = monotonic_ns()
+    settings = load_settings(config)
+    days = days_to_check(settings, on, data, store, say)
+    seed = randbelow(SEEDS) if seed is None else seed
+    report = check_graph(settings, days, seed, lambda line: print_lines([line]))
+    *lines, last = report.lines
+    print_lines([*lines, f"{last} · {duration(monotonic_ns() - begun_ns)}"] if report.equal else report.lines)
+    if not report.equal:
+        raise typer.Exit(1)
+
+
+@graph_app.command()
+def functions(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the page docs/functions.md.  Default: a line each.")
+    ] = False,
+) -> None:
+    """List the functions that formulas can call: arguments, memory, what they give.
+
+    Example: python -m app graph functions
+    """
+    if markdown:
+        typer.echo(functions_page(), nl=False)
+    else:
+        print_lines(function_lines())
+
+
+def _lines_of(written: Written) -> list[str]:
+    """What has become of a lock, a line each."""
+    lines = [f"added    {name}" for name in written.added] + [f"adopted  {name}" for name in written.adopted]
+    return [*lines, f"{written.path}: {written.features} features of this graph are locked"]

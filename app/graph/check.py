@@ -1,0 +1,175 @@
+"""The check of a graph over a day: every way in which its bits could hang on more than they say."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from app.config import Settings
+from app.day.history import GENERATED, find_days, join_of_days
+from app.day.reading import Reading
+from app.errors import UsageError
+from app.graph.arrival import SHUFFLE_NS, Joined, join_days, join_shuffled
+from app.graph.columns import newest_date
+from app.graph.experiments import Outcome, experiments
+from app.graph.judge import second_judge
+from app.graph.trial import Outputs, Trial, by_key, by_time, difference, key_edges, one_batch
+from app.lock.changes import require_meanings
+from app.wiring.planning import graph_plan
+from app.words import duration
+from operators.graph.graph import Graph, MakeNode
+from operators.hashing.parity import Parity, sealed_hashes
+from operators.sealed import ALIGNED
+from replay.store.day import Day
+from replay.store.days import HistoryStore
+from schemas.clocks import clock_column
+
+DATE: Final = "2024-01-15"  # is generated where there is no history
+PARTITIONS: Final = (1, 4)
+NAME_WIDTH: Final = 14
+WHAT_WIDTH: Final = 72
+PARITY_LENGTH: Final = 8  # hex digits that are shown
+
+
+class Report(NamedTuple):
+    """What a check came to: lines to read, and whether all was equal."""
+
+    lines: list[str]
+    equal: bool
+
+
+def days_to_check(
+    settings: Settings, on: str | None, data: Path | None, store: Path | None, say: Callable[[str], None]
+) -> list[Day]:
+    """The day of each input; raises UsageError, before anything else, where the graph cannot be checked.
+
+    Without a date it is the newest of the history.
+    """
+    if not settings.graph.nodes:
+        raise UsageError(
+            f"{settings.file or 'settings'}: there is no graph, no table [graph.NAME] with features"
+        )
+    if on is None and data is not None:
+        raise UsageError("--data needs --on: which day of it to check over")
+    date = on or newest_date(HistoryStore(store or GENERATED), settings) or DATE
+    _, days = find_days(date, settings.stream_names, data=data, store=store, reading=Reading(), say=say)
+    asof = join_of_days(settings, days)
+    graph_plan(settings, asof, "")
+    require_meanings(settings, asof)
+    return days
+
+
+def check_graph(
+    settings: Settings,
+    days: Sequence[Day],
+    seed: int,
+    say: Callable[[str], None],
+    make: MakeNode | None = None,
+) -> Report:
+    """Check the graph of the settings over these days; each line is said as it is known.
+
+    `make` puts other nodes into the graph that is tried, not into the pipeline.  Raises UsageError where the
+    day has no row to check.
+    """
+    with TemporaryDirectory(prefix="tidemark-graph-") as folder:
+        joined = join_days(settings, days, Path(folder) / "published")
+        trial = trial_of(joined, make)
+        if trial.rows.num_rows == 0:
+            raise UsageError(f"{days[0].date} has no row of {settings.pipeline.left} to check a graph with")
+        wanted = trial.run()
+        keys = len(key_edges(trial, by_key(trial, trial.rows))) - 1
+        say(f"{', '.join(wanted)}: {trial.rows.num_rows:,} rows, {keys:,} symbols, seed {seed}")
+        outcomes = []
+        for outcome in _outcomes(settings, days, Path(folder), joined, trial, wanted, seed):
+            say(outcome_line(outcome))
+            outcomes.append(outcome)
+    return Report(verdict(trial, wanted, outcomes), all(one.difference is None for one in outcomes))
+
+
+def trial_of(joined: Joined, make: MakeNode | None = None) -> Trial:
+    """The joined rows of a run on one partition, and its graph."""
+    plan, settings = joined.pipeline.graph, joined.pipeline.settings
+    assert plan is not None, "a graph is checked that is there"
+    return Trial(
+        make=lambda: Graph(plan, make),
+        rows=one_batch(joined.rows[ALIGNED]),
+        on=clock_column(settings.pipeline.clock),
+        key=joined.pipeline.asof.left.key,
+    )
+
+
+def verdict(trial: Trial, wanted: Outputs, outcomes: Sequence[Outcome]) -> list[str]:
+    """The last lines: parity where all is equal, else the first row that differs, both values and the cause.
+
+    A feature can fail several experiments for one reason.  That which fails the same pass twice fails all,
+    what looks ahead fails cuts too, and so on: the first of the order below is the cause.
+    """
+    failed = {one.name: one for one in outcomes if one.difference is not None}
+    if not failed:
+        parities = ", ".join(f"{name} {_parity(rows)}" for name, rows in wanted.items())
+        return [f"parity {parities}"]
+    name = next(name for name in CAUSES if name in failed)
+    outcome = failed[name]
+    apart = outcome.difference
+    assert apart is not None, "only what differs is here"
+    subject = f"{apart.node}.{apart.column}" if apart.column else apart.node
+    lines = [f"{subject}: {outcome.cause}"]
+    if apart.counts is not None:
+        first, second = apart.counts
+        lines.append(f"  {first:,} rows {outcome.ways[0]}, {second:,} {outcome.ways[1]}")
+    elif apart.column:
+        lines.append(f"  first at {trial.describe(apart)}, {outcome.ways[0]} and {outcome.ways[1]}")
+    return lines
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """An experiment in a line."""
+    return f"  {outcome.name:<{NAME_WIDTH}} {outcome.what:<{WHAT_WIDTH}} {outcome.result}"
+
+
+CAUSES: Final = ("twice", "look-ahead", "symbols", "cuts", "restart", "arrival", "second judge")
+
+
+def arrival(trial: Trial, wanted: Outputs, runs: Iterable[tuple[str, Joined]]) -> Outcome:
+    """The rows that workers made of the same day, which arrived and was shared out as each run says."""
+    what = f"shuffled by up to {duration(SHUFFLE_NS)} within the grace; 1 and 4 partitions"
+    ordered = {name: by_time(trial, pa.Table.from_batches([rows])) for name, rows in wanted.items()}
+    for way, run in runs:
+        actual = {name: by_time(trial, run.rows[name]) for name in ordered}
+        apart = difference(trial, ordered, actual, places=False)
+        if apart is not None:
+            cause = "hangs on the order of arrival, on partitions, or on who runs it"
+            return Outcome("arrival", what, "differs", apart, cause, ("in one pass", way))
+    return Outcome("arrival", what, "equal")
+
+
+def _outcomes(
+    settings: Settings,
+    days: Sequence[Day],
+    folder: Path,
+    joined: Joined,
+    trial: Trial,
+    wanted: Outputs,
+    seed: int,
+) -> Iterator[Outcome]:
+    yield from experiments(trial, wanted, seed)
+    yield arrival(trial, wanted, _runs(settings, days, folder, joined, seed))
+    yield second_judge(trial, wanted, settings.graph.declared())
+
+
+def _runs(
+    settings: Settings, days: Sequence[Day], folder: Path, joined: Joined, seed: int
+) -> Iterator[tuple[str, Joined]]:
+    yield "by the worker, as published", joined
+    for n in PARTITIONS:
+        draws = np.random.default_rng([seed, len(CAUSES) + n])
+        run = join_shuffled(settings, days, folder / f"shuffled-{n}", n, draws)
+        yield f"by the worker, shuffled, {n} partition{'s' * (n > 1)}", run
+
+
+def _parity(rows: pa.RecordBatch) -> str:
+    _, _, digits = str(Parity().roll(sealed_hashes(rows))).partition("-")
+    return digits[:PARITY_LENGTH]

@@ -1,0 +1,168 @@
+"""The experiments of a check: each runs the same rows in another way, and says where they come out other."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.graph.trial import Difference, Outputs, Trial, by_key, difference, key_edges, one_batch
+from operators.entries import KeptEntries
+from operators.sealed import Sealed
+from schemas.frame import LEFT_INDEX, LEFT_OFFSET
+
+CUTS: Final = 200
+CUT_ROWS: Final = (1, 100, 10_000)
+SINGLE_ROWS_MAX: Final = 2_000  # cut one by one: each call costs as much as a hundred rows
+MOMENTS: Final = 64
+KILLS: Final = 40
+GAP_NS_MAX: Final = 1_000_000_000  # between rows that are put in the place of others
+
+
+class Outcome(NamedTuple):
+    """What an experiment came to.
+
+    `name`   of the experiment, `what` it does, and `result` in a word or two.
+    `cause`  what a difference means, for a sentence that begins with the feature.
+    `ways`   in which the two values of the difference were made.
+    """
+
+    name: str
+    what: str
+    result: str
+    difference: Difference | None = None
+    cause: str = ""
+    ways: tuple[str, str] = ("", "")
+
+
+def experiments(trial: Trial, wanted: Outputs, seed: int) -> Iterator[Outcome]:
+    """Every experiment on rows alone, with `wanted` made in one pass; the same seed draws the same."""
+    runs: tuple[Callable[[Trial, Outputs, np.random.Generator], Outcome], ...]
+    runs = (twice, cuts, look_ahead, restart, symbols)
+    for number, run in enumerate(runs):
+        yield run(trial, wanted, np.random.default_rng([seed, number]))
+
+
+def twice(trial: Trial, wanted: Outputs, _: np.random.Generator) -> Outcome:
+    """The same rows in the same calls."""
+    return _outcome(
+        "twice",
+        "the same pass again",
+        difference(trial, wanted, trial.run()),
+        "not the same twice: it reads something besides its rows, such as a clock or a random number",
+        ("in one pass", "in the same pass again"),
+    )
+
+
+def cuts(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
+    """The same rows cut into other calls."""
+    count = trial.rows.num_rows
+    random = np.unique(draws.integers(1, max(count, 2), CUTS))
+    ways = [(f"{random.size} random cuts", [int(cut) for cut in random if cut < count])]
+    for rows in CUT_ROWS:
+        start = int(draws.integers(0, max(count - SINGLE_ROWS_MAX, 0) + 1)) if rows == 1 else rows
+        stop = min(start + SINGLE_ROWS_MAX, count) if rows == 1 else count
+        ways.append((f"cuts of {rows:,}", list(range(max(start, 1), stop, rows))))
+    what = f"one pass against {random.size} random cuts and cuts of 1, 100, 10,000 rows"
+    for way, edges in ways:
+        apart = difference(trial, wanted, trial.run(cuts=edges))
+        if apart is not None:
+            cause = "keeps state over cuts: its value hangs on how rows were cut into calls"
+            return _outcome("cuts", what, apart, cause, ("in one pass", f"in {way}"))
+    return _outcome("cuts", what)
+
+
+def look_ahead(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
+    """Rows before a moment, with other rows from it on."""
+    times = trial.times_ns
+    moments = np.unique(times[draws.integers(0, times.size, MOMENTS)])
+    what = f"rows from {moments.size} moments on replaced by others"
+    for moment_ns in moments.tolist():
+        first = int(np.searchsorted(times, moment_ns))
+        rows = pa.Table.from_batches([trial.rows.slice(0, first), _others(trial, first, draws)])
+        outputs = trial.run(one_batch(rows))
+        apart = difference(trial, _before(trial, wanted, moment_ns), _before(trial, outputs, moment_ns))
+        if apart is not None:
+            cause = "looks ahead: its value hangs on rows that come later"
+            return _outcome("look-ahead", what, apart, cause, ("as it was", "with other rows behind it"))
+    return Outcome("look-ahead", what, "equal before each")
+
+
+def restart(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
+    """Graphs that die between two rows, and new ones that go on from the last snapshot."""
+    count = trial.rows.num_rows
+    kills = np.unique(draws.integers(1, max(count, 2), KILLS)).tolist()
+    kept: dict[bytes, bytes] = {}
+    graph, calls, done = trial.make(), list[dict[str, Sealed]](), 0
+    lost: tuple[str, ...] = ()
+    for kill in [*(kill for kill in kills if kill < count), count]:
+        last = kill if kill == count else int(draws.integers(done, kill + 1))
+        calls += (
+            map(dict, trial.pass_through(graph, trial.rows.slice(done, last - done))) if last > done else ()
+        )
+        snapshot = graph.snapshot()
+        kept.update(snapshot.puts)
+        for key in snapshot.deletes:
+            kept.pop(key, None)
+        if kill > last:  # what was taken behind the snapshot is taken again by the next graph
+            list(trial.pass_through(graph, trial.rows.slice(last, kill - last)))
+        graph, done = trial.make(), last
+        lost += graph.restore(KeptEntries(kept.items()), {})
+    what = f"{len(kills)} kills"
+    apart = Difference(lost[0], "") if lost else difference(trial, wanted, trial.gather(calls))
+    cause = "cannot take back its own snapshot" if lost else "loses state: its snapshot lacks what it needs"
+    return _outcome("restart", what, apart, cause, ("in one pass", f"with {len(kills)} restarts"))
+
+
+def symbols(trial: Trial, wanted: Outputs, _: np.random.Generator) -> Outcome:
+    """The rows of each key alone, as if it had a partition of its own."""
+    rows = by_key(trial, trial.rows)
+    edges = key_edges(trial, rows)
+    what = f"each of {len(edges) - 1:,} symbols alone"
+    spans = itertools.pairwise(edges)
+    alone = [trial.run(rows.slice(lower, upper - lower)) for lower, upper in spans]
+    together = {name: by_key(trial, outputs) for name, outputs in wanted.items()}
+    apart = difference(trial, together, trial.gather_runs(alone))
+    cause = "mixes symbols: its value hangs on rows of another symbol"
+    return _outcome("symbols", what, apart, cause, ("with all symbols", "with this one alone"))
+
+
+def _outcome(
+    name: str,
+    what: str,
+    apart: Difference | None = None,
+    cause: str = "",
+    ways: tuple[str, str] = ("", ""),
+) -> Outcome:
+    return Outcome(name, what, "equal" if apart is None else "differs", apart, cause, ways)
+
+
+def _before(trial: Trial, outputs: Outputs, moment_ns: int) -> Outputs:
+    """The rows of a time before the moment."""
+    return {name: rows.filter(pc.less(rows.column(trial.on), moment_ns)) for name, rows in outputs.items()}
+
+
+def _others(trial: Trial, first: int, draws: np.random.Generator) -> pa.RecordBatch:
+    """As many rows as there are from `first` on: other values in another order, at other later times."""
+    rows = trial.rows.slice(first)
+    count = rows.num_rows
+    shuffled = rows.take(pa.array(draws.permutation(count)))
+    columns = []
+    for field, column in zip(rows.schema, shuffled.columns, strict=True):
+        if field.name == trial.on:
+            start_ns = rows.column(field.name)[0].as_py()
+            column = pa.array(start_ns + np.cumsum(draws.integers(0, GAP_NS_MAX, count)), field.type)
+        elif field.name in (LEFT_OFFSET, LEFT_INDEX):
+            column = rows.column(field.name)
+        elif field.type in (pa.float32(), pa.float64()):
+            column = pc.multiply(column, pa.array(draws.uniform(0.5, 2, count), pa.float64())).cast(
+                field.type
+            )
+        elif pa.types.is_int64(field.type) and field.name not in trial.key:
+            column = pc.add(pc.bit_wise_and(column, (1 << 62) - 1), pa.array(draws.integers(1, 100, count)))
+        elif pa.types.is_boolean(field.type):
+            column = pc.invert(column)
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, schema=rows.schema)

@@ -1,0 +1,76 @@
+"""What each feature of a graph means: its formula, the rows it is computed from, and a hash of both."""
+
+from dataclasses import dataclass, replace
+
+from app.config import Settings
+from app.wiring.planning import graph_plan
+from operators.formula.read import names_in, one_form
+from operators.graph.plan import Plan, formula_version
+from operators.join.settings import AsofSettings
+from operators.sealed import ALIGNED
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMeaning:
+    """A feature, and what it means.
+
+    `formula`  in one form, whatever brackets, comments and white space it is written with.
+    `join`     how the rows it is computed from are joined, in words.
+    `meaning`  16 hex digits that are equal where the same is computed.
+    `reads`    the features of its graph that its formula names, as `node.column`.
+    """
+
+    node: str
+    column: str
+    version: int
+    formula: str
+    join: str
+    meaning: str
+    reads: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`node.column`, which the versions of a feature share."""
+        return f"{self.node}.{self.column}"
+
+    @property
+    def identity(self) -> str:
+        """`node.column@version`: what may mean one thing alone."""
+        return f"{self.name}@{self.version}"
+
+
+def identity_plan(settings: Settings, asof: AsofSettings) -> Plan | None:
+    """The plan whose meanings a lock keeps, None without a graph; raises UsageError as `graph_plan`.
+
+    A column of the join means its name, its type and the rule of the join, whatever other columns there are:
+    a field that a producer adds to its records changes no feature.
+    """
+    return graph_plan(settings, asof, str(replace(asof.rule(), columns="")))
+
+
+def feature_meanings(settings: Settings, asof: AsofSettings) -> list[FeatureMeaning]:
+    """Every feature of the graph, node by node; none without a graph.  Raises UsageError as `graph_plan`."""
+    plan = identity_plan(settings, asof)
+    if plan is None:
+        return []
+    join = f"by {', '.join(asof.left.key) or 'nothing'}, {asof.rule().describe()}"
+    homes: dict[str, dict[str, str]] = {ALIGNED: {}}  # by node: where the features of its rows come from
+    meanings = []
+    for node in plan.nodes:
+        home = dict(homes[node.upstream])
+        for column in node.features.columns:
+            formula = one_form(formula_version(settings.graph.nodes[node.name].features[column])[0])
+            meanings.append(
+                FeatureMeaning(
+                    node=node.name,
+                    column=column,
+                    version=node.versions[column],
+                    formula=formula,
+                    join=join,
+                    meaning=node.features.meanings[column],
+                    reads=tuple(home[name] for name in names_in(formula) if name in home),
+                )
+            )
+            home[column] = f"{node.name}.{column}"
+        homes[node.name] = home
+    return meanings

@@ -1,0 +1,54 @@
+"""Planning: from settings and the columns of the inputs to the join and the graph behind it."""
+
+from collections.abc import Mapping
+
+from app.config import Settings
+from app.errors import UsageError
+from operators.graph.errors import GraphError
+from operators.graph.plan import Plan, plan_graph
+from operators.graph.render import render_errors
+from operators.join.settings import AsofSettings
+from schemas.stream import Stream
+from topics.avro.schema import column_name
+
+
+def join_settings(settings: Settings, streams: Mapping[str, Stream]) -> AsofSettings:
+    """The join of these inputs; raises StreamError or SettingsError where their columns do not bear it."""
+    return AsofSettings(
+        left=streams[settings.pipeline.left],
+        rights=tuple(streams[name] for name in settings.pipeline.right),
+        clock=settings.pipeline.clock,
+        direction=settings.pipeline.direction,
+        allow_exact=settings.pipeline.allow_exact,
+        tolerance_ns=settings.pipeline.tolerance_ns,
+        carry=settings.pipeline.carry,
+        max_ahead_ns=settings.pipeline.max_ahead_ns,
+        max_ahead_of=settings.pipeline.max_ahead_of,
+        grace_ns={name: settings.grace_ns(name) for name in settings.stream_names},
+        buffer_size_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_size_max),
+        buffer_rows_max=dict.fromkeys(settings.stream_names, settings.worker.buffer_rows_max),
+        columns={
+            name: tuple(map(column_name, chosen))
+            for name in settings.pipeline.right
+            if (chosen := settings.stream(name).columns) is not None
+        },
+    )
+
+
+def graph_plan(settings: Settings, asof: AsofSettings, meaning: str) -> Plan | None:
+    """The plan of the graph, None without one; raises UsageError with every error, and where it is.
+
+    `meaning` is that of the joined rows, which goes into the meaning of each node.
+    """
+    if not settings.graph.nodes:
+        return None
+    try:
+        return plan_graph(
+            settings.graph.declared(),
+            asof.aligned_schema(),
+            meaning=meaning,
+            key=asof.left.key,
+            streams=settings.stream_names,
+        )
+    except GraphError as wrong:
+        raise UsageError(render_errors(*settings.source(), wrong.errors).rstrip()) from None

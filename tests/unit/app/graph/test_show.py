@@ -1,0 +1,90 @@
+"""`graph show`: the whole graph on one screen, without a broker."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.graph.show import HANGS_ON, NEEDS
+from operators.formula.functions.table import FUNCTIONS
+from tests.stage.day_runs import DayRun, small_days
+from tests.stage.graphs import TICK, graph_file
+from tests.stage.programs import App
+from topics.memory.bus import MemoryBus
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return graph_file(tmp_path)
+
+
+def test_the_screen_has_the_chain_its_topics_and_a_line_for_each_feature(run_app: App, file: Path) -> None:
+    answer = run_app("graph", "show", "-c", file, "--store", "history")
+    assert answer.code == 0, answer.err
+    first, chain, header, *rows = answer.out.splitlines()
+    assert first.startswith("equities ")
+    assert first.endswith("· clock event · 4 partitions · columns of 2024-01-15 in history")
+    assert chain == "  trade, quote -> aligned -> tick -> side        out: tidemark.tick"
+    assert header.split() == ["memory", "needs", "bits", "hang", "on", "meaning"]
+    named = {words[0]: words[1:] for row in rows if (words := row.split())}
+    assert named["mid"][:4] == ["row", "nothing", "the", "row"]
+    assert len(named["mid"][4]) == 6
+    assert set(named) >= {"tick", "mid", "spread_bps", "side", "signed", "far"}
+
+
+def test_one_node_is_shown_with_the_formulas_it_computes(run_app: App, file: Path) -> None:
+    answer = run_app("graph", "show", "side", "-c", file, "--store", "history")
+    assert "  far     double  log(price / mid)" in answer.out
+    assert "spread_bps" not in answer.out
+    assert run_app("graph", "show", "tik", "-c", file, "--store", "history").error.endswith(
+        "the graph has no node tik; tick?"
+    )
+
+
+def test_json_has_whole_meanings_and_what_programs_need(run_app: App, file: Path) -> None:
+    fields = json.loads(run_app("graph", "show", "-c", file, "--store", "history", "--json").out)
+    tick, side = fields["nodes"]
+    assert (tick["from"], tick["topic"], side["topic"]) == ("aligned", "tidemark.tick", None)
+    mid = tick["features"][0]
+    assert (mid["name"], mid["version"], mid["type"], mid["memory"]) == ("mid", 1, "double", "row")
+    assert len(mid["meaning"]) == 16
+
+
+def test_a_lock_says_of_each_feature_whether_it_is_as_it_was(run_app: App, file: Path) -> None:
+    words = ("-c", file, "--store", "history")
+    assert "graph.lock" not in run_app("graph", "show", *words).out
+    run_app("graph", "lock", *words)
+    file.write_text(file.read_text().replace('mid)"', 'mid * 2) @2"').replace("* size", "* size * 2"))
+    rows = [line.split() for line in run_app("graph", "show", *words).out.splitlines()]
+    lock = {row[0]: row[-1] for row in rows}
+    assert (lock["mid"], lock["signed"], lock["far@2"]) == ("same", "changed", "new")
+
+
+def test_columns_come_from_the_registry_where_it_has_them(run_app: App, file: Path, tmp_path: Path) -> None:
+    days = small_days(tmp_path / "other")
+    DayRun.on(MemoryBus(), days, tmp_path / "run", "tidemark")  # registers under run/schemas
+    where = tmp_path / "run/schemas"
+    file.write_text(f'{TICK}[bus]\nschema_registry = "{where}"\n')
+    answer = run_app("graph", "show", "-c", file)
+    assert (answer.code, answer.out.splitlines()[0].count("·")) == (0, 2)
+
+
+def test_columns_that_nobody_knows_are_told_with_what_to_do(run_app: App, file: Path) -> None:
+    error = run_app("graph", "show", "-c", file).error
+    assert "no schema is registered under tidemark.trade-value" in error
+    assert "no day of them in the history at build/history/generated" in error
+    assert "python -m replay generate" in error
+
+
+def test_errors_of_the_graph_and_a_missing_graph_are_told(run_app: App, tmp_path: Path) -> None:
+    bad = graph_file(tmp_path, TICK.replace("quote_ask_price) / 2", "quote_ask) / 2"))
+    words = ("graph", "show", "-c", bad, "--store", tmp_path / "history")
+    assert f"{bad}:6  tick.mid: aligned has no column quote_ask" in run_app(*words).err
+    bad.write_text("")
+    assert run_app(*words).error == f"error: {bad}: there is no graph, no table [graph.NAME] with features"
+
+
+def test_every_memory_class_of_a_function_has_its_words() -> None:
+    memories = {function.memory for function in FUNCTIONS.values()}
+    assert memories == set(NEEDS) == set(HANGS_ON)
