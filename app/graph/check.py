@@ -20,7 +20,7 @@ from app.graph.trial import Outputs, Trial, by_key, by_time, difference, key_edg
 from app.lock.changes import require_meanings
 from app.wiring.planning import graph_plan
 from app.words import duration
-from operators.graph.graph import Graph, MakeNode
+from operators.graph.graph import Graph
 from operators.hashing.parity import Parity, sealed_hashes
 from operators.sealed import ALIGNED
 from replay.store.day import Day
@@ -67,16 +67,14 @@ def check_graph(
     days: Sequence[Day],
     seed: int,
     say: Callable[[str], None],
-    make: MakeNode | None = None,
 ) -> Report:
     """Check the graph of the settings over these days; each line is said as it is known.
 
-    `make` puts other nodes into the graph that is tried, not into the pipeline.  Raises UsageError where the
-    day has no row to check.
+    Raises UsageError where the day has no row to check.
     """
     with TemporaryDirectory(prefix="tidemark-graph-") as folder:
         joined = join_days(settings, days, Path(folder) / "published")
-        trial = trial_of(joined, make)
+        trial = trial_of(joined)
         if trial.rows.num_rows == 0:
             raise UsageError(f"{days[0].date} has no row of {settings.pipeline.left} to check a graph with")
         wanted = trial.run()
@@ -89,12 +87,12 @@ def check_graph(
     return Report(verdict(trial, wanted, outcomes), all(one.difference is None for one in outcomes))
 
 
-def trial_of(joined: Joined, make: MakeNode | None = None) -> Trial:
+def trial_of(joined: Joined) -> Trial:
     """The joined rows of a run on one partition, and its graph."""
     plan, settings = joined.pipeline.graph, joined.pipeline.settings
     assert plan is not None, "a graph is checked that is there"
     return Trial(
-        make=lambda: Graph(plan, make),
+        make=lambda: Graph(plan),
         rows=one_batch(joined.rows[ALIGNED]),
         on=clock_column(settings.pipeline.clock),
         key=joined.pipeline.asof.left.key,
