@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.config import Settings
-from app.day.history import HISTORY, join_of_days
+from app.day.history import GENERATED, join_of_days
 from app.errors import RunError, UsageError
 from app.wiring.open import open_bus
 from app.wiring.planning import join_settings
@@ -35,7 +35,7 @@ def input_columns(settings: Settings, store: Path | None) -> InputColumns:
             return InputColumns(join_settings(settings, _registered(settings)), "")
         except RunError as absent:
             missing = f"{str(absent).removesuffix(' (waited 0 s)')}; "
-    history = HistoryStore(store or HISTORY / "generated")
+    history = HistoryStore(store or GENERATED)
     date = newest_date(history, settings)
     if date is None:
         raise UsageError(

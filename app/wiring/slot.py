@@ -1,9 +1,9 @@
 """A slot of the group: who is in it now, and whether a worker that starts may take it.
 
-A member id names slot and process, `tidemark-0@host:4711:1700000000123`.  It is the client id, which Kafka
-shows to anybody, from when a worker joins until it leaves or its session ends.  But a static member that
-comes again is shown under the client id that it had first, so each commit names its worker, too; and a file
-beside the local state does, since a worker without tasks commits nothing.
+A member id names slot and process, `tidemark-0@host:4711:1700000000123:894512`.  It is the client id, which
+Kafka shows to anybody, from when a worker joins until it leaves or its session ends.  But a static member
+that comes again is shown under the client id that it had first, so each commit names its worker, too; and a
+file beside the local state does, since a worker without tasks commits nothing.
 """
 
 import os
@@ -25,11 +25,12 @@ from app.task.metadata import from_position
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from topics.bus import Admin
 
-_ID: Final = re.compile(r"(?P<name>.+)@(?P<host>[^@:]+):(?P<pid>[0-9]{1,10}):(?P<started_ms>[0-9]{1,15})")
+_ID: Final = re.compile(
+    r"(?P<name>.+)@(?P<host>[^@:]+):(?P<pid>[0-9]{1,10}):(?P<started_ms>[0-9]{1,15}):(?P<ticks>[0-9]{1,19})"
+)
 _MARGIN_S: Final = 3.0  # the broker looks for sessions that ended now and then
 _LOOK_AGAIN_S: Final = 0.25
 _LOOKS_FENCED: Final = 20  # who fenced us joins and commits soon after
-_CLOCKS_NS: Final = 2 * NS_PER_S  # how far two ways to say when a process began may lie apart
 # Under the consumer protocol the broker sets the session timeout: its default.
 _BROKER_SESSION_S: Final = 45.0
 
@@ -38,12 +39,14 @@ _BROKER_SESSION_S: Final = 45.0
 class Occupant:
     """The process that a member of the group runs in; `pid` is 0 where the member does not say.
 
-    `host` is the name that it gives itself, or the address that the broker sees.
+    `host` is the name that it gives itself, or the address that the broker sees.  `ticks` is when it began,
+    counted since the machine's start, which no change of the clock moves; 0 where the system does not say.
     """
 
     host: str
     pid: int
     started_ns: int
+    ticks: int = 0
 
     @property
     def where(self) -> str:
@@ -62,12 +65,12 @@ class Occupant:
             return None
         if self.pid == os.getpid():  # as in a container that was started again
             return True
-        return not _runs(self.pid, self.started_ns)
+        return not _runs(self.pid, self.ticks)
 
 
 def member_id(settings: Settings) -> str:
     """What names this process as a member of the group."""
-    return f"{_name(settings)}@{_host()}:{os.getpid()}:{_started_ms()}"
+    return f"{_name(settings)}@{_host()}:{os.getpid()}:{_started_ms()}:{process_ticks(os.getpid())}"
 
 
 def slot_of(client_id: str) -> str:
@@ -96,7 +99,8 @@ def occupant_of(admin: Admin, settings: Settings) -> Occupant | None:
     newest = max(known, key=lambda match: int(match["started_ms"]))
     if (newest["host"], int(newest["pid"])) == (_host(), os.getpid()):
         return None
-    return Occupant(newest["host"], int(newest["pid"]), int(newest["started_ms"]) * NS_PER_MS)
+    started_ns = int(newest["started_ms"]) * NS_PER_MS
+    return Occupant(newest["host"], int(newest["pid"]), started_ns, int(newest["ticks"]))
 
 
 def require_free_slot(admin: Admin, settings: Settings, *, say: Callable[[str], None]) -> None:
@@ -161,22 +165,29 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "unknown"
 
 
-def _runs(pid: int, started_ns: int) -> bool:
-    """Whether the process of this number is the one that had joined at that moment."""
+def process_ticks(pid: int) -> int:
+    """When a process began, in ticks since the machine's start; 0 where it has ended, or nothing says."""
+    fields = _process_fields(pid)
+    return 0 if fields is None or fields[0] in "ZX" else int(fields[19])
+
+
+def _runs(pid: int, ticks: int) -> bool:
+    """Whether the process of this number is the one that began at that tick, and has not ended."""
+    if _process_fields(os.getpid()) is not None:
+        begun = process_ticks(pid)
+        return begun != 0 and begun == ticks
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
+    return True
+
+
+def _process_fields(pid: int) -> list[str] | None:
+    """What the system says of a process, from its state on, which comes behind the name in brackets."""
     try:
-        # Behind the name in brackets, which may hold anything: the state, and as the 20th from there the
-        # start in ticks since the machine's.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        booted = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.MULTILINE)
-    except OSError:  # no such folder on this system, or the process ended just now: the next look says
-        return True
-    if fields[0] in "ZX" or booted is None:
-        return fields[0] not in "ZX"
-    begun_ns = int(booted[1]) * NS_PER_S + int(fields[19]) * NS_PER_S // os.sysconf("SC_CLK_TCK")
-    return begun_ns <= started_ns + _CLOCKS_NS
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None

@@ -239,10 +239,22 @@ def test_rows_to_be_read_again_that_the_log_has_dropped_are_asked_for(tmp_path: 
     second.close(failed=True)
 
 
-def test_a_column_that_carries_its_own_last_value_cannot_be_added(tmp_path: Path) -> None:
+def test_a_column_that_carries_its_own_last_value_is_added_where_the_log_has_all_rows(tmp_path: Path) -> None:
     market, first = after_an_old_quote(tmp_path, carry="column")
     second = grown(market, first)
-    with pytest.raises(RunError, match=r"other columns of quote.*streams\.quote\.columns"):
+    market.trade(110)
+    market.trade(111, symbol="B")
+    market.progress(200)
+    turn_until_quiet(second)
+    second.close()
+    assert market.aligned() == [(110, 1), (111, 2)]
+
+
+def test_a_column_that_carries_its_own_last_value_cannot_be_added_without_them(tmp_path: Path) -> None:
+    market, first = after_an_old_quote(tmp_path, carry="column")
+    market.bus.delete_before(QUOTES, committed(market).offset)
+    second = grown(market, first)
+    with pytest.raises(RunError, match=r"kept beside it are of no use to this rule"):
         turn_until_quiet(second)
     second.close(failed=True)
 

@@ -18,6 +18,7 @@ from app.wiring.slot import (
     claim_slot,
     member_id,
     occupant_of,
+    process_ticks,
     require_free_slot,
     slot_of,
     taken_words,
@@ -50,11 +51,11 @@ def joined(market: Market, client_id: str) -> None:
     market.bus.consumer(group="tidemark", client_id=client_id).subscribe(["tidemark.trade"], Nobody())
 
 
-def of_process(market: Market, pid: int, host: str | None = None, started_ns: int | None = None) -> str:
+def of_process(market: Market, pid: int, *, ticks: int | None = None, started_ns: int | None = None) -> str:
     own = member_id(market.settings)
     name, _, place = own.rpartition("@")
     at_ms = (now_ns() if started_ns is None else started_ns) // 1_000_000
-    return f"{name}@{host or place.split(':')[0]}:{pid}:{at_ms}"
+    return f"{name}@{place.split(':')[0]}:{pid}:{at_ms}:{process_ticks(pid) if ticks is None else ticks}"
 
 
 def refusal(market: Market, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[str], float]:
@@ -76,7 +77,7 @@ def test_a_client_id_names_slot_and_process(tmp_path: Path) -> None:
 
 def test_a_free_slot_is_free_and_so_is_that_of_this_very_process(tmp_path: Path) -> None:
     market = Market(tmp_path)
-    joined(market, "tidemark-1@elsewhere:1:1")  # another slot
+    joined(market, "tidemark-1@elsewhere:1:1:5")  # another slot
     joined(market, of_process(market, os.getpid()))
     require_free_slot(market.bus.admin(), market.settings, say=pytest.fail)
 
@@ -106,12 +107,11 @@ def test_the_slot_of_a_process_that_has_ended_is_free_at_once(tmp_path: Path) ->
 
 def test_a_number_that_another_process_has_by_now_says_nothing(tmp_path: Path) -> None:
     market = Market(tmp_path)
-    long_ago_ns = now_ns() - 3_600 * 24 * 365 * 20 * NS_PER_S
-    joined(market, of_process(market, os.getppid(), started_ns=long_ago_ns))
+    joined(market, of_process(market, os.getppid(), ticks=process_ticks(os.getppid()) - 1))
     require_free_slot(market.bus.admin(), market.settings, say=pytest.fail)
 
 
-@pytest.mark.parametrize("client_id", ["tidemark-0", "tidemark-0@elsewhere:1:1700000000000"])
+@pytest.mark.parametrize("client_id", ["tidemark-0", "tidemark-0@elsewhere:1:1700000000000:5"])
 def test_a_process_that_cannot_be_looked_at_is_waited_for_as_long_as_its_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_id: str
 ) -> None:
@@ -128,21 +128,23 @@ def test_the_process_that_a_commit_names_is_newer_than_the_one_a_static_member_b
     tmp_path: Path,
 ) -> None:
     market = Market(tmp_path)
-    joined(market, "tidemark-0@elsewhere:7:1600000000000")
-    commit = Committed(InputProgress(0, 0, 0), 0, member="tidemark-0@elsewhere:4711:1700000000000")
-    other = Committed(InputProgress(0, 0, 0), 0, member="tidemark-1@elsewhere:4712:1800000000000")
+    joined(market, "tidemark-0@elsewhere:7:1600000000000:5")
+    commit = Committed(InputProgress(0, 0, 0), 0, member="tidemark-0@elsewhere:4711:1700000000000:5")
+    other = Committed(InputProgress(0, 0, 0), 0, member="tidemark-1@elsewhere:4712:1800000000000:5")
     consumer = market.bus.consumer(group="tidemark")
     consumer.commit({TopicPartition("tidemark.trade", 0): to_position(commit)})
     consumer.commit({TopicPartition("tidemark.quote", 0): to_position(other)})
     occupant = occupant_of(market.bus.admin(), market.settings)
-    assert occupant == Occupant("elsewhere", 4711, 1_700_000_000 * NS_PER_S)
+    assert occupant == Occupant("elsewhere", 4711, 1_700_000_000 * NS_PER_S, 5)
 
 
 def test_a_worker_without_tasks_is_known_by_what_it_noted_beside_the_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     market = Market(tmp_path)
-    joined(market, of_process(market, os.getppid(), started_ns=10**18))  # the first in the slot, long gone
+    joined(
+        market, of_process(market, os.getppid(), ticks=1, started_ns=10**18)
+    )  # the first in the slot, long gone
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         own = of_process(market, other.pid)
         monkeypatch.setattr(slot, "member_id", lambda _: own)
@@ -158,11 +160,11 @@ def test_who_took_the_slot_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     market = Market(tmp_path)
     monkeypatch.setattr(slot, "pause", lambda _: None)
     assert taken_words(market.bus.admin(), market.settings) == "slot 0 was started again elsewhere"
-    joined(market, "tidemark-0@elsewhere:7:1700000000000")  # before this process
+    joined(market, "tidemark-0@elsewhere:7:1700000000000:5")  # before this process
     assert taken_words(market.bus.admin(), market.settings) == "slot 0 was started again elsewhere"
-    joined(market, "tidemark-0@elsewhere:4711:4000000000000")
+    joined(market, "tidemark-0@elsewhere:4711:4000000000000:5")
     words = taken_words(market.bus.admin(), market.settings)
     assert words == "slot 0 was started again at 2096-10-02T07:06:40Z on elsewhere (pid 4711)"
     assert occupant_of(market.bus.admin(), market.settings) == Occupant(
-        "elsewhere", 4711, 4_000_000_000 * NS_PER_S
+        "elsewhere", 4711, 4_000_000_000 * NS_PER_S, 5
     )
