@@ -10,7 +10,7 @@ from app.audit.report import AuditReport
 from app.audit.topics import audit
 from app.audit.words import report_json, report_lines
 from schemas.letters import LateLetter
-from tests.stage.audit_faults import PLANTED, first
+from tests.stage.audit_faults import PLANTED, another, first
 from tests.stage.audit_market import frame_of, rewrite, sealed
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -123,7 +123,7 @@ def test_a_frame_whose_parity_is_wrong_is_named_where_the_first_ones_are_gone(tm
 def test_of_compacted_inputs_rows_in_between_may_be_gone_too(tmp_path: Path) -> None:
     market = aged(tmp_path)
     rows = sealed(market)
-    rewrite(market, "aligned", [frame_of(market, PLANTED["unexpected"](rows))])
+    rewrite(market, "aligned", [frame_of(market, another(rows, left_offset=17))])
     assert kinds(judged(market)) == ["unexpected"]
     for name in ("trade", "quote"):
         market.bus.configure(market.settings.topic(name), {"cleanup.policy": "compact"})
