@@ -138,7 +138,7 @@ def test_a_file_without_a_time_is_refused_with_the_names_a_time_may_have(
     assert "quotes.parquet" in told
     assert "event_ns" in told
     assert "name another with --event or --known" in told
-    assert "name another with EVENT= or KNOWN=" in replay_error(from_make=True)
+    assert "name another with EVENT= or KNOWN=" in replay_error(from_make="DATA")
 
 
 def test_a_file_without_a_symbol_is_refused(replay_error: ReplayError, data: Path) -> None:
