@@ -106,7 +106,7 @@ def test_a_date_the_history_lacks_is_answered_with_those_it_has(replay_error: Re
 
 def test_a_day_without_trades_is_refused(replay_error: ReplayError, data: Path) -> None:
     (data / "trades.parquet").unlink()
-    assert "2024-01-15 has quote but no trade in the history" in replay_error()
+    assert "2024-01-15 has quote but no trade in the history at " in replay_error()
 
 
 def test_a_day_without_quotes_is_joined_with_nulls_and_the_run_says_so(

@@ -56,3 +56,13 @@ def test_ctrl_c_that_python_drops_in_a_callback_stops_a_run_all_the_same() -> No
     with pytest.raises(KeyboardInterrupt), Interruption(said.append):
         lose_ctrl_c()
     assert said == ["stopped: the same command begins again: nothing is kept of this run"]
+
+
+def test_a_run_says_by_which_tolerance_it_joins(tmp_path: Path) -> None:
+    small_days(tmp_path / "store")
+    said: list[str] = []
+    asked = ReplayRequest(
+        date=DATE, store=tmp_path / "store", out=tmp_path / "out", bus="embedded", tolerance_ns=2
+    )
+    replay_day(asked, said.append)
+    assert any('joining on clock = "event", tolerance 2 ns, grace' in line for line in said)
