@@ -45,6 +45,8 @@ REPLAY_FLAGS = $(call flag,DATE,date) $(call flag,CONFIG,config) $(call flag,DAT
 	$(call flag,BOOTSTRAP,bootstrap) $(call flag,OUT,out) $(call flag,PARTITIONS,partitions) \
 	$(call flag,WORKERS,workers) $(call flag,SHAPE,shape) $(call flag,CLOCK,clock) $(call flag,CARRY,carry) \
 	$(call flag,TOLERANCE,tolerance) $(call flag,TOLERANCE_NS,tolerance-ns) $(call flag,GRACE,grace) $(call flag,GRACE_NS,grace-ns) $(call flag,STORE,store) $(ARGS)
+# What was typed beside the target: make itself takes any name, and a misspelt one would do nothing.
+TYPED = $(sort $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 IMPORT_FLAGS = $(call flag,EVENT,event) $(call flag,KNOWN,known) $(call flag,SYMBOL,symbol) $(call flag,TIMEZONE,timezone) \
 	$(call flag,NAIVE_AS,naive-as) $(call flag,UNIT,unit)
 
@@ -138,7 +140,7 @@ up: ## the same with Docker: broker and worker from docker/compose.yaml
 replay: ## one day end to end, or several, DATE=a..b: make replay DATE=2024-01-15 [DATA=folder CONFIG=file BUS=kafka|embedded SPEED=max|1|10 OUT=folder]
 	@$(if $(BOOTSTRAP)$(filter embedded,$(BUS)),,docker/kafka/kafka.sh fetch >/dev/null 2>&1 </dev/null &)
 	$(MAKE) -s $(READY)
-	$(PY) -m app replay --from-make $(REPLAY_FLAGS) $(IMPORT_FLAGS)
+	$(PY) -m app replay --from-make '$(TYPED)' $(REPLAY_FLAGS) $(IMPORT_FLAGS)
 
 wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client gpu_sink alone
 	@$(PY) -m build --wheel --no-isolation --outdir build/wheel .

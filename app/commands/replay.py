@@ -11,7 +11,7 @@ from app.commands.durations import flag_ns
 from app.day.days import replay_dates
 from app.day.reading import Reading
 from app.day.request import ReplayRequest
-from app.day.typed import as_typed
+from app.day.typed import as_typed, require_variables
 from app.errors import UsageError
 from app.wiring.broker import left_running
 from replay.errors import HistoryError
@@ -149,8 +149,11 @@ GraceOption = Annotated[
 GraceNsOption = Annotated[
     int | None, typer.Option(min=0, help="The same in whole nanoseconds.  Default: --grace.")
 ]
-MakeFlag = Annotated[
-    bool, typer.Option("--from-make", hidden=True, help="Name variables of make in messages.")
+MakeOption = Annotated[
+    str | None,
+    typer.Option(
+        hidden=True, help="Variables that make was given, with blanks between; messages name variables."
+    ),
 ]
 
 
@@ -181,7 +184,7 @@ def replay(
     tolerance_ns: ToleranceNsOption = None,
     grace: GraceOption = None,
     grace_ns: GraceNsOption = None,
-    from_make: MakeFlag = False,
+    from_make: MakeOption = None,
 ) -> None:
     """Replay one day, or each of several, through topics and workers to aligned rows, and audit them.
 
@@ -248,7 +251,7 @@ def backtest(
     """
     _run(
         date,
-        False,
+        None,
         lambda day: ReplayRequest(
             date=day,
             config=config,
@@ -279,16 +282,18 @@ def _reading(
     return Reading(event=event, known=known, symbol=symbol, timezone=timezone, naive_as=naive_as, unit=unit)
 
 
-def _run(date: str | None, from_make: bool, request: Callable[[str], ReplayRequest]) -> None:
+def _run(date: str | None, from_make: str | None, request: Callable[[str], ReplayRequest]) -> None:
     """Run a day or several; what goes wrong is said in the words of whoever typed, make's or Python's."""
+    by_make = from_make is not None
+    require_variables((from_make or "").split())
 
     def say_as_typed(line: str) -> None:
-        say(as_typed(line, by_make=from_make))
+        say(as_typed(line, by_make=by_make))
 
     try:
         summary = replay_dates(date, request, say_as_typed)
     except (UsageError, HistoryError) as wrong:
-        raise UsageError(as_typed(str(wrong), by_make=from_make)) from None
+        raise UsageError(as_typed(str(wrong), by_make=by_make)) from None
     summary.show(console)
     if stays := left_running(summary.bus):
         say(stays)

@@ -16,18 +16,25 @@ def content_hash(rows: pa.Table, *, order_by: Sequence[str]) -> str:
     `rows` are the partitions one after the other, each in its own order.  They are sorted by `order_by` (the
     clock, then the key), stably, so rows of one key and time keep their order, and the order of partitions
     does not matter.  Columns enter one by one as name, type, validity and values; what lies under a null
-    does not count.
+    does not count, nor whether text has wide offsets or is a dictionary's: CSV and Parquet differ in that.
     """
     digest = hashlib.sha256()
     rows = rows.drop_columns([name for name in (LEFT_OFFSET, LEFT_INDEX) if name in rows.column_names])
     order = np.lexsort([_rank(rows.column(name)) for name in reversed(order_by)])
     rows = rows.take(pa.array(order))
     for field, column in zip(rows.schema, rows.columns, strict=True):
-        digest.update(f"{field.name}:{field.type};".encode())
+        digest.update(f"{field.name}:{_meaning(field.type)};".encode())
         values = column.combine_chunks()
         digest.update(np.packbits(values.is_valid().to_numpy(zero_copy_only=False)).tobytes())
         digest.update(_value_bytes(values))
     return digest.hexdigest()[:32]
+
+
+def _meaning(kind: pa.DataType) -> str:
+    """The type, without what is only a way to hold it."""
+    if pa.types.is_dictionary(kind):
+        return _meaning(kind.value_type)
+    return str(kind).replace("large_", "")
 
 
 def _rank(column: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

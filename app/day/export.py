@@ -33,10 +33,13 @@ class RunRows:
 
     @classmethod
     def of(cls, run: Path, output: str = ALIGNED) -> "RunRows":
-        """Those of a run's folder, of one day or of several; raises UsageError where there are none."""
+        """Those of a run's folder, of one day, of several or of one of several; raises UsageError without."""
         folder = run / output
-        by_day = [folder, *sorted(folder.glob("day=*"))]
+        one_of_several = run.parent / output / f"day={run.name}"
+        by_day = [folder, *sorted(folder.glob("day=*")), one_of_several]
         days = [files for of_day in by_day if (files := sorted(of_day.glob("*.parquet")))]
+        if not days and run.name == output and list(run.glob("**/*.parquet")):
+            raise UsageError(f"{run} are the rows of a run: name the run, {run.parent}")
         if not days:
             outputs = sorted({file.parent.relative_to(run).parts[0] for file in run.glob("*/**/*.parquet")})
             there = f"it has rows of {', '.join(outputs)}" if outputs else "name the folder of a run"

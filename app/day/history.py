@@ -77,10 +77,12 @@ class History:
             mend = (
                 "import the trades once more to have days without quotes"
                 if "trade" in there
+                else "every day needs trades: import them as well"
+                if self.folder is None
                 else "every day needs trades: put trades* into the folder"
             )
             raise UnknownDateError(
-                f"{date} has {' and '.join(there)} but no {missing[0]} in the history; "
+                f"{date} has {' and '.join(there)} but no {missing[0]} in the history at {self.store.root}; "
                 f"dates with {missing[0]}: {', '.join(complete) or 'none'} ({mend})"
             )
 

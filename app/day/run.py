@@ -100,8 +100,8 @@ def _say_what(
 ) -> None:
     settings = pipeline.settings
     say(
-        f'{pipeline.bus.name}: joining on clock = "{settings.pipeline.clock}", grace '
-        f"{duration(settings.pipeline.grace_ns)}, {settings.bus.partitions} partitions, "
+        f'{pipeline.bus.name}: joining on clock = "{settings.pipeline.clock}", {pipeline.rule.describe()}, '
+        f"grace {duration(settings.pipeline.grace_ns)}, {settings.bus.partitions} partitions, "
         f"{request.workers} worker{'s' * (request.workers > 1)}"
         + (", going on with an unfinished run" if folder.resumed else "")
     )

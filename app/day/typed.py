@@ -1,7 +1,11 @@
 """What messages call the parts of a command: variables where `make` was typed, else flags."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
+
+from app.errors import UsageError
+from operators.formula.suggest import did_you_mean
 
 VARIABLES: Final = (
     "DATE",
@@ -23,11 +27,27 @@ VARIABLES: Final = (
     "CLOCK",
     "CARRY",
     "CONFIG",
+    "TOLERANCE",
+    "TOLERANCE_NS",
+    "GRACE",
+    "GRACE_NS",
 )
+# What else make or the scripts that it runs take beside `make replay`.
+SET_UP: Final = ("ARGS", "PYTHON", "VENV", "PORT", "KAFKA_DIR", "KAFKA_PYTHON", "JAVA_HOME", "XDG_CACHE_HOME")
 _FLAGS: Final = {f"--{name.lower().replace('_', '-')}": name for name in VARIABLES}
-_VALUE: Final = r"(?:'[^']*'|(?:ns|us|ms|s|auto)\b|[A-Z]\w*/[\w/+-]+|UTC\b)"
+_VALUE: Final = r"(?:'[^']*'|(?:ns|us|ms|s|auto)\b|\d\w*\b|[A-Z]\w*/[\w/+-]+|UTC\b)"
 _FLAG: Final = re.compile(rf"(?<![\w-])({'|'.join(_FLAGS)})(?![\w-])(?:[ =](?={_VALUE}))?")
 _VARIABLE: Final = re.compile(rf"(?<![\w/.])({'|'.join(VARIABLES)})=(?=(\S?))")
+
+
+def require_variables(names: Sequence[str]) -> None:
+    """Raise UsageError for a variable that `make replay` does not have; make itself would pass over it."""
+    for name in names:
+        if name not in VARIABLES and name not in SET_UP:
+            raise UsageError(
+                f"make replay has no variable {name}{did_you_mean(name, VARIABLES)}; it has "
+                f"{', '.join(VARIABLES)}; one for the environment goes before the word make"
+            )
 
 
 def as_typed(text: str, *, by_make: bool) -> str:

@@ -18,11 +18,12 @@ from topics.memory.bus import MemoryBus
 
 log = structlog.get_logger()
 
+ROOT = Path(__file__).resolve().parents[2]
 # With this Python, which has the client that the script asks the broker with.
 SCRIPT = (
     "env",
     f"KAFKA_PYTHON={sys.executable}",
-    str(Path(__file__).resolve().parents[2] / "docker" / "kafka" / "kafka.sh"),
+    str(ROOT / "docker" / "kafka" / "kafka.sh"),
 )
 CHECK_MS = 10_000
 
@@ -89,7 +90,8 @@ def left_running(bus: str) -> str | None:
     address = _ask_script("address") if bus.startswith("kafka ") else None
     if address is None or bus.split()[-1] != address:
         return None
-    return f"{_ask_script('status')}: it stays for the next run; `make kafka-stop` ends it"
+    ends = "make kafka-stop" if (ROOT / "Makefile").exists() else f"{SCRIPT[-1]} stop"  # a wheel has no make
+    return f"{_ask_script('status')}: it stays for the next run; `{ends}` ends it"
 
 
 def _ask_script(word: str) -> str | None:

@@ -137,9 +137,14 @@ def _open(path: Path) -> pacsv.CSVStreamingReader:
     """Open it with every column as text."""
     read = pacsv.ReadOptions(block_size=BLOCK_SIZE)
     parse = pacsv.ParseOptions(newlines_in_values=True)
-    with pacsv.open_csv(path, read_options=read, parse_options=parse) as first:
+    with pacsv.open_csv(_source(path), read_options=read, parse_options=parse) as first:
         names = first.schema.names
     convert = pacsv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
     )
-    return pacsv.open_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+    return pacsv.open_csv(_source(path), read_options=read, parse_options=parse, convert_options=convert)
+
+
+def _source(path: Path) -> Path | pa.NativeFile:
+    """What Arrow opens, which by itself knows gzip by `.gz` and not by `.GZ`."""
+    return pa.input_stream(path, compression="gzip") if path.suffix.lower() == ".gz" else path

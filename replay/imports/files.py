@@ -46,9 +46,10 @@ class Place:
 def find_files(folder: Path) -> tuple[dict[str, list[Place]], list[str]]:
     """Return the files of each stream, by name, and lines about what else is in the folder.
 
-    A stream's files are named `trades*` or lie, at any depth, in folders that are; links to folders are
-    followed.  Hidden files are left alone.  Raises SourceError for a file of a stream in another format, or
-    twice in two formats, and for a folder that cannot be read.
+    A stream's files are named `trades*`, in any case, or lie, at any depth, in folders that are; links to
+    folders are followed.  Hidden files are left alone.  Raises SourceError for a file of a stream in another
+    format, or twice in two formats, where the only file of a stream seems to be `quote.csv` or
+    `aapl_quotes.csv`, and for a folder that cannot be read.
     """
     if not folder.is_dir():
         raise SourceError(
@@ -69,7 +70,7 @@ def _find_files(folder: Path) -> tuple[dict[str, list[Place]], list[str]]:
     for entry in sorted(folder.iterdir()):
         if _hidden(entry.name):
             continue
-        stream = next((name for name in STREAMS if entry.name.startswith(f"{name}s")), None)
+        stream = next((name for name in STREAMS if entry.name.lower().startswith(f"{name}s")), None)
         if stream is None:
             is_folder = os.path.isdir(entry)  # noqa: PTH112 - Path's raises for a link that does not matter here
             others.append(entry.name + "/" * is_folder)
@@ -82,12 +83,25 @@ def _find_files(folder: Path) -> tuple[dict[str, list[Place]], list[str]]:
         files[stream] = [_place(path, folder) for path in paths]
         notes += lines
         _require_once(files[stream])
+    for stream in [name for name, places in files.items() if not places]:
+        _require_no_other_name(folder, stream, others)
     if not any(files.values()):
         has = f"; it has {listed(others)}" if others else ""
         raise SourceError(
             f"{folder} holds neither trades*.parquet nor quotes*.parquet (or the like as {READABLE}){has}"
         )
     return files, notes
+
+
+def _require_no_other_name(folder: Path, stream: str, others: list[str]) -> None:
+    """Raise SourceError where what is not read seems to be the files of a stream that has none."""
+    near = [name for name in others if stream in name.lower() and (name.endswith("/") or _suffix(Path(name)))]
+    if near:
+        example = f"{stream}s{_suffix(Path(near[0])) or '/'}"
+        raise SourceError(
+            f"{folder} holds no {stream}s*, and would be read without {listed(near)}: call it {example}, or "
+            "move it out of the folder"
+        )
 
 
 def _walk(entries: list[Path], folder: Path) -> tuple[list[Path], list[str]]:
@@ -146,8 +160,8 @@ def _require_once(places: list[Place]) -> None:
     stems: dict[str, Place] = {}
     for place in places:
         suffix = _suffix(place.path) or ""
-        other = stems.setdefault(place.name.removesuffix(suffix), place)
-        if other is not place:
+        other = stems.setdefault(place.name[: len(place.name) - len(suffix)].lower(), place)
+        if other.format != place.format or _suffix(other.path) != suffix:
             raise SourceError(
                 f"{other.path} and {place.path} have one name in two formats: their rows would be there "
                 "twice; move one of them out of the folder"
@@ -155,7 +169,7 @@ def _require_once(places: list[Place]) -> None:
 
 
 def _suffix(path: Path) -> str | None:
-    return next((suffix for suffix in FORMATS if path.name.endswith(suffix)), None)
+    return next((suffix for suffix in FORMATS if path.name.lower().endswith(suffix)), None)
 
 
 def _hidden(name: str) -> bool:

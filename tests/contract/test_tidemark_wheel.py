@@ -28,10 +28,11 @@ from tidemark import AlignedStream
 assert not {"numba", "confluent_kafka"} & sys.modules.keys(), "imported before it was needed"
 
 import pyarrow as pa
-from tidemark import StreamingAsof, asof_join
+from tidemark import StreamingAsof, asof_join, warm
 
-assert tidemark.asof_join is asof_join
-assert {"AlignedStream", "StreamingAsof", "asof_join"} < set(dir(tidemark)) and not hasattr(tidemark, "asof")
+assert tidemark.asof_join is asof_join and warm.__name__ == "warm"
+assert {"AlignedStream", "StreamingAsof", "asof_join", "warm"} < set(dir(tidemark))
+assert not hasattr(tidemark, "asof")
 trades = pa.table({"symbol": ["A", "B"], "event_ns": [10, 20], "price": [1.0, 2.0]})
 quotes = pa.table({"symbol": ["A", "B", "B"], "event_ns": [5, 15, 25], "bid": [0.5, 0.6, 0.7]})
 joined = asof_join(trades, {"quote": quotes})

@@ -110,7 +110,7 @@ def test_a_date_the_history_lacks_is_answered_with_those_it_has(replay_error: Re
 
 def test_a_day_without_trades_is_refused(replay_error: ReplayError, data: Path) -> None:
     (data / "trades.parquet").unlink()
-    assert "2024-01-15 has quote but no trade in the history" in replay_error()
+    assert "2024-01-15 has quote but no trade in the history at " in replay_error()
 
 
 def test_a_day_without_quotes_is_joined_with_nulls_and_the_run_says_so(
@@ -142,7 +142,7 @@ def test_a_file_without_a_time_is_refused_with_the_names_a_time_may_have(
     assert "quotes.parquet" in told
     assert "event_ns" in told
     assert "name another with --event or --known" in told
-    assert "name another with EVENT= or KNOWN=" in replay_error(from_make=True)
+    assert "name another with EVENT= or KNOWN=" in replay_error(from_make="DATA")
 
 
 def test_a_file_without_a_symbol_is_refused(replay_error: ReplayError, data: Path) -> None:

@@ -1,12 +1,16 @@
 """The variables of `make replay` are flags of the command, by the names that the Makefile gives them."""
 
 import re
+import subprocess
+import sys
 
+import pytest
 import typer
 
 from app.cli import app
 from app.commands import replay
-from tests.stage.programs import ROOT
+from app.day.typed import VARIABLES
+from tests.stage.programs import ROOT, App
 
 
 def test_every_variable_of_make_replay_is_a_flag() -> None:
@@ -18,3 +22,37 @@ def test_every_variable_of_make_replay_is_a_flag() -> None:
     assert {f"--{flag}" for flag in passed.values()} <= flags
     assert (passed["TOLERANCE"], passed["GRACE"]) == ("tolerance", "grace")
     assert (passed["TOLERANCE_NS"], passed["GRACE_NS"]) == ("tolerance-ns", "grace-ns")
+    assert set(passed) == set(VARIABLES)
+
+
+@pytest.mark.parametrize("typed", [["TOLERENCE=2s", "date=2024-01-15"], ["NAIVE-AS=UTC"]])
+def test_make_says_what_was_typed(typed: list[str]) -> None:
+    ask = [
+        "make",
+        "-s",
+        "-o",
+        ".venv/.ready",
+        "replay",
+        "BUS=embedded",
+        f"PY={sys.executable} -c pass #",
+        *typed,
+    ]
+    said = subprocess.run([*ask, "-n"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = [*(one.partition("=")[0] for one in typed), "BUS", "PY"]
+    assert f"--from-make '{' '.join(sorted(names))}'" in said
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (
+            "BUS TOLERENCE",
+            "make replay has no variable TOLERENCE (did you mean TOLERANCE?); it has DATE, DATA,",
+        ),
+        ("date", "no variable date (did you mean DATE?)"),
+        ("DATE NAIVE-AS", "no variable NAIVE-AS (did you mean NAIVE_AS?)"),
+    ],
+)
+def test_a_variable_that_make_would_pass_over_is_refused(run_app: App, typed: str, told: str) -> None:
+    answer = run_app("replay", "--from-make", typed, "--date", "2024-01-15")
+    assert (answer.code, told in answer.error) == (2, True)

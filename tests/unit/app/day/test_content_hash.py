@@ -51,3 +51,18 @@ def test_how_the_rows_are_held_does_not_count() -> None:
     whole = rows((1, "A", 1.0, 0), (2, "B", None, 1), (3, "A", 2.0, 2))
     cut = pa.concat_tables([whole.slice(0, 1), whole.slice(1)])
     assert content_hash(whole, order_by=ORDER) == content_hash(cut, order_by=ORDER)
+
+
+def test_how_text_is_held_does_not_count_but_what_a_column_is_does() -> None:
+    plain = rows((1, "A", 1.0, 0), (2, "B", None, 1), (3, "A", 2.0, 2))
+    plain = plain.append_column("cond", [["@", "F", "@"]])
+    hashes = {content_hash(plain, order_by=ORDER)}
+    for name in ("symbol", "cond"):
+        wide = plain.column(name).cast(pa.large_string())
+        held = plain.set_column(plain.column_names.index(name), name, wide)
+        hashes.add(content_hash(held, order_by=ORDER))
+    words = plain.set_column(4, "cond", plain.column("cond").dictionary_encode())
+    hashes.add(content_hash(words, order_by=ORDER))
+    assert len(hashes) == 1
+    narrow = plain.set_column(2, "price", plain.column("price").cast(pa.float32()))
+    assert content_hash(narrow, order_by=ORDER) not in hashes

@@ -82,3 +82,14 @@ def test_the_clock_is_the_one_that_the_run_joined_on(run: Path) -> None:
     pq.write_table(pa.table({"known_ns": [1]}), run / f"aligned/day={DAYS[0]}/partition-00003.parquet")
     with pytest.raises(UsageError, match="other columns than"):
         RunRows.of(run)
+
+
+def test_one_day_of_several_is_exported_by_its_own_folder(run: Path, tmp_path: Path) -> None:
+    assert [len(files) for files in RunRows.of(run / DAYS[1]).days] == [3]
+    assert export(RunRows.of(run / DAYS[1]), tmp_path / "rows.parquet", in_order=True) == 81
+    assert pl.read_parquet(tmp_path / "rows.parquet")["event_ns"].cast(int).min() >= NOON_NS + 1_000  # type: ignore[operator]
+
+
+def test_the_folder_of_the_rows_is_answered_with_the_run(run: Path) -> None:
+    with pytest.raises(UsageError, match=f"are the rows of a run: name the run, {run}"):
+        RunRows.of(run / "aligned")

@@ -1,5 +1,8 @@
 """What a day's run refuses before it has touched a broker."""
 
+import signal
+import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -32,3 +35,34 @@ def test_a_run_that_is_stopped_says_what_the_same_command_does(log_lasts: bool, 
     with pytest.raises(KeyboardInterrupt), interruption:
         raise KeyboardInterrupt
     assert said == [f"stopped: the same command {told}"]
+
+
+class Anything:
+    """What a weak reference can point at."""
+
+
+def lose_ctrl_c() -> None:
+    """Ctrl-C in a callback, from where nothing is raised; then work for ten seconds."""
+    thing = Anything()
+    reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing
+    assert reference() is None
+    for _ in range(1_000):
+        time.sleep(0.01)
+
+
+def test_ctrl_c_that_python_drops_in_a_callback_stops_a_run_all_the_same() -> None:
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt), Interruption(said.append):
+        lose_ctrl_c()
+    assert said == ["stopped: the same command begins again: nothing is kept of this run"]
+
+
+def test_a_run_says_by_which_tolerance_it_joins(tmp_path: Path) -> None:
+    small_days(tmp_path / "store")
+    said: list[str] = []
+    asked = ReplayRequest(
+        date=DATE, store=tmp_path / "store", out=tmp_path / "out", bus="embedded", tolerance_ns=2
+    )
+    replay_day(asked, said.append)
+    assert any('joining on clock = "event", tolerance 2 ns, grace' in line for line in said)

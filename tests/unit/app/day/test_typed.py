@@ -28,6 +28,8 @@ def test_variables_become_flags_where_python_was_typed(flags: str, variables: st
             "with NAIVE_AS=, such as NAIVE_AS=UTC or NAIVE_AS=America/New_York",
         ),
         ("name the --timezone whose days the files hold", "name the TIMEZONE= whose days the files hold"),
+        ("--tolerance '2sec': expected a duration", "TOLERANCE='2sec': expected a duration"),
+        ("--grace and --grace-ns are both", "GRACE= and GRACE_NS= are both"),
         ("leave it out with --drop 'x'", "leave it out with --drop 'x'"),
     ],
 )
