@@ -45,6 +45,7 @@ MODULES = (
     "watch",
     "replay",
     "export",
+    "kafka",
 )
 # By the first word of a command: it imports nothing but its own, since somebody waits for it.
 ALONE = {
@@ -59,6 +60,7 @@ ALONE = {
             "audit",
             "dead",
             "export",
+            "kafka",
             "late",
             "progress",
             "publish",
@@ -71,8 +73,20 @@ ALONE = {
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
+def _show_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        console.print(f"tidemark {import_module('gpu_sink').__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def program() -> None:
+def program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
     """Join market data streams as of a nanosecond: run the worker, check its rows, watch it."""
     # Without this, a program of one command would take no command's name; one that stands alone is such.
 

@@ -1,7 +1,8 @@
 """Tidemark: as-of joins of market data streams, live from Kafka or on tables, the same rows bit for bit.
 
-`asof_join` joins tables, `StreamingAsof` batches as they come; `AlignedStream` reads joined rows into
-tensors.  Each is imported when it is first asked for: the reader of aligned rows loads no compiler.
+`asof_join` joins tables (`warm` compiles it beforehand), `StreamingAsof` batches as they come;
+`AlignedStream` reads joined rows into tensors.  Each is imported when it is first
+asked for: the reader of aligned rows loads no compiler.
 """
 
 import sys
@@ -11,15 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from gpu_sink.source import AlignedStream
-    from operators.asof import asof_join
+    from operators.asof import asof_join, warm
     from operators.streaming import StreamingAsof
 
-__all__ = ["AlignedStream", "StreamingAsof", "asof_join"]
+__all__ = ["AlignedStream", "StreamingAsof", "asof_join", "warm"]
 
 _HOMES: Final = {
     "AlignedStream": "gpu_sink.source",
     "StreamingAsof": "operators.streaming",
     "asof_join": "operators.asof",
+    "warm": "operators.asof",
 }
 
 

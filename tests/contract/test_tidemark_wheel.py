@@ -28,10 +28,12 @@ from tidemark import AlignedStream
 assert not {"numba", "confluent_kafka"} & sys.modules.keys(), "imported before it was needed"
 
 import pyarrow as pa
-from tidemark import StreamingAsof, asof_join
+from tidemark import StreamingAsof, asof_join, warm
 
+warm()
 assert tidemark.asof_join is asof_join
-assert {"AlignedStream", "StreamingAsof", "asof_join"} < set(dir(tidemark)) and not hasattr(tidemark, "asof")
+assert {"AlignedStream", "StreamingAsof", "asof_join", "warm"} < set(dir(tidemark))
+assert not hasattr(tidemark, "asof")
 trades = pa.table({"symbol": ["A", "B"], "event_ns": [10, 20], "price": [1.0, 2.0]})
 quotes = pa.table({"symbol": ["A", "B", "B"], "event_ns": [5, 15, 25], "bid": [0.5, 0.6, 0.7]})
 joined = asof_join(trades, {"quote": quotes})
@@ -95,6 +97,11 @@ def test_the_commands_say_what_to_install_and_with_it_run_a_backtest(
     assert without.stderr.endswith("the commands need pip install 'tidemark[app]'\n")
     helped = run(command, "--help", others=INSTALLED)
     assert "Usage: tidemark [OPTIONS] COMMAND" in helped.stdout, helped.stderr
+    assert run(command, "--version", others=INSTALLED).stdout == "tidemark 0.1.0\n"
+    stopped = run(command, "kafka", "stop", others=INSTALLED)
+    assert (stopped.returncode, stopped.stderr) == (0, "kafka: not running\n")
+    nowhere = run(command, "align", "--bootstrap", "127.0.0.1:9", others=INSTALLED)
+    assert "start one with `tidemark kafka start`, or name yours with --bootstrap" in nowhere.stderr
     day = ["--date", "2024-01-15", "--store", "history"]
     sizes = ["--trades", "200", "--quotes", "1000"]
     made = run("-m", "tidemark.replay", "generate", *day, *sizes, others=INSTALLED)

@@ -33,6 +33,7 @@ COMMANDS = [
 COMMANDS += ["topics infer", "topics repartition", "publish"]
 COMMANDS += ["dead list", "dead show", "dead replay", "dead summary"]
 COMMANDS += ["late list", "late show", "late summary", "progress", "reset"]
+COMMANDS += ["kafka start", "kafka stop", "kafka status", "kafka address"]
 ASKING_A_BROKER = ["align", "audit", "topics plan", "topics apply", "watermarks", "dead list", "dead replay"]
 
 
