@@ -4,9 +4,11 @@ import gc
 import re
 import signal
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -70,19 +72,23 @@ ALONE = {
     },
 }
 
+NAME: Final = "tidemark"  # what is installed where this is no clone
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def _show_version(wanted: bool) -> None:
     """Print the version and end."""
     if wanted:
-        console.print(f"tidemark {import_module('gpu_sink').__version__}")
+        clone = Path(__file__).parents[1] / "pyproject.toml"
+        number = tomllib.loads(clone.read_text())["project"]["version"] if clone.exists() else version(NAME)
+        console.print(f"{NAME} {number}")
         raise typer.Exit
 
 
 @app.callback()
 def program(
-    version: Annotated[
+    shown_version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy
 import pytest
 
+from tests.docs.pages import blocks
+
 pytestmark = [pytest.mark.slow, pytest.mark.takes_s(60), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +88,14 @@ def test_the_join_works_where_nothing_but_its_needs_is_installed(
     done = run("notebook.py")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "0.1.0 [0.5, 0.6] [5, 5]\n"
+
+
+def test_the_notebook_of_the_readme_runs_as_it_stands(
+    run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "notebook.py").write_text("\n".join(blocks(ROOT / "README.md", "python")))
+    done = run("notebook.py", others=INSTALLED)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_commands_say_what_to_install_and_with_it_run_a_backtest(
