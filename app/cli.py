@@ -4,9 +4,11 @@ import gc
 import re
 import signal
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -46,6 +48,7 @@ MODULES = (
     "watch",
     "replay",
     "export",
+    "kafka",
 )
 # By the first word of a command: it imports nothing but its own, since somebody waits for it.
 ALONE = {
@@ -61,6 +64,7 @@ ALONE = {
             "dead",
             "export",
             "graph",
+            "kafka",
             "late",
             "progress",
             "publish",
@@ -70,11 +74,27 @@ ALONE = {
     },
 }
 
+NAME: Final = "tidemark"  # what is installed where this is no clone
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
+def _show_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        clone = Path(__file__).parents[1] / "pyproject.toml"
+        number = tomllib.loads(clone.read_text())["project"]["version"] if clone.exists() else version(NAME)
+        console.print(f"{NAME} {number}")
+        raise typer.Exit
+
+
 @app.callback()
-def program() -> None:
+def program(
+    shown_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
     """Join market data streams as of a nanosecond: run the worker, check its rows, watch it."""
     # Without this, a program of one command would take no command's name; one that stands alone is such.
 

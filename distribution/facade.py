@@ -1,8 +1,8 @@
 """Tidemark: as-of joins of market data streams, live from Kafka or on tables, the same rows bit for bit.
 
-`asof_join` joins tables, `StreamingAsof` batches as they come; `warm` compiles the join of
-tables beforehand; `AlignedStream` reads joined rows into tensors.  Each is imported when it is first asked
-for: the reader of aligned rows loads no compiler.
+`asof_join` joins tables (`warm` compiles it beforehand), `StreamingAsof` batches as they come;
+`AlignedStream` reads joined rows into tensors.  Each is imported when it is first
+asked for: the reader of aligned rows loads no compiler.
 """
 
 import sys

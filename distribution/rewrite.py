@@ -11,6 +11,8 @@ NAME: Final = "tidemark"
 _COMMANDS: Final = (
     (re.compile(r"python -m app\b"), NAME),
     (re.compile(r"python -m (replay|gpu_sink)\b"), rf"python -m {NAME}.\1"),
+    (re.compile(r"\bmake kafka-stop\b"), f"{NAME} kafka stop"),
+    (re.compile(r"\bmake kafka\b"), f"{NAME} kafka start"),
     (re.compile(r"tidemark-gpu-sink\[(\w+)\]"), rf"{NAME}[\1]"),
 )
 

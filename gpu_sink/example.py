@@ -1,7 +1,7 @@
 """A small model, trained on an aligned day and then served live, with both ways of keeping offsets.
 
     python -m gpu_sink.example train --folder build/replay/2024-01-15/aligned --checkpoint build/model.pt
-    python -m gpu_sink.example serve --bootstrap 127.0.0.1:9092 --topic aligned --checkpoint build/model.pt
+    python -m gpu_sink.example serve --bootstrap 127.0.0.1:9092 --checkpoint build/model.pt
 
 The model guesses how far a trade is struck from the middle of its quote, in basis points, from its symbol's
 last trades.  Training keeps the rows' state in the model's checkpoint: every row trains it exactly once,
@@ -19,8 +19,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import torch
-from torch import Tensor, nn
+try:
+    import torch
+    from torch import Tensor, nn
+except ImportError as missing:
+    raise SystemExit(f"{missing}: the example needs PyTorch, install tidemark-gpu-sink[torch]") from None
 
 from gpu_sink.batches.batch import Batch
 from gpu_sink.contract import FrameError
@@ -170,6 +173,8 @@ def serve(
                 say(answered, latencies_ms[shown:])
                 shown, say_s = len(latencies_ms), time.monotonic() + SAY_EVERY_S
     say(answered, latencies_ms[shown:])
+    if not answered:
+        sys.stdout.write("0 rows answered: none came behind those that the group has answered before\n")
     return latencies_ms
 
 
@@ -215,6 +220,8 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    if not options.checkpoint.exists():
+        raise FileNotFoundError(f"no checkpoint {options.checkpoint}: train writes it, name the same file")
     serve(
         AlignedStream.from_kafka(options.bootstrap, options.topic, group=options.group),
         options.checkpoint,
@@ -249,7 +256,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     for name, default, meaning in (
         ("bootstrap", "127.0.0.1:9092", "address of the Kafka broker, host:port"),
-        ("topic", "aligned", "name of the aligned topic"),
+        ("topic", "tidemark.aligned", "name of the aligned topic"),
         ("group", "gpu-sink-example", "consumer group whose offsets are committed"),
     ):
         parser.add_argument(f"--{name}", default=default, help=f"serve: {meaning} (default: %(default)s)")

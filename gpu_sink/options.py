@@ -28,6 +28,8 @@ class Windows:
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 4_096:
             raise OptionError(f"windows of {self.steps} steps: say 1 to 4,096")
+        if isinstance(self.columns, str):
+            raise OptionError(f'columns of windows is {self.columns!r}: say columns=["{self.columns}"]')
         if not self.columns:
             raise OptionError("windows without columns: name the features")
         if not self.keys or len(set(self.keys)) < len(self.keys):
@@ -83,6 +85,8 @@ class BatchOptions:
     def __post_init__(self) -> None:
         if self.batch_rows < 1:
             raise OptionError(f"batch_rows is {self.batch_rows}: say at least 1")
+        if isinstance(self.columns, str):
+            raise OptionError(f'columns is {self.columns!r}: say columns=["{self.columns}"]')
         if self.shuffle_rows % self.batch_rows or self.shuffle_rows < 0:
             raise OptionError(
                 f"shuffle_rows {self.shuffle_rows} is not a multiple of batch_rows {self.batch_rows}"

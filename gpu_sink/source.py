@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow.compute as pc
 
 from gpu_sink.batches.batches import Batches
 from gpu_sink.batches.fill import POLL_WAIT_S
 from gpu_sink.columns.words import Word
-from gpu_sink.errors import ColumnError
+from gpu_sink.errors import ColumnError, OptionError
 from gpu_sink.frames import Frame
 from gpu_sink.ipc import DECODED_SIZE_MAX
 from gpu_sink.options import BatchOptions
@@ -40,7 +40,7 @@ class AlignedStream:
         topic: str,
         *,
         partitions: Sequence[int] | None = None,
-        offsets: Mapping[int, int] | None = None,
+        offsets: Mapping[int, int] | Literal["end"] | None = None,
         until_end: bool = False,
         layout: str | None = None,
         group: str | None = None,
@@ -50,7 +50,8 @@ class AlignedStream:
         """Read an aligned topic: committed frames only, partitions chosen by the reader and not by a group.
 
         `partitions`  the ones to read; all of them where not given.
-        `offsets`     where to start, per partition; the beginning of the log where not given.
+        `offsets`     where to start, per partition; the beginning of the log where not given.  `"end"`: only
+                      what is committed once an iteration has begun.  A state or the group's offsets win.
         `until_end`   stop at the ends that the partitions have when iteration starts; else never.
         `layout`      refuse frames of any other fingerprint.
         `group`       go on where this group has committed, and let `commit` commit to it.
@@ -58,8 +59,12 @@ class AlignedStream:
         `decoded_size_max`  bytes that a frame may unpack to; one of more is refused before it is unpacked.
 
         Raises SourceError where confluent-kafka is missing, no broker answers within 10 s, or the topic or a
-        partition is not there.
+        partition is not there; OptionError for offsets that are neither.
         """
+        if not (offsets is None or offsets == "end" or isinstance(offsets, Mapping)):
+            raise OptionError(
+                f'offsets is {offsets!r}: say "end", or the offset of each partition, {{0: 1200}}'
+            )
         source = KafkaFrames(
             bootstrap=bootstrap,
             topic=topic,

@@ -72,6 +72,7 @@ def sum_up(
         hash=content_hash(rows, order_by=[on, *settings.stream(settings.pipeline.left).key]),
         parity=[str(parity) for _, parity in sorted(report.parity.items())],
         aligned=str(aligned_at),
+        topic=settings.topic(ALIGNED) if pipeline.bus.name.startswith("kafka ") else None,
     )
 
 

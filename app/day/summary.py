@@ -31,8 +31,9 @@ class Summary:
     `rows_matched` counts aligned rows with a match in at least one right stream.  `seal_latency_ms` is, per
     row, from its release (the message that moved the frontier past it was read) to its frame being handed to
     the producer.  `age_ns` is per right stream.  `hash` is of all rows whatever their partition, `parity` of
-    each partition's in its order.  `rows_out` counts the rows of each output of the graph.  `rows_assumed`
-    counts aligned rows, as their frames do, that were sealed because an idle input was left out.
+    each partition's in its order.  `rows_out` counts the rows of each output of the graph.  `topic` is
+    the aligned topic on a Kafka, None on the embedded bus.  `rows_assumed` counts aligned rows, as their
+    frames do, that were sealed because an idle input was left out.
     """
 
     date: str
@@ -55,6 +56,7 @@ class Summary:
     hash: str
     parity: list[str]
     aligned: str
+    topic: str | None = None
     seconds: float = 0.0
     resumed: bool = False
     rows_assumed: int = 0
@@ -123,6 +125,8 @@ class Summary:
             Text("clean", "green") if clean else Text(f"{self.audit_violations:,} rows wrong", "red"),
         )
         yield "rows", self.aligned
+        if self.topic is not None:
+            yield "topic", self.topic
 
 
 def _ms(value: float | None) -> str:

@@ -100,6 +100,15 @@ def _ask_script(word: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def run_script(word: str, port: int | None = None) -> int:
+    """Let the script start, stop or look, saying what it says; returns its exit status, 0 where all is well.
+
+    `port` is forced, else the script keeps the one it had or finds a free one.
+    """
+    forced = () if port is None else (f"PORT={port}",)
+    return subprocess.run([SCRIPT[0], *forced, *SCRIPT[1:], word], check=False).returncode
+
+
 def start_broker() -> str:
     """Start the loopback broker, or find it running, and return its `host:port`."""
     done = subprocess.run([*SCRIPT, "start"], capture_output=True, text=True, check=False)

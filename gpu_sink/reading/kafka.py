@@ -7,7 +7,8 @@ frame, and `consume` would hold back the first until the last is there.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
 
@@ -19,6 +20,8 @@ from gpu_sink.reading.source import Position
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
+# Where to start: the offset per partition, or all of them at the ends that the log has then.
+Offsets = Mapping[int, int] | Literal["end"]
 METADATA_WAIT_S: Final = 10.0  # a broker that does not answer by then is said not to
 METADATA_REFRESH_MS: Final = 10_000  # how soon a partition that the client lost sight of is found again
 # How long a broker may hold a fetch at the end of a log that is read to its end: the answer tells of it, and
@@ -27,6 +30,7 @@ END_WAIT_MS: Final = 10
 # What the client says while it looks for a broker, a line per try: for whoever wants it, with a handler.
 LOGGER: Final = logging.getLogger("gpu_sink.reading.kafka")
 LOGGER.addHandler(logging.NullHandler())
+NAMED_MAX: Final = 5  # topics that an error names
 NEWEST_MESSAGES: Final = (16, 4_096)  # how far back from its end a partition is searched for a frame
 QUEUE_KIB: Final = (
     16_384  # what the client fetches ahead of the frames that are asked for, over all partitions
@@ -40,7 +44,7 @@ class KafkaFrames:
     bootstrap: str
     topic: str
     chosen: Sequence[int] | None
-    offsets: Mapping[int, int]
+    offsets: Offsets
     until_end: bool
     layout: str | None
     decoded_size_max: int
@@ -125,11 +129,11 @@ class KafkaFrames:
         """The last frame of a partition, None where it has none within reach."""
         consumer = self.connect()
         try:
-            start, end = self._range(consumer, partition, None)
+            low, end = self._held(consumer, partition)
         finally:
             consumer.close()
         for back in NEWEST_MESSAGES:
-            lower = Position(max(end - back, start.offset), 0)
+            lower = Position(max(end - back, low), 0)
             newest: Frame | None = None
             reader = replace(self, until_end=True).open({partition: lower})
             try:
@@ -137,7 +141,7 @@ class KafkaFrames:
                     newest = reader.read(1.0) or newest
             finally:
                 reader.close()
-            if newest is not None or lower.offset == start.offset:
+            if newest is not None or lower.offset == low:
                 return newest
         return None
 
@@ -154,10 +158,13 @@ class KafkaFrames:
                 "there, and does settings= say how to log in?"
             ) from None
         if metadata.error is not None:
-            raise SourceError(f"cannot read topic {self.topic} at {self.bootstrap}: {metadata.error.str()}")
+            raise SourceError(
+                f"cannot read topic {self.topic} at {self.bootstrap}: {metadata.error.str()}"
+                f"{_like(self.topic, consumer)}"
+            )
         there = set(metadata.partitions)
         wanted = there if self.chosen is None else set(self.chosen)
-        if unknown := (wanted | set(self.offsets)) - there:
+        if unknown := (wanted | set(() if self.offsets == "end" else self.offsets)) - there:
             raise SourceError(
                 f"topic {self.topic} has partitions 0 to {len(there) - 1}, not {_listed(unknown)}"
             )
@@ -187,6 +194,18 @@ class KafkaFrames:
 
     def _range(self, consumer: "Consumer", partition: int, start: Position | None) -> tuple[Position, int]:
         """Where to start and the end as it is now: the last stable offset, past every committed frame."""
+        low, end = self._held(consumer, partition)
+        offset = end if self.offsets == "end" else self.offsets.get(partition, low)
+        place = start or Position(offset, 0)
+        if not low <= place.offset <= end:
+            raise SourceError(
+                f"offset {place.offset} of {self.topic} [{partition}] is not in the log, "
+                f"which holds {low} to {end}"
+            )
+        return place, end
+
+    def _held(self, consumer: "Consumer", partition: int) -> tuple[int, int]:
+        """The offsets that the log holds: the first, and the last stable one."""
         from confluent_kafka import KafkaException, TopicPartition
 
         try:
@@ -195,13 +214,20 @@ class KafkaFrames:
             )
         except KafkaException as refused:
             raise SourceError(f"cannot read {self.topic} [{partition}]: {refused}") from refused
-        place = start or Position(self.offsets.get(partition, low), 0)
-        if not low <= place.offset <= end:
-            raise SourceError(
-                f"offset {place.offset} of {self.topic} [{partition}] is not in the log, "
-                f"which holds {low} to {end}"
-            )
-        return place, end
+        return low, end
+
+
+def _like(topic: str, consumer: "Consumer") -> str:
+    """Topics that may have been meant, in words: those called alike, or with this name behind a prefix."""
+    from confluent_kafka import KafkaException
+
+    try:
+        there = list(consumer.list_topics(timeout=METADATA_WAIT_S).topics)
+    except KafkaException:  # what is wrong with the topic is what matters
+        return ""
+    behind = [name for name in there if name.endswith(f".{topic.rpartition('.')[2]}")]
+    near = list(dict.fromkeys([*get_close_matches(topic, there), *sorted(behind)]))
+    return f"; there {'are' if len(near) > 1 else 'is'} {', '.join(near[:NAMED_MAX])}" if near else ""
 
 
 def _listed(partitions: set[int]) -> str:

@@ -21,7 +21,7 @@ class AlignedTopic:
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
-        self.name = f"gpu-sink-{uuid.uuid4().hex}"
+        self.name = f"gpu-sink.{uuid.uuid4().hex}"
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
         self._admin.create_topics([NewTopic(self.name, 2)])[self.name].result(30)
         self.producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": self.name})
@@ -147,6 +147,12 @@ def test_an_empty_topic_ends_at_once(topic: AlignedTopic) -> None:
 def test_a_topic_that_is_not_there_is_named(kafka_bootstrap: str) -> None:
     with pytest.raises(SourceError, match="cannot read topic nowhere"):
         list(AlignedStream.from_kafka(kafka_bootstrap, "nowhere", until_end=True))
+
+
+def test_a_topic_without_its_prefix_is_said_to_be_there_with_it(topic: AlignedTopic) -> None:
+    behind = topic.name.rpartition(".")[2]
+    with pytest.raises(SourceError, match=f"cannot read topic {behind} .*; there (is|are) .*{topic.name}"):
+        AlignedStream.from_kafka(topic.bootstrap, behind)
 
 
 def test_a_live_loop_ends_when_nothing_is_committed_any_more_and_then_goes_on(topic: AlignedTopic) -> None:

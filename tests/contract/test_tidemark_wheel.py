@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy
 import pytest
 
+from tests.docs.pages import blocks
+
 pytestmark = [pytest.mark.slow, pytest.mark.takes_s(60), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +32,8 @@ assert not {"numba", "confluent_kafka"} & sys.modules.keys(), "imported before i
 import pyarrow as pa
 from tidemark import StreamingAsof, asof_join, warm
 
-assert tidemark.asof_join is asof_join and warm.__name__ == "warm"
+warm()
+assert tidemark.asof_join is asof_join
 assert {"AlignedStream", "StreamingAsof", "asof_join", "warm"} < set(dir(tidemark))
 assert not hasattr(tidemark, "asof")
 trades = pa.table({"symbol": ["A", "B"], "event_ns": [10, 20], "price": [1.0, 2.0]})
@@ -87,6 +90,14 @@ def test_the_join_works_where_nothing_but_its_needs_is_installed(
     assert done.stdout == "0.1.0 [0.5, 0.6] [5, 5]\n"
 
 
+def test_the_notebook_of_the_readme_runs_as_it_stands(
+    run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "notebook.py").write_text("\n".join(blocks(ROOT / "README.md", "python")))
+    done = run("notebook.py", others=INSTALLED)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_commands_say_what_to_install_and_with_it_run_a_backtest(
     run: Callable[..., subprocess.CompletedProcess[str]], site: Path, tmp_path: Path
 ) -> None:
@@ -96,6 +107,11 @@ def test_the_commands_say_what_to_install_and_with_it_run_a_backtest(
     assert without.stderr.endswith("the commands need pip install 'tidemark[app]'\n")
     helped = run(command, "--help", others=INSTALLED)
     assert "Usage: tidemark [OPTIONS] COMMAND" in helped.stdout, helped.stderr
+    assert run(command, "--version", others=INSTALLED).stdout == "tidemark 0.1.0\n"
+    stopped = run(command, "kafka", "stop", others=INSTALLED)
+    assert (stopped.returncode, stopped.stderr) == (0, "kafka: not running\n")
+    nowhere = run(command, "align", "--bootstrap", "127.0.0.1:9", others=INSTALLED)
+    assert "start one with `tidemark kafka start`, or name yours with --bootstrap" in nowhere.stderr
     day = ["--date", "2024-01-15", "--store", "history"]
     sizes = ["--trades", "200", "--quotes", "1000"]
     made = run("-m", "tidemark.replay", "generate", *day, *sizes, others=INSTALLED)

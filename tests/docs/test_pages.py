@@ -21,7 +21,11 @@ WATCH_S: Final = 8
 FIRST: Final = "make replay DATE=2024-01-15"  # is typed before any page: each may rely on it
 
 # How a command begins that is not typed, and why.
-NOT_PLAYED: Final = {"make test": "it would play this test, and all others"}
+NOT_PLAYED: Final = {
+    "make test": "it would play this test, and all others",
+    "pip install": "every checkout has the same packages; tests/contract installs the wheels",
+}
+NEEDS_TORCH: Final = "gpu_sink.example"
 # A word of a Python block, and why the block is not run.
 NOT_RUN: Final = {
     "publish(model(batch))": "the service's own functions, on a broker of its own",
@@ -48,13 +52,20 @@ def every_step(page: Path) -> list[Step]:
     return [step for block in blocks(page, "console") for step in steps(block)]
 
 
-def is_left_out(step: Step, *, java: bool) -> bool:
-    """Whether a step is on the list, or needs what is not there: a broker, the data beside the checkout."""
+def is_left_out(step: Step, *, java: bool, torch: bool) -> bool:
+    """Whether a step is on the list, or needs what is not there: a broker, PyTorch, the data."""
     if any(step.command.startswith(words) for words in NOT_PLAYED):
         return True
     if "../shared/" in step.command and not (ROOT.parent / "shared/data").exists():
         return True
+    if NEEDS_TORCH in step.command and not torch:
+        return True
     return not java and BROKER.search(step.command) is not None
+
+
+def has_torch(checkout: Checkout) -> bool:
+    """Whether the checkout's Python has PyTorch."""
+    return checkout.run("python -c 'import torch'", LIMIT_S)[0] == 0
 
 
 def bounded(command: str) -> str:
@@ -84,7 +95,8 @@ def checkout(request: pytest.FixtureRequest) -> Iterator[Checkout]:
 def test_the_commands_of_a_page_work_as_they_stand(page: Path, checkout: Checkout) -> None:
     java = checkout.java
     ports = {"9092": str(free_port())} if "PORT=9092" in page.read_text() else {}
-    played = [step for step in every_step(page) if not is_left_out(step, java=java)]
+    torch = has_torch(checkout)
+    played = [step for step in every_step(page) if not is_left_out(step, java=java, torch=torch)]
     if page != README:
         checkout.turn_over(keep={"history", "pycache", "replay"})
     for step in played:
@@ -101,7 +113,7 @@ def test_the_commands_of_a_page_work_as_they_stand(page: Path, checkout: Checkou
 @pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_python_of_a_page_runs(page: Path, checkout: Checkout) -> None:
     wanted = [text for text in blocks(page, "python") if not any(words in text for words in NOT_RUN)]
-    if checkout.run("python -c 'import torch'", LIMIT_S)[0] != 0:
+    if not has_torch(checkout):
         wanted = [text for text in wanted if "torch" not in text and "AlignedDataset" not in text]
         wanted[:0] = ["from gpu_sink.source import AlignedStream"]  # which one of these imports
     code, output = checkout.run("python - <<'END-OF-PAGE'\n" + "\n".join(wanted) + "\nEND-OF-PAGE", LIMIT_S)

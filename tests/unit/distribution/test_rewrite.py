@@ -21,7 +21,7 @@ from tidy.app import schemas
 from collections.abc import Mapping; from topics import wire
 def late() -> "app.x":
     from state.x import A; é = "from app.x import y"; from state.y import B
-    return "from app.x import y", "app.errors", A, B
+    return "from app.x import y", "app.errors", A, B, "`make kafka`, `make kafka-stop`"
 '''
 INSTALLED = '''"""From app.errors import nothing; `tidemark align`, `python -m tidemark.replay import`."""
 from tidemark.app.errors import (  # why
@@ -33,7 +33,7 @@ from tidy.app import schemas
 from collections.abc import Mapping; from tidemark.topics import wire
 def late() -> "app.x":
     from tidemark.state.x import A; é = "from app.x import y"; from tidemark.state.y import B
-    return "from app.x import y", "app.errors", A, B
+    return "from app.x import y", "app.errors", A, B, "`tidemark kafka start`, `tidemark kafka stop`"
 '''
 
 

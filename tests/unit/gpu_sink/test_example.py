@@ -105,6 +105,25 @@ def test_live_frames_are_answered_and_the_latency_from_seal_is_told(
     assert "3,000 rows answered; seal to prediction: median" in said
 
 
+def test_serving_says_so_when_no_row_came(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--folder", str(folder), "--checkpoint", str(tmp_path / "model.pt")]
+    assert main([*command, "--batches", "50"]) == 0
+    serve(AlignedStream.from_frames([], partitions=[0]), tmp_path / "model.pt")
+    assert capsys.readouterr().out.endswith(
+        "0 rows answered: none came behind those that the group has answered before\n"
+    )
+
+
+def test_a_checkpoint_that_is_not_there_is_missed_before_the_broker(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--bootstrap", "127.0.0.1:9", "--checkpoint", str(tmp_path / "model.pt")])
+    assert "model.pt: train writes it" in capsys.readouterr().err
+
+
 OWN = ["--symbol", "venue,sym", "--price", "px", "--bid", "q_bid", "--ask", "q_ask"]
 
 

@@ -49,6 +49,11 @@ def shown(summary: Summary, width: int = 100) -> str:
     return sink.getvalue()
 
 
+def test_the_aligned_topic_is_named_where_there_is_one() -> None:
+    assert "topic" not in shown(SUMMARY)
+    assert shown(replace(SUMMARY, topic="replay-1.aligned")).endswith("\n topic         replay-1.aligned\n")
+
+
 def test_the_file_has_what_other_programs_read(tmp_path: Path) -> None:
     SUMMARY.write(tmp_path / "summary.json")
     found = json.loads((tmp_path / "summary.json").read_text())

@@ -215,6 +215,7 @@ def test_no_rows_give_no_batches() -> None:
         ({"pad": True, "drop_last": True}, "choose one"),
         ({"device": "tpu"}, "device is 'tpu'"),
         ({"prefetch": 65}, "prefetch is 65"),
+        ({"columns": "price"}, r"columns is 'price': say columns=\[\"price\"\]"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], reason: str) -> None:

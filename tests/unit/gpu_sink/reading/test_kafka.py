@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from gpu_sink.batches.batch import Batch
 from gpu_sink.batches.batches import Batches
 from gpu_sink.contract import FrameError
-from gpu_sink.errors import SourceError
+from gpu_sink.errors import OptionError, SourceError
 from gpu_sink.frames import Frame
 from gpu_sink.reading.kafka import KafkaFrames
 from gpu_sink.reading.source import FrameReader
@@ -82,6 +82,31 @@ def test_reading_goes_on_from_a_given_offset(broker: Broker) -> None:
         broker.put("resumed", 0, [number])
     assert numbers(read(broker, "resumed", partitions=[0], offsets={0: 3})) == [3, 4]
     assert read(broker, "resumed", partitions=[0], offsets={0: 5}) == []
+
+
+def test_reading_begins_at_the_end_and_a_state_or_group_goes_on_from_there(broker: Broker) -> None:
+    for partition in range(PARTITIONS):
+        broker.put("newest", partition, [partition])
+    assert read(broker, "newest", offsets="end") == []
+    stream = AlignedStream.from_kafka(broker.bootstrap, "newest", offsets="end", group="newest")
+    found = stream.batches(batch_rows=2, idle_ms=300, copy=True, commit_every_ms=1)
+    assert rows(found) == []
+    broker.put("newest", 2, [10])  # while nobody reads: the end of the second start would miss it
+    assert rows(found) == [10]
+    broker.put("newest", 1, [11])
+    assert rows(stream.batches(batch_rows=2, idle_ms=300, copy=True)) == [11]
+
+
+def test_a_column_of_the_newest_frame_is_known_to_who_begins_at_the_end(broker: Broker) -> None:
+    broker.put("newest-layout", 0, [1])
+    stream = AlignedStream.from_kafka(broker.bootstrap, "newest-layout", offsets="end", partitions=[0])
+    assert [schema.names for schema in stream.source.newest_schemas()] == [rows_of([1]).schema.names]
+
+
+@pytest.mark.parametrize("offsets", ["newest", -1, [3]])
+def test_offsets_of_another_kind_are_refused_with_both_that_there_are(broker: Broker, offsets: Any) -> None:
+    with pytest.raises(OptionError, match=r'offsets is .*: say "end", or the offset of each partition'):
+        AlignedStream.from_kafka(broker.bootstrap, "newest", offsets=offsets)
 
 
 def test_a_bounded_stream_does_not_wait_for_what_comes_after_it_began(broker: Broker) -> None:
