@@ -35,7 +35,10 @@ def with_features(rows: pl.DataFrame, features: Mapping[str, str]) -> pl.DataFra
     """
     for name, formula in features.items():
         match = _VERSION.fullmatch(formula)
-        tree = ast.parse((match[1] if match else formula).strip(), mode="eval").body
+        text = match[1] if match else formula
+        tree = ast.parse(
+            f"({text}\n)", mode="eval"
+        ).body  # in parentheses lines may break, and end in comments
         rows = rows.with_columns(_value(tree, rows).alias(name))
     return rows
 
@@ -56,6 +59,10 @@ def _value(node: ast.expr, rows: pl.DataFrame) -> pl.Series:
     if isinstance(node, ast.Name):
         return entering(rows[node.id])
     if isinstance(node, ast.UnaryOp):
+        if isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+            return constant(
+                -ast.literal_eval(node.operand), rows.height
+            )  # -2**63, whose opposite is no int64
         value = _value(node.operand, rows)
         return ~value if isinstance(node.op, ast.Not) else negative(value)
     if isinstance(node, ast.BinOp):
