@@ -1,5 +1,6 @@
 """What a day's run refuses before it has touched a broker."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,16 @@ def test_a_run_that_is_stopped_says_what_the_same_command_does(log_lasts: bool, 
     with pytest.raises(KeyboardInterrupt), interruption:
         raise KeyboardInterrupt
     assert said == [f"stopped: the same command {told}"]
+
+
+def test_rows_of_an_output_that_a_folder_s_new_run_does_not_have_are_removed(tmp_path: Path) -> None:
+    small_days(tmp_path / "store")
+    graph = tmp_path / "graph.toml"
+    graph.write_text('[graph.tick]\nfrom = "aligned"\nfeatures = { x = "1.0" }\nout = {}\n')
+    out = tmp_path / "out"
+    request = ReplayRequest(date=DATE, store=tmp_path / "store", out=out, bus="embedded", partitions=1)
+    assert list(replay_day(replace(request, config=graph), lambda line: None).rows_out) == ["tick"]
+    assert list((out / "tick").glob("*.parquet"))
+    replay_day(request, lambda line: None)
+    assert not (out / "tick").exists()
+    assert list((out / "aligned").glob("*.parquet"))
