@@ -132,11 +132,12 @@ def _write_rows(
     for day in days:
         prefix = "" if day.stream.name == pipeline.settings.pipeline.left else f"{day.stream.name}_"
         sources |= {prefix + name: of for name, of in source_metadata(day.stream.schema).items()}
-    frames = write_output(pipeline, ALIGNED, request.rows_folder(ALIGNED), sources)
-    rows_out: dict[str, int] = {}
-    for name in pipeline.settings.node_outputs:
-        rows_out[name] = sum(write_output(pipeline, name, request.rows_folder(name), sources).rows)
-    return frames, rows_out
+
+    def write(name: str) -> Frames:
+        return write_output(pipeline, name, request.rows_folder(name), sources, scratch=request.out)
+
+    frames = write(ALIGNED)
+    return frames, {name: sum(write(name).rows) for name in pipeline.settings.node_outputs}
 
 
 def _run(

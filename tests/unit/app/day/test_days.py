@@ -122,6 +122,21 @@ def test_a_stopped_run_leaves_nothing_that_speaks_of_rows_that_are_gone(
     assert not other.exists()
 
 
+def test_rows_that_are_not_all_written_do_not_lie_among_those_of_other_days(
+    request_of_days: ReplayRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[list[str]] = []
+
+    def rename(folder: Path, target: Path) -> Path:
+        if target.name == f"day={DATES[1]}":
+            there.append(sorted(each.name for each in target.parent.iterdir()))
+        return Path(shutil.move(folder, target))
+
+    monkeypatch.setattr(Path, "rename", rename)
+    run(request_of_days)
+    assert there == [[f"day={DATES[0]}"]]
+
+
 @pytest.mark.parametrize("lost", [f"aligned/day={DATES[0]}", DATES[0]])
 def test_a_day_whose_rows_were_deleted_is_run_again(
     request_of_days: ReplayRequest, monkeypatch: pytest.MonkeyPatch, lost: str

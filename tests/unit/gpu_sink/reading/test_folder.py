@@ -1,6 +1,7 @@
 """The laws of reading aligned Parquet files as a stream."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,7 @@ def test_a_folder_of_days_is_read_as_its_days(tmp_path: Path) -> None:
         for file in folder.iterdir():
             file.rename(folder.parent / file.name)
         folder.rmdir()
+    shutil.copytree(tmp_path / "day=0", tmp_path / "_day=0.unfinished")
     assert numbers(AlignedStream.from_folder(tmp_path)) == ALL
     write(tmp_path / "part-9.parquet", [1], group_rows=1)
     with pytest.raises(SourceError, match=r"holds part-9.parquet beside day=0: give one of the two"):
