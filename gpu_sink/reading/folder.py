@@ -37,7 +37,8 @@ class FolderFrames:
         folders = [folder for place in places for folder in _folders(place)]
         if not folders:
             raise SourceError("no folder is named: give at least one")
-        if twice := [folder for number, folder in enumerate(folders) if folder in folders[:number]]:
+        real = [folder.resolve() for folder in folders]  # a link is the folder that it leads to
+        if twice := [folder for number, folder in enumerate(folders) if real[number] in real[:number]]:
             raise SourceError(f"{twice[0]} is there twice: name each folder once")
         listed = [_files(folder) for folder in folders]
         names = sorted({file.name for files in listed for file in files})

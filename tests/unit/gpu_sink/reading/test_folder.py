@@ -165,6 +165,9 @@ def test_a_folder_that_comes_twice_and_a_pattern_without_a_match_are_named(tmp_p
     first, *_ = days(tmp_path)
     with pytest.raises(SourceError, match="aligned is there twice"):
         AlignedStream.from_folder([first, first])
+    (tmp_path / "link").symlink_to(first, target_is_directory=True)
+    with pytest.raises(SourceError, match="link is there twice"):
+        AlignedStream.from_folder([first, tmp_path / "link"])
     with pytest.raises(SourceError, match=r"no folder matches .*nights"):
         AlignedStream.from_folder(tmp_path / "nights*")
     with pytest.raises(SourceError, match="no folder is named"):
