@@ -13,6 +13,7 @@ from app.audit.files import ParquetFiles
 from app.audit.join import ROW
 from app.audit.runs import Runs, Tile, tiles
 from app.audit.walk import frame_of
+from app.errors import UsageError
 from app.reading.aligned import fitted, read_aligned
 from app.wiring.pipeline import Pipeline
 from operators.hashing.parity import Parity, sealed_hashes
@@ -144,18 +145,27 @@ def _compare_all(
 ) -> str | None:
     with TemporaryDirectory(prefix="tidemark-audit-") as folder:
         mine, theirs = (
-            _sorted(run, Runs(Path(folder), name, [*ordered, ROW], memory_size_max))
+            _sorted(run, ordered, Runs(Path(folder), name, [*ordered, ROW], memory_size_max))
             for name, run in (("one", one), ("other", other))
         )
         cuts = list(tiles([mine, theirs], memory_size_max))
         return first_difference(_walked(mine, cuts), _walked(theirs, cuts), (one.name, other.name))
 
 
-def _sorted(run: AlignedRun, runs: Runs) -> Runs:
-    """All partitions in one; rows of a key keep their order, since they lie in one partition."""
+def _sorted(run: AlignedRun, ordered: Sequence[str], runs: Runs) -> Runs:
+    """All partitions in one; rows of a key keep their order, since they lie in one partition.
+
+    Raises UsageError where rows lack a column that they are put in order by.
+    """
     first = 0
     for batches in run.partitions.values():
         for batch in batches():
+            lacks = [name for name in ordered if name not in batch.schema.names]
+            if lacks:
+                raise UsageError(
+                    f"{run.name} has no column {lacks[0]}, and rows in unequal partitions are compared by "
+                    f"{', '.join(ordered)}: name the settings that made them with --config"
+                )
             rows = frame_of(pa.Table.from_batches([batch]))
             numbers = pl.int_range(first, first + rows.height, dtype=pl.Int64).alias(ROW)
             runs.add(rows.with_columns(numbers))

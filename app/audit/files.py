@@ -44,9 +44,13 @@ class ParquetFiles:
 
     @classmethod
     def at(cls, path: Path) -> "ParquetFiles":
-        """A file, or the files of a folder but those named _* or .*; raises UsageError without any."""
+        """A file, or the files of a folder but those below _* or .*; raises UsageError without any."""
         files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
-        files = [file for file in files if not file.name.startswith(("_", "."))]
+        files = [
+            file
+            for file in files
+            if not any(part.startswith(("_", ".")) for part in file.relative_to(path).parts)
+        ]
         if not files:
             raise UsageError(f"{path}: no such Parquet file, nor a folder with any")
         return cls(path, tuple(files))

@@ -56,7 +56,8 @@ def compared(symbol: str, left: pl.Series, right: pl.Series) -> pl.Series:
     if left.dtype.is_integer() == right.dtype.is_integer():
         result: pl.Series = compute(left, right)
         return result
-    integers = left if left.dtype.is_integer() else right
+    left, right = (side.cast(pl.Int64) if side.dtype.is_integer() else side for side in (left, right))
+    integers = left if left.dtype.is_integer() else right  # of 64 bits: 2**53 is no Int8
     result = compute(left.cast(pl.Float64), right.cast(pl.Float64))
     large = ~integers.is_between(-_EXACT_MAX, _EXACT_MAX).fill_null(value=True)
     if large.any():  # a float cannot hold them; Python compares exactly

@@ -57,6 +57,10 @@ def _value(node: ast.expr, rows: pl.DataFrame) -> pl.Series:
     if isinstance(node, ast.Name):
         return entering(rows[node.id])
     if isinstance(node, ast.UnaryOp):
+        if isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+            return constant(
+                -ast.literal_eval(node.operand), rows.height
+            )  # -2**63, whose opposite is no int64
         value = _value(node.operand, rows)
         return ~value if isinstance(node.op, ast.Not) else negative(value)
     if isinstance(node, ast.BinOp):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -145,10 +146,18 @@ def _topics(config: Path | None, bootstrap: str | None) -> _Opened:
 
 def _files(config: Path | None, aligned: Path) -> _Opened:
     """Parquet; a replay leaves its configuration beside its aligned folder."""
-    beside = aligned.parent / CONFIG_NAME
-    settings = load_settings(config or (beside if beside.is_file() else None))
+    settings = load_settings(config or next(filter(Path.is_file, _beside(aligned)), None))
     files = ParquetFiles.at(aligned)
     return _Opened(settings, AlignedRun.of_files(files), files=files)
+
+
+def _beside(aligned: Path) -> Iterator[Path]:
+    """Where the settings of a run may be: of several days, one of which may be `aligned`, each has them."""
+    yield aligned.parent / CONFIG_NAME
+    out = aligned.parent.parent if aligned.name.startswith("day=") else aligned.parent
+    for day in (aligned, *sorted(aligned.glob("day=*"))):
+        if day.name.startswith("day="):
+            yield out / day.name.removeprefix("day=") / CONFIG_NAME
 
 
 def _run_at(path: Path, bootstrap: str | None) -> AlignedRun:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date as calendar_date
 from pathlib import Path
@@ -109,13 +110,24 @@ class Progress:
         for rows in folder.glob("*/day=*"):
             if rows.name.removeprefix("day=") not in self._days:
                 shutil.rmtree(rows)
+        (folder / "summary.json").unlink(missing_ok=True)  # of days whose rows are gone
         self._write(finished=False)
 
     def done_before(self, date: str, fingerprint: str) -> Summary | None:
-        """The summary of a day that was done for the same request, before the run was stopped."""
-        if self._days.get(date) != fingerprint:
-            return None
-        return Summary.read(self._folder / date / "summary.json")
+        """The summary of a day that was done for the same request, before the run was stopped.
+
+        The rows of a day that was done for another one are removed, of outputs that there are no more, too;
+        a day whose rows or summary somebody deleted is not done.
+        """
+        rows = [of_day for of_day in self._folder.glob(f"*/day={date}") if any(of_day.glob("*.parquet"))]
+        if self._days.get(date) == fingerprint and any(of_day.parent.name == ALIGNED for of_day in rows):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                return Summary.read(self._folder / date / "summary.json")
+        if self._days.pop(date, None) is not None:
+            self._write(finished=False)
+        for of_day in rows:
+            shutil.rmtree(of_day)
+        return None
 
     def add(self, date: str, fingerprint: str) -> None:
         """Record that a day is done."""

@@ -22,11 +22,12 @@ BATCH_ROWS: Final = 65_536  # of each partition, held at once
 
 @dataclass(frozen=True, slots=True)
 class RunRows:
-    """The Parquet of one output of a run, day after day, each day's partitions by number.
+    """The Parquet of one output of a run in its `folder`, day after day, each day's partitions by number.
 
     `clock` is the column whose order the rows of each file have.
     """
 
+    folder: Path
     days: Sequence[Sequence[Path]]
     schema: pa.Schema
     clock: str
@@ -37,18 +38,23 @@ class RunRows:
         folder = run / output
         one_of_several = run.parent / output / f"day={run.name}"
         by_day = [folder, *sorted(folder.glob("day=*")), one_of_several]
-        days = [files for of_day in by_day if (files := sorted(of_day.glob("*.parquet")))]
+        days = {of_day: files for of_day in by_day if (files := sorted(of_day.glob("*.parquet")))}
         if not days and run.name == output and list(run.glob("**/*.parquet")):
             raise UsageError(f"{run} are the rows of a run: name the run, {run.parent}")
         if not days:
             outputs = sorted({file.parent.relative_to(run).parts[0] for file in run.glob("*/**/*.parquet")})
             there = f"it has rows of {', '.join(outputs)}" if outputs else "name the folder of a run"
             raise UsageError(f"{folder} holds no *.parquet; {there}")
-        schema = pq.read_schema(days[0][0])
-        others = [file for files in days for file in files if pq.read_schema(file) != schema]
-        if others:
-            raise UsageError(f"{others[0]} has other columns than {days[0][0]}: export them one by one")
-        return cls(days, schema, _clock(run, schema))
+        first, *others = [file for files in days.values() for file in files]
+        schema = _schema(first)
+        other = next((file for file in others if _schema(file) != schema), None)
+        if other is not None:
+            alone = f": export each day alone, such as --output {other.parent.relative_to(run)}"
+            raise UsageError(
+                f"{other} has other columns than {first}{alone if other.parent != folder else ''}"
+            )
+        folder = one_of_several if one_of_several in days else folder
+        return cls(folder, list(days.values()), schema, _clock(run, next(iter(days)), schema))
 
     def batches(self, *, in_order: bool) -> Iterator[pa.Table]:
         """All rows; `in_order` of time, where rows of one time and partition keep their order."""
@@ -66,10 +72,11 @@ def merged(files: Sequence[Path], clock: str) -> Iterator[pa.Table]:
     """Yield the rows of files that are each in the order of `clock`, in that order; a batch of each is held.
 
     What lies up to the earliest end of a batch can be yielded: no row of a later batch comes before it.
+    Raises UsageError where a file does not have that order.
     """
     with ExitStack() as opened:
-        parts = [opened.enter_context(pq.ParquetFile(file)).iter_batches(BATCH_ROWS) for file in files]
-        heads = dict(enumerate(next(filter(len, part), None) for part in parts))
+        parts = [_in_order(opened.enter_context(pq.ParquetFile(file)), file, clock) for file in files]
+        heads = dict(enumerate(next(part, None) for part in parts))
         while heads := {number: head for number, head in heads.items() if head is not None}:
             times = {number: _times(head.column(clock)) for number, head in heads.items()}
             bound = min(int(of_head[-1]) for of_head in times.values())
@@ -82,14 +89,32 @@ def merged(files: Sequence[Path], clock: str) -> Iterator[pa.Table]:
             yield rows.take(pa.array(np.argsort(moments, kind="stable")))
             for number, head in heads.items():
                 left = head.slice(counts[number])
-                heads[number] = left if left.num_rows else next(filter(len, parts[number]), None)
+                heads[number] = left if left.num_rows else next(parts[number], None)
+
+
+def _in_order(opened: pq.ParquetFile, file: Path, clock: str) -> Iterator[pa.RecordBatch]:
+    """The batches of a file that have rows; raises UsageError at the first that comes too early."""
+    newest = np.iinfo(np.int64).min
+    for batch in filter(len, opened.iter_batches(BATCH_ROWS)):
+        column = batch.column(clock)
+        times = _times(column) if not column.null_count else np.empty(0, np.int64)
+        if not times.size or times[0] < newest or np.any(times[:-1] > times[1:]):
+            raise UsageError(
+                f"the rows of {file} are not in the order of {clock}: export them without --sorted"
+            )
+        newest = times[-1]
+        yield batch
 
 
 def export(rows: RunRows, file: Path, *, in_order: bool) -> int:
     """Write the rows as `file`, CSV or Parquet by its name, all or nothing, and return how many.
 
-    Raises UsageError where CSV cannot hold a column.
+    Raises UsageError where CSV cannot hold a column, and for a file that would lie among the rows.
     """
+    if file.resolve().is_relative_to(rows.folder.resolve()):
+        raise UsageError(
+            f"{file} would lie in {rows.folder}, and its rows be read twice there: name another folder"
+        )
     unfinished = file.with_name(f"{file.name}.unfinished")
     count = 0
     try:
@@ -97,12 +122,11 @@ def export(rows: RunRows, file: Path, *, in_order: bool) -> int:
             for batch in rows.batches(in_order=in_order):
                 writer.write_table(batch)
                 count += batch.num_rows
+        unfinished.replace(file)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as refused:
         raise UsageError(f"{file}: {refused}; CSV holds no such column, Parquet does: --parquet") from None
     except OSError as refused:
         raise UsageError(f"{file} cannot be written: {refused.strerror or refused}") from None
-    else:
-        unfinished.replace(file)
     finally:
         with suppress(OSError):
             unfinished.unlink()
@@ -115,12 +139,21 @@ def _writer(file: Path, suffix: str, schema: pa.Schema) -> pq.ParquetWriter | pa
     return pacsv.CSVWriter(file, schema)
 
 
-def _clock(run: Path, schema: pa.Schema) -> str:
-    """The column of the clock that the run joined on, as its summary says; of another folder the event's."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        summary = json.loads((run / "summary.json").read_text())
-        of_day = next(iter(summary["days"].values())) if "days" in summary else summary
-        return clock_column(of_day["clock"])
+def _schema(file: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(file)
+    except (pa.ArrowInvalid, OSError) as broken:
+        raise UsageError(f"{file} cannot be read as Parquet: {broken}") from None
+
+
+def _clock(run: Path, first: Path, schema: pa.Schema) -> str:
+    """The column of the clock that the run joined on, as its summary says; of another folder the event's.
+
+    Of several days the `first` one that has rows says it: the summary of all may not be there yet.
+    """
+    for folder in (run / first.name.removeprefix("day="), run):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return clock_column(json.loads((folder / "summary.json").read_text())["clock"])
     clocks = [name for name in (EVENT_NS, KNOWN_NS) if name in schema.names]
     if not clocks:
         raise UsageError(f"{run}: rows have neither {EVENT_NS} nor {KNOWN_NS}, so no order of time")

@@ -1,8 +1,8 @@
 """One day end to end: history to topics to workers to aligned topic to Parquet, audited and summed up."""
 
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -90,9 +90,18 @@ def _replay_day(request: ReplayRequest, say: Callable[[str], None], interruption
         took_s=stages.took,
         stages_s=stages.seconds,
     )
+    _remove_rows_of_others(request, rows_out)
     summary.write(folder.path / "summary.json")
     folder.finish()
     return summary
+
+
+def _remove_rows_of_others(request: ReplayRequest, rows_out: Mapping[str, int]) -> None:
+    """Remove the rows of outputs that the run before in this folder had, and this one has not."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        before = Summary.read(request.out / "summary.json")
+        for name in before.rows_out.keys() - rows_out.keys():
+            shutil.rmtree(request.rows_folder(name), ignore_errors=True)
 
 
 def _say_what(
@@ -115,11 +124,12 @@ def _write_rows(
     for day in days:
         prefix = "" if day.stream.name == pipeline.settings.pipeline.left else f"{day.stream.name}_"
         sources |= {prefix + name: of for name, of in source_metadata(day.stream.schema).items()}
-    frames = write_output(pipeline, ALIGNED, request.rows_folder(ALIGNED), sources)
-    rows_out: dict[str, int] = {}
-    for name in pipeline.settings.node_outputs:
-        rows_out[name] = sum(write_output(pipeline, name, request.rows_folder(name), sources).rows)
-    return frames, rows_out
+
+    def write(name: str) -> Frames:
+        return write_output(pipeline, name, request.rows_folder(name), sources, scratch=request.out)
+
+    frames = write(ALIGNED)
+    return frames, {name: sum(write(name).rows) for name in pipeline.settings.node_outputs}
 
 
 def _find(

@@ -33,7 +33,18 @@ VARIABLES: Final = (
     "GRACE_NS",
 )
 # What else make or the scripts that it runs take beside `make replay`.
-SET_UP: Final = ("ARGS", "PYTHON", "VENV", "PORT", "KAFKA_DIR", "KAFKA_PYTHON", "JAVA_HOME", "XDG_CACHE_HOME")
+SET_UP: Final = (
+    "ARGS",
+    "PYTHON",
+    "VENV",
+    "PORT",
+    "KAFKA_DIR",
+    "KAFKA_PYTHON",
+    "JAVA_HOME",
+    "XDG_CACHE_HOME",
+    "TORCH",
+    "QUIX",
+)
 _FLAGS: Final = {f"--{name.lower().replace('_', '-')}": name for name in VARIABLES}
 _VALUE: Final = r"(?:'[^']*'|(?:ns|us|ms|s|auto)\b|\d\w*\b|[A-Z]\w*/[\w/+-]+|UTC\b)"
 _FLAG: Final = re.compile(rf"(?<![\w-])({'|'.join(_FLAGS)})(?![\w-])(?:[ =](?={_VALUE}))?")

@@ -188,15 +188,21 @@ def fitted(rows: pa.RecordBatch, schema: pa.Schema) -> tuple[pa.RecordBatch, tup
 
 
 def write_output(
-    pipeline: Pipeline, name: str, folder: Path, sources: Mapping[str, Metadata] | None = None
+    pipeline: Pipeline,
+    name: str,
+    folder: Path,
+    sources: Mapping[str, Metadata] | None = None,
+    *,
+    scratch: Path | None = None,
 ) -> Frames:
     """Write an output as `folder/partition-00000.parquet` and so on, all or nothing.
 
-    Returns what its frames said.  Clocks are timestamps in these files (`app.reading.row_files`), `sources`
-    what to say of columns beside.  Rows from before a column was added are null in it; raises UsageError
-    where it must not be null.
+    Until all is written it lies in `scratch`, beside the folder unless given: not among folders that are read
+    as one, since Polars, DuckDB and others would read it, too.  Returns what its frames said.  Clocks are
+    timestamps in these files (`app.reading.row_files`), `sources` what to say of columns beside.  Rows from
+    before a column was added are null in it; raises UsageError where it must not be null.
     """
-    unfinished = folder.with_name(f"_{folder.name}.unfinished")  # _: readers of the folder above pass over it
+    unfinished = (scratch or folder.parent) / f"_{folder.name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
 
@@ -211,6 +217,7 @@ def write_output(
 
     written = each(write, range(pipeline.settings.bus.partitions), threads=at_once(pipeline.bus))
     shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished.rename(folder)
     return Frames.of(written)
 

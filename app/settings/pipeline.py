@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from app.settings.section import Name, Section, TopicName
+from app.settings.section import Name, Section, TopicName, WholeNs
 from schemas.clocks import Clock
 
 
@@ -19,22 +19,18 @@ class PipelineSettings(Section):
         "backward"  # the last row up to it, or with a tolerance the first from it on, or the closest
     )
     allow_exact: bool = True  # may a right row of the same nanosecond match
-    tolerance_ns: Annotated[int, Field(ge=0)] | None = (
-        None  # farthest right row that still matches; none: any
-    )
+    tolerance_ns: WholeNs | None = None  # farthest right row that still matches; none: any
     carry: Literal["row", "column"] = (
         "row"  # the row as it is, or per column the last value that was not null
     )
     # How far the watermark trails the newest row: less loses rows to the late topic, more delays sealing.
     # 50 ms covers what one venue's feed handlers were seen to reorder.
-    grace_ns: Annotated[int, Field(ge=0)] = 50_000_000
+    grace_ns: WholeNs = 50_000_000
     # A quiet partition holds every row that waits for it.  With this it is left out once it has been silent
     # for so long at the end of its log; what it sends later and below the frontier is late.
     idle_after_ms: Annotated[int, Field(ge=1)] | None = None
     # One wrong time far ahead would carry the watermark along and make all that follows late.
-    max_ahead_ns: Annotated[int, Field(ge=0)] | None = (
-        None  # a row further ahead is a dead letter; none: no limit
-    )
+    max_ahead_ns: WholeNs | None = None  # a row further ahead is a dead letter; none: no limit
     max_ahead_of: Literal["wall", "inputs"] = "wall"  # ahead of this machine's clock, or of all inputs so far
 
     @model_validator(mode="after")

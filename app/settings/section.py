@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.durations import NS_MAX
+
 
 class Section(BaseModel):
     """A table of the file: unknown keys are errors, values never change after loading."""
@@ -12,6 +14,8 @@ class Section(BaseModel):
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+WholeNs = Annotated[int, Field(ge=0, le=NS_MAX)]  # the join computes in int64
 
 Policy = Literal["side", "drop", "fail"]
 

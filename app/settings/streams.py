@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from app.settings.section import Policy, Section, TopicName
+from app.settings.section import Policy, Section, TopicName, WholeNs
 from schemas.clocks import EVENT_NS, KNOWN_NS
 from topics.times import Form
 
@@ -106,7 +106,7 @@ class StreamSettings(Section):
     topic: TopicName | None = None  # default `<prefix>.<stream>`
     key: tuple[str, ...] = ("symbol",)  # the columns whose values make the message key
     sequence: str | None = None  # int64 column that orders rows of equal time; none: the order of arrival
-    grace_ns: Annotated[int, Field(ge=0)] | None = None  # default `pipeline.grace_ns`
+    grace_ns: WholeNs | None = None  # default `pipeline.grace_ns`
     # Columns to read, besides key, clocks and sequence, and of a right stream to carry; none: all that can be
     # columns. A name with dots is the path of a field within records: "price.bid" becomes the column
     # price_bid.

@@ -37,7 +37,8 @@ class FolderFrames:
         folders = [folder for place in places for folder in _folders(place)]
         if not folders:
             raise SourceError("no folder is named: give at least one")
-        if twice := [folder for number, folder in enumerate(folders) if folder in folders[:number]]:
+        real = [folder.resolve() for folder in folders]  # a link is the folder that it leads to
+        if twice := [folder for number, folder in enumerate(folders) if real[number] in real[:number]]:
             raise SourceError(f"{twice[0]} is there twice: name each folder once")
         listed = [_files(folder) for folder in folders]
         names = sorted({file.name for files in listed for file in files})
@@ -112,10 +113,15 @@ def _folders(place: Path) -> list[Path]:
 
 
 def _divided(folder: Path) -> list[Path]:
-    """The folder, or in its place the `key=value` folders in it; raises SourceError where it has both."""
+    """The folder, or in its place the `key=value` folders in it; raises SourceError where it has both.
+
+    As for others who read such folders, one whose name begins with `_` or `.` is not there.
+    """
     if not folder.is_dir():
         raise SourceError(f"no folder {folder}: give the one that holds the aligned *.parquet")
-    parts = sorted(each for each in folder.iterdir() if "=" in each.name and each.is_dir())
+    parts = sorted(
+        each for each in folder.iterdir() if "=" in each.name and each.name[0] not in "_." and each.is_dir()
+    )
     if parts and (files := [file for suffix in READERS for file in folder.glob(f"*{suffix}")]):
         raise SourceError(f"{folder} holds {files[0].name} beside {parts[0].name}: give one of the two")
     return [inner for part in parts for inner in _divided(part)] or [folder]

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import pyarrow as pa
 
@@ -35,7 +35,8 @@ def read_tables(left: Table, right: Table | Mapping[str, Table]) -> tuple[pa.Tab
 def read_table(what: str, table: Table) -> pa.Table:
     """Return an Arrow table; columns that lie in memory as Arrow has them are not copied.
 
-    Of a pandas frame an index with a name is a column too; one without is left out.
+    Of a pandas frame an index with a name is a column too; one without, or whose name a column has, is left
+    out.
     """
     if isinstance(table, pa.Table):
         return table
@@ -44,16 +45,34 @@ def read_table(what: str, table: Table) -> pa.Table:
     try:
         pandas = sys.modules.get("pandas")  # who has a frame has loaded it
         if pandas is not None and isinstance(table, pandas.DataFrame):
-            named = any(name is not None for name in table.index.names)
-            return pa.Table.from_pandas(table, preserve_index=named)
+            return _from_pandas(table)
         if isinstance(table, ArrowStream):
-            return pa.table(table)
+            return _without_addresses(pa.table(table), table)
     except (pa.ArrowException, TypeError, ValueError) as refused:
         raise AsofError(f"{what} cannot be had as an Arrow table: {refused}") from refused
     raise AsofError(
         f"{what} is a {type(table).__module__}.{type(table).__qualname__}, expected a pyarrow Table, a "
         f"Polars or pandas DataFrame, or another table with __arrow_c_stream__{_advice(table)}"
     )
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    """A pandas frame with those levels of its index that have a name of their own."""
+    levels = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    others = [number for number, name in enumerate(frame.index.names) if name not in levels]
+    if levels and others:
+        frame = frame.reset_index(level=others, drop=True)
+    return pa.Table.from_pandas(frame, preserve_index=bool(levels))
+
+
+def _without_addresses(arrow: pa.Table, table: object) -> pa.Table:
+    """The Arrow table of a table; raises TypeError for Polars' objects, which come as their addresses."""
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(table, polars.DataFrame):
+        objects = [name for name, kind in table.schema.items() if kind == polars.Object]
+        if objects:
+            raise TypeError(f"column {objects[0]} holds Python objects")
+    return arrow
 
 
 def _advice(table: object) -> str:

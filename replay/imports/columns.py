@@ -52,7 +52,7 @@ def choose_columns(schema: pa.Schema, file: str, options: ImportOptions, needed:
             continue
         names[name] = new if _WIRE_NAME.match(new) else _wire_name(new)
         if names[name] != name:
-            notes.append(f"{file}: {name} becomes {names[name]}")
+            notes.append(f"{file}: {name or 'a column without a name'} becomes {names[name]}")
     for name, new in names.items():
         other = next(old for old, there in names.items() if there == new)
         if other != name:

@@ -162,8 +162,10 @@ class SourceFile:
         """Return the column that is this clock outright: as an option says, or the file's format."""
         if stated is not None:
             return self._columns.find(stated)
-        name = self._columns.names.get(self._table.clocks.get(clock, ""))
-        return name if clock not in self._schema.names else None
+        of_format = self._table.clocks.get(clock)
+        if of_format is None or clock in self._schema.names:
+            return None
+        return self._columns.names.get(of_format)
 
     def _require_carried(self) -> None:
         fields = [field for field in self.schema if field.name not in self.clocks.values()]

@@ -145,6 +145,26 @@ def test_the_first_row_that_differs_is_shown_with_both_sides(
     assert ("rows were compared by time and key" in answer.out) == (partitions == 3)
 
 
+def test_a_run_of_several_days_is_compared_by_the_keys_of_its_own_settings(
+    run_app: App, tmp_path: Path
+) -> None:
+    out, whole = tmp_path / "out", tmp_path / "rows.parquet"
+    rows = pa.table({"event_ns": [3, 1, 2], "sym": ["B", "A", "A"], "price": [1.0, 2.0, 3.0]})
+    for name in ("day=2024-03-04", "_day=2024-03-04.unfinished"):
+        (out / "aligned" / name).mkdir(parents=True)
+        for number, part in enumerate((rows.slice(0, 1), rows.slice(1))):
+            pq.write_table(part, out / "aligned" / name / f"partition-{number:05d}.parquet")
+    pq.write_table(rows.sort_by("event_ns"), whole)
+    typed = ("audit", "--aligned", out / "aligned", "--against", whole)
+    answer = run_app(*typed)
+    assert (answer.code, "no column symbol" in answer.error, "--config" in answer.error) == (2, True, True)
+    (out / "2024-03-04").mkdir()
+    (out / "2024-03-04/tidemark.toml").write_text('[streams.trade]\nkey = ["sym"]\n')
+    for folder in (out / "aligned", out / "aligned/day=2024-03-04"):
+        answer = run_app("audit", "--aligned", folder, "--against", whole)
+        assert (answer.code, answer.out.strip()) == (0, f"against {whole}: alike")
+
+
 def test_a_run_that_ends_earlier_differs_from_there_on(run_app: App, tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     write_run(one, partitions=1)

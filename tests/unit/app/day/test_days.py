@@ -1,6 +1,7 @@
 """Laws of several days in one run: each is as it would be alone, none is run twice, none is mixed in."""
 
 import json
+import shutil
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -89,6 +90,66 @@ def test_a_run_that_was_stopped_goes_on_with_the_day_it_was_in(
     assert runs[-1] == DATES[2]
     left = [folder.name for folder in (request_of_days.out / "aligned").iterdir()]
     assert left == [f"day={DATES[2]}"]
+
+
+def stop_in(date: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stop the run in that day; the list returned has the days that are run."""
+    runs: list[str] = []
+
+    def until(request: ReplayRequest, say: object) -> Summary:
+        runs.append(request.date)
+        if request.date == date:
+            raise KeyboardInterrupt
+        return replay_day(request, lambda _: None)
+
+    monkeypatch.setattr(several, "replay_day", until)
+    return runs
+
+
+def test_a_stopped_run_leaves_nothing_that_speaks_of_rows_that_are_gone(
+    request_of_days: ReplayRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(request_of_days)
+    stop_in(DATES[1], monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run(request_of_days)
+    assert not (request_of_days.out / "summary.json").exists()
+    other = request_of_days.out / "mids" / f"day={DATES[0]}"  # an output of settings that are no more
+    other.mkdir(parents=True)
+    (other / "partition-00000.parquet").touch()
+    with pytest.raises(KeyboardInterrupt):
+        run(replace(request_of_days, tolerance_ns=1))
+    assert not other.exists()
+
+
+def test_rows_that_are_not_all_written_do_not_lie_among_those_of_other_days(
+    request_of_days: ReplayRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[list[str]] = []
+
+    def rename(folder: Path, target: Path) -> Path:
+        if target.name == f"day={DATES[1]}":
+            there.append(sorted(each.name for each in target.parent.iterdir()))
+        return Path(shutil.move(folder, target))
+
+    monkeypatch.setattr(Path, "rename", rename)
+    run(request_of_days)
+    assert there == [[f"day={DATES[0]}"]]
+
+
+@pytest.mark.parametrize("lost", [f"aligned/day={DATES[0]}", DATES[0]])
+def test_a_day_whose_rows_were_deleted_is_run_again(
+    request_of_days: ReplayRequest, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    runs = stop_in(DATES[1], monkeypatch)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run(request_of_days)
+    assert runs == [DATES[0], DATES[1], DATES[1]]
+    shutil.rmtree(request_of_days.out / lost)
+    with pytest.raises(KeyboardInterrupt):
+        run(request_of_days)
+    assert runs[3:] == [DATES[0], DATES[1]]
 
 
 @pytest.mark.parametrize(

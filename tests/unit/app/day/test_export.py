@@ -1,5 +1,6 @@
 """Laws of a run's rows as one file: all of them, in the order of time where that is wanted, or no file."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -75,13 +76,47 @@ def test_what_cannot_be_exported_is_one_line(run: Path, run_app: App, typed: lis
     assert told in run_app("export", run, *typed).error
 
 
-def test_the_clock_is_the_one_that_the_run_joined_on(run: Path) -> None:
-    (run / "summary.json").write_text('{"days": {"2024-03-04": {"clock": "known"}}}')
+def test_the_clock_is_the_one_that_the_days_were_joined_on(run: Path) -> None:
+    (run / DAYS[0]).mkdir()
+    (run / DAYS[0] / "summary.json").write_text('{"clock": "known"}')  # the run was stopped in the second day
     assert RunRows.of(run).clock == "known_ns"
-    (run / "summary.json").unlink()
-    pq.write_table(pa.table({"known_ns": [1]}), run / f"aligned/day={DAYS[0]}/partition-00003.parquet")
-    with pytest.raises(UsageError, match="other columns than"):
+    shutil.move(run / f"aligned/day={DAYS[0]}", run / "mids")
+    (run / "summary.json").write_text('{"clock": "event"}')
+    assert RunRows.of(run, "mids").clock == "event_ns"
+
+
+@pytest.mark.parametrize("times", [[3, 2, 1], [1, 2, 3, 4, 5, 6, 7, 1, 2], [1, None, 3]])
+def test_rows_that_are_not_in_order_are_refused(run: Path, tmp_path: Path, times: list[int | None]) -> None:
+    place = pa.array(range(len(times)), pa.int64())
+    rows = pa.table({"event_ns": pa.array(times, MOMENT), "place": place})
+    pq.write_table(rows, run / f"aligned/day={DAYS[1]}/partition-00001.parquet")
+    with pytest.raises(UsageError, match=r"partition-00001\.parquet are not in the order of event_ns"):
+        export(RunRows.of(run), tmp_path / "rows.parquet", in_order=True)
+    assert export(RunRows.of(run), tmp_path / "rows.parquet", in_order=False) == 162 + len(times)
+
+
+@pytest.mark.parametrize("name", ["all.parquet", f"day={DAYS[0]}/partition-00000.parquet"])
+def test_a_file_among_the_rows_is_refused(run: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="name another folder"):
+        export(RunRows.of(run), run / "aligned" / name, in_order=False)
+    assert pl.read_parquet(run / "aligned").height == 162
+
+
+def test_days_that_differ_can_be_exported_one_by_one(run: Path, tmp_path: Path) -> None:
+    other = run / f"aligned/day={DAYS[1]}/partition-00003.parquet"
+    pq.write_table(pa.table({"known_ns": [1]}), other)
+    with pytest.raises(UsageError, match=f"such as --output aligned/day={DAYS[1]}"):
         RunRows.of(run)
+    assert export(RunRows.of(run, f"aligned/day={DAYS[0]}"), tmp_path / "rows.csv", in_order=True) == 81
+
+
+def test_what_is_no_file_is_one_line(run: Path, tmp_path: Path, run_app: App) -> None:
+    (tmp_path / "rows.csv").mkdir()
+    answer = run_app("export", run, "--csv", tmp_path / "rows.csv")
+    assert (answer.code, "cannot be written: Is a directory" in answer.error) == (2, True)
+    (run / f"aligned/day={DAYS[0]}/partition-00000.parquet").write_bytes(b"none")
+    answer = run_app("export", run, "--csv", tmp_path / "rows.csv")
+    assert (answer.code, "cannot be read as Parquet" in answer.error) == (2, True)
 
 
 def test_one_day_of_several_is_exported_by_its_own_folder(run: Path, tmp_path: Path) -> None:

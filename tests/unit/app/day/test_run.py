@@ -3,6 +3,7 @@
 import signal
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,16 @@ def test_a_run_says_by_which_tolerance_it_joins(tmp_path: Path) -> None:
     )
     replay_day(asked, said.append)
     assert any('joining on clock = "event", tolerance 2 ns, grace' in line for line in said)
+
+
+def test_rows_of_an_output_that_a_folder_s_new_run_does_not_have_are_removed(tmp_path: Path) -> None:
+    small_days(tmp_path / "store")
+    graph = tmp_path / "graph.toml"
+    graph.write_text('[graph.tick]\nfrom = "aligned"\nfeatures = { x = "1.0" }\nout = {}\n')
+    out = tmp_path / "out"
+    request = ReplayRequest(date=DATE, store=tmp_path / "store", out=out, bus="embedded", partitions=1)
+    assert list(replay_day(replace(request, config=graph), lambda line: None).rows_out) == ["tick"]
+    assert list((out / "tick").glob("*.parquet"))
+    replay_day(request, lambda line: None)
+    assert not (out / "tick").exists()
+    assert list((out / "aligned").glob("*.parquet"))

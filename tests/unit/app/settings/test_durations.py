@@ -92,6 +92,14 @@ def test_settings_that_are_kept_are_whole_numbers_and_read_back(tmp_path: Path) 
             "[worker]\ncommit_interval = '0s'",
             "worker.commit_interval_ms = 0: expected 1 or more milli",
         ),
+        (
+            "[pipeline]\ngrace_ns = 9_223_372_036_854_775_808",
+            "pipeline.grace_ns = 9223372036854775808: expected at most 9223372036854775807 nanoseconds",
+        ),
+        (
+            "[streams.quote]\ngrace_ns = 9_223_372_036_854_775_808",
+            "streams.quote.grace_ns = 9223372036854775808: expected at most",
+        ),
     ],
 )
 def test_a_duration_that_will_not_do_is_named_with_what_would(tmp_path: Path, text: str, told: str) -> None:

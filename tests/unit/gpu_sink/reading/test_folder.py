@@ -1,6 +1,7 @@
 """The laws of reading aligned Parquet files as a stream."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,7 @@ def test_a_folder_of_days_is_read_as_its_days(tmp_path: Path) -> None:
         for file in folder.iterdir():
             file.rename(folder.parent / file.name)
         folder.rmdir()
+    shutil.copytree(tmp_path / "day=0", tmp_path / "_day=0.unfinished")
     assert numbers(AlignedStream.from_folder(tmp_path)) == ALL
     write(tmp_path / "part-9.parquet", [1], group_rows=1)
     with pytest.raises(SourceError, match=r"holds part-9.parquet beside day=0: give one of the two"):
@@ -163,6 +165,9 @@ def test_a_folder_that_comes_twice_and_a_pattern_without_a_match_are_named(tmp_p
     first, *_ = days(tmp_path)
     with pytest.raises(SourceError, match="aligned is there twice"):
         AlignedStream.from_folder([first, first])
+    (tmp_path / "link").symlink_to(first, target_is_directory=True)
+    with pytest.raises(SourceError, match="link is there twice"):
+        AlignedStream.from_folder([first, tmp_path / "link"])
     with pytest.raises(SourceError, match=r"no folder matches .*nights"):
         AlignedStream.from_folder(tmp_path / "nights*")
     with pytest.raises(SourceError, match="no folder is named"):

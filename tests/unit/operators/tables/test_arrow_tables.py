@@ -57,6 +57,24 @@ def test_an_index_with_a_name_is_a_column_and_another_is_none() -> None:
     assert joined["right_bid"].to_pylist() == [0.9, 1.9]
 
 
+@pytest.mark.parametrize(
+    ("index", "names"),
+    [
+        (pd.Index([7, 8], name="px"), ["sym", "px", "Time"]),
+        (pd.MultiIndex.from_arrays([[7, 8], [1, 2]], names=[None, "place"]), ["sym", "px", "Time", "place"]),
+    ],
+    ids=["of a column", "some"],
+)
+def test_levels_of_an_index_without_a_name_of_their_own_are_left_out(
+    index: pd.Index, names: list[str]
+) -> None:
+    left = pd.DataFrame({"sym": ["A", "A"], "px": [1.0, 2.0], "Time": [10, 20]}, index=index)
+    right = pd.DataFrame({"Time": [10], "sym": ["A"]})
+    joined = asof_join(left, right, on="Time", by="sym")
+    assert joined.schema.names == [*names, "right_Time", "right_age_ns"]
+    assert joined["px"].to_pylist() == [1.0, 2.0]
+
+
 def test_a_result_goes_back_to_pandas_with_the_types_of_the_frame() -> None:
     frame = pd.DataFrame({"event_ns": [1, 2], "symbol": ["A", "A"], "size": pd.array([1, None], "Int64")})
     back = asof_join(frame, RIGHT).to_pandas()
@@ -124,6 +142,10 @@ def test_a_mistake_says_what_was_expected(arguments: dict[str, Any], message: st
         (
             pd.DataFrame({"event_ns": [1, 2], "symbol": ["A", 7]}),
             "the left table cannot be had as an Arrow table: ",
+        ),
+        (
+            pl.DataFrame({"event_ns": [1], "symbol": ["A"], "note": pl.Series([object()], dtype=pl.Object)}),
+            "the left table cannot be had as an Arrow table: column note holds Python objects",
         ),
     ],
 )

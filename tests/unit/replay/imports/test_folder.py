@@ -39,6 +39,20 @@ def test_a_timestamp_of_any_unit_becomes_exact_utc_nanoseconds(
     assert rows_of(store.day("trade", DATE)).column("event_ns").to_pylist() == [count * (10**9 // per_s)]
 
 
+def test_the_index_that_pandas_writes_without_a_name_is_a_column_and_no_clock(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("trades", "quotes"):
+        (tmp_path / f"data/{name}.csv").write_text(
+            ",event_ns,symbol\n0,2024-01-15T17:00:00Z,A\n1,2024-01-15T17:00:01Z,A\n"
+        )
+    store, report = imported(tmp_path)
+    assert not report.refused
+    assert rows_of(store.day("trade", "2024-01-15")).drop_columns("event_ns").to_pydict() == {
+        "_": [0, 1],
+        "symbol": ["A", "A"],
+    }
+
+
 def test_a_timestamp_beyond_int64_nanoseconds_is_refused(tmp_path: Path) -> None:
     times = pa.array([10**15], pa.int64()).cast(pa.timestamp("ms"))
     write_file(tmp_path / "data", "trades.parquet", event_ns=times, symbol=["A"])
