@@ -71,7 +71,7 @@ class KafkaBus:
         except BusUnavailableError:
             raise BusUnavailableError(
                 f"no Kafka broker answers at {self._bootstrap} (waited {monotonic() - begun_s:.1f} s); "
-                "start one with `make kafka`, or name yours with --bootstrap or in the settings, bus.bootstrap"
+                "start one with `make kafka`, or name yours with --bootstrap or bus.bootstrap"
             ) from None
 
     def consumer(self, *, group: str, client_id: str = "tidemark", to_end: bool = False) -> KafkaConsumer:
