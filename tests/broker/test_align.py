@@ -233,7 +233,7 @@ def test_a_topic_that_was_created_anew_under_a_stopped_group_is_refused_in_one_l
         assert (refused.code, last[:9]) == (1, "stopped: "), refused.err
         assert f"{topic}[" in last
         assert words in last
-        assert f"stop all workers of {group}, and run `python -m app reset`" in last
+        assert f"stop all workers of {group}, and run `python -m app reset -c " in last
         examined = run_app("doctor", "--config", run.config)
         assert examined.code == 1
         assert words in examined.err
