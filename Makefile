@@ -15,6 +15,8 @@ READY_TORCH := $(VENV)/.ready-torch
 VENV_QUIX := build/venv-quix
 READY_QUIX := $(VENV_QUIX)/.ready
 TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
+# Many tests wait for a broker: on two cores a third process does the work of others meanwhile.
+PROCESSES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 3 : cores)))
 ROOTS := app operators topics state replay gpu_sink schemas distribution tests
 
 # Told to write no bytecode, as in many containers, each of our processes would compile all that it imports, a second each.
@@ -96,7 +98,7 @@ tidy: $(READY) ## file and function length, words, set-up rules
 	@$(PY) -m pytest -q tests/tidy
 
 test: $(TEST_READY) ## all tests, on up to 4 cores; starts a real Kafka where Java and Maven are present (TORCH=0 leaves PyTorch out)
-	@$(PY) -m pytest -q -n logical --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest -q -n $(PROCESSES) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 simulate: $(READY) ## seeded whole runs: make simulate SEEDS=1000 [FIRST=5000], one of them again: SEED=7
 	@$(PY) -m tests.simulation.test_runs --seeds $(SEEDS) --first $(FIRST) $(call flag,SEED,seed)

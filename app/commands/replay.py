@@ -152,7 +152,9 @@ GraceNsOption = Annotated[
 MakeOption = Annotated[
     str | None,
     typer.Option(
-        hidden=True, help="Variables that make was given, with blanks between; messages name variables."
+        hidden=True,
+        help="Variables that make was given, with blanks between; messages name variables.  Default: flags "
+        "were typed.",
     ),
 ]
 

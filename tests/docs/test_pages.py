@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -45,11 +45,26 @@ Path("mine/trades.csv").write_text("\\n".join(["Time,sym,venue,px", *trades]) + 
 """  # what the README calls `mine`
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.takes_s(150)]
-BUSES: Final = ["embedded", pytest.param("kafka", marks=pytest.mark.broker)]
 
 
 def every_step(page: Path) -> list[Step]:
     return [step for block in blocks(page, "console") for step in steps(block)]
+
+
+def plays(pages: list[Path]) -> list[Any]:
+    """Each page on the embedded bus, and on Kafka those that ask for a broker, or choose a bus themselves."""
+    with_broker = [page for page in pages if page == README or any(map(needs_broker, every_step(page)))]
+    return [
+        *[pytest.param("embedded", page, id=f"embedded-{page.relative_to(ROOT)}") for page in pages],
+        *[
+            pytest.param("kafka", page, id=f"kafka-{page.relative_to(ROOT)}", marks=pytest.mark.broker)
+            for page in with_broker
+        ],
+    ]
+
+
+def needs_broker(step: Step) -> bool:
+    return BROKER.search(step.command) is not None
 
 
 def is_left_out(step: Step, *, java: bool, torch: bool) -> bool:
@@ -60,7 +75,7 @@ def is_left_out(step: Step, *, java: bool, torch: bool) -> bool:
         return True
     if NEEDS_TORCH in step.command and not torch:
         return True
-    return not java and BROKER.search(step.command) is not None
+    return not java and needs_broker(step)
 
 
 def has_torch(checkout: Checkout) -> bool:
@@ -77,7 +92,7 @@ def bounded(command: str) -> str:
     return command
 
 
-@pytest.fixture(scope="module", params=BUSES)
+@pytest.fixture(scope="module")
 def checkout(request: pytest.FixtureRequest) -> Iterator[Checkout]:
     java = request.param == "kafka"
     if java and not (shutil.which("java") and shutil.which("mvn")):
@@ -91,7 +106,7 @@ def checkout(request: pytest.FixtureRequest) -> Iterator[Checkout]:
     checkout.stop_broker()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(("checkout", "page"), plays(PAGES), indirect=["checkout"])
 def test_the_commands_of_a_page_work_as_they_stand(page: Path, checkout: Checkout) -> None:
     java = checkout.java
     ports = {"9092": str(free_port())} if "PORT=9092" in page.read_text() else {}
@@ -110,7 +125,7 @@ def test_the_commands_of_a_page_work_as_they_stand(page: Path, checkout: Checkou
             assert missing is None, f"{page.name}: $ {step.command}\nshows {missing!r} and says\n{output}"
 
 
-@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(("checkout", "page"), plays(PAGES[1:]), indirect=["checkout"])
 def test_the_python_of_a_page_runs(page: Path, checkout: Checkout) -> None:
     wanted = [text for text in blocks(page, "python") if not any(words in text for words in NOT_RUN)]
     if not has_torch(checkout):

@@ -32,7 +32,7 @@ NEAREST = replace(OLD, direction="nearest")
         (OLD, replace(OLD, tolerance_ns=6), Reread(94, keeps=False)),
         (OLD, replace(OLD, carry="column"), Reread(95, keeps=False)),
         (OLD, replace(OLD, keys="22222222"), Reread(95, keeps=False)),
-        (NONE, OLD, Reread(95, keeps=False)),
+        (NONE, OLD, Reread(95, keeps=False, was_kept=True)),
         (OLD, NONE, Reread(BEGINNING_NS, keeps=False)),
         (NONE, replace(NONE, carry="column"), Reread(BEGINNING_NS, keeps=False, was_kept=True)),
         (OLD, NEAREST, Reread(90, keeps=False)),
