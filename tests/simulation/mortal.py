@@ -152,11 +152,16 @@ def little_room(rng: random.Random) -> Iterator[None]:
 
 
 def _full(task: Task) -> list[str]:
-    """The streams that are to wait; none where the others' period has ended: nothing else can go on there."""
+    """The streams that are to wait; none where the period of all others has ended.
+
+    Nothing else can go on there, so those that wait are read on.  One that was paused waits until it is half
+    empty.
+    """
     operator = task.operator
     inputs, progress = operator.inputs, operator.progress().inputs
-    full = [stream for stream in inputs.streams if inputs.is_full(stream, operator.held(stream))]
-    others = [stream for stream in inputs.streams if stream not in full]
+    held = {stream: operator.held(stream) for stream in inputs.streams}
+    full = [stream for stream in inputs.streams if inputs.is_full(stream, held[stream])]
+    others = [stream for stream in inputs.streams if not inputs.is_full(stream, held[stream], paused=True)]
     return [] if all(progress[stream].final for stream in others) else full
 
 
