@@ -89,12 +89,12 @@ def test_reading_begins_at_the_end_and_a_state_or_group_goes_on_from_there(broke
         broker.put("newest", partition, [partition])
     assert read(broker, "newest", offsets="end") == []
     stream = AlignedStream.from_kafka(broker.bootstrap, "newest", offsets="end", group="newest")
-    found = stream.batches(batch_rows=2, idle_ms=300, copy=True, commit_every_ms=1)
+    found = stream.batches(batch_rows=2, idle_ms=2_000, copy=True, commit_every_ms=1)
     assert rows(found) == []
     broker.put("newest", 2, [10])  # while nobody reads: the end of the second start would miss it
     assert rows(found) == [10]
     broker.put("newest", 1, [11])
-    assert rows(stream.batches(batch_rows=2, idle_ms=300, copy=True)) == [11]
+    assert rows(stream.batches(batch_rows=2, idle_ms=2_000, copy=True)) == [11]
 
 
 def test_a_column_of_the_newest_frame_is_known_to_who_begins_at_the_end(broker: Broker) -> None:
