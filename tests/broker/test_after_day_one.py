@@ -125,6 +125,7 @@ def test_the_producer_of_the_page_lets_the_last_rows_out(
         )
         market.send_json("quote", [{"symbol": "A", "bid": 1.5, "ts": 10}])
         market.send_json("trade", [{"symbol": "A", "price": 2.0, "size": 3, "ts": 11}])
+        market.flush()
         for stream in ("trade", "quote"):
             topic = market.settings.topic(stream)
             page_producer()(kafka_bootstrap, server.url, topic, 3, stream, 12_000_000, final=True)

@@ -94,6 +94,10 @@ class ForeignMarket:
             raw = None if key is None else str(row[key])
             self.send(stream, [(raw, json.dumps(row).encode())], partition=None if key else 0)
 
+    def flush(self) -> None:
+        """Wait until all that was sent is in the log: before another producer writes behind it."""
+        self._producer.flush()
+
     def end(self, upper_ns: int, *streams: str) -> None:
         """Say in every partition that nothing below `upper_ns` follows, and that this is the end."""
         for stream in streams or self.settings.stream_names:
