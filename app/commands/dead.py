@@ -28,9 +28,8 @@ from app.dead.view import as_json, count_reasons, in_full, listing, summary
 from app.errors import UsageError
 from app.reading.dead import Wanted, read_letters
 from app.reading.letters import Place, StoredLetter, Tally, newest, with_original
-from app.wiring.open import open_bus, open_pipeline
+from app.wiring.open import open_pipeline, open_topics
 from app.wiring.pipeline import Pipeline
-from app.wiring.topics import require_topics
 from schemas.clocks import NS_PER_MS
 from schemas.letters import DeadLetter
 from topics.bus import Bus
@@ -180,11 +179,8 @@ def _pipeline(config: ConfigFile, bootstrap: str | None) -> Pipeline:
 
 
 def _open(config: ConfigFile, bootstrap: str | None) -> tuple[Settings, Bus]:
-    """The settings and a broker that has their topics; no schema need be registered yet."""
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_bus(settings)
-    require_topics(bus, settings)
-    return settings, bus
+    return settings, open_topics(settings)
 
 
 def _letters(bus: Bus, settings: Settings, wanted: Wanted) -> Iterator[StoredLetter[DeadLetter]]:

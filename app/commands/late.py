@@ -27,8 +27,7 @@ from app.errors import UsageError
 from app.late.view import as_json, count_streams, in_full, listing, summary
 from app.reading.late import read_late
 from app.reading.letters import Place, StoredLetter, Tally, newest, with_original
-from app.wiring.open import open_bus, open_pipeline
-from app.wiring.topics import require_topics
+from app.wiring.open import open_pipeline, open_topics
 from schemas.clocks import NS_PER_MS
 from schemas.letters import LateLetter
 from topics.bus import Bus
@@ -114,9 +113,7 @@ def late_show(
 
 def _open(config: ConfigFile, bootstrap: str | None) -> tuple[Settings, Bus]:
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_bus(settings)
-    require_topics(bus, settings)
-    return settings, bus
+    return settings, open_topics(settings)
 
 
 def _wanted(

@@ -9,8 +9,7 @@ from app.config import load_settings
 from app.process.clock import now_ns
 from app.progress.send import doubt_words, require_near, require_writable, send_progress
 from app.watch.words import clock_words
-from app.wiring.open import open_bus
-from app.wiring.topics import require_topics
+from app.wiring.open import open_topics
 from topics.registry.open import open_registry
 
 
@@ -50,8 +49,7 @@ def progress(
     upper_ns = at_ns if upper == "now" else moment_ns("--upper", upper)
     require_writable(settings, streams, named=bool(stream))
     require_near(settings, upper_ns, at_ns, ahead=ahead)
-    bus = open_bus(settings)
-    require_topics(bus, settings)
+    bus = open_topics(settings)
     registry = open_registry(settings.bus.schema_registry, settings.bus.registry_settings())
     send_progress(bus, registry, settings, streams, upper_ns=upper_ns, final=final)
     for name in streams:

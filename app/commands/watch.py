@@ -20,9 +20,8 @@ from app.watch.tails import with_tails
 from app.watch.view import as_json, screen
 from app.watch.watermarks import Picture, Watch, look
 from app.watch.words import WELL, answer
-from app.wiring.open import open_bus, pipeline_on
+from app.wiring.open import open_topics, pipeline_on
 from app.wiring.pipeline import Pipeline
-from app.wiring.topics import require_topics
 from topics.bus import Bus, BusUnavailableError
 from topics.wire import RegistryUnavailableError
 
@@ -50,8 +49,7 @@ def watermarks(
     Example: python -m app watermarks --config tidemark.toml --watch
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
-    bus = open_bus(settings)
-    require_topics(bus, settings)
+    bus = open_topics(settings)
     pipeline = _pipeline_if_known(settings, bus)
     admin, seen = bus.admin(), Watch()
 

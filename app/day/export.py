@@ -124,7 +124,8 @@ def export(rows: RunRows, file: Path, *, in_order: bool) -> int:
                 count += batch.num_rows
         unfinished.replace(file)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as refused:
-        raise UsageError(f"{file}: {refused}; CSV holds no such column, Parquet does: --parquet") from None
+        advice = "; CSV holds no such column, Parquet does: --parquet" if file.suffix != ".parquet" else ""
+        raise UsageError(f"{file}: {refused}{advice}") from None
     except OSError as refused:
         raise UsageError(f"{file} cannot be written: {refused.strerror or refused}") from None
     finally:

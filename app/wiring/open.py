@@ -28,16 +28,24 @@ def open_bus(settings: Settings, *, member: bool = False) -> Bus:
     )
 
 
+def open_topics(settings: Settings, *, member: bool = False) -> Bus:
+    """The broker of the settings, which has the topics of the pipeline; no schema need be registered yet.
+
+    Raises UsageError as `open_bus`, and where a topic is missing or another than the settings need.
+    """
+    bus = open_bus(settings, member=member)
+    require_topics(bus, settings)
+    return bus
+
+
 def open_pipeline(settings: Settings, *, member: bool = False, on_wait: Callable[[str], None]) -> Pipeline:
     """The pipeline of the settings, on a broker that has its topics; a `member` waits for their schemas.
 
-    Raises UsageError where a member cannot write its state, where a topic is missing or another than the
-    settings need, and else as `open_bus` and `pipeline_on`.
+    Raises UsageError where a member cannot write its state, and else as `open_topics` and `pipeline_on`.
     """
     if member:
         require_state_folder(settings)
-    bus = open_bus(settings, member=member)
-    require_topics(bus, settings)
+    bus = open_topics(settings, member=member)
     if member:
         # The group's own client would wait for ever without the right.
         bus.admin().group(settings.pipeline.prefix)
