@@ -109,6 +109,14 @@ def ranges_when(scene: Scene, place: TopicPartition, holds: Callable[[LogRange],
     return found
 
 
+def await_committed(scene: Scene, group: str, expected: dict[TopicPartition, Position]) -> None:
+    """Ask for the positions of a group until they are those: a broker answers a commit before all show it."""
+    admin = scene.bus.admin()
+    until_s = monotonic() + PATIENCE_S
+    while (found := dict(admin.group(group).committed)) != expected:
+        assert monotonic() < until_s, found
+
+
 def blocks_until(consumer: Consumer, holds: Callable[[list[MessageBlock]], bool]) -> list[MessageBlock]:
     """Poll until `holds` of the blocks, and return them."""
     blocks: list[MessageBlock] = []

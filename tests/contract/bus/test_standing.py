@@ -5,6 +5,7 @@ import pytest
 from tests.contract.bus.scenes import (
     Member,
     Scene,
+    await_committed,
     commit_position,
     in_transaction,
     ranges_when,
@@ -42,9 +43,8 @@ def test_a_group_without_members_keeps_what_it_committed(scene: Scene) -> None:
     producer = scene.bus.producer(transactional_id=scene.name("id"))
     commit_position(producer, member.consumer, TopicPartition(topic, 1), Position(7, "told"))
     member.consumer.close()
-    standing = scene.bus.admin().group(group)
-    assert standing.state == "empty"
-    assert dict(standing.committed) == {TopicPartition(topic, 1): Position(7, "told")}
+    await_committed(scene, group, {TopicPartition(topic, 1): Position(7, "told")})
+    assert scene.bus.admin().group(group).state == "empty"
 
 
 def test_a_group_is_deleted_once_nobody_is_in_it_with_what_it_committed(scene: Scene) -> None:
@@ -70,12 +70,12 @@ def test_a_position_in_an_open_transaction_is_not_waited_for_and_not_told(scene:
     reader = scene.reader((topic, 0, 0), group=group)
     producer = scene.bus.producer(transactional_id=scene.name("id"))
     commit_position(producer, reader, place, Position(1, "before"))
+    await_committed(scene, group, {place: Position(1, "before")})
     producer.begin()
     producer.send_offsets({place: Position(2, "after")}, reader)
-    admin = scene.bus.admin()
-    assert dict(admin.group(group).committed) == {place: Position(1, "before")}
+    assert dict(scene.bus.admin().group(group).committed) == {place: Position(1, "before")}
     producer.commit()
-    assert dict(admin.group(group).committed) == {place: Position(2, "after")}
+    await_committed(scene, group, {place: Position(2, "after")})
 
 
 def test_an_open_transaction_holds_the_stable_offset_below_the_high_one(scene: Scene) -> None:
