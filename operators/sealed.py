@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
+import numpy as np
 import pyarrow as pa
+
+from schemas.batch import Int32s, Int64s
 
 ALIGNED: Final = "aligned"  # the output of the join of `[pipeline]`
 
@@ -20,6 +23,22 @@ class Snapshot:
     deletes: Sequence[bytes]
 
 
+_UNKNOWN: Final = np.empty(0, np.int64)
+
+
+class RowKeys(NamedTuple):
+    """What tells sealed rows apart for who looks back at earlier ones: one value per row.
+
+    `group`    int32: the number of the row's symbol in its task, -1 for a row without a key.
+    `time_ns`  int64: on the clock of the pipeline, ascending.
+    `session`  int64: the session it is in, ascending; -1 outside every session.  A root leaves it empty.
+    """
+
+    group: Int32s
+    time_ns: Int64s
+    session: Int64s = _UNKNOWN
+
+
 class Sealed(NamedTuple):
     """Rows that are final, and how far the output is complete with them.
 
@@ -27,12 +46,14 @@ class Sealed(NamedTuple):
     `complete_ns`   every row of this output below it is in these rows or came before.
     `assumed_rows`  how many of the rows, the last ones, are final only because an idle input was left out.
     `matched_rows`  of a join: by right stream, how many of the rows have a match.
+    `keys`          of the rows, where there are any.
     """
 
     rows: pa.RecordBatch | None
     complete_ns: int
     assumed_rows: int = 0
     matched_rows: Mapping[str, int] = MappingProxyType({})
+    keys: RowKeys | None = None
 
 
 class Held(NamedTuple):

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from app.watch.words import clock_words
 from operators.graph.graph import Graph
-from operators.sealed import Sealed
+from operators.graph.row_keys import row_keys
+from operators.sealed import RowKeys, Sealed
 from schemas.batch import Int64s
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
@@ -49,11 +50,13 @@ class Trial:
         self, graph: Graph, rows: pa.RecordBatch, cuts: Sequence[int] = ()
     ) -> Iterable[Mapping[str, Sealed]]:
         """Let a graph take rows, cut before these ones; what it gives in each call."""
-        times = np.asarray(rows.column(self.on).to_numpy(), np.int64)
+        keys = row_keys(rows, self.key, self.on, graph.groups)
+        times = keys.time_ns
         edges = [0, *cuts, rows.num_rows]
         for lower, upper in itertools.pairwise(edges):
             complete_ns = int(times[upper]) if upper < rows.num_rows else int(times[-1]) + 1
-            yield graph.take(Sealed(rows.slice(lower, upper - lower), complete_ns))
+            part = RowKeys(keys.group[lower:upper], times[lower:upper])
+            yield graph.take(Sealed(rows.slice(lower, upper - lower), complete_ns, keys=part))
 
     def gather(self, calls: Sequence[Mapping[str, Sealed]]) -> Outputs:
         """The rows that all calls gave, by node."""

@@ -71,7 +71,7 @@ def _check_count(
 ) -> None:
     """Complain where a value is missing, and where there are too many."""
     count = len(call.args)
-    compulsory = [place for place in places if isinstance(place, Setting) or not place.optional]
+    compulsory = [place for place in places if not place.optional]
     if function.repeats:
         wrong = count < len(compulsory)
         least, most = f"at least {len(compulsory)}", len(compulsory)
@@ -100,10 +100,14 @@ def _settings(function: Function, named: dict[str, ast.expr], complain: Complain
         if value is NO_CONSTANT:
             complain(f"{setting.name} is a constant, and not computed from rows", node)
             continue
+        if setting.kind == "window" and not isinstance(value, str):
+            complain(f"{function.name} takes a window as '5m' or rows=5, not {value!r}", node)
+            continue
         try:
             settings[setting.name] = setting.read(value)
         except ValueError as error:
-            window = isinstance(value, str) and setting.kind != "duration" and duration_ns(value) is not None
+            length = isinstance(value, str) and duration_ns(value) is not None
+            window = length and function.memory == "row" and setting.kind != "duration"
             why = f"; {function.name} computes from one row, and has no window" if window else ""
             complain(f"{error}{why}", node)
     return settings

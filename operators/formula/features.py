@@ -5,7 +5,7 @@ with those that use it, and is not reported again there.
 """
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 from operators.formula.errors import FormulaError
 from operators.formula.functions.declare import Memory, widest
 from operators.formula.functions.table import FUNCTIONS
+from operators.formula.history import STATEFUL, Reach, farthest, own_reach
 from operators.formula.meaning import column_meaning, node_meaning, step_meanings
 from operators.formula.read import read_formula
 from operators.formula.steps import Step, Steps
@@ -33,7 +34,7 @@ class Source(NamedTuple):
     `rows`       the meaning of the root: which rows these are.
     `meanings`   of each column.
     `broken`     columns that are there and have an error of their own.
-    `memories`   of columns that are features: which rows they hang on.
+    `memories`   of columns that are features: which rows they hang on, and `reaches` how far back.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Source(NamedTuple):
     meanings: Mapping[str, str] = {}
     broken: frozenset[str] = frozenset()
     memories: Mapping[str, Memory] = {}
+    reaches: Mapping[str, Reach] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Features:
     `rows`       the meaning of the root: which rows these are.
     `meanings`   of each column of the layout.
     `memories`   of each feature, of this node and of those it comes from: which rows it hangs on.
+    `reaches`    of each of these: how far back the rows of its windows are.
     """
 
     columns: tuple[str, ...]
@@ -63,6 +66,7 @@ class Features:
     rows: str
     meanings: Mapping[str, str]
     memories: Mapping[str, Memory]
+    reaches: Mapping[str, Reach]
 
     @property
     def meaning(self) -> str:
@@ -95,16 +99,42 @@ def read_features(
     of_steps = step_meanings(steps, source.meanings)
     meanings = {**source.meanings, **{name: of_steps[place] for name, place in places.items()}}
     layout = pa.schema([*source.layout, *fields])
-    memories = {**source.memories, **reading.memories}
+    pasts = _pasts(steps, source)
+    memories = {**source.memories, **{name: pasts[place].memory for name, place in places.items()}}
+    reaches = {**source.reaches, **{name: pasts[place].reach for name, place in places.items()}}
     roots = tuple(places.values())
-    return Features(tuple(places), layout, steps, roots, source.rows, meanings, memories), errors
+    return Features(tuple(places), layout, steps, roots, source.rows, meanings, memories, reaches), errors
+
+
+class _Past(NamedTuple):
+    """Which rows a value hangs on, and how far back they are."""
+
+    memory: Memory
+    reach: Reach
+
+
+def _pasts(steps: Sequence[Step], source: Source) -> list[_Past]:
+    """Of each step."""
+    pasts: list[_Past] = []
+    for step in steps:
+        if step.function == "column":
+            memory = source.memories.get(step.column, "row")
+            pasts.append(_Past(memory, source.reaches.get(step.column, Reach())))
+            continue
+        made_of = [pasts[place] for place in step.operands]
+        memories = {past.memory for past in made_of}
+        reach = farthest([past.reach for past in made_of])
+        what = STATEFUL.get(step.function)
+        if what is not None:
+            constants = [steps[place].bits for place in step.operands[what.values :]]
+            memories.add(what.history)
+            reach = own_reach(step.function, constants).behind(reach)
+        pasts.append(_Past(widest(memories), reach))
+    return pasts
 
 
 class _Reading:
-    """Reads formulas one after another; `features` has the step of each so far, None for a broken one.
-
-    `memories` says of each so far which rows it hangs on.
-    """
+    """Reads formulas one after another; `features` has the step of each so far, None for a broken one."""
 
     def __init__(self, node: str, source: Source, columns: list[str]) -> None:
         self._node = node
@@ -113,8 +143,6 @@ class _Reading:
         self.steps = Steps()
         self.features: dict[str, int | None] = {}
         self.errors: dict[str, list[FormulaError]] = {}
-        self.memories: dict[str, Memory] = {}
-        self._made_of: set[Memory] = set()  # the feature that is being read
 
     def read(self, column: str, text: str) -> None:
         """Read one feature."""
@@ -125,12 +153,10 @@ class _Reading:
         tree, faults = read_formula(text)
         errors += faults
         self.features[column] = None
-        self._made_of = set()
         place = self._place(column, tree, errors)
         if len(self.steps.steps) > STEPS_MAX:
             why = f"the features up to this one need more than {STEPS_MAX} steps; put some into another node"
             errors.append(FormulaError(why, 0, 0))
-        self.memories[column] = widest(self._made_of)
         if not errors:
             self.features[column] = place
 
@@ -174,21 +200,18 @@ class _Reading:
         if wrong or len(known) + absent < len(places):
             return None
         if function:
-            self._made_of.add(function.memory)
             return function.add(self.steps, places, dict(call.settings))
         return self.steps.call(call.function, known)
 
     def _named(self, column: str, tree: Name, errors: list[FormulaError]) -> int | None:
         name, source = tree.name, self._source
         if name in self.features and name != column:
-            self._made_of.add(self.memories[name])
             return self.features[name]
         if source.layout is None or name in source.broken:
             return None
         if name in source.layout.names:
             kind = kind_of(source.layout.field(name).type)
             if kind is not None:
-                self._made_of.add(source.memories.get(name, "row"))
                 return self.steps.column(name, kind)
             why = f"{name} is {source.layout.field(name).type}; a formula computes with numbers and booleans"
         elif name == column:

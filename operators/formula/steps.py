@@ -8,6 +8,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from operators.formula.history import PARTS, STATEFUL, Window
 from operators.formula.types import (
     ARITHMETIC,
     EQUALITY,
@@ -27,7 +28,9 @@ class Step(NamedTuple):
     `function`   an operator, a function of the language, `column`, `constant`, `absent`, `to_float`, or what
                  functions are made of: `valid_bid` and `uncrossed_bid` (the bid of a quote, null where the
                  quote is not valid, or also where it is crossed), `direction` (-1, 0 or 1, else null),
-                 `zero_without` (x, and 0 where y is null and z is not), `min_known`, `max_known`.
+                 `zero_without` (x, and 0 where y is null and z is not), `min_known`, `max_known`, `enough`
+                 (x where a count is at least so large), a step with state (`STATEFUL`), or a part of what
+                 one gives.
     `kind`       of the value.
     `operands`   places of earlier steps.
     `column`     the name, of a `column`.
@@ -78,6 +81,23 @@ class Steps:
         elif function == "where":
             operands = [operands[0], *(self.convert(kind, place) for place in operands[1:])]
         return self._add(Step(function, kind, tuple(operands)))
+
+    def stateful(self, function: str, values: Sequence[int], *constants: bool | float) -> int:
+        """Add a step with state: its values, then its constants."""
+        what = STATEFUL[function]
+        assert len(values) == what.values, function
+        kind = self.kind(values[0]) if what.result == "same" else what.result
+        operands = (*values, *(self.constant(value) for value in constants))
+        return self._add(Step(function, kind, operands))
+
+    def window(self, function: str, values: Sequence[int], window: Window) -> int:
+        """Add a step over a window."""
+        return self.stateful(function, values, *window)
+
+    def part(self, name: str, place: int) -> int:
+        """Add what else a step gives: `low` or `mean` of a sum."""
+        assert name in PARTS, name
+        return self._add(Step(name, "float64", (place,)))
 
     def convert(self, kind: Kind, place: int) -> int:
         """The value as a float where one is wanted; integers are held alike, whatever their width."""

@@ -80,6 +80,8 @@ def result_kind(function: str, kinds: Sequence[Kind]) -> Kind:
         return "float64"
     if function == "where":
         return common_kind(kinds[1:])
+    if function == "enough":
+        return kinds[0]
     return common_kind(kinds) if function in OF_ONE_KIND else wide_kind(kinds)
 
 

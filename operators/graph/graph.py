@@ -1,15 +1,17 @@
 """A graph at work: the nodes of one task, run one after another over the rows that the join seals."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from operators.entries import KeptEntries, owned, owner_prefix
 from operators.graph.plan import Plan, PlannedNode
 from operators.node import Node, NodeStateError
 from operators.nodes.formula import FormulaNode
+from operators.rows.groups import Groups
 from operators.sealed import ALIGNED, Sealed, Snapshot
 
-MakeNode: TypeAlias = Callable[[PlannedNode], Node]
+MakeNode: TypeAlias = Callable[[PlannedNode, Groups], Node]
+NS_PER_DAY: Final = 24 * 3_600 * 1_000_000_000
 
 
 class Graph:
@@ -17,14 +19,16 @@ class Graph:
 
     `meaning`   16 hex digits that are equal where all nodes mean the same.
     `layouts`   by node with an output: the columns it gives.
+    `groups`    number the symbols of the task.
     """
 
-    def __init__(self, plan: Plan, make: MakeNode | None = None) -> None:
+    def __init__(self, plan: Plan, make: MakeNode | None = None, groups: Groups | None = None) -> None:
         """The nodes of the plan as they start; `make` makes them, for who tries other ones."""
         self.meaning = plan.meaning
         self._plan = plan
         self._make = make or make_node
-        self._nodes: dict[str, Node] = {node.name: self._make(node) for node in plan.nodes}
+        self.groups = Groups() if groups is None else groups
+        self._nodes: dict[str, Node] = {node.name: self._make(node, self.groups) for node in plan.nodes}
         self._stale: list[bytes] = []  # keys of entries that no node has
         self._carried: dict[str, list[int] | None] = {}
         self.layouts = plan.outputs()
@@ -39,7 +43,7 @@ class Graph:
 
         Each output says itself how far it is complete.
         """
-        sealed = {ALIGNED: aligned}
+        sealed = {ALIGNED: self._in_sessions(aligned)}
         for planned in self._plan.nodes:
             sealed[planned.name] = self._nodes[planned.name].take((sealed[planned.upstream],))
         return {name: _choose(sealed[name], places) for name, places in self._carried.items()}
@@ -71,14 +75,20 @@ class Graph:
             except NodeStateError:
                 prefix = owner_prefix(planned.name, planned.meaning)
                 self._stale += [prefix + key for key, _ in own]
-                self._nodes[planned.name] = self._make(planned)
+                self._nodes[planned.name] = self._make(planned, self.groups)
                 lost.append(planned.name)
         return tuple(lost)
 
+    def _in_sessions(self, sealed: Sealed) -> Sealed:
+        """The rows with the session that each is in: a day of UTC."""
+        if sealed.keys is None:
+            return sealed
+        return sealed._replace(keys=sealed.keys._replace(session=sealed.keys.time_ns // NS_PER_DAY))
 
-def make_node(planned: PlannedNode) -> Node:
+
+def make_node(planned: PlannedNode, groups: Groups) -> Node:
     """A new node of a plan."""
-    return FormulaNode(planned.name, planned.features)
+    return FormulaNode(planned.name, planned.features, groups)
 
 
 def _choose(sealed: Sealed, places: list[int] | None) -> Sealed:

@@ -177,7 +177,12 @@ class _Planning:
         """The rows of a node for those that read it; where it has errors, as much as is known of them."""
         if features is not None:
             return Source(
-                node.name, features.layout, source.rows, features.meanings, memories=features.memories
+                node.name,
+                features.layout,
+                source.rows,
+                features.meanings,
+                memories=features.memories,
+                reaches=features.reaches,
             )
         if source.layout is None:
             return self._unknown(node.name)

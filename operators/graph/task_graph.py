@@ -44,7 +44,9 @@ class TaskGraph:
             max_ahead_of=settings.max_ahead_of,
         )
         self._root = AsofRoot(settings, self.inputs.groups, ALIGNED)
-        self._graph = Graph(plan or Plan(name="", nodes=(), aligned=self._root.layout))
+        self._graph = Graph(
+            plan or Plan(name="", nodes=(), aligned=self._root.layout), groups=self.inputs.groups
+        )
         self._rereading = False
         self._void: list[bytes] = []  # keys of kept entries that mean nothing by this rule
 

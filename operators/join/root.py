@@ -56,9 +56,9 @@ class AsofRoot:
         if frontier_ns == self._frontier_ns and not self._reached():
             return Sealed(None, self._floor_ns)
         self._frontier_ns = frontier_ns
-        rows, matched = self._sealer.seal(frontier_ns, len(self._groups))
+        rows, keys, matched = self._sealer.seal(frontier_ns, len(self._groups))
         counts = zip(self._by_stream, matched, strict=True)
-        return Sealed(rows, self._floor_ns, matched_rows=dict(counts))
+        return Sealed(rows, self._floor_ns, matched_rows=dict(counts), keys=keys)
 
     @property
     def end_ns(self) -> int:

@@ -10,6 +10,7 @@ from operators.join.forward import ForwardContext
 from operators.join.settings import AsofSettings
 from operators.rows.buffers import fixed_array
 from operators.rows.pending import PendingRows
+from operators.sealed import RowKeys
 from schemas.batch import Bools, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS, END_NS
 
@@ -38,19 +39,20 @@ class Sealer:
         """Left rows below it are sealed once the frontier stands at `frontier_ns`."""
         return frontier_ns + 1 if self._reaches and BEGINNING_NS < frontier_ns < END_NS else frontier_ns
 
-    def seal(self, frontier_ns: int, groups: int) -> tuple[pa.RecordBatch | None, list[int]]:
-        """Seal up to the frontier; return the aligned rows and, per right stream, how many matched."""
+    def seal(self, frontier_ns: int, groups: int) -> tuple[pa.RecordBatch | None, RowKeys | None, list[int]]:
+        """Seal up to the frontier; return the aligned rows, their keys, and by right stream the matches."""
         rows, matches = self._close(frontier_ns, groups)
-        aligned = None
+        aligned = keys = None
         if rows.size:
             aligned = self._aligned(rows, matches)
+            keys = RowKeys(self.left.store.group[rows], self.left.store.time_ns[rows])
             self.through = self._place(int(rows[-1]))
         floor_ns = self.floor_ns(frontier_ns)
         if self.left.worth_forgetting(0):
             self.left.forget(np.empty(0, np.int64))
         for right in self.rights:
             right.compact(floor_ns)
-        return aligned, [int(np.count_nonzero(match.row >= 0)) for match in matches]
+        return aligned, keys, [int(np.count_nonzero(match.row >= 0)) for match in matches]
 
     def floor_ns(self, frontier_ns: int) -> int:
         """The time below which no left row waits or is still to be accepted."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from operators.nodes import math_kernel, quote_kernel
+from operators.nodes import math_kernel, quote_kernel, stateful_kernel, window_kernel
 from operators.nodes import opcodes as op
 from operators.nodes import row_kernel as row
 from operators.nodes.row_kernel import Grid
@@ -52,7 +52,19 @@ class Outputs(NamedTuple):
     bytes: Grid  # int8
     bits: Grid  # uint8: bitmaps of booleans
     valid: Grid  # uint8: bitmaps, of every feature
-    counts: Grid  # int64 (features, 2): rows that are null, by reason: null_in, domain
+    counts: Grid  # int64 (features, 3): rows that are null, by reason: null_in, domain, warming
+
+
+class Memory(NamedTuple):
+    """What a node remembers of earlier rows (`places`, `history_kernel`)."""
+
+    places: Grid  # int64 (PLACES, TILE)
+    rings: Grid  # int64 (groups, RINGS)
+    kept: Grid  # int64 (values kept, pool): bits
+    kept_status: Grid  # uint8, the same
+    kept_time: Int64s  # (pool,)
+    words: Int64s  # the states of all steps
+    word_floats: Grid  # the same memory as float64
 
 
 @njit(nogil=True, cache=True)
@@ -84,9 +96,22 @@ def load(
 
 @njit(nogil=True, cache=True)
 def compute(
-    program: npt.NDArray[np.int64], floats: Grid, ints: Grid, bools: Grid, status: Grid, rows: int
+    program: npt.NDArray[np.int64],
+    floats: Grid,
+    ints: Grid,
+    bools: Grid,
+    status: Grid,
+    places: Grid,
+    rings: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Grid,
+    rows: int,
 ) -> None:
-    """Run the functions of a program over `Registers`."""
+    """Run the functions of a program over `Registers`, with `Memory`."""
+    float_words = floats.view(np.int64)
     for k in range(program.shape[0]):
         opcode, out = program[k, 0], program[k, 1]
         a, b, c = program[k, 2], program[k, 3], program[k, 4]
@@ -94,8 +119,25 @@ def compute(
             _compute_float(opcode, out, a, b, c, floats, ints, bools, status, rows)
         elif opcode <= op.INT_LAST:
             _compute_int(opcode, out, a, b, c, floats, ints, bools, status, rows)
-        else:
+        elif opcode <= op.BOOL_LAST:
             _compute_bool(opcode, out, a, b, c, floats, ints, bools, status, rows)
+        else:
+            stateful_kernel.step(
+                program[k],
+                floats,
+                float_words,
+                ints,
+                bools,
+                status,
+                places,
+                rings,
+                kept,
+                kept_status,
+                kept_time,
+                words,
+                word_floats,
+                rows,
+            )
 
 
 @njit(nogil=True, cache=True)
@@ -139,6 +181,8 @@ def _compute_float(
         math_kernel.clip(floats, status, a, b, c, out, rows)
     elif opcode == op.BID_FLOAT:
         quote_kernel.bid_of(floats, status, a, b, c, out, rows)
+    elif opcode == op.ENOUGH_FLOAT:
+        window_kernel.enough(floats, ints, status, a, b, c, out, rows)
     elif opcode == op.TO_FLOAT:
         row.to_floats(ints, floats, status, a, out, rows)
     else:
@@ -186,6 +230,8 @@ def _compute_int(
         quote_kernel.direction(floats, ints, status, a, out, rows)
     elif opcode == op.ZERO_WITHOUT:
         quote_kernel.zero_without(ints, status, a, b, c, out, rows)
+    elif opcode == op.ENOUGH_INT:
+        window_kernel.enough(ints, ints, status, a, b, c, out, rows)
     else:
         row.where(bools, ints, status, a, b, c, out, rows)
 
@@ -242,13 +288,20 @@ def evaluate(
     out_bits: Grid,
     out_valid: Grid,
     out_counts: Grid,
+    places: Grid,
+    rings: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Grid,
     lower: int,
     rows: int,
 ) -> None:
     """Run a program over the first `rows` of the inputs; features go to the outputs from row `lower` on.
 
-    The arrays are those of `Registers`, `Inputs` and `Outputs`, one by one: tuples of arrays take three times
-    as long to hand over, 4 us more a call.
+    The arrays are those of `Registers`, `Inputs`, `Outputs` and `Memory`, one by one: tuples of arrays take
+    three times as long to hand over, 4 us more a call.
     """
     load(
         loads,
@@ -264,7 +317,21 @@ def evaluate(
         status,
         rows,
     )
-    compute(functions, floats, ints, bools, status, rows)
+    compute(
+        functions,
+        floats,
+        ints,
+        bools,
+        status,
+        places,
+        rings,
+        kept,
+        kept_status,
+        kept_time,
+        words,
+        word_floats,
+        rows,
+    )
     store(
         stores,
         floats,

@@ -8,9 +8,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from operators.formula.features import Features
+from operators.formula.history import STATEFUL, farthest
 from operators.formula.types import Kind
 from operators.node import Context, NodeStateError
-from operators.nodes.evaluate_kernel import TILE, Outputs, evaluate
+from operators.nodes.evaluate_kernel import TILE, Memory, Outputs, compute, evaluate
+from operators.nodes.history import NO_MEMORY, History
 from operators.nodes.program import (
     Slot,
     held,
@@ -20,7 +22,8 @@ from operators.nodes.program import (
     new_outputs,
     new_registers,
 )
-from operators.sealed import Entries, Sealed, Snapshot
+from operators.rows.groups import Groups
+from operators.sealed import Entries, RowKeys, Sealed, Snapshot
 
 Values: TypeAlias = npt.NDArray[np.generic]
 
@@ -36,10 +39,13 @@ BANKS: Final[Mapping[Kind, int]] = {
 
 
 class Nulls(NamedTuple):
-    """Rows of a feature without a value: an input was null or not finite, or the result is not defined."""
+    """Rows of a feature without a value: an input was null or not finite, the result is not defined, or the
+    symbol has too few rows yet.
+    """
 
-    null_in: int
-    domain: int
+    null_in: int = 0
+    domain: int = 0
+    warming: int = 0
 
 
 class _Column(NamedTuple):
@@ -60,17 +66,18 @@ class _Feature(NamedTuple):
 
 
 class FormulaNode:
-    """Computes row features; it has no state, and each row hangs on itself alone.
+    """Computes features; what they remember of earlier rows is by symbol.
 
     `counts` has, by feature, the nulls among the rows of the last `take`.
     """
 
-    def __init__(self, name: str, features: Features) -> None:
+    def __init__(self, name: str, features: Features, groups: Groups | None = None) -> None:
+        """`groups` number the symbols of the task; a node whose features hang on the row alone needs none."""
         self.name = name
         self.meaning = features.meaning
         self.layout = features.layout
-        self.needs = Context()
-        self.counts: Mapping[str, Nulls] = dict.fromkeys(features.columns, Nulls(0, 0))
+        self.needs = Context(*farthest([features.reaches[column] for column in features.columns]))
+        self.counts: Mapping[str, Nulls] = dict.fromkeys(features.columns, Nulls())
         self._slots = lay_out(features.steps, features.roots, features.columns)
         self._features = [
             _Feature(features.layout.field(slot.name), BANKS[slot.kind], slot.row)
@@ -81,19 +88,24 @@ class FormulaNode:
         self._columns = [self._column(slot) for slot in self._slots.columns]
         program = make_program(features.steps, features.roots, self._slots)
         self._program = program.loads, program.functions, program.stores
+        self._history: History | None = None
+        if any(step.function in STATEFUL for step in features.steps):
+            assert groups is not None, f"node {name} looks back: it has to be told the symbols"
+            self._history = History(features.steps, program.functions, len(program.kept), groups)
         once = program.loads[:0], program.once, program.stores[:0]
+        outputs = new_outputs(self._slots, 0)
         with np.errstate(all="ignore"):
-            evaluate(*once, *self._registers, *self._inputs, *new_outputs(self._slots, 0), 0, TILE)
+            evaluate(*once, *self._registers, *self._inputs, *outputs, *self._memory, 0, TILE)
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         """Return the rows with the features; each float is that of the formula evaluated row by row."""
         (sealed,) = upstream
         rows = sealed.rows
         if rows is None or rows.num_rows == 0:
-            self.counts = dict.fromkeys(self.counts, Nulls(0, 0))
+            self.counts = dict.fromkeys(self.counts, Nulls())
             return sealed._replace(rows=None)
         assert rows.num_columns + len(self._features) == len(self.layout), "rows of another layout"
-        outputs = self._evaluate(rows)
+        outputs = self._evaluate(rows, sealed.keys)
         counts = outputs.counts.tolist()
         for number, (field, bank, row) in enumerate(self._features):
             nulls = sum(counts[number])
@@ -105,18 +117,29 @@ class FormulaNode:
         return sealed._replace(rows=rows)
 
     def snapshot(self) -> Snapshot:
-        """Nothing: a row needs no other row."""
-        return NOTHING
+        """Return what changed of what it remembers; nothing where each row hangs on itself alone."""
+        return NOTHING if self._history is None else self._history.snapshot()
 
     def restore(self, entries: Entries) -> None:
-        """There is nothing to take back; raises NodeStateError where there is an entry."""
-        for key, _ in entries:
-            raise NodeStateError(f"node {self.name} keeps no state, but there is an entry {key!r} of it")
+        """Take back what snapshots held; raises NodeStateError where it is damaged."""
+        if self._history is None:
+            for key, _ in entries:
+                raise NodeStateError(f"node {self.name} keeps no state, but there is an entry {key!r} of it")
+            return
+        groups = self._history.restore(self.name, entries)
+        for rows in self._history.kept_tiles(groups):
+            with np.errstate(all="ignore"):
+                compute(self._history.windows, *self._registers, *self._memory, rows)
 
-    def _evaluate(self, rows: pa.RecordBatch) -> Outputs:
+    @property
+    def _memory(self) -> Memory:
+        return NO_MEMORY if self._history is None else self._history.memory
+
+    def _evaluate(self, rows: pa.RecordBatch, keys: RowKeys | None) -> Outputs:
         """Run the program tile by tile: the registers stay in the processor's cache."""
         outputs = new_outputs(self._slots, rows.num_rows)
         copies = self._copies(rows)
+        history = self._history
         with np.errstate(all="ignore"):  # where kernels run as plain Python, numpy warns of every overflow
             for lower in range(0, rows.num_rows, TILE):
                 count = min(TILE, rows.num_rows - lower)
@@ -124,7 +147,14 @@ class FormulaNode:
                     first = lower // each
                     part = values[first : first + (count + each - 1) // each + (each > 1)]
                     target[: part.size] = part
-                evaluate(*self._program, *self._registers, *self._inputs, *outputs, lower, count)
+                if history is not None:
+                    assert keys is not None, f"node {self.name} looks back: its rows need keys"
+                    history.place(keys, lower, count)
+                evaluate(
+                    *self._program, *self._registers, *self._inputs, *outputs, *self._memory, lower, count
+                )
+                if history is not None:
+                    history.leave(count)
         return outputs
 
     def _copies(self, rows: pa.RecordBatch) -> list[tuple[Values, Values, int]]:

@@ -19,7 +19,8 @@ MIN_FLOAT: Final = 13
 MAX_FLOAT: Final = 14
 CLIP_FLOAT: Final = 15
 BID_FLOAT: Final = 16
-FLOAT_LAST: Final = 16
+ENOUGH_FLOAT: Final = 17
+FLOAT_LAST: Final = 17
 
 LOAD_INT: Final = 30
 ADD_INT: Final = 31
@@ -37,7 +38,8 @@ BID_INT: Final = 42
 DIRECTION_INT: Final = 43
 DIRECTION_FLOAT: Final = 44
 ZERO_WITHOUT: Final = 45
-INT_LAST: Final = 45
+ENOUGH_INT: Final = 46
+INT_LAST: Final = 46
 
 LOAD_BOOL: Final = 60
 COMPARE_FLOAT: Final = 61
@@ -48,8 +50,23 @@ AND: Final = 65
 OR: Final = 66
 NOT: Final = 67
 WHERE_BOOL: Final = 68
+BOOL_LAST: Final = 79
 
 STORE_FLOAT: Final = 80
 STORE_INT: Final = 81
 STORE_BYTE: Final = 82
 STORE_BOOL: Final = 83
+
+# Steps with state, and what keeps the values that they look back at.
+KEEP_FLOAT: Final = 100
+KEEP_INT: Final = 101
+KEEP_BOOL: Final = 102
+LAG_ROWS_FLOAT: Final = 103
+LAG_ROWS_INT: Final = 104
+LAG_ROWS_BOOL: Final = 105
+LAG_TIME_FLOAT: Final = 106
+LAG_TIME_INT: Final = 107
+LAG_TIME_BOOL: Final = 108
+WINDOW_COUNT: Final = 110
+WINDOW_SUM: Final = 111
+EWMA: Final = 150

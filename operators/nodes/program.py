@@ -1,15 +1,17 @@
 """The steps of a node as the kernel runs them: opcodes, registers, and the columns read and written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from operators.formula.history import PARTS, STATEFUL
 from operators.formula.steps import Step, bits_float
 from operators.formula.types import Kind
 from operators.nodes import opcodes as op
+from operators.nodes import places as at
 from operators.nodes.evaluate_kernel import TILE, Inputs, Outputs, Registers
 from operators.nodes.row_kernel import EQUAL, GREATER, LESS, NULL_IN, Grid
 
@@ -38,6 +40,11 @@ FLOATS: Final = {
     "sign": op.SIGN_FLOAT,
     "where": op.WHERE_FLOAT,
     "column": op.LOAD_FLOAT,
+    "enough": op.ENOUGH_FLOAT,
+    "lag_rows": op.LAG_ROWS_FLOAT,
+    "lag_time": op.LAG_TIME_FLOAT,
+    "window_sum": op.WINDOW_SUM,
+    "ewma": op.EWMA,
 }
 INTS: Final = {
     "add": op.ADD_INT,
@@ -58,6 +65,9 @@ INTS: Final = {
     "where": op.WHERE_INT,
     "to_float": op.TO_FLOAT,
     "column": op.LOAD_INT,
+    "enough": op.ENOUGH_INT,
+    "lag_rows": op.LAG_ROWS_INT,
+    "lag_time": op.LAG_TIME_INT,
 }
 BOOLS: Final = {
     "and": op.AND,
@@ -65,7 +75,12 @@ BOOLS: Final = {
     "not": op.NOT,
     "where": op.WHERE_BOOL,
     "column": op.LOAD_BOOL,
+    "lag_rows": op.LAG_ROWS_BOOL,
+    "lag_time": op.LAG_TIME_BOOL,
 }
+# Whatever its values are.
+OF_ANY: Final = {"window_count": op.WINDOW_COUNT}
+KEEPS: Final[Mapping[str, int]] = {"float64": op.KEEP_FLOAT, "int64": op.KEEP_INT, "bool": op.KEEP_BOOL}
 COMPARISONS: Final = {
     ("float64", "float64"): op.COMPARE_FLOAT,
     ("int64", "int64"): op.COMPARE_INT,
@@ -137,13 +152,15 @@ def lay_out(steps: Sequence[Step], roots: Sequence[int], names: Sequence[str]) -
 class Program(NamedTuple):
     """What the kernel runs, a step a line.  A step's register is its place among the steps.
 
-    `once` is to be computed once, since no column is in it; the others for each tile.
+    `once` is to be computed once, since no column is in it; the others for each tile.  `kept` are the steps
+    whose values are kept for later rows, in the order of the pool's columns.
     """
 
     once: Lines
     loads: Lines
     functions: Lines
     stores: Lines
+    kept: tuple[int, ...]
 
 
 def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) -> Program:
@@ -152,10 +169,23 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
     loads: list[list[int]] = []
     functions: list[list[int]] = []
     fixed: set[int] = set()
+    kept: list[int] = []
+    parts = _parts(steps)
     rows = {slot.name: [slot.row, number] for number, slot in enumerate(layout.columns)}
     for place, step in enumerate(steps):
+        stateful = STATEFUL.get(step.function)
         if step.function == "column":
             loads.append([opcode(steps, step), place, *rows[step.column], 0])
+        elif step.function in PARTS:
+            continue  # its register is written by the step it is a part of
+        elif stateful is not None:
+            looked_at = step.operands[: stateful.values] if stateful.kept else ()
+            for value in looked_at:
+                if value not in kept:
+                    functions.append(_keeping(steps, value, len(kept)))
+                    kept.append(value)
+            columns = [kept.index(value) for value in looked_at]
+            functions.append(_line(steps, place, columns, parts.get(place, {})))
         elif fixed.issuperset(step.operands):
             fixed.add(place)
             if step.function not in ("constant", "absent"):
@@ -164,14 +194,48 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
             functions.append(_line(steps, place))
     slots = enumerate(zip(layout.features, roots, strict=True))
     stores = [[STORES[slot.kind], slot.row, root, number, 0] for number, (slot, root) in slots]
-    return Program(*(np.array(part, np.int64).reshape(-1, 5) for part in (once, loads, functions, stores)))
+    lines = np.array(once, np.int64), np.array(loads, np.int64), np.array(functions, np.int64)
+    return Program(
+        lines[0].reshape(-1, at.LINE),
+        lines[1].reshape(-1, 5),
+        lines[2].reshape(-1, at.LINE),
+        np.array(stores, np.int64).reshape(-1, 5),
+        tuple(kept),
+    )
 
 
-def _line(steps: Sequence[Step], place: int) -> list[int]:
+def _parts(steps: Sequence[Step]) -> dict[int, dict[str, int]]:
+    """By step: the registers of its parts."""
+    parts: dict[int, dict[str, int]] = {}
+    for place, step in enumerate(steps):
+        if step.function in PARTS:
+            parts.setdefault(step.operands[0], {})[step.function] = place
+    return parts
+
+
+def _keeping(steps: Sequence[Step], value: int, column: int) -> list[int]:
+    """The line that keeps the values of a step in a column of the pool."""
+    line = [0] * at.LINE
+    line[at.OUT] = -1
+    line[at.OPCODE], line[at.OPERANDS], line[at.KEPT] = KEEPS[held(steps[value].kind)], value, column
+    return line
+
+
+def _line(
+    steps: Sequence[Step], place: int, kept: Sequence[int] = (), parts: Mapping[str, int] = {}
+) -> list[int]:
+    """The line of a step; where its state lies is written into it when there is one."""
     step = steps[place]
     switch = ACCEPTED.get(step.function, SWITCHES.get(step.function))
-    switches = [0, 0] if switch is None else [switch]
-    return [opcode(steps, step), place, *step.operands, *switches][:5]
+    operands = [*step.operands, *(() if switch is None else (switch,))]
+    assert len(operands) <= at.OPERANDS_MAX, step
+    line = [opcode(steps, step), place, *operands]
+    line += [0] * (at.LINE - len(line))
+    line[at.KEPT : at.KEPT + len(kept)] = kept
+    line[at.PARTS_AT :] = [-1] * (at.LINE - at.PARTS_AT)
+    for part, register in parts.items():
+        line[at.PARTS_AT + PARTS[part]] = register
+    return line
 
 
 def opcode(steps: Sequence[Step], step: Step) -> int:
@@ -179,6 +243,8 @@ def opcode(steps: Sequence[Step], step: Step) -> int:
     kinds = [held(steps[place].kind) for place in step.operands]
     if step.function in ACCEPTED:
         return COMPARISONS[kinds[0], kinds[1]]
+    if step.function in OF_ANY:
+        return OF_ANY[step.function]
     kind = held(step.kind) if step.function in ("column", "where") else kinds[0]
     return {"float64": FLOATS, "int64": INTS, "bool": BOOLS}[kind][step.function]
 
@@ -226,7 +292,7 @@ def new_outputs(layout: Layout, rows: int) -> Outputs:
         _room(kinds.count("int8"), rows, np.int8),
         _room(kinds.count("bool"), bitmap, np.uint8),
         _room(len(kinds), bitmap, np.uint8),
-        np.zeros((len(kinds), 2), np.int64),
+        np.zeros((len(kinds), 3), np.int64),
     )
 
 

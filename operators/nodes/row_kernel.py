@@ -2,9 +2,10 @@
 
 A register is a row of the arrays `floats` (float64), `ints` (int64) or `bools` (uint8, 0 or 1), and the
 same row of `status` (uint8).  A status is `OK`, `NULL_IN` (a null because a null or a value that is not
-finite came in) or `DOMAIN` (a null because the function has no finite value there).  Of two reasons the
-graver one goes on: the codes are such that `|` gives it.  What a value is where the status is not `OK` is
-arbitrary, and no status hangs on it.
+finite came in), `WARMING` (a null because the symbol has too few rows yet) or `DOMAIN` (a null because the
+function has no finite value there).  Of two reasons the graver one goes on: the codes are such that `|` gives
+it, where a null that is both warming and of the domain counts as the latter.  What a value is where the
+status is not `OK` is arbitrary, and no status hangs on it.
 
 `x`, `y` and `out` are registers, `rows` is how many of their elements count.  Every float operation is the
 IEEE one, in the order of the formula; `log` is libm's.  A view of a register costs more than a short loop.
@@ -22,6 +23,7 @@ Grid = npt.NDArray[Any]  # (registers, TILE)
 OK: Final = np.uint8(0)
 NULL_IN: Final = np.uint8(1)
 DOMAIN: Final = np.uint8(3)
+WARMING: Final = np.uint8(5)
 
 FLOAT_MAX: Final = 1.7976931348623157e308
 INT_MIN: Final = -(2**63)

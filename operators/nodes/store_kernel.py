@@ -48,21 +48,25 @@ def store(
 def _store_status(words: Grid, x: int, valid: Grid, counts: Grid, feature: int, lower: int, rows: int) -> int:
     """Write the bitmap and count the nulls by reason; returns how many there are.
 
-    `words` are the statuses, eight in one uint64: a null has its lowest bit set, one of the domain the next.
+    `words` are the statuses, eight in one uint64: a null has its lowest bit set, one of the domain the next,
+    and one that warms up the third.
     """
-    nulls = domain = np.uint64(0)
+    nulls = domain = warming = np.uint64(0)
     for place in range((rows + 7) // 8):
         word = words[x, place]
         if 8 * place + 8 > rows:
             word &= (np.uint64(1) << np.uint64(8 * (rows % 8))) - np.uint64(1)
         null = word & LOWEST
         nulls += (null * LOWEST) >> np.uint64(56)
-        domain += (((word >> np.uint64(1)) & LOWEST) * LOWEST) >> np.uint64(56)
+        of_domain = (word >> np.uint64(1)) & LOWEST
+        domain += (of_domain * LOWEST) >> np.uint64(56)
+        warming += (((word >> np.uint64(2)) & LOWEST & ~of_domain) * LOWEST) >> np.uint64(56)
         valid[feature, lower // 8 + place] = ~((null * GATHER) >> np.uint64(56)) & np.uint64(255)
     if rows % 8 != 0:
         valid[feature, (lower + rows) // 8] &= (1 << (rows % 8)) - 1
-    counts[feature, 0] += np.int64(nulls - domain)
+    counts[feature, 0] += np.int64(nulls - domain - warming)
     counts[feature, 1] += np.int64(domain)
+    counts[feature, 2] += np.int64(warming)
     return int(nulls)
 
 

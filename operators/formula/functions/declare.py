@@ -25,6 +25,7 @@ Check: TypeAlias = Callable[[Sequence[Tree], Settings], str]
 Cells: TypeAlias = tuple[bool | int | float | None, ...]
 
 NUMBERS: Final = (-math.inf, math.inf)
+NS_PER_DAY: Final = 24 * 3_600 * 1_000_000_000
 MEMORIES: Final[tuple[Memory, ...]] = get_args(Memory)  # each hangs on more than the one before it
 
 
@@ -64,22 +65,23 @@ class Operand(NamedTuple):
 class Setting(NamedTuple):
     """A constant that a call passes by name: it is part of what the function means.
 
-    `kind`        of a `number` the value is a float64; of a `duration` it is an int of nanoseconds, which may
-                  be written as a text with its unit.
+    `kind`        of a `number` the value is a float64, of a `count` an int; of a `duration` it is an int of
+                  nanoseconds, which may be written as a text with its unit, and of a `window` it has to be.
     `about`       what it does, for pages.
     `default`     None where there is none.
     `words`       those that a `word` can be.
-    `bounds`      of a number or a duration, both inclusive.
-    `positional`  whether it may also stand behind the values; then it is compulsory.
+    `bounds`      of a number, a count, a duration or a window, both inclusive.
+    `positional`  whether it may also stand behind the values; then it is compulsory unless it is `optional`.
     """
 
     name: str
-    kind: Literal["number", "boolean", "word", "duration"]
+    kind: Literal["number", "count", "boolean", "word", "duration", "window"]
     about: str
     default: Value | None = None
     words: tuple[str, ...] = ()
     bounds: tuple[float, float] = NUMBERS
     positional: bool = False
+    optional: bool = False
 
     def read(self, value: object) -> Value:
         """Return the value of a constant as it is written; raises ValueError with what it should be."""
@@ -97,9 +99,16 @@ class Setting(NamedTuple):
         if self.kind == "word":
             words = " or ".join(map(repr, self.words))
             return words, value if isinstance(value, str) and value in self.words else None
-        if self.kind == "duration":
-            wanted = "a length of time as '250ms' or in ns"
+        if self.kind == "count":
+            fits = type(value) is int and lower <= value <= upper
+            wanted = f"a whole number from {lower:,.0f} to {upper:,.0f}"
+            return wanted, value if fits and isinstance(value, int) else None
+        if self.kind in ("duration", "window"):
+            wanted = "a length of time as '250ms'"
+            wanted += " or in ns" if self.kind == "duration" else f", up to {upper / NS_PER_DAY:.0f} days"
             length_ns = duration_ns(value) if isinstance(value, str) else value
+            if self.kind == "window" and not isinstance(value, str):
+                return wanted, None
             fits = type(length_ns) is int and lower <= length_ns <= min(upper, DURATION_NS_MAX)
             return wanted, length_ns if fits and isinstance(length_ns, int) else None
         wanted = "a number" if self.bounds == NUMBERS else f"a number from {lower:g} to {upper:g}"

@@ -144,7 +144,7 @@ class ForgetfulSum(RunningSum):
 
 def planted(node: Callable[[PlannedNode], Planted], at: str = "tick") -> MakeNode:
     """A graph of honest nodes but for one."""
-    return lambda planned: node(planned) if planned.name == at else make_node(planned)
+    return lambda planned, groups: node(planned) if planned.name == at else make_node(planned, groups)
 
 
 def outcomes_of(trial: Trial, seed: int = 1) -> list[Outcome]:

@@ -1,0 +1,276 @@
+"""Exact sums of float64, rounded once: the value hangs on the addends alone, never on their order.
+
+A sum is a number in base 2**32 whose digits are signed 64 bit words (Neal, arXiv 1505.05571): to add or to
+take away a float is to add three integers, without any error, and no digit can overflow before 2**31 addends.
+
+In the words of a state, from `o` on: the lowest digit that may be other than 0, the highest one (0 for an
+empty sum),
+`CHUNKS` digits, and a word for who computes.  Digit k counts units of 2**(32 * k - 1075).
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from operators.formula.history import CHUNKS
+from schemas.batch import Int64s
+
+Float64s = npt.NDArray[np.float64]
+
+LOWEST: Final = 0
+HIGHEST: Final = 1
+DIGITS: Final = 2
+SCRATCH: Final = DIGITS + CHUNKS
+SIZE: Final = SCRATCH + 1
+
+DIGIT: Final = 0xFFFFFFFF
+MANTISSA: Final = 0xFFFFFFFFFFFFF
+HIDDEN: Final = 1 << 52
+UNIT: Final = 1075  # digit 0 counts units of 2**-UNIT
+SPLITTER: Final = 134217729.0  # 2**27 + 1: Veltkamp's, to split a float in two halves
+
+POWER_MIN: Final = -640
+POWERS: Final = np.ldexp(1.0, np.arange(POWER_MIN, 640))
+
+SIGNED: Final = 1 << 31  # the highest of four digits has a sign
+FLOAT_MAX: Final = 1.7976931348623157e308
+SMALL: Final = 1e-280  # between these a quotient and its error are exact enough
+LARGE: Final = 1e290
+NEAR: Final = 2.0**-48
+
+
+@njit(nogil=True, cache=True)
+def add(words: Int64s, o: int, bits: int, sign: int) -> None:
+    """Add the float with these bits, or with `sign` -1 take it away."""
+    exponent = (bits >> 52) & 0x7FF
+    mantissa = bits & MANTISSA
+    if exponent == 0:
+        if mantissa == 0:
+            return
+        exponent = 1
+    else:
+        mantissa |= HIDDEN
+    if (bits < 0) != (sign < 0):
+        mantissa = -mantissa
+    k = exponent >> 5
+    shift = exponent & 31
+    rest = (mantissa >> 1) >> (31 - shift)
+    d = o + DIGITS + k
+    words[d] += (mantissa << shift) & DIGIT
+    words[d + 1] += rest & DIGIT
+    words[d + 2] += rest >> 32
+    if words[o + HIGHEST] == 0:
+        words[o + LOWEST] = k
+        words[o + HIGHEST] = k + 2
+    else:
+        words[o + LOWEST] = min(words[o + LOWEST], k)
+        words[o + HIGHEST] = max(words[o + HIGHEST], k + 2)
+
+
+@njit(nogil=True, cache=True)
+def clear(words: Int64s, o: int) -> None:
+    """Make it the sum of nothing."""
+    if words[o + HIGHEST] != 0:
+        for k in range(words[o + LOWEST], words[o + HIGHEST] + 1):
+            words[o + DIGITS + k] = 0
+        words[o + HIGHEST] = 0
+
+
+@njit(nogil=True, cache=True)
+def add_product(words: Int64s, floats: Float64s, o: int, x: float, y: float, sign: int) -> bool:
+    """Add x * y exactly, or take it away; False, and nothing is added, where it is too large for that.
+
+    The product and its error (Dekker) are added.  Below 2**-1022 the error is lost.
+    """
+    product = x * y
+    t = SPLITTER * x
+    x_high = t - (t - x)
+    x_low = x - x_high
+    t = SPLITTER * y
+    y_high = t - (t - y)
+    y_low = y - y_high
+    error = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+    if not abs(error) <= 1e308 or not abs(product) <= 1e308:
+        return False
+    floats[o + SCRATCH] = product
+    add(words, o, words[o + SCRATCH], sign)
+    floats[o + SCRATCH] = error
+    add(words, o, words[o + SCRATCH], sign)
+    return True
+
+
+@njit(nogil=True, cache=True)
+def settle(words: Int64s, o: int) -> int:
+    """Bring the digits in order, each in [0, 2**32) but the highest; returns the highest that is not 0."""
+    low, high = words[o + LOWEST], words[o + HIGHEST]
+    d = o + DIGITS
+    carry = 0
+    for k in range(low, high + 1):
+        digit = words[d + k] + carry
+        words[d + k] = digit & DIGIT
+        carry = digit >> 32
+    if carry != 0:
+        high += 1
+        words[d + high] = carry
+    # A highest digit of -1 is the sign of the one below it.
+    while high > low and (words[d + high] == 0 or words[d + high] == -1):
+        if words[d + high] == -1:
+            words[d + high - 1] -= 1 << 32
+        words[d + high] = 0
+        high -= 1
+    words[o + HIGHEST] = max(high, 1)
+    return int(high)
+
+
+@njit(nogil=True, cache=True)
+def rounded(words: Int64s, floats: Float64s, o: int) -> tuple[float, float]:
+    """The sum rounded, half to even, and what is left of it, rounded; infinite where it is too large.
+
+    It may tidy the digits up, which does not change the sum.
+    """
+    total, rest, whole = _nearest(words, o)
+    if not whole and abs(total) <= FLOAT_MAX:
+        floats[o + SCRATCH] = total
+        bits = words[o + SCRATCH]
+        add(words, o, bits, -1)
+        rest, _, _ = _nearest(words, o)
+        add(words, o, bits, 1)
+    return total, rest
+
+
+@njit(nogil=True, cache=True)
+def nearest(words: Int64s, o: int) -> float:
+    """The sum rounded, half to even; infinite where it is too large."""
+    total, _, _ = _nearest(words, o)
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _nearest(words: Int64s, o: int) -> tuple[float, float, bool]:
+    """The sum rounded, what is left of its four highest digits, and whether it has no others."""
+    high, low = words[o + HIGHEST], words[o + LOWEST]
+    if high == 0:
+        return 0.0, 0.0, True
+    d = o + DIGITS
+    if words[d + low] == 0 and low < high:
+        low += 1
+        words[o + LOWEST] = low
+    if high - low <= 3:
+        t0 = words[d + low]
+        t1 = words[d + low + 1] + (t0 >> 32)
+        t2 = words[d + low + 2] + (t1 >> 32)
+        t3 = words[d + low + 3] + (t2 >> 32)
+        if -SIGNED <= t3 < SIGNED:
+            value, rest = _of_digits(t3, t2 & DIGIT, t1 & DIGIT, t0 & DIGIT, 32 * low - UNIT, False)
+            return value, rest, True
+    high = settle(words, o)
+    first = max(low, high - 3)
+    sticky = False
+    for k in range(low, first):
+        sticky |= words[d + k] != 0
+    t3 = words[d + first + 3]
+    if not -SIGNED <= t3 < SIGNED:  # the highest digit may have 33 bits: one more below it is let go
+        sticky |= words[d + first] != 0
+        first += 1
+        t3 = words[d + first + 3]
+    t0, t1, t2 = words[d + first], words[d + first + 1], words[d + first + 2]
+    if t2 < 0:  # the highest digit is not the fourth one
+        t2, t3 = t2 + (1 << 32), -1
+    elif t1 < 0:
+        t1, t2, t3 = t1 + (1 << 32), DIGIT, -1
+    elif t0 < 0:
+        t0, t1, t2, t3 = t0 + (1 << 32), DIGIT, DIGIT, -1
+    value, rest = _of_digits(t3, t2, t1, t0, 32 * first - UNIT, sticky)
+    return value, rest, not sticky
+
+
+@njit(nogil=True, cache=True)
+def _of_digits(t3: int, t2: int, t1: int, t0: int, unit: int, sticky: bool) -> tuple[float, float]:
+    """The float nearest to four digits of `unit`, and the float nearest to the rest; t3 has the sign.
+
+    `sticky` says that there is more below: then the number has at least 55 bits.
+    """
+    high = (t3 << 32) | t2
+    low = (t1 << 32) | t0
+    if high == low >> 63:  # one word holds it
+        return _split(low, 0, unit, sticky)
+    shift = 0
+    if -(1 << 31) <= high < (1 << 31):
+        high, low, shift = (high << 32) | ((low >> 32) & DIGIT), low << 32, 32
+    if -(1 << 47) <= high < (1 << 47):
+        high, low, shift = (high << 16) | ((low >> 48) & 0xFFFF), low << 16, shift + 16
+    if -(1 << 55) <= high < (1 << 55):
+        high, low, shift = (high << 8) | ((low >> 56) & 0xFF), low << 8, shift + 8
+    return _split(high, low, unit + 64 - shift, sticky)
+
+
+@njit(nogil=True, cache=True)
+def _split(high: int, low: int, unit: int, sticky: bool) -> tuple[float, float]:
+    """The float nearest to `high`.`low` (the latter as a fraction of 2**64) of `unit`, and the rest."""
+    value = np.float64(high | 1) if low != 0 or sticky else np.float64(high)
+    upper = np.float64(high >> 32) * 4294967296.0
+    rest = (upper - value) + np.float64(high & DIGIT)
+    rest += np.float64((low >> 32) & DIGIT) * 2.0**-32  # exact, as all before it
+    rest += np.float64(low & DIGIT) * 2.0**-64
+    half = unit >> 1
+    first, second = POWERS[half - POWER_MIN], POWERS[unit - half - POWER_MIN]
+    return value * first * second, rest * first * second
+
+
+@njit(nogil=True, cache=True)
+def mean(words: Int64s, floats: Float64s, o: int, n: int) -> float:
+    """The sum by n, 1 <= n < 2**31, rounded once, half to even."""
+    total, rest = rounded(words, floats, o)
+    if n == 1 or total == 0.0 or abs(total) > FLOAT_MAX:
+        return total
+    count = np.float64(n)
+    if SMALL < abs(total) < LARGE:
+        value = total / count
+        product = value * count
+        t = SPLITTER * value
+        high = t - (t - value)
+        error = (high * count - product) + (value - high) * count  # n has 31 bits, each half of value 27
+        correction = ((total - product) - error + rest) / count
+        # Unless the exact value is next to the middle of two floats, this is the nearest one.
+        more, less = value + correction * (1.0 + NEAR), value + correction * (1.0 - NEAR)
+        if more == less:
+            return more
+    return _divided(words, o, n)
+
+
+@njit(nogil=True, cache=True)
+def _divided(words: Int64s, o: int, n: int) -> float:
+    """The sum by n, digit by digit; the sum is not 0."""
+    d = o + DIGITS
+    high = settle(words, o)
+    negative = words[d + high] < 0
+    if negative:
+        _negate(words, o)
+        high = settle(words, o)
+    rest, found, k = 0, 0, high
+    t2, t1, t0 = 0, 0, 0
+    while found < 3:
+        digit = words[d + k] if k >= words[o + LOWEST] else 0
+        whole = (rest << 32) + digit
+        quotient = whole // n
+        rest = whole - quotient * n
+        if found > 0 or quotient != 0:
+            t2, t1, t0 = t1, t0, quotient
+            found += 1
+        k -= 1
+    sticky = rest != 0
+    for lower in range(words[o + LOWEST], k + 1):
+        sticky |= words[d + lower] != 0
+    if negative:
+        _negate(words, o)
+        settle(words, o)
+    value, _ = _of_digits(0, t2, t1, t0, 32 * (k + 1) - UNIT, sticky)
+    return -value if negative else value
+
+
+@njit(nogil=True, cache=True)
+def _negate(words: Int64s, o: int) -> None:
+    for k in range(o + DIGITS + words[o + LOWEST], o + DIGITS + words[o + HIGHEST] + 1):
+        words[k] = -words[k]

@@ -1,0 +1,294 @@
+"""What a node of formulas remembers: rings of rows, and words of state, by symbol; and how both are written
+down.
+
+Rows are kept bit for bit and written down in blocks, each once it has changed.  What is made of kept rows
+alone, such as the sum of a window, is not written down: it is made anew from them.
+"""
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from operators.formula.history import STATEFUL, Window
+from operators.formula.steps import Step
+from operators.node import NodeStateError
+from operators.nodes import places as at
+from operators.nodes.evaluate_kernel import TILE, Memory
+from operators.nodes.history_kernel import enter, leave, move_rings, room_wanted
+from operators.nodes.program import Lines
+from operators.rows.groups import Groups
+from operators.sealed import Entries, RowKeys, Snapshot
+
+GROUPS_MIN: Final = 16
+POOL_MIN: Final = 64
+BLOCK: Final = 256  # rows of a symbol that are written down together
+STATE: Final = b"s"
+ROWS: Final = b"r"
+VERSION: Final = 1
+HEADER: Final = struct.Struct("<Bqqqq")  # version, next, oldest, session, since
+BLOCK_HEADER: Final = struct.Struct("<Bqi")  # version, first ordinal, rows
+
+
+# Of a node whose features hang on the row alone.
+NO_MEMORY: Final = Memory(
+    np.zeros((at.PLACES, 1), np.int64),
+    np.zeros((1, at.RINGS), np.int64),
+    np.zeros((1, 1), np.int64),
+    np.zeros((1, 1), np.uint8),
+    np.zeros(1, np.int64),
+    np.zeros(1, np.int64),
+    np.zeros(1),
+)
+
+
+class Retention(NamedTuple):
+    """Which rows of a symbol are kept: the last ones, those of a length of time (-1 for none), and how many at most."""
+
+    rows: int
+    ns: int
+    most: int
+
+
+class History:
+    """The memory of one node of one task; symbols are numbered by `groups`."""
+
+    def __init__(self, steps: Sequence[Step], lines: Lines, kept: int, groups: Groups) -> None:
+        """`lines` are those of the program that runs: where states lie is written into them."""
+        self._groups = groups
+        self._lines = lines
+        self._retention = retention(steps)
+        self._stateful = [
+            (line, STATEFUL[steps[line[at.OUT]].function])
+            for line in lines
+            if line[at.OUT] >= 0 and steps[line[at.OUT]].function in STATEFUL
+        ]
+        self._columns = kept
+        self.memory = self._new_memory(0, 0)
+        self._grow(GROUPS_MIN)
+
+    @property
+    def windows(self) -> Lines:
+        """The lines that make state from kept rows alone, for `kept_tiles`."""
+        places = [line for line, what in self._stateful if what.history == "window"]
+        return np.array(places, np.int64).reshape(-1, at.LINE)
+
+    def place(self, keys: RowKeys, lower: int, rows: int) -> None:
+        """Take up the rows of a tile: `rows` from `lower` on."""
+        if len(self._groups) > self.memory.rings.shape[0]:
+            self._grow(len(self._groups))
+        places = self.memory.places
+        for row, values in ((at.GROUP, keys.group), (at.TIME, keys.time_ns), (at.SESSION, keys.session)):
+            places[row, :rows] = values[lower : lower + rows]
+        self._make_room(rows)
+        enter(places, self.memory.rings, self.memory.kept_time, self._columns > 0, rows)
+
+    def leave(self, rows: int) -> None:
+        """Forget what no later row needs, after the tile has been computed."""
+        if self._columns:
+            memory = self.memory
+            leave(memory.places, memory.rings, memory.kept_time, *self._retention, rows)
+
+    def _make_room(self, rows: int) -> None:
+        memory = self.memory
+        if not self._columns:
+            return
+        wanted = room_wanted(memory.places, memory.rings, rows)
+        if not wanted:
+            return
+        # Rings that grew leave nothing behind: all are moved, and the pool is as large as they are.
+        pool = self._new_pool(wanted)
+        move_rings(memory.rings, memory.kept, memory.kept_status, memory.kept_time, *pool)
+        self.memory = memory._replace(kept=pool[0], kept_status=pool[1], kept_time=pool[2])
+
+    def _new_pool(
+        self, rows: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        size = (max(self._columns, 1), max(rows, 1))
+        return np.zeros(size, np.int64), np.zeros(size, np.uint8), np.zeros(size[1], np.int64)
+
+    def _new_memory(self, groups: int, pool_rows: int) -> Memory:
+        words = np.zeros(max(1, sum(what.words for _, what in self._stateful) * groups), np.int64)
+        rings = np.zeros((groups, at.RINGS), np.int64)
+        rings[:, at.MASK] = -1
+        rings[:, at.OF_SESSION] = at.NO_SESSION
+        return Memory(
+            np.zeros((at.PLACES, TILE), np.int64),
+            rings,
+            *self._new_pool(pool_rows),
+            words,
+            words.view(np.float64),
+        )
+
+    def _grow(self, groups: int) -> None:
+        """Make room for so many symbols, and half as many more."""
+        old, count = self.memory, self.memory.rings.shape[0]
+        room = groups + groups // 2
+        new = self._new_memory(room, 0)
+        new.rings[:count] = old.rings
+        base = 0
+        for line, what in self._stateful:
+            size, was = count * what.words, line[at.BASE]
+            new.words[base : base + size] = old.words[was : was + size]
+            line[at.BASE], line[at.STRIDE] = base, what.words
+            base += room * what.words
+        self.memory = new._replace(
+            places=old.places, kept=old.kept, kept_status=old.kept_status, kept_time=old.kept_time
+        )
+
+    def snapshot(self) -> Snapshot:
+        """What changed since the last one: a state by symbol, and the blocks of rows that came or went."""
+        rings = self.memory.rings
+        changed = np.flatnonzero(rings[:, at.CHANGED])
+        puts: list[tuple[bytes, bytes]] = []
+        deletes: list[bytes] = []
+        for group in changed.tolist():
+            key, ring = self._groups.key(group), rings[group]
+            header = HEADER.pack(VERSION, *(int(ring[place]) for place in _IN_HEADER))
+            puts.append((STATE + key, header + self._words_of(group).tobytes()))
+            if self._columns:
+                oldest, after = int(ring[at.OLDEST]), int(ring[at.NEXT])
+                first = max(int(ring[at.SAVED]), oldest) // BLOCK
+                came = range(first, (after - 1) // BLOCK + 1)
+                puts += [(_block_key(key, block), self._block(group, block)) for block in came]
+                gone = range(int(ring[at.SAVED_OLDEST]) // BLOCK, oldest // BLOCK)
+                deletes += [_block_key(key, block) for block in gone]
+                ring[at.SAVED], ring[at.SAVED_OLDEST] = after, oldest
+        rings[changed, at.CHANGED] = 0
+        return Snapshot(puts, deletes)
+
+    def restore(self, name: str, entries: Entries) -> npt.NDArray[np.int64]:
+        """Take back what snapshots held, into a new history; returns the symbols that have rows, by number.
+
+        Raises NodeStateError, with the name of the node, where it is damaged.
+        """
+        states: dict[bytes, bytes] = {}
+        blocks: dict[bytes, dict[int, bytes]] = {}
+        for key, value in entries:
+            if key[:1] == STATE:
+                states[key[1:]] = value
+            elif key[:1] == ROWS and len(key) > 8:
+                blocks.setdefault(key[1:-8], {})[int.from_bytes(key[-8:], "big")] = value
+            else:
+                raise NodeStateError(f"node {name}: no entry of its state has a key such as {key!r}")
+        codes = self._groups.codes(
+            pa.array(list(states), pa.binary()), np.arange(len(states), dtype=np.int32)
+        )
+        if len(self._groups) > self.memory.rings.shape[0]:
+            self._grow(len(self._groups))
+        for (key, value), group in zip(states.items(), codes.tolist(), strict=True):
+            self._restore_state(name, key, value, group)
+        self._make_room(0)
+        for key, group in zip(states, codes.tolist(), strict=True):
+            self._restore_rows(name, key, blocks.get(key, {}), group)
+        return codes.astype(np.int64)
+
+    def kept_tiles(self, groups: npt.NDArray[np.int64]) -> Iterator[int]:
+        """Lay out the kept rows of these symbols, tile by tile, as `place` lays out new ones; how many there are."""
+        rings, places = self.memory.rings, self.memory.places
+        for group in groups.tolist():
+            ring = rings[group]
+            for lower in range(int(ring[at.OLDEST]), int(ring[at.NEXT]), TILE):
+                ordinals = np.arange(lower, min(lower + TILE, int(ring[at.NEXT])))
+                slots = ring[at.START] + (ordinals & ring[at.MASK])
+                of_session = ordinals >= ring[at.SINCE]
+                rows = ordinals.size
+                places[at.GROUP, :rows] = group
+                places[at.TIME, :rows] = self.memory.kept_time[slots]
+                places[at.SESSION, :rows] = np.where(of_session, ring[at.OF_SESSION], -1)
+                places[at.ORDINAL, :rows] = ordinals
+                places[at.FIRST, :rows] = ring[at.SINCE]
+                places[at.SLOT, :rows] = slots
+                yield rows
+
+    def _words_of(self, group: int) -> npt.NDArray[np.int64]:
+        """The words of a symbol that cannot be made anew from kept rows."""
+        parts = [
+            self.memory.words[line[at.BASE] + group * what.words :][: what.words]
+            for line, what in self._stateful
+            if what.history == "since"
+        ]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def _block(self, group: int, block: int) -> bytes:
+        ring, memory = self.memory.rings[group], self.memory
+        lower = max(block * BLOCK, int(ring[at.OLDEST]))
+        ordinals = np.arange(lower, min((block + 1) * BLOCK, int(ring[at.NEXT])))
+        slots = ring[at.START] + (ordinals & ring[at.MASK])
+        header = BLOCK_HEADER.pack(VERSION, lower, ordinals.size)
+        kept, status = memory.kept[:, slots], memory.kept_status[:, slots]
+        return b"".join([header, memory.kept_time[slots].tobytes(), kept.tobytes(), status.tobytes()])
+
+    def _restore_state(self, name: str, key: bytes, value: bytes, group: int) -> None:
+        ring, words = self.memory.rings[group], value[HEADER.size :]
+        size = 8 * sum(what.words for _, what in self._stateful if what.history == "since")
+        if len(value) != HEADER.size + size or value[0] != VERSION:
+            raise NodeStateError(f"node {name}: the state of {key!r} is damaged, or of another version")
+        _, *places = HEADER.unpack_from(value)
+        ring[list(_IN_HEADER)] = places
+        if not 0 <= ring[at.OLDEST] <= ring[at.NEXT]:
+            raise NodeStateError(f"node {name}: the state of {key!r} is damaged")
+        ring[at.SAVED], ring[at.SAVED_OLDEST] = ring[at.NEXT], ring[at.OLDEST]
+        at_word = 0
+        own = np.frombuffer(words, np.int64)
+        for line, what in self._stateful:
+            if what.history == "since":
+                start = line[at.BASE] + group * what.words
+                self.memory.words[start : start + what.words] = own[at_word : at_word + what.words]
+                at_word += what.words
+
+    def _restore_rows(self, name: str, key: bytes, blocks: Mapping[int, bytes], group: int) -> None:
+        if not self._columns:
+            return
+        ring, memory = self.memory.rings[group], self.memory
+        oldest, after = int(ring[at.OLDEST]), int(ring[at.NEXT])
+        for block in range(oldest // BLOCK, (after - 1) // BLOCK + 1) if after > oldest else ():
+            value = blocks.get(block, b"")
+            lower, upper = max(block * BLOCK, oldest), min((block + 1) * BLOCK, after)
+            if len(value) < BLOCK_HEADER.size:
+                raise NodeStateError(f"node {name}: rows {lower} to {upper} of {key!r} are missing")
+            version, first, rows = BLOCK_HEADER.unpack_from(value)
+            size = 8 + 9 * self._columns  # of a row
+            whole = version == VERSION and first <= lower and first + rows == upper
+            if not whole or len(value) != BLOCK_HEADER.size + rows * size:
+                raise NodeStateError(f"node {name}: rows {lower} to {upper} of {key!r} are damaged")
+            # The block may begin with rows that were forgotten after it was written.
+            slots = ring[at.START] + (np.arange(lower, upper) & ring[at.MASK])
+            at_byte, skip = BLOCK_HEADER.size, lower - first
+            memory.kept_time[slots] = np.frombuffer(value, np.int64, rows, at_byte)[skip:]
+            at_byte += 8 * rows
+            kept = np.frombuffer(value, np.int64, rows * self._columns, at_byte)
+            memory.kept[:, slots] = kept.reshape(self._columns, rows)[:, skip:]
+            at_byte += 8 * rows * self._columns
+            status = np.frombuffer(value, np.uint8, rows * self._columns, at_byte)
+            memory.kept_status[:, slots] = status.reshape(self._columns, rows)[:, skip:]
+
+
+_IN_HEADER: Final = (at.NEXT, at.OLDEST, at.OF_SESSION, at.SINCE)
+
+
+def retention(steps: Sequence[Step]) -> Retention:
+    """Which rows steps look back at."""
+    rows, ns, most = 1, -1, 1
+    for step in steps:
+        what = STATEFUL.get(step.function)
+        if what is None or not what.kept:
+            continue
+        constants = [steps[place].bits for place in step.operands[what.values :]]
+        if step.function == "lag_rows":
+            rows = max(rows, constants[0])
+        elif step.function == "lag_time":
+            ns, most = max(ns, constants[0]), max(most, constants[2] + 1)
+        elif what.history == "window":
+            window = Window(*constants[:4])
+            rows = max(rows, window.rows)
+            if window.ns:
+                ns, most = max(ns, window.ns), max(most, window.rows_max)
+    return Retention(rows, ns, max(most, rows))
+
+
+def _block_key(key: bytes, block: int) -> bytes:
+    return ROWS + key + block.to_bytes(8, "big")

@@ -1,0 +1,45 @@
+"""Where what a node remembers lies: per row of a tile, per symbol, and per step."""
+
+from typing import Final
+
+# Rows of the array `places` (int64, by row of the tile): which symbol, when, in which session; then, written
+# by
+# `enter`, the number of the row among those of its symbol, that of the first one of its session, and its
+# slot.
+GROUP: Final = 0
+TIME: Final = 1
+SESSION: Final = 2
+ORDINAL: Final = 3
+FIRST: Final = 4
+SLOT: Final = 5
+PLACES: Final = 6
+
+# Columns of the array `rings` (int64, by group): where its ring of kept rows begins in the pool, how many
+# rows it has room for less 1 (a power of two less 1; -1 for no ring), the ordinals behind the newest row and
+# of the oldest one kept, its session and the ordinal at which that began, rows of the tile at hand, and up
+# to which ordinals it is written down.
+START: Final = 0
+MASK: Final = 1
+NEXT: Final = 2
+OLDEST: Final = 3
+OF_SESSION: Final = 4
+SINCE: Final = 5
+COMING: Final = 6
+SAVED: Final = 7
+SAVED_OLDEST: Final = 8
+CHANGED: Final = 9
+RINGS: Final = 10
+
+NO_SESSION: Final = -(2**63)  # of a symbol that had none yet; -1 is a row outside every session
+ROOM_MIN: Final = 8  # rows of the smallest ring
+
+# Columns of a line of a program.
+OPCODE: Final = 0
+OUT: Final = 1
+OPERANDS: Final = 2
+OPERANDS_MAX: Final = 8
+BASE: Final = 10  # where the words of the step begin
+STRIDE: Final = 11  # how many there are per symbol
+KEPT: Final = 12  # columns of the pool that keep the first and the second value
+PARTS_AT: Final = 14  # registers of further results, -1 where nobody reads them
+LINE: Final = 16

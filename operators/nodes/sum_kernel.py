@@ -1,0 +1,153 @@
+"""Counts and exact sums over windows of rows and of time: R30 to R34 and R41 to R44 are made of them.
+
+A window of (rows, ns, reset, rows_max) ends with the row at hand.  Words of a state: the ordinal at which
+the window begins, how many of its rows have a value, how many of these are too large to be squared, one that
+is free, and the exact sum (`exact_kernel`).
+"""
+
+from typing import Final
+
+from numba import njit
+
+from operators.nodes import exact_kernel as exact
+from operators.nodes import places as at
+from operators.nodes.exact_kernel import FLOAT_MAX, Float64s
+from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
+from schemas.batch import Int64s
+
+BEGINS: Final = 0
+COUNT: Final = 1
+TOO_LARGE: Final = 2
+SUM: Final = 3
+
+
+@njit(nogil=True, cache=True)
+def begins(
+    i: int,
+    begin: int,
+    rows: int,
+    ns: int,
+    most: int,
+    places: Grid,
+    start: int,
+    mask: int,
+    kept_time: Int64s,
+) -> int:
+    """The ordinal at which the window of row i begins, given where that of the row before did."""
+    n = places[at.ORDINAL, i]
+    if ns == 0:
+        return int(max(begin, n + 1 - rows))
+    begin = max(begin, n + 1 - most)
+    bound = places[at.TIME, i] - ns
+    while kept_time[start + (begin & mask)] <= bound:
+        begin += 1
+    return begin
+
+
+@njit(nogil=True, cache=True)
+def window_count(
+    line: Int64s,
+    ints: Grid,
+    status: Grid,
+    places: Grid,
+    rings: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    rows: int,
+) -> None:
+    """(x, window) -> how many rows of the window have a value."""
+    out = line[at.OUT]
+    window_rows, ns = ints[line[at.OPERANDS + 1], 0], ints[line[at.OPERANDS + 2], 0]
+    reset, most = ints[line[at.OPERANDS + 3], 0], ints[line[at.OPERANDS + 4], 0]
+    c, base, stride = line[at.KEPT], line[at.BASE], line[at.STRIDE]
+    for i in range(rows):
+        g = places[at.GROUP, i]
+        if g < 0 or (reset != 0 and places[at.SESSION, i] < 0):
+            ints[out, i] = 0
+            status[out, i] = NULL_IN if g < 0 else WARMING
+            continue
+        n, first = places[at.ORDINAL, i], places[at.FIRST, i]
+        o = base + g * stride
+        start, mask = rings[g, at.START], rings[g, at.MASK]
+        begin = max(words[o + BEGINS], rings[g, at.OLDEST])
+        if reset != 0 and first > begin:
+            words[o + COUNT] = 0
+            begin = first
+        if n >= begin:
+            words[o + COUNT] += kept_status[c, start + (n & mask)] == OK
+            after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
+            for gone in range(begin, after):
+                words[o + COUNT] -= kept_status[c, start + (gone & mask)] == OK
+            begin = after
+        words[o + BEGINS] = begin
+        ints[out, i] = words[o + COUNT]
+        status[out, i] = OK
+
+
+@njit(nogil=True, cache=True)
+def window_sum(
+    line: Int64s,
+    floats: Grid,
+    ints: Grid,
+    status: Grid,
+    places: Grid,
+    rings: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Float64s,
+    rows: int,
+) -> None:
+    """(x, window) -> the exact sum of its values, rounded; parts: what is left of it, and the exact mean.
+
+    Of a window without a value the sum is 0, and there is no mean.
+    """
+    out = line[at.OUT]
+    window_rows, ns = ints[line[at.OPERANDS + 1], 0], ints[line[at.OPERANDS + 2], 0]
+    reset, most = ints[line[at.OPERANDS + 3], 0], ints[line[at.OPERANDS + 4], 0]
+    c, base, stride = line[at.KEPT], line[at.BASE], line[at.STRIDE]
+    low, mean = line[at.PARTS_AT], line[at.PARTS_AT + 1]
+    for i in range(rows):
+        g = places[at.GROUP, i]
+        null, total, rest, middle = NULL_IN, 0.0, 0.0, 0.0
+        if g >= 0:
+            null = WARMING
+            if reset == 0 or places[at.SESSION, i] >= 0:
+                n, first = places[at.ORDINAL, i], places[at.FIRST, i]
+                o = base + g * stride
+                start, mask = rings[g, at.START], rings[g, at.MASK]
+                begin = max(words[o + BEGINS], rings[g, at.OLDEST])
+                if reset != 0 and first > begin:
+                    exact.clear(words, o + SUM)
+                    words[o + COUNT] = 0
+                    begin = first
+                if n >= begin:
+                    slot = start + (n & mask)
+                    if kept_status[c, slot] == OK:
+                        exact.add(words, o + SUM, kept[c, slot], 1)
+                        words[o + COUNT] += 1
+                    after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
+                    for gone in range(begin, after):
+                        slot = start + (gone & mask)
+                        if kept_status[c, slot] == OK:
+                            exact.add(words, o + SUM, kept[c, slot], -1)
+                            words[o + COUNT] -= 1
+                    begin = after
+                words[o + BEGINS] = begin
+                if low >= 0:
+                    total, rest = exact.rounded(words, word_floats, o + SUM)
+                elif mean < 0:
+                    total = exact.nearest(words, o + SUM)
+                if mean >= 0 and words[o + COUNT] > 0:
+                    middle = exact.mean(words, word_floats, o + SUM, words[o + COUNT])
+                null = OK if abs(total) <= FLOAT_MAX else DOMAIN
+        floats[out, i] = total
+        status[out, i] = null
+        if low >= 0:
+            floats[low, i] = rest
+            status[low, i] = null
+        if mean >= 0:
+            floats[mean, i] = middle
+            status[mean, i] = null
