@@ -46,7 +46,7 @@ NO_MEMORY: Final = Memory(
 
 
 class Retention(NamedTuple):
-    """Which rows of a symbol are kept: the last ones, those of a length of time (-1 for none), and how many at most."""
+    """Which rows of a symbol are kept: the last ones, those so young (-1 for none), how many at most."""
 
     rows: int
     ns: int
@@ -187,7 +187,7 @@ class History:
         return codes.astype(np.int64)
 
     def kept_tiles(self, groups: npt.NDArray[np.int64]) -> Iterator[int]:
-        """Lay out the kept rows of these symbols, tile by tile, as `place` lays out new ones; how many there are."""
+        """Lay out the kept rows of symbols, tile by tile, as `place` does new ones; how many there are."""
         rings, places = self.memory.rings, self.memory.places
         for group in groups.tolist():
             ring = rings[group]

@@ -17,7 +17,7 @@ TAKEN: Final = 0
 
 @njit(nogil=True, cache=True)
 def begins_anew(words: Int64s, o: int, reset: int, first: int) -> bool:
-    """Whether a state starts empty at this row: with `reset`, where the session's first row came after its last."""
+    """Whether a state starts empty: with `reset`, where the session began after the last row it took."""
     return words[o + TAKEN] == 0 or (reset != 0 and words[o + TAKEN] <= first)
 
 
