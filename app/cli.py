@@ -21,6 +21,7 @@ from app.process.logs import log_to_stderr
 from app.settings.mistakes import expected
 from operators.formula.suggest import did_you_mean
 from operators.join.settings import SettingsError
+from operators.sessions.sessions import CalendarError
 from replay.errors import HistoryError
 from schemas.clocks import NS_PER_S
 from schemas.frame import FrameError
@@ -216,6 +217,7 @@ def main() -> None:
         StateError,
         FrameError,
         LetterError,
+        CalendarError,
     ) as stopped:
         errors.print(f"stopped: {stopped}", markup=False)
         sys.exit(1)
