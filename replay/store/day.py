@@ -125,6 +125,11 @@ class Day:
         """The folder of the store it is in."""
         return self._folder.parent.parent
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The Parquet files with its rows, in their order."""
+        return tuple(self._folder / name for name in self.summary.parts)
+
     def disorder_ns(self, clock: Clock) -> int:
         """How far a row trails the newest before it in publish order, at most, on this clock."""
         summary = self.summary.clocks.get(clock_column(clock))
