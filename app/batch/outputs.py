@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Final, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from app.errors import UsageError
-from app.reading.row_files import Metadata, as_in_files, file_schema
+from app.reading.row_files import Metadata, as_in_files, file_schema, open_writer
 from app.task.sink import Sink
 from operators.hashing.parity import sealed_hashes
 
@@ -30,7 +29,7 @@ class OutputFile:
         self._group_rows = group_rows
         self._held: list[pa.RecordBatch] = []
         self._rows = 0
-        self._writer = pq.ParquetWriter(path, schema)
+        self._writer = open_writer(path, schema)
 
     def write(self, rows: pa.RecordBatch) -> None:
         """Add sealed rows, at least one, and roll up their parity."""

@@ -1,8 +1,10 @@
 """Rows gathered by key into messages of many rows, adding no more disorder than the worker's grace covers."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas.batch import Bools, Int32s, Int64s
 
@@ -60,6 +62,7 @@ def gather_partitions(
     clock_ns: Int64s,
     key_code: Int32s,
     home: Int32s,
+    cuts: Int64s,
     *,
     partitions: int,
     rows_max: int,
@@ -68,31 +71,38 @@ def gather_partitions(
 ) -> Parts:
     """Gather rows by partition, each in the order and the messages that `gather_blocks` would give it.
 
-    `home` has the partition of each key.  All is one sort by one small number: partition, tile and key.
+    `home` has the partition of each key.  Rows are gathered inside `cuts[i]:cuts[i + 1]` alone, a call of
+    `gather_blocks` each, in which keys are numbered as they come.
     """
     assert grace_ns >= disorder_ns
-    tile = np.maximum.accumulate(clock_ns) // (grace_ns - disorder_ns + 1)
-    tile = np.cumsum(np.diff(tile, prepend=tile[:1]) != 0)  # numbered from 0: they ascend
-    tiles = int(tile[-1]) + 1 if tile.size else 0
-    keys_of = np.bincount(home, minlength=partitions)
-    first = np.cumsum(keys_of) - keys_of  # of the keys, partition after partition
-    rank = np.empty(home.size, np.int64)
-    rank[np.argsort(home, kind="stable")] = np.arange(home.size)
-    cell_of = first[home] * tiles + rank - first[home]
-    cell = cell_of[key_code] + tile * keys_of[home][key_code]
-    # Two bytes are sorted by counting, several times as fast as eight by comparing.
-    narrow = cell.astype(np.uint16) if home.size * tiles < 2**16 else cell
-    order = np.argsort(narrow, kind="stable").astype(np.int64, copy=False)
-    cell = cell[order]
-    ends = np.append(first, home.size) * tiles
-    bounds = np.searchsorted(cell, ends).astype(np.int64)
-    new = np.ones(order.size, np.bool_)
-    new[1:] = cell[1:] != cell[:-1]
-    place = np.arange(order.size)
-    place -= np.maximum.accumulate(np.where(new, place, 0))
+    count = clock_ns.size
+    part = np.repeat(np.arange(cuts.size - 1), np.diff(cuts))
+    newest = np.empty_like(clock_ns)
+    for lower, upper in pairwise(cuts):
+        np.maximum.accumulate(clock_ns[lower:upper], out=newest[lower:upper])
+    tile = newest // (grace_ns - disorder_ns + 1)
+    begins = np.ones(count, np.bool_)
+    begins[1:] = (tile[1:] != tile[:-1]) | (part[1:] != part[:-1])
+    tile = np.cumsum(begins) - 1  # numbered through all cuts: they ascend
+    # A key is as old as its first row of a cut: from the last row on, so that the first one stays.
+    first = np.empty((cuts.size - 1) * home.size, np.int64)
+    place = np.arange(count)
+    of_cut = part * home.size + key_code
+    first[of_cut[::-1]] = place[::-1]
+    age = first[of_cut] - cuts[part]
+    group = home[key_code] * (int(tile[-1]) + 1 if count else 0) + tile
+    order = np.lexsort((_narrowed(age), _narrowed(group)))
+    age, group = age[order], group[order]
+    begins[1:] = (group[1:] != group[:-1]) | (age[1:] != age[:-1])
+    place -= np.maximum.accumulate(np.where(begins, place, 0))
     place %= rows_max
-    message = np.cumsum(place == 0) - 1
-    held = np.diff(bounds)
-    begun = np.append(message, 0)[np.minimum(bounds[:-1], max(order.size - 1, 0))]
-    message -= np.repeat(begun, held)
-    return Parts(order, bounds, message.astype(np.int64, copy=False), place.astype(np.int32))
+    held = np.bincount(home[key_code], minlength=partitions)
+    bounds = np.append(0, np.cumsum(held))
+    message = np.append(np.cumsum(place == 0) - 1, 0)
+    message = message[:-1] - np.repeat(message[bounds[:-1]], held)
+    return Parts(order, bounds, message, place.astype(np.int32))
+
+
+def _narrowed(numbers: Int64s) -> npt.NDArray[np.integer]:
+    """Numbers from 0 on in two bytes where they fit: such are sorted by counting, several times as fast."""
+    return numbers.astype(np.uint16) if numbers.max(initial=0) < 2**16 else numbers

@@ -1,7 +1,7 @@
 """A day's streams as they would be published, step by step, without a log: merged, gathered, partitioned.
 
-The rows of a step stand as the messages of one transaction of a `Publication` would, in the same order and at
-the same offsets; only no message is made of them.
+The rows of a step stand as the messages of some transactions of a `Publication` would, in the same order and
+at the same offsets; only no message is made of them.
 """
 
 from collections import Counter
@@ -13,20 +13,20 @@ import numpy as np
 import pyarrow as pa
 
 from replay.errors import HistoryError
-from replay.keys import key_codes
 from replay.order import clock_times, order_times
 from replay.publish.blocks import gather_partitions
 from replay.publish.cursor import NEVER_NS
 from replay.publish.merge import merge_upto
 from replay.publish.publication import BLOCK_ROWS_MAX, STEP_ROWS_MAX, end_ns, require_grace
 from replay.store.day import Day
-from schemas.batch import Batch, Int64s
+from schemas.batch import Batch, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS, EVENT_NS, KNOWN_NS, Clock
-from schemas.stream import Stream
-from topics.partitioner import partition_of
+from schemas.stream import Stream, message_keys
+from topics.placement import home_partitions
 
 # Offsets that a transaction takes in each partition beside its rows: a progress record and the marker.
 BESIDE: Final = 2
+TRANSACTIONS: Final = 4  # in a step: what a step costs beside its rows is shared by more of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +73,26 @@ class Steps:
         """Each step once; a second time there is none."""
         final = False
         while not final:
-            for feed in self._feeds:
-                feed.fill(self._step_rows_max)
-            counts = merge_upto(
-                [feed.order_ns for feed in self._feeds], [0] * len(self._feeds), self._step_rows_max
-            )
+            cuts = self._cuts()
             batches = {
-                feed.stream.name: self._batches(feed, feed.take(count))
-                for feed, count in zip(self._feeds, counts, strict=True)
+                feed.stream.name: self._batches(feed, np.array(of_feed, np.int64))
+                for feed, of_feed in zip(self._feeds, zip(*cuts, strict=True), strict=True)
             }
             final = all(feed.rows_left == 0 for feed in self._feeds)
             yield Step(batches, self._upper_ns(final), final)
+
+    def _cuts(self) -> list[list[int]]:
+        """Where each stream stands, counted from here, before the first of the next transactions and after
+        each.
+        """
+        for feed in self._feeds:
+            feed.fill(TRANSACTIONS * self._step_rows_max)
+        orders = [feed.order_ns for feed in self._feeds]
+        cuts = [[0] * len(orders)]
+        ends = [feed.rows_left for feed in self._feeds]
+        while len(cuts) <= TRANSACTIONS and (len(cuts) == 1 or cuts[-1] != ends):
+            cuts.append(merge_upto(orders, cuts[-1], self._step_rows_max))
+        return cuts
 
     def _upper_ns(self, final: bool) -> int:
         """What bounds every row still to come: it trails the newest of its stream by the day's disorder."""
@@ -92,35 +101,33 @@ class Steps:
             return max(self._end_ns, *(feed.last_ns + 1 for feed in self._feeds))
         return upper_ns
 
-    def _batches(self, feed: "_Feed", rows: pa.RecordBatch) -> dict[int, Batch]:
-        name, key = feed.stream.name, feed.day.stream.key
-        rows = self._accepted(feed, rows)
-        offsets = self._offsets[name]
+    def _batches(self, feed: "_Feed", cuts: Int64s) -> dict[int, Batch]:
+        """The rows of one stream that some transactions would carry, cut at these numbers of rows."""
+        rows, cuts = self._accepted(feed, feed.take(int(cuts[-1])), cuts)
+        offsets, transactions = self._offsets[feed.stream.name], cuts.size - 1
         if rows.num_rows == 0:
-            offsets += BESIDE
+            offsets += BESIDE * transactions
             return {}
         clock_ns = clock_times(rows, feed.column)[0]
         feed.see(clock_ns)
-        codes, keys = key_codes(rows, key)
-        home = np.array([partition_of(word, self._partitions) for word in keys], np.int32)
+        codes, keys = feed.keys_of(rows)
+        home = home_partitions(keys, self._partitions)
         parts = gather_partitions(
             clock_ns,
             codes,
             home,
+            cuts,
             partitions=self._partitions,
             rows_max=BLOCK_ROWS_MAX,
             grace_ns=self._grace_ns,
             disorder_ns=feed.disorder_ns,
         )
-        columns = feed.fitted(rows).take(pa.array(parts.order))
-        clock_ns, codes = clock_ns[parts.order], codes[parts.order]
-        sequence = feed.sequence(columns)
-        words = pa.array(keys, pa.binary())
+        columns = feed.fitted(rows.take(pa.array(parts.order)))
+        clock_ns, codes, sequence = clock_ns[parts.order], codes[parts.order], feed.sequence(columns)
+        before = BESIDE * (np.searchsorted(cuts, parts.order, side="right") - 1)
         batches = {}
-        for number, (lower, upper) in enumerate(zip(parts.bounds[:-1], parts.bounds[1:], strict=True)):
-            if lower == upper:
-                continue
-            own = slice(int(lower), int(upper))
+        for number in np.flatnonzero(np.diff(parts.bounds)).tolist():
+            own = slice(int(parts.bounds[number]), int(parts.bounds[number + 1]))
             there = np.flatnonzero(home == number)
             code_there = np.empty(home.size, np.int32)
             code_there[there] = np.arange(there.size, dtype=np.int32)
@@ -128,23 +135,25 @@ class Steps:
                 columns=columns.slice(own.start, own.stop - own.start),
                 time_ns=clock_ns[own],
                 sequence=sequence[own],
-                offset=parts.message[own] + offsets[number],
+                offset=parts.message[own] + before[own] + offsets[number],
                 index=parts.index[own],
                 key_code=code_there[codes[own]],
-                keys=words.take(pa.array(there)),
+                keys=keys.take(pa.array(there)),
             )
             offsets[number] += parts.message[own.stop - 1] + 1
-        offsets += BESIDE
+        offsets += BESIDE * transactions
         return batches
 
-    def _accepted(self, feed: "_Feed", rows: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows with a time and a key; the others are counted."""
+    def _accepted(self, feed: "_Feed", rows: pa.RecordBatch, cuts: Int64s) -> tuple[pa.RecordBatch, Int64s]:
+        """The rows with a time and a key, and their cuts; the others are counted."""
         for column in (feed.column, *feed.day.stream.key):
             if missing := rows.column(column).null_count:
                 reason = f"no {column}" + ("" if column == feed.column else ", which is in the key")
                 self.refused[feed.stream.name, reason] += missing
-                rows = rows.filter(rows.column(column).is_valid())
-        return rows
+                valid = rows.column(column).is_valid()
+                rows = rows.filter(valid)
+                cuts = np.append(0, np.cumsum(valid.to_numpy(zero_copy_only=False)))[cuts]
+        return rows, cuts
 
 
 class _Feed:
@@ -158,7 +167,7 @@ class _Feed:
         self.order_ns: Int64s = np.empty(0, np.int64)  # when each row held is published
         wanted = {*stream.schema.names, *day.stream.key, EVENT_NS, KNOWN_NS}
         self._columns = [name for name in day.stream.schema.names if name in wanted]
-        self._batches = day.batches(columns=self._columns)
+        self._batches = day.batches(columns=self._columns, words=True)
         self._held: list[pa.RecordBatch] = []
         self._newest_ns = BEGINNING_NS
         self._summary = day.summary.clocks.get(self.column)
@@ -206,8 +215,20 @@ class _Feed:
                 self._held[0] = first.slice(parts[-1].num_rows)
         if len(parts) == 1:
             return parts[0]
+        if parts:
+            return _one(parts)
         schema = pa.schema([self.day.stream.schema.field(name) for name in self._columns])
-        return pa.concat_batches(parts) if parts else pa.RecordBatch.from_pylist([], schema)
+        return pa.RecordBatch.from_pylist([], schema)
+
+    def keys_of(self, rows: pa.RecordBatch) -> tuple[Int32s, pa.BinaryArray]:
+        """The place of each row's message key among some distinct ones, and these."""
+        key = self.day.stream.key
+        column = rows.column(key[0]) if len(key) == 1 else None
+        if column is None or not pa.types.is_dictionary(column.type):
+            coded = message_keys(rows, key).dictionary_encode()
+            return np.asarray(coded.indices, np.int32), coded.dictionary
+        words = pa.record_batch([column.dictionary], names=list(key))
+        return np.asarray(column.indices, np.int32), message_keys(words, key)
 
     def fitted(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """The stream's columns, in its types.  Raises HistoryError where a value does not fit."""
@@ -230,3 +251,19 @@ class _Feed:
         if self.stream.sequence is None:
             return np.zeros(rows.num_rows, np.int64)
         return np.asarray(rows.column(self.stream.sequence).fill_null(0).to_numpy(), dtype=np.int64)
+
+
+def _one(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """The same rows in one batch; where text is words in one part it need not be in another."""
+    types = [part.schema.types for part in parts]
+    if any(other != types[0] for other in types[1:]):
+        parts = [_plain(part) for part in parts]
+    return pa.concat_batches(parts)
+
+
+def _plain(rows: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [
+        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        for column in rows.columns
+    ]
+    return pa.record_batch(columns, names=rows.schema.names)
