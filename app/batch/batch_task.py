@@ -92,7 +92,7 @@ class BatchTask:
             released_ns=self._released_ns,
             sealed_ns=now_ns(),
             newest_ns=self._newest_ns,
-            parity=str(file.sink.parity),
+            parity="",  # rolled up as the files are audited
             assumed_rows=sealed.assumed_rows,
             rule=file.sink.rule,
         )

@@ -11,7 +11,6 @@ import pyarrow as pa
 from app.errors import UsageError
 from app.reading.row_files import Metadata, as_in_files, file_schema, open_writer
 from app.task.sink import Sink
-from operators.hashing.parity import sealed_hashes
 
 GROUP_ROWS: Final = 131_072  # a row group of a size that Parquet readers like
 HELD_ROWS_MAX: Final = 1_048_576  # over all files: with many of them their row groups are smaller
@@ -20,7 +19,7 @@ FILES_MAX: Final = 800  # open at once: few systems let a process open more than
 
 
 class OutputFile:
-    """The file of one output and partition; its rows are gathered into row groups."""
+    """The file of one output and partition, of `rows` so far; they are gathered into row groups."""
 
     def __init__(self, path: Path, sink: Sink, schema: pa.Schema, group_rows: int) -> None:
         """`schema` is that of the file."""
@@ -28,15 +27,15 @@ class OutputFile:
         self._schema = schema
         self._group_rows = group_rows
         self._held: list[pa.RecordBatch] = []
-        self._rows = 0
+        self.rows = 0
+        self._written = 0
         self._writer = open_writer(path, schema)
 
     def write(self, rows: pa.RecordBatch) -> None:
-        """Add sealed rows, at least one, and roll up their parity."""
-        self.sink.parity = self.sink.parity.roll(sealed_hashes(rows))
+        """Add sealed rows, at least one."""
         self._held.append(rows)
-        self._rows += rows.num_rows
-        if self._rows >= self._group_rows:
+        self.rows += rows.num_rows
+        if self.rows - self._written >= self._group_rows:
             self._flush()
 
     def close(self) -> None:
@@ -55,7 +54,7 @@ class OutputFile:
         if self._held:
             rows = pa.Table.from_batches(self._held, self.sink.schema)
             self._writer.write_table(as_in_files(rows, self._schema))
-            self._held, self._rows = [], 0
+            self._held, self._written = [], self.rows
 
 
 class Outputs:

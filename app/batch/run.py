@@ -16,7 +16,6 @@ from app.errors import UsageError
 from app.reading.aligned import Frames
 from app.reading.row_files import Metadata
 from app.wiring.pipeline import Pipeline
-from operators.hashing.parity import Parity
 from replay.publish.steps import Steps
 from replay.store.day import Day
 from schemas.arrived import ProgressRecord
@@ -24,7 +23,7 @@ from schemas.arrived import ProgressRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReport:
-    """What went in, what came of it, and the parity of each partition, by output.
+    """What went in, and what came of it; `rows_out` counts rows by output.
 
     `rows_in` counts rows that keep all rules, `rows_late` those of them that came too late; `rows_dead`
     counts dead letters as a replay does, a message and reason once.
@@ -34,12 +33,8 @@ class BatchReport:
     rows_late: Mapping[str, int]
     rows_dead: int
     rows_refused: Mapping[tuple[str, str], int]
-    parity: Mapping[str, Sequence[Parity]]
+    rows_out: Mapping[str, int]
     frames: Frames
-
-    def rows_of(self, output: str) -> int:
-        """How many rows an output has."""
-        return sum(parity.rows for parity in self.parity[output])
 
 
 def run_batch(
@@ -85,7 +80,7 @@ def run_batch(
         rows_late=_summed([task.rows_late for task in tasks], settings.stream_names),
         rows_dead=sum(judge.letters for judge in judges.values()),
         rows_refused=dict(steps.refused),
-        parity={name: [of[name].parity for of in sinks] for name in sinks[0]},
+        rows_out={name: sum(files[name].rows for files in outputs.files) for name in sinks[0]},
         frames=Frames.of([task.frames for task in tasks]),
     )
 

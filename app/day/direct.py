@@ -25,8 +25,8 @@ def audit_direct(
 ) -> AuditReport:
     """Check the files that the run has written; what went in is what the run says."""
     inputs = {day.stream.name: ParquetFiles(day.files[0].parent, day.files) for day in days}
-    outputs = {name: ParquetFiles.at(request.rows_folder(name)) for name in batch.parity}
-    report = audit_outputs(pipeline.settings, pipeline.streams, inputs, outputs, batch.parity)
+    outputs = {name: ParquetFiles.at(request.rows_folder(name)) for name in batch.rows_out}
+    report = audit_outputs(pipeline.settings, pipeline.streams, inputs, outputs)
     for counts, said in ((report.rows_in, batch.rows_in), (report.rows_late, batch.rows_late)):
         counts.clear()
         counts.update(said)

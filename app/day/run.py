@@ -187,7 +187,7 @@ def _by_files(
     return _Ran(
         seconds=stages.seconds["run"],
         frames=batch.frames,
-        rows_out={name: batch.rows_of(name) for name in pipeline.settings.node_outputs},
+        rows_out={name: batch.rows_out[name] for name in pipeline.settings.node_outputs},
         audit=partial(audit_direct, request, pipeline, days, batch),
     )
 

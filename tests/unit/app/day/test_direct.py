@@ -159,7 +159,7 @@ def test_the_audit_of_a_direct_run_finds_a_value_that_was_changed_on_its_way(
     summary = replay_day(direct(request, tmp_path / "out"), lambda line: None)
     kinds = " ".join(summary.audit_findings)
     assert summary.audit_violations >= 3_000
-    assert "wrong parity" in kinds
+    assert "changed left row" in kinds
     assert "wrong feature" in kinds
 
 
