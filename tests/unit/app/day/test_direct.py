@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from app.batch import outputs
 from app.day.request import ReplayRequest
 from app.day.run import replay_day
 from app.errors import RunError, UsageError
+from app.reading.row_files import as_in_files
 from replay.market.generate import generate_day
 from replay.publish.publication import STEP_ROWS_MAX
 from replay.store.days import HistoryStore
@@ -146,16 +146,15 @@ def test_the_audit_of_a_direct_run_finds_a_value_that_was_changed_on_its_way(
     config = tmp_path / "graph.toml"
     config.write_text(GRAPH)
     request = ReplayRequest(date=DATE, store=tmp_path / "store", out=tmp_path, partitions=1, config=config)
-    as_it_was = outputs.as_in_files
 
     def changed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         at = rows.schema.get_field_index("price")
         if at >= 0:
             column = pc.add(rows.column("price"), 1.0)
             rows = rows.set_column(at, rows.schema.field("price"), column)
-        return as_it_was(rows, schema)
+        return as_in_files(rows, schema)
 
-    monkeypatch.setattr(outputs, "as_in_files", changed)
+    monkeypatch.setattr("app.batch.outputs.as_in_files", changed)
     summary = replay_day(direct(request, tmp_path / "out"), lambda line: None)
     kinds = " ".join(summary.audit_findings)
     assert summary.audit_violations >= 3_000
