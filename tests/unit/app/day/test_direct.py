@@ -57,9 +57,10 @@ def test_a_direct_run_gives_every_file_of_one_through_the_wire(
         'carry = "column"\nallow_exact = false',
         'direction = "nearest"\ntolerance_ns = 1000000000',
         "grace_ns = 10000000",
+        'clock = "event"\n[streams.trade]\ncolumns = ["price"]\n[streams.quote]\ncolumns = ["bid_price"]',
     ],
 )
-def test_so_does_one_by_another_rule_or_another_grace(tmp_path: Path, settings: str) -> None:
+def test_so_does_one_by_another_rule_grace_or_choice_of_columns(tmp_path: Path, settings: str) -> None:
     several_steps(tmp_path / "store")
     config = tmp_path / "rule.toml"
     config.write_text(f"[pipeline]\n{settings}\n")
