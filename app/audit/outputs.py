@@ -7,6 +7,7 @@ from app.audit.findings import Findings
 from app.audit.nodes import NodeRules, check_node
 from app.audit.report import AuditReport
 from app.config import Settings
+from app.wiring.planning import declared_graph
 from operators.sealed import ALIGNED
 from schemas.stream import Stream
 
@@ -20,7 +21,7 @@ def audit_outputs(
     """Check the aligned rows against the inputs, and each node's rows against them."""
     aligned = outputs[ALIGNED]
     report = audit_files(settings, aligned, inputs, streams=streams)
-    declared = settings.graph.declared()
+    declared = declared_graph(settings)
     for name in outputs.keys() - {ALIGNED}:
         rules, files = NodeRules.of(declared, name), outputs[name]
         for number, (joined, made) in enumerate(zip(aligned.files, files.files, strict=True)):
