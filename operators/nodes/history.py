@@ -18,7 +18,7 @@ from operators.formula.steps import Step
 from operators.node import NodeStateError
 from operators.nodes import places as at
 from operators.nodes.evaluate_kernel import TILE, Memory
-from operators.nodes.history_kernel import enter, leave, move_rings, room_wanted
+from operators.nodes.history_kernel import enter, leave, move_rings, room_of_all, room_wanted
 from operators.nodes.program import Lines
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Snapshot
@@ -97,8 +97,12 @@ class History:
         if not self._columns:
             return
         wanted = room_wanted(memory.places, memory.rings, rows)
-        if not wanted:
-            return
+        if wanted:
+            self._move_rings(wanted)
+
+    def _move_rings(self, wanted: int) -> None:
+        """Give each ring its room in a pool of so many rows."""
+        memory = self.memory
         # Rings that grew leave nothing behind: all are moved, and the pool is as large as they are.
         pool = self._new_pool(wanted)
         move_rings(memory.rings, memory.kept, memory.kept_status, memory.kept_time, *pool)
@@ -181,7 +185,7 @@ class History:
             self._grow(len(self._groups))
         for (key, value), group in zip(states.items(), codes.tolist(), strict=True):
             self._restore_state(name, key, value, group)
-        self._make_room(0)
+        self._move_rings(room_of_all(self.memory.rings))
         for key, group in zip(states, codes.tolist(), strict=True):
             self._restore_rows(name, key, blocks.get(key, {}), group)
         return codes.astype(np.int64)

@@ -21,15 +21,21 @@ def room_wanted(places: Grid, rings: Grid, rows: int) -> int:
             rings[g, at.COMING] += 1
             kept = rings[g, at.NEXT] - rings[g, at.OLDEST] + rings[g, at.COMING]
             short |= kept > rings[g, at.MASK] + 1
-    wanted = 0
     if short:
-        for g in range(rings.shape[0]):
-            wanted += _room_of(rings[g, at.NEXT] - rings[g, at.OLDEST] + rings[g, at.COMING])
-    if not short:
-        for i in range(rows):
-            g = places[at.GROUP, i]
-            if g >= 0:
-                rings[g, at.COMING] = 0
+        return int(room_of_all(rings))
+    for i in range(rows):
+        g = places[at.GROUP, i]
+        if g >= 0:
+            rings[g, at.COMING] = 0
+    return 0
+
+
+@njit(nogil=True, cache=True)
+def room_of_all(rings: Grid) -> int:
+    """How many rows of the pool the rings need, with the rows that come."""
+    wanted = 0
+    for g in range(rings.shape[0]):
+        wanted += _room_of(rings[g, at.NEXT] - rings[g, at.OLDEST] + rings[g, at.COMING])
     return wanted
 
 

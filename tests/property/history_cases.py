@@ -1,0 +1,357 @@
+"""Random calls of functions that look back, rows for them, and what the oracle gives for these."""
+
+import math
+import os
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import combinations, pairwise
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from operators.formula.features import Features, read_features, root_source
+from operators.formula.functions.declare import Function, Operand, Setting
+from operators.formula.functions.table import FUNCTIONS
+from operators.formula.types import Kind, kind_of
+from operators.nodes.formula import FormulaNode
+from operators.rows.groups import Groups
+from operators.sealed import RowKeys, Sealed
+from tests.oracles.features.rows import Column, Rows
+from tests.oracles.features.table import ORACLES
+from tests.property.formula_cases import FLOATS, INTS, ODD_FLOATS
+
+LOOKING_BACK: Final = [function.name for function in FUNCTIONS.values() if function.memory != "row"]
+PLAIN_PYTHON: Final = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+ROWS_MOST: Final = 10 if PLAIN_PYTHON else 30
+SETTINGS_MOST: Final = 3  # that have no default and are given in one call
+
+# One is the beginning of another, and they look like the entries of a node's state.
+SYMBOLS: Final = (b"A", b"", b"As", b"r\0\0\0\0\0\0\0\0", "\u00e9".encode())
+# Settings that the oracle has under the handbook's name, which Python cannot take.
+RENAMED: Final[Mapping[str, str]] = {"decay": "lambda"}
+
+
+class Case(NamedTuple):
+    """A call over rows: `symbol` by number of `SYMBOLS` (-1: a row without a key), `session` -1 outside."""
+
+    function: Function
+    formula: str
+    settings: dict[str, Any]
+    operands: list[str]
+    batch: pa.RecordBatch
+    symbol: list[int]
+    time_ns: list[int]
+    session: list[int]
+
+    @property
+    def rows(self) -> int:
+        return len(self.symbol)
+
+    def of(self, places: Sequence[int]) -> "Case":
+        """These rows of it alone."""
+        chosen = [[values[place] for place in places] for values in (self.symbol, self.time_ns, self.session)]
+        return self._replace(
+            batch=self.batch.take(pa.array(places, pa.int64())),
+            symbol=chosen[0],
+            time_ns=chosen[1],
+            session=chosen[2],
+        )
+
+
+def columns_of(function: Function, count: int) -> dict[str, Operand]:
+    """A column of its own for each of so many operands."""
+    return {f"c{number}": operand for number, operand in enumerate(function.operands_of(count))}
+
+
+def call_text(function: Function, columns: Mapping[str, Operand], settings: Mapping[str, Any]) -> str:
+    parts = [f"{operand.name}={name}" if operand.optional else name for name, operand in columns.items()]
+    return (
+        f"{function.name}({', '.join([*parts, *(f'{name}={value!r}' for name, value in settings.items())])})"
+    )
+
+
+@cache
+def shapes_of(name: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """How many operands a call can have, with which of the settings that have no default."""
+    function = FUNCTIONS[name]
+    open_settings = [setting for setting in function.settings if setting.default is None]
+    least = sum(not operand.optional for operand in function.operands)
+    most = len(function.operands) + (4 if function.repeats else 0)
+    found = []
+    for count in range(least, most + 1):
+        columns = columns_of(function, count)
+        schema = pa.schema([(name, typical_type(operand)) for name, operand in columns.items()])
+        for size in range(SETTINGS_MOST + 1):
+            for chosen in combinations(open_settings, size):
+                settings = {setting.name: typical(setting) for setting in chosen}
+                text = call_text(function, columns, settings)
+                if read_features("law", root_source("aligned", schema), {"y": text})[0] is not None:
+                    found.append((count, tuple(settings)))
+    assert found, f"no call of {function.name} could be made"
+    return tuple(found)
+
+
+def typical(setting: Setting) -> Any:
+    """A value that goes with most others."""
+    lower, upper = setting.bounds
+    if setting.kind == "window":
+        return "4ns"
+    if setting.kind == "boolean":
+        return True
+    if setting.kind == "word":
+        return setting.words[0]
+    if setting.kind == "number":
+        return min(max(lower, 4.0), upper) if upper > 1 else 0.5
+    return int(min(max(lower, 4), upper))
+
+
+def typical_type(operand: Operand) -> pa.DataType:
+    return {"boolean": pa.bool_(), "integer": pa.int64()}.get(operand.takes, pa.float64())
+
+
+def value_of(setting: Setting, scale: int) -> st.SearchStrategy[Any]:
+    """Any value of a setting, small ones more often; lengths of time are near a few times `scale`."""
+    lower, upper = setting.bounds
+    if setting.kind == "boolean":
+        return st.booleans()
+    if setting.kind == "word":
+        return st.sampled_from(setting.words)
+    if setting.kind == "window":
+        near = st.integers(1, 6).map(lambda k: f"{k * scale}ns")
+        return st.one_of(near, near, st.sampled_from(["1ns", f"{scale + 1}ns", "31d"]))
+    if setting.kind == "duration":
+        lowest, highest = math.ceil(max(lower, 0)), int(min(upper, 2**62))
+        return st.integers(0, 6).map(lambda k: min(max(k * scale, lowest), highest))
+    if setting.kind == "count":
+        low, high = math.ceil(lower), int(upper)
+        small = st.integers(low, min(high, low + 5))
+        return st.one_of(small, small, small, st.integers(low, high))
+    reals = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 20.0, 1e-3, 1e-300, 1e300, -2.5, 1 / 3]
+    reals += [bound for bound in (lower, upper) if math.isfinite(bound)]
+    return st.sampled_from([real for real in reals if lower <= real <= upper])
+
+
+@st.composite
+def settings_of(draw: st.DrawFn, function: Function, given: Sequence[str], scale: int) -> dict[str, Any]:
+    """What is written in a call: these settings, and some of those that have a default."""
+    written = {}
+    for setting in function.settings:
+        if setting.name in given or (setting.default is not None and draw(st.booleans())):
+            written[setting.name] = draw(value_of(setting, scale))
+    return written
+
+
+CENTS: Final = st.integers(9_990, 10_010)
+SIGNS: Final = st.sampled_from([-1, 0, 1])
+OF_FLOATS: Final = (
+    ODD_FLOATS,
+    FLOATS,
+    CENTS.map(lambda cents: cents / 100),
+    st.sampled_from([0.0, -0.0, 1.0, 2.0, -1.0, 3.0]),
+    st.sampled_from([1e300, -1e300, 1.0, 1e-300, 5e-324]),
+    st.just(100.1),
+    SIGNS.map(float),
+)
+OF_INTS: Final = (INTS, CENTS, st.integers(-3, 3), st.integers(0, 5), st.just(7), SIGNS)
+
+
+@st.composite
+def column(draw: st.DrawFn, operand: Operand, market: str, rows: int) -> pa.Array:
+    """The values of an operand: of a market's, prices near each other and small sizes; else anything."""
+    if operand.takes in ("boolean", "value") and (operand.takes == "boolean" or draw(st.booleans())):
+        kind, values = pa.bool_(), st.booleans()
+    elif market and operand.takes != "integer":
+        kind = pa.float64() if market == "floats" else pa.int64()
+        values = CENTS.map(lambda cents: cents / 100) if market == "floats" else CENTS
+        if "size" in operand.name:
+            kind, values = pa.int64(), st.integers(0, 5)
+        if operand.name in ("direction", "d"):
+            kind, values = pa.int8(), SIGNS
+    elif operand.takes == "integer" or draw(st.booleans()):
+        kind, values = pa.int64(), draw(st.sampled_from(OF_INTS))
+    else:
+        kind, values = pa.float64(), draw(st.sampled_from(OF_FLOATS))
+    if draw(st.booleans()):
+        values = st.one_of(values, values, values, st.none())
+    return pa.array(draw(st.lists(values, min_size=rows, max_size=rows)), kind)
+
+
+@st.composite
+def cases(draw: st.DrawFn, name: str) -> Case:
+    """A call and rows in order: ties, several symbols, rows without a key, breaks, rows outside sessions."""
+    function = FUNCTIONS[name]
+    scale = draw(st.sampled_from([1, 10**9]))
+    count, given = draw(st.sampled_from(shapes_of(name)))
+    columns = columns_of(function, count)
+    settings = draw(settings_of(function, given, scale))
+    formula = call_text(function, columns, settings)
+    rows = draw(st.integers(0, ROWS_MOST))
+    market = draw(st.sampled_from(["", "floats", "ints"]))
+    arrays = {name: draw(column(operand, market, rows)) for name, operand in columns.items()}
+    batch = pa.record_batch(arrays)
+    source = root_source("aligned", batch.schema)
+    assume(read_features("law", source, {"y": formula})[0] is not None)  # settings that do not go together
+    symbols = draw(st.integers(1, 3))
+    symbol = draw(st.lists(st.integers(0, 3 * symbols), min_size=rows, max_size=rows))
+    time_ns, session = draw(times(rows, scale))
+    return Case(
+        function,
+        formula,
+        {
+            RENAMED.get(setting.name, setting.name): setting.read(settings[setting.name])
+            for setting in function.settings
+            if setting.name in settings
+        },
+        list(columns),
+        batch,
+        [-1 if number == 3 * symbols else number % symbols for number in symbol],
+        time_ns,
+        session,
+    )
+
+
+@st.composite
+def times(draw: st.DrawFn, rows: int, scale: int) -> tuple[list[int], list[int]]:
+    """Ascending times, up to five of them equal, and sessions, which begin and end between two times."""
+    now_ns = draw(st.sampled_from([0, 1_700_000_000 * 10**9, -7 * scale]))
+    session, latest = (0, 0) if draw(st.booleans()) else (-1, -1)
+    time_ns: list[int] = []
+    sessions: list[int] = []
+    for _ in range(rows):
+        step, event = draw(st.tuples(st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5, 40]), st.integers(0, 9)))
+        if len(set(time_ns[-5:])) == 1 and len(time_ns) >= 5:
+            step = max(step, 1)
+        now_ns += step * scale
+        if step and event >= 8:
+            session, latest = (-1, latest) if event == 9 else (latest + 1, latest + 1)
+        time_ns.append(now_ns)
+        sessions.append(session)
+    return time_ns, sessions
+
+
+def features_of(case: Case) -> Features:
+    source = root_source("aligned", case.batch.schema)
+    features, errors = read_features("law", source, {"y": case.formula})
+    assert features is not None, (case.formula, errors)
+    return features
+
+
+def expected(case: Case) -> Column:
+    """What the oracle gives, floats where the node gives floats."""
+    kinds = [kind_of(case.batch.schema.field(name).type) for name in case.operands]
+    operands = case.function.operands_of(len(case.operands))
+    floats = "float64" in case.function.alike(kinds)
+    columns = [
+        entering(case.batch[name], operand.takes == "float" or (operand.alike and floats))
+        for name, operand in zip(case.operands, operands, strict=True)
+    ]
+    rows = Rows(
+        case.time_ns,
+        [None if number < 0 else number for number in case.symbol],
+        [None if number < 0 else number for number in case.session],
+        dict(zip(case.operands, columns, strict=True)),
+    )
+    values = ORACLES[case.function.name](rows, columns, case.settings)
+    kind: Kind = case.function.result(kinds, case.settings)
+    return [None if value is None else float(value) if kind == "float64" else value for value in values]
+
+
+def entering(values: pa.Array, as_float: bool) -> Column:
+    """The values as they enter: no number that is not finite, no zero with a sign."""
+    column: Column = []
+    for value in values.to_pylist():
+        if isinstance(value, float):
+            column.append(value + 0.0 if math.isfinite(value) else None)
+        else:
+            column.append(float(value) if as_float and value is not None else value)
+    return column
+
+
+class Run:
+    """A node that takes the rows of a case, with symbols numbered in an order of its own."""
+
+    def __init__(self, features: Features, order: Sequence[int] = range(len(SYMBOLS))) -> None:
+        groups = Groups()
+        numbers = np.argsort(np.array(order)).astype(np.int32)
+        symbols = pa.array([SYMBOLS[number] for number in order], pa.binary())
+        assert groups.codes(symbols, np.arange(len(order), dtype=np.int32)).tolist() == [*range(len(order))]
+        self._numbers = np.append(numbers, np.int32(-1))  # where a symbol of -1 points
+        self.node = FormulaNode("law", features, groups)
+        self.store: dict[bytes, bytes] = {}
+
+    def take(self, case: Case, lower: int, upper: int) -> list[Any]:
+        """The values of some of the rows."""
+        keys = RowKeys(
+            self._numbers[np.array(case.symbol[lower:upper], np.int64)],
+            np.array(case.time_ns[lower:upper], np.int64),
+            np.array(case.session[lower:upper], np.int64),
+        )
+        rows = case.batch.slice(lower, upper - lower)
+        out = self.node.take((Sealed(rows, 0, keys=keys),)).rows
+        if out is None:
+            return []
+        out.validate(full=True)
+        values = out["y"].to_pylist()
+        assert sum(self.node.counts["y"]) == values.count(None)
+        return list(values)
+
+    def stream(self, case: Case, cuts: Sequence[int] = ()) -> list[Any]:
+        """The values of all rows, taken in parts."""
+        bounds = sorted({0, case.rows, *(cut for cut in cuts if cut < case.rows)})
+        return [value for lower, upper in pairwise(bounds) for value in self.take(case, lower, upper)]
+
+    def keep(self) -> None:
+        """Write down what changed."""
+        snapshot = self.node.snapshot()
+        for key in snapshot.deletes:
+            self.store.pop(key, None)
+        self.store.update(snapshot.puts)
+
+
+def bits(value: object) -> object:
+    return struct.pack("<d", value) if isinstance(value, float) else value
+
+
+def place_of(value: float) -> int:
+    """The number of a float among all of them, in order."""
+    (number,) = struct.unpack("<q", struct.pack("<d", value))
+    return int(number) if number >= 0 else -(int(number) & (2**63 - 1))
+
+
+def differences(values: Sequence[Any], wanted: Sequence[Any], ulps: int = 0) -> list[tuple[int, Any, Any]]:
+    """Where values are not those that are wanted, bit for bit or within so many ulps."""
+    assert len(values) == len(wanted)
+    return [
+        (row, value, want)
+        for row, (value, want) in enumerate(zip(values, wanted, strict=True))
+        if type(value) is not type(want) or not _same(value, want, ulps)
+    ]
+
+
+def _same(value: Any, want: Any, ulps: int) -> bool:
+    if not isinstance(value, float) or ulps == 0:
+        return bits(value) == bits(want)
+    return abs(place_of(value) - place_of(want)) <= ulps
+
+
+def context_of(case: Case, features: Features, first: int) -> Iterator[int]:
+    """The rows that a slice needs whose first row with the right bits is `first`.
+
+    Of each symbol: as many rows back as the node needs, from there as long, and as many rows again.
+    """
+    needs = Run(features).node.needs
+    for number in set(case.symbol):
+        rows = [row for row in range(first) if case.symbol[row] == number]
+        if not rows:
+            continue
+        later = [row for row in range(first, case.rows) if case.symbol[row] == number]
+        if not later:
+            continue
+        start = max(0, len(rows) - needs.rows)
+        time_ns = case.time_ns[(rows[start:] or later)[0]]
+        start = min([start, *(i for i, row in enumerate(rows) if case.time_ns[row] >= time_ns - needs.ns)])
+        yield from rows[max(0, start - needs.rows) :]
