@@ -158,7 +158,8 @@ class History:
                 first = max(int(ring[at.SAVED]), oldest) // BLOCK
                 came = range(first, (after - 1) // BLOCK + 1)
                 puts += [(_block_key(key, block), self._block(group, block)) for block in came]
-                gone = range(int(ring[at.SAVED_OLDEST]) // BLOCK, oldest // BLOCK)
+                written = -(-int(ring[at.SAVED]) // BLOCK)  # blocks so far
+                gone = range(int(ring[at.SAVED_OLDEST]) // BLOCK, min(oldest // BLOCK, written))
                 deletes += [_block_key(key, block) for block in gone]
                 ring[at.SAVED], ring[at.SAVED_OLDEST] = after, oldest
         rings[changed, at.CHANGED] = 0

@@ -3,10 +3,11 @@
 import math
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import combinations, pairwise
-from typing import Any, Final, NamedTuple
+from random import Random
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,6 @@ from operators.rows.groups import Groups
 from operators.sealed import RowKeys, Sealed
 from tests.oracles.features.rows import Column, Rows
 from tests.oracles.features.table import ORACLES
-from tests.property.formula_cases import FLOATS, INTS, ODD_FLOATS
 
 LOOKING_BACK: Final = [function.name for function in FUNCTIONS.values() if function.memory != "row"]
 PLAIN_PYTHON: Final = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -145,39 +145,63 @@ def settings_of(draw: st.DrawFn, function: Function, given: Sequence[str], scale
     return written
 
 
-CENTS: Final = st.integers(9_990, 10_010)
-SIGNS: Final = st.sampled_from([-1, 0, 1])
-OF_FLOATS: Final = (
-    ODD_FLOATS,
-    FLOATS,
-    CENTS.map(lambda cents: cents / 100),
-    st.sampled_from([0.0, -0.0, 1.0, 2.0, -1.0, 3.0]),
-    st.sampled_from([1e300, -1e300, 1.0, 1e-300, 5e-324]),
-    st.just(100.1),
-    SIGNS.map(float),
+Draw: TypeAlias = Callable[[Random], Any]
+
+ODD: Final = [math.nan, math.inf, -math.inf, 0.0, -0.0, 1.7e308, -1.7e308, 5e-324, 2.0**53, 2.0**63, 9.2e18]
+EDGES: Final = [2**63 - 1, -(2**63), 2**53 + 1, 2**62, 2**32, 3037000500, 0, 1]
+
+
+def any_float(of: Random) -> float:
+    """One of the odd ones, or any bits."""
+    number: float = struct.unpack("<d", of.randbytes(8))[0]
+    return of.choice(ODD) if of.random() < 0.3 else number
+
+
+def price(of: Random) -> float:
+    return of.randint(9_990, 10_010) / 100
+
+
+OF_FLOATS: Final[tuple[Draw, ...]] = (
+    any_float,
+    price,
+    lambda of: of.gauss(0, 1e-3),
+    lambda of: of.choice([0.0, -0.0, 1.0, 2.0, -1.0, 3.0]),
+    lambda of: of.choice([1e300, -1e300, 1.0, 1e-300, 5e-324, math.nan]),
+    lambda of: 100.1,
+    lambda of: float(of.randint(-1, 1)),
 )
-OF_INTS: Final = (INTS, CENTS, st.integers(-3, 3), st.integers(0, 5), st.just(7), SIGNS)
+OF_INTS: Final[tuple[Draw, ...]] = (
+    lambda of: of.choice(EDGES) if of.random() < 0.5 else of.getrandbits(64) - 2**63,
+    lambda of: of.randint(9_990, 10_010),
+    lambda of: of.randint(-3, 3),
+    lambda of: of.randint(0, 5),
+    lambda of: 7,
+    lambda of: of.randint(-1, 1),
+)
 
 
-@st.composite
-def column(draw: st.DrawFn, operand: Operand, market: str, rows: int) -> pa.Array:
+def column(of: Random, operand: Operand, market: str, rows: int) -> pa.Array:
     """The values of an operand: of a market's, prices near each other and small sizes; else anything."""
-    if operand.takes in ("boolean", "value") and (operand.takes == "boolean" or draw(st.booleans())):
-        kind, values = pa.bool_(), st.booleans()
+    kind, value = pa.float64(), of.choice(OF_FLOATS)
+    if operand.takes == "boolean" or (operand.takes == "value" and of.random() < 0.3):
+        kind, value = pa.bool_(), _coin
     elif market and operand.takes != "integer":
-        kind = pa.float64() if market == "floats" else pa.int64()
-        values = CENTS.map(lambda cents: cents / 100) if market == "floats" else CENTS
         if "size" in operand.name:
-            kind, values = pa.int64(), st.integers(0, 5)
-        if operand.name in ("direction", "d"):
-            kind, values = pa.int8(), SIGNS
-    elif operand.takes == "integer" or draw(st.booleans()):
-        kind, values = pa.int64(), draw(st.sampled_from(OF_INTS))
-    else:
-        kind, values = pa.float64(), draw(st.sampled_from(OF_FLOATS))
-    if draw(st.booleans()):
-        values = st.one_of(values, values, values, st.none())
-    return pa.array(draw(st.lists(values, min_size=rows, max_size=rows)), kind)
+            kind, value = pa.int64(), OF_INTS[3]
+        elif operand.name in ("direction", "d"):
+            kind, value = pa.int8(), OF_INTS[5]
+        elif market == "ints":
+            kind, value = pa.int64(), OF_INTS[1]
+        else:
+            value = price
+    elif operand.takes == "integer" or of.random() < 0.4:
+        kind, value = pa.int64(), of.choice(OF_INTS)
+    nulls = of.choice([0.0, 0.0, 0.3])
+    return pa.array([None if of.random() < nulls else value(of) for _ in range(rows)], kind)
+
+
+def _coin(of: Random) -> bool:
+    return of.random() < 0.5
 
 
 @st.composite
@@ -190,14 +214,18 @@ def cases(draw: st.DrawFn, name: str) -> Case:
     settings = draw(settings_of(function, given, scale))
     formula = call_text(function, columns, settings)
     rows = draw(st.integers(0, ROWS_MOST))
+    seed = draw(st.integers(0, 2**32))  # of the values, which are quicker to draw so
     market = draw(st.sampled_from(["", "floats", "ints"]))
-    arrays = {name: draw(column(operand, market, rows)) for name, operand in columns.items()}
+    arrays = {
+        name: column(Random(f"{seed} {name}"), operand, market, rows) for name, operand in columns.items()
+    }
     batch = pa.record_batch(arrays)
     source = root_source("aligned", batch.schema)
     assume(read_features("law", source, {"y": formula})[0] is not None)  # settings that do not go together
     symbols = draw(st.integers(1, 3))
-    symbol = draw(st.lists(st.integers(0, 3 * symbols), min_size=rows, max_size=rows))
-    time_ns, session = draw(times(rows, scale))
+    of = Random(f"{seed} symbol")
+    symbol = [of.randint(0, 3 * symbols) for _ in range(rows)]
+    time_ns, session = times(Random(f"{seed} time"), rows, scale)
     return Case(
         function,
         formula,
@@ -214,15 +242,14 @@ def cases(draw: st.DrawFn, name: str) -> Case:
     )
 
 
-@st.composite
-def times(draw: st.DrawFn, rows: int, scale: int) -> tuple[list[int], list[int]]:
+def times(of: Random, rows: int, scale: int) -> tuple[list[int], list[int]]:
     """Ascending times, up to five of them equal, and sessions, which begin and end between two times."""
-    now_ns = draw(st.sampled_from([0, 1_700_000_000 * 10**9, -7 * scale]))
-    session, latest = (0, 0) if draw(st.booleans()) else (-1, -1)
+    now_ns = of.choice([0, 1_700_000_000 * 10**9, -7 * scale])
+    session, latest = (0, 0) if of.random() < 0.7 else (-1, -1)
     time_ns: list[int] = []
     sessions: list[int] = []
     for _ in range(rows):
-        step, event = draw(st.tuples(st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5, 40]), st.integers(0, 9)))
+        step, event = of.choice([0, 0, 0, 1, 1, 2, 3, 5, 40]), of.randint(0, 9)
         if len(set(time_ns[-5:])) == 1 and len(time_ns) >= 5:
             step = max(step, 1)
         now_ns += step * scale
