@@ -181,8 +181,11 @@ class History:
         )
         if len(self._groups) > self.memory.rings.shape[0]:
             self._grow(len(self._groups))
+        for key in blocks.keys() - states.keys():
+            raise NodeStateError(f"node {name}: there are rows of {key!r}, and its state is missing")
         for (key, value), group in zip(states.items(), codes.tolist(), strict=True):
             self._restore_state(name, key, value, group)
+            self._check_count(name, key, len(blocks.get(key, ())), group)
         self._make_room(0, anew=True)
         for key, group in zip(states, codes.tolist(), strict=True):
             self._restore_rows(name, key, blocks.get(key, {}), group)
@@ -232,7 +235,7 @@ class History:
             raise NodeStateError(f"node {name}: the state of {key!r} is damaged, or of another version")
         _, *places = HEADER.unpack_from(value)
         ring[list(_IN_HEADER)] = places
-        if not 0 <= ring[at.OLDEST] <= ring[at.NEXT]:
+        if not (0 <= ring[at.OLDEST] <= ring[at.NEXT] and 0 <= ring[at.SINCE] <= ring[at.NEXT]):
             raise NodeStateError(f"node {name}: the state of {key!r} is damaged")
         ring[at.SAVED], ring[at.SAVED_OLDEST] = ring[at.NEXT], ring[at.OLDEST]
         for line, what in self._stateful:
@@ -245,6 +248,12 @@ class History:
                 start = line[at.BASE] + group * what.words
                 self.memory.words[start : start + what.words] = own[at_word : at_word + what.words]
                 at_word += what.words
+
+    def _check_count(self, name: str, key: bytes, blocks: int, group: int) -> None:
+        """There is no room to be made for rows that no block has."""
+        oldest, after = (int(self.memory.rings[group, place]) for place in (at.OLDEST, at.NEXT))
+        if self._columns and after > oldest and (after - 1) // BLOCK - oldest // BLOCK >= blocks:
+            raise NodeStateError(f"node {name}: rows of {key!r} from {oldest} to {after} are missing")
 
     def _restore_rows(self, name: str, key: bytes, blocks: Mapping[int, bytes], group: int) -> None:
         if not self._columns:
