@@ -185,7 +185,7 @@ class History:
             raise NodeStateError(f"node {name}: there are rows of {key!r}, and its state is missing")
         for (key, value), group in zip(states.items(), codes.tolist(), strict=True):
             self._restore_state(name, key, value, group)
-            self._check_count(name, key, len(blocks.get(key, ())), group)
+            self._check_blocks(name, key, blocks.get(key, {}), group)
         self._make_room(0, anew=True)
         for key, group in zip(states, codes.tolist(), strict=True):
             self._restore_rows(name, key, blocks.get(key, {}), group)
@@ -194,7 +194,7 @@ class History:
     def kept_tiles(self, groups: npt.NDArray[np.int64]) -> Iterator[int]:
         """Lay out the kept rows of symbols, tile by tile, as `place` does new ones; how many there are."""
         rings, places = self.memory.rings, self.memory.places
-        for group in groups.tolist():
+        for group in groups.tolist() if self._columns else ():
             ring = rings[group]
             for lower in range(int(ring[at.OLDEST]), int(ring[at.NEXT]), TILE):
                 ordinals = np.arange(lower, min(lower + TILE, int(ring[at.NEXT])))
@@ -249,11 +249,14 @@ class History:
                 self.memory.words[start : start + what.words] = own[at_word : at_word + what.words]
                 at_word += what.words
 
-    def _check_count(self, name: str, key: bytes, blocks: int, group: int) -> None:
-        """There is no room to be made for rows that no block has."""
+    def _check_blocks(self, name: str, key: bytes, blocks: Mapping[int, bytes], group: int) -> None:
+        """That there are those of the rows kept: no room is made for rows that nobody has."""
         oldest, after = (int(self.memory.rings[group, place]) for place in (at.OLDEST, at.NEXT))
-        if self._columns and after > oldest and (after - 1) // BLOCK - oldest // BLOCK >= blocks:
+        wanted = range(oldest // BLOCK, (after - 1) // BLOCK + 1 if self._columns and after > oldest else 0)
+        if len(wanted) > len(blocks):
             raise NodeStateError(f"node {name}: rows of {key!r} from {oldest} to {after} are missing")
+        if any(block not in wanted for block in blocks):
+            raise NodeStateError(f"node {name}: there are rows of {key!r} that its state does not know of")
 
     def _restore_rows(self, name: str, key: bytes, blocks: Mapping[int, bytes], group: int) -> None:
         if not self._columns:
