@@ -1,6 +1,7 @@
-"""What hangs on all rows since a start has the bits of its oracle, however rows are cut, and after a restart."""
+"""What hangs on all rows since a start has the bits of its oracle, for any cut, and after a restart."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,7 @@ def new_node(groups: Groups) -> FormulaNode:
 
 
 def results(rows: Rows, cuts: Sequence[int], restart: int | None = None) -> dict[str, Column]:
-    """The features of all rows, in batches that end at `cuts`; at row `restart` from what was written down."""
+    """The features of all rows, in batches that end at `cuts`, with a restart at one row."""
     groups, batch, store = Groups(), batch_of(rows), {}
     node = new_node(groups)
     out: dict[str, Column] = {name: [] for name in FORMULAS}
@@ -187,7 +188,7 @@ def results(rows: Rows, cuts: Sequence[int], restart: int | None = None) -> dict
 
 def bounds(count: int, cuts: Sequence[int]) -> Iterator[tuple[int, int]]:
     ends = sorted({0, count, *(cut for cut in cuts if cut < count)})
-    return zip(ends, ends[1:], strict=False)
+    return pairwise(ends)
 
 
 def far(value: Any, wanted: Any, ulps: int) -> bool:
