@@ -35,7 +35,6 @@ def twap(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
@@ -55,11 +54,9 @@ def twap(
     for i in range(rows):
         if outside(floats, status, places, out, i, reset):
             continue
-        g = places[at.GROUP, i]
-        o, n = base + g * stride, places[at.ORDINAL, i]
+        o, n = base + places[at.GROUP, i] * stride, places[at.ORDINAL, i]
         first = places[at.FIRST, i] if reset != 0 else 0
-        start, mask = rings[g, at.START], rings[g, at.MASK]
-        begin = max(words[o + BEGINS], rings[g, at.OLDEST])
+        start, mask, begin = places[at.RING, i], places[at.ROOM, i], words[o + BEGINS]
         if first > begin:
             exact.clear(words, o + SUM)
             words[o + COVERED_NS] = words[o + TOO_LARGE] = 0

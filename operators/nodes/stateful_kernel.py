@@ -70,7 +70,6 @@ def step(
             ints,
             status,
             places,
-            rings,
             kept,
             kept_status,
             kept_time,
