@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.formula.history import STATEFUL, Window
+from operators.formula.history import STATEFUL, Stateful, Window
 from operators.formula.steps import Step
 from operators.node import NodeStateError
 from operators.nodes import places as at
@@ -62,7 +62,7 @@ class History:
         self._lines = lines
         self._retention = retention(steps)
         self._stateful = [
-            (line, STATEFUL[steps[line[at.OUT]].function])
+            (line, _what(steps, line[at.OUT]))
             for line in lines
             if line[at.OUT] >= 0 and steps[line[at.OUT]].function in STATEFUL
         ]
@@ -306,6 +306,12 @@ def retention(steps: Sequence[Step]) -> Retention:
             if window.ns:
                 ns, most = max(ns, window.ns), max(most, window.rows_max)
     return Retention(rows, ns, max(most, rows))
+
+
+def _what(steps: Sequence[Step], place: int) -> Stateful:
+    """What a stateful step is, with the words that it has for its constants."""
+    what, step = STATEFUL[steps[place].function], steps[place]
+    return what.sized([steps[operand].bits for operand in step.operands[what.values :]])
 
 
 def _block_key(key: bytes, block: int) -> bytes:
