@@ -42,7 +42,7 @@ def arrange(function: Function, call: ast.Call, complain: Complain) -> Arguments
             named[place.name] = keyword.value
     if known:  # else what is missing may be what could not be passed
         _check_count(function, places, call, named, complain)
-    settings = _settings(function, named, complain)
+    settings = _settings(function, call, named, complain)
     if function.repeats:
         return Arguments(list(values), settings)
     spare = values[len(places) :]  # looked at for errors of their own
@@ -87,7 +87,9 @@ def _check_count(
         complain(f"{function.name} takes {least} {word}{names}, not {passed}", call)
 
 
-def _settings(function: Function, named: dict[str, ast.expr], complain: Complain) -> dict[str, Value]:
+def _settings(
+    function: Function, call: ast.Call, named: dict[str, ast.expr], complain: Complain
+) -> dict[str, Value]:
     """The value of each setting that has one."""
     settings: dict[str, Value] = {}
     for setting in function.settings:
@@ -99,6 +101,9 @@ def _settings(function: Function, named: dict[str, ast.expr], complain: Complain
         value = _constant(node)
         if value is NO_CONSTANT:
             complain(f"{setting.name} is a constant, and not computed from rows", node)
+            continue
+        if setting.kind == "duration" and node in call.args and not isinstance(value, str):
+            complain(f"{function.name} takes a length of time as '5m', not {value!r}", node)
             continue
         if setting.kind == "window" and not isinstance(value, str):
             complain(f"{function.name} takes a window as '5m' or rows=5, not {value!r}", node)

@@ -38,7 +38,8 @@ class Stateful(NamedTuple):
     `history`  a `window` is made anew from the rows kept of its values; what is `since` a row is kept itself.
     `words`    8 byte words of state per symbol.
     `kept`     whether it looks back at its values, so that their last rows are kept.
-    `reset`    which of its constants says whether it begins anew with a session.
+    `reset`    which of its constants says whether it begins anew with a session; None where none does.
+    `each`     words more for each of what its first constant counts: the words of a state that is a list.
     """
 
     result: Kind | Literal["same"]
@@ -46,10 +47,32 @@ class Stateful(NamedTuple):
     history: History
     words: int
     kept: bool = True
-    reset: int = 2  # of a window
+    reset: int | None = 2  # of a window
+    each: int = 0
+
+    def sized(self, constants: Sequence[int]) -> "Stateful":
+        """With the words that it has for these constants."""
+        return self._replace(words=self.words + self.each * constants[0], each=0) if self.each else self
 
 
-SUM_WORDS: Final = 6 + CHUNKS  # of a window: where it begins, its values, and the sum
+EXACT_WORDS: Final = (
+    3 + CHUNKS
+)  # of an exact sum: its lowest and highest digit, all of them, and one to spare
+SUM_WORDS: Final = 3 + EXACT_WORDS  # of a window: where it begins, its values, and the sum
+TAKEN_WORDS: Final = 2  # of a recursion: the last row it took, and that row's block
+
+# Recursions by the words of one of their states; constants end with where they start: (session, shift).
+RECURSIONS: Final[Mapping[str, tuple[int, int]]] = {
+    # values, words: (x, k, min_count): R50; (x, k, alpha, min_count): R51; (x, c, min_count): R52
+    "ewma": (1, 3),
+    "average": (1, 2),
+    "ewma_time": (1, 4),
+    # (x, c, before, min_count): R53; (x, k, bias, min_count): R54; (y, x, lambda_f, P0, min_count): M23
+    "decay_accum": (1, 3),
+    "ewm_std": (1, 5),
+    "regression": (2, 6),
+}
+ANCHORED: Final = "_anchored"  # ends the name of one that has two states, as that of 0.7 has
 
 STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x, rows, reset), and (x, ns, reset, rows_max)
@@ -58,8 +81,22 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x, window): rows with a value, and their exact sum, with parts `low` and `mean`
     "window_count": Stateful("int64", 1, "window", 2),
     "window_sum": Stateful("float64", 1, "window", SUM_WORDS),
-    # (x, k, reset): R50, whose k is 1 - alpha
-    "ewma": Stateful("float64", 1, "since", 3, kept=False, reset=1),
+    **{
+        name: Stateful("float64", values, "since", TAKEN_WORDS + words, kept=False, reset=-2)
+        for name, (values, words) in RECURSIONS.items()
+    },
+    **{
+        name + ANCHORED: Stateful("float64", values, "since", TAKEN_WORDS + 2 * words, kept=False, reset=-2)
+        for name, (values, words) in RECURSIONS.items()
+    },
+    # (size, d, n, V, reset): M29, whose state has two words for each of n buckets
+    "buckets": Stateful("float64", 2, "since", 4 + 3 * EXACT_WORDS, kept=False, each=2, reset=-1),
+    # (price, log price, K, adjust, reset): M7 of a session, whose state has the last K logarithms
+    "two_scales": Stateful("float64", 2, "since", 4 + 2 * EXACT_WORDS, kept=False, each=1, reset=-1),
+    # (x): when the row is, in ns
+    "row_time": Stateful("int64", 1, "window", 0, kept=False, reset=None),
+    # (price, standing price, window): M2, whose window has one row more: the one that stands as it begins
+    "twap": Stateful("float64", 2, "window", 4 + EXACT_WORDS),
 }
 
 # Further results of a step, by the place they have among its registers.
@@ -91,7 +128,9 @@ def own_reach(function: str, constants: Sequence[int]) -> Reach:
         return Reach(rows=constants[0])
     if function == "lag_time":
         return Reach(rows=1, ns=constants[0])
-    if STATEFUL[function].history == "since":
+    if STATEFUL[function].history == "since" or not constants:
         return Reach()
     rows, ns = constants[0], constants[1]
+    if function == "twap":
+        return Reach(rows=1, ns=ns)
     return Reach(ns=ns) if ns else Reach(rows=rows - 1)

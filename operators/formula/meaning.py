@@ -45,10 +45,9 @@ def step_meanings(steps: Sequence[Step], columns: Mapping[str, str], sessions: s
 def begins_anew(steps: Sequence[Step], step: Step) -> bool:
     """Whether a step begins anew with a session."""
     what = STATEFUL.get(step.function)
-    if what is None:
+    if what is None or what.reset is None:
         return False
-    constant = steps[step.operands[what.values + what.reset]]
-    return constant.bits != 0
+    return steps[step.operands[what.values :][what.reset]].bits != 0
 
 
 def node_meaning(kind: str, rows: str, columns: Iterable[tuple[str, str]]) -> str:

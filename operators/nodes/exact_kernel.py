@@ -35,6 +35,8 @@ POWER_MIN: Final = -640
 POWERS: Final = np.ldexp(1.0, np.arange(POWER_MIN, 640))
 
 SIGNED: Final = 1 << 31  # the highest of four digits has a sign
+SMALLEST: Final = 5e-324
+NORMAL_MIN: Final = 2.0**-1022
 FLOAT_MAX: Final = 1.7976931348623157e308
 SMALL: Final = 1e-280  # between these a quotient and its error are exact enough
 LARGE: Final = 1e290
@@ -306,11 +308,28 @@ def _divided(words: Int64s, o: int, n: int) -> float:
     sticky = rest != 0
     for lower in range(words[o + LOWEST], k + 1):
         sticky |= words[d + lower] != 0
+    value, _ = _of_digits(0, t2, t1, t0, 32 * (k + 1) - UNIT, sticky)
+    if value <= NORMAL_MIN:  # it was rounded twice: floats have fewer bits there
+        value = _small_quotient(words, o, n)
     if negative:
         _negate(words, o)
         settle(words, o)
-    value, _ = _of_digits(0, t2, t1, t0, 32 * (k + 1) - UNIT, sticky)
     return -value if negative else value
+
+
+@njit(nogil=True, cache=True)
+def _small_quotient(words: Int64s, o: int, n: int) -> float:
+    """The sum by n, of a sum above 0 whose quotient is at most 2**-1022, in units of the smallest float."""
+    rest, halves = 0, 0
+    for k in range(words[o + HIGHEST], -1, -1):
+        whole = (rest << 32) + words[o + DIGITS + k]
+        quotient = whole // n
+        rest = whole - quotient * n
+        halves = (halves << 32) + quotient
+    units = halves >> 1
+    if halves & 1 and (rest != 0 or units & 1):
+        units += 1
+    return units * SMALLEST
 
 
 @njit(nogil=True, cache=True)

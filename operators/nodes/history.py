@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.formula.history import STATEFUL, Window
+from operators.formula.history import STATEFUL, Stateful, Window
 from operators.formula.steps import Step
 from operators.node import NodeStateError
 from operators.nodes import places as at
@@ -62,7 +62,7 @@ class History:
         self._lines = lines
         self._retention = retention(steps)
         self._stateful = [
-            (line, STATEFUL[steps[line[at.OUT]].function])
+            (line, _what(steps, line[at.OUT]))
             for line in lines
             if line[at.OUT] >= 0 and steps[line[at.OUT]].function in STATEFUL
         ]
@@ -155,7 +155,8 @@ class History:
                 first = max(int(ring[at.SAVED]), oldest) // BLOCK
                 came = range(first, (after - 1) // BLOCK + 1)
                 puts += [(_block_key(key, block), self._block(group, block)) for block in came]
-                gone = range(int(ring[at.SAVED_OLDEST]) // BLOCK, oldest // BLOCK)
+                written = -(-int(ring[at.SAVED]) // BLOCK)  # blocks so far
+                gone = range(int(ring[at.SAVED_OLDEST]) // BLOCK, min(oldest // BLOCK, written))
                 deletes += [_block_key(key, block) for block in gone]
                 ring[at.SAVED], ring[at.SAVED_OLDEST] = after, oldest
         rings[changed, at.CHANGED] = 0
@@ -180,8 +181,11 @@ class History:
         )
         if len(self._groups) > self.memory.rings.shape[0]:
             self._grow(len(self._groups))
+        for key in blocks.keys() - states.keys():
+            raise NodeStateError(f"node {name}: there are rows of {key!r}, and its state is missing")
         for (key, value), group in zip(states.items(), codes.tolist(), strict=True):
             self._restore_state(name, key, value, group)
+            self._check_blocks(name, key, blocks.get(key, {}), group)
         self._make_room(0, anew=True)
         for key, group in zip(states, codes.tolist(), strict=True):
             self._restore_rows(name, key, blocks.get(key, {}), group)
@@ -190,7 +194,7 @@ class History:
     def kept_tiles(self, groups: npt.NDArray[np.int64]) -> Iterator[int]:
         """Lay out the kept rows of symbols, tile by tile, as `place` does new ones; how many there are."""
         rings, places = self.memory.rings, self.memory.places
-        for group in groups.tolist():
+        for group in groups.tolist() if self._columns else ():
             ring = rings[group]
             for lower in range(int(ring[at.OLDEST]), int(ring[at.NEXT]), TILE):
                 ordinals = np.arange(lower, min(lower + TILE, int(ring[at.NEXT])))
@@ -231,7 +235,7 @@ class History:
             raise NodeStateError(f"node {name}: the state of {key!r} is damaged, or of another version")
         _, *places = HEADER.unpack_from(value)
         ring[list(_IN_HEADER)] = places
-        if not 0 <= ring[at.OLDEST] <= ring[at.NEXT]:
+        if not (0 <= ring[at.OLDEST] <= ring[at.NEXT] and 0 <= ring[at.SINCE] <= ring[at.NEXT]):
             raise NodeStateError(f"node {name}: the state of {key!r} is damaged")
         ring[at.SAVED], ring[at.SAVED_OLDEST] = ring[at.NEXT], ring[at.OLDEST]
         for line, what in self._stateful:
@@ -244,6 +248,15 @@ class History:
                 start = line[at.BASE] + group * what.words
                 self.memory.words[start : start + what.words] = own[at_word : at_word + what.words]
                 at_word += what.words
+
+    def _check_blocks(self, name: str, key: bytes, blocks: Mapping[int, bytes], group: int) -> None:
+        """That there are those of the rows kept: no room is made for rows that nobody has."""
+        oldest, after = (int(self.memory.rings[group, place]) for place in (at.OLDEST, at.NEXT))
+        wanted = range(oldest // BLOCK, (after - 1) // BLOCK + 1 if self._columns and after > oldest else 0)
+        if len(wanted) > len(blocks):
+            raise NodeStateError(f"node {name}: rows of {key!r} from {oldest} to {after} are missing")
+        if any(block not in wanted for block in blocks):
+            raise NodeStateError(f"node {name}: there are rows of {key!r} that its state does not know of")
 
     def _restore_rows(self, name: str, key: bytes, blocks: Mapping[int, bytes], group: int) -> None:
         if not self._columns:
@@ -293,6 +306,12 @@ def retention(steps: Sequence[Step]) -> Retention:
             if window.ns:
                 ns, most = max(ns, window.ns), max(most, window.rows_max)
     return Retention(rows, ns, max(most, rows))
+
+
+def _what(steps: Sequence[Step], place: int) -> Stateful:
+    """What a stateful step is, with the words that it has for its constants."""
+    what, step = STATEFUL[steps[place].function], steps[place]
+    return what.sized([steps[operand].bits for operand in step.operands[what.values :]])
 
 
 def _block_key(key: bytes, block: int) -> bytes:

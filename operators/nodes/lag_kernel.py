@@ -3,7 +3,7 @@
 from numba import njit
 
 from operators.nodes import places as at
-from operators.nodes.row_kernel import NULL_IN, WARMING, Grid
+from operators.nodes.row_kernel import NULL_IN, OK, WARMING, Grid
 from schemas.batch import Int64s
 
 
@@ -76,3 +76,12 @@ def lag_time(
                 value, null = kept[c, slot], kept_status[c, slot]
         values[out, i] = value
         status[out, i] = null
+
+
+@njit(nogil=True, cache=True)
+def row_time(line: Int64s, ints: Grid, status: Grid, places: Grid, rows: int) -> None:
+    """When each row is, in ns."""
+    out = line[at.OUT]
+    for i in range(rows):
+        ints[out, i] = places[at.TIME, i]
+        status[out, i] = NULL_IN if places[at.GROUP, i] < 0 else OK

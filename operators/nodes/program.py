@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.formula.history import PARTS, STATEFUL
+from operators.formula.history import ANCHORED, PARTS, STATEFUL
 from operators.formula.steps import Step, bits_float
 from operators.formula.types import Kind
 from operators.nodes import opcodes as op
@@ -44,7 +44,6 @@ FLOATS: Final = {
     "lag_rows": op.LAG_ROWS_FLOAT,
     "lag_time": op.LAG_TIME_FLOAT,
     "window_sum": op.WINDOW_SUM,
-    "ewma": op.EWMA,
 }
 INTS: Final = {
     "add": op.ADD_INT,
@@ -79,7 +78,19 @@ BOOLS: Final = {
     "lag_time": op.LAG_TIME_BOOL,
 }
 # Whatever its values are.
-OF_ANY: Final = {"window_count": op.WINDOW_COUNT}
+OF_ANY: Final = {"window_count": op.WINDOW_COUNT, "row_time": op.ROW_TIME}
+# Whether anchored or not.
+OF_RECURSIONS: Final = {
+    "ewma": op.EWMA,
+    "average": op.AVERAGE,
+    "ewma_time": op.EWMA_TIME,
+    "decay_accum": op.DECAY_ACCUM,
+    "ewm_std": op.EWM_STD,
+    "regression": op.REGRESSION,
+    "buckets": op.BUCKETS,
+    "two_scales": op.TWO_SCALES,
+    "twap": op.TWAP,
+}
 KEEPS: Final[Mapping[str, int]] = {"float64": op.KEEP_FLOAT, "int64": op.KEEP_INT, "bool": op.KEEP_BOOL}
 COMPARISONS: Final = {
     ("float64", "float64"): op.COMPARE_FLOAT,
@@ -245,6 +256,9 @@ def opcode(steps: Sequence[Step], step: Step) -> int:
         return COMPARISONS[kinds[0], kinds[1]]
     if step.function in OF_ANY:
         return OF_ANY[step.function]
+    recursion = step.function.removesuffix(ANCHORED)
+    if recursion in OF_RECURSIONS:
+        return OF_RECURSIONS[recursion]
     kind = held(step.kind) if step.function in ("column", "where") else kinds[0]
     return {"float64": FLOATS, "int64": INTS, "bool": BOOLS}[kind][step.function]
 

@@ -2,7 +2,7 @@
 
 from numba import njit
 
-from operators.nodes import history_kernel, lag_kernel, recursion_kernel, sum_kernel
+from operators.nodes import history_kernel, lag_kernel, since_kernel, sum_kernel
 from operators.nodes import opcodes as op
 from operators.nodes import places as at
 from operators.nodes.row_kernel import Grid
@@ -64,4 +64,16 @@ def step(
             rows,
         )
     else:
-        recursion_kernel.ewma(line, floats, ints, status, places, words, word_floats, rows)
+        since_kernel.step(
+            line,
+            floats,
+            ints,
+            status,
+            places,
+            kept,
+            kept_status,
+            kept_time,
+            words,
+            word_floats,
+            rows,
+        )

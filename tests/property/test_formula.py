@@ -14,6 +14,7 @@ from operators.sealed import Sealed
 from tests.oracles.formula import Null, Value
 from tests.property.formula_cases import (
     ARROW,
+    OF_A_ROW,
     Term,
     batches,
     call,
@@ -51,7 +52,7 @@ def test_each_value_is_that_of_the_definition(terms: dict[str, Term], batch: pa.
         assert node.counts[name] == nulls_among(by_definition), term.text
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", OF_A_ROW)
 @given(st.data())
 @settings(max_examples=60)
 def test_each_function_of_the_table_is_that_of_its_oracle(name: str, data: st.DataObject) -> None:

@@ -54,6 +54,11 @@ def _log_return(steps: Steps, operands: Sequence[int], settings: Settings) -> in
     return steps.call("log", [ratio])
 
 
+def log_return_of_last(steps: Steps, price: int, reset: int) -> int:
+    """The logarithm of the price by that of the row before, with `reset` of the same session."""
+    return _log_return(steps, [price], {"rows": LAG_ROWS, "reset": "session" if reset else "none"})
+
+
 FLOAT: Final = (Output("value", "float64"),)
 
 LAGS: Final = (

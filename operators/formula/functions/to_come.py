@@ -16,12 +16,12 @@ TO_COME: Final = frozenset([
     "sample_asof", "resample", "rolling_var", "rolling_std",
     "rolling_min", "rolling_max", "rolling_median", "rolling_quantile", "rolling_rank", "rolling_skew",
     "rolling_kurt", "rolling_cov", "rolling_corr", "rolling_beta", "rolling_zscore", "rolling_argmax",
-    "rolling_argmin", "ewma_time", "decay_accum", "ewm_std", "cs_rank", "cs_zscore", "cs_demean",
+    "rolling_argmin", "cs_rank", "cs_zscore", "cs_demean",
     "cs_bucket", "cs_quantile", "cs_neutralise", "micro_price", "tick_rule", "lee_ready", "emo", "clnv",
-    "direction", "bvc", "trade_return", "vwap", "twap", "ewma_volatility", "ewma_variance_rate",
-    "realised_variance", "bipower_variation", "two_scale_variance", "parkinson", "garman_klass",
-    "rogers_satchell", "yang_zhang", "ofi", "ofi_levels", "trade_imbalance", "kyle_rls", "kyle_window",
-    "amihud", "hasbrouck", "roll_spread", "corwin_schultz", "vpin", "hayashi_yoshida", "epps",
+    "direction", "bvc", "trade_return", "vwap",
+    "realised_variance", "bipower_variation", "parkinson", "garman_klass",
+    "rogers_satchell", "yang_zhang", "ofi", "ofi_levels", "trade_imbalance", "kyle_window",
+    "amihud", "hasbrouck", "roll_spread", "corwin_schultz", "hayashi_yoshida", "epps",
     "hedge_ratio", "hawkes", "hawkes_two_sided", "local_level", "hmm", "cusum",
 ])
 # fmt: on

@@ -91,7 +91,7 @@ class Squares(NamedTuple):
 
 def ewma_volatility(rows: Rows, operands: Sequence[Column], settings: Settings) -> Column:
     """M3; a row without a return has the value of the row before."""
-    kept = setting(settings, "lambda", 0.94)
+    kept = setting(settings, "decay", 0.94)
     fresh = 1 - kept
 
     def step(state: Squares, _: int, values: Sequence[Any]) -> Squares:

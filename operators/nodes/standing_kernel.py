@@ -1,0 +1,121 @@
+"""The average over time of a price that stands until the next row of a later time: M2.
+
+A standing price is the last one that was there.  A window of (rows, ns, reset, rows_max) ends with the row at
+hand, and begins with the row whose price stands as [t - ns, t) begins: `rows_max` is one more than the rows
+of that time that count.  Words of a state: the ordinal of that row, the ns between rows behind it with a
+standing price, how many of them had a price too large, one that is free, and the exact sum (`exact_kernel`)
+of price * ns, in units of 2**52 ns.
+"""
+
+import math
+from typing import Final
+
+from numba import njit
+
+from operators.nodes import exact_kernel as exact
+from operators.nodes import places as at
+from operators.nodes.exact_kernel import Float64s
+from operators.nodes.recursion_kernel import emit, outside
+from operators.nodes.row_kernel import OK, Grid
+from schemas.batch import Int64s
+
+BEGINS: Final = 0
+COVERED_NS: Final = 1
+TOO_LARGE: Final = 2
+SPARE: Final = 3
+SUM: Final = 4
+
+UNIT_NS: Final = 2.0**-52  # so that the product with a price is not larger than it
+
+
+@njit(nogil=True, cache=True)
+def twap(
+    line: Int64s,
+    floats: Grid,
+    ints: Grid,
+    status: Grid,
+    places: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Float64s,
+    rows: int,
+) -> None:
+    """M2: (price, standing price, window) -> the mean of the prices, weighted by how long each stood.
+
+    Where rows of [t - ns, t) are too many, those before the newest ones do not count, nor what stands from
+    them.
+    """
+    out, own, standing = line[at.OUT], line[at.KEPT], line[at.KEPT + 1]
+    ns, reset = ints[line[at.OPERANDS + 3], 0], ints[line[at.OPERANDS + 4], 0]
+    most = ints[line[at.OPERANDS + 5], 0]
+    base, stride = line[at.BASE], line[at.STRIDE]
+    for i in range(rows):
+        if outside(floats, status, places, out, i, reset):
+            continue
+        o, n = base + places[at.GROUP, i] * stride, places[at.ORDINAL, i]
+        first = places[at.FIRST, i] if reset != 0 else 0
+        start, mask, begin = places[at.RING, i], places[at.ROOM, i], words[o + BEGINS]
+        if first > begin:
+            exact.clear(words, o + SUM)
+            words[o + COVERED_NS] = words[o + TOO_LARGE] = 0
+            begin = first
+        bound = places[at.TIME, i] - ns
+        after = begins(n, begin, most, bound, start, mask, kept_time)
+        for gone in range(begin + 1, min(after, n - 2) + 1):
+            if kept_status[standing, start + (gone & mask)] == OK:
+                since_ns, until_ns = kept_time[start + (gone & mask)], kept_time[start + (gone + 1 & mask)]
+                stand(words, word_floats, o, kept[standing, start + (gone & mask)], until_ns - since_ns, -1)
+        before = start + (n - 1 & mask)
+        if n - 1 > after and kept_status[standing, before] == OK:
+            stand(words, word_floats, o, kept[standing, before], places[at.TIME, i] - kept_time[before], 1)
+        words[o + BEGINS] = after
+        head, since_ns = after, max(bound, kept_time[start + (after & mask)])
+        if after > first and since_ns > bound:
+            # Rows were cut off: a price from before them does not stand.
+            while head < n and kept_status[own, start + (head & mask)] != OK:
+                head += 1
+            since_ns = kept_time[start + (head & mask)]
+        for sign in (1, -1):
+            for skipped in range(after + 1, min(head, n - 1) + 1):
+                slot = start + (skipped & mask)
+                if kept_status[standing, slot] == OK:
+                    length_ns = kept_time[start + (skipped + 1 & mask)] - kept_time[slot]
+                    stand(words, word_floats, o, kept[standing, slot], length_ns, -sign)
+            slot = start + (head & mask)
+            if head < n and kept_status[standing, slot] == OK:
+                length_ns = kept_time[start + (head + 1 & mask)] - since_ns
+                stand(words, word_floats, o, kept[standing, slot], length_ns, sign)
+            if sign > 0:
+                mean(words, floats, status, o, out, i)
+
+
+@njit(nogil=True, cache=True)
+def begins(n: int, begin: int, most: int, bound: int, start: int, mask: int, kept_time: Int64s) -> int:
+    """The row that stands as the window of row n begins; its oldest one where none stands or it is cut."""
+    while begin < n and kept_time[start + (begin + 1 & mask)] <= bound:
+        begin += 1
+    oldest = n + 2 - most
+    if begin < oldest - 1 or (begin < oldest and kept_time[start + (begin & mask)] > bound):
+        return oldest
+    return begin
+
+
+@njit(nogil=True, cache=True)
+def stand(words: Int64s, word_floats: Float64s, o: int, bits: int, length_ns: int, sign: int) -> None:
+    """Let the price with these bits stand so long in the sum, or take that away."""
+    words[o + SPARE] = bits
+    price, weight = word_floats[o + SPARE], float(length_ns) * UNIT_NS
+    if not exact.add_product(words, word_floats, o + SUM, price, weight, sign):
+        words[o + TOO_LARGE] += sign
+    words[o + COVERED_NS] += sign * length_ns
+
+
+@njit(nogil=True, cache=True)
+def mean(words: Int64s, floats: Grid, status: Grid, o: int, out: int, i: int) -> None:
+    """Write the mean over the time that is covered; null where none is."""
+    value, covered_ns = math.inf, words[o + COVERED_NS]
+    if covered_ns > 0 and words[o + TOO_LARGE] == 0:
+        value = exact.nearest(words, o + SUM) / (float(covered_ns) * UNIT_NS)
+    emit(floats, status, out, i, value, covered_ns > 0)
