@@ -58,6 +58,13 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "window_sum": Stateful("float64", 1, "window", SUM_WORDS),
     # (x, k, reset): R50, whose k is 1 - alpha
     "ewma": Stateful("float64", 1, "since", 3, kept=False),
+    # (x, reset): the sign of the last change of a value
+    "last_change": Stateful("int8", 1, "since", 4, kept=False),
+    # (x, reset), and products (x, y, reset): rows with a value since the session or the symbol began, and
+    # their exact sum, with parts `low` and `mean`
+    "session_count": Stateful("int64", 1, "since", 2, kept=False),
+    "session_sum": Stateful("float64", 1, "since", SUM_WORDS, kept=False),
+    "session_products": Stateful("float64", 2, "since", SUM_WORDS, kept=False),
 }
 
 # Further results of a step, by the place they have among its registers.

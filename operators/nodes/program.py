@@ -45,6 +45,9 @@ FLOATS: Final = {
     "lag_time": op.LAG_TIME_FLOAT,
     "window_sum": op.WINDOW_SUM,
     "ewma": op.EWMA,
+    "last_change": op.LAST_CHANGE_FLOAT,
+    "session_sum": op.SESSION_SUM,
+    "session_products": op.SESSION_PRODUCTS,
 }
 INTS: Final = {
     "add": op.ADD_INT,
@@ -68,6 +71,7 @@ INTS: Final = {
     "enough": op.ENOUGH_INT,
     "lag_rows": op.LAG_ROWS_INT,
     "lag_time": op.LAG_TIME_INT,
+    "last_change": op.LAST_CHANGE_INT,
 }
 BOOLS: Final = {
     "and": op.AND,
@@ -79,7 +83,7 @@ BOOLS: Final = {
     "lag_time": op.LAG_TIME_BOOL,
 }
 # Whatever its values are.
-OF_ANY: Final = {"window_count": op.WINDOW_COUNT}
+OF_ANY: Final = {"window_count": op.WINDOW_COUNT, "session_count": op.SESSION_COUNT}
 KEEPS: Final[Mapping[str, int]] = {"float64": op.KEEP_FLOAT, "int64": op.KEEP_INT, "bool": op.KEEP_BOOL}
 COMPARISONS: Final = {
     ("float64", "float64"): op.COMPARE_FLOAT,
