@@ -60,11 +60,11 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "ewma": Stateful("float64", 1, "since", 3, kept=False),
     # (x, reset): the sign of the last change of a value
     "last_change": Stateful("int8", 1, "since", 4, kept=False),
-    # (x, reset), and products (x, y, reset): rows with a value since the session or the symbol began, and
-    # their exact sum, with parts `low` and `mean`
+    # (x, reset): rows with a value since the session or the symbol began, and their exact sum, with parts
+    # `low` and `mean`; (x, y, reset): that of x * y, whose `mean` is that of x weighted by y
     "session_count": Stateful("int64", 1, "since", 2, kept=False),
     "session_sum": Stateful("float64", 1, "since", SUM_WORDS, kept=False),
-    "session_products": Stateful("float64", 2, "since", SUM_WORDS, kept=False),
+    "session_products": Stateful("float64", 2, "since", 2 * SUM_WORDS - 3, kept=False),
 }
 
 # Further results of a step, by the place they have among its registers.

@@ -190,7 +190,7 @@ class History:
     def kept_tiles(self, groups: npt.NDArray[np.int64]) -> Iterator[int]:
         """Lay out the kept rows of symbols, tile by tile, as `place` does new ones; how many there are."""
         rings, places = self.memory.rings, self.memory.places
-        for group in groups.tolist():
+        for group in groups.tolist() if self._columns else ():
             ring = rings[group]
             for lower in range(int(ring[at.OLDEST]), int(ring[at.NEXT]), TILE):
                 ordinals = np.arange(lower, min(lower + TILE, int(ring[at.NEXT])))

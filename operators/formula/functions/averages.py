@@ -40,8 +40,11 @@ def _vwap(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
         [steps.call("greater", [size, steps.constant(0.0)]), steps.call("equal", [price, price])],
     )
     size = steps.call("where", [counts, size, steps.absent("float64")])
-    worth = over(steps, "products", [price, size], settings)
-    mean = steps.call("divide", [worth, over(steps, "sum", [size], settings)])
+    mean = steps.part("mean", over(steps, "products", [price, size], settings))
+    scale = settings["price_scale"]
+    assert isinstance(scale, float)
+    if scale != 1.0:
+        mean = steps.call("divide", [mean, steps.constant(scale)])
     return enough(steps, mean, over(steps, "count", [size], settings), settings)
 
 
@@ -71,6 +74,9 @@ def _bipower_variation(steps: Steps, operands: Sequence[int], settings: Settings
 
 PRICE: Final = Operand("price", "float")
 FLOAT: Final = (Output("value", "float64"),)
+PRICE_SCALE: Final = Setting(
+    "price_scale", "number", "units of the price in one of the result", default=1.0, bounds=(5e-324, 1e300)
+)
 FEWEST: Final = MIN_COUNT._replace(
     about="the fewest values for a result; by default all of a row window, else as few as it can be"
 )
@@ -81,10 +87,10 @@ AVERAGES: Final = (
         name="vwap",
         definition="the mean of the prices weighted by the sizes that are above 0, of exact sums",
         operands=(PRICE, Operand("size", "float")),
-        settings=(*OF_SESSIONS, FEWEST),
+        settings=(*OF_SESSIONS, FEWEST, PRICE_SCALE),
         outputs=FLOAT,
         example=Example(
-            "vwap(price, size)",
+            "vwap(price_cents, size, price_scale=100)",
             TRADES,
             (100.0, 100.006667, 100.013333, 100.012, 100.011667, 100.02, 100.020556, 100.0245),
         ),
@@ -106,7 +112,16 @@ AVERAGES: Final = (
         example=Example(
             "realised_variance(price, '3s')",
             TRADES,
-            (None, 3.99920e-8, 3.99920e-8, 4.99890e-8, 4.99890e-8, 9.99520e-8, 9.99480e-8, 18.98670779e-8),
+            (
+                None,
+                3.999200147e-8,
+                3.999200147e-8,
+                4.998900216e-8,
+                4.998900216e-8,
+                1.399440204e-7,
+                1.099450226e-7,
+                18.98670779e-8,
+            ),
         ),
         memory="since",
         build=_realised_variance,
@@ -127,7 +142,7 @@ AVERAGES: Final = (
         example=Example(
             "bipower_variation(price)",
             TRADES,
-            (None, None, 0.0, 0.0, 0.0, 0.0, 4.709446e-8, 9.418184251e-8),
+            (None, None, 0.0, 0.0, 0.0, 0.0, 4.70956287e-8, 9.418184251e-8),
         ),
         memory="since",
         build=_bipower_variation,

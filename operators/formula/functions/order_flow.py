@@ -151,7 +151,7 @@ SIZE_OF_BID: Final = Operand("bid size", alike=True)
 SIZE_OF_ASK: Final = Operand("ask size", alike=True)
 LEVELS: Final = tuple(f"e{level}" for level in range(1, LEVELS_MAX + 1))
 
-OF_FLOW: Final = (
+ORDER_FLOW: Final = (
     Function(
         id="M20",
         name="ofi",
