@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,3 +162,56 @@ def assert_as_judged(case: Case, calls: list[Called]) -> None:
 @given(cases(), st.lists(st.sampled_from(CALLS), min_size=1, max_size=6))
 def test_functions_of_trades_agree_with_their_oracles(case: Case, calls: list[Called]) -> None:
     assert_as_judged(case, calls)
+
+
+def quotes_of(**columns: Column) -> Case:
+    """Rows of one symbol and session, a nanosecond apart."""
+    count = len(columns["bid"])
+    rows = Rows(list(range(count)), [0] * count, [0] * count, {"is_maker": [None] * count, **columns})
+    return Case(rows, False, [], frozenset())
+
+
+def test_a_size_that_is_not_known_makes_the_flow_null_even_where_it_does_not_count() -> None:
+    case = quotes_of(bid=[10, 9, 11], ask=[12, 12, 12], bid_size=[5, None, 6], ask_size=[1, 1, 1])
+    assert computed(case, {"e": "ofi(bid, ask, bid_size, ask_size)"})["e"] == [None, None, None]
+
+
+def test_the_farthest_integer_is_a_price_like_others() -> None:
+    lowest, highest = -(2**63), 2**63 - 1
+    case = quotes_of(
+        bid=[lowest, None, lowest], ask=[highest, highest, None], bid_size=[2, 3, 4], ask_size=[5, 6, 7]
+    )
+    assert computed(case, {"e": "ofi(bid, ask, bid_size, ask_size)"})["e"] == [None, -3, 10]
+    assert_as_judged(case, [("ofi", QUOTE, {})])
+
+
+def test_no_zero_of_a_flow_has_a_sign() -> None:
+    case = quotes_of(bid=[1, 2], ask=[4, 5], bid_size=[-3, 0], ask_size=[0, 3])._replace(of_floats=True)
+    (value,) = computed(case, {"e": "ofi(bid, ask, bid_size, ask_size)"})["e"][1:]
+    assert (value, math.copysign(1, value)) == (0.0, 1.0)
+
+
+def test_the_mean_flow_of_levels_loses_nothing_to_its_order() -> None:
+    case = quotes_of(bid=[1, 1], ask=[2, 2], zero=[0, 0], a=[0, 1e16], b=[0, 3], c=[0, -1e16])
+    case = case._replace(of_floats=True)
+    formula = "ofi_levels(bid, bid, bid, ask, ask, ask, a, b, c, zero, zero, zero, output='integrated')"
+    assert computed(case, {"mean": formula})["mean"] == [None, 1.0]
+
+
+WRONG = [
+    ("vwap(x, x, '5s', rows=3)", "a window is a length of time or rows=, not both; without one it is the"),
+    ("realised_variance(x, rows=2, min_count=3)", "min_count is at most rows, and 3 is more than 2"),
+    ("ofi(x, x, x, x, normalise=True)", "normalise is of a window, and there is none: a length of time"),
+    ("ofi(x, x, x, x, min_count=3)", "min_count is of a window, and there is none: a length of time"),
+    ("ofi_levels(x, x, x, x, x)", "ofi_levels takes the bids, the asks, the bid sizes and the ask sizes of"),
+    ("ofi_levels(x, x, x, x, output='e2')", "output='e2' is of level 2, and there are 1"),
+    ("direction(x, x, x, buyer_is_maker=x)", "the buyer_is_maker of direction is a boolean, and this is a"),
+]
+
+
+@pytest.mark.parametrize(("formula", "why"), WRONG)
+def test_what_is_wrong_with_a_call_is_said(formula: str, why: str) -> None:
+    source = root_source("aligned", pa.schema({"x": pa.float64()}))
+    features, errors = read_features("tick", source, {"y": formula})
+    assert features is None
+    assert [error.message[: len(why)] for error in errors["y"]] == [why]
