@@ -157,7 +157,7 @@ ORDER_FLOW: Final = (
         name="ofi",
         definition="the change of the bid size less that of the ask size since the row before, as far as it"
         " is at the better price: the whole size of a price that is new, less that of one that is gone; over"
-        " a window their sum",
+        " a window their exact sum, as float64",
         operands=(
             BID._replace(alike=False),
             ASK._replace(alike=False),
