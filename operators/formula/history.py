@@ -97,6 +97,13 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "row_time": Stateful("int64", 1, "window", 0, kept=False, reset=None),
     # (price, standing price, window): M2, whose window has one row more: the one that stands as it begins
     "twap": Stateful("float64", 2, "window", 4 + EXACT_WORDS),
+    # (x, reset): the sign of the last change of a value
+    "last_change": Stateful("int8", 1, "since", 4, kept=False, reset=0),
+    # (x, reset): rows with a value since the session or the symbol began, and their exact sum, with parts
+    # `low` and `mean`; (x, y, reset): that of x * y, whose `mean` is that of x weighted by y
+    "session_count": Stateful("int64", 1, "since", 2, kept=False, reset=0),
+    "session_sum": Stateful("float64", 1, "since", SUM_WORDS, kept=False, reset=0),
+    "session_products": Stateful("float64", 2, "since", 2 * SUM_WORDS - 3, kept=False, reset=0),
 }
 
 # Further results of a step, by the place they have among its registers.

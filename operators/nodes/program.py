@@ -44,6 +44,9 @@ FLOATS: Final = {
     "lag_rows": op.LAG_ROWS_FLOAT,
     "lag_time": op.LAG_TIME_FLOAT,
     "window_sum": op.WINDOW_SUM,
+    "last_change": op.LAST_CHANGE_FLOAT,
+    "session_sum": op.SESSION_SUM,
+    "session_products": op.SESSION_PRODUCTS,
 }
 INTS: Final = {
     "add": op.ADD_INT,
@@ -67,6 +70,7 @@ INTS: Final = {
     "enough": op.ENOUGH_INT,
     "lag_rows": op.LAG_ROWS_INT,
     "lag_time": op.LAG_TIME_INT,
+    "last_change": op.LAST_CHANGE_INT,
 }
 BOOLS: Final = {
     "and": op.AND,
@@ -78,7 +82,11 @@ BOOLS: Final = {
     "lag_time": op.LAG_TIME_BOOL,
 }
 # Whatever its values are.
-OF_ANY: Final = {"window_count": op.WINDOW_COUNT, "row_time": op.ROW_TIME}
+OF_ANY: Final = {
+    "window_count": op.WINDOW_COUNT,
+    "session_count": op.SESSION_COUNT,
+    "row_time": op.ROW_TIME,
+}
 # Whether anchored or not.
 OF_RECURSIONS: Final = {
     "ewma": op.EWMA,

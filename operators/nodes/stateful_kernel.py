@@ -2,7 +2,14 @@
 
 from numba import njit
 
-from operators.nodes import history_kernel, lag_kernel, since_kernel, sum_kernel
+from operators.nodes import (
+    change_kernel,
+    history_kernel,
+    lag_kernel,
+    session_kernel,
+    since_kernel,
+    sum_kernel,
+)
 from operators.nodes import opcodes as op
 from operators.nodes import places as at
 from operators.nodes.row_kernel import Grid
@@ -63,6 +70,8 @@ def step(
             word_floats,
             rows,
         )
+    elif op.LAST_CHANGE_FLOAT <= opcode <= op.SESSION_PRODUCTS:
+        _since(line, floats, ints, status, places, words, word_floats, rows)
     else:
         since_kernel.step(
             line,
@@ -77,3 +86,28 @@ def step(
             word_floats,
             rows,
         )
+
+
+@njit(nogil=True, cache=True)
+def _since(
+    line: Int64s,
+    floats: Grid,
+    ints: Grid,
+    status: Grid,
+    places: Grid,
+    words: Int64s,
+    word_floats: Grid,
+    rows: int,
+) -> None:
+    """Run one line of those that take all rows since the session or the symbol began."""
+    opcode = line[at.OPCODE]
+    if opcode == op.LAST_CHANGE_FLOAT:
+        change_kernel.last_change(line, floats, word_floats, ints, status, places, words, rows)
+    elif opcode == op.LAST_CHANGE_INT:
+        change_kernel.last_change(line, ints, words, ints, status, places, words, rows)
+    elif opcode == op.SESSION_COUNT:
+        session_kernel.session_count(line, ints, status, places, words, rows)
+    elif opcode == op.SESSION_SUM:
+        session_kernel.session_sum(line, floats, ints, status, places, words, word_floats, rows)
+    else:
+        session_kernel.session_products(line, floats, ints, status, places, words, word_floats, rows)

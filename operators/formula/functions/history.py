@@ -26,6 +26,16 @@ ROWS_AT_MOST: Final = Setting(
 )
 OF_WINDOWS: Final = (NS, ROWS, RESET, ROWS_AT_MOST)
 
+# What functions of trades and quotes take that begin anew with each session unless it is said: of all rows of
+# the session where a call has no window.
+RESET_BY_SESSION: Final = RESET._replace(default="session")
+OF_SESSIONS: Final = (
+    NS._replace(about="how long the window is; without one it is the session"),
+    ROWS,
+    RESET_BY_SESSION,
+    ROWS_AT_MOST,
+)
+
 # F1 of the handbook: times in seconds, x, y, and whether something happened.
 TIMES_S: Final = (0, 1, 1, 2, 4, 4, 5, 9)
 ROWS_F1: Final[dict[str, Cells]] = {
@@ -59,6 +69,18 @@ def one_window(_: Sequence[Tree], settings: Settings) -> str:
         return "a window is a length of time or rows=, not both"
     if "rows" not in settings and "ns" not in settings:
         return "a window is missing: a length of time such as '5m', or rows=100"
+    return _fewest(settings)
+
+
+def has_window(settings: Settings) -> bool:
+    """Whether a call has a window, by rows or by time."""
+    return "rows" in settings or "ns" in settings
+
+
+def window_or_session(_: Sequence[Tree], settings: Settings) -> str:
+    """What is wrong with the settings of a window that may be left out."""
+    if "rows" in settings and "ns" in settings:
+        return "a window is a length of time or rows=, not both; without one it is the session"
     return _fewest(settings)
 
 

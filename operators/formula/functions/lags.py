@@ -44,7 +44,7 @@ def _pct_change(steps: Steps, operands: Sequence[int], settings: Settings) -> in
     return steps.call("subtract", [_ratio(steps, operands, settings), steps.constant(1.0)])
 
 
-def _log_return(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
+def log_return(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
     """The logarithm of the ratio, where both values are above 0."""
     (x,) = operands
     positive = steps.call("greater", [x, steps.constant(0)])
@@ -111,7 +111,7 @@ LAGS: Final = (
             (None, None, None, 1.386294361, 0.6931471806, -0.2876820725, -0.2876820725, 0.5108256238),
         ),
         memory="window",
-        build=_log_return,
+        build=log_return,
         check=one_lag,
     ),
 )

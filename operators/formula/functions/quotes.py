@@ -82,7 +82,7 @@ def _queue_imbalance(steps: Steps, operands: Sequence[int], _: Settings) -> int:
     return steps.call("divide", [steps.call("subtract", operands), steps.call("add", operands)])
 
 
-def _quote_rule(steps: Steps, operands: Sequence[int], _: Settings) -> int:
+def quote_rule(steps: Steps, operands: Sequence[int], _: Settings) -> int:
     price, bid, ask = operands
     bid = steps.call("uncrossed_bid", [bid, ask])
     twice = steps.call("multiply", [steps.constant(2), price])
@@ -209,7 +209,7 @@ OF_QUOTES: Final = (
         operands=(PRICE, BID, ASK),
         outputs=(Output("value", "int8"),),
         example=Example("quote_rule(price_cents, bid_cents, ask_cents)", TRADES, (0, 1, 1, 0, -1, 1, 0, 1)),
-        build=_quote_rule,
+        build=quote_rule,
     ),
     Function(
         id="Q13",

@@ -3,19 +3,25 @@
 from collections.abc import Mapping
 from typing import Final
 
+from operators.formula.functions.averages import AVERAGES
 from operators.formula.functions.declare import Function
 from operators.formula.functions.exponential import EXPONENTIAL
 from operators.formula.functions.impact import IMPACT
 from operators.formula.functions.lags import LAGS
 from operators.formula.functions.numbers import OF_NUMBERS
+from operators.formula.functions.order_flow import ORDER_FLOW
 from operators.formula.functions.quotes import OF_QUOTES
 from operators.formula.functions.to_come import LOOKING_AHEAD, OF_BARS, TO_COME
+from operators.formula.functions.trades import OF_TRADES
 from operators.formula.functions.volatility import VOLATILITY
 from operators.formula.functions.windows import WINDOWS
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
     function.name: function
-    for function in (*OF_NUMBERS, *LAGS, *WINDOWS, *EXPONENTIAL, *VOLATILITY, *IMPACT, *OF_QUOTES)
+    for function in (
+        *(*OF_NUMBERS, *LAGS, *WINDOWS, *EXPONENTIAL),
+        *(*OF_QUOTES, *OF_TRADES, *AVERAGES, *VOLATILITY, *ORDER_FLOW, *IMPACT),
+    )
 }
 
 KNOWN: Final = (*FUNCTIONS, *sorted(TO_COME | LOOKING_AHEAD | OF_BARS))

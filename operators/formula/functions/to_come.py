@@ -12,16 +12,9 @@ OF_BARS: Final = frozenset(["sum", "mean", "wmean", "first", "last", "count"])
 
 # fmt: off
 TO_COME: Final = frozenset([
-    "cumsum", "time_since", "count_since", "fill_forward",
-    "sample_asof", "resample", "rolling_var", "rolling_std",
-    "rolling_min", "rolling_max", "rolling_median", "rolling_quantile", "rolling_rank", "rolling_skew",
-    "rolling_kurt", "rolling_cov", "rolling_corr", "rolling_beta", "rolling_zscore", "rolling_argmax",
-    "rolling_argmin", "cs_rank", "cs_zscore", "cs_demean",
-    "cs_bucket", "cs_quantile", "cs_neutralise", "micro_price", "tick_rule", "lee_ready", "emo", "clnv",
-    "direction", "bvc", "trade_return", "vwap",
-    "realised_variance", "bipower_variation", "parkinson", "garman_klass",
-    "rogers_satchell", "yang_zhang", "ofi", "ofi_levels", "trade_imbalance", "kyle_window",
-    "amihud", "hasbrouck", "roll_spread", "corwin_schultz", "hayashi_yoshida", "epps",
-    "hedge_ratio", "hawkes", "hawkes_two_sided", "local_level", "hmm", "cusum",
+    "sample_asof", "resample", "cs_rank", "cs_zscore", "cs_demean", "cs_bucket", "cs_quantile", "cs_neutralise",
+    "micro_price", "bvc", "parkinson", "garman_klass", "rogers_satchell", "yang_zhang", "amihud", "hasbrouck",
+    "corwin_schultz", "hayashi_yoshida", "epps", "hedge_ratio", "hawkes", "hawkes_two_sided", "local_level",
+    "hmm", "cusum",
 ])
 # fmt: on

@@ -89,12 +89,11 @@ emo = or_tick_rule(by_emo)  # Q10
 clnv = or_tick_rule(by_clnv)  # Q11
 
 
-@over_rows(reset="session")
-def quote_rule(stretch: Stretch, _: Settings) -> Column:
-    """Q8."""
+def quote_rule(_: Rows, operands: Sequence[Column], __: Settings) -> Column:
+    """Q8, of the row alone (ctx 0): also of one outside every session, as `quote_rule` itself."""
     return [
         None if price is None else by_quote_rule(price, bid, ask)
-        for price, bid, ask in zip(*stretch.operands, strict=True)
+        for price, bid, ask in zip(*operands, strict=True)
     ]
 
 
