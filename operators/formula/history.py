@@ -12,6 +12,7 @@ from operators.formula.types import Kind
 History: TypeAlias = Literal["window", "since"]
 
 ROWS_MAX: Final = 65_536  # of a window
+SORTED_MAX: Final = 4_096  # of one whose values are kept in order: a row moves a part of them
 CHUNKS: Final = 72  # of an exact sum: digits of 32 bits, from 2**-1075 to well past the largest float64
 
 
@@ -38,6 +39,8 @@ class Stateful(NamedTuple):
     `history`  a `window` is made anew from the rows kept of its values; what is `since` a row is kept itself.
     `words`    8 byte words of state per symbol.
     `kept`     whether it looks back at its values, so that their last rows are kept.
+    `own`      a column beside those values that it writes itself, made anew as the window is: an integer for
+               each row, or integers that lie from the first place of the symbol's ring on, whatever the row.
     """
 
     result: Kind | Literal["same"]
@@ -45,6 +48,7 @@ class Stateful(NamedTuple):
     history: History
     words: int
     kept: bool = True
+    own: Literal["", "rows", "places"] = ""
 
 
 SUM_WORDS: Final = 6 + CHUNKS  # of a window: where it begins, its values, and the sum
@@ -58,6 +62,20 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "window_sum": Stateful("float64", 1, "window", SUM_WORDS),
     # (x, k, reset): R50, whose k is 1 - alpha
     "ewma": Stateful("float64", 1, "since", 3, kept=False),
+    # (x, window): R35, and R45 as rows before the row at hand
+    "window_max": Stateful("same", 1, "window", 4, own="rows"),
+    "window_min": Stateful("same", 1, "window", 4, own="rows"),
+    "window_argmax": Stateful("int64", 1, "window", 4, own="rows"),
+    "window_argmin": Stateful("int64", 1, "window", 4, own="rows"),
+    # (x, window, q_ppm), and (x, window): R37, R38
+    "window_quantile": Stateful("float64", 1, "window", 2, own="places"),
+    "window_rank": Stateful("float64", 1, "window", 2, own="places"),
+    # (x, reset): R16 of floats and of integers; (e, reset): R17, R18; (x, limit_rows, limit_ns, reset): R19
+    "cumsum_floats": Stateful("float64", 1, "since", 4 + CHUNKS, kept=False),
+    "cumsum_ints": Stateful("int64", 1, "since", 3, kept=False),
+    "time_since": Stateful("int64", 1, "since", 3, kept=False),
+    "count_since": Stateful("int64", 1, "since", 3, kept=False),
+    "fill_forward": Stateful("same", 1, "since", 4, kept=False),
 }
 
 # Further results of a step, by the place they have among its registers.

@@ -20,6 +20,7 @@ from operators.nodes import places as at
 from operators.nodes.evaluate_kernel import TILE, Memory
 from operators.nodes.history_kernel import enter, leave, move_rings, room_wanted
 from operators.nodes.program import Lines
+from operators.nodes.sorted_kernel import move_sorted
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Snapshot
 
@@ -67,6 +68,9 @@ class History:
             if line[at.OUT] >= 0 and steps[line[at.OUT]].function in STATEFUL
         ]
         self._columns = kept
+        owning = [(line[at.OWN], what.own) for line, what in self._stateful if what.own]
+        self._own = len(owning)
+        self._sorted = np.array([column for column, own in owning if own == "places"], np.int64)
         self.memory = self._new_memory(0, 0)
         self._grow(GROUPS_MIN)
 
@@ -100,14 +104,16 @@ class History:
         if not wanted:
             return
         # Rings that grew leave nothing behind: all are moved, and the pool is as large as they are.
-        pool = self._new_pool(wanted)
+        pool, were = self._new_pool(wanted), memory.rings[:, : at.MASK + 1].copy()
         move_rings(memory.rings, memory.kept, memory.kept_status, memory.kept_time, *pool)
+        if self._sorted.size:
+            move_sorted(were, memory.rings, self._sorted, memory.kept, pool[0])
         self.memory = memory._replace(kept=pool[0], kept_status=pool[1], kept_time=pool[2])
 
     def _new_pool(
         self, rows: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        size = (max(self._columns, 1), max(rows, 1))
+        size = (max(self._columns + self._own, 1), max(rows, 1))
         return np.zeros(size, np.int64), np.zeros(size, np.uint8), np.zeros(size[1], np.int64)
 
     def _new_memory(self, groups: int, pool_rows: int) -> Memory:
@@ -219,7 +225,8 @@ class History:
         ordinals = np.arange(lower, min((block + 1) * BLOCK, int(ring[at.NEXT])))
         slots = ring[at.START] + (ordinals & ring[at.MASK])
         header = BLOCK_HEADER.pack(VERSION, lower, ordinals.size)
-        kept, status = memory.kept[:, slots], memory.kept_status[:, slots]
+        kept = memory.kept[: self._columns, slots]
+        status = memory.kept_status[: self._columns, slots]
         return b"".join([header, memory.kept_time[slots].tobytes(), kept.tobytes(), status.tobytes()])
 
     def _restore_state(self, name: str, key: bytes, value: bytes, group: int) -> None:
@@ -261,10 +268,10 @@ class History:
             memory.kept_time[slots] = np.frombuffer(value, np.int64, rows, at_byte)[skip:]
             at_byte += 8 * rows
             kept = np.frombuffer(value, np.int64, rows * self._columns, at_byte)
-            memory.kept[:, slots] = kept.reshape(self._columns, rows)[:, skip:]
+            memory.kept[: self._columns, slots] = kept.reshape(self._columns, rows)[:, skip:]
             at_byte += 8 * rows * self._columns
             status = np.frombuffer(value, np.uint8, rows * self._columns, at_byte)
-            memory.kept_status[:, slots] = status.reshape(self._columns, rows)[:, skip:]
+            memory.kept_status[: self._columns, slots] = status.reshape(self._columns, rows)[:, skip:]
 
 
 _IN_HEADER: Final = (at.NEXT, at.OLDEST, at.OF_SESSION, at.SINCE)

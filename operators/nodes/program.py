@@ -45,6 +45,14 @@ FLOATS: Final = {
     "lag_time": op.LAG_TIME_FLOAT,
     "window_sum": op.WINDOW_SUM,
     "ewma": op.EWMA,
+    "window_max": op.EXTREME_FLOAT,
+    "window_min": op.EXTREME_FLOAT,
+    "window_argmax": op.ROWS_BACK_FLOAT,
+    "window_argmin": op.ROWS_BACK_FLOAT,
+    "window_quantile": op.QUANTILE,
+    "window_rank": op.RANK_FLOAT,
+    "cumsum_floats": op.CUMSUM_FLOAT,
+    "fill_forward": op.FILL_FLOAT,
 }
 INTS: Final = {
     "add": op.ADD_INT,
@@ -68,6 +76,13 @@ INTS: Final = {
     "enough": op.ENOUGH_INT,
     "lag_rows": op.LAG_ROWS_INT,
     "lag_time": op.LAG_TIME_INT,
+    "window_max": op.EXTREME_INT,
+    "window_min": op.EXTREME_INT,
+    "window_argmax": op.ROWS_BACK_INT,
+    "window_argmin": op.ROWS_BACK_INT,
+    "window_rank": op.RANK_INT,
+    "cumsum_ints": op.CUMSUM_INT,
+    "fill_forward": op.FILL_INT,
 }
 BOOLS: Final = {
     "and": op.AND,
@@ -77,6 +92,9 @@ BOOLS: Final = {
     "column": op.LOAD_BOOL,
     "lag_rows": op.LAG_ROWS_BOOL,
     "lag_time": op.LAG_TIME_BOOL,
+    "time_since": op.TIME_SINCE,
+    "count_since": op.COUNT_SINCE,
+    "fill_forward": op.FILL_BOOL,
 }
 # Whatever its values are.
 OF_ANY: Final = {"window_count": op.WINDOW_COUNT}
@@ -95,7 +113,8 @@ ACCEPTED: Final = {
     "equal": EQUAL,
     "unequal": LESS | GREATER,
 }
-# What a loop is told beside its registers: whether it leaves nulls out, whether it refuses crossed quotes.
+# What a loop is told beside its registers: whether it leaves nulls out, whether it refuses crossed quotes,
+# and -1 where it looks for the smallest value as another does for the largest one.
 SWITCHES: Final = {
     "min": 0,
     "min_known": 1,
@@ -103,6 +122,10 @@ SWITCHES: Final = {
     "max_known": 1,
     "valid_bid": 0,
     "uncrossed_bid": 1,
+    "window_max": 0,
+    "window_min": -1,
+    "window_argmax": 0,
+    "window_argmin": -1,
 }
 STORES: Final[dict[Kind, int]] = {
     "float64": op.STORE_FLOAT,
@@ -153,7 +176,8 @@ class Program(NamedTuple):
     """What the kernel runs, a step a line.  A step's register is its place among the steps.
 
     `once` is to be computed once, since no column is in it; the others for each tile.  `kept` are the steps
-    whose values are kept for later rows, in the order of the pool's columns.
+    whose values are kept for later rows, in the order of the pool's columns; behind these are the columns
+    that steps write themselves, in the order of the lines.
     """
 
     once: Lines
@@ -170,6 +194,7 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
     functions: list[list[int]] = []
     fixed: set[int] = set()
     kept: list[int] = []
+    with_own: list[list[int]] = []
     parts = _parts(steps)
     rows = {slot.name: [slot.row, number] for number, slot in enumerate(layout.columns)}
     for place, step in enumerate(steps):
@@ -186,12 +211,16 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
                     kept.append(value)
             columns = [kept.index(value) for value in looked_at]
             functions.append(_line(steps, place, columns, parts.get(place, {})))
+            if stateful.own:
+                with_own.append(functions[-1])
         elif fixed.issuperset(step.operands):
             fixed.add(place)
             if step.function not in ("constant", "absent"):
                 once.append(_line(steps, place))
         else:
             functions.append(_line(steps, place))
+    for number, line in enumerate(with_own):  # own columns come behind those of the values
+        line[at.OWN] = len(kept) + number
     slots = enumerate(zip(layout.features, roots, strict=True))
     stores = [[STORES[slot.kind], slot.row, root, number, 0] for number, (slot, root) in slots]
     lines = np.array(once, np.int64), np.array(loads, np.int64), np.array(functions, np.int64)

@@ -2,7 +2,7 @@
 
 from numba import njit
 
-from operators.nodes import history_kernel, lag_kernel, recursion_kernel, sum_kernel
+from operators.nodes import history_kernel, lag_kernel, ordered_kernel, recursion_kernel, sum_kernel
 from operators.nodes import opcodes as op
 from operators.nodes import places as at
 from operators.nodes.row_kernel import Grid
@@ -67,6 +67,22 @@ def step(
             kept_time,
             words,
             word_floats,
+            rows,
+        )
+    elif op.EXTREME_FLOAT <= opcode <= op.FILL_BOOL:
+        ordered_kernel.step(
+            line,
+            floats,
+            float_words,
+            ints,
+            bools,
+            status,
+            places,
+            rings,
+            kept,
+            kept_status,
+            kept_time,
+            words,
             rows,
         )
     else:
