@@ -1,4 +1,4 @@
-"""Finds the loop of a step over the values of a window in order, or of one that remembers a sum or an event."""
+"""Finds the loop of a step over a window's values in order, or of one that remembers a sum or an event."""
 
 from numba import njit
 

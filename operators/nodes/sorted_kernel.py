@@ -123,7 +123,7 @@ def quantile(
     words: Int64s,
     rows: int,
 ) -> None:
-    """(x, window, q_ppm) -> R37, on a straight line between two values; `float_words` are bits of `floats`."""
+    """(x, window, q_ppm) -> R37, in a straight line between values; `float_words` are bits of `floats`."""
     out, own = line[at.OUT], line[at.OWN]
     reset, q_ppm = ints[line[at.OPERANDS + 3], 0], ints[line[at.OPERANDS + 5], 0]
     base, stride = line[at.BASE], line[at.STRIDE]

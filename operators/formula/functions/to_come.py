@@ -13,7 +13,8 @@ OF_BARS: Final = frozenset(["sum", "mean", "wmean", "first", "last", "count"])
 # fmt: off
 TO_COME: Final = frozenset([
     "sample_asof", "resample", "rolling_var", "rolling_std", "rolling_skew",
-    "rolling_kurt", "rolling_cov", "rolling_corr", "rolling_beta", "rolling_zscore", "ewma_time", "decay_accum", "ewm_std", "cs_rank", "cs_zscore", "cs_demean",
+    "rolling_kurt", "rolling_cov", "rolling_corr", "rolling_beta", "rolling_zscore", "ewma_time",
+    "decay_accum", "ewm_std", "cs_rank", "cs_zscore", "cs_demean",
     "cs_bucket", "cs_quantile", "cs_neutralise", "micro_price", "tick_rule", "lee_ready", "emo", "clnv",
     "direction", "bvc", "trade_return", "vwap", "twap", "ewma_volatility", "ewma_variance_rate",
     "realised_variance", "bipower_variation", "two_scale_variance", "parkinson", "garman_klass",
