@@ -9,6 +9,7 @@ from app.config import Settings, load_settings
 from app.day.dates import require_date
 from app.day.reading import Reading
 from app.errors import UsageError
+from app.settings.sessions import CalendarTable
 from replay.imports.files import READABLE
 from replay.store.day import Day
 from schemas.clocks import NS_PER_S, Clock
@@ -134,8 +135,17 @@ def run_settings(
     tables = {"pipeline": pipeline, "bus": bus, "worker": worker, "streams": streams}
     if settings.graph.nodes:
         tables["graph"] = {"name": settings.graph.name}
+        if settings.graph.anchor is not None:
+            tables["graph"]["anchor"] = settings.graph.anchor.model_dump(exclude_none=True)
+            tables["calendars"] = {name: _calendar(table) for name, table in settings.calendars.items()}
         for name, node in settings.graph.nodes.items():
             table = node.model_dump(mode="json", exclude_none=True, by_alias=True)
             table.get("out", {}).pop("topic", None)
             tables["graph"][name] = table
     return tables
+
+
+def _calendar(table: CalendarTable) -> dict[str, Any]:
+    """A calendar as it was given, its file where it lies for any folder."""
+    values = table.model_dump(by_alias=True, exclude_unset=True)
+    return values if table.file is None else {"file": str(table.file.resolve())}

@@ -70,7 +70,6 @@ def extreme(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
@@ -95,8 +94,8 @@ def extreme(
             status[out, i] = NULL_IN if g < 0 else WARMING
             continue
         n, first = places[at.ORDINAL, i], places[at.FIRST, i]
-        o, start, mask = base + g * stride, rings[g, at.START], rings[g, at.MASK]
-        begin = max(words[o + BEGINS], rings[g, at.OLDEST])
+        o, start, mask = base + g * stride, places[at.RING, i], places[at.ROOM, i]
+        begin = words[o + BEGINS]
         if reset != 0 and first > begin:
             begin = first
             words[o + TURN] = first

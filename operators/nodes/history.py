@@ -18,14 +18,13 @@ from operators.formula.steps import Step
 from operators.node import NodeStateError
 from operators.nodes import places as at
 from operators.nodes.evaluate_kernel import TILE, Memory
-from operators.nodes.history_kernel import enter, leave, move_rings, room_wanted
+from operators.nodes.history_kernel import enter, leave, make_room, move_rings
 from operators.nodes.program import Lines
-from operators.nodes.sorted_kernel import move_sorted
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Snapshot
 
 GROUPS_MIN: Final = 16
-POOL_MIN: Final = 64
+POOL_FULL: Final = 2**62  # rows that no pool has
 BLOCK: Final = 256  # rows of a symbol that are written down together
 STATE: Final = b"s"
 ROWS: Final = b"r"
@@ -68,9 +67,10 @@ class History:
             if line[at.OUT] >= 0 and steps[line[at.OUT]].function in STATEFUL
         ]
         self._columns = kept
-        owning = [(line[at.OWN], what.own) for line, what in self._stateful if what.own]
-        self._own = len(owning)
-        self._sorted = np.array([column for column, own in owning if own == "places"], np.int64)
+        owns = [what.own for _, what in self._stateful if what.own]
+        self._own = len(owns)
+        self._by_place = kept + owns.count("rows")  # columns from here on lie by place, whatever the row
+        self._used = 0  # rows of the pool
         self.memory = self._new_memory(0, 0)
         self._grow(GROUPS_MIN)
 
@@ -96,19 +96,18 @@ class History:
             memory = self.memory
             leave(memory.places, memory.rings, memory.kept_time, *self._retention, rows)
 
-    def _make_room(self, rows: int) -> None:
+    def _make_room(self, rows: int, *, anew: bool = False) -> None:
         memory = self.memory
         if not self._columns:
             return
-        wanted = room_wanted(memory.places, memory.rings, rows)
-        if not wanted:
-            return
-        # Rings that grew leave nothing behind: all are moved, and the pool is as large as they are.
-        pool, were = self._new_pool(wanted), memory.rings[:, : at.MASK + 1].copy()
-        move_rings(memory.rings, memory.kept, memory.kept_status, memory.kept_time, *pool)
-        if self._sorted.size:
-            move_sorted(were, memory.rings, self._sorted, memory.kept, pool[0])
-        self.memory = memory._replace(kept=pool[0], kept_status=pool[1], kept_time=pool[2])
+        pool = memory.kept, memory.kept_status, memory.kept_time
+        used = POOL_FULL if anew else self._used
+        used = make_room(memory.places, memory.rings, *pool, self._by_place, used, rows)
+        if used < 0:  # rings that grew left holes: all are moved, and the pool is twice as large as they are
+            new = self._new_pool(2 * (-1 - used))
+            used = move_rings(memory.rings, *pool, *new, self._by_place)
+            self.memory = memory._replace(kept=new[0], kept_status=new[1], kept_time=new[2])
+        self._used = used
 
     def _new_pool(
         self, rows: int
@@ -187,7 +186,7 @@ class History:
             self._grow(len(self._groups))
         for (key, value), group in zip(states.items(), codes.tolist(), strict=True):
             self._restore_state(name, key, value, group)
-        self._make_room(0)
+        self._make_room(0, anew=True)
         for key, group in zip(states, codes.tolist(), strict=True):
             self._restore_rows(name, key, blocks.get(key, {}), group)
         return codes.astype(np.int64)
@@ -195,7 +194,7 @@ class History:
     def kept_tiles(self, groups: npt.NDArray[np.int64]) -> Iterator[int]:
         """Lay out the kept rows of symbols, tile by tile, as `place` does new ones; how many there are."""
         rings, places = self.memory.rings, self.memory.places
-        for group in groups.tolist():
+        for group in groups.tolist() if self._columns else ():
             ring = rings[group]
             for lower in range(int(ring[at.OLDEST]), int(ring[at.NEXT]), TILE):
                 ordinals = np.arange(lower, min(lower + TILE, int(ring[at.NEXT])))
@@ -208,6 +207,7 @@ class History:
                 places[at.ORDINAL, :rows] = ordinals
                 places[at.FIRST, :rows] = ring[at.SINCE]
                 places[at.SLOT, :rows] = slots
+                places[at.RING, :rows], places[at.ROOM, :rows] = ring[at.START], ring[at.MASK]
                 yield rows
 
     def _words_of(self, group: int) -> npt.NDArray[np.int64]:
@@ -239,6 +239,9 @@ class History:
         if not 0 <= ring[at.OLDEST] <= ring[at.NEXT]:
             raise NodeStateError(f"node {name}: the state of {key!r} is damaged")
         ring[at.SAVED], ring[at.SAVED_OLDEST] = ring[at.NEXT], ring[at.OLDEST]
+        for line, what in self._stateful:
+            if what.history == "window" and what.words:  # its window begins with the rows that are kept
+                self.memory.words[line[at.BASE] + group * what.words] = ring[at.OLDEST]
         at_word = 0
         own = np.frombuffer(words, np.int64)
         for line, what in self._stateful:

@@ -18,7 +18,6 @@ def step(
     bools: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
@@ -37,7 +36,6 @@ def step(
             ints,
             status,
             places,
-            rings,
             kept,
             kept_status,
             kept_time,
@@ -48,11 +46,11 @@ def step(
         )
     elif opcode == op.QUANTILE:
         sorted_kernel.quantile(
-            line, floats, float_words, ints, status, places, rings, kept, kept_status, kept_time, words, rows
+            line, floats, float_words, ints, status, places, kept, kept_status, kept_time, words, rows
         )
     elif opcode <= op.RANK_INT:
         sorted_kernel.rank(
-            line, floats, ints, status, places, rings, kept, kept_status, kept_time, words, of_floats, rows
+            line, floats, ints, status, places, kept, kept_status, kept_time, words, of_floats, rows
         )
     else:
         since(line, floats, float_words, ints, bools, status, places, words, rows)

@@ -177,7 +177,7 @@ class Program(NamedTuple):
 
     `once` is to be computed once, since no column is in it; the others for each tile.  `kept` are the steps
     whose values are kept for later rows, in the order of the pool's columns; behind these are the columns
-    that steps write themselves, in the order of the lines.
+    that steps write themselves, first those by row.
     """
 
     once: Lines
@@ -194,7 +194,7 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
     functions: list[list[int]] = []
     fixed: set[int] = set()
     kept: list[int] = []
-    with_own: list[list[int]] = []
+    own: dict[str, list[list[int]]] = {"rows": [], "places": []}
     parts = _parts(steps)
     rows = {slot.name: [slot.row, number] for number, slot in enumerate(layout.columns)}
     for place, step in enumerate(steps):
@@ -212,15 +212,15 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
             columns = [kept.index(value) for value in looked_at]
             functions.append(_line(steps, place, columns, parts.get(place, {})))
             if stateful.own:
-                with_own.append(functions[-1])
+                own[stateful.own].append(functions[-1])
         elif fixed.issuperset(step.operands):
             fixed.add(place)
             if step.function not in ("constant", "absent"):
                 once.append(_line(steps, place))
         else:
             functions.append(_line(steps, place))
-    for number, line in enumerate(with_own):  # own columns come behind those of the values
-        line[at.OWN] = len(kept) + number
+    for column, line in enumerate([*own["rows"], *own["places"]], len(kept)):
+        line[at.OWN] = column
     slots = enumerate(zip(layout.features, roots, strict=True))
     stores = [[STORES[slot.kind], slot.row, root, number, 0] for number, (slot, root) in slots]
     lines = np.array(once, np.int64), np.array(loads, np.int64), np.array(functions, np.int64)

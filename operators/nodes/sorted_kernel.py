@@ -1,6 +1,6 @@
 """The values of a window in order: quantiles and ranks, R36 to R38.
 
-The keys (`extreme_kernel`) of the values lie in order in a column of the rings, from the first place of the
+The keys (`extreme_kernel`) of the values lie in order in a column of the from the first place of the
 symbol's ring on.  Where a value comes and one goes, only the keys between the two move.
 """
 
@@ -68,7 +68,6 @@ def slide(
     line: Int64s,
     ints: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
@@ -77,15 +76,14 @@ def slide(
     of_floats: int,
 ) -> int:
     """Bring the keys of (x, window, ..) to the window of row i; returns how many there are."""
-    g, n, first = places[at.GROUP, i], places[at.ORDINAL, i], places[at.FIRST, i]
+    n, first = places[at.ORDINAL, i], places[at.FIRST, i]
     rows, ns = ints[line[at.OPERANDS + 1], 0], ints[line[at.OPERANDS + 2], 0]
     reset, most = ints[line[at.OPERANDS + 3], 0], ints[line[at.OPERANDS + 4], 0]
     c, own = line[at.KEPT], line[at.OWN]
-    start, mask = rings[g, at.START], rings[g, at.MASK]
+    start, mask = places[at.RING, i], places[at.ROOM, i]
     begin, count = words[o + BEGINS], words[o + COUNT]
-    if begin < rings[g, at.OLDEST] or (reset != 0 and first > begin):
-        begin = max(rings[g, at.OLDEST], first) if reset != 0 else rings[g, at.OLDEST]
-        count = 0
+    if reset != 0 and first > begin:
+        begin, count = first, 0
     slot = start + (n & mask)
     comes = kept_status[c, slot] == OK
     new = key_of(kept[c, slot], of_floats)
@@ -116,7 +114,6 @@ def quantile(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
@@ -134,12 +131,12 @@ def quantile(
             status[out, i] = NULL_IN if g < 0 else WARMING
             continue
         o = base + g * stride
-        count = slide(i, line, ints, places, rings, kept, kept_status, kept_time, words, o, 1)
+        count = slide(i, line, ints, places, kept, kept_status, kept_time, words, o, 1)
         if count == 0:
             status[out, i] = WARMING
             continue
         k, ppm = divmod(q_ppm * (count - 1), PPM)
-        at_k = rings[g, at.START] + k
+        at_k = places[at.RING, i] + k
         float_words[out, i] = value_of(kept[own, at_k], 1)
         if ppm != 0:
             low = floats[out, i]
@@ -155,7 +152,6 @@ def rank(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
@@ -173,25 +169,11 @@ def rank(
         if g < 0 or (reset != 0 and places[at.SESSION, i] < 0):
             status[out, i] = NULL_IN if g < 0 else WARMING
             continue
-        o, start, slot = base + g * stride, rings[g, at.START], places[at.SLOT, i]
-        count = slide(i, line, ints, places, rings, kept, kept_status, kept_time, words, o, of_floats)
+        o, start, slot = base + g * stride, places[at.RING, i], places[at.SLOT, i]
+        count = slide(i, line, ints, places, kept, kept_status, kept_time, words, o, of_floats)
         status[out, i] = kept_status[c, slot]
         if kept_status[c, slot] == OK:
             key = key_of(kept[c, slot], of_floats)
             less = below(kept, own, start, count, key)
             up_to = count if key == INT_MAX else below(kept, own, start, count, key + 1)
             floats[out, i] = less + (up_to - less + 1) * 0.5
-
-
-@njit(nogil=True, cache=True)
-def move_sorted(was: Grid, rings: Grid, own: Int64s, pool: Grid, new_pool: Grid) -> None:
-    """Move the columns `own`, which lie by place and not by ordinal, after `move_rings`.
-
-    `was` has, by symbol, where its ring began and its room less 1.
-    """
-    for g in range(rings.shape[0]):
-        room = min(was[g, at.MASK], rings[g, at.MASK]) + 1
-        old, new = was[g, at.START], rings[g, at.START]
-        for c in own:
-            for k in range(room):
-                new_pool[c, new + k] = pool[c, old + k]
