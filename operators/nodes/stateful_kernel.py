@@ -65,18 +65,7 @@ def step(
         )
     elif op.EXTREME_FLOAT <= opcode <= op.FILL_BOOL:
         ordered_kernel.step(
-            line,
-            floats,
-            float_words,
-            ints,
-            bools,
-            status,
-            places,
-            kept,
-            kept_status,
-            kept_time,
-            words,
-            rows,
+            line, floats, float_words, ints, bools, status, places, kept, kept_status, kept_time, words, rows
         )
     else:
         recursion_kernel.ewma(line, floats, ints, status, places, words, word_floats, rows)
