@@ -12,6 +12,7 @@ from operators.formula.types import Kind
 History: TypeAlias = Literal["window", "since"]
 
 ROWS_MAX: Final = 65_536  # of a window
+SORTED_MAX: Final = 4_096  # of one whose values are kept in order: a row moves a part of them
 CHUNKS: Final = 72  # of an exact sum: digits of 32 bits, from 2**-1075 to well past the largest float64
 
 
@@ -40,6 +41,8 @@ class Stateful(NamedTuple):
     `kept`     whether it looks back at its values, so that their last rows are kept.
     `reset`    which of its constants says whether it begins anew with a session; None where none does.
     `each`     words more for each of what its first constant counts: the words of a state that is a list.
+    `own`      a column beside those values that it writes itself, made anew as the window is: an integer for
+               each row, or integers that lie from the first place of the symbol's ring on, whatever the row.
     """
 
     result: Kind | Literal["same"]
@@ -53,6 +56,8 @@ class Stateful(NamedTuple):
     def sized(self, constants: Sequence[int]) -> "Stateful":
         """With the words that it has for these constants."""
         return self._replace(words=self.words + self.each * constants[0], each=0) if self.each else self
+
+    own: Literal["", "rows", "places"] = ""
 
 
 EXACT_WORDS: Final = (
@@ -104,6 +109,20 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "session_count": Stateful("int64", 1, "since", 2, kept=False, reset=0),
     "session_sum": Stateful("float64", 1, "since", SUM_WORDS, kept=False, reset=0),
     "session_products": Stateful("float64", 2, "since", 2 * SUM_WORDS - 3, kept=False, reset=0),
+    # (x, window): R35, and R45 as rows before the row at hand
+    "window_max": Stateful("same", 1, "window", 4, own="rows"),
+    "window_min": Stateful("same", 1, "window", 4, own="rows"),
+    "window_argmax": Stateful("int64", 1, "window", 4, own="rows"),
+    "window_argmin": Stateful("int64", 1, "window", 4, own="rows"),
+    # (x, window, q_ppm), and (x, window): R37, R38
+    "window_quantile": Stateful("float64", 1, "window", 2, own="places"),
+    "window_rank": Stateful("float64", 1, "window", 2, own="places"),
+    # (x, reset): R16 of floats and of integers; (e, reset): R17, R18; (x, limit_rows, limit_ns, reset): R19
+    "cumsum_floats": Stateful("float64", 1, "since", 4 + CHUNKS, kept=False, reset=0),
+    "cumsum_ints": Stateful("int64", 1, "since", 3, kept=False, reset=0),
+    "time_since": Stateful("int64", 1, "since", 3, kept=False, reset=0),
+    "count_since": Stateful("int64", 1, "since", 3, kept=False, reset=0),
+    "fill_forward": Stateful("same", 1, "since", 4, kept=False),
 }
 
 # Further results of a step, by the place they have among its registers.

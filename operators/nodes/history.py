@@ -67,6 +67,9 @@ class History:
             if line[at.OUT] >= 0 and steps[line[at.OUT]].function in STATEFUL
         ]
         self._columns = kept
+        owns = [what.own for _, what in self._stateful if what.own]
+        self._own = len(owns)
+        self._by_place = kept + owns.count("rows")  # columns from here on lie by place, whatever the row
         self._used = 0  # rows of the pool
         self.memory = self._new_memory(0, 0)
         self._grow(GROUPS_MIN)
@@ -98,17 +101,18 @@ class History:
         if not self._columns:
             return
         pool = memory.kept, memory.kept_status, memory.kept_time
-        used = make_room(memory.places, memory.rings, *pool, POOL_FULL if anew else self._used, rows)
+        used = POOL_FULL if anew else self._used
+        used = make_room(memory.places, memory.rings, *pool, self._by_place, used, rows)
         if used < 0:  # rings that grew left holes: all are moved, and the pool is twice as large as they are
             new = self._new_pool(2 * (-1 - used))
-            used = move_rings(memory.rings, *pool, *new)
+            used = move_rings(memory.rings, *pool, *new, self._by_place)
             self.memory = memory._replace(kept=new[0], kept_status=new[1], kept_time=new[2])
         self._used = used
 
     def _new_pool(
         self, rows: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        size = (max(self._columns, 1), max(rows, 1))
+        size = (max(self._columns + self._own, 1), max(rows, 1))
         return np.zeros(size, np.int64), np.zeros(size, np.uint8), np.zeros(size[1], np.int64)
 
     def _new_memory(self, groups: int, pool_rows: int) -> Memory:
@@ -225,7 +229,8 @@ class History:
         ordinals = np.arange(lower, min((block + 1) * BLOCK, int(ring[at.NEXT])))
         slots = ring[at.START] + (ordinals & ring[at.MASK])
         header = BLOCK_HEADER.pack(VERSION, lower, ordinals.size)
-        kept, status = memory.kept[:, slots], memory.kept_status[:, slots]
+        kept = memory.kept[: self._columns, slots]
+        status = memory.kept_status[: self._columns, slots]
         return b"".join([header, memory.kept_time[slots].tobytes(), kept.tobytes(), status.tobytes()])
 
     def _restore_state(self, name: str, key: bytes, value: bytes, group: int) -> None:
@@ -279,10 +284,10 @@ class History:
             memory.kept_time[slots] = np.frombuffer(value, np.int64, rows, at_byte)[skip:]
             at_byte += 8 * rows
             kept = np.frombuffer(value, np.int64, rows * self._columns, at_byte)
-            memory.kept[:, slots] = kept.reshape(self._columns, rows)[:, skip:]
+            memory.kept[: self._columns, slots] = kept.reshape(self._columns, rows)[:, skip:]
             at_byte += 8 * rows * self._columns
             status = np.frombuffer(value, np.uint8, rows * self._columns, at_byte)
-            memory.kept_status[:, slots] = status.reshape(self._columns, rows)[:, skip:]
+            memory.kept_status[: self._columns, slots] = status.reshape(self._columns, rows)[:, skip:]
 
 
 _IN_HEADER: Final = (at.NEXT, at.OLDEST, at.OF_SESSION, at.SINCE)

@@ -17,7 +17,14 @@ NO_FLOAT: Final = 0x7FF8_0000_0000_0001  # the bits of no number
 
 @njit(nogil=True, cache=True)
 def make_room(
-    places: Grid, rings: Grid, pool: Grid, pool_status: Grid, pool_time: Int64s, used: int, rows: int
+    places: Grid,
+    rings: Grid,
+    pool: Grid,
+    pool_status: Grid,
+    pool_time: Int64s,
+    by_place: int,
+    used: int,
+    rows: int,
 ) -> int:
     """Give a larger ring, behind the `used` rows of the pool, to each symbol whose ring the tile would
     overflow.
@@ -43,7 +50,9 @@ def make_room(
         g = places[at.GROUP, i]
         if g >= 0 and rings[g, at.COMING] > 0:
             if not _fits(rings, g):
-                used = _move(rings, g, used, pool, pool_status, pool_time, pool, pool_status, pool_time)
+                used = _move(
+                    rings, g, used, pool, pool_status, pool_time, pool, pool_status, pool_time, by_place
+                )
             rings[g, at.COMING] = 0
     return used
 
@@ -73,11 +82,12 @@ def move_rings(
     new_pool: Grid,
     new_status: Grid,
     new_time: Int64s,
+    by_place: int,
 ) -> int:
     """Move every ring to a pool with room for its rows and those that come; returns how many it uses."""
     used = 0
     for g in range(rings.shape[0]):
-        used = _move(rings, g, used, pool, pool_status, pool_time, new_pool, new_status, new_time)
+        used = _move(rings, g, used, pool, pool_status, pool_time, new_pool, new_status, new_time, by_place)
         rings[g, at.COMING] = 0
     return used
 
@@ -93,8 +103,12 @@ def _move(
     new_pool: Grid,
     new_status: Grid,
     new_time: Int64s,
+    by_place: int,
 ) -> int:
-    """Move a ring to `start`, with room for the rows that come; returns where that ends."""
+    """Move a ring to `start`, with room for the rows that come; returns where that ends.
+
+    What columns from `by_place` on hold keeps its place in the ring, and does not follow the rows.
+    """
     oldest, after = rings[g, at.OLDEST], rings[g, at.NEXT]
     room = _room_of(after - oldest + rings[g, at.COMING])
     old_start, old_mask, mask = rings[g, at.START], rings[g, at.MASK], room - 1
@@ -103,9 +117,12 @@ def _move(
     ):  # without a ring the rows have yet to be restored
         old, new = old_start + (n & old_mask), start + (n & mask)
         new_time[new] = pool_time[old]
-        for c in range(pool.shape[0]):
+        for c in range(by_place):
             new_pool[c, new] = pool[c, old]
             new_status[c, new] = pool_status[c, old]
+    for c in range(by_place, pool.shape[0]):
+        for k in range(min(old_mask, mask) + 1):
+            new_pool[c, start + k] = pool[c, old_start + k]
     rings[g, at.START], rings[g, at.MASK] = start, mask
     return int(start + room)
 

@@ -69,6 +69,28 @@ LAG_TIME_INT: Final = 107
 LAG_TIME_BOOL: Final = 108
 WINDOW_COUNT: Final = 110
 WINDOW_SUM: Final = 111
+# Over the order of a window's values, and what remembers a sum, an event or a value.
+EXTREME_FLOAT: Final = 120
+EXTREME_INT: Final = 121
+ROWS_BACK_FLOAT: Final = 122
+ROWS_BACK_INT: Final = 123
+QUANTILE: Final = 124
+RANK_FLOAT: Final = 125
+RANK_INT: Final = 126
+CUMSUM_FLOAT: Final = 127
+CUMSUM_INT: Final = 128
+TIME_SINCE: Final = 129
+COUNT_SINCE: Final = 130
+FILL_FLOAT: Final = 131
+FILL_INT: Final = 132
+FILL_BOOL: Final = 133
+
+# Since the session or the symbol began.
+LAST_CHANGE_FLOAT: Final = 140
+LAST_CHANGE_INT: Final = 141
+SESSION_COUNT: Final = 142
+SESSION_SUM: Final = 143
+SESSION_PRODUCTS: Final = 144
 EWMA: Final = 150
 AVERAGE: Final = 151
 EWMA_TIME: Final = 152
@@ -80,8 +102,3 @@ TWO_SCALES: Final = 157
 TWAP: Final = 158
 ROW_TIME: Final = 159
 RECURSION_LAST: Final = 179
-LAST_CHANGE_FLOAT: Final = 140
-LAST_CHANGE_INT: Final = 141
-SESSION_COUNT: Final = 142
-SESSION_SUM: Final = 143
-SESSION_PRODUCTS: Final = 144

@@ -47,6 +47,14 @@ FLOATS: Final = {
     "last_change": op.LAST_CHANGE_FLOAT,
     "session_sum": op.SESSION_SUM,
     "session_products": op.SESSION_PRODUCTS,
+    "window_max": op.EXTREME_FLOAT,
+    "window_min": op.EXTREME_FLOAT,
+    "window_argmax": op.ROWS_BACK_FLOAT,
+    "window_argmin": op.ROWS_BACK_FLOAT,
+    "window_quantile": op.QUANTILE,
+    "window_rank": op.RANK_FLOAT,
+    "cumsum_floats": op.CUMSUM_FLOAT,
+    "fill_forward": op.FILL_FLOAT,
 }
 INTS: Final = {
     "add": op.ADD_INT,
@@ -71,6 +79,13 @@ INTS: Final = {
     "lag_rows": op.LAG_ROWS_INT,
     "lag_time": op.LAG_TIME_INT,
     "last_change": op.LAST_CHANGE_INT,
+    "window_max": op.EXTREME_INT,
+    "window_min": op.EXTREME_INT,
+    "window_argmax": op.ROWS_BACK_INT,
+    "window_argmin": op.ROWS_BACK_INT,
+    "window_rank": op.RANK_INT,
+    "cumsum_ints": op.CUMSUM_INT,
+    "fill_forward": op.FILL_INT,
 }
 BOOLS: Final = {
     "and": op.AND,
@@ -80,6 +95,9 @@ BOOLS: Final = {
     "column": op.LOAD_BOOL,
     "lag_rows": op.LAG_ROWS_BOOL,
     "lag_time": op.LAG_TIME_BOOL,
+    "time_since": op.TIME_SINCE,
+    "count_since": op.COUNT_SINCE,
+    "fill_forward": op.FILL_BOOL,
 }
 # Whatever its values are.
 OF_ANY: Final = {
@@ -114,7 +132,8 @@ ACCEPTED: Final = {
     "equal": EQUAL,
     "unequal": LESS | GREATER,
 }
-# What a loop is told beside its registers: whether it leaves nulls out, whether it refuses crossed quotes.
+# What a loop is told beside its registers: whether it leaves nulls out, whether it refuses crossed quotes,
+# and -1 where it looks for the smallest value as another does for the largest one.
 SWITCHES: Final = {
     "min": 0,
     "min_known": 1,
@@ -122,6 +141,10 @@ SWITCHES: Final = {
     "max_known": 1,
     "valid_bid": 0,
     "uncrossed_bid": 1,
+    "window_max": 0,
+    "window_min": -1,
+    "window_argmax": 0,
+    "window_argmin": -1,
 }
 STORES: Final[dict[Kind, int]] = {
     "float64": op.STORE_FLOAT,
@@ -172,7 +195,8 @@ class Program(NamedTuple):
     """What the kernel runs, a step a line.  A step's register is its place among the steps.
 
     `once` is to be computed once, since no column is in it; the others for each tile.  `kept` are the steps
-    whose values are kept for later rows, in the order of the pool's columns.
+    whose values are kept for later rows, in the order of the pool's columns; behind these are the columns
+    that steps write themselves, first those by row.
     """
 
     once: Lines
@@ -189,6 +213,7 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
     functions: list[list[int]] = []
     fixed: set[int] = set()
     kept: list[int] = []
+    own: dict[str, list[list[int]]] = {"rows": [], "places": []}
     parts = _parts(steps)
     rows = {slot.name: [slot.row, number] for number, slot in enumerate(layout.columns)}
     for place, step in enumerate(steps):
@@ -205,12 +230,16 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
                     kept.append(value)
             columns = [kept.index(value) for value in looked_at]
             functions.append(_line(steps, place, columns, parts.get(place, {})))
+            if stateful.own:
+                own[stateful.own].append(functions[-1])
         elif fixed.issuperset(step.operands):
             fixed.add(place)
             if step.function not in ("constant", "absent"):
                 once.append(_line(steps, place))
         else:
             functions.append(_line(steps, place))
+    for column, line in enumerate([*own["rows"], *own["places"]], len(kept)):
+        line[at.OWN] = column
     slots = enumerate(zip(layout.features, roots, strict=True))
     stores = [[STORES[slot.kind], slot.row, root, number, 0] for number, (slot, root) in slots]
     lines = np.array(once, np.int64), np.array(loads, np.int64), np.array(functions, np.int64)

@@ -6,6 +6,7 @@ from operators.nodes import (
     change_kernel,
     history_kernel,
     lag_kernel,
+    ordered_kernel,
     session_kernel,
     since_kernel,
     sum_kernel,
@@ -72,6 +73,10 @@ def step(
         )
     elif op.LAST_CHANGE_FLOAT <= opcode <= op.SESSION_PRODUCTS:
         _since(line, floats, ints, status, places, words, word_floats, rows)
+    elif op.EXTREME_FLOAT <= opcode <= op.FILL_BOOL:
+        ordered_kernel.step(
+            line, floats, float_words, ints, bools, status, places, kept, kept_status, kept_time, words, rows
+        )
     else:
         since_kernel.step(
             line,

@@ -56,7 +56,7 @@ def log_return(steps: Steps, operands: Sequence[int], settings: Settings) -> int
 
 def log_return_of_last(steps: Steps, price: int, reset: int) -> int:
     """The logarithm of the price by that of the row before, with `reset` of the same session."""
-    return _log_return(steps, [price], {"rows": LAG_ROWS, "reset": "session" if reset else "none"})
+    return log_return(steps, [price], {"rows": LAG_ROWS, "reset": "session" if reset else "none"})
 
 
 FLOAT: Final = (Output("value", "float64"),)
