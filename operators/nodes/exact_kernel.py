@@ -52,15 +52,16 @@ def add(words: Int64s, o: int, bits: int, sign: int) -> None:
         exponent = 1
     else:
         mantissa |= HIDDEN
-    if (bits < 0) != (sign < 0):
-        mantissa = -mantissa
+    if bits < 0:
+        sign = -sign
     k = exponent >> 5
     shift = exponent & 31
     rest = (mantissa >> 1) >> (31 - shift)
     d = o + DIGITS + k
-    words[d] += (mantissa << shift) & DIGIT
-    words[d + 1] += rest & DIGIT
-    words[d + 2] += rest >> 32
+    # What is taken away leaves each digit as it was: a window's digits never grow with the rows that passed.
+    words[d] += sign * ((mantissa << shift) & DIGIT)
+    words[d + 1] += sign * (rest & DIGIT)
+    words[d + 2] += sign * (rest >> 32)
     if words[o + HIGHEST] == 0:
         words[o + LOWEST] = k
         words[o + HIGHEST] = k + 2
@@ -193,7 +194,7 @@ def _of_digits(t3: int, t2: int, t1: int, t0: int, unit: int, sticky: bool) -> t
     `sticky` says that there is more below: then the number has at least 55 bits.
     """
     high = (t3 << 32) | t2
-    low = (t1 << 32) | t0
+    low = ((t1 - ((t1 >> 31) << 32)) << 32) | t0  # t1 with a sign, so that nothing leaves the word
     if high == low >> 63:  # one word holds it
         return _split(low, 0, unit, sticky)
     shift = 0

@@ -42,4 +42,4 @@ BASE: Final = 10  # where the words of the step begin
 STRIDE: Final = 11  # how many there are per symbol
 KEPT: Final = 12  # columns of the pool that keep the first and the second value
 PARTS_AT: Final = 14  # registers of further results, -1 where nobody reads them
-LINE: Final = 16
+LINE: Final = 18

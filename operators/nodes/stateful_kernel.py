@@ -2,7 +2,15 @@
 
 from numba import njit
 
-from operators.nodes import history_kernel, lag_kernel, recursion_kernel, sum_kernel
+from operators.nodes import (
+    history_kernel,
+    lag_kernel,
+    moment_kernel,
+    recursion_kernel,
+    shape_kernel,
+    sum_kernel,
+    total_kernel,
+)
 from operators.nodes import opcodes as op
 from operators.nodes import places as at
 from operators.nodes.row_kernel import Grid
@@ -68,6 +76,37 @@ def step(
             words,
             word_floats,
             rows,
+        )
+    elif opcode == op.WINDOW_TOTAL:
+        total_kernel.window_total(
+            line, ints, status, places, rings, kept, kept_status, kept_time, words, rows
+        )
+    elif opcode == op.WINDOW_SQUARES:
+        moment_kernel.window_squares(
+            line,
+            floats,
+            ints,
+            status,
+            places,
+            rings,
+            kept,
+            kept_status,
+            kept_time,
+            words,
+            word_floats,
+            rows,
+        )
+    elif opcode == op.WINDOW_PRODUCTS:
+        moment_kernel.window_products(
+            line, floats, ints, status, places, rings, kept, kept_status, kept_time, words, rows
+        )
+    elif opcode == op.WINDOW_PAIRS:
+        moment_kernel.window_pairs(
+            line, floats, ints, status, places, rings, kept, kept_status, kept_time, words, rows
+        )
+    elif opcode == op.WINDOW_SHAPE:
+        shape_kernel.window_shape(
+            line, floats, ints, status, places, rings, kept, kept_status, kept_time, words, rows
         )
     else:
         recursion_kernel.ewma(line, floats, ints, status, places, words, word_floats, rows)

@@ -5,14 +5,17 @@ from typing import Final
 
 from operators.formula.functions.declare import Function
 from operators.formula.functions.exponential import EXPONENTIAL
+from operators.formula.functions.flow import FLOW
 from operators.formula.functions.lags import LAGS
+from operators.formula.functions.moments import MOMENTS
 from operators.formula.functions.numbers import OF_NUMBERS
 from operators.formula.functions.quotes import OF_QUOTES
 from operators.formula.functions.to_come import LOOKING_AHEAD, OF_BARS, TO_COME
 from operators.formula.functions.windows import WINDOWS
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
-    function.name: function for function in (*OF_NUMBERS, *LAGS, *WINDOWS, *EXPONENTIAL, *OF_QUOTES)
+    function.name: function
+    for function in (*OF_NUMBERS, *LAGS, *WINDOWS, *MOMENTS, *EXPONENTIAL, *OF_QUOTES, *FLOW)
 }
 
 KNOWN: Final = (*FUNCTIONS, *sorted(TO_COME | LOOKING_AHEAD | OF_BARS))
