@@ -19,6 +19,7 @@ from operators.nodes.exact_kernel import DIGIT, DIGITS, HIDDEN, HIGHEST, LOWEST,
 from schemas.batch import Int64s
 
 PRODUCT_UNIT: Final = 2 * UNIT
+COLUMNS_MAX: Final = 1 << 14  # terms of a sum whose columns times their number fit into a word
 ROOM: Final = 304  # places for any number here: the longest is a product of two sums of products
 HALF: Final = (1 << 27) - 1  # of a mantissa, the lower one
 
@@ -79,9 +80,12 @@ def take(words: Int64s, o: int, digits: Int64s, base: int) -> tuple[int, int, in
     while high > low and words[d + low] == 0:
         low += 1
     words[o + LOWEST], words[o + HIGHEST] = low, max(high, 1)
+    carry = 0
     for k in range(low, high + 1):
-        digits[base + k] = words[d + k]
-    return carried(digits, base, low, high)
+        column = words[d + k] + carry
+        digits[base + k] = column & DIGIT
+        carry = column >> 32
+    return ended(digits, base, low, high, carry)
 
 
 @njit(nogil=True, cache=True)
@@ -95,6 +99,12 @@ def carried(digits: Int64s, base: int, low: int, high: int) -> tuple[int, int, i
         column = digits[k] + carry
         digits[k] = column & DIGIT
         carry = column >> 32
+    return ended(digits, base, low, high, carry)
+
+
+@njit(nogil=True, cache=True)
+def ended(digits: Int64s, base: int, low: int, high: int, carry: int) -> tuple[int, int, int]:
+    """What is left to do when the carry of all columns is known."""
     while carry != 0 and carry != -1:
         high += 1
         digits[base + high] = carry & DIGIT
@@ -135,6 +145,47 @@ def add_multiplied(
             value = digit * digits[y + j]  # 64 bits: its sign is none
             digits[base + i + j] += sign * (value & DIGIT)
             digits[base + i + j + 1] += sign * ((value >> 32) & DIGIT)
+
+
+@njit(nogil=True, cache=True)
+def spread(
+    words: Int64s, o: int, digits: Int64s, n: int, x: int, of_x: tuple[int, int, int], base: int
+) -> tuple[int, int, int]:
+    """n * Sxx - Sx * Sx, to `base`: Sx at `x` is not 0, and Sxx is the sum of n products in a state.
+
+    It is `centred` for the case that counts: half the products, and the columns of n * Sxx as they are, which
+    have less than 2**33 * n each.
+    """
+    low, high = words[o + LOWEST], words[o + HIGHEST]
+    d = o + DIGITS
+    while high > low and words[d + high] == 0:
+        high -= 1
+    while high > low and words[d + low] == 0:
+        low += 1
+    words[o + LOWEST], words[o + HIGHEST] = low, max(high, 1)
+    x_low, x_high = of_x[1], of_x[2]
+    last = max(high, 2 * x_high + 1, 2 * x_low + 5)
+    for k in range(min(low, 2 * x_low), low):
+        digits[base + k] = 0
+    for k in range(low, high + 1):
+        digits[base + k] = words[d + k] * n
+    for k in range(high + 1, last + 1):
+        digits[base + k] = 0
+    if x_high <= x_low + 2:
+        a = digits[x + x_low]
+        b = digits[x + x_low + 1] if x_high > x_low else 0
+        c = digits[x + x_low + 2] if x_high > x_low + 1 else 0
+        aa, ab, ac, bb, bc, cc = a * a, a * b, a * c, b * b, b * c, c * c  # 64 bits: their sign is none
+        k = base + 2 * x_low
+        digits[k] -= aa & DIGIT
+        digits[k + 1] -= ((aa >> 32) & DIGIT) + 2 * (ab & DIGIT)
+        digits[k + 2] -= 2 * ((ab >> 32) & DIGIT) + 2 * (ac & DIGIT) + (bb & DIGIT)
+        digits[k + 3] -= 2 * ((ac >> 32) & DIGIT) + ((bb >> 32) & DIGIT) + 2 * (bc & DIGIT)
+        digits[k + 4] -= 2 * ((bc >> 32) & DIGIT) + (cc & DIGIT)
+        digits[k + 5] -= (cc >> 32) & DIGIT
+    else:
+        add_multiplied(digits, x, x_low, x_high, x, x_low, x_high, -1, base)
+    return carried(digits, base, min(low, 2 * x_low), last)
 
 
 @njit(nogil=True, cache=True)

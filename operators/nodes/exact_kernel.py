@@ -224,6 +224,12 @@ def _split(high: int, low: int, unit: int, sticky: bool) -> tuple[float, float]:
 def mean(words: Int64s, floats: Float64s, o: int, n: int) -> float:
     """The sum by n, 1 <= n < 2**31, rounded once, half to even."""
     total, rest = rounded(words, floats, o)
+    return quotient(words, o, n, total, rest)
+
+
+@njit(nogil=True, cache=True)
+def quotient(words: Int64s, o: int, n: int, total: float, rest: float) -> float:
+    """`mean` of a sum whose `rounded` is known."""
     if n == 1 or total == 0.0 or abs(total) > FLOAT_MAX:
         return total
     count = np.float64(n)

@@ -15,7 +15,7 @@ from operators.nodes import digit_kernel as digit
 from operators.nodes import double_kernel as double
 from operators.nodes import exact_kernel as exact
 from operators.nodes import places as at
-from operators.nodes.digit_kernel import PRODUCT_UNIT, ROOM
+from operators.nodes.digit_kernel import COLUMNS_MAX, PRODUCT_UNIT, ROOM
 from operators.nodes.exact_kernel import FLOAT_MAX, UNIT, Float64s
 from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
 from operators.nodes.sum_kernel import BEGINS, COUNT, SUM, begins
@@ -89,8 +89,11 @@ def window_squares(
                 of_sum = of_mean = OK if abs(total) <= FLOAT_MAX else DOMAIN
             if count > ddof:
                 of_x = digit.take(words, o + SUM, digits, 0)
-                of_squares = digit.take(words, o + SQUARES, digits, ROOM)
-                spread = digit.centred(digits, count, ROOM, of_squares, 0, of_x, 0, of_x, 2 * ROOM)
+                if of_x[0] != 0 and count <= COLUMNS_MAX:
+                    spread = digit.spread(words, o + SQUARES, digits, count, 0, of_x, 2 * ROOM)
+                else:
+                    of_squares = digit.take(words, o + SQUARES, digits, ROOM)
+                    spread = digit.centred(digits, count, ROOM, of_squares, 0, of_x, 0, of_x, 2 * ROOM)
                 variance = _by(digits, 2 * ROOM, spread, PRODUCT_UNIT, count * (count - ddof))
                 of_variance = OK if variance <= FLOAT_MAX else DOMAIN
                 if score >= 0:
@@ -130,12 +133,12 @@ def _total(
 ) -> tuple[float, float, float]:
     """The sum, what is left of it, and the mean, as `window_sum` has them."""
     total, rest, middle = 0.0, 0.0, 0.0
-    if low >= 0:
+    if low >= 0 or mean >= 0:
         total, rest = exact.rounded(words, word_floats, o + SUM)
     else:
         total = exact.nearest(words, o + SUM)
     if mean >= 0 and count > 0:
-        middle = exact.mean(words, word_floats, o + SUM, count)
+        middle = exact.quotient(words, o + SUM, count, total, rest)
     return total, rest, middle
 
 

@@ -68,9 +68,7 @@ def window_shape(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _shape(
-    values: Float64s, n: int, bias: bool, lanes: Grid
-) -> tuple[float, float, np.uint8, np.uint8]:
+def _shape(values: Float64s, n: int, bias: bool, lanes: Grid) -> tuple[float, float, np.uint8, np.uint8]:
     """Skew and kurtosis of at least 3 values, and their statuses."""
     first = values[0]
     lane0, lane1, lane2, lane3 = 0.0, 0.0, 0.0, 0.0
