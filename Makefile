@@ -78,7 +78,7 @@ $(READY_QUIX): requirements-quix.lock $(READY)
 sync: $(READY) ## set up .venv from requirements.lock
 
 lock: $(READY) ## resolve the dependency groups into the three lock files again
-	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group dbn --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
+	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group calendar --group dbn --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group torch -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-torch.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group quix --generate-hashes --no-header --universal --python-version 3.11 -o requirements-quix.lock
 

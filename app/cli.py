@@ -21,6 +21,7 @@ from app.process.logs import log_to_stderr
 from app.settings.mistakes import expected
 from operators.formula.suggest import did_you_mean
 from operators.join.settings import SettingsError
+from operators.sessions.sessions import CalendarError
 from replay.errors import HistoryError
 from schemas.clocks import NS_PER_S
 from schemas.frame import FrameError
@@ -48,6 +49,7 @@ MODULES = (
     "watch",
     "replay",
     "export",
+    "calendar",
     "kafka",
 )
 # By the first word of a command: it imports nothing but its own, since somebody waits for it.
@@ -61,6 +63,7 @@ ALONE = {
         for name in (
             "align",
             "audit",
+            "calendar",
             "dead",
             "export",
             "graph",
@@ -73,6 +76,8 @@ ALONE = {
         )
     },
 }
+
+WITH_PANDAS: Final = ("calendar",)
 
 NAME: Final = "tidemark"  # what is installed where this is no clone
 
@@ -190,7 +195,7 @@ def main() -> None:
     # and looking for garbage where there is none yet takes 0.2 s.
     gc.disable()
     alone = ALONE.get(next(iter(sys.argv[1:]), ""))
-    if alone is not None:
+    if alone is not None and alone != WITH_PANDAS:
         hide_pandas()
     for name in alone or MODULES:
         import_module(f"{__package__}.commands.{name}")  # registers its commands
@@ -216,6 +221,7 @@ def main() -> None:
         StateError,
         FrameError,
         LetterError,
+        CalendarError,
     ) as stopped:
         errors.print(f"stopped: {stopped}", markup=False)
         sys.exit(1)

@@ -25,13 +25,15 @@ from app.errors import UsageError
 from app.settings.bus import BusSettings
 from app.settings.durations import MisstatedDurationError, duration_keys, in_whole_units
 from app.settings.graph import GraphTable
-from app.settings.mistakes import told
+from app.settings.mistakes import of_sessions, told
 from app.settings.outputs import OUTPUT_KEYS, TopicKey, output_key, require_apart
 from app.settings.pipeline import PipelineSettings
 from app.settings.section import Name, Policy, TopicName
+from app.settings.sessions import CalendarTable, PlacedError
 from app.settings.streams import StreamSettings
 from app.settings.worker import WorkerSettings
 from operators.formula.suggest import did_you_mean
+from operators.graph.render import render_value
 from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, default_topic
 
 _PREFIX = "TIDEMARK_"
@@ -55,6 +57,7 @@ class Settings(BaseSettings):
     streams: dict[Name, StreamSettings] = Field(default_factory=dict)
     outputs: dict[str, TopicName] = Field(default_factory=dict)  # by output; default `<prefix>.<output>`
     graph: GraphTable = GraphTable()
+    calendars: dict[Name, CalendarTable] = Field(default_factory=dict)  # of venues, for graph.anchor
     _file: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
@@ -76,6 +79,16 @@ class Settings(BaseSettings):
             raise ValueError('pipeline.carry = "column" is for direction = "backward" only')
         if taken := sorted(set(self.graph.nodes) & set(self.stream_names)):
             raise ValueError(f"graph.{taken[0]} cannot be a node: {taken[0]} is a stream")
+        return self
+
+    @model_validator(mode="after")
+    def _anchor_is_there(self) -> "Settings":
+        name = None if self.graph.anchor is None else self.graph.anchor.calendar
+        if name is not None and name not in self.calendars:
+            near = did_you_mean(name, self.calendars)
+            raise PlacedError(
+                f"there is no calendar {name}{near}: write a table [calendars.{name}]", "graph", "anchor"
+            )
         return self
 
     @model_validator(mode="after")
@@ -224,8 +237,7 @@ def load_settings(
     try:
         settings = _Sources(**given)
     except ValidationError as invalid:
-        error = invalid.errors()[0]
-        raise UsageError(f"{_origin(error['loc'], path)}: {told(error, Settings)}") from None
+        raise UsageError(_mistake(invalid, path)) from None
     except MisstatedDurationError as misstated:
         raise UsageError(f"{_origin(misstated.location, path)}: {misstated}") from None
     except SettingsError as garbled:
@@ -264,7 +276,7 @@ def _known_variable(name: str) -> bool:
     field = Settings.model_fields.get(section)
     if field is None:
         return False
-    if not key or section in ("streams", "outputs", "graph"):
+    if not key or section in ("streams", "outputs", "graph", "calendars"):
         return True
     return key.split("__")[0] in _keys(section)
 
@@ -277,6 +289,19 @@ def _variables() -> list[str]:
 def _keys(section: str) -> tuple[str, ...]:
     table = _TABLES.get(section)
     return () if table is None else (*table.model_fields, *duration_keys(table))
+
+
+def _mistake(invalid: ValidationError, path: Path | None) -> str:
+    """The first of the mistakes; one of a venue's sessions with its line, as those of a graph."""
+    error = invalid.errors()[0]
+    location = error["loc"]
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, PlacedError):
+        location = (*location, *cause.inside)
+    origin, message = _origin(location, path), told({**error, "loc": location}, Settings)
+    if path is None or origin != str(path) or not of_sessions(location):
+        return f"{origin}: {message}"
+    return render_value(str(path), path.read_text(), location, message)
 
 
 def _origin(location: tuple[int | str, ...], path: Path | None) -> str:

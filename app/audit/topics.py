@@ -273,7 +273,7 @@ class _Partition:
 
     def _node(self, name: str, report: AuditReport) -> int:
         """Check the rows of a node with an output; returns how many there are."""
-        rules = NodeRules.of(self._pipeline.settings.graph.declared(), name)
+        rules = NodeRules.of(self._pipeline.declared, name)
         own = parse_rule(self._pipeline.sinks(self._partition)[name].rule).formulas
         parity, seals, wait = ParityCheck(), Seals(), self._cut is None
         heads = Heads(self._rules.on)

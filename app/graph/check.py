@@ -155,7 +155,7 @@ def _outcomes(
 ) -> Iterator[Outcome]:
     yield from experiments(trial, wanted, seed)
     yield arrival(trial, wanted, _runs(settings, days, folder, joined, seed))
-    yield second_judge(trial, wanted, settings.graph.declared())
+    yield second_judge(trial, wanted, joined.pipeline.declared)
 
 
 def _runs(

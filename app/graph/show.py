@@ -41,8 +41,9 @@ class GraphView:
         plan, settings = self._plan, self._settings
         nodes = plan.nodes if name is None else (self._node(name),)
         yield (
-            f"{plan.name} {plan.meaning[:GRAPH_MEANING_LENGTH]} · clock {settings.pipeline.clock} · "
-            f"{settings.bus.partitions} partitions" + (f" · {self._source}" if self._source else "")
+            f"{plan.name} {plan.meaning[:GRAPH_MEANING_LENGTH]} · clock {settings.pipeline.clock} · anchor "
+            f"{plan.sessions.describe()} · {settings.bus.partitions} partitions"
+            + (f" · {self._source}" if self._source else "")
         )
         for leaf in self._leaves() if name is None else nodes:
             yield f"  {' -> '.join(self._chain(leaf))}{self._topics(leaf)}"
@@ -70,6 +71,10 @@ class GraphView:
             "name": self._plan.name,
             "meaning": self._plan.meaning,
             "clock": self._settings.pipeline.clock,
+            "anchor": {
+                "sessions": self._plan.sessions.describe(),
+                "meaning": self._plan.sessions.meaning,
+            },
             "partitions": self._settings.bus.partitions,
             "streams": list(self._settings.stream_names),
             "columns_from": self._source or "registry",

@@ -5,7 +5,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from app.settings.section import Name, Section, TopicName
+from app.settings.sessions import AnchorTable
 from operators.graph.declare import RESERVED, GraphSettings, NodeSettings, Output
+from operators.sessions.sessions import Sessions
 
 Formula = Annotated[str, Field(min_length=1)]
 
@@ -26,18 +28,19 @@ class NodeTable(Section):
 
 
 class GraphTable(Section):
-    """The graph: a name, and its nodes in any order."""
+    """The graph: a name, the sessions of its venue, and its nodes in any order."""
 
     name: Name = "graph"
+    anchor: AnchorTable | None = None  # none: days of UTC
     nodes: dict[Name, NodeTable] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
     def _tables_are_nodes(cls, value: object) -> object:
-        """In the file a node is a table beside `name`."""
+        """In the file a node is a table beside `name` and `anchor`."""
         if not isinstance(value, dict) or "nodes" in value:
             return value
-        nodes = {key: table for key, table in value.items() if isinstance(table, dict)}
+        nodes = {key: one for key, one in value.items() if isinstance(one, dict) and key != "anchor"}
         return {**{key: one for key, one in value.items() if key not in nodes}, "nodes": nodes}
 
     @model_validator(mode="after")
@@ -47,10 +50,11 @@ class GraphTable(Section):
                 raise ValueError(f"graph.{name} cannot be a node: {name} names something else of a pipeline")
         return self
 
-    def declared(self) -> GraphSettings:
-        """The graph as the core plans it."""
+    def declared(self, sessions: Sessions) -> GraphSettings:
+        """The graph as the core plans it, with the sessions that its anchor names."""
         return GraphSettings(
             name=self.name,
+            sessions=sessions,
             nodes=tuple(
                 NodeSettings(
                     name=name,

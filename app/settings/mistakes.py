@@ -23,6 +23,7 @@ UNITS: Final = {
     "messages": "messages",
 }
 EXAMPLES: Final = {"ns": "5_000_000_000", "ms": "5_000", "size": "67_108_864"}
+MOMENT: Final = "a moment with its zone, such as 2024-01-02T14:30:00Z"
 KINDS: Final = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
@@ -32,6 +33,10 @@ KINDS: Final = {
     "dict_type": "a table",
     "model_type": "a table",
     "model_attributes_type": "a table",
+    "datetime_type": MOMENT,
+    "datetime_parsing": MOMENT,
+    "datetime_from_date_parsing": MOMENT,
+    "timezone_aware": MOMENT,
 }
 NUMBERS: Final = ("int_type", "int_parsing", "int_parsing_size", "int_from_float")
 
@@ -66,13 +71,19 @@ def told(error: ErrorDetails, settings: type[BaseModel]) -> str:
     """One line for an error of the settings: where, what was given unless it may be a secret, what to do."""
     location = _as_written(error["loc"])
     where = ".".join(location) or "settings"
+    if of_sessions(error["loc"]):
+        where = re.sub(r"\.([0-9]+)(?=\.|$)", r"[\1]", where)
     if error["type"] == "extra_forbidden":
         return f"unknown key {where}{known_keys(location, error['loc'], settings)}"
+    if error["type"] in ("missing", "too_long", "tuple_type") and where.endswith("]"):
+        return f"{where}: expected from and to, as [2024-01-02T14:30:00Z, 2024-01-02T21:00:00Z]"
     if error["type"] == "missing":
         return f"{where} is missing: it has no default"
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error" and of_sessions(error["loc"]) and isinstance(error["input"], str):
+        return f"{where} = {error['input']!r}: {message}"
     if error["type"] == "value_error":
-        return f"{where}: {message}" if location[:1] == ["streams"] else message
+        return f"{where}: {message}" if location[:1] == ["streams"] or of_sessions(error["loc"]) else message
     key = location[-1] if location else ""
     wanted = expected(error, key, lambda text: f'{without_unit(key)} = "{text}"')
     given = error["input"]
@@ -83,13 +94,19 @@ def told(error: ErrorDetails, settings: type[BaseModel]) -> str:
     return f"{where} = {given!r}: {wanted}"
 
 
+def of_sessions(location: tuple[int | str, ...]) -> bool:
+    """Whether a value says what the sessions of a venue are: such mistakes are told with their lines."""
+    return location[:1] == ("calendars",) or location[:2] == ("graph", "anchor")
+
+
 def known_keys(location: list[str], path: tuple[int | str, ...], settings: type[BaseModel]) -> str:
     """The nearest key to the unknown one at `location`, and those its table has."""
     if len(location) == 1:
         names = list(settings.model_fields)
         return f"{did_you_mean(location[0], names)}; the tables are {', '.join(names)}"
     if location[0] == "graph" and len(location) == 2:
-        return f"{did_you_mean(location[1], ['name'])}; [graph] has name, and a table for each node"
+        near = did_you_mean(location[1], ["name", "anchor"])
+        return f"{near}; [graph] has name, anchor, and a table for each node"
     table = _table_at(settings, path[:-1])
     if table is None:
         return ""
@@ -111,6 +128,10 @@ def _elsewhere(location: list[str], settings: type[BaseModel]) -> str:
 def _label(location: list[str]) -> str:
     """The name of the table that a key stands in, as it is written in the file."""
     match location:
+        case ["graph", "anchor", _]:
+            return "anchor"
+        case ["calendars", _, _]:
+            return "[calendars.NAME]"
         case ["graph", _, _]:
             return "[graph.NAME]"
         case ["graph", _, "out", _]:

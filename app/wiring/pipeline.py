@@ -13,7 +13,7 @@ from app.task.placement import Placement
 from app.task.row_rules import RowRules, RuledDecoder
 from app.task.sink import Sink
 from app.wiring.formats import StreamFormat, file_meaning, meaning
-from app.wiring.planning import graph_plan, join_settings
+from app.wiring.planning import declared_graph, graph_plan, join_settings
 from operators.graph.task_graph import TaskGraph
 from operators.nodes.warm import warm as warm_formulas
 from operators.operator import Operator
@@ -53,9 +53,10 @@ class Pipeline:
         self.asof = join_settings(settings, streams)
         if settings.worker.format == "avro":
             _require_avro(self.asof.aligned_schema())
-        self.graph = graph_plan(settings, self.asof, self.asof.fingerprint())
+        self.declared = declared_graph(settings)
+        self.graph = graph_plan(settings, self.asof, self.asof.fingerprint(), self.declared)
         # Formulas alone say what is computed, whatever rule the rows they are computed from were matched by.
-        formulas = graph_plan(settings, self.asof, "")
+        formulas = graph_plan(settings, self.asof, "", self.declared)
         self.rule = self.asof.rule("" if formulas is None else rule_digest(formulas.meaning))
         self._node_rules = (
             {}
@@ -209,13 +210,15 @@ def member_config(settings: Settings) -> dict[str, str]:
     return {**member, **settings.bus.client_settings()}
 
 
-def warm_up(settings: Settings | None = None) -> None:
+def warm_up(settings: Settings | None = None, *, wire: bool = True) -> None:
     """Compile or load every kernel that a pipeline of these settings needs, before a broker waits for us.
 
-    Without a graph those of formulas are not needed, which take as long to compile as all of the join's.
+    Without a graph those of formulas are not needed, which take as long to compile as all of the join's, and
+    without `wire` none that encode or decode.
     """
     inputs = [] if settings is None else [settings.stream(name) for name in settings.stream_names]
-    warm_topics({own.format for own in inputs if own.format != "avro" or meaning(own)})
+    if wire:
+        warm_topics({own.format for own in inputs if own.format != "avro" or meaning(own)})
     warm_operators()
     if settings is None or settings.graph.nodes:
         warm_formulas()

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from app.config import Settings
 from app.errors import UsageError
+from app.wiring.sessions import graph_sessions
+from operators.graph.declare import GraphSettings
 from operators.graph.errors import GraphError
 from operators.graph.plan import Plan, plan_graph
 from operators.graph.render import render_errors
@@ -35,16 +37,24 @@ def join_settings(settings: Settings, streams: Mapping[str, Stream]) -> AsofSett
     )
 
 
-def graph_plan(settings: Settings, asof: AsofSettings, meaning: str) -> Plan | None:
+def declared_graph(settings: Settings) -> GraphSettings:
+    """The graph as it is declared, with the sessions of its anchor; raises UsageError as `graph_sessions`."""
+    return settings.graph.declared(graph_sessions(settings))
+
+
+def graph_plan(
+    settings: Settings, asof: AsofSettings, meaning: str, declared: GraphSettings | None = None
+) -> Plan | None:
     """The plan of the graph, None without one; raises UsageError with every error, and where it is.
 
-    `meaning` is that of the joined rows, which goes into the meaning of each node.
+    `meaning` is that of the joined rows, which goes into the meaning of each node.  `declared` is the graph
+    where it is at hand: reading a calendar of many years takes a while.
     """
     if not settings.graph.nodes:
         return None
     try:
         return plan_graph(
-            settings.graph.declared(),
+            declared or declared_graph(settings),
             asof.aligned_schema(),
             meaning=meaning,
             key=asof.left.key,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from operators.sealed import ALIGNED
+from operators.sessions.sessions import DAYS_OF_UTC, Sessions
 
 # Topics of a pipeline and folders of a replay besides those of its nodes, and the keys of `[graph]` itself.
 RESERVED: Final = frozenset(
@@ -56,7 +57,8 @@ class NodeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphSettings:
-    """The table `[graph]`: its name, and the nodes in any order."""
+    """The table `[graph]`: its name, the nodes in any order, and the sessions that `anchor` names."""
 
     name: str
     nodes: tuple[NodeSettings, ...]
+    sessions: Sessions = DAYS_OF_UTC

@@ -22,6 +22,7 @@ from operators.graph.declare import (
 )
 from operators.graph.errors import GraphError, NodeError
 from operators.sealed import ALIGNED
+from operators.sessions.sessions import DAYS_OF_UTC, Sessions
 from schemas.clocks import EVENT_NS, KNOWN_NS
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
@@ -52,13 +53,16 @@ class PlannedNode:
 class Plan:
     """A graph that can run.
 
-    `nodes`    each after the one it reads.
-    `aligned`  the columns of the rows that come in.
+    `nodes`     each after the one it reads.
+    `aligned`   the columns of the rows that come in.
+    `sessions`  of the venue.  Their meaning belongs into that of each feature which begins anew with them,
+                and so not into that of a graph without such a feature, whose values they do not touch.
     """
 
     name: str
     nodes: tuple[PlannedNode, ...]
     aligned: pa.Schema
+    sessions: Sessions = DAYS_OF_UTC
 
     @property
     def meaning(self) -> str:
@@ -88,7 +92,8 @@ def plan_graph(
     `key`      the columns that key the left stream; with clocks and places they are in every output.
     `streams`  the names of the inputs, which no node can have.
     """
-    planning = _Planning(settings, root_source(ALIGNED, aligned, meaning), tuple(streams))
+    root = root_source(ALIGNED, aligned, meaning, settings.sessions.meaning)
+    planning = _Planning(settings, root, tuple(streams))
     planning.check_names()
     ordered = planning.order()
     identity = {*key, EVENT_NS, KNOWN_NS, LEFT_OFFSET, LEFT_INDEX}
@@ -96,7 +101,8 @@ def plan_graph(
     if planning.errors:
         place = {node.name: number for number, node in enumerate(settings.nodes)}
         raise GraphError(tuple(sorted(planning.errors, key=lambda error: place.get(error.node, -1))))
-    return Plan(settings.name, tuple(node for node in nodes if node is not None), aligned)
+    planned = tuple(node for node in nodes if node is not None)
+    return Plan(settings.name, planned, aligned, settings.sessions)
 
 
 def formula_version(text: str) -> tuple[str, int]:
@@ -183,6 +189,7 @@ class _Planning:
                 features.meanings,
                 memories=features.memories,
                 reaches=features.reaches,
+                sessions=source.sessions,
             )
         if source.layout is None:
             return self._unknown(node.name)

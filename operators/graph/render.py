@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from operators.graph.errors import NodeError
-from operators.graph.toml_places import Entry, entries, string_offsets
+from operators.graph.toml_places import Entry, elements, entries, string_offsets
 
 INDENT = "    "
 
@@ -26,12 +26,39 @@ def render_errors(path: str, text: str, errors: Iterable[NodeError]) -> str:
     keys = entries(text)
     placed = [(_place_of(error, keys, text), error) for error in errors]
     placed.sort(key=lambda pair: text.count("\n", 0, pair[0].start))
-    return "".join(f"{line}\n" for place, error in placed for line in _lines(path, text, place, error))
+    lines = [
+        line
+        for place, error in placed
+        for line in _lines(path, text, place, f"{error.subject}: {error.message}")
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _lines(path: str, text: str, place: _Place, error: NodeError) -> list[str]:
+def render_value(path: str, text: str, location: tuple[str | int, ...], message: str) -> str:
+    """Return one error about a value anywhere in `text`, or about a key that is not there, in the same form.
+
+    `location` is the keys from the top on, and behind them the places in arrays.
+    """
+    text = text.replace("\r\n", "\n")
+    keys = entries(text)
+    names = tuple(part for part in location if isinstance(part, str))
+    entry = next((entry for entry in keys if entry.path == names), None)
+    if entry is None:
+        return "\n".join(_lines(path, text, _of_table(names, keys), message))
+    start, end = entry.value
+    for number in location[len(names) :]:
+        inside = elements(text[start:end])
+        if inside is None or int(number) >= len(inside):
+            break
+        start, end = (start + offset for offset in inside[int(number)])
+    end = start + len(text[start:end].rstrip())
+    place = _Place(start, end) if end > start else _Place(entry.start, entry.start)
+    return "\n".join(_lines(path, text, place, message))
+
+
+def _lines(path: str, text: str, place: _Place, message: str) -> list[str]:
     number = text.count("\n", 0, place.start) + 1
-    lines = [f"{path}:{number}  {error.subject}: {error.message}"]
+    lines = [f"{path}:{number}  {message}"]
     if place.end > place.start:
         begin = text.rfind("\n", 0, place.start) + 1
         end = text.find("\n", place.start)

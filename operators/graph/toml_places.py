@@ -58,6 +58,11 @@ def string_offsets(raw: str) -> list[int] | None:
     return [*offsets, end]
 
 
+def elements(raw: str) -> list[tuple[int, int]] | None:
+    """Start and end in `raw` of each element of an array; None for another value."""
+    return list(_Scanner(raw).elements()) if raw.startswith("[") else None
+
+
 class _Scanner:
     """Walks over a text; `place` is the offset of what comes next."""
 
@@ -78,6 +83,20 @@ class _Scanner:
             else:
                 yield from self._pair(table)
             self._skip(BLANK)
+
+    def elements(self) -> Iterator[tuple[int, int]]:
+        """Where the elements of the array begin and end that the whole text is."""
+        self._place += 1
+        self._skip(BLANK)
+        while self._next() != "]":
+            start = self._place
+            for _ in self._value(()):  # keys of an inline table
+                pass
+            yield start, start + len(self._text[start : self._place].rstrip())
+            self._skip(BLANK)
+            if self._next() == ",":
+                self._place += 1
+                self._skip(BLANK)
 
     def _pair(self, table: tuple[str, ...]) -> Iterator[Entry]:
         start = self._place

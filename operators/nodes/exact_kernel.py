@@ -44,11 +44,19 @@ NEAR: Final = 2.0**-48
 @njit(nogil=True, cache=True)
 def add(words: Int64s, o: int, bits: int, sign: int) -> None:
     """Add the float with these bits, or with `sign` -1 take it away."""
+    k = add_digits(words, o, bits, sign)
+    if k >= 0:
+        widen(words, o, k, k)
+
+
+@njit(nogil=True, cache=True)
+def add_digits(words: Int64s, o: int, bits: int, sign: int) -> int:
+    """The same, where the caller tells `widen` later; returns the lowest digit written, -1 for none."""
     exponent = (bits >> 52) & 0x7FF
     mantissa = bits & MANTISSA
     if exponent == 0:
         if mantissa == 0:
-            return
+            return -1
         exponent = 1
     else:
         mantissa |= HIDDEN
@@ -62,12 +70,18 @@ def add(words: Int64s, o: int, bits: int, sign: int) -> None:
     words[d] += sign * ((mantissa << shift) & DIGIT)
     words[d + 1] += sign * (rest & DIGIT)
     words[d + 2] += sign * (rest >> 32)
+    return int(k)
+
+
+@njit(nogil=True, cache=True)
+def widen(words: Int64s, o: int, lowest: int, highest: int) -> None:
+    """Note that floats were added whose lowest digits were between these."""
     if words[o + HIGHEST] == 0:
-        words[o + LOWEST] = k
-        words[o + HIGHEST] = k + 2
+        words[o + LOWEST] = lowest
+        words[o + HIGHEST] = highest + 2
     else:
-        words[o + LOWEST] = min(words[o + LOWEST], k)
-        words[o + HIGHEST] = max(words[o + HIGHEST], k + 2)
+        words[o + LOWEST] = min(words[o + LOWEST], lowest)
+        words[o + HIGHEST] = max(words[o + HIGHEST], highest + 2)
 
 
 @njit(nogil=True, cache=True)
@@ -144,6 +158,23 @@ def rounded(words: Int64s, floats: Float64s, o: int) -> tuple[float, float]:
 @njit(nogil=True, cache=True)
 def nearest(words: Int64s, o: int) -> float:
     """The sum rounded, half to even; infinite where it is too large."""
+    high, low = words[o + HIGHEST], words[o + LOWEST]
+    if high == 0:
+        return 0.0
+    d = o + DIGITS
+    if words[d + low] == 0 and low < high:
+        low += 1
+        words[o + LOWEST] = low
+    if high - low <= 3:
+        t0 = words[d + low]
+        t1 = words[d + low + 1] + (t0 >> 32)
+        t2 = words[d + low + 2] + (t1 >> 32)
+        t3 = words[d + low + 3] + (t2 >> 32)
+        if -SIGNED <= t3 < SIGNED:
+            upper, lower, unit = _two_words(t3, t2 & DIGIT, t1 & DIGIT, t0 & DIGIT, 32 * low - UNIT)
+            half = unit >> 1
+            value = np.float64(upper | 1) if lower != 0 else np.float64(upper)
+            return float(value * POWERS[half - POWER_MIN] * POWERS[unit - half - POWER_MIN])
     total, _, _ = _nearest(words, o)
     return total
 
@@ -193,10 +224,20 @@ def _of_digits(t3: int, t2: int, t1: int, t0: int, unit: int, sticky: bool) -> t
 
     `sticky` says that there is more below: then the number has at least 55 bits.
     """
+    high, low, unit = _two_words(t3, t2, t1, t0, unit)
+    return _split(high, low, unit, sticky)
+
+
+@njit(nogil=True, cache=True)
+def _two_words(t3: int, t2: int, t1: int, t0: int, unit: int) -> tuple[int, int, int]:
+    """Four digits as a word with at least 55 bits, or with all there are, and the word behind it.
+
+    With the unit of the former; the latter counts in 2**-64 of it.
+    """
     high = (t3 << 32) | t2
     low = ((t1 - ((t1 >> 31) << 32)) << 32) | t0  # t1 with a sign, so that nothing leaves the word
     if high == low >> 63:  # one word holds it
-        return _split(low, 0, unit, sticky)
+        return low, 0, unit
     shift = 0
     if -(1 << 31) <= high < (1 << 31):
         high, low, shift = (high << 32) | ((low >> 32) & DIGIT), low << 32, 32
@@ -204,7 +245,7 @@ def _of_digits(t3: int, t2: int, t1: int, t0: int, unit: int, sticky: bool) -> t
         high, low, shift = (high << 16) | ((low >> 48) & 0xFFFF), low << 16, shift + 16
     if -(1 << 55) <= high < (1 << 55):
         high, low, shift = (high << 8) | ((low >> 56) & 0xFF), low << 8, shift + 8
-    return _split(high, low, unit + 64 - shift, sticky)
+    return high, low, unit + 64 - shift
 
 
 @njit(nogil=True, cache=True)

@@ -18,13 +18,13 @@ from operators.formula.steps import Step
 from operators.node import NodeStateError
 from operators.nodes import places as at
 from operators.nodes.evaluate_kernel import TILE, Memory
-from operators.nodes.history_kernel import enter, leave, move_rings, room_wanted
+from operators.nodes.history_kernel import enter, leave, make_room, move_rings
 from operators.nodes.program import Lines
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Snapshot
 
 GROUPS_MIN: Final = 16
-POOL_MIN: Final = 64
+POOL_FULL: Final = 2**62  # rows that no pool has
 BLOCK: Final = 256  # rows of a symbol that are written down together
 STATE: Final = b"s"
 ROWS: Final = b"r"
@@ -67,6 +67,7 @@ class History:
             if line[at.OUT] >= 0 and steps[line[at.OUT]].function in STATEFUL
         ]
         self._columns = kept
+        self._used = 0  # rows of the pool
         self.memory = self._new_memory(0, 0)
         self._grow(GROUPS_MIN)
 
@@ -92,17 +93,17 @@ class History:
             memory = self.memory
             leave(memory.places, memory.rings, memory.kept_time, *self._retention, rows)
 
-    def _make_room(self, rows: int) -> None:
+    def _make_room(self, rows: int, *, anew: bool = False) -> None:
         memory = self.memory
         if not self._columns:
             return
-        wanted = room_wanted(memory.places, memory.rings, rows)
-        if not wanted:
-            return
-        # Rings that grew leave nothing behind: all are moved, and the pool is as large as they are.
-        pool = self._new_pool(wanted)
-        move_rings(memory.rings, memory.kept, memory.kept_status, memory.kept_time, *pool)
-        self.memory = memory._replace(kept=pool[0], kept_status=pool[1], kept_time=pool[2])
+        pool = memory.kept, memory.kept_status, memory.kept_time
+        used = make_room(memory.places, memory.rings, *pool, POOL_FULL if anew else self._used, rows)
+        if used < 0:  # rings that grew left holes: all are moved, and the pool is twice as large as they are
+            new = self._new_pool(2 * (-1 - used))
+            used = move_rings(memory.rings, *pool, *new)
+            self.memory = memory._replace(kept=new[0], kept_status=new[1], kept_time=new[2])
+        self._used = used
 
     def _new_pool(
         self, rows: int
@@ -181,7 +182,7 @@ class History:
             self._grow(len(self._groups))
         for (key, value), group in zip(states.items(), codes.tolist(), strict=True):
             self._restore_state(name, key, value, group)
-        self._make_room(0)
+        self._make_room(0, anew=True)
         for key, group in zip(states, codes.tolist(), strict=True):
             self._restore_rows(name, key, blocks.get(key, {}), group)
         return codes.astype(np.int64)
@@ -202,6 +203,7 @@ class History:
                 places[at.ORDINAL, :rows] = ordinals
                 places[at.FIRST, :rows] = ring[at.SINCE]
                 places[at.SLOT, :rows] = slots
+                places[at.RING, :rows], places[at.ROOM, :rows] = ring[at.START], ring[at.MASK]
                 yield rows
 
     def _words_of(self, group: int) -> npt.NDArray[np.int64]:
@@ -232,6 +234,9 @@ class History:
         if not 0 <= ring[at.OLDEST] <= ring[at.NEXT]:
             raise NodeStateError(f"node {name}: the state of {key!r} is damaged")
         ring[at.SAVED], ring[at.SAVED_OLDEST] = ring[at.NEXT], ring[at.OLDEST]
+        for line, what in self._stateful:
+            if what.history == "window" and what.words:  # its window begins with the rows that are kept
+                self.memory.words[line[at.BASE] + group * what.words] = ring[at.OLDEST]
         at_word = 0
         own = np.frombuffer(words, np.int64)
         for line, what in self._stateful:

@@ -4,38 +4,58 @@ A ring has, for each value that some step looks back at, the bits of the value a
 of the row.  Rows of a symbol are numbered from 0; row n of a ring lies at `START + (n & MASK)`.
 """
 
+from typing import Final
+
 from numba import njit
 
 from operators.nodes import places as at
-from operators.nodes.row_kernel import Grid
+from operators.nodes.row_kernel import OK, Grid
 from schemas.batch import Int64s
+
+NO_FLOAT: Final = 0x7FF8_0000_0000_0001  # the bits of no number
 
 
 @njit(nogil=True, cache=True)
-def room_wanted(places: Grid, rings: Grid, rows: int) -> int:
-    """How many rows of the pool the rings need, with all rows of the tile, where one has no room; else 0."""
-    short = False
+def make_room(
+    places: Grid, rings: Grid, pool: Grid, pool_status: Grid, pool_time: Int64s, used: int, rows: int
+) -> int:
+    """Give a larger ring, behind the `used` rows of the pool, to each symbol whose ring the tile would
+    overflow.
+
+    Returns how many rows of the pool are used then; where it is too small, less 1 minus the rows that all
+    rings need, and nothing has moved: `move_rings` is to be called.
+    """
+    wanted = 0
     for i in range(rows):
         g = places[at.GROUP, i]
         if g >= 0:
             rings[g, at.COMING] += 1
-            kept = rings[g, at.NEXT] - rings[g, at.OLDEST] + rings[g, at.COMING]
-            short |= kept > rings[g, at.MASK] + 1
-    wanted = 0
-    if short:
+    for i in range(rows):
+        g = places[at.GROUP, i]
+        if g >= 0 and rings[g, at.COMING] > 0 and not _fits(rings, g):
+            wanted += _room_of(rings[g, at.NEXT] - rings[g, at.OLDEST] + rings[g, at.COMING])
+    if used + wanted > pool_time.size:
+        wanted = 0
         for g in range(rings.shape[0]):
             wanted += _room_of(rings[g, at.NEXT] - rings[g, at.OLDEST] + rings[g, at.COMING])
-    if not short:
-        for i in range(rows):
-            g = places[at.GROUP, i]
-            if g >= 0:
-                rings[g, at.COMING] = 0
-    return wanted
+        return -1 - wanted
+    for i in range(rows):
+        g = places[at.GROUP, i]
+        if g >= 0 and rings[g, at.COMING] > 0:
+            if not _fits(rings, g):
+                used = _move(rings, g, used, pool, pool_status, pool_time, pool, pool_status, pool_time)
+            rings[g, at.COMING] = 0
+    return used
+
+
+@njit(nogil=True, cache=True)
+def _fits(rings: Grid, g: int) -> bool:
+    return bool(rings[g, at.NEXT] - rings[g, at.OLDEST] + rings[g, at.COMING] <= rings[g, at.MASK] + 1)
 
 
 @njit(nogil=True, cache=True)
 def _room_of(rows: int) -> int:
-    """A power of two with room for half as many rows again; none for no row."""
+    """A power of two with room for half as many rows again at least; none for no row."""
     if rows == 0:
         return 0
     room = at.ROOM_MIN
@@ -53,21 +73,41 @@ def move_rings(
     new_pool: Grid,
     new_status: Grid,
     new_time: Int64s,
-) -> None:
-    """Move every ring to a pool with room for the rows that `room_wanted` counted."""
-    start = 0
+) -> int:
+    """Move every ring to a pool with room for its rows and those that come; returns how many it uses."""
+    used = 0
     for g in range(rings.shape[0]):
-        oldest, after = rings[g, at.OLDEST], rings[g, at.NEXT]
-        room = _room_of(after - oldest + rings[g, at.COMING])
-        old_start, old_mask, mask = rings[g, at.START], rings[g, at.MASK], room - 1
-        for n in range(oldest, after):
-            old, new = old_start + (n & old_mask), start + (n & mask)
-            new_time[new] = pool_time[old]
-            for c in range(pool.shape[0]):
-                new_pool[c, new] = pool[c, old]
-                new_status[c, new] = pool_status[c, old]
-        rings[g, at.START], rings[g, at.MASK], rings[g, at.COMING] = start, mask, 0
-        start += room
+        used = _move(rings, g, used, pool, pool_status, pool_time, new_pool, new_status, new_time)
+        rings[g, at.COMING] = 0
+    return used
+
+
+@njit(nogil=True, cache=True)
+def _move(
+    rings: Grid,
+    g: int,
+    start: int,
+    pool: Grid,
+    pool_status: Grid,
+    pool_time: Int64s,
+    new_pool: Grid,
+    new_status: Grid,
+    new_time: Int64s,
+) -> int:
+    """Move a ring to `start`, with room for the rows that come; returns where that ends."""
+    oldest, after = rings[g, at.OLDEST], rings[g, at.NEXT]
+    room = _room_of(after - oldest + rings[g, at.COMING])
+    old_start, old_mask, mask = rings[g, at.START], rings[g, at.MASK], room - 1
+    for n in range(
+        oldest if old_mask >= 0 else after, after
+    ):  # without a ring the rows have yet to be restored
+        old, new = old_start + (n & old_mask), start + (n & mask)
+        new_time[new] = pool_time[old]
+        for c in range(pool.shape[0]):
+            new_pool[c, new] = pool[c, old]
+            new_status[c, new] = pool_status[c, old]
+    rings[g, at.START], rings[g, at.MASK] = start, mask
+    return int(start + room)
 
 
 @njit(nogil=True, cache=True)
@@ -87,9 +127,10 @@ def enter(places: Grid, rings: Grid, pool_time: Int64s, keeps: bool, rows: int) 
         places[at.ORDINAL, i] = n
         places[at.FIRST, i] = rings[g, at.SINCE]
         if keeps:
-            slot = rings[g, at.START] + (n & rings[g, at.MASK])
-            places[at.SLOT, i] = slot
-            pool_time[slot] = places[at.TIME, i]
+            start, mask = rings[g, at.START], rings[g, at.MASK]
+            places[at.RING, i], places[at.ROOM, i] = start, mask
+            places[at.SLOT, i] = start + (n & mask)
+            pool_time[start + (n & mask)] = places[at.TIME, i]
 
 
 @njit(nogil=True, cache=True)
@@ -120,9 +161,21 @@ def leave(
 def keep(
     values: Grid, status: Grid, x: int, places: Grid, pool: Grid, pool_status: Grid, c: int, rows: int
 ) -> None:
-    """Keep the values of a register in column c of the rings; those of floats are their bits."""
+    """Keep the integers or booleans of a register in column c of the rings."""
     for i in range(rows):
         if places[at.GROUP, i] >= 0:
             slot = places[at.SLOT, i]
             pool[c, slot] = values[x, i]
             pool_status[c, slot] = status[x, i]
+
+
+@njit(nogil=True, cache=True)
+def keep_floats(
+    words: Grid, status: Grid, x: int, places: Grid, pool: Grid, pool_status: Grid, c: int, rows: int
+) -> None:
+    """Keep the bits of floats; those of a null are `NO_FLOAT`: windows need not look at its status."""
+    for i in range(rows):
+        if places[at.GROUP, i] >= 0:
+            slot, null = places[at.SLOT, i], status[x, i]
+            pool[c, slot] = words[x, i] if null == OK else NO_FLOAT
+            pool_status[c, slot] = null

@@ -14,7 +14,6 @@ def lag_rows(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
     kept_status: Grid,
     rows: int,
@@ -34,7 +33,7 @@ def lag_rows(
             inside = places[at.SESSION, i] >= 0 and n >= places[at.FIRST, i] if reset != 0 else n >= 0
             null = WARMING
             if inside:
-                slot = rings[g, at.START] + (n & rings[g, at.MASK])
+                slot = places[at.RING, i] + (n & places[at.ROOM, i])
                 value, null = kept[c, slot], kept_status[c, slot]
         values[out, i] = value
         status[out, i] = null
@@ -47,7 +46,6 @@ def lag_time(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
@@ -65,8 +63,8 @@ def lag_time(
         g = places[at.GROUP, i]
         null, value = NULL_IN, values[out, i]
         if g >= 0:
-            n, start, mask = places[at.ORDINAL, i], rings[g, at.START], rings[g, at.MASK]
-            found = max(words[base + g * stride], rings[g, at.OLDEST])
+            n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
+            found = words[base + g * stride]
             bound = places[at.TIME, i] - back_ns
             while found < n and kept_time[start + ((found + 1) & mask)] <= bound:
                 found += 1

@@ -17,6 +17,7 @@ from operators.nodes import exact_kernel as exact
 from operators.nodes import places as at
 from operators.nodes.digit_kernel import COLUMNS_MAX, PRODUCT_UNIT, ROOM
 from operators.nodes.exact_kernel import FLOAT_MAX, UNIT, Float64s
+from operators.nodes.history_kernel import NO_FLOAT
 from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
 from operators.nodes.sum_kernel import BEGINS, COUNT, SUM, begins
 from schemas.batch import Int64s
@@ -36,9 +37,7 @@ def window_squares(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
-    kept_status: Grid,
     kept_time: Int64s,
     words: Int64s,
     word_floats: Float64s,
@@ -64,22 +63,22 @@ def window_squares(
         if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
             n, first = places[at.ORDINAL, i], places[at.FIRST, i]
             o = base + g * stride
-            start, mask = rings[g, at.START], rings[g, at.MASK]
-            begin = max(words[o + BEGINS], rings[g, at.OLDEST])
+            start, mask = places[at.RING, i], places[at.ROOM, i]
+            begin = words[o + BEGINS]
             if reset != 0 and first > begin:
                 exact.clear(words, o + SUM)
                 exact.clear(words, o + SQUARES)
                 words[o + COUNT] = 0
                 begin = first
             slot = start + (n & mask)
-            now = kept_status[c, slot] == OK
+            now = kept[c, slot] != NO_FLOAT
             if n >= begin:
                 if now and without == 0:
                     _enter(words, o, kept[c, slot], 1)
                 after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
                 for gone in range(begin, after):
                     old = start + (gone & mask)
-                    if kept_status[c, old] == OK:
+                    if kept[c, old] != NO_FLOAT:
                         _enter(words, o, kept[c, old], -1)
                 begin = after
             words[o + BEGINS] = begin
@@ -178,9 +177,7 @@ def window_pairs(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
-    kept_status: Grid,
     kept_time: Int64s,
     words: Int64s,
     rows: int,
@@ -206,19 +203,19 @@ def window_pairs(
         if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
             n, first = places[at.ORDINAL, i], places[at.FIRST, i]
             o = base + g * stride
-            start, mask = rings[g, at.START], rings[g, at.MASK]
-            begin = max(words[o + BEGINS], rings[g, at.OLDEST])
+            start, mask = places[at.RING, i], places[at.ROOM, i]
+            begin = words[o + BEGINS]
             if reset != 0 and first > begin:
                 _clear_pairs(words, o)
                 begin = first
             if n >= begin:
                 slot = start + (n & mask)
-                if (kept_status[a, slot] | kept_status[b, slot]) == OK:
+                if kept[a, slot] != NO_FLOAT and kept[b, slot] != NO_FLOAT:
                     _enter_pair(words, o, kept[a, slot], kept[b, slot], need_x, need_y, 1)
                 after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
                 for gone in range(begin, after):
                     slot = start + (gone & mask)
-                    if (kept_status[a, slot] | kept_status[b, slot]) == OK:
+                    if kept[a, slot] != NO_FLOAT and kept[b, slot] != NO_FLOAT:
                         _enter_pair(words, o, kept[a, slot], kept[b, slot], need_x, need_y, -1)
                 begin = after
             words[o + BEGINS] = begin
@@ -383,9 +380,7 @@ def window_products(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
-    kept_status: Grid,
     kept_time: Int64s,
     words: Int64s,
     rows: int,
@@ -408,8 +403,8 @@ def window_products(
         if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
             n, first = places[at.ORDINAL, i], places[at.FIRST, i]
             o = base + g * stride
-            start, mask = rings[g, at.START], rings[g, at.MASK]
-            begin = max(words[o + BEGINS], rings[g, at.OLDEST])
+            start, mask = places[at.RING, i], places[at.ROOM, i]
+            begin = words[o + BEGINS]
             if reset != 0 and first > begin:
                 words[o + COUNT] = 0
                 exact.clear(words, o + SUM)
@@ -417,12 +412,12 @@ def window_products(
                 begin = first
             if n >= begin:
                 slot = start + (n & mask)
-                if (kept_status[a, slot] | kept_status[b, slot]) == OK:
+                if kept[a, slot] != NO_FLOAT and kept[b, slot] != NO_FLOAT:
                     _enter_product(words, o, kept[a, slot], kept[b, slot], 1)
                 after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
                 for gone in range(begin, after):
                     slot = start + (gone & mask)
-                    if (kept_status[a, slot] | kept_status[b, slot]) == OK:
+                    if kept[a, slot] != NO_FLOAT and kept[b, slot] != NO_FLOAT:
                         _enter_product(words, o, kept[a, slot], kept[b, slot], -1)
                 begin = after
             words[o + BEGINS] = begin

@@ -3,16 +3,17 @@
 from typing import Final
 
 # Rows of the array `places` (int64, by row of the tile): which symbol, when, in which session; then, written
-# by
-# `enter`, the number of the row among those of its symbol, that of the first one of its session, and its
-# slot.
+# by `enter`, the number of the row among those of its symbol, that of the first one of its session, and
+# where it is kept: its slot, and where the ring begins and how many rows it has room for less 1.
 GROUP: Final = 0
 TIME: Final = 1
 SESSION: Final = 2
 ORDINAL: Final = 3
 FIRST: Final = 4
 SLOT: Final = 5
-PLACES: Final = 6
+RING: Final = 6
+ROOM: Final = 7
+PLACES: Final = 8
 
 # Columns of the array `rings` (int64, by group): where its ring of kept rows begins in the pool, how many
 # rows it has room for less 1 (a power of two less 1; -1 for no ring), the ordinals behind the newest row and

@@ -11,6 +11,7 @@ from numba import njit
 
 from operators.nodes import places as at
 from operators.nodes.exact_kernel import FLOAT_MAX, Float64s
+from operators.nodes.history_kernel import NO_FLOAT
 from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
 from operators.nodes.sum_kernel import BEGINS, begins
 from schemas.batch import Int64s
@@ -23,9 +24,7 @@ def window_shape(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
-    kept_status: Grid,
     kept_time: Int64s,
     words: Int64s,
     rows: int,
@@ -45,8 +44,8 @@ def window_shape(
         of_skew, of_kurt, skew, kurt = null, null, 0.0, 0.0
         if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
             n, o = places[at.ORDINAL, i], base + g * stride
-            start, mask = rings[g, at.START], rings[g, at.MASK]
-            begin = max(words[o + BEGINS], rings[g, at.OLDEST])
+            start, mask = places[at.RING, i], places[at.ROOM, i]
+            begin = words[o + BEGINS]
             if reset != 0:
                 begin = max(begin, places[at.FIRST, i])
             if n >= begin:
@@ -55,7 +54,7 @@ def window_shape(
             count = 0
             for row in range(begin, n + 1):
                 slot = start + (row & mask)
-                if kept_status[c, slot] == OK:
+                if kept[c, slot] != NO_FLOAT:
                     values[count] = kept_floats[c, slot]
                     count += 1
             if count >= 3:

@@ -37,31 +37,27 @@ def step(
     """Run one line; `float_words` are the bits of `floats`."""
     opcode, x, c = line[at.OPCODE], line[at.OPERANDS], line[at.KEPT]
     if opcode == op.KEEP_FLOAT:
-        history_kernel.keep(float_words, status, x, places, kept, kept_status, c, rows)
+        history_kernel.keep_floats(float_words, status, x, places, kept, kept_status, c, rows)
     elif opcode == op.KEEP_INT:
         history_kernel.keep(ints, status, x, places, kept, kept_status, c, rows)
     elif opcode == op.KEEP_BOOL:
         history_kernel.keep(bools, status, x, places, kept, kept_status, c, rows)
     elif opcode == op.LAG_ROWS_FLOAT:
-        lag_kernel.lag_rows(line, float_words, ints, status, places, rings, kept, kept_status, rows)
+        lag_kernel.lag_rows(line, float_words, ints, status, places, kept, kept_status, rows)
     elif opcode == op.LAG_ROWS_INT:
-        lag_kernel.lag_rows(line, ints, ints, status, places, rings, kept, kept_status, rows)
+        lag_kernel.lag_rows(line, ints, ints, status, places, kept, kept_status, rows)
     elif opcode == op.LAG_ROWS_BOOL:
-        lag_kernel.lag_rows(line, bools, ints, status, places, rings, kept, kept_status, rows)
+        lag_kernel.lag_rows(line, bools, ints, status, places, kept, kept_status, rows)
     elif opcode == op.LAG_TIME_FLOAT:
         lag_kernel.lag_time(
-            line, float_words, ints, status, places, rings, kept, kept_status, kept_time, words, rows
+            line, float_words, ints, status, places, kept, kept_status, kept_time, words, rows
         )
     elif opcode == op.LAG_TIME_INT:
-        lag_kernel.lag_time(
-            line, ints, ints, status, places, rings, kept, kept_status, kept_time, words, rows
-        )
+        lag_kernel.lag_time(line, ints, ints, status, places, kept, kept_status, kept_time, words, rows)
     elif opcode == op.LAG_TIME_BOOL:
-        lag_kernel.lag_time(
-            line, bools, ints, status, places, rings, kept, kept_status, kept_time, words, rows
-        )
+        lag_kernel.lag_time(line, bools, ints, status, places, kept, kept_status, kept_time, words, rows)
     elif opcode == op.WINDOW_COUNT:
-        sum_kernel.window_count(line, ints, status, places, rings, kept_status, kept_time, words, rows)
+        sum_kernel.window_count(line, ints, status, places, kept_status, kept_time, words, rows)
     elif opcode == op.WINDOW_SUM:
         sum_kernel.window_sum(
             line,
@@ -69,18 +65,14 @@ def step(
             ints,
             status,
             places,
-            rings,
             kept,
-            kept_status,
             kept_time,
             words,
             word_floats,
             rows,
         )
     elif opcode == op.WINDOW_TOTAL:
-        total_kernel.window_total(
-            line, ints, status, places, rings, kept, kept_status, kept_time, words, rows
-        )
+        total_kernel.window_total(line, ints, status, places, kept, kept_status, kept_time, words, rows)
     elif opcode == op.WINDOW_SQUARES:
         moment_kernel.window_squares(
             line,
@@ -88,25 +80,17 @@ def step(
             ints,
             status,
             places,
-            rings,
             kept,
-            kept_status,
             kept_time,
             words,
             word_floats,
             rows,
         )
     elif opcode == op.WINDOW_PRODUCTS:
-        moment_kernel.window_products(
-            line, floats, ints, status, places, rings, kept, kept_status, kept_time, words, rows
-        )
+        moment_kernel.window_products(line, floats, ints, status, places, kept, kept_time, words, rows)
     elif opcode == op.WINDOW_PAIRS:
-        moment_kernel.window_pairs(
-            line, floats, ints, status, places, rings, kept, kept_status, kept_time, words, rows
-        )
+        moment_kernel.window_pairs(line, floats, ints, status, places, kept, kept_time, words, rows)
     elif opcode == op.WINDOW_SHAPE:
-        shape_kernel.window_shape(
-            line, floats, ints, status, places, rings, kept, kept_status, kept_time, words, rows
-        )
+        shape_kernel.window_shape(line, floats, ints, status, places, kept, kept_time, words, rows)
     else:
         recursion_kernel.ewma(line, floats, ints, status, places, words, word_floats, rows)

@@ -9,9 +9,11 @@ from typing import Final
 
 from numba import njit
 
+from operators.formula.history import CHUNKS
 from operators.nodes import exact_kernel as exact
 from operators.nodes import places as at
 from operators.nodes.exact_kernel import FLOAT_MAX, Float64s
+from operators.nodes.history_kernel import NO_FLOAT
 from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
 from schemas.batch import Int64s
 
@@ -50,7 +52,6 @@ def window_count(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept_status: Grid,
     kept_time: Int64s,
     words: Int64s,
@@ -69,8 +70,8 @@ def window_count(
             continue
         n, first = places[at.ORDINAL, i], places[at.FIRST, i]
         o = base + g * stride
-        start, mask = rings[g, at.START], rings[g, at.MASK]
-        begin = max(words[o + BEGINS], rings[g, at.OLDEST])
+        start, mask = places[at.RING, i], places[at.ROOM, i]
+        begin = words[o + BEGINS]
         if reset != 0 and first > begin:
             words[o + COUNT] = 0
             begin = first
@@ -92,9 +93,7 @@ def window_sum(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
-    kept_status: Grid,
     kept_time: Int64s,
     words: Int64s,
     word_floats: Float64s,
@@ -117,23 +116,31 @@ def window_sum(
             if reset == 0 or places[at.SESSION, i] >= 0:
                 n, first = places[at.ORDINAL, i], places[at.FIRST, i]
                 o = base + g * stride
-                start, mask = rings[g, at.START], rings[g, at.MASK]
-                begin = max(words[o + BEGINS], rings[g, at.OLDEST])
+                start, mask = places[at.RING, i], places[at.ROOM, i]
+                begin = words[o + BEGINS]
                 if reset != 0 and first > begin:
                     exact.clear(words, o + SUM)
                     words[o + COUNT] = 0
                     begin = first
                 if n >= begin:
-                    slot = start + (n & mask)
-                    if kept_status[c, slot] == OK:
-                        exact.add(words, o + SUM, kept[c, slot], 1)
-                        words[o + COUNT] += 1
+                    count, lowest, highest = words[o + COUNT], CHUNKS, -1
+                    bits = kept[c, start + (n & mask)]
+                    if bits != NO_FLOAT:
+                        count += 1
+                        k = exact.add_digits(words, o + SUM, bits, 1)
+                        if k >= 0:
+                            lowest = highest = k
                     after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
                     for gone in range(begin, after):
-                        slot = start + (gone & mask)
-                        if kept_status[c, slot] == OK:
-                            exact.add(words, o + SUM, kept[c, slot], -1)
-                            words[o + COUNT] -= 1
+                        bits = kept[c, start + (gone & mask)]
+                        if bits != NO_FLOAT:
+                            count -= 1
+                            k = exact.add_digits(words, o + SUM, bits, -1)
+                            if k >= 0:
+                                lowest, highest = min(lowest, k), max(highest, k)
+                    if highest >= 0:
+                        exact.widen(words, o + SUM, lowest, highest)
+                    words[o + COUNT] = count
                     begin = after
                 words[o + BEGINS] = begin
                 if low >= 0 or mean >= 0:

@@ -25,7 +25,6 @@ def window_total(
     ints: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
@@ -43,8 +42,8 @@ def window_total(
         if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
             n, first = places[at.ORDINAL, i], places[at.FIRST, i]
             o = base + g * stride
-            start, mask = rings[g, at.START], rings[g, at.MASK]
-            begin = max(words[o + BEGINS], rings[g, at.OLDEST])
+            start, mask = places[at.RING, i], places[at.ROOM, i]
+            begin = words[o + BEGINS]
             if reset != 0 and first > begin:
                 words[o + COUNT] = words[o + LOWER] = words[o + UPPER] = 0
                 begin = first

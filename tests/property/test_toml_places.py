@@ -7,7 +7,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.graph.toml_places import entries, string_offsets
+from operators.graph.toml_places import elements, entries, string_offsets
 
 KEYS = st.one_of(
     st.sampled_from(["graph", "tick", "features", "from", "a.b", "", "#", '"', "ä=1"]), st.text(max_size=4)
@@ -41,6 +41,23 @@ def test_each_value_is_where_it_says(document: dict[str, Any], multiline: bool) 
     for path, value in flat((), tomllib.loads(text)).items():
         if not (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
             assert tomllib.loads(f"x = {read[path]}")["x"] == value
+
+
+@given(st.lists(VALUES, max_size=4), st.booleans())
+def test_each_element_of_an_array_is_where_it_says(values: list[Any], multiline: bool) -> None:
+    text = tomli_w.dumps({"x": values}, multiline_strings=multiline)
+    if "[[x]]" in text:  # an array of tables is no value
+        return
+    raw = text.removeprefix("x = ").rstrip("\n")
+    parts = elements(raw)
+    assert parts is not None
+    assert [tomllib.loads(f"x = {raw[start:end]}")["x"] for start, end in parts] == values
+
+
+def test_what_is_no_array_has_no_elements() -> None:
+    assert elements("12") is None
+    assert elements('"[1]"') is None
+    assert elements("[]") == []
 
 
 @given(TEXTS, st.sampled_from(['"', '"""', '"""\n']))

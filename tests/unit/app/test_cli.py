@@ -27,6 +27,7 @@ COMMANDS = [
     "audit",
     "backtest",
     "export",
+    "calendar",
     "replay",
     "topics plan",
     "topics apply",

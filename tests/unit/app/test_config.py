@@ -100,7 +100,10 @@ def test_a_misspelt_environment_variable_is_refused(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("graph.anchor = 1", "unknown key graph.anchor; [graph] has name, and a table for each node"),
+        (
+            "graph.ancor = 1",
+            "unknown key graph.ancor (did you mean anchor?); [graph] has name, anchor, and a table for each",
+        ),
         ("graph.tick.kind = 1", "unknown key graph.tick.kind; [graph.NAME] has from, features, out"),
         (
             "graph.tick.out.tpic = 1",

@@ -24,7 +24,9 @@ def test_the_screen_has_the_chain_its_topics_and_a_line_for_each_feature(run_app
     assert answer.code == 0, answer.err
     first, chain, header, *rows = answer.out.splitlines()
     assert first.startswith("equities ")
-    assert first.endswith("· clock event · 4 partitions · columns of 2024-01-15 in history")
+    assert first.endswith(
+        "· clock event · anchor days of UTC · 4 partitions · columns of 2024-01-15 in history"
+    )
     assert chain == "  trade, quote -> aligned -> tick -> side        out: tidemark.tick"
     assert header.split() == ["memory", "needs", "bits", "hang", "on", "meaning"]
     named = {words[0]: words[1:] for row in rows if (words := row.split())}
@@ -51,6 +53,18 @@ def test_json_has_whole_meanings_and_what_programs_need(run_app: App, file: Path
     assert len(mid["meaning"]) == 16
 
 
+def test_the_anchor_is_shown_as_it_is_declared(run_app: App, file: Path) -> None:
+    words = ("graph", "show", "-c", file, "--store", "history")
+    before = json.loads(run_app(*words, "--json").out)
+    rule = 'anchor = { session = "09:30-16:00", timezone = "America/New_York", days = "Mon-Fri" }'
+    file.write_text(file.read_text().replace("[graph]", f"[graph]\n{rule}", 1))
+    assert "· anchor session 09:30-16:00 Mon-Fri America/New_York ·" in run_app(*words).out
+    after = json.loads(run_app(*words, "--json").out)
+    assert len(after["anchor"]["meaning"]) == 16
+    assert after["anchor"]["meaning"] != before["anchor"]["meaning"]
+    assert after["meaning"] == before["meaning"], "no feature begins anew with a session"
+
+
 def test_a_lock_says_of_each_feature_whether_it_is_as_it_was(run_app: App, file: Path) -> None:
     words = ("-c", file, "--store", "history")
     assert "graph.lock" not in run_app("graph", "show", *words).out
@@ -67,7 +81,7 @@ def test_columns_come_from_the_registry_where_it_has_them(run_app: App, file: Pa
     where = tmp_path / "run/schemas"
     file.write_text(f'{TICK}[bus]\nschema_registry = "{where}"\n')
     answer = run_app("graph", "show", "-c", file)
-    assert (answer.code, answer.out.splitlines()[0].count("·")) == (0, 2)
+    assert (answer.code, answer.out.splitlines()[0].count("·")) == (0, 3)
 
 
 def test_columns_that_nobody_knows_are_told_with_what_to_do(run_app: App, file: Path) -> None:

@@ -6,6 +6,8 @@ import pytest
 from operators.graph.declare import NODES_MAX, GraphSettings, NodeSettings, Output
 from operators.graph.errors import GraphError, NodeError
 from operators.graph.plan import Plan, formula_version, plan_graph
+from operators.sessions.daily import DailySessions
+from operators.sessions.sessions import DAYS_OF_UTC
 
 ALIGNED = pa.schema(
     [
@@ -74,6 +76,13 @@ def test_the_key_of_the_left_stream_is_always_carried() -> None:
     settings = GraphSettings(name="g", nodes=(node("a", output=Output(("mid",)), mid=MID),))
     (only,) = plan_graph(settings, layout, key=("venue", "symbol")).nodes
     assert only.carried == ("venue", "symbol", "event_ns", "left_offset", "left_index", "mid")
+
+
+def test_a_plan_has_the_sessions_of_its_settings_and_days_of_utc_where_they_say_none() -> None:
+    sessions = DailySessions(570, 960, "America/New_York")
+    settings = GraphSettings(name="g", nodes=(node("a", mid=MID),), sessions=sessions)
+    assert plan_graph(settings, ALIGNED).sessions is sessions
+    assert planned(node("a", mid=MID)).sessions is DAYS_OF_UTC
 
 
 def test_a_version_stands_behind_the_formula() -> None:

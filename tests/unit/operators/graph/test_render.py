@@ -9,7 +9,7 @@ from operators.formula.functions.table import FUNCTIONS
 from operators.graph.declare import GraphSettings, NodeSettings, Output
 from operators.graph.errors import GraphError, NodeError
 from operators.graph.plan import plan_graph
-from operators.graph.render import render_errors
+from operators.graph.render import render_errors, render_value
 
 ALIGNED = pa.schema(
     {"symbol": pa.string(), "price": pa.float64(), "quote_bid_size": pa.int64(), "quote_bid": pa.float64()}
@@ -150,3 +150,33 @@ def test_a_place_past_the_end_of_the_value_is_under_its_end() -> None:
     assert render_errors("f", text, [NodeError("a", "x", "empty", 0, 1)]) == (
         "f:2  a.x: empty\n    features.x = ''\n                  ^\n"
     )
+
+
+ROWS = """\
+[calendars.x]   # a venue
+sessions = [ # [not, a row]
+  [1, 2], ["]", { a = 3 }
+  ], # ...
+  [4,
+   5],
+]
+to = 12  # the end
+"""
+
+
+def test_an_error_of_a_value_is_under_it_and_of_an_element_of_an_array_under_that() -> None:
+    key = ("calendars", "x", "sessions")
+    assert (
+        render_value("f", ROWS, ("calendars", "x", "to"), "late")
+        == "f:8  late\n    to = 12  # the end\n         ^^"
+    )
+    assert render_value("f", ROWS, (*key, 0), "no") == 'f:3  no\n    [1, 2], ["]", { a = 3 }\n    ^^^^^^'
+    assert render_value("f", ROWS, (*key, 0, 1), "no") == 'f:3  no\n    [1, 2], ["]", { a = 3 }\n        ^'
+    assert render_value("f", ROWS, (*key, 2, 1), "no") == "f:6  no\n    5],\n    ^"
+    assert render_value("f", ROWS, (*key, 2, 7), "no") == "f:5  no\n    [4,\n    ^^^"
+
+
+def test_an_error_of_a_key_that_is_not_there_is_at_its_table() -> None:
+    assert render_value("f", ROWS, ("calendars", "x", "from"), "missing") == "f:1  missing"
+    assert render_value("f", ROWS, ("calendars", "x"), "whole") == "f:1  whole"
+    assert render_value("f", "a = 1\r\nb = 2\r\n", ("b",), "two") == "f:2  two\n    b = 2\n        ^"

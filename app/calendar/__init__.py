@@ -1,0 +1,1 @@
+"""Calendars of venues: their sessions from a library that knows holidays, as a table that stays."""

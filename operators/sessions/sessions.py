@@ -1,0 +1,81 @@
+"""Which session each moment is of: what all kinds of sessions have in common, and the days of UTC."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+
+from operators.sessions.meaning import digest
+from schemas.batch import Int64s
+from schemas.clocks import NS_PER_DAY
+
+OUTSIDE: Final = -1  # the id of no session: all begin on whole seconds
+
+
+class CalendarError(ValueError):
+    """Sessions that cannot be, or that nobody knows for the time of a row; the message says which."""
+
+
+class Sessions(Protocol):
+    """Sessions of a venue: never overlapping, each from a moment on until before another.
+
+    The id of a session is the moment at which it begins (int64, UTC ns): it goes up with time, and hangs on
+    no other session, so that days added to either end of a calendar number nothing anew.
+    """
+
+    @property
+    def meaning(self) -> str:
+        """16 hex digits that are equal where the sessions are the same."""
+
+    def describe(self) -> str:
+        """The sessions in a few words, as a person would name them."""
+
+    def ids(self, time_ns: Int64s) -> Int64s:
+        """The id of each moment's session (int64, as many), `OUTSIDE` where it is of none.
+
+        Raises CalendarError for moments of which nobody knows.
+        """
+
+
+class Spans(NamedTuple):
+    """Sessions in order of time, none overlapping another: int64 UTC ns, `end_ns` exclusive."""
+
+    start_ns: Int64s
+    end_ns: Int64s
+
+    def ids(self, time_ns: Int64s) -> Int64s:
+        """The id of each moment's session, `OUTSIDE` for one in none of these."""
+        if not time_ns.size or not self.start_ns.size:
+            return np.full(time_ns.size, OUTSIDE, dtype=np.int64)
+        ends = np.array([time_ns.min(), time_ns.max()])
+        first, last = (np.searchsorted(self.start_ns, ends, side="right") - 1).tolist()
+        if first == last >= 0:  # a batch mostly lies in one session, and needs no search for each row
+            return np.where(time_ns < self.end_ns[first], self.start_ns[first], OUTSIDE)
+        near = slice(max(first, 0), last + 1)
+        start_ns, end_ns = self.start_ns[near], self.end_ns[near]
+        if not start_ns.size:  # all before the first session
+            return np.full(time_ns.size, OUTSIDE, dtype=np.int64)
+        place = np.searchsorted(start_ns, time_ns, side="right") - 1
+        inside = (place >= 0) & (time_ns < end_ns[place])
+        return np.where(inside, start_ns[place], OUTSIDE)
+
+
+@dataclass(frozen=True, slots=True)
+class UtcDays:
+    """A session a day of UTC, without end: of a market that never closes, and of a graph that names none."""
+
+    @property
+    def meaning(self) -> str:
+        """As of `Sessions`."""
+        return digest("days of UTC")
+
+    def describe(self) -> str:
+        """As of `Sessions`."""
+        return "days of UTC"
+
+    def ids(self, time_ns: Int64s) -> Int64s:
+        """As of `Sessions`; no moment is outside."""
+        return time_ns - time_ns % NS_PER_DAY
+
+
+DAYS_OF_UTC: Final = UtcDays()
