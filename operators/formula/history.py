@@ -14,6 +14,7 @@ History: TypeAlias = Literal["window", "since"]
 ROWS_MAX: Final = 65_536  # of a window
 SORTED_MAX: Final = 4_096  # of one whose values are kept in order: a row moves a part of them
 CHUNKS: Final = 72  # of an exact sum: digits of 32 bits, from 2**-1075 to well past the largest float64
+PRODUCT_CHUNKS: Final = 136  # of an exact sum of products, from 2**-2150 to well past the largest square
 
 
 class Window(NamedTuple):
@@ -60,9 +61,7 @@ class Stateful(NamedTuple):
     own: Literal["", "rows", "places"] = ""
 
 
-EXACT_WORDS: Final = (
-    3 + CHUNKS
-)  # of an exact sum: its lowest and highest digit, all of them, and one to spare
+EXACT_WORDS: Final = 3 + CHUNKS  # of an exact sum: its lowest and highest digit, all, and one to spare
 SUM_WORDS: Final = 3 + EXACT_WORDS  # of a window: where it begins, its values, and the sum
 TAKEN_WORDS: Final = 2  # of a recursion: the last row it took, and that row's block
 
@@ -78,6 +77,7 @@ RECURSIONS: Final[Mapping[str, tuple[int, int]]] = {
     "regression": (2, 6),
 }
 ANCHORED: Final = "_anchored"  # ends the name of one that has two states, as that of 0.7 has
+PRODUCT_WORDS: Final = 2 + PRODUCT_CHUNKS
 
 STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x, rows, reset), and (x, ns, reset, rows_max)
@@ -123,10 +123,30 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "time_since": Stateful("int64", 1, "since", 3, kept=False, reset=0),
     "count_since": Stateful("int64", 1, "since", 3, kept=False, reset=0),
     "fill_forward": Stateful("same", 1, "since", 4, kept=False),
+    # (x, window): the sum of integers
+    "window_total": Stateful("int64", 1, "window", 4),
+    # (x, window, without, ddof): the variance, with part `zscore`; without the row at hand where that is 1
+    "window_squares": Stateful("float64", 1, "window", SUM_WORDS + PRODUCT_WORDS),
+    # (x, y, window): the sum of products, with parts `low` and `mean`: the mean of x weighted by y
+    "window_products": Stateful("float64", 2, "window", SUM_WORDS + PRODUCT_WORDS),
+    # (x, y, window): the covariance, with parts `correlation`, and `slope`, `intercept`, `t_value` of y on x
+    "window_pairs": Stateful("float64", 2, "window", 2 * SUM_WORDS - 3 + 3 * PRODUCT_WORDS),
+    # (x, window, bias): the skew, with part `kurtosis`
+    "window_shape": Stateful("float64", 1, "window", 1),
 }
 
 # Further results of a step, by the place they have among its registers.
-PARTS: Final[Mapping[str, int]] = {"low": 0, "mean": 1}
+PARTS: Final[Mapping[str, int]] = {
+    "low": 0,
+    "mean": 1,
+    "zscore": 2,
+    "total": 3,  # a window_sum made by the step that squares the same values
+    "correlation": 0,
+    "slope": 1,
+    "intercept": 2,
+    "t_value": 3,
+    "kurtosis": 0,
+}
 
 
 class Reach(NamedTuple):

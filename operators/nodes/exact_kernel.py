@@ -62,17 +62,16 @@ def add_digits(words: Int64s, o: int, bits: int, sign: int) -> int:
         exponent = 1
     else:
         mantissa |= HIDDEN
-    negative = bits >> 63
-    if sign < 0:
-        negative = ~negative
-    mantissa = (mantissa ^ negative) - negative
+    if bits < 0:
+        sign = -sign
     k = exponent >> 5
     shift = exponent & 31
     rest = (mantissa >> 1) >> (31 - shift)
     d = o + DIGITS + k
-    words[d] += (mantissa << shift) & DIGIT
-    words[d + 1] += rest & DIGIT
-    words[d + 2] += rest >> 32
+    # What is taken away leaves each digit as it was: a window's digits never grow with the rows that passed.
+    words[d] += sign * ((mantissa << shift) & DIGIT)
+    words[d + 1] += sign * (rest & DIGIT)
+    words[d + 2] += sign * (rest >> 32)
     return int(k)
 
 
@@ -238,7 +237,7 @@ def _two_words(t3: int, t2: int, t1: int, t0: int, unit: int) -> tuple[int, int,
     With the unit of the former; the latter counts in 2**-64 of it.
     """
     high = (t3 << 32) | t2
-    low = (t1 << 32) | t0
+    low = ((t1 - ((t1 >> 31) << 32)) << 32) | t0  # t1 with a sign, so that nothing leaves the word
     if high == low >> 63:  # one word holds it
         return low, 0, unit
     shift = 0
@@ -268,6 +267,12 @@ def _split(high: int, low: int, unit: int, sticky: bool) -> tuple[float, float]:
 def mean(words: Int64s, floats: Float64s, o: int, n: int) -> float:
     """The sum by n, 1 <= n < 2**31, rounded once, half to even."""
     total, rest = rounded(words, floats, o)
+    return quotient(words, o, n, total, rest)
+
+
+@njit(nogil=True, cache=True)
+def quotient(words: Int64s, o: int, n: int, total: float, rest: float) -> float:
+    """`mean` of a sum whose `rounded` is known."""
     if n == 1 or total == 0.0 or abs(total) > FLOAT_MAX:
         return total
     count = np.float64(n)

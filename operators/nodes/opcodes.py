@@ -69,6 +69,12 @@ LAG_TIME_INT: Final = 107
 LAG_TIME_BOOL: Final = 108
 WINDOW_COUNT: Final = 110
 WINDOW_SUM: Final = 111
+WINDOW_TOTAL: Final = 112
+WINDOW_SQUARES: Final = 113
+WINDOW_PRODUCTS: Final = 114
+WINDOW_PAIRS: Final = 115
+WINDOW_SHAPE: Final = 116
+
 # Over the order of a window's values, and what remembers a sum, an event or a value.
 EXTREME_FLOAT: Final = 120
 EXTREME_INT: Final = 121

@@ -44,4 +44,4 @@ STRIDE: Final = 11  # how many there are per symbol
 KEPT: Final = 12  # columns of the pool that keep the first and the second value
 OWN: Final = 13  # of a step with one value: the column that it writes itself
 PARTS_AT: Final = 14  # registers of further results, -1 where nobody reads them
-LINE: Final = 16
+LINE: Final = 18

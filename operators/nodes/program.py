@@ -55,6 +55,10 @@ FLOATS: Final = {
     "window_rank": op.RANK_FLOAT,
     "cumsum_floats": op.CUMSUM_FLOAT,
     "fill_forward": op.FILL_FLOAT,
+    "window_squares": op.WINDOW_SQUARES,
+    "window_products": op.WINDOW_PRODUCTS,
+    "window_pairs": op.WINDOW_PAIRS,
+    "window_shape": op.WINDOW_SHAPE,
 }
 INTS: Final = {
     "add": op.ADD_INT,
@@ -86,6 +90,7 @@ INTS: Final = {
     "window_rank": op.RANK_INT,
     "cumsum_ints": op.CUMSUM_INT,
     "fill_forward": op.FILL_INT,
+    "window_total": op.WINDOW_TOTAL,
 }
 BOOLS: Final = {
     "and": op.AND,
@@ -215,6 +220,10 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
     kept: list[int] = []
     own: dict[str, list[list[int]]] = {"rows": [], "places": []}
     parts = _parts(steps)
+    squared = _squared(steps)
+    for total, squares in squared.items():
+        parts[squares] = {**parts.get(squares, {}), "total": total, **parts.get(total, {})}
+    done: set[int] = set()
     rows = {slot.name: [slot.row, number] for number, slot in enumerate(layout.columns)}
     for place, step in enumerate(steps):
         stateful = STATEFUL.get(step.function)
@@ -223,6 +232,10 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
         elif step.function in PARTS:
             continue  # its register is written by the step it is a part of
         elif stateful is not None:
+            place = squared.get(place, place)
+            if place in done:
+                continue
+            done.add(place)
             looked_at = step.operands[: stateful.values] if stateful.kept else ()
             for value in looked_at:
                 if value not in kept:
@@ -259,6 +272,21 @@ def _parts(steps: Sequence[Step]) -> dict[int, dict[str, int]]:
         if step.function in PARTS:
             parts.setdefault(step.operands[0], {})[step.function] = place
     return parts
+
+
+def _squared(steps: Sequence[Step]) -> dict[int, int]:
+    """By the place of a sum over a window: that of the step which has it beside the squares."""
+    squares: dict[tuple[int, ...], int] = {}
+    for place, step in enumerate(steps):
+        if step.function == "window_squares":
+            *window, without, _ = step.operands
+            if not steps[without].bits:
+                squares.setdefault(tuple(window), place)
+    return {
+        place: squares[step.operands]
+        for place, step in enumerate(steps)
+        if step.function == "window_sum" and step.operands in squares
+    }
 
 
 def _keeping(steps: Sequence[Step], value: int, column: int) -> list[int]:

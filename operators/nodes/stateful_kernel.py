@@ -6,10 +6,13 @@ from operators.nodes import (
     change_kernel,
     history_kernel,
     lag_kernel,
+    moment_kernel,
     ordered_kernel,
     session_kernel,
+    shape_kernel,
     since_kernel,
     sum_kernel,
+    total_kernel,
 )
 from operators.nodes import opcodes as op
 from operators.nodes import places as at
@@ -77,6 +80,27 @@ def step(
         ordered_kernel.step(
             line, floats, float_words, ints, bools, status, places, kept, kept_status, kept_time, words, rows
         )
+    elif opcode == op.WINDOW_TOTAL:
+        total_kernel.window_total(line, ints, status, places, kept, kept_status, kept_time, words, rows)
+    elif opcode == op.WINDOW_SQUARES:
+        moment_kernel.window_squares(
+            line,
+            floats,
+            ints,
+            status,
+            places,
+            kept,
+            kept_time,
+            words,
+            word_floats,
+            rows,
+        )
+    elif opcode == op.WINDOW_PRODUCTS:
+        moment_kernel.window_products(line, floats, ints, status, places, kept, kept_time, words, rows)
+    elif opcode == op.WINDOW_PAIRS:
+        moment_kernel.window_pairs(line, floats, ints, status, places, kept, kept_time, words, rows)
+    elif opcode == op.WINDOW_SHAPE:
+        shape_kernel.window_shape(line, floats, ints, status, places, kept, kept_time, words, rows)
     else:
         since_kernel.step(
             line,

@@ -143,12 +143,12 @@ def window_sum(
                     words[o + COUNT] = count
                     begin = after
                 words[o + BEGINS] = begin
-                if low >= 0:
+                if low >= 0 or mean >= 0:
                     total, rest = exact.rounded(words, word_floats, o + SUM)
-                elif mean < 0:
+                else:
                     total = exact.nearest(words, o + SUM)
                 if mean >= 0 and words[o + COUNT] > 0:
-                    middle = exact.mean(words, word_floats, o + SUM, words[o + COUNT])
+                    middle = exact.quotient(words, o + SUM, words[o + COUNT], total, rest)
                 null = OK if abs(total) <= FLOAT_MAX else DOMAIN
         floats[out, i] = total
         status[out, i] = null

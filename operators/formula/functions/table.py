@@ -7,8 +7,10 @@ from operators.formula.functions.averages import AVERAGES
 from operators.formula.functions.declare import Function
 from operators.formula.functions.events import EVENTS
 from operators.formula.functions.exponential import EXPONENTIAL
+from operators.formula.functions.flow import FLOW
 from operators.formula.functions.impact import IMPACT
 from operators.formula.functions.lags import LAGS
+from operators.formula.functions.moments import MOMENTS
 from operators.formula.functions.numbers import OF_NUMBERS
 from operators.formula.functions.order import IN_ORDER
 from operators.formula.functions.order_flow import ORDER_FLOW
@@ -21,8 +23,8 @@ from operators.formula.functions.windows import WINDOWS
 FUNCTIONS: Final[Mapping[str, Function]] = {
     function.name: function
     for function in (
-        *(*OF_NUMBERS, *LAGS, *EVENTS, *WINDOWS, *IN_ORDER, *EXPONENTIAL),
-        *(*OF_QUOTES, *OF_TRADES, *AVERAGES, *VOLATILITY, *ORDER_FLOW, *IMPACT),
+        *(*OF_NUMBERS, *LAGS, *EVENTS, *WINDOWS, *MOMENTS, *IN_ORDER, *EXPONENTIAL),
+        *(*OF_QUOTES, *OF_TRADES, *AVERAGES, *VOLATILITY, *ORDER_FLOW, *FLOW, *IMPACT),
     )
 }
 

@@ -28,7 +28,8 @@ def _rolling_count(steps: Steps, operands: Sequence[int], settings: Settings) ->
 
 
 def _rolling_sum(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
-    return enough(steps, steps.window("window_sum", operands, window_of(settings)), operands, settings)
+    step = "window_sum" if steps.kind(operands[0]) == "float64" else "window_total"
+    return enough(steps, steps.window(step, operands, window_of(settings)), operands, settings)
 
 
 def _rolling_mean(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
@@ -52,11 +53,11 @@ WINDOWS: Final = (
     Function(
         id="R31",
         name="rolling_sum",
-        definition="the exact sum, rounded once",
-        operands=(Operand("value", "float"),),
+        definition="the exact sum, of floats rounded once; null where it is too large",
+        operands=(Operand("value", alike=True),),
         settings=(*OF_WINDOWS, MIN_COUNT),
-        outputs=FLOAT,
-        example=Example("rolling_sum(x, '3s')", ROWS_F1, (1.0, 3.0, 3.0, 7.0, 12.0, 15.0, 14.0, 5.0)),
+        outputs=(Output("value", "wide"),),
+        example=Example("rolling_sum(x, '3s')", ROWS_F1, (1, 3, 3, 7, 12, 15, 14, 5)),
         memory="window",
         build=_rolling_sum,
         check=one_window,
