@@ -236,7 +236,7 @@ def _two_words(t3: int, t2: int, t1: int, t0: int, unit: int) -> tuple[int, int,
     With the unit of the former; the latter counts in 2**-64 of it.
     """
     high = (t3 << 32) | t2
-    low = (t1 << 32) | t0
+    low = (np.int64(t1) << 32) | t0  # a word, so that it wraps where the kernel runs as plain Python
     if high == low >> 63:  # one word holds it
         return low, 0, unit
     shift = 0

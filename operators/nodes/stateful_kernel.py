@@ -65,15 +65,5 @@ def step(
         )
     else:
         since_kernel.step(
-            line,
-            floats,
-            ints,
-            status,
-            places,
-            kept,
-            kept_status,
-            kept_time,
-            words,
-            word_floats,
-            rows,
+            line, floats, ints, status, places, kept, kept_status, kept_time, words, word_floats, rows
         )
