@@ -106,16 +106,20 @@ def is_full(words: Int64s, word_floats: Float64s, o: int, volume: float) -> bool
 
 @njit(nogil=True, cache=True)
 def rest_of(words: Int64s, word_floats: Float64s, o: int, volume: float) -> None:
-    """Take whole buckets out of the open one until it is not full; every remainder is exact."""
-    while is_full(words, word_floats, o, volume):
-        content = exact.nearest(words, o + CONTENT)
+    """Take whole buckets out of the open one until it is not full; every remainder is exact.
+
+    A content that was rounded up leaves less than nothing: at the end one bucket too many is put back.
+    """
+    content = exact.nearest(words, o + CONTENT)
+    while abs(content) >= volume:
         word_floats[o + SPARE] = content
         exact.add(words, o + CONTENT, words[o + SPARE], -1)
-        word_floats[o + SPARE] = content % volume
+        word_floats[o + SPARE] = abs(content) % volume
+        exact.add(words, o + CONTENT, words[o + SPARE], 1 if content > 0.0 else -1)
+        content = exact.nearest(words, o + CONTENT)
+    if content < 0.0:
+        word_floats[o + SPARE] = volume
         exact.add(words, o + CONTENT, words[o + SPARE], 1)
-        if exact.nearest(words, o + CONTENT) < 0.0:
-            word_floats[o + SPARE] = volume
-            exact.add(words, o + CONTENT, words[o + SPARE], 1)
 
 
 @njit(nogil=True, cache=True)

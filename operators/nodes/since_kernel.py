@@ -53,15 +53,5 @@ def step(
         lag_kernel.row_time(line, ints, status, places, rows)
     else:
         standing_kernel.twap(
-            line,
-            floats,
-            ints,
-            status,
-            places,
-            kept,
-            kept_status,
-            kept_time,
-            words,
-            word_floats,
-            rows,
+            line, floats, ints, status, places, kept, kept_status, kept_time, words, word_floats, rows
         )

@@ -26,6 +26,7 @@ SPARE: Final = 3
 SUM: Final = 4
 
 UNIT_NS: Final = 2.0**-52  # so that the product with a price is not larger than it
+ALL: Final = -(2**63)  # the bound of a row that stands from its own time on
 
 
 @njit(nogil=True, cache=True)
@@ -63,30 +64,21 @@ def twap(
             begin = first
         bound = places[at.TIME, i] - ns
         after = begins(n, begin, most, bound, start, mask, kept_time)
+        prices, known = kept[standing], kept_status[standing]
         for gone in range(begin + 1, min(after, n - 2) + 1):
-            if kept_status[standing, start + (gone & mask)] == OK:
-                since_ns, until_ns = kept_time[start + (gone & mask)], kept_time[start + (gone + 1 & mask)]
-                stand(words, word_floats, o, kept[standing, start + (gone & mask)], until_ns - since_ns, -1)
-        before = start + (n - 1 & mask)
-        if n - 1 > after and kept_status[standing, before] == OK:
-            stand(words, word_floats, o, kept[standing, before], places[at.TIME, i] - kept_time[before], 1)
-        words[o + BEGINS] = after
-        head, since_ns = after, max(bound, kept_time[start + (after & mask)])
-        if after > first and since_ns > bound:
+            stand(words, word_floats, o, gone, ALL, start, mask, prices, known, kept_time, -1)
+        if n - 1 > after:
+            stand(words, word_floats, o, n - 1, ALL, start, mask, prices, known, kept_time, 1)
+        words[o + BEGINS] = head = after
+        if after > first and kept_time[start + (after & mask)] > bound:
             # Rows were cut off: a price from before them does not stand.
             while head < n and kept_status[own, start + (head & mask)] != OK:
                 head += 1
-            since_ns = kept_time[start + (head & mask)]
         for sign in (1, -1):
             for skipped in range(after + 1, min(head, n - 1) + 1):
-                slot = start + (skipped & mask)
-                if kept_status[standing, slot] == OK:
-                    length_ns = kept_time[start + (skipped + 1 & mask)] - kept_time[slot]
-                    stand(words, word_floats, o, kept[standing, slot], length_ns, -sign)
-            slot = start + (head & mask)
-            if head < n and kept_status[standing, slot] == OK:
-                length_ns = kept_time[start + (head + 1 & mask)] - since_ns
-                stand(words, word_floats, o, kept[standing, slot], length_ns, sign)
+                stand(words, word_floats, o, skipped, ALL, start, mask, prices, known, kept_time, -sign)
+            if head < n:
+                stand(words, word_floats, o, head, bound, start, mask, prices, known, kept_time, sign)
             if sign > 0:
                 mean(words, floats, status, o, out, i)
 
@@ -103,9 +95,25 @@ def begins(n: int, begin: int, most: int, bound: int, start: int, mask: int, kep
 
 
 @njit(nogil=True, cache=True)
-def stand(words: Int64s, word_floats: Float64s, o: int, bits: int, length_ns: int, sign: int) -> None:
-    """Let the price with these bits stand so long in the sum, or take that away."""
-    words[o + SPARE] = bits
+def stand(
+    words: Int64s,
+    word_floats: Float64s,
+    o: int,
+    n: int,
+    bound: int,
+    start: int,
+    mask: int,
+    prices: Int64s,
+    known: Grid,
+    kept_time: Int64s,
+    sign: int,
+) -> None:
+    """Let the standing price of row n stand until the next row, from `bound` on; or take that away."""
+    slot = start + (n & mask)
+    if known[slot] != OK:
+        return
+    length_ns = kept_time[start + ((n + 1) & mask)] - max(bound, kept_time[slot])
+    words[o + SPARE] = prices[slot]
     price, weight = word_floats[o + SPARE], float(length_ns) * UNIT_NS
     if not exact.add_product(words, word_floats, o + SUM, price, weight, sign):
         words[o + TOO_LARGE] += sign

@@ -103,17 +103,7 @@ def step(
         shape_kernel.window_shape(line, floats, ints, status, places, kept, kept_time, words, rows)
     else:
         since_kernel.step(
-            line,
-            floats,
-            ints,
-            status,
-            places,
-            kept,
-            kept_status,
-            kept_time,
-            words,
-            word_floats,
-            rows,
+            line, floats, ints, status, places, kept, kept_status, kept_time, words, word_floats, rows
         )
 
 

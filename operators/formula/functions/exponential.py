@@ -53,8 +53,7 @@ def alpha_of(settings: Settings) -> float:
 
 def one_decay(_: Sequence[Tree], settings: Settings) -> str:
     """What is wrong with the settings of a decay."""
-    given = [name for name in DECAYS if name in settings]
-    if len(given) != 1:
+    if sum(name in settings for name in DECAYS) != 1:
         return "exactly one of alpha=, span=, com= and half_life= says how fast it decays"
     return never_fades(1.0 - alpha_of(settings), settings)
 

@@ -186,6 +186,11 @@ def bipower_variation(rows: Rows, operands: Sequence[Column], settings: Settings
     return _bipower(rows, [returns, of_session(lag, returns, rows, settings)], settings)
 
 
+def _log(ratio: float) -> float:
+    """The logarithm; of prices too far apart for a float64 the return is infinite."""
+    return math.log(ratio) if ratio > 0 else -math.inf
+
+
 @over_rows(reset="session")
 def two_scale_variance(stretch: Stretch, settings: Settings) -> Column:
     """M7 of the prices that are there: returns go from one to the next, sums are exact, rounded once."""
@@ -200,9 +205,9 @@ def two_scale_variance(stretch: Stretch, settings: Settings) -> Column:
             variances.append(None)
             continue
         far = [x[i] - x[i - k] for i in range(k, count + 1)]
-        near = [math.log(p[i] / p[i - 1]) for i in range(1, count + 1)]
+        near = [_log(p[i] / p[i - 1]) for i in range(1, count + 1)]
         average = 1 / k * math.fsum(d * d for d in far)
         share = (count - k + 1) / k / count
         raw = average - share * math.fsum(r * r for r in near)
-        variances.append(divided(raw, 1 - share) if setting(settings, "adjust", True) else raw)
+        variances.append(divided(raw, 1 - share) if setting(settings, "adjust", True) else finite(raw))
     return variances

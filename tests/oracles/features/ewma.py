@@ -194,7 +194,9 @@ def ewm_std(rows: Rows, operands: Sequence[Column], settings: Settings) -> Colum
         if state.value_count < 2 or ratio is None or not state.w - ratio > 0:
             return None
         square = divided(state.s, state.w if bias else state.w - ratio)
-        return since_start(settings, state.value_count, None if square is None else math.sqrt(square))
+        # Rounding can make a sum of squares that is next to nothing negative: it has no root.
+        root = None if square is None or square < 0 else math.sqrt(square)
+        return since_start(settings, state.value_count, root)
 
     return recursion(
         rows,

@@ -124,6 +124,11 @@ def trade_imbalance(rows: Rows, operands: Sequence[Column], settings: Settings) 
     return rolling(_imbalance, least=1, reset="session")(rows, [d, traded], settings)
 
 
+def sides(d: Column) -> list[Any]:
+    """Directions, null for what is none of -1, 0 and 1."""
+    return [side if side in (-1, 0, 1) else None for side in d]
+
+
 def change_and_flow(rows: Rows, operands: Sequence[Column], settings: Settings) -> list[Column]:
     """The change of the price in ticks, and the signed size, of (price, size, d)."""
     price, size, d = operands
@@ -131,7 +136,7 @@ def change_and_flow(rows: Rows, operands: Sequence[Column], settings: Settings) 
     changes: list[Any] = of_session(diff, price, rows, settings)
     if tick is not None:
         changes = [None if change is None else divided(change, tick) for change in changes]
-    flows: Column = [None if a is None or q is None else a * q for a, q in zip(d, size, strict=True)]
+    flows: Column = [None if a is None or q is None else a * q for a, q in zip(sides(d), size, strict=True)]
     return [changes, flows]
 
 
@@ -232,7 +237,7 @@ def vpin(stretch: Stretch, settings: Settings) -> Column:
     bought: list[Fraction] = []
     content, buys = Fraction(), Fraction()
     values: Column = []
-    for q, side in zip(size, d, strict=True):
+    for q, side in zip(size, sides(d), strict=True):
         rest = Fraction() if q is None or side is None else max(Fraction(), Fraction(q))
         while rest > 0:
             part = min(rest, volume - content)

@@ -1,6 +1,6 @@
 """What hangs on all rows since a start has the bits of its oracle, for any cut, and after a restart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -114,6 +114,8 @@ NUMBERS = st.one_of(
     st.floats(-1e3, 1e3),
     st.sampled_from([0.1, 0.3, 1.0, 1.0, 2.0, 100.0, 1e200, -1e200, 5e-324, 1e-160]),
 )
+# The reference fills the buckets of a trade one by one.
+SIZES = st.one_of(st.none(), st.floats(-1, 30), st.sampled_from([0.1, 0.3, 1.0, 1.0, 2.5, 5e-324]))
 
 
 @st.composite
@@ -126,7 +128,7 @@ def drawn_rows(draw: st.DrawFn) -> Rows:
                 st.sampled_from([0, 0, 0, 1, None]),
                 st.sampled_from(["same"] * 8 + ["next", "outside"]),
                 NUMBERS,
-                NUMBERS,
+                SIZES,
                 st.sampled_from([-1, 0, 1, 1, None, 2]),
             ),
             max_size=30,
@@ -151,17 +153,20 @@ def batch_of(rows: Rows) -> pa.RecordBatch:
     return pa.record_batch({name: pa.array(rows.columns[name], kind) for name, kind in kinds.items()})
 
 
-def new_node(groups: Groups) -> FormulaNode:
-    features, errors = read_features("tick", root_source("aligned", batch_of(EMPTY).schema), FORMULAS)
+def new_node(groups: Groups, formulas: Mapping[str, str]) -> FormulaNode:
+    features, errors = read_features("tick", root_source("aligned", batch_of(EMPTY).schema), formulas)
     assert features is not None, errors
     return FormulaNode("tick", features, groups)
 
 
-def results(rows: Rows, cuts: Sequence[int], restart: int | None = None) -> dict[str, Column]:
+def results(
+    rows: Rows, cuts: Sequence[int], restart: int | None = None, formulas: Mapping[str, str] = FORMULAS
+) -> dict[str, Column]:
     """The features of all rows, in batches that end at `cuts`, with a restart at one row."""
-    groups, batch, store = Groups(), batch_of(rows), {}
-    node = new_node(groups)
-    out: dict[str, Column] = {name: [] for name in FORMULAS}
+    groups, batch = Groups(), batch_of(rows)
+    store: dict[bytes, bytes] = {}
+    node = new_node(groups, formulas)
+    out: dict[str, Column] = {name: [] for name in formulas}
     for lower, upper in bounds(len(rows.time_ns), [*cuts, *([] if restart is None else [restart])]):
         snapshot = node.snapshot()
         store.update(snapshot.puts)
@@ -170,7 +175,7 @@ def results(rows: Rows, cuts: Sequence[int], restart: int | None = None) -> dict
         if lower == restart:
             groups = Groups()
             groups.codes(pa.array([b"B", b"?"], pa.binary()), np.arange(2, dtype=np.int32))
-            node = new_node(groups)
+            node = new_node(groups, formulas)
             node.restore(list(store.items()))
         symbols = [{0: b"A", 1: b"B", None: None}[group] for group in rows.group[lower:upper]]
         numbers = np.array([-1 if symbol is None else b"AB".index(symbol) for symbol in symbols], np.int32)
@@ -181,7 +186,7 @@ def results(rows: Rows, cuts: Sequence[int], restart: int | None = None) -> dict
         )
         part = node.take((Sealed(batch.slice(lower, upper - lower), 0, keys=keys),)).rows
         assert part is not None
-        for name in FORMULAS:
+        for name in formulas:
             out[name] += part[name].to_pylist()
     return out
 
@@ -195,7 +200,7 @@ def far(value: Any, wanted: Any, ulps: int) -> bool:
     """Whether two results are not the same, or farther apart than so many ulps."""
     if value is None or wanted is None or ulps == 0:
         return value is not wanted and (value is None or wanted is None or value.hex() != float(wanted).hex())
-    return abs(value - wanted) > ulps * np.spacing(abs(wanted))
+    return bool(abs(value - wanted) > ulps * np.spacing(abs(wanted)))
 
 
 EMPTY = Rows([], [], [], {"x": [], "q": [], "d": []})
@@ -211,6 +216,37 @@ def one_session() -> Rows:
     q = [None if draw.random() < 0.1 else float(value) for value in draw.choice([0.1, 0.3, 1.0, 30.0], count)]
     d: Column = [int(side) for side in draw.choice([-1, 0, 1], count)]
     return Rows(times.tolist(), [0] * count, [0] * count, {"x": x, "q": q, "d": d})
+
+
+def test_a_trade_of_very_many_buckets_leaves_the_exact_rest_in_the_open_one() -> None:
+    """2 lots are in it, 10 ** 17 buckets of 3 go by, and 2 lots of the trade are left."""
+    columns: dict[str, Column] = {"x": [None] * 4, "q": [2.0, 3e17, 1.0, 3.0], "d": [-1, 1, -1, 0]}
+    rows = Rows([START_NS] * 4, [0] * 4, [0] * 4, columns)
+    values = results(rows, [], formulas={"f": "vpin(q, d, V=3, n=2)"})["f"]
+    assert values == [None, 1.0, pytest.approx(4 / 6), pytest.approx(1 / 6)]
+
+
+WRONG = {
+    "ewma(x)": "exactly one of alpha=, span=, com= and half_life= says how fast it decays",
+    "ewma(x, span=3, com=1)": "exactly one of alpha=, span=, com= and half_life= says how fast it decays",
+    "ewma(x, span=3, eps=0.1)": "eps= is of memory='anchored', which is not chosen",
+    "ewma(x, alpha=1e-17, memory='anchored')": "memory='anchored' needs weights that fade; these do not,"
+    " and have no horizon",
+    "kyle_rls(x, q, d, lambda_f=1, memory='anchored')": "memory='anchored' needs weights that fade; these do"
+    " not, and have no horizon",
+    "ewma_time(x)": "exactly one of a half-life such as '5m' and tau_ns= says how fast it decays",
+    "ewma_time(x, 5)": "ewma_time takes a length of time as '5m', not 5",
+    "decay_accum(x, '2s', tau_ns=5)": "exactly one of a half-life such as '5m' and tau_ns= says how fast it"
+    " decays",
+    "twap(x)": "twap takes 2 values (price, ns), not 1",
+    "vpin(q, d)": "V= is missing: the volume of a bucket",
+}
+
+
+@pytest.mark.parametrize(("formula", "why"), WRONG.items())
+def test_a_call_that_means_nothing_says_what_it_wants(formula: str, why: str) -> None:
+    _, errors = read_features("tick", root_source("aligned", batch_of(EMPTY).schema), {"f": formula})
+    assert [error.message for error in errors["f"]] == [why]
 
 
 def assert_are_those_of_the_oracle(rows: Rows, features: dict[str, Column]) -> None:
