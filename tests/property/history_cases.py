@@ -31,8 +31,6 @@ SETTINGS_MOST: Final = 3  # that have no default and are given in one call
 
 # One is the beginning of another, and they look like the entries of a node's state.
 SYMBOLS: Final = (b"A", b"", b"As", b"r\0\0\0\0\0\0\0\0", "\u00e9".encode())
-# Settings that the oracle has under the handbook's name, which Python cannot take.
-RENAMED: Final[Mapping[str, str]] = {"decay": "lambda"}
 
 
 class Case(NamedTuple):
@@ -64,7 +62,7 @@ class Case(NamedTuple):
 
 def columns_of(function: Function, count: int) -> dict[str, Operand]:
     """A column of its own for each of so many operands."""
-    return {f"c{number}": operand for number, operand in enumerate(function.operands_of(count))}
+    return {f"c{number}": operand for number, operand in enumerate(function.operands_of(count)[:count])}
 
 
 def call_text(function: Function, columns: Mapping[str, Operand], settings: Mapping[str, Any]) -> str:
@@ -230,7 +228,7 @@ def cases(draw: st.DrawFn, name: str) -> Case:
         function,
         formula,
         {
-            RENAMED.get(setting.name, setting.name): setting.read(settings[setting.name])
+            setting.name: setting.read(settings[setting.name])
             for setting in function.settings
             if setting.name in settings
         },
@@ -270,7 +268,9 @@ def features_of(case: Case) -> Features:
 def expected(case: Case) -> Column:
     """What the oracle gives, floats where the node gives floats."""
     kinds = [kind_of(case.batch.schema.field(name).type) for name in case.operands]
-    operands = case.function.operands_of(len(case.operands))
+    operands = case.function.operands_of(len(case.operands))[: len(case.operands)]
+    left_out = len(case.function.operands_of(len(case.operands))) - len(operands)
+    kinds += [None] * left_out
     floats = "float64" in case.function.alike(kinds)
     columns = [
         entering(case.batch[name], operand.takes == "float" or (operand.alike and floats))

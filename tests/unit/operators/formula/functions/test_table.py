@@ -25,10 +25,10 @@ from operators.nodes.formula import FormulaNode
 from operators.rows.groups import Groups
 from operators.sealed import RowKeys, Sealed
 from tests.oracles import formula as oracle
-from tests.oracles.features.handbook import F1, F2, F3
+from tests.oracles.features.handbook import F1, F2, F3, SECOND_NS
 from tests.oracles.features.table import ORACLES
 from tests.property.formula_cases import OF_A_ROW
-from tests.property.history_cases import LOOKING_BACK, RENAMED, Case, expected
+from tests.property.history_cases import LOOKING_BACK, Case, expected
 
 
 def table_of(rows: dict[str, Cells]) -> pa.RecordBatch:
@@ -36,10 +36,11 @@ def table_of(rows: dict[str, Cells]) -> pa.RecordBatch:
 
 
 def times_of(rows: pa.RecordBatch) -> list[int]:
-    """The times of the handbook's rows that have these columns."""
+    """The times of the handbook's rows that have these columns; seconds for rows of its text."""
     fixture = F1 if "x" in rows.schema.names else F2 if "price" in rows.schema.names else F3
-    assert len(fixture.time_ns) == rows.num_rows, rows.schema.names
-    return fixture.time_ns
+    if len(fixture.time_ns) == rows.num_rows:
+        return fixture.time_ns
+    return [second * SECOND_NS for second in range(rows.num_rows)]
 
 
 def values_of(formula: str, rows: pa.RecordBatch, time_ns: Sequence[int] = ()) -> list[Any]:
@@ -67,7 +68,7 @@ def by_definition(formula: str, rows: pa.RecordBatch, time_ns: list[int]) -> lis
             columns.append(f"value{number}")
             value = values_of(formula[operand.start : operand.end], rows, time_ns)
             rows = rows.append_column(columns[-1], pa.array(value))
-    settings = {RENAMED.get(name, name): value for name, value in tree.settings}
+    settings = dict(tree.settings)
     one = [0] * rows.num_rows
     return expected(Case(FUNCTIONS[tree.function], formula, settings, columns, rows, one, time_ns, one))
 
