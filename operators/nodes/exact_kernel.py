@@ -8,7 +8,7 @@ empty sum),
 `CHUNKS` digits, and a word for who computes.  Digit k counts units of 2**(32 * k - 1075).
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -238,7 +238,7 @@ def _two_words(t3: int, t2: int, t1: int, t0: int, unit: int) -> tuple[int, int,
     With the unit of the former; the latter counts in 2**-64 of it.
     """
     high = (t3 << 32) | t2
-    low = (t1 << 32) | t0
+    low: Any = (np.int64(t1) << 32) | t0  # a word, so that it wraps where the kernel runs as plain Python
     if high == low >> 63:  # one word holds it
         return low, 0, unit
     shift = 0
