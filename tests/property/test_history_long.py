@@ -54,7 +54,7 @@ class Rows:
         )
         out = node.take((Sealed(self.rows.slice(lower, upper - lower), 0, keys=keys),)).rows
         assert out is not None
-        return out["y"]
+        return out["result"]
 
 
 def new_node(features: Features) -> FormulaNode:
@@ -78,7 +78,9 @@ def test_a_million_rows_behind_an_outlier_are_the_same_in_parts_and_from_close_b
     random = np.random.default_rng(1)
     example = FUNCTIONS[name].example
     table = table_of(example, random)
-    features, errors = read_features("long", root_source("aligned", table.schema), {"y": example.formula})
+    features, errors = read_features(
+        "long", root_source("aligned", table.schema), {"result": example.formula}
+    )
     assert features is not None, errors
     rows = Rows(table, random)
     whole = rows.take(new_node(features), 0, ROWS)
@@ -93,7 +95,7 @@ def test_a_million_rows_behind_an_outlier_are_the_same_in_parts_and_from_close_b
         parts += [rows.take(node, lower, upper)] if upper > lower else []
     assert bits(parts) == bits([whole])
     first = ROWS - LAST  # what hangs on the session alone sees no row before it
-    reach = features.reaches["y"]
+    reach = features.reaches["result"]
     assert reach.rows < NEAR // 4
     assert reach == Reach(reach.rows, 0) or reach.ns <= 100_000_000 * NEAR // 12
     near = rows.take(new_node(features), ROWS - NEAR, ROWS)
