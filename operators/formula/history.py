@@ -13,7 +13,7 @@ History: TypeAlias = Literal["window", "since"]
 
 ROWS_MAX: Final = 65_536  # of a window
 CHUNKS: Final = 72  # of an exact sum: digits of 32 bits, from 2**-1075 to well past the largest float64
-PRODUCT_CHUNKS: Final = 136  # of an exact sum of products, from 2**-2150 to well past the largest square
+PRODUCT_DIGITS: Final = 136  # of an exact sum of products, from 2**-2150 to well past the largest square
 
 
 class Window(NamedTuple):
@@ -51,7 +51,7 @@ class Stateful(NamedTuple):
 
 
 SUM_WORDS: Final = 6 + CHUNKS  # of a window: where it begins, its values, and the sum
-PRODUCT_WORDS: Final = 2 + PRODUCT_CHUNKS
+PRODUCT_WORDS: Final = 2 + PRODUCT_DIGITS
 
 STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x, rows, reset), and (x, ns, reset, rows_max)

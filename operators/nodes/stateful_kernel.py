@@ -6,6 +6,7 @@ from operators.nodes import (
     history_kernel,
     lag_kernel,
     moment_kernel,
+    pair_kernel,
     recursion_kernel,
     shape_kernel,
     sum_kernel,
@@ -89,7 +90,7 @@ def step(
     elif opcode == op.WINDOW_PRODUCTS:
         moment_kernel.window_products(line, floats, ints, status, places, kept, kept_time, words, rows)
     elif opcode == op.WINDOW_PAIRS:
-        moment_kernel.window_pairs(line, floats, ints, status, places, kept, kept_time, words, rows)
+        pair_kernel.window_pairs(line, floats, ints, status, places, kept, kept_time, words, rows)
     elif opcode == op.WINDOW_SHAPE:
         shape_kernel.window_shape(line, floats, ints, status, places, kept, kept_time, words, rows)
     else:
