@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from operators.formula.functions.declare import Example, Function, Operand, Output, Setting, Settings
-from operators.formula.functions.history import OF_WINDOWS, RESET, one_lag, one_window, window_of
+from operators.formula.functions.history import OF_WINDOWS, RESET, one_lag, one_window, whole, window_of
 from operators.formula.functions.moments import of_pairs, paired
 from operators.formula.functions.quotes import DIRECTION, PRICE, SIZE, TRADES
 from operators.formula.functions.windows import FLOAT, MIN_COUNT, enough
@@ -17,7 +17,7 @@ IN_SESSIONS: Final = tuple(
 )
 TICK: Final = Setting("tick", "number", "the price's unit, where it is not 1", bounds=(5e-324, 1e300))
 PRICE_SCALE: Final = Setting(
-    "price_scale", "number", "units of the price in one of the result", default=1.0, bounds=(5e-324, 1e300)
+    "price_scale", "count", "units of the price in one of the result", default=1, bounds=(1, 1_000_000_000)
 )
 
 
@@ -38,9 +38,9 @@ def weighted_mean(steps: Steps, value: int, size: int, settings: Settings) -> in
 def _vwap(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
     price, size = operands
     average = weighted_mean(steps, price, size, settings)
-    if settings["price_scale"] == 1.0:
+    if settings["price_scale"] == 1:
         return average
-    return steps.call("divide", [average, steps.constant(_number(settings, "price_scale"))])
+    return steps.call("divide", [average, steps.constant(float(whole(settings, "price_scale")))])
 
 
 def _trade_imbalance(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
