@@ -14,7 +14,7 @@ History: TypeAlias = Literal["window", "since"]
 ROWS_MAX: Final = 65_536  # of a window
 SORTED_MAX: Final = 4_096  # of one whose values are kept in order: a row moves a part of them
 CHUNKS: Final = 72  # of an exact sum: digits of 32 bits, from 2**-1075 to well past the largest float64
-PRODUCT_CHUNKS: Final = 136  # of an exact sum of products, from 2**-2150 to well past the largest square
+PRODUCT_DIGITS: Final = 136  # of an exact sum of products, from 2**-2150 to well past the largest square
 
 
 class Window(NamedTuple):
@@ -53,12 +53,11 @@ class Stateful(NamedTuple):
     kept: bool = True
     reset: int | None = 2  # of a window
     each: int = 0
+    own: Literal["", "rows", "places"] = ""
 
     def sized(self, constants: Sequence[int]) -> "Stateful":
         """With the words that it has for these constants."""
         return self._replace(words=self.words + self.each * constants[0], each=0) if self.each else self
-
-    own: Literal["", "rows", "places"] = ""
 
 
 EXACT_WORDS: Final = 3 + CHUNKS  # of an exact sum: its lowest and highest digit, all, and one to spare
@@ -77,7 +76,7 @@ RECURSIONS: Final[Mapping[str, tuple[int, int]]] = {
     "regression": (2, 6),
 }
 ANCHORED: Final = "_anchored"  # ends the name of one that has two states, as that of 0.7 has
-PRODUCT_WORDS: Final = 2 + PRODUCT_CHUNKS
+PRODUCT_WORDS: Final = 2 + PRODUCT_DIGITS
 
 STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x, rows, reset), and (x, ns, reset, rows_max)

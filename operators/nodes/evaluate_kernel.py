@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from operators.nodes import math_kernel, quote_kernel, stateful_kernel, window_kernel
+from operators.nodes import math_kernel, quote_kernel, window_kernel
 from operators.nodes import opcodes as op
 from operators.nodes import row_kernel as row
 from operators.nodes.row_kernel import Grid
@@ -101,17 +101,9 @@ def compute(
     ints: Grid,
     bools: Grid,
     status: Grid,
-    places: Grid,
-    rings: Grid,
-    kept: Grid,
-    kept_status: Grid,
-    kept_time: Int64s,
-    words: Int64s,
-    word_floats: Grid,
     rows: int,
 ) -> None:
-    """Run the functions of a program over `Registers`, with `Memory`."""
-    float_words = floats.view(np.int64)
+    """Run the functions of a program over `Registers`, but for those with state."""
     for k in range(program.shape[0]):
         opcode, out = program[k, 0], program[k, 1]
         a, b, c = program[k, 2], program[k, 3], program[k, 4]
@@ -119,25 +111,8 @@ def compute(
             _compute_float(opcode, out, a, b, c, floats, ints, bools, status, rows)
         elif opcode <= op.INT_LAST:
             _compute_int(opcode, out, a, b, c, floats, ints, bools, status, rows)
-        elif opcode <= op.BOOL_LAST:
-            _compute_bool(opcode, out, a, b, c, floats, ints, bools, status, rows)
         else:
-            stateful_kernel.step(
-                program[k],
-                floats,
-                float_words,
-                ints,
-                bools,
-                status,
-                places,
-                rings,
-                kept,
-                kept_status,
-                kept_time,
-                words,
-                word_floats,
-                rows,
-            )
+            _compute_bool(opcode, out, a, b, c, floats, ints, bools, status, rows)
 
 
 @njit(nogil=True, cache=True)
@@ -288,19 +263,12 @@ def evaluate(
     out_bits: Grid,
     out_valid: Grid,
     out_counts: Grid,
-    places: Grid,
-    rings: Grid,
-    kept: Grid,
-    kept_status: Grid,
-    kept_time: Int64s,
-    words: Int64s,
-    word_floats: Grid,
     lower: int,
     rows: int,
 ) -> None:
     """Run a program over the first `rows` of the inputs; features go to the outputs from row `lower` on.
 
-    The arrays are those of `Registers`, `Inputs`, `Outputs` and `Memory`, one by one: tuples of arrays take
+    The arrays are those of `Registers`, `Inputs` and `Outputs`, one by one: tuples of arrays take
     three times as long to hand over, 4 us more a call.
     """
     load(
@@ -317,21 +285,7 @@ def evaluate(
         status,
         rows,
     )
-    compute(
-        functions,
-        floats,
-        ints,
-        bools,
-        status,
-        places,
-        rings,
-        kept,
-        kept_status,
-        kept_time,
-        words,
-        word_floats,
-        rows,
-    )
+    compute(functions, floats, ints, bools, status, rows)
     store(
         stores,
         floats,

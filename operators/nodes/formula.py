@@ -11,9 +11,11 @@ from operators.formula.features import Features
 from operators.formula.history import STATEFUL, farthest
 from operators.formula.types import Kind
 from operators.node import Context, NodeStateError
-from operators.nodes.evaluate_kernel import TILE, Memory, Outputs, compute, evaluate
-from operators.nodes.history import NO_MEMORY, History
+from operators.nodes.evaluate_kernel import TILE, Memory, Outputs, evaluate
+from operators.nodes.history import History
 from operators.nodes.program import (
+    Lines,
+    Segment,
     Slot,
     held,
     lay_out,
@@ -22,6 +24,7 @@ from operators.nodes.program import (
     new_outputs,
     new_registers,
 )
+from operators.nodes.stateful_kernel import FAMILIES
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Sealed, Snapshot
 
@@ -87,15 +90,19 @@ class FormulaNode:
         self._inputs = new_inputs(self._slots)
         self._columns = [self._column(slot) for slot in self._slots.columns]
         program = make_program(features.steps, features.roots, self._slots)
-        self._program = program.loads, program.functions, program.stores
+        self._program = program
         self._history: History | None = None
         if any(step.function in STATEFUL for step in features.steps):
             assert groups is not None, f"node {name} looks back: it has to be told the symbols"
-            self._history = History(features.steps, program.functions, len(program.kept), groups)
-        once = program.loads[:0], program.once, program.stores[:0]
-        outputs = new_outputs(self._slots, 0)
+            self._history = History(features.steps, program.segments, len(program.kept), groups)
+        self._float_words = self._registers.floats.view(np.int64)
         with np.errstate(all="ignore"):
-            evaluate(*once, *self._registers, *self._inputs, *outputs, *self._memory, 0, TILE)
+            self._run_rows(new_outputs(self._slots, 0), 0, TILE, functions=program.once)
+            if self._history is not None:  # no row has to wait for a kernel to be compiled
+                self._history.warm()
+                for segment in program.segments:
+                    if segment.family >= 0:
+                        self._run_family(self._history.memory, segment, 0)
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         """Return the rows with the features; each float is that of the formula evaluated row by row."""
@@ -127,19 +134,17 @@ class FormulaNode:
                 raise NodeStateError(f"node {self.name} keeps no state, but there is an entry {key!r} of it")
             return
         groups = self._history.restore(self.name, entries)
+        windows = self._history.windows
         for rows in self._history.kept_tiles(groups):
             with np.errstate(all="ignore"):
-                compute(self._history.windows, *self._registers, *self._memory, rows)
-
-    @property
-    def _memory(self) -> Memory:
-        return NO_MEMORY if self._history is None else self._history.memory
+                for segment in windows:
+                    self._run_family(self._history.memory, segment, rows)
 
     def _evaluate(self, rows: pa.RecordBatch, keys: RowKeys | None) -> Outputs:
         """Run the program tile by tile: the registers stay in the processor's cache."""
         outputs = new_outputs(self._slots, rows.num_rows)
         copies = self._copies(rows)
-        history = self._history
+        history, program = self._history, self._program
         with np.errstate(all="ignore"):  # where kernels run as plain Python, numpy warns of every overflow
             for lower in range(0, rows.num_rows, TILE):
                 count = min(TILE, rows.num_rows - lower)
@@ -147,15 +152,62 @@ class FormulaNode:
                     first = lower // each
                     part = values[first : first + (count + each - 1) // each + (each > 1)]
                     target[: part.size] = part
-                if history is not None:
-                    assert keys is not None, f"node {self.name} looks back: its rows need keys"
-                    history.place(keys, lower, count)
-                evaluate(
-                    *self._program, *self._registers, *self._inputs, *outputs, *self._memory, lower, count
-                )
-                if history is not None:
-                    history.leave(count)
+                if history is None:
+                    (segment,) = program.segments or (Segment(-1, program.once[:0]),)
+                    self._run_rows(outputs, lower, count, program.loads, segment.lines, program.stores)
+                    continue
+                assert keys is not None, f"node {self.name} looks back: its rows need keys"
+                history.place(keys, lower, count)
+                self._run_rows(outputs, lower, count, program.loads)
+                for segment in program.segments:
+                    if segment.family < 0:
+                        self._run_rows(outputs, lower, count, functions=segment.lines)
+                    else:
+                        self._run_family(history.memory, segment, count)
+                self._run_rows(outputs, lower, count, stores=program.stores)
+                history.leave(count)
         return outputs
+
+    def _run_rows(
+        self,
+        outputs: Outputs,
+        lower: int,
+        rows: int,
+        loads: Lines | None = None,
+        functions: Lines | None = None,
+        stores: Lines | None = None,
+    ) -> None:
+        """Load columns, compute what hangs on the row, write features: what is asked for."""
+        program = self._program
+        evaluate(
+            program.loads[:0] if loads is None else loads,
+            program.once[:0] if functions is None else functions,
+            program.stores[:0] if stores is None else stores,
+            *self._registers,
+            *self._inputs,
+            *outputs,
+            lower,
+            rows,
+        )
+
+    def _run_family(self, memory: Memory, segment: Segment, rows: int) -> None:
+        """Run steps with state."""
+        floats, ints, bools, status = self._registers
+        FAMILIES[segment.family](
+            segment.lines,
+            floats,
+            self._float_words,
+            ints,
+            bools,
+            status,
+            memory.places,
+            memory.kept,
+            memory.kept_status,
+            memory.kept_time,
+            memory.words,
+            memory.word_floats,
+            rows,
+        )
 
     def _copies(self, rows: pa.RecordBatch) -> list[tuple[Values, Values, int]]:
         """What is to be copied for each tile: to where, from where, and how many rows one element has.

@@ -19,7 +19,8 @@ from operators.node import NodeStateError
 from operators.nodes import places as at
 from operators.nodes.evaluate_kernel import TILE, Memory
 from operators.nodes.history_kernel import enter, leave, make_room, move_rings
-from operators.nodes.program import Lines
+from operators.nodes.opcodes import family
+from operators.nodes.program import Lines, Segment
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Snapshot
 
@@ -33,18 +34,6 @@ HEADER: Final = struct.Struct("<Bqqqq")  # version, next, oldest, session, since
 BLOCK_HEADER: Final = struct.Struct("<Bqi")  # version, first ordinal, rows
 
 
-# Of a node whose features hang on the row alone.
-NO_MEMORY: Final = Memory(
-    np.zeros((at.PLACES, 1), np.int64),
-    np.zeros((1, at.RINGS), np.int64),
-    np.zeros((1, 1), np.int64),
-    np.zeros((1, 1), np.uint8),
-    np.zeros(1, np.int64),
-    np.zeros(1, np.int64),
-    np.zeros(1),
-)
-
-
 class Retention(NamedTuple):
     """Which rows of a symbol are kept: the last ones, those so young (-1 for none), how many at most."""
 
@@ -56,10 +45,10 @@ class Retention(NamedTuple):
 class History:
     """The memory of one node of one task; symbols are numbered by `groups`."""
 
-    def __init__(self, steps: Sequence[Step], lines: Lines, kept: int, groups: Groups) -> None:
-        """`lines` are those of the program that runs: where states lie is written into them."""
+    def __init__(self, steps: Sequence[Step], segments: Sequence[Segment], kept: int, groups: Groups) -> None:
+        """`segments` are those of the program that runs: where states lie is written into their lines."""
         self._groups = groups
-        self._lines = lines
+        lines = [line for segment in segments if segment.family >= 0 for line in segment.lines]
         self._retention = retention(steps)
         self._stateful = [
             (line, _what(steps, line[at.OUT]))
@@ -75,10 +64,20 @@ class History:
         self._grow(GROUPS_MIN)
 
     @property
-    def windows(self) -> Lines:
+    def windows(self) -> list[Segment]:
         """The lines that make state from kept rows alone, for `kept_tiles`."""
-        places = [line for line, what in self._stateful if what.history == "window"]
-        return np.array(places, np.int64).reshape(-1, at.LINE)
+        families: dict[int, list[Lines]] = {}
+        for line, what in self._stateful:
+            if what.history == "window":
+                families.setdefault(family(int(line[at.OPCODE])), []).append(line)
+        return [Segment(number, np.array(lines, np.int64)) for number, lines in families.items()]
+
+    def warm(self) -> None:
+        """Load the kernels that move rows."""
+        self._make_room(0, anew=True)
+        nothing = np.empty(0, np.int64)
+        self.place(RowKeys(nothing.astype(np.int32), nothing, nothing), 0, 0)
+        self.leave(0)
 
     def place(self, keys: RowKeys, lower: int, rows: int) -> None:
         """Take up the rows of a tile: `rows` from `lower` on."""

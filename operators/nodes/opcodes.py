@@ -1,5 +1,6 @@
 """The numbers of steps in a program, grouped by what a step writes: its group finds its loop."""
 
+from bisect import bisect_right
 from typing import Final
 
 LOAD_FLOAT: Final = 0
@@ -70,8 +71,8 @@ LAG_TIME_BOOL: Final = 108
 WINDOW_COUNT: Final = 110
 WINDOW_SUM: Final = 111
 WINDOW_TOTAL: Final = 112
-WINDOW_SQUARES: Final = 113
-WINDOW_PRODUCTS: Final = 114
+WINDOW_PRODUCTS: Final = 113
+WINDOW_SQUARES: Final = 114
 WINDOW_PAIRS: Final = 115
 WINDOW_SHAPE: Final = 116
 
@@ -107,4 +108,22 @@ BUCKETS: Final = 156
 TWO_SCALES: Final = 157
 TWAP: Final = 158
 ROW_TIME: Final = 159
-RECURSION_LAST: Final = 179
+
+# Of steps with state, where each family begins: its lines are run by one kernel (`stateful_kernel`).
+FAMILIES: Final = (
+    KEEP_FLOAT,
+    WINDOW_TOTAL,
+    WINDOW_SQUARES,
+    WINDOW_PAIRS,
+    WINDOW_SHAPE,
+    EXTREME_FLOAT,
+    CUMSUM_FLOAT,
+    LAST_CHANGE_FLOAT,
+    EWMA,
+    BUCKETS,
+)
+
+
+def family(opcode: int) -> int:
+    """The place of an opcode's family in `FAMILIES`; -1 for steps of the row alone."""
+    return bisect_right(FAMILIES, opcode) - 1

@@ -15,7 +15,6 @@ def step(
     floats: Grid,
     float_words: Grid,
     ints: Grid,
-    bools: Grid,
     status: Grid,
     places: Grid,
     kept: Grid,
@@ -48,12 +47,10 @@ def step(
         sorted_kernel.quantile(
             line, floats, float_words, ints, status, places, kept, kept_status, kept_time, words, rows
         )
-    elif opcode <= op.RANK_INT:
+    else:
         sorted_kernel.rank(
             line, floats, ints, status, places, kept, kept_status, kept_time, words, of_floats, rows
         )
-    else:
-        since(line, floats, float_words, ints, bools, status, places, words, rows)
 
 
 @njit(nogil=True, cache=True)

@@ -196,8 +196,15 @@ def lay_out(steps: Sequence[Step], roots: Sequence[int], names: Sequence[str]) -
     return Layout(tuple(read), tuple(written))
 
 
+class Segment(NamedTuple):
+    """Lines that one kernel runs: those of the row (`family` -1), or of a family of steps with state."""
+
+    family: int
+    lines: Lines
+
+
 class Program(NamedTuple):
-    """What the kernel runs, a step a line.  A step's register is its place among the steps.
+    """What the kernels run, a step a line.  A step's register is its place among the steps.
 
     `once` is to be computed once, since no column is in it; the others for each tile.  `kept` are the steps
     whose values are kept for later rows, in the order of the pool's columns; behind these are the columns
@@ -206,7 +213,7 @@ class Program(NamedTuple):
 
     once: Lines
     loads: Lines
-    functions: Lines
+    segments: tuple[Segment, ...]
     stores: Lines
     kept: tuple[int, ...]
 
@@ -255,14 +262,57 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
         line[at.OWN] = column
     slots = enumerate(zip(layout.features, roots, strict=True))
     stores = [[STORES[slot.kind], slot.row, root, number, 0] for number, (slot, root) in slots]
-    lines = np.array(once, np.int64), np.array(loads, np.int64), np.array(functions, np.int64)
     return Program(
-        lines[0].reshape(-1, at.LINE),
-        lines[1].reshape(-1, 5),
-        lines[2].reshape(-1, at.LINE),
+        _lines(once),
+        np.array(loads, np.int64).reshape(-1, 5),
+        _segments(steps, functions),
         np.array(stores, np.int64).reshape(-1, 5),
         tuple(kept),
     )
+
+
+def _segments(steps: Sequence[Step], lines: Sequence[list[int]]) -> tuple[Segment, ...]:
+    """The lines in an order in which each finds its values, in few segments: a call costs microseconds.
+
+    Those of the row that can be run come first, then all that can be of one family, and so on.
+    """
+    waiting = [(line, *_values(steps, line)) for line in lines]
+    wanted = {value for _, _, gives in waiting for value in gives}
+    segments: list[Segment] = []
+    while waiting:
+        families = dict.fromkeys([-1, *(op.family(line[at.OPCODE]) for line, _, _ in waiting)])
+        for family in families:
+            taken: list[list[int]] = []
+            rest = []
+            for line, needs, gives in waiting:
+                if op.family(line[at.OPCODE]) == family and wanted.isdisjoint(needs):
+                    taken.append(line)
+                    wanted -= gives
+                else:
+                    rest.append((line, needs, gives))
+            if taken:
+                segments.append(Segment(family, _lines(taken)))
+                waiting = rest
+                break
+        else:
+            raise AssertionError("lines that wait for one another")
+    return tuple(segments)
+
+
+def _values(steps: Sequence[Step], line: list[int]) -> tuple[set[int], set[int]]:
+    """Which values a line needs, and which it gives: registers, and below 0 the columns of kept values."""
+    if line[at.OUT] < 0:
+        return {line[at.OPERANDS]}, {-1 - line[at.KEPT]}
+    step = steps[line[at.OUT]]
+    what = STATEFUL.get(step.function)
+    needs = set(step.operands)
+    if what is not None and what.kept:
+        needs |= {-1 - line[at.KEPT + number] for number in range(what.values)}
+    return needs, {line[at.OUT], *(part for part in line[at.PARTS_AT :] if part >= 0)}
+
+
+def _lines(lines: Sequence[list[int]]) -> Lines:
+    return np.array(lines, np.int64).reshape(-1, at.LINE)
 
 
 def _parts(steps: Sequence[Step]) -> dict[int, dict[str, int]]:

@@ -1,132 +1,338 @@
-"""Finds the loop of a step with state, and of the lines that keep values for such steps."""
+"""The steps with state, family by family: each runs the lines of its own, one after another, over a tile.
+
+A kernel of all of them would take minutes to compile; of these a node compiles, or loads, those that it
+needs.  All take the same: `float_words` are the bits of `floats`, the rest is `Registers` and `Memory`, one
+by one.
+"""
+
+from collections.abc import Callable
+from typing import Final
 
 from numba import njit
 
 from operators.nodes import (
+    bucket_kernel,
     change_kernel,
     history_kernel,
     lag_kernel,
     moment_kernel,
     ordered_kernel,
+    pair_kernel,
+    recursion_kernel,
+    regression_kernel,
+    scale_kernel,
     session_kernel,
     shape_kernel,
-    since_kernel,
+    standing_kernel,
     sum_kernel,
     total_kernel,
 )
 from operators.nodes import opcodes as op
 from operators.nodes import places as at
+from operators.nodes.exact_kernel import Float64s
 from operators.nodes.row_kernel import Grid
 from schemas.batch import Int64s
 
 
 @njit(nogil=True, cache=True)
-def step(
-    line: Int64s,
+def look_back(
+    program: Grid,
     floats: Grid,
     float_words: Grid,
     ints: Grid,
     bools: Grid,
     status: Grid,
     places: Grid,
-    rings: Grid,
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
     words: Int64s,
-    word_floats: Grid,
+    word_floats: Float64s,
     rows: int,
 ) -> None:
-    """Run one line; `float_words` are the bits of `floats`."""
-    opcode, x, c = line[at.OPCODE], line[at.OPERANDS], line[at.KEPT]
-    if opcode == op.KEEP_FLOAT:
-        history_kernel.keep_floats(float_words, status, x, places, kept, kept_status, c, rows)
-    elif opcode == op.KEEP_INT:
-        history_kernel.keep(ints, status, x, places, kept, kept_status, c, rows)
-    elif opcode == op.KEEP_BOOL:
-        history_kernel.keep(bools, status, x, places, kept, kept_status, c, rows)
-    elif opcode == op.LAG_ROWS_FLOAT:
-        lag_kernel.lag_rows(line, float_words, ints, status, places, kept, kept_status, rows)
-    elif opcode == op.LAG_ROWS_INT:
-        lag_kernel.lag_rows(line, ints, ints, status, places, kept, kept_status, rows)
-    elif opcode == op.LAG_ROWS_BOOL:
-        lag_kernel.lag_rows(line, bools, ints, status, places, kept, kept_status, rows)
-    elif opcode == op.LAG_TIME_FLOAT:
-        lag_kernel.lag_time(
-            line, float_words, ints, status, places, kept, kept_status, kept_time, words, rows
-        )
-    elif opcode == op.LAG_TIME_INT:
-        lag_kernel.lag_time(line, ints, ints, status, places, kept, kept_status, kept_time, words, rows)
-    elif opcode == op.LAG_TIME_BOOL:
-        lag_kernel.lag_time(line, bools, ints, status, places, kept, kept_status, kept_time, words, rows)
-    elif opcode == op.WINDOW_COUNT:
-        sum_kernel.window_count(line, ints, status, places, kept_status, kept_time, words, rows)
-    elif opcode == op.WINDOW_SUM:
-        sum_kernel.window_sum(
-            line,
-            floats,
-            ints,
-            status,
-            places,
-            kept,
-            kept_time,
-            words,
-            word_floats,
-            rows,
-        )
-    elif op.LAST_CHANGE_FLOAT <= opcode <= op.SESSION_PRODUCTS:
-        _since(line, floats, ints, status, places, words, word_floats, rows)
-    elif op.EXTREME_FLOAT <= opcode <= op.FILL_BOOL:
-        ordered_kernel.step(
-            line, floats, float_words, ints, bools, status, places, kept, kept_status, kept_time, words, rows
-        )
-    elif opcode == op.WINDOW_TOTAL:
-        total_kernel.window_total(line, ints, status, places, kept, kept_status, kept_time, words, rows)
-    elif opcode == op.WINDOW_SQUARES:
+    """Lines that keep values, lags, and counts and sums over windows."""
+    for k in range(program.shape[0]):
+        line = program[k]
+        opcode, x, c = line[at.OPCODE], line[at.OPERANDS], line[at.KEPT]
+        if opcode == op.KEEP_FLOAT:
+            history_kernel.keep_floats(float_words, status, x, places, kept, kept_status, c, rows)
+        elif opcode == op.KEEP_INT:
+            history_kernel.keep(ints, status, x, places, kept, kept_status, c, rows)
+        elif opcode == op.KEEP_BOOL:
+            history_kernel.keep(bools, status, x, places, kept, kept_status, c, rows)
+        elif opcode == op.LAG_ROWS_FLOAT:
+            lag_kernel.lag_rows(line, float_words, ints, status, places, kept, kept_status, rows)
+        elif opcode == op.LAG_ROWS_INT:
+            lag_kernel.lag_rows(line, ints, ints, status, places, kept, kept_status, rows)
+        elif opcode == op.LAG_ROWS_BOOL:
+            lag_kernel.lag_rows(line, bools, ints, status, places, kept, kept_status, rows)
+        elif opcode == op.LAG_TIME_FLOAT:
+            lag_kernel.lag_time(
+                line, float_words, ints, status, places, kept, kept_status, kept_time, words, rows
+            )
+        elif opcode == op.LAG_TIME_INT:
+            lag_kernel.lag_time(line, ints, ints, status, places, kept, kept_status, kept_time, words, rows)
+        elif opcode == op.LAG_TIME_BOOL:
+            lag_kernel.lag_time(line, bools, ints, status, places, kept, kept_status, kept_time, words, rows)
+        elif opcode == op.WINDOW_COUNT:
+            sum_kernel.window_count(line, ints, status, places, kept_status, kept_time, words, rows)
+        else:
+            sum_kernel.window_sum(
+                line,
+                floats,
+                ints,
+                status,
+                places,
+                kept,
+                kept_time,
+                words,
+                word_floats,
+                rows,
+            )
+
+
+@njit(nogil=True, cache=True)
+def totals(
+    program: Grid,
+    floats: Grid,
+    float_words: Grid,
+    ints: Grid,
+    bools: Grid,
+    status: Grid,
+    places: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Float64s,
+    rows: int,
+) -> None:
+    """Sums of integers and of products over windows."""
+    for k in range(program.shape[0]):
+        line = program[k]
+        if line[at.OPCODE] == op.WINDOW_TOTAL:
+            total_kernel.window_total(line, ints, status, places, kept, kept_status, kept_time, words, rows)
+        else:
+            moment_kernel.window_products(line, floats, ints, status, places, kept, kept_time, words, rows)
+
+
+@njit(nogil=True, cache=True)
+def squares(
+    program: Grid,
+    floats: Grid,
+    float_words: Grid,
+    ints: Grid,
+    bools: Grid,
+    status: Grid,
+    places: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Float64s,
+    rows: int,
+) -> None:
+    """Variances over windows, and what goes with them."""
+    for k in range(program.shape[0]):
         moment_kernel.window_squares(
-            line,
-            floats,
-            ints,
-            status,
-            places,
-            kept,
-            kept_time,
-            words,
-            word_floats,
-            rows,
-        )
-    elif opcode == op.WINDOW_PRODUCTS:
-        moment_kernel.window_products(line, floats, ints, status, places, kept, kept_time, words, rows)
-    elif opcode == op.WINDOW_PAIRS:
-        moment_kernel.window_pairs(line, floats, ints, status, places, kept, kept_time, words, rows)
-    elif opcode == op.WINDOW_SHAPE:
-        shape_kernel.window_shape(line, floats, ints, status, places, kept, kept_time, words, rows)
-    else:
-        since_kernel.step(
-            line, floats, ints, status, places, kept, kept_status, kept_time, words, word_floats, rows
+            program[k], floats, ints, status, places, kept, kept_time, words, word_floats, rows
         )
 
 
 @njit(nogil=True, cache=True)
-def _since(
-    line: Int64s,
+def pairs(
+    program: Grid,
     floats: Grid,
+    float_words: Grid,
     ints: Grid,
+    bools: Grid,
     status: Grid,
     places: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
     words: Int64s,
-    word_floats: Grid,
+    word_floats: Float64s,
     rows: int,
 ) -> None:
-    """Run one line of those that take all rows since the session or the symbol began."""
-    opcode = line[at.OPCODE]
-    if opcode == op.LAST_CHANGE_FLOAT:
-        change_kernel.last_change(line, floats, word_floats, ints, status, places, words, rows)
-    elif opcode == op.LAST_CHANGE_INT:
-        change_kernel.last_change(line, ints, words, ints, status, places, words, rows)
-    elif opcode == op.SESSION_COUNT:
-        session_kernel.session_count(line, ints, status, places, words, rows)
-    elif opcode == op.SESSION_SUM:
-        session_kernel.session_sum(line, floats, ints, status, places, words, word_floats, rows)
-    else:
-        session_kernel.session_products(line, floats, ints, status, places, words, word_floats, rows)
+    """Covariances over windows, and what goes with them."""
+    for k in range(program.shape[0]):
+        pair_kernel.window_pairs(program[k], floats, ints, status, places, kept, kept_time, words, rows)
+
+
+@njit(nogil=True, cache=True)
+def shapes(
+    program: Grid,
+    floats: Grid,
+    float_words: Grid,
+    ints: Grid,
+    bools: Grid,
+    status: Grid,
+    places: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Float64s,
+    rows: int,
+) -> None:
+    """Third and fourth moments over windows."""
+    for k in range(program.shape[0]):
+        shape_kernel.window_shape(program[k], floats, ints, status, places, kept, kept_time, words, rows)
+
+
+@njit(nogil=True, cache=True)
+def in_order(
+    program: Grid,
+    floats: Grid,
+    float_words: Grid,
+    ints: Grid,
+    bools: Grid,
+    status: Grid,
+    places: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Float64s,
+    rows: int,
+) -> None:
+    """Extremes, quantiles and ranks over windows."""
+    for k in range(program.shape[0]):
+        ordered_kernel.step(
+            program[k], floats, float_words, ints, status, places, kept, kept_status, kept_time, words, rows
+        )
+
+
+@njit(nogil=True, cache=True)
+def events(
+    program: Grid,
+    floats: Grid,
+    float_words: Grid,
+    ints: Grid,
+    bools: Grid,
+    status: Grid,
+    places: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Float64s,
+    rows: int,
+) -> None:
+    """What remembers a sum, an event or a value."""
+    for k in range(program.shape[0]):
+        ordered_kernel.since(program[k], floats, float_words, ints, bools, status, places, words, rows)
+
+
+@njit(nogil=True, cache=True)
+def sessions(
+    program: Grid,
+    floats: Grid,
+    float_words: Grid,
+    ints: Grid,
+    bools: Grid,
+    status: Grid,
+    places: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Float64s,
+    rows: int,
+) -> None:
+    """Changes, counts and sums since the session or the symbol began."""
+    for k in range(program.shape[0]):
+        line = program[k]
+        opcode = line[at.OPCODE]
+        if opcode == op.LAST_CHANGE_FLOAT:
+            change_kernel.last_change(line, floats, word_floats, ints, status, places, words, rows)
+        elif opcode == op.LAST_CHANGE_INT:
+            change_kernel.last_change(line, ints, words, ints, status, places, words, rows)
+        elif opcode == op.SESSION_COUNT:
+            session_kernel.session_count(line, ints, status, places, words, rows)
+        elif opcode == op.SESSION_SUM:
+            session_kernel.session_sum(line, floats, ints, status, places, words, word_floats, rows)
+        else:
+            session_kernel.session_products(line, floats, ints, status, places, words, word_floats, rows)
+
+
+@njit(nogil=True, cache=True)
+def recursions(
+    program: Grid,
+    floats: Grid,
+    float_words: Grid,
+    ints: Grid,
+    bools: Grid,
+    status: Grid,
+    places: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Float64s,
+    rows: int,
+) -> None:
+    """Averages, sums and a regression whose weights decay."""
+    for k in range(program.shape[0]):
+        line = program[k]
+        opcode = line[at.OPCODE]
+        if opcode == op.EWMA:
+            recursion_kernel.ewma(line, floats, ints, status, places, words, word_floats, rows)
+        elif opcode == op.AVERAGE:
+            recursion_kernel.average(line, floats, ints, status, places, words, word_floats, rows)
+        elif opcode == op.EWMA_TIME:
+            recursion_kernel.ewma_time(line, floats, ints, status, places, words, word_floats, rows)
+        elif opcode == op.DECAY_ACCUM:
+            recursion_kernel.decay_accum(line, floats, ints, status, places, words, word_floats, rows)
+        elif opcode == op.EWM_STD:
+            recursion_kernel.ewm_std(line, floats, ints, status, places, words, word_floats, rows)
+        else:
+            regression_kernel.regression(line, floats, ints, status, places, words, word_floats, rows)
+
+
+@njit(nogil=True, cache=True)
+def fillings(
+    program: Grid,
+    floats: Grid,
+    float_words: Grid,
+    ints: Grid,
+    bools: Grid,
+    status: Grid,
+    places: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Float64s,
+    rows: int,
+) -> None:
+    """What fills up with trades, or stands over time."""
+    for k in range(program.shape[0]):
+        line = program[k]
+        opcode = line[at.OPCODE]
+        if opcode == op.BUCKETS:
+            bucket_kernel.buckets(line, floats, ints, status, places, words, word_floats, rows)
+        elif opcode == op.TWO_SCALES:
+            scale_kernel.two_scales(line, floats, ints, status, places, words, word_floats, rows)
+        elif opcode == op.ROW_TIME:
+            lag_kernel.row_time(line, ints, status, places, rows)
+        else:
+            standing_kernel.twap(
+                line, floats, ints, status, places, kept, kept_status, kept_time, words, word_floats, rows
+            )
+
+
+# In the order of `opcodes.FAMILIES`.
+FAMILIES: Final[tuple[Callable[..., None], ...]] = (
+    look_back,
+    totals,
+    squares,
+    pairs,
+    shapes,
+    in_order,
+    events,
+    sessions,
+    recursions,
+    fillings,
+)

@@ -9,6 +9,7 @@ from operators.formula.functions.history import (
     OF_SESSIONS,
     has_window,
     least_of,
+    whole,
     window_of,
     window_or_session,
 )
@@ -41,10 +42,9 @@ def _vwap(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
     )
     size = steps.call("where", [counts, size, steps.absent("float64")])
     mean = steps.part("mean", over(steps, "products", [price, size], settings))
-    scale = settings["price_scale"]
-    assert isinstance(scale, float)
-    if scale != 1.0:
-        mean = steps.call("divide", [mean, steps.constant(scale)])
+    scale = whole(settings, "price_scale")
+    if scale != 1:
+        mean = steps.call("divide", [mean, steps.constant(float(scale))])
     return enough(steps, mean, over(steps, "count", [size], settings), settings)
 
 
@@ -75,7 +75,7 @@ def _bipower_variation(steps: Steps, operands: Sequence[int], settings: Settings
 PRICE: Final = Operand("price", "float")
 FLOAT: Final = (Output("value", "float64"),)
 PRICE_SCALE: Final = Setting(
-    "price_scale", "number", "units of the price in one of the result", default=1.0, bounds=(5e-324, 1e300)
+    "price_scale", "count", "units of the price in one of the result", default=1, bounds=(1, 1_000_000_000)
 )
 FEWEST: Final = MIN_COUNT._replace(
     about="the fewest values for a result; by default all of a row window, else as few as it can be"

@@ -2,13 +2,14 @@
 
 import struct
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.formula.history import PRODUCT_CHUNKS
+from operators.formula.history import PRODUCT_DIGITS
 from operators.nodes import digit_kernel as digit
 from operators.nodes import double_kernel as double
 from operators.nodes import exact_kernel as exact
@@ -29,14 +30,14 @@ def _products_wrap() -> object:
         yield
 
 
-def bits(value: float) -> np.int64:
+def bits(value: float) -> Any:  # an int64, as a word of a state
     return np.int64(struct.unpack("<q", struct.pack("<d", value))[0])
 
 
 def sums(pairs: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """States of the sums of x, of y, and of their products."""
     x, y = np.zeros(exact.SIZE, np.int64), np.zeros(exact.SIZE, np.int64)
-    products = np.zeros(2 + PRODUCT_CHUNKS, np.int64)
+    products = np.zeros(2 + PRODUCT_DIGITS, np.int64)
     for a, b in pairs:
         exact.add(x, 0, bits(a), 1)
         exact.add(y, 0, bits(b), 1)
@@ -109,11 +110,11 @@ def test_pairs_of_floats_keep_a_hundred_bits(x: float, y: float, a: float, b: fl
     x, x_low = double.settled(x, a * x * 2.0**-54)
     y, y_low = double.settled(y, b * y * 2.0**-54)
     first, second = Fraction(float(x)) + Fraction(float(x_low)), Fraction(float(y)) + Fraction(float(y_low))
-    for found, exactly in (
+    for result, exactly in (
         (double.multiplied(x, x_low, y, y_low), first * second),
         (double.divided(x, x_low, y, y_low), first / second),
     ):
-        assert abs(sum(map(Fraction, map(float, found))) - exactly) <= exactly / 2**96
+        assert abs(sum(map(Fraction, map(float, result))) - exactly) <= exactly / 2**96
     root = Fraction(float(double.root(x, x_low)))
     assert abs(root * root - first) <= first * Fraction(1, 2**52) * Fraction(101, 100)
 

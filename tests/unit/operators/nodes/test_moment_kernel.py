@@ -38,7 +38,7 @@ def last(formula: str, **columns: list[Any]) -> Any:
 
 @pytest.mark.parametrize("value", [0.1, 100.01, 1e300, 1e-300, -1e15 / 3, 5e-324, 0.0])
 def test_a_constant_window_varies_by_nothing_at_all(value: float) -> None:
-    found = values(
+    results = values(
         {
             "var": "rolling_var(x, rows=7, min_count=2)",
             "std": "rolling_std(x, '7s', ddof=0)",
@@ -51,10 +51,10 @@ def test_a_constant_window_varies_by_nothing_at_all(value: float) -> None:
         x=[value] * 12,
         z=[float(n) for n in range(12)],
     )
-    assert found["var"] == [None] + [0.0] * 11
-    assert found["std"] == [0.0] * 12
-    assert found["cov"] == [None] + [0.0] * 11
-    assert {value for name in ("zscore", "corr", "beta", "skew") for value in found[name]} == {None}
+    assert results["var"] == [None] + [0.0] * 11
+    assert results["std"] == [0.0] * 12
+    assert results["cov"] == [None] + [0.0] * 11
+    assert {value for name in ("zscore", "corr", "beta", "skew") for value in results[name]} == {None}
 
 
 def test_far_from_zero_no_digit_of_a_variance_is_lost() -> None:
@@ -93,18 +93,18 @@ def test_a_line_through_all_points_has_the_intercept_and_no_t_value() -> None:
 @pytest.mark.parametrize("window", ["rows=3", "'3s'"])
 def test_the_row_at_hand_may_stand_outside_its_window(window: str) -> None:
     x, near = [1.0, 2.0, 3.0, None, 10.0], pytest.approx
-    found = values({"y": f"rolling_zscore(x, {window}, min_count=2, exclude_current=True)"}, x=x)["y"]
+    results = values({"y": f"rolling_zscore(x, {window}, min_count=2, exclude_current=True)"}, x=x)["y"]
     if window == "rows=3":  # the rows before: 2, 3, null
-        assert found == [None, None, near(1.5 / math.sqrt(0.5)), None, near(7.5 / math.sqrt(0.5))]
+        assert results == [None, None, near(1.5 / math.sqrt(0.5)), None, near(7.5 / math.sqrt(0.5))]
     else:  # of the last 3 s: 3, null
-        assert found == [None, None, near(1.5 / math.sqrt(0.5)), None, None]
+        assert results == [None, None, near(1.5 / math.sqrt(0.5)), None, None]
 
 
 def test_a_sum_of_integers_is_an_integer_or_null() -> None:
     x = [2**63 - 1, 1, -1, -(2**63), 5]
-    found = values({"y": "rolling_sum(x, rows=3, min_count=1)", "f": "rolling_sum(1.0 * x, rows=2)"}, x=x)
-    assert found["y"] == [2**63 - 1, None, 2**63 - 1, -(2**63), 4 - 2**63]
-    assert found["f"][-1] == float(5 - 2**63)
+    results = values({"y": "rolling_sum(x, rows=3, min_count=1)", "f": "rolling_sum(1.0 * x, rows=2)"}, x=x)
+    assert results["y"] == [2**63 - 1, None, 2**63 - 1, -(2**63), 4 - 2**63]
+    assert results["f"][-1] == float(5 - 2**63)
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(-1e3, 1e3)), min_size=1, max_size=20))
