@@ -124,7 +124,7 @@ class Commits:
                 self.state = State.LOST
             return
         for task in self._tasks.values():
-            if task.operator.inputs.caught_up:
+            if task.operator.caught_up:
                 self._keep_state(task)
 
     def after_lost(self) -> None:
@@ -165,7 +165,7 @@ class Commits:
 
     def _commit_now(self, last_known: Iterable[int]) -> None:
         operators = {number: self._tasks[number].operator for number in last_known}
-        known = [n for n, one in operators.items() if one.keeps is not None and one.inputs.caught_up]
+        known = [n for n, one in operators.items() if one.keeps is not None and one.caught_up]
         self._commit(self._tasks, known)
         self._last_known.record(known, self._tasks)
         self._schedule.dirty = False

@@ -38,6 +38,8 @@ class Stateful(NamedTuple):
     `history`  a `window` is made anew from the rows kept of its values; what is `since` a row is kept itself.
     `words`    8 byte words of state per symbol.
     `kept`     whether it looks back at its values, so that their last rows are kept.
+    `reset`    of a `since`: which of its constants is 1 where it begins anew with each session; None where
+               none says so, and all rows there are count.
     """
 
     result: Kind | Literal["same"]
@@ -45,6 +47,7 @@ class Stateful(NamedTuple):
     history: History
     words: int
     kept: bool = True
+    reset: int | None = None
 
 
 SUM_WORDS: Final = 6 + CHUNKS  # of a window: where it begins, its values, and the sum
@@ -57,7 +60,7 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "window_count": Stateful("int64", 1, "window", 2),
     "window_sum": Stateful("float64", 1, "window", SUM_WORDS),
     # (x, k, reset): R50, whose k is 1 - alpha
-    "ewma": Stateful("float64", 1, "since", 3, kept=False),
+    "ewma": Stateful("float64", 1, "since", 3, kept=False, reset=1),
 }
 
 # Further results of a step, by the place they have among its registers.
