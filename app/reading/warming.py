@@ -140,9 +140,11 @@ class _Reader:
     def gone(self, why: str) -> RunError:
         """The error that rows are not there any more."""
         missing, source = self._missing, self._source
+        span = f"{_when(missing.start)} to {_when(missing.through)}"
         return RunError(
             f"{source.topic}[{source.partition}]: nodes ({', '.join(missing.nodes)}) have no state here and "
-            f"need its rows from {_when(missing.start)} to {_when(missing.through)}, but {why}. Bring back the folder worker.state or the rows, or begin anew: `python -m app reset`"
+            f"need its rows from {span}, but {why}. Bring back the folder worker.state or the rows, or begin "
+            "anew: `python -m app reset`"
         )
 
     @property

@@ -7,7 +7,7 @@ formulas: those of its windows, of the session so far, or all there are.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from operators.formula.history import STATEFUL, Window
+from operators.formula.history import STATEFUL, Window, own_reach
 from operators.formula.steps import Step
 from operators.graph.plan import Plan
 
@@ -44,6 +44,7 @@ class Past(NamedTuple):
 
 
 NOTHING: Final = Past()
+RESET_AT: Final = Window._fields.index("reset")
 
 
 def pasts_of(plan: Plan) -> dict[str, Past]:
@@ -89,13 +90,12 @@ def _farthest(pasts: Sequence[Past]) -> Past:
 def _own_past(function: str, constants: Sequence[int]) -> Past:
     """The past of a step over values that need none."""
     what = STATEFUL[function]
-    if function in ("lag_rows", "lag_time"):
-        reset = constants[1]
-    elif what.history == "since":
-        reset = 0 if what.reset is None else constants[what.reset]
-    else:
-        window = Window(*constants[: len(Window._fields)])
-        if window.ns:
-            return Past(ns=window.ns)
-        reset = window.reset
-    return Past(sessions=1) if reset else Past(ever=True)
+    if what.history == "since":
+        reset = what.reset is not None and constants[what.reset]
+        return Past(sessions=1) if reset else Past(ever=True)
+    reach = own_reach(function, constants)
+    if not reach.rows:
+        return Past(ns=reach.ns)
+    # Rows of a symbol may be however old, but for those of a session.
+    lags = function in ("lag_rows", "lag_time")
+    return Past(sessions=1) if constants[1 if lags else RESET_AT] else Past(ever=True)
