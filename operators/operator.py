@@ -208,6 +208,25 @@ class Operator(Protocol):
         ...
 
     @property
+    def remembers(self) -> bool:
+        """Whether nodes whose rows go out remember earlier rows."""
+        ...
+
+    def kept_nodes(self) -> Sequence[tuple[bytes, bytes | None]]:
+        """What changed since the last call of what nodes remember; a key without a value is taken back.
+
+        Only once caught up and after `seal`, and committed with that progress or not at all.
+        """
+        ...
+
+    def recall_nodes(self, entries: Entries, through: RowPlace | None) -> None:
+        """Give nodes back what `kept_nodes` wrote; on a new operator, before `resume` with `through`.
+
+        Raises SnapshotError where an entry is none of ours, or nodes have rows beyond that place.
+        """
+        ...
+
+    @property
     def settled(self) -> bool:
         """Whether a commit may name this rule: nothing is read again, and nothing kept by another is left."""
         ...

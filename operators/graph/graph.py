@@ -1,7 +1,7 @@
 """A graph at work: the nodes of one task, run one after another over the rows that the join seals."""
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -20,6 +20,27 @@ MakeNode: TypeAlias = Callable[[PlannedNode, Groups], Node]
 NS_PER_DAY: Final = 24 * 3_600 * 1_000_000_000
 PLACE_KEY: Final = b"\0place"  # of the entry that says which row a node took last
 PLACE: Final = struct.Struct("<qqqq")
+
+
+class Journal:
+    """What changed since it was written down last: the newest value of each key, None for a deleted one."""
+
+    def __init__(self) -> None:
+        self._changed: dict[bytes, bytes | None] = {}
+
+    def add(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Entries are put."""
+        self._changed.update(entries)
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        """Entries are deleted."""
+        self._changed.update(dict.fromkeys(keys))
+
+    def take(self) -> Snapshot:
+        """What changed, once."""
+        changed, self._changed = self._changed, {}
+        puts = [(key, value) for key, value in changed.items() if value is not None]
+        return Snapshot(puts, [key for key, value in changed.items() if value is None])
 
 
 class Graph:
@@ -47,7 +68,7 @@ class Graph:
         self._missing: Missing | None = None
         self.warmed_rows = 0
         self.standing = Standing()
-        self._stale: list[bytes] = []  # keys of entries that no node has
+        self._local, self._topic = Journal(), Journal()
         self._carried: dict[str, list[int] | None] = {}
         self.layouts = plan.outputs()
         for planned in plan.nodes:
@@ -76,6 +97,11 @@ class Graph:
     def missing(self) -> Missing | None:
         """The rows that `warm` is to be given; None where every node stands at the commit."""
         return self._missing
+
+    @property
+    def newest(self) -> RowPlace:
+        """The place of the last row that any node took, as it was restored; `FIRST` for none."""
+        return max((place or FIRST for place in self._places.values()), default=FIRST)
 
     def resume(self, through: RowPlace | None) -> None:
         """Take up a commit whose last sealed row is `through`; after `restore`, before anything is taken.
@@ -109,34 +135,33 @@ class Graph:
 
         `through` is the place of the last row taken.
         """
-        assert self._missing is None, "a snapshot now would lack rows that nodes have yet to take again"
-        puts: list[tuple[bytes, bytes]] = []
-        deletes = self._stale
-        self._stale = []
-        for node in self._nodes.values():
-            changed = owned(node.name, node.meaning, node.snapshot())
-            puts += changed.puts
-            deletes += changed.deletes
-        for name in self._remember:
-            if through is not None and self._kept_places.get(name) != through:
-                self._kept_places[name] = through
-                puts.append((self._prefix(name) + PLACE_KEY, PLACE.pack(*through)))
-        return Snapshot(puts, deletes)
+        self._collect(through)
+        return self._local.take()
 
-    def restore(self, kept: KeptEntries, others: Mapping[str, str]) -> tuple[str, ...]:
+    def kept(self, through: RowPlace | None) -> list[tuple[bytes, bytes | None]]:
+        """What changed since the last call, for a topic: a key without a value is taken back."""
+        self._collect(through)
+        changed = self._topic.take()
+        return [*((key, None) for key in changed.deletes), *changed.puts]
+
+    def restore(
+        self, kept: KeptEntries, others: Mapping[str, str], *, from_topic: bool = False
+    ) -> tuple[str, ...]:
         """Give each node its entries back; returns the names of the nodes that cannot use theirs.
 
         Such a node starts without state.  Entries of a node that is gone, or means something else now, are
-        left out and deleted with the next snapshot.  `others` own the rest, as meaning by name.
+        left out and deleted with the next snapshot.  `others` own the rest, as meaning by name.  The entries
+        were written by `snapshot`, or by `kept` (`from_topic`); the other of the two writes them all.
         """
         meanings = {node.name: node.meaning for node in self._nodes.values()} | dict(others)
         strange = kept.rest(meanings)
-        self._stale = [key for key, _ in strange]
+        self._forget(key for key, _ in strange)
         lost = []
         for planned in self._plan.nodes:
             own = dict(kept.all_of(planned.name, planned.meaning))
             prefix = self._prefix(planned.name)
             self._kept_keys[planned.name] = [prefix + key for key in own]
+            (self._local if from_topic else self._topic).add((prefix + key, own[key]) for key in own)
             place = own.pop(PLACE_KEY, None)
             try:
                 if planned.name in self._remember:
@@ -156,6 +181,29 @@ class Graph:
             gone=tuple(sorted(had - meanings.keys())),
         )
         return tuple(lost)
+
+    def _collect(self, through: RowPlace | None) -> None:
+        """Ask every node for what changed, for both who write it down."""
+        assert self._missing is None, "a snapshot now would lack rows that nodes have yet to take again"
+        puts: list[tuple[bytes, bytes]] = []
+        deletes: list[bytes] = []
+        for node in self._nodes.values():
+            changed = owned(node.name, node.meaning, node.snapshot())
+            puts += changed.puts
+            deletes += changed.deletes
+        for name in self._remember:
+            if through is not None and self._kept_places.get(name) != through:
+                self._kept_places[name] = through
+                puts.append((self._prefix(name) + PLACE_KEY, PLACE.pack(*through)))
+        self._forget(deletes)
+        for journal in (self._local, self._topic):
+            journal.add(puts)
+
+    def _forget(self, keys: Iterable[bytes]) -> None:
+        """Entries are no node's any more."""
+        gone = list(keys)
+        for journal in (self._local, self._topic):
+            journal.remove(gone)
 
     def _starts(self, through: RowPlace) -> dict[str, RowPlace]:
         """Where the rows begin that each cold node is to take, exclusive; it makes anew what it must."""
@@ -216,7 +264,7 @@ class Graph:
 
     def _renew(self, planned: PlannedNode) -> None:
         """Let a node start without state; what was kept of it is deleted with the next snapshot."""
-        self._stale += self._kept_keys.pop(planned.name, [])
+        self._forget(self._kept_keys.pop(planned.name, []))
         self._nodes[planned.name] = self._make(planned, self.groups)
         if planned.name in self._remember:
             self._places[planned.name] = self._kept_places[planned.name] = None

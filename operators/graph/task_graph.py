@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
-from operators.entries import KeptEntries, owned
+from operators.entries import KeptEntries, SnapshotError, owned
 from operators.graph.graph import Graph
 from operators.graph.plan import Plan
 from operators.graph.row_keys import row_keys
 from operators.graph.row_places import row_places
 from operators.inputs.inputs import NAME as INPUTS
 from operators.inputs.inputs import Inputs, InputSpec
-from operators.inputs.progress import TaskProgress
+from operators.inputs.progress import FIRST, RowPlace, TaskProgress
 from operators.inputs.resuming import ResumePlan
 from operators.join.root import AsofRoot
 from operators.join.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
@@ -191,6 +191,29 @@ class TaskGraph:
         inputs.restore(kept.of(INPUTS, inputs.meaning))
         root.restore(kept.of(root.name, root.meaning))
         self._graph.restore(kept, {INPUTS: inputs.meaning, root.name: root.meaning})
+
+    @property
+    def remembers(self) -> bool:
+        """Whether nodes whose rows go out remember earlier rows."""
+        return self._graph.remembers and bool(self._graph.layouts)
+
+    def kept_nodes(self) -> list[tuple[bytes, bytes | None]]:
+        """What changed since the last call of what nodes remember; a key without a value is taken back.
+
+        Only once caught up and after `seal`, and committed with that progress or not at all.
+        """
+        return self._graph.kept(self._root.through)
+
+    def recall_nodes(self, entries: Entries, through: RowPlace | None) -> None:
+        """Give nodes back what `kept_nodes` wrote; on a new operator, before `resume` with `through`.
+
+        Raises SnapshotError where an entry is none of ours, or nodes have rows beyond that place.
+        """
+        self._graph.restore(KeptEntries(entries), {}, from_topic=True)
+        if self._graph.newest > (through or FIRST):
+            raise SnapshotError(
+                "nodes have rows beyond the commit: offsets of the group were set back by hand"
+            )
 
     @property
     def settled(self) -> bool:

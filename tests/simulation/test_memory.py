@@ -61,7 +61,9 @@ def play(seed: int, folder: Path) -> None:
         rng = random.Random(f"memory of {seed}")
         settings = settings_of(rng, folder)
         graph = GraphTable.model_validate(rng.choice([EVER, RECENT]))
-        pipeline = pipeline_of(settings.model_copy(update={"graph": graph}))
+        kept = {"state_interval_ms": rng.choice([1, 20, 1_000_000])}
+        worker = settings.worker.model_copy(update=kept)
+        pipeline = pipeline_of(settings.model_copy(update={"graph": graph, "worker": worker}))
         feed = Feed(
             rng,
             pipeline,

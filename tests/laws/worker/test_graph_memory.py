@@ -1,4 +1,4 @@
-"""Nodes that remember earlier rows go on after any death as if nothing had happened, with a disk or without."""
+"""Nodes that remember earlier rows go on after any death as if nothing had happened, disk or no disk."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -60,7 +60,7 @@ def rows_of(market: Market) -> dict[tuple[str, int], list[dict[str, Any]]]:
     found: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for name in market.pipeline.sinks(0):
         for partition in range(market.settings.bus.partitions):
-            batches = read_output(market.pipeline, name, partition)
+            batches = read_output(market.pipeline, name, partition, wait=False)
             rows = [row for batch in batches for row in batch.to_pylist()]
             found[name, partition] = list({(r["left_offset"], r["left_index"]): r for r in rows}.values())
     return found
@@ -80,6 +80,14 @@ def lose_disk(market: Market) -> None:
     shutil.rmtree(market.settings.worker.state, ignore_errors=True)
 
 
+def lose_all(market: Market) -> None:
+    """The disk, and what is kept of nodes in their topic as well: only the aligned rows are left."""
+    lose_disk(market)
+    for partition in range(market.settings.bus.partitions):
+        source = TopicPartition(market.settings.topic("state"), partition)
+        market.bus.delete_before(source, market.bus.admin().ranges([source])[source].high)
+
+
 def run_on(market: Market, times_ns: range, slot: str = "0") -> None:
     live(market, times_ns)
     with closing(market.worker(slot)) as worker:
@@ -97,7 +105,7 @@ def die(market: Market, worker: Worker, point: str) -> None:
     buried(market, worker)
 
 
-@pytest.mark.parametrize("lose", [lose_disk, lambda _: None], ids=["no disk", "disk"])
+@pytest.mark.parametrize("lose", [lose_all, lose_disk, lambda _: None], ids=["all", "disk", "nothing"])
 @pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
 @pytest.mark.parametrize("point", [failpoints.COMMIT_BEGIN, failpoints.COMMIT_END, failpoints.COMMIT_STATE])
 def test_a_worker_that_dies_goes_on_with_every_bit(
@@ -152,7 +160,7 @@ def test_only_the_context_is_read_where_that_is_enough(tmp_path: Path) -> None:
     market = Market(tmp_path / "short", **settings)
     for lower in range(1, 81, 10):
         run_on(market, range(lower, lower + 10))
-    lose_disk(market)
+    lose_all(market)
     live(market, range(81, 91))
     with closing(market.worker()) as worker:
         turn_until_quiet(worker)
@@ -167,7 +175,7 @@ def test_a_session_is_read_from_its_beginning_and_no_further(tmp_path: Path) -> 
     market = Market(tmp_path / "days", graph=graph, worker={"frame_rows_max": 2})
     run_on(market, range(1, 11))
     run_on(market, range(SESSION_NS + 1, SESSION_NS + 11))
-    lose_disk(market)
+    lose_all(market)
     live(market, range(SESSION_NS + 11, SESSION_NS + 21))
     with closing(market.worker()) as worker:
         turn_until_quiet(worker)
@@ -212,7 +220,7 @@ def test_a_node_that_is_new_or_changed_has_the_past_and_the_others_keep_their_st
 def test_nothing_is_sealed_before_nodes_are_warm_and_other_tasks_go_on(tmp_path: Path) -> None:
     market = Market(tmp_path, graph=MEMORY, partitions=2, worker={"frame_rows_max": 1})
     run_on(market, range(1, 41))
-    shutil.rmtree(market.pipeline.state_path(0))
+    lose_all(market)
     live(market, range(41, 51))
     before = len(rows_of(market)["tick", 0])
     with closing(market.worker()) as worker:
@@ -230,10 +238,30 @@ def test_nothing_is_sealed_before_nodes_are_warm_and_other_tasks_go_on(tmp_path:
     assert len(rows_of(market)["tick", 0]) > before
 
 
+def test_without_a_disk_nodes_go_on_from_their_topic_and_only_later_rows_are_read(tmp_path: Path) -> None:
+    settings: Mapping[str, Any] = {"graph": MEMORY}
+    market = Market(tmp_path / "topic", **settings)
+    run_on(market, range(1, 11))
+    live(market, range(11, 21))
+    doomed = market.worker()
+    turn_until_quiet(doomed)
+    market.pass_commit_interval()
+    doomed.commit()
+    buried(market, doomed)
+    lose_disk(market)
+    live(market, range(21, 31))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+        (task,) = worker.tasks.values()
+        later = [row for row in rows_of(market)["aligned", 0] if 10 < row["event_ns"] <= 20]
+        assert task.operator.warmed_rows == len(later)
+    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+
+
 def test_rows_that_retention_removed_stop_the_worker_with_the_way_out(tmp_path: Path) -> None:
     market = Market(tmp_path, graph=MEMORY, worker={"frame_rows_max": 3})
     run_on(market, range(1, 11))
-    lose_disk(market)
+    lose_all(market)
     market.bus.delete_before(TopicPartition(market.settings.topic("aligned"), 0), 2)
     worker = market.worker()
     with pytest.raises(RunError, match=r"tidemark\.aligned\[0\]: nodes \(.*tick.*`python -m app reset`"):
