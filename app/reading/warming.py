@@ -166,8 +166,9 @@ class _Reader:
     def _upper_ns(self, block: MessageBlock) -> int:
         """A time that no row of a block of one message lies beyond."""
         if self._decoder is not None:
-            (rows,) = self._rows(block)
-            return int(rows.column(self._clock)[-1].as_py())
+            for rows in self._rows(block):
+                return int(rows.column(self._clock)[-1].as_py())
+            raise self._broken(block, 0, FrameError("it is no row"))
         try:
             return FrameHeaders.from_kafka(block.originals[0].headers).complete_ns
         except FrameError as broken:

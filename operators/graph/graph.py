@@ -69,6 +69,8 @@ class Graph:
         self.warmed_rows = 0
         self.standing = Standing()
         self._local, self._topic = Journal(), Journal()
+        # Nobody asks for what nodes remember whose rows go nowhere.
+        self._journals = (self._local, self._topic) if plan.outputs() else (self._local,)
         self._carried: dict[str, list[int] | None] = {}
         self.layouts = plan.outputs()
         for planned in plan.nodes:
@@ -154,6 +156,7 @@ class Graph:
         were written by `snapshot`, or by `kept` (`from_topic`); the other of the two writes them all.
         """
         meanings = {node.name: node.meaning for node in self._nodes.values()} | dict(others)
+        source = self._topic if from_topic else self._local
         strange = kept.rest(meanings)
         self._forget(key for key, _ in strange)
         lost = []
@@ -161,7 +164,9 @@ class Graph:
             own = dict(kept.all_of(planned.name, planned.meaning))
             prefix = self._prefix(planned.name)
             self._kept_keys[planned.name] = [prefix + key for key in own]
-            (self._local if from_topic else self._topic).add((prefix + key, own[key]) for key in own)
+            for journal in self._journals:
+                if journal is not source:
+                    journal.add((prefix + key, value) for key, value in own.items())
             place = own.pop(PLACE_KEY, None)
             try:
                 if planned.name in self._remember:
@@ -196,13 +201,13 @@ class Graph:
                 self._kept_places[name] = through
                 puts.append((self._prefix(name) + PLACE_KEY, PLACE.pack(*through)))
         self._forget(deletes)
-        for journal in (self._local, self._topic):
+        for journal in self._journals:
             journal.add(puts)
 
     def _forget(self, keys: Iterable[bytes]) -> None:
         """Entries are no node's any more."""
         gone = list(keys)
-        for journal in (self._local, self._topic):
+        for journal in self._journals:
             journal.remove(gone)
 
     def _starts(self, through: RowPlace) -> dict[str, RowPlace]:
