@@ -44,7 +44,7 @@ def warm_nodes(
     """
     missing = operator.missing
     assert missing is not None, "every node is warm"
-    begun_ns = said_ns = monotonic_ns()
+    begun_ns = told_ns = monotonic_ns()
     reader = _Reader(pipeline, partition, missing, group)
     log.info("nodes take rows again", partition=partition, nodes=missing.nodes, since=_when(missing.start))
     try:
@@ -54,8 +54,8 @@ def warm_nodes(
                 operator.warm(rows)
             if reader.ended and _is_cold(operator):
                 raise reader.gone("its rows end before the last one that was committed")
-            if monotonic_ns() - said_ns > SAY_NS:
-                said_ns = monotonic_ns()
+            if monotonic_ns() - told_ns > SAY_NS:
+                told_ns = monotonic_ns()
                 log.info("nodes take rows again", partition=partition, rows=operator.warmed_rows)
             yield reader.messages
         if missing.start == FIRST and operator.warmed_rows != rows_sealed:
@@ -70,7 +70,7 @@ def _is_cold(operator: Operator) -> bool:
     return operator.missing is not None
 
 
-class _Found(NamedTuple):
+class _Look(NamedTuple):
     """A message, and the time that its rows reach at most."""
 
     offset: int
@@ -109,11 +109,11 @@ class _Reader:
             upper = lower
         while lower < upper:
             middle = (lower + upper) // 2
-            found = yield from self._look(middle)
-            if found is None or found.upper_ns >= start[0]:
+            look = yield from self._look(middle)
+            if look is None or look.upper_ns >= start[0]:
                 upper = middle
             else:
-                lower = found.offset + 1
+                lower = look.offset + 1
         self._at_begin = lower == self._low > 0
         self._consumer.assign({self._source: lower})
         self.ended = lower >= self._high
@@ -151,13 +151,13 @@ class _Reader:
     def _step(self) -> int:
         return FRAMES_MAX if self._decoder is None else ROWS_MAX
 
-    def _look(self, offset: int) -> Generator[int, None, _Found | None]:
+    def _look(self, offset: int) -> Generator[int, None, _Look | None]:
         """The first message at or behind an offset; None where there is none."""
         self._consumer.assign({self._source: offset})
         while True:
             block = self._consumer.poll(messages_max=1, wait_ms=WAIT_MS)
             if block.messages:
-                return _Found(int(block.offset[0]), self._upper_ns(block))
+                return _Look(int(block.offset[0]), self._upper_ns(block))
             if any(end >= self._high for _, end in block.ends):
                 return None
             del block

@@ -12,7 +12,7 @@ from app.errors import RunError
 from app.process.away import wait_out
 from app.process.failpoints import RECALL, RESTORE, REVOKE, reach
 from app.process.meter import Meter
-from app.reading.last_known import kept_entries, last_known_entries
+from app.reading.last_known import last_known_entries
 from app.reading.partition import require_settled
 from app.reading.warming import warm_nodes
 from app.task.metadata import Committed, LogIds
@@ -21,11 +21,12 @@ from app.task.task import Life, Task
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.pipeline import Pipeline
 from app.wiring.slot import member_id
+from app.worker.node_state import recall_nodes
 from app.worker.outputs import sinks_at
 from app.worker.rule_change import read_back, rule_change
 from app.worker.set_aside import with_all_late
 from operators.entries import SnapshotError
-from operators.inputs.progress import InputProgress, RowPlace, TaskProgress
+from operators.inputs.progress import InputProgress, TaskProgress
 from operators.inputs.resuming import ResumePlan, needs_kept, plan_resume
 from operators.operator import Keeps, Operator
 from operators.sealed import ALIGNED
@@ -35,7 +36,7 @@ from state.restore import Restored, restore
 from state.store import TaskStore
 from topics.block import TopicPartition
 from topics.bus import AbortableError, Consumer, LogId
-from topics.catalogue import LAST_KNOWN, STATE
+from topics.catalogue import LAST_KNOWN
 
 log = structlog.get_logger()
 
@@ -199,7 +200,8 @@ class Ownership:
             reach(RESTORE)
             kept_from = None if state.checkpoint is None else state.checkpoint.next_offsets
             if resumed and state.checkpoint is None and operator.remembers:
-                self._recall_nodes(number, operator, committed.through.get(ALIGNED))
+                through = committed.through.get(ALIGNED)
+                recall_nodes(self._pipeline, number, operator, through, group=self._reader, meter=self._meter)
             recalled: Mapping[str, int] = {}
             void: Collection[bytes] = ()
             if resumed and operator.keeps is not None:
@@ -279,23 +281,6 @@ class Ownership:
                 offsets=dict(older),
             )
         return older
-
-    def _recall_nodes(self, number: int, operator: Operator, through: RowPlace | None) -> None:
-        """Give nodes back what they remembered at some earlier commit, where local state is lost."""
-        what = f"what nodes of partition {number} remember"
-        entries = kept_entries(
-            self._pipeline, STATE, number, group=self._reader, meter=self._meter, what=what
-        )
-        reach(RECALL)
-        try:
-            operator.recall_nodes(entries.items(), through)
-        except SnapshotError as unusable:
-            topic = self._pipeline.settings.topic(STATE)
-            raise RunError(
-                f"{topic}[{number}]: {unusable}. Begin anew: `python -m app reset`, or choose another "
-                "pipeline.prefix"
-            ) from None
-        log.info(what, partition=number, entries=len(entries))
 
     def _last_known(self, number: int) -> dict[bytes, bytes]:
         return last_known_entries(self._pipeline, number, group=self._reader, meter=self._meter)

@@ -50,7 +50,7 @@ RESET_AT: Final = Window._fields.index("reset")
 def pasts_of(plan: Plan) -> dict[str, Past]:
     """The past of each node that remembers earlier rows, by name."""
     columns: dict[str, Mapping[str, Past]] = {}  # of the features of each node so far, its upstreams' as well
-    found = {}
+    of_nodes = {}
     for node in plan.nodes:
         upstream = columns.get(node.upstream, {})
         pasts = _pasts(node.features.steps, upstream)
@@ -59,8 +59,8 @@ def pasts_of(plan: Plan) -> dict[str, Past]:
         steps = zip(node.features.steps, pasts, strict=True)
         remembered = [past for step, past in steps if step.function in STATEFUL]
         if remembered:
-            found[node.name] = _farthest(remembered)
-    return found
+            of_nodes[node.name] = _farthest(remembered)
+    return of_nodes
 
 
 def _pasts(steps: Sequence[Step], upstream: Mapping[str, Past]) -> list[Past]:

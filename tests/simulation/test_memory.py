@@ -20,9 +20,9 @@ from operators.sealed import ALIGNED, Sealed
 from schemas.clocks import clock_column
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 from tests.simulation.feed import Feed
+from tests.simulation.folder import memory_folder
 from tests.simulation.mortal import Mortal, little_room
 from tests.simulation.scene import pipeline_of, settings_of
-from tests.simulation.test_runs import memory_folder
 
 pytestmark = pytest.mark.takes_s(100)
 
