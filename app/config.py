@@ -34,7 +34,7 @@ from app.settings.streams import StreamSettings
 from app.settings.worker import WorkerSettings
 from operators.formula.suggest import did_you_mean
 from operators.graph.render import render_value
-from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, default_topic
+from topics.catalogue import LAST_KNOWN, OUTPUTS, STATE, TASKS, default_topic
 
 _PREFIX = "TIDEMARK_"
 _TABLES: Mapping[str, type[BaseModel]] = {
@@ -141,7 +141,12 @@ class Settings(BaseSettings):
     @property
     def restart_topics(self) -> tuple[str, ...]:
         """The compacted outputs that a restart reads back."""
-        return (*([LAST_KNOWN] if self.keeps_last_known else []), *([TASKS] if self.node_outputs else []))
+        wanted = {
+            LAST_KNOWN: self.keeps_last_known,
+            TASKS: bool(self.node_outputs),
+            STATE: self.keeps_node_state,
+        }
+        return tuple(name for name, is_wanted in wanted.items() if is_wanted)
 
     @property
     def stream_names(self) -> tuple[str, ...]:
@@ -175,6 +180,11 @@ class Settings(BaseSettings):
     def keeps_last_known(self) -> bool:
         """Whether the join may need a row however old it is, and so a topic of last-known rows."""
         return self.pipeline.direction == "backward" and self.pipeline.tolerance_ns is None
+
+    @property
+    def keeps_node_state(self) -> bool:
+        """Whether nodes whose rows go out remember earlier rows, and so a topic of what they remember."""
+        return bool(self.node_outputs) and self.graph.remembers
 
     def grace_ns(self, name: str) -> int:
         """How far the watermark of a stream trails its newest row."""

@@ -4,7 +4,7 @@ The worker drives every computation through `Operator` and never asks what it co
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -18,6 +18,33 @@ from schemas.arrived import Arrived
 from schemas.batch import Bools
 
 Kept = tuple[bytes, bytes]  # key, value: an entry of a log that keeps the newest value of each key
+
+
+class Standing(NamedTuple):
+    """What became of the kept state of nodes, by name, as a graph took it back.
+
+    `same` have theirs; `new` and `changed` nodes had none, those of `lost` could not be used, and nodes that
+    are `gone` had some.
+    """
+
+    same: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+class Missing(NamedTuple):
+    """The sealed rows that nodes have to take again.
+
+    `start`    the place behind which they begin; `FIRST` where all rows there are count.
+    `through`  the place of the last one.
+    `nodes`    the names of the nodes.
+    """
+
+    start: RowPlace
+    through: RowPlace
+    nodes: tuple[str, ...]
 
 
 class Root(Protocol):
@@ -151,6 +178,52 @@ class Operator(Protocol):
     @property
     def final(self) -> bool:
         """Whether every input has read its final record and nothing waits to be sealed."""
+        ...
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that was committed has been taken again: rows of inputs, and sealed rows by nodes."""
+        ...
+
+    @property
+    def missing(self) -> Missing | None:
+        """The sealed rows that nodes have to take again, with `warm`; None where they lack none.
+
+        Nothing is sealed before.
+        """
+        ...
+
+    @property
+    def warmed_rows(self) -> int:
+        """How many sealed rows were taken again."""
+        ...
+
+    @property
+    def standing(self) -> Standing:
+        """What became of the state of nodes that was kept."""
+        ...
+
+    def warm(self, rows: pa.RecordBatch) -> None:
+        """Let nodes take sealed rows again, as they were read back, in the order of their topic."""
+        ...
+
+    @property
+    def remembers(self) -> bool:
+        """Whether nodes whose rows go out remember earlier rows."""
+        ...
+
+    def kept_nodes(self) -> Sequence[tuple[bytes, bytes | None]]:
+        """What changed since the last call of what nodes remember; a key without a value is taken back.
+
+        Only once caught up and after `seal`, and committed with that progress or not at all.
+        """
+        ...
+
+    def recall_nodes(self, entries: Entries, through: RowPlace | None) -> None:
+        """Give nodes back what `kept_nodes` wrote; on a new operator, before `resume` with `through`.
+
+        Raises SnapshotError where an entry is none of ours, or nodes have rows beyond that place.
+        """
         ...
 
     @property

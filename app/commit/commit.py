@@ -25,6 +25,7 @@ def commit(
     counts: InputCounts,
     tasks: Mapping[int, Task],
     last_known: Collection[int] = (),
+    node_state: Collection[int] = (),
 ) -> None:
     """Make everything sealed since the last commit count, together with how far the inputs were read.
 
@@ -33,7 +34,8 @@ def commit(
        know the outcome at once, `app.commit.later_commit` takes these steps without waiting.)
     2. (Frames, late rows and dead letters were produced as they came about.)  For the tasks in `last_known`
        the last rows that changed follow, always in a transaction, so that step 3 need not ask for them again.
-       So does the record of each task with more outputs than the aligned topic.
+       So does the record of each task with more outputs than the aligned topic, and for the tasks in
+       `node_state` what changed of what their nodes remember.
     3. Send the input offsets: per input the oldest row a restart needs, with the frontier, the watermark,
        the parity of the rows sent and the next offset not yet seen in the metadata.
     4. Commit, once the broker has answered that no input has got more partitions by now.  Until this returns
@@ -53,11 +55,14 @@ def commit(
         if (keeps := tasks[number].operator.keeps)
     }
     records = {number: task.record() for number, task in tasks.items() if task.has_record}
-    transaction = outbox.prepare(atomic=bool(records) or any(entries.values()))
+    states = {number: tasks[number].operator.kept_nodes() for number in node_state}
+    transaction = outbox.prepare(atomic=bool(records) or any(entries.values()) or any(states.values()))
     for number, changed in entries.items():
         outbox.last_known(number, changed)
     for number, record in records.items():
         outbox.task_record(number, record)
+    for number, remembered in states.items():
+        outbox.node_state(number, remembered)
     reach(COMMIT_LAST_KNOWN)
     positions = positions_of(tasks)
     if transaction is None:

@@ -1,6 +1,6 @@
 """Commits: what is dirty, what is due and what is under way, exactly once and at least once."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum, auto
 from functools import partial
 from typing import Final
@@ -11,7 +11,7 @@ from app.commit.input_counts import InputCounts
 from app.commit.later_commit import WATCH_MS, LaterCommit
 from app.commit.local_state import LocalState
 from app.commit.outbox import Outbox
-from app.commit.schedule import CommitSchedule, LastKnownSchedule
+from app.commit.schedule import CommitSchedule, KeptSchedule
 from app.errors import RunError
 from app.settings.worker import WorkerSettings
 from app.task.task import Task
@@ -24,7 +24,9 @@ UNDONE_MAX: Final = 10  # more is no passing trouble
 # What sends the tasks back to the last commit.  Not FencedError: the slot is another worker's then, so stop.
 UNDONE: Final = (AbortableError, UnknownOutcomeError, BusUnavailableError)
 
-CommitCall = Callable[[Outbox, Consumer, InputCounts, Mapping[int, Task], Collection[int]], None]
+CommitCall = Callable[
+    [Outbox, Consumer, InputCounts, Mapping[int, Task], Collection[int], Collection[int]], None
+]
 
 
 class State(Enum):
@@ -64,7 +66,12 @@ class Commits:
         self._later = LaterCommit(outbox, consumer, counts)
         self._local_state = LocalState(settings, elapsed_ns)
         self._schedule = CommitSchedule(settings, elapsed_ns)
-        self._last_known = LastKnownSchedule(settings, elapsed_ns)
+        self._last_known = KeptSchedule(
+            settings.last_known_interval_ms, lambda task: task.operator.keeps is not None, elapsed_ns
+        )
+        self._node_state = KeptSchedule(
+            settings.state_interval_ms, lambda task: task.operator.remembers, elapsed_ns
+        )
         self._undone = 0  # transactions in a row
 
     @property
@@ -74,7 +81,7 @@ class Commits:
 
     def mark_dirty(self) -> None:
         """Something was read or sealed that no commit holds yet."""
-        self._schedule.dirty = self._last_known.behind = True
+        self._schedule.dirty = self._last_known.behind = self._node_state.behind = True
 
     def wait_ms(self) -> int:
         """How long a poll may wait for messages: until the next step of a commit."""
@@ -90,7 +97,8 @@ class Commits:
         self._advance()
         if not self._schedule.due(self._outbox.rows):
             return
-        if self._outbox.producers.exactly_once or self._last_known.due(self._tasks) or self._has_records():
+        kept = self._last_known.due(self._tasks) or self._node_state.due(self._tasks)
+        if self._outbox.producers.exactly_once or kept or self._has_records():
             self.commit()
         else:
             self._begin_later()
@@ -99,7 +107,7 @@ class Commits:
         """Commit what is sealed (see `app.commit.commit`), then let local state follow at its own pace."""
         begun_ns = self._elapsed_ns()
         self._advance(wait=True)
-        self._commit_now(self._last_known.due(self._tasks))
+        self._commit_now(self._last_known.due(self._tasks), self._node_state.due(self._tasks))
         self._schedule.end(begun_ns)
         for number in self._local_state.due(self._tasks):
             self._keep_state(self._tasks[number])
@@ -113,8 +121,9 @@ class Commits:
             return
         try:
             self._advance(wait=True)
-            if self._schedule.dirty or self._outbox.producers.open or self._last_known.behind:
-                self._commit_now(self._tasks)
+            behind = self._last_known.behind or self._node_state.behind
+            if self._schedule.dirty or self._outbox.producers.open or behind:
+                self._commit_now(self._last_known.able(self._tasks), self._node_state.able(self._tasks))
         except UNDONE as undone:
             log.warning(
                 "commit before a rebalance failed; the next owner does this work again", reason=str(undone)
@@ -124,7 +133,7 @@ class Commits:
                 self.state = State.LOST
             return
         for task in self._tasks.values():
-            if task.operator.inputs.caught_up:
+            if task.operator.caught_up:
                 self._keep_state(task)
 
     def after_lost(self) -> None:
@@ -162,12 +171,12 @@ class Commits:
         """A task was closed."""
         self._local_state.forget(number)
         self._last_known.forget(number)
+        self._node_state.forget(number)
 
-    def _commit_now(self, last_known: Iterable[int]) -> None:
-        operators = {number: self._tasks[number].operator for number in last_known}
-        known = [n for n, one in operators.items() if one.keeps is not None and one.inputs.caught_up]
-        self._commit(self._tasks, known)
-        self._last_known.record(known, self._tasks)
+    def _commit_now(self, last_known: Collection[int], node_state: Collection[int]) -> None:
+        self._commit(self._tasks, last_known, node_state)
+        self._last_known.record(last_known, self._tasks)
+        self._node_state.record(node_state, self._tasks)
         self._schedule.dirty = False
         self._done()
 

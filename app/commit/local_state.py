@@ -33,7 +33,7 @@ class LocalState:
         interval_ns = max(asked_ns, int(sum(self._took_ns.values()) / SHARE_MAX))
         due_ns = self._elapsed_ns() - interval_ns
         written_ns = {number: self._written_ns.get(number, 0) for number in tasks}
-        ready = [n for n, task in tasks.items() if written_ns[n] <= due_ns and task.operator.inputs.caught_up]
+        ready = [n for n, task in tasks.items() if written_ns[n] <= due_ns and task.operator.caught_up]
         share = -(-len(tasks) * self._settings.commit_interval_ms * NS_PER_MS // interval_ns)
         return sorted(ready, key=written_ns.__getitem__)[:share]
 

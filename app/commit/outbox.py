@@ -21,7 +21,7 @@ from schemas.frame import ASSUMED, PARITY, RULE, FrameHeaders
 from schemas.stream import message_keys
 from topics.avro.rows import AvroRows
 from topics.bus import MessageLimit, Producer
-from topics.catalogue import LAST_KNOWN, TASKS
+from topics.catalogue import LAST_KNOWN, STATE, TASKS
 from topics.wire import SchemaRegistry
 
 
@@ -54,7 +54,7 @@ class Outbox:
         self._registry = registry
         self._limits = limits
         self._late = {settings.topic(name): settings.late(name) for name in settings.stream_names}
-        self._topics = {kind: settings.topic(kind) for kind in ("late", "dead", LAST_KNOWN, TASKS)}
+        self._topics = {kind: settings.topic(kind) for kind in ("late", "dead", LAST_KNOWN, TASKS, STATE)}
         self._avro: dict[str, AvroRows] = {}  # by topic
         self._rule_policies = {
             (settings.topic(name), rule): policy
@@ -94,6 +94,22 @@ class Outbox:
             self.producers.transaction().produce(
                 self._topics[LAST_KNOWN], partition=partition, key=key, value=value
             )
+
+    def node_state(self, partition: int, entries: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Send what nodes of a task remember to its partition of their topic, in a transaction.
+
+        Raises RunError where an entry does not fit.
+        """
+        topic = self._topics[STATE]
+        for key, value in entries:
+            size, limit = len(key) + len(value or b"") + HEADERS_SIZE, self._limits[topic]
+            if size > limit.size:
+                name = key.partition(b"\0")[0].decode(errors="replace")
+                raise RunError(
+                    f"{topic}[{partition}]: what node {name} remembers of a symbol has {size} bytes, and the "
+                    f"topic takes {limit.size}: raise {limit.setting}, or put features into another node"
+                )
+            self.producers.transaction().produce(topic, partition=partition, key=key, value=value)
 
     @property
     def entry_size_max(self) -> int:

@@ -51,28 +51,32 @@ class CommitSchedule:
         self._committed_ns = max(begun_ns, self._elapsed_ns() - self._interval_ns // 2)
 
 
-class LastKnownSchedule:
-    """A task's last-known entries are due each `last_known_interval_ms`, and at once where it was opened."""
+class KeptSchedule:
+    """What a task keeps in a topic is due each interval, and at once where it was opened."""
 
-    def __init__(self, settings: WorkerSettings, elapsed_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, interval_ms: int, keeps: Callable[[Task], bool], elapsed_ns: Callable[[], int]
+    ) -> None:
+        """`keeps` says whether a task keeps anything of the kind."""
         self.behind = False  # rows have come since all entries were written
-        self._interval_ns = settings.last_known_interval_ms * NS_PER_MS
+        self._keeps = keeps
+        self._interval_ns = interval_ms * NS_PER_MS
         self._elapsed_ns = elapsed_ns
         self._written_ns: dict[int, int] = {}  # by partition
 
     def due(self, tasks: Mapping[int, Task]) -> list[int]:
         """The tasks that keep such entries and whose are due."""
         due_ns = self._elapsed_ns() - self._interval_ns
-        return [
-            number
-            for number, task in tasks.items()
-            if task.operator.keeps is not None and self._written_ns.get(number, 0) <= due_ns
-        ]
+        return [n for n in self.able(tasks) if self._written_ns.get(n, 0) <= due_ns]
+
+    def able(self, tasks: Mapping[int, Task]) -> list[int]:
+        """The tasks that keep such entries and have taken again all that was committed."""
+        return [n for n, task in tasks.items() if self._keeps(task) and task.operator.caught_up]
 
     def record(self, numbers: Collection[int], tasks: Mapping[int, Task]) -> None:
         """The entries of these tasks, of all there are, are committed."""
         self._written_ns |= dict.fromkeys(numbers, self._elapsed_ns())
-        if all(n in numbers for n, task in tasks.items() if task.operator.keeps is not None):
+        if all(n in numbers for n, task in tasks.items() if self._keeps(task)):
             self.behind = False
 
     def forget(self, number: int) -> None:

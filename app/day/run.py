@@ -37,7 +37,7 @@ from replay.store.day import Day
 from replay.store.days import HistoryStore
 from topics.avro.schema import avro_schema
 from topics.bus import Bus
-from topics.catalogue import LAST_KNOWN, OUTPUTS, TASKS, apply, default_topic, plan
+from topics.catalogue import LAST_KNOWN, OUTPUTS, STATE, TASKS, apply, default_topic, plan
 from topics.registry.open import open_registry
 
 
@@ -286,4 +286,4 @@ def _require_own_topics(settings: Settings) -> None:
 
 def _named(settings: Settings) -> tuple[str, ...]:
     """All that may have a topic in this run, or had one in the run before."""
-    return (*settings.stream_names, *OUTPUTS, *settings.node_outputs, LAST_KNOWN, TASKS)
+    return (*settings.stream_names, *OUTPUTS, *settings.node_outputs, LAST_KNOWN, TASKS, STATE)

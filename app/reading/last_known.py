@@ -1,4 +1,4 @@
-"""The last-known topic read back: the newest entry of each key in a task's partition."""
+"""A compacted topic read back: the newest entry of each key in a task's partition."""
 
 from app.process.meter import Meter
 from app.reading.partition import read_partition
@@ -8,15 +8,23 @@ from topics.catalogue import LAST_KNOWN
 
 
 def last_known_entries(pipeline: Pipeline, partition: int, *, group: str, meter: Meter) -> dict[bytes, bytes]:
-    """The committed entries of one partition; `group` only names the reader.
+    """The committed last-known entries of one partition; `group` only names the reader."""
+    what = f"last rows of partition {partition}"
+    return kept_entries(pipeline, LAST_KNOWN, partition, group=group, meter=meter, what=what)
+
+
+def kept_entries(
+    pipeline: Pipeline, name: str, partition: int, *, group: str, meter: Meter, what: str
+) -> dict[bytes, bytes]:
+    """The committed entries of one partition of an output; `group` only names the reader, `what` the reading.
 
     An entry without a value takes its key back.  What compaction has removed or transaction markers take up
     leaves gaps in the offsets, so the end is where the log says it is and not at the last entry.
     """
-    source = TopicPartition(pipeline.settings.topic(LAST_KNOWN), partition)
+    source = TopicPartition(pipeline.settings.topic(name), partition)
     entries: dict[bytes, bytes] = {}
     low, high = _range(pipeline, source, group)
-    with meter.reading(f"last rows of partition {partition}", low, high) as seen:
+    with meter.reading(what, low, high) as seen:
         for block in read_partition(pipeline.bus, source, group=group):
             for message in range(block.messages):
                 original = block.originals[message]

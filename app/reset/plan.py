@@ -10,7 +10,7 @@ from app.config import Settings
 from app.dead.replay import replay_group
 from topics.block import TopicPartition
 from topics.bus import Admin, GroupStanding, Member, Position
-from topics.catalogue import LAST_KNOWN, TASKS
+from topics.catalogue import LAST_KNOWN, STATE, TASKS
 
 # The folders of a task's state: its own, and those that workers used while another process held it.
 _TASK_FOLDER: Final = re.compile(r"\d{5}(-[A-Za-z0-9._-]+)?")
@@ -108,7 +108,7 @@ def _output_topics(settings: Settings) -> list[str]:
 
     Settings before these may have: what was kept for a join that is reset must not come back in a later one.
     """
-    before = [name for name in (LAST_KNOWN, TASKS) if name not in settings.stream_names]
+    before = [name for name in (LAST_KNOWN, TASKS, STATE) if name not in settings.stream_names]
     inputs = {settings.topic(name) for name in settings.stream_names}
     topics = dict.fromkeys(settings.topic(name) for name in (*settings.output_names, *before))
     return [topic for topic in topics if topic not in inputs]

@@ -1,12 +1,18 @@
 """The tables `[graph]` and `[graph.NAME]`: nodes of row formulas behind the join, and where their rows go."""
 
+from collections.abc import Iterator
+from functools import cache
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from app.settings.section import Name, Section, TopicName
 from app.settings.sessions import AnchorTable
+from operators.formula.functions.table import FUNCTIONS
+from operators.formula.read import read_formula
+from operators.formula.tree import Broken, Call, Tree
 from operators.graph.declare import RESERVED, GraphSettings, NodeSettings, Output
+from operators.graph.plan import formula_version
 from operators.sessions.sessions import Sessions
 
 Formula = Annotated[str, Field(min_length=1)]
@@ -50,6 +56,11 @@ class GraphTable(Section):
                 raise ValueError(f"graph.{name} cannot be a node: {name} names something else of a pipeline")
         return self
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a formula of any node looks back at earlier rows; one that is wrong does not count."""
+        return any(_looks_back(text) for node in self.nodes.values() for text in node.features.values())
+
     def declared(self, sessions: Sessions) -> GraphSettings:
         """The graph as the core plans it, with the sessions that its anchor names."""
         return GraphSettings(
@@ -65,3 +76,17 @@ class GraphTable(Section):
                 for name, node in self.nodes.items()
             ),
         )
+
+
+@cache
+def _looks_back(text: str) -> bool:
+    tree, _ = read_formula(formula_version(text)[0])
+    called = {one.function for one in _trees(tree) if isinstance(one, Call)}
+    return any(name in FUNCTIONS and FUNCTIONS[name].memory != "row" for name in called)
+
+
+def _trees(tree: Tree) -> Iterator[Tree]:
+    yield tree
+    if isinstance(tree, Call | Broken):
+        for operand in tree.operands:
+            yield from _trees(operand)

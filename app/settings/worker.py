@@ -36,6 +36,8 @@ class WorkerSettings(Section):
     )
     last_known_interval_ms: Annotated[int, Field(ge=1)] = 30_000  # without a tolerance: a rebuild reads the
     # input of about this long again, and the last rows before it from their own topic
+    state_interval_ms: Annotated[int, Field(ge=1)] = 30_000  # where nodes of a graph look back: without local
+    # state a restart takes the rows of about this long again, and what nodes remembered before from a topic
     late: Policy = "side"  # what becomes of a row below the frontier
     dead: Policy = "side"  # ... and of a message that cannot be read, or a row too far ahead
     session_timeout_ms: Annotated[int, Field(ge=1_000)] = 10_000  # a silent worker loses its partitions after

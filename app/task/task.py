@@ -1,6 +1,6 @@
 """A task: one partition number of all inputs, with a reading of each, an operator, and a store beside."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.task.letters import Letter, ahead_letters, dead_letters, late_letters
@@ -48,7 +48,8 @@ class Task:
 
     `readings` are its inputs by topic, `sinks` its outputs by name.  By this process's clock, something was
     read last at `released_ns` and the frontier rose last at `moved_ns`.  `ahead_limit` says in words what
-    bounds a time from above.  `life` says who seals, and by which rule.
+    bounds a time from above.  `life` says who seals, and by which rule.  `warming` gives nodes the
+    sealed rows that they lack, a step whenever it is asked for one; None where they lack none.
     """
 
     partition: int
@@ -62,6 +63,7 @@ class Task:
     counts: Counts = field(default_factory=Counts)
     released_ns: int = 0
     moved_ns: int = 0
+    warming: Generator[int] | None = None
 
     @property
     def newest_ns(self) -> int:
@@ -109,6 +111,15 @@ class Task:
         yield from dead_letters(dead, source, block)
         if ahead.num_rows:
             yield from ahead_letters(ahead, self.ahead_limit, source, block, messages)
+
+    def warm(self) -> int:
+        """Let nodes take some of the sealed rows that they lack; returns how many messages had them."""
+        if self.warming is None:
+            return 0
+        messages = next(self.warming, None)
+        if messages is None:
+            self.warming = None
+        return messages or 0
 
     def seal(self) -> Iterator[tuple[Sink, Sealed]]:
         """Yield the rows that became final, by sink; none of sinks without any."""
@@ -192,6 +203,8 @@ class Task:
 
     def close(self) -> None:
         """Release the store, so that the next owner can open it."""
+        if self.warming is not None:
+            self.warming.close()
         self.store.close()
 
     def _with_rows(self, sealed: Mapping[str, Sealed]) -> Iterator[tuple[Sink, Sealed]]:

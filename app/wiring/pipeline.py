@@ -14,6 +14,7 @@ from app.task.row_rules import RowRules, RuledDecoder
 from app.task.sink import Sink
 from app.wiring.formats import StreamFormat, file_meaning, meaning
 from app.wiring.planning import declared_graph, graph_plan, join_settings
+from operators.graph.past import pasts_of
 from operators.graph.task_graph import TaskGraph
 from operators.nodes.warm import warm as warm_formulas
 from operators.operator import Operator
@@ -68,6 +69,11 @@ class Pipeline:
     def input_topics(self) -> dict[str, str]:
         """Each input topic and the stream it carries, left first."""
         return {self.settings.topic(name): name for name in self.settings.stream_names}
+
+    @property
+    def remembers(self) -> bool:
+        """Whether any node remembers earlier rows."""
+        return self.graph is not None and bool(pasts_of(self.graph))
 
     def operator(self) -> Operator:
         """A new operator for one task."""

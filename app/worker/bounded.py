@@ -50,7 +50,7 @@ class BoundedRun:
         """
         for task in self._tasks.values():
             self._relief.read_on(task)
-            if task.operator.inputs.ended and not task.operator.final:
+            if task.operator.inputs.ended and task.operator.caught_up and not task.operator.final:
                 self._dispatch.finish(task)
                 self._commits.mark_dirty()
 

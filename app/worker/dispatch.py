@@ -72,6 +72,23 @@ class Dispatch:
             self._rows_per_message = max(1.0, rows / block.messages)
         return touched
 
+    @property
+    def warming(self) -> bool:
+        """Whether nodes of any task have sealed rows to take again."""
+        return any(task.warming is not None for task in self._tasks.values())
+
+    def warm(self) -> tuple[set[int], int]:
+        """Let nodes take some of the rows that they lack, a task after the other.
+
+        Returns the tasks that are warm now, sealed as far as they can be, and how many messages were read.
+        """
+        cold = [number for number in sorted(self._tasks) if self._tasks[number].warming is not None]
+        messages = sum(self._tasks[number].warm() for number in cold)
+        warm = {number for number in cold if self._tasks[number].warming is None}
+        for number in warm:
+            self.seal(self._tasks[number])
+        return warm, messages
+
     def seal(self, task: Task) -> None:
         """Send the rows of a task that are final now."""
         self._send(task, task.seal())

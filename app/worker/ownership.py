@@ -14,12 +14,14 @@ from app.process.failpoints import RECALL, RESTORE, REVOKE, reach
 from app.process.meter import Meter
 from app.reading.last_known import last_known_entries
 from app.reading.partition import require_settled
+from app.reading.warming import warm_nodes
 from app.task.metadata import Committed, LogIds
 from app.task.reading import Reading
 from app.task.task import Life, Task
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.pipeline import Pipeline
 from app.wiring.slot import member_id
+from app.worker.node_state import recall_nodes
 from app.worker.outputs import sinks_at
 from app.worker.rule_change import read_back, rule_change
 from app.worker.set_aside import with_all_late
@@ -167,6 +169,7 @@ class Ownership:
         positions = self._consumer.committed(sources)
         logs = self._pipeline.log_ids()
         kept = [self._pipeline.settings.topic(name) for name in self._pipeline.settings.restart_topics]
+        kept += [self._pipeline.settings.topic(ALIGNED)] if self._pipeline.remembers else []
         require_settled(self._pipeline.bus, [TopicPartition(topic, n) for n in numbers for topic in kept])
         starts: dict[TopicPartition, int] = {}
         for number in numbers:
@@ -196,6 +199,9 @@ class Ownership:
         try:
             reach(RESTORE)
             kept_from = None if state.checkpoint is None else state.checkpoint.next_offsets
+            if resumed and state.checkpoint is None and operator.remembers:
+                through = committed.through.get(ALIGNED)
+                recall_nodes(self._pipeline, number, operator, through, group=self._reader, meter=self._meter)
             recalled: Mapping[str, int] = {}
             void: Collection[bytes] = ()
             if resumed and operator.keeps is not None:
@@ -223,6 +229,9 @@ class Ownership:
             identity=identity,
             ahead_limit=self._pipeline.ahead_limit(),
             life=Life(rule=str(self._pipeline.rule), rule_before=newest.rule, member=member),
+            warming=warm_nodes(self._pipeline, number, operator, newest.parity.rows, group=self._reader)
+            if operator.missing is not None
+            else None,
         )
         if resumed and (newest.rule, newest.member) != (str(self._pipeline.rule), member):
             self._commits.mark_dirty()  # so that the commit names rule and worker soon, in a quiet task too
@@ -231,6 +240,7 @@ class Ownership:
             partition=number,
             frontier_ns=committed.frontier_ns,
             state=state.reason,
+            nodes={what: names for what, names in operator.standing._asdict().items() if names},
             starts={source.topic: start for source, start in starts.items()},
         )
         return starts
@@ -273,9 +283,13 @@ class Ownership:
         return older
 
     def _last_known(self, number: int) -> dict[bytes, bytes]:
+        return last_known_entries(self._pipeline, number, group=self._reader, meter=self._meter)
+
+    @property
+    def _reader(self) -> str:
+        """What names our readers of topics beside the group's."""
         settings = self._pipeline.settings
-        group = f"{settings.pipeline.prefix}-{settings.worker.slot}"
-        return last_known_entries(self._pipeline, number, group=group, meter=self._meter)
+        return f"{settings.pipeline.prefix}-{settings.worker.slot}"
 
     def _require_in_log(
         self, starts: Mapping[TopicPartition, int], inputs: Mapping[str, InputProgress]

@@ -66,23 +66,25 @@ class Worker:
     def turn(self) -> int:
         """Do what one poll brings and return the number of messages; waits a moment if there are none.
 
+        Messages from which nodes take sealed rows again count as well.
+
         Where tasks went without a commit in that poll, or a commit comes to nothing, the others go back to
         the last one.
         """
-        block = self.consumer.poll(
-            messages_max=self._dispatch.messages_max(), wait_ms=self._commits.wait_ms()
-        )
+        wait_ms = 0 if self._dispatch.warming else self._commits.wait_ms()
+        block = self.consumer.poll(messages_max=self._dispatch.messages_max(), wait_ms=wait_ms)
+        read = block.messages
         self._tally.follow(self._commits.count)
         if self._commits.state is State.LOST:
             self._rewind(AbortableError("the group took tasks away while their rows were in a transaction"))
-            return block.messages
+            return read
         try:
-            self._work(block)
+            read += self._work(block)
         except UNDONE as undone:
             self._rewind(undone)
         self._tally.follow(self._commits.count)
         self._tally.report_when_due(self.tasks.values())
-        return block.messages
+        return read
 
     def commit(self) -> None:
         """Commit what is sealed, now."""
@@ -116,9 +118,11 @@ class Worker:
             self._ownership.close()
             self._producers.close()
 
-    def _work(self, block: MessageBlock) -> None:
-        """The order of a turn behind its poll."""
+    def _work(self, block: MessageBlock) -> int:
+        """The order of a turn behind its poll; returns how many messages nodes took rows of again."""
         touched = self._dispatch.take(block)
+        warm, messages = self._dispatch.warm()
+        touched |= warm
         left_out = self._idle.leave_out(self.tasks)
         for number in left_out:
             self._dispatch.seal(self.tasks[number])
@@ -134,6 +138,7 @@ class Worker:
         self._commits.go_on()
         self._ownership.require_whole()
         self._leftovers.give_back_when_due()
+        return messages
 
     def _rewind(self, undone: Exception) -> None:
         """Undo what was sent since the last commit, and read on from there."""

@@ -53,7 +53,7 @@ for name in ${named[@]+"${named[@]}"}; do
 done
 inputs=$(topics "${streams[@]}")
 nodes_out=
-if [[ ${#nodes[@]} -gt 0 ]]; then nodes_out=$(topics tasks "${nodes[@]}"); fi
+if [[ ${#nodes[@]} -gt 0 ]]; then nodes_out=$(topics tasks state "${nodes[@]}"); fi
 # Read and Write include Describe.  DescribeConfigs is for the check, at start, that topics are as they should be.
 case $role in
   publisher)
@@ -64,7 +64,7 @@ case $role in
   worker)
     allow "Read DescribeConfigs" "$inputs"
     allow "Write DescribeConfigs" "$(topics aligned late dead last-known)$nodes_out"
-    allow "Read" "$(topics late dead last-known)${nodes_out:+$(topics tasks)}" # a restart reads back what it set aside
+    allow "Read" "$(topics late dead last-known)${nodes_out:+$(topics aligned tasks state)}" # a restart reads back what it set aside, and what nodes lack
     allow "Read" "--group $prefix"
     allow "Describe" "--group $prefix- --resource-pattern-type prefixed"
     allow "Write" "--transactional-id $prefix- --resource-pattern-type prefixed" # one for each worker.slot, and SLOT:place for whether it is ours

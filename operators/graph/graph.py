@@ -1,24 +1,56 @@
 """A graph at work: the nodes of one task, run one after another over the rows that the join seals."""
 
-from collections.abc import Callable, Mapping
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from operators.entries import KeptEntries, owned, owner_prefix
+from operators.graph.past import pasts_of
 from operators.graph.plan import Plan, PlannedNode
+from operators.graph.row_places import RowPlaces
+from operators.inputs.progress import FIRST, RowPlace
 from operators.node import Node, NodeStateError
 from operators.nodes.formula import FormulaNode
+from operators.operator import Missing, Standing
 from operators.rows.groups import Groups
 from operators.sealed import ALIGNED, Sealed, Snapshot
-from operators.sessions.sessions import OUTSIDE
+from operators.sessions.sessions import OUTSIDE, started_by
 
 MakeNode: TypeAlias = Callable[[PlannedNode, Groups], Node]
 INT64_MAX: Final = 2**63 - 1
+PLACE_KEY: Final = b"\0place"  # of the entry that says which row a node took last
+PLACE: Final = struct.Struct("<qqqq")
+
+
+class Journal:
+    """What changed since it was written down last: the newest value of each key, None for a deleted one."""
+
+    def __init__(self) -> None:
+        self._changed: dict[bytes, bytes | None] = {}
+
+    def add(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Entries are put."""
+        self._changed.update(entries)
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        """Entries are deleted."""
+        self._changed.update(dict.fromkeys(keys))
+
+    def take(self) -> Snapshot:
+        """What changed, once."""
+        changed, self._changed = self._changed, {}
+        puts = [(key, value) for key, value in changed.items() if value is not None]
+        return Snapshot(puts, [key for key, value in changed.items() if value is None])
 
 
 class Graph:
     """The nodes of one task.  The order of calls is that of `Node`.
+
+    Each node that remembers earlier rows knows which row it took last.  `resume` compares that with a commit:
+    nodes that stand elsewhere are cold, until `warm` has given them the sealed rows up to there.
 
     `meaning`   16 hex digits that are equal where all nodes mean the same.
     `layouts`   by node with an output: the columns it gives.
@@ -32,7 +64,16 @@ class Graph:
         self._make = make or make_node
         self.groups = Groups() if groups is None else groups
         self._nodes: dict[str, Node] = {node.name: self._make(node, self.groups) for node in plan.nodes}
-        self._stale: list[bytes] = []  # keys of entries that no node has
+        self._remember = pasts_of(plan)
+        self._places: dict[str, RowPlace | None] = dict.fromkeys(self._remember)  # of the last row taken
+        self._kept_places: dict[str, RowPlace | None] = {}  # as they are written down
+        self._kept_keys: dict[str, list[bytes]] = {}  # of the entries taken back, until `resume`
+        self._missing: Missing | None = None
+        self.warmed_rows = 0
+        self.standing = Standing()
+        self._local, self._topic = Journal(), Journal()
+        # Nobody asks for what nodes remember whose rows go nowhere.
+        self._journals = (self._local, self._topic) if plan.outputs() else (self._local,)
         self._carried: dict[str, list[int] | None] = {}
         self.layouts = plan.outputs()
         for planned in plan.nodes:
@@ -46,41 +87,202 @@ class Graph:
 
         Each output says itself how far it is complete.
         """
+        assert self._missing is None, "nodes are cold: they lack rows that were sealed before"
         sealed = {ALIGNED: self._in_sessions(aligned)}
         for planned in self._plan.nodes:
             sealed[planned.name] = self._nodes[planned.name].take((sealed[planned.upstream],))
         return {name: _choose(sealed[name], places) for name, places in self._carried.items()}
 
-    def snapshot(self) -> Snapshot:
-        """Return what changed in any node since the last snapshot; entries that no node has are deleted."""
+    @property
+    def remembers(self) -> bool:
+        """Whether any node remembers earlier rows."""
+        return bool(self._remember)
+
+    @property
+    def missing(self) -> Missing | None:
+        """The rows that `warm` is to be given; None where every node stands at the commit."""
+        return self._missing
+
+    @property
+    def newest(self) -> RowPlace:
+        """The place of the last row that any node took, as it was restored; `FIRST` for none."""
+        return max((place or FIRST for place in self._places.values()), default=FIRST)
+
+    def resume(self, through: RowPlace | None) -> None:
+        """Take up a commit whose last sealed row is `through`; after `restore`, before anything is taken.
+
+        A node whose own input has to begin further back than it stands itself starts anew, for it has to give
+        those rows once more.
+        """
+        if through is None:
+            assert not any(self._places.values()), "nodes have rows that no commit has sealed"
+        elif starts := self._starts(through):
+            self._missing = Missing(min(starts.values()), through, tuple(starts))
+        self._kept_keys.clear()
+
+    def warm(self, rows: Sealed, places: RowPlaces) -> None:
+        """Let cold nodes take sealed rows again, in order; nothing comes out.
+
+        Rows that a node has taken already are passed over, as are those behind the commit.  Rows that were
+        sent twice, with all that came behind the first of them, are taken once.
+        """
+        edges = places.stretches()
+        for lower, upper in pairwise(edges):
+            if self._missing is None:
+                return
+            end = lower + places.count_up_to(self._missing.through, lower, upper)
+            begin = lower + places.count_up_to(self._missing.start, lower, upper)
+            if begin < end:
+                self._warm(rows, places, begin, end)
+
+    def snapshot(self, through: RowPlace | None = None) -> Snapshot:
+        """Return what changed in any node since the last snapshot; entries that no node has are deleted.
+
+        `through` is the place of the last row taken.
+        """
+        self._collect(through)
+        return self._local.take()
+
+    def kept(self, through: RowPlace | None) -> list[tuple[bytes, bytes | None]]:
+        """What changed since the last call, for a topic: a key without a value is taken back."""
+        self._collect(through)
+        changed = self._topic.take()
+        return [*((key, None) for key in changed.deletes), *changed.puts]
+
+    def restore(
+        self, kept: KeptEntries, others: Mapping[str, str], *, from_topic: bool = False
+    ) -> tuple[str, ...]:
+        """Give each node its entries back; returns the names of the nodes that cannot use theirs.
+
+        Such a node starts without state.  Entries of a node that is gone, or means something else now, are
+        left out and deleted with the next snapshot.  `others` own the rest, as meaning by name.  The entries
+        were written by `snapshot`, or by `kept` (`from_topic`); the other of the two writes them all.
+        """
+        meanings = {node.name: node.meaning for node in self._nodes.values()} | dict(others)
+        source = self._topic if from_topic else self._local
+        strange = kept.rest(meanings)
+        self._forget(key for key, _ in strange)
+        lost = []
+        for planned in self._plan.nodes:
+            own = dict(kept.all_of(planned.name, planned.meaning))
+            prefix = self._prefix(planned.name)
+            self._kept_keys[planned.name] = [prefix + key for key in own]
+            for journal in self._journals:
+                if journal is not source:
+                    journal.add((prefix + key, value) for key, value in own.items())
+            place = own.pop(PLACE_KEY, None)
+            try:
+                if planned.name in self._remember:
+                    self._places[planned.name] = self._kept_places[planned.name] = _place_of(place, own)
+                self._nodes[planned.name].restore(own.items())
+            except NodeStateError:
+                self._renew(planned)
+                lost.append(planned.name)
+        had = {key.partition(b"\0")[0].decode(errors="replace") for key, _ in strange}
+        same = [name for name, place in self._places.items() if place is not None]
+        bare = [name for name in self._remember if name not in same and name not in lost]
+        self.standing = Standing(
+            same=tuple(same),
+            new=tuple(name for name in bare if name not in had),
+            changed=tuple(name for name in bare if name in had),
+            lost=tuple(lost),
+            gone=tuple(sorted(had - meanings.keys())),
+        )
+        return tuple(lost)
+
+    def _collect(self, through: RowPlace | None) -> None:
+        """Ask every node for what changed, for both who write it down."""
+        assert self._missing is None, "a snapshot now would lack rows that nodes have yet to take again"
         puts: list[tuple[bytes, bytes]] = []
-        deletes = self._stale
-        self._stale = []
+        deletes: list[bytes] = []
         for node in self._nodes.values():
             changed = owned(node.name, node.meaning, node.snapshot())
             puts += changed.puts
             deletes += changed.deletes
-        return Snapshot(puts, deletes)
+        for name in self._remember:
+            if through is not None and self._kept_places.get(name) != through:
+                self._kept_places[name] = through
+                puts.append((self._prefix(name) + PLACE_KEY, PLACE.pack(*through)))
+        self._forget(deletes)
+        for journal in self._journals:
+            journal.add(puts)
 
-    def restore(self, kept: KeptEntries, others: Mapping[str, str]) -> tuple[str, ...]:
-        """Give each node its entries back; returns the names of the nodes that cannot use theirs.
+    def _forget(self, keys: Iterable[bytes]) -> None:
+        """Entries are no node's any more."""
+        gone = list(keys)
+        for journal in self._journals:
+            journal.remove(gone)
 
-        Such a node starts without state.  Entries of a node that is gone, or means something else now, are
-        left out and deleted with the next snapshot.  `others` own the rest, as meaning by name.
-        """
-        meanings = {node.name: node.meaning for node in self._nodes.values()} | dict(others)
-        self._stale = [key for key, _ in kept.rest(meanings)]
-        lost = []
+    def _starts(self, through: RowPlace) -> dict[str, RowPlace]:
+        """Where the rows begin that each cold node is to take, exclusive; it makes anew what it must."""
+        earliest: dict[str, RowPlace] = {}  # by node: where those that read it begin
+        starts: dict[str, RowPlace] = {}
+        for planned in reversed(self._plan.nodes):
+            name = planned.name
+            begins = earliest.get(name, through)
+            past = self._remember.get(name)
+            if past is not None:
+                place = self._places[name]
+                if place is not None and place > begins:
+                    self._renew(planned)
+                    place = None
+                assert place is None or place <= through, f"node {name} has rows that no commit has sealed"
+                if place is None:
+                    begins_ns = past.begins_ns(through[0], self._session_start)
+                    place = FIRST if begins_ns is None else (begins_ns, *FIRST[1:])
+                if place != through:
+                    starts[name] = place
+                begins = min(begins, place)
+            earliest[planned.upstream] = min(begins, earliest.get(planned.upstream, through))
+        return starts
+
+    def _warm(self, rows: Sealed, places: RowPlaces, begin: int, end: int) -> None:
+        """Let the nodes take the rows from `begin` to before `end`, cut where one of them stands."""
+        missing = self._missing
+        assert missing is not None
+        assert rows.rows is not None
+        assert rows.keys is not None
+        cuts = {begin, end}
+        for name in missing.nodes:
+            place = self._places[name]
+            if place is not None:
+                cuts.add(begin + places.count_up_to(place, begin, end))
+        edges = sorted(cuts)
+        for lower, upper in pairwise(edges):
+            first, last = places.place(lower), places.place(upper - 1)
+            cold = [name for name in missing.nodes if (self._places[name] or FIRST) < first]
+            keys = rows.keys._replace(
+                group=rows.keys.group[lower:upper], time_ns=rows.keys.time_ns[lower:upper]
+            )
+            part = Sealed(rows.rows.slice(lower, upper - lower), last[0], keys=keys)
+            self._run(part, cold)
+            self._places |= dict.fromkeys(cold, last)
+        self.warmed_rows += end - begin
+        last = places.place(end - 1)
+        done = last == missing.through
+        self._missing = None if done else missing._replace(start=last)
+
+    def _run(self, part: Sealed, cold: list[str]) -> None:
+        """Run the nodes that are cold, and those that remember nothing, over sealed rows."""
+        sealed = {ALIGNED: self._in_sessions(part)}
         for planned in self._plan.nodes:
-            own = kept.all_of(planned.name, planned.meaning)
-            try:
-                self._nodes[planned.name].restore(own)
-            except NodeStateError:
-                prefix = owner_prefix(planned.name, planned.meaning)
-                self._stale += [prefix + key for key, _ in own]
-                self._nodes[planned.name] = self._make(planned, self.groups)
-                lost.append(planned.name)
-        return tuple(lost)
+            runs = planned.name in cold or planned.name not in self._remember
+            if runs and planned.upstream in sealed:
+                sealed[planned.name] = self._nodes[planned.name].take((sealed[planned.upstream],))
+
+    def _renew(self, planned: PlannedNode) -> None:
+        """Let a node start without state; what was kept of it is deleted with the next snapshot."""
+        self._forget(self._kept_keys.pop(planned.name, []))
+        self._nodes[planned.name] = self._make(planned, self.groups)
+        if planned.name in self._remember:
+            self._places[planned.name] = self._kept_places[planned.name] = None
+
+    def _prefix(self, name: str) -> bytes:
+        return owner_prefix(name, self._nodes[name].meaning)
+
+    def _session_start(self, time_ns: int) -> int:
+        """The start of the last session that began by a time, or a time before it."""
+        return started_by(self._plan.sessions, time_ns)
 
     def _in_sessions(self, sealed: Sealed) -> Sealed:
         """The rows with the session that each is in."""
@@ -95,6 +297,16 @@ class Graph:
 def make_node(planned: PlannedNode, groups: Groups) -> Node:
     """A new node of a plan."""
     return FormulaNode(planned.name, planned.features, groups)
+
+
+def _place_of(entry: bytes | None, own: Mapping[bytes, bytes]) -> RowPlace | None:
+    """The place that an entry names; raises NodeStateError where there is none beside others, or no place."""
+    if entry is None and not own:
+        return None
+    if entry is None or len(entry) != PLACE.size:
+        raise NodeStateError("which row the node took last is not kept")
+    time_ns, sequence, offset, index = PLACE.unpack(entry)
+    return time_ns, sequence, offset, index
 
 
 def _choose(sealed: Sealed, places: list[int] | None) -> Sealed:

@@ -9,18 +9,21 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
-from operators.entries import KeptEntries, owned
+from operators.entries import KeptEntries, SnapshotError, owned
 from operators.graph.graph import Graph
 from operators.graph.plan import Plan
+from operators.graph.row_keys import row_keys
+from operators.graph.row_places import row_places
 from operators.inputs.inputs import NAME as INPUTS
 from operators.inputs.inputs import Inputs, InputSpec
-from operators.inputs.progress import TaskProgress
+from operators.inputs.progress import FIRST, RowPlace, TaskProgress
 from operators.inputs.resuming import ResumePlan
 from operators.join.root import AsofRoot
 from operators.join.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
+from operators.operator import Missing, Standing
 from operators.sealed import ALIGNED, Entries, Held, Sealed, Snapshot
 from schemas.arrived import Arrived
-from schemas.clocks import BEGINNING_NS
+from schemas.clocks import BEGINNING_NS, clock_column
 
 
 class TaskGraph:
@@ -47,6 +50,7 @@ class TaskGraph:
         self._graph = Graph(
             plan or Plan(name="", nodes=(), aligned=self._root.layout), groups=self.inputs.groups
         )
+        self._settings = settings
         self._rereading = False
         self._void: list[bytes] = []  # keys of kept entries that mean nothing by this rule
 
@@ -65,6 +69,26 @@ class TaskGraph:
         """Itself where the root needs rows without any bound behind the frontier."""
         return self if self._root.keeps else None
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether inputs and nodes have taken again all that was committed."""
+        return self.inputs.caught_up and self._graph.missing is None
+
+    @property
+    def missing(self) -> Missing | None:
+        """The sealed rows that nodes have to take again, with `warm`; None where they lack none."""
+        return self._graph.missing
+
+    @property
+    def warmed_rows(self) -> int:
+        """How many sealed rows were taken again."""
+        return self._graph.warmed_rows
+
+    @property
+    def standing(self) -> Standing:
+        """What became of the state of nodes that was kept."""
+        return self._graph.standing
+
     def push(self, stream: str, arrived: Arrived, *, now_ns: int | None = None) -> None:
         """Take what arrived of one input, in the order of its log (see `Inputs.accept`)."""
         for rows in self.inputs.accept(stream, arrived, now_ns):
@@ -76,10 +100,10 @@ class TaskGraph:
     def seal(self) -> dict[str, Sealed]:
         """Move the frontier to the smallest watermark; return the rows of each sink that became final.
 
-        While an input reads judged rows again, the frontier stands still.  Rows that an idle input would have
-        held back are sealed apart, and last, so that they can be counted.
+        While an input reads judged rows again, or nodes take sealed ones again, the frontier stands still.
+        Rows that an idle input would have held back are sealed apart, and last, so that they can be counted.
         """
-        if not self.inputs.caught_up:
+        if not self.caught_up:
             return {}
         self._notice_caught_up()
         evident_ns, assumed_ns = self.inputs.bounds()
@@ -94,6 +118,7 @@ class TaskGraph:
 
         Past what a left row could still have matched, too: a row that comes yet must not belong to it.
         """
+        assert self._graph.missing is None, "nodes have sealed rows to take again first"
         end_ns = max(self.inputs.frontier_ns, self._root.end_ns)
         self.inputs.end_at(end_ns)
         self._notice_caught_up()
@@ -123,9 +148,17 @@ class TaskGraph:
         needed = {name: progress.needed_offset for name, progress in committed.inputs.items()}
         through = committed.through.get(self._root.name)
         self._root.resume(committed.frontier_ns, through, needed, plan.held_ns)
+        self._graph.resume(through)
         self._rereading = True
         self._void = list(plan.void)
         self._notice_caught_up()
+
+    def warm(self, rows: pa.RecordBatch) -> None:
+        """Let nodes take sealed rows again, as they were read back, in the order of their topic."""
+        left, on = self._settings.left, clock_column(self._settings.clock)
+        keys = row_keys(rows, left.key, on, self.inputs.groups)
+        sealed = Sealed(rows, BEGINNING_NS, keys=keys)
+        self._graph.warm(sealed, row_places(rows, on, left.sequence))
 
     def snapshot(self) -> Snapshot:
         """What changed since the last snapshot; all snapshots so far together restore this state.
@@ -136,7 +169,7 @@ class TaskGraph:
         parts = [
             owned(INPUTS, self.inputs.meaning, self.inputs.snapshot(self.progress())),
             owned(self._root.name, self._root.meaning, self._root.snapshot()),
-            self._graph.snapshot(),
+            self._graph.snapshot(self._root.through),
         ]
         return Snapshot(
             [entry for part in parts for entry in part.puts],
@@ -158,6 +191,29 @@ class TaskGraph:
         inputs.restore(kept.of(INPUTS, inputs.meaning))
         root.restore(kept.of(root.name, root.meaning))
         self._graph.restore(kept, {INPUTS: inputs.meaning, root.name: root.meaning})
+
+    @property
+    def remembers(self) -> bool:
+        """Whether nodes whose rows go out remember earlier rows."""
+        return self._graph.remembers and bool(self._graph.layouts)
+
+    def kept_nodes(self) -> list[tuple[bytes, bytes | None]]:
+        """What changed since the last call of what nodes remember; a key without a value is taken back.
+
+        Only once caught up and after `seal`, and committed with that progress or not at all.
+        """
+        return self._graph.kept(self._root.through)
+
+    def recall_nodes(self, entries: Entries, through: RowPlace | None) -> None:
+        """Give nodes back what `kept_nodes` wrote; on a new operator, before `resume` with `through`.
+
+        Raises SnapshotError where an entry is none of ours, or nodes have rows beyond that place.
+        """
+        self._graph.restore(KeptEntries(entries), {}, from_topic=True)
+        if self._graph.newest > (through or FIRST):
+            raise SnapshotError(
+                "nodes have rows beyond the commit: offsets of the group were set back by hand"
+            )
 
     @property
     def settled(self) -> bool:

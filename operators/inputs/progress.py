@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import pyarrow as pa
 
@@ -33,6 +33,7 @@ AHEAD_SCHEMA = pa.schema(
 
 # Where a row stands in the order in which rows are sealed: (time_ns, sequence, offset, index).
 RowPlace: TypeAlias = tuple[int, int, int, int]
+FIRST: Final[RowPlace] = (BEGINNING_NS, BEGINNING_NS, BEGINNING_NS, BEGINNING_NS)  # before every row
 
 
 @dataclass(frozen=True, slots=True)

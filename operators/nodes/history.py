@@ -196,6 +196,8 @@ class History:
 
     def kept_tiles(self, groups: npt.NDArray[np.int64]) -> Iterator[int]:
         """Lay out the kept rows of symbols, tile by tile, as `place` does new ones; how many there are."""
+        if not self._columns:
+            return
         rings, places = self.memory.rings, self.memory.places
         for group in groups.tolist() if self._columns else ():
             ring = rings[group]

@@ -9,6 +9,7 @@ from operators.sessions.meaning import digest
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_DAY
 
+DAYS_BACK: Final = 400  # more than any market has been closed
 OUTSIDE: Final = -1  # the id of no session: all begin on whole seconds
 
 
@@ -79,3 +80,20 @@ class UtcDays:
 
 
 DAYS_OF_UTC: Final = UtcDays()
+
+
+def started_by(sessions: Sessions, time_ns: int) -> int:
+    """The start of the last session that began by a time, or that of an earlier one.
+
+    Sessions shorter than an hour may be passed over.  Where none is known within `DAYS_BACK`, or back to where
+    the calendar begins, it is the earliest time that was asked for.
+    """
+    moment_ns = time_ns
+    for moment_ns in range(time_ns, time_ns - DAYS_BACK * NS_PER_DAY, -NS_PER_DAY // 24):
+        try:
+            session = int(sessions.ids(np.array([moment_ns], np.int64))[0])
+        except CalendarError:
+            return moment_ns
+        if session != OUTSIDE:
+            return session
+    return moment_ns

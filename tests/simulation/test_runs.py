@@ -10,10 +10,8 @@ import logging
 import random
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import structlog
@@ -21,6 +19,7 @@ import structlog
 from app.wiring.pipeline import Pipeline
 from tests.simulation.auditor import Auditor
 from tests.simulation.feed import Feed
+from tests.simulation.folder import memory_folder
 from tests.simulation.judgement import judge
 from tests.simulation.mortal import Mortal, little_room
 from tests.simulation.retention import forget
@@ -33,7 +32,6 @@ TURNS_MAX = 3_000
 MORTAL_TURNS = 60  # after the last row
 AUDIT_CHANCE = 0.005  # at each moment at which a worker could die; about one audit a run
 RETENTION_CHANCE = 0.1  # that after a run the beginnings of topics are deleted, and it is audited again
-MEMORY_DISK = Path("/dev/shm")  # noqa: S108  a run opens some fifteen stores: twice as fast where nothing is synced
 
 
 def play(seed: int, folder: Path, audit_chance: float = AUDIT_CHANCE) -> Auditor:
@@ -83,13 +81,6 @@ def _play(
     assert may_be_late or not sum(report.rows_late.values()), f"late within the grace: {report.rows_late}"
     assert report.rows_repeated == 0 or settings.worker.guarantee == "at_least_once"
     return pipeline, auditor
-
-
-@contextmanager
-def memory_folder() -> Iterator[Path]:
-    """A folder that is gone afterwards, in memory where the system has a disk there."""
-    with TemporaryDirectory(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None) as folder:
-        yield Path(folder)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -37,14 +37,14 @@ def test_a_mistake_is_one_line_and_exit_2(arguments: list[str]) -> None:
     assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1)
 
 
-def test_a_worker_of_a_graph_writes_its_nodes_and_its_tasks_and_a_model_reads_the_nodes() -> None:
+def test_a_worker_of_a_graph_writes_its_nodes_and_what_restarts_need_and_a_model_reads_the_nodes() -> None:
     environment = {**os.environ, "NODES": "tick bars"}
     plain, graph = (
         subprocess.run([str(ACLS), "worker", "w"], capture_output=True, text=True, check=True, env=env).stdout
         for env in (os.environ, environment)
     )
     added = set(re.findall(r"--topic (\S+)", graph)) - set(re.findall(r"--topic (\S+)", plain))
-    assert added == {"tidemark.tick", "tidemark.bars", "tidemark.tasks"}
+    assert added == {"tidemark.tick", "tidemark.bars", "tidemark.tasks", "tidemark.state"}
     model = subprocess.run(
         [str(ACLS), "model", "m"], capture_output=True, text=True, check=True, env=environment
     ).stdout

@@ -31,6 +31,7 @@ def test_each_key_in_one_unit_has_one_for_durations_beside_it() -> None:
         "poll_wait_max": "poll_wait_ms_max",
         "checkpoint_interval": "checkpoint_interval_ms",
         "last_known_interval": "last_known_interval_ms",
+        "state_interval": "state_interval_ms",
         "session_timeout": "session_timeout_ms",
     }
     for table in (PipelineSettings, WorkerSettings, StreamSettings):

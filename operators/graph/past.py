@@ -1,0 +1,101 @@
+"""How much of the past nodes need, so that what they remember is right where rows are taken anew.
+
+A node that lost its state takes rows again from before the place where it goes on.  How many hangs on its
+formulas: those of its windows, of the session so far, or all there are.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from operators.formula.history import STATEFUL, Window, own_reach
+from operators.formula.steps import Step
+from operators.graph.plan import Plan
+
+
+class Past(NamedTuple):
+    """Which rows before a place make what is remembered there.
+
+    `ever`      all there are: recursions without an end, and rows of a symbol however old.
+    `sessions`  those since the beginning of the session; of one more session for each value that is made of
+                values which need that themselves.
+    `ns`        those so long before, in all.
+    """
+
+    ever: bool = False
+    sessions: int = 0
+    ns: int = 0
+
+    def behind(self, other: "Past") -> "Past":
+        """The past of a value with this one, made of values with the other one."""
+        return Past(self.ever or other.ever, self.sessions + other.sessions, self.ns + other.ns)
+
+    def begins_ns(self, time_ns: int, session_start: Callable[[int], int]) -> int | None:
+        """The time of the first row that is needed at `time_ns`; None for the first row there is.
+
+        `session_start` gives the start of the last session that began by a time.  How windows and sessions
+        are nested is not known here, so each session is looked for behind all of the windows.
+        """
+        if self.ever:
+            return None
+        begins_ns = time_ns - self.ns
+        for _ in range(self.sessions):
+            begins_ns = session_start(begins_ns) - self.ns
+        return begins_ns
+
+
+NOTHING: Final = Past()
+RESET_AT: Final = Window._fields.index("reset")
+
+
+def pasts_of(plan: Plan) -> dict[str, Past]:
+    """The past of each node that remembers earlier rows, by name."""
+    columns: dict[str, Mapping[str, Past]] = {}  # of the features of each node so far, its upstreams' as well
+    of_nodes = {}
+    for node in plan.nodes:
+        upstream = columns.get(node.upstream, {})
+        pasts = _pasts(node.features.steps, upstream)
+        features = zip(node.features.columns, node.features.roots, strict=True)
+        columns[node.name] = {**upstream, **{name: pasts[root] for name, root in features}}
+        steps = zip(node.features.steps, pasts, strict=True)
+        remembered = [past for step, past in steps if step.function in STATEFUL]
+        if remembered:
+            of_nodes[node.name] = _farthest(remembered)
+    return of_nodes
+
+
+def _pasts(steps: Sequence[Step], upstream: Mapping[str, Past]) -> list[Past]:
+    """Of each step."""
+    pasts: list[Past] = []
+    for step in steps:
+        if step.function == "column":
+            pasts.append(upstream.get(step.column, NOTHING))
+            continue
+        made_of = _farthest([pasts[place] for place in step.operands])
+        if step.function in STATEFUL:
+            values = STATEFUL[step.function].values
+            constants = [steps[place].bits for place in step.operands[values:]]
+            made_of = _own_past(step.function, constants).behind(made_of)
+        pasts.append(made_of)
+    return pasts
+
+
+def _farthest(pasts: Sequence[Past]) -> Past:
+    return Past(
+        any(past.ever for past in pasts),
+        max((past.sessions for past in pasts), default=0),
+        max((past.ns for past in pasts), default=0),
+    )
+
+
+def _own_past(function: str, constants: Sequence[int]) -> Past:
+    """The past of a step over values that need none."""
+    what = STATEFUL[function]
+    if what.history == "since":
+        reset = what.reset is not None and constants[what.reset]
+        return Past(sessions=1) if reset else Past(ever=True)
+    reach = own_reach(function, constants)
+    if not reach.rows:
+        return Past(ns=reach.ns)
+    # Rows of a symbol may be however old, but for those of a session.
+    lags = function in ("lag_rows", "lag_time")
+    return Past(sessions=1) if constants[1 if lags else RESET_AT] else Past(ever=True)

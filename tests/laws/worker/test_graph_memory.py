@@ -1,0 +1,269 @@
+"""Nodes that remember earlier rows go on after any death as if nothing had happened, disk or no disk."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import RunError
+from app.process import failpoints
+from app.reading.aligned import read_output
+from app.worker.worker import Worker
+from tests.stage.deaths import Death, buried, die_at
+from tests.stage.market import Market
+from tests.stage.turns import turn_until_quiet
+from topics.block import TopicPartition
+
+SESSION_NS = 24 * 3_600 * 1_000_000_000  # a day of UTC
+
+# All that looks back: rows, time, a recursion of the session, one within another, and a chain of nodes.
+MEMORY: Mapping[str, Any] = {
+    "name": "memory",
+    "tick": {
+        "from": "aligned",
+        "features": {
+            "lag": "lag(quote_bid, rows=2)",
+            "mean": "rolling_mean(quote_bid, rows=3)",
+            "sum": "rolling_sum(quote_bid, '7ns')",
+            "slow": "ewma(quote_bid, alpha=0.3)",
+            "nested": "rolling_mean(ewma(quote_bid, alpha=0.5), '5ns')",
+        },
+        "out": {},
+    },
+    "plain": {"from": "tick", "features": {"twice": "slow * 2"}},
+    "tock": {"from": "plain", "features": {"later": "rolling_sum(twice, '4ns')"}, "out": {}},
+}
+# What hangs on the rows of some length of time alone.
+BOUNDED: Mapping[str, Any] = {
+    "name": "bounded",
+    "tick": {"from": "aligned", "features": {"sum": "rolling_sum(quote_bid, '7ns')"}, "out": {}},
+}
+SYMBOLS = "ABCDEF"
+
+
+def live(market: Market, times_ns: range) -> None:
+    """Trades and quotes of all symbols; each symbol is silent now and then."""
+    for time_ns in times_ns:
+        for number, symbol in enumerate(SYMBOLS):
+            if time_ns % (number + 2):
+                market.quote(time_ns, symbol=symbol)
+                market.trade(time_ns, symbol=symbol)
+    market.progress(times_ns.stop)
+
+
+def rows_of(market: Market) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """The rows of each output and partition, without duplicates, in order."""
+    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for name in market.pipeline.sinks(0):
+        for partition in range(market.settings.bus.partitions):
+            batches = read_output(market.pipeline, name, partition, wait=False)
+            rows = [row for batch in batches for row in batch.to_pylist()]
+            found[name, partition] = list({(r["left_offset"], r["left_index"]): r for r in rows}.values())
+    return found
+
+
+def uninterrupted(folder: Path, *, stop: int, **settings: Any) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """What one worker makes of the same rows that never dies."""
+    market = Market(folder, **settings)
+    for lower in range(1, stop, 10):
+        live(market, range(lower, lower + 10))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    return rows_of(market)
+
+
+def lose_disk(market: Market) -> None:
+    shutil.rmtree(market.settings.worker.state, ignore_errors=True)
+
+
+def lose_all(market: Market) -> None:
+    """The disk, and what is kept of nodes in their topic as well: only the aligned rows are left."""
+    lose_disk(market)
+    for partition in range(market.settings.bus.partitions):
+        source = TopicPartition(market.settings.topic("state"), partition)
+        market.bus.delete_before(source, market.bus.admin().ranges([source])[source].high)
+
+
+def run_on(market: Market, times_ns: range, slot: str = "0") -> None:
+    live(market, times_ns)
+    with closing(market.worker(slot)) as worker:
+        turn_until_quiet(worker)
+
+
+def die(market: Market, worker: Worker, point: str) -> None:
+    """Let the worker die at this point of its next commit."""
+    failpoints.arm(partial(die_at, point))
+    try:
+        with pytest.raises(Death):
+            worker.commit()
+    finally:
+        failpoints.arm(None)
+    buried(market, worker)
+
+
+@pytest.mark.parametrize("lose", [lose_all, lose_disk, lambda _: None], ids=["all", "disk", "nothing"])
+@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
+@pytest.mark.parametrize("point", [failpoints.COMMIT_BEGIN, failpoints.COMMIT_END, failpoints.COMMIT_STATE])
+def test_a_worker_that_dies_goes_on_with_every_bit(
+    tmp_path: Path, point: str, guarantee: str, lose: Callable[[Market], None]
+) -> None:
+    settings: Mapping[str, Any] = {"graph": MEMORY, "worker": {"guarantee": guarantee, "frame_rows_max": 7}}
+    market = Market(tmp_path / "mortal", **settings)
+    run_on(market, range(1, 11))
+    live(market, range(11, 21))
+    doomed = market.worker()
+    turn_until_quiet(doomed)
+    die(market, doomed, point)
+    lose(market)
+    run_on(market, range(21, 31))
+    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+
+
+def test_state_behind_the_commit_is_brought_up_to_it(tmp_path: Path) -> None:
+    settings: Mapping[str, Any] = {"graph": MEMORY, "worker": {"checkpoint_interval_ms": 1}}
+    market = Market(tmp_path / "behind", **settings)
+    run_on(market, range(1, 11))
+    older = tmp_path / "older"
+    shutil.copytree(market.settings.worker.state, older)
+    run_on(market, range(11, 21))
+    lose_disk(market)
+    shutil.copytree(older, market.settings.worker.state)
+    run_on(market, range(21, 31))
+    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+
+
+def test_tasks_that_move_between_workers_take_what_they_remember_along(tmp_path: Path) -> None:
+    settings: Mapping[str, Any] = {"graph": MEMORY, "partitions": 3}
+    market = Market(tmp_path / "moving", **settings)
+    live(market, range(1, 11))
+    first = market.worker("0")
+    turn_until_quiet(first)
+    second = market.worker("1")
+    turn_until_quiet(first, second)
+    live(market, range(11, 21))
+    turn_until_quiet(first, second)
+    lose_disk(market)
+    first.close()
+    lose_disk(market)
+    live(market, range(21, 31))
+    turn_until_quiet(second)
+    second.close()
+    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+
+
+def test_only_the_context_is_read_where_that_is_enough(tmp_path: Path) -> None:
+    settings: Mapping[str, Any] = {"graph": BOUNDED, "worker": {"frame_rows_max": 2}}
+    market = Market(tmp_path / "short", **settings)
+    for lower in range(1, 81, 10):
+        run_on(market, range(lower, lower + 10))
+    lose_all(market)
+    live(market, range(81, 91))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+        (task,) = worker.tasks.values()
+        of_context = [row for row in rows_of(market)["aligned", 0] if 80 - 7 <= row["event_ns"] <= 80]
+        assert task.operator.warmed_rows == len(of_context)
+    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=91, **settings)
+
+
+def test_a_session_is_read_from_its_beginning_and_no_further(tmp_path: Path) -> None:
+    graph = {"tick": {"from": "aligned", "features": {"slow": "ewma(quote_bid, alpha=0.3)"}, "out": {}}}
+    market = Market(tmp_path / "days", graph=graph, worker={"frame_rows_max": 2})
+    run_on(market, range(1, 11))
+    run_on(market, range(SESSION_NS + 1, SESSION_NS + 11))
+    lose_all(market)
+    live(market, range(SESSION_NS + 11, SESSION_NS + 21))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+        (task,) = worker.tasks.values()
+        times_ns = [row["event_ns"] for row in rows_of(market)["aligned", 0]]
+        of_session = [ns for ns in times_ns if SESSION_NS <= ns <= SESSION_NS + 10]
+        assert task.operator.warmed_rows == len(of_session)
+    one = Market(tmp_path / "one", graph=graph)
+    for lower in (1, SESSION_NS + 1, SESSION_NS + 11):
+        live(one, range(lower, lower + 10))
+    with closing(one.worker()) as worker:
+        turn_until_quiet(worker)
+    assert rows_of(market) == rows_of(one)
+
+
+def test_a_node_that_is_new_or_changed_has_the_past_and_the_others_keep_their_state(tmp_path: Path) -> None:
+    tick = {"from": "aligned", "features": {"slow": "ewma(quote_bid, alpha=0.3)"}, "out": {}}
+    changed = {"from": "aligned", "features": {"x": "rolling_sum(quote_bid, '9ns')"}, "out": {}}
+    before = {"tick": tick, "tock": changed, "gone": {"from": "tick", "features": {"y": "lag(slow)"}}}
+    new = {"from": "tick", "features": {"z": "rolling_mean(slow, rows=3)"}, "out": {}}
+    shorter = {**changed, "features": {"x": "rolling_sum(quote_bid, '8ns')"}}
+    after = {"tick": tick, "tock": shorter, "new": new}
+    market = Market(tmp_path / "grown", graph=before)
+    run_on(market, range(1, 11))
+    market.add_graph(after)
+    live(market, range(11, 21))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+        (task,) = worker.tasks.values()
+        assert task.operator.standing._asdict() == {
+            "same": ("tick",), "new": ("new",), "changed": ("tock",), "lost": (), "gone": ("gone",)
+        }  # fmt: skip
+    one = uninterrupted(tmp_path / "one", stop=21, graph=after)
+    grown = rows_of(market)
+    assert grown["tick", 0] == one["tick", 0]
+    assert grown["new", 0] == [row for row in one["new", 0] if row["event_ns"] > 10]
+    assert [row for row in grown["tock", 0] if row["event_ns"] > 10] == [
+        row for row in one["tock", 0] if row["event_ns"] > 10
+    ]
+
+
+def test_nothing_is_sealed_before_nodes_are_warm_and_other_tasks_go_on(tmp_path: Path) -> None:
+    market = Market(tmp_path, graph=MEMORY, partitions=2, worker={"frame_rows_max": 1})
+    run_on(market, range(1, 41))
+    lose_all(market)
+    live(market, range(41, 51))
+    before = len(rows_of(market)["tick", 0])
+    with closing(market.worker()) as worker:
+        while worker.turn() or not worker.tasks:
+            cold = worker.tasks and not worker.tasks[0].operator.caught_up
+            if cold:
+                worker.commit()
+                assert len(rows_of(market)["tick", 0]) == before
+                others = [row["event_ns"] for row in rows_of(market)["tick", 1]]
+                if others[-1] > 40:
+                    break
+        else:
+            pytest.fail("the other task went on only once all were warm")
+        turn_until_quiet(worker)
+    assert len(rows_of(market)["tick", 0]) > before
+
+
+def test_without_a_disk_nodes_go_on_from_their_topic_and_only_later_rows_are_read(tmp_path: Path) -> None:
+    settings: Mapping[str, Any] = {"graph": MEMORY}
+    market = Market(tmp_path / "topic", **settings)
+    run_on(market, range(1, 11))
+    live(market, range(11, 21))
+    doomed = market.worker()
+    turn_until_quiet(doomed)
+    market.pass_commit_interval()
+    doomed.commit()
+    buried(market, doomed)
+    lose_disk(market)
+    live(market, range(21, 31))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+        (task,) = worker.tasks.values()
+        later = [row for row in rows_of(market)["aligned", 0] if 10 < row["event_ns"] <= 20]
+        assert task.operator.warmed_rows == len(later)
+    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+
+
+def test_rows_that_retention_removed_stop_the_worker_with_the_way_out(tmp_path: Path) -> None:
+    market = Market(tmp_path, graph=MEMORY, worker={"frame_rows_max": 3})
+    run_on(market, range(1, 11))
+    lose_all(market)
+    market.bus.delete_before(TopicPartition(market.settings.topic("aligned"), 0), 2)
+    worker = market.worker()
+    with pytest.raises(RunError, match=r"tidemark\.aligned\[0\]: nodes \(.*tick.*`python -m app reset`"):
+        turn_until_quiet(worker)
+    worker.close(failed=True)
