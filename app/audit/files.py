@@ -25,6 +25,7 @@ from app.audit.walk import frame_of, walk
 from app.config import Settings
 from app.errors import UsageError
 from app.reading.row_files import as_in_frames, schema_in_frames
+from app.task.row_rules import RowRules
 from operators.hashing.parity import Parity, sealed_hashes
 from replay.imports.time_columns import convert_clocks, find_clocks
 from schemas.clocks import END_NS
@@ -87,15 +88,21 @@ def audit_files(
     aligned: ParquetFiles,
     inputs: Mapping[str, ParquetFiles],
     *,
+    streams: dict[str, Stream] | None = None,
     memory_size_max: int = MEMORY_SIZE_MAX,
 ) -> AuditReport:
     """Check the aligned rows against the rows of each stream, which count in the order of their files.
 
     The clock column of an input is chosen as an import chooses it.  Rows without a key, or without a time of
-    the join's clock that a worker takes, are left out.  Raises UsageError naming the file and the column that
-    is missing.
+    the join's clock that a worker takes, are left out.  With `streams` only their columns count, and rows
+    that break a rule of the settings are left out, too.  Raises UsageError naming the file and the column
+    that is missing.
     """
-    streams = {name: _stream(settings, name, inputs[name]) for name in settings.stream_names}
+    row_rules: dict[str, RowRules] = {}
+    if streams is None:
+        streams = {name: _stream(settings, name, inputs[name]) for name in settings.stream_names}
+    else:
+        row_rules = {name: RowRules(one, settings.stream(name).rules) for name, one in streams.items()}
     rules = rules_of(settings, streams)
     _require_columns(rules, streams, aligned)
     report, findings = AuditReport(), Findings()
@@ -103,7 +110,7 @@ def audit_files(
         accepted = {}
         for name, stream in streams.items():
             runs = Runs(Path(folder), name, rules.order(name), memory_size_max)
-            for rows in _input_rows(inputs[name]):
+            for rows in _input_rows(inputs[name], stream, row_rules.get(name)):
                 held = rows.drop_nulls([rules.on, *stream.key])
                 held = held.filter(pl.col(rules.on).is_between(-END_NS, END_NS, closed="none"))
                 report.rows_refused[name] += rows.height - held.height
@@ -145,14 +152,17 @@ def _require_columns(rules: Rules, streams: Mapping[str, Stream], aligned: Parqu
         )
 
 
-def _input_rows(files: ParquetFiles) -> Iterator[pl.DataFrame]:
-    clocks = find_clocks(files.schema, str(files.path))
+def _input_rows(files: ParquetFiles, stream: Stream, rules: RowRules | None) -> Iterator[pl.DataFrame]:
+    """The stream's columns of the rows that keep the rules, numbered as they lie."""
+    clocks, names = find_clocks(files.schema, str(files.path)), stream.schema.names
     first = 0
-    empty = convert_clocks(files.schema.empty_table(), clocks, str(files.path))
+    empty = convert_clocks(files.schema.empty_table(), clocks, str(files.path)).select(names)
     yield _numbered(empty, first, OFFSET, INDEX)
     for file in files.files:
         for batch in files.batches(file):
-            rows = convert_clocks(pa.Table.from_batches([batch]), clocks, str(file))
+            if rules:
+                batch = batch.filter(pa.array(rules.kept(batch)))
+            rows = convert_clocks(pa.Table.from_batches([batch]), clocks, str(file)).select(names)
             yield _numbered(rows, first, OFFSET, INDEX)
             first += rows.num_rows
 

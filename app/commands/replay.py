@@ -1,4 +1,4 @@
-"""`replay` and `backtest`: days end to end, on a log of choice or in this process alone."""
+"""`replay` and `backtest`: days end to end, on a log of choice or straight from file to file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +97,9 @@ PartitionsOption = Annotated[
     typer.Option(min=1, max=1000, help="Partitions of each topic.  Default: bus.partitions (4)."),
 ]
 WorkersOption = Annotated[int, typer.Option(min=1, max=100, help="Workers that share the partitions.")]
+BacktestWorkersOption = Annotated[
+    int, typer.Option(min=1, max=100, help="Workers that share the partitions, with --through-wire.")
+]
 ShapeOption = Annotated[
     Literal["block", "record"],
     typer.Option(help="Shape of a message: block, many rows of one symbol, or record, one row."),
@@ -148,6 +151,14 @@ GraceOption = Annotated[
 ]
 GraceNsOption = Annotated[
     int | None, typer.Option(min=0, help="The same in whole nanoseconds.  Default: --grace.")
+]
+ThroughWireOption = Annotated[
+    bool,
+    typer.Option(
+        "--through-wire",
+        help="Publish the day to an embedded bus and let workers read it, as a live run does; slower, and "
+        "the same rows.  Default: straight from the history into the join and the graph.",
+    ),
 ]
 MakeOption = Annotated[
     str | None,
@@ -234,7 +245,8 @@ def backtest(
     store: StoreOption = None,
     out: BacktestOutOption = None,
     partitions: PartitionsOption = None,
-    workers: WorkersOption = 1,
+    workers: BacktestWorkersOption = 1,
+    through_wire: ThroughWireOption = False,
     clock: ClockOption = None,
     carry: CarryOption = None,
     allow_exact: ExactOption = None,
@@ -243,7 +255,7 @@ def backtest(
     grace: GraceOption = None,
     grace_ns: GraceNsOption = None,
 ) -> None:
-    """Run the same pipeline over days of history in this process, without a broker, and audit the rows.
+    """Run the same join and graph over days of history, straight from Parquet to Parquet, and audit the rows.
 
     The rows are those of a live run.  Exit 1 if the audit finds anything.
 
@@ -261,6 +273,7 @@ def backtest(
             reading=_reading(event, known, symbol, timezone, naive_as, unit),
             store=store,
             bus="embedded",
+            wire=through_wire,
             out=out or Path("build/backtest") / str(date),
             partitions=partitions,
             workers=workers,

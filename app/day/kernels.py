@@ -20,15 +20,18 @@ STATES_MAX: Final = 4  # states of the sources of which kernels are kept: a bran
 class Kernels:
     """Compiles on its way while others work; nothing is started where this code was compiled before."""
 
-    def __init__(self, say: Callable[[str], None], *, graph: bool) -> None:
-        """Start to compile, and say so, where that is still to be done; with a `graph` its formulas too."""
+    def __init__(self, say: Callable[[str], None], *, graph: bool, wire: bool = True) -> None:
+        """Start to compile, and say so, where that is still to be done; with a `graph` its formulas too.
+
+        Without `wire` nothing is encoded or decoded.
+        """
         self._cache = cache_folder()
         self._folder: TemporaryDirectory[str] | None = None
         self._marks: dict[str, Path] = {}  # by the part that is compiled now
         self.children: list[Child] = []
         if self._cache is None:
             return
-        parts = (*PARTS, OF_GRAPHS) if graph else PARTS
+        parts = (*(PARTS if wire else PARTS[:1]), *([OF_GRAPHS] if graph else []))
         # Each is a file in that folder, so that it goes with the kernels.
         marks = {part: self._cache / f"{part}-{_machine()}" for part in parts}
         self._marks = {part: mark for part, mark in marks.items() if not mark.exists()}

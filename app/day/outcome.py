@@ -40,19 +40,23 @@ def sum_up(
         matched |= rows.column(f"{name}_age_ns").is_valid().to_numpy()
     moments = {day.stream.name: _moments(day, on) for day in days}
     refused = {name: days[i].rows - moments[name].size for i, name in enumerate(moments)}
-    findings = [f"partition {p}: {v.rows:,} rows {v.kind}; {v.examples[0]}" for p, v in report.violations]
+    findings = [
+        f"{'' if p is None else f'partition {p}: '}{v.rows:,} rows {v.kind}; {v.examples[0]}"
+        for p, v in report.violations
+    ]
     violations = report.violation_rows
     for name, times in moments.items():
         if report.rows_in[name] != times.size:
             violations += abs(int(times.size) - report.rows_in[name])
             findings.append(
-                f"{name}: the history has {times.size:,} rows, the topic {report.rows_in[name]:,}"
+                f"{name}: the history has {times.size:,} rows, of which {report.rows_in[name]:,} came in"
             )
+    bus = request.bus_words(pipeline.bus.name)
     near = close_up(rows, settings, days)
-    draw(request.out / "replay.png", f"{request.date} · {pipeline.bus.name}", moments, frames, ages, near)
+    draw(request.out / "replay.png", f"{request.date} · {bus}", moments, frames, ages, near)
     return Summary(
         date=request.date,
-        bus=pipeline.bus.name,
+        bus=bus,
         clock=settings.pipeline.clock,
         partitions=settings.bus.partitions,
         workers=request.workers,
@@ -72,7 +76,7 @@ def sum_up(
         hash=content_hash(rows, order_by=[on, *settings.stream(settings.pipeline.left).key]),
         parity=[str(parity) for _, parity in sorted(report.parity.items())],
         aligned=str(aligned_at),
-        topic=settings.topic(ALIGNED) if pipeline.bus.name.startswith("kafka ") else None,
+        topic=settings.topic(ALIGNED) if bus.startswith("kafka ") else None,
     )
 
 

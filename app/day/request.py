@@ -8,6 +8,7 @@ from typing import Any, Literal
 from app.config import Settings, load_settings
 from app.day.dates import require_date
 from app.day.reading import Reading
+from app.day.summary import DIRECT
 from app.errors import UsageError
 from app.settings.sessions import CalendarTable
 from replay.imports.files import READABLE
@@ -31,6 +32,7 @@ class ReplayRequest:
     data: Path | None = None
     store: Path | None = None
     reading: Reading = field(default_factory=Reading)  # how the files in `data` are read
+    wire: bool = True  # through topics; else straight from files into the tasks, on no bus
     bus: Literal["kafka", "embedded"] | None = None
     bootstrap: str | None = None
     speed: float | None = None  # times market time; None is as fast as it goes
@@ -59,10 +61,19 @@ class ReplayRequest:
             raise UsageError("BUS=embedded and BOOTSTRAP= exclude each other: one runs without a broker")
         if not 1 <= self.workers <= 100:
             raise UsageError(f"WORKERS={self.workers} must be 1 to 100")
+        if not self.wire and self.workers > 1:
+            raise UsageError(
+                f"WORKERS={self.workers} would share topics, and this run has none: leave it out, or say "
+                "--through-wire"
+            )
 
     def rows_folder(self, output: str) -> Path:
         """Where the rows of an output go: beside the summary, or into a folder of several days."""
         return self.out / output if self.rows is None else self.rows / output / f"day={self.date}"
+
+    def bus_words(self, bus: str) -> str:
+        """What a run is said to go through: its bus, or none."""
+        return bus if self.wire else DIRECT
 
     def identity(self, settings: Settings, days: Sequence[Day]) -> dict[str, object]:
         """What must be equal for an unfinished run to go on: all that decides what is published and joined.

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +12,7 @@ from threading import Thread
 import tomli_w
 
 from app.audit.auditable import require_auditable
+from app.audit.report import AuditReport
 from app.config import Settings, load_settings
 from app.day.history import find_days, join_of_days
 from app.day.interruption import Interruption
@@ -55,7 +56,7 @@ def _replay_day(request: ReplayRequest, say: Callable[[str], None], interruption
     if request.bootstrap is None:  # the broker started here knows no users
         asked = asked.model_copy(update={"bus": asked.bus.without_credentials()})
     require_auditable(asked)
-    with closing(Kernels(say, graph=bool(asked.graph.nodes))) as kernels:
+    with closing(Kernels(say, graph=bool(asked.graph.nodes), wire=request.wire)) as kernels:
         with stages.stage("history"):
             history, days = _find(request, asked, say)
         with stages.stage("broker"):
@@ -69,28 +70,27 @@ def _replay_day(request: ReplayRequest, say: Callable[[str], None], interruption
             kernels.wait()
     _say_what(request, pipeline, folder, say)
     with closing(ReadBack(pipeline, folder.path, request.rows_folder)) as read_back:
-        seconds = _run(request, pipeline, days, folder.path, history.root, stages, read_back)
-        with stages.stage("rows"):
-            frames, rows_out = _write_rows(request, pipeline, days)
-        read_back.begin()
+        ran = (_by_wire if request.wire else _by_files)(
+            request, pipeline, days, folder.path, history.root, stages, read_back
+        )
         # Loaded while the day was joined, where that happens in other processes: it takes 0.5 s and more.
-        from app.day.outcome import audit, sum_up
+        from app.day.outcome import sum_up
 
         with stages.stage("audit"):
-            report = audit(pipeline)
+            report = ran.audit()
         with stages.stage("picture"):
-            summary = sum_up(request, pipeline, days, frames, report)
+            summary = sum_up(request, pipeline, days, ran.frames, report)
         with stages.stage("read back"):
             read_back.wait()
     summary = replace(
         summary,
-        rows_out=rows_out,
-        seconds=seconds,
+        rows_out=ran.rows_out,
+        seconds=ran.seconds,
         resumed=folder.resumed,
         took_s=stages.took,
         stages_s=stages.seconds,
     )
-    _remove_rows_of_others(request, rows_out)
+    _remove_rows_of_others(request, ran.rows_out)
     summary.write(folder.path / "summary.json")
     folder.finish()
     return summary
@@ -108,10 +108,12 @@ def _say_what(
     request: ReplayRequest, pipeline: Pipeline, folder: RunFolder, say: Callable[[str], None]
 ) -> None:
     settings = pipeline.settings
+    layout = f"{settings.bus.partitions} partitions"
+    if request.wire:
+        layout += f", {request.workers} worker{'s' * (request.workers > 1)}"
     say(
-        f'{pipeline.bus.name}: joining on clock = "{settings.pipeline.clock}", {pipeline.rule.describe()}, '
-        f"grace {duration(settings.pipeline.grace_ns)}, {settings.bus.partitions} partitions, "
-        f"{request.workers} worker{'s' * (request.workers > 1)}"
+        f'{request.bus_words(pipeline.bus.name)}: joining on clock = "{settings.pipeline.clock}", '
+        f"{pipeline.rule.describe()}, grace {duration(settings.pipeline.grace_ns)}, {layout}"
         + (", going on with an unfinished run" if folder.resumed else "")
     )
 
@@ -120,16 +122,22 @@ def _write_rows(
     request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]
 ) -> tuple[Frames, dict[str, int]]:
     """Keep the rows of every output as Parquet; return the aligned frames, and the rows of each node."""
-    sources: dict[str, Metadata] = {}
-    for day in days:
-        prefix = "" if day.stream.name == pipeline.settings.pipeline.left else f"{day.stream.name}_"
-        sources |= {prefix + name: of for name, of in source_metadata(day.stream.schema).items()}
+    sources = _sources(pipeline, days)
 
     def write(name: str) -> Frames:
         return write_output(pipeline, name, request.rows_folder(name), sources, scratch=request.out)
 
     frames = write(ALIGNED)
     return frames, {name: sum(write(name).rows) for name in pipeline.settings.node_outputs}
+
+
+def _sources(pipeline: Pipeline, days: Sequence[Day]) -> dict[str, Metadata]:
+    """What the files say of aligned columns beside their types."""
+    sources: dict[str, Metadata] = {}
+    for day in days:
+        prefix = "" if day.stream.name == pipeline.settings.pipeline.left else f"{day.stream.name}_"
+        sources |= {prefix + name: of for name, of in source_metadata(day.stream.schema).items()}
+    return sources
 
 
 def _find(
@@ -148,6 +156,59 @@ def _find(
     grace_ns = request.grace_ns_for(days, asked)
     require_grace(days, asked.pipeline.grace_ns if grace_ns is None else grace_ns, asked.pipeline.clock)
     return history, days
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """A day that was joined and written: how long the work alone took, and what is left to be judged."""
+
+    seconds: float
+    frames: Frames
+    rows_out: dict[str, int]  # of each node with an output
+    audit: Callable[[], AuditReport]
+
+
+def _by_files(
+    request: ReplayRequest,
+    pipeline: Pipeline,
+    days: Sequence[Day],
+    folder: Path,
+    store: Path,
+    stages: Stages,
+    read_back: ReadBack,
+) -> _Ran:
+    """Join the day straight from its files, and write its rows."""
+    with stages.stage("start"):
+        from app.day.direct import audit_direct, run_direct  # with Polars, which a run on Kafka loads later
+
+        warm_up(pipeline.settings, wire=False)
+    with stages.stage("run"), logged_to_file(folder / "worker.log"):
+        batch = run_direct(request, pipeline, days, _sources(pipeline, days))
+    return _Ran(
+        seconds=stages.seconds["run"],
+        frames=batch.frames,
+        rows_out={name: batch.rows_out[name] for name in pipeline.settings.node_outputs},
+        audit=partial(audit_direct, request, pipeline, days, batch),
+    )
+
+
+def _by_wire(
+    request: ReplayRequest,
+    pipeline: Pipeline,
+    days: Sequence[Day],
+    folder: Path,
+    store: Path,
+    stages: Stages,
+    read_back: ReadBack,
+) -> _Ran:
+    """Publish and join the day, and read its rows back into files."""
+    seconds = _run(request, pipeline, days, folder, store, stages, read_back)
+    with stages.stage("rows"):
+        frames, rows_out = _write_rows(request, pipeline, days)
+    read_back.begin()
+    from app.day.outcome import audit
+
+    return _Ran(seconds, frames, rows_out, partial(audit, pipeline))
 
 
 def _run(

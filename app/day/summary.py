@@ -11,6 +11,7 @@ from rich.text import Text
 
 from app.words import duration
 
+DIRECT: Final = "direct"  # in the place of a bus: straight from files to files
 SHOWN_S: Final = 0.05  # a shorter stage is not worth its word
 
 
@@ -110,9 +111,9 @@ class Summary:
             yield f"{stream} age", f"p50 {duration(age['p50'])}, p99 {duration(age['p99'])}"
         p50, p99 = (self.seal_latency_ms[q] for q in ("p50", "p99"))
         yield "seal latency", f"p50 {_ms(p50)}, p99 {_ms(p99)}"
-        layout = (
-            f"{self.partitions} partitions, {self.workers} worker{'s' * (self.workers > 1)}, {self.shape}s"
-        )
+        layout = f"{self.partitions} partitions"
+        if self.bus != DIRECT:
+            layout += f", {self.workers} worker{'s' * (self.workers > 1)}, {self.shape}s"
         if self.resumed:
             layout += "; since it was resumed, part of the work was done before"
         yield "speed", f"{self.rows_per_second:,.0f} rows/s: {self.seconds:.1f} s  ({layout})"

@@ -8,12 +8,11 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from app.errors import UsageError
 from app.process.threads import each
 from app.reading.partition import at_once, read_partition
-from app.reading.row_files import Metadata, as_in_files, file_schema
+from app.reading.row_files import Metadata, as_in_files, file_schema, open_writer
 from app.wiring.pipeline import Pipeline
 from operators.sealed import ALIGNED
 from schemas.batch import Batch
@@ -210,7 +209,7 @@ def write_output(
         frames = Frames()
         schema = pipeline.sinks(partition)[name].schema
         of_file = file_schema(schema, pipeline.settings.pipeline.right, sources)
-        with pq.ParquetWriter(unfinished / f"partition-{partition:05d}.parquet", of_file) as writer:
+        with open_writer(unfinished / f"partition-{partition:05d}.parquet", of_file) as writer:
             for rows in _row_groups(read_output(pipeline, name, partition, frames), schema):
                 writer.write_table(as_in_files(rows, of_file))
         return frames

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from schemas.clocks import EVENT_NS, KNOWN_NS, SOURCE, ZONE
 
 MOMENT: Final = pa.timestamp("ns", tz="UTC")
+WORDS_SIZE_MAX: Final = 64 << 10  # bytes of different values, beyond which a column's are written as they are
 KIND: Final = b"tidemark.type"  # of a column: what it is in frames, where that is another type
 _PANDAS: Final = b"pandas"  # of the schema: what `pandas.read_parquet` makes of columns
 
@@ -37,6 +38,27 @@ def file_schema(
             column, metadata = column.with_type(MOMENT), metadata | {KIND: b"int64"}
         fields.append(column.with_metadata(metadata) if metadata else column)
     return pa.schema(fields, metadata={_PANDAS: _pandas_metadata(fields)})
+
+
+def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Open a file for rows of a file's schema.
+
+    Values that repeat are written once and numbered: not moments and counts, of which nearly every row has
+    another.  A column of floats shows within some thousand values whether its values repeat.  By Parquet's
+    defaults the aligned rows of a day took 1.9 times the time to write, and 1.2 times the room.
+    """
+    words = [field.name for field in schema if not _is_many(field.type)]
+    return pq.ParquetWriter(path, schema, use_dictionary=words, dictionary_pagesize_limit=WORDS_SIZE_MAX)
+
+
+def _is_many(kind: pa.DataType) -> bool:
+    """Whether a column of this type has hardly two rows of one value."""
+    return bool(
+        pa.types.is_int64(kind)
+        or pa.types.is_uint64(kind)
+        or pa.types.is_timestamp(kind)
+        or pa.types.is_duration(kind)
+    )
 
 
 def source_metadata(schema: pa.Schema) -> dict[str, Metadata]:

@@ -67,14 +67,24 @@ class RowRules:
 
         A row that breaks several rules is listed with the first of them.
         """
-        first = np.full(batch.rows, len(self._checks), dtype=np.int64)
-        for number in reversed(range(len(self._checks))):
-            first[self._checks[number].broken(batch.columns)] = number
+        first = self._first_broken(batch.columns)
         bad = np.flatnonzero(first < len(self._checks))
         if bad.size == 0:
             return batch, []
         told = [(int(row), self._checks[first[row]].rule, self._checks[first[row]].words) for row in bad]
         return batch.where(first == len(self._checks)) if bad.size < batch.rows else None, told
+
+    def kept(self, rows: pa.RecordBatch) -> Bools:
+        """Which rows break no rule."""
+        kept: Bools = self._first_broken(rows) == len(self._checks)
+        return kept
+
+    def _first_broken(self, rows: pa.RecordBatch) -> Int64s:
+        """The first check that each row breaks, their count where it breaks none."""
+        first = np.full(rows.num_rows, len(self._checks), dtype=np.int64)
+        for number in reversed(range(len(self._checks))):
+            first[self._checks[number].broken(rows)] = number
+        return first
 
     def __bool__(self) -> bool:
         return bool(self._checks)

@@ -210,13 +210,15 @@ def member_config(settings: Settings) -> dict[str, str]:
     return {**member, **settings.bus.client_settings()}
 
 
-def warm_up(settings: Settings | None = None) -> None:
+def warm_up(settings: Settings | None = None, *, wire: bool = True) -> None:
     """Compile or load every kernel that a pipeline of these settings needs, before a broker waits for us.
 
-    Without a graph those of formulas are not needed, which take as long to compile as all of the join's.
+    Without a graph those of formulas are not needed, which take as long to compile as all of the join's, and
+    without `wire` none that encode or decode.
     """
     inputs = [] if settings is None else [settings.stream(name) for name in settings.stream_names]
-    warm_topics({own.format for own in inputs if own.format != "avro" or meaning(own)})
+    if wire:
+        warm_topics({own.format for own in inputs if own.format != "avro" or meaning(own)})
     warm_operators()
     if settings is None or settings.graph.nodes:
         warm_formulas()

@@ -35,6 +35,7 @@ class Source(NamedTuple):
     `meanings`   of each column.
     `broken`     columns that are there and have an error of their own.
     `memories`   of columns that are features: which rows they hang on, and `reaches` how far back.
+    `sessions`   the meaning of the venue's sessions.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Source(NamedTuple):
     broken: frozenset[str] = frozenset()
     memories: Mapping[str, Memory] = {}
     reaches: Mapping[str, Reach] = {}
+    sessions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,10 @@ class Features:
         return node_meaning("formula", self.rows, [(name, self.meanings[name]) for name in self.columns])
 
 
-def root_source(name: str, layout: pa.Schema, rows: str = "") -> Source:
-    """The rows of a root, whose meaning is `rows`."""
-    return Source(name, layout, rows, {field.name: column_meaning(rows, field) for field in layout})
+def root_source(name: str, layout: pa.Schema, rows: str = "", sessions: str = "") -> Source:
+    """The rows of a root, whose meaning is `rows`; `sessions` is that of the sessions."""
+    meanings = {field.name: column_meaning(rows, field) for field in layout}
+    return Source(name, layout, rows, meanings, sessions=sessions)
 
 
 def read_features(
@@ -96,7 +99,7 @@ def read_features(
     places = {column: place for column, place in reading.features.items() if place is not None}
     assert len(places) == len(formulas), "a feature without an error has a step"
     fields = [pa.field(name, ARROW_TYPES[steps[place].kind]) for name, place in places.items()]
-    of_steps = step_meanings(steps, source.meanings)
+    of_steps = step_meanings(steps, source.meanings, source.sessions)
     meanings = {**source.meanings, **{name: of_steps[place] for name, place in places.items()}}
     layout = pa.schema([*source.layout, *fields])
     pasts = _pasts(steps, source)

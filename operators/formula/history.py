@@ -38,6 +38,7 @@ class Stateful(NamedTuple):
     `history`  a `window` is made anew from the rows kept of its values; what is `since` a row is kept itself.
     `words`    8 byte words of state per symbol.
     `kept`     whether it looks back at its values, so that their last rows are kept.
+    `reset`    which of its constants says whether it begins anew with a session.
     """
 
     result: Kind | Literal["same"]
@@ -45,19 +46,20 @@ class Stateful(NamedTuple):
     history: History
     words: int
     kept: bool = True
+    reset: int = 2  # of a window
 
 
 SUM_WORDS: Final = 6 + CHUNKS  # of a window: where it begins, its values, and the sum
 
 STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x, rows, reset), and (x, ns, reset, rows_max)
-    "lag_rows": Stateful("same", 1, "window", 0),
-    "lag_time": Stateful("same", 1, "window", 1),
+    "lag_rows": Stateful("same", 1, "window", 0, reset=1),
+    "lag_time": Stateful("same", 1, "window", 1, reset=1),
     # (x, window): rows with a value, and their exact sum, with parts `low` and `mean`
     "window_count": Stateful("int64", 1, "window", 2),
     "window_sum": Stateful("float64", 1, "window", SUM_WORDS),
     # (x, k, reset): R50, whose k is 1 - alpha
-    "ewma": Stateful("float64", 1, "since", 3, kept=False),
+    "ewma": Stateful("float64", 1, "since", 3, kept=False, reset=1),
 }
 
 # Further results of a step, by the place they have among its registers.

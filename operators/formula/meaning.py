@@ -10,6 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from operators.formula.history import STATEFUL
 from operators.formula.steps import Step
 
 # Raised when a function gives other bits than before.
@@ -26,14 +27,28 @@ def column_meaning(rows: str, column: pa.Field) -> str:
     return digest("column", rows, column.name, column.type)
 
 
-def step_meanings(steps: Sequence[Step], columns: Mapping[str, str]) -> list[str]:
-    """The meaning of each step; `columns` has those of the columns that are read."""
+def step_meanings(steps: Sequence[Step], columns: Mapping[str, str], sessions: str) -> list[str]:
+    """The meaning of each step; `columns` has those of the columns that are read.
+
+    `sessions` is that of the sessions: what begins anew with them means something else by others.
+    """
     meanings: list[str] = []
     for step in steps:
         read = columns[step.column] if step.function == "column" else step.bits
         operands = [meanings[place] for place in step.operands]
+        if begins_anew(steps, step):
+            operands.append(sessions)
         meanings.append(digest("row", KERNELS_VERSION, step.function, step.kind, read, *operands))
     return meanings
+
+
+def begins_anew(steps: Sequence[Step], step: Step) -> bool:
+    """Whether a step begins anew with a session."""
+    what = STATEFUL.get(step.function)
+    if what is None:
+        return False
+    constant = steps[step.operands[what.values + what.reset]]
+    return constant.bits != 0
 
 
 def node_meaning(kind: str, rows: str, columns: Iterable[tuple[str, str]]) -> str:

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+import numpy as np
+
 from operators.entries import KeptEntries, owned, owner_prefix
 from operators.graph.plan import Plan, PlannedNode
 from operators.node import Node, NodeStateError
 from operators.nodes.formula import FormulaNode
 from operators.rows.groups import Groups
 from operators.sealed import ALIGNED, Sealed, Snapshot
+from operators.sessions.sessions import OUTSIDE
 
 MakeNode: TypeAlias = Callable[[PlannedNode, Groups], Node]
-NS_PER_DAY: Final = 24 * 3_600 * 1_000_000_000
+INT64_MAX: Final = 2**63 - 1
 
 
 class Graph:
@@ -80,10 +83,13 @@ class Graph:
         return tuple(lost)
 
     def _in_sessions(self, sealed: Sealed) -> Sealed:
-        """The rows with the session that each is in: a day of UTC."""
-        if sealed.keys is None:
+        """The rows with the session that each is in."""
+        if sealed.keys is None or not self._plan.nodes:
             return sealed
-        return sealed._replace(keys=sealed.keys._replace(session=sealed.keys.time_ns // NS_PER_DAY))
+        session = self._plan.sessions.ids(sealed.keys.time_ns)
+        if session.size and session.min() < OUTSIDE:  # before 1970: nodes know ids from 0 on, and `OUTSIDE`
+            session = np.where(session == OUTSIDE, OUTSIDE, session & INT64_MAX)
+        return sealed._replace(keys=sealed.keys._replace(session=session))
 
 
 def make_node(planned: PlannedNode, groups: Groups) -> Node:

@@ -92,7 +92,8 @@ def plan_graph(
     `key`      the columns that key the left stream; with clocks and places they are in every output.
     `streams`  the names of the inputs, which no node can have.
     """
-    planning = _Planning(settings, root_source(ALIGNED, aligned, meaning), tuple(streams))
+    root = root_source(ALIGNED, aligned, meaning, settings.sessions.meaning)
+    planning = _Planning(settings, root, tuple(streams))
     planning.check_names()
     ordered = planning.order()
     identity = {*key, EVENT_NS, KNOWN_NS, LEFT_OFFSET, LEFT_INDEX}
@@ -188,6 +189,7 @@ class _Planning:
                 features.meanings,
                 memories=features.memories,
                 reaches=features.reaches,
+                sessions=source.sessions,
             )
         if source.layout is None:
             return self._unknown(node.name)

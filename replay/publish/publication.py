@@ -102,7 +102,7 @@ class Publication:
         self._bus, self._registry = bus, registry
         self._run, self._speed, self._step_rows_max = run, speed, step_rows_max
         self._topics, self._partitions = dict(topics), partitions
-        self._date, self._end_ns = days[0].date, _end_ns(days)
+        self._date, self._end_ns = days[0].date, end_ns(days)
         require_grace(days, grace_ns, clock)
         self._keys = {day.stream.name: _key(day.stream, keys or {}) for day in days}
         self._cursors = [Cursor(day, clock) for day in days]
@@ -322,7 +322,7 @@ class Publication:
         return TopicPartition(self._topics[cursor.name], 0)
 
 
-def _end_ns(days: Sequence[Day]) -> int:
+def end_ns(days: Sequence[Day]) -> int:
     """The end of the calendar day in the history's zone; raises PublishError where streams differ in it."""
     zones = {day.zone: day.stream.name for day in days}
     if len(zones) > 1:

@@ -21,6 +21,7 @@ from operators.graph.declare import GraphSettings, NodeSettings, Output
 from operators.graph.graph import Graph, MakeNode, make_node
 from operators.graph.plan import PlannedNode, plan_graph
 from operators.node import Context
+from operators.rows.groups import Groups
 from operators.sealed import Entries, Sealed, Snapshot
 from replay.store.days import HistoryStore
 from tests.stage.day_runs import DATE, TRADES, small_days
@@ -64,7 +65,7 @@ class Planted:
 
     saves: ClassVar[bool] = True
 
-    def __init__(self, planned: PlannedNode) -> None:
+    def __init__(self, planned: PlannedNode, _groups: Groups | None = None) -> None:
         self.name, self.meaning, self.layout = planned.name, planned.meaning, planned.features.layout
         self.needs = Context()
         self.kept: dict[str, float] = {}

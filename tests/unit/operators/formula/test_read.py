@@ -97,9 +97,9 @@ REFUSED = [
     ),
     ("f(x)(y)", "only a function can be called, by its name", None),
     (
-        "2 * rolling_mean(mid, '5m')",
-        f"rolling_mean is not there yet in this version; the functions are {', '.join(FUNCTIONS)}",
-        "rolling_mean",
+        "2 * hawkes(mid, '5m')",
+        f"hawkes is not there yet in this version; the functions are {', '.join(FUNCTIONS)}",
+        "hawkes",
     ),
     ("lead(mid, rows=1)", "lead looks ahead; only a label node may, and labels are never served", "lead"),
     ("sum(size)", "sum belongs to bar nodes, which are not there yet in this version", "sum"),

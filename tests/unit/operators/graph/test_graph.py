@@ -7,6 +7,7 @@ from operators.graph.declare import GraphSettings, NodeSettings, Output
 from operators.graph.graph import Graph
 from operators.graph.plan import Plan, PlannedNode, plan_graph
 from operators.node import Context, Node, NodeStateError
+from operators.rows.groups import Groups
 from operators.sealed import Entries, Sealed, Snapshot
 
 
@@ -93,7 +94,7 @@ def keep(plan: Plan) -> tuple[Graph, dict[str, Keeper]]:
     """A graph whose nodes all are keepers; a node that starts anew takes its place among them."""
     keepers: dict[str, Keeper] = {}
 
-    def make(planned: PlannedNode) -> Keeper:
+    def make(planned: PlannedNode, _groups: Groups) -> Keeper:
         keepers[planned.name] = Keeper(planned.name, planned.meaning)
         return keepers[planned.name]
 

@@ -1,0 +1,33 @@
+"""The audit of a batch run: the files it wrote against the files of its history."""
+
+from collections.abc import Mapping
+
+from app.audit.files import ParquetFiles, audit_files
+from app.audit.findings import Findings
+from app.audit.nodes import NodeRules, check_node
+from app.audit.report import AuditReport
+from app.config import Settings
+from app.wiring.planning import declared_graph
+from operators.sealed import ALIGNED
+from schemas.stream import Stream
+
+
+def audit_outputs(
+    settings: Settings,
+    streams: dict[str, Stream],
+    inputs: Mapping[str, ParquetFiles],
+    outputs: Mapping[str, ParquetFiles],
+) -> AuditReport:
+    """Check the aligned rows against the inputs, and each node's rows against them."""
+    aligned = outputs[ALIGNED]
+    report = audit_files(settings, aligned, inputs, streams=streams)
+    declared = declared_graph(settings)
+    for name in outputs.keys() - {ALIGNED}:
+        rules, files = NodeRules.of(declared, name), outputs[name]
+        for number, (joined, made) in enumerate(zip(aligned.files, files.files, strict=True)):
+            findings = Findings()
+            report.rows_out[name] += check_node(
+                rules, aligned.batches(joined), files.batches(made), findings, repeats=False
+            )
+            report.violations += [(number, violation) for violation in findings.violations()]
+    return report

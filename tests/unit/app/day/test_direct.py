@@ -1,0 +1,189 @@
+"""Laws of a run straight from files: it gives what the same run through topics gives, to the last column."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from app.day.request import ReplayRequest
+from app.day.run import replay_day
+from app.errors import RunError, UsageError
+from app.reading.row_files import as_in_files
+from replay.market.generate import generate_day
+from replay.publish.publication import STEP_ROWS_MAX
+from replay.store.days import HistoryStore
+from schemas.clocks import Clock
+from tests.stage.both_ways import GRAPH, both_ways
+from tests.stage.day_runs import DATE, small_days
+from tests.stage.market_data import market_data
+
+pytestmark = pytest.mark.takes_s(60)
+
+
+def several_steps(store: Path) -> None:
+    """A generated day, out of order on the exchange's clock, that takes more than one transaction."""
+    days = generate_day(HistoryStore(store), DATE, symbols=40, trades=12_000, quotes=60_000)
+    assert sum(day.rows for day in days) > 2 * STEP_ROWS_MAX
+    assert all(day.disorder_ns("event") > 0 for day in days)
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+@pytest.mark.parametrize("graph", [True, False], ids=["graph", "no-graph"])
+def test_a_direct_run_gives_every_file_of_one_through_the_wire(
+    tmp_path: Path, partitions: int, graph: bool
+) -> None:
+    several_steps(tmp_path / "store")
+    config = tmp_path / "graph.toml"
+    config.write_text(GRAPH)
+    request = ReplayRequest(
+        date=DATE,
+        store=tmp_path / "store",
+        out=tmp_path,
+        partitions=partitions,
+        config=config if graph else None,
+    )
+    direct, _ = both_ways(request, tmp_path)
+    assert direct.bus == "direct"
+    assert direct.audit_violations == 0, direct.audit_findings
+    assert direct.rows_out == ({"tick": 12_000, "later": 12_000} if graph else {})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        'clock = "known"\ntolerance_ns = 100000000',
+        'carry = "column"\nallow_exact = false',
+        'direction = "nearest"\ntolerance_ns = 1000000000',
+        "grace_ns = 10000000",
+        'clock = "event"\n[streams.trade]\ncolumns = ["price"]\n[streams.quote]\ncolumns = ["bid_price"]',
+    ],
+)
+def test_so_does_one_by_another_rule_grace_or_choice_of_columns(tmp_path: Path, settings: str) -> None:
+    several_steps(tmp_path / "store")
+    config = tmp_path / "rule.toml"
+    config.write_text(f"[pipeline]\n{settings}\n")
+    request = ReplayRequest(date=DATE, store=tmp_path / "store", out=tmp_path, partitions=3, config=config)
+    direct, _ = both_ways(request, tmp_path)
+    assert direct.audit_violations == 0, direct.audit_findings
+
+
+def with_rules(store: Path, folder: Path, policy: str) -> ReplayRequest:
+    """A day of which some trades break a rule: two in one block for one reason are one letter."""
+    days = small_days(store)
+    (day,) = (day for day in days if day.stream.name == "trade")
+    rows = pa.Table.from_batches(day.batches())
+    size = rows.column("size").to_numpy().copy()
+    size[[5, 6, 7, 100, 1_000]] = -1.0
+    at = rows.schema.get_field_index("size")
+    rows = rows.set_column(at, rows.schema.field("size"), pa.array(size))
+    HistoryStore(store).write(
+        day.stream, DATE, rows.to_batches(), order=day.summary.order, made={"by": "a test"}
+    )
+    config = folder / "rules.toml"
+    config.write_text(f'[streams.trade.rules]\npositive = {{ columns = ["size"], policy = "{policy}" }}\n')
+    return ReplayRequest(date=DATE, store=store, out=folder, partitions=2, config=config)
+
+
+@pytest.mark.parametrize("policy", ["dead", "drop"])
+def test_rows_that_break_a_rule_are_left_out_and_counted_as_their_letters_would_be(
+    tmp_path: Path, policy: str
+) -> None:
+    direct, _ = both_ways(with_rules(tmp_path / "store", tmp_path, policy), tmp_path)
+    assert direct.rows_in["trade"] == direct.rows_aligned == 2_995
+    assert (direct.rows_dead > 0) == (policy == "dead")
+    assert direct.audit_findings == ["trade: the history has 3,000 rows, of which 2,995 came in"]
+
+
+def test_a_rule_that_is_to_stop_stops_a_direct_run(tmp_path: Path) -> None:
+    request = with_rules(tmp_path / "store", tmp_path, "fail")
+    with pytest.raises(RunError, match=r'a row of stream trade is dead: size is not positive; .* = "fail"'):
+        replay_day(direct(request, tmp_path / "out"), lambda line: None)
+    assert not (tmp_path / "out" / "aligned").exists()
+
+
+def direct(request: ReplayRequest, out: Path) -> ReplayRequest:
+    """The same request straight from files."""
+    return replace(request, wire=False, bus="embedded", out=out)
+
+
+def test_a_run_that_fails_leaves_the_rows_of_the_one_before(tmp_path: Path) -> None:
+    small_days(tmp_path / "store")
+    out = tmp_path / "out"
+    good = ReplayRequest(date=DATE, store=tmp_path / "store", out=out, partitions=1)
+    replay_day(direct(good, out), lambda line: None)
+    before = (out / "aligned" / "partition-00000.parquet").read_bytes()
+    with pytest.raises(RunError):
+        replay_day(direct(with_rules(tmp_path / "store", tmp_path, "fail"), out), lambda line: None)
+    assert (out / "aligned" / "partition-00000.parquet").read_bytes() == before
+
+
+def test_workers_share_topics_and_a_direct_run_has_none(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"WORKERS=2 .* say --through-wire"):
+        ReplayRequest(date=DATE, out=tmp_path / "out", wire=False, workers=2)
+
+
+def test_more_files_than_a_process_may_open_are_refused(tmp_path: Path) -> None:
+    small_days(tmp_path / "store")
+    request = ReplayRequest(date=DATE, store=tmp_path / "store", out=tmp_path, partitions=900)
+    with pytest.raises(UsageError, match=r"900 files, more than 800 at once: .*--through-wire"):
+        replay_day(direct(request, tmp_path / "out"), lambda line: None)
+
+
+def test_a_clock_that_only_a_message_has_is_refused(tmp_path: Path) -> None:
+    small_days(tmp_path / "store")
+    config = tmp_path / "clock.toml"
+    config.write_text('[streams.trade]\nevent_time = { field = "known_ns", form = "ns" }\n')
+    request = ReplayRequest(date=DATE, store=tmp_path / "store", out=tmp_path, config=config)
+    with pytest.raises(UsageError, match=r"streams.trade takes event_ns from a message's own form"):
+        replay_day(direct(request, tmp_path / "out"), lambda line: None)
+
+
+def test_the_audit_of_a_direct_run_finds_a_value_that_was_changed_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_days(tmp_path / "store")
+    config = tmp_path / "graph.toml"
+    config.write_text(GRAPH)
+    request = ReplayRequest(date=DATE, store=tmp_path / "store", out=tmp_path, partitions=1, config=config)
+
+    def changed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+        at = rows.schema.get_field_index("price")
+        if at >= 0:
+            column = pc.add(rows.column("price"), 1.0)
+            rows = rows.set_column(at, rows.schema.field("price"), column)
+        return as_in_files(rows, schema)
+
+    monkeypatch.setattr("app.batch.outputs.as_in_files", changed)
+    summary = replay_day(direct(request, tmp_path / "out"), lambda line: None)
+    kinds = " ".join(summary.audit_findings)
+    assert summary.audit_violations >= 3_000
+    assert "changed left row" in kinds
+    assert "wrong feature" in kinds
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("data", "date", "clock", "partitions"),
+    [
+        ("lean_us_equity_ticks", "2013-10-07", "event", 3),
+        ("taq_highfrequency", "2018-01-02", "event", 1),
+        ("taq_highfrequency", "2018-01-03", "event", 3),
+        ("binance_20240808", "2024-08-08", "known", 3),
+        ("binance_20240808", "2024-08-08", "event", 1),
+    ],
+)
+def test_real_days_are_the_same_both_ways(
+    tmp_path: Path, data: str, date: str, clock: Clock, partitions: int
+) -> None:
+    request = ReplayRequest(
+        date=date,
+        data=market_data(data),
+        store=tmp_path / "history",
+        out=tmp_path,
+        clock=clock,
+        partitions=partitions,
+    )
+    direct, _ = both_ways(request, tmp_path)
+    assert direct.audit_violations == 0, direct.audit_findings
