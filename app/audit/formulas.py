@@ -90,6 +90,17 @@ def needs_of(features: Mapping[str, str]) -> dict[str, Need]:
     return found
 
 
+def names_of(features: Mapping[str, str]) -> list[str]:
+    """The columns that formulas read, but for the features themselves."""
+    found: dict[str, None] = {}
+    for formula in features.values():
+        tree = _tree(formula)
+        functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in functions]
+        found |= dict.fromkeys(node.id for node in names)
+    return [name for name in found if name not in features]
+
+
 def _tree(formula: str) -> ast.expr:
     match = _VERSION.fullmatch(formula)
     # In brackets lines may break anywhere, and a comment ends with its line.

@@ -26,12 +26,14 @@ class PassedOver:
     rows whose left row is gone; under the left stream its rows whose aligned row is gone, or a letter that
     may have called them late; under a right stream aligned rows whose match there may be gone.  `letters`
     counts late letters of which nobody can say whether they had a reason, `columns` aligned rows by the
-    column that they have and the settings do not make.
+    column that they have and the settings do not make; `without_past` by node rows of which a feature hangs
+    on aligned rows that are gone.
     """
 
     from_ns: dict[int, int] = field(default_factory=dict)
     rows: Counter[str] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
+    without_past: Counter[str] = field(default_factory=Counter)
     letters: int = 0
 
     def add(self, other: "PassedOver") -> None:
@@ -39,6 +41,7 @@ class PassedOver:
         self.from_ns |= other.from_ns
         self.rows += other.rows
         self.columns += other.columns
+        self.without_past += other.without_past
         self.letters += other.letters
 
 
@@ -71,6 +74,7 @@ class AuditReport:
 
     `rule_changes` say where rows were matched by another rule than those before, or than the settings have;
     `rows_unjudged` counts rows of the join or a node that were made in a way that the settings do not say.
+    `features_unjudged` are features, as node and column, with the function that the audit cannot compute.
     """
 
     rows_in: Counter[str] = field(default_factory=Counter)
@@ -78,6 +82,7 @@ class AuditReport:
     rows_refused: Counter[str] = field(default_factory=Counter)
     rows_out: Counter[str] = field(default_factory=Counter)
     rows_unjudged: Counter[str] = field(default_factory=Counter)
+    features_unjudged: dict[str, str] = field(default_factory=dict)
     rows_aligned: int = 0
     rows_repeated: int = 0
     rows_dead: int = 0
@@ -97,6 +102,7 @@ class AuditReport:
             (self.reach.unread, other.reach.unread),
         ):
             mine.update(theirs)  # which keeps a count of 0
+        self.features_unjudged |= other.features_unjudged
         self.rows_aligned += other.rows_aligned
         self.rows_repeated += other.rows_repeated
         self.rows_dead += other.rows_dead
