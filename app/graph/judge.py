@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 
 from app.audit.wanted import NodeRules
-from app.graph.experiments import Outcome
+from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial
 from operators.graph.declare import GraphSettings
 

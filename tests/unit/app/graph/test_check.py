@@ -13,17 +13,21 @@ import pytest
 from app.config import load_settings
 from app.graph.arrival import Joined, join_shuffled
 from app.graph.check import arrival, verdict
-from app.graph.experiments import Outcome, experiments
+from app.graph.experiments import experiments
 from app.graph.judge import second_judge
+from app.graph.outcome import Outcome
 from app.graph.trial import Trial
 from app.reading.partition import read_partition
 from operators.graph.declare import GraphSettings, NodeSettings, Output
 from operators.graph.graph import Graph, MakeNode, make_node
 from operators.graph.plan import PlannedNode, plan_graph
 from operators.node import Context
+from operators.nodes.formula import FormulaNode
 from operators.rows.groups import Groups
 from operators.sealed import Entries, Sealed, Snapshot
+from operators.sessions.sessions import OUTSIDE
 from replay.store.days import HistoryStore
+from schemas.batch import Int64s
 from tests.stage.day_runs import DATE, TRADES, small_days
 from tests.stage.graphs import TICK, graph_file
 from tests.stage.programs import App
@@ -282,7 +286,7 @@ def test_a_check_over_a_day_says_every_line_and_repeats_with_its_seed(run_app: A
     first, *lines, last = one.out.splitlines()
     assert first == "tick, side: 3,000 rows, 12 symbols, seed 5"
     assert [line.split("  ")[1] for line in lines] == [
-        "twice", "cuts", "look-ahead", "restart", "symbols", "arrival", "second judge",
+        "twice", "cuts", "look-ahead", "restart", "symbols", "context", "arrival", "second judge",
     ]  # fmt: skip
     assert last.startswith("parity tick ")
     assert [*other.out.splitlines()[:-1], other.out.splitlines()[-1].split("·")[0]] == [
@@ -315,3 +319,101 @@ def test_what_cannot_be_checked_is_said_before_anything_starts(run_app: App, tmp
     assert "tick.mid@1 meant" in answer.err
     assert "2024-01-15" in run_app(*words, "--on", "2024-01-16").error
     assert "--data needs --on" in run_app("graph", "check", "-c", file, "--data", tmp_path).error
+
+
+class ShortSessions:
+    """A session every 700 ns, but for the last 100 of them."""
+
+    meaning = "0" * 16
+
+    def ids(self, time_ns: Int64s) -> Int64s:
+        return np.where(time_ns % 700 < 600, time_ns - time_ns % 700, OUTSIDE)
+
+    def describe(self) -> str:
+        return "short sessions"
+
+
+LOOKS_BACK = GraphSettings(
+    name="equities",
+    nodes=(
+        NodeSettings(
+            name="tick",
+            upstream="aligned",
+            features={
+                "w": "rolling_mean(price, '60ns')",
+                "r": "rolling_sum(lag(price, rows=2), rows=5, reset='session')",
+                "s": "ewma(w, span=9)",
+            },
+            output=Output(),
+        ),
+        NodeSettings(
+            name="side",
+            upstream="tick",
+            features={"g": "ewma(price, span=3, memory='genesis')", "l": "lag(w, rows=3)"},
+            output=Output(),
+        ),
+    ),
+    sessions=ShortSessions(),
+)
+
+
+def trial_that_looks_back(make: MakeNode | None = None, graph: GraphSettings = LOOKS_BACK) -> Trial:
+    rows = rows_of()
+    plan = plan_graph(graph, rows.schema)
+    return Trial(make=lambda: Graph(plan, make), rows=rows, on="event_ns", key=("symbol",), plan=plan)
+
+
+def test_a_graph_that_looks_back_passes_and_the_least_context_is_told() -> None:
+    trial = trial_that_looks_back()
+    outcomes = {one.name: one for one in outcomes_of(trial)}
+    assert differing([*outcomes.values()]) == set()
+    assert outcomes["restart"].what == "40 kills, 10 of them without local state"
+    assert outcomes["context"].result.startswith("enough; side.l fails with ")
+    assert second_judge(trial, trial.run(), LOOKS_BACK).difference is None
+
+
+def test_a_context_of_rows_is_bisected_to_the_last_row() -> None:
+    node = NodeSettings(
+        name="tick", upstream="aligned", features={"far": "lag(price, rows=7)"}, output=Output()
+    )
+    (context,) = (
+        one
+        for one in outcomes_of(trial_that_looks_back(graph=GraphSettings(name="g", nodes=(node,))))
+        if one.name == "context"
+    )
+    assert context.result == "enough; tick.far fails with 6 rows"
+
+
+class Short(FormulaNode):
+    """Says that it needs less than it does."""
+
+    def __init__(self, planned: PlannedNode, groups: Groups) -> None:
+        super().__init__(planned.name, planned.features, groups)
+        self.needs = Context(rows=1)
+
+
+def test_a_node_with_too_short_a_context_is_named() -> None:
+    node = NodeSettings(
+        name="tick", upstream="aligned", features={"w": "rolling_mean(price, '60ns')"}, output=Output()
+    )
+    trial = trial_that_looks_back(
+        lambda planned, groups: (
+            Short(planned, groups) if planned.name == "tick" else make_node(planned, groups)
+        ),
+        GraphSettings(name="g", nodes=(node,), sessions=ShortSessions()),
+    )
+    first, second = verdict(trial, trial.run(), outcomes_of(trial))
+    assert first == "tick.w: hangs on rows before its context, which is 1 row"
+    assert second.endswith("with all rows and with its context alone")
+
+
+def test_state_that_a_node_does_not_speak_of_is_found() -> None:
+    plan = plan_graph(GRAPH, rows_of().schema)
+    make = planted(RunningSum)
+    trial = Trial(make=lambda: Graph(plan, make), rows=rows_of(), on="event_ns", key=("symbol",), plan=plan)
+    outcomes = outcomes_of(trial)
+    assert differing(outcomes) == {"context", "restart"}
+    assert {one.cause.partition(":")[0] for one in outcomes if one.difference} == {
+        "hangs on rows before its context, which is nothing",
+        "cannot be made anew",
+    }
