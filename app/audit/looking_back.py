@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from app.audit import lags, since, trades, windows
+from app.audit import lags, sides_of_trades, since, trades, windows
 from app.audit.past import Past
 from app.audit.reach import Need, Needs, lagged, of_fill, of_memory, of_window
 
@@ -76,10 +76,10 @@ LOOKING_BACK: Final[Mapping[str, LookingBack]] = {
     "ewm_std": _recursion(since.ewm_std),
     "micro_price": LookingBack(trades.micro_price, ONE_ROUNDING, lambda _: Need()),
     "tick_rule": LookingBack(since.tick_rule, 0, SIDE),
-    "lee_ready": LookingBack(trades.lee_ready, 0, SIDE),
-    "emo": LookingBack(trades.emo, 0, SIDE),
-    "clnv": LookingBack(trades.clnv, 0, SIDE),
-    "direction": LookingBack(trades.direction, 0, SIDE),
+    "lee_ready": LookingBack(sides_of_trades.lee_ready, 0, SIDE),
+    "emo": LookingBack(sides_of_trades.emo, 0, SIDE),
+    "clnv": LookingBack(sides_of_trades.clnv, 0, SIDE),
+    "direction": LookingBack(sides_of_trades.direction, 0, SIDE),
     "trade_return": LookingBack(trades.trade_return, ONE_ROUNDING, lagged),
     "vwap": LookingBack(trades.vwap, ONE_ROUNDING, of_window("session")),
     "twap": LookingBack(trades.twap, ONE_ROUNDING, SIDE),
