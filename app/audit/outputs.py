@@ -26,7 +26,9 @@ def audit_outputs(
     declared, key = declared_graph(settings), settings.stream(settings.pipeline.left).key
     for name in outputs.keys() - {ALIGNED}:
         rules, files = NodeRules.of(declared, name, key, clock_column(settings.pipeline.clock)), outputs[name]
-        report.features_unjudged |= {f"{name}.{column}": why for column, why in rules.unjudged.items()}
+        report.reach.passed_over.features |= {
+            f"{name}.{column}": why for column, why in rules.unjudged.items()
+        }
         for number, (joined, made) in enumerate(zip(aligned.files, files.files, strict=True)):
             findings = Findings()
             report.rows_out[name] += check_node(

@@ -27,13 +27,15 @@ class PassedOver:
     may have called them late; under a right stream aligned rows whose match there may be gone.  `letters`
     counts late letters of which nobody can say whether they had a reason, `columns` aligned rows by the
     column that they have and the settings do not make; `without_past` by node rows of which a feature hangs
-    on aligned rows that are gone.
+    on aligned rows that are gone.  `features` are those, as node and column, that the audit
+    cannot compute, with the function that it lacks.
     """
 
     from_ns: dict[int, int] = field(default_factory=dict)
     rows: Counter[str] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
     without_past: Counter[str] = field(default_factory=Counter)
+    features: dict[str, str] = field(default_factory=dict)
     letters: int = 0
 
     def add(self, other: "PassedOver") -> None:
@@ -42,6 +44,7 @@ class PassedOver:
         self.rows += other.rows
         self.columns += other.columns
         self.without_past += other.without_past
+        self.features |= other.features
         self.letters += other.letters
 
 
@@ -74,7 +77,6 @@ class AuditReport:
 
     `rule_changes` say where rows were matched by another rule than those before, or than the settings have;
     `rows_unjudged` counts rows of the join or a node that were made in a way that the settings do not say.
-    `features_unjudged` are features, as node and column, with the function that the audit cannot compute.
     """
 
     rows_in: Counter[str] = field(default_factory=Counter)
@@ -82,7 +84,6 @@ class AuditReport:
     rows_refused: Counter[str] = field(default_factory=Counter)
     rows_out: Counter[str] = field(default_factory=Counter)
     rows_unjudged: Counter[str] = field(default_factory=Counter)
-    features_unjudged: dict[str, str] = field(default_factory=dict)
     rows_aligned: int = 0
     rows_repeated: int = 0
     rows_dead: int = 0
@@ -102,7 +103,6 @@ class AuditReport:
             (self.reach.unread, other.reach.unread),
         ):
             mine.update(theirs)  # which keeps a count of 0
-        self.features_unjudged |= other.features_unjudged
         self.rows_aligned += other.rows_aligned
         self.rows_repeated += other.rows_repeated
         self.rows_dead += other.rows_dead

@@ -276,7 +276,9 @@ class _Partition:
         """Check the rows of a node with an output; returns how many there are."""
         left = self._rules.pipeline.left
         rules = NodeRules.of(self._pipeline.declared, name, self._rules.keys[left], self._rules.on)
-        report.features_unjudged |= {f"{name}.{column}": why for column, why in rules.unjudged.items()}
+        report.reach.passed_over.features |= {
+            f"{name}.{column}": why for column, why in rules.unjudged.items()
+        }
         own = parse_rule(self._pipeline.sinks(self._partition)[name].rule).formulas
         parity, seals, wait = ParityCheck(), Seals(), self._cut is None
         heads = Heads(self._rules.on)

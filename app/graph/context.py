@@ -1,6 +1,6 @@
 """How far back a graph's features hang on earlier rows, and whether it is as far as its nodes say."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,10 +17,10 @@ from operators.graph.plan import Plan
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_S
 
-Apart: TypeAlias = Callable[["Reaching"], Difference | None]
+Compared: TypeAlias = Mapping[str, list[str]]  # by node: columns
 
-MOMENTS: Final = 8
-COMPARED_ROWS: Final = 500  # from each moment on
+MOMENTS: Final = 16
+COMPARED_ROWS: Final = 200  # from each moment on
 STEPS: Final = 300  # of a length of time, to find the shortest that is enough: seconds of five minutes
 TIMES: Final = 10
 NS_PER_MINUTE: Final = 60 * NS_PER_S
@@ -56,7 +56,7 @@ def rows_before(trial: Trial, plan: Plan, first: int, reaching: Reaching) -> Int
     past = Past.of(frame.select(trial.on, *trial.key), trial.key, trial.on, plan.sessions.ids)
     stretches = past.stretches(by_session=False)
     session = past.session[stretches.order]
-    found = [np.empty(0, np.int64)]
+    parts = [np.empty(0, np.int64)]
     for lower, end in stretches.spans():
         place = lower + int(np.searchsorted(stretches.order[lower:end], first))
         if place == end:
@@ -71,8 +71,8 @@ def rows_before(trial: Trial, plan: Plan, first: int, reaching: Reaching) -> Int
         if ns:
             at = max(from_place - rows * reaching.back_first, lower)
             from_place = lower + int(np.searchsorted(times, stretches.time_ns[at] - ns, "right"))
-        found.append(stretches.order[max(from_place - rows, lower) : place])
-    return np.sort(np.concatenate(found))
+        parts.append(stretches.order[max(from_place - rows, lower) : place])
+    return np.sort(np.concatenate(parts))
 
 
 def take_again(trial: Trial, plan: Plan, graph: Graph, first: int) -> None:
@@ -93,23 +93,25 @@ def context(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcom
     start: Start = "session" if "session" in _starts(plan) else ""
     firsts = np.unique(draws.integers(0, count, MOMENTS)).tolist()
 
-    def apart(reaching: Reaching) -> Difference | None:
-        compared = _compared(plan, reaching)
-        return next(
-            (one for one in _differences(trial, plan, wanted, firsts, reaching, compared) if one), None
-        )
+    def apart(reaching: Reaching, compared: Compared) -> Difference | None:
+        differences = _differences(trial, plan, wanted, firsts, reaching, compared)
+        return next((difference for difference in differences if difference is not None), None)
 
     for more in (1, TIMES):
-        declared = Reach(reach.rows * more, reach.ns * more)
-        differs = apart(Reaching(declared, start))
+        reaching = Reaching(Reach(reach.rows * more, reach.ns * more), start)
+        differs = apart(reaching, _compared(plan, reaching))
         if differs is not None:
-            cause = f"hangs on rows before its context, which is {reach_words(declared)}"
+            cause = f"hangs on rows before its context, which is {reach_words(reaching.reach)}"
             return Outcome(
                 "context", what, "differs", differs, cause, ("with all rows", "with its context alone")
             )
-    if reach == Reach():
+    node, column, own = _farthest(plan)
+    if own == Reach():
         return Outcome("context", what, "equal")
-    return Outcome("context", what, "enough" + _least(reach, apart))
+    compared = {node: [*dict.fromkeys([*trial.key, trial.on, column])]}
+    short = _too_short(own, lambda reaching: apart(reaching, compared) is not None)
+    least = "hangs on no row before, over this day" if short is None else f"fails with {reach_words(short)}"
+    return Outcome("context", what, f"enough; {node}.{column} {least}")
 
 
 def reach_words(reach: Reach) -> str:
@@ -131,25 +133,33 @@ def length_words(ns: int) -> str:
     return " ".join(parts)
 
 
-def _least(reach: Reach, apart: Apart) -> str:
-    """The longest reach that is not enough, and which feature differs; empty where all is enough."""
-    back_first = apart(Reaching(reach, back_first=False)) is not None
+def _farthest(plan: Plan) -> tuple[str, str, Reach]:
+    """Of the features that hang on no start the one that looks back farthest: node, column, how far."""
+    windows = [
+        (node.name, column, node.features.reaches[column])
+        for node in plan.nodes
+        for column in node.features.columns
+        if node.carried is not None and column in node.carried and not node.features.starts[column]
+    ]
+    return max(windows, key=lambda one: (one[2].ns, one[2].rows), default=("", "", Reach()))
+
+
+def _too_short(reach: Reach, fails: Callable[[Reaching], bool]) -> Reach | None:
+    """The longest reach that is not enough; None where nothing is."""
+    back_first = fails(Reaching(reach, back_first=False))
     steps = min(STEPS, reach.ns) if reach.ns else reach.rows
 
     def part(step: int) -> Reach:
         return Reach(reach.rows, reach.ns * step // steps) if reach.ns else Reach(step)
 
-    enough, short, differs = steps, -1, None
+    enough, short = steps, -1
     while enough - short > 1:
         step = (enough + short) // 2
-        one = apart(Reaching(part(step), back_first=back_first))
-        if one is None:
-            enough = step
+        if fails(Reaching(part(step), back_first=back_first)):
+            short = step
         else:
-            short, differs = step, one
-    if differs is None:
-        return "; nothing is enough over this day"
-    return f"; {differs.node}.{differs.column} fails with {reach_words(part(short))}"
+            enough = step
+    return None if short < 0 else part(short)
 
 
 def _starts(plan: Plan) -> set[Start]:
@@ -157,7 +167,7 @@ def _starts(plan: Plan) -> set[Start]:
     return {start for node in plan.nodes for start in node.features.starts.values()}
 
 
-def _compared(plan: Plan, reaching: Reaching) -> dict[str, list[str]]:
+def _compared(plan: Plan, reaching: Reaching) -> Compared:
     """By node the features that hang on no earlier start than that."""
     kept: dict[str, list[str]] = {}
     for node in plan.nodes:
@@ -177,7 +187,7 @@ def _differences(
     wanted: Outputs,
     firsts: list[int],
     reaching: Reaching,
-    compared: dict[str, list[str]],
+    compared: Compared,
 ) -> Iterator[Difference | None]:
     for first in firsts:
         before = rows_before(trial, plan, first, reaching)

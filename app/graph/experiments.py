@@ -85,29 +85,32 @@ def restart(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcom
     count = trial.rows.num_rows
     kills = np.unique(draws.integers(1, max(count, 2), KILLS)).tolist()
     kills = [kill for kill in kills if kill < count]
-    saves = [int(draws.integers(0, kill + 1)) for kill in kills]
+    stops = [int(draws.integers(0, kill + 1)) for kill in kills]
     losses = 0 if trial.plan is None else len(kills) // LOSSES
-    calls, lost = _with_kills(trial, kills, saves, losses=losses > 0)
+    calls, lost = _with_kills(trial, kills, stops, losses=losses > 0)
     what = f"{len(kills)} kills" + (f", {losses} of them without local state" if losses else "")
     apart = Difference(lost[0], "") if lost else difference(trial, wanted, trial.gather(calls))
     cause = "cannot take back its own snapshot" if lost else "loses state: its snapshot lacks what it needs"
     if apart is not None and losses and not lost:
-        calls, _ = _with_kills(trial, kills, saves, losses=False)
+        calls, _ = _with_kills(trial, kills, stops, losses=False)
         if difference(trial, wanted, trial.gather(calls)) is None:
             cause = "cannot be made anew: it hangs on rows before those that it says it needs"
     return _outcome("restart", what, apart, cause, ("in one pass", f"with {len(kills)} restarts"))
 
 
 def _with_kills(
-    trial: Trial, kills: list[int], saves: list[int], *, losses: bool
+    trial: Trial, kills: list[int], stops: list[int], *, losses: bool
 ) -> tuple[list[dict[str, Sealed]], tuple[str, ...]]:
-    """What graphs give that are killed and saved before these rows, and the nodes that failed."""
+    """What graphs give that die before the rows `kills`, and the nodes that failed.
+
+    The last snapshot that each wrote is of before the rows `stops`.
+    """
     count = trial.rows.num_rows
     kept: dict[bytes, bytes] = {}
     graph, calls, done = trial.make(), list[dict[str, Sealed]](), 0
     lost: tuple[str, ...] = ()
-    for number, (kill, save) in enumerate(zip([*kills, count], [*saves, count], strict=True), 1):
-        last = max(done, save)
+    for number, (kill, stop) in enumerate(zip([*kills, count], [*stops, count], strict=True), 1):
+        last = max(done, stop)
         if last > done:
             calls += map(dict, trial.pass_through(graph, trial.rows.slice(done, last - done)))
         snapshot = graph.snapshot()

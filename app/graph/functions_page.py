@@ -80,18 +80,20 @@ def signature(function: Function) -> str:
     if function.repeats:
         values.append("...")
     names = [one.name for one in function.settings]
-    values += [_setting(one, names) for one in function.settings if not _said_with_length(one.name, names)]
+    values += [
+        _setting(one, names) for one in function.settings if not _is_instead_of_length(one.name, names)
+    ]
     return f"{function.name}({', '.join(values)})"
 
 
-def _said_with_length(name: str, names: Sequence[str]) -> bool:
+def _is_instead_of_length(name: str, names: Sequence[str]) -> bool:
     """Whether a setting stands with the length of time that it may be said instead of."""
     return (name == "rows" and "ns" in names) or (name == "tau_ns" and "half_life_ns" in names)
 
 
 def _setting(setting: Setting, names: Sequence[str]) -> str:
     if setting.kind in ("window", "duration") and setting.positional:
-        instead = [f" or {name}=" for name in names if _said_with_length(name, names)]
+        instead = [f" or {name}=" for name in names if _is_instead_of_length(name, names)]
         return LENGTH + "".join(instead)
     if setting.positional:
         return setting.name
