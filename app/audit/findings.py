@@ -23,11 +23,15 @@ class Violation:
 
 
 class Findings:
-    """Collects the faults of one partition, tile after tile; counts the rows that came again, equal."""
+    """Collects the faults of one partition, tile after tile; counts the rows that came again, equal.
+
+    `without_past` counts by node the rows of which a feature hangs on rows that are gone.
+    """
 
     def __init__(self) -> None:
         self.rows_repeated = 0
         self.passed_over: Counter[str] = Counter()
+        self.without_past: Counter[str] = Counter()
         self._rows: dict[str, int] = {}
         self._examples: dict[str, list[str]] = {}
         self._strays: dict[str, list[pl.DataFrame]] = {"missing": [], "unexpected": []}

@@ -160,10 +160,11 @@ def _effective_spread(
 
 
 def _quote_age(age: pl.Series, output: str = "age", max_age_ns: int | str = 0) -> pl.Series:
-    return age > _length_ns(max_age_ns) if output == "stale" else age
+    return age > length_ns(max_age_ns) if output == "stale" else age
 
 
-def _length_ns(length: int | str) -> int:
+def length_ns(length: int | str) -> int:
+    """Nanoseconds, as they are or by a text such as '5m'."""
     if isinstance(length, int):
         return length
     match = re.fullmatch(r"(\d+)(\w+)", length)
@@ -194,3 +195,5 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., pl.Series]]] = {
     "effective_spread": _effective_spread,
     "quote_age": _quote_age,
 }
+
+ROW_FUNCTIONS: Final = _FUNCTIONS.keys()

@@ -1,6 +1,6 @@
 """The audit of nodes: each row of an output is held against its aligned row and its formulas."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,32 +8,12 @@ import polars as pl
 import pyarrow as pa
 
 from app.audit.findings import PLACE, Findings
-from app.audit.formulas import inexact_features, with_features
 from app.audit.sides import WANTED
 from app.audit.walk import frame_of
-from operators.graph.declare import GraphSettings
-from operators.sealed import ALIGNED
+from app.audit.wanted import THERE, NodeRules, wanted_rows
 
-LOG_ERROR_MAX = 1e-12  # relative
 UNJUDGED_NODE = "audit_unjudged"  # of a row of an output: whether it has to be there, and that is all
 WINDOW_ROWS = 8_192  # looked through on either side for where both meet again
-
-
-@dataclass(frozen=True, slots=True)
-class NodeRules:
-    """What the rows of one output promise: by column, in order, the formula over an aligned row."""
-
-    name: str
-    features: Mapping[str, str]
-
-    @classmethod
-    def of(cls, graph: GraphSettings, name: str) -> "NodeRules":
-        """The formulas of a node and of those it comes from, the first first."""
-        nodes = {node.name: node for node in graph.nodes}
-        chain = [nodes[name]]
-        while chain[0].upstream != ALIGNED:
-            chain.insert(0, nodes[chain[0].upstream])
-        return cls(name, {column: formula for node in chain for column, formula in node.features.items()})
 
 
 def check_node(
@@ -54,9 +34,12 @@ def check_node(
     place counts.  `since` says which rows of the output, behind those of all aligned rows, are not judged.
 
     `heads` says, once first rows were read, which side keeps no more than what is left; rows from before the
-    first of the other side are not judged then.
+    first of the other side are not judged then.  Nor are features of rows that hang on aligned rows which are
+    gone: these are counted.
     """
-    joined, made = _Side(aligned, repeats=repeats), _Side(rows, repeats=repeats)
+    joined, made = (_Side(_frames(side, rules.on, repeats=repeats)) for side in (aligned, rows))
+    if rules.needs:
+        joined = _Side(wanted_rows(rules, joined.frames, lambda: heads is not None and heads.aligned > 0))
     count, begun = 0, False
     while made.fill():
         if not begun:
@@ -147,25 +130,30 @@ def _lose(rules: NodeRules, joined: "_Side", made: "_Side", findings: Findings) 
     return strange
 
 
+def _frames(batches: Iterator[pa.RecordBatch], on: str, *, repeats: bool) -> Iterator[pl.DataFrame]:
+    """The rows; with `repeats` all at once, each place once and in the order of time."""
+    frames = (frame_of(pa.Table.from_batches([batch])) for batch in batches)
+    if not repeats:
+        yield from frames
+    elif parts := list(frames):
+        rows = pl.concat(parts, how="diagonal").unique(PLACE, keep="first", maintain_order=True)
+        yield rows.sort(on, maintain_order=True)
+
+
 class _Side:
     """Rows that come in batches and are taken in equal numbers from both sides."""
 
-    def __init__(self, batches: Iterator[pa.RecordBatch], *, repeats: bool) -> None:
+    def __init__(self, frames: Iterator[pl.DataFrame]) -> None:
         self.rows = pl.DataFrame()
-        self._batches = batches
-        if repeats:
-            parts = [frame_of(pa.Table.from_batches([batch])) for batch in batches]
-            if parts:
-                self.rows = pl.concat(parts, how="diagonal").unique(PLACE, keep="first", maintain_order=True)
-            self._batches = iter(())
+        self.frames = frames
 
     def fill(self) -> bool:
         """Whether there is a row to take."""
         while self.rows.height == 0:
-            batch = next(self._batches, None)
-            if batch is None:
+            rows = next(self.frames, None)
+            if rows is None:
                 return False
-            self.rows = frame_of(pa.Table.from_batches([batch]))
+            self.rows = rows
         return True
 
     def first_place(self) -> tuple[int, int]:
@@ -187,8 +175,8 @@ class _Side:
     def gather(self, count: int) -> None:
         """Hold at least `count` rows, or all that are left."""
         parts = [self.rows]
-        while sum(part.height for part in parts) < count and (batch := next(self._batches, None)) is not None:
-            parts.append(frame_of(pa.Table.from_batches([batch])))
+        while sum(part.height for part in parts) < count and (rows := next(self.frames, None)) is not None:
+            parts.append(rows)
         self.rows = pl.concat(parts, how="diagonal")
 
     def find(self, place: tuple[int, int]) -> int | None:
@@ -222,23 +210,35 @@ def _compare(rules: NodeRules, left: pl.DataFrame, rows: pl.DataFrame, findings:
     if UNJUDGED_NODE in rows.columns:
         judged = rows[UNJUDGED_NODE].is_null()
         left, rows = left.filter(judged), rows.filter(judged).drop(UNJUDGED_NODE)
-    wanted = with_features(left, rules.features)
-    both = rows.hstack(wanted.select(pl.col(c).alias(WANTED + c) for c in rows.columns))
+    if not rules.needs:
+        left = left.hstack([value.alias(WANTED + value.name) for value in rules.values(left)])
+    carried = [c for c in rows.columns if c not in rules.features]
+    features = [c for c in rows.columns if c in rules.features and c not in rules.unjudged]
+    there = {c: pl.col(THERE + c) for c in features if THERE + c in left.columns}
+    both = rows.hstack(
+        [
+            *left.select(pl.col(c).alias(WANTED + c) for c in carried),
+            *left.select([WANTED + c for c in features]),
+            *left.select(there.values()),
+        ]
+    )
     describe = _describe(rules)
-    carried = _any(_differs(c, both.schema[c]) for c in rows.columns if c not in rules.features)
-    findings.add("changed carried column", both.filter(carried), describe)
-    inexact = inexact_features(rules.features)
-    features = [c for c in rows.columns if c in rules.features]
-    wrong = _any(_differs(c, both.schema[c], exact=c not in inexact) for c in features)
+    differs = _any(_differs(c, both.schema[c], 0) for c in carried)
+    findings.add("changed carried column", both.filter(differs), describe)
+    wrong = _any(
+        _differs(c, both.schema[c], rules.tolerances[c]) & there.get(c, pl.lit(value=True)) for c in features
+    )
     findings.add("wrong feature", both.filter(wrong), describe)
+    if there:
+        findings.without_past[rules.name] += both.filter(~pl.all_horizontal(there.values())).height
 
 
-def _differs(name: str, kind: pl.DataType, *, exact: bool = True) -> pl.Expr:
+def _differs(name: str, kind: pl.DataType, tolerance: float) -> pl.Expr:
     value, wanted = pl.col(name), pl.col(WANTED + name).cast(kind, strict=False)
     differs = value.ne_missing(wanted)
-    if exact or not kind.is_float():
+    if not tolerance or not kind.is_float():
         return differs
-    near = (value - wanted).abs() <= LOG_ERROR_MAX * wanted.abs()
+    near = (value - wanted).abs() <= tolerance * wanted.abs()
     return differs & ~near.fill_null(value=False)
 
 
@@ -248,7 +248,9 @@ def _any(checks: Iterator[pl.Expr]) -> pl.Expr:
 
 def _describe(rules: NodeRules) -> Callable[[dict[str, object]], str]:
     def describe(row: dict[str, object]) -> str:
-        wrong = [c for c in row if WANTED + c in row and row[c] != row[WANTED + c]]
+        wrong = [
+            c for c in row if WANTED + c in row and row[c] != row[WANTED + c] and row.get(THERE + c, True)
+        ]
         said = "; ".join(f"{c} is {row[c]!r}, should be {row[WANTED + c]!r}" for c in wrong)
         return f"{rules.name} row {row[PLACE[0]]}/{row[PLACE[1]]}: {said}"
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 from app.audit.files import ParquetFiles, audit_files
 from app.audit.findings import Findings
-from app.audit.nodes import NodeRules, check_node
+from app.audit.nodes import check_node
 from app.audit.report import AuditReport
+from app.audit.wanted import NodeRules
 from app.config import Settings
 from app.wiring.planning import declared_graph
 from operators.sealed import ALIGNED
+from schemas.clocks import clock_column
 from schemas.stream import Stream
 
 
@@ -21,13 +23,17 @@ def audit_outputs(
     """Check the aligned rows against the inputs, and each node's rows against them."""
     aligned = outputs[ALIGNED]
     report = audit_files(settings, aligned, inputs, streams=streams)
-    declared = declared_graph(settings)
+    declared, key = declared_graph(settings), settings.stream(settings.pipeline.left).key
     for name in outputs.keys() - {ALIGNED}:
-        rules, files = NodeRules.of(declared, name), outputs[name]
+        rules, files = NodeRules.of(declared, name, key, clock_column(settings.pipeline.clock)), outputs[name]
+        report.reach.passed_over.features |= {
+            f"{name}.{column}": why for column, why in rules.unjudged.items()
+        }
         for number, (joined, made) in enumerate(zip(aligned.files, files.files, strict=True)):
             findings = Findings()
             report.rows_out[name] += check_node(
                 rules, aligned.batches(joined), files.batches(made), findings, repeats=False
             )
+            report.reach.passed_over.without_past += findings.without_past
             report.violations += [(number, violation) for violation in findings.violations()]
     return report

@@ -26,12 +26,16 @@ class PassedOver:
     rows whose left row is gone; under the left stream its rows whose aligned row is gone, or a letter that
     may have called them late; under a right stream aligned rows whose match there may be gone.  `letters`
     counts late letters of which nobody can say whether they had a reason, `columns` aligned rows by the
-    column that they have and the settings do not make.
+    column that they have and the settings do not make; `without_past` by node rows of which a feature hangs
+    on aligned rows that are gone.  `features` are those, as node and column, that the audit
+    cannot compute, with the function that it lacks.
     """
 
     from_ns: dict[int, int] = field(default_factory=dict)
     rows: Counter[str] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
+    without_past: Counter[str] = field(default_factory=Counter)
+    features: dict[str, str] = field(default_factory=dict)
     letters: int = 0
 
     def add(self, other: "PassedOver") -> None:
@@ -39,6 +43,8 @@ class PassedOver:
         self.from_ns |= other.from_ns
         self.rows += other.rows
         self.columns += other.columns
+        self.without_past += other.without_past
+        self.features |= other.features
         self.letters += other.letters
 
 

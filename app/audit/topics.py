@@ -16,13 +16,14 @@ from app.audit.emitted import ParityCheck, Seals, gathered, parts_by
 from app.audit.findings import PLACE, Findings, Violation
 from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.late import PLACES, LateJudge, NotAccepted, read_not_accepted
-from app.audit.nodes import Heads, NodeRules, check_node, unjudged
+from app.audit.nodes import Heads, check_node, unjudged
 from app.audit.report import AuditReport, Reach
 from app.audit.retained import Disorder, Lows, Retained
 from app.audit.rule_book import formulas_of
 from app.audit.rules import Layout
 from app.audit.runs import MEMORY_SIZE_MIN, Runs
 from app.audit.walk import frame_of, walk
+from app.audit.wanted import NodeRules
 from app.config import Settings
 from app.process.threads import each
 from app.reading.aligned import read_aligned, read_output
@@ -273,7 +274,11 @@ class _Partition:
 
     def _node(self, name: str, report: AuditReport) -> int:
         """Check the rows of a node with an output; returns how many there are."""
-        rules = NodeRules.of(self._pipeline.declared, name)
+        left = self._rules.pipeline.left
+        rules = NodeRules.of(self._pipeline.declared, name, self._rules.keys[left], self._rules.on)
+        report.reach.passed_over.features |= {
+            f"{name}.{column}": why for column, why in rules.unjudged.items()
+        }
         own = parse_rule(self._pipeline.sinks(self._partition)[name].rule).formulas
         parity, seals, wait = ParityCheck(), Seals(), self._cut is None
         heads = Heads(self._rules.on)
@@ -305,6 +310,7 @@ class _Partition:
             since=since,
             heads=heads,
         )
+        report.reach.passed_over.without_past[name] += self._findings.without_past[name]
         if not self._repeats:
             parity.report(self._findings)
         return count

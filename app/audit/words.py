@@ -29,6 +29,8 @@ def report_lines(report: AuditReport, settings: Settings, *, of_topics: bool) ->
             yield f"{name}: {rows:,} rows were made in a way that these settings do not say: values unchecked"
     for name, rows in sorted(report.reach.passed_over.columns.items()):
         yield f"{name}: {rows:,} rows have this column, which these settings do not make: unchecked there"
+    for feature, function in sorted(report.reach.passed_over.features.items()):
+        yield f"{feature}: not judged, the audit has no {function} of its own"
     for number, violation in report.violations:
         where = "" if number is None else f"partition {number}: "
         yield f"{where}{violation.rows:,} rows {violation.kind}"
@@ -82,6 +84,8 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "from_ns": {
             number: _bounded(at_ns) for number, at_ns in sorted(report.reach.passed_over.from_ns.items())
         },
+        "rows_without_past": dict(report.reach.passed_over.without_past),
+        "features_unjudged": dict(sorted(report.reach.passed_over.features.items())),
         "columns_unjudged": dict(report.reach.passed_over.columns),
         "parity": {number: str(parity) for number, parity in sorted(report.parity.items())},
         "rule_changes": [change._asdict() for change in sorted(report.rule_changes)],
@@ -128,6 +132,8 @@ def _gone(report: AuditReport, settings: Settings) -> Iterator[str]:
     ]
     if parts:
         yield f"not judged, for topics keep no more: {', '.join(parts)}"
+    for name, count in sorted(report.reach.passed_over.without_past.items()):
+        yield f"{name}: {count:,} rows not judged: their windows begin before what is kept"
     if report.reach.passed_over.letters:
         letters = f"{report.reach.passed_over.letters:,} late letters"
         yield f"not judged: {letters} that neither these settings nor what is left of the topics explain"

@@ -14,8 +14,9 @@ from app.day.reading import Reading
 from app.errors import UsageError
 from app.graph.arrival import SHUFFLE_NS, Joined, join_days, join_shuffled
 from app.graph.columns import newest_date
-from app.graph.experiments import Outcome, experiments
+from app.graph.experiments import experiments
 from app.graph.judge import second_judge
+from app.graph.outcome import Outcome
 from app.graph.trial import Outputs, Trial, by_key, by_time, difference, key_edges, one_batch
 from app.lock.changes import require_meanings
 from app.wiring.planning import graph_plan
@@ -96,6 +97,7 @@ def trial_of(joined: Joined) -> Trial:
         rows=one_batch(joined.rows[ALIGNED]),
         on=clock_column(settings.pipeline.clock),
         key=joined.pipeline.asof.left.key,
+        plan=plan,
     )
 
 
@@ -128,7 +130,7 @@ def outcome_line(outcome: Outcome) -> str:
     return f"  {outcome.name:<{NAME_WIDTH}} {outcome.what:<{WHAT_WIDTH}} {outcome.result}"
 
 
-CAUSES: Final = ("twice", "look-ahead", "symbols", "cuts", "restart", "arrival", "second judge")
+CAUSES: Final = ("twice", "look-ahead", "symbols", "cuts", "context", "restart", "arrival", "second judge")
 
 
 def arrival(trial: Trial, wanted: Outputs, runs: Iterable[tuple[str, Joined]]) -> Outcome:

@@ -2,12 +2,14 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.graph.context import context, take_again
+from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial, by_key, difference, key_edges, one_batch
 from operators.entries import KeptEntries
 from operators.sealed import Sealed
@@ -18,29 +20,14 @@ CUT_ROWS: Final = (1, 100, 10_000)
 SINGLE_ROWS_MAX: Final = 2_000  # cut one by one: each call costs as much as a hundred rows
 MOMENTS: Final = 64
 KILLS: Final = 40
+LOSSES: Final = 4  # every fourth kill loses all state
 GAP_NS_MAX: Final = 1_000_000_000  # between rows that are put in the place of others
-
-
-class Outcome(NamedTuple):
-    """What an experiment came to.
-
-    `name`   of the experiment, `what` it does, and `result` in a word or two.
-    `cause`  what a difference means, for a sentence that begins with the feature.
-    `ways`   in which the two values of the difference were made.
-    """
-
-    name: str
-    what: str
-    result: str
-    difference: Difference | None = None
-    cause: str = ""
-    ways: tuple[str, str] = ("", "")
 
 
 def experiments(trial: Trial, wanted: Outputs, seed: int) -> Iterator[Outcome]:
     """Every experiment on rows alone, with `wanted` made in one pass; the same seed draws the same."""
     runs: tuple[Callable[[Trial, Outputs, np.random.Generator], Outcome], ...]
-    runs = (twice, cuts, look_ahead, restart, symbols)
+    runs = (twice, cuts, look_ahead, restart, symbols, context)
     for number, run in enumerate(runs):
         yield run(trial, wanted, np.random.default_rng([seed, number]))
 
@@ -91,17 +78,41 @@ def look_ahead(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Out
 
 
 def restart(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
-    """Graphs that die between two rows, and new ones that go on from the last snapshot."""
+    """Graphs that die between two rows, and new ones that go on from the last snapshot, or from none.
+
+    Without one the rows that a node says it needs are taken again.
+    """
     count = trial.rows.num_rows
     kills = np.unique(draws.integers(1, max(count, 2), KILLS)).tolist()
+    kills = [kill for kill in kills if kill < count]
+    stops = [int(draws.integers(0, kill + 1)) for kill in kills]
+    losses = 0 if trial.plan is None else len(kills) // LOSSES
+    calls, lost = _with_kills(trial, kills, stops, losses=losses > 0)
+    what = f"{len(kills)} kills" + (f", {losses} of them without local state" if losses else "")
+    apart = Difference(lost[0], "") if lost else difference(trial, wanted, trial.gather(calls))
+    cause = "cannot take back its own snapshot" if lost else "loses state: its snapshot lacks what it needs"
+    if apart is not None and losses and not lost:
+        calls, _ = _with_kills(trial, kills, stops, losses=False)
+        if difference(trial, wanted, trial.gather(calls)) is None:
+            cause = "cannot be made anew: it hangs on rows before those that it says it needs"
+    return _outcome("restart", what, apart, cause, ("in one pass", f"with {len(kills)} restarts"))
+
+
+def _with_kills(
+    trial: Trial, kills: list[int], stops: list[int], *, losses: bool
+) -> tuple[list[dict[str, Sealed]], tuple[str, ...]]:
+    """What graphs give that die before the rows `kills`, and the nodes that failed.
+
+    The last snapshot that each wrote is of before the rows `stops`.
+    """
+    count = trial.rows.num_rows
     kept: dict[bytes, bytes] = {}
     graph, calls, done = trial.make(), list[dict[str, Sealed]](), 0
     lost: tuple[str, ...] = ()
-    for kill in [*(kill for kill in kills if kill < count), count]:
-        last = kill if kill == count else int(draws.integers(done, kill + 1))
-        calls += (
-            map(dict, trial.pass_through(graph, trial.rows.slice(done, last - done))) if last > done else ()
-        )
+    for number, (kill, stop) in enumerate(zip([*kills, count], [*stops, count], strict=True), 1):
+        last = max(done, stop)
+        if last > done:
+            calls += map(dict, trial.pass_through(graph, trial.rows.slice(done, last - done)))
         snapshot = graph.snapshot()
         kept.update(snapshot.puts)
         for key in snapshot.deletes:
@@ -109,11 +120,12 @@ def restart(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcom
         if kill > last:  # what was taken behind the snapshot is taken again by the next graph
             list(trial.pass_through(graph, trial.rows.slice(last, kill - last)))
         graph, done = trial.make(), last
-        lost += graph.restore(KeptEntries(kept.items()), {})
-    what = f"{len(kills)} kills"
-    apart = Difference(lost[0], "") if lost else difference(trial, wanted, trial.gather(calls))
-    cause = "cannot take back its own snapshot" if lost else "loses state: its snapshot lacks what it needs"
-    return _outcome("restart", what, apart, cause, ("in one pass", f"with {len(kills)} restarts"))
+        if losses and number % LOSSES == 0 and trial.plan is not None:
+            kept.clear()
+            take_again(trial, trial.plan, graph, done)
+        else:
+            lost += graph.restore(KeptEntries(kept.items()), {})
+    return calls, lost
 
 
 def symbols(trial: Trial, wanted: Outputs, _: np.random.Generator) -> Outcome:

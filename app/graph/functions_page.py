@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from app.words import table_lines
-from operators.formula.functions.declare import Function, Operand, Output, Setting, Takes
+from operators.formula.functions.declare import Cells, Function, Memory, Operand, Output, Setting, Takes
+from operators.formula.functions.history import ROWS_F1, TIMES_S
+from operators.formula.functions.quotes import TRADES
 from operators.formula.functions.table import FUNCTIONS
 from operators.formula.read import names_in
 
@@ -28,7 +30,12 @@ $ python -m app graph functions
 - A length of time is a whole number and its unit, `ns us ms s m h d`: `'250ms'`, `'5m'`.
 - Prices in float64 are not exact: `2 * 100.01` is not `100.00 + 100.02`, so that a trade at the mid can seem
   to be above it. Prices in whole ticks are exact.
-- *Memory* says which rows a value hangs on; of class `row` it is the row alone.
+- A window is a length of time or a number of rows: the rows of the symbol whose time is less than so long
+  before the row's own, or so many, with the row itself in both cases. Of rows of one time each sees those
+  before it. A lag is either, too. With `reset='session'` a row sees those of its session alone.
+- *Memory* says which rows a value hangs on. Of class `row` it is the row alone. Of class `window` it is the
+  window's rows, so that it comes out the same wherever reading begins before them. Of class `since` it is all
+  rows of the symbol since a start: that of the session, or with `'genesis'` the first row there is.
 """
 TAKES: Final[Mapping[Takes, str]] = {
     "number": "number",
@@ -36,6 +43,18 @@ TAKES: Final[Mapping[Takes, str]] = {
     "integer": "integer",
     "boolean": "boolean",
     "value": "number or boolean",
+}
+# When the rows of examples are.
+TIMES: Final[tuple[tuple[Mapping[str, Cells], str, Cells], ...]] = (
+    (ROWS_F1, "s", TIMES_S),
+    (TRADES, "ms", (100, 500, 500, 1200, 2000, 3100, 4000, 6000)),
+)
+LENGTH: Final = "'5m'"
+NEEDS: Final[Mapping[Memory, str]] = {
+    "row": "the row",
+    "window": "window: the rows of its window",
+    "since": "since: all rows of the symbol since a start",
+    "held": "held: later rows, too",
 }
 COMMON: Final = {"common": "that of the values", "wide": "that of the values, int64 for integers"}
 
@@ -60,11 +79,22 @@ def signature(function: Function) -> str:
     values = [f"{one.name}=none" if one.optional else one.name for one in function.operands]
     if function.repeats:
         values.append("...")
-    values += [_setting(one) for one in function.settings]
+    names = [one.name for one in function.settings]
+    values += [
+        _setting(one, names) for one in function.settings if not _is_instead_of_length(one.name, names)
+    ]
     return f"{function.name}({', '.join(values)})"
 
 
-def _setting(setting: Setting) -> str:
+def _is_instead_of_length(name: str, names: Sequence[str]) -> bool:
+    """Whether a setting stands with the length of time that it may be said instead of."""
+    return (name == "rows" and "ns" in names) or (name == "tau_ns" and "half_life_ns" in names)
+
+
+def _setting(setting: Setting, names: Sequence[str]) -> str:
+    if setting.kind in ("window", "duration") and setting.positional:
+        instead = [f" or {name}=" for name in names if _is_instead_of_length(name, names)]
+        return LENGTH + "".join(instead)
     if setting.positional:
         return setting.name
     return f"{setting.name}={'none' if setting.default is None else repr(setting.default)}"
@@ -83,7 +113,7 @@ def _section(function: Function) -> str:
         "",
         f"Gives {function.definition}.",
         "",
-        f"Type: {kinds}. Memory: {function.memory}.",
+        f"Type: {kinds}. Memory: {NEEDS[function.memory]}.",
         "",
     ]
     parameters = [(f"`{one.name}`", _operand(one), "") for one in function.operands]
@@ -100,7 +130,9 @@ def _kind(setting: Setting) -> str:
         return "`True` or `False`"
     if setting.kind == "word":
         return " or ".join(f"`{word!r}`" for word in setting.words)
-    return "a length of time" if setting.kind == "duration" else "a constant number"
+    if setting.kind in ("window", "duration"):
+        return "a length of time" + (", behind the values" if setting.positional else "")
+    return "a whole number" if setting.kind == "count" else "a constant number"
 
 
 def _output(output: Output, *, named: bool) -> str:
@@ -111,7 +143,11 @@ def _output(output: Output, *, named: bool) -> str:
 def _example(function: Function) -> str:
     example = function.example
     names = names_in(example.formula)
-    cells = zip(*(example.rows[name] for name in names), example.values, strict=True)
+    columns = [example.rows[name] for name in names]
+    timed = next(((unit, times) for rows, unit, times in TIMES if rows is example.rows), None)
+    if function.memory != "row" and timed is not None:
+        names, columns = [f"time, {timed[0]}", *names], [timed[1], *columns]
+    cells = zip(*columns, example.values, strict=True)
     rows = [tuple("null" if cell is None else f"{cell!r}" for cell in row) for row in cells]
     return _table((*names, f"`{example.formula}`"), rows)
 

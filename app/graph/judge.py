@@ -1,13 +1,12 @@
-"""The second judge of a check: the features computed by Polars from the formulas' text."""
+"""The second judge of a check: the features computed by the audit from the formulas' text."""
 
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
-from app.audit.formulas import inexact_features, with_features
-from app.audit.nodes import LOG_ERROR_MAX, NodeRules
-from app.graph.experiments import Outcome
+from app.audit.wanted import NodeRules
+from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial
 from operators.graph.declare import GraphSettings
 
@@ -18,26 +17,32 @@ CAUSE: Final = "is another value by its formula, as Polars computes it from the 
 def second_judge(trial: Trial, outputs: Outputs, graph: GraphSettings) -> Outcome:
     """Compare every feature with its formula over the joined rows.
 
-    Exact, but for what a logarithm or a power goes into: there the last bits are the library's, and the worst
-    relative difference is told.
+    Exact, but for what is rounded more than once on its way: there the last bits may differ, and the worst
+    relative difference is told.  Features that the audit cannot compute are named.
     """
     aligned = pl.DataFrame(pa.Table.from_batches([trial.rows]))
     worst, feature = 0.0, ""
+    unjudged: list[str] = []
     for node, rows in outputs.items():
-        rules = NodeRules.of(graph, node)
+        rules = NodeRules.of(graph, node, trial.key, trial.on)
         own = next(one for one in graph.nodes if one.name == node).features
-        inexact = inexact_features(rules.features)
-        wanted = with_features(aligned, rules.features)
+        unjudged += [f"{node}.{column}" for column in own if column in rules.unjudged]
+        wanted = rules.values(aligned)
         for column in own:
+            if column in rules.unjudged:
+                continue
             value = pl.Series(rows.column(column))
-            error = _errors(value, wanted[column].cast(value.dtype))
-            wrong = error > (LOG_ERROR_MAX if column in inexact else 0.0)
+            error = _errors(value, wanted[column].cast(value.dtype, strict=False))
+            wrong = error > rules.tolerances[column]
             if wrong.any():
                 return _wrong(trial, node, column, int(wrong.arg_max() or 0), value, wanted[column])
             largest = error.max()
             if isinstance(largest, float) and largest > worst:
                 worst, feature = largest, f"{node}.{column}"
-    return Outcome("second judge", WHAT, f"{worst:.1e} at most ({feature})" if feature else "equal")
+    result = f"{worst:.1e} at most ({feature})" if feature else "equal"
+    return Outcome(
+        "second judge", WHAT, result + (f"; not judged: {', '.join(unjudged)}" if unjudged else "")
+    )
 
 
 def _errors(value: pl.Series, wanted: pl.Series) -> pl.Series:

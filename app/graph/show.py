@@ -1,24 +1,63 @@
 """A graph on one screen: its nodes in chains, and of each feature what it hangs on and what it means."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.config import Settings
 from app.errors import UsageError
 from app.graph.columns import InputColumns
+from app.graph.context import length_words, reach_words
 from app.lock.file import NAME, lock_path, read_lock
 from app.lock.meanings import FeatureMeaning, feature_meanings, identity_plan
 from app.words import table_lines
-from operators.formula.functions.declare import Memory
+from operators.formula.features import Features
+from operators.formula.history import STARTS, Reach, Start, farthest, latest_start
 from operators.formula.suggest import suggest
 from operators.graph.plan import Plan, PlannedNode
 from operators.sealed import ALIGNED
 
 MEANING_LENGTH: Final = 6  # hex digits that are shown
 GRAPH_MEANING_LENGTH: Final = 12
-# What a feature of a memory class needs of other rows, and which rows the bits of its values hang on.
-NEEDS: Final[Mapping[Memory, str]] = {"row": "nothing"}
-HANGS_ON: Final[Mapping[Memory, str]] = {"row": "the row"}
+SINCE: Final[Mapping[Start, str]] = {
+    "": "",
+    "session": "rows since the session began",
+    "genesis": "all rows of the symbol",
+}
+
+
+class Past(NamedTuple):
+    """What a feature needs of other rows: how far back they reach, and since when all are needed."""
+
+    reach: Reach
+    start: Start
+
+    @classmethod
+    def of(cls, features: Features, column: str) -> "Past":
+        """That of a feature."""
+        return cls(features.reaches[column], features.starts[column])
+
+    @property
+    def memory(self) -> str:
+        """The class of memory, and how long it is."""
+        if self.start:
+            return f"since {self.start}"
+        if self.reach == Reach():
+            return "row"
+        rows = f"{self.reach.rows + 1:,} rows"  # the row's own is one of them
+        return f"window {length_words(self.reach.ns) if self.reach.ns else rows}"
+
+    @property
+    def needs(self) -> str:
+        """Which other rows it needs."""
+        if not self.start:
+            return reach_words(self.reach)
+        before = f", and {reach_words(self.reach)}" if self.reach != Reach() else ""
+        return SINCE[self.start] + (before if self.start == "session" else "")
+
+    @property
+    def hangs_on(self) -> str:
+        """Which rows its bits hang on."""
+        return SINCE[self.start] or ("the row" if self.reach == Reach() else "the window")
 
 
 class GraphView:
@@ -52,17 +91,16 @@ class GraphView:
         for node in nodes:
             rows.append((node.name, "", "", "", node.meaning[:MEANING_LENGTH], ""))
             for column in node.features.columns:
-                memory = node.features.memories[column]
+                past = Past.of(node.features, column)
                 one = self._meanings[node.name, column]
                 version = f"@{one.version}" if one.version > 1 else ""
-                shown = (memory, NEEDS[memory], HANGS_ON[memory], one.meaning[:MEANING_LENGTH])
+                shown = (past.memory, past.needs, past.hangs_on, one.meaning[:MEANING_LENGTH])
                 rows.append((f"  {column}{version}", *shown, self._lock_word(one) or ""))
         for line in table_lines(header, rows):
             yield f"  {line}"
         if name is not None:
             yield from self._formulas(nodes[0])
-        yield "  context of the graph: none, each row hangs on itself alone"
-        yield "  restart without local state: nothing is read again for the graph"
+        yield from self._context()
 
     def as_json(self, name: str | None = None) -> dict[str, Any]:
         """The same, with whole meanings, for programs."""
@@ -81,6 +119,35 @@ class GraphView:
             "nodes": [self._node_json(node) for node in nodes],
         }
 
+    def _context(self) -> Iterator[str]:
+        """What the graph needs of the past, and what is read again for it where there is no local state."""
+        pasts = {
+            f"{node.name}.{column}": Past.of(node.features, column)
+            for node in self._plan.nodes
+            for column in node.features.columns
+        }
+        reach = farthest([past.reach for past in pasts.values()])
+        start = latest_start([past.start for past in pasts.values()])
+        if reach == Reach() and not start:
+            yield "  context of the graph: none, each row hangs on itself alone"
+            yield "  restart without local state: nothing is read again for the graph"
+            return
+        since = [
+            f"{', '.join(name for name, past in pasts.items() if past.start == kind)} on {SINCE[kind]}"
+            for kind in STARTS[1:]
+            if kind in {past.start for past in pasts.values()}
+        ]
+        words = "; ".join([f"{reach_words(reach)} of a symbol", *since])
+        yield f"  context of the graph: {words}"
+        topic = self._settings.topic(ALIGNED)
+        before = "" if reach == Reach() else f", with {reach_words(reach)} of each symbol before it"
+        read = {
+            "": f"{reach_words(reach)} of each symbol of {topic} before the last commit",
+            "session": f"{topic} from the start of the session of the last commit{before}",
+            "genesis": f"all of {topic}",
+        }
+        yield f"  restart without local state: read again is {read[start]}"
+
     def _node_json(self, node: PlannedNode) -> dict[str, Any]:
         return {
             "name": node.name,
@@ -93,15 +160,18 @@ class GraphView:
 
     def _feature_json(self, node: PlannedNode, column: str) -> dict[str, Any]:
         one: FeatureMeaning = self._meanings[node.name, column]
-        memory = node.features.memories[column]
+        past = Past.of(node.features, column)
         return {
             "name": column,
             "version": one.version,
             "formula": one.formula,
             "type": str(node.features.layout.field(column).type),
-            "memory": memory,
-            "needs": NEEDS[memory],
-            "hangs_on": HANGS_ON[memory],
+            "memory": node.features.memories[column],
+            "needs": past.needs,
+            "needs_rows": past.reach.rows,
+            "needs_ns": past.reach.ns,
+            "since": past.start or None,
+            "hangs_on": past.hangs_on,
             "meaning": one.meaning,
             "lock": self._lock_word(one),
         }

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from app.watch.words import clock_words
 from operators.graph.graph import Graph
+from operators.graph.plan import Plan
 from operators.graph.row_keys import row_keys
 from operators.sealed import RowKeys, Sealed
 from schemas.batch import Int64s
@@ -30,12 +31,14 @@ class Trial:
     `make`  a new graph, with an output for each node that carries all columns.
     `rows`  sealed rows in order, as a task would have them that owns all keys.
     `on`    the clock they are in order of, and `key` the columns that key them.
+    `plan`  of the graph: which rows its features hang on; None where nobody says.
     """
 
     make: Callable[[], Graph]
     rows: pa.RecordBatch
     on: str
     key: tuple[str, ...]
+    plan: Plan | None = None
 
     @property
     def times_ns(self) -> Int64s:

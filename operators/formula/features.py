@@ -14,8 +14,8 @@ import pyarrow as pa
 from operators.formula.errors import FormulaError
 from operators.formula.functions.declare import Memory, widest
 from operators.formula.functions.table import FUNCTIONS
-from operators.formula.history import STATEFUL, Reach, farthest, own_reach
-from operators.formula.meaning import column_meaning, node_meaning, step_meanings
+from operators.formula.history import STATEFUL, Reach, Start, farthest, latest_start, own_reach
+from operators.formula.meaning import begins_anew, column_meaning, node_meaning, step_meanings
 from operators.formula.read import read_formula
 from operators.formula.steps import Step, Steps
 from operators.formula.suggest import suggest
@@ -34,7 +34,8 @@ class Source(NamedTuple):
     `rows`       the meaning of the root: which rows these are.
     `meanings`   of each column.
     `broken`     columns that are there and have an error of their own.
-    `memories`   of columns that are features: which rows they hang on, and `reaches` how far back.
+    `memories`   of columns that are features: which rows they hang on, `reaches` how far back, and `starts`
+                 since when.
     `sessions`   the meaning of the venue's sessions.
     """
 
@@ -45,6 +46,7 @@ class Source(NamedTuple):
     broken: frozenset[str] = frozenset()
     memories: Mapping[str, Memory] = {}
     reaches: Mapping[str, Reach] = {}
+    starts: Mapping[str, Start] = {}
     sessions: str = ""
 
 
@@ -59,6 +61,7 @@ class Features:
     `meanings`   of each column of the layout.
     `memories`   of each feature, of this node and of those it comes from: which rows it hangs on.
     `reaches`    of each of these: how far back the rows of its windows are.
+    `starts`     of each of these: since when it hangs on all rows.
     """
 
     columns: tuple[str, ...]
@@ -69,6 +72,7 @@ class Features:
     meanings: Mapping[str, str]
     memories: Mapping[str, Memory]
     reaches: Mapping[str, Reach]
+    starts: Mapping[str, Start]
 
     @property
     def meaning(self) -> str:
@@ -105,15 +109,27 @@ def read_features(
     pasts = _pasts(steps, source)
     memories = {**source.memories, **{name: pasts[place].memory for name, place in places.items()}}
     reaches = {**source.reaches, **{name: pasts[place].reach for name, place in places.items()}}
-    roots = tuple(places.values())
-    return Features(tuple(places), layout, steps, roots, source.rows, meanings, memories, reaches), errors
+    starts = {**source.starts, **{name: pasts[place].start for name, place in places.items()}}
+    made = Features(
+        tuple(places),
+        layout,
+        steps,
+        tuple(places.values()),
+        source.rows,
+        meanings,
+        memories,
+        reaches,
+        starts,
+    )
+    return made, errors
 
 
 class _Past(NamedTuple):
-    """Which rows a value hangs on, and how far back they are."""
+    """Which rows a value hangs on, how far back they are, and since when it hangs on all."""
 
     memory: Memory
     reach: Reach
+    start: Start
 
 
 def _pasts(steps: Sequence[Step], source: Source) -> list[_Past]:
@@ -122,17 +138,21 @@ def _pasts(steps: Sequence[Step], source: Source) -> list[_Past]:
     for step in steps:
         if step.function == "column":
             memory = source.memories.get(step.column, "row")
-            pasts.append(_Past(memory, source.reaches.get(step.column, Reach())))
+            reach = source.reaches.get(step.column, Reach())
+            pasts.append(_Past(memory, reach, source.starts.get(step.column, "")))
             continue
         made_of = [pasts[place] for place in step.operands]
         memories = {past.memory for past in made_of}
         reach = farthest([past.reach for past in made_of])
+        starts = [past.start for past in made_of]
         what = STATEFUL.get(step.function)
         if what is not None:
+            if what.history == "since":
+                starts.append("session" if begins_anew(steps, step) else "genesis")
             constants = [steps[place].bits for place in step.operands[what.values :]]
             memories.add(what.history)
             reach = own_reach(step.function, constants).behind(reach)
-        pasts.append(_Past(widest(memories), reach))
+        pasts.append(_Past(widest(memories), reach, latest_start(starts)))
     return pasts
 
 

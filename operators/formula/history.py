@@ -3,13 +3,17 @@
 Each takes its values first, then its constants: those of a window are the fields of `Window`.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal, NamedTuple, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from operators.formula.types import Kind
 
 # Which rows a value hangs on, beside its own: see `Memory` of the functions.
 History: TypeAlias = Literal["window", "since"]
+
+# From which row on a value hangs on all of its symbol: the session's first, the very first, or no such row.
+Start: TypeAlias = Literal["", "session", "genesis"]
+STARTS: Final[tuple[Start, ...]] = get_args(Start)  # each is before the one before it
 
 ROWS_MAX: Final = 65_536  # of a window
 SORTED_MAX: Final = 4_096  # of one whose values are kept in order: a row moves a part of them
@@ -165,6 +169,11 @@ class Reach(NamedTuple):
 def farthest(reaches: Sequence[Reach]) -> Reach:
     """The reach of a value made of values with these."""
     return Reach(max((r.rows for r in reaches), default=0), max((r.ns for r in reaches), default=0))
+
+
+def latest_start(starts: Iterable[Start]) -> Start:
+    """The start of a value made of values that hang on all rows since these."""
+    return max(starts, key=STARTS.index, default="")
 
 
 def own_reach(function: str, constants: Sequence[int]) -> Reach:

@@ -12,7 +12,7 @@ from operators.graph.past import pasts_of
 from operators.graph.plan import Plan, PlannedNode
 from operators.graph.row_places import RowPlaces
 from operators.inputs.progress import FIRST, RowPlace
-from operators.node import Node, NodeStateError
+from operators.node import Context, Node, NodeStateError
 from operators.nodes.formula import FormulaNode
 from operators.operator import Missing, Standing
 from operators.rows.groups import Groups
@@ -81,6 +81,11 @@ class Graph:
                 names = planned.features.layout.names
                 places = [names.index(name) for name in planned.carried]
                 self._carried[planned.name] = places if len(places) < len(names) else None
+
+    @property
+    def needs(self) -> Mapping[str, Context]:
+        """By node what of the past it says that it needs."""
+        return {name: node.needs for name, node in self._nodes.items()}
 
     def take(self, aligned: Sealed) -> Mapping[str, Sealed]:
         """Run the rows that became final through every node; returns what goes out, by node.

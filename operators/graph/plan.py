@@ -189,6 +189,7 @@ class _Planning:
                 features.meanings,
                 memories=features.memories,
                 reaches=features.reaches,
+                starts=features.starts,
                 sessions=source.sessions,
             )
         if source.layout is None:

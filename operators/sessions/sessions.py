@@ -85,8 +85,8 @@ DAYS_OF_UTC: Final = UtcDays()
 def started_by(sessions: Sessions, time_ns: int) -> int:
     """The start of the last session that began by a time, or that of an earlier one.
 
-    Sessions shorter than an hour may be passed over.  Where none is known within `DAYS_BACK`, or back to where
-    the calendar begins, it is the earliest time that was asked for.
+    Sessions shorter than an hour may be passed over.  Where none is known within `DAYS_BACK`, or back to
+    where the calendar begins, it is the earliest time that was asked for.
     """
     moment_ns = time_ns
     for moment_ns in range(time_ns, time_ns - DAYS_BACK * NS_PER_DAY, -NS_PER_DAY // 24):

@@ -5,16 +5,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 
 from app.audit.findings import Findings, Violation
 from app.audit.formulas import inexact_features, with_features
-from app.audit.nodes import NodeRules, check_node
+from app.audit.looking_back import LOOKING_BACK
+from app.audit.nodes import Heads, check_node
+from app.audit.sides import WANTED
 from app.audit.walk import frame_of
+from app.audit.wanted import NodeRules, wanted_rows
 from operators.formula.features import read_features, root_source
 from operators.formula.functions.table import FUNCTIONS
 from operators.graph.declare import GraphSettings, NodeSettings, Output
+from operators.graph.graph import Graph
+from operators.graph.plan import plan_graph
+from operators.graph.row_keys import row_keys
 from operators.nodes.formula import FormulaNode
 from operators.sealed import Sealed
 
@@ -105,7 +112,13 @@ def faults(
     aligned: list[pa.RecordBatch], rows: list[pa.RecordBatch], *, repeats: bool = False
 ) -> dict[str, Violation]:
     findings = Findings()
-    check_node(NodeRules.of(GRAPH, "tick"), iter(aligned), iter(rows), findings, repeats=repeats)
+    check_node(
+        NodeRules.of(GRAPH, "tick", ["symbol"], "event_ns"),
+        iter(aligned),
+        iter(rows),
+        findings,
+        repeats=repeats,
+    )
     return {violation.kind: violation for violation in findings.violations()}
 
 
@@ -141,7 +154,8 @@ def test_the_judge_reads_formulas_over_several_lines_and_with_comments() -> None
 
 
 def test_the_judge_is_tried_on_every_function() -> None:
-    assert set(FUNCTIONS) <= set(re.findall(r"(\w+)\(", " ".join(FEATURES.values())))
+    tried = set(re.findall(r"(\w+)\(", " ".join(FEATURES.values())))
+    assert set(FUNCTIONS) - set(LOOKING_BACK) <= tried
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
@@ -191,3 +205,77 @@ def test_rows_that_come_again_equal_are_no_fault_at_least_once() -> None:
     again = [own.slice(0, 10), own.slice(5)]
     assert not faults([rows.slice(0, 8), rows.slice(4)], again, repeats=True)
     assert faults([rows], again)
+
+
+PAST = GraphSettings(
+    name="g",
+    nodes=(
+        NodeSettings(
+            name="tick",
+            upstream="aligned",
+            features={
+                "before": "lag(real, rows=3)",
+                "total": "rolling_sum(real, '5ns')",
+                "spent": "rolling_mean(before, rows=2)",
+                "aged": "ewma(real, span=3)",
+            },
+            output=Output(),
+        ),
+    ),
+)
+
+
+def remembered(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows as a graph of features that look back makes them."""
+    graph = Graph(plan_graph(PAST, rows.schema))
+    keys = row_keys(rows, ("symbol",), "event_ns", graph.groups)
+    made = graph.take(Sealed(rows, rows.num_rows, keys=keys))["tick"].rows
+    assert made is not None
+    return made
+
+
+def judged(aligned: list[pa.RecordBatch], rows: list[pa.RecordBatch], *, low: int = 0) -> Findings:
+    findings, heads = Findings(), Heads("event_ns", aligned=low)
+    rules = NodeRules.of(PAST, "tick", ["symbol"], "event_ns")
+    check_node(rules, iter(aligned), iter(rows), findings, repeats=False, heads=heads)
+    return findings
+
+
+@pytest.mark.parametrize("size", [3, 50])
+def test_features_that_look_back_are_judged_over_batches(size: int) -> None:
+    rows = joined(60)
+    own = remembered(rows)
+    assert [*judged(list(cut(rows, size)), list(cut(own, 7))).violations()] == []
+    wrong = changed(own, 40, "spent", 12.5)
+    (fault,) = judged(list(cut(rows, size)), list(cut(wrong, 7))).violations()
+    assert (fault.kind, fault.rows) == ("wrong feature", 1)
+    assert "spent is 12.5, should be" in fault.examples[0]
+
+
+def test_rows_that_hang_on_rows_that_are_gone_are_counted_and_not_judged() -> None:
+    rows = joined(60)
+    own = remembered(rows)
+    findings = judged([rows.slice(20)], [own.slice(20)], low=20)
+    assert [*findings.violations()] == []
+    assert findings.without_past["tick"] == 40  # of each the mean since the session began
+    late = changed(own, 40, "spent", 12.5)
+    (fault,) = judged([rows.slice(20)], [late.slice(20)], low=20).violations()
+    assert fault.rows == 1
+    early = changed(own, 20, "spent", 12.5)
+    assert [*judged([rows.slice(20)], [early.slice(20)], low=20).violations()] == []
+    assert [*judged([rows.slice(20)], [own.slice(20)]).violations()] != []
+
+
+def test_of_a_long_partition_no_more_is_held_than_a_limit_and_the_rest_is_marked() -> None:
+    rules = NodeRules.of(PAST, "tick", ["symbol"], "event_ns")
+    frames = [frame_of(pa.Table.from_batches([part])) for part in cut(joined(100), 10)]
+    whole = pl.concat(wanted_rows(rules, iter(frames), lambda: False))
+    tiles = pl.concat(
+        wanted_rows(rules, iter(frames), lambda: False, tile_rows=20, held_rows_max=30), how="diagonal"
+    )
+    for name in ("before", "total", "spent", "aged"):
+        there = tiles[f"audit_there_{name}"].fill_null(value=True)
+        wanted = WANTED + name
+        assert tiles[wanted].filter(there).to_list() == whole[wanted].filter(there).to_list()
+        assert there.sum() > (90 if name != "aged" else 30)
+    assert not tiles["audit_there_aged"][-1]

@@ -1,12 +1,11 @@
 """`graph show`: the whole graph on one screen, without a broker."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from app.graph.show import HANGS_ON, NEEDS
-from operators.formula.functions.table import FUNCTIONS
 from tests.stage.day_runs import DayRun, small_days
 from tests.stage.graphs import TICK, graph_file
 from tests.stage.programs import App
@@ -99,6 +98,43 @@ def test_errors_of_the_graph_and_a_missing_graph_are_told(run_app: App, tmp_path
     assert run_app(*words).error == f"error: {bad}: there is no graph, no table [graph.NAME] with features"
 
 
-def test_every_memory_class_of_a_function_has_its_words() -> None:
-    memories = {function.memory for function in FUNCTIONS.values()}
-    assert memories == set(NEEDS) == set(HANGS_ON)
+LOOKS_BACK = (
+    TICK
+    + """\
+ret = "log_return(mid, '1m')"
+mean = "rolling_mean(log_return(mid, rows=1), '5m')"
+last = "rolling_sum(size, rows=100)"
+aged = "ewma(mean, span=20)"
+ever = "ewma(mid, span=20, memory='genesis')"
+"""
+)
+
+
+def test_memory_needs_and_what_a_restart_takes_are_shown(run_app: App, tmp_path: Path) -> None:
+    file = graph_file(tmp_path, LOOKS_BACK)
+    words = ("graph", "show", "-c", file, "--store", tmp_path / "history")
+    answer = run_app(*words)
+    lines = answer.out.splitlines()
+    named = {line.split()[0]: re.split(r" {2,}", line.strip())[1:4] for line in lines[3:-2]}
+    assert named["signed"] == ["row", "nothing", "the row"]
+    assert named["ret"] == ["window 1 min", "1 min and 1 row", "the window"]
+    assert named["mean"] == ["window 5 min", "5 min and 1 row", "the window"]
+    assert named["last"] == ["window 100 rows", "99 rows", "the window"]
+    since = "rows since the session began"
+    assert named["aged"] == ["since session", f"{since}, and 5 min and 1 row", since]
+    assert named["ever"] == ["since genesis", "all rows of the symbol", "all rows of the symbol"]
+    assert lines[-2] == (
+        "  context of the graph: 5 min and 99 rows of a symbol; side.aged on rows since the session began; "
+        "side.ever on all rows of the symbol"
+    )
+    assert lines[-1] == "  restart without local state: read again is all of tidemark.aligned"
+    side = json.loads(run_app(*words, "--json").out)["nodes"][1]
+    ret = next(one for one in side["features"] if one["name"] == "ret")
+    assert (ret["memory"], ret["needs_rows"], ret["needs_ns"], ret["since"]) == (
+        "window", 1, 60 * 10**9, None,
+    )  # fmt: skip
+    file.write_text(LOOKS_BACK[: LOOKS_BACK.index("ever = ")])
+    assert run_app(*words).out.splitlines()[-1] == (
+        "  restart without local state: read again is tidemark.aligned from the start of the session of the "
+        "last commit, with 5 min and 99 rows of each symbol before it"
+    )
