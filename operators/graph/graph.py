@@ -221,10 +221,11 @@ class Graph:
     def _starts(self, through: RowPlace) -> dict[str, RowPlace]:
         """Where the rows begin that each cold node is to take, exclusive; it makes anew what it must."""
         earliest: dict[str, RowPlace] = {}  # by node: where those that read it begin
+        right: dict[str, RowPlace] = {}  # by node: behind where readers that go on need its rows to be right
         starts: dict[str, RowPlace] = {}
         for planned in reversed(self._plan.nodes):
             name = planned.name
-            begins = earliest.get(name, through)
+            begins, right_from = earliest.get(name, through), right.get(name, through)
             past = self._remember.get(name)
             if past is not None:
                 place = self._places[name]
@@ -233,12 +234,17 @@ class Graph:
                     place = None
                 assert place is None or place <= through, f"node {name} has rows that no commit has sealed"
                 if place is None:
-                    begins_ns = past.begins_ns(through[0], self._session_start)
+                    begins_ns = past.begins_ns(right_from[0], self._session_start)
                     place = FIRST if begins_ns is None else (begins_ns, *FIRST[1:])
+                    right_from = through  # the past of a node has that of the nodes it reads
+                else:
+                    right_from = place
                 if place != through:
                     starts[name] = place
                 begins = min(begins, place)
-            earliest[planned.upstream] = min(begins, earliest.get(planned.upstream, through))
+            upstream = planned.upstream
+            earliest[upstream] = min(begins, earliest.get(upstream, through))
+            right[upstream] = min(right_from, right.get(upstream, through))
         return starts
 
     def _warm(self, rows: Sealed, places: RowPlaces, begin: int, end: int) -> None:

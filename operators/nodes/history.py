@@ -60,6 +60,7 @@ class History:
         self._own = len(owns)
         self._by_place = kept + owns.count("rows")  # columns from here on lie by place, whatever the row
         self._used = 0  # rows of the pool
+        self._strays: list[bytes] = []  # blocks left over, by key: the next snapshot deletes them
         self.memory = self._new_memory(0, 0)
         self._grow(GROUPS_MIN)
 
@@ -148,7 +149,7 @@ class History:
         rings = self.memory.rings
         changed = np.flatnonzero(rings[:, at.CHANGED])
         puts: list[tuple[bytes, bytes]] = []
-        deletes: list[bytes] = []
+        deletes, self._strays = self._strays, []
         for group in changed.tolist():
             key, ring = self._groups.key(group), rings[group]
             header = HEADER.pack(VERSION, *(int(ring[place]) for place in _IN_HEADER))
@@ -259,10 +260,12 @@ class History:
         """That there are those of the rows kept: no room is made for rows that nobody has."""
         oldest, after = (int(self.memory.rings[group, place]) for place in (at.OLDEST, at.NEXT))
         wanted = range(oldest // BLOCK, (after - 1) // BLOCK + 1 if self._columns and after > oldest else 0)
-        if len(wanted) > len(blocks):
+        if len(wanted) > sum(block in wanted for block in blocks):
             raise NodeStateError(f"node {name}: rows of {key!r} from {oldest} to {after} are missing")
-        if any(block not in wanted for block in blocks):
+        if any(block >= wanted.stop for block in blocks):
             raise NodeStateError(f"node {name}: there are rows of {key!r} that its state does not know of")
+        # A worker that died before it took back forgotten rows left their blocks in the topic.
+        self._strays += [_block_key(key, block) for block in blocks if block < wanted.start]
 
     def _restore_rows(self, name: str, key: bytes, blocks: Mapping[int, bytes], group: int) -> None:
         if not self._columns:

@@ -190,6 +190,21 @@ def test_whatever_is_damaged_or_missing_is_named_with_node_and_symbol() -> None:
         assert symbol in str(error.value), fault
 
 
+def test_blocks_of_rows_forgotten_since_cost_no_state_and_are_deleted() -> None:
+    stage = Stage({"before": "lag(x, rows=3)"})
+    stage.take([1.0] * 10)
+    entries = kept(stage.node)
+    stage.take([2.0] * (3 * BLOCK))
+    snapshot = stage.node.snapshot()
+    assert snapshot.deletes  # and whoever was to delete them has died
+    again = Stage({"before": "lag(x, rows=3)"})
+    again.node.restore((entries | dict(snapshot.puts)).items())
+    assert again.take([3.0])["before"].to_pylist() == [2.0]
+    after = again.node.snapshot()
+    assert set(after.deletes) == set(snapshot.deletes)
+    assert set(after.deletes).isdisjoint(key for key, _ in after.puts)
+
+
 @pytest.mark.parametrize("key", [b"", b"x", b"r", b"rA", b"r\0\0\0\0\0\0\0"])
 def test_an_entry_that_no_node_writes_is_refused_by_its_key(key: bytes) -> None:
     with pytest.raises(NodeStateError, match="node tick: no entry of its state has a key such as"):
