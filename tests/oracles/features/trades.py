@@ -27,16 +27,22 @@ def sign(x: float) -> int:
     return (x > 0) - (x < 0)
 
 
+def known(*values: Any) -> bool:
+    """Whether 64 bits hold each value."""
+    return all(finite(value) is not None for value in values)
+
+
 def is_quote(bid: Any, ask: Any) -> bool:
     """Whether there is a quote with both sides valid."""
     return bid is not None and ask is not None and bid > 0 and ask > 0
 
 
-def by_quote_rule(price: Any, bid: Any, ask: Any) -> int:
-    """Q8; 0 without a quote, or a crossed one."""
+def by_quote_rule(price: Any, bid: Any, ask: Any) -> int | None:
+    """Q8; 0 without a quote, or a crossed one; null on overflow."""
     if not is_quote(bid, ask) or ask < bid:
         return 0
-    return sign(2 * price - (ask + bid))
+    twice, sides = 2 * price, ask + bid
+    return sign(twice - sides) if known(twice, sides, twice - sides) else None
 
 
 def by_emo(price: Any, bid: Any, ask: Any) -> int:
@@ -46,11 +52,14 @@ def by_emo(price: Any, bid: Any, ask: Any) -> int:
     return int(price == ask) - int(price == bid)
 
 
-def by_clnv(price: Any, bid: Any, ask: Any) -> int:
-    """Q11 without the tick rule: near one side of the quote, and not near both."""
+def by_clnv(price: Any, bid: Any, ask: Any) -> int | None:
+    """Q11 without the tick rule: near one side of the quote, and not near both; null on overflow."""
     if not is_quote(bid, ask) or not bid <= price <= ask:
         return 0
-    return int(10 * price >= 7 * ask + 3 * bid) - int(10 * price <= 3 * ask + 7 * bid)
+    ten, upper, lower = 10 * price, 7 * ask + 3 * bid, 3 * ask + 7 * bid
+    if not known(ten, 7 * ask, 3 * bid, 3 * ask, 7 * bid, upper, lower):
+        return None
+    return int(ten >= upper) - int(ten <= lower)
 
 
 @over_rows(reset="session")
@@ -65,7 +74,7 @@ def tick_rule(stretch: Stretch, _: Settings) -> Column:
     return signs
 
 
-def or_tick_rule(rule: Callable[[Any, Any, Any], int]) -> Function:
+def or_tick_rule(rule: Callable[[Any, Any, Any], int | None]) -> Function:
     """The rule of a trade and its quote, and where it says 0 the tick rule."""
 
     def function(rows: Rows, operands: Sequence[Column], settings: Settings) -> Column:

@@ -1,4 +1,4 @@
-"""Nodes made warm again: whichever lost their state, and wherever the others stand, they go on as one life."""
+"""Nodes made warm again: whichever lost their state, wherever the others stand, they go on as one life."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -78,8 +78,9 @@ def test_nodes_that_lost_their_state_give_those_that_did_not_the_rows_of_one_lif
         KeptEntries([e for e in entries if not (e[0].startswith(damaged) and e[0].endswith(b"\0place"))]), {}
     )
     graph.resume(place_of(THROUGH - 1))
-    assert graph.missing is not None
-    first = max(-(-graph.missing.start[0] // SECOND), 0)
+    missing = graph.missing
+    assert missing is not None
+    first = max(-(-missing.start[0] // SECOND), 0)
     rows = sealed(graph, first, THROUGH)
     assert rows.rows is not None
     graph.warm(rows, row_places(rows.rows, "event_ns", None))
