@@ -1,6 +1,6 @@
 """The node of formulas: its rows are the rows of its input, with the features added to the columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -91,6 +91,10 @@ class FormulaNode:
         self._columns = [self._column(slot) for slot in self._slots.columns]
         program = make_program(features.steps, features.roots, self._slots)
         self._program = program
+        # The first and the last lines of rows go with loads and stores: a call costs microseconds.
+        self._segments = list(program.segments)
+        self._first = self._segments.pop(0).lines if _is_of_rows(self._segments[:1]) else None
+        self._last = self._segments.pop().lines if _is_of_rows(self._segments[-1:]) else None
         self._history: History | None = None
         if any(step.function in STATEFUL for step in features.steps):
             assert groups is not None, f"node {name} looks back: it has to be told the symbols"
@@ -114,14 +118,14 @@ class FormulaNode:
         assert rows.num_columns + len(self._features) == len(self.layout), "rows of another layout"
         outputs = self._evaluate(rows, sealed.keys)
         counts = outputs.counts.tolist()
+        columns = rows.columns
         for number, (field, bank, row) in enumerate(self._features):
             nulls = sum(counts[number])
             valid = pa.py_buffer(outputs.valid[number]) if nulls else None
             data = pa.py_buffer(outputs[bank][row])
-            feature = pa.Array.from_buffers(field.type, rows.num_rows, [valid, data], nulls)
-            rows = rows.append_column(field, feature)
+            columns.append(pa.Array.from_buffers(field.type, rows.num_rows, [valid, data], nulls))
         self.counts = dict(zip(self.counts, map(Nulls._make, counts), strict=True))
-        return sealed._replace(rows=rows)
+        return sealed._replace(rows=pa.RecordBatch.from_arrays(columns, schema=self.layout))
 
     def snapshot(self) -> Snapshot:
         """Return what changed of what it remembers; nothing where each row hangs on itself alone."""
@@ -153,18 +157,17 @@ class FormulaNode:
                     part = values[first : first + (count + each - 1) // each + (each > 1)]
                     target[: part.size] = part
                 if history is None:
-                    (segment,) = program.segments or (Segment(-1, program.once[:0]),)
-                    self._run_rows(outputs, lower, count, program.loads, segment.lines, program.stores)
+                    self._run_rows(outputs, lower, count, program.loads, self._first, program.stores)
                     continue
                 assert keys is not None, f"node {self.name} looks back: its rows need keys"
                 history.place(keys, lower, count)
-                self._run_rows(outputs, lower, count, program.loads)
-                for segment in program.segments:
+                self._run_rows(outputs, lower, count, program.loads, self._first)
+                for segment in self._segments:
                     if segment.family < 0:
                         self._run_rows(outputs, lower, count, functions=segment.lines)
                     else:
                         self._run_family(history.memory, segment, count)
-                self._run_rows(outputs, lower, count, stores=program.stores)
+                self._run_rows(outputs, lower, count, functions=self._last, stores=program.stores)
                 history.leave(count)
         return outputs
 
@@ -240,6 +243,10 @@ class FormulaNode:
         target: Values = self._inputs.floats if kind == "float64" else self._inputs.ints
         dtype = np.dtype(self.layout.field(place).type.to_pandas_dtype())
         return _Column(place, dtype, target[slot.row], slot.row)
+
+
+def _is_of_rows(segments: Sequence[Segment]) -> bool:
+    return any(segment.family < 0 for segment in segments)
 
 
 def _bitmap(bits: pa.Buffer, offset: int, size: int) -> Values:

@@ -64,15 +64,15 @@ def lag_time(
         null, value = NULL_IN, values[out, i]
         if g >= 0:
             n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
-            found = words[base + g * stride]
+            last = words[base + g * stride]
             bound = places[at.TIME, i] - back_ns
-            while found < n and kept_time[start + ((found + 1) & mask)] <= bound:
-                found += 1
-            words[base + g * stride] = found
-            inside = reset == 0 or (places[at.SESSION, i] >= 0 and found >= places[at.FIRST, i])
-            slot = start + (found & mask)
+            while last < n and kept_time[start + ((last + 1) & mask)] <= bound:
+                last += 1
+            words[base + g * stride] = last
+            inside = reset == 0 or (places[at.SESSION, i] >= 0 and last >= places[at.FIRST, i])
+            slot = start + (last & mask)
             null = WARMING
-            if inside and kept_time[slot] <= bound and n - found <= most:
+            if inside and kept_time[slot] <= bound and n - last <= most:
                 value, null = kept[c, slot], kept_status[c, slot]
         values[out, i] = value
         status[out, i] = null
