@@ -44,7 +44,7 @@ def warm_nodes(
     """
     missing = operator.missing
     assert missing is not None, "every node is warm"
-    begun_ns = told_ns = monotonic_ns()
+    begun_ns = reported_ns = monotonic_ns()
     reader = _Reader(pipeline, partition, missing, group)
     log.info("nodes take rows again", partition=partition, nodes=missing.nodes, since=_when(missing.start))
     try:
@@ -54,8 +54,8 @@ def warm_nodes(
                 operator.warm(rows)
             if reader.ended and _is_cold(operator):
                 raise reader.gone("its rows end before the last one that was committed")
-            if monotonic_ns() - told_ns > SAY_NS:
-                told_ns = monotonic_ns()
+            if monotonic_ns() - reported_ns > SAY_NS:
+                reported_ns = monotonic_ns()
                 log.info("nodes take rows again", partition=partition, rows=operator.warmed_rows)
             yield reader.messages
         if missing.start == FIRST and operator.warmed_rows != rows_sealed:
