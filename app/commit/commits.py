@@ -70,7 +70,7 @@ class Commits:
             settings.last_known_interval_ms, lambda task: task.operator.keeps is not None, elapsed_ns
         )
         self._node_state = KeptSchedule(
-            settings.state_interval_ms, lambda task: task.operator.remembers, elapsed_ns
+            settings.state_interval_ms, lambda task: task.operator.nodes.remembers, elapsed_ns
         )
         self._undone = 0  # transactions in a row
 
