@@ -11,20 +11,11 @@ from operators.formula.features import Features
 from operators.formula.history import STATEFUL, farthest
 from operators.formula.types import Kind
 from operators.node import Context, NodeStateError
-from operators.nodes.evaluate_kernel import TILE, Memory, Outputs, evaluate
+from operators.nodes.evaluate_kernel import TILE, Outputs
 from operators.nodes.history import History
-from operators.nodes.program import (
-    Lines,
-    Segment,
-    Slot,
-    held,
-    lay_out,
-    make_program,
-    new_inputs,
-    new_outputs,
-    new_registers,
-)
-from operators.nodes.stateful_kernel import FAMILIES
+from operators.nodes.instructions import held
+from operators.nodes.machine import Machine, new_outputs
+from operators.nodes.program import Segment, Slot, lay_out, make_program
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Sealed, Snapshot
 
@@ -86,9 +77,6 @@ class FormulaNode:
             _Feature(features.layout.field(slot.name), BANKS[slot.kind], slot.row)
             for slot in self._slots.features
         ]
-        self._registers = new_registers(features.steps)
-        self._inputs = new_inputs(self._slots)
-        self._columns = [self._column(slot) for slot in self._slots.columns]
         program = make_program(features.steps, features.roots, self._slots)
         self._program = program
         # The first and the last lines of rows go with loads and stores: a call costs microseconds.
@@ -99,14 +87,14 @@ class FormulaNode:
         if any(step.function in STATEFUL for step in features.steps):
             assert groups is not None, f"node {name} looks back: it has to be told the symbols"
             self._history = History(features.steps, program.segments, len(program.kept), groups)
-        self._float_words = self._registers.floats.view(np.int64)
         with np.errstate(all="ignore"):
-            self._run_rows(new_outputs(self._slots, 0), 0, TILE, functions=program.once)
+            self._machine = Machine(features.steps, self._slots, program)
             if self._history is not None:  # no row has to wait for a kernel to be compiled
                 self._history.warm()
                 for segment in program.segments:
                     if segment.family >= 0:
-                        self._run_family(self._history.memory, segment, 0)
+                        self._machine.run_family(self._history.memory, segment, 0)
+        self._columns = [self._column(slot) for slot in self._slots.columns]
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         """Return the rows with the features; each float is that of the formula evaluated row by row."""
@@ -142,13 +130,13 @@ class FormulaNode:
         for rows in self._history.kept_tiles(groups):
             with np.errstate(all="ignore"):
                 for segment in windows:
-                    self._run_family(self._history.memory, segment, rows)
+                    self._machine.run_family(self._history.memory, segment, rows)
 
     def _evaluate(self, rows: pa.RecordBatch, keys: RowKeys | None) -> Outputs:
         """Run the program tile by tile: the registers stay in the processor's cache."""
         outputs = new_outputs(self._slots, rows.num_rows)
         copies = self._copies(rows)
-        history, program = self._history, self._program
+        history, program, machine = self._history, self._program, self._machine
         with np.errstate(all="ignore"):  # where kernels run as plain Python, numpy warns of every overflow
             for lower in range(0, rows.num_rows, TILE):
                 count = min(TILE, rows.num_rows - lower)
@@ -157,60 +145,19 @@ class FormulaNode:
                     part = values[first : first + (count + each - 1) // each + (each > 1)]
                     target[: part.size] = part
                 if history is None:
-                    self._run_rows(outputs, lower, count, program.loads, self._first, program.stores)
+                    machine.run_rows(outputs, lower, count, program.loads, self._first, program.stores)
                     continue
                 assert keys is not None, f"node {self.name} looks back: its rows need keys"
                 history.place(keys, lower, count)
-                self._run_rows(outputs, lower, count, program.loads, self._first)
+                machine.run_rows(outputs, lower, count, program.loads, self._first)
                 for segment in self._segments:
                     if segment.family < 0:
-                        self._run_rows(outputs, lower, count, functions=segment.lines)
+                        machine.run_rows(outputs, lower, count, functions=segment.lines)
                     else:
-                        self._run_family(history.memory, segment, count)
-                self._run_rows(outputs, lower, count, functions=self._last, stores=program.stores)
+                        machine.run_family(history.memory, segment, count)
+                machine.run_rows(outputs, lower, count, functions=self._last, stores=program.stores)
                 history.leave(count)
         return outputs
-
-    def _run_rows(
-        self,
-        outputs: Outputs,
-        lower: int,
-        rows: int,
-        loads: Lines | None = None,
-        functions: Lines | None = None,
-        stores: Lines | None = None,
-    ) -> None:
-        """Load columns, compute what hangs on the row, write features: what is asked for."""
-        program = self._program
-        evaluate(
-            program.loads[:0] if loads is None else loads,
-            program.once[:0] if functions is None else functions,
-            program.stores[:0] if stores is None else stores,
-            *self._registers,
-            *self._inputs,
-            *outputs,
-            lower,
-            rows,
-        )
-
-    def _run_family(self, memory: Memory, segment: Segment, rows: int) -> None:
-        """Run steps with state."""
-        floats, ints, bools, status = self._registers
-        FAMILIES[segment.family](
-            segment.lines,
-            floats,
-            self._float_words,
-            ints,
-            bools,
-            status,
-            memory.places,
-            memory.kept,
-            memory.kept_status,
-            memory.kept_time,
-            memory.words,
-            memory.word_floats,
-            rows,
-        )
 
     def _copies(self, rows: pa.RecordBatch) -> list[tuple[Values, Values, int]]:
         """What is to be copied for each tile: to where, from where, and how many rows one element has.
@@ -218,7 +165,7 @@ class FormulaNode:
         Integers and floats widen on the way.
         """
         copies: list[tuple[Values, Values, int]] = []
-        inputs = self._inputs
+        inputs = self._machine.inputs
         for number, column in enumerate(self._columns):
             array = rows.column(column.place)
             bitmap, data = array.buffers()
@@ -239,8 +186,8 @@ class FormulaNode:
         kind = held(slot.kind)
         place = self.layout.names.index(slot.name)
         if kind == "bool":
-            return _Column(place, None, self._inputs.bits[slot.row], slot.row)
-        target: Values = self._inputs.floats if kind == "float64" else self._inputs.ints
+            return _Column(place, None, self._machine.inputs.bits[slot.row], slot.row)
+        target: Values = self._machine.inputs.floats if kind == "float64" else self._machine.inputs.ints
         dtype = np.dtype(self.layout.field(place).type.to_pandas_dtype())
         return _Column(place, dtype, target[slot.row], slot.row)
 

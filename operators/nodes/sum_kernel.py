@@ -40,7 +40,7 @@ def begins(
     if ns == 0:
         return int(max(begin, n + 1 - rows))
     begin = max(begin, n + 1 - most)
-    bound = places[at.TIME, i] - ns
+    bound = places[at.TIME_NS, i] - ns
     while kept_time[start + (begin & mask)] <= bound:
         begin += 1
     return begin
