@@ -59,6 +59,17 @@ class _Feature(NamedTuple):
     row: int
 
 
+class _Course(NamedTuple):
+    """The segments of a program as they are run: a call costs microseconds, so the ends go with others.
+
+    The first lines of rows go with the loads, the last ones with the stores.
+    """
+
+    first: Lines | None
+    between: Sequence[Segment]
+    last: Lines | None
+
+
 class FormulaNode:
     """Computes features; what they remember of earlier rows is by symbol.
 
@@ -79,10 +90,7 @@ class FormulaNode:
         ]
         program = make_program(features.steps, features.roots, self._slots)
         self._program = program
-        # The first and the last lines of rows go with loads and stores: a call costs microseconds.
-        self._segments = list(program.segments)
-        self._first = self._segments.pop(0).lines if _is_of_rows(self._segments[:1]) else None
-        self._last = self._segments.pop().lines if _is_of_rows(self._segments[-1:]) else None
+        self._course = _course(program.segments)
         self._history: History | None = None
         if any(step.function in STATEFUL for step in features.steps):
             assert groups is not None, f"node {name} looks back: it has to be told the symbols"
@@ -145,17 +153,17 @@ class FormulaNode:
                     part = values[first : first + (count + each - 1) // each + (each > 1)]
                     target[: part.size] = part
                 if history is None:
-                    machine.run_rows(outputs, lower, count, program.loads, self._first, program.stores)
+                    machine.run_rows(outputs, lower, count, program.loads, self._course.first, program.stores)
                     continue
                 assert keys is not None, f"node {self.name} looks back: its rows need keys"
                 history.place(keys, lower, count)
-                machine.run_rows(outputs, lower, count, program.loads, self._first)
-                for segment in self._segments:
+                machine.run_rows(outputs, lower, count, program.loads, self._course.first)
+                for segment in self._course.between:
                     if segment.family < 0:
                         machine.run_rows(outputs, lower, count, functions=segment.lines)
                     else:
                         machine.run_family(history.memory, segment, count)
-                machine.run_rows(outputs, lower, count, functions=self._last, stores=program.stores)
+                machine.run_rows(outputs, lower, count, functions=self._course.last, stores=program.stores)
                 history.leave(count)
         return outputs
 
@@ -192,8 +200,11 @@ class FormulaNode:
         return _Column(place, dtype, target[slot.row], slot.row)
 
 
-def _is_of_rows(segments: Sequence[Segment]) -> bool:
-    return any(segment.family < 0 for segment in segments)
+def _course(segments: Sequence[Segment]) -> _Course:
+    between = list(segments)
+    first = between.pop(0).lines if between and between[0].family < 0 else None
+    last = between.pop().lines if between and between[-1].family < 0 else None
+    return _Course(first, between, last)
 
 
 def _bitmap(bits: pa.Buffer, offset: int, size: int) -> Values:
