@@ -15,7 +15,7 @@ from operators.nodes.evaluate_kernel import TILE, Outputs
 from operators.nodes.history import History
 from operators.nodes.instructions import held
 from operators.nodes.machine import Machine, new_outputs
-from operators.nodes.program import Segment, Slot, lay_out, make_program
+from operators.nodes.program import Lines, Segment, Slot, lay_out, make_program
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Sealed, Snapshot
 
