@@ -144,7 +144,7 @@ class Settings(BaseSettings):
         wanted = {
             LAST_KNOWN: self.keeps_last_known,
             TASKS: bool(self.node_outputs),
-            STATE: self.keeps_node_state,
+            STATE: self._keeps_node_state,
         }
         return tuple(name for name, is_wanted in wanted.items() if is_wanted)
 
@@ -182,7 +182,7 @@ class Settings(BaseSettings):
         return self.pipeline.direction == "backward" and self.pipeline.tolerance_ns is None
 
     @property
-    def keeps_node_state(self) -> bool:
+    def _keeps_node_state(self) -> bool:
         """Whether nodes whose rows go out remember earlier rows, and so a topic of what they remember."""
         return bool(self.node_outputs) and self.graph.remembers
 

@@ -156,6 +156,52 @@ class Keeps(Protocol):
         ...
 
 
+class Nodes(Protocol):
+    """What an operator has to do for nodes that remember earlier rows.
+
+    After `recall` or `Operator.restore`, and `Operator.resume`, they may lack sealed rows: `warm` gives them
+    those, and nothing is sealed before.
+    """
+
+    @property
+    def remembers(self) -> bool:
+        """Whether nodes whose rows go out remember earlier rows."""
+        ...
+
+    @property
+    def missing(self) -> Missing | None:
+        """The sealed rows that nodes have to take again, with `warm`; None where they lack none."""
+        ...
+
+    @property
+    def warmed_rows(self) -> int:
+        """How many sealed rows were taken again."""
+        ...
+
+    @property
+    def standing(self) -> Standing:
+        """What became of the state of nodes that was kept."""
+        ...
+
+    def warm(self, rows: pa.RecordBatch) -> None:
+        """Let nodes take sealed rows again, as they were read back, in the order of their topic."""
+        ...
+
+    def kept(self) -> Sequence[tuple[bytes, bytes | None]]:
+        """What changed since the last call of what nodes remember; a key without a value is taken back.
+
+        Only once caught up and after `seal`, and committed with that progress or not at all.
+        """
+        ...
+
+    def recall(self, entries: Entries, through: RowPlace | None) -> None:
+        """Give nodes back what `kept` wrote; on a new operator, before `resume` with `through`.
+
+        Raises SnapshotError where an entry is none of ours, or nodes have rows beyond that place.
+        """
+        ...
+
+
 class Operator(Protocol):
     """One task's share of a computation over named streams, as a worker drives it.
 
@@ -186,44 +232,8 @@ class Operator(Protocol):
         ...
 
     @property
-    def missing(self) -> Missing | None:
-        """The sealed rows that nodes have to take again, with `warm`; None where they lack none.
-
-        Nothing is sealed before.
-        """
-        ...
-
-    @property
-    def warmed_rows(self) -> int:
-        """How many sealed rows were taken again."""
-        ...
-
-    @property
-    def standing(self) -> Standing:
-        """What became of the state of nodes that was kept."""
-        ...
-
-    def warm(self, rows: pa.RecordBatch) -> None:
-        """Let nodes take sealed rows again, as they were read back, in the order of their topic."""
-        ...
-
-    @property
-    def remembers(self) -> bool:
-        """Whether nodes whose rows go out remember earlier rows."""
-        ...
-
-    def kept_nodes(self) -> Sequence[tuple[bytes, bytes | None]]:
-        """What changed since the last call of what nodes remember; a key without a value is taken back.
-
-        Only once caught up and after `seal`, and committed with that progress or not at all.
-        """
-        ...
-
-    def recall_nodes(self, entries: Entries, through: RowPlace | None) -> None:
-        """Give nodes back what `kept_nodes` wrote; on a new operator, before `resume` with `through`.
-
-        Raises SnapshotError where an entry is none of ours, or nodes have rows beyond that place.
-        """
+    def nodes(self) -> Nodes:
+        """The nodes behind the root, and what they lack or have to keep."""
         ...
 
     @property

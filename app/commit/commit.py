@@ -55,7 +55,7 @@ def commit(
         if (keeps := tasks[number].operator.keeps)
     }
     records = {number: task.record() for number, task in tasks.items() if task.has_record}
-    states = {number: tasks[number].operator.kept_nodes() for number in node_state}
+    states = {number: tasks[number].operator.nodes.kept() for number in node_state}
     transaction = outbox.prepare(atomic=bool(records) or any(entries.values()) or any(states.values()))
     for number, changed in entries.items():
         outbox.last_known(number, changed)

@@ -11,7 +11,7 @@ from app.commit.input_counts import InputCounts
 from app.commit.later_commit import WATCH_MS, LaterCommit
 from app.commit.local_state import LocalState
 from app.commit.outbox import Outbox
-from app.commit.schedule import CommitSchedule, KeptSchedule
+from app.commit.schedule import Along, CommitSchedule, KeptSchedules
 from app.errors import RunError
 from app.settings.worker import WorkerSettings
 from app.task.task import Task
@@ -66,12 +66,7 @@ class Commits:
         self._later = LaterCommit(outbox, consumer, counts)
         self._local_state = LocalState(settings, elapsed_ns)
         self._schedule = CommitSchedule(settings, elapsed_ns)
-        self._last_known = KeptSchedule(
-            settings.last_known_interval_ms, lambda task: task.operator.keeps is not None, elapsed_ns
-        )
-        self._node_state = KeptSchedule(
-            settings.state_interval_ms, lambda task: task.operator.remembers, elapsed_ns
-        )
+        self._kept = KeptSchedules(settings, elapsed_ns)
         self._undone = 0  # transactions in a row
 
     @property
@@ -81,7 +76,8 @@ class Commits:
 
     def mark_dirty(self) -> None:
         """Something was read or sealed that no commit holds yet."""
-        self._schedule.dirty = self._last_known.behind = self._node_state.behind = True
+        self._schedule.dirty = True
+        self._kept.mark_behind()
 
     def wait_ms(self) -> int:
         """How long a poll may wait for messages: until the next step of a commit."""
@@ -97,7 +93,7 @@ class Commits:
         self._advance()
         if not self._schedule.due(self._outbox.rows):
             return
-        kept = self._last_known.due(self._tasks) or self._node_state.due(self._tasks)
+        kept = any(self._kept.due(self._tasks))
         if self._outbox.producers.exactly_once or kept or self._has_records():
             self.commit()
         else:
@@ -107,7 +103,7 @@ class Commits:
         """Commit what is sealed (see `app.commit.commit`), then let local state follow at its own pace."""
         begun_ns = self._elapsed_ns()
         self._advance(wait=True)
-        self._commit_now(self._last_known.due(self._tasks), self._node_state.due(self._tasks))
+        self._commit_now(self._kept.due(self._tasks))
         self._schedule.end(begun_ns)
         for number in self._local_state.due(self._tasks):
             self._keep_state(self._tasks[number])
@@ -121,9 +117,8 @@ class Commits:
             return
         try:
             self._advance(wait=True)
-            behind = self._last_known.behind or self._node_state.behind
-            if self._schedule.dirty or self._outbox.producers.open or behind:
-                self._commit_now(self._last_known.able(self._tasks), self._node_state.able(self._tasks))
+            if self._schedule.dirty or self._outbox.producers.open or self._kept.behind:
+                self._commit_now(self._kept.able(self._tasks))
         except UNDONE as undone:
             log.warning(
                 "commit before a rebalance failed; the next owner does this work again", reason=str(undone)
@@ -170,13 +165,11 @@ class Commits:
     def forget(self, number: int) -> None:
         """A task was closed."""
         self._local_state.forget(number)
-        self._last_known.forget(number)
-        self._node_state.forget(number)
+        self._kept.forget(number)
 
-    def _commit_now(self, last_known: Collection[int], node_state: Collection[int]) -> None:
-        self._commit(self._tasks, last_known, node_state)
-        self._last_known.record(last_known, self._tasks)
-        self._node_state.record(node_state, self._tasks)
+    def _commit_now(self, along: Along) -> None:
+        self._commit(self._tasks, *along)
+        self._kept.record(along, self._tasks)
         self._schedule.dirty = False
         self._done()
 

@@ -1,6 +1,7 @@
-"""Schedules: when a commit is due, and which tasks' last-known entries go with it."""
+"""Schedules: when a commit is due, and which tasks' last-known entries and nodes' state go with it."""
 
 from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 from app.settings.worker import WorkerSettings
 from app.task.task import Task
@@ -82,3 +83,49 @@ class KeptSchedule:
     def forget(self, number: int) -> None:
         """A task was closed."""
         self._written_ns.pop(number, None)
+
+
+class Along(NamedTuple):
+    """The tasks of which entries go along with a commit, by kind."""
+
+    last_known: Collection[int] = ()
+    node_state: Collection[int] = ()
+
+
+class KeptSchedules:
+    """The schedules of both kinds of entries: last-known rows, and what nodes remember."""
+
+    def __init__(self, settings: WorkerSettings, elapsed_ns: Callable[[], int]) -> None:
+        self._last_known = KeptSchedule(
+            settings.last_known_interval_ms, lambda task: task.operator.keeps is not None, elapsed_ns
+        )
+        self._node_state = KeptSchedule(
+            settings.state_interval_ms, lambda task: task.operator.nodes.remembers, elapsed_ns
+        )
+
+    @property
+    def behind(self) -> bool:
+        """Whether rows have come since all entries were written."""
+        return self._last_known.behind or self._node_state.behind
+
+    def mark_behind(self) -> None:
+        """Rows have come."""
+        self._last_known.behind = self._node_state.behind = True
+
+    def due(self, tasks: Mapping[int, Task]) -> Along:
+        """The tasks whose entries are due."""
+        return Along(self._last_known.due(tasks), self._node_state.due(tasks))
+
+    def able(self, tasks: Mapping[int, Task]) -> Along:
+        """The tasks that keep entries and have taken again all that was committed."""
+        return Along(self._last_known.able(tasks), self._node_state.able(tasks))
+
+    def record(self, along: Along, tasks: Mapping[int, Task]) -> None:
+        """The entries of these tasks, of all there are, are committed."""
+        self._last_known.record(along.last_known, tasks)
+        self._node_state.record(along.node_state, tasks)
+
+    def forget(self, number: int) -> None:
+        """A task was closed."""
+        self._last_known.forget(number)
+        self._node_state.forget(number)

@@ -18,7 +18,7 @@ from app.reading.aligned import fitted
 from app.wiring.pipeline import Pipeline
 from operators.graph.row_places import row_places
 from operators.inputs.progress import FIRST, RowPlace
-from operators.operator import Missing, Operator
+from operators.operator import Missing, Nodes
 from operators.sealed import ALIGNED
 from schemas.clocks import NS_PER_S, clock_column
 from schemas.frame import FrameError, FrameHeaders, decode_frame
@@ -35,39 +35,39 @@ SAY_NS: Final = 5 * NS_PER_S
 
 
 def warm_nodes(
-    pipeline: Pipeline, partition: int, operator: Operator, rows_sealed: int, *, group: str
+    pipeline: Pipeline, partition: int, nodes: Nodes, rows_sealed: int, *, group: str
 ) -> Generator[int]:
     """Give nodes the rows they lack; yield how many messages each step has read, and end once all are warm.
 
     `rows_sealed` is how many rows the partition had at the commit; `group` only names the reader.  Raises
     RunError where the topic does not hold the rows any more.
     """
-    missing = operator.missing
+    missing = nodes.missing
     assert missing is not None, "every node is warm"
-    begun_ns = told_ns = monotonic_ns()
+    begun_ns = reported_ns = monotonic_ns()
     reader = _Reader(pipeline, partition, missing, group)
     log.info("nodes take rows again", partition=partition, nodes=missing.nodes, since=_when(missing.start))
     try:
         yield from reader.find()
-        while _is_cold(operator):
+        while _is_cold(nodes):
             for rows in reader.read():
-                operator.warm(rows)
-            if reader.ended and _is_cold(operator):
+                nodes.warm(rows)
+            if reader.ended and _is_cold(nodes):
                 raise reader.gone("its rows end before the last one that was committed")
-            if monotonic_ns() - told_ns > SAY_NS:
-                told_ns = monotonic_ns()
-                log.info("nodes take rows again", partition=partition, rows=operator.warmed_rows)
+            if monotonic_ns() - reported_ns > SAY_NS:
+                reported_ns = monotonic_ns()
+                log.info("nodes take rows again", partition=partition, rows=nodes.warmed_rows)
             yield reader.messages
-        if missing.start == FIRST and operator.warmed_rows != rows_sealed:
-            raise reader.gone(f"it has {operator.warmed_rows} of the {rows_sealed} rows that were sealed")
+        if missing.start == FIRST and nodes.warmed_rows != rows_sealed:
+            raise reader.gone(f"it has {nodes.warmed_rows} of the {rows_sealed} rows that were sealed")
     finally:
         reader.close()
     seconds = (monotonic_ns() - begun_ns) / NS_PER_S
-    log.info("nodes are warm", partition=partition, rows=operator.warmed_rows, seconds=round(seconds, 3))
+    log.info("nodes are warm", partition=partition, rows=nodes.warmed_rows, seconds=round(seconds, 3))
 
 
-def _is_cold(operator: Operator) -> bool:
-    return operator.missing is not None
+def _is_cold(nodes: Nodes) -> bool:
+    return nodes.missing is not None
 
 
 class _Look(NamedTuple):

@@ -71,11 +71,6 @@ class Task:
         return max(reading.newest_ns for reading in self.readings.values())
 
     @property
-    def rows_in(self) -> int:
-        """Rows taken, over all inputs."""
-        return sum(reading.rows_in for reading in self.readings.values())
-
-    @property
     def paused(self) -> set[str]:
         """The topics that are not delivered until the others catch up."""
         return {topic for topic, reading in self.readings.items() if reading.paused}

@@ -9,7 +9,7 @@ from app.reading.last_known import kept_entries
 from app.wiring.pipeline import Pipeline
 from operators.entries import SnapshotError
 from operators.inputs.progress import RowPlace
-from operators.operator import Operator
+from operators.operator import Nodes
 from topics.catalogue import STATE
 
 log = structlog.get_logger()
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 def recall_nodes(
     pipeline: Pipeline,
     number: int,
-    operator: Operator,
+    nodes: Nodes,
     through: RowPlace | None,
     *,
     group: str,
@@ -32,7 +32,7 @@ def recall_nodes(
     entries = kept_entries(pipeline, STATE, number, group=group, meter=meter, what=what)
     reach(RECALL)
     try:
-        operator.recall_nodes(entries.items(), through)
+        nodes.recall(entries.items(), through)
     except SnapshotError as unusable:
         raise RunError(
             f"{pipeline.settings.topic(STATE)}[{number}]: {unusable}. Begin anew: `python -m app reset`, or "

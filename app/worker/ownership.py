@@ -1,8 +1,7 @@
 """Ownership: which tasks are this worker's, opened where the last commit left them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -21,6 +20,7 @@ from app.task.task import Life, Task
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.pipeline import Pipeline
 from app.wiring.slot import member_id
+from app.worker.local_state import restored
 from app.worker.node_state import recall_nodes
 from app.worker.outputs import sinks_at
 from app.worker.rule_change import read_back, rule_change
@@ -28,12 +28,9 @@ from app.worker.set_aside import with_all_late
 from operators.entries import SnapshotError
 from operators.inputs.progress import InputProgress, TaskProgress
 from operators.inputs.resuming import ResumePlan, needs_kept, plan_resume
-from operators.operator import Keeps, Operator
+from operators.operator import Keeps, Nodes
 from operators.sealed import ALIGNED
 from schemas.clocks import BEGINNING_NS, NS_PER_S
-from state.errors import StateLockedError
-from state.restore import Restored, restore
-from state.store import TaskStore
 from topics.block import TopicPartition
 from topics.bus import AbortableError, Consumer, LogId
 from topics.catalogue import LAST_KNOWN
@@ -42,7 +39,6 @@ log = structlog.get_logger()
 
 OPENED = "task opened"  # what the log says of each; `app.day` waits for it
 PARTIAL_MAX_NS = 60 * NS_PER_S  # longer than other members take to let go of a partition
-FOLDERS_MAX = 10  # for the state of one task, the others held by processes that hang
 
 
 class Committer(Protocol):
@@ -184,24 +180,17 @@ class Ownership:
         self, number: int, positions: Mapping[TopicPartition, Committed | None], logs: Mapping[str, LogId]
     ) -> dict[TopicPartition, int]:
         resumed = None not in positions.values()
-        committed_by: dict[str, Committed] = {}
-        for source, one in positions.items():
-            if one is None:
-                low, _ = self._consumer.offsets(source)
-                one = Committed(InputProgress(low, low, BEGINNING_NS), BEGINNING_NS)
-            committed_by[self._pipeline.input_topics[source.topic]] = one
-        committed, newest = _task_progress(committed_by)
+        committed, newest = _task_progress(self._committed_by(positions))
         identity, member = self._pipeline.identity(number, logs), member_id(self._pipeline.settings)
         next_offsets = {name: one.next_offset for name, one in committed.inputs.items()} if resumed else {}
         reread = rule_change(number, newest.rule, committed.frontier_ns, self._pipeline)
         needed = read_back(number, committed, reread, self._pipeline, self._consumer.offsets)
-        state, operator = self._restored(number, identity, next_offsets)
+        state, operator = restored(self._pipeline, number, identity, next_offsets, self._consumer.offsets)
         try:
             reach(RESTORE)
             kept_from = None if state.checkpoint is None else state.checkpoint.next_offsets
-            if resumed and state.checkpoint is None and operator.remembers:
-                through = committed.through.get(ALIGNED)
-                recall_nodes(self._pipeline, number, operator, through, group=self._reader, meter=self._meter)
+            if resumed and state.checkpoint is None and operator.nodes.remembers:
+                self._recall_nodes(number, operator.nodes, committed)
             recalled: Mapping[str, int] = {}
             void: Collection[bytes] = ()
             if resumed and operator.keeps is not None:
@@ -229,9 +218,7 @@ class Ownership:
             identity=identity,
             ahead_limit=self._pipeline.ahead_limit(),
             life=Life(rule=str(self._pipeline.rule), rule_before=newest.rule, member=member),
-            warming=warm_nodes(self._pipeline, number, operator, newest.parity.rows, group=self._reader)
-            if operator.missing is not None
-            else None,
+            warming=self._warming(number, operator.nodes, newest),
         )
         if resumed and (newest.rule, newest.member) != (str(self._pipeline.rule), member):
             self._commits.mark_dirty()  # so that the commit names rule and worker soon, in a quiet task too
@@ -240,10 +227,31 @@ class Ownership:
             partition=number,
             frontier_ns=committed.frontier_ns,
             state=state.reason,
-            nodes={what: names for what, names in operator.standing._asdict().items() if names},
+            nodes={what: names for what, names in operator.nodes.standing._asdict().items() if names},
             starts={source.topic: start for source, start in starts.items()},
         )
         return starts
+
+    def _committed_by(self, positions: Mapping[TopicPartition, Committed | None]) -> dict[str, Committed]:
+        """What is committed of each input, by stream; of one without a commit, that its log begins."""
+        committed_by: dict[str, Committed] = {}
+        for source, one in positions.items():
+            if one is None:
+                low, _ = self._consumer.offsets(source)
+                one = Committed(InputProgress(low, low, BEGINNING_NS), BEGINNING_NS)
+            committed_by[self._pipeline.input_topics[source.topic]] = one
+        return committed_by
+
+    def _recall_nodes(self, number: int, nodes: Nodes, committed: TaskProgress) -> None:
+        """Give nodes back what they remembered at a commit."""
+        through = committed.through.get(ALIGNED)
+        recall_nodes(self._pipeline, number, nodes, through, group=self._reader, meter=self._meter)
+
+    def _warming(self, number: int, nodes: Nodes, newest: Committed) -> Generator[int] | None:
+        """What gives nodes the sealed rows that they lack; None where they lack none."""
+        if nodes.missing is None:
+            return None
+        return warm_nodes(self._pipeline, number, nodes, newest.parity.rows, group=self._reader)
 
     def _readings(self, number: int, plan: ResumePlan, logs: Mapping[str, LogId]) -> dict[str, Reading]:
         """Each input of a task, by topic, at where it is read from."""
@@ -304,42 +312,6 @@ class Ownership:
                     f"{progress.next_offset}): retention removed rows that sealing still depends on. Restore "
                     "them, or join what is left once more from the start of the log: `python -m app reset`"
                 )
-
-    def _restored(
-        self, number: int, identity: str, committed: Mapping[str, int]
-    ) -> tuple[Restored, Operator]:
-        """The task's local state and its operator; state that cannot be taken up is wiped and rebuilt."""
-        path, state = self._unlocked(self._pipeline.state_path(number), identity, committed)
-        operator = self._pipeline.operator()
-        if state.checkpoint is None:
-            return state, operator
-        try:
-            for topic, stream in self._pipeline.input_topics.items():
-                low, _ = self._consumer.offsets(TopicPartition(topic, number))
-                if (begin := state.checkpoint.next_offsets[stream]) < low:
-                    raise SnapshotError(f"it goes on at offset {begin} of {topic}, which now begins at {low}")
-            operator.restore(state.store.entries())
-        except SnapshotError as unusable:
-            log.warning("local state wiped and rebuilt", path=str(path), reason=str(unusable))
-            state.store.close()
-            TaskStore.destroy(path)
-            return restore(path, identity, committed), self._pipeline.operator()
-        return state, operator
-
-    def _unlocked(self, path: Path, identity: str, committed: Mapping[str, int]) -> tuple[Path, Restored]:
-        """The state in the first folder that no other process holds.
-
-        The last owner of one may hang, and hold it for ever.  Offsets say what any folder's state is worth.
-        """
-        slot = self._pipeline.settings.worker.slot
-        others = (f"{path.name}-{slot}", *(f"{path.name}-{slot}-{n}" for n in range(2, FOLDERS_MAX)))
-        for instead in others:
-            try:
-                return path, restore(path, identity, committed)
-            except StateLockedError as locked:
-                path = path.with_name(instead)
-                log.warning("local state is held by another worker", instead=str(path), reason=str(locked))
-        return path, restore(path, identity, committed)
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit and give up the tasks of these partitions."""

@@ -17,7 +17,7 @@ STARTS: Final[tuple[Start, ...]] = get_args(Start)  # each is before the one bef
 
 ROWS_MAX: Final = 65_536  # of a window
 SORTED_MAX: Final = 4_096  # of one whose values are kept in order: a row moves a part of them
-CHUNKS: Final = 72  # of an exact sum: digits of 32 bits, from 2**-1075 to well past the largest float64
+EXACT_DIGITS: Final = 72  # of an exact sum: digits of 32 bits, from 2**-1075 to well past the largest float64
 PRODUCT_DIGITS: Final = 136  # of an exact sum of products, from 2**-2150 to well past the largest square
 
 
@@ -64,7 +64,7 @@ class Stateful(NamedTuple):
         return self._replace(words=self.words + self.each * constants[0], each=0) if self.each else self
 
 
-EXACT_WORDS: Final = 3 + CHUNKS  # of an exact sum: its lowest and highest digit, all, and one to spare
+EXACT_WORDS: Final = 3 + EXACT_DIGITS  # of an exact sum: its lowest and highest digit, all, and one to spare
 SUM_WORDS: Final = 3 + EXACT_WORDS  # of a window: where it begins, its values, and the sum
 TAKEN_WORDS: Final = 2  # of a recursion: the last row it took, and that row's block
 
@@ -121,7 +121,7 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "window_quantile": Stateful("float64", 1, "window", 2, own="places"),
     "window_rank": Stateful("float64", 1, "window", 2, own="places"),
     # (x, reset): R16 of floats and of integers; (e, reset): R17, R18; (x, limit_rows, limit_ns, reset): R19
-    "cumsum_floats": Stateful("float64", 1, "since", 4 + CHUNKS, kept=False, reset=0),
+    "cumsum_floats": Stateful("float64", 1, "since", 4 + EXACT_DIGITS, kept=False, reset=0),
     "cumsum_ints": Stateful("int64", 1, "since", 3, kept=False, reset=0),
     "time_since": Stateful("int64", 1, "since", 3, kept=False, reset=0),
     "count_since": Stateful("int64", 1, "since", 3, kept=False, reset=0),

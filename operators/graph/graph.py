@@ -1,13 +1,14 @@
 """A graph at work: the nodes of one task, run one after another over the rows that the join seals."""
 
-import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from operators.entries import KeptEntries, owned, owner_prefix
+from operators.graph.journal import Journals
+from operators.graph.node_places import NodePlaces
 from operators.graph.past import pasts_of
 from operators.graph.plan import Plan, PlannedNode
 from operators.graph.row_places import RowPlaces
@@ -21,29 +22,6 @@ from operators.sessions.sessions import OUTSIDE, started_by
 
 MakeNode: TypeAlias = Callable[[PlannedNode, Groups], Node]
 INT64_MAX: Final = 2**63 - 1
-PLACE_KEY: Final = b"\0place"  # of the entry that says which row a node took last
-PLACE: Final = struct.Struct("<qqqq")
-
-
-class Journal:
-    """What changed since it was written down last: the newest value of each key, None for a deleted one."""
-
-    def __init__(self) -> None:
-        self._changed: dict[bytes, bytes | None] = {}
-
-    def add(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
-        """Entries are put."""
-        self._changed.update(entries)
-
-    def remove(self, keys: Iterable[bytes]) -> None:
-        """Entries are deleted."""
-        self._changed.update(dict.fromkeys(keys))
-
-    def take(self) -> Snapshot:
-        """What changed, once."""
-        changed, self._changed = self._changed, {}
-        puts = [(key, value) for key, value in changed.items() if value is not None]
-        return Snapshot(puts, [key for key, value in changed.items() if value is None])
 
 
 class Graph:
@@ -52,35 +30,33 @@ class Graph:
     Each node that remembers earlier rows knows which row it took last.  `resume` compares that with a commit:
     nodes that stand elsewhere are cold, until `warm` has given them the sealed rows up to there.
 
-    `meaning`   16 hex digits that are equal where all nodes mean the same.
     `layouts`   by node with an output: the columns it gives.
     `groups`    number the symbols of the task.
     """
 
     def __init__(self, plan: Plan, make: MakeNode | None = None, groups: Groups | None = None) -> None:
         """The nodes of the plan as they start; `make` makes them, for who tries other ones."""
-        self.meaning = plan.meaning
         self._plan = plan
         self._make = make or make_node
         self.groups = Groups() if groups is None else groups
         self._nodes: dict[str, Node] = {node.name: self._make(node, self.groups) for node in plan.nodes}
-        self._remember = pasts_of(plan)
-        self._places: dict[str, RowPlace | None] = dict.fromkeys(self._remember)  # of the last row taken
-        self._kept_places: dict[str, RowPlace | None] = {}  # as they are written down
-        self._kept_keys: dict[str, list[bytes]] = {}  # of the entries taken back, until `resume`
+        self._places = NodePlaces(pasts_of(plan))
         self._missing: Missing | None = None
         self.warmed_rows = 0
         self.standing = Standing()
-        self._local, self._topic = Journal(), Journal()
-        # Nobody asks for what nodes remember whose rows go nowhere.
-        self._journals = (self._local, self._topic) if plan.outputs() else (self._local,)
-        self._carried: dict[str, list[int] | None] = {}
         self.layouts = plan.outputs()
+        self._journals = Journals(with_topic=bool(self.layouts))
+        self._carried: dict[str, list[int] | None] = {}
         for planned in plan.nodes:
             if planned.carried is not None:
                 names = planned.features.layout.names
                 places = [names.index(name) for name in planned.carried]
                 self._carried[planned.name] = places if len(places) < len(names) else None
+
+    @property
+    def meaning(self) -> str:
+        """16 hex digits that are equal where all nodes mean the same."""
+        return self._plan.meaning
 
     @property
     def needs(self) -> Mapping[str, Context]:
@@ -101,7 +77,7 @@ class Graph:
     @property
     def remembers(self) -> bool:
         """Whether any node remembers earlier rows."""
-        return bool(self._remember)
+        return bool(self._places)
 
     @property
     def missing(self) -> Missing | None:
@@ -111,7 +87,7 @@ class Graph:
     @property
     def newest(self) -> RowPlace:
         """The place of the last row that any node took, as it was restored; `FIRST` for none."""
-        return max((place or FIRST for place in self._places.values()), default=FIRST)
+        return self._places.newest
 
     def resume(self, through: RowPlace | None) -> None:
         """Take up a commit whose last sealed row is `through`; after `restore`, before anything is taken.
@@ -120,10 +96,10 @@ class Graph:
         those rows once more.
         """
         if through is None:
-            assert not any(self._places.values()), "nodes have rows that no commit has sealed"
+            assert not self._places.standing(), "nodes have rows that no commit has sealed"
         elif starts := self._starts(through):
             self._missing = Missing(min(starts.values()), through, tuple(starts))
-        self._kept_keys.clear()
+        self._journals.resumed()
 
     def warm(self, rows: Sealed, places: RowPlaces) -> None:
         """Let cold nodes take sealed rows again, in order; nothing comes out.
@@ -146,12 +122,12 @@ class Graph:
         `through` is the place of the last row taken.
         """
         self._collect(through)
-        return self._local.take()
+        return self._journals.local.take()
 
     def kept(self, through: RowPlace | None) -> list[tuple[bytes, bytes | None]]:
         """What changed since the last call, for a topic: a key without a value is taken back."""
         self._collect(through)
-        changed = self._topic.take()
+        changed = self._journals.topic.take()
         return [*((key, None) for key in changed.deletes), *changed.puts]
 
     def restore(
@@ -164,28 +140,23 @@ class Graph:
         were written by `snapshot`, or by `kept` (`from_topic`); the other of the two writes them all.
         """
         meanings = {node.name: node.meaning for node in self._nodes.values()} | dict(others)
-        source = self._topic if from_topic else self._local
         strange = kept.rest(meanings)
-        self._forget(key for key, _ in strange)
+        self._journals.remove(key for key, _ in strange)
         lost = []
         for planned in self._plan.nodes:
             own = dict(kept.all_of(planned.name, planned.meaning))
             prefix = self._prefix(planned.name)
-            self._kept_keys[planned.name] = [prefix + key for key in own]
-            for journal in self._journals:
-                if journal is not source:
-                    journal.add((prefix + key, value) for key, value in own.items())
-            place = own.pop(PLACE_KEY, None)
+            written = {prefix + key: value for key, value in own.items()}
+            self._journals.restored(planned.name, written, from_topic=from_topic)
             try:
-                if planned.name in self._remember:
-                    self._places[planned.name] = self._kept_places[planned.name] = _place_of(place, own)
+                own = self._places.restore(planned.name, own)
                 self._nodes[planned.name].restore(own.items())
             except NodeStateError:
                 self._renew(planned)
                 lost.append(planned.name)
         had = {key.partition(b"\0")[0].decode(errors="replace") for key, _ in strange}
-        same = [name for name, place in self._places.items() if place is not None]
-        bare = [name for name in self._remember if name not in same and name not in lost]
+        same = self._places.standing()
+        bare = [name for name in self._places.pasts if name not in same and name not in lost]
         self.standing = Standing(
             same=tuple(same),
             new=tuple(name for name in bare if name not in had),
@@ -204,19 +175,11 @@ class Graph:
             changed = owned(node.name, node.meaning, node.snapshot())
             puts += changed.puts
             deletes += changed.deletes
-        for name in self._remember:
-            if through is not None and self._kept_places.get(name) != through:
-                self._kept_places[name] = through
-                puts.append((self._prefix(name) + PLACE_KEY, PLACE.pack(*through)))
-        self._forget(deletes)
-        for journal in self._journals:
-            journal.add(puts)
-
-    def _forget(self, keys: Iterable[bytes]) -> None:
-        """Entries are no node's any more."""
-        gone = list(keys)
-        for journal in self._journals:
-            journal.remove(gone)
+        if through is not None:
+            for name, key, value in self._places.changes(through):
+                puts.append((self._prefix(name) + key, value))
+        self._journals.remove(deletes)
+        self._journals.add(puts)
 
     def _starts(self, through: RowPlace) -> dict[str, RowPlace]:
         """Where the rows begin that each cold node is to take, exclusive; it makes anew what it must."""
@@ -226,7 +189,7 @@ class Graph:
         for planned in reversed(self._plan.nodes):
             name = planned.name
             begins, right_from = earliest.get(name, through), right.get(name, through)
-            past = self._remember.get(name)
+            past = self._places.pasts.get(name)
             if past is not None:
                 place = self._places[name]
                 if place is not None and place > begins:
@@ -253,12 +216,8 @@ class Graph:
         assert missing is not None
         assert rows.rows is not None
         assert rows.keys is not None
-        cuts = {begin, end}
-        for name in missing.nodes:
-            place = self._places[name]
-            if place is not None:
-                cuts.add(begin + places.count_up_to(place, begin, end))
-        edges = sorted(cuts)
+        stops = self._places.stops(missing.nodes)
+        edges = sorted({begin, end, *(begin + places.count_up_to(place, begin, end) for place in stops)})
         for lower, upper in pairwise(edges):
             first, last = places.place(lower), places.place(upper - 1)
             cold = [name for name in missing.nodes if (self._places[name] or FIRST) < first]
@@ -267,7 +226,7 @@ class Graph:
             )
             part = Sealed(rows.rows.slice(lower, upper - lower), last[0], keys=keys)
             self._run(part, cold)
-            self._places |= dict.fromkeys(cold, last)
+            self._places.move(cold, last)
         self.warmed_rows += end - begin
         last = places.place(end - 1)
         done = last == missing.through
@@ -277,16 +236,15 @@ class Graph:
         """Run the nodes that are cold, and those that remember nothing, over sealed rows."""
         sealed = {ALIGNED: self._in_sessions(part)}
         for planned in self._plan.nodes:
-            runs = planned.name in cold or planned.name not in self._remember
+            runs = planned.name in cold or planned.name not in self._places.pasts
             if runs and planned.upstream in sealed:
                 sealed[planned.name] = self._nodes[planned.name].take((sealed[planned.upstream],))
 
     def _renew(self, planned: PlannedNode) -> None:
         """Let a node start without state; what was kept of it is deleted with the next snapshot."""
-        self._forget(self._kept_keys.pop(planned.name, []))
+        self._journals.renewed(planned.name)
         self._nodes[planned.name] = self._make(planned, self.groups)
-        if planned.name in self._remember:
-            self._places[planned.name] = self._kept_places[planned.name] = None
+        self._places.renew(planned.name)
 
     def _prefix(self, name: str) -> bytes:
         return owner_prefix(name, self._nodes[name].meaning)
@@ -308,16 +266,6 @@ class Graph:
 def make_node(planned: PlannedNode, groups: Groups) -> Node:
     """A new node of a plan."""
     return FormulaNode(planned.name, planned.features, groups)
-
-
-def _place_of(entry: bytes | None, own: Mapping[bytes, bytes]) -> RowPlace | None:
-    """The place that an entry names; raises NodeStateError where there is none beside others, or no place."""
-    if entry is None and not own:
-        return None
-    if entry is None or len(entry) != PLACE.size:
-        raise NodeStateError("which row the node took last is not kept")
-    time_ns, sequence, offset, index = PLACE.unpack(entry)
-    return time_ns, sequence, offset, index
 
 
 def _choose(sealed: Sealed, places: list[int] | None) -> Sealed:

@@ -6,24 +6,23 @@ Roots see what inputs accept; nodes see sealed rows and how far those are comple
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import pyarrow as pa
 
-from operators.entries import KeptEntries, SnapshotError, owned
+from operators.entries import KeptEntries, owned
 from operators.graph.graph import Graph
 from operators.graph.plan import Plan
-from operators.graph.row_keys import row_keys
-from operators.graph.row_places import row_places
+from operators.graph.task_nodes import TaskNodes
 from operators.inputs.inputs import NAME as INPUTS
 from operators.inputs.inputs import Inputs, InputSpec
-from operators.inputs.progress import FIRST, RowPlace, TaskProgress
+from operators.inputs.progress import TaskProgress
 from operators.inputs.resuming import ResumePlan
 from operators.join.root import AsofRoot
 from operators.join.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
-from operators.operator import Missing, Standing
 from operators.sealed import ALIGNED, Entries, Held, Sealed, Snapshot
 from schemas.arrived import Arrived
-from schemas.clocks import BEGINNING_NS, clock_column
+from schemas.clocks import BEGINNING_NS
 
 
 class TaskGraph:
@@ -50,14 +49,10 @@ class TaskGraph:
         self._graph = Graph(
             plan or Plan(name="", nodes=(), aligned=self._root.layout), groups=self.inputs.groups
         )
-        self._settings = settings
+        self.nodes: Final = TaskNodes(self._graph, self._root, settings)
+        self.sinks: Final = {self._root.name: self._root.layout, **self._graph.layouts}
         self._rereading = False
         self._void: list[bytes] = []  # keys of kept entries that mean nothing by this rule
-
-    @property
-    def sinks(self) -> Mapping[str, pa.Schema]:
-        """The columns of each output, by name."""
-        return {self._root.name: self._root.layout, **self._graph.layouts}
 
     @property
     def final(self) -> bool:
@@ -73,21 +68,6 @@ class TaskGraph:
     def caught_up(self) -> bool:
         """Whether inputs and nodes have taken again all that was committed."""
         return self.inputs.caught_up and self._graph.missing is None
-
-    @property
-    def missing(self) -> Missing | None:
-        """The sealed rows that nodes have to take again, with `warm`; None where they lack none."""
-        return self._graph.missing
-
-    @property
-    def warmed_rows(self) -> int:
-        """How many sealed rows were taken again."""
-        return self._graph.warmed_rows
-
-    @property
-    def standing(self) -> Standing:
-        """What became of the state of nodes that was kept."""
-        return self._graph.standing
 
     def push(self, stream: str, arrived: Arrived, *, now_ns: int | None = None) -> None:
         """Take what arrived of one input, in the order of its log (see `Inputs.accept`)."""
@@ -153,13 +133,6 @@ class TaskGraph:
         self._void = list(plan.void)
         self._notice_caught_up()
 
-    def warm(self, rows: pa.RecordBatch) -> None:
-        """Let nodes take sealed rows again, as they were read back, in the order of their topic."""
-        left, on = self._settings.left, clock_column(self._settings.clock)
-        keys = row_keys(rows, left.key, on, self.inputs.groups)
-        sealed = Sealed(rows, BEGINNING_NS, keys=keys)
-        self._graph.warm(sealed, row_places(rows, on, left.sequence))
-
     def snapshot(self) -> Snapshot:
         """What changed since the last snapshot; all snapshots so far together restore this state.
 
@@ -191,29 +164,6 @@ class TaskGraph:
         inputs.restore(kept.of(INPUTS, inputs.meaning))
         root.restore(kept.of(root.name, root.meaning))
         self._graph.restore(kept, {INPUTS: inputs.meaning, root.name: root.meaning})
-
-    @property
-    def remembers(self) -> bool:
-        """Whether nodes whose rows go out remember earlier rows."""
-        return self._graph.remembers and bool(self._graph.layouts)
-
-    def kept_nodes(self) -> list[tuple[bytes, bytes | None]]:
-        """What changed since the last call of what nodes remember; a key without a value is taken back.
-
-        Only once caught up and after `seal`, and committed with that progress or not at all.
-        """
-        return self._graph.kept(self._root.through)
-
-    def recall_nodes(self, entries: Entries, through: RowPlace | None) -> None:
-        """Give nodes back what `kept_nodes` wrote; on a new operator, before `resume` with `through`.
-
-        Raises SnapshotError where an entry is none of ours, or nodes have rows beyond that place.
-        """
-        self._graph.restore(KeptEntries(entries), {}, from_topic=True)
-        if self._graph.newest > (through or FIRST):
-            raise SnapshotError(
-                "nodes have rows beyond the commit: offsets of the group were set back by hand"
-            )
 
     @property
     def settled(self) -> bool:

@@ -110,7 +110,7 @@ def since_event(
         if g < 0 or (reset != 0 and places[at.SESSION, i] < 0):
             status[out, i] = NULL_IN if g < 0 else WARMING
             continue
-        o, time_ns = base + g * stride, places[at.TIME, i]
+        o, time_ns = base + g * stride, places[at.TIME_NS, i]
         if begins_anew(words, o, reset, places[at.FIRST, i]):
             words[o + AGE] = 0
         words[o + TAKEN] = places[at.ORDINAL, i] + 1
@@ -139,7 +139,7 @@ def fill_forward(
         if g < 0 or (reset != 0 and places[at.SESSION, i] < 0):
             status[out, i] = NULL_IN if g < 0 else WARMING
             continue
-        o, time_ns, null = base + g * stride, places[at.TIME, i], status[x, i]
+        o, time_ns, null = base + g * stride, places[at.TIME_NS, i], status[x, i]
         if begins_anew(words, o, reset, places[at.FIRST, i]):
             words[o + AGE] = 0
         words[o + TAKEN] = places[at.ORDINAL, i] + 1

@@ -5,7 +5,7 @@ take away a float is to add three integers, without any error, and no digit can 
 
 In the words of a state, from `o` on: the lowest digit that may be other than 0, the highest one (0 for an
 empty sum),
-`CHUNKS` digits, and a word for who computes.  Digit k counts units of 2**(32 * k - 1075).
+`EXACT_DIGITS` digits, and a word for who computes.  Digit k counts units of 2**(32 * k - 1075).
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from operators.formula.history import CHUNKS
+from operators.formula.history import EXACT_DIGITS
 from schemas.batch import Int64s
 
 Float64s = npt.NDArray[np.float64]
@@ -22,7 +22,7 @@ Float64s = npt.NDArray[np.float64]
 LOWEST: Final = 0
 HIGHEST: Final = 1
 DIGITS: Final = 2
-SCRATCH: Final = DIGITS + CHUNKS
+SCRATCH: Final = DIGITS + EXACT_DIGITS
 SIZE: Final = SCRATCH + 1
 
 DIGIT: Final = 0xFFFFFFFF
@@ -173,7 +173,7 @@ def nearest(words: Int64s, o: int) -> float:
         t2 = words[d + low + 2] + (t1 >> 32)
         t3 = words[d + low + 3] + (t2 >> 32)
         if -SIGNED <= t3 < SIGNED:
-            upper, lower, unit = _two_words(t3, t2 & DIGIT, t1 & DIGIT, t0 & DIGIT, 32 * low - UNIT)
+            upper, lower, unit = two_words(t3, t2 & DIGIT, t1 & DIGIT, t0 & DIGIT, 32 * low - UNIT)
             half = unit >> 1
             value = np.float64(upper | 1) if lower != 0 else np.float64(upper)
             return float(value * POWERS[half - POWER_MIN] * POWERS[unit - half - POWER_MIN])
@@ -226,12 +226,12 @@ def _of_digits(t3: int, t2: int, t1: int, t0: int, unit: int, sticky: bool) -> t
 
     `sticky` says that there is more below: then the number has at least 55 bits.
     """
-    high, low, unit = _two_words(t3, t2, t1, t0, unit)
+    high, low, unit = two_words(t3, t2, t1, t0, unit)
     return _split(high, low, unit, sticky)
 
 
 @njit(nogil=True, cache=True)
-def _two_words(t3: int, t2: int, t1: int, t0: int, unit: int) -> tuple[int, int, int]:
+def two_words(t3: int, t2: int, t1: int, t0: int, unit: int) -> tuple[int, int, int]:
     """Four digits as a word with at least 55 bits, or with all there are, and the word behind it.
 
     With the unit of the former; the latter counts in 2**-64 of it.
@@ -299,16 +299,16 @@ def _divided(words: Int64s, o: int, n: int) -> float:
     if negative:
         _negate(words, o)
         high = settle(words, o)
-    rest, found, k = 0, 0, high
+    rest, places, k = 0, 0, high
     t2, t1, t0 = 0, 0, 0
-    while found < 3:
+    while places < 3:
         digit = words[d + k] if k >= words[o + LOWEST] else 0
         whole = (rest << 32) + digit
         quotient = whole // n
         rest = whole - quotient * n
-        if found > 0 or quotient != 0:
+        if places > 0 or quotient != 0:
             t2, t1, t0 = t1, t0, quotient
-            found += 1
+            places += 1
         k -= 1
     sticky = rest != 0
     for lower in range(words[o + LOWEST], k + 1):

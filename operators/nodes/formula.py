@@ -1,6 +1,6 @@
 """The node of formulas: its rows are the rows of its input, with the features added to the columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -11,20 +11,11 @@ from operators.formula.features import Features
 from operators.formula.history import STATEFUL, farthest
 from operators.formula.types import Kind
 from operators.node import Context, NodeStateError
-from operators.nodes.evaluate_kernel import TILE, Memory, Outputs, evaluate
+from operators.nodes.evaluate_kernel import TILE, Outputs
 from operators.nodes.history import History
-from operators.nodes.program import (
-    Lines,
-    Segment,
-    Slot,
-    held,
-    lay_out,
-    make_program,
-    new_inputs,
-    new_outputs,
-    new_registers,
-)
-from operators.nodes.stateful_kernel import FAMILIES
+from operators.nodes.instructions import held
+from operators.nodes.machine import Machine, new_outputs
+from operators.nodes.program import Lines, Segment, Slot, lay_out, make_program
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Sealed, Snapshot
 
@@ -68,6 +59,17 @@ class _Feature(NamedTuple):
     row: int
 
 
+class _Course(NamedTuple):
+    """The segments of a program as they are run: a call costs microseconds, so the ends go with others.
+
+    The first lines of rows go with the loads, the last ones with the stores.
+    """
+
+    first: Lines | None
+    between: Sequence[Segment]
+    last: Lines | None
+
+
 class FormulaNode:
     """Computes features; what they remember of earlier rows is by symbol.
 
@@ -86,23 +88,21 @@ class FormulaNode:
             _Feature(features.layout.field(slot.name), BANKS[slot.kind], slot.row)
             for slot in self._slots.features
         ]
-        self._registers = new_registers(features.steps)
-        self._inputs = new_inputs(self._slots)
-        self._columns = [self._column(slot) for slot in self._slots.columns]
         program = make_program(features.steps, features.roots, self._slots)
         self._program = program
+        self._course = _course(program.segments)
         self._history: History | None = None
         if any(step.function in STATEFUL for step in features.steps):
             assert groups is not None, f"node {name} looks back: it has to be told the symbols"
             self._history = History(features.steps, program.segments, len(program.kept), groups)
-        self._float_words = self._registers.floats.view(np.int64)
         with np.errstate(all="ignore"):
-            self._run_rows(new_outputs(self._slots, 0), 0, TILE, functions=program.once)
+            self._machine = Machine(features.steps, self._slots, program)
             if self._history is not None:  # no row has to wait for a kernel to be compiled
                 self._history.warm()
                 for segment in program.segments:
                     if segment.family >= 0:
-                        self._run_family(self._history.memory, segment, 0)
+                        self._machine.run_family(self._history.memory, segment, 0)
+        self._columns = [self._column(slot) for slot in self._slots.columns]
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         """Return the rows with the features; each float is that of the formula evaluated row by row."""
@@ -114,14 +114,14 @@ class FormulaNode:
         assert rows.num_columns + len(self._features) == len(self.layout), "rows of another layout"
         outputs = self._evaluate(rows, sealed.keys)
         counts = outputs.counts.tolist()
+        columns = rows.columns
         for number, (field, bank, row) in enumerate(self._features):
             nulls = sum(counts[number])
             valid = pa.py_buffer(outputs.valid[number]) if nulls else None
             data = pa.py_buffer(outputs[bank][row])
-            feature = pa.Array.from_buffers(field.type, rows.num_rows, [valid, data], nulls)
-            rows = rows.append_column(field, feature)
+            columns.append(pa.Array.from_buffers(field.type, rows.num_rows, [valid, data], nulls))
         self.counts = dict(zip(self.counts, map(Nulls._make, counts), strict=True))
-        return sealed._replace(rows=rows)
+        return sealed._replace(rows=pa.RecordBatch.from_arrays(columns, schema=self.layout))
 
     def snapshot(self) -> Snapshot:
         """Return what changed of what it remembers; nothing where each row hangs on itself alone."""
@@ -138,13 +138,13 @@ class FormulaNode:
         for rows in self._history.kept_tiles(groups):
             with np.errstate(all="ignore"):
                 for segment in windows:
-                    self._run_family(self._history.memory, segment, rows)
+                    self._machine.run_family(self._history.memory, segment, rows)
 
     def _evaluate(self, rows: pa.RecordBatch, keys: RowKeys | None) -> Outputs:
         """Run the program tile by tile: the registers stay in the processor's cache."""
         outputs = new_outputs(self._slots, rows.num_rows)
         copies = self._copies(rows)
-        history, program = self._history, self._program
+        history, program, machine = self._history, self._program, self._machine
         with np.errstate(all="ignore"):  # where kernels run as plain Python, numpy warns of every overflow
             for lower in range(0, rows.num_rows, TILE):
                 count = min(TILE, rows.num_rows - lower)
@@ -153,61 +153,19 @@ class FormulaNode:
                     part = values[first : first + (count + each - 1) // each + (each > 1)]
                     target[: part.size] = part
                 if history is None:
-                    (segment,) = program.segments or (Segment(-1, program.once[:0]),)
-                    self._run_rows(outputs, lower, count, program.loads, segment.lines, program.stores)
+                    machine.run_rows(outputs, lower, count, program.loads, self._course.first, program.stores)
                     continue
                 assert keys is not None, f"node {self.name} looks back: its rows need keys"
                 history.place(keys, lower, count)
-                self._run_rows(outputs, lower, count, program.loads)
-                for segment in program.segments:
+                machine.run_rows(outputs, lower, count, program.loads, self._course.first)
+                for segment in self._course.between:
                     if segment.family < 0:
-                        self._run_rows(outputs, lower, count, functions=segment.lines)
+                        machine.run_rows(outputs, lower, count, functions=segment.lines)
                     else:
-                        self._run_family(history.memory, segment, count)
-                self._run_rows(outputs, lower, count, stores=program.stores)
+                        machine.run_family(history.memory, segment, count)
+                machine.run_rows(outputs, lower, count, functions=self._course.last, stores=program.stores)
                 history.leave(count)
         return outputs
-
-    def _run_rows(
-        self,
-        outputs: Outputs,
-        lower: int,
-        rows: int,
-        loads: Lines | None = None,
-        functions: Lines | None = None,
-        stores: Lines | None = None,
-    ) -> None:
-        """Load columns, compute what hangs on the row, write features: what is asked for."""
-        program = self._program
-        evaluate(
-            program.loads[:0] if loads is None else loads,
-            program.once[:0] if functions is None else functions,
-            program.stores[:0] if stores is None else stores,
-            *self._registers,
-            *self._inputs,
-            *outputs,
-            lower,
-            rows,
-        )
-
-    def _run_family(self, memory: Memory, segment: Segment, rows: int) -> None:
-        """Run steps with state."""
-        floats, ints, bools, status = self._registers
-        FAMILIES[segment.family](
-            segment.lines,
-            floats,
-            self._float_words,
-            ints,
-            bools,
-            status,
-            memory.places,
-            memory.kept,
-            memory.kept_status,
-            memory.kept_time,
-            memory.words,
-            memory.word_floats,
-            rows,
-        )
 
     def _copies(self, rows: pa.RecordBatch) -> list[tuple[Values, Values, int]]:
         """What is to be copied for each tile: to where, from where, and how many rows one element has.
@@ -215,7 +173,7 @@ class FormulaNode:
         Integers and floats widen on the way.
         """
         copies: list[tuple[Values, Values, int]] = []
-        inputs = self._inputs
+        inputs = self._machine.inputs
         for number, column in enumerate(self._columns):
             array = rows.column(column.place)
             bitmap, data = array.buffers()
@@ -236,10 +194,17 @@ class FormulaNode:
         kind = held(slot.kind)
         place = self.layout.names.index(slot.name)
         if kind == "bool":
-            return _Column(place, None, self._inputs.bits[slot.row], slot.row)
-        target: Values = self._inputs.floats if kind == "float64" else self._inputs.ints
+            return _Column(place, None, self._machine.inputs.bits[slot.row], slot.row)
+        target: Values = self._machine.inputs.floats if kind == "float64" else self._machine.inputs.ints
         dtype = np.dtype(self.layout.field(place).type.to_pandas_dtype())
         return _Column(place, dtype, target[slot.row], slot.row)
+
+
+def _course(segments: Sequence[Segment]) -> _Course:
+    between = list(segments)
+    first = between.pop(0).lines if between and between[0].family < 0 else None
+    last = between.pop().lines if between and between[-1].family < 0 else None
+    return _Course(first, between, last)
 
 
 def _bitmap(bits: pa.Buffer, offset: int, size: int) -> Values:

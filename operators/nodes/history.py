@@ -85,7 +85,7 @@ class History:
         if len(self._groups) > self.memory.rings.shape[0]:
             self._grow(len(self._groups))
         places = self.memory.places
-        for row, values in ((at.GROUP, keys.group), (at.TIME, keys.time_ns), (at.SESSION, keys.session)):
+        for row, values in ((at.GROUP, keys.group), (at.TIME_NS, keys.time_ns), (at.SESSION, keys.session)):
             places[row, :rows] = values[lower : lower + rows]
         self._make_room(rows)
         enter(places, self.memory.rings, self.memory.kept_time, self._columns > 0, rows)
@@ -208,7 +208,7 @@ class History:
                 of_session = ordinals >= ring[at.SINCE]
                 rows = ordinals.size
                 places[at.GROUP, :rows] = group
-                places[at.TIME, :rows] = self.memory.kept_time[slots]
+                places[at.TIME_NS, :rows] = self.memory.kept_time[slots]
                 places[at.SESSION, :rows] = np.where(of_session, ring[at.OF_SESSION], -1)
                 places[at.ORDINAL, :rows] = ordinals
                 places[at.FIRST, :rows] = ring[at.SINCE]

@@ -147,7 +147,7 @@ def enter(places: Grid, rings: Grid, pool_time: Int64s, keeps: bool, rows: int) 
             start, mask = rings[g, at.START], rings[g, at.MASK]
             places[at.RING, i], places[at.ROOM, i] = start, mask
             places[at.SLOT, i] = start + (n & mask)
-            pool_time[start + (n & mask)] = places[at.TIME, i]
+            pool_time[start + (n & mask)] = places[at.TIME_NS, i]
 
 
 @njit(nogil=True, cache=True)
@@ -165,7 +165,7 @@ def leave(
             continue
         oldest, last = rings[g, at.OLDEST], places[at.ORDINAL, i]
         start, mask = rings[g, at.START], rings[g, at.MASK]
-        bound = places[at.TIME, i] - keep_ns
+        bound = places[at.TIME_NS, i] - keep_ns
         while last - oldest >= keep_rows:
             young = oldest == last or pool_time[start + ((oldest + 1) & mask)] > bound
             if keep_ns >= 0 and young and last - oldest < most:

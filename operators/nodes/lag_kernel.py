@@ -64,15 +64,15 @@ def lag_time(
         null, value = NULL_IN, values[out, i]
         if g >= 0:
             n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
-            found = words[base + g * stride]
-            bound = places[at.TIME, i] - back_ns
-            while found < n and kept_time[start + ((found + 1) & mask)] <= bound:
-                found += 1
-            words[base + g * stride] = found
-            inside = reset == 0 or (places[at.SESSION, i] >= 0 and found >= places[at.FIRST, i])
-            slot = start + (found & mask)
+            latest = words[base + g * stride]
+            bound = places[at.TIME_NS, i] - back_ns
+            while latest < n and kept_time[start + ((latest + 1) & mask)] <= bound:
+                latest += 1
+            words[base + g * stride] = latest
+            inside = reset == 0 or (places[at.SESSION, i] >= 0 and latest >= places[at.FIRST, i])
+            slot = start + (latest & mask)
             null = WARMING
-            if inside and kept_time[slot] <= bound and n - found <= most:
+            if inside and kept_time[slot] <= bound and n - latest <= most:
                 value, null = kept[c, slot], kept_status[c, slot]
         values[out, i] = value
         status[out, i] = null
@@ -83,5 +83,5 @@ def row_time(line: Int64s, ints: Grid, status: Grid, places: Grid, rows: int) ->
     """When each row is, in ns."""
     out = line[at.OUT]
     for i in range(rows):
-        ints[out, i] = places[at.TIME, i]
+        ints[out, i] = places[at.TIME_NS, i]
         status[out, i] = NULL_IN if places[at.GROUP, i] < 0 else OK

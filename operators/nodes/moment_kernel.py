@@ -9,11 +9,12 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from operators.formula.history import CHUNKS
+from operators.formula.history import EXACT_DIGITS
 from operators.nodes import digit_kernel as digit
 from operators.nodes import double_kernel as double
 from operators.nodes import exact_kernel as exact
 from operators.nodes import places as at
+from operators.nodes import spread_kernel
 from operators.nodes.digit_kernel import COLUMNS_MAX, PRODUCT_UNIT, ROOM
 from operators.nodes.exact_kernel import FLOAT_MAX, UNIT, Float64s
 from operators.nodes.history_kernel import NO_FLOAT
@@ -22,7 +23,8 @@ from operators.nodes.sum_kernel import BEGINS, COUNT, SUM, begins
 from schemas.batch import Int64s
 
 # Where the sum of products lies, behind that of the values.
-SQUARES: Final = SUM + 3 + CHUNKS
+SQUARES: Final = SUM + 3 + EXACT_DIGITS
+SCRATCH: Final = SUM + exact.SCRATCH  # a word that is free
 
 
 @njit(nogil=True, cache=True)
@@ -56,46 +58,19 @@ def window_squares(
         of_variance, of_score, of_sum, of_mean = null, null, null, null
         variance, distance, total, rest, middle = 0.0, 0.0, 0.0, 0.0, 0.0
         if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
-            n, first = places[at.ORDINAL, i], places[at.FIRST, i]
-            o = base + g * stride
-            start, mask = places[at.RING, i], places[at.ROOM, i]
-            begin = words[o + BEGINS]
-            if reset != 0 and first > begin:
-                exact.clear(words, o + SUM)
-                exact.clear(words, o + SQUARES)
-                words[o + COUNT] = 0
-                begin = first
-            slot = start + (n & mask)
+            n, o = places[at.ORDINAL, i], base + g * stride
+            slot = places[at.SLOT, i]
             now = kept[c, slot] != NO_FLOAT
-            if n >= begin:
-                if now and without == 0:
-                    _enter(words, o, kept[c, slot], 1)
-                after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
-                for gone in range(begin, after):
-                    old = start + (gone & mask)
-                    if kept[c, old] != NO_FLOAT:
-                        _enter(words, o, kept[c, old], -1)
-                begin = after
-            words[o + BEGINS] = begin
+            _slide(i, o, c, window_rows, ns, reset, most, without, places, kept, kept_time, words)
             count = words[o + COUNT]
             if sum_out >= 0:
                 total, rest, middle = _total(words, word_floats, o, count, low, mean)
                 of_sum = of_mean = OK if abs(total) <= FLOAT_MAX else DOMAIN
             if count > ddof:
-                of_x = digit.take(words, o + SUM, digits, 0)
-                if of_x[0] != 0 and count <= COLUMNS_MAX:
-                    spread = digit.spread(words, o + SQUARES, digits, count, 0, of_x, 2 * ROOM)
-                else:
-                    of_squares = digit.take(words, o + SQUARES, digits, ROOM)
-                    spread = digit.centred(digits, count, ROOM, of_squares, 0, of_x, 0, of_x, 2 * ROOM)
-                variance = divided_by(digits, 2 * ROOM, spread, PRODUCT_UNIT, count * (count - ddof))
+                x = kept[c, slot] if now and score >= 0 else NO_FLOAT
+                variance, distance, scored = _spread(words, word_floats, o, digits, count, ddof, x)
                 of_variance = OK if variance <= FLOAT_MAX else DOMAIN
-                if score >= 0:
-                    of_score = NULL_IN if not now else DOMAIN
-                    if now and spread[0] > 0:
-                        away = digit.distance(digits, count, kept[c, slot], 0, of_x, 3 * ROOM)
-                        distance = _score(digits, away, spread, count, ddof)
-                        of_score = OK
+                of_score = NULL_IN if not now else OK if scored else DOMAIN
             if without != 0 and now and n >= words[o + BEGINS]:
                 _enter(words, o, kept[c, slot], 1)
         floats[out, i] = variance
@@ -112,6 +87,109 @@ def window_squares(
         if mean >= 0:
             floats[mean, i] = middle
             status[mean, i] = of_mean
+
+
+@njit(nogil=True, cache=True)
+def _slide(
+    i: int,
+    o: int,
+    c: int,
+    window_rows: int,
+    ns: int,
+    reset: int,
+    most: int,
+    without: int,
+    places: Grid,
+    kept: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+) -> None:
+    """Make the sums at `o` those of the window which ends with row i, `without` that row where it is 1."""
+    n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
+    begin = _begin(i, o, reset, places, words)
+    if n >= begin:
+        bits = kept[c, start + (n & mask)]
+        if bits != NO_FLOAT and without == 0:
+            _enter(words, o, bits, 1)
+        after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
+        for gone in range(begin, after):
+            bits = kept[c, start + (gone & mask)]
+            if bits != NO_FLOAT:
+                _enter(words, o, bits, -1)
+        begin = after
+    words[o + BEGINS] = begin
+
+
+@njit(nogil=True, cache=True)
+def _begin(i: int, o: int, reset: int, places: Grid, words: Int64s) -> int:
+    """Where the window began; where a session has begun since, there, with sums of nothing."""
+    begin, first = words[o + BEGINS], places[at.FIRST, i]
+    if reset == 0 or first <= begin:
+        return int(begin)
+    exact.clear(words, o + SUM)
+    exact.clear(words, o + SQUARES)
+    words[o + COUNT] = 0
+    return int(first)
+
+
+@njit(nogil=True, cache=True)
+def _slide_products(
+    i: int,
+    o: int,
+    a: int,
+    b: int,
+    window_rows: int,
+    ns: int,
+    reset: int,
+    most: int,
+    places: Grid,
+    kept: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+) -> None:
+    """The same of pairs, which count where both values are there."""
+    n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
+    begin = _begin(i, o, reset, places, words)
+    if n >= begin:
+        slot = start + (n & mask)
+        if kept[a, slot] != NO_FLOAT and kept[b, slot] != NO_FLOAT:
+            _enter_product(words, o, kept[a, slot], kept[b, slot], 1)
+        after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
+        for gone in range(begin, after):
+            slot = start + (gone & mask)
+            if kept[a, slot] != NO_FLOAT and kept[b, slot] != NO_FLOAT:
+                _enter_product(words, o, kept[a, slot], kept[b, slot], -1)
+        begin = after
+    words[o + BEGINS] = begin
+
+
+@njit(nogil=True, cache=True)
+def _spread(
+    words: Int64s, word_floats: Float64s, o: int, digits: Int64s, n: int, ddof: int, x: int
+) -> tuple[float, float, bool]:
+    """The variance of n values; the z-score of the float with bits x, and whether there is one."""
+    scored = x != NO_FLOAT
+    total, rest, unit = spread_kernel.spread(words, o + SUM, o + SQUARES, n)
+    if total > 0.0:
+        variance = spread_kernel.variance(total, rest, unit, n * (n - ddof))
+        if not scored:
+            return variance, 0.0, False
+        words[o + SCRATCH] = x
+        value = word_floats[o + SCRATCH]
+        distance, near = spread_kernel.score(words, o + SUM, n, ddof, value, total, rest, unit)
+        if near:
+            return variance, distance, True
+    of_x = digit.take(words, o + SUM, digits, 0)
+    if of_x[0] != 0 and n <= COLUMNS_MAX:
+        number = digit.spread(words, o + SQUARES, digits, n, 0, of_x, 2 * ROOM)
+    else:
+        of_squares = digit.take(words, o + SQUARES, digits, ROOM)
+        number = digit.centred(digits, n, ROOM, of_squares, 0, of_x, 0, of_x, 2 * ROOM)
+    variance = divided_by(digits, 2 * ROOM, number, PRODUCT_UNIT, n * (n - ddof))
+    if not scored or number[0] <= 0:
+        return variance, 0.0, False
+    away = digit.distance(digits, n, x, 0, of_x, 3 * ROOM)
+    return variance, _score(digits, away, number, n, ddof), True
 
 
 @njit(nogil=True, cache=True)
@@ -193,26 +271,8 @@ def window_products(
         of_mean = null
         total, rest, middle = 0.0, 0.0, 0.0
         if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
-            n, first = places[at.ORDINAL, i], places[at.FIRST, i]
             o = base + g * stride
-            start, mask = places[at.RING, i], places[at.ROOM, i]
-            begin = words[o + BEGINS]
-            if reset != 0 and first > begin:
-                words[o + COUNT] = 0
-                exact.clear(words, o + SUM)
-                exact.clear(words, o + SQUARES)
-                begin = first
-            if n >= begin:
-                slot = start + (n & mask)
-                if kept[a, slot] != NO_FLOAT and kept[b, slot] != NO_FLOAT:
-                    _enter_product(words, o, kept[a, slot], kept[b, slot], 1)
-                after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
-                for gone in range(begin, after):
-                    slot = start + (gone & mask)
-                    if kept[a, slot] != NO_FLOAT and kept[b, slot] != NO_FLOAT:
-                        _enter_product(words, o, kept[a, slot], kept[b, slot], -1)
-                begin = after
-            words[o + BEGINS] = begin
+            _slide_products(i, o, a, b, window_rows, ns, reset, most, places, kept, kept_time, words)
             of_sum = digit.take(words, o + SQUARES, digits, 0)
             if of_sum[0] != 0:
                 total, rest = _rounded(digits, of_sum)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from operators.formula.history import CHUNKS, PRODUCT_DIGITS
+from operators.formula.history import EXACT_DIGITS, PRODUCT_DIGITS
 from operators.nodes import digit_kernel as digit
 from operators.nodes import double_kernel as double
 from operators.nodes import exact_kernel as exact
@@ -23,8 +23,8 @@ from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
 from operators.nodes.sum_kernel import BEGINS, COUNT, SUM, begins
 from schemas.batch import Int64s
 
-SECOND: Final = SUM + 3 + CHUNKS
-PRODUCTS: Final = SECOND + 3 + CHUNKS
+SECOND: Final = SUM + 3 + EXACT_DIGITS
+PRODUCTS: Final = SECOND + 3 + EXACT_DIGITS
 X_SQUARES: Final = PRODUCTS + 2 + PRODUCT_DIGITS
 Y_SQUARES: Final = X_SQUARES + 2 + PRODUCT_DIGITS
 

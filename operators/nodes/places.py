@@ -6,7 +6,7 @@ from typing import Final
 # by `enter`, the number of the row among those of its symbol, that of the first one of its session, and
 # where it is kept: its slot, and where the ring begins and how many rows it has room for less 1.
 GROUP: Final = 0
-TIME: Final = 1
+TIME_NS: Final = 1
 SESSION: Final = 2
 ORDINAL: Final = 3
 FIRST: Final = 4

@@ -187,7 +187,7 @@ def ewma_time(
     for i in range(rows):
         if outside(floats, status, places, out, i, session):
             continue
-        o, now_ns, s = base + places[at.GROUP, i] * stride, places[at.TIME, i], 0
+        o, now_ns, s = base + places[at.GROUP, i] * stride, places[at.TIME_NS, i], 0
         turn(words, o, stride, session, shift, now_ns, places[at.FIRST, i], places[at.ORDINAL, i])
         for s in range(o + STATES, o + stride, EWMA_TIME_WORDS):
             if status[x, i] == OK:
@@ -222,7 +222,7 @@ def decay_accum(
     for i in range(rows):
         if outside(floats, status, places, out, i, session):
             continue
-        o, now_ns, s = base + places[at.GROUP, i] * stride, places[at.TIME, i], 0
+        o, now_ns, s = base + places[at.GROUP, i] * stride, places[at.TIME_NS, i], 0
         turn(words, o, stride, session, shift, now_ns, places[at.FIRST, i], places[at.ORDINAL, i])
         value = 0.0
         for s in range(o + STATES, o + stride, ACCUM_WORDS):

@@ -62,7 +62,7 @@ def twap(
             exact.clear(words, o + SUM)
             words[o + COVERED_NS] = words[o + TOO_LARGE] = 0
             begin = first
-        bound = places[at.TIME, i] - ns
+        bound = places[at.TIME_NS, i] - ns
         after = begins(n, begin, most, bound, start, mask, kept_time)
         prices, known = kept[standing], kept_status[standing]
         for gone in range(begin + 1, min(after, n - 2) + 1):

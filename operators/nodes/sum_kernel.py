@@ -9,7 +9,7 @@ from typing import Final
 
 from numba import njit
 
-from operators.formula.history import CHUNKS
+from operators.formula.history import EXACT_DIGITS
 from operators.nodes import exact_kernel as exact
 from operators.nodes import places as at
 from operators.nodes.exact_kernel import FLOAT_MAX, Float64s
@@ -40,7 +40,7 @@ def begins(
     if ns == 0:
         return int(max(begin, n + 1 - rows))
     begin = max(begin, n + 1 - most)
-    bound = places[at.TIME, i] - ns
+    bound = places[at.TIME_NS, i] - ns
     while kept_time[start + (begin & mask)] <= bound:
         begin += 1
     return begin
@@ -114,35 +114,8 @@ def window_sum(
         if g >= 0:
             null = WARMING
             if reset == 0 or places[at.SESSION, i] >= 0:
-                n, first = places[at.ORDINAL, i], places[at.FIRST, i]
                 o = base + g * stride
-                start, mask = places[at.RING, i], places[at.ROOM, i]
-                begin = words[o + BEGINS]
-                if reset != 0 and first > begin:
-                    exact.clear(words, o + SUM)
-                    words[o + COUNT] = 0
-                    begin = first
-                if n >= begin:
-                    count, lowest, highest = words[o + COUNT], CHUNKS, -1
-                    bits = kept[c, start + (n & mask)]
-                    if bits != NO_FLOAT:
-                        count += 1
-                        k = exact.add_digits(words, o + SUM, bits, 1)
-                        if k >= 0:
-                            lowest = highest = k
-                    after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
-                    for gone in range(begin, after):
-                        bits = kept[c, start + (gone & mask)]
-                        if bits != NO_FLOAT:
-                            count -= 1
-                            k = exact.add_digits(words, o + SUM, bits, -1)
-                            if k >= 0:
-                                lowest, highest = min(lowest, k), max(highest, k)
-                    if highest >= 0:
-                        exact.widen(words, o + SUM, lowest, highest)
-                    words[o + COUNT] = count
-                    begin = after
-                words[o + BEGINS] = begin
+                _slide(i, o, c, window_rows, ns, reset, most, places, kept, kept_time, words)
                 if low >= 0 or mean >= 0:
                     total, rest = exact.rounded(words, word_floats, o + SUM)
                 else:
@@ -158,3 +131,47 @@ def window_sum(
         if mean >= 0:
             floats[mean, i] = middle
             status[mean, i] = null
+
+
+@njit(nogil=True, cache=True)
+def _slide(
+    i: int,
+    o: int,
+    c: int,
+    window_rows: int,
+    ns: int,
+    reset: int,
+    most: int,
+    places: Grid,
+    kept: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+) -> None:
+    """Make the sum at `o` that of the window which ends with row i."""
+    n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
+    begin = words[o + BEGINS]
+    if reset != 0 and places[at.FIRST, i] > begin:
+        exact.clear(words, o + SUM)
+        words[o + COUNT] = 0
+        begin = places[at.FIRST, i]
+    if n >= begin:
+        count, lowest, highest = words[o + COUNT], EXACT_DIGITS, -1
+        bits = kept[c, start + (n & mask)]
+        if bits != NO_FLOAT:
+            count += 1
+            k = exact.add_digits(words, o + SUM, bits, 1)
+            if k >= 0:
+                lowest = highest = k
+        after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
+        for gone in range(begin, after):
+            bits = kept[c, start + (gone & mask)]
+            if bits != NO_FLOAT:
+                count -= 1
+                k = exact.add_digits(words, o + SUM, bits, -1)
+                if k >= 0:
+                    lowest, highest = min(lowest, k), max(highest, k)
+        if highest >= 0:
+            exact.widen(words, o + SUM, lowest, highest)
+        words[o + COUNT] = count
+        begin = after
+    words[o + BEGINS] = begin

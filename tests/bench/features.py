@@ -10,6 +10,8 @@ import json
 import os
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +38,7 @@ NEAR: Final = 1e-9  # relative, where Polars' sums are not exact
 PRICE, SIZE, MID, NOTIONAL, SPREAD = (
     pl.col(name) for name in ("price", "size", "mid", "notional", "spread_bps")
 )
-RET, TIME = pl.col("ret"), pl.col("time")
+RET, MOMENT = pl.col("ret"), pl.col("time")
 
 
 def since(value: pl.Expr) -> pl.Expr:
@@ -47,14 +49,14 @@ def since(value: pl.Expr) -> pl.Expr:
 MORE: Final[list[dict[str, tuple[str, pl.Expr]]]] = [
     {"ret": ("log_return(price)", since((PRICE / PRICE.shift(1)).log()))},
     {
-        "mean_5m": ("rolling_mean(mid, '5m')", since(MID.rolling_mean_by(TIME, "5m"))),
-        "std_5m": ("rolling_std(ret, '5m')", since(RET.rolling_std_by(TIME, "5m", min_samples=2))),
-        "traded_5m": ("rolling_sum(notional, '5m')", since(NOTIONAL.rolling_sum_by(TIME, "5m"))),
-        "low_5m": ("rolling_min(price, '5m')", since(PRICE.rolling_min_by(TIME, "5m"))),
-        "high_5m": ("rolling_max(price, '5m')", since(PRICE.rolling_max_by(TIME, "5m"))),
+        "mean_5m": ("rolling_mean(mid, '5m')", since(MID.rolling_mean_by(MOMENT, "5m"))),
+        "std_5m": ("rolling_std(ret, '5m')", since(RET.rolling_std_by(MOMENT, "5m", min_samples=2))),
+        "traded_5m": ("rolling_sum(notional, '5m')", since(NOTIONAL.rolling_sum_by(MOMENT, "5m"))),
+        "low_5m": ("rolling_min(price, '5m')", since(PRICE.rolling_min_by(MOMENT, "5m"))),
+        "high_5m": ("rolling_max(price, '5m')", since(PRICE.rolling_max_by(MOMENT, "5m"))),
         "quotes_5m": (
             "rolling_count(mid, '5m')",
-            since(MID.is_not_null().cast(pl.Int64).rolling_sum_by(TIME, "5m")),
+            since(MID.is_not_null().cast(pl.Int64).rolling_sum_by(MOMENT, "5m")),
         ),
         "mean_20": ("rolling_mean(price, rows=20)", since(PRICE.rolling_mean(20))),
         "std_20": ("rolling_std(ret, rows=20)", since(RET.rolling_std(20))),
@@ -139,10 +141,13 @@ def by_polars(frame: pl.DataFrame) -> pl.DataFrame:
 def cuts_of(rows: pa.RecordBatch, keys: RowKeys, size: int) -> list[tuple[Sealed]]:
     """The rows in cuts of `size`."""
     starts = range(0, rows.num_rows, size)
-    return [
-        (Sealed(rows.slice(at, size), 0, keys=RowKeys(*(values[at : at + size] for values in keys))),)
-        for at in starts
-    ]
+    return [(Sealed(rows.slice(at, size), 0, keys=slice_of(keys, at, size)),) for at in starts]
+
+
+def slice_of(keys: RowKeys, at: int, size: int) -> RowKeys:
+    """The keys of some rows."""
+    rows = slice(at, at + size)
+    return RowKeys(keys.group[rows], keys.time_ns[rows], keys.session[rows])
 
 
 def compared(rows: pa.RecordBatch, keys: RowKeys, frame: pl.DataFrame) -> bool:
@@ -177,11 +182,17 @@ def measure(rows: pa.RecordBatch, keys: RowKeys, size: int, rounds: int) -> dict
     taken = []
     for _ in range(rounds + 1):
         node = make_node(rows.schema)
-        taken.append(timed(lambda node=node: [node.take(cut) for cut in cuts].clear()))  # type: ignore[misc]
+        taken.append(timed(partial(take_all, node, cuts)))
     return {"rows": size, "ns": per_value(taken, rows), "load": os.getloadavg()[0]}
 
 
-def timed(work: Any) -> float:
+def take_all(node: FormulaNode, cuts: list[tuple[Sealed]]) -> None:
+    """Take cuts, and let go what comes of them."""
+    for cut in cuts:
+        node.take(cut)
+
+
+def timed(work: Callable[[], object]) -> float:
     """How long it takes, in seconds."""
     start = time.perf_counter()
     work()
@@ -190,4 +201,4 @@ def timed(work: Any) -> float:
 
 def per_value(seconds: list[float], rows: pa.RecordBatch) -> float:
     """Median ns per feature and row; the first pass, which finds cold memory, is left out."""
-    return 1e9 * statistics.median(seconds[1:]) / (rows.num_rows * len(FORMULAS))
+    return float(1e9 * statistics.median(seconds[1:]) / (rows.num_rows * len(FORMULAS)))

@@ -202,7 +202,7 @@ def tidemark(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 
 def _rows(worker: Worker) -> int:
-    return sum(task.rows_in for task in worker.tasks.values())
+    return sum(one.rows_in for task in worker.tasks.values() for one in task.readings.values())
 
 
 def serve(config: dict[str, Any], settings: Settings) -> dict[str, Any]:

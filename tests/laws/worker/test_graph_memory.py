@@ -166,7 +166,7 @@ def test_only_the_context_is_read_where_that_is_enough(tmp_path: Path) -> None:
         turn_until_quiet(worker)
         (task,) = worker.tasks.values()
         of_context = [row for row in rows_of(market)["aligned", 0] if 80 - 7 <= row["event_ns"] <= 80]
-        assert task.operator.warmed_rows == len(of_context)
+        assert task.operator.nodes.warmed_rows == len(of_context)
     assert rows_of(market) == uninterrupted(tmp_path / "one", stop=91, **settings)
 
 
@@ -182,7 +182,7 @@ def test_a_session_is_read_from_its_beginning_and_no_further(tmp_path: Path) -> 
         (task,) = worker.tasks.values()
         times_ns = [row["event_ns"] for row in rows_of(market)["aligned", 0]]
         of_session = [ns for ns in times_ns if SESSION_NS <= ns <= SESSION_NS + 10]
-        assert task.operator.warmed_rows == len(of_session)
+        assert task.operator.nodes.warmed_rows == len(of_session)
     one = Market(tmp_path / "one", graph=graph)
     for lower in (1, SESSION_NS + 1, SESSION_NS + 11):
         live(one, range(lower, lower + 10))
@@ -205,7 +205,7 @@ def test_a_node_that_is_new_or_changed_has_the_past_and_the_others_keep_their_st
     with closing(market.worker()) as worker:
         turn_until_quiet(worker)
         (task,) = worker.tasks.values()
-        assert task.operator.standing._asdict() == {
+        assert task.operator.nodes.standing._asdict() == {
             "same": ("tick",), "new": ("new",), "changed": ("tock",), "lost": (), "gone": ("gone",)
         }  # fmt: skip
     one = uninterrupted(tmp_path / "one", stop=21, graph=after)
@@ -254,7 +254,7 @@ def test_without_a_disk_nodes_go_on_from_their_topic_and_only_later_rows_are_rea
         turn_until_quiet(worker)
         (task,) = worker.tasks.values()
         later = [row for row in rows_of(market)["aligned", 0] if 10 < row["event_ns"] <= 20]
-        assert task.operator.warmed_rows == len(later)
+        assert task.operator.nodes.warmed_rows == len(later)
     assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
 
 

@@ -118,7 +118,8 @@ def test_products_are_added_exactly_where_their_error_is_a_float(pairs: list[tup
             truth += product
             lost += Fraction(2) ** -1021 if 0 < abs(product) < SMALLEST_EXACT else 0
         else:
-            assert max(abs(product), abs(x), abs(y)) > Fraction(2) ** 990
+            largest = max(abs(product), abs(Fraction(x)), abs(Fraction(y)))
+            assert largest > Fraction(2) ** 990
     value = total.rounded()[0]
     if math.isfinite(value):
         assert abs(Fraction(value) - truth) <= lost + abs(Fraction(nearest(truth)) - truth)

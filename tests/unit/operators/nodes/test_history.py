@@ -122,7 +122,7 @@ def test_what_is_kept_of_a_sliding_window_does_not_grow_with_the_run() -> None:
     program = make_program(features.steps, features.roots, layout)
     groups = Groups()
     groups.codes(pa.array([b"A", b"B"], pa.binary()), np.arange(2, dtype=np.int32))
-    history = History(features.steps, program.functions, len(program.kept), groups)
+    history = History(features.steps, program.segments, len(program.kept), groups)
     sizes = []
     for part in range(200):
         times = np.arange(part * 2_000, (part + 1) * 2_000, dtype=np.int64)

@@ -131,7 +131,8 @@ def test_the_sum_is_made_by_the_line_that_squares() -> None:
         features, _ = read_features("tick", source, formulas)
         assert features is not None
         layout = lay_out(features.steps, features.roots, features.columns)
-        lines = make_program(features.steps, features.roots, layout).functions
-        functions = [features.steps[line[1]].function for line in lines if line[1] >= 0]
+        segments = make_program(features.steps, features.roots, layout).segments
+        places = [int(line[1]) for segment in segments for line in segment.lines]
+        functions = [features.steps[place].function for place in places if place >= 0]
         assert functions.count("window_squares") == 1
         assert "window_sum" not in functions
