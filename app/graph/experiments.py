@@ -130,7 +130,7 @@ def _with_kills(
 
 
 def place_before(trial: Trial, row: int) -> RowPlace | None:
-    """The place of the row before a row, as snapshots of nodes that look back name it; None before the first."""
+    """The place of the row before a row, by which nodes know what they took last; None before the first."""
     return (int(trial.times_ns[row - 1]), 0, 0, row - 1) if row else None
 
 
