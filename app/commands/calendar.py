@@ -27,7 +27,7 @@ def calendar_command(
         typer.Option(help="File to write, or to write anew with more days.  Default: standard output."),
     ] = None,
 ) -> None:
-    """Write the sessions of a venue, holidays and shortened days in them, as a table for `[calendars.NAME]`.
+    """Write the sessions of a venue, holidays and shortened days in them, as a table that an anchor can name.
 
     The sessions come from exchange_calendars (`pip install exchange_calendars`), which this command needs
     and no other does: workers read the table.  Written anew into its file, a calendar keeps its version, and

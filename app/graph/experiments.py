@@ -12,6 +12,7 @@ from app.graph.context import context, take_again
 from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial, by_key, difference, key_edges, one_batch
 from operators.entries import KeptEntries
+from operators.inputs.progress import RowPlace
 from operators.sealed import Sealed
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
@@ -113,7 +114,7 @@ def _with_kills(
         last = max(done, stop)
         if last > done:
             calls += map(dict, trial.pass_through(graph, trial.rows.slice(done, last - done)))
-        snapshot = graph.snapshot()
+        snapshot = graph.snapshot(place_before(trial, last))
         kept.update(snapshot.puts)
         for key in snapshot.deletes:
             kept.pop(key, None)
@@ -126,6 +127,11 @@ def _with_kills(
         else:
             lost += graph.restore(KeptEntries(kept.items()), {})
     return calls, lost
+
+
+def place_before(trial: Trial, row: int) -> RowPlace | None:
+    """The place of the row before a row, by which nodes know what they took last; None before the first."""
+    return (int(trial.times_ns[row - 1]), 0, 0, row - 1) if row else None
 
 
 def symbols(trial: Trial, wanted: Outputs, _: np.random.Generator) -> Outcome:
