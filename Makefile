@@ -99,7 +99,7 @@ tidy: $(READY) ## file and function length, words, set-up rules
 
 test: $(TEST_READY) ## all tests, on up to 4 cores; starts a real Kafka where Java and Maven are present (TORCH=0 leaves PyTorch out)
 	@$(PY) -m operators.nodes.warm  # each test process would compile these for itself
-	@for families in "squares shapes" "pairs totals order" "windows events sessions recursions fillings"; do \
+	@pids=; for families in "squares shapes" "pairs totals order" "windows events sessions recursions fillings"; do \
 		$(PY) -m operators.nodes.warm $$families & pids="$$pids $$!"; done; for pid in $$pids; do wait $$pid || exit 1; done
 	@$(PY) -m pytest -q -n $(PROCESSES) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(ARGS)
 
