@@ -26,7 +26,7 @@ from tests.simulation.scene import pipeline_of, settings_of
 
 pytestmark = pytest.mark.takes_s(100)
 
-SEEDS = 60
+SEEDS = 20
 TURNS_MAX = 3_000
 MORTAL_TURNS = 60  # after the last row
 
