@@ -23,6 +23,9 @@ NEAR: Final = 1_200  # rows that a node takes which starts close by
 OUTLIER: Final = 1e300
 
 
+OVER_SESSIONS = {"vpin"}  # its open bucket is kept over sessions, so that every row before counts
+
+
 def table_of(example: Example, random: np.random.Generator) -> pa.RecordBatch:
     """The rows of an example again and again; floats differ a little, and the first is an outlier."""
     arrays: dict[str, pa.Array] = {}
@@ -98,6 +101,7 @@ def test_a_million_rows_behind_an_outlier_are_the_same_in_parts_and_from_close_b
     reach = features.reaches["result"]
     assert reach.rows < NEAR // 4
     assert reach == Reach(reach.rows, 0) or reach.ns <= 100_000_000 * NEAR // 12
-    near = rows.take(new_node(features), ROWS - NEAR, ROWS)
-    assert bits([near[NEAR - LAST :]]) == bits([whole[first:]])
+    if name not in OVER_SESSIONS:
+        near = rows.take(new_node(features), ROWS - NEAR, ROWS)
+        assert bits([near[NEAR - LAST :]]) == bits([whole[first:]])
     assert whole[first:].null_count < LAST

@@ -72,6 +72,7 @@ def _flow_in_window(stretch: Stretch, settings: Settings) -> Column:
         rows = window(stretch.time_ns, n, settings)
         (changes,), (depth,) = known([e], rows), known([depths], rows)
         flow = total(changes)
+        flow = None if flow is None else float(flow)  # over a window, whatever the sizes are
         if len(changes) < fewest(settings, 1):
             flow = None
         elif flow is not None and setting(settings, "normalise", False):

@@ -100,7 +100,7 @@ CALLS: Final[list[tuple[str, dict[str, Any]]]] = [
     ("vwap(price, size, '3s', price_scale=100)", {"ns": 3 * SECOND, "price_scale": 100}),
     ("twap(price, '3s')", {"ns": 3 * SECOND}),
     ("twap(price, '4s', max_rows=3)", {"ns": 4 * SECOND, "max_rows": 3}),
-    ("ewma_volatility(price, decay=0.9)", {"lambda": 0.9}),
+    ("ewma_volatility(price, decay=0.9)", {"decay": 0.9}),
     ("ewma_variance_rate(price, '2s')", {"half_life_ns": 2 * SECOND}),
     ("realised_variance(price, output='vol')", {"output": "vol"}),
     ("realised_variance(price, '5s')", {"ns": 5 * SECOND}),
