@@ -254,8 +254,8 @@ class Graph:
         return started_by(self._plan.sessions, time_ns)
 
     def _in_sessions(self, sealed: Sealed) -> Sealed:
-        """The rows with the session that each is in."""
-        if sealed.keys is None or not self._plan.nodes:
+        """The rows with the session that each is in, where a node looks back."""
+        if sealed.keys is None or not self._places:
             return sealed
         session = self._plan.sessions.ids(sealed.keys.time_ns)
         if session.size and session.min() < OUTSIDE:  # before 1970: nodes know ids from 0 on, and `OUTSIDE`

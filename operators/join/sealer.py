@@ -44,8 +44,9 @@ class Sealer:
         rows, matches = self._close(frontier_ns, groups)
         aligned = keys = None
         if rows.size:
-            aligned = self._aligned(rows, matches)
-            keys = RowKeys(self.left.store.group[rows], self.left.store.time_ns[rows])
+            left_ns = self.left.store.time_ns[rows]
+            aligned = self._aligned(rows, left_ns, matches)
+            keys = RowKeys(self.left.store.group[rows], left_ns)
             self.through = self._place(int(rows[-1]))
         floor_ns = self.floor_ns(frontier_ns)
         if self.left.worth_forgetting(0):
@@ -97,10 +98,9 @@ class Sealer:
             int(store.index[row]),
         )
 
-    def _aligned(self, rows: Int64s, matches: list[Matches]) -> pa.RecordBatch:
+    def _aligned(self, rows: Int64s, left_ns: Int64s, matches: list[Matches]) -> pa.RecordBatch:
         left = self.left.store
         columns = [left.gather(name, rows) for name in left.names]
-        left_ns = left.time_ns[rows]
         for right, match in zip(self.rights, matches, strict=True):
             columns += _looked_up(right, match)
             columns += _times(right, match.row, left_ns)

@@ -28,7 +28,7 @@ from tests.property.history_cases import (
 # Plain Python takes a hundred times as long for a row.
 # Some two hundred laws: a tenth of the examples that others have.
 EXAMPLES: Final[dict[str, Any]] = {
-    "max_examples": 5 if PLAIN_PYTHON else max(5, settings.default.max_examples // 10)
+    "max_examples": 5 if PLAIN_PYTHON else max(5, settings().max_examples // 10)
 }
 CUTS: Final = st.lists(st.integers(0, ROWS_MOST), max_size=6)
 ORDERS: Final = st.permutations(range(len(SYMBOLS)))

@@ -4,17 +4,24 @@ from collections.abc import Sequence
 from typing import Final
 
 from operators.formula.functions.declare import Example, Function, Operand, Output, Setting, Settings
-from operators.formula.functions.history import OF_WINDOWS, RESET, one_lag, one_window, window_of
+from operators.formula.functions.history import (
+    NS,
+    RESET_BY_SESSION,
+    ROWS,
+    ROWS_AT_MOST,
+    one_lag,
+    one_window,
+    window_of,
+)
 from operators.formula.functions.moments import of_pairs, paired
 from operators.formula.functions.quotes import DIRECTION, PRICE, SIZE, TRADES
+from operators.formula.functions.starts import number
 from operators.formula.functions.windows import FLOAT, MIN_COUNT, enough
 from operators.formula.steps import Steps
 
 ROLL_ROWS: Final = 20
 
-IN_SESSIONS: Final = tuple(
-    RESET._replace(default="session") if setting is RESET else setting for setting in OF_WINDOWS
-)
+IN_SESSIONS: Final = (NS, ROWS, RESET_BY_SESSION, ROWS_AT_MOST)
 TICK: Final = Setting("tick", "number", "the price's unit, where it is not 1", bounds=(5e-324, 1e300))
 
 
@@ -41,7 +48,7 @@ def _kyle_window(steps: Steps, operands: Sequence[int], settings: Settings) -> i
     price, size, direction = operands
     change = steps.convert("float64", price_change(steps, price, settings))
     if "tick" in settings:
-        change = steps.call("divide", [change, steps.constant(_number(settings, "tick"))])
+        change = steps.call("divide", [change, steps.constant(number(settings, "tick"))])
     flow = steps.convert("float64", steps.call("multiply", [direction, size]))
     part = "t_value" if settings["output"] == "t" else "slope"
     return of_pairs(steps, part, [flow, change], settings, least=3)
@@ -73,12 +80,6 @@ def _roll_spread(steps: Steps, operands: Sequence[int], settings: Settings) -> i
     if settings["positive"] == "null":
         otherwise = steps.call("where", [steps.call("greater", [c, zero]), steps.absent("float64"), zero])
     return steps.call("where", [steps.call("less", [c, zero]), spread, otherwise])
-
-
-def _number(settings: Settings, name: str) -> float:
-    value = settings[name]
-    assert isinstance(value, float), f"{name} is {value!r}"
-    return value
 
 
 FLOW: Final = (
