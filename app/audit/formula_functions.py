@@ -129,16 +129,17 @@ def _quote_rule(price: pl.Series, bid: pl.Series, ask: pl.Series) -> pl.Series:
     return choose(quoted, side, unknown)
 
 
-def _direction(d: pl.Series) -> pl.Series:
+def direction_of(d: pl.Series) -> pl.Series:
+    """The side of each trade, null for what is not -1, 0 or 1."""
     return without(d, (d != -1) & (d != 0) & (d != 1)).cast(pl.Int64)
 
 
 def _p_buy(d: pl.Series) -> pl.Series:
-    return _direction(d).replace_strict({1: 1.0, -1: 0.0, 0: 0.5}, return_dtype=pl.Float64)
+    return direction_of(d).replace_strict({1: 1.0, -1: 0.0, 0: 0.5}, return_dtype=pl.Float64)
 
 
 def _signed_volume(size: pl.Series, d: pl.Series) -> pl.Series:
-    return arithmetic("*", _direction(d), size)
+    return arithmetic("*", direction_of(d), size)
 
 
 def _effective_spread(
@@ -151,7 +152,7 @@ def _effective_spread(
     unit: str = "price",
 ) -> pl.Series:
     mid = _mid(bid, ask)
-    sides = arithmetic("*", _direction(d), 1 if half else 2)
+    sides = arithmetic("*", direction_of(d), 1 if half else 2)
     cost = arithmetic("*", sides, arithmetic("-", price, mid))
     if unit == "price":
         return cost

@@ -324,8 +324,9 @@ def vpin(
             while side is not None and rest > 0:
                 part = min(rest, bucket - content)
                 content, bought, rest = content + part, bought + part * (1 + side), rest - part
-                if content == bucket:
-                    surplus.append(abs(bought - bucket))
+                if content == bucket:  # and what is left fills whole buckets alike, of which n are enough
+                    whole, rest = divmod(rest, bucket)
+                    surplus += [abs(bought - bucket)] + [bucket * abs(side)] * min(whole, n)
                     content, bought = 0, 0
             del surplus[:-n]
             values.append(ratio(sum(surplus), n * bucket) if len(surplus) == n else None)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from app.audit.exact import Sums, ratio, root_of_ratio, units
-from app.audit.formula_functions import called
+from app.audit.formula_functions import called, direction_of
 from app.audit.formula_values import alike, arithmetic, choose, finite, without
 from app.audit.lags import diff, lag, log_return, logarithm
 from app.audit.past import ROWS_MAX, Past, Settings
@@ -47,7 +47,7 @@ def vwap(
 
 def trade_imbalance(past: Past, size: pl.Series, d: pl.Series, **settings: Any) -> pl.Series:
     """M22."""
-    return weighted_mean(past, d, size, **settings)
+    return weighted_mean(past, direction_of(d), size, **settings)
 
 
 class _Area:
@@ -341,4 +341,4 @@ def roll_spread(
 
 def vpin_of_trades(past: Past, size: pl.Series, d: pl.Series, **settings: Any) -> pl.Series:
     """M29 of directions that are -1, 0 or 1."""
-    return vpin(past, size, without(d, (d != -1) & (d != 0) & (d != 1)).cast(INT), **settings)
+    return vpin(past, size, direction_of(d), **settings)

@@ -104,7 +104,7 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x): when the row is, in ns
     "row_time": Stateful("int64", 1, "window", 0, kept=False, reset=None),
     # (price, standing price, window): M2, whose window has one row more: the one that stands as it begins
-    "twap": Stateful("float64", 2, "window", 4 + EXACT_WORDS),
+    "twap": Stateful("float64", 2, "window", 3 + PRODUCT_WORDS),
     # (x, reset): the sign of the last change of a value
     "last_change": Stateful("int8", 1, "since", 4, kept=False, reset=0),
     # (x, reset): rows with a value since the session or the symbol began, and their exact sum, with parts

@@ -26,7 +26,7 @@ from schemas.batch import Int64s
 
 ENOUGH: Final = 2.0**-40
 SHIFT_MAX: Final = 500  # powers of 2 between a square of a sum and a sum of squares
-SMALL: Final = 1e-200  # a value and its square are far from the ends of float64 between these
+SMALL: Final = 1e-130  # a value and its square are far from the ends of float64 between these
 LARGE: Final = 1e140
 
 

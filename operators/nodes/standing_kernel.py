@@ -3,29 +3,29 @@
 A standing price is the last one that was there.  A window of (rows, ns, reset, rows_max) ends with the row at
 hand, and begins with the row whose price stands as [t - ns, t) begins: `rows_max` is one more than the rows
 of that time that count.  Words of a state: the ordinal of that row, the ns between rows behind it with a
-standing price, how many of them had a price too large, one that is free, and the exact sum (`exact_kernel`)
-of price * ns, in units of 2**52 ns.
+standing price, one that is free, and the exact sum of price * ns (`digit_kernel`).
 """
 
-import math
 from typing import Final
 
 from numba import njit
 
+from operators.nodes import digit_kernel as digit
+from operators.nodes import double_kernel as double
 from operators.nodes import exact_kernel as exact
 from operators.nodes import places as at
+from operators.nodes.digit_kernel import PRODUCT_UNIT
 from operators.nodes.exact_kernel import Float64s
 from operators.nodes.recursion_kernel import emit, outside
 from operators.nodes.row_kernel import OK, Grid
+from operators.nodes.spread_kernel import leading
 from schemas.batch import Int64s
 
 BEGINS: Final = 0
 COVERED_NS: Final = 1
-TOO_LARGE: Final = 2
-SPARE: Final = 3
-SUM: Final = 4
+SPARE: Final = 2
+SUM: Final = 3
 
-UNIT_NS: Final = 2.0**-52  # so that the product with a price is not larger than it
 ALL: Final = -(2**63)  # the bound of a row that stands from its own time on
 
 
@@ -60,7 +60,7 @@ def twap(
         start, mask, begin = places[at.RING, i], places[at.ROOM, i], words[o + BEGINS]
         if first > begin:
             exact.clear(words, o + SUM)
-            words[o + COVERED_NS] = words[o + TOO_LARGE] = 0
+            words[o + COVERED_NS] = 0
             begin = first
         bound = places[at.TIME_NS, i] - ns
         after = begins(n, begin, most, bound, start, mask, kept_time)
@@ -113,17 +113,17 @@ def stand(
     if known[slot] != OK:
         return
     length_ns = kept_time[start + ((n + 1) & mask)] - max(bound, kept_time[slot])
-    words[o + SPARE] = prices[slot]
-    price, weight = word_floats[o + SPARE], float(length_ns) * UNIT_NS
-    if not exact.add_product(words, word_floats, o + SUM, price, weight, sign):
-        words[o + TOO_LARGE] += sign
+    word_floats[o + SPARE] = float(length_ns)
+    digit.add_product(words, o + SUM, prices[slot], words[o + SPARE], sign)
     words[o + COVERED_NS] += sign * length_ns
 
 
 @njit(nogil=True, cache=True)
 def mean(words: Int64s, floats: Grid, status: Grid, o: int, out: int, i: int) -> None:
     """Write the mean over the time that is covered; null where none is."""
-    value, covered_ns = math.inf, words[o + COVERED_NS]
-    if covered_ns > 0 and words[o + TOO_LARGE] == 0:
-        value = exact.nearest(words, o + SUM) / (float(covered_ns) * UNIT_NS)
+    value, covered_ns = 0.0, words[o + COVERED_NS]
+    if covered_ns > 0:
+        total, rest, power = leading(words, o + SUM, PRODUCT_UNIT)
+        total, rest = double.divided(total, rest, float(covered_ns), 0.0)
+        value = double.scaled(total, power)
     emit(floats, status, out, i, value, covered_ns > 0)

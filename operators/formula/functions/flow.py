@@ -41,7 +41,7 @@ def weighted_mean(steps: Steps, value: int, size: int, settings: Settings) -> in
 
 def _trade_imbalance(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
     size, direction = operands
-    return weighted_mean(steps, direction, size, settings)
+    return weighted_mean(steps, steps.call("direction", [direction]), size, settings)
 
 
 def _kyle_window(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
@@ -49,7 +49,7 @@ def _kyle_window(steps: Steps, operands: Sequence[int], settings: Settings) -> i
     change = steps.convert("float64", price_change(steps, price, settings))
     if "tick" in settings:
         change = steps.call("divide", [change, steps.constant(number(settings, "tick"))])
-    flow = steps.convert("float64", steps.call("multiply", [direction, size]))
+    flow = steps.convert("float64", steps.call("multiply", [steps.call("direction", [direction]), size]))
     part = "t_value" if settings["output"] == "t" else "slope"
     return of_pairs(steps, part, [flow, change], settings, least=3)
 

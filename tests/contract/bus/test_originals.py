@@ -58,7 +58,8 @@ def test_one_header_of_many_messages_is_read_where_it_lies(scene: Scene) -> None
     assert values == [b"last", NO_HEADER, None, b"", NO_HEADER, None]
     for block in blocks:
         assert header_values(block, [], "id") == []
-        assert header_values(block, [block.messages - 1, 0], "none") == [NO_HEADER] * 2
+        if block.messages:  # one that only says how far a partition was read has none
+            assert header_values(block, [block.messages - 1, 0], "none") == [NO_HEADER] * 2
     reader.close()  # what is read is copied
     values = [value for block in blocks for value in header_values(block, list(range(block.messages)), "id")]
     assert values == [b"last", NO_HEADER, None, b"", NO_HEADER, None]

@@ -122,7 +122,7 @@ def trade_imbalance(rows: Rows, operands: Sequence[Column], settings: Settings) 
     """M22 of (size, d)."""
     size, d = operands
     traded: Column = [None if q is None or q <= 0 else q for q in size]
-    return rolling(_imbalance, least=1, reset="session")(rows, [d, traded], settings)
+    return rolling(_imbalance, least=1, reset="session")(rows, [sides(d), traded], settings)
 
 
 def sides(d: Column) -> list[Any]:
@@ -244,8 +244,10 @@ def vpin(stretch: Stretch, settings: Settings) -> Column:
             part = min(rest, volume - content)
             buys += part * Fraction(1 + int(side or 0), 2)
             rest, content = rest - part, content + part
-            if content == volume:
-                bought.append(buys)
+            if content == volume:  # and what is left fills whole buckets alike, of which the last n count
+                whole, rest = divmod(rest, volume)
+                alike = volume * Fraction(1 + int(side or 0), 2)
+                bought = [*bought, buys, *[alike] * min(whole, count)][-count:]
                 content, buys = Fraction(), Fraction()
         last = bought[-count:]
         surplus = sum((abs(2 * b - volume) for b in last), Fraction())

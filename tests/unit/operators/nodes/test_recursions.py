@@ -210,7 +210,7 @@ EMPTY = Rows([], [], [], {"x": [], "q": [], "d": []})
 def one_session() -> Rows:
     """Many rows of one symbol, so that memory wraps around in all that has a ring or anchors."""
     draw = np.random.default_rng(7)
-    count = 3_000
+    count = 1_000
     times = START_NS + np.cumsum(draw.choice([0, 0, 1, 2, 9], count))
     x = [None if draw.random() < 0.1 else float(value) for value in draw.lognormal(0, 0.1, count)]
     q = [None if draw.random() < 0.1 else float(value) for value in draw.choice([0.1, 0.3, 1.0, 30.0], count)]
