@@ -3,7 +3,7 @@
 The worker drives every computation through `Operator` and never asks what it computes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
@@ -35,7 +35,7 @@ class Standing(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """The sealed rows that nodes have to take again.
+    """The sealed rows of the join that nodes have to take again.
 
     `start`    the place behind which they begin; `FIRST` where all rows there are count.
     `through`  the place of the last one.
@@ -77,6 +77,11 @@ class Root(Protocol):
 
     def seal(self, frontier_ns: int) -> Sealed:
         """Return the rows that are final once the frontier stands there, in order."""
+        ...
+
+    @property
+    def complete_ns(self) -> int:
+        """Every row of its output below it was sealed."""
         ...
 
     @property
@@ -170,12 +175,12 @@ class Nodes(Protocol):
 
     @property
     def missing(self) -> Missing | None:
-        """The sealed rows that nodes have to take again, with `warm`; None where they lack none."""
+        """The sealed rows of the join that nodes have to take again, with `warm`; None for none."""
         ...
 
     @property
     def warmed_rows(self) -> int:
-        """How many sealed rows were taken again."""
+        """How many sealed rows of the join were taken again."""
         ...
 
     @property
@@ -194,10 +199,22 @@ class Nodes(Protocol):
         """
         ...
 
-    def recall(self, entries: Entries, through: RowPlace | None) -> None:
-        """Give nodes back what `kept` wrote; on a new operator, before `resume` with `through`.
+    def recall(self, entries: Entries, committed: TaskProgress) -> None:
+        """Give nodes back what `kept` wrote; on a new operator, before `resume` with that commit.
 
-        Raises SnapshotError where an entry is none of ours, or nodes have rows beyond that place.
+        Raises SnapshotError where an entry is none of ours, or nodes have rows beyond the commit.
+        """
+        ...
+
+    @property
+    def streams(self) -> Collection[str]:
+        """The streams of which nodes whose rows go out remember rows."""
+        ...
+
+    def begins_ns(self, committed: TaskProgress) -> Mapping[str, int]:
+        """By stream from which time on its rows have to be read again for nodes that start without state.
+
+        After `recall`, before `resume` with that commit, which asks for the rows that the other nodes need.
         """
         ...
 

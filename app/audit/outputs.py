@@ -23,9 +23,17 @@ def audit_outputs(
     """Check the aligned rows against the inputs, and each node's rows against them."""
     aligned = outputs[ALIGNED]
     report = audit_files(settings, aligned, inputs, streams=streams)
-    declared, key = declared_graph(settings), settings.stream(settings.pipeline.left).key
+    keys = {name: settings.stream(name).key for name in settings.stream_names}
+    keys[ALIGNED] = keys[settings.pipeline.left]
+    declared = declared_graph(settings)
     for name in outputs.keys() - {ALIGNED}:
-        rules, files = NodeRules.of(declared, name, key, clock_column(settings.pipeline.clock)), outputs[name]
+        rules = NodeRules.of(declared, name, keys, clock_column(settings.pipeline.clock))
+        files = outputs[name]
+        if rules.root != ALIGNED:
+            report.reach.passed_over.features |= {
+                f"{name}.{column}": f"stream {rules.root}" for column in rules.features
+            }
+            continue
         report.reach.passed_over.features |= {
             f"{name}.{column}": why for column, why in rules.unjudged.items()
         }

@@ -17,6 +17,7 @@ from app.audit.findings import PLACE, Findings, Violation
 from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.late import PLACES, LateJudge, NotAccepted, read_not_accepted
 from app.audit.nodes import Heads, check_node, unjudged
+from app.audit.ordered import OrderedStream
 from app.audit.report import AuditReport, Reach
 from app.audit.retained import Disorder, Lows, Retained
 from app.audit.rule_book import formulas_of
@@ -114,6 +115,7 @@ class _Partition:
         self._group = f"{pipeline.settings.pipeline.prefix}-audit"
         self._rules = rules_of(pipeline.settings, pipeline.streams)
         self._findings = Findings()
+        self._ordered: dict[str, OrderedStream] = {}  # of streams that nodes with outputs read
         self._waiting = [pl.DataFrame(schema=PLACES)]  # of accepted left rows that wait at the cut
         self._repeats = pipeline.settings.worker.guarantee == "at_least_once"
 
@@ -139,6 +141,12 @@ class _Partition:
         )
         judges = self._judges(found)
         retained = {name: judge.retained for name, judge in judges.items()}
+        rules_of_nodes = [self._node_rules(name) for name in settings.node_outputs]
+        for name in {rules.root for rules in rules_of_nodes} - {ALIGNED}:
+            runs = self._runs(f"{name}-in-order", self._rules.order(name))
+            self._ordered[name] = OrderedStream(
+                runs, self._rules.on, retained[name], self._cut, self._memory_size_max
+            )
         accepted = {name: self._inputs(name, found, judge, aligned, report) for name, judge in judges.items()}
         _end_inputs(judges)
         for name in judges:
@@ -161,8 +169,8 @@ class _Partition:
         walk(rules, layout, accepted[left], rights, aligned.runs, self._findings, self._memory_size_max)
         self._count(aligned, retained, report)
         report.reach.passed_over.letters += found.letters_unjudged
-        for name in settings.node_outputs:
-            report.rows_out[name] += self._node(name, report)
+        for rules_of_node in rules_of_nodes:
+            report.rows_out[rules_of_node.name] += self._node(rules_of_node, report)
         yield from found.violations()
         yield from self._findings.violations()
 
@@ -201,6 +209,9 @@ class _Partition:
         runs = self._runs(name, order)
         empty = _placed(stream.schema.empty_table(), [], [])
         runs.add(empty)
+        ordered = self._ordered.get(name)
+        if ordered is not None:
+            ordered.add(empty)
         is_left = name == self._rules.pipeline.left
         due = None if self._cut is None or not is_left else self._cut.due(order, aligned.book.ahead_ns)
         blocks = read_partition(
@@ -225,6 +236,8 @@ class _Partition:
                     report.rows_in[name] += rows.height
                     rows = found.without(name, rows)
                     judge.retained.see(rows, decoded.progress)
+                    if ordered is not None:
+                        ordered.add(rows)
                     if due is not None:
                         self._waiting.append(rows.filter(~due).select(OFFSET, INDEX))
                         rows = rows.filter(due)
@@ -272,10 +285,13 @@ class _Partition:
         ]
         return np.array(strays, np.bool_)
 
-    def _node(self, name: str, report: AuditReport) -> int:
+    def _node_rules(self, name: str) -> NodeRules:
+        keys = {**self._rules.keys, ALIGNED: self._rules.keys[self._rules.pipeline.left]}
+        return NodeRules.of(self._pipeline.declared, name, keys, self._rules.on)
+
+    def _node(self, rules: NodeRules, report: AuditReport) -> int:
         """Check the rows of a node with an output; returns how many there are."""
-        left = self._rules.pipeline.left
-        rules = NodeRules.of(self._pipeline.declared, name, self._rules.keys[left], self._rules.on)
+        name = rules.name
         report.reach.passed_over.features |= {
             f"{name}.{column}": why for column, why in rules.unjudged.items()
         }
@@ -300,10 +316,15 @@ class _Partition:
                         part = unjudged(part, self._rules.on)
                     yield part
 
-        since = None if self._cut is None else self._cut.since(self._rules.on)
+        ordered = self._ordered.get(rules.root)
+        if ordered is not None:
+            since, wanted = ordered.since, ordered.batches(heads.begin_aligned)
+        else:
+            since = None if self._cut is None else self._cut.since(self._rules.on)
+            wanted = self._joined(heads)
         count = check_node(
             rules,
-            self._joined(heads),
+            wanted,
             rows(),
             self._findings,
             repeats=self._repeats,

@@ -1,4 +1,4 @@
-"""What the rows of a node should be: each aligned row with its features, computed from their text.
+"""What the rows of a node should be: each row of its root with its features, computed from their text.
 
 Features that look back are computed over all rows that are held, a tile and those before it.  Rows that hang
 on others which are gone, since the topic keeps no more or since no more are held, are marked and not judged.
@@ -16,7 +16,6 @@ from app.audit.past import Past, Sessions
 from app.audit.reach import Need, complete
 from app.audit.sides import WANTED
 from operators.graph.declare import GraphSettings
-from operators.sealed import ALIGNED
 
 THERE: Final = "audit_there_"  # before a feature: whether all rows that its value hangs on are there
 TILE_ROWS: Final = 1 << 18  # computed at once, at least
@@ -27,24 +26,26 @@ HELD_ROWS_MAX: Final = 1 << 22  # of rows that have been judged: as later ones h
 class NodeRules:
     """What the rows of one output promise: by column, in order, the formula over an aligned row.
 
-    `key` are the columns that tell symbols apart, `on` is the clock, and `sessions` those of the venue.
+    `root` is `aligned`, or the stream whose rows it has.  `key` are the columns that tell symbols apart, `on`
+    is the clock, and `sessions` those of the venue.
     """
 
     name: str
+    root: str
     features: Mapping[str, str]
     key: Sequence[str]
     on: str
     sessions: Sessions
 
     @classmethod
-    def of(cls, graph: GraphSettings, name: str, key: Sequence[str], on: str) -> "NodeRules":
-        """The formulas of a node and of those it comes from, the first first."""
+    def of(cls, graph: GraphSettings, name: str, keys: Mapping[str, Sequence[str]], on: str) -> "NodeRules":
+        """The formulas of a node and of those it comes from, the first first; `keys` are by root."""
         nodes = {node.name: node for node in graph.nodes}
         chain = [nodes[name]]
-        while chain[0].upstream != ALIGNED:
-            chain.insert(0, nodes[chain[0].upstream])
+        while (upstream := chain[0].upstream) in nodes:
+            chain.insert(0, nodes[upstream])
         features = {column: formula for node in chain for column, formula in node.features.items()}
-        return cls(name, features, key, on, graph.sessions.ids)
+        return cls(name, upstream, features, keys[upstream], on, graph.sessions.ids)
 
     @cached_property
     def tolerances(self) -> Mapping[str, float]:

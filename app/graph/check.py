@@ -58,7 +58,13 @@ def days_to_check(
     date = on or newest_date(HistoryStore(store or GENERATED), settings) or DATE
     _, days = find_days(date, settings.stream_names, data=data, store=store, reading=Reading(), say=say)
     asof = join_of_days(settings, days)
-    graph_plan(settings, asof, "")
+    plan = graph_plan(settings, asof, "")
+    if plan is not None and plan.streams:
+        node = next(node for node in plan.nodes if node.roots != (ALIGNED,))
+        raise UsageError(
+            f"{settings.file or 'settings'}: graph.{node.name} reads rows of {', '.join(node.roots)}, and a "
+            "check runs nodes on joined rows alone in this version; `python -m app audit` judges its rows"
+        )
     require_meanings(settings, asof)
     return days
 

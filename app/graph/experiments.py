@@ -1,7 +1,7 @@
 """The experiments of a check: each runs the same rows in another way, and says where they come out other."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial, by_key, difference, key_edges, one_batch
 from operators.entries import KeptEntries
 from operators.inputs.progress import RowPlace
-from operators.sealed import Sealed
+from operators.sealed import ALIGNED, Sealed
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
 CUTS: Final = 200
@@ -129,9 +129,9 @@ def _with_kills(
     return calls, lost
 
 
-def place_before(trial: Trial, row: int) -> RowPlace | None:
-    """The place of the row before a row, by which nodes know what they took last; None before the first."""
-    return (int(trial.times_ns[row - 1]), 0, 0, row - 1) if row else None
+def place_before(trial: Trial, row: int) -> Mapping[str, RowPlace]:
+    """The place of the row before a row, by which nodes know what they took last; none before the first."""
+    return {ALIGNED: (int(trial.times_ns[row - 1]), 0, 0, row - 1)} if row else {}
 
 
 def symbols(trial: Trial, wanted: Outputs, _: np.random.Generator) -> Outcome:

@@ -9,6 +9,7 @@ from app.audit.wanted import NodeRules
 from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial
 from operators.graph.declare import GraphSettings
+from operators.sealed import ALIGNED
 
 WHAT: Final = "Polars from the formulas' text"
 CAUSE: Final = "is another value by its formula, as Polars computes it from the text"
@@ -24,7 +25,7 @@ def second_judge(trial: Trial, outputs: Outputs, graph: GraphSettings) -> Outcom
     worst, feature = 0.0, ""
     unjudged: list[str] = []
     for node, rows in outputs.items():
-        rules = NodeRules.of(graph, node, trial.key, trial.on)
+        rules = NodeRules.of(graph, node, {ALIGNED: trial.key}, trial.on)
         own = next(one for one in graph.nodes if one.name == node).features
         unjudged += [f"{node}.{column}" for column in own if column in rules.unjudged]
         wanted = rules.values(aligned)

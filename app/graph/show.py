@@ -15,6 +15,7 @@ from operators.formula.history import STARTS, Reach, Start, farthest, latest_sta
 from operators.formula.suggest import suggest
 from operators.graph.plan import Plan, PlannedNode
 from operators.sealed import ALIGNED
+from topics.catalogue import STATE
 
 MEANING_LENGTH: Final = 6  # hex digits that are shown
 GRAPH_MEANING_LENGTH: Final = 12
@@ -121,11 +122,21 @@ class GraphView:
 
     def _context(self) -> Iterator[str]:
         """What the graph needs of the past, and what is read again for it where there is no local state."""
+        remembered = [name for name in self._plan.streams if self._remembers(name)]
+        if remembered:
+            topic = self._settings.topic(STATE)
+            yield (
+                f"  nodes of {', '.join(remembered)}: what they remember is in {topic}; rows since then are "
+                "read again"
+            )
         pasts = {
             f"{node.name}.{column}": Past.of(node.features, column)
             for node in self._plan.nodes
             for column in node.features.columns
+            if node.roots == (ALIGNED,)
         }
+        if remembered and not any(past.memory != "row" for past in pasts.values()):
+            return
         reach = farthest([past.reach for past in pasts.values()])
         start = latest_start([past.start for past in pasts.values()])
         if reach == Reach() and not start:
@@ -147,6 +158,15 @@ class GraphView:
             "genesis": f"all of {topic}",
         }
         yield f"  restart without local state: read again is {read[start]}"
+
+    def _remembers(self, stream: str) -> bool:
+        """Whether a feature of rows of a stream hangs on earlier ones."""
+        return any(
+            Past.of(node.features, column).memory != "row"
+            for node in self._plan.nodes
+            for column in node.features.columns
+            if stream in node.roots
+        )
 
     def _node_json(self, node: PlannedNode) -> dict[str, Any]:
         return {
@@ -205,12 +225,16 @@ class GraphView:
 
     def _path(self, node: PlannedNode) -> list[PlannedNode]:
         path = [node]
-        while path[0].upstream != ALIGNED:
+        names = {one.name for one in self._plan.nodes}
+        while path[0].upstream in names:
             path.insert(0, self._node(path[0].upstream))
         return path
 
     def _chain(self, leaf: PlannedNode) -> list[str]:
-        return [", ".join(self._settings.stream_names), ALIGNED, *(node.name for node in self._path(leaf))]
+        path = self._path(leaf)
+        root = path[0].upstream
+        before = [", ".join(self._settings.stream_names)] if root == ALIGNED else []
+        return [*before, root, *(node.name for node in path)]
 
     def _topics(self, leaf: PlannedNode) -> str:
         topics = [self._settings.topic(node.name) for node in self._path(leaf) if node.carried is not None]

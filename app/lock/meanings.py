@@ -15,7 +15,7 @@ class FeatureMeaning:
     """A feature, and what it means.
 
     `formula`  in one form, whatever brackets, comments and white space it is written with.
-    `join`     how the rows it is computed from are joined, in words.
+    `join`     how the rows it is computed from are joined, or which rows in order they are, in words.
     `meaning`  16 hex digits that are equal where the same is computed.
     `reads`    the features of its graph that its formula names, as `node.column`.
     """
@@ -54,10 +54,12 @@ def feature_meanings(settings: Settings, asof: AsofSettings) -> list[FeatureMean
     if plan is None:
         return []
     join = f"by {', '.join(asof.left.key) or 'nothing'}, {asof.rule().describe()}"
-    homes: dict[str, dict[str, str]] = {ALIGNED: {}}  # by node: where the features of its rows come from
+    # By node: where the features of its rows come from.
+    homes: dict[str, dict[str, str]] = {root: {} for root in (ALIGNED, *plan.streams)}
     meanings = []
     for node in plan.nodes:
         home = dict(homes[node.upstream])
+        of_streams = f"rows of {', '.join(node.roots)} by their {asof.clock} time"
         for column in node.features.columns:
             formula = one_form(formula_version(settings.graph.nodes[node.name].features[column])[0])
             meanings.append(
@@ -66,7 +68,7 @@ def feature_meanings(settings: Settings, asof: AsofSettings) -> list[FeatureMean
                     column=column,
                     version=node.versions[column],
                     formula=formula,
-                    join=join,
+                    join=join if ALIGNED in node.roots else of_streams,
                     meaning=node.features.meanings[column],
                     reads=tuple(home[name] for name in names_in(formula) if name in home),
                 )

@@ -28,7 +28,7 @@ class OutputSettings(Section):
 class NodeTable(Section):
     """The table `[graph.NAME]`: rows of `from`, with a column more for each feature."""
 
-    from_: Annotated[Name, Field(alias="from")]  # `aligned`, or another node
+    from_: Annotated[Name, Field(alias="from")]  # `aligned`, a stream of the pipeline, or another node
     features: dict[str, Formula]  # column = "formula", in order; " @2" behind it is its version
     out: OutputSettings | None = None
 

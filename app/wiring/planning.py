@@ -58,7 +58,8 @@ def graph_plan(
             asof.aligned_schema(),
             meaning=meaning,
             key=asof.left.key,
-            streams=settings.stream_names,
+            streams=asof.streams,
+            clock=asof.clock,
         )
     except GraphError as wrong:
         raise UsageError(render_errors(*settings.source(), wrong.errors).rstrip()) from None

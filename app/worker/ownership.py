@@ -21,7 +21,7 @@ from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.pipeline import Pipeline
 from app.wiring.slot import member_id
 from app.worker.local_state import restored
-from app.worker.node_state import recall_nodes
+from app.worker.node_state import needed_behind, read_for_nodes, recall_nodes
 from app.worker.outputs import sinks_at
 from app.worker.rule_change import read_back, rule_change
 from app.worker.set_aside import with_all_late
@@ -198,6 +198,8 @@ class Ownership:
                     void = self._last_known(number).keys()
                 elif needs_kept(needed, kept_from):
                     recalled = self._recall(number, operator.keeps, committed.frontier_ns)
+            if resumed:
+                needed = self._with_rows_of_nodes(number, operator.nodes, needed, kept_from)
             plan = with_all_late(number, plan_resume(needed, kept_from, recalled), self._pipeline)
             operator.resume(replace(plan, held_ns=reread.held_ns, void=void))
             starts = {
@@ -244,8 +246,16 @@ class Ownership:
 
     def _recall_nodes(self, number: int, nodes: Nodes, committed: TaskProgress) -> None:
         """Give nodes back what they remembered at a commit."""
-        through = committed.through.get(ALIGNED)
-        recall_nodes(self._pipeline, number, nodes, through, group=self._reader, meter=self._meter)
+        recall_nodes(self._pipeline, number, nodes, committed, group=self._reader, meter=self._meter)
+
+    def _with_rows_of_nodes(
+        self, number: int, nodes: Nodes, needed: TaskProgress, kept_from: Mapping[str, int] | None
+    ) -> TaskProgress:
+        """The progress with the rows needed that nodes lack; local state, if any, goes on at `kept_from`."""
+        if kept_from is not None:
+            return needed_behind(needed, {name: kept_from[name] for name in nodes.streams})
+        begins_ns = nodes.begins_ns(needed)
+        return read_for_nodes(number, needed, begins_ns, self._pipeline, self._consumer.offsets)
 
     def _warming(self, number: int, nodes: Nodes, newest: Committed) -> Generator[int] | None:
         """What gives nodes the sealed rows that they lack; None where they lack none."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -12,6 +13,7 @@ from operators.graph.node_places import NodePlaces
 from operators.graph.past import pasts_of
 from operators.graph.plan import Plan, PlannedNode
 from operators.graph.row_places import RowPlaces
+from operators.graph.starts import Places, Start, starts_of
 from operators.inputs.progress import FIRST, RowPlace
 from operators.node import Context, Node, NodeStateError
 from operators.nodes.formula import FormulaNode
@@ -19,16 +21,21 @@ from operators.operator import Missing, Standing
 from operators.rows.groups import Groups
 from operators.sealed import ALIGNED, Sealed, Snapshot
 from operators.sessions.sessions import OUTSIDE, started_by
+from schemas.clocks import BEGINNING_NS
 
 MakeNode: TypeAlias = Callable[[PlannedNode, Groups], Node]
 INT64_MAX: Final = 2**63 - 1
+NONE: Final[Mapping[str, Sealed]] = MappingProxyType({})
+NOWHERE: Final[Places] = MappingProxyType({})
+UNKNOWN: Final = Sealed(None, BEGINNING_NS)  # no word of it
 
 
 class Graph:
     """The nodes of one task.  The order of calls is that of `Node`.
 
-    Each node that remembers earlier rows knows which row it took last.  `resume` compares that with a commit:
-    nodes that stand elsewhere are cold, until `warm` has given them the sealed rows up to there.
+    Each node that remembers earlier rows knows which row of each root it took last.  `resume` compares that
+    with a commit: nodes that stand elsewhere are cold, until `warm` and `warm_stream` have given them the
+    rows up to there, and `settle` has said how far these are complete.
 
     `layouts`   by node with an output: the columns it gives.
     `groups`    number the symbols of the task.
@@ -40,8 +47,9 @@ class Graph:
         self._make = make or make_node
         self.groups = Groups() if groups is None else groups
         self._nodes: dict[str, Node] = {node.name: self._make(node, self.groups) for node in plan.nodes}
-        self._places = NodePlaces(pasts_of(plan))
+        self._places = NodePlaces(pasts_of(plan), {node.name: node.roots for node in plan.nodes})
         self._missing: Missing | None = None
+        self._cold: dict[str, tuple[str, ...]] = {}  # by root: the nodes that have rows of it to take again
         self.warmed_rows = 0
         self.standing = Standing()
         self.layouts = plan.outputs()
@@ -63,15 +71,15 @@ class Graph:
         """By node what of the past it says that it needs."""
         return {name: node.needs for name, node in self._nodes.items()}
 
-    def take(self, aligned: Sealed) -> Mapping[str, Sealed]:
-        """Run the rows that became final through every node; returns what goes out, by node.
+    def take(self, aligned: Sealed, streams: Mapping[str, Sealed] = NONE) -> Mapping[str, Sealed]:
+        """Run the rows of the join, and of each stream that is read, that became final through every node.
 
-        Each output says itself how far it is complete.
+        Returns what goes out, by node.  Each output says itself how far it is complete.
         """
-        assert self._missing is None, "nodes are cold: they lack rows that were sealed before"
-        sealed = {ALIGNED: self._in_sessions(aligned)}
+        assert not self._cold, "nodes are cold: they lack rows that were sealed before"
+        sealed = {name: self._in_sessions(rows) for name, rows in {ALIGNED: aligned, **streams}.items()}
         for planned in self._plan.nodes:
-            sealed[planned.name] = self._nodes[planned.name].take((sealed[planned.upstream],))
+            sealed[planned.name] = self._nodes[planned.name].take(tuple(sealed[n] for n in planned.reads))
         return {name: _choose(sealed[name], places) for name, places in self._carried.items()}
 
     @property
@@ -85,46 +93,111 @@ class Graph:
         return self._missing
 
     @property
-    def newest(self) -> RowPlace:
-        """The place of the last row that any node took, as it was restored; `FIRST` for none."""
-        return self._places.newest
+    def remembered_streams(self) -> frozenset[str]:
+        """The streams that nodes which remember rows hang on."""
+        roots = {node.name: node.roots for node in self._plan.nodes}
+        return frozenset(root for name in self._places.pasts for root in roots[name]) - {ALIGNED}
 
-    def resume(self, through: RowPlace | None) -> None:
-        """Take up a commit whose last sealed row is `through`; after `restore`, before anything is taken.
+    @property
+    def bare_behind_streams(self) -> list[str]:
+        """The nodes that remember rows of streams, and have no state."""
+        roots = {node.name: node.roots for node in self._plan.nodes}
+        bare = [name for name, place in self._places.all.items() if place is None]
+        return [name for name in bare if roots[name] != (ALIGNED,)]
 
-        A node whose own input has to begin further back than it stands itself starts anew, for it has to give
-        those rows once more.
+    def newest(self, root: str) -> RowPlace:
+        """The place of the last row of a root that any node took, as it was restored; `FIRST` for none."""
+        return self._places.newest(root)
+
+    def begins_ns(self, through: Places) -> Mapping[str, int]:
+        """By stream, from which time on its rows are needed for nodes that start without state.
+
+        Beside these, cold nodes need what came since their state was kept.
         """
-        if through is None:
+        begins: dict[str, int] = {}
+        for start in self._starts(through).values():
+            for root in start.places.keys() - {ALIGNED}:
+                if start.anew and through[root] != FIRST:
+                    begins[root] = min(start.places[root][0], begins.get(root, start.places[root][0]))
+        return begins
+
+    def resume(self, through: Places) -> Mapping[str, int]:
+        """Take up a commit; after `restore`, before anything is taken.
+
+        `through` is, by root, the place of the last row that was sealed.  Nodes that stand elsewhere are cold
+        then.  Returns, by stream with rows for cold nodes, from which time on these are.
+        """
+        if all(place == FIRST for place in through.values()):  # of no root
             assert not self._places.standing(), "nodes have rows that no commit has sealed"
-        elif starts := self._starts(through):
-            self._missing = Missing(min(starts.values()), through, tuple(starts))
+            self._journals.resumed()
+            return {}
+        starts = self._starts(through)
+        by_name = {planned.name: planned for planned in self._plan.nodes}
+        for name, start in starts.items():
+            if start.anew and self._places.all[name] is not None:
+                self._renew(by_name[name])
+        begins_ns: dict[str, int] = {}
+        for root, last in through.items():
+            cold = {name: at for name, (at, _) in starts.items() if at.get(root, last) != last}
+            if not cold:
+                continue
+            self._cold[root] = tuple(cold)
+            first = min(at[root] for at in cold.values())
+            if root == ALIGNED:
+                self._missing = Missing(first, last, tuple(cold))
+            else:
+                begins_ns[root] = first[0]
         self._journals.resumed()
+        return begins_ns
 
     def warm(self, rows: Sealed, places: RowPlaces) -> None:
-        """Let cold nodes take sealed rows again, in order; nothing comes out.
+        """Let cold nodes take sealed rows of the join again, in order; nothing comes out.
 
         Rows that a node has taken already are passed over, as are those behind the commit.  Rows that were
         sent twice, with all that came behind the first of them, are taken once.
         """
         edges = places.stretches()
         for lower, upper in pairwise(edges):
-            if self._missing is None:
+            missing = self._missing
+            if missing is None:
                 return
-            end = lower + places.count_up_to(self._missing.through, lower, upper)
-            begin = lower + places.count_up_to(self._missing.start, lower, upper)
+            end = lower + places.count_up_to(missing.through, lower, upper)
+            begin = lower + places.count_up_to(missing.start, lower, upper)
             if begin < end:
-                self._warm(rows, places, begin, end)
+                self._warm(ALIGNED, rows, places, begin, end)
+                self.warmed_rows += end - begin
+                last = places.place(end - 1)
+                self._missing = None if last == missing.through else missing._replace(start=last)
+        if self._missing is None:
+            self._cold.pop(ALIGNED, None)
 
-    def snapshot(self, through: RowPlace | None = None) -> Snapshot:
+    def warm_stream(self, name: str, rows: Sealed, places: RowPlaces) -> None:
+        """Let cold nodes take the rows of a stream again that were sealed before; nothing comes out."""
+        assert rows.rows is not None, "no rows are no call"
+        if name in self._cold:
+            self._warm(name, rows, places, 0, rows.rows.num_rows)
+
+    def settle(self, complete_ns: Mapping[str, int]) -> None:
+        """All rows up to the commit were taken again, and by root complete up to these times.
+
+        What nodes give with that was given before.
+        """
+        assert self._missing is None, "nodes have sealed rows to take again first"
+        self._cold.clear()
+        self.take(
+            Sealed(None, complete_ns[ALIGNED]),
+            {name: Sealed(None, ns) for name, ns in complete_ns.items() if name != ALIGNED},
+        )
+
+    def snapshot(self, through: Places = NOWHERE) -> Snapshot:
         """Return what changed in any node since the last snapshot; entries that no node has are deleted.
 
-        `through` is the place of the last row taken.
+        `through` is, by root, the place of the last row taken.
         """
         self._collect(through)
         return self._journals.local.take()
 
-    def kept(self, through: RowPlace | None) -> list[tuple[bytes, bytes | None]]:
+    def kept(self, through: Places) -> list[tuple[bytes, bytes | None]]:
         """What changed since the last call, for a topic: a key without a value is taken back."""
         self._collect(through)
         changed = self._journals.topic.take()
@@ -166,79 +239,48 @@ class Graph:
         )
         return tuple(lost)
 
-    def _collect(self, through: RowPlace | None) -> None:
+    def _collect(self, through: Places) -> None:
         """Ask every node for what changed, for both who write it down."""
-        assert self._missing is None, "a snapshot now would lack rows that nodes have yet to take again"
+        assert not self._cold, "a snapshot now would lack rows that nodes have yet to take again"
         puts: list[tuple[bytes, bytes]] = []
         deletes: list[bytes] = []
         for node in self._nodes.values():
             changed = owned(node.name, node.meaning, node.snapshot())
             puts += changed.puts
             deletes += changed.deletes
-        if through is not None:
-            for name, key, value in self._places.changes(through):
-                puts.append((self._prefix(name) + key, value))
+        for name, key, value in self._places.changes(through):
+            puts.append((self._prefix(name) + key, value))
         self._journals.remove(deletes)
         self._journals.add(puts)
 
-    def _starts(self, through: RowPlace) -> dict[str, RowPlace]:
-        """Where the rows begin that each cold node is to take, exclusive; it makes anew what it must."""
-        earliest: dict[str, RowPlace] = {}  # by node: where those that read it begin
-        right: dict[str, RowPlace] = {}  # by node: behind where readers that go on need its rows to be right
-        starts: dict[str, RowPlace] = {}
-        for planned in reversed(self._plan.nodes):
-            name = planned.name
-            begins, right_from = earliest.get(name, through), right.get(name, through)
-            past = self._places.pasts.get(name)
-            if past is not None:
-                place = self._places[name]
-                if place is not None and place > begins:
-                    self._renew(planned)
-                    place = None
-                assert place is None or place <= through, f"node {name} has rows that no commit has sealed"
-                if place is None:
-                    begins_ns = past.begins_ns(right_from[0], self._session_start)
-                    place = FIRST if begins_ns is None else (begins_ns, *FIRST[1:])
-                    right_from = through  # the past of a node has that of the nodes it reads
-                else:
-                    right_from = place
-                if place != through:
-                    starts[name] = place
-                begins = min(begins, place)
-            upstream = planned.upstream
-            earliest[upstream] = min(begins, earliest.get(upstream, through))
-            right[upstream] = min(right_from, right.get(upstream, through))
-        return starts
+    def _starts(self, through: Places) -> dict[str, Start]:
+        return starts_of(self._plan, self._places.pasts, self._places.all, through, self._session_start)
 
-    def _warm(self, rows: Sealed, places: RowPlaces, begin: int, end: int) -> None:
+    def _warm(self, root: str, rows: Sealed, places: RowPlaces, begin: int, end: int) -> None:
         """Let the nodes take the rows from `begin` to before `end`, cut where one of them stands."""
-        missing = self._missing
-        assert missing is not None
         assert rows.rows is not None
         assert rows.keys is not None
-        stops = self._places.stops(missing.nodes)
+        names = self._cold[root]
+        stops = self._places.stops(names, root)
         edges = sorted({begin, end, *(begin + places.count_up_to(place, begin, end) for place in stops)})
         for lower, upper in pairwise(edges):
             first, last = places.place(lower), places.place(upper - 1)
-            cold = [name for name in missing.nodes if (self._places[name] or FIRST) < first]
+            cold = [name for name in names if self._places.of(name, root) < first]
             keys = rows.keys._replace(
                 group=rows.keys.group[lower:upper], time_ns=rows.keys.time_ns[lower:upper]
             )
             part = Sealed(rows.rows.slice(lower, upper - lower), last[0], keys=keys)
-            self._run(part, cold)
-            self._places.move(cold, last)
-        self.warmed_rows += end - begin
-        last = places.place(end - 1)
-        done = last == missing.through
-        self._missing = None if done else missing._replace(start=last)
+            self._run(root, part, cold)
+            self._places.move(cold, root, last)
 
-    def _run(self, part: Sealed, cold: list[str]) -> None:
-        """Run the nodes that are cold, and those that remember nothing, over sealed rows."""
-        sealed = {ALIGNED: self._in_sessions(part)}
+    def _run(self, root: str, part: Sealed, cold: list[str]) -> None:
+        """Run the nodes that are cold, and those that remember nothing, over sealed rows of one root."""
+        sealed = {root: self._in_sessions(part)}
         for planned in self._plan.nodes:
             runs = planned.name in cold or planned.name not in self._places.pasts
-            if runs and planned.upstream in sealed:
-                sealed[planned.name] = self._nodes[planned.name].take((sealed[planned.upstream],))
+            if runs and any(name in sealed for name in planned.reads):
+                upstream = tuple(sealed.get(name, UNKNOWN) for name in planned.reads)
+                sealed[planned.name] = self._nodes[planned.name].take(upstream)
 
     def _renew(self, planned: PlannedNode) -> None:
         """Let a node start without state; what was kept of it is deleted with the next snapshot."""

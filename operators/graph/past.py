@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from operators.formula.history import STATEFUL, Window, own_reach
 from operators.formula.steps import Step
-from operators.graph.plan import Plan
+from operators.graph.plan import Plan, PlannedNode
+from operators.join.settings import AsofSettings
 
 
 class Past(NamedTuple):
@@ -52,6 +53,9 @@ def pasts_of(plan: Plan) -> dict[str, Past]:
     columns: dict[str, Mapping[str, Past]] = {}  # of the features of each node so far, its upstreams' as well
     of_nodes = {}
     for node in plan.nodes:
+        if node.join is not None:
+            of_nodes[node.name], columns[node.name] = _join_pasts(node, node.join, columns)
+            continue
         upstream = columns.get(node.upstream, {})
         pasts = _pasts(node.features.steps, upstream)
         features = zip(node.features.columns, node.features.roots, strict=True)
@@ -61,6 +65,24 @@ def pasts_of(plan: Plan) -> dict[str, Past]:
         if remembered:
             of_nodes[node.name] = _farthest(remembered)
     return of_nodes
+
+
+def _join_pasts(
+    node: PlannedNode, join: AsofSettings, columns: Mapping[str, Mapping[str, Past]]
+) -> tuple[Past, Mapping[str, Past]]:
+    """The past of a join node, and those of its columns: the left one's own, and the looked up ones'.
+
+    The last row of a symbol may be however old, but for a tolerance; left rows wait no longer than that.
+    """
+    own = Past(ever=True) if join.tolerance_ns is None else Past(ns=join.tolerance_ns)
+    pasts = dict(columns.get(node.upstream, {}))
+    for name, right in zip(node.reads[1:], join.rights, strict=True):
+        of_right = columns.get(name, {})
+        pasts |= {
+            f"{right.name}_{column}": own.behind(of_right.get(column, NOTHING))
+            for column in join.looked_up(right)
+        }
+    return _farthest([own, *pasts.values()]), pasts
 
 
 def _pasts(steps: Sequence[Step], upstream: Mapping[str, Past]) -> list[Past]:

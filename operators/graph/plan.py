@@ -5,8 +5,8 @@ Everything that is wrong with any node is collected before anything is refused.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
@@ -21,10 +21,13 @@ from operators.graph.declare import (
     NodeSettings,
 )
 from operators.graph.errors import GraphError, NodeError
+from operators.graph.stream_rows import rows_meaning, stream_layout
+from operators.join.settings import AsofSettings
 from operators.sealed import ALIGNED
 from operators.sessions.sessions import DAYS_OF_UTC, Sessions
-from schemas.clocks import EVENT_NS, KNOWN_NS
+from schemas.clocks import EVENT_NS, KNOWN_NS, Clock
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
+from schemas.stream import Stream
 
 VERSION: Final = re.compile(r"(?s)(?P<formula>.*)\s@\s*(?P<version>[1-9][0-9]{0,8})\s*")
 
@@ -33,15 +36,27 @@ VERSION: Final = re.compile(r"(?s)(?P<formula>.*)\s@\s*(?P<version>[1-9][0-9]{0,
 class PlannedNode:
     """A node whose formulas are read.
 
+    `reads`     the nodes and roots whose rows it takes, the one that gives it its own rows first.
+    `roots`     those that its rows hang on: `aligned`, and streams by their names.
+    `key`       the columns that tell the symbols of its rows apart.
     `carried`   the columns of its output, in order; None where nothing goes out.
     `versions`  of each feature.
+    `join`      of a node that joins the first of `reads` with the others: how; None for one of formulas.
     """
 
     name: str
-    upstream: str
+    reads: tuple[str, ...]
+    roots: tuple[str, ...]
+    key: tuple[str, ...]
     features: Features
     versions: Mapping[str, int]
     carried: tuple[str, ...] | None
+    join: AsofSettings | None = None
+
+    @property
+    def upstream(self) -> str:
+        """The node or root whose rows are its own."""
+        return self.reads[0]
 
     @property
     def meaning(self) -> str:
@@ -54,7 +69,8 @@ class Plan:
     """A graph that can run.
 
     `nodes`     each after the one it reads.
-    `aligned`   the columns of the rows that come in.
+    `aligned`   the columns of the rows of the join.
+    `streams`   by name: those that a node reads, each a root that puts its rows in order.
     `sessions`  of the venue.  Their meaning belongs into that of each feature which begins anew with them,
                 and so not into that of a graph without such a feature, whose values they do not touch.
     """
@@ -63,6 +79,7 @@ class Plan:
     nodes: tuple[PlannedNode, ...]
     aligned: pa.Schema
     sessions: Sessions = DAYS_OF_UTC
+    streams: Mapping[str, Stream] = field(default_factory=dict)
 
     @property
     def meaning(self) -> str:
@@ -84,25 +101,28 @@ def plan_graph(
     *,
     meaning: str = "",
     key: Iterable[str] = ("symbol",),
-    streams: Iterable[str] = (),
+    streams: Iterable[Stream] = (),
+    clock: Clock = "event",
 ) -> Plan:
     """Return the plan of a graph over the rows of a join; raises GraphError with all that is wrong.
 
     `aligned`  the columns of the join's rows, and `meaning` what they mean: the join's fingerprint.
     `key`      the columns that key the left stream; with clocks and places they are in every output.
-    `streams`  the names of the inputs, which no node can have.
+    `streams`  the inputs: nodes may read them, and none has the name of one.
+    `clock`    the one that rows are in order of.
     """
     root = root_source(ALIGNED, aligned, meaning, settings.sessions.meaning)
-    planning = _Planning(settings, root, tuple(streams))
+    planning = _Planning(settings, Upstream(root, tuple(key), (ALIGNED,)), tuple(streams), clock)
     planning.check_names()
     ordered = planning.order()
-    identity = {*key, EVENT_NS, KNOWN_NS, LEFT_OFFSET, LEFT_INDEX}
-    nodes = [planning.plan(node, identity) for node in ordered]
+    nodes = [planning.plan(node) for node in ordered]
     if planning.errors:
         place = {node.name: number for number, node in enumerate(settings.nodes)}
         raise GraphError(tuple(sorted(planning.errors, key=lambda error: place.get(error.node, -1))))
     planned = tuple(node for node in nodes if node is not None)
-    return Plan(settings.name, planned, aligned, settings.sessions)
+    read = {root for node in planned for root in node.roots}
+    by_name = {stream.name: stream for stream in planning.streams if stream.name in read}
+    return Plan(settings.name, planned, aligned, settings.sessions, by_name)
 
 
 def formula_version(text: str) -> tuple[str, int]:
@@ -111,14 +131,38 @@ def formula_version(text: str) -> tuple[str, int]:
     return (match["formula"], int(match["version"])) if match else (text, 1)
 
 
-class _Planning:
-    """Plans one graph; `sources` has the rows of each node so far."""
+class Upstream(NamedTuple):
+    """What a node may read: the rows, the columns that key them, and the roots that they hang on."""
 
-    def __init__(self, settings: GraphSettings, root: Source, streams: tuple[str, ...]) -> None:
-        self._nodes = settings.nodes
-        self._streams = streams
-        self._sources = {ALIGNED: root}
+    source: Source
+    key: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+
+
+class _Planning:
+    """Plans one graph; `upstreams` has the rows of each root and of each node so far."""
+
+    def __init__(
+        self, settings: GraphSettings, aligned: Upstream, streams: tuple[Stream, ...], clock: Clock
+    ) -> None:
+        self.streams = streams
         self.errors: list[NodeError] = []
+        self._nodes = settings.nodes
+        self._upstreams = {ALIGNED: aligned}
+        self._wrong_roots: dict[str, str] = {}  # streams that no node can read, and why
+        for stream in streams:
+            if stream.name in RESERVED:
+                why = "names something else of a pipeline; a stream that nodes read needs another name"
+                self._wrong_roots[stream.name] = f"{stream.name} {why}"
+                continue
+            try:
+                layout = stream_layout(stream)
+            except ValueError as wrong:
+                self._wrong_roots[stream.name] = str(wrong)
+                continue
+            rows = rows_meaning(stream, clock)
+            source = root_source(stream.name, layout, rows, settings.sessions.meaning)
+            self._upstreams[stream.name] = Upstream(source, stream.key, (stream.name,))
 
     def check_names(self) -> None:
         """Report the names that no node can have, and those that two have."""
@@ -132,7 +176,7 @@ class _Planning:
         for number, name in enumerate(names):
             if name in RESERVED:
                 self._report(name, f"the name {name} is taken by the pipeline itself; choose another one")
-            elif name in self._streams:
+            elif name in self._stream_names:
                 self._report(name, f"{name} is a stream; a node needs a name of its own")
             elif not (name.isascii() and name.isidentifier() and len(name) <= NODE_NAME_LENGTH_MAX):
                 limit = f"at most {NODE_NAME_LENGTH_MAX} ASCII letters, digits and _"
@@ -143,7 +187,7 @@ class _Planning:
     def order(self) -> list[NodeSettings]:
         """The nodes, each after the one it reads; reports what cannot be ordered, and leaves it in."""
         ordered: list[NodeSettings] = []
-        placed = {ALIGNED}
+        placed = set(self._upstreams)
         waiting = list(self._nodes)
         while waiting:
             ready = [node for node in waiting if node.upstream in placed or not self._is_node(node.upstream)]
@@ -155,10 +199,11 @@ class _Planning:
             waiting = [node for node in waiting if node not in ready]
         return ordered
 
-    def plan(self, node: NodeSettings, identity: set[str]) -> PlannedNode | None:
+    def plan(self, node: NodeSettings) -> PlannedNode | None:
         """Read the formulas of a node; None where anything is wrong with it or with what it reads."""
-        source = self._sources.get(node.upstream) or self._unknown(node.upstream)
-        if node.upstream not in self._sources and not self._is_node(node.upstream):
+        upstream = self._upstreams.get(node.upstream) or self._unknown(node.upstream)
+        source = upstream.source
+        if node.upstream not in self._upstreams and not self._is_node(node.upstream):
             self._report(
                 node.name, self._no_upstream(node.upstream), setting="from", width=len(node.upstream)
             )
@@ -170,12 +215,14 @@ class _Planning:
             for error in wrong:
                 places = (error.start, error.end) if error.end else (None, None)
                 self.errors.append(NodeError(node.name, column, error.message, *places))
-        self._sources[node.name] = self._source(node, source, features, set(errors))
-        carried = self._carried(node, identity)
+        own = self._source(node, source, features, set(errors))
+        self._upstreams[node.name] = upstream._replace(source=own)
+        carried = self._carried(node, upstream.key)
         if features is None:
             return None
         versions = {name: version for name, (_, version) in split.items()}
-        return PlannedNode(node.name, node.upstream, features, versions, carried)
+        reads = (node.upstream,)
+        return PlannedNode(node.name, reads, upstream.roots, upstream.key, features, versions, carried)
 
     def _source(
         self, node: NodeSettings, source: Source, features: Features | None, wrong: set[str]
@@ -193,13 +240,14 @@ class _Planning:
                 sessions=source.sessions,
             )
         if source.layout is None:
-            return self._unknown(node.name)
+            return Source(node.name, None)
         more = [pa.field(name, pa.null()) for name in node.features if name not in source.layout.names]
         broken = source.broken | frozenset(node.features) | wrong
         return Source(node.name, pa.schema([*source.layout, *more]), broken=broken)
 
-    def _carried(self, node: NodeSettings, identity: set[str]) -> tuple[str, ...] | None:
-        layout = self._sources[node.name].layout
+    def _carried(self, node: NodeSettings, key: tuple[str, ...]) -> tuple[str, ...] | None:
+        layout = self._upstreams[node.name].source.layout
+        identity = {*key, EVENT_NS, KNOWN_NS, LEFT_OFFSET, LEFT_INDEX}
         if node.output is None or layout is None:
             return None
         chosen = node.output.columns
@@ -211,16 +259,20 @@ class _Planning:
                 self._report(node.name, message, setting="out.columns")
         return tuple(name for name in layout.names if name in identity or name in chosen)
 
-    def _unknown(self, name: str) -> Source:
-        return Source(name, None)
+    def _unknown(self, name: str) -> Upstream:
+        return Upstream(Source(name, None))
+
+    @property
+    def _stream_names(self) -> list[str]:
+        return [stream.name for stream in self.streams]
 
     def _is_node(self, name: str) -> bool:
         return any(node.name == name for node in self._nodes)
 
     def _no_upstream(self, name: str) -> str:
-        if name in self._streams:
-            return f"{name} is a stream; in this version a node reads aligned or another node"
-        known = [ALIGNED, *(node.name for node in self._nodes)]
+        if name in self._wrong_roots:
+            return self._wrong_roots[name]
+        known = [ALIGNED, *(node.name for node in self._nodes), *self._stream_names]
         return f"there is no node {name}{suggest(name, known, listed='there are')}"
 
     def _report_cycles(self, waiting: list[NodeSettings]) -> None:

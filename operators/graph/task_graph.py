@@ -6,13 +6,14 @@ Roots see what inputs accept; nodes see sealed rows and how far those are comple
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from operators.entries import KeptEntries, owned
+from operators.entries import KeptEntries, SnapshotError, owned
 from operators.graph.graph import Graph
 from operators.graph.plan import Plan
+from operators.graph.stream_root import StreamRoot
 from operators.graph.task_nodes import TaskNodes
 from operators.inputs.inputs import NAME as INPUTS
 from operators.inputs.inputs import Inputs, InputSpec
@@ -23,6 +24,9 @@ from operators.join.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettin
 from operators.sealed import ALIGNED, Entries, Held, Sealed, Snapshot
 from schemas.arrived import Arrived
 from schemas.clocks import BEGINNING_NS
+
+if TYPE_CHECKING:
+    from operators.operator import Root
 
 
 class TaskGraph:
@@ -45,19 +49,29 @@ class TaskGraph:
             max_ahead_ns=settings.max_ahead_ns,
             max_ahead_of=settings.max_ahead_of,
         )
-        self._root = AsofRoot(settings, self.inputs.groups, ALIGNED)
-        self._graph = Graph(
-            plan or Plan(name="", nodes=(), aligned=self._root.layout), groups=self.inputs.groups
+        groups = self.inputs.groups
+        self._root = AsofRoot(settings, groups, ALIGNED)
+        plan = plan or Plan(name="", nodes=(), aligned=self._root.layout)
+        self._graph = Graph(plan, groups=groups)
+        remembered = self._graph.remembered_streams if self._graph.layouts else frozenset[str]()
+        self._streams = tuple(
+            StreamRoot(stream, settings.clock, groups, keeps_back=name in remembered)
+            for name, stream in plan.streams.items()
         )
-        self.nodes: Final = TaskNodes(self._graph, self._root, settings)
+        self._roots: tuple[Root, ...] = (self._root, *self._streams)
+        self._roots_of = {
+            name: [root for root in self._roots if name in root.streams] for name in self.inputs.streams
+        }
+        self.nodes: Final = TaskNodes(self._graph, self._root, self._streams, settings)
         self.sinks: Final = {self._root.name: self._root.layout, **self._graph.layouts}
         self._rereading = False
+        self._unsettled = False  # rows of streams that nodes have to take again may yet come
         self._void: list[bytes] = []  # keys of kept entries that mean nothing by this rule
 
     @property
     def final(self) -> bool:
         """Whether every input has read its final record and nothing waits to be sealed."""
-        return self.inputs.ended and self._root.is_empty
+        return self.inputs.ended and all(root.is_empty for root in self._roots)
 
     @property
     def keeps(self) -> "TaskGraph | None":
@@ -67,12 +81,13 @@ class TaskGraph:
     @property
     def caught_up(self) -> bool:
         """Whether inputs and nodes have taken again all that was committed."""
-        return self.inputs.caught_up and self._graph.missing is None
+        return self.inputs.caught_up and self._graph.missing is None and not self._unsettled
 
     def push(self, stream: str, arrived: Arrived, *, now_ns: int | None = None) -> None:
         """Take what arrived of one input, in the order of its log (see `Inputs.accept`)."""
         for rows in self.inputs.accept(stream, arrived, now_ns):
-            self._root.take(stream, rows)
+            for root in self._roots_of[stream]:
+                root.take(stream, rows)
             self._notice_caught_up()
             if rows.aside is not None:
                 self._forget_set_aside()
@@ -83,9 +98,9 @@ class TaskGraph:
         While an input reads judged rows again, or nodes take sealed ones again, the frontier stands still.
         Rows that an idle input would have held back are sealed apart, and last, so that they can be counted.
         """
+        self._notice_caught_up()
         if not self.caught_up:
             return {}
-        self._notice_caught_up()
         evident_ns, assumed_ns = self.inputs.bounds()
         sealed = self._seal(evident_ns)
         if assumed_ns <= evident_ns:
@@ -99,14 +114,17 @@ class TaskGraph:
         Past what a left row could still have matched, too: a row that comes yet must not belong to it.
         """
         assert self._graph.missing is None, "nodes have sealed rows to take again first"
-        end_ns = max(self.inputs.frontier_ns, self._root.end_ns)
+        end_ns = max(self.inputs.frontier_ns, *(root.end_ns for root in self._roots))
         self.inputs.end_at(end_ns)
         self._notice_caught_up()
         return self._seal(end_ns)
 
     def held(self, stream: str) -> Held:
         """What waits of an input, or what waiting rows wait for."""
-        return self._root.held(stream)
+        first, *others = (root.held(stream) for root in self._roots_of[stream])
+        if not others:
+            return first
+        return Held(*map(sum, zip(first, *others, strict=True)))
 
     def progress(self) -> TaskProgress:
         """How far the task has come, for the commit; ask after `seal`."""
@@ -114,7 +132,7 @@ class TaskGraph:
         return TaskProgress(
             frontier_ns=inputs.frontier_ns,
             inputs={
-                name: inputs.progress(name, root.needed_offset(name, inputs.read_next(name)))
+                name: inputs.progress(name, self._needed_offset(name, inputs.read_next(name)))
                 for name in inputs.streams
             },
             through={} if root.through is None else {root.name: root.through},
@@ -126,10 +144,13 @@ class TaskGraph:
         committed = plan.committed
         self.inputs.resume(plan)
         needed = {name: progress.needed_offset for name, progress in committed.inputs.items()}
-        through = committed.through.get(self._root.name)
-        self._root.resume(committed.frontier_ns, through, needed, plan.held_ns)
-        self._graph.resume(through)
+        for root in self._roots:
+            root.resume(committed.frontier_ns, committed.through.get(root.name), needed, plan.held_ns)
+        begins_ns = self._graph.resume(self.nodes.places(committed))
+        for stream in self._streams:
+            stream.reach_back(begins_ns.get(stream.name, committed.frontier_ns))
         self._rereading = True
+        self._unsettled = bool(self._streams)
         self._void = list(plan.void)
         self._notice_caught_up()
 
@@ -141,8 +162,8 @@ class TaskGraph:
         assert self.inputs.caught_up, "a snapshot now would lack rows that have yet to be read again"
         parts = [
             owned(INPUTS, self.inputs.meaning, self.inputs.snapshot(self.progress())),
-            owned(self._root.name, self._root.meaning, self._root.snapshot()),
-            self._graph.snapshot(self._root.through),
+            *(owned(root.name, root.meaning, root.snapshot()) for root in self._roots),
+            self._graph.snapshot(self.nodes.through),
         ]
         return Snapshot(
             [entry for part in parts for entry in part.puts],
@@ -155,15 +176,19 @@ class TaskGraph:
         Raises SnapshotError where the entries are of another meaning, damaged or incomplete; the operator is
         not to be used then.
         """
-        inputs, root = self.inputs, self._root
+        inputs = self.inputs
         assert inputs.frontier_ns == BEGINNING_NS, "state is restored before anything else"
         assert not len(inputs.groups), "state is restored before anything else"
         kept = KeptEntries(entries)
         if not kept:
             return
         inputs.restore(kept.of(INPUTS, inputs.meaning))
-        root.restore(kept.of(root.name, root.meaning))
-        self._graph.restore(kept, {INPUTS: inputs.meaning, root.name: root.meaning})
+        for root in self._roots:
+            root.restore(kept.of(root.name, root.meaning))
+        meanings = {root.name: root.meaning for root in self._roots}
+        self._graph.restore(kept, {INPUTS: inputs.meaning, **meanings})
+        if inputs.frontier_ns > BEGINNING_NS and (bare := self._graph.bare_behind_streams):
+            raise SnapshotError(f"node {bare[0]} has no state in it, and needs older rows of its streams")
 
     @property
     def settled(self) -> bool:
@@ -184,7 +209,10 @@ class TaskGraph:
         entries = self._root.kept(entry_size_max)
         for name in self._root.streams[1:]:
             waits_from = self._root.oldest_waiting(name, self.inputs.next_offset(name))
-            self.inputs.raise_needed(name, waits_from)
+            others = [root for root in self._streams if name in root.streams]
+            self.inputs.raise_needed(
+                name, min([waits_from, *(root.needed_offset(name, waits_from) for root in others)])
+            )
         return entries
 
     def recall(self, entries: Iterable[tuple[bytes, bytes]], frontier_ns: int) -> Mapping[str, int]:
@@ -194,20 +222,35 @@ class TaskGraph:
     def _seal(self, frontier_ns: int) -> dict[str, Sealed]:
         self.inputs.move_to(frontier_ns)
         joined = self._root.seal(frontier_ns)
+        streams = {root.name: root.seal(frontier_ns) for root in self._streams}
         self._forget_set_aside()
-        return {self._root.name: joined, **self._graph.take(joined)}
+        return {self._root.name: joined, **self._graph.take(joined, streams)}
+
+    def _needed_offset(self, stream: str, otherwise: int) -> int:
+        return min(root.needed_offset(stream, otherwise) for root in self._roots_of[stream])
 
     def _forget_set_aside(self) -> None:
         """Forget the rows set aside that no restart could take for others any more."""
-        for name in self._root.streams:
+        for name, (first, *others) in self._roots_of.items():
             rows = self.inputs.set_aside(name)
             if rows.rows:
-                self.inputs.keep_set_aside(name, self._root.mistakable(name, rows))
+                mistakable = first.mistakable(name, rows)
+                for root in others:
+                    mistakable |= root.mistakable(name, rows)
+                self.inputs.keep_set_aside(name, mistakable)
 
     def _notice_caught_up(self) -> None:
         if self._rereading and self.inputs.caught_up:
             self._rereading = False
-            self._root.rereading_ended()
+            for root in self._roots:
+                root.rereading_ended()
+            for stream in self._streams:
+                past = stream.past()
+                if past is not None:
+                    self._graph.warm_stream(stream.name, *past)
+        if self._unsettled and not self._rereading and self._graph.missing is None:
+            self._unsettled = False
+            self._graph.settle({root.name: root.complete_ns for root in self._roots})
 
 
 def _joined(evident: Sealed, assumed: Sealed) -> Sealed:

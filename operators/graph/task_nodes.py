@@ -1,5 +1,6 @@
 """The nodes of one task, as a worker keeps what they remember in a topic and gives it back."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -8,7 +9,9 @@ from operators.entries import KeptEntries, SnapshotError
 from operators.graph.graph import Graph
 from operators.graph.row_keys import row_keys
 from operators.graph.row_places import row_places
-from operators.inputs.progress import FIRST, RowPlace
+from operators.graph.starts import Places
+from operators.graph.stream_root import StreamRoot, stream_place
+from operators.inputs.progress import FIRST, TaskProgress
 from operators.join.root import AsofRoot
 from operators.join.settings import AsofSettings
 from operators.operator import Missing, Standing
@@ -17,28 +20,38 @@ from schemas.clocks import BEGINNING_NS, clock_column
 
 
 class TaskNodes:
-    """Sealed rows that a graph lacks, and entries of it, go in and out by the operator's root (`Nodes`)."""
+    """Sealed rows that a graph lacks, and entries of it, go in and out by the operator's roots (`Nodes`)."""
 
-    def __init__(self, graph: Graph, root: AsofRoot, settings: AsofSettings) -> None:
+    def __init__(
+        self, graph: Graph, root: AsofRoot, streams: Sequence[StreamRoot], settings: AsofSettings
+    ) -> None:
         self.remembers: Final = graph.remembers and bool(graph.layouts)
+        self.streams: Final = graph.remembered_streams if self.remembers else frozenset[str]()
         self._graph = graph
         self._root = root
+        self._streams = streams
         self._settings = settings
 
     @property
     def missing(self) -> Missing | None:
-        """The sealed rows that nodes have to take again, with `warm`; None where they lack none."""
+        """The sealed rows of the join that nodes have to take again, with `warm`; None for none."""
         return self._graph.missing
 
     @property
     def warmed_rows(self) -> int:
-        """How many sealed rows were taken again."""
+        """How many sealed rows of the join were taken again."""
         return self._graph.warmed_rows
 
     @property
     def standing(self) -> Standing:
         """What became of the state of nodes that was kept."""
         return self._graph.standing
+
+    @property
+    def through(self) -> Places:
+        """By root the place of the last row that was sealed."""
+        streams = {stream.name: stream.through for stream in self._streams}
+        return {self._root.name: self._root.through or FIRST, **streams}
 
     def warm(self, rows: pa.RecordBatch) -> None:
         """Let nodes take sealed rows again, as they were read back, in the order of their topic."""
@@ -49,15 +62,29 @@ class TaskNodes:
 
     def kept(self) -> list[tuple[bytes, bytes | None]]:
         """What changed since the last call of what nodes remember; a key without a value is taken back."""
-        return self._graph.kept(self._root.through)
+        entries = self._graph.kept(self.through)
+        for stream in self._streams:
+            stream.kept()
+        return entries
 
-    def recall(self, entries: Entries, through: RowPlace | None) -> None:
+    def recall(self, entries: Entries, committed: TaskProgress) -> None:
         """Give nodes back what `kept` wrote.
 
-        Raises SnapshotError where an entry is none of ours, or nodes have rows beyond that place.
+        Raises SnapshotError where an entry is none of ours, or nodes have rows beyond the commit.
         """
         self._graph.restore(KeptEntries(entries), {}, from_topic=True)
-        if self._graph.newest > (through or FIRST):
-            raise SnapshotError(
-                "nodes have rows beyond the commit: offsets of the group were set back by hand"
-            )
+        for name, place in self.places(committed).items():
+            if self._graph.newest(name) > place:
+                raise SnapshotError(
+                    "nodes have rows beyond the commit: offsets of the group were set back by hand"
+                )
+
+    def begins_ns(self, committed: TaskProgress) -> Mapping[str, int]:
+        """By stream from which time on its rows are needed by nodes that start without state."""
+        return self._graph.begins_ns(self.places(committed)) if self.remembers else {}
+
+    def places(self, committed: TaskProgress) -> Places:
+        """By root the place of the last row that was sealed by a commit."""
+        frontier = stream_place(committed.frontier_ns)
+        of_streams = {stream.name: frontier for stream in self._streams}
+        return {self._root.name: committed.through.get(self._root.name, FIRST), **of_streams}

@@ -61,6 +61,11 @@ class AsofRoot:
         return Sealed(rows, self._floor_ns, matched_rows=dict(counts), keys=keys)
 
     @property
+    def complete_ns(self) -> int:
+        """Every row below it was sealed."""
+        return self._floor_ns
+
+    @property
     def end_ns(self) -> int:
         """A frontier past the newest row of any stream, and past what a left row could still have matched."""
         end_ns = self._frontier_ns

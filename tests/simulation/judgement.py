@@ -34,20 +34,38 @@ def judge(pipeline: Pipeline) -> AuditReport:
     assert (cut.reach.rows_waiting, cut.reach.rows_since, cut.reach.unread.total()) == (0, 0, 0)
     accepted_lefts = 0
     for partition in range(pipeline.settings.bus.partitions):
-        accepted = _accepted(pipeline, partition)
+        accepted = accepted_rows(pipeline, partition)
         expected = _expected(pipeline, accepted)
         accepted_lefts += len(expected)
         assert _aligned(pipeline, partition) == expected, f"partition {partition} is not what the oracle says"
         parity = _uninterrupted(pipeline, accepted)
         assert report.parity[partition] == parity, f"partition {partition}: {report.parity[partition]}"
         for name in pipeline.settings.node_outputs:
-            _judge_output(pipeline, name, partition, expected)
+            _judge_output(pipeline, name, partition, _wanted(pipeline, name, expected, accepted))
     assert report.rows_aligned == accepted_lefts
     return report
 
 
-def _judge_output(pipeline: Pipeline, name: str, partition: int, joined: list[dict[str, Any]]) -> None:
-    """The rows of a node are those that its formulas give for each joined row, once and in order."""
+def _wanted(
+    pipeline: Pipeline, name: str, joined: list[dict[str, Any]], accepted: Mapping[str, list[Batch]]
+) -> list[dict[str, Any]]:
+    """What a node of `scene.GRAPH` has to say of each row that it reads."""
+    stream = {"half": "quote", "sold": "trade"}.get(name)
+    if stream is None:
+        return [_features(row) for row in joined]
+    columns = set(pipeline.streams[stream].schema.names)
+    rows = sorted(_rows(accepted[stream], columns), key=lambda row: row.order)
+    return [_features_of_stream(row.values) for row in rows]
+
+
+def _features_of_stream(row: Mapping[str, Any]) -> dict[str, Any]:
+    bid, price = row.get("bid"), row.get("price")
+    half, twice = None if bid is None else bid / 2, None if price is None else price * 2
+    return {"event_ns": row["event_ns"], "half": half, "twice": twice}
+
+
+def _judge_output(pipeline: Pipeline, name: str, partition: int, wanted: list[dict[str, Any]]) -> None:
+    """The rows of a node are those that its formulas give for each row, once and in order."""
     rows: dict[int, dict[str, Any]] = {}
     parity, newest = Parity(), ""
     for batch, headers in _frames(pipeline, name, partition):
@@ -55,7 +73,6 @@ def _judge_output(pipeline: Pipeline, name: str, partition: int, joined: list[di
         for row in batch.to_pylist():
             place = row[LEFT_OFFSET] * PLACES + row[LEFT_INDEX]
             assert rows.setdefault(place, row) == row, "a row that came again has changed"
-    wanted = [_features(row) for row in joined]
     assert [row["event_ns"] for row in rows.values()] == [row["event_ns"] for row in wanted]
     for row, want in zip(rows.values(), wanted, strict=True):
         assert {column: value for column, value in want.items() if column in row}.items() <= row.items()
@@ -82,7 +99,7 @@ def _features(row: dict[str, Any]) -> dict[str, Any]:
     return {"event_ns": row["event_ns"], "mid": mid, "buyer": buyer, "cost": cost, "old": old}
 
 
-def _accepted(pipeline: Pipeline, partition: int) -> dict[str, list[Batch]]:
+def accepted_rows(pipeline: Pipeline, partition: int) -> dict[str, list[Batch]]:
     """The rows of each input that are good, not late and not too far ahead, in the order of its log."""
     refused = read_not_accepted(pipeline, partition, group="judgement")
     return {

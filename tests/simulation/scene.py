@@ -47,6 +47,8 @@ GRAPH: Final[dict[str, Any]] = {
         "out": {},
     },
     "far": {"from": "tick", "features": {"old": "quote_age_ns > 20"}, "out": {"columns": ["old"]}},
+    "half": {"from": "quote", "features": {"half": "bid / 2"}, "out": {}},
+    "sold": {"from": "trade", "features": {"twice": "price * 2"}, "out": {"columns": ["twice"]}},
 }
 
 

@@ -16,11 +16,14 @@ from app.settings.graph import GraphTable
 from app.wiring.pipeline import Pipeline
 from operators.graph.graph import Graph
 from operators.graph.row_keys import row_keys
+from operators.graph.stream_root import StreamRoot
+from operators.inputs.intake import Accepted
 from operators.sealed import ALIGNED, Sealed
-from schemas.clocks import clock_column
+from schemas.clocks import END_NS, clock_column
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 from tests.simulation.feed import Feed
 from tests.simulation.folder import memory_folder
+from tests.simulation.judgement import accepted_rows
 from tests.simulation.mortal import Mortal, little_room
 from tests.simulation.scene import pipeline_of, settings_of
 
@@ -53,6 +56,21 @@ RECENT: Final[dict[str, Any]] = {
     },
     "tock": {"from": "tick", "features": {"mean": "rolling_mean(sum, '30ns')"}, "out": {}},
 }
+# The same of streams, and of the join beside them.
+OF_STREAMS: Final[dict[str, Any]] = {
+    "rate": {
+        "from": "quote",
+        "features": {
+            "before": "lag(bid, rows=2)",
+            "slow": "ewma(ask, alpha=0.3, memory='genesis')",
+            "sum": "rolling_sum(bid, '25ns')",
+        },
+        "out": {},
+    },
+    "rated": {"from": "rate", "features": {"mean": "rolling_mean(slow, '30ns')"}, "out": {}},
+    "sold": {"from": "trade", "features": {"count": "rolling_count(price, '40ns')"}, "out": {}},
+    "tick": {"from": "aligned", "features": {"sum": "rolling_sum(price, '25ns')"}, "out": {}},
+}
 
 
 def play(seed: int, folder: Path) -> None:
@@ -60,7 +78,7 @@ def play(seed: int, folder: Path) -> None:
     with little_room(random.Random(f"room of {seed}")):
         rng = random.Random(f"memory of {seed}")
         settings = settings_of(rng, folder)
-        graph = GraphTable.model_validate(rng.choice([EVER, RECENT]))
+        graph = GraphTable.model_validate(rng.choice([EVER, RECENT, OF_STREAMS, OF_STREAMS]))
         kept = {"state_interval_ms": rng.choice([1, 20, 1_000_000])}
         worker = settings.worker.model_copy(update=kept)
         pipeline = pipeline_of(settings.model_copy(update={"graph": graph, "worker": worker}))
@@ -91,15 +109,29 @@ def judge(pipeline: Pipeline, partition: int) -> None:
     """The rows of every output are those that a graph gives which takes all joined rows at once."""
     assert pipeline.graph is not None
     joined = rows_of(pipeline, ALIGNED, partition)
-    if joined is None:
-        return
     graph = Graph(pipeline.graph)
-    keys = row_keys(joined, pipeline.asof.left.key, clock_column(pipeline.asof.clock), graph.groups)
-    for name, wanted in graph.take(Sealed(joined, 0, keys=keys)).items():
+    aligned = Sealed(None, END_NS)
+    if joined is not None:
+        keys = row_keys(joined, pipeline.asof.left.key, clock_column(pipeline.asof.clock), graph.groups)
+        aligned = Sealed(joined, END_NS, keys=keys)
+    for name, wanted in graph.take(aligned, streams_of(pipeline, graph, partition)).items():
         found = rows_of(pipeline, name, partition)
-        assert wanted.rows is not None
-        assert found is not None, f"{name}[{partition}] has no rows"
-        assert repr(found.to_pylist()) == repr(wanted.rows.to_pylist()), f"{name}[{partition}]"
+        listed = [] if found is None else found.to_pylist()
+        expected = [] if wanted.rows is None else wanted.rows.to_pylist()
+        assert repr(listed) == repr(expected), f"{name}[{partition}]"
+
+
+def streams_of(pipeline: Pipeline, graph: Graph, partition: int) -> dict[str, Sealed]:
+    """The accepted rows of each stream that a node reads, all at once and in order."""
+    assert pipeline.graph is not None
+    accepted = accepted_rows(pipeline, partition)
+    sealed = {}
+    for name, stream in pipeline.graph.streams.items():
+        root = StreamRoot(stream, pipeline.asof.clock, graph.groups, keeps_back=False)
+        for batch in accepted[name]:
+            root.take(name, Accepted(batch))
+        sealed[name] = root.seal(END_NS)
+    return sealed
 
 
 def rows_of(pipeline: Pipeline, name: str, partition: int) -> pa.RecordBatch | None:

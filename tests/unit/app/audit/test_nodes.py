@@ -113,7 +113,7 @@ def faults(
 ) -> dict[str, Violation]:
     findings = Findings()
     check_node(
-        NodeRules.of(GRAPH, "tick", ["symbol"], "event_ns"),
+        NodeRules.of(GRAPH, "tick", {"aligned": ["symbol"]}, "event_ns"),
         iter(aligned),
         iter(rows),
         findings,
@@ -236,7 +236,7 @@ def remembered(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 def judged(aligned: list[pa.RecordBatch], rows: list[pa.RecordBatch], *, low: int = 0) -> Findings:
     findings, heads = Findings(), Heads("event_ns", aligned=low)
-    rules = NodeRules.of(PAST, "tick", ["symbol"], "event_ns")
+    rules = NodeRules.of(PAST, "tick", {"aligned": ["symbol"]}, "event_ns")
     check_node(rules, iter(aligned), iter(rows), findings, repeats=False, heads=heads)
     return findings
 
@@ -267,7 +267,7 @@ def test_rows_that_hang_on_rows_that_are_gone_are_counted_and_not_judged() -> No
 
 
 def test_of_a_long_partition_no_more_is_held_than_a_limit_and_the_rest_is_marked() -> None:
-    rules = NodeRules.of(PAST, "tick", ["symbol"], "event_ns")
+    rules = NodeRules.of(PAST, "tick", {"aligned": ["symbol"]}, "event_ns")
     frames = [frame_of(pa.Table.from_batches([part])) for part in cut(joined(100), 10)]
     whole = pl.concat(wanted_rows(rules, iter(frames), lambda: False))
     tiles = pl.concat(

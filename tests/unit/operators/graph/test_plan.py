@@ -1,5 +1,7 @@
 """A plan: nodes in order, and every mistake of every node at once."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
@@ -8,6 +10,7 @@ from operators.graph.errors import GraphError, NodeError
 from operators.graph.plan import Plan, formula_version, plan_graph
 from operators.sessions.daily import DailySessions
 from operators.sessions.sessions import DAYS_OF_UTC
+from schemas.stream import Stream
 
 ALIGNED = pa.schema(
     [
@@ -21,6 +24,11 @@ ALIGNED = pa.schema(
         pa.field("left_index", pa.int32(), nullable=False),
     ]
 )
+QUOTE = Stream(
+    name="quote",
+    schema=pa.schema([("event_ns", pa.int64()), ("code", pa.string()), ("bid", pa.float64())]),
+    key=("code",),
+)
 MID = "(quote_bid_price + quote_ask_price) / 2"
 
 
@@ -32,13 +40,13 @@ def planned(*nodes: NodeSettings, meaning: str = "") -> Plan:
     return plan_graph(GraphSettings(name="equities", nodes=nodes), ALIGNED, meaning=meaning)
 
 
-def errors_of(*nodes: NodeSettings, streams: tuple[str, ...] = ()) -> list[NodeError]:
+def errors_of(*nodes: NodeSettings, streams: tuple[Stream, ...] = ()) -> list[NodeError]:
     with pytest.raises(GraphError) as caught:
         plan_graph(GraphSettings(name="equities", nodes=nodes), ALIGNED, streams=streams)
     return list(caught.value.errors)
 
 
-def messages(*nodes: NodeSettings, streams: tuple[str, ...] = ()) -> list[str]:
+def messages(*nodes: NodeSettings, streams: tuple[Stream, ...] = ()) -> list[str]:
     return [f"{error.subject}: {error.message}" for error in errors_of(*nodes, streams=streams)]
 
 
@@ -111,7 +119,7 @@ BAD_NAMES = {
 
 @pytest.mark.parametrize(("name", "message"), BAD_NAMES.items())
 def test_a_name_that_no_node_can_have_is_refused(name: str, message: str) -> None:
-    assert messages(node(name, x="1"), streams=("trade", "quote")) == [f"{name}: {message}"]
+    assert messages(node(name, x="1"), streams=(QUOTE,)) == [f"{name}: {message}"]
 
 
 def test_two_nodes_of_one_name_are_refused() -> None:
@@ -123,8 +131,37 @@ def test_a_node_that_reads_what_is_not_there_is_told_what_is() -> None:
         "tick", None, "there is no node alinged; aligned?", 0, 7, "from"
     )
     assert messages(node("tick", "xyz")) == ["tick: there is no node xyz; there are aligned, tick"]
-    assert messages(node("tick", "quote"), streams=("quote",)) == [
-        "tick: quote is a stream; in this version a node reads aligned or another node"
+    assert messages(node("tick", "quotes"), streams=(QUOTE,)) == ["tick: there is no node quotes; quote?"]
+
+
+def test_a_node_reads_a_stream_put_in_order() -> None:
+    settings = GraphSettings(
+        name="g",
+        nodes=(
+            node("wide", "half", x="half + bid"),
+            node("half", "quote", output=Output(("half",)), half="bid / 2"),
+            node("tick", mid=MID),
+        ),
+    )
+    plan = plan_graph(settings, ALIGNED, streams=(QUOTE, replace(QUOTE, name="bar")))
+    half, tick, wide = sorted(plan.nodes, key=lambda one: one.name)
+    assert half.features.layout.names == ["event_ns", "code", "bid", "left_offset", "left_index", "half"]
+    assert half.carried == ("event_ns", "code", "left_offset", "left_index", "half")
+    assert (half.roots, wide.roots, tick.roots) == (("quote",), ("quote",), ("aligned",))
+    assert (half.key, tick.key) == (("code",), ("symbol",))
+    assert plan.streams == {"quote": QUOTE}
+    assert planned(node("tick", mid=MID)).meaning == plan_graph(
+        GraphSettings(name="g", nodes=(node("tick", mid=MID),)), ALIGNED, streams=(QUOTE,)
+    ).meaning  # fmt: skip
+
+
+def test_a_stream_that_cannot_be_read_is_refused_with_the_reason() -> None:
+    placed = replace(QUOTE, schema=QUOTE.schema.append(pa.field("left_index", pa.int32())))
+    assert messages(node("tick", "quote"), streams=(placed,)) == [
+        "tick: stream quote has a column left_index, which names a row of it here"
+    ]
+    assert messages(node("tick", "inputs"), streams=(replace(QUOTE, name="inputs"),)) == [
+        "tick: inputs names something else of a pipeline; a stream that nodes read needs another name"
     ]
 
 

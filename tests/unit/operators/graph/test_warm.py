@@ -67,9 +67,9 @@ def test_nodes_that_lost_their_state_give_those_that_did_not_the_rows_of_one_lif
 ) -> None:
     plan = plan_of({"a": "rolling_sum(price, '20s')", "b": between, "c": end})
     life = Graph(plan)
-    life.resume(None)
+    life.resume({})
     life.take(sealed(life, 0, KEPT))
-    entries = life.snapshot(place_of(KEPT - 1)).puts
+    entries = life.snapshot({"aligned": place_of(KEPT - 1)}).puts
     life.take(sealed(life, KEPT, THROUGH))
     graph = Graph(plan)
     damaged = tuple(name.encode() + b"\0" for name in lost)
@@ -77,7 +77,7 @@ def test_nodes_that_lost_their_state_give_those_that_did_not_the_rows_of_one_lif
     graph.restore(
         KeptEntries([e for e in entries if not (e[0].startswith(damaged) and e[0].endswith(b"\0place"))]), {}
     )
-    graph.resume(place_of(THROUGH - 1))
+    graph.resume({"aligned": place_of(THROUGH - 1)})
     missing = graph.missing
     assert missing is not None
     first = max(-(-missing.start[0] // SECOND), 0)
