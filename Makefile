@@ -46,7 +46,8 @@ flag = $(if $($(1)),--$(2) '$($(1))')
 REPLAY_FLAGS = $(call flag,DATE,date) $(call flag,CONFIG,config) $(call flag,DATA,data) $(call flag,BUS,bus) $(call flag,SPEED,speed) \
 	$(call flag,BOOTSTRAP,bootstrap) $(call flag,OUT,out) $(call flag,PARTITIONS,partitions) \
 	$(call flag,WORKERS,workers) $(call flag,SHAPE,shape) $(call flag,CLOCK,clock) $(call flag,CARRY,carry) \
-	$(call flag,TOLERANCE,tolerance) $(call flag,TOLERANCE_NS,tolerance-ns) $(call flag,GRACE,grace) $(call flag,GRACE_NS,grace-ns) $(call flag,STORE,store) $(ARGS)
+	$(call flag,TOLERANCE,tolerance) $(call flag,TOLERANCE_NS,tolerance-ns) $(call flag,GRACE,grace) $(call flag,GRACE_NS,grace-ns) $(call flag,STORE,store) \
+	$(call flag,FEATURE,feature) $(ARGS)
 # What was typed beside the target: make itself takes any name, and a misspelt one would do nothing.
 TYPED = $(sort $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 IMPORT_FLAGS = $(call flag,EVENT,event) $(call flag,KNOWN,known) $(call flag,SYMBOL,symbol) $(call flag,TIMEZONE,timezone) \

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.batch import Int32s, Int64s
@@ -13,6 +14,7 @@ from schemas.batch import Int32s, Int64s
 ALIGNED: Final = "aligned"  # the output of the join of `[pipeline]`
 
 Entries: TypeAlias = Iterable[tuple[bytes, bytes]]
+Statuses: TypeAlias = npt.NDArray[np.uint8]  # places in `schemas.reasons.REASONS`
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ class Sealed(NamedTuple):
     `assumed_rows`  how many of the rows, the last ones, are final only because an idle input was left out.
     `matched_rows`  of a join: by right stream, how many of the rows have a match.
     `keys`          of the rows, where there are any.
+    `reasons`       by feature with a null among these rows: why, for each row.
+    `available`     int64: the earliest moment each row could have been in a reader's hands, as the logs tell;
+                    null where they do not.  None where nobody asks, or for no row.
     """
 
     rows: pa.RecordBatch | None
@@ -54,6 +59,8 @@ class Sealed(NamedTuple):
     assumed_rows: int = 0
     matched_rows: Mapping[str, int] = MappingProxyType({})
     keys: RowKeys | None = None
+    reasons: Mapping[str, Statuses] = MappingProxyType({})
+    available: pa.Array | None = None
 
 
 class Held(NamedTuple):

@@ -10,6 +10,9 @@ Clock = Literal["event", "known"]
 EVENT_NS: Final = "event_ns"  # when it happened at the venue
 KNOWN_NS: Final = "known_ns"  # the earliest moment this system could have known it: the receiver's clock
 
+# The earliest moment a sealed row could have been in a reader's hands, as the log tells: of outputs that ask.
+AVAILABLE_NS: Final = "available_ns"
+
 NS_PER_US: Final = 1_000
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from schemas.frame_error import FrameError as FrameError
 from schemas.ipc import DECODED_SIZE_MAX, require_size
+from schemas.reasons import Nulls, decode_nulls, encode_nulls
 
 Compression = Literal["none", "lz4", "zstd"]
 
@@ -29,6 +30,7 @@ NEWEST: Final = "tidemark-newest-ns"
 PARITY: Final = "tidemark-parity"
 ASSUMED: Final = "tidemark-assumed-rows"
 RULE: Final = "tidemark-rule"
+NULLS: Final = "tidemark-nulls"
 VERSION: Final = "tidemark-frame"
 
 _OPTIONS: Final = {
@@ -59,6 +61,9 @@ class FrameHeaders:
                    Frames from before there was such a header say 0.
     `rule`         the rule that the rows were matched by, as `schemas.rule` writes it; empty in frames from
                    before there was such a header.
+    `nulls`        of rows with features: by feature that has a null among these rows, by reason, how many
+                   rows (`schemas.reasons`).  None for other rows, and in frames from before there was such a
+                   header.
     """
 
     layout: str
@@ -70,6 +75,7 @@ class FrameHeaders:
     parity: str = ""
     assumed_rows: int = 0
     rule: str = ""
+    nulls: Nulls | None = None
 
     def to_kafka(self) -> list[tuple[str, bytes | None]]:
         """The headers as a Kafka client takes them."""
@@ -83,6 +89,7 @@ class FrameHeaders:
             *([(PARITY, self.parity.encode())] if self.parity else []),
             (ASSUMED, str(self.assumed_rows).encode()),
             *([(RULE, self.rule.encode())] if self.rule else []),
+            *([] if self.nulls is None else [(NULLS, encode_nulls(self.nulls))]),
             (VERSION, str(FRAME_VERSION).encode()),
         ]
 
@@ -101,6 +108,7 @@ class FrameHeaders:
                 _int64(values[name]) for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST)
             )
             assumed = _int64(values.get(ASSUMED, b"0"))
+            nulls = None if values.get(NULLS) is None else decode_nulls(values[NULLS] or b"")
         except KeyError as missing:
             raise FrameError(f"not a frame: header {missing.args[0]} is missing") from None
         except ValueError as malformed:
@@ -115,6 +123,7 @@ class FrameHeaders:
             parity=parity,
             assumed_rows=assumed,
             rule=rule,
+            nulls=nulls,
         )
 
 

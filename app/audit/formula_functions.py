@@ -1,5 +1,6 @@
 """The functions of formulas in Polars, each from its definition; the nodes have others."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -160,6 +161,29 @@ def _effective_spread(
     return arithmetic("*", fraction, 1e4) if unit == "bps" else fraction
 
 
+def _micro_price(
+    bid: pl.Series,
+    ask: pl.Series,
+    bid_size: pl.Series,
+    ask_size: pl.Series,
+    *,
+    G: Any,  # noqa: N803 - the setting's name
+    tick: float = 1.0,
+) -> pl.Series:
+    """Of each share of the bid's size a number, or one for each spread in ticks, added to the mid."""
+    table = [list(row) if isinstance(row, tuple | list) else [row] for row in G]
+    share = arithmetic("/", arithmetic("*", bid_size, len(table)), arithmetic("+", bid_size, ask_size))
+    ticks = arithmetic("/", _spread(bid, ask), float(tick))
+    values: list[float | None] = []
+    for middle, part, wide in zip(_mid(bid, ask).to_list(), share.to_list(), ticks.to_list(), strict=True):
+        row = [] if part is None or part < 0 else table[min(math.floor(part), len(table) - 1)]
+        if middle is None or not row or (wide is None and len(row) > 1):
+            values.append(None)
+        else:
+            values.append(middle + row[min(max(round(wide or 1), 1), len(row)) - 1])
+    return finite(pl.Series(values, dtype=pl.Float64()))
+
+
 def _quote_age(age: pl.Series, output: str = "age", max_age_ns: int | str = 0) -> pl.Series:
     return age > length_ns(max_age_ns) if output == "stale" else age
 
@@ -189,6 +213,7 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., pl.Series]]] = {
     "spread": _spread,
     "relative_spread": _relative_spread,
     "weighted_mid": _weighted_mid,
+    "micro_price": _micro_price,
     "queue_imbalance": _queue_imbalance,
     "quote_rule": _quote_rule,
     "p_buy": _p_buy,

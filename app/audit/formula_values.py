@@ -1,12 +1,17 @@
 """Values of formulas in Polars: kinds, arithmetic and comparisons, with the nulls that formulas have."""
 
+import math
 import operator
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 import polars as pl
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+_GRID_ERROR_MAX: Final = 1e-6  # units that a float may lie beside a whole number of them
+_UNITS_MAX: Final = 2**40
 _EXACT_MAX: Final = 2**53  # integers up to it are exact as floats
 _ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "+": operator.add,
@@ -30,6 +35,43 @@ def entering(column: pl.Series) -> pl.Series:
     if column.dtype.is_float():
         return finite(column.cast(pl.Float64) + 0.0)
     return column
+
+
+def in_units(rows: pl.DataFrame, scales: Mapping[str, int]) -> pl.DataFrame:
+    """The rows with scaled columns as int64 in units of 1/scale; null where one is no whole number of them.
+
+    Exact, in Python's numbers.  A float counts as the whole number of units that its product with the scale
+    lies within 1e-6 of; of a decimal the digits and the units fit int64.
+    """
+    made = []
+    for name, scale in scales.items():
+        if name in rows.columns:
+            kind = rows[name].dtype
+            digits = 10**kind.scale if isinstance(kind, pl.Decimal) else None
+            values = rows[name].to_list()
+            units = [
+                _units_of_float(value, scale) if digits is None else _units_of_decimal(value, scale, digits)
+                for value in values
+            ]
+            made.append(pl.Series(name, units, pl.Int64))
+    return rows.with_columns(made)
+
+
+def _units_of_float(value: float | None, scale: int) -> int | None:
+    if value is None or not math.isfinite(value):
+        return None
+    product = value * float(scale)
+    if abs(product) >= _UNITS_MAX:
+        return None
+    near = abs(Fraction(product) - round(product)) <= Fraction(_GRID_ERROR_MAX)
+    return round(product) if near and abs(round(product)) < _UNITS_MAX else None
+
+
+def _units_of_decimal(value: Decimal | None, scale: int, digits: int) -> int | None:
+    if value is None or abs(Fraction(value) * digits) > _INT64_MAX:
+        return None
+    units = Fraction(value) * scale
+    return int(units) if units.denominator == 1 and _INT64_MIN <= units <= _INT64_MAX else None
 
 
 def constant(value: object, rows: int) -> pl.Series:

@@ -74,7 +74,6 @@ LOOKING_BACK: Final[Mapping[str, LookingBack]] = {
     "ewma_time": _recursion(since.ewma_time, by_time=True),
     "decay_accum": _recursion(since.decay_accum, by_time=True),
     "ewm_std": _recursion(since.ewm_std),
-    "micro_price": LookingBack(trades.micro_price, ONE_ROUNDING, lambda _: Need()),
     "tick_rule": LookingBack(since.tick_rule, 0, SIDE),
     "lee_ready": LookingBack(sides_of_trades.lee_ready, 0, SIDE),
     "emo": LookingBack(sides_of_trades.emo, 0, SIDE),

@@ -11,6 +11,8 @@ from app.audit.findings import PLACE, Findings
 from app.audit.sides import WANTED
 from app.audit.walk import frame_of
 from app.audit.wanted import THERE, NodeRules, wanted_rows
+from schemas.clocks import AVAILABLE_NS
+from schemas.reasons import OK, REASONS, WARMING
 
 UNJUDGED_NODE = "audit_unjudged"  # of a row of an output: whether it has to be there, and that is all
 WINDOW_ROWS = 8_192  # looked through on either side for where both meet again
@@ -38,6 +40,7 @@ def check_node(
     gone: these are counted.
     """
     joined, made = (_Side(_frames(side, rules.on, repeats=repeats)) for side in (aligned, rows))
+    joined = _Side(map(rules.named, joined.frames)) if rules.aliases else joined
     if rules.needs:
         joined = _Side(wanted_rows(rules, joined.frames, lambda: heads is not None and heads.aligned > 0))
     count, begun = 0, False
@@ -212,7 +215,9 @@ def _compare(rules: NodeRules, left: pl.DataFrame, rows: pl.DataFrame, findings:
         left, rows = left.filter(judged), rows.filter(judged).drop(UNJUDGED_NODE)
     if not rules.needs:
         left = left.hstack([value.alias(WANTED + value.name) for value in rules.values(left)])
-    carried = [c for c in rows.columns if c not in rules.features]
+    findings.add("wrong status", rows.filter(_any(_misstated(rules, rows))), _describe_statuses(rules))
+    beside = {*rules.features, *rules.statuses, *([AVAILABLE_NS] if rules.available else [])}
+    carried = [c for c in rows.columns if c not in beside]
     features = [c for c in rows.columns if c in rules.features and c not in rules.unjudged]
     there = {c: pl.col(THERE + c) for c in features if THERE + c in left.columns}
     both = rows.hstack(
@@ -240,6 +245,29 @@ def _differs(name: str, kind: pl.DataType, tolerance: float) -> pl.Expr:
         return differs
     near = (value - wanted).abs() <= tolerance * wanted.abs()
     return differs & ~near.fill_null(value=False)
+
+
+def _misstated(rules: NodeRules, rows: pl.DataFrame) -> Iterator[pl.Expr]:
+    """By status column: where it gives a reason for a value, none for a null, or one that cannot be.
+
+    Rows from before there was such a column say nothing.
+    """
+    for status, feature in rules.statuses.items():
+        if status in rows.columns and feature in rows.columns:
+            told = pl.col(status)
+            strange = (told == OK) != pl.col(feature).is_not_null()
+            strange |= told >= len(REASONS)
+            if feature not in rules.needs:
+                strange |= told == WARMING
+            yield strange.fill_null(value=False)
+
+
+def _describe_statuses(rules: NodeRules) -> Callable[[dict[str, object]], str]:
+    def describe(row: dict[str, object]) -> str:
+        said = [f"{c} is {row[c]}, {f} is {row[f]!r}" for c, f in rules.statuses.items() if c in row]
+        return f"{rules.name} row {row[PLACE[0]]}/{row[PLACE[1]]}: {'; '.join(said)}"
+
+    return describe
 
 
 def _any(checks: Iterator[pl.Expr]) -> pl.Expr:

@@ -176,31 +176,6 @@ def trade_return(past: Past, price: pl.Series, *, unit: str = "bps", **settings:
     return arithmetic("*", r, BPS) if unit == "bps" else r
 
 
-def micro_price(
-    _: Past,
-    bid: pl.Series,
-    ask: pl.Series,
-    bid_size: pl.Series,
-    ask_size: pl.Series,
-    *,
-    G: Any,  # noqa: N803 - the setting's name
-    tick: float = 1.0,
-) -> pl.Series:
-    """Q5: of each share of the bid's size a value, or one for each spread in ticks."""
-    mid = called("mid", [bid, ask], {})
-    table = [list(row) if isinstance(row, tuple | list) else [row] for row in G]
-    share = arithmetic("/", arithmetic("*", bid_size, len(table)), arithmetic("+", bid_size, ask_size))
-    ticks = arithmetic("/", called("spread", [bid, ask], {}), tick)
-    values: list[float | None] = []
-    for middle, part, wide in zip(mid.to_list(), share.to_list(), ticks.to_list(), strict=True):
-        if middle is None or part is None or wide is None or part < 0:
-            values.append(None)
-            continue
-        row = table[min(math.floor(part), len(table) - 1)]
-        values.append(middle + row[min(max(round(wide), 1), len(row)) - 1])
-    return finite(pl.Series(values, dtype=FLOAT))
-
-
 def change_of_quote(past: Past, quote: Sequence[pl.Series], settings: Settings) -> pl.Series:
     """M20's e of bid, ask and their sizes; a side without a price is at the farthest one, of size 0."""
     stretches = stretches_of(past, settings, "session")

@@ -5,17 +5,19 @@ on others which are gone, since the topic keeps no more or since no more are hel
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
 import polars as pl
 
+from app.audit.formula_values import in_units
 from app.audit.formulas import names_of, needs_of, tolerances, unjudged_features, with_features
 from app.audit.past import Past, Sessions
 from app.audit.reach import Need, complete
 from app.audit.sides import WANTED
 from operators.graph.declare import GraphSettings
+from schemas.reasons import STATUS
 
 THERE: Final = "audit_there_"  # before a feature: whether all rows that its value hangs on are there
 TILE_ROWS: Final = 1 << 18  # computed at once, at least
@@ -27,7 +29,9 @@ class NodeRules:
     """What the rows of one output promise: by column, in order, the formula over an aligned row.
 
     `root` is `aligned`, or the stream whose rows it has.  `key` are the columns that tell symbols apart, `on`
-    is the clock, and `sessions` those of the venue.
+    is the clock, and `sessions` those of the venue.  `statuses` are the columns that say why a feature is
+    null, and of which feature; `scales` are those of columns that formulas see in units, `aliases` the names
+    of the root's columns there, by their own.
     """
 
     name: str
@@ -36,6 +40,10 @@ class NodeRules:
     key: Sequence[str]
     on: str
     sessions: Sessions
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    scales: Mapping[str, int] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    available: bool = False
 
     @classmethod
     def of(cls, graph: GraphSettings, name: str, keys: Mapping[str, Sequence[str]], on: str) -> "NodeRules":
@@ -45,7 +53,25 @@ class NodeRules:
         while (upstream := chain[0].upstream) in nodes:
             chain.insert(0, nodes[upstream])
         features = {column: formula for node in chain for column, formula in node.features.items()}
-        return cls(name, upstream, features, keys[upstream], on, graph.sessions.ids)
+        output = nodes[name].output
+        reasoned = features if output is not None and output.status else ()
+        aliases, scales = graph.aliases.get(upstream, {}), graph.scales.get(upstream, {})
+        return cls(
+            name,
+            upstream,
+            features,
+            keys[upstream],
+            on,
+            graph.sessions.ids,
+            {column + STATUS: column for column in reasoned},
+            {aliases.get(column, column): scale for column, scale in scales.items()},
+            aliases,
+            output is not None and output.available,
+        )
+
+    def named(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows of the root under the names that formulas have for their columns."""
+        return rows.rename(dict(self.aliases), strict=False)
 
     @cached_property
     def tolerances(self) -> Mapping[str, float]:
@@ -69,6 +95,7 @@ class NodeRules:
 
     def values(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The features that can be judged, for all rows, in order."""
+        rows = in_units(rows, self.scales)
         past = self.past(rows) if self.needs else None
         judged = [name for name in self.features if name not in self.unjudged]
         return with_features(rows, self.features, past).select(judged)

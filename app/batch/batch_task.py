@@ -1,7 +1,7 @@
 """A task of a batch run: one partition of all inputs, the operator of a live task, files as outputs."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from app.batch.judge import Judge
 from app.batch.outputs import OutputFile
@@ -9,18 +9,21 @@ from app.errors import RunError
 from app.process.clock import now_ns
 from app.reading.aligned import Frames
 from app.wiring.pipeline import Pipeline
+from operators.nulls import NullCounts
 from operators.sealed import ALIGNED, Sealed
 from schemas.arrived import Arrived, ProgressRecord
 from schemas.batch import Batch
 from schemas.clocks import BEGINNING_NS
 from schemas.frame import FrameHeaders
+from schemas.reasons import Nulls, summed_nulls
 
 
 class BatchTask:
     """Rows go in with `take`; what they make final goes to the files.
 
     `rows_in` counts, by stream, the rows that keep all rules, and `rows_late` those of them that came too
-    late; `frames` has an element per seal with rows, as if it were one frame.
+    late; `frames` has an element per seal with rows, as if it were one frame, and `nulls` counts those of
+    features, by output.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class BatchTask:
         self.rows_in: Counter[str] = Counter()
         self.rows_late: Counter[str] = Counter()
         self.frames = Frames()
+        self.nulls: dict[str, Nulls] = {}
         self._settings = pipeline.settings
         self._limit = pipeline.ahead_limit()
         self._number = number
@@ -42,7 +46,7 @@ class BatchTask:
         self._newest_ns = BEGINNING_NS
         self._released_ns = 0
 
-    def take(self, batches: Mapping[str, Batch], progress: ProgressRecord) -> None:
+    def take(self, batches: Mapping[str, Batch], progress: Mapping[str, Sequence[ProgressRecord]]) -> None:
         """Take rows of each stream and what bounds those to come, and write what is final with them.
 
         Raises RunError where a policy is to stop.
@@ -51,7 +55,7 @@ class BatchTask:
         for stream, judge in self._judges.items():
             batch = batches.get(stream)
             accepted = None if batch is None else judge.accepted(batch)
-            self._operator.push(stream, Arrived(accepted, [progress]), now_ns=self._released_ns)
+            self._operator.push(stream, Arrived(accepted, progress[stream]), now_ns=self._released_ns)
             if accepted is not None:
                 self.rows_in[stream] += accepted.rows
                 self._newest_ns = max(self._newest_ns, int(accepted.time_ns.max()))
@@ -81,6 +85,9 @@ class BatchTask:
                 continue
             file = self._files[name]
             file.write(sealed.rows)
+            if file.sink.features:
+                nulls = NullCounts(sealed, file.sink.features).between(0, sealed.rows.num_rows)
+                self.nulls[name] = summed_nulls([self.nulls.get(name, {}), nulls])
             if name == ALIGNED:
                 self.frames.add(self._number, self._headers(file, sealed, sealed.rows.num_rows))
 

@@ -19,11 +19,12 @@ from app.wiring.pipeline import Pipeline
 from replay.publish.steps import Steps
 from replay.store.day import Day
 from schemas.arrived import ProgressRecord
+from schemas.reasons import Nulls, summed_nulls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReport:
-    """What went in, and what came of it; `rows_out` counts rows by output.
+    """What went in, and what came of it; `rows_out` counts rows by output, `nulls_out` those of features.
 
     `rows_in` counts rows that keep all rules, `rows_late` those of them that came too late; `rows_dead`
     counts dead letters as a replay does, a message and reason once.
@@ -34,6 +35,7 @@ class BatchReport:
     rows_dead: int
     rows_refused: Mapping[tuple[str, str], int]
     rows_out: Mapping[str, int]
+    nulls_out: Mapping[str, Nulls]
     frames: Frames
 
 
@@ -62,15 +64,17 @@ def run_batch(
         partitions=settings.bus.partitions,
         grace_ns=settings.pipeline.grace_ns,
         clock=settings.pipeline.clock,
+        promises=pipeline.graph is not None and pipeline.graph.available,
     )
     judges = {name: Judge(settings, pipeline.streams[name]) for name in settings.stream_names}
     sinks = [pipeline.sinks(number) for number in range(settings.bus.partitions)]
     with Outputs(sinks, folders, scratch, settings.pipeline.right, sources or {}) as outputs:
         tasks = [BatchTask(pipeline, number, files, judges) for number, files in enumerate(outputs.files)]
         for step in steps:
-            progress = ProgressRecord(step.upper_ns, step.final)
+            bound = [ProgressRecord(step.upper_ns, step.final)]
             for number, task in enumerate(tasks):
                 own = {name: of[number] for name, of in step.batches.items() if number in of}
+                progress = {name: step.promises[name][number] if step.promises else bound for name in judges}
                 task.take(own, progress)
         for task in tasks:
             task.finish()
@@ -81,6 +85,7 @@ def run_batch(
         rows_dead=sum(judge.letters for judge in judges.values()),
         rows_refused=dict(steps.refused),
         rows_out={name: sum(files[name].rows for files in outputs.files) for name in sinks[0]},
+        nulls_out={name: summed_nulls(task.nulls.get(name, {}) for task in tasks) for name in sinks[0]},
         frames=Frames.of([task.frames for task in tasks]),
     )
 

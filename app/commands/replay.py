@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -152,6 +152,10 @@ GraceOption = Annotated[
 GraceNsOption = Annotated[
     int | None, typer.Option(min=0, help="The same in whole nanoseconds.  Default: --grace.")
 ]
+FeatureOption = Annotated[
+    str | None,
+    typer.Option(help="Feature that the picture shows, NODE.COLUMN of an output.  Default: none."),
+]
 ThroughWireOption = Annotated[
     bool,
     typer.Option(
@@ -197,6 +201,7 @@ def replay(
     tolerance_ns: ToleranceNsOption = None,
     grace: GraceOption = None,
     grace_ns: GraceNsOption = None,
+    feature: FeatureOption = None,
     from_make: MakeOption = None,
 ) -> None:
     """Replay one day, or each of several, through topics and workers to aligned rows, and audit them.
@@ -222,11 +227,9 @@ def replay(
             workers=workers,
             shape=shape,
             format=format,
-            clock=clock,
-            carry=carry,
-            allow_exact=allow_exact,
-            tolerance_ns=flag_ns("tolerance", tolerance, tolerance_ns),
+            **_rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns)),
             grace_ns=flag_ns("grace", grace, grace_ns),
+            feature=feature,
         ),
     )
 
@@ -254,6 +257,7 @@ def backtest(
     tolerance_ns: ToleranceNsOption = None,
     grace: GraceOption = None,
     grace_ns: GraceNsOption = None,
+    feature: FeatureOption = None,
 ) -> None:
     """Run the same join and graph over days of history, straight from Parquet to Parquet, and audit the rows.
 
@@ -277,13 +281,21 @@ def backtest(
             out=out or Path("build/backtest") / str(date),
             partitions=partitions,
             workers=workers,
-            clock=clock,
-            carry=carry,
-            allow_exact=allow_exact,
-            tolerance_ns=flag_ns("tolerance", tolerance, tolerance_ns),
+            **_rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns)),
             grace_ns=flag_ns("grace", grace, grace_ns),
+            feature=feature,
         ),
     )
+
+
+def _rule(
+    clock: Clock | None,
+    carry: Literal["row", "column"] | None,
+    allow_exact: bool | None,
+    tolerance_ns: int | None,
+) -> dict[str, Any]:
+    """The flags that say how rows match, as the request has them."""
+    return {"clock": clock, "carry": carry, "allow_exact": allow_exact, "tolerance_ns": tolerance_ns}
 
 
 def _reading(

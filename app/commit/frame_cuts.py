@@ -24,16 +24,23 @@ class Piece(NamedTuple):
 
 
 def cut_frames(
-    rows: pa.RecordBatch, limit: MessageLimit, *, rows_max: int, compression: Compression, where: str
+    rows: pa.RecordBatch,
+    limit: MessageLimit,
+    *,
+    rows_max: int,
+    compression: Compression,
+    where: str,
+    headers_size: int = HEADERS_SIZE,
 ) -> Iterator[Piece]:
     """Yield frames of at most `rows_max` rows, each of which fits the limit, in the order of the rows.
 
     Rows are cut by their size without compression, so that a compression changes no cut and a frame never
     unpacks to more than its topic takes.  Without one that size is known once they are encoded, and it is
     looked up only where they were too much: it would cost a small frame as much as encoding it does.
-    Raises RunError naming a row that does not fit by itself; `where` is the topic and partition.
+    `headers_size` is what the headers of a frame take at most.  Raises RunError naming a row that does not
+    fit by itself; `where` is the topic and partition.
     """
-    size_max = limit.size - HEADERS_SIZE
+    size_max = limit.size - headers_size
     room = max(1, size_max - _SCHEMA_SIZE - _COLUMN_SIZE * rows.num_columns)
     count, measured = rows.num_rows, compression != "none"
     waiting = [(lower, min(lower + rows_max, count)) for lower in range(0, count, rows_max)][::-1]
@@ -47,7 +54,7 @@ def cut_frames(
                 yield Piece(lower, upper, value)
                 continue
             if part.num_rows == 1:
-                raise row_too_large(part, len(value) + HEADERS_SIZE, limit, where)
+                raise row_too_large(part, len(value) + headers_size, limit, where)
             measured, pieces = True, -(-part.nbytes // room)
         step = -(-part.num_rows // max(2, pieces))
         waiting += [(at, min(at + step, upper)) for at in range(lower, upper, step)][::-1]

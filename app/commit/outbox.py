@@ -16,6 +16,7 @@ from app.task.record import KEY, TaskRecord, encode_record
 from app.task.sink import Sink
 from app.task.task import Task
 from operators.hashing.parity import sealed_hashes
+from operators.nulls import NullCounts
 from operators.sealed import Sealed
 from schemas.frame import ASSUMED, PARITY, RULE, FrameHeaders
 from schemas.stream import message_keys
@@ -140,12 +141,14 @@ class Outbox:
         worker = self._settings.worker
         evident = rows.num_rows - sealed.assumed_rows
         time_ns = rows.column(sink.on).to_numpy()
+        nulls = NullCounts(sealed, sink.features) if sink.features else None
         pieces = cut_frames(
             rows,
             self._limits[sink.topic],
             rows_max=worker.frame_rows_max,
             compression=worker.compression,
             where=f"{sink.topic}[{sink.partition}]",
+            headers_size=HEADERS_SIZE + sink.nulls_size,
         )
         for lower, upper, value in pieces:
             sink.parity = sink.parity.roll(hashes[lower:upper])
@@ -160,6 +163,7 @@ class Outbox:
                 parity=str(sink.parity),
                 assumed_rows=max(0, upper - max(lower, evident)),
                 rule=sink.rule,
+                nulls=None if nulls is None else nulls.between(lower, upper),
             )
             producer.produce(
                 sink.topic,

@@ -12,6 +12,7 @@ from app.audit.report import AuditReport
 from app.audit.topics import audit
 from app.day.close_up import close_up
 from app.day.content_hash import content_hash
+from app.day.feature_view import feature_view
 from app.day.picture import draw
 from app.day.request import ReplayRequest
 from app.day.summary import Summary
@@ -53,7 +54,13 @@ def sum_up(
             )
     bus = request.bus_words(pipeline.bus.name)
     near = close_up(rows, settings, days)
-    draw(request.out / "replay.png", f"{request.date} · {bus}", moments, frames, ages, near)
+    seen = None
+    if request.feature is not None:
+        node = request.feature.partition(".")[0]
+        key = settings.stream(settings.pipeline.left).key
+        made = read_rows(request.rows_folder(node))
+        seen = feature_view(made, request.feature, on, key, None if near is None else near.key)
+    draw(request.out / "replay.png", f"{request.date} · {bus}", moments, frames, ages, near, seen)
     return Summary(
         date=request.date,
         bus=bus,

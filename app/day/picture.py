@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from app.day.close_up import CloseUp
+from app.day.feature_view import FeatureView
 from app.reading.aligned import Frames
 from app.words import duration
 from schemas.batch import Int64s
@@ -26,6 +27,7 @@ Float64s: TypeAlias = npt.NDArray[np.float64]
 BINS: Final = 160
 DECADE: Final = 10  # values that lie so far apart are shown by their logarithms, with a tick each decade
 EMPTY: Final = np.array([0.0, 1.0])
+POINTS_SHOWN: Final = 400  # rows of a feature of which each has a point
 LANES_MAX: Final = 5  # partitions of which each has its number beside it
 INK, FAINT, BAND, STOOD = "#26323c", "#8a97a3", "#e9eff4", "#c9d6e2"
 # Of a trade at the ask or above, between, at the bid or below: apart for every eye.
@@ -40,9 +42,10 @@ def draw(
     frames: Frames,
     ages: Mapping[str, Int64s],
     near: CloseUp | None = None,
+    feature: FeatureView | None = None,
 ) -> None:
     """Draw a run into a PNG; see `compose`."""
-    compose(title, moments, frames, ages, near).savefig(path, dpi=110)
+    compose(title, moments, frames, ages, near, feature).savefig(path, dpi=110)
 
 
 def compose(
@@ -51,21 +54,29 @@ def compose(
     frames: Frames,
     ages: Mapping[str, Int64s],
     near: CloseUp | None = None,
+    feature: FeatureView | None = None,
 ) -> Figure:
     """Draw a run.
 
     `moments` has the pipeline clock of every row by stream, `ages` the match's age in ns by right stream.
-    Without `near` there is no panel of single trades.
+    Without `near` there is no panel of single trades, and without `feature` none of a feature.
     """
-    figure = Figure(figsize=(11, 8.2 if near else 3.9), facecolor="white")
+    heights = [*([4.7] if near else []), *([2.6] if feature else []), 3.5]
+    figure = Figure(figsize=(11, sum(heights) + (0 if near else 0.4)), facecolor="white")
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
     figure.suptitle(title, x=0.012, ha="left", color=INK, fontsize=13, fontweight="bold")
     below: Figure | SubFigure = figure
-    if near is not None:
-        parts = figure.add_gridspec(2, 1, height_ratios=[1.35, 1])
-        draw_matches(figure.add_subfigure(parts[0]).add_subplot(), near)
-        below = figure.add_subfigure(parts[1])
     span_ns = _span_ns(moments)
+    if near is not None or feature is not None:
+        grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+        *above, below = [figure.add_subfigure(grid[number]) for number in range(len(heights))]
+        if near is not None:
+            draw_matches(above[0].add_subplot(), near)
+        if feature is not None:
+            panel = above[-1].add_subplot()
+            draw_feature(panel, feature)
+            panel.set_xlim(*_days(np.array(span_ns)))
+            _tell_market_time(panel, span_ns)
     # Of a day that was sealed at its end in one piece no frontier lies among its rows.
     sealed = any(span_ns[0] <= frontier <= span_ns[1] for frontier in frames.complete_ns)
     grid = below.add_gridspec(2, 2, width_ratios=[1.5, 1], height_ratios=[2.2, 1])
@@ -118,6 +129,27 @@ def draw_matches(panel: Axes, near: CloseUp) -> None:
     panel.legend(
         frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1, 1), handletextpad=0, columnspacing=1
     )
+    _plain(panel)
+
+
+def draw_feature(panel: Axes, feature: FeatureView) -> None:
+    """The values of a feature, each up to the next row's; where there is none, a gap."""
+    days = _days(feature.times_ns)
+    marker = "." if days.size <= POINTS_SHOWN else ""
+    panel.plot(
+        days,
+        feature.values,
+        color=INK,
+        linewidth=1,
+        marker=marker,
+        markersize=4,
+        drawstyle="steps-post",
+        gid="feature",
+    )
+    panel.ticklabel_format(axis="y", useOffset=False)
+    panel.margins(y=0.12)
+    panel.set_title(f"{feature.key}: {feature.name}", loc="left", color=INK)
+    panel.set_title(feature.caption, loc="right", color=FAINT, fontsize=9)
     _plain(panel)
 
 

@@ -45,6 +45,7 @@ class ReplayRequest:
     allow_exact: bool | None = None
     tolerance_ns: int | None = None
     grace_ns: int | None = None
+    feature: str | None = None  # NODE.COLUMN, which the picture shows
 
     def __post_init__(self) -> None:
         require_date(self.date)
@@ -81,7 +82,8 @@ class ReplayRequest:
         The broker's address and the speed may change, as long as the grace that follows from it does not.
         """
         fields = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
-        del fields["bootstrap"], fields["speed"], fields["config"], fields["reading"]
+        for unneeded in ("bootstrap", "speed", "config", "reading", "feature"):
+            del fields[unneeded]
         return fields | {
             "settings": settings.model_dump(mode="json", exclude={"bus": {"bootstrap"}}),
             "grace_ns": self.grace_ns_for(days, settings),

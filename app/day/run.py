@@ -14,6 +14,7 @@ import tomli_w
 from app.audit.auditable import require_auditable
 from app.audit.report import AuditReport
 from app.config import Settings, load_settings
+from app.day.feature_view import require_feature
 from app.day.history import find_days, join_of_days
 from app.day.interruption import Interruption
 from app.day.kernels import Kernels
@@ -30,11 +31,13 @@ from app.reading.row_files import Metadata, source_metadata
 from app.wiring.broker import choose_bus
 from app.wiring.open import pipeline_on
 from app.wiring.pipeline import Pipeline, topic_specs, warm_up
+from app.wiring.planning import graph_plan
 from app.words import duration
 from operators.sealed import ALIGNED
 from replay.publish.publication import require_grace
 from replay.store.day import Day
 from replay.store.days import HistoryStore
+from schemas.reasons import Nulls, summed_nulls
 from topics.avro.schema import avro_schema
 from topics.bus import Bus
 from topics.catalogue import LAST_KNOWN, OUTPUTS, STATE, TASKS, apply, default_topic, plan
@@ -85,6 +88,7 @@ def _replay_day(request: ReplayRequest, say: Callable[[str], None], interruption
     summary = replace(
         summary,
         rows_out=ran.rows_out,
+        nulls_out=ran.nulls_out,
         seconds=ran.seconds,
         resumed=folder.resumed,
         took_s=stages.took,
@@ -120,15 +124,14 @@ def _say_what(
 
 def _write_rows(
     request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day]
-) -> tuple[Frames, dict[str, int]]:
-    """Keep the rows of every output as Parquet; return the aligned frames, and the rows of each node."""
+) -> tuple[Frames, dict[str, Frames]]:
+    """Keep the rows of every output as Parquet; return the aligned frames, and those of each node."""
     sources = _sources(pipeline, days)
 
     def write(name: str) -> Frames:
         return write_output(pipeline, name, request.rows_folder(name), sources, scratch=request.out)
 
-    frames = write(ALIGNED)
-    return frames, {name: sum(write(name).rows) for name in pipeline.settings.node_outputs}
+    return write(ALIGNED), {name: write(name) for name in pipeline.settings.node_outputs}
 
 
 def _sources(pipeline: Pipeline, days: Sequence[Day]) -> dict[str, Metadata]:
@@ -152,7 +155,10 @@ def _find(
         reading=request.reading,
         say=say,
     )
-    require_meanings(asked, join_of_days(asked, days))
+    join = join_of_days(asked, days)
+    require_meanings(asked, join)
+    if request.feature is not None:
+        require_feature(request.feature, asked, graph_plan(asked, join, ""))
     grace_ns = request.grace_ns_for(days, asked)
     require_grace(days, asked.pipeline.grace_ns if grace_ns is None else grace_ns, asked.pipeline.clock)
     return history, days
@@ -165,6 +171,7 @@ class _Ran:
     seconds: float
     frames: Frames
     rows_out: dict[str, int]  # of each node with an output
+    nulls_out: dict[str, Nulls]
     audit: Callable[[], AuditReport]
 
 
@@ -188,6 +195,7 @@ def _by_files(
         seconds=stages.seconds["run"],
         frames=batch.frames,
         rows_out={name: batch.rows_out[name] for name in pipeline.settings.node_outputs},
+        nulls_out={name: batch.nulls_out[name] for name in pipeline.settings.node_outputs},
         audit=partial(audit_direct, request, pipeline, days, batch),
     )
 
@@ -204,11 +212,17 @@ def _by_wire(
     """Publish and join the day, and read its rows back into files."""
     seconds = _run(request, pipeline, days, folder, store, stages, read_back)
     with stages.stage("rows"):
-        frames, rows_out = _write_rows(request, pipeline, days)
+        frames, nodes = _write_rows(request, pipeline, days)
     read_back.begin()
     from app.day.outcome import audit
 
-    return _Ran(seconds, frames, rows_out, partial(audit, pipeline))
+    return _Ran(
+        seconds=seconds,
+        frames=frames,
+        rows_out={name: sum(of.rows) for name, of in nodes.items()},
+        nulls_out={name: summed_nulls(of.nulls) for name, of in nodes.items()},
+        audit=partial(audit, pipeline),
+    )
 
 
 def _run(

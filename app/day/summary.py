@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.text import Text
 
 from app.words import duration
+from schemas.reasons import Nulls
 
 DIRECT: Final = "direct"  # in the place of a bus: straight from files to files
+FEATURES_SHOWN: Final = 3  # with nulls; summary.json has all
 SHOWN_S: Final = 0.05  # a shorter stage is not worth its word
 
 
@@ -32,8 +34,9 @@ class Summary:
     `rows_matched` counts aligned rows with a match in at least one right stream.  `seal_latency_ms` is, per
     row, from its release (the message that moved the frontier past it was read) to its frame being handed to
     the producer.  `age_ns` is per right stream.  `hash` is of all rows whatever their partition, `parity` of
-    each partition's in its order.  `rows_out` counts the rows of each output of the graph.  `topic` is
-    the aligned topic on a Kafka, None on the embedded bus.  `rows_assumed` counts aligned rows, as their
+    each partition's in its order.  `rows_out` counts the rows of each output of the graph, and
+    `nulls_out` the nulls of its features by reason.  `topic` is the aligned topic on a Kafka, None on the
+    embedded bus.  `rows_assumed` counts aligned rows, as their
     frames do, that were sealed because an idle input was left out.
     """
 
@@ -62,6 +65,7 @@ class Summary:
     resumed: bool = False
     rows_assumed: int = 0
     rows_out: dict[str, int] = field(default_factory=dict)
+    nulls_out: Mapping[str, Nulls] = field(default_factory=dict)
     took_s: float = 0.0
     stages_s: dict[str, float] = field(default_factory=dict)
 
@@ -104,7 +108,7 @@ class Summary:
             notes.append(f"{self.rows_assumed:,} sealed without an idle input")
         yield "aligned out", f"{self.rows_aligned:,}  ({', '.join(notes)})"
         for node, rows in self.rows_out.items():
-            yield f"{node} out", f"{rows:,}"
+            yield f"{node} out", f"{rows:,}{_nulls_words(self.nulls_out.get(node, {}))}"
         share = self.rows_matched / self.rows_aligned if self.rows_aligned else 0.0
         yield "matched", f"{self.rows_matched:,}  ({share:.1%})"
         for stream, age in self.age_ns.items():
@@ -128,6 +132,18 @@ class Summary:
         yield "rows", self.aligned
         if self.topic is not None:
             yield "topic", self.topic
+
+
+def _nulls_words(nulls: Nulls) -> str:
+    """The features with the most nulls, and why they are."""
+    ranked = sorted(nulls.items(), key=lambda pair: -sum(pair[1].values()))
+    words = [
+        f"{feature} {', '.join(f'{count:,} {reason}' for reason, count in counts.items())}"
+        for feature, counts in ranked[:FEATURES_SHOWN]
+    ]
+    if more := len(ranked) - FEATURES_SHOWN:
+        words += [f"{more} more"] if more > 0 else []
+    return f"  (nulls: {'; '.join(words)})" if words else ""
 
 
 def _ms(value: float | None) -> str:

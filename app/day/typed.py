@@ -31,6 +31,7 @@ VARIABLES: Final = (
     "TOLERANCE_NS",
     "GRACE",
     "GRACE_NS",
+    "FEATURE",
 )
 # What else make or the scripts that it runs take beside `make replay`.
 SET_UP: Final = (

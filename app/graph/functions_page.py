@@ -130,6 +130,8 @@ def _kind(setting: Setting) -> str:
         return "`True` or `False`"
     if setting.kind == "word":
         return " or ".join(f"`{word!r}`" for word in setting.words)
+    if setting.kind == "table":
+        return "numbers in brackets, or rows of them: `(1, 0.5)`, `((1, 2), (0, 1))`"
     if setting.kind in ("window", "duration"):
         return "a length of time" + (", behind the values" if setting.positional else "")
     return "a whole number" if setting.kind == "count" else "a constant number"

@@ -28,7 +28,7 @@ def second_judge(trial: Trial, outputs: Outputs, graph: GraphSettings) -> Outcom
         rules = NodeRules.of(graph, node, {ALIGNED: trial.key}, trial.on)
         own = next(one for one in graph.nodes if one.name == node).features
         unjudged += [f"{node}.{column}" for column in own if column in rules.unjudged]
-        wanted = rules.values(aligned)
+        wanted = rules.values(rules.named(aligned))
         for column in own:
             if column in rules.unjudged:
                 continue

@@ -173,7 +173,7 @@ class GraphView:
             "name": node.name,
             "from": node.upstream,
             "topic": None if node.carried is None else self._settings.topic(node.name),
-            "columns": None if node.carried is None else list(node.carried),
+            "columns": None if node.output is None else node.output.layout.names,
             "meaning": node.meaning,
             "features": [self._feature_json(node, column) for column in node.features.columns],
         }

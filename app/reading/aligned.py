@@ -18,6 +18,7 @@ from operators.sealed import ALIGNED
 from schemas.batch import Batch
 from schemas.clocks import NS_PER_MS
 from schemas.frame import PARITY, RULE, FrameError, FrameHeaders, decode_frame
+from schemas.reasons import Nulls
 from schemas.stream import Stream
 from topics.avro.decode import Decoder
 from topics.block import MessageBlock, TopicPartition
@@ -49,6 +50,7 @@ class Frames:
     newest_ns: list[int] = field(default_factory=list)
     latency_ns: list[int] = field(default_factory=list)
     assumed_rows: list[int] = field(default_factory=list)
+    nulls: list[Nulls] = field(default_factory=list)
 
     def add(self, partition: int, headers: FrameHeaders) -> None:
         """Take the headers of one frame."""
@@ -58,6 +60,7 @@ class Frames:
         self.newest_ns.append(headers.newest_ns)
         self.latency_ns.append(headers.sealed_ns - headers.released_ns)
         self.assumed_rows.append(headers.assumed_rows)
+        self.nulls.append(headers.nulls or {})
 
     @classmethod
     def of(cls, parts: Sequence["Frames"]) -> "Frames":
@@ -155,6 +158,7 @@ def _frames(
             rows = decode_frame(original.value)
             if rows.num_rows != headers.rows:
                 raise FrameError(f"its header says {headers.rows} rows, it has {rows.num_rows}")
+            _require_nulls(headers.nulls or {}, rows)
         except FrameError as broken:
             offset = int(block.offset[message])
             raise FrameError(f"{source.topic}[{source.partition}]@{offset}: {broken}") from None
@@ -163,6 +167,15 @@ def _frames(
         if seals is not None:
             seals.add_seal(rows.num_rows, headers.parity, headers.rule)
         yield rows
+
+
+def _require_nulls(nulls: Nulls, rows: pa.RecordBatch) -> None:
+    """Raise FrameError where a frame has other nulls than it says."""
+    for feature, counts in nulls.items():
+        null_count = sum(counts.values())
+        there = rows.column(feature).null_count if feature in rows.schema.names else 0
+        if null_count != there:
+            raise FrameError(f"its header says {null_count} nulls of {feature}, it has {there}")
 
 
 def fitted(rows: pa.RecordBatch, schema: pa.Schema) -> tuple[pa.RecordBatch, tuple[str, ...]]:

@@ -12,10 +12,11 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.clocks import EVENT_NS, KNOWN_NS, SOURCE, ZONE
+from schemas.clocks import AVAILABLE_NS, EVENT_NS, KNOWN_NS, SOURCE, ZONE
 
 MOMENT: Final = pa.timestamp("ns", tz="UTC")
 WORDS_SIZE_MAX: Final = 64 << 10  # bytes of different values, beyond which a column's are written as they are
+CLOCKS: Final = (EVENT_NS, KNOWN_NS, AVAILABLE_NS)  # how their names end
 KIND: Final = b"tidemark.type"  # of a column: what it is in frames, where that is another type
 _PANDAS: Final = b"pandas"  # of the schema: what `pandas.read_parquet` makes of columns
 
@@ -30,7 +31,8 @@ def file_schema(
     `sources` has further metadata by column.  pandas reads whole numbers and booleans that can be null as its
     nullable types (Int64 and the like), in which a row without a value changes no other.
     """
-    clocks = {EVENT_NS, KNOWN_NS, *(f"{right}_{clock}" for right in rights for clock in (EVENT_NS, KNOWN_NS))}
+    of_rights = (f"{right}_{clock}" for right in rights for clock in (EVENT_NS, KNOWN_NS))
+    clocks = {EVENT_NS, KNOWN_NS, AVAILABLE_NS, *of_rights}
     fields = []
     for column in schema:
         metadata = dict((sources or {}).get(column.name, {}))
@@ -90,7 +92,7 @@ def schema_in_frames(schema: pa.Schema) -> pa.Schema:
     marked = any(KIND in (column.metadata or {}) for column in schema)
     fields = []
     for column in schema:
-        is_clock = KIND in (column.metadata or {}) if marked else column.name.endswith((EVENT_NS, KNOWN_NS))
+        is_clock = KIND in (column.metadata or {}) if marked else column.name.endswith(CLOCKS)
         if is_clock and column.type == MOMENT:
             column = column.with_type(pa.int64())
         fields.append(column.remove_metadata())

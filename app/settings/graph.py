@@ -1,8 +1,8 @@
 """The tables `[graph]` and `[graph.NAME]`: nodes of row formulas behind the join, and where their rows go."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,12 @@ class OutputSettings(Section):
 
     topic: TopicName | None = None  # none: <prefix>.NAME
     columns: tuple[str, ...] | None = None  # those to carry; none: all.  Key, clocks and place go always
+    status: Literal["column"] | None = None  # a column NAME_status for each feature: why it is null
+    available: bool = False  # a column available_ns: the earliest moment a reader could have had the row
+
+    def declared(self) -> Output:
+        """The output as the core plans it."""
+        return Output(self.columns, status=self.status == "column", available=self.available)
 
 
 class NodeTable(Section):
@@ -61,17 +67,24 @@ class GraphTable(Section):
         """Whether a formula of any node looks back at earlier rows; one that is wrong does not count."""
         return any(_looks_back(text) for node in self.nodes.values() for text in node.features.values())
 
-    def declared(self, sessions: Sessions) -> GraphSettings:
-        """The graph as the core plans it, with the sessions that its anchor names."""
+    def declared(
+        self,
+        sessions: Sessions,
+        scales: Mapping[str, Mapping[str, int]],
+        aliases: Mapping[str, Mapping[str, str]],
+    ) -> GraphSettings:
+        """The graph as the core plans it; scales and aliases are by root those of its columns."""
         return GraphSettings(
             name=self.name,
             sessions=sessions,
+            scales=scales,
+            aliases=aliases,
             nodes=tuple(
                 NodeSettings(
                     name=name,
                     upstream=node.from_,
                     features=dict(node.features),
-                    output=None if node.out is None else Output(node.out.columns),
+                    output=None if node.out is None else node.out.declared(),
                 )
                 for name, node in self.nodes.items()
             ),

@@ -10,6 +10,7 @@ from schemas.clocks import EVENT_NS, KNOWN_NS
 from topics.times import Form
 
 Format = Literal["avro", "json", "protobuf", "arrow"]
+SCALE_MAX = 10**12  # beyond it a float has no such digits
 RulePolicy = Literal["dead", "drop", "fail"]
 
 
@@ -129,6 +130,10 @@ class StreamSettings(Section):
     )
     incompatible: Literal["fail", "dead"] = "fail"  # messages of a schema of this topic that cannot be read
     rules: RulesSettings = RulesSettings()  # a row that breaks one is dead, dropped, or stops the worker
+    # By column, a float or a decimal: what a graph computes with is whole numbers of units of 1/scale.
+    scales: dict[str, Annotated[int, Field(ge=1, le=SCALE_MAX)]] = Field(default_factory=dict)
+    # By column the name that a graph calls it by, close = "price"; joined to a left row it has the prefix.
+    aliases: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
     idle_after_ms: Annotated[int, Field(ge=1)] | None = None  # default `pipeline.idle_after_ms`
     late: Policy | None = None  # default `worker.late`
 

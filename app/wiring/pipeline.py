@@ -121,17 +121,19 @@ class Pipeline:
             key=settings.stream(settings.pipeline.left).key,
             rule=str(self.asof.rule()),
         )
-        outputs = {} if self.graph is None else self.graph.outputs()
+        planned = () if self.graph is None else self.graph.nodes
         nodes = {
-            name: Sink(
-                name=name,
-                topic=settings.topic(name),
+            node.name: Sink(
+                name=node.name,
+                topic=settings.topic(node.name),
                 partition=partition,
-                schema=layout,
+                schema=output.layout,
                 on=aligned.on,
-                rule=self._node_rules[name],
+                rule=self._node_rules[node.name],
+                features=output.features,
             )
-            for name, layout in outputs.items()
+            for node in planned
+            if (output := node.output) is not None
         }
         return {aligned.name: aligned, **nodes}
 

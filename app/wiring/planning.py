@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from app.config import Settings
 from app.errors import UsageError
+from app.wiring.graph_columns import graph_aliases, graph_scales, require_columns
 from app.wiring.sessions import graph_sessions
 from operators.graph.declare import GraphSettings
 from operators.graph.errors import GraphError
 from operators.graph.plan import Plan, plan_graph
-from operators.graph.render import render_errors
+from operators.graph.render import render_errors, render_value
 from operators.join.settings import AsofSettings
 from schemas.stream import Stream
 from topics.avro.schema import column_name
@@ -39,7 +40,7 @@ def join_settings(settings: Settings, streams: Mapping[str, Stream]) -> AsofSett
 
 def declared_graph(settings: Settings) -> GraphSettings:
     """The graph as it is declared, with the sessions of its anchor; raises UsageError as `graph_sessions`."""
-    return settings.graph.declared(graph_sessions(settings))
+    return settings.graph.declared(graph_sessions(settings), graph_scales(settings), graph_aliases(settings))
 
 
 def graph_plan(
@@ -52,6 +53,8 @@ def graph_plan(
     """
     if not settings.graph.nodes:
         return None
+    require_columns(settings, asof.aligned_schema(), asof.left.key)
+    _require_backward(settings, asof)
     try:
         return plan_graph(
             declared or declared_graph(settings),
@@ -63,3 +66,15 @@ def graph_plan(
         )
     except GraphError as wrong:
         raise UsageError(render_errors(*settings.source(), wrong.errors).rstrip()) from None
+
+
+def _require_backward(settings: Settings, asof: AsofSettings) -> None:
+    """Raise UsageError where a row's moment would hang on which later row it met."""
+    for name, node in settings.graph.nodes.items():
+        if node.out is not None and node.out.available and asof.hold_ns:
+            location = ("graph", name, "out", "available")
+            message = (
+                f"{'.'.join(location)}: a join that looks ahead gives no available_ns, since rows wait for "
+                'later ones: leave it out, or join with direction = "backward"'
+            )
+            raise UsageError(render_value(*settings.source(), location, message))

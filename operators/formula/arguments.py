@@ -119,11 +119,14 @@ def _settings(
 
 
 def _constant(node: ast.expr) -> object:
-    """The value of a constant, which may have a minus; `NO_CONSTANT` for anything else."""
+    """The value of a constant, which may have a minus, or of several in brackets; else `NO_CONSTANT`."""
     match node:
         case ast.Constant():
             return node.value
         case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as value)) if not isinstance(value, bool):
             return -value
+        case ast.Tuple(parts) | ast.List(parts):
+            values = tuple(map(_constant, parts))
+            return NO_CONSTANT if NO_CONSTANT in values else values
         case _:
             return NO_CONSTANT

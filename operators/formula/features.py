@@ -7,9 +7,11 @@ with those that use it, and is not reported again there.
 import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 import pyarrow as pa
+from pyarrow import types
 
 from operators.formula.errors import FormulaError
 from operators.formula.functions.declare import Memory, widest
@@ -21,6 +23,7 @@ from operators.formula.steps import Step, Steps
 from operators.formula.suggest import suggest
 from operators.formula.tree import Absent, Broken, Call, Constant, Name, Tree
 from operators.formula.types import ARROW_TYPES, Kind, kind_of, mismatches
+from operators.formula.units import Unit, column_unit, strangers, unit_of, unit_words
 
 FEATURES_MAX: Final = 1_000  # of one node
 STEPS_MAX: Final = 4_000  # of one node: each has a register, 18 KB of memory
@@ -37,6 +40,8 @@ class Source(NamedTuple):
     `memories`   of columns that are features: which rows they hang on, `reaches` how far back, and `starts`
                  since when.
     `sessions`   the meaning of the venue's sessions.
+    `scales`     of columns that enter formulas as whole numbers of units of 1/scale.
+    `units`      of columns, as far as they are known.
     """
 
     name: str
@@ -48,6 +53,8 @@ class Source(NamedTuple):
     reaches: Mapping[str, Reach] = {}
     starts: Mapping[str, Start] = {}
     sessions: str = ""
+    scales: Mapping[str, int] = {}
+    units: Mapping[str, Unit] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class Features:
     `memories`   of each feature, of this node and of those it comes from: which rows it hangs on.
     `reaches`    of each of these: how far back the rows of its windows are.
     `starts`     of each of these: since when it hangs on all rows.
+    `units`      of each feature of this node, as far as they are known.
     """
 
     columns: tuple[str, ...]
@@ -73,6 +81,7 @@ class Features:
     memories: Mapping[str, Memory]
     reaches: Mapping[str, Reach]
     starts: Mapping[str, Start]
+    units: Mapping[str, Unit]
 
     @property
     def meaning(self) -> str:
@@ -80,10 +89,18 @@ class Features:
         return node_meaning("formula", self.rows, [(name, self.meanings[name]) for name in self.columns])
 
 
-def root_source(name: str, layout: pa.Schema, rows: str = "", sessions: str = "") -> Source:
+def root_source(
+    name: str,
+    layout: pa.Schema,
+    rows: str = "",
+    sessions: str = "",
+    scales: Mapping[str, int] | None = None,
+) -> Source:
     """The rows of a root, whose meaning is `rows`; `sessions` is that of the sessions."""
+    scales = scales or {}
     meanings = {field.name: column_meaning(rows, field) for field in layout}
-    return Source(name, layout, rows, meanings, sessions=sessions)
+    units = {column: column_unit(scales.get(column, 1)) for column in layout.names}
+    return Source(name, layout, rows, meanings, sessions=sessions, scales=scales, units=units)
 
 
 def read_features(
@@ -120,6 +137,7 @@ def read_features(
         memories,
         reaches,
         starts,
+        reading.units_of(places),
     )
     return made, errors
 
@@ -166,6 +184,12 @@ class _Reading:
         self.steps = Steps()
         self.features: dict[str, int | None] = {}
         self.errors: dict[str, list[FormulaError]] = {}
+        self._units: list[Unit] = []
+
+    def units_of(self, places: Mapping[str, int]) -> dict[str, Unit]:
+        """The units of features by their steps; a constant has none of its own."""
+        units = {name: self._units[place] for name, place in places.items()}
+        return {name: None if unit == "any" else unit for name, unit in units.items()}
 
     def read(self, column: str, text: str) -> None:
         """Read one feature."""
@@ -177,6 +201,7 @@ class _Reading:
         errors += faults
         self.features[column] = None
         place = self._place(column, tree, errors)
+        self._new_units()
         if len(self.steps.steps) > STEPS_MAX:
             why = f"the features up to this one need more than {STEPS_MAX} steps; put some into another node"
             errors.append(FormulaError(why, 0, 0))
@@ -222,9 +247,33 @@ class _Reading:
         absent = sum(isinstance(operand, Absent) for operand in call.operands)
         if wrong or len(known) + absent < len(places):
             return None
+        self._new_units()
         if function:
-            return function.add(self.steps, places, dict(call.settings))
-        return self.steps.call(call.function, known)
+            place = function.add(self.steps, places, dict(call.settings))
+        else:
+            place = self.steps.call(call.function, known)
+        if (apart := self._new_units()) is not None:
+            first, second = map(unit_words, apart)
+            why = f"units of two scales are never compared or added: {first}, and {second}"
+            errors.append(FormulaError(why, call.start, call.end))
+        return place
+
+    def _new_units(self) -> tuple[Unit, Unit] | None:
+        """Find the units of the steps that are new; returns two that one of them puts side by side."""
+        apart = None
+        steps = self.steps.steps
+        for place in range(len(self._units), len(steps)):
+            apart = apart or strangers(steps[place], self._units)
+            self._units.append(unit_of(steps, place, self._source.units, self._units))
+        return apart
+
+    def _scaled(self, name: str, of_column: pa.DataType, scale: int) -> int:
+        """The step of a column in units of 1/scale."""
+        if types.is_floating(of_column):
+            return self.steps.units(self.steps.column(name, "float64"), float(scale))
+        assert types.is_decimal128(of_column), "a scale of a column that has none"
+        part = Fraction(scale, 1) / Fraction(10) ** of_column.scale
+        return self.steps.units(self.steps.column(name, "int64"), part.numerator, part.denominator)
 
     def _named(self, column: str, tree: Name, errors: list[FormulaError]) -> int | None:
         name, source = tree.name, self._source
@@ -233,10 +282,15 @@ class _Reading:
         if source.layout is None or name in source.broken:
             return None
         if name in source.layout.names:
-            kind = kind_of(source.layout.field(name).type)
+            of_column = source.layout.field(name).type
+            if name in source.scales:
+                return self._scaled(name, of_column, source.scales[name])
+            kind = kind_of(of_column)
             if kind is not None:
                 return self.steps.column(name, kind)
-            why = f"{name} is {source.layout.field(name).type}; a formula computes with numbers and booleans"
+            why = f"{name} is {of_column}; a formula computes with numbers and booleans"
+            if types.is_decimal128(of_column):
+                why += ", and with a decimal where [streams.NAME.scales] gives it a scale"
         elif name == column:
             why = f"{name} is this feature itself"
         elif name in self._columns:

@@ -29,8 +29,8 @@ class Step(NamedTuple):
                  functions are made of: `valid_bid` and `uncrossed_bid` (the bid of a quote, null where the
                  quote is not valid, or also where it is crossed), `direction` (-1, 0 or 1, else null),
                  `zero_without` (x, and 0 where y is null and z is not), `min_known`, `max_known`, `enough`
-                 (x where a count is at least so large), a step with state (`STATEFUL`), or a part of what
-                 one gives.
+                 (x where a count is at least so large), `units` and `whole_units` (a float, and the digits of
+                 a decimal, in units of 1/scale), a step with state (`STATEFUL`), or a part of what one gives.
     `kind`       of the value.
     `operands`   places of earlier steps.
     `column`     the name, of a `column`.
@@ -58,6 +58,11 @@ class Steps:
     def column(self, name: str, kind: Kind) -> int:
         """The values of a column of the input."""
         return self._add(Step("column", kind, column=name))
+
+    def units(self, column: int, *numbers: float) -> int:
+        """The values of a column in units of 1/scale: of a float by the scale, of digits by a fraction."""
+        function = "units" if self.kind(column) == "float64" else "whole_units"
+        return self._add(Step(function, "int64", (column, *(self.constant(number) for number in numbers))))
 
     def constant(self, value: bool | float) -> int:
         """The same value in each row."""

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple, TypeAlias
 
-Value: TypeAlias = bool | int | float | str  # of a setting
+Table: TypeAlias = tuple[tuple[float, ...], ...]
+Value: TypeAlias = bool | int | float | str | Table  # of a setting
 
 
 class Name(NamedTuple):

@@ -1,7 +1,7 @@
 """A graph as it is declared: plain settings, as they stand in the tables `[graph]` and `[graph.NAME]`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from operators.sealed import ALIGNED
@@ -33,10 +33,13 @@ class Output:
     """That the rows of a node go out, and which of their columns.
 
     `columns` are those chosen, None for all.  What names a row is carried in any case: its key, its clocks
-    and the place of its left row.
+    and the place of its left row.  With `status` there is a column more for each feature: why it is null.
+    With `available` there is one more: the earliest moment a row could have been in a reader's hands.
     """
 
     columns: tuple[str, ...] | None = None
+    status: bool = False
+    available: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +60,14 @@ class NodeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphSettings:
-    """The table `[graph]`: its name, the nodes in any order, and the sessions that `anchor` names."""
+    """The table `[graph]`: its name, the nodes in any order, and the sessions that `anchor` names.
+
+    `scales` are by root those of its columns that enter formulas in units of 1/scale, and `aliases` the names
+    that its columns have behind it, by their own.  A root is `aligned`, or a stream.
+    """
 
     name: str
     nodes: tuple[NodeSettings, ...]
     sessions: Sessions = DAYS_OF_UTC
+    scales: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

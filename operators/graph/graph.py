@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from operators.entries import KeptEntries, owned, owner_prefix
+from operators.graph.aliases import renamed_rows
 from operators.graph.journal import Journals
 from operators.graph.node_places import NodePlaces
 from operators.graph.past import pasts_of
@@ -54,12 +55,7 @@ class Graph:
         self.standing = Standing()
         self.layouts = plan.outputs()
         self._journals = Journals(with_topic=bool(self.layouts))
-        self._carried: dict[str, list[int] | None] = {}
-        for planned in plan.nodes:
-            if planned.carried is not None:
-                names = planned.features.layout.names
-                places = [names.index(name) for name in planned.carried]
-                self._carried[planned.name] = places if len(places) < len(names) else None
+        self._outputs = {node.name: out for node in plan.nodes if (out := node.output) is not None}
 
     @property
     def meaning(self) -> str:
@@ -77,10 +73,10 @@ class Graph:
         Returns what goes out, by node.  Each output says itself how far it is complete.
         """
         assert not self._cold, "nodes are cold: they lack rows that were sealed before"
-        sealed = {name: self._in_sessions(rows) for name, rows in {ALIGNED: aligned, **streams}.items()}
+        sealed = {name: self._enter(name, rows) for name, rows in {ALIGNED: aligned, **streams}.items()}
         for planned in self._plan.nodes:
             sealed[planned.name] = self._nodes[planned.name].take(tuple(sealed[n] for n in planned.reads))
-        return {name: _choose(sealed[name], places) for name, places in self._carried.items()}
+        return {name: output.choose(sealed[name]) for name, output in self._outputs.items()}
 
     @property
     def remembers(self) -> bool:
@@ -275,7 +271,7 @@ class Graph:
 
     def _run(self, root: str, part: Sealed, cold: list[str]) -> None:
         """Run the nodes that are cold, and those that remember nothing, over sealed rows of one root."""
-        sealed = {root: self._in_sessions(part)}
+        sealed = {root: self._enter(root, part)}
         for planned in self._plan.nodes:
             runs = planned.name in cold or planned.name not in self._places.pasts
             if runs and any(name in sealed for name in planned.reads):
@@ -295,6 +291,10 @@ class Graph:
         """The start of the last session that began by a time, or a time before it."""
         return started_by(self._plan.sessions, time_ns)
 
+    def _enter(self, root: str, sealed: Sealed) -> Sealed:
+        """Sealed rows of a root as nodes see them."""
+        return renamed_rows(self._in_sessions(sealed), self._plan.aliases.get(root, {}))
+
     def _in_sessions(self, sealed: Sealed) -> Sealed:
         """The rows with the session that each is in, where a node looks back."""
         if sealed.keys is None or not self._places:
@@ -308,10 +308,3 @@ class Graph:
 def make_node(planned: PlannedNode, groups: Groups) -> Node:
     """A new node of a plan."""
     return FormulaNode(planned.name, planned.features, groups)
-
-
-def _choose(sealed: Sealed, places: list[int] | None) -> Sealed:
-    """The columns that an output carries; None for all."""
-    if sealed.rows is None or places is None:
-        return sealed
-    return sealed._replace(rows=sealed.rows.select(places))

@@ -10,23 +10,27 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from operators.formula.features import Features, Source, read_features, root_source
+from operators.formula.features import Features, Source, read_features
 from operators.formula.meaning import digest
 from operators.formula.suggest import suggest
+from operators.graph.aliases import named_source
+from operators.graph.carried import Carried
 from operators.graph.declare import (
     NODE_NAME_LENGTH_MAX,
     NODES_MAX,
     RESERVED,
     GraphSettings,
     NodeSettings,
+    Output,
 )
 from operators.graph.errors import GraphError, NodeError
 from operators.graph.stream_rows import rows_meaning, stream_layout
 from operators.join.settings import AsofSettings
 from operators.sealed import ALIGNED
 from operators.sessions.sessions import DAYS_OF_UTC, Sessions
-from schemas.clocks import EVENT_NS, KNOWN_NS, Clock
+from schemas.clocks import AVAILABLE_NS, EVENT_NS, KNOWN_NS, Clock
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
+from schemas.reasons import STATUS
 from schemas.stream import Stream
 
 VERSION: Final = re.compile(r"(?s)(?P<formula>.*)\s@\s*(?P<version>[1-9][0-9]{0,8})\s*")
@@ -42,6 +46,8 @@ class PlannedNode:
     `carried`   the columns of its output, in order; None where nothing goes out.
     `versions`  of each feature.
     `join`      of a node that joins the first of `reads` with the others: how; None for one of formulas.
+    `status`    whether the output has a column more for each feature that it carries.
+    `available` whether it has one that says when a row could be in a reader's hands.
     """
 
     name: str
@@ -52,11 +58,23 @@ class PlannedNode:
     versions: Mapping[str, int]
     carried: tuple[str, ...] | None
     join: AsofSettings | None = None
+    status: bool = False
+    available: bool = False
 
     @property
     def upstream(self) -> str:
         """The node or root whose rows are its own."""
         return self.reads[0]
+
+    @property
+    def output(self) -> Carried | None:
+        """What goes out; None where nothing does."""
+        if self.carried is None:
+            return None
+        features = [name for name in self.carried if name in self.features.memories]
+        return Carried(
+            self.features.layout, self.carried, features, status=self.status, available=self.available
+        )
 
     @property
     def meaning(self) -> str:
@@ -73,6 +91,7 @@ class Plan:
     `streams`   by name: those that a node reads, each a root that puts its rows in order.
     `sessions`  of the venue.  Their meaning belongs into that of each feature which begins anew with them,
                 and so not into that of a graph without such a feature, whose values they do not touch.
+    `aliases`   by root: the names that its columns have behind it, by their own.
     """
 
     name: str
@@ -80,19 +99,21 @@ class Plan:
     aligned: pa.Schema
     sessions: Sessions = DAYS_OF_UTC
     streams: Mapping[str, Stream] = field(default_factory=dict)
+    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def meaning(self) -> str:
         """16 hex digits that are equal where all nodes mean the same, whatever they are called."""
         return digest("graph", *sorted(node.meaning for node in self.nodes))
 
+    @property
+    def available(self) -> bool:
+        """Whether any output says when its rows could be in a reader's hands."""
+        return any(node.available for node in self.nodes)
+
     def outputs(self) -> dict[str, pa.Schema]:
         """By node with an output: the columns it carries, in order."""
-        return {
-            node.name: pa.schema([node.features.layout.field(name) for name in node.carried])
-            for node in self.nodes
-            if node.carried is not None
-        }
+        return {node.name: node.output.layout for node in self.nodes if node.output is not None}
 
 
 def plan_graph(
@@ -111,7 +132,7 @@ def plan_graph(
     `streams`  the inputs: nodes may read them, and none has the name of one.
     `clock`    the one that rows are in order of.
     """
-    root = root_source(ALIGNED, aligned, meaning, settings.sessions.meaning)
+    root = named_source(settings, ALIGNED, aligned, meaning)
     planning = _Planning(settings, Upstream(root, tuple(key), (ALIGNED,)), tuple(streams), clock)
     planning.check_names()
     ordered = planning.order()
@@ -122,7 +143,7 @@ def plan_graph(
     planned = tuple(node for node in nodes if node is not None)
     read = {root for node in planned for root in node.roots}
     by_name = {stream.name: stream for stream in planning.streams if stream.name in read}
-    return Plan(settings.name, planned, aligned, settings.sessions, by_name)
+    return Plan(settings.name, planned, aligned, settings.sessions, by_name, settings.aliases)
 
 
 def formula_version(text: str) -> tuple[str, int]:
@@ -161,7 +182,7 @@ class _Planning:
                 self._wrong_roots[stream.name] = str(wrong)
                 continue
             rows = rows_meaning(stream, clock)
-            source = root_source(stream.name, layout, rows, settings.sessions.meaning)
+            source = named_source(settings, stream.name, layout, rows)
             self._upstreams[stream.name] = Upstream(source, stream.key, (stream.name,))
 
     def check_names(self) -> None:
@@ -221,8 +242,20 @@ class _Planning:
         if features is None:
             return None
         versions = {name: version for name, (_, version) in split.items()}
-        reads = (node.upstream,)
-        return PlannedNode(node.name, reads, upstream.roots, upstream.key, features, versions, carried)
+        output = node.output or Output()
+        if carried is not None:
+            self._check_beside(node.name, output, carried, features)
+        return PlannedNode(
+            node.name,
+            (node.upstream,),
+            upstream.roots,
+            upstream.key,
+            features,
+            versions,
+            carried,
+            status=output.status,
+            available=output.available,
+        )
 
     def _source(
         self, node: NodeSettings, source: Source, features: Features | None, wrong: set[str]
@@ -238,6 +271,8 @@ class _Planning:
                 reaches=features.reaches,
                 starts=features.starts,
                 sessions=source.sessions,
+                scales=source.scales,
+                units={**source.units, **features.units},
             )
         if source.layout is None:
             return Source(node.name, None)
@@ -265,6 +300,16 @@ class _Planning:
     @property
     def _stream_names(self) -> list[str]:
         return [stream.name for stream in self.streams]
+
+    def _check_beside(self, node: str, output: Output, carried: tuple[str, ...], features: Features) -> None:
+        """Report columns that an output has beside those of the node, under names that these have."""
+        if output.available and AVAILABLE_NS in carried:
+            message = f"the output would have a column {AVAILABLE_NS}, and there is one already"
+            self._report(node, message, setting="out.available")
+        for name in carried if output.status else ():
+            if name in features.memories and name + STATUS in carried:
+                message = f"the status of {name} would be {name}{STATUS}, and there is such a column already"
+                self._report(node, message, setting="out.status")
 
     def _is_node(self, name: str) -> bool:
         return any(node.name == name for node in self._nodes)

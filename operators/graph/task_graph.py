@@ -20,9 +20,12 @@ from operators.inputs.inputs import Inputs, InputSpec
 from operators.inputs.progress import TaskProgress
 from operators.inputs.resuming import ResumePlan
 from operators.join.root import AsofRoot
+from operators.join.sealer import final_at, passed_at
 from operators.join.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
+from operators.nulls import joined_reasons
 from operators.sealed import ALIGNED, Entries, Held, Sealed, Snapshot
 from schemas.arrived import Arrived
+from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS
 
 if TYPE_CHECKING:
@@ -48,7 +51,9 @@ class TaskGraph:
             ],
             max_ahead_ns=settings.max_ahead_ns,
             max_ahead_of=settings.max_ahead_of,
+            remember_known=plan is not None and plan.available,
         )
+        self._settings = settings if plan is not None and plan.available else None
         groups = self.inputs.groups
         self._root = AsofRoot(settings, groups, ALIGNED)
         plan = plan or Plan(name="", nodes=(), aligned=self._root.layout)
@@ -223,8 +228,16 @@ class TaskGraph:
         self.inputs.move_to(frontier_ns)
         joined = self._root.seal(frontier_ns)
         streams = {root.name: root.seal(frontier_ns) for root in self._streams}
+        if self._settings is not None:
+            joined = self._known(joined, final_at(self._settings, joined))
+            streams = {name: self._known(rows, passed_at(rows)) for name, rows in streams.items()}
+            self.inputs.forget_known(frontier_ns)
         self._forget_set_aside()
         return {self._root.name: joined, **self._graph.take(joined, streams)}
+
+    def _known(self, sealed: Sealed, bound_ns: Int64s | None) -> Sealed:
+        """The rows with the moment at which all inputs had reached these bounds."""
+        return sealed if bound_ns is None else sealed._replace(available=self.inputs.known_at(bound_ns))
 
     def _needed_offset(self, stream: str, otherwise: int) -> int:
         return min(root.needed_offset(stream, otherwise) for root in self._roots_of[stream])
@@ -259,9 +272,12 @@ def _joined(evident: Sealed, assumed: Sealed) -> Sealed:
     matched = {
         name: count + assumed.matched_rows.get(name, 0) for name, count in evident.matched_rows.items()
     } or assumed.matched_rows
+    available = [part.available for part in (evident, assumed) if part.available is not None]
     return Sealed(
         pa.concat_batches(rows) if len(rows) > 1 else rows[0] if rows else None,
         assumed.complete_ns,
         assumed_rows=0 if assumed.rows is None else assumed.rows.num_rows,
         matched_rows=matched,
+        reasons=joined_reasons(evident, assumed),
+        available=pa.concat_arrays(available) if available else None,
     )

@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from operators.entries import SnapshotError
 from operators.inputs.intake import Accepted, InputCounts, Intake
+from operators.inputs.known_bounds import KnownBounds
+from operators.inputs.known_log import KnownLog
 from operators.inputs.max_ahead import AheadLimit, AheadOf
 from operators.inputs.pausing import is_full
 from operators.inputs.progress import InputProgress, TaskProgress
@@ -26,7 +28,7 @@ from operators.rows.kept import KeyedRows, close_value, keyed_schema, open_value
 from operators.rows.store import RowStore
 from operators.sealed import Entries, Held, Snapshot
 from schemas.arrived import Arrived
-from schemas.batch import Batch, Bools
+from schemas.batch import Batch, Bools, Int64s
 from schemas.clocks import BEGINNING_NS
 from schemas.frame import layout_fingerprint
 from schemas.stream import Stream
@@ -34,6 +36,7 @@ from schemas.stream import Stream
 NAME: Final = "inputs"  # the owner of their entries
 HEADER_KEY: Final = b"h"
 ASIDE_KEY: Final = b"a"
+KNOWN_KEY: Final = b"k"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ class InputsView:
     `groups` numbers the keys of the task.  Rows below `frontier_ns` are sealed; those that come yet are late.
     """
 
-    def __init__(self, specs: Sequence[InputSpec]) -> None:
+    def __init__(self, specs: Sequence[InputSpec], *, remember_known: bool = False) -> None:
         self.groups = Groups()
         self.frontier_ns = BEGINNING_NS
         self._specs = {spec.stream.name: spec for spec in specs}
@@ -76,6 +79,8 @@ class InputsView:
             for name, spec in self._specs.items()
         }
         self._clocks = [intake.clock for intake in self._intakes.values()]
+        remembered = self._specs if remember_known else {}
+        self._known = {name: KnownLog(spec.grace_ns) for name, spec in remembered.items()}
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -98,7 +103,8 @@ class InputsView:
         fields = []
         for name, spec in self._specs.items():
             kind = pa.schema([spec.stream.schema.field(column) for column in spec.carried])
-            fields.append(pa.field(f"{name} {spec.on} {layout_fingerprint(kind)}", pa.null()))
+            known = " known" if self._known else ""
+            fields.append(pa.field(f"{name} {spec.on} {layout_fingerprint(kind)}{known}", pa.null()))
         return layout_fingerprint(pa.schema(fields))
 
     def bounds(self) -> Bounds:
@@ -146,6 +152,8 @@ class InputsView:
         clock = intake.clock
         # Rows of restored state may be older than what the commit still needs, until newer ones are read.
         needed = max(min(needed_offset, clock.next_offset), clock.needed_from)
+        if self._known:
+            needed = self._known[stream].bounds.oldest_offset(needed)
         return InputProgress(
             needed_offset=needed,
             next_offset=clock.next_offset,
@@ -172,8 +180,10 @@ class Inputs(InputsView):
         *,
         max_ahead_ns: int | None = None,
         max_ahead_of: AheadOf = "wall",
+        remember_known: bool = False,
     ) -> None:
-        super().__init__(specs)
+        """With `remember_known` they can say when a bound was reached (`known_at`)."""
+        super().__init__(specs, remember_known=remember_known)
         self._limit = AheadLimit(max_ahead_ns, max_ahead_of, self._clocks)
         # Where other rows say what is too far ahead, a heartbeat bridges the pause before the row behind it.
         self._in_log_order = max_ahead_ns is not None and max_ahead_of == "inputs"
@@ -202,13 +212,17 @@ class Inputs(InputsView):
                 count = int(np.searchsorted(rows.offset, record.offset))
                 yield from self._rows(intake, rows.between(0, count), now_ns)
                 rows = rows.between(count, rows.rows)
-            intake.advance(record, self._limit, now_ns)
+            taken = intake.advance(record, self._limit, now_ns)
+            if taken and self._known:
+                self._known[stream].add_record(record)
         if rows is not None:
             yield from self._rows(intake, rows, now_ns)
+        self._settle_known(stream)
 
     def read_to(self, stream: str, offset: int) -> None:
         """Everything of `stream` below `offset` has been read, be there rows or not."""
         self._intakes[stream].clock.see_offset(offset)
+        self._settle_known(stream)
 
     def leave_out(self, stream: str) -> None:
         """`stream` is idle: leave it out of the frontier until its next row or progress record.
@@ -216,6 +230,21 @@ class Inputs(InputsView):
         Only the caller knows: the log has been read to its end and nothing came for long enough.
         """
         self._intakes[stream].clock.leave_out()
+
+    def known_at(self, bound_ns: Int64s) -> pa.Array:
+        """When each of these bounds was reached by all inputs, as their logs tell: the latest `known_ns`.
+
+        Null where an input has not reached it yet, or nobody remembers.
+        """
+        assert self._known, "nobody asked for it to be remembered"
+        steps = [known.bounds.known_at(bound_ns) for known in self._known.values()]
+        latest = np.maximum.reduce([known_ns for known_ns, _ in steps])
+        return pa.array(latest, mask=~np.logical_and.reduce([there for _, there in steps]))
+
+    def forget_known(self, bound_ns: int) -> None:
+        """No row to come asks for a bound up to this one."""
+        for known in self._known.values():
+            known.bounds.forget(bound_ns)
 
     def move_to(self, frontier_ns: int) -> None:
         """Move the frontier: rows below it are sealed, and those that come yet are late."""
@@ -252,6 +281,9 @@ class Inputs(InputsView):
         self.frontier_ns = frontier_ns
         for name, intake in self._intakes.items():
             intake.resume(plan.committed.inputs[name], plan.read_from[name])
+            if self._known:
+                self._known[name].resume(plan.committed.inputs[name], frontier_ns)
+                self._settle_known(name)
 
     def snapshot(self, progress: TaskProgress) -> Snapshot:
         """The progress of all inputs and the rows set aside, as entries; only once `caught_up`."""
@@ -273,6 +305,8 @@ class Inputs(InputsView):
             store = self.set_aside(name)
             keys = self.groups.keys(store.group[: store.rows])
             puts.append((ASIDE_KEY + bytes([place]), rows.value(store, np.arange(store.rows), keys)))
+        for place, known in enumerate(self._known.values()):
+            puts.append((KNOWN_KEY + bytes([place]), close_value(known.bounds.to_bytes())))
         return Snapshot(puts, [])
 
     def restore(self, entries: Entries) -> None:
@@ -288,20 +322,32 @@ class Inputs(InputsView):
                 for place, rows in enumerate(self._aside_values.values())
                 for key in (ASIDE_KEY + bytes([place]),)
             ]
+            known = [
+                KnownBounds.from_bytes(open_value(key, values[key]))
+                for key in (KNOWN_KEY + bytes([place]) for place in range(len(self._known)))
+            ]
         except (KeyError, ValueError, TypeError) as missing:
             raise SnapshotError(
                 f"the state of the inputs lacks {missing}: it was not written whole"
             ) from None
         self.frontier_ns = frontier_ns
+        for log, bounds in zip(self._known.values(), known, strict=True):
+            log.bounds = bounds
         for (name, intake), rows in zip(self._intakes.items(), aside, strict=True):
             intake.clock.resume(progress[name], progress[name].next_offset)
             intake.set_aside.whole_from = progress[name].late_from
             intake.set_aside.add(rows, self.groups.codes(rows.keys, rows.key_code))
 
+    def _settle_known(self, stream: str) -> None:
+        if self._known:
+            self._known[stream].settle(caught_up=self._intakes[stream].clock.caught_up)
+
     def _rows(self, intake: Intake, rows: Batch, now_ns: int | None) -> Iterator[Accepted]:
         if rows.rows == 0:
             return
         accepted = intake.accept(rows, self.frontier_ns, self._limit, now_ns)
+        if self._known:
+            self._known[intake.stream.name].add_rows(rows, accepted.uncounted)
         aside = accepted.aside
         if aside is not None:
             intake.set_aside.add(aside, self.groups.codes(aside.keys, aside.key_code))

@@ -53,12 +53,14 @@ class Accepted(NamedTuple):
     `context`  lies below the frontier and was used before the restart; None where nothing was read again.
     `aside`    was set aside, as late or too far ahead, now or before the restart; None where nothing was.
     `judged`   the input had not yet caught up with what was judged before the restart.
+    `uncounted`  which rows of the batch raise no watermark, now or before the restart; None for none.
     """
 
     pending: Batch
     context: Batch | None = None
     aside: Batch | None = None
     judged: bool = False
+    uncounted: Bools | None = None
 
 
 class Intake:
@@ -129,6 +131,7 @@ class Intake:
                 context=batch.where(kind == CONTEXT) if judged else None,
                 aside=batch.where((kind == LATE) | (kind == AHEAD) | (kind == NAMED)),
                 judged=accepted.judged,
+                uncounted=(kind == AHEAD) | (kind == NAMED) | (kind == USELESS),
             )
             taken = judged + np.flatnonzero((kind[judged:] == PENDING) | (kind[judged:] == LATE))
             taken_ns, last_taken = batch.time_ns[taken], int(taken[-1]) if taken.size else -1
@@ -140,8 +143,8 @@ class Intake:
         clock.see_offset(int(batch.offset[-1]) + 1)
         return accepted
 
-    def advance(self, record: ProgressRecord, limit: AheadLimit, now_ns: int | None) -> None:
-        """Take a progress record, or set it aside where it is too far ahead."""
+    def advance(self, record: ProgressRecord, limit: AheadLimit, now_ns: int | None) -> bool:
+        """Take a progress record, or set it aside where it is too far ahead; returns whether it was taken."""
         upper_ns, final, offset = record
         if offset is not None and not self.clock.judged(offset):
             bound_ns = limit.bound(now_ns)
@@ -150,8 +153,9 @@ class Intake:
                 row = {"offset": offset, "index": -1, "time_ns": upper_ns, "bound_ns": bound_ns}
                 self._ahead.append(pa.RecordBatch.from_pylist([row], schema=AHEAD_SCHEMA))
                 self.clock.see_offset(offset + 1)
-                return
+                return False
         self.clock.see_progress(upper_ns, final=final, offset=offset)
+        return True
 
     def resume(self, progress: InputProgress, read_from: int) -> None:
         """Restore the committed progress; reading starts at `read_from`."""

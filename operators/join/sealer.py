@@ -10,9 +10,25 @@ from operators.join.forward import ForwardContext
 from operators.join.settings import AsofSettings
 from operators.rows.buffers import fixed_array
 from operators.rows.pending import PendingRows
-from operators.sealed import RowKeys
+from operators.sealed import RowKeys, Sealed
 from schemas.batch import Bools, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS, END_NS
+
+
+def reaches(settings: AsofSettings) -> bool:
+    """Whether a left row is sealed as soon as the frontier reaches its time, and need not pass it."""
+    return not settings.allow_exact and settings.left.sequence is None
+
+
+def passed_at(sealed: Sealed) -> Int64s | None:
+    """The lowest frontier that has passed each of these rows; None for no row."""
+    return None if sealed.keys is None else sealed.keys.time_ns + 1
+
+
+def final_at(settings: AsofSettings, joined: Sealed) -> Int64s | None:
+    """The lowest frontier at which each of these rows of a join that looks back is sealed."""
+    assert not settings.hold_ns, "of a row that waits for later ones this hangs on these"
+    return passed_at(joined) if joined.keys is None or not reaches(settings) else joined.keys.time_ns
 
 
 class Sealer:
@@ -33,7 +49,7 @@ class Sealer:
         self._schema = settings.aligned_schema()
         # A strict match cannot change any more once the frontier reaches the left time itself.  Where a
         # sequence orders equal times another left row of that time may still have to come first, so it waits.
-        self._reaches = not settings.allow_exact and settings.left.sequence is None
+        self._reaches = reaches(settings)
 
     def left_bound(self, frontier_ns: int) -> int:
         """Left rows below it are sealed once the frontier stands at `frontier_ns`."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from operators.nodes import math_kernel, quote_kernel, window_kernel
+from operators.nodes import math_kernel, quote_kernel, unit_kernel, window_kernel
 from operators.nodes import opcodes as op
 from operators.nodes import row_kernel as row
 from operators.nodes.row_kernel import Grid
@@ -207,6 +207,10 @@ def _compute_int(
         quote_kernel.zero_without(ints, status, a, b, c, out, rows)
     elif opcode == op.ENOUGH_INT:
         window_kernel.enough(ints, ints, status, a, b, c, out, rows)
+    elif opcode == op.UNITS_FLOAT:
+        unit_kernel.float_units(floats, ints, status, a, b, out, rows)
+    elif opcode == op.UNITS_DECIMAL:
+        unit_kernel.decimal_units(ints, status, a, b, c, out, rows)
     else:
         row.where(bools, ints, status, a, b, c, out, rows)
 

@@ -11,13 +11,16 @@ from operators.formula.features import Features
 from operators.formula.history import STATEFUL, farthest
 from operators.formula.types import Kind
 from operators.node import Context, NodeStateError
+from operators.nodes.decimals import digits_of
 from operators.nodes.evaluate_kernel import TILE, Outputs
 from operators.nodes.history import History
 from operators.nodes.instructions import held
 from operators.nodes.machine import Machine, new_outputs
 from operators.nodes.program import Lines, Segment, Slot, lay_out, make_program
+from operators.nodes.row_kernel import DOMAIN, NULL_IN, WARMING
 from operators.rows.groups import Groups
-from operators.sealed import Entries, RowKeys, Sealed, Snapshot
+from operators.sealed import Entries, RowKeys, Sealed, Snapshot, Statuses
+from schemas import reasons
 
 Values: TypeAlias = npt.NDArray[np.generic]
 
@@ -30,6 +33,17 @@ BANKS: Final[Mapping[Kind, int]] = {
     "int8": Outputs._fields.index("bytes"),
     "bool": Outputs._fields.index("bits"),
 }
+
+
+# By the status of a register: the reason as rows have it.  A null that is both warming and of the domain
+# counts as the latter.
+REASON_OF: Final = np.zeros(8, np.uint8)
+REASON_OF[[NULL_IN, WARMING, DOMAIN, DOMAIN | WARMING]] = (
+    reasons.NULL_IN,
+    reasons.WARMING,
+    reasons.DOMAIN,
+    reasons.DOMAIN,
+)
 
 
 class Nulls(NamedTuple):
@@ -46,17 +60,18 @@ class _Column(NamedTuple):
     """A column that is read: its place among the rows, how it lies there, and where it is copied to."""
 
     place: int
-    dtype: np.dtype[np.generic] | None  # None for booleans, which are a bitmap
+    dtype: np.dtype[np.generic] | None  # None for booleans, which are a bitmap, and for decimals
     target: Values
     row: int  # of the bitmaps, for booleans
 
 
 class _Feature(NamedTuple):
-    """A feature that is written: its field, and which row of which output it is."""
+    """A feature that is written: its field, which row of which output it is, and the place of its step."""
 
     field: pa.Field
     bank: int
     row: int
+    step: int
 
 
 class _Course(NamedTuple):
@@ -85,8 +100,8 @@ class FormulaNode:
         self.counts: Mapping[str, Nulls] = dict.fromkeys(features.columns, Nulls())
         self._slots = lay_out(features.steps, features.roots, features.columns)
         self._features = [
-            _Feature(features.layout.field(slot.name), BANKS[slot.kind], slot.row)
-            for slot in self._slots.features
+            _Feature(features.layout.field(slot.name), BANKS[slot.kind], slot.row, step)
+            for slot, step in zip(self._slots.features, features.roots, strict=True)
         ]
         program = make_program(features.steps, features.roots, self._slots)
         self._program = program
@@ -110,18 +125,21 @@ class FormulaNode:
         rows = sealed.rows
         if rows is None or rows.num_rows == 0:
             self.counts = dict.fromkeys(self.counts, Nulls())
-            return sealed._replace(rows=None)
+            return sealed._replace(rows=None, reasons={}, available=None)
         assert rows.num_columns + len(self._features) == len(self.layout), "rows of another layout"
-        outputs = self._evaluate(rows, sealed.keys)
+        outputs, statuses = self._evaluate(rows, sealed.keys)
         counts = outputs.counts.tolist()
         columns = rows.columns
-        for number, (field, bank, row) in enumerate(self._features):
+        for number, (field, bank, row, _) in enumerate(self._features):
             nulls = sum(counts[number])
             valid = pa.py_buffer(outputs.valid[number]) if nulls else None
             data = pa.py_buffer(outputs[bank][row])
             columns.append(pa.Array.from_buffers(field.type, rows.num_rows, [valid, data], nulls))
         self.counts = dict(zip(self.counts, map(Nulls._make, counts), strict=True))
-        return sealed._replace(rows=pa.RecordBatch.from_arrays(columns, schema=self.layout))
+        return sealed._replace(
+            rows=pa.RecordBatch.from_arrays(columns, schema=self.layout),
+            reasons={**sealed.reasons, **statuses},
+        )
 
     def snapshot(self) -> Snapshot:
         """Return what changed of what it remembers; nothing where each row hangs on itself alone."""
@@ -140,8 +158,9 @@ class FormulaNode:
                 for segment in windows:
                     self._machine.run_family(self._history.memory, segment, rows)
 
-    def _evaluate(self, rows: pa.RecordBatch, keys: RowKeys | None) -> Outputs:
+    def _evaluate(self, rows: pa.RecordBatch, keys: RowKeys | None) -> tuple[Outputs, Mapping[str, Statuses]]:
         """Run the program tile by tile: the registers stay in the processor's cache."""
+        statuses: dict[str, Statuses] = {}
         outputs = new_outputs(self._slots, rows.num_rows)
         copies = self._copies(rows)
         history, program, machine = self._history, self._program, self._machine
@@ -154,6 +173,7 @@ class FormulaNode:
                     target[: part.size] = part
                 if history is None:
                     machine.run_rows(outputs, lower, count, program.loads, self._course.first, program.stores)
+                    self._tell(outputs, statuses, lower, count)
                     continue
                 assert keys is not None, f"node {self.name} looks back: its rows need keys"
                 history.place(keys, lower, count)
@@ -165,7 +185,17 @@ class FormulaNode:
                         machine.run_family(history.memory, segment, count)
                 machine.run_rows(outputs, lower, count, functions=self._course.last, stores=program.stores)
                 history.leave(count)
-        return outputs
+                self._tell(outputs, statuses, lower, count)
+        return outputs, {name: one[: rows.num_rows] for name, one in statuses.items()}
+
+    def _tell(self, outputs: Outputs, statuses: dict[str, Statuses], lower: int, count: int) -> None:
+        """Copy the reasons of a tile of those features that have had a null so far."""
+        if not outputs.counts.any():
+            return
+        for number in np.flatnonzero(outputs.counts.any(axis=1)).tolist():
+            feature = self._features[number]
+            own = statuses.setdefault(feature.field.name, np.zeros(outputs.valid.shape[1] * 8, np.uint8))
+            own[lower : lower + count] = REASON_OF[self._machine.statuses(feature.step, count)]
 
     def _copies(self, rows: pa.RecordBatch) -> list[tuple[Values, Values, int]]:
         """What is to be copied for each tile: to where, from where, and how many rows one element has.
@@ -178,7 +208,9 @@ class FormulaNode:
             array = rows.column(column.place)
             bitmap, data = array.buffers()
             offset, size = array.offset, len(array)
-            if column.dtype is None:
+            if pa.types.is_decimal(array.type):
+                copies.append((column.target, digits_of(array), 1))
+            elif column.dtype is None:
                 copies.append((column.target, _bitmap(data, offset, size), 8))
                 inputs.shift[column.row] = offset % 8
             else:
@@ -196,7 +228,8 @@ class FormulaNode:
         if kind == "bool":
             return _Column(place, None, self._machine.inputs.bits[slot.row], slot.row)
         target: Values = self._machine.inputs.floats if kind == "float64" else self._machine.inputs.ints
-        dtype = np.dtype(self.layout.field(place).type.to_pandas_dtype())
+        of_column = self.layout.field(place).type
+        dtype = None if pa.types.is_decimal(of_column) else np.dtype(of_column.to_pandas_dtype())
         return _Column(place, dtype, target[slot.row], slot.row)
 
 

@@ -51,6 +51,7 @@ FLOATS: Final = {
     "window_products": op.WINDOW_PRODUCTS,
     "window_pairs": op.WINDOW_PAIRS,
     "window_shape": op.WINDOW_SHAPE,
+    "units": op.UNITS_FLOAT,
 }
 INTS: Final = {
     "add": op.ADD_INT,
@@ -83,6 +84,7 @@ INTS: Final = {
     "cumsum_ints": op.CUMSUM_INT,
     "fill_forward": op.FILL_INT,
     "window_total": op.WINDOW_TOTAL,
+    "whole_units": op.UNITS_DECIMAL,
 }
 BOOLS: Final = {
     "and": op.AND,

@@ -32,6 +32,10 @@ class Machine:
         self._program = program
         self.run_rows(new_outputs(layout, 0), 0, TILE, functions=program.once)
 
+    def statuses(self, place: int, rows: int) -> Grid:
+        """The statuses of a step in the tile that was run last (`row_kernel`)."""
+        return self._registers.status[place, :rows]
+
     def run_rows(
         self,
         outputs: Outputs,

@@ -6,7 +6,7 @@ at the same offsets; only no message is made of them.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -15,10 +15,11 @@ import pyarrow as pa
 from replay.errors import HistoryError
 from replay.order import clock_times, order_times
 from replay.publish.blocks import gather_partitions
-from replay.publish.cursor import NEVER_NS
+from replay.publish.cursor import NEVER_NS, Cursor
 from replay.publish.merge import merge_upto
 from replay.publish.publication import BLOCK_ROWS_MAX, STEP_ROWS_MAX, end_ns, require_grace
 from replay.store.day import Day
+from schemas.arrived import ProgressRecord
 from schemas.batch import Batch, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS, EVENT_NS, KNOWN_NS, Clock
 from schemas.stream import Stream, message_keys
@@ -33,12 +34,15 @@ TRANSACTIONS: Final = 4  # in a step: what a step costs beside its rows is share
 class Step:
     """Rows by stream and partition, and what holds behind them: no further row lies below `upper_ns`.
 
-    `final` ends the day.  A partition without rows of a stream in this step has no batch.
+    `final` ends the day.  A partition without rows of a stream in this step has no batch.  `promises` are the
+    progress records among the rows, of each stream and partition, where they are asked for: in each
+    transaction's place the bound that a publication writes there.
     """
 
     batches: Mapping[str, Mapping[int, Batch]]
     upper_ns: int
     final: bool
+    promises: Mapping[str, Sequence[Sequence[ProgressRecord]]] = field(default_factory=dict)
 
 
 class Steps:
@@ -59,8 +63,12 @@ class Steps:
         grace_ns: int,
         clock: Clock,
         step_rows_max: int = STEP_ROWS_MAX,
+        promises: bool = False,
     ) -> None:
-        """`streams` has the columns that are wanted of each day, and their types."""
+        """`streams` has the columns that are wanted of each day, and their types.
+
+        With `promises` the times of the whole day are held, some 25 bytes a row, as a publication does.
+        """
         assert len({day.date for day in days}) == 1, "one day at a time"
         require_grace(days, grace_ns, clock)
         self.refused: Counter[tuple[str, str]] = Counter()
@@ -68,18 +76,22 @@ class Steps:
         self._end_ns = end_ns(days)
         self._feeds = [_Feed(day, streams[day.stream.name], clock) for day in days]
         self._offsets = {day.stream.name: np.zeros(partitions, np.int64) for day in days}
+        self._cursors = [Cursor(day, clock) for day in days] if promises else []
 
     def __iter__(self) -> Iterator[Step]:
         """Each step once; a second time there is none."""
         final = False
         while not final:
             cuts = self._cuts()
-            batches = {
-                feed.stream.name: self._batches(feed, np.array(of_feed, np.int64))
-                for feed, of_feed in zip(self._feeds, zip(*cuts, strict=True), strict=True)
-            }
+            bounds = self._bounds(cuts)
+            batches, promises = {}, {}
+            for feed, of_feed in zip(self._feeds, zip(*cuts, strict=True), strict=True):
+                name = feed.stream.name
+                batches[name], offsets = self._batches(feed, np.array(of_feed, np.int64))
+                if bounds:
+                    promises[name] = [_records(bounds, own) for own in offsets.T.tolist()]
             final = all(feed.rows_left == 0 for feed in self._feeds)
-            yield Step(batches, self._upper_ns(final), final)
+            yield Step(batches, self._upper_ns(final), final, promises)
 
     def _cuts(self) -> list[list[int]]:
         """Where each stream stands, counted from here, before the first of the next transactions and after
@@ -94,6 +106,19 @@ class Steps:
             cuts.append(merge_upto(orders, cuts[-1], self._step_rows_max))
         return cuts
 
+    def _bounds(self, cuts: Sequence[Sequence[int]]) -> list[tuple[int, bool]]:
+        """What a publication would promise after each transaction, and whether that ends the day."""
+        bounds = []
+        for cut in cuts[1:] if self._cursors else ():
+            ends = [feed.rows_done + count for feed, count in zip(self._feeds, cut, strict=True)]
+            pairs = list(zip(self._cursors, ends, strict=True))
+            final = all(end == cursor.rows for cursor, end in pairs)
+            upper_ns = min(cursor.lower_ns(end) for cursor, end in pairs)
+            if final or upper_ns == NEVER_NS:
+                upper_ns = max(self._end_ns, *(cursor.last_ns + 1 for cursor in self._cursors))
+            bounds.append((upper_ns, final))
+        return bounds
+
     def _upper_ns(self, final: bool) -> int:
         """What bounds every row still to come: it trails the newest of its stream by the day's disorder."""
         upper_ns = min((feed.lower_ns for feed in self._feeds if feed.rows_left), default=NEVER_NS)
@@ -101,13 +126,17 @@ class Steps:
             return max(self._end_ns, *(feed.last_ns + 1 for feed in self._feeds))
         return upper_ns
 
-    def _batches(self, feed: "_Feed", cuts: Int64s) -> dict[int, Batch]:
-        """The rows of one stream that some transactions would carry, cut at these numbers of rows."""
+    def _batches(self, feed: "_Feed", cuts: Int64s) -> tuple[dict[int, Batch], Int64s]:
+        """The rows of one stream that some transactions would carry, cut at these numbers of rows.
+
+        With them, by transaction and partition, the offset of the progress record behind its rows.
+        """
         rows, cuts = self._accepted(feed, feed.take(int(cuts[-1])), cuts)
         offsets, transactions = self._offsets[feed.stream.name], cuts.size - 1
+        behind = offsets + BESIDE * np.arange(transactions)[:, None]
         if rows.num_rows == 0:
             offsets += BESIDE * transactions
-            return {}
+            return {}, behind
         clock_ns = clock_times(rows, feed.column)[0]
         feed.see(clock_ns)
         codes, keys = feed.keys_of(rows)
@@ -124,7 +153,8 @@ class Steps:
         )
         columns = feed.fitted(rows.take(pa.array(parts.order)))
         clock_ns, codes, sequence = clock_ns[parts.order], codes[parts.order], feed.sequence(columns)
-        before = BESIDE * (np.searchsorted(cuts, parts.order, side="right") - 1)
+        transaction = np.searchsorted(cuts, parts.order, side="right") - 1
+        before = BESIDE * transaction
         batches = {}
         for number in np.flatnonzero(np.diff(parts.bounds)).tolist():
             own = slice(int(parts.bounds[number]), int(parts.bounds[number + 1]))
@@ -141,8 +171,11 @@ class Steps:
                 keys=keys.take(pa.array(there)),
             )
             offsets[number] += parts.message[own.stop - 1] + 1
+            messages = np.append(0, parts.message[own] + 1)
+            count = np.searchsorted(transaction[own], np.arange(transactions), side="right")
+            behind[:, number] += messages[count]
         offsets += BESIDE * transactions
-        return batches
+        return batches, behind
 
     def _accepted(self, feed: "_Feed", rows: pa.RecordBatch, cuts: Int64s) -> tuple[pa.RecordBatch, Int64s]:
         """The rows with a time and a key, and their cuts; the others are counted."""
@@ -183,6 +216,11 @@ class _Feed:
     def last_ns(self) -> int:
         """The newest time of the day."""
         return BEGINNING_NS if self._summary is None else self._summary.last_ns
+
+    @property
+    def rows_done(self) -> int:
+        """The rows taken so far."""
+        return self.day.rows - self.rows_left
 
     def see(self, clock_ns: Int64s) -> None:
         """Rows of these times were taken."""
@@ -251,6 +289,12 @@ class _Feed:
         if self.stream.sequence is None:
             return np.zeros(rows.num_rows, np.int64)
         return np.asarray(rows.column(self.stream.sequence).fill_null(0).to_numpy(), dtype=np.int64)
+
+
+def _records(bounds: Sequence[tuple[int, bool]], offsets: Sequence[int]) -> list[ProgressRecord]:
+    """The progress records of one partition, a transaction each."""
+    pairs = zip(bounds, offsets, strict=True)
+    return [ProgressRecord(upper_ns, final, offset) for (upper_ns, final), offset in pairs]
 
 
 def _one(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

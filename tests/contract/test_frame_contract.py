@@ -20,6 +20,7 @@ HEADERS = frame.FrameHeaders(
     newest_ns=5,
     assumed_rows=2,
     rule="event backward exact row tolerance=none columns=00000000 keys=00000000",
+    nulls={"vol_5m": {"warming": 2}},
 )
 
 SCHEMAS = [
@@ -65,8 +66,8 @@ def test_a_frame_of_another_version_is_refused_by_both_and_one_that_names_none_i
 def test_headers_written_by_the_worker_are_read_alike() -> None:
     theirs = frame.FrameHeaders.from_kafka(HEADERS.to_kafka())
     ours = contract.read_headers(HEADERS.to_kafka())
-    # The rule is for who judges rows; who reads them passes over it.
-    for name in set(frame.FrameHeaders.__slots__) - {"rule"}:
+    # The rule and the nulls are for who judges rows; who reads them passes over both.
+    for name in set(frame.FrameHeaders.__slots__) - {"rule", "nulls"}:
         assert getattr(ours, name) == getattr(theirs, name) == getattr(HEADERS, name)
 
 

@@ -2,8 +2,8 @@
 
 import enum
 import math
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 INT_MIN = -(2**63)
 INT_MAX = 2**63 - 1
@@ -237,6 +237,31 @@ def effective_spread(price: Value, bid: Value, ask: Value, d: Value, *, half: bo
     return without_minus(multiply(cost, 1e4) if unit == "bps" else cost)
 
 
+def micro_price(
+    bid: Value,
+    ask: Value,
+    bid_size: Value,
+    ask_size: Value,
+    *,
+    G: Sequence[Any],  # noqa: N803 - the setting's name
+    tick: float,
+) -> Value:
+    """Q5: `G` has for each share of the bid's size a number, or one for each spread of 1, 2, .. ticks."""
+    middle = mid(bid, ask, crossed="null")
+    share = divide(multiply(len(G), bid_size), add(ask_size, bid_size))
+    wide = divide(subtract(ask, bid), tick)
+    if not isinstance(share, Null) and share < 0:
+        share = Null.DOMAIN
+    if isinstance(share, Null) or isinstance(middle, Null):
+        return null_of(middle, share) or Null.DOMAIN
+    row = G[min(math.floor(share), len(G) - 1)]
+    numbers = list(row) if isinstance(row, Sequence) else [row]
+    if len(numbers) > 1 and isinstance(wide, Null):
+        return wide
+    column = 0 if isinstance(wide, Null) else min(max(round(wide), 1), len(numbers)) - 1
+    return add(middle, float(numbers[column]))
+
+
 def quote_age(age: Value, *, output: str, max_age_ns: int | None = None) -> Value:
     if output == "age" or isinstance(age, Null):
         return age
@@ -303,6 +328,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "spread": spread,
     "relative_spread": relative_spread,
     "weighted_mid": weighted_mid,
+    "micro_price": micro_price,
     "queue_imbalance": queue_imbalance,
     "quote_rule": quote_rule,
     "p_buy": p_buy,

@@ -166,6 +166,8 @@ def call(draw: st.DrawFn, function: Function, kind: str, depth: int, above: dict
     return Term(text, *meant(function, operands, values, settings))
 
 
+FEW = st.sampled_from([0, 0.25, -1.5, 1e300])  # numbers of a table
+ROWS = st.lists(FEW, min_size=1, max_size=3).map(tuple)
 TAKEN = {"number": ["float", "int"], "float": ["float", "int"], "integer": ["int"], "boolean": ["bool"]}
 
 
@@ -179,6 +181,7 @@ def settings_of(draw: st.DrawFn, function: Function, kind: str) -> dict[str, Any
             "word": st.sampled_from(setting.words or ("",)),
             "number": st.one_of(st.integers(-6, 6), st.sampled_from([0.5, -0.5, 1.5, 100.0, -1e300]), FLOATS),
             "duration": st.one_of(st.integers(0, 2**63 - 1), st.just(1)),
+            "table": st.lists(FEW | ROWS, min_size=1, max_size=4).map(tuple),
         }
         settings[setting.name] = draw(values[setting.kind])
     if "output" in settings:

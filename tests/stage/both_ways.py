@@ -25,7 +25,7 @@ log_away = "log(price / mid)"
 [graph.later]
 from = "tick"
 features = { twice = "2 * flow" }
-out = {}
+out = { status = "column", available = true }
 """
 
 
@@ -35,7 +35,15 @@ def both_ways(request: ReplayRequest, folder: Path) -> tuple[Summary, Summary]:
         replay_day(replace(request, wire=wire, bus="embedded", out=folder / name), lambda line: None)
         for name, wire in (("direct", False), ("wired", True))
     )
-    for name in ("rows_in", "rows_refused", "rows_late", "rows_dead", "rows_out", "rows_aligned"):
+    for name in (
+        "rows_in",
+        "rows_refused",
+        "rows_late",
+        "rows_dead",
+        "rows_out",
+        "nulls_out",
+        "rows_aligned",
+    ):
         assert getattr(direct, name) == getattr(wired, name), name
     for name in ("rows_matched", "parity", "hash", "grace_ns", "age_ns", "rows_assumed"):
         assert getattr(direct, name) == getattr(wired, name), name

@@ -65,17 +65,19 @@ class Operand(NamedTuple):
 class Setting(NamedTuple):
     """A constant that a call passes by name: it is part of what the function means.
 
-    `kind`        of a `number` the value is a float64, of a `count` an int; of a `duration` it is an int of
+    `kind`        of a `number` the value is a float64, of a `count` an int, of a `table` rows of float64, one
+                  of which may be written as a number where it has one alone; of a `duration` it is an int of
                   nanoseconds, which may be written as a text with its unit, and of a `window` it has to be.
     `about`       what it does, for pages.
     `default`     None where there is none.
     `words`       those that a `word` can be.
-    `bounds`      of a number, a count, a duration or a window, both inclusive.
+    `bounds`      of a number, a count, a duration or a window, both inclusive; of a table the most rows and
+                  the most numbers of each.
     `positional`  whether it may also stand behind the values; then it is compulsory unless it is `optional`.
     """
 
     name: str
-    kind: Literal["number", "count", "boolean", "word", "duration", "window"]
+    kind: Literal["number", "count", "boolean", "word", "duration", "window", "table"]
     about: str
     default: Value | None = None
     words: tuple[str, ...] = ()
@@ -99,6 +101,8 @@ class Setting(NamedTuple):
         if self.kind == "word":
             words = " or ".join(map(repr, self.words))
             return words, value if isinstance(value, str) and value in self.words else None
+        if self.kind == "table":
+            return _table(value, int(lower), int(upper))
         if self.kind == "count":
             fits = type(value) is int and lower <= value <= upper
             wanted = f"a whole number from {lower:,.0f} to {upper:,.0f}"
@@ -116,6 +120,24 @@ class Setting(NamedTuple):
             return wanted, None
         number = float(value) if abs(value) < 2**1023 else math.nan
         return wanted, number if math.isfinite(number) and lower <= number <= upper else None
+
+
+def _table(value: object, rows_max: int, numbers_max: int) -> tuple[str, Value | None]:
+    """What a table should be, and the one that is written; None for anything else."""
+    wanted = f"1 to {rows_max} numbers in brackets" + (
+        f", or rows of 1 to {numbers_max} numbers" if numbers_max > 1 else ""
+    )
+    rows = [row if isinstance(row, tuple) else (row,) for row in (value if isinstance(value, tuple) else ())]
+    numbers = [[_finite(number) for number in row] for row in rows]
+    fits = 0 < len(rows) <= rows_max and all(0 < len(row) <= numbers_max for row in rows)
+    known = tuple(tuple(number for number in row if number is not None) for row in numbers)
+    return wanted, known if fits and list(map(len, known)) == list(map(len, rows)) else None
+
+
+def _finite(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) >= 2**1023:
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 class Output(NamedTuple):

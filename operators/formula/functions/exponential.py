@@ -80,7 +80,7 @@ def _decay_accum(steps: Steps, operands: Sequence[int], settings: Settings) -> i
 
 def _ewm_std(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
     k = 1.0 - alpha_of(settings)
-    constants = (k, int(settings["bias"]), whole(settings, "min_count"))
+    constants = (k, int(bool(settings["bias"])), whole(settings, "min_count"))
     return recursion(steps, "ewm_std", operands, constants, shift_of_rows(k, settings), settings)
 
 

@@ -13,6 +13,8 @@ from operators.formula.steps import Steps
 from operators.formula.tree import Tree
 
 BPS: Final = 1e4  # of a fraction
+BUCKETS_MAX: Final = 64  # of a fitted table, each of which is a step
+SPREADS_MAX: Final = 16
 
 PRICE: Final = Operand("price")
 SIZE: Final = Operand("size", alike=True)
@@ -76,6 +78,48 @@ def _weighted_mid(steps: Steps, operands: Sequence[int], _: Settings) -> int:
     bid = steps.call("valid_bid", [bid, ask])
     weighted = [steps.call("multiply", [bid, ask_size]), steps.call("multiply", [ask, bid_size])]
     return steps.call("divide", [steps.call("add", weighted), steps.call("add", [ask_size, bid_size])])
+
+
+def _micro_price(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
+    """The mid, and of the fitted table the row of the bid's share and in it the number of the spread."""
+    bid, ask, bid_size, ask_size = operands
+    table, tick = settings["G"], settings["tick"]
+    assert isinstance(table, tuple)
+    assert isinstance(tick, float)
+    valid = steps.call("uncrossed_bid", [bid, ask])
+    count = steps.call("multiply", [steps.constant(len(table)), bid_size])
+    share = steps.call("divide", [count, steps.call("add", [ask_size, bid_size])])
+    wide = steps.call("divide", [steps.call("subtract", [ask, valid]), steps.constant(tick)])
+    rows = [_of_spread(steps, row, wide) for row in table]
+    chosen = rows[-1]
+    for number in range(len(rows) - 1, 0, -1):
+        below = steps.call("less", [share, steps.constant(float(number))])
+        chosen = steps.call("where", [below, rows[number - 1], chosen])
+    no_share = steps.call("sqrt", [steps.constant(-1.0)])  # of sizes below 0
+    negative = steps.call("less", [share, steps.constant(0.0)])
+    chosen = steps.call("where", [negative, no_share, chosen])
+    return steps.call("add", [_half_sum(steps, valid, ask), chosen])
+
+
+def _of_spread(steps: Steps, row: Sequence[float], wide: int) -> int:
+    """The number of a spread in ticks, rounded half to even: the first up to 1, the last from there."""
+    chosen = steps.constant(row[-1])
+    for ticks in range(len(row) - 1, 0, -1):
+        half = steps.constant(ticks + 0.5)
+        rounds_up = "greater_equal" if ticks % 2 else "greater"
+        chosen = steps.call(
+            "where", [steps.call(rounds_up, [wide, half]), chosen, steps.constant(row[ticks - 1])]
+        )
+    return chosen
+
+
+def _fitted(_: Sequence[Tree], settings: Settings) -> str:
+    """What is wrong with the settings of `micro_price`."""
+    if "G" not in settings:
+        return "micro_price needs its fitted table: G=(-0.002, 0, 0.002), by the bid's share of the sizes"
+    if settings["tick"] == 0:
+        return "tick is how far apart prices are, and not 0"
+    return ""
 
 
 def _queue_imbalance(steps: Steps, operands: Sequence[int], _: Settings) -> int:
@@ -187,6 +231,31 @@ OF_QUOTES: Final = (
             (100.0025, 100.013333, 100.013333, 100.015, 100.012857, 100.025714, 100.035, 100.053333),
         ),
         build=_weighted_mid,
+    ),
+    Function(
+        id="Q5",
+        name="micro_price",
+        definition="mid + G[bucket, spread in ticks], where the bucket is floor(n * bid size / (bid size +"
+        " ask size)), the last one closed, and a spread beyond the table has its last number; null as the"
+        " mid, and where the sizes sum to 0 or the share is below 0",
+        operands=(BID, ASK, BID_SIZE, ASK_SIZE),
+        settings=(
+            Setting(
+                "G",
+                "table",
+                "a number for each bucket, or one for each spread of 1, 2, .. ticks",
+                bounds=(BUCKETS_MAX, SPREADS_MAX),
+            ),
+            Setting("tick", "number", "how far apart prices are", default=1.0, bounds=(0.0, 1e300)),
+        ),
+        outputs=FLOAT,
+        example=Example(
+            "micro_price(bid_cents, ask_cents, bid_size, ask_size, G=(-0.2, 0, 0.2))",
+            TRADES,
+            (10000, 10001.2, 10001.2, 10001.2, 10001.5, 10002.8, 10003.2, 10005.2),
+        ),
+        build=_micro_price,
+        check=_fitted,
     ),
     Function(
         id="Q6",

@@ -70,7 +70,7 @@ def _ewma_variance_rate(steps: Steps, operands: Sequence[int], settings: Setting
 
 def _two_scale_variance(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
     (price,) = operands
-    constants = whole(settings, "K"), int(settings["adjust"]), int(settings["reset"] == "session")
+    constants = whole(settings, "K"), int(bool(settings["adjust"])), int(settings["reset"] == "session")
     return steps.stateful("two_scales", [price, steps.call("log", [price])], *constants)
 
 

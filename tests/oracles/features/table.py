@@ -44,7 +44,6 @@ ORACLES: Final[Mapping[str, Oracle]] = MappingProxyType(
         "ewma_time": Oracle(ewma.ewma_time, ulps=0),
         "decay_accum": Oracle(ewma.decay_accum, ulps=0),
         "ewm_std": Oracle(ewma.ewm_std, ulps=0),
-        "micro_price": Oracle(trades.micro_price, ulps=0),
         "tick_rule": Oracle(trades.tick_rule, ulps=0),
         "lee_ready": Oracle(trades.lee_ready, ulps=0),
         "emo": Oracle(trades.emo, ulps=0),

@@ -1,6 +1,5 @@
 """Trades and the quotes that they met, Q5 to Q19, as far as they see other rows or need a fitted table."""
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,8 +11,6 @@ from tests.oracles.features.rows import (
     Rows,
     Settings,
     Stretch,
-    Value,
-    divided,
     finite,
     over_rows,
     setting,
@@ -130,25 +127,3 @@ def trade_return(rows: Rows, operands: Sequence[Column], settings: Settings) -> 
     returns: list[Any] = log_return(rows, operands, with_default(settings, reset="session"))
     scale = BPS if setting(settings, "unit", "bps") == "bps" else 1.0
     return [None if r is None else finite(r * scale) for r in returns]
-
-
-def micro_price(rows: Rows, operands: Sequence[Column], settings: Settings) -> Column:
-    """Q5 of (bid, ask, bid size, ask size).
-
-    `G` has per imbalance bucket a value, or one per spread of 1, 2, .. units of `tick`: a locked quote
-    has the first one's, a wide one the last one's.
-    """
-    table = [row if isinstance(row, Sequence) else [row] for row in settings["G"]]
-    tick = setting(settings, "tick", 1)
-    return [_micro_price(table, tick, *values) for values in zip(*operands, strict=True)]
-
-
-def _micro_price(table: Sequence[Any], tick: float, bid: Any, ask: Any, qb: Any, qa: Any) -> Value:
-    if qb is None or qa is None or qb + qa == 0 or not is_quote(bid, ask) or ask < bid:
-        return None
-    share = divided(len(table) * qb, qa + qb)
-    if share is None or share < 0:
-        return None
-    row = table[min(math.floor(share), len(table) - 1)]
-    spread = round((ask - bid) / tick)
-    return finite((bid + ask) / 2 + row[min(max(spread, 1), len(row)) - 1])

@@ -84,10 +84,6 @@ CALLS: Final[list[tuple[str, dict[str, Any]]]] = [
     ("decay_accum(x, '2s', at='before')", {"half_life_ns": 2 * SECOND, "at": "before"}),
     ("ewm_std(x, alpha=0.5, bias=True)", {"alpha": 0.5, "bias": True}),
     ("ewm_std(x, span=4, min_count=3)", {"span": 4, "min_count": 3}),
-    (
-        "micro_price(bid, ask, size, size2, G=((-0.5, -1.0), (0.0, 0.0), (0.5, 1.0)), tick=1)",
-        {"G": [[-0.5, -1.0], [0.0, 0.0], [0.5, 1.0]], "tick": 1},
-    ),
     ("tick_rule(price)", {}),
     (f"lee_ready({QUOTE})", {}),
     (f"emo({QUOTE})", {}),

@@ -24,6 +24,7 @@ from operators.graph.plan import plan_graph
 from operators.graph.row_keys import row_keys
 from operators.nodes.formula import FormulaNode
 from operators.sealed import Sealed
+from schemas.reasons import DOMAIN, WARMING
 
 FEATURES = {
     "sum": "whole + 1",
@@ -58,6 +59,7 @@ FEATURES = {
     "logged": "relative_spread(real, whole, log=True)",
     "weighted": "weighted_mid(whole, real, whole, 3)",
     "imbalance": "queue_imbalance(whole, real)",
+    "micro": "micro_price(real, whole, whole, real, G=((-0.5, -1.0), (0.0, 0.5), 0.25), tick=0.5)",
     "ruled": "quote_rule(real, 1, whole)",
     "rule": "quote_rule(whole, whole, 7)",
     "bought": "p_buy(real)",
@@ -145,6 +147,30 @@ def test_polars_judges_the_edges_of_every_type_as_the_nodes_compute_them(seed: i
         if name not in inexact_features(FEATURES):
             assert own[name].to_list() == judged[name].to_list(), name
     assert not faults([rows], [made(rows)])
+
+
+def test_a_status_that_cannot_be_is_named_and_one_from_before_there_was_any_is_none() -> None:
+    features = {"root": "sqrt(real)", "past": "lag(real, rows=1)"}
+    output = Output(status=True)
+    node = NodeSettings(name="tick", upstream="aligned", features=features, output=output)
+    settings, rows = GraphSettings(name="g", nodes=(node,)), joined(60)
+    graph = Graph(plan_graph(settings, rows.schema))
+    keys = row_keys(rows, ("symbol",), "event_ns", graph.groups)
+    right = graph.take(Sealed(rows, rows.num_rows, keys=keys))["tick"].rows
+    assert right is not None
+
+    def found(made_rows: pa.RecordBatch) -> dict[str, int]:
+        findings = Findings()
+        rules = NodeRules.of(settings, "tick", ["symbol"], "event_ns")
+        check_node(rules, iter([rows]), iter([made_rows]), findings, repeats=False)
+        return {violation.kind: violation.rows for violation in findings.violations()}
+
+    assert found(right) == {}
+    assert found(right.select([name for name in right.schema.names if name != "root_status"])) == {}
+    null, value = (right.column("root").is_null().to_pylist().index(is_null) for is_null in (True, False))
+    for row, wrong in ((null, 0), (null, WARMING), (null, 9), (value, DOMAIN)):
+        assert found(changed(right, row, "root_status", wrong)) == {"wrong status": 1}
+    assert found(changed(right, 0, "past_status", DOMAIN)) == {}  # which of both reasons is the node's word
 
 
 def test_the_judge_reads_formulas_over_several_lines_and_with_comments() -> None:

@@ -1,5 +1,6 @@
 """What a worker sends: frames, Avro rows, late rows and dead letters, by the policy of each."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -9,18 +10,19 @@ import pytest
 
 from app.audit.topics import audit
 from app.errors import RunError
-from app.reading.aligned import Frames, read_aligned
-from schemas.frame import FrameHeaders, decode_frame
+from app.reading.aligned import Frames, read_aligned, read_output
+from schemas.frame import NULLS, FrameError, FrameHeaders, decode_frame
 from schemas.letters import DeadLetter, LateLetter
+from schemas.reasons import REASONS
 from schemas.rule import Rule, parse_rule
 from schemas.stream import message_keys
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 
 
-def sealed_five(folder: Path, **worker: object) -> Market:
+def sealed_five(folder: Path, graph: Mapping[str, object] | None = None, **worker: object) -> Market:
     """A market of five trades of two symbols, sealed and committed."""
-    market = Market(folder, worker=worker)
+    market = Market(folder, worker=worker, graph=graph)
     market.trade(1, 2, 3)
     market.trade(4, 5, symbol="B")
     market.progress(6)
@@ -39,6 +41,49 @@ def test_a_seal_is_cut_into_frames_of_the_size_that_is_set(tmp_path: Path) -> No
     assert frames.complete_ns == [3, 5, 6]  # of each but the last the time of the next row
     assert set(frames.newest_ns) == {5}
     assert all(latency_ns >= 0 for latency_ns in frames.latency_ns)
+
+
+def test_each_frame_of_a_node_counts_the_nulls_of_its_own_rows(tmp_path: Path) -> None:
+    graph = {
+        "tick": {
+            "from": "aligned",
+            "features": {
+                "before": "lag(event_ns, rows=2)",
+                "bid": "quote_bid + 0",
+                "none": "log(0 - event_ns)",
+            },
+            "out": {"status": "column"},
+        }
+    }
+    market = sealed_five(tmp_path, graph=graph, frame_rows_max=2)
+    nulls = [FrameHeaders.from_kafka(frame.headers).nulls for frame in market.messages("tick")]
+    assert [counts["before"] for counts in nulls if counts and "before" in counts] == [
+        {"warming": 2},
+        {"warming": 1},
+        {"warming": 1},
+    ]
+    for frame, counts in zip(market.messages("tick"), nulls, strict=True):
+        rows = decode_frame(frame.value)
+        for name in ("before", "bid", "none"):
+            told = [REASONS[code] for code in rows.column(f"{name}_status").to_pylist()]
+            assert [reason == "ok" for reason in told] == rows.column(name).is_valid().to_pylist()
+            found = {reason: told.count(reason) for reason in REASONS[1:] if reason in told}
+            assert (counts or {}).get(name, {}) == found
+    assert all(FrameHeaders.from_kafka(frame.headers).nulls is None for frame in market.messages("aligned"))
+    assert audit(market.pipeline).violations == []
+
+
+def test_a_frame_that_counts_other_nulls_than_it_has_is_no_frame(tmp_path: Path) -> None:
+    graph = {"tick": {"from": "aligned", "features": {"before": "lag(event_ns, rows=2)"}, "out": {}}}
+    market = sealed_five(tmp_path, graph=graph)
+    (frame,) = market.messages("tick")
+    headers = [
+        *((name, value) for name, value in frame.headers if name != NULLS),
+        (NULLS, b'{"before":{"domain":1}}'),
+    ]
+    market.produce("tick", 0, None, frame.value, headers)
+    with pytest.raises(FrameError, match="its header says 1 nulls of before, it has 4"):
+        list(read_output(market.pipeline, "tick", 0))
 
 
 def test_frames_of_one_layout_say_so(tmp_path: Path) -> None:

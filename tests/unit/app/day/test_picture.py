@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from app.day.close_up import CloseUp
+from app.day.feature_view import FeatureView
 from app.day.picture import compose, draw
 from app.reading.aligned import Frames
 from schemas.batch import Int64s
@@ -175,3 +176,20 @@ def test_times_of_a_short_day_are_told_apart() -> None:
         figure.canvas.draw()
         times = tick_texts(panel(figure, "rows per second").xaxis, minor=False)
         assert len(times) == len(set(times)) > 1
+
+
+def test_a_feature_is_drawn_with_its_own_values_and_a_gap_where_there_is_none() -> None:
+    values = np.array([1.0, np.nan, 3.0, 2.5])
+    view = FeatureView("tick.vol", "A", moments(4), values, {"warming": 1})
+    figure = compose("title", {"trade": moments(4)}, frames(OPEN_NS), {}, NEAR, view)
+    line = artist(figure, "feature")
+    np.testing.assert_array_equal(line.get_ydata(), values)
+    np.testing.assert_allclose(line.get_xdata() * NS_PER_DAY, moments(4), rtol=1e-12)
+    shown = panel(figure, "A: tick.vol")
+    assert shown.get_title("right") == "4 rows, gaps: 1 warming"
+
+
+def test_a_feature_is_drawn_without_single_trades_too() -> None:
+    view = FeatureView("tick.vol", "A", moments(2), np.array([1.0, 2.0]))
+    figure = compose("title", {"trade": moments(2)}, frames(OPEN_NS), {}, None, view)
+    assert panel(figure, "A: tick.vol").get_title("right") == "2 rows"

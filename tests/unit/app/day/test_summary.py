@@ -54,6 +54,15 @@ def test_the_aligned_topic_is_named_where_there_is_one() -> None:
     assert shown(replace(SUMMARY, topic="replay-1.aligned")).endswith("\n topic         replay-1.aligned\n")
 
 
+def test_nulls_of_a_node_are_told_with_their_reasons_the_most_first() -> None:
+    nulls = {"tick": {f"x{i}": {"warming": i, "domain": 1} for i in range(1, 6)}}
+    summary = replace(SUMMARY, rows_out={"tick": 1_000, "other": 10}, nulls_out=nulls)
+    lines = shown(summary).splitlines()
+    told = "; ".join(f"x{i} {i} warming, 1 domain" for i in (5, 4, 3))
+    assert f" tick out      1,000  (nulls: {told}; 2 more)" in lines
+    assert " other out     10" in lines
+
+
 def test_the_file_has_what_other_programs_read(tmp_path: Path) -> None:
     SUMMARY.write(tmp_path / "summary.json")
     found = json.loads((tmp_path / "summary.json").read_text())

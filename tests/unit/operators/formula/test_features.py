@@ -50,7 +50,14 @@ WRONG = [
     ("1 + symbol", "symbol is string; a formula computes with numbers and booleans", "symbol"),
     ("trade_id == 7", "trade_id is uint64; a formula computes with numbers and booleans", "trade_id"),
     ("day + 1", "day is date32[day]; a formula computes with numbers and booleans", "day"),
-    ("cents / 100", "cents is decimal128(9, 2); a formula computes with numbers and booleans", "cents"),
+    (
+        "cents / 100",
+        (
+            "cents is decimal128(9, 2); a formula computes with numbers and booleans, and with a decimal"
+            " where [streams.NAME.scales] gives it a scale"
+        ),
+        "cents",
+    ),
     ("x + 1", "x is this feature itself", "x"),
     ("later * 2", "later is a feature further down; a formula sees those above it", "later"),
     ("log * 2", "log is a function; give it its values in brackets", "log"),

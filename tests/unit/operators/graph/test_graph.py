@@ -61,6 +61,19 @@ def test_an_output_of_chosen_columns_still_says_which_row_each_is() -> None:
     assert rows.schema.names == ["symbol", "event_ns", "left_offset", "left_index", "mid"]
 
 
+def test_an_output_says_why_its_own_columns_are_null_and_no_other_s() -> None:
+    outputs = Graph(make_plan()).take(Sealed(ROWS, 5))
+    assert {name: set(sealed.reasons) for name, sealed in outputs.items()} == {
+        "tick": {"mid"},
+        "out": {"mid", "x"},
+    }
+    some = NodeSettings(
+        name="some", upstream="aligned", features={"a": "ask + 1", "b": "ask + 2"}, output=Output(("b",))
+    )
+    graph = Graph(plan_graph(GraphSettings(name="g", nodes=(some,)), ROWS.schema))
+    assert set(graph.take(Sealed(ROWS, 5))["some"].reasons) == {"b"}
+
+
 def test_without_rows_every_output_still_says_how_far_it_is_complete() -> None:
     assert Graph(make_plan()).take(Sealed(None, 6)) == {"tick": Sealed(None, 6), "out": Sealed(None, 6)}
 

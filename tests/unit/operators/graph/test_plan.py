@@ -79,6 +79,23 @@ def test_an_output_carries_what_is_chosen_and_what_names_a_row() -> None:
     }
 
 
+def test_a_status_column_stands_behind_for_each_feature_that_is_carried() -> None:
+    nodes = (
+        node("first", mid=MID, twice="2 * mid"),
+        node("second", "first", output=Output(("mid", "half"), status=True), half="mid / 2"),
+    )
+    layout = planned(*nodes).outputs()["second"]
+    assert layout.names[-4:] == ["mid", "half", "mid_status", "half_status"]
+    assert layout.field("half_status").type == pa.uint8()
+
+
+def test_a_status_column_with_the_name_of_another_column_is_refused() -> None:
+    clash = node("a", output=Output(status=True), mid=MID, mid_status="1")
+    assert messages(clash) == ["a: the status of mid would be mid_status, and there is such a column already"]
+    (error,) = errors_of(clash)
+    assert error.setting == "out.status"
+
+
 def test_the_key_of_the_left_stream_is_always_carried() -> None:
     layout = pa.schema([pa.field("venue", pa.string()), *ALIGNED])
     settings = GraphSettings(name="g", nodes=(node("a", output=Output(("mid",)), mid=MID),))

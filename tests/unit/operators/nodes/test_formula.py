@@ -4,15 +4,17 @@ import math
 import os
 from fractions import Fraction
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
 
 from operators.formula.features import read_features, root_source
 from operators.node import Context, NodeStateError
-from operators.nodes.evaluate_kernel import evaluate
+from operators.nodes.evaluate_kernel import TILE, evaluate
 from operators.nodes.formula import FormulaNode, Nulls
 from operators.sealed import Sealed
+from schemas.reasons import REASONS
 
 NULL = None
 NAN = float("nan")
@@ -75,6 +77,25 @@ def test_nulls_are_counted_by_feature_and_reason_for_the_rows_of_the_last_call()
     assert node.counts == {"paid": Nulls(0, 0), "log": Nulls(0, 1), "more": Nulls(0, 1)}
     node.take((Sealed(None, 9),))
     assert node.counts == dict.fromkeys(("paid", "log", "more"), Nulls(0, 0))
+
+
+def test_each_null_has_its_reason_and_a_feature_without_one_has_none() -> None:
+    node = make_node(QUOTES.schema, {"paid": "price * size", "log": "log(size - 3)", "at": "event_ns + 1"})
+    sealed = node.take((Sealed(QUOTES, 9, reasons={"before": np.array([0, 2, 0], np.uint8)}),))
+    told = {name: [REASONS[code] for code in codes] for name, codes in sealed.reasons.items()}
+    assert told == {
+        "before": ["ok", "warming", "ok"],
+        "paid": ["ok", "null_in", "null_in"],
+        "log": ["domain", "ok", "null_in"],
+    }
+    assert node.take((Sealed(None, 9),)).reasons == {}
+
+
+def test_reasons_stand_at_their_rows_in_every_tile() -> None:
+    values = np.where(np.arange(3 * TILE + 5) % 7 == 3, -1.0, 1.0)
+    rows = pa.record_batch({"x": values})
+    codes = make_node(rows.schema, {"log": "log(x)"}).take((Sealed(rows, 0),)).reasons["log"]
+    assert codes.tolist() == np.where(values < 0, REASONS.index("domain"), 0).tolist()
 
 
 def test_it_needs_nothing_of_the_past_and_keeps_no_state() -> None:

@@ -46,11 +46,6 @@ def test_returns_of_trades() -> None:
     assert as_written(values(F2, "trade_return", "price"), 7) == written(text, 7)
 
 
-def test_stoikov_s_micro_price() -> None:
-    prices = values(F3, "micro_price", "bid", "ask", "bid_size", "ask_size", G=[-0.2, 0.0, 0.2])
-    assert (prices[0], prices[2]) == (10000.0, 10001.2)
-
-
 def test_vwap_of_a_session() -> None:
     text = "100 100.006667 100.013333 100.012 100.011667 100.02 100.020556 100.0245"
     assert as_written(values(F2, "vwap", "price", "size", price_scale=100), 9) == written(text, 9)

@@ -207,14 +207,13 @@ OPERANDS = {
         ["rolling_cov", "rolling_corr", "rolling_beta", "vwap", "trade_imbalance", "vpin"], "y x"
     ),
     **dict.fromkeys(["lee_ready", "emo", "clnv", "direction", "kyle_rls", "kyle_window"], "x y e"),
-    **dict.fromkeys(["micro_price", "ofi", "ofi_levels"], "x y e y"),
+    **dict.fromkeys(["ofi", "ofi_levels"], "x y e y"),
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "rolling_quantile": {"rows": 4, "q_ppm": 250_000},
     "ewma": {"alpha": 0.5},
     "ewm_std": {"alpha": 0.5},
     "twap": {"ns": 10**10},
-    "micro_price": {"G": [0.0, 1.0]},
     "two_scale_variance": {"K": 2},
     "vpin": {"V": 2, "n": 1},
     **{name: {"half_life_ns": 10**9} for name in ("ewma_time", "decay_accum", "ewma_variance_rate")},
