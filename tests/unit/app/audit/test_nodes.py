@@ -161,7 +161,7 @@ def test_a_status_that_cannot_be_is_named_and_one_from_before_there_was_any_is_n
 
     def found(made_rows: pa.RecordBatch) -> dict[str, int]:
         findings = Findings()
-        rules = NodeRules.of(settings, "tick", ["symbol"], "event_ns")
+        rules = NodeRules.of(settings, "tick", {"aligned": ["symbol"]}, "event_ns")
         check_node(rules, iter([rows]), iter([made_rows]), findings, repeats=False)
         return {violation.kind: violation.rows for violation in findings.violations()}
 
