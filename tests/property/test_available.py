@@ -26,6 +26,7 @@ from tests.oracles.available import Log, LogRecord, LogRow, available_slowly
 pytestmark = pytest.mark.takes_s(60)
 
 NAMES = ("trade", "quote", "mark")
+NODES = {"tick": "aligned", "seen": "quote"}  # by node: what it reads
 Logs = dict[str, list[LogRow | LogRecord]]
 
 
@@ -55,11 +56,15 @@ class Asked:
         )
 
     def task(self) -> TaskGraph:
-        node = NodeSettings(
-            name="tick", upstream="aligned", features={"one": "1"}, output=Output((), available=True)
+        nodes = tuple(
+            NodeSettings(
+                name=name, upstream=upstream, features={"one": "1"}, output=Output((), available=True)
+            )
+            for name, upstream in NODES.items()
         )
-        plan = plan_graph(GraphSettings(name="g", nodes=(node,)), self.join.aligned_schema())
-        return TaskGraph(self.join, plan)
+        join = self.join
+        plan = plan_graph(GraphSettings(name="g", nodes=nodes), join.aligned_schema(), streams=join.streams)
+        return TaskGraph(join, plan)
 
 
 @st.composite
@@ -81,7 +86,7 @@ KNOWN = st.none() | st.integers(0, 100)
 class Durable:
     """What outlives a crash."""
 
-    rows: list[tuple[int, int | None]] = field(default_factory=list)  # offset of the trade, available_ns
+    rows: list[tuple[str, int, int | None]] = field(default_factory=list)  # node, offset, available_ns
     late: list[tuple[str, int]] = field(default_factory=list)
     progress: TaskProgress | None = None
     kept: dict[bytes, bytes] = field(default_factory=dict)
@@ -94,7 +99,7 @@ class Life:
 
     def __init__(self, run: Asked, durable: Durable, state: int | None) -> None:
         self._run, self._durable, self.task = run, durable, run.task()
-        self._rows: list[tuple[int, int | None]] = []
+        self._rows: list[tuple[str, int, int | None]] = []
         self._late: list[tuple[str, int]] = []
         next_offsets = None
         durable.entries = {}
@@ -159,10 +164,12 @@ class Life:
         self.commit(keep_state=False, last_known=False)
 
     def _take(self, sealed: Mapping[str, Sealed]) -> None:
-        rows = sealed["tick"].rows if "tick" in sealed else None
-        if rows is not None:
-            values = rows.column(AVAILABLE_NS).to_pylist()
-            self._rows += zip(rows.column("left_offset").to_pylist(), values, strict=True)
+        for node in NODES:
+            rows = sealed[node].rows if node in sealed else None
+            if rows is not None:
+                values = rows.column(AVAILABLE_NS).to_pylist()
+                offsets = rows.column("left_offset").to_pylist()
+                self._rows += [(node, *pair) for pair in zip(offsets, values, strict=True)]
 
 
 def batch(stream: Stream, rows: Mapping[int, LogRow]) -> Batch:
@@ -184,11 +191,16 @@ def batch(stream: Stream, rows: Mapping[int, LogRow]) -> Batch:
     )
 
 
-def wanted(run: Asked, offset: int) -> int | None:
-    row = run.logs["trade"][offset]
-    assert isinstance(row, LogRow)
+def wanted(run: Asked, durable: Durable) -> list[tuple[str, int, int | None]]:
+    """The same rows with what the whole logs say of each."""
     logs: Mapping[str, Log] = run.logs
-    return available_slowly(logs, run.grace_ns, row.time_ns, reaches=not run.exact)
+    rows = []
+    for node, offset, _ in durable.rows:
+        row = run.logs["trade" if node == "tick" else "quote"][offset]
+        assert isinstance(row, LogRow)
+        reaches = node == "tick" and not run.exact
+        rows.append((node, offset, available_slowly(logs, run.grace_ns, row.time_ns, reaches=reaches)))
+    return rows
 
 
 @given(asked(), st.data())
@@ -201,7 +213,7 @@ def test_it_is_what_the_logs_say_whatever_the_cuts(run: Asked, data: st.DataObje
         if data.draw(st.booleans(), "seal"):
             life.seal()
     life.end()
-    assert [value for _, value in durable.rows] == [wanted(run, offset) for offset, _ in durable.rows]
+    assert durable.rows == wanted(run, durable)
 
 
 @given(asked(), st.data())
@@ -220,4 +232,4 @@ def test_it_is_the_same_after_any_restart_with_a_state_an_older_one_or_none(
                 known = data.draw(st.booleans(), "last known")
                 life.commit(keep_state=data.draw(st.booleans(), "keep"), last_known=known)
     Life(run, durable, data.draw(st.none() | st.just(0), "state")).end()
-    assert [value for _, value in durable.rows] == [wanted(run, offset) for offset, _ in durable.rows]
+    assert durable.rows == wanted(run, durable)
