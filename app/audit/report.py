@@ -11,7 +11,10 @@ from operators.hashing.parity import Parity
 
 
 class RuleChange(NamedTuple):
-    """From the row of `since_ns` on, rows of a partition were matched by another rule, which `words` say."""
+    """From the row of `since_ns` on, rows of a partition were matched by another rule, which `words` say.
+
+    END_NS where no row was matched by it yet.
+    """
 
     partition: int
     since_ns: int

@@ -7,6 +7,7 @@ from typing import Final
 from app.audit.join import Rules
 from app.audit.report import RuleChange
 from app.audit.rules import UNJUDGED
+from schemas.clocks import END_NS
 from schemas.rule import Rule, RuleError, parse_rule
 
 UNKNOWN: Final = "unknown"
@@ -26,7 +27,6 @@ class RuleBook:
         self._numbers = {"": 0, str(settings): 0}
         self._by_match = {_match(settings): 0}
         self._last: Rule | None = None
-        self._since_ns = 0
 
     @property
     def rules(self) -> Sequence[Rules]:
@@ -55,14 +55,14 @@ class RuleBook:
         if self._last is not None:
             words = ", ".join(self._last.differences(rule))
             self.changes.append(RuleChange(self._partition, first_ns, words))
-        self._last, self._since_ns = rule, first_ns
+        self._last = rule
 
     def end(self) -> None:
         """No row follows: say where the last ones were matched by another rule than the settings have."""
         if self._last is not None and self._last != self._settings:
             words = ", ".join(self._last.differences(self._settings))
             told = f"{words} in these settings, by which no row was matched yet"
-            self.changes.append(RuleChange(self._partition, self._since_ns, told))
+            self.changes.append(RuleChange(self._partition, END_NS, told))
 
     def _new(self, text: str) -> int:
         try:

@@ -23,7 +23,8 @@ def report_lines(report: AuditReport, settings: Settings, *, of_topics: bool) ->
     for partition, parity in sorted(report.parity.items()):
         yield f"partition {partition}: parity {parity}"
     for change in sorted(report.rule_changes):
-        yield f"partition {change.partition}: {change.words}, from {moment(change.since_ns)}"
+        since = "" if change.since_ns == END_NS else f", from {moment(change.since_ns)}"
+        yield f"partition {change.partition}: {change.words}{since}"
     for name, rows in report.rows_unjudged.items():
         if rows:
             yield f"{name}: {rows:,} rows were made in a way that these settings do not say: values unchecked"
@@ -50,7 +51,8 @@ def report_lines(report: AuditReport, settings: Settings, *, of_topics: bool) ->
 def report_json(report: AuditReport) -> dict[str, Any]:
     """All that a report says; times are int64 nanoseconds UTC, null before the first frontier.
 
-    `from_ns` has the partitions whose topics do not keep all, null where no time is known.
+    `from_ns` has the partitions whose topics do not keep all, null where no time is known;
+    `since_ns` of a rule is null where no row was matched by it yet.
     """
     return {
         "clean": not report.violations,
@@ -88,7 +90,10 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         "features_unjudged": dict(sorted(report.reach.passed_over.features.items())),
         "columns_unjudged": dict(report.reach.passed_over.columns),
         "parity": {number: str(parity) for number, parity in sorted(report.parity.items())},
-        "rule_changes": [change._asdict() for change in sorted(report.rule_changes)],
+        "rule_changes": [
+            change._asdict() | {"since_ns": _bounded(change.since_ns)}
+            for change in sorted(report.rule_changes)
+        ],
     }
 
 

@@ -58,3 +58,15 @@ def test_json_has_every_count(tmp_path: Path) -> None:
     assert (fields["clean"], fields["rows_waiting"], fields["rows_since"]) == (True, 1, 0)
     assert fields["unread"] == {"trade": 1, "quote": 1}
     assert fields["frontier_ns"] == 20
+
+
+def test_a_rule_that_only_the_settings_have_begins_at_no_row(tmp_path: Path) -> None:
+    market = honest(tmp_path)
+    own = market.settings.pipeline.model_copy(update={"tolerance_ns": 7})
+    pipeline = market.plan(market.settings.model_copy(update={"pipeline": own}))
+    report = audit(pipeline, read_cuts(market.pipeline))
+    lines = report_lines(report, pipeline.settings, of_topics=True)
+    told = [line for line in lines if "no row was matched" in line]
+    assert told
+    assert all(line.endswith(" -> 7 ns in these settings, by which no row was matched yet") for line in told)
+    assert {change["since_ns"] for change in report_json(report)["rule_changes"]} == {None}
