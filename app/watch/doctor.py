@@ -77,8 +77,8 @@ def _kernels(settings: Settings) -> Finding:
     warm_up(settings)
     took_ns = monotonic_ns() - begun_ns
     compiled = took_ns > COMPILED_NS
-    how = "compiled now, kept for the next start" if compiled else "warm, loaded"
-    return Finding("kernels", "note" if compiled else "ok", f"{how} in {duration(took_ns)}")
+    found = f"{'compiled' if compiled else 'warm, loaded'} in {duration(took_ns)}"
+    return Finding("kernels", *(("note", f"{found}, kept for the next start") if compiled else ("ok", found)))
 
 
 def _state_folder(settings: Settings) -> Finding:

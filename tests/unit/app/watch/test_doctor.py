@@ -1,5 +1,6 @@
 """What the doctor finds on a machine, well or not, and that each problem says what to do."""
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from app.errors import UsageError
 from app.watch.doctor import FREE_SIZE_MIN, examine
 from app.watch.finding import Finding
 from app.wiring.topics import require_topics
+from schemas.clocks import END_NS
 from tests.stage.foreign import JSON_TRADE, ForeignMarket
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -252,3 +254,16 @@ def test_settings_by_which_the_group_would_go_on_by_another_rule_are_noted(tmp_p
     other = looked_at(changed(market, "pipeline", tolerance_ns=500_000_000), lambda: market.bus)["rule"]
     assert other.level == "note"
     assert "task 0 seals by tolerance 5 s (these settings say tolerance 500 ms)" in other.found
+
+
+@pytest.mark.parametrize(
+    ("limit_ns", "form"),
+    [(-1, r"note: compiled in \S+ \w+, kept for the next start"), (END_NS, r"ok: warm, loaded in \S+ \w+")],
+)
+def test_kernels_say_how_long_they_took_to_compile_or_to_load(
+    limit_ns: int, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.watch.doctor.COMPILED_NS", limit_ns)
+    market = Market(tmp_path)
+    found = looked_at(market.settings, lambda: market.bus)["kernels"]
+    assert re.fullmatch(form, f"{found.level}: {found.found}")
