@@ -206,7 +206,7 @@ def main() -> None:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="python -m app"))
     except typer.exceptions.TyperException as wrong:
         if told := _told(wrong):  # a group of commands that was called alone has shown its help
-            errors.print(f"error: {told}", markup=False)
+            errors.print(f"error: {_as_make_says(told)}", markup=False)
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
@@ -243,6 +243,15 @@ def _told(wrong: typer.exceptions.TyperException) -> str:
     if getattr(option, "max", None) is not None:
         wanted = f"expected a whole number from {option.min} to {option.max}"
     return f"{flag} {error['input']!r}: {wanted}"
+
+
+def _as_make_says(told: str) -> str:
+    """A message with `BUS=` in place of `--bus` where the Makefile passed on what was typed."""
+    if "--from-make" not in sys.argv:
+        return told
+    from app.day.typed import as_typed  # other commands need none of a day's modules
+
+    return as_typed(told, by_make=True)
 
 
 def _options(wrong: typer.exceptions.TyperException) -> list[Any]:

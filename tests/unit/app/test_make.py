@@ -56,3 +56,24 @@ def test_make_says_what_was_typed(typed: list[str]) -> None:
 def test_a_variable_that_make_would_pass_over_is_refused(run_app: App, typed: str, told: str) -> None:
     answer = run_app("replay", "--from-make", typed, "--date", "2024-01-15")
     assert (answer.code, told in answer.error) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        (
+            "--bus",
+            "embeded",
+            'error: BUS=\'embeded\': expected "kafka" or "embedded" (did you mean embedded?)',
+        ),
+        ("--naive-as", "Mars/Olympus", "error: NAIVE_AS="),
+        ("--partitions", "four", "error: PARTITIONS='four': expected a whole number"),
+        ("--tolerance-ns", "2s", "error: TOLERANCE_NS='2s': expected whole nanoseconds"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_under_its_variable(
+    run_app: App, flag: str, value: str, told: str
+) -> None:
+    answer = run_app("replay", "--from-make", "DATE", "--date", "2024-01-15", flag, value)
+    assert (answer.code, answer.error[: len(told)]) == (2, told)
+    assert f"{flag} " not in answer.error
