@@ -76,8 +76,9 @@ def _replay_day(request: ReplayRequest, say: Callable[[str], None], interruption
         ran = (_by_wire if request.wire else _by_files)(
             request, pipeline, days, folder.path, history.root, stages, read_back
         )
-        # Loaded while the day was joined, where that happens in other processes: it takes 0.5 s and more.
-        from app.day.outcome import sum_up
+        with stages.stage("start"):
+            # Loaded while the day was joined, where that happens in other processes: it takes 0.5 s and more.
+            from app.day.outcome import sum_up
 
         with stages.stage("audit"):
             report = ran.audit()
@@ -214,7 +215,8 @@ def _by_wire(
     with stages.stage("rows"):
         frames, nodes = _write_rows(request, pipeline, days)
     read_back.begin()
-    from app.day.outcome import audit
+    with stages.stage("start"):
+        from app.day.outcome import audit
 
     return _Ran(
         seconds=seconds,

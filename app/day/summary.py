@@ -121,7 +121,10 @@ class Summary:
         if self.resumed:
             layout += "; since it was resumed, part of the work was done before"
         yield "speed", f"{self.rows_per_second:,.0f} rows/s: {self.seconds:.1f} s  ({layout})"
-        stages = ", ".join(f"{name} {s:.1f}" for name, s in self.stages_s.items() if s >= SHOWN_S)
+        parts = dict(self.stages_s)
+        if parts:
+            parts["other"] = self.took_s - sum(parts.values())
+        stages = ", ".join(f"{name} {s:.1f}" for name, s in parts.items() if s >= SHOWN_S)
         yield "took", f"{self.took_s:.1f} s" + (f": {stages}" if stages else "")
         yield "hash", self.hash
         clean = not self.audit_violations

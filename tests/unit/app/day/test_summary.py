@@ -109,7 +109,9 @@ def test_every_figure_is_shown_whole_on_any_width(width: int) -> None:
 
 def test_the_time_of_the_command_is_shown_with_its_stages_and_apart_from_the_speed() -> None:
     text = shown(replace(SUMMARY, took_s=31.84, stages_s={"kernels": 18.02, "rows": 0.01, "run": 2.0}))
-    assert "took          31.8 s: kernels 18.0, run 2.0\n" in text
+    assert "took          31.8 s: kernels 18.0, run 2.0, other 11.8\n" in text
+    text = shown(replace(SUMMARY, took_s=20.03, stages_s={"kernels": 18.02, "rows": 0.01, "run": 2.0}))
+    assert "took          20.0 s: kernels 18.0, run 2.0\n" in text
     assert "10,500 rows/s: 2.0 s" in text
 
 
