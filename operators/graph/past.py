@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from operators.formula.history import STATEFUL, Window, own_reach
 from operators.formula.steps import Step
 from operators.graph.plan import Plan, PlannedNode
+from operators.graph.plan_join import looked_up_columns
 from operators.join.settings import AsofSettings
 
 
@@ -78,10 +79,8 @@ def _join_pasts(
     pasts = dict(columns.get(node.upstream, {}))
     for name, right in zip(node.reads[1:], join.rights, strict=True):
         of_right = columns.get(name, {})
-        pasts |= {
-            f"{right.name}_{column}": own.behind(of_right.get(column, NOTHING))
-            for column in join.looked_up(right)
-        }
+        looked_up = looked_up_columns(join, right)
+        pasts |= {column: own.behind(of_right.get(name_there, NOTHING)) for column, name_there in looked_up}
     return _farthest([own, *pasts.values()]), pasts
 
 

@@ -155,7 +155,7 @@ class TaskGraph:
         for stream in self._streams:
             stream.reach_back(begins_ns.get(stream.name, committed.frontier_ns))
         self._rereading = True
-        self._unsettled = bool(self._streams)
+        self._unsettled = bool(self._streams) or self._graph.joins
         self._void = list(plan.void)
         self._notice_caught_up()
 

@@ -61,6 +61,11 @@ class AsofRoot:
         return Sealed(rows, self._floor_ns, matched_rows=dict(counts), keys=keys)
 
     @property
+    def frontier_ns(self) -> int:
+        """Where the frontier stood at the last seal."""
+        return self._frontier_ns
+
+    @property
     def complete_ns(self) -> int:
         """Every row below it was sealed."""
         return self._floor_ns
