@@ -63,7 +63,7 @@ def days_to_check(
         if node.join is not None or node.roots != (ALIGNED,):
             raise UsageError(
                 f"{settings.file or 'settings'}: graph.{node.name} reads {', '.join(node.reads)}, and a "
-                "check runs features of joined rows alone in this version; `python -m app audit` reads its rows"
+                "check runs features of joined rows alone in this version"
             )
     require_meanings(settings, asof)
     return days

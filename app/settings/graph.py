@@ -15,7 +15,7 @@ from operators.graph.declare import RESERVED, GraphSettings, JoinSettings, NodeS
 from operators.graph.plan import formula_version
 from operators.sessions.sessions import Sessions
 
-JOIN_KEYS: Final = frozenset({"right", "direction", "allow_exact", "tolerance_ns", "carry", "columns"})
+JOIN_KEYS: Final = ("right", "direction", "allow_exact", "tolerance_ns", "carry", "columns")
 Formula = Annotated[str, Field(min_length=1)]
 
 
@@ -52,9 +52,10 @@ class NodeTable(Section):
     @model_validator(mode="after")
     def _keys_are_of_the_kind(self) -> "NodeTable":
         if self.kind == "formula":
-            given = self.model_fields_set & JOIN_KEYS
-            if given:
-                raise ValueError(f'{sorted(given)[0]} is a key of a join: it needs kind = "asof"')
+            fields = type(self).model_fields
+            for key in JOIN_KEYS:  # a file that is written out has every key, as it is by default
+                if getattr(self, key) != fields[key].get_default(call_default_factory=True):
+                    raise ValueError(f'{key} is a key of a join: it needs kind = "asof"')
             return self
         if not self.right:
             raise ValueError('kind = "asof" needs right, the nodes or streams to join with: right = ["flow"]')

@@ -16,8 +16,8 @@ from schemas.batch import Batch, Int32s
 from schemas.clocks import BEGINNING_NS
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
-COUNT_KEY: Final = b"n"  # of the entry that says how many rows were taken
-COUNT: Final = struct.Struct("<q")
+TAKEN_KEY: Final = b"n"  # of the entry that says how many rows were taken, and up to which frontier
+TAKEN: Final = struct.Struct("<qq")
 
 
 class AsofNode:
@@ -39,6 +39,7 @@ class AsofNode:
         self._root = AsofRoot(planned.join, groups, planned.name)
         self._complete_ns = [BEGINNING_NS] * len(self._streams)
         self._count = 0
+        self._frontier_ns = BEGINNING_NS
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         """Take rows; return those that no row which is still to come can change, joined."""
@@ -46,22 +47,25 @@ class AsofNode:
             self._complete_ns[number] = max(self._complete_ns[number], sealed.complete_ns)
             if sealed.rows is not None and sealed.rows.num_rows:
                 self._root.take(self._streams[number].name, Accepted(self._batch(number, sealed)))
-        return self._root.seal(max(self._root.frontier_ns, min(self._complete_ns)))
+        self._frontier_ns = max(self._frontier_ns, min(self._complete_ns))
+        return self._root.seal(self._frontier_ns)
 
     def snapshot(self) -> Snapshot:
         """Return what changed: rows that wait, and the last ones of each symbol."""
         changed = self._root.snapshot()
-        return Snapshot([*changed.puts, (COUNT_KEY, COUNT.pack(self._count))], changed.deletes)
+        return Snapshot(
+            [*changed.puts, (TAKEN_KEY, TAKEN.pack(self._count, self._frontier_ns))], changed.deletes
+        )
 
     def restore(self, entries: Entries) -> None:
         """Take back what snapshots held; raises NodeStateError where it is damaged."""
         held = dict(entries)
         if not held:
             return
-        count = held.pop(COUNT_KEY, b"")
-        if len(count) != COUNT.size:
+        taken = held.pop(TAKEN_KEY, b"")
+        if len(taken) != TAKEN.size:
             raise NodeStateError(f"node {self.name}: how many rows it took is not kept")
-        (self._count,) = COUNT.unpack(count)
+        self._count, self._frontier_ns = TAKEN.unpack(taken)
         try:
             self._root.restore(held.items())
         except SnapshotError as damaged:

@@ -86,20 +86,9 @@ class Graph:
         return bool(self._places)
 
     @property
-    def joins(self) -> bool:
-        """Whether any node joins others."""
-        return any(node.join is not None for node in self._plan.nodes)
-
-    @property
     def missing(self) -> Missing | None:
         """The rows that `warm` is to be given; None where every node stands at the commit."""
         return self._missing
-
-    @property
-    def remembered_streams(self) -> frozenset[str]:
-        """The streams that nodes which remember rows hang on."""
-        roots = {node.name: node.roots for node in self._plan.nodes}
-        return frozenset(root for name in self._places.pasts for root in roots[name]) - {ALIGNED}
 
     @property
     def bare_behind_streams(self) -> list[str]:

@@ -12,6 +12,7 @@ from operators.formula.steps import Step
 from operators.graph.plan import Plan, PlannedNode
 from operators.graph.plan_join import looked_up_columns
 from operators.join.settings import AsofSettings
+from operators.sealed import ALIGNED
 
 
 class Past(NamedTuple):
@@ -66,6 +67,12 @@ def pasts_of(plan: Plan) -> dict[str, Past]:
         if remembered:
             of_nodes[node.name] = _farthest(remembered)
     return of_nodes
+
+
+def remembered_streams(plan: Plan) -> frozenset[str]:
+    """The streams that nodes which remember rows hang on, where rows of any node go out."""
+    pasts = pasts_of(plan) if plan.outputs() else {}
+    return frozenset(root for node in plan.nodes if node.name in pasts for root in node.roots) - {ALIGNED}
 
 
 def _join_pasts(

@@ -11,8 +11,8 @@ import pytest
 from app.audit.topics import audit
 from app.config import Settings
 from app.process import failpoints
-from tests.laws.worker.test_graph_memory import die, live, lose_all, lose_disk, rows_of, run_on, uninterrupted
 from tests.stage.deaths import buried
+from tests.stage.graph_lives import die, live, lose_all, lose_disk, rows_of, run_on, uninterrupted
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 
