@@ -80,11 +80,6 @@ class Root(Protocol):
         ...
 
     @property
-    def complete_ns(self) -> int:
-        """Every row of its output below it was sealed."""
-        ...
-
-    @property
     def end_ns(self) -> int:
         """A frontier that seals all it holds, and that nothing it sealed could still have matched."""
         ...
@@ -120,8 +115,11 @@ class Root(Protocol):
         """
         ...
 
-    def rereading_ended(self) -> None:
-        """Every input has been read again; until then rows may come that waited below the frontier."""
+    def rereading_ended(self) -> int:
+        """Every input has been read again; until then rows may come that waited below the frontier.
+
+        Returns a time below which every row of its output was sealed.
+        """
         ...
 
     def snapshot(self) -> Snapshot:

@@ -29,10 +29,12 @@ def audit_outputs(
     for name in outputs.keys() - {ALIGNED}:
         rules = NodeRules.of(declared, name, keys, clock_column(settings.pipeline.clock))
         files = outputs[name]
-        if rules.root != ALIGNED:
-            report.reach.passed_over.features |= {
-                f"{name}.{column}": f"stream {rules.root}" for column in rules.features
-            }
+        if rules.joins or rules.root != ALIGNED:
+            what = f'kind = "asof" of {rules.joins}' if rules.joins else f"order of {rules.root} in files"
+            report.reach.passed_over.nodes[name] = what
+            report.rows_out[name] += sum(
+                batch.num_rows for file in files.files for batch in files.batches(file)
+            )
             continue
         report.reach.passed_over.features |= {
             f"{name}.{column}": why for column, why in rules.unjudged.items()

@@ -31,7 +31,8 @@ class PassedOver:
     counts late letters of which nobody can say whether they had a reason, `columns` aligned rows by the
     column that they have and the settings do not make; `without_past` by node rows of which a feature hangs
     on aligned rows that are gone.  `features` are those, as node and column, that the audit
-    cannot compute, with the function that it lacks.
+    cannot compute, with the function that it lacks; `nodes` those of whose rows nothing is judged, with what
+    it lacks there.
     """
 
     from_ns: dict[int, int] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class PassedOver:
     columns: Counter[str] = field(default_factory=Counter)
     without_past: Counter[str] = field(default_factory=Counter)
     features: dict[str, str] = field(default_factory=dict)
+    nodes: dict[str, str] = field(default_factory=dict)
     letters: int = 0
 
     def add(self, other: "PassedOver") -> None:
@@ -48,6 +50,7 @@ class PassedOver:
         self.columns += other.columns
         self.without_past += other.without_past
         self.features |= other.features
+        self.nodes |= other.nodes
         self.letters += other.letters
 
 

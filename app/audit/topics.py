@@ -142,7 +142,7 @@ class _Partition:
         judges = self._judges(found)
         retained = {name: judge.retained for name, judge in judges.items()}
         rules_of_nodes = [self._node_rules(name) for name in settings.node_outputs]
-        for name in {rules.root for rules in rules_of_nodes} - {ALIGNED}:
+        for name in {rules.root for rules in rules_of_nodes if not rules.joins} - {ALIGNED}:
             runs = self._runs(f"{name}-in-order", self._rules.order(name))
             self._ordered[name] = OrderedStream(
                 runs, self._rules.on, retained[name], self._cut, self._memory_size_max
@@ -292,9 +292,10 @@ class _Partition:
     def _node(self, rules: NodeRules, report: AuditReport) -> int:
         """Check the rows of a node with an output; returns how many there are."""
         name = rules.name
-        report.reach.passed_over.features |= {
-            f"{name}.{column}": why for column, why in rules.unjudged.items()
-        }
+        passed_over = report.reach.passed_over
+        passed_over.features |= {f"{name}.{column}": why for column, why in rules.unjudged.items()}
+        if rules.joins:
+            passed_over.nodes[name] = f'kind = "asof" of {rules.joins}'
         own = parse_rule(self._pipeline.sinks(self._partition)[name].rule).formulas
         parity, seals, wait = ParityCheck(), Seals(), self._cut is None
         heads = Heads(self._rules.on)
@@ -316,6 +317,11 @@ class _Partition:
                         part = unjudged(part, self._rules.on)
                     yield part
 
+        if rules.joins:
+            unjudged_rows: int = sum(part.num_rows for part in rows())
+            if not self._repeats:
+                parity.report(self._findings)
+            return unjudged_rows
         ordered = self._ordered.get(rules.root)
         if ordered is not None:
             since, wanted = ordered.since, ordered.batches(heads.begin_aligned)

@@ -32,6 +32,7 @@ class NodeRules:
     is the clock, and `sessions` those of the venue.  `statuses` are the columns that say why a feature is
     null, and of which feature; `scales` are those of columns that formulas see in units, `aliases` the names
     of the root's columns there, by their own.
+    `joins` is the node that joins its rows with others, if any does: of such rows nothing is judged.
     """
 
     name: str
@@ -44,6 +45,7 @@ class NodeRules:
     scales: Mapping[str, int] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     available: bool = False
+    joins: str = ""
 
     @classmethod
     def of(cls, graph: GraphSettings, name: str, keys: Mapping[str, Sequence[str]], on: str) -> "NodeRules":
@@ -53,6 +55,7 @@ class NodeRules:
         while (upstream := chain[0].upstream) in nodes:
             chain.insert(0, nodes[upstream])
         features = {column: formula for node in chain for column, formula in node.features.items()}
+        joins = next((node.name for node in chain if node.join is not None), "")
         output = nodes[name].output
         reasoned = features if output is not None and output.status else ()
         aliases, scales = graph.aliases.get(upstream, {}), graph.scales.get(upstream, {})
@@ -67,6 +70,7 @@ class NodeRules:
             {aliases.get(column, column): scale for column, scale in scales.items()},
             aliases,
             output is not None and output.available,
+            joins,
         )
 
     def named(self, rows: pl.DataFrame) -> pl.DataFrame:

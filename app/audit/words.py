@@ -32,6 +32,8 @@ def report_lines(report: AuditReport, settings: Settings, *, of_topics: bool) ->
         yield f"{name}: {rows:,} rows have this column, which these settings do not make: unchecked there"
     for feature, function in sorted(report.reach.passed_over.features.items()):
         yield f"{feature}: not judged, the audit has no {function} of its own"
+    for node, what in sorted(report.reach.passed_over.nodes.items()):
+        yield f"{node}: rows not judged, the audit has no {what} of its own"
     for number, violation in report.violations:
         where = "" if number is None else f"partition {number}: "
         yield f"{where}{violation.rows:,} rows {violation.kind}"
@@ -88,6 +90,7 @@ def report_json(report: AuditReport) -> dict[str, Any]:
         },
         "rows_without_past": dict(report.reach.passed_over.without_past),
         "features_unjudged": dict(sorted(report.reach.passed_over.features.items())),
+        "nodes_unjudged": dict(sorted(report.reach.passed_over.nodes.items())),
         "columns_unjudged": dict(report.reach.passed_over.columns),
         "parity": {number: str(parity) for number, parity in sorted(report.parity.items())},
         "rule_changes": [

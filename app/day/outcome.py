@@ -77,6 +77,7 @@ def sum_up(
         rows_assumed=sum(frames.assumed_rows),
         audit_violations=violations,
         audit_findings=findings,
+        nodes_unjudged=sorted(report.reach.passed_over.nodes),
         seal_latency_ms={"p50": frames.latency_ms(0.5), "p99": frames.latency_ms(0.99)},
         age_ns={name: {"p50": _quantile(a, 0.5), "p99": _quantile(a, 0.99)} for name, a in ages.items()},
         grace_ns=settings.pipeline.grace_ns,

@@ -68,6 +68,7 @@ class Summary:
     nulls_out: Mapping[str, Nulls] = field(default_factory=dict)
     took_s: float = 0.0
     stages_s: dict[str, float] = field(default_factory=dict)
+    nodes_unjudged: list[str] = field(default_factory=list)  # of whose rows the audit judged no value
 
     @property
     def rows_per_second(self) -> float:
@@ -128,6 +129,8 @@ class Summary:
         yield "took", f"{self.took_s:.1f} s" + (f": {stages}" if stages else "")
         yield "hash", self.hash
         clean = not self.audit_violations
+        if self.nodes_unjudged:
+            yield "not judged", f"values of {', '.join(self.nodes_unjudged)}"
         yield (
             "audit",
             Text("clean", "green") if clean else Text(f"{self.audit_violations:,} rows wrong", "red"),

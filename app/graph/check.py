@@ -59,12 +59,12 @@ def days_to_check(
     _, days = find_days(date, settings.stream_names, data=data, store=store, reading=Reading(), say=say)
     asof = join_of_days(settings, days)
     plan = graph_plan(settings, asof, "")
-    if plan is not None and plan.streams:
-        node = next(node for node in plan.nodes if node.roots != (ALIGNED,))
-        raise UsageError(
-            f"{settings.file or 'settings'}: graph.{node.name} reads rows of {', '.join(node.roots)}, and a "
-            "check runs nodes on joined rows alone in this version; `python -m app audit` judges its rows"
-        )
+    for node in () if plan is None else plan.nodes:
+        if node.join is not None or node.roots != (ALIGNED,):
+            raise UsageError(
+                f"{settings.file or 'settings'}: graph.{node.name} reads {', '.join(node.reads)}, and a "
+                "check runs features of joined rows alone in this version"
+            )
     require_meanings(settings, asof)
     return days
 

@@ -87,10 +87,16 @@ class GraphView:
         )
         for leaf in self._leaves() if name is None else nodes:
             yield f"  {' -> '.join(self._chain(leaf))}{self._topics(leaf)}"
+        for node in nodes:
+            for right in node.reads[1:]:
+                path = self._chain(self._node(right)) if right in self._names else [right]
+                yield f"  {' -> '.join(path)}        into: {node.name}"
         header = ("", "memory", "needs", "bits hang on", "meaning", "" if self._locked is None else NAME)
         rows = []
         for node in nodes:
             rows.append((node.name, "", "", "", node.meaning[:MEANING_LENGTH], ""))
+            if node.join is not None:
+                rows += [_joined(right, node.join.tolerance_ns) for right in node.reads[1:]]
             for column in node.features.columns:
                 past = Past.of(node.features, column)
                 one = self._meanings[node.name, column]
@@ -160,18 +166,19 @@ class GraphView:
         yield f"  restart without local state: read again is {read[start]}"
 
     def _remembers(self, stream: str) -> bool:
-        """Whether a feature of rows of a stream hangs on earlier ones."""
+        """Whether a node that has rows of a stream hangs on earlier ones."""
+        nodes = [node for node in self._plan.nodes if stream in node.roots]
         return any(
-            Past.of(node.features, column).memory != "row"
-            for node in self._plan.nodes
-            for column in node.features.columns
-            if stream in node.roots
+            node.join is not None
+            or any(Past.of(node.features, column).memory != "row" for column in node.features.columns)
+            for node in nodes
         )
 
     def _node_json(self, node: PlannedNode) -> dict[str, Any]:
         return {
             "name": node.name,
             "from": node.upstream,
+            "right": list(node.reads[1:]),
             "topic": None if node.carried is None else self._settings.topic(node.name),
             "columns": None if node.output is None else node.output.layout.names,
             "meaning": node.meaning,
@@ -213,20 +220,23 @@ class GraphView:
             yield f"  {line}"
 
     def _node(self, name: str) -> PlannedNode:
-        names = [node.name for node in self._plan.nodes]
+        names = self._names
         if name not in names:
             raise UsageError(f"the graph has no node {name}{suggest(name, names, listed='there are')}")
         return self._plan.nodes[names.index(name)]
 
+    @property
+    def _names(self) -> list[str]:
+        return [node.name for node in self._plan.nodes]
+
     def _leaves(self) -> list[PlannedNode]:
         """The nodes that no other one reads: each ends a chain."""
-        read = {node.upstream for node in self._plan.nodes}
+        read = {name for node in self._plan.nodes for name in node.reads}
         return [node for node in self._plan.nodes if node.name not in read]
 
     def _path(self, node: PlannedNode) -> list[PlannedNode]:
         path = [node]
-        names = {one.name for one in self._plan.nodes}
-        while path[0].upstream in names:
+        while path[0].upstream in self._names:
             path.insert(0, self._node(path[0].upstream))
         return path
 
@@ -234,8 +244,20 @@ class GraphView:
         path = self._path(leaf)
         root = path[0].upstream
         before = [", ".join(self._settings.stream_names)] if root == ALIGNED else []
-        return [*before, root, *(node.name for node in path)]
+        return [*before, root, *map(_link, path)]
 
     def _topics(self, leaf: PlannedNode) -> str:
         topics = [self._settings.topic(node.name) for node in self._path(leaf) if node.carried is not None]
         return f"        out: {', '.join(topics)}" if topics else "        out: none"
+
+
+def _link(node: PlannedNode) -> str:
+    """A node in a chain, with what it looks up beside it."""
+    return node.name if node.join is None else f"{node.name} ({', '.join(node.reads[1:])})"
+
+
+def _joined(right: str, tolerance_ns: int | None) -> tuple[str, str, str, str, str, str]:
+    """The line of what a node looks up: how far back a row of it may be."""
+    memory = "last row" if tolerance_ns is None else f"window {length_words(tolerance_ns)}"
+    needs = "the last row of a symbol" if tolerance_ns is None else length_words(tolerance_ns)
+    return (f"  {right}", memory, needs, "the row, and that it finds", "", "")

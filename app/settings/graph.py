@@ -1,20 +1,21 @@
-"""The tables `[graph]` and `[graph.NAME]`: nodes of row formulas behind the join, and where their rows go."""
+"""The tables `[graph]` and `[graph.NAME]`: nodes of formulas and joins, and where their rows go."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from app.settings.section import Name, Section, TopicName
+from app.settings.section import Name, Section, TopicName, WholeNs
 from app.settings.sessions import AnchorTable
 from operators.formula.functions.table import FUNCTIONS
 from operators.formula.read import read_formula
 from operators.formula.tree import Broken, Call, Tree
-from operators.graph.declare import RESERVED, GraphSettings, NodeSettings, Output
+from operators.graph.declare import RESERVED, GraphSettings, JoinSettings, NodeSettings, Output
 from operators.graph.plan import formula_version
 from operators.sessions.sessions import Sessions
 
+JOIN_KEYS: Final = ("right", "direction", "allow_exact", "tolerance_ns", "carry", "columns")
 Formula = Annotated[str, Field(min_length=1)]
 
 
@@ -32,11 +33,57 @@ class OutputSettings(Section):
 
 
 class NodeTable(Section):
-    """The table `[graph.NAME]`: rows of `from`, with a column more for each feature."""
+    """The table `[graph.NAME]`: rows of `from`, with a column more for each feature, or joined."""
 
+    kind: Literal["formula", "asof"] = "formula"  # features, or a join with rows of `right`
     from_: Annotated[Name, Field(alias="from")]  # `aligned`, a stream of the pipeline, or another node
-    features: dict[str, Formula]  # column = "formula", in order; " @2" behind it is its version
+    features: dict[str, Formula] = Field(
+        default_factory=dict
+    )  # column = "formula", in order; " @2" behind it is its version
     out: OutputSettings | None = None
+    # Of a join alone, each as in `[pipeline]`.
+    right: tuple[Name, ...] = ()  # nodes and streams that are looked up for each row
+    direction: Literal["backward", "forward", "nearest"] = "backward"  # a node looks back
+    allow_exact: bool = True  # may a row of the same nanosecond match
+    tolerance_ns: WholeNs | None = None  # farthest row that still matches; none: any
+    carry: Literal["row", "column"] = "row"  # the row as it is, or per column the last value
+    columns: dict[Name, tuple[str, ...]] = Field(default_factory=dict)  # by right: those taken; none: all
+
+    @model_validator(mode="after")
+    def _keys_are_of_the_kind(self) -> "NodeTable":
+        if self.kind == "formula":
+            fields = type(self).model_fields
+            for key in JOIN_KEYS:  # a file that is written out has every key, as it is by default
+                if getattr(self, key) != fields[key].get_default(call_default_factory=True):
+                    raise ValueError(f'{key} is a key of a join: it needs kind = "asof"')
+            return self
+        if not self.right:
+            raise ValueError('kind = "asof" needs right, the nodes or streams to join with: right = ["flow"]')
+        if self.features:
+            raise ValueError('kind = "asof" has no features; write them into a node that reads this one')
+        if self.direction != "backward":
+            raise ValueError(
+                f'direction = "{self.direction}" looks ahead; a node joins backward, and what looks ahead is '
+                "the join of [pipeline]"
+            )
+        if len({self.from_, *self.right}) != 1 + len(self.right):
+            raise ValueError(f"from {self.from_!r} and right {list(self.right)} must be different")
+        if strange := sorted(self.columns.keys() - set(self.right)):
+            raise ValueError(f"columns names {strange[0]}, which is not in right {list(self.right)}")
+        return self
+
+    @property
+    def join(self) -> JoinSettings | None:
+        """How it joins; None for a node of formulas."""
+        if self.kind == "formula":
+            return None
+        return JoinSettings(
+            rights=self.right,
+            allow_exact=self.allow_exact,
+            tolerance_ns=self.tolerance_ns,
+            carry=self.carry,
+            columns=dict(self.columns),
+        )
 
 
 class GraphTable(Section):
@@ -64,7 +111,9 @@ class GraphTable(Section):
 
     @property
     def remembers(self) -> bool:
-        """Whether a formula of any node looks back at earlier rows; one that is wrong does not count."""
+        """Whether any node joins or looks back at earlier rows; a formula that is wrong does not count."""
+        if any(node.kind == "asof" for node in self.nodes.values()):
+            return True
         return any(_looks_back(text) for node in self.nodes.values() for text in node.features.values())
 
     def declared(
@@ -85,6 +134,7 @@ class GraphTable(Section):
                     upstream=node.from_,
                     features=dict(node.features),
                     output=None if node.out is None else node.out.declared(),
+                    join=node.join,
                 )
                 for name, node in self.nodes.items()
             ),

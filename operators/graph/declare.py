@@ -6,6 +6,7 @@ from typing import Final
 
 from operators.sealed import ALIGNED
 from operators.sessions.sessions import DAYS_OF_UTC, Sessions
+from schemas.rule import Carry
 
 # Topics of a pipeline and folders of a replay besides those of its nodes, and the keys of `[graph]` itself.
 RESERVED: Final = frozenset(
@@ -43,19 +44,41 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JoinSettings:
+    """What a node of `kind = "asof"` joins its rows with, looking back, and how: as in `[pipeline]`.
+
+    `rights`   the nodes and streams that are looked up.
+    `columns`  of each of them those that are taken; all but the key where not named.
+    """
+
+    rights: tuple[str, ...]
+    allow_exact: bool = True
+    tolerance_ns: int | None = None
+    carry: Carry = "row"
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
-    """One table `[graph.NAME]` of row formulas.
+    """One table `[graph.NAME]`: row formulas, or a join.
 
     `name`      an identifier, unlike every other node's, stream's and topic's.
-    `upstream`  the node whose rows it reads, or `aligned`: the key `from`.
+    `upstream`  the node whose rows it reads, a stream, or `aligned`: the key `from`.
     `features`  by column, in order: the formula, and behind it its version where that is not 1: `x + y @2`.
     `output`    None where the rows only feed other nodes.
+    `join`      of a node that joins those rows with others; it has no features.
     """
 
     name: str
     upstream: str
     features: Mapping[str, str]
     output: Output | None = None
+    join: JoinSettings | None = None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The nodes and roots whose rows it takes, the one that gives it its own rows first."""
+        return (self.upstream,) if self.join is None else (self.upstream, *self.join.rights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

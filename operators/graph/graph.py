@@ -9,6 +9,7 @@ import numpy as np
 
 from operators.entries import KeptEntries, owned, owner_prefix
 from operators.graph.aliases import renamed_rows
+from operators.graph.asof_node import AsofNode
 from operators.graph.journal import Journals
 from operators.graph.node_places import NodePlaces
 from operators.graph.past import pasts_of
@@ -75,7 +76,8 @@ class Graph:
         assert not self._cold, "nodes are cold: they lack rows that were sealed before"
         sealed = {name: self._enter(name, rows) for name, rows in {ALIGNED: aligned, **streams}.items()}
         for planned in self._plan.nodes:
-            sealed[planned.name] = self._nodes[planned.name].take(tuple(sealed[n] for n in planned.reads))
+            made = self._nodes[planned.name].take(tuple(sealed[name] for name in planned.reads))
+            sealed[planned.name] = self._in_sessions(made) if planned.join is not None else made
         return {name: output.choose(sealed[name]) for name, output in self._outputs.items()}
 
     @property
@@ -87,12 +89,6 @@ class Graph:
     def missing(self) -> Missing | None:
         """The rows that `warm` is to be given; None where every node stands at the commit."""
         return self._missing
-
-    @property
-    def remembered_streams(self) -> frozenset[str]:
-        """The streams that nodes which remember rows hang on."""
-        roots = {node.name: node.roots for node in self._plan.nodes}
-        return frozenset(root for name in self._places.pasts for root in roots[name]) - {ALIGNED}
 
     @property
     def bare_behind_streams(self) -> list[str]:
@@ -276,7 +272,8 @@ class Graph:
             runs = planned.name in cold or planned.name not in self._places.pasts
             if runs and any(name in sealed for name in planned.reads):
                 upstream = tuple(sealed.get(name, UNKNOWN) for name in planned.reads)
-                sealed[planned.name] = self._nodes[planned.name].take(upstream)
+                made = self._nodes[planned.name].take(upstream)
+                sealed[planned.name] = self._in_sessions(made) if planned.join is not None else made
 
     def _renew(self, planned: PlannedNode) -> None:
         """Let a node start without state; what was kept of it is deleted with the next snapshot."""
@@ -307,4 +304,6 @@ class Graph:
 
 def make_node(planned: PlannedNode, groups: Groups) -> Node:
     """A new node of a plan."""
+    if planned.join is not None:
+        return AsofNode(planned, groups)
     return FormulaNode(planned.name, planned.features, groups)

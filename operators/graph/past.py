@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 from operators.formula.history import STATEFUL, Window, own_reach
 from operators.formula.steps import Step
 from operators.graph.plan import Plan, PlannedNode
+from operators.graph.plan_join import looked_up_columns
 from operators.join.settings import AsofSettings
+from operators.sealed import ALIGNED
 
 
 class Past(NamedTuple):
@@ -67,6 +69,12 @@ def pasts_of(plan: Plan) -> dict[str, Past]:
     return of_nodes
 
 
+def remembered_streams(plan: Plan) -> frozenset[str]:
+    """The streams that nodes which remember rows hang on, where rows of any node go out."""
+    pasts = pasts_of(plan) if plan.outputs() else {}
+    return frozenset(root for node in plan.nodes if node.name in pasts for root in node.roots) - {ALIGNED}
+
+
 def _join_pasts(
     node: PlannedNode, join: AsofSettings, columns: Mapping[str, Mapping[str, Past]]
 ) -> tuple[Past, Mapping[str, Past]]:
@@ -78,10 +86,8 @@ def _join_pasts(
     pasts = dict(columns.get(node.upstream, {}))
     for name, right in zip(node.reads[1:], join.rights, strict=True):
         of_right = columns.get(name, {})
-        pasts |= {
-            f"{right.name}_{column}": own.behind(of_right.get(column, NOTHING))
-            for column in join.looked_up(right)
-        }
+        looked_up = looked_up_columns(join, right)
+        pasts |= {column: own.behind(of_right.get(name_there, NOTHING)) for column, name_there in looked_up}
     return _farthest([own, *pasts.values()]), pasts
 
 

@@ -6,7 +6,7 @@ Everything that is wrong with any node is collected before anything is refused.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import pyarrow as pa
 
@@ -20,10 +20,12 @@ from operators.graph.declare import (
     NODES_MAX,
     RESERVED,
     GraphSettings,
+    JoinSettings,
     NodeSettings,
     Output,
 )
 from operators.graph.errors import GraphError, NodeError
+from operators.graph.plan_join import Upstream, join_meaning, joined_scales, plan_join
 from operators.graph.stream_rows import rows_meaning, stream_layout
 from operators.join.settings import AsofSettings
 from operators.sealed import ALIGNED
@@ -78,8 +80,8 @@ class PlannedNode:
 
     @property
     def meaning(self) -> str:
-        """16 hex digits that are equal where the same features are computed for the same rows."""
-        return self.features.meaning
+        """16 hex digits that are equal where the same is computed for the same rows."""
+        return self.features.meaning if self.join is None else join_meaning(self.features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +154,6 @@ def formula_version(text: str) -> tuple[str, int]:
     return (match["formula"], int(match["version"])) if match else (text, 1)
 
 
-class Upstream(NamedTuple):
-    """What a node may read: the rows, the columns that key them, and the roots that they hang on."""
-
-    source: Source
-    key: tuple[str, ...] = ()
-    roots: tuple[str, ...] = ()
-
-
 class _Planning:
     """Plans one graph; `upstreams` has the rows of each root and of each node so far."""
 
@@ -169,6 +163,7 @@ class _Planning:
         self.streams = streams
         self.errors: list[NodeError] = []
         self._nodes = settings.nodes
+        self._clock = clock
         self._upstreams = {ALIGNED: aligned}
         self._wrong_roots: dict[str, str] = {}  # streams that no node can read, and why
         for stream in streams:
@@ -211,7 +206,11 @@ class _Planning:
         placed = set(self._upstreams)
         waiting = list(self._nodes)
         while waiting:
-            ready = [node for node in waiting if node.upstream in placed or not self._is_node(node.upstream)]
+            ready = [
+                node
+                for node in waiting
+                if all(name in placed or not self._is_node(name) for name in node.reads)
+            ]
             if not ready:
                 self._report_cycles(waiting)
                 return ordered + waiting
@@ -221,13 +220,11 @@ class _Planning:
         return ordered
 
     def plan(self, node: NodeSettings) -> PlannedNode | None:
-        """Read the formulas of a node; None where anything is wrong with it or with what it reads."""
-        upstream = self._upstreams.get(node.upstream) or self._unknown(node.upstream)
+        """Read what a node computes; None where anything is wrong with it or with what it reads."""
+        upstream = self._upstream_of(node, node.upstream, "from")
+        if node.join is not None:
+            return self._plan_join(node, node.join, upstream)
         source = upstream.source
-        if node.upstream not in self._upstreams and not self._is_node(node.upstream):
-            self._report(
-                node.name, self._no_upstream(node.upstream), setting="from", width=len(node.upstream)
-            )
         if not node.features:
             self._report(node.name, f"a node needs features, in a table [graph.{node.name}.features]")
         split = {column: formula_version(text) for column, text in node.features.items()}
@@ -243,6 +240,8 @@ class _Planning:
             return None
         versions = {name: version for name, (_, version) in split.items()}
         output = node.output or Output()
+        if upstream.joined:
+            self._check_available(node)
         if carried is not None:
             self._check_beside(node.name, output, carried, features)
         return PlannedNode(
@@ -256,6 +255,43 @@ class _Planning:
             status=output.status,
             available=output.available,
         )
+
+    def _upstream_of(self, node: NodeSettings, name: str, setting: str) -> Upstream:
+        """What a node reads under a name; it is reported where there is no such thing."""
+        if name not in self._upstreams and not self._is_node(name):
+            width = len(name) if setting == "from" else 0
+            self._report(node.name, self._no_upstream(name), setting=setting, width=width)
+        return self._upstreams.get(name) or Upstream(Source(name, None))
+
+    def _plan_join(self, node: NodeSettings, join: JoinSettings, left: Upstream) -> PlannedNode | None:
+        rights = [self._upstream_of(node, name, "right") for name in join.rights]
+        self._upstreams[node.name] = Upstream(Source(node.name, None))
+        if any(one.source.layout is None or one.source.broken for one in (left, *rights)):
+            return None
+        try:
+            planned = plan_join(join, left, rights, self._clock)
+        except ValueError as wrong:
+            self._report(node.name, str(wrong))
+            return None
+        roots = tuple(sorted({root for one in (left, *rights) for root in one.roots}))
+        features, settings = planned.features, planned.settings
+        own = self._source(node, left.source, features, set())
+        own = own._replace(scales=joined_scales(settings, left, rights))
+        self._upstreams[node.name] = Upstream(own, left.key, roots, joined=True)
+        carried = self._carried(node, left.key)
+        self._check_available(node)
+        status = node.output is not None and node.output.status
+        return PlannedNode(
+            node.name, node.reads, roots, left.key, features, {}, carried, settings, status=status
+        )
+
+    def _check_available(self, node: NodeSettings) -> None:
+        """Report what nobody knows of rows that waited for others inside the graph."""
+        if node.output is not None and node.output.available:
+            message = (
+                "of rows of a join of nodes it is not known in this version when a reader could have them"
+            )
+            self._report(node.name, message, setting="out.available")
 
     def _source(
         self, node: NodeSettings, source: Source, features: Features | None, wrong: set[str]
@@ -294,9 +330,6 @@ class _Planning:
                 self._report(node.name, message, setting="out.columns")
         return tuple(name for name in layout.names if name in identity or name in chosen)
 
-    def _unknown(self, name: str) -> Upstream:
-        return Upstream(Source(name, None))
-
     @property
     def _stream_names(self) -> list[str]:
         return [stream.name for stream in self.streams]
@@ -322,7 +355,8 @@ class _Planning:
 
     def _report_cycles(self, waiting: list[NodeSettings]) -> None:
         """Each of these nodes is on a circle, or behind one."""
-        upstream = {node.name: node.upstream for node in waiting}
+        names = {node.name for node in waiting}
+        upstream = {node.name: next(name for name in node.reads if name in names) for node in waiting}
         reported: set[str] = set()
         for node in waiting:
             path = [node.name]

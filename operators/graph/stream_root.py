@@ -53,7 +53,7 @@ class StreamRoot:
         self.layout = stream_layout(stream)
         self.meaning = digest(rows_meaning(stream, clock), layout_fingerprint(held.schema))
         self._groups = groups
-        self._keeps_back = keeps_back
+        self.keeps_back = keeps_back
         self._pending = PendingRows(held.schema, tuple(held.schema.names))
         self._value = KeyedRows(keyed_schema(*held.schema))
         self._frontier_ns = BEGINNING_NS
@@ -74,17 +74,12 @@ class StreamRoot:
         ids = self._below(frontier_ns)
         if ids.size == 0:
             return Sealed(None, frontier_ns)
-        if self._keeps_back:
+        if self.keeps_back:
             oldest = int(self._pending.store.offset[ids].min())
             self._unkept = oldest if self._unkept is None else min(self._unkept, oldest)
         sealed = self._sealed(ids)
         self._forget()
         return sealed
-
-    @property
-    def complete_ns(self) -> int:
-        """Every row below it was sealed."""
-        return self._frontier_ns
 
     @property
     def end_ns(self) -> int:
@@ -111,7 +106,7 @@ class StreamRoot:
 
     def mistakable(self, stream: str, rows: RowStore) -> Bools:
         """Which rows set aside a restart could take for rows that count: those it may give again."""
-        from_ns = self._kept_ns if self._keeps_back else self._frontier_ns
+        from_ns = self._kept_ns if self.keeps_back else self._frontier_ns
         wanted: Bools = rows.time_ns[: rows.rows] >= from_ns
         return wanted
 
@@ -124,16 +119,17 @@ class StreamRoot:
     ) -> None:
         """Take up committed progress: rows below the frontier were sealed."""
         self._frontier_ns = self._past_ns = frontier_ns
-        if self._keeps_back and frontier_ns > BEGINNING_NS:
+        if self.keeps_back and frontier_ns > BEGINNING_NS:
             self._unkept = needed[self.name]
 
     def reach_back(self, past_ns: int) -> None:
         """Nodes want the rows from this time on again; after `resume`."""
         self._past_ns = min(self._past_ns, past_ns)
 
-    def rereading_ended(self) -> None:
+    def rereading_ended(self) -> int:
         """All has been read again: rows below the frontier come no more."""
         self._past_ns = self._frontier_ns
+        return self._frontier_ns
 
     def past(self) -> PastRows | None:
         """The rows that an earlier life sealed, once; None for none."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from operators.entries import KeptEntries, SnapshotError, owned
 from operators.graph.graph import Graph
+from operators.graph.past import remembered_streams
 from operators.graph.plan import Plan
 from operators.graph.stream_root import StreamRoot
 from operators.graph.task_nodes import TaskNodes
@@ -58,19 +59,18 @@ class TaskGraph:
         self._root = AsofRoot(settings, groups, ALIGNED)
         plan = plan or Plan(name="", nodes=(), aligned=self._root.layout)
         self._graph = Graph(plan, groups=groups)
-        remembered = self._graph.remembered_streams if self._graph.layouts else frozenset[str]()
+        remembered = remembered_streams(plan)
         self._streams = tuple(
             StreamRoot(stream, settings.clock, groups, keeps_back=name in remembered)
             for name, stream in plan.streams.items()
         )
-        self._roots: tuple[Root, ...] = (self._root, *self._streams)
-        self._roots_of = {
-            name: [root for root in self._roots if name in root.streams] for name in self.inputs.streams
-        }
         self.nodes: Final = TaskNodes(self._graph, self._root, self._streams, settings)
         self.sinks: Final = {self._root.name: self._root.layout, **self._graph.layouts}
         self._rereading = False
-        self._unsettled = False  # rows of streams that nodes have to take again may yet come
+        # Whether nodes have yet to hear up to where an earlier life came, in a graph to which that matters.
+        self._unsettled = False
+        self._settles = bool(plan.streams) or any(node.join is not None for node in plan.nodes)
+        self._complete_ns: dict[str, int] = {}  # by root, as an earlier life left it
         self._void: list[bytes] = []  # keys of kept entries that mean nothing by this rule
 
     @property
@@ -91,7 +91,7 @@ class TaskGraph:
     def push(self, stream: str, arrived: Arrived, *, now_ns: int | None = None) -> None:
         """Take what arrived of one input, in the order of its log (see `Inputs.accept`)."""
         for rows in self.inputs.accept(stream, arrived, now_ns):
-            for root in self._roots_of[stream]:
+            for root in self._roots_of(stream):
                 root.take(stream, rows)
             self._notice_caught_up()
             if rows.aside is not None:
@@ -126,7 +126,7 @@ class TaskGraph:
 
     def held(self, stream: str) -> Held:
         """What waits of an input, or what waiting rows wait for."""
-        first, *others = (root.held(stream) for root in self._roots_of[stream])
+        first, *others = (root.held(stream) for root in self._roots_of(stream))
         if not others:
             return first
         return Held(*map(sum, zip(first, *others, strict=True)))
@@ -155,7 +155,7 @@ class TaskGraph:
         for stream in self._streams:
             stream.reach_back(begins_ns.get(stream.name, committed.frontier_ns))
         self._rereading = True
-        self._unsettled = bool(self._streams)
+        self._unsettled = self._settles
         self._void = list(plan.void)
         self._notice_caught_up()
 
@@ -239,14 +239,22 @@ class TaskGraph:
         """The rows with the moment at which all inputs had reached these bounds."""
         return sealed if bound_ns is None else sealed._replace(available=self.inputs.known_at(bound_ns))
 
+    @property
+    def _roots(self) -> "tuple[Root, ...]":
+        return (self._root, *self._streams)
+
+    def _roots_of(self, stream: str) -> "list[Root]":
+        return [root for root in self._roots if stream in root.streams]
+
     def _needed_offset(self, stream: str, otherwise: int) -> int:
-        return min(root.needed_offset(stream, otherwise) for root in self._roots_of[stream])
+        return min(root.needed_offset(stream, otherwise) for root in self._roots_of(stream))
 
     def _forget_set_aside(self) -> None:
         """Forget the rows set aside that no restart could take for others any more."""
-        for name, (first, *others) in self._roots_of.items():
+        for name in self.inputs.streams:
             rows = self.inputs.set_aside(name)
             if rows.rows:
+                first, *others = self._roots_of(name)
                 mistakable = first.mistakable(name, rows)
                 for root in others:
                     mistakable |= root.mistakable(name, rows)
@@ -255,15 +263,14 @@ class TaskGraph:
     def _notice_caught_up(self) -> None:
         if self._rereading and self.inputs.caught_up:
             self._rereading = False
-            for root in self._roots:
-                root.rereading_ended()
+            self._complete_ns = {root.name: root.rereading_ended() for root in self._roots}
             for stream in self._streams:
                 past = stream.past()
                 if past is not None:
                     self._graph.warm_stream(stream.name, *past)
         if self._unsettled and not self._rereading and self._graph.missing is None:
             self._unsettled = False
-            self._graph.settle({root.name: root.complete_ns for root in self._roots})
+            self._graph.settle(self._complete_ns)
 
 
 def _joined(evident: Sealed, assumed: Sealed) -> Sealed:

@@ -26,7 +26,7 @@ class TaskNodes:
         self, graph: Graph, root: AsofRoot, streams: Sequence[StreamRoot], settings: AsofSettings
     ) -> None:
         self.remembers: Final = graph.remembers and bool(graph.layouts)
-        self.streams: Final = graph.remembered_streams if self.remembers else frozenset[str]()
+        self.streams: Final = frozenset(stream.name for stream in streams if stream.keeps_back)
         self._graph = graph
         self._root = root
         self._streams = streams

@@ -61,11 +61,6 @@ class AsofRoot:
         return Sealed(rows, self._floor_ns, matched_rows=dict(counts), keys=keys)
 
     @property
-    def complete_ns(self) -> int:
-        """Every row below it was sealed."""
-        return self._floor_ns
-
-    @property
     def end_ns(self) -> int:
         """A frontier past the newest row of any stream, and past what a left row could still have matched."""
         end_ns = self._frontier_ns
@@ -125,11 +120,12 @@ class AsofRoot:
             right.fold_pending(self._floor_ns)
             right.known_below(needed[name], frontier_ns)
 
-    def rereading_ended(self) -> None:
+    def rereading_ended(self) -> int:
         """Every input has been read again; until then left rows may come that waited below the frontier."""
         self._rereading = False
         for right in self._sealer.rights:
             right.fold_pending(self._floor_ns)
+        return self._floor_ns
 
     def snapshot(self) -> Snapshot:
         """What changed since the last snapshot; all snapshots so far together restore this state."""

@@ -71,6 +71,24 @@ OF_STREAMS: Final[dict[str, Any]] = {
     "sold": {"from": "trade", "features": {"count": "rolling_count(price, '40ns')"}, "out": {}},
     "tick": {"from": "aligned", "features": {"sum": "rolling_sum(price, '25ns')"}, "out": {}},
 }
+# Joins of nodes and streams, with nodes that remember before and behind them.
+JOINS: Final[dict[str, Any]] = {
+    "flow": {
+        "from": "quote",
+        "features": {
+            "slow": "ewma(bid, alpha=0.3, memory='genesis')",
+            "sum": "rolling_sum(bid, '25ns')",
+        },
+    },
+    "tick": {"from": "aligned", "features": {"before": "lag(price, rows=2)"}},
+    "joined": {"kind": "asof", "from": "tick", "right": ["flow"], "tolerance_ns": 20, "out": {}},
+    "later": {
+        "from": "joined",
+        "features": {"last": "rolling_sum(flow_sum, '30ns')", "mean": "ewma(flow_slow, alpha=0.5)"},
+        "out": {},
+    },
+    "back": {"kind": "asof", "from": "quote", "right": ["later"], "carry": "column", "out": {}},
+}
 
 
 def play(seed: int, folder: Path) -> None:
@@ -78,7 +96,7 @@ def play(seed: int, folder: Path) -> None:
     with little_room(random.Random(f"room of {seed}")):
         rng = random.Random(f"memory of {seed}")
         settings = settings_of(rng, folder)
-        graph = GraphTable.model_validate(rng.choice([EVER, RECENT, OF_STREAMS, OF_STREAMS]))
+        graph = GraphTable.model_validate(rng.choice([EVER, RECENT, OF_STREAMS, JOINS]))
         kept = {"state_interval_ms": rng.choice([1, 20, 1_000_000])}
         worker = settings.worker.model_copy(update=kept)
         pipeline = pipeline_of(settings.model_copy(update={"graph": graph, "worker": worker}))

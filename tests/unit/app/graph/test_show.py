@@ -138,3 +138,55 @@ def test_memory_needs_and_what_a_restart_takes_are_shown(run_app: App, tmp_path:
         "  restart without local state: read again is tidemark.aligned from the start of the session of the "
         "last commit, with 5 min and 99 rows of each symbol before it"
     )
+
+
+FLOW = """\
+[graph.flow]
+from = "quote"
+[graph.flow.features]
+wide = "ask_price - bid_price"
+mean_5s = "rolling_mean(wide, '5s')"
+[graph.tick]
+from = "aligned"
+[graph.tick.features]
+mid = "(quote_bid_price + quote_ask_price) / 2"
+[graph.joined]
+kind = "asof"
+from = "tick"
+right = ["flow"]
+tolerance = "2s"
+columns = { flow = ["mean_5s"] }
+[graph.late_by]
+from = "joined"
+[graph.late_by.features]
+late = "flow_mean_5s > 1.0"
+[graph.late_by.out]
+"""
+
+
+def test_a_graph_that_reads_a_stream_shows_its_chains_and_what_it_looks_up(
+    run_app: App, file: Path, tmp_path: Path
+) -> None:
+    flow = graph_file(tmp_path, FLOW, "flow.toml")
+    answer = run_app("graph", "show", "-c", flow, "--store", "history")
+    assert answer.code == 0, answer.err
+    lines = answer.out.splitlines()
+    assert lines[1:3] == [
+        "  trade, quote -> aligned -> tick -> joined (flow) -> late_by        out: tidemark.late_by",
+        "  quote -> flow        into: joined",
+    ]
+    named = {words[0]: words[1:] for row in lines[4:] if (words := row.split())}
+    assert named["flow"][:4] == ["window", "2", "s", "2"]
+    assert named["late"][:3] == ["window", "7", "s"]
+    assert lines[-1].endswith("what they remember is in tidemark.state; rows since then are read again")
+    json_ = json.loads(run_app("graph", "show", "-c", flow, "--store", "history", "--json").out)
+    assert {node["name"]: node["right"] for node in json_["nodes"]}["joined"] == ["flow"]
+
+
+def test_a_graph_that_reads_a_stream_is_no_graph_to_check_yet(
+    run_app: App, file: Path, tmp_path: Path
+) -> None:
+    flow = graph_file(tmp_path, FLOW, "flow.toml")
+    answer = run_app("graph", "check", "-c", flow, "--on", "2024-01-15", "--store", "history")
+    assert answer.code == 2
+    assert "reads quote, and a check runs features of joined rows alone in this version" in answer.error

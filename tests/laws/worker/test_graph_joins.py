@@ -1,0 +1,178 @@
+"""A node may join nodes and streams: its rows wait for the others, and go on after any death."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.audit.topics import audit
+from app.config import Settings
+from app.process import failpoints
+from tests.stage.deaths import buried
+from tests.stage.graph_lives import die, live, lose_all, lose_disk, rows_of, run_on, uninterrupted
+from tests.stage.market import Market
+from tests.stage.turns import turn_until_quiet
+
+# Features of quotes reach trades, and the other way round; nodes with memory on all sides of the joins.
+JOINS: Mapping[str, Any] = {
+    "flow": {
+        "from": "quote",
+        "features": {"sum": "rolling_sum(bid, '4ns')", "slow": "ewma(bid, alpha=0.3, memory='genesis')"},
+    },
+    "tick": {"from": "aligned", "features": {"mean": "rolling_mean(quote_bid, rows=3)"}},
+    "joined": {"kind": "asof", "from": "tick", "right": ["flow"], "tolerance_ns": 3, "out": {}},
+    "plain": {"from": "joined", "features": {"twice": "flow_sum * 2"}},
+    "later": {
+        "from": "plain",
+        "features": {"last": "rolling_sum(twice, '4ns')", "ewma": "ewma(flow_slow, alpha=0.5)"},
+        "out": {},
+    },
+    "back": {
+        "kind": "asof",
+        "from": "quote",
+        "right": ["later"],
+        "columns": {"later": ["last"]},
+        "allow_exact": False,
+        "out": {},
+    },
+    "own": {"kind": "asof", "from": "tick", "right": ["later"], "carry": "column", "out": {}},
+}
+
+
+def test_features_of_quotes_reach_trades(tmp_path: Path) -> None:
+    market = Market(tmp_path, graph=JOINS)
+    live(market, range(1, 11))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    rows = rows_of(market)
+    sums: dict[tuple[str, int], float] = {}
+    for row in rows["back", 0]:  # of all quotes
+        own = [b["bid"] for b in rows["back", 0] if b["symbol"] == row["symbol"]]
+        window = range(row["event_ns"] - 3, row["event_ns"] + 1)
+        sums[row["symbol"], row["event_ns"]] = sum(bid for bid in own if bid in window)
+    assert rows["joined", 0]
+    for row in rows["joined", 0]:
+        assert row["flow_event_ns"] == row["event_ns"]  # each trade comes with a quote of its time
+        assert row["flow_sum"] == sums[row["symbol"], row["event_ns"]]
+    earlier = [row for row in rows["back", 0] if row["later_event_ns"] is not None]
+    assert earlier
+    assert all(row["later_event_ns"] < row["event_ns"] for row in earlier)
+    assert [row["event_ns"] for row in rows["own", 0]] == [row["event_ns"] for row in rows["aligned", 0]]
+
+
+@pytest.mark.parametrize("lose", [lose_disk, lambda _: None], ids=["disk", "nothing"])
+@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
+@pytest.mark.parametrize("point", [failpoints.COMMIT_BEGIN, failpoints.COMMIT_END, failpoints.COMMIT_STATE])
+def test_a_worker_that_dies_goes_on_with_every_bit(
+    tmp_path: Path, point: str, guarantee: str, lose: Callable[[Market], None]
+) -> None:
+    settings: Mapping[str, Any] = {"graph": JOINS, "worker": {"guarantee": guarantee, "frame_rows_max": 7}}
+    market = Market(tmp_path / "mortal", **settings)
+    run_on(market, range(1, 11))
+    live(market, range(11, 21))
+    doomed = market.worker()
+    turn_until_quiet(doomed)
+    die(market, doomed, point)
+    lose(market)
+    run_on(market, range(21, 31))
+    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    assert audit(market.pipeline).violations == []
+
+
+@pytest.mark.parametrize("direction", ["backward", "forward", "nearest"])
+def test_rows_that_wait_for_a_join_that_looks_ahead_come_once(tmp_path: Path, direction: str) -> None:
+    settings: Mapping[str, Any] = {
+        "graph": JOINS,
+        "pipeline": {"direction": direction, "tolerance_ns": 4},
+        "worker": {"state_interval_ms": 1_000_000},
+    }
+    market = Market(tmp_path / "mortal", **settings)
+    run_on(market, range(1, 11))
+    doomed = market.worker()
+    for lower in (11, 21):
+        live(market, range(lower, lower + 10))
+        market.pass_commit_interval()
+        turn_until_quiet(doomed)
+    doomed.commit()
+    buried(market, doomed)
+    lose_disk(market)
+    run_on(market, range(31, 41))
+    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=41, **settings)
+
+
+def test_state_behind_the_commit_is_brought_up_to_it(tmp_path: Path) -> None:
+    settings: Mapping[str, Any] = {"graph": JOINS, "worker": {"checkpoint_interval_ms": 1}}
+    market = Market(tmp_path / "behind", **settings)
+    run_on(market, range(1, 11))
+    older = tmp_path / "older"
+    shutil.copytree(market.settings.worker.state, older)
+    run_on(market, range(11, 21))
+    lose_disk(market)
+    shutil.copytree(older, market.settings.worker.state)
+    run_on(market, range(21, 31))
+    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+
+
+def test_nodes_that_lost_all_are_made_anew_from_aligned_rows_and_streams(tmp_path: Path) -> None:
+    market = Market(tmp_path / "lost", graph=JOINS)
+    for lower in range(1, 51, 10):
+        run_on(market, range(lower, lower + 10))
+    lose_all(market)
+    run_on(market, range(51, 61))
+    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=61, graph=JOINS)
+
+
+def test_a_join_that_is_new_or_changed_has_the_past_of_what_it_reads(tmp_path: Path) -> None:
+    before = {name: JOINS[name] for name in ("flow", "tick", "joined")}
+    changed = {**JOINS, "joined": {**JOINS["joined"], "tolerance_ns": 5}}
+    market = Market(tmp_path / "grown", graph=before)
+    for lower in (1, 11):
+        run_on(market, range(lower, lower + 10))
+    market.add_graph(changed)
+    run_on(market, range(21, 31))
+    one = uninterrupted(tmp_path / "one", stop=31, graph=changed)
+    for key, rows in rows_of(market).items():
+        assert [row for row in rows if row["event_ns"] > 20] == [
+            row for row in one[key] if row["event_ns"] > 20
+        ], key
+
+
+def test_a_graph_of_joins_is_the_same_over_partitions_that_move(tmp_path: Path) -> None:
+    settings: Mapping[str, Any] = {"graph": JOINS, "partitions": 3}
+    market = Market(tmp_path / "moving", **settings)
+    live(market, range(1, 11))
+    first = market.worker("0")
+    turn_until_quiet(first)
+    second = market.worker("1")
+    turn_until_quiet(first, second)
+    live(market, range(11, 21))
+    turn_until_quiet(first, second)
+    lose_disk(market)
+    first.close()
+    lose_disk(market)
+    live(market, range(21, 31))
+    turn_until_quiet(second)
+    second.close()
+    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ({"kind": "asof", "from": "aligned"}, "needs right"),
+        ({"kind": "asof", "from": "aligned", "right": ["quote"], "features": {"x": "1"}}, "has no features"),
+        ({"kind": "asof", "from": "aligned", "right": ["quote"], "direction": "forward"}, "looks ahead"),
+        ({"kind": "asof", "from": "quote", "right": ["quote"]}, "must be different"),
+        (
+            {"kind": "asof", "from": "aligned", "right": ["quote"], "columns": {"bar": []}},
+            "columns names bar",
+        ),
+        ({"from": "aligned", "features": {"x": "1"}, "tolerance_ns": 5}, "is a key of a join"),
+    ],
+)
+def test_a_join_that_cannot_be_is_refused_with_its_key(node: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Settings.model_validate({"graph": {"tick": node}})
