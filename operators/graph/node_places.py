@@ -91,3 +91,10 @@ def _places_of(entry: bytes | None, own: Mapping[bytes, bytes], roots: tuple[str
     if entry is None or len(entry) != PLACE.size * len(roots):
         raise NodeStateError("which row the node took last is not kept")
     return dict(zip(roots, PLACE.iter_unpack(entry), strict=True))
+
+
+def newest_ns(entry: bytes) -> int | None:
+    """The time of the newest row that an entry of places names; None where it names none."""
+    if not entry or len(entry) % PLACE.size:
+        return None
+    return int(max(place[0] for place in PLACE.iter_unpack(entry)))

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,8 @@ import pytest
 
 from app.errors import RunError
 from app.process import failpoints
-from app.reading.aligned import read_output
-from app.worker.worker import Worker
-from tests.stage.deaths import Death, buried, die_at
+from tests.stage.deaths import buried
+from tests.stage.graph_lives import die, live, lose_all, lose_disk, rows_of, run_on, uninterrupted
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
@@ -42,67 +40,6 @@ BOUNDED: Mapping[str, Any] = {
     "name": "bounded",
     "tick": {"from": "aligned", "features": {"sum": "rolling_sum(quote_bid, '7ns')"}, "out": {}},
 }
-SYMBOLS = "ABCDEF"
-
-
-def live(market: Market, times_ns: range) -> None:
-    """Trades and quotes of all symbols; each symbol is silent now and then."""
-    for time_ns in times_ns:
-        for number, symbol in enumerate(SYMBOLS):
-            if time_ns % (number + 2):
-                market.quote(time_ns, symbol=symbol)
-                market.trade(time_ns, symbol=symbol)
-    market.progress(times_ns.stop)
-
-
-def rows_of(market: Market) -> dict[tuple[str, int], list[dict[str, Any]]]:
-    """The rows of each output and partition, without duplicates, in order."""
-    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for name in market.pipeline.sinks(0):
-        for partition in range(market.settings.bus.partitions):
-            batches = read_output(market.pipeline, name, partition, wait=False)
-            rows = [row for batch in batches for row in batch.to_pylist()]
-            found[name, partition] = list({(r["left_offset"], r["left_index"]): r for r in rows}.values())
-    return found
-
-
-def uninterrupted(folder: Path, *, stop: int, **settings: Any) -> dict[tuple[str, int], list[dict[str, Any]]]:
-    """What one worker makes of the same rows that never dies."""
-    market = Market(folder, **settings)
-    for lower in range(1, stop, 10):
-        live(market, range(lower, lower + 10))
-    with closing(market.worker()) as worker:
-        turn_until_quiet(worker)
-    return rows_of(market)
-
-
-def lose_disk(market: Market) -> None:
-    shutil.rmtree(market.settings.worker.state, ignore_errors=True)
-
-
-def lose_all(market: Market) -> None:
-    """The disk, and what is kept of nodes in their topic as well: only the aligned rows are left."""
-    lose_disk(market)
-    for partition in range(market.settings.bus.partitions):
-        source = TopicPartition(market.settings.topic("state"), partition)
-        market.bus.delete_before(source, market.bus.admin().ranges([source])[source].high)
-
-
-def run_on(market: Market, times_ns: range, slot: str = "0") -> None:
-    live(market, times_ns)
-    with closing(market.worker(slot)) as worker:
-        turn_until_quiet(worker)
-
-
-def die(market: Market, worker: Worker, point: str) -> None:
-    """Let the worker die at this point of its next commit."""
-    failpoints.arm(partial(die_at, point))
-    try:
-        with pytest.raises(Death):
-            worker.commit()
-    finally:
-        failpoints.arm(None)
-    buried(market, worker)
 
 
 @pytest.mark.parametrize("lose", [lose_all, lose_disk, lambda _: None], ids=["all", "disk", "nothing"])

@@ -15,8 +15,8 @@ from app.reading.aligned import read_output
 from app.wiring.pipeline import topic_specs
 from operators.hashing.parity import Parity, sealed_hashes
 from schemas.frame import FrameHeaders
-from tests.laws.worker.test_graph_memory import die, live, lose_all, lose_disk, rows_of, run_on, uninterrupted
 from tests.stage.deaths import Death, buried, die_at
+from tests.stage.graph_lives import die, live, lose_all, lose_disk, rows_of, run_on, uninterrupted
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 

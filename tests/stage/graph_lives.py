@@ -1,0 +1,81 @@
+"""Lives of a worker with a graph: rows that come, what it loses, and what one life would have given."""
+
+import shutil
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from app.process import failpoints
+from app.reading.aligned import read_output
+from app.worker.worker import Worker
+from tests.stage.deaths import Death, buried, die_at
+from tests.stage.market import Market
+from tests.stage.turns import turn_until_quiet
+from topics.block import TopicPartition
+
+SYMBOLS: Final = "ABCDEF"
+
+
+def live(market: Market, times_ns: range) -> None:
+    """Trades and quotes of all symbols; each symbol is silent now and then."""
+    for time_ns in times_ns:
+        for number, symbol in enumerate(SYMBOLS):
+            if time_ns % (number + 2):
+                market.quote(time_ns, symbol=symbol)
+                market.trade(time_ns, symbol=symbol)
+    market.progress(times_ns.stop)
+
+
+def rows_of(market: Market) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """The rows of each output and partition, without duplicates, in order."""
+    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for name in market.pipeline.sinks(0):
+        for partition in range(market.settings.bus.partitions):
+            batches = read_output(market.pipeline, name, partition, wait=False)
+            rows = [row for batch in batches for row in batch.to_pylist()]
+            found[name, partition] = list({(r["left_offset"], r["left_index"]): r for r in rows}.values())
+    return found
+
+
+def uninterrupted(folder: Path, *, stop: int, **settings: Any) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """What one worker makes of the same rows that never dies."""
+    market = Market(folder, **settings)
+    for lower in range(1, stop, 10):
+        live(market, range(lower, lower + 10))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    return rows_of(market)
+
+
+def lose_disk(market: Market) -> None:
+    """Local state is gone."""
+    shutil.rmtree(market.settings.worker.state, ignore_errors=True)
+
+
+def lose_all(market: Market) -> None:
+    """The disk, and what is kept of nodes in their topic as well: only the aligned rows are left."""
+    lose_disk(market)
+    for partition in range(market.settings.bus.partitions):
+        source = TopicPartition(market.settings.topic("state"), partition)
+        market.bus.delete_before(source, market.bus.admin().ranges([source])[source].high)
+
+
+def run_on(market: Market, times_ns: range, slot: str = "0") -> None:
+    """A life: rows come, and a worker takes them until nothing is left to do."""
+    live(market, times_ns)
+    with closing(market.worker(slot)) as worker:
+        turn_until_quiet(worker)
+
+
+def die(market: Market, worker: Worker, point: str) -> None:
+    """Let the worker die at this point of its next commit."""
+    failpoints.arm(partial(die_at, point))
+    try:
+        with pytest.raises(Death):
+            worker.commit()
+    finally:
+        failpoints.arm(None)
+    buried(market, worker)
