@@ -27,6 +27,7 @@ from app.words import duration, table_lines
 from operators.entries import KeptEntries
 from operators.graph.gone import Gone
 from operators.graph.graph import Graph
+from operators.graph.past import pasts_of
 from operators.graph.plan import PlannedNode
 from operators.graph.stream_root import stream_place
 from operators.inputs.progress import FIRST
@@ -120,7 +121,9 @@ def _task_change(
             what = f"what nodes of partition {number} remember"
             entries = kept_entries(pipeline, STATE, number, group=reader, meter=Meter(), what=what)
             graph.restore(KeptEntries(entries.items()), {}, from_topic=True)
-        standing = graph.standing if graph.standing != Standing() else Standing(new=tuple(graph.remembering))
+        standing = (
+            graph.standing if graph.standing != Standing() else Standing(new=tuple(pasts_of(pipeline.graph)))
+        )
         of_streams = dict.fromkeys(pipeline.graph.streams, stream_place(newest.frontier_ns))
         streams = graph.resume({ALIGNED: through or FIRST, **of_streams})
         missing = graph.missing

@@ -1,11 +1,13 @@
 """What nodes remembered that are gone: it stays for a while, so that a node that comes back goes on."""
 
+import struct
 from collections.abc import Iterable
 from typing import Final
 
 from operators.entries import MEANING_SIZE
-from operators.graph.node_places import PLACE_KEY, newest_ns
 
+PLACE_KEY: Final = b"\0place"  # of the entry that says which rows a node took last
+PLACE: Final = struct.Struct("<qqqq")
 DAYS_NS: Final = 7 * 24 * 3_600 * 1_000_000_000  # of event time behind the place where the node stood
 
 
@@ -46,3 +48,10 @@ class Gone:
             if time_ns is None or (through_ns is not None and through_ns - time_ns > self._kept_ns):
                 expired += self._keys.pop(prefix)
         return expired
+
+
+def newest_ns(entry: bytes) -> int | None:
+    """The time of the newest row that an entry of places names; None where it names none."""
+    if not entry or len(entry) % PLACE.size:
+        return None
+    return int(max(place[0] for place in PLACE.iter_unpack(entry)))

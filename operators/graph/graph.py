@@ -58,8 +58,8 @@ class Graph:
         self._make = make or make_node
         self.groups = Groups() if groups is None else groups
         self._nodes: dict[str, Node] = {node.name: self._make(node, self.groups) for node in plan.nodes}
-        self._places = NodePlaces(pasts_of(plan), {node.name: node.roots for node in plan.nodes})
-        self._gone = gone or Gone()
+        roots = {node.name: node.roots for node in plan.nodes}
+        self._places = NodePlaces(pasts_of(plan), roots, gone or Gone())
         self._missing: Missing | None = None
         self._cold: dict[str, tuple[str, ...]] = {}  # by root: the nodes that have rows of it to take again
         self.warmed_rows = 0
@@ -88,11 +88,6 @@ class Graph:
         for planned in self._plan.nodes:
             sealed[planned.name] = self._nodes[planned.name].take(tuple(sealed[n] for n in planned.reads))
         return {name: output.choose(sealed[name]) for name, output in self._outputs.items()}
-
-    @property
-    def remembering(self) -> tuple[str, ...]:
-        """The names of the nodes that remember earlier rows."""
-        return tuple(self._places.pasts)
 
     @property
     def remembers(self) -> bool:
@@ -141,7 +136,7 @@ class Graph:
         """
         if all(place == FIRST for place in through.values()):  # of no root
             assert not self._places.standing(), "nodes have rows that no commit has sealed"
-            self._journals.remove(self._gone.expired(None))
+            self._journals.remove(self._places.gone.expired(None))
             self._journals.resumed()
             return {}
         starts = self._starts(through)
@@ -160,7 +155,7 @@ class Graph:
                 self._missing = Missing(first, last, tuple(cold))
             else:
                 begins_ns[root] = first[0]
-        self._journals.remove(self._gone.expired(max(place[0] for place in through.values())))
+        self._journals.remove(self._places.gone.expired(max(place[0] for place in through.values())))
         self._journals.resumed()
         return begins_ns
 
@@ -229,7 +224,7 @@ class Graph:
         """
         meanings = {node.name: node.meaning for node in self._nodes.values()} | dict(others)
         strange = kept.rest(meanings)
-        self._gone.add(strange)
+        self._places.gone.add(strange)
         if from_topic:
             self._journals.local.add(strange)
         lost = []
@@ -244,7 +239,7 @@ class Graph:
             except NodeStateError:
                 self._renew(planned)
                 lost.append(planned.name)
-        had = self._gone.names
+        had = self._places.gone.names
         same = self._places.standing()
         bare = [name for name in self._places.pasts if name not in same and name not in lost]
         self.standing = Standing(

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any, Final
 
+import pyarrow as pa
 import tomli_w
 from confluent_kafka import Message
 from rich.console import Console
@@ -146,7 +147,8 @@ def _apart(made: Rows, parts: Sequence[tuple[Rows, int, int]]) -> str:
         theirs = life.rows.slice(lower, upper - lower)
         columns = [name for name in theirs.schema.names if name not in PLACE]
         mine = made.rows.slice(at, upper - lower)
-        if differs := int((~equal_bits(mine.select(columns), theirs.select(columns))).sum()):
+        both = (pa.Table.from_batches([rows.select(columns)]) for rows in (mine, theirs))
+        if differs := int((~equal_bits(*both)).sum()):
             return f"{differs:,} of {upper - lower:,} rows have other values"
         at += upper - lower
     return ""

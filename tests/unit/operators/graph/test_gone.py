@@ -1,8 +1,7 @@
 """Laws of what gone nodes leave behind: it stays as long as it is told, by the time of the log."""
 
 from operators.entries import owner_prefix
-from operators.graph.gone import Gone
-from operators.graph.node_places import PLACE, PLACE_KEY
+from operators.graph.gone import PLACE, PLACE_KEY, Gone
 
 MEANINGS = ("0" * 16, "1" * 16)
 
