@@ -118,7 +118,7 @@ def judge(
     aligned = log[new.settings.topic(ALIGNED)]
     lives = wanted_rows(aligned, old, partition), wanted_rows(aligned, new, partition)
     made = {
-        name: rows_of(log[new.settings.topic(name)], partition, (lives[1] | lives[0])[name].rows.schema)
+        name: rows_of(log[new.settings.topic(name)], partition, (lives[0] | lives[1])[name].rows.schema)
         for name in {*lives[0], *lives[1]}
     }
     places = lives[0][QUICK].places
