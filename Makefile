@@ -39,7 +39,9 @@ FILES ?=
 MESSAGES ?= 10000000
 CASES ?= 1000000
 MINUTES ?= 1
+SECONDS ?= 10
 FAULT ?=
+FEATURES ?=
 CONFIG ?=
 # Every variable of `make replay` is a flag of `python -m app replay`; an empty one keeps the flag's default.
 flag = $(if $($(1)),--$(2) '$($(1))')
@@ -119,11 +121,17 @@ test-bounds: $(READY) ## kernel tests with every array index checked
 test-nojit: $(READY) ## kernel tests as plain Python
 	@NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q tests/unit/operators tests/laws/join tests/property $(ARGS)
 
-chaos: $(READY) ## play every fault F1-F25 on a real Kafka, again and again: make chaos MINUTES=5 (FAULT=F7)
-	@$(PY) -m tests.broker.chaos $(MINUTES) $(FAULT)
+chaos: $(READY) ## play every fault F1-F25 on a real Kafka, again and again: make chaos MINUTES=5 (FAULT=F7, FEATURES=0 without a graph)
+	@$(PY) -m tests.broker.chaos $(MINUTES) $(or $(FEATURES),30) $(FAULT)
 
 storm: $(READY) ## time restarts, then kill and stop workers and brokers under 20,000 rows/s: make storm MINUTES=30 SEED=1
 	@$(PY) -m tests.broker.chaos.storm $(MINUTES) $(or $(SEED),1) $(ARGS)
+
+test-planted: $(READY) ## plant a fault of every kind in a graph: graph check must name each for what it is
+	@$(PY) -m pytest -q tests/unit/app/graph/test_check.py -k planted $(ARGS)
+
+change: $(READY) ## change a graph under 20,000 rows/s: new features have their past, the others every bit: make change SECONDS=60
+	@$(PY) -m tests.broker.chaos.storm.changed $(SECONDS)
 
 mutate: $(READY) ## change each comparison that decides what is sealed: some test must fail (FILES=operators/join/sealer.py)
 	@$(PY) -m tests.mutation $(FILES)
@@ -156,4 +164,4 @@ wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client 
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test simulate chaos storm leak fuzz test-bounds test-nojit mutate check bench kafka kafka-stop up replay wheel clean
+.PHONY: help sync lock fmt lint type layers tidy test simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check bench kafka kafka-stop up replay wheel clean

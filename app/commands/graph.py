@@ -7,13 +7,16 @@ from typing import Annotated, Final
 
 import typer
 
-from app.cli import ConfigFile, app, print_lines, say
+from app.cli import Bootstrap, ConfigFile, app, print_lines, say
 from app.config import load_settings
+from app.errors import UsageError
 from app.graph.columns import input_columns
 from app.graph.functions_page import function_lines, functions_page
 from app.graph.show import GraphView
-from app.lock.changes import Written, adopt_meanings, write_meanings
+from app.lock.changes import Written, adopt_meanings, require_meanings, write_meanings
+from app.lock.meanings import feature_meanings
 from app.process.clock import monotonic_ns
+from app.wiring.open import open_bus, pipeline_on
 from app.words import duration
 
 graph_app = typer.Typer(
@@ -134,6 +137,39 @@ def check(
     *lines, last = report.lines
     print_lines([*lines, f"{last} · {duration(monotonic_ns() - begun_ns)}"] if report.equal else report.lines)
     if not report.equal:
+        raise typer.Exit(1)
+
+
+@graph_app.command()
+def plan(
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+    json_: JsonOption = False,
+) -> None:
+    """Show what a start with these settings does to a graph that runs, or ran: nodes that go on, are new,
+    changed or gone, which rows are read again for them, and where outputs get other columns.
+
+    Reads commits and topics of the broker, and changes nothing; workers may run meanwhile.  A worker with
+    local state reads less, and says the same for itself when it starts.  Exit 1 where a start would be
+    refused.
+
+    Example: python -m app graph plan --config tidemark.toml
+    """
+    from app.graph.change import change_lines, changes_as_json, task_changes
+
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    if not settings.graph.nodes:
+        raise UsageError(
+            f"{settings.file or 'settings'}: there is no graph, no table [graph.NAME] with features"
+        )
+    pipeline = pipeline_on(settings, open_bus(settings))
+    require_meanings(settings, pipeline.asof)
+    changes = list(task_changes(pipeline))
+    if json_:
+        typer.echo(json.dumps(changes_as_json(settings, changes)))
+    else:
+        print_lines(list(change_lines(settings, changes, feature_meanings(settings, pipeline.asof))))
+    if any(one.refused for one in changes):
         raise typer.Exit(1)
 
 

@@ -1,9 +1,9 @@
 """What each feature of a graph means: its formula, the rows it is computed from, and a hash of both."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.config import Settings
-from app.wiring.planning import graph_plan
+from app.wiring.planning import graph_plan, rows_meaning
 from operators.formula.read import names_in, one_form
 from operators.graph.plan import Plan, formula_version
 from operators.join.settings import AsofSettings
@@ -45,7 +45,7 @@ def identity_plan(settings: Settings, asof: AsofSettings) -> Plan | None:
     A column of the join means its name, its type and the rule of the join, whatever other columns there are:
     a field that a producer adds to its records changes no feature.
     """
-    return graph_plan(settings, asof, str(replace(asof.rule(), columns="")))
+    return graph_plan(settings, asof, rows_meaning(asof))
 
 
 def feature_meanings(settings: Settings, asof: AsofSettings) -> list[FeatureMeaning]:

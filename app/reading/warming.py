@@ -15,8 +15,10 @@ import structlog
 from app.errors import RunError, UsageError
 from app.process.clock import monotonic_ns
 from app.reading.aligned import fitted
+from app.reading.last_frame import last_frame
 from app.wiring.pipeline import Pipeline
 from operators.graph.row_places import row_places
+from operators.hashing.parity import Parity
 from operators.inputs.progress import FIRST, RowPlace
 from operators.operator import Missing, Nodes
 from operators.sealed import ALIGNED
@@ -64,6 +66,27 @@ def warm_nodes(
         reader.close()
     seconds = (monotonic_ns() - begun_ns) / NS_PER_S
     log.info("nodes are warm", partition=partition, rows=nodes.warmed_rows, seconds=round(seconds, 3))
+
+
+def count_missing(pipeline: Pipeline, partition: int, missing: Missing, *, group: str) -> int | None:
+    """About how many rows `warm_nodes` would read, to a frame; None where rows are messages of their own.
+
+    Raises RunError where the topic does not hold them any more.
+    """
+    reader = _Reader(pipeline, partition, missing, group)
+    sink = pipeline.sinks(partition)[ALIGNED]
+    try:
+        for _ in reader.find():
+            pass
+        if sink.form == "avro":
+            return None
+        first = reader.first()
+    finally:
+        reader.close()
+    last = last_frame(pipeline, sink.topic, partition, group=group)
+    if first is None or last is None or not first.parity:
+        return 0
+    return last.rows - Parity.parse(first.parity).rows + first.rows
 
 
 def _is_cold(nodes: Nodes) -> bool:
@@ -132,6 +155,16 @@ class _Reader:
             if first > self._missing.start:
                 raise self.gone(f"retention has removed those before {_when(first)}")
         return batches
+
+    def first(self) -> FrameHeaders | None:
+        """The headers of the frame where `find` went; None behind the last one."""
+        while not self.ended:
+            block = self._consumer.poll(messages_max=1, wait_ms=WAIT_MS)
+            if block.messages:
+                return FrameHeaders.from_kafka(block.originals[0].headers)
+            self.ended = any(end >= self._high for _, end in block.ends)
+            del block
+        return None
 
     def close(self) -> None:
         """Let the consumer go."""

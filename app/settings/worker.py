@@ -38,6 +38,10 @@ class WorkerSettings(Section):
     # input of about this long again, and the last rows before it from their own topic
     state_interval_ms: Annotated[int, Field(ge=1)] = 30_000  # where nodes of a graph look back: without local
     # state a restart takes the rows of about this long again, and what nodes remembered before from a topic
+    keep_gone_ms: Annotated[int, Field(ge=0)] = (
+        604_800_000  # of event time, behind a gone node's last row: what
+    )
+    # it remembered is kept so long, for it may come back (7 days)
     late: Policy = "side"  # what becomes of a row below the frontier
     dead: Policy = "side"  # ... and of a message that cannot be read, or a row too far ahead
     session_timeout_ms: Annotated[int, Field(ge=1_000)] = 10_000  # a silent worker loses its partitions after

@@ -13,14 +13,15 @@ from app.task.placement import Placement
 from app.task.row_rules import RowRules, RuledDecoder
 from app.task.sink import Sink
 from app.wiring.formats import StreamFormat, file_meaning, meaning
-from app.wiring.planning import declared_graph, graph_plan, join_settings
+from app.wiring.planning import declared_graph, graph_plan, join_settings, rows_meaning
+from operators.graph.gone import Gone
 from operators.graph.past import pasts_of
 from operators.graph.task_graph import TaskGraph
 from operators.nodes.warm import warm as warm_formulas
 from operators.operator import Operator
 from operators.sealed import ALIGNED
 from operators.warm import warm as warm_operators
-from schemas.clocks import clock_column
+from schemas.clocks import NS_PER_MS, clock_column
 from schemas.rule import rule_digest
 from schemas.stream import StreamError
 from topics.avro.schema import RowLayout, avro_schema
@@ -55,7 +56,7 @@ class Pipeline:
         if settings.worker.format == "avro":
             _require_avro(self.asof.aligned_schema())
         self.declared = declared_graph(settings)
-        self.graph = graph_plan(settings, self.asof, self.asof.fingerprint(), self.declared)
+        self.graph = graph_plan(settings, self.asof, rows_meaning(self.asof), self.declared)
         # Formulas alone say what is computed, whatever rule the rows they are computed from were matched by.
         formulas = graph_plan(settings, self.asof, "", self.declared)
         self.rule = self.asof.rule("" if formulas is None else rule_digest(formulas.meaning))
@@ -77,7 +78,7 @@ class Pipeline:
 
     def operator(self) -> Operator:
         """A new operator for one task."""
-        return TaskGraph(self.asof, self.graph)
+        return TaskGraph(self.asof, self.graph, Gone(self.settings.worker.keep_gone_ms * NS_PER_MS))
 
     def decoder(self, stream: str) -> RowDecoder:
         """A new decoder of one input, which knows its limits and its rules: it alone says what is a row."""

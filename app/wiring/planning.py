@@ -1,6 +1,7 @@
 """Planning: from settings and the columns of the inputs to the join and the graph behind it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from app.config import Settings
 from app.errors import UsageError
@@ -38,6 +39,14 @@ def join_settings(settings: Settings, streams: Mapping[str, Stream]) -> AsofSett
     )
 
 
+def rows_meaning(asof: AsofSettings) -> str:
+    """What a column of the joined rows means beside its name and type: the rule they are joined by.
+
+    Whatever other columns there are: a field that a producer adds changes no feature, and no node's state.
+    """
+    return str(replace(asof.rule(), columns=""))
+
+
 def declared_graph(settings: Settings) -> GraphSettings:
     """The graph as it is declared, with the sessions of its anchor; raises UsageError as `graph_sessions`."""
     return settings.graph.declared(graph_sessions(settings), graph_scales(settings), graph_aliases(settings))
@@ -48,8 +57,8 @@ def graph_plan(
 ) -> Plan | None:
     """The plan of the graph, None without one; raises UsageError with every error, and where it is.
 
-    `meaning` is that of the joined rows, which goes into the meaning of each node.  `declared` is the graph
-    where it is at hand: reading a calendar of many years takes a while.
+    `meaning` is that of the joined rows (`rows_meaning`), which goes into the meaning of each node.
+    `declared` is the graph where it is at hand: reading a calendar of many years takes a while.
     """
     if not settings.graph.nodes:
         return None

@@ -7,6 +7,7 @@ import numpy as np
 import structlog
 
 from app.errors import RunError
+from app.reading.columns_change import columns_changes
 from app.wiring.pipeline import Pipeline
 from app.wiring.topics import anew
 from operators.inputs.marks import offset_before
@@ -51,6 +52,9 @@ def rule_change(number: int, committed: str, frontier_ns: int, pipeline: Pipelin
     log.warning(
         CHANGED, partition=number, changes=", ".join(changes), frontier=frontier, frontier_ns=frontier_ns
     )
+    settings = pipeline.settings
+    for change in columns_changes(pipeline, number, group=f"{prefix}-{settings.worker.slot}"):
+        log.info("output changes", partition=number, topic=change.topic, columns=change.words())
     return reread_for(old, pipeline.rule, frontier_ns)
 
 

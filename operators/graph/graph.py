@@ -10,6 +10,7 @@ import numpy as np
 from operators.entries import KeptEntries, owned, owner_prefix
 from operators.graph.aliases import renamed_rows
 from operators.graph.asof_node import AsofNode
+from operators.graph.gone import Gone
 from operators.graph.journal import Journals
 from operators.graph.node_places import NodePlaces
 from operators.graph.past import pasts_of
@@ -43,13 +44,23 @@ class Graph:
     `groups`    number the symbols of the task.
     """
 
-    def __init__(self, plan: Plan, make: MakeNode | None = None, groups: Groups | None = None) -> None:
-        """The nodes of the plan as they start; `make` makes them, for who tries other ones."""
+    def __init__(
+        self,
+        plan: Plan,
+        make: MakeNode | None = None,
+        groups: Groups | None = None,
+        gone: Gone | None = None,
+    ) -> None:
+        """The nodes of the plan as they start; `make` makes them, for who tries other ones.
+
+        `gone` says how long what gone nodes remembered is kept.
+        """
         self._plan = plan
         self._make = make or make_node
         self.groups = Groups() if groups is None else groups
         self._nodes: dict[str, Node] = {node.name: self._make(node, self.groups) for node in plan.nodes}
-        self._places = NodePlaces(pasts_of(plan), {node.name: node.roots for node in plan.nodes})
+        roots = {node.name: node.roots for node in plan.nodes}
+        self._places = NodePlaces(pasts_of(plan), roots, gone or Gone())
         self._missing: Missing | None = None
         self._cold: dict[str, tuple[str, ...]] = {}  # by root: the nodes that have rows of it to take again
         self.warmed_rows = 0
@@ -121,6 +132,7 @@ class Graph:
         """
         if all(place == FIRST for place in through.values()):  # of no root
             assert not self._places.standing(), "nodes have rows that no commit has sealed"
+            self._journals.remove(self._places.gone.expired(None))
             self._journals.resumed()
             return {}
         starts = self._starts(through)
@@ -139,6 +151,7 @@ class Graph:
                 self._missing = Missing(first, last, tuple(cold))
             else:
                 begins_ns[root] = first[0]
+        self._journals.remove(self._places.gone.expired(max(place[0] for place in through.values())))
         self._journals.resumed()
         return begins_ns
 
@@ -201,12 +214,15 @@ class Graph:
         """Give each node its entries back; returns the names of the nodes that cannot use theirs.
 
         Such a node starts without state.  Entries of a node that is gone, or means something else now, are
-        left out and deleted with the next snapshot.  `others` own the rest, as meaning by name.  The entries
-        were written by `snapshot`, or by `kept` (`from_topic`); the other of the two writes them all.
+        left out, and stay until they are too old (`resume`).  `others` own the rest, as meaning by name.  The
+        entries were written by `snapshot`, or by `kept` (`from_topic`); the other of the two writes them all,
+        but for those of gone nodes, which local state alone takes from the topic.
         """
         meanings = {node.name: node.meaning for node in self._nodes.values()} | dict(others)
         strange = kept.rest(meanings)
-        self._journals.remove(key for key, _ in strange)
+        self._places.gone.add(strange)
+        if from_topic:
+            self._journals.local.add(strange)
         lost = []
         for planned in self._plan.nodes:
             own = dict(kept.all_of(planned.name, planned.meaning))
@@ -219,7 +235,7 @@ class Graph:
             except NodeStateError:
                 self._renew(planned)
                 lost.append(planned.name)
-        had = {key.partition(b"\0")[0].decode(errors="replace") for key, _ in strange}
+        had = self._places.gone.names
         same = self._places.standing()
         bare = [name for name in self._places.pasts if name not in same and name not in lost]
         self.standing = Standing(

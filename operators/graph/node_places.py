@@ -1,27 +1,26 @@
 """Where each node stands that remembers earlier rows: which row of each root it took last, and the entry."""
 
-import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
+from operators.graph.gone import PLACE, PLACE_KEY, Gone
 from operators.graph.past import Past
 from operators.graph.starts import Places
 from operators.inputs.progress import FIRST, RowPlace
 from operators.node import NodeStateError
-
-PLACE_KEY: Final = b"\0place"  # of the entry that says which rows a node took last
-PLACE: Final = struct.Struct("<qqqq")
 
 
 class NodePlaces:
     """By node the place of the last row of each root that it took; None where it starts without state.
 
     `pasts`  those of the nodes that remember anything, by name.
+    `gone`   what nodes remembered that are not there any more.
     """
 
-    def __init__(self, pasts: Mapping[str, Past], roots: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, pasts: Mapping[str, Past], roots: Mapping[str, tuple[str, ...]], gone: Gone) -> None:
         """`roots` are those that the rows of each node come from, in the order in which they are kept."""
         self.pasts: Final = pasts
+        self.gone: Final = gone
         self._roots = roots
         self._places: dict[str, Places | None] = dict.fromkeys(pasts)
         self._kept: dict[str, Places | None] = {}  # as they are written down

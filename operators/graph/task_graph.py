@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from operators.entries import KeptEntries, SnapshotError, owned
+from operators.graph.gone import Gone
 from operators.graph.graph import Graph
 from operators.graph.past import remembered_streams
 from operators.graph.plan import Plan
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 class TaskGraph:
     """Rows go in with `push`, the sealed rows of each sink come out with `seal` (`Operator`)."""
 
-    def __init__(self, settings: AsofSettings, plan: Plan | None = None) -> None:
-        """The join of `settings`, and behind it the nodes of a planned graph."""
+    def __init__(self, settings: AsofSettings, plan: Plan | None = None, gone: Gone | None = None) -> None:
+        """The join of `settings`, and behind it the nodes of a planned graph, or of one that had others."""
         self.inputs = Inputs(
             [
                 InputSpec(
@@ -58,7 +59,7 @@ class TaskGraph:
         groups = self.inputs.groups
         self._root = AsofRoot(settings, groups, ALIGNED)
         plan = plan or Plan(name="", nodes=(), aligned=self._root.layout)
-        self._graph = Graph(plan, groups=groups)
+        self._graph = Graph(plan, groups=groups, gone=gone)
         remembered = remembered_streams(plan)
         self._streams = tuple(
             StreamRoot(stream, settings.clock, groups, keeps_back=name in remembered)

@@ -9,6 +9,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -69,9 +70,15 @@ class Contest:
     figures: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
-    def play(self, name: str, *, workers: int = 1, **worker: Any) -> None:
-        """Let a contender read the load once; of Tidemark's rows none may differ."""
+    def play(
+        self, name: str, *, workers: int = 1, graph: Mapping[str, Any] | None = None, **worker: Any
+    ) -> None:
+        """Let a contender read the load once; of Tidemark's rows none may differ.
+
+        `graph` stands behind its join, and is counted with it.
+        """
         label = name if workers == 1 else f"{name}, {workers} workers"
+        label += ", with the graph" if graph else ""
         if worker.get("guarantee") == "at_least_once":
             label += ", at least once"
         run = f"bench-{uuid4().hex[:8]}"
@@ -81,6 +88,7 @@ class Contest:
             self.load,
             prefix=run,
             inputs=self.settings.pipeline.prefix,
+            graph=graph,
             **worker,
         )
         if name == "tidemark":
@@ -100,7 +108,7 @@ class Contest:
         if name == "tidemark" and not self._right(settings):
             self.wrong.append(label)
         admin = KafkaBus(settings.bus.bootstrap).admin()
-        admin.delete([f"{run}.{kind}" for kind in ("to", "aligned", "late", "dead")])
+        admin.delete([f"{run}.to", *map(settings.topic, settings.output_names)])
         shutil.rmtree(self.folder / "state", ignore_errors=True)
 
     def median(self, label: str, figure: str) -> float:
@@ -142,7 +150,7 @@ def run(out: Path, *, quick: bool) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     contests = []
     for load in LOADS:
-        contest = _offer(bootstrap, folder, load, QUICK_SCALE if quick else 1.0)
+        contest = offer(bootstrap, folder, load, QUICK_SCALE if quick else 1.0)
         for place in range(1 if quick else ROUNDS):
             contest.play("bare")
             if load is RECORDS:
@@ -156,7 +164,7 @@ def run(out: Path, *, quick: bool) -> bool:
         admin = KafkaBus(bootstrap).admin()
         admin.delete([contest.settings.topic(name) for name in contest.settings.stream_names])
         contests.append(contest)
-        for line in _lines(contest):
+        for line in contest_lines(contest):
             print(line, flush=True)
     latencies = [
         measure_latency(bootstrap, folder, rate, guarantee, seconds=3 if quick else 15)
@@ -176,7 +184,7 @@ def run(out: Path, *, quick: bool) -> bool:
     return not any(contest.wrong for contest in contests) and not any(each.lost for each in latencies)
 
 
-def _offer(bootstrap: str, folder: Path, load: Load, scale: float) -> Contest:
+def offer(bootstrap: str, folder: Path, load: Load, scale: float) -> Contest:
     """Publish a load on topics of its own."""
     scaled = Load(
         name=load.name,
@@ -208,7 +216,7 @@ def _together(told: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _lines(contest: Contest) -> list[str]:
+def contest_lines(contest: Contest) -> list[str]:
     """One contest as a table; in brackets how many times the bare client."""
     load = contest.load
     lines = [

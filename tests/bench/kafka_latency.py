@@ -75,12 +75,20 @@ class Latency:
 
 
 def measure_latency(
-    bootstrap: str, folder: Path, rows_per_second: int, guarantee: str, *, seconds: float
+    bootstrap: str,
+    folder: Path,
+    rows_per_second: int,
+    guarantee: str,
+    *,
+    seconds: float,
+    graph: Mapping[str, Any] | None = None,
 ) -> Latency:
-    """Offer rows at a rate to one worker and read what it seals."""
+    """Offer rows at a rate to one worker, with `graph` behind its join, and read what it seals."""
     run = f"bench-{uuid4().hex[:8]}"
     load = Load(name="offered", quotes=1)
-    settings = bench_settings(bootstrap, folder, load, prefix=run, inputs=run, guarantee=guarantee)
+    settings = bench_settings(
+        bootstrap, folder, load, prefix=run, inputs=run, graph=graph, guarantee=guarantee
+    )
     make_topics(settings)
     offer = Offer(settings, rows_per_second, SETTLE_S + seconds)
     told = {"settings": settings.model_dump(mode="json"), "rows": 0, "seen": str(folder / "seen.npy")}
@@ -95,7 +103,7 @@ def measure_latency(
     for process in (worker, reader):
         finish(process, folder)
     admin = KafkaBus(bootstrap).admin()
-    admin.delete([f"{run}.{kind}" for kind in ("trade", "quote", "aligned", "late", "dead")])
+    admin.delete([settings.topic(kind) for kind in (*settings.stream_names, *settings.output_names)])
     shutil.rmtree(folder / "state", ignore_errors=True)
     seen = dict(zip(SEEN_COLUMNS, np.load(folder / "seen.npy"), strict=True))
     cpu = {name: round((after[name] - before[name]) / elapsed_s, 3) for name in pids}

@@ -114,11 +114,12 @@ def bench_settings(
     prefix: str,
     inputs: str,
     grace_ns: int | None = None,
+    graph: Mapping[str, Any] | None = None,
     **worker: Any,
 ) -> Settings:
     """The pipeline `prefix` over the input topics of `inputs`; `worker` are settings of that section.
 
-    Without `grace_ns` the grace is that of the load.
+    Without `grace_ns` the grace is that of the load.  `graph` stands behind the join.
     """
     return Settings.model_validate(
         {
@@ -129,6 +130,7 @@ def bench_settings(
                 "schema_registry": str(folder / "schemas"),
             },
             "worker": {"state": str(folder / "state"), **worker},
+            "graph": graph or {},
             "streams": {
                 stream.name: {
                     "topic": f"{inputs}.{stream.name}",

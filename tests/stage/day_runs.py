@@ -51,16 +51,18 @@ class DayRun:
     @classmethod
     def on(cls, bus: Bus, days: Sequence[Day], folder: Path, prefix: str, **worker: object) -> "DayRun":
         """Make topics and schemas; `worker` are settings of that table, `partitions` and `group_protocol` of
-        the bus's.
+        the bus's, over those of the file `config`.
         """
         folder.mkdir(parents=True, exist_ok=True)
         request = ReplayRequest(date=days[0].date, out=folder)
+        config = worker.pop("config", None)
+        assert config is None or isinstance(config, Path)
         of_bus = {
             "partitions": worker.pop("partitions", 3),
             "group_protocol": worker.pop("group_protocol", "classic"),
         }
-        asked = load_settings(None, {"bus": of_bus, "worker": worker})
-        config = run_settings(
+        asked = load_settings(config, {"bus": of_bus, "worker": worker})
+        tables = run_settings(
             asked,
             days,
             prefix=prefix,
@@ -69,7 +71,7 @@ class DayRun:
             grace_ns=request.grace_ns_for(days, asked),
         )
         file = folder / "tidemark.toml"
-        file.write_text(tomli_w.dumps(config))
+        file.write_text(tomli_w.dumps(tables))
         settings = load_settings(file)
         apply(bus.admin(), plan(bus.admin(), topic_specs(settings)))
         registry = open_registry(settings.bus.schema_registry)

@@ -4,7 +4,7 @@ import shutil
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
 
-SYMBOLS = "ABCDEF"
+SYMBOLS: Final = "ABCDEF"
 
 
 def live(market: Market, times_ns: range) -> None:
@@ -51,6 +51,7 @@ def uninterrupted(folder: Path, *, stop: int, **settings: Any) -> dict[tuple[str
 
 
 def lose_disk(market: Market) -> None:
+    """Local state is gone."""
     shutil.rmtree(market.settings.worker.state, ignore_errors=True)
 
 
@@ -63,6 +64,7 @@ def lose_all(market: Market) -> None:
 
 
 def run_on(market: Market, times_ns: range, slot: str = "0") -> None:
+    """A life: rows come, and a worker takes them until nothing is left to do."""
     live(market, times_ns)
     with closing(market.worker(slot)) as worker:
         turn_until_quiet(worker)

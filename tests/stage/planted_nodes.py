@@ -1,5 +1,7 @@
 """Nodes with planted faults for `graph check`, rows for them, and what the experiments find."""
 
+import json
+import math
 from collections.abc import Callable
 from random import Random
 from typing import ClassVar
@@ -26,6 +28,7 @@ GRAPH = GraphSettings(
     ),
 )
 ROWS = 3_000
+WINDOW_ROWS = 5
 
 
 def rows_of(seed: int = 1) -> pa.RecordBatch:
@@ -41,6 +44,15 @@ def rows_of(seed: int = 1) -> pa.RecordBatch:
             "left_index": pa.array(np.zeros(ROWS), pa.int32()),
         }
     )
+
+
+def window_trial(make: MakeNode | None = None) -> Trial:
+    """Rows for a window, with the plan that says how far it looks back."""
+    rows = rows_of()
+    features = {"x": f"rolling_sum(price, rows={WINDOW_ROWS})"}
+    node = NodeSettings(name="tick", upstream="aligned", features=features, output=Output())
+    plan = plan_graph(GraphSettings(name="window", nodes=(node,)), rows.schema)
+    return Trial(make=lambda: Graph(plan, make), rows=rows, on="event_ns", key=("symbol",), plan=plan)
 
 
 def trial_of(make: MakeNode | None = None) -> Trial:
@@ -130,6 +142,47 @@ class ForgetfulSum(RunningSum):
     """Loses its state with the process."""
 
     saves: ClassVar[bool] = False
+
+
+class WindowSum(Planted):
+    """The sum of the last rows of the symbol: of one more than it says."""
+
+    rows: ClassVar[int] = 6
+
+    def __init__(self, planned: PlannedNode, groups: Groups | None = None) -> None:
+        super().__init__(planned, groups)
+        self.needs = Context(rows=WINDOW_ROWS - 1)
+        self.lasts: dict[str, list[float]] = {}
+
+    def value(self, rows: pl.DataFrame) -> pl.Series:
+        symbols, prices = rows["symbol"].to_list(), rows["price"].fill_null(0.0).to_list()
+        return pl.Series([self.next(symbol, price) for symbol, price in zip(symbols, prices, strict=True)])
+
+    def next(self, symbol: str, price: float) -> float:
+        """The sum with one more price of the symbol."""
+        last = self.lasts[symbol] = [*self.lasts.get(symbol, []), price][-self.rows :]
+        return math.fsum(last)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot([(name.encode(), json.dumps(last).encode()) for name, last in self.lasts.items()], [])
+
+    def restore(self, entries: Entries) -> None:
+        self.lasts = {key.decode(): json.loads(value) for key, value in entries}
+
+
+class RollingSum(WindowSum):
+    """Adds what comes and takes away what goes, as pandas does: its last bits hang on all rows before."""
+
+    rows: ClassVar[int] = 5
+
+    def next(self, symbol: str, price: float) -> float:
+        """The sum so far, which is kept in front, and one more price; the oldest goes."""
+        total, *last = self.lasts.get(symbol, [0.0])
+        total += price
+        if len(last) == self.rows:
+            total -= last.pop(0)
+        self.lasts[symbol] = [total, *last, price]
+        return total
 
 
 def planted(node: Callable[[PlannedNode], Planted], at: str = "tick") -> MakeNode:

@@ -70,7 +70,11 @@ class KafkaConsumer:
     def assign(self, starts: Mapping[TopicPartition, int]) -> None:
         """Read these partitions from these offsets."""
         assert self._rebalance is None, "the group assigns the partitions of a subscribed consumer"
-        self._start(starts)
+        if starts.keys() == self._positions.keys():  # assigned what it has, the client would stand still
+            for partition, offset in starts.items():
+                self.seek(partition, offset)
+        else:
+            self._start(starts)
 
     def poll(self, *, messages_max: int, wait_ms: int) -> MessageBlock:
         """Return what is there, at once if anything is, else after at most `wait_ms`.
@@ -288,10 +292,8 @@ class KafkaConsumer:
 
     def _is_news(self, partition: TopicPartition, end: int) -> bool:
         """Whether this end was not told before: a fetch that starts again at an end brings it again."""
-        if self._ends_reported.get(partition) == end:
-            return False
-        self._ends_reported[partition] = end
-        return True
+        known, self._ends_reported[partition] = self._ends_reported.get(partition), end
+        return known != end
 
     def _require_owned(self, partitions: Sequence[TopicPartition]) -> None:
         assert set(partitions) <= self._positions.keys(), f"{partitions} are not all ours"

@@ -3,12 +3,13 @@
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic, time_ns
-from typing import Any
+from typing import Any, Final
 
 from tests.broker.chaos.faults import Fault
 from tests.broker.chaos.stage import staged
 from tests.broker.chaos.theatre import Theatre
 from tests.broker.chaos.verifier import Figures
+from tests.stage.reference_graph import FEED_NAMES, reference_graph
 
 
 @dataclass(slots=True)
@@ -34,8 +35,14 @@ class Outcome:
         return asdict(self)
 
 
-def play(fault: Fault, theatre: Theatre, folder: Path, seed: int) -> Outcome:
-    """Play a fault on a stage of its own; raises nothing that the scene raised but KeyboardInterrupt."""
+GRAPH: Final = {"graph": reference_graph(FEED_NAMES)}
+
+
+def play(fault: Fault, theatre: Theatre, folder: Path, seed: int, *, graph: bool = True) -> Outcome:
+    """Play a fault on a stage of its own; raises nothing that the scene raised but KeyboardInterrupt.
+
+    Behind the join is the reference graph, of thirty features and two outputs, or with `graph` False nothing.
+    """
     outcome = Outcome(fault.name, seed, not_run=fault.needs(theatre))
     if outcome.not_run:
         return outcome
@@ -46,7 +53,7 @@ def play(fault: Fault, theatre: Theatre, folder: Path, seed: int) -> Outcome:
             bootstrap,
             folder,
             seed,
-            fault.tables,
+            {**fault.tables, **(GRAPH if graph else {})},
             base_ns=time_ns() // 10**9 * 10**9 if fault.wall else None,
             registry_url=theatre.registry().url if fault.registry == "http" else None,
         ) as stage:

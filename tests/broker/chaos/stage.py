@@ -19,6 +19,7 @@ from app.wiring.schemas import registered_streams
 from tests.broker.chaos.crew import Crew, Hand
 from tests.broker.chaos.feed import GRACE_MS, Feed
 from tests.broker.chaos.log_reader import open_transactions, read_all
+from tests.broker.chaos.sinks import verify_nodes
 from tests.broker.chaos.verifier import Breaks, Figures, read_inputs, verify
 from tests.broker.chaos.watcher import Watcher
 from tests.stage.day_runs import DayRun, until
@@ -49,6 +50,7 @@ class Stage:
     feed: Feed
     crew: Crew
     watcher: Watcher
+    of_nodes: dict[str, Watcher] = field(default_factory=dict)
     schema: pa.Schema | None = None  # of the aligned rows as they began, where it has grown since
     breaks: Breaks = never
     late_allowed: bool = False
@@ -63,6 +65,11 @@ class Stage:
         return self.pipeline.settings
 
     @property
+    def watchers(self) -> tuple[Watcher, ...]:
+        """Those of the aligned topic and of every node's."""
+        return (self.watcher, *self.of_nodes.values())
+
+    @property
     def config(self) -> Path:
         """Its configuration file."""
         return self.folder / "tidemark.toml"
@@ -73,15 +80,13 @@ class Stage:
 
     def become(self, run: DayRun) -> None:
         """Go on with the pipeline of a day, published already."""
-        self.watcher.close()
+        for watcher in self.watchers:
+            watcher.close()
         self.pipeline = run.pipeline
         self.crew.close()
         self.crew = Crew(run.config)
-        settings = self.settings
-        self.watcher = Watcher(
-            self.bootstrap, settings.topic("aligned"), settings.bus.partitions, repeats=False
-        )
-        self.watcher.start()
+        self.watcher, *others = watchers_of(self.bootstrap, self.settings, repeats=False)
+        self.of_nodes = dict(zip(self.settings.node_outputs, others, strict=True))
 
     def grow(self) -> None:
         """Go on with the schemas as they are registered now, as a worker does that starts."""
@@ -133,23 +138,25 @@ class Stage:
             lambda: monotonic() > deadline_s or not open_transactions(self.bootstrap, places),
             "no transaction is open",
         )
-        self.watcher.close()
+        for watcher in self.watchers:
+            watcher.close()
         log = read_all(self.bootstrap, topics, self.settings.bus.partitions) | self.kept
         schema = self.schema or self.pipeline.asof.aligned_schema()
         inputs = read_inputs(log, self.settings, self.pipeline.registry, schema, self.breaks)
-        seen = self.watcher.seen
         figures = verify(
             log,
             self.settings,
             inputs,
             schema,
-            seen.messages,
+            self.watcher.seen.messages,
             late_allowed=self.late_allowed,
             complete=self.complete,
         )
         figures.open_transactions = open_transactions(self.bootstrap, places)
-        figures.duplicated += seen.duplicated
-        figures.out_of_order += seen.out_of_order
+        figures.duplicated += sum(watcher.seen.duplicated for watcher in self.watchers)
+        figures.out_of_order += sum(watcher.seen.out_of_order for watcher in self.watchers)
+        of_nodes = {name: watcher.seen.messages for name, watcher in self.of_nodes.items()}
+        verify_nodes(log, self.pipeline, figures, of_nodes, complete=self.complete)
         if self.complete:
             report = audit(self.pipeline)
             assert report.violations == [], report.violations
@@ -184,17 +191,27 @@ def staged(
     streams = registered_streams(settings, registry, wait_s=0, on_wait=lambda _: None)
     pipeline = Pipeline(settings, bus, registry, streams)
     repeats = settings.worker.guarantee == "at_least_once"
-    watcher = Watcher(bootstrap, settings.topic("aligned"), partitions, repeats=repeats)
     crew = Crew(config)
-    watcher.start()
-    stage = Stage(bootstrap, folder, seed, pipeline, feed, crew, watcher)
+    watcher, *others = watchers_of(bootstrap, settings, repeats=repeats)
+    of_nodes = dict(zip(settings.node_outputs, others, strict=True))
+    stage = Stage(bootstrap, folder, seed, pipeline, feed, crew, watcher, of_nodes)
     try:
         yield stage
     finally:
         stage.crew.close()
-        stage.watcher.close()
+        for one in stage.watchers:
+            one.close()
         names = {spec.name for spec in (*specs, *topic_specs(stage.settings))}
         KafkaBus(bootstrap).admin().delete(sorted(names))
+
+
+def watchers_of(bootstrap: str, settings: Settings, *, repeats: bool) -> list[Watcher]:
+    """Watchers that read already: of the aligned topic, and of that of each node with an output."""
+    topics = [settings.topic(name) for name in ("aligned", *settings.node_outputs)]
+    watchers = [Watcher(bootstrap, topic, settings.bus.partitions, repeats=repeats) for topic in topics]
+    for watcher in watchers:
+        watcher.start()
+    return watchers
 
 
 def _tables(
@@ -223,6 +240,7 @@ def _tables(
             "commit_interval_ms": 20,
             "checkpoint_interval_ms": 50,
             "last_known_interval_ms": 100,
+            "state_interval_ms": 100,
             "session_timeout_ms": 3_000,
         },
     }

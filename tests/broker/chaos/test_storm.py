@@ -11,6 +11,7 @@ import pytest
 
 from tests.broker.chaos.feed import QUOTE, TRADE
 from tests.broker.chaos.storm import blocks, verifier
+from tests.broker.chaos.storm.changed import change_under_load
 from tests.broker.chaos.storm.driver import Sample, Story
 from tests.broker.chaos.storm.events import ELDER, GUEST, MORTAL, Event, drawn
 from tests.broker.chaos.storm.market import ROWS_PER_STEP, STEP_MS, Market
@@ -20,7 +21,7 @@ from tests.broker.chaos.storm.watcher import rises
 from tests.broker.chaos.verifier import Figures
 from tests.stage.kafka_process import SCRIPT
 
-pytestmark = pytest.mark.takes_s(25)
+pytestmark = pytest.mark.takes_s(50)
 
 NOW_NS = 1_800_000_000_000_000_000
 SHORT = (
@@ -28,6 +29,17 @@ SHORT = (
     Event(kind="broker stands still", lasts_s=2.0, calm=False),
     Event(kind="stranger", slot=MORTAL),
 )
+
+
+@pytest.mark.broker
+def test_a_graph_changed_under_load_has_the_past_in_what_is_new_and_every_bit_in_the_rest(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    if not (SCRIPT.parents[2] / "build/kafka").exists():
+        pytest.skip(f"the broker at {kafka_bootstrap} was not started here, so none of our own is")
+    found = change_under_load(tmp_path, seconds=4.0)
+    assert found.wrong == []
+    assert 0 < found.rows_behind < found.rows
 
 
 @pytest.mark.broker

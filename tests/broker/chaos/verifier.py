@@ -37,6 +37,7 @@ class Figures:
     aborted_seen: int = 0
     open_transactions: int = 0
     rows: int = 0
+    node_rows: int = 0
     repeated: int = 0
     late: int = 0
     dead: int = 0

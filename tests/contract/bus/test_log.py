@@ -18,6 +18,17 @@ def test_messages_of_a_partition_are_read_in_the_order_they_were_written(scene: 
     assert ends(blocks) == [(TopicPartition(topic, 0), 3)]
 
 
+def test_a_reader_that_is_assigned_its_partition_again_goes_on_where_it_says(scene: Scene) -> None:
+    topic = scene.topic()
+    scene.write(topic, *(b"%d" % number for number in range(9)))
+    reader = scene.reader((topic, 0, 6))
+    for offset in (6, 2, 4, 8, 9):
+        reader.assign({TopicPartition(topic, 0): offset})
+        blocks = read_to_end(reader)
+        assert offsets(blocks) == list(range(offset, 9))
+        assert ends(blocks) == [(TopicPartition(topic, 0), 9)]
+
+
 def test_a_null_an_empty_and_a_full_key_and_value_stay_what_they_are(scene: Scene) -> None:
     topic = scene.topic()
     producer = scene.bus.producer()

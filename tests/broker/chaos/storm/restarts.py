@@ -11,12 +11,12 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, time_ns
-from typing import Final
+from typing import Any, Final
 
 from tests.broker.chaos.own_broker import own_broker
 from tests.broker.chaos.storm.events import ELDER
@@ -55,19 +55,21 @@ class Restarts:
         ]
 
 
-def restarts(folder: Path) -> Restarts:
-    """Time restarts on a broker of its own."""
+def restarts(
+    folder: Path, *, graph: Mapping[str, Any] | None = None, context_s: float = CONTEXT_S, times: int = TIMES
+) -> Restarts:
+    """Time restarts on a broker of its own, with `graph` behind the join."""
     with (
         own_broker(folder / "kafka") as broker,
-        set_up(broker, folder / "restarts", 1, behind_s=CONTEXT_S) as setting,
+        set_up(broker, folder / "restarts", 1, behind_s=context_s, graph=graph) as setting,
     ):
         setting.feed.start()
         found = Restarts()
         with _forked(setting):
-            until(lambda: _lag_s(setting) < CAUGHT_UP_S, "the context is on the log", PATIENCE_S)
+            until(lambda: _lag_s(setting) < CAUGHT_UP_S, "the context is on the log", PATIENCE_S + context_s)
         for how, start in (("worker", _forked), ("python -m app align", _new_process)):
             for had in PROMISED_S:
-                found.took_s[how, had] = [_timed(setting, start, had) for _ in range(TIMES)]
+                found.took_s[how, had] = [_timed(setting, start, had) for _ in range(times)]
         return found
 
 

@@ -1,6 +1,6 @@
 """The setting of a storm: one pipeline on topics of its own, with a feed, a crew and a watcher."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,16 +54,23 @@ class Setting:
 
 @contextmanager
 def set_up(
-    broker: OwnBroker, folder: Path, seed: int, *, behind_s: float = 0.0, tolerance: bool = True
+    broker: OwnBroker,
+    folder: Path,
+    seed: int,
+    *,
+    behind_s: float = 0.0,
+    tolerance: bool = True,
+    graph: Mapping[str, Any] | None = None,
 ) -> Iterator[Setting]:
     """Make topics and schemas and start the watcher; the feed is to be started.
 
-    The market's time is the wall clock's, and at first `behind_s` behind it.
+    The market's time is the wall clock's, and at first `behind_s` behind it.  `graph` stands behind the join.
     """
     folder.mkdir(parents=True, exist_ok=True)
     prefix = f"storm-{uuid4().hex[:12]}"
     config = folder / "tidemark.toml"
-    config.write_text(tomli_w.dumps(_tables(broker.bootstrap, folder, prefix, tolerance=tolerance)))
+    tables = _tables(broker.bootstrap, folder, prefix, tolerance=tolerance)
+    config.write_text(tomli_w.dumps({**tables, "graph": graph or {}}))
     settings = load_settings(config)
     admin = KafkaBus(broker.bootstrap).admin()
     apply(admin, plan(admin, topic_specs(settings)))

@@ -28,13 +28,16 @@ from tests.stage.planted_nodes import (
     NextPrice,
     Noise,
     Planted,
+    RollingSum,
     RunningSum,
     SinceTheCall,
+    WindowSum,
     differing,
     outcomes_of,
     planted,
     rows_of,
     trial_of,
+    window_trial,
 )
 from tests.stage.programs import App
 from topics.block import TopicPartition
@@ -70,6 +73,14 @@ def test_a_planted_fault_is_named_with_its_node_and_both_values(
     assert named.difference is not None
     assert repr(named.difference.value) in second or named.difference.value is None
     assert f"first at {named.difference.key[0]} 00:00:00." in second
+
+
+@pytest.mark.parametrize("node", [WindowSum, RollingSum])
+def test_a_planted_window_that_hangs_on_rows_before_it_is_named_with_its_context(node: type[Planted]) -> None:
+    assert differing(outcomes_of(window_trial())) == set()
+    trial = window_trial(planted(node))
+    first, _ = verdict(trial, trial.run(), outcomes_of(trial))
+    assert first == "tick.x: hangs on rows before its context, which is 4 rows"
 
 
 def test_the_first_row_that_differs_is_the_one_named() -> None:

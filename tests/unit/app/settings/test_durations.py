@@ -32,6 +32,7 @@ def test_each_key_in_one_unit_has_one_for_durations_beside_it() -> None:
         "checkpoint_interval": "checkpoint_interval_ms",
         "last_known_interval": "last_known_interval_ms",
         "state_interval": "state_interval_ms",
+        "keep_gone": "keep_gone_ms",
         "session_timeout": "session_timeout_ms",
     }
     for table in (PipelineSettings, WorkerSettings, StreamSettings):

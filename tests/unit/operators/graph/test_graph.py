@@ -6,6 +6,7 @@ from operators.entries import KeptEntries, owner_prefix
 from operators.graph.declare import GraphSettings, NodeSettings, Output
 from operators.graph.graph import Graph
 from operators.graph.plan import Plan, PlannedNode, plan_graph
+from operators.inputs.progress import FIRST
 from operators.node import Context, Node, NodeStateError
 from operators.rows.groups import Groups
 from operators.sealed import Entries, Sealed, Snapshot
@@ -149,6 +150,7 @@ def test_a_node_that_means_something_else_now_starts_anew() -> None:
     garbage = [(b"gone\0" + bytes(8) + b"\0k", b"1")]
     assert after.restore(KeptEntries([*graph.snapshot().puts, *garbage]), {}) == ()
     assert rows_by_name(kept) == {"tick": 0, "out": 0, "inner": 0}
+    after.resume({"aligned": FIRST})
     deletes = after.snapshot().deletes
     assert set(deletes) >= {*foreign, *(key for key, _ in garbage)}
     assert set(after.snapshot().deletes).isdisjoint(foreign)
