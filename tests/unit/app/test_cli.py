@@ -37,7 +37,7 @@ COMMANDS = [
 COMMANDS += ["topics infer", "topics repartition", "publish"]
 COMMANDS += ["dead list", "dead show", "dead replay", "dead summary"]
 COMMANDS += ["late list", "late show", "late summary", "progress", "reset"]
-COMMANDS += ["graph show", "graph lock", "graph adopt", "graph check", "graph functions"]
+COMMANDS += ["graph show", "graph plan", "graph lock", "graph adopt", "graph check", "graph functions"]
 COMMANDS += ["kafka start", "kafka stop", "kafka status", "kafka address"]
 ASKING_A_BROKER = ["align", "audit", "topics plan", "topics apply", "watermarks", "dead list", "dead replay"]
 
