@@ -33,6 +33,7 @@ from schemas.frame import FrameHeaders
 from tests.contract.bus.conftest import HASTY
 from tests.simulation.scene import QUOTE, TRADE
 from tests.stage.day_runs import until
+from tests.stage.programs import compile_kernels
 from topics.avro.encode import RowEncoder
 from topics.avro.schema import avro_schema
 from topics.block import TopicPartition
@@ -277,6 +278,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20, help="how many audits")
     parser.add_argument("--seed", type=int, default=1, help="of the feed; odd: the tolerance is raised")
     asked = parser.parse_args()
+    compile_kernels()  # a worker that compiles them is away from its group for too long
     with TemporaryDirectory() as folder:
         reports = play(asked.bootstrap, Path(folder), asked.runs, asked.seed)
     for report in reports:

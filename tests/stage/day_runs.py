@@ -31,7 +31,7 @@ from topics.registry.open import open_registry
 
 DATE = "2024-01-15"
 TRADES, QUOTES, SYMBOLS = 3_000, 15_000, 12
-PATIENCE_S = 120.0
+PATIENCE_S = 30.0
 ASK_AGAIN_S = 0.01  # leaves the processor to what is waited for
 
 

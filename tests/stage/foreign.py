@@ -25,7 +25,7 @@ from topics.partitioner import partition_of
 from topics.registry.open import open_registry
 from topics.wire import Progress, SchemaRegistry
 
-PATIENCE_S = 180  # kernels of a format may have to be compiled first
+PATIENCE_S = 60
 JSON_TRADE: Mapping[str, Any] = {
     "format": "json",
     "fields": {"symbol": "string", "price": "double", "size": "int64"},

@@ -79,3 +79,47 @@ def die(market: Market, worker: Worker, point: str) -> None:
     finally:
         failpoints.arm(None)
     buried(market, worker)
+
+
+def require_state_behind_is_brought_up(folder: Path, graph: Any) -> None:
+    """Local state that is older than the commit gives the rows of one life."""
+    settings = {"graph": graph, "worker": {"checkpoint_interval_ms": 1}}
+    market = Market(folder / "behind", **settings)
+    run_on(market, range(1, 11))
+    older = folder / "older"
+    shutil.copytree(market.settings.worker.state, older)
+    run_on(market, range(11, 21))
+    lose_disk(market)
+    shutil.copytree(older, market.settings.worker.state)
+    run_on(market, range(21, 31))
+    assert rows_of(market) == uninterrupted(folder / "one", stop=31, **settings)
+
+
+def require_moved_tasks_go_on(folder: Path, graph: Any) -> None:
+    """Tasks that move between workers without a disk give the rows of one life."""
+    settings = {"graph": graph, "partitions": 3}
+    market = Market(folder / "moving", **settings)
+    live(market, range(1, 11))
+    first = market.worker("0")
+    turn_until_quiet(first)
+    second = market.worker("1")
+    turn_until_quiet(first, second)
+    live(market, range(11, 21))
+    turn_until_quiet(first, second)
+    lose_disk(market)
+    first.close()
+    lose_disk(market)
+    live(market, range(21, 31))
+    turn_until_quiet(second)
+    second.close()
+    assert rows_of(market) == uninterrupted(folder / "one", stop=31, **settings)
+
+
+def require_lost_nodes_are_made_anew(folder: Path, graph: Any) -> None:
+    """Nodes that lost all they remember give the rows of one life."""
+    market = Market(folder / "lost", graph=graph)
+    for lower in range(1, 51, 10):
+        run_on(market, range(lower, lower + 10))
+    lose_all(market)
+    run_on(market, range(51, 61))
+    assert rows_of(market) == uninterrupted(folder / "one", stop=61, graph=graph)

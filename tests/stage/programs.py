@@ -72,9 +72,12 @@ def process_as_before() -> Iterator[None]:
 
 def compile_kernels() -> None:
     """Have all kernels of a worker in numba's cache: 2 s where they are, half a minute where they are not."""
-    parts = ("topics", "operators", "operators.nodes")
-    script = "from {0}.warm import warm; warm()"
-    running = [subprocess.Popen([sys.executable, "-c", script.format(part)], cwd=ROOT) for part in parts]
+    parts = {"topics": "('json', 'protobuf')", "operators": "", "operators.nodes": ""}
+    script = "from {0}.warm import warm; warm({1})"
+    running = [
+        subprocess.Popen([sys.executable, "-c", script.format(part, what)], cwd=ROOT)
+        for part, what in parts.items()
+    ]
     for part, process in zip(parts, running, strict=True):
         assert process.wait() == 0, f"the kernels of {part} cannot be compiled"
 

@@ -68,13 +68,14 @@ class KafkaConsumer:
         self._join()
 
     def assign(self, starts: Mapping[TopicPartition, int]) -> None:
-        """Read these partitions from these offsets."""
+        """Read these partitions from these offsets: those it has, or others alone."""
         assert self._rebalance is None, "the group assigns the partitions of a subscribed consumer"
         if starts.keys() == self._positions.keys():  # assigned what it has, the client would stand still
             for partition, offset in starts.items():
                 self.seek(partition, offset)
-        else:
-            self._start(starts)
+            return
+        assert starts.keys().isdisjoint(self._positions), "what it has and others at once would stand still"
+        self._start(starts)
 
     def poll(self, *, messages_max: int, wait_ms: int) -> MessageBlock:
         """Return what is there, at once if anything is, else after at most `wait_ms`.

@@ -1,6 +1,5 @@
 """A node may join nodes and streams: its rows wait for the others, and go on after any death."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,16 @@ from app.audit.topics import audit
 from app.config import Settings
 from app.process import failpoints
 from tests.stage.deaths import buried
-from tests.stage.graph_lives import die, live, lose_all, lose_disk, rows_of, run_on, uninterrupted
+from tests.stage.graph_lives import (
+    die,
+    live,
+    lose_disk,
+    require_lost_nodes_are_made_anew,
+    require_state_behind_is_brought_up,
+    rows_of,
+    run_on,
+    uninterrupted,
+)
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 
@@ -104,25 +112,11 @@ def test_rows_that_wait_for_a_join_that_looks_ahead_come_once(tmp_path: Path, di
 
 
 def test_state_behind_the_commit_is_brought_up_to_it(tmp_path: Path) -> None:
-    settings: Mapping[str, Any] = {"graph": JOINS, "worker": {"checkpoint_interval_ms": 1}}
-    market = Market(tmp_path / "behind", **settings)
-    run_on(market, range(1, 11))
-    older = tmp_path / "older"
-    shutil.copytree(market.settings.worker.state, older)
-    run_on(market, range(11, 21))
-    lose_disk(market)
-    shutil.copytree(older, market.settings.worker.state)
-    run_on(market, range(21, 31))
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    require_state_behind_is_brought_up(tmp_path, JOINS)
 
 
 def test_nodes_that_lost_all_are_made_anew_from_aligned_rows_and_streams(tmp_path: Path) -> None:
-    market = Market(tmp_path / "lost", graph=JOINS)
-    for lower in range(1, 51, 10):
-        run_on(market, range(lower, lower + 10))
-    lose_all(market)
-    run_on(market, range(51, 61))
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=61, graph=JOINS)
+    require_lost_nodes_are_made_anew(tmp_path, JOINS)
 
 
 def test_a_join_that_is_new_or_changed_has_the_past_of_what_it_reads(tmp_path: Path) -> None:

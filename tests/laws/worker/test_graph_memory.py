@@ -1,6 +1,5 @@
 """Nodes that remember earlier rows go on after any death as if nothing had happened, disk or no disk."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,17 @@ import pytest
 from app.errors import RunError
 from app.process import failpoints
 from tests.stage.deaths import buried
-from tests.stage.graph_lives import die, live, lose_all, lose_disk, rows_of, run_on, uninterrupted
+from tests.stage.graph_lives import (
+    die,
+    live,
+    lose_all,
+    lose_disk,
+    require_moved_tasks_go_on,
+    require_state_behind_is_brought_up,
+    rows_of,
+    run_on,
+    uninterrupted,
+)
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
@@ -61,35 +70,11 @@ def test_a_worker_that_dies_goes_on_with_every_bit(
 
 
 def test_state_behind_the_commit_is_brought_up_to_it(tmp_path: Path) -> None:
-    settings: Mapping[str, Any] = {"graph": MEMORY, "worker": {"checkpoint_interval_ms": 1}}
-    market = Market(tmp_path / "behind", **settings)
-    run_on(market, range(1, 11))
-    older = tmp_path / "older"
-    shutil.copytree(market.settings.worker.state, older)
-    run_on(market, range(11, 21))
-    lose_disk(market)
-    shutil.copytree(older, market.settings.worker.state)
-    run_on(market, range(21, 31))
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    require_state_behind_is_brought_up(tmp_path, MEMORY)
 
 
 def test_tasks_that_move_between_workers_take_what_they_remember_along(tmp_path: Path) -> None:
-    settings: Mapping[str, Any] = {"graph": MEMORY, "partitions": 3}
-    market = Market(tmp_path / "moving", **settings)
-    live(market, range(1, 11))
-    first = market.worker("0")
-    turn_until_quiet(first)
-    second = market.worker("1")
-    turn_until_quiet(first, second)
-    live(market, range(11, 21))
-    turn_until_quiet(first, second)
-    lose_disk(market)
-    first.close()
-    lose_disk(market)
-    live(market, range(21, 31))
-    turn_until_quiet(second)
-    second.close()
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    require_moved_tasks_go_on(tmp_path, MEMORY)
 
 
 def test_only_the_context_is_read_where_that_is_enough(tmp_path: Path) -> None:

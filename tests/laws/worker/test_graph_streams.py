@@ -1,6 +1,5 @@
 """A node may read a stream: its rows, put in order, with features that go on after any death."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
@@ -16,7 +15,17 @@ from app.wiring.pipeline import topic_specs
 from operators.hashing.parity import Parity, sealed_hashes
 from schemas.frame import FrameHeaders
 from tests.stage.deaths import Death, buried, die_at
-from tests.stage.graph_lives import die, live, lose_all, lose_disk, rows_of, run_on, uninterrupted
+from tests.stage.graph_lives import (
+    die,
+    live,
+    lose_disk,
+    require_lost_nodes_are_made_anew,
+    require_moved_tasks_go_on,
+    require_state_behind_is_brought_up,
+    rows_of,
+    run_on,
+    uninterrupted,
+)
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 
@@ -139,28 +148,14 @@ def test_rows_since_nodes_kept_what_they_remember_are_read_again(tmp_path: Path)
 
 
 def test_state_behind_the_commit_is_brought_up_to_it(tmp_path: Path) -> None:
-    settings: Mapping[str, Any] = {"graph": MEMORY, "worker": {"checkpoint_interval_ms": 1}}
-    market = Market(tmp_path / "behind", **settings)
-    run_on(market, range(1, 11))
-    older = tmp_path / "older"
-    shutil.copytree(market.settings.worker.state, older)
-    run_on(market, range(11, 21))
-    lose_disk(market)
-    shutil.copytree(older, market.settings.worker.state)
-    run_on(market, range(21, 31))
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    require_state_behind_is_brought_up(tmp_path, MEMORY)
 
 
 @pytest.mark.parametrize("graph", [MEMORY, BOUNDED], ids=["ever", "bounded"])
 def test_nodes_that_lost_all_have_the_rows_they_need_read_again(
     tmp_path: Path, graph: Mapping[str, Any]
 ) -> None:
-    market = Market(tmp_path / "lost", graph=graph)
-    for lower in range(1, 51, 10):
-        run_on(market, range(lower, lower + 10))
-    lose_all(market)
-    run_on(market, range(51, 61))
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=61, graph=graph)
+    require_lost_nodes_are_made_anew(tmp_path, graph)
 
 
 def test_nodes_that_are_new_or_changed_have_the_past_of_their_stream(tmp_path: Path) -> None:
@@ -179,22 +174,7 @@ def test_nodes_that_are_new_or_changed_have_the_past_of_their_stream(tmp_path: P
 
 
 def test_tasks_that_move_take_what_nodes_remember_of_streams_along(tmp_path: Path) -> None:
-    settings: Mapping[str, Any] = {"graph": MEMORY, "partitions": 3}
-    market = Market(tmp_path / "moving", **settings)
-    live(market, range(1, 11))
-    first = market.worker("0")
-    turn_until_quiet(first)
-    second = market.worker("1")
-    turn_until_quiet(first, second)
-    live(market, range(11, 21))
-    turn_until_quiet(first, second)
-    lose_disk(market)
-    first.close()
-    lose_disk(market)
-    live(market, range(21, 31))
-    turn_until_quiet(second)
-    second.close()
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    require_moved_tasks_go_on(tmp_path, MEMORY)
 
 
 def test_late_rows_are_no_rows_of_nodes_read_again(tmp_path: Path) -> None:
