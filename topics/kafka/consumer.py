@@ -70,12 +70,11 @@ class KafkaConsumer:
     def assign(self, starts: Mapping[TopicPartition, int]) -> None:
         """Read these partitions from these offsets: those it has, or others alone."""
         assert self._rebalance is None, "the group assigns the partitions of a subscribed consumer"
-        if starts.keys() == self._positions.keys():  # assigned what it has, the client would stand still
-            for partition, offset in starts.items():
-                self.seek(partition, offset)
-            return
-        assert starts.keys().isdisjoint(self._positions), "what it has and others at once would stand still"
-        self._start(starts)
+        if not (again := starts.keys() & self._positions.keys()):
+            self._start(starts)
+        assert starts.keys() == self._positions.keys(), "what it has already would stand still beside others"
+        for partition in again:  # assigned what it has, the client would stand still
+            self.seek(partition, starts[partition])
 
     def poll(self, *, messages_max: int, wait_ms: int) -> MessageBlock:
         """Return what is there, at once if anything is, else after at most `wait_ms`.
