@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import TopicPartition as Place
-from confluent_kafka.admin import AdminClient
 
 from app.audit.topics import audit
 from app.worker.assembly import open_worker
@@ -16,6 +15,7 @@ from replay.store.day import Day
 from tests.contract.bus.conftest import HASTY, HASTY_CONSUMER_PROTOCOL
 from tests.stage.day_runs import TRADES, DayRun, small_days, until
 from tests.stage.programs import started
+from tests.stage.retention import delete_records
 from topics.block import TopicPartition
 from topics.kafka.bus import KafkaBus
 from topics.kafka.settings import GroupProtocol
@@ -68,9 +68,7 @@ def drop_what_is_not_needed(run: DayRun, bootstrap: str) -> None:
     reader.close()
     assert len(cuts) == 3
     assert all(cut.offset > 0 for cut in cuts)
-    client = AdminClient({"bootstrap.servers": bootstrap})
-    for answer in client.delete_records(cuts).values():
-        answer.result(timeout=10)
+    delete_records(bootstrap, cuts)
 
 
 @pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])

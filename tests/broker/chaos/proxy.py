@@ -8,7 +8,9 @@ correlation id.
 import asyncio
 import struct
 import threading
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -50,17 +52,27 @@ class Proxy:
         self._ready.set_result(server.sockets[0].getsockname()[1])
         await self._ended.wait()
         server.close()
-        mine = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in mine:
-            task.cancel()
-        await asyncio.gather(*mine, return_exceptions=True)
+        while mine := asyncio.all_tasks() - {asyncio.current_task()}:  # one may begin as another ends
+            for task in mine:
+                task.cancel()
+            await asyncio.gather(*mine, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            broker_reader, broker_writer = await asyncio.open_connection(HOST, self.target)
-        except OSError:  # as if nobody listened here either
-            writer.close()
-            return
+        async with _closed_at_end(writer):
+            try:
+                broker_reader, broker_writer = await asyncio.open_connection(HOST, self.target)
+            except OSError:  # as if nobody listened here either
+                return
+            async with _closed_at_end(broker_writer):
+                await self._relay(reader, writer, broker_reader, broker_writer)
+
+    async def _relay(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        broker_reader: asyncio.StreamReader,
+        broker_writer: asyncio.StreamWriter,
+    ) -> None:
         lost: set[int] = set()  # correlation ids of requests whose answer is to be lost
         ways = (
             asyncio.ensure_future(self._requests(reader, broker_writer, lost)),
@@ -72,8 +84,6 @@ class Proxy:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            writer.close()
-            broker_writer.close()
 
     async def _requests(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: set[int]
@@ -97,6 +107,17 @@ class Proxy:
                 continue
             writer.write(message)
             await writer.drain()
+
+
+@asynccontextmanager
+async def _closed_at_end(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Close a connection, and return once its socket is: the loop may turn no more afterwards."""
+    try:
+        yield
+    finally:
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 class _Messages:

@@ -18,6 +18,7 @@ from tests.broker.chaos.feed import SYMBOLS
 from tests.broker.chaos.log_reader import ANSWER_S, ends, read_all
 from tests.broker.chaos.stage import Stage
 from tests.stage.day_runs import until
+from tests.stage.retention import delete_records
 
 WRITES = 3 * (len(SYMBOLS) + 1)  # offsets of several writes of every entry
 
@@ -85,9 +86,7 @@ def a_topic_gets_more_partitions(stage: Stage) -> None:
 def _cut(stage: Stage, begins: Mapping[tuple[str, int], int]) -> None:
     """Let these logs begin at these offsets."""
     cuts = [TopicPartition(topic, number, offset) for (topic, number), offset in begins.items()]
-    client = AdminClient({"bootstrap.servers": stage.bootstrap})
-    for answer in client.delete_records(cuts).values():
-        answer.result(timeout=ANSWER_S)
+    delete_records(stage.bootstrap, cuts)
 
 
 def _allow(stage: Stage, topic: str, cleanup: str) -> None:
