@@ -149,6 +149,7 @@ PARTS: Final[Mapping[str, int]] = {
     "intercept": 2,
     "t_value": 3,
     "kurtosis": 0,
+    "count": 4,  # a window_count made by the step that adds up the same values
 }
 
 

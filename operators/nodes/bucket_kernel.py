@@ -52,7 +52,7 @@ def buckets(
             continue
         o = base + places[at.GROUP, i] * stride
         if begins_anew(words, o, reset, places[at.FIRST, i]):
-            for k in range(o, o + stride):
+            for k in range(o, o + line[at.SIZE]):
                 words[k] = 0
         words[o + TAKEN] = places[at.ORDINAL, i] + 1
         if status[size, i] == OK and status[d, i] == OK and floats[size, i] > 0.0:

@@ -12,10 +12,22 @@ to compute with lies in `digits` from `base` on: digits in [0, 2**32) of the pla
 
 from typing import Final
 
+import numpy as np
 from numba import njit
 
 from operators.nodes.double_kernel import settled
-from operators.nodes.exact_kernel import DIGIT, DIGITS, HIDDEN, HIGHEST, LOWEST, MANTISSA, UNIT
+from operators.nodes.exact_kernel import (
+    DIGIT,
+    DIGITS,
+    HIDDEN,
+    HIGHEST,
+    LOWEST,
+    MANTISSA,
+    ONE,
+    TWO,
+    UNIT,
+    widen,
+)
 from schemas.batch import Int64s
 
 PRODUCT_UNIT: Final = 2 * UNIT
@@ -48,24 +60,19 @@ def add_product(words: Int64s, o: int, x: int, y: int, sign: int) -> None:
         sign = -sign
     position = x_exponent + y_exponent
     k, shift = position >> 5, position & 31
-    d = o + DIGITS + k
+    d = np.uint64(o + DIGITS + k)
     rest = low >> (32 - shift)
     words[d] += sign * ((low << shift) & DIGIT)
-    words[d + 1] += sign * (rest & DIGIT)
-    words[d + 2] += sign * (rest >> 32)
+    words[d + ONE] += sign * (rest & DIGIT)
+    words[d + TWO] += sign * (rest >> 32)
     position += 54
-    last, shift = (position >> 5) + 2, position & 31
-    d = o + DIGITS + last
+    last, shift = position >> 5, position & 31
+    d = np.uint64(o + DIGITS + last)
     rest = high >> (32 - shift)
-    words[d - 2] += sign * ((high << shift) & DIGIT)
-    words[d - 1] += sign * (rest & DIGIT)
-    words[d] += sign * (rest >> 32)
-    if words[o + HIGHEST] == 0:
-        words[o + LOWEST] = k
-        words[o + HIGHEST] = last
-    else:
-        words[o + LOWEST] = min(words[o + LOWEST], k)
-        words[o + HIGHEST] = max(words[o + HIGHEST], last)
+    words[d] += sign * ((high << shift) & DIGIT)
+    words[d + ONE] += sign * (rest & DIGIT)
+    words[d + TWO] += sign * (rest >> 32)
+    widen(words, o, k, last)
 
 
 @njit(nogil=True, cache=True)

@@ -10,7 +10,8 @@ from typing import Final
 
 from numba import njit
 
-from operators.nodes.exact_kernel import POWER_MIN, POWERS, SPLITTER
+from operators.nodes.exact_kernel import POWER_MIN, POWERS
+from operators.nodes.fused_kernel import left_of
 
 SCALE_MIN: Final = 2 * POWER_MIN  # of any pair the result is 0
 SCALE_MAX: Final = 1_200  # of any pair other than 0 the result is infinite
@@ -27,13 +28,7 @@ def settled(high: float, low: float) -> tuple[float, float]:
 def product(x: float, y: float) -> tuple[float, float]:
     """x * y of two floats, exactly."""
     value = x * y
-    t = SPLITTER * x
-    x_high = t - (t - x)
-    x_low = x - x_high
-    t = SPLITTER * y
-    y_high = t - (t - y)
-    y_low = y - y_high
-    return value, ((x_high * y_high - value) + x_high * y_low + x_low * y_high) + x_low * y_low
+    return value, left_of(x, y, value)
 
 
 @njit(nogil=True, cache=True)

@@ -1,8 +1,8 @@
-"""One call runs all features of a node over a tile of rows: step by step, each step one loop over the tile.
+"""Steps that hang on the row alone, one after another, each one loop over a tile of rows; and how columns are
+brought in.
 
-A call of its own for each step would cost more than the step where a batch has 50 rows; a kernel generated
-for the formulas would have to be compiled at start.  A step is a row of `program`: opcode, register of the
-result, registers of the operands (or a column of the input, or of the output).
+A kernel generated for the formulas would have to be compiled at start.  A step is a row of `program`: opcode,
+register of the result, registers of the operands (or a column of the input, or of the output).
 """
 
 from typing import Final, NamedTuple
@@ -15,10 +15,10 @@ from operators.nodes import math_kernel, quote_kernel, unit_kernel, window_kerne
 from operators.nodes import opcodes as op
 from operators.nodes import row_kernel as row
 from operators.nodes.row_kernel import Grid
-from operators.nodes.store_kernel import store
 from schemas.batch import Int64s
 
-TILE: Final = 2_048  # rows; a multiple of 8, so that each tile begins with a byte of its bitmaps
+TILE: Final = 256  # rows: registers stay in the processor's cache; each tile begins with a byte of bitmaps
+BATCH: Final = 8_192  # rows that one call takes, tile by tile
 
 
 class Registers(NamedTuple):
@@ -31,7 +31,7 @@ class Registers(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """The columns that are read, of one tile and as Arrow holds them: one row per column.
+    """The columns that are read, of one batch and as Arrow holds them: one row per column.
 
     A bitmap may begin inside its first byte: `*_shift` says at which bit, by column.
     """
@@ -53,6 +53,7 @@ class Outputs(NamedTuple):
     bits: Grid  # uint8: bitmaps of booleans
     valid: Grid  # uint8: bitmaps, of every feature
     counts: Grid  # int64 (features, 3): rows that are null, by reason: null_in, domain, warming
+    reasons: Grid  # uint8 (features, rows): why a row is null (`schemas.reasons`)
 
 
 class Memory(NamedTuple):
@@ -60,10 +61,11 @@ class Memory(NamedTuple):
 
     places: Grid  # int64 (PLACES, TILE)
     rings: Grid  # int64 (groups, RINGS)
-    kept: Grid  # int64 (values kept, pool): bits
+    kept: Grid  # int64 (values kept, pool): bits; those of one row lie side by side
     kept_status: Grid  # uint8, the same
     kept_time: Int64s  # (pool,)
-    words: Int64s  # the states of all steps
+    lists: Grid  # int64 (lists, pool): what steps keep in an order of their own
+    words: Int64s  # the states of all steps, those of one symbol side by side
     word_floats: Grid  # the same memory as float64
 
 
@@ -80,30 +82,39 @@ def load(
     ints: Grid,
     bools: Grid,
     status: Grid,
+    lower: int,
     rows: int,
 ) -> None:
-    """Bring columns (`Inputs`) into registers: the first steps of a program."""
+    """Bring columns (`Inputs`) into registers, from row `lower` on: the first steps of a program."""
     for k in range(program.shape[0]):
         opcode, out, a, b = program[k, 0], program[k, 1], program[k, 2], program[k, 3]
-        row.load_status(in_valid, b, in_valid_shift[b], status, out, rows)
+        row.load_status(in_valid, b, in_valid_shift[b], status, out, lower, rows)
         if opcode == op.LOAD_FLOAT:
-            row.load_floats(in_floats, a, floats, status, out, rows)
+            row.load_floats(in_floats, a, floats, status, out, lower, rows)
         elif opcode == op.LOAD_INT:
-            row.load_ints(in_ints, a, ints, out, rows)
+            row.load_ints(in_ints, a, ints, out, lower, rows)
         else:
-            row.load_bits(in_bits, a, in_shift[a], bools, out, rows)
+            row.load_bits(in_bits, a, in_shift[a], bools, out, lower, rows)
 
 
 @njit(nogil=True, cache=True)
 def compute(
     program: npt.NDArray[np.int64],
     floats: Grid,
+    float_words: Grid,
     ints: Grid,
     bools: Grid,
     status: Grid,
+    places: Grid,
+    kept: Grid,
+    kept_status: Grid,
+    kept_time: Int64s,
+    lists: Grid,
+    words: Int64s,
+    word_floats: Grid,
     rows: int,
 ) -> None:
-    """Run the functions of a program over `Registers`, but for those with state."""
+    """Run functions of a program over `Registers`; the arguments are those of `stateful_kernel`."""
     for k in range(program.shape[0]):
         opcode, out = program[k, 0], program[k, 1]
         a, b, c = program[k, 2], program[k, 3], program[k, 4]
@@ -244,64 +255,3 @@ def _compute_bool(
         row.opposite(bools, status, a, out, rows)
     else:
         row.where(bools, bools, status, a, b, c, out, rows)
-
-
-@njit(nogil=True, cache=True)
-def evaluate(
-    loads: npt.NDArray[np.int64],
-    functions: npt.NDArray[np.int64],
-    stores: npt.NDArray[np.int64],
-    floats: Grid,
-    ints: Grid,
-    bools: Grid,
-    status: Grid,
-    in_floats: Grid,
-    in_ints: Grid,
-    in_bits: Grid,
-    in_valid: Grid,
-    in_shift: Int64s,
-    in_valid_shift: Int64s,
-    out_floats: Grid,
-    out_ints: Grid,
-    out_bytes: Grid,
-    out_bits: Grid,
-    out_valid: Grid,
-    out_counts: Grid,
-    lower: int,
-    rows: int,
-) -> None:
-    """Run a program over the first `rows` of the inputs; features go to the outputs from row `lower` on.
-
-    The arrays are those of `Registers`, `Inputs` and `Outputs`, one by one: tuples of arrays take
-    three times as long to hand over, 4 us more a call.
-    """
-    load(
-        loads,
-        in_floats,
-        in_ints,
-        in_bits,
-        in_valid,
-        in_shift,
-        in_valid_shift,
-        floats,
-        ints,
-        bools,
-        status,
-        rows,
-    )
-    compute(functions, floats, ints, bools, status, rows)
-    store(
-        stores,
-        floats,
-        ints,
-        bools,
-        status,
-        out_floats,
-        out_ints,
-        out_bytes,
-        out_bits,
-        out_valid,
-        out_counts,
-        lower,
-        rows,
-    )

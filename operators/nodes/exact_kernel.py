@@ -15,6 +15,7 @@ import numpy.typing as npt
 from numba import njit
 
 from operators.formula.history import EXACT_DIGITS
+from operators.nodes.fused_kernel import SPLITTER, left_of
 from schemas.batch import Int64s
 
 Float64s = npt.NDArray[np.float64]
@@ -29,7 +30,9 @@ DIGIT: Final = 0xFFFFFFFF
 MANTISSA: Final = 0xFFFFFFFFFFFFF
 HIDDEN: Final = 1 << 52
 UNIT: Final = 1075  # digit 0 counts units of 2**-UNIT
-SPLITTER: Final = 134217729.0  # 2**27 + 1: Veltkamp's, to split a float in two halves
+ONE: Final = np.uint64(1)  # a place without a sign is never counted from the end
+TWO: Final = np.uint64(2)
+THREE: Final = np.uint64(3)
 
 POWER_MIN: Final = -640
 POWERS: Final = np.ldexp(1.0, np.arange(POWER_MIN, 640))
@@ -67,23 +70,25 @@ def add_digits(words: Int64s, o: int, bits: int, sign: int) -> int:
     k = exponent >> 5
     shift = exponent & 31
     rest = (mantissa >> 1) >> (31 - shift)
-    d = o + DIGITS + k
+    d = np.uint64(o + DIGITS + k)
     # What is taken away leaves each digit as it was: a window's digits never grow with the rows that passed.
     words[d] += sign * ((mantissa << shift) & DIGIT)
-    words[d + 1] += sign * (rest & DIGIT)
-    words[d + 2] += sign * (rest >> 32)
+    words[d + ONE] += sign * (rest & DIGIT)
+    words[d + TWO] += sign * (rest >> 32)
     return int(k)
 
 
 @njit(nogil=True, cache=True)
 def widen(words: Int64s, o: int, lowest: int, highest: int) -> None:
     """Note that floats were added whose lowest digits were between these."""
-    if words[o + HIGHEST] == 0:
-        words[o + LOWEST] = lowest
-        words[o + HIGHEST] = highest + 2
+    low = np.uint64(o + LOWEST)
+    high = np.uint64(o + HIGHEST)
+    if words[high] == 0:
+        words[low] = lowest
+        words[high] = highest + 2
     else:
-        words[o + LOWEST] = min(words[o + LOWEST], lowest)
-        words[o + HIGHEST] = max(words[o + HIGHEST], highest + 2)
+        words[low] = min(words[low], lowest)
+        words[high] = max(words[high], highest + 2)
 
 
 @njit(nogil=True, cache=True)
@@ -160,18 +165,19 @@ def rounded(words: Int64s, floats: Float64s, o: int) -> tuple[float, float]:
 @njit(nogil=True, cache=True)
 def nearest(words: Int64s, o: int) -> float:
     """The sum rounded, half to even; infinite where it is too large."""
-    high, low = words[o + HIGHEST], words[o + LOWEST]
+    high, low = words[np.uint64(o + HIGHEST)], words[np.uint64(o + LOWEST)]
     if high == 0:
         return 0.0
-    d = o + DIGITS
-    if words[d + low] == 0 and low < high:
+    d = np.uint64(o + DIGITS + low)
+    if words[d] == 0 and low < high:
         low += 1
-        words[o + LOWEST] = low
+        d += ONE
+        words[np.uint64(o + LOWEST)] = low
     if high - low <= 3:
-        t0 = words[d + low]
-        t1 = words[d + low + 1] + (t0 >> 32)
-        t2 = words[d + low + 2] + (t1 >> 32)
-        t3 = words[d + low + 3] + (t2 >> 32)
+        t0 = words[d]
+        t1 = words[d + ONE] + (t0 >> 32)
+        t2 = words[d + TWO] + (t1 >> 32)
+        t3 = words[d + THREE] + (t2 >> 32)
         if -SIGNED <= t3 < SIGNED:
             upper, lower, unit = two_words(t3, t2 & DIGIT, t1 & DIGIT, t0 & DIGIT, 32 * low - UNIT)
             half = unit >> 1
@@ -192,10 +198,11 @@ def _nearest(words: Int64s, o: int) -> tuple[float, float, bool]:
         low += 1
         words[o + LOWEST] = low
     if high - low <= 3:
-        t0 = words[d + low]
-        t1 = words[d + low + 1] + (t0 >> 32)
-        t2 = words[d + low + 2] + (t1 >> 32)
-        t3 = words[d + low + 3] + (t2 >> 32)
+        first_digit = np.uint64(d + low)
+        t0 = words[first_digit]
+        t1 = words[first_digit + ONE] + (t0 >> 32)
+        t2 = words[first_digit + TWO] + (t1 >> 32)
+        t3 = words[first_digit + THREE] + (t2 >> 32)
         if -SIGNED <= t3 < SIGNED:
             value, rest = _of_digits(t3, t2 & DIGIT, t1 & DIGIT, t0 & DIGIT, 32 * low - UNIT, False)
             return value, rest, True
@@ -279,9 +286,7 @@ def quotient(words: Int64s, o: int, n: int, total: float, rest: float) -> float:
     if SMALL < abs(total) < LARGE:
         value = total / count
         product = value * count
-        t = SPLITTER * value
-        high = t - (t - value)
-        error = (high * count - product) + (value - high) * count  # n has 31 bits, each half of value 27
+        error = left_of(value, count, product)
         correction = ((total - product) - error + rest) / count
         # Unless the exact value is next to the middle of two floats, this is the nearest one.
         more, less = value + correction * (1.0 + NEAR), value + correction * (1.0 - NEAR)

@@ -12,19 +12,18 @@ from operators.formula.history import STATEFUL, farthest
 from operators.formula.types import Kind
 from operators.node import Context, NodeStateError
 from operators.nodes.decimals import digits_of
-from operators.nodes.evaluate_kernel import TILE, Outputs
-from operators.nodes.history import History
+from operators.nodes.evaluate_kernel import BATCH, Memory, Outputs
+from operators.nodes.history import History, new_memory, new_pool
 from operators.nodes.instructions import held
 from operators.nodes.machine import Machine, new_outputs
-from operators.nodes.program import Lines, Segment, Slot, lay_out, make_program
-from operators.nodes.row_kernel import DOMAIN, NULL_IN, WARMING
+from operators.nodes.program import Slot, lay_out, make_program
 from operators.rows.groups import Groups
-from operators.sealed import Entries, RowKeys, Sealed, Snapshot, Statuses
-from schemas import reasons
+from operators.sealed import Entries, RowKeys, Sealed, Snapshot
 
 Values: TypeAlias = npt.NDArray[np.generic]
 
 NOTHING: Final = Snapshot((), ())
+NO_COUNTS: Final = np.zeros((0, 3), np.int64)
 
 # Which of the outputs holds a kind of feature.
 BANKS: Final[Mapping[Kind, int]] = {
@@ -33,17 +32,6 @@ BANKS: Final[Mapping[Kind, int]] = {
     "int8": Outputs._fields.index("bytes"),
     "bool": Outputs._fields.index("bits"),
 }
-
-
-# By the status of a register: the reason as rows have it.  A null that is both warming and of the domain
-# counts as the latter.
-REASON_OF: Final = np.zeros(8, np.uint8)
-REASON_OF[[NULL_IN, WARMING, DOMAIN, DOMAIN | WARMING]] = (
-    reasons.NULL_IN,
-    reasons.WARMING,
-    reasons.DOMAIN,
-    reasons.DOMAIN,
-)
 
 
 class Nulls(NamedTuple):
@@ -66,29 +54,17 @@ class _Column(NamedTuple):
 
 
 class _Feature(NamedTuple):
-    """A feature that is written: its field, which row of which output it is, and the place of its step."""
+    """A feature that is written: its type, and which row of which output it is."""
 
-    field: pa.Field
+    type: pa.DataType
     bank: int
     row: int
-    step: int
-
-
-class _Course(NamedTuple):
-    """The segments of a program as they are run: a call costs microseconds, so the ends go with others.
-
-    The first lines of rows go with the loads, the last ones with the stores.
-    """
-
-    first: Lines | None
-    between: Sequence[Segment]
-    last: Lines | None
 
 
 class FormulaNode:
     """Computes features; what they remember of earlier rows is by symbol.
 
-    `counts` has, by feature, the nulls among the rows of the last `take`.
+    `history` is what it remembers, None where each row hangs on itself alone.
     """
 
     def __init__(self, name: str, features: Features, groups: Groups | None = None) -> None:
@@ -97,26 +73,23 @@ class FormulaNode:
         self.meaning = features.meaning
         self.layout = features.layout
         self.needs = Context(*farthest([features.reaches[column] for column in features.columns]))
-        self.counts: Mapping[str, Nulls] = dict.fromkeys(features.columns, Nulls())
+        self._names = features.columns
+        self._counts = NO_COUNTS
         self._slots = lay_out(features.steps, features.roots, features.columns)
         self._features = [
-            _Feature(features.layout.field(slot.name), BANKS[slot.kind], slot.row, step)
-            for slot, step in zip(self._slots.features, features.roots, strict=True)
+            _Feature(features.layout.field(slot.name).type, BANKS[slot.kind], slot.row)
+            for slot in self._slots.features
         ]
         program = make_program(features.steps, features.roots, self._slots)
-        self._program = program
-        self._course = _course(program.segments)
-        self._history: History | None = None
+        self.history: History | None = None
         if any(step.function in STATEFUL for step in features.steps):
             assert groups is not None, f"node {name} looks back: it has to be told the symbols"
-            self._history = History(features.steps, program.segments, len(program.kept), groups)
+            self.history = History(features.steps, program.segments, len(program.kept), groups)
         with np.errstate(all="ignore"):
-            self._machine = Machine(features.steps, self._slots, program)
-            if self._history is not None:  # no row has to wait for a kernel to be compiled
-                self._history.warm()
-                for segment in program.segments:
-                    if segment.family >= 0:
-                        self._machine.run_family(self._history.memory, segment, 0)
+            self._nothing = new_memory(0, 0, new_pool(2, 0, 0))
+            if self.history is not None:  # no row has to wait for a kernel to be compiled
+                self.history.warm()
+            self._machine = Machine(features.steps, self._slots, program, self._memory)
         self._columns = [self._column(slot) for slot in self._slots.columns]
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
@@ -124,88 +97,80 @@ class FormulaNode:
         (sealed,) = upstream
         rows = sealed.rows
         if rows is None or rows.num_rows == 0:
-            self.counts = dict.fromkeys(self.counts, Nulls())
+            self._counts = NO_COUNTS
             return sealed._replace(rows=None, reasons={}, available=None)
         assert rows.num_columns + len(self._features) == len(self.layout), "rows of another layout"
-        outputs, statuses = self._evaluate(rows, sealed.keys)
-        counts = outputs.counts.tolist()
-        columns = rows.columns
-        for number, (field, bank, row, _) in enumerate(self._features):
-            nulls = sum(counts[number])
-            valid = pa.py_buffer(outputs.valid[number]) if nulls else None
-            data = pa.py_buffer(outputs[bank][row])
-            columns.append(pa.Array.from_buffers(field.type, rows.num_rows, [valid, data], nulls))
-        self.counts = dict(zip(self.counts, map(Nulls._make, counts), strict=True))
+        columns, count = rows.columns, rows.num_rows  # a column of a batch costs a microsecond each time
+        outputs = self._evaluate(columns, count, sealed.keys)
+        banks = [pa.py_buffer(values) for values in outputs[: len(BANKS)]]
+        sizes = [values.strides[0] for values in outputs[: len(BANKS)]]
+        bitmaps, size = pa.py_buffer(outputs.valid), outputs.valid.strides[0]
+        nulls = outputs.counts.sum(axis=1).tolist()
+        for number, (type_, bank, row) in enumerate(self._features):
+            valid = bitmaps.slice(number * size, size) if nulls[number] else None
+            data = banks[bank].slice(row * sizes[bank], sizes[bank])
+            columns.append(pa.Array.from_buffers(type_, count, [valid, data], nulls[number]))
+        self._counts = outputs.counts
+        told = {self._names[number]: outputs.reasons[number] for number, null in enumerate(nulls) if null}
         return sealed._replace(
             rows=pa.RecordBatch.from_arrays(columns, schema=self.layout),
-            reasons={**sealed.reasons, **statuses},
+            reasons={**sealed.reasons, **told},
         )
+
+    @property
+    def counts(self) -> Mapping[str, Nulls]:
+        """By feature, the nulls among the rows of the last `take`."""
+        if self._counts is NO_COUNTS:
+            return dict.fromkeys(self._names, Nulls())
+        return dict(zip(self._names, map(Nulls._make, self._counts.tolist()), strict=True))
 
     def snapshot(self) -> Snapshot:
         """Return what changed of what it remembers; nothing where each row hangs on itself alone."""
-        return NOTHING if self._history is None else self._history.snapshot()
+        return NOTHING if self.history is None else self.history.snapshot()
 
     def restore(self, entries: Entries) -> None:
         """Take back what snapshots held; raises NodeStateError where it is damaged."""
-        if self._history is None:
+        if self.history is None:
             for key, _ in entries:
                 raise NodeStateError(f"node {self.name} keeps no state, but there is an entry {key!r} of it")
             return
-        groups = self._history.restore(self.name, entries)
-        windows = self._history.windows
-        for rows in self._history.kept_tiles(groups):
+        groups = self.history.restore(self.name, entries)
+        windows = self.history.windows
+        for rows in self.history.kept_tiles(groups):
             with np.errstate(all="ignore"):
                 for segment in windows:
-                    self._machine.run_family(self._history.memory, segment, rows)
+                    self._machine.run_family(self.history.memory, segment, rows)
 
-    def _evaluate(self, rows: pa.RecordBatch, keys: RowKeys | None) -> tuple[Outputs, Mapping[str, Statuses]]:
-        """Run the program tile by tile: the registers stay in the processor's cache."""
-        statuses: dict[str, Statuses] = {}
-        outputs = new_outputs(self._slots, rows.num_rows)
-        copies = self._copies(rows)
-        history, program, machine = self._history, self._program, self._machine
+    @property
+    def _memory(self) -> Memory:
+        return self._nothing if self.history is None else self.history.memory
+
+    def _evaluate(self, columns: Sequence[pa.Array], rows: int, keys: RowKeys | None) -> Outputs:
+        """Run the program batch by batch."""
+        outputs = new_outputs(self._slots, rows)
+        copies = self._copies(columns)
         with np.errstate(all="ignore"):  # where kernels run as plain Python, numpy warns of every overflow
-            for lower in range(0, rows.num_rows, TILE):
-                count = min(TILE, rows.num_rows - lower)
+            for lower in range(0, rows, BATCH):
+                count = min(BATCH, rows - lower)
                 for target, values, each in copies:
                     first = lower // each
                     part = values[first : first + (count + each - 1) // each + (each > 1)]
                     target[: part.size] = part
-                if history is None:
-                    machine.run_rows(outputs, lower, count, program.loads, self._course.first, program.stores)
-                    self._tell(outputs, statuses, lower, count)
-                    continue
-                assert keys is not None, f"node {self.name} looks back: its rows need keys"
-                history.place(keys, lower, count)
-                machine.run_rows(outputs, lower, count, program.loads, self._course.first)
-                for segment in self._course.between:
-                    if segment.family < 0:
-                        machine.run_rows(outputs, lower, count, functions=segment.lines)
-                    else:
-                        machine.run_family(history.memory, segment, count)
-                machine.run_rows(outputs, lower, count, functions=self._course.last, stores=program.stores)
-                history.leave(count)
-                self._tell(outputs, statuses, lower, count)
-        return outputs, {name: one[: rows.num_rows] for name, one in statuses.items()}
+                if self.history is not None:
+                    assert keys is not None, f"node {self.name} looks back: its rows need keys"
+                    self.history.place(keys, lower, count)
+                self._machine.run(outputs, self._memory, self.history, lower, count)
+        return outputs
 
-    def _tell(self, outputs: Outputs, statuses: dict[str, Statuses], lower: int, count: int) -> None:
-        """Copy the reasons of a tile of those features that have had a null so far."""
-        if not outputs.counts.any():
-            return
-        for number in np.flatnonzero(outputs.counts.any(axis=1)).tolist():
-            feature = self._features[number]
-            own = statuses.setdefault(feature.field.name, np.zeros(outputs.valid.shape[1] * 8, np.uint8))
-            own[lower : lower + count] = REASON_OF[self._machine.statuses(feature.step, count)]
-
-    def _copies(self, rows: pa.RecordBatch) -> list[tuple[Values, Values, int]]:
-        """What is to be copied for each tile: to where, from where, and how many rows one element has.
+    def _copies(self, columns: Sequence[pa.Array]) -> list[tuple[Values, Values, int]]:
+        """What is to be copied for each batch: to where, from where, and how many rows one element has.
 
         Integers and floats widen on the way.
         """
         copies: list[tuple[Values, Values, int]] = []
         inputs = self._machine.inputs
         for number, column in enumerate(self._columns):
-            array = rows.column(column.place)
+            array = columns[column.place]
             bitmap, data = array.buffers()
             offset, size = array.offset, len(array)
             if pa.types.is_decimal(array.type):
@@ -231,13 +196,6 @@ class FormulaNode:
         of_column = self.layout.field(place).type
         dtype = None if pa.types.is_decimal(of_column) else np.dtype(of_column.to_pandas_dtype())
         return _Column(place, dtype, target[slot.row], slot.row)
-
-
-def _course(segments: Sequence[Segment]) -> _Course:
-    between = list(segments)
-    first = between.pop(0).lines if between and between[0].family < 0 else None
-    last = between.pop().lines if between and between[-1].family < 0 else None
-    return _Course(first, between, last)
 
 
 def _bitmap(bits: pa.Buffer, offset: int, size: int) -> Values:

@@ -13,18 +13,34 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.formula.history import STATEFUL, Stateful, Window
+from operators.formula.history import EXACT_WORDS, STATEFUL, Stateful, Window
 from operators.formula.steps import Step
 from operators.node import NodeStateError
+from operators.nodes import event_kernel, moment_kernel, session_kernel, sum_kernel
+from operators.nodes import opcodes as op
 from operators.nodes import places as at
-from operators.nodes.evaluate_kernel import TILE, Memory
-from operators.nodes.history_kernel import enter, leave, make_room, move_rings
+from operators.nodes.ahead_kernel import BEGINS, PLAIN, SUM
+from operators.nodes.evaluate_kernel import BATCH, TILE, Memory
+from operators.nodes.history_kernel import make_room, move_rings
 from operators.nodes.opcodes import family
 from operators.nodes.program import Lines, Segment
+from operators.nodes.row_kernel import Grid
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Snapshot
+from schemas.batch import Int64s
 
 GROUPS_MIN: Final = 16
+LINE_WORDS: Final = 8  # of a line of the processor's cache
+NEAR_WORDS: Final = 1 << 15  # of states that stay in a core's own cache
+# By opcode: where its exact sums lie among its words.
+SUMS: Final = {
+    op.WINDOW_SUM: (sum_kernel.SUM,),
+    op.WINDOW_SQUARES: (sum_kernel.SUM, moment_kernel.SQUARES),
+    op.WINDOW_PRODUCTS: (sum_kernel.SUM, moment_kernel.SQUARES),
+    op.CUMSUM_FLOAT: (event_kernel.SUM,),
+    op.SESSION_SUM: (session_kernel.SUM,),
+    op.SESSION_PRODUCTS: (session_kernel.SUM, session_kernel.WEIGHTS),
+}
 POOL_FULL: Final = 2**62  # rows that no pool has
 BLOCK: Final = 256  # rows of a symbol that are written down together
 STATE: Final = b"s"
@@ -49,17 +65,26 @@ class History:
         """`segments` are those of the program that runs: where states lie is written into their lines."""
         self._groups = groups
         lines = [line for segment in segments if segment.family >= 0 for line in segment.lines]
-        self._retention = retention(steps)
+        self.retention = np.array(retention(steps), np.int64)
         self._stateful = [
             (line, _what(steps, line[at.OUT]))
             for line in lines
             if line[at.OUT] >= 0 and steps[line[at.OUT]].function in STATEFUL
         ]
+        self.stride = 0  # words of a symbol
+        for line, what in self._stateful:
+            line[at.BASE], line[at.SIZE] = self.stride, what.words
+            self.stride += what.words
+        self.stride = -(-self.stride // LINE_WORDS) * LINE_WORDS
+        for line, _ in self._stateful:
+            line[at.STRIDE] = self.stride
+        owns = [what.own for _, what in self._stateful]
         self._columns = kept
-        owns = [what.own for _, what in self._stateful if what.own]
-        self._own = len(owns)
-        self._by_place = kept + owns.count("rows")  # columns from here on lie by place, whatever the row
+        self._pool_columns = max(kept + owns.count("rows"), 2)  # fewer would lie in another order, for numba
+        self._lists = owns.count("places")
         self._used = 0  # rows of the pool
+        self._hints = hints(self._stateful)
+        self.coming = np.zeros((3, BATCH), np.int64)  # group, time and session of the rows of a batch
         self._strays: list[bytes] = []  # blocks left over, by key: the next snapshot deletes them
         self.memory = self._new_memory(0, 0)
         self._grow(GROUPS_MIN)
@@ -78,55 +103,43 @@ class History:
         self._make_room(0, anew=True)
         nothing = np.empty(0, np.int64)
         self.place(RowKeys(nothing.astype(np.int32), nothing, nothing), 0, 0)
-        self.leave(0)
+
+    @property
+    def hints(self) -> Grid:
+        """What to ask for before it is read; nothing where all states are near in any case."""
+        return self._hints if self.memory.words.size > NEAR_WORDS else self._hints[:0]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether rows are kept, and not only states."""
+        return self._columns > 0
 
     def place(self, keys: RowKeys, lower: int, rows: int) -> None:
-        """Take up the rows of a tile: `rows` from `lower` on."""
+        """Take up the rows of a batch: `rows` from `lower` on."""
         if len(self._groups) > self.memory.rings.shape[0]:
             self._grow(len(self._groups))
-        places = self.memory.places
         for row, values in ((at.GROUP, keys.group), (at.TIME_NS, keys.time_ns), (at.SESSION, keys.session)):
-            places[row, :rows] = values[lower : lower + rows]
+            self.coming[row, :rows] = values[lower : lower + rows]
         self._make_room(rows)
-        enter(places, self.memory.rings, self.memory.kept_time, self._columns > 0, rows)
-
-    def leave(self, rows: int) -> None:
-        """Forget what no later row needs, after the tile has been computed."""
-        if self._columns:
-            memory = self.memory
-            leave(memory.places, memory.rings, memory.kept_time, *self._retention, rows)
 
     def _make_room(self, rows: int, *, anew: bool = False) -> None:
         memory = self.memory
         if not self._columns:
             return
-        pool = memory.kept, memory.kept_status, memory.kept_time
+        pool = memory.kept, memory.kept_status, memory.kept_time, memory.lists
         used = POOL_FULL if anew else self._used
-        used = make_room(memory.places, memory.rings, *pool, self._by_place, used, rows)
+        used = make_room(self.coming[at.GROUP], memory.rings, *pool, used, rows)
         if used < 0:  # rings that grew left holes: all are moved, and the pool is twice as large as they are
             new = self._new_pool(2 * (-1 - used))
-            used = move_rings(memory.rings, *pool, *new, self._by_place)
-            self.memory = memory._replace(kept=new[0], kept_status=new[1], kept_time=new[2])
+            used = move_rings(memory.rings, *pool, *new)
+            self.memory = memory._replace(kept=new[0], kept_status=new[1], kept_time=new[2], lists=new[3])
         self._used = used
 
-    def _new_pool(
-        self, rows: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        size = (max(self._columns + self._own, 1), max(rows, 1))
-        return np.zeros(size, np.int64), np.zeros(size, np.uint8), np.zeros(size[1], np.int64)
+    def _new_pool(self, rows: int) -> tuple[Grid, Grid, Int64s, Grid]:
+        return new_pool(self._pool_columns, self._lists, rows)
 
     def _new_memory(self, groups: int, pool_rows: int) -> Memory:
-        words = np.zeros(max(1, sum(what.words for _, what in self._stateful) * groups), np.int64)
-        rings = np.zeros((groups, at.RINGS), np.int64)
-        rings[:, at.MASK] = -1
-        rings[:, at.OF_SESSION] = at.NO_SESSION
-        return Memory(
-            np.zeros((at.PLACES, TILE), np.int64),
-            rings,
-            *self._new_pool(pool_rows),
-            words,
-            words.view(np.float64),
-        )
+        return new_memory(groups, self.stride * groups, self._new_pool(pool_rows))
 
     def _grow(self, groups: int) -> None:
         """Make room for so many symbols, and half as many more."""
@@ -134,14 +147,13 @@ class History:
         room = groups + groups // 2
         new = self._new_memory(room, 0)
         new.rings[:count] = old.rings
-        base = 0
-        for line, what in self._stateful:
-            size, was = count * what.words, line[at.BASE]
-            new.words[base : base + size] = old.words[was : was + size]
-            line[at.BASE], line[at.STRIDE] = base, what.words
-            base += room * what.words
+        new.words[: count * self.stride] = old.words[: count * self.stride]
         self.memory = new._replace(
-            places=old.places, kept=old.kept, kept_status=old.kept_status, kept_time=old.kept_time
+            places=old.places,
+            kept=old.kept,
+            kept_status=old.kept_status,
+            kept_time=old.kept_time,
+            lists=old.lists,
         )
 
     def snapshot(self) -> Snapshot:
@@ -219,7 +231,7 @@ class History:
     def _words_of(self, group: int) -> npt.NDArray[np.int64]:
         """The words of a symbol that cannot be made anew from kept rows."""
         parts = [
-            self.memory.words[line[at.BASE] + group * what.words :][: what.words]
+            self.memory.words[line[at.BASE] + group * self.stride :][: what.words]
             for line, what in self._stateful
             if what.history == "since"
         ]
@@ -247,12 +259,12 @@ class History:
         ring[at.SAVED], ring[at.SAVED_OLDEST] = ring[at.NEXT], ring[at.OLDEST]
         for line, what in self._stateful:
             if what.history == "window" and what.words:  # its window begins with the rows that are kept
-                self.memory.words[line[at.BASE] + group * what.words] = ring[at.OLDEST]
+                self.memory.words[line[at.BASE] + group * self.stride] = ring[at.OLDEST]
         at_word = 0
         own = np.frombuffer(words, np.int64)
         for line, what in self._stateful:
             if what.history == "since":
-                start = line[at.BASE] + group * what.words
+                start = line[at.BASE] + group * self.stride
                 self.memory.words[start : start + what.words] = own[at_word : at_word + what.words]
                 at_word += what.words
 
@@ -292,6 +304,57 @@ class History:
             at_byte += 8 * rows * self._columns
             status = np.frombuffer(value, np.uint8, rows * self._columns, at_byte)
             memory.kept_status[: self._columns, slots] = status.reshape(self._columns, rows)[:, skip:]
+
+
+def hints(stateful: Sequence[tuple[Lines, Stateful]]) -> Grid:
+    """Which lines of memory the states of a symbol have, and what leads on from there (`ahead_kernel`)."""
+    kinds: dict[int, int] = {}  # by place among the words
+    windows: set[tuple[int, ...]] = set()
+    for line, what in stateful:
+        base, size = int(line[at.BASE]), what.words
+        if size:
+            kinds.setdefault(base, PLAIN)
+            kinds.setdefault(base + size - 1 if size < EXACT_WORDS else base, PLAIN)
+        opcode = int(line[at.OPCODE])
+        if opcode in SUMS:
+            kinds.update((base + at_word, SUM) for at_word in SUMS[opcode])
+        if what.history == "window" and what.kept and size:
+            window = tuple(line[at.OPERANDS + what.values :][:4].tolist())
+            if window not in windows:
+                windows.add(window)
+                kinds[base] = BEGINS
+    near: dict[int, int] = {}
+    for place, kind in sorted(kinds.items()):
+        if kind != PLAIN or place // LINE_WORDS not in {other // LINE_WORDS for other in near}:
+            near[place] = kind
+    return np.array(sorted(near.items()), np.int64).reshape(-1, 2)
+
+
+def new_memory(groups: int, words: int, pool: tuple[Grid, Grid, Int64s, Grid]) -> Memory:
+    """Memory of so many symbols, which are new, and so many words."""
+    states = aligned(max(words, 1))
+    rings = aligned(groups * at.RINGS).reshape(groups, at.RINGS)
+    rings[:, at.MASK] = -1
+    rings[:, at.OF_SESSION] = at.NO_SESSION
+    return Memory(np.zeros((at.PLACES, TILE), np.int64), rings, *pool, states, states.view(np.float64))
+
+
+def new_pool(columns: int, lists: int, rows: int) -> tuple[Grid, Grid, Int64s, Grid]:
+    """A pool for so many rows, with two columns at least: values, statuses, times, and lists."""
+    rows = max(rows, 2)
+    return (
+        aligned(rows * columns).reshape(rows, columns).T,
+        np.zeros((rows, columns), np.uint8).T,
+        np.zeros(rows, np.int64),
+        np.zeros((lists, rows), np.int64),
+    )
+
+
+def aligned(words: int) -> Int64s:
+    """Words of 0 that begin with a line of the processor's cache."""
+    room = np.zeros(words + LINE_WORDS, np.int64)
+    first = -room.ctypes.data % (8 * LINE_WORDS) // 8
+    return room[first : first + words]
 
 
 _IN_HEADER: Final = (at.NEXT, at.OLDEST, at.OF_SESSION, at.SINCE)

@@ -1,7 +1,8 @@
 """The rows that a node keeps: per symbol a ring of its last rows, all rings in one pool.
 
 A ring has, for each value that some step looks back at, the bits of the value and its status, and the time
-of the row.  Rows of a symbol are numbered from 0; row n of a ring lies at `START + (n & MASK)`.
+of the row; the values of one row lie side by side.  Rows of a symbol are numbered from 0; row n of a ring
+lies at `START + (n & MASK)`.
 """
 
 from typing import Final
@@ -17,16 +18,16 @@ NO_FLOAT: Final = 0x7FF8_0000_0000_0001  # the bits of no number
 
 @njit(nogil=True, cache=True)
 def make_room(
-    places: Grid,
+    groups: Int64s,
     rings: Grid,
     pool: Grid,
     pool_status: Grid,
     pool_time: Int64s,
-    by_place: int,
+    lists: Grid,
     used: int,
     rows: int,
 ) -> int:
-    """Give a larger ring, behind the `used` rows of the pool, to each symbol whose ring the tile would
+    """Give a larger ring, behind the `used` rows of the pool, to each symbol whose ring the batch would
     overflow.
 
     Returns how many rows of the pool are used then; where it is too small, less 1 minus the rows that all
@@ -34,11 +35,11 @@ def make_room(
     """
     wanted = 0
     for i in range(rows):
-        g = places[at.GROUP, i]
+        g = groups[i]
         if g >= 0:
             rings[g, at.COMING] += 1
     for i in range(rows):
-        g = places[at.GROUP, i]
+        g = groups[i]
         if g >= 0 and rings[g, at.COMING] > 0 and not _fits(rings, g):
             wanted += _room_of(rings[g, at.NEXT] - rings[g, at.OLDEST] + rings[g, at.COMING])
     if used + wanted > pool_time.size:
@@ -47,11 +48,11 @@ def make_room(
             wanted += _room_of(rings[g, at.NEXT] - rings[g, at.OLDEST] + rings[g, at.COMING])
         return -1 - wanted
     for i in range(rows):
-        g = places[at.GROUP, i]
+        g = groups[i]
         if g >= 0 and rings[g, at.COMING] > 0:
             if not _fits(rings, g):
                 used = _move(
-                    rings, g, used, pool, pool_status, pool_time, pool, pool_status, pool_time, by_place
+                    rings, g, used, pool, pool_status, pool_time, lists, pool, pool_status, pool_time, lists
                 )
             rings[g, at.COMING] = 0
     return used
@@ -79,15 +80,28 @@ def move_rings(
     pool: Grid,
     pool_status: Grid,
     pool_time: Int64s,
+    lists: Grid,
     new_pool: Grid,
     new_status: Grid,
     new_time: Int64s,
-    by_place: int,
+    new_lists: Grid,
 ) -> int:
     """Move every ring to a pool with room for its rows and those that come; returns how many it uses."""
     used = 0
     for g in range(rings.shape[0]):
-        used = _move(rings, g, used, pool, pool_status, pool_time, new_pool, new_status, new_time, by_place)
+        used = _move(
+            rings,
+            g,
+            used,
+            pool,
+            pool_status,
+            pool_time,
+            lists,
+            new_pool,
+            new_status,
+            new_time,
+            new_lists,
+        )
         rings[g, at.COMING] = 0
     return used
 
@@ -100,38 +114,51 @@ def _move(
     pool: Grid,
     pool_status: Grid,
     pool_time: Int64s,
+    lists: Grid,
     new_pool: Grid,
     new_status: Grid,
     new_time: Int64s,
-    by_place: int,
+    new_lists: Grid,
 ) -> int:
     """Move a ring to `start`, with room for the rows that come; returns where that ends.
 
-    What columns from `by_place` on hold keeps its place in the ring, and does not follow the rows.
+    What `lists` hold keeps its place in the ring, and does not follow the rows.
     """
     oldest, after = rings[g, at.OLDEST], rings[g, at.NEXT]
     room = _room_of(after - oldest + rings[g, at.COMING])
     old_start, old_mask, mask = rings[g, at.START], rings[g, at.MASK], room - 1
-    for n in range(
-        oldest if old_mask >= 0 else after, after
-    ):  # without a ring the rows have yet to be restored
+    rows, status = pool.T, pool_status.T
+    new_rows, new_rows_status = new_pool.T, new_status.T
+    n = oldest if old_mask >= 0 else after  # without a ring the rows have yet to be restored
+    while n < after:
         old, new = old_start + (n & old_mask), start + (n & mask)
-        new_time[new] = pool_time[old]
-        for c in range(by_place):
-            new_pool[c, new] = pool[c, old]
-            new_status[c, new] = pool_status[c, old]
-    for c in range(by_place, pool.shape[0]):
+        count = min(
+            after - n, old_mask + 1 - (n & old_mask), mask + 1 - (n & mask)
+        )  # that lie in a row in both
+        new_time[new : new + count] = pool_time[old : old + count]
+        new_rows[new : new + count] = rows[old : old + count]
+        new_rows_status[new : new + count] = status[old : old + count]
+        n += count
+    for c in range(lists.shape[0]):
         for k in range(min(old_mask, mask) + 1):
-            new_pool[c, start + k] = pool[c, old_start + k]
+            new_lists[c, start + k] = lists[c, old_start + k]
     rings[g, at.START], rings[g, at.MASK] = start, mask
     return int(start + room)
 
 
 @njit(nogil=True, cache=True)
-def enter(places: Grid, rings: Grid, pool_time: Int64s, keeps: bool, rows: int) -> None:
-    """Number the rows of a tile, notice sessions, and give each row its slot where the node `keeps` rows."""
+def enter(
+    coming: Grid, lower: int, places: Grid, rings: Grid, pool_time: Int64s, keeps: int, rows: int
+) -> None:
+    """Number the rows of a tile, notice sessions, and give each row its slot where the node `keeps` rows.
+
+    `coming` has group, time and session of the rows of the batch, the tile's from `lower` on.
+    """
     for i in range(rows):
-        g = places[at.GROUP, i]
+        g = coming[at.GROUP, lower + i]
+        places[at.GROUP, i] = g
+        places[at.TIME_NS, i] = coming[at.TIME_NS, lower + i]
+        places[at.SESSION, i] = coming[at.SESSION, lower + i]
         if g < 0:
             continue
         n = rings[g, at.NEXT]
@@ -143,7 +170,7 @@ def enter(places: Grid, rings: Grid, pool_time: Int64s, keeps: bool, rows: int) 
         rings[g, at.CHANGED] = 1
         places[at.ORDINAL, i] = n
         places[at.FIRST, i] = rings[g, at.SINCE]
-        if keeps:
+        if keeps != 0:
             start, mask = rings[g, at.START], rings[g, at.MASK]
             places[at.RING, i], places[at.ROOM, i] = start, mask
             places[at.SLOT, i] = start + (n & mask)

@@ -40,7 +40,7 @@ def window_squares(
     word_floats: Float64s,
     rows: int,
 ) -> None:
-    """(x, window, without, ddof) -> the variance; parts: the z-score of x, and those of `window_sum`.
+    """(x, window, without, ddof) -> the variance; parts: the z-score of x, `window_sum` and its parts.
 
     The window is `without` the row at hand where that is 1; then nobody reads what is of `window_sum`.
     """
@@ -50,19 +50,20 @@ def window_squares(
     without, ddof = ints[line[at.OPERANDS + 5], 0], ints[line[at.OPERANDS + 6], 0]
     c, base, stride = line[at.KEPT], line[at.BASE], line[at.STRIDE]
     low, mean = line[at.PARTS_AT], line[at.PARTS_AT + 1]
-    score, sum_out = line[at.PARTS_AT + 2], line[at.PARTS_AT + 3]
+    score, sum_out, count_out = line[at.PARTS_AT + 2], line[at.PARTS_AT + 3], line[at.PARTS_AT + 4]
     digits = np.empty(4 * ROOM, np.int64)
     for i in range(rows):
         g = places[at.GROUP, i]
         null = NULL_IN if g < 0 else WARMING
         of_variance, of_score, of_sum, of_mean = null, null, null, null
+        of_count, count = null, 0
         variance, distance, total, rest, middle = 0.0, 0.0, 0.0, 0.0, 0.0
         if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
             n, o = places[at.ORDINAL, i], base + g * stride
             slot = places[at.SLOT, i]
             now = kept[c, slot] != NO_FLOAT
             _slide(i, o, c, window_rows, ns, reset, most, without, places, kept, kept_time, words)
-            count = words[o + COUNT]
+            of_count, count = OK, words[o + COUNT]
             if sum_out >= 0:
                 total, rest, middle = _total(words, word_floats, o, count, low, mean)
                 of_sum = of_mean = OK if abs(total) <= FLOAT_MAX else DOMAIN
@@ -87,6 +88,9 @@ def window_squares(
         if mean >= 0:
             floats[mean, i] = middle
             status[mean, i] = of_mean
+        if count_out >= 0:
+            ints[count_out, i] = count
+            status[count_out, i] = of_count
 
 
 @njit(nogil=True, cache=True)
@@ -169,14 +173,14 @@ def _spread(
 ) -> tuple[float, float, bool]:
     """The variance of n values; the z-score of the float with bits x, and whether there is one."""
     scored = x != NO_FLOAT
-    total, rest, unit = spread_kernel.spread(words, o + SUM, o + SQUARES, n)
+    total, rest, unit, leading = spread_kernel.spread(words, o + SUM, o + SQUARES, n)
     if total > 0.0:
         variance = spread_kernel.variance(total, rest, unit, n * (n - ddof))
         if not scored:
             return variance, 0.0, False
         words[o + SCRATCH] = x
         value = word_floats[o + SCRATCH]
-        distance, near = spread_kernel.score(words, o + SUM, n, ddof, value, total, rest, unit)
+        distance, near = spread_kernel.score(leading, n, ddof, value, total, rest, unit)
         if near:
             return variance, distance, True
     of_x = digit.take(words, o + SUM, digits, 0)

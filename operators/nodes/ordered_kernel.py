@@ -20,6 +20,7 @@ def step(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     rows: int,
 ) -> None:
@@ -45,11 +46,33 @@ def step(
         )
     elif opcode == op.QUANTILE:
         sorted_kernel.quantile(
-            line, floats, float_words, ints, status, places, kept, kept_status, kept_time, words, rows
+            line,
+            floats,
+            float_words,
+            ints,
+            status,
+            places,
+            kept,
+            kept_status,
+            kept_time,
+            lists,
+            words,
+            rows,
         )
     else:
         sorted_kernel.rank(
-            line, floats, ints, status, places, kept, kept_status, kept_time, words, of_floats, rows
+            line,
+            floats,
+            ints,
+            status,
+            places,
+            kept,
+            kept_status,
+            kept_time,
+            lists,
+            words,
+            of_floats,
+            rows,
         )
 
 

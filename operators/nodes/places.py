@@ -17,8 +17,9 @@ PLACES: Final = 8
 
 # Columns of the array `rings` (int64, by group): where its ring of kept rows begins in the pool, how many
 # rows it has room for less 1 (a power of two less 1; -1 for no ring), the ordinals behind the newest row and
-# of the oldest one kept, its session and the ordinal at which that began, rows of the tile at hand, and up
-# to which ordinals it is written down.
+# of the oldest one kept, its session and the ordinal at which that began, rows of the batch at hand, whether
+# anything has changed, and up to which ordinals it is written down.  The first eight are one line of the
+# processor's cache: a row needs no others.
 START: Final = 0
 MASK: Final = 1
 NEXT: Final = 2
@@ -26,10 +27,10 @@ OLDEST: Final = 3
 OF_SESSION: Final = 4
 SINCE: Final = 5
 COMING: Final = 6
-SAVED: Final = 7
-SAVED_OLDEST: Final = 8
-CHANGED: Final = 9
-RINGS: Final = 10
+CHANGED: Final = 7
+SAVED: Final = 8
+SAVED_OLDEST: Final = 9
+RINGS: Final = 16
 
 NO_SESSION: Final = -(2**63)  # of a symbol that had none yet; -1 is a row outside every session
 ROOM_MIN: Final = 8  # rows of the smallest ring
@@ -39,9 +40,10 @@ OPCODE: Final = 0
 OUT: Final = 1
 OPERANDS: Final = 2
 OPERANDS_MAX: Final = 8
-BASE: Final = 10  # where the words of the step begin
-STRIDE: Final = 11  # how many there are per symbol
-KEPT: Final = 12  # columns of the pool that keep the first and the second value
-OWN: Final = 13  # of a step with one value: the column that it writes itself
-PARTS_AT: Final = 14  # registers of further results, -1 where nobody reads them
-LINE: Final = 18
+BASE: Final = 10  # where the words of the step begin among those of a symbol
+STRIDE: Final = 11  # words of a symbol, of all steps
+SIZE: Final = 12  # words of this one
+KEPT: Final = 13  # columns of the pool that keep the first and the second value
+OWN: Final = 14  # of a step with one value: the column that it writes itself
+PARTS_AT: Final = 15  # registers of further results, -1 where nobody reads them
+LINE: Final = 20

@@ -1,6 +1,7 @@
 """The steps of a node as the kernel runs them: opcodes, registers, and the columns read and written."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -55,13 +56,14 @@ class Segment(NamedTuple):
 class Program(NamedTuple):
     """What the kernels run, a step a line.  A step's register is its place among the steps.
 
-    `once` is to be computed once, since no column is in it; the others for each tile.  `kept` are the steps
-    whose values are kept for later rows, in the order of the pool's columns; behind these are the columns
-    that steps write themselves, first those by row.
+    `once` is to be computed once, since no column is in it; the others for each tile.  `lines` are those of
+    all segments, which are views of them.  `kept` are the steps whose values are kept for later rows, in the
+    order of the pool's columns; behind these are the columns that steps write themselves row by row.
     """
 
     once: Lines
     loads: Lines
+    lines: Lines
     segments: tuple[Segment, ...]
     stores: Lines
     kept: tuple[int, ...]
@@ -76,9 +78,9 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
     kept: list[int] = []
     own: dict[str, list[list[int]]] = {"rows": [], "places": []}
     parts = _parts(steps)
-    squared = _squared(steps)
-    for total, squares in squared.items():
-        parts[squares] = {**parts.get(squares, {}), "total": total, **parts.get(total, {})}
+    hosts = _hosts(steps)
+    for place, (host, part) in hosts.items():
+        parts[host] = {**parts.get(host, {}), part: place, **parts.get(place, {})}
     done: set[int] = set()
     rows = {slot.name: [slot.row, number] for number, slot in enumerate(layout.columns)}
     for place, step in enumerate(steps):
@@ -88,7 +90,7 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
         elif step.function in PARTS:
             continue  # its register is written by the step it is a part of
         elif stateful is not None:
-            place = squared.get(place, place)
+            place, _ = hosts.get(place, (place, ""))
             if place in done:
                 continue
             done.add(place)
@@ -107,14 +109,23 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
                 once.append(_line(steps, place))
         else:
             functions.append(_line(steps, place))
-    for column, line in enumerate([*own["rows"], *own["places"]], len(kept)):
+    for column, line in enumerate(own["rows"], len(kept)):
+        line[at.OWN] = column
+    for column, line in enumerate(own["places"]):
         line[at.OWN] = column
     slots = enumerate(zip(layout.features, roots, strict=True))
     stores = [[STORES[slot.kind], slot.row, root, number, 0] for number, (slot, root) in slots]
+    segments = _segments(steps, functions)
+    lines = np.concatenate([_lines([]), *(segment.lines for segment in segments)])
+    ends = np.cumsum([0, *(len(segment.lines) for segment in segments)]).tolist()
     return Program(
         _lines(once),
         np.array(loads, np.int64).reshape(-1, 5),
-        _segments(steps, functions),
+        lines,
+        tuple(
+            Segment(segment.family, lines[first:behind])
+            for segment, (first, behind) in zip(segments, pairwise(ends), strict=True)
+        ),
         np.array(stores, np.int64).reshape(-1, 5),
         tuple(kept),
     )
@@ -173,19 +184,27 @@ def _parts(steps: Sequence[Step]) -> dict[int, dict[str, int]]:
     return parts
 
 
-def _squared(steps: Sequence[Step]) -> dict[int, int]:
-    """By the place of a sum over a window: that of the step which has it beside the squares."""
+def _hosts(steps: Sequence[Step]) -> dict[int, tuple[int, str]]:
+    """By the place of a step that another one makes beside its own result: that one's place, and which part.
+
+    A sum over a window is made beside the squares of the same values, and how many there are beside either.
+    """
     squares: dict[tuple[int, ...], int] = {}
+    sums: dict[tuple[int, ...], int] = {}
     for place, step in enumerate(steps):
         if step.function == "window_squares":
             *window, without, _ = step.operands
             if not steps[without].bits:
                 squares.setdefault(tuple(window), place)
-    return {
-        place: squares[step.operands]
-        for place, step in enumerate(steps)
-        if step.function == "window_sum" and step.operands in squares
-    }
+        elif step.function == "window_sum":
+            sums.setdefault(step.operands, place)
+    hosts: dict[int, tuple[int, str]] = {}
+    for place, step in enumerate(steps):
+        if step.function == "window_sum" and step.operands in squares:
+            hosts[place] = squares[step.operands], "total"
+        elif step.function == "window_count" and step.operands in sums | squares:
+            hosts[place] = (sums | squares)[step.operands], "count"
+    return hosts
 
 
 def _keeping(steps: Sequence[Step], value: int, column: int) -> list[int]:

@@ -52,25 +52,23 @@ def begins_anew(words: Int64s, o: int, reset: int, first: int) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def turn(
-    words: Int64s, o: int, stride: int, session: int, shift: int, place: int, first: int, n: int
-) -> None:
+def turn(words: Int64s, o: int, size: int, session: int, shift: int, place: int, first: int, n: int) -> None:
     """Make the states ready for row n: clear them where they begin anew, shift them at an anchor.
 
     `place` is what anchors count: the ordinal of the row, or its time.
     """
     if begins_anew(words, o, session, first):
-        for k in range(o + STATES, o + stride):
+        for k in range(o + STATES, o + size):
             words[k] = 0
         if shift >= 0:
             words[o + BLOCK] = place >> shift
     elif shift >= 0:
         block = place >> shift
         if block != words[o + BLOCK]:
-            size = (stride - STATES) // 2
+            half = (size - STATES) // 2
             following = block == words[o + BLOCK] + 1  # else the block before has no row
-            for k in range(o + STATES, o + STATES + size):
-                words[k + size] = words[k] if following else 0
+            for k in range(o + STATES, o + STATES + half):
+                words[k + half] = words[k] if following else 0
                 words[k] = 0
             words[o + BLOCK] = block
     words[o + TAKEN] = n + 1
@@ -116,13 +114,13 @@ def ewma(
     out, x, k = line[at.OUT], line[at.OPERANDS], floats[line[at.OPERANDS + 1], 0]
     least, session = ints[line[at.OPERANDS + 2], 0], ints[line[at.OPERANDS + 3], 0]
     shift = ints[line[at.OPERANDS + 4], 0]
-    base, stride = line[at.BASE], line[at.STRIDE]
+    base, stride, size = line[at.BASE], line[at.STRIDE], line[at.SIZE]
     for i in range(rows):
         if outside(floats, status, places, out, i, session):
             continue
         o, n, s = base + places[at.GROUP, i] * stride, places[at.ORDINAL, i], 0
-        turn(words, o, stride, session, shift, n, places[at.FIRST, i], n)
-        for s in range(o + STATES, o + stride, EWMA_WORDS):
+        turn(words, o, size, session, shift, n, places[at.FIRST, i], n)
+        for s in range(o + STATES, o + size, EWMA_WORDS):
             num, den = k * word_floats[s + NUM], k * word_floats[s + DEN]
             if status[x, i] == OK:
                 num += floats[x, i]
@@ -152,13 +150,13 @@ def average(
     k, alpha = floats[line[at.OPERANDS + 1], 0], floats[line[at.OPERANDS + 2], 0]
     least, session = ints[line[at.OPERANDS + 3], 0], ints[line[at.OPERANDS + 4], 0]
     shift = ints[line[at.OPERANDS + 5], 0]
-    base, stride = line[at.BASE], line[at.STRIDE]
+    base, stride, size = line[at.BASE], line[at.STRIDE], line[at.SIZE]
     for i in range(rows):
         if outside(floats, status, places, out, i, session):
             continue
         o, n, s = base + places[at.GROUP, i] * stride, places[at.ORDINAL, i], 0
-        turn(words, o, stride, session, shift, n, places[at.FIRST, i], n)
-        for s in range(o + STATES, o + stride, AVERAGE_WORDS):
+        turn(words, o, size, session, shift, n, places[at.FIRST, i], n)
+        for s in range(o + STATES, o + size, AVERAGE_WORDS):
             if status[x, i] == OK:
                 value = floats[x, i]
                 if words[s + AVERAGE_VALUES] > 0:
@@ -183,13 +181,13 @@ def ewma_time(
     out, x, c = line[at.OUT], line[at.OPERANDS], floats[line[at.OPERANDS + 1], 0]
     least, session = ints[line[at.OPERANDS + 2], 0], ints[line[at.OPERANDS + 3], 0]
     shift = ints[line[at.OPERANDS + 4], 0]
-    base, stride = line[at.BASE], line[at.STRIDE]
+    base, stride, size = line[at.BASE], line[at.STRIDE], line[at.SIZE]
     for i in range(rows):
         if outside(floats, status, places, out, i, session):
             continue
         o, now_ns, s = base + places[at.GROUP, i] * stride, places[at.TIME_NS, i], 0
-        turn(words, o, stride, session, shift, now_ns, places[at.FIRST, i], places[at.ORDINAL, i])
-        for s in range(o + STATES, o + stride, EWMA_TIME_WORDS):
+        turn(words, o, size, session, shift, now_ns, places[at.FIRST, i], places[at.ORDINAL, i])
+        for s in range(o + STATES, o + size, EWMA_TIME_WORDS):
             if status[x, i] == OK:
                 f = faded(c, words[s + LAST], now_ns) if words[s + VALUES] > 0 else 1.0
                 word_floats[s + NUM] = f * word_floats[s + NUM] + floats[x, i]
@@ -218,14 +216,14 @@ def decay_accum(
     out, x, c = line[at.OUT], line[at.OPERANDS], floats[line[at.OPERANDS + 1], 0]
     before, least = ints[line[at.OPERANDS + 2], 0], ints[line[at.OPERANDS + 3], 0]
     session, shift = ints[line[at.OPERANDS + 4], 0], ints[line[at.OPERANDS + 5], 0]
-    base, stride = line[at.BASE], line[at.STRIDE]
+    base, stride, size = line[at.BASE], line[at.STRIDE], line[at.SIZE]
     for i in range(rows):
         if outside(floats, status, places, out, i, session):
             continue
         o, now_ns, s = base + places[at.GROUP, i] * stride, places[at.TIME_NS, i], 0
-        turn(words, o, stride, session, shift, now_ns, places[at.FIRST, i], places[at.ORDINAL, i])
+        turn(words, o, size, session, shift, now_ns, places[at.FIRST, i], places[at.ORDINAL, i])
         value = 0.0
-        for s in range(o + STATES, o + stride, ACCUM_WORDS):
+        for s in range(o + STATES, o + size, ACCUM_WORDS):
             value = word_floats[s + ACCUM_S]
             if status[x, i] == OK:
                 f = faded(c, words[s + ACCUM_LAST], now_ns) if words[s + ACCUM_VALUES] > 0 else 1.0
@@ -256,13 +254,13 @@ def ewm_std(
     out, x, k = line[at.OUT], line[at.OPERANDS], floats[line[at.OPERANDS + 1], 0]
     bias, least = ints[line[at.OPERANDS + 2], 0], max(2, ints[line[at.OPERANDS + 3], 0])
     session, shift = ints[line[at.OPERANDS + 4], 0], ints[line[at.OPERANDS + 5], 0]
-    base, stride = line[at.BASE], line[at.STRIDE]
+    base, stride, size = line[at.BASE], line[at.STRIDE], line[at.SIZE]
     for i in range(rows):
         if outside(floats, status, places, out, i, session):
             continue
         o, n, s = base + places[at.GROUP, i] * stride, places[at.ORDINAL, i], 0
-        turn(words, o, stride, session, shift, n, places[at.FIRST, i], n)
-        for s in range(o + STATES, o + stride, STD_WORDS):
+        turn(words, o, size, session, shift, n, places[at.FIRST, i], n)
+        for s in range(o + STATES, o + size, STD_WORDS):
             w, v = k * word_floats[s + STD_W], (k * k) * word_floats[s + STD_V]
             squares = k * word_floats[s + STD_S]
             if status[x, i] == OK:

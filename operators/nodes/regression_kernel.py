@@ -40,13 +40,13 @@ def regression(
     forget, start = floats[line[at.OPERANDS + 2], 0], floats[line[at.OPERANDS + 3], 0]
     least, session = ints[line[at.OPERANDS + 4], 0], ints[line[at.OPERANDS + 5], 0]
     shift = ints[line[at.OPERANDS + 6], 0]
-    base, stride = line[at.BASE], line[at.STRIDE]
+    base, stride, size = line[at.BASE], line[at.STRIDE], line[at.SIZE]
     for i in range(rows):
         if outside(floats, status, places, out, i, session):
             continue
         o, n, s = base + places[at.GROUP, i] * stride, places[at.ORDINAL, i], 0
-        turn(words, o, stride, session, shift, n, places[at.FIRST, i], n)
-        for s in range(o + STATES, o + stride, WORDS):
+        turn(words, o, size, session, shift, n, places[at.FIRST, i], n)
+        for s in range(o + STATES, o + size, WORDS):
             if status[y, i] == OK and status[x, i] == OK:
                 if words[s + UPDATES] == 0:
                     word_floats[s + P00] = word_floats[s + P11] = start

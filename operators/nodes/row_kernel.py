@@ -253,37 +253,42 @@ def opposite(bools: Grid, status: Grid, x: int, out: int, rows: int) -> None:
 
 
 @njit(nogil=True, cache=True)
-def load_status(valid: Grid, column: int, shift: int, status: Grid, out: int, rows: int) -> None:
-    """A null enters as one; row i is bit `shift` + i of the bitmap, and without a null `shift` is -1."""
+def load_status(valid: Grid, column: int, shift: int, status: Grid, out: int, lower: int, rows: int) -> None:
+    """A null enters as one; row i is bit `shift` + i of the bitmap, and without a null `shift` is -1.
+
+    The first of the rows is row `lower`.
+    """
     if shift < 0:
         for i in range(rows):
             status[out, i] = OK
     else:
         for i in range(rows):
-            place = shift + i
+            place = shift + lower + i
             bit = (valid[column, place >> 3] >> (place & 7)) & 1
             status[out, i] = OK if bit != 0 else NULL_IN
 
 
 @njit(nogil=True, cache=True)
-def load_floats(values: Grid, column: int, floats: Grid, status: Grid, out: int, rows: int) -> None:
+def load_floats(
+    values: Grid, column: int, floats: Grid, status: Grid, out: int, lower: int, rows: int
+) -> None:
     """A float that is not finite enters as a null, and -0.0 as 0.0."""
     for i in range(rows):
-        value = values[column, i] + 0.0
+        value = values[column, lower + i] + 0.0
         floats[out, i] = value
         status[out, i] = status[out, i] if abs(value) <= FLOAT_MAX else NULL_IN
 
 
 @njit(nogil=True, cache=True)
-def load_ints(values: Grid, column: int, ints: Grid, out: int, rows: int) -> None:
+def load_ints(values: Grid, column: int, ints: Grid, out: int, lower: int, rows: int) -> None:
     """An integer enters as it is."""
     for i in range(rows):
-        ints[out, i] = values[column, i]
+        ints[out, i] = values[column, lower + i]
 
 
 @njit(nogil=True, cache=True)
-def load_bits(bits: Grid, column: int, shift: int, bools: Grid, out: int, rows: int) -> None:
+def load_bits(bits: Grid, column: int, shift: int, bools: Grid, out: int, lower: int, rows: int) -> None:
     """A boolean enters as it is; row i is bit `shift` + i of the bitmap."""
     for i in range(rows):
-        place = shift + i
+        place = shift + lower + i
         bools[out, i] = (bits[column, place >> 3] >> (place & 7)) & 1

@@ -50,7 +50,7 @@ def two_scales(
             continue
         o = base + places[at.GROUP, i] * stride
         if begins_anew(words, o, reset, places[at.FIRST, i]):
-            for word in range(o, o + stride):
+            for word in range(o, o + line[at.SIZE]):
                 words[word] = 0
         words[o + TAKEN] = places[at.ORDINAL, i] + 1
         if status[logarithm, i] == OK:

@@ -1,6 +1,6 @@
 """The values of a window in order: quantiles and ranks, R36 to R38.
 
-The keys (`extreme_kernel`) of the values lie in order in a column of the from the first place of the
+The keys (`extreme_kernel`) of the values lie in order in a column of `lists`, from the first place of the
 symbol's ring on.  Where a value comes and one goes, only the keys between the two move.
 """
 
@@ -21,39 +21,39 @@ PPM: Final = 1_000_000
 
 
 @njit(nogil=True, cache=True)
-def below(kept: Grid, own: int, start: int, count: int, key: int) -> int:
+def below(lists: Grid, own: int, start: int, count: int, key: int) -> int:
     """How many of the keys are less than this one."""
     low, size = start, count
     while size > 1:
         half = size >> 1
-        low += half if kept[own, low + half - 1] < key else 0
+        low += half if lists[own, low + half - 1] < key else 0
         size -= half
-    return int(low - start + (size > 0 and kept[own, low] < key))
+    return int(low - start + (size > 0 and lists[own, low] < key))
 
 
 @njit(nogil=True, cache=True)
-def put(kept: Grid, own: int, start: int, count: int, key: int) -> None:
+def put(lists: Grid, own: int, start: int, count: int, key: int) -> None:
     """Put a key in its place among the others."""
-    place = start + below(kept, own, start, count, key)
-    shift_up(kept[own, place : start + count + 1], key)
+    place = start + below(lists, own, start, count, key)
+    shift_up(lists[own, place : start + count + 1], key)
 
 
 @njit(nogil=True, cache=True)
-def take(kept: Grid, own: int, start: int, count: int, key: int) -> None:
+def take(lists: Grid, own: int, start: int, count: int, key: int) -> None:
     """Take a key out: it comes to lie behind those that count."""
-    hole = start + below(kept, own, start, count, key)
-    shift_down(kept[own, hole : start + count], key)
+    hole = start + below(lists, own, start, count, key)
+    shift_down(lists[own, hole : start + count], key)
 
 
 @njit(nogil=True, cache=True)
-def replace(kept: Grid, own: int, start: int, count: int, old: int, new: int) -> None:
+def replace(lists: Grid, own: int, start: int, count: int, old: int, new: int) -> None:
     """Take a key out and put another one in."""
-    hole = start + below(kept, own, start, count, old)
-    place = start + below(kept, own, start, count, new)
+    hole = start + below(lists, own, start, count, old)
+    place = start + below(lists, own, start, count, new)
     if new > old:
-        shift_down(kept[own, hole:place], new)
+        shift_down(lists[own, hole:place], new)
     else:
-        shift_up(kept[own, place : hole + 1], new)
+        shift_up(lists[own, place : hole + 1], new)
 
 
 @njit(nogil=True, cache=True)
@@ -85,6 +85,7 @@ def slide(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     o: int,
     of_floats: int,
@@ -108,13 +109,13 @@ def slide(
             old = key_of(kept[c, slot], of_floats)
             if comes:
                 if new != old:
-                    replace(kept, own, start, count, old, new)
+                    replace(lists, own, start, count, old, new)
                 comes = False
             else:
-                take(kept, own, start, count, old)
+                take(lists, own, start, count, old)
                 count -= 1
     if comes:
-        put(kept, own, start, count, new)
+        put(lists, own, start, count, new)
         count += 1
     words[o + BEGINS], words[o + COUNT] = after, count
     return int(count)
@@ -131,6 +132,7 @@ def quantile(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     rows: int,
 ) -> None:
@@ -145,16 +147,16 @@ def quantile(
             status[out, i] = NULL_IN if g < 0 else WARMING
             continue
         o = base + g * stride
-        count = slide(i, line, ints, places, kept, kept_status, kept_time, words, o, 1)
+        count = slide(i, line, ints, places, kept, kept_status, kept_time, lists, words, o, 1)
         if count == 0:
             status[out, i] = WARMING
             continue
         k, ppm = divmod(q_ppm * (count - 1), PPM)
         at_k = places[at.RING, i] + k
-        float_words[out, i] = value_of(kept[own, at_k], 1)
+        float_words[out, i] = value_of(lists[own, at_k], 1)
         if ppm != 0:
             low = floats[out, i]
-            float_words[out, i] = value_of(kept[own, at_k + 1], 1)
+            float_words[out, i] = value_of(lists[own, at_k + 1], 1)
             floats[out, i] = low + (floats[out, i] - low) * (ppm / PPM)
         status[out, i] = OK if abs(floats[out, i]) <= FLOAT_MAX else DOMAIN
 
@@ -169,6 +171,7 @@ def rank(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     of_floats: int,
     rows: int,
@@ -184,10 +187,10 @@ def rank(
             status[out, i] = NULL_IN if g < 0 else WARMING
             continue
         o, start, slot = base + g * stride, places[at.RING, i], places[at.SLOT, i]
-        count = slide(i, line, ints, places, kept, kept_status, kept_time, words, o, of_floats)
+        count = slide(i, line, ints, places, kept, kept_status, kept_time, lists, words, o, of_floats)
         status[out, i] = kept_status[c, slot]
         if kept_status[c, slot] == OK:
             key = key_of(kept[c, slot], of_floats)
-            less = below(kept, own, start, count, key)
-            up_to = count if key == INT_MAX else below(kept, own, start, count, key + 1)
+            less = below(lists, own, start, count, key)
+            up_to = count if key == INT_MAX else below(lists, own, start, count, key + 1)
             floats[out, i] = less + (up_to - less + 1) * 0.5

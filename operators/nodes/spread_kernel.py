@@ -36,18 +36,18 @@ def leading(words: Int64s, o: int, unit: int) -> tuple[float, float, int]:
 
     Digit k counts units of 2**(32 * k - unit).
     """
-    low, high = words[o + LOWEST], words[o + HIGHEST]
+    low, high = words[np.uint64(o + LOWEST)], words[np.uint64(o + HIGHEST)]
     if high == 0:
         return 0.0, 0.0, 0
     d = o + DIGITS
-    while high > low and words[d + high] == 0:
+    while high > low and words[np.uint64(d + high)] == 0:
         high -= 1
-    while high > low and words[d + low] == 0:
+    while high > low and words[np.uint64(d + low)] == 0:
         low += 1
-    words[o + LOWEST], words[o + HIGHEST] = low, max(high, 1)
+    words[np.uint64(o + LOWEST)], words[np.uint64(o + HIGHEST)] = low, max(high, 1)
     t3 = t2 = t1 = t0 = carry = 0
     for k in range(low, high + 1):
-        column = words[d + k] + carry
+        column = words[np.uint64(d + k)] + carry
         t3, t2, t1, t0 = column & DIGIT, t3, t2, t1
         carry = column >> 32
     while carry != -(t3 >> 31):  # until the highest digit says the sign
@@ -63,8 +63,12 @@ def leading(words: Int64s, o: int, unit: int) -> tuple[float, float, int]:
 
 
 @njit(nogil=True, cache=True)
-def spread(words: Int64s, of_x: int, of_squares: int, n: int) -> tuple[float, float, int]:
-    """n * Sxx - Sx * Sx as a pair in units of a power of 2; (0, 0, 0) where too much of it cancels.
+def spread(
+    words: Int64s, of_x: int, of_squares: int, n: int
+) -> tuple[float, float, int, tuple[float, float, int]]:
+    """n * Sxx - Sx * Sx as a pair in units of a power of 2, and `leading` of Sx.
+
+    It is (0, 0, 0) where too much of it cancels.
 
     The sums of the values and of their squares lie at `of_x` and `of_squares`.
     """
@@ -72,7 +76,7 @@ def spread(words: Int64s, of_x: int, of_squares: int, n: int) -> tuple[float, fl
     x, x_rest, power = leading(words, of_x, UNIT)
     shift = 2 * power - unit if x != 0.0 else 0
     if square == 0.0 or abs(shift) > SHIFT_MAX:
-        return 0.0, 0.0, 0
+        return 0.0, 0.0, 0, (x, x_rest, power)
     a, a_rest = double.multiplied(square, square_rest, np.float64(n), 0.0)
     b, b_rest = double.multiplied(x, x_rest, x, x_rest)
     scale = POWERS[shift - POWER_MIN]
@@ -82,8 +86,8 @@ def spread(words: Int64s, of_x: int, of_squares: int, n: int) -> tuple[float, fl
     rest = ((a - (total - part)) - (b + part)) + (a_rest - b_rest)
     total, rest = double.settled(total, rest)
     if total <= ENOUGH * a:
-        return 0.0, 0.0, 0
-    return total, rest, unit
+        return 0.0, 0.0, 0, (x, x_rest, power)
+    return total, rest, unit, (x, x_rest, power)
 
 
 @njit(nogil=True, cache=True)
@@ -95,10 +99,13 @@ def variance(total: float, rest: float, unit: int, divisor: int) -> float:
 
 @njit(nogil=True, cache=True)
 def score(
-    words: Int64s, of_x: int, n: int, ddof: int, x: float, total: float, rest: float, unit: int
+    of_x: tuple[float, float, int], n: int, ddof: int, x: float, total: float, rest: float, unit: int
 ) -> tuple[float, bool]:
-    """R44: (n * x - Sx) * sqrt((n - ddof) / (n * spread)); False where too much of the distance cancels."""
-    mean, mean_rest, power = leading(words, of_x, UNIT)
+    """R44: (n * x - Sx) * sqrt((n - ddof) / (n * spread)); False where too much of the distance cancels.
+
+    `of_x` is `leading` of Sx.
+    """
+    mean, mean_rest, power = of_x
     half = power >> 1
     first, second = POWERS[half - POWER_MIN], POWERS[power - half - POWER_MIN]
     mean, mean_rest = mean * first * second, mean_rest * first * second

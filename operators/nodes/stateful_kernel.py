@@ -1,8 +1,8 @@
 """The steps with state, family by family: each runs the lines of its own, one after another, over a tile.
 
 A kernel of all of them would take minutes to compile; of these a node compiles, or loads, those that it
-needs.  All take the same: `float_words` are the bits of `floats`, the rest is `Registers` and `Memory`, one
-by one.
+needs.  All take the same, and so does `compute`, for steps of the row alone: `float_words` are the bits of
+`floats`, the rest is `Registers` and `Memory`, one by one.
 """
 
 from collections.abc import Callable
@@ -29,6 +29,7 @@ from operators.nodes import (
 )
 from operators.nodes import opcodes as op
 from operators.nodes import places as at
+from operators.nodes.evaluate_kernel import compute
 from operators.nodes.exact_kernel import Float64s
 from operators.nodes.row_kernel import Grid
 from schemas.batch import Int64s
@@ -46,6 +47,7 @@ def look_back(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     word_floats: Float64s,
     rows: int,
@@ -103,6 +105,7 @@ def totals(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     word_floats: Float64s,
     rows: int,
@@ -128,6 +131,7 @@ def squares(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     word_floats: Float64s,
     rows: int,
@@ -151,6 +155,7 @@ def pairs(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     word_floats: Float64s,
     rows: int,
@@ -172,6 +177,7 @@ def shapes(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     word_floats: Float64s,
     rows: int,
@@ -193,6 +199,7 @@ def in_order(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     word_floats: Float64s,
     rows: int,
@@ -200,7 +207,18 @@ def in_order(
     """Extremes, quantiles and ranks over windows."""
     for k in range(program.shape[0]):
         ordered_kernel.step(
-            program[k], floats, float_words, ints, status, places, kept, kept_status, kept_time, words, rows
+            program[k],
+            floats,
+            float_words,
+            ints,
+            status,
+            places,
+            kept,
+            kept_status,
+            kept_time,
+            lists,
+            words,
+            rows,
         )
 
 
@@ -216,6 +234,7 @@ def events(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     word_floats: Float64s,
     rows: int,
@@ -237,6 +256,7 @@ def sessions(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     word_floats: Float64s,
     rows: int,
@@ -269,6 +289,7 @@ def recursions(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     word_floats: Float64s,
     rows: int,
@@ -303,6 +324,7 @@ def fillings(
     kept: Grid,
     kept_status: Grid,
     kept_time: Int64s,
+    lists: Grid,
     words: Int64s,
     word_floats: Float64s,
     rows: int,
@@ -323,7 +345,7 @@ def fillings(
             )
 
 
-# In the order of `opcodes.FAMILIES`.
+# In the order of `opcodes.FAMILIES`; at -1 stands what hangs on the row alone.
 FAMILIES: Final[tuple[Callable[..., None], ...]] = (
     look_back,
     totals,
@@ -335,4 +357,5 @@ FAMILIES: Final[tuple[Callable[..., None], ...]] = (
     sessions,
     recursions,
     fillings,
+    compute,
 )

@@ -7,7 +7,18 @@ import numpy.typing as npt
 from numba import njit
 
 from operators.nodes import opcodes as op
-from operators.nodes.row_kernel import OK, Grid
+from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
+from schemas import reasons
+
+# By the status of a register: the reason as rows have it.  A null that is both warming and of the domain
+# counts as the latter.
+REASON_OF: Final = np.zeros(8, np.uint8)
+REASON_OF[[NULL_IN, WARMING, DOMAIN, DOMAIN | WARMING]] = (
+    reasons.NULL_IN,
+    reasons.WARMING,
+    reasons.DOMAIN,
+    reasons.DOMAIN,
+)
 
 LOWEST: Final = np.uint64(0x0101010101010101)  # the lowest bit of each byte
 GATHER: Final = np.uint64(0x0102040810204080)  # times eight lowest bits: their bitmap, in the highest byte
@@ -26,6 +37,7 @@ def store(
     out_bits: Grid,
     out_valid: Grid,
     out_counts: Grid,
+    out_reasons: Grid,
     lower: int,
     rows: int,
 ) -> None:
@@ -34,6 +46,9 @@ def store(
     for k in range(program.shape[0]):
         opcode, out, a, feature = program[k, 0], program[k, 1], program[k, 2], program[k, 3]
         nulls = _store_status(status_words, a, out_valid, out_counts, feature, lower, rows)
+        if nulls > 0:
+            for i in range(rows):
+                out_reasons[feature, lower + i] = REASON_OF[status[a, i]]
         if opcode == op.STORE_FLOAT:
             _store(floats, status, a, out_floats, out, lower, rows, nulls)
         elif opcode == op.STORE_INT:

@@ -99,20 +99,22 @@ def window_sum(
     word_floats: Float64s,
     rows: int,
 ) -> None:
-    """(x, window) -> the exact sum of its values, rounded; parts: what is left of it, and the exact mean.
+    """(x, window) -> the exact sum of its values, rounded; parts: what is left of it, the mean, a count.
 
-    Of a window without a value the sum is 0, and there is no mean.
+    The mean is exact; of a window without a value the sum is 0, and there is none.  The count is that of
+    `window_count`.
     """
     out = line[at.OUT]
     window_rows, ns = ints[line[at.OPERANDS + 1], 0], ints[line[at.OPERANDS + 2], 0]
     reset, most = ints[line[at.OPERANDS + 3], 0], ints[line[at.OPERANDS + 4], 0]
     c, base, stride = line[at.KEPT], line[at.BASE], line[at.STRIDE]
-    low, mean = line[at.PARTS_AT], line[at.PARTS_AT + 1]
+    low, mean, count = line[at.PARTS_AT], line[at.PARTS_AT + 1], line[at.PARTS_AT + 4]
     for i in range(rows):
         g = places[at.GROUP, i]
         null, total, rest, middle = NULL_IN, 0.0, 0.0, 0.0
+        of_count, known = NULL_IN, 0
         if g >= 0:
-            null = WARMING
+            of_count = null = WARMING
             if reset == 0 or places[at.SESSION, i] >= 0:
                 o = base + g * stride
                 _slide(i, o, c, window_rows, ns, reset, most, places, kept, kept_time, words)
@@ -123,6 +125,7 @@ def window_sum(
                 if mean >= 0 and words[o + COUNT] > 0:
                     middle = exact.quotient(words, o + SUM, words[o + COUNT], total, rest)
                 null = OK if abs(total) <= FLOAT_MAX else DOMAIN
+                of_count, known = OK, words[o + COUNT]
         floats[out, i] = total
         status[out, i] = null
         if low >= 0:
@@ -131,6 +134,9 @@ def window_sum(
         if mean >= 0:
             floats[mean, i] = middle
             status[mean, i] = null
+        if count >= 0:
+            ints[count, i] = known
+            status[count, i] = of_count
 
 
 @njit(nogil=True, cache=True)

@@ -11,8 +11,9 @@ import pytest
 
 from operators.formula.features import read_features, root_source
 from operators.node import Context, NodeStateError
-from operators.nodes.evaluate_kernel import TILE, evaluate
+from operators.nodes.evaluate_kernel import TILE, compute
 from operators.nodes.formula import FormulaNode, Nulls
+from operators.nodes.run_kernel import run_program
 from operators.sealed import Sealed
 from schemas.reasons import REASONS
 
@@ -112,10 +113,10 @@ def test_it_needs_nothing_of_the_past_and_keeps_no_state() -> None:
 )
 def test_making_a_node_compiles_the_kernel_in_its_only_form() -> None:
     make_node(QUOTES.schema, {"paid": "price * size"})
-    assert len(evaluate.signatures) == 1
+    assert len(compute.signatures) == len(run_program.signatures) == 1
     for formulas in ({"x": "log(price)"}, {"y": "size > 3", "z": "sign(size)"}, {"one": "1"}):
         make_node(QUOTES.schema, formulas).take((Sealed(QUOTES.slice(1), 9),))
-    assert len(evaluate.signatures) == 1
+    assert len(compute.signatures) == len(run_program.signatures) == 1
 
 
 def test_a_formula_may_read_no_column_at_all() -> None:

@@ -1,5 +1,6 @@
 """What a node of formulas remembers: rings that grow, rows that are forgotten, entries that come back."""
 
+import os
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -10,9 +11,10 @@ import pytest
 
 from operators.formula.features import Features, read_features, root_source
 from operators.node import NodeStateError
+from operators.nodes import history
 from operators.nodes.formula import FormulaNode, Nulls
-from operators.nodes.history import BLOCK, HEADER, History
-from operators.nodes.program import lay_out, make_program
+from operators.nodes.history import BLOCK, HEADER
+from operators.nodes.stateful_kernel import look_back
 from operators.rows.groups import Groups
 from operators.sealed import RowKeys, Sealed
 
@@ -117,20 +119,16 @@ def test_rings_of_many_symbols_grow_one_beside_the_other_in_bursts() -> None:
 
 
 def test_what_is_kept_of_a_sliding_window_does_not_grow_with_the_run() -> None:
-    features = features_of({"total": "rolling_sum(x, '1us')", "before": "lag(x, rows=9)"})
-    layout = lay_out(features.steps, features.roots, features.columns)
-    program = make_program(features.steps, features.roots, layout)
-    groups = Groups()
-    groups.codes(pa.array([b"A", b"B"], pa.binary()), np.arange(2, dtype=np.int32))
-    history = History(features.steps, program.segments, len(program.kept), groups)
+    stage = Stage({"total": "rolling_sum(x, '1us')", "before": "lag(x, rows=9)"})
+    remembered = stage.node.history
+    assert remembered is not None
     sizes = []
     for part in range(200):
-        times = np.arange(part * 2_000, (part + 1) * 2_000, dtype=np.int64)
-        history.place(RowKeys((times % 2).astype(np.int32), times, times * 0), 0, 2_000)
-        history.leave(2_000)
-        sizes.append(history.memory.kept_time.size)
+        times = range(part * 2_000, (part + 1) * 2_000)
+        stage.take([1.0] * 2_000, [time_ns % 2 for time_ns in times], times)
+        sizes.append(remembered.memory.kept_time.size)
     assert max(sizes) == max(sizes[:10])
-    # Of each symbol there are 500 rows of the window and the one before; 1,000 more come in a tile.
+    # Of each symbol there are 500 rows of the window and the one before; 1,000 more come in a batch.
     assert max(sizes) <= 2 * 2 * 4_096
 
 
@@ -226,3 +224,29 @@ def test_a_restored_node_goes_on_where_the_other_stood_with_symbols_numbered_ane
     numbers = {0: 2, 1: 0}
     again = restored.take(values[1_000:], [numbers[g] for g in group[1_000:]], range(1_000, 1_500))
     assert again.equals(stage.take(values[1_000:], group[1_000:], range(1_000, 1_500)))
+
+
+def test_what_is_asked_for_ahead_changes_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    formulas = {
+        "mean": "rolling_mean(x, '40ns')",
+        "std": "rolling_std(x, rows=5)",
+        "total": "cumsum(x)",
+        "weighted": "vwap(x, x)",
+        "highest": "rolling_max(x, rows=3)",
+    }
+    symbols = [f"S{number}".encode() for number in range(50)]
+    random = np.random.default_rng(5)
+    group = random.integers(-1, 50, 700).tolist()
+    values = random.integers(1, 99, 700).astype(float).tolist()
+    near = Stage(formulas, symbols).take(values, group)
+    monkeypatch.setattr(history, "NEAR_WORDS", 0)
+    assert Stage(formulas, symbols).take(values, group).equals(near)
+
+
+@pytest.mark.skipif(
+    os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled under NUMBA_DISABLE_JIT"
+)
+def test_kernels_that_look_back_are_compiled_in_one_form() -> None:
+    for formulas in ({"one": "lag(x)"}, {"two": "lag(x)", "more": "lag(x + 1) + lag(x * 2)"}):
+        Stage(formulas).take([1.0, 2.0])
+    assert len(look_back.signatures) == 1
