@@ -111,10 +111,10 @@ class FormulaNode:
             data = banks[bank].slice(row * sizes[bank], sizes[bank])
             columns.append(pa.Array.from_buffers(type_, count, [valid, data], nulls[number]))
         self._counts = outputs.counts
-        told = {self._names[number]: outputs.reasons[number] for number, null in enumerate(nulls) if null}
+        whys = {self._names[number]: outputs.reasons[number] for number, null in enumerate(nulls) if null}
         return sealed._replace(
             rows=pa.RecordBatch.from_arrays(columns, schema=self.layout),
-            reasons={**sealed.reasons, **told},
+            reasons={**sealed.reasons, **whys},
         )
 
     @property

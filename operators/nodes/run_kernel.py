@@ -57,10 +57,10 @@ def _jump(context: Any, address: Any, arguments: Any) -> Any:
         calls = target.call_conv
         form = calls.get_function_type(types.none, taken)
         kernel = builder.inttoptr(values[0], form.as_pointer())
-        given = [
+        parameters = [
             lent(builder, kind, builder.extract_value(values[1], number)) for number, kind in enumerate(taken)
         ]
-        status, _ = calls.call_function(builder, kernel, types.none, taken, given)
+        status, _ = calls.call_function(builder, kernel, types.none, taken, parameters)
         with builder.if_then(status.is_error, likely=False):
             calls.return_status_propagate(builder, status)
         return target.get_dummy_value()
