@@ -74,23 +74,22 @@ def window_squares(
                 of_score = NULL_IN if not now else OK if scored else DOMAIN
             if without != 0 and now and n >= words[o + BEGINS]:
                 _enter(words, o, kept[c, slot], 1)
-        floats[out, i] = variance
-        status[out, i] = of_variance
-        if score >= 0:
-            floats[score, i] = distance
-            status[score, i] = of_score
-        if sum_out >= 0:
-            floats[sum_out, i] = total
-            status[sum_out, i] = of_sum
-        if low >= 0:
-            floats[low, i] = rest
-            status[low, i] = of_sum
-        if mean >= 0:
-            floats[mean, i] = middle
-            status[mean, i] = of_mean
+        _write(floats, status, out, i, variance, of_variance)
+        _write(floats, status, score, i, distance, of_score)
+        _write(floats, status, sum_out, i, total, of_sum)
+        _write(floats, status, low, i, rest, of_sum)
+        _write(floats, status, mean, i, middle, of_mean)
         if count_out >= 0:
             ints[count_out, i] = count
             status[count_out, i] = of_count
+
+
+@njit(nogil=True, cache=True)
+def _write(floats: Grid, status: Grid, out: int, i: int, value: float, null: np.uint8) -> None:
+    """Give a register its value of row i; below 0 it is none, for nobody reads it."""
+    if out >= 0:
+        floats[out, i] = value
+        status[out, i] = null
 
 
 @njit(nogil=True, cache=True)

@@ -31,48 +31,15 @@ def step(
         values = float_words if opcode == op.EXTREME_FLOAT else ints
         back = int(opcode >= op.ROWS_BACK_FLOAT)
         extreme_kernel.extreme(
-            line,
-            values,
-            ints,
-            status,
-            places,
-            kept,
-            kept_status,
-            kept_time,
-            words,
-            of_floats,
-            back,
-            rows,
+            line, values, ints, status, places, kept, kept_status, kept_time, words, of_floats, back, rows
         )
     elif opcode == op.QUANTILE:
         sorted_kernel.quantile(
-            line,
-            floats,
-            float_words,
-            ints,
-            status,
-            places,
-            kept,
-            kept_status,
-            kept_time,
-            lists,
-            words,
-            rows,
+            line, floats, float_words, ints, status, places, kept, kept_status, kept_time, lists, words, rows
         )
     else:
         sorted_kernel.rank(
-            line,
-            floats,
-            ints,
-            status,
-            places,
-            kept,
-            kept_status,
-            kept_time,
-            lists,
-            words,
-            of_floats,
-            rows,
+            line, floats, ints, status, places, kept, kept_status, kept_time, lists, words, of_floats, rows
         )
 
 

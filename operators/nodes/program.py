@@ -109,23 +109,20 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
                 once.append(_line(steps, place))
         else:
             functions.append(_line(steps, place))
-    for column, line in enumerate(own["rows"], len(kept)):
-        line[at.OWN] = column
-    for column, line in enumerate(own["places"]):
-        line[at.OWN] = column
+    for lines_of_own, first in ((own["rows"], len(kept)), (own["places"], 0)):
+        for column, line in enumerate(lines_of_own, first):
+            line[at.OWN] = column
     slots = enumerate(zip(layout.features, roots, strict=True))
     stores = [[STORES[slot.kind], slot.row, root, number, 0] for number, (slot, root) in slots]
     segments = _segments(steps, functions)
     lines = np.concatenate([_lines([]), *(segment.lines for segment in segments)])
     ends = np.cumsum([0, *(len(segment.lines) for segment in segments)]).tolist()
+    parted = zip(segments, pairwise(ends), strict=True)
     return Program(
         _lines(once),
         np.array(loads, np.int64).reshape(-1, 5),
         lines,
-        tuple(
-            Segment(segment.family, lines[first:behind])
-            for segment, (first, behind) in zip(segments, pairwise(ends), strict=True)
-        ),
+        tuple(Segment(segment.family, lines[first:behind]) for segment, (first, behind) in parted),
         np.array(stores, np.int64).reshape(-1, 5),
         tuple(kept),
     )

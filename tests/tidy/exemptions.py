@@ -4,7 +4,8 @@ from typing import Final
 
 EXEMPT: Final[dict[str, set[str]]] = {
     "long files": set(),
-    "long functions": set(),
+    # Its arrays come one by one: 37 of its lines name them.
+    "long functions": {"operators/nodes/run_kernel.py:run_program"},
     "banned words": set(),
     "large classes": {
         "gpu_sink/batches/batches.py:Batches",
