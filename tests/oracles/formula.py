@@ -212,10 +212,8 @@ def queue_imbalance(bid_size: Value, ask_size: Value) -> Value:
 
 def quote_rule(price: Value, bid: Value, ask: Value) -> Value:
     """0 without a quote that is valid and not crossed."""
-    if isinstance(price, Null):
-        return price
     if isinstance(uncrossed(bid, ask), Null):
-        return 0
+        return price if isinstance(price, Null) else 0
     return sign(subtract(multiply(2, price), add(ask, bid)))
 
 

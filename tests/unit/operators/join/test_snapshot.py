@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from operators.entries import SnapshotError
+from operators.inputs.resuming import plan_resume
 from operators.join.root import AsofRoot
 from operators.join.settings import AsofSettings
 from operators.rows.groups import Groups
@@ -211,7 +212,10 @@ def test_a_refused_state_leaves_the_root_as_new() -> None:
 def test_entries_of_a_node_that_is_no_more_are_passed_over_and_deleted_with_the_next_snapshot() -> None:
     gone = [(b"median\0" + bytes(8) + b"\0" + key, b"anything") for key in (b"A", b"B")]
     join, after = busy(), make_join()
+    next_offsets = {name: progress.next_offset for name, progress in join.operator.progress().inputs.items()}
     after.restore([*join.snapshot().puts, *gone])
+    after.operator.resume(plan_resume(join.operator.progress(), next_offsets, {}))
+    assert after.operator.inputs.caught_up
     assert after.snapshot().deletes == [key for key, _ in gone]
     assert after.snapshot().deletes == []
     assert bids(after.finish()) == bids(join.finish())
