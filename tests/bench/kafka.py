@@ -117,8 +117,8 @@ class Contest:
 
     def _start(self, name: str, settings: Settings, run: str, slot: int) -> subprocess.Popen[str]:
         told = {
-            "settings": settings.model_dump(mode="json")
-            | {"worker": settings.worker.model_dump(mode="json") | {"slot": str(slot)}},
+            "settings": settings.model_dump(mode="json", by_alias=True)  # `from` of a node
+            | {"worker": settings.worker.model_dump(mode="json", by_alias=True) | {"slot": str(slot)}},
             "group": run,
             "to": f"{run}.to",
             "messages": self.messages,

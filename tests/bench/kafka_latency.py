@@ -91,7 +91,11 @@ def measure_latency(
     )
     make_topics(settings)
     offer = Offer(settings, rows_per_second, SETTLE_S + seconds)
-    told = {"settings": settings.model_dump(mode="json"), "rows": 0, "seen": str(folder / "seen.npy")}
+    told = {
+        "settings": settings.model_dump(mode="json", by_alias=True),
+        "rows": 0,
+        "seen": str(folder / "seen.npy"),
+    }
     file = folder / "latency.json"
     file.write_text(json.dumps(told))
     worker, reader = start(file, folder, dict.fromkeys(("serve", "watch"), CONTENDERS)).values()

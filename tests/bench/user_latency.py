@@ -156,7 +156,7 @@ def measure(
     admin = KafkaBus(bootstrap).admin()
     admin.create([TopicSpec(name=f"{name}.to", partitions=PARTITIONS, configs={})])
     config = {
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json", by_alias=True),
         "rows_per_second": contest.rows_per_second,
         "seconds": SETTLE_S + seconds,
         "disorder_ns": GRACE_MS * NS_PER_MS,
