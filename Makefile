@@ -136,7 +136,7 @@ change: $(READY) ## change a graph under 20,000 rows/s: new features have their 
 mutate: $(READY) ## change each comparison that decides what is sealed: some test must fail (FILES=operators/join/sealer.py)
 	@$(PY) -m tests.mutation $(FILES)
 
-check: lint type layers tidy test ## everything CI runs
+check: lint type layers test ## everything CI runs
 
 bench: $(TEST_READY) $(if $(filter 1,$(QUIX)),$(READY_QUIX)) ## tables, JSON and plots under build/bench/
 	@$(PY) -m tests.bench $(ARGS)

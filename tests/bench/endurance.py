@@ -34,7 +34,7 @@ def run(out: Path, *, quick: bool) -> bool:
     make_topics(settings)
     publish(settings, load)
     file = folder / "worker.json"
-    file.write_text(json.dumps({"settings": settings.model_dump(mode="json")}))
+    file.write_text(json.dumps({"settings": settings.model_dump(mode="json", by_alias=True)}))
     with (folder / "worker.log").open("w") as log:
         finished = subprocess.run(
             [sys.executable, "-m", "tests.bench.kafka_contender", "tidemark", str(file)],

@@ -1,6 +1,6 @@
 """Two small streams for scenes: `trade` rows looked up in `quote` rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -77,12 +77,14 @@ def resume(
     join.operator.resume(ResumePlan(committed, read_from))
 
 
-def next_life(join: StreamingAsof, *, state: bool, **changed: Any) -> StreamingAsof:
-    """A join that goes on where this one stands, with its state or without."""
+def next_life(
+    join: StreamingAsof, *, state: bool, beside: Sequence[tuple[bytes, bytes]] = (), **changed: Any
+) -> StreamingAsof:
+    """A join that goes on where this one stands, with its state or without; `beside` are others' entries."""
     committed = join.operator.progress()
     after = make_join(**changed)
     if state:
-        after.restore(join.snapshot().puts)
+        after.restore([*join.snapshot().puts, *beside])
     next_offsets = {name: one.next_offset for name, one in committed.inputs.items()}
     after.operator.resume(plan_resume(committed, next_offsets if state else None, {}))
     return after

@@ -16,6 +16,7 @@ from tests.stage.graph_lives import (
     live,
     lose_disk,
     require_lost_nodes_are_made_anew,
+    require_moved_tasks_go_on,
     require_state_behind_is_brought_up,
     rows_of,
     run_on,
@@ -135,22 +136,7 @@ def test_a_join_that_is_new_or_changed_has_the_past_of_what_it_reads(tmp_path: P
 
 
 def test_a_graph_of_joins_is_the_same_over_partitions_that_move(tmp_path: Path) -> None:
-    settings: Mapping[str, Any] = {"graph": JOINS, "partitions": 3}
-    market = Market(tmp_path / "moving", **settings)
-    live(market, range(1, 11))
-    first = market.worker("0")
-    turn_until_quiet(first)
-    second = market.worker("1")
-    turn_until_quiet(first, second)
-    live(market, range(11, 21))
-    turn_until_quiet(first, second)
-    lose_disk(market)
-    first.close()
-    lose_disk(market)
-    live(market, range(21, 31))
-    turn_until_quiet(second)
-    second.close()
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    require_moved_tasks_go_on(tmp_path, JOINS)
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,10 @@ def test_a_misspelt_environment_variable_is_refused(monkeypatch: pytest.MonkeyPa
             "graph.ancor = 1",
             "unknown key graph.ancor (did you mean anchor?); [graph] has name, anchor, and a table for each",
         ),
-        ("graph.tick.kid = 1", "unknown key graph.tick.kid"),
+        (
+            "graph.tick.kid = 1",
+            "unknown key graph.tick.kid (did you mean kind?); [graph.NAME] has kind, from, features, out",
+        ),
         (
             "graph.tick.out.tpic = 1",
             "unknown key graph.tick.out.tpic (did you mean topic?); [graph.NAME.out] has topic, columns",

@@ -42,7 +42,7 @@ def named(join: StreamingAsof) -> list[int]:
     return [offset for offset, _ in progress(join, "quote").late]
 
 
-def restarted(join: StreamingAsof, **changed: object) -> StreamingAsof:
+def restarted(join: StreamingAsof, **changed: Any) -> StreamingAsof:
     """The next life, without state."""
     return next_life(join, state=False, **changed)
 

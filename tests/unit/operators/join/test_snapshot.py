@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from operators.entries import SnapshotError
-from operators.inputs.resuming import plan_resume
 from operators.join.root import AsofRoot
 from operators.join.settings import AsofSettings
 from operators.rows.groups import Groups
@@ -17,7 +16,7 @@ from operators.rows.kept import VERSION, close_value, open_value
 from operators.sealed import Snapshot
 from operators.streaming import StreamingAsof
 from schemas.stream import Stream
-from tests.stage.scenes import QUOTE, TRADE, advance, bids, make_join, progress, quotes, trades
+from tests.stage.scenes import QUOTE, TRADE, advance, bids, make_join, next_life, progress, quotes, trades
 
 INPUTS_KEYS = (b"a\0", b"a\1", b"h")
 
@@ -211,10 +210,8 @@ def test_a_refused_state_leaves_the_root_as_new() -> None:
 
 def test_entries_of_a_node_that_is_no_more_are_passed_over_and_deleted_with_the_next_snapshot() -> None:
     gone = [(b"median\0" + bytes(8) + b"\0" + key, b"anything") for key in (b"A", b"B")]
-    join, after = busy(), make_join()
-    next_offsets = {name: progress.next_offset for name, progress in join.operator.progress().inputs.items()}
-    after.restore([*join.snapshot().puts, *gone])
-    after.operator.resume(plan_resume(join.operator.progress(), next_offsets, {}))
+    join = busy()
+    after = next_life(join, state=True, beside=gone)
     assert after.operator.inputs.caught_up
     assert after.snapshot().deletes == [key for key, _ in gone]
     assert after.snapshot().deletes == []
