@@ -13,6 +13,7 @@ from schemas.frame import VERSION
 from schemas.letters import DEAD_REASON, LATE_LATENESS
 from topics.avro.header import HEADER_SIZE
 from topics.avro.schema import NAMESPACE, PROGRESS_NAME
+from topics.avro.subjects import named_schema
 from topics.avro.types import parse_record
 from topics.wire import (
     CodecError,
@@ -86,7 +87,7 @@ class Kinds:
 def sort_out(sample: Sample, registry: SchemaRegistry) -> Kinds:
     """Say of each message what it is; a registry that does not answer leaves ids unknown, with the reason."""
     kinds = Kinds()
-    ids = Counter(filter(None, (_schema_id(message.original.value) for message in sample.messages)))
+    ids = Counter(filter(None, (named_schema(message.original.value) for message in sample.messages)))
     of_id = _look_up(registry, ids, kinds.names)
     for number, message in enumerate(sample.messages):
         kind = _by_headers(message)
@@ -95,7 +96,7 @@ def sort_out(sample: Sample, registry: SchemaRegistry) -> Kinds:
             continue
         value = message.original.value
         assert value is not None
-        schema_id = _schema_id(value)
+        schema_id = named_schema(value)
         if schema_id is not None and (rows := rows_of(value[HEADER_SIZE:])) is not None:
             kinds.add(number, Kind.JSON_ID, schema_id)
             kinds.rows[number] = rows
@@ -117,13 +118,6 @@ def _by_headers(message: Message) -> Kind | None:
     if VERSION in names or FRAME_LAYOUT in names:
         return Kind.FRAME
     return Kind.NULL if original.value is None else None
-
-
-def _schema_id(value: bytes | None) -> int | None:
-    """The id that Confluent's prefix names, None where there is no such prefix; ids begin at 1."""
-    if value is None or len(value) < HEADER_SIZE or value[0] != 0:
-        return None
-    return int.from_bytes(value[1:HEADER_SIZE], "big") or None
 
 
 def _look_up(registry: SchemaRegistry, ids: Mapping[int, int], names: dict[int, str]) -> dict[int, Kind]:

@@ -15,7 +15,9 @@ from app.wiring.sources import AvroSource, FrameSource, JsonSource, Source
 from schemas.frame import FrameError, decode_frame
 from schemas.stream import StreamError
 from topics.avro.encode import value_subjects
-from topics.avro.subjects import newest_row_schema
+from topics.avro.schema import NAMESPACE, PROGRESS_NAME
+from topics.avro.subjects import named_schema, newest_row_schema
+from topics.avro.types import parse_record
 from topics.block import TopicPartition
 from topics.bus import Bus, BusError
 from topics.registry.open import registry_name
@@ -30,7 +32,7 @@ from topics.wire import (
 log = structlog.get_logger()
 
 _PAUSE_S: Final = 0.2
-_FRAMES: Final = 20  # of each partition, which are looked at for the newest columns
+_NEWEST: Final = 20  # messages of each partition that are looked at for the newest columns
 
 
 def registered_streams(
@@ -51,18 +53,20 @@ def registered_streams(
     for name in settings.stream_names:
         said = False
         while name not in streams:
+            found: Source | None = None
+            away = ""
             try:
                 found = _find(settings, name, registry, bus)
             except RegistryRefusedError as refused:
                 raise RunError(str(refused)) from None
-            except RegistryUnavailableError as away:
-                found = str(away)
-            if not isinstance(found, str):
+            except RegistryUnavailableError as unavailable:
+                away = str(unavailable)
+            if found is not None:
                 streams[name] = _format_of(settings, name, found)
             elif monotonic_ns() >= deadline:
-                raise RunError(f"{found} (waited {wait_s:.0f} s)")
+                raise RunError(f"{away or _why_not(settings, name, registry, bus)} (waited {wait_s:.0f} s)")
             elif not said:
-                on_wait(f"waiting up to {wait_s:.0f} s: {found}")
+                on_wait(f"waiting up to {wait_s:.0f} s: {away or _why_not(settings, name, registry, bus)}")
                 said = True
             else:
                 pause(_PAUSE_S)
@@ -72,8 +76,8 @@ def registered_streams(
 def stream_now(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus) -> StreamFormat:
     """Return how one input is read, without waiting; raises RunError where nothing says its fields yet."""
     source = _find(settings, name, registry, bus)
-    if isinstance(source, str):
-        raise RunError(source)
+    if source is None:
+        raise RunError(_why_not(settings, name, registry, bus))
     return _format_of(settings, name, source)
 
 
@@ -85,47 +89,67 @@ def _format_of(settings: Settings, name: str, source: Source) -> StreamFormat:
         raise StreamError(f"streams.{name}: {wrong}") from None
 
 
-def _find(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | None) -> Source | str:
-    """What says the fields of an input, or why there is nothing yet."""
+def _find(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | None) -> Source | None:
+    """What says the fields of an input, None where nothing does yet."""
     own, topic = settings.stream(name), settings.topic(name)
     if own.format == "json":
         return JsonSource(prefixed=own.prefixed)
     if own.format == "arrow":
         assert bus is not None, "frames say their columns themselves"
-        frame = _newest_frame(bus, topic, settings.bus.partitions)
-        return frame or f"topic {topic} has no frame yet that says its columns"
+        return _newest_frame(bus, topic, settings.bus.partitions)
     if own.schema_file is not None:
         return _from_file(own, name, own.schema_file)
-    subjects: tuple[str, ...] = value_subjects(topic)
     if own.format == "protobuf":
         from app.wiring.protobuf_source import ProtobufSource
 
-        subjects = subjects[:1]
-        if (newest := ProtobufSource.newest(registry, subjects[0], headed=own.headed)) is not None:
-            return newest
-    elif (found := newest_row_schema(registry, topic)) is not None:
-        return AvroSource(found.record, headed=own.headed)
+        return ProtobufSource.newest(registry, value_subjects(topic)[0], headed=own.headed)
+    found = newest_row_schema(registry, topic)
+    return None if found is None else AvroSource(found.record, headed=own.headed)
+
+
+def _why_not(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus | None) -> str:
+    """What is missing that would say the fields of an input, what its topic holds, and so what to do."""
+    own, topic = settings.stream(name), settings.topic(name)
+    if own.format == "arrow":
+        return f"topic {topic} has no frame yet that says its columns"
+    subjects = value_subjects(topic)[: 1 if own.format == "protobuf" else 2]
     where = registry_name(settings.bus.schema_registry)
-    return f"no schema is registered under {' or '.join(subjects)} in {where}{_held(settings, name, bus)}"
-
-
-def _held(settings: Settings, name: str, bus: Bus | None) -> str:
-    """What an input's topic holds, and so what to do where no schema says its fields; "" without a bus."""
-    topic = settings.topic(name)
+    missing = f"no schema is registered under {' or '.join(subjects)} in {where}"
     if bus is None:
-        return ""
+        return missing
     places = [TopicPartition(topic, number) for number in range(settings.bus.partitions)]
     try:
         held = sum(log.high - log.low for log in bus.admin().ranges(places).values())
     except BusError as unknown:
-        return f"; what {topic} holds is not known: {unknown}"
+        return f"{missing}; what {topic} holds is not known: {unknown}"
     if held == 0:
-        return f"; {topic} is empty: nobody has published to it yet"
-    return (
-        f"; {topic} holds about {held:,} messages: their producers use another registry "
-        f"(bus.schema_registry), or write no Avro (streams.{name}.format); "
-        f"`python -m app topics infer {topic}` proposes its settings"
+        return f"{missing}; {topic} is empty: nobody has published to it yet"
+    cause = (own.format == "avro" and own.prefixed and _elsewhere(settings, name, registry, bus)) or (
+        "their producers use another registry (bus.schema_registry), or write no Avro "
+        f"(streams.{name}.format); `python -m app topics infer {topic}{settings.flag}` proposes its settings"
     )
+    return f"{missing}; {topic} holds about {held:,} messages: {cause}"
+
+
+def _elsewhere(settings: Settings, name: str, registry: SchemaRegistry, bus: Bus) -> str:
+    """What to do where the newest messages name a schema that stands under another subject; else ""."""
+    topic = settings.topic(name)
+    partitions = settings.bus.partitions
+    for block in newest_messages(bus, topic, partitions, group=f"{topic}-columns", messages=_NEWEST):
+        for message in range(block.messages):
+            schema_id = named_schema(block.originals[message].value)
+            try:
+                record = None if schema_id is None else parse_record(registry.schema(schema_id))
+            except (CodecError, RegistryUnavailableError):
+                continue
+            if record is not None and record.name != f"{NAMESPACE}.{PROGRESS_NAME}":
+                subject = value_subjects(topic)[record.blocks]
+                return (
+                    f"they name schema id {schema_id}, {record.name}, which that registry has under another "
+                    "subject, as producers name it by record and not by topic: register it under "
+                    f"{subject} too"
+                )
+    return ""
 
 
 def _from_file(own: StreamSettings, name: str, path: Path) -> Source:
@@ -145,7 +169,7 @@ def _from_file(own: StreamSettings, name: str, path: Path) -> Source:
 def _newest_frame(bus: Bus, topic: str, partitions: int) -> FrameSource | None:
     """The columns of the newest frame of a topic, None where there is none yet."""
     newest_ms, schema = -1, None
-    for block in newest_messages(bus, topic, partitions, group=f"{topic}-columns", messages=_FRAMES):
+    for block in newest_messages(bus, topic, partitions, group=f"{topic}-columns", messages=_NEWEST):
         for message in range(block.messages):
             original = block.originals[message]
             if original.timestamp_ms >= newest_ms:

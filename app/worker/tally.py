@@ -105,7 +105,8 @@ class Tally:
         self._warned = True
         log.warning(
             f"more than {LATE_PERCENT_MAX} % of the rows were late: `python -m app late summary` says which "
-            "stream's and by how much; a larger grace_ns waits for them",
+            "stream's and by how much; a larger grace_ns waits for them, but not for a day that is published "
+            "a second time: `python -m app reset` has it joined once more",
             late=figures.late,
             rows_in=figures.rows_in,
         )

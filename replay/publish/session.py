@@ -72,7 +72,8 @@ def publish(days: Sequence[Day], target: Target, *, shape: Shape, speed: float |
         _tell(publication.report)
         typer.echo(
             f"nothing is left to publish: run {target.run} has published {chosen[0].date}; its schemas are "
-            "registered, and --run NAME publishes it once more"
+            "registered.  Workers join it once more after `python -m app reset`; under another --run its "
+            "rows would come a second time, and be late"
         )
         publication.close()
         return 0
@@ -86,8 +87,9 @@ def _warn_of(late: int, publication: Publication, upper_ns: int) -> None:
     typer.echo(
         f"warning: {late:,} of {publication.rows - publication.rows_done:,} rows will be late: progress "
         f"records in these topics say that nothing below {np.datetime64(upper_ns, 'ns')}Z follows.  What a "
-        "worker has sealed stays as it is, and these rows go to the late topic; to join the day again, "
-        "publish it to topics of another prefix",
+        "worker has sealed stays as it is, and these rows go to the late topic.  What these topics hold "
+        "already is joined once more after `python -m app reset`; an earlier day needs topics of another "
+        "prefix",
         err=True,
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from topics.avro.encode import value_subjects
+from topics.avro.header import HEADER_SIZE
 from topics.avro.plan import column_slots, compile_program
 from topics.avro.schema import record_columns
 from topics.avro.types import parse_record
@@ -56,3 +57,10 @@ def _has_grown(old: str, new: str) -> bool:
 
 def _columns(schema: str) -> pa.Schema:
     return pa.schema(record_columns(schema, stream="", needed=()))
+
+
+def named_schema(value: bytes | None) -> int | None:
+    """Return the id that a message's first bytes name, None where they name none; ids begin at 1."""
+    if value is None or len(value) < HEADER_SIZE or value[0] != 0:
+        return None
+    return int.from_bytes(value[1:HEADER_SIZE], "big") or None

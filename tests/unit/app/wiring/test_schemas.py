@@ -9,6 +9,8 @@ from app.errors import RunError
 from app.watch.doctor import examine
 from app.wiring.schemas import registered_streams, stream_now
 from tests.simulation.scene import QUOTE, TRADE
+from topics.avro.header import message_header
+from topics.avro.progress import register_progress
 from topics.avro.schema import avro_schema, block_schema
 from topics.bus import TopicSpec
 from topics.memory.bus import MemoryBus
@@ -66,3 +68,23 @@ def test_a_topic_with_messages_is_never_called_unpublished(
     with pytest.raises(RunError, match=r"tidemark.quote holds about 3 messages: .*topics infer") as raised:
         registered_streams(settings, registry, bus, wait_s=0, on_wait=lambda _: None)
     assert "nobody" not in str(raised.value)
+
+
+def test_a_schema_under_the_name_of_its_record_is_found_by_a_message(
+    settings: Settings, bus: MemoryBus, tmp_path: Path
+) -> None:
+    registry = FileRegistry(tmp_path)
+    registry.register("tidemark.trade-value", avro_schema(TRADE))
+    schema_id = registry.register("desk.Quote", avro_schema(QUOTE))
+    progress_id = register_progress(registry)
+    producer = bus.producer()
+    for named in (7_000, schema_id, progress_id):
+        producer.produce("tidemark.quote", partition=0, key=b"A", value=message_header(named) + b"rest")
+    with pytest.raises(RunError) as raised:
+        stream_now(settings, "quote", registry, bus)
+    assert (
+        f"tidemark.quote holds about 3 messages: they name schema id {schema_id}, tidemark.quote, which that "
+        "registry has under another subject"
+    ) in str(raised.value)
+    assert str(raised.value).endswith("register it under tidemark.quote-value too")
+    assert "another registry" not in str(raised.value)

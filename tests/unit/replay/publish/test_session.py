@@ -78,7 +78,8 @@ def test_schemas_are_registered_where_nothing_is_left_to_publish(
         assert second.latest(subject) == first.latest(subject) is not None
     said = capsys.readouterr().out
     assert f"trade: 0 rows published, {ROWS} before" in said
-    assert "run first has published 2024-01-15; its schemas are registered, and --run NAME" in said
+    assert "run first has published 2024-01-15; its schemas are registered." in said
+    assert "Workers join it once more after `python -m app reset`; under another --run" in said
 
 
 def test_a_day_that_will_be_late_is_told_before_it_is_published(
@@ -89,6 +90,9 @@ def test_a_day_that_will_be_late_is_told_before_it_is_published(
     err = capsys.readouterr().err
     assert err.startswith(f"warning: {2 * ROWS} of {2 * ROWS} rows will be late: progress records")
     assert "nothing below 2024-01-16T05:00:00.000000000Z follows" in err
+    assert (
+        "joined once more after `python -m app reset`; an earlier day needs topics of another prefix" in err
+    )
 
 
 def test_one_topic_that_is_not_complete_makes_nothing_late(
