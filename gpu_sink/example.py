@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 from statistics import median
 from typing import Any, Final
 
@@ -97,7 +98,7 @@ def train(
     model = QuoteDistance().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = read_checkpoint(checkpoint)
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
         rows.load_state_dict(saved["rows"])
@@ -131,8 +132,25 @@ def write_checkpoint(
         "rows": rows.state_dict(),
         "names": dict(names),
     }
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     torch.save(kept, partial)
     partial.replace(checkpoint)
+
+
+def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
+    """What `write_checkpoint` wrote; raises StateError for another file."""
+    try:
+        saved = torch.load(checkpoint, weights_only=True)
+    except (UnpicklingError, EOFError, RuntimeError) as broken:
+        raise StateError(f"{checkpoint} cannot be read as a checkpoint: {first_line(broken)}") from None
+    if not isinstance(saved, dict) or not {"model", "optimizer", "rows"} <= saved.keys():
+        raise StateError(f"{checkpoint} is no checkpoint of this example: name another file")
+    return saved
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first: PyTorch goes on for a page."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def serve(
@@ -149,7 +167,7 @@ def serve(
     It goes on until the stream has ended or was silent for `idle_ms`, or somebody presses Ctrl-C.
     """
     model = QuoteDistance().to(device)
-    saved = torch.load(checkpoint, weights_only=True)
+    saved = read_checkpoint(checkpoint)
     model.load_state_dict(saved["model"])
     batches = stream.batches(
         batch_rows=1_024,
@@ -199,7 +217,10 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"stopped; the same command goes on from {options.checkpoint}\n")
         return 130
     except ColumnError as misnamed:
-        parser.error(f"{misnamed}; say which columns are which with --symbol, --price, --bid and --ask")
+        trains = options.what == "train"
+        way = "say which columns are which with --symbol, --price, --bid and --ask"
+        other = f"{options.checkpoint} was trained on columns of these names: serve a topic that has them"
+        parser.error(f"{misnamed}; {way if trains else other}")
     except (SourceError, FrameError, OptionError, StateError, DeviceError, FileNotFoundError) as wrong:
         parser.error(str(wrong))
 
@@ -215,6 +236,11 @@ def _train(options: argparse.Namespace) -> int:
     if errors:
         sys.stdout.write(
             f"{len(errors):,} batches: squared error {errors[0]:.1f} bp2 at first, {errors[-1]:.1f} at last\n"
+        )
+    else:
+        sys.stdout.write(
+            f"0 batches: {options.checkpoint} has trained every row of {options.folder}; another "
+            "--checkpoint begins anew\n"
         )
     return 0
 

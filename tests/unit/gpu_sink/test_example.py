@@ -124,6 +124,33 @@ def test_a_checkpoint_that_is_not_there_is_missed_before_the_broker(
     assert "model.pt: train writes it" in capsys.readouterr().err
 
 
+def test_what_is_trained_already_is_not_passed_over_in_silence(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = tmp_path / "not" / "made" / "model.pt"
+    command = ["train", "--folder", str(folder), "--checkpoint", str(checkpoint)]
+    assert main(command) == 0
+    before = weights(checkpoint)
+    capsys.readouterr()
+    assert main(command) == 0
+    assert capsys.readouterr().out == (
+        f"0 batches: {checkpoint} has trained every row of {folder}; another --checkpoint begins anew\n"
+    )
+    assert weights(checkpoint) == before
+
+
+def test_a_file_that_is_no_checkpoint_is_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"text.pt": "cannot be read as a checkpoint", "other.pt": "is no checkpoint of this example"}
+    (tmp_path / "text.pt").write_text("a note")
+    torch.save({"weights": 1}, tmp_path / "other.pt")
+    for name, message in files.items():
+        with pytest.raises(SystemExit):
+            main(["train", "--folder", str(folder), "--checkpoint", str(tmp_path / name)])
+        assert f"{name} {message}" in capsys.readouterr().err
+
+
 OWN = ["--symbol", "venue,sym", "--price", "px", "--bid", "q_bid", "--ask", "q_ask"]
 
 
