@@ -110,10 +110,8 @@ def audit_files(
         accepted = {}
         for name, stream in streams.items():
             runs = Runs(Path(folder), name, rules.order(name), memory_size_max)
-            for rows in _input_rows(inputs[name], stream, row_rules.get(name)):
-                held = rows.drop_nulls([rules.on, *stream.key])
-                held = held.filter(pl.col(rules.on).is_between(-END_NS, END_NS, closed="none"))
-                report.rows_refused[name] += rows.height - held.height
+            for held, refused in accepted_rows(rules.on, inputs[name], stream, row_rules.get(name)):
+                report.rows_refused[name] += refused
                 runs.add(held)
             accepted[name] = runs
             report.rows_in[name] = runs.rows
@@ -150,6 +148,16 @@ def _require_columns(rules: Rules, streams: Mapping[str, Stream], aligned: Parqu
             f"{aligned.files[0]} has no {', '.join(missing)}, which rows aligned by these settings have; "
             f"it has {', '.join(aligned.schema.names)}"
         )
+
+
+def accepted_rows(
+    on: str, files: ParquetFiles, stream: Stream, rules: RowRules | None
+) -> Iterator[tuple[pl.DataFrame, int]]:
+    """The rows of a stream that a join on this clock takes, numbered as they lie, and how many it refuses."""
+    for rows in _input_rows(files, stream, rules):
+        held = rows.drop_nulls([on, *stream.key])
+        held = held.filter(pl.col(on).is_between(-END_NS, END_NS, closed="none"))
+        yield held, rows.height - held.height
 
 
 def _input_rows(files: ParquetFiles, stream: Stream, rules: RowRules | None) -> Iterator[pl.DataFrame]:

@@ -4,6 +4,7 @@ import ast
 import operator
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
@@ -29,6 +30,8 @@ _SYMBOLS: Final[Mapping[type, str]] = {
 }
 # Passed by name, and yet computed from rows.
 _VALUES: Final = frozenset({"lo", "hi", "buyer_is_maker"})
+EXACT: Final[Mapping[str, float]] = MappingProxyType({})
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 LOG_ERROR_MAX: Final = 1e-12  # relative, of what a logarithm or a power goes into
 
 
@@ -47,9 +50,12 @@ def with_features(rows: pl.DataFrame, features: Mapping[str, str], past: Past | 
     return rows
 
 
-def tolerances(features: Mapping[str, str]) -> dict[str, float]:
-    """How far a value of each feature may be off, relative: the most of all that goes into it."""
-    found: dict[str, float] = {}
+def tolerances(features: Mapping[str, str], of_columns: Mapping[str, float] = EXACT) -> dict[str, float]:
+    """How far a value of each feature may be off, relative: the most of all that goes into it.
+
+    `of_columns` are those of columns which are not exact themselves; they are in the answer, too.
+    """
+    found = dict(of_columns)
     for name, formula in features.items():
         own = [0.0]
         for word in _words(formula):
@@ -65,9 +71,12 @@ def inexact_features(features: Mapping[str, str]) -> set[str]:
     return {name for name, tolerance in tolerances(features).items() if tolerance}
 
 
-def unjudged_features(features: Mapping[str, str]) -> dict[str, str]:
-    """The features that call what has no judge here, or are made of such, and what that is."""
-    found: dict[str, str] = {}
+def unjudged_features(features: Mapping[str, str], of_columns: Mapping[str, str] = NOTHING) -> dict[str, str]:
+    """The features that call what has no judge here, or are made of such, and what that is.
+
+    `of_columns` are the columns that have no judge themselves; they are in the answer, too.
+    """
+    found = dict(of_columns)
     for name, formula in features.items():
         tree = _tree(formula)
         called_names = {
@@ -90,21 +99,26 @@ def needs_of(features: Mapping[str, str]) -> dict[str, Need]:
     return found
 
 
-def names_of(features: Mapping[str, str]) -> list[str]:
-    """The columns that formulas read, but for the features themselves."""
-    found: dict[str, None] = {}
-    for formula in features.values():
-        tree = _tree(formula)
-        functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in functions]
-        found |= dict.fromkeys(node.id for node in names)
-    return [name for name in found if name not in features]
+def columns_of(features: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """Of each feature the columns that go into it, those of earlier features among them."""
+    found: dict[str, frozenset[str]] = {}
+    for name, formula in features.items():
+        found[name] = frozenset[str]().union(*(found.get(word, {word}) for word in _names(formula)))
+    return found
 
 
 def _tree(formula: str) -> ast.expr:
     match = _VERSION.fullmatch(formula)
     # In brackets lines may break anywhere, and a comment ends with its line.
     return ast.parse(f"(\n{match[1] if match else formula}\n)", mode="eval").body
+
+
+def _names(formula: str) -> list[str]:
+    """The columns that a formula reads, earlier features among them."""
+    tree = _tree(formula)
+    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in functions]
+    return [node.id for node in names]
 
 
 def _words(formula: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The audit of nodes: each row of an output is held against its aligned row and its formulas."""
+"""The audit of nodes: each row of an output is held against that of its root or join, and its formulas."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ import polars as pl
 import pyarrow as pa
 
 from app.audit.findings import PLACE, Findings
+from app.audit.node_rules import JoinRules, NodeRules
 from app.audit.sides import WANTED
 from app.audit.walk import frame_of
-from app.audit.wanted import THERE, NodeRules, wanted_rows
+from app.audit.wanted import THERE, wanted_rows
 from schemas.clocks import AVAILABLE_NS
 from schemas.reasons import OK, REASONS, WARMING
 
@@ -28,9 +29,28 @@ def check_node(
     since: pl.Expr | None = None,
     heads: "Heads | None" = None,
 ) -> int:
-    """Check the rows of one output and partition against the aligned rows; returns how many there were.
+    """Check the rows of one output and partition against those of its root; returns how many there were.
 
-    Both come in their order, and each aligned row has one row; rows from before the node was there have none.
+    `aligned` are the rows of the root under its own names; see `check_rows`.
+    """
+    frames = map(rules.named, frames_of(aligned, rules.on, repeats=repeats))
+    return check_rows(rules, frames, rows, findings, repeats=repeats, since=since, heads=heads)
+
+
+def check_rows(
+    rules: NodeRules,
+    wanted: Iterator[pl.DataFrame],
+    rows: Iterator[pa.RecordBatch],
+    findings: Findings,
+    *,
+    repeats: bool,
+    since: pl.Expr | None = None,
+    heads: "Heads | None" = None,
+) -> int:
+    """Check the rows of one output and partition against what they are made of; returns how many there were.
+
+    `wanted` are the rows of the root or join under the names that formulas have for their columns.  Both come
+    in their order, and each of those has one row; rows from before the node was there have none.
     What is held is the batch at hand of either side, or where they differ a window of rows.  With `repeats`,
     as at least once, a row may come again, equal; then both sides are held whole, and the first row of each
     place counts.  `since` says which rows of the output, behind those of all aligned rows, are not judged.
@@ -39,10 +59,9 @@ def check_node(
     first of the other side are not judged then.  Nor are features of rows that hang on aligned rows which are
     gone: these are counted.
     """
-    joined, made = (_Side(_frames(side, rules.on, repeats=repeats)) for side in (aligned, rows))
-    joined = _Side(map(rules.named, joined.frames)) if rules.aliases else joined
-    if rules.needs:
-        joined = _Side(wanted_rows(rules, joined.frames, lambda: heads is not None and heads.aligned > 0))
+    joined, made = _Side(wanted), _Side(frames_of(rows, rules.on, repeats=repeats))
+    if rules.needs or rules.join is not None:
+        joined = _Side(wanted_rows(rules, wanted, lambda: heads is not None and heads.aligned > 0))
     count, begun = 0, False
     while made.fill():
         if not begun:
@@ -75,14 +94,14 @@ def check_node(
 
 @dataclass(slots=True)
 class Heads:
-    """The first offsets left of the aligned topic and of that of an output; `on` is the time column."""
+    """The first offsets left of a root's topic and of that of an output; `on` is the time column."""
 
     on: str
     aligned: int = 0
     made: int = 0
 
     def begin_aligned(self, low: int) -> None:
-        """The reading of the aligned topic begins, at the first message left."""
+        """The reading of the root begins, at the first message left."""
         self.aligned = low
 
     def begin_made(self, low: int) -> None:
@@ -133,8 +152,8 @@ def _lose(rules: NodeRules, joined: "_Side", made: "_Side", findings: Findings) 
     return strange
 
 
-def _frames(batches: Iterator[pa.RecordBatch], on: str, *, repeats: bool) -> Iterator[pl.DataFrame]:
-    """The rows; with `repeats` all at once, each place once and in the order of time."""
+def frames_of(batches: Iterator[pa.RecordBatch], on: str, *, repeats: bool) -> Iterator[pl.DataFrame]:
+    """Rows as Polars holds them; with `repeats` all at once, each place once and in the order of time."""
     frames = (frame_of(pa.Table.from_batches([batch])) for batch in batches)
     if not repeats:
         yield from frames
@@ -213,29 +232,58 @@ def _compare(rules: NodeRules, left: pl.DataFrame, rows: pl.DataFrame, findings:
     if UNJUDGED_NODE in rows.columns:
         judged = rows[UNJUDGED_NODE].is_null()
         left, rows = left.filter(judged), rows.filter(judged).drop(UNJUDGED_NODE)
-    if not rules.needs:
+    if not rules.needs and rules.join is None:
         left = left.hstack([value.alias(WANTED + value.name) for value in rules.values(left)])
     findings.add("wrong status", rows.filter(_any(_misstated(rules, rows))), _describe_statuses(rules))
-    beside = {*rules.features, *rules.statuses, *([AVAILABLE_NS] if rules.available else [])}
+    beside = {*rules.features, *rules.statuses, *([AVAILABLE_NS] if rules.available else []), *rules.unjudged}
     carried = [c for c in rows.columns if c not in beside]
     features = [c for c in rows.columns if c in rules.features and c not in rules.unjudged]
-    there = {c: pl.col(THERE + c) for c in features if THERE + c in left.columns}
+    there = [THERE + c for c in (*carried, *features) if THERE + c in left.columns]
     both = rows.hstack(
         [
             *left.select(pl.col(c).alias(WANTED + c) for c in carried),
             *left.select([WANTED + c for c in features]),
-            *left.select(there.values()),
+            *left.select(pl.col(c).fill_null(value=True) for c in there),
         ]
     )
     describe = _describe(rules)
-    differs = _any(_differs(c, both.schema[c], 0) for c in carried)
+    brought: list[str] = []
+    if rules.join is not None:
+        brought = [c for c in rules.join.brought if c in carried]
+        _compare_join(rules, rules.join, both, brought, findings)
+    differs = _any(_wrong(rules, both, c) for c in carried if c not in brought)
     findings.add("changed carried column", both.filter(differs), describe)
-    wrong = _any(
-        _differs(c, both.schema[c], rules.tolerances[c]) & there.get(c, pl.lit(value=True)) for c in features
-    )
-    findings.add("wrong feature", both.filter(wrong), describe)
+    findings.add("wrong feature", both.filter(_any(_wrong(rules, both, c) for c in features)), describe)
     if there:
-        findings.without_past[rules.name] += both.filter(~pl.all_horizontal(there.values())).height
+        findings.without_past[rules.name] += both.filter(~pl.all_horizontal(there)).height
+
+
+def _compare_join(
+    rules: NodeRules, join: JoinRules, both: pl.DataFrame, brought: list[str], findings: Findings
+) -> None:
+    """Compare what a join looked up, as far as an output has it; it looks back, and knows nothing later."""
+    describe, on = _describe(rules), rules.on
+    for name in join.rights:
+        then, age = f"{name}_{on}", f"{name}_age_ns"
+        own = {f"{name}_{c}" for c in join.rules.columns[name]}
+        another = pl.lit(value=False)
+        if then in brought:
+            seen, moment = pl.col(then), pl.col(on)
+            ahead = seen > moment if join.rules.pipeline.allow_exact else seen >= moment
+            findings.add("look-ahead", both.filter(ahead), describe)
+            another = _wrong(rules, both, then)
+            findings.add("wrong match", both.filter(another), describe)
+        values = _any(_wrong(rules, both, c) for c in brought if c in own)
+        kind = "wrong carried value" if join.rules.pipeline.carry == "column" else "changed right value"
+        findings.add(kind, both.filter(values & ~another), describe)
+        if age in brought:
+            findings.add("wrong age", both.filter(_wrong(rules, both, age) & ~another), describe)
+
+
+def _wrong(rules: NodeRules, both: pl.DataFrame, name: str) -> pl.Expr:
+    """Whether a value is not what it should be, where that is known."""
+    differs = _differs(name, both.schema[name], rules.tolerances.get(name, 0.0))
+    return differs & pl.col(THERE + name) if THERE + name in both.columns else differs
 
 
 def _differs(name: str, kind: pl.DataType, tolerance: float) -> pl.Expr:

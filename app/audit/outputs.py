@@ -1,12 +1,17 @@
 """The audit of a batch run: the files it wrote against the files of its history."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from app.audit.files import ParquetFiles, audit_files
 from app.audit.findings import Findings
-from app.audit.nodes import check_node
+from app.audit.joined import root_rows
+from app.audit.node_files import NodeFiles
+from app.audit.node_rules import NodeRules
+from app.audit.nodes import check_rows
 from app.audit.report import AuditReport
-from app.audit.wanted import NodeRules
+from app.audit.topics import MEMORY_SIZE_MAX
 from app.config import Settings
 from app.wiring.planning import declared_graph
 from operators.sealed import ALIGNED
@@ -19,31 +24,43 @@ def audit_outputs(
     streams: dict[str, Stream],
     inputs: Mapping[str, ParquetFiles],
     outputs: Mapping[str, ParquetFiles],
+    *,
+    memory_size_max: int = MEMORY_SIZE_MAX,
 ) -> AuditReport:
-    """Check the aligned rows against the inputs, and each node's rows against them."""
-    aligned = outputs[ALIGNED]
-    report = audit_files(settings, aligned, inputs, streams=streams)
+    """Check the aligned rows against the inputs, and each node's rows against both.
+
+    Rows of a node on a stream count by key and time, in their order: files do not say where a row of the
+    stream stood in its topic.
+    """
+    report = audit_files(settings, outputs[ALIGNED], inputs, streams=streams, memory_size_max=memory_size_max)
     keys = {name: settings.stream(name).key for name in settings.stream_names}
     keys[ALIGNED] = keys[settings.pipeline.left]
-    declared = declared_graph(settings)
-    for name in outputs.keys() - {ALIGNED}:
-        rules = NodeRules.of(declared, name, keys, clock_column(settings.pipeline.clock))
-        files = outputs[name]
-        if rules.joins or rules.root != ALIGNED:
-            what = f'kind = "asof" of {rules.joins}' if rules.joins else f"order of {rules.root} in files"
-            report.reach.passed_over.nodes[name] = what
-            report.rows_out[name] += sum(
-                batch.num_rows for file in files.files for batch in files.batches(file)
-            )
-            continue
-        report.reach.passed_over.features |= {
-            f"{name}.{column}": why for column, why in rules.unjudged.items()
-        }
-        for number, (joined, made) in enumerate(zip(aligned.files, files.files, strict=True)):
-            findings = Findings()
-            report.rows_out[name] += check_node(
-                rules, aligned.batches(joined), files.batches(made), findings, repeats=False
-            )
-            report.reach.passed_over.without_past += findings.without_past
-            report.violations += [(number, violation) for violation in findings.violations()]
+    columns = {name: stream.schema.names for name, stream in streams.items()}
+    columns[ALIGNED] = outputs[ALIGNED].schema.names
+    declared, on = declared_graph(settings), clock_column(settings.pipeline.clock)
+    names = [name for name in settings.node_outputs if name in outputs]
+    nodes = [NodeRules.of(declared, name, keys, on, columns) for name in names]
+    with TemporaryDirectory(prefix="tidemark-audit-") as folder:
+        files = NodeFiles(settings, streams, outputs[ALIGNED], Path(folder), memory_size_max)
+        for name in set[str]().union(*(node.roots for node in nodes)) - {ALIGNED}:
+            files.add_stream(name, inputs[name])
+        for rules in nodes:
+            _check(rules, files, outputs[rules.name], report)
     return report
+
+
+def _check(rules: NodeRules, files: NodeFiles, made: ParquetFiles, report: AuditReport) -> None:
+    """Check the rows of a node, file by file."""
+    if rules.strange:
+        report.reach.passed_over.nodes[rules.name] = rules.strange
+        batches = (batch for file in made.files for batch in made.batches(file))
+        report.rows_out[rules.name] += sum(batch.num_rows for batch in batches)
+        return
+    report.reach.passed_over.features |= {f"{rules.name}.{c}": why for c, why in rules.unjudged.items()}
+    for number, file in enumerate(made.files):
+        findings = Findings()
+        wanted = root_rows(rules, files.reader(number), lambda _: None)
+        rows = files.rows_of(rules, made.batches(file), number)
+        report.rows_out[rules.name] += check_rows(rules, wanted, rows, findings, repeats=False)
+        report.reach.passed_over.without_past += findings.without_past
+        report.violations += [(number, violation) for violation in findings.violations()]

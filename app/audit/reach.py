@@ -11,6 +11,7 @@ import numpy as np
 
 from app.audit.past import Past, Stretches
 from schemas.batch import Bools, Int64s
+from schemas.clocks import BEGINNING_NS
 
 Start = Literal["", "session", "genesis"]
 STARTS: Final[tuple[Start, ...]] = ("", "session", "genesis")
@@ -116,6 +117,27 @@ def complete(past: Past, need: Need, begin_ns: int) -> Bools:
         enough &= own
     there[stretches.order] = enough
     return there
+
+
+def reaches_sure(past: Past, need: Need, sure: Bools) -> Bools:
+    """Of each row whether it, and every row that its value needs of those that are there, is `sure`.
+
+    Rows without a symbol hang on themselves alone.
+    """
+    stretches = past.stretches(by_session=False)
+    first, _ = _back(stretches, stretches.here, need, BEGINNING_NS)
+    if need.start == "session":
+        session = past.session[stretches.order]
+        new = np.ones(session.size, np.bool_)
+        new[1:] = (np.diff(session) != 0) | (stretches.begin == stretches.here)[1:]
+        begun = np.maximum.accumulate(np.where(new, stretches.here, 0))[first]
+        first, _ = _back(stretches, begun, need, BEGINNING_NS)
+    elif need.start == "genesis":
+        first = stretches.begin
+    unsure = np.concatenate([[0], np.cumsum(~sure[stretches.order])])
+    reached = sure.copy()
+    reached[stretches.order] = unsure[stretches.here + 1] == unsure[first]
+    return reached
 
 
 def _back(stretches: Stretches, place: Int64s, need: Need, begin_ns: int) -> tuple[Int64s, Bools]:

@@ -12,29 +12,23 @@ import pyarrow as pa
 from app.audit.aligned import AlignedRows
 from app.audit.auditable import require_auditable
 from app.audit.cut import Cut
-from app.audit.emitted import ParityCheck, Seals, gathered, parts_by
 from app.audit.findings import PLACE, Findings, Violation
 from app.audit.join import INDEX, OFFSET, Rules
 from app.audit.late import PLACES, LateJudge, NotAccepted, read_not_accepted
-from app.audit.nodes import Heads, check_node, unjudged
+from app.audit.node_topics import NodeTopics
 from app.audit.ordered import OrderedStream
 from app.audit.report import AuditReport, Reach
 from app.audit.retained import Disorder, Lows, Retained
-from app.audit.rule_book import formulas_of
 from app.audit.rules import Layout
 from app.audit.runs import MEMORY_SIZE_MIN, Runs
 from app.audit.walk import frame_of, walk
-from app.audit.wanted import NodeRules
 from app.config import Settings
 from app.process.threads import each
-from app.reading.aligned import read_aligned, read_output
 from app.reading.partition import at_once, read_partition
 from app.wiring.pipeline import Pipeline
-from operators.hashing.parity import sealed_hashes
 from operators.sealed import ALIGNED
 from schemas.batch import Batch, Bools
 from schemas.clocks import BEGINNING_NS, END_NS, clock_column
-from schemas.rule import parse_rule
 from schemas.stream import Stream, message_keys, plain_keys
 from topics.avro.schema import column_name
 from topics.block import TopicPartition
@@ -115,7 +109,7 @@ class _Partition:
         self._group = f"{pipeline.settings.pipeline.prefix}-audit"
         self._rules = rules_of(pipeline.settings, pipeline.streams)
         self._findings = Findings()
-        self._ordered: dict[str, OrderedStream] = {}  # of streams that nodes with outputs read
+        self._nodes = NodeTopics(pipeline, partition, cut, self._rules, self._findings)
         self._waiting = [pl.DataFrame(schema=PLACES)]  # of accepted left rows that wait at the cut
         self._repeats = pipeline.settings.worker.guarantee == "at_least_once"
 
@@ -141,10 +135,9 @@ class _Partition:
         )
         judges = self._judges(found)
         retained = {name: judge.retained for name, judge in judges.items()}
-        rules_of_nodes = [self._node_rules(name) for name in settings.node_outputs]
-        for name in {rules.root for rules in rules_of_nodes if not rules.joins} - {ALIGNED}:
+        for name in self._nodes.streams:
             runs = self._runs(f"{name}-in-order", self._rules.order(name))
-            self._ordered[name] = OrderedStream(
+            self._nodes.ordered[name] = OrderedStream(
                 runs, self._rules.on, retained[name], self._cut, self._memory_size_max
             )
         accepted = {name: self._inputs(name, found, judge, aligned, report) for name, judge in judges.items()}
@@ -169,8 +162,7 @@ class _Partition:
         walk(rules, layout, accepted[left], rights, aligned.runs, self._findings, self._memory_size_max)
         self._count(aligned, retained, report)
         report.reach.passed_over.letters += found.letters_unjudged
-        for rules_of_node in rules_of_nodes:
-            report.rows_out[rules_of_node.name] += self._node(rules_of_node, report)
+        self._nodes.check(aligned.book.ahead_ns, report)
         yield from found.violations()
         yield from self._findings.violations()
 
@@ -209,7 +201,7 @@ class _Partition:
         runs = self._runs(name, order)
         empty = _placed(stream.schema.empty_table(), [], [])
         runs.add(empty)
-        ordered = self._ordered.get(name)
+        ordered = self._nodes.ordered.get(name)
         if ordered is not None:
             ordered.add(empty)
         is_left = name == self._rules.pipeline.left
@@ -285,63 +277,6 @@ class _Partition:
         ]
         return np.array(strays, np.bool_)
 
-    def _node_rules(self, name: str) -> NodeRules:
-        keys = {**self._rules.keys, ALIGNED: self._rules.keys[self._rules.pipeline.left]}
-        return NodeRules.of(self._pipeline.declared, name, keys, self._rules.on)
-
-    def _node(self, rules: NodeRules, report: AuditReport) -> int:
-        """Check the rows of a node with an output; returns how many there are."""
-        name = rules.name
-        passed_over = report.reach.passed_over
-        passed_over.features |= {f"{name}.{column}": why for column, why in rules.unjudged.items()}
-        if rules.joins:
-            passed_over.nodes[name] = f'kind = "asof" of {rules.joins}'
-        own = parse_rule(self._pipeline.sinks(self._partition)[name].rule).formulas
-        parity, seals, wait = ParityCheck(), Seals(), self._cut is None
-        heads = Heads(self._rules.on)
-
-        def rows() -> Iterator[pa.RecordBatch]:
-            batches = read_output(
-                self._pipeline, name, self._partition, seals=seals, wait=wait, begun=heads.begin_made
-            )
-            for batch in gathered(batches):
-                hashes, lower = sealed_hashes(batch), 0
-                told = seals.take(batch.num_rows)
-                for seal in told:
-                    parity.roll(hashes[lower : lower + seal.rows], seal.parity)
-                    lower += seal.rows
-                for upper, strange in parts_by(told, lambda seal: formulas_of(seal.rule) not in ("", own)):
-                    part, batch = batch.slice(0, upper), batch.slice(upper)
-                    if strange:
-                        report.rows_unjudged[name] += part.num_rows
-                        part = unjudged(part, self._rules.on)
-                    yield part
-
-        if rules.joins:
-            unjudged_rows: int = sum(part.num_rows for part in rows())
-            if not self._repeats:
-                parity.report(self._findings)
-            return unjudged_rows
-        ordered = self._ordered.get(rules.root)
-        if ordered is not None:
-            since, wanted = ordered.since, ordered.batches(heads.begin_aligned)
-        else:
-            since = None if self._cut is None else self._cut.since(self._rules.on)
-            wanted = self._joined(heads)
-        count = check_node(
-            rules,
-            wanted,
-            rows(),
-            self._findings,
-            repeats=self._repeats,
-            since=since,
-            heads=heads,
-        )
-        report.reach.passed_over.without_past[name] += self._findings.without_past[name]
-        if not self._repeats:
-            parity.report(self._findings)
-        return count
-
     def _retained(self, name: str, lows: Lows) -> Retained:
         settings = self._pipeline.settings
         disorder = Disorder(
@@ -353,18 +288,6 @@ class _Partition:
         spec = self._pipeline.bus.admin().describe([topic])[topic]
         policy = "" if spec is None else spec.configs.get("cleanup.policy", "")
         return Retained(self._rules.on, disorder, lows, compacted="compact" in policy)
-
-    def _joined(self, heads: Heads) -> Iterator[pa.RecordBatch]:
-        """The aligned rows up to the cut."""
-        order = self._rules.order(self._rules.pipeline.left, *PLACE)
-        wait = self._cut is None
-        batches = read_aligned(self._pipeline, self._partition, wait=wait, begun=heads.begin_aligned)
-        for batch in gathered(batches):
-            if self._cut is None:
-                yield batch
-            else:
-                rows = frame_of(pa.Table.from_batches([batch]))
-                yield batch.filter(self._cut.among(rows, order).to_arrow())
 
     def _runs(self, name: str, order: list[str]) -> Runs:
         return Runs(self._folder, name, order, self._memory_size_max)

@@ -4,105 +4,20 @@ Features that look back are computed over all rows that are held, a tile and tho
 on others which are gone, since the topic keeps no more or since no more are held, are marked and not judged.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from typing import Final
 
+import numpy as np
 import polars as pl
 
-from app.audit.formula_values import in_units
-from app.audit.formulas import names_of, needs_of, tolerances, unjudged_features, with_features
-from app.audit.past import Past, Sessions
-from app.audit.reach import Need, complete
+from app.audit.node_rules import NodeRules
+from app.audit.reach import Need, complete, reaches_sure
 from app.audit.sides import WANTED
-from operators.graph.declare import GraphSettings
-from schemas.reasons import STATUS
+from schemas.batch import Bools
 
-THERE: Final = "audit_there_"  # before a feature: whether all rows that its value hangs on are there
+THERE: Final = "audit_there_"  # before a column: whether all rows that its value hangs on are there
 TILE_ROWS: Final = 1 << 18  # computed at once, at least
 HELD_ROWS_MAX: Final = 1 << 22  # of rows that have been judged: as later ones hang on them
-
-
-@dataclass(frozen=True)
-class NodeRules:
-    """What the rows of one output promise: by column, in order, the formula over an aligned row.
-
-    `root` is `aligned`, or the stream whose rows it has.  `key` are the columns that tell symbols apart, `on`
-    is the clock, and `sessions` those of the venue.  `statuses` are the columns that say why a feature is
-    null, and of which feature; `scales` are those of columns that formulas see in units, `aliases` the names
-    of the root's columns there, by their own.
-    `joins` is the node that joins its rows with others, if any does: of such rows nothing is judged.
-    """
-
-    name: str
-    root: str
-    features: Mapping[str, str]
-    key: Sequence[str]
-    on: str
-    sessions: Sessions
-    statuses: Mapping[str, str] = field(default_factory=dict)
-    scales: Mapping[str, int] = field(default_factory=dict)
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    available: bool = False
-    joins: str = ""
-
-    @classmethod
-    def of(cls, graph: GraphSettings, name: str, keys: Mapping[str, Sequence[str]], on: str) -> "NodeRules":
-        """The formulas of a node and of those it comes from, the first first; `keys` are by root."""
-        nodes = {node.name: node for node in graph.nodes}
-        chain = [nodes[name]]
-        while (upstream := chain[0].upstream) in nodes:
-            chain.insert(0, nodes[upstream])
-        features = {column: formula for node in chain for column, formula in node.features.items()}
-        joins = next((node.name for node in chain if node.join is not None), "")
-        output = nodes[name].output
-        reasoned = features if output is not None and output.status else ()
-        aliases, scales = graph.aliases.get(upstream, {}), graph.scales.get(upstream, {})
-        return cls(
-            name,
-            upstream,
-            features,
-            keys[upstream],
-            on,
-            graph.sessions.ids,
-            {column + STATUS: column for column in reasoned},
-            {aliases.get(column, column): scale for column, scale in scales.items()},
-            aliases,
-            output is not None and output.available,
-            joins,
-        )
-
-    def named(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows of the root under the names that formulas have for their columns."""
-        return rows.rename(dict(self.aliases), strict=False)
-
-    @cached_property
-    def tolerances(self) -> Mapping[str, float]:
-        """How far a value of each feature may be off, relative."""
-        return tolerances(self.features)
-
-    @cached_property
-    def unjudged(self) -> Mapping[str, str]:
-        """The features that cannot be judged, and the function that has no judge."""
-        return unjudged_features(self.features)
-
-    @cached_property
-    def needs(self) -> Mapping[str, Need]:
-        """Of each feature that looks back the rows it hangs on."""
-        needs = needs_of(self.features)
-        return {name: needs[name] for name in self.features if needs[name] != Need()}
-
-    def past(self, rows: pl.DataFrame) -> Past:
-        """Which of these rows see each other."""
-        return Past.of(rows, self.key, self.on, self.sessions)
-
-    def values(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The features that can be judged, for all rows, in order."""
-        rows = in_units(rows, self.scales)
-        past = self.past(rows) if self.needs else None
-        judged = [name for name in self.features if name not in self.unjudged]
-        return with_features(rows, self.features, past).select(judged)
 
 
 def wanted_rows(
@@ -113,25 +28,59 @@ def wanted_rows(
     tile_rows: int = TILE_ROWS,
     held_rows_max: int = HELD_ROWS_MAX,
 ) -> Iterator[pl.DataFrame]:
-    """The aligned rows with what each feature should be under `WANTED`, and `THERE` where rows may be gone.
+    """The rows of the root with what each feature should be under `WANTED`.
 
-    `gone` says, once the first rows came, whether there were others before them.
+    Where rows may be gone that a feature hangs on, `THERE` says of which rows none is.  `gone` says, once the
+    first rows came, whether there were others before them.  Rows of a join come with `THERE` themselves.
     """
     held, is_cut = pl.DataFrame(), False
+    held_rows_max = held_rows_max if rules.needs else 0
     while (tile := _next_tile(frames, max(tile_rows, held.height))).height:
         is_cut = is_cut or gone()
-        rows = pl.concat([held, _read(rules, tile)], how="diagonal")
+        rows = pl.concat([held, _read(rules, tile)], how="diagonal_relaxed")
         values = rules.values(rows).tail(tile.height)
         made = [value.alias(WANTED + value.name) for value in values]
-        if is_cut:
-            past, begin_ns = rules.past(rows), int(rows[rules.on][0])
-            made += [
-                pl.Series(THERE + name, complete(past, need, begin_ns)).tail(tile.height)
-                for name, need in rules.needs.items()
-            ]
+        made += [there.tail(tile.height) for there in _there(rules, rows, is_cut=is_cut)]
         yield tile.hstack(made)
-        is_cut = is_cut or rows.height > held_rows_max
+        is_cut = is_cut or rows.height > held_rows_max > 0
         held = rows.tail(held_rows_max)
+
+
+def made_rows(
+    rules: NodeRules, frames: Iterator[pl.DataFrame], gone: Callable[[], bool]
+) -> Iterator[pl.DataFrame]:
+    """The rows of a node as those that read it should have them; features without a judge are left out."""
+    if not rules.features:
+        yield from frames
+        return
+    names = {WANTED + name: name for name in rules.features}
+    for rows in wanted_rows(rules, frames, gone):
+        yield rows.rename(names, strict=False)
+
+
+def _there(rules: NodeRules, rows: pl.DataFrame, *, is_cut: bool) -> Iterator[pl.Series]:
+    """By feature of which that may not be so: whether all that each value hangs on is there."""
+    if not is_cut and not any(column.startswith(THERE) for column in rows.columns):
+        return
+    past = rules.past(rows) if rules.needs else None
+    for name in rules.features:
+        need, sure = rules.needs.get(name, Need()), _sure(rules, name, rows)
+        if sure is None and (not is_cut or need == Need()):
+            continue
+        there = np.ones(rows.height, np.bool_) if sure is None else sure
+        if past is not None and need != Need():
+            there = there if sure is None else reaches_sure(past, need, sure)
+            there &= complete(past, need, int(rows[rules.on][0])) if is_cut else True
+        yield pl.Series(THERE + name, there)
+
+
+def _sure(rules: NodeRules, name: str, rows: pl.DataFrame) -> Bools | None:
+    """Whether the columns that go into a feature are, row by row, what they should be; None where all are."""
+    told = [THERE + column for column in rules.reads[name] if THERE + column in rows.columns]
+    if not told:
+        return None
+    sure = rows.select(pl.all_horizontal(pl.col(column).fill_null(value=True) for column in told))
+    return sure.to_series().to_numpy().copy()
 
 
 def _next_tile(frames: Iterator[pl.DataFrame], rows: int) -> pl.DataFrame:
@@ -142,12 +91,17 @@ def _next_tile(frames: Iterator[pl.DataFrame], rows: int) -> pl.DataFrame:
         rows -= frame.height
         if rows <= 0:
             break
-    return pl.concat(parts, how="diagonal")
+    return pl.concat(parts, how="diagonal_relaxed")
 
 
 def _read(rules: NodeRules, rows: pl.DataFrame) -> pl.DataFrame:
     """The columns that formulas read; what rows of an earlier layout lack is null."""
-    names = dict.fromkeys([rules.on, *rules.key, *names_of(rules.features)])
+    names = dict.fromkeys(column for name in rules.features for column in sorted(rules.reads[name]))
+    lacking = pl.lit(None, pl.Float64)
     return rows.select(
-        pl.col(name) if name in rows.columns else pl.lit(None, pl.Float64).alias(name) for name in names
+        *(
+            pl.col(name) if name in rows.columns else lacking.alias(name)
+            for name in dict.fromkeys([rules.on, *rules.key, *names])
+        ),
+        *(THERE + name for name in names if THERE + name in rows.columns),
     )

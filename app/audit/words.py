@@ -141,7 +141,7 @@ def _gone(report: AuditReport, settings: Settings) -> Iterator[str]:
     if parts:
         yield f"not judged, for topics keep no more: {', '.join(parts)}"
     for name, count in sorted(report.reach.passed_over.without_past.items()):
-        yield f"{name}: {count:,} rows not judged: their windows begin before what is kept"
+        yield f"{name}: {count:,} rows not judged in full: they hang on rows before what is kept"
     if report.reach.passed_over.letters:
         letters = f"{report.reach.passed_over.letters:,} late letters"
         yield f"not judged: {letters} that neither these settings nor what is left of the topics explain"

@@ -12,8 +12,12 @@ from app.day.embedded import run_embedded, run_published
 from app.day.request import BLOCK_SPAN_NS, ReplayRequest, run_settings
 from app.process.logs import logged_to_file
 from app.reading.aligned import read_output
+from app.reading.partition import read_partition
 from app.wiring.open import pipeline_on
 from app.wiring.pipeline import Pipeline, topic_specs
+from operators.graph.stream_root import StreamRoot
+from operators.inputs.intake import Accepted
+from operators.rows.groups import Groups
 from replay.order import as_array, clock_times
 from replay.publish.messages import Composer
 from replay.publish.publication import BLOCK_ROWS_MAX, STEP_ROWS_MAX
@@ -22,6 +26,7 @@ from schemas.clocks import BEGINNING_NS, NS_PER_S, clock_column
 from topics.avro.encode import RowEncoder
 from topics.avro.progress import encode_progress, register_progress
 from topics.avro.schema import avro_schema
+from topics.block import TopicPartition
 from topics.catalogue import apply, plan
 from topics.memory.bus import MemoryBus
 from topics.registry.open import open_registry
@@ -71,6 +76,19 @@ def join_shuffled(
     with logged_to_file(folder / "worker.log"):
         run_published(pipeline)
     return Joined(pipeline, _rows_of(pipeline))
+
+
+def rows_in_order(pipeline: Pipeline, stream: str) -> pa.RecordBatch:
+    """The rows of a stream of a run on one partition, all of which were accepted, as nodes take them."""
+    root = StreamRoot(pipeline.streams[stream], pipeline.settings.pipeline.clock, Groups(), keeps_back=False)
+    decoder = pipeline.decoder(stream)
+    source = TopicPartition(pipeline.settings.topic(stream), 0)
+    for block in read_partition(pipeline.bus, source, group=f"{PREFIX}-reader"):
+        decoded = decoder.decode(block, np.arange(block.messages, dtype=np.int64))
+        if decoded.batch is not None:
+            root.take(stream, Accepted(decoded.batch))
+    rows = root.seal(root.end_ns).rows
+    return pa.RecordBatch.from_pylist([], root.layout) if rows is None else rows
 
 
 def _publish_shuffled(pipeline: Pipeline, day: Day, draws: np.random.Generator) -> int:

@@ -12,12 +12,13 @@ from app.config import Settings
 from app.day.history import GENERATED, find_days, join_of_days
 from app.day.reading import Reading
 from app.errors import UsageError
-from app.graph.arrival import SHUFFLE_NS, Joined, join_days, join_shuffled
+from app.graph.arrival import SHUFFLE_NS, Joined, join_days, join_shuffled, rows_in_order
 from app.graph.columns import newest_date
+from app.graph.day_rows import RootRows
 from app.graph.experiments import experiments
 from app.graph.judge import second_judge
 from app.graph.outcome import Outcome
-from app.graph.trial import Outputs, Trial, by_key, by_time, difference, key_edges, one_batch
+from app.graph.trial import Outputs, Trial, by_time, difference, one_batch
 from app.lock.changes import require_meanings
 from app.wiring.planning import graph_plan
 from app.words import duration
@@ -58,13 +59,7 @@ def days_to_check(
     date = on or newest_date(HistoryStore(store or GENERATED), settings) or DATE
     _, days = find_days(date, settings.stream_names, data=data, store=store, reading=Reading(), say=say)
     asof = join_of_days(settings, days)
-    plan = graph_plan(settings, asof, "")
-    for node in () if plan is None else plan.nodes:
-        if node.join is not None or node.roots != (ALIGNED,):
-            raise UsageError(
-                f"{settings.file or 'settings'}: graph.{node.name} reads {', '.join(node.reads)}, and a "
-                "check runs features of joined rows alone in this version"
-            )
+    graph_plan(settings, asof, "")  # which names all that is wrong with it
     require_meanings(settings, asof)
     return days
 
@@ -85,8 +80,10 @@ def check_graph(
         if trial.rows.num_rows == 0:
             raise UsageError(f"{days[0].date} has no row of {settings.pipeline.left} to check a graph with")
         wanted = trial.run()
-        keys = len(key_edges(trial, by_key(trial, trial.rows))) - 1
-        say(f"{', '.join(wanted)}: {trial.rows.num_rows:,} rows, {keys:,} symbols, seed {seed}")
+        keys = sum(1 for _ in trial.day.by_symbol())
+        of_streams = [f"{one.rows.num_rows:,} of {name}" for name, one in trial.streams.items()]
+        counts = ", ".join([f"{trial.rows.num_rows:,} rows", *of_streams])
+        say(f"{', '.join(wanted)}: {counts}, {keys:,} symbols, seed {seed}")
         outcomes = []
         for outcome in _outcomes(settings, days, Path(folder), joined, trial, wanted, seed):
             say(outcome_line(outcome))
@@ -95,7 +92,7 @@ def check_graph(
 
 
 def trial_of(joined: Joined) -> Trial:
-    """The joined rows of a run on one partition, and its graph."""
+    """The joined rows of a run on one partition, the streams that its graph reads, and the graph."""
     plan, settings = joined.pipeline.graph, joined.pipeline.settings
     assert plan is not None, "a graph is checked that is there"
     return Trial(
@@ -104,6 +101,10 @@ def trial_of(joined: Joined) -> Trial:
         on=clock_column(settings.pipeline.clock),
         key=joined.pipeline.asof.left.key,
         plan=plan,
+        streams={
+            name: RootRows(rows_in_order(joined.pipeline, name), stream.key)
+            for name, stream in plan.streams.items()
+        },
     )
 
 
@@ -142,9 +143,9 @@ CAUSES: Final = ("twice", "look-ahead", "symbols", "cuts", "context", "restart",
 def arrival(trial: Trial, wanted: Outputs, runs: Iterable[tuple[str, Joined]]) -> Outcome:
     """The rows that workers made of the same day, which arrived and was shared out as each run says."""
     what = f"shuffled by up to {duration(SHUFFLE_NS)} within the grace; 1 and 4 partitions"
-    ordered = {name: by_time(trial, pa.Table.from_batches([rows])) for name, rows in wanted.items()}
+    ordered = {name: by_time(trial, name, pa.Table.from_batches([rows])) for name, rows in wanted.items()}
     for way, run in runs:
-        actual = {name: by_time(trial, run.rows[name]) for name in ordered}
+        actual = {name: by_time(trial, name, run.rows[name]) for name in ordered}
         apart = difference(trial, ordered, actual, places=False)
         if apart is not None:
             cause = "hangs on the order of arrival, on partitions, or on who runs it"

@@ -1,17 +1,18 @@
 """How far back a graph's features hang on earlier rows, and whether it is as far as its nodes say."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from app.audit.past import Past
+from app.audit.walk import frame_of
+from app.graph.day_rows import DayRows, Key, RootRows
 from app.graph.outcome import Outcome
-from app.graph.trial import Difference, Outputs, Trial, difference
+from app.graph.trial import Difference, Outputs, Trial, difference, one_batch
 from app.words import duration
-from operators.formula.history import Reach, Start, latest_start
+from operators.formula.history import Reach, Start, farthest, latest_start
 from operators.graph.graph import Graph
 from operators.graph.plan import Plan
 from schemas.batch import Int64s
@@ -44,57 +45,115 @@ class Reaching(NamedTuple):
     back_first: bool = True
 
 
-def reach_of(graph: Graph) -> Reach:
-    """The farthest that any node says that it looks back."""
-    needs = graph.needs.values()
-    return Reach(max((need.rows for need in needs), default=0), max((need.ns for need in needs), default=0))
+def reach_of(graph: Graph, plan: Plan | None = None) -> Reach:
+    """The farthest that any node says that it looks back; of what a join looks up the plan says it."""
+    nodes = () if plan is None else plan.nodes
+    joins = [node.features.reaches.values() for node in nodes if node.join is not None]
+    own = [Reach(need.rows, need.ns) for need in graph.needs.values()]
+    return farthest([*own, *(reach for reaches in joins for reach in reaches)])
 
 
-def rows_before(trial: Trial, plan: Plan, first: int, reaching: Reaching) -> Int64s:
-    """The places of the rows before row `first` that rows from it on hang on."""
-    frame = pl.DataFrame(pa.Table.from_batches([trial.rows]))
-    past = Past.of(frame.select(trial.on, *trial.key), trial.key, trial.on, plan.sessions.ids)
-    stretches = past.stretches(by_session=False)
-    session = past.session[stretches.order]
-    parts = [np.empty(0, np.int64)]
-    for lower, end in stretches.spans():
-        place = lower + int(np.searchsorted(stretches.order[lower:end], first))
-        if place == end:
-            continue  # no later row hangs on its rows
-        from_place = place
+def rows_before(trial: Trial, plan: Plan, first: int, reaching: Reaching) -> DayRows:
+    """The rows before a place that those from it on hang on.
+
+    What a row is joined with hangs on when that row is, so each root reaches back from the rows of the others
+    once more for each join.
+    """
+    firsts, roots = trial.day.before(first), trial.day.roots
+    sides = {name: _Before(trial, plan, root, firsts[name]) for name, root in roots.items()}
+    begins: dict[str, dict[Key, int]] = {name: {} for name in roots}
+    for _ in range(1 + sum(node.join is not None for node in plan.nodes)):
+        for name, side in sides.items():
+            side.reach_back(reaching, [of_root for other, of_root in begins.items() if other != name])
+        begins = {name: side.begins_ns() for name, side in sides.items()}
+    return trial.day.with_rows(
+        {name: root.rows.take(pa.array(sides[name].places())) for name, root in roots.items()}
+    )
+
+
+class _Before:
+    """The rows of one root before its row `first`, by symbol, and from which on they are taken."""
+
+    def __init__(self, trial: Trial, plan: Plan, root: RootRows, first: int) -> None:
+        names = [*dict.fromkeys([trial.on, *root.key])]
+        frame = frame_of(pa.Table.from_batches([root.rows.select(names)]))
+        past = Past.of(frame, root.key, trial.on, plan.sessions.ids)
+        self._joins = trial.joins
+        self._stretches = past.stretches(by_session=False)
+        self._session = past.session[self._stretches.order]
+        self._symbols: dict[
+            Key, tuple[int, int, int]
+        ] = {}  # where one begins, ends, and has its first later row
+        order = self._stretches.order
+        for lower, end in self._stretches.spans():
+            place = lower + int(np.searchsorted(order[lower:end], first))
+            if place < end or self._joins:  # without a join no later row hangs on rows of a symbol that ended
+                self._symbols[frame.select(root.key).row(int(order[lower]))] = lower, end, place
+        self._from = {key: place for key, (_, _, place) in self._symbols.items()}
+
+    def reach_back(self, reaching: Reaching, begins: Sequence[Mapping[Key, int]]) -> None:
+        """Take what rows from `first` on reach, or those of other roots that begin then, by symbol."""
+        for key, (lower, end, place) in self._symbols.items():
+            others_ns = [of_root[key] for of_root in begins if key in of_root]
+            if others_ns:
+                times = self._stretches.time_ns[lower:end]
+                place = min(place, lower + int(np.searchsorted(times, min(others_ns))))
+            if place > lower:
+                self._from[key] = min(self._from[key], self._reached(lower, end, place, reaching))
+
+    def begins_ns(self) -> dict[Key, int]:
+        """By symbol the time of the first row that is taken."""
+        times = self._stretches.time_ns
+        return {
+            key: int(times[self._from[key]])
+            for key, (_, _, place) in self._symbols.items()
+            if self._from[key] < place
+        }
+
+    def places(self) -> Int64s:
+        """The rows that are taken, in their order."""
+        spans = [(self._from[key], place) for key, (_, _, place) in self._symbols.items()]
+        parts = [self._stretches.order[begin:end] for begin, end in spans]
+        return np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
+
+    def _reached(self, lower: int, end: int, place: int, reaching: Reaching) -> int:
+        """The first row that those of a symbol from a place on hang on."""
+        # A join looks up the last row before, which may be of an earlier session.
+        at = place - 1 if self._joins else place
+        begin, (rows, ns) = place, reaching.reach
         if reaching.start == "genesis":
-            from_place = lower
+            begin = lower
         elif reaching.start == "session":
-            from_place = lower + int(np.argmax(session[lower:end] == session[place]))
-        times = stretches.time_ns[lower:end]
-        rows, ns = reaching.reach
+            begin = lower + int(np.argmax(self._session[lower:end] == self._session[at]))
         if ns:
-            at = max(from_place - rows * reaching.back_first, lower)
-            from_place = lower + int(np.searchsorted(times, stretches.time_ns[at] - ns, "right"))
-        parts.append(stretches.order[max(from_place - rows, lower) : place])
-    return np.sort(np.concatenate(parts))
+            times = self._stretches.time_ns
+            back = max(min(begin, at) - rows * reaching.back_first, lower)
+            begin = lower + int(np.searchsorted(times[lower:end], times[back] - ns, "right"))
+        return max(begin - rows, lower)
 
 
 def take_again(trial: Trial, plan: Plan, graph: Graph, first: int) -> None:
-    """Let a new graph take what it needs of the rows before row `first`, for nothing but its state."""
-    reaching = Reaching(reach_of(graph), latest_start(_starts(plan)))
-    rows = trial.rows.take(pa.array(rows_before(trial, plan, first, reaching)))
-    if rows.num_rows:
-        list(trial.pass_through(graph, rows))
+    """Let a new graph take what it needs of the rows before a place, for nothing but its state."""
+    reaching = Reaching(reach_of(graph, plan), latest_start(_starts(plan)))
+    rows = rows_before(trial, plan, first, reaching)
+    if rows.count:
+        list(trial.pass_through(graph, rows, complete_ns=trial.day.complete_ns(first)))
 
 
 def context(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
     """Rows from a moment on, with no more before them than the graph says that it needs."""
     what = "declared, ten times, and the least that is enough"
-    plan, count = trial.plan, trial.rows.num_rows
-    reach = reach_of(trial.make())
+    plan, count = trial.plan, trial.day.count
+    reach = reach_of(trial.make(), plan)
     if plan is None or not count:
         return Outcome("context", what, "equal")
     start: Start = "session" if "session" in _starts(plan) else ""
-    firsts = np.unique(draws.integers(0, count, MOMENTS)).tolist()
+    firsts = np.unique(draws.integers(0, count, MOMENTS))
+    if trial.joins:  # of the rows of one time none is before another for a join
+        firsts = np.unique(np.searchsorted(trial.day.times_ns, trial.day.times_ns[firsts]))
 
     def apart(reaching: Reaching, compared: Compared) -> Difference | None:
-        differences = _differences(trial, plan, wanted, firsts, reaching, compared)
+        differences = _differences(trial, plan, wanted, firsts.tolist(), reaching, compared)
         return next((difference for difference in differences if difference is not None), None)
 
     for more in (1, TIMES):
@@ -108,7 +167,7 @@ def context(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcom
     node, column, own = _farthest(plan)
     if own == Reach():
         return Outcome("context", what, "equal")
-    compared = {node: [*dict.fromkeys([*trial.key, trial.on, column])]}
+    compared = {node: [*dict.fromkeys([*trial.key_of(node), trial.on, column])]}
     short = _too_short(own, lambda reaching: apart(reaching, compared) is not None)
     least = "hangs on no row before, over this day" if short is None else f"fails with {reach_words(short)}"
     return Outcome("context", what, f"enough; {node}.{column} {least}")
@@ -189,13 +248,30 @@ def _differences(
     reaching: Reaching,
     compared: Compared,
 ) -> Iterator[Difference | None]:
+    day, roots = trial.day, {name: trial.root_of(name) for name in compared}
+    # A node that has other rows than its root is named by the second judge.
+    whole = [name for name, root in roots.items() if wanted[name].num_rows == day.roots[root].rows.num_rows]
     for first in firsts:
         before = rows_before(trial, plan, first, reaching)
-        count = min(COMPARED_ROWS, trial.rows.num_rows - first)
-        rows = trial.rows.take(pa.array(np.concatenate([before, np.arange(first, first + count)])))
-        made = trial.run(rows)
-        yield difference(
-            trial,
-            {name: wanted[name].slice(first, count).select(columns) for name, columns in compared.items()},
-            {name: made[name].slice(before.size).select(columns) for name, columns in compared.items()},
-        )
+        end = _compared_end(trial, first)
+        begins, ends = day.before(first), day.before(end)
+        tables = {
+            name: one_batch(pa.Table.from_batches([before.roots[name].rows, rows]))
+            for name, rows in day.part(first, end).items()
+        }
+        made = trial.run(day.with_rows(tables))
+        as_it_was, anew = dict[str, pa.RecordBatch](), dict[str, pa.RecordBatch]()
+        for name in whole:
+            root, columns = roots[name], compared[name]
+            rows = wanted[name].slice(begins[root], ends[root] - begins[root])
+            as_it_was[name] = rows.select(columns)
+            anew[name] = made[name].slice(before.roots[root].rows.num_rows).select(columns)
+        yield difference(trial, as_it_was, anew)
+
+
+def _compared_end(trial: Trial, first: int) -> int:
+    """Before which place rows are compared; for a join all rows of one time are there, or none."""
+    times, end = trial.day.times_ns, first + COMPARED_ROWS
+    if end >= times.size:
+        return times.size
+    return int(np.searchsorted(times, times[end - 1], "right")) if trial.joins else end

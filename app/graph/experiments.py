@@ -1,6 +1,5 @@
 """The experiments of a check: each runs the same rows in another way, and says where they come out other."""
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
@@ -9,11 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.graph.context import context, take_again
+from app.graph.day_rows import RootRows, by_key
 from app.graph.outcome import Outcome
-from app.graph.trial import Difference, Outputs, Trial, by_key, difference, key_edges, one_batch
+from app.graph.trial import Difference, Outputs, Trial, difference, one_batch
 from operators.entries import KeptEntries
 from operators.inputs.progress import RowPlace
-from operators.sealed import ALIGNED, Sealed
+from operators.sealed import Sealed
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
 CUTS: Final = 200
@@ -46,7 +46,7 @@ def twice(trial: Trial, wanted: Outputs, _: np.random.Generator) -> Outcome:
 
 def cuts(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
     """The same rows cut into other calls."""
-    count = trial.rows.num_rows
+    count = trial.day.count
     random = np.unique(draws.integers(1, max(count, 2), CUTS))
     ways = [(f"{random.size} random cuts", [int(cut) for cut in random if cut < count])]
     for rows in CUT_ROWS:
@@ -63,14 +63,14 @@ def cuts(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
 
 
 def look_ahead(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
-    """Rows before a moment, with other rows from it on."""
-    times = trial.times_ns
-    moments = np.unique(times[draws.integers(0, times.size, MOMENTS)])
+    """Rows before a moment, with other rows from it on, of every root."""
+    day = trial.day
+    moments = np.unique(day.times_ns[draws.integers(0, day.count, MOMENTS)])
     what = f"rows from {moments.size} moments on replaced by others"
     for moment_ns in moments.tolist():
-        first = int(np.searchsorted(times, moment_ns))
-        rows = pa.Table.from_batches([trial.rows.slice(0, first), _others(trial, first, draws)])
-        outputs = trial.run(one_batch(rows))
+        firsts = day.before(int(np.searchsorted(day.times_ns, moment_ns)))
+        others = {name: _with_others(root, trial.on, firsts[name], draws) for name, root in day.roots.items()}
+        outputs = trial.run(day.with_rows(others))
         apart = difference(trial, _before(trial, wanted, moment_ns), _before(trial, outputs, moment_ns))
         if apart is not None:
             cause = "looks ahead: its value hangs on rows that come later"
@@ -83,11 +83,13 @@ def restart(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcom
 
     Without one the rows that a node says it needs are taken again.
     """
-    count = trial.rows.num_rows
+    count = trial.day.count
     kills = np.unique(draws.integers(1, max(count, 2), KILLS)).tolist()
     kills = [kill for kill in kills if kill < count]
     stops = [int(draws.integers(0, kill + 1)) for kill in kills]
     losses = 0 if trial.plan is None else len(kills) // LOSSES
+    if trial.joins:  # no root is sealed in the midst of a time, and what a join was given in part is not kept
+        stops = np.searchsorted(trial.day.times_ns, trial.day.times_ns[stops]).tolist()
     calls, lost = _with_kills(trial, kills, stops, losses=losses > 0)
     what = f"{len(kills)} kills" + (f", {losses} of them without local state" if losses else "")
     apart = Difference(lost[0], "") if lost else difference(trial, wanted, trial.gather(calls))
@@ -106,20 +108,21 @@ def _with_kills(
 
     The last snapshot that each wrote is of before the rows `stops`.
     """
-    count = trial.rows.num_rows
+    day, count = trial.day, trial.day.count
     kept: dict[bytes, bytes] = {}
     graph, calls, done = trial.make(), list[dict[str, Sealed]](), 0
     lost: tuple[str, ...] = ()
     for number, (kill, stop) in enumerate(zip([*kills, count], [*stops, count], strict=True), 1):
         last = max(done, stop)
         if last > done:
-            calls += map(dict, trial.pass_through(graph, trial.rows.slice(done, last - done)))
-        snapshot = graph.snapshot(place_before(trial, last))
-        kept.update(snapshot.puts)
-        for key in snapshot.deletes:
-            kept.pop(key, None)
+            calls += map(dict, trial.pass_through(graph, day, span=(done, last)))
+        if last:  # nobody keeps a state of no row: it would stand nowhere
+            snapshot = graph.snapshot(places_before(trial, last))
+            kept.update(snapshot.puts)
+            for key in snapshot.deletes:
+                kept.pop(key, None)
         if kill > last:  # what was taken behind the snapshot is taken again by the next graph
-            list(trial.pass_through(graph, trial.rows.slice(last, kill - last)))
+            list(trial.pass_through(graph, day, span=(last, kill)))
         graph, done = trial.make(), last
         if losses and number % LOSSES == 0 and trial.plan is not None:
             kept.clear()
@@ -129,19 +132,21 @@ def _with_kills(
     return calls, lost
 
 
-def place_before(trial: Trial, row: int) -> Mapping[str, RowPlace]:
-    """The place of the row before a row, by which nodes know what they took last; none before the first."""
-    return {ALIGNED: (int(trial.times_ns[row - 1]), 0, 0, row - 1)} if row else {}
+def places_before(trial: Trial, place: int) -> Mapping[str, RowPlace]:
+    """By root the place of its row before a place, by which nodes know what they took last."""
+    day = trial.day
+    counts = {name: count for name, count in day.before(place).items() if count}
+    return {
+        name: (int(day.roots[name].rows.column(trial.on)[count - 1].as_py()), 0, 0, count - 1)
+        for name, count in counts.items()
+    }
 
 
 def symbols(trial: Trial, wanted: Outputs, _: np.random.Generator) -> Outcome:
     """The rows of each key alone, as if it had a partition of its own."""
-    rows = by_key(trial, trial.rows)
-    edges = key_edges(trial, rows)
-    what = f"each of {len(edges) - 1:,} symbols alone"
-    spans = itertools.pairwise(edges)
-    alone = [trial.run(rows.slice(lower, upper - lower)) for lower, upper in spans]
-    together = {name: by_key(trial, outputs) for name, outputs in wanted.items()}
+    alone = [trial.run(day) for day in trial.day.by_symbol()]
+    what = f"each of {len(alone):,} symbols alone"
+    together = {name: by_key(outputs, trial.key_of(name)) for name, outputs in wanted.items()}
     apart = difference(trial, together, trial.gather_runs(alone))
     cause = "mixes symbols: its value hangs on rows of another symbol"
     return _outcome("symbols", what, apart, cause, ("with all symbols", "with this one alone"))
@@ -162,14 +167,21 @@ def _before(trial: Trial, outputs: Outputs, moment_ns: int) -> Outputs:
     return {name: rows.filter(pc.less(rows.column(trial.on), moment_ns)) for name, rows in outputs.items()}
 
 
-def _others(trial: Trial, first: int, draws: np.random.Generator) -> pa.RecordBatch:
+def _with_others(root: RootRows, on: str, first: int, draws: np.random.Generator) -> pa.RecordBatch:
+    """The rows of a root, those from `first` on other ones."""
+    if first == root.rows.num_rows:
+        return root.rows
+    return one_batch(pa.Table.from_batches([root.rows.slice(0, first), _others(root, on, first, draws)]))
+
+
+def _others(root: RootRows, on: str, first: int, draws: np.random.Generator) -> pa.RecordBatch:
     """As many rows as there are from `first` on: other values in another order, at other later times."""
-    rows = trial.rows.slice(first)
+    rows = root.rows.slice(first)
     count = rows.num_rows
     shuffled = rows.take(pa.array(draws.permutation(count)))
     columns = []
     for field, column in zip(rows.schema, shuffled.columns, strict=True):
-        if field.name == trial.on:
+        if field.name == on:
             start_ns = rows.column(field.name)[0].as_py()
             column = pa.array(start_ns + np.cumsum(draws.integers(0, GAP_NS_MAX, count)), field.type)
         elif field.name in (LEFT_OFFSET, LEFT_INDEX):
@@ -178,7 +190,7 @@ def _others(trial: Trial, first: int, draws: np.random.Generator) -> pa.RecordBa
             column = pc.multiply(column, pa.array(draws.uniform(0.5, 2, count), pa.float64())).cast(
                 field.type
             )
-        elif pa.types.is_int64(field.type) and field.name not in trial.key:
+        elif pa.types.is_int64(field.type) and field.name not in root.key:
             column = pc.add(pc.bit_wise_and(column, (1 << 62) - 1), pa.array(draws.integers(1, 100, count)))
         elif pa.types.is_boolean(field.type):
             column = pc.invert(column)

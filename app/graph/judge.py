@@ -1,49 +1,110 @@
-"""The second judge of a check: the features computed by the audit from the formulas' text."""
+"""The second judge of a check: joins and features computed by the audit, these from the formulas' text."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
-from app.audit.wanted import NodeRules
+from app.audit.findings import PLACE
+from app.audit.joined import Begun, root_rows
+from app.audit.node_rules import NodeRules
+from app.audit.sides import WANTED
+from app.audit.walk import frame_of
+from app.audit.wanted import wanted_rows
 from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial
 from operators.graph.declare import GraphSettings
-from operators.sealed import ALIGNED
 
 WHAT: Final = "Polars from the formulas' text"
+JOINS: Final = "Polars, of joins and from the formulas' text"
 CAUSE: Final = "is another value by its formula, as Polars computes it from the text"
+MATCH: Final = "comes from another row by the settings of the join, as Polars joins them"
+ROWS: Final = "loses rows, or has others than what it reads"
+WAYS: Final = ("by the node", "by Polars")
 
 
 def second_judge(trial: Trial, outputs: Outputs, graph: GraphSettings) -> Outcome:
-    """Compare every feature with its formula over the joined rows.
+    """Compare all rows, every feature with its formula, and what joins look up with a join of the audit's.
 
     Exact, but for what is rounded more than once on its way: there the last bits may differ, and the worst
     relative difference is told.  Features that the audit cannot compute are named.
     """
-    aligned = pl.DataFrame(pa.Table.from_batches([trial.rows]))
+    what = JOINS if trial.joins else WHAT
     worst, feature = 0.0, ""
     unjudged: list[str] = []
     for node, rows in outputs.items():
-        rules = NodeRules.of(graph, node, {ALIGNED: trial.key}, trial.on)
-        own = next(one for one in graph.nodes if one.name == node).features
-        unjudged += [f"{node}.{column}" for column in own if column in rules.unjudged]
-        wanted = rules.values(rules.named(aligned))
-        for column in own:
-            if column in rules.unjudged:
-                continue
-            value = pl.Series(rows.column(column))
-            error = _errors(value, wanted[column].cast(value.dtype, strict=False))
-            wrong = error > rules.tolerances[column]
+        rules = _rules(trial, graph, node)
+        unjudged += [f"{node}.{column}" for column in _own(rules, graph) if column in rules.unjudged]
+        wanted = _wanted(trial, rules)
+        apart = _rows_apart(trial, node, rows, wanted)
+        if apart is not None:
+            return Outcome("second judge", what, "differs", apart, ROWS, WAYS)
+        for column, value, right in _judged(rules, graph, rows, wanted):
+            error = _errors(value, right.cast(value.dtype, strict=False))
+            wrong = error > rules.tolerances.get(column, 0.0)
             if wrong.any():
-                return _wrong(trial, node, column, int(wrong.arg_max() or 0), value, wanted[column])
+                apart = _wrong(trial, node, column, int(wrong.arg_max() or 0), rows, value, right)
+                cause = MATCH if _is_join(rules) else CAUSE
+                return Outcome("second judge", what, "differs", apart, cause, WAYS)
             largest = error.max()
             if isinstance(largest, float) and largest > worst:
                 worst, feature = largest, f"{node}.{column}"
     result = f"{worst:.1e} at most ({feature})" if feature else "equal"
     return Outcome(
-        "second judge", WHAT, result + (f"; not judged: {', '.join(unjudged)}" if unjudged else "")
+        "second judge", what, result + (f"; not judged: {', '.join(unjudged)}" if unjudged else "")
     )
+
+
+def _judged(
+    rules: NodeRules, graph: GraphSettings, rows: pa.RecordBatch, wanted: pl.DataFrame
+) -> Iterator[tuple[str, pl.Series, pl.Series]]:
+    """Each column of the node's own that can be judged, as it is and as it should be."""
+    prefix = "" if _is_join(rules) else WANTED
+    for column in _own(rules, graph):
+        if column not in rules.unjudged and rows.num_rows:
+            (value,) = frame_of(pa.table({column: rows.column(column)}))
+            yield column, value, wanted[prefix + column]
+
+
+def _is_join(rules: NodeRules) -> bool:
+    return rules.join is not None and rules.join.name == rules.name
+
+
+def _own(rules: NodeRules, graph: GraphSettings) -> list[str]:
+    """The columns that a node adds to the rows it reads."""
+    if rules.join is not None and _is_join(rules):
+        return rules.join.brought
+    return list(next(one for one in graph.nodes if one.name == rules.name).features)
+
+
+def _rules(trial: Trial, graph: GraphSettings, node: str) -> NodeRules:
+    keys = {name: root.key for name, root in trial.day.roots.items()}
+    columns = {name: root.rows.schema.names for name, root in trial.day.roots.items()}
+    return NodeRules.of(graph, node, keys, trial.on, columns)
+
+
+def _wanted(trial: Trial, rules: NodeRules) -> pl.DataFrame:
+    """All rows of a node as they should be, its features under `WANTED`."""
+
+    def read(root: str, begun: Begun, /) -> Iterator[pl.DataFrame]:
+        begun(0)
+        yield frame_of(pa.Table.from_batches([trial.day.roots[root].rows]))
+
+    frames = wanted_rows(rules, root_rows(rules, read, lambda _: None), lambda: False)
+    return pl.concat([pl.DataFrame(), *frames], how="diagonal_relaxed")
+
+
+def _rows_apart(trial: Trial, node: str, rows: pa.RecordBatch, wanted: pl.DataFrame) -> Difference | None:
+    """The first row that is not the one which a node reads there, or how many of both there are."""
+    if rows.num_rows != wanted.height:
+        return Difference(node, "", counts=(rows.num_rows, wanted.height))
+    for column in PLACE if wanted.height else ():
+        value = pl.Series(rows.column(column))
+        apart = value.ne_missing(wanted[column])
+        if apart.any():
+            return _wrong(trial, node, column, int(apart.arg_max() or 0), rows, value, wanted[column])
+    return None
 
 
 def _errors(value: pl.Series, wanted: pl.Series) -> pl.Series:
@@ -56,8 +117,15 @@ def _errors(value: pl.Series, wanted: pl.Series) -> pl.Series:
     return frame.select(pl.when("apart").then(relative).otherwise(0.0).alias("error"))["error"]
 
 
-def _wrong(trial: Trial, node: str, column: str, at: int, value: pl.Series, wanted: pl.Series) -> Outcome:
-    key = tuple(trial.rows.column(name)[at].as_py() for name in trial.key)
-    time_ns = trial.rows.column(trial.on)[at].as_py()
-    apart = Difference(node, column, key, time_ns, value[at], wanted[at])
-    return Outcome("second judge", WHAT, "differs", apart, CAUSE, ("by the node", "by Polars"))
+def _wrong(
+    trial: Trial,
+    node: str,
+    column: str,
+    at: int,
+    rows: pa.RecordBatch,
+    value: pl.Series,
+    wanted: pl.Series,
+) -> Difference:
+    key = tuple(rows.column(name)[at].as_py() for name in trial.key_of(node))
+    time_ns = rows.column(trial.on)[at].as_py()
+    return Difference(node, column, key, time_ns, value[at], wanted[at])

@@ -2,36 +2,35 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.graph.day_rows import DayRows, RootRows, first_apart
 from app.watch.words import clock_words
 from operators.graph.graph import Graph
 from operators.graph.plan import Plan
 from operators.graph.row_keys import row_keys
-from operators.sealed import RowKeys, Sealed
+from operators.sealed import ALIGNED, RowKeys, Sealed
 from schemas.batch import Int64s
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
 Outputs: TypeAlias = Mapping[str, pa.RecordBatch]  # the rows of each node, in the order of the plan
 
-# Signed integers of the same width, by which floats are compared bit by bit.
-_BITS = {pa.float16(): pa.int16(), pa.float32(): pa.int32(), pa.float64(): pa.int64()}
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trial:
     """A graph and rows for it.
 
-    `make`  a new graph, with an output for each node that carries all columns.
-    `rows`  sealed rows in order, as a task would have them that owns all keys.
-    `on`    the clock they are in order of, and `key` the columns that key them.
-    `plan`  of the graph: which rows its features hang on; None where nobody says.
+    `make`     a new graph, with an output for each node that carries all columns.
+    `rows`     sealed rows of the join in order, as a task would have them that owns all keys.
+    `on`       the clock they are in order of, and `key` the columns that key them.
+    `plan`     of the graph: which rows its features hang on; None where nobody says.
+    `streams`  by name the sealed rows of those that nodes read.
     """
 
     make: Callable[[], Graph]
@@ -39,27 +38,69 @@ class Trial:
     on: str
     key: tuple[str, ...]
     plan: Plan | None = None
+    streams: Mapping[str, RootRows] = field(default_factory=dict)
+
+    @cached_property
+    def day(self) -> DayRows:
+        """The rows of all roots."""
+        return DayRows({ALIGNED: RootRows(self.rows, self.key), **self.streams}, self.on)
 
     @property
     def times_ns(self) -> Int64s:
-        """The time of each row."""
+        """The time of each row of the join."""
         return np.asarray(self.rows.column(self.on).to_numpy(), np.int64)
 
-    def run(self, rows: pa.RecordBatch | None = None, cuts: Sequence[int] = ()) -> Outputs:
-        """Run rows, by default all, through a new graph, cut before these ones."""
-        return self.gather(list(self.pass_through(self.make(), self.rows if rows is None else rows, cuts)))
+    @property
+    def joins(self) -> bool:
+        """Whether any node joins others, whose rows wait for one another."""
+        return self.plan is not None and any(node.join is not None for node in self.plan.nodes)
+
+    def root_of(self, name: str) -> str:
+        """The root whose rows a node has, each one and in their order."""
+        upstream = {} if self.plan is None else {node.name: node.upstream for node in self.plan.nodes}
+        while name in upstream:
+            name = upstream[name]
+        return name if name in self.streams else ALIGNED
+
+    def key_of(self, name: str) -> tuple[str, ...]:
+        """The columns that key the rows of a node."""
+        return self.day.roots[self.root_of(name)].key
+
+    def run(self, day: DayRows | None = None, cuts: Sequence[int] = ()) -> Outputs:
+        """Run rows, by default all, through a new graph, cut before these places."""
+        return self.gather(list(self.pass_through(self.make(), day or self.day, cuts)))
 
     def pass_through(
-        self, graph: Graph, rows: pa.RecordBatch, cuts: Sequence[int] = ()
+        self,
+        graph: Graph,
+        day: DayRows,
+        cuts: Sequence[int] = (),
+        span: tuple[int, int] | None = None,
+        complete_ns: int | None = None,
     ) -> Iterable[Mapping[str, Sealed]]:
-        """Let a graph take rows, cut before these ones; what it gives in each call."""
-        keys = row_keys(rows, self.key, self.on, graph.groups)
-        times = keys.time_ns
-        edges = [0, *cuts, rows.num_rows]
-        for lower, upper in itertools.pairwise(edges):
-            complete_ns = int(times[upper]) if upper < rows.num_rows else int(times[-1]) + 1
-            part = RowKeys(keys.group[lower:upper], times[lower:upper])
-            yield graph.take(Sealed(rows.slice(lower, upper - lower), complete_ns, keys=part))
+        """Let a graph take rows, cut before these places; what it gives in each call.
+
+        `span` is from which place to before which one, and `complete_ns` up to when all is complete with the
+        last of them, where that is not what the rows of the day say.
+        """
+        lower, upper = span or (0, day.count)
+        taken = day.part(lower, upper)
+        keys = {
+            name: row_keys(rows, day.roots[name].key, self.on, graph.groups)
+            for name, rows in taken.items()
+            if rows.num_rows
+        }
+        first = day.before(lower)
+        for begin, end in itertools.pairwise([lower, *cuts, upper]):
+            at_ns = day.complete_ns(end) if complete_ns is None or end < upper else complete_ns
+            begins, ends = day.before(begin), day.before(end)
+            sealed = {
+                name: _sealed(
+                    rows, keys.get(name), begins[name] - first[name], ends[name] - first[name], at_ns
+                )
+                for name, rows in taken.items()
+            }
+            yield graph.take(sealed.pop(ALIGNED), sealed)
 
     def gather(self, calls: Sequence[Mapping[str, Sealed]]) -> Outputs:
         """The rows that all calls gave, by node."""
@@ -99,6 +140,14 @@ class Difference(NamedTuple):
     counts: tuple[int, int] | None = None
 
 
+def _sealed(rows: pa.RecordBatch, keys: RowKeys | None, lower: int, upper: int, complete_ns: int) -> Sealed:
+    """Some of the rows of a root."""
+    if keys is None or lower == upper:
+        return Sealed(None, complete_ns)
+    part = RowKeys(keys.group[lower:upper], keys.time_ns[lower:upper])
+    return Sealed(rows.slice(lower, upper - lower), complete_ns, keys=part)
+
+
 def difference(trial: Trial, wanted: Outputs, actual: Outputs, *, places: bool = True) -> Difference | None:
     """Where two runs differ first, bit by bit; the first node that does, None where all are equal.
 
@@ -108,14 +157,15 @@ def difference(trial: Trial, wanted: Outputs, actual: Outputs, *, places: bool =
         other = actual[name]
         rows = min(one.num_rows, other.num_rows)
         first, column = rows, ""
-        for field in one.schema:
-            if not places and field.name in (LEFT_OFFSET, LEFT_INDEX):
+        for field_of in one.schema:
+            if not places and field_of.name in (LEFT_OFFSET, LEFT_INDEX):
                 continue
-            at = _first_apart(one.column(field.name).slice(0, rows), other.column(field.name).slice(0, rows))
+            sides = (side.column(field_of.name).slice(0, rows) for side in (one, other))
+            at = first_apart(*sides)
             if at is not None and at < first:
-                first, column = at, field.name
+                first, column = at, field_of.name
         if column:
-            key = tuple(one.column(part)[first].as_py() for part in trial.key)
+            key = tuple(one.column(part)[first].as_py() for part in trial.key_of(name))
             time_ns = one.column(trial.on)[first].as_py()
             values = (one.column(column)[first].as_py(), other.column(column)[first].as_py())
             return Difference(name, column, key, time_ns, *values)
@@ -124,52 +174,16 @@ def difference(trial: Trial, wanted: Outputs, actual: Outputs, *, places: bool =
     return None
 
 
-def by_key(trial: Trial, rows: pa.RecordBatch) -> pa.RecordBatch:
-    """The rows of each key together, in their order."""
-    if not trial.key:
-        return rows
-    return rows.take(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in trial.key]))
-
-
-def by_time(trial: Trial, table: pa.Table) -> pa.RecordBatch:
-    """The rows of several partitions in order of time and key; those of one key keep their order."""
-    keys = [(name, "ascending") for name in (trial.on, *trial.key)]
+def by_time(trial: Trial, name: str, table: pa.Table) -> pa.RecordBatch:
+    """The rows of a node of several partitions by time and key; those of one key keep their order."""
+    keys = [(column, "ascending") for column in (trial.on, *trial.key_of(name))]
     return one_batch(table.take(pc.sort_indices(table, sort_keys=keys)))
-
-
-def key_edges(trial: Trial, rows: pa.RecordBatch) -> list[int]:
-    """Where each key begins in rows that stand key by key, and their end behind the last."""
-    apart = np.zeros(max(rows.num_rows - 1, 0), np.bool_)
-    for name in trial.key:
-        column = rows.column(name)
-        apart |= _differs(column.slice(0, rows.num_rows - 1), column.slice(1))
-    return [0, *(np.flatnonzero(apart) + 1).tolist(), rows.num_rows]
 
 
 def one_batch(table: pa.Table) -> pa.RecordBatch:
     """All rows of a table."""
     batches = table.combine_chunks().to_batches()
     return batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
-
-
-def _first_apart(one: pa.Array, other: pa.Array) -> int | None:
-    if one.equals(other) and one.type not in _BITS:
-        return None
-    apart = _differs(one, other)
-    return int(apart.argmax()) if apart.any() else None
-
-
-def _differs(one: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
-    """Which values are not the same bits; a null is a value like any other."""
-    bits = _BITS.get(one.type)
-    if bits is not None:
-        one, other = one.view(bits), other.view(bits)
-    if pa.types.is_nested(one.type):
-        pairs = zip(one.to_pylist(), other.to_pylist(), strict=True)
-        return np.array([repr(a) != repr(b) for a, b in pairs], np.bool_)  # NaN equals itself there
-    unequal = pc.fill_null(pc.not_equal(one, other), False)
-    unequal = pc.or_(unequal, pc.xor(one.is_valid(), other.is_valid()))
-    return np.asarray(unequal.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _value_words(value: object) -> str:

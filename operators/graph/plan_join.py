@@ -65,7 +65,9 @@ def plan_join(join: JoinSettings, left: Upstream, rights: Sequence[Upstream], cl
             meanings[column] = digest(rule, of.meanings.get(name, name))
             memories[column] = widest({"window", of.memories.get(name, "row")})
             reaches[column] = own.behind(of.reaches.get(name, Reach()))
-            starts[column] = latest_start([of.starts.get(name, "")])
+            # A value that is carried by column may be of any row before, but for a tolerance.
+            anyone = name in settings.carried_by_column(stream) and join.tolerance_ns is None
+            starts[column] = "genesis" if anyone else latest_start([of.starts.get(name, "")])
             units[column] = of.units.get(name)
     layout = settings.aligned_schema()
     features = Features((), layout, (), (), source.rows, meanings, memories, reaches, starts, units)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.audit.cut import read_cuts
 from app.audit.topics import audit
 from app.config import Settings
 from app.process import failpoints
@@ -23,6 +24,7 @@ from tests.stage.graph_lives import (
     uninterrupted,
 )
 from tests.stage.market import Market
+from tests.stage.planted_joins import LosesARow, NextRow, OneRowLate, in_place_of
 from tests.stage.turns import turn_until_quiet
 
 # Features of quotes reach trades, and the other way round; nodes with memory on all sides of the joins.
@@ -88,7 +90,36 @@ def test_a_worker_that_dies_goes_on_with_every_bit(
     lose(market)
     run_on(market, range(21, 31))
     assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
-    assert audit(market.pipeline).violations == []
+    report = audit(market.pipeline)
+    assert report.violations == []
+    assert report.reach.passed_over.nodes == {}
+
+
+@pytest.mark.parametrize(
+    ("at", "node", "kind"),
+    [
+        ("joined", OneRowLate, "wrong match"),
+        ("joined", NextRow, "look-ahead"),
+        ("flow", LosesARow, "missing node row"),
+    ],
+)
+def test_the_audit_names_what_a_join_or_a_node_on_a_stream_did_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str, node: Any, kind: str
+) -> None:
+    graph = {
+        "flow": {"from": "quote", "features": {"twice": "bid * 2"}, "out": {}},
+        "joined": {"kind": "asof", "from": "aligned", "right": ["flow"], "out": {}},
+        "later": {"from": "joined", "features": {"more": "flow_twice * 2"}, "out": {}},
+    }
+    market = Market(tmp_path, graph=graph)
+    live(market, range(1, 21))
+    monkeypatch.setattr("operators.graph.graph.make_node", in_place_of(at, node))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    report = audit(market.pipeline, read_cuts(market.pipeline))
+    assert kind in {violation.kind for _, violation in report.violations}
+    named = [example for _, one in report.violations for example in one.examples if one.kind == kind]
+    assert any(f"{at} row" in words or f"'node': '{at}'" in words for words in named), named
 
 
 @pytest.mark.parametrize("direction", ["backward", "forward", "nearest"])

@@ -12,10 +12,11 @@ import pytest
 from app.audit.findings import Findings, Violation
 from app.audit.formulas import inexact_features, with_features
 from app.audit.looking_back import LOOKING_BACK
+from app.audit.node_rules import NodeRules
 from app.audit.nodes import Heads, check_node
 from app.audit.sides import WANTED
 from app.audit.walk import frame_of
-from app.audit.wanted import NodeRules, wanted_rows
+from app.audit.wanted import wanted_rows
 from operators.formula.features import read_features, root_source
 from operators.formula.functions.table import FUNCTIONS
 from operators.graph.declare import GraphSettings, NodeSettings, Output

@@ -1,6 +1,8 @@
 """An audit of topics that keep not all: what is left is judged, and what is passed over is counted."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -17,9 +19,11 @@ from tests.stage.turns import turn_until_quiet
 from topics.block import TopicPartition
 
 
-def aged(folder: Path, **pipeline: object) -> Market:
+def aged(
+    folder: Path, graph: Mapping[str, Any] | None = None, guarantee: str = "exactly_once", **pipeline: object
+) -> Market:
     """Six frames of two trades each, 3 and 7 in every 10; their quotes are of 1 and 5."""
-    market = Market(folder, pipeline=pipeline)
+    market = Market(folder, pipeline=pipeline, graph=graph, worker={"guarantee": guarantee})
     worker = market.worker()
     for start in range(0, 60, 10):
         market.quote(start + 1)
@@ -68,6 +72,36 @@ def test_what_lies_below_the_lower_cut_is_counted_and_not_called_wrong(
     assert kinds(report) == []
     assert report.reach.passed_over.rows == passed_over
     assert report_json(report)["from_ns"] == {0: from_ns}
+
+
+JOINS: Mapping[str, Any] = {
+    "flow": {"from": "quote", "features": {"moved": "bid - lag(bid, rows=1)"}, "out": {}},
+    "joined": {"kind": "asof", "from": "aligned", "right": ["flow"], "carry": "column", "out": {}},
+    "later": {"from": "joined", "features": {"sum": "rolling_sum(flow_moved, '12ns')"}, "out": {}},
+    "back": {"kind": "asof", "from": "flow", "right": ["later"], "tolerance_ns": 9, "out": {}},
+}
+
+
+@pytest.mark.parametrize(
+    "lows",
+    [
+        {"quote": 7},
+        {"trade": 6},
+        {"aligned": 3},
+        {"quote": 9, "aligned": 2},
+        {"joined": 3, "back": 2},
+        {"quote": 7, "trade": 6, "aligned": 2, "flow": 3, "joined": 2, "later": 4, "back": 1},
+    ],
+)
+@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
+def test_joins_of_nodes_are_judged_by_what_is_left_of_topics(
+    lows: dict[str, int], guarantee: str, tmp_path: Path
+) -> None:
+    market = aged(tmp_path, JOINS, guarantee)
+    keep(market, **lows)
+    report = judged(market)
+    assert kinds(report) == []
+    assert report.reach.passed_over.nodes == {}
 
 
 def test_the_report_says_from_when_on_it_judged_and_what_it_passed_over(tmp_path: Path) -> None:

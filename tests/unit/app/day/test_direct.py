@@ -18,6 +18,7 @@ from schemas.clocks import Clock
 from tests.stage.both_ways import GRAPH, both_ways
 from tests.stage.day_runs import DATE, small_days
 from tests.stage.market_data import market_data
+from tests.stage.planted_joins import LosesARow, NextRow, OneRowLate, in_place_of
 
 pytestmark = pytest.mark.takes_s(60)
 
@@ -161,6 +162,54 @@ def test_the_audit_of_a_direct_run_finds_a_value_that_was_changed_on_its_way(
     assert summary.audit_violations >= 3_000
     assert "changed left row" in kinds
     assert "wrong feature" in kinds
+
+
+STREAMS = """
+[graph]
+name = "streams"
+[graph.flow]
+from = "quote"
+[graph.flow.features]
+moved = "bid_price - lag(bid_price, rows=1)"
+[graph.flow.out]
+[graph.joined]
+kind = "asof"
+from = "aligned"
+right = ["flow"]
+tolerance = "1m"
+[graph.joined.out]
+[graph.then]
+from = "joined"
+features = { five = "rolling_mean(flow_moved, '5m')" }
+out = { columns = ["flow_moved", "five"] }
+[graph.back]
+kind = "asof"
+from = "flow"
+right = ["then"]
+carry = "column"
+[graph.back.out]
+"""
+
+
+def test_the_audit_of_a_direct_run_judges_streams_and_joins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_days(tmp_path / "store")
+    config = tmp_path / "streams.toml"
+    config.write_text(STREAMS)
+    request = ReplayRequest(date=DATE, store=tmp_path / "store", out=tmp_path, partitions=3, config=config)
+    honest, _ = both_ways(request, tmp_path)
+    assert honest.audit_violations == 0, honest.audit_findings
+    assert honest.nodes_unjudged == []
+    assert honest.rows_out["back"] == honest.rows_out["flow"] == honest.rows_in["quote"]
+    for at, node, kind in (
+        ("joined", OneRowLate, "wrong match"),
+        ("joined", NextRow, "look-ahead"),
+        ("flow", LosesARow, "missing node row"),
+    ):
+        monkeypatch.setattr("operators.graph.graph.make_node", in_place_of(at, node))
+        summary = replay_day(direct(request, tmp_path / f"{node.__name__}"), lambda line: None)
+        assert kind in " ".join(summary.audit_findings)
 
 
 @pytest.mark.data
