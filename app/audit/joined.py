@@ -149,7 +149,7 @@ class _Right:
     def _none(self, left: pl.DataFrame) -> pl.DataFrame:
         """No rows, with keys that those of left rows can be compared with."""
         own, of_left = self._right.key, self._rules.keys[self._rules.pipeline.left]
-        kinds = dict.fromkeys(self.looked_up, pl.Null())
+        kinds: dict[str, pl.DataType] = {name: pl.Null() for name in self.looked_up}
         kinds |= {name: left.schema[other] for name, other in zip(own, of_left, strict=True)}
         kinds |= {self._on: pl.Int64(), ORDER: pl.Int64(), OFFSET: pl.Int64(), INDEX: pl.Int32()}
         return pl.DataFrame(schema=kinds)

@@ -65,7 +65,7 @@ class NodeTopics:
         rows = self._rows(name, heads, parity, report)
         if rules.strange:
             passed_over.nodes[name] = rules.strange
-            count = sum(part.num_rows for part in rows)
+            count = sum(int(part.num_rows) for part in rows)
         else:
             passed_over.features |= {f"{name}.{column}": why for column, why in rules.unjudged.items()}
             wanted, since = self._wanted(rules, ahead_ns, heads)

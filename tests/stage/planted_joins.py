@@ -22,7 +22,7 @@ from operators.graph.row_keys import row_keys
 from operators.node import Context
 from operators.nodes.formula import FormulaNode
 from operators.rows.groups import Groups
-from operators.sealed import Entries, Sealed, Snapshot
+from operators.sealed import Entries, RowKeys, Sealed, Snapshot
 from schemas.clocks import BEGINNING_NS
 from schemas.stream import Stream
 
@@ -218,5 +218,6 @@ class LosesARow(FormulaNode):
         kept = sealed.rows.column("left_offset").to_numpy() != self.lost
         if not kept.any():
             return Sealed(None, sealed.complete_ns)
-        keys = type(sealed.keys)(*(part[kept] if part.size else part for part in sealed.keys))
+        session = sealed.keys.session[kept] if sealed.keys.session.size else sealed.keys.session
+        keys = RowKeys(sealed.keys.group[kept], sealed.keys.time_ns[kept], session)
         return Sealed(sealed.rows.filter(pa.array(kept)), sealed.complete_ns, keys=keys)
