@@ -35,6 +35,9 @@ def second_judge(trial: Trial, outputs: Outputs, graph: GraphSettings) -> Outcom
     unjudged: list[str] = []
     for node, rows in outputs.items():
         rules = _rules(trial, graph, node)
+        if rules.strange:
+            unjudged.append(f"{node} ({rules.strange})")
+            continue
         unjudged += [f"{node}.{column}" for column in _own(rules, graph) if column in rules.unjudged]
         wanted = _wanted(trial, rules)
         apart = _rows_apart(trial, node, rows, wanted)
