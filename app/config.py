@@ -24,7 +24,7 @@ from pydantic_settings import (
 from app.errors import UsageError
 from app.settings.bus import BusSettings
 from app.settings.durations import MisstatedDurationError, duration_keys, in_whole_units
-from app.settings.graph import GraphTable, NodeTable
+from app.settings.graph import GraphTable, node_in_whole_units
 from app.settings.mistakes import of_sessions, told
 from app.settings.outputs import OUTPUT_KEYS, TopicKey, output_key, require_apart
 from app.settings.pipeline import PipelineSettings
@@ -342,9 +342,7 @@ def _in_whole_units(given: Mapping[str, Any]) -> dict[str, Any]:
             tables[name] = in_whole_units(table, tables[name], (name,))
     if isinstance(graph := tables.get("graph"), dict):
         tables["graph"] = {
-            name: in_whole_units(NodeTable, one, ("graph", name))
-            if isinstance(one, dict) and "from" in one
-            else one
+            name: node_in_whole_units(name, one) if isinstance(one, dict) and "from" in one else one
             for name, one in graph.items()
         }
     if isinstance(streams := tables.get("streams"), dict):

@@ -75,7 +75,8 @@ class NodeRules:
         while root in nodes and nodes[root].join is None:
             chain.insert(0, nodes[root])
             root = nodes[root].upstream
-        features = {column: formula for node in chain for column, formula in node.features.items()}
+        formulas = (node.features for node in chain if node.bars is None)
+        features = {column: formula for one in formulas for column, formula in one.items()}
         join = JoinRules.of(graph, nodes[root], keys, on, columns) if root in nodes else None
         output = nodes[name].output if name in nodes else None
         aliases = {} if join is not None else graph.aliases.get(root, {})

@@ -10,6 +10,7 @@ from app.graph.context import length_words, reach_words
 from app.lock.file import NAME, lock_path, read_lock
 from app.lock.meanings import FeatureMeaning, feature_meanings, identity_plan
 from app.words import table_lines
+from operators.bars.settings import BarSettings
 from operators.formula.features import Features
 from operators.formula.history import STARTS, Reach, Start, farthest, latest_start
 from operators.formula.suggest import suggest
@@ -97,6 +98,8 @@ class GraphView:
             rows.append((node.name, "", "", "", node.meaning[:MEANING_LENGTH], ""))
             if node.join is not None:
                 rows += [_joined(right, node.join.tolerance_ns) for right in node.reads[1:]]
+            if node.bars is not None:
+                rows.append(_summed_up(node.bars.settings, Past.of(node.features, "close")))
             for column in node.features.columns:
                 past = Past.of(node.features, column)
                 one = self._meanings[node.name, column]
@@ -138,7 +141,7 @@ class GraphView:
         pasts = {
             f"{node.name}.{column}": Past.of(node.features, column)
             for node in self._plan.nodes
-            for column in node.features.columns
+            for column in (node.features.columns if node.bars is None else ("close",))
             if node.roots == (ALIGNED,)
         }
         if remembered and not any(past.memory != "row" for past in pasts.values()):
@@ -169,7 +172,7 @@ class GraphView:
         """Whether a node that has rows of a stream hangs on earlier ones."""
         nodes = [node for node in self._plan.nodes if stream in node.roots]
         return any(
-            node.join is not None
+            node.has_own_rows
             or any(Past.of(node.features, column).memory != "row" for column in node.features.columns)
             for node in nodes
         )
@@ -254,6 +257,14 @@ class GraphView:
 def _link(node: PlannedNode) -> str:
     """A node in a chain, with what it looks up beside it."""
     return node.name if node.join is None else f"{node.name} ({', '.join(node.reads[1:])})"
+
+
+def _summed_up(bars: BarSettings, past: Past) -> tuple[str, str, str, str, str, str]:
+    """The line of what closes bars: of which rows they are."""
+    if not bars.is_of_calendar:
+        return (f"  every {bars.describe()}", past.memory, past.needs, past.hangs_on, "", "")
+    rows = f"rows since the {bars.every} began"
+    return (f"  every {bars.describe()}", f"since {bars.every}", rows, rows, "", "")
 
 
 def _joined(right: str, tolerance_ns: int | None) -> tuple[str, str, str, str, str, str]:

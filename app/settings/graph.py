@@ -1,11 +1,13 @@
-"""The tables `[graph]` and `[graph.NAME]`: nodes of formulas and joins, and where their rows go."""
+"""The tables `[graph]` and `[graph.NAME]`: nodes of formulas, joins and bars, and where their rows go."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
+from app.settings.bars import BAR_KEYS, BarsTable, EveryTable
+from app.settings.durations import in_whole_units
 from app.settings.section import Name, Section, TopicName, WholeNs
 from app.settings.sessions import AnchorTable
 from operators.formula.functions.table import FUNCTIONS
@@ -32,10 +34,10 @@ class OutputSettings(Section):
         return Output(self.columns, status=self.status == "column", available=self.available)
 
 
-class NodeTable(Section):
-    """The table `[graph.NAME]`: rows of `from`, with a column more for each feature, or joined."""
+class NodeTable(BarsTable):
+    """The table `[graph.NAME]`: rows of `from`, with a column more for each feature, joined, or summed up."""
 
-    kind: Literal["formula", "asof"] = "formula"  # features, or a join with rows of `right`
+    kind: Literal["formula", "asof", "bars"] = "formula"  # features, a join with rows of `right`, or bars
     from_: Annotated[Name, Field(alias="from")]  # `aligned`, a stream of the pipeline, or another node
     features: dict[str, Formula] = Field(
         default_factory=dict
@@ -51,16 +53,19 @@ class NodeTable(Section):
 
     @model_validator(mode="after")
     def _keys_are_of_the_kind(self) -> "NodeTable":
+        if self.kind != "asof":
+            self._require_none_of(JOIN_KEYS, "a join", "asof")
+        if self.kind != "bars":
+            self._require_none_of(BAR_KEYS, "bars", "bars")
         if self.kind == "formula":
-            fields = type(self).model_fields
-            for key in JOIN_KEYS:  # a file that is written out has every key, as it is by default
-                if getattr(self, key) != fields[key].get_default(call_default_factory=True):
-                    raise ValueError(f'{key} is a key of a join: it needs kind = "asof"')
             return self
-        if not self.right:
-            raise ValueError('kind = "asof" needs right, the nodes or streams to join with: right = ["flow"]')
+        if self.kind == "bars":
+            self.require_bars()
+            return self
         if self.features:
             raise ValueError('kind = "asof" has no features; write them into a node that reads this one')
+        if not self.right:
+            raise ValueError('kind = "asof" needs right, the nodes or streams to join with: right = ["flow"]')
         if self.direction != "backward":
             raise ValueError(
                 f'direction = "{self.direction}" looks ahead; a node joins backward, and what looks ahead is '
@@ -72,10 +77,17 @@ class NodeTable(Section):
             raise ValueError(f"columns names {strange[0]}, which is not in right {list(self.right)}")
         return self
 
+    def _require_none_of(self, keys: tuple[str, ...], what: str, kind: str) -> None:
+        """Raise ValueError for a key of another kind of nodes."""
+        fields = type(self).model_fields
+        for key in keys:  # a file that is written out has every key, as it is by default
+            if getattr(self, key) != fields[key].get_default(call_default_factory=True):
+                raise ValueError(f'{key} is a key of {what}: it needs kind = "{kind}"')
+
     @property
     def join(self) -> JoinSettings | None:
-        """How it joins; None for a node of formulas."""
-        if self.kind == "formula":
+        """How it joins; None for another node."""
+        if self.kind != "asof":
             return None
         return JoinSettings(
             rights=self.right,
@@ -84,6 +96,14 @@ class NodeTable(Section):
             carry=self.carry,
             columns=dict(self.columns),
         )
+
+
+def node_in_whole_units(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of one node's table, with durations as `in_whole_units` has them."""
+    table = in_whole_units(NodeTable, given, ("graph", name))
+    if isinstance(every := table.get("every"), dict):
+        table["every"] = in_whole_units(EveryTable, every, ("graph", name, "every"))
+    return table
 
 
 class GraphTable(Section):
@@ -111,8 +131,8 @@ class GraphTable(Section):
 
     @property
     def remembers(self) -> bool:
-        """Whether any node joins or looks back at earlier rows; a formula that is wrong does not count."""
-        if any(node.kind == "asof" for node in self.nodes.values()):
+        """Whether any node joins, makes bars or looks back; a formula that is wrong does not count."""
+        if any(node.kind != "formula" for node in self.nodes.values()):
             return True
         return any(_looks_back(text) for node in self.nodes.values() for text in node.features.values())
 
@@ -121,8 +141,12 @@ class GraphTable(Section):
         sessions: Sessions,
         scales: Mapping[str, Mapping[str, int]],
         aliases: Mapping[str, Mapping[str, str]],
+        known_after_ns: int = 0,
     ) -> GraphSettings:
-        """The graph as the core plans it; scales and aliases are by root those of its columns."""
+        """The graph as the core plans it; scales and aliases are by root those of its columns.
+
+        `known_after_ns` is that of bars which do not say it.
+        """
         return GraphSettings(
             name=self.name,
             sessions=sessions,
@@ -135,6 +159,7 @@ class GraphTable(Section):
                     features=dict(node.features),
                     output=None if node.out is None else node.out.declared(),
                     join=node.join,
+                    bars=node.bars(known_after_ns) if node.kind == "bars" else None,
                 )
                 for name, node in self.nodes.items()
             ),

@@ -49,7 +49,11 @@ def rows_meaning(asof: AsofSettings) -> str:
 
 def declared_graph(settings: Settings) -> GraphSettings:
     """The graph as it is declared, with the sessions of its anchor; raises UsageError as `graph_sessions`."""
-    return settings.graph.declared(graph_sessions(settings), graph_scales(settings), graph_aliases(settings))
+    # Behind the newest row of any input, its watermark trails so long: no bar is closed by time before that.
+    by_event = settings.pipeline.clock == "event"
+    known_after_ns = max(map(settings.grace_ns, settings.stream_names)) if by_event else 0
+    scales, aliases = graph_scales(settings), graph_aliases(settings)
+    return settings.graph.declared(graph_sessions(settings), scales, aliases, known_after_ns)
 
 
 def graph_plan(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from operators.bars.settings import BarSettings
 from operators.sealed import ALIGNED
 from operators.sessions.sessions import DAYS_OF_UTC, Sessions
 from schemas.rule import Carry
@@ -60,13 +61,14 @@ class JoinSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
-    """One table `[graph.NAME]`: row formulas, or a join.
+    """One table `[graph.NAME]`: row formulas, a join, or bars.
 
     `name`      an identifier, unlike every other node's, stream's and topic's.
     `upstream`  the node whose rows it reads, a stream, or `aligned`: the key `from`.
     `features`  by column, in order: the formula, and behind it its version where that is not 1: `x + y @2`.
     `output`    None where the rows only feed other nodes.
     `join`      of a node that joins those rows with others; it has no features.
+    `bars`      of a node that sums those rows up; its features are aggregates.
     """
 
     name: str
@@ -74,6 +76,17 @@ class NodeSettings:
     features: Mapping[str, str]
     output: Output | None = None
     join: JoinSettings | None = None
+    bars: BarSettings | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it does, as its table says."""
+        return "asof" if self.join is not None else "formula" if self.bars is None else "bars"
+
+    @property
+    def has_own_rows(self) -> bool:
+        """Whether its rows are not those it takes, one for one and at once."""
+        return self.kind != "formula"
 
     @property
     def reads(self) -> tuple[str, ...]:

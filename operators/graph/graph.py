@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from operators.bars.node import BarsNode
 from operators.entries import KeptEntries, owned, owner_prefix
 from operators.graph.aliases import renamed_rows
 from operators.graph.asof_node import AsofNode
@@ -88,7 +89,7 @@ class Graph:
         sealed = {name: self._enter(name, rows) for name, rows in {ALIGNED: aligned, **streams}.items()}
         for planned in self._plan.nodes:
             made = self._nodes[planned.name].take(tuple(sealed[name] for name in planned.reads))
-            sealed[planned.name] = self._in_sessions(made) if planned.join is not None else made
+            sealed[planned.name] = self._in_sessions(made) if planned.has_own_rows else made
         return {name: output.choose(sealed[name]) for name, output in self._outputs.items()}
 
     @property
@@ -289,7 +290,7 @@ class Graph:
             if runs and any(name in sealed for name in planned.reads):
                 upstream = tuple(sealed.get(name, UNKNOWN) for name in planned.reads)
                 made = self._nodes[planned.name].take(upstream)
-                sealed[planned.name] = self._in_sessions(made) if planned.join is not None else made
+                sealed[planned.name] = self._in_sessions(made) if planned.has_own_rows else made
 
     def _renew(self, planned: PlannedNode) -> None:
         """Let a node start without state; what was kept of it is deleted with the next snapshot."""
@@ -310,7 +311,7 @@ class Graph:
 
     def _in_sessions(self, sealed: Sealed) -> Sealed:
         """The rows with the session that each is in, where a node looks back."""
-        if sealed.keys is None or not self._places:
+        if sealed.keys is None or sealed.keys.session.size or not self._places:
             return sealed
         session = self._plan.sessions.ids(sealed.keys.time_ns)
         if session.size and session.min() < OUTSIDE:  # before 1970: nodes know ids from 0 on, and `OUTSIDE`
@@ -322,4 +323,6 @@ def make_node(planned: PlannedNode, groups: Groups) -> Node:
     """A new node of a plan."""
     if planned.join is not None:
         return AsofNode(planned, groups)
+    if planned.bars is not None:
+        return BarsNode(planned.name, planned.meaning, planned.bars, groups)
     return FormulaNode(planned.name, planned.features, groups)

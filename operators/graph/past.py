@@ -7,12 +7,14 @@ formulas: those of its windows, of the session so far, or all there are.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from operators.bars.node import PlannedBars
 from operators.formula.history import STATEFUL, Window, own_reach
 from operators.formula.steps import Step
 from operators.graph.plan import Plan, PlannedNode
 from operators.graph.plan_join import looked_up_columns
 from operators.join.settings import AsofSettings
 from operators.sealed import ALIGNED
+from schemas.clocks import NS_PER_DAY
 
 
 class Past(NamedTuple):
@@ -47,6 +49,7 @@ class Past(NamedTuple):
 
 
 NOTHING: Final = Past()
+DAYS_MAX: Final = {"day": 3, "week": 9, "month": 33, "year": 368}  # with room for what clocks are put back
 RESET_AT: Final = Window._fields.index("reset")
 
 
@@ -59,6 +62,10 @@ def pasts_of(plan: Plan) -> dict[str, Past]:
             of_nodes[node.name], columns[node.name] = _join_pasts(node, node.join, columns)
             continue
         upstream = columns.get(node.upstream, {})
+        if node.bars is not None:
+            of_nodes[node.name] = _bars_past(node.bars, upstream)
+            columns[node.name] = dict.fromkeys(node.features.layout.names, of_nodes[node.name])
+            continue
         pasts = _pasts(node.features.steps, upstream)
         features = zip(node.features.columns, node.features.roots, strict=True)
         columns[node.name] = {**upstream, **{name: pasts[root] for name, root in features}}
@@ -67,6 +74,19 @@ def pasts_of(plan: Plan) -> dict[str, Past]:
         if remembered:
             of_nodes[node.name] = _farthest(remembered)
     return of_nodes
+
+
+def _bars_past(bars: PlannedBars, upstream: Mapping[str, Past]) -> Past:
+    """The past of open bars: the rows since their session, or their day, month or year began."""
+    of_values = _farthest(_pasts(bars.values.steps, upstream))
+    every = bars.settings.every
+    if bars.settings.in_sessions:
+        own = Past(sessions=1)
+    elif bars.settings.is_of_calendar:
+        own = Past(ns=DAYS_MAX[every] * NS_PER_DAY)
+    else:
+        own = Past(ever=True)
+    return own.behind(of_values)
 
 
 def remembered_streams(plan: Plan) -> frozenset[str]:

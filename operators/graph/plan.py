@@ -10,11 +10,14 @@ from typing import Final
 
 import pyarrow as pa
 
+from operators.bars.node import PlannedBars
+from operators.bars.settings import BarSettings
 from operators.formula.features import Features, Source, read_features
 from operators.formula.meaning import digest
 from operators.formula.suggest import suggest
 from operators.graph.aliases import named_source
 from operators.graph.carried import Carried
+from operators.graph.circles import circles
 from operators.graph.declare import (
     NODE_NAME_LENGTH_MAX,
     NODES_MAX,
@@ -25,6 +28,7 @@ from operators.graph.declare import (
     Output,
 )
 from operators.graph.errors import GraphError, NodeError
+from operators.graph.plan_bars import plan_bars
 from operators.graph.plan_join import Upstream, join_meaning, joined_scales, plan_join
 from operators.graph.stream_rows import rows_meaning, stream_layout
 from operators.join.settings import AsofSettings
@@ -47,7 +51,8 @@ class PlannedNode:
     `key`       the columns that tell the symbols of its rows apart.
     `carried`   the columns of its output, in order; None where nothing goes out.
     `versions`  of each feature.
-    `join`      of a node that joins the first of `reads` with the others: how; None for one of formulas.
+    `join`      of a node that joins the first of `reads` with the others: how; None for any other.
+    `bars`      of a node of bars: which; None for any other.
     `status`    whether the output has a column more for each feature that it carries.
     `available` whether it has one that says when a row could be in a reader's hands.
     """
@@ -62,6 +67,12 @@ class PlannedNode:
     join: AsofSettings | None = None
     status: bool = False
     available: bool = False
+    bars: PlannedBars | None = None
+
+    @property
+    def has_own_rows(self) -> bool:
+        """Whether its rows are not those it takes, one for one and at once."""
+        return self.join is not None or self.bars is not None
 
     @property
     def upstream(self) -> str:
@@ -164,6 +175,7 @@ class _Planning:
         self.errors: list[NodeError] = []
         self._nodes = settings.nodes
         self._clock = clock
+        self._sessions = settings.sessions
         self._upstreams = {ALIGNED: aligned}
         self._wrong_roots: dict[str, str] = {}  # streams that no node can read, and why
         for stream in streams:
@@ -224,6 +236,8 @@ class _Planning:
         upstream = self._upstream_of(node, node.upstream, "from")
         if node.join is not None:
             return self._plan_join(node, node.join, upstream)
+        if node.bars is not None:
+            return self._plan_bars(node, node.bars, upstream)
         source = upstream.source
         if not node.features:
             self._report(node.name, f"a node needs features, in a table [graph.{node.name}.features]")
@@ -277,7 +291,7 @@ class _Planning:
         features, settings = planned.features, planned.settings
         own = self._source(node, left.source, features, set())
         own = own._replace(scales=joined_scales(settings, left, rights))
-        self._upstreams[node.name] = Upstream(own, left.key, roots, joined=True)
+        self._upstreams[node.name] = left._replace(source=own, roots=roots, joined=True)
         carried = self._carried(node, left.key)
         self._check_available(node)
         status = node.output is not None and node.output.status
@@ -285,11 +299,32 @@ class _Planning:
             node.name, node.reads, roots, left.key, features, {}, carried, settings, status=status
         )
 
+    def _plan_bars(self, node: NodeSettings, bars: BarSettings, upstream: Upstream) -> PlannedNode | None:
+        self._upstreams[node.name] = Upstream(Source(node.name, None))
+        if upstream.source.layout is None or upstream.source.broken:
+            return None
+        split = {column: formula_version(text) for column, text in node.features.items()}
+        formulas = {name: text for name, (text, _) in split.items()}
+        made, wrong = plan_bars(node.name, bars, formulas, upstream, self._clock, self._sessions)
+        self.errors += wrong
+        if made is None:
+            return None
+        key, roots = upstream.key, upstream.roots
+        self._upstreams[node.name] = made.upstream
+        carried = self._carried(node, key)
+        self._check_available(node)
+        status = node.output is not None and node.output.status
+        versions = {name: version for name, (_, version) in split.items()}
+        return PlannedNode(
+            node.name, node.reads, roots, key, made.features, versions, carried, status=status, bars=made.bars
+        )
+
     def _check_available(self, node: NodeSettings) -> None:
         """Report what nobody knows of rows that waited for others inside the graph."""
         if node.output is not None and node.output.available:
             message = (
-                "of rows of a join of nodes it is not known in this version when a reader could have them"
+                "of bars, and of rows of a join of nodes, it is not known in this version when a reader "
+                "could have them"
             )
             self._report(node.name, message, setting="out.available")
 
@@ -318,7 +353,8 @@ class _Planning:
 
     def _carried(self, node: NodeSettings, key: tuple[str, ...]) -> tuple[str, ...] | None:
         layout = self._upstreams[node.name].source.layout
-        identity = {*key, EVENT_NS, KNOWN_NS, LEFT_OFFSET, LEFT_INDEX}
+        own = self._upstreams[node.name].identity
+        identity = {*key, EVENT_NS, KNOWN_NS, LEFT_OFFSET, LEFT_INDEX, *own}
         if node.output is None or layout is None:
             return None
         chosen = node.output.columns
@@ -355,18 +391,8 @@ class _Planning:
 
     def _report_cycles(self, waiting: list[NodeSettings]) -> None:
         """Each of these nodes is on a circle, or behind one."""
-        names = {node.name for node in waiting}
-        upstream = {node.name: next(name for name in node.reads if name in names) for node in waiting}
-        reported: set[str] = set()
-        for node in waiting:
-            path = [node.name]
-            while upstream[path[-1]] not in path:
-                path.append(upstream[path[-1]])
-            circle = path[path.index(upstream[path[-1]]) :]
-            if not reported.intersection(circle):
-                words = " <- ".join([*circle, circle[0]])
-                self._report(circle[0], f"the nodes read one another in a circle: {words}", setting="from")
-                reported.update(circle)
+        for name, words in circles({node.name: node.reads for node in waiting}):
+            self._report(name, f"the nodes read one another in a circle: {words}", setting="from")
 
     def _report(self, node: str, message: str, *, setting: str = "", width: int = 0) -> None:
         start, end = (0, width) if width else (None, None)

@@ -27,7 +27,9 @@ class Upstream(NamedTuple):
     source: Source
     key: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
-    joined: bool = False  # a node on the way joins others
+    joined: bool = False  # a node on the way joins others, or makes bars
+    in_ties: bool = False  # a row of these may come of some of the rows of its time, and not of the others
+    identity: tuple[str, ...] = ()  # columns that say which row it is, beside key, clocks and place
 
 
 class PlannedJoin(NamedTuple):
@@ -42,6 +44,12 @@ def plan_join(join: JoinSettings, left: Upstream, rights: Sequence[Upstream], cl
 
     Raises StreamError and SettingsError where their columns do not bear it.
     """
+    for right in rights:
+        if right.in_ties and join.allow_exact:
+            raise ValueError(
+                f"{right.source.name} has bars that close with a trade, and more trades of that nanosecond "
+                "may follow: write allow_exact = false"
+            )
     streams = [_stream(one) for one in (left, *rights)]
     settings = AsofSettings(
         left=streams[0],

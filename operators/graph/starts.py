@@ -31,8 +31,8 @@ def starts_of(
     """The start of each node that remembers rows; `standing` says where they are, `through` the commit.
 
     A node whose own input has to begin further back than it stands itself starts anew, for it has to give
-    those rows once more.  So does a node behind a join that starts anew: which of the rows of a join it has
-    taken is known from where the join stands.
+    those rows once more.  So does a node behind a join, or behind bars, that start anew: which of their rows
+    it has taken is known from where they stand.
     """
     where = dict(standing)
     while True:
@@ -91,7 +91,7 @@ def _lowest(one: Places, other: Places) -> Places:
 
 
 def _behind_joins(plan: Plan, starts: Mapping[str, Start]) -> Iterable[str]:
-    """The nodes that remember rows, and read a join which starts anew, directly or through others."""
+    """The nodes that remember rows, and read a join or bars which start anew, directly or through others."""
     behind: set[str] = set()
     for node in plan.nodes:
         if behind.intersection(node.reads) or _joins_anew(node, starts):
@@ -100,4 +100,4 @@ def _behind_joins(plan: Plan, starts: Mapping[str, Start]) -> Iterable[str]:
 
 
 def _joins_anew(node: PlannedNode, starts: Mapping[str, Start]) -> bool:
-    return node.join is not None and starts[node.name].anew
+    return node.has_own_rows and starts[node.name].anew

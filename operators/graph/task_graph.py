@@ -70,7 +70,7 @@ class TaskGraph:
         self._rereading = False
         # Whether nodes have yet to hear up to where an earlier life came, in a graph to which that matters.
         self._unsettled = False
-        self._settles = bool(plan.streams) or any(node.join is not None for node in plan.nodes)
+        self._settles = bool(plan.streams) or any(node.has_own_rows for node in plan.nodes)
         self._complete_ns: dict[str, int] = {}  # by root, as an earlier life left it
         self._void: list[bytes] = []  # keys of kept entries that mean nothing by this rule
 

@@ -66,6 +66,12 @@ class DailySessions:
             return time_ns.copy()
         return _spans(self, *_years_of(time_ns)).ids(time_ns)
 
+    def ends(self, time_ns: Int64s) -> Int64s:
+        """As of `Sessions`; every moment is known of."""
+        if not time_ns.size:
+            return time_ns.copy()
+        return _spans(self, *_years_of(time_ns)).ends(time_ns)
+
 
 def read_hours(text: str) -> tuple[int, int]:
     """When a session opens and closes, minutes since midnight, of `09:30-16:00`; raises CalendarError."""
@@ -115,6 +121,11 @@ def zone_of(name: str) -> ZoneInfo:
             f"{name!r} is no time zone that this machine knows: expected a name such as America/New_York, or "
             "UTC; if it is one, install the package tzdata"
         ) from None
+
+
+def midnight_ns(day: date, timezone: str) -> int:
+    """The first moment of a day (UTC ns) by the clocks of a zone."""
+    return _first_moment_s(day, 0, zone_of(timezone)) * NS_PER_S
 
 
 @lru_cache(maxsize=64)

@@ -37,6 +37,12 @@ class Sessions(Protocol):
         Raises CalendarError for moments of which nobody knows.
         """
 
+    def ends(self, time_ns: Int64s) -> Int64s:
+        """The end of each moment's session (int64 ns, exclusive), `OUTSIDE` where it is of none.
+
+        Raises CalendarError for moments of which nobody knows.
+        """
+
 
 class Spans(NamedTuple):
     """Sessions in order of time, none overlapping another: int64 UTC ns, `end_ns` exclusive."""
@@ -46,19 +52,27 @@ class Spans(NamedTuple):
 
     def ids(self, time_ns: Int64s) -> Int64s:
         """The id of each moment's session, `OUTSIDE` for one in none of these."""
+        return self._of(time_ns, self.start_ns)
+
+    def ends(self, time_ns: Int64s) -> Int64s:
+        """The end of each moment's session, `OUTSIDE` for one in none of these."""
+        return self._of(time_ns, self.end_ns)
+
+    def _of(self, time_ns: Int64s, values: Int64s) -> Int64s:
+        """The value of each moment's session."""
         if not time_ns.size or not self.start_ns.size:
             return np.full(time_ns.size, OUTSIDE, dtype=np.int64)
         ends = np.array([time_ns.min(), time_ns.max()])
         first, last = (np.searchsorted(self.start_ns, ends, side="right") - 1).tolist()
         if first == last >= 0:  # a batch mostly lies in one session, and needs no search for each row
-            return np.where(time_ns < self.end_ns[first], self.start_ns[first], OUTSIDE)
+            return np.where(time_ns < self.end_ns[first], values[first], OUTSIDE)
         near = slice(max(first, 0), last + 1)
-        start_ns, end_ns = self.start_ns[near], self.end_ns[near]
+        start_ns, end_ns, values = self.start_ns[near], self.end_ns[near], values[near]
         if not start_ns.size:  # all before the first session
             return np.full(time_ns.size, OUTSIDE, dtype=np.int64)
         place = np.searchsorted(start_ns, time_ns, side="right") - 1
         inside = (place >= 0) & (time_ns < end_ns[place])
-        return np.where(inside, start_ns[place], OUTSIDE)
+        return np.where(inside, values[place], OUTSIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,10 @@ class UtcDays:
     def ids(self, time_ns: Int64s) -> Int64s:
         """As of `Sessions`; no moment is outside."""
         return time_ns - time_ns % NS_PER_DAY
+
+    def ends(self, time_ns: Int64s) -> Int64s:
+        """As of `Sessions`."""
+        return self.ids(time_ns) + NS_PER_DAY
 
 
 DAYS_OF_UTC: Final = UtcDays()

@@ -45,10 +45,18 @@ class SessionTable:
 
     def ids(self, time_ns: Int64s) -> Int64s:
         """As of `Sessions`; raises CalendarError for a moment before or after those the table is about."""
+        self._require_known(time_ns)
+        return self.spans.ids(time_ns)
+
+    def ends(self, time_ns: Int64s) -> Int64s:
+        """As of `Sessions`; raises CalendarError as `ids`."""
+        self._require_known(time_ns)
+        return self.spans.ends(time_ns)
+
+    def _require_known(self, time_ns: Int64s) -> None:
         for moment_ns in (int(time_ns.min()), int(time_ns.max())) if time_ns.size else ():
             if not self.from_ns <= moment_ns < self.until_ns:
                 raise CalendarError(self._beyond(moment_ns))
-        return self.spans.ids(time_ns)
 
     def _beyond(self, moment_ns: int) -> str:
         home = f" ({self.home})" if self.home else ""

@@ -36,5 +36,5 @@ def absence(name: str) -> str:
     if name in LOOKING_AHEAD:
         return f"{name} looks ahead; only a label node may, and labels are never served"
     if name in OF_BARS:
-        return f"{name} belongs to bar nodes, which are not there yet in this version"
+        return f'{name} belongs to a node of bars: kind = "bars"'
     return f"{name} is not there yet in this version; the functions are {', '.join(FUNCTIONS)}"

@@ -24,6 +24,9 @@ class ShortSessions:
     def ids(self, time_ns: Int64s) -> Int64s:
         return np.where(time_ns % 700 < 600, time_ns - time_ns % 700, OUTSIDE)
 
+    def ends(self, time_ns: Int64s) -> Int64s:
+        return np.where(time_ns % 700 < 600, time_ns - time_ns % 700 + 600, OUTSIDE)
+
     def describe(self) -> str:
         return "short sessions"
 

@@ -102,7 +102,7 @@ REFUSED = [
         "hawkes",
     ),
     ("lead(mid, rows=1)", "lead looks ahead; only a label node may, and labels are never served", "lead"),
-    ("sum(size)", "sum belongs to bar nodes, which are not there yet in this version", "sum"),
+    ("sum(size)", 'sum belongs to a node of bars: kind = "bars"', "sum"),
 ]
 
 
