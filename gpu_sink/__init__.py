@@ -16,12 +16,16 @@ from gpu_sink.errors import (
     OrderWarning,
     OverwrittenError,
     ReaderWarning,
+    SampleError,
     SegmentError,
     SourceError,
     StateError,
 )
 from gpu_sink.frames import Frame
 from gpu_sink.options import BatchOptions, Windows
+from gpu_sink.samples.bars import bar_concurrency, bar_uniqueness, return_weights, time_decay
+from gpu_sink.samples.folds import PurgedKFold, purged
+from gpu_sink.samples.moments import time_uniqueness
 from gpu_sink.segment_writer import write_segments
 from gpu_sink.source import AlignedStream
 
@@ -40,12 +44,20 @@ __all__ = [
     "OptionError",
     "OrderWarning",
     "OverwrittenError",
+    "PurgedKFold",
     "ReaderWarning",
+    "SampleError",
     "SegmentError",
     "SourceError",
     "StateError",
     "Windows",
     "__version__",
+    "bar_concurrency",
+    "bar_uniqueness",
+    "purged",
+    "return_weights",
+    "time_decay",
+    "time_uniqueness",
     "write_segments",
 ]
 

@@ -17,6 +17,10 @@ class ColumnError(ValueError):
     """A column cannot be read with these options; the message names it and its type."""
 
 
+class SampleError(ValueError):
+    """Samples cannot be weighed or split; the message names the argument, the place and the value."""
+
+
 class StateError(ValueError):
     """A state belongs to another stream, reader or set of options; the message shows both."""
 
