@@ -1,0 +1,258 @@
+"""The node of labels: its rows are the rows of its input with their labels, once nothing can change these.
+
+What it remembers is the rows that wait, as they came, and nothing else: to come back it takes them again.
+"""
+
+import struct
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from operators.labels import places as at
+from operators.labels.event_kernel import count_decided
+from operators.labels.held import HeldRows, pieces_of
+from operators.labels.inputs import known_times, read_columns, require_columns, settings_of
+from operators.labels.label_kernel import take_rows
+from operators.labels.outputs import columns_of, fields_of, statuses_of
+from operators.labels.settings import Label, LabelError
+from operators.node import Context, NodeStateError
+from operators.rows.groups import Groups
+from operators.rows.packing import pack_rows, unpack_rows
+from operators.sealed import Entries, Sealed, Snapshot
+from operators.sessions.sessions import DAYS_OF_UTC, OUTSIDE, CalendarError, Sessions
+from schemas.batch import Int64s
+from schemas.clocks import BEGINNING_NS
+
+HEAD_KEY: Final = b"h"
+HEAD: Final = struct.Struct(
+    "<Bqqq"
+)  # version, first ordinal that waits, that of the next row, complete up to
+ROWS: Final = b"r"
+BLOCK: Final = 256  # ordinals that are written down together
+BLOCK_HEAD: Final = 8  # bytes before the rows of a block: the ordinal of the first
+VERSION: Final = 1
+INT64_MAX: Final = 2**63 - 1
+
+
+class LabelNode:
+    """Labels each row by the rows of its symbol after it (`Node`).
+
+    Rows come out in the order in which they came, so one that is decided waits for those before it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        meaning: str,
+        upstream: pa.Schema,
+        label: Label,
+        groups: Groups,
+        sessions: Sessions = DAYS_OF_UTC,
+    ) -> None:
+        """`upstream` has the columns of its input; raises LabelError where they do not bear the label."""
+        require_columns(label, upstream)
+        own = fields_of(label)
+        for field in own:
+            if field.name in upstream.names:
+                raise LabelError(f"the label adds a column {field.name}, and there is one already")
+        self.name = name
+        self.meaning = meaning
+        self.layout = pa.schema([*upstream, *own])
+        self.needs = Context(hold_ns=label.bound_ns)
+        self._upstream = upstream
+        self._label = label
+        self._groups = groups
+        self._sessions = sessions
+        self._settings, self._levels = settings_of(label, upstream)
+        self._held = HeldRows(upstream)
+        self._clock = _Progress()
+        self._decide(0)  # no row has to wait for a kernel to be compiled
+        self._give()
+
+    def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
+        """Take rows; return those that are decided, up to the first that is not."""
+        (sealed,) = upstream
+        first = self._held.end
+        if sealed.rows is not None and sealed.rows.num_rows:
+            assert sealed.keys is not None, f"node {self.name} labels by symbol: its rows need keys"
+            self._enter(sealed.rows, sealed.keys.group, sealed.keys.time_ns)
+        self._clock.complete_ns = max(self._clock.complete_ns, sealed.complete_ns)
+        self._decide(first)
+        return self._give()
+
+    def snapshot(self) -> Snapshot:
+        """Return what changed: blocks of rows that came or are no longer needed."""
+        held, clock = self._held, self._clock
+        head = HEAD.pack(VERSION, held.base, held.end, clock.complete_ns)
+        puts: list[tuple[bytes, bytes]] = []
+        if head != clock.kept:
+            puts.append((HEAD_KEY, head))
+            clock.kept = head
+        lower = max(held.base, clock.written // BLOCK * BLOCK) if held.end > clock.written else held.end
+        puts += [
+            (_block_key(block), self._block(first, end))
+            for block, first, end in pieces_of(lower, held.end, BLOCK)
+        ]
+        gone = range(clock.oldest_block, min(held.base // BLOCK, -(-clock.written // BLOCK)))
+        deletes = [*clock.strays, *map(_block_key, gone)]
+        clock.written, clock.oldest_block, clock.strays = held.end, held.base // BLOCK, []
+        return Snapshot(puts, deletes)
+
+    def restore(self, entries: Entries) -> None:
+        """Take back what snapshots held; raises NodeStateError where it is damaged."""
+        kept = dict(entries)
+        if not kept:
+            return
+        head = kept.pop(HEAD_KEY, b"")
+        if len(head) != HEAD.size or head[0] != VERSION:
+            raise NodeStateError(f"node {self.name}: which rows wait is not kept, or in another version")
+        _, base, end, complete_ns = HEAD.unpack(head)
+        if not 0 <= base <= end:
+            raise NodeStateError(f"node {self.name}: which rows wait is damaged")
+        self._held.begin(base)
+        for block, first, behind in pieces_of(base, end, BLOCK):
+            self._restore_block(first, behind, kept.pop(_block_key(block), b""))
+        self._clock = _Progress(complete_ns, head, end, base // BLOCK, base)
+        own = _block_key(base // BLOCK)  # its rows may have come out since
+        for key in kept:
+            if not (key[:1] == ROWS and len(key) == len(own) and (key < own or (key == own and base == end))):
+                raise NodeStateError(f"node {self.name}: no entry of its state has a key such as {key!r}")
+            if key < own:  # a worker that died before it took back the block left it in the topic
+                self._clock.strays.append(key)
+        self._decide(base)
+        if count_decided(self._held.whole, self._held.origin, base, end):
+            raise NodeStateError(f"node {self.name}: rows are kept that came out before")
+
+    def _enter(
+        self,
+        rows: pa.RecordBatch,
+        group: npt.NDArray[np.int32],
+        time_ns: Int64s,
+        full: npt.NDArray[np.int8] | None = None,
+    ) -> None:
+        """Put rows into the tables; `full` says which were crowded out, where that was counted before."""
+        whole, real = self._held.add(rows, len(self._groups))
+        whole[at.GROUP], whole[at.TIME_NS] = group, time_ns
+        session = self._sessions.ids(time_ns)
+        whole[at.SESSION] = np.where(session == OUTSIDE, OUTSIDE, session & INT64_MAX)  # as in the graph
+        whole[at.KNOWN] = known_times(rows, time_ns)
+        whole[at.INSIDE] = 1 if self._label.across_sessions else self._stays_inside(time_ns, session)
+        whole[at.FULL] = -1 if full is None else full
+        read_columns(self._label, rows, real)
+
+    def _stays_inside(self, time_ns: Int64s, session: Int64s) -> npt.NDArray[np.bool_]:
+        """Which events have the end of their time in their own session."""
+        ends_ns = time_ns + self._label.bound_ns
+        try:
+            return np.equal(self._sessions.ids(ends_ns), session)
+        except CalendarError:  # a moment that no calendar knows is in no session that it does know
+            return np.array([self._is_inside(*one) for one in zip(ends_ns, session, strict=True)], np.bool_)
+
+    def _is_inside(self, moment_ns: np.int64, session: np.int64) -> bool:
+        try:
+            return bool(self._sessions.ids(np.array([moment_ns]))[0] == session)
+        except CalendarError:
+            return False
+
+    def _decide(self, first: int) -> None:
+        held, clock = self._held, self._clock
+        clock.timed = take_rows(
+            held.whole,
+            held.real,
+            held.symbols,
+            self._settings,
+            self._levels,
+            held.origin,
+            max(clock.timed, held.base),
+            first,
+            held.end,
+            clock.complete_ns,
+        )
+
+    def _give(self) -> Sealed:
+        held = self._held
+        first = held.base
+        count = count_decided(held.whole, held.origin, first, held.end)
+        if not count:
+            return Sealed(None, self._complete_ns)
+        whole, real = held.table(first, first + count)
+        columns = [*held.rows(first, first + count).columns, *columns_of(self._label, whole, real)]
+        rows = pa.RecordBatch.from_arrays(columns, schema=self.layout)
+        keys, reasons = held.keys(first, first + count), statuses_of(whole)
+        held.drop(count)
+        return Sealed(rows, self._complete_ns, keys=keys, reasons=reasons)
+
+    @property
+    def _complete_ns(self) -> int:
+        """Below it no row waits or comes."""
+        held = self._held
+        if held.base == held.end:
+            return self._clock.complete_ns
+        return min(self._clock.complete_ns, int(held.whole[at.TIME_NS, held.base - held.origin]))
+
+    def _block(self, first: int, end: int) -> bytes:
+        """Rows as they are written down: their columns, symbols and times, and which were crowded out."""
+        keys = self._held.keys(first, end)
+        whole, _ = self._held.table(first, end)
+        rows = self._held.rows(first, end)
+        own = [
+            self._groups.keys(keys.group),
+            pa.array(keys.time_ns),
+            pa.array(whole[at.FULL].astype(np.int8)),
+        ]
+        batch = pa.RecordBatch.from_arrays([*rows.columns, *own], schema=self._kept_schema)
+        (value,) = pack_rows(batch, np.array([0, batch.num_rows], np.int64))
+        return first.to_bytes(BLOCK_HEAD, "little") + value
+
+    def _restore_block(self, first: int, end: int, value: bytes) -> None:
+        try:
+            begin = int.from_bytes(value[:BLOCK_HEAD], "little")
+            rows, (count,) = unpack_rows(self._kept_schema, [value[BLOCK_HEAD:]])
+        except ValueError as damaged:
+            raise NodeStateError(f"node {self.name}: rows {first} to {end}: {damaged}") from None
+        if not (begin <= first and begin + count == end):  # it may begin with rows that came out since
+            raise NodeStateError(
+                f"node {self.name}: rows {first} to {end} are kept as {begin} to {begin + count}"
+            )
+        rows = rows.slice(first - begin)
+        *_, keys, time_ns, full = rows.columns
+        encoded = keys.dictionary_encode()
+        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+        group = self._groups.codes(encoded.dictionary, codes)
+        names = self._upstream.names
+        payload = pa.RecordBatch.from_arrays(rows.columns[: len(names)], schema=self._upstream)
+        self._enter(payload, group, _numbers(time_ns), _numbers(full).astype(np.int8))
+
+    @property
+    def _kept_schema(self) -> pa.Schema:
+        own = [("\0key", pa.binary()), ("\0time_ns", pa.int64()), ("\0full", pa.int8())]
+        return pa.schema([*self._upstream, *own])
+
+
+class _Progress:
+    """How far a node has come, and what of it is written down."""
+
+    def __init__(
+        self,
+        complete_ns: int = BEGINNING_NS,
+        kept: bytes = b"",
+        written: int = 0,
+        oldest_block: int = 0,
+        timed: int = 0,
+    ) -> None:
+        self.strays: list[bytes] = []  # blocks left over: the next snapshot deletes them
+        self.complete_ns = complete_ns
+        self.kept = kept  # the head entry
+        self.written = written  # the ordinal up to which rows are
+        self.oldest_block = oldest_block
+        self.timed = timed  # the first event that may wait for its time
+
+
+def _block_key(block: int) -> bytes:
+    return ROWS + block.to_bytes(8, "big")
+
+
+def _numbers(column: pa.Array) -> Int64s:
+    return np.asarray(column.to_numpy(zero_copy_only=False), np.int64)
