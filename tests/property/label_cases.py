@@ -34,6 +34,10 @@ class ShortDays:
         """As of `Sessions`."""
         return self._spans.ids(time_ns)
 
+    def ends(self, time_ns: Int64s) -> Int64s:
+        """As of `Sessions`."""
+        return self._spans.ends(time_ns)
+
 
 def session_of(time_ns: int) -> int:
     """The session of one moment, -1 for none."""

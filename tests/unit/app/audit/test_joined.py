@@ -123,14 +123,14 @@ def test_what_no_judge_can_compute_is_named_wherever_a_join_brings_it() -> None:
 class OfAnotherKind(NodeSettings):
     """A node with a setting that the audit does not know."""
 
-    bars: str = ""
+    turns: str = ""
 
 
 def test_nodes_behind_one_of_a_kind_without_a_judge_are_named_and_not_judged() -> None:
-    bars = OfAnotherKind(name="bars", upstream="quote", features={"x": "sum(bid)"}, bars="30s")
+    bars = OfAnotherKind(name="bars", upstream="quote", features={"x": "sum(bid)"}, turns="30s")
     join = NodeSettings(name="joined", upstream="aligned", features={}, join=JoinSettings(rights=("bars",)))
     then = NodeSettings(name="then", upstream="joined", features={"z": "bars_x + 1"})
     graph = GraphSettings(name="g", nodes=(bars, join, then))
-    assert NodeRules.of(graph, "then", KEYS, "event_ns", COLUMNS).strange == "bars of bars"
-    plain = GraphSettings(name="g", nodes=(replace(bars, bars=""), join, then))
+    assert NodeRules.of(graph, "then", KEYS, "event_ns", COLUMNS).strange == "turns of bars"
+    plain = GraphSettings(name="g", nodes=(replace(bars, turns=""), join, then))
     assert NodeRules.of(plain, "then", KEYS, "event_ns", COLUMNS).strange == ""
