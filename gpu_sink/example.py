@@ -30,6 +30,7 @@ from gpu_sink.batches.batch import Batch
 from gpu_sink.contract import FrameError
 from gpu_sink.errors import ColumnError, DeviceError, OptionError, SourceError, StateError
 from gpu_sink.options import Windows
+from gpu_sink.slots.cuda import require_card
 from gpu_sink.source import AlignedStream
 from gpu_sink.torch_dataset import AlignedDataset
 
@@ -40,6 +41,16 @@ NAMES: Final = {
     "bid": "quote_bid_price",
     "ask": "quote_ask_price",
 }
+# What an unpickler raises over bytes that are something else: it reads them as instructions.
+UNREADABLE: Final = (
+    UnpicklingError,
+    EOFError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
 STEPS: Final = 8  # a trade, and the 7 of its symbol before it
 HIDDEN: Final = 16
 CHECKPOINT_BATCHES: Final = 50  # as many batches are trained again after a crash, from the state before them
@@ -60,6 +71,11 @@ class QuoteDistance(nn.Module):
         _, state = self.past(steps)
         guess: Tensor = self.guess(state[0])[:, 0]
         return guess
+
+
+def model_on(device: str) -> QuoteDistance:
+    """A new model there; raises DeviceError where there is no such card."""
+    return QuoteDistance().to(device if device == "cpu" else require_card(device))
 
 
 def inputs_and_targets(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -95,7 +111,7 @@ def train(
     """
     torch.manual_seed(1)
     rows = AlignedDataset(stream, batch_rows=256, shuffle_rows=2_048, seed=7, **batch_options(names, device))
-    model = QuoteDistance().to(device)
+    model = model_on(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     if checkpoint.exists():
         saved = read_checkpoint(checkpoint)
@@ -141,16 +157,15 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     """What `write_checkpoint` wrote; raises StateError for another file."""
     try:
         saved = torch.load(checkpoint, weights_only=True)
-    except (UnpicklingError, EOFError, RuntimeError) as broken:
-        raise StateError(f"{checkpoint} cannot be read as a checkpoint: {first_line(broken)}") from None
+    except UNREADABLE:
+        # What PyTorch says of it is a page, and advises to load what may run any code.
+        raise StateError(
+            f"{checkpoint} cannot be read as a checkpoint: it is another file, or cut short; name the one "
+            "that train wrote, or one that does not exist to train anew"
+        ) from None
     if not isinstance(saved, dict) or not {"model", "optimizer", "rows"} <= saved.keys():
         raise StateError(f"{checkpoint} is no checkpoint of this example: name another file")
     return saved
-
-
-def first_line(error: Exception) -> str:
-    """What an error says first: PyTorch goes on for a page."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def serve(
@@ -166,9 +181,7 @@ def serve(
 
     It goes on until the stream has ended or was silent for `idle_ms`, or somebody presses Ctrl-C.
     """
-    model = QuoteDistance().to(device)
     saved = read_checkpoint(checkpoint)
-    model.load_state_dict(saved["model"])
     batches = stream.batches(
         batch_rows=1_024,
         max_wait_ms=5,
@@ -177,6 +190,8 @@ def serve(
         commit_every_ms=commit_every_ms,
         **batch_options(saved.get("names", NAMES), device),
     )
+    model = model_on(device)
+    model.load_state_dict(saved["model"])
     latencies_ms: list[float] = []
     shown, answered = 0, 0
     say_s = time.monotonic() + SAY_EVERY_S

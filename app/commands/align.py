@@ -61,9 +61,11 @@ def align(
     Example: python -m app align --config tidemark.toml --slot 0
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
-    _prepare(settings)
+    share_arenas()
+    # What is wrong with topics, schemas and settings is said before a minute goes into kernels.
     pipeline = open_pipeline(settings, member=True, on_wait=say)
     require_meanings(settings, pipeline.asof)
+    _load_kernels(settings)
     group, clock, slot = settings.pipeline.prefix, settings.pipeline.clock, settings.worker.slot
     rule = pipeline.rule.describe()
     say(f'{pipeline.bus.name}: group {group}, slot {slot}, joining on clock = "{clock}", {rule}')
@@ -102,13 +104,12 @@ def say_if_slow(seconds: float, words: str) -> Iterator[None]:
         timer.cancel()
 
 
-def _prepare(settings: Settings) -> None:
-    """Load kernels and set up the process, before any client is made."""
-    share_arenas()
+def _load_kernels(settings: Settings) -> None:
+    """Load kernels, or compile them, before the worker is one of a group that would wait for it."""
     with say_if_slow(COMPILING_S, "compiling kernels, once on this machine: half a minute or so"):
         warm_up(settings)
     if not gc.isenabled():
-        # Libraries and kernels stay: a full collection need not walk them.  A client would never go, frozen.
+        # Libraries, kernels and the client stay until the process ends: a full collection need not walk them.
         gc.freeze()
         gc.enable()
     if settings.worker.failpoint:

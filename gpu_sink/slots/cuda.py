@@ -16,6 +16,21 @@ from gpu_sink.errors import DeviceError
 from gpu_sink.slots.copies import Ticket
 
 
+def require_card(device: str) -> Any:
+    """The card of this name, a torch.device with its index; raises DeviceError where there is none."""
+    from gpu_sink.adapters import require
+
+    torch = require("torch", "a card", "tidemark-gpu-sink[torch]")
+    if not torch.cuda.is_available():
+        raise DeviceError(f'device="{device}": PyTorch sees no card here; say device="cpu"')
+    card = torch.device(device)
+    if card.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    if card.index >= torch.cuda.device_count():
+        raise DeviceError(f'device="{device}": there are {torch.cuda.device_count()} cards, from cuda:0 on')
+    return card
+
+
 class CudaCopies:
     """A copy engine over PyTorch's CUDA streams; the consumer's stream is the one current in its thread.
 
@@ -25,18 +40,9 @@ class CudaCopies:
 
     def __init__(self, device: str) -> None:
         """Raises DeviceError without PyTorch or without the card."""
-        from gpu_sink.adapters import require
+        self.device: Any = require_card(device)
+        import torch
 
-        torch = require("torch", "a card", "tidemark-gpu-sink[torch]")
-        if not torch.cuda.is_available():
-            raise DeviceError(f'device="{device}": PyTorch sees no card here; say device="cpu"')
-        self.device: Any = torch.device(device)
-        if self.device.index is None:
-            self.device = torch.device("cuda", torch.cuda.current_device())
-        if self.device.index >= torch.cuda.device_count():
-            raise DeviceError(
-                f'device="{device}": there are {torch.cuda.device_count()} cards, from cuda:0 on'
-            )
         self._torch = torch
         self._stream = torch.cuda.Stream(self.device)
         self._pinned: dict[int, Any] = {}  # by address of the host block

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gpu_sink.contract import SEALED
+from gpu_sink.errors import DeviceError
 from gpu_sink.frames import Frame, Place, decode_frame
 from gpu_sink.segment_writer import write_segments
 from gpu_sink.source import AlignedStream
@@ -148,7 +149,9 @@ def test_a_file_that_is_no_checkpoint_is_one_line(
     for name, message in files.items():
         with pytest.raises(SystemExit):
             main(["train", "--folder", str(folder), "--checkpoint", str(tmp_path / name)])
-        assert f"{name} {message}" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert f"{name} {message}" in said
+        assert "weights_only" not in said  # what PyTorch advises would run any code of the file
 
 
 OWN = ["--symbol", "venue,sym", "--price", "px", "--bid", "q_bid", "--ask", "q_ask"]
@@ -185,6 +188,20 @@ def test_what_the_example_cannot_do_is_one_line(
         main([*command, *arguments])
     assert exited.value.code == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
+def test_a_card_that_is_not_there_is_one_line_in_training_and_serving(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = tmp_path / "model.pt"
+    with pytest.raises(SystemExit):
+        main(["train", "--folder", str(folder), "--checkpoint", str(checkpoint), "--device", "cuda"])
+    message = 'device="cuda": PyTorch sees no card here; say device="cpu"'
+    assert message in capsys.readouterr().err
+    train(AlignedStream.from_folder(str(folder)), checkpoint, batches_max=None)
+    with pytest.raises(DeviceError, match=re.escape(message)):
+        serve(AlignedStream.from_frames(live(1)), checkpoint, device="cuda", idle_ms=1_000)
 
 
 def test_ctrl_c_ends_serving_with_its_figures_and_training_with_a_line(
