@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from tests.stage.kernel_copies import copy_kernels
 from tests.stage.programs import ROOT
 
 FOLDER: Final = ROOT / "build/docs/checkout"  # always the same: kernels are kept by the path of their source
@@ -22,6 +23,7 @@ class Checkout:
         """Without `java` none is on the PATH, and so no broker can be started."""
         self.java = java
         _copy_files()
+        copy_kernels(FOLDER)
         if not (FOLDER.parent / "shared").exists() and (ROOT.parent / "shared").exists():
             (FOLDER.parent / "shared").symlink_to(ROOT.parent / "shared")
         hidden = {"TIDEMARK_", "BOOTSTRAP", "KAFKA_", "MAKE", "PORT", "PYTEST_", "NUMBA_", "COLUMNS"}
