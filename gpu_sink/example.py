@@ -75,7 +75,8 @@ class QuoteDistance(nn.Module):
 
 def model_on(device: str) -> QuoteDistance:
     """A new model there; raises DeviceError where there is no such card."""
-    return QuoteDistance().to(device if device == "cpu" else require_card(device))
+    model: QuoteDistance = QuoteDistance().to(device if device == "cpu" else require_card(device))
+    return model
 
 
 def inputs_and_targets(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -27,4 +27,5 @@ def copy_kernels(root: Path) -> None:
 
 def _kept_in(folder: Path) -> str:
     """The name of the folder for the kernels of a folder of modules."""
-    return str(UserProvidedCacheLocator.get_suitable_cache_subpath(str(folder / "kernel.py")))
+    kernel = str(folder / "kernel.py")
+    return str(UserProvidedCacheLocator.get_suitable_cache_subpath(kernel))  # type: ignore[no-untyped-call]
