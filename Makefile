@@ -17,6 +17,7 @@ READY_QUIX := $(VENV_QUIX)/.ready
 TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
 # Many tests wait for a broker: on two cores a third process does the work of others meanwhile.
 PROCESSES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 3 : cores)))
+PYTEST = $(PY) -m pytest -q -n $(PROCESSES) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 ROOTS := app operators topics state replay gpu_sink schemas distribution tests
 
 # Told to write no bytecode, as in many containers, each of our processes would compile all that it imports, a second each.
@@ -100,11 +101,18 @@ layers: $(READY) ## who may import whom
 tidy: $(READY) ## file and function length, words, set-up rules
 	@$(PY) -m pytest -q tests/tidy
 
-test: $(TEST_READY) ## all tests, on up to 4 cores; starts a real Kafka where Java and Maven are present (TORCH=0 leaves PyTorch out)
+test: $(TEST_READY) ## the tests but the slow ones, on up to 4 cores; starts a real Kafka where Java and Maven are present (TORCH=0 leaves PyTorch out)
+	@$(MAKE) kernels
+	$(PYTEST) -m 'not slow' $(ARGS)
+
+test-slow: $(TEST_READY) ## what takes longest: every command of the pages, faults on a real Kafka, days of real data, the wheels
+	@$(MAKE) kernels
+	$(PYTEST) -m slow $(ARGS)
+
+kernels: $(READY)
 	@$(PY) -m operators.nodes.warm  # each test process would compile these for itself
 	@pids=; for families in "squares shapes" "pairs totals order" "windows events sessions recursions fillings"; do \
 		$(PY) -m operators.nodes.warm $$families & pids="$$pids $$!"; done; for pid in $$pids; do wait $$pid || exit 1; done
-	@$(PY) -m pytest -q -n $(PROCESSES) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 simulate: $(READY) ## seeded whole runs: make simulate SEEDS=1000 [FIRST=5000], one of them again: SEED=7
 	@$(PY) -m tests.simulation.test_runs --seeds $(SEEDS) --first $(FIRST) $(call flag,SEED,seed)
@@ -136,7 +144,7 @@ change: $(READY) ## change a graph under 20,000 rows/s: new features have their 
 mutate: $(READY) ## change each comparison that decides what is sealed: some test must fail (FILES=operators/join/sealer.py)
 	@$(PY) -m tests.mutation $(FILES)
 
-check: lint type layers test ## everything CI runs
+check: lint type layers test test-slow ## everything CI runs
 
 bench: $(TEST_READY) $(if $(filter 1,$(QUIX)),$(READY_QUIX)) ## tables, JSON and plots under build/bench/
 	@$(PY) -m tests.bench $(ARGS)
@@ -163,4 +171,4 @@ wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client 
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check bench kafka kafka-stop up replay wheel clean
+.PHONY: help sync lock fmt lint type layers tidy test test-slow kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check bench kafka kafka-stop up replay wheel clean

@@ -110,9 +110,16 @@ def known_keys(location: list[str], path: tuple[int | str, ...], settings: type[
     table = _table_at(settings, path[:-1])
     if table is None:
         return ""
-    names = [field.alias or name for name, field in table.model_fields.items()]
+    fields = sorted(table.model_fields.items(), key=lambda field: _says(table, field[0]))
+    names = [field.alias or name for name, field in fields]
     near = did_you_mean(location[-1], [*names, *duration_keys(table)])
     return f"{near}{_elsewhere(location, settings)}; {_label(location)} has {', '.join(names)}"
+
+
+def _says(table: type[BaseModel], key: str) -> int:
+    """How far above a table the one is that says this key: its own keys come first where all are listed."""
+    above = [key in vars(kind).get("__annotations__", {}) for kind in table.__mro__]
+    return above.index(True)
 
 
 def _elsewhere(location: list[str], settings: type[BaseModel]) -> str:

@@ -42,7 +42,7 @@ from topics.kafka.bus import KafkaBus
 from topics.partitioner import partition_of
 from topics.registry.open import open_registry
 
-pytestmark = [pytest.mark.broker, pytest.mark.takes_s(90)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(60)]
 
 PARTITIONS = 3
 RUNS = 3

@@ -7,7 +7,7 @@ import pytest
 from tests.stage.graph_days import DAYS, WAYS, Days, require_equal
 from topics.kafka.bus import KafkaBus
 
-pytestmark = [pytest.mark.broker, pytest.mark.data, pytest.mark.takes_s(30)]
+pytestmark = [pytest.mark.broker, pytest.mark.data, pytest.mark.slow, pytest.mark.takes_s(30)]
 
 
 def test_a_day_on_kafka_has_the_features_of_one_straight_from_its_files(

@@ -33,7 +33,7 @@ from topics.kafka.bus import KafkaBus
 from topics.kafka.reader import Reading
 from topics.kafka.settings import LOGGER
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(85)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(110)]
 
 
 def start(folder: Path) -> str:

@@ -20,7 +20,7 @@ from topics.bus import TopicSpec
 from topics.catalogue import HISTORY_CONFIGS
 from topics.kafka.bus import KafkaBus
 
-pytestmark = [pytest.mark.broker, pytest.mark.takes_s(30)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(110)]
 
 
 def _has_started(replay: int, command: str) -> bool:

@@ -23,7 +23,7 @@ from topics.block import TopicPartition
 from topics.bus import ExpiredError
 from topics.kafka.bus import KafkaBus
 
-pytestmark = [pytest.mark.broker, pytest.mark.takes_s(50)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(70)]
 
 ROLES = ("publisher", "worker", "model", "operator")
 LACKING = {

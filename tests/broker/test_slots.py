@@ -17,7 +17,7 @@ from tests.stage.day_runs import DayRun, small_days, until
 from tests.stage.programs import started
 from topics.kafka.bus import KafkaBus
 
-pytestmark = [pytest.mark.broker, pytest.mark.takes_s(30)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(60)]
 
 SESSION_S = 60  # longer than anybody here waits
 

@@ -8,7 +8,7 @@ import pytest
 from tests.bench.user_latency import PROCESSES, Contest, lines, measure, report
 from tests.bench.user_latency_legs import LEGS, QUANTILES
 
-pytestmark = [pytest.mark.broker, pytest.mark.takes_s(30)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(40)]
 
 
 def test_a_short_run_follows_every_trade_to_its_reader(kafka_bootstrap: str, tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ NAMES: Final = (
     "zones",
 )
 
+pytestmark = [pytest.mark.slow, pytest.mark.takes_s(150)]
+
 
 def _run(name: str, *arguments: str) -> None:
     if not SCRIPTS.is_dir():

@@ -13,7 +13,7 @@ import pytest
 
 from tests.docs.pages import blocks
 
-pytestmark = [pytest.mark.slow, pytest.mark.takes_s(60), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.takes_s(135), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = Path(numpy.__file__).parents[1]

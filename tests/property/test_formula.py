@@ -27,6 +27,8 @@ from tests.property.formula_cases import (
     without_reasons,
 )
 
+pytestmark = pytest.mark.takes_s(80)
+
 
 def taken(node: FormulaNode, rows: pa.RecordBatch) -> pa.RecordBatch:
     """The rows that a node gives for rows; for none, none with its columns."""

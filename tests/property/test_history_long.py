@@ -17,6 +17,8 @@ from operators.rows.groups import Groups
 from operators.sealed import RowKeys, Sealed
 from tests.property.history_cases import LOOKING_BACK, PLAIN_PYTHON
 
+pytestmark = pytest.mark.takes_s(60)
+
 ROWS: Final = 3_000 if PLAIN_PYTHON else 1_000_000
 LAST: Final = 300  # rows of the last session
 NEAR: Final = 1_200  # rows that a node takes which starts close by

@@ -27,7 +27,7 @@ from tests.simulation.judgement import accepted_rows
 from tests.simulation.mortal import Mortal, little_room
 from tests.simulation.scene import pipeline_of, settings_of
 
-pytestmark = pytest.mark.takes_s(100)
+pytestmark = pytest.mark.takes_s(50)
 
 SEEDS = 20
 TURNS_MAX = 3_000

@@ -25,7 +25,7 @@ from tests.simulation.mortal import Mortal, little_room
 from tests.simulation.retention import forget
 from tests.simulation.scene import pipeline_of, settings_of
 
-pytestmark = pytest.mark.takes_s(100)
+pytestmark = pytest.mark.takes_s(320)
 
 SEEDS = 100  # `make simulate SEEDS=10000` plays as many as one has time for
 TURNS_MAX = 3_000

@@ -1,4 +1,4 @@
-"""The faults F1 to F25, each with its scenes, what they need, and whether `make test` plays them."""
+"""The faults F1 to F25, each with its scenes, what they need, and whether `make test-slow` plays them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class Fault:
     """One row of the table: a scene under the settings `tables`.
 
     `needs` says why the scene cannot be played here, or nothing.  `broker` is where: on the shared one, or on
-    one of its own behind a proxy.  `tested` marks those that `make test` plays too.
+    one of its own behind a proxy.  `tested` marks those that `make test-slow` plays too.
     """
 
     code: str

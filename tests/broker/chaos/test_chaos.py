@@ -13,7 +13,7 @@ from tests.broker.chaos.performance import play
 from tests.broker.chaos.theatre import Theatre
 from tests.stage.kafka_process import SCRIPT
 
-pytestmark = [pytest.mark.broker, pytest.mark.takes_s(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(460)]
 
 TESTED = [fault for fault in FAULTS if fault.tested]
 PLAIN = ("F1", "F7", "F19")  # what commits and state are without a graph, which needs more topics

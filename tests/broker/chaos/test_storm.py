@@ -21,7 +21,7 @@ from tests.broker.chaos.storm.watcher import rises
 from tests.broker.chaos.verifier import Figures
 from tests.stage.kafka_process import SCRIPT
 
-pytestmark = pytest.mark.takes_s(50)
+pytestmark = [pytest.mark.slow, pytest.mark.takes_s(100)]
 
 NOW_NS = 1_800_000_000_000_000_000
 SHORT = (

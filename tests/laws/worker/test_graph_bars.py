@@ -25,6 +25,8 @@ from tests.stage.graph_lives import (
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 
+pytestmark = pytest.mark.takes_s(90)
+
 # Bars of trades and of quotes, closed by trades and by time; what looks back at them, and joins them.
 BARS: Mapping[str, Any] = {
     "ticks": {

@@ -20,7 +20,7 @@ from tests.stage.day_runs import DATE, small_days
 from tests.stage.market_data import market_data
 from tests.stage.planted_joins import LosesARow, NextRow, OneRowLate, in_place_of
 
-pytestmark = pytest.mark.takes_s(60)
+pytestmark = pytest.mark.takes_s(150)
 
 
 def several_steps(store: Path) -> None:
@@ -212,6 +212,7 @@ def test_the_audit_of_a_direct_run_judges_streams_and_joins(
         assert kind in " ".join(summary.audit_findings)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("data", "date", "clock", "partitions"),

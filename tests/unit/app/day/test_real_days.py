@@ -11,7 +11,7 @@ from app.day.run import replay_day
 from app.day.summary import Summary
 from tests.stage.market_data import market_data
 
-pytestmark = [pytest.mark.data, pytest.mark.takes_s(130)]
+pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.takes_s(110)]
 
 NEW_YORK_NS = 5 * 3_600 * 10**9  # behind UTC in winter, which no session here comes near enough to tell
 

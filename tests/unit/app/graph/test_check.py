@@ -42,6 +42,8 @@ from tests.stage.planted_nodes import (
 from tests.stage.programs import App
 from topics.block import TopicPartition
 
+pytestmark = pytest.mark.takes_s(80)
+
 
 @pytest.mark.parametrize("make", [None, planted(RunningSum)], ids=["formulas", "with state"])
 def test_an_honest_graph_passes_every_experiment(make: MakeNode | None) -> None:

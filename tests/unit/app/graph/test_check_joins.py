@@ -68,6 +68,8 @@ right = ["flow"]
 tolerance = "1m"
 [graph.then]
 from = "tick"
+
+pytestmark = pytest.mark.takes_s(75)
 [graph.then.features]
 gap = "price - flow_five"
 [graph.then.out]

@@ -181,12 +181,3 @@ def test_a_graph_that_reads_a_stream_shows_its_chains_and_what_it_looks_up(
     assert lines[-1].endswith("what they remember is in tidemark.state; rows since then are read again")
     json_ = json.loads(run_app("graph", "show", "-c", flow, "--store", "history", "--json").out)
     assert {node["name"]: node["right"] for node in json_["nodes"]}["joined"] == ["flow"]
-
-
-def test_a_graph_that_reads_a_stream_is_no_graph_to_check_yet(
-    run_app: App, file: Path, tmp_path: Path
-) -> None:
-    flow = graph_file(tmp_path, FLOW, "flow.toml")
-    answer = run_app("graph", "check", "-c", flow, "--on", "2024-01-15", "--store", "history")
-    assert answer.code == 2
-    assert "reads quote, and a check runs features of joined rows alone in this version" in answer.error
