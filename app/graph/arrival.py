@@ -20,9 +20,9 @@ from operators.inputs.intake import Accepted
 from operators.rows.groups import Groups
 from replay.order import as_array, clock_times
 from replay.publish.messages import Composer
-from replay.publish.publication import BLOCK_ROWS_MAX, STEP_ROWS_MAX
+from replay.publish.publication import BLOCK_ROWS_MAX, STEP_ROWS_MAX, end_ns
 from replay.store.day import Day
-from schemas.clocks import BEGINNING_NS, NS_PER_S, clock_column
+from schemas.clocks import NS_PER_S, Clock, clock_column
 from topics.avro.encode import RowEncoder
 from topics.avro.progress import encode_progress, register_progress
 from topics.avro.schema import avro_schema
@@ -37,10 +37,14 @@ PREFIX: Final = "graph-check"
 
 
 class Joined(NamedTuple):
-    """A run: its pipeline, and the rows of each output, partition after partition."""
+    """A run: its pipeline, and the rows of each output, partition after partition.
+
+    `end_ns` is how far all is complete at its end.
+    """
 
     pipeline: Pipeline
     rows: Mapping[str, pa.Table]
+    end_ns: int = 0
 
 
 def join_days(settings: Settings, days: Sequence[Day], folder: Path) -> Joined:
@@ -52,7 +56,7 @@ def join_days(settings: Settings, days: Sequence[Day], folder: Path) -> Joined:
     pipeline = _open(settings, days, folder, partitions=1)
     with logged_to_file(folder / "worker.log"):
         run_embedded(ReplayRequest(date=days[0].date, out=folder), pipeline, days)
-    return Joined(pipeline, _rows_of(pipeline))
+    return Joined(pipeline, _rows_of(pipeline), _end_ns(days, pipeline.settings.pipeline.clock))
 
 
 def join_shuffled(
@@ -64,10 +68,12 @@ def join_shuffled(
     """
     pipeline = _open(settings, days, folder, partitions)
     register_progress(pipeline.registry)
-    uppers_ns = [_publish_shuffled(pipeline, day, draws) for day in days]
+    for day in days:
+        _publish_shuffled(pipeline, day, draws)
+    upper_ns = _end_ns(days, settings.pipeline.clock)
     producer = pipeline.bus.producer()
     for day in days:
-        progress = Progress(day.stream.name, max(uppers_ns), True, PREFIX)
+        progress = Progress(day.stream.name, upper_ns, True, PREFIX)
         value = encode_progress(pipeline.registry, progress)
         for partition in range(partitions):
             topic = pipeline.settings.topic(day.stream.name)
@@ -75,7 +81,7 @@ def join_shuffled(
     producer.close()
     with logged_to_file(folder / "worker.log"):
         run_published(pipeline)
-    return Joined(pipeline, _rows_of(pipeline))
+    return Joined(pipeline, _rows_of(pipeline), upper_ns)
 
 
 def rows_in_order(pipeline: Pipeline, stream: str) -> pa.RecordBatch:
@@ -91,8 +97,14 @@ def rows_in_order(pipeline: Pipeline, stream: str) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([], root.layout) if rows is None else rows
 
 
-def _publish_shuffled(pipeline: Pipeline, day: Day, draws: np.random.Generator) -> int:
-    """Publish a day in blocks; returns a time above all of its rows.
+def _end_ns(days: Sequence[Day], clock: Clock) -> int:
+    """What the final record of a publication of these days says."""
+    clocks = [day.summary.clocks.get(clock_column(clock)) for day in days]
+    return max([end_ns(days), *(one.last_ns + 1 for one in clocks if one is not None)])
+
+
+def _publish_shuffled(pipeline: Pipeline, day: Day, draws: np.random.Generator) -> None:
+    """Publish a day in blocks.
 
     Rows without a time or a key are left out, as a publication leaves them out.
     """
@@ -128,7 +140,6 @@ def _publish_shuffled(pipeline: Pipeline, day: Day, draws: np.random.Generator) 
         if (messages := composer.compose(batch, times_ns[taken])) is not None:
             producer.produce_many(topic, messages)
     producer.close()
-    return int(times_ns.max(initial=BEGINNING_NS)) + 1
 
 
 def _open(settings: Settings, days: Sequence[Day], folder: Path, partitions: int) -> Pipeline:

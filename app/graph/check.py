@@ -59,13 +59,7 @@ def days_to_check(
     date = on or newest_date(HistoryStore(store or GENERATED), settings) or DATE
     _, days = find_days(date, settings.stream_names, data=data, store=store, reading=Reading(), say=say)
     asof = join_of_days(settings, days)
-    plan = graph_plan(settings, asof, "")  # which names all that is wrong with it
-    for node in () if plan is None else plan.nodes:
-        if node.bars is not None:
-            raise UsageError(
-                f"{settings.file or 'settings'}: graph.{node.name} makes bars, and a check runs features and "
-                "joins alone in this version"
-            )
+    graph_plan(settings, asof, "")  # which names all that is wrong with it
     require_meanings(settings, asof)
     return days
 
@@ -111,6 +105,7 @@ def trial_of(joined: Joined) -> Trial:
             name: RootRows(rows_in_order(joined.pipeline, name), stream.key)
             for name, stream in plan.streams.items()
         },
+        end_ns=joined.end_ns,
     )
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from app.audit.past import Past
 from app.audit.walk import frame_of
 from app.graph.day_rows import DayRows, Key, RootRows
+from app.graph.made_rows import context_by_time, take_since
 from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial, difference, one_batch
 from app.words import duration
@@ -134,6 +135,9 @@ class _Before:
 
 def take_again(trial: Trial, plan: Plan, graph: Graph, first: int) -> None:
     """Let a new graph take what it needs of the rows before a place, for nothing but its state."""
+    if trial.makes_rows:
+        take_since(trial, plan, graph, first)
+        return
     reaching = Reaching(reach_of(graph, plan), latest_start(_starts(plan)))
     rows = rows_before(trial, plan, first, reaching)
     if rows.count:
@@ -144,6 +148,8 @@ def context(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcom
     """Rows from a moment on, with no more before them than the graph says that it needs."""
     what = "declared, ten times, and the least that is enough"
     plan, count = trial.plan, trial.day.count
+    if plan is not None and trial.makes_rows and count:
+        return context_by_time(trial, plan, wanted, draws)
     reach = reach_of(trial.make(), plan)
     if plan is None or not count:
         return Outcome("context", what, "equal")

@@ -29,11 +29,12 @@ class DayRows:
     """Rows of roots, by name, each in order of the clock `on`.
 
     A place is one among the rows of all, in order of time; of rows of one time those of the first root come
-    first.  `times_ns` is by place.
+    first.  `times_ns` is by place.  Behind the last row all are complete below `end_ns`, or behind that row
+    where it is later.
     """
 
-    def __init__(self, roots: Mapping[str, RootRows], on: str) -> None:
-        self.roots, self.on = roots, on
+    def __init__(self, roots: Mapping[str, RootRows], on: str, end_ns: int = 0) -> None:
+        self.roots, self.on, self.end_ns = roots, on, end_ns
         times = [np.asarray(one.rows.column(on).to_numpy(), np.int64) for one in roots.values()]
         joined = np.concatenate(times)
         order = np.argsort(joined, kind="stable")
@@ -61,19 +62,21 @@ class DayRows:
         """Below which time all rows stand before a place."""
         if place < self.count:
             return int(self.times_ns[place])
-        return int(self.times_ns[-1]) + 1 if self.count else 0
+        return max(self.end_ns, int(self.times_ns[-1]) + 1) if self.count else self.end_ns
 
-    def with_rows(self, rows: Mapping[str, pa.RecordBatch]) -> "DayRows":
-        """The same roots with other rows."""
-        return DayRows({name: one._replace(rows=rows[name]) for name, one in self.roots.items()}, self.on)
+    def with_rows(self, rows: Mapping[str, pa.RecordBatch], end_ns: int | None = None) -> "DayRows":
+        """The same roots with other rows, and where it is said another end."""
+        roots = {name: one._replace(rows=rows[name]) for name, one in self.roots.items()}
+        return DayRows(roots, self.on, self.end_ns if end_ns is None else end_ns)
 
     def by_symbol(self) -> "Iterator[DayRows]":
-        """The rows of each key alone, in the order of keys."""
+        """The rows of each key alone, in the order of keys; each is complete as far as all together."""
+        end_ns = self.complete_ns(self.count)
         parts = {name: dict(_parts_by_key(one)) for name, one in self.roots.items()}
         keys = set[Key]().union(*parts.values())
         for key in sorted(keys, key=lambda key: [(value is None, value) for value in key]):
             yield self.with_rows(
-                {name: parts[name].get(key, one.rows.slice(0, 0)) for name, one in self.roots.items()}
+                {name: parts[name].get(key, one.rows.slice(0, 0)) for name, one in self.roots.items()}, end_ns
             )
 
 

@@ -23,6 +23,9 @@ MOMENTS: Final = 64
 KILLS: Final = 40
 LOSSES: Final = 4  # every fourth kill loses all state
 GAP_NS_MAX: Final = 1_000_000_000  # between rows that are put in the place of others
+OTHERS_MAX: Final = 1_000  # of each root, where rows are made of them: prices far away make thousands of bars
+CHANGE: Final = (0.5, 2.0)  # of floats: times so much
+CHANGE_OF_BARS: Final = (0.99, 1.01)
 
 
 def experiments(trial: Trial, wanted: Outputs, seed: int) -> Iterator[Outcome]:
@@ -69,7 +72,7 @@ def look_ahead(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Out
     what = f"rows from {moments.size} moments on replaced by others"
     for moment_ns in moments.tolist():
         firsts = day.before(int(np.searchsorted(day.times_ns, moment_ns)))
-        others = {name: _with_others(root, trial.on, firsts[name], draws) for name, root in day.roots.items()}
+        others = {name: _with_others(trial, root, firsts[name], draws) for name, root in day.roots.items()}
         outputs = trial.run(day.with_rows(others))
         apart = difference(trial, _before(trial, wanted, moment_ns), _before(trial, outputs, moment_ns))
         if apart is not None:
@@ -167,16 +170,17 @@ def _before(trial: Trial, outputs: Outputs, moment_ns: int) -> Outputs:
     return {name: rows.filter(pc.less(rows.column(trial.on), moment_ns)) for name, rows in outputs.items()}
 
 
-def _with_others(root: RootRows, on: str, first: int, draws: np.random.Generator) -> pa.RecordBatch:
+def _with_others(trial: Trial, root: RootRows, first: int, draws: np.random.Generator) -> pa.RecordBatch:
     """The rows of a root, those from `first` on other ones."""
     if first == root.rows.num_rows:
         return root.rows
-    return one_batch(pa.Table.from_batches([root.rows.slice(0, first), _others(root, on, first, draws)]))
+    return one_batch(pa.Table.from_batches([root.rows.slice(0, first), _others(trial, root, first, draws)]))
 
 
-def _others(root: RootRows, on: str, first: int, draws: np.random.Generator) -> pa.RecordBatch:
-    """As many rows as there are from `first` on: other values in another order, at other later times."""
-    rows = root.rows.slice(first)
+def _others(trial: Trial, root: RootRows, first: int, draws: np.random.Generator) -> pa.RecordBatch:
+    """Rows in the place of those from `first` on: other values in another order, at other later times."""
+    on, change = trial.on, CHANGE_OF_BARS if trial.makes_rows else CHANGE
+    rows = root.rows.slice(first, OTHERS_MAX if trial.makes_rows else None)
     count = rows.num_rows
     shuffled = rows.take(pa.array(draws.permutation(count)))
     columns = []
@@ -187,7 +191,7 @@ def _others(root: RootRows, on: str, first: int, draws: np.random.Generator) -> 
         elif field.name in (LEFT_OFFSET, LEFT_INDEX):
             column = rows.column(field.name)
         elif field.type in (pa.float32(), pa.float64()):
-            column = pc.multiply(column, pa.array(draws.uniform(0.5, 2, count), pa.float64())).cast(
+            column = pc.multiply(column, pa.array(draws.uniform(*change, count), pa.float64())).cast(
                 field.type
             )
         elif pa.types.is_int64(field.type) and field.name not in root.key:

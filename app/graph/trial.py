@@ -31,6 +31,7 @@ class Trial:
     `on`       the clock they are in order of, and `key` the columns that key them.
     `plan`     of the graph: which rows its features hang on; None where nobody says.
     `streams`  by name the sealed rows of those that nodes read.
+    `end_ns`   below which time all rows are there, which may be long behind the last of them.
     """
 
     make: Callable[[], Graph]
@@ -39,11 +40,12 @@ class Trial:
     key: tuple[str, ...]
     plan: Plan | None = None
     streams: Mapping[str, RootRows] = field(default_factory=dict)
+    end_ns: int = 0
 
     @cached_property
     def day(self) -> DayRows:
         """The rows of all roots."""
-        return DayRows({ALIGNED: RootRows(self.rows, self.key), **self.streams}, self.on)
+        return DayRows({ALIGNED: RootRows(self.rows, self.key), **self.streams}, self.on, self.end_ns)
 
     @property
     def times_ns(self) -> Int64s:
@@ -55,8 +57,14 @@ class Trial:
         """Whether any node joins others, whose rows wait for one another."""
         return self.plan is not None and any(node.join is not None for node in self.plan.nodes)
 
+    @property
+    def makes_rows(self) -> bool:
+        """Whether any node makes rows which are none of those that it takes, as bars are."""
+        nodes = () if self.plan is None else self.plan.nodes
+        return any(node.has_own_rows and node.join is None for node in nodes)
+
     def root_of(self, name: str) -> str:
-        """The root whose rows a node has, each one and in their order."""
+        """The root whose rows a node has, each one and in their order, or that it makes its rows of."""
         upstream = {} if self.plan is None else {node.name: node.upstream for node in self.plan.nodes}
         while name in upstream:
             name = upstream[name]
