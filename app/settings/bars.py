@@ -163,6 +163,11 @@ class BarsTable(Section):
             raise ValueError(f"origin is of bars of time and of days, not of {kind}")
         if self.origin == "zone" and kind != "day":
             raise ValueError('origin = "zone" is of days; steps of time begin with the session or with utc')
+        if kind == "day" and self.origin in (None, "session") and not self.close_at_session_end:
+            raise ValueError(
+                "a day that is the session ends with it: leave close_at_session_end out, or write "
+                'origin = "utc"'
+            )
         of_zone = self.every.calendar is not None and (kind != "day" or self.origin == "zone")
         if self.timezone is not None and not of_zone:
             raise ValueError('timezone is of weeks, months and years, and of days with origin = "zone"')

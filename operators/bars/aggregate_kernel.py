@@ -63,7 +63,7 @@ def begin(rule: Rule, state: State, o: int) -> None:
             exact.clear(words, a + WEIGHTS)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def add(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
     """Add a trade to all aggregates."""
     words, floats = state.words, state.floats

@@ -57,7 +57,7 @@ def pass_time(
     return groups, used, 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _bars_until(rule: Rule, state: State, o: int, time_ns: int) -> int:
     """At most how many bars of a symbol end by a time."""
     words = state.words
@@ -69,7 +69,7 @@ def _bars_until(rule: Rule, state: State, o: int, time_ns: int) -> int:
     return int((last_ns - words[o + at.BOUND]) // rule.step_ns) + 3
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _bars_of(rule: Rule, state: State, o: int, trades: Trades, i: int) -> int:
     """At most how many bars a row closes."""
     bars = _bars_until(rule, state, o, trades.time_ns[i]) + 1
@@ -85,7 +85,7 @@ def _bars_of(rule: Rule, state: State, o: int, trades: Trades, i: int) -> int:
     return bars + int(min(size // lots + 2, PARTS_MAX))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _pass(rule: Rule, state: State, group: int, time_ns: int, closed: Closed, used: int) -> int:
     """Close what ends by a time: the open bar, and the empty ones behind it."""
     words, o = state.words, group * state.stride
@@ -106,7 +106,7 @@ def _pass(rule: Rule, state: State, group: int, time_ns: int, closed: Closed, us
     return used
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _take(rule: Rule, state: State, trades: Trades, i: int, ordinal: int, closed: Closed, used: int) -> int:
     """Add a trade to the bars of its symbol; returns how many are closed then."""
     words, group = state.words, trades.group[i]
@@ -135,7 +135,7 @@ def _take(rule: Rule, state: State, trades: Trades, i: int, ordinal: int, closed
     return used
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _bricks(rule: Rule, state: State, trades: Trades, i: int, closed: Closed, used: int) -> int:
     """Close as many bricks as a trade makes; those behind the first one have no trade."""
     group, bricks = trades.group[i], 0
@@ -160,14 +160,18 @@ def _open(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
     words[o + at.KNOWN] = trades.known_ns[i]
     for place in (at.OPEN, at.HIGH, at.LOW):
         words[o + place] = trades.price[i]
+    if rule.of_bars:
+        words[o + at.FIRST] = trades.parts[at.PART_FIRST, i]
+        for place in range(3):
+            words[o + at.OPEN + place] = trades.parts[at.PART_OPEN + place, i]
     sums.clear(rule, state, o)
     aggregates.begin(rule, state, o)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _add(rule: Rule, state: State, o: int, trades: Trades, i: int, part: int, ordinal: int) -> None:
     words, floats = state.words, state.floats
-    words[o + at.COUNT] += 1
+    words[o + at.COUNT] += trades.parts[at.PART_COUNT, i] if rule.of_bars else 1
     words[o + at.LAST] = trades.event_ns[i]
     words[o + at.KNOWN] = max(words[o + at.KNOWN], trades.known_ns[i])
     words[o + at.OFFSET] = trades.offset[i]
@@ -175,7 +179,9 @@ def _add(rule: Rule, state: State, o: int, trades: Trades, i: int, part: int, or
     words[o + at.ORDINAL] = ordinal
     words[o + at.CLOSE] = trades.price[i]
     aggregates.add(rule, state, o, trades, i)
-    if rule.whole:
+    if rule.of_bars:
+        sums.add_bar(rule, state, o, trades, i)
+    elif rule.whole:
         words[o + at.HIGH] = max(words[o + at.HIGH], trades.price[i])
         words[o + at.LOW] = min(words[o + at.LOW], trades.price[i])
         sums.add_whole(rule, state, o, trades, i, part)

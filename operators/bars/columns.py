@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import types
 
@@ -112,6 +113,37 @@ def bar_batch(
     if EVENT_NS not in own:  # on the clock that rows are in order of, a bar has the time of its end
         columns[KNOWN_NS] = pa.array(end_ns)
     return pa.RecordBatch.from_arrays([*keys, *(columns[name] for name in own)], schema=layout)
+
+
+def bar_parts(rows: pa.RecordBatch, *, whole: bool) -> npt.NDArray[np.int64]:
+    """What the kernel reads of rows that are bars (`words.PARTS`); nulls are 0."""
+    parts = np.zeros((at.PARTS, rows.num_rows), np.int64)
+    numbers = parts if whole else parts.view(np.float64)
+    columns = {
+        "open": at.PART_OPEN,
+        "high": at.PART_HIGH,
+        "low": at.PART_LOW,
+        "buy_volume": at.PART_BUY,
+        "sell_volume": at.PART_SELL,
+    }
+    for name, place in columns.items():
+        numbers[place] = _numbers(rows.column(name))
+    for name, place in (("count", at.PART_COUNT), ("first_event_ns", at.PART_FIRST)):
+        parts[place] = _numbers(rows.column(name))
+    notional = rows.column("notional")
+    if whole:
+        halves = np.frombuffer(notional.buffers()[1], np.int64)[2 * notional.offset :][: 2 * len(notional)]
+        parts[at.PART_NOTIONAL], parts[at.PART_NOTIONAL_HIGH] = halves[::2], halves[1::2]
+    else:
+        numbers[at.PART_NOTIONAL] = _numbers(notional)
+    null = np.asarray(rows.column("volume").is_null().to_numpy(zero_copy_only=False), np.bool_)
+    parts[at.PART_TOO_LARGE] = null
+    parts[at.PART_NOTIONAL_HIGH : at.PART_COUNT, null] = 0
+    return parts
+
+
+def _numbers(column: pa.Array) -> npt.NDArray[np.generic]:
+    return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False))
 
 
 def _notional(closed: Closed, unknown: Bools, *, whole: bool) -> pa.Array:

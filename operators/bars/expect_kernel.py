@@ -37,7 +37,7 @@ SIDED: Final = 7  # whether the side is told; else it is the sign of the last pr
 PARAMETERS: Final = 8
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def expect(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
     """Take a trade; tells in `FIRED` whether it closes the bar, and expects the next one then."""
     words, floats, e = state.words, state.floats, o + rule.place
@@ -78,7 +78,7 @@ def begin_session(rule: Rule, state: State, o: int) -> None:
         state.words[o + rule.place + place] = 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _sign(rule: Rule, state: State, o: int, e: int, trades: Trades, i: int) -> float:
     words = state.words
     if rule.expected[SIDED] != 0.0:
@@ -95,7 +95,7 @@ def _sign(rule: Rule, state: State, o: int, e: int, trades: Trades, i: int) -> f
     return float(words[e + SIGN])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _amount(rule: Rule, trades: Trades, i: int) -> float:
     measure = rule.expected[MEASURE]
     if measure == at.TICKS:
@@ -125,12 +125,12 @@ def _threshold(rule: Rule, floats: Float64s, e: int, wanted: float, share: float
     return float(max(expected, rule.expected[LEAST]))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _fade(floats: Float64s, o: int, kept: float, value: float) -> None:
     floats[o] = kept * floats[o] + value
     floats[o + 1] = kept * floats[o + 1] + 1.0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _mean(floats: Float64s, o: int) -> float:
     return float(floats[o] / floats[o + 1])

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from operators.bars import words as at
 from operators.bars.close_kernel import pass_time, take_trades
-from operators.bars.columns import bar_batch, in_order, key_columns
+from operators.bars.columns import bar_batch, bar_parts, in_order, key_columns
 from operators.bars.grid import cells
 from operators.bars.settings import BarSettings
 from operators.bars.state import OpenBars
@@ -44,6 +44,7 @@ class PlannedBars(NamedTuple):
     `rule`     for the kernel.
     `layout`   of the bars; the columns of the key come first, what formulas sum up last.
     `values_of` the columns of `values` that are summed up, as `rule` numbers them.
+    `sided`    whether it is known which trades were buys.
     """
 
     settings: BarSettings
@@ -55,6 +56,7 @@ class PlannedBars(NamedTuple):
     layout: pa.Schema
     key: tuple[str, ...]
     values_of: tuple[str, ...] = ()
+    sided: bool = False
 
 
 class BarsNode:
@@ -87,7 +89,7 @@ class BarsNode:
         passed_ns, trades = sealed.complete_ns, _nothing()
         if sealed.rows is not None and sealed.rows.num_rows:
             trades = self._trades(sealed)
-            passed_ns = max(passed_ns, int(trades.time_ns[-1]))
+            passed_ns = max(passed_ns, int(trades.time_ns.max()))
         with np.errstate(all="ignore"):  # where kernels run as plain Python, numpy warns of every overflow
             closed, bars = self._run(trades, passed_ns)
         self._open.taken += trades.time_ns.size
@@ -133,10 +135,16 @@ class BarsNode:
         assert keys is not None, f"node {self.name} has bars by symbol: its rows need keys"
         rows = self._values.take((sealed,)).rows
         assert rows is not None, "rows are rows with values"
-        where = cells(planned.settings, planned.sessions, keys.time_ns)
+        of_bars = planned.rule.of_bars
+        time_ns = _instants(rows, "start_ns", keys.time_ns) if of_bars else keys.time_ns
+        where = cells(planned.settings, planned.sessions, time_ns)
         price, size = (self._numbers(rows, name) for name in planned.names[:2])
         counts = where.inside & (keys.group != NO_GROUP) & price.valid & size.valid
-        counts &= (size.values if planned.rule.whole else size.values.view(np.float64)) > 0
+        if of_bars:  # one without trades is none of this bar, and one whose sums are too large is
+            counts = where.inside & (keys.group != NO_GROUP)
+            counts &= np.asarray(_filled(rows.column("count"), 0), np.int64) > 0
+        else:
+            counts &= (size.values if planned.rule.whole else size.values.view(np.float64)) > 0
         if planned.names.where:
             counts &= _true(rows.column(planned.names.where))
         direction = np.zeros(keys.time_ns.size, np.int8)
@@ -147,11 +155,12 @@ class BarsNode:
         for number, name in enumerate(planned.values_of):
             values[number] = _filled(rows.column(name), 0)
             there[number] = rows.column(name).is_valid().to_numpy(zero_copy_only=False)
-        event_ns = _instants(rows, EVENT_NS, keys.time_ns)
+        event_ns = _instants(rows, "last_event_ns" if of_bars else EVENT_NS, keys.time_ns)
+        parts = bar_parts(rows, whole=planned.rule.whole) if of_bars else np.empty((0, 0), np.int64)
         return Trades(
             group=_own(keys.group, np.int32),
             counts=_own(counts, np.bool_),
-            time_ns=_own(keys.time_ns),
+            time_ns=_own(time_ns),
             session=_own(keys.session if where.session is None else where.session),
             session_end=_own(where.session_end),
             begin=_own(where.begin),
@@ -168,6 +177,8 @@ class BarsNode:
             direction=direction,
             values=values,
             there=there,
+            parts=parts,
+            parts_float=parts.view(np.float64),
         )
 
     def _numbers(self, rows: pa.RecordBatch, name: str) -> "_Numbers":
@@ -190,7 +201,7 @@ class BarsNode:
             closed,
             planned.settings.known_after_ns,
             whole=planned.rule.whole,
-            sided=bool(planned.names.direction),
+            sided=planned.sided,
         )
         of_rows = RowKeys(out[at.GROUP].astype(np.int32), out[at.END].copy())
         if planned.settings.in_sessions:
@@ -227,6 +238,8 @@ def _nothing() -> Trades:
         direction=bytes_,
         values=floats.reshape(0, 0),
         there=np.empty((0, 0), np.bool_),
+        parts=np.empty((0, 0), np.int64),
+        parts_float=np.empty((0, 0), np.float64),
     )
 
 

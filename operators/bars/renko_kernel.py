@@ -14,7 +14,7 @@ MANY: Final = 1e6
 # What a symbol has of them lies where other kinds have theirs: the base in `BEFORE`, the way in `UP`.
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def next_brick(rule: Rule, state: State, o: int, trades: Trades, i: int) -> bool:
     """Whether a trade makes one more brick; its prices are those of the open bar then."""
     words, floats = state.words, state.floats
@@ -48,7 +48,7 @@ def next_brick(rule: Rule, state: State, o: int, trades: Trades, i: int) -> bool
     return False
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def bricks_of(rule: Rule, state: State, o: int, trades: Trades, i: int) -> int:
     """At most how many bricks a trade makes."""
     if state.words[o + at.SEEN] == 0:

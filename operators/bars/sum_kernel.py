@@ -16,7 +16,7 @@ from schemas.batch import Int64s
 WORD_MAX: Final = 1 << 62  # a sum beyond it is not told
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def product(x: int, y: int) -> tuple[int, int]:
     """x * y of two words: the upper one with the sign, and the bits of the lower one."""
     x_high, x_low, y_high, y_low = x >> 32, x & DIGIT, y >> 32, y & DIGIT
@@ -27,7 +27,7 @@ def product(x: int, y: int) -> tuple[int, int]:
     return high, (middle << 32) | (low & DIGIT)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def add_wide(words: Int64s, high_at: int, low_at: int, high: int, low: int) -> None:
     """Add a number of two words to another one."""
     total = words[low_at] + low
@@ -36,7 +36,7 @@ def add_wide(words: Int64s, high_at: int, low_at: int, high: int, low: int) -> N
     words[high_at] += high + carry
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def reaches(high: int, low: int, limit: int) -> bool:
     """Whether a number of two words is `limit` (above 0) or more."""
     return high > 0 or (high == 0 and (low < 0 or low >= limit))
@@ -76,16 +76,13 @@ def clear(rule: Rule, state: State, o: int) -> None:
             exact.clear(words, o + place)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def add_whole(rule: Rule, state: State, o: int, trades: Trades, i: int, size: int) -> None:
     """Add a trade of so many lots, or that part of one."""
     words = state.words
     high, low = product(trades.price[i], size)
     add_wide(words, o + at.NOTIONAL_HIGH, o + at.NOTIONAL, high, low)
-    if words[o + at.VOLUME] > at.NEVER - size or abs(words[o + at.NOTIONAL_HIGH]) >= WORD_MAX:
-        words[o + at.TOO_LARGE] = 1
-        words[o + at.NOTIONAL_HIGH] = words[o + at.NOTIONAL] = 0
-        words[o + at.VOLUME] = 0
+    require_room(words, o, size)
     words[o + at.VOLUME] += size
     if trades.direction[i] > 0:
         words[o + at.BUY] += size
@@ -97,7 +94,7 @@ def add_whole(rule: Rule, state: State, o: int, trades: Trades, i: int, size: in
         add_wide(words, o + at.REST_HIGH, o + at.REST, high, low)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def add_floats(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
     """Add a trade."""
     words, floats = state.words, state.floats
@@ -123,6 +120,40 @@ def add_floats(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None
 
 
 @njit(nogil=True, cache=True)
+def add_bar(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
+    """Add a row that is a bar itself."""
+    words, floats, parts = state.words, state.floats, trades.parts
+    words[o + at.TOO_LARGE] |= parts[at.PART_TOO_LARGE, i]
+    if rule.whole:
+        words[o + at.HIGH] = max(words[o + at.HIGH], parts[at.PART_HIGH, i])
+        words[o + at.LOW] = min(words[o + at.LOW], parts[at.PART_LOW, i])
+        high, low = parts[at.PART_NOTIONAL_HIGH, i], parts[at.PART_NOTIONAL, i]
+        add_wide(words, o + at.NOTIONAL_HIGH, o + at.NOTIONAL, high, low)
+        require_room(words, o, trades.size[i])
+        words[o + at.VOLUME] += trades.size[i]
+        words[o + at.BUY] += parts[at.PART_BUY, i]
+        words[o + at.SELL] += parts[at.PART_SELL, i]
+        return
+    floats[o + at.HIGH] = max(floats[o + at.HIGH], trades.parts_float[at.PART_HIGH, i])
+    floats[o + at.LOW] = min(floats[o + at.LOW], trades.parts_float[at.PART_LOW, i])
+    exact.add(words, o + at.VOLUME_SUM, trades.size[i], 1)
+    exact.add(words, o + at.NOTIONAL_SUM, parts[at.PART_NOTIONAL, i], 1)
+    exact.add(words, o + at.BUY_SUM, parts[at.PART_BUY, i], 1)
+    exact.add(words, o + at.SELL_SUM, parts[at.PART_SELL, i], 1)
+    for place in (at.VOLUME_SUM, at.NOTIONAL_SUM, at.BUY_SUM, at.SELL_SUM):
+        settle_sum(words, o + place)
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def require_room(words: Int64s, o: int, size: int) -> None:
+    """Tell that the sums of a bar are too large, and begin them anew, where they leave their words."""
+    if words[o + at.VOLUME] > at.NEVER - size or abs(words[o + at.NOTIONAL_HIGH]) >= WORD_MAX:
+        words[o + at.TOO_LARGE] = 1
+        words[o + at.NOTIONAL_HIGH] = words[o + at.NOTIONAL] = 0
+        words[o + at.VOLUME] = 0
+
+
+@njit(nogil=True, cache=True)
 def begin_session(rule: Rule, state: State, o: int) -> None:
     """Forget what goes on from bar to bar."""
     words = state.words
@@ -134,7 +165,7 @@ def begin_session(rule: Rule, state: State, o: int) -> None:
         expect_kernel.begin_session(rule, state, o)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def measure(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
     """Take up how far the price has come since the trade before: B7 and B8."""
     words, floats = state.words, state.floats
@@ -173,7 +204,7 @@ def settle_sum(words: Int64s, o: int) -> None:
         exact.settle(words, o)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def is_reached(rule: Rule, state: State, o: int) -> bool:
     """Whether the last trade closes the bar; takes the threshold off what is carried on."""
     words, floats = state.words, state.floats
@@ -208,7 +239,7 @@ def is_reached(rule: Rule, state: State, o: int) -> bool:
     return bool(exact.nearest(words, o + place) >= rule.limit_float)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _passes(rule: Rule, words: Int64s, o: int) -> bool:
     if not reaches(words[o + at.REST_HIGH], words[o + at.REST], rule.limit):
         return False

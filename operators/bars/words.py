@@ -103,6 +103,19 @@ IMBALANCE: Final = 7
 RUNS: Final = 8
 RENKO: Final = 9
 
+# What a row has that is a bar itself, by `Trades.parts`; its close and its volume are its price and its size.
+PART_OPEN: Final = 0
+PART_HIGH: Final = 1
+PART_LOW: Final = 2
+PART_NOTIONAL_HIGH: Final = 3
+PART_NOTIONAL: Final = 4
+PART_BUY: Final = 5
+PART_SELL: Final = 6
+PART_COUNT: Final = 7
+PART_FIRST: Final = 8
+PART_TOO_LARGE: Final = 9
+PARTS: Final = 10
+
 DROP: Final = 0
 CARRY: Final = 1
 SPLIT: Final = 2
@@ -120,6 +133,7 @@ class Rule(NamedTuple):
     `reversal`  bricks that a price goes back for one to the other side.
     `place`     of the words of bars of imbalance and of runs, and what these expect (`expect_kernel`).
     `aggregates` what formulas sum up, one in a row (`aggregate_kernel`).
+    `of_bars`   whether rows are bars themselves.
     """
 
     kind: int
@@ -133,6 +147,7 @@ class Rule(NamedTuple):
     place: int
     expected: Float64s
     aggregates: npt.NDArray[np.int64]
+    of_bars: bool = False
 
 
 class State(NamedTuple):
@@ -152,6 +167,7 @@ class Trades(NamedTuple):
                  for never), and `cut` how a session cuts it.
     `direction`  1 of a buy, -1 of a sell, 0 of neither.
     `values`     what formulas sum up, (values, rows), and where it is no null: `there`.
+    `parts`      of rows that are bars what else they have, (`PARTS`, rows); of others nothing.
     """
 
     group: Int32s
@@ -173,6 +189,8 @@ class Trades(NamedTuple):
     direction: Int8s
     values: Float64s
     there: Bools
+    parts: npt.NDArray[np.int64]
+    parts_float: Float64s
 
 
 class Closed(NamedTuple):

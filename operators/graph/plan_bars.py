@@ -1,6 +1,7 @@
 """What a node of bars computes: its columns, what they mean, and which rows they hang on."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from typing import Final, NamedTuple
@@ -20,6 +21,7 @@ from operators.formula.history import Start, farthest, latest_start
 from operators.formula.meaning import digest
 from operators.formula.units import PLAIN, Unit
 from operators.graph.aggregates import Aggregate, read_aggregates
+from operators.graph.bars_of_bars import misfit, of_bars
 from operators.graph.errors import NodeError
 from operators.graph.plan_join import Upstream
 from operators.sessions.sessions import Sessions
@@ -66,9 +68,11 @@ def plan_bars(
     """
     source = upstream.source
     assert source.layout is not None, f"the columns of {source.name} are not known"
-    if upstream.identity:
-        why = f"the rows of {source.name} are bars already: make these ones of the trades themselves"
-        return None, [NodeError(node, None, why, setting="from")]
+    fine, sided = upstream.bars, bool(bars.direction)
+    if fine is not None:
+        if wrong := misfit(bars, fine, source.name):
+            return None, [NodeError(node, None, wrong[1], setting=wrong[0])]
+        bars, sided = of_bars(bars), bool(fine.direction)
     aggregates, errors = read_aggregates(node, formulas)
     reading, wrong_values = _read(node, bars, aggregates, source)
     values, names = reading.features, reading.names
@@ -83,17 +87,19 @@ def plan_bars(
     if why := _undivided(bars, whole=whole, aggregates=bool(aggregates)):
         return None, [NodeError(node, None, why, setting="remainder")]
     used = tuple(dict.fromkeys(name for taken in reading.of_column.values() for name in taken))
-    rule, wrong = _rule(bars, values, names, whole=whole)
+    rule, why = _rule(bars, values, names, whole=whole)
     if rule is None:
-        return None, [NodeError(node, None, wrong, setting=f"every.{bars.every}")]
+        return None, [NodeError(node, None, why, setting=f"every.{bars.every}")]
     fields = [source.layout.field(name).with_nullable(False) for name in upstream.key]
     own = [pa.field(name, one.type) for name, one in aggregates.items()]
     layout = pa.schema([*fields, *bar_fields(clock, whole=whole), *own])
     if twice := [name for name in layout.names if layout.names.count(name) > 1]:
         why = f"bars have a column {twice[0]} of their own; choose another name"
         return None, [NodeError(node, twice[0] if twice[0] in aggregates else None, why)]
-    rule = rule._replace(aggregates=_program(aggregates, reading.of_column, used, whole=whole))
-    planned = PlannedBars(bars, sessions, clock, values, names, rule, layout, upstream.key, used)
+    rule = rule._replace(
+        aggregates=_program(aggregates, reading.of_column, used, whole=whole), of_bars=fine is not None
+    )
+    planned = PlannedBars(bars, sessions, clock, values, names, rule, layout, upstream.key, used, sided)
     features = _features(planned, source, aggregates, reading.of_column)
     made = source._replace(
         name=node,
@@ -106,7 +112,8 @@ def plan_bars(
         scales={"notional": 1} if whole else {},
         units=features.units,
     )
-    behind = Upstream(made, upstream.key, upstream.roots, True, not bars.is_timed, OF_A_BAR)
+    told = bars if fine is None else replace(bars, direction=fine.direction)
+    behind = Upstream(made, upstream.key, upstream.roots, True, not bars.is_timed, told, OF_A_BAR)
     return BarsPlan(planned, features, behind), []
 
 
@@ -260,7 +267,7 @@ def _features(
         "bars",
         KERNELS_VERSION,
         planned.clock,
-        *planned.rule[:-2],
+        *planned.rule[: Rule._fields.index("expected")],
         *planned.rule.expected.tolist(),
         *(bars.every, bars.step_ns, bars.origin, bars.timezone, bars.known_after_ns),
         *(values.meanings[name] if name else "" for name in names),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow as pa
 
+from operators.bars.settings import BarSettings
 from operators.formula.features import Features, Source
 from operators.formula.functions.declare import widest
 from operators.formula.history import Reach, latest_start
@@ -29,6 +30,7 @@ class Upstream(NamedTuple):
     roots: tuple[str, ...] = ()
     joined: bool = False  # a node on the way joins others, or makes bars
     in_ties: bool = False  # a row of these may come of some of the rows of its time, and not of the others
+    bars: BarSettings | None = None  # of rows that are bars: which
     identity: tuple[str, ...] = ()  # columns that say which row it is, beside key, clocks and place
 
 

@@ -7,7 +7,7 @@
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,8 +42,11 @@ from topics.kafka.bus import KafkaBus
 from topics.memory.bus import MemoryBus
 from topics.memory.consumer import MemoryConsumer
 
+SCALES: Final = {
+    "trade": {"scales": {"price": 10_000}},
+    "quote": {"scales": {"bid_price": 10_000, "ask_price": 10_000}},
+}
 NEW_YORK: Final = {"session": "09:30-16:00", "timezone": "America/New_York"}
-OUTPUTS: Final = ("aligned", *NODES)
 POLLS: Final = 40  # a run's messages are read in about so many turns, so that there is a middle to die in
 DEATHS: Final = (failpoints.COMMIT_BEGIN, failpoints.COMMIT_END, failpoints.COMMIT_STATE)
 RUN_S_MAX: Final = 300.0
@@ -57,11 +60,20 @@ class RealDay(NamedTuple):
     clock: Literal["event", "known"]
     carry: Literal["row", "column"]
     anchor: Any  # None: days of UTC
+    nodes: Mapping[str, Any] | None = None  # of another graph than the reference set; all of them go out
 
     def settings(self) -> dict[str, Any]:
-        """The tables of a file for it, with the reference graph."""
+        """The tables of a file for it, with the reference graph or its own."""
         pipeline = {"clock": self.clock, "carry": self.carry}
-        return {"pipeline": pipeline, "graph": reference_graph(anchor=self.anchor)}
+        if self.nodes is None:
+            return {"pipeline": pipeline, "graph": reference_graph(anchor=self.anchor)}
+        anchor = {} if self.anchor is None else {"anchor": self.anchor}
+        return {"pipeline": pipeline, "streams": SCALES, "graph": {**anchor, **self.nodes}}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What its runs give."""
+        return ("aligned", *(NODES if self.nodes is None else self.nodes))
 
 
 DAYS: Final = {
@@ -108,13 +120,18 @@ WAYS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a way gave: by output a hash of all rows whatever their partition, and each one's parity."""
+    """What a way gave: by output a hash of all rows whatever their partition, parities, and how many rows."""
 
     way: Way
     hashes: dict[str, str]
     parities: dict[str, list[str]]
-    rows: int
+    counts: dict[str, int]
     seconds: float
+
+    @property
+    def rows(self) -> int:
+        """How many joined rows there were."""
+        return self.counts["aligned"]
 
 
 class Days:
@@ -189,7 +206,7 @@ class Days:
         )
         run.publish(way.shape)
         (_in_process if isinstance(bus, MemoryBus) else _as_processes)(run, way)
-        for name in OUTPUTS:
+        for name in self.day.outputs:
             write_output(run.pipeline, name, out / name)
             assert _said(run, name) == [_parity(file) for file in _files(out / name)]
         if not isinstance(bus, MemoryBus):
@@ -201,14 +218,14 @@ class Days:
     def _given(self, way: Way, out: Path, seconds: float) -> Given:
         on = "known_ns" if self.day.clock == "known" else "event_ns"
         key = self.days[0].stream.key
-        hashes, parities, rows = {}, {}, 0
-        for name in OUTPUTS:
+        hashes, parities, counts = {}, {}, {}
+        for name in self.day.outputs:
             table = read_rows(out / name)
-            rows = table.num_rows
+            counts[name] = table.num_rows
             hashes[name] = content_hash(table, order_by=[on, *key])
             parities[name] = [_parity(file) for file in _files(out / name)]
             assert len(parities[name]) == way.partitions
-        return Given(way, hashes, parities, rows, seconds)
+        return Given(way, hashes, parities, counts, seconds)
 
 
 def require_equal(given: Iterable[Given]) -> None:

@@ -56,6 +56,14 @@ BARS: Mapping[str, Any] = {
         "known_after_ns": 2,
         "out": {},
     },
+    "longer": {
+        "kind": "bars",
+        "from": "grid",
+        "every": {"time_ns": 12},
+        "known_after_ns": 2,
+        "features": {"most": "max(vwap)"},
+        "out": {},
+    },
     "signal": {
         "from": "grid",
         "features": {"mean": "rolling_mean(close, rows=2)", "slow": "ewma(volume, alpha=0.3)"},
@@ -97,6 +105,27 @@ def test_time_bars_have_the_trades_of_their_time(tmp_path: Path) -> None:
             assert bar["volume"] == sum(row["quote_bid"] for row in own)
         ended = {row["end_ns"] for row in bars if row["symbol"] == symbol}
         assert ended == {4 * (row["event_ns"] // 4) + 4 for row in trades if row["event_ns"] < 20}
+
+
+def test_longer_bars_have_the_trades_of_the_shorter_ones(tmp_path: Path) -> None:
+    market = Market(tmp_path, graph=BARS)
+    live(market, range(1, 21))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    rows = rows_of(market)
+    longer = rows["longer", 0]
+    assert longer
+    for bar in longer:
+        own = [
+            row
+            for row in rows["grid", 0]
+            if row["symbol"] == bar["symbol"] and bar["start_ns"] <= row["start_ns"] < bar["end_ns"]
+        ]
+        assert (bar["count"], bar["volume"]) == tuple(
+            sum(row[name] for row in own) for name in ("count", "volume")
+        )
+        assert (bar["close"], bar["left_offset"]) == (own[-1]["close"], own[-1]["left_offset"])
+        assert (bar["high"], bar["most"]) == tuple(max(row[name] for row in own) for name in ("high", "vwap"))
 
 
 def test_trades_are_given_bars_that_ended_before(tmp_path: Path) -> None:

@@ -163,12 +163,78 @@ def test_a_feature_that_is_no_aggregate_is_told(formula: str, message: str) -> N
     assert told.startswith(message)
 
 
-def test_names_of_bars_are_taken_and_bars_of_bars_are_refused() -> None:
+def test_names_of_bars_are_taken() -> None:
     ((_, told, column),) = wrong(bars(LOTS, features={"close": "last(price)"}))
     assert (told, column) == ("bars have a column close of their own; choose another name", "close")
+
+
+HOURS = replace(MINUTES, step_ns=3600 * NS_PER_S)
+DAYS = BarSettings(every="day", origin="session")
+WEEKS = BarSettings(every="week", timezone="America/New_York")
+
+
+@pytest.mark.parametrize(
+    ("fine", "coarse"),
+    [
+        (MINUTES, HOURS),
+        (replace(MINUTES, origin="session"), replace(HOURS, origin="session")),
+        (MINUTES, DAYS),
+        (replace(MINUTES, origin="session"), DAYS),
+        (MINUTES, WEEKS),
+        (HOURS, WEEKS),
+        (MINUTES, replace(HOURS, close_at_session_end=False)),
+    ],
+)
+def test_time_bars_are_put_together_to_longer_ones(fine: BarSettings, coarse: BarSettings) -> None:
     behind = NodeSettings(name="behind", upstream="bars", features={"x": "close * 2"})
-    ((setting, told, _),) = wrong(bars(LOTS), behind, bars(MINUTES, name="more", upstream="behind"))
-    assert (setting, told.split(":")[0]) == ("from", "the rows of behind are bars already")
+    more = bars(coarse, name="more", upstream="behind", features={"most": "max(x)"})
+    _, _, longer = plan(bars(fine), behind, more).nodes
+    assert longer.features.layout.field("most").type == pa.float64()
+    assert longer.bars is not None
+    assert longer.bars.rule.of_bars
+
+
+@pytest.mark.parametrize(
+    ("fine", "coarse", "setting", "message"),
+    [
+        (LOTS, MINUTES, "from", "behind has bars of 5 volume: longer bars are put together of time bars"),
+        (MINUTES, LOTS, "every.volume", "the rows of behind are bars: of them longer ones of time are made"),
+        (MINUTES, replace(HOURS, price="vwap"), "from", "price, size, side and where are of trades"),
+        (HOURS, MINUTES, "every.time_ns", "bars of 1h do not divide 1m"),
+        (
+            replace(HOURS, step_ns=7200 * NS_PER_S),
+            WEEKS,
+            "every.calendar",
+            "bars of 2h do not divide the days of",
+        ),
+        (replace(MINUTES, origin="session"), HOURS, "from", 'the bars of behind have origin = "session"'),
+        (
+            replace(MINUTES, close_at_session_end=False),
+            HOURS,
+            "from",
+            "the bars of behind go on over the ends",
+        ),
+    ],
+)
+def test_bars_that_would_cut_others_are_refused(
+    fine: BarSettings, coarse: BarSettings, setting: str, message: str
+) -> None:
+    behind = NodeSettings(name="behind", upstream="bars", features={"x": "close * 2"})
+    ((where, told, _),) = wrong(bars(fine), behind, bars(coarse, name="more", upstream="behind"))
+    assert where == setting
+    assert told.startswith(message)
+
+
+def test_bars_of_bars_know_which_trades_were_buys_where_these_do() -> None:
+    for side in ("", "d"):
+        fine = replace(MINUTES, direction=side)
+        *_, longest = plan(
+            bars(fine),
+            bars(HOURS, name="hours", upstream="bars"),
+            bars(DAYS, name="days", upstream="hours"),
+        ).nodes
+        assert longest.bars is not None
+        assert longest.bars.sided == bool(side)
 
 
 def test_bars_give_no_available_ns() -> None:
