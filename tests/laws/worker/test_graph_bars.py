@@ -174,6 +174,15 @@ def test_bars_are_the_same_over_partitions_that_move(tmp_path: Path) -> None:
     ("node", "message"),
     [
         ({"kind": "bars", "from": "aligned"}, "needs every"),
+        (
+            {
+                "kind": "bars",
+                "from": "aligned",
+                "every": {"calendar": "day"},
+                "close_at_session_end": False,
+            },
+            "a day that is the session ends with it",
+        ),
         ({"kind": "bars", "from": "aligned", "every": {}}, "none is given"),
         ({"kind": "bars", "from": "aligned", "every": {"trades": 2, "volume": 1}}, "2 of them are given"),
         (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.bars.grid import cells
+from operators.bars.grid import cells, grid_begins
 from operators.bars.settings import BarSettings, Every
 from operators.bars.words import CUT_END, CUT_START, NEVER
 from operators.sessions.daily import DailySessions
@@ -92,3 +92,21 @@ def test_bars_that_go_on_know_no_sessions() -> None:
     assert trades.inside.all()
     steps = cells(BarSettings(every="time", step_ns=HOUR_NS, close_at_session_end=False), REGULAR, late)
     assert (steps.begin[1], steps.bound[1]) == (-HOUR_NS, 0)
+
+
+@given(
+    st.lists(st.integers(-50, 400), min_size=1, max_size=60),
+    st.sampled_from([1, 7, 100]),
+    st.lists(st.sampled_from([0, -3, 5]), min_size=1, max_size=2),
+    st.booleans(),
+)
+def test_a_grid_begins_where_a_division_says(
+    moments: list[int], step_ns: int, origins: list[int], in_order: bool
+) -> None:
+    time_ns = at(*(sorted(moments) if in_order else moments))
+    origin_ns = np.resize(at(*origins), time_ns.size)
+    wanted = [
+        origin + (moment - origin) // step_ns * step_ns
+        for moment, origin in zip(time_ns.tolist(), origin_ns.tolist(), strict=True)
+    ]
+    assert grid_begins(time_ns, origin_ns, step_ns).tolist() == wanted
