@@ -8,7 +8,7 @@ from tests.stage.bar_days import BARS
 from tests.stage.graph_days import DAYS, WAYS, Days, require_equal
 from topics.kafka.bus import KafkaBus
 
-pytestmark = [pytest.mark.broker, pytest.mark.data, pytest.mark.takes_s(60)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.data, pytest.mark.takes_s(60)]
 
 
 def test_a_day_on_kafka_has_the_bars_of_one_straight_from_its_files(

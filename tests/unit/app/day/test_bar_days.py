@@ -7,7 +7,7 @@ import pytest
 from tests.stage.bar_days import BARS
 from tests.stage.graph_days import DAYS, WAYS, Days, require_equal
 
-pytestmark = [pytest.mark.data, pytest.mark.takes_s(30)]
+pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.takes_s(30)]
 
 SHORT = tuple(way for way in WAYS if way.bus in ("direct", "embedded") and way.partitions < 8)
 

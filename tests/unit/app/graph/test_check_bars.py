@@ -109,6 +109,7 @@ def outcomes_of(trial: Trial, seed: int = 1) -> list[Any]:
     return list(experiments(trial, trial.run(), seed))
 
 
+@pytest.mark.slow
 def test_an_honest_graph_of_bars_passes_every_experiment() -> None:
     for seed in range(2):
         trial = trial_of(seed)
@@ -222,6 +223,7 @@ ret_5 = "log_return(close, rows=5)"
 """
 
 
+@pytest.mark.slow
 def test_a_check_over_a_day_plays_bars(run_app: App, tmp_path: Path) -> None:
     answer = run_app(
         "graph", "check", "-c", graph_file(tmp_path, BARS), "--store", tmp_path / "history", "--seed", "5"
