@@ -16,9 +16,13 @@ PLAIN: Final = BarSettings(every="time")
 YEARS: Final = range(1970, 2038)  # whose clocks are looked at
 
 
-def of_bars(bars: BarSettings) -> BarSettings:
-    """The settings of bars that are made of bars: of each its close and its volume are read."""
-    return replace(bars, price="close", size="volume", direction="", where="")
+def of_bars(bars: BarSettings, fine: BarSettings) -> tuple[BarSettings, BarSettings]:
+    """The settings of bars of bars: of each its close and its volume are read.
+
+    Those behind see the second ones, which say whether the trades had sides.
+    """
+    own = replace(bars, price="close", size="volume", direction="", where="")
+    return own, replace(own, direction=fine.direction)
 
 
 def misfit(bars: BarSettings, fine: BarSettings, name: str) -> tuple[str, str] | None:

@@ -1,7 +1,6 @@
 """What a node of bars computes: its columns, what they mean, and which rows they hang on."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from typing import Final, NamedTuple
@@ -68,11 +67,9 @@ def plan_bars(
     """
     source = upstream.source
     assert source.layout is not None, f"the columns of {source.name} are not known"
-    fine, sided = upstream.bars, bool(bars.direction)
-    if fine is not None:
-        if wrong := misfit(bars, fine, source.name):
-            return None, [NodeError(node, None, wrong[1], setting=wrong[0])]
-        bars, sided = of_bars(bars), bool(fine.direction)
+    if (fine := upstream.bars) is not None and (wrong := misfit(bars, fine, source.name)):
+        return None, [NodeError(node, None, wrong[1], setting=wrong[0])]
+    bars, which = (bars, bars) if fine is None else of_bars(bars, fine)
     aggregates, errors = read_aggregates(node, formulas)
     reading, wrong_values = _read(node, bars, aggregates, source)
     values, names = reading.features, reading.names
@@ -99,6 +96,7 @@ def plan_bars(
     rule = rule._replace(
         aggregates=_program(aggregates, reading.of_column, used, whole=whole), of_bars=fine is not None
     )
+    sided = bool(which.direction)
     planned = PlannedBars(bars, sessions, clock, values, names, rule, layout, upstream.key, used, sided)
     features = _features(planned, source, aggregates, reading.of_column)
     made = source._replace(
@@ -112,8 +110,7 @@ def plan_bars(
         scales={"notional": 1} if whole else {},
         units=features.units,
     )
-    told = bars if fine is None else replace(bars, direction=fine.direction)
-    behind = Upstream(made, upstream.key, upstream.roots, True, not bars.is_timed, told, OF_A_BAR)
+    behind = Upstream(made, upstream.key, upstream.roots, True, not bars.is_timed, which, OF_A_BAR)
     return BarsPlan(planned, features, behind), []
 
 

@@ -66,7 +66,7 @@ def passed(amount: pl.Expr, limit: int) -> pl.Expr:
 
 
 def settings(every: Any, limit: float = 0, **more: Any) -> BarSettings:
-    """Those of a node whose sides are told."""
+    """Those of a node that knows the sides of trades."""
     return BarSettings(every=every, limit=str(limit), **{"direction": "d", **more})
 
 

@@ -11,7 +11,7 @@ from operators.graph.graph import Graph
 from operators.graph.plan import plan_graph
 from schemas.clocks import NS_PER_S
 from tests.oracles.bars import Bars, Trade, bars_slowly
-from tests.property.test_bars import END_NS, trades_of
+from tests.property.bar_cases import END_NS, trades_of
 from tests.stage.bar_nodes import SESSIONS, SPANS, declared, layout_of, plain, sealed_of
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ EXPECTED: Final = {"exp_ticks_init": 100, "span_b": 1_000.0}
 
 def bars(every: Mapping[str, Any], source: str = "aligned", **more: Any) -> dict[str, Any]:
     """The table of a node."""
-    told = {"side": SIDE} if source == "aligned" else {}
-    return {"kind": "bars", "from": source, "every": dict(every), "out": {}, **told, **more}
+    side = {"side": SIDE} if source == "aligned" else {}
+    return {"kind": "bars", "from": source, "every": dict(every), "out": {}, **side, **more}
 
 
 BARS: Final[dict[str, Any]] = {

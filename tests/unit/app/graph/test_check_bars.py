@@ -154,11 +154,11 @@ class WithTheLast(Planted):
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         sealed = super().take(upstream)
-        (given,) = upstream
-        if sealed.rows is None or given.rows is None:
+        (trades,) = upstream
+        if sealed.rows is None or trades.rows is None:
             return sealed
         place = self.layout.get_field_index("high")
-        last = given.rows.column("price").drop_null()[-1]
+        last = trades.rows.column("price").drop_null()[-1]
         highs = pa.array([last.as_py()] * sealed.rows.num_rows, pa.int64())
         return sealed._replace(rows=sealed.rows.set_column(place, self.layout.field(place), highs))
 
