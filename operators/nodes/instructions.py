@@ -21,6 +21,7 @@ FLOATS: Final = {
     "exp": op.EXP_FLOAT,
     "sqrt": op.SQRT_FLOAT,
     "power": op.POWER_FLOAT,
+    "erfc": op.ERFC_FLOAT,
     "min": op.MIN_FLOAT,
     "max": op.MAX_FLOAT,
     "min_known": op.MIN_FLOAT,

@@ -21,7 +21,8 @@ MAX_FLOAT: Final = 14
 CLIP_FLOAT: Final = 15
 BID_FLOAT: Final = 16
 ENOUGH_FLOAT: Final = 17
-FLOAT_LAST: Final = 17
+ERFC_FLOAT: Final = 18
+FLOAT_LAST: Final = 18
 
 LOAD_INT: Final = 30
 ADD_INT: Final = 31

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from operators.formula.functions.averages import AVERAGES
+from operators.formula.functions.bar_costs import COSTS_OF_BARS
+from operators.formula.functions.bars import VOLATILITY_OF_BARS
 from operators.formula.functions.declare import Function
 from operators.formula.functions.events import EVENTS
 from operators.formula.functions.exponential import EXPONENTIAL
@@ -25,6 +27,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     for function in (
         *(*OF_NUMBERS, *LAGS, *EVENTS, *WINDOWS, *MOMENTS, *IN_ORDER, *EXPONENTIAL),
         *(*OF_QUOTES, *OF_TRADES, *AVERAGES, *VOLATILITY, *ORDER_FLOW, *FLOW, *IMPACT),
+        *(*VOLATILITY_OF_BARS, *COSTS_OF_BARS),
     )
 }
 

@@ -207,6 +207,10 @@ OPERANDS = {
         ["rolling_cov", "rolling_corr", "rolling_beta", "vwap", "trade_imbalance", "vpin"], "y x"
     ),
     **dict.fromkeys(["lee_ready", "emo", "clnv", "direction", "kyle_rls", "kyle_window"], "x y e"),
+    **dict.fromkeys(["parkinson", "amihud", "hasbrouck"], "y x"),
+    **dict.fromkeys(["garman_klass", "rogers_satchell"], "x y x y"),
+    "yang_zhang": "y y y y",
+    "corwin_schultz": "y x x",
     **dict.fromkeys(["ofi", "ofi_levels"], "x y e y"),
 }
 SETTINGS: dict[str, dict[str, Any]] = {
