@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from app.audit import bar_estimators, lags, sides_of_trades, since, trades, windows
+from app.audit import bar_estimators, lags, models, sides_of_trades, since, trades, windows
 from app.audit.past import Past
 from app.audit.reach import Need, Needs, lagged, of_fill, of_memory, of_window
 
@@ -100,6 +100,12 @@ LOOKING_BACK: Final[Mapping[str, LookingBack]] = {
         trades.roll_spread, IN_ORDER, of_window("session", more_rows=2, rows=trades.ROLL_ROWS)
     ),
     "vpin": LookingBack(trades.vpin_of_trades, ONE_ROUNDING, of_window("none", until_start=True)),
+    "hedge_ratio": _recursion(models.hedge_ratio),
+    "hawkes": LookingBack(models.hawkes, IN_ORDER, models.of_events),
+    "hawkes_two_sided": LookingBack(models.hawkes_two_sided, IN_ORDER, models.of_events),
+    "local_level": _recursion(models.local_level),
+    "hmm": _recursion(models.hmm),
+    "cusum": LookingBack(models.cusum, IN_ORDER, of_memory(more_rows=1)),
     "bvc": _of_bars(bar_estimators.bvc, more_rows=1),
     "parkinson": _of_bars(bar_estimators.parkinson),
     "garman_klass": _of_bars(bar_estimators.garman_klass),

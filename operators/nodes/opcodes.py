@@ -112,6 +112,12 @@ TWO_SCALES: Final = 157
 TWAP: Final = 158
 ROW_TIME: Final = 159
 
+# Models of a state.
+LOCAL_LEVEL: Final = 170
+HEDGE: Final = 171
+HIDDEN_STATES: Final = 172
+CUSUM: Final = 173
+
 # Of steps with state, where each family begins: its lines are run by one kernel (`stateful_kernel`).
 FAMILIES: Final = (
     KEEP_FLOAT,
@@ -124,6 +130,7 @@ FAMILIES: Final = (
     LAST_CHANGE_FLOAT,
     EWMA,
     BUCKETS,
+    LOCAL_LEVEL,
 )
 
 
