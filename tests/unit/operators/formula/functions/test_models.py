@@ -1,5 +1,7 @@
 """Models of a state: the handbook's examples beside those of the table, and what calls cannot mean."""
 
+import math
+from itertools import pairwise
 from typing import Any, Final
 
 import pyarrow as pa
@@ -14,9 +16,11 @@ PAIRS: Final = rows_of(
     x=[10.0, 10.1, 10.2, 10.1, 10.3, 10.4],
     y=[20.1, 20.3, 20.45, 20.3, 20.7, 20.85],
 )
+# Returns of F2 in 1e-4, from the second trade on.
+CENTS: Final = (10000, 10002, 10002, 10001, 10001, 10004, 10003, 10006)
 R2: Final = rows_of(
     [second * SECOND_NS for second in range(7)],
-    r=[1.9998000266624470, 0.0, -0.99985002699, 0.0, 2.99925024496, -0.99965009246, 2.99865105956],
+    r=[1e4 * math.log(now / before) for before, now in pairwise(CENTS)],
 )
 A: Final = ((0.6, 0.2), (0.2, 0.6))
 
