@@ -29,7 +29,7 @@ _SYMBOLS: Final[Mapping[type, str]] = {
     ast.NotEq: "!=",
 }
 # Passed by name, and yet computed from rows.
-_VALUES: Final = frozenset({"lo", "hi", "buyer_is_maker"})
+_VALUES: Final = frozenset({"lo", "hi", "buyer_is_maker", "empty", "signed_volume"})
 EXACT: Final[Mapping[str, float]] = MappingProxyType({})
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 LOG_ERROR_MAX: Final = 1e-12  # relative, of what a logarithm or a power goes into

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from app.audit import lags, sides_of_trades, since, trades, windows
+from app.audit import bar_estimators, lags, models, sides_of_trades, since, trades, windows
 from app.audit.past import Past
 from app.audit.reach import Need, Needs, lagged, of_fill, of_memory, of_window
 
@@ -39,6 +39,10 @@ def _recursion(compute: Compute, *, more_rows: int = 0, by_time: bool = False) -
     return LookingBack(
         compute, IN_ORDER, of_memory(more_rows, by_time=by_time), "half_life_ns" if by_time else "ns"
     )
+
+
+def _of_bars(compute: Compute, *, more_rows: int = 0) -> LookingBack:
+    return LookingBack(compute, IN_ORDER, of_window(more_rows=more_rows, rows=bar_estimators.BARS))
 
 
 SIDE: Final = of_window("session", until_start=True)
@@ -96,6 +100,20 @@ LOOKING_BACK: Final[Mapping[str, LookingBack]] = {
         trades.roll_spread, IN_ORDER, of_window("session", more_rows=2, rows=trades.ROLL_ROWS)
     ),
     "vpin": LookingBack(trades.vpin_of_trades, ONE_ROUNDING, of_window("none", until_start=True)),
+    "hedge_ratio": _recursion(models.hedge_ratio),
+    "hawkes": LookingBack(models.hawkes, IN_ORDER, models.of_events),
+    "hawkes_two_sided": LookingBack(models.hawkes_two_sided, IN_ORDER, models.of_events),
+    "local_level": _recursion(models.local_level),
+    "hmm": _recursion(models.hmm),
+    "cusum": LookingBack(models.cusum, IN_ORDER, of_memory(more_rows=1)),
+    "bvc": _of_bars(bar_estimators.bvc, more_rows=1),
+    "parkinson": _of_bars(bar_estimators.parkinson),
+    "garman_klass": _of_bars(bar_estimators.garman_klass),
+    "rogers_satchell": _of_bars(bar_estimators.rogers_satchell),
+    "yang_zhang": _of_bars(bar_estimators.yang_zhang, more_rows=1),
+    "amihud": _of_bars(bar_estimators.amihud, more_rows=1),
+    "hasbrouck": _of_bars(bar_estimators.hasbrouck, more_rows=1),
+    "corwin_schultz": _of_bars(bar_estimators.corwin_schultz, more_rows=1),
 }
 
 

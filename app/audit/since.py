@@ -77,10 +77,12 @@ def recursion(
     *,
     kept: float | None = None,
     half_life_ns: float | None = None,
+    horizon_ns: float | None = None,
+    horizon_rows: int | None = None,
 ) -> pl.Series:
     """The results of `step` over all rows since the start that the setting `memory` says.
 
-    An anchored one fades by `kept` a row, or by half in `half_life_ns`.
+    An anchored one fades by `kept` a row, or by half in `half_life_ns`; or its horizon is said.
     """
     memory = settings.get("memory", "session")
     stretches = past.stretches(by_session=memory == "session")
@@ -88,10 +90,14 @@ def recursion(
     if memory == "anchored":
         eps = settings.get("eps", EPS)
         if half_life_ns is not None:
-            starts = _anchors_of_time(stretches, half_life_ns * math.log2(1 / eps))
+            horizon_ns = half_life_ns * math.log2(1 / eps)
+        if kept is not None:
+            horizon_rows = math.ceil(math.log(eps) / math.log(kept)) if kept > 0 else 1
+        if horizon_ns is not None:
+            starts = _anchors_of_time(stretches, horizon_ns)
         else:
-            assert kept is not None, "what fades fades by rows or by time"
-            starts = _anchors_of_rows(stretches, math.ceil(math.log(eps) / math.log(kept)) if kept > 0 else 1)
+            assert horizon_rows is not None, "what fades fades by rows or by time"
+            starts = _anchors_of_rows(stretches, horizon_rows)
     times = stretches.time_ns.tolist()
     rows = list(zip(times, *(stretches.of(column).to_list() for column in columns), strict=True))
     values: list[float | None] = []

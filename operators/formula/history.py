@@ -78,6 +78,12 @@ RECURSIONS: Final[Mapping[str, tuple[int, int]]] = {
     "decay_accum": (1, 3),
     "ewm_std": (1, 5),
     "regression": (2, 6),
+    # (y, q, r, by_time): M52, with parts `innovation` and `innovation_variance`; (y, x, q, r): M42, with
+    # parts `b0`, `error`, `error_variance` and `pairs`; (how likely the row is in three states, where they
+    # begin, how they follow one another): M53, with parts `second` and `third`
+    "local_level": (1, 4),
+    "hedge": (2, 6),
+    "hidden_states": (3, 4),
 }
 ANCHORED: Final = "_anchored"  # ends the name of one that has two states, as that of 0.7 has
 PRODUCT_WORDS: Final = 2 + PRODUCT_DIGITS
@@ -97,6 +103,8 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
         name + ANCHORED: Stateful("float64", values, "since", TAKEN_WORDS + 2 * words, kept=False, reset=-2)
         for name, (values, words) in RECURSIONS.items()
     },
+    # (y, h, session, shift): M54
+    "cusum": Stateful("int8", 2, "since", TAKEN_WORDS + 2, kept=False, reset=-2),
     # (size, d, n, V, reset): M29, whose state has two words for each of n buckets
     "buckets": Stateful("float64", 2, "since", 4 + 3 * EXACT_WORDS, kept=False, each=2, reset=-1),
     # (price, log price, K, adjust, reset): M7 of a session, whose state has the last K logarithms
@@ -149,6 +157,14 @@ PARTS: Final[Mapping[str, int]] = {
     "intercept": 2,
     "t_value": 3,
     "kurtosis": 0,
+    "innovation": 0,
+    "innovation_variance": 1,
+    "b0": 0,
+    "error": 1,
+    "error_variance": 2,
+    "pairs": 3,
+    "second": 0,
+    "third": 1,
     "count": 4,  # a window_count made by the step that adds up the same values
 }
 

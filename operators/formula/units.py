@@ -24,11 +24,12 @@ ALIKE_FIRST: Final = frozenset(
         *("cumsum_floats", "cumsum_ints", "twap", "decay_accum", "decay_accum_anchored"),
         *("ewma", "ewma_anchored", "average", "average_anchored", "ewma_time", "ewma_time_anchored"),
         *("ewm_std", "ewm_std_anchored", "mean", "low"),
+        *("local_level", "local_level_anchored", "innovation"),
     }
 )
 # Steps whose values have to be in one unit, which is the result's but for comparisons.
 ALIKE: Final = frozenset({"add", "subtract", *OF_ONE_KIND})
-OF_COUNTS: Final = frozenset({"window_count", "session_count", "window_rank", "sign", "last_change"})
+OF_COUNTS: Final = frozenset({"window_count", "session_count", "window_rank", "sign", "last_change", "cusum"})
 
 
 def column_unit(scale: int) -> Unit:

@@ -159,6 +159,8 @@ def _compute_float(
         math_kernel.sqrt_floats(floats, status, a, out, rows)
     elif opcode == op.POWER_FLOAT:
         math_kernel.power_floats(floats, status, a, b, out, rows)
+    elif opcode == op.ERFC_FLOAT:
+        math_kernel.erfc_floats(floats, status, a, out, rows)
     elif opcode == op.MIN_FLOAT:
         math_kernel.smaller(floats, status, a, b, c, out, rows)
     elif opcode == op.MAX_FLOAT:

@@ -21,6 +21,7 @@ FLOATS: Final = {
     "exp": op.EXP_FLOAT,
     "sqrt": op.SQRT_FLOAT,
     "power": op.POWER_FLOAT,
+    "erfc": op.ERFC_FLOAT,
     "min": op.MIN_FLOAT,
     "max": op.MAX_FLOAT,
     "min_known": op.MIN_FLOAT,
@@ -115,6 +116,10 @@ OF_RECURSIONS: Final = {
     "buckets": op.BUCKETS,
     "two_scales": op.TWO_SCALES,
     "twap": op.TWAP,
+    "local_level": op.LOCAL_LEVEL,
+    "hedge": op.HEDGE,
+    "hidden_states": op.HIDDEN_STATES,
+    "cusum": op.CUSUM,
 }
 KEEPS: Final[Mapping[str, int]] = {"float64": op.KEEP_FLOAT, "int64": op.KEEP_INT, "bool": op.KEEP_BOOL}
 COMPARISONS: Final = {

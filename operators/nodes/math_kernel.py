@@ -1,6 +1,6 @@
-"""The row functions of numbers as loops over registers, in the manner of `row_kernel`: R1 and R3 to R6.
+"""The row functions of numbers as loops over registers, in the manner of `row_kernel`: R1, R3 to R6, Q14.
 
-`exp` and `pow` are libm's, a scalar at a time; `values` are the registers `floats` or `ints`.
+`exp`, `erfc` and `pow` are libm's, a scalar at a time; `values` are the registers `floats` or `ints`.
 """
 
 import math
@@ -45,6 +45,15 @@ def power_floats(floats: Grid, status: Grid, x: int, k: int, out: int, rows: int
         value = floats[x, i] ** floats[k, i] if null == OK else 0.0
         floats[out, i] = value
         status[out, i] = null if null != OK or abs(value) <= FLOAT_MAX else DOMAIN
+
+
+@njit(nogil=True, cache=True)
+def erfc_floats(floats: Grid, status: Grid, x: int, out: int, rows: int) -> None:
+    """Q14: the complementary error function, of which half is a share of the normal distribution."""
+    for i in range(rows):
+        null = status[x, i]
+        floats[out, i] = math.erfc(floats[x, i]) if null == OK else 0.0
+        status[out, i] = null
 
 
 @njit(nogil=True, cache=True)

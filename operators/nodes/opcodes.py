@@ -21,7 +21,8 @@ MAX_FLOAT: Final = 14
 CLIP_FLOAT: Final = 15
 BID_FLOAT: Final = 16
 ENOUGH_FLOAT: Final = 17
-FLOAT_LAST: Final = 17
+ERFC_FLOAT: Final = 18
+FLOAT_LAST: Final = 18
 
 LOAD_INT: Final = 30
 ADD_INT: Final = 31
@@ -111,6 +112,12 @@ TWO_SCALES: Final = 157
 TWAP: Final = 158
 ROW_TIME: Final = 159
 
+# Models of a state.
+LOCAL_LEVEL: Final = 170
+HEDGE: Final = 171
+HIDDEN_STATES: Final = 172
+CUSUM: Final = 173
+
 # Of steps with state, where each family begins: its lines are run by one kernel (`stateful_kernel`).
 FAMILIES: Final = (
     KEEP_FLOAT,
@@ -123,6 +130,7 @@ FAMILIES: Final = (
     LAST_CHANGE_FLOAT,
     EWMA,
     BUCKETS,
+    LOCAL_LEVEL,
 )
 
 

@@ -31,6 +31,7 @@ from operators.nodes import opcodes as op
 from operators.nodes import places as at
 from operators.nodes.evaluate_kernel import compute
 from operators.nodes.exact_kernel import Float64s
+from operators.nodes.model_kernel import models
 from operators.nodes.row_kernel import Grid
 from schemas.batch import Int64s
 
@@ -357,5 +358,6 @@ FAMILIES: Final[tuple[Callable[..., None], ...]] = (
     sessions,
     recursions,
     fillings,
+    models,
     compute,
 )

@@ -25,6 +25,7 @@ FORMULAS: Final = {
     "sessions": "vwap(x, x)",
     "recursions": "ewma(x, span=2)",
     "fillings": "twap(x, '1s')",
+    "models": "cusum(x, 1)",
 }
 
 

@@ -27,10 +27,31 @@ from tests.oracles.features.table import ORACLES
 LOOKING_BACK: Final = [function.name for function in FUNCTIONS.values() if function.memory != "row"]
 PLAIN_PYTHON: Final = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 ROWS_MOST: Final = 10 if PLAIN_PYTHON else 30
-SETTINGS_MOST: Final = 3  # that have no default and are given in one call
+SETTINGS_MOST: Final = 4  # that have no default and are given in one call
 
 # One is the beginning of another, and they look like the entries of a node's state.
 SYMBOLS: Final = (b"A", b"", b"As", b"r\0\0\0\0\0\0\0\0", "\u00e9".encode())
+
+
+# By how many states, or sides, there are.
+TABLES: Final[Mapping[int, Mapping[str, Any]]] = {
+    2: {
+        "mu": (0.25, 1.5),
+        "a": ((0.6, 0.2), (0.1, 0.4)),
+        "pi": (0.25, 0.75),
+        "A": ((0.9, 0.1), (0.3, 0.7)),
+        "mean": (0.0, 99.9),
+        "sd": (2.0, 0.5),
+    },
+    3: {
+        "mu": (0.0, 1 / 3),
+        "a": ((0.0, 0.3), (1.7, 0.1)),
+        "pi": (1.0, 0.0, 0.0),
+        "A": ((0.5, 0.5, 0.0), (0.1, 0.8, 0.1), (0.0, 1 / 3, 2 / 3)),
+        "mean": (-1.0, 0.0, 100.0),
+        "sd": (1e-3, 1.0, 30.0),
+    },
+}
 
 
 class Case(NamedTuple):
@@ -102,6 +123,10 @@ def typical(setting: Setting) -> Any:
         return True
     if setting.kind == "word":
         return setting.words[0]
+    if setting.kind == "table":
+        return TABLES[2][setting.name]
+    if setting.name == "beta":
+        return 8.0  # more than what it lets fade
     if setting.kind == "number":
         return min(max(lower, 4.0), upper) if upper > 1 else 0.5
     return int(min(max(lower, 4), upper))
@@ -133,12 +158,20 @@ def value_of(setting: Setting, scale: int) -> st.SearchStrategy[Any]:
     return st.sampled_from([real for real in reals if lower <= real <= upper])
 
 
+def has_tables(function: Function) -> bool:
+    """Whether a setting of it is a table."""
+    return any(setting.kind == "table" for setting in function.settings)
+
+
 @st.composite
 def settings_of(draw: st.DrawFn, function: Function, given: Sequence[str], scale: int) -> dict[str, Any]:
     """What is written in a call: these settings, and some of those that have a default."""
     written = {}
+    tables = TABLES[draw(st.sampled_from([2, 3]))] if has_tables(function) else {}
     for setting in function.settings:
-        if setting.name in given or (setting.default is not None and draw(st.booleans())):
+        if setting.name in given and setting.kind == "table":
+            written[setting.name] = tables[setting.name]
+        elif setting.name in given or (setting.default is not None and draw(st.booleans())):
             written[setting.name] = draw(value_of(setting, scale))
     return written
 

@@ -89,6 +89,11 @@ def one_lag(_: Sequence[Tree], settings: Settings) -> str:
     return "a lag is a length of time or rows=, not both" if "rows" in settings and "ns" in settings else ""
 
 
+def fewest_of_rows(_: Sequence[Tree], settings: Settings) -> str:
+    """What is wrong with the settings of a window of rows alone."""
+    return _fewest(settings)
+
+
 def _fewest(settings: Settings) -> str:
     rows, count = settings.get("rows"), settings.get("min_count")
     if isinstance(rows, int) and isinstance(count, int) and count > rows:

@@ -40,7 +40,7 @@ def _variance(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
     return enough(steps, _squares(steps, operands, settings), operands, settings, least)
 
 
-def _deviation(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
+def deviation(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
     return steps.call("sqrt", [_variance(steps, operands, settings)])
 
 
@@ -130,7 +130,7 @@ MOMENTS: Final = (
             ),
         ),
         memory="window",
-        build=_deviation,
+        build=deviation,
         check=one_window,
     ),
     Function(

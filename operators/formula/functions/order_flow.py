@@ -72,10 +72,10 @@ def _with_missing(steps: Steps, price: int, size: int, *, lowest: bool) -> tuple
     else:
         farthest = steps.constant(math.inf if is_float else INT_MAX)
     filled = steps.call("max_known" if lowest else "min_known", [price, farthest])
-    return filled, steps.call("where", [_is_known(steps, price), size, steps.constant(0)])
+    return filled, steps.call("where", [is_known(steps, price), size, steps.constant(0)])
 
 
-def _is_known(steps: Steps, value: int) -> int:
+def is_known(steps: Steps, value: int) -> int:
     """Whether it is not null."""
     less = steps.constant(-2)  # than any sign
     return steps.call("greater", [steps.call("max_known", [steps.call("sign", [value]), less]), less])

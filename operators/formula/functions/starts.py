@@ -63,6 +63,18 @@ def number(settings: Settings, name: str, otherwise: float = 0.0) -> float:
     return value
 
 
+def numbers(settings: Settings, name: str) -> tuple[tuple[float, ...], ...]:
+    """The rows of a setting that is a table."""
+    value = settings[name]
+    assert isinstance(value, tuple), f"{name} is {value!r}"
+    return value
+
+
+def column(settings: Settings, name: str) -> list[float]:
+    """The numbers of a table that has one in a row."""
+    return [row[0] for row in numbers(settings, name)]
+
+
 def recursion(
     steps: Steps, name: str, values: Sequence[int], constants: Sequence[float], shift: int, settings: Settings
 ) -> int:
@@ -77,17 +89,18 @@ def shift_of_rows(kept: float, settings: Settings) -> int:
     """The blocks of rows where a row keeps `kept` of its weight: as long as the horizon, or more."""
     if not 0.0 < kept < 1.0:
         return 0
-    return _shift(math.ceil(math.log(number(settings, "eps", EPS)) / math.log(kept)))
+    return shift_of(math.ceil(math.log(number(settings, "eps", EPS)) / math.log(kept)))
 
 
 def shift_of_time(settings: Settings) -> int:
     """The blocks of time, in ns."""
     tau_ns = whole(settings, "tau_ns")
     half_life_ns = LN2 * tau_ns if tau_ns else float(whole(settings, "half_life_ns"))
-    return _shift(half_life_ns * math.log2(1.0 / number(settings, "eps", EPS)))
+    return shift_of(half_life_ns * math.log2(1.0 / number(settings, "eps", EPS)))
 
 
-def _shift(horizon: float) -> int:
+def shift_of(horizon: float) -> int:
+    """The blocks that are as long as a horizon, or more."""
     shift = 0
     while 2**shift < horizon and shift < SHIFT_MAX:
         shift += 1

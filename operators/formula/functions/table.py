@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from operators.formula.functions.averages import AVERAGES
+from operators.formula.functions.bar_costs import COSTS_OF_BARS
+from operators.formula.functions.bars import VOLATILITY_OF_BARS
 from operators.formula.functions.declare import Function
 from operators.formula.functions.events import EVENTS
 from operators.formula.functions.exponential import EXPONENTIAL
 from operators.formula.functions.flow import FLOW
+from operators.formula.functions.hawkes import HAWKES
 from operators.formula.functions.impact import IMPACT
 from operators.formula.functions.lags import LAGS
+from operators.formula.functions.models import MODELS
 from operators.formula.functions.moments import MOMENTS
 from operators.formula.functions.numbers import OF_NUMBERS
 from operators.formula.functions.order import IN_ORDER
@@ -25,6 +29,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     for function in (
         *(*OF_NUMBERS, *LAGS, *EVENTS, *WINDOWS, *MOMENTS, *IN_ORDER, *EXPONENTIAL),
         *(*OF_QUOTES, *OF_TRADES, *AVERAGES, *VOLATILITY, *ORDER_FLOW, *FLOW, *IMPACT),
+        *(*VOLATILITY_OF_BARS, *COSTS_OF_BARS, *HAWKES, *MODELS),
     )
 }
 

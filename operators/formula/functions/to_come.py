@@ -13,8 +13,6 @@ OF_BARS: Final = frozenset(["sum", "mean", "wmean", "first", "last", "count"])
 # fmt: off
 TO_COME: Final = frozenset([
     "sample_asof", "resample", "cs_rank", "cs_zscore", "cs_demean", "cs_bucket", "cs_quantile",
-    "cs_neutralise", "bvc", "parkinson", "garman_klass", "rogers_satchell", "yang_zhang",
-    "amihud", "hasbrouck", "corwin_schultz", "hayashi_yoshida", "epps", "hedge_ratio", "hawkes",
-    "hawkes_two_sided", "local_level", "hmm", "cusum",
+    "cs_neutralise", "hayashi_yoshida", "epps",
 ])
 # fmt: on

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from tests.oracles.features import averages, ewma, flow, lags, rolling, trades
+from tests.oracles.features import averages, estimators, ewma, flow, lags, models, rolling, trades
 from tests.oracles.features.rows import Oracle
 
 # Relative 1e-12: what the handbook allows sums added in blocks or lanes, between machines.
@@ -65,5 +65,20 @@ ORACLES: Final[Mapping[str, Oracle]] = MappingProxyType(
         "kyle_window": Oracle(flow.kyle_window, ulps=IN_BLOCKS),
         "roll_spread": Oracle(flow.roll_spread, ulps=2),
         "vpin": Oracle(flow.vpin, ulps=1),
+        "hedge_ratio": Oracle(models.hedge_ratio, ulps=0),
+        "hawkes": Oracle(models.hawkes, ulps=0),
+        "hawkes_two_sided": Oracle(models.hawkes_two_sided, ulps=0),
+        "local_level": Oracle(models.local_level, ulps=0),
+        "hmm": Oracle(models.hmm, ulps=0),
+        "cusum": Oracle(models.cusum, ulps=0),
+        # The tail of the normal distribution makes many of the deviation's last bit.
+        "bvc": Oracle(estimators.bvc, ulps=IN_BLOCKS),
+        "parkinson": Oracle(estimators.parkinson, ulps=0),
+        "garman_klass": Oracle(estimators.garman_klass, ulps=0),
+        "rogers_satchell": Oracle(estimators.rogers_satchell, ulps=0),
+        "yang_zhang": Oracle(estimators.yang_zhang, ulps=IN_BLOCKS),
+        "amihud": Oracle(estimators.amihud, ulps=0),
+        "hasbrouck": Oracle(estimators.hasbrouck, ulps=0),
+        "corwin_schultz": Oracle(estimators.corwin_schultz, ulps=0),
     }
 )

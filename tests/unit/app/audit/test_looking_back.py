@@ -128,6 +128,75 @@ CALLS: Final[list[tuple[str, dict[str, Any]]]] = [
         {"rows": 8, "min_count": 3, "positive": "abs"},
     ),
     ("roll_spread(price, '9s', output='c')", {"ns": 9 * SECOND, "output": "c"}),
+    ("hedge_ratio(y, x)", {}),
+    (
+        "hedge_ratio(y, x, delta=0.01, warm=2, memory='anchored', horizon_rows=3, output='z')",
+        {"delta": 0.01, "warm": 2, "memory": "anchored", "horizon_rows": 3, "output": "z"},
+    ),
+    ("hedge_ratio(y, x, memory='genesis', output='err')", {"memory": "genesis", "output": "err"}),
+    ("hawkes(flag, mu=0.5, alpha=0.8, beta=1)", {"mu": 0.5, "alpha": 0.8, "beta": 1}),
+    (
+        "hawkes(flag, mu=0, alpha=1, beta=2.5, at='after', memory='anchored', eps=0.1)",
+        {"mu": 0, "alpha": 1, "beta": 2.5, "at": "after", "memory": "anchored", "eps": 0.1},
+    ),
+    (
+        "hawkes_two_sided(d, mu=(0.25, 0.5), a=((0.6, 0.2), (0.1, 0.4)), beta=1)",
+        {"mu": (0.25, 0.5), "a": ((0.6, 0.2), (0.1, 0.4)), "beta": 1},
+    ),
+    (
+        "hawkes_two_sided(d, mu=(0, 1), a=((0, 3), (0.1, 0)), beta=2, output='sell', memory='genesis')",
+        {"mu": (0, 1), "a": ((0, 3), (0.1, 0)), "beta": 2, "output": "sell", "memory": "genesis"},
+    ),
+    ("local_level(x, q=1, r=4)", {"q": 1, "r": 4}),
+    ("local_level(x, q_per_s=0.5, r=2, output='z')", {"q_per_s": 0.5, "r": 2, "output": "z"}),
+    (
+        "local_level(x, q=0.1, r=2, memory='anchored', horizon_rows=4, output='F')",
+        {"q": 0.1, "r": 2, "memory": "anchored", "horizon_rows": 4, "output": "F"},
+    ),
+    (
+        "hmm(x, pi=(0.5, 0.5), A=((0.9, 0.1), (0.2, 0.8)), mean=(0, 3), sd=(1, 2))",
+        {"pi": (0.5, 0.5), "A": ((0.9, 0.1), (0.2, 0.8)), "mean": (0, 3), "sd": (1, 2)},
+    ),
+    (
+        "hmm(y, pi=(1, 0, 0), A=((0.5, 0.5, 0), (0, 0.5, 0.5), (0.5, 0, 0.5)), mean=(0, 3, 6),"  # noqa: ISC004
+        " sd=(1, 1, 1), output='state', memory='anchored', horizon_rows=2)",
+        {
+            "pi": (1, 0, 0),
+            "A": ((0.5, 0.5, 0), (0, 0.5, 0.5), (0.5, 0, 0.5)),
+            "mean": (0, 3, 6),
+            "sd": (1, 1, 1),
+            "output": "state",
+            "memory": "anchored",
+            "horizon_rows": 2,
+        },
+    ),
+    ("cusum(price, y)", {}),
+    (
+        "cusum(price, size, log=True, drift=-1e-3, memory='genesis', reset='none')",
+        {"log": True, "drift": -1e-3, "memory": "genesis", "reset": "none"},
+    ),
+    ("bvc(close, rows=4, min_count=2)", {"rows": 4, "min_count": 2}),
+    ("bvc(close, rows=3, reset='none')", {"rows": 3, "reset": "none"}),
+    ("parkinson(high, low, rows=3, min_count=1)", {"rows": 3, "min_count": 1}),
+    ("parkinson(high, low, flag, rows=3, min_count=1)", {"rows": 3, "min_count": 1}),
+    ("garman_klass(open, high, low, close, rows=4, min_count=2)", {"rows": 4, "min_count": 2}),
+    (
+        "rogers_satchell(open, high, low, close, rows=2, min_count=1, reset='none')",
+        {"rows": 2, "min_count": 1, "reset": "none"},
+    ),
+    ("yang_zhang(open, high, low, close, flag, rows=6, min_count=1)", {"rows": 6, "min_count": 1}),
+    (
+        "yang_zhang(open, high, low, close, rows=6, min_count=3, reset='session')",
+        {"rows": 6, "min_count": 3, "reset": "session"},
+    ),
+    ("amihud(close, size, rows=4, min_count=2, scale=1e6)", {"rows": 4, "min_count": 2, "scale": 1e6}),
+    ("hasbrouck(close, size, rows=4, min_count=2)", {"rows": 4, "min_count": 2}),
+    ("hasbrouck(close, size, d, rows=4, min_count=2)", {"rows": 4, "min_count": 2}),
+    ("corwin_schultz(high, low, close, rows=4, min_count=1)", {"rows": 4, "min_count": 1}),
+    (
+        "corwin_schultz(high, low, close, flag, rows=5, min_count=1, reset='session')",
+        {"rows": 5, "min_count": 1, "reset": "session"},
+    ),
     ("vpin(size, d, V=3, n=2)", {"V": 3, "n": 2}),
     ("vpin(size, d, V=2.5, n=1, reset='session')", {"V": 2.5, "n": 1, "reset": "session"}),
 ]
@@ -156,6 +225,10 @@ def drawn(seed: int, count: int = 120) -> tuple[pl.DataFrame, Past, Rows]:
         "size": column([1.0, 2.0, 0.5, 3.0], 0.1),
         "size2": column([1.0, 4.0, 2.5], 0.1),
         "d": column([1, -1, 0], 0.1),
+        "open": column([100.0, 100.5, 99.5, 101.5], 0.05),
+        "high": column([102.0, 101.5, 103.0, 98.5], 0.05),
+        "low": column([99.0, 98.5, 97.0, 100.0], 0.05),
+        "close": column([100.25, 99.5, 101.0, 104.5], 0.05),
     }
     rows = Rows(
         time_ns.tolist(),

@@ -97,9 +97,9 @@ REFUSED = [
     ),
     ("f(x)(y)", "only a function can be called, by its name", None),
     (
-        "2 * hawkes(mid, '5m')",
-        f"hawkes is not there yet in this version; the functions are {', '.join(FUNCTIONS)}",
-        "hawkes",
+        "2 * epps(mid, '5m')",
+        f"epps is not there yet in this version; the functions are {', '.join(FUNCTIONS)}",
+        "epps",
     ),
     ("lead(mid, rows=1)", "lead looks ahead; only a label node may, and labels are never served", "lead"),
     ("sum(size)", 'sum belongs to a node of bars: kind = "bars"', "sum"),

@@ -123,5 +123,25 @@ def test_roll_s_spread() -> None:
     assert values(F4, "roll_spread", "close", min_count=1)[-1] == 0
 
 
+OHLC = ("open", "high", "low", "close")
+
+
+@pytest.mark.parametrize(
+    ("function", "columns", "rows", "text"),
+    [
+        ("parkinson", ("high", "low"), 6, "7.389004329e-03"),
+        ("garman_klass", OHLC, 6, "7.638760449e-03"),
+        ("rogers_satchell", OHLC, 6, "7.381621594e-03"),
+        ("yang_zhang", OHLC, 5, "6.931789578e-03"),
+        ("bvc", ("close",), 5, ".8601792330"),
+        ("amihud", ("close", "volume"), 5, "56.24125336e-9"),
+        ("hasbrouck", ("close", "volume"), 5, "19.73698734e-6"),
+        ("corwin_schultz", ("high", "low", "close"), 5, ".003144230391"),
+    ],
+)
+def test_estimators_over_bars(function: str, columns: tuple[str, ...], rows: int, text: str) -> None:
+    assert [last(function, *columns, of=F4, rows=rows)] == written(text)
+
+
 def test_vpin() -> None:
     assert values(F2, "vpin", "size", "d", V=5, n=4) == [None] * 7 + [0.5]

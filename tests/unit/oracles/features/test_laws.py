@@ -207,6 +207,12 @@ OPERANDS = {
         ["rolling_cov", "rolling_corr", "rolling_beta", "vwap", "trade_imbalance", "vpin"], "y x"
     ),
     **dict.fromkeys(["lee_ready", "emo", "clnv", "direction", "kyle_rls", "kyle_window"], "x y e"),
+    **dict.fromkeys(["parkinson", "amihud", "hasbrouck"], "y x"),
+    **dict.fromkeys(["garman_klass", "rogers_satchell"], "x y x y"),
+    "yang_zhang": "y y y y",
+    **dict.fromkeys(["hedge_ratio", "cusum"], "y x"),
+    **dict.fromkeys(["hawkes", "hawkes_two_sided"], "e"),
+    "corwin_schultz": "y x x",
     **dict.fromkeys(["ofi", "ofi_levels"], "x y e y"),
 }
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -216,6 +222,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "twap": {"ns": 10**10},
     "two_scale_variance": {"K": 2},
     "vpin": {"V": 2, "n": 1},
+    "hedge_ratio": {"warm": 2, "output": "z"},
+    "hawkes": {"mu": 0.5, "alpha": 0.8, "beta": 1.0},
+    "hawkes_two_sided": {"mu": (0.5, 0.5), "a": ((0.6, 0.2), (0.2, 0.6)), "beta": 1.0},
+    "local_level": {"q": 1.0, "r": 4.0},
+    "hmm": {"pi": (0.5, 0.5), "A": ((0.9, 0.1), (0.2, 0.8)), "mean": (0.0, 3.0), "sd": (1.0, 2.0)},
+    "cusum": {},
     **{name: {"half_life_ns": 10**9} for name in ("ewma_time", "decay_accum", "ewma_variance_rate")},
     **{name: {"rows": 1} for name in ("lag", "diff", "pct_change", "log_return", "trade_return")},
 }
