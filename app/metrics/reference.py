@@ -13,7 +13,7 @@ Every metric by name. `python -m app dashboards metrics` prints this page, and a
 How to have them scraped, and what health means, is in [monitoring.md](monitoring.md); what to do about an
 alert in [alerts.md](alerts.md).
 """
-_GIVEN_BY: Final = {
+_TITLES: Final = {
     "worker": "By each worker",
     "exporter": "By `python -m app exporter`, from outside the workers",
     "sink": "By a reader with `gpu_sink.metrics.collector`",
@@ -28,7 +28,7 @@ def golden_lines() -> list[str]:
 def reference_text() -> str:
     """The page of all metrics, as Markdown."""
     lines = [_HEAD]
-    for by, title in _GIVEN_BY.items():
+    for by, title in _TITLES.items():
         lines += [f"## {title}", "", "| metric | type | labels | what it says |", "|---|---|---|---|"]
         lines += [_row(metric) for metric in METRICS if metric.by == by]
         lines.append("")

@@ -44,29 +44,22 @@ def open_worker(
     what `max_ahead_of = "wall"` measures times by.  Nothing else about rows hangs on either.  `ledger` and
     `health` are for those who watch the worker; without them nobody does.
     """
-    settings = pipeline.settings.worker
+    settings, group = pipeline.settings.worker, pipeline.settings.pipeline.prefix
     ledger = ledger or Ledger(pipeline.settings.stream_names)
     broker_away = partial(ledger.waited, "broker")
-    group = pipeline.settings.pipeline.prefix
     member = f"{group}-{settings.slot}"
     tasks, meter = dict[int, Task](), Meter(on_step=ledger.heart.beat)  # Ownership alone changes the tasks
     # The producers come first: they end what an earlier life left open, and ask for our place much later.
-    producers = Producers(
-        pipeline.bus,
-        member,
-        lambda: wait_out(ownership.has_place, broker_away),
-        exactly_once=settings.guarantee == "exactly_once",
-        ledger=ledger,
-    )
+    exactly_once = settings.guarantee == "exactly_once"
+    place = partial(wait_out, lambda: ownership.has_place(), broker_away)  # which is made later
+    producers = Producers(pipeline.bus, member, place, exactly_once=exactly_once, ledger=ledger)
     outbox = Outbox(pipeline.settings, producers, pipeline.registry, pipeline.output_limits())
     consumer = pipeline.bus.consumer(group=group, client_id=member_id(pipeline.settings))
-    counts = InputCounts(
-        pipeline.bus, list(pipeline.input_topics), pipeline.settings.bus.partitions, broker_away
-    )
+    topics, partitions = list(pipeline.input_topics), pipeline.settings.bus.partitions
+    counts = InputCounts(pipeline.bus, topics, partitions, broker_away)
     commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, commit, ledger)
-    idle = IdleWatch(pipeline.settings, consumer, elapsed_ns)
-    relief, leftovers = Relief(consumer), Leftovers(elapsed_ns)
-    tally = Tally(pipeline.bus, pipeline.settings.pipeline.left, elapsed_ns)
+    idle, relief = IdleWatch(pipeline.settings, consumer, elapsed_ns), Relief(consumer)
+    tally, leftovers = Tally(pipeline.bus, pipeline.settings.pipeline.left, elapsed_ns), Leftovers(elapsed_ns)
     dispatch = Dispatch(tasks, outbox, idle, settings, wall_ns, tally, ledger)
 
     def on_close(number: int) -> None:
@@ -92,5 +85,5 @@ def open_worker(
         leftovers=leftovers,
         watch=TurnWatch(tally, ledger, health or Health(), ownership, commits, elapsed_ns),
     )
-    consumer.subscribe(list(pipeline.input_topics), ownership)
+    consumer.subscribe(topics, ownership)
     return worker

@@ -39,12 +39,12 @@ class Endpoint:
         self.health = Health(self._notifier.ready)
         self._settings = settings
         self._metrics = Page(lambda _: NOT_OPEN)
+        self._noted: Path | None = None
         self._server: PageServer | None = None
         if settings.metrics.port is not None:
             self._server = serve(
                 settings.metrics, settings.metrics.port_of(settings.worker.slot), self._pages()
             )
-            self._note()
 
     @property
     def where(self) -> str:
@@ -63,7 +63,7 @@ class Endpoint:
             pipeline=settings.pipeline.prefix,
             slot=settings.worker.slot,
             guarantee=settings.worker.guarantee,
-            reading=str(getattr(worker.consumer, "reading", "embedded")).partition(":")[0],
+            reading=str(getattr(worker.consumer, "reading", "embedded")).replace(":", " ").split()[0],
         )
         registry = registry_of(WorkerCollector(self.ledger, labels, worker.standing))
 
@@ -72,6 +72,7 @@ class Endpoint:
             return Answer(200, text, content_type)
 
         self._metrics = Page(scrape)
+        self._note()
 
     def stop(self) -> None:
         """The worker ends."""
@@ -82,7 +83,8 @@ class Endpoint:
         """Answer no more, and be found no more."""
         if self._server is not None:
             self._server.close()
-            discovery_file(self._settings).unlink(missing_ok=True)
+        if self._noted is not None:
+            self._noted.unlink(missing_ok=True)
 
     def _pages(self) -> dict[str, Page]:
         heart, health = self.ledger.heart, self.health
@@ -93,13 +95,14 @@ class Endpoint:
         }
 
     def _note(self) -> None:
-        """Write down where the worker is found, as Prometheus discovers targets by file."""
+        """Write down where the worker is found, as Prometheus discovers targets by file; the slot is ours."""
         labels = {"pipeline": self._settings.pipeline.prefix, "slot": self._settings.worker.slot}
         path = discovery_file(self._settings)
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
         fresh.write_text(json.dumps([{"targets": [self.where], "labels": labels}]))
         fresh.replace(path)
+        self._noted = path
 
 
 def serve(settings: MetricsSettings, port: int, pages: dict[str, Page]) -> "PageServer":

@@ -127,26 +127,27 @@ def settings_of(folder: Path, **metrics: object) -> Settings:
     return Settings.model_validate({"worker": worker, "metrics": {"port": 0, **metrics}})
 
 
-def test_a_worker_answers_before_it_is_open_and_is_found_by_its_file(tmp_path: Path) -> None:
+def test_a_worker_answers_before_it_is_open_and_is_not_found_by_others_yet(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     endpoint = Endpoint(settings)
     try:
-        (target,) = json.loads(discovery_file(settings).read_text())
-        assert target == {"targets": [endpoint.where], "labels": {"pipeline": "tidemark", "slot": "3"}}
+        assert not discovery_file(settings).exists(), "another worker may have the slot"
         port = int(endpoint.where.rpartition(":")[2])
         assert get(port, "/metrics")[0] == 503
         assert get(port, "/livez") == (200, "ok\n")
         assert get(port, "/readyz") == (503, "awaits its start\n")
     finally:
         endpoint.close()
-    assert not discovery_file(settings).exists()
 
 
 def test_a_worker_that_works_shows_its_figures_and_that_it_is_ready(tmp_path: Path) -> None:
     market = Market(tmp_path)
-    endpoint = Endpoint(settings_of(tmp_path))
+    settings = settings_of(tmp_path)
+    endpoint = Endpoint(settings)
     worker = market.worker_at(endpoint.ledger, endpoint.health)
     endpoint.opened(worker)
+    (target,) = json.loads(discovery_file(settings).read_text())
+    assert target == {"targets": [endpoint.where], "labels": {"pipeline": "tidemark", "slot": "3"}}
     try:
         market.trade(1)
         market.progress(2)
@@ -168,6 +169,7 @@ def test_a_worker_that_works_shows_its_figures_and_that_it_is_ready(tmp_path: Pa
         worker.close()
     finally:
         endpoint.close()
+    assert not discovery_file(settings).exists()
 
 
 @pytest.mark.parametrize(
