@@ -25,6 +25,7 @@ from app.errors import UsageError
 from app.settings.bus import BusSettings
 from app.settings.durations import MisstatedDurationError, duration_keys, in_whole_units
 from app.settings.graph import GraphTable, node_in_whole_units
+from app.settings.metrics import MetricsSettings
 from app.settings.mistakes import of_sessions, told
 from app.settings.outputs import OUTPUT_KEYS, TopicKey, output_key, require_apart
 from app.settings.pipeline import PipelineSettings
@@ -41,6 +42,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "pipeline": PipelineSettings,
     "bus": BusSettings,
     "worker": WorkerSettings,
+    "metrics": MetricsSettings,
 }
 
 
@@ -54,6 +56,7 @@ class Settings(BaseSettings):
     pipeline: PipelineSettings = PipelineSettings()
     bus: BusSettings = BusSettings()
     worker: WorkerSettings = WorkerSettings()
+    metrics: MetricsSettings = MetricsSettings()
     streams: dict[Name, StreamSettings] = Field(default_factory=dict)
     outputs: dict[str, TopicName] = Field(default_factory=dict)  # by output; default `<prefix>.<output>`
     graph: GraphTable = GraphTable()
@@ -253,6 +256,17 @@ def load_settings(
     except SettingsError as garbled:
         raise UsageError(f"environment: a table or list must be JSON: {garbled}") from None
     return settings.read_from(path)
+
+
+def service_manager() -> tuple[str, int]:
+    """The socket of the service manager, empty without one, and its watchdog's time in us, 0 without one.
+
+    A manager may have started another process than this one, and speak to that.
+    """
+    watchdog_us = os.environ.get("WATCHDOG_USEC", "0")
+    is_ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    is_watched = is_ours and watchdog_us.isdecimal()
+    return os.environ.get("NOTIFY_SOCKET", ""), int(watchdog_us) if is_watched else 0
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

@@ -21,6 +21,7 @@ from gpu_sink.errors import (
     SourceError,
     StateError,
 )
+from gpu_sink.figures import SinkFigures
 from gpu_sink.frames import Frame
 from gpu_sink.options import BatchOptions, Windows
 from gpu_sink.samples.bars import bar_concurrency, bar_uniqueness, return_weights, time_decay
@@ -48,6 +49,7 @@ __all__ = [
     "ReaderWarning",
     "SampleError",
     "SegmentError",
+    "SinkFigures",
     "SourceError",
     "StateError",
     "Windows",

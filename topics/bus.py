@@ -138,6 +138,10 @@ class Rebalance(Protocol):
         """
         ...
 
+    def replaced(self, reason: Literal["rejoined", "strayed"]) -> None:
+        """A new client goes on in place of one that was turned away, or did not find its group any more."""
+        ...
+
 
 class Consumer(Protocol):
     """Reads committed messages only (`read_committed`).  One thread at a time.

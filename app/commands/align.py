@@ -19,6 +19,7 @@ from app.wiring.pipeline import Pipeline, warm_up
 from app.wiring.slot import claim_slot, require_free_slot, taken_words
 from app.wiring.topics import similar, topic_plan
 from app.worker.assembly import open_worker
+from app.worker.endpoint import Endpoint
 from app.worker.worker import Worker
 from topics.bus import FencedError
 from topics.catalogue import Plan, TopicMismatchError, apply
@@ -45,6 +46,15 @@ def align(
             "committed.  Default: run until SIGTERM.",
         ),
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            help="Port at which slot 0 answers /metrics, /livez and /readyz; slot n at n more.  Default: "
+            "metrics.port of the settings, and none without.",
+        ),
+    ] = None,
     take_over: Annotated[
         bool,
         typer.Option(
@@ -60,28 +70,44 @@ def align(
 
     Example: python -m app align --config tidemark.toml --slot 0
     """
-    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}})
+    settings = load_settings(
+        config,
+        {"bus": {"bootstrap": bootstrap}, "worker": {"slot": slot}, "metrics": {"port": metrics_port}},
+    )
     share_arenas()
-    # What is wrong with topics, schemas and settings is said before a minute goes into kernels.
+    endpoint = Endpoint(settings)
+    try:
+        _align(settings, endpoint, until_final=until_final, take_over=take_over)
+    finally:
+        endpoint.close()
+
+
+def _align(settings: Settings, endpoint: Endpoint, *, until_final: bool, take_over: bool) -> None:
+    """Take the slot, and run the worker; what is wrong with topics, schemas and settings is said first."""
     pipeline = open_pipeline(settings, member=True, on_wait=say)
     require_meanings(settings, pipeline.asof)
     _load_kernels(settings)
     group, clock, slot = settings.pipeline.prefix, settings.pipeline.clock, settings.worker.slot
     rule = pipeline.rule.describe()
     say(f'{pipeline.bus.name}: group {group}, slot {slot}, joining on clock = "{clock}", {rule}')
+    if endpoint.where:
+        say(f"figures and health at http://{endpoint.where}/metrics, /livez, /readyz")
     if not take_over:
         require_free_slot(pipeline.bus.admin(), settings, say=say)
     claim_slot(settings)
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
-    worker = open_worker(pipeline, until_final=until_final)
-    _run(worker, stopping, pipeline)
+    worker = open_worker(pipeline, until_final=until_final, ledger=endpoint.ledger, health=endpoint.health)
+    endpoint.opened(worker)
+    _run(worker, stopping, pipeline, endpoint)
 
 
-def _run(worker: Worker, stopping: Callable[[], bool], pipeline: Pipeline) -> None:
+def _run(worker: Worker, stopping: Callable[[], bool], pipeline: Pipeline, endpoint: Endpoint) -> None:
     """Run a worker to its end; one whose slot was taken says by whom."""
     try:
         worker.run(stopping)
+        endpoint.stop()
     except FencedError as fenced:
+        endpoint.stop()
         worker.close(failed=True)
         words = taken_words(pipeline.bus.admin(), pipeline.settings)
         raise RunError(f"{words}; this worker stops ({fenced})") from None

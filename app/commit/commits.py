@@ -13,10 +13,13 @@ from app.commit.local_state import LocalState
 from app.commit.outbox import Outbox
 from app.commit.schedule import Along, CommitSchedule, KeptSchedules
 from app.errors import RunError
+from app.metrics.catalogue import COMMITS
+from app.metrics.ledger import Ledger
+from app.metrics.phases import COMMIT, STATE
 from app.settings.worker import WorkerSettings
 from app.task.task import Task
 from topics.block import TopicPartition
-from topics.bus import AbortableError, BusUnavailableError, Consumer, UnknownOutcomeError
+from topics.bus import AbortableError, BusUnavailableError, Consumer, FencedError, UnknownOutcomeError
 
 log = structlog.get_logger()
 
@@ -54,10 +57,11 @@ class Commits:
         settings: WorkerSettings,
         elapsed_ns: Callable[[], int],
         commit: CommitCall,
+        ledger: Ledger | None = None,
     ) -> None:
         """`tasks` are those owned now, by partition; `commit` takes the steps of `app.commit.commit`."""
         self.state = State.OPEN
-        self.count = 0  # commits that count by now
+        self._ledger = ledger or Ledger(())
         self._tasks = tasks
         self._outbox = outbox
         self._elapsed_ns = elapsed_ns
@@ -68,6 +72,11 @@ class Commits:
         self._schedule = CommitSchedule(settings, elapsed_ns)
         self._kept = KeptSchedules(settings, elapsed_ns)
         self._undone = 0  # transactions in a row
+
+    @property
+    def count(self) -> int:
+        """Commits that count by now."""
+        return self._ledger.totals[COMMITS, "done"]
 
     @property
     def settled(self) -> bool:
@@ -124,6 +133,7 @@ class Commits:
                 "commit before a rebalance failed; the next owner does this work again", reason=str(undone)
             )
             self._outbox.undo(undone)
+            self._ledger.undo(outcome_of(undone))
             if self._tasks:
                 self.state = State.LOST
             return
@@ -136,6 +146,7 @@ class Commits:
         if self._outbox.producers.open or self._later.open:
             self._later.drop()
             self._outbox.undo(AbortableError("tasks lost"), lost=True)
+            self._ledger.undo("aborted")
             if self.state is State.OPEN:
                 self.state = State.LOST
         self._schedule.dirty = False
@@ -155,6 +166,8 @@ class Commits:
         log.warning("transaction undone; going back to the last commit", reason=str(undone))
         self._later.drop()
         self._outbox.undo(undone)
+        if self.state is not State.LOST:  # which has been counted
+            self._ledger.undo(outcome_of(undone))
         self._schedule.dirty = False
         self.state = State.OPEN
 
@@ -168,7 +181,12 @@ class Commits:
         self._kept.forget(number)
 
     def _commit_now(self, along: Along) -> None:
-        self._commit(self._tasks, *along)
+        self._ledger.commit_begins()
+        try:
+            self._commit(self._tasks, *along)
+        except FencedError:
+            self._ledger.undo("fenced")
+            raise
         self._kept.record(along, self._tasks)
         self._schedule.dirty = False
         self._done()
@@ -180,6 +198,7 @@ class Commits:
             self._advance(wait=True)
         due = self._local_state.due(self._tasks)
         states = {number: self._local_state.state_of(self._tasks[number]) for number in due}
+        self._ledger.commit_begins()
         self._later.begin(self._tasks, states)
         self._schedule.begin()
 
@@ -191,13 +210,21 @@ class Commits:
         self._done()
         for state in states.values():
             self._local_state.keep(state)
+        self._ledger.phases.end(STATE)
 
     def _has_records(self) -> bool:
         return any(task.has_record for task in self._tasks.values())
 
     def _done(self) -> None:
-        self.count += 1
+        self._ledger.commit_done()
+        self._ledger.phases.end(COMMIT)
         self._undone = 0
 
     def _keep_state(self, task: Task) -> None:
         self._local_state.keep(self._local_state.state_of(task))
+        self._ledger.phases.end(STATE)
+
+
+def outcome_of(undone: Exception) -> str:
+    """What became of a commit that did not count, as far as is known."""
+    return "aborted" if isinstance(undone, AbortableError) else "unknown"

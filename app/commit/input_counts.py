@@ -19,8 +19,15 @@ class InputCounts:
     partition came later than the evidence by which they were sealed.
     """
 
-    def __init__(self, bus: Bus, topics: Sequence[str], partitions: int) -> None:
-        """`partitions` is how many each of `topics` must have."""
+    def __init__(
+        self,
+        bus: Bus,
+        topics: Sequence[str],
+        partitions: int,
+        on_wait: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`partitions` is how many each of `topics` must have; `on_wait` as in `wait_out`."""
+        self._on_wait = on_wait
         self._bus = bus
         self._topics = list(topics)
         self._partitions = partitions
@@ -40,7 +47,7 @@ class InputCounts:
         A broker that is away is waited for, with a new client now and then: the old one may have lost it for
         good.
         """
-        wait_out(self._require)
+        wait_out(self._require, self._on_wait)
 
     def _require(self) -> None:
         if self._pending is None:

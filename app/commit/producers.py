@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
+from app.metrics.catalogue import REPLACED
+from app.metrics.ledger import Ledger
 from app.process.away import wait_out
 from topics.block import TopicPartition
 from topics.bus import AbortableError, Bus, BusError, Consumer, ExpiredError, FencedError, Position, Producer
@@ -20,7 +23,13 @@ class Producers:
     """
 
     def __init__(
-        self, bus: Bus, transactional_id: str, has_place: Callable[[], bool], *, exactly_once: bool
+        self,
+        bus: Bus,
+        transactional_id: str,
+        has_place: Callable[[], bool],
+        *,
+        exactly_once: bool,
+        ledger: Ledger | None = None,
     ) -> None:
         """`has_place` says whether this worker has its place in the group now.
 
@@ -29,11 +38,13 @@ class Producers:
         self._bus = bus
         self._has_place = has_place
         self._id = transactional_id
+        self._ledger = ledger or Ledger(())
         self._direct = None if exactly_once else bus.producer(client_id=transactional_id)
         # At once, although it may be long until it is needed: it aborts what an earlier life left open, which
         # would hold back the offsets this one is to start from.
         self._transactional = self._make()
         self._open = False
+        self._doubt = "doubt"  # why the next producer replaces this one
         self._in_doubt = False  # the producer is to be thrown away, and stays so while none can be made
         self._unproven = False  # ... and another worker may have its id by now
 
@@ -97,6 +108,7 @@ class Producers:
             self._in_doubt = True
         self._open = False
         self._unproven = self._unproven or isinstance(undone, ExpiredError) or (lost and self._in_doubt)
+        self._doubt = "expired" if isinstance(undone, ExpiredError) else "lost" if lost else "doubt"
         if self._in_doubt:
             self._renew()
 
@@ -136,10 +148,14 @@ class Producers:
             return
         self._transactional.close()
         self._transactional = self._make()
+        self._ledger.add(REPLACED, "producer", self._doubt)
         self._in_doubt = self._unproven = False
 
     def _make(self) -> Producer:
-        return wait_out(lambda: self._bus.producer(transactional_id=self._id, client_id=self._id))
+        return wait_out(
+            lambda: self._bus.producer(transactional_id=self._id, client_id=self._id),
+            partial(self._ledger.waited, "broker"),
+        )
 
 
 def _send_in_vain(producer: Producer, consumer: Consumer, source: TopicPartition) -> None:

@@ -17,9 +17,13 @@ AGAIN_S = 0.2  # a question may take 15 s to fail, or be refused at once
 T = TypeVar("T")
 
 
-def wait_out(attempt: Callable[[], T]) -> T:
-    """Call until a broker answers; raises BusUnavailableError after `WAIT_MAX_NS` without an answer."""
+def wait_out(attempt: Callable[[], T], on_wait: Callable[[int], None] = lambda _: None) -> T:
+    """Call until a broker answers; raises BusUnavailableError after `WAIT_MAX_NS` without an answer.
+
+    `on_wait` hears after each attempt in vain how long it took, in ns, with the pause behind it.
+    """
     begun_ns, logged = monotonic_ns(), False
+    since_ns = begun_ns
     while True:
         try:
             return attempt()
@@ -30,3 +34,5 @@ def wait_out(attempt: Callable[[], T]) -> T:
                 log.warning("waiting for the broker", reason=str(away))
             logged = True
             pause(AGAIN_S)
+            waited_ns, since_ns = monotonic_ns() - since_ns, monotonic_ns()
+            on_wait(waited_ns)

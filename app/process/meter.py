@@ -16,21 +16,30 @@ QUARTERS = 4
 class Meter:
     """Shows readings one after the other."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, on_step: Callable[[], None] = lambda: None) -> None:
+        """`on_step` is called with each offset that was reached."""
         self._console = console or Console(stderr=True)
+        self._on_step = on_step
 
     @contextmanager
     def reading(self, what: str, start: int, stop: int) -> Iterator[Callable[[int], None]]:
         """Give what is told each offset reached on the way from `start` to `stop`."""
         if stop - start < SHORT:
-            yield lambda _: None
+            yield self._stepping(lambda _: None)
         elif self._console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
             with Progress(*columns, console=self._console, transient=True) as bar:
                 task = bar.add_task(what, total=stop - start)
-                yield lambda reached: bar.update(task, completed=reached - start)
+                yield self._stepping(lambda reached: bar.update(task, completed=reached - start))
         else:
-            yield _Quarters(what, start, stop)
+            yield self._stepping(_Quarters(what, start, stop))
+
+    def _stepping(self, show: Callable[[int], None]) -> Callable[[int], None]:
+        def step(reached: int) -> None:
+            self._on_step()
+            show(reached)
+
+        return step
 
 
 class _Quarters:

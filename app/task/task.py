@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from app.metrics.phases import DECODE, PUSH, Phases
 from app.task.letters import Letter, ahead_letters, dead_letters, late_letters
 from app.task.metadata import InputReport
 from app.task.reading import Reading
@@ -76,7 +77,12 @@ class Task:
         return {topic for topic, reading in self.readings.items() if reading.paused}
 
     def take(
-        self, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int
+        self,
+        source: TopicPartition,
+        block: MessageBlock,
+        messages: Int64s,
+        released_ns: int,
+        phases: Phases,
     ) -> Iterator[Letter]:
         """Decode `messages` of one partition into the operator; yield late rows and dead letters.
 
@@ -88,8 +94,10 @@ class Task:
         decoded = reading.decoder.decode(block, messages)
         if decoded.batch is not None:
             reading.placement.require(decoded.batch)
+        phases.end(DECODE)
         records = [ProgressRecord(p.upper_ns, p.final, offset) for offset, p in decoded.progress]
         self.operator.push(stream, Arrived(decoded.batch, records), now_ns=released_ns)
+        phases.end(PUSH)
         late, ahead = inputs.late(stream), inputs.ahead(stream)
         if decoded.batch is not None and decoded.batch.rows:
             if inputs.caught_up:

@@ -1,12 +1,15 @@
 """Assembly: a worker is put together from a pipeline, and joins its group."""
 
 from collections.abc import Callable
+from functools import partial
 
 from app.commit.commit import commit
 from app.commit.commits import CommitCall, Commits
 from app.commit.input_counts import InputCounts
 from app.commit.outbox import Outbox
 from app.commit.producers import Producers
+from app.metrics.health import Health
+from app.metrics.ledger import Ledger
 from app.process.away import wait_out
 from app.process.clock import monotonic_ns, now_ns
 from app.process.memory import Leftovers
@@ -21,6 +24,7 @@ from app.worker.ownership import Ownership
 from app.worker.relief import Relief
 from app.worker.rereading import Rereading
 from app.worker.tally import Tally
+from app.worker.turn_watch import TurnWatch
 from app.worker.worker import Worker
 
 
@@ -31,38 +35,39 @@ def open_worker(
     elapsed_ns: Callable[[], int] = monotonic_ns,
     wall_ns: Callable[[], int] = now_ns,
     commit: CommitCall = commit,
+    ledger: Ledger | None = None,
+    health: Health | None = None,
 ) -> Worker:
     """Return a worker that has joined the group.
 
     `elapsed_ns` paces commits and checks and says how long an input has been silent; `wall_ns` stamps, and is
-    what `max_ahead_of = "wall"` measures times by.  Nothing else about rows hangs on either.
+    what `max_ahead_of = "wall"` measures times by.  Nothing else about rows hangs on either.  `ledger` and
+    `health` are for those who watch the worker; without them nobody does.
     """
-    settings = pipeline.settings.worker
-    group = pipeline.settings.pipeline.prefix
+    settings, group = pipeline.settings.worker, pipeline.settings.pipeline.prefix
+    ledger = ledger or Ledger(pipeline.settings.stream_names)
+    broker_away = partial(ledger.waited, "broker")
     member = f"{group}-{settings.slot}"
-    tasks, meter = dict[int, Task](), Meter()  # Ownership alone changes the tasks
+    tasks, meter = dict[int, Task](), Meter(on_step=ledger.heart.beat)  # Ownership alone changes the tasks
     # The producers come first: they end what an earlier life left open, and ask for our place much later.
-    producers = Producers(
-        pipeline.bus,
-        member,
-        lambda: wait_out(ownership.has_place),
-        exactly_once=settings.guarantee == "exactly_once",
-    )
+    exactly_once = settings.guarantee == "exactly_once"
+    place = partial(wait_out, lambda: ownership.has_place(), broker_away)
+    producers = Producers(pipeline.bus, member, place, exactly_once=exactly_once, ledger=ledger)
     outbox = Outbox(pipeline.settings, producers, pipeline.registry, pipeline.output_limits())
     consumer = pipeline.bus.consumer(group=group, client_id=member_id(pipeline.settings))
-    counts = InputCounts(pipeline.bus, list(pipeline.input_topics), pipeline.settings.bus.partitions)
-    commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, commit)
-    idle = IdleWatch(pipeline.settings, consumer, elapsed_ns)
-    relief, leftovers = Relief(consumer), Leftovers(elapsed_ns)
-    tally = Tally(pipeline.bus, pipeline.settings.pipeline.left, elapsed_ns)
-    dispatch = Dispatch(tasks, outbox, idle, settings, wall_ns, tally)
+    topics, partitions = list(pipeline.input_topics), pipeline.settings.bus.partitions
+    counts = InputCounts(pipeline.bus, topics, partitions, broker_away)
+    commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, commit, ledger)
+    idle, relief = IdleWatch(pipeline.settings, consumer, elapsed_ns), Relief(consumer)
+    tally, leftovers = Tally(pipeline.bus, pipeline.settings.pipeline.left, elapsed_ns), Leftovers(elapsed_ns)
+    dispatch = Dispatch(tasks, outbox, idle, settings, wall_ns, tally, ledger)
 
     def on_close(number: int) -> None:
         commits.forget(number)
         idle.forget(number)
         leftovers.came()
 
-    ownership = Ownership(pipeline, consumer, counts, tasks, meter, elapsed_ns, commits, on_close)
+    ownership = Ownership(pipeline, consumer, counts, tasks, meter, elapsed_ns, commits, on_close, ledger)
     bounded = None
     if until_final:
         observer = pipeline.bus.consumer(group=group, client_id=f"{member}-observer")
@@ -78,7 +83,7 @@ def open_worker(
         commits=commits,
         bounded=bounded,
         leftovers=leftovers,
-        tally=tally,
+        watch=TurnWatch(tally, ledger, health or Health(), ownership, commits, elapsed_ns),
     )
-    consumer.subscribe(list(pipeline.input_topics), ownership)
+    consumer.subscribe(topics, ownership)
     return worker

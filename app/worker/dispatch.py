@@ -1,21 +1,37 @@
 """Dispatch: each task gets its share of a block, and what it seals and sets aside is sent."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import structlog
 
 from app.commit.outbox import Outbox, stamp_of
 from app.errors import RunError
-from app.process.clock import pause
+from app.metrics.catalogue import (
+    BYTES_READ,
+    DEAD_LETTERS,
+    MESSAGES_READ,
+    REASONS,
+    ROWS_ASSUMED,
+    ROWS_LATE,
+    ROWS_READ,
+    ROWS_SEALED,
+    ROWS_UNMATCHED,
+)
+from app.metrics.ledger import Ledger
+from app.metrics.phases import PUSH, SEAL, SEND
+from app.process.clock import monotonic_ns, pause
 from app.settings.worker import WorkerSettings
+from app.task.letters import Letter
 from app.task.sink import Sink
 from app.task.task import Task
 from app.worker.idle import IdleWatch
 from app.worker.shares import shares_of
 from app.worker.tally import Tally
-from operators.sealed import Sealed
+from operators.sealed import ALIGNED, Sealed
 from schemas.batch import Int64s
+from schemas.letters import DeadLetter
 from topics.block import MessageBlock, TopicPartition
 from topics.wire import RegistryUnavailableError
 
@@ -36,6 +52,7 @@ class Dispatch:
         settings: WorkerSettings,
         wall_ns: Callable[[], int],
         tally: Tally,
+        ledger: Ledger,
     ) -> None:
         """`wall_ns` stamps what is read, and is what `max_ahead_of = "wall"` measures times by."""
         self._tasks = tasks
@@ -44,6 +61,7 @@ class Dispatch:
         self._settings = settings
         self._wall_ns = wall_ns
         self._tally = tally
+        self._ledger = ledger
         self._rows_per_message = 1.0
 
     def messages_max(self) -> int:
@@ -84,6 +102,8 @@ class Dispatch:
         """
         cold = [number for number in sorted(self._tasks) if self._tasks[number].warming is not None]
         messages = sum(self._tasks[number].warm() for number in cold)
+        if cold:
+            self._ledger.phases.end(PUSH)
         warm = {number for number in cold if self._tasks[number].warming is None}
         for number in warm:
             self.seal(self._tasks[number])
@@ -91,37 +111,71 @@ class Dispatch:
 
     def seal(self, task: Task) -> None:
         """Send the rows of a task that are final now."""
-        self._send(task, task.seal())
+        parts = task.seal()
+        self._ledger.phases.end(SEAL)
+        self._send(task, parts)
 
     def finish(self, task: Task) -> None:
         """Send the rows of a task that still wait, for rows of a period that will not be read."""
-        self._send(task, task.finish())
+        parts = task.finish()
+        self._ledger.phases.end(SEAL)
+        self._send(task, parts)
 
     def _send(self, task: Task, parts: Iterator[tuple[Sink, Sealed]]) -> None:
         before = task.counts.rows_sealed
         for sink, sealed in parts:
+            if sink.name == ALIGNED:
+                self._count_sealed(task, sealed)
             self._outbox.send(sink, sealed, stamp_of(task))
+        self._ledger.phases.end(SEND)
         self._tally.now.sealed += task.counts.rows_sealed - before
+
+    def _count_sealed(self, task: Task, sealed: Sealed) -> None:
+        """Count joined rows; all of a seal are as old, since the last message they needed came last."""
+        assert sealed.rows is not None
+        rows, ledger = sealed.rows.num_rows, self._ledger
+        ledger.seal_latency.add(self._wall_ns() - task.released_ns, rows)
+        ledger.add_rows(ROWS_SEALED, by=rows)
+        ledger.add_rows(ROWS_ASSUMED, by=sealed.assumed_rows)
+        for stream, matched in sealed.matched_rows.items():
+            ledger.add_rows(ROWS_UNMATCHED, stream, by=rows - matched)
 
     def _take_share(
         self, task: Task, source: TopicPartition, block: MessageBlock, messages: Int64s, released_ns: int
     ) -> int:
         """Take the messages of one input, and return how many rows they had."""
         reading = task.readings[source.topic]
+        sizes = block.value_size[messages]
+        self._ledger.add(MESSAGES_READ, reading.stream, by=int(sizes.size))
+        self._ledger.add(BYTES_READ, reading.stream, by=int(sizes.sum()))
         before = reading.rows_in, task.counts.rows_new, reading.rows_late, task.counts.dead
         for attempt in range(REGISTRY_ATTEMPTS_MAX + 1):
             try:
-                letters = list(task.take(source, block, messages, released_ns))
+                letters = list(task.take(source, block, messages, released_ns, self._ledger.phases))
                 break
             except RegistryUnavailableError as away:
                 if attempt == REGISTRY_ATTEMPTS_MAX:
                     raise RunError(f"{away} (waited {attempt * REGISTRY_WAIT_S:.0f} s)") from None
                 if attempt == 0:
                     log.warning("waiting for the registry", reason=str(away))
+                begun_ns = monotonic_ns()
                 pause(REGISTRY_WAIT_S)
+                self._ledger.waited("registry", monotonic_ns() - begun_ns)
         self._outbox.letters(letters, source.partition)
         self._idle.heard(source)
+        self._ledger.add_rows(ROWS_READ, reading.stream, by=task.counts.rows_new - before[1])
+        self._ledger.add_rows(ROWS_LATE, reading.stream, by=reading.rows_late - before[2])
+        for reason, count in Counter(_reasons(letters)).items():
+            self._ledger.add_rows(DEAD_LETTERS, reading.stream, reason, by=count)
+        self._ledger.phases.end(SEND)
         self._tally.now.rows_in += task.counts.rows_new - before[1]
         self._tally.now.late += reading.rows_late - before[2]
         self._tally.now.dead += task.counts.dead - before[3]
         return reading.rows_in - before[0]
+
+
+def _reasons(letters: Iterable[Letter]) -> Iterator[str]:
+    """Why messages are dead, of the letters that are about dead ones."""
+    for letter in letters:
+        if isinstance(letter.about, DeadLetter):
+            yield REASONS[letter.about.error]

@@ -1,6 +1,7 @@
 """The local state of a task as it is opened: in a folder that nobody else holds, or wiped and rebuilt."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -43,7 +44,8 @@ def restored(
         log.warning("local state wiped and rebuilt", path=str(path), reason=str(unusable))
         state.store.close()
         TaskStore.destroy(path)
-        return restore(path, identity, committed), pipeline.operator()
+        fresh = restore(path, identity, committed)
+        return replace(fresh, reason=f"wiped and rebuilt: {unusable}"), pipeline.operator()
     return state, operator
 
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from app.commit.input_counts import InputCounts
 from app.errors import RunError
+from app.metrics.catalogue import REBALANCES, REPLACED
+from app.metrics.ledger import Ledger
+from app.metrics.phases import STATE
 from app.process.away import wait_out
 from app.process.failpoints import RECALL, RESTORE, REVOKE, reach
 from app.process.meter import Meter
@@ -20,9 +24,11 @@ from app.task.task import Life, Task
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.pipeline import Pipeline
 from app.wiring.slot import member_id
+from app.worker.committed import task_progress
 from app.worker.local_state import restored
 from app.worker.node_state import needed_behind, read_for_nodes, recall_nodes
 from app.worker.outputs import sinks_at
+from app.worker.recovery import Recovery
 from app.worker.rule_change import read_back, rule_change
 from app.worker.set_aside import with_all_late
 from operators.entries import SnapshotError
@@ -74,6 +80,7 @@ class Ownership:
         elapsed_ns: Callable[[], int],
         commits: Committer,
         on_close: Callable[[int], None],
+        ledger: Ledger | None = None,
     ) -> None:
         """`tasks` holds the tasks that are open, by partition number; nobody else changes it.
 
@@ -87,6 +94,8 @@ class Ownership:
         self._on_close = on_close
         self._meter = meter
         self._elapsed_ns = elapsed_ns
+        self._ledger = ledger or Ledger(())
+        self._recovery = Recovery(self._ledger, elapsed_ns)
         self._assigned: set[TopicPartition] = set()  # tasks open once all their inputs are here
         self._partial_ns: int | None = None  # since when one waits for some of them
 
@@ -111,6 +120,7 @@ class Ownership:
                 raise RunError(self._unequal(number))
             log.info("waiting for the other inputs of a task", partition=number)
             starts |= {source: self._consumer.offsets(source)[1] for source in inputs & set(partitions)}
+        self._ledger.add(REBALANCES, "assigned", by=len(whole))
         return starts | self.open(whole)
 
     def incomplete(self) -> str | None:
@@ -127,6 +137,19 @@ class Ownership:
             self._partial_ns = self._elapsed_ns()
         elif self._elapsed_ns() - self._partial_ns > PARTIAL_MAX_NS:
             raise RunError(f"{why} (waited {PARTIAL_MAX_NS // NS_PER_S} s)")
+
+    @property
+    def partial_ns(self) -> int:
+        """How long the group has left a task without some of its inputs; 0 where it has not."""
+        return 0 if self._partial_ns is None else self._elapsed_ns() - self._partial_ns
+
+    def partial_tasks(self) -> int:
+        """How many tasks have only some of their inputs; from any thread."""
+        return len({source.partition for source in list(self._assigned)} - set(self.tasks))
+
+    def see_caught_up(self) -> None:
+        """Note how long tasks took that have taken again all that was committed."""
+        self._recovery.see(self.tasks)
 
     def has_place(self) -> bool:
         """Whether this worker has its place in the group; raises FencedError where another has it.
@@ -158,7 +181,9 @@ class Ownership:
 
     def open(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
         """(Re)open tasks at the committed offsets; returns where to read each input from."""
-        return wait_out(lambda: self._open(numbers))
+        starts = wait_out(lambda: self._open(numbers), partial(self._ledger.waited, "broker"))
+        self._ledger.phases.end(STATE)
+        return starts
 
     def _open(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
         sources = [TopicPartition(topic, n) for n in numbers for topic in self._pipeline.input_topics]
@@ -173,6 +198,7 @@ class Ownership:
         for number in numbers:
             committed = read_positions((one for one in sources if one.partition == number), positions)
             require_same_logs(committed, logs, self._pipeline.settings)
+            self._recovery.begin(number)
             starts |= self._open_task(number, committed, logs)
         return starts
 
@@ -180,7 +206,7 @@ class Ownership:
         self, number: int, positions: Mapping[TopicPartition, Committed | None], logs: Mapping[str, LogId]
     ) -> dict[TopicPartition, int]:
         resumed = None not in positions.values()
-        committed, newest = _task_progress(self._committed_by(positions))
+        committed, newest = task_progress(self._committed_by(positions))
         identity, member = self._pipeline.identity(number, logs), member_id(self._pipeline.settings)
         next_offsets = {name: one.next_offset for name, one in committed.inputs.items()} if resumed else {}
         reread = rule_change(number, newest.rule, committed.frontier_ns, self._pipeline)
@@ -222,6 +248,8 @@ class Ownership:
             life=Life(rule=str(self._pipeline.rule), rule_before=newest.rule, member=member),
             warming=self._warming(number, operator.nodes, newest),
         )
+        if resumed:
+            self._recovery.restored(state)
         if resumed and (newest.rule, newest.member) != (str(self._pipeline.rule), member):
             self._commits.mark_dirty()  # so that the commit names rule and worker soon, in a quiet task too
         log.info(
@@ -333,19 +361,26 @@ class Ownership:
         self._commits.before_revoke()
         for number in sorted(numbers):
             self._drop(number)
+        self._ledger.add(REBALANCES, "revoked", by=len(numbers))
         log.info("tasks revoked", partitions=sorted(numbers))
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Forget the tasks of these partitions: they are another worker's already."""
         self._assigned -= set(partitions)
-        for number in {source.partition for source in partitions}:
+        numbers = {source.partition for source in partitions}
+        self._ledger.add(REBALANCES, "lost", by=len(numbers & set(self.tasks)))
+        for number in numbers:
             self._drop(number)
         self._commits.after_lost()
-        log.warning("tasks lost", partitions=sorted({source.partition for source in partitions}))
+        log.warning("tasks lost", partitions=sorted(numbers))
 
     def rejoining(self) -> None:
         """Stop where another worker was put in the place of this one: to join again would stop that one."""
         self._commits.require_slot(TopicPartition(min(self._pipeline.input_topics), 0))
+
+    def replaced(self, reason: str) -> None:
+        """Count a client of the consumer that was thrown away."""
+        self._ledger.add(REPLACED, "consumer", reason)
 
     def close(self) -> None:
         """Give up everything without committing."""
@@ -354,19 +389,7 @@ class Ownership:
 
     def _drop(self, number: int) -> None:
         task = self.tasks.pop(number, None)
+        self._recovery.forget(number)
         if task is not None:
             task.close()
             self._on_close(number)
-
-
-def _task_progress(committed_by: Mapping[str, Committed]) -> tuple[TaskProgress, Committed]:
-    """What the committed offsets of a task, by stream, say together; the newest says what they share."""
-    newest = max(committed_by.values(), key=lambda committed: committed.frontier_ns)
-    places = [one.through for one in committed_by.values() if one.through is not None]
-    progress = TaskProgress(
-        frontier_ns=newest.frontier_ns,
-        inputs={stream: committed.progress for stream, committed in committed_by.items()},
-        through={ALIGNED: max(places)} if places else {},
-        final=newest.complete,
-    )
-    return progress, newest

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from app.commit.commits import UNDONE, Commits, State
 from app.commit.producers import Producers
+from app.metrics.standing import Standing
 from app.process.failpoints import SEALED, reach
 from app.process.memory import Leftovers
 from app.task.task import Task
@@ -13,7 +14,7 @@ from app.worker.idle import IdleWatch
 from app.worker.ownership import Ownership
 from app.worker.relief import Relief
 from app.worker.rereading import Rereading
-from app.worker.tally import Tally
+from app.worker.turn_watch import TurnWatch
 from topics.block import MessageBlock
 from topics.bus import AbortableError, Consumer
 
@@ -34,7 +35,7 @@ class Worker:
         commits: Commits,
         bounded: BoundedRun | None,
         leftovers: Leftovers,
-        tally: Tally,
+        watch: TurnWatch,
     ) -> None:
         """`app.worker.assembly` builds them; `bounded` is None for a run that ends only when told to."""
         self.consumer = consumer
@@ -47,7 +48,7 @@ class Worker:
         self._commits = commits
         self._bounded = bounded
         self._leftovers = leftovers
-        self._tally = tally
+        self._watch = watch
         self._is_done = False  # a bounded run whose period is over
 
     @property
@@ -74,7 +75,7 @@ class Worker:
         wait_ms = 0 if self._dispatch.warming else self._commits.wait_ms()
         block = self.consumer.poll(messages_max=self._dispatch.messages_max(), wait_ms=wait_ms)
         read = block.messages
-        self._tally.follow(self._commits.count)
+        self._watch.polled()
         if self._commits.state is State.LOST:
             self._rewind(AbortableError("the group took tasks away while their rows were in a transaction"))
             return read
@@ -82,14 +83,15 @@ class Worker:
             read += self._work(block)
         except UNDONE as undone:
             self._rewind(undone)
-        self._tally.follow(self._commits.count)
-        self._tally.report_when_due(self.tasks.values())
+        self._watch.follow()
+        self._watch.tally.report_when_due(self.tasks.values())
+        self._watch.ended()
         return read
 
     def commit(self) -> None:
         """Commit what is sealed, now."""
         self._commits.commit()
-        self._tally.follow(self._commits.count)
+        self._watch.follow()
 
     def finished(self) -> bool:
         """Whether the run is bounded, and the whole group has committed that every task is complete."""
@@ -97,8 +99,13 @@ class Worker:
 
     def closing_words(self) -> str:
         """What a worker that was closed has done, in a line; a warning first where many rows were late."""
-        self._tally.warn_of_late(self._tally.committed)
-        return self._tally.closing_words(finished=self._is_done)
+        tally = self._watch.tally
+        tally.warn_of_late(tally.committed)
+        return tally.closing_words(finished=self._is_done)
+
+    def standing(self) -> Standing:
+        """How the tasks stand now; from any thread."""
+        return self._watch.standing()
 
     def close(self, *, failed: bool = False) -> None:
         """Leave the group, with what is sealed committed and the state written down.
@@ -108,11 +115,11 @@ class Worker:
         if failed:
             self._commits.fail()
         self._rereading.close()
-        self._tally.stop(self.tasks.values())
+        self._watch.stop()
         try:
             self.consumer.close()
         finally:
-            self._tally.follow(self._commits.count)
+            self._watch.follow()
             if self._bounded is not None:
                 self._bounded.close()
             self._ownership.close()
@@ -143,7 +150,7 @@ class Worker:
     def _rewind(self, undone: Exception) -> None:
         """Undo what was sent since the last commit, and read on from there."""
         self._commits.undo(undone)
-        self._tally.undo()
+        self._watch.tally.undo()
         paused = self._relief.paused_inputs(self.tasks.values())
         for source, start in self._ownership.open(sorted(self.tasks)).items():
             self.consumer.seek(source, start)

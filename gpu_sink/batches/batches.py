@@ -12,7 +12,9 @@ from gpu_sink.batches.prefetch import FilledSlots
 from gpu_sink.batches.state import VERSION, Identity, Mark, mark_from_json, mark_to_json
 from gpu_sink.columns.windows import History
 from gpu_sink.columns.words import Dictionary, Word
-from gpu_sink.errors import OptionError, ReaderWarning, StateError
+from gpu_sink.contract import FrameError
+from gpu_sink.errors import ColumnError, GapError, OptionError, ReaderWarning, StateError
+from gpu_sink.figures import Counts, SinkFigures
 from gpu_sink.options import BatchOptions
 from gpu_sink.reading.feed import Feed
 from gpu_sink.reading.idle import IdleReader
@@ -52,6 +54,8 @@ class Batches:
         # them, and rows that came again.
         self.order_break_count = 0
         self.gap_count = self.missing_rows = self.repeated_rows = 0
+        self._counts = Counts()
+        self._feed: Feed | None = None  # of the iteration under way
         self._source = source
         self._reader_number, self._readers = reader, readers
         self._engine = engine
@@ -83,6 +87,14 @@ class Batches:
         if self._pieces is not None and self._pieces.mode is not None:
             self._io_mode = self._pieces.mode
         return self._io_mode
+
+    def figures(self) -> SinkFigures:
+        """What was handed over, missing and waited for so far, as plain numbers; from any thread."""
+        feed = self._feed
+        return self._counts.figures(
+            rows_missing=self.missing_rows + (0 if feed is None else feed.missing_rows),
+            rows_repeated=self.repeated_rows + (0 if feed is None else feed.repeated_rows),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """The state at the last batch handed over, as JSON takes it."""
@@ -150,6 +162,15 @@ class Batches:
         idle = None if self.options.idle_ms is None else IdleReader(self._open, self.options.idle_ms)
         try:
             yield from self._batches(idle or self._open, state, mark)
+        except FrameError:
+            self._counts.frame_errors["frame"] += 1
+            raise
+        except GapError:
+            self._counts.frame_errors["gap"] += 1
+            raise
+        except ColumnError:
+            self._counts.frame_errors["column"] += 1
+            raise
         finally:
             self._open.close()
             self._open = None
@@ -162,7 +183,13 @@ class Batches:
         """Put the iteration together around the first frame, and take it apart at its end."""
         self._mark, self._history, self._unread = mark, None, None
         sealed_rows = {} if mark is None else mark.sealed_rows
-        feed = Feed(reader, self.options.time_column, sealed_rows, gaps=self.options.gaps)
+        feed = Feed(
+            reader,
+            self.options.time_column,
+            sealed_rows,
+            gaps=self.options.gaps,
+            waits=self._counts.waits,
+        )
         schema = layout_of(self._source, feed, mark, self.options)
         if schema is None:
             self._mark, self._unread = mark or Mark(dict(feed.positions)), state
@@ -183,7 +210,7 @@ class Batches:
             self._take_up(state)
             pipeline.restore(mark, self._history)
         self._pieces = pipeline.pieces
-        slots = pipeline.start()
+        slots, self._feed = pipeline.start(), feed
         try:
             yield from self._hand_over(pipeline, slots)
         finally:
@@ -192,6 +219,7 @@ class Batches:
             self._io_mode = pipeline.pieces.mode
             self._pieces = None
             pipeline.pieces.close()
+            self._feed = None
             self._count(feed)
 
     def _count(self, feed: Feed) -> None:
@@ -233,6 +261,7 @@ class Batches:
                     self.commit()
                 return
             content: Content = held.content
+            copied_size = 0 if held.target is held.host else held.host.nbytes
             batch = self._batch(pipeline, held, content, guard)
             if self.options.copy:
                 pipeline.ring.release(held)
@@ -241,6 +270,7 @@ class Batches:
                 self._history.apply(content.mark.tails)
                 pipeline.windows.reuse(content.mark.tails)
             self._mark = content.mark
+            self._counts.handed_over(content.rows, content.sealed_ns, copied_size)
             yield batch
 
     def _batch(self, pipeline: Pipeline, slot: Slot, content: Content, guard: Guard | None) -> Batch:

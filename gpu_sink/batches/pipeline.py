@@ -72,7 +72,7 @@ class Pipeline:
         else:
             self._filler = OrderedFiller(self._gatherer, options, self.windows)
         self.layout = SlotLayout.of(_with_extras(fields, options), options.batch_rows)
-        self.ring = Ring(engine, self.layout, options.prefetch + 1)
+        self.ring = Ring(engine, self.layout, options.prefetch + 1, feed.waits)
         if options.columns is not None:
             self.ring.hide(
                 {

@@ -2,12 +2,14 @@
 
 import warnings
 from collections.abc import Mapping
+from time import monotonic_ns
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from gpu_sink.errors import GapError, GapWarning, OptionError, OrderWarning, SourceError
+from gpu_sink.figures import Waits
 from gpu_sink.frames import Frame
 from gpu_sink.reading.source import FrameReader, Position
 
@@ -34,8 +36,13 @@ class Feed:
         sealed_rows: Mapping[int, int] | None = None,
         *,
         gaps: str = "warn",
+        waits: Waits | None = None,
     ) -> None:
-        """`sealed_rows`: what the partitions had been sealed up to, in an earlier life of the stream."""
+        """`sealed_rows`: what the partitions had been sealed up to, in an earlier life of the stream.
+
+        `waits` counts the time until frames come.
+        """
+        self.waits = waits or Waits()
         self.positions = dict(reader.starts)
         self.sealed_rows = dict(
             sealed_rows or {}
@@ -59,7 +66,9 @@ class Feed:
     def peek(self, wait_s: float) -> Frame | None:
         """Return the frame in hand, else the next one; None if no frame came."""
         while self._frame is None:
+            begun_ns = monotonic_ns()
             frame = self._reader.read(wait_s)
+            self.waits.add("frame", begun_ns)
             if frame is None:
                 return None
             if self.rule is not None:

@@ -6,10 +6,11 @@ free --acquire--> filling --submit--> copying --take--> held --release--> free
 from collections import deque
 from collections.abc import Set as AbstractSet
 from threading import Condition
-from time import monotonic
+from time import monotonic, monotonic_ns
 from typing import Any, Literal
 
 from gpu_sink.columns.layout import Bytes, Columns, SlotLayout
+from gpu_sink.figures import Waits
 from gpu_sink.slots.copies import CopyEngine, Ticket
 
 State = Literal["free", "filling", "copying", "held"]
@@ -36,9 +37,13 @@ class Slot:
 class Ring:
     """Slots between one filler and one consumer, which may be two threads."""
 
-    def __init__(self, engine: CopyEngine, layout: SlotLayout, slots: int) -> None:
+    def __init__(
+        self, engine: CopyEngine, layout: SlotLayout, slots: int, waits: Waits | None = None
+    ) -> None:
+        """`waits` counts what either side waits for."""
         assert slots > 0
         self._engine = engine
+        self._waits = waits or Waits()
         self.slots = [_slot(engine, layout, number) for number in range(slots)]
         self._free = deque(self.slots)
         self._full: deque[Slot] = deque()
@@ -53,13 +58,18 @@ class Ring:
 
     def acquire(self, wait_s: float) -> Slot | None:
         """Return a slot to fill, None if the consumer held all of them for `wait_s`."""
+        begun_ns = monotonic_ns()
         with self._changed:
-            if not self._wait_for(self._free, wait_s):
+            is_free = self._wait_for(self._free, wait_s)
+            self._waits.add("slot", begun_ns)
+            if not is_free:
                 return None
             slot = self._free.popleft()
             _go(slot, "free", "filling")
         if slot.rounds:
+            begun_ns = monotonic_ns()
             self._engine.wait(slot.copied)
+            self._waits.add("copy", begun_ns)
         slot.rounds += 1
         return slot
 
@@ -75,8 +85,11 @@ class Ring:
 
     def take(self, wait_s: float) -> Slot | None:
         """Return the next slot for the consumer to read, None if no slot was submitted for `wait_s`."""
+        begun_ns = monotonic_ns()
         with self._changed:
-            if not self._wait_for(self._full, wait_s):
+            is_full = self._wait_for(self._full, wait_s)
+            self._waits.add("consumer", begun_ns)
+            if not is_full:
                 return None
             slot = self._full.popleft()
             _go(slot, "copying", "held")

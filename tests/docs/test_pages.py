@@ -33,7 +33,7 @@ NOT_RUN: Final = {
 }
 BROKER: Final = re.compile(
     r"make kafka|kafka\.sh|--bootstrap|replay publish|BUS=kafka"
-    r"|-m app (align|topics|doctor|watermarks|dead|late|reset|progress|publish|audit(?!.*--aligned))"
+    r"|-m app (align|exporter|topics|doctor|watermarks|dead|late|reset|progress|publish|audit(?!.*--aligned))"
 )
 OWN_FILES: Final = """
 from pathlib import Path

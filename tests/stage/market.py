@@ -11,6 +11,8 @@ from app.commit.commit import commit
 from app.commit.commits import CommitCall
 from app.commit.input_counts import InputCounts
 from app.config import Settings
+from app.metrics.health import Health
+from app.metrics.ledger import Ledger
 from app.settings.graph import GraphTable
 from app.settings.streams import StreamSettings
 from app.wiring.pipeline import Pipeline, topic_specs
@@ -142,6 +144,16 @@ class Market:
             elapsed_ns=lambda: self.elapsed_ns,
             wall_ns=lambda: self.wall_ns,
             commit=commit,
+        )
+
+    def worker_at(self, ledger: Ledger, health: Health, slot: str = "0") -> Worker:
+        """A worker that is watched, on the market's own clocks."""
+        return open_worker(
+            self.pipeline.with_slot(slot),
+            elapsed_ns=lambda: self.elapsed_ns,
+            wall_ns=lambda: self.wall_ns,
+            ledger=ledger,
+            health=health,
         )
 
     def pass_commit_interval(self) -> None:

@@ -216,6 +216,7 @@ class KafkaConsumer:
         assert self._rebalance is not None
         self._leave()
         self._place.ask(self._rebalance, as_nobody=True)
+        self._rebalance.replaced("rejoined")
         self._closed = False
         self._joins_again += 1
         self._open()
@@ -224,8 +225,7 @@ class KafkaConsumer:
     def _start_over(self) -> None:
         """Go on with a new client in place of one that does not find its group any more."""
         LOGGER.warning("%s: the client does not find its group any more: a new one goes on", self._group)
-        starts, self._positions = self._positions, {}
-        self._unsettled, self._ends_reported = set(), {}
+        starts, self._positions, self._unsettled, self._ends_reported = self._positions, {}, set(), {}
         self._group_positions.strayed = False
         try:
             if self._rebalance is not None and starts:
@@ -239,6 +239,7 @@ class KafkaConsumer:
             if not self._closed:
                 self._open()
                 if self._rebalance is not None:
+                    self._rebalance.replaced("strayed")
                     self._joins_again = max(0, self._joins_again)
                     self._join()
                 elif starts:
@@ -249,8 +250,7 @@ class KafkaConsumer:
         self._reader.give_back()
         self._reader.take_over(starts)
         self._client.assign([kafka_place(partition, offset) for partition, offset in starts.items()])
-        self._positions = dict(starts)
-        self._ends_reported = {}
+        self._positions, self._ends_reported = dict(starts), {}
 
     def _unsettle(self) -> None:
         """Set partitions that stay while others come or go back to our own positions.

@@ -86,6 +86,9 @@ class Member:
     def rejoining(self) -> None:
         self.on_rejoining()
 
+    def replaced(self, reason: str) -> None:
+        return
+
     def turn(self) -> None:
         block = self.consumer.poll(messages_max=READ_AT_ONCE_MAX, wait_ms=20)
         self.read += [(block.sources[s], int(o)) for s, o in zip(block.source, block.offset, strict=True)]

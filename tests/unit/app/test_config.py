@@ -18,14 +18,14 @@ def written(tmp_path: Path, text: str) -> Path:
 def test_the_reference_file_shows_the_defaults() -> None:
     shown = load_settings(REFERENCE)
     default = Settings()
-    for section in ("pipeline", "bus", "worker"):
+    for section in ("pipeline", "bus", "worker", "metrics"):
         assert getattr(shown, section) == getattr(default, section)
     assert all(shown.stream(name) == default.stream(name) for name in shown.stream_names)
 
 
 def test_the_reference_file_names_every_key() -> None:
     text = REFERENCE.read_text()
-    for section in ("pipeline", "bus", "worker"):
+    for section in ("pipeline", "bus", "worker", "metrics"):
         table = Settings.model_fields[section].annotation
         assert table is not None
         for key in table.model_fields:

@@ -44,6 +44,9 @@ class Nobody:
     def rejoining(self) -> None:
         return
 
+    def replaced(self, reason: str) -> None:
+        return
+
 
 def joined(market: Market, client_id: str) -> None:
     """A member of the group under this client id."""
