@@ -15,7 +15,6 @@ from app.task.letters import Letter
 from app.task.record import KEY, TaskRecord, encode_record
 from app.task.sink import Sink
 from app.task.task import Task
-from operators.hashing.parity import sealed_hashes
 from operators.nulls import NullCounts
 from operators.sealed import Sealed
 from schemas.frame import ASSUMED, PARITY, RULE, FrameHeaders
@@ -137,7 +136,7 @@ class Outbox:
 
     def _send_frames(self, sink: Sink, sealed: Sealed, rows: pa.RecordBatch, stamp: Stamp) -> None:
         producer = self.producers.rows()
-        hashes = sealed_hashes(rows)
+        hashes = sink.hashes.of(rows)
         worker = self._settings.worker
         evident = rows.num_rows - sealed.assumed_rows
         time_ns = rows.column(sink.on).to_numpy()
@@ -182,7 +181,7 @@ class Outbox:
         data = encoded.data.tobytes()
         starts = encoded.starts.tolist()
         evident = rows.num_rows - sealed.assumed_rows
-        sink.parity = sink.parity.roll(sealed_hashes(rows))
+        sink.parity = sink.parity.roll(sink.hashes.of(rows))
         limit = self._limits[sink.topic]
         for row, key in enumerate(message_keys(rows, sink.key).to_pylist()):
             value = data[starts[row] : starts[row + 1]]
