@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import types
 
-from operators.hashing.batch_kernel import BITS, COMPILED, FLOATS, LEFT_OUT, WORDS, fold_columns
+from operators.hashing.batch_kernel import BITS, BYTES, COMPILED, FLOATS, LEFT_OUT, WORDS, fold_columns
 from operators.hashing.row_hash import WHOLE_WORDS, fold, new_hashes
 from operators.hashing.row_hash_kernel import UInt64s, scatter_bits
 
@@ -61,4 +61,8 @@ def _kind(of_column: pa.DataType) -> int:
         return WORDS[of_column.bit_width // 8]
     if types.is_floating(of_column):
         return FLOATS.get(of_column.bit_width // 8, OTHER)
+    if types.is_string(of_column) or types.is_binary(of_column):
+        return BYTES[4]
+    if types.is_large_string(of_column) or types.is_large_binary(of_column):
+        return BYTES[8]
     return OTHER

@@ -11,26 +11,41 @@ from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
-from operators.hashing.row_hash_kernel import P1, P2, P3, P4, P5, R27, R31, R33, R37, UInt64s
+from operators.hashing.row_hash_kernel import (
+    P1,
+    P2,
+    P3,
+    P4,
+    P5,
+    R27,
+    R31,
+    R33,
+    R37,
+    ZERO,
+    UInt64s,
+    hash_bytes,
+)
 
-# What a column is: bytes of its words, and more where they are floats; booleans are bits.
+# What a column is: words or floats by their bytes, booleans as bits, or bytes by the width of their offsets.
 LEFT_OUT: Final = 0
 BITS: Final = 1
 WORDS: Final = {1: 2, 2: 3, 4: 4, 8: 5}
 FLOATS: Final = {4: 6, 8: 7}
+BYTES: Final = {4: 8, 8: 9}
 WORD_1, WORD_2, WORD_4, WORD_8 = WORDS.values()
 FLOAT_4, FLOAT_8 = FLOATS.values()
+BYTES_4, BYTES_8 = BYTES.values()
 
 # Of an array in the C data interface: its words of 8 bytes, and which of them is what.
 ARRAY_WORDS: Final = 10
 NULLS: Final = 1
 OFFSET: Final = 2
+COUNT: Final = 3
 BUFFERS: Final = 5
 CHILDREN: Final = 6
 
 SIGN_4, INFINITY_4 = np.uint64(1 << 31), np.uint64(0x7F800000)
 SIGN_8, INFINITY_8 = np.uint64(1 << 63), np.uint64(0x7FF0000000000000)
-ZERO: Final = np.uint64(0)
 
 
 @intrinsic
@@ -54,7 +69,7 @@ def fold_columns(
         if kinds[c] == LEFT_OUT:
             continue
         column = carray(_pointer(children[c]), ARRAY_WORDS, np.int64)  # type: ignore[call-arg]
-        buffers = carray(_pointer(column[BUFFERS]), 2, np.int64)  # type: ignore[call-arg]
+        buffers = carray(_pointer(column[BUFFERS]), column[COUNT], np.int64)  # type: ignore[call-arg]
         offset = batch[OFFSET] + column[OFFSET]
         valid = buffers[0] if column[NULLS] != 0 else 0
         data, end = buffers[1], offset + rows
@@ -72,6 +87,12 @@ def fold_columns(
             _fold_words(carray(_pointer(data), end, np.uint16), valid, offset, hashes)  # type: ignore[call-arg]
         elif kinds[c] == WORD_1:
             _fold_words(carray(_pointer(data), end, np.uint8), valid, offset, hashes)  # type: ignore[call-arg]
+        elif kinds[c] == BYTES_4:
+            bounds4 = carray(_pointer(data), end + 1, np.int32)  # type: ignore[call-arg]
+            _fold_bytes(buffers[2], bounds4, valid, offset, hashes)
+        elif kinds[c] == BYTES_8:
+            bounds8 = carray(_pointer(data), end + 1, np.int64)  # type: ignore[call-arg]
+            _fold_bytes(buffers[2], bounds8, valid, offset, hashes)
         else:
             _fold_bits(data, valid, offset, hashes)
 
@@ -125,6 +146,18 @@ def _fold_bits(data: int, valid: int, offset: int, hashes: UInt64s) -> None:
     for i in range(hashes.size):
         word = np.uint64(_is_set(data, offset + i))
         hashes[i] = _fold(hashes[i], word, _is_set(valid, offset + i))
+
+
+@njit(nogil=True, cache=True)
+def _fold_bytes(data: int, bounds: npt.NDArray[np.generic], valid: int, offset: int, hashes: UInt64s) -> None:
+    """Fold the hashes of the bytes at an address between these bounds."""
+    held = carray(_pointer(data), bounds[offset + hashes.size], np.uint8)  # type: ignore[call-arg]
+    for i in range(hashes.size):
+        there = _is_set(valid, offset + i)
+        word = ZERO
+        if there:
+            word = hash_bytes(held, np.int64(bounds[offset + i]), np.int64(bounds[offset + i + 1]))
+        hashes[i] = _fold(hashes[i], word, there)
 
 
 COMPILED: Final = hasattr(fold_columns, "overloads")  # plain Python reads no address

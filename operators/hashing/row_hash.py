@@ -54,7 +54,9 @@ def row_hashes(columns: list[pa.Array], rows: int) -> UInt64s:
 
 def new_hashes(rows: int) -> UInt64s:
     """Hashes of so many rows before any column is folded into them."""
-    return np.full(rows, SEED, np.uint64)
+    hashes = np.empty(rows, np.uint64)
+    hashes.fill(SEED)
+    return hashes
 
 
 def fold(array: pa.Array, hashes: UInt64s) -> None:
