@@ -44,9 +44,9 @@ def _run(settings: AsofSettings) -> None:
             join.operator.keeps.kept()
         sealed = join.finish()
         assert sealed is not None
+        sealed_hasher(sealed.schema).of(sealed)
     numbers = [pa.array([1, None]).cast(kind) for kind in (pa.int64(), pa.int32(), pa.float64(), pa.bool_())]
     Parity().roll(sealed_hashes(sealed))
-    Parity().roll(sealed_hasher(sealed.schema).of(sealed))
     values = [*numbers, pa.array([["x"], None])]
     Parity().roll(sealed_hashes(pa.record_batch(values, names=["l", "i", "d", "b", "list"])))
     rolling_bounds(np.zeros(1, np.int64), 0, 0, np.zeros(1, np.int64))

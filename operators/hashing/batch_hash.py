@@ -5,7 +5,7 @@ To wrap a column and to call a kernel for it costs more than what it computes of
 
 import ctypes
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -41,7 +41,7 @@ class BatchHashes:
         """One hash per row, uint64; the rows are of the schema."""
         assert rows.schema.equals(self._schema), "rows of another layout"
         hashes = new_hashes(rows.num_rows)
-        capsules = rows.__arrow_c_array__() if COMPILED else ()  # they hold what the address leads to
+        capsules: Any = rows.__arrow_c_array__() if COMPILED else None  # they hold what the address leads to
         address = _address_of(capsules[1], b"arrow_array") if COMPILED else 0
         with np.errstate(over="ignore"):  # as in `row_hashes`
             for first, behind, plain in self._runs if rows.num_rows else ():

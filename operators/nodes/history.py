@@ -86,10 +86,9 @@ class History:
             if not what.own
         ]
         self._written = np.concatenate([np.empty(0, np.int64), *lies])  # of a symbol's words
-        self._marks_size = -(-self._written.size // 8)  # bytes that say which of them are not 0
         self._columns = kept
-        self._pool_columns = max(kept + owns.count("rows"), 2)  # fewer would lie in another order, for numba
-        self._lists = owns.count("places")
+        # Columns, of which fewer than two would lie in another order, for numba; and lists.
+        self._pool_shape = max(kept + owns.count("rows"), 2), owns.count("places")
         self._used = 0  # rows of the pool
         self._hints = hints(self._stateful)
         self.coming = np.zeros((3, BATCH), np.int64)  # group, time and session of the rows of a batch
@@ -144,7 +143,7 @@ class History:
         self._used = used
 
     def _new_pool(self, rows: int) -> tuple[Grid, Grid, Int64s, Grid]:
-        return new_pool(self._pool_columns, self._lists, rows)
+        return new_pool(*self._pool_shape, rows)
 
     def _new_memory(self, groups: int, pool_rows: int) -> Memory:
         return new_memory(groups, self.stride * groups, self._new_pool(pool_rows))
@@ -259,7 +258,7 @@ class History:
         return b"".join([header, memory.kept_time[slots].tobytes(), kept.tobytes(), status.tobytes()])
 
     def _restore_state(self, name: str, key: bytes, value: bytes, group: int) -> None:
-        ring, at_word = self.memory.rings[group], HEADER.size + self._marks_size
+        ring, at_word = self.memory.rings[group], HEADER.size - (-self._written.size // 8)
         marks = np.frombuffer(value[HEADER.size : at_word].ljust(1, b"\0"), np.uint8)
         there = np.unpackbits(marks)[: self._written.size].astype(np.bool_)
         if len(value) != at_word + 8 * np.count_nonzero(there) or value[0] != VERSION:
