@@ -33,6 +33,11 @@ class Standing(NamedTuple):
     lost: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
 
+    @property
+    def all_the_same(self) -> bool:
+        """Whether every node that remembers rows has what it had."""
+        return bool(self.same) and not (self.new or self.changed or self.lost)
+
 
 class Missing(NamedTuple):
     """The sealed rows of the join that nodes have to take again.

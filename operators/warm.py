@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from operators.hashing.parity import Parity, sealed_hashes
+from operators.hashing.parity import Parity, sealed_hasher, sealed_hashes
 from operators.inputs.max_ahead_kernel import rolling_bounds
 from operators.inputs.progress import InputProgress, TaskProgress
 from operators.inputs.resuming import ResumePlan
@@ -44,6 +44,7 @@ def _run(settings: AsofSettings) -> None:
             join.operator.keeps.kept()
         sealed = join.finish()
         assert sealed is not None
+        sealed_hasher(sealed.schema).of(sealed)
     numbers = [pa.array([1, None]).cast(kind) for kind in (pa.int64(), pa.int32(), pa.float64(), pa.bool_())]
     Parity().roll(sealed_hashes(sealed))
     values = [*numbers, pa.array([["x"], None])]

@@ -1,6 +1,6 @@
 """Restoring a task: local state is used where it fits the committed offsets, and wiped where it cannot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from state.checkpoint import Checkpoint
 from state.errors import StateCorruptError, StateForeignError
 from state.limits import StateLimits
-from state.store import TaskStore
+from state.store import Entry, TaskStore
 
 
 class Fit(Enum):
@@ -22,7 +22,7 @@ class Fit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """An open store, the checkpoint whose entries may be used, and why, for the log.
+    """An open store, the checkpoint whose entries may be used, why, for the log, and those entries.
 
     Without a `checkpoint` the store is empty: rebuild from the committed restart offsets.  With one, read
     each input again from `checkpoint.next_offsets`, without emitting, up to the committed offsets.
@@ -31,6 +31,7 @@ class Restored:
     store: TaskStore
     checkpoint: Checkpoint | None
     reason: str
+    entries: Sequence[Entry] = ()
 
 
 def judge(state: Mapping[str, int], committed: Mapping[str, int]) -> Fit:
@@ -71,7 +72,7 @@ def restore(
         why = "it is ahead of the commit" if fit is Fit.AHEAD else "it has other inputs"
         return _fresh(path, identity, limits, f"wiped and rebuilt, {why}: {offsets}")
     try:
-        store.verify()
+        entries = list(store.entries())
     except StateCorruptError as damaged:
         store.close()
         return _fresh(path, identity, limits, f"wiped and rebuilt: {damaged}")
@@ -79,7 +80,7 @@ def restore(
         store.close()
         raise
     used = "used as it is" if fit is Fit.SAME else "used, the rows since are read again"
-    return Restored(store, checkpoint, f"{used}: {offsets}")
+    return Restored(store, checkpoint, f"{used}: {offsets}", entries)
 
 
 def _fresh(path: Path, identity: str, limits: StateLimits | None, reason: str) -> Restored:

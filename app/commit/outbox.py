@@ -15,7 +15,8 @@ from app.task.letters import Letter
 from app.task.record import KEY, TaskRecord, encode_record
 from app.task.sink import Sink
 from app.task.task import Task
-from operators.hashing.parity import sealed_hashes
+from operators.hashing.batch_hash import BatchHashes
+from operators.hashing.parity import sealed_hasher
 from operators.nulls import NullCounts
 from operators.sealed import Sealed
 from schemas.frame import ASSUMED, PARITY, RULE, FrameHeaders
@@ -57,6 +58,7 @@ class Outbox:
         self._late = {settings.topic(name): settings.late(name) for name in settings.stream_names}
         self._topics = {kind: settings.topic(kind) for kind in ("late", "dead", LAST_KNOWN, TASKS, STATE)}
         self._avro: dict[str, AvroRows] = {}  # by topic
+        self._hashers: dict[str, BatchHashes] = {}  # by topic
         self._rule_policies = {
             (settings.topic(name), rule): policy
             for name in settings.stream_names
@@ -137,7 +139,7 @@ class Outbox:
 
     def _send_frames(self, sink: Sink, sealed: Sealed, rows: pa.RecordBatch, stamp: Stamp) -> None:
         producer = self.producers.rows()
-        hashes = sealed_hashes(rows)
+        hashes = self._hasher(sink).of(rows)
         worker = self._settings.worker
         evident = rows.num_rows - sealed.assumed_rows
         time_ns = rows.column(sink.on).to_numpy()
@@ -174,6 +176,12 @@ class Outbox:
                 timestamp_ms=None,
             )
 
+    def _hasher(self, sink: Sink) -> BatchHashes:
+        """What hashes the rows of a sink; it is the same for all partitions of its topic."""
+        if sink.topic not in self._hashers:
+            self._hashers[sink.topic] = sealed_hasher(sink.schema)
+        return self._hashers[sink.topic]
+
     def _send_avro(self, sink: Sink, sealed: Sealed, rows: pa.RecordBatch) -> None:
         producer = self.producers.rows()
         if sink.topic not in self._avro:
@@ -182,7 +190,7 @@ class Outbox:
         data = encoded.data.tobytes()
         starts = encoded.starts.tolist()
         evident = rows.num_rows - sealed.assumed_rows
-        sink.parity = sink.parity.roll(sealed_hashes(rows))
+        sink.parity = sink.parity.roll(self._hasher(sink).of(rows))
         limit = self._limits[sink.topic]
         for row, key in enumerate(message_keys(rows, sink.key).to_pylist()):
             value = data[starts[row] : starts[row + 1]]

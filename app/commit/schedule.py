@@ -53,22 +53,32 @@ class CommitSchedule:
 
 
 class KeptSchedule:
-    """What a task keeps in a topic is due each interval, and at once where it was opened."""
+    """What a task keeps in a topic is due each interval, and at once where it was opened.
+
+    Of a task that was opened with what it `had` it is due an interval later: all of it is written then.
+    """
 
     def __init__(
-        self, interval_ms: int, keeps: Callable[[Task], bool], elapsed_ns: Callable[[], int]
+        self,
+        interval_ms: int,
+        keeps: Callable[[Task], bool],
+        elapsed_ns: Callable[[], int],
+        had: Callable[[Task], bool] = lambda _: False,
     ) -> None:
-        """`keeps` says whether a task keeps anything of the kind."""
+        """`keeps` says whether a task keeps any of the kind, `had` whether the topic has earlier ones."""
         self.behind = False  # rows have come since all entries were written
         self._keeps = keeps
+        self._had = had
         self._interval_ns = interval_ms * NS_PER_MS
         self._elapsed_ns = elapsed_ns
         self._written_ns: dict[int, int] = {}  # by partition
 
     def due(self, tasks: Mapping[int, Task]) -> list[int]:
         """The tasks that keep such entries and whose are due."""
-        due_ns = self._elapsed_ns() - self._interval_ns
-        return [n for n in self.able(tasks) if self._written_ns.get(n, 0) <= due_ns]
+        now_ns, able = self._elapsed_ns(), self.able(tasks)
+        for n in able:
+            self._written_ns.setdefault(n, now_ns if self._had(tasks[n]) else 0)
+        return [n for n in able if self._written_ns[n] <= now_ns - self._interval_ns]
 
     def able(self, tasks: Mapping[int, Task]) -> list[int]:
         """The tasks that keep such entries and have taken again all that was committed."""
@@ -100,7 +110,11 @@ class KeptSchedules:
             settings.last_known_interval_ms, lambda task: task.operator.keeps is not None, elapsed_ns
         )
         self._node_state = KeptSchedule(
-            settings.state_interval_ms, lambda task: task.operator.nodes.remembers, elapsed_ns
+            settings.state_interval_ms,
+            lambda task: task.operator.nodes.remembers,
+            elapsed_ns,
+            # A restart that has its disk would send all that nodes remember before its first rows count.
+            lambda task: task.operator.nodes.standing.all_the_same,
         )
 
     @property

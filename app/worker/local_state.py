@@ -39,7 +39,7 @@ def restored(
             low, _ = offsets_of(TopicPartition(topic, number))
             if (begin := state.checkpoint.next_offsets[stream]) < low:
                 raise SnapshotError(f"it goes on at offset {begin} of {topic}, which now begins at {low}")
-        operator.restore(state.store.entries())
+        operator.restore(state.entries)
     except SnapshotError as unusable:
         log.warning("local state wiped and rebuilt", path=str(path), reason=str(unusable))
         state.store.close()

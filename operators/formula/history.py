@@ -41,13 +41,14 @@ class Stateful(NamedTuple):
 
     `result`   the kind it gives; `same` is that of its first value.
     `values`   how many of its operands are values; the others are constants.
-    `history`  a `window` is made anew from the rows kept of its values; what is `since` a row is kept itself.
+    `history`  a `window` hangs on rows that are kept of its values, if any; `since` on all since some row.
     `words`    8 byte words of state per symbol.
     `kept`     whether it looks back at its values, so that their last rows are kept.
     `reset`    which of its constants says whether it begins anew with a session; None where none does.
     `each`     words more for each of what its first constant counts: the words of a state that is a list.
-    `own`      a column beside those values that it writes itself, made anew as the window is: an integer for
-               each row, or integers that lie from the first place of the symbol's ring on, whatever the row.
+    `own`      a column beside those values that it writes itself, made anew from them after a restart: an
+               integer for each row, or integers that lie from the first place of the symbol's ring on,
+               whatever the row.
     """
 
     result: Kind | Literal["same"]

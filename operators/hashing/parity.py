@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from operators.hashing.batch_hash import BatchHashes
 from operators.hashing.row_hash import row_hashes
 from operators.hashing.row_hash_kernel import UInt64s, roll
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
@@ -50,3 +51,8 @@ def sealed_hashes(rows: pa.RecordBatch) -> UInt64s:
     """One hash per aligned row over all its columns but those that say where its left row stood."""
     named = zip(rows.schema.names, rows.columns, strict=True)
     return row_hashes([column for name, column in named if name not in _PLACES], rows.num_rows)
+
+
+def sealed_hasher(layout: pa.Schema) -> BatchHashes:
+    """What gives the `sealed_hashes` of rows of one layout, batch after batch."""
+    return BatchHashes(layout, _PLACES)

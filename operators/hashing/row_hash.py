@@ -44,15 +44,22 @@ FLOAT_BITS: Final = {
 
 def row_hashes(columns: list[pa.Array], rows: int) -> UInt64s:
     """The hash of each of `rows` rows of `columns`, uint64."""
-    hashes = np.full(rows, SEED, np.uint64)
+    hashes = new_hashes(rows)
     with np.errstate(over="ignore"):  # the arithmetic wraps; only kernels run as plain Python would say so
         for column in columns:
-            _fold(column, hashes)
+            fold(column, hashes)
         scatter_bits(hashes)
     return hashes
 
 
-def _fold(array: pa.Array, hashes: UInt64s) -> None:
+def new_hashes(rows: int) -> UInt64s:
+    """Hashes of so many rows before any column is folded into them."""
+    hashes = np.empty(rows, np.uint64)
+    hashes.fill(SEED)
+    return hashes
+
+
+def fold(array: pa.Array, hashes: UInt64s) -> None:
     """Fold one value per row into `hashes`."""
     if (dtype := WHOLE_WORDS.get(array.type.id)) is not None:
         validity = valid_of(array)

@@ -59,24 +59,29 @@ def fold_floats(bits: Words, sign: np.uint64, infinity: np.uint64, valid: Bools,
 
 
 @njit(nogil=True, cache=True)
+def hash_bytes(data: npt.NDArray[np.uint8], first: int, last: int) -> np.uint64:
+    """The hash of the bytes from `first` to before `last`, their number included."""
+    folded = P5 + np.uint64(last - first)
+    at = first
+    while at < last:
+        stop = min(at + 8, last)
+        word = ZERO
+        for j in range(stop - at):
+            word = (word << R8) | np.uint64(data[stop - 1 - j])
+        word *= P2
+        folded ^= ((word << R31) | (word >> R33)) * P1
+        folded = ((folded << R27) | (folded >> R37)) * P1 + P4
+        at = stop
+    folded = (folded ^ (folded >> R33)) * P2
+    folded = (folded ^ (folded >> R29)) * P3
+    return folded ^ (folded >> R32)
+
+
+@njit(nogil=True, cache=True)
 def hash_spans(data: npt.NDArray[np.uint8], bounds: Int64s, words: UInt64s) -> None:
     """Fill `words[i]` with the hash of the bytes `data[bounds[i]:bounds[i + 1]]`, their number included."""
     for i in range(words.size):
-        first, last = bounds[i], bounds[i + 1]
-        folded = P5 + np.uint64(last - first)
-        at = first
-        while at < last:
-            stop = min(at + 8, last)
-            word = ZERO
-            for j in range(stop - at):
-                word = (word << R8) | np.uint64(data[stop - 1 - j])
-            word *= P2
-            folded ^= ((word << R31) | (word >> R33)) * P1
-            folded = ((folded << R27) | (folded >> R37)) * P1 + P4
-            at = stop
-        folded = (folded ^ (folded >> R33)) * P2
-        folded = (folded ^ (folded >> R29)) * P3
-        words[i] = folded ^ (folded >> R32)
+        words[i] = hash_bytes(data, bounds[i], bounds[i + 1])
 
 
 @njit(nogil=True, cache=True)

@@ -135,10 +135,10 @@ class FormulaNode:
                 raise NodeStateError(f"node {self.name} keeps no state, but there is an entry {key!r} of it")
             return
         groups = self.history.restore(self.name, entries)
-        windows = self.history.windows
+        segments = self.history.remade
         for rows in self.history.kept_tiles(groups):
             with np.errstate(all="ignore"):
-                for segment in windows:
+                for segment in segments:
                     self._machine.run_family(self.history.memory, segment, rows)
 
     @property

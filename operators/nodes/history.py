@@ -1,8 +1,9 @@
 """What a node of formulas remembers: rings of rows, and words of state, by symbol; and how both are written
 down.
 
-Rows are kept bit for bit and written down in blocks, each once it has changed.  What is made of kept rows
-alone, such as the sum of a window, is not written down: it is made anew from them.
+Rows are kept bit for bit and written down in blocks, each once it has changed.  Words are written down where
+they are not 0, which of an exact sum are a few.  A column that a step owns beside kept rows is not written
+down: it is made anew from them, and with it the words of that step.
 """
 
 import struct
@@ -45,7 +46,7 @@ POOL_FULL: Final = 2**62  # rows that no pool has
 BLOCK: Final = 256  # rows of a symbol that are written down together
 STATE: Final = b"s"
 ROWS: Final = b"r"
-VERSION: Final = 1
+VERSION: Final = 2
 HEADER: Final = struct.Struct("<Bqqqq")  # version, next, oldest, session, since
 BLOCK_HEADER: Final = struct.Struct("<Bqi")  # version, first ordinal, rows
 
@@ -79,9 +80,15 @@ class History:
         for line, _ in self._stateful:
             line[at.STRIDE] = self.stride
         owns = [what.own for _, what in self._stateful]
+        lies = [
+            np.arange(line[at.BASE], line[at.BASE] + what.words)
+            for line, what in self._stateful
+            if not what.own
+        ]
+        self._written = np.concatenate([np.empty(0, np.int64), *lies])  # of a symbol's words
         self._columns = kept
-        self._pool_columns = max(kept + owns.count("rows"), 2)  # fewer would lie in another order, for numba
-        self._lists = owns.count("places")
+        # Columns, of which fewer than two would lie in another order, for numba; and lists.
+        self._pool_shape = max(kept + owns.count("rows"), 2), owns.count("places")
         self._used = 0  # rows of the pool
         self._hints = hints(self._stateful)
         self.coming = np.zeros((3, BATCH), np.int64)  # group, time and session of the rows of a batch
@@ -90,11 +97,11 @@ class History:
         self._grow(GROUPS_MIN)
 
     @property
-    def windows(self) -> list[Segment]:
-        """The lines that make state from kept rows alone, for `kept_tiles`."""
+    def remade(self) -> list[Segment]:
+        """The lines whose state is made anew from kept rows, for `kept_tiles`."""
         families: dict[int, list[Lines]] = {}
         for line, what in self._stateful:
-            if what.history == "window":
+            if what.own:
                 families.setdefault(family(int(line[at.OPCODE])), []).append(line)
         return [Segment(number, np.array(lines, np.int64)) for number, lines in families.items()]
 
@@ -136,7 +143,7 @@ class History:
         self._used = used
 
     def _new_pool(self, rows: int) -> tuple[Grid, Grid, Int64s, Grid]:
-        return new_pool(self._pool_columns, self._lists, rows)
+        return new_pool(*self._pool_shape, rows)
 
     def _new_memory(self, groups: int, pool_rows: int) -> Memory:
         return new_memory(groups, self.stride * groups, self._new_pool(pool_rows))
@@ -160,12 +167,13 @@ class History:
         """What changed since the last one: a state by symbol, and the blocks of rows that came or went."""
         rings = self.memory.rings
         changed = np.flatnonzero(rings[:, at.CHANGED])
+        words = self._words_of(changed)
         puts: list[tuple[bytes, bytes]] = []
         deletes, self._strays = self._strays, []
-        for group in changed.tolist():
+        for group, own in zip(changed.tolist(), words, strict=True):
             key, ring = self._groups.key(group), rings[group]
             header = HEADER.pack(VERSION, *(int(ring[place]) for place in _IN_HEADER))
-            puts.append((STATE + key, header + self._words_of(group).tobytes()))
+            puts.append((STATE + key, header + own))
             if self._columns:
                 oldest, after = int(ring[at.OLDEST]), int(ring[at.NEXT])
                 first = max(int(ring[at.SAVED]), oldest) // BLOCK
@@ -209,10 +217,8 @@ class History:
 
     def kept_tiles(self, groups: npt.NDArray[np.int64]) -> Iterator[int]:
         """Lay out the kept rows of symbols, tile by tile, as `place` does new ones; how many there are."""
-        if not self._columns:
-            return
         rings, places = self.memory.rings, self.memory.places
-        for group in groups.tolist() if self._columns else ():
+        for group in groups.tolist() if self.remade else ():
             ring = rings[group]
             for lower in range(int(ring[at.OLDEST]), int(ring[at.NEXT]), TILE):
                 ordinals = np.arange(lower, min(lower + TILE, int(ring[at.NEXT])))
@@ -228,14 +234,18 @@ class History:
                 places[at.RING, :rows], places[at.ROOM, :rows] = ring[at.START], ring[at.MASK]
                 yield rows
 
-    def _words_of(self, group: int) -> npt.NDArray[np.int64]:
-        """The words of a symbol that cannot be made anew from kept rows."""
-        parts = [
-            self.memory.words[line[at.BASE] + group * self.stride :][: what.words]
-            for line, what in self._stateful
-            if what.history == "since"
-        ]
-        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+    def _words_of(self, groups: npt.NDArray[np.int64]) -> list[bytes]:
+        """The words of symbols as they are written down: a bit for each that says whether it is 0, and the
+        others.
+        """
+        words = self.memory.words[: self.memory.rings.shape[0] * self.stride].reshape(-1, max(self.stride, 1))
+        own = words[groups[:, None], self._written]
+        there = own != 0
+        marks = np.packbits(there, axis=1)
+        data = own[there].tobytes()
+        ends = 8 * np.cumsum(there.sum(axis=1))
+        stretches = zip(marks, [0, *ends.tolist()], ends.tolist(), strict=False)
+        return [mark.tobytes() + data[start:end] for mark, start, end in stretches]
 
     def _block(self, group: int, block: int) -> bytes:
         ring, memory = self.memory.rings[group], self.memory
@@ -248,25 +258,21 @@ class History:
         return b"".join([header, memory.kept_time[slots].tobytes(), kept.tobytes(), status.tobytes()])
 
     def _restore_state(self, name: str, key: bytes, value: bytes, group: int) -> None:
-        ring, words = self.memory.rings[group], value[HEADER.size :]
-        size = 8 * sum(what.words for _, what in self._stateful if what.history == "since")
-        if len(value) != HEADER.size + size or value[0] != VERSION:
+        ring, at_word = self.memory.rings[group], HEADER.size - (-self._written.size // 8)
+        marks = np.frombuffer(value[HEADER.size : at_word].ljust(1, b"\0"), np.uint8)
+        there = np.unpackbits(marks)[: self._written.size].astype(np.bool_)
+        if len(value) != at_word + 8 * np.count_nonzero(there) or value[0] != VERSION:
             raise NodeStateError(f"node {name}: the state of {key!r} is damaged, or of another version")
         _, *places = HEADER.unpack_from(value)
         ring[list(_IN_HEADER)] = places
         if not (0 <= ring[at.OLDEST] <= ring[at.NEXT] and 0 <= ring[at.SINCE] <= ring[at.NEXT]):
             raise NodeStateError(f"node {name}: the state of {key!r} is damaged")
         ring[at.SAVED], ring[at.SAVED_OLDEST] = ring[at.NEXT], ring[at.OLDEST]
+        first, written = group * self.stride, self._written[np.flatnonzero(there)]
+        self.memory.words[first + written] = np.frombuffer(value, np.int64, offset=at_word)
         for line, what in self._stateful:
-            if what.history == "window" and what.words:  # its window begins with the rows that are kept
-                self.memory.words[line[at.BASE] + group * self.stride] = ring[at.OLDEST]
-        at_word = 0
-        own = np.frombuffer(words, np.int64)
-        for line, what in self._stateful:
-            if what.history == "since":
-                start = line[at.BASE] + group * self.stride
-                self.memory.words[start : start + what.words] = own[at_word : at_word + what.words]
-                at_word += what.words
+            if what.own:  # its window begins with the rows that are kept
+                self.memory.words[first + line[at.BASE]] = ring[at.OLDEST]
 
     def _check_blocks(self, name: str, key: bytes, blocks: Mapping[int, bytes], group: int) -> None:
         """That there are those of the rows kept: no room is made for rows that nobody has."""
@@ -294,16 +300,18 @@ class History:
             whole = version == VERSION and first <= lower and first + rows == upper
             if not whole or len(value) != BLOCK_HEADER.size + rows * size:
                 raise NodeStateError(f"node {name}: rows {lower} to {upper} of {key!r} are damaged")
-            # The block may begin with rows that were forgotten after it was written.
-            slots = ring[at.START] + (np.arange(lower, upper) & ring[at.MASK])
-            at_byte, skip = BLOCK_HEADER.size, lower - first
-            memory.kept_time[slots] = np.frombuffer(value, np.int64, rows, at_byte)[skip:]
-            at_byte += 8 * rows
-            kept = np.frombuffer(value, np.int64, rows * self._columns, at_byte)
-            memory.kept[: self._columns, slots] = kept.reshape(self._columns, rows)[:, skip:]
-            at_byte += 8 * rows * self._columns
-            status = np.frombuffer(value, np.uint8, rows * self._columns, at_byte)
-            memory.kept_status[: self._columns, slots] = status.reshape(self._columns, rows)[:, skip:]
+            time_ns = np.frombuffer(value, np.int64, rows, BLOCK_HEADER.size)
+            behind = BLOCK_HEADER.size + 8 * rows
+            kept = np.frombuffer(value, np.int64, rows * self._columns, behind).reshape(-1, rows)
+            status = np.frombuffer(value, np.uint8, offset=behind + kept.nbytes).reshape(-1, rows)
+            start, room = int(ring[at.START]), int(ring[at.MASK]) + 1
+            # The block may begin with rows forgotten since, and the ring's end may lie inside it.
+            turn = min(upper, lower + room - lower % room)
+            for begin, end in ((lower, turn), (turn, upper)):
+                slots = slice(start + begin % room, start + begin % room + end - begin)
+                memory.kept_time[slots] = time_ns[begin - first : end - first]
+                memory.kept[: self._columns, slots] = kept[:, begin - first : end - first]
+                memory.kept_status[: self._columns, slots] = status[:, begin - first : end - first]
 
 
 def hints(stateful: Sequence[tuple[Lines, Stateful]]) -> Grid:

@@ -42,7 +42,7 @@ def test_state_at_or_behind_the_commit_is_used(tmp_path: Path, committed: int) -
     restored = restore(tmp_path, IDENTITY, at(committed, committed))
     assert restored.checkpoint is not None
     assert restored.checkpoint.next_offsets == at(2, 2)
-    assert dict(restored.store.entries()) == written
+    assert dict(restored.entries) == dict(restored.store.entries()) == written
     restored.store.close()
 
 
@@ -50,7 +50,7 @@ def test_state_ahead_of_the_commit_is_wiped(tmp_path: Path) -> None:
     write_rounds(tmp_path, rounds=2, entries_each=5)
     restored = restore(tmp_path, IDENTITY, at(2, 1))
     assert restored.checkpoint is None
-    assert list(restored.store.entries()) == []
+    assert list(restored.entries) == list(restored.store.entries()) == []
     assert "quote 2, trade 2" in restored.reason
     assert "quote 1, trade 2" in restored.reason
     restored.store.close()

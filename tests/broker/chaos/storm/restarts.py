@@ -104,7 +104,7 @@ def _new_process(setting: Setting) -> Iterator[None]:
         process = subprocess.Popen(
             [sys.executable, "-m", "app", *arguments],
             cwd=ROOT,
-            env={**os.environ, **_environment(setting)},
+            env=_as_make(os.environ | _environment(setting)),
             stderr=log,
             stdout=log,
         )
@@ -113,6 +113,13 @@ def _new_process(setting: Setting) -> Iterator[None]:
     finally:
         process.kill()
         process.wait(EXIT_S)
+
+
+def _as_make(environment: dict[str, str]) -> dict[str, str]:
+    """The environment as make gives it on: bytecode is kept, also where we were told to write none."""
+    if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
+        environment.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build" / "pycache"))
+    return environment
 
 
 def _environment(setting: Setting) -> dict[str, str]:

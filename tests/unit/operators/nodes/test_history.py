@@ -157,7 +157,7 @@ def damaged(entries: Mapping[bytes, bytes]) -> dict[str, tuple[dict[bytes, bytes
             "is empty": b"",
             "is cut": value[:-1],
             "has more": value + b"\0",
-            "is of another version": b"\2" + value[1:],
+            "is of another version": b"\3" + value[1:],
         }.items():
             faults[f"{key!r} {name}"] = ({**entries, key: wrong}, symbol)
         if key[:1] == b"s":
@@ -224,6 +224,35 @@ def test_a_restored_node_goes_on_where_the_other_stood_with_symbols_numbered_ane
     numbers = {0: 2, 1: 0}
     again = restored.take(values[1_000:], [numbers[g] for g in group[1_000:]], range(1_000, 1_500))
     assert again.equals(stage.take(values[1_000:], group[1_000:], range(1_000, 1_500)))
+
+
+def test_words_come_back_as_they_were_but_for_steps_with_a_column_of_their_own() -> None:
+    formulas = {
+        "std": "rolling_std(x, '700ns')",
+        "mean": "rolling_mean(x, rows=20)",
+        "before": "lag(x, '9ns')",
+        "total": "cumsum(x)",
+    }
+    values = [row % 17 / 3 for row in range(1_000)]
+    stage = Stage(formulas)
+    stage.take(values, [row % 2 for row in range(1_000)])
+    restored = Stage(formulas)
+    restored.node.restore(kept(stage.node).items())
+    for one in (stage, restored):
+        one.take([0.1, 0.2], [0, 1], [1_000, 1_000])
+    assert kept(restored.node) == kept(stage.node)
+    assert restored.node.history is not None
+    assert not restored.node.history.remade
+    highest = Stage({**formulas, "highest": "rolling_max(x, rows=3)"}).node.history
+    assert highest is not None
+    assert [len(segment.lines) for segment in highest.remade] == [1]
+
+
+def test_words_that_are_0_take_a_bit_each() -> None:
+    stage = Stage({"std": "rolling_std(x, rows=20)"})
+    stage.take([float(row) for row in range(30)])
+    states = [value for key, value in kept(stage.node).items() if key[:1] == b"s"]
+    assert len(states[0]) < HEADER.size + 100
 
 
 def test_what_is_asked_for_ahead_changes_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
