@@ -61,10 +61,11 @@ def days_to_check(
     asof = join_of_days(settings, days)
     plan = graph_plan(settings, asof, "")  # which names all that is wrong with it
     for node in () if plan is None else plan.nodes:
-        if node.bars is not None:
+        if node.bars is not None or node.label is not None:
+            makes = "bars" if node.label is None else "labels"
             raise UsageError(
-                f"{settings.file or 'settings'}: graph.{node.name} makes bars, and a check runs features and "
-                "joins alone in this version"
+                f"{settings.file or 'settings'}: graph.{node.name} makes {makes}, and a check runs features "
+                "and joins alone in this version"
             )
     require_meanings(settings, asof)
     return days
