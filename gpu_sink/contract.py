@@ -28,6 +28,10 @@ FRAME_VERSION: Final = 1  # the frames this library reads; those of workers that
 LEFT_OFFSET: Final = "left_offset"
 LEFT_INDEX: Final = "left_index"
 
+# In the metadata of a column: its role, and that of one that is made of later rows.
+ROLE: Final = b"tidemark-role"
+LABEL: Final = b"label"
+
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -107,6 +111,11 @@ def layout_fingerprint(schema: pa.Schema) -> str:
     """Return 16 hex digits that are equal for equal columns: names, types, nullability and order."""
     lines = [f"{field.name}:{field.type}:{'null' if field.nullable else 'value'}" for field in schema]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def is_label(field: pa.Field) -> bool:
+    """Whether a column is made of later rows: a model is trained on it, and never given it."""
+    return (field.metadata or {}).get(ROLE) == LABEL
 
 
 def _text(values: dict[str, bytes | None], name: str) -> str:

@@ -104,7 +104,7 @@ def _stored(
         type_ = word_type(plan.type)
         is_text = type_ is not None and (pa.types.is_string(type_) or pa.types.is_large_string(type_))
         words = None if type_ is None else "text" if is_text else "bytes"
-        stored.append(StoredColumn(plan.name, plan.dtype, plan.nullable, words))
+        stored.append(StoredColumn(plan.name, plan.dtype, plan.nullable, words, plan.label))
     return tuple(stored)
 
 

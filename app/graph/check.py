@@ -59,7 +59,13 @@ def days_to_check(
     date = on or newest_date(HistoryStore(store or GENERATED), settings) or DATE
     _, days = find_days(date, settings.stream_names, data=data, store=store, reading=Reading(), say=say)
     asof = join_of_days(settings, days)
-    graph_plan(settings, asof, "")  # which names all that is wrong with it
+    plan = graph_plan(settings, asof, "")  # which names all that is wrong with it
+    for node in () if plan is None else plan.nodes:
+        if node.label is not None:
+            raise UsageError(
+                f"{settings.file or 'settings'}: graph.{node.name} makes labels, and a check runs features, "
+                "joins and bars alone in this version"
+            )
     require_meanings(settings, asof)
     return days
 

@@ -15,6 +15,7 @@ from operators.formula.features import Features
 from operators.formula.history import STARTS, Reach, Start, farthest, latest_start
 from operators.formula.suggest import suggest
 from operators.graph.plan import Plan, PlannedNode
+from operators.labels.planned import PlannedLabel
 from operators.sealed import ALIGNED
 from topics.catalogue import STATE
 
@@ -100,6 +101,8 @@ class GraphView:
                 rows += [_joined(right, node.join.tolerance_ns) for right in node.reads[1:]]
             if node.bars is not None:
                 rows.append(_summed_up(node.bars.settings, Past.of(node.features, "close")))
+            if node.label is not None:
+                rows.append(_labelled(node.label))
             for column in node.features.columns:
                 past = Past.of(node.features, column)
                 one = self._meanings[node.name, column]
@@ -141,7 +144,7 @@ class GraphView:
         pasts = {
             f"{node.name}.{column}": Past.of(node.features, column)
             for node in self._plan.nodes
-            for column in (node.features.columns if node.bars is None else ("close",))
+            for column in _shown(node)
             if node.roots == (ALIGNED,)
         }
         if remembered and not any(past.memory != "row" for past in pasts.values()):
@@ -186,6 +189,7 @@ class GraphView:
             "columns": None if node.output is None else node.output.layout.names,
             "meaning": node.meaning,
             "features": [self._feature_json(node, column) for column in node.features.columns],
+            "labels": [name for name in node.features.layout.names if name in node.labels],
         }
 
     def _feature_json(self, node: PlannedNode, column: str) -> dict[str, Any]:
@@ -265,6 +269,20 @@ def _summed_up(bars: BarSettings, past: Past) -> tuple[str, str, str, str, str, 
         return (f"  every {bars.describe()}", past.memory, past.needs, past.hangs_on, "", "")
     rows = f"rows since the {bars.every} began"
     return (f"  every {bars.describe()}", f"since {bars.every}", rows, rows, "", "")
+
+
+def _shown(node: PlannedNode) -> tuple[str, ...]:
+    """The columns that say what a node needs of the past."""
+    if node.bars is not None:
+        return ("close",)
+    return node.features.columns if node.label is None else node.label.values
+
+
+def _labelled(label: PlannedLabel) -> tuple[str, str, str, str, str, str]:
+    """The line of a label: which later rows it is made of."""
+    length = length_words(label.bound_ns)
+    later = f"rows up to {length} after it"
+    return (f"  {label.key} of {label.price}", f"held {length}", later, "the row, and those after it", "", "")
 
 
 def _joined(right: str, tolerance_ns: int | None) -> tuple[str, str, str, str, str, str]:

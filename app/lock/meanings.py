@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from app.config import Settings
 from app.wiring.planning import graph_plan, rows_meaning
 from operators.formula.read import names_in, one_form
-from operators.graph.plan import Plan, formula_version
+from operators.graph.plan import Plan
+from operators.graph.versions import formula_version
 from operators.join.settings import AsofSettings
 from operators.sealed import ALIGNED
 

@@ -35,7 +35,7 @@ def file_schema(
     clocks = {EVENT_NS, KNOWN_NS, AVAILABLE_NS, *of_rights}
     fields = []
     for column in schema:
-        metadata = dict((sources or {}).get(column.name, {}))
+        metadata = {**(column.metadata or {}), **(sources or {}).get(column.name, {})}
         if column.name in clocks and column.type == pa.int64():
             column, metadata = column.with_type(MOMENT), metadata | {KIND: b"int64"}
         fields.append(column.with_metadata(metadata) if metadata else column)

@@ -1,4 +1,4 @@
-"""The tables `[graph]` and `[graph.NAME]`: nodes of formulas, joins and bars, and where their rows go."""
+"""The tables `[graph]` and `[graph.NAME]`: formulas, joins, bars and labels, and where their rows go."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -8,13 +8,14 @@ from pydantic import Field, model_validator
 
 from app.settings.bars import BAR_KEYS, BarsTable, EveryTable
 from app.settings.durations import in_whole_units
+from app.settings.labels import LABELS, LabelTable, labels_in_whole_units
 from app.settings.section import Name, Section, TopicName, WholeNs
 from app.settings.sessions import AnchorTable
 from operators.formula.functions.table import FUNCTIONS
 from operators.formula.read import read_formula
 from operators.formula.tree import Broken, Call, Tree
 from operators.graph.declare import RESERVED, GraphSettings, JoinSettings, NodeSettings, Output
-from operators.graph.plan import formula_version
+from operators.graph.versions import formula_version
 from operators.sessions.sessions import Sessions
 
 JOIN_KEYS: Final = ("right", "direction", "allow_exact", "tolerance_ns", "carry", "columns")
@@ -34,10 +35,10 @@ class OutputSettings(Section):
         return Output(self.columns, status=self.status == "column", available=self.available)
 
 
-class NodeTable(BarsTable):
-    """The table `[graph.NAME]`: rows of `from`, with a column more for each feature, joined, or summed up."""
+class NodeTable(LabelTable, BarsTable):
+    """The table `[graph.NAME]`: rows of `from`, with features, joined, summed up, or labelled."""
 
-    kind: Literal["formula", "asof", "bars"] = "formula"  # features, a join with rows of `right`, or bars
+    kind: Literal["formula", "asof", "bars", "label"] = "formula"  # asof: a join with rows of `right`
     from_: Annotated[Name, Field(alias="from")]  # `aligned`, a stream of the pipeline, or another node
     features: dict[str, Formula] = Field(
         default_factory=dict
@@ -57,13 +58,18 @@ class NodeTable(BarsTable):
             self._require_none_of(JOIN_KEYS, "a join", "asof")
         if self.kind != "bars":
             self._require_none_of(BAR_KEYS, "bars", "bars")
+        if self.kind != "label":
+            self._require_none_of(tuple(LABELS), "a label", "label")
         if self.kind == "formula":
             return self
         if self.kind == "bars":
             self.require_bars()
             return self
         if self.features:
-            raise ValueError('kind = "asof" has no features; write them into a node that reads this one')
+            raise ValueError(f'kind = "{self.kind}" has no features; write them into a node of their own')
+        if self.kind == "label":
+            self.label()
+            return self
         if not self.right:
             raise ValueError('kind = "asof" needs right, the nodes or streams to join with: right = ["flow"]')
         if self.direction != "backward":
@@ -100,7 +106,7 @@ class NodeTable(BarsTable):
 
 def node_in_whole_units(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of one node's table, with durations as `in_whole_units` has them."""
-    table = in_whole_units(NodeTable, given, ("graph", name))
+    table = labels_in_whole_units(name, in_whole_units(NodeTable, given, ("graph", name)))
     if isinstance(every := table.get("every"), dict):
         table["every"] = in_whole_units(EveryTable, every, ("graph", name, "every"))
     return table
@@ -131,7 +137,7 @@ class GraphTable(Section):
 
     @property
     def remembers(self) -> bool:
-        """Whether any node joins, makes bars or looks back; a formula that is wrong does not count."""
+        """Whether any node has rows of its own or looks back; a formula that is wrong does not count."""
         if any(node.kind != "formula" for node in self.nodes.values()):
             return True
         return any(_looks_back(text) for node in self.nodes.values() for text in node.features.values())
@@ -160,6 +166,7 @@ class GraphTable(Section):
                     output=None if node.out is None else node.out.declared(),
                     join=node.join,
                     bars=node.bars(known_after_ns) if node.kind == "bars" else None,
+                    label=node.label() if node.kind == "label" else None,
                 )
                 for name, node in self.nodes.items()
             ),

@@ -143,6 +143,8 @@ def _label(location: list[str]) -> str:
             return "[graph.NAME]"
         case ["graph", _, "out", _]:
             return "[graph.NAME.out]"
+        case ["graph", _, table, _]:
+            return table
         case ["streams", _, _]:
             return "[streams.NAME]"
         case ["streams", _, "fields", column, _]:

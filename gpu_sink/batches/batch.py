@@ -21,6 +21,7 @@ class Batch(dict[str, Any]):
     `runs`           where they came from, in their order; none where they were shuffled.
     `sealed_ns`      the worker's clock when the newest of their frames was sealed; None for files.
     `tile_lower_ns`  where their tile of time begins; None without tiles.
+    `labels`         the columns that are made of later rows: to be trained on, and never a model's input.
 
     Unless `copy` is chosen, columns are valid until the next batch is asked for.
     """
@@ -29,6 +30,7 @@ class Batch(dict[str, Any]):
     runs: tuple[Run, ...]
     sealed_ns: int | None
     tile_lower_ns: int | None
+    labels: tuple[str, ...]
 
 
 class GuardedBatch(Batch):

@@ -285,4 +285,5 @@ class Batches:
             batch = guard.guarded(batch, slot)
         batch.rows, batch.runs = content.rows, content.runs
         batch.sealed_ns, batch.tile_lower_ns = content.sealed_ns, content.tile_lower_ns
+        batch.labels = pipeline.labels
         return batch

@@ -83,6 +83,13 @@ class Pipeline:
                 }
             )
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The columns of batches that are made of later rows."""
+        chosen = self._options.columns
+        labels = [plan.name for plan in self._plans if plan.label]
+        return tuple(name for name in labels if chosen is None or name in chosen)
+
     def restore(self, mark: Mark, history: History | None) -> None:
         """Take up an earlier life: the windows' history, and the shuffle buffer with the rows it had."""
         if self.windows is not None and history is not None:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from gpu_sink.columns.layout import Columns, Field
 from gpu_sink.columns.words import NULL_CODE, Dictionary
+from gpu_sink.contract import is_label
 from gpu_sink.errors import ColumnError
 
 VALID: Final = "_valid"  # `<column>_valid` masks the rows where a nullable column has a value
@@ -31,7 +32,7 @@ Kind = Literal["numbers", "bits", "codes", "text", "cast"]
 class ColumnPlan(NamedTuple):
     """How one column is read; `dtype` is what it becomes, `under_null` what lies where it has no value.
 
-    `chosen` says that its reader named the dtype.
+    `chosen` says that its reader named the dtype, `label` that the column is made of later rows.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ColumnPlan(NamedTuple):
     dtype: np.dtype[Any]
     under_null: float | int | bool
     chosen: bool
+    label: bool = False
 
 
 Bits = npt.NDArray[np.uint8] | None
@@ -293,7 +295,17 @@ def _plan(field: pa.Field, choice: str | None) -> ColumnPlan:
     if dtype.kind == "f":
         under_null = np.nan
     chosen = choice is not None
-    return ColumnPlan(field.name, field.type, field.nullable, kind, source, dtype, under_null, chosen)
+    return ColumnPlan(
+        field.name,
+        field.type,
+        field.nullable,
+        kind,
+        source,
+        dtype,
+        under_null,
+        chosen,
+        is_label(field),
+    )
 
 
 def _dtype(field: pa.Field, choice: str) -> np.dtype[Any]:

@@ -30,14 +30,17 @@ def window_fields(windows: Windows) -> list[Field]:
 
 
 def require_features(windows: Windows, plans: Sequence[ColumnPlan]) -> None:
-    """Raise OptionError where the windows' columns are not read, or not of a kind that windows hold."""
+    """Raise OptionError where the windows' columns are not read, or are none that windows hold."""
     kinds = {plan.name: plan.kind for plan in plans}
+    labels = {plan.name for plan in plans if plan.label}
     for name in windows.keys:
         if kinds.get(name) not in ("text", "codes"):
             raise OptionError(f"windows are made by {name}, which is not a text column")
     for name in windows.columns:
         if kinds.get(name) not in ("numbers", "bits", "cast"):
             raise OptionError(f"windows of {name}, which is not a column of numbers")
+        if name in labels:
+            raise OptionError(f"windows of {name}, which is a label: it is made of later rows, no input")
 
 
 class Tails:

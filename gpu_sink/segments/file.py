@@ -26,6 +26,7 @@ import pyarrow as pa
 from gpu_sink.columns.columns import VALID
 from gpu_sink.columns.layout import PAGE_SIZE
 from gpu_sink.columns.words import Word
+from gpu_sink.contract import LABEL, ROLE
 from gpu_sink.errors import SegmentError
 
 MAGIC: Final = b"tidemark-segment"
@@ -57,19 +58,23 @@ def checksums(blocks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class StoredColumn:
-    """One column of a batch as it is stored; `words` is "text" or "bytes" where it holds codes."""
+    """One column of a batch as it is stored; `words` is "text" or "bytes" where it holds codes.
+
+    `label` says that it is made of later rows.
+    """
 
     name: str
     dtype: np.dtype[Any]
     nullable: bool
     words: str | None
+    label: bool = False
 
     def field(self) -> pa.Field:
         """The column for readers of frames: codes are Arrow's dictionaries, the rest its numbers."""
         type_ = pa.from_numpy_dtype(self.dtype)
         if self.words is not None:
             type_ = pa.dictionary(pa.int32(), WORD_TYPES[self.words])
-        return pa.field(self.name, type_, self.nullable)
+        return pa.field(self.name, type_, self.nullable, {ROLE: LABEL} if self.label else None)
 
     def parts(self) -> list[tuple[str, np.dtype[Any]]]:
         """What lies in the file: the values, and behind a nullable column's its mask."""
@@ -121,6 +126,7 @@ class Footer:
             "partition": self.partition,
             "rows": self.rows,
             "columns": [[c.name, c.dtype.str, c.nullable, c.words] for c in self.columns],
+            "labels": [column.name for column in self.columns if column.label],
             "dictionaries": {
                 name: [word if isinstance(word, str) else word.hex() for word in words]
                 for name, words in self.dictionaries.items()
@@ -139,8 +145,10 @@ class Footer:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Footer":
         """The footer in a file; raises KeyError, TypeError or ValueError for anything else."""
+        labels = set(fields.get("labels", ()))  # of files from before there were any: none
         columns = tuple(
-            StoredColumn(n, np.dtype(t), bool(null), words) for n, t, null, words in fields["columns"]
+            StoredColumn(n, np.dtype(t), bool(null), words, n in labels)
+            for n, t, null, words in fields["columns"]
         )
         binary = {column.name for column in columns if column.words == "bytes"}
         return cls(

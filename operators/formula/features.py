@@ -42,6 +42,7 @@ class Source(NamedTuple):
     `sessions`   the meaning of the venue's sessions.
     `scales`     of columns that enter formulas as whole numbers of units of 1/scale.
     `units`      of columns, as far as they are known.
+    `labels`     the columns that are made of later rows, which no formula may read.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Source(NamedTuple):
     sessions: str = ""
     scales: Mapping[str, int] = {}
     units: Mapping[str, Unit] = {}
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +282,10 @@ class _Reading:
         if name in self.features and name != column:
             return self.features[name]
         if source.layout is None or name in source.broken:
+            return None
+        if name in source.labels:
+            why = f"{name} is a label, made of later rows: it is trained on and joined, and never a feature"
+            errors.append(FormulaError(why, tree.start, tree.end))
             return None
         if name in source.layout.names:
             of_column = source.layout.field(name).type

@@ -1,6 +1,6 @@
 """What an output carries of the rows of its node: the columns chosen, and what was asked for beside."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -8,6 +8,7 @@ import pyarrow as pa
 from operators.nulls import status_column
 from operators.sealed import Sealed
 from schemas.clocks import AVAILABLE_NS
+from schemas.labels import as_label
 from schemas.reasons import STATUS
 
 
@@ -26,8 +27,12 @@ class Carried:
         *,
         status: bool,
         available: bool,
+        labels: Collection[str] = (),
     ) -> None:
-        """`node` is the layout of the node's rows; with `status` there is a column more for each feature."""
+        """`node` is the layout of the node's rows; with `status` there is a column more for each feature.
+
+        Those of the columns that are `labels` say so in their metadata.
+        """
         self.features: Final = tuple(features)
         self._statuses = self.features if status else ()
         self._available = available
@@ -36,7 +41,9 @@ class Carried:
         more = [pa.field(name + STATUS, pa.uint8()) for name in self._statuses]
         if available:
             more.insert(0, pa.field(AVAILABLE_NS, pa.int64()))
-        self.layout: Final = pa.schema([*(node.field(name) for name in columns), *more])
+        fields = [as_label(node.field(name)) if name in labels else node.field(name) for name in columns]
+        self._rewrites = bool(more) or any(name in labels for name in columns)
+        self.layout: Final = pa.schema([*fields, *more])
 
     def choose(self, sealed: Sealed) -> Sealed:
         """The rows as the output has them, with the reasons of its own columns alone."""
@@ -47,7 +54,7 @@ class Carried:
         if self._available:
             nobody = pa.nulls(rows.num_rows, pa.int64())
             more.insert(0, nobody if sealed.available is None else sealed.available)
-        if more:
+        if self._rewrites:
             rows = pa.RecordBatch.from_arrays([*rows.columns, *more], schema=self.layout)
         reasons = {name: sealed.reasons[name] for name in self.features if name in sealed.reasons}
         return sealed._replace(rows=rows, reasons=reasons)

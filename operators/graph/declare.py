@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from operators.bars.settings import BarSettings
+from operators.labels.declare import LabelSettings
 from operators.sealed import ALIGNED
 from operators.sessions.sessions import DAYS_OF_UTC, Sessions
 from schemas.rule import Carry
@@ -61,7 +62,7 @@ class JoinSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
-    """One table `[graph.NAME]`: row formulas, a join, or bars.
+    """One table `[graph.NAME]`: row formulas, a join, bars, or a label.
 
     `name`      an identifier, unlike every other node's, stream's and topic's.
     `upstream`  the node whose rows it reads, a stream, or `aligned`: the key `from`.
@@ -69,6 +70,7 @@ class NodeSettings:
     `output`    None where the rows only feed other nodes.
     `join`      of a node that joins those rows with others; it has no features.
     `bars`      of a node that sums those rows up; its features are aggregates.
+    `label`     of a node that labels those rows by later ones; it has no features.
     """
 
     name: str
@@ -77,10 +79,13 @@ class NodeSettings:
     output: Output | None = None
     join: JoinSettings | None = None
     bars: BarSettings | None = None
+    label: LabelSettings | None = None
 
     @property
     def kind(self) -> str:
         """What it does, as its table says."""
+        if self.label is not None:
+            return "label"
         return "asof" if self.join is not None else "formula" if self.bars is None else "bars"
 
     @property
@@ -91,6 +96,8 @@ class NodeSettings:
     @property
     def reads(self) -> tuple[str, ...]:
         """The nodes and roots whose rows it takes, the one that gives it its own rows first."""
+        if self.label is not None and self.label.quotes:
+            return (self.upstream, self.label.quotes)
         return (self.upstream,) if self.join is None else (self.upstream, *self.join.rights)
 
 

@@ -325,4 +325,6 @@ def make_node(planned: PlannedNode, groups: Groups) -> Node:
         return AsofNode(planned, groups)
     if planned.bars is not None:
         return BarsNode(planned.name, planned.meaning, planned.bars, groups)
+    if planned.label is not None:
+        return planned.label.node(planned.name, planned.meaning, groups)
     return FormulaNode(planned.name, planned.features, groups)

@@ -13,6 +13,7 @@ from operators.formula.steps import Step
 from operators.graph.plan import Plan, PlannedNode
 from operators.graph.plan_join import looked_up_columns
 from operators.join.settings import AsofSettings
+from operators.labels.planned import PlannedLabel
 from operators.sealed import ALIGNED
 from schemas.clocks import NS_PER_DAY
 
@@ -55,6 +56,22 @@ RESET_AT: Final = Window._fields.index("reset")
 
 def pasts_of(plan: Plan) -> dict[str, Past]:
     """The past of each node that remembers earlier rows, by name."""
+    held = _held_back(plan)
+    return {name: past.behind(Past(ns=held[name])) for name, past in _own_pasts(plan).items()}
+
+
+def _held_back(plan: Plan) -> dict[str, int]:
+    """How far the rows that each node takes are behind those of its roots at most, in ns: labels wait."""
+    of_rows: dict[str, int] = {}  # of each node so far: how far its own rows are
+    held = {}
+    for node in plan.nodes:
+        held[node.name] = max(of_rows.get(name, 0) for name in node.reads)
+        of_rows[node.name] = held[node.name] + (0 if node.label is None else node.label.bound_ns)
+    return held
+
+
+def _own_pasts(plan: Plan) -> dict[str, Past]:
+    """The past of each node that remembers earlier rows, were its own rows as new as those of its roots."""
     columns: dict[str, Mapping[str, Past]] = {}  # of the features of each node so far, its upstreams' as well
     of_nodes = {}
     for node in plan.nodes:
@@ -62,6 +79,9 @@ def pasts_of(plan: Plan) -> dict[str, Past]:
             of_nodes[node.name], columns[node.name] = _join_pasts(node, node.join, columns)
             continue
         upstream = columns.get(node.upstream, {})
+        if node.label is not None:
+            of_nodes[node.name], columns[node.name] = _label_pasts(node.label, upstream)
+            continue
         if node.bars is not None:
             of_nodes[node.name] = _bars_past(node.bars, upstream)
             columns[node.name] = dict.fromkeys(node.features.layout.names, of_nodes[node.name])
@@ -87,6 +107,16 @@ def _bars_past(bars: PlannedBars, upstream: Mapping[str, Past]) -> Past:
     else:
         own = Past(ever=True)
     return own.behind(of_values)
+
+
+def _label_pasts(label: PlannedLabel, upstream: Mapping[str, Past]) -> tuple[Past, Mapping[str, Past]]:
+    """The past of a node of labels, and those of its columns.
+
+    Rows wait with all of their columns.  Which events are crowded out hangs on those that waited before, and
+    so on back to where none did: the beginning of the session, where a session ends every label.
+    """
+    own = Past(label.since_ever, sessions=1, ns=label.bound_ns).behind(_farthest(list(upstream.values())))
+    return own, {**upstream, **{field.name: own for field in label.fields}}
 
 
 def remembered_streams(plan: Plan) -> frozenset[str]:

@@ -3,10 +3,8 @@
 Everything that is wrong with any node is collected before anything is refused.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -19,8 +17,6 @@ from operators.graph.aliases import named_source
 from operators.graph.carried import Carried
 from operators.graph.circles import circles
 from operators.graph.declare import (
-    NODE_NAME_LENGTH_MAX,
-    NODES_MAX,
     RESERVED,
     GraphSettings,
     JoinSettings,
@@ -29,17 +25,19 @@ from operators.graph.declare import (
 )
 from operators.graph.errors import GraphError, NodeError
 from operators.graph.plan_bars import plan_bars
-from operators.graph.plan_join import Upstream, join_meaning, joined_scales, plan_join
+from operators.graph.plan_join import Upstream, join_meaning, joined_labels, joined_scales, plan_join
+from operators.graph.plan_label import plan_label
+from operators.graph.plan_names import beside_errors, name_errors
 from operators.graph.stream_rows import rows_meaning, stream_layout
+from operators.graph.versions import formula_version
 from operators.join.settings import AsofSettings
+from operators.labels.declare import LabelSettings
+from operators.labels.planned import PlannedLabel
 from operators.sealed import ALIGNED
 from operators.sessions.sessions import DAYS_OF_UTC, Sessions
-from schemas.clocks import AVAILABLE_NS, EVENT_NS, KNOWN_NS, Clock
+from schemas.clocks import EVENT_NS, KNOWN_NS, Clock
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
-from schemas.reasons import STATUS
 from schemas.stream import Stream
-
-VERSION: Final = re.compile(r"(?s)(?P<formula>.*)\s@\s*(?P<version>[1-9][0-9]{0,8})\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,8 @@ class PlannedNode:
     `versions`  of each feature.
     `join`      of a node that joins the first of `reads` with the others: how; None for any other.
     `bars`      of a node of bars: which; None for any other.
+    `label`     of a node of labels: which; None for any other.
+    `labels`    the columns of its rows that are labels, its own and others'.
     `status`    whether the output has a column more for each feature that it carries.
     `available` whether it has one that says when a row could be in a reader's hands.
     """
@@ -68,11 +68,13 @@ class PlannedNode:
     status: bool = False
     available: bool = False
     bars: PlannedBars | None = None
+    label: PlannedLabel | None = None
+    labels: frozenset[str] = frozenset()
 
     @property
     def has_own_rows(self) -> bool:
         """Whether its rows are not those it takes, one for one and at once."""
-        return self.join is not None or self.bars is not None
+        return self.join is not None or self.bars is not None or self.label is not None
 
     @property
     def upstream(self) -> str:
@@ -86,13 +88,19 @@ class PlannedNode:
             return None
         features = [name for name in self.carried if name in self.features.memories]
         return Carried(
-            self.features.layout, self.carried, features, status=self.status, available=self.available
+            self.features.layout,
+            self.carried,
+            features,
+            status=self.status,
+            available=self.available,
+            labels=self.labels,
         )
 
     @property
     def meaning(self) -> str:
         """16 hex digits that are equal where the same is computed for the same rows."""
-        return self.features.meaning if self.join is None else join_meaning(self.features)
+        waits = self.join is not None or self.label is not None
+        return join_meaning(self.features) if waits else self.features.meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +155,7 @@ def plan_graph(
     """
     root = named_source(settings, ALIGNED, aligned, meaning)
     planning = _Planning(settings, Upstream(root, tuple(key), (ALIGNED,)), tuple(streams), clock)
-    planning.check_names()
+    planning.errors += name_errors(settings.nodes, [stream.name for stream in planning.streams])
     ordered = planning.order()
     nodes = [planning.plan(node) for node in ordered]
     if planning.errors:
@@ -157,12 +165,6 @@ def plan_graph(
     read = {root for node in planned for root in node.roots}
     by_name = {stream.name: stream for stream in planning.streams if stream.name in read}
     return Plan(settings.name, planned, aligned, settings.sessions, by_name, settings.aliases)
-
-
-def formula_version(text: str) -> tuple[str, int]:
-    """Take the version off the end of a formula: `x + y @2`; 1 where there is none."""
-    match = VERSION.fullmatch(text)
-    return (match["formula"], int(match["version"])) if match else (text, 1)
 
 
 class _Planning:
@@ -192,26 +194,6 @@ class _Planning:
             source = named_source(settings, stream.name, layout, rows)
             self._upstreams[stream.name] = Upstream(source, stream.key, (stream.name,))
 
-    def check_names(self) -> None:
-        """Report the names that no node can have, and those that two have."""
-        names = [node.name for node in self._nodes]
-        if not names:
-            self._report("graph", "a graph needs a node, a table [graph.NAME]")
-        if len(names) > NODES_MAX:
-            self._report(
-                names[NODES_MAX], f"the graph has {len(names)} nodes, at most {NODES_MAX} are planned"
-            )
-        for number, name in enumerate(names):
-            if name in RESERVED:
-                self._report(name, f"the name {name} is taken by the pipeline itself; choose another one")
-            elif name in self._stream_names:
-                self._report(name, f"{name} is a stream; a node needs a name of its own")
-            elif not (name.isascii() and name.isidentifier() and len(name) <= NODE_NAME_LENGTH_MAX):
-                limit = f"at most {NODE_NAME_LENGTH_MAX} ASCII letters, digits and _"
-                self._report(name, f"a node's name is {limit}, and does not begin with a digit")
-            elif name in names[:number]:
-                self._report(name, f"two nodes are called {name}")
-
     def order(self) -> list[NodeSettings]:
         """The nodes, each after the one it reads; reports what cannot be ordered, and leaves it in."""
         ordered: list[NodeSettings] = []
@@ -238,6 +220,8 @@ class _Planning:
             return self._plan_join(node, node.join, upstream)
         if node.bars is not None:
             return self._plan_bars(node, node.bars, upstream)
+        if node.label is not None:
+            return self._plan_label(node, node.label, upstream)
         source = upstream.source
         if not node.features:
             self._report(node.name, f"a node needs features, in a table [graph.{node.name}.features]")
@@ -257,7 +241,7 @@ class _Planning:
         if upstream.joined:
             self._check_available(node)
         if carried is not None:
-            self._check_beside(node.name, output, carried, features)
+            self.errors += beside_errors(node.name, output, carried, features)
         return PlannedNode(
             node.name,
             (node.upstream,),
@@ -268,6 +252,7 @@ class _Planning:
             carried,
             status=output.status,
             available=output.available,
+            labels=source.labels,
         )
 
     def _upstream_of(self, node: NodeSettings, name: str, setting: str) -> Upstream:
@@ -290,13 +275,14 @@ class _Planning:
         roots = tuple(sorted({root for one in (left, *rights) for root in one.roots}))
         features, settings = planned.features, planned.settings
         own = self._source(node, left.source, features, set())
-        own = own._replace(scales=joined_scales(settings, left, rights))
+        labels = joined_labels(settings, left, rights)
+        own = own._replace(scales=joined_scales(settings, left, rights), labels=labels)
         self._upstreams[node.name] = left._replace(source=own, roots=roots, joined=True)
         carried = self._carried(node, left.key)
         self._check_available(node)
         status = node.output is not None and node.output.status
         return PlannedNode(
-            node.name, node.reads, roots, left.key, features, {}, carried, settings, status=status
+            node.name, node.reads, roots, left.key, features, {}, carried, settings, status, labels=labels
         )
 
     def _plan_bars(self, node: NodeSettings, bars: BarSettings, upstream: Upstream) -> PlannedNode | None:
@@ -309,22 +295,44 @@ class _Planning:
         self.errors += wrong
         if made is None:
             return None
-        key, roots = upstream.key, upstream.roots
-        self._upstreams[node.name] = made.upstream
-        carried = self._carried(node, key)
-        self._check_available(node)
-        status = node.output is not None and node.output.status
         versions = {name: version for name, (_, version) in split.items()}
+        planned = self._own_rows(node, made.upstream, made.features)
+        return replace(planned, versions=versions, bars=made.bars)
+
+    def _plan_label(self, node: NodeSettings, label: LabelSettings, rows: Upstream) -> PlannedNode | None:
+        quotes = [self._upstream_of(node, name, f"{label.key}.quotes") for name in node.reads[1:]]
+        self._upstreams[node.name] = Upstream(Source(node.name, None))
+        if any(one.source.layout is None or one.source.broken for one in (rows, *quotes)):
+            return None
+        made = plan_label(node.name, label, (rows, *quotes), self._clock, self._sessions)
+        if isinstance(made, NodeError):
+            self.errors.append(made)
+            return None
+        return replace(self._own_rows(node, made.upstream, made.features), label=made.label)
+
+    def _own_rows(self, node: NodeSettings, upstream: Upstream, features: Features) -> PlannedNode:
+        """A node whose rows are not those that it takes; `upstream` is what others read of it."""
+        self._upstreams[node.name] = upstream
+        carried = self._carried(node, upstream.key)
+        self._check_available(node)
         return PlannedNode(
-            node.name, node.reads, roots, key, made.features, versions, carried, status=status, bars=made.bars
+            node.name,
+            node.reads,
+            upstream.roots,
+            upstream.key,
+            features,
+            {},
+            carried,
+            status=node.output is not None and node.output.status,
+            labels=upstream.source.labels,
         )
 
     def _check_available(self, node: NodeSettings) -> None:
         """Report what nobody knows of rows that waited for others inside the graph."""
         if node.output is not None and node.output.available:
             message = (
-                "of bars, and of rows of a join of nodes, it is not known in this version when a reader "
-                "could have them"
+                "of bars, of labels, and of rows of a join of nodes, it is not known in this version when a "
+                "reader could have them"
             )
             self._report(node.name, message, setting="out.available")
 
@@ -344,6 +352,7 @@ class _Planning:
                 sessions=source.sessions,
                 scales=source.scales,
                 units={**source.units, **features.units},
+                labels=source.labels,
             )
         if source.layout is None:
             return Source(node.name, None)
@@ -369,16 +378,6 @@ class _Planning:
     @property
     def _stream_names(self) -> list[str]:
         return [stream.name for stream in self.streams]
-
-    def _check_beside(self, node: str, output: Output, carried: tuple[str, ...], features: Features) -> None:
-        """Report columns that an output has beside those of the node, under names that these have."""
-        if output.available and AVAILABLE_NS in carried:
-            message = f"the output would have a column {AVAILABLE_NS}, and there is one already"
-            self._report(node, message, setting="out.available")
-        for name in carried if output.status else ():
-            if name in features.memories and name + STATUS in carried:
-                message = f"the status of {name} would be {name}{STATUS}, and there is such a column already"
-                self._report(node, message, setting="out.status")
 
     def _is_node(self, name: str) -> bool:
         return any(node.name == name for node in self._nodes)

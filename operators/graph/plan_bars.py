@@ -109,6 +109,7 @@ def plan_bars(
         starts=features.starts,
         scales={"notional": 1} if whole else {},
         units=features.units,
+        labels=frozenset(),
     )
     behind = Upstream(made, upstream.key, upstream.roots, True, not bars.is_timed, which, OF_A_BAR)
     return BarsPlan(planned, features, behind), []

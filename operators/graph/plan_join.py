@@ -94,6 +94,15 @@ def joined_scales(settings: AsofSettings, left: Upstream, rights: Sequence[Upstr
     return scales
 
 
+def joined_labels(settings: AsofSettings, left: Upstream, rights: Sequence[Upstream]) -> frozenset[str]:
+    """The columns of a join that are labels, by their names there."""
+    labels = set(left.source.labels)
+    for right, stream in zip(rights, settings.rights, strict=True):
+        looked_up = looked_up_columns(settings, stream)
+        labels |= {column for column, name in looked_up if name in right.source.labels}
+    return frozenset(labels)
+
+
 def join_meaning(features: Features) -> str:
     """16 hex digits that are equal where the same rows have the same columns: rows wait with all of them."""
     columns = [f"{name} {features.meanings[name]}" for name in features.layout.names]

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from operators.formula.suggest import suggest
 from operators.labels import places as at
 from operators.labels.settings import FixedHorizon, Label, LabelError, Sign, TrendScan, TripleBarrier
 from schemas.batch import Int64s
@@ -30,10 +31,17 @@ def require_numbers(layout: pa.Schema, names: Iterable[str]) -> None:
     """Raise LabelError where one of these columns is not there, or holds no numbers."""
     for name in names:
         if name not in layout.names:
-            raise LabelError(f"there is no column {name}; there are {', '.join(layout.names)}")
+            raise LabelError(f"there is no column {name}{suggest(name, layout.names, listed='there are')}")
         kind = layout.field(name).type
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
             raise LabelError(f"{name} is {kind}: a label reads numbers")
+
+
+def require_new(fields: Iterable[pa.Field], layout: pa.Schema) -> None:
+    """Raise LabelError where one of the columns that a label adds is there already."""
+    for field in fields:
+        if field.name in layout.names:
+            raise LabelError(f"the label adds a column {field.name}, and there is one already")
 
 
 def has_ticks(label: Label, layout: pa.Schema) -> bool:

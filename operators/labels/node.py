@@ -13,14 +13,14 @@ import pyarrow as pa
 from operators.labels import places as at
 from operators.labels.event_kernel import count_decided
 from operators.labels.held import HeldRows, pieces_of
-from operators.labels.inputs import known_times, read_columns, require_columns, settings_of
+from operators.labels.inputs import known_times, read_columns, require_columns, require_new, settings_of
 from operators.labels.label_kernel import take_rows
 from operators.labels.outputs import columns_of, fields_of, statuses_of
-from operators.labels.settings import Label, LabelError
+from operators.labels.settings import Label
 from operators.node import Context, NodeStateError
 from operators.rows.groups import Groups
 from operators.rows.packing import pack_rows, unpack_rows
-from operators.sealed import Entries, Sealed, Snapshot
+from operators.sealed import Entries, RowKeys, Sealed, Snapshot
 from operators.sessions.sessions import DAYS_OF_UTC, OUTSIDE, CalendarError, Sessions
 from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS
@@ -54,9 +54,7 @@ class LabelNode:
         """`upstream` has the columns of its input; raises LabelError where they do not bear the label."""
         require_columns(label, upstream)
         own = fields_of(label)
-        for field in own:
-            if field.name in upstream.names:
-                raise LabelError(f"the label adds a column {field.name}, and there is one already")
+        require_new(own, upstream)
         self.name = name
         self.meaning = meaning
         self.layout = pa.schema([*upstream, *own])
@@ -76,8 +74,11 @@ class LabelNode:
         (sealed,) = upstream
         first = self._held.end
         if sealed.rows is not None and sealed.rows.num_rows:
-            assert sealed.keys is not None, f"node {self.name} labels by symbol: its rows need keys"
-            self._enter(sealed.rows, sealed.keys.group, sealed.keys.time_ns)
+            keys = sealed.keys
+            assert keys is not None, f"node {self.name} labels by symbol: its rows need keys"
+            if not keys.session.size:
+                keys = keys._replace(session=self._session_ids(keys.time_ns))
+            self._enter(sealed.rows, keys)
         self._clock.complete_ns = max(self._clock.complete_ns, sealed.complete_ns)
         self._decide(first)
         return self._give()
@@ -125,34 +126,32 @@ class LabelNode:
         if count_decided(self._held.whole, self._held.origin, base, end):
             raise NodeStateError(f"node {self.name}: rows are kept that came out before")
 
-    def _enter(
-        self,
-        rows: pa.RecordBatch,
-        group: npt.NDArray[np.int32],
-        time_ns: Int64s,
-        full: npt.NDArray[np.int8] | None = None,
-    ) -> None:
+    def _enter(self, rows: pa.RecordBatch, keys: RowKeys, full: npt.NDArray[np.int8] | None = None) -> None:
         """Put rows into the tables; `full` says which were crowded out, where that was counted before."""
         whole, real = self._held.add(rows, len(self._groups))
-        whole[at.GROUP], whole[at.TIME_NS] = group, time_ns
-        session = self._sessions.ids(time_ns)
-        whole[at.SESSION] = np.where(session == OUTSIDE, OUTSIDE, session & INT64_MAX)  # as in the graph
-        whole[at.KNOWN] = known_times(rows, time_ns)
-        whole[at.INSIDE] = 1 if self._label.across_sessions else self._stays_inside(time_ns, session)
+        whole[at.GROUP], whole[at.TIME_NS], whole[at.SESSION] = keys
+        whole[at.KNOWN] = known_times(rows, keys.time_ns)
+        across = self._label.across_sessions
+        whole[at.INSIDE] = 1 if across else self._stays_inside(keys.time_ns, keys.session)
         whole[at.FULL] = -1 if full is None else full
         read_columns(self._label, rows, real)
+
+    def _session_ids(self, time_ns: Int64s) -> Int64s:
+        """The sessions of moments, as the graph has them."""
+        session = self._sessions.ids(time_ns)
+        return np.where(session == OUTSIDE, OUTSIDE, session & INT64_MAX)
 
     def _stays_inside(self, time_ns: Int64s, session: Int64s) -> npt.NDArray[np.bool_]:
         """Which events have the end of their time in their own session."""
         ends_ns = time_ns + self._label.bound_ns
         try:
-            return np.equal(self._sessions.ids(ends_ns), session)
+            return np.equal(self._session_ids(ends_ns), session)
         except CalendarError:  # a moment that no calendar knows is in no session that it does know
             return np.array([self._is_inside(*one) for one in zip(ends_ns, session, strict=True)], np.bool_)
 
     def _is_inside(self, moment_ns: np.int64, session: np.int64) -> bool:
         try:
-            return bool(self._sessions.ids(np.array([moment_ns]))[0] == session)
+            return bool(self._session_ids(np.array([moment_ns]))[0] == session)
         except CalendarError:
             return False
 
@@ -193,13 +192,14 @@ class LabelNode:
         return min(self._clock.complete_ns, int(held.whole[at.TIME_NS, held.base - held.origin]))
 
     def _block(self, first: int, end: int) -> bytes:
-        """Rows as they are written down: their columns, symbols and times, and which were crowded out."""
+        """Rows as they are written down: columns, symbols, times and sessions, and which were crowded out."""
         keys = self._held.keys(first, end)
         whole, _ = self._held.table(first, end)
         rows = self._held.rows(first, end)
         own = [
             self._groups.keys(keys.group),
             pa.array(keys.time_ns),
+            pa.array(keys.session),
             pa.array(whole[at.FULL].astype(np.int8)),
         ]
         batch = pa.RecordBatch.from_arrays([*rows.columns, *own], schema=self._kept_schema)
@@ -217,17 +217,19 @@ class LabelNode:
                 f"node {self.name}: rows {first} to {end} are kept as {begin} to {begin + count}"
             )
         rows = rows.slice(first - begin)
-        *_, keys, time_ns, full = rows.columns
+        *_, keys, time_ns, session, full = rows.columns
         encoded = keys.dictionary_encode()
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
         group = self._groups.codes(encoded.dictionary, codes)
         names = self._upstream.names
         payload = pa.RecordBatch.from_arrays(rows.columns[: len(names)], schema=self._upstream)
-        self._enter(payload, group, _numbers(time_ns), _numbers(full).astype(np.int8))
+        own = RowKeys(group, _numbers(time_ns), _numbers(session))
+        self._enter(payload, own, _numbers(full).astype(np.int8))
 
     @property
     def _kept_schema(self) -> pa.Schema:
-        own = [("\0key", pa.binary()), ("\0time_ns", pa.int64()), ("\0full", pa.int8())]
+        own = [("\0key", pa.binary()), ("\0time_ns", pa.int64())]
+        own += [("\0session", pa.int64()), ("\0full", pa.int8())]
         return pa.schema([*self._upstream, *own])
 
 

@@ -10,6 +10,7 @@ from schemas.clocks import END_NS
 KERNELS_VERSION: Final = 1  # raised when a label gets other bits than before
 ROWS_MAX: Final = 1 << 20  # rows that a horizon or a span has at most
 PENDING_MAX: Final = 100_000
+FOR_EVER: Final = 'max_ns, as max = "1d": a symbol may never trade again, and its labels wait'
 
 
 class LabelError(ValueError):
@@ -59,9 +60,9 @@ class Horizon(Waiting):
     def __post_init__(self) -> None:
         Waiting.__post_init__(self)
         if self.horizon_ns is None and self.horizon_rows is None:
-            raise LabelError("a label needs a horizon: horizon_ns, horizon_rows or both")
+            raise LabelError('a label needs a horizon: horizon_ns, as horizon = "5m", horizon_rows, or both')
         if self.horizon_ns is None and self.max_ns is None:
-            raise LabelError("horizon_rows needs max_ns: a symbol may never trade again, and its labels wait")
+            raise LabelError(f"horizon_rows needs {FOR_EVER}")
         if self.horizon_ns is not None:
             _require(0 < self.horizon_ns < END_NS, "horizon_ns", self.horizon_ns, "nanoseconds, 1 at least")
         if self.horizon_rows is not None:
@@ -162,7 +163,7 @@ class TrendScan(Waiting):
         _require(self.step >= 1, "step", self.step, "1 row at least")
         _require(0.0 <= self.t_min < float("inf"), "t_min", self.t_min, "0 or more")
         if self.max_ns is None:
-            raise LabelError("trend_scan needs max_ns: a symbol may never trade again, and its labels wait")
+            raise LabelError(f"trend_scan needs {FOR_EVER}")
 
     @property
     def bound_ns(self) -> int:

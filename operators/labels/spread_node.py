@@ -17,7 +17,7 @@ from operators.formula.meaning import digest
 from operators.inputs.intake import Accepted
 from operators.join.root import AsofRoot
 from operators.join.settings import AsofSettings
-from operators.labels.inputs import known_times, read_floats, require_numbers
+from operators.labels.inputs import known_times, read_floats, require_new, require_numbers
 from operators.labels.settings import KERNELS_VERSION, LabelError
 from operators.node import Context, NodeStateError
 from operators.rows.groups import NO_GROUP, Groups
@@ -35,7 +35,9 @@ PLACE: Final = (LEFT_OFFSET, LEFT_INDEX)
 TRADES: Final = "trades"
 LATER: Final = "later"  # the quotes, and what begins the names of their columns
 LATER_MID: Final = "later_mid"
-VALUES: Final = ("realised_spread", "price_impact")
+REALISED_SPREAD: Final = "realised_spread"
+PRICE_IMPACT: Final = "price_impact"
+VALUES: Final = (REALISED_SPREAD, PRICE_IMPACT)
 ENDS: Final = ("label_end_ns", "info_end_ns", "label_known_ns")
 
 
@@ -49,6 +51,7 @@ class LaterMid:
     horizon_ns: int
     relative: bool = False  # as fractions of the mid at the trade
     across_sessions: bool = False  # whether a mid of another session counts
+    values: tuple[str, ...] = VALUES  # the columns that are wanted, in the order of `VALUES`
 
     def __post_init__(self) -> None:
         if not 0 < self.horizon_ns < END_NS:
@@ -70,6 +73,12 @@ class Upstreams(NamedTuple):
     quote_key: tuple[str, ...] = ("symbol",)
 
 
+def spread_fields(settings: LaterMid) -> list[pa.Field]:
+    """The columns that are added to the trades, in order."""
+    floats = [pa.field(name, pa.float64()) for name in (*settings.values, LATER_MID)]
+    return [*floats, *(pa.field(name, pa.int64()) for name in ENDS)]
+
+
 class SpreadNode:
     """Gives each trade its realised spread and price impact (`Node`); it reads trades, then quotes."""
 
@@ -86,10 +95,8 @@ class SpreadNode:
         """Raises LabelError, and StreamError of a join, where the columns do not bear it."""
         require_numbers(upstreams.trades, (settings.price, settings.direction, settings.mid))
         require_numbers(upstreams.quotes, (settings.mid,))
-        own = [pa.field(one, pa.float64()) for one in (*VALUES, LATER_MID)]
-        own += [pa.field(one, pa.int64()) for one in ENDS]
-        if twice := [field.name for field in own if field.name in upstreams.trades.names]:
-            raise LabelError(f"the label adds a column {twice[0]}, and there is one already")
+        own = spread_fields(settings)
+        require_new(own, upstreams.trades)
         self.name = name
         self.meaning = meaning
         self.layout = pa.schema([*upstreams.trades, *own])
@@ -98,7 +105,7 @@ class SpreadNode:
         self._settings = settings
         self._groups = groups
         self._sessions = sessions
-        self._join = _join_of(upstreams, settings, clock)
+        self._join = join_of(upstreams, settings, clock)
         self._root = AsofRoot(self._join, groups, name)
         self._taken = _Taken()
 
@@ -173,10 +180,10 @@ class SpreadNode:
         values, statuses, later = self._values(rows, keys.time_ns)
         columns = [rows.column(name) for name in self._upstreams.trades.names]
         columns += [pa.array(one, mask=status != OK) for one, status in zip(values, statuses, strict=True)]
-        sealed_at = self._ends(rows, keys.time_ns)
+        ends = self._ends(rows, keys.time_ns)
         columns += [pa.array(later, mask=np.isnan(later))]
-        columns += [pa.array(one, mask=statuses[0] != OK) for one in sealed_at]
-        reasons = {name: status for name, status in zip(VALUES, statuses, strict=True) if status.any()}
+        columns += [pa.array(one, mask=statuses[0] != OK) for one in ends]
+        reasons = {name: one for name, one in zip(self._settings.values, statuses, strict=True) if one.any()}
         return Sealed(
             pa.RecordBatch.from_arrays(columns, schema=self.layout), complete_ns, keys=keys, reasons=reasons
         )
@@ -184,7 +191,7 @@ class SpreadNode:
     def _values(
         self, rows: pa.RecordBatch, time_ns: Int64s
     ) -> tuple[list[npt.NDArray[np.float64]], list[Statuses], npt.NDArray[np.float64]]:
-        """Realised spread and price impact of each trade, why they are null, and the later mid."""
+        """What is wanted of each trade, why it is null, and the later mid."""
         settings = self._settings
         price, side, mid = (
             read_floats(rows.column(name)) for name in (settings.price, settings.direction, settings.mid)
@@ -200,10 +207,11 @@ class SpreadNode:
         valid = np.isin(side, (-1.0, 0.0, 1.0)) & ~np.isnan(later)
         of_mid = ~np.isnan(mid)
         answers, statuses = [], []
-        for value, inputs in (
-            (realised, known & of_mid if settings.relative else known),
-            (impact, known & of_mid),
-        ):
+        made = {
+            REALISED_SPREAD: (realised, known & of_mid if settings.relative else known),
+            PRICE_IMPACT: (impact, known & of_mid),
+        }
+        for value, inputs in (made[name] for name in settings.values):
             status = np.where(valid & np.isfinite(value), OK, DOMAIN).astype(np.uint8)
             status[~inputs] = NULL_IN
             answers.append(value + 0.0)
@@ -245,8 +253,11 @@ class _Taken:
         self.frontier_ns = BEGINNING_NS
 
 
-def _join_of(upstreams: Upstreams, settings: LaterMid, clock: Clock) -> AsofSettings:
-    """Trades beside the last mid; where rows stand in their log is no column there."""
+def join_of(upstreams: Upstreams, settings: LaterMid, clock: Clock) -> AsofSettings:
+    """Trades beside the last mid; where rows stand in their log is no column there.
+
+    Raises StreamError and SettingsError where the columns do not bear it.
+    """
     on = clock_column(clock)
     trades = [field for field in upstreams.trades if field.name not in PLACE]
     wanted = {*upstreams.quote_key, on, settings.mid, KNOWN_NS}

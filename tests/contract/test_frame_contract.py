@@ -7,7 +7,7 @@ import pytest
 
 from gpu_sink import contract
 from gpu_sink.frames import Place, decode_frame
-from schemas import frame
+from schemas import frame, labels
 from tests.golden.frames import GOLDEN_FRAME, GOLDEN_LAYOUT, golden_rows
 
 PLACE = Place("aligned", 3, 41)
@@ -32,6 +32,20 @@ SCHEMAS = [
     ),
     pa.schema([pa.field("s", pa.struct([pa.field("x", pa.float32(), nullable=False)]), nullable=False)]),
 ]
+
+
+def test_a_label_is_marked_in_the_same_words() -> None:
+    plain = pa.field("label", pa.int8(), metadata={"unit": "ticks"})
+    marked = labels.as_label(plain)
+    assert (contract.is_label(plain), contract.is_label(marked)) == (False, True)
+    assert marked.metadata[b"unit"] == b"ticks"
+    rows = pa.RecordBatch.from_arrays(
+        [pa.array([1], pa.int8())] * 2, schema=pa.schema([marked, ("x", pa.int8())])
+    )
+    layout = frame.decode_frame(frame.encode_frame(rows)).schema
+    assert [contract.is_label(field) for field in layout] == [True, False]
+    assert labels.labels_of(layout) == ["label"]
+    assert frame.layout_fingerprint(layout) == frame.layout_fingerprint(layout.remove_metadata())
 
 
 def test_the_words_on_the_wire_are_the_same() -> None:

@@ -181,3 +181,54 @@ def test_a_graph_that_reads_a_stream_shows_its_chains_and_what_it_looks_up(
     assert lines[-1].endswith("what they remember is in tidemark.state; rows since then are read again")
     json_ = json.loads(run_app("graph", "show", "-c", flow, "--store", "history", "--json").out)
     assert {node["name"]: node["right"] for node in json_["nodes"]}["joined"] == ["flow"]
+
+
+OUTCOME = (
+    TICK
+    + """\
+[graph.outcome]
+kind = "label"
+from = "tick"
+fixed_horizon = { price = "mid", horizon = "5m" }
+[graph.outcome.out]
+"""
+)
+
+
+def test_a_label_is_shown_with_the_rows_it_waits_for(run_app: App, file: Path, tmp_path: Path) -> None:
+    labels = graph_file(tmp_path, OUTCOME, "labels.toml")
+    answer = run_app("graph", "show", "-c", labels, "--store", "history")
+    assert answer.code == 0, answer.err
+    (line,) = [line for line in answer.out.splitlines() if "fixed_horizon" in line]
+    assert re.split(r" {2,}", line.strip()) == [
+        "fixed_horizon of mid",
+        "held 5 min",
+        "rows up to 5 min after it",
+        "the row, and those after it",
+    ]
+    nodes = json.loads(run_app("graph", "show", "-c", labels, "--store", "history", "--json").out)["nodes"]
+    assert [node["labels"][:2] for node in nodes if node["name"] == "outcome"] == [["label", "label_end_ns"]]
+    check = run_app("graph", "check", "-c", labels, "--on", "2024-01-15", "--store", "history")
+    assert check.error.endswith(
+        "graph.outcome makes labels, and a check runs features and joins alone in this version"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('horizon = "5m"', 'horizon_ns = "5m"', 'horizon = "5min"'),
+        ('horizon = "5m"', 'horizon = "5m", horizen = 5', "unknown key graph.outcome.fixed_horizon.horizen"),
+        ('horizon = "5m"', "horizon_rows = 5", "outcome: horizon_rows needs max_ns, as max = \"1d\""),
+        ('"mid"', '"mod"', "outcome: there is no column mod; mid?"),
+        ("[graph.outcome.out]", "[graph.outcome.out]\nserve = true", "unknown key graph.outcome.out.serve"),
+        ("fixed_horizon", "fixed_horizons", "unknown key graph.outcome.fixed_horizons (did you mean fixed_h"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_label_is_told(
+    run_app: App, file: Path, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    labels = graph_file(tmp_path, OUTCOME.replace(old, new, 1), "labels.toml")
+    answer = run_app("graph", "show", "-c", labels, "--store", "history")
+    assert answer.code == 2
+    assert message in answer.err

@@ -13,6 +13,7 @@ from gpu_sink.frames import Frame, Place, decode_frame
 from gpu_sink.options import BatchOptions
 from gpu_sink.reading.iterable import IterableFrames
 from gpu_sink.source import AlignedStream
+from schemas.labels import as_label
 from tests.stage.aligned import equal, message_of, rows_of, trades
 from tests.unit.gpu_sink.slots.late_copies import LateCopies
 
@@ -36,6 +37,14 @@ def test_batches_have_the_rows_asked_for_wherever_frames_end(prefetch: int) -> N
     assert read(FIVE, batch_rows=2, prefetch=prefetch) == [[0, 1], [2, 3], [4]]
     assert read(FIVE, batch_rows=5, prefetch=prefetch) == [[0, 1, 2, 3, 4]]
     assert read(FIVE, batch_rows=9, prefetch=prefetch) == [[0, 1, 2, 3, 4]]
+
+
+def test_a_batch_names_its_columns_that_are_labels() -> None:
+    schema = pa.schema([pa.field("event_ns", pa.int64()), as_label(pa.field("label", pa.int8()))])
+    rows = pa.RecordBatch.from_arrays([pa.array([1]), pa.array([-1], pa.int8())], schema=schema)
+    stream = AlignedStream.from_frames([Frame(rows, None, Place("outcome", 0, 0))])
+    assert [batch.labels for batch in stream.batches(batch_rows=1)] == [("label",)]
+    assert [batch.labels for batch in stream.batches(batch_rows=1, columns=["event_ns"])] == [()]
 
 
 def test_the_last_batch_can_be_left_out_where_it_is_short() -> None:

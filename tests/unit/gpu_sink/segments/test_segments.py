@@ -10,13 +10,14 @@ import pytest
 
 from gpu_sink.batches.batch import Batch
 from gpu_sink.columns.layout import PAGE_SIZE
-from gpu_sink.errors import ColumnError, SegmentError, SourceError
+from gpu_sink.errors import ColumnError, OptionError, SegmentError, SourceError
 from gpu_sink.frames import Frame, Place
 from gpu_sink.options import Windows
 from gpu_sink.segment_writer import write_segments
 from gpu_sink.segments.file import BLOCK_ROWS, checksums, read_footer
 from gpu_sink.segments.reads import gds_reads, mode_of
 from gpu_sink.source import AlignedStream
+from schemas.labels import as_label
 from tests.stage.aligned import equal, trades
 
 ROWS = 3 * BLOCK_ROWS + 77
@@ -107,6 +108,18 @@ def test_frames_of_segments_hold_what_batches_hold(written: Path) -> None:
     expected = pa.Table.from_batches([frame.rows for frame in frames()])
     for name in SCHEMA.names:
         assert found[name].to_pylist() == expected[name].to_pylist()
+
+
+def test_a_label_is_one_in_segments_too_and_no_window_has_it(tmp_path: Path) -> None:
+    label = as_label(pa.field("label", pa.int8()))
+    schema = pa.schema([SCHEMA.field("event_ns"), SCHEMA.field("symbol"), label])
+    columns = [pa.array([1, 2]), pa.array(["A", "A"]), pa.array([1, None], pa.int8())]
+    rows = pa.RecordBatch.from_arrays(columns, schema=schema)
+    write_segments(AlignedStream.from_frames([Frame(rows, None, Place("outcome", 0, 0))]), tmp_path / "own")
+    stream = AlignedStream.from_folder(tmp_path / "own")
+    assert [batch.labels for batch in read(stream)] == [("label",)]
+    with pytest.raises(OptionError, match="windows of label, which is a label"):
+        read(stream, windows=Windows(steps=2, columns=["label"]))
 
 
 def test_a_file_per_partition_is_shared_among_readers_and_its_words_agree(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from operators.graph.declare import NODES_MAX, GraphSettings, NodeSettings, Output
 from operators.graph.errors import GraphError, NodeError
-from operators.graph.plan import Plan, formula_version, plan_graph
+from operators.graph.plan import Plan, plan_graph
+from operators.graph.versions import formula_version
 from operators.sessions.daily import DailySessions
 from operators.sessions.sessions import DAYS_OF_UTC
 from schemas.stream import Stream

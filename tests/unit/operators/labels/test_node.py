@@ -71,6 +71,24 @@ def test_labels_of_a_session_end_with_it() -> None:
     assert all(row["label_reason"] is None for row in feed(SOON, rows, [], 30).rows)
 
 
+def test_a_row_is_of_the_session_that_its_keys_say_after_a_restart_too() -> None:
+    """The last bar of a session ends where that one does, which is in no session."""
+    label = FixedHorizon(price="price", horizon_rows=1, max_ns=4)
+    rows = rows_at(9, 14)
+    node, groups = new_node(label)
+    sealed = sealed_of(rows, 14, groups)
+    assert sealed.keys is not None
+    own = sealed._replace(keys=sealed.keys._replace(session=np.zeros(2, np.int64)))
+    given = node.take((own,)).rows
+    assert given is not None
+    assert given["label_reason"].to_pylist() == [None]
+    again, groups = new_node(label)
+    again.restore(node.snapshot().puts)
+    late = again.take((sealed_of(rows_at(15), 99, groups),))
+    assert late.keys is not None
+    assert late.keys.session.tolist() == [0, -1]
+
+
 def test_events_beyond_max_pending_have_no_label_and_the_others_theirs() -> None:
     label = FixedHorizon(price="price", horizon_ns=3, across_sessions=True, max_pending=2)
     reasons = [row["label_reason"] for row in feed(label, rows_at(0, 1, 2, 3, 4), [], 30).rows]

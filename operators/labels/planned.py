@@ -1,0 +1,103 @@
+"""A label of rows whose columns are known: what it reads and adds, and the node that makes it."""
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from operators.formula.meaning import digest
+from operators.labels.inputs import require_columns, require_new, require_numbers
+from operators.labels.node import LabelNode
+from operators.labels.outputs import LABEL, fields_of
+from operators.labels.settings import Label, label_meaning
+from operators.labels.spread_node import (
+    LaterMid,
+    SpreadNode,
+    Upstreams,
+    join_of,
+    spread_fields,
+    spread_meaning,
+)
+from operators.node import Node
+from operators.rows.groups import Groups
+from operators.sessions.sessions import Sessions
+from schemas.clocks import Clock
+
+
+class PlannedLabel(NamedTuple):
+    """What a node of labels computes.
+
+    `key`      of its table, such as `triple_barrier`.
+    `rows`     the columns of the rows that are labelled, `row_key` those that tell their symbols apart.
+    `quotes`   of a spread: the columns of the rows with the later mids, and `quote_key`; else empty.
+    """
+
+    key: str
+    settings: Label | LaterMid
+    sessions: Sessions
+    clock: Clock
+    rows: pa.Schema
+    row_key: tuple[str, ...]
+    quotes: pa.Schema = pa.schema([])
+    quote_key: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The columns that are added to the rows, in order."""
+        own = self.settings
+        return spread_fields(own) if isinstance(own, LaterMid) else fields_of(own)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Those of them whose nulls have reasons."""
+        return self.settings.values if isinstance(self.settings, LaterMid) else (LABEL,)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns of the rows that it hangs on."""
+        own = self.settings
+        return (own.price, own.direction, own.mid) if isinstance(own, LaterMid) else own.columns
+
+    @property
+    def since_ever(self) -> bool:
+        """Whether a label may hang on rows however old: a quote that stands, or events that crowd it out."""
+        return isinstance(self.settings, LaterMid) or self.settings.across_sessions
+
+    @property
+    def price(self) -> str:
+        """The column of the price."""
+        return self.settings.price
+
+    @property
+    def bound_ns(self) -> int:
+        """How long a row waits at most."""
+        own = self.settings
+        return own.horizon_ns if isinstance(own, LaterMid) else own.bound_ns
+
+    def require(self) -> None:
+        """Raise LabelError, or StreamError and SettingsError of a join, where the columns do not bear it."""
+        own = self.settings
+        if isinstance(own, LaterMid):
+            require_numbers(self.rows, self.reads)
+            require_numbers(self.quotes, (own.mid,))
+            join_of(self._upstreams, own, self.clock).aligned_schema()
+        else:
+            require_columns(own, self.rows)
+        require_new(self.fields, self.rows)
+
+    def meaning(self, rows: str, quotes: str = "") -> str:
+        """16 hex digits that are equal where the same labels come of the same rows, by their meanings."""
+        own = self.settings
+        if isinstance(own, LaterMid):
+            return digest(self.clock, spread_meaning(own, rows, quotes, self.sessions))
+        return digest(self.clock, label_meaning(own, rows, self.sessions))
+
+    def node(self, name: str, meaning: str, groups: Groups) -> Node:
+        """A new node."""
+        own = self.settings
+        if isinstance(own, LaterMid):
+            return SpreadNode(name, self._upstreams, own, groups, self.clock, self.sessions, meaning)
+        return LabelNode(name, meaning, self.rows, own, groups, self.sessions)
+
+    @property
+    def _upstreams(self) -> Upstreams:
+        return Upstreams(self.rows, self.quotes, self.row_key, self.quote_key)
