@@ -10,6 +10,7 @@ import pyarrow as pa
 from app.config import Settings
 from app.day.embedded import run_embedded, run_published
 from app.day.request import BLOCK_SPAN_NS, ReplayRequest, run_settings
+from app.graph.trial import tiles_end_ns
 from app.process.logs import logged_to_file
 from app.reading.aligned import read_output
 from app.reading.partition import read_partition
@@ -71,6 +72,8 @@ def join_shuffled(
     for day in days:
         _publish_shuffled(pipeline, day, draws)
     upper_ns = _end_ns(days, settings.pipeline.clock)
+    if _calls(pipeline):
+        upper_ns = tiles_end_ns(upper_ns)
     producer = pipeline.bus.producer()
     for day in days:
         progress = Progress(day.stream.name, upper_ns, True, PREFIX)
@@ -140,6 +143,11 @@ def _publish_shuffled(pipeline: Pipeline, day: Day, draws: np.random.Generator) 
         if (messages := composer.compose(batch, times_ns[taken])) is not None:
             producer.produce_many(topic, messages)
     producer.close()
+
+
+def _calls(pipeline: Pipeline) -> bool:
+    """Whether a node of the graph has a function, whose last tile is to end."""
+    return pipeline.graph is not None and any(node.tiles is not None for node in pipeline.graph.nodes)
 
 
 def _open(settings: Settings, days: Sequence[Day], folder: Path, partitions: int) -> Pipeline:

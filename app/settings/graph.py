@@ -1,13 +1,15 @@
-"""The tables `[graph]` and `[graph.NAME]`: formulas, joins, bars and labels, and where their rows go."""
+"""The tables `[graph]` and `[graph.NAME]`: their nodes by kind, and where their rows go."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
 from app.settings.bars import BAR_KEYS, BarsTable, EveryTable
 from app.settings.durations import in_whole_units
+from app.settings.functions import FUNCTION_KEYS, ContextTable, FunctionTable
 from app.settings.labels import LABELS, LabelTable, labels_in_whole_units
 from app.settings.section import Name, Section, TopicName, WholeNs
 from app.settings.sessions import AnchorTable
@@ -17,9 +19,12 @@ from operators.formula.tree import Broken, Call, Tree
 from operators.graph.declare import RESERVED, GraphSettings, JoinSettings, NodeSettings, Output
 from operators.graph.versions import formula_version
 from operators.sessions.sessions import Sessions
+from operators.tiles.settings import Mistake, UserFunction
 
 JOIN_KEYS: Final = ("right", "direction", "allow_exact", "tolerance_ns", "carry", "columns")
 Formula = Annotated[str, Field(min_length=1)]
+Loaded: TypeAlias = tuple[UserFunction | None, tuple[Mistake, ...]]
+NO_FUNCTIONS: Final[Mapping[str, Loaded]] = MappingProxyType({})
 
 
 class OutputSettings(Section):
@@ -35,10 +40,11 @@ class OutputSettings(Section):
         return Output(self.columns, status=self.status == "column", available=self.available)
 
 
-class NodeTable(LabelTable, BarsTable):
-    """The table `[graph.NAME]`: rows of `from`, with features, joined, summed up, or labelled."""
+class NodeTable(LabelTable, BarsTable, FunctionTable):
+    """The table `[graph.NAME]`: rows of `from`, with features, joined, summed up, labelled, or made."""
 
-    kind: Literal["formula", "asof", "bars", "label"] = "formula"  # asof: a join with rows of `right`
+    # Features, a join with rows of `right`, bars, labels, or what a function gives.
+    kind: Literal["formula", "asof", "bars", "label", "function"] = "formula"
     from_: Annotated[Name, Field(alias="from")]  # `aligned`, a stream of the pipeline, or another node
     features: dict[str, Formula] = Field(
         default_factory=dict
@@ -60,7 +66,14 @@ class NodeTable(LabelTable, BarsTable):
             self._require_none_of(BAR_KEYS, "bars", "bars")
         if self.kind != "label":
             self._require_none_of(tuple(LABELS), "a label", "label")
+        if self.kind != "function":
+            self._require_none_of(FUNCTION_KEYS, "a function", "function")
         if self.kind == "formula":
+            return self
+        if self.kind == "function":
+            self.require_function()
+            if self.features:
+                raise ValueError("a function has no features; write them into a node that reads this one")
             return self
         if self.kind == "bars":
             self.require_bars()
@@ -109,6 +122,8 @@ def node_in_whole_units(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     table = labels_in_whole_units(name, in_whole_units(NodeTable, given, ("graph", name)))
     if isinstance(every := table.get("every"), dict):
         table["every"] = in_whole_units(EveryTable, every, ("graph", name, "every"))
+    if isinstance(context := table.get("context"), dict):
+        table["context"] = in_whole_units(ContextTable, context, ("graph", name, "context"))
     return table
 
 
@@ -148,10 +163,11 @@ class GraphTable(Section):
         scales: Mapping[str, Mapping[str, int]],
         aliases: Mapping[str, Mapping[str, str]],
         known_after_ns: int = 0,
+        functions: Mapping[str, Loaded] = NO_FUNCTIONS,
     ) -> GraphSettings:
         """The graph as the core plans it; scales and aliases are by root those of its columns.
 
-        `known_after_ns` is that of bars which do not say it.
+        `known_after_ns` is that of bars which do not say it, `functions` are by node as they were loaded.
         """
         return GraphSettings(
             name=self.name,
@@ -167,6 +183,7 @@ class GraphTable(Section):
                     join=node.join,
                     bars=node.bars(known_after_ns) if node.kind == "bars" else None,
                     label=node.label() if node.kind == "label" else None,
+                    tiles=node.tiles(*functions.get(name, (None, ()))) if node.kind == "function" else None,
                 )
                 for name, node in self.nodes.items()
             ),

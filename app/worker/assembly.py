@@ -51,7 +51,11 @@ def open_worker(
     tasks, meter = dict[int, Task](), Meter(on_step=ledger.heart.beat)  # Ownership alone changes the tasks
     # The producers come first: they end what an earlier life left open, and ask for our place much later.
     exactly_once = settings.guarantee == "exactly_once"
-    place = partial(wait_out, lambda: ownership.has_place(), broker_away)
+
+    def has_place() -> bool:
+        return ownership.has_place()
+
+    place = partial(wait_out, has_place, broker_away)
     producers = Producers(pipeline.bus, member, place, exactly_once=exactly_once, ledger=ledger)
     outbox = Outbox(pipeline.settings, producers, pipeline.registry, pipeline.output_limits())
     consumer = pipeline.bus.consumer(group=group, client_id=member_id(pipeline.settings))

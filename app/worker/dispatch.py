@@ -127,6 +127,9 @@ class Dispatch:
             if sink.name == ALIGNED:
                 self._count_sealed(task, sealed)
             self._outbox.send(sink, sealed, stamp_of(task))
+        failed = task.failed_tiles()
+        self._outbox.failed_tiles(failed, task.partition)
+        self._tally.now.dead += len(failed)
         self._ledger.phases.end(SEND)
         self._tally.now.sealed += task.counts.rows_sealed - before
 

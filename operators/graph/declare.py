@@ -8,6 +8,7 @@ from operators.bars.settings import BarSettings
 from operators.labels.declare import LabelSettings
 from operators.sealed import ALIGNED
 from operators.sessions.sessions import DAYS_OF_UTC, Sessions
+from operators.tiles.settings import TileSettings
 from schemas.rule import Carry
 
 # Topics of a pipeline and folders of a replay besides those of its nodes, and the keys of `[graph]` itself.
@@ -62,7 +63,7 @@ class JoinSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
-    """One table `[graph.NAME]`: row formulas, a join, bars, or a label.
+    """One table `[graph.NAME]`: row formulas, a join, bars, a label, or a function.
 
     `name`      an identifier, unlike every other node's, stream's and topic's.
     `upstream`  the node whose rows it reads, a stream, or `aligned`: the key `from`.
@@ -71,6 +72,7 @@ class NodeSettings:
     `join`      of a node that joins those rows with others; it has no features.
     `bars`      of a node that sums those rows up; its features are aggregates.
     `label`     of a node that labels those rows by later ones; it has no features.
+    `tiles`     of a node that calls a function with those rows; it has no features.
     """
 
     name: str
@@ -80,12 +82,15 @@ class NodeSettings:
     join: JoinSettings | None = None
     bars: BarSettings | None = None
     label: LabelSettings | None = None
+    tiles: TileSettings | None = None
 
     @property
     def kind(self) -> str:
         """What it does, as its table says."""
         if self.label is not None:
             return "label"
+        if self.tiles is not None:
+            return "function"
         return "asof" if self.join is not None else "formula" if self.bars is None else "bars"
 
     @property

@@ -9,25 +9,19 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from operators.bars.node import PlannedBars
-from operators.bars.settings import BarSettings
 from operators.formula.features import Features, Source, read_features
 from operators.formula.meaning import digest
 from operators.formula.suggest import suggest
 from operators.graph.aliases import named_source
 from operators.graph.carried import Carried
 from operators.graph.circles import circles
-from operators.graph.declare import (
-    RESERVED,
-    GraphSettings,
-    JoinSettings,
-    NodeSettings,
-    Output,
-)
+from operators.graph.declare import RESERVED, GraphSettings, JoinSettings, NodeSettings, Output
 from operators.graph.errors import GraphError, NodeError
-from operators.graph.plan_bars import plan_bars
+from operators.graph.plan_bars import BarsPlan, plan_bars
 from operators.graph.plan_join import Upstream, join_meaning, joined_labels, joined_scales, plan_join
 from operators.graph.plan_label import plan_label
 from operators.graph.plan_names import beside_errors, name_errors
+from operators.graph.plan_tiles import TilesPlan, mistakes, plan_tiles
 from operators.graph.stream_rows import rows_meaning, stream_layout
 from operators.graph.versions import formula_version
 from operators.join.settings import AsofSettings
@@ -35,6 +29,7 @@ from operators.labels.declare import LabelSettings
 from operators.labels.planned import PlannedLabel
 from operators.sealed import ALIGNED
 from operators.sessions.sessions import DAYS_OF_UTC, Sessions
+from operators.tiles.node import PlannedTiles
 from schemas.clocks import EVENT_NS, KNOWN_NS, Clock
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 from schemas.stream import Stream
@@ -53,6 +48,7 @@ class PlannedNode:
     `bars`      of a node of bars: which; None for any other.
     `label`     of a node of labels: which; None for any other.
     `labels`    the columns of its rows that are labels, its own and others'.
+    `tiles`     of a node with a function: how it is called; None for any other.
     `status`    whether the output has a column more for each feature that it carries.
     `available` whether it has one that says when a row could be in a reader's hands.
     """
@@ -70,11 +66,13 @@ class PlannedNode:
     bars: PlannedBars | None = None
     label: PlannedLabel | None = None
     labels: frozenset[str] = frozenset()
+    tiles: PlannedTiles | None = None
 
     @property
     def has_own_rows(self) -> bool:
         """Whether its rows are not those it takes, one for one and at once."""
-        return self.join is not None or self.bars is not None or self.label is not None
+        made = (self.join, self.bars, self.label, self.tiles)
+        return any(one is not None for one in made)
 
     @property
     def upstream(self) -> str:
@@ -99,7 +97,7 @@ class PlannedNode:
     @property
     def meaning(self) -> str:
         """16 hex digits that are equal where the same is computed for the same rows."""
-        waits = self.join is not None or self.label is not None
+        waits = self.join is not None or self.label is not None or self.tiles is not None
         return join_meaning(self.features) if waits else self.features.meaning
 
 
@@ -218,10 +216,10 @@ class _Planning:
         upstream = self._upstream_of(node, node.upstream, "from")
         if node.join is not None:
             return self._plan_join(node, node.join, upstream)
-        if node.bars is not None:
-            return self._plan_bars(node, node.bars, upstream)
         if node.label is not None:
             return self._plan_label(node, node.label, upstream)
+        if node.bars is not None or node.tiles is not None:
+            return self._plan_made(node, upstream)
         source = upstream.source
         if not node.features:
             self._report(node.name, f"a node needs features, in a table [graph.{node.name}.features]")
@@ -285,19 +283,25 @@ class _Planning:
             node.name, node.reads, roots, left.key, features, {}, carried, settings, status, labels=labels
         )
 
-    def _plan_bars(self, node: NodeSettings, bars: BarSettings, upstream: Upstream) -> PlannedNode | None:
+    def _plan_made(self, node: NodeSettings, upstream: Upstream) -> PlannedNode | None:
+        """Bars, and what functions give."""
         self._upstreams[node.name] = Upstream(Source(node.name, None))
         if upstream.source.layout is None or upstream.source.broken:
+            self.errors += mistakes(node)
             return None
-        split = {column: formula_version(text) for column, text in node.features.items()}
-        formulas = {name: text for name, (text, _) in split.items()}
-        made, wrong = plan_bars(node.name, bars, formulas, upstream, self._clock, self._sessions)
+        formulas = {name: formula_version(text)[0] for name, text in node.features.items()}
+        made: BarsPlan | TilesPlan | None
+        if node.bars is not None:
+            made, wrong = plan_bars(node.name, node.bars, formulas, upstream, self._clock, self._sessions)
+        else:
+            made, wrong = plan_tiles(node, upstream)
         self.errors += wrong
         if made is None:
             return None
-        versions = {name: version for name, (_, version) in split.items()}
+        texts = node.features if node.tiles is None else node.tiles.returns
+        versions = {name: formula_version(text)[1] for name, text in texts.items()}
         planned = self._own_rows(node, made.upstream, made.features)
-        return replace(planned, versions=versions, bars=made.bars)
+        return replace(planned, versions=versions, bars=made.bars, tiles=made.tiles)
 
     def _plan_label(self, node: NodeSettings, label: LabelSettings, rows: Upstream) -> PlannedNode | None:
         quotes = [self._upstream_of(node, name, f"{label.key}.quotes") for name in node.reads[1:]]
@@ -330,11 +334,8 @@ class _Planning:
     def _check_available(self, node: NodeSettings) -> None:
         """Report what nobody knows of rows that waited for others inside the graph."""
         if node.output is not None and node.output.available:
-            message = (
-                "of bars, of labels, and of rows of a join of nodes, it is not known in this version when a "
-                "reader could have them"
-            )
-            self._report(node.name, message, setting="out.available")
+            why = "it is not known when a reader could have rows of joins, bars, labels or functions"
+            self._report(node.name, why, setting="out.available")
 
     def _source(
         self, node: NodeSettings, source: Source, features: Features | None, wrong: set[str]

@@ -51,6 +51,7 @@ class BarsPlan(NamedTuple):
     bars: PlannedBars
     features: Features
     upstream: Upstream
+    tiles: None = None
 
 
 def plan_bars(
