@@ -75,7 +75,7 @@ class QuoteDistance(nn.Module):
 
 def model_on(device: str) -> QuoteDistance:
     """A new model there; raises DeviceError where there is no such card."""
-    model: QuoteDistance = QuoteDistance().to(device if device == "cpu" else require_card(device))
+    model: QuoteDistance = QuoteDistance().to(device if device == "cpu" else require_card(device, torch))
     return model
 
 

@@ -16,11 +16,8 @@ from gpu_sink.errors import DeviceError
 from gpu_sink.slots.copies import Ticket
 
 
-def require_card(device: str) -> Any:
+def require_card(device: str, torch: Any) -> Any:
     """The card of this name, a torch.device with its index; raises DeviceError where there is none."""
-    from gpu_sink.adapters import require
-
-    torch = require("torch", "a card", "tidemark-gpu-sink[torch]")
     if not torch.cuda.is_available():
         raise DeviceError(f'device="{device}": PyTorch sees no card here; say device="cpu"')
     card = torch.device(device)
@@ -40,9 +37,10 @@ class CudaCopies:
 
     def __init__(self, device: str) -> None:
         """Raises DeviceError without PyTorch or without the card."""
-        self.device: Any = require_card(device)
-        import torch
+        from gpu_sink.adapters import require
 
+        torch = require("torch", "a card", "tidemark-gpu-sink[torch]")
+        self.device: Any = require_card(device, torch)
         self._torch = torch
         self._stream = torch.cuda.Stream(self.device)
         self._pinned: dict[int, Any] = {}  # by address of the host block

@@ -23,6 +23,8 @@ from tests.stage.planted_joins import (
 from tests.stage.planted_nodes import differing
 from tests.stage.programs import App
 
+pytestmark = pytest.mark.takes_s(75)
+
 
 def outcomes_of(trial: Trial, seed: int = 1) -> list[Any]:
     wanted = trial.run()
@@ -68,8 +70,6 @@ right = ["flow"]
 tolerance = "1m"
 [graph.then]
 from = "tick"
-
-pytestmark = pytest.mark.takes_s(75)
 [graph.then.features]
 gap = "price - flow_five"
 [graph.then.out]
