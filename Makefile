@@ -109,15 +109,9 @@ test-slow: $(TEST_READY) ## what takes longest: every command of the pages, faul
 	@$(MAKE) kernels
 	$(PYTEST) -m slow $(ARGS)
 
-<<<<<<< HEAD
-kernels: $(READY)
-	@$(PY) -m operators.nodes.warm  # each test process would compile these for itself
-	@pids=; for families in "squares shapes" "pairs totals order" "windows events sessions recursions fillings models"; do \
-=======
 kernels: $(READY) ## compile the kernels of graphs, which each test process would compile for itself
 	@$(PY) -m operators.nodes.warm
-	@pids=; for families in "squares shapes" "pairs totals order" "windows events sessions recursions fillings models"; do \
->>>>>>> 6e9386d (The tests' marks are where they are read; the card is asked of the PyTorch that is given; make says what kernels are)
+	pids=; for families in "squares shapes" "pairs totals order" "windows events sessions recursions fillings models"; do \
 		$(PY) -m operators.nodes.warm $$families & pids="$$pids $$!"; done; for pid in $$pids; do wait $$pid || exit 1; done
 
 simulate: $(READY) ## seeded whole runs: make simulate SEEDS=1000 [FIRST=5000], one of them again: SEED=7

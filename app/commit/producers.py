@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 import structlog
 
@@ -144,7 +143,7 @@ class Producers:
 
     def _renew(self) -> None:
         """Replace the producer; where another may have the id, only once we have a place in the group."""
-        if self._unproven and not self._has_place():
+        if self._unproven and not wait_out(self._has_place, self._broker_away):
             return
         self._transactional.close()
         self._transactional = self._make()
@@ -154,8 +153,11 @@ class Producers:
     def _make(self) -> Producer:
         return wait_out(
             lambda: self._bus.producer(transactional_id=self._id, client_id=self._id),
-            partial(self._ledger.waited, "broker"),
+            self._broker_away,
         )
+
+    def _broker_away(self, waited_ns: int) -> None:
+        self._ledger.waited("broker", waited_ns)
 
 
 def _send_in_vain(producer: Producer, consumer: Consumer, source: TopicPartition) -> None:

@@ -10,7 +10,6 @@ from app.commit.outbox import Outbox
 from app.commit.producers import Producers
 from app.metrics.health import Health
 from app.metrics.ledger import Ledger
-from app.process.away import wait_out
 from app.process.clock import monotonic_ns, now_ns
 from app.process.memory import Leftovers
 from app.process.meter import Meter
@@ -47,16 +46,14 @@ def open_worker(
     settings, group = pipeline.settings.worker, pipeline.settings.pipeline.prefix
     ledger = ledger or Ledger(pipeline.settings.stream_names)
     broker_away = partial(ledger.waited, "broker")
-    member = f"{group}-{settings.slot}"
+    member, once = f"{group}-{settings.slot}", settings.guarantee == "exactly_once"
     tasks, meter = dict[int, Task](), Meter(on_step=ledger.heart.beat)  # Ownership alone changes the tasks
     # The producers come first: they end what an earlier life left open, and ask for our place much later.
-    exactly_once = settings.guarantee == "exactly_once"
 
     def has_place() -> bool:
         return ownership.has_place()
 
-    place = partial(wait_out, has_place, broker_away)
-    producers = Producers(pipeline.bus, member, place, exactly_once=exactly_once, ledger=ledger)
+    producers = Producers(pipeline.bus, member, has_place, exactly_once=once, ledger=ledger)
     outbox = Outbox(pipeline.settings, producers, pipeline.registry, pipeline.output_limits())
     consumer = pipeline.bus.consumer(group=group, client_id=member_id(pipeline.settings))
     topics, partitions = list(pipeline.input_topics), pipeline.settings.bus.partitions
