@@ -23,6 +23,7 @@ from operators.rows.groups import Groups
 from operators.sealed import RowKeys, Sealed
 from tests.oracles.features.rows import Column, Rows
 from tests.oracles.features.table import ORACLES
+from tests.property.model_tables import TABLES
 
 LOOKING_BACK: Final = [function.name for function in FUNCTIONS.values() if function.memory != "row"]
 PLAIN_PYTHON: Final = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -31,27 +32,6 @@ SETTINGS_MOST: Final = 4  # that have no default and are given in one call
 
 # One is the beginning of another, and they look like the entries of a node's state.
 SYMBOLS: Final = (b"A", b"", b"As", b"r\0\0\0\0\0\0\0\0", "\u00e9".encode())
-
-
-# By how many states, or sides, there are.
-TABLES: Final[Mapping[int, Mapping[str, Any]]] = {
-    2: {
-        "mu": (0.25, 1.5),
-        "a": ((0.6, 0.2), (0.1, 0.4)),
-        "pi": (0.25, 0.75),
-        "A": ((0.9, 0.1), (0.3, 0.7)),
-        "mean": (0.0, 99.9),
-        "sd": (2.0, 0.5),
-    },
-    3: {
-        "mu": (0.0, 1 / 3),
-        "a": ((0.0, 0.3), (1.7, 0.1)),
-        "pi": (1.0, 0.0, 0.0),
-        "A": ((0.5, 0.5, 0.0), (0.1, 0.8, 0.1), (0.0, 1 / 3, 2 / 3)),
-        "mean": (-1.0, 0.0, 100.0),
-        "sd": (1e-3, 1.0, 30.0),
-    },
-}
 
 
 class Case(NamedTuple):

@@ -107,10 +107,10 @@ def _hmm(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
     moves = [number for row in _square(numbers(settings, "A")) for number in row]
     shift = _shift(settings)
     first = recursion(steps, "hidden_states", likely, (*begin, *moves), shift, settings)
-    found = [first, steps.part("second", first), steps.part("third", first)][:k]
+    chances = [first, steps.part("second", first), steps.part("third", first)][:k]
     if settings["output"] != "state":
-        return found[int(str(settings["output"]).removeprefix("f")) - 1]
-    return _largest(steps, found)
+        return chances[int(str(settings["output"]).removeprefix("f")) - 1]
+    return _largest(steps, chances)
 
 
 def _square(rows: Sequence[Sequence[float]]) -> list[list[float]]:
