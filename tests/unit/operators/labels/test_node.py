@@ -73,7 +73,7 @@ def test_labels_of_a_session_end_with_it() -> None:
 
 def test_a_row_is_of_the_session_that_its_keys_say_after_a_restart_too() -> None:
     """The last bar of a session ends where that one does, which is in no session."""
-    label = FixedHorizon(price="price", horizon_rows=1, max_ns=4)
+    label = FixedHorizon(price="price", horizon_rows=1, max_ns=6)
     rows = rows_at(9, 14)
     node, groups = new_node(label)
     sealed = sealed_of(rows, 14, groups)
