@@ -10,6 +10,7 @@ from operators.graph.declare import GraphSettings, JoinSettings, NodeSettings, O
 from operators.graph.errors import GraphError
 from operators.graph.past import Past, pasts_of
 from operators.graph.plan import Plan, plan_graph
+from operators.labels.declare import LabelSettings
 from operators.tiles.settings import Mistake, TileSettings, UserFunction
 
 ROWS = pa.schema(
@@ -140,3 +141,16 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 def test_when_rows_of_a_function_could_be_known_is_not_known() -> None:
     with pytest.raises(GraphError, match="it is not known when a reader could have rows of joins"):
         plan(TICK, smooth(output=Output(available=True)))
+
+
+def test_a_function_gets_no_label_and_what_it_gives_with_one_is_none() -> None:
+    soon = LabelSettings(key="fixed_horizon", values={"horizon_ns": 9})
+    outcome = NodeSettings(name="outcome", upstream="aligned", features={}, label=soon)
+    _, node = plan(outcome, smooth(upstream="outcome")).nodes
+    assert node.tiles is not None
+    assert node.tiles.read == tuple(ROWS.names)
+    assert node.labels
+    assert "mid_s" not in node.labels
+    asked = replace(SMOOTH, reads=("price", "label"))
+    with pytest.raises(GraphError, match="label is a label: it looks ahead, and no function may read it"):
+        plan(outcome, smooth(asked, upstream="outcome"))
