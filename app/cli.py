@@ -22,6 +22,7 @@ from app.settings.mistakes import expected
 from operators.formula.suggest import did_you_mean
 from operators.join.settings import SettingsError
 from operators.sessions.sessions import CalendarError
+from operators.tiles.calls import TileError
 from replay.errors import HistoryError
 from schemas.clocks import NS_PER_S
 from schemas.frame import FrameError
@@ -222,6 +223,7 @@ def main() -> None:
         FrameError,
         LetterError,
         CalendarError,
+        TileError,
     ) as stopped:
         errors.print(f"stopped: {stopped}", markup=False)
         sys.exit(1)

@@ -14,6 +14,7 @@ from operators.inputs.progress import RowPlace, TaskProgress
 from operators.inputs.resuming import ResumePlan
 from operators.rows.store import RowStore
 from operators.sealed import Entries, Held, Sealed, Snapshot
+from operators.tiles.calls import FailedTile
 from schemas.arrived import Arrived
 from schemas.batch import Bools
 
@@ -184,6 +185,10 @@ class Nodes(Protocol):
     @property
     def standing(self) -> Standing:
         """What became of the state of nodes that was kept."""
+        ...
+
+    def failures(self) -> Sequence[FailedTile]:
+        """The tiles whose function failed since this was asked last."""
         ...
 
     def warm(self, rows: pa.RecordBatch) -> None:

@@ -54,6 +54,8 @@ REPLAYED_FROM: Final = "tidemark-replayed-from"
 DEAD_UNREADABLE: Final = "tidemark.DeadRow"
 DEAD_BROKEN_RULE: Final = "tidemark.BrokenRule"
 DEAD_AHEAD: Final = "tidemark.AheadRow"
+# A tile whose function raised: the topic is that of its node, the offset where the tile begins, in ns.
+DEAD_FAILED_TILE: Final = "tidemark.FailedTile"
 
 
 _LISTED_MAX: Final = 100  # indexes that are listed one by one

@@ -4,13 +4,15 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
-# The number of a reason is its place, in status columns too.  No function raises yet and no value is cut
-# short with a mark, so that the last three do not occur so far.
+# The number of a reason is its place, in status columns too.  No value is cut short with a mark yet, so that
+# the last one does not occur so far.
 REASONS: Final = ("ok", "null_in", "warming", "domain", "failed", "off", "truncated")
 OK: Final = REASONS.index("ok")
 NULL_IN: Final = REASONS.index("null_in")
 WARMING: Final = REASONS.index("warming")
 DOMAIN: Final = REASONS.index("domain")
+FAILED: Final = REASONS.index("failed")  # the function raised on the tile
+OFF: Final = REASONS.index("off")  # it had failed too often in a row
 
 STATUS: Final = "_status"  # ends the name of a column that has the reason of another one
 COUNT_MAX: Final = 2**31  # more rows than a frame has

@@ -16,3 +16,8 @@ class WithoutPandas(MetaPathFinder):
 def hide_pandas() -> None:
     """Hide it from here on."""
     sys.meta_path.insert(0, WithoutPandas())
+
+
+def show_pandas() -> None:
+    """Hide it no longer: somebody's function needs it."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, WithoutPandas)]

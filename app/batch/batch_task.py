@@ -37,6 +37,7 @@ class BatchTask:
         self.rows_late: Counter[str] = Counter()
         self.frames = Frames()
         self.nulls: dict[str, Nulls] = {}
+        self.failed_tiles = 0  # that would have a dead letter
         self._settings = pipeline.settings
         self._limit = pipeline.ahead_limit()
         self._number = number
@@ -90,6 +91,10 @@ class BatchTask:
                 self.nulls[name] = summed_nulls([self.nulls.get(name, {}), nulls])
             if name == ALIGNED:
                 self.frames.add(self._number, self._headers(file, sealed, sealed.rows.num_rows))
+        for failed in self._operator.nodes.failures():
+            if self._settings.worker.dead == "fail":
+                raise RunError(f'{failed.words}; worker.dead = "fail" stops here')
+            self.failed_tiles += self._settings.worker.dead != "drop"
 
     def _headers(self, file: OutputFile, sealed: Sealed, rows: int) -> FrameHeaders:
         return FrameHeaders(

@@ -82,7 +82,7 @@ def run_batch(
     return BatchReport(
         rows_in=_summed([task.rows_in for task in tasks], settings.stream_names),
         rows_late=_summed([task.rows_late for task in tasks], settings.stream_names),
-        rows_dead=sum(judge.letters for judge in judges.values()),
+        rows_dead=sum(judge.letters for judge in judges.values()) + sum(task.failed_tiles for task in tasks),
         rows_refused=dict(steps.refused),
         rows_out={name: sum(files[name].rows for files in outputs.files) for name in sinks[0]},
         nulls_out={name: summed_nulls(task.nulls.get(name, {}) for task in tasks) for name in sinks[0]},

@@ -10,6 +10,7 @@ from app.commit.producers import Producers
 from app.config import Settings
 from app.errors import RunError
 from app.process.clock import now_ns
+from app.task.failed_tiles import tile_letters
 from app.task.letter_size import letter_message
 from app.task.letters import Letter
 from app.task.record import KEY, TaskRecord, encode_record
@@ -18,6 +19,7 @@ from app.task.task import Task
 from operators.hashing.parity import sealed_hashes
 from operators.nulls import NullCounts
 from operators.sealed import Sealed
+from operators.tiles.calls import FailedTile
 from schemas.frame import ASSUMED, PARITY, RULE, FrameHeaders
 from schemas.stream import message_keys
 from topics.avro.rows import AvroRows
@@ -201,6 +203,10 @@ class Outbox:
                 value=value,
                 headers=headers or None,
             )
+
+    def failed_tiles(self, failed: Iterable[FailedTile], partition: int) -> None:
+        """Send a letter for each tile of a task whose function failed."""
+        self.letters(tile_letters(failed, self._settings.topic, partition), partition)
 
     def letters(self, letters: Iterable[Letter], partition: int) -> None:
         """Send late rows and dead letters where the policy of their side says."""

@@ -11,6 +11,7 @@ from app.day.reading import Reading
 from app.day.summary import DIRECT
 from app.errors import UsageError
 from app.settings.sessions import CalendarTable
+from app.wiring.functions import function_anywhere
 from replay.imports.files import READABLE
 from replay.store.day import Day
 from schemas.clocks import NS_PER_S, Clock
@@ -154,6 +155,8 @@ def run_settings(
         for name, node in settings.graph.nodes.items():
             table = node.model_dump(mode="json", exclude_none=True, by_alias=True)
             table.get("out", {}).pop("topic", None)
+            if node.function is not None:  # whose file lies beside the settings it was named in
+                table["function"] = function_anywhere(settings, node.function)
             tables["graph"][name] = table
     return tables
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from app.config import Settings
 from app.day.embedded import run_embedded, run_published
 from app.day.request import BLOCK_SPAN_NS, ReplayRequest, run_settings
+from app.graph.trial import tiles_end_ns
 from app.process.logs import logged_to_file
 from app.reading.aligned import read_output
 from app.reading.partition import read_partition
@@ -66,8 +67,9 @@ def join_shuffled(
     register_progress(pipeline.registry)
     uppers_ns = [_publish_shuffled(pipeline, day, draws) for day in days]
     producer = pipeline.bus.producer()
+    upper_ns = tiles_end_ns(max(uppers_ns)) if _calls(pipeline) else max(uppers_ns)
     for day in days:
-        progress = Progress(day.stream.name, max(uppers_ns), True, PREFIX)
+        progress = Progress(day.stream.name, upper_ns, True, PREFIX)
         value = encode_progress(pipeline.registry, progress)
         for partition in range(partitions):
             topic = pipeline.settings.topic(day.stream.name)
@@ -129,6 +131,11 @@ def _publish_shuffled(pipeline: Pipeline, day: Day, draws: np.random.Generator) 
             producer.produce_many(topic, messages)
     producer.close()
     return int(times_ns.max(initial=BEGINNING_NS)) + 1
+
+
+def _calls(pipeline: Pipeline) -> bool:
+    """Whether a node of the graph has a function, whose last tile is to end."""
+    return pipeline.graph is not None and any(node.tiles is not None for node in pipeline.graph.nodes)
 
 
 def _open(settings: Settings, days: Sequence[Day], folder: Path, partitions: int) -> Pipeline:

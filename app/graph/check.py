@@ -129,7 +129,7 @@ def verdict(trial: Trial, wanted: Outputs, outcomes: Sequence[Outcome]) -> list[
     apart = outcome.difference
     assert apart is not None, "only what differs is here"
     subject = f"{apart.node}.{apart.column}" if apart.column else apart.node
-    lines = [f"{subject}: {outcome.cause}"]
+    lines = [f"{_place_of(trial, apart.node)}{subject}: {outcome.cause}"]
     if apart.counts is not None:
         first, second = apart.counts
         lines.append(f"  {first:,} rows {outcome.ways[0]}, {second:,} {outcome.ways[1]}")
@@ -143,7 +143,9 @@ def outcome_line(outcome: Outcome) -> str:
     return f"  {outcome.name:<{NAME_WIDTH}} {outcome.what:<{WHAT_WIDTH}} {outcome.result}"
 
 
-CAUSES: Final = ("twice", "look-ahead", "symbols", "cuts", "context", "restart", "arrival", "second judge")
+CAUSES: Final = (
+    *("twice", "look-ahead", "symbols", "functions", "cuts", "context", "restart", "arrival", "second judge"),
+)
 
 
 def arrival(trial: Trial, wanted: Outputs, runs: Iterable[tuple[str, Joined]]) -> Outcome:
@@ -181,6 +183,13 @@ def _runs(
         draws = np.random.default_rng([seed, len(CAUSES) + n])
         run = join_shuffled(settings, days, folder / f"shuffled-{n}", n, draws)
         yield f"by the worker, shuffled, {n} partition{'s' * (n > 1)}", run
+
+
+def _place_of(trial: Trial, node: str) -> str:
+    """Where the function of a node stands, for the beginning of a line; empty for another node."""
+    nodes = () if trial.plan is None else trial.plan.nodes
+    tiles = next((one.tiles for one in nodes if one.name == node), None)
+    return "" if tiles is None else f"{tiles.function.place}  "
 
 
 def _parity(rows: pa.RecordBatch) -> str:

@@ -78,7 +78,7 @@ class _Before:
         names = [*dict.fromkeys([trial.on, *root.key])]
         frame = frame_of(pa.Table.from_batches([root.rows.select(names)]))
         past = Past.of(frame, root.key, trial.on, plan.sessions.ids)
-        self._joins = trial.joins
+        self._waits = trial.waits
         self._stretches = past.stretches(by_session=False)
         self._session = past.session[self._stretches.order]
         self._symbols: dict[
@@ -87,7 +87,7 @@ class _Before:
         order = self._stretches.order
         for lower, end in self._stretches.spans():
             place = lower + int(np.searchsorted(order[lower:end], first))
-            if place < end or self._joins:  # without a join no later row hangs on rows of a symbol that ended
+            if place < end or self._waits:  # else no later row hangs on rows of a symbol that ended
                 self._symbols[frame.select(root.key).row(int(order[lower]))] = lower, end, place
         self._from = {key: place for key, (_, _, place) in self._symbols.items()}
 
@@ -118,8 +118,8 @@ class _Before:
 
     def _reached(self, lower: int, end: int, place: int, reaching: Reaching) -> int:
         """The first row that those of a symbol from a place on hang on."""
-        # A join looks up the last row before, which may be of an earlier session.
-        at = place - 1 if self._joins else place
+        # A join looks up the last row before, which may be of an earlier session; rows that wait are before.
+        at = place - 1 if self._waits else place
         begin, (rows, ns) = place, reaching.reach
         if reaching.start == "genesis":
             begin = lower
@@ -199,6 +199,7 @@ def _farthest(plan: Plan) -> tuple[str, str, Reach]:
         for node in plan.nodes
         for column in node.features.columns
         if node.carried is not None and column in node.carried and not node.features.starts[column]
+        if node.tiles is None  # whose context is tried by itself
     ]
     return max(windows, key=lambda one: (one[2].ns, one[2].rows), default=("", "", Reach()))
 

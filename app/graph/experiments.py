@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from app.graph.context import context, take_again
 from app.graph.day_rows import RootRows, by_key
+from app.graph.functions import functions
 from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial, difference, one_batch
 from operators.entries import KeptEntries
@@ -29,7 +30,7 @@ def experiments(trial: Trial, wanted: Outputs, seed: int) -> Iterator[Outcome]:
     """Every experiment on rows alone, with `wanted` made in one pass; the same seed draws the same."""
     runs: tuple[Callable[[Trial, Outputs, np.random.Generator], Outcome], ...]
     runs = (twice, cuts, look_ahead, restart, symbols, context)
-    for number, run in enumerate(runs):
+    for number, run in enumerate(runs if not trial.calls else (*runs, functions)):
         yield run(trial, wanted, np.random.default_rng([seed, number]))
 
 

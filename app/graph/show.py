@@ -16,6 +16,7 @@ from operators.formula.history import STARTS, Reach, Start, farthest, latest_sta
 from operators.formula.suggest import suggest
 from operators.graph.plan import Plan, PlannedNode
 from operators.sealed import ALIGNED
+from operators.tiles.node import PlannedTiles
 from topics.catalogue import STATE
 
 MEANING_LENGTH: Final = 6  # hex digits that are shown
@@ -104,13 +105,20 @@ class GraphView:
                 past = Past.of(node.features, column)
                 one = self._meanings[node.name, column]
                 version = f"@{one.version}" if one.version > 1 else ""
-                shown = (past.memory, past.needs, past.hangs_on, one.meaning[:MEANING_LENGTH])
+                words = (past.memory, past.needs, past.hangs_on)
+                if node.tiles is not None:
+                    words = _of_tile(node.tiles)
+                shown = (*words, one.meaning[:MEANING_LENGTH])
                 rows.append((f"  {column}{version}", *shown, self._lock_word(one) or ""))
         for line in table_lines(header, rows):
             yield f"  {line}"
         if name is not None:
             yield from self._formulas(nodes[0])
         yield from self._context()
+        for node in nodes:
+            if node.tiles is not None:
+                length, place = length_words(node.tiles.settings.tile_ns), node.tiles.function.place
+                yield f"  {node.name} ({place}) is out up to {length} after {node.upstream}"
 
     def as_json(self, name: str | None = None) -> dict[str, Any]:
         """The same, with whole meanings, for programs."""
@@ -197,11 +205,11 @@ class GraphView:
             "formula": one.formula,
             "type": str(node.features.layout.field(column).type),
             "memory": node.features.memories[column],
-            "needs": past.needs,
+            "needs": past.needs if node.tiles is None else _of_tile(node.tiles)[1],
             "needs_rows": past.reach.rows,
             "needs_ns": past.reach.ns,
             "since": past.start or None,
-            "hangs_on": past.hangs_on,
+            "hangs_on": past.hangs_on if node.tiles is None else _of_tile(node.tiles)[2],
             "meaning": one.meaning,
             "lock": self._lock_word(one),
         }
@@ -257,6 +265,15 @@ class GraphView:
 def _link(node: PlannedNode) -> str:
     """A node in a chain, with what it looks up beside it."""
     return node.name if node.join is None else f"{node.name} ({', '.join(node.reads[1:])})"
+
+
+def _of_tile(tiles: PlannedTiles) -> tuple[str, str, str]:
+    """Memory, needs and what bits hang on of the columns that a function gives."""
+    settings = tiles.settings
+    parts = [f"{settings.rows:,} rows a symbol"] if settings.rows else []
+    parts += [length_words(settings.ns)] if settings.ns else []
+    needs = f"{' and '.join(parts) or 'nothing'} before it"
+    return f"tile {length_words(settings.tile_ns)}", needs, f"the tile ({tiles.function.engine})"
 
 
 def _summed_up(bars: BarSettings, past: Past) -> tuple[str, str, str, str, str, str]:

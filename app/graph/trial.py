@@ -16,6 +16,7 @@ from operators.graph.graph import Graph
 from operators.graph.plan import Plan
 from operators.graph.row_keys import row_keys
 from operators.sealed import ALIGNED, RowKeys, Sealed
+from operators.tiles.settings import QUARTER_NS
 from schemas.batch import Int64s
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
@@ -49,6 +50,16 @@ class Trial:
     def times_ns(self) -> Int64s:
         """The time of each row of the join."""
         return np.asarray(self.rows.column(self.on).to_numpy(), np.int64)
+
+    @property
+    def waits(self) -> bool:
+        """Whether rows wait in any node, so that what it needs is told by the last row it took."""
+        return self.joins or self.calls
+
+    @property
+    def calls(self) -> bool:
+        """Whether any node calls a function with tiles."""
+        return self.plan is not None and any(node.tiles is not None for node in self.plan.nodes)
 
     @property
     def joins(self) -> bool:
@@ -93,6 +104,8 @@ class Trial:
         first = day.before(lower)
         for begin, end in itertools.pairwise([lower, *cuts, upper]):
             at_ns = day.complete_ns(end) if complete_ns is None or end < upper else complete_ns
+            if self.calls and complete_ns is None and end == day.count:
+                at_ns = tiles_end_ns(at_ns)
             begins, ends = day.before(begin), day.before(end)
             sealed = {
                 name: _sealed(
@@ -123,6 +136,11 @@ class Trial:
         of_row = ", ".join(f"{value}" for value in difference.key)
         first, second = (_value_words(value) for value in (difference.value, difference.other))
         return f"{of_row} {clock_words(difference.time_ns, 0)}: {first} and {second}"
+
+
+def tiles_end_ns(time_ns: int) -> int:
+    """A time by which every tile with a row before this one has ended."""
+    return -(-time_ns // QUARTER_NS) * QUARTER_NS
 
 
 class Difference(NamedTuple):

@@ -99,6 +99,8 @@ def _why(one: FeatureMeaning, old: Locked, changed: set[str]) -> str:
         return f"is computed from rows joined {old.join}, now {one.join}"
     if read := [name for name in one.reads if name in changed]:
         return f"is {one.formula} still, but reads {', '.join(read)}"
+    if one.of_function:
+        return f"is {one.formula} still, but its source, its packages or the columns it gets are others"
     return f"is {one.formula} still, but reads a column of another type, or functions give other bits"
 
 

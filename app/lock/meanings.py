@@ -1,11 +1,12 @@
 """What each feature of a graph means: its formula, the rows it is computed from, and a hash of both."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.config import Settings
 from app.wiring.planning import graph_plan, rows_meaning
 from operators.formula.read import names_in, one_form
-from operators.graph.plan import Plan, formula_version
+from operators.graph.plan import Plan, PlannedNode, formula_version
 from operators.join.settings import AsofSettings
 from operators.sealed import ALIGNED
 
@@ -18,6 +19,7 @@ class FeatureMeaning:
     `join`     how the rows it is computed from are joined, or which rows in order they are, in words.
     `meaning`  16 hex digits that are equal where the same is computed.
     `reads`    the features of its graph that its formula names, as `node.column`.
+    `of_function`  whether a function of the user gives it; `formula` says which, and how it is called.
     """
 
     node: str
@@ -27,6 +29,7 @@ class FeatureMeaning:
     join: str
     meaning: str
     reads: tuple[str, ...] = ()
+    of_function: bool = False
 
     @property
     def name(self) -> str:
@@ -61,7 +64,7 @@ def feature_meanings(settings: Settings, asof: AsofSettings) -> list[FeatureMean
         home = dict(homes[node.upstream])
         of_streams = f"rows of {', '.join(node.roots)} by their {asof.clock} time"
         for column in node.features.columns:
-            formula = one_form(formula_version(settings.graph.nodes[node.name].features[column])[0])
+            formula, read = _formula(settings, node, column)
             meanings.append(
                 FeatureMeaning(
                     node=node.name,
@@ -70,9 +73,18 @@ def feature_meanings(settings: Settings, asof: AsofSettings) -> list[FeatureMean
                     formula=formula,
                     join=join if ALIGNED in node.roots else of_streams,
                     meaning=node.features.meanings[column],
-                    reads=tuple(home[name] for name in names_in(formula) if name in home),
+                    reads=tuple(home[name] for name in read if name in home),
+                    of_function=node.tiles is not None,
                 )
             )
             home[column] = f"{node.name}.{column}"
         homes[node.name] = home
     return meanings
+
+
+def _formula(settings: Settings, node: PlannedNode, column: str) -> tuple[str, Collection[str]]:
+    """The formula of a feature in one form, or its function, and the columns that go into it."""
+    if node.tiles is not None:
+        return node.tiles.settings.describe(), node.tiles.read
+    formula = one_form(formula_version(settings.graph.nodes[node.name].features[column])[0])
+    return formula, names_in(formula)

@@ -8,11 +8,12 @@ from app.config import Settings
 from app.reading.letters import Place, StoredLetter, read_stored
 from app.reading.partition import require_settled
 from app.wiring.pipeline import Pipeline
-from schemas.letters import DEAD_AHEAD, DeadLetter, original_headers
+from schemas.letters import DEAD_AHEAD, DEAD_FAILED_TILE, DeadLetter, original_headers
 from topics.block import Headers, TopicPartition
 from topics.bus import Bus
 
 _ROW = re.compile(r"^row \d+, ")
+_TILE = re.compile(r", tile -?\d+ to -?\d+ with [\d,]+ rows")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ def kind_of(letter: DeadLetter) -> str:
     """The reason without the row and the times it names, so that equal troubles count together."""
     if letter.error == DEAD_AHEAD:
         return "too far ahead: beyond pipeline.max_ahead_ns"
+    if letter.error == DEAD_FAILED_TILE:
+        return _TILE.sub("", letter.reason)
     return _ROW.sub("", letter.reason)
 
 

@@ -1,13 +1,15 @@
-"""The tables `[graph]` and `[graph.NAME]`: nodes of formulas, joins and bars, and where their rows go."""
+"""The tables `[graph]` and `[graph.NAME]`: their nodes by kind, and where their rows go."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
 from app.settings.bars import BAR_KEYS, BarsTable, EveryTable
 from app.settings.durations import in_whole_units
+from app.settings.functions import FUNCTION_KEYS, ContextTable, FunctionTable
 from app.settings.section import Name, Section, TopicName, WholeNs
 from app.settings.sessions import AnchorTable
 from operators.formula.functions.table import FUNCTIONS
@@ -16,9 +18,12 @@ from operators.formula.tree import Broken, Call, Tree
 from operators.graph.declare import RESERVED, GraphSettings, JoinSettings, NodeSettings, Output
 from operators.graph.plan import formula_version
 from operators.sessions.sessions import Sessions
+from operators.tiles.settings import Mistake, UserFunction
 
 JOIN_KEYS: Final = ("right", "direction", "allow_exact", "tolerance_ns", "carry", "columns")
 Formula = Annotated[str, Field(min_length=1)]
+Loaded: TypeAlias = tuple[UserFunction | None, tuple[Mistake, ...]]
+NO_FUNCTIONS: Final[Mapping[str, Loaded]] = MappingProxyType({})
 
 
 class OutputSettings(Section):
@@ -34,10 +39,11 @@ class OutputSettings(Section):
         return Output(self.columns, status=self.status == "column", available=self.available)
 
 
-class NodeTable(BarsTable):
+class NodeTable(BarsTable, FunctionTable):
     """The table `[graph.NAME]`: rows of `from`, with a column more for each feature, joined, or summed up."""
 
-    kind: Literal["formula", "asof", "bars"] = "formula"  # features, a join with rows of `right`, or bars
+    # Features, a join with rows of `right`, bars, or what a function gives.
+    kind: Literal["formula", "asof", "bars", "function"] = "formula"
     from_: Annotated[Name, Field(alias="from")]  # `aligned`, a stream of the pipeline, or another node
     features: dict[str, Formula] = Field(
         default_factory=dict
@@ -57,7 +63,14 @@ class NodeTable(BarsTable):
             self._require_none_of(JOIN_KEYS, "a join", "asof")
         if self.kind != "bars":
             self._require_none_of(BAR_KEYS, "bars", "bars")
+        if self.kind != "function":
+            self._require_none_of(FUNCTION_KEYS, "a function", "function")
         if self.kind == "formula":
+            return self
+        if self.kind == "function":
+            self.require_function()
+            if self.features:
+                raise ValueError("a function has no features; write them into a node that reads this one")
             return self
         if self.kind == "bars":
             self.require_bars()
@@ -103,6 +116,8 @@ def node_in_whole_units(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     table = in_whole_units(NodeTable, given, ("graph", name))
     if isinstance(every := table.get("every"), dict):
         table["every"] = in_whole_units(EveryTable, every, ("graph", name, "every"))
+    if isinstance(context := table.get("context"), dict):
+        table["context"] = in_whole_units(ContextTable, context, ("graph", name, "context"))
     return table
 
 
@@ -131,7 +146,7 @@ class GraphTable(Section):
 
     @property
     def remembers(self) -> bool:
-        """Whether any node joins, makes bars or looks back; a formula that is wrong does not count."""
+        """Whether any node is no formula, or looks back; a formula that is wrong does not count."""
         if any(node.kind != "formula" for node in self.nodes.values()):
             return True
         return any(_looks_back(text) for node in self.nodes.values() for text in node.features.values())
@@ -142,10 +157,11 @@ class GraphTable(Section):
         scales: Mapping[str, Mapping[str, int]],
         aliases: Mapping[str, Mapping[str, str]],
         known_after_ns: int = 0,
+        functions: Mapping[str, Loaded] = NO_FUNCTIONS,
     ) -> GraphSettings:
         """The graph as the core plans it; scales and aliases are by root those of its columns.
 
-        `known_after_ns` is that of bars which do not say it.
+        `known_after_ns` is that of bars which do not say it, `functions` are by node as they were loaded.
         """
         return GraphSettings(
             name=self.name,
@@ -160,6 +176,7 @@ class GraphTable(Section):
                     output=None if node.out is None else node.out.declared(),
                     join=node.join,
                     bars=node.bars(known_after_ns) if node.kind == "bars" else None,
+                    tiles=node.tiles(*functions.get(name, (None, ()))) if node.kind == "function" else None,
                 )
                 for name, node in self.nodes.items()
             ),

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from app.config import Settings
 from app.errors import UsageError
+from app.wiring.functions import load_functions
 from app.wiring.graph_columns import graph_aliases, graph_scales, require_columns
 from app.wiring.sessions import graph_sessions
 from operators.graph.declare import GraphSettings
@@ -53,7 +54,8 @@ def declared_graph(settings: Settings) -> GraphSettings:
     by_event = settings.pipeline.clock == "event"
     known_after_ns = max(map(settings.grace_ns, settings.stream_names)) if by_event else 0
     scales, aliases = graph_scales(settings), graph_aliases(settings)
-    return settings.graph.declared(graph_sessions(settings), scales, aliases, known_after_ns)
+    sessions, functions = graph_sessions(settings), load_functions(settings)
+    return settings.graph.declared(sessions, scales, aliases, known_after_ns, functions)
 
 
 def graph_plan(

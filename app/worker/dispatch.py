@@ -101,6 +101,9 @@ class Dispatch:
         before = task.counts.rows_sealed
         for sink, sealed in parts:
             self._outbox.send(sink, sealed, stamp_of(task))
+        failed = task.failed_tiles()
+        self._outbox.failed_tiles(failed, task.partition)
+        self._tally.now.dead += len(failed)
         self._tally.now.sealed += task.counts.rows_sealed - before
 
     def _take_share(

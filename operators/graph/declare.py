@@ -7,6 +7,7 @@ from typing import Final
 from operators.bars.settings import BarSettings
 from operators.sealed import ALIGNED
 from operators.sessions.sessions import DAYS_OF_UTC, Sessions
+from operators.tiles.settings import TileSettings
 from schemas.rule import Carry
 
 # Topics of a pipeline and folders of a replay besides those of its nodes, and the keys of `[graph]` itself.
@@ -61,7 +62,7 @@ class JoinSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
-    """One table `[graph.NAME]`: row formulas, a join, or bars.
+    """One table `[graph.NAME]`: row formulas, a join, bars, or a function.
 
     `name`      an identifier, unlike every other node's, stream's and topic's.
     `upstream`  the node whose rows it reads, a stream, or `aligned`: the key `from`.
@@ -69,6 +70,7 @@ class NodeSettings:
     `output`    None where the rows only feed other nodes.
     `join`      of a node that joins those rows with others; it has no features.
     `bars`      of a node that sums those rows up; its features are aggregates.
+    `tiles`     of a node that calls a function with those rows; it has no features.
     """
 
     name: str
@@ -77,10 +79,13 @@ class NodeSettings:
     output: Output | None = None
     join: JoinSettings | None = None
     bars: BarSettings | None = None
+    tiles: TileSettings | None = None
 
     @property
     def kind(self) -> str:
         """What it does, as its table says."""
+        if self.tiles is not None:
+            return "function"
         return "asof" if self.join is not None else "formula" if self.bars is None else "bars"
 
     @property

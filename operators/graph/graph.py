@@ -25,6 +25,8 @@ from operators.operator import Missing, Standing
 from operators.rows.groups import Groups
 from operators.sealed import ALIGNED, Sealed, Snapshot
 from operators.sessions.sessions import OUTSIDE, started_by
+from operators.tiles.calls import FailedTile
+from operators.tiles.node import TileNode
 from schemas.clocks import BEGINNING_NS
 
 MakeNode: TypeAlias = Callable[[PlannedNode, Groups], Node]
@@ -156,6 +158,11 @@ class Graph:
         self._journals.resumed()
         return begins_ns
 
+    def failures(self) -> list[FailedTile]:
+        """The tiles whose function failed since this was asked last."""
+        nodes = [node for node in self._nodes.values() if isinstance(node, TileNode)]
+        return [failed for node in nodes for failed in node.failures()]
+
     def warm(self, rows: Sealed, places: RowPlaces) -> None:
         """Let cold nodes take sealed rows of the join again, in order; nothing comes out.
 
@@ -194,6 +201,7 @@ class Graph:
             Sealed(None, complete_ns[ALIGNED]),
             {name: Sealed(None, ns) for name, ns in complete_ns.items() if name != ALIGNED},
         )
+        self.failures()  # of which an earlier life has given word
 
     def snapshot(self, through: Places = NOWHERE) -> Snapshot:
         """Return what changed in any node since the last snapshot; entries that no node has are deleted.
@@ -325,4 +333,6 @@ def make_node(planned: PlannedNode, groups: Groups) -> Node:
         return AsofNode(planned, groups)
     if planned.bars is not None:
         return BarsNode(planned.name, planned.meaning, planned.bars, groups)
+    if planned.tiles is not None:
+        return TileNode(planned.name, planned.meaning, planned.tiles, groups)
     return FormulaNode(planned.name, planned.features, groups)

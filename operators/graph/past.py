@@ -14,6 +14,7 @@ from operators.graph.plan import Plan, PlannedNode
 from operators.graph.plan_join import looked_up_columns
 from operators.join.settings import AsofSettings
 from operators.sealed import ALIGNED
+from operators.tiles.settings import TileSettings
 from schemas.clocks import NS_PER_DAY
 
 
@@ -56,15 +57,22 @@ RESET_AT: Final = Window._fields.index("reset")
 def pasts_of(plan: Plan) -> dict[str, Past]:
     """The past of each node that remembers earlier rows, by name."""
     columns: dict[str, Mapping[str, Past]] = {}  # of the features of each node so far, its upstreams' as well
+    holds: dict[str, int] = {}  # how long functions hold the rows of each node back
     of_nodes = {}
     for node in plan.nodes:
+        tile_ns = 0 if node.tiles is None else node.tiles.settings.tile_ns
+        holds[node.name] = tile_ns + max(holds.get(name, 0) for name in node.reads)
         if node.join is not None:
-            of_nodes[node.name], columns[node.name] = _join_pasts(node, node.join, columns)
+            held = Past(ns=holds[node.name])
+            of_nodes[node.name], columns[node.name] = _join_pasts(node, node.join, columns, held)
             continue
         upstream = columns.get(node.upstream, {})
         if node.bars is not None:
             of_nodes[node.name] = _bars_past(node.bars, upstream)
             columns[node.name] = dict.fromkeys(node.features.layout.names, of_nodes[node.name])
+            continue
+        if node.tiles is not None:
+            of_nodes[node.name], columns[node.name] = _tiles_pasts(node, node.tiles.settings, upstream)
             continue
         pasts = _pasts(node.features.steps, upstream)
         features = zip(node.features.columns, node.features.roots, strict=True)
@@ -89,6 +97,20 @@ def _bars_past(bars: PlannedBars, upstream: Mapping[str, Past]) -> Past:
     return own.behind(of_values)
 
 
+def _tiles_pasts(
+    node: PlannedNode, tiles: TileSettings, upstream: Mapping[str, Past]
+) -> tuple[Past, Mapping[str, Past]]:
+    """The past of a node with a function, and those of its columns: rows wait for the end of their tile.
+
+    Rows of a symbol that are context may be however old.
+    """
+    waits = Past(ns=tiles.tile_ns)
+    own = Past(ever=True) if tiles.rows else Past(ns=tiles.tile_ns + tiles.ns)
+    of_node = own.behind(_farthest([*upstream.values()]))
+    pasts = {name: waits.behind(upstream.get(name, NOTHING)) for name in node.features.layout.names}
+    return of_node, {**pasts, **dict.fromkeys(node.features.columns, of_node)}
+
+
 def remembered_streams(plan: Plan) -> frozenset[str]:
     """The streams that nodes which remember rows hang on, where rows of any node go out."""
     pasts = pasts_of(plan) if plan.outputs() else {}
@@ -96,13 +118,14 @@ def remembered_streams(plan: Plan) -> frozenset[str]:
 
 
 def _join_pasts(
-    node: PlannedNode, join: AsofSettings, columns: Mapping[str, Mapping[str, Past]]
+    node: PlannedNode, join: AsofSettings, columns: Mapping[str, Mapping[str, Past]], held: Past
 ) -> tuple[Past, Mapping[str, Past]]:
     """The past of a join node, and those of its columns: the left one's own, and the looked up ones'.
 
-    The last row of a symbol may be however old, but for a tolerance; left rows wait no longer than that.
+    The last row of a symbol may be however old, but for a tolerance; left rows wait no longer than that, and
+    as long as they were `held` before.
     """
-    own = Past(ever=True) if join.tolerance_ns is None else Past(ns=join.tolerance_ns)
+    own = Past(ever=True) if join.tolerance_ns is None else Past(ns=join.tolerance_ns).behind(held)
     pasts = dict(columns.get(node.upstream, {}))
     for name, right in zip(node.reads[1:], join.rights, strict=True):
         of_right = columns.get(name, {})

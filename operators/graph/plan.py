@@ -11,29 +11,23 @@ from typing import Final
 import pyarrow as pa
 
 from operators.bars.node import PlannedBars
-from operators.bars.settings import BarSettings
 from operators.formula.features import Features, Source, read_features
 from operators.formula.meaning import digest
 from operators.formula.suggest import suggest
 from operators.graph.aliases import named_source
 from operators.graph.carried import Carried
 from operators.graph.circles import circles
-from operators.graph.declare import (
-    NODE_NAME_LENGTH_MAX,
-    NODES_MAX,
-    RESERVED,
-    GraphSettings,
-    JoinSettings,
-    NodeSettings,
-    Output,
-)
+from operators.graph.declare import RESERVED, GraphSettings, JoinSettings, NodeSettings, Output
 from operators.graph.errors import GraphError, NodeError
-from operators.graph.plan_bars import plan_bars
+from operators.graph.names import name_errors
+from operators.graph.plan_bars import BarsPlan, plan_bars
 from operators.graph.plan_join import Upstream, join_meaning, joined_scales, plan_join
+from operators.graph.plan_tiles import TilesPlan, mistakes, plan_tiles
 from operators.graph.stream_rows import rows_meaning, stream_layout
 from operators.join.settings import AsofSettings
 from operators.sealed import ALIGNED
 from operators.sessions.sessions import DAYS_OF_UTC, Sessions
+from operators.tiles.node import PlannedTiles
 from schemas.clocks import AVAILABLE_NS, EVENT_NS, KNOWN_NS, Clock
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 from schemas.reasons import STATUS
@@ -53,6 +47,7 @@ class PlannedNode:
     `versions`  of each feature.
     `join`      of a node that joins the first of `reads` with the others: how; None for any other.
     `bars`      of a node of bars: which; None for any other.
+    `tiles`     of a node with a function: how it is called; None for any other.
     `status`    whether the output has a column more for each feature that it carries.
     `available` whether it has one that says when a row could be in a reader's hands.
     """
@@ -68,11 +63,12 @@ class PlannedNode:
     status: bool = False
     available: bool = False
     bars: PlannedBars | None = None
+    tiles: PlannedTiles | None = None
 
     @property
     def has_own_rows(self) -> bool:
         """Whether its rows are not those it takes, one for one and at once."""
-        return self.join is not None or self.bars is not None
+        return self.join is not None or self.bars is not None or self.tiles is not None
 
     @property
     def upstream(self) -> str:
@@ -92,7 +88,8 @@ class PlannedNode:
     @property
     def meaning(self) -> str:
         """16 hex digits that are equal where the same is computed for the same rows."""
-        return self.features.meaning if self.join is None else join_meaning(self.features)
+        holds_rows = self.join is not None or self.tiles is not None
+        return join_meaning(self.features) if holds_rows else self.features.meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +144,7 @@ def plan_graph(
     """
     root = named_source(settings, ALIGNED, aligned, meaning)
     planning = _Planning(settings, Upstream(root, tuple(key), (ALIGNED,)), tuple(streams), clock)
-    planning.check_names()
+    planning.errors += name_errors(settings.nodes, [stream.name for stream in planning.streams])
     ordered = planning.order()
     nodes = [planning.plan(node) for node in ordered]
     if planning.errors:
@@ -192,26 +189,6 @@ class _Planning:
             source = named_source(settings, stream.name, layout, rows)
             self._upstreams[stream.name] = Upstream(source, stream.key, (stream.name,))
 
-    def check_names(self) -> None:
-        """Report the names that no node can have, and those that two have."""
-        names = [node.name for node in self._nodes]
-        if not names:
-            self._report("graph", "a graph needs a node, a table [graph.NAME]")
-        if len(names) > NODES_MAX:
-            self._report(
-                names[NODES_MAX], f"the graph has {len(names)} nodes, at most {NODES_MAX} are planned"
-            )
-        for number, name in enumerate(names):
-            if name in RESERVED:
-                self._report(name, f"the name {name} is taken by the pipeline itself; choose another one")
-            elif name in self._stream_names:
-                self._report(name, f"{name} is a stream; a node needs a name of its own")
-            elif not (name.isascii() and name.isidentifier() and len(name) <= NODE_NAME_LENGTH_MAX):
-                limit = f"at most {NODE_NAME_LENGTH_MAX} ASCII letters, digits and _"
-                self._report(name, f"a node's name is {limit}, and does not begin with a digit")
-            elif name in names[:number]:
-                self._report(name, f"two nodes are called {name}")
-
     def order(self) -> list[NodeSettings]:
         """The nodes, each after the one it reads; reports what cannot be ordered, and leaves it in."""
         ordered: list[NodeSettings] = []
@@ -236,8 +213,8 @@ class _Planning:
         upstream = self._upstream_of(node, node.upstream, "from")
         if node.join is not None:
             return self._plan_join(node, node.join, upstream)
-        if node.bars is not None:
-            return self._plan_bars(node, node.bars, upstream)
+        if node.bars is not None or node.tiles is not None:
+            return self._plan_made(node, upstream)
         source = upstream.source
         if not node.features:
             self._report(node.name, f"a node needs features, in a table [graph.{node.name}.features]")
@@ -299,32 +276,43 @@ class _Planning:
             node.name, node.reads, roots, left.key, features, {}, carried, settings, status=status
         )
 
-    def _plan_bars(self, node: NodeSettings, bars: BarSettings, upstream: Upstream) -> PlannedNode | None:
+    def _plan_made(self, node: NodeSettings, upstream: Upstream) -> PlannedNode | None:
+        """Bars, and what functions give."""
         self._upstreams[node.name] = Upstream(Source(node.name, None))
         if upstream.source.layout is None or upstream.source.broken:
+            self.errors += mistakes(node)
             return None
-        split = {column: formula_version(text) for column, text in node.features.items()}
-        formulas = {name: text for name, (text, _) in split.items()}
-        made, wrong = plan_bars(node.name, bars, formulas, upstream, self._clock, self._sessions)
+        formulas = {name: formula_version(text)[0] for name, text in node.features.items()}
+        made: BarsPlan | TilesPlan | None
+        if node.bars is not None:
+            made, wrong = plan_bars(node.name, node.bars, formulas, upstream, self._clock, self._sessions)
+        else:
+            made, wrong = plan_tiles(node, upstream)
         self.errors += wrong
         if made is None:
             return None
-        key, roots = upstream.key, upstream.roots
         self._upstreams[node.name] = made.upstream
-        carried = self._carried(node, key)
         self._check_available(node)
-        status = node.output is not None and node.output.status
-        versions = {name: version for name, (_, version) in split.items()}
+        texts = node.features if node.tiles is None else node.tiles.returns
         return PlannedNode(
-            node.name, node.reads, roots, key, made.features, versions, carried, status=status, bars=made.bars
+            node.name,
+            node.reads,
+            upstream.roots,
+            upstream.key,
+            made.features,
+            {name: formula_version(text)[1] for name, text in texts.items()},
+            self._carried(node, upstream.key),
+            status=node.output is not None and node.output.status,
+            bars=made.bars,
+            tiles=made.tiles,
         )
 
     def _check_available(self, node: NodeSettings) -> None:
         """Report what nobody knows of rows that waited for others inside the graph."""
         if node.output is not None and node.output.available:
             message = (
-                "of bars, and of rows of a join of nodes, it is not known in this version when a reader "
-                "could have them"
+                "of bars, of rows of a join of nodes, and of those that a function gives, it is not known in "
+                "this version when a reader could have them"
             )
             self._report(node.name, message, setting="out.available")
 

@@ -50,6 +50,7 @@ class BarsPlan(NamedTuple):
     bars: PlannedBars
     features: Features
     upstream: Upstream
+    tiles: None = None
 
 
 def plan_bars(

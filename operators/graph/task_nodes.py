@@ -16,6 +16,7 @@ from operators.join.root import AsofRoot
 from operators.join.settings import AsofSettings
 from operators.operator import Missing, Standing
 from operators.sealed import Entries, Sealed
+from operators.tiles.calls import FailedTile
 from schemas.clocks import BEGINNING_NS, clock_column
 
 
@@ -52,6 +53,10 @@ class TaskNodes:
         """By root the place of the last row that was sealed."""
         streams = {stream.name: stream.through for stream in self._streams}
         return {self._root.name: self._root.through or FIRST, **streams}
+
+    def failures(self) -> Sequence[FailedTile]:
+        """The tiles whose function failed since this was asked last."""
+        return self._graph.failures()
 
     def warm(self, rows: pa.RecordBatch) -> None:
         """Let nodes take sealed rows again, as they were read back, in the order of their topic."""

@@ -17,7 +17,7 @@ Takes: TypeAlias = Literal["number", "float", "integer", "boolean", "value"]
 
 # Which rows a result hangs on (the classes of nodes): the row; those of a window; those since an anchor; the
 # row and later ones, which hold it back.
-Memory: TypeAlias = Literal["row", "window", "since", "held"]
+Memory: TypeAlias = Literal["row", "window", "tile", "since", "held"]
 
 Settings: TypeAlias = Mapping[str, Value]
 Build: TypeAlias = Callable[[Steps, Sequence[int], Settings], int]
