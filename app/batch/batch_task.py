@@ -38,8 +38,7 @@ class BatchTask:
         self.frames = Frames()
         self.nulls: dict[str, Nulls] = {}
         self.failed_tiles = 0  # that would have a dead letter
-        self._settings = pipeline.settings
-        self._limit = pipeline.ahead_limit()
+        self._pipeline = pipeline
         self._number = number
         self._operator = pipeline.operator()
         self._files = files
@@ -73,9 +72,9 @@ class BatchTask:
         inputs = self._operator.inputs
         ahead = inputs.ahead(stream)
         if ahead.num_rows:
-            judge.too_far_ahead(ahead, self._limit)
+            judge.too_far_ahead(ahead, self._pipeline.ahead_limit())
         late = inputs.late(stream).num_rows
-        policy, setting = self._settings.late(stream)
+        policy, setting = self._pipeline.settings.late(stream)
         if late and policy == "fail":
             raise RunError(f'{late:,} rows of stream {stream} are late; {setting} = "fail" stops here')
         self.rows_late[stream] += late
@@ -92,9 +91,9 @@ class BatchTask:
             if name == ALIGNED:
                 self.frames.add(self._number, self._headers(file, sealed, sealed.rows.num_rows))
         for failed in self._operator.nodes.failures():
-            if self._settings.worker.dead == "fail":
+            if self._pipeline.settings.worker.dead == "fail":
                 raise RunError(f'{failed.words}; worker.dead = "fail" stops here')
-            self.failed_tiles += self._settings.worker.dead != "drop"
+            self.failed_tiles += self._pipeline.settings.worker.dead != "drop"
 
     def _headers(self, file: OutputFile, sealed: Sealed, rows: int) -> FrameHeaders:
         return FrameHeaders(

@@ -56,6 +56,6 @@ class Watchdog:
 
 def end_process(why: str) -> None:
     """Say why in a line, and end at once: nothing is committed, as if the machine had gone."""
-    sys.stderr.write(f"stopped: {why}\n")
-    sys.stderr.flush()
+    # Straight to the descriptor: the thread that is stuck may hold the lock of the stream.
+    os.write(sys.stderr.fileno(), f"stopped: {why}\n".encode())
     os._exit(1)

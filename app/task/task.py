@@ -1,6 +1,6 @@
 """A task: one partition number of all inputs, with a reading of each, an operator, and a store beside."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.metrics.phases import DECODE, PUSH, Phases
@@ -13,7 +13,6 @@ from operators.inputs.progress import TaskProgress
 from operators.inputs.resuming import reaching_back
 from operators.operator import Operator
 from operators.sealed import ALIGNED, Sealed, Snapshot
-from operators.tiles.calls import FailedTile
 from schemas.arrived import Arrived, ProgressRecord
 from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS
@@ -136,12 +135,6 @@ class Task:
     def finish(self) -> Iterator[tuple[Sink, Sealed]]:
         """Yield the rows that still wait, for rows of a period that a bounded run will not read."""
         return self._with_rows(self.operator.finish())
-
-    def failed_tiles(self) -> Sequence[FailedTile]:
-        """The tiles of what was sealed whose function failed, once."""
-        failed = self.operator.nodes.failures()
-        self.counts.dead += len(failed)
-        return failed
 
     def progress(self) -> TaskProgress:
         """How far the task and each of its inputs have come, for a commit.

@@ -40,24 +40,22 @@ def open_worker(
     """Return a worker that has joined the group.
 
     `elapsed_ns` paces commits and checks and says how long an input has been silent; `wall_ns` stamps, and is
-    what `max_ahead_of = "wall"` measures times by.  Nothing else about rows hangs on either.  `ledger` and
-    `health` are for those who watch the worker; without them nobody does.
+    what `max_ahead_of = "wall"` measures times by.  `ledger` and `health` are for those who watch the worker.
     """
     settings, group = pipeline.settings.worker, pipeline.settings.pipeline.prefix
     ledger = ledger or Ledger(pipeline.settings.stream_names)
-    broker_away = partial(ledger.waited, "broker")
     member, once = f"{group}-{settings.slot}", settings.guarantee == "exactly_once"
     tasks, meter = dict[int, Task](), Meter(on_step=ledger.heart.beat)  # Ownership alone changes the tasks
-    # The producers come first: they end what an earlier life left open, and ask for our place much later.
 
     def has_place() -> bool:
         return ownership.has_place()
 
+    # The producers come first: they end what an earlier life left open, and ask for our place much later.
     producers = Producers(pipeline.bus, member, has_place, exactly_once=once, ledger=ledger)
     outbox = Outbox(pipeline.settings, producers, pipeline.registry, pipeline.output_limits())
     consumer = pipeline.bus.consumer(group=group, client_id=member_id(pipeline.settings))
     topics, partitions = list(pipeline.input_topics), pipeline.settings.bus.partitions
-    counts = InputCounts(pipeline.bus, topics, partitions, broker_away)
+    counts = InputCounts(pipeline.bus, topics, partitions, partial(ledger.waited, "broker"))
     commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, commit, ledger)
     idle, relief = IdleWatch(pipeline.settings, consumer, elapsed_ns), Relief(consumer)
     tally, leftovers = Tally(pipeline.bus, pipeline.settings.pipeline.left, elapsed_ns), Leftovers(elapsed_ns)

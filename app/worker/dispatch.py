@@ -127,7 +127,8 @@ class Dispatch:
             if sink.name == ALIGNED:
                 self._count_sealed(task, sealed)
             self._outbox.send(sink, sealed, stamp_of(task))
-        failed = task.failed_tiles()
+        failed = task.operator.nodes.failures()
+        task.counts.dead += len(failed)
         self._outbox.failed_tiles(failed, task.partition)
         self._tally.now.dead += len(failed)
         self._ledger.phases.end(SEND)

@@ -73,11 +73,6 @@ class Graph:
         self._outputs = {node.name: out for node in plan.nodes if (out := node.output) is not None}
 
     @property
-    def meaning(self) -> str:
-        """16 hex digits that are equal where all nodes mean the same."""
-        return self._plan.meaning
-
-    @property
     def needs(self) -> Mapping[str, Context]:
         """By node what of the past it says that it needs."""
         return {name: node.needs for name, node in self._nodes.items()}

@@ -100,9 +100,16 @@ def plan_bars(
     sided = bool(which.direction)
     planned = PlannedBars(bars, sessions, clock, values, names, rule, layout, upstream.key, used, sided)
     features = _features(planned, source, aggregates, reading.of_column)
-    made = source._replace(
+    made = _source_of(node, source, features, whole=whole)
+    behind = Upstream(made, upstream.key, upstream.roots, True, not bars.is_timed, which, OF_A_BAR)
+    return BarsPlan(planned, features, behind), []
+
+
+def _source_of(node: str, source: Source, features: Features, *, whole: bool) -> Source:
+    """The bars of a node for those that read them."""
+    return source._replace(
         name=node,
-        layout=layout,
+        layout=features.layout,
         rows=features.rows,
         meanings=features.meanings,
         memories=features.memories,
@@ -112,8 +119,6 @@ def plan_bars(
         units=features.units,
         labels=frozenset(),
     )
-    behind = Upstream(made, upstream.key, upstream.roots, True, not bars.is_timed, which, OF_A_BAR)
-    return BarsPlan(planned, features, behind), []
 
 
 class _Reading(NamedTuple):

@@ -43,8 +43,8 @@ TRADES: Final = 50
 VOLUME: Final = 5_000
 DOLLARS: Final = 50_000_000  # ticks times lots
 
-TIME, PRICE, SIZE = pl.col("event_ns"), pl.col("price"), pl.col("size")
-LAST_NS: Final = TIME.last()
+EVENT, PRICE, SIZE = pl.col("event_ns"), pl.col("price"), pl.col("size")
+LAST_NS: Final = EVENT.last()
 
 
 class Kind(NamedTuple):
@@ -73,7 +73,7 @@ def settings(every: Any, limit: float = 0, **more: Any) -> BarSettings:
 EXPECTED: Final = Expected(measure="volume", exp_ticks_init=int(loops.FIRST), span_b=1_000.0)
 KINDS: Final = {
     "time, 1 min": Kind(
-        settings("time", step_ns=STEP_NS), TIME // STEP_NS, (TIME.last() // STEP_NS + 1) * STEP_NS
+        settings("time", step_ns=STEP_NS), EVENT // STEP_NS, (EVENT.last() // STEP_NS + 1) * STEP_NS
     ),
     "trades": Kind(settings("trades", TRADES), (pl.int_range(pl.len()) // TRADES)),
     "volume, carry": Kind(settings("volume", VOLUME, remainder="carry"), passed(SIZE, VOLUME)),

@@ -39,6 +39,7 @@ COMMANDS += ["dead list", "dead show", "dead replay", "dead summary"]
 COMMANDS += ["late list", "late show", "late summary", "progress", "reset"]
 COMMANDS += ["graph show", "graph plan", "graph lock", "graph adopt", "graph check", "graph functions"]
 COMMANDS += ["kafka start", "kafka stop", "kafka status", "kafka address"]
+COMMANDS += ["exporter", "dashboards grafana", "dashboards rules", "dashboards metrics"]
 ASKING_A_BROKER = ["align", "audit", "topics plan", "topics apply", "watermarks", "dead list", "dead replay"]
 
 
