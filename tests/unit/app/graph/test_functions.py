@@ -1,5 +1,6 @@
 """`graph check` of functions: an honest one passes, and each planted fault is named with its place."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -68,7 +69,9 @@ def test_a_planted_fault_in_a_function_is_named_with_its_place_and_cause(
 
 def test_a_context_that_is_more_than_enough_is_told() -> None:
     outcomes = outcomes_of(trial_of(honest, rows=4 * WINDOW))
-    assert result_of(outcomes, "functions") == "smooth enough, and so is half"
+    # What a library adds and takes away has last bits that hang on the rows before its window.
+    told = r"smooth enough( but for rounding, \d\.\de-1\d at most)?, and so is half"
+    assert re.fullmatch(told, result_of(outcomes, "functions"))
 
 
 def test_tiles_that_fail_are_counted_with_the_first_reason() -> None:

@@ -210,7 +210,7 @@ def test_a_label_is_shown_with_the_rows_it_waits_for(run_app: App, file: Path, t
     assert [node["labels"][:2] for node in nodes if node["name"] == "outcome"] == [["label", "label_end_ns"]]
     check = run_app("graph", "check", "-c", labels, "--on", "2024-01-15", "--store", "history")
     assert check.error.endswith(
-        "graph.outcome makes labels, and a check runs features and joins alone in this version"
+        "graph.outcome makes labels, and a check runs features, joins and bars alone in this version"
     )
 
 

@@ -192,4 +192,4 @@ def test_rows_without_a_price_need_its_name() -> None:
 def test_nobody_knows_when_a_reader_could_have_a_label() -> None:
     ((_, setting, message),) = wrong(label(output=Output(available=True)))
     assert setting == "out.available"
-    assert "of labels" in message
+    assert "labels" in message
