@@ -16,7 +16,7 @@ from operators.join.settings import AsofSettings
 from operators.labels.planned import PlannedLabel
 from operators.sealed import ALIGNED
 from operators.tiles.settings import TileSettings
-from schemas.clocks import NS_PER_DAY
+from schemas.clocks import BEGINNING_NS, NS_PER_DAY
 
 
 class Past(NamedTuple):
@@ -46,6 +46,8 @@ class Past(NamedTuple):
             return None
         begins_ns = time_ns - self.ns
         for _ in range(self.sessions):
+            if begins_ns <= BEGINNING_NS:  # no row has been sealed: no session lies before
+                return None
             begins_ns = session_start(begins_ns) - self.ns
         return begins_ns
 

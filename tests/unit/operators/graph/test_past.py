@@ -8,6 +8,7 @@ import pytest
 from operators.graph.declare import GraphSettings, NodeSettings
 from operators.graph.past import Past, pasts_of
 from operators.graph.plan import plan_graph
+from schemas.clocks import BEGINNING_NS
 
 ALIGNED = pa.schema(
     [
@@ -64,3 +65,10 @@ def test_a_session_is_looked_for_behind_the_windows_and_its_first_rows_have_thei
     past: Past, begins_ns: int | None
 ) -> None:
     assert past.begins_ns(25, lambda time_ns: time_ns // DAY * DAY) == begins_ns
+
+
+def test_before_any_row_is_sealed_no_session_is_looked_for() -> None:
+    def session_start(moment_ns: int) -> int:
+        raise AssertionError(f"asked at {moment_ns}")
+
+    assert Past(sessions=2, ns=5).begins_ns(BEGINNING_NS, session_start) is None
