@@ -25,7 +25,7 @@ from topics.kafka.bus import KafkaBus
 from topics.memory.bus import MemoryBus
 from topics.partitioner import partition_of
 
-pytestmark = [pytest.mark.broker, pytest.mark.takes_s(75)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.takes_s(95)]
 
 MakeRun = Callable[..., DayRun]
 

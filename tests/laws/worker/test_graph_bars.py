@@ -25,7 +25,7 @@ from tests.stage.graph_lives import (
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 
-pytestmark = pytest.mark.takes_s(90)
+pytestmark = pytest.mark.takes_s(95)
 
 # Bars of trades and of quotes, closed by trades and by time; what looks back at them, and joins them.
 BARS: Mapping[str, Any] = {

@@ -7,7 +7,7 @@ import pytest
 
 from tests.stage.graph_days import DAYS, WAYS, Days, Way, require_equal
 
-pytestmark = pytest.mark.takes_s(30)
+pytestmark = [pytest.mark.slow, pytest.mark.takes_s(55)]
 
 SHORT = tuple(way for way in WAYS if way.bus != "kafka" and way.partitions < 8)
 

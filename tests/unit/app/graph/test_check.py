@@ -42,7 +42,7 @@ from tests.stage.planted_nodes import (
 from tests.stage.programs import App
 from topics.block import TopicPartition
 
-pytestmark = pytest.mark.takes_s(80)
+pytestmark = [pytest.mark.slow, pytest.mark.takes_s(75)]
 
 
 @pytest.mark.parametrize("make", [None, planted(RunningSum)], ids=["formulas", "with state"])

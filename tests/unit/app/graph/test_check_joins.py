@@ -23,7 +23,7 @@ from tests.stage.planted_joins import (
 from tests.stage.planted_nodes import differing
 from tests.stage.programs import App
 
-pytestmark = pytest.mark.takes_s(75)
+pytestmark = [pytest.mark.slow, pytest.mark.takes_s(110)]
 
 
 def outcomes_of(trial: Trial, seed: int = 1) -> list[Any]:

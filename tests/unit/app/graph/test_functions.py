@@ -21,6 +21,8 @@ from tests.stage.planted_functions import (
     trial_of,
 )
 
+pytestmark = [pytest.mark.slow, pytest.mark.takes_s(60)]
+
 
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
