@@ -1,5 +1,6 @@
 """What a label is: the settings of each kind, and what a node's rows then mean."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Final, Literal, TypeAlias
 
@@ -18,7 +19,7 @@ class LabelError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class Waiting(ABC):
     """What all labels have in common: the price, and for how long an event waits.
 
     Prices are whole ticks where their column is of integers, or becomes so with `scale`.
@@ -40,9 +41,9 @@ class Waiting:
             _require(0 < self.max_ns < END_NS, "max_ns", self.max_ns, "nanoseconds, 1 at least")
 
     @property
+    @abstractmethod
     def bound_ns(self) -> int:
         """How long an event waits at most."""
-        raise NotImplementedError
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Lives of workers with a graph: what they are given, how they die, what they lose and what they leave."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -79,6 +80,47 @@ def die(market: Market, worker: Worker, point: str) -> None:
     finally:
         failpoints.arm(None)
     buried(market, worker)
+
+
+def each_death(losses: dict[str, Callable[[Market], None]]) -> Callable[[Any], Any]:
+    """Mark a test to be run for every point to die at, either guarantee, and each of these losses."""
+    points = [failpoints.COMMIT_BEGIN, failpoints.COMMIT_END, failpoints.COMMIT_STATE]
+
+    def marked(test: Any) -> Any:
+        for mark in (
+            pytest.mark.parametrize("lose", list(losses.values()), ids=list(losses)),
+            pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"]),
+            pytest.mark.parametrize("point", points),
+        ):
+            test = mark(test)
+        return test
+
+    return marked
+
+
+def lose_nothing(_: Market) -> None:
+    """All is still there."""
+
+
+LOSSES: Final = {"all": lose_all, "disk": lose_disk, "nothing": lose_nothing}
+OF_THE_DISK: Final = {"disk": lose_disk, "nothing": lose_nothing}  # nodes on streams need their topic
+
+
+def require_death_changes_nothing(
+    folder: Path, graph: Any, point: str, guarantee: str, lose: Callable[[Market], None]
+) -> Market:
+    """A worker that dies at this point gives the rows of one life; returns the market it worked in."""
+    settings: dict[str, Any] = {"graph": graph, "worker": {"guarantee": guarantee, "frame_rows_max": 7}}
+    market = Market(folder / "mortal", **settings)
+    run_on(market, range(1, 11))
+    live(market, range(11, 21))
+    doomed = market.worker()
+    turn_until_quiet(doomed)
+    die(market, doomed, point)
+    lose(market)
+    run_on(market, range(21, 31))
+    assert rows_of(market) == uninterrupted(folder / "one", stop=31, **settings)
+    return market
 
 
 def require_state_behind_is_brought_up(folder: Path, graph: Any) -> None:

@@ -9,18 +9,15 @@ import pytest
 
 from app.audit.topics import audit
 from app.config import Settings
-from app.process import failpoints
 from tests.stage.graph_lives import (
-    die,
+    LOSSES,
+    each_death,
     live,
-    lose_all,
-    lose_disk,
+    require_death_changes_nothing,
     require_lost_nodes_are_made_anew,
     require_moved_tasks_go_on,
     require_state_behind_is_brought_up,
     rows_of,
-    run_on,
-    uninterrupted,
 )
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -139,22 +136,11 @@ def test_trades_are_given_bars_that_ended_before(tmp_path: Path) -> None:
     assert all(row["signal_event_ns"] < row["event_ns"] <= row["signal_event_ns"] + 8 for row in looked_up)
 
 
-@pytest.mark.parametrize("lose", [lose_all, lose_disk, lambda _: None], ids=["all", "disk", "nothing"])
-@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
-@pytest.mark.parametrize("point", [failpoints.COMMIT_BEGIN, failpoints.COMMIT_END, failpoints.COMMIT_STATE])
+@each_death(LOSSES)
 def test_a_worker_that_dies_goes_on_with_every_bit(
     tmp_path: Path, point: str, guarantee: str, lose: Callable[[Market], None]
 ) -> None:
-    settings: Mapping[str, Any] = {"graph": BARS, "worker": {"guarantee": guarantee, "frame_rows_max": 7}}
-    market = Market(tmp_path / "mortal", **settings)
-    run_on(market, range(1, 11))
-    live(market, range(11, 21))
-    doomed = market.worker()
-    turn_until_quiet(doomed)
-    die(market, doomed, point)
-    lose(market)
-    run_on(market, range(21, 31))
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    market = require_death_changes_nothing(tmp_path, BARS, point, guarantee, lose)
     assert audit(market.pipeline).violations == []
 
 

@@ -13,10 +13,12 @@ from app.process import failpoints
 from app.reading.dead import read_letters
 from schemas.letters import DEAD_FAILED_TILE
 from tests.stage.graph_lives import (
+    LOSSES,
     die,
+    each_death,
     live,
-    lose_all,
     lose_disk,
+    require_death_changes_nothing,
     require_lost_nodes_are_made_anew,
     require_moved_tasks_go_on,
     require_state_behind_is_brought_up,
@@ -148,25 +150,11 @@ def test_rows_of_a_tile_have_what_the_function_gives_for_it_and_its_context(tmp_
             assert (row["mean"], row["mean_status"]) == (wanted, 2 if wanted is None else 0)
 
 
-@pytest.mark.parametrize("lose", [lose_all, lose_disk, lambda _: None], ids=["all", "disk", "nothing"])
-@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
-@pytest.mark.parametrize("point", [failpoints.COMMIT_BEGIN, failpoints.COMMIT_END, failpoints.COMMIT_STATE])
+@each_death(LOSSES)
 def test_a_worker_that_dies_goes_on_with_every_bit(
     tmp_path: Path, point: str, guarantee: str, lose: Callable[[Market], None]
 ) -> None:
-    settings: Mapping[str, Any] = {
-        "graph": graph(tmp_path),
-        "worker": {"guarantee": guarantee, "frame_rows_max": 7},
-    }
-    market = Market(tmp_path / "mortal", **settings)
-    run_on(market, range(1, 11))
-    live(market, range(11, 21))
-    doomed = market.worker()
-    turn_until_quiet(doomed)
-    die(market, doomed, point)
-    lose(market)
-    run_on(market, range(21, 31))
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    market = require_death_changes_nothing(tmp_path, graph(tmp_path), point, guarantee, lose)
     assert audit(market.pipeline).violations == []
 
 

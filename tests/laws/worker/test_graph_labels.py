@@ -10,22 +10,19 @@ import pytest
 
 from app.audit.topics import audit
 from app.config import Settings
-from app.process import failpoints
 from operators.labels.settings import Label, TrendScan, TripleBarrier
 from schemas.frame import decode_frame
 from schemas.labels import labels_of
 from tests.oracles.labels import Row, columns_slowly, labels_slowly
 from tests.stage.graph_lives import (
-    die,
+    LOSSES,
+    each_death,
     live,
-    lose_all,
-    lose_disk,
+    require_death_changes_nothing,
     require_lost_nodes_are_made_anew,
     require_moved_tasks_go_on,
     require_state_behind_is_brought_up,
     rows_of,
-    run_on,
-    uninterrupted,
 )
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -173,22 +170,11 @@ def schema_of(market: Market, name: str) -> pa.Schema:
     return decode_frame(market.messages(name)[0].value).schema
 
 
-@pytest.mark.parametrize("lose", [lose_all, lose_disk, lambda _: None], ids=["all", "disk", "nothing"])
-@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
-@pytest.mark.parametrize("point", [failpoints.COMMIT_BEGIN, failpoints.COMMIT_END, failpoints.COMMIT_STATE])
+@each_death(LOSSES)
 def test_a_worker_that_dies_goes_on_with_every_bit(
     tmp_path: Path, point: str, guarantee: str, lose: Callable[[Market], None]
 ) -> None:
-    settings: Mapping[str, Any] = {"graph": LABELS, "worker": {"guarantee": guarantee, "frame_rows_max": 7}}
-    market = Market(tmp_path / "mortal", **settings)
-    run_on(market, range(1, 11))
-    live(market, range(11, 21))
-    doomed = market.worker()
-    turn_until_quiet(doomed)
-    die(market, doomed, point)
-    lose(market)
-    run_on(market, range(21, 31))
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    market = require_death_changes_nothing(tmp_path, LABELS, point, guarantee, lose)
     assert audit(market.pipeline).violations == []
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from app.errors import RunError
-from app.process import failpoints
 from tests.stage.deaths import buried
 from tests.stage.graph_lives import (
-    die,
+    LOSSES,
+    each_death,
     live,
     lose_all,
     lose_disk,
+    require_death_changes_nothing,
     require_moved_tasks_go_on,
     require_state_behind_is_brought_up,
     rows_of,
@@ -51,22 +52,11 @@ BOUNDED: Mapping[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("lose", [lose_all, lose_disk, lambda _: None], ids=["all", "disk", "nothing"])
-@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
-@pytest.mark.parametrize("point", [failpoints.COMMIT_BEGIN, failpoints.COMMIT_END, failpoints.COMMIT_STATE])
+@each_death(LOSSES)
 def test_a_worker_that_dies_goes_on_with_every_bit(
     tmp_path: Path, point: str, guarantee: str, lose: Callable[[Market], None]
 ) -> None:
-    settings: Mapping[str, Any] = {"graph": MEMORY, "worker": {"guarantee": guarantee, "frame_rows_max": 7}}
-    market = Market(tmp_path / "mortal", **settings)
-    run_on(market, range(1, 11))
-    live(market, range(11, 21))
-    doomed = market.worker()
-    turn_until_quiet(doomed)
-    die(market, doomed, point)
-    lose(market)
-    run_on(market, range(21, 31))
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    require_death_changes_nothing(tmp_path, MEMORY, point, guarantee, lose)
 
 
 def test_state_behind_the_commit_is_brought_up_to_it(tmp_path: Path) -> None:

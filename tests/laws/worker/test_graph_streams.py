@@ -16,9 +16,11 @@ from operators.hashing.parity import Parity, sealed_hashes
 from schemas.frame import FrameHeaders
 from tests.stage.deaths import Death, buried, die_at
 from tests.stage.graph_lives import (
-    die,
+    OF_THE_DISK,
+    each_death,
     live,
     lose_disk,
+    require_death_changes_nothing,
     require_lost_nodes_are_made_anew,
     require_moved_tasks_go_on,
     require_state_behind_is_brought_up,
@@ -110,22 +112,11 @@ def test_the_audit_names_a_row_of_a_stream_that_is_wrong(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("graph", [PLAIN, MEMORY], ids=["plain", "memory"])
-@pytest.mark.parametrize("lose", [lose_disk, lambda _: None], ids=["disk", "nothing"])
-@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
-@pytest.mark.parametrize("point", [failpoints.COMMIT_BEGIN, failpoints.COMMIT_END, failpoints.COMMIT_STATE])
+@each_death(OF_THE_DISK)
 def test_a_worker_that_dies_goes_on_with_every_bit(
     tmp_path: Path, point: str, guarantee: str, lose: Callable[[Market], None], graph: Mapping[str, Any]
 ) -> None:
-    settings: Mapping[str, Any] = {"graph": graph, "worker": {"guarantee": guarantee, "frame_rows_max": 7}}
-    market = Market(tmp_path / "mortal", **settings)
-    run_on(market, range(1, 11))
-    live(market, range(11, 21))
-    doomed = market.worker()
-    turn_until_quiet(doomed)
-    die(market, doomed, point)
-    lose(market)
-    run_on(market, range(21, 31))
-    assert rows_of(market) == uninterrupted(tmp_path / "one", stop=31, **settings)
+    market = require_death_changes_nothing(tmp_path, graph, point, guarantee, lose)
     assert audit(market.pipeline).violations == []
 
 
