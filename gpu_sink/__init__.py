@@ -27,6 +27,7 @@ from gpu_sink.options import BatchOptions, Windows
 from gpu_sink.samples.bars import bar_concurrency, bar_uniqueness, return_weights, time_decay
 from gpu_sink.samples.folds import PurgedKFold, purged
 from gpu_sink.samples.moments import time_uniqueness
+from gpu_sink.scan import scan_aligned
 from gpu_sink.segment_writer import write_segments
 from gpu_sink.source import AlignedStream
 
@@ -58,6 +59,7 @@ __all__ = [
     "bar_uniqueness",
     "purged",
     "return_weights",
+    "scan_aligned",
     "time_decay",
     "time_uniqueness",
     "write_segments",
