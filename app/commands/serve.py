@@ -49,17 +49,13 @@ def serve(
 ) -> None:
     """Show the group in a browser: who holds each task, symbols, late and dead rows, runs, the graph.
 
-    It only reads, joins no group, and looks once a second for all browsers together.  Runs until SIGTERM.
+    It only reads, joins no group, and looks twice a second for all browsers together.  Runs until SIGTERM.
 
     Example: python -m app serve --config tidemark.toml --listen 127.0.0.1:8765
     """
     # Imported here: the server's libraries are for this command alone, and a worker must not load them.
-    from app.serve.feed import Feed
-    from app.serve.guard import Guard, host_name
-    from app.serve.letters import LetterReader
-    from app.serve.runs import Runs
-    from app.serve.server import LOOPBACK, Listening, open_socket, parse_address, read_token, server_of
-    from app.serve.site import Site
+    from app.serve.page import page_of
+    from app.serve.server import Listening, open_socket, parse_address, read_token, server_of
 
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
     host, port = parse_address(listen)
@@ -72,13 +68,7 @@ def serve(
         pipeline = pipeline_on(settings, bus, on_wait=say)
     except (RunError, RegistryUnavailableError) as unknown:
         say(f"rows cannot be read, so there are no symbols: {unknown}")
-    site = Site(Feed(settings, bus, pipeline), LetterReader(settings, bus), Runs(runs, settings), pipeline)
-    names = {host_name(name) for name in allow_host or ()} | {f"[{host}]" if ":" in host else host}
-    hosts = frozenset(names | ({"localhost", "127.0.0.1", "[::1]"} if host in LOOPBACK else set()))
-    guarded = Guard(site.application(), hosts=hosts, token=token, secure=listening.secure)
+    page = page_of(settings, bus, pipeline, runs, listening, allow_host or ())
     opened = open_socket(listening)
-    shown = f"[{host}]" if ":" in host else host
-    scheme = "http" if tls_certificate is None else "https"
-    entrance = "/enter?token=..." if token else "/"
-    say(f"group {settings.pipeline.prefix} at {scheme}://{shown}:{opened.getsockname()[1]}{entrance}")
-    server_of(guarded, listening).run(sockets=[opened])
+    say(f"group {settings.pipeline.prefix} at {listening.address(opened.getsockname()[1])}")
+    server_of(page, listening).run(sockets=[opened])

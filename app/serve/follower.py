@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.process.clock import monotonic_ns
-from app.serve.strips import Sealed
+from app.serve.strips import Departed
 from operators.sealed import ALIGNED
 from schemas.clocks import NS_PER_MS
 from schemas.frame import FrameError, FrameHeaders
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import Bus
 
-LOOK_NS: Final = 200 * NS_PER_MS  # of each second at most: who watches takes little of the machine
+LOOK_NS: Final = 200 * NS_PER_MS  # of each look at most: who watches takes little of the machine
 MESSAGES_MAX: Final = 500
 WAIT_MS: Final = 20  # without a frame in so long there is none
 DELAYS_MAX: Final = 10_000  # of one look
@@ -38,7 +38,7 @@ class Follower:
         self.broken = ""  # why a message of an output is no frame, of the last such
         self._consumer.assign(self._next)
 
-    def look(self) -> Sealed:
+    def look(self) -> Departed:
         """What came since the last look; raises BusUnavailableError."""
         until_ns = monotonic_ns() + LOOK_NS
         rows, delays = 0, list[int]()
@@ -50,7 +50,7 @@ class Follower:
             if monotonic_ns() > until_ns:
                 self._pass_over()
                 break
-        return Sealed(rows, tuple(delays[-DELAYS_MAX:]))
+        return Departed(rows, tuple(delays[-DELAYS_MAX:]))
 
     def close(self) -> None:
         """Let go of the broker."""

@@ -66,12 +66,12 @@ class Guard:
     def _knows(self, headers: Mapping[str, str]) -> bool:
         """Whether a request has the token."""
         kind, _, bearer = headers.get("authorization", "").partition(" ")
-        given = bearer if kind.lower() == "bearer" else _cookie(headers.get("cookie", ""))
-        return hmac.compare_digest(given.encode(), self._token.encode())
+        token = bearer if kind.lower() == "bearer" else _cookie(headers.get("cookie", ""))
+        return hmac.compare_digest(token.encode(), self._token.encode())
 
     async def _enter(self, send: Send, query: bytes) -> None:
-        given = parse_qs(query.decode("latin-1"), max_num_fields=4).get("token", [""])[0]
-        if not hmac.compare_digest(given.encode(), self._token.encode()):
+        token = parse_qs(query.decode("latin-1"), max_num_fields=4).get("token", [""])[0]
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
             await _refuse(send, 401, "this is not the token")
             return
         secure = "; Secure" if self._secure else ""
@@ -100,10 +100,10 @@ def _with_headers(send: Send) -> Send:
 
     async def sender(message: Message) -> None:
         if message["type"] == "http.response.start":
-            given = {name for name, _ in message["headers"]}
+            own = {name for name, _ in message["headers"]}
             message["headers"] = [
                 *message["headers"],
-                *((name, value) for name, value in _ENCODED if name not in given),
+                *((name, value) for name, value in _ENCODED if name not in own),
             ]
         await send(message)
 

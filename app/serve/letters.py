@@ -86,7 +86,7 @@ class LetterReader:
         self, kind: str, parse: Callable[[Headers], _Letter]
     ) -> Iterator[tuple[Place, _Letter, Original]]:
         """The last letters of all partitions, the newest by record time first."""
-        found: list[tuple[Place, _Letter, Original]] = []
+        letters: list[tuple[Place, _Letter, Original]] = []
         for partition in range(self._settings.bus.partitions):
             source = TopicPartition(self._settings.topic(kind), partition)
             stretch = stretch_before(self._bus, source, None, LETTERS_MAX)
@@ -97,9 +97,9 @@ class LetterReader:
                         letter = parse(original.headers)
                     except LetterError:
                         continue  # somebody else's message
-                    found.append((Place(partition, int(block.offset[message])), letter, original))
+                    letters.append((Place(partition, int(block.offset[message])), letter, original))
                 del block
-        yield from sorted(found, key=lambda one: (one[2].timestamp_ms, one[0]), reverse=True)
+        yield from sorted(letters, key=lambda one: (one[2].timestamp_ms, one[0]), reverse=True)
 
 
 def _late(place: Place, letter: LateLetter, original: Original) -> dict[str, Any]:

@@ -68,8 +68,8 @@ class Runs:
         try:
             if file.stat().st_size > SUMMARY_SIZE_MAX:
                 raise ValueError(f"it has more than {SUMMARY_SIZE_MAX:,} bytes")
-            found = json.loads(file.read_text())
-            shown = {key: found[key] for key in SHOWN if key in found}
+            summary = json.loads(file.read_text())
+            shown = {key: summary[key] for key in SHOWN if key in summary}
         except (OSError, ValueError, TypeError) as broken:
             return {"run": name, "broken": str(broken)}
         return {"run": name, **shown}

@@ -1,8 +1,12 @@
 """The server of the page: uvicorn on a socket of ours, with bounds on what a connection may take."""
 
 import asyncio
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any, Final, NamedTuple
 
 import uvicorn
@@ -15,6 +19,7 @@ CONNECTIONS_MAX: Final = 128
 REQUEST_S: Final = 10.0  # until a new connection has sent a whole request
 IDLE_S: Final = 5
 HEAD_SIZE_MAX: Final = 16 << 10  # bytes of a request's line and headers
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 TOKEN_LENGTH_MIN: Final = 16
 
@@ -41,6 +46,12 @@ class Listening(NamedTuple):
     def secure(self) -> bool:
         """Whether browsers come by TLS."""
         return self.certificate is not None or self.behind_proxy
+
+    def address(self, port: int) -> str:
+        """Where a browser begins; with a token the place where it is entered."""
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        scheme = "http" if self.certificate is None else "https"
+        return f"{scheme}://{shown}:{port}{'/enter?token=...' if self.token else '/'}"
 
     def require_safe(self) -> None:
         """Raise UsageError for an address that others reach without a token, or in clear text."""
@@ -106,7 +117,7 @@ def open_socket(listening: Listening) -> socket.socket:
 
 def server_of(application: ASGIApp, listening: Listening) -> uvicorn.Server:
     """A server whose `run` returns at SIGTERM or Ctrl-C."""
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             application,
             http=_Bounded,
@@ -124,6 +135,20 @@ def server_of(application: ASGIApp, listening: Listening) -> uvicorn.Server:
             ssl_keyfile=listening.key,
         )
     )
+
+
+class _Server(uvicorn.Server):
+    """Ends with exit code 0 when it is told to, as every command here: uvicorn would die of the signal."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        in_main = current_thread() is main_thread()
+        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS} if in_main else {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class _Bounded(H11Protocol):

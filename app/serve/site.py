@@ -58,7 +58,7 @@ class Site:
             Route("/livez", self._alive),
             Route("/static/{path:path}", self._static),
             Route("/api/v1/feed", self._events),
-            Route("/api/v1/history", self._answering(lambda _: self._feed.history())),
+            Route("/api/v1/history", self._answering(lambda _: self._feed.looker.history())),
             Route("/api/v1/symbol", self._answering(self._symbol)),
             Route("/api/v1/letters", self._answering(lambda _: self._letters.view())),
             Route("/api/v1/letter", self._answering(self._letter)),
@@ -127,9 +127,9 @@ class Site:
         """The nodes and features, with the rows and nulls that were seen since this page began."""
         pipeline = self._pipeline
         if pipeline is None or pipeline.graph is None:
-            return {"graph": None, "seen": self._feed.nulls()}
+            return {"graph": None, "seen": self._feed.looker.nulls()}
         view = GraphView(pipeline.settings, InputColumns(pipeline.asof, ""))
-        return {"graph": view.as_json(), "seen": self._feed.nulls()}
+        return {"graph": view.as_json(), "seen": self._feed.looker.nulls()}
 
 
 def _file(asset: Asset, request: Request) -> Response:

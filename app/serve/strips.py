@@ -1,4 +1,4 @@
-"""Fifteen minutes of a group, a point a second: how many rows left, how old they were, how far it trails."""
+"""Fifteen minutes of a group, a point a look: how many rows left, how old they were, how far it trails."""
 
 from collections import deque
 from typing import Final, NamedTuple
@@ -9,11 +9,11 @@ from app.watch.watermarks import Picture
 from app.watch.words import answer
 from schemas.clocks import BEGINNING_NS, NS_PER_MS, NS_PER_S
 
-POINTS_MAX: Final = 900  # a second each
+POINTS_MAX: Final = 1_800  # half a second each
 HOLDERS_MAX: Final = 100  # changes of who holds a task that are remembered
 
 
-class Sealed(NamedTuple):
+class Departed(NamedTuple):
     """What left the workers since the look before: rows by the counts of their frames, and seal delays."""
 
     rows: int
@@ -23,7 +23,7 @@ class Sealed(NamedTuple):
 class Point(NamedTuple):
     """One look.
 
-    `rows`      joined rows that left in this second.
+    `rows`      joined rows that left since the look before, and `rows_per_s` their rate.
     `p50`       of the delay from the message that let rows be sealed to the frame, in ms, as `p99` and
                 `longest`; None where no frame was seen.
     `trails_s`  seconds of market time between the newest row read and the frontier, of the task that trails
@@ -33,6 +33,7 @@ class Point(NamedTuple):
 
     now_ns: int
     rows: int
+    rows_per_s: float
     p50: float | None
     p99: float | None
     longest: float | None
@@ -57,14 +58,16 @@ class Strips:
         self.points: deque[Point] = deque(maxlen=POINTS_MAX)
         self.holders: dict[int, deque[Holding]] = {}
 
-    def add(self, picture: Picture, sealed: Sealed) -> Point:
+    def add(self, picture: Picture, departed: Departed) -> Point:
         """Remember a look; returns its point."""
-        p50, p99, longest = _delays(sealed.delays_ns)
+        p50, p99, longest = _delays(departed.delays_ns)
         inputs = [figures for task in picture.tasks for figures in task.inputs]
         reports = [figures.report for figures in inputs if figures.report]
+        since_ns = picture.now_ns - self.points[-1].now_ns if self.points else 0
         point = Point(
             picture.now_ns,
-            sealed.rows,
+            departed.rows,
+            round(departed.rows * NS_PER_S / since_ns, 1) if since_ns > 0 else 0.0,
             p50,
             p99,
             longest,
@@ -74,10 +77,10 @@ class Strips:
         )
         self.points.append(point)
         for task in picture.tasks:
-            said = answer(task, picture)
+            now = answer(task, picture)
             past = self.holders.setdefault(task.number, deque(maxlen=HOLDERS_MAX))
-            if not past or (past[-1].holder, past[-1].verdict) != (task.holder.name, said.verdict):
-                past.append(Holding(picture.now_ns, task.holder.name, said.verdict, said.sentence))
+            if not past or (past[-1].holder, past[-1].verdict) != (task.holder.name, now.verdict):
+                past.append(Holding(picture.now_ns, task.holder.name, now.verdict, now.sentence))
         return point
 
 

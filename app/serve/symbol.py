@@ -158,7 +158,7 @@ class SymbolReader:
         source = TopicPartition(self._settings.topic(name), partition)
         stretch = stretch_before(self._pipeline.bus, source, None, QUOTE_OFFSETS)
         decoder = self._pipeline.decoder(name)
-        found: list[tuple[int, Any, Any]] = []
+        matches: list[tuple[int, Any, Any]] = []
         for block in read_stretch(self._pipeline.bus, source, stretch, group=self._group):
             decoded = decoder.decode(block, np.arange(block.messages, dtype=np.int64)).batch
             if decoded is not None:
@@ -167,9 +167,9 @@ class SymbolReader:
                 at = decoded.time_ns
                 chosen = np.flatnonzero((decoded.key_code == code) & (at >= span[0]) & (at <= span[1]))
                 bid, ask = (decoded.columns.column(side).take(pa.array(chosen)) for side in self._sides)
-                found += zip(at[chosen].tolist(), bid.to_pylist(), ask.to_pylist(), strict=True)
+                matches += zip(at[chosen].tolist(), bid.to_pylist(), ask.to_pylist(), strict=True)
             del block
-        return sorted(found, key=lambda quote: quote[0])[-ROWS_MAX:]
+        return sorted(matches, key=lambda quote: quote[0])[-ROWS_MAX:]
 
     def _feature(
         self, node: str, column: str, symbol: str, partition: int, span: tuple[int, int]
@@ -177,16 +177,16 @@ class SymbolReader:
         """The values of a feature between two times."""
         source = TopicPartition(self._settings.topic(node), partition)
         stretch = stretch_before(self._pipeline.bus, source, None, FRAMES_MAX)
-        found: list[tuple[int, Any]] = []
+        matches: list[tuple[int, Any]] = []
         for _, rows in self._frames(source, stretch):
             mine = self._of_symbol(rows, symbol)
             at: npt.NDArray[np.int64] = mine.column(self._clock).to_numpy()
-            found += [
+            matches += [
                 (time_ns, value)
                 for time_ns, value in zip(at.tolist(), mine.column(column).to_pylist(), strict=True)
                 if span[0] <= time_ns <= span[1]
             ]
-        return found[-ROWS_MAX:]
+        return matches[-ROWS_MAX:]
 
 
 def _sides(schema: pa.Schema) -> Sequence[str] | None:

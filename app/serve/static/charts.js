@@ -22,7 +22,7 @@ export class Strip {
 
   update(values) {
     if (!this.chart) {
-      const lines = this.series.map(([label, name]) => ({ label, stroke: colour(name), width: 1.5, points: { show: false } }));
+      const lines = this.series.map(([label, name]) => ({ label, stroke: colour(name), width: 1.5 }));
       const options = {
         width: Math.max(this.element.clientWidth, 300), height: this.height, pxAlign: 0,
         scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.1 : 1] } },

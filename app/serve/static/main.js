@@ -9,7 +9,7 @@ import Symbol from "/static/symbol.js";
 import Task from "/static/task.js";
 import { clock } from "/static/words.js";
 
-const POINTS_MAX = 900;
+const POINTS_MAX = 1800;
 const HOLDERS_MAX = 100;
 const VIEWS = { now: ["Now", Now], task: ["Task", Task], symbol: ["Symbol", Symbol], letters: ["Letters", Letters], runs: ["Runs", Runs], graph: ["Graph", Graph] };
 

@@ -34,7 +34,7 @@ export default class Now {
     ));
     const points = state.points;
     const x = points.map((point) => seconds(point.now_ns));
-    this.strips.rows.update([x, points.map((point) => point.rows)]);
+    this.strips.rows.update([x, points.map((point) => point.rows_per_s)]);
     this.strips.delay.update([x, ...["p50", "p99", "longest"].map((name) => points.map((point) => point[name]))]);
     this.strips.trails.update([x, points.map((point) => point.trails_s)]);
     this.strips.letters.update([x, points.map((point) => point.late), points.map((point) => point.dead)]);

@@ -132,6 +132,9 @@ const number = (value) => (value === null || value === undefined ? null : Number
 function matches(chart, trades, base) {
   const { ctx } = chart;
   ctx.save();
+  ctx.beginPath();
+  ctx.rect(chart.bbox.left, chart.bbox.top, chart.bbox.width, chart.bbox.height);
+  ctx.clip();
   ctx.strokeStyle = colour("faint");
   ctx.fillStyle = colour("bad");
   ctx.lineWidth = 1;
@@ -147,7 +150,7 @@ function matches(chart, trades, base) {
     if (side === undefined) continue;
     ctx.beginPath();
     ctx.moveTo(x, y);
-    ctx.lineTo(Math.max(chart.valToPos(Number(BigInt(row.matched_ns) - base), "x", true), chart.bbox.left), chart.valToPos(side, "y", true));
+    ctx.lineTo(chart.valToPos(Number(BigInt(row.matched_ns) - base), "x", true), chart.valToPos(side, "y", true));
     ctx.stroke();
   }
   ctx.restore();

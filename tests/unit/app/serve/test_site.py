@@ -13,6 +13,7 @@ from app.serve import site
 from app.serve.assets import FOLDER, read_assets
 from app.serve.feed import CLIENTS_MAX, Feed
 from app.serve.letters import LetterReader
+from app.serve.looker import Looker
 from app.serve.runs import Runs
 from app.serve.site import Site
 from tests.stage.market import Market
@@ -21,11 +22,19 @@ from tests.stage.market import Market
 UPLOT = json.loads((FOLDER / "uplot" / "files.json").read_text())
 
 
+class Still(Feed):
+    """A feed without its thread, for the embedded bus is for one."""
+
+    def start(self) -> None:
+        """Nothing begins."""
+
+    def close(self) -> None:
+        """Nothing ends."""
+
+
 def site_of(folder: Path) -> Site:
     market = Market(folder)
-    page = Feed(market.settings, market.bus, market.pipeline)
-    page.start = lambda: None  # type: ignore[method-assign] - the embedded bus is for one thread
-    page.close = lambda: None  # type: ignore[method-assign]
+    page = Still(Looker(market.settings, market.bus, market.pipeline))
     return Site(
         page,
         LetterReader(market.settings, market.bus),

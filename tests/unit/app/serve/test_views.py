@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.errors import UsageError
-from app.serve import bounded, feed, follower
-from app.serve.feed import Feed
+from app.serve import bounded, follower, looker
 from app.serve.letters import LetterReader
+from app.serve.looker import Looker
 from app.serve.strips import HOLDERS_MAX
 from app.serve.symbol import SymbolReader
 from app.worker.worker import Worker
@@ -27,15 +27,15 @@ TICK = {
 }
 
 
-def looks(page: Feed, count: int = 1) -> dict[str, Any]:
+def looks(page: Looker, count: int = 1) -> dict[str, Any]:
     """The last of some looks, without a thread."""
     for _ in range(count):
-        answer = page._look()  # noqa: SLF001 - the embedded bus is for one thread
+        answer = page.look()
     return answer
 
 
-def page_of(market: Market) -> Feed:
-    return Feed(market.settings, market.bus, market.pipeline)
+def page_of(market: Market) -> Looker:
+    return Looker(market.settings, market.bus, market.pipeline)
 
 
 def sealed(market: Market, *symbols: str) -> Worker:
@@ -104,7 +104,7 @@ def test_a_broker_that_is_away_is_shown_and_looked_for_again(
         raise BusUnavailableError("nobody answers")
 
     with monkeypatch.context() as patch:
-        patch.setattr(feed, "look", refuse)
+        patch.setattr(looker, "look", refuse)
         assert looks(page)["away"] == "nobody answers"
     assert looks(page)["away"] == ""
 
