@@ -49,6 +49,7 @@ MODULES = (
     "graph",
     "watch",
     "exporter",
+    "serve",
     "dashboards",
     "replay",
     "export",
@@ -78,6 +79,7 @@ ALONE = {
             "publish",
             "replay",
             "reset",
+            "serve",
         )
     },
 }
