@@ -47,6 +47,7 @@ MODULES = (
     "progress",
     "reset",
     "graph",
+    "edges",
     "watch",
     "exporter",
     "dashboards",
@@ -59,6 +60,7 @@ MODULES = (
 ALONE = {
     "backtest": ("replay",),
     "doctor": ("watch",),
+    "graph": ("graph", "edges"),
     "topics": ("align", "infer", "repartition"),
     "watermarks": ("watch",),
     **{
@@ -71,7 +73,6 @@ ALONE = {
             "dead",
             "export",
             "exporter",
-            "graph",
             "kafka",
             "late",
             "progress",

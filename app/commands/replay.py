@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from app.cli import ConfigFile, app, console, say
+from app.cli import ConfigFile, app, console, print_lines, say
 from app.commands.durations import flag_ns
 from app.day.days import replay_dates
 from app.day.reading import Reading
@@ -164,6 +164,13 @@ ThroughWireOption = Annotated[
         "the same rows.  Default: straight from the history into the join and the graph.",
     ),
 ]
+AgainOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a run of one day: run it again with its own settings, into --out or a folder `again` "
+        "in it, and compare all rows; exit 1 where they differ.  Default: --date says what to run."
+    ),
+]
 MakeOption = Annotated[
     str | None,
     typer.Option(
@@ -202,6 +209,7 @@ def replay(
     grace: GraceOption = None,
     grace_ns: GraceNsOption = None,
     feature: FeatureOption = None,
+    again: AgainOption = None,
     from_make: MakeOption = None,
 ) -> None:
     """Replay one day, or each of several, through topics and workers to aligned rows, and audit them.
@@ -209,7 +217,12 @@ def replay(
     Stopped half-way, the same command goes on.  Exit 1 if the audit finds anything.
 
     Example: python -m app replay --date 2024-01-15 --partitions 8 --workers 2
+
+    Example: python -m app replay --again build/replay/2024-01-15
     """
+    if again is not None:
+        _run_again(again, out, bootstrap, date, config)
+        return
     _run(
         date,
         from_make,
@@ -258,6 +271,7 @@ def backtest(
     grace: GraceOption = None,
     grace_ns: GraceNsOption = None,
     feature: FeatureOption = None,
+    again: AgainOption = None,
 ) -> None:
     """Run the same join and graph over days of history, straight from Parquet to Parquet, and audit the rows.
 
@@ -267,6 +281,9 @@ def backtest(
 
     Example: python -m app backtest --date 2024-03-04..2024-03-08 --data mine --event Time --symbol venue,sym
     """
+    if again is not None:
+        _run_again(again, out, None, date, config)
+        return
     _run(
         date,
         None,
@@ -286,6 +303,21 @@ def backtest(
             feature=feature,
         ),
     )
+
+
+def _run_again(
+    folder: Path, out: Path | None, bootstrap: str | None, date: str | None, config: Path | None
+) -> None:
+    """Run what a folder holds again, and say of each output whether its rows are as they were."""
+    from app.day.again import run_again
+
+    if date is not None or config is not None:
+        raise UsageError("--again has the date and the settings of the run: leave --date and --config out")
+    done = run_again(folder, out, bootstrap, say)
+    done.summary.show(console)
+    print_lines(done.lines)
+    if not done.equal or done.summary.audit_violations:
+        raise typer.Exit(1)
 
 
 def _rule(
