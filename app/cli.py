@@ -52,13 +52,14 @@ MODULES = (
     "exporter",
     "dashboards",
     "replay",
+    "backtest",
     "export",
     "calendar",
     "kafka",
 )
 # By the first word of a command: it imports nothing but its own, since somebody waits for it.
 ALONE = {
-    "backtest": ("replay",),
+    "backtest": ("backtest",),
     "doctor": ("watch",),
     "graph": ("graph", "edges"),
     "topics": ("align", "infer", "repartition"),

@@ -117,14 +117,14 @@ def write_rows(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch])
 @contextmanager
 def open_rows(path: Path, schema: pa.Schema) -> Iterator[Any]:
     """Open a file of rows; what is given takes a batch of them."""
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
         yield writer.write_batch
 
 
 def read_rows(path: Path) -> pa.Table:
     """The rows of a file, which stay on disk until they are looked at; raises UsageError where it is none."""
     try:
-        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        return pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
     except (OSError, pa.ArrowException) as broken:
         raise UsageError(f"{path}: not a file of a capture: {broken}") from None
 

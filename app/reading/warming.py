@@ -136,7 +136,6 @@ class _Reader:
         asof = pipeline.asof
         self.messages = 0
         self.ended = False
-        self.way_out = "Bring back the folder worker.state or the rows, or begin anew: `python -m app reset`"
         self._source = TopicPartition(sink.topic, partition)
         self._missing = missing
         self._schema = sink.schema

@@ -5,11 +5,14 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+import tomli_w
+
 from app.config import Settings
 from app.settings.sessions import CalendarTable
 from app.wiring.functions import function_anywhere
 
 ID_LENGTH: Final = 12
+KEPT_MAX: Final = 20  # settings of one pipeline
 _FILES: Final = ("file", "function", "schema_file")
 # Of the worker's table what decides which rows there are; the rest says when and how they are written.
 _DECIDE: Final = ("format", "late", "dead", "message_size_max")
@@ -79,6 +82,23 @@ def settings_id(settings: Settings) -> str:
         "calendars": {name: _apart_from_places(table) for name, table in tables.get("calendars", {}).items()},
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:ID_LENGTH]
+
+
+def keep_settings(settings: Settings) -> str:
+    """Write the whole settings beside the local state, under their id, which is returned.
+
+    The last `KEPT_MAX` that were used stay.
+    """
+    folder, told = settings.worker.state / settings.pipeline.prefix, settings_id(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"settings-{told}.toml"
+    unfinished = file.with_name(f"{file.name}.{settings.worker.slot}.unfinished")
+    unfinished.write_text(tomli_w.dumps(resolved_tables(settings)))
+    unfinished.replace(file)
+    kept = sorted(folder.glob("settings-*.toml"), key=lambda one: one.stat().st_mtime_ns)
+    for old in kept[:-KEPT_MAX]:
+        old.unlink(missing_ok=True)
+    return told
 
 
 def _apart_from_places(table: dict[str, Any]) -> dict[str, Any]:

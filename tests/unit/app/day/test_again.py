@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Settings
+from app.config import Settings, load_settings
 from app.day.record import RunRecord
-from app.wiring.resolved import settings_id
+from app.wiring.resolved import KEPT_MAX, keep_settings, settings_id
 from tests.stage.graphs import TICK, graph_file
 from tests.stage.programs import App
 
@@ -107,3 +107,17 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     record.write(tmp_path)
     assert RunRecord.read(tmp_path) == record
     assert record.rows_folder(tmp_path, "tick") == Path("r/tick/day=2024-01-15")
+
+
+def test_a_worker_keeps_its_settings_whole_by_their_id(tmp_path: Path) -> None:
+    tables = {"worker": {"state": str(tmp_path)}, "pipeline": {"clock": "known", "tolerance_ns": 7}}
+    settings = Settings.model_validate(tables)
+    told = keep_settings(settings)
+    folder = tmp_path / "tidemark"
+    assert [path.name for path in folder.iterdir()] == [f"settings-{told}.toml"]
+    again = load_settings(folder / f"settings-{told}.toml")
+    assert (settings_id(again), again.pipeline.clock) == (told, "known")
+    for number in range(KEPT_MAX + 3):
+        other = tables | {"bus": {"partitions": 5 + number}}
+        keep_settings(Settings.model_validate(other))
+    assert len(list(folder.iterdir())) == KEPT_MAX
