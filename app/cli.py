@@ -47,19 +47,22 @@ MODULES = (
     "progress",
     "reset",
     "graph",
+    "edges",
     "watch",
     "exporter",
     "serve",
     "dashboards",
     "replay",
+    "backtest",
     "export",
     "calendar",
     "kafka",
 )
 # By the first word of a command: it imports nothing but its own, since somebody waits for it.
 ALONE = {
-    "backtest": ("replay",),
+    "backtest": ("backtest",),
     "doctor": ("watch",),
+    "graph": ("graph", "edges"),
     "topics": ("align", "infer", "repartition"),
     "watermarks": ("watch",),
     **{
@@ -72,7 +75,6 @@ ALONE = {
             "dead",
             "export",
             "exporter",
-            "graph",
             "kafka",
             "late",
             "progress",

@@ -16,6 +16,7 @@ from app.process import failpoints
 from app.process.memory import share_arenas
 from app.wiring.open import open_bus, open_pipeline
 from app.wiring.pipeline import Pipeline, warm_up
+from app.wiring.resolved import keep_settings
 from app.wiring.slot import claim_slot, require_free_slot, taken_words
 from app.wiring.topics import similar, topic_plan
 from app.worker.assembly import open_worker
@@ -95,6 +96,7 @@ def _align(settings: Settings, endpoint: Endpoint, *, until_final: bool, take_ov
     if not take_over:
         require_free_slot(pipeline.bus.admin(), settings, say=say)
     claim_slot(settings)
+    say(f"settings {keep_settings(settings)}, kept under {settings.worker.state}")
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
     worker = open_worker(pipeline, until_final=until_final, ledger=endpoint.ledger, health=endpoint.health)
     endpoint.opened(worker)

@@ -7,13 +7,13 @@ from app.config import Settings
 from app.errors import UsageError
 from app.graph.columns import InputColumns
 from app.graph.context import length_words, reach_words
+from app.graph.select import ancestors, require_node, selected
 from app.lock.file import NAME, lock_path, read_lock
 from app.lock.meanings import FeatureMeaning, feature_meanings, identity_plan
 from app.words import table_lines
 from operators.bars.settings import BarSettings
 from operators.formula.features import Features
 from operators.formula.history import STARTS, Reach, Start, farthest, latest_start
-from operators.formula.suggest import suggest
 from operators.graph.plan import Plan, PlannedNode
 from operators.labels.planned import PlannedLabel
 from operators.sealed import ALIGNED
@@ -67,14 +67,15 @@ class Past(NamedTuple):
 class GraphView:
     """A graph as people see it; raises UsageError where it has errors, or is none."""
 
-    def __init__(self, settings: Settings, columns: InputColumns) -> None:
+    def __init__(self, settings: Settings, columns: InputColumns, to: str | None = None) -> None:
+        """With `to` only the part of the graph that this node is made of."""
         plan = identity_plan(settings, columns.asof)
         if plan is None:
             where = settings.file or "settings"
             raise UsageError(f"{where}: there is no graph, no table [graph.NAME] with features")
         self._settings = settings
         self._source = columns.source
-        self._plan: Plan = plan
+        self._plan: Plan = plan if to is None else ancestors(plan, to)
         self._meanings = {(one.node, one.column): one for one in feature_meanings(settings, columns.asof)}
         path = lock_path(settings)
         self._locked = read_lock(path) if path is not None and path.exists() else None
@@ -122,6 +123,31 @@ class GraphView:
             if node.tiles is not None:
                 length, place = length_words(node.tiles.settings.tile_ns), node.tiles.function.place
                 yield f"  {node.name} ({place}) is out up to {length} after {node.upstream}"
+
+    def listed(self, selection: str) -> Iterator[str]:
+        """A line for each node of a selection (`app.graph.select`): where from, its features, its topic."""
+        nodes = selected(self._plan, selection, self._changed) if selection else self._plan.nodes
+        rows = [
+            (
+                node.name,
+                ", ".join(node.reads),
+                node.meaning[:MEANING_LENGTH],
+                "" if node.carried is None else self._settings.topic(node.name),
+                ", ".join(node.features.columns),
+            )
+            for node in nodes
+        ]
+        yield from table_lines(("node", "from", "meaning", "topic", "features"), rows) if rows else ()
+
+    @property
+    def _changed(self) -> set[str]:
+        """The nodes with a feature that the lock does not know as it is; without a lock all are such."""
+        return {
+            node.name
+            for node in self._plan.nodes
+            for column in node.features.columns
+            if self._lock_word(self._meanings[node.name, column]) != "same"
+        }
 
     def as_json(self, name: str | None = None) -> dict[str, Any]:
         """The same, with whole meanings, for programs."""
@@ -235,10 +261,7 @@ class GraphView:
             yield f"  {line}"
 
     def _node(self, name: str) -> PlannedNode:
-        names = self._names
-        if name not in names:
-            raise UsageError(f"the graph has no node {name}{suggest(name, names, listed='there are')}")
-        return self._plan.nodes[names.index(name)]
+        return self._plan.nodes[self._names.index(require_node(self._plan, name))]
 
     @property
     def _names(self) -> list[str]:

@@ -82,12 +82,24 @@ class Graph:
 
         Returns what goes out, by node.  Each output says itself how far it is complete.
         """
+        sealed = self.run({ALIGNED: aligned, **streams})
+        return {name: output.choose(sealed[name]) for name, output in self._outputs.items()}
+
+    def run(self, roots: Mapping[str, Sealed], given: Mapping[str, Sealed] = NONE) -> dict[str, Sealed]:
+        """Run rows of roots that became final through every node; what each gives, and the roots.
+
+        A node whose rows are `given`, as it gave them once for the same calls, does not run.
+        """
         assert not self._cold, "nodes are cold: they lack rows that were sealed before"
-        sealed = {name: self._enter(name, rows) for name, rows in {ALIGNED: aligned, **streams}.items()}
+        sealed = {name: self._enter(name, rows) for name, rows in roots.items()}
         for planned in self._plan.nodes:
+            known = given.get(planned.name)
+            if known is not None:
+                sealed[planned.name] = self._in_sessions(known)
+                continue
             made = self._nodes[planned.name].take(tuple(sealed[name] for name in planned.reads))
             sealed[planned.name] = self._in_sessions(made) if planned.has_own_rows else made
-        return {name: output.choose(sealed[name]) for name, output in self._outputs.items()}
+        return sealed
 
     @property
     def remembers(self) -> bool:

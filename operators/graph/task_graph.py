@@ -226,6 +226,11 @@ class TaskGraph:
         return self._root.recall(entries, frontier_ns)
 
     def _seal(self, frontier_ns: int) -> dict[str, Sealed]:
+        joined, streams = self._seal_roots(frontier_ns)
+        return {self._root.name: joined, **self._graph.take(joined, streams)}
+
+    def _seal_roots(self, frontier_ns: int) -> tuple[Sealed, dict[str, Sealed]]:
+        """The rows of the join, and of each stream that nodes read, that are final with this frontier."""
         self.inputs.move_to(frontier_ns)
         joined = self._root.seal(frontier_ns)
         streams = {root.name: root.seal(frontier_ns) for root in self._streams}
@@ -234,7 +239,7 @@ class TaskGraph:
             streams = {name: self._known(rows, passed_at(rows)) for name, rows in streams.items()}
             self.inputs.forget_known(frontier_ns)
         self._forget_set_aside()
-        return {self._root.name: joined, **self._graph.take(joined, streams)}
+        return joined, streams
 
     def _known(self, sealed: Sealed, bound_ns: Int64s | None) -> Sealed:
         """The rows with the moment at which all inputs had reached these bounds."""
@@ -272,6 +277,19 @@ class TaskGraph:
         if self._unsettled and not self._rereading and self._graph.missing is None:
             self._unsettled = False
             self._graph.settle(self._complete_ns)
+
+
+class RootsAlone(TaskGraph):
+    """The roots of a graph without its nodes: `seal` gives the rows of each root that became final."""
+
+    def __init__(self, settings: AsofSettings, plan: Plan | None = None) -> None:
+        """The join of `settings`, and the streams that nodes of the plan read."""
+        super().__init__(settings, plan)
+        self.layouts: Final = {root.name: root.layout for root in self._roots}
+
+    def _seal(self, frontier_ns: int) -> dict[str, Sealed]:
+        joined, streams = self._seal_roots(frontier_ns)
+        return {self._root.name: joined, **streams}
 
 
 def _joined(evident: Sealed, assumed: Sealed) -> Sealed:
