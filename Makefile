@@ -135,8 +135,8 @@ chaos: $(READY) ## play every fault F1-F25 on a real Kafka, again and again: mak
 storm: $(READY) ## time restarts, then kill and stop workers and brokers under 20,000 rows/s: make storm MINUTES=30 SEED=1
 	@$(PY) -m tests.broker.chaos.storm $(MINUTES) $(or $(SEED),1) $(ARGS)
 
-test-planted: $(READY) ## plant a fault of every kind in a graph: graph check must name each for what it is
-	@$(PY) -m pytest -q tests/unit/app/graph/test_check.py -k planted $(ARGS)
+test-planted: $(READY) ## plant a fault of every kind in a graph and in splits: each must be named for what it is
+	@$(PY) -m pytest -q tests/unit/app/graph tests/unit/gpu_sink/samples -k planted $(ARGS)
 
 change: $(READY) ## change a graph under 20,000 rows/s: new features have their past, the others every bit: make change SECONDS=60
 	@$(PY) -m tests.broker.chaos.storm.changed $(SECONDS)
