@@ -204,7 +204,7 @@ def alone_ns(rows: pa.RecordBatch, keys: RowKeys, name: str, rounds: int) -> flo
             node = make_node(rows.schema, {one: FORMULAS[one] for one in names}) if names else None
             taken[beside].append(0.0 if node is None else timed(partial(take_all, node, cuts)))
     with_it, without = (statistics.median(taken[beside][1:]) for beside in (True, False))
-    return 1e9 * (with_it - without) / rows.num_rows
+    return float(1e9 * (with_it - without) / rows.num_rows)
 
 
 def read_by(name: str) -> list[str]:
