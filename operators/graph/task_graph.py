@@ -17,6 +17,7 @@ from operators.graph.past import remembered_streams
 from operators.graph.plan import Plan
 from operators.graph.stream_root import StreamRoot
 from operators.graph.task_nodes import TaskNodes
+from operators.graph.waiting import Waiting
 from operators.inputs.inputs import NAME as INPUTS
 from operators.inputs.inputs import Inputs, InputSpec
 from operators.inputs.progress import TaskProgress
@@ -65,6 +66,7 @@ class TaskGraph:
             StreamRoot(stream, settings.clock, groups, keeps_back=name in remembered)
             for name, stream in plan.streams.items()
         )
+        self._waiting = Waiting({root.name: root.layout for root in self._roots})
         self.nodes: Final = TaskNodes(self._graph, self._root, self._streams, settings)
         self.sinks: Final = {self._root.name: self._root.layout, **self._graph.layouts}
         self._rereading = False
@@ -98,11 +100,18 @@ class TaskGraph:
             if rows.aside is not None:
                 self._forget_set_aside()
 
-    def seal(self) -> dict[str, Sealed]:
+    @property
+    def nodes_due(self) -> bool:
+        """Whether rows wait for nodes that these have to take before more is sealed."""
+        return self._waiting.due
+
+    def seal(self, *, nodes: bool = True) -> dict[str, Sealed]:
         """Move the frontier to the smallest watermark; return the rows of each sink that became final.
 
-        While an input reads judged rows again, or nodes take sealed ones again, the frontier stands still.
-        Rows that an idle input would have held back are sealed apart, and last, so that they can be counted.
+        Without `nodes` it gives those of the join alone, and rows wait for `run_nodes`.  While an input
+        reads judged rows again, or nodes take sealed ones again, the frontier stands still.  Rows that an
+        idle input would have held back are sealed apart, and last, so that they can be counted; then none
+        wait.
         """
         self._notice_caught_up()
         if not self.caught_up:
@@ -110,9 +119,15 @@ class TaskGraph:
         evident_ns, assumed_ns = self.inputs.bounds()
         sealed = self._seal(evident_ns)
         if assumed_ns <= evident_ns:
-            return sealed
-        assumed = self._seal(assumed_ns)
+            return {**sealed, **self.run_nodes()} if nodes else sealed
+        sealed |= self.run_nodes()
+        assumed = {**self._seal(assumed_ns), **self.run_nodes()}
         return {name: _joined(sealed[name], assumed[name]) for name in sealed}
+
+    def run_nodes(self) -> dict[str, Sealed]:
+        """Let nodes take the rows that wait for them; return what goes out, by sink."""
+        waiting = self._waiting.take()
+        return dict(self._graph.take(waiting.pop(ALIGNED), waiting)) if waiting else {}
 
     def finish(self) -> dict[str, Sealed]:
         """Seal everything that is left; the frontier moves past the newest row of any input.
@@ -123,7 +138,7 @@ class TaskGraph:
         end_ns = max(self.inputs.frontier_ns, *(root.end_ns for root in self._roots))
         self.inputs.end_at(end_ns)
         self._notice_caught_up()
-        return self._seal(end_ns)
+        return {**self._seal(end_ns), **self.run_nodes()}
 
     def held(self, stream: str) -> Held:
         """What waits of an input, or what waiting rows wait for."""
@@ -166,6 +181,7 @@ class TaskGraph:
         Only once caught up: before, rows that the committed offsets stand for are not here yet.
         """
         assert self.inputs.caught_up, "a snapshot now would lack rows that have yet to be read again"
+        assert not self._waiting, "a snapshot now would lack rows that wait for nodes"
         parts = [
             owned(INPUTS, self.inputs.meaning, self.inputs.snapshot(self.progress())),
             *(owned(root.name, root.meaning, root.snapshot()) for root in self._roots),
@@ -227,7 +243,8 @@ class TaskGraph:
 
     def _seal(self, frontier_ns: int) -> dict[str, Sealed]:
         joined, streams = self._seal_roots(frontier_ns)
-        return {self._root.name: joined, **self._graph.take(joined, streams)}
+        self._waiting.add({self._root.name: joined, **streams})
+        return {self._root.name: joined}
 
     def _seal_roots(self, frontier_ns: int) -> tuple[Sealed, dict[str, Sealed]]:
         """The rows of the join, and of each stream that nodes read, that are final with this frontier."""
