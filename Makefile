@@ -82,9 +82,9 @@ $(READY_QUIX): requirements-quix.lock $(READY)
 sync: $(READY) ## set up .venv from requirements.lock
 
 lock: $(READY) ## resolve the dependency groups into the three lock files again
-	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group calendar --group dbn --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
+	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group ui --group calendar --group dbn --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group torch -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-torch.lock
-	$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group quix --generate-hashes --no-header --universal --python-version 3.11 -o requirements-quix.lock
+	$(PY) -m uv pip compile --quiet pyproject.toml --group app --group ui --group dev --group quix --generate-hashes --no-header --universal --python-version 3.11 -o requirements-quix.lock
 
 fmt: $(READY) ## format the code
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
@@ -135,8 +135,8 @@ chaos: $(READY) ## play every fault F1-F25 on a real Kafka, again and again: mak
 storm: $(READY) ## time restarts, then kill and stop workers and brokers under 20,000 rows/s: make storm MINUTES=30 SEED=1
 	@$(PY) -m tests.broker.chaos.storm $(MINUTES) $(or $(SEED),1) $(ARGS)
 
-test-planted: $(READY) ## plant a fault of every kind in a graph: graph check must name each for what it is
-	@$(PY) -m pytest -q tests/unit/app/graph/test_check.py -k planted $(ARGS)
+test-planted: $(READY) ## plant a fault of every kind in a graph and in splits: each must be named for what it is
+	@$(PY) -m pytest -q tests/unit/app/graph tests/unit/gpu_sink/samples -k planted $(ARGS)
 
 change: $(READY) ## change a graph under 20,000 rows/s: new features have their past, the others every bit: make change SECONDS=60
 	@$(PY) -m tests.broker.chaos.storm.changed $(SECONDS)

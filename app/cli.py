@@ -50,6 +50,7 @@ MODULES = (
     "edges",
     "watch",
     "exporter",
+    "serve",
     "dashboards",
     "replay",
     "backtest",
@@ -80,6 +81,7 @@ ALONE = {
             "publish",
             "replay",
             "reset",
+            "serve",
         )
     },
 }

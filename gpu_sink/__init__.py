@@ -26,7 +26,9 @@ from gpu_sink.frames import Frame
 from gpu_sink.options import BatchOptions, Windows
 from gpu_sink.samples.bars import bar_concurrency, bar_uniqueness, return_weights, time_decay
 from gpu_sink.samples.folds import PurgedKFold, purged
+from gpu_sink.samples.leaks import require_no_leak
 from gpu_sink.samples.moments import time_uniqueness
+from gpu_sink.scan import scan_aligned
 from gpu_sink.segment_writer import write_segments
 from gpu_sink.source import AlignedStream
 
@@ -57,7 +59,9 @@ __all__ = [
     "bar_concurrency",
     "bar_uniqueness",
     "purged",
+    "require_no_leak",
     "return_weights",
+    "scan_aligned",
     "time_decay",
     "time_uniqueness",
     "write_segments",

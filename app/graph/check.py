@@ -17,6 +17,7 @@ from app.graph.columns import newest_date
 from app.graph.day_rows import RootRows
 from app.graph.experiments import experiments
 from app.graph.judge import second_judge
+from app.graph.labels import as_far, more_words
 from app.graph.outcome import Outcome
 from app.graph.trial import Outputs, Trial, by_time, difference, one_batch
 from app.lock.changes import require_meanings
@@ -59,13 +60,7 @@ def days_to_check(
     date = on or newest_date(HistoryStore(store or GENERATED), settings) or DATE
     _, days = find_days(date, settings.stream_names, data=data, store=store, reading=Reading(), say=say)
     asof = join_of_days(settings, days)
-    plan = graph_plan(settings, asof, "")  # which names all that is wrong with it
-    for node in () if plan is None else plan.nodes:
-        if node.label is not None:
-            raise UsageError(
-                f"{settings.file or 'settings'}: graph.{node.name} makes labels, and a check runs features, "
-                "joins and bars alone in this version"
-            )
+    graph_plan(settings, asof, "")  # which names all that is wrong with it
     require_meanings(settings, asof)
     return days
 
@@ -145,7 +140,8 @@ def outcome_line(outcome: Outcome) -> str:
 
 
 CAUSES: Final = (
-    *("twice", "look-ahead", "symbols", "functions", "cuts", "context", "restart", "arrival", "second judge"),
+    *("twice", "look-ahead", "labels", "symbols", "functions", "cuts", "context", "restart", "arrival"),
+    "second judge",
 )
 
 
@@ -153,13 +149,17 @@ def arrival(trial: Trial, wanted: Outputs, runs: Iterable[tuple[str, Joined]]) -
     """The rows that workers made of the same day, which arrived and was shared out as each run says."""
     what = f"shuffled by up to {duration(SHUFFLE_NS)} within the grace; 1 and 4 partitions"
     ordered = {name: by_time(trial, name, pa.Table.from_batches([rows])) for name, rows in wanted.items()}
+    most = 0
     for way, run in runs:
-        actual = {name: by_time(trial, name, run.rows[name]) for name in ordered}
+        actual, more = as_far(
+            trial, ordered, {name: by_time(trial, name, run.rows[name]) for name in ordered}
+        )
+        most = max(most, more)
         apart = difference(trial, ordered, actual, places=False)
         if apart is not None:
             cause = "hangs on the order of arrival, on partitions, or on who runs it"
             return Outcome("arrival", what, "differs", apart, cause, ("in one pass", way))
-    return Outcome("arrival", what, "equal")
+    return Outcome("arrival", what, "equal" + more_words(most))
 
 
 def _outcomes(

@@ -135,7 +135,7 @@ class _Before:
 
 def take_again(trial: Trial, plan: Plan, graph: Graph, first: int) -> None:
     """Let a new graph take what it needs of the rows before a place, for nothing but its state."""
-    if trial.makes_rows:
+    if trial.by_time:
         take_since(trial, plan, graph, first)
         return
     reaching = Reaching(reach_of(graph, plan), latest_start(_starts(plan)))
@@ -148,7 +148,7 @@ def context(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcom
     """Rows from a moment on, with no more before them than the graph says that it needs."""
     what = "declared, ten times, and the least that is enough"
     plan, count = trial.plan, trial.day.count
-    if plan is not None and trial.makes_rows and count:
+    if plan is not None and trial.by_time and count:
         return context_by_time(trial, plan, wanted, draws)
     reach = reach_of(trial.make(), plan)
     if plan is None or not count:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from app.graph.context import context, take_again
 from app.graph.day_rows import RootRows, by_key
 from app.graph.functions import functions
+from app.graph.labels import as_far, before, cause_ahead, labels, more_words
 from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial, difference, one_batch
 from operators.entries import KeptEntries
@@ -33,7 +34,8 @@ def experiments(trial: Trial, wanted: Outputs, seed: int) -> Iterator[Outcome]:
     """Every experiment on rows alone, with `wanted` made in one pass; the same seed draws the same."""
     runs: tuple[Callable[[Trial, Outputs, np.random.Generator], Outcome], ...]
     runs = (twice, cuts, look_ahead, restart, symbols, context)
-    for number, run in enumerate(runs if not trial.calls else (*runs, functions)):
+    more = [run for run, there in ((functions, trial.calls), (labels, trial.label_nodes)) if there]
+    for number, run in enumerate((*runs, *more)):
         yield run(trial, wanted, np.random.default_rng([seed, number]))
 
 
@@ -75,11 +77,12 @@ def look_ahead(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Out
         firsts = day.before(int(np.searchsorted(day.times_ns, moment_ns)))
         others = {name: _with_others(trial, root, firsts[name], draws) for name, root in day.roots.items()}
         outputs = trial.run(day.with_rows(others))
-        apart = difference(trial, _before(trial, wanted, moment_ns), _before(trial, outputs, moment_ns))
+        apart = difference(trial, *before(trial, wanted, outputs, moment_ns))
         if apart is not None:
-            cause = "looks ahead: its value hangs on rows that come later"
-            return _outcome("look-ahead", what, apart, cause, ("as it was", "with other rows behind it"))
-    return Outcome("look-ahead", what, "equal before each")
+            ways = ("as it was", "with other rows behind it")
+            return _outcome("look-ahead", what, apart, cause_ahead(trial, apart), ways)
+    result = "equal before each" + (", labels where they end before" if trial.labels else "")
+    return Outcome("look-ahead", what, result)
 
 
 def restart(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
@@ -151,8 +154,11 @@ def symbols(trial: Trial, wanted: Outputs, _: np.random.Generator) -> Outcome:
     alone = [trial.run(day) for day in trial.day.by_symbol()]
     what = f"each of {len(alone):,} symbols alone"
     together = {name: by_key(outputs, trial.key_of(name)) for name, outputs in wanted.items()}
-    apart = difference(trial, together, trial.gather_runs(alone))
+    one_by_one, more = as_far(trial, together, trial.gather_runs(alone))
+    apart = difference(trial, together, one_by_one)
     cause = "mixes symbols: its value hangs on rows of another symbol"
+    if apart is None and more:
+        return Outcome("symbols", what, "equal" + more_words(more))
     return _outcome("symbols", what, apart, cause, ("with all symbols", "with this one alone"))
 
 
@@ -164,11 +170,6 @@ def _outcome(
     ways: tuple[str, str] = ("", ""),
 ) -> Outcome:
     return Outcome(name, what, "equal" if apart is None else "differs", apart, cause, ways)
-
-
-def _before(trial: Trial, outputs: Outputs, moment_ns: int) -> Outputs:
-    """The rows of a time before the moment."""
-    return {name: rows.filter(pc.less(rows.column(trial.on), moment_ns)) for name, rows in outputs.items()}
 
 
 def _with_others(trial: Trial, root: RootRows, first: int, draws: np.random.Generator) -> pa.RecordBatch:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from app.graph.day_rows import DayRows
+from app.graph.labels import alike
 from app.graph.outcome import Outcome
 from app.graph.trial import Outputs, Trial, difference
 from operators.graph.graph import Graph
@@ -52,8 +53,8 @@ def context_by_time(trial: Trial, plan: Plan, wanted: Outputs, draws: np.random.
         for begins_ns, names in by_begin.items():
             made = trial.run(_rows_since(day, begins_ns, end, end_ns))
             as_it_was = {name: wanted[name] for name in names}
-            sides = (_between(trial, outputs, names, first_ns, end_ns) for outputs in (as_it_was, made))
-            apart = difference(trial, *sides)
+            sides = [_between(trial, outputs, names, first_ns, end_ns) for outputs in (as_it_was, made)]
+            apart = difference(trial, *alike(trial, *sides))
             if apart is not None:
                 ways = ("with all rows", "with those alone")
                 return Outcome("context", WHAT, "differs", apart, CAUSE, ways)

@@ -66,13 +66,39 @@ class Trial:
     @property
     def joins(self) -> bool:
         """Whether any node joins others, whose rows wait for one another."""
-        return self.plan is not None and any(node.join is not None for node in self.plan.nodes)
+        return self.plan is not None and any(len(node.reads) > 1 for node in self.plan.nodes)
 
     @property
     def makes_rows(self) -> bool:
         """Whether any node makes rows which are none of those that it takes, as bars are."""
         nodes = () if self.plan is None else self.plan.nodes
         return any(node.bars is not None for node in nodes)
+
+    @property
+    def by_time(self) -> bool:
+        """Whether what nodes need of the past is told in time, as that of bars and of labels is."""
+        return self.makes_rows or bool(self.label_nodes)
+
+    @cached_property
+    def label_nodes(self) -> tuple[str, ...]:
+        """The nodes that label rows."""
+        nodes = () if self.plan is None else self.plan.nodes
+        return tuple(node.name for node in nodes if node.label is not None)
+
+    @cached_property
+    def labels(self) -> Mapping[str, frozenset[str]]:
+        """By node with any the columns that are labels, its own and others'."""
+        nodes = () if self.plan is None else self.plan.nodes
+        return {node.name: node.labels for node in nodes if node.labels}
+
+    @cached_property
+    def held(self) -> tuple[str, ...]:
+        """The nodes whose rows wait for labels: those that label rows, and all that read such rows."""
+        held: list[str] = []
+        for node in () if self.plan is None else self.plan.nodes:
+            if node.label is not None or any(name in held for name in node.reads):
+                held.append(node.name)
+        return tuple(held)
 
     def root_of(self, name: str) -> str:
         """The root whose rows a node has, each one and in their order, or that it makes its rows of."""

@@ -56,6 +56,11 @@ class KafkaFrames:
         """The topic."""
         return f"topic {self.topic}"
 
+    @property
+    def bounded(self) -> bool:
+        """Whether reading stops at the ends of the partitions."""
+        return self.until_end
+
     def partitions(self) -> list[int]:
         """The partitions to read, each of them known to exist; raises SourceError."""
         reported: list[str] = []

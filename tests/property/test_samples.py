@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gpu_sink.errors import SampleError
 from gpu_sink.samples.bars import bar_concurrency, bar_uniqueness, return_weights, time_decay
 from gpu_sink.samples.folds import PurgedKFold, purged
+from gpu_sink.samples.leaks import require_no_leak
 from gpu_sink.samples.moments import time_uniqueness
 from tests.oracles.samples import (
     folds_slowly,
@@ -150,3 +151,26 @@ def test_a_split_that_leaks_is_seen() -> None:
     plain = ((np.setdiff1d(places, fold), fold) for fold in folds)
     assert leaks(plain, starts, seed=1)
     assert leaks(purged_splits(starts, 4, seed=1, embargo_ns=0), starts, seed=1)  # features look back
+
+
+@given(spans, st.data(), st.integers(0, 3))
+def test_a_split_is_refused_where_poison_over_what_is_tested_reaches_what_trains(
+    of: Spans, data: st.DataObject, embargo_ns: int
+) -> None:
+    start, end = sides(of)
+    sides_of = data.draw(
+        st.lists(st.sampled_from(["train", "test", "none"]), min_size=len(of), max_size=len(of))
+    )
+    train, test = ([n for n, side in enumerate(sides_of) if side == name] for name in ("train", "test"))
+    assume(train and test)
+    prices = np.zeros(max(end) + embargo_ns + 1)
+    for n in test:
+        prices[start[n] : end[n] + embargo_ns + 1] = math.nan
+    hit = [n for n in train if np.isnan(prices[start[n] : end[n] + 1]).any()]
+    if not hit:
+        assert require_no_leak([(train, test)], start, end, embargo_ns=embargo_ns) == 1
+        return
+    with pytest.raises(
+        SampleError, match=f"split 0 leaks: sample {hit[0]} trains .* {len(hit)} of {len(train)} "
+    ):
+        require_no_leak([(train, test)], start, end, embargo_ns=embargo_ns)

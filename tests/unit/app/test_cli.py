@@ -352,7 +352,7 @@ def test_a_worker_imports_nothing_that_only_other_commands_need() -> None:
         "try:\n    main()\n"
         "finally:\n"
         "    from app.wiring.pipeline import warm_up; warm_up()\n"
-        "    print(sorted({'polars', 'matplotlib', 'pandas'} & set(sys.modules)))"
+        "    print(sorted({'polars', 'matplotlib', 'pandas', 'deltalake', 'duckdb'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "app align" in ran.stdout

@@ -208,10 +208,6 @@ def test_a_label_is_shown_with_the_rows_it_waits_for(run_app: App, file: Path, t
     ]
     nodes = json.loads(run_app("graph", "show", "-c", labels, "--store", "history", "--json").out)["nodes"]
     assert [node["labels"][:2] for node in nodes if node["name"] == "outcome"] == [["label", "label_end_ns"]]
-    check = run_app("graph", "check", "-c", labels, "--on", "2024-01-15", "--store", "history")
-    assert check.error.endswith(
-        "graph.outcome makes labels, and a check runs features, joins and bars alone in this version"
-    )
 
 
 @pytest.mark.parametrize(
