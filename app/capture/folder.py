@@ -50,13 +50,13 @@ class Span:
         }
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> "Span":
+    def from_json(cls, fields: Mapping[str, Any]) -> "Span":
         """Read what `to_json` gave; raises KeyError, TypeError or ValueError for anything else."""
         return cls(
-            Stand.from_json(told["lower"]),
-            Stand.from_json(told["upper"]),
-            {name: int(rows) for name, rows in told["rows"].items()},
-            {name: int(rows) for name, rows in told["before"].items()},
+            Stand.from_json(fields["lower"]),
+            Stand.from_json(fields["upper"]),
+            {name: int(rows) for name, rows in fields["rows"].items()},
+            {name: int(rows) for name, rows in fields["before"].items()},
         )
 
 
@@ -74,25 +74,25 @@ class Captured:
 
     def write(self, folder: Path) -> None:
         """Write it down."""
-        told = {
+        fields = {
             "version": VERSION,
             "edge": self.edge,
             "meanings": dict(self.meanings),
             "live": list(self.live),
             "spans": [span.to_json() for span in self.spans],
         }
-        (folder / NAME).write_text(json.dumps(told, indent=2) + "\n")
+        (folder / NAME).write_text(json.dumps(fields, indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "Captured":
         """Read it back; raises UsageError where the folder is no capture of this version."""
         file = folder / NAME
         try:
-            told = json.loads(file.read_text())
-            if told["version"] != VERSION:
-                raise ValueError(f"it is of version {told['version']}, and this program reads {VERSION}")
-            spans = tuple(map(Span.from_json, told["spans"]))
-            return cls(str(told["edge"]), dict(told["meanings"]), tuple(told["live"]), spans)
+            fields = json.loads(file.read_text())
+            if fields["version"] != VERSION:
+                raise ValueError(f"it is of version {fields['version']}, and this program reads {VERSION}")
+            spans = tuple(map(Span.from_json, fields["spans"]))
+            return cls(str(fields["edge"]), dict(fields["meanings"]), tuple(fields["live"]), spans)
         except OSError as missing:
             raise UsageError(f"{file}: {missing.strerror}; name a folder that graph capture made") from None
         except (ValueError, KeyError, TypeError, AttributeError) as broken:

@@ -33,7 +33,7 @@ from operators.hashing.parity import Parity, sealed_hashes
 from operators.sealed import ALIGNED, Sealed
 from schemas.clocks import AVAILABLE_NS, clock_column
 
-CHUNK_ROWS: Final = 65_536
+BATCH_ROWS: Final = 65_536
 PARITY_LENGTH: Final = 8  # hex digits that are shown
 
 
@@ -102,7 +102,7 @@ class Replay:
         folder = partition_folder(self._folder, number)
         trial = self._trial(folder)
         graph = self._graph_at(folder, span)
-        cuts = range(CHUNK_ROWS, trial.day.count, CHUNK_ROWS)
+        cuts = range(BATCH_ROWS, trial.day.count, BATCH_ROWS)
         complete_ns = span.upper.frontier_ns
         calls = list(trial.pass_through(graph, trial.day, list(cuts), complete_ns=complete_ns))
         made = trial.gather(calls)
@@ -172,7 +172,7 @@ class Replay:
 
     def _node(self, node: PlannedNode, tasks: "list[_Task]") -> Played:
         name = node.name
-        rolls = node.name in self.captured.live and not self._asked_available(name)
+        rolls = node.name in self.captured.live and not self._wants_available(name)
         parities = [task.parity(name, rolls=rolls) for task in tasks]
         equal = rolls and all(
             str(p) == str(t.span.upper.parity(name)) for p, t in zip(parities, tasks, strict=True)
@@ -190,7 +190,7 @@ class Replay:
             apart=apart,
         )
 
-    def _asked_available(self, name: str) -> bool:
+    def _wants_available(self, name: str) -> bool:
         """Whether the output has `available_ns`, which follows from the logs of inputs and not from rows."""
         out = self._settings.graph.nodes[name].out
         return out is not None and out.available

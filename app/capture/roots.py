@@ -52,7 +52,7 @@ def split_joined(
             if end < rows.num_rows:
                 return
     except GoneError as gone:
-        raise RunError(gone.told) from None
+        raise RunError(gone.words) from None
 
 
 class StreamRows:
@@ -131,10 +131,10 @@ def starts_at(missing: Missing | None, lower: Stand, upper: Stand) -> Missing:
 
 def _set_aside(aside: NotAccepted, stream: str, batch: Batch) -> Bools:
     """Which rows were late, or dead."""
-    found = np.zeros(batch.rows, np.bool_)
+    aside_rows = np.zeros(batch.rows, np.bool_)
     places = pl.concat([aside.late[stream], aside.dead[stream]])
     if places.height:
         own = pl.DataFrame({OFFSET: batch.offset, INDEX: batch.index}, schema=PLACES)
         rows = own.with_row_index("row").join(places, on=[OFFSET, INDEX], how="semi")["row"]
-        found[rows.to_numpy()] = True
-    return found
+        aside_rows[rows.to_numpy()] = True
+    return aside_rows

@@ -58,15 +58,15 @@ class Stand:
         }
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> "Stand":
+    def from_json(cls, fields: Mapping[str, Any]) -> "Stand":
         """Read what `to_json` gave; raises KeyError, TypeError or ValueError for anything else."""
-        time_ns, sequence, offset, index = map(int, told["through"])
+        time_ns, sequence, offset, index = map(int, fields["through"])
         return cls(
-            int(told["frontier_ns"]),
+            int(fields["frontier_ns"]),
             (time_ns, sequence, offset, index),
-            {name: Parity.parse(text) for name, text in told["parities"].items()},
-            {name: int(offset) for name, offset in told["next_offsets"].items()},
-            str(told["rule"]),
+            {name: Parity.parse(text) for name, text in fields["parities"].items()},
+            {name: int(offset) for name, offset in fields["next_offsets"].items()},
+            str(fields["rule"]),
         )
 
 
@@ -125,12 +125,12 @@ def _records(pipeline: Pipeline, number: int, cut: Cut) -> list[TaskRecord]:
     An input that is left out lets the frontier move while no offset does, so there may be several.
     """
     source = TopicPartition(pipeline.settings.topic(TASKS), number)
-    found = []
+    records = []
     for block in read_partition(pipeline.bus, source, group=f"{pipeline.settings.pipeline.prefix}-capture"):
         for message in range(block.messages):
             original = block.originals[message]
             if original.key == KEY and original.value is not None:
                 record = decode_record(original.value, f"{source.topic}[{number}]")
                 if record.next_offsets == dict(cut.next_offsets):
-                    found.append(record)
-    return found
+                    records.append(record)
+    return records

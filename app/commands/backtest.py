@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -109,11 +109,8 @@ def backtest(
 ) -> None:
     """Run the same join and graph over days of history, straight from Parquet to Parquet, and audit the rows.
 
-    The rows are those of a live run.  Exit 1 if the audit finds anything.  With --set or --variants the
-    graph runs with other settings: what is equal among them is computed once, the joined rows are not
-    written, and nothing is audited.
-
-    Example: python -m app backtest --config tidemark.toml --date 2024-01-15
+    The rows are those of a live run.  Exit 1 if the audit finds anything.  With --set or --variants nodes
+    alone are written: what variants share is computed once, and nothing is audited.
 
     Example: python -m app backtest --date 2024-03-04..2024-03-08 --data mine --event Time --symbol venue,sym
 
@@ -123,27 +120,36 @@ def backtest(
         run_again(again, out, None, date, config)
         return
 
+    folder = out or Path("build/backtest") / str(date)
+    where: dict[str, Any] = {"config": config, "data": data, "store": store, "out": folder}
+    how: dict[str, Any] = {"wire": through_wire, "workers": workers, "partitions": partitions}
+    matched = rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns))
+
     def request(day: str) -> ReplayRequest:
         return ReplayRequest(
             date=day,
-            config=config,
-            data=data,
             reading=reading(event, known, symbol, timezone, naive_as, unit),
-            store=store,
             bus="embedded",
-            wire=through_wire,
-            out=out or Path("build/backtest") / str(date),
-            partitions=partitions,
-            workers=workers,
-            **rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns)),
             grace_ns=flag_ns("grace", grace, grace_ns),
             feature=feature,
+            **(where | how | matched),
         )
 
+    _run(date, request, sets or [], variants, (cache, cache_mib))
+
+
+def _run(
+    date: str | None,
+    request: Callable[[str], ReplayRequest],
+    sets: Sequence[str],
+    variants: Path | None,
+    cache: tuple[Path, int],
+) -> None:
+    """Run days as they are, or variants of their settings."""
     if sets or variants is not None:
-        _sweep(date, sets or [], variants, request, (cache, cache_mib))
-        return
-    run(date, None, request)
+        _sweep(date, sets, variants, request, cache)
+    else:
+        run(date, None, request)
 
 
 def _sweep(
@@ -161,6 +167,10 @@ def _sweep(
     if date is None:
         raise UsageError("which day?  Say --date YYYY-MM-DD, or several as FIRST..LAST")
     dates = days_between(date) if BETWEEN in date else [date]
+    if request(dates[0]).wire or request(dates[0]).feature is not None:
+        raise UsageError(
+            "--set and --variants run straight from files: leave out --through-wire and --feature"
+        )
     folder, mib = cache
     results = run_sweep(dates, variants_of(sets, variants), request, Cache.open(folder, mib * MIB), say)
     print_lines(result_lines(results))

@@ -203,34 +203,27 @@ def replay(
     Stopped half-way, the same command goes on.  Exit 1 if the audit finds anything.
 
     Example: python -m app replay --date 2024-01-15 --partitions 8 --workers 2
-
-    Example: python -m app replay --again build/replay/2024-01-15
     """
     if again is not None:
         run_again(again, out, bootstrap, date, config)
         return
-    run(
-        date,
-        from_make,
-        lambda day: ReplayRequest(
+    folder = out or Path("build/replay") / str(date)
+    where: dict[str, Any] = {"config": config, "data": data, "store": store, "out": folder, "bus": bus}
+    how: dict[str, Any] = {"shape": shape, "format": format, "workers": workers, "partitions": partitions}
+    matched = rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns))
+
+    def request(day: str) -> ReplayRequest:
+        return ReplayRequest(
             date=day,
-            config=config,
-            data=data,
             reading=reading(event, known, symbol, timezone, naive_as, unit),
-            store=store,
-            bus=bus,
             bootstrap=bootstrap,
             speed=parse_speed(speed),
-            out=out or Path("build/replay") / str(date),
-            partitions=partitions,
-            workers=workers,
-            shape=shape,
-            format=format,
-            **rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns)),
             grace_ns=flag_ns("grace", grace, grace_ns),
             feature=feature,
-        ),
-    )
+            **(where | how | matched),
+        )
+
+    run(date, from_make, request)
 
 
 def run_again(

@@ -159,5 +159,5 @@ def _git(folder: Path, *words: str) -> bytes:
     except FileNotFoundError:
         raise UsageError("git is not installed: name the older file in place of --git") from None
     except subprocess.CalledProcessError as refused:
-        told = refused.stderr.decode(errors="replace").strip().splitlines()
-        raise UsageError(f"git {words[0]}: {told[0] if told else 'it failed'}") from None
+        lines = refused.stderr.decode(errors="replace").strip().splitlines()
+        raise UsageError(f"git {words[0]}: {lines[0] if lines else 'it failed'}") from None

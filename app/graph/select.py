@@ -57,17 +57,17 @@ def part_of(plan: Plan, nodes: Iterable[PlannedNode]) -> Plan:
 
 def _before(plan: Plan, name: str) -> set[str]:
     """What a node is made of."""
-    found = {name}
+    names = {name}
     for node in reversed(plan.nodes):
-        if node.name in found:
-            found |= {*node.reads}
-    return found - {name}
+        if node.name in names:
+            names |= {*node.reads}
+    return names - {name}
 
 
 def _behind(plan: Plan, name: str) -> set[str]:
     """What hangs on a node."""
-    found = {name}
+    names = {name}
     for node in plan.nodes:
-        if found.intersection(node.reads):
-            found.add(node.name)
-    return found - {name}
+        if names.intersection(node.reads):
+            names.add(node.name)
+    return names - {name}

@@ -64,11 +64,11 @@ def _first_behind(consumer: Consumer, source: TopicPartition, low: int, high: in
     while low < high:
         middle = (low + high) // 2
         consumer.assign({source: middle})
-        found = _next(consumer, high)
-        if found is None or _rows_with(found[1], source, found[0]) > rows:
+        frame = _next(consumer, high)
+        if frame is None or _rows_with(frame[1], source, frame[0]) > rows:
             high = middle
         else:
-            low = found[0] + 1
+            low = frame[0] + 1
     return low
 
 

@@ -37,11 +37,11 @@ SAY_NS: Final = 5 * NS_PER_S
 
 
 class GoneError(RunError):
-    """Sealed rows are not there any more; `told` says which, for who is no worker."""
+    """Sealed rows are not there any more; `words` say which, for who is no worker."""
 
-    def __init__(self, message: str, told: str) -> None:
+    def __init__(self, message: str, words: str) -> None:
         super().__init__(message)
-        self.told = told
+        self.words = words
 
 
 def warm_nodes(

@@ -37,8 +37,8 @@ LENGTH_SIZE: Final = 4
 
 def key_of(*parts: object) -> str:
     """The key of what follows from all of these."""
-    told = json.dumps([VERSION, *parts], sort_keys=True, default=str)
-    return hashlib.sha256(told.encode()).hexdigest()[:KEY_LENGTH]
+    fields = json.dumps([VERSION, *parts], sort_keys=True, default=str)
+    return hashlib.sha256(fields.encode()).hexdigest()[:KEY_LENGTH]
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class Entry:
         with pa.memory_map(str(self.path)) as file:
             reader = pa.ipc.open_stream(file)
             for _ in range(self.calls):
-                rows, told = reader.read_next_batch_with_custom_metadata()
-                told = dict(told or {})
+                rows, metadata = reader.read_next_batch_with_custom_metadata()
+                fields = dict(metadata or {})
                 yield Sealed(
                     rows if rows.num_rows else None,
-                    int(told[COMPLETE]),
+                    int(fields[COMPLETE]),
                     reasons={
                         key.removeprefix(REASON).decode(): np.frombuffer(value, np.uint8)
-                        for key, value in told.items()
+                        for key, value in fields.items()
                         if key.startswith(REASON)
                     },
                 )
@@ -91,27 +91,27 @@ class Writing:
     def add(self, sealed: Sealed) -> None:
         """Write what was given in a call."""
         rows = sealed.rows
-        told = {COMPLETE: str(sealed.complete_ns).encode()}
+        fields = {COMPLETE: str(sealed.complete_ns).encode()}
         if rows is None:
             rows = pa.RecordBatch.from_pylist([], self._schema)
         else:
-            told |= {REASON + name.encode(): of.tobytes() for name, of in sealed.reasons.items()}
+            fields |= {REASON + name.encode(): of.tobytes() for name, of in sealed.reasons.items()}
             self._parity = self._parity.roll(sealed_hashes(rows))
         self._cuts.update(f"{rows.num_rows} {sealed.complete_ns};".encode())
         for name in (LEFT_OFFSET, LEFT_INDEX):  # which are not in the parity
             if name in rows.schema.names:
                 self._cuts.update(rows.column(name).to_numpy(zero_copy_only=False).tobytes())
         self._calls += 1
-        self._writer.write_batch(rows, custom_metadata=told)
+        self._writer.write_batch(rows, custom_metadata=fields)
 
     def keep(self) -> Entry:
         """End the file, and put it where it is found."""
         entry = Entry(
             self._path, self._calls, self._parity.rows, str(self._parity), self._cuts.hexdigest()[:KEY_LENGTH]
         )
-        told = {"calls": entry.calls, "rows": entry.rows, "parity": entry.parity, "cuts": entry.cuts}
+        fields = {"calls": entry.calls, "rows": entry.rows, "parity": entry.parity, "cuts": entry.cuts}
         self._writer.close()
-        trailer = json.dumps(told).encode()
+        trailer = json.dumps(fields).encode()
         self._file.write(trailer + len(trailer).to_bytes(LENGTH_SIZE, "little") + MARK)
         self._file.close()
         self._unfinished.replace(self._path)
@@ -166,12 +166,12 @@ class Cache:
         entries = []
         for path in self.folder.iterdir():
             with suppress(FileNotFoundError):  # another process removes, too
-                told = path.stat()
+                status = path.stat()
                 if path.name.endswith(UNFINISHED):
-                    if now_ns() - told.st_mtime_ns > NS_PER_DAY:
+                    if now_ns() - status.st_mtime_ns > NS_PER_DAY:
                         path.unlink()
                 elif path.name.endswith(ENDING):
-                    entries.append((told.st_mtime_ns, told.st_size, path))
+                    entries.append((status.st_mtime_ns, status.st_size, path))
         size = sum(of for _, of, _ in entries)
         for _, of, path in sorted(entries):
             if size <= self.size_max:
@@ -191,5 +191,5 @@ def _trailer(path: Path) -> dict[str, Any]:
             raise ValueError(f"{path} is not whole")
         length = int.from_bytes(end[:LENGTH_SIZE], "little")
         file.seek(size - LENGTH_SIZE - len(MARK) - length)
-        told: dict[str, Any] = json.loads(file.read(length))
-        return told
+        fields: dict[str, Any] = json.loads(file.read(length))
+        return fields

@@ -8,9 +8,10 @@ from app.batch.outputs import OutputFile
 from app.errors import RunError
 from app.sweep.cache import Cache, Entry, key_of
 from app.wiring.pipeline import Pipeline
-from operators.graph.graph import Graph, make_node
+from operators.graph.graph import make_node
 from operators.graph.plan import Plan, PlannedNode
 from operators.graph.row_keys import row_keys
+from operators.graph.running import RunningNodes
 from operators.hashing.parity import Parity, sealed_hashes
 from operators.node import Context, Node
 from operators.rows.groups import Groups
@@ -39,8 +40,8 @@ def node_rows(
     keys = {node.name: _key(node, roots) for node in plan.nodes}
     known = {name: entry for name, key in keys.items() if (entry := cache.find(key)) is not None}
     needed = _needed(plan, known)
-    given = {name: entry for name, entry in known.items() if name in needed}
-    return _Run(pipeline, plan, needed, given, roots).run(files, cache, keys)
+    used = {name: entry for name, entry in known.items() if name in needed}
+    return _Run(pipeline, plan, needed, used, roots).run(files, cache, keys)
 
 
 class _Run:
@@ -51,19 +52,19 @@ class _Run:
         pipeline: Pipeline,
         plan: Plan,
         needed: frozenset[str],
-        given: Mapping[str, Entry],
+        used: Mapping[str, Entry],
         roots: Mapping[str, Entry],
     ) -> None:
         self._pipeline = pipeline
         self._nodes = {node.name: node for node in plan.nodes if node.name in needed}
-        self._given = given
-        computed = [node for node in self._nodes.values() if node.name not in given]
+        self._known = used
+        computed = [node for node in self._nodes.values() if node.name not in used]
         self._computed = tuple(node.name for node in computed)
         read = {name for node in computed for name in node.reads}
         self._calls = max(entry.calls for entry in roots.values())
         self._roots = {name: entry for name, entry in roots.items() if name in read}
         part = replace(plan, nodes=tuple(self._nodes.values()))
-        self._graph = Graph(part, self._make)
+        self._graph = RunningNodes(part, self._make, Groups())
         self._on = clock_column(pipeline.asof.clock)
         streams = {name: stream.key for name, stream in plan.streams.items()}
         self._key_of = {ALIGNED: pipeline.asof.left.key, **streams}
@@ -94,16 +95,16 @@ class _Run:
         for writing in writings.values():
             # Of tiles that failed a run is to speak each time.
             writing.abandon() if failed else writing.keep()
-        return Made(parities, self._computed, tuple(self._given), failed)
+        return Made(parities, self._computed, tuple(self._known), failed)
 
     def _sealed(self) -> Iterator[dict[str, Sealed]]:
         """What roots and nodes gave, call by call."""
         roots = {name: entry.sealed() for name, entry in self._roots.items()}
-        given = {name: entry.sealed() for name, entry in self._given.items()}
+        used = {name: entry.sealed() for name, entry in self._known.items()}
         for _ in range(self._calls):
             yield self._graph.run(
                 {name: self._keyed(name, next(calls)) for name, calls in roots.items()},
-                {name: self._keyed(name, next(calls)) for name, calls in given.items()},
+                {name: self._keyed(name, next(calls)) for name, calls in used.items()},
             )
 
     def _keyed(self, name: str, sealed: Sealed) -> Sealed:
@@ -114,7 +115,7 @@ class _Run:
         return sealed._replace(keys=keys)
 
     def _make(self, planned: PlannedNode, groups: Groups) -> Node:
-        return _Known(planned) if planned.name in self._given else make_node(planned, groups)
+        return _Known(planned) if planned.name in self._known else make_node(planned, groups)
 
     def _failures(self) -> int:
         """How many tiles failed in a call."""
@@ -135,7 +136,7 @@ class _Known:
         self.needs = Context()
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
-        """Its rows are given."""
+        """Its rows are known."""
         raise AssertionError(f"{self.name} is known, and was run with {len(upstream)} inputs")
 
     def snapshot(self) -> Snapshot:

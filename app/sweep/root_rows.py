@@ -26,9 +26,9 @@ def root_rows(pipeline: Pipeline, days: Sequence[Day], cache: Cache) -> tuple[Ro
     """
     names = [ALIGNED, *(() if pipeline.graph is None else pipeline.graph.streams)]
     keys = [{name: _key(pipeline, days, name, number) for name in names} for number in _numbers(pipeline)]
-    found = [{name: cache.find(key) for name, key in of.items()} for of in keys]
-    if all(entry is not None for of in found for entry in of.values()):
-        return [{name: entry for name, entry in of.items() if entry is not None} for of in found], True
+    entries = [{name: cache.find(key) for name, key in of.items()} for of in keys]
+    if all(entry is not None for of in entries for entry in of.values()):
+        return [{name: entry for name, entry in of.items() if entry is not None} for of in entries], True
     return _joined(pipeline, days, cache, keys), False
 
 

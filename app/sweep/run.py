@@ -72,7 +72,7 @@ def run_sweep(
     """
     first = request(dates[0])
     base = first.settings()
-    asked = {one.name: _asked(base, one, first.out / one.name / SETTINGS) for one in variants}
+    wanted = {one.name: _settings(base, one, first.out / one.name / SETTINGS) for one in variants}
     warm_up(base, wire=False)
     results = []
     store: Path | None = None
@@ -85,9 +85,9 @@ def run_sweep(
             store = None if own.data is None else history.root  # imported: once is enough
         else:
             _, days = find_days(date, base.stream_names, data=None, store=store, reading=Reading(), say=say)
-        for settings in asked.values():
+        for settings in wanted.values():
             graph_plan(settings, join_of_days(settings, days), "")
-        for name, settings in asked.items():
+        for name, settings in wanted.items():
             folder = first.out / name
             results.append(_run(own, name, settings, days, folder, cache, several=len(dates) > 1))
             cache.trim()
@@ -114,13 +114,13 @@ def result_lines(results: Sequence[Result]) -> Iterator[str]:
     yield from table_lines(header, rows, right=("rows", "s"))
 
 
-def _asked(base: Settings, variant: Variant, file: Path) -> Settings:
+def _settings(base: Settings, variant: Variant, file: Path) -> Settings:
     """The settings of a variant; raises UsageError naming it."""
     try:
         settings = settings_of(base, variant, file)
     except UsageError as wrong:
-        told = str(wrong)
-        named = told if told.startswith(f"variant {variant.name}") else f"variant {variant.name}: {told}"
+        words = str(wrong)
+        named = words if words.startswith(f"variant {variant.name}") else f"variant {variant.name}: {words}"
         raise UsageError(named) from None
     if not settings.node_outputs:
         raise UsageError("a sweep is of graphs, and no node has an output: write a table [graph.NAME.out]")
@@ -139,7 +139,7 @@ def _asked(base: Settings, variant: Variant, file: Path) -> Settings:
 def _run(
     request: ReplayRequest,
     name: str,
-    asked: Settings,
+    wanted: Settings,
     days: Sequence[Day],
     folder: Path,
     cache: Cache,
@@ -147,7 +147,7 @@ def _run(
     several: bool,
 ) -> Result:
     begun_ns = monotonic_ns()
-    pipeline = _pipeline(request, asked, days, folder)
+    pipeline = _pipeline(request, wanted, days, folder)
     roots, were_known = root_rows(pipeline, days, cache)
     outputs = [output for output in pipeline.sinks(0) if output != ALIGNED]
     folders = {
@@ -182,16 +182,16 @@ def _run(
     )
 
 
-def _pipeline(request: ReplayRequest, asked: Settings, days: Sequence[Day], folder: Path) -> Pipeline:
+def _pipeline(request: ReplayRequest, wanted: Settings, days: Sequence[Day], folder: Path) -> Pipeline:
     """The pipeline of a variant, on no broker; its settings, whole, lie beside its rows."""
     bus = MemoryBus()
     tables: dict[str, Any] = run_settings(
-        asked,
+        wanted,
         days,
         prefix="sweep",
         bootstrap=bus.name,
         folder=folder,
-        grace_ns=request.grace_ns_for(days, asked),
+        grace_ns=request.grace_ns_for(days, wanted),
     )
     file = folder / SETTINGS
     file.write_text(tomli_w.dumps(tables))

@@ -57,14 +57,14 @@ def variants_of(sets: Sequence[str], file: Path | None) -> list[Variant]:
         raise UsageError(f"{file}: there is no variant, no table [NAME] with the settings it changes")
     if len(tables) > VARIANTS_MAX:
         raise UsageError(f"{file}: {len(tables):,} variants, at most {VARIANTS_MAX:,} are run at once")
-    found = []
+    variants = []
     for name, table in tables.items():
         if not NAME.fullmatch(name):
             raise UsageError(f"{file}: {name!r} names a folder, and so has letters, digits, _, - and . alone")
         if not isinstance(table, dict):
             raise UsageError(f"{file}: {name} is no variant, which is a table: [{name}]")
-        found.append(Variant(name, {**_flat(table, ()), **flags}))
-    return found
+        variants.append(Variant(name, {**_flat(table, ()), **flags}))
+    return variants
 
 
 def settings_of(base: Settings, variant: Variant, file: Path) -> Settings:
@@ -95,14 +95,14 @@ def _read_set(text: str) -> tuple[str, Any]:
 
 def _flat(table: Mapping[str, Any], before: tuple[str, ...]) -> dict[str, Any]:
     """The values of a table and of those in it by their whole keys."""
-    found: dict[str, Any] = {}
+    variants: dict[str, Any] = {}
     for name, value in table.items():
         path = (*before, *name.split("."))
         if isinstance(value, dict) and _is_section(path):
-            found |= _flat(value, path)
+            variants |= _flat(value, path)
         else:
-            found[".".join(path)] = value
-    return found
+            variants[".".join(path)] = value
+    return variants
 
 
 def _is_section(path: Sequence[str]) -> bool:
