@@ -13,6 +13,7 @@ from operators.graph.aliases import renamed_rows
 from operators.graph.asof_node import AsofNode
 from operators.graph.gone import Gone
 from operators.graph.journal import Journals
+from operators.graph.moments import Moments
 from operators.graph.node_places import NodePlaces
 from operators.graph.past import pasts_of
 from operators.graph.plan import Plan, PlannedNode
@@ -77,15 +78,23 @@ class Graph:
         """By node what of the past it says that it needs."""
         return {name: node.needs for name, node in self._nodes.items()}
 
-    def take(self, aligned: Sealed, streams: Mapping[str, Sealed] = NONE) -> Mapping[str, Sealed]:
+    def take(
+        self, aligned: Sealed, streams: Mapping[str, Sealed] = NONE, moments: Moments | None = None
+    ) -> Mapping[str, Sealed]:
         """Run the rows of the join, and of each stream that is read, that became final through every node.
 
-        Returns what goes out, by node.  Each output says itself how far it is complete.
+        Returns what goes out, by node.  Each output says itself how far it is complete.  With `moments` rows
+        of roots come with theirs, and those of joins get them.
         """
-        sealed = self.run({ALIGNED: aligned, **streams})
+        sealed = self.run({ALIGNED: aligned, **streams}, moments=moments)
         return {name: output.choose(sealed[name]) for name, output in self._outputs.items()}
 
-    def run(self, roots: Mapping[str, Sealed], given: Mapping[str, Sealed] = NONE) -> dict[str, Sealed]:
+    def run(
+        self,
+        roots: Mapping[str, Sealed],
+        given: Mapping[str, Sealed] = NONE,
+        moments: Moments | None = None,
+    ) -> dict[str, Sealed]:
         """Run rows of roots that became final through every node; what each gives, and the roots.
 
         A node whose rows are `given`, as it gave them once for the same calls, does not run.
@@ -98,6 +107,8 @@ class Graph:
                 sealed[planned.name] = self._in_sessions(known)
                 continue
             made = self._nodes[planned.name].take(tuple(sealed[name] for name in planned.reads))
+            if moments is not None and planned.join is not None:
+                made = moments.with_moments(planned.name, made)
             sealed[planned.name] = self._in_sessions(made) if planned.has_own_rows else made
         return sealed
 

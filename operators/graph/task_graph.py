@@ -13,6 +13,7 @@ import pyarrow as pa
 from operators.entries import KeptEntries, SnapshotError, owned
 from operators.graph.gone import Gone
 from operators.graph.graph import Graph
+from operators.graph.moments import Moments
 from operators.graph.past import remembered_streams
 from operators.graph.plan import Plan
 from operators.graph.stream_root import StreamRoot
@@ -22,12 +23,10 @@ from operators.inputs.inputs import Inputs, InputSpec
 from operators.inputs.progress import TaskProgress
 from operators.inputs.resuming import ResumePlan
 from operators.join.root import AsofRoot
-from operators.join.sealer import final_at, passed_at
 from operators.join.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
 from operators.nulls import joined_reasons
 from operators.sealed import ALIGNED, Entries, Held, Sealed, Snapshot
 from schemas.arrived import Arrived
-from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS
 
 if TYPE_CHECKING:
@@ -55,10 +54,10 @@ class TaskGraph:
             max_ahead_of=settings.max_ahead_of,
             remember_known=plan is not None and plan.available,
         )
-        self._settings = settings if plan is not None and plan.available else None
         groups = self.inputs.groups
         self._root = AsofRoot(settings, groups, ALIGNED)
         plan = plan or Plan(name="", nodes=(), aligned=self._root.layout)
+        self._moments = Moments(plan, settings, self.inputs.known_at) if plan.available else None
         self._graph = Graph(plan, groups=groups, gone=gone)
         remembered = remembered_streams(plan)
         self._streams = tuple(
@@ -227,23 +226,21 @@ class TaskGraph:
 
     def _seal(self, frontier_ns: int) -> dict[str, Sealed]:
         joined, streams = self._seal_roots(frontier_ns)
-        return {self._root.name: joined, **self._graph.take(joined, streams)}
+        out = self._graph.take(joined, streams, self._moments)
+        if self._moments is not None:
+            self.inputs.forget_known(frontier_ns)
+        return {self._root.name: joined, **out}
 
     def _seal_roots(self, frontier_ns: int) -> tuple[Sealed, dict[str, Sealed]]:
         """The rows of the join, and of each stream that nodes read, that are final with this frontier."""
         self.inputs.move_to(frontier_ns)
         joined = self._root.seal(frontier_ns)
         streams = {root.name: root.seal(frontier_ns) for root in self._streams}
-        if self._settings is not None:
-            joined = self._known(joined, final_at(self._settings, joined))
-            streams = {name: self._known(rows, passed_at(rows)) for name, rows in streams.items()}
-            self.inputs.forget_known(frontier_ns)
+        if self._moments is not None:
+            joined = self._moments.with_moments(self._root.name, joined)
+            streams = {name: self._moments.with_moments(name, rows) for name, rows in streams.items()}
         self._forget_set_aside()
         return joined, streams
-
-    def _known(self, sealed: Sealed, bound_ns: Int64s | None) -> Sealed:
-        """The rows with the moment at which all inputs had reached these bounds."""
-        return sealed if bound_ns is None else sealed._replace(available=self.inputs.known_at(bound_ns))
 
     @property
     def _roots(self) -> "tuple[Root, ...]":

@@ -183,9 +183,15 @@ def shapes(
     word_floats: Float64s,
     rows: int,
 ) -> None:
-    """Third and fourth moments over windows."""
+    """What is made anew from a window's rows: third and fourth moments, and variances on two scales."""
     for k in range(program.shape[0]):
-        shape_kernel.window_shape(program[k], floats, ints, status, places, kept, kept_time, words, rows)
+        line = program[k]
+        if line[at.OPCODE] == op.WINDOW_SHAPE:
+            shape_kernel.window_shape(line, floats, ints, status, places, kept, kept_time, words, rows)
+        else:
+            scale_kernel.window_two_scales(
+                line, floats, ints, status, places, kept, kept_time, words, word_floats, rows
+            )
 
 
 @njit(nogil=True, cache=True)
