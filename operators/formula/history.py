@@ -148,6 +148,8 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "window_pairs": Stateful("float64", 2, "window", 2 * SUM_WORDS - 3 + 3 * PRODUCT_WORDS),
     # (x, window, bias): the skew, with part `kurtosis`
     "window_shape": Stateful("float64", 1, "window", 1),
+    # (price, log price, window, K, adjust, least): M7 of a window
+    "window_two_scales": Stateful("float64", 2, "window", 4 + 2 * EXACT_WORDS),
 }
 
 # Further results of a step, by the place they have among its registers.

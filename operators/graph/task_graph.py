@@ -13,6 +13,7 @@ import pyarrow as pa
 from operators.entries import KeptEntries, SnapshotError, owned
 from operators.graph.gone import Gone
 from operators.graph.graph import Graph
+from operators.graph.moments import Moments
 from operators.graph.past import remembered_streams
 from operators.graph.plan import Plan
 from operators.graph.stream_root import StreamRoot
@@ -23,12 +24,10 @@ from operators.inputs.inputs import Inputs, InputSpec
 from operators.inputs.progress import TaskProgress
 from operators.inputs.resuming import ResumePlan
 from operators.join.root import AsofRoot
-from operators.join.sealer import final_at, passed_at
 from operators.join.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
 from operators.nulls import joined_reasons
 from operators.sealed import ALIGNED, Entries, Held, Sealed, Snapshot
 from schemas.arrived import Arrived
-from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS
 
 if TYPE_CHECKING:
@@ -56,10 +55,10 @@ class TaskGraph:
             max_ahead_of=settings.max_ahead_of,
             remember_known=plan is not None and plan.available,
         )
-        self._settings = settings if plan is not None and plan.available else None
         groups = self.inputs.groups
         self._root = AsofRoot(settings, groups, ALIGNED)
         plan = plan or Plan(name="", nodes=(), aligned=self._root.layout)
+        self._moments = Moments(plan, settings, self.inputs.known_at) if plan.available else None
         self._graph = Graph(plan, groups=groups, gone=gone)
         remembered = remembered_streams(plan)
         self._streams = tuple(
@@ -127,7 +126,12 @@ class TaskGraph:
     def run_nodes(self) -> dict[str, Sealed]:
         """Let nodes take the rows that wait for them; return what goes out, by sink."""
         waiting = self._waiting.take()
-        return dict(self._graph.take(waiting.pop(ALIGNED), waiting)) if waiting else {}
+        if not waiting:
+            return {}
+        out = dict(self._graph.take(waiting.pop(ALIGNED), waiting, self._moments))
+        if self._moments is not None:
+            self.inputs.forget_known(self.inputs.frontier_ns)
+        return out
 
     def finish(self) -> dict[str, Sealed]:
         """Seal everything that is left; the frontier moves past the newest row of any input.
@@ -251,16 +255,11 @@ class TaskGraph:
         self.inputs.move_to(frontier_ns)
         joined = self._root.seal(frontier_ns)
         streams = {root.name: root.seal(frontier_ns) for root in self._streams}
-        if self._settings is not None:
-            joined = self._known(joined, final_at(self._settings, joined))
-            streams = {name: self._known(rows, passed_at(rows)) for name, rows in streams.items()}
-            self.inputs.forget_known(frontier_ns)
+        if self._moments is not None:
+            joined = self._moments.with_moments(self._root.name, joined)
+            streams = {name: self._moments.with_moments(name, rows) for name, rows in streams.items()}
         self._forget_set_aside()
         return joined, streams
-
-    def _known(self, sealed: Sealed, bound_ns: Int64s | None) -> Sealed:
-        """The rows with the moment at which all inputs had reached these bounds."""
-        return sealed if bound_ns is None else sealed._replace(available=self.inputs.known_at(bound_ns))
 
     @property
     def _roots(self) -> "tuple[Root, ...]":

@@ -197,13 +197,18 @@ def shapes(
     word_floats: Float64s,
     rows: int,
 ) -> None:
-    """Third and fourth moments over windows."""
+    """What is made anew from a window's rows: third and fourth moments, and variances on two scales."""
     floats, ints, status = lend(floats), lend(ints), lend(status)
-    places, kept_time, words = lend(places), lend(kept_time), lend(words)
+    places, kept_time, words, word_floats = lend(places), lend(kept_time), lend(words), lend(word_floats)
     for k in range(program.shape[0]):
-        shape_kernel.window_shape(
-            lend(program[k]), floats, ints, status, places, kept, kept_time, words, rows
-        )
+        if program[k, at.OPCODE] == op.WINDOW_SHAPE:
+            shape_kernel.window_shape(
+                lend(program[k]), floats, ints, status, places, kept, kept_time, words, rows
+            )
+        else:
+            scale_kernel.window_two_scales(
+                lend(program[k]), floats, ints, status, places, kept, kept_time, words, word_floats, rows
+            )
 
 
 @njit(nogil=True, cache=True)
