@@ -32,6 +32,10 @@ class Moments:
             beyond[node.name] = max(beyond[node.upstream], own)
         self._beyond: Final = beyond  # by root and node: how far beyond a row's time the inputs have to be
 
+    def past(self, frontier_ns: int) -> int:
+        """The bound up to which no row asks any more: one at the frontier itself may come yet."""
+        return frontier_ns - 1 + min(self._beyond.values())
+
     def with_moments(self, name: str, sealed: Sealed) -> Sealed:
         """The rows of a root or a join with the earliest moment of each."""
         if sealed.keys is None or name in self._silent:

@@ -129,8 +129,7 @@ class TaskGraph:
         if not waiting:
             return {}
         out = dict(self._graph.take(waiting.pop(ALIGNED), waiting, self._moments))
-        if self._moments is not None:
-            self.inputs.forget_known(self.inputs.frontier_ns)
+        self._forget_known(self.inputs.frontier_ns)
         return out
 
     def finish(self) -> dict[str, Sealed]:
@@ -250,6 +249,11 @@ class TaskGraph:
         self._waiting.add({self._root.name: joined, **streams})
         return {self._root.name: joined}
 
+    def _forget_known(self, frontier_ns: int) -> None:
+        """All rows below the frontier have their moments, those of joins of nodes too."""
+        if self._moments is not None:
+            self.inputs.forget_known(self._moments.past(frontier_ns))
+
     def _seal_roots(self, frontier_ns: int) -> tuple[Sealed, dict[str, Sealed]]:
         """The rows of the join, and of each stream that nodes read, that are final with this frontier."""
         self.inputs.move_to(frontier_ns)
@@ -305,6 +309,7 @@ class RootsAlone(TaskGraph):
 
     def _seal(self, frontier_ns: int) -> dict[str, Sealed]:
         joined, streams = self._seal_roots(frontier_ns)
+        self._forget_known(frontier_ns)
         return {self._root.name: joined, **streams}
 
 

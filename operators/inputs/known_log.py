@@ -30,10 +30,10 @@ class KnownLog:
         self._committed_ns = BEGINNING_NS
 
     def resume(self, progress: InputProgress, frontier_ns: int) -> None:
-        """Take up committed progress: no row to come asks for a bound up to the frontier."""
+        """Take up committed progress: no row to come asks for a bound below the frontier."""
         self._caught_up = False
         self._judged_next, self._committed_ns = progress.next_offset, progress.watermark_ns
-        self.bounds.begin(frontier_ns)
+        self.bounds.begin(frontier_ns - 1)  # a row at the frontier itself may come yet
 
     def add_rows(self, rows: Batch, uncounted: Bools | None) -> None:
         """Rows were read; `uncounted` are those that were set aside and raise nothing."""

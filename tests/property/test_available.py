@@ -232,6 +232,24 @@ def test_it_is_what_the_logs_say_whatever_the_cuts(run: Asked, data: st.DataObje
     assert durable.rows == wanted(run, durable)
 
 
+def test_a_row_at_the_frontier_itself_has_its_moment() -> None:
+    """It comes after a seal at its own time, and a join on earlier quotes alone waits for no more."""
+    logs: Logs = {
+        "trade": [LogRecord(0), LogRow(0, None)],
+        "quote": [LogRow(0, None)],
+        "mark": [LogRow(0, None)],
+    }
+    run = Asked(logs, dict.fromkeys(NAMES, 0), False, None, 0)
+    durable = Durable()
+    life = Life(run, durable, None)
+    for name in NAMES:
+        life.read(name, 1)
+    life.seal()
+    life.end()
+    assert ("tick", 1, 0) in durable.rows
+    assert durable.rows == wanted(run, durable)
+
+
 @given(asked(), st.data())
 def test_it_is_the_same_after_any_restart_with_a_state_an_older_one_or_none(
     run: Asked, data: st.DataObject
