@@ -13,7 +13,7 @@ from app.errors import UsageError
 from app.graph.columns import input_columns
 from app.graph.functions_page import function_lines, functions_page
 from app.graph.show import GraphView
-from app.lock.changes import Written, adopt_meanings, require_meanings, write_meanings
+from app.lock.changes import Written, adopt_meanings, drop_meanings, require_meanings, write_meanings
 from app.lock.meanings import feature_meanings
 from app.process.clock import monotonic_ns
 from app.wiring.open import open_bus, pipeline_on
@@ -158,6 +158,27 @@ def adopt(
     """
     settings = load_settings(config)
     print_lines(_lines_of(adopt_meanings(settings, input_columns(settings, store).asof, names)))
+
+
+@graph_app.command()
+def drop(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Versions as node.feature@version, or all of node.feature.", metavar="NAME..."),
+    ],
+    config: ConfigFile = None,
+    store: StoreOption = None,
+) -> None:
+    """Mark features in graph.lock as dropped, once their lines are out of the settings.
+
+    A graph that has one again is refused, so nobody takes it for what it was; graph adopt takes it back.
+
+    Example: python -m app graph drop tick.vol@1 --config tidemark.toml
+    """
+    settings = load_settings(config)
+    written = drop_meanings(settings, input_columns(settings, store).asof, names)
+    lines = [f"dropped  {name}" for name in written.adopted]
+    print_lines([*lines, f"{written.path}: {written.features} features of this graph are locked"])
 
 
 @graph_app.command()

@@ -250,6 +250,8 @@ class GraphView:
         if self._locked is None:
             return None
         locked = self._locked.get(one.identity)
+        if locked is not None and locked.dropped:
+            return "dropped"
         return "new" if locked is None else "same" if locked.meaning == one.meaning else "changed"
 
     def _formulas(self, node: PlannedNode) -> Iterator[str]:

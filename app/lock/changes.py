@@ -63,8 +63,36 @@ def adopt_meanings(settings: Settings, asof: AsofSettings, names: Sequence[str])
     ours = entries_of(chosen)
     write_lock(path, {**locked, **ours})
     added = tuple(name for name in ours if name not in locked)
-    adopted = tuple(name for name in ours if name in locked and locked[name].meaning != ours[name].meaning)
+    adopted = tuple(
+        name
+        for name in ours
+        if name in locked and (locked[name].meaning != ours[name].meaning or locked[name].dropped)
+    )
     return Written(path, added, adopted, len(features))
+
+
+def drop_meanings(settings: Settings, asof: AsofSettings, names: Sequence[str]) -> Written:
+    """Mark features as dropped that the graph has no longer: `node.feature@version`, or `node.feature`.
+
+    From then on a graph that has one is refused.  Raises UsageError for one that it has, or the lock has not.
+    """
+    path, features = _lockable(settings, asof)
+    locked = read_lock(path) if path.exists() else {}
+    ours = {one.identity for one in features}
+    dropped: dict[str, Locked] = {}
+    for name in names:
+        known = [identity for identity in locked if name in (identity, identity.partition("@")[0])]
+        if not known:
+            raise UsageError(
+                f"{path}: there is no feature {name}{suggest(name, list(locked), listed='there are')}"
+            )
+        if there := [identity for identity in known if identity in ours]:
+            raise UsageError(
+                f"{there[0]} is in {settings.file} still: take its line out first, and start the workers anew"
+            )
+        dropped |= {identity: locked[identity]._replace(dropped=True) for identity in known}
+    write_lock(path, {**locked, **dropped})
+    return Written(path, (), tuple(dropped), len(features))
 
 
 def refuse_changes(
@@ -72,7 +100,10 @@ def refuse_changes(
 ) -> None:
     """Raise UsageError with a line for each feature whose meaning is not the one that is locked."""
     changed = [
-        one for one in features if one.identity in locked and locked[one.identity].meaning != one.meaning
+        one
+        for one in features
+        if one.identity in locked
+        and (locked[one.identity].meaning != one.meaning or locked[one.identity].dropped)
     ]
     if not changed:
         return
@@ -95,6 +126,8 @@ def refuse_changes(
 
 def _why(one: FeatureMeaning, old: Locked, changed: set[str]) -> str:
     """What is another: the formula, the join, what the formula reads, or what functions give."""
+    if old.dropped:
+        return "was dropped"
     if one.formula != old.formula:
         return f"meant {old.formula}, now {one.formula}"
     if one.join != old.join:

@@ -19,14 +19,19 @@ HEADER: Final = """\
 """
 _IDENTITY: Final = re.compile(r"(\w+)\.(\w+)@([1-9][0-9]{0,8})")
 _KEYS: Final = {"formula", "join", "meaning"}
+DROPPED: Final = "dropped"
 
 
 class Locked(NamedTuple):
-    """What a feature means by the lock: hash, formula, and how the rows it is computed from are joined."""
+    """What a feature means by the lock: hash, formula, and how the rows it is computed from are joined.
+
+    One that is `dropped` is in no graph any more, and shall come into none.
+    """
 
     meaning: str
     formula: str
     join: str
+    dropped: bool = False
 
 
 def lock_path(settings: Settings) -> Path | None:
@@ -51,6 +56,7 @@ def write_lock(path: Path, locked: Mapping[str, Locked]) -> None:
     ordered = sorted(locked.items(), key=lambda entry: _order(entry[0]))
     tables = {
         identity: {"formula": one.formula, "join": one.join, "meaning": one.meaning}
+        | ({DROPPED: True} if one.dropped else {})
         for identity, one in ordered
     }
     unfinished = path.with_name(path.name + ".unfinished")
@@ -69,13 +75,18 @@ def entries_of(features: Iterable[FeatureMeaning]) -> dict[str, Locked]:
 def _entry(identity: str, table: object) -> Locked:
     if not _IDENTITY.fullmatch(identity):
         raise ValueError(f"{identity} is not node.column@version")
-    if (
-        not isinstance(table, dict)
-        or set(table) != _KEYS
-        or not all(isinstance(v, str) for v in table.values())
-    ):
+    if not isinstance(table, dict) or not _is_entry(table):
         raise ValueError(f"{identity} needs the texts formula, join and meaning, and nothing else")
-    return Locked(table["meaning"], table["formula"], table["join"])
+    return Locked(table["meaning"], table["formula"], table["join"], DROPPED in table)
+
+
+def _is_entry(table: dict[str, object]) -> bool:
+    texts = {key: value for key, value in table.items() if key != DROPPED}
+    return (
+        set(texts) == _KEYS
+        and all(isinstance(value, str) for value in texts.values())
+        and table.get(DROPPED, True) is True
+    )
 
 
 def _order(identity: str) -> tuple[str, str, int]:

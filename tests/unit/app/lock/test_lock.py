@@ -120,6 +120,26 @@ def test_versions_side_by_side_are_locked_and_adopted_apart(run_app: App, tmp_pa
     assert "mid is version 1 of mid already" in refused.err
 
 
+def test_a_version_that_was_dropped_is_refused_until_it_is_adopted(run_app: App, tmp_path: Path) -> None:
+    both = TICK.replace("spread_bps =", '"mid@2" = "quote_bid_price"\nspread_bps =')
+    file = graph_file(tmp_path, both)
+    write(run_app, file, "lock")
+    store = ("--store", tmp_path / "history")
+    still = run_app("graph", "drop", "tick.mid@2", "-c", file, *store)
+    assert still.error.startswith(f"error: tick.mid@2 is in {file} still: take its line out first")
+    graph_file(tmp_path)
+    near = run_app("graph", "drop", "tick.mit@2", "-c", file, *store)
+    assert near.error == f"error: {tmp_path / NAME}: there is no feature tick.mit@2; tick.mid@2?"
+    assert write(run_app, file, "drop", "tick.mid@2")[0] == "dropped  tick.mid@2"
+    assert write(run_app, file, "lock") == [f"{tmp_path / NAME}: 4 features of this graph are locked"]
+    graph_file(tmp_path, both)
+    line, _ = refusal(run_app, file, "graph", "lock")
+    assert line == '  tick.mid@2 was dropped: write "... @3", or adopt tick.mid@2'
+    assert any("mid@2" in line and "dropped" in line for line in write(run_app, file, "show"))
+    assert write(run_app, file, "adopt", "tick.mid@2")[0] == "adopted  tick.mid@2"
+    write(run_app, file, "lock")
+
+
 def test_a_feature_can_be_adopted_and_a_name_that_is_none_is_told_the_nearest(
     run_app: App, tmp_path: Path
 ) -> None:
