@@ -28,6 +28,7 @@ from gpu_sink.samples.bars import bar_concurrency, bar_uniqueness, return_weight
 from gpu_sink.samples.folds import PurgedKFold, purged
 from gpu_sink.samples.leaks import require_no_leak
 from gpu_sink.samples.moments import time_uniqueness
+from gpu_sink.scan import scan_aligned
 from gpu_sink.segment_writer import write_segments
 from gpu_sink.source import AlignedStream
 
@@ -60,6 +61,7 @@ __all__ = [
     "purged",
     "require_no_leak",
     "return_weights",
+    "scan_aligned",
     "time_decay",
     "time_uniqueness",
     "write_segments",

@@ -1,10 +1,10 @@
 """The aligned stream: an aligned topic or a folder of aligned files, as frames or as batches of columns."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpu_sink.batches.batches import Batches
@@ -18,7 +18,7 @@ from gpu_sink.reading.folder import FolderFrames
 from gpu_sink.reading.iterable import IterableFrames
 from gpu_sink.reading.kafka import KafkaFrames
 from gpu_sink.reading.source import FrameSource
-from gpu_sink.segments.reads import SegmentRows
+from gpu_sink.tables import in_memory, read_batches, require_bounded, table_schema
 
 
 class AlignedStream:
@@ -27,6 +27,10 @@ class AlignedStream:
     Rows of one partition come in sealed order.  A bounded stream (`until_end`, or folders) yields partition
     after partition, of several folders within each, so that two readings of the same range are equal; a live
     one yields as they arrive.
+
+    A bounded stream is also a table, for whatever takes Arrow: `pa.table(stream)`, `pl.DataFrame(stream)`,
+    `pd.DataFrame.from_arrow(stream)`, `from stream` in DuckDB.  Each reads it from its beginning, and none
+    holds more of it than it wants.
     """
 
     def __init__(self, source: FrameSource) -> None:
@@ -104,9 +108,33 @@ class AlignedStream:
             while not reader.ended:
                 frame = reader.read(POLL_WAIT_S)
                 if frame is not None:
-                    yield _in_memory(frame)
+                    yield in_memory(frame)
         finally:
             reader.close()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the stream as a table, all nullable: those of its newest frames.
+
+        Raises SourceError for a live stream and for one without frames, ColumnError where parts of it have a
+        column of two kinds.
+        """
+        require_bounded(self.source)
+        return table_schema(self.source)
+
+    def __arrow_c_schema__(self) -> object:
+        """The schema by the Arrow PyCapsule interface; raises as `schema`."""
+        return self.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The rows by the Arrow PyCapsule interface, read as they are taken; raises as `schema`.
+
+        A row group or frame is a batch.  Columns that a frame lacks are null in its rows.  What is wrong with
+        a frame is then the error of the library that reads, with the words of ours.
+        """
+        schema = self.schema
+        batches = pa.RecordBatchReader.from_batches(schema, read_batches(self.source, schema))
+        return batches.__arrow_c_stream__(requested_schema)
 
     def batches(self, *, reader: int = 0, readers: int = 1, **options: Any) -> Batches:
         """Batches of columns; `options` are the fields of `BatchOptions`, which raises OptionError.
@@ -134,8 +162,3 @@ class AlignedStream:
         if lacking is not None and not there:
             raise ColumnError(f"{lacking.place}: no column {column}")
         return sorted(words)
-
-
-def _in_memory(frame: Frame) -> Frame:
-    """The frame with its rows read."""
-    return replace(frame, rows=frame.rows.to_arrow()) if isinstance(frame.rows, SegmentRows) else frame

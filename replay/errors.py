@@ -15,3 +15,11 @@ class SourceError(HistoryError):
 
 class PublishError(HistoryError):
     """A day cannot be published with these settings; the message has the figures."""
+
+
+class FencedCommitError(HistoryError):
+    """Another has committed in our place; nothing was changed, and what we held is void."""
+
+
+class UnknownCommitError(HistoryError):
+    """A commit may or may not have been made: open the table again and look before anything is sent again."""

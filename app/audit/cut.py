@@ -6,7 +6,7 @@ topic.  What has happened since is not judged: the next audit has it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
@@ -18,6 +18,7 @@ from app.reading.partition import wait_settled
 from app.task.metadata import Committed
 from app.wiring.logs import read_positions, require_same_logs
 from app.wiring.pipeline import Pipeline
+from operators.hashing.parity import Parity
 from operators.inputs.progress import RowPlace
 from operators.sealed import ALIGNED
 from schemas.clocks import BEGINNING_NS
@@ -33,12 +34,15 @@ class Cut:
 
     `next_offsets` are by stream: messages below were read.  Left rows up to `through` were sealed, none where
     it is None.  `frontier_ns` is the frontier.  `complete`: every input had ended, and no row waited.
+    `parity` is that of the joined rows sealed by then, `rule` the text of the rule they were sealed by.
     """
 
     frontier_ns: int
     next_offsets: Mapping[str, int]
     through: RowPlace | None
     complete: bool
+    parity: Parity = field(default_factory=Parity)
+    rule: str = ""
 
     def sealed(self, order: Sequence[str]) -> pl.Expr:
         """Whether a row stands at or before the last one sealed; `order` are the columns of its place."""
@@ -115,4 +119,6 @@ def _cut_of(committed: Mapping[str, Committed]) -> Cut | None:
         next_offsets={stream: told.progress.next_offset for stream, told in committed.items()},
         through=one.through,
         complete=one.complete,
+        parity=one.parity,
+        rule=one.rule,
     )

@@ -108,12 +108,15 @@ def _until_cut(frames: Iterator[pl.DataFrame], beginning: Beginning) -> Iterator
 
 def _joined(join: JoinRules, left: pl.DataFrame, rights: "Mapping[str, _Right]") -> pl.DataFrame:
     """Left rows, numbered, with all that is looked up for them."""
+    lag_ns, on = join.lag_ns, join.rules.on
+    left = left.with_columns(pl.col(on) - lag_ns)
     found = {name: right.read(left) for name, right in rights.items()}
     rules = replace(join.rules, columns={name: right.looked_up for name, right in rights.items()})
     rows = expected_rows(rules, left, found)
     told = [expr for right in rights.values() for expr in right.there()]
     aside = {ORDER}.union(*(right.aside() for right in rights.values()))
-    return rows.with_columns(told).drop(sorted(aside), strict=False)
+    own = [pl.col(name) + lag_ns for name in (on, *(f"{name}_age_ns" for name in rights))]
+    return rows.with_columns(told).with_columns(own).drop(sorted(aside), strict=False)
 
 
 class _Right:

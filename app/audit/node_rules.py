@@ -196,13 +196,14 @@ class JoinRules:
     """What the rows of a node that joins promise.
 
     `left` are the rows that it adds columns to, and `rights` by name those that it looks up; `rules` say
-    how, as those of the pipeline's join do.
+    how, as those of the pipeline's join do, and `lag_ns` how long before its own time a row looks.
     """
 
     name: str
     left: NodeRules
     rights: Mapping[str, NodeRules]
     rules: Rules
+    lag_ns: int = 0
 
     @classmethod
     def of(
@@ -225,7 +226,7 @@ class JoinRules:
             columns={name: _looked_up(sides[name], join.columns.get(name)) for name in join.rights},
             left_key=pa.schema([]),
         )
-        return cls(node.name, left, {name: sides[name] for name in join.rights}, rules)
+        return cls(node.name, left, {name: sides[name] for name in join.rights}, rules, join.lag_ns)
 
     @property
     def roots(self) -> set[str]:
@@ -263,6 +264,15 @@ class JoinRules:
         """The columns that a status says a reason of."""
         of_left = [] if self.left.join is None else self.left.join.reasoned
         return [*of_left, *self.left.features, *self.brought]
+
+    @cached_property
+    def needs(self) -> set[str]:
+        """The columns that may be null since their symbol has too few rows yet."""
+        own = set(self.left.needs) if self.left.join is None else {*self.left.needs, *self.left.join.needs}
+        for right, name, column in self._taken():
+            if name in right.needs or (right.join is not None and name in right.join.needs):
+                own.add(column)
+        return own
 
     @cached_property
     def tolerances(self) -> dict[str, float]:

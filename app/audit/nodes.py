@@ -323,7 +323,7 @@ def _misstated(rules: NodeRules, rows: pl.DataFrame) -> Iterator[pl.Expr]:
             told = pl.col(status)
             strange = (told == OK) != pl.col(feature).is_not_null()
             strange |= told >= len(REASONS)
-            if feature not in rules.needs:
+            if feature not in rules.needs and (rules.join is None or feature not in rules.join.needs):
                 strange |= told == WARMING
             yield strange.fill_null(value=False)
 

@@ -14,8 +14,10 @@ from app.errors import RunError, UsageError
 from app.lock.changes import require_meanings
 from app.process import failpoints
 from app.process.memory import share_arenas
+from app.settings.metrics import LOOPBACK
 from app.wiring.open import open_bus, open_pipeline
 from app.wiring.pipeline import Pipeline, warm_up
+from app.wiring.resolved import keep_settings
 from app.wiring.slot import claim_slot, require_free_slot, taken_words
 from app.wiring.topics import similar, topic_plan
 from app.worker.assembly import open_worker
@@ -95,6 +97,7 @@ def _align(settings: Settings, endpoint: Endpoint, *, until_final: bool, take_ov
     if not take_over:
         require_free_slot(pipeline.bus.admin(), settings, say=say)
     claim_slot(settings)
+    say(f"settings {keep_settings(settings)}, kept under {settings.worker.state}")
     stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
     worker = open_worker(pipeline, until_final=until_final, ledger=endpoint.ledger, health=endpoint.health)
     endpoint.opened(worker)
@@ -139,8 +142,19 @@ def _load_kernels(settings: Settings) -> None:
         gc.freeze()
         gc.enable()
     if settings.worker.failpoint:
+        require_loopback(settings.bus.bootstrap)
         name, _, times = settings.worker.failpoint.partition(":")
         failpoints.arm_death(name, int(times or 1))
+
+
+def require_loopback(bootstrap: str) -> None:
+    """Raise UsageError where a broker is elsewhere: a worker that kills itself is for tests alone."""
+    hosts = {address.strip().rpartition(":")[0].strip("[]") for address in bootstrap.split(",")}
+    if elsewhere := sorted(hosts - LOOPBACK):
+        raise UsageError(
+            "worker.failpoint lets the worker kill itself, for tests with a broker on loopback, and "
+            f"bus.bootstrap names {elsewhere[0]}: leave it out"
+        )
 
 
 topics_app = typer.Typer(

@@ -49,6 +49,10 @@ def show(
     node: Annotated[
         str | None, typer.Argument(help="Node to show alone, with its formulas.  Default: all nodes.")
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="Node to show with all that it is made of, and nothing else.  Default: all nodes."),
+    ] = None,
     config: ConfigFile = None,
     store: StoreOption = None,
     json_: JsonOption = False,
@@ -62,11 +66,67 @@ def show(
     Example: python -m app graph show tick --config tidemark.toml --json
     """
     settings = load_settings(config)
-    view = GraphView(settings, input_columns(settings, store))
+    view = GraphView(settings, input_columns(settings, store), to)
     if json_:
         typer.echo(json.dumps(view.as_json(node)))
     else:
         print_lines(view.lines(node))
+
+
+@graph_app.command("ls")
+def list_nodes(
+    select: Annotated[
+        str,
+        typer.Option(
+            help="Which: +NODE with all it is made of, NODE+ with all that hang on it, NODE, @changed for "
+            "what graph.lock does not know; several with commas.  Default: all nodes."
+        ),
+    ] = "",
+    config: ConfigFile = None,
+    store: StoreOption = None,
+) -> None:
+    """List the nodes of the graph, a line each.
+
+    Example: python -m app graph ls --select +score --config tidemark.toml
+    """
+    settings = load_settings(config)
+    print_lines(GraphView(settings, input_columns(settings, store)).listed(select))
+
+
+@graph_app.command()
+def diff(
+    other: Annotated[
+        Path | None,
+        typer.Argument(help="Older file of settings.  Default: --git says which.", metavar="OLDER"),
+    ] = None,
+    git: Annotated[
+        str | None,
+        typer.Option(help="Revision of git that has the older settings, such as HEAD~1.  Default: OLDER."),
+    ] = None,
+    config: ConfigFile = None,
+    store: StoreOption = None,
+) -> None:
+    """Compare the graph with an older one: features that are new, gone or mean something else, and outputs
+    that get other columns.
+
+    Example: python -m app graph diff --git HEAD~1 --config tidemark.toml
+    """
+    from app.graph.diff import Compared, difference_lines, settings_at
+
+    if (other is None) == (git is None):
+        raise UsageError("name the older settings: a file, or a revision with --git HEAD~1")
+    now = Compared(load_settings(config), store)
+    if other is not None:
+        before = Compared(load_settings(other), store)
+    else:
+        assert git is not None, "one of the two was given"
+        if config is None:
+            raise UsageError("--git compares a file of settings with an older one of it: say -c my.toml")
+        with settings_at(config, git) as older:
+            before = Compared(older, store)
+    print_lines(
+        [f"{other or f'{config} at {git}'} -> {config or 'settings'}", *difference_lines(before, now)]
+    )
 
 
 @graph_app.command()

@@ -1,4 +1,4 @@
-"""`replay` and `backtest`: days end to end, on a log of choice or straight from file to file."""
+"""`replay`: days end to end, on a log of choice."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from app.cli import ConfigFile, app, console, say
+from app.cli import ConfigFile, app, console, print_lines, say
 from app.commands.durations import flag_ns
 from app.day.days import replay_dates
 from app.day.reading import Reading
@@ -75,9 +75,6 @@ StoreOption = Annotated[
 OutOption = Annotated[
     Path | None, typer.Option(help="Folder for rows, summary and picture.  Default: build/replay/DATE.")
 ]
-BacktestOutOption = Annotated[
-    Path | None, typer.Option(help="Folder for rows, summary and picture.  Default: build/backtest/DATE.")
-]
 BusOption = Annotated[
     Literal["kafka", "embedded"] | None,
     typer.Option(
@@ -97,9 +94,6 @@ PartitionsOption = Annotated[
     typer.Option(min=1, max=1000, help="Partitions of each topic.  Default: bus.partitions (4)."),
 ]
 WorkersOption = Annotated[int, typer.Option(min=1, max=100, help="Workers that share the partitions.")]
-BacktestWorkersOption = Annotated[
-    int, typer.Option(min=1, max=100, help="Workers that share the partitions, with --through-wire.")
-]
 ShapeOption = Annotated[
     Literal["block", "record"],
     typer.Option(help="Shape of a message: block, many rows of one symbol, or record, one row."),
@@ -156,12 +150,11 @@ FeatureOption = Annotated[
     str | None,
     typer.Option(help="Feature that the picture shows, NODE.COLUMN of an output.  Default: none."),
 ]
-ThroughWireOption = Annotated[
-    bool,
+AgainOption = Annotated[
+    Path | None,
     typer.Option(
-        "--through-wire",
-        help="Publish the day to an embedded bus and let workers read it, as a live run does; slower, and "
-        "the same rows.  Default: straight from the history into the join and the graph.",
+        help="Folder of a run of one day: run it again with its own settings, into --out or a folder `again` "
+        "in it, and compare all rows; exit 1 where they differ.  Default: --date says what to run."
     ),
 ]
 MakeOption = Annotated[
@@ -202,6 +195,7 @@ def replay(
     grace: GraceOption = None,
     grace_ns: GraceNsOption = None,
     feature: FeatureOption = None,
+    again: AgainOption = None,
     from_make: MakeOption = None,
 ) -> None:
     """Replay one day, or each of several, through topics and workers to aligned rows, and audit them.
@@ -210,85 +204,44 @@ def replay(
 
     Example: python -m app replay --date 2024-01-15 --partitions 8 --workers 2
     """
-    _run(
-        date,
-        from_make,
-        lambda day: ReplayRequest(
+    if again is not None:
+        run_again(again, out, bootstrap, date, config)
+        return
+    folder = out or Path("build/replay") / str(date)
+    where: dict[str, Any] = {"config": config, "data": data, "store": store, "out": folder, "bus": bus}
+    how: dict[str, Any] = {"shape": shape, "format": format, "workers": workers, "partitions": partitions}
+    matched = rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns))
+
+    def request(day: str) -> ReplayRequest:
+        return ReplayRequest(
             date=day,
-            config=config,
-            data=data,
-            reading=_reading(event, known, symbol, timezone, naive_as, unit),
-            store=store,
-            bus=bus,
+            reading=reading(event, known, symbol, timezone, naive_as, unit),
             bootstrap=bootstrap,
             speed=parse_speed(speed),
-            out=out or Path("build/replay") / str(date),
-            partitions=partitions,
-            workers=workers,
-            shape=shape,
-            format=format,
-            **_rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns)),
             grace_ns=flag_ns("grace", grace, grace_ns),
             feature=feature,
-        ),
-    )
+            **(where | how | matched),
+        )
+
+    run(date, from_make, request)
 
 
-@app.command()
-def backtest(
-    date: DateOption = None,
-    config: ConfigFile = None,
-    data: DataOption = None,
-    event: EventOption = None,
-    known: KnownOption = None,
-    symbol: SymbolOption = None,
-    timezone: TimezoneOption = None,
-    naive_as: NaiveOption = None,
-    unit: UnitOption = None,
-    store: StoreOption = None,
-    out: BacktestOutOption = None,
-    partitions: PartitionsOption = None,
-    workers: BacktestWorkersOption = 1,
-    through_wire: ThroughWireOption = False,
-    clock: ClockOption = None,
-    carry: CarryOption = None,
-    allow_exact: ExactOption = None,
-    tolerance: ToleranceOption = None,
-    tolerance_ns: ToleranceNsOption = None,
-    grace: GraceOption = None,
-    grace_ns: GraceNsOption = None,
-    feature: FeatureOption = None,
+def run_again(
+    folder: Path, out: Path | None, bootstrap: str | None, date: str | None, config: Path | None
 ) -> None:
-    """Run the same join and graph over days of history, straight from Parquet to Parquet, and audit the rows.
+    """Run what a folder holds again, and say of each output whether its rows are as they were."""
+    from app.day.again import run_again
 
-    The rows are those of a live run.  Exit 1 if the audit finds anything.
-
-    Example: python -m app backtest --config tidemark.toml --date 2024-01-15
-
-    Example: python -m app backtest --date 2024-03-04..2024-03-08 --data mine --event Time --symbol venue,sym
-    """
-    _run(
-        date,
-        None,
-        lambda day: ReplayRequest(
-            date=day,
-            config=config,
-            data=data,
-            reading=_reading(event, known, symbol, timezone, naive_as, unit),
-            store=store,
-            bus="embedded",
-            wire=through_wire,
-            out=out or Path("build/backtest") / str(date),
-            partitions=partitions,
-            workers=workers,
-            **_rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns)),
-            grace_ns=flag_ns("grace", grace, grace_ns),
-            feature=feature,
-        ),
-    )
+    if date is not None or config is not None:
+        raise UsageError("--again has the date and the settings of the run: leave --date and --config out")
+    done = run_again(folder, out, bootstrap, say)
+    done.summary.show(console)
+    print_lines(done.lines)
+    if not done.equal or done.summary.audit_violations:
+        raise typer.Exit(1)
 
 
-def _rule(
+def rule(
     clock: Clock | None,
     carry: Literal["row", "column"] | None,
     allow_exact: bool | None,
@@ -298,7 +251,7 @@ def _rule(
     return {"clock": clock, "carry": carry, "allow_exact": allow_exact, "tolerance_ns": tolerance_ns}
 
 
-def _reading(
+def reading(
     event: str | None,
     known: str | None,
     symbol: str | None,
@@ -309,7 +262,7 @@ def _reading(
     return Reading(event=event, known=known, symbol=symbol, timezone=timezone, naive_as=naive_as, unit=unit)
 
 
-def _run(date: str | None, from_make: str | None, request: Callable[[str], ReplayRequest]) -> None:
+def run(date: str | None, from_make: str | None, request: Callable[[str], ReplayRequest]) -> None:
     """Run a day or several; what goes wrong is said in the words of whoever typed, make's or Python's."""
     by_make = from_make is not None
     require_variables((from_make or "").split())

@@ -10,8 +10,7 @@ from app.day.dates import require_date
 from app.day.reading import Reading
 from app.day.summary import DIRECT
 from app.errors import UsageError
-from app.settings.sessions import CalendarTable
-from app.wiring.functions import function_anywhere
+from app.wiring.resolved import graph_tables
 from replay.imports.files import READABLE
 from replay.store.day import Day
 from schemas.clocks import NS_PER_S, Clock
@@ -147,21 +146,9 @@ def run_settings(
             own["sequence"] = day.stream.sequence
         streams[day.stream.name] = own
     tables = {"pipeline": pipeline, "bus": bus, "worker": worker, "streams": streams}
-    if settings.graph.nodes:
-        tables["graph"] = {"name": settings.graph.name}
-        if settings.graph.anchor is not None:
-            tables["graph"]["anchor"] = settings.graph.anchor.model_dump(exclude_none=True)
-            tables["calendars"] = {name: _calendar(table) for name, table in settings.calendars.items()}
-        for name, node in settings.graph.nodes.items():
-            table = node.model_dump(mode="json", exclude_none=True, by_alias=True)
-            table.get("out", {}).pop("topic", None)
-            if node.function is not None:  # whose file lies beside the settings it was named in
-                table["function"] = function_anywhere(settings, node.function)
-            tables["graph"][name] = table
+    graph = graph_tables(settings)
+    for node in graph.get("graph", {}).values():
+        if isinstance(node, dict):
+            node.get("out", {}).pop("topic", None)
+    tables |= graph
     return tables
-
-
-def _calendar(table: CalendarTable) -> dict[str, Any]:
-    """A calendar as it was given, its file where it lies for any folder."""
-    values = table.model_dump(by_alias=True, exclude_unset=True)
-    return values if table.file is None else {"file": str(table.file.resolve())}

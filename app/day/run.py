@@ -19,6 +19,7 @@ from app.day.history import find_days, join_of_days
 from app.day.interruption import Interruption
 from app.day.kernels import Kernels
 from app.day.on_kafka import ReadBack, run_processes
+from app.day.record import RunRecord
 from app.day.request import ReplayRequest, run_settings
 from app.day.run_folder import RunFolder
 from app.day.stages import Stages
@@ -69,6 +70,8 @@ def _replay_day(request: ReplayRequest, say: Callable[[str], None], interruption
             )
             pipeline = _prepare(request, asked, days, bus, folder)
             interruption.log_lasts = bus.name != "embedded"
+            record = RunRecord.of(request, pipeline, days, bus.name, history.root)
+            record.write(folder.path)
         with stages.stage("kernels"):
             kernels.wait()
     _say_what(request, pipeline, folder, say)
@@ -94,6 +97,7 @@ def _replay_day(request: ReplayRequest, say: Callable[[str], None], interruption
         resumed=folder.resumed,
         took_s=stages.took,
         stages_s=stages.seconds,
+        ids=record.ids,
     )
     _remove_rows_of_others(request, ran.rows_out)
     summary.write(folder.path / "summary.json")

@@ -37,7 +37,8 @@ class Summary:
     each partition's in its order.  `rows_out` counts the rows of each output of the graph, and
     `nulls_out` the nulls of its features by reason.  `topic` is the aligned topic on a Kafka, None on the
     embedded bus.  `rows_assumed` counts aligned rows, as their
-    frames do, that were sealed because an idle input was left out.
+    frames do, that were sealed because an idle input was left out.  `ids` says what the rows follow from:
+    `settings`, `inputs` and, where there is one, `graph`; equal ids, equal rows.
     """
 
     date: str
@@ -69,6 +70,7 @@ class Summary:
     took_s: float = 0.0
     stages_s: dict[str, float] = field(default_factory=dict)
     nodes_unjudged: list[str] = field(default_factory=list)  # of whose rows the audit judged no value
+    ids: dict[str, str] = field(default_factory=dict)
 
     @property
     def rows_per_second(self) -> float:
@@ -128,6 +130,8 @@ class Summary:
         stages = ", ".join(f"{name} {s:.1f}" for name, s in parts.items() if s >= SHOWN_S)
         yield "took", f"{self.took_s:.1f} s" + (f": {stages}" if stages else "")
         yield "hash", self.hash
+        if self.ids:
+            yield "follows from", ", ".join(f"{what} {of}" for what, of in self.ids.items())
         clean = not self.audit_violations
         if self.nodes_unjudged:
             yield "not judged", f"values of {', '.join(self.nodes_unjudged)}"

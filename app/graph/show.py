@@ -7,14 +7,15 @@ from app.config import Settings
 from app.errors import UsageError
 from app.graph.columns import InputColumns
 from app.graph.context import length_words, reach_words
+from app.graph.select import ancestors, require_node, selected
 from app.lock.file import NAME, lock_path, read_lock
 from app.lock.meanings import FeatureMeaning, feature_meanings, identity_plan
 from app.words import table_lines
 from operators.bars.settings import BarSettings
 from operators.formula.features import Features
 from operators.formula.history import STARTS, Reach, Start, farthest, latest_start
-from operators.formula.suggest import suggest
 from operators.graph.plan import Plan, PlannedNode
+from operators.graph.plan_join import PlannedJoin
 from operators.labels.planned import PlannedLabel
 from operators.sealed import ALIGNED
 from operators.tiles.node import PlannedTiles
@@ -67,14 +68,15 @@ class Past(NamedTuple):
 class GraphView:
     """A graph as people see it; raises UsageError where it has errors, or is none."""
 
-    def __init__(self, settings: Settings, columns: InputColumns) -> None:
+    def __init__(self, settings: Settings, columns: InputColumns, to: str | None = None) -> None:
+        """With `to` only the part of the graph that this node is made of."""
         plan = identity_plan(settings, columns.asof)
         if plan is None:
             where = settings.file or "settings"
             raise UsageError(f"{where}: there is no graph, no table [graph.NAME] with features")
         self._settings = settings
         self._source = columns.source
-        self._plan: Plan = plan
+        self._plan: Plan = plan if to is None else ancestors(plan, to)
         self._meanings = {(one.node, one.column): one for one in feature_meanings(settings, columns.asof)}
         path = lock_path(settings)
         self._locked = read_lock(path) if path is not None and path.exists() else None
@@ -99,7 +101,7 @@ class GraphView:
         for node in nodes:
             rows.append((node.name, "", "", "", node.meaning[:MEANING_LENGTH], ""))
             if node.join is not None:
-                rows += [_joined(right, node.join.tolerance_ns) for right in node.reads[1:]]
+                rows += [_joined(right, node.join) for right in node.reads[1:]]
             if node.bars is not None:
                 rows.append(_summed_up(node.bars.settings, Past.of(node.features, "close")))
             if node.label is not None:
@@ -107,7 +109,7 @@ class GraphView:
             for column in node.features.columns:
                 past = Past.of(node.features, column)
                 one = self._meanings[node.name, column]
-                version = f"@{one.version}" if one.version > 1 else ""
+                version = f"@{one.version}" if one.version > 1 and "@" not in column else ""
                 words = (past.memory, past.needs, past.hangs_on)
                 if node.tiles is not None:
                     words = _of_tile(node.tiles)
@@ -122,6 +124,31 @@ class GraphView:
             if node.tiles is not None:
                 length, place = length_words(node.tiles.settings.tile_ns), node.tiles.function.place
                 yield f"  {node.name} ({place}) is out up to {length} after {node.upstream}"
+
+    def listed(self, selection: str) -> Iterator[str]:
+        """A line for each node of a selection (`app.graph.select`): where from, its features, its topic."""
+        nodes = selected(self._plan, selection, self._changed) if selection else self._plan.nodes
+        rows = [
+            (
+                node.name,
+                ", ".join(node.reads),
+                node.meaning[:MEANING_LENGTH],
+                "" if node.carried is None else self._settings.topic(node.name),
+                ", ".join(node.features.columns),
+            )
+            for node in nodes
+        ]
+        yield from table_lines(("node", "from", "meaning", "topic", "features"), rows) if rows else ()
+
+    @property
+    def _changed(self) -> set[str]:
+        """The nodes with a feature that the lock does not know as it is; without a lock all are such."""
+        return {
+            node.name
+            for node in self._plan.nodes
+            for column in node.features.columns
+            if self._lock_word(self._meanings[node.name, column]) != "same"
+        }
 
     def as_json(self, name: str | None = None) -> dict[str, Any]:
         """The same, with whole meanings, for programs."""
@@ -235,10 +262,7 @@ class GraphView:
             yield f"  {line}"
 
     def _node(self, name: str) -> PlannedNode:
-        names = self._names
-        if name not in names:
-            raise UsageError(f"the graph has no node {name}{suggest(name, names, listed='there are')}")
-        return self._plan.nodes[names.index(name)]
+        return self._plan.nodes[self._names.index(require_node(self._plan, name))]
 
     @property
     def _names(self) -> list[str]:
@@ -258,7 +282,8 @@ class GraphView:
     def _chain(self, leaf: PlannedNode) -> list[str]:
         path = self._path(leaf)
         root = path[0].upstream
-        before = [", ".join(self._settings.stream_names)] if root == ALIGNED else []
+        joined = (self._settings.pipeline.left, *self._settings.pipeline.right)
+        before = [", ".join(joined)] if root == ALIGNED else []
         return [*before, root, *map(_link, path)]
 
     def _topics(self, leaf: PlannedNode) -> str:
@@ -302,8 +327,13 @@ def _labelled(label: PlannedLabel) -> tuple[str, str, str, str, str, str]:
     return (f"  {label.key} of {label.price}", f"held {length}", later, "the row, and those after it", "", "")
 
 
-def _joined(right: str, tolerance_ns: int | None) -> tuple[str, str, str, str, str, str]:
+def _joined(right: str, join: PlannedJoin) -> tuple[str, str, str, str, str, str]:
     """The line of what a node looks up: how far back a row of it may be."""
-    memory = "last row" if tolerance_ns is None else f"window {length_words(tolerance_ns)}"
-    needs = "the last row of a symbol" if tolerance_ns is None else length_words(tolerance_ns)
+    tolerance_ns, before = join.settings.tolerance_ns, ""
+    if join.lag_ns:
+        before = f" {length_words(join.lag_ns)} before"
+    memory = f"last row{before}" if tolerance_ns is None else f"window {length_words(tolerance_ns)}{before}"
+    needs = f"the last row of a symbol{before}"
+    if tolerance_ns is not None:
+        needs = length_words(tolerance_ns + join.lag_ns)
     return (f"  {right}", memory, needs, "the row, and that it finds", "", "")

@@ -5,7 +5,7 @@ the task's partition of the aligned topic.  Where they begin there is found by h
 the output is complete with them, and that only rises.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -34,6 +34,14 @@ FRAMES_MAX: Final = 16  # of a step, behind which other tasks have their turn
 ROWS_MAX: Final = 20_000  # ... where each message is a row
 WAIT_MS: Final = 20
 SAY_NS: Final = 5 * NS_PER_S
+
+
+class GoneError(RunError):
+    """Sealed rows are not there any more; `words` say which, for who is no worker."""
+
+    def __init__(self, message: str, words: str) -> None:
+        super().__init__(message)
+        self.words = words
 
 
 def warm_nodes(
@@ -66,6 +74,23 @@ def warm_nodes(
         reader.close()
     seconds = (monotonic_ns() - begun_ns) / NS_PER_S
     log.info("nodes are warm", partition=partition, rows=nodes.warmed_rows, seconds=round(seconds, 3))
+
+
+def sealed_rows(
+    pipeline: Pipeline, partition: int, missing: Missing, *, group: str
+) -> Iterator[pa.RecordBatch]:
+    """Yield the sealed rows of the join from those that are missing on, as many as there are by now.
+
+    The first ones may lie before them.  Raises GoneError where the topic does not hold them any more.
+    """
+    reader = _Reader(pipeline, partition, missing, group)
+    try:
+        for _ in reader.find():
+            pass
+        while not reader.ended:
+            yield from reader.read()
+    finally:
+        reader.close()
 
 
 def count_missing(pipeline: Pipeline, partition: int, missing: Missing, *, group: str) -> int | None:
@@ -170,14 +195,15 @@ class _Reader:
         """Let the consumer go."""
         self._consumer.close()
 
-    def gone(self, why: str) -> RunError:
+    def gone(self, why: str) -> GoneError:
         """The error that rows are not there any more."""
         missing, source = self._missing, self._source
         span = f"{_when(missing.start)} to {_when(missing.through)}"
-        return RunError(
+        return GoneError(
             f"{source.topic}[{source.partition}]: nodes ({', '.join(missing.nodes)}) have no state here and "
             f"need its rows from {span}, but {why}. Bring back the folder worker.state or the rows, or begin "
-            "anew: `python -m app reset`"
+            "anew: `python -m app reset`",
+            f"{source.topic}[{source.partition}]: rows from {span} are needed, but {why}",
         )
 
     @property

@@ -29,6 +29,8 @@ _WILD: Final = frozenset("*?[")
 class FolderFrames:
     """A file is a partition, numbered in the order of names; row groups, batches, segments are frames."""
 
+    bounded = True
+
     def __init__(self, places: Sequence[Path]) -> None:
         """Raises SourceError where there is no folder or file, or segments lie beside other files.
 
@@ -53,6 +55,10 @@ class FolderFrames:
     def partitions(self) -> list[int]:
         """One per name of a file."""
         return self._partitions
+
+    def files(self) -> list[Path]:
+        """The files in the order in which their rows come."""
+        return [files[partition] for files in self._folders for partition in sorted(files)]
 
     def newest_schemas(self) -> Iterator[pa.Schema]:
         """The columns of the files, those of the last folder first; raises SourceError."""

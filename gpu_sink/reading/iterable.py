@@ -19,6 +19,11 @@ class IterableFrames:
         self._frames = frames
         self._partitions = None if partitions is None else sorted(set(partitions))
 
+    @property
+    def bounded(self) -> bool | None:
+        """None for frames that can be iterated once."""
+        return None if isinstance(self._frames, Iterator) else True
+
     def partitions(self) -> list[int]:
         """Raises SourceError where they can only be seen by using the frames up."""
         if self._partitions is None:

@@ -56,6 +56,11 @@ class KafkaFrames:
         """The topic."""
         return f"topic {self.topic}"
 
+    @property
+    def bounded(self) -> bool:
+        """Whether reading stops at the ends of the partitions."""
+        return self.until_end
+
     def partitions(self) -> list[int]:
         """The partitions to read, each of them known to exist; raises SourceError."""
         reported: list[str] = []
@@ -109,6 +114,7 @@ class KafkaFrames:
         settings = {
             "queued.max.messages.kbytes": QUEUE_KIB,
             "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
+            "enable.metrics.push": False,  # a broker may ask for figures of its clients (KIP-714)
             **({"fetch.wait.max.ms": END_WAIT_MS} if self.until_end else {}),
             **self.settings,
             "bootstrap.servers": self.bootstrap,

@@ -54,6 +54,11 @@ class FrameSource(Protocol):
         """What a state belongs to: equal for equal topics or files."""
         ...
 
+    @property
+    def bounded(self) -> bool | None:
+        """Whether a reading ends by itself; None where in addition it can be read only once."""
+        ...
+
     def partitions(self) -> list[int]:
         """The partitions there are to read, ascending."""
         ...

@@ -1,22 +1,21 @@
 """A graph at work: the nodes of one task, run one after another over the rows that the join seals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Final, TypeAlias
-
-import numpy as np
+from typing import Final
 
 from operators.bars.node import BarsNode
 from operators.entries import KeptEntries, owned, owner_prefix
-from operators.graph.aliases import renamed_rows
 from operators.graph.asof_node import AsofNode
 from operators.graph.gone import Gone
 from operators.graph.journal import Journals
+from operators.graph.moments import Moments
 from operators.graph.node_places import NodePlaces
 from operators.graph.past import pasts_of
 from operators.graph.plan import Plan, PlannedNode
 from operators.graph.row_places import RowPlaces
+from operators.graph.running import NONE, MakeNode, RunningNodes
 from operators.graph.starts import Places, Start, starts_of
 from operators.inputs.progress import FIRST, RowPlace
 from operators.node import Context, Node, NodeStateError
@@ -24,19 +23,15 @@ from operators.nodes.formula import FormulaNode
 from operators.operator import Missing, Standing
 from operators.rows.groups import Groups
 from operators.sealed import ALIGNED, Sealed, Snapshot
-from operators.sessions.sessions import OUTSIDE, started_by
-from operators.tiles.calls import FailedTile
+from operators.sessions.sessions import started_by
 from operators.tiles.node import TileNode
 from schemas.clocks import BEGINNING_NS
 
-MakeNode: TypeAlias = Callable[[PlannedNode, Groups], Node]
-INT64_MAX: Final = 2**63 - 1
-NONE: Final[Mapping[str, Sealed]] = MappingProxyType({})
 NOWHERE: Final[Places] = MappingProxyType({})
 UNKNOWN: Final = Sealed(None, BEGINNING_NS)  # no word of it
 
 
-class Graph:
+class Graph(RunningNodes):
     """The nodes of one task.  The order of calls is that of `Node`.
 
     Each node that remembers earlier rows knows which row of each root it took last.  `resume` compares that
@@ -44,7 +39,6 @@ class Graph:
     rows up to there, and `settle` has said how far these are complete.
 
     `layouts`   by node with an output: the columns it gives.
-    `groups`    number the symbols of the task.
     """
 
     def __init__(
@@ -58,10 +52,8 @@ class Graph:
 
         `gone` says how long what gone nodes remembered is kept.
         """
-        self._plan = plan
         self._make = make or make_node
-        self.groups = Groups() if groups is None else groups
-        self._nodes: dict[str, Node] = {node.name: self._make(node, self.groups) for node in plan.nodes}
+        super().__init__(plan, self._make, Groups() if groups is None else groups)
         roots = {node.name: node.roots for node in plan.nodes}
         self._places = NodePlaces(pasts_of(plan), roots, gone or Gone())
         self._missing: Missing | None = None
@@ -77,16 +69,16 @@ class Graph:
         """By node what of the past it says that it needs."""
         return {name: node.needs for name, node in self._nodes.items()}
 
-    def take(self, aligned: Sealed, streams: Mapping[str, Sealed] = NONE) -> Mapping[str, Sealed]:
+    def take(
+        self, aligned: Sealed, streams: Mapping[str, Sealed] = NONE, moments: Moments | None = None
+    ) -> Mapping[str, Sealed]:
         """Run the rows of the join, and of each stream that is read, that became final through every node.
 
-        Returns what goes out, by node.  Each output says itself how far it is complete.
+        Returns what goes out, by node.  Each output says itself how far it is complete.  With `moments` rows
+        of roots come with theirs, and those of joins get them.
         """
         assert not self._cold, "nodes are cold: they lack rows that were sealed before"
-        sealed = {name: self._enter(name, rows) for name, rows in {ALIGNED: aligned, **streams}.items()}
-        for planned in self._plan.nodes:
-            made = self._nodes[planned.name].take(tuple(sealed[name] for name in planned.reads))
-            sealed[planned.name] = self._in_sessions(made) if planned.has_own_rows else made
+        sealed = self.run({ALIGNED: aligned, **streams}, moments=moments)
         return {name: output.choose(sealed[name]) for name, output in self._outputs.items()}
 
     @property
@@ -152,11 +144,6 @@ class Graph:
         self._journals.remove(self._places.gone.expired(max(place[0] for place in through.values())))
         self._journals.resumed()
         return begins_ns
-
-    def failures(self) -> list[FailedTile]:
-        """The tiles whose function failed since this was asked last."""
-        nodes = [node for node in self._nodes.values() if isinstance(node, TileNode)]
-        return [failed for node in nodes for failed in node.failures()]
 
     def warm(self, rows: Sealed, places: RowPlaces) -> None:
         """Let cold nodes take sealed rows of the join again, in order; nothing comes out.
@@ -307,19 +294,6 @@ class Graph:
     def _session_start(self, time_ns: int) -> int:
         """The start of the last session that began by a time, or a time before it."""
         return started_by(self._plan.sessions, time_ns)
-
-    def _enter(self, root: str, sealed: Sealed) -> Sealed:
-        """Sealed rows of a root as nodes see them."""
-        return renamed_rows(self._in_sessions(sealed), self._plan.aliases.get(root, {}))
-
-    def _in_sessions(self, sealed: Sealed) -> Sealed:
-        """The rows with the session that each is in, where a node looks back."""
-        if sealed.keys is None or sealed.keys.session.size or not self._places:
-            return sealed
-        session = self._plan.sessions.ids(sealed.keys.time_ns)
-        if session.size and session.min() < OUTSIDE:  # before 1970: nodes know ids from 0 on, and `OUTSIDE`
-            session = np.where(session == OUTSIDE, OUTSIDE, session & INT64_MAX)
-        return sealed._replace(keys=sealed.keys._replace(session=session))
 
 
 def make_node(planned: PlannedNode, groups: Groups) -> Node:

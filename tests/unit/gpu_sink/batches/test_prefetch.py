@@ -20,6 +20,7 @@ class Endless:
     """A source that always has one more frame of four rows, and notes what is asked of it."""
 
     name = "endless"
+    bounded = False
 
     def __init__(self) -> None:
         self.reader = EndlessReader()

@@ -1,0 +1,195 @@
+"""Which parts and row groups can hold the rows that are wanted: by day, bucket, time and key.
+
+Nothing is left out that could hold one: what is read and filtered equals the whole table filtered.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from replay.errors import HistoryError
+from replay.store.places import bucket_of_key
+from replay.store.snapshot import PartEntry, Snapshot, entries
+from replay.zones import local_days
+from schemas.clocks import EVENT_NS, KNOWN_NS, Clock, clock_column
+
+_EPOCH: Final = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Rows that are wanted: of these keys and days, and of times from `from_ns` to before `to_ns`.
+
+    None asks nothing.  `clock` is whose times count, the table's order clock where it is None; with a bound,
+    rows without such a time are not wanted.  `keys` are message keys.
+    """
+
+    from_ns: int | None = None
+    to_ns: int | None = None
+    keys: frozenset[bytes] | None = None
+    dates: frozenset[str] | None = None
+    clock: Clock | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether times count."""
+        return self.from_ns is not None or self.to_ns is not None
+
+    def column(self, order: Clock) -> str:
+        """The column whose times count."""
+        return clock_column(self.clock or order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartsLeft:
+    """How many parts a table has, and how many were left by each level."""
+
+    total: int
+    by_date: int
+    by_bucket: int
+    by_time: int
+    by_key: int
+
+
+@dataclass(slots=True, kw_only=True)
+class PruneReport:
+    """What a query left unread: parts by level, row groups, columns, bytes and rows.
+
+    `bytes_read` counts the compressed columns of the row groups read, `bytes_total` all of the table.
+    """
+
+    parts: PartsLeft
+    row_groups_total: int = 0
+    row_groups_read: int = 0
+    columns_total: int = 0
+    columns_read: int = 0
+    bytes_total: int = 0
+    bytes_read: int = 0
+    rows_read: int = 0
+    rows_returned: int = 0
+
+    def lines(self) -> list[str]:
+        """What to print."""
+        return [
+            f"parts: {self.parts.total:,}; left by day {self.parts.by_date:,}",
+            f"left by bucket {self.parts.by_bucket:,}, by time {self.parts.by_time:,}",
+            f"left by key {self.parts.by_key:,}",
+            f"row groups: {self.row_groups_read:,} of {self.row_groups_total:,} read",
+            f"columns: {self.columns_read:,} of {self.columns_total:,}",
+            f"bytes: {self.bytes_read:,} of {self.bytes_total:,}",
+            f"rows: {self.rows_read:,} read, {self.rows_returned:,} returned",
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """The parts that can hold wanted rows, and the account of those that cannot."""
+
+    parts: list[PartEntry]
+    report: PruneReport
+
+
+def prune(snapshot: Snapshot, wanted: Wanted) -> Pruned:
+    """Return the parts that can hold wanted rows; raises HistoryError where the table lacks the clock."""
+    _require_clock(snapshot, wanted)
+    of_days = _by_date(snapshot, snapshot.catalogue, wanted)
+    of_buckets = _by_bucket(snapshot, of_days, wanted)
+    of_times = _by_time(of_buckets, wanted, wanted.column(snapshot.rules.order))
+    parts = list(entries(of_times))
+    if wanted.keys is not None:
+        parts = [part for part in parts if not wanted.keys.isdisjoint(snapshot.footer(part).keys)]
+    left = PartsLeft(
+        total=snapshot.catalogue.num_rows,
+        by_date=of_days.num_rows,
+        by_bucket=of_buckets.num_rows,
+        by_time=of_times.num_rows,
+        by_key=len(parts),
+    )
+    bytes_total = sum(snapshot.catalogue.column("size").to_pylist())
+    return Pruned(parts, PruneReport(parts=left, columns_total=len(snapshot.schema), bytes_total=bytes_total))
+
+
+def row_groups(file: pq.ParquetFile, wanted: Wanted, column: str) -> list[int]:
+    """Return the row groups of a part that can hold a wanted time; `column` is whose times count."""
+    numbers = range(file.num_row_groups)
+    if not wanted.bounded:
+        return list(numbers)
+    place = file.schema_arrow.get_field_index(column)
+    if place < 0:
+        return []
+    spans = [file.metadata.row_group(number).column(_leaf(file, column)).statistics for number in numbers]
+    return [
+        number
+        for number, span in zip(numbers, spans, strict=True)
+        if span is None or not span.has_min_max or _overlaps(span.min, span.max, wanted)
+    ]
+
+
+def _leaf(file: pq.ParquetFile, column: str) -> int:
+    paths = [file.schema.column(number).path for number in range(len(file.schema))]
+    return paths.index(column)
+
+
+def _overlaps(first_ns: int, last_ns: int, wanted: Wanted) -> bool:
+    above = wanted.from_ns is None or last_ns >= wanted.from_ns
+    return above and (wanted.to_ns is None or first_ns < wanted.to_ns)
+
+
+def _require_clock(snapshot: Snapshot, wanted: Wanted) -> None:
+    column = wanted.column(snapshot.rules.order)
+    if wanted.bounded and column not in snapshot.schema.names:
+        there = [name for name in (EVENT_NS, KNOWN_NS) if name in snapshot.schema.names]
+        raise HistoryError(
+            f"{snapshot.rules.stream} has no {column}: name a clock that it has, {', '.join(there)}"
+        )
+
+
+def _by_date(snapshot: Snapshot, catalogue: pa.Table, wanted: Wanted) -> pa.Table:
+    dates = catalogue.column("date")
+    if wanted.dates is not None:
+        catalogue = catalogue.filter(pc.is_in(dates, pa.array(sorted(wanted.dates), pa.string())))
+    if not wanted.bounded or wanted.column(snapshot.rules.order) != clock_column(snapshot.rules.order):
+        return catalogue  # days are those of the order clock
+    for bound_ns, keeps in ((wanted.from_ns, pc.greater_equal), (wanted.to_ns, pc.less_equal)):
+        if bound_ns is not None:
+            day = int(local_days(np.array([bound_ns]), snapshot.rules.zone)[0])
+            limit = (_EPOCH + timedelta(days=day)).isoformat()
+            catalogue = catalogue.filter(keeps(catalogue.column("date"), limit))
+    return catalogue
+
+
+def _by_bucket(snapshot: Snapshot, catalogue: pa.Table, wanted: Wanted) -> pa.Table:
+    if wanted.keys is None:
+        return catalogue
+    buckets = {bucket_of_key(key, snapshot.rules.buckets) for key in wanted.keys}
+    return catalogue.filter(pc.is_in(catalogue.column("bucket"), pa.array(sorted(buckets), pa.int32())))
+
+
+def _by_time(catalogue: pa.Table, wanted: Wanted, column: str) -> pa.Table:
+    """The parts with a time in the range; one whose times are not known stays."""
+    for bound_ns, edge, keeps in (
+        (wanted.from_ns, f"last_{column}", pc.greater_equal),
+        (wanted.to_ns, f"first_{column}", pc.less),
+    ):
+        if bound_ns is not None:
+            catalogue = catalogue.filter(pc.fill_null(keeps(catalogue.column(edge), bound_ns), True))
+    return catalogue
+
+
+def wanted_rows(rows: pa.RecordBatch, wanted: Wanted, column: str, keys: pa.Array | None) -> pa.RecordBatch:
+    """Return the rows that are wanted, in their order; `keys` are their message keys, where keys count."""
+    masks = []
+    if wanted.from_ns is not None:
+        masks.append(pc.greater_equal(rows.column(column), wanted.from_ns))
+    if wanted.to_ns is not None:
+        masks.append(pc.less(rows.column(column), wanted.to_ns))
+    if wanted.keys is not None:
+        masks.append(pc.is_in(keys, pa.array(sorted(wanted.keys), pa.binary())))
+    for mask in masks[1:]:
+        masks[0] = pc.and_(masks[0], mask)
+    return rows.filter(masks[0]) if masks else rows
