@@ -71,14 +71,15 @@ def root_rows(
         if rows.height:
             joined = _joined(join, _numbered(rows, join.left.columns, count), rights)
             waits_ns = min(right.waits_ns for right in rights.values())
-            yield joined if waits_ns == END_NS else _marked(joined, join.rules.on, waits_ns)
+            moment = pl.col(join.rules.on) - join.lag_ns
+            yield joined if waits_ns == END_NS else _marked(joined, moment, waits_ns)
             count += rows.height
 
 
-def _marked(rows: pl.DataFrame, on: str, waits_ns: int) -> pl.DataFrame:
+def _marked(rows: pl.DataFrame, moment: pl.Expr, waits_ns: int) -> pl.DataFrame:
     """Joined rows with those marked that may not have come out, since what they look up may not."""
     own = pl.col(MAYBE) if MAYBE in rows.columns else pl.lit(value=False)
-    return rows.with_columns((own | (pl.col(on) >= waits_ns)).alias(MAYBE))
+    return rows.with_columns((own | (moment >= waits_ns)).alias(MAYBE))
 
 
 def _made(made: MadeRules, read: ReadRoot, begun: Begun, complete_ns: int) -> Iterator[pl.DataFrame]:

@@ -26,7 +26,7 @@ def require_no_leak(
     """
     start, info_end = moments("start_ns", start_ns), moments("info_end_ns", info_end_ns)
     spans(("start_ns", "info_end_ns"), start, info_end)
-    if not isinstance(embargo_ns, int | np.integer) or embargo_ns < 0:
+    if embargo_ns < 0:
         raise SampleError(f"embargo_ns is {embargo_ns!r}: give nanoseconds, 0 for none")
     count = 0
     for number, (train, test) in enumerate(splits):

@@ -119,7 +119,12 @@ def graph_of_labels(*, across: bool) -> GraphSettings:
     more: dict[str, Any] = {"across_sessions": across, "price": "price"}
     walls = {**more, "sigma": "width", "up": 1.0, "down": 1.5, "horizon_ns": 6 * NS_PER_S}
     ohlc = {**walls, "price": "mid", "ohlc": ("op", "hi", "lo")}
-    late = {"across_sessions": across, "direction": "d", "mid": "mid", "horizon_ns": 4 * NS_PER_S}
+    late: dict[str, Any] = {
+        "across_sessions": across,
+        "direction": "d",
+        "mid": "mid",
+        "horizon_ns": 4 * NS_PER_S,
+    }
     nodes = [
         NodeSettings(name="base", upstream="aligned", features=base, output=Output()),
         label("fixed", "fixed_horizon", horizon_ns=4 * NS_PER_S, **more),

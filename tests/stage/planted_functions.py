@@ -12,7 +12,7 @@ import pyarrow as pa
 from app.graph.trial import Trial
 from app.wiring.function_frames import engine_of
 from operators.graph.declare import GraphSettings, NodeSettings, Output
-from operators.graph.graph import Graph
+from operators.graph.graph import Graph, MakeNode
 from operators.graph.plan import plan_graph
 from operators.tiles.settings import TileSettings, UserFunction
 from schemas.clocks import NS_PER_S
@@ -68,8 +68,8 @@ def rows_of(seed: int = 1) -> pa.RecordBatch:
     )
 
 
-def trial_of(function: Callable[[Any], Any], *, rows: int = WINDOW - 1) -> Trial:
-    """A day of rows, and a graph with this function."""
+def graph_of(function: Callable[[Any], Any], *, rows: int = WINDOW - 1) -> GraphSettings:
+    """A graph with this function."""
     engine = engine_of(function.__annotations__["return"])
     assert engine is not None
 
@@ -85,6 +85,13 @@ def trial_of(function: Callable[[Any], Any], *, rows: int = WINDOW - 1) -> Trial
         function=UserFunction(run, "f" * 16, "polars 2", "my_nodes.py:4"),
     )
     node = NodeSettings(name="smooth", upstream="aligned", features={}, tiles=tiles, output=Output())
+    return GraphSettings(name="g", nodes=(node,))
+
+
+def trial_of(
+    function: Callable[[Any], Any], *, rows: int = WINDOW - 1, make: MakeNode | None = None
+) -> Trial:
+    """A day of rows, and a graph with this function; `make` makes its nodes."""
     batch = rows_of()
-    plan = plan_graph(GraphSettings(name="g", nodes=(node,)), batch.schema)
-    return Trial(make=lambda: Graph(plan), rows=batch, on="event_ns", key=("symbol",), plan=plan)
+    plan = plan_graph(graph_of(function, rows=rows), batch.schema)
+    return Trial(make=lambda: Graph(plan, make), rows=batch, on="event_ns", key=("symbol",), plan=plan)

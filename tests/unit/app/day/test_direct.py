@@ -212,6 +212,53 @@ def test_the_audit_of_a_direct_run_judges_streams_and_joins(
         assert kind in " ".join(summary.audit_findings)
 
 
+MADE = """\
+[streams.trade.scales]
+price = 10_000
+[graph.tick]
+from = "aligned"
+features = { width = "0.0 * price + 0.001", mid = "(quote_bid_price + quote_ask_price) / 2" }
+[graph.minutes]
+kind = "bars"
+from = "trade"
+every = { time = "1m" }
+features = { paid = "sum(price * size)" }
+[graph.minutes.out]
+[graph.lots]
+kind = "bars"
+from = "aligned"
+every = { volume = 2000 }
+[graph.lots.out]
+[graph.bricks]
+kind = "bars"
+from = "trade"
+every = { renko = 50 }
+[graph.bricks.out]
+[graph.outcome]
+kind = "label"
+from = "tick"
+triple_barrier = { sigma = "width", up = 1, down = 1, horizon = "1m" }
+[graph.outcome.out]
+[graph.after]
+kind = "label"
+from = "minutes"
+sign = { horizon_rows = 3, max = "1h" }
+[graph.after.out]
+"""
+
+
+@pytest.mark.slow
+def test_the_audit_of_a_direct_run_judges_bars_and_labels(tmp_path: Path) -> None:
+    small_days(tmp_path / "store")
+    config = tmp_path / "made.toml"
+    config.write_text(MADE)
+    request = ReplayRequest(date=DATE, store=tmp_path / "store", out=tmp_path, partitions=3, config=config)
+    summary = replay_day(direct(request, tmp_path / "direct"), lambda line: None)
+    assert summary.audit_violations == 0, summary.audit_findings
+    assert summary.nodes_unjudged == []
+    assert all(summary.rows_out[name] for name in ("minutes", "lots", "bricks", "outcome", "after"))
+
+
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize(

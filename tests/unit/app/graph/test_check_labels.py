@@ -29,7 +29,13 @@ from tests.unit.app.graph.test_check_bars import drawn_rows
 pytestmark = [pytest.mark.slow, pytest.mark.takes_s(60)]
 
 HORIZON_NS = 4 * NS_PER_S
-BARRIERS = {"price": "price", "sigma": "width", "up": 1.0, "down": 1.0, "horizon_ns": HORIZON_NS}
+BARRIERS: dict[str, Any] = {
+    "price": "price",
+    "sigma": "width",
+    "up": 1.0,
+    "down": 1.0,
+    "horizon_ns": HORIZON_NS,
+}
 
 
 def label(name: str, upstream: str, key: str, quotes: str = "", **values: Any) -> NodeSettings:

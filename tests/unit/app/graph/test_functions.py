@@ -2,24 +2,31 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.graph import experiments as module
 from app.graph.check import verdict
+from app.graph.judge import second_judge
 from app.graph.outcome import Outcome
 from app.graph.trial import Trial
+from operators.graph.plan import PlannedNode
+from operators.rows.groups import Groups
+from operators.tiles.node import TileNode
 from tests.stage.planted_functions import (
     WINDOW,
     any_symbol,
     failing,
+    graph_of,
     honest,
     in_pandas,
     next_row,
     noise,
     trial_of,
 )
+from tests.stage.planted_joins import in_place_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.takes_s(60)]
 
@@ -67,6 +74,35 @@ def test_a_planted_fault_in_a_function_is_named_with_its_place_and_cause(
     first, second = verdict(trial, trial.run(), outcomes)
     assert first.startswith(f"my_nodes.py:4  smooth.y: {cause}")
     assert second.startswith("  first at ")
+
+
+@pytest.mark.parametrize(("function", "rows"), [(honest, WINDOW - 1), (in_pandas, 9), (failing, 40)])
+def test_the_second_judge_calls_the_function_again(function: Callable[[Any], Any], rows: int) -> None:
+    trial = trial_of(function, rows=rows)
+    outcome = second_judge(trial, trial.run(), graph_of(function, rows=rows))
+    assert outcome.difference is None
+    assert outcome.result == "equal; functions are judged by calling them again"
+
+
+class TooLittleContext(TileNode):
+    """Gives its function one row of context less than the settings say."""
+
+    def __init__(self, planned: PlannedNode, groups: Groups) -> None:
+        assert planned.tiles is not None
+        settings = replace(planned.tiles.settings, rows=planned.tiles.settings.rows - 1)
+        super().__init__(planned.name, planned.meaning, planned.tiles._replace(settings=settings), groups)
+
+
+def test_the_second_judge_calls_the_function_again_and_finds_a_value_that_is_another() -> None:
+    trial = trial_of(honest, make=in_place_of("smooth", TooLittleContext))
+    outputs = trial.run()
+    outcome = second_judge(trial, outputs, graph_of(honest))
+    first, second = verdict(trial, outputs, [outcome])
+    assert first == (
+        "my_nodes.py:4  smooth.y: is another value where the audit calls the function with the tiles of the "
+        "settings"
+    )
+    assert second.endswith("by the node and by the audit")
 
 
 def test_a_context_that_is_more_than_enough_is_told() -> None:
