@@ -16,7 +16,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGES: Final = ("operators", "topics", "schemas")
 PREFIX: Final = "kernels-"
 
-_COMPILER: Final = re.compile(rb"^from numba", re.MULTILINE)
+_COMPILER: Final = re.compile(rb"^from (?:numba|(?:tidemark\.)?operators\.bars\.compiled) ", re.MULTILINE)
 _IMPORT: Final = re.compile(
     rb"^from (?:tidemark\.)?((?:%s)[\w.]*) import (\([^)]*\)|[^\n]*)" % b"|".join(map(str.encode, PACKAGES)),
     re.MULTILINE,

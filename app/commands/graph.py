@@ -261,6 +261,32 @@ def plan(
         raise typer.Exit(1)
 
 
+@graph_app.command("open")
+def open_(
+    node: Annotated[str, typer.Argument(help="Node of bars.")],
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print JSON, a line a bar.  Default: a table.")
+    ] = False,
+) -> None:
+    """Show the open bars of a node: what is summed up so far of bars that nothing has closed yet.
+
+    Reads what workers keep of their nodes on the broker, and changes nothing; workers may run meanwhile.  It
+    is as old as that, `worker.state_interval_ms` at most behind the last commit.
+
+    Example: python -m app graph open minutes --config tidemark.toml
+    """
+    from app.graph.open_bars import open_bars, open_json, open_lines, require_bars
+
+    settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
+    require_bars(settings, node)
+    pipeline = pipeline_on(settings, open_bus(settings))
+    require_meanings(settings, pipeline.asof)
+    bars = open_bars(pipeline, node)
+    print_lines(list(open_json(bars)) if json_ else open_lines(bars))
+
+
 @graph_app.command()
 def functions(
     markdown: Annotated[

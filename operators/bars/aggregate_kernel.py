@@ -6,9 +6,8 @@ is no value; without any the result is null, but for a count.
 
 from typing import Final
 
-from numba import njit
-
 from operators.bars import words as at
+from operators.bars.compiled import inlined, kernel
 from operators.bars.sum_kernel import settle_sum
 from operators.bars.words import Closed, Float64s, Rule, State, Trades
 from operators.nodes import exact_kernel as exact
@@ -48,7 +47,7 @@ def sums_of(opcode: int) -> tuple[int, ...]:
     return (HELD, WEIGHTS) if opcode == WMEAN else (HELD,) if opcode in (SUM, MEAN) else ()
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def begin(rule: Rule, state: State, o: int) -> None:
     """Begin all aggregates of a bar."""
     words = state.words
@@ -63,7 +62,7 @@ def begin(rule: Rule, state: State, o: int) -> None:
             exact.clear(words, a + WEIGHTS)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def add(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
     """Add a trade to all aggregates."""
     words, floats = state.words, state.floats
@@ -95,7 +94,7 @@ def add(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
                 settle_sum(words, a + WEIGHTS)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def write(rule: Rule, state: State, o: int, is_empty: bool, closed: Closed, used: int) -> None:
     """Write all aggregates of a bar: two columns each, the value and whether there is one."""
     words, floats = state.words, state.floats
@@ -125,7 +124,7 @@ def write(rule: Rule, state: State, o: int, is_empty: bool, closed: Closed, used
         closed.ints[column + 1, used] = there
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _add(words: Int64s, floats: Float64s, o: int, value: float) -> None:
     floats[o + exact.SCRATCH] = value
     exact.add(words, o, words[o + exact.SCRATCH], 1)

@@ -1,66 +1,78 @@
-"""Trades into bars, one row after another: what opens a bar, what is added to it, and what closes it."""
+"""Trades into bars, symbol by symbol: what opens a bar, what is added to it, and what closes it."""
 
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from operators.bars import aggregate_kernel as aggregates
-from operators.bars import expect_kernel, renko_kernel
+from operators.bars import expect_kernel, find_kernel, renko_kernel
 from operators.bars import sum_kernel as sums
 from operators.bars import words as at
-from operators.bars.words import Closed, Rule, State, Trades
+from operators.bars.compiled import inlined, kernel
+from operators.bars.words import Closed, Order, Rule, State, Trades
 from operators.nodes import exact_kernel as exact
 from operators.nodes.exact_kernel import FLOAT_MAX
+from schemas.batch import Int32s, Int64s
 
 PARTS_MAX: Final = 10_000  # bars that one trade is divided into; the last of them takes the rest
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def take_trades(
-    rule: Rule, state: State, trades: Trades, ordinal: int, lower: int, closed: Closed, used: int
+    rule: Rule,
+    state: State,
+    trades: Trades,
+    order: Order,
+    ordinal: int,
+    symbol: int,
+    closed: Closed,
+    used: int,
 ) -> tuple[int, int, int]:
-    """Take the rows from `lower` on, the first row of all having the number `ordinal`.
+    """Take the rows of the symbols from the one with the place `symbol` in `order` on.
 
-    Returns how many rows are taken, how many bars of `closed` are used, and 0.  Where that has not enough
-    room for the bars of a row, this row is not taken, and the last value is the room that is needed.
+    The first row of all has the number `ordinal`.  Returns how many symbols are taken, how many bars of
+    `closed` are used, and 0.  Where that has not enough room for the bars of a row, the last value is the
+    room that is needed, and `order` says which rows of that symbol are still to be taken.
     """
-    room = closed.ints.shape[1]
-    for i in range(lower, trades.time_ns.size):
-        if not trades.counts[i]:
-            continue
-        o = trades.group[i] * state.stride
-        needed = _bars_of(rule, state, o, trades, i)
-        if used + needed > room:
-            return i, used, used + needed
-        used = _pass(rule, state, trades.group[i], trades.time_ns[i], closed, used)
-        used = _take(rule, state, trades, i, ordinal + i, closed, used)
-        state.changed[trades.group[i]] = True
-    return trades.time_ns.size, used, 0
+    begins = order.begins
+    for n in range(symbol, order.symbols):
+        lower, upper = begins[n], begins[n + 1]
+        group = trades.group[order.rows[lower]]
+        lower, used, wanted = _take_rows(rule, state, trades, order.rows, ordinal, lower, upper, closed, used)
+        state.changed[group] = True
+        if wanted:
+            begins[n] = lower
+            return n, used, wanted
+    return order.symbols, used, 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def pass_time(
     rule: Rule, state: State, groups: int, first: int, complete_ns: int, closed: Closed, used: int
 ) -> tuple[int, int, int]:
     """Close the bars of the symbols from `first` to before `groups` that end by a time; as `take_trades`."""
     room = closed.ints.shape[1]
+    if first == 0:
+        if complete_ns < state.soonest[0]:
+            return groups, used, 0
+        state.soonest[0] = at.NEVER
     for group in range(first, groups):
         o = group * state.stride
         if state.words[o + at.BOUND] > complete_ns:
+            state.soonest[0] = min(state.soonest[0], state.words[o + at.BOUND])
             continue
-        needed = _bars_until(rule, state, o, complete_ns)
+        needed = _bars_until(rule, state.words, o, complete_ns)
         if used + needed > room:
             return group, used, used + needed
         used = _pass(rule, state, group, complete_ns, closed, used)
+        state.soonest[0] = min(state.soonest[0], state.words[o + at.BOUND])
         state.changed[group] = True
     return groups, used, 0
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def _bars_until(rule: Rule, state: State, o: int, time_ns: int) -> int:
+@inlined
+def _bars_until(rule: Rule, words: Int64s, o: int, time_ns: int) -> int:
     """At most how many bars of a symbol end by a time."""
-    words = state.words
     if words[o + at.BOUND] > time_ns:
         return 0
     if rule.step_ns == 0:
@@ -69,23 +81,21 @@ def _bars_until(rule: Rule, state: State, o: int, time_ns: int) -> int:
     return int((last_ns - words[o + at.BOUND]) // rule.step_ns) + 3
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _bars_of(rule: Rule, state: State, o: int, trades: Trades, i: int) -> int:
-    """At most how many bars a row closes."""
-    bars = _bars_until(rule, state, o, trades.time_ns[i]) + 1
+    """At most how many bars a row closes that makes bricks, or is divided."""
     if rule.kind == at.RENKO:
-        return bars + int(min(renko_kernel.bricks_of(rule, state, o, trades, i), PARTS_MAX))
+        return int(min(renko_kernel.bricks_of(rule, state, o, trades, i), PARTS_MAX))
     if rule.remainder != at.SPLIT:
-        return bars
-    size = trades.size[i]
+        return 1
     if rule.kind == at.DOLLARS and trades.price[i] > 0:
         lots = max(1, rule.limit // trades.price[i])
     else:
         lots = max(1, rule.limit)
-    return bars + int(min(size // lots + 2, PARTS_MAX))
+    return int(min(trades.size[i] // lots + 2, PARTS_MAX))
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _pass(rule: Rule, state: State, group: int, time_ns: int, closed: Closed, used: int) -> int:
     """Close what ends by a time: the open bar, and the empty ones behind it."""
     words, o = state.words, group * state.stride
@@ -106,36 +116,145 @@ def _pass(rule: Rule, state: State, group: int, time_ns: int, closed: Closed, us
     return used
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def _take(rule: Rule, state: State, trades: Trades, i: int, ordinal: int, closed: Closed, used: int) -> int:
-    """Add a trade to the bars of its symbol; returns how many are closed then."""
+@inlined
+def _take_rows(
+    rule: Rule,
+    state: State,
+    trades: Trades,
+    rows: Int32s,
+    ordinal: int,
+    lower: int,
+    upper: int,
+    closed: Closed,
+    used: int,
+) -> tuple[int, int, int]:
+    """Take the rows of one symbol, those of a cell together."""
+    words, edges, session = state.words, trades.edges, trades.session
+    group, room = trades.group[rows[lower]], closed.ints.shape[1]
+    o, cell = group * state.stride, 0
+    while lower < upper:
+        i = rows[lower]
+        cell = _cell_of(edges, i, cell)
+        needed = _bars_until(rule, words, o, trades.time_ns[i])
+        if used + needed > room:
+            return lower, used, used + needed
+        used = _pass(rule, state, group, trades.time_ns[i], closed, used)
+        if rule.numbered and words[o + at.SESSION] != session[cell]:
+            words[o + at.SESSION] = session[cell]
+            words[o + at.NUMBER] = 0
+            sums.begin_session(rule, state, o)
+        end = upper
+        if rows[upper - 1] >= edges[cell + 1]:
+            end = lower + 1
+            while rows[end] < edges[cell + 1]:
+                end += 1
+        lower, used, wanted = _take_stretch(
+            rule, state, trades, rows, ordinal, cell, lower, end, closed, used
+        )
+        if wanted:
+            return lower, used, wanted
+    return upper, used, 0
+
+
+@inlined
+def _cell_of(edges: Int64s, i: int, cell: int) -> int:
+    """The cell of a row that is in this one or a later one."""
+    if i < edges[cell + 1]:
+        return cell
+    beyond = edges.size - 1
+    while beyond - cell > 1:
+        middle = (cell + beyond) >> 1
+        if edges[middle] <= i:
+            cell = middle
+        else:
+            beyond = middle
+    return cell
+
+
+@inlined
+def _take_stretch(
+    rule: Rule,
+    state: State,
+    trades: Trades,
+    rows: Int32s,
+    ordinal: int,
+    cell: int,
+    lower: int,
+    upper: int,
+    closed: Closed,
+    used: int,
+) -> tuple[int, int, int]:
+    """Take rows of one symbol that are in one cell, so that no moment ends a bar between them."""
+    words, room = state.words, closed.ints.shape[1]
+    group = trades.group[rows[lower]]
+    o = group * state.stride
+    divides, bricks = rule.remainder == at.SPLIT, rule.kind == at.RENKO
+    while lower < upper:
+        if used >= room:
+            return lower, used, used + 1
+        if words[o + at.COUNT] == 0:
+            _open(rule, state, o, trades, rows[lower], cell)
+        found = _first_of(rule, state, o, trades, rows, lower, upper)
+        if found < upper and (divides or bricks):
+            needed = _bars_of(rule, state, o, trades, rows[found])
+            if used + needed > room:
+                return lower, used, used + needed
+        added = found + (found < upper and not divides)
+        if added > lower:
+            _add(rule, state, o, trades, rows, ordinal, lower, added)
+        lower = added
+        if found == upper:
+            break
+        if divides:
+            used = _divide(rule, state, trades, rows[found], cell, ordinal, closed, used)
+            lower += 1
+        elif bricks:
+            used = _bricks(rule, state, trades, rows[found], closed, used)
+        elif sums.is_reached(rule, state, o):
+            _close(rule, state, group, trades.time_ns[rows[found]], at.THRESHOLD, False, closed, used)
+            used += 1
+            words[o + at.BOUND] = at.NEVER
+    return upper, used, 0
+
+
+@inlined
+def _first_of(rule: Rule, state: State, o: int, trades: Trades, rows: Int32s, lower: int, upper: int) -> int:
+    """The first row that may close the open bar, `upper` for none."""
+    if rule.kind == at.RENKO:
+        return renko_kernel.first_brick(rule, state, o, trades, rows, lower, upper)
+    if rule.kind >= at.IMBALANCE:
+        return expect_kernel.first_leaning(rule, state, o, trades, rows, lower, upper)
+    if rule.kind >= at.VOLATILITY:
+        return find_kernel.first_measured(rule, state, o, trades, rows, lower, upper)
+    return find_kernel.first_closing(rule, state, o, trades, rows, lower, upper)
+
+
+@inlined
+def _divide(
+    rule: Rule, state: State, trades: Trades, i: int, cell: int, ordinal: int, closed: Closed, used: int
+) -> int:
+    """Put a trade in as many bars as it fills; a part of it counts as a trade."""
     words, group = state.words, trades.group[i]
     o = group * state.stride
-    if rule.numbered and words[o + at.SESSION] != trades.session[i]:
-        words[o + at.SESSION] = trades.session[i]
-        words[o + at.NUMBER] = 0
-        sums.begin_session(rule, state, o)
-    left = trades.size[i] if rule.whole else 1
-    parts = 0
+    left, parts = trades.size[i], 0
     while left > 0:
         if words[o + at.COUNT] == 0:
-            _open(rule, state, o, trades, i)
-        part = left
-        if rule.remainder == at.SPLIT and parts < PARTS_MAX - 1:
-            part = sums.part_of(rule, state, o, trades.price[i], left)
-        left -= part
+            _open(rule, state, o, trades, i, cell)
         parts += 1
-        _add(rule, state, o, trades, i, part, ordinal)
-        if rule.kind == at.RENKO:
-            used = _bricks(rule, state, trades, i, closed, used)
-        elif sums.is_reached(rule, state, o):
+        part = left if parts == PARTS_MAX else sums.part_of(rule, state, o, trades.price[i], left)
+        left -= part
+        words[o + at.COUNT] += 1
+        words[o + at.KNOWN] = max(words[o + at.KNOWN], trades.known_ns[i])
+        sums.add_part(words, o, trades.price[i], part, trades.direction[i])
+        _stand(words, o, trades, i, ordinal)
+        if sums.is_reached(rule, state, o):
             _close(rule, state, group, trades.time_ns[i], at.THRESHOLD, False, closed, used)
             used += 1
             words[o + at.BOUND] = at.NEVER
     return used
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _bricks(rule: Rule, state: State, trades: Trades, i: int, closed: Closed, used: int) -> int:
     """Close as many bricks as a trade makes; those behind the first one have no trade."""
     group, bricks = trades.group[i], 0
@@ -149,13 +268,14 @@ def _bricks(rule: Rule, state: State, trades: Trades, i: int, closed: Closed, us
     return used
 
 
-@njit(nogil=True, cache=True)
-def _open(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
+@inlined
+def _open(rule: Rule, state: State, o: int, trades: Trades, i: int, cell: int) -> None:
     words = state.words
-    words[o + at.START] = trades.begin[i]
-    words[o + at.BOUND] = trades.bound[i]
-    words[o + at.SESSION_END] = trades.session_end[i]
-    words[o + at.CUT] = trades.cut[i]
+    words[o + at.START] = trades.begin[cell] if rule.kind == at.TIMED else trades.time_ns[i]
+    words[o + at.BOUND] = trades.bound[cell]
+    state.soonest[0] = min(state.soonest[0], trades.bound[cell])
+    words[o + at.SESSION_END] = trades.session_end[cell]
+    words[o + at.CUT] = trades.cut[cell]
     words[o + at.FIRST] = trades.event_ns[i]
     words[o + at.KNOWN] = trades.known_ns[i]
     for place in (at.OPEN, at.HIGH, at.LOW):
@@ -168,34 +288,42 @@ def _open(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
     aggregates.begin(rule, state, o)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def _add(rule: Rule, state: State, o: int, trades: Trades, i: int, part: int, ordinal: int) -> None:
-    words, floats = state.words, state.floats
-    words[o + at.COUNT] += trades.parts[at.PART_COUNT, i] if rule.of_bars else 1
+@inlined
+def _add(
+    rule: Rule, state: State, o: int, trades: Trades, rows: Int32s, ordinal: int, lower: int, upper: int
+) -> None:
+    """Add some rows of a symbol, one or more, to its open bar."""
+    words = state.words
+    before = words[o + at.COUNT]
+    if rule.of_bars:
+        for place in range(lower, upper):
+            words[o + at.COUNT] += trades.parts[at.PART_COUNT, rows[place]]
+            sums.add_bar(rule, state, o, trades, rows[place])
+    else:
+        words[o + at.COUNT] += upper - lower
+        if rule.whole:
+            sums.add_whole(rule, state, o, trades, rows, lower, upper)
+        else:
+            sums.add_floats(rule, state, o, trades, rows, lower, upper)
+            if before >> sums.SETTLE_BITS != words[o + at.COUNT] >> sums.SETTLE_BITS:
+                sums.settle_sums(words, o)
+    if rule.aggregates.shape[0] > 0:
+        for place in range(lower, upper):
+            aggregates.add(rule, state, o, trades, rows[place])
+    _stand(words, o, trades, rows[upper - 1], ordinal)
+
+
+@inlined
+def _stand(words: Int64s, o: int, trades: Trades, i: int, ordinal: int) -> None:
+    """Note where the last trade of the open bar stands, and its price."""
     words[o + at.LAST] = trades.event_ns[i]
-    words[o + at.KNOWN] = max(words[o + at.KNOWN], trades.known_ns[i])
     words[o + at.OFFSET] = trades.offset[i]
     words[o + at.INDEX] = trades.row[i]
-    words[o + at.ORDINAL] = ordinal
+    words[o + at.ORDINAL] = ordinal + i
     words[o + at.CLOSE] = trades.price[i]
-    aggregates.add(rule, state, o, trades, i)
-    if rule.of_bars:
-        sums.add_bar(rule, state, o, trades, i)
-    elif rule.whole:
-        words[o + at.HIGH] = max(words[o + at.HIGH], trades.price[i])
-        words[o + at.LOW] = min(words[o + at.LOW], trades.price[i])
-        sums.add_whole(rule, state, o, trades, i, part)
-    else:
-        floats[o + at.HIGH] = max(floats[o + at.HIGH], trades.price_float[i])
-        floats[o + at.LOW] = min(floats[o + at.LOW], trades.price_float[i])
-        sums.add_floats(rule, state, o, trades, i)
-    if at.IMBALANCE <= rule.kind <= at.RUNS:
-        expect_kernel.expect(rule, state, o, trades, i)
-    elif at.VOLATILITY <= rule.kind <= at.CUSUM:
-        sums.measure(rule, state, o, trades, i)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _close(
     rule: Rule,
     state: State,
@@ -239,7 +367,7 @@ def _close(
     words[o + at.NUMBER] += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _write_sums(rule: Rule, state: State, o: int, closed: Closed, used: int) -> None:
     words, out, floats = state.words, closed.ints, closed.floats
     too_large = words[o + at.TOO_LARGE] != 0

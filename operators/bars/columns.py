@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,18 @@ from pyarrow import types
 
 from operators.bars import words as at
 from operators.bars.words import REASONS, Closed
+from operators.rows.groups import Groups
 from schemas.batch import Bools, Int64s
 from schemas.clocks import EVENT_NS, KNOWN_NS, Clock
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
 NOTIONAL_TYPE: Final = pa.decimal128(38, 0)
 PRICES: Final = ("open", "high", "low", "close")
+OF_CLOSED: Final = frozenset(
+    {EVENT_NS, "end_ns", "close_reason", "empty", "partial", LEFT_OFFSET, LEFT_INDEX}
+)
+INT64: Final = pa.int64()
+SHORT: Final = 1 << 16
 _PART: Final = re.compile(rb"(?:[^:\\]|\\.)*", re.DOTALL)
 
 
@@ -76,43 +82,73 @@ def bar_batch(
     out = closed.ints
     empty = out[at.TRADES] == 0
     unknown = out[at.OVERFLOW] != 0
-    end_ns = out[at.END]
-    known_ns = np.maximum(out[at.KNOWN_TIME], end_ns + known_after_ns)
-    known_ns = np.where(out[at.REASON] == at.THRESHOLD, out[at.KNOWN_TIME], known_ns)
-    timed = empty & (out[at.REASON] != at.THRESHOLD)
-    known_ns[timed] = end_ns[timed] + known_after_ns
+    threshold = out[at.REASON] == at.THRESHOLD
+    end_ns, known_ns = out[at.END], out[at.KNOWN_TIME]
+    if not threshold.all():
+        later_ns = end_ns + known_after_ns
+        by_time = np.where(empty, later_ns, np.maximum(known_ns, later_ns))
+        known_ns = np.where(threshold, known_ns, by_time)
     numbers = closed.ints if whole else closed.floats
+    number_type = pa.int64() if whole else pa.float64()
+    sides = unknown if sided else np.ones_like(unknown)
     columns = {
-        EVENT_NS: pa.array(end_ns),
-        KNOWN_NS: pa.array(known_ns),
-        "start_ns": pa.array(out[at.BEGIN]),
-        "end_ns": pa.array(end_ns),
-        "bar_no": pa.array(out[at.BAR_NO]),
-        "first_event_ns": pa.array(out[at.FIRST_EVENT], mask=empty),
-        "last_event_ns": pa.array(out[at.LAST_EVENT], mask=empty),
-        **{name: pa.array(numbers[at.PRICES + place]) for place, name in enumerate(PRICES)},
-        "volume": pa.array(numbers[at.VOLUME_OF], mask=unknown),
+        EVENT_NS: _array(end_ns),
+        KNOWN_NS: _array(known_ns),
+        "start_ns": _array(out[at.BEGIN]),
+        "end_ns": _array(end_ns),
+        "bar_no": _array(out[at.BAR_NO]),
+        "first_event_ns": _array(out[at.FIRST_EVENT], empty),
+        "last_event_ns": _array(out[at.LAST_EVENT], empty),
+        **{name: _array(numbers[at.PRICES + place], of=number_type) for place, name in enumerate(PRICES)},
+        "volume": _array(numbers[at.VOLUME_OF], unknown, number_type),
         "notional": _notional(closed, unknown, whole=whole),
-        "vwap": pa.array(closed.floats[at.VWAP], mask=unknown | empty),
-        "count": pa.array(out[at.TRADES]),
-        "buy_volume": pa.array(numbers[at.BUY_OF], mask=unknown | np.bool_(not sided)),
-        "sell_volume": pa.array(numbers[at.SELL_OF], mask=unknown | np.bool_(not sided)),
-        "close_reason": pa.array(REASONS).take(pa.array(out[at.REASON])),
+        "vwap": _array(closed.floats[at.VWAP], unknown | empty, pa.float64()),
+        "count": _array(out[at.TRADES]),
+        "buy_volume": _array(numbers[at.BUY_OF], sides, number_type),
+        "sell_volume": _array(numbers[at.SELL_OF], sides, number_type),
+        "close_reason": _reasons(out[at.REASON]),
         "empty": pa.array(empty),
         "partial": pa.array(out[at.PARTIAL] != 0),
-        LEFT_OFFSET: pa.array(out[at.LEFT_AT]),
-        LEFT_INDEX: pa.array(out[at.LEFT_ROW].astype(np.int32)),
+        LEFT_OFFSET: _array(out[at.LEFT_AT]),
+        LEFT_INDEX: _array(out[at.LEFT_ROW].astype(np.int32), of=pa.int32()),
     }
     own = layout.names[len(keys) :]
     aggregates = (out.shape[0] - at.COLUMNS) // 2
     for place, name in enumerate(own[len(own) - aggregates :]):
         column = at.COLUMNS + 2 * place
-        is_count = layout.field(name).type == pa.int64()
-        values = out[column] if is_count else closed.floats[column]
-        columns[name] = pa.array(values, mask=out[column + 1] == 0)
+        kind = layout.field(name).type
+        values = out[column] if kind == pa.int64() else closed.floats[column]
+        columns[name] = _array(values, out[column + 1] == 0, kind)
     if EVENT_NS not in own:  # on the clock that rows are in order of, a bar has the time of its end
-        columns[KNOWN_NS] = pa.array(end_ns)
+        columns[KNOWN_NS] = columns["end_ns"]
     return pa.RecordBatch.from_arrays([*keys, *(columns[name] for name in own)], schema=layout)
+
+
+def as_open(rows: pa.RecordBatch, ends_ns: Int64s) -> pa.RecordBatch:
+    """Bars as open ones: without what only a closed one has, and behind their start when time ends them.
+
+    `ends_ns` is null where no time does.
+    """
+    left = [name for name in rows.schema.names if name not in OF_CLOSED]
+    behind = left.index("start_ns") + 1
+    ends = pa.array(ends_ns, mask=ends_ns == at.NEVER)
+    columns = [rows.column(name) for name in left]
+    return pa.RecordBatch.from_arrays(
+        [*columns[:behind], ends, *columns[behind:]], names=[*left[:behind], "ends_ns", *left[behind:]]
+    )
+
+
+def _array(values: npt.NDArray[Any], null: Bools | None = None, of: pa.DataType = INT64) -> pa.Array:
+    """The values without a copy, and without one where they are null."""
+    nulls = 0 if null is None else int(np.count_nonzero(null))
+    valid = pa.py_buffer(np.packbits(~null, bitorder="little")) if null is not None and nulls else None
+    return pa.Array.from_buffers(of, values.size, [valid, pa.py_buffer(values)], nulls)
+
+
+def _reasons(reason: Int64s) -> pa.Array:
+    if reason.size and (reason == reason[0]).all():
+        return pa.repeat(REASONS[reason[0]], reason.size)
+    return pa.array(REASONS).take(pa.array(reason))
 
 
 def bar_parts(rows: pa.RecordBatch, *, whole: bool) -> npt.NDArray[np.int64]:
@@ -148,11 +184,33 @@ def _numbers(column: pa.Array) -> npt.NDArray[np.generic]:
 
 def _notional(closed: Closed, unknown: Bools, *, whole: bool) -> pa.Array:
     if not whole:
-        return pa.array(closed.floats[at.NOTIONAL_OF], mask=unknown)
+        return _array(closed.floats[at.NOTIONAL_OF], unknown, pa.float64())
     halves = np.stack([closed.ints[at.NOTIONAL_OF], closed.ints[at.NOTIONAL_HIGH_OF]], axis=1)
     valid = None if not unknown.any() else pa.array(~unknown).buffers()[1]
     data = pa.py_buffer(np.ascontiguousarray(halves))
     return pa.Array.from_buffers(NOTIONAL_TYPE, unknown.size, [valid, data])
+
+
+class KeyColumns:
+    """The columns of the key of every symbol that there is, made of its text once."""
+
+    def __init__(self, groups: Groups, fields: Sequence[pa.Field]) -> None:
+        self._groups = groups
+        self._fields = fields
+        self._known = 0
+        self._columns: list[pa.Array] = []
+
+    def of(self, group: Int64s) -> list[pa.Array]:
+        """The columns of these symbols' keys, a row each."""
+        if len(self._groups) > self._known or not self._columns:
+            self._known = len(self._groups)
+            keys = self._groups.keys(np.arange(self._known, dtype=np.int32))
+            self._columns = key_columns(keys, [field.with_type(_plain(field.type)) for field in self._fields])
+        rows = pa.array(group)
+        return [
+            _of_words(column.take(rows), field.type)
+            for column, field in zip(self._columns, self._fields, strict=True)
+        ]
 
 
 def key_columns(keys: pa.BinaryArray, fields: Sequence[pa.Field]) -> list[pa.Array]:
@@ -168,8 +226,14 @@ def key_columns(keys: pa.BinaryArray, fields: Sequence[pa.Field]) -> list[pa.Arr
 
 def in_order(closed: Closed, bars: int) -> Closed:
     """The first so many bars in order of their end, and of the row that closed them."""
-    order: Int64s = np.lexsort((closed.ints[at.CLOSED_BY, :bars], closed.ints[at.END, :bars]))
-    ints = np.ascontiguousarray(closed.ints[:, :bars][:, order])
+    out = closed.ints[:, :bars]
+    by, first = out[at.CLOSED_BY], out[at.CLOSED_BY].min()
+    if (out[at.REASON] == at.THRESHOLD).all() and by.max() - first < SHORT:
+        # These end with the row that closes them, and rows are in order: short numbers are sorted in one go.
+        order: Int64s = np.argsort((by - first).astype(np.uint16), kind="stable")
+    else:
+        order = np.lexsort((by, out[at.END]))
+    ints = out.take(order, axis=1)
     return Closed(ints, ints.view(np.float64))
 
 
@@ -185,10 +249,18 @@ def _parts(key: bytes) -> list[bytes]:
 
 
 def _of_text(parts: pa.BinaryArray, kind: pa.DataType) -> pa.Array:
-    if types.is_dictionary(kind):
-        words = _of_text(parts, kind.value_type).dictionary_encode()
-        indices = words.indices.cast(kind.index_type)
-        return pa.DictionaryArray.from_arrays(indices, words.dictionary, ordered=kind.ordered)
-    if types.is_binary(kind):
-        return parts
-    return parts.cast(pa.string()).cast(kind)
+    plain = _plain(kind)
+    return _of_words(parts if types.is_binary(plain) else parts.cast(pa.string()).cast(plain), kind)
+
+
+def _of_words(words: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The same values, with numbers for words where the type has these."""
+    if not types.is_dictionary(kind):
+        return words
+    encoded = words.dictionary_encode()
+    indices = encoded.indices.cast(kind.index_type)
+    return pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=kind.ordered)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if types.is_dictionary(kind) else kind

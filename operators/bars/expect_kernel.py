@@ -6,11 +6,11 @@ What is expected are means that fade with each trade and with each bar (R50), fr
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from operators.bars import words as at
+from operators.bars.compiled import inlined, kernel
 from operators.bars.words import Float64s, Rule, State, Trades
-from schemas.batch import Int64s
+from schemas.batch import Int32s, Int64s
 
 # Words of a symbol behind the others: floats, but for the first two.
 SIGN: Final = 0  # of the last price change
@@ -37,48 +37,61 @@ SIDED: Final = 7  # whether the side is told; else it is the sign of the last pr
 PARAMETERS: Final = 8
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def expect(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
-    """Take a trade; tells in `FIRED` whether it closes the bar, and expects the next one then."""
+@inlined
+def first_leaning(
+    rule: Rule, state: State, o: int, trades: Trades, rows: Int32s, lower: int, upper: int
+) -> int:
+    """The first row that closes a bar, `upper` for none; all up to it are taken.
+
+    Tells in `FIRED` whether there is one, and expects the next bar then.
+    """
     words, floats, e = state.words, state.floats, o + rule.place
     kept = rule.expected[KEPT]
-    sign = _sign(rule, state, o, e, trades, i)
-    amount = _amount(rule, trades, i)
-    words[e + TRADES] += 1
-    if rule.kind == at.IMBALANCE:
-        _fade(floats, e + MEAN, kept, sign * amount)
-        floats[e + BUYS] += sign * amount
-    elif sign > 0:
-        _fade(floats, e + MEAN, kept, amount)
-        floats[e + BUYS] += amount
-        floats[e + BUY_TRADES] += 1.0
-    elif sign < 0:
-        _fade(floats, e + SELL_MEAN, kept, amount)
-        floats[e + SELLS] += amount
-    if floats[e + THRESHOLD] == 0.0 and _is_warm(rule, words, floats, e):
-        share = floats[e + BUY_TRADES] / words[e + TRADES]
-        floats[e + THRESHOLD] = _threshold(rule, floats, e, rule.expected[FIRST_TRADES], share)
-    leaning = max(abs(floats[e + BUYS]), floats[e + SELLS])
-    words[o + at.FIRED] = floats[e + THRESHOLD] > 0.0 and leaning >= floats[e + THRESHOLD]
-    if words[o + at.FIRED] != 0:
-        count = np.float64(words[o + at.COUNT])
-        _fade(floats, e + BAR_MEAN, rule.expected[KEPT_BAR], count)
-        _fade(floats, e + SHARE_MEAN, rule.expected[KEPT_BAR], floats[e + BUY_TRADES] / count)
-        wanted = min(
-            max(_mean(floats, e + BAR_MEAN), rule.expected[LEAST_TRADES]), rule.expected[MOST_TRADES]
-        )
-        floats[e + THRESHOLD] = _threshold(rule, floats, e, wanted, _mean(floats, e + SHARE_MEAN))
-        floats[e + BUYS] = floats[e + SELLS] = floats[e + BUY_TRADES] = 0.0
+    for place in range(lower, upper):
+        i = rows[place]
+        sign = _sign(rule, state, o, e, trades, i)
+        amount = _amount(rule, trades, i)
+        words[e + TRADES] += 1
+        if rule.kind == at.IMBALANCE:
+            _fade(floats, e + MEAN, kept, sign * amount)
+            floats[e + BUYS] += sign * amount
+        elif sign > 0:
+            _fade(floats, e + MEAN, kept, amount)
+            floats[e + BUYS] += amount
+            floats[e + BUY_TRADES] += 1.0
+        elif sign < 0:
+            _fade(floats, e + SELL_MEAN, kept, amount)
+            floats[e + SELLS] += amount
+        if floats[e + THRESHOLD] == 0.0 and _is_warm(rule, words, floats, e):
+            share = floats[e + BUY_TRADES] / words[e + TRADES]
+            floats[e + THRESHOLD] = _threshold(rule, floats, e, rule.expected[FIRST_TRADES], share)
+        leaning = max(abs(floats[e + BUYS]), floats[e + SELLS])
+        if floats[e + THRESHOLD] > 0.0 and leaning >= floats[e + THRESHOLD]:
+            words[o + at.FIRED] = 1
+            _expect_next(rule, floats, e, np.float64(words[o + at.COUNT] + (place + 1 - lower)))
+            return place
+    words[o + at.FIRED] = 0
+    return upper
 
 
-@njit(nogil=True, cache=True)
+@kernel
+def _expect_next(rule: Rule, floats: Float64s, e: int, count: float) -> None:
+    """Expect the bar behind one of so many trades."""
+    _fade(floats, e + BAR_MEAN, rule.expected[KEPT_BAR], count)
+    _fade(floats, e + SHARE_MEAN, rule.expected[KEPT_BAR], floats[e + BUY_TRADES] / count)
+    wanted = min(max(_mean(floats, e + BAR_MEAN), rule.expected[LEAST_TRADES]), rule.expected[MOST_TRADES])
+    floats[e + THRESHOLD] = _threshold(rule, floats, e, wanted, _mean(floats, e + SHARE_MEAN))
+    floats[e + BUYS] = floats[e + SELLS] = floats[e + BUY_TRADES] = 0.0
+
+
+@kernel
 def begin_session(rule: Rule, state: State, o: int) -> None:
     """Forget what was seen."""
     for place in range(WORDS):
         state.words[o + rule.place + place] = 0
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _sign(rule: Rule, state: State, o: int, e: int, trades: Trades, i: int) -> float:
     words = state.words
     if rule.expected[SIDED] != 0.0:
@@ -95,7 +108,7 @@ def _sign(rule: Rule, state: State, o: int, e: int, trades: Trades, i: int) -> f
     return float(words[e + SIGN])
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _amount(rule: Rule, trades: Trades, i: int) -> float:
     measure = rule.expected[MEASURE]
     if measure == at.TICKS:
@@ -107,7 +120,7 @@ def _amount(rule: Rule, trades: Trades, i: int) -> float:
     return float(size * price)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _is_warm(rule: Rule, words: Int64s, floats: Float64s, e: int) -> bool:
     if words[e + TRADES] < rule.expected[FIRST_TRADES]:
         return False
@@ -115,7 +128,7 @@ def _is_warm(rule: Rule, words: Int64s, floats: Float64s, e: int) -> bool:
     return bool(rule.kind == at.IMBALANCE or one_of_each)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _threshold(rule: Rule, floats: Float64s, e: int, wanted: float, share: float) -> float:
     if rule.kind == at.IMBALANCE:
         expected = wanted * abs(_mean(floats, e + MEAN))
@@ -125,12 +138,12 @@ def _threshold(rule: Rule, floats: Float64s, e: int, wanted: float, share: float
     return float(max(expected, rule.expected[LEAST]))
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _fade(floats: Float64s, o: int, kept: float, value: float) -> None:
     floats[o] = kept * floats[o] + value
     floats[o + 1] = kept * floats[o + 1] + 1.0
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _mean(floats: Float64s, o: int) -> float:
     return float(floats[o] / floats[o + 1])

@@ -3,25 +3,44 @@
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from operators.bars import words as at
+from operators.bars.compiled import inlined, kernel
 from operators.bars.words import Rule, State, Trades
-from schemas.batch import Int64s
+from schemas.batch import Int32s, Int64s
 
 MANY: Final = 1e6
 
 # What a symbol has of them lies where other kinds have theirs: the base in `BEFORE`, the way in `UP`.
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def next_brick(rule: Rule, state: State, o: int, trades: Trades, i: int) -> bool:
-    """Whether a trade makes one more brick; its prices are those of the open bar then."""
+@inlined
+def first_brick(
+    rule: Rule, state: State, o: int, trades: Trades, rows: Int32s, lower: int, upper: int
+) -> int:
+    """The first row that may make a brick, `upper` for none; the base is first that of `lower`."""
     words, floats = state.words, state.floats
     if words[o + at.SEEN] == 0:
         words[o + at.SEEN] = 1
-        words[o + at.BEFORE] = trades.price[i]
-        return False
+        words[o + at.BEFORE] = trades.price[rows[lower]]
+    if rule.whole:
+        base = words[o + at.BEFORE]
+        for place in range(lower, upper):
+            way = trades.price[rows[place]] - base
+            if abs(way) >= rule.limit or abs(way) < 0:
+                return place
+        return upper
+    base_float = floats[o + at.BEFORE]
+    for place in range(lower, upper):
+        if abs(trades.price_float[rows[place]] - base_float) >= rule.limit_float:
+            return place
+    return upper
+
+
+@inlined
+def next_brick(rule: Rule, state: State, o: int, trades: Trades, i: int) -> bool:
+    """Whether a trade makes one more brick; its prices are those of the open bar then."""
+    words, floats = state.words, state.floats
     way = words[o + at.UP]
     if rule.whole:
         base, price = words[o + at.BEFORE], trades.price[i]
@@ -48,25 +67,23 @@ def next_brick(rule: Rule, state: State, o: int, trades: Trades, i: int) -> bool
     return False
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def bricks_of(rule: Rule, state: State, o: int, trades: Trades, i: int) -> int:
     """At most how many bricks a trade makes."""
-    if state.words[o + at.SEEN] == 0:
-        return 0
     if rule.whole:
         way = abs(np.float64(trades.price[i]) - np.float64(state.words[o + at.BEFORE]))
         return int(min(way / rule.limit + 2.0, MANY))
     return int(min(abs(trades.price_float[i] - state.floats[o + at.BEFORE]) / rule.limit_float + 2.0, MANY))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _set(words: Int64s, o: int, begin: int, end: int, way: int) -> None:
     words[o + at.OPEN], words[o + at.CLOSE] = begin, end
     words[o + at.HIGH], words[o + at.LOW] = max(begin, end), min(begin, end)
     words[o + at.BEFORE], words[o + at.UP] = end, way
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _set_floats(state: State, o: int, begin: float, end: float, way: int) -> None:
     floats = state.floats
     floats[o + at.OPEN], floats[o + at.CLOSE] = begin, end

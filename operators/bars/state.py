@@ -8,13 +8,15 @@ import pyarrow as pa
 
 from operators.bars import aggregate_kernel, expect_kernel
 from operators.bars import words as at
+from operators.bars.order_kernel import by_symbol
 from operators.bars.sum_kernel import settle_sum
-from operators.bars.words import Rule, State
+from operators.bars.words import Order, Rule, State, Trades
 from operators.node import NodeStateError
 from operators.nodes import exact_kernel as exact
 from operators.rows.groups import Groups
 from operators.sealed import Entries, Snapshot
 from schemas.batch import Int64s
+from schemas.clocks import BEGINNING_NS
 
 VERSION: Final = 1
 GROUPS_MIN: Final = 16
@@ -42,6 +44,7 @@ class OpenBars:
         self._plain = np.flatnonzero(plain)  # the words that are written down as they are
         self.taken = 0
         self.state = self._new(GROUPS_MIN)
+        self._held = np.zeros(GROUPS_MIN, np.int64)
 
     def make_room(self) -> None:
         """Have words for every symbol that there is."""
@@ -51,6 +54,29 @@ class OpenBars:
         old, self.state = self.state, self._new(wanted + wanted // 2)
         self.state.words[: old.words.size] = old.words
         self.state.changed[:room] = old.changed
+        self._held = np.zeros(self.state.changed.size, np.int64)
+
+    def order(self, trades: Trades) -> Order:
+        """The rows that count, symbol by symbol; there is room for every symbol."""
+        rows, begins = np.empty(trades.group.size, np.int32), np.empty(trades.group.size + 1, np.int64)
+        return Order(rows, begins, by_symbol(trades.group, trades.counts, self._held, rows, begins))
+
+    def opened(self) -> tuple[State, Int64s]:
+        """A copy in which time ends every bar with a trade, and nothing else, and when it does where it is.
+
+        The moments are int64 ns, one for each such bar in order of symbols, `NEVER` for one without.
+        """
+        words = self.state.words.copy()
+        by_group = words.reshape(-1, self.stride)
+        is_open = by_group[:, at.COUNT] > 0
+        ends_ns = by_group[is_open, at.BOUND]
+        by_group[:, at.BOUND] = np.where(is_open, BEGINNING_NS, at.NEVER)
+        return self.state._replace(
+            words=words,
+            floats=words.view(np.float64),
+            changed=np.zeros_like(self.state.changed),
+            soonest=np.array([BEGINNING_NS]),
+        ), ends_ns
 
     def snapshot(self) -> Snapshot:
         """What changed since the last one."""
@@ -73,6 +99,7 @@ class OpenBars:
         keys = [key[1:] for key in held]
         codes = self._groups.codes(pa.array(keys, pa.binary()), np.arange(len(keys), dtype=np.int32))
         self.make_room()
+        self.state.soonest[0] = BEGINNING_NS
         for (key, value), group in zip(held.items(), codes.tolist(), strict=True):
             if key[:1] != SYMBOL:
                 raise NodeStateError(f"node {name}: no entry of its bars has a key such as {key!r}")
@@ -84,7 +111,8 @@ class OpenBars:
         by_group = words.reshape(groups, self.stride)
         by_group[:, at.SESSION] = at.NO_SESSION
         by_group[:, at.BOUND] = at.NEVER
-        return State(words, words.view(np.float64), np.zeros(groups, np.bool_), self.stride)
+        soonest = np.array([BEGINNING_NS])  # the next call looks at all
+        return State(words, words.view(np.float64), np.zeros(groups, np.bool_), self.stride, soonest)
 
     def _words(self, group: int) -> Int64s:
         return self.state.words[group * self.stride :][: self.stride]

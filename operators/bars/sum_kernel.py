@@ -1,24 +1,30 @@
 """Sums of an open bar: whole numbers in one or two words, floats exactly."""
 
-import math
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from operators.bars import expect_kernel
 from operators.bars import words as at
-from operators.bars.words import Rule, State, Trades
+from operators.bars.compiled import inlined, kernel
+from operators.bars.words import Float64s, Rule, State, Trades
 from operators.nodes import exact_kernel as exact
 from operators.nodes.exact_kernel import DIGIT, POWER_MIN, POWERS, two_words
-from schemas.batch import Int64s
+from operators.nodes.fused_kernel import left_of
+from schemas.batch import Int32s, Int64s
 
 WORD_MAX: Final = 1 << 62  # a sum beyond it is not told
+SMALL: Final = 1 << 31  # the product of two numbers below it is a word
+FLOAT_LARGE: Final = 1e300  # above it no product is told
+PRODUCT_LARGE: Final = 1e308
+SETTLE_BITS: Final = 20  # a digit of an exact sum holds 2**31 addends
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def product(x: int, y: int) -> tuple[int, int]:
     """x * y of two words: the upper one with the sign, and the bits of the lower one."""
+    if -SMALL < x < SMALL and -SMALL < y < SMALL:
+        return (x * y) >> 63, x * y
     x_high, x_low, y_high, y_low = x >> 32, x & DIGIT, y >> 32, y & DIGIT
     low = x_low * y_low
     first, second = x_high * y_low, x_low * y_high
@@ -27,22 +33,21 @@ def product(x: int, y: int) -> tuple[int, int]:
     return high, (middle << 32) | (low & DIGIT)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def add_wide(words: Int64s, high_at: int, low_at: int, high: int, low: int) -> None:
-    """Add a number of two words to another one."""
-    total = words[low_at] + low
-    carry = 1 if np.uint64(total) < np.uint64(low) else 0
-    words[low_at] = total
-    words[high_at] += high + carry
+@inlined
+def add_wide(high: int, low: int, more_high: int, more: int) -> tuple[int, int]:
+    """The sum of two numbers of two words each."""
+    total = low + more
+    carry = 1 if np.uint64(total) < np.uint64(more) else 0
+    return high + more_high + carry, total
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def reaches(high: int, low: int, limit: int) -> bool:
     """Whether a number of two words is `limit` (above 0) or more."""
     return high > 0 or (high == 0 and (low < 0 or low >= limit))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rest_of(high: int, low: int, limit: int) -> int:
     """What is left of a number of two words, not below 0, divided by `limit` (at most 2**62)."""
     rest = 0
@@ -54,7 +59,7 @@ def rest_of(high: int, low: int, limit: int) -> int:
     return rest
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def wide_float(high: int, low: int) -> float:
     """A number of two words as the nearest float, half to even."""
     upper, lower, unit = two_words(high >> 32, high & DIGIT, (low >> 32) & DIGIT, low & DIGIT, 0)
@@ -62,7 +67,7 @@ def wide_float(high: int, low: int) -> float:
     return float(value * POWERS[unit - POWER_MIN])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def clear(rule: Rule, state: State, o: int) -> None:
     """Begin the sums of a bar."""
     words = state.words
@@ -76,60 +81,176 @@ def clear(rule: Rule, state: State, o: int) -> None:
             exact.clear(words, o + place)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def add_whole(rule: Rule, state: State, o: int, trades: Trades, i: int, size: int) -> None:
-    """Add a trade of so many lots, or that part of one."""
-    words = state.words
-    high, low = product(trades.price[i], size)
-    add_wide(words, o + at.NOTIONAL_HIGH, o + at.NOTIONAL, high, low)
-    require_room(words, o, size)
-    words[o + at.VOLUME] += size
-    if trades.direction[i] > 0:
-        words[o + at.BUY] += size
-    elif trades.direction[i] < 0:
-        words[o + at.SELL] += size
+@inlined
+def add_whole(rule: Rule, state: State, o: int, trades: Trades, rows: Int32s, lower: int, upper: int) -> None:
+    """Add the trades of some rows: their prices, and their lots."""
+    words, price, size, direction = state.words, trades.price, trades.size, trades.direction
+    top, bottom, known = words[o + at.HIGH], words[o + at.LOW], words[o + at.KNOWN]
+    volume, buy, sell = words[o + at.VOLUME], words[o + at.BUY], words[o + at.SELL]
+    high, low, too_large = words[o + at.NOTIONAL_HIGH], words[o + at.NOTIONAL], words[o + at.TOO_LARGE]
+    for place in range(lower, upper):
+        i = rows[place]
+        now, lots, side = price[i], size[i], direction[i]
+        known = max(known, trades.known_ns[i])
+        top, bottom = max(top, now), min(bottom, now)
+        more_high, more = product(now, lots)
+        high, low = add_wide(high, low, more_high, more)
+        if has_no_room(volume, high, lots):
+            too_large, high, low, volume = 1, 0, 0, 0
+        volume += lots
+        buy += lots * (side > 0)
+        sell += lots * (side < 0)
+    words[o + at.HIGH], words[o + at.LOW], words[o + at.KNOWN] = top, bottom, known
+    words[o + at.VOLUME], words[o + at.BUY], words[o + at.SELL] = volume, buy, sell
+    words[o + at.NOTIONAL_HIGH], words[o + at.NOTIONAL], words[o + at.TOO_LARGE] = high, low, too_large
     if rule.remainder == at.CARRY:
-        if rule.kind == at.LOTS:
-            high, low = 0, size
-        add_wide(words, o + at.REST_HIGH, o + at.REST, high, low)
+        _carry_whole(rule, words, o, trades, rows, lower, upper)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def add_floats(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
-    """Add a trade."""
-    words, floats = state.words, state.floats
-    price, size = trades.price_float[i], trades.size_float[i]
-    settle = words[o + at.COUNT] % (1 << 20) == 0  # a digit holds 2**31 addends
-    exact.add(words, o + at.VOLUME_SUM, trades.size[i], 1)
-    if not exact.add_product(words, floats, o + at.NOTIONAL_SUM, price, size, 1):
-        words[o + at.TOO_LARGE] = 1
-    if trades.direction[i] > 0:
-        exact.add(words, o + at.BUY_SUM, trades.size[i], 1)
-    elif trades.direction[i] < 0:
-        exact.add(words, o + at.SELL_SUM, trades.size[i], 1)
-    if rule.remainder == at.CARRY:
-        if rule.kind == at.LOTS:
-            exact.add(words, o + at.SESSION_SUM, trades.size[i], 1)
+@inlined
+def _carry_whole(
+    rule: Rule, words: Int64s, o: int, trades: Trades, rows: Int32s, lower: int, upper: int
+) -> None:
+    """Add the trades of some rows to the sum of their session."""
+    price, size = trades.price, trades.size
+    high, low = words[o + at.REST_HIGH], words[o + at.REST]
+    for place in range(lower, upper):
+        i = rows[place]
+        if rule.kind == at.DOLLARS:
+            more_high, more = product(price[i], size[i])
         else:
-            exact.add_product(words, floats, o + at.SESSION_SUM, price, size, 1)
-    if settle:
-        for place in (at.VOLUME_SUM, at.NOTIONAL_SUM, at.BUY_SUM, at.SELL_SUM):
-            settle_sum(words, o + place)
+            more_high, more = 0, int(size[i])
+        high, low = add_wide(high, low, more_high, more)
+    words[o + at.REST_HIGH], words[o + at.REST] = high, low
+
+
+@inlined
+def add_part(words: Int64s, o: int, price: int, size: int, direction: int) -> None:
+    """Add so many lots of a trade."""
+    words[o + at.HIGH] = max(words[o + at.HIGH], price)
+    words[o + at.LOW] = min(words[o + at.LOW], price)
+    more_high, more = product(price, size)
+    high, low = add_wide(words[o + at.NOTIONAL_HIGH], words[o + at.NOTIONAL], more_high, more)
+    if has_no_room(words[o + at.VOLUME], high, size):
+        words[o + at.TOO_LARGE] = 1
+        high = low = words[o + at.VOLUME] = 0
+    words[o + at.NOTIONAL_HIGH], words[o + at.NOTIONAL] = high, low
+    words[o + at.VOLUME] += size
+    if direction > 0:
+        words[o + at.BUY] += size
+    elif direction < 0:
+        words[o + at.SELL] += size
+
+
+@inlined
+def has_no_room(volume: int, notional_high: int, size: int) -> bool:
+    """Whether the sums of a bar leave their words, so that they are not told and begin anew."""
+    return bool(volume > at.NEVER - size or abs(notional_high) >= WORD_MAX)
+
+
+@inlined
+def add_floats(
+    rule: Rule, state: State, o: int, trades: Trades, rows: Int32s, lower: int, upper: int
+) -> None:
+    """Add the trades of some rows: their prices and their sizes."""
+    words, floats, direction = state.words, state.floats, trades.direction
+    price, size = trades.price_float, trades.size_float
+    top, bottom, known = floats[o + at.HIGH], floats[o + at.LOW], words[o + at.KNOWN]
+    volume = buy = sell = 0.0
+    for place in range(lower, upper):
+        i = rows[place]
+        now, lots, side = price[i], size[i], direction[i]
+        known = max(known, trades.known_ns[i])
+        top, bottom = max(top, now), min(bottom, now)
+        volume = held_sum(words, floats, o + at.VOLUME_SUM, volume, lots)
+        buy = held_sum(words, floats, o + at.BUY_SUM, buy, lots if side > 0 else 0.0)
+        sell = held_sum(words, floats, o + at.SELL_SUM, sell, lots if side < 0 else 0.0)
+    floats[o + at.HIGH], floats[o + at.LOW], words[o + at.KNOWN] = top, bottom, known
+    add_float(words, floats, o + at.VOLUME_SUM, volume)
+    add_float(words, floats, o + at.BUY_SUM, buy)
+    add_float(words, floats, o + at.SELL_SUM, sell)
+    if not _add_products(words, floats, o + at.NOTIONAL_SUM, price, size, rows, lower, upper):
+        words[o + at.TOO_LARGE] = 1
     if rule.remainder == at.CARRY:
+        if rule.kind == at.LOTS:
+            volume = 0.0
+            for place in range(lower, upper):
+                volume = held_sum(words, floats, o + at.SESSION_SUM, volume, size[rows[place]])
+            add_float(words, floats, o + at.SESSION_SUM, volume)
+        else:
+            _add_products(words, floats, o + at.SESSION_SUM, price, size, rows, lower, upper)
         settle_sum(words, o + at.SESSION_SUM)
 
 
-@njit(nogil=True, cache=True)
+@kernel
+def _add_products(
+    words: Int64s,
+    floats: Float64s,
+    o: int,
+    price: Float64s,
+    size: Float64s,
+    rows: Int32s,
+    lower: int,
+    upper: int,
+) -> bool:
+    """Add price times size of some rows; False where one was too large for that, and is left out."""
+    held, fit = 0.0, True
+    for place in range(lower, upper):
+        x, y = price[rows[place]], size[rows[place]]
+        value = x * y
+        if abs(value) <= PRODUCT_LARGE and abs(x) <= FLOAT_LARGE and abs(y) <= FLOAT_LARGE:
+            rest = left_of(x, y, value)
+            if rest != 0.0:
+                add_float(words, floats, o, rest)
+            held = held_sum(words, floats, o, held, value)
+        else:
+            fit = False
+    add_float(words, floats, o, held)
+    return fit
+
+
+@inlined
+def held_sum(words: Int64s, floats: Float64s, o: int, held: float, x: float) -> float:
+    """What is to be added to an exact sum: `held` + x where that is exact, else x, and `held` is added.
+
+    The larger one taken off the sum leaves the other one just where the sum is exact (Dekker 1971).
+    """
+    total = held + x
+    if total - held == x and total - x == held:
+        return total
+    add_float(words, floats, o, held)
+    return x
+
+
+@kernel
+def add_float(words: Int64s, floats: Float64s, o: int, x: float) -> None:
+    """Add x to an exact sum."""
+    floats[o + exact.SCRATCH] = x
+    exact.add(words, o, words[o + exact.SCRATCH], 1)
+
+
+@kernel
+def settle_sums(words: Int64s, o: int) -> None:
+    """Bring the digits of all exact sums of a bar in order."""
+    for place in (at.VOLUME_SUM, at.NOTIONAL_SUM, at.BUY_SUM, at.SELL_SUM):
+        settle_sum(words, o + place)
+
+
+@kernel
 def add_bar(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
     """Add a row that is a bar itself."""
     words, floats, parts = state.words, state.floats, trades.parts
+    words[o + at.KNOWN] = max(words[o + at.KNOWN], trades.known_ns[i])
     words[o + at.TOO_LARGE] |= parts[at.PART_TOO_LARGE, i]
     if rule.whole:
         words[o + at.HIGH] = max(words[o + at.HIGH], parts[at.PART_HIGH, i])
         words[o + at.LOW] = min(words[o + at.LOW], parts[at.PART_LOW, i])
-        high, low = parts[at.PART_NOTIONAL_HIGH, i], parts[at.PART_NOTIONAL, i]
-        add_wide(words, o + at.NOTIONAL_HIGH, o + at.NOTIONAL, high, low)
-        require_room(words, o, trades.size[i])
+        more_high, more = parts[at.PART_NOTIONAL_HIGH, i], parts[at.PART_NOTIONAL, i]
+        high, low = add_wide(words[o + at.NOTIONAL_HIGH], words[o + at.NOTIONAL], more_high, more)
+        if has_no_room(words[o + at.VOLUME], high, trades.size[i]):
+            words[o + at.TOO_LARGE] = 1
+            high = low = words[o + at.VOLUME] = 0
+        words[o + at.NOTIONAL_HIGH], words[o + at.NOTIONAL] = high, low
         words[o + at.VOLUME] += trades.size[i]
         words[o + at.BUY] += parts[at.PART_BUY, i]
         words[o + at.SELL] += parts[at.PART_SELL, i]
@@ -140,20 +261,10 @@ def add_bar(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
     exact.add(words, o + at.NOTIONAL_SUM, parts[at.PART_NOTIONAL, i], 1)
     exact.add(words, o + at.BUY_SUM, parts[at.PART_BUY, i], 1)
     exact.add(words, o + at.SELL_SUM, parts[at.PART_SELL, i], 1)
-    for place in (at.VOLUME_SUM, at.NOTIONAL_SUM, at.BUY_SUM, at.SELL_SUM):
-        settle_sum(words, o + place)
+    settle_sums(words, o)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def require_room(words: Int64s, o: int, size: int) -> None:
-    """Tell that the sums of a bar are too large, and begin them anew, where they leave their words."""
-    if words[o + at.VOLUME] > at.NEVER - size or abs(words[o + at.NOTIONAL_HIGH]) >= WORD_MAX:
-        words[o + at.TOO_LARGE] = 1
-        words[o + at.NOTIONAL_HIGH] = words[o + at.NOTIONAL] = 0
-        words[o + at.VOLUME] = 0
-
-
-@njit(nogil=True, cache=True)
+@kernel
 def begin_session(rule: Rule, state: State, o: int) -> None:
     """Forget what goes on from bar to bar."""
     words = state.words
@@ -165,46 +276,14 @@ def begin_session(rule: Rule, state: State, o: int) -> None:
         expect_kernel.begin_session(rule, state, o)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def measure(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
-    """Take up how far the price has come since the trade before: B7 and B8."""
-    words, floats = state.words, state.floats
-    words[o + at.FIRED] = 0
-    if words[o + at.SEEN] != 0:
-        if rule.kind == at.VOLATILITY:
-            before = np.float64(words[o + at.BEFORE]) if rule.whole else floats[o + at.BEFORE]
-            price = np.float64(trades.price[i]) if rule.whole else trades.price_float[i]
-            if before > 0.0 and price > 0.0:
-                change = math.log(price / before)
-                floats[o + at.MEASURE] += change * change
-        elif rule.whole:
-            step = trades.price[i] - words[o + at.BEFORE]
-            words[o + at.UP] = max(0, words[o + at.UP] + step)
-            words[o + at.DOWN] = min(0, words[o + at.DOWN] + step)
-            if words[o + at.UP] >= rule.limit:
-                words[o + at.UP], words[o + at.FIRED] = 0, 1
-            elif words[o + at.DOWN] <= -rule.limit:
-                words[o + at.DOWN], words[o + at.FIRED] = 0, 1
-        else:
-            change = trades.price_float[i] - floats[o + at.BEFORE]
-            floats[o + at.UP] = max(0.0, floats[o + at.UP] + change)
-            floats[o + at.DOWN] = min(0.0, floats[o + at.DOWN] + change)
-            if floats[o + at.UP] >= rule.limit_float:
-                words[o + at.UP], words[o + at.FIRED] = 0, 1
-            elif floats[o + at.DOWN] <= -rule.limit_float:
-                words[o + at.DOWN], words[o + at.FIRED] = 0, 1
-    words[o + at.BEFORE] = trades.price[i]
-    words[o + at.SEEN] = 1
-
-
-@njit(nogil=True, cache=True)
+@kernel
 def settle_sum(words: Int64s, o: int) -> None:
     """Bring the digits of an exact sum in order."""
     if words[o + exact.HIGHEST] != 0:
         exact.settle(words, o)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def is_reached(rule: Rule, state: State, o: int) -> bool:
     """Whether the last trade closes the bar; takes the threshold off what is carried on."""
     words, floats = state.words, state.floats
@@ -239,7 +318,7 @@ def is_reached(rule: Rule, state: State, o: int) -> bool:
     return bool(exact.nearest(words, o + place) >= rule.limit_float)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@inlined
 def _passes(rule: Rule, words: Int64s, o: int) -> bool:
     if not reaches(words[o + at.REST_HIGH], words[o + at.REST], rule.limit):
         return False
@@ -248,7 +327,7 @@ def _passes(rule: Rule, words: Int64s, o: int) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def part_of(rule: Rule, state: State, o: int, price: int, size: int) -> int:
     """How many of these lots the open bar takes where trades are divided: as many as close it."""
     words = state.words

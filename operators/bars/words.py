@@ -151,33 +151,31 @@ class Rule(NamedTuple):
 
 
 class State(NamedTuple):
-    """The words of all symbols, `stride` of each; the same memory as floats; which symbols have changed."""
+    """The words of all symbols, `stride` of each; the same memory as floats; which symbols have changed.
+
+    `soonest` is one moment: no open bar ends before it without a trade.
+    """
 
     words: Int64s
     floats: Float64s
     changed: Bools
     stride: int
+    soonest: Int64s
 
 
 class Trades(NamedTuple):
     """The rows of one call, one value each; prices and sizes as whole numbers and as floats of the same bits.
 
     `counts`     whether the row is a trade of a bar.
-    `begin`      when a bar that it opens begins, `bound` when that one ends without a further trade (`NEVER`
-                 for never), and `cut` how a session cuts it.
     `direction`  1 of a buy, -1 of a sell, 0 of neither.
     `values`     what formulas sum up, (values, rows), and where it is no null: `there`.
     `parts`      of rows that are bars what else they have, (`PARTS`, rows); of others nothing.
+    `edges`      and all behind it: the bars that they would open, as in `grid.Cells`.
     """
 
     group: Int32s
     counts: Bools
     time_ns: Int64s
-    session: Int64s
-    session_end: Int64s
-    begin: Int64s
-    bound: Int64s
-    cut: Int8s
     event_ns: Int64s
     known_ns: Int64s
     offset: Int64s
@@ -191,6 +189,23 @@ class Trades(NamedTuple):
     there: Bools
     parts: npt.NDArray[np.int64]
     parts_float: Float64s
+    edges: Int64s
+    begin: Int64s
+    bound: Int64s
+    cut: Int8s
+    session_end: Int64s
+    session: Int64s
+
+
+class Order(NamedTuple):
+    """The rows of one call that count, by symbol (`order_kernel`): `symbols` have any.
+
+    The numbers of the rows of the n-th of these lie in `rows` from `begins[n]` on, before `begins[n + 1]`.
+    """
+
+    rows: Int32s
+    begins: Int64s
+    symbols: int
 
 
 class Closed(NamedTuple):

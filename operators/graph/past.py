@@ -7,7 +7,7 @@ formulas: those of its windows, of the session so far, or all there are.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from operators.bars.node import PlannedBars
+from operators.bars.planned import PlannedBars
 from operators.formula.history import STATEFUL, Window, own_reach
 from operators.formula.steps import Step
 from operators.graph.plan import Plan, PlannedNode

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from operators.bars.node import PlannedBars
+from operators.bars.planned import PlannedBars
 from operators.formula.features import Features, Source, read_features
 from operators.formula.meaning import digest
 from operators.formula.suggest import suggest

@@ -12,7 +12,7 @@ import pyarrow as pa
 from operators.bars import aggregate_kernel, expect_kernel
 from operators.bars import words as at
 from operators.bars.columns import PRICES, bar_fields, key_type_fits
-from operators.bars.node import PlannedBars, ValueNames
+from operators.bars.planned import PlannedBars, ValueNames
 from operators.bars.settings import CALENDAR, LIMIT_MAX, BarSettings
 from operators.bars.words import Rule
 from operators.formula.features import Features, Source, read_features
@@ -26,7 +26,7 @@ from operators.graph.plan_join import Upstream
 from operators.sessions.sessions import Sessions
 from schemas.clocks import Clock
 
-KERNELS_VERSION: Final = 1  # raised when a kind of bars gives other bits than before
+KERNELS_VERSION: Final = 2  # raised when a kind of bars gives other bits than before
 KINDS: Final = {
     "trades": at.TICKS,
     "volume": at.LOTS,

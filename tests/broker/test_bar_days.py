@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.data, pytest.mar
 def test_a_day_on_kafka_has_the_bars_of_one_straight_from_its_files(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    days = Days(DAYS["taq"]._replace(nodes=BARS), tmp_path)
+    days = Days(DAYS["lean"]._replace(nodes=BARS), tmp_path)
     direct = next(way for way in WAYS if way.bus == "direct" and way.partitions == 3)
     lost = next(way for way in WAYS if (way.bus, way.partitions, way.deaths) == ("kafka", 3, "lost"))
     given = [days.go(direct), days.go(lost, KafkaBus(kafka_bootstrap))]

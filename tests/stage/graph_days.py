@@ -332,14 +332,14 @@ def _as_processes(run: DayRun, way: Way) -> None:
     try:
         for doomed in () if way.deaths == "none" else DEATHS:
             hands = [crew.hire(slot, failpoint=f"{doomed}:2") for slot in slots]
-            until(partial(_one_is_dead, hands), f"a worker dies at {doomed}")
+            until(partial(_one_is_dead, hands), f"a worker dies at {doomed}", RUN_S_MAX)
             for hand in hands:
                 hand.send(signal.SIGKILL) if hand.alive else None
                 hand.died()
             if way.deaths == "lost":
                 shutil.rmtree(run.pipeline.settings.worker.state, ignore_errors=True)
         for hand in [crew.hire(slot) for slot in slots]:
-            hand.ended_well()
+            hand.ended_well(RUN_S_MAX)  # it has the whole day before it
     finally:
         crew.close()
 

@@ -55,9 +55,9 @@ class Hand:
         code = self.wait()
         assert code == -number, f"worker {self.slot} ended with {code}, not by {number.name}:\n{self.said()}"
 
-    def ended_well(self) -> None:
+    def ended_well(self, patience_s: float = EXIT_S) -> None:
         """Wait for its end with exit code 0."""
-        code = self.wait()
+        code = self.wait(patience_s)
         assert code == 0, f"worker {self.slot} ended with {code}:\n{self.said()}"
 
     def gave_up(self, *words: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from app.audit.topics import audit
 from app.config import Settings
+from app.graph.open_bars import open_bars
 from tests.stage.graph_lives import (
     LOSSES,
     each_death,
@@ -134,6 +135,24 @@ def test_trades_are_given_bars_that_ended_before(tmp_path: Path) -> None:
     looked_up = [row for row in rows["seen", 0] if row["signal_event_ns"] is not None]
     assert looked_up
     assert all(row["signal_event_ns"] < row["event_ns"] <= row["signal_event_ns"] + 8 for row in looked_up)
+
+
+def test_open_bars_are_read_from_outside(tmp_path: Path) -> None:
+    market = Market(tmp_path, graph={"ticks": BARS["ticks"]}, worker={"state_interval_ms": 1})
+    live(market, range(1, 21))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    rows = rows_of(market)
+    opened = {row["symbol"]: row for row in open_bars(market.pipeline, "ticks").to_pylist()}
+    assert opened
+    for symbol in "ABCDEF":
+        taken = sum(row["count"] for row in rows["ticks", 0] if row["symbol"] == symbol)
+        trades = [row["quote_bid"] for row in rows["aligned", 0] if row["symbol"] == symbol]
+        left = [price for price in trades if price][taken:]
+        assert (symbol in opened) == bool(left)
+        if left:
+            bar = opened[symbol]
+            assert (bar["count"], bar["close"], bar["volume"]) == (len(left), left[-1], sum(left))
 
 
 @each_death(LOSSES)
