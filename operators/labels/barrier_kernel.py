@@ -13,7 +13,7 @@ from numba import njit
 from operators.labels import places as at
 from operators.labels.event_kernel import decide, known_since
 from operators.labels.horizon_kernel import leave
-from operators.labels.places import Levels, Real, Settings, Whole
+from operators.labels.places import Levels, Real, Reasons, Settings, Whole
 from operators.labels.slot_kernel import come_nearer
 
 GRID_ERROR: Final = 1e-6  # ticks that a level may lie beside a whole number of them (N7)
@@ -56,6 +56,7 @@ def open_barriers(
 
 @njit(nogil=True, cache=True)
 def touch(
+    reasons: Reasons,
     given: Whole,
     result: Real,
     symbols: Whole,
@@ -84,6 +85,7 @@ def touch(
             for k in range(slot, behind):
                 if real[at.UPPER, k] <= high or real[at.LOWER, k] >= low:
                     _decide(
+                        reasons,
                         given,
                         result,
                         symbols,
@@ -110,6 +112,7 @@ def touch(
 
 @njit(nogil=True, cache=True)
 def _decide(
+    reasons: Reasons,
     given: Whole,
     result: Real,
     symbols: Whole,
@@ -132,10 +135,25 @@ def _decide(
         if opened <= lower:
             barrier = at.BY_LOWER
         elif settings[at.STOPS] == 0:
-            decide(given, symbols, slots, real, g, slot, at.BOTH)
+            decide(reasons, symbols, slots, real, g, slot, at.BOTH)
             return
         else:
             barrier = at.BY_LOWER if held[slot, at.BESIDE] > 0.0 else at.BY_UPPER
     price = max(opened, upper) if barrier == at.BY_UPPER else min(opened, lower)
     known_ns = known_since(symbols, slots, g, slot)
-    leave(given, result, symbols, slots, held, real, settings, g, slot, barrier, price, time_ns, known_ns)
+    leave(
+        reasons,
+        given,
+        result,
+        symbols,
+        slots,
+        held,
+        real,
+        settings,
+        g,
+        slot,
+        barrier,
+        price,
+        time_ns,
+        known_ns,
+    )

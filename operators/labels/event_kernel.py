@@ -9,7 +9,7 @@ import math
 from numba import njit
 
 from operators.labels import places as at
-from operators.labels.places import Real, Whole
+from operators.labels.places import Real, Reasons, Whole
 
 
 @njit(nogil=True, cache=True, forceinline=True)
@@ -41,9 +41,11 @@ def enter(symbols: Whole, slots: Whole, held: Real, real: Real, line: Whole, flo
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def decide(given: Whole, symbols: Whole, slots: Whole, real: Real, g: int, slot: int, reason: int) -> None:
+def decide(
+    reasons: Reasons, symbols: Whole, slots: Whole, real: Real, g: int, slot: int, reason: int
+) -> None:
     """An event is decided: with a reason it has no label."""
-    given[slots[slot, at.ORDINAL] & (given.shape[0] - 1), at.REASON] = reason
+    reasons[slots[slot, at.ORDINAL] & (reasons.size - 1)] = reason
     slots[slot, at.ORDINAL] = -1
     real[at.UPPER, slot], real[at.LOWER, slot] = math.inf, -math.inf
     symbols[g, at.PENDING] -= 1
@@ -96,10 +98,10 @@ def gather(
 
 
 @njit(nogil=True, cache=True)
-def count_decided(given: Whole, first: int, end: int) -> int:
+def count_decided(reasons: Reasons, first: int, end: int) -> int:
     """How many events from an ordinal on are decided, up to the first that is not."""
-    mask = given.shape[0] - 1
+    mask = reasons.size - 1
     row = first
-    while row < end and given[row & mask, at.REASON] != at.WAITS:
+    while row < end and reasons[row & mask] != at.WAITS:
         row += 1
     return row - first

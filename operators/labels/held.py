@@ -28,9 +28,10 @@ class Inputs(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """Rows and what came of them: their keys, int64 (`RETURN`, rows) of `given`, and its float64 fields."""
+    """Rows, why they have no label, and what came of them: int64 (`RETURN`, rows) of `given`, and float64."""
 
     keys: RowKeys
+    reasons: at.Reasons
     whole: at.Whole
     real: at.Real
 
@@ -45,7 +46,8 @@ class HeldRows:
         self._settings = settings
         self._levels = levels
         self._rows: at.Whole = np.zeros((at.ROW_FIELDS, ROWS_MIN), np.int64)
-        self._given: at.Whole = np.zeros((ROWS_MIN, at.GIVEN_FIELDS), np.int64)
+        self._given: at.Whole = np.zeros((ROWS_MIN, at.LINE), np.int64)
+        self._reasons: at.Reasons = np.zeros(ROWS_MIN, np.int8)
         self._symbols = Symbols()
         self._schema = schema
         self._batches: deque[pa.RecordBatch] = deque()  # from the base on
@@ -63,14 +65,15 @@ class HeldRows:
         """Take rows, whose symbols have numbers below `symbols`; decide what can be with them."""
         self._batches.append(rows)
         needed = self.end + rows.num_rows - self.base
-        if needed > self._given.shape[0]:
+        if needed > self._reasons.size:
             self._make_room(needed)
         self._decide(inputs, symbols)
         self.end += rows.num_rows
 
     def _decide(self, inputs: Inputs, symbols: int) -> None:
         settings = self._settings, self._levels
-        self._symbols.take(self._rows, self._given, inputs, settings, self.end, symbols)
+        tables = self._rows, self._reasons, self._given
+        self._symbols.take(tables, inputs, settings, self.end, symbols)
 
     def pass_time(self, time_ns: int) -> None:
         """Decide the events whose time is over at a moment, and at that of the last row."""
@@ -79,6 +82,7 @@ class HeldRows:
         symbols = self._symbols
         self._timed = pass_time(
             self._rows,
+            self._reasons,
             self._given,
             self._given.view(np.float64),
             symbols.symbols,
@@ -94,7 +98,7 @@ class HeldRows:
     @property
     def decided(self) -> int:
         """How many rows are decided, up to the first that is not."""
-        return int(count_decided(self._given, self.base, self.end))
+        return int(count_decided(self._reasons, self.base, self.end))
 
     @property
     def oldest_ns(self) -> int:
@@ -111,7 +115,8 @@ class HeldRows:
         real = np.empty((at.GIVEN_FIELDS - at.RETURN, end - first))
         gather(self._rows, self._given, self._given.view(np.float64), first, keys, whole, real)
         group, time_ns, session = keys
-        return Decided(RowKeys(group.astype(np.int32), time_ns, session), whole, real)
+        reasons = np.take(self._reasons, np.arange(first, end), mode="wrap")
+        return Decided(RowKeys(group.astype(np.int32), time_ns, session), reasons, whole, real)
 
     def rows(self, first: int, end: int) -> pa.RecordBatch:
         """Rows as they came, in one batch."""
@@ -138,12 +143,13 @@ class HeldRows:
     def _make_room(self, needed: int) -> None:
         """Have tables of so many rows, at least."""
         size = 1 << (needed - 1).bit_length()
-        rows, given = self._rows, self._given
+        rows, given, reasons = self._rows, self._given, self._reasons
         self._rows = np.zeros((at.ROW_FIELDS, size), np.int64)
-        self._given = np.zeros((size, at.GIVEN_FIELDS), np.int64)
+        self._given, self._reasons = np.zeros((size, at.LINE), np.int64), np.zeros(size, np.int8)
         kept = np.arange(self.base, self.end)
         self._rows[:, kept % size] = rows[:, kept % rows.shape[1]]
         self._given[kept % size] = given[kept % given.shape[0]]
+        self._reasons[kept % size] = reasons[kept % reasons.size]
 
 
 class Symbols:
@@ -160,23 +166,27 @@ class Symbols:
 
     def take(
         self,
-        rows: at.Whole,
-        given: at.Whole,
+        tables: tuple[at.Whole, at.Reasons, at.Whole],
         inputs: Inputs,
         settings: tuple[at.Settings, at.Levels],
         first: int,
         symbols: int,
     ) -> None:
-        """Take rows from an ordinal on, whose symbols have numbers below `symbols`."""
+        """Take rows from an ordinal on, whose symbols have numbers below `symbols`.
+
+        `tables` are `rows`, `reasons` and `given`.
+        """
+        rows, reasons, given = tables
         count = inputs.keys.shape[1]
         if symbols > self._counts.size:
             self._grow(symbols + symbols // 2)
         places, taken = np.empty(count, np.int64), np.empty((count, at.TAKEN_FIELDS), np.int64)
         floats = taken.view(np.float64)
-        count = enter_rows(rows, given, *inputs, first, self._counts, places, taken, floats)
+        count = enter_rows(rows, reasons, *inputs, first, self._counts, places, taken, floats)
         done = 0
         while True:
             done, self._used = take_rows(
+                reasons,
                 given,
                 given.view(np.float64),
                 self.symbols,

@@ -6,11 +6,12 @@ from numba import njit
 
 from operators.labels import places as at
 from operators.labels.event_kernel import decide, known_since, simple_or_log
-from operators.labels.places import Real, Settings, Whole
+from operators.labels.places import Real, Reasons, Settings, Whole
 
 
 @njit(nogil=True, cache=True, forceinline=True)
 def leave(
+    reasons: Reasons,
     given: Whole,
     result: Real,
     symbols: Whole,
@@ -34,11 +35,12 @@ def leave(
     result[place, at.RETURN], result[place, at.EXIT] = value, price
     result[place, at.AGAINST] = held[slot, at.BESIDE]
     reason = at.OK if abs(value) < math.inf else at.UNDEFINED
-    decide(given, symbols, slots, real, g, slot, reason)
+    decide(reasons, symbols, slots, real, g, slot, reason)
 
 
 @njit(nogil=True, cache=True, forceinline=True)
 def close_horizon(
+    reasons: Reasons,
     given: Whole,
     result: Real,
     symbols: Whole,
@@ -61,4 +63,19 @@ def close_horizon(
     else:
         known_ns = max(slots[slot, at.KNOWN], slots[last, at.KNOWN])
     price = real[at.PRICE, last]
-    leave(given, result, symbols, slots, held, real, settings, g, slot, barrier, price, end_ns, known_ns)
+    leave(
+        reasons,
+        given,
+        result,
+        symbols,
+        slots,
+        held,
+        real,
+        settings,
+        g,
+        slot,
+        barrier,
+        price,
+        end_ns,
+        known_ns,
+    )

@@ -68,21 +68,20 @@ def settings_of(label: Label, layout: pa.Schema) -> tuple[at.Settings, at.Levels
     if isinstance(label, TripleBarrier):
         settings[at.KIND] = at.BARRIERS
         settings[at.STOPS] = label.both == "stop"
+        settings[at.OF_BARS] = label.ohlc is not None
         levels[at.UP], levels[at.DOWN], levels[at.SIGMA_MIN] = label.up, label.down, label.min_sigma
     return settings, levels
 
 
 def read_columns(label: Label, rows: pa.RecordBatch) -> at.Real:
     """What the label reads of rows, as `inputs` of `places.py`."""
-    real = np.empty((at.INPUTS, rows.num_rows))
+    ohlc = label.ohlc if isinstance(label, TripleBarrier) else None
+    real = np.empty((at.HIGH if ohlc is None else at.INPUTS, rows.num_rows))
     real[at.PRICE] = _prices(label, rows, label.price)
     if isinstance(label, TripleBarrier):
-        if label.ohlc is None:
-            real[[at.HIGH, at.LOW, at.OPEN]] = real[at.PRICE]
-        else:
-            for field, name in zip((at.OPEN, at.HIGH, at.LOW), label.ohlc, strict=True):
-                real[field] = _prices(label, rows, name)
-                real[at.PRICE][np.isnan(real[field])] = np.nan
+        for field, name in zip((at.OPEN, at.HIGH, at.LOW), ohlc or (), strict=False):
+            real[field] = _prices(label, rows, name)
+            real[at.PRICE][np.isnan(real[field])] = np.nan
         real[at.SIGMA] = read_floats(rows.column(label.sigma))
         side = label.side
         real[at.HELD_AGAINST] = read_floats(rows.column(side)) if isinstance(side, str) else side

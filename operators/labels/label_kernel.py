@@ -13,13 +13,14 @@ from operators.labels.barrier_kernel import open_barriers, touch
 from operators.labels.borrowed import borrowed
 from operators.labels.event_kernel import decide, enter
 from operators.labels.horizon_kernel import close_horizon
-from operators.labels.places import Levels, Real, Settings, Whole
+from operators.labels.places import Levels, Real, Reasons, Settings, Whole
 from operators.labels.slot_kernel import begin_block, make_room
 from operators.labels.trend_kernel import close_trend
 
 
 @njit(nogil=True, cache=True, forceinline=True)
 def end_wait(
+    reasons: Reasons,
     given: Whole,
     result: Real,
     symbols: Whole,
@@ -33,16 +34,19 @@ def end_wait(
     """Decide an event whose time is over."""
     end_ns = slots[slot, at.TIME] + settings[at.BOUND_NS]
     if slots[slot, at.STAYS] == 0:
-        decide(given, symbols, slots, real, g, slot, at.SESSION_ENDS)
+        decide(reasons, symbols, slots, real, g, slot, at.SESSION_ENDS)
     elif settings[at.TIMED] == 0:
-        decide(given, symbols, slots, real, g, slot, at.SHORT)
+        decide(reasons, symbols, slots, real, g, slot, at.SHORT)
     else:
-        close_horizon(given, result, symbols, slots, held, real, settings, g, slot, at.BY_TIME, end_ns)
+        close_horizon(
+            reasons, given, result, symbols, slots, held, real, settings, g, slot, at.BY_TIME, end_ns
+        )
 
 
 @njit(nogil=True, cache=True)
 def pass_time(
     rows: Whole,
+    reasons: Reasons,
     given: Whole,
     result: Real,
     symbols: Whole,
@@ -58,13 +62,14 @@ def pass_time(
 
     One that still waits is the oldest of its symbol: those before it waited as long.
     """
-    given, result, symbols, slots = borrowed(given), borrowed(result), borrowed(symbols), borrowed(slots)
+    given, result, reasons = borrowed(given), borrowed(result), borrowed(reasons)
+    symbols, slots = borrowed(symbols), borrowed(slots)
     held, real, settings = borrowed(held), borrowed(real), borrowed(settings)
-    mask = given.shape[0] - 1
+    mask = reasons.size - 1
     while timed < end and rows[at.TIME_NS, timed & mask] + settings[at.BOUND_NS] < time_ns:
-        if given[timed & mask, at.REASON] == at.WAITS:
+        if reasons[timed & mask] == at.WAITS:
             g = rows[at.GROUP, timed & mask]
-            end_wait(given, result, symbols, slots, held, real, settings, g, symbols[g, at.HEAD])
+            end_wait(reasons, given, result, symbols, slots, held, real, settings, g, symbols[g, at.HEAD])
         timed += 1
     return timed
 
@@ -99,6 +104,7 @@ def is_open(
 
 @njit(nogil=True, cache=True)
 def take_rows(
+    reasons: Reasons,
     given: Whole,
     result: Real,
     symbols: Whole,
@@ -120,7 +126,8 @@ def take_rows(
     `line` and `floats` are `taken`.  Returns how far it came, short of the end where there are too few slots,
     and how many of these are used.
     """
-    given, result, symbols, slots = borrowed(given), borrowed(result), borrowed(symbols), borrowed(slots)
+    given, result, reasons = borrowed(given), borrowed(result), borrowed(reasons)
+    symbols, slots = borrowed(symbols), borrowed(slots)
     held, real, reach, blocks = borrowed(held), borrowed(real), borrowed(reach), borrowed(blocks)
     line, floats, settings, levels = borrowed(line), borrowed(floats), borrowed(settings), borrowed(levels)
     for p in range(begin, end):
@@ -132,24 +139,27 @@ def take_rows(
             used = needed
         head = symbols[g, at.HEAD]
         while head < symbols[g, at.END] and slots[head, at.TIME] + settings[at.BOUND_NS] < time_ns:
-            end_wait(given, result, symbols, slots, held, real, settings, g, head)
+            end_wait(reasons, given, result, symbols, slots, held, real, settings, g, head)
             head = symbols[g, at.HEAD]
         if settings[at.ACROSS] == 0 and symbols[g, at.LAST_SESSION] != line[p, at.SESSION]:
             symbols[g, at.LAST_SESSION] = line[p, at.SESSION]
             while symbols[g, at.HEAD] < symbols[g, at.END]:  # all that wait are of the session before
-                decide(given, symbols, slots, real, g, symbols[g, at.HEAD], at.SESSION_ENDS)
+                decide(reasons, symbols, slots, real, g, symbols[g, at.HEAD], at.SESSION_ENDS)
         slot = enter(symbols, slots, held, real, line, floats, p)
         if slot % at.BLOCK == 0:
             begin_block(symbols, blocks, g, slot)
-        _reach(given, result, symbols, slots, held, real, reach, blocks, line, floats, settings, p, slot)
+        _reach(
+            reasons, given, result, symbols, slots, held, real, reach, blocks, line, floats, settings, p, slot
+        )
         reason = is_open(symbols, real, reach, blocks, line, floats, settings, levels, p, slot)
         if reason != at.OK:
-            decide(given, symbols, slots, real, g, slot, reason)
+            decide(reasons, symbols, slots, real, g, slot, reason)
     return end, used
 
 
 @njit(nogil=True, cache=True, forceinline=True)
 def _reach(
+    reasons: Reasons,
     given: Whole,
     result: Real,
     symbols: Whole,
@@ -167,10 +177,13 @@ def _reach(
     """Decide the events whose barriers a row reaches, and that of which it is the last one it waits for."""
     g, time_ns = line[p, at.GROUP], line[p, at.TIME_NS]
     if settings[at.KIND] == at.BARRIERS and real[at.PRICE, slot] == real[at.PRICE, slot]:
-        high, low = floats[p, at.OWN_INPUTS + at.HIGH], floats[p, at.OWN_INPUTS + at.LOW]
-        if high >= reach[g, 0] or low <= reach[g, 1]:
+        high = low = opened = real[at.PRICE, slot]
+        if settings[at.OF_BARS] != 0:
             opened = floats[p, at.OWN_INPUTS + at.OPEN]
+            high, low = floats[p, at.OWN_INPUTS + at.HIGH], floats[p, at.OWN_INPUTS + at.LOW]
+        if high >= reach[g, 0] or low <= reach[g, 1]:
             touch(
+                reasons,
                 given,
                 result,
                 symbols,
@@ -189,7 +202,9 @@ def _reach(
     wanted, head = settings[at.ROWS], symbols[g, at.HEAD]
     while 0 < wanted <= slot - head:
         if settings[at.KIND] == at.TREND:
-            close_trend(given, result, symbols, slots, real, settings, g, head)
+            close_trend(reasons, given, result, symbols, slots, real, settings, g, head)
         else:
-            close_horizon(given, result, symbols, slots, held, real, settings, g, head, at.BY_ROWS, time_ns)
+            close_horizon(
+                reasons, given, result, symbols, slots, held, real, settings, g, head, at.BY_ROWS, time_ns
+            )
         head = symbols[g, at.HEAD]

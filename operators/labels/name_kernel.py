@@ -7,7 +7,7 @@ from numba import njit
 
 @njit(nogil=True, cache=True)
 def write_names(
-    codes: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int8],
     letters: npt.NDArray[np.uint8],
     sizes: npt.NDArray[np.int32],
     offsets: npt.NDArray[np.int32],

@@ -172,13 +172,13 @@ class LabelNode:
 
     def _block(self, first: int, end: int) -> bytes:
         """Rows as they are written down: columns, symbols, times and sessions, and which were crowded out."""
-        keys, whole, _ = self._held.outcome(first, end)
+        keys, reasons, *_ = self._held.outcome(first, end)
         rows = self._held.rows(first, end)
         own = [
             self._groups.keys(keys.group),
             pa.array(keys.time_ns),
             pa.array(keys.session),
-            pa.array((whole[at.REASON] == at.CROWDED).view(np.int8)),
+            pa.array((reasons == at.CROWDED).view(np.int8)),
         ]
         batch = pa.RecordBatch.from_arrays([*rows.columns, *own], schema=self._kept_schema)
         (value,) = pack_rows(batch, np.array([0, batch.num_rows], np.int64))

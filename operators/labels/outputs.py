@@ -68,17 +68,17 @@ def fields_of(label: Label) -> list[pa.Field]:
 
 def columns_of(label: Label, decided: Decided) -> list[pa.Array]:
     """The columns that a label adds to rows, all of which are decided."""
-    _, whole, real = decided
-    labelled = whole[at.REASON] == at.OK
+    _, reasons, whole, real = decided
+    labelled = reasons == at.OK
     part = _Part(whole, real, None if labelled.all() else labelled, label)
     values = [make(part) for make in _columns_of(label).values()]
     ends = [part.column(whole[place]) for place in ENDS.values()]
-    return [*values, *ends, _names(REASON_NAMES, whole[at.REASON])]
+    return [*values, *ends, _names(REASON_NAMES, reasons)]
 
 
 def statuses_of(decided: Decided) -> Mapping[str, Statuses]:
     """Why rows have no label, as frames count it; empty where all have one."""
-    reasons = decided.whole[at.REASON]
+    reasons = decided.reasons
     return {LABEL: STATUSES[reasons]} if reasons.any() else {}
 
 
@@ -169,11 +169,11 @@ def _named(names: Sequence[str]) -> _Names:
     return _Names(letters.reshape(len(names), widest), np.array([len(name) for name in names], np.int32))
 
 
-def _names(names: _Names, codes: npt.NDArray[np.int64]) -> pa.Array:
+def _names(names: _Names, codes: npt.NDArray[np.integer[Any]]) -> pa.Array:
     """The names that these numbers stand for."""
     offsets = np.empty(codes.size + 1, np.int32)
     data = np.empty((codes.size + 1) * names.letters.shape[1], np.uint8)
-    end = write_names(codes, names.letters, names.sizes, offsets, data)
+    end = write_names(codes.astype(np.int8, copy=False), names.letters, names.sizes, offsets, data)
     valid = None if (codes != 0).all() else pa.array(codes != 0).buffers()[1]
     buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(data[:end])]
     return pa.Array.from_buffers(pa.string(), codes.size, buffers)

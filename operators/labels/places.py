@@ -7,6 +7,7 @@ side in slots, as they are read so.  Where a table has whole numbers and floats,
 places: kernels get two views of one memory.
 
     rows     int64 (fields, rows)       given   int64 (rows, fields)     taken  int64 (rows, fields)
+    reasons  int8 (rows)
     symbols  int64 (symbols, fields)    slots   int64 (slots, fields)    real   float64 (fields, slots)
     reach    float64 (symbols, 2)       blocks  float64 (blocks of slots, 2)
 """
@@ -19,6 +20,7 @@ import numpy.typing as npt
 Whole = npt.NDArray[np.int64]  # two dimensions
 Real = npt.NDArray[np.float64]  # two dimensions
 Settings = npt.NDArray[np.int64]
+Reasons = npt.NDArray[np.int8]
 Levels = npt.NDArray[np.float64]
 
 # Of `rows`: what tells a row apart.
@@ -27,25 +29,25 @@ TIME_NS: Final = 1
 SESSION: Final = 2
 ROW_FIELDS: Final = 3
 
-# Of `given`, a line of memory for each row: what came of the event.
-REASON: Final = 0  # `WAITS` until it is decided
-BARRIER: Final = 1
-LABEL_END: Final = 2
-INFO_END: Final = 3
-LABEL_KNOWN: Final = 4
-RETURN: Final = 5  # float64, as those behind it
-EXIT: Final = 6  # the price at the end; of trends the t-value
-AGAINST: Final = 7  # what the return is held against: of barriers the side, of a sign its band
-GIVEN_FIELDS: Final = 8
+# Of `given`, a line of memory for each row: what came of an event that `reasons` says is decided.
+BARRIER: Final = 0
+LABEL_END: Final = 1
+INFO_END: Final = 2
+LABEL_KNOWN: Final = 3
+RETURN: Final = 4  # float64, as those behind it
+EXIT: Final = 5  # the price at the end; of trends the t-value
+AGAINST: Final = 6  # what the return is held against: of barriers the side, of a sign its band
+GIVEN_FIELDS: Final = 7
+LINE: Final = 8  # so many are 64 bytes
 
 # Of `inputs`, float64 (fields, rows): what the label reads of the rows of one call; NaN is null.  All prices
 # of a row are null where one is.
 PRICE: Final = 0
-HIGH: Final = 1
-LOW: Final = 2
-OPEN: Final = 3
-SIGMA: Final = 4
-HELD_AGAINST: Final = 5
+HELD_AGAINST: Final = 1
+SIGMA: Final = 2
+HIGH: Final = 3  # only where barriers are held against bars, as those behind it
+LOW: Final = 4
+OPEN: Final = 5
 INPUTS: Final = 6
 
 # Of `flags`, int64 (fields, rows), of the rows of one call, too.
@@ -102,7 +104,8 @@ BANDED: Final = 8  # 1 for a sign with a band
 STOPS: Final = 9  # 1 where a bar that reached both barriers has the one against the side, 0 for no label
 SHORTEST: Final = 10  # of the spans of a trend
 STEP: Final = 11
-SETTINGS: Final = 12
+OF_BARS: Final = 12  # 1 where barriers are held against high and low, 0 against the price
+SETTINGS: Final = 13
 
 # Kinds of labels.
 HORIZON: Final = 0

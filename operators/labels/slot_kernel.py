@@ -5,7 +5,7 @@ import math
 from numba import njit
 
 from operators.labels import places as at
-from operators.labels.places import Real, Whole
+from operators.labels.places import Real, Reasons, Whole
 
 
 @njit(nogil=True, cache=True)
@@ -69,7 +69,7 @@ def come_nearer(
 @njit(nogil=True, cache=True)
 def enter_rows(
     rows: Whole,
-    given: Whole,
+    reasons: Reasons,
     keys: Whole,
     flags: Whole,
     inputs: Real,
@@ -84,7 +84,7 @@ def enter_rows(
     Returns how many have a symbol; what others come to is decided.  `counts` is 0 for each symbol, before and
     after; `places` has room for as many numbers as there are rows.  `line` and `floats` are `taken`.
     """
-    mask, distinct = given.shape[0] - 1, 0
+    mask, distinct = reasons.size - 1, 0
     for g in keys[at.GROUP]:
         if g >= 0:
             if counts[g] == 0:
@@ -100,9 +100,9 @@ def enter_rows(
         g, row = keys[at.GROUP, i], (first + i) & mask
         for field in range(at.ROW_FIELDS):
             rows[field, row] = keys[field, i]
-        given[row, at.REASON] = at.NULL_IN
+        reasons[row] = at.NULL_IN
         if g >= 0:
-            given[row, at.REASON] = at.WAITS
+            reasons[row] = at.WAITS
             p = counts[g]
             counts[g] += 1
             for field in range(at.ROW_FIELDS):
@@ -110,7 +110,7 @@ def enter_rows(
             line[p, at.OWN_ORDINAL] = first + i
             for field in range(at.FLAGS):
                 line[p, at.OWN_FLAGS + field] = flags[field, i]
-            for field in range(at.INPUTS):
+            for field in range(inputs.shape[0]):
                 floats[p, at.OWN_INPUTS + field] = inputs[field, i]
     for k in range(distinct):
         counts[places[k]] = 0

@@ -6,7 +6,7 @@ from numba import njit
 
 from operators.labels import places as at
 from operators.labels.event_kernel import decide, simple_or_log
-from operators.labels.places import Real, Settings, Whole
+from operators.labels.places import Real, Reasons, Settings, Whole
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -81,6 +81,7 @@ def best_trend(real: Real, slot: int, shortest: int, longest: int, step: int) ->
 
 @njit(nogil=True, cache=True)
 def close_trend(
+    reasons: Reasons,
     given: Whole,
     result: Real,
     symbols: Whole,
@@ -106,4 +107,4 @@ def close_trend(
     given[place, at.BARRIER], given[place, at.LABEL_KNOWN] = at.BY_ROWS, known_ns
     given[place, at.LABEL_END] = slots[last, at.TIME]
     given[place, at.INFO_END] = slots[slot + longest - 1, at.TIME]
-    decide(given, symbols, slots, real, g, slot, reason)
+    decide(reasons, symbols, slots, real, g, slot, reason)
