@@ -114,7 +114,8 @@ def refuse_changes(
         why = _why(one, locked[one.identity], names)
         versions = [int(key.split("@")[1]) for key in locked if key.split("@")[0] == one.name]
         ways.append(one.name if every.count(one.name) == 1 else one.identity)
-        lines.append(f'{one.identity} {why}: write "... @{max(versions) + 1}", or adopt {ways[-1]}')
+        way = f"give {one.node} another name" if one.of_node else f'write "... @{max(versions) + 1}"'
+        lines.append(f"{one.identity} {why}: {way}, or adopt {ways[-1]}")
     count = f"{len(changed)} feature{'s' * (len(changed) > 1)}"
     raise UsageError(
         f"{path}: {count} would mean something else under the same name and version\n"
@@ -134,6 +135,8 @@ def _why(one: FeatureMeaning, old: Locked, changed: set[str]) -> str:
         return f"is computed from rows joined {old.join}, now {one.join}"
     if read := [name for name in one.reads if name in changed]:
         return f"is {one.formula} still, but reads {', '.join(read)}"
+    if one.of_node:
+        return f"is {one.formula} still, but of other settings, or of rows that mean something else"
     if one.of_function:
         return f"is {one.formula} still, but its source, its packages or the columns it gets are others"
     return f"is {one.formula} still, but reads a column of another type, or functions give other bits"

@@ -22,6 +22,7 @@ class FeatureMeaning:
     `meaning`  16 hex digits that are equal where the same is computed.
     `reads`    the features of its graph that its formula names, as `node.column`.
     `of_function`  whether a function of the user gives it; `formula` says which, and how it is called.
+    `of_node`      whether it is a node's own, of a label or of bars; `formula` says which.  Its version is 1.
     """
 
     node: str
@@ -32,6 +33,7 @@ class FeatureMeaning:
     meaning: str
     reads: tuple[str, ...] = ()
     of_function: bool = False
+    of_node: bool = False
 
     @property
     def name(self) -> str:
@@ -65,28 +67,45 @@ def feature_meanings(settings: Settings, asof: AsofSettings) -> list[FeatureMean
     for node in plan.nodes:
         home = dict(homes[node.upstream])
         of_streams = f"rows of {', '.join(node.roots)} by their {asof.clock} time"
-        for column in node.features.columns:
-            formula, read = _formula(settings, node, column)
+        for column, formula, read in (*_own_columns(node), *_formulas(settings, node)):
             meanings.append(
                 FeatureMeaning(
                     node=node.name,
                     column=column,
-                    version=node.versions[column],
+                    version=node.versions.get(column, 1),
                     formula=formula,
                     join=join if ALIGNED in node.roots else of_streams,
                     meaning=node.features.meanings[column],
                     reads=tuple(home[name] for name in read if name in home),
                     of_function=node.tiles is not None,
+                    of_node=column not in node.features.columns,
                 )
             )
-            home[column] = f"{node.name}.{column}"
+        home.update({one.column: f"{node.name}.{one.column}" for one in meanings if one.node == node.name})
         homes[node.name] = home
     return meanings
 
 
-def _formula(settings: Settings, node: PlannedNode, column: str) -> tuple[str, Collection[str]]:
-    """The formula of a feature in one form, or its function, and the columns that go into it."""
+def _formulas(settings: Settings, node: PlannedNode) -> list[tuple[str, str, Collection[str]]]:
+    """The features of a node: the formula of each in one form, or its function, and the columns it reads."""
     if node.tiles is not None:
-        return node.tiles.settings.describe(), node.tiles.read
-    formula = one_form(formula_version(settings.graph.nodes[node.name].features[column])[0])
-    return formula, names_in(formula)
+        function, read = node.tiles.settings.describe(), node.tiles.read
+        return [(column, function, read) for column in node.features.columns]
+    formulas: list[tuple[str, str, Collection[str]]] = []
+    for column in node.features.columns:
+        formula = one_form(formula_version(settings.graph.nodes[node.name].features[column])[0])
+        formulas.append((column, formula, names_in(formula)))
+    return formulas
+
+
+def _own_columns(node: PlannedNode) -> list[tuple[str, str, Collection[str]]]:
+    """What a label or bars give by themselves, as `_formulas`; nothing of another node."""
+    if node.label is not None:
+        words = node.label.describe()
+        return [(field.name, words, node.label.reads) for field in node.label.fields]
+    if node.bars is None:
+        return []
+    words = f"bars, every {node.bars.settings.describe()}"
+    others = {*node.key, *node.features.columns}
+    own = [name for name in node.features.layout.names if name in node.features.meanings]
+    return [(name, words, ()) for name in own if name not in others]

@@ -1,89 +1,107 @@
-"""What all labels share: rows enter the chain of their symbol, and events leave it as they are decided.
+"""What all labels share: rows enter the slots of their symbol, and events leave them as they are decided.
 
-Of each symbol the rows from its oldest undecided event on are in one chain, `HEAD` first.  Those of them that
-may be the one known last, from some row on to the newest, are in a second one: their `known_ns` falls.
+Of each symbol the rows from its oldest undecided event on are there, `HEAD` first.  Those of them that may be
+the one known last, from some row on to the newest, are in `LATEST`: their `known_ns` falls.
 """
+
+import math
 
 from numba import njit
 
 from operators.labels import places as at
-from operators.labels.places import Real, Whole
+from operators.labels.places import Real, Reasons, Whole
 
 
-@njit(nogil=True, cache=True)
-def enter(whole: Whole, real: Real, symbols: Whole, origin: int, row: int) -> None:
-    """Put a row at the end of its symbol's chain, as an event without a decision."""
-    i = row - origin
-    g = whole[at.GROUP, i]
-    newest = symbols[at.NEWEST, g]
-    if newest >= origin:
-        whole[at.FOLLOWING, newest - origin] = row
-    whole[at.FOLLOWING, i] = -1
-    whole[at.NUMBER, i] = symbols[at.COUNT, g]
-    whole[at.DECIDED, i] = 0
-    symbols[at.COUNT, g] += 1
-    symbols[at.NEWEST, g] = row
-    if real[at.PRICE, i] == real[at.PRICE, i]:
-        symbols[at.PRICED, g] = row
-    symbols[at.PENDING, g] += 1
-    if symbols[at.HEAD, g] < 0:
-        symbols[at.HEAD, g] = row
-    last = symbols[at.LAST_KNOWN, g]
-    while last >= 0 and whole[at.KNOWN, last - origin] <= whole[at.KNOWN, i]:
-        last = whole[at.OLDER, last - origin]
-    whole[at.OLDER, i], whole[at.NEWER, i] = last, -1
-    if last >= 0:
-        whole[at.NEWER, last - origin] = row
-    else:
-        symbols[at.FIRST_KNOWN, g] = row
-    symbols[at.LAST_KNOWN, g] = row
+@njit(nogil=True, cache=True, forceinline=True)
+def enter(symbols: Whole, slots: Whole, held: Real, real: Real, line: Whole, floats: Real, p: int) -> int:
+    """Put a row behind those of its symbol, as an event without a decision; returns its slot."""
+    g, known_ns, price = (
+        line[p, at.GROUP],
+        line[p, at.OWN_FLAGS + at.KNOWN_NS],
+        floats[p, at.OWN_INPUTS + at.PRICE],
+    )
+    slot = symbols[g, at.END]
+    symbols[g, at.END] = slot + 1
+    symbols[g, at.PENDING] += 1
+    slots[slot, at.TIME], slots[slot, at.KNOWN] = line[p, at.TIME_NS], known_ns
+    slots[slot, at.ORDINAL] = line[p, at.OWN_ORDINAL]
+    slots[slot, at.STAYS] = line[p, at.OWN_FLAGS + at.INSIDE]
+    held[slot, at.BESIDE] = floats[p, at.OWN_INPUTS + at.HELD_AGAINST]
+    real[at.PRICE, slot] = price
+    real[at.UPPER, slot], real[at.LOWER, slot] = math.inf, -math.inf
+    if price == price:
+        symbols[g, at.PRICED] = slot
+    begin = symbols[g, at.BEGIN]
+    last = begin + symbols[g, at.DEPTH]
+    while last > begin and slots[slots[last - 1, at.LATEST], at.KNOWN] <= known_ns:
+        last -= 1
+    slots[last, at.LATEST] = slot
+    symbols[g, at.DEPTH] = last + 1 - begin
+    return int(slot)
 
 
-@njit(nogil=True, cache=True)
-def decide(whole: Whole, symbols: Whole, origin: int, row: int, reason: int) -> None:
+@njit(nogil=True, cache=True, forceinline=True)
+def decide(
+    reasons: Reasons, symbols: Whole, slots: Whole, real: Real, g: int, slot: int, reason: int
+) -> None:
     """An event is decided: with a reason it has no label."""
-    i = row - origin
-    g = whole[at.GROUP, i]
-    whole[at.DECIDED, i], whole[at.REASON, i] = 1, reason
-    symbols[at.PENDING, g] -= 1
-    if symbols[at.HEAD, g] != row:
-        return
-    head = row
-    while head >= 0 and whole[at.DECIDED, head - origin] != 0:
-        head = whole[at.FOLLOWING, head - origin]
-    symbols[at.HEAD, g] = head
-    first = symbols[at.FIRST_KNOWN, g]
-    while first >= 0 and (head < 0 or first < head):
-        first = whole[at.NEWER, first - origin]
-    symbols[at.FIRST_KNOWN, g] = first
-    if first < 0:
-        symbols[at.LAST_KNOWN, g] = -1
-    else:
-        whole[at.OLDER, first - origin] = -1
+    reasons[slots[slot, at.ORDINAL] & (reasons.size - 1)] = reason
+    slots[slot, at.ORDINAL] = -1
+    real[at.UPPER, slot], real[at.LOWER, slot] = math.inf, -math.inf
+    symbols[g, at.PENDING] -= 1
+    if symbols[g, at.HEAD] == slot:
+        head, end = slot + 1, symbols[g, at.END]
+        while head < end and slots[head, at.ORDINAL] < 0:
+            head += 1
+        symbols[g, at.HEAD] = head
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def known_since(symbols: Whole, slots: Whole, g: int, slot: int) -> int:
+    """The latest `known_ns` of the rows of a symbol from one of them on."""
+    lower = symbols[g, at.BEGIN]
+    upper = lower + symbols[g, at.DEPTH] - 1
+    while lower < upper:
+        middle = (lower + upper) >> 1
+        if slots[middle, at.LATEST] < slot:
+            lower = middle + 1
+        else:
+            upper = middle
+    return int(slots[slots[lower, at.LATEST], at.KNOWN])
+
+
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
+def simple_or_log(price: float, base: float, log: int) -> float:
+    """The return from `base` to `price`; NaN where it has none."""
+    if base == 0.0:
+        return math.nan
+    ratio = price / base
+    if log == 0:
+        return ratio - 1.0
+    return math.log(ratio) if ratio > 0.0 else math.nan
 
 
 @njit(nogil=True, cache=True)
-def label(whole: Whole, origin: int, row: int, value: int, barrier: int, end_ns: int, known_ns: int) -> None:
-    """Write down what came of an event; what is decided by time is not known before that time."""
-    i = row - origin
-    whole[at.LABEL, i], whole[at.BARRIER, i] = value, barrier
-    whole[at.LABEL_END, i] = whole[at.INFO_END, i] = end_ns
-    whole[at.LABEL_KNOWN, i] = max(known_ns, end_ns) if barrier == at.BY_TIME else known_ns
+def gather(
+    rows: Whole, given: Whole, result: Real, first: int, keys: Whole, whole: Whole, real: Real
+) -> None:
+    """Write the keys of rows from an ordinal on, and what came of them, into columns: a field each."""
+    mask = given.shape[0] - 1
+    for i in range(whole.shape[1]):
+        place = (first + i) & mask
+        for field in range(at.ROW_FIELDS):
+            keys[field, i] = rows[field, place]
+        for field in range(at.RETURN):
+            whole[field, i] = given[place, field]
+        for field in range(at.GIVEN_FIELDS - at.RETURN):
+            real[field, i] = result[place, at.RETURN + field]
 
 
 @njit(nogil=True, cache=True)
-def known_since(whole: Whole, symbols: Whole, origin: int, row: int) -> int:
-    """The latest `known_ns` of the rows of a symbol from an undecided event on."""
-    latest = symbols[at.FIRST_KNOWN, whole[at.GROUP, row - origin]]
-    while latest < row:
-        latest = whole[at.NEWER, latest - origin]
-    return int(whole[at.KNOWN, latest - origin])
-
-
-@njit(nogil=True, cache=True)
-def count_decided(whole: Whole, origin: int, first: int, end: int) -> int:
-    """How many events from `first` on are decided, up to the first that is not."""
+def count_decided(reasons: Reasons, first: int, end: int) -> int:
+    """How many events from an ordinal on are decided, up to the first that is not."""
+    mask = reasons.size - 1
     row = first
-    while row < end and whole[at.DECIDED, row - origin] != 0:
+    while row < end and reasons[row & mask] != at.WAITS:
         row += 1
     return row - first

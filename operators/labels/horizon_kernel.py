@@ -1,45 +1,81 @@
-"""L2 and L3: the return over a fixed horizon, and its sign beyond a band of noise."""
+"""L1 to L3 where time or rows decide: the return up to the last price within the horizon."""
 
 import math
 
 from numba import njit
 
 from operators.labels import places as at
-from operators.labels.event_kernel import decide, label
-from operators.labels.places import Real, Settings, Whole
+from operators.labels.event_kernel import decide, known_since, simple_or_log
+from operators.labels.places import Real, Reasons, Settings, Whole
 
 
-@njit(nogil=True, cache=True)
-def simple_or_log(price: float, base: float, log: int) -> float:
-    """The return from `base` to `price`; NaN where it has none."""
-    if base == 0.0:
-        return math.nan
-    ratio = price / base
-    if log == 0:
-        return ratio - 1.0
-    return math.log(ratio) if ratio > 0.0 else math.nan
-
-
-@njit(nogil=True, cache=True)
-def close_horizon(
-    whole: Whole,
-    real: Real,
+@njit(nogil=True, cache=True, forceinline=True)
+def leave(
+    reasons: Reasons,
+    given: Whole,
+    result: Real,
     symbols: Whole,
+    slots: Whole,
+    held: Real,
+    real: Real,
     settings: Settings,
-    origin: int,
-    event: int,
+    g: int,
+    slot: int,
+    barrier: int,
+    price: float,
+    end_ns: int,
+    known_ns: int,
+) -> None:
+    """Decide an event at a price; what is decided by time is not known before that time."""
+    value = simple_or_log(price, real[at.PRICE, slot], settings[at.LOG])
+    place = slots[slot, at.ORDINAL] & (given.shape[0] - 1)
+    given[place, at.BARRIER] = barrier
+    given[place, at.LABEL_END] = given[place, at.INFO_END] = end_ns
+    given[place, at.LABEL_KNOWN] = max(known_ns, end_ns) if barrier == at.BY_TIME else known_ns
+    result[place, at.RETURN], result[place, at.EXIT] = value, price
+    result[place, at.AGAINST] = held[slot, at.BESIDE]
+    reason = at.OK if abs(value) < math.inf else at.UNDEFINED
+    decide(reasons, symbols, slots, real, g, slot, reason)
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def close_horizon(
+    reasons: Reasons,
+    given: Whole,
+    result: Real,
+    symbols: Whole,
+    slots: Whole,
+    held: Real,
+    real: Real,
+    settings: Settings,
+    g: int,
+    slot: int,
     barrier: int,
     end_ns: int,
 ) -> None:
-    """Decide an event by the last price of its symbol, its own where none came since."""
-    i = event - origin
-    last = symbols[at.PRICED, whole[at.GROUP, i]] - origin
-    value = simple_or_log(real[at.PRICE, last], real[at.PRICE, i], settings[at.LOG])
-    if not abs(value) < math.inf:
-        decide(whole, symbols, origin, event, at.UNDEFINED)
-        return
-    real[at.RETURN, i] = value
-    band = real[at.SCALE, i] if settings[at.BANDED] != 0 else 0.0
-    sign = int(value > band) - int(value < -band)
-    label(whole, origin, event, sign, barrier, end_ns, max(whole[at.KNOWN, i], whole[at.KNOWN, last]))
-    decide(whole, symbols, origin, event, at.OK)
+    """Decide an event by the last price of its symbol, its own where none came since.
+
+    A barrier that was not reached hangs on all rows of its path, a return only on those of its two prices.
+    """
+    last = symbols[g, at.PRICED]
+    if settings[at.KIND] == at.BARRIERS:
+        known_ns = known_since(symbols, slots, g, slot)
+    else:
+        known_ns = max(slots[slot, at.KNOWN], slots[last, at.KNOWN])
+    price = real[at.PRICE, last]
+    leave(
+        reasons,
+        given,
+        result,
+        symbols,
+        slots,
+        held,
+        real,
+        settings,
+        g,
+        slot,
+        barrier,
+        price,
+        end_ns,
+        known_ns,
+    )

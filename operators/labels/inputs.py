@@ -61,7 +61,6 @@ def settings_of(label: Label, layout: pa.Schema) -> tuple[at.Settings, at.Levels
         settings[at.KIND] = at.TREND
         settings[at.ROWS] = label.spans[-1] - 1
         settings[at.SHORTEST], settings[at.STEP] = label.shortest, label.step
-        levels[at.T_MIN] = label.t_min
         return settings, levels
     settings[at.TIMED] = label.horizon_ns is not None
     settings[at.ROWS] = label.horizon_rows or 0
@@ -69,29 +68,32 @@ def settings_of(label: Label, layout: pa.Schema) -> tuple[at.Settings, at.Levels
     if isinstance(label, TripleBarrier):
         settings[at.KIND] = at.BARRIERS
         settings[at.STOPS] = label.both == "stop"
-        settings[at.SIGNED] = label.vertical == "sign"
+        settings[at.OF_BARS] = label.ohlc is not None
         levels[at.UP], levels[at.DOWN], levels[at.SIGMA_MIN] = label.up, label.down, label.min_sigma
     return settings, levels
 
 
-def read_columns(label: Label, rows: pa.RecordBatch, real: at.Real) -> None:
-    """Write what the label reads of rows into `real`, which has a column for each."""
+def read_columns(label: Label, rows: pa.RecordBatch) -> at.Real:
+    """What the label reads of rows, as `inputs` of `places.py`."""
+    ohlc = label.ohlc if isinstance(label, TripleBarrier) else None
+    real = np.empty((at.HIGH if ohlc is None else at.INPUTS, rows.num_rows))
     real[at.PRICE] = _prices(label, rows, label.price)
     if isinstance(label, TripleBarrier):
-        names = label.ohlc or (label.price, label.price, label.price)
-        for field, name in zip((at.OPEN, at.HIGH, at.LOW), names, strict=True):
+        for field, name in zip((at.OPEN, at.HIGH, at.LOW), ohlc or (), strict=False):
             real[field] = _prices(label, rows, name)
-        bars = real[[at.PRICE, at.OPEN, at.HIGH, at.LOW]]
-        real[at.PRICE, np.isnan(bars).any(axis=0)] = np.nan
-        real[at.SCALE] = read_floats(rows.column(label.sigma))
-        real[at.SIDE] = read_floats(rows.column(label.side)) if isinstance(label.side, str) else label.side
+            real[at.PRICE][np.isnan(real[field])] = np.nan
+        real[at.SIGMA] = read_floats(rows.column(label.sigma))
+        side = label.side
+        real[at.HELD_AGAINST] = read_floats(rows.column(side)) if isinstance(side, str) else side
     elif isinstance(label, Sign):
         of_rows = 1.0 if label.band_column is None else read_floats(rows.column(label.band_column))
         with np.errstate(over="ignore"):
-            real[at.SCALE] = label.band * of_rows
-        real[at.SCALE, ~np.isfinite(real[at.SCALE])] = np.nan
+            real[at.HELD_AGAINST] = label.band * of_rows
+        real[at.HELD_AGAINST][~np.isfinite(real[at.HELD_AGAINST])] = np.nan
     else:
         assert isinstance(label, FixedHorizon | TrendScan), f"no label such as {label}"
+        real[at.HELD_AGAINST] = 0.0
+    return real
 
 
 def known_times(rows: pa.RecordBatch, time_ns: Int64s) -> Int64s:

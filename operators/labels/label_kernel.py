@@ -1,135 +1,210 @@
-"""The loop of every label: rows in order, and with each what it decides, whatever the cuts."""
+"""The loop of every label: rows in order, and with each what it decides, whatever the cuts.
+
+It goes from symbol to symbol, and so finds most of what it reads where it was a moment ago.  That changes no
+label, as each hangs on the rows of its own symbol, and on how far time has come with them.
+"""
 
 import math
 
 from numba import njit
 
 from operators.labels import places as at
-from operators.labels.barrier_kernel import close_barriers, drop, open_barriers, touch
+from operators.labels.barrier_kernel import open_barriers, touch
+from operators.labels.borrowed import borrowed
 from operators.labels.event_kernel import decide, enter
 from operators.labels.horizon_kernel import close_horizon
-from operators.labels.places import Levels, Real, Settings, Whole
+from operators.labels.places import Levels, Real, Reasons, Settings, Whole
+from operators.labels.slot_kernel import begin_block, make_room
 from operators.labels.trend_kernel import close_trend
 
 
-@njit(nogil=True, cache=True)
-def give_up(
-    whole: Whole, real: Real, symbols: Whole, settings: Settings, origin: int, event: int, reason: int
+@njit(nogil=True, cache=True, forceinline=True)
+def end_wait(
+    reasons: Reasons,
+    given: Whole,
+    result: Real,
+    symbols: Whole,
+    slots: Whole,
+    held: Real,
+    real: Real,
+    settings: Settings,
+    g: int,
+    slot: int,
 ) -> None:
-    """Decide an event that waited: it has no label."""
-    if settings[at.KIND] == at.BARRIERS:
-        drop(whole, real, symbols, origin, event, reason)
+    """Decide an event whose time is over."""
+    end_ns = slots[slot, at.TIME] + settings[at.BOUND_NS]
+    if slots[slot, at.STAYS] == 0:
+        decide(reasons, symbols, slots, real, g, slot, at.SESSION_ENDS)
+    elif settings[at.TIMED] == 0:
+        decide(reasons, symbols, slots, real, g, slot, at.SHORT)
     else:
-        decide(whole, symbols, origin, event, reason)
+        close_horizon(
+            reasons, given, result, symbols, slots, held, real, settings, g, slot, at.BY_TIME, end_ns
+        )
 
 
 @njit(nogil=True, cache=True)
 def pass_time(
-    whole: Whole,
-    real: Real,
+    rows: Whole,
+    reasons: Reasons,
+    given: Whole,
+    result: Real,
     symbols: Whole,
+    slots: Whole,
+    held: Real,
+    real: Real,
     settings: Settings,
-    origin: int,
     timed: int,
     end: int,
     time_ns: int,
 ) -> int:
-    """Decide the events from `timed` to before `end` whose wait is over at a time; return the first other."""
-    bound_ns = settings[at.BOUND_NS]
-    while timed < end and whole[at.TIME_NS, timed - origin] + bound_ns < time_ns:
-        i = timed - origin
-        if whole[at.DECIDED, i] == 0:
-            end_ns = whole[at.TIME_NS, i] + bound_ns
-            if whole[at.INSIDE, i] == 0:
-                give_up(whole, real, symbols, settings, origin, timed, at.SESSION_ENDS)
-            elif settings[at.TIMED] == 0:
-                give_up(whole, real, symbols, settings, origin, timed, at.SHORT)
-            elif settings[at.KIND] == at.HORIZON:
-                close_horizon(whole, real, symbols, settings, origin, timed, at.BY_TIME, end_ns)
-            else:
-                close_barriers(whole, real, symbols, settings, origin, timed, at.BY_TIME, end_ns)
+    """Decide the events from `timed` to before `end` whose wait is over at a time; return the first other.
+
+    One that still waits is the oldest of its symbol: those before it waited as long.
+    """
+    given, result, reasons = borrowed(given), borrowed(result), borrowed(reasons)
+    symbols, slots = borrowed(symbols), borrowed(slots)
+    held, real, settings = borrowed(held), borrowed(real), borrowed(settings)
+    mask = reasons.size - 1
+    while timed < end and rows[at.TIME_NS, timed & mask] + settings[at.BOUND_NS] < time_ns:
+        if reasons[timed & mask] == at.WAITS:
+            g = rows[at.GROUP, timed & mask]
+            end_wait(reasons, given, result, symbols, slots, held, real, settings, g, symbols[g, at.HEAD])
         timed += 1
     return timed
 
 
-@njit(nogil=True, cache=True)
-def end_session(whole: Whole, real: Real, symbols: Whole, settings: Settings, origin: int, row: int) -> None:
-    """Decide the events of earlier sessions of a row's symbol."""
-    g, session = whole[at.GROUP, row - origin], whole[at.SESSION, row - origin]
-    head = symbols[at.HEAD, g]
-    while head >= 0 and whole[at.SESSION, head - origin] != session:
-        give_up(whole, real, symbols, settings, origin, head, at.SESSION_ENDS)
-        head = symbols[at.HEAD, g]
-
-
-@njit(nogil=True, cache=True)
-def count_rows(
-    whole: Whole, real: Real, symbols: Whole, settings: Settings, levels: Levels, origin: int, row: int
-) -> None:
-    """Decide the event of which a row is the last one that it waits for."""
-    i = row - origin
-    g = whole[at.GROUP, i]
-    head = symbols[at.HEAD, g]
-    while head >= 0 and whole[at.NUMBER, head - origin] + settings[at.ROWS] <= whole[at.NUMBER, i]:
-        if settings[at.KIND] == at.HORIZON:
-            close_horizon(whole, real, symbols, settings, origin, head, at.BY_ROWS, whole[at.TIME_NS, i])
-        elif settings[at.KIND] == at.BARRIERS:
-            close_barriers(whole, real, symbols, settings, origin, head, at.BY_ROWS, whole[at.TIME_NS, i])
-        else:
-            close_trend(whole, real, symbols, settings, levels, origin, head, row)
-        head = symbols[at.HEAD, g]
-
-
-@njit(nogil=True, cache=True)
-def open_event(
-    whole: Whole, real: Real, symbols: Whole, settings: Settings, levels: Levels, origin: int, row: int
-) -> None:
-    """Let a row wait as an event, unless it can have no label."""
-    i = row - origin
-    if whole[at.FULL, i] < 0:  # of those before it, as it is one itself
-        whole[at.FULL, i] = symbols[at.PENDING, whole[at.GROUP, i]] > settings[at.MOST]
-    reason = at.OK
-    if whole[at.FULL, i] != 0:
-        reason = at.CROWDED
-    elif settings[at.ACROSS] == 0 and whole[at.SESSION, i] < 0:
-        reason = at.SESSION_ENDS
-    elif math.isnan(real[at.PRICE, i]) or (settings[at.BANDED] != 0 and math.isnan(real[at.SCALE, i])):
-        reason = at.NULL_IN
-    elif settings[at.KIND] == at.BARRIERS:
-        reason = open_barriers(whole, real, symbols, settings, levels, origin, row)
-    if reason != at.OK:
-        decide(whole, symbols, origin, row, reason)
+@njit(nogil=True, cache=True, forceinline=True)
+def is_open(
+    symbols: Whole,
+    real: Real,
+    reach: Real,
+    blocks: Real,
+    line: Whole,
+    floats: Real,
+    settings: Settings,
+    levels: Levels,
+    p: int,
+    slot: int,
+) -> int:
+    """Let the row in a slot wait as an event; returns the reason where it can have no label."""
+    g, full = line[p, at.GROUP], line[p, at.OWN_FLAGS + at.FULL]
+    if full > 0 or (full < 0 and symbols[g, at.PENDING] > settings[at.MOST]):  # it is one of them itself
+        return at.CROWDED
+    if settings[at.ACROSS] == 0 and line[p, at.SESSION] < 0:
+        return at.SESSION_ENDS
+    against = floats[p, at.OWN_INPUTS + at.HELD_AGAINST]
+    if math.isnan(real[at.PRICE, slot]) or (settings[at.BANDED] != 0 and math.isnan(against)):
+        return at.NULL_IN
+    if settings[at.KIND] == at.BARRIERS:
+        sigma = floats[p, at.OWN_INPUTS + at.SIGMA]
+        return open_barriers(symbols, real, reach, blocks, settings, levels, g, slot, sigma, against)
+    return at.OK
 
 
 @njit(nogil=True, cache=True)
 def take_rows(
-    whole: Whole,
-    real: Real,
+    reasons: Reasons,
+    given: Whole,
+    result: Real,
     symbols: Whole,
+    slots: Whole,
+    held: Real,
+    real: Real,
+    reach: Real,
+    blocks: Real,
+    line: Whole,
+    floats: Real,
     settings: Settings,
     levels: Levels,
-    origin: int,
-    timed: int,
-    first: int,
+    begin: int,
     end: int,
-    complete_ns: int,
-) -> int:
-    """Take the rows from `first` to before `end`, none behind `complete_ns`; decide what can be.
+    used: int,
+) -> tuple[int, int]:
+    """Take the rows of `taken` from one to before `end`, and decide what can be.
 
-    `timed` is the first event that may still wait for its time; returns it as it is afterwards.
+    `line` and `floats` are `taken`.  Returns how far it came, short of the end where there are too few slots,
+    and how many of these are used.
     """
-    for row in range(first, end):
-        i = row - origin
-        timed = pass_time(whole, real, symbols, settings, origin, timed, row, whole[at.TIME_NS, i])
-        if whole[at.GROUP, i] < 0:
-            whole[at.DECIDED, i], whole[at.REASON, i] = 1, at.NULL_IN
-            continue
-        if settings[at.ACROSS] == 0:
-            end_session(whole, real, symbols, settings, origin, row)
-        enter(whole, real, symbols, origin, row)
-        if settings[at.KIND] == at.BARRIERS:
-            touch(whole, real, symbols, settings, origin, row)
-        if settings[at.ROWS] > 0:
-            count_rows(whole, real, symbols, settings, levels, origin, row)
-        open_event(whole, real, symbols, settings, levels, origin, row)
-    return pass_time(whole, real, symbols, settings, origin, timed, end, complete_ns)
+    given, result, reasons = borrowed(given), borrowed(result), borrowed(reasons)
+    symbols, slots = borrowed(symbols), borrowed(slots)
+    held, real, reach, blocks = borrowed(held), borrowed(real), borrowed(reach), borrowed(blocks)
+    line, floats, settings, levels = borrowed(line), borrowed(floats), borrowed(settings), borrowed(levels)
+    for p in range(begin, end):
+        g, time_ns = line[p, at.GROUP], line[p, at.TIME_NS]
+        if symbols[g, at.END] == symbols[g, at.BEGIN] + symbols[g, at.SIZE]:
+            needed = make_room(symbols, slots, real, reach, blocks, used, g)
+            if needed < 0:
+                return p, used
+            used = needed
+        head = symbols[g, at.HEAD]
+        while head < symbols[g, at.END] and slots[head, at.TIME] + settings[at.BOUND_NS] < time_ns:
+            end_wait(reasons, given, result, symbols, slots, held, real, settings, g, head)
+            head = symbols[g, at.HEAD]
+        if settings[at.ACROSS] == 0 and symbols[g, at.LAST_SESSION] != line[p, at.SESSION]:
+            symbols[g, at.LAST_SESSION] = line[p, at.SESSION]
+            while symbols[g, at.HEAD] < symbols[g, at.END]:  # all that wait are of the session before
+                decide(reasons, symbols, slots, real, g, symbols[g, at.HEAD], at.SESSION_ENDS)
+        slot = enter(symbols, slots, held, real, line, floats, p)
+        if slot % at.BLOCK == 0:
+            begin_block(symbols, blocks, g, slot)
+        _reach(
+            reasons, given, result, symbols, slots, held, real, reach, blocks, line, floats, settings, p, slot
+        )
+        reason = is_open(symbols, real, reach, blocks, line, floats, settings, levels, p, slot)
+        if reason != at.OK:
+            decide(reasons, symbols, slots, real, g, slot, reason)
+    return end, used
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def _reach(
+    reasons: Reasons,
+    given: Whole,
+    result: Real,
+    symbols: Whole,
+    slots: Whole,
+    held: Real,
+    real: Real,
+    reach: Real,
+    blocks: Real,
+    line: Whole,
+    floats: Real,
+    settings: Settings,
+    p: int,
+    slot: int,
+) -> None:
+    """Decide the events whose barriers a row reaches, and that of which it is the last one it waits for."""
+    g, time_ns = line[p, at.GROUP], line[p, at.TIME_NS]
+    if settings[at.KIND] == at.BARRIERS and real[at.PRICE, slot] == real[at.PRICE, slot]:
+        high = low = opened = real[at.PRICE, slot]
+        if settings[at.OF_BARS] != 0:
+            opened = floats[p, at.OWN_INPUTS + at.OPEN]
+            high, low = floats[p, at.OWN_INPUTS + at.HIGH], floats[p, at.OWN_INPUTS + at.LOW]
+        if high >= reach[g, 0] or low <= reach[g, 1]:
+            touch(
+                reasons,
+                given,
+                result,
+                symbols,
+                slots,
+                held,
+                real,
+                reach,
+                blocks,
+                settings,
+                g,
+                time_ns,
+                opened,
+                high,
+                low,
+            )
+    wanted, head = settings[at.ROWS], symbols[g, at.HEAD]
+    while 0 < wanted <= slot - head:
+        if settings[at.KIND] == at.TREND:
+            close_trend(reasons, given, result, symbols, slots, real, settings, g, head)
+        else:
+            close_horizon(
+                reasons, given, result, symbols, slots, held, real, settings, g, head, at.BY_ROWS, time_ns
+            )
+        head = symbols[g, at.HEAD]

@@ -11,10 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from operators.labels import places as at
-from operators.labels.event_kernel import count_decided
-from operators.labels.held import HeldRows, pieces_of
+from operators.labels.held import HeldRows, Inputs, pieces_of
 from operators.labels.inputs import known_times, read_columns, require_columns, require_new, settings_of
-from operators.labels.label_kernel import take_rows
 from operators.labels.outputs import columns_of, fields_of, statuses_of
 from operators.labels.settings import Label
 from operators.node import Context, NodeStateError
@@ -64,15 +62,12 @@ class LabelNode:
         self._groups = groups
         self._sessions = sessions
         self._settings, self._levels = settings_of(label, upstream)
-        self._held = HeldRows(upstream)
+        self._held = HeldRows(upstream, self._settings, self._levels)
         self._clock = _Progress()
-        self._decide(0)  # no row has to wait for a kernel to be compiled
-        self._give()
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         """Take rows; return those that are decided, up to the first that is not."""
         (sealed,) = upstream
-        first = self._held.end
         if sealed.rows is not None and sealed.rows.num_rows:
             keys = sealed.keys
             assert keys is not None, f"node {self.name} labels by symbol: its rows need keys"
@@ -80,7 +75,7 @@ class LabelNode:
                 keys = keys._replace(session=self._session_ids(keys.time_ns))
             self._enter(sealed.rows, keys)
         self._clock.complete_ns = max(self._clock.complete_ns, sealed.complete_ns)
-        self._decide(first)
+        self._held.pass_time(self._clock.complete_ns)
         return self._give()
 
     def snapshot(self) -> Snapshot:
@@ -115,26 +110,27 @@ class LabelNode:
         self._held.begin(base)
         for block, first, behind in pieces_of(base, end, BLOCK):
             self._restore_block(first, behind, kept.pop(_block_key(block), b""))
-        self._clock = _Progress(complete_ns, head, end, base // BLOCK, base)
+        self._clock = _Progress(complete_ns, head, end, base // BLOCK)
         own = _block_key(base // BLOCK)  # its rows may have come out since
         for key in kept:
             if not (key[:1] == ROWS and len(key) == len(own) and (key < own or (key == own and base == end))):
                 raise NodeStateError(f"node {self.name}: no entry of its state has a key such as {key!r}")
             if key < own:  # a worker that died before it took back the block left it in the topic
                 self._clock.strays.append(key)
-        self._decide(base)
-        if count_decided(self._held.whole, self._held.origin, base, end):
+        self._held.pass_time(complete_ns)
+        if self._held.decided:
             raise NodeStateError(f"node {self.name}: rows are kept that came out before")
 
     def _enter(self, rows: pa.RecordBatch, keys: RowKeys, full: npt.NDArray[np.int8] | None = None) -> None:
         """Put rows into the tables; `full` says which were crowded out, where that was counted before."""
-        whole, real = self._held.add(rows, len(self._groups))
-        whole[at.GROUP], whole[at.TIME_NS], whole[at.SESSION] = keys
-        whole[at.KNOWN] = known_times(rows, keys.time_ns)
+        table = np.empty((at.ROW_FIELDS, rows.num_rows), np.int64)
+        table[at.GROUP], table[at.TIME_NS], table[at.SESSION] = keys
+        flags = np.empty((at.FLAGS, rows.num_rows), np.int64)
+        flags[at.KNOWN_NS] = known_times(rows, keys.time_ns)
         across = self._label.across_sessions
-        whole[at.INSIDE] = 1 if across else self._stays_inside(keys.time_ns, keys.session)
-        whole[at.FULL] = -1 if full is None else full
-        read_columns(self._label, rows, real)
+        flags[at.INSIDE] = 1 if across else self._stays_inside(keys.time_ns, keys.session)
+        flags[at.FULL] = -1 if full is None else full
+        self._held.take(rows, Inputs(table, flags, read_columns(self._label, rows)), len(self._groups))
 
     def _session_ids(self, time_ns: Int64s) -> Int64s:
         """The sessions of moments, as the graph has them."""
@@ -155,33 +151,16 @@ class LabelNode:
         except CalendarError:
             return False
 
-    def _decide(self, first: int) -> None:
-        held, clock = self._held, self._clock
-        clock.timed = take_rows(
-            held.whole,
-            held.real,
-            held.symbols,
-            self._settings,
-            self._levels,
-            held.origin,
-            max(clock.timed, held.base),
-            first,
-            held.end,
-            clock.complete_ns,
-        )
-
     def _give(self) -> Sealed:
         held = self._held
-        first = held.base
-        count = count_decided(held.whole, held.origin, first, held.end)
+        first, count = held.base, held.decided
         if not count:
             return Sealed(None, self._complete_ns)
-        whole, real = held.table(first, first + count)
-        columns = [*held.rows(first, first + count).columns, *columns_of(self._label, whole, real)]
+        decided = held.outcome(first, first + count)
+        columns = [*held.rows(first, first + count).columns, *columns_of(self._label, decided)]
         rows = pa.RecordBatch.from_arrays(columns, schema=self.layout)
-        keys, reasons = held.keys(first, first + count), statuses_of(whole)
         held.drop(count)
-        return Sealed(rows, self._complete_ns, keys=keys, reasons=reasons)
+        return Sealed(rows, self._complete_ns, keys=decided.keys, reasons=statuses_of(decided))
 
     @property
     def _complete_ns(self) -> int:
@@ -189,18 +168,17 @@ class LabelNode:
         held = self._held
         if held.base == held.end:
             return self._clock.complete_ns
-        return min(self._clock.complete_ns, int(held.whole[at.TIME_NS, held.base - held.origin]))
+        return min(self._clock.complete_ns, held.oldest_ns)
 
     def _block(self, first: int, end: int) -> bytes:
         """Rows as they are written down: columns, symbols, times and sessions, and which were crowded out."""
-        keys = self._held.keys(first, end)
-        whole, _ = self._held.table(first, end)
+        keys, reasons, *_ = self._held.outcome(first, end)
         rows = self._held.rows(first, end)
         own = [
             self._groups.keys(keys.group),
             pa.array(keys.time_ns),
             pa.array(keys.session),
-            pa.array(whole[at.FULL].astype(np.int8)),
+            pa.array((reasons == at.CROWDED).view(np.int8)),
         ]
         batch = pa.RecordBatch.from_arrays([*rows.columns, *own], schema=self._kept_schema)
         (value,) = pack_rows(batch, np.array([0, batch.num_rows], np.int64))
@@ -242,14 +220,12 @@ class _Progress:
         kept: bytes = b"",
         written: int = 0,
         oldest_block: int = 0,
-        timed: int = 0,
     ) -> None:
         self.strays: list[bytes] = []  # blocks left over: the next snapshot deletes them
         self.complete_ns = complete_ns
         self.kept = kept  # the head entry
         self.written = written  # the ordinal up to which rows are
         self.oldest_block = oldest_block
-        self.timed = timed  # the first event that may wait for its time
 
 
 def _block_key(block: int) -> bytes:

@@ -1,13 +1,15 @@
 """What a label node adds to its rows: columns by kind of label, from the tables of its kernels."""
 
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from operators.labels import places as at
+from operators.labels.held import Decided
+from operators.labels.name_kernel import write_names
 from operators.labels.settings import FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
 from operators.sealed import Statuses
 from schemas.reasons import DOMAIN, NULL_IN
@@ -29,13 +31,28 @@ STATUSES: Final = np.array(
 )
 
 
+# By what decided, the label of a triple barrier; that of a vertical one may be its sign instead.
+BARRIER_LABELS: Final = np.array([0, 1, -1, 0, 0], np.int8)
+
+
 class _Part(NamedTuple):
-    """The tables of some rows, and which of them have a label."""
+    """What came of some rows, and which of them have a label."""
 
     whole: at.Whole
     real: at.Real
-    labelled: Bools
+    labelled: Bools | None  # None where all have
     label: Label
+
+    def field(self, place: int) -> npt.NDArray[np.float64]:
+        """One of the float64 fields of `given`."""
+        values: npt.NDArray[np.float64] = self.real[place - at.RETURN]
+        return values
+
+    def column(self, values: npt.NDArray[Any]) -> pa.Array:
+        """Values as a column, null and 0 where there is no label."""
+        if self.labelled is None:
+            return pa.array(values)
+        return pa.array(np.where(self.labelled, values, values.dtype.type(0)), mask=~self.labelled)
 
 
 Column = Callable[[_Part], pa.Array]
@@ -49,62 +66,118 @@ def fields_of(label: Label) -> list[pa.Field]:
     return [*values, *(pa.field(name, pa.int64()) for name in ENDS), pa.field(REASON, pa.string())]
 
 
-def columns_of(label: Label, whole: at.Whole, real: at.Real) -> list[pa.Array]:
+def columns_of(label: Label, decided: Decided) -> list[pa.Array]:
     """The columns that a label adds to rows, all of which are decided."""
-    part = _Part(whole, real, whole[at.REASON] == at.OK, label)
+    _, reasons, whole, real = decided
+    labelled = reasons == at.OK
+    part = _Part(whole, real, None if labelled.all() else labelled, label)
     values = [make(part) for make in _columns_of(label).values()]
-    ends = [pa.array(whole[place], mask=~part.labelled) for place in ENDS.values()]
-    return [*values, *ends, pa.array(at.REASON_NAMES).take(pa.array(whole[at.REASON], mask=part.labelled))]
+    ends = [part.column(whole[place]) for place in ENDS.values()]
+    return [*values, *ends, _names(REASON_NAMES, reasons)]
 
 
-def statuses_of(whole: at.Whole) -> Mapping[str, Statuses]:
+def statuses_of(decided: Decided) -> Mapping[str, Statuses]:
     """Why rows have no label, as frames count it; empty where all have one."""
-    if not whole[at.REASON].any():
-        return {}
-    return {LABEL: STATUSES[whole[at.REASON]]}
+    reasons = decided.reasons
+    return {LABEL: STATUSES[reasons]} if reasons.any() else {}
 
 
 def _columns_of(label: Label) -> dict[str, Column]:
     """By name what makes a column."""
     if isinstance(label, TripleBarrier):
-        first = _meta if isinstance(label, Meta) else _label
+        first = _meta if isinstance(label, Meta) else _first_barrier
         more = {"barrier": _barrier, "exit_price": _exit_price}
         return {LABEL: first, "ret": _ret, "side_ret": _side_ret, **more}
     if isinstance(label, TrendScan):
-        return {LABEL: _label, "t_value": _t_value, "ret": _ret}
-    return {LABEL: _label, "ret": _ret} if isinstance(label, Sign) else {LABEL: _ret}
+        return {LABEL: _trend, "t_value": _t_value, "ret": _ret}
+    return {LABEL: _sign, "ret": _ret} if isinstance(label, Sign) else {LABEL: _ret}
 
 
-def _label(part: _Part) -> pa.Array:
-    return pa.array(part.whole[at.LABEL].astype(np.int8), mask=~part.labelled)
+def _first_barrier(part: _Part) -> pa.Array:
+    """L1."""
+    label = part.label
+    assert isinstance(label, TripleBarrier), "barriers have settings of their own"
+    values = BARRIER_LABELS[part.whole[at.BARRIER]]
+    if label.vertical == "sign":
+        values = np.where(part.whole[at.BARRIER] >= at.BY_TIME, _sign_of(part.field(at.RETURN)), values)
+    return part.column(values)
+
+
+def _sign(part: _Part) -> pa.Array:
+    """L3."""
+    return part.column(_sign_of(part.field(at.RETURN), part.field(at.AGAINST)))
+
+
+def _trend(part: _Part) -> pa.Array:
+    """L5."""
+    label = part.label
+    assert isinstance(label, TrendScan), "a scan has settings of its own"
+    values = _sign_of(part.field(at.EXIT))
+    values[np.abs(part.field(at.EXIT)) < label.t_min] = 0
+    return part.column(values)
+
+
+def _sign_of(
+    values: npt.NDArray[np.float64], band: npt.NDArray[np.float64] | float = 0.0
+) -> npt.NDArray[np.int8]:
+    """1 above a band, -1 below it on the other side of 0, else 0."""
+    return (values > band).view(np.int8) - (values < -band).view(np.int8)
 
 
 def _meta(part: _Part) -> pa.Array:
     """L8."""
     label = part.label
     assert isinstance(label, Meta), "a meta label has settings of its own"
-    earns = part.real[at.SIDE] * part.real[at.RETURN] > label.cost
+    side = part.field(at.AGAINST)
+    earns = side * part.field(at.RETURN) > label.cost
     if label.need_barrier:
-        profit = np.where(part.real[at.SIDE] > 0, at.BY_UPPER, at.BY_LOWER)
-        earns &= part.whole[at.BARRIER] == profit
-    return pa.array(earns.astype(np.int8), mask=~part.labelled)
+        earns &= part.whole[at.BARRIER] == np.where(side > 0, at.BY_UPPER, at.BY_LOWER)
+    return part.column(earns.view(np.int8))
 
 
 def _ret(part: _Part) -> pa.Array:
-    return pa.array(part.real[at.RETURN] + 0.0, mask=~part.labelled)
+    return part.column(part.field(at.RETURN) + 0.0)
 
 
 def _side_ret(part: _Part) -> pa.Array:
-    return pa.array(part.real[at.SIDE] * part.real[at.RETURN] + 0.0, mask=~part.labelled)
+    return part.column(part.field(at.AGAINST) * part.field(at.RETURN) + 0.0)
 
 
 def _exit_price(part: _Part) -> pa.Array:
-    return pa.array(part.real[at.EXIT] / max(part.label.scale, 1), mask=~part.labelled)
+    return part.column(part.field(at.EXIT) / max(part.label.scale, 1))
 
 
 def _t_value(part: _Part) -> pa.Array:
-    return pa.array(part.real[at.EXIT] + 0.0, mask=~part.labelled)
+    return part.column(part.field(at.EXIT) + 0.0)
 
 
 def _barrier(part: _Part) -> pa.Array:
-    return pa.array(at.BARRIER_NAMES).take(pa.array(part.whole[at.BARRIER], mask=~part.labelled))
+    codes = part.whole[at.BARRIER]
+    return _names(BARRIER_NAMES, codes if part.labelled is None else np.where(part.labelled, codes, 0))
+
+
+class _Names(NamedTuple):
+    """Names by number, the first of which stands for null: their bytes, 0 behind the end, and their sizes."""
+
+    letters: npt.NDArray[np.uint8]
+    sizes: npt.NDArray[np.int32]
+
+
+def _named(names: Sequence[str]) -> _Names:
+    widest = max(len(name) for name in names)
+    letters = np.frombuffer("".join(name.ljust(widest, "\0") for name in names).encode(), np.uint8)
+    return _Names(letters.reshape(len(names), widest), np.array([len(name) for name in names], np.int32))
+
+
+def _names(names: _Names, codes: npt.NDArray[np.integer[Any]]) -> pa.Array:
+    """The names that these numbers stand for."""
+    offsets = np.empty(codes.size + 1, np.int32)
+    data = np.empty((codes.size + 1) * names.letters.shape[1], np.uint8)
+    end = write_names(codes.astype(np.int8, copy=False), names.letters, names.sizes, offsets, data)
+    valid = None if (codes != 0).all() else pa.array(codes != 0).buffers()[1]
+    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(data[:end])]
+    return pa.Array.from_buffers(pa.string(), codes.size, buffers)
+
+
+BARRIER_NAMES: Final = _named(at.BARRIER_NAMES)
+REASON_NAMES: Final = _named(at.REASON_NAMES)

@@ -1,5 +1,6 @@
 """A label of rows whose columns are known: what it reads and adds, and the node that makes it."""
 
+from dataclasses import fields
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -72,6 +73,16 @@ class PlannedLabel(NamedTuple):
         """How long a row waits at most."""
         own = self.settings
         return own.horizon_ns if isinstance(own, LaterMid) else own.bound_ns
+
+    def describe(self) -> str:
+        """Which label it is, with all its settings that are not as they are by themselves."""
+        own = self.settings
+        given = [
+            f"{field.name} {value}"
+            for field in fields(own)
+            if (value := getattr(own, field.name)) != field.default
+        ]
+        return f"{self.key} of {', '.join(given)}"
 
     def require(self) -> None:
         """Raise LabelError, or StreamError and SettingsError of a join, where the columns do not bear it."""

@@ -5,43 +5,35 @@ import math
 from numba import njit
 
 from operators.labels import places as at
-from operators.labels.event_kernel import decide, label
-from operators.labels.horizon_kernel import simple_or_log
-from operators.labels.places import Levels, Real, Settings, Whole
+from operators.labels.event_kernel import decide, simple_or_log
+from operators.labels.places import Real, Reasons, Settings, Whole
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def trend_of(whole: Whole, real: Real, origin: int, event: int, rows: int) -> float:
-    """The t-value of the slope of a line through so many rows from an event on; NaN where there is none.
+def trend_of(real: Real, slot: int, rows: int, mean: float) -> float:
+    """The t-value of the slope of a line through so many prices from a slot on, whose mean this is.
 
-    Sums have four lanes, value i in lane i mod 4, and prices are taken less the first one and their mean, as
-    the kernels of the handbook (0.6) do.
+    NaN where there is none.  Sums have four lanes, value i in lane i mod 4, as those of the handbook (0.6).
     """
-    base = real[at.PRICE, event - origin]
-    l0 = l1 = l2 = l3 = 0.0
-    row = event
-    for _ in range(rows):
-        value = real[at.PRICE, row - origin] - base
-        if math.isnan(value):
-            return math.nan
-        l0, l1, l2, l3 = l1, l2, l3, l0 + value
-        row = whole[at.FOLLOWING, row - origin]
-    for _ in range((4 - rows % 4) % 4):  # lanes have gone round with the rows
-        l0, l1, l2, l3 = l1, l2, l3, l0
-    mean = base + ((l0 + l1) + (l2 + l3)) / rows
     e0 = e1 = e2 = e3 = q0 = q1 = q2 = q3 = c0 = c1 = c2 = c3 = 0.0
-    row = event
-    for number in range(rows):
-        dy = real[at.PRICE, row - origin] - mean
-        dx = number - (rows - 1) / 2.0
-        e0, e1, e2, e3 = e1, e2, e3, e0 + dy
-        q0, q1, q2, q3 = q1, q2, q3, q0 + dy * dy
-        c0, c1, c2, c3 = c1, c2, c3, c0 + dx * dy
-        row = whole[at.FOLLOWING, row - origin]
-    for _ in range((4 - rows % 4) % 4):
-        e0, e1, e2, e3 = e1, e2, e3, e0
-        q0, q1, q2, q3 = q1, q2, q3, q0
-        c0, c1, c2, c3 = c1, c2, c3, c0
+    middle = (rows - 1) / 2.0
+    whole = rows - rows % 4
+    for k in range(0, whole, 4):
+        y0, y1 = real[at.PRICE, slot + k] - mean, real[at.PRICE, slot + k + 1] - mean
+        y2, y3 = real[at.PRICE, slot + k + 2] - mean, real[at.PRICE, slot + k + 3] - mean
+        e0, e1, e2, e3 = e0 + y0, e1 + y1, e2 + y2, e3 + y3
+        q0, q1, q2, q3 = q0 + y0 * y0, q1 + y1 * y1, q2 + y2 * y2, q3 + y3 * y3
+        c0, c1 = c0 + (k - middle) * y0, c1 + (k + 1 - middle) * y1
+        c2, c3 = c2 + (k + 2 - middle) * y2, c3 + (k + 3 - middle) * y3
+    if rows > whole:
+        y0 = real[at.PRICE, slot + whole] - mean
+        e0, q0, c0 = e0 + y0, q0 + y0 * y0, c0 + (whole - middle) * y0
+    if rows > whole + 1:
+        y1 = real[at.PRICE, slot + whole + 1] - mean
+        e1, q1, c1 = e1 + y1, q1 + y1 * y1, c1 + (whole + 1 - middle) * y1
+    if rows > whole + 2:
+        y2 = real[at.PRICE, slot + whole + 2] - mean
+        e2, q2, c2 = e2 + y2, q2 + y2 * y2, c2 + (whole + 2 - middle) * y2
     e = (e0 + e1) + (e2 + e3)
     syy = max(0.0, ((q0 + q1) + (q2 + q3)) - (e * e) / rows)
     sxy = (c0 + c1) + (c2 + c3)
@@ -54,38 +46,65 @@ def trend_of(whole: Whole, real: Real, origin: int, event: int, rows: int) -> fl
 
 
 @njit(nogil=True, cache=True)
-def close_trend(
-    whole: Whole,
-    real: Real,
-    symbols: Whole,
-    settings: Settings,
-    levels: Levels,
-    origin: int,
-    event: int,
-    newest: int,
-) -> None:
-    """Decide an event by the rows from it on to `newest`, with which its longest span ends."""
-    i = event - origin
-    longest = settings[at.ROWS] + 1
+def best_trend(real: Real, slot: int, shortest: int, longest: int, step: int) -> tuple[float, int]:
+    """The t-value of the steepest trend over spans of rows from a slot on, and its span; 0 for none.
+
+    A span with a row without a price has no trend, nor has a longer one.
+    """
     best, best_rows = math.nan, 0
-    rows = settings[at.SHORTEST]
-    while rows <= longest:
-        t = trend_of(whole, real, origin, event, rows)
+    base = real[at.PRICE, slot]
+    l0 = l1 = l2 = l3 = 0.0  # of the span so far, as they go round with its rows
+    wanted = shortest
+    for number in range(longest):
+        value = real[at.PRICE, slot + number] - base
+        if math.isnan(value):
+            break
+        l0, l1, l2, l3 = l1, l2, l3, l0 + value
+        rows = number + 1
+        if rows != wanted:
+            continue
+        wanted += step
+        turned = rows % 4  # lanes that the last row has not come to stand before it
+        if turned == 0:
+            total = (l0 + l1) + (l2 + l3)
+        elif turned == 1:
+            total = (l3 + l0) + (l1 + l2)
+        elif turned == 2:
+            total = (l2 + l3) + (l0 + l1)
+        else:
+            total = (l1 + l2) + (l3 + l0)
+        t = trend_of(real, slot, rows, base + total / rows)
         if not math.isnan(t) and (best_rows == 0 or abs(t) > abs(best)):
             best, best_rows = t, rows
-        rows += settings[at.STEP]
-    known_ns, row, last = whole[at.KNOWN, i], event, event
-    for number in range(longest):
-        known_ns = max(known_ns, whole[at.KNOWN, row - origin])
-        if number < best_rows:
-            last = row
-        row = whole[at.FOLLOWING, row - origin]
-    value = simple_or_log(real[at.PRICE, last - origin], real[at.PRICE, i], settings[at.LOG])
-    if best_rows == 0 or not abs(best) < math.inf or not abs(value) < math.inf:
-        decide(whole, symbols, origin, event, at.UNDEFINED)
-        return
-    real[at.RETURN, i], real[at.EXIT, i] = value, best
-    sign = 0 if abs(best) < levels[at.T_MIN] else int(best > 0.0) - int(best < 0.0)
-    label(whole, origin, event, sign, at.BY_ROWS, whole[at.TIME_NS, last - origin], known_ns)
-    whole[at.INFO_END, i] = whole[at.TIME_NS, newest - origin]
-    decide(whole, symbols, origin, event, at.OK)
+    return best, best_rows
+
+
+@njit(nogil=True, cache=True)
+def close_trend(
+    reasons: Reasons,
+    given: Whole,
+    result: Real,
+    symbols: Whole,
+    slots: Whole,
+    real: Real,
+    settings: Settings,
+    g: int,
+    slot: int,
+) -> None:
+    """Decide an event by the rows from it on, with the newest of which its longest span ends."""
+    longest = settings[at.ROWS] + 1
+    best, best_rows = best_trend(real, slot, settings[at.SHORTEST], longest, settings[at.STEP])
+    known_ns = slots[slot, at.KNOWN]
+    for k in range(slot + 1, slot + longest):
+        known_ns = max(known_ns, slots[k, at.KNOWN])
+    last = slot + max(best_rows, 1) - 1
+    value = simple_or_log(real[at.PRICE, last], real[at.PRICE, slot], settings[at.LOG])
+    reason = at.UNDEFINED
+    if best_rows > 0 and abs(best) < math.inf and abs(value) < math.inf:
+        reason = at.OK
+    place = slots[slot, at.ORDINAL] & (given.shape[0] - 1)
+    result[place, at.RETURN], result[place, at.EXIT] = value, best
+    given[place, at.BARRIER], given[place, at.LABEL_KNOWN] = at.BY_ROWS, known_ns
+    given[place, at.LABEL_END] = slots[last, at.TIME]
+    given[place, at.INFO_END] = slots[slot + longest - 1, at.TIME]
+    decide(reasons, symbols, slots, real, g, slot, reason)

@@ -154,6 +154,39 @@ def test_a_feature_can_be_adopted_and_a_name_that_is_none_is_told_the_nearest(
     write(run_app, file, "lock")
 
 
+OUTCOMES = """\
+[graph.minutes]
+kind = "bars"
+from = "aligned"
+every = { time = "1m" }
+[graph.outcome]
+kind = "label"
+from = "minutes"
+sign = { horizon = "5m", band = 0.001 }
+"""
+
+
+def test_what_labels_and_bars_give_is_locked_and_goes_by_another_name_where_it_is_another(
+    run_app: App, tmp_path: Path
+) -> None:
+    added = write(run_app, graph_file(tmp_path, TICK + OUTCOMES), "lock")
+    assert "added    minutes.close@1" in added
+    assert "added    outcome.label@1" in added
+    wider = TICK + OUTCOMES.replace("band = 0.001", "band = 0.002")
+    first, *others = refusal(run_app, graph_file(tmp_path, wider), "graph", "lock")
+    assert first == (
+        "  outcome.label@1 meant sign of price close, horizon_ns 300000000000, band 0.001, "
+        "now sign of price close, horizon_ns 300000000000, band 0.002: "
+        "give outcome another name, or adopt outcome.label"
+    )
+    assert not any("minutes" in line for line in others)
+    longer = TICK + OUTCOMES.replace('"1m"', '"2m"')
+    lines = refusal(run_app, graph_file(tmp_path, longer), "graph", "lock")
+    close = next(line for line in lines if line.startswith("  minutes.close@1"))
+    assert "meant bars, every 1 min, now bars, every 2 min: give minutes another name" in close
+    assert any(line.startswith("  outcome.label@1 is ") and "reads minutes.close" in line for line in lines)
+
+
 def test_without_a_lock_nothing_is_refused_and_none_is_written(tmp_path: Path) -> None:
     settings = load_settings(graph_file(tmp_path))
     history = HistoryStore(tmp_path / "history")
