@@ -31,7 +31,7 @@ def functions(trial: Trial, wanted: Outputs, _: np.random.Generator) -> Outcome:
     words = []
     failed = trial_failures(trial)
     for node in plan.nodes:
-        if node.tiles is None:
+        if node.tiles is None or node.tiles.settings.model is not None:  # a model has no context
             continue
         settings = node.tiles.settings
         more = _run(trial, plan, node.name, _larger)
