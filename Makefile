@@ -81,9 +81,10 @@ $(READY_QUIX): requirements-quix.lock $(READY)
 
 sync: $(READY) ## set up .venv from requirements.lock
 
-lock: $(READY) ## resolve the dependency groups into the three lock files again
+lock: $(READY) ## resolve the dependency groups into the lock files again
 	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group docs --group ui --group calendar --group dbn --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group torch -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-torch.lock
+	$(PY) -m uv pip compile --quiet pyproject.toml --group models -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-models.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group app --group ui --group dev --group docs --group quix --generate-hashes --no-header --universal --python-version 3.11 -o requirements-quix.lock
 
 fmt: $(READY) ## format the code

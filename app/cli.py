@@ -49,6 +49,7 @@ MODULES = (
     "reset",
     "graph",
     "edges",
+    "fit",
     "watch",
     "exporter",
     "serve",
@@ -63,7 +64,7 @@ MODULES = (
 ALONE = {
     "backtest": ("backtest",),
     "doctor": ("watch",),
-    "graph": ("graph", "edges"),
+    "graph": ("graph", "edges", "fit"),
     "topics": ("align", "infer", "repartition"),
     "watermarks": ("watch",),
     **{

@@ -35,7 +35,7 @@ from app.settings.streams import StreamSettings
 from app.settings.worker import WorkerSettings
 from operators.formula.suggest import did_you_mean
 from operators.graph.render import render_value
-from topics.catalogue import LAST_KNOWN, OUTPUTS, STATE, TASKS, default_topic
+from topics.catalogue import LAST_KNOWN, MODELS, OUTPUTS, STATE, TASKS, default_topic
 
 _PREFIX = "TIDEMARK_"
 _TABLES: Mapping[str, type[BaseModel]] = {
@@ -148,6 +148,7 @@ class Settings(BaseSettings):
             LAST_KNOWN: self.keeps_last_known,
             TASKS: bool(self.node_outputs),
             STATE: self._keeps_node_state,
+            MODELS: self.graph.has_models,
         }
         return tuple(name for name, is_wanted in wanted.items() if is_wanted)
 

@@ -16,6 +16,7 @@ PARTITIONS: Final = "partitions"
 OUTPUTS: Final = ("aligned", "late", "dead")
 LAST_KNOWN: Final = "last-known"  # only for joins that may need a row however old it is
 STATE: Final = "state"  # only for graphs that look back: what nodes remember
+MODELS: Final = "models"  # only for graphs with models: which one is valid from when
 TASKS: Final = "tasks"  # only for graphs: what a task has to know of outputs besides the aligned topic
 
 # Record times are event times, days or years old in a replay: a broker must neither refuse nor expire them.

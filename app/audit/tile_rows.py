@@ -1,7 +1,8 @@
-"""The values of a user's function, called again by the audit: the same function, over tiles it cuts itself.
+"""The values of a user's function or model, called again by the audit over tiles that it cuts itself.
 
 It is the function that was declared, so a mistake in it shows in neither; what is judged is that the worker
-called it with the rows and the context that the settings say, and gave out what came back.
+called it with the rows and the context that the settings say, and gave out what came back.  Of a model it is
+the one that the records say of the moment at which each tile begins.
 """
 
 from collections.abc import Iterator
@@ -71,21 +72,28 @@ class _Calls:
         self._time_ns = time_ns
         self._group = group_codes(frame, rules.key)
         self._by_group = {int(code): np.flatnonzero(self._group == code) for code in np.unique(self._group)}
+        model = settings.model
         read = [name for name in frame.columns if name in self._read(rules, frame)]
+        read = read if model is None else list(model.x)
         self._rows = _plain(frame.select(read).to_arrow())
         self._fields = [pa.field(name, RETURNS[_name_of(text)]) for name, text in settings.returns.items()]
-        self._failures, self._off = 0, False
+        self._failures, self._off, self._used = 0, False, ""
 
     def of_tile(self, lower: int, upper: int) -> dict[str, list[Any]]:
         """What the function gives for the rows of a tile; null where it fails, or is off."""
         known = np.arange(lower, upper)[self._group[lower:upper] != NONE]
         nulls: dict[str, list[Any]] = {field.name: [None] * (upper - lower) for field in self._fields}
-        if self._off or not known.size:
+        begin_ns = int(self._time_ns[lower]) // self._settings.tile_ns * self._settings.tile_ns
+        models = self._function.models
+        if models is not None and models.digest(begin_ns) != self._used:  # a new model has not failed yet
+            self._failures, self._off, self._used = 0, False, models.digest(begin_ns)
+        run = self._function.run_at(begin_ns)
+        if self._off or not known.size or run is None:
             return nulls
         context = self._context(known, lower)
         batch = self._rows.take(pa.array(np.concatenate([context, known]))).combine_chunks().to_batches()[0]
         try:
-            columns = called(self._function, batch, self._fields)
+            columns = called(run, batch, self._fields)
         except (MemoryError, OSError, TileError):
             raise
         except Exception:

@@ -24,7 +24,9 @@ from app.audit.runs import MEMORY_SIZE_MIN, Runs
 from app.audit.walk import frame_of, walk
 from app.config import Settings
 from app.process.threads import each
+from app.reading.models import topic_records
 from app.reading.partition import at_once, read_partition
+from app.wiring.models import put_records
 from app.wiring.pipeline import Pipeline
 from operators.sealed import ALIGNED
 from schemas.batch import Batch, Bools
@@ -50,6 +52,8 @@ def audit(
     Raises UsageError where the settings leave no record of late rows.
     """
     require_auditable(pipeline.settings)
+    if pipeline.models:
+        put_records(pipeline.models, topic_records(pipeline.bus, pipeline.settings))
     count = pipeline.settings.bus.partitions
     threads = min(at_once(pipeline.bus), count)
     share_size = max(MEMORY_SIZE_MIN, memory_size_max // threads)

@@ -28,6 +28,7 @@ from app.errors import UsageError
 from app.lock.changes import require_meanings
 from app.process.logs import logged_to_file
 from app.reading.aligned import Frames, write_output
+from app.reading.models import send_folder
 from app.reading.row_files import Metadata, source_metadata
 from app.wiring.broker import choose_bus
 from app.wiring.open import pipeline_on
@@ -41,7 +42,7 @@ from replay.store.days import HistoryStore
 from schemas.reasons import Nulls, summed_nulls
 from topics.avro.schema import avro_schema
 from topics.bus import Bus
-from topics.catalogue import LAST_KNOWN, OUTPUTS, STATE, TASKS, apply, default_topic, plan
+from topics.catalogue import LAST_KNOWN, MODELS, OUTPUTS, STATE, TASKS, apply, default_topic, plan
 from topics.registry.open import open_registry
 
 
@@ -288,6 +289,8 @@ def _prepare(
             prefix = f"replay-{request.date}-{folder.previous}"
             admin.delete([default_topic(prefix, name) for name in _named(settings)])
     apply(admin, plan(admin, topic_specs(settings)))
+    if not folder.resumed:
+        send_folder(bus, settings)
     registry = open_registry(settings.bus.schema_registry)
     for day in days:
         registry.register(f"{settings.topic(day.stream.name)}-value", avro_schema(day.stream))
@@ -306,4 +309,4 @@ def _require_own_topics(settings: Settings) -> None:
 
 def _named(settings: Settings) -> tuple[str, ...]:
     """All that may have a topic in this run, or had one in the run before."""
-    return (*settings.stream_names, *OUTPUTS, *settings.node_outputs, LAST_KNOWN, TASKS, STATE)
+    return (*settings.stream_names, *OUTPUTS, *settings.node_outputs, LAST_KNOWN, TASKS, STATE, MODELS)

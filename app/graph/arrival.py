@@ -13,6 +13,7 @@ from app.day.request import BLOCK_SPAN_NS, ReplayRequest, run_settings
 from app.graph.trial import tiles_end_ns
 from app.process.logs import logged_to_file
 from app.reading.aligned import read_output
+from app.reading.models import send_folder
 from app.reading.partition import read_partition
 from app.wiring.open import pipeline_on
 from app.wiring.pipeline import Pipeline, topic_specs
@@ -155,6 +156,7 @@ def _open(settings: Settings, days: Sequence[Day], folder: Path, partitions: int
     bus = MemoryBus()
     run = Settings.model_validate(_config(settings, days, folder, partitions, bus.name))
     apply(bus.admin(), plan(bus.admin(), topic_specs(run)))
+    send_folder(bus, run)
     registry = open_registry(run.bus.schema_registry)
     for day in days:
         registry.register(f"{run.topic(day.stream.name)}-value", avro_schema(day.stream))

@@ -151,8 +151,8 @@ def outcome_line(outcome: Outcome) -> str:
 
 
 CAUSES: Final = (
-    *("twice", "look-ahead", "labels", "symbols", "functions", "cuts", "context", "restart", "arrival"),
-    "second judge",
+    *("twice", "look-ahead", "labels", "models", "symbols", "functions", "cuts", "context", "restart"),
+    *("arrival", "second judge"),
 )
 
 

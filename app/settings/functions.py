@@ -6,7 +6,14 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, field_validator, model_validator
 
 from app.settings.section import Section, WholeNs
-from operators.tiles.settings import CONTEXT_ROWS_MAX, QUARTER_NS, Mistake, TileSettings, UserFunction
+from operators.tiles.settings import (
+    CONTEXT_ROWS_MAX,
+    QUARTER_NS,
+    Mistake,
+    ModelSettings,
+    TileSettings,
+    UserFunction,
+)
 from schemas.durations import duration_text
 
 FUNCTION: Final = re.compile(r"(?P<file>[^:]+\.py):(?P<name>[A-Za-z_]\w*)")
@@ -70,8 +77,13 @@ class FunctionTable(Section):
         if not self.returns:
             raise ValueError('a function needs returns, what it gives: returns = { mid_s = "float64" }')
 
-    def tiles(self, function: UserFunction | None, mistakes: tuple[Mistake, ...]) -> TileSettings:
-        """The function as the core plans it, as it was loaded."""
+    def tiles(
+        self,
+        function: UserFunction | None,
+        mistakes: tuple[Mistake, ...],
+        model: ModelSettings | None = None,
+    ) -> TileSettings:
+        """The function as the core plans it, as it was loaded; `model` says what a model reads and learns."""
         assert self.function is not None
         assert self.tile_ns is not None
         return TileSettings(
@@ -86,4 +98,5 @@ class FunctionTable(Section):
             rows_max=self.rows_max,
             function=function,
             mistakes=mistakes,
+            model=model,
         )

@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 
 from app.settings.bars import BAR_KEYS, BarsTable, EveryTable
 from app.settings.durations import in_whole_units
-from app.settings.functions import FUNCTION_KEYS, ContextTable, FunctionTable
+from app.settings.functions import FUNCTION_KEYS, ContextTable
 from app.settings.labels import LABELS, LabelTable, labels_in_whole_units
+from app.settings.models import MODEL_KEYS, EmbargoTable, ModelTable
 from app.settings.section import Name, Section, TopicName, WholeNs
 from app.settings.sessions import AnchorTable
 from operators.formula.functions.table import FUNCTIONS
@@ -19,7 +20,7 @@ from operators.formula.tree import Broken, Call, Tree
 from operators.graph.declare import LAG_NS_MAX, RESERVED, GraphSettings, JoinSettings, NodeSettings, Output
 from operators.graph.versions import formula_version
 from operators.sessions.sessions import Sessions
-from operators.tiles.settings import Mistake, UserFunction
+from operators.tiles.settings import Mistake, TileSettings, UserFunction
 
 JOIN_KEYS: Final = ("right", "direction", "allow_exact", "tolerance_ns", "carry", "columns", "lag_ns")
 Formula = Annotated[str, Field(min_length=1)]
@@ -40,11 +41,11 @@ class OutputSettings(Section):
         return Output(self.columns, status=self.status == "column", available=self.available)
 
 
-class NodeTable(LabelTable, BarsTable, FunctionTable):
+class NodeTable(LabelTable, BarsTable, ModelTable):
     """The table `[graph.NAME]`: rows of `from`, with features, joined, summed up, labelled, or made."""
 
-    # Features, a join with rows of `right`, bars, labels, or what a function gives.
-    kind: Literal["formula", "asof", "bars", "label", "function"] = "formula"
+    # Features, a join with rows of `right`, bars, labels, or what a function or a model gives.
+    kind: Literal["formula", "asof", "bars", "label", "function", "model"] = "formula"
     from_: Annotated[Name, Field(alias="from")]  # `aligned`, a stream of the pipeline, or another node
     features: dict[str, Formula] = Field(
         default_factory=dict
@@ -67,14 +68,16 @@ class NodeTable(LabelTable, BarsTable, FunctionTable):
             self._require_none_of(BAR_KEYS, "bars", "bars")
         if self.kind != "label":
             self._require_none_of(tuple(LABELS), "a label", "label")
-        if self.kind != "function":
+        if self.kind not in ("function", "model"):
             self._require_none_of(FUNCTION_KEYS, "a function", "function")
+        if self.kind != "model":
+            self._require_none_of(MODEL_KEYS, "a model", "model")
         if self.kind == "formula":
             return self
-        if self.kind == "function":
-            self.require_function()
+        if self.kind in ("function", "model"):
+            self.require_function() if self.kind == "function" else self.require_model()
             if self.features:
-                raise ValueError("a function has no features; write them into a node that reads this one")
+                raise ValueError(f"a {self.kind} has no features; write them into a node that reads this one")
             return self
         if self.kind == "bars":
             self.require_bars()
@@ -104,6 +107,12 @@ class NodeTable(LabelTable, BarsTable, FunctionTable):
             if getattr(self, key) != fields[key].get_default(call_default_factory=True):
                 raise ValueError(f'{key} is a key of {what}: it needs kind = "{kind}"')
 
+    def calls(self, function: UserFunction | None, mistakes: tuple[Mistake, ...]) -> TileSettings | None:
+        """What it calls with its rows, as that was loaded; None for another node."""
+        if self.kind == "model":
+            return self.model_tiles(function, mistakes)
+        return self.tiles(function, mistakes) if self.kind == "function" else None
+
     @property
     def sources(self) -> tuple[str, ...]:
         """The nodes and streams whose rows it takes."""
@@ -132,6 +141,9 @@ def node_in_whole_units(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         table["every"] = in_whole_units(EveryTable, every, ("graph", name, "every"))
     if isinstance(context := table.get("context"), dict):
         table["context"] = in_whole_units(ContextTable, context, ("graph", name, "context"))
+    if isinstance(fit := table.get("fit"), dict) and isinstance(embargo := fit.get("embargo"), dict):
+        where = ("graph", name, "fit", "embargo")
+        table["fit"] = {**fit, "embargo": in_whole_units(EmbargoTable, embargo, where)}
     return table
 
 
@@ -140,6 +152,7 @@ class GraphTable(Section):
 
     name: Name = "graph"
     anchor: AnchorTable | None = None  # none: days of UTC
+    models: str = "models"  # folder of fitted models, beside the settings
     nodes: dict[Name, NodeTable] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -157,6 +170,11 @@ class GraphTable(Section):
             if name in RESERVED:
                 raise ValueError(f"graph.{name} cannot be a node: {name} names something else of a pipeline")
         return self
+
+    @property
+    def has_models(self) -> bool:
+        """Whether any node has a model."""
+        return any(node.kind == "model" for node in self.nodes.values())
 
     @property
     def remembers(self) -> bool:
@@ -191,7 +209,7 @@ class GraphTable(Section):
                     join=node.join,
                     bars=node.bars(known_after_ns) if node.kind == "bars" else None,
                     label=node.label() if node.kind == "label" else None,
-                    tiles=node.tiles(*functions.get(name, (None, ()))) if node.kind == "function" else None,
+                    tiles=node.calls(*functions.get(name, (None, ()))),
                 )
                 for name, node in self.nodes.items()
             ),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from operators.sealed import ALIGNED
-from topics.catalogue import LAST_KNOWN, STATE, TASKS
+from topics.catalogue import LAST_KNOWN, MODELS, STATE, TASKS
 
 # By key of the table: the output's name in the program.  Nodes of a graph are named beside them.
 OUTPUT_KEYS: Final = {
@@ -14,6 +14,7 @@ OUTPUT_KEYS: Final = {
     "last_known": LAST_KNOWN,
     "tasks": TASKS,
     "state": STATE,
+    "models": MODELS,
 }
 
 

@@ -1,8 +1,8 @@
 """The nodes of one task over the calls of its roots: those whose rows are known are not computed again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from app.batch.outputs import OutputFile
 from app.errors import RunError
@@ -17,6 +17,8 @@ from operators.node import Context, Node
 from operators.rows.groups import Groups
 from operators.sealed import ALIGNED, Entries, Sealed, Snapshot
 from schemas.clocks import clock_column
+
+EVER_NS: Final = 2**63 - 1
 
 
 class Made(NamedTuple):
@@ -37,7 +39,8 @@ def node_rows(
     """
     plan = pipeline.graph
     assert plan is not None, "a sweep is of graphs"
-    keys = {node.name: _key(node, roots) for node in plan.nodes}
+    models = _models(plan)
+    keys = {node.name: _key(node, roots, models[node.name]) for node in plan.nodes}
     known = {name: entry for name, key in keys.items() if (entry := cache.find(key)) is not None}
     needed = _needed(plan, known)
     used = {name: entry for name, entry in known.items() if name in needed}
@@ -156,8 +159,18 @@ def _needed(plan: Plan, known: Mapping[str, Entry]) -> frozenset[str]:
     return frozenset(needed)
 
 
-def _key(node: PlannedNode, roots: Mapping[str, Entry]) -> str:
-    """All that the rows of a node follow from: what it means, its columns, and the rows of its roots."""
+def _models(plan: Plan) -> dict[str, list[str]]:
+    """By node the models that its rows hang on, its own and those of nodes that it reads: hashes of them."""
+    behind: dict[str, list[str]] = {}
+    for node in plan.nodes:
+        own = None if node.tiles is None else node.tiles.function.models
+        hashes = {one for name in node.reads for one in behind.get(name, [])}
+        behind[node.name] = sorted(hashes | ({own.digest(EVER_NS)} if own is not None else set()))
+    return behind
+
+
+def _key(node: PlannedNode, roots: Mapping[str, Entry], models: Sequence[str]) -> str:
+    """All that the rows of a node follow from: its meaning and columns, the rows of its roots, its models."""
     layout = [(one.name, str(one.type), one.nullable) for one in node.features.layout]
     inputs = [(name, roots[name].parity, roots[name].cuts) for name in node.roots]
-    return key_of("node", node.meaning, layout, node.key, inputs)
+    return key_of("node", node.meaning, layout, node.key, inputs, *([models] if models else []))

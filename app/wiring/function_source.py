@@ -45,25 +45,29 @@ class Reached(NamedTuple):
     meaning: str
 
 
-def reached_by(path: Path, name: str) -> Reached:
-    """What a function of a file reaches; raises SourceError."""
+def reached_by(path: Path, name: str, *, model: bool = False) -> Reached:
+    """What a function of a file reaches, or a `model`: a class, or a function that makes one.
+
+    Raises SourceError.
+    """
     walk = _Walk(path)
     own = walk.module("")
     defined = own.definitions.get(name, [])
-    if not any(isinstance(one, Definition) for one in defined):
-        functions = [key for key, of in own.definitions.items() if isinstance(of[0], ast.FunctionDef)]
-        raise SourceError(f"{path.name} has no function {name}{suggest(name, functions, listed='there are')}")
-    if not isinstance(defined[-1], ast.FunctionDef):
-        raise SourceError(
-            f"{path.name}:{defined[-1].lineno}: {name} is no plain function: write def {name}(rows)"
-        )
+    line = defined[-1].lineno if defined else 1
+    if not any(isinstance(one, Definition) for one in defined) and not (model and name in own.imports):
+        wanted: tuple[type[ast.stmt], ...] = (ast.FunctionDef, ast.ClassDef) if model else (ast.FunctionDef,)
+        there = [key for key, of in own.definitions.items() if isinstance(of[0], wanted)]
+        kind = "model" if model else "function"
+        raise SourceError(f"{path.name} has no {kind} {name}{suggest(name, there, listed='there are')}")
+    if not model and not isinstance(defined[-1], ast.FunctionDef):
+        raise SourceError(f"{path.name}:{line}: {name} is no plain function: write def {name}(rows)")
     walk.enter("")
     walk.follow("", name)
     packages = {package: _version_of(package, path.name) for package in sorted(walk.packages)}
     lines = [f"{module}\n{text}" for module, text in sorted(walk.texts)]
     versions = [f"{package} {number}" for package, number in packages.items()]
     files = {module: one.path for module, one in walk.modules.items()}
-    return Reached(defined[-1].lineno, files, packages, digest("function", name, *lines, *versions))
+    return Reached(line, files, packages, digest("function", name, *lines, *versions))
 
 
 class _Module:

@@ -1,16 +1,10 @@
-"""Functions of the user: loaded from the files that settings name, checked, and made ready to be called."""
+"""Functions and models of the user: loaded from the files that settings name, and made ready to be called."""
 
 import inspect
-import sys
 import typing
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import CodeType, ModuleType
 from typing import Any
 
 import pyarrow as pa
@@ -20,22 +14,24 @@ from app.process.watchdog import Watchdog, end_process
 from app.settings.functions import FUNCTION, FunctionTable
 from app.settings.graph import Loaded
 from app.wiring.function_frames import KINDS, Engine, engine_of
-from app.wiring.function_source import Reached, SourceError, reached_by
-from operators.tiles.calls import failure_words
+from app.wiring.function_modules import load_module
+from app.wiring.function_source import SourceError, reached_by
+from app.wiring.model_store import ModelStore
+from app.wiring.models import load_model
 from operators.tiles.settings import Mistake, UserFunction
 from schemas.clocks import NS_PER_MS
 from schemas.durations import duration_text
-from schemas.without_pandas import show_pandas
 
 
 def load_functions(settings: Settings) -> dict[str, Loaded]:
-    """By node the function that its table names, or why it cannot be used.
+    """By node the function or the model that its table names, or why it cannot be used.
 
     A file lies beside the settings; without any it is named from the working folder.
     """
     folder = Path() if settings.file is None else settings.file.parent
+    store = ModelStore.of(settings)
     return {
-        name: _loaded(folder, name, node)
+        name: load_model(folder, name, node, store) if node.kind == "model" else _loaded(folder, name, node)
         for name, node in settings.graph.nodes.items()
         if node.function is not None
     }
@@ -56,7 +52,7 @@ def _loaded(folder: Path, node: str, table: FunctionTable) -> Loaded:
     path = (folder / match["file"]).resolve()
     try:
         reached = reached_by(path, match["name"])
-        function = getattr(_module(path, reached), match["name"])
+        function = getattr(load_module(path, reached), match["name"])
         engine = _engine(function, f"{path.name}:{reached.line}")
     except SourceError as wrong:
         return None, (Mistake("function", str(wrong)),)
@@ -117,65 +113,3 @@ def _type_words(annotation: object) -> str:
     return (
         getattr(annotation, "__name__", str(annotation)) if isinstance(annotation, type) else str(annotation)
     )
-
-
-def _module(path: Path, reached: Reached) -> ModuleType:
-    """The module of a file, with the files beside it that it loads; nothing of them stays behind."""
-    if "pandas" in reached.packages:
-        show_pandas()
-    spec = spec_from_file_location(path.stem, path, loader=_Fresh(path.stem, str(path)))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    with _only_here(reached.modules):
-        try:
-            spec.loader.exec_module(module)
-        except Exception as wrong:  # whatever the file of somebody else raises
-            raise SourceError(f"{path.name} cannot be loaded: {failure_words(wrong)}") from None
-    return module
-
-
-class _Fresh(SourceFileLoader):
-    """Loads the source as it is now: what was compiled before may be of the same second."""
-
-    def get_code(self, fullname: str) -> CodeType | None:
-        """As of `SourceFileLoader`."""
-        path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
-
-
-class _Beside(MetaPathFinder):
-    """Finds the modules of a project."""
-
-    def __init__(self, files: Mapping[str, Path]) -> None:
-        self._files = files
-
-    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
-        """As of `MetaPathFinder`."""
-        file = self._files.get(fullname)
-        if file is None:
-            return None
-        folders = [str(file.parent)] if file.name == "__init__.py" else None
-        loader = _Fresh(fullname, str(file))
-        return spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=folders)
-
-
-@contextmanager
-def _only_here(files: Mapping[str, Path]) -> Iterator[None]:
-    """Let the modules of a project be found, under names that others may have elsewhere in this process."""
-    own = {name: file for name, file in files.items() if name}
-    tops = {name.partition(".")[0] for name in own}
-
-    def taken() -> list[str]:
-        return [name for name in sys.modules if name.partition(".")[0] in tops]
-
-    others = {name: sys.modules.pop(name) for name in taken()}
-    finder = _Beside(own)
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-        for name in taken():
-            del sys.modules[name]
-        sys.modules.update(others)

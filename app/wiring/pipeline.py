@@ -13,6 +13,8 @@ from app.task.placement import Placement
 from app.task.row_rules import RowRules, RuledDecoder
 from app.task.sink import Sink
 from app.wiring.formats import StreamFormat, file_meaning, meaning
+from app.wiring.model_store import ModelStore
+from app.wiring.models import NodeModels, models_of, put_records
 from app.wiring.planning import declared_graph, graph_plan, join_settings, rows_meaning
 from operators.graph.gone import Gone
 from operators.graph.past import pasts_of
@@ -59,17 +61,25 @@ class Pipeline:
         self.graph = graph_plan(settings, self.asof, rows_meaning(self.asof), self.declared)
         # Formulas alone say what is computed, whatever rule the rows they are computed from were matched by.
         formulas = graph_plan(settings, self.asof, "", self.declared)
+        self._formulas = formulas
+        if models := self.models:
+            put_records(models, ModelStore.of(settings).records())
         self.rule = self.asof.rule("" if formulas is None else rule_digest(formulas.meaning))
-        self._node_rules = (
-            {}
-            if formulas is None
-            else {node.name: str(self.asof.rule(rule_digest(node.meaning))) for node in formulas.nodes}
-        )
 
     @property
     def input_topics(self) -> dict[str, str]:
         """Each input topic and the stream it carries, left first."""
         return {self.settings.topic(name): name for name in self.settings.stream_names}
+
+    @property
+    def models(self) -> dict[str, NodeModels]:
+        """By node its models; from when each is valid the folder of models says, until somebody else does."""
+        return models_of(self._formulas)
+
+    @property
+    def graph_meaning(self) -> str:
+        """What the graph means, whatever rule its rows are matched by; empty without one."""
+        return "" if self._formulas is None else self._formulas.meaning
 
     @property
     def remembers(self) -> bool:
@@ -123,6 +133,8 @@ class Pipeline:
             rule=str(self.asof.rule()),
         )
         planned = () if self.graph is None else self.graph.nodes
+        formulas = () if self._formulas is None else self._formulas.nodes
+        rules = {node.name: str(self.asof.rule(rule_digest(node.meaning))) for node in formulas}
         nodes = {
             node.name: Sink(
                 name=node.name,
@@ -130,7 +142,7 @@ class Pipeline:
                 partition=partition,
                 schema=output.layout,
                 on=aligned.on,
-                rule=self._node_rules[node.name],
+                rule=rules[node.name],
                 features=output.features,
             )
             for node in planned

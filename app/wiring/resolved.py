@@ -10,6 +10,7 @@ import tomli_w
 from app.config import Settings
 from app.settings.sessions import CalendarTable
 from app.wiring.functions import function_anywhere
+from app.wiring.model_store import ModelStore
 
 ID_LENGTH: Final = 12
 KEPT_MAX: Final = 20  # settings of one pipeline
@@ -37,6 +38,8 @@ def graph_tables(settings: Settings) -> dict[str, Any]:
         return {}
     graph: dict[str, Any] = {"name": settings.graph.name}
     tables: dict[str, Any] = {"graph": graph}
+    if settings.graph.has_models:
+        graph["models"] = str(ModelStore.of(settings).folder)
     if settings.graph.anchor is not None:
         graph["anchor"] = settings.graph.anchor.model_dump(exclude_none=True)
         tables["calendars"] = {name: _calendar(table) for name, table in settings.calendars.items()}
@@ -78,6 +81,7 @@ def settings_id(settings: Settings) -> str:
         "graph": {
             name: _apart_from_places(node) if isinstance(node, dict) else node
             for name, node in tables.get("graph", {}).items()
+            if name != "models"
         },
         "calendars": {name: _apart_from_places(table) for name, table in tables.get("calendars", {}).items()},
     }

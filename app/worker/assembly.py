@@ -13,6 +13,7 @@ from app.metrics.ledger import Ledger
 from app.process.clock import monotonic_ns, now_ns
 from app.process.memory import Leftovers
 from app.process.meter import Meter
+from app.reading.models import feed_of
 from app.task.task import Task
 from app.wiring.pipeline import Pipeline
 from app.wiring.slot import member_id
@@ -58,7 +59,7 @@ def open_worker(
     counts = InputCounts(pipeline.bus, topics, partitions, partial(ledger.waited, "broker"))
     idle, relief = IdleWatch(pipeline.settings, consumer, elapsed_ns), Relief(consumer)
     tally, leftovers = Tally(pipeline.bus, pipeline.settings.pipeline.left, elapsed_ns), Leftovers(elapsed_ns)
-    dispatch = Dispatch(tasks, outbox, idle, settings, wall_ns, tally, ledger)
+    dispatch = Dispatch(tasks, outbox, idle, settings, wall_ns, tally, ledger, feed_of(pipeline, elapsed_ns))
     commit = dispatch.before(commit)
     commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, commit, ledger)
 

@@ -23,6 +23,7 @@ from app.metrics.catalogue import (
 from app.metrics.ledger import Ledger
 from app.metrics.phases import PUSH, SEAL, SEND
 from app.process.clock import monotonic_ns, pause
+from app.reading.models import ModelFeed
 from app.settings.worker import WorkerSettings
 from app.task.letters import Letter
 from app.task.sink import Sink
@@ -54,10 +55,12 @@ class Dispatch:
         wall_ns: Callable[[], int],
         tally: Tally,
         ledger: Ledger,
+        models: ModelFeed | None = None,
     ) -> None:
         """`wall_ns` stamps what is read, and is what `max_ahead_of = "wall"` measures times by.
 
-        Exactly once nobody sees rows before their commit, so nodes may run just before it.
+        Exactly once nobody sees rows before their commit, so nodes may run just before it.  `models` is None
+        for a graph without any.
         """
         self._nodes_now = settings.guarantee != "exactly_once"
         self._tasks = tasks
@@ -67,6 +70,7 @@ class Dispatch:
         self._wall_ns = wall_ns
         self._tally = tally
         self._ledger = ledger
+        self._models = models
         self._rows_per_message = 1.0
 
     def messages_max(self) -> int:
@@ -80,6 +84,8 @@ class Dispatch:
         Messages of a task that is not open are passed over: opening it says where to read.  Returns the
         tasks that had a share.  Raises RunError where the registry is away for long.
         """
+        if self._models is not None:
+            self._models.follow()
         released_ns, rows = self._wall_ns(), 0
         shares = shares_of(block)
         touched = shares.keys() & self._tasks.keys()
@@ -94,6 +100,11 @@ class Dispatch:
         if block.messages:
             self._rows_per_message = max(1.0, rows / block.messages)
         return touched
+
+    def close(self) -> None:
+        """Follow the models no more."""
+        if self._models is not None:
+            self._models.close()
 
     @property
     def warming(self) -> bool:

@@ -116,6 +116,7 @@ class Worker:
             self._commits.fail()
         self._rereading.close()
         self._watch.stop()
+        self._dispatch.close()
         try:
             self.consumer.close()
         finally:

@@ -21,6 +21,7 @@ RESERVED: Final = frozenset(
         "last_known",
         "tasks",
         "state",
+        "models",
         "schemas",
         "inputs",
         "name",
@@ -66,7 +67,7 @@ class JoinSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
-    """One table `[graph.NAME]`: row formulas, a join, bars, a label, or a function.
+    """One table `[graph.NAME]`: row formulas, a join, bars, a label, a function, or a model.
 
     `name`      an identifier, unlike every other node's, stream's and topic's.
     `upstream`  the node whose rows it reads, a stream, or `aligned`: the key `from`.
@@ -75,7 +76,7 @@ class NodeSettings:
     `join`      of a node that joins those rows with others; it has no features.
     `bars`      of a node that sums those rows up; its features are aggregates.
     `label`     of a node that labels those rows by later ones; it has no features.
-    `tiles`     of a node that calls a function with those rows; it has no features.
+    `tiles`     of a node that calls a function or a model with those rows; it has no features.
     """
 
     name: str
@@ -93,7 +94,7 @@ class NodeSettings:
         if self.label is not None:
             return "label"
         if self.tiles is not None:
-            return "function"
+            return "function" if self.tiles.model is None else "model"
         return "asof" if self.join is not None else "formula" if self.bars is None else "bars"
 
     @property
@@ -107,6 +108,12 @@ class NodeSettings:
         if self.label is not None and self.label.quotes:
             return (self.upstream, self.label.quotes)
         return (self.upstream,) if self.join is None else (self.upstream, *self.join.rights)
+
+    @property
+    def hangs_on(self) -> tuple[str, ...]:
+        """The nodes and roots that are planned before it: those it reads, and the one a model learns."""
+        model = None if self.tiles is None else self.tiles.model
+        return self.reads if model is None else (*self.reads, model.y_node)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from operators.graph.plan_join import (
 )
 from operators.graph.plan_label import plan_label
 from operators.graph.plan_names import name_errors, output_errors
+from operators.graph.plan_source import rows_of
 from operators.graph.plan_tiles import TilesPlan, mistakes, plan_tiles
 from operators.graph.stream_rows import rows_meaning, stream_layout
 from operators.graph.versions import feature_versions
@@ -54,7 +55,7 @@ class PlannedNode:
     `bars`      of a node of bars: which; None for any other.
     `label`     of a node of labels: which; None for any other.
     `labels`    the columns of its rows that are labels, its own and others'.
-    `tiles`     of a node with a function: how it is called; None for any other.
+    `tiles`     of a node with a function or a model: how it is called; None for any other.
     `status`    whether the output has a column more for each feature that it carries.
     `available` whether it has one that says when a row could be in a reader's hands.
     """
@@ -207,7 +208,7 @@ class _Planning:
             ready = [
                 node
                 for node in waiting
-                if all(name in placed or not self._is_node(name) for name in node.reads)
+                if all(name in placed or not self._is_node(name) for name in node.hangs_on)
             ]
             if not ready:
                 self._report_cycles(waiting)
@@ -236,7 +237,7 @@ class _Planning:
             for error in wrong:
                 places = (error.start, error.end) if error.end else (None, None)
                 self.errors.append(NodeError(node.name, column, error.message, *places))
-        own = self._source(node, source, features, set(errors))
+        own = rows_of(node, source, features, set(errors))
         self._upstreams[node.name] = upstream._replace(source=own)
         carried = self._carried(node, upstream.key)
         if features is None:
@@ -274,7 +275,7 @@ class _Planning:
             self._report(node.name, str(wrong))
             return None
         roots = tuple(sorted({root for one in (left, *rights) for root in one.roots}))
-        own = self._source(node, left.source, planned.features, set())
+        own = rows_of(node, left.source, planned.features, set())
         own = own._replace(
             scales=joined_scales(planned.settings, left, rights),
             labels=joined_labels(planned.settings, left, rights),
@@ -284,7 +285,7 @@ class _Planning:
         return replace(self._own_rows(node, joined, planned.features), join=planned)
 
     def _plan_made(self, node: NodeSettings, upstream: Upstream) -> PlannedNode | None:
-        """Bars, and what functions give."""
+        """Bars, and what functions and models give."""
         self._upstreams[node.name] = Upstream(Source(node.name, None))
         if upstream.source.layout is None or upstream.source.broken:
             self.errors += mistakes(node)
@@ -296,12 +297,22 @@ class _Planning:
         if node.bars is not None:
             made, wrong = plan_bars(node.name, node.bars, formulas, upstream, self._clock, self._sessions)
         else:
-            made, wrong = plan_tiles(node, upstream)
+            made, wrong = plan_tiles(node, upstream, self._learned(node))
         self.errors += wrong
         if made is None:
             return None
         planned = self._own_rows(node, made.upstream, made.features)
         return replace(planned, versions=versions, bars=made.bars, tiles=made.tiles)
+
+    def _learned(self, node: NodeSettings) -> Source | None:
+        """The rows with the label that a model learns, as far as they are known; None for another node."""
+        model = None if node.tiles is None else node.tiles.model
+        if model is None:
+            return None
+        known = self._upstreams.get(model.y_node)
+        if known is None and not self._is_node(model.y_node):
+            self._report(node.name, self._no_upstream(model.y_node), setting="y")
+        return None if known is None else known.source
 
     def _plan_label(self, node: NodeSettings, label: LabelSettings, rows: Upstream) -> PlannedNode | None:
         quotes = [self._upstream_of(node, name, f"{label.key}.quotes") for name in node.reads[1:]]
@@ -333,30 +344,6 @@ class _Planning:
             labels=upstream.source.labels,
         )
 
-    def _source(
-        self, node: NodeSettings, source: Source, features: Features | None, wrong: set[str]
-    ) -> Source:
-        """The rows of a node for those that read it; where it has errors, as much as is known of them."""
-        if features is not None:
-            return Source(
-                node.name,
-                features.layout,
-                source.rows,
-                features.meanings,
-                memories=features.memories,
-                reaches=features.reaches,
-                starts=features.starts,
-                sessions=source.sessions,
-                scales=source.scales,
-                units={**source.units, **features.units},
-                labels=source.labels,
-            )
-        if source.layout is None:
-            return Source(node.name, None)
-        more = [pa.field(name, pa.null()) for name in node.features if name not in source.layout.names]
-        broken = source.broken | frozenset(node.features) | wrong
-        return Source(node.name, pa.schema([*source.layout, *more]), broken=broken)
-
     def _carried(self, node: NodeSettings, key: tuple[str, ...]) -> tuple[str, ...] | None:
         layout = self._upstreams[node.name].source.layout
         own = self._upstreams[node.name].identity
@@ -387,7 +374,7 @@ class _Planning:
 
     def _report_cycles(self, waiting: list[NodeSettings]) -> None:
         """Each of these nodes is on a circle, or behind one."""
-        for name, words in circles({node.name: node.reads for node in waiting}):
+        for name, words in circles({node.name: node.hangs_on for node in waiting}):
             self._report(name, f"the nodes read one another in a circle: {words}", setting="from")
 
     def _report(self, node: str, message: str, *, setting: str = "", width: int = 0) -> None:

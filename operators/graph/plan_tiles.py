@@ -1,4 +1,4 @@
-"""What a node with a function computes: its columns, what they mean, and which rows they hang on."""
+"""What a node with a function or a model computes: its columns, their meaning, which rows they hang on."""
 
 import keyword
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from operators.formula.suggest import suggest
 from operators.graph.declare import NodeSettings
 from operators.graph.errors import NodeError
 from operators.graph.plan_join import Upstream
+from operators.graph.plan_model import model_meaning, wrong_model
 from operators.tiles.node import PlannedTiles
 from operators.tiles.settings import RETURNS, TileSettings
 from schemas.clocks import EVENT_NS, KNOWN_NS
@@ -36,19 +37,27 @@ def mistakes(node: NodeSettings) -> list[NodeError]:
     return [NodeError(node.name, None, one.message, setting=one.setting) for one in wrong]
 
 
-def plan_tiles(node: NodeSettings, upstream: Upstream) -> tuple[TilesPlan | None, list[NodeError]]:
-    """The function over rows whose columns are known; None where anything is wrong, and all that is."""
+def plan_tiles(
+    node: NodeSettings, upstream: Upstream, learned: Source | None = None
+) -> tuple[TilesPlan | None, list[NodeError]]:
+    """The function over rows whose columns are known; None where anything is wrong, and all that is.
+
+    `learned` are the rows with the label of a model.
+    """
     settings, source = node.tiles, upstream.source
     assert settings is not None, f"node {node.name} has no function"
     assert source.layout is not None, f"the columns of {source.name} are not known"
     errors = [*mistakes(node), *_wrong_columns(node.name, settings, source, source.layout)]
+    model = settings.model
+    if model is not None:
+        errors += wrong_model(node.name, model, source, learned)
     function = settings.function
-    if errors or function is None:
+    unknown = model is not None and (
+        learned is None or learned.layout is None
+    )  # reported where it is planned
+    if errors or function is None or unknown:
         return None, errors
-    of_row = {*upstream.key, EVENT_NS, KNOWN_NS, LEFT_OFFSET, LEFT_INDEX, *upstream.identity}
-    wanted = None if settings.reads is None else {*settings.reads, *of_row}
-    known = (name for name in source.layout.names if name not in source.labels)
-    read = tuple(name for name in known if wanted is None or name in wanted)
+    read = _read(settings, upstream, source.layout) if model is None else model.x
     types = {name: RETURNS[kind_of(text)] for name, text in settings.returns.items()}
     layout = pa.schema([*source.layout, *(pa.field(name, kind) for name, kind in types.items())])
     tiles = PlannedTiles(settings, function, source.layout, layout, read)
@@ -56,7 +65,8 @@ def plan_tiles(node: NodeSettings, upstream: Upstream) -> tuple[TilesPlan | None
         field.name: source.meanings.get(field.name) or column_meaning(source.rows, field)
         for field in source.layout
     }
-    how = (settings.tile_ns, settings.rows, settings.ns, settings.failures_max, function.meaning)
+    how: tuple[object, ...] = (settings.tile_ns, settings.rows, settings.ns, settings.failures_max)
+    how = (*how, function.meaning, *([] if model is None else [model_meaning(model, learned)]))
     rule = digest("tiles", VERSION, *how, source.rows, *(f"{name} {of_columns[name]}" for name in read))
     meanings = {**of_columns, **{name: digest(rule, name, kind) for name, kind in types.items()}}
     own = Reach(settings.rows, settings.tile_ns + settings.ns)
@@ -84,6 +94,14 @@ def plan_tiles(node: NodeSettings, upstream: Upstream) -> tuple[TilesPlan | None
         units={**source.units, **features.units},
     )
     return TilesPlan(tiles, features, upstream._replace(source=behind, waits=True)), []
+
+
+def _read(settings: TileSettings, upstream: Upstream, layout: pa.Schema) -> tuple[str, ...]:
+    """The columns that a function gets."""
+    of_row = {*upstream.key, EVENT_NS, KNOWN_NS, LEFT_OFFSET, LEFT_INDEX, *upstream.identity}
+    wanted = None if settings.reads is None else {*settings.reads, *of_row}
+    known = (name for name in layout.names if name not in upstream.source.labels)
+    return tuple(name for name in known if wanted is None or name in wanted)
 
 
 def kind_of(text: str) -> str:

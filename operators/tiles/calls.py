@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from operators.tiles.settings import UserFunction
+from operators.tiles.models import Run
 
 LONG_TEXT: Final = (pa.large_string(), pa.string_view())
 REASON_LENGTH_MAX: Final = 1_000  # characters; what a function raises may have a frame in it
@@ -45,9 +45,9 @@ class FailedTile(NamedTuple):
         )
 
 
-def called(function: UserFunction, rows: pa.RecordBatch, returns: Sequence[pa.Field]) -> list[pa.Array]:
+def called(run: Run, rows: pa.RecordBatch, returns: Sequence[pa.Field]) -> list[pa.Array]:
     """The columns that a function gives, as many values as rows; raises ValueError where they are others."""
-    made = function.run(rows)
+    made = run(rows)
     return [_column(made, field, rows.num_rows) for field in returns]
 
 

@@ -15,6 +15,7 @@ from operators.tiles.held import HeldRows, Tile
 from operators.tiles.settings import TileSettings, UserFunction
 from operators.tiles.state import Standing, TileState
 from schemas.batch import Int64s
+from schemas.clocks import BEGINNING_NS
 from schemas.reasons import DOMAIN, FAILED, NULL_IN, OFF, WARMING
 
 # What may be otherwise the next time: memory, files, and what they are read from.
@@ -58,6 +59,8 @@ class TileNode:
         self._held = HeldRows(planned.upstream, settings.rows, settings.ns)
         self._state = TileState(name, planned.upstream, groups)
         self._standing = Standing()
+        self._models = planned.function.models
+        self._changes = -1  # as `Models.changes` was when what it says was compared last
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         """Take rows; return those of the tiles that have ended.
@@ -65,6 +68,7 @@ class TileNode:
         Raises TileError where a tile must not be null and cannot be had, or too many rows are held.
         """
         (sealed,) = upstream
+        self._require_same_models()
         ended_ns = sealed.complete_ns
         if sealed.rows is not None and sealed.rows.num_rows:
             keys = sealed.keys
@@ -99,10 +103,37 @@ class TileNode:
         group = self._held.store.group
         known = tile.rows[group[tile.rows] != NO_GROUP]
         places = np.concatenate([tile.context, known])
+        begin_ns = tile.end_ns - self._planned.settings.tile_ns
+        if self._models is not None:
+            self._use_models(self._models.digest(begin_ns))
+            if self._models.at(begin_ns) is None:
+                return self._without(tile, WARMING)
         if self._standing.off:
             return self._without(tile, OFF)
         columns = self._called(tile, places)
         return self._without(tile, FAILED) if columns is None else self._with(tile, known, places, columns)
+
+    def _use_models(self, used: str) -> None:
+        """Tiles are run through the models of this digest; a new model has not failed yet."""
+        if used != self._standing.used:
+            self._standing = self._standing._replace(failures=0, off=False, used=used)
+
+    def _require_same_models(self) -> None:
+        """Raise TileError where a tile that came out was run through another model than is said of it now."""
+        models = self._models
+        if models is None or models.changes == self._changes:
+            return
+        last_ns = self._held.ended_ns - self._planned.settings.tile_ns  # where the last tile began
+        if self._held.ended_ns != BEGINNING_NS and models.digest(last_ns) != self._standing.used:
+            valid = models.at(last_ns)
+            now = "there is none" if valid is None else f"{valid.sha256[:12]} is, from {valid.valid_from_ns}"
+            raise TileError(
+                f"node {self.name}: its rows up to the tile at {last_ns} came out by other models than are "
+                f"recorded as valid by then (of the last of these rows {now}): a record came too late, was "
+                f"changed or was taken back.  Show them with `python -m app graph models {self.name}`, take "
+                "back what came too late, and publish it with a later moment"
+            )
+        self._changes = models.changes
 
     def _without(self, tile: Tile, reason: int) -> "_Made":
         fields = self._planned.returns
@@ -117,7 +148,9 @@ class TileNode:
         fields = [planned.upstream.field(name) for name in planned.read]
         rows = pa.RecordBatch.from_arrays(held.gather(places, planned.read), schema=pa.schema(fields))
         try:
-            columns = called(planned.function, rows, planned.returns)
+            run = planned.function.run_at(tile.end_ns - planned.settings.tile_ns)
+            assert run is not None, "no model is valid"
+            columns = called(run, rows, planned.returns)
         except PASSING as passing:
             raise TileError(self._words(tile, failure_words(passing))) from passing
         except TileError:

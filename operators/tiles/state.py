@@ -23,6 +23,7 @@ from schemas.envelope import EnvelopeError, open_envelope, seal_envelope
 
 VERSION: Final = 1
 HEAD_KEY: Final = b"h"
+USED_KEY: Final = b"m"
 SYMBOL: Final = b"s"
 NO_SYMBOL: Final = b"n"
 HEAD: Final = struct.Struct("<qqqq?")
@@ -37,11 +38,13 @@ class Standing(NamedTuple):
     `first_ns`  the time of the first row that the node took; None before it.
     `failures`  how many tiles have failed in a row.
     `off`       whether it is called no more.
+    `used`      of a model: `Models.digest` of the last tile that was run.
     """
 
     first_ns: int | None = None
     failures: int = 0
     off: bool = False
+    used: str = ""
 
 
 class TileState:
@@ -52,6 +55,7 @@ class TileState:
         self._layout = schema
         self._schema = pa.schema([*schema, *OWN])
         self._head = b""
+        self._used = ""
 
     def snapshot(self, held: HeldRows, standing: Standing) -> Snapshot:
         """What changed since the last one."""
@@ -61,6 +65,9 @@ class TileState:
         head = HEAD.pack(held.taken, held.ended_ns, first_ns, standing.failures, standing.off)
         puts = [] if head == self._head else [(HEAD_KEY, seal_envelope(VERSION, head))]
         self._head = head
+        if standing.used != self._used:
+            puts.append((USED_KEY, seal_envelope(VERSION, bytes.fromhex(standing.used))))
+            self._used = standing.used
         waiting = held.of_waiting()
         deletes: list[bytes] = []
         blocks: list[tuple[bytes, int, Int64s]] = []
@@ -81,6 +88,7 @@ class TileState:
         """Take back what snapshots held; raises NodeStateError where it is damaged."""
         kept = dict(entries)
         head = self._opened(kept.pop(HEAD_KEY, b""))
+        self._used = self._opened(kept.pop(USED_KEY)).hex() if USED_KEY in kept else ""
         if len(head) != HEAD.size:
             raise NodeStateError(f"node {self._name}: how its function stands is not kept")
         taken, ended_ns, first_ns, failures, off = HEAD.unpack(head)
@@ -92,7 +100,7 @@ class TileState:
         for group in np.unique(rows.group).tolist():
             self._restore_symbol(held, group, np.flatnonzero(rows.group == group), rows.ordinal)
         self._head = head
-        return Standing(first_ns, failures, off)
+        return Standing(first_ns, failures, off, self._used)
 
     def _restore_symbol(self, held: HeldRows, group: int, places: Int64s, ordinal: Int64s) -> None:
         first = int(ordinal[places[0]])

@@ -13,6 +13,7 @@ from app.commit.input_counts import InputCounts
 from app.config import Settings
 from app.metrics.health import Health
 from app.metrics.ledger import Ledger
+from app.reading.models import send_folder
 from app.settings.graph import GraphTable
 from app.settings.streams import StreamSettings
 from app.wiring.pipeline import Pipeline, topic_specs
@@ -70,6 +71,7 @@ class Market:
         self.wall_ns = 0
         self._producer = self.bus.producer()
         self._streams = {one.name: one for one in (TRADE, *RIGHTS) if one.name in self.settings.stream_names}
+        send_folder(self.bus, self.settings)
         self._encoders = {
             name: RowEncoder(stream, self.pipeline.registry, self.settings.topic(name))
             for name, stream in self._streams.items()

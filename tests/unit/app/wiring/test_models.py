@@ -1,0 +1,197 @@
+"""Models of the user: which objects are models, what their artefacts may be, and how records are kept."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from app.config import Settings
+from app.errors import RunError
+from app.wiring.functions import load_functions
+from app.wiring.model_store import ModelRecord, ModelStore, RecordError, read_record
+from app.wiring.models import FittedModels
+from operators.tiles.calls import TileError
+from operators.tiles.settings import UserFunction
+
+HEAD = "import numpy as np\n\n\n"
+PLAIN = '''\
+class Sum:
+    """The sum of the columns, times a number."""
+
+    def __init__(self, times=1.0):
+        self.times = times
+
+    def fit(self, x, y):
+        pass
+
+    def predict(self, x):
+        return sum(x.T) * self.times
+
+    def save(self):
+        return repr(self.times).encode()
+
+    @classmethod
+    def load(cls, raw):
+        return cls(float(raw))
+
+
+def doubled():
+    return Sum(2.0)
+'''
+RECORD = ModelRecord("score", "0" * 16, 7, "ab" * 32, 9, "1" * 16)
+
+
+def load(folder: Path, text: str, name: str = "Sum", **more: Any) -> tuple[UserFunction | None, str]:
+    (folder / "my_models.py").write_text(text)
+    node = {
+        "kind": "model",
+        "from": "aligned",
+        "function": f"my_models.py:{name}",
+        "tile_ns": 10,
+        "x": ["a", "b"],
+        "y": "outcome.label",
+        "returns": {"score": "float64"},
+        **more,
+    }
+    settings = Settings.model_validate({"graph": {"score": node}}).read_from(folder / "my.toml")
+    function, mistakes = load_functions(settings)["score"]
+    return function, mistakes[0].message if mistakes else ""
+
+
+def fitted(folder: Path, text: str, name: str = "Sum", **more: Any) -> FittedModels:
+    function, why = load(folder, text, name, **more)
+    assert function is not None, why
+    assert isinstance(function.models, FittedModels)
+    return function.models
+
+
+ROWS = pa.record_batch({"a": [1.0, 2.0, None, 4.0], "b": pa.array([1, 2, 3, 4], pa.int64())})
+
+
+@pytest.mark.parametrize(("name", "times"), [("Sum", 1.0), ("doubled", 2.0)])
+def test_a_class_or_a_function_that_makes_a_model_is_named(tmp_path: Path, name: str, times: float) -> None:
+    models = fitted(tmp_path, HEAD + PLAIN, name)
+    kind = models.fitted.kind
+    sha256 = models.fitted.store.put(kind.as_bytes(kind.make()))
+    made = models.fitted.load(sha256)(ROWS)
+    assert made["score"].to_pylist() == [2.0 * times, 4.0 * times, None, 8.0 * times]
+
+
+def test_a_model_may_give_several_columns(tmp_path: Path) -> None:
+    text = HEAD + PLAIN.replace("sum(x.T) * self.times", "x * self.times")
+    models = fitted(tmp_path, text, returns={"one": "float64", "two": "float64"})
+    made = models.fitted.of(models.fitted.kind.make())(ROWS)
+    assert made["two"].to_pylist() == [1.0, 2.0, None, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("list(x[:, 0])", "predict gave list"),
+        ("x[:1, 0]", r"shape \(1,\) for 3 rows"),
+        ("x", r"shape \(3, 2\) for 3 rows"),
+        ("x[:, 0].astype('float32')", "an array of float32"),
+    ],
+)
+def test_what_is_not_a_value_for_each_row_is_refused(tmp_path: Path, value: str, message: str) -> None:
+    models = fitted(tmp_path, HEAD + PLAIN.replace("sum(x.T) * self.times", value))
+    with pytest.raises(ValueError, match=message):
+        models.fitted.of(models.fitted.kind.make())(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        (HEAD + PLAIN, "Summ", "my_models.py has no model Summ; Sum?"),
+        (HEAD + PLAIN.replace("times=1.0", "times"), "Sum", "made without arguments"),
+        (HEAD + PLAIN.replace("def predict", "def other"), "Sum", "Sum is no model"),
+        (HEAD + PLAIN.replace("def save", "def other"), "Sum", "Sum has no save and load"),
+        (
+            "import pickle\n\n\n" + PLAIN.replace("float(raw)", "pickle.loads(raw)"),
+            "Sum",
+            "it reaches pickle",
+        ),
+        ("import joblib_like\n\n\n" + PLAIN.replace("float(raw)", "joblib_like.x"), "Sum", "joblib_like"),
+    ],
+)
+def test_what_is_no_model_is_refused_with_its_place(
+    tmp_path: Path, text: str, name: str, message: str
+) -> None:
+    function, why = load(tmp_path, text, name)
+    assert function is None
+    assert message in why
+
+
+def test_the_source_of_a_model_is_its_meaning(tmp_path: Path) -> None:
+    one = load(tmp_path, HEAD + PLAIN)[0]
+    other = load(tmp_path, HEAD + PLAIN.replace("pass", "self.times = float(y.mean())"))[0]
+    words = load(tmp_path, HEAD + PLAIN.replace("times a number", "times some number"))[0]
+    assert one is not None
+    assert other is not None
+    assert words is not None
+    assert one.meaning == words.meaning != other.meaning
+    assert one.place == "my_models.py:4"
+
+
+def test_an_estimator_of_scikit_learn_is_kept_without_pickle(tmp_path: Path) -> None:
+    pytest.importorskip("skops", reason="the group `models` is not installed")
+    text = (
+        "from sklearn.tree import DecisionTreeRegressor\n\n\ndef tree():\n"
+        "    return DecisionTreeRegressor(max_depth=3, random_state=1)\n"
+    )
+    models = fitted(tmp_path, text, "tree")
+    kind = models.fitted.kind
+    draws = np.random.default_rng(1)
+    x, y = draws.normal(size=(200, 2)), draws.normal(size=200)
+    one, two = kind.make(), kind.make()
+    one.fit(x, y)
+    two.fit(x, y)
+    raw = kind.as_bytes(one)
+    assert raw == kind.as_bytes(two)
+    assert np.array_equal(kind.of_bytes(raw).predict(x), one.predict(x))
+    bad = fitted(tmp_path, text, "DecisionTreeRegressor")
+    with pytest.raises(TileError, match="cannot be loaded"):
+        bad.fitted.load(bad.fitted.store.put(b"no archive"))
+
+
+def test_an_artefact_of_other_bytes_is_refused(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models")
+    sha256 = store.put(b"one")
+    assert store.get(sha256) == b"one"
+    store.path(sha256).write_bytes(b"two")
+    with pytest.raises(TileError, match="another file than its name says"):
+        store.get(sha256)
+
+
+def test_records_are_kept_by_model_meaning_and_moment(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models")
+    assert store.records() == []
+    store.add([RECORD, RECORD._replace(valid_from_ns=3)])
+    store.add([RECORD])
+    assert [one.valid_from_ns for one in store.records()] == [3, 7]
+    with pytest.raises(RunError, match="take that back"):
+        store.add([RECORD._replace(sha256="cd" * 32)])
+    assert store.take_back("score", "0" * 16, 7) == RECORD
+    assert store.take_back("score", "0" * 16, 7) is None
+    assert [one.valid_from_ns for one in store.records()] == [3]
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    assert read_record(RECORD.value()) == RECORD
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"no", RECORD.value().replace(b"7", b'"7"'), b"\xff"])
+def test_what_is_no_record_is_refused(value: bytes) -> None:
+    with pytest.raises(RecordError, match="is no record of a model"):
+        read_record(value)
+
+
+def test_a_folder_with_something_else_is_refused_with_its_line(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models")
+    store.add([RECORD])
+    with (store.folder / "records.jsonl").open("a") as file:
+        file.write("nothing\n")
+    with pytest.raises(RunError, match=r"records\.jsonl:2 is no record"):
+        store.records()
