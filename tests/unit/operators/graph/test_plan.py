@@ -127,11 +127,13 @@ def test_versions_of_one_feature_stand_side_by_side() -> None:
     assert only.versions == {"vol": 1, "vol@2": 2, "mid": 3, "mid@1": 1}
     assert only.carried is not None
     assert only.carried[-1] == "vol@2"
-    assert planned(node("a", vol="price"), node("b", "a", **{"x": "vol + 1", "x@2": "vol + 2"})).nodes
+    behind = {"x": "vol + 1", "x@2": "vol + 2"}
+    assert planned(node("a", vol="price"), node("b", "a", None, **behind)).nodes
 
 
 def test_no_two_columns_are_the_same_version_of_a_feature() -> None:
-    assert messages(node("a", **{"vol": "price @2", "vol@2": "price * 2", "x@2": "price @3"})) == [
+    twice = {"vol": "price @2", "vol@2": "price * 2", "x@2": "price @3"}
+    assert messages(node("a", "aligned", None, **twice)) == [
         "a.vol@2: vol is version 2 of vol already; give one of them another version",
         "a.x@2: x@2 says its version in its name; leave @3 behind the formula out",
     ]
