@@ -1,5 +1,6 @@
 """Laws of a run straight from files: it gives what the same run through topics gives, to the last column."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -284,3 +285,39 @@ def test_real_days_are_the_same_both_ways(
     )
     direct, _ = both_ways(request, tmp_path)
     assert direct.audit_violations == 0, direct.audit_findings
+
+
+BESIDE = """
+[streams.book]
+scales = { bid_price = 10_000 }
+[graph]
+name = "beside"
+[graph.flow]
+from = "book"
+features = { moved = "diff(bid_price)", mean = "rolling_mean(ask_price, '5s')" }
+[graph.joined]
+kind = "asof"
+from = "aligned"
+right = ["flow"]
+columns = { flow = ["moved", "mean"] }
+lag = "250ms"
+out = { status = "column", available = true }
+"""
+
+
+def test_a_stream_beside_the_join_is_the_same_straight_from_files_and_through_the_wire(
+    tmp_path: Path,
+) -> None:
+    small_days(tmp_path / "store")
+    book = tmp_path / "store" / "stream=book"
+    shutil.copytree(tmp_path / "store" / "stream=quote", book)
+    described = book / f"date={DATE}" / "_day.json"
+    described.write_text(described.read_text().replace('"stream": "quote"', '"stream": "book"'))
+    config = tmp_path / "beside.toml"
+    config.write_text(BESIDE)
+    request = ReplayRequest(date=DATE, store=tmp_path / "store", out=tmp_path, partitions=2, config=config)
+    direct, wired = both_ways(request, tmp_path)
+    for summary in (direct, wired):
+        assert summary.audit_violations == 0, summary.audit_findings
+    assert direct.rows_in["book"] == direct.rows_in["quote"]
+    assert direct.rows_out == {"joined": direct.rows_aligned}
