@@ -1,6 +1,7 @@
 """What closes a bar (B2 to B9 of the formulas' handbook), a trade at a time, in Python's own numbers."""
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Protocol, TypeAlias
 
@@ -154,59 +155,72 @@ class Faded:
         return self.above / self.below
 
 
+@dataclass
+class _Means:
+    """What is expected: of all trades, of those of either side, and of the bars."""
+
+    all: Faded
+    buys: Faded
+    sells: Faded
+    lengths: Faded
+    shares: Faded
+
+
+@dataclass
+class _Leans:
+    """How far the trades of the open bar lean: the sum with their signs, and the sums of either side."""
+
+    count: int = 0
+    buys: int = 0
+    signed: float = 0.0
+    of_buys: float = 0.0
+    of_sells: float = 0.0
+
+
 class Leaning(Whole):
     """B5 and B6: trades that lean to one side more than those before them let expect."""
 
     def __init__(self, bars: BarSettings, what: Expected, currency: int) -> None:
-        first = float(what.exp_ticks_init)
         self._runs, self._sided, self._what = bars.every == "runs", bool(bars.direction), what
         self._least = what.theta_min * (float(currency) if what.measure == "dollars" else 1.0)
-        self._bounds = (
-            first / 10.0 if what.min_ticks is None else what.min_ticks,
-            first * 10.0 if what.max_ticks is None else what.max_ticks,
-        )
-        self._all, self._buys, self._sells = (Faded(what.span_b) for _ in range(3))
-        self._lengths, self._shares = Faded(what.span_t), Faded(what.span_t)
+        trades, of_bars = ([Faded(span) for _ in range(3)] for span in (what.span_b, what.span_t))
+        self._means = _Means(*trades, *of_bars[:2])
         self._before: Number | None = None
         self._sign, self._seen = 0, 0
         self._threshold: float | None = None
-        self._begin()
-
-    def _begin(self) -> None:
-        self._count, self._buy_count = 0, 0
-        self._theta = {1: 0.0, -1: 0.0}
-        self._signed = 0.0
+        self._bar = _Leans()
 
     def reached(self, price: Number, size: Number, direction: int) -> bool:
         sign, amount = self._side(price, direction), self._amount(price, size)
+        bar, means = self._bar, self._means
         self._seen += 1
-        self._count += 1
-        self._all.add(sign * amount)
-        self._signed += sign * amount
-        if sign:
-            (self._buys if sign > 0 else self._sells).add(abs(amount))
-            self._buy_count += sign > 0
-            self._theta[sign] += abs(amount)
+        bar.count += 1
+        bar.signed += sign * amount
+        means.all.add(sign * amount)
+        if sign > 0:
+            means.buys.add(abs(amount))
+            bar.buys, bar.of_buys = bar.buys + 1, bar.of_buys + abs(amount)
+        elif sign < 0:
+            means.sells.add(abs(amount))
+            bar.of_sells += abs(amount)
+        first = float(self._what.exp_ticks_init)
         if self._threshold is None and self._is_warm:
-            share = self._buy_count / self._seen
-            self._threshold = self._expected(float(self._what.exp_ticks_init), share)
-        if self._threshold is None or self._leans < self._threshold:
+            self._threshold = self._expected(first, bar.buys / self._seen)
+        leans = max(bar.of_buys, bar.of_sells) if self._runs else abs(bar.signed)
+        if self._threshold is None or leans < self._threshold:
             return False
-        self._lengths.add(float(self._count))
-        self._shares.add(self._buy_count / self._count)
-        lower, upper = self._bounds
-        self._threshold = self._expected(min(max(self._lengths.mean, lower), upper), self._shares.mean)
-        self._begin()
+        means.lengths.add(float(bar.count))
+        means.shares.add(bar.buys / bar.count)
+        lower = first / 10.0 if self._what.min_ticks is None else self._what.min_ticks
+        upper = first * 10.0 if self._what.max_ticks is None else self._what.max_ticks
+        self._threshold = self._expected(min(max(means.lengths.mean, lower), upper), means.shares.mean)
+        self._bar = _Leans()
         return True
 
     @property
-    def _leans(self) -> float:
-        return max(self._theta.values()) if self._runs else abs(self._signed)
-
-    @property
     def _is_warm(self) -> bool:
-        enough = self._seen >= self._what.exp_ticks_init
-        return enough and (not self._runs or (self._buys.below > 0 and self._sells.below > 0))
+        enough, means = self._seen >= self._what.exp_ticks_init, self._means
+        return enough and (not self._runs or (means.buys.below > 0 and means.sells.below > 0))
 
     def _side(self, price: Number, direction: int) -> int:
         before, self._before = self._before, price
@@ -222,9 +236,10 @@ class Leaning(Whole):
         return float(size) * float(price) if self._what.measure == "dollars" else float(size)
 
     def _expected(self, length: float, share: float) -> float:
+        means = self._means
         if not self._runs:
-            return max(length * abs(self._all.mean), self._least)
-        sides = share * self._buys.mean, (1.0 - share) * self._sells.mean
+            return max(length * abs(means.all.mean), self._least)
+        sides = share * means.buys.mean, (1.0 - share) * means.sells.mean
         return max(length * max(sides), self._least)
 
 

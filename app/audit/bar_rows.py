@@ -141,7 +141,7 @@ def _columns(rules: MadeRules, rule: BarRule, rows: pl.DataFrame) -> dict[str, S
         "left_offset": _or(rows, PLACE[0], event_ns).to_list(),
         "left_index": _or(rows, PLACE[1], event_ns).to_list(),
         "start_ns": rules.sessions(moments).tolist() if rules.bars.in_sessions else nowhere,
-        "session_end_ns": rules.ends(moments).tolist() if rules.bars.in_sessions else nowhere,
+        "session_end_ns": rules.upstream.ends(moments).tolist() if rules.bars.in_sessions else nowhere,
         "price": price.to_list(),
         "size": size.to_list(),
         "direction": direction.to_list(),

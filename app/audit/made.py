@@ -110,11 +110,6 @@ class MadeRules:
         return self.upstream.sessions
 
     @property
-    def ends(self) -> "Sessions":
-        """When the session of each moment ends."""
-        return self.upstream.ends
-
-    @property
     def roots(self) -> set[str]:
         """All that its rows hang on."""
         return self.upstream.roots | (set() if self.quotes is None else self.quotes.roots)

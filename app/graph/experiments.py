@@ -37,7 +37,7 @@ def experiments(trial: Trial, wanted: Outputs, seed: int) -> Iterator[Outcome]:
     """Every experiment on rows alone, with `wanted` made in one pass; the same seed draws the same."""
     runs: tuple[Callable[[Trial, Outputs, np.random.Generator], Outcome], ...]
     runs = (twice, cuts, look_ahead, restart, symbols, context)
-    extra = ((functions, trial.calls), (labels, trial.label_nodes), (models, trial.has_models))
+    extra = ((functions, trial.calls), (labels, trial.labels.nodes), (models, trial.has_models))
     more = [run for run, there in extra if there]
     for number, run in enumerate((*runs, *more)):
         yield run(trial, wanted, np.random.default_rng([seed, number]))
@@ -86,7 +86,7 @@ def look_ahead(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Out
         if apart is not None:
             ways = ("as it was", "with other rows behind it")
             return _outcome("look-ahead", what, apart, cause_ahead(trial, apart), ways)
-    result = "equal before each" + (", labels where they end before" if trial.labels else "")
+    result = "equal before each" + (", labels where they end before" if trial.labels.nodes else "")
     return Outcome("look-ahead", what, result)
 
 

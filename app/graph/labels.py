@@ -27,7 +27,7 @@ EARLY: Final = "is given before its label_known_ns: nobody could know it by then
 
 def alike(trial: Trial, wanted: Outputs, actual: Outputs) -> tuple[Outputs, Outputs]:
     """Both runs, of nodes whose rows wait for labels as many from the first on as both have."""
-    held = [name for name in trial.held if name in wanted]
+    held = [name for name in trial.labels.held if name in wanted]
     rows = {name: min(wanted[name].num_rows, actual[name].num_rows) for name in held}
     one, other = (
         {name: batch.slice(0, rows.get(name)) for name, batch in side.items()} for side in (wanted, actual)
@@ -42,8 +42,8 @@ def before(trial: Trial, wanted: Outputs, actual: Outputs, moment_ns: int) -> tu
     """
     sides = [_rows_before(trial, side, moment_ns) for side in (wanted, actual)]
     one, other = (dict(side) for side in alike(trial, *sides))
-    for name, columns in trial.labels.items():
-        if name in trial.label_nodes:
+    for name, columns in trial.labels.columns.items():
+        if name in trial.labels.nodes:
             ended = pc.fill_null(pc.less(one[name].column(INFO_END), moment_ns), False)
             one[name], other[name] = (_only(side[name], columns, ended) for side in (one, other))
         else:
@@ -53,7 +53,7 @@ def before(trial: Trial, wanted: Outputs, actual: Outputs, moment_ns: int) -> tu
 
 def cause_ahead(trial: Trial, apart: Difference) -> str:
     """What it means that a value hangs on rows from a moment on."""
-    return BEYOND if apart.column in trial.labels.get(apart.node, ()) else AHEAD
+    return BEYOND if apart.column in trial.labels.columns.get(apart.node, ()) else AHEAD
 
 
 def as_far(trial: Trial, wanted: Outputs, actual: Outputs) -> tuple[Outputs, int]:
@@ -62,7 +62,7 @@ def as_far(trial: Trial, wanted: Outputs, actual: Outputs) -> tuple[Outputs, int
     And how many rows it has more.
     """
     cut, more = dict(actual), 0
-    for name in trial.held:
+    for name in trial.labels.held:
         key = trial.key_of(name)
         kept = _in_counts(actual[name], wanted[name], key)
         more += actual[name].num_rows - int(kept.sum())
@@ -82,19 +82,19 @@ def labels(trial: Trial, _: Outputs, draws: np.random.Generator) -> Outcome:
     cuts = np.unique(draws.integers(1, max(count, 2), CUTS))
     ends = [*(int(cut) for cut in cuts if cut < count), count]
     calls = trial.pass_through(trial.make(), trial.day, ends[:-1])
-    given = 0
+    count_out = 0
     for known_ns, call in zip(_known_by(trial, ends), calls, strict=True):
-        for name in trial.label_nodes:
+        for name in trial.labels.nodes:
             rows = call[name].rows
             if rows is None:
                 continue
-            given += rows.num_rows
+            count_out += rows.num_rows
             early = pc.fill_null(pc.greater(rows.column(LABEL_KNOWN), known_ns), False)
             if pc.any(early).as_py():
                 apart = _early(trial, name, rows, pc.index(early, True).as_py(), known_ns)
                 ways = (LABEL_KNOWN, "as it came out")
                 return Outcome("labels", what, "too early", apart, EARLY, ways)
-    return Outcome("labels", what, f"{given:,} rows, none too early")
+    return Outcome("labels", what, f"{count_out:,} rows, none too early")
 
 
 def _rows_before(trial: Trial, outputs: Outputs, moment_ns: int) -> Outputs:

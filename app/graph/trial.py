@@ -23,6 +23,19 @@ from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 Outputs: TypeAlias = Mapping[str, pa.RecordBatch]  # the rows of each node, in the order of the plan
 
 
+class Labels(NamedTuple):
+    """Which nodes label rows, and what that means for others.
+
+    `nodes`    that label rows.
+    `columns`  by node with any: those that are labels, its own and others'.
+    `held`     the nodes whose rows wait for labels: these, and all that read such rows.
+    """
+
+    nodes: tuple[str, ...]
+    columns: Mapping[str, frozenset[str]]
+    held: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Trial:
     """A graph and rows for it.
@@ -83,28 +96,21 @@ class Trial:
     @property
     def by_time(self) -> bool:
         """Whether what nodes need of the past is told in time, as that of bars and of labels is."""
-        return self.makes_rows or bool(self.label_nodes)
+        return self.makes_rows or bool(self.labels.nodes)
 
     @cached_property
-    def label_nodes(self) -> tuple[str, ...]:
-        """The nodes that label rows."""
+    def labels(self) -> "Labels":
+        """The labels of the graph."""
         nodes = () if self.plan is None else self.plan.nodes
-        return tuple(node.name for node in nodes if node.label is not None)
-
-    @cached_property
-    def labels(self) -> Mapping[str, frozenset[str]]:
-        """By node with any the columns that are labels, its own and others'."""
-        nodes = () if self.plan is None else self.plan.nodes
-        return {node.name: node.labels for node in nodes if node.labels}
-
-    @cached_property
-    def held(self) -> tuple[str, ...]:
-        """The nodes whose rows wait for labels: those that label rows, and all that read such rows."""
         held: list[str] = []
-        for node in () if self.plan is None else self.plan.nodes:
+        for node in nodes:
             if node.label is not None or any(name in held for name in node.reads):
                 held.append(node.name)
-        return tuple(held)
+        return Labels(
+            tuple(node.name for node in nodes if node.label is not None),
+            {node.name: node.labels for node in nodes if node.labels},
+            tuple(held),
+        )
 
     def root_of(self, name: str) -> str:
         """The root whose rows a node has, each one and in their order, or that it makes its rows of."""

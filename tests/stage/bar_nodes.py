@@ -28,6 +28,8 @@ SESSIONS: Final = SessionTable(
     until_ns=1_000 * NS_PER_S,
 )
 
+DRAWN: Final = 60  # rows
+
 
 def layout_of(numbers: type) -> pa.Schema:
     """The columns of trades whose prices and sizes are of this type."""
@@ -118,3 +120,23 @@ def plain(rows: Sequence[pa.RecordBatch]) -> list[dict[str, Any]]:
         for batch in rows
         for row in batch.to_pylist()
     ]
+
+
+def drawn_rows(seed: int) -> pa.RecordBatch:
+    """Trades of three symbols in and between sessions; some share their time, some values are null."""
+    draws = np.random.default_rng(seed)
+    times = np.sort(draws.integers(0, 2 * SPANS[-1][1] // NS_PER_S, DRAWN)) * (NS_PER_S // 2)
+    prices = 10 + np.cumsum(draws.integers(-1, 2, DRAWN))
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array(times),
+            pa.array(times + draws.integers(0, NS_PER_S, DRAWN)),
+            pa.array(draws.choice(["A", "B", "C"], DRAWN)),
+            pa.array(prices, mask=draws.random(DRAWN) < 0.05),
+            pa.array(draws.integers(0, 9, DRAWN), mask=draws.random(DRAWN) < 0.05),
+            pa.array(draws.integers(-1, 2, DRAWN).astype(np.int8)),
+            pa.array(np.arange(DRAWN)),
+            pa.array(np.zeros(DRAWN, np.int32)),
+        ],
+        schema=layout_of(int),
+    )

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -21,13 +20,12 @@ from operators.graph.running import MakeNode
 from operators.rows.groups import Groups
 from operators.sealed import Sealed, Snapshot
 from schemas.clocks import NS_PER_S
-from tests.stage.bar_nodes import SESSIONS, SPANS, layout_of
+from tests.stage.bar_nodes import SESSIONS, drawn_rows, layout_of
 from tests.stage.graphs import graph_file
 from tests.stage.planted_joins import in_place_of
 from tests.stage.planted_nodes import differing
 from tests.stage.programs import App
 
-ROWS = 60
 END_NS = 70 * NS_PER_S
 
 
@@ -72,26 +70,6 @@ GRAPH = GraphSettings(
         ),
     ),
 )
-
-
-def drawn_rows(seed: int) -> pa.RecordBatch:
-    """Trades of three symbols in and between sessions; some share their time, some values are null."""
-    draws = np.random.default_rng(seed)
-    times = np.sort(draws.integers(0, 2 * SPANS[-1][1] // NS_PER_S, ROWS)) * (NS_PER_S // 2)
-    prices = 10 + np.cumsum(draws.integers(-1, 2, ROWS))
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array(times),
-            pa.array(times + draws.integers(0, NS_PER_S, ROWS)),
-            pa.array(draws.choice(["A", "B", "C"], ROWS)),
-            pa.array(prices, mask=draws.random(ROWS) < 0.05),
-            pa.array(draws.integers(0, 9, ROWS), mask=draws.random(ROWS) < 0.05),
-            pa.array(draws.integers(-1, 2, ROWS).astype(np.int8)),
-            pa.array(np.arange(ROWS)),
-            pa.array(np.zeros(ROWS, np.int32)),
-        ],
-        schema=layout_of(int),
-    )
 
 
 def trial_of(seed: int = 1, make: MakeNode | None = None, graph: GraphSettings = GRAPH) -> Trial:

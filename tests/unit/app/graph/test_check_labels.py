@@ -20,12 +20,11 @@ from operators.labels.node import LabelNode
 from operators.rows.groups import Groups
 from operators.sealed import Sealed
 from schemas.clocks import NS_PER_S
-from tests.stage.bar_nodes import SESSIONS, layout_of
+from tests.stage.bar_nodes import SESSIONS, drawn_rows, layout_of
 from tests.stage.graphs import graph_file
 from tests.stage.planted_joins import in_place_of
 from tests.stage.planted_nodes import NextPrice, differing
 from tests.stage.programs import App
-from tests.unit.app.graph.test_check_bars import drawn_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.takes_s(60)]
 
