@@ -82,9 +82,9 @@ $(READY_QUIX): requirements-quix.lock $(READY)
 sync: $(READY) ## set up .venv from requirements.lock
 
 lock: $(READY) ## resolve the dependency groups into the three lock files again
-	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group ui --group calendar --group dbn --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
+	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group docs --group ui --group calendar --group dbn --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group torch -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-torch.lock
-	$(PY) -m uv pip compile --quiet pyproject.toml --group app --group ui --group dev --group quix --generate-hashes --no-header --universal --python-version 3.11 -o requirements-quix.lock
+	$(PY) -m uv pip compile --quiet pyproject.toml --group app --group ui --group dev --group docs --group quix --generate-hashes --no-header --universal --python-version 3.11 -o requirements-quix.lock
 
 fmt: $(READY) ## format the code
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
@@ -164,6 +164,9 @@ replay: ## one day end to end, or several, DATE=a..b: make replay DATE=2024-01-1
 	$(MAKE) -s $(READY)
 	$(PY) -m app replay --from-make '$(TYPED)' $(REPLAY_FLAGS) $(IMPORT_FLAGS)
 
+docs: $(READY) ## build the site of the pages under build/site
+	@$(PY) -c 'import sys; from pathlib import Path; from distribution.site import build_site; sys.exit(build_site(Path("build/site")))'
+
 wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client gpu_sink alone
 	@$(PY) -m build --wheel --no-isolation --outdir build/wheel .
 	$(PY) -m distribution --out build/wheel
@@ -171,4 +174,4 @@ wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client 
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test test-slow kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check bench kafka kafka-stop up replay wheel clean
+.PHONY: help sync lock fmt lint type layers tidy test test-slow kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check bench kafka kafka-stop up replay docs wheel clean

@@ -70,8 +70,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"streams.{unused[0]} is neither left nor right of the pipeline"
                 f"{did_you_mean(unused[0], self.stream_names)}; left is {self.pipeline.left}, right is "
-                f"{', '.join(self.pipeline.right)}: rename the table, or say so in pipeline.left or "
-                "pipeline.right"
+                f"{', '.join(self.pipeline.right)}: rename the table, say so in pipeline.left or "
+                "pipeline.right, or let a node of the graph read it"
             )
         if self.pipeline.direction != "backward" and self.pipeline.tolerance_ns is None:
             raise ValueError(
@@ -153,8 +153,15 @@ class Settings(BaseSettings):
 
     @property
     def stream_names(self) -> tuple[str, ...]:
-        """The inputs, left first."""
-        return (self.pipeline.left, *self.pipeline.right)
+        """The inputs, left first, and last those that are not joined."""
+        return (self.pipeline.left, *self.pipeline.right, *self.beside)
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The inputs that only nodes of the graph read: the join of the pipeline does not."""
+        joined = (self.pipeline.left, *self.pipeline.right)
+        read = {name for node in self.graph.nodes.values() for name in node.sources}
+        return tuple(name for name in self.streams if name in read and name not in joined)
 
     def stream(self, name: str) -> StreamSettings:
         """A stream's settings, defaults where the file says nothing."""

@@ -20,6 +20,7 @@ from distribution.rewrite import NAME, rewritten
 ROOT: Final = Path(__file__).resolve().parents[1]
 ROOTS: Final = ("app", "operators", "topics", "state", "replay", "gpu_sink", "schemas")
 DATA: Final = (".avsc", ".typed")  # what is installed beside sources
+PAGE: Final = "app/serve/static"  # the files of the page, which are installed whole
 SCRIPTS: Final = (
     "docker/kafka/kafka.sh",
     "docker/kafka/acls.sh",
@@ -56,6 +57,7 @@ def lay_out(root: Path, target: Path) -> None:
     facade = root / "distribution" / "facade.py"
     write(package / "__init__.py", rewritten(facade.read_text(), ROOTS, "distribution/facade.py"))
     write(package / "py.typed", "")
+    shutil.copytree(root / PAGE, package / PAGE)
     for name in SCRIPTS:
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / name, package / name)  # with the right to run it
@@ -85,7 +87,7 @@ def project(settings: dict[str, Any], packages: list[str]) -> dict[str, Any]:
             "dependencies": [*client["dependencies"], compiler],
             "optional-dependencies": {
                 **client["optional-dependencies"],
-                "app": groups["app"],
+                "app": [*groups["app"], *groups["ui"]],
                 "dbn": groups["dbn"],
             },
             "scripts": {NAME: f"{NAME}:main"},
@@ -95,6 +97,7 @@ def project(settings: dict[str, Any], packages: list[str]) -> dict[str, Any]:
                 "packages": [package.replace("/", ".") for package in packages],
                 "package-data": {
                     NAME: ["py.typed", *SCRIPTS],
+                    f"{NAME}.app.serve": ["static/**/*"],
                     f"{NAME}.gpu_sink": ["py.typed"],
                     f"{NAME}.schemas": ["*.avsc"],
                 },

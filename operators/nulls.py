@@ -1,12 +1,12 @@
 """Of sealed rows: why a feature has no value, row by row, and how many rows of a part have which reason."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from operators.sealed import Sealed, Statuses
-from schemas.reasons import NULL_IN, REASONS, Nulls
+from schemas.reasons import NULL_IN, OK, REASONS, Nulls
 
 
 def statuses_of(sealed: Sealed, feature: str) -> Statuses:
@@ -64,3 +64,46 @@ def joined_reasons(first: Sealed, second: Sealed) -> Mapping[str, Statuses]:
             [statuses_of(part, name) if count else np.zeros(0, np.uint8) for part, count in parts]
         )
     return joined
+
+
+def packed_reasons(sealed: Sealed, features: Sequence[str]) -> pa.Array:
+    """The reasons of these features as one value a row, `binary`: a byte for each, null where all are ok.
+
+    A feature that nobody gives a reason of has none here, whether it is null or not.
+    """
+    assert sealed.rows is not None, "rows without rows"
+    count = sealed.rows.num_rows
+    if not any(name in sealed.reasons for name in features):
+        return pa.nulls(count, pa.binary())
+    reasons = np.zeros((count, len(features)), np.uint8)
+    for number, name in enumerate(features):
+        if name in sealed.reasons:
+            reasons[:, number] = sealed.reasons[name]
+    there = reasons.any(axis=1)
+    offsets = np.concatenate([[0], np.cumsum(there) * len(features)]).astype(np.int32)
+    validity = pa.array(there).buffers()[1]
+    buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(reasons[there]))]
+    return pa.Array.from_buffers(pa.binary(), count, buffers)
+
+
+def unpacked_reasons(packed: pa.Array, columns: Mapping[str, pa.Array]) -> dict[str, Statuses]:
+    """The reasons of columns that have nulls, from what `packed_reasons` made of them in this order.
+
+    A null that has no reason there came so from somewhere else.
+    """
+    there = packed.is_valid().to_numpy(zero_copy_only=False)
+    known = packed.drop_null()
+    if not len(known):
+        return {}
+    offsets = np.frombuffer(known.buffers()[1], np.int32)[known.offset : known.offset + len(known) + 1]
+    data = np.frombuffer(known.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+    reasons = np.zeros((len(packed), len(columns)), np.uint8)
+    reasons[there] = data.reshape(len(known), len(columns))
+    result = {}
+    for number, (name, column) in enumerate(columns.items()):
+        if column.null_count:
+            statuses: Statuses = np.ascontiguousarray(reasons[:, number])
+            nulls = column.is_null().to_numpy(zero_copy_only=False)
+            statuses[nulls & (statuses == OK)] = NULL_IN
+            result[name] = statuses
+    return result

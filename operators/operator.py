@@ -275,8 +275,20 @@ class Operator(Protocol):
         """Take what arrived of one input, in the order of its log (see `Inputs.accept`)."""
         ...
 
-    def seal(self) -> Mapping[str, Sealed]:
-        """Move the frontier as far as the inputs allow; return the rows of each sink that became final."""
+    def seal(self, *, nodes: bool = True) -> Mapping[str, Sealed]:
+        """Move the frontier as far as the inputs allow; return the rows of each sink that became final.
+
+        Without `nodes` the rows may wait for `run_nodes`.
+        """
+        ...
+
+    @property
+    def nodes_due(self) -> bool:
+        """Whether rows wait for nodes that these have to take before more is sealed."""
+        ...
+
+    def run_nodes(self) -> Mapping[str, Sealed]:
+        """Let nodes take the rows that wait for them; return what goes out, by sink."""
         ...
 
     def finish(self) -> Mapping[str, Sealed]:
@@ -288,7 +300,7 @@ class Operator(Protocol):
         ...
 
     def progress(self) -> TaskProgress:
-        """How far the task has come, for the commit; ask after `seal`."""
+        """How far the task has come, for the commit; ask after `seal`, and `run_nodes` where rows wait."""
         ...
 
     def resume(self, plan: ResumePlan) -> None:
@@ -296,7 +308,7 @@ class Operator(Protocol):
         ...
 
     def snapshot(self) -> Snapshot:
-        """Return what changed since the last snapshot; only after `seal`, once caught up."""
+        """Return what changed since the last snapshot; once caught up, after `seal` and `run_nodes`."""
         ...
 
     def restore(self, entries: Entries) -> None:

@@ -30,6 +30,7 @@ from replay.publish.pace import parse_speed
 from replay.publish.session import Target, of_registry, parse_client_config, publish, without_registry
 from replay.store.catalog import list_days, print_catalog
 from replay.store.days import HistoryStore
+from replay.table_commands import tables
 from schemas.clocks import NS_PER_MS
 from schemas.stream import StreamError
 from topics.bus import BusError
@@ -45,6 +46,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(tables)
 
 
 Folder = Annotated[Path, typer.Argument(help="Folder with trades* and quotes*: files, or folders of parts.")]
@@ -229,7 +231,7 @@ def publish_command(
     Example: python -m replay publish --date 2024-01-15 --speed 10 --shape record
     """
     if config is not None:
-        _publish_by_settings(context.obj)
+        _become("publish", context.obj)
     if grace_ns is not None and grace_ns < 0:
         raise PublishError(f"grace_ns {grace_ns} must be 0 or more")
     factor = parse_speed(speed)
@@ -252,13 +254,26 @@ def publish_command(
     raise typer.Exit(publish(days, target, shape=shape, speed=factor))
 
 
-def _publish_by_settings(arguments: Sequence[str]) -> NoReturn:
+@app.command(
+    "capture",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def capture_command(context: typer.Context) -> None:
+    """Capture the topics of a pipeline into tables of the history: this is `python -m app capture`.
+
+    Example: python -m replay capture --config tidemark.toml --store build/history/live
+    """
+    _become("capture", context.obj)
+
+
+def _become(command: str, arguments: Sequence[str]) -> NoReturn:
     """Become the command of the program that knows settings, with the same options.
 
     That program stands above this package, which nothing here imports: it is started, as a user would.
     """
-    options = arguments[arguments.index("publish") + 1 :]
-    os.execv(sys.executable, [sys.executable, "-m", "app", "publish", *options])  # noqa: S606
+    options = arguments[arguments.index(command) + 1 :]
+    os.execv(sys.executable, [sys.executable, "-m", "app", command, *options])  # noqa: S606
 
 
 def main(arguments: list[str]) -> int:

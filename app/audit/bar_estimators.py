@@ -116,7 +116,9 @@ def yang_zhang(
     return _root(variances[0] + arithmetic("*", share, variances[1]) + rest)
 
 
-def bvc(past: Past, close: pl.Series, **settings: Any) -> pl.Series:
+def bvc(
+    past: Past, close: pl.Series, *, dist: str = "normal", df: float = 0.25, **settings: Any
+) -> pl.Series:
     """Q14."""
     settings = _settings(settings)
     change = diff(past, close.cast(FLOAT), reset=settings["reset"])
@@ -128,9 +130,35 @@ def bvc(past: Past, close: pl.Series, **settings: Any) -> pl.Series:
         share = None if not known else 0.5
         if known and step is not None and scale:
             z = step / scale
-            share = math.erfc(-z / math.sqrt(2)) / 2 if math.isfinite(z) else None
+            share = None
+            if math.isfinite(z):
+                share = _below(z, df) if dist == "t" else math.erfc(-z / math.sqrt(2)) / 2
         values.append(share)
     return pl.Series(values, dtype=FLOAT)
+
+
+def _below(z: float, df: float) -> float:
+    """How much of Student's t lies below z: by the series of the incomplete beta function."""
+    squares = z * z + df
+    x, y = (df / squares, z * z / squares) if math.isfinite(squares) else (0.0, 1.0)
+    if y == 0:
+        return 0.5
+    of_x = math.log(df) - 2 * math.log(abs(z)) + math.log(y) if y > 0.5 else math.log1p(-y)
+    of_y = math.log(y) if x > 0.5 else math.log1p(-x)
+    a, b = df / 2, 0.5
+    weight = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * of_x + b * of_y)
+    near_end = x < (a + 1) / (a + b + 2)
+    tails = weight * _series(a, b, x) if near_end else 1 - weight * _series(b, a, y)
+    return tails / 2 if z < 0 else 1 - tails / 2
+
+
+def _series(a: float, b: float, x: float) -> float:
+    """The sum of (a + b) .. (a + b + n - 1) / ((a + 1) .. (a + n)) * x**n, by a."""
+    term, total, n = 1.0, 1.0, 0
+    while term > total * 1e-17:
+        term *= (a + b + n) / (a + 1 + n) * x
+        total, n = total + term, n + 1
+    return total / a
 
 
 def amihud(

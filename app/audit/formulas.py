@@ -16,6 +16,8 @@ from app.audit.past import Past
 from app.audit.reach import Need
 
 _VERSION: Final = re.compile(r"(?s)(.*)\s@\s*[1-9][0-9]*\s*")
+_COLUMN: Final = re.compile(r"(\w)@(?=\d)")  # the name of a column such as vol@2
+_AT: Final = "\u1369"  # what Python takes in the midst of a name for the @ there
 _SYMBOLS: Final[Mapping[type, str]] = {
     ast.Add: "+",
     ast.Sub: "-",
@@ -109,8 +111,13 @@ def columns_of(features: Mapping[str, str]) -> dict[str, frozenset[str]]:
 
 def _tree(formula: str) -> ast.expr:
     match = _VERSION.fullmatch(formula)
+    text = _COLUMN.sub(rf"\1{_AT}", match[1] if match else formula)
     # In brackets lines may break anywhere, and a comment ends with its line.
-    return ast.parse(f"(\n{match[1] if match else formula}\n)", mode="eval").body
+    tree = ast.parse(f"(\n{text}\n)", mode="eval").body
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = node.id.replace(_AT, "@")
+    return tree
 
 
 def _names(formula: str) -> list[str]:

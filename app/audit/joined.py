@@ -1,4 +1,4 @@
-"""Rows of nodes and joins as they should be, made of the rows of roots in the order of the plan.
+"""Rows of nodes, joins, bars and labels as they should be, made of the rows of roots in the plan's order.
 
 A join is that of the audit's own (`join.expected_rows`), a batch of left rows at a time: the right rows up to
 the last of them are read, and the last of each symbol stays for those that come.
@@ -10,10 +10,14 @@ from typing import Protocol
 
 import polars as pl
 
+from app.audit.bar_rows import bar_frames
 from app.audit.findings import PLACE
 from app.audit.join import INDEX, OFFSET, expected_rows, matched_row, standing_rows, value_since
+from app.audit.label_rows import label_frames
+from app.audit.made import MAYBE, THERE, MadeRules
 from app.audit.node_rules import ORDER, JoinRules, NodeRules
-from app.audit.wanted import THERE, made_rows
+from app.audit.tile_rows import tile_frames
+from app.audit.wanted import made_rows
 from schemas.clocks import BEGINNING_NS, END_NS
 
 Begun = Callable[[int], None]  # hears, before the first rows come, 0 where none before them is gone
@@ -44,46 +48,91 @@ class Beginning:
         return self._low > 0
 
 
-def root_rows(rules: NodeRules, read: ReadRoot, begun: Begun) -> Iterator[pl.DataFrame]:
+def root_rows(
+    rules: NodeRules, read: ReadRoot, begun: Begun, complete_ns: int = BEGINNING_NS
+) -> Iterator[pl.DataFrame]:
     """The rows that a node adds its features to, under the names that its formulas have for their columns.
 
     `begun` is told of the root whose rows they are; what a join looks up is marked by `THERE` where it may
-    hang on rows that are gone.
+    hang on rows that are gone.  Roots are complete below `complete_ns`, or the time of their last row; rows
+    that a node makes, and that may not have come out by then, are marked by `MAYBE`.  Where rows are gone
+    that such nodes take there are none.
     """
+    if rules.made is not None:
+        yield from _made(rules.made, read, begun, complete_ns)
+        return
     if rules.join is None:
         yield from map(rules.named, read(rules.root, begun))
         return
     join, beginning, count = rules.join, Beginning(begun), 0
-    rights = {name: _Right(join, name, read) for name in join.rights}
-    for rows in made_rows(join.left, root_rows(join.left, read, beginning.begin), beginning.is_cut):
+    rights = {name: _Right(join, name, read, complete_ns) for name in join.rights}
+    left = root_rows(join.left, read, beginning.begin, complete_ns)
+    for rows in made_rows(join.left, left, beginning.is_cut):
         if rows.height:
-            yield _joined(join, _numbered(rows, join.left.columns, count), rights)
+            joined = _joined(join, _numbered(rows, join.left.columns, count), rights)
+            waits_ns = min(right.waits_ns for right in rights.values())
+            yield joined if waits_ns == END_NS else _marked(joined, join.rules.on, waits_ns)
             count += rows.height
+
+
+def _marked(rows: pl.DataFrame, on: str, waits_ns: int) -> pl.DataFrame:
+    """Joined rows with those marked that may not have come out, since what they look up may not."""
+    own = pl.col(MAYBE) if MAYBE in rows.columns else pl.lit(value=False)
+    return rows.with_columns((own | (pl.col(on) >= waits_ns)).alias(MAYBE))
+
+
+def _made(made: MadeRules, read: ReadRoot, begun: Begun, complete_ns: int) -> Iterator[pl.DataFrame]:
+    """The rows that a node makes; none where rows are gone that it takes."""
+    beginning, of_quotes = Beginning(begun), Beginning()
+    root = root_rows(made.upstream, read, beginning.begin, complete_ns)
+    upstream = _until_cut(made_rows(made.upstream, root, beginning.is_cut), beginning)
+    if made.node.bars is not None:
+        yield from bar_frames(made, made_rows(made.values, upstream, beginning.is_cut), complete_ns)
+    elif made.node.tiles is not None:
+        yield from tile_frames(made, upstream, complete_ns)
+    else:
+        quotes: Iterator[pl.DataFrame] = iter(())
+        if made.quotes is not None:
+            root = root_rows(made.quotes, read, of_quotes.begin, complete_ns)
+            quotes = _until_cut(made_rows(made.quotes, root, of_quotes.is_cut), of_quotes)
+        yield from label_frames(made, upstream, quotes, complete_ns)
+
+
+def _until_cut(frames: Iterator[pl.DataFrame], beginning: Beginning) -> Iterator[pl.DataFrame]:
+    """The rows, or none where others came before them that are gone."""
+    for rows in frames:
+        if beginning.is_cut():
+            return
+        yield rows
 
 
 def _joined(join: JoinRules, left: pl.DataFrame, rights: "Mapping[str, _Right]") -> pl.DataFrame:
     """Left rows, numbered, with all that is looked up for them."""
+    lag_ns, on = join.lag_ns, join.rules.on
+    left = left.with_columns(pl.col(on) - lag_ns)
     found = {name: right.read(left) for name, right in rights.items()}
     rules = replace(join.rules, columns={name: right.looked_up for name, right in rights.items()})
     rows = expected_rows(rules, left, found)
     told = [expr for right in rights.values() for expr in right.there()]
     aside = {ORDER}.union(*(right.aside() for right in rights.values()))
-    return rows.with_columns(told).drop(sorted(aside), strict=False)
+    own = [pl.col(name) + lag_ns for name in (on, *(f"{name}_age_ns" for name in rights))]
+    return rows.with_columns(told).with_columns(own).drop(sorted(aside), strict=False)
 
 
 class _Right:
     """What a join looks up, in order, as far as coming left rows may match it."""
 
-    def __init__(self, join: JoinRules, name: str, read: ReadRoot) -> None:
+    def __init__(self, join: JoinRules, name: str, read: ReadRoot, complete_ns: int) -> None:
         self._rules, self._name, self._right = join.rules, name, join.rights[name]
         self._on = join.rules.on
         self._beginning = Beginning()
-        root = root_rows(self._right, read, self._beginning.begin)
+        root = root_rows(self._right, read, self._beginning.begin, complete_ns)
         self._frames = made_rows(self._right, root, self._beginning.is_cut)
         self._rows: pl.DataFrame | None = None
         self._count = 0
         self._first_ns, self._last_ns = END_NS, BEGINNING_NS  # of the rows read so far
         self._told: list[str] = []  # columns that come with THERE
+        self.waits_ns = END_NS  # from when on its rows may not have come out
 
     @property
     def looked_up(self) -> list[str]:
@@ -99,6 +148,8 @@ class _Right:
                 self._first_ns = min(self._first_ns, int(rows[self._on][0]))
                 self._last_ns = int(rows[self._on][-1])
                 parts.append(self._taken(rows))
+        if self._right.hangs_on_made and self._beginning.is_cut():
+            self.waits_ns = BEGINNING_NS  # nobody can say which of its rows have come out
         if not parts:
             return self._none(left)
         self._rows = pl.concat(parts, how="diagonal_relaxed")
@@ -137,6 +188,8 @@ class _Right:
     def _taken(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows as the join takes them."""
         columns = self._rules.columns[self._name]
+        if MAYBE in rows.columns and rows[MAYBE].any():
+            self.waits_ns = min(self.waits_ns, int(rows.filter(pl.col(MAYBE))[self._on][0]))
         told = [column for column in columns if THERE + column in rows.columns]
         self._told += [column for column in told if column not in self._told]
         rows = _numbered(rows, self._right.columns, self._count)

@@ -87,13 +87,28 @@ class NodeFiles:
         if _first_root(rules) == ALIGNED:
             yield from batches
             return
-        order = [self._on, *rules.key]
-        runs = Runs(self._folder, f"{rules.name}-made-{partition}", order, self._memory_size_max)
-        for rows in frames_of(batches, self._on, repeats=False):
+        frames = frames_of(batches, self._on, repeats=False)
+        for rows in self._by_key(rules, frames, f"{rules.name}-made-{partition}"):
+            yield from rows.to_arrow().to_batches()
+
+    def wanted_of(
+        self, rules: NodeRules, frames: Iterator[pl.DataFrame], partition: int
+    ) -> Iterator[pl.DataFrame]:
+        """What a node is made of, placed as its rows are: bars have the places of trades."""
+        if _first_root(rules) == ALIGNED or not rules.has_bars:
+            yield from frames
+        else:
+            yield from self._by_key(rules, frames, f"{rules.name}-wanted-{partition}")
+
+    def _by_key(self, rules: NodeRules, frames: Iterator[pl.DataFrame], stem: str) -> Iterator[pl.DataFrame]:
+        """Rows of each time in the order of their keys, with places of their own."""
+        order = [self._on, *rules.key, *rules.identity[len(PLACE) :]]
+        runs = Runs(self._folder, stem, order, self._memory_size_max)
+        for rows in frames:
             runs.add(rows)
         runs.end()
         for rows in self._in_order(runs):
-            yield from self._placed(rows, rules.key).to_arrow().to_batches()
+            yield self._placed(rows, rules.key)
 
     def _in_order(self, runs: Runs) -> Iterator[pl.DataFrame]:
         for tile in tiles([runs], self._memory_size_max):
@@ -115,9 +130,9 @@ class NodeFiles:
 
 
 def _first_root(rules: NodeRules) -> str:
-    """The root whose rows a node has."""
-    while rules.join is not None:
-        rules = rules.join.left
+    """The root whose rows a node has, or makes its rows of."""
+    while rules.source is not None:
+        rules = rules.source.upstream
     return rules.root
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Final
 
@@ -19,15 +19,17 @@ from app.audit.formulas import (
     with_features,
 )
 from app.audit.join import Rules
+from app.audit.made import SESSION, MadeRules
 from app.audit.past import Past, Sessions
 from app.audit.reach import Need
 from app.settings.pipeline import PipelineSettings
 from operators.graph.declare import GraphSettings, JoinSettings, NodeSettings
+from schemas.batch import Int64s
 from schemas.clocks import KNOWN_NS
 from schemas.reasons import STATUS
 
 ORDER: Final = "audit_order"  # of a row that a join takes: its number among those of its side
-KNOWN: Final = frozenset({"name", "upstream", "features", "output", "join"})
+KNOWN: Final = frozenset({"name", "upstream", "features", "output", "join", "bars", "label", "tiles"})
 NO_COLUMNS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 
@@ -35,8 +37,9 @@ NO_COLUMNS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 class NodeRules:
     """What the rows of one output promise: by column, in order, the formula over a row of `root`.
 
-    `root` is `aligned`, the stream whose rows it has, or the node that joins, whose rules are `join`.  `key`
-    are the columns that tell symbols apart, `on` is the clock, and `sessions` those of the venue.  `statuses`
+    `root` is `aligned`, the stream whose rows it has, or the node that joins, whose rules are `join`, or that
+    makes rows, whose rules are `made`.  `key` are the columns that tell symbols apart, `on` is the clock,
+    `sessions` the session of each moment at the venue, and `ends` when it ends.  `statuses`
     are the columns that say why a feature is null, and of which feature; `scales` are those of columns that
     formulas see in units, `aliases` the names of the root's columns there, by their own.  `columns` are those
     of its rows, where those of the roots are known; a root without nodes has rules, too.  `strange` names a
@@ -56,6 +59,8 @@ class NodeRules:
     join: "JoinRules | None" = None
     columns: Sequence[str] = ()
     strange: str = ""
+    made: MadeRules | None = None
+    ends: Sessions = field(default=lambda time_ns: time_ns)
 
     @classmethod
     def of(
@@ -72,25 +77,29 @@ class NodeRules:
         """
         nodes = {node.name: node for node in graph.nodes}
         chain, root = list[NodeSettings](), name
-        while root in nodes and nodes[root].join is None:
+        while root in nodes and nodes[root].kind == "formula":
             chain.insert(0, nodes[root])
             root = nodes[root].upstream
-        formulas = (node.features for node in chain if node.bars is None)
-        features = {column: formula for one in formulas for column, formula in one.items()}
-        join = JoinRules.of(graph, nodes[root], keys, on, columns) if root in nodes else None
+        features = {column: formula for node in chain for column, formula in node.features.items()}
+        join = made = None
+        if root in nodes and nodes[root].join is not None:
+            join = JoinRules.of(graph, nodes[root], keys, on, columns)
+        elif root in nodes:
+            made = MadeRules.of(graph, nodes[root], lambda one: cls.of(graph, one, keys, on, columns))
+        source = join or made
         output = nodes[name].output if name in nodes else None
-        aliases = {} if join is not None else graph.aliases.get(root, {})
-        scales = graph.scales.get(root, {}) if join is None else join.scales
+        aliases = {} if source is not None else graph.aliases.get(root, {})
+        scales = graph.scales.get(root, {}) if source is None else source.scales
         reasoned = [*(() if join is None else join.reasoned), *features]
-        of_root = columns.get(root, ()) if join is None else join.columns
+        of_root = columns.get(root, ()) if source is None else source.columns
         own = [aliases.get(column, column) for column in of_root if column not in PLACE]
         strange = [f"{setting} of {node.name}" for node in chain for setting in _strange(node)]
-        strange += [join.strange] if join is not None and join.strange else []
+        strange += [source.strange] if source is not None and source.strange else []
         return cls(
             name,
             root,
             features,
-            keys[root] if join is None else join.left.key,
+            keys[root] if source is None else source.key,
             on,
             graph.sessions.ids,
             {column + STATUS: column for column in reasoned if output is not None and output.status},
@@ -100,12 +109,50 @@ class NodeRules:
             join,
             [*own, *features],
             strange[0] if strange else "",
+            made,
+            graph.sessions.ends,
         )
 
     @property
     def roots(self) -> set[str]:
         """All that its rows hang on: `aligned`, and streams by their names."""
-        return {self.root} if self.join is None else self.join.roots
+        return {self.root} if self.source is None else self.source.roots
+
+    @property
+    def source(self) -> "JoinRules | MadeRules | None":
+        """The rules of the node that its rows begin with, where that makes rows or joins them."""
+        return self.join or self.made
+
+    @property
+    def has_bars(self) -> bool:
+        """Whether its rows are bars, which several rows of one place may be."""
+        if self.join is not None:
+            return self.join.left.has_bars
+        return self.made is not None and (self.made.node.bars is not None or self.made.upstream.has_bars)
+
+    @property
+    def identity(self) -> list[str]:
+        """The columns that tell its rows apart."""
+        return [*PLACE, *(("start_ns", "bar_no") if self.has_bars else ())]
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The columns of its rows that are labels."""
+        if self.join is not None:
+            sides = self.join.rights.items()
+            looked_up = {f"{name}_{column}" for name, right in sides for column in right.labels}
+            return self.join.left.labels | looked_up
+        if self.made is None or self.made.node.bars is not None:
+            return frozenset()
+        own = self.made.brought if self.made.node.label is not None else ()
+        return self.made.upstream.labels.union(own)
+
+    @property
+    def hangs_on_made(self) -> bool:
+        """Whether any row is made of others on the way, so that it hangs on rows that it does not name."""
+        if self.join is None:
+            return self.made is not None
+        return any(side.hangs_on_made for side in (self.join.left, *self.join.rights.values()))
 
     def named(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows of the root under the names that formulas have for their columns."""
@@ -114,7 +161,7 @@ class NodeRules:
     @cached_property
     def tolerances(self) -> Mapping[str, float]:
         """How far a value may be off, relative, of each feature and of what a join brings."""
-        return tolerances(self.features, {} if self.join is None else self.join.tolerances)
+        return tolerances(self.features, {} if self.source is None else self.source.tolerances)
 
     @cached_property
     def unjudged(self) -> Mapping[str, str]:
@@ -134,7 +181,7 @@ class NodeRules:
 
     def past(self, rows: pl.DataFrame) -> Past:
         """Which of these rows see each other."""
-        return Past.of(rows, self.key, self.on, self.sessions)
+        return Past.of(rows, self.key, self.on, partial(sessions_of, rows, self.sessions))
 
     def values(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The features that can be judged, for all rows, in order."""
@@ -149,13 +196,14 @@ class JoinRules:
     """What the rows of a node that joins promise.
 
     `left` are the rows that it adds columns to, and `rights` by name those that it looks up; `rules` say
-    how, as those of the pipeline's join do.
+    how, as those of the pipeline's join do, and `lag_ns` how long before its own time a row looks.
     """
 
     name: str
     left: NodeRules
     rights: Mapping[str, NodeRules]
     rules: Rules
+    lag_ns: int = 0
 
     @classmethod
     def of(
@@ -178,7 +226,7 @@ class JoinRules:
             columns={name: _looked_up(sides[name], join.columns.get(name)) for name in join.rights},
             left_key=pa.schema([]),
         )
-        return cls(node.name, left, {name: sides[name] for name in join.rights}, rules)
+        return cls(node.name, left, {name: sides[name] for name in join.rights}, rules, join.lag_ns)
 
     @property
     def roots(self) -> set[str]:
@@ -189,6 +237,16 @@ class JoinRules:
     def strange(self) -> str:
         """A setting of a node on the way that the audit knows nothing of; empty for none."""
         return next((side.strange for side in (self.left, *self.rights.values()) if side.strange), "")
+
+    @property
+    def upstream(self) -> NodeRules:
+        """The rows that it adds columns to."""
+        return self.left
+
+    @property
+    def key(self) -> Sequence[str]:
+        """The columns that tell symbols apart."""
+        return self.left.key
 
     @property
     def columns(self) -> list[str]:
@@ -206,6 +264,15 @@ class JoinRules:
         """The columns that a status says a reason of."""
         of_left = [] if self.left.join is None else self.left.join.reasoned
         return [*of_left, *self.left.features, *self.brought]
+
+    @cached_property
+    def needs(self) -> set[str]:
+        """The columns that may be null since their symbol has too few rows yet."""
+        own = set(self.left.needs) if self.left.join is None else {*self.left.needs, *self.left.join.needs}
+        for right, name, column in self._taken():
+            if name in right.needs or (right.join is not None and name in right.join.needs):
+                own.add(column)
+        return own
 
     @cached_property
     def tolerances(self) -> dict[str, float]:
@@ -235,6 +302,13 @@ class JoinRules:
         for name, right in self.rights.items():
             for column in self.rules.columns[name]:
                 yield right, column, f"{name}_{column}"
+
+
+def sessions_of(rows: pl.DataFrame, sessions: Sessions, time_ns: Int64s) -> Int64s:
+    """The session of each row: what it says itself, or that of its time."""
+    if SESSION not in rows.columns:
+        return sessions(time_ns)
+    return rows[SESSION].to_numpy()
 
 
 def _strange(node: NodeSettings) -> list[str]:

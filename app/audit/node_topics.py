@@ -72,6 +72,8 @@ class NodeTopics:
             count = check_rows(
                 rules, wanted, rows, self._findings, repeats=self._repeats, since=since, heads=heads
             )
+            if rules.hangs_on_made and heads.aligned:
+                self._findings.without_past[name] += sum(int(part.num_rows) for part in rows)
             passed_over.without_past[name] += self._findings.without_past[name]
         if not self._repeats:
             parity.report(self._findings)
@@ -103,14 +105,14 @@ class NodeTopics:
         self, rules: NodeRules, ahead_ns: int, heads: Heads
     ) -> tuple[Iterator[pl.DataFrame], pl.Expr | None]:
         """The rows that a node's are made of, up to the cut, and which of its rows may have come since."""
-        frames = root_rows(rules, self._read_root, heads.begin_aligned)
         if self._cut is None:
-            return frames, None
+            return root_rows(rules, self._read_root, heads.begin_aligned), None
         on = pl.col(self._rules.on)
-        if rules.join is not None:
-            # A row of a join is out once all of its roots are complete beyond it.
-            hold_ns = 0 if self._cut.complete else ahead_ns
-            upper_ns = max(self._cut.frontier_ns - hold_ns, BEGINNING_NS)
+        hold_ns = 0 if self._cut.complete else ahead_ns
+        upper_ns = max(self._cut.frontier_ns - hold_ns, BEGINNING_NS)
+        frames = root_rows(rules, self._read_root, heads.begin_aligned, upper_ns)
+        if rules.source is not None:
+            # A row of a join, or one that is made, is out once all of its roots are complete beyond it.
             return (rows.filter(on < upper_ns) for rows in frames), on >= upper_ns
         ordered = self.ordered.get(rules.root)
         return frames, self._cut.since(self._rules.on) if ordered is None else ordered.since

@@ -1,6 +1,6 @@
 """The audit of nodes: each row of an output is held against that of its root or join, and its formulas."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,12 +8,13 @@ import polars as pl
 import pyarrow as pa
 
 from app.audit.findings import PLACE, Findings
+from app.audit.made import MAYBE, THERE
 from app.audit.node_rules import JoinRules, NodeRules
 from app.audit.sides import WANTED
 from app.audit.walk import frame_of
-from app.audit.wanted import THERE, wanted_rows
+from app.audit.wanted import wanted_rows
 from schemas.clocks import AVAILABLE_NS
-from schemas.reasons import OK, REASONS, WARMING
+from schemas.reasons import OK, REASONS, STATUS, WARMING
 
 UNJUDGED_NODE = "audit_unjudged"  # of a row of an output: whether it has to be there, and that is all
 WINDOW_ROWS = 8_192  # looked through on either side for where both meet again
@@ -59,8 +60,9 @@ def check_rows(
     first of the other side are not judged then.  Nor are features of rows that hang on aligned rows which are
     gone: these are counted.
     """
-    joined, made = _Side(wanted), _Side(frames_of(rows, rules.on, repeats=repeats))
-    if rules.needs or rules.join is not None:
+    joined = _Side(wanted)
+    made = _Side(frames_of(rows, rules.on, repeats=repeats, identity=rules.identity))
+    if rules.needs or rules.source is not None:
         joined = _Side(wanted_rows(rules, wanted, lambda: heads is not None and heads.aligned > 0))
     count, begun = 0, False
     while made.fill():
@@ -88,8 +90,13 @@ def check_rows(
         rest = rest if since is None else rest.filter(~since)
         findings.add("unexpected node row", _named(rules, rest), str)
     while begun and joined.fill():
-        findings.add("missing node row", _named(rules, joined.take(joined.rows.height)), str)
+        findings.add("missing node row", _named(rules, _certain(joined.take(joined.rows.height))), str)
     return count
+
+
+def _certain(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that have come out for sure."""
+    return rows.filter(~pl.col(MAYBE).fill_null(value=False)) if MAYBE in rows.columns else rows
 
 
 @dataclass(slots=True)
@@ -144,7 +151,7 @@ def _lose(rules: NodeRules, joined: "_Side", made: "_Side", findings: Findings) 
     made.gather(WINDOW_ROWS)
     absent = joined.find(made.first_place())
     if absent is not None:
-        findings.add("missing node row", _named(rules, joined.take(absent)), str)
+        findings.add("missing node row", _named(rules, _certain(joined.take(absent))), str)
         return 0
     strange = made.find(joined.first_place())
     strange = 1 if strange is None else strange
@@ -152,13 +159,18 @@ def _lose(rules: NodeRules, joined: "_Side", made: "_Side", findings: Findings) 
     return strange
 
 
-def frames_of(batches: Iterator[pa.RecordBatch], on: str, *, repeats: bool) -> Iterator[pl.DataFrame]:
-    """Rows as Polars holds them; with `repeats` all at once, each place once and in the order of time."""
+def frames_of(
+    batches: Iterator[pa.RecordBatch], on: str, *, repeats: bool, identity: Sequence[str] = PLACE
+) -> Iterator[pl.DataFrame]:
+    """Rows as Polars holds them; with `repeats` all at once, each once and in the order of time.
+
+    `identity` are the columns that tell rows apart.
+    """
     frames = (frame_of(pa.Table.from_batches([batch])) for batch in batches)
     if not repeats:
         yield from frames
     elif parts := list(frames):
-        rows = pl.concat(parts, how="diagonal").unique(PLACE, keep="first", maintain_order=True)
+        rows = pl.concat(parts, how="diagonal").unique(identity, keep="first", maintain_order=True)
         yield rows.sort(on, maintain_order=True)
 
 
@@ -232,10 +244,11 @@ def _compare(rules: NodeRules, left: pl.DataFrame, rows: pl.DataFrame, findings:
     if UNJUDGED_NODE in rows.columns:
         judged = rows[UNJUDGED_NODE].is_null()
         left, rows = left.filter(judged), rows.filter(judged).drop(UNJUDGED_NODE)
-    if not rules.needs and rules.join is None:
+    if not rules.needs and rules.source is None:
         left = left.hstack([value.alias(WANTED + value.name) for value in rules.values(left)])
     findings.add("wrong status", rows.filter(_any(_misstated(rules, rows))), _describe_statuses(rules))
     beside = {*rules.features, *rules.statuses, *([AVAILABLE_NS] if rules.available else []), *rules.unjudged}
+    beside |= {c for c in rows.columns if c.endswith(STATUS) and c not in left.columns}
     carried = [c for c in rows.columns if c not in beside]
     features = [c for c in rows.columns if c in rules.features and c not in rules.unjudged]
     there = [THERE + c for c in (*carried, *features) if THERE + c in left.columns]
@@ -251,11 +264,16 @@ def _compare(rules: NodeRules, left: pl.DataFrame, rows: pl.DataFrame, findings:
     if rules.join is not None:
         brought = [c for c in rules.join.brought if c in carried]
         _compare_join(rules, rules.join, both, brought, findings)
+    if rules.made is not None:
+        brought = [c for c in rules.made.brought if c in carried]
+        differs = _any(_wrong(rules, both, c) for c in brought)
+        findings.add(f"wrong {rules.made.kind}", both.filter(differs), describe)
     differs = _any(_wrong(rules, both, c) for c in carried if c not in brought)
     findings.add("changed carried column", both.filter(differs), describe)
     findings.add("wrong feature", both.filter(_any(_wrong(rules, both, c) for c in features)), describe)
     if there:
-        findings.without_past[rules.name] += both.filter(~pl.all_horizontal(there)).height
+        sure = both if MAYBE not in left.columns else both.filter(~left[MAYBE].fill_null(value=False))
+        findings.without_past[rules.name] += sure.filter(~pl.all_horizontal(there)).height
 
 
 def _compare_join(
@@ -305,7 +323,7 @@ def _misstated(rules: NodeRules, rows: pl.DataFrame) -> Iterator[pl.Expr]:
             told = pl.col(status)
             strange = (told == OK) != pl.col(feature).is_not_null()
             strange |= told >= len(REASONS)
-            if feature not in rules.needs:
+            if feature not in rules.needs and (rules.join is None or feature not in rules.join.needs):
                 strange |= told == WARMING
             yield strange.fill_null(value=False)
 

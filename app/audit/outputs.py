@@ -59,7 +59,7 @@ def _check(rules: NodeRules, files: NodeFiles, made: ParquetFiles, report: Audit
     report.reach.passed_over.features |= {f"{rules.name}.{c}": why for c, why in rules.unjudged.items()}
     for number, file in enumerate(made.files):
         findings = Findings()
-        wanted = root_rows(rules, files.reader(number), lambda _: None)
+        wanted = files.wanted_of(rules, root_rows(rules, files.reader(number), lambda _: None), number)
         rows = files.rows_of(rules, made.batches(file), number)
         report.rows_out[rules.name] += check_rows(rules, wanted, rows, findings, repeats=False)
         report.reach.passed_over.without_past += findings.without_past

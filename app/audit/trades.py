@@ -17,6 +17,7 @@ from app.audit.past import ROWS_MAX, Past, Settings
 from app.audit.since import kyle_rls, vpin
 from app.audit.windows import (
     FLOAT,
+    IN_ORDER_ROWS_MAX,
     INT,
     Moments,
     Windows,
@@ -141,7 +142,7 @@ def two_scale_variance(
     **settings: Any,
 ) -> pl.Series:
     """M7 of the prices that are there."""
-    windows = Windows(past, settings, reset="session")
+    windows = Windows(past, {"max_rows": IN_ORDER_ROWS_MAX, **settings}, reset="session")
     known = windows.stretches.of(without(price, price <= 0).cast(FLOAT))
     kept = known.drop_nulls()
     place = np.concatenate([[0], np.cumsum(known.is_not_null().to_numpy())])
@@ -240,14 +241,21 @@ def ofi(
     return windows.put(values)
 
 
-def ofi_levels(past: Past, *values: pl.Series, output: str = "e1", **settings: Any) -> pl.Series:
-    """M21: all bids, asks, bid sizes and ask sizes, or the mean of all levels."""
+def ofi_levels(
+    past: Past, *values: pl.Series, output: str = "e1", w: Sequence[float] = (), **settings: Any
+) -> pl.Series:
+    """M21: all bids, asks, bid sizes and ask sizes, or the mean of all levels, weighted as it is written."""
     count = len(values) // SIDES
     sizes = alike(*values[2 * count :])
     quotes = [*values[: 2 * count], *sizes]
     levels = [change_of_quote(past, quotes[level::count], settings) for level in range(count)]
     if output != "integrated":
         return levels[int(output.removeprefix("e")) - 1]
+    if w:
+        weighted = arithmetic("*", levels[0].cast(FLOAT), float(w[0]))
+        for level, weight in zip(levels[1:], w[1:], strict=True):
+            weighted = arithmetic("+", weighted, arithmetic("*", level.cast(FLOAT), float(weight)))
+        return arithmetic("/", arithmetic("+", weighted, 0.0), math.fsum(w))  # no zero has a sign
     own = [units(level) for level in levels]
     unit = min(each.exponent for each in own)
     known = np.logical_and.reduce([each.valid for each in own]).tolist()

@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from app.audit.made import SESSION, THERE
 from app.audit.node_rules import NodeRules
 from app.audit.reach import Need, complete, reaches_sure
 from app.audit.sides import WANTED
 from schemas.batch import Bools
 
-THERE: Final = "audit_there_"  # before a column: whether all rows that its value hangs on are there
 TILE_ROWS: Final = 1 << 18  # computed at once, at least
 HELD_ROWS_MAX: Final = 1 << 22  # of rows that have been judged: as later ones hang on them
 
@@ -103,5 +103,6 @@ def _read(rules: NodeRules, rows: pl.DataFrame) -> pl.DataFrame:
             pl.col(name) if name in rows.columns else lacking.alias(name)
             for name in dict.fromkeys([rules.on, *rules.key, *names])
         ),
+        *(name for name in (SESSION,) if name in rows.columns),
         *(THERE + name for name in names if THERE + name in rows.columns),
     )

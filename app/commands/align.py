@@ -14,6 +14,7 @@ from app.errors import RunError, UsageError
 from app.lock.changes import require_meanings
 from app.process import failpoints
 from app.process.memory import share_arenas
+from app.settings.metrics import LOOPBACK
 from app.wiring.open import open_bus, open_pipeline
 from app.wiring.pipeline import Pipeline, warm_up
 from app.wiring.resolved import keep_settings
@@ -141,8 +142,19 @@ def _load_kernels(settings: Settings) -> None:
         gc.freeze()
         gc.enable()
     if settings.worker.failpoint:
+        require_loopback(settings.bus.bootstrap)
         name, _, times = settings.worker.failpoint.partition(":")
         failpoints.arm_death(name, int(times or 1))
+
+
+def require_loopback(bootstrap: str) -> None:
+    """Raise UsageError where a broker is elsewhere: a worker that kills itself is for tests alone."""
+    hosts = {address.strip().rpartition(":")[0].strip("[]") for address in bootstrap.split(",")}
+    if elsewhere := sorted(hosts - LOOPBACK):
+        raise UsageError(
+            "worker.failpoint lets the worker kill itself, for tests with a broker on loopback, and "
+            f"bus.bootstrap names {elsewhere[0]}: leave it out"
+        )
 
 
 topics_app = typer.Typer(

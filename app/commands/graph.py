@@ -178,6 +178,13 @@ def check(
             min=0, help="Seed of all that is drawn, to repeat a check.  Default: another each time."
         ),
     ] = None,
+    whole_day: Annotated[
+        bool,
+        typer.Option(
+            "--whole-day",
+            help="Check all of the day, with functions too.  Default: where functions are called, 200 tiles.",
+        ),
+    ] = False,
 ) -> None:
     """Check the graph over a day of history: its bits hang on nothing but the rows that they should.
 
@@ -193,7 +200,7 @@ def check(
     settings = load_settings(config)
     days = days_to_check(settings, on, data, store, say)
     seed = randbelow(SEEDS) if seed is None else seed
-    report = check_graph(settings, days, seed, lambda line: print_lines([line]))
+    report = check_graph(settings, days, seed, lambda line: print_lines([line]), whole_day=whole_day)
     *lines, last = report.lines
     print_lines([*lines, f"{last} · {duration(monotonic_ns() - begun_ns)}"] if report.equal else report.lines)
     if not report.equal:

@@ -19,6 +19,7 @@ from app.graph.experiments import experiments
 from app.graph.judge import second_judge
 from app.graph.labels import as_far, more_words
 from app.graph.outcome import Outcome
+from app.graph.sample import sample_of
 from app.graph.trial import Outputs, Trial, by_time, difference, one_batch
 from app.lock.changes import require_meanings
 from app.wiring.planning import graph_plan
@@ -70,12 +71,22 @@ def check_graph(
     days: Sequence[Day],
     seed: int,
     say: Callable[[str], None],
+    *,
+    whole_day: bool = False,
 ) -> Report:
     """Check the graph of the settings over these days; each line is said as it is known.
 
-    Raises UsageError where the day has no row to check.
+    Where it calls functions a part of the day is taken, unless it is to be the `whole_day`.  Raises
+    UsageError where the day has no row to check.
     """
     with TemporaryDirectory(prefix="tidemark-graph-") as folder:
+        if not whole_day:
+            plan = graph_plan(settings, join_of_days(settings, days), "")
+            draws = np.random.default_rng([seed, len(CAUSES)])
+            sample = sample_of(settings, days, plan, Path(folder) / "sample", draws)
+            days = sample.days
+            if sample.words:
+                say(sample.words)
         joined = join_days(settings, days, Path(folder) / "published")
         trial = trial_of(joined)
         if trial.rows.num_rows == 0:

@@ -22,10 +22,12 @@ CUTS: Final = 200
 CUT_ROWS: Final = (1, 100, 10_000)
 SINGLE_ROWS_MAX: Final = 2_000  # cut one by one: each call costs as much as a hundred rows
 MOMENTS: Final = 64
+MOMENTS_OF_CALLS: Final = 16  # where functions are called
 KILLS: Final = 40
 LOSSES: Final = 4  # every fourth kill loses all state
 GAP_NS_MAX: Final = 1_000_000_000  # between rows that are put in the place of others
 OTHERS_MAX: Final = 1_000  # of each root, where rows are made of them: prices far away make thousands of bars
+OTHERS_OF_CALLS: Final = 100  # so that they lie in some tiles alone
 CHANGE: Final = (0.5, 2.0)  # of floats: times so much
 CHANGE_OF_BARS: Final = (0.99, 1.01)
 
@@ -71,7 +73,8 @@ def cuts(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
 def look_ahead(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
     """Rows before a moment, with other rows from it on, of every root."""
     day = trial.day
-    moments = np.unique(day.times_ns[draws.integers(0, day.count, MOMENTS)])
+    count = min(MOMENTS, MOMENTS_OF_CALLS) if trial.calls else MOMENTS
+    moments = np.unique(day.times_ns[draws.integers(0, day.count, count)])
     what = f"rows from {moments.size} moments on replaced by others"
     for moment_ns in moments.tolist():
         firsts = day.before(int(np.searchsorted(day.times_ns, moment_ns)))
@@ -182,7 +185,8 @@ def _with_others(trial: Trial, root: RootRows, first: int, draws: np.random.Gene
 def _others(trial: Trial, root: RootRows, first: int, draws: np.random.Generator) -> pa.RecordBatch:
     """Rows in the place of those from `first` on: other values in another order, at other later times."""
     on, change = trial.on, CHANGE_OF_BARS if trial.makes_rows else CHANGE
-    rows = root.rows.slice(first, OTHERS_MAX if trial.makes_rows else None)
+    most = OTHERS_OF_CALLS if trial.calls else OTHERS_MAX if trial.makes_rows else None
+    rows = root.rows.slice(first, most)
     count = rows.num_rows
     shuffled = rows.take(pa.array(draws.permutation(count)))
     columns = []

@@ -1,4 +1,4 @@
-"""The second judge of a check: joins and features computed by the audit, these from the formulas' text."""
+"""The second judge of a check: the audit's joins, bars, labels and calls, and features from their text."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -8,20 +8,27 @@ import pyarrow as pa
 
 from app.audit.findings import PLACE
 from app.audit.joined import Begun, root_rows
-from app.audit.node_rules import NodeRules
+from app.audit.made import MAYBE, MadeRules
+from app.audit.node_rules import JoinRules, NodeRules
 from app.audit.sides import WANTED
 from app.audit.walk import frame_of
 from app.audit.wanted import wanted_rows
 from app.graph.outcome import Outcome
-from app.graph.trial import Difference, Outputs, Trial
+from app.graph.trial import Difference, Outputs, Trial, tiles_end_ns
 from operators.graph.declare import GraphSettings
 
 WHAT: Final = "Polars from the formulas' text"
 JOINS: Final = "Polars, of joins and from the formulas' text"
+MADE: Final = "the audit's own bars, labels, calls and joins, and formulas' text"
 CAUSE: Final = "is another value by its formula, as Polars computes it from the text"
 MATCH: Final = "comes from another row by the settings of the join, as Polars joins them"
 ROWS: Final = "loses rows, or has others than what it reads"
-WAYS: Final = ("by the node", "by Polars")
+OF_MADE: Final = {
+    "bar": "is another bar by its definition, as the audit makes it of the same rows",
+    "label": "is another label by its definition, as the audit finds it in the same rows",
+    "function value": "is another value where the audit calls the function with the tiles of the settings",
+}
+WAYS: Final = ("by the node", "by the audit")
 
 
 def second_judge(trial: Trial, outputs: Outputs, graph: GraphSettings) -> Outcome:
@@ -30,7 +37,8 @@ def second_judge(trial: Trial, outputs: Outputs, graph: GraphSettings) -> Outcom
     Exact, but for what is rounded more than once on its way: there the last bits may differ, and the worst
     relative difference is told.  Features that the audit cannot compute are named.
     """
-    what = JOINS if trial.joins else WHAT
+    makes = trial.by_time or trial.calls
+    what = MADE if makes else JOINS if trial.joins else WHAT
     worst, feature = 0.0, ""
     unjudged: list[str] = []
     for node, rows in outputs.items():
@@ -48,12 +56,13 @@ def second_judge(trial: Trial, outputs: Outputs, graph: GraphSettings) -> Outcom
             wrong = error > rules.tolerances.get(column, 0.0)
             if wrong.any():
                 apart = _wrong(trial, node, column, int(wrong.arg_max() or 0), rows, value, right)
-                cause = MATCH if _is_join(rules) else CAUSE
-                return Outcome("second judge", what, "differs", apart, cause, WAYS)
+                return Outcome("second judge", what, "differs", apart, _cause(rules), WAYS)
             largest = error.max()
             if isinstance(largest, float) and largest > worst:
                 worst, feature = largest, f"{node}.{column}"
     result = f"{worst:.1e} at most ({feature})" if feature else "equal"
+    if trial.calls:
+        result += "; functions are judged by calling them again"
     return Outcome(
         "second judge", what, result + (f"; not judged: {', '.join(unjudged)}" if unjudged else "")
     )
@@ -63,21 +72,32 @@ def _judged(
     rules: NodeRules, graph: GraphSettings, rows: pa.RecordBatch, wanted: pl.DataFrame
 ) -> Iterator[tuple[str, pl.Series, pl.Series]]:
     """Each column of the node's own that can be judged, as it is and as it should be."""
-    prefix = "" if _is_join(rules) else WANTED
+    prefix = "" if _own_source(rules) is not None else WANTED
     for column in _own(rules, graph):
         if column not in rules.unjudged and rows.num_rows:
             (value,) = frame_of(pa.table({column: rows.column(column)}))
             yield column, value, wanted[prefix + column]
 
 
-def _is_join(rules: NodeRules) -> bool:
-    return rules.join is not None and rules.join.name == rules.name
+def _own_source(rules: NodeRules) -> JoinRules | MadeRules | None:
+    """The rules of the node itself where it joins rows or makes them; None for one of formulas."""
+    if rules.join is not None and rules.join.name == rules.name:
+        return rules.join
+    return rules.made if rules.made is not None and rules.made.node.name == rules.name else None
+
+
+def _cause(rules: NodeRules) -> str:
+    source = _own_source(rules)
+    if isinstance(source, MadeRules):
+        return OF_MADE[source.kind]
+    return CAUSE if source is None else MATCH
 
 
 def _own(rules: NodeRules, graph: GraphSettings) -> list[str]:
     """The columns that a node adds to the rows it reads."""
-    if rules.join is not None and _is_join(rules):
-        return rules.join.brought
+    source = _own_source(rules)
+    if source is not None:
+        return source.brought
     return list(next(one for one in graph.nodes if one.name == rules.name).features)
 
 
@@ -94,8 +114,12 @@ def _wanted(trial: Trial, rules: NodeRules) -> pl.DataFrame:
         begun(0)
         yield frame_of(pa.Table.from_batches([trial.day.roots[root].rows]))
 
-    frames = wanted_rows(rules, root_rows(rules, read, lambda _: None), lambda: False)
-    return pl.concat([pl.DataFrame(), *frames], how="diagonal_relaxed")
+    complete_ns = trial.day.complete_ns(trial.day.count)
+    complete_ns = tiles_end_ns(complete_ns) if trial.calls else complete_ns
+    root = root_rows(rules, read, lambda _: None, complete_ns)
+    frames = wanted_rows(rules, root, lambda: False)
+    rows = pl.concat([pl.DataFrame(), *frames], how="diagonal_relaxed")
+    return rows if MAYBE not in rows.columns else rows.filter(~pl.col(MAYBE).fill_null(value=False))
 
 
 def _rows_apart(trial: Trial, node: str, rows: pa.RecordBatch, wanted: pl.DataFrame) -> Difference | None:

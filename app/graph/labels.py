@@ -79,8 +79,8 @@ def labels(trial: Trial, _: Outputs, draws: np.random.Generator) -> Outcome:
     """Labels as they come out, beside what was known by then: rows, and how far they are complete."""
     what = "when labels come out, beside what is known by then"
     count = trial.day.count
-    ends = np.unique(draws.integers(1, max(count, 2), CUTS))
-    ends = [*(int(end) for end in ends if end < count), count]
+    cuts = np.unique(draws.integers(1, max(count, 2), CUTS))
+    ends = [*(int(cut) for cut in cuts if cut < count), count]
     calls = trial.pass_through(trial.make(), trial.day, ends[:-1])
     given = 0
     for known_ns, call in zip(_known_by(trial, ends), calls, strict=True):

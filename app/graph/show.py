@@ -15,6 +15,7 @@ from operators.bars.settings import BarSettings
 from operators.formula.features import Features
 from operators.formula.history import STARTS, Reach, Start, farthest, latest_start
 from operators.graph.plan import Plan, PlannedNode
+from operators.graph.plan_join import PlannedJoin
 from operators.labels.planned import PlannedLabel
 from operators.sealed import ALIGNED
 from operators.tiles.node import PlannedTiles
@@ -100,7 +101,7 @@ class GraphView:
         for node in nodes:
             rows.append((node.name, "", "", "", node.meaning[:MEANING_LENGTH], ""))
             if node.join is not None:
-                rows += [_joined(right, node.join.tolerance_ns) for right in node.reads[1:]]
+                rows += [_joined(right, node.join) for right in node.reads[1:]]
             if node.bars is not None:
                 rows.append(_summed_up(node.bars.settings, Past.of(node.features, "close")))
             if node.label is not None:
@@ -108,7 +109,7 @@ class GraphView:
             for column in node.features.columns:
                 past = Past.of(node.features, column)
                 one = self._meanings[node.name, column]
-                version = f"@{one.version}" if one.version > 1 else ""
+                version = f"@{one.version}" if one.version > 1 and "@" not in column else ""
                 words = (past.memory, past.needs, past.hangs_on)
                 if node.tiles is not None:
                     words = _of_tile(node.tiles)
@@ -281,7 +282,8 @@ class GraphView:
     def _chain(self, leaf: PlannedNode) -> list[str]:
         path = self._path(leaf)
         root = path[0].upstream
-        before = [", ".join(self._settings.stream_names)] if root == ALIGNED else []
+        joined = (self._settings.pipeline.left, *self._settings.pipeline.right)
+        before = [", ".join(joined)] if root == ALIGNED else []
         return [*before, root, *map(_link, path)]
 
     def _topics(self, leaf: PlannedNode) -> str:
@@ -325,8 +327,13 @@ def _labelled(label: PlannedLabel) -> tuple[str, str, str, str, str, str]:
     return (f"  {label.key} of {label.price}", f"held {length}", later, "the row, and those after it", "", "")
 
 
-def _joined(right: str, tolerance_ns: int | None) -> tuple[str, str, str, str, str, str]:
+def _joined(right: str, join: PlannedJoin) -> tuple[str, str, str, str, str, str]:
     """The line of what a node looks up: how far back a row of it may be."""
-    memory = "last row" if tolerance_ns is None else f"window {length_words(tolerance_ns)}"
-    needs = "the last row of a symbol" if tolerance_ns is None else length_words(tolerance_ns)
+    tolerance_ns, before = join.settings.tolerance_ns, ""
+    if join.lag_ns:
+        before = f" {length_words(join.lag_ns)} before"
+    memory = f"last row{before}" if tolerance_ns is None else f"window {length_words(tolerance_ns)}{before}"
+    needs = f"the last row of a symbol{before}"
+    if tolerance_ns is not None:
+        needs = length_words(tolerance_ns + join.lag_ns)
     return (f"  {right}", memory, needs, "the row, and that it finds", "", "")

@@ -76,18 +76,20 @@ def refuse_changes(
     ]
     if not changed:
         return
-    names = {one.name for one in changed}
-    lines = []
+    names = {f"{one.node}.{one.column}" for one in changed}
+    every = [one.name for one in features]
+    lines, ways = [], []
     for one in changed:
         why = _why(one, locked[one.identity], names)
         versions = [int(key.split("@")[1]) for key in locked if key.split("@")[0] == one.name]
-        lines.append(f'{one.identity} {why}: write "... @{max(versions) + 1}", or adopt {one.name}')
+        ways.append(one.name if every.count(one.name) == 1 else one.identity)
+        lines.append(f'{one.identity} {why}: write "... @{max(versions) + 1}", or adopt {ways[-1]}')
     count = f"{len(changed)} feature{'s' * (len(changed) > 1)}"
     raise UsageError(
         f"{path}: {count} would mean something else under the same name and version\n"
         + "".join(f"  {line}\n" for line in lines)
         + "a new version keeps old and new rows apart; to change what the old one means: python -m app graph "
-        f"adopt {' '.join(one.name for one in changed)} -c {settings.file}"
+        f"adopt {' '.join(ways)} -c {settings.file}"
     )
 
 

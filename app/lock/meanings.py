@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.config import Settings
 from app.wiring.planning import graph_plan, rows_meaning
+from operators.formula.names import split_name
 from operators.formula.read import names_in, one_form
 from operators.graph.plan import Plan, PlannedNode
 from operators.graph.versions import formula_version
@@ -34,12 +35,12 @@ class FeatureMeaning:
 
     @property
     def name(self) -> str:
-        """`node.column`, which the versions of a feature share."""
-        return f"{self.node}.{self.column}"
+        """`node.feature`, which the versions of a feature share: `vol@2` is a column of `vol`."""
+        return f"{self.node}.{split_name(self.column)[0]}"
 
     @property
     def identity(self) -> str:
-        """`node.column@version`: what may mean one thing alone."""
+        """`node.feature@version`: what may mean one thing alone."""
         return f"{self.name}@{self.version}"
 
 

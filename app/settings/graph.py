@@ -16,12 +16,12 @@ from app.settings.sessions import AnchorTable
 from operators.formula.functions.table import FUNCTIONS
 from operators.formula.read import read_formula
 from operators.formula.tree import Broken, Call, Tree
-from operators.graph.declare import RESERVED, GraphSettings, JoinSettings, NodeSettings, Output
+from operators.graph.declare import LAG_NS_MAX, RESERVED, GraphSettings, JoinSettings, NodeSettings, Output
 from operators.graph.versions import formula_version
 from operators.sessions.sessions import Sessions
 from operators.tiles.settings import Mistake, UserFunction
 
-JOIN_KEYS: Final = ("right", "direction", "allow_exact", "tolerance_ns", "carry", "columns")
+JOIN_KEYS: Final = ("right", "direction", "allow_exact", "tolerance_ns", "carry", "columns", "lag_ns")
 Formula = Annotated[str, Field(min_length=1)]
 Loaded: TypeAlias = tuple[UserFunction | None, tuple[Mistake, ...]]
 NO_FUNCTIONS: Final[Mapping[str, Loaded]] = MappingProxyType({})
@@ -57,6 +57,7 @@ class NodeTable(LabelTable, BarsTable, FunctionTable):
     tolerance_ns: WholeNs | None = None  # farthest row that still matches; none: any
     carry: Literal["row", "column"] = "row"  # the row as it is, or per column the last value
     columns: dict[Name, tuple[str, ...]] = Field(default_factory=dict)  # by right: those taken; none: all
+    lag_ns: Annotated[int, Field(ge=0, le=LAG_NS_MAX)] = 0  # look up what was there so long before the row
 
     @model_validator(mode="after")
     def _keys_are_of_the_kind(self) -> "NodeTable":
@@ -104,6 +105,12 @@ class NodeTable(LabelTable, BarsTable, FunctionTable):
                 raise ValueError(f'{key} is a key of {what}: it needs kind = "{kind}"')
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The nodes and streams whose rows it takes."""
+        quotes = self.label().quotes if self.kind == "label" else ""
+        return (self.from_, *self.right, *([quotes] if quotes else []))
+
+    @property
     def join(self) -> JoinSettings | None:
         """How it joins; None for another node."""
         if self.kind != "asof":
@@ -114,6 +121,7 @@ class NodeTable(LabelTable, BarsTable, FunctionTable):
             tolerance_ns=self.tolerance_ns,
             carry=self.carry,
             columns=dict(self.columns),
+            lag_ns=self.lag_ns,
         )
 
 

@@ -48,7 +48,8 @@ class Task:
     """Rows go in with `take`, sealed rows come out with `seal`; `progress` and `state` write it down.
 
     `readings` are its inputs by topic, `sinks` its outputs by name.  By this process's clock, something was
-    read last at `released_ns` and the frontier rose last at `moved_ns`.  `ahead_limit` says in words what
+    read last at `released_ns`, the frontier rose last at `moved_ns`, and what lets rows wait for nodes was
+    read at `waiting_ns`, 0 where none wait.  `ahead_limit` says in words what
     bounds a time from above.  `life` says who seals, and by which rule.  `warming` gives nodes the
     sealed rows that they lack, a step whenever it is asked for one; None where they lack none.
     """
@@ -64,6 +65,7 @@ class Task:
     counts: Counts = field(default_factory=Counts)
     released_ns: int = 0
     moved_ns: int = 0
+    waiting_ns: int = 0
     warming: Generator[int] | None = None
 
     @property
@@ -124,13 +126,22 @@ class Task:
             self.warming = None
         return messages or 0
 
-    def seal(self) -> Iterator[tuple[Sink, Sealed]]:
-        """Yield the rows that became final, by sink; none of sinks without any."""
+    def seal(self, *, nodes: bool = True) -> Iterator[tuple[Sink, Sealed]]:
+        """Yield the rows that became final, by sink; none of sinks without any.
+
+        Without `nodes` rows may wait for `run_nodes`.
+        """
         before_ns = self.operator.inputs.frontier_ns
-        sealed = self.operator.seal()
+        sealed = self.operator.seal(nodes=nodes)
         if self.operator.inputs.frontier_ns > before_ns:
             self.moved_ns = self.released_ns
+        self.waiting_ns = 0 if nodes else self.waiting_ns or self.released_ns
         return self._with_rows(sealed)
+
+    def run_nodes(self) -> Iterator[tuple[Sink, Sealed]]:
+        """Yield what comes of the rows that wait for nodes, by sink; none of sinks without any."""
+        self.waiting_ns = 0
+        return self._with_rows(self.operator.run_nodes())
 
     def finish(self) -> Iterator[tuple[Sink, Sealed]]:
         """Yield the rows that still wait, for rows of a period that a bounded run will not read."""

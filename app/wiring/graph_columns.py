@@ -14,6 +14,7 @@ from operators.graph.render import render_value
 from operators.sealed import ALIGNED
 from schemas.clocks import EVENT_NS, KNOWN_NS
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
+from schemas.stream import Stream
 
 OF_A_ROW: Final = (EVENT_NS, KNOWN_NS, LEFT_OFFSET, LEFT_INDEX)  # with the key, what names a row
 
@@ -30,12 +31,16 @@ class _Told(NamedTuple):
     def name(self) -> str:
         return self.prefix + self.column
 
+    def root(self, settings: Settings) -> str:
+        """Whose rows have it: the join's, or the stream's own where it is not joined."""
+        return self.stream if self.stream in settings.beside else ALIGNED
+
 
 def graph_scales(settings: Settings) -> dict[str, dict[str, int]]:
     """By root and column: its scale."""
     scales: dict[str, dict[str, int]] = {}
     for one in _told(settings, "scales"):
-        scales.setdefault(ALIGNED, {})[one.name] = int(one.value)
+        scales.setdefault(one.root(settings), {})[one.name] = int(one.value)
         scales.setdefault(one.stream, {})[one.column] = int(one.value)
     return scales
 
@@ -44,21 +49,30 @@ def graph_aliases(settings: Settings) -> dict[str, dict[str, str]]:
     """By root and column: the name that it has inside the graph."""
     aliases: dict[str, dict[str, str]] = {}
     for one in _told(settings, "aliases"):
-        aliases.setdefault(ALIGNED, {})[one.name] = f"{one.prefix}{one.value}"
+        aliases.setdefault(one.root(settings), {})[one.name] = f"{one.prefix}{one.value}"
         aliases.setdefault(one.stream, {})[one.column] = str(one.value)
     return aliases
 
 
-def require_columns(settings: Settings, aligned: pa.Schema, key: Sequence[str]) -> None:
-    """Raise UsageError, with the place, where a column is not there, can have no scale, or no such name."""
-    aliases = graph_aliases(settings).get(ALIGNED, {})
+def require_columns(
+    settings: Settings, aligned: pa.Schema, key: Sequence[str], beside: Sequence[Stream] = ()
+) -> None:
+    """Raise UsageError, with the place, where a column is not there, can have no scale, or no such name.
+
+    `aligned` are the columns of the joined rows and `key` those of the left stream's key; the streams that
+    are `beside` the join have their own.
+    """
+    aliases = graph_aliases(settings)
+    layouts = {ALIGNED: aligned, **{stream.name: stream.schema for stream in beside}}
     for table in ("scales", "aliases"):
         for one in _told(settings, table):
-            wrong = _missing(one, aligned)
+            root = one.root(settings)
+            wrong = _missing(one, layouts[root])
             if not wrong and table == "scales":
-                wrong = _unscalable(one, aligned.field(one.name).type)
+                wrong = _unscalable(one, layouts[root].field(one.name).type)
             elif not wrong:
-                wrong = _misnamed(one, aliases, aligned, {*key, *settings.stream(one.stream).key})
+                keys = {*key, *settings.stream(one.stream).key}
+                wrong = _misnamed(one, aliases.get(root, {}), layouts[root], keys)
             if wrong:
                 location = ("streams", one.stream, table, one.column)
                 message = f"{'.'.join(location)}: {wrong}"
@@ -67,7 +81,7 @@ def require_columns(settings: Settings, aligned: pa.Schema, key: Sequence[str]) 
 
 def _told(settings: Settings, table: str) -> Iterator[_Told]:
     for stream in settings.stream_names:
-        prefix = "" if stream == settings.pipeline.left else f"{stream}_"
+        prefix = f"{stream}_" if stream in settings.pipeline.right else ""
         for column, value in getattr(settings.stream(stream), table).items():
             yield _Told(stream, prefix, column, value)
 

@@ -13,6 +13,7 @@ from operators.graph.errors import GraphError
 from operators.graph.plan import Plan, plan_graph
 from operators.graph.render import render_errors, render_value
 from operators.join.settings import AsofSettings
+from operators.sealed import ALIGNED
 from schemas.stream import Stream
 from topics.avro.schema import column_name
 
@@ -22,6 +23,7 @@ def join_settings(settings: Settings, streams: Mapping[str, Stream]) -> AsofSett
     return AsofSettings(
         left=streams[settings.pipeline.left],
         rights=tuple(streams[name] for name in settings.pipeline.right),
+        beside=tuple(streams[name] for name in settings.beside),
         clock=settings.pipeline.clock,
         direction=settings.pipeline.direction,
         allow_exact=settings.pipeline.allow_exact,
@@ -68,10 +70,9 @@ def graph_plan(
     """
     if not settings.graph.nodes:
         return None
-    require_columns(settings, asof.aligned_schema(), asof.left.key)
-    _require_backward(settings, asof)
+    require_columns(settings, asof.aligned_schema(), asof.left.key, asof.beside)
     try:
-        return plan_graph(
+        plan = plan_graph(
             declared or declared_graph(settings),
             asof.aligned_schema(),
             meaning=meaning,
@@ -81,13 +82,16 @@ def graph_plan(
         )
     except GraphError as wrong:
         raise UsageError(render_errors(*settings.source(), wrong.errors).rstrip()) from None
+    if asof.hold_ns:
+        _require_backward(settings, plan)
+    return plan
 
 
-def _require_backward(settings: Settings, asof: AsofSettings) -> None:
-    """Raise UsageError where a row's moment would hang on which later row it met."""
-    for name, node in settings.graph.nodes.items():
-        if node.out is not None and node.out.available and asof.hold_ns:
-            location = ("graph", name, "out", "available")
+def _require_backward(settings: Settings, plan: Plan) -> None:
+    """Raise UsageError where a row's moment would hang on which later row the pipeline's join met."""
+    for node in plan.nodes:
+        if node.available and ALIGNED in node.roots:
+            location = ("graph", node.name, "out", "available")
             message = (
                 f"{'.'.join(location)}: a join that looks ahead gives no available_ns, since rows wait for "
                 'later ones: leave it out, or join with direction = "backward"'

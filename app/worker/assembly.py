@@ -56,10 +56,11 @@ def open_worker(
     consumer = pipeline.bus.consumer(group=group, client_id=member_id(pipeline.settings))
     topics, partitions = list(pipeline.input_topics), pipeline.settings.bus.partitions
     counts = InputCounts(pipeline.bus, topics, partitions, partial(ledger.waited, "broker"))
-    commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, commit, ledger)
     idle, relief = IdleWatch(pipeline.settings, consumer, elapsed_ns), Relief(consumer)
     tally, leftovers = Tally(pipeline.bus, pipeline.settings.pipeline.left, elapsed_ns), Leftovers(elapsed_ns)
     dispatch = Dispatch(tasks, outbox, idle, settings, wall_ns, tally, ledger)
+    commit = dispatch.before(commit)
+    commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, commit, ledger)
 
     def on_close(number: int) -> None:
         commits.forget(number)

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
-from app.commit.outbox import Outbox, stamp_of
+from app.commit.commits import CommitCall
+from app.commit.outbox import Outbox, Stamp, stamp_of
 from app.errors import RunError
 from app.metrics.catalogue import (
     BYTES_READ,
@@ -54,7 +55,11 @@ class Dispatch:
         tally: Tally,
         ledger: Ledger,
     ) -> None:
-        """`wall_ns` stamps what is read, and is what `max_ahead_of = "wall"` measures times by."""
+        """`wall_ns` stamps what is read, and is what `max_ahead_of = "wall"` measures times by.
+
+        Exactly once nobody sees rows before their commit, so nodes may run just before it.
+        """
+        self._nodes_now = settings.guarantee != "exactly_once"
         self._tasks = tasks
         self._outbox = outbox
         self._idle = idle
@@ -110,23 +115,46 @@ class Dispatch:
         return warm, messages
 
     def seal(self, task: Task) -> None:
-        """Send the rows of a task that are final now."""
-        parts = task.seal()
+        """Send the rows of a task that are final now; exactly once, those for nodes wait for `run_nodes`."""
+        parts = task.seal(nodes=self._nodes_now)
         self._ledger.phases.end(SEAL)
-        self._send(task, parts)
+        self._send(task, parts, stamp_of(task))
+        if task.operator.nodes_due:
+            self._run_nodes(task)
+
+    def before(self, commit: CommitCall) -> CommitCall:
+        """The commit, with the rows that wait for nodes taken and what comes of them sent before it."""
+
+        def committed(*args: Any) -> None:
+            self.run_nodes()
+            commit(*args)
+
+        return committed
+
+    def run_nodes(self) -> None:
+        """Let the nodes of every task take the rows that wait for them, and send what comes of it."""
+        for task in self._tasks.values():
+            self._run_nodes(task)
 
     def finish(self, task: Task) -> None:
         """Send the rows of a task that still wait, for rows of a period that will not be read."""
         parts = task.finish()
         self._ledger.phases.end(SEAL)
-        self._send(task, parts)
+        self._send(task, parts, stamp_of(task))
 
-    def _send(self, task: Task, parts: Iterator[tuple[Sink, Sealed]]) -> None:
+    def _run_nodes(self, task: Task) -> None:
+        """Frames of rows that waited say when the first of them was let go: nobody's delay looks shorter."""
+        stamp = Stamp(task.waiting_ns or task.released_ns, task.newest_ns)
+        parts = task.run_nodes()
+        self._ledger.phases.end(SEAL)
+        self._send(task, parts, stamp)
+
+    def _send(self, task: Task, parts: Iterator[tuple[Sink, Sealed]], stamp: Stamp) -> None:
         before = task.counts.rows_sealed
         for sink, sealed in parts:
             if sink.name == ALIGNED:
                 self._count_sealed(task, sealed)
-            self._outbox.send(sink, sealed, stamp_of(task))
+            self._outbox.send(sink, sealed, stamp)
         failed = task.operator.nodes.failures()
         task.counts.dead += len(failed)
         self._outbox.failed_tiles(failed, task.partition)

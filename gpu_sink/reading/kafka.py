@@ -114,6 +114,7 @@ class KafkaFrames:
         settings = {
             "queued.max.messages.kbytes": QUEUE_KIB,
             "topic.metadata.refresh.interval.ms": METADATA_REFRESH_MS,
+            "enable.metrics.push": False,  # a broker may ask for figures of its clients (KIP-714)
             **({"fetch.wait.max.ms": END_WAIT_MS} if self.until_end else {}),
             **self.settings,
             "bootstrap.servers": self.bootstrap,

@@ -4,7 +4,6 @@ All that is wrong with any of them is collected: a feature that cannot be used d
 with those that use it, and is not reported again there.
 """
 
-import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +17,7 @@ from operators.formula.functions.declare import Memory, widest
 from operators.formula.functions.table import FUNCTIONS
 from operators.formula.history import STATEFUL, Reach, Start, farthest, latest_start, own_reach
 from operators.formula.meaning import begins_anew, column_meaning, node_meaning, step_meanings
+from operators.formula.names import wrong_name
 from operators.formula.read import read_formula
 from operators.formula.steps import Step, Steps
 from operators.formula.suggest import suggest
@@ -217,9 +217,7 @@ class _Reading:
             return f"a node has at most {FEATURES_MAX} features"
         if layout is not None and column in layout.names:
             return f"{self._source.name} has a column {column} already; a feature needs a name of its own"
-        if not column.isidentifier() or keyword.iskeyword(column):
-            return "a feature's name is letters, digits and _, and no word of Python"
-        return ""
+        return wrong_name(column)
 
     def _place(self, column: str, tree: Tree, errors: list[FormulaError]) -> int | None:
         """The step of a tree, None where there is none or its kind is not known; faults go to `errors`."""

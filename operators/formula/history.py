@@ -46,6 +46,7 @@ class Stateful(NamedTuple):
     `kept`     whether it looks back at its values, so that their last rows are kept.
     `reset`    which of its constants says whether it begins anew with a session; None where none does.
     `each`     words more for each of what its first constant counts: the words of a state that is a list.
+    `far`      words more that it seldom needs, behind those of all steps (`near_kernel`).
     `own`      a column beside those values that it writes itself, made anew from them after a restart: an
                integer for each row, or integers that lie from the first place of the symbol's ring on,
                whatever the row.
@@ -59,6 +60,7 @@ class Stateful(NamedTuple):
     reset: int | None = 2  # of a window
     each: int = 0
     own: Literal["", "rows", "places"] = ""
+    far: int = 0
 
     def sized(self, constants: Sequence[int]) -> "Stateful":
         """With the words that it has for these constants."""
@@ -88,6 +90,7 @@ RECURSIONS: Final[Mapping[str, tuple[int, int]]] = {
 }
 ANCHORED: Final = "_anchored"  # ends the name of one that has two states, as that of 0.7 has
 PRODUCT_WORDS: Final = 2 + PRODUCT_DIGITS
+NEAR_WORDS: Final = 8  # of a sum whose digits are near: a line of the processor's cache
 
 STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x, rows, reset), and (x, ns, reset, rows_max)
@@ -95,7 +98,7 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "lag_time": Stateful("same", 1, "window", 1, reset=1),
     # (x, window): rows with a value, and their exact sum, with parts `low` and `mean`
     "window_count": Stateful("int64", 1, "window", 2),
-    "window_sum": Stateful("float64", 1, "window", SUM_WORDS),
+    "window_sum": Stateful("float64", 1, "window", NEAR_WORDS, far=EXACT_WORDS),
     **{
         name: Stateful("float64", values, "since", TAKEN_WORDS + words, kept=False, reset=-2)
         for name, (values, words) in RECURSIONS.items()
@@ -130,7 +133,7 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "window_quantile": Stateful("float64", 1, "window", 2, own="places"),
     "window_rank": Stateful("float64", 1, "window", 2, own="places"),
     # (x, reset): R16 of floats and of integers; (e, reset): R17, R18; (x, limit_rows, limit_ns, reset): R19
-    "cumsum_floats": Stateful("float64", 1, "since", 4 + EXACT_DIGITS, kept=False, reset=0),
+    "cumsum_floats": Stateful("float64", 1, "since", NEAR_WORDS, kept=False, reset=0, far=EXACT_WORDS),
     "cumsum_ints": Stateful("int64", 1, "since", 3, kept=False, reset=0),
     "time_since": Stateful("int64", 1, "since", 3, kept=False, reset=0),
     "count_since": Stateful("int64", 1, "since", 3, kept=False, reset=0),
@@ -138,13 +141,15 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x, window): the sum of integers
     "window_total": Stateful("int64", 1, "window", 4),
     # (x, window, without, ddof): the variance, with part `zscore`; without the row at hand where that is 1
-    "window_squares": Stateful("float64", 1, "window", SUM_WORDS + PRODUCT_WORDS),
+    "window_squares": Stateful("float64", 1, "window", 2 * NEAR_WORDS, far=EXACT_WORDS + PRODUCT_WORDS),
     # (x, y, window): the sum of products, with parts `low` and `mean`: the mean of x weighted by y
     "window_products": Stateful("float64", 2, "window", SUM_WORDS + PRODUCT_WORDS),
     # (x, y, window): the covariance, with parts `correlation`, and `slope`, `intercept`, `t_value` of y on x
     "window_pairs": Stateful("float64", 2, "window", 2 * SUM_WORDS - 3 + 3 * PRODUCT_WORDS),
     # (x, window, bias): the skew, with part `kurtosis`
     "window_shape": Stateful("float64", 1, "window", 1),
+    # (price, log price, window, K, adjust, least): M7 of a window
+    "window_two_scales": Stateful("float64", 2, "window", 4 + 2 * EXACT_WORDS),
 }
 
 # Further results of a step, by the place they have among its registers.

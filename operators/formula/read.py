@@ -23,7 +23,12 @@ NODES_MAX: Final = 1_000
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
 
-STRANGE: Final = re.compile("[\0\ud800-\udfff]")  # what Python's parser does not even take
+# `vol@2` is the name of a column, which Python would read as a product; a text stays as it is.
+VERSIONED: Final = re.compile(
+    r"""(?P<text>'[^']*'|"[^"]*")|(?<!\w)(?P<name>[^\W\d]\w*)@(?=[1-9][0-9]{0,8}(?!\w))"""
+)
+JOINT: Final = "\u1369"  # stands for its @ while Python reads: part of a name, and in no name anybody has
+STRANGE: Final = re.compile(f"[\0\ud800-\udfff{JOINT}]")  # what Python's parser does not even take
 
 BINARY: Final[dict[type[ast.operator], str]] = {
     ast.Add: "add",
@@ -46,7 +51,7 @@ INSTEAD: Final[dict[type[ast.AST], str]] = {
     ast.Pow: "** is not part of formulas; write x * x",
     ast.FloorDiv: "// is not part of formulas; / divides",
     ast.Mod: "% is not part of formulas",
-    ast.MatMult: "@ gives a version and stands at the end, after a space: 'mid @2'",
+    ast.MatMult: "@ gives a version and stands at the end, after a space: 'mid @2'; mid@2 is a column",
     ast.BitAnd: "& is not part of formulas; write and",
     ast.BitOr: "| is not part of formulas; write or",
     ast.BitXor: "^ is not part of formulas",
@@ -94,7 +99,7 @@ def read_formula(text: str) -> tuple[Tree, list[FormulaError]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice to programmers, such as on escapes in a text
-            body = ast.parse(code, mode="eval").body
+            body = _parsed(code)
         reader = _Reader(code, shift)
         return reader.tree(body, 1), reader.errors
     except FormulaError as error:  # a bound was passed: nothing of the tree is kept
@@ -110,15 +115,32 @@ def read_formula(text: str) -> tuple[Tree, list[FormulaError]]:
 
 def one_form(text: str) -> str:
     """A formula without comments, superfluous brackets and white space; `text` is one that can be read."""
-    return ast.unparse(ast.parse(_one_line(text).strip(), mode="eval"))
+    return ast.unparse(_parsed(_one_line(text).strip()))
 
 
 def names_in(text: str) -> list[str]:
     """The names that a formula computes with, each once; `text` is one that can be read."""
-    tree = ast.parse(_one_line(text).strip(), mode="eval")
+    tree = _parsed(_one_line(text).strip())
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called]
     return list(dict.fromkeys(names))
+
+
+def _parsed(code: str) -> ast.expr:
+    """What Python reads in one line of code; raises SyntaxError.
+
+    Places in it are of `code` with the joint in place of each @ of a name, whose characters are as many.
+    """
+    body = ast.parse(_joined(code), mode="eval").body
+    for node in ast.walk(body):
+        if isinstance(node, ast.Name):
+            node.id = node.id.replace(JOINT, "@")
+    return body
+
+
+def _joined(code: str) -> str:
+    """The code with names of versions as Python can read them; of as many characters."""
+    return VERSIONED.sub(lambda match: match["text"] or match["name"] + JOINT, code)
 
 
 def _one_line(text: str) -> str:
@@ -162,7 +184,7 @@ class _Reader:
     """Turns Python's nodes into ours, and collects what is wrong on the way."""
 
     def __init__(self, code: str, shift: int) -> None:
-        self._code = code.encode()
+        self._code = _joined(code).encode()
         self._shift = shift
         self._nodes = 0
         self.errors: list[FormulaError] = []

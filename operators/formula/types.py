@@ -35,7 +35,7 @@ EQUALITY: Final = frozenset({"equal", "unequal"})
 LOGIC: Final = frozenset({"and", "or", "not"})
 
 # Steps that compute with floats alone, and those that give one of -1, 0 and 1.
-OF_FLOATS: Final = frozenset({"log", "exp", "sqrt", "power", "erfc"})
+OF_FLOATS: Final = frozenset({"log", "exp", "sqrt", "power", "erfc", "student"})
 SIGNS: Final = frozenset({"sign", "direction", "zero_without"})
 # Steps whose operands have one kind, which is the result's.
 OF_ONE_KIND: Final = frozenset({"min", "max", "min_known", "max_known", "clip", "valid_bid", "uncrossed_bid"})

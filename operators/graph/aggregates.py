@@ -1,13 +1,13 @@
 """Formulas of bars: one aggregate each, over values of a trade's row."""
 
 import ast
-import keyword
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import pyarrow as pa
 
 from operators.bars import aggregate_kernel as aggregate
+from operators.formula.names import wrong_name
 from operators.formula.read import read_formula
 from operators.formula.suggest import suggest
 from operators.graph.errors import NodeError
@@ -53,10 +53,8 @@ def read_aggregates(node: str, features: Mapping[str, str]) -> tuple[dict[str, A
     errors: list[NodeError] = []
     for column, text in features.items():
         one = _read(text)
-        if not column.isidentifier() or keyword.iskeyword(column):
-            errors.append(
-                NodeError(node, column, "a feature's name is letters, digits and _, and no word of Python")
-            )
+        if why := wrong_name(column):
+            errors.append(NodeError(node, column, why))
         if isinstance(one, Aggregate):
             made[column] = one
         else:

@@ -29,6 +29,7 @@ RESERVED: Final = frozenset(
 )
 
 NODES_MAX: Final = 200
+LAG_NS_MAX: Final = 31 * 24 * 3_600 * 1_000_000_000  # of a join, as of a window
 NODE_NAME_LENGTH_MAX: Final = 64  # characters; a topic's name has it behind the prefix
 
 
@@ -52,6 +53,7 @@ class JoinSettings:
 
     `rights`   the nodes and streams that are looked up.
     `columns`  of each of them those that are taken; all but the key where not named.
+    `lag_ns`   how long before its own time a row looks them up.
     """
 
     rights: tuple[str, ...]
@@ -59,6 +61,7 @@ class JoinSettings:
     tolerance_ns: int | None = None
     carry: Carry = "row"
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lag_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

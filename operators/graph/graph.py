@@ -10,6 +10,7 @@ from operators.entries import KeptEntries, owned, owner_prefix
 from operators.graph.asof_node import AsofNode
 from operators.graph.gone import Gone
 from operators.graph.journal import Journals
+from operators.graph.moments import Moments
 from operators.graph.node_places import NodePlaces
 from operators.graph.past import pasts_of
 from operators.graph.plan import Plan, PlannedNode
@@ -68,13 +69,16 @@ class Graph(RunningNodes):
         """By node what of the past it says that it needs."""
         return {name: node.needs for name, node in self._nodes.items()}
 
-    def take(self, aligned: Sealed, streams: Mapping[str, Sealed] = NONE) -> Mapping[str, Sealed]:
+    def take(
+        self, aligned: Sealed, streams: Mapping[str, Sealed] = NONE, moments: Moments | None = None
+    ) -> Mapping[str, Sealed]:
         """Run the rows of the join, and of each stream that is read, that became final through every node.
 
-        Returns what goes out, by node.  Each output says itself how far it is complete.
+        Returns what goes out, by node.  Each output says itself how far it is complete.  With `moments` rows
+        of roots come with theirs, and those of joins get them.
         """
         assert not self._cold, "nodes are cold: they lack rows that were sealed before"
-        sealed = self.run({ALIGNED: aligned, **streams})
+        sealed = self.run({ALIGNED: aligned, **streams}, moments=moments)
         return {name: output.choose(sealed[name]) for name, output in self._outputs.items()}
 
     @property

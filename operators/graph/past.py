@@ -11,8 +11,7 @@ from operators.bars.node import PlannedBars
 from operators.formula.history import STATEFUL, Window, own_reach
 from operators.formula.steps import Step
 from operators.graph.plan import Plan, PlannedNode
-from operators.graph.plan_join import looked_up_columns
-from operators.join.settings import AsofSettings
+from operators.graph.plan_join import PlannedJoin, looked_up_columns
 from operators.labels.planned import PlannedLabel
 from operators.sealed import ALIGNED
 from operators.tiles.settings import TileSettings
@@ -150,18 +149,19 @@ def remembered_streams(plan: Plan) -> frozenset[str]:
 
 
 def _join_pasts(
-    node: PlannedNode, join: AsofSettings, columns: Mapping[str, Mapping[str, Past]], held: Past
+    node: PlannedNode, join: PlannedJoin, columns: Mapping[str, Mapping[str, Past]], held: Past
 ) -> tuple[Past, Mapping[str, Past]]:
     """The past of a join node, and those of its columns: the left one's own, and the looked up ones'.
 
     The last row of a symbol may be however old, but for a tolerance; left rows wait no longer than that, and
     as long as they were `held` before.
     """
-    own = Past(ever=True) if join.tolerance_ns is None else Past(ns=join.tolerance_ns).behind(held)
+    tolerance_ns = join.settings.tolerance_ns
+    own = Past(ever=True) if tolerance_ns is None else Past(ns=tolerance_ns + join.lag_ns).behind(held)
     pasts = dict(columns.get(node.upstream, {}))
-    for name, right in zip(node.reads[1:], join.rights, strict=True):
+    for name, right in zip(node.reads[1:], join.settings.rights, strict=True):
         of_right = columns.get(name, {})
-        looked_up = looked_up_columns(join, right)
+        looked_up = looked_up_columns(join.settings, right)
         pasts |= {column: own.behind(of_right.get(name_there, NOTHING)) for column, name_there in looked_up}
     return _farthest([own, *pasts.values()]), pasts
 

@@ -18,13 +18,19 @@ from operators.graph.circles import circles
 from operators.graph.declare import RESERVED, GraphSettings, JoinSettings, NodeSettings, Output
 from operators.graph.errors import GraphError, NodeError
 from operators.graph.plan_bars import BarsPlan, plan_bars
-from operators.graph.plan_join import Upstream, join_meaning, joined_labels, joined_scales, plan_join
+from operators.graph.plan_join import (
+    PlannedJoin,
+    Upstream,
+    join_meaning,
+    joined_labels,
+    joined_scales,
+    plan_join,
+)
 from operators.graph.plan_label import plan_label
-from operators.graph.plan_names import beside_errors, name_errors
+from operators.graph.plan_names import name_errors, output_errors
 from operators.graph.plan_tiles import TilesPlan, mistakes, plan_tiles
 from operators.graph.stream_rows import rows_meaning, stream_layout
-from operators.graph.versions import formula_version
-from operators.join.settings import AsofSettings
+from operators.graph.versions import feature_versions
 from operators.labels.declare import LabelSettings
 from operators.labels.planned import PlannedLabel
 from operators.sealed import ALIGNED
@@ -60,7 +66,7 @@ class PlannedNode:
     features: Features
     versions: Mapping[str, int]
     carried: tuple[str, ...] | None
-    join: AsofSettings | None = None
+    join: PlannedJoin | None = None
     status: bool = False
     available: bool = False
     bars: PlannedBars | None = None
@@ -223,8 +229,9 @@ class _Planning:
         source = upstream.source
         if not node.features:
             self._report(node.name, f"a node needs features, in a table [graph.{node.name}.features]")
-        split = {column: formula_version(text) for column, text in node.features.items()}
-        features, errors = read_features(node.name, source, {name: text for name, (text, _) in split.items()})
+        formulas, versions, twice = feature_versions(node.name, node.features)
+        self.errors += twice
+        features, errors = read_features(node.name, source, formulas)
         for column, wrong in errors.items():
             for error in wrong:
                 places = (error.start, error.end) if error.end else (None, None)
@@ -234,12 +241,8 @@ class _Planning:
         carried = self._carried(node, upstream.key)
         if features is None:
             return None
-        versions = {name: version for name, (_, version) in split.items()}
         output = node.output or Output()
-        if upstream.joined:
-            self._check_available(node)
-        if carried is not None:
-            self.errors += beside_errors(node.name, output, carried, features)
+        self.errors += output_errors(node, carried, features, waits=upstream.waits)
         return PlannedNode(
             node.name,
             (node.upstream,),
@@ -271,17 +274,14 @@ class _Planning:
             self._report(node.name, str(wrong))
             return None
         roots = tuple(sorted({root for one in (left, *rights) for root in one.roots}))
-        features, settings = planned.features, planned.settings
-        own = self._source(node, left.source, features, set())
-        labels = joined_labels(settings, left, rights)
-        own = own._replace(scales=joined_scales(settings, left, rights), labels=labels)
-        self._upstreams[node.name] = left._replace(source=own, roots=roots, joined=True)
-        carried = self._carried(node, left.key)
-        self._check_available(node)
-        status = node.output is not None and node.output.status
-        return PlannedNode(
-            node.name, node.reads, roots, left.key, features, {}, carried, settings, status, labels=labels
+        own = self._source(node, left.source, planned.features, set())
+        own = own._replace(
+            scales=joined_scales(planned.settings, left, rights),
+            labels=joined_labels(planned.settings, left, rights),
         )
+        waits = any(one.waits for one in (left, *rights))
+        joined = left._replace(source=own, roots=roots, waits=waits)
+        return replace(self._own_rows(node, joined, planned.features), join=planned)
 
     def _plan_made(self, node: NodeSettings, upstream: Upstream) -> PlannedNode | None:
         """Bars, and what functions give."""
@@ -289,7 +289,9 @@ class _Planning:
         if upstream.source.layout is None or upstream.source.broken:
             self.errors += mistakes(node)
             return None
-        formulas = {name: formula_version(text)[0] for name, text in node.features.items()}
+        texts = node.features if node.tiles is None else node.tiles.returns
+        formulas, versions, twice = feature_versions(node.name, texts)
+        self.errors += twice
         made: BarsPlan | TilesPlan | None
         if node.bars is not None:
             made, wrong = plan_bars(node.name, node.bars, formulas, upstream, self._clock, self._sessions)
@@ -298,8 +300,6 @@ class _Planning:
         self.errors += wrong
         if made is None:
             return None
-        texts = node.features if node.tiles is None else node.tiles.returns
-        versions = {name: formula_version(text)[1] for name, text in texts.items()}
         planned = self._own_rows(node, made.upstream, made.features)
         return replace(planned, versions=versions, bars=made.bars, tiles=made.tiles)
 
@@ -318,7 +318,8 @@ class _Planning:
         """A node whose rows are not those that it takes; `upstream` is what others read of it."""
         self._upstreams[node.name] = upstream
         carried = self._carried(node, upstream.key)
-        self._check_available(node)
+        self.errors += output_errors(node, carried, features, waits=upstream.waits)
+        output = node.output or Output()
         return PlannedNode(
             node.name,
             node.reads,
@@ -327,15 +328,10 @@ class _Planning:
             features,
             {},
             carried,
-            status=node.output is not None and node.output.status,
+            status=output.status,
+            available=output.available,
             labels=upstream.source.labels,
         )
-
-    def _check_available(self, node: NodeSettings) -> None:
-        """Report what nobody knows of rows that waited for others inside the graph."""
-        if node.output is not None and node.output.available:
-            why = "it is not known when a reader could have rows of joins, bars, labels or functions"
-            self._report(node.name, why, setting="out.available")
 
     def _source(
         self, node: NodeSettings, source: Source, features: Features | None, wrong: set[str]

@@ -1,6 +1,7 @@
 """What a node that joins others computes: its columns, what they mean, and which rows they hang on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow as pa
@@ -19,7 +20,9 @@ from schemas.stream import Stream
 if TYPE_CHECKING:
     from operators.formula.units import Unit
 
+AGE: Final = "age_ns"  # ends the name of the column that says how old a match is
 PLACE: Final = (LEFT_OFFSET, LEFT_INDEX)
+WHY: Final = ".why"  # of the column beside those of a side that says why these are null; no column's own name
 
 
 class Upstream(NamedTuple):
@@ -28,17 +31,24 @@ class Upstream(NamedTuple):
     source: Source
     key: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
-    joined: bool = False  # a node on the way joins others, or makes bars
+    waits: bool = False  # a node on the way makes bars, labels rows or calls a function: rows wait in it
     in_ties: bool = False  # a row of these may come of some of the rows of its time, and not of the others
     bars: BarSettings | None = None  # of rows that are bars: which
     identity: tuple[str, ...] = ()  # columns that say which row it is, beside key, clocks and place
 
 
 class PlannedJoin(NamedTuple):
-    """How rows are joined, and what comes of it; there are no features of its own among the columns."""
+    """How rows are joined, and what comes of it; there are no features of its own among the columns.
+
+    `settings`  of a join with the columns of `why` beside those of the node.
+    `lag_ns`    how long before its own time a row looks others up.
+    `why`       by side, the left one first: the columns whose nulls have a reason, as the side names them.
+    """
 
     settings: AsofSettings
     features: Features
+    lag_ns: int = 0
+    why: tuple[tuple[str, ...], ...] = ()
 
 
 def plan_join(join: JoinSettings, left: Upstream, rights: Sequence[Upstream], clock: Clock) -> PlannedJoin:
@@ -52,22 +62,14 @@ def plan_join(join: JoinSettings, left: Upstream, rights: Sequence[Upstream], cl
                 f"{right.source.name} has bars that close with a trade, and more trades of that nanosecond "
                 "may follow: write allow_exact = false"
             )
-    streams = [_stream(one) for one in (left, *rights)]
-    settings = AsofSettings(
-        left=streams[0],
-        rights=tuple(streams[1:]),
-        clock=clock,
-        allow_exact=join.allow_exact,
-        tolerance_ns=join.tolerance_ns,
-        carry=join.carry,
-        columns=join.columns,
-    )
+    settings = _settings(join, clock, [_stream(one) for one in (left, *rights)], join.columns)
     source = left.source
     meanings, memories = dict(source.meanings), dict(source.memories)
     reaches, starts = dict(source.reaches), dict(source.starts)
     units: dict[str, Unit] = {}
     # The last row of a symbol counts however old it is, but for a tolerance.
-    own = Reach(rows=1) if join.tolerance_ns is None else Reach(ns=join.tolerance_ns)
+    rows, tolerance_ns = (1, 0) if join.tolerance_ns is None else (0, join.tolerance_ns)
+    own = Reach(rows=rows, ns=join.lag_ns + tolerance_ns)
     for right, stream in zip(rights, settings.rights, strict=True):
         for column, name in looked_up_columns(settings, stream):
             of = right.source
@@ -81,7 +83,46 @@ def plan_join(join: JoinSettings, left: Upstream, rights: Sequence[Upstream], cl
             units[column] = of.units.get(name)
     layout = settings.aligned_schema()
     features = Features((), layout, (), (), source.rows, meanings, memories, reaches, starts, units)
-    return PlannedJoin(settings, features)
+    return _with_reasons(PlannedJoin(settings, features, join.lag_ns), join, left, rights)
+
+
+def _settings(
+    join: JoinSettings, clock: Clock, streams: Sequence[Stream], columns: Mapping[str, tuple[str, ...]]
+) -> AsofSettings:
+    return AsofSettings(
+        left=streams[0],
+        rights=tuple(streams[1:]),
+        clock=clock,
+        allow_exact=join.allow_exact,
+        tolerance_ns=join.tolerance_ns,
+        carry=join.carry,
+        columns=columns,
+    )
+
+
+def _with_reasons(
+    planned: PlannedJoin, join: JoinSettings, left: Upstream, rights: Sequence[Upstream]
+) -> PlannedJoin:
+    """The join with a column more on each side whose features may be null: why they are, in one piece.
+
+    What is carried by column may come of many rows, so that no one of them says why it is null.
+    """
+    settings = planned.settings
+    taken = [left.source.memories.keys() & set(settings.left.schema.names)]
+    for right, stream in zip(rights, settings.rights, strict=True):
+        looked_up = set(settings.looked_up(stream)) if join.carry == "row" else set()
+        taken.append(right.source.memories.keys() & looked_up)
+    why = tuple(
+        tuple(name for name in stream.schema.names if name in names)
+        for stream, names in zip(settings.streams, taken, strict=True)
+    )
+    streams, columns = [], dict(join.columns)
+    for stream, names in zip(settings.streams, why, strict=True):
+        more = [pa.field(WHY, pa.binary())] if names else []
+        streams.append(replace(stream, schema=pa.schema([*stream.schema, *more])))
+        if names and stream.name in columns:
+            columns[stream.name] = (*columns[stream.name], WHY)
+    return planned._replace(settings=_settings(join, settings.clock, streams, columns), why=why)
 
 
 def joined_scales(settings: AsofSettings, left: Upstream, rights: Sequence[Upstream]) -> dict[str, int]:
@@ -120,8 +161,9 @@ def _stream(upstream: Upstream) -> Stream:
 def looked_up_columns(settings: AsofSettings, right: Stream) -> list[tuple[str, str]]:
     """The columns that come from other rows, and the name that each has there, or that of an age."""
     on = right.require_clock(settings.clock)
-    return [(f"{right.name}_{name}", name) for name in (*settings.looked_up(right), on, "age_ns")]
+    return [(f"{right.name}_{name}", name) for name in (*settings.looked_up(right), on, AGE) if name != WHY]
 
 
 def _rule(join: JoinSettings, clock: Clock) -> tuple[object, ...]:
-    return clock, join.allow_exact, join.tolerance_ns, join.carry
+    lag = (join.lag_ns,) if join.lag_ns else ()  # without one the rule means what it always did
+    return (clock, join.allow_exact, join.tolerance_ns, join.carry, *lag)

@@ -50,7 +50,7 @@ def plan_label(
         labels=upstream.source.labels | {field.name for field in planned.fields},
     )
     roots = tuple(sorted({root for one in reads for root in one.roots}))
-    behind = upstream._replace(source=source, roots=roots, joined=True)
+    behind = upstream._replace(source=source, roots=roots, waits=True)
     return LabelPlan(planned, features, behind)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from operators.formula.features import Features
-from operators.graph.declare import NODE_NAME_LENGTH_MAX, NODES_MAX, RESERVED, NodeSettings, Output
+from operators.graph.declare import NODE_NAME_LENGTH_MAX, NODES_MAX, RESERVED, NodeSettings
 from operators.graph.errors import NodeError
 from schemas.clocks import AVAILABLE_NS
 from schemas.reasons import STATUS
@@ -32,14 +32,23 @@ def name_errors(nodes: Sequence[NodeSettings], streams: Collection[str]) -> Iter
         yield NodeError(name, None, why)
 
 
-def beside_errors(
-    node: str, output: Output, carried: Sequence[str], features: Features
+def output_errors(
+    node: NodeSettings, carried: Sequence[str] | None, features: Features, *, waits: bool
 ) -> Iterator[NodeError]:
-    """Columns that an output has beside those of the node, under names that these have."""
+    """What an output cannot have beside the columns of the node: what nobody knows, and names that are taken.
+
+    `carried` is None where nothing goes out; `waits` says whether rows wait for others inside the graph.
+    """
+    output, name = node.output, node.name
+    if output is None or carried is None:
+        return
+    if output.available and waits:
+        why = "it is not known when a reader could have rows of bars, labels or functions"
+        yield NodeError(name, None, why, setting="out.available")
     if output.available and AVAILABLE_NS in carried:
         why = f"the output would have a column {AVAILABLE_NS}, and there is one already"
-        yield NodeError(node, None, why, setting="out.available")
-    for name in carried if output.status else ():
-        if name in features.memories and name + STATUS in carried:
-            why = f"the status of {name} would be {name}{STATUS}, and there is such a column already"
-            yield NodeError(node, None, why, setting="out.status")
+        yield NodeError(name, None, why, setting="out.available")
+    for column in carried if output.status else ():
+        if column in features.memories and column + STATUS in carried:
+            why = f"the status of {column} would be {column}{STATUS}, and there is such a column already"
+            yield NodeError(name, None, why, setting="out.status")

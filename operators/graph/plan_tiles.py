@@ -83,7 +83,7 @@ def plan_tiles(node: NodeSettings, upstream: Upstream) -> tuple[TilesPlan | None
         starts={**source.starts, **features.starts},
         units={**source.units, **features.units},
     )
-    return TilesPlan(tiles, features, upstream._replace(source=behind, joined=True)), []
+    return TilesPlan(tiles, features, upstream._replace(source=behind, waits=True)), []
 
 
 def kind_of(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from operators.graph.aliases import renamed_rows
+from operators.graph.moments import Moments
 from operators.graph.past import pasts_of
 from operators.graph.plan import Plan, PlannedNode
 from operators.node import Node
@@ -33,10 +34,16 @@ class RunningNodes:
         self._nodes: dict[str, Node] = {node.name: make(node, groups) for node in plan.nodes}
         self._looks_back = bool(pasts_of(plan))
 
-    def run(self, roots: Mapping[str, Sealed], known: Mapping[str, Sealed] = NONE) -> dict[str, Sealed]:
+    def run(
+        self,
+        roots: Mapping[str, Sealed],
+        known: Mapping[str, Sealed] = NONE,
+        moments: Moments | None = None,
+    ) -> dict[str, Sealed]:
         """Run rows of roots that became final through every node; what each gives, and the roots.
 
-        A node whose rows are `known`, as it gave them once for the same calls, does not run.
+        A node whose rows are `known`, as it gave them once for the same calls, does not run.  With `moments`
+        rows of joins get theirs.
         """
         sealed = {name: self._enter(name, rows) for name, rows in roots.items()}
         for planned in self._plan.nodes:
@@ -45,6 +52,8 @@ class RunningNodes:
                 sealed[planned.name] = self._in_sessions(rows)
                 continue
             made = self._nodes[planned.name].take(tuple(sealed[name] for name in planned.reads))
+            if moments is not None and planned.join is not None:
+                made = moments.with_moments(planned.name, made)
             sealed[planned.name] = self._in_sessions(made) if planned.has_own_rows else made
         return sealed
 

@@ -13,21 +13,21 @@ import pyarrow as pa
 from operators.entries import KeptEntries, SnapshotError, owned
 from operators.graph.gone import Gone
 from operators.graph.graph import Graph
+from operators.graph.moments import Moments
 from operators.graph.past import remembered_streams
 from operators.graph.plan import Plan
 from operators.graph.stream_root import StreamRoot
 from operators.graph.task_nodes import TaskNodes
+from operators.graph.waiting import Waiting
 from operators.inputs.inputs import NAME as INPUTS
 from operators.inputs.inputs import Inputs, InputSpec
 from operators.inputs.progress import TaskProgress
 from operators.inputs.resuming import ResumePlan
 from operators.join.root import AsofRoot
-from operators.join.sealer import final_at, passed_at
 from operators.join.settings import BUFFER_ROWS_MAX, BUFFER_SIZE_MAX, AsofSettings
 from operators.nulls import joined_reasons
 from operators.sealed import ALIGNED, Entries, Held, Sealed, Snapshot
 from schemas.arrived import Arrived
-from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS
 
 if TYPE_CHECKING:
@@ -55,16 +55,17 @@ class TaskGraph:
             max_ahead_of=settings.max_ahead_of,
             remember_known=plan is not None and plan.available,
         )
-        self._settings = settings if plan is not None and plan.available else None
         groups = self.inputs.groups
         self._root = AsofRoot(settings, groups, ALIGNED)
         plan = plan or Plan(name="", nodes=(), aligned=self._root.layout)
+        self._moments = Moments(plan, settings, self.inputs.known_at) if plan.available else None
         self._graph = Graph(plan, groups=groups, gone=gone)
         remembered = remembered_streams(plan)
         self._streams = tuple(
             StreamRoot(stream, settings.clock, groups, keeps_back=name in remembered)
             for name, stream in plan.streams.items()
         )
+        self._waiting = Waiting({root.name: root.layout for root in self._roots})
         self.nodes: Final = TaskNodes(self._graph, self._root, self._streams, settings)
         self.sinks: Final = {self._root.name: self._root.layout, **self._graph.layouts}
         self._rereading = False
@@ -98,11 +99,18 @@ class TaskGraph:
             if rows.aside is not None:
                 self._forget_set_aside()
 
-    def seal(self) -> dict[str, Sealed]:
+    @property
+    def nodes_due(self) -> bool:
+        """Whether rows wait for nodes that these have to take before more is sealed."""
+        return self._waiting.due
+
+    def seal(self, *, nodes: bool = True) -> dict[str, Sealed]:
         """Move the frontier to the smallest watermark; return the rows of each sink that became final.
 
-        While an input reads judged rows again, or nodes take sealed ones again, the frontier stands still.
-        Rows that an idle input would have held back are sealed apart, and last, so that they can be counted.
+        Without `nodes` it gives those of the join alone, and rows wait for `run_nodes`.  While an input
+        reads judged rows again, or nodes take sealed ones again, the frontier stands still.  Rows that an
+        idle input would have held back are sealed apart, and last, so that they can be counted; then none
+        wait.
         """
         self._notice_caught_up()
         if not self.caught_up:
@@ -110,9 +118,20 @@ class TaskGraph:
         evident_ns, assumed_ns = self.inputs.bounds()
         sealed = self._seal(evident_ns)
         if assumed_ns <= evident_ns:
-            return sealed
-        assumed = self._seal(assumed_ns)
+            return {**sealed, **self.run_nodes()} if nodes else sealed
+        sealed |= self.run_nodes()
+        assumed = {**self._seal(assumed_ns), **self.run_nodes()}
         return {name: _joined(sealed[name], assumed[name]) for name in sealed}
+
+    def run_nodes(self) -> dict[str, Sealed]:
+        """Let nodes take the rows that wait for them; return what goes out, by sink."""
+        waiting = self._waiting.take()
+        if not waiting:
+            return {}
+        out = dict(self._graph.take(waiting.pop(ALIGNED), waiting, self._moments))
+        if self._moments is not None:
+            self.inputs.forget_known(self.inputs.frontier_ns)
+        return out
 
     def finish(self) -> dict[str, Sealed]:
         """Seal everything that is left; the frontier moves past the newest row of any input.
@@ -123,7 +142,7 @@ class TaskGraph:
         end_ns = max(self.inputs.frontier_ns, *(root.end_ns for root in self._roots))
         self.inputs.end_at(end_ns)
         self._notice_caught_up()
-        return self._seal(end_ns)
+        return {**self._seal(end_ns), **self.run_nodes()}
 
     def held(self, stream: str) -> Held:
         """What waits of an input, or what waiting rows wait for."""
@@ -166,6 +185,7 @@ class TaskGraph:
         Only once caught up: before, rows that the committed offsets stand for are not here yet.
         """
         assert self.inputs.caught_up, "a snapshot now would lack rows that have yet to be read again"
+        assert not self._waiting, "a snapshot now would lack rows that wait for nodes"
         parts = [
             owned(INPUTS, self.inputs.meaning, self.inputs.snapshot(self.progress())),
             *(owned(root.name, root.meaning, root.snapshot()) for root in self._roots),
@@ -227,23 +247,19 @@ class TaskGraph:
 
     def _seal(self, frontier_ns: int) -> dict[str, Sealed]:
         joined, streams = self._seal_roots(frontier_ns)
-        return {self._root.name: joined, **self._graph.take(joined, streams)}
+        self._waiting.add({self._root.name: joined, **streams})
+        return {self._root.name: joined}
 
     def _seal_roots(self, frontier_ns: int) -> tuple[Sealed, dict[str, Sealed]]:
         """The rows of the join, and of each stream that nodes read, that are final with this frontier."""
         self.inputs.move_to(frontier_ns)
         joined = self._root.seal(frontier_ns)
         streams = {root.name: root.seal(frontier_ns) for root in self._streams}
-        if self._settings is not None:
-            joined = self._known(joined, final_at(self._settings, joined))
-            streams = {name: self._known(rows, passed_at(rows)) for name, rows in streams.items()}
-            self.inputs.forget_known(frontier_ns)
+        if self._moments is not None:
+            joined = self._moments.with_moments(self._root.name, joined)
+            streams = {name: self._moments.with_moments(name, rows) for name, rows in streams.items()}
         self._forget_set_aside()
         return joined, streams
-
-    def _known(self, sealed: Sealed, bound_ns: Int64s | None) -> Sealed:
-        """The rows with the moment at which all inputs had reached these bounds."""
-        return sealed if bound_ns is None else sealed._replace(available=self.inputs.known_at(bound_ns))
 
     @property
     def _roots(self) -> "tuple[Root, ...]":

@@ -30,7 +30,7 @@ class AsofRoot:
     def __init__(self, settings: AsofSettings, groups: Groups, name: str = "aligned") -> None:
         self.name = name
         self.meaning = settings.fingerprint()
-        self.streams = tuple(stream.name for stream in settings.streams)
+        self.streams = tuple(stream.name for stream in settings.joined)
         self.layout = settings.aligned_schema()
         # Without a tolerance the last row of a group may be needed however old it is.  Such a join looks
         # back: the other directions must have a tolerance.

@@ -10,7 +10,7 @@ from operators.join.forward import ForwardContext
 from operators.join.settings import AsofSettings
 from operators.rows.buffers import fixed_array
 from operators.rows.pending import PendingRows
-from operators.sealed import RowKeys, Sealed
+from operators.sealed import RowKeys
 from schemas.batch import Bools, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS, END_NS
 
@@ -18,17 +18,6 @@ from schemas.clocks import BEGINNING_NS, END_NS
 def reaches(settings: AsofSettings) -> bool:
     """Whether a left row is sealed as soon as the frontier reaches its time, and need not pass it."""
     return not settings.allow_exact and settings.left.sequence is None
-
-
-def passed_at(sealed: Sealed) -> Int64s | None:
-    """The lowest frontier that has passed each of these rows; None for no row."""
-    return None if sealed.keys is None else sealed.keys.time_ns + 1
-
-
-def final_at(settings: AsofSettings, joined: Sealed) -> Int64s | None:
-    """The lowest frontier at which each of these rows of a join that looks back is sealed."""
-    assert not settings.hold_ns, "of a row that waits for later ones this hangs on these"
-    return passed_at(joined) if joined.keys is None or not reaches(settings) else joined.keys.time_ns
 
 
 class Sealer:

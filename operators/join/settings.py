@@ -31,6 +31,8 @@ class AsofSettings:
 
     `left`, `rights`    the inputs; rows match where the key columns of both are equal, by position.  Columns
                         have the types in which they are held and come out (`operators.rows.held`).
+    `beside`            inputs that are not joined: they hold the frontier as any other, and nodes of a graph
+                        read them.
     `clock`             the time column all of them are joined on.
     `direction`         `backward`; with a tolerance also `forward` and `nearest`, which wait for later rows.
     `allow_exact`       whether a right row of exactly the left time matches.
@@ -46,6 +48,7 @@ class AsofSettings:
 
     left: Stream
     rights: tuple[Stream, ...]
+    beside: tuple[Stream, ...] = ()
     clock: Clock = "event"
     direction: Direction = "backward"
     allow_exact: bool = True
@@ -65,12 +68,18 @@ class AsofSettings:
             self._require_group(right)
         object.__setattr__(self, "left", held_stream(self.left))
         object.__setattr__(self, "rights", tuple(map(held_stream, self.rights)))
+        object.__setattr__(self, "beside", tuple(map(held_stream, self.beside)))
         self._require_types()
         self.aligned_schema()
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """Every input, the left one first."""
+        """Every input, the left one first, those that are not joined last."""
+        return (*self.joined, *self.beside)
+
+    @property
+    def joined(self) -> tuple[Stream, ...]:
+        """The inputs of the join, the left one first."""
         return (self.left, *self.rights)
 
     @property
@@ -88,8 +97,9 @@ class AsofSettings:
         return tuple(n for n in right.schema.names if n in chosen and n not in right.key and n != on)
 
     def carried_by_column(self, stream: Stream) -> tuple[str, ...]:
-        """The columns of a right stream of which each carries its own last value; none of the left one."""
-        return self.looked_up(stream) if self.carry == "column" and stream is not self.left else ()
+        """The columns of a right stream of which each carries its own last value; none of any other."""
+        is_right = any(stream.name == right.name for right in self.rights)
+        return self.looked_up(stream) if self.carry == "column" and is_right else ()
 
     def aligned_schema(self) -> pa.Schema:
         """The columns of the output, in order; what comes from a right stream is nullable."""
@@ -114,7 +124,7 @@ class AsofSettings:
     def fingerprint(self) -> str:
         """16 hex digits that are equal where kept state means the same: inputs, columns, matching rules."""
         lines = [f"{self.clock} {self.direction} {self.carry} {self.allow_exact} {self.tolerance_ns}"]
-        for stream in self.streams:
+        for stream in self.joined:
             kept = stream.schema.names if stream is self.left else self.looked_up(stream)
             layout = layout_fingerprint(pa.schema([stream.schema.field(n) for n in kept]))
             # Groups lie under their keys, which were written in another way before they could be told apart.
@@ -124,7 +134,7 @@ class AsofSettings:
 
     def rule(self, formulas: str = "") -> Rule:
         """The rule of the rows that this join gives; `formulas` where more is computed from them."""
-        keys = [f"{one.name} {SEPARATOR.join(one.key)} {one.sequence}" for one in self.streams]
+        keys = [f"{one.name} {SEPARATOR.join(one.key)} {one.sequence}" for one in self.joined]
         return Rule(
             clock=self.clock,
             direction=self.direction,
@@ -170,10 +180,11 @@ class AsofSettings:
                     raise SettingsError(f"{setting} of {name} is {value}; it must be 0 or more")
         for stream in self.streams:
             stream.require_clock(self.clock)
+        rights = {right.name: right for right in self.rights}
         for name, chosen in self.columns.items():
-            if name not in names[1:]:
-                raise SettingsError(f"columns names {name!r}; the right streams are {', '.join(names[1:])}")
-            schema = self.rights[names[1:].index(name)].schema
+            if name not in rights:
+                raise SettingsError(f"columns names {name!r}; the right streams are {', '.join(rights)}")
+            schema = rights[name].schema
             for column in chosen:
                 if column not in schema.names:
                     raise SettingsError(

@@ -12,6 +12,7 @@ from numba.extending import intrinsic, overload
 
 from operators.nodes import places as at
 from operators.nodes.exact_kernel import DIGITS, HIGHEST, LOWEST
+from operators.nodes.lent_kernel import DATA as DATA_OF_LENT
 from operators.nodes.row_kernel import Grid
 from schemas.batch import Int64s
 
@@ -27,11 +28,11 @@ DATA: Final = 1
 
 @intrinsic
 def _prefetch(context: Any, words: Any, place: Any) -> Any:
-    """Ask for the line of a word of a one-dimensional array."""
+    """Ask for the line of a word of a one-dimensional array that is lent."""
 
     def code(target: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
-        array = target.make_array(signature.args[0])(target, builder, values[0])
-        address = builder.bitcast(builder.gep(array.data, [values[1]]), ir.IntType(8).as_pointer())
+        data = builder.extract_value(values[0], DATA_OF_LENT)
+        address = builder.bitcast(builder.gep(data, [values[1]]), ir.IntType(8).as_pointer())
         flag = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [address.type, flag, flag, flag])
         function = builder.module.declare_intrinsic("llvm.prefetch", [address.type], kind)
@@ -42,7 +43,7 @@ def _prefetch(context: Any, words: Any, place: Any) -> Any:
 
 
 def ask(words: Grid, place: int) -> None:
-    """Ask for the line of a word; nothing hangs on it."""
+    """Ask for the line of a word of what is lent; nothing hangs on it."""
 
 
 @overload(ask)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from operators.nodes import math_kernel, quote_kernel, unit_kernel, window_kernel
+from operators.nodes import math_kernel, quote_kernel, student_kernel, unit_kernel, window_kernel
 from operators.nodes import opcodes as op
 from operators.nodes import row_kernel as row
 from operators.nodes.row_kernel import Grid
@@ -161,6 +161,8 @@ def _compute_float(
         math_kernel.power_floats(floats, status, a, b, out, rows)
     elif opcode == op.ERFC_FLOAT:
         math_kernel.erfc_floats(floats, status, a, out, rows)
+    elif opcode == op.STUDENT_FLOAT:
+        student_kernel.student_floats(floats, status, a, b, c, out, rows)
     elif opcode == op.MIN_FLOAT:
         math_kernel.smaller(floats, status, a, b, c, out, rows)
     elif opcode == op.MAX_FLOAT:

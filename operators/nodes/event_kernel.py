@@ -7,7 +7,7 @@ from typing import Final
 
 from numba import njit
 
-from operators.nodes import exact_kernel as exact
+from operators.nodes import near_kernel as near
 from operators.nodes import places as at
 from operators.nodes.recursion_kernel import TAKEN, begins_anew
 from operators.nodes.row_kernel import DOMAIN, FLOAT_MAX, NULL_IN, OK, WARMING, Grid
@@ -47,16 +47,17 @@ def cumsum_floats(
         if g < 0 or (reset != 0 and places[at.SESSION, i] < 0):
             status[out, i] = NULL_IN if g < 0 else WARMING
             continue
-        o, n = base + g * stride, places[at.ORDINAL, i]
+        o, far, n = base + g * stride, line[at.FAR] + g * stride, places[at.ORDINAL, i]
         if begins_anew(words, o, reset, places[at.FIRST, i]):
-            exact.clear(words, o + SUM)
+            near.clear(words, o + SUM, far, near.SUM_NEAR)
         words[o + TAKEN] = n + 1
         status[out, i] = status[x, i]
         if status[x, i] == OK:
-            exact.add(words, o + SUM, float_words[x, i], 1)
-            if n & SETTLE == SETTLE and words[o + SUM + exact.HIGHEST] != 0:
-                exact.settle(words, o + SUM)
-            floats[out, i] = exact.nearest(words, o + SUM)
+            near.add(words, o + SUM, far, float_words[x, i], 1)
+            near.count_one(words, o + SUM)
+            if n & SETTLE == SETTLE:
+                near.settle(words, o + SUM, far)
+            floats[out, i] = near.nearest(words, o + SUM, far)
             if not abs(floats[out, i]) <= FLOAT_MAX:
                 status[out, i] = DOMAIN
 

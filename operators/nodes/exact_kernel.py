@@ -234,7 +234,7 @@ def _of_digits(t3: int, t2: int, t1: int, t0: int, unit: int, sticky: bool) -> t
     `sticky` says that there is more below: then the number has at least 55 bits.
     """
     high, low, unit = two_words(t3, t2, t1, t0, unit)
-    return _split(high, low, unit, sticky)
+    return split(high, low, unit, sticky)
 
 
 @njit(nogil=True, cache=True)
@@ -258,7 +258,7 @@ def two_words(t3: int, t2: int, t1: int, t0: int, unit: int) -> tuple[int, int, 
 
 
 @njit(nogil=True, cache=True)
-def _split(high: int, low: int, unit: int, sticky: bool) -> tuple[float, float]:
+def split(high: int, low: int, unit: int, sticky: bool) -> tuple[float, float]:
     """The float nearest to `high`.`low` (the latter as a fraction of 2**64) of `unit`, and the rest."""
     value = np.float64(high | 1) if low != 0 or sticky else np.float64(high)
     upper = np.float64(high >> 32) * 4294967296.0
@@ -278,25 +278,31 @@ def mean(words: Int64s, floats: Float64s, o: int, n: int) -> float:
 
 
 @njit(nogil=True, cache=True)
-def quotient(words: Int64s, o: int, n: int, total: float, rest: float) -> float:
-    """`mean` of a sum whose `rounded` is known."""
+def quick_quotient(n: int, total: float, rest: float) -> tuple[float, bool]:
+    """`quotient` of a sum, and whether it is sure without its digits."""
     if n == 1 or total == 0.0 or abs(total) > FLOAT_MAX:
-        return total
+        return total, True
     count = np.float64(n)
-    if SMALL < abs(total) < LARGE:
-        value = total / count
-        product = value * count
-        error = left_of(value, count, product)
-        correction = ((total - product) - error + rest) / count
-        # Unless the exact value is next to the middle of two floats, this is the nearest one.
-        more, less = value + correction * (1.0 + NEAR), value + correction * (1.0 - NEAR)
-        if more == less:
-            return more
-    return _divided(words, o, n)
+    if not SMALL < abs(total) < LARGE:
+        return 0.0, False
+    value = total / count
+    product = value * count
+    error = left_of(value, count, product)
+    correction = ((total - product) - error + rest) / count
+    # Unless the exact value is next to the middle of two floats, this is the nearest one.
+    more, less = value + correction * (1.0 + NEAR), value + correction * (1.0 - NEAR)
+    return more, more == less
 
 
 @njit(nogil=True, cache=True)
-def _divided(words: Int64s, o: int, n: int) -> float:
+def quotient(words: Int64s, o: int, n: int, total: float, rest: float) -> float:
+    """`mean` of a sum whose `rounded` is known."""
+    value, sure = quick_quotient(n, total, rest)
+    return value if sure else divided(words, o, n)
+
+
+@njit(nogil=True, cache=True)
+def divided(words: Int64s, o: int, n: int) -> float:
     """The sum by n, digit by digit; the sum is not 0."""
     d = o + DIGITS
     high = settle(words, o)

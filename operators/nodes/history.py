@@ -14,39 +14,28 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.formula.history import EXACT_WORDS, STATEFUL, Stateful, Window
+from operators.formula.history import STATEFUL, Stateful, Window
 from operators.formula.steps import Step
 from operators.node import NodeStateError
-from operators.nodes import event_kernel, moment_kernel, session_kernel, sum_kernel
-from operators.nodes import opcodes as op
 from operators.nodes import places as at
-from operators.nodes.ahead_kernel import BEGINS, PLAIN, SUM
 from operators.nodes.evaluate_kernel import BATCH, TILE, Memory
 from operators.nodes.history_kernel import make_room, move_rings
+from operators.nodes.near_kernel import STATES
 from operators.nodes.opcodes import family
 from operators.nodes.program import Lines, Segment
 from operators.nodes.row_kernel import Grid
+from operators.nodes.state_words import LINE_WORDS, hints, lay_words
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Snapshot
 from schemas.batch import Int64s
 
 GROUPS_MIN: Final = 16
-LINE_WORDS: Final = 8  # of a line of the processor's cache
 NEAR_WORDS: Final = 1 << 15  # of states that stay in a core's own cache
-# By opcode: where its exact sums lie among its words.
-SUMS: Final = {
-    op.WINDOW_SUM: (sum_kernel.SUM,),
-    op.WINDOW_SQUARES: (sum_kernel.SUM, moment_kernel.SQUARES),
-    op.WINDOW_PRODUCTS: (sum_kernel.SUM, moment_kernel.SQUARES),
-    op.CUMSUM_FLOAT: (event_kernel.SUM,),
-    op.SESSION_SUM: (session_kernel.SUM,),
-    op.SESSION_PRODUCTS: (session_kernel.SUM, session_kernel.WEIGHTS),
-}
 POOL_FULL: Final = 2**62  # rows that no pool has
 BLOCK: Final = 256  # rows of a symbol that are written down together
 STATE: Final = b"s"
 ROWS: Final = b"r"
-VERSION: Final = 2
+VERSION: Final = 3
 HEADER: Final = struct.Struct("<Bqqqq")  # version, next, oldest, session, since
 BLOCK_HEADER: Final = struct.Struct("<Bqi")  # version, first ordinal, rows
 
@@ -72,18 +61,13 @@ class History:
             for line in lines
             if line[at.OUT] >= 0 and steps[line[at.OUT]].function in STATEFUL
         ]
-        self.stride = 0  # words of a symbol
-        for line, what in self._stateful:
-            line[at.BASE], line[at.SIZE] = self.stride, what.words
-            self.stride += what.words
-        self.stride = -(-self.stride // LINE_WORDS) * LINE_WORDS
-        for line, _ in self._stateful:
-            line[at.STRIDE] = self.stride
+        self.stride = lay_words(self._stateful)
         owns = [what.own for _, what in self._stateful]
         lies = [
-            np.arange(line[at.BASE], line[at.BASE] + what.words)
+            np.arange(first, first + words) - STATES
             for line, what in self._stateful
             if not what.own
+            for first, words in ((line[at.BASE], what.words), (line[at.FAR], what.far))
         ]
         self._written = np.concatenate([np.empty(0, np.int64), *lies])  # of a symbol's words
         self._columns = kept
@@ -154,7 +138,8 @@ class History:
         room = groups + groups // 2
         new = self._new_memory(room, 0)
         new.rings[:count] = old.rings
-        new.words[: count * self.stride] = old.words[: count * self.stride]
+        behind = STATES + count * self.stride
+        new.words[:behind] = old.words[:behind]
         self.memory = new._replace(
             places=old.places,
             kept=old.kept,
@@ -238,7 +223,8 @@ class History:
         """The words of symbols as they are written down: a bit for each that says whether it is 0, and the
         others.
         """
-        words = self.memory.words[: self.memory.rings.shape[0] * self.stride].reshape(-1, max(self.stride, 1))
+        behind = STATES + self.memory.rings.shape[0] * self.stride
+        words = self.memory.words[STATES:behind].reshape(-1, max(self.stride, 1))
         own = words[groups[:, None], self._written]
         there = own != 0
         marks = np.packbits(there, axis=1)
@@ -269,7 +255,7 @@ class History:
             raise NodeStateError(f"node {name}: the state of {key!r} is damaged")
         ring[at.SAVED], ring[at.SAVED_OLDEST] = ring[at.NEXT], ring[at.OLDEST]
         first, written = group * self.stride, self._written[np.flatnonzero(there)]
-        self.memory.words[first + written] = np.frombuffer(value, np.int64, offset=at_word)
+        self.memory.words[STATES + first + written] = np.frombuffer(value, np.int64, offset=at_word)
         for line, what in self._stateful:
             if what.own:  # its window begins with the rows that are kept
                 self.memory.words[first + line[at.BASE]] = ring[at.OLDEST]
@@ -314,33 +300,9 @@ class History:
                 memory.kept_status[: self._columns, slots] = status[:, begin - first : end - first]
 
 
-def hints(stateful: Sequence[tuple[Lines, Stateful]]) -> Grid:
-    """Which lines of memory the states of a symbol have, and what leads on from there (`ahead_kernel`)."""
-    kinds: dict[int, int] = {}  # by place among the words
-    windows: set[tuple[int, ...]] = set()
-    for line, what in stateful:
-        base, size = int(line[at.BASE]), what.words
-        if size:
-            kinds.setdefault(base, PLAIN)
-            kinds.setdefault(base + size - 1 if size < EXACT_WORDS else base, PLAIN)
-        opcode = int(line[at.OPCODE])
-        if opcode in SUMS:
-            kinds.update((base + at_word, SUM) for at_word in SUMS[opcode])
-        if what.history == "window" and what.kept and size:
-            window = tuple(line[at.OPERANDS + what.values :][:4].tolist())
-            if window not in windows:
-                windows.add(window)
-                kinds[base] = BEGINS
-    near: dict[int, int] = {}
-    for place, kind in sorted(kinds.items()):
-        if kind != PLAIN or place // LINE_WORDS not in {other // LINE_WORDS for other in near}:
-            near[place] = kind
-    return np.array(sorted(near.items()), np.int64).reshape(-1, 2)
-
-
 def new_memory(groups: int, words: int, pool: tuple[Grid, Grid, Int64s, Grid]) -> Memory:
     """Memory of so many symbols, which are new, and so many words."""
-    states = aligned(max(words, 1))
+    states = aligned(STATES + words)
     rings = aligned(groups * at.RINGS).reshape(groups, at.RINGS)
     rings[:, at.MASK] = -1
     rings[:, at.OF_SESSION] = at.NO_SESSION

@@ -22,6 +22,7 @@ FLOATS: Final = {
     "sqrt": op.SQRT_FLOAT,
     "power": op.POWER_FLOAT,
     "erfc": op.ERFC_FLOAT,
+    "student": op.STUDENT_FLOAT,
     "min": op.MIN_FLOAT,
     "max": op.MAX_FLOAT,
     "min_known": op.MIN_FLOAT,
@@ -52,6 +53,7 @@ FLOATS: Final = {
     "window_products": op.WINDOW_PRODUCTS,
     "window_pairs": op.WINDOW_PAIRS,
     "window_shape": op.WINDOW_SHAPE,
+    "window_two_scales": op.WINDOW_TWO_SCALES,
     "units": op.UNITS_FLOAT,
 }
 INTS: Final = {

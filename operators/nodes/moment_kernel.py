@@ -1,7 +1,8 @@
 """Second moments of windows from exact sums, of which no digit is lost: R33, R34, R44, M1 and M22.
 
-Words of a state: the ordinal at which the window begins, how many of its rows have their values, one that is
-free, the exact sums of the values, and those of their products (`digit_kernel`).
+Words of a state: the ordinal at which the window begins and how many of its rows have their values.  Then, of
+squares, what is near of the exact sums of the values and of their squares (`near_kernel`), of products one
+that is free, the exact sum of the values, and that of their products (`digit_kernel`).
 """
 
 from typing import Final
@@ -9,22 +10,27 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from operators.formula.history import EXACT_DIGITS
+from operators.formula.history import EXACT_DIGITS, EXACT_WORDS, NEAR_WORDS
 from operators.nodes import digit_kernel as digit
 from operators.nodes import double_kernel as double
 from operators.nodes import exact_kernel as exact
+from operators.nodes import near_kernel as near
 from operators.nodes import places as at
 from operators.nodes import spread_kernel
 from operators.nodes.digit_kernel import COLUMNS_MAX, PRODUCT_UNIT, ROOM
 from operators.nodes.exact_kernel import FLOAT_MAX, UNIT, Float64s
 from operators.nodes.history_kernel import NO_FLOAT
+from operators.nodes.near_kernel import SQUARES_NEAR, SUM_NEAR, WHOLE, WHOLE_SQUARES
 from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
-from operators.nodes.sum_kernel import BEGINS, COUNT, SUM, begins
+from operators.nodes.sum_kernel import BEGINS, COUNT, begins
+from operators.nodes.sum_kernel import SUM as NEAR
 from schemas.batch import Int64s
 
-# Where the sum of products lies, behind that of the values.
-SQUARES: Final = SUM + 3 + EXACT_DIGITS
-SCRATCH: Final = SUM + exact.SCRATCH  # a word that is free
+NEAR_SQUARES: Final = NEAR_WORDS
+
+# Of products, where the sum of the values lies, and behind it that of the products.
+SUM: Final = 3
+PRODUCTS: Final = SUM + 3 + EXACT_DIGITS
 
 
 @njit(nogil=True, cache=True)
@@ -59,21 +65,21 @@ def window_squares(
         of_count, count = null, 0
         variance, distance, total, rest, middle = 0.0, 0.0, 0.0, 0.0, 0.0
         if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
-            n, o = places[at.ORDINAL, i], base + g * stride
+            n, o, far = places[at.ORDINAL, i], base + g * stride, line[at.FAR] + g * stride
             slot = places[at.SLOT, i]
             now = kept[c, slot] != NO_FLOAT
-            _slide(i, o, c, window_rows, ns, reset, most, without, places, kept, kept_time, words)
+            _slide(i, o, far, c, window_rows, ns, reset, most, without, places, kept, kept_time, words)
             of_count, count = OK, words[o + COUNT]
             if sum_out >= 0:
-                total, rest, middle = _total(words, word_floats, o, count, low, mean)
+                total, rest, middle = _total(words, word_floats, o, far, count, low, mean)
                 of_sum = of_mean = OK if abs(total) <= FLOAT_MAX else DOMAIN
             if count > ddof:
                 x = kept[c, slot] if now and score >= 0 else NO_FLOAT
-                variance, distance, scored = _spread(words, word_floats, o, digits, count, ddof, x)
+                variance, distance, scored = _spread(words, word_floats, o, far, digits, count, ddof, x)
                 of_variance = OK if variance <= FLOAT_MAX else DOMAIN
                 of_score = NULL_IN if not now else OK if scored else DOMAIN
             if without != 0 and now and n >= words[o + BEGINS]:
-                _enter(words, o, kept[c, slot], 1)
+                _enter(words, o, far, kept[c, slot], 1)
         _write(floats, status, out, i, variance, of_variance)
         _write(floats, status, score, i, distance, of_score)
         _write(floats, status, sum_out, i, total, of_sum)
@@ -96,6 +102,7 @@ def _write(floats: Grid, status: Grid, out: int, i: int, value: float, null: np.
 def _slide(
     i: int,
     o: int,
+    far: int,
     c: int,
     window_rows: int,
     ns: int,
@@ -109,16 +116,21 @@ def _slide(
 ) -> None:
     """Make the sums at `o` those of the window which ends with row i, `without` that row where it is 1."""
     n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
-    begin = _begin(i, o, reset, places, words)
+    begin, first = words[o + BEGINS], places[at.FIRST, i]
+    if reset != 0 and first > begin:
+        near.clear(words, o + NEAR, far, SUM_NEAR)
+        near.clear(words, o + NEAR_SQUARES, far + EXACT_WORDS, SQUARES_NEAR)
+        words[o + COUNT] = 0
+        begin = first
     if n >= begin:
         bits = kept[c, start + (n & mask)]
         if bits != NO_FLOAT and without == 0:
-            _enter(words, o, bits, 1)
+            _enter(words, o, far, bits, 1)
         after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
         for gone in range(begin, after):
             bits = kept[c, start + (gone & mask)]
             if bits != NO_FLOAT:
-                _enter(words, o, bits, -1)
+                _enter(words, o, far, bits, -1)
         begin = after
     words[o + BEGINS] = begin
 
@@ -130,7 +142,7 @@ def _begin(i: int, o: int, reset: int, places: Grid, words: Int64s) -> int:
     if reset == 0 or first <= begin:
         return int(begin)
     exact.clear(words, o + SUM)
-    exact.clear(words, o + SQUARES)
+    exact.clear(words, o + PRODUCTS)
     words[o + COUNT] = 0
     return int(first)
 
@@ -168,52 +180,67 @@ def _slide_products(
 
 @njit(nogil=True, cache=True)
 def _spread(
-    words: Int64s, word_floats: Float64s, o: int, digits: Int64s, n: int, ddof: int, x: int
+    words: Int64s, word_floats: Float64s, o: int, far: int, digits: Int64s, n: int, ddof: int, x: int
 ) -> tuple[float, float, bool]:
     """The variance of n values; the z-score of the float with bits x, and whether there is one."""
-    scored = x != NO_FLOAT
-    total, rest, unit, leading = spread_kernel.spread(words, o + SUM, o + SQUARES, n)
+    of_x = near.leading_sum(words, o + NEAR, far)
+    of_squares = near.leading_squares(words, o + NEAR_SQUARES, far + EXACT_WORDS)
+    if of_squares[0] == 0.0:
+        return 0.0, 0.0, False
+    total, rest, unit = spread_kernel.spread(of_x, of_squares, n)
     if total > 0.0:
         variance = spread_kernel.variance(total, rest, unit, n * (n - ddof))
-        if not scored:
+        if x == NO_FLOAT:
             return variance, 0.0, False
-        words[o + SCRATCH] = x
-        value = word_floats[o + SCRATCH]
-        distance, near = spread_kernel.score(leading, n, ddof, value, total, rest, unit)
-        if near:
+        words[WHOLE] = x
+        value = word_floats[WHOLE]
+        words[WHOLE] = 0
+        distance, close = spread_kernel.score(of_x, n, ddof, value, total, rest, unit)
+        if close:
             return variance, distance, True
-    of_x = digit.take(words, o + SUM, digits, 0)
+    variance, distance, scored = _all_digits(words, o, far, digits, n, ddof, x)
+    return variance, distance, scored
+
+
+@njit(nogil=True, cache=True)
+def _all_digits(
+    words: Int64s, o: int, far: int, digits: Int64s, n: int, ddof: int, x: int
+) -> tuple[float, float, bool]:
+    """The same where so much cancels that every digit counts."""
+    near.whole(words, o + NEAR, far, SUM_NEAR, WHOLE)
+    near.whole(words, o + NEAR_SQUARES, far + EXACT_WORDS, SQUARES_NEAR, WHOLE_SQUARES)
+    of_x = digit.take(words, WHOLE, digits, 0)
     if of_x[0] != 0 and n <= COLUMNS_MAX:
-        number = digit.spread(words, o + SQUARES, digits, n, 0, of_x, 2 * ROOM)
+        number = digit.spread(words, WHOLE_SQUARES, digits, n, 0, of_x, 2 * ROOM)
     else:
-        of_squares = digit.take(words, o + SQUARES, digits, ROOM)
+        of_squares = digit.take(words, WHOLE_SQUARES, digits, ROOM)
         number = digit.centred(digits, n, ROOM, of_squares, 0, of_x, 0, of_x, 2 * ROOM)
     variance = divided_by(digits, 2 * ROOM, number, PRODUCT_UNIT, n * (n - ddof))
-    if not scored or number[0] <= 0:
+    if x == NO_FLOAT or number[0] <= 0:
         return variance, 0.0, False
     away = digit.distance(digits, n, x, 0, of_x, 3 * ROOM)
     return variance, _score(digits, away, number, n, ddof), True
 
 
 @njit(nogil=True, cache=True)
-def _enter(words: Int64s, o: int, x: int, sign: int) -> None:
+def _enter(words: Int64s, o: int, far: int, x: int, sign: int) -> None:
     words[o + COUNT] += sign
-    exact.add(words, o + SUM, x, sign)
-    digit.add_product(words, o + SQUARES, x, x, sign)
+    near.add(words, o + NEAR, far, x, sign)
+    near.add_square(words, o + NEAR_SQUARES, far + EXACT_WORDS, x, sign)
 
 
 @njit(nogil=True, cache=True)
 def _total(
-    words: Int64s, word_floats: Float64s, o: int, count: int, low: int, mean: int
+    words: Int64s, word_floats: Float64s, o: int, far: int, count: int, low: int, mean: int
 ) -> tuple[float, float, float]:
     """The sum, what is left of it, and the mean, as `window_sum` has them."""
     total, rest, middle = 0.0, 0.0, 0.0
     if low >= 0 or mean >= 0:
-        total, rest = exact.rounded(words, word_floats, o + SUM)
+        total, rest = near.rounded(words, word_floats, o + NEAR, far)
     else:
-        total = exact.nearest(words, o + SUM)
+        total = near.nearest(words, o + NEAR, far)
     if mean >= 0 and count > 0:
-        middle = exact.quotient(words, o + SUM, count, total, rest)
+        middle = near.mean(words, o + NEAR, far, count, total, rest)
     return total, rest, middle
 
 
@@ -276,7 +303,7 @@ def window_products(
         if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
             o = base + g * stride
             _slide_products(i, o, a, b, window_rows, ns, reset, most, places, kept, kept_time, words)
-            of_sum = digit.take(words, o + SQUARES, digits, 0)
+            of_sum = digit.take(words, o + PRODUCTS, digits, 0)
             if of_sum[0] != 0:
                 total, rest = _rounded(digits, of_sum)
             null = OK if abs(total) <= FLOAT_MAX else DOMAIN
@@ -300,7 +327,7 @@ def window_products(
 def _enter_product(words: Int64s, o: int, x: int, y: int, sign: int) -> None:
     words[o + COUNT] += sign
     exact.add(words, o + SUM, y, sign)
-    digit.add_product(words, o + SQUARES, x, y, sign)
+    digit.add_product(words, o + PRODUCTS, x, y, sign)
 
 
 @njit(nogil=True, cache=True)

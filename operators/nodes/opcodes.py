@@ -22,7 +22,8 @@ CLIP_FLOAT: Final = 15
 BID_FLOAT: Final = 16
 ENOUGH_FLOAT: Final = 17
 ERFC_FLOAT: Final = 18
-FLOAT_LAST: Final = 18
+STUDENT_FLOAT: Final = 19
+FLOAT_LAST: Final = 19
 
 LOAD_INT: Final = 30
 ADD_INT: Final = 31
@@ -78,6 +79,7 @@ WINDOW_PRODUCTS: Final = 113
 WINDOW_SQUARES: Final = 114
 WINDOW_PAIRS: Final = 115
 WINDOW_SHAPE: Final = 116
+WINDOW_TWO_SCALES: Final = 117
 
 # Over the order of a window's values, and what remembers a sum, an event or a value.
 EXTREME_FLOAT: Final = 120

@@ -18,9 +18,9 @@ from operators.nodes import places as at
 from operators.nodes.digit_kernel import PRODUCT_UNIT, ROOM
 from operators.nodes.exact_kernel import FLOAT_MAX, UNIT, Float64s
 from operators.nodes.history_kernel import NO_FLOAT
-from operators.nodes.moment_kernel import divided_by
+from operators.nodes.moment_kernel import SUM, divided_by
 from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
-from operators.nodes.sum_kernel import BEGINS, COUNT, SUM, begins
+from operators.nodes.sum_kernel import BEGINS, COUNT, begins
 from schemas.batch import Int64s
 
 SECOND: Final = SUM + 3 + EXACT_DIGITS

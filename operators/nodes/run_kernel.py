@@ -13,6 +13,7 @@ from numba.extending import intrinsic, overload
 from operators.nodes.ahead_kernel import ask_on, ask_rings, ask_states
 from operators.nodes.evaluate_kernel import load
 from operators.nodes.history_kernel import enter, leave
+from operators.nodes.lent_kernel import lend
 from operators.nodes.row_kernel import Grid
 from operators.nodes.stateful_kernel import FAMILIES
 from operators.nodes.store_kernel import store
@@ -134,27 +135,27 @@ def run_program(
         count = min(tile, rows - first)
         load(
             loads,
-            in_floats,
-            in_ints,
-            in_bits,
-            in_valid,
-            in_shift,
-            in_valid_shift,
-            floats,
-            ints,
-            bools,
-            status,
+            lend(in_floats),
+            lend(in_ints),
+            lend(in_bits),
+            lend(in_valid),
+            lend(in_shift),
+            lend(in_valid_shift),
+            lend(floats),
+            lend(ints),
+            lend(bools),
+            lend(status),
             first,
             count,
         )
         if remembers != 0:
             if hints.shape[0] > 0:
-                ask_rings(coming, first, rings.reshape(-1), count)
-            enter(coming, first, places, rings, kept_time, keeps, count)
+                ask_rings(lend(coming), first, lend(rings.reshape(-1)), count)
+            enter(lend(coming), first, lend(places), lend(rings), lend(kept_time), keeps, count)
             if hints.shape[0] > 0:
-                pool = kept.T.reshape(-1)
-                ask_states(hints, stride, places, pool, kept.shape[0], words, count)
-                ask_on(hints, stride, places, pool, kept.shape[0], kept_time, words, count)
+                columns, pool = kept.shape[0], lend(kept.T.reshape(-1))
+                ask_states(hints, stride, lend(places), pool, columns, lend(words), count)
+                ask_on(hints, stride, lend(places), pool, columns, lend(kept_time), lend(words), count)
         for number in range(segments.shape[0]):
             call(
                 segments[number, ADDRESS],
@@ -192,4 +193,5 @@ def run_program(
             count,
         )
         if keeps != 0:
-            leave(places, rings, kept_time, retention[0], retention[1], retention[2], count)
+            of_rings = lend(places), lend(rings), lend(kept_time)
+            leave(*of_rings, retention[0], retention[1], retention[2], count)

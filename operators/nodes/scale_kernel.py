@@ -1,21 +1,27 @@
-"""Realised variance on two scales: M7, of the prices of a session or of all.
+"""Realised variance on two scales: M7, of the prices of a session or of all, or of a window.
 
 Words of a state: the ordinal behind the last row taken, how many prices there were, the last one, whether a
 return was not finite (and a word to round in: the same); the exact sums (`exact_kernel`) of squared returns
 over K prices, and over one; and the last K logarithms of prices, that of price i in place i mod K.
+
+Of a window the first word is the ordinal at which it begins; its sums are made anew for each row, and no
+logarithms are in the state.
 """
 
 import math
 from typing import Final
 
+import numpy as np
 from numba import njit
 
 from operators.formula.history import EXACT_WORDS
 from operators.nodes import exact_kernel as exact
 from operators.nodes import places as at
 from operators.nodes.exact_kernel import FLOAT_MAX, Float64s
+from operators.nodes.history_kernel import NO_FLOAT
 from operators.nodes.recursion_kernel import TAKEN, begins_anew, emit, outside
-from operators.nodes.row_kernel import OK, Grid
+from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
+from operators.nodes.sum_kernel import BEGINS, begins
 from schemas.batch import Int64s
 
 PRICES: Final = 1
@@ -58,6 +64,80 @@ def two_scales(
         returns = words[o + PRICES] - 1
         value = variance(words, word_floats, o, returns, k, adjust) if returns >= 2 * k else 0.0
         emit(floats, status, out, i, value, returns >= 2 * k)
+
+
+@njit(nogil=True, cache=True)
+def window_two_scales(
+    line: Int64s,
+    floats: Grid,
+    ints: Grid,
+    status: Grid,
+    places: Grid,
+    kept: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    word_floats: Float64s,
+    rows: int,
+) -> None:
+    """M7: (price, log price, window, K, adjust, least) -> the variance; null before `least` returns.
+
+    A row without a logarithm is passed over, and so are pairs of which one price came before the window.
+    """
+    out = line[at.OUT]
+    window_rows, ns = ints[line[at.OPERANDS + 2], 0], ints[line[at.OPERANDS + 3], 0]
+    reset, most = ints[line[at.OPERANDS + 4], 0], ints[line[at.OPERANDS + 5], 0]
+    k, adjust = ints[line[at.OPERANDS + 6], 0], ints[line[at.OPERANDS + 7], 0]
+    least = ints[line[at.OPERANDS + 8], 0]
+    a, b, base, stride = line[at.KEPT], line[at.KEPT + 1], line[at.BASE], line[at.STRIDE]
+    kept_floats = kept.view(np.float64)
+    room = max(window_rows, most if ns != 0 else 1)
+    prices, logs = np.empty(room), np.empty(room)
+    for i in range(rows):
+        g = places[at.GROUP, i]
+        value, null = 0.0, NULL_IN if g < 0 else WARMING
+        if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
+            n, o = places[at.ORDINAL, i], base + g * stride
+            start, mask = places[at.RING, i], places[at.ROOM, i]
+            begin = words[o + BEGINS]
+            if reset != 0:
+                begin = max(begin, places[at.FIRST, i])
+            if n >= begin:
+                begin = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
+            words[o + BEGINS] = begin
+            count = 0
+            for row in range(begin, n + 1):
+                slot = start + (row & mask)
+                if kept[b, slot] != NO_FLOAT:
+                    prices[count], logs[count] = kept_floats[a, slot], kept_floats[b, slot]
+                    count += 1
+            if count > least:
+                value = of_prices(words, word_floats, o, prices, logs, count, k, adjust)
+                null = OK if abs(value) <= FLOAT_MAX else DOMAIN
+        floats[out, i], status[out, i] = value, null
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def of_prices(
+    words: Int64s,
+    word_floats: Float64s,
+    o: int,
+    prices: Float64s,
+    logs: Float64s,
+    count: int,
+    k: int,
+    adjust: int,
+) -> float:
+    """The variance of so many prices; their sums are left in the state."""
+    word_floats[o + SPARE] = 0.0
+    exact.clear(words, o + FAR)
+    exact.clear(words, o + NEAR)
+    for place in range(1, count):
+        ratio = prices[place] / prices[place - 1]
+        near = math.log(ratio) if 0.0 < ratio <= FLOAT_MAX else math.inf
+        add_square(words, word_floats, o, o + NEAR, near)
+        if place >= k:
+            add_square(words, word_floats, o, o + FAR, logs[place] - logs[place - k])
+    return variance(words, word_floats, o, count - 1, k, adjust)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -11,7 +11,6 @@ import numpy as np
 from numba import njit
 
 from operators.nodes import double_kernel as double
-from operators.nodes.digit_kernel import PRODUCT_UNIT
 from operators.nodes.exact_kernel import (
     DIGIT,
     DIGITS,
@@ -19,7 +18,6 @@ from operators.nodes.exact_kernel import (
     LOWEST,
     POWER_MIN,
     POWERS,
-    UNIT,
     two_words,
 )
 from schemas.batch import Int64s
@@ -45,6 +43,16 @@ def leading(words: Int64s, o: int, unit: int) -> tuple[float, float, int]:
     while high > low and words[np.uint64(d + low)] == 0:
         low += 1
     words[np.uint64(o + LOWEST)], words[np.uint64(o + HIGHEST)] = low, max(high, 1)
+    return leading_digits(words, d, low, high, unit)
+
+
+@njit(nogil=True, cache=True)
+def leading_digits(words: Int64s, d: int, low: int, high: int, unit: int) -> tuple[float, float, int]:
+    """The same of the digits low to high that lie at `d`, where digit 0 would."""
+    while high > low and words[np.uint64(d + high)] == 0:
+        high -= 1
+    while high > low and words[np.uint64(d + low)] == 0:
+        low += 1
     t3 = t2 = t1 = t0 = carry = 0
     for k in range(low, high + 1):
         column = words[np.uint64(d + k)] + carry
@@ -64,19 +72,17 @@ def leading(words: Int64s, o: int, unit: int) -> tuple[float, float, int]:
 
 @njit(nogil=True, cache=True)
 def spread(
-    words: Int64s, of_x: int, of_squares: int, n: int
-) -> tuple[float, float, int, tuple[float, float, int]]:
-    """n * Sxx - Sx * Sx as a pair in units of a power of 2, and `leading` of Sx.
+    of_x: tuple[float, float, int], of_squares: tuple[float, float, int], n: int
+) -> tuple[float, float, int]:
+    """n * Sxx - Sx * Sx as a pair in units of a power of 2; (0, 0, 0) where too much of it cancels.
 
-    It is (0, 0, 0) where too much of it cancels.
-
-    The sums of the values and of their squares lie at `of_x` and `of_squares`.
+    `of_x` and `of_squares` are `leading` of the sums of the values and of their squares.
     """
-    square, square_rest, unit = leading(words, of_squares, PRODUCT_UNIT)
-    x, x_rest, power = leading(words, of_x, UNIT)
+    square, square_rest, unit = of_squares
+    x, x_rest, power = of_x
     shift = 2 * power - unit if x != 0.0 else 0
     if square == 0.0 or abs(shift) > SHIFT_MAX:
-        return 0.0, 0.0, 0, (x, x_rest, power)
+        return 0.0, 0.0, 0
     a, a_rest = double.multiplied(square, square_rest, np.float64(n), 0.0)
     b, b_rest = double.multiplied(x, x_rest, x, x_rest)
     scale = POWERS[shift - POWER_MIN]
@@ -86,8 +92,8 @@ def spread(
     rest = ((a - (total - part)) - (b + part)) + (a_rest - b_rest)
     total, rest = double.settled(total, rest)
     if total <= ENOUGH * a:
-        return 0.0, 0.0, 0, (x, x_rest, power)
-    return total, rest, unit, (x, x_rest, power)
+        return 0.0, 0.0, 0
+    return total, rest, unit
 
 
 @njit(nogil=True, cache=True)

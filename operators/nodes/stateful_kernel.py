@@ -31,6 +31,7 @@ from operators.nodes import opcodes as op
 from operators.nodes import places as at
 from operators.nodes.evaluate_kernel import compute
 from operators.nodes.exact_kernel import Float64s
+from operators.nodes.lent_kernel import lend
 from operators.nodes.model_kernel import models
 from operators.nodes.row_kernel import Grid
 from schemas.batch import Int64s
@@ -54,8 +55,12 @@ def look_back(
     rows: int,
 ) -> None:
     """Lines that keep values, lags, and counts and sums over windows."""
+    floats, float_words, ints = lend(floats), lend(float_words), lend(ints)
+    bools, status, places = lend(bools), lend(status), lend(places)
+    kept, kept_status, kept_time = lend(kept), lend(kept_status), lend(kept_time)
+    words, word_floats = lend(words), lend(word_floats)
     for k in range(program.shape[0]):
-        line = program[k]
+        line = lend(program[k])
         opcode, x, c = line[at.OPCODE], line[at.OPERANDS], line[at.KEPT]
         if opcode == op.KEEP_FLOAT:
             history_kernel.keep_floats(float_words, status, x, places, kept, kept_status, c, rows)
@@ -112,8 +117,11 @@ def totals(
     rows: int,
 ) -> None:
     """Sums of integers and of products over windows."""
+    floats, ints, status = lend(floats), lend(ints), lend(status)
+    places, kept, kept_status = lend(places), lend(kept), lend(kept_status)
+    kept_time, words = lend(kept_time), lend(words)
     for k in range(program.shape[0]):
-        line = program[k]
+        line = lend(program[k])
         if line[at.OPCODE] == op.WINDOW_TOTAL:
             total_kernel.window_total(line, ints, status, places, kept, kept_status, kept_time, words, rows)
         else:
@@ -138,9 +146,12 @@ def squares(
     rows: int,
 ) -> None:
     """Variances over windows, and what goes with them."""
+    floats, ints, status = lend(floats), lend(ints), lend(status)
+    places, kept, kept_time = lend(places), lend(kept), lend(kept_time)
+    words, word_floats = lend(words), lend(word_floats)
     for k in range(program.shape[0]):
         moment_kernel.window_squares(
-            program[k], floats, ints, status, places, kept, kept_time, words, word_floats, rows
+            lend(program[k]), floats, ints, status, places, kept, kept_time, words, word_floats, rows
         )
 
 
@@ -162,6 +173,9 @@ def pairs(
     rows: int,
 ) -> None:
     """Covariances over windows, and what goes with them."""
+    floats, ints, status = lend(floats), lend(ints), lend(status)
+    places, kept, kept_time = lend(places), lend(kept), lend(kept_time)
+    words = lend(words)
     for k in range(program.shape[0]):
         pair_kernel.window_pairs(program[k], floats, ints, status, places, kept, kept_time, words, rows)
 
@@ -183,9 +197,18 @@ def shapes(
     word_floats: Float64s,
     rows: int,
 ) -> None:
-    """Third and fourth moments over windows."""
+    """What is made anew from a window's rows: third and fourth moments, and variances on two scales."""
+    floats, ints, status = lend(floats), lend(ints), lend(status)
+    places, kept_time, words, word_floats = lend(places), lend(kept_time), lend(words), lend(word_floats)
     for k in range(program.shape[0]):
-        shape_kernel.window_shape(program[k], floats, ints, status, places, kept, kept_time, words, rows)
+        if program[k, at.OPCODE] == op.WINDOW_SHAPE:
+            shape_kernel.window_shape(
+                lend(program[k]), floats, ints, status, places, kept, kept_time, words, rows
+            )
+        else:
+            scale_kernel.window_two_scales(
+                lend(program[k]), floats, ints, status, places, kept, kept_time, words, word_floats, rows
+            )
 
 
 @njit(nogil=True, cache=True)
@@ -206,9 +229,12 @@ def in_order(
     rows: int,
 ) -> None:
     """Extremes, quantiles and ranks over windows."""
+    floats, float_words, ints = lend(floats), lend(float_words), lend(ints)
+    status, places, kept = lend(status), lend(places), lend(kept)
+    kept_status, kept_time, words = lend(kept_status), lend(kept_time), lend(words)
     for k in range(program.shape[0]):
         ordered_kernel.step(
-            program[k],
+            lend(program[k]),
             floats,
             float_words,
             ints,
@@ -241,8 +267,11 @@ def events(
     rows: int,
 ) -> None:
     """What remembers a sum, an event or a value."""
+    floats, float_words, ints = lend(floats), lend(float_words), lend(ints)
+    bools, status, places = lend(bools), lend(status), lend(places)
+    words = lend(words)
     for k in range(program.shape[0]):
-        ordered_kernel.since(program[k], floats, float_words, ints, bools, status, places, words, rows)
+        ordered_kernel.since(lend(program[k]), floats, float_words, ints, bools, status, places, words, rows)
 
 
 @njit(nogil=True, cache=True)
@@ -263,8 +292,10 @@ def sessions(
     rows: int,
 ) -> None:
     """Changes, counts and sums since the session or the symbol began."""
+    floats, ints, status = lend(floats), lend(ints), lend(status)
+    places, words, word_floats = lend(places), lend(words), lend(word_floats)
     for k in range(program.shape[0]):
-        line = program[k]
+        line = lend(program[k])
         opcode = line[at.OPCODE]
         if opcode == op.LAST_CHANGE_FLOAT:
             change_kernel.last_change(line, floats, word_floats, ints, status, places, words, rows)
@@ -296,8 +327,10 @@ def recursions(
     rows: int,
 ) -> None:
     """Averages, sums and a regression whose weights decay."""
+    floats, ints, status = lend(floats), lend(ints), lend(status)
+    places, words, word_floats = lend(places), lend(words), lend(word_floats)
     for k in range(program.shape[0]):
-        line = program[k]
+        line = lend(program[k])
         opcode = line[at.OPCODE]
         if opcode == op.EWMA:
             recursion_kernel.ewma(line, floats, ints, status, places, words, word_floats, rows)
@@ -331,8 +364,10 @@ def fillings(
     rows: int,
 ) -> None:
     """What fills up with trades, or stands over time."""
+    floats, ints, status, places = lend(floats), lend(ints), lend(status), lend(places)
+    kept_time, words, word_floats = lend(kept_time), lend(words), lend(word_floats)
     for k in range(program.shape[0]):
-        line = program[k]
+        line = lend(program[k])
         opcode = line[at.OPCODE]
         if opcode == op.BUCKETS:
             bucket_kernel.buckets(line, floats, ints, status, places, words, word_floats, rows)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from numba import njit
 
 from operators.nodes import opcodes as op
+from operators.nodes.lent_kernel import lend
 from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
 from schemas import reasons
 
@@ -42,7 +43,11 @@ def store(
     rows: int,
 ) -> None:
     """Write registers to `Outputs`, from row `lower` on, a multiple of 8: the last steps of a program."""
-    status_words, bool_words = status.view(np.uint64), bools.view(np.uint64)
+    status_words, bool_words = lend(status.view(np.uint64)), lend(bools.view(np.uint64))
+    floats, ints, status = lend(floats), lend(ints), lend(status)
+    out_floats, out_ints, out_bytes = lend(out_floats), lend(out_ints), lend(out_bytes)
+    out_bits, out_valid, out_counts = lend(out_bits), lend(out_valid), lend(out_counts)
+    out_reasons = lend(out_reasons)
     for k in range(program.shape[0]):
         opcode, out, a, feature = program[k, 0], program[k, 1], program[k, 2], program[k, 3]
         nulls = _store_status(status_words, a, out_valid, out_counts, feature, lower, rows)

@@ -1,16 +1,14 @@
 """Counts and exact sums over windows of rows and of time: R30 to R34 and R41 to R44 are made of them.
 
 A window of (rows, ns, reset, rows_max) ends with the row at hand.  Words of a state: the ordinal at which
-the window begins, how many of its rows have a value, how many of these are too large to be squared, one that
-is free, and the exact sum (`exact_kernel`).
+the window begins, how many of its rows have a value, and what is near of the exact sum (`near_kernel`).
 """
 
 from typing import Final
 
 from numba import njit
 
-from operators.formula.history import EXACT_DIGITS
-from operators.nodes import exact_kernel as exact
+from operators.nodes import near_kernel as near
 from operators.nodes import places as at
 from operators.nodes.exact_kernel import FLOAT_MAX, Float64s
 from operators.nodes.history_kernel import NO_FLOAT
@@ -19,8 +17,7 @@ from schemas.batch import Int64s
 
 BEGINS: Final = 0
 COUNT: Final = 1
-TOO_LARGE: Final = 2
-SUM: Final = 3
+SUM: Final = 2
 
 
 @njit(nogil=True, cache=True)
@@ -116,14 +113,14 @@ def window_sum(
         if g >= 0:
             of_count = null = WARMING
             if reset == 0 or places[at.SESSION, i] >= 0:
-                o = base + g * stride
-                _slide(i, o, c, window_rows, ns, reset, most, places, kept, kept_time, words)
+                o, far = base + g * stride, line[at.FAR] + g * stride
+                _slide(i, o, far, c, window_rows, ns, reset, most, places, kept, kept_time, words)
                 if low >= 0 or mean >= 0:
-                    total, rest = exact.rounded(words, word_floats, o + SUM)
+                    total, rest = near.rounded(words, word_floats, o + SUM, far)
                 else:
-                    total = exact.nearest(words, o + SUM)
+                    total = near.nearest(words, o + SUM, far)
                 if mean >= 0 and words[o + COUNT] > 0:
-                    middle = exact.quotient(words, o + SUM, words[o + COUNT], total, rest)
+                    middle = near.mean(words, o + SUM, far, words[o + COUNT], total, rest)
                 null = OK if abs(total) <= FLOAT_MAX else DOMAIN
                 of_count, known = OK, words[o + COUNT]
         floats[out, i] = total
@@ -143,6 +140,7 @@ def window_sum(
 def _slide(
     i: int,
     o: int,
+    far: int,
     c: int,
     window_rows: int,
     ns: int,
@@ -157,27 +155,19 @@ def _slide(
     n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
     begin = words[o + BEGINS]
     if reset != 0 and places[at.FIRST, i] > begin:
-        exact.clear(words, o + SUM)
+        near.clear(words, o + SUM, far, near.SUM_NEAR)
         words[o + COUNT] = 0
         begin = places[at.FIRST, i]
     if n >= begin:
-        count, lowest, highest = words[o + COUNT], EXACT_DIGITS, -1
         bits = kept[c, start + (n & mask)]
         if bits != NO_FLOAT:
-            count += 1
-            k = exact.add_digits(words, o + SUM, bits, 1)
-            if k >= 0:
-                lowest = highest = k
+            words[o + COUNT] += 1
+            near.add(words, o + SUM, far, bits, 1)
         after = begins(i, begin, window_rows, ns, most, places, start, mask, kept_time)
         for gone in range(begin, after):
             bits = kept[c, start + (gone & mask)]
             if bits != NO_FLOAT:
-                count -= 1
-                k = exact.add_digits(words, o + SUM, bits, -1)
-                if k >= 0:
-                    lowest, highest = min(lowest, k), max(highest, k)
-        if highest >= 0:
-            exact.widen(words, o + SUM, lowest, highest)
-        words[o + COUNT] = count
+                words[o + COUNT] -= 1
+                near.add(words, o + SUM, far, bits, -1)
         begin = after
     words[o + BEGINS] = begin

@@ -50,7 +50,7 @@ class Scan:
         """The rows as a lazy frame, in no order; columns have the types that Polars gives to Arrow's."""
         import polars as pl
 
-        stored = stored_schema(pa.schema([self._snapshot.schema.field(name) for name in self._read]))
+        stored = _stored(self._snapshot, self._read)
         kinds = _polars_schema(stored)
         if not self.parts:
             rows = pl.LazyFrame(schema=kinds)
@@ -71,18 +71,16 @@ class Scan:
 
     def _rows(self, part: PartEntry) -> Iterator[pa.RecordBatch]:
         """The wanted rows of one part, with the columns that are read, as they are stored."""
-        stored = stored_schema(pa.schema([self._snapshot.schema.field(name) for name in self._read]))
+        stored = _stored(self._snapshot, self._read)
         with open_part(self._snapshot, part) as file:
             groups = row_groups(file, self._wanted, self._column)
             self.report.row_groups_total += file.num_row_groups
             self.report.row_groups_read += len(groups)
             self.report.bytes_read += _bytes_of(file, groups, self._read)
-            there = [name for name in self._read if name in file.schema_arrow.names]
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=there):
-                self.report.rows_read += batch.num_rows
-                full = from_stored(batch.replace_schema_metadata(None), stored)
-                keys = message_keys(full, self._rules.key) if self._wanted.keys is not None else None
-                yield wanted_rows(full, self._wanted, self._column, keys)
+            for rows in _batches(file, stored, groups):
+                self.report.rows_read += rows.num_rows
+                keys = message_keys(rows, self._rules.key) if self._wanted.keys is not None else None
+                yield wanted_rows(rows, self._wanted, self._column, keys)
 
     def _first_ns(self, part: PartEntry) -> int:
         return first_time_ns(self._snapshot.footer(part).clocks)
@@ -128,6 +126,29 @@ def open_part(snapshot: Snapshot, part: PartEntry) -> pq.ParquetFile:
             f"{path}, of version {snapshot.version}, with {part.rows:,} rows, cannot be read ({broken}): "
             "run `python -m replay verify` to see all such parts"
         ) from None
+
+
+def stored_rows(snapshot: Snapshot, parts: Sequence[PartEntry]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of some parts in the order of the store, as they are stored, with all columns."""
+    stored = stored_schema(snapshot.schema)
+
+    def read(part: PartEntry) -> Iterator[pa.RecordBatch]:
+        with open_part(snapshot, part) as file:
+            yield from _batches(file, stored, list(range(file.num_row_groups)))
+
+    runs = [Run(first_time_ns(snapshot.footer(part).clocks), partial(read, part)) for part in parts]
+    return merged(runs, snapshot.rules, BATCH_ROWS)
+
+
+def _batches(file: pq.ParquetFile, stored: pa.Schema, groups: Sequence[int]) -> Iterator[pa.RecordBatch]:
+    """The rows of some row groups with these stored columns; one that the file lacks is null."""
+    there = [name for name in stored.names if name in file.schema_arrow.names]
+    for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=there):
+        yield from_stored(batch.replace_schema_metadata(None), stored)
+
+
+def _stored(snapshot: Snapshot, columns: Sequence[str]) -> pa.Schema:
+    return stored_schema(pa.schema([snapshot.schema.field(name) for name in columns]))
 
 
 def _needed(snapshot: Snapshot, columns: Sequence[str], wanted: Wanted) -> list[str]:

@@ -182,7 +182,10 @@ class HistoryTable:
                 raise self._fenced(application, actual, change.expected.get(application))
         live = {part.path for part in self.snapshot().parts} if change.removes else set()
         gone = [part.path for part in change.removes if part.path not in live]
-        assert not gone, f"these parts are not of version {self.version}: {gone}"
+        if gone:
+            raise FencedCommitError(
+                f"another has taken {gone[0]} out of {self.root} before version {self.version}"
+            )
         properties = CommitProperties(
             custom_metadata={FACTS: dict(change.facts)},
             app_transactions=[Transaction(name, version) for name, version in change.transactions.items()],

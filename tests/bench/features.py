@@ -3,14 +3,16 @@
 Ten features of the row, fourteen of windows (six over five minutes, two of these extremes) and six since the
 session began.  Ours take the rows in cuts and keep what they remember between them, exactly; Polars has all
 rows at once, on one thread, and its sums are not exact.  Every feature is compared with Polars' before
-anything is measured, and each cut of ours must give the same bits.
+anything is measured, and each cut of ours must give the same bits.  Times are CPU times of the process, since
+others may share the machine; then comes what each feature costs beside those that it reads.
 """
 
 import json
 import os
+import re
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +35,7 @@ SYMBOLS: Final = 1_000
 SPAN_NS: Final = 20 * 60 * 1_000_000_000  # of the rows: four of the longest windows
 START_NS: Final = 1_700_006_400_000_000_000  # midnight
 CUTS: Final = (100, 1_000, 16_384)
+ALONE_CUT: Final = 1_000
 NEAR: Final = 1e-9  # relative, where Polars' sums are not exact
 
 PRICE, SIZE, MID, NOTIONAL, SPREAD = (
@@ -93,21 +96,26 @@ def run(out: Path, *, quick: bool) -> bool:
     theirs_ns = per_value([timed(lambda: by_polars(frame)) for _ in range(rounds + 1)], rows)
     results = [measure(rows, keys, size, rounds) for size in CUTS]
     threads = pl.thread_pool_size()
+    alone = {name: alone_ns(rows, keys, name, rounds) for name in FORMULAS}
     report = {
         "machine": machine(),
         "quick": quick,
         "polars_threads": threads,
         "polars_ns": theirs_ns,
         "cuts": results,
+        "alone_ns": alone,
     }
     (out / "features.json").write_text(json.dumps(report, indent=2) + "\n")
-    print(f"{len(FORMULAS)} features, {SYMBOLS:,} symbols, median ns per feature and row")
+    print(f"{len(FORMULAS)} features, {SYMBOLS:,} symbols, median ns of CPU per feature and row")
     print(f"polars, all rows at once, {threads} thread(s)  {theirs_ns:8.2f}")
     for result in results:
         ratio = theirs_ns / result["ns"]
         print(
             f"{result['rows']:>8,} rows a cut  {result['ns']:8.2f}  ({ratio:.1f}x)  load {result['load']:.1f}"
         )
+    print(f"ns per row of each beside what it reads, rows in cuts of {ALONE_CUT:,}")
+    for name, ns in sorted(alone.items(), key=lambda one: -one[1]):
+        print(f"  {name:<12}{ns:8.1f}  {FORMULAS[name]}")
     return right
 
 
@@ -121,9 +129,9 @@ def market(count: int) -> tuple[pa.RecordBatch, RowKeys]:
     return rows, RowKeys(symbol, event_ns, np.full(count, 0))
 
 
-def make_node(layout: pa.Schema) -> FormulaNode:
+def make_node(layout: pa.Schema, formulas: Mapping[str, str] = FORMULAS) -> FormulaNode:
     """The node of all features, for symbols that are numbered already."""
-    features, errors = read_features("tick", root_source("aligned", layout), FORMULAS)
+    features, errors = read_features("tick", root_source("aligned", layout), formulas)
     assert features is not None, errors
     groups = Groups()
     names = pa.array([str(number).encode() for number in range(SYMBOLS)], pa.binary())
@@ -186,6 +194,30 @@ def measure(rows: pa.RecordBatch, keys: RowKeys, size: int, rounds: int) -> dict
     return {"rows": size, "ns": per_value(taken, rows), "load": os.getloadavg()[0]}
 
 
+def alone_ns(rows: pa.RecordBatch, keys: RowKeys, name: str, rounds: int) -> float:
+    """Median ns per row that a feature takes beside the features it reads, which may be none."""
+    cuts = cuts_of(rows, keys, ALONE_CUT)
+    read = read_by(name)
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(rounds + 1):
+        for beside, names in ((True, [*read, name]), (False, read)):
+            node = make_node(rows.schema, {one: FORMULAS[one] for one in names}) if names else None
+            taken[beside].append(0.0 if node is None else timed(partial(take_all, node, cuts)))
+    with_it, without = (statistics.median(taken[beside][1:]) for beside in (True, False))
+    return float(1e9 * (with_it - without) / rows.num_rows)
+
+
+def read_by(name: str) -> list[str]:
+    """The features that a feature is made of, in the order of the set."""
+    read: set[str] = set()
+    new = {name}
+    while new:
+        words = {word for one in new for word in re.findall(r"[a-z_]\w*", FORMULAS[one])}
+        new = words & FORMULAS.keys() - read - {name}
+        read |= new
+    return [one for one in FORMULAS if one in read]
+
+
 def take_all(node: FormulaNode, cuts: list[tuple[Sealed]]) -> None:
     """Take cuts, and let go what comes of them."""
     for cut in cuts:
@@ -193,10 +225,10 @@ def take_all(node: FormulaNode, cuts: list[tuple[Sealed]]) -> None:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """How long it takes, in seconds."""
-    start = time.perf_counter()
+    """How long it takes, in seconds of CPU."""
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def per_value(seconds: list[float], rows: pa.RecordBatch) -> float:

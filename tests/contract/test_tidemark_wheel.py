@@ -54,6 +54,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert {folder for folder in folders if not folder.endswith(".dist-info")} == {"tidemark"}
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(site)]
     subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    page = {file.relative_to(ROOT) for file in (ROOT / "app/serve/static").rglob("*") if file.is_file()}
+    assert all((site / "tidemark" / file).is_file() for file in page)
     return site
 
 

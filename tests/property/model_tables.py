@@ -12,6 +12,7 @@ TABLES: Final[Mapping[int, Mapping[str, Any]]] = {
         "A": ((0.9, 0.1), (0.3, 0.7)),
         "mean": (0.0, 99.9),
         "sd": (2.0, 0.5),
+        "w": (1.0, 0.3),
     },
     3: {
         "mu": (0.0, 1 / 3),
@@ -20,5 +21,6 @@ TABLES: Final[Mapping[int, Mapping[str, Any]]] = {
         "A": ((0.5, 0.5, 0.0), (0.1, 0.8, 0.1), (0.0, 1 / 3, 2 / 3)),
         "mean": (-1.0, 0.0, 100.0),
         "sd": (1e-3, 1.0, 30.0),
+        "w": (0.0, 1e300),  # of two levels of a book: no call of the law has three
     },
 }

@@ -1,9 +1,11 @@
 """The node that joins gives the rows of one batch join, however its upstreams are cut, ahead or restored."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from operators.node import NodeStateError
 from operators.rows.groups import Groups
 from operators.sealed import Sealed
 from schemas.clocks import END_NS
+from schemas.reasons import REASONS
 from schemas.stream import Stream
 
 TRADE = Stream(
@@ -45,6 +48,7 @@ joins = st.builds(
     allow_exact=st.booleans(),
     tolerance_ns=st.one_of(st.none(), st.integers(0, 6)),
     carry=st.sampled_from(["row", "column"]),
+    lag_ns=st.sampled_from([0, 0, 1, 3]),
 )
 
 
@@ -76,19 +80,25 @@ def sealed_of(rows: pa.RecordBatch, lower: int, upper: int, groups: Groups) -> S
 
 def wanted(left: pa.RecordBatch, right: pa.RecordBatch, join: JoinSettings) -> list[dict[str, Any]]:
     tables = [pa.Table.from_batches([rows]) for rows in (left, right)]
+    on = left.schema.get_field_index("event_ns")
+    earlier = pc.subtract(left.column(on), join.lag_ns)
     joined = asof_join(
-        tables[0],
+        tables[0].set_column(on, left.schema.field(on), pa.chunked_array([earlier])),
         {"quote": tables[1].drop_columns(["left_offset", "left_index"])},
         tolerance_ns=join.tolerance_ns,
         allow_exact=join.allow_exact,
         carry=join.carry,
     )
     rows: list[dict[str, Any]] = joined.to_pylist()
+    for row in rows:
+        row["event_ns"] += join.lag_ns
+        row["quote_age_ns"] = None if row["quote_age_ns"] is None else row["quote_age_ns"] + join.lag_ns
     return rows
 
 
-def listed(node_rows: list[pa.RecordBatch | None], columns: Sequence[str]) -> list[dict[str, Any]]:
-    return [row for rows in node_rows if rows is not None for row in rows.select(columns).to_pylist()]
+def listed(node_rows: list[pa.RecordBatch | None], columns: Sequence[str] | None) -> list[dict[str, Any]]:
+    there = [rows for rows in node_rows if rows is not None]
+    return [row for rows in there for row in (rows if columns is None else rows.select(columns)).to_pylist()]
 
 
 @given(rows_in_order, rows_in_order, joins, st.data())
@@ -151,6 +161,63 @@ def test_a_damaged_state_costs_the_node_its_state(damage: bytes) -> None:
     entries = {key: (b"\xff" if key == damage else value) for key, value in node.snapshot().puts}
     with pytest.raises(NodeStateError, match="node joined"):
         AsofNode(planned, Groups()).restore(entries.items())
+
+
+@given(rows_in_order, rows_in_order, joins, st.data())
+@settings(deadline=None)
+def test_a_null_keeps_the_reason_that_it_has_where_it_comes_from(
+    lefts: list[Row], rights: list[Row], join: JoinSettings, data: st.DataObject
+) -> None:
+    nodes = (
+        NodeSettings(name="tick", upstream="aligned", features={"x": "log(price)"}),
+        NodeSettings(name="flow", upstream="quote", features={"y": "lag(bid)", "z": "bid + 1"}),
+        NodeSettings(
+            name="joined",
+            upstream="tick",
+            features={},
+            join=replace(join, rights=("flow",)),
+            output=Output(status=True),
+        ),
+    )
+    plan = plan_graph(GraphSettings(name="g", nodes=nodes), ALIGNED, meaning="0", streams=(TRADE, QUOTE))
+    graph = Graph(plan)
+    left, right = batch_of(lefts, "price"), batch_of(rights, "bid")
+    stops = [data.draw(st.integers(0, rows.num_rows)) for rows in (left, right)]
+    found = []
+    for parts in ([(0, stop) for stop in stops], [(stops[0], left.num_rows), (stops[1], right.num_rows)]):
+        aligned, quotes = (
+            sealed_of(rows, lower, upper, graph.groups)
+            for rows, (lower, upper) in zip((left, right), parts, strict=True)
+        )
+        found.append(graph.take(aligned, {"quote": quotes})["joined"].rows)
+    seen: dict[str | None, int] = {}  # of each symbol the quotes so far
+    reasons: list[tuple[str, str]] = []  # of y and z by quote
+    for _, symbol, bid in rights:
+        nth = seen.get(symbol, 0)
+        before = [b for _, s, b in rights[: len(reasons)] if s == symbol]
+        y = "null_in" if symbol is None else "warming" if nth == 0 else ("ok", "null_in")[before[-1] is None]
+        reasons.append((y, "ok" if bid is not None else "null_in"))
+        seen[symbol] = nth + 1
+    matched = batch_of(rights, "bid").append_column("row", pa.array(range(len(rights)), pa.int64()))
+    plain = replace(join, carry="row")
+    met = [row["quote_row"] for row in wanted(left, matched, plain)]
+    for row, quote, (_, _, price) in zip(listed(found, None), met, lefts, strict=True):
+        assert REASONS[row["x_status"]] == ("null_in" if price is None else "domain" if price <= 0 else "ok")
+        for name, number in (("y", 0), ("z", 1)):
+            told = REASONS[row[f"flow_{name}_status"]]
+            assert (told == "ok") == (row[f"flow_{name}"] is not None)
+            if join.carry == "row":
+                assert told == ("null_in" if quote is None else reasons[quote][number])
+
+
+def test_state_of_other_columns_is_not_taken_for_ones_own() -> None:
+    (planned,) = plan_of(JoinSettings(rights=("quote",))).nodes
+    groups = Groups()
+    node = AsofNode(planned, groups)
+    node.take((sealed_of(batch_of([(5, "A", 1.0)], "price"), 0, 1, groups), Sealed(None, 5)))
+    (other,) = plan_of(JoinSettings(rights=("quote",), columns={"quote": ()})).nodes
+    with pytest.raises(NodeStateError, match="node joined: its rows were kept with other columns"):
+        AsofNode(other, Groups()).restore(node.snapshot().puts)
 
 
 def names_of(*nodes: NodeSettings) -> Mapping[str, list[str]]:

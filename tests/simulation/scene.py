@@ -50,23 +50,36 @@ GRAPH: Final[dict[str, Any]] = {
     "half": {"from": "quote", "features": {"half": "bid / 2"}, "out": {}},
     "sold": {"from": "trade", "features": {"twice": "price * 2"}, "out": {"columns": ["twice"]}},
 }
+# And one that hangs on an input which the join does not read.
+BESIDE: Final[dict[str, Any]] = {
+    "scored": {"from": "signal", "features": {"more": "score + 1"}, "out": {}},
+}
 
 
 def settings_of(rng: random.Random, folder: Path) -> Settings:
     """Draw a pipeline."""
     rights = [stream.name for stream in RIGHTS[: rng.choice([1, 1, 1, 2, 3])]]
-    names = ["trade", *rights]
     worker = _worker(rng)
     again = worker["guarantee"] == "at_least_once"
-    return Settings.model_validate(
-        {
-            "pipeline": {"right": rights, **_join(rng), **_limits_of_time(rng, again=again)},
-            "bus": {"partitions": rng.choice([1, 1, 2, 3, 4]), "schema_registry": str(folder / "schemas")},
-            "worker": {"state": str(folder / "state"), **worker},
-            "streams": {name: _stream(rng, name) for name in names},
-            "graph": GRAPH if rng.random() < 0.4 else {},
-        }
-    )
+    settings = _settings(rng, folder, rights, worker, again=again)
+    beside = SIGNAL.name
+    if settings["graph"] and beside not in rights:  # an input that the join does not read
+        settings["streams"][beside] = _stream(rng, beside)
+        settings["graph"] = {**GRAPH, **BESIDE}
+    return Settings.model_validate(settings)
+
+
+def _settings(
+    rng: random.Random, folder: Path, rights: list[str], worker: dict[str, Any], *, again: bool
+) -> dict[str, Any]:
+    names = ["trade", *rights]
+    return {
+        "pipeline": {"right": rights, **_join(rng), **_limits_of_time(rng, again=again)},
+        "bus": {"partitions": rng.choice([1, 1, 2, 3, 4]), "schema_registry": str(folder / "schemas")},
+        "worker": {"state": str(folder / "state"), **worker},
+        "streams": {name: _stream(rng, name) for name in names},
+        "graph": GRAPH if rng.random() < 0.4 else {},
+    }
 
 
 def shapes_of(settings: Settings) -> dict[str, Stream]:

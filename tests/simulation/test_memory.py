@@ -81,7 +81,7 @@ JOINS: Final[dict[str, Any]] = {
         },
     },
     "tick": {"from": "aligned", "features": {"before": "lag(price, rows=2)"}},
-    "joined": {"kind": "asof", "from": "tick", "right": ["flow"], "tolerance_ns": 20, "out": {}},
+    "joined": {"kind": "asof", "from": "tick", "right": ["flow"], "tolerance_ns": 20, "lag_ns": 5, "out": {}},
     "later": {
         "from": "joined",
         "features": {"last": "rolling_sum(flow_sum, '30ns')", "mean": "ewma(flow_slow, alpha=0.5)"},

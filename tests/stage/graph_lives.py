@@ -21,12 +21,15 @@ SYMBOLS: Final = "ABCDEF"
 
 
 def live(market: Market, times_ns: range) -> None:
-    """Trades and quotes of all symbols; each symbol is silent now and then."""
+    """Trades and quotes of all symbols, and signals where they are read; each is silent now and then."""
+    signals = "signal" in market.settings.stream_names
     for time_ns in times_ns:
         for number, symbol in enumerate(SYMBOLS):
             if time_ns % (number + 2):
                 market.quote(time_ns, symbol=symbol)
                 market.trade(time_ns, symbol=symbol)
+            if signals and time_ns % (number + 3) == 0:
+                market.signal(time_ns, symbol=symbol)
     market.progress(times_ns.stop)
 
 
@@ -107,10 +110,14 @@ OF_THE_DISK: Final = {"disk": lose_disk, "nothing": lose_nothing}  # nodes on st
 
 
 def require_death_changes_nothing(
-    folder: Path, graph: Any, point: str, guarantee: str, lose: Callable[[Market], None]
+    folder: Path, graph: Any, point: str, guarantee: str, lose: Callable[[Market], None], **more: Any
 ) -> Market:
-    """A worker that dies at this point gives the rows of one life; returns the market it worked in."""
-    settings: dict[str, Any] = {"graph": graph, "worker": {"guarantee": guarantee, "frame_rows_max": 7}}
+    """A worker that dies at this point gives the rows of one life; returns the market it worked in.
+
+    `more` are settings of the market.
+    """
+    worker = {"guarantee": guarantee, "frame_rows_max": 7}
+    settings: dict[str, Any] = {"graph": graph, "worker": worker, **more}
     market = Market(folder / "mortal", **settings)
     run_on(market, range(1, 11))
     live(market, range(11, 21))

@@ -22,7 +22,7 @@ from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS
 from schemas.frame import decode_frame
 from schemas.letters import Headers
-from tests.simulation.scene import QUOTE, TRADE, pipeline_of
+from tests.simulation.scene import RIGHTS, TRADE, pipeline_of
 from topics.avro.encode import RowEncoder
 from topics.avro.progress import encode_progress
 from topics.avro.schema import avro_schema
@@ -32,7 +32,6 @@ from topics.memory.bus import MemoryBus
 from topics.partitioner import partition_of
 from topics.wire import Progress
 
-STREAMS = {stream.name: stream for stream in (TRADE, QUOTE)}
 COMMIT_INTERVAL_MS = 100
 
 
@@ -70,7 +69,7 @@ class Market:
         self.elapsed_ns = 0
         self.wall_ns = 0
         self._producer = self.bus.producer()
-        self._streams = dict(STREAMS)
+        self._streams = {one.name: one for one in (TRADE, *RIGHTS) if one.name in self.settings.stream_names}
         self._encoders = {
             name: RowEncoder(stream, self.pipeline.registry, self.settings.topic(name))
             for name, stream in self._streams.items()
@@ -84,13 +83,18 @@ class Market:
         """Publish quotes in one block; the bid of each is its time."""
         self._rows("quote", times_ns, symbol)
 
+    def signal(self, *times_ns: int, symbol: str = "A", scores: Sequence[float] = ()) -> None:
+        """Publish signals in one block; the score of each is its time where nothing is said."""
+        value = self.block("signal", times_ns, symbol, {"score": scores or [float(ns) for ns in times_ns]})
+        self.keyed("signal", symbol, value)
+
     def send(self, stream: str, key: bytes | None, value: bytes | None) -> None:
         """Publish any bytes to partition 0."""
         self._producer.produce(self.settings.topic(stream), partition=0, key=key, value=value)
 
     def progress(self, upper_ns: int, *streams: str, final: bool = False) -> None:
         """Say in every partition of `streams`, by default all, that no row below `upper_ns` follows."""
-        for name in streams or tuple(STREAMS):
+        for name in streams or tuple(self._streams):
             value = encode_progress(self.pipeline.registry, Progress(name, upper_ns, final, "test"))
             for partition in range(self.settings.bus.partitions):
                 self._producer.produce(self.settings.topic(name), partition=partition, key=None, value=value)
@@ -106,7 +110,7 @@ class Market:
 
     def key_by(self, *key: str) -> None:
         """Let these columns key both streams, for workers made from now on."""
-        keyed = {name: StreamSettings(key=key) for name in STREAMS}
+        keyed = {name: StreamSettings(key=key) for name in self._streams}
         self.settings = self.settings.model_copy(update={"streams": keyed})
         streams = registered_streams(self.settings, self.pipeline.registry, wait_s=0, on_wait=lambda _: None)
         self.pipeline = Pipeline(self.settings, self.bus, self.pipeline.registry, streams)

@@ -8,6 +8,7 @@ own subjects that cannot be read is no matter of one message: it is an error.
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +39,8 @@ from topics.wire import (
     SchemaRegistry,
     UnknownSchemaError,
 )
+
+PROGRAMS_MAX: Final = 1_024  # schemas whose programs are kept; a topic has a handful
 
 
 class AvroValues:
@@ -90,6 +93,8 @@ class AvroValues:
         same call may be made again.  Raises IncompatibleSchemaError for a schema of the stream's own subjects
         that cannot be read.
         """
+        while len(self._programs) > PROGRAMS_MAX:
+            del self._programs[next(iter(self._programs))]  # the oldest; compiled again where it is needed
         share = framed(block, messages, self._framing, self._limits.message_size_max)
         unknown = self._learn([share.names[code] for code in share.distinct if code in share.names])
         dead: list[DeadRow] = []

@@ -1,6 +1,7 @@
 """An Avro schema, read: types as objects that refer to each other, however deep and whatever recursive."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +20,8 @@ FLAT_KINDS: Final = frozenset(
     {"boolean", "int", "long", "float", "double", "bytes", "string", "fixed", "enum"},
 )
 NO_DEFAULT: Final = object()
+SCHEMA_LENGTH_MAX: Final = 1 << 20  # characters; a registry holds what anybody may have put there
+FIELDS_MAX: Final = 4_096  # of one record
 NESTING_MAX: Final = 128  # types within types; few schemas have ten
 SIZE_UNBOUNDED: Final = 1 << 31  # of a type that no value can have, such as a record that holds itself
 _SIZES_MIN: Final = {"null": 0, "float": 4, "double": 8}
@@ -89,8 +92,14 @@ class AvroRecord:
 def parse_record(schema: str) -> AvroRecord:
     """Read an Avro schema; raises CodecError where it is none, or neither a record nor an array of one.
 
-    Types nested more than NESTING_MAX deep are refused as well.
+    Types nested more than NESTING_MAX deep, records of more than FIELDS_MAX fields and texts of more than
+    SCHEMA_LENGTH_MAX characters are refused as well.
     """
+    if len(schema) > SCHEMA_LENGTH_MAX:
+        raise CodecError(
+            f"the schema has {len(schema):,} characters, and {SCHEMA_LENGTH_MAX:,} are read: split "
+            "it into several"
+        )
     try:
         whole = _parse(fastavro.parse_schema(json.loads(schema)), {}, 0)
     except CodecError:
@@ -188,6 +197,11 @@ def _parse(declared: Any, named: dict[str, AvroType], depth: int) -> AvroType:
         named[made.name] = made
     if kind in ("record", "error"):
         made.kind = "record"
+        if len(declared["fields"]) > FIELDS_MAX:
+            raise CodecError(
+                f"record {made.name} has {len(declared['fields']):,} fields, and {FIELDS_MAX:,} are read: "
+                "split it into several records"
+            )
         made.fields = tuple(_parse_field(each, named, depth + 1) for each in declared["fields"])
         _require_distinct(made)
     elif kind == "enum":
@@ -211,7 +225,7 @@ def _parse_field(declared: Mapping[str, Any], named: dict[str, AvroType], depth:
 
 
 def _require_distinct(record: AvroType) -> None:
-    names = [each.name for each in record.fields]
-    for name in names:
-        if names.count(name) > 1:
+    names = Counter(each.name for each in record.fields)
+    for name, count in names.items():
+        if count > 1:
             raise CodecError(f"record {record.name} has the field {name} twice")

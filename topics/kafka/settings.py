@@ -40,6 +40,7 @@ COMMON: Final[Mapping[str, object]] = {
     "socket.keepalive.enable": True,
     "socket.nagle.disable": True,  # a small request behind another one waits for no acknowledgement
     "reconnect.backoff.max.ms": 2_000,  # a broker that is back is found within two seconds
+    "enable.metrics.push": False,  # a broker may ask for figures of its clients (KIP-714); ours are our own
 }
 
 CONSUMER: Final[Mapping[str, object]] = {
@@ -56,6 +57,7 @@ CONSUMER: Final[Mapping[str, object]] = {
     "fetch.wait.max.ms": 100,
     "max.partition.fetch.bytes": 4 << 20,
     "fetch.max.bytes": 48 << 20,
+    "receive.message.max.bytes": 100_000_000,  # of an answer, and of what a compressed batch unpacks to
     "queued.max.messages.kbytes": 64 << 10,  # what is read ahead, over all partitions
     "queued.min.messages": 100_000,  # ... and stops above: that many are 50 ms of work
     # How long a fetch waits once either is exceeded.  At the default, 1 s, a worker stands idle most of it.

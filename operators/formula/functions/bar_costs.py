@@ -35,6 +35,9 @@ HALF: Final = 0.5
 ROOT_2: Final = math.sqrt(2.0)
 BOTH_RANGES: Final = 3.0 - 2.0 * math.sqrt(2.0)
 
+DF_MIN: Final = 1e-3
+DF_MAX: Final = 1e3  # beyond it the continued fraction needs more terms than it has
+
 VOLUME: Final = Operand("volume", "float")
 
 
@@ -43,15 +46,24 @@ def _bvc(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
     (close,) = operands
     change = price_change(steps, close, settings)
     sigma = deviation(steps, [change], {**settings, "ddof": 1})
-    z = steps.call("divide", [change, sigma])
-    upper = steps.call("erfc", [steps.call("divide", [steps.call("negate", [z]), steps.constant(ROOT_2)])])
-    share = steps.call("multiply", [steps.constant(HALF), upper])
+    share = _below(steps, steps.call("divide", [change, sigma]), settings)
     moves = steps.call("greater", [sigma, steps.constant(0.0)])
     known = steps.call("and", [is_known(steps, change), is_known(steps, sigma)])
     moves = steps.call("where", [known, moves, steps.constant(False)])
     bars = steps.window("window_count", [change], window_of(settings))  # null where no row sees others
     of_none = only_where(steps, all_known(steps, close, bars), steps.constant(HALF))
     return steps.call("where", [moves, share, of_none])
+
+
+def _below(steps: Steps, z: int, settings: Settings) -> int:
+    """How much of the distribution lies below z."""
+    if settings["dist"] == "t":
+        df = number(settings, "df")
+        a, b = df / 2.0, 0.5
+        front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b))
+        return steps.call("student", [z, steps.constant(df), steps.constant(front)])
+    upper = steps.call("erfc", [steps.call("divide", [steps.call("negate", [z]), steps.constant(ROOT_2)])])
+    return steps.call("multiply", [steps.constant(HALF), upper])
 
 
 def _amihud(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
@@ -137,9 +149,14 @@ COSTS_OF_BARS: Final = (
         id="Q14",
         name="bvc",
         definition="the share of a bar's volume that was bought, by the normal distribution of its change by"
-        " the standard deviation of the last changes; 0.5 where either is not there or the deviation is 0",
+        " the standard deviation of the last changes, or by Student's t; 0.5 where either is not there or the"
+        " deviation is 0",
         operands=(CLOSE,),
-        settings=OF_BARS,
+        settings=(
+            *OF_BARS,
+            Setting("dist", "word", "the distribution", default="normal", words=("normal", "t")),
+            Setting("df", "number", "the degrees of freedom of t", default=0.25, bounds=(DF_MIN, DF_MAX)),
+        ),
         outputs=FLOAT,
         example=Example("bvc(close, rows=5)", ROWS_F4, (0.5,) * 5 + (0.8601792330,)),
         memory="window",

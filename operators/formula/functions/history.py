@@ -36,6 +36,21 @@ OF_SESSIONS: Final = (
     ROWS_AT_MOST,
 )
 
+ANEW_ROWS_MAX: Final = 4_096  # of a window that is gone through anew for each row
+
+
+def short_windows(settings: Sequence[Setting]) -> tuple[Setting, ...]:
+    """The settings of windows that are gone through anew for each row."""
+    return tuple(
+        setting._replace(
+            bounds=(1, ANEW_ROWS_MAX), default=ANEW_ROWS_MAX if setting.name == "max_rows" else None
+        )
+        if setting.name in ("rows", "max_rows")
+        else setting
+        for setting in settings
+    )
+
+
 # F1 of the handbook: times in seconds, x, y, and whether something happened.
 TIMES_S: Final = (0, 1, 1, 2, 4, 4, 5, 9)
 ROWS_F1: Final[dict[str, Cells]] = {

@@ -4,24 +4,23 @@ from collections.abc import Sequence
 from typing import Final
 
 from operators.formula.functions.declare import Example, Function, Operand, Output, Setting, Settings
-from operators.formula.functions.history import OF_WINDOWS, ROWS_F1, least_of, one_window, whole, window_of
+from operators.formula.functions.history import (
+    OF_WINDOWS,
+    ROWS_F1,
+    least_of,
+    one_window,
+    short_windows,
+    whole,
+    window_of,
+)
 from operators.formula.functions.windows import FLOAT, MIN_COUNT, enough
 from operators.formula.steps import Steps
-
-SHAPE_ROWS_MAX: Final = 4_096  # of a window that is gone through anew for each row
 
 DDOF: Final = Setting(
     "ddof", "count", "taken from the number of values for the divisor", default=1, bounds=(0, 65_535)
 )
 BIAS: Final = Setting("bias", "boolean", "without the corrections for few values", default=False)
-OF_SHAPES: Final = tuple(
-    setting._replace(
-        bounds=(1, SHAPE_ROWS_MAX), default=SHAPE_ROWS_MAX if setting.name == "max_rows" else None
-    )
-    if setting.name in ("rows", "max_rows")
-    else setting
-    for setting in OF_WINDOWS
-)
+OF_SHAPES: Final = short_windows(OF_WINDOWS)
 VALUE: Final = (Operand("value", "float"),)
 PAIR: Final = (Operand("value", "float"), Operand("other", "float"))
 

@@ -112,7 +112,25 @@ def _ofi_levels(steps: Steps, operands: Sequence[int], settings: Settings) -> in
     changes = [change_of_quote(steps, operands[level::count], settings) for level in levels]
     if settings["output"] != "integrated":
         return changes[0]
-    return steps.call("divide", [_sum(steps, changes), steps.constant(count)])
+    if "w" not in settings:
+        return steps.call("divide", [_sum(steps, changes), steps.constant(count)])
+    weights = _weights(settings)
+    changes = [steps.convert("float64", change) for change in changes]
+    weighted = [
+        steps.call("multiply", [steps.constant(weight), change])
+        for weight, change in zip(weights, changes, strict=True)
+    ]
+    total = weighted[0]
+    for product in weighted[1:]:
+        total = steps.call("add", [total, product])
+    total = steps.call("add", [total, steps.constant(0.0)])  # no zero has a sign
+    return steps.call("divide", [total, steps.constant(math.fsum(weights))])
+
+
+def _weights(settings: Settings) -> list[float]:
+    table = settings["w"]
+    assert isinstance(table, tuple), "w is a table"
+    return [row[0] for row in table]
 
 
 def _level(settings: Settings) -> int:
@@ -144,6 +162,10 @@ def _whole_levels(operands: Sequence[Tree], settings: Settings) -> str:
         )
     if settings["output"] != "integrated" and _level(settings) > count:
         return f"output={settings['output']!r} is of level {_level(settings)}, and there are {count}"
+    if "w" in settings and len(_weights(settings)) != count:
+        return f"w has {len(_weights(settings))} weights, and there are {count} levels"
+    if "w" in settings and (min(_weights(settings)) < 0 or max(_weights(settings)) == 0):
+        return "w are weights: none is below 0, and one is above"
     return ""
 
 
@@ -183,8 +205,9 @@ ORDER_FLOW: Final = (
     Function(
         id="M21",
         name="ofi_levels",
-        definition="the order flow imbalance of one level of a book, or the mean of all levels; the values"
-        " are all bids, best first, all asks, all bid sizes and all ask sizes",
+        definition="the order flow imbalance of one level of a book, or the mean of all levels: their sum by"
+        " their number, or the sum of w * e in the order of the levels by that of w; the values are all bids,"
+        " best first, all asks, all bid sizes and all ask sizes",
         operands=(BID, ASK, SIZE_OF_BID, SIZE_OF_ASK),
         settings=(
             RESET_BY_SESSION,
@@ -194,6 +217,12 @@ ORDER_FLOW: Final = (
                 "which level it is, or their mean",
                 default="e1",
                 words=(*LEVELS, "integrated"),
+            ),
+            Setting(
+                "w",
+                "table",
+                "the weights of the levels in their mean, best first; without them all weigh alike",
+                bounds=(LEVELS_MAX, 1),
             ),
         ),
         outputs=(*(Output(level, "wide") for level in LEVELS), Output("integrated", "float64")),

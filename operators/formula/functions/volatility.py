@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from operators.formula.functions.declare import Example, Function, Operand, Output, Setting, Settings
-from operators.formula.functions.history import NS, RESET, ROWS_AT_MOST, whole
+from operators.formula.functions.history import (
+    NS,
+    OF_SESSIONS,
+    RESET,
+    ROWS_AT_MOST,
+    has_window,
+    short_windows,
+    whole,
+    window_of,
+    window_or_session,
+)
 from operators.formula.functions.lags import log_return_of_last
 from operators.formula.functions.quotes import TRADES
 from operators.formula.functions.starts import (
@@ -20,12 +30,14 @@ from operators.formula.functions.starts import (
     shift_of_rows,
     shift_of_time,
 )
+from operators.formula.functions.windows import MIN_COUNT
 from operators.formula.history import ROWS_MAX, Window
 from operators.formula.steps import Steps
 
 PRICE: Final = (Operand("price", "float"),)
 FLOAT: Final = (Output("value", "float64"),)
 OF_SESSION: Final = RESET._replace(default="session")
+OF_SHORT_WINDOWS: Final = short_windows(OF_SESSIONS)
 
 
 def _twap(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
@@ -69,9 +81,20 @@ def _ewma_variance_rate(steps: Steps, operands: Sequence[int], settings: Setting
 
 
 def _two_scale_variance(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
+    """Over a window its prices are gone through anew for each row."""
     (price,) = operands
-    constants = whole(settings, "K"), int(bool(settings["adjust"])), int(settings["reset"] == "session")
-    return steps.stateful("two_scales", [price, steps.call("log", [price])], *constants)
+    logarithm = steps.call("log", [price])
+    k, adjust = whole(settings, "K"), int(bool(settings["adjust"]))
+    least = max(2 * k, whole(settings, "min_count"))
+    if has_window(settings):
+        window = window_of(settings)
+        return steps.stateful("window_two_scales", [price, logarithm], *window, k, adjust, least)
+    reset = int(settings["reset"] == "session")
+    variance = steps.stateful("two_scales", [price, logarithm], k, adjust, reset)
+    if least == 2 * k:
+        return variance
+    prices = steps.stateful("session_count", [logarithm], reset)
+    return steps.call("enough", [variance, prices, steps.constant(least + 1)])
 
 
 VOLATILITY: Final = (
@@ -155,13 +178,14 @@ VOLATILITY: Final = (
     Function(
         id="M7",
         name="two_scale_variance",
-        definition="the realised variance of the session's log prices on K grids, less what noise adds to it;"
-        " null before 2 * K returns",
+        definition="the realised variance of the session's or the window's log prices on K grids, less what"
+        " noise adds to it; null before 2 * K returns",
         operands=PRICE,
         settings=(
             Setting("K", "count", "how many prices apart the far ones are", default=30, bounds=(2, ROWS_MAX)),
             Setting("adjust", "boolean", "whether it is corrected for few returns", default=True),
-            OF_SESSION,
+            *OF_SHORT_WINDOWS,
+            MIN_COUNT._replace(about="the fewest returns for a result, where it is more than 2 * K"),
         ),
         outputs=FLOAT,
         example=Example(
@@ -171,5 +195,6 @@ VOLATILITY: Final = (
         ),
         memory="since",
         build=_two_scale_variance,
+        check=window_or_session,
     ),
 )

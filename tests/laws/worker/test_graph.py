@@ -101,6 +101,29 @@ def test_the_parity_of_a_node_goes_on_over_restarts(tmp_path: Path, guarantee: s
     assert record.parities == {"tick": parity_of(market)}
 
 
+@pytest.mark.parametrize(("guarantee", "frames"), [("exactly_once", 1), ("at_least_once", 4)])
+def test_nodes_take_rows_of_many_seals_at_once_where_nobody_sees_them_before_their_commit(
+    tmp_path: Path, guarantee: str, frames: int
+) -> None:
+    market = market_of(tmp_path, worker={"guarantee": guarantee})
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+        worker.commit()
+        for time_ns in range(1, 5):
+            market.wall_ns = time_ns
+            live(market, range(time_ns, time_ns + 1))
+            worker.turn()
+        market.pass_commit_interval()
+        worker.turn()
+        worker.commit()
+    joined, mine = (market.messages(name) for name in ("aligned", "tick"))
+    assert (len(joined), len(mine)) == (4, frames)
+    assert [row["event_ns"] for row in rows_of(market)] == [1, 2, 3, 4]
+    first, last = (FrameHeaders.from_kafka(messages[0].headers) for messages in (joined, mine))
+    assert first.released_ns == last.released_ns == 1, "a frame says since when its first row could be out"
+    assert FrameHeaders.from_kafka(mine[-1].headers).complete_ns == 5
+
+
 @pytest.mark.parametrize("point", [failpoints.COMMIT_OFFSETS, failpoints.COMMIT_END, failpoints.COMMIT_STATE])
 def test_a_crash_between_any_steps_of_a_commit_loses_and_doubles_no_row_of_a_node(
     tmp_path: Path, point: str

@@ -1,6 +1,6 @@
 """A graph that changes between two lives of a worker: what is told of it, what gone nodes leave behind."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from app.audit.topics import audit
 from app.graph.change import TaskChange, task_changes
 from app.worker.worker import Worker
+from gpu_sink import AlignedStream
+from gpu_sink.frames import Place, decode_frame
 from tests.stage.graph_lives import live, lose_all, lose_disk, rows_of, run_on, uninterrupted
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
@@ -118,6 +121,35 @@ def test_a_field_that_a_producer_adds_costs_no_node_what_it_remembers(tmp_path: 
     for name, feature in (("tick", "slow"), ("old", "x")):
         features = [[row[feature] for row in rows[name, 0]] for rows in (rows_of(market), one)]
         assert features[0] == features[1]
+
+
+@pytest.mark.parametrize("lose", [None, lose_disk, lose_all])
+def test_a_version_added_beside_another_changes_no_bit_of_it_and_is_valid_from_its_first_row(
+    tmp_path: Path, lose: Callable[[Market], None] | None
+) -> None:
+    first = {"from": "aligned", "features": {"slow": "ewma(quote_bid, alpha=0.3)"}, "out": {}}
+    both = {**first, "features": {**first["features"], "slow@2": "rolling_sum(quote_bid, rows=3)"}}  # type: ignore[dict-item]
+    market = Market(tmp_path / "versions", graph={"name": "graph", "tick": first})
+    run_on(market, range(1, 11))
+    if lose is not None:
+        lose(market)
+    market.add_graph({"name": "graph", "tick": both})
+    run_on(market, range(11, 21))
+    rows = rows_of(market)["tick", 0]
+    one = uninterrupted(tmp_path / "one", stop=21, graph={"name": "graph", "tick": both})["tick", 0]
+    assert [row["slow"] for row in rows] == [row["slow"] for row in one]
+    assert [row.get("slow@2") for row in rows if row["event_ns"] > 10] == [
+        row["slow@2"] for row in one if row["event_ns"] > 10
+    ]
+    assert "slow@2" not in next(row for row in rows if row["event_ns"] <= 10)
+    assert audit(market.pipeline).violations == []
+    frames = [
+        decode_frame(one.value, one.headers, Place("tick", 0, at))
+        for at, one in enumerate(market.messages("tick"))
+    ]
+    chosen = AlignedStream.from_frames(frames).batches(columns=["slow", "slow@2"], columns_missing="null")
+    there = [valid for batch in chosen for valid in batch["slow@2_valid"].tolist()]
+    assert there == [row.get("slow@2") is not None for row in rows]
 
 
 def plan(market: Market) -> TaskChange:

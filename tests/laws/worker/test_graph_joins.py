@@ -10,9 +10,11 @@ import pytest
 from app.audit.cut import read_cuts
 from app.audit.topics import audit
 from app.config import Settings
+from schemas.reasons import REASONS
 from tests.stage.deaths import buried
 from tests.stage.graph_lives import (
     OF_THE_DISK,
+    SYMBOLS,
     each_death,
     live,
     lose_disk,
@@ -51,6 +53,14 @@ JOINS: Mapping[str, Any] = {
         "out": {},
     },
     "own": {"kind": "asof", "from": "tick", "right": ["later"], "carry": "column", "out": {}},
+    "before": {
+        "kind": "asof",
+        "from": "tick",
+        "right": ["flow"],
+        "columns": {"flow": ["sum"]},
+        "lag_ns": 2,
+        "out": {"columns": ["mean", "flow_sum", "flow_age_ns"], "status": "column", "available": True},
+    },
 }
 
 
@@ -73,6 +83,29 @@ def test_features_of_quotes_reach_trades(tmp_path: Path) -> None:
     assert earlier
     assert all(row["later_event_ns"] < row["event_ns"] for row in earlier)
     assert [row["event_ns"] for row in rows["own", 0]] == [row["event_ns"] for row in rows["aligned", 0]]
+
+
+def test_a_join_with_a_lag_looks_up_what_was_there_before_and_says_why_values_are_null(
+    tmp_path: Path,
+) -> None:
+    market = Market(tmp_path, graph=JOINS)
+    live(market, range(1, 11))
+    with closing(market.worker()) as worker:
+        turn_until_quiet(worker)
+    rows = rows_of(market)
+    quotes = {symbol: [q["event_ns"] for q in rows["back", 0] if q["symbol"] == symbol] for symbol in SYMBOLS}
+    for row in rows["before", 0]:
+        met = max((at for at in quotes[row["symbol"]] if at <= row["event_ns"] - 2), default=None)
+        assert row["flow_age_ns"] == (None if met is None else row["event_ns"] - met)
+        why = REASONS[row["mean_status"]], REASONS[row["flow_sum_status"]]
+        assert why == (
+            "ok" if row["mean"] is not None else "warming",
+            "ok" if met is not None else "null_in",
+        )
+        # The next row of all, or the progress record at the end, shows that no quote of its time follows.
+        assert row["available_ns"] == row["event_ns"] + 1
+    assert {row["mean_status"] for row in rows["before", 0]} > {REASONS.index("warming")}
+    assert audit(market.pipeline).violations == []
 
 
 @each_death(OF_THE_DISK)

@@ -156,12 +156,11 @@ def test_joined_labels_are_of_rows_at_or_before_and_say_that_they_are_labels(tmp
     assert labels_of(schema_of(market, "aligned")) == []
 
 
-def test_the_audit_names_the_labels_whose_values_it_does_not_judge(tmp_path: Path) -> None:
+def test_the_audit_judges_labels_and_what_is_behind_them(tmp_path: Path) -> None:
     report = audit(run(tmp_path).pipeline)
     assert report.violations == []
-    unjudged = report.reach.passed_over.nodes
-    assert {unjudged[name] for name in ("barrier", "behind", "seen")} == {"label of barrier"}
-    assert unjudged["cost"] == "label of cost"
+    assert report.reach.passed_over.nodes == {}
+    assert report.reach.passed_over.features == {}
     assert report.rows_out["barrier"] > 0
 
 

@@ -9,6 +9,7 @@ from tests.oracles.features.ewma import decay, decay_per_ns, half_life_ns_of
 from tests.oracles.features.exact import rounded, total
 from tests.oracles.features.lags import diff, lag, log_return
 from tests.oracles.features.memory import horizon_of_rows, horizon_of_time, recursion
+from tests.oracles.features.rolling import SHAPE_MAX_ROWS
 from tests.oracles.features.rows import (
     MAX_ROWS,
     Column,
@@ -199,7 +200,7 @@ def two_scale_variance(stretch: Stretch, settings: Settings) -> Column:
     logs: Column = [None if p is None or p <= 0 else math.log(p) for p in price]
     variances: Column = []
     for n in range(len(price)):
-        p, x = known([price, logs], window(stretch.time_ns, n, settings))
+        p, x = known([price, logs], window(stretch.time_ns, n, settings, SHAPE_MAX_ROWS))
         count = len(x) - 1
         if count < max(2 * k, setting(settings, "min_count", 1)):
             variances.append(None)

@@ -5,6 +5,7 @@ The addends are rounded as they are written, their sums are exact and rounded on
 
 import math
 from collections.abc import Callable, Sequence
+from decimal import Decimal, localcontext
 from typing import Any
 
 from tests.oracles.features.exact import total
@@ -173,8 +174,36 @@ def bvc(rows: Rows, operands: Sequence[Column], settings: Settings) -> Column:
             shares.append(0.5)
         else:
             z = divided(change, sigma)
-            shares.append(None if z is None else 0.5 * math.erfc(-z / math.sqrt(2.0)))
+            df = setting(settings, "df", 0.25) if setting(settings, "dist", "normal") == "t" else None
+            shares.append(None if z is None else _below(z, df))
     return shares
+
+
+def _below(z: float, df: float | None) -> float:
+    """How much of the normal distribution, or of Student's t, lies below z."""
+    if df is None:
+        return 0.5 * math.erfc(-z / math.sqrt(2.0))
+    if z == 0:
+        return 0.5
+    with localcontext() as context:
+        context.prec, context.Emin, context.Emax = 60, -(10**9), 10**9
+        a, b, square = Decimal(df) / 2, Decimal("0.5"), Decimal(z) * Decimal(z)
+        x, y = Decimal(df) / (Decimal(df) + square), square / (Decimal(df) + square)
+        front = Decimal(math.lgamma(df / 2 + 0.5) - math.lgamma(df / 2) - math.lgamma(0.5)).exp()
+        if x < (a + 1) / (a + b + 2):
+            tail = _incomplete_beta(x, y, a, b) * front / 2
+        else:
+            tail = (1 - _incomplete_beta(y, x, b, a) * front) / 2
+        return float(tail if z < 0 else 1 - tail)
+
+
+def _incomplete_beta(x: Decimal, y: Decimal, a: Decimal, b: Decimal) -> Decimal:
+    """The incomplete beta function of x = 1 - y, by its series of terms above 0."""
+    term, total, n = Decimal(1), Decimal(1), 0
+    while term > total * Decimal("1e-30"):
+        term *= (a + b + n) / (a + 1 + n) * x
+        total, n = total + term, n + 1
+    return total * (a * x.ln() + b * y.ln()).exp() / a
 
 
 def amihud(rows: Rows, operands: Sequence[Column], settings: Settings) -> Column:

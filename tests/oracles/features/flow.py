@@ -101,15 +101,25 @@ def ofi_levels(rows: Rows, operands: Sequence[Column], settings: Settings) -> Co
     output = setting(settings, "output", "integrated" if setting(settings, "integrated", False) else "e1")
     if output != "integrated":
         return levels[int(output.removeprefix("e")) - 1]
-    w = setting(settings, "w", [1] * count)
+    w = setting(settings, "w", None)
+    weights = [float(a[0] if isinstance(a, tuple) else a) for a in w or ()]
     integrated: Column = []
     for values in zip(*levels, strict=True):
         if None in values:
             integrated.append(None)
-            continue
-        weighted = sum((Fraction(a) * Fraction(e or 0) for a, e in zip(w, values, strict=True)), Fraction())
-        integrated.append(rounded(weighted / sum(map(Fraction, w))))
+        elif w is None:
+            integrated.append(rounded(sum((Fraction(e or 0) for e in values), Fraction()) / count))
+        else:
+            integrated.append(_weighted(weights, [float(e or 0) for e in values]))
     return integrated
+
+
+def _weighted(w: Sequence[float], e: Sequence[float]) -> Value:
+    """The mean as it is written: product after product, added in the order of the levels."""
+    total = w[0] * e[0]
+    for weight, value in zip(w[1:], e[1:], strict=True):
+        total = total + weight * value if math.isfinite(total) and math.isfinite(weight * value) else math.nan
+    return divided(total + 0.0, math.fsum(w)) if math.isfinite(total) else None  # no zero has a sign
 
 
 def _imbalance(_: Settings, d: Sequence[Any], q: Sequence[Any]) -> Value:

@@ -57,7 +57,7 @@ ORACLES: Final[Mapping[str, Oracle]] = MappingProxyType(
         "ewma_variance_rate": Oracle(averages.ewma_variance_rate, ulps=0),
         "realised_variance": Oracle(averages.realised_variance, ulps=0, window_ulps=IN_BLOCKS),
         "bipower_variation": Oracle(averages.bipower_variation, ulps=0, window_ulps=IN_BLOCKS),
-        "two_scale_variance": Oracle(averages.two_scale_variance, ulps=0, window_ulps=IN_BLOCKS),
+        "two_scale_variance": Oracle(averages.two_scale_variance, ulps=0),
         "ofi": Oracle(flow.ofi, ulps=0, window_ulps=2),
         "ofi_levels": Oracle(flow.ofi_levels, ulps=2),
         "trade_imbalance": Oracle(flow.trade_imbalance, ulps=2),

@@ -85,7 +85,8 @@ PIPELINE_KEYS = (
             "[streams.quotes]\ngrace_ns = 1",
             (
                 "streams.quotes is neither left nor right of the pipeline (did you mean quote?); left is "
-                "trade, right is quote: rename the table, or say so in pipeline.left or pipeline.right"
+                "trade, right is quote: rename the table, say so in pipeline.left or pipeline.right, or let "
+                "a node of the graph read it"
             ),
         ),
         (

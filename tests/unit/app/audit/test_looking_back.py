@@ -104,6 +104,14 @@ CALLS: Final[list[tuple[str, dict[str, Any]]]] = [
     ("bipower_variation(price, rows=6, min_count=2)", {"rows": 6, "min_count": 2}),
     ("two_scale_variance(price, K=2)", {"K": 2}),
     (
+        "two_scale_variance(price, rows=9, K=2, min_count=5, reset='none')",
+        {"K": 2, "rows": 9, "min_count": 5, "reset": "none"},
+    ),
+    (
+        "two_scale_variance(price, '60s', K=2, max_rows=7, reset='none')",
+        {"K": 2, "ns": 60 * SECOND, "max_rows": 7, "reset": "none"},
+    ),
+    (
         "two_scale_variance(price, K=3, adjust=False, reset='none')",
         {"K": 3, "adjust": False, "reset": "none"},
     ),
@@ -115,6 +123,10 @@ CALLS: Final[list[tuple[str, dict[str, Any]]]] = [
     ),
     ("ofi_levels(bid, x, ask, y, size, size2, whole, whole2, output='e2')", {"output": "e2"}),
     ("ofi_levels(bid, x, ask, y, size, size2, size2, size, output='integrated')", {"output": "integrated"}),
+    (
+        "ofi_levels(bid, x, ask, y, size, size2, size2, size, output='integrated', w=(1, 0.25))",
+        {"output": "integrated", "w": (1, 0.25)},
+    ),
     ("trade_imbalance(size, d, '4s')", {"ns": 4 * SECOND}),
     (f"kyle_rls({TRADE}, min_count=1)", {"min_count": 1}),
     (
@@ -177,6 +189,8 @@ CALLS: Final[list[tuple[str, dict[str, Any]]]] = [
     ),
     ("bvc(close, rows=4, min_count=2)", {"rows": 4, "min_count": 2}),
     ("bvc(close, rows=3, reset='none')", {"rows": 3, "reset": "none"}),
+    ("bvc(close, rows=4, min_count=2, dist='t')", {"rows": 4, "min_count": 2, "dist": "t"}),
+    ("bvc(close, rows=4, min_count=2, dist='t', df=5)", {"rows": 4, "min_count": 2, "dist": "t", "df": 5}),
     ("parkinson(high, low, rows=3, min_count=1)", {"rows": 3, "min_count": 1}),
     ("parkinson(high, low, flag, rows=3, min_count=1)", {"rows": 3, "min_count": 1}),
     ("garman_klass(open, high, low, close, rows=4, min_count=2)", {"rows": 4, "min_count": 2}),

@@ -180,6 +180,12 @@ def test_the_judge_reads_formulas_over_several_lines_and_with_comments() -> None
     assert rows.row(0) == (1.5, 3.0, 4.0, 3.0)
 
 
+def test_the_judge_reads_the_names_of_versions() -> None:
+    features = {"x": "bid", "x@2": "bid * 2", "y": "3*x@2 - x", "y@12": "y+x@2 @2"}
+    rows = with_features(frame_of(pa.table({"bid": [1.5]})), features)
+    assert rows.row(0) == (1.5, 1.5, 3.0, 7.5, 10.5)
+
+
 def test_the_judge_is_tried_on_every_function() -> None:
     tried = set(re.findall(r"(\w+)\(", " ".join(FEATURES.values())))
     assert set(FUNCTIONS) - set(LOOKING_BACK) <= tried

@@ -104,6 +104,22 @@ def test_a_new_version_is_the_way_out_and_the_old_one_is_never_free_again(
     assert len(write(run_app, graph_file(tmp_path), "lock")) == 1
 
 
+def test_versions_side_by_side_are_locked_and_adopted_apart(run_app: App, tmp_path: Path) -> None:
+    both = TICK.replace("spread_bps =", '"mid@2" = "quote_bid_price"\nspread_bps =')
+    write(run_app, graph_file(tmp_path), "lock")
+    assert write(run_app, graph_file(tmp_path, both), "lock")[0] == "added    tick.mid@2"
+    shown = write(run_app, tmp_path / "my.toml", "show")
+    assert [line.split()[0] for line in shown if "  mid" in line] == ["mid", "mid@2"]
+    other = graph_file(tmp_path, both.replace('"quote_bid_price"', '"quote_ask_price"'))
+    line, way_out = refusal(run_app, other, "graph", "lock")
+    assert line.endswith('write "... @3", or adopt tick.mid@2')
+    assert f"graph adopt tick.mid@2 -c {other}" in way_out
+    assert write(run_app, other, "adopt", "tick.mid@2")[0] == "adopted  tick.mid@2"
+    moved = both.replace('"mid@2" = "quote_bid_price"\n', "").replace('/ 2"', '/ 2"\n"mid@1" = "price"')
+    refused = run_app("graph", "show", "-c", graph_file(tmp_path, moved), "--store", tmp_path / "history")
+    assert "mid is version 1 of mid already" in refused.err
+
+
 def test_a_feature_can_be_adopted_and_a_name_that_is_none_is_told_the_nearest(
     run_app: App, tmp_path: Path
 ) -> None:

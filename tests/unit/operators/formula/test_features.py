@@ -113,8 +113,26 @@ def test_all_errors_of_all_formulas_are_reported_and_none_twice() -> None:
 
 def test_a_feature_has_a_name_that_a_formula_can_use() -> None:
     message = "a feature's name is letters, digits and _, and no word of Python"
-    for name in ("", "2nd", "vol@2", "a b", "and", "True"):
+    for name in ("", "2nd", "vol@", "vol@0", "@2", "and@2", "vol@2@3", "a b", "and", "True"):
         assert errors_of(**{name: "price"}) == [(name, message, "")]
+
+
+def test_a_version_beside_another_is_a_column_of_its_own_and_has_a_name_in_formulas() -> None:
+    made = read(
+        **{"vol": "price", "vol@2": "price * 2", "gap": "-vol@2 * vol@2 - 2*vol", "gap@3": "gap+vol@2"}
+    )
+    assert made.columns == ("vol", "vol@2", "gap", "gap@3")
+    alike = read(vol="price", double="price * 2", gap="-double * double - 2*vol", sum="gap+double")
+    assert made.steps == alike.steps
+    assert made.roots == alike.roots
+
+
+def test_an_error_beside_the_name_of_a_version_has_its_place() -> None:
+    assert errors_of(**{"vol@2": "price", "x": "vol@2 + vol@3", "y": "'é' + vol@2 * foo"}) == [
+        ("x", "aligned has no column vol@3; vol@2?", "vol@3"),
+        ("y", "a text is no value of a formula", "'é'"),
+        ("y", "aligned has no column foo", "foo"),
+    ]
 
 
 def test_a_node_has_at_most_so_many_features() -> None:

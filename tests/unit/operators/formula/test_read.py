@@ -50,7 +50,7 @@ REFUSED = [
         "the number does not fit in 64 bits; with a decimal point it is a float",
         "9223372036854775808",
     ),
-    ("mid @2", "@ gives a version and stands at the end, after a space: 'mid @2'", None),
+    ("mid @2", "@ gives a version and stands at the end, after a space: 'mid @2'; mid@2 is a column", None),
     ("1 + logg(bid)", "there is no function logg; log?", "logg"),
     ("Where(a, b, c)", "there is no function Where; where?", "Where"),
     ("open('/etc/passwd')", "there is no function open", "open"),

@@ -121,6 +121,22 @@ def test_a_version_stands_behind_the_formula() -> None:
     assert only.meaning == planned(node("a", mid=MID, one="1")).nodes[0].meaning
 
 
+def test_versions_of_one_feature_stand_side_by_side() -> None:
+    features = {"vol": "price", "vol@2": "price * 2", "mid": f"{MID} @3", "mid@1": f"{MID} + 1"}
+    (only,) = planned(node("a", output=Output(("vol@2",)), **features)).nodes
+    assert only.versions == {"vol": 1, "vol@2": 2, "mid": 3, "mid@1": 1}
+    assert only.carried is not None
+    assert only.carried[-1] == "vol@2"
+    assert planned(node("a", vol="price"), node("b", "a", **{"x": "vol + 1", "x@2": "vol + 2"})).nodes
+
+
+def test_no_two_columns_are_the_same_version_of_a_feature() -> None:
+    assert messages(node("a", **{"vol": "price @2", "vol@2": "price * 2", "x@2": "price @3"})) == [
+        "a.vol@2: vol is version 2 of vol already; give one of them another version",
+        "a.x@2: x@2 says its version in its name; leave @3 behind the formula out",
+    ]
+
+
 BAD_NAMES = {
     "aligned": "the name aligned is taken by the pipeline itself; choose another one",
     "late": "the name late is taken by the pipeline itself; choose another one",

@@ -139,7 +139,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 
 def test_when_rows_of_a_function_could_be_known_is_not_known() -> None:
-    with pytest.raises(GraphError, match="it is not known when a reader could have rows of joins"):
+    with pytest.raises(GraphError, match="it is not known when a reader could have rows of bars, labels"):
         plan(TICK, smooth(output=Output(available=True)))
 
 

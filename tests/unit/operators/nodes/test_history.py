@@ -13,7 +13,7 @@ from operators.formula.features import Features, read_features, root_source
 from operators.node import NodeStateError
 from operators.nodes import history
 from operators.nodes.formula import FormulaNode, Nulls
-from operators.nodes.history import BLOCK, HEADER
+from operators.nodes.history import BLOCK, HEADER, VERSION
 from operators.nodes.stateful_kernel import look_back
 from operators.rows.groups import Groups
 from operators.sealed import RowKeys, Sealed
@@ -157,7 +157,7 @@ def damaged(entries: Mapping[bytes, bytes]) -> dict[str, tuple[dict[bytes, bytes
             "is empty": b"",
             "is cut": value[:-1],
             "has more": value + b"\0",
-            "is of another version": b"\3" + value[1:],
+            "is of another version": bytes([VERSION + 1]) + value[1:],
         }.items():
             faults[f"{key!r} {name}"] = ({**entries, key: wrong}, symbol)
         if key[:1] == b"s":

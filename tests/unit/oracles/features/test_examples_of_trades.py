@@ -1,5 +1,6 @@
 """The reference gives the handbook's worked examples of sections 2 to 3.2, to the digits written there."""
 
+import math
 from typing import Any
 
 import pytest
@@ -78,6 +79,10 @@ def test_bipower_variation() -> None:
 def test_two_scale_variance() -> None:
     assert last("two_scale_variance", "price", K=2, adjust=False, unit=1e8) == "1.214706531"
     assert last("two_scale_variance", "price", K=2, unit=1e8) == "2.125736429"
+    # As the session, which has these eight trades.
+    assert last("two_scale_variance", "price", K=2, unit=1e8, rows=8) == "2.125736429"
+    assert last("two_scale_variance", "price", K=2, unit=1e8, ns=10 * SECOND_NS) == "2.125736429"
+    assert values(F2, "two_scale_variance", "price", K=2, rows=4)[-1] is None
 
 
 QUOTE = ("bid", "ask", "bid_size", "ask_size")
@@ -104,6 +109,23 @@ def test_order_flow_imbalance_of_levels() -> None:
     results = [values(levels, "ofi_levels", *levels.columns, output=f"e{level}") for level in (1, 2)]
     assert results == [[None, -6], [None, -10]]
     assert values(levels, "ofi_levels", *levels.columns, integrated=True) == [None, -8.0]
+    weighted = values(levels, "ofi_levels", *levels.columns, output="integrated", w=(3, 1))
+    assert weighted == [None, (3 * -6 + 1 * -10) / 4]
+
+
+def test_the_share_that_was_bought_by_a_t_distribution() -> None:
+    z = 0.9 / math.sqrt(2.772 / 4)  # of the changes .4 -.9 -.8 .6 .9, by hand
+    for df, share in (
+        (1, 0.5 + math.atan(z) / math.pi),
+        (2, 0.5 + z / (2 * math.sqrt(2 + z * z))),
+        (4, 0.5 + 0.75 * z / math.sqrt(4 + z * z) * (1 - z * z / (3 * (4 + z * z)))),
+    ):
+        assert values(F4, "bvc", "close", rows=5, dist="t", df=df)[-1] == pytest.approx(share, rel=1e-12)
+    # And of 0.25 degrees of freedom by Simpson's rule over the density.
+    scale = math.exp(math.lgamma(0.625) - math.lgamma(0.125)) / math.sqrt(0.25 * math.pi)
+    density = [scale * (1 + 4 * (z * n / 2_000) ** 2) ** -0.625 for n in range(2_001)]
+    area = z / 6_000 * (density[0] + 4 * sum(density[1::2]) + 2 * sum(density[2:-1:2]) + density[-1])
+    assert values(F4, "bvc", "close", rows=5, dist="t")[-1] == pytest.approx(0.5 + area, rel=1e-12)
 
 
 def test_trade_imbalance() -> None:

@@ -8,6 +8,7 @@ from schemas.clocks import Clock
 from schemas.stream import Stream, StreamError
 from tests.stage.blocks import block_of
 from tests.stage.fakes import DictRegistry
+from topics.avro import decode
 from topics.avro.decode import Decoder
 from topics.avro.encode import RowEncoder
 from topics.avro.header import message_header
@@ -248,3 +249,20 @@ def test_an_empty_block_has_no_rows_and_is_not_dead() -> None:
 
 def test_no_messages_decode_to_nothing() -> None:
     assert Scene().decode() == Decoded(None, [], [])
+
+
+def test_programs_of_schemas_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "PROGRAMS_MAX", 2)
+    scene = Scene()
+    for number in range(6):
+        wider = Stream(name="quote", schema=STREAM.schema.append(pa.field(f"more_{number}", pa.int64())))
+        encoder = RowEncoder(wider, scene.registry, f"quotes-{number}")
+        rows = pa.RecordBatch.from_pylist(
+            [{"event_ns": number, "known_ns": 5, "symbol": "A", "n": 0}], wider.schema
+        )
+        value = encoder.records(rows).data.tobytes()
+        for _ in range(2):
+            batch = scene.decoder.decode(block_of([(b"A", value, 0)]), np.arange(1)).batch
+            assert batch is not None
+            assert batch.time_ns.tolist() == [number]
+    assert len(scene.decoder._values._programs) <= 3  # type: ignore[attr-defined]  # noqa: SLF001

@@ -17,7 +17,7 @@ from topics.avro.decode import Decoder
 from topics.avro.header import message_header
 from topics.avro.nested_kernel import STACK_SIZE
 from topics.avro.schema import stream_schema
-from topics.avro.types import NESTING_MAX
+from topics.avro.types import FIELDS_MAX, NESTING_MAX, SCHEMA_LENGTH_MAX
 from topics.wire import Decoded
 
 LEAF = {
@@ -261,3 +261,40 @@ def test_a_schema_nested_too_deep_makes_dead_letters_and_the_deepest_is_read(
     decoder = Decoder(stream_schema(json.dumps(READER), name="row"), "event", registry)
     (dead,) = decoder.decode(block, np.arange(1)).dead
     assert dead.reason.startswith(f"schema id 1: types are nested more than {NESTING_MAX} deep: ")
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        (grown({"type": "string", "doc": "x" * SCHEMA_LENGTH_MAX}), f"and {SCHEMA_LENGTH_MAX:,} are read"),
+        (
+            grown(
+                {
+                    "type": "record",
+                    "name": "Wide",
+                    "fields": [{"name": f"f{n}", "type": "int"} for n in range(FIELDS_MAX + 1)],
+                }
+            ),
+            f"record Wide has {FIELDS_MAX + 1:,} fields, and {FIELDS_MAX:,} are read",
+        ),
+    ],
+)
+def test_a_schema_that_is_too_large_makes_dead_letters(schema: object, words: str) -> None:
+    registry = DictRegistry()
+    block = block_of([(b"K", message_header(registry.register("s", json.dumps(schema))) + body(b""), 0)])
+    decoder = Decoder(stream_schema(json.dumps(READER), name="row"), "event", registry)
+    (dead,) = decoder.decode(block, np.arange(1)).dead
+    assert words in dead.reason
+
+
+def test_types_that_are_used_again_and_again_are_compiled_once() -> None:
+    """Each record holds the one before twice: 2**60 fields, were each use a type of its own."""
+    inner: object = {"type": "record", "name": "R0", "fields": [{"name": "x", "type": "int"}]}
+    for n in range(1, 60):
+        fields = [{"name": "a", "type": inner}, {"name": "b", "type": f"R{n - 1}"}]
+        inner = {"type": "record", "name": f"R{n}", "fields": fields}
+    registry = DictRegistry()
+    block = block_of([(b"K", message_header(registry.register("s", json.dumps(grown(inner)))), 0)])
+    decoder = Decoder(stream_schema(json.dumps(READER), name="row"), "event", registry)
+    (dead,) = decoder.decode(block, np.arange(1)).dead
+    assert dead.reason

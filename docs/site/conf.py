@@ -1,0 +1,18 @@
+"""The site of the pages in docs/: `make docs` builds it, and takes a warning for an error."""
+
+project = "Tidemark"
+author = "the Tidemark developers"
+copyright = author  # noqa: A001 - what Sphinx calls it
+extensions = ["myst_parser"]
+source_suffix = {".md": "markdown"}
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 4
+html_theme = "furo"
+html_title = "Tidemark"
+html_show_sphinx = False
+html_copy_source = False
+html_theme_options = {"navigation_with_keys": True}
+nitpicky = True
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+smartquotes = False  # `--flag` is two hyphens

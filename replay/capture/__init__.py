@@ -1,0 +1,1 @@
+"""Topics on their way into the history, each row once."""

@@ -1,0 +1,101 @@
+"""A topic of quotes on the embedded bus, and captures of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+
+from replay.capture.capture import Capture, CaptureInput, CaptureLimits
+from replay.capture.dead import DEAD_SCHEMA, dead_rules, dead_stream
+from replay.capture.session import CapturedTopic, CaptureTarget
+from replay.capture.writer import TableWriter
+from replay.store.table import HistoryTable, create_table
+from schemas.stream import Stream
+from tests.stage.history_tables import RULES, SCHEMA
+from topics.avro.decode import Decoder
+from topics.avro.encode import RowEncoder
+from topics.bus import TopicSpec
+from topics.memory.bus import MemoryBus
+from topics.registry.folder import FileRegistry
+
+TOPIC = "quotes"
+STREAM = Stream(name="quote", schema=SCHEMA, sequence="sequence")
+
+
+class QuoteTopic:
+    """A topic, its registry, and a store to capture it into."""
+
+    def __init__(self, store: Path, *, partitions: int = 2) -> None:
+        self.store, self.partitions = store, partitions
+        self.bus = MemoryBus()
+        self.bus.admin().create([TopicSpec(name=TOPIC, partitions=partitions, configs={})])
+        self.registry = FileRegistry(store / "schemas")
+        self._encoder = RowEncoder(STREAM, self.registry, TOPIC)
+        self._producer = self.bus.producer(transactional_id="source")
+
+    def publish(self, rows: pa.RecordBatch, *, kept: bool = True, garbage: bytes | None = None) -> None:
+        """Rows as messages of one transaction, which is aborted unless `kept`; `garbage` is one more."""
+        encoded = self._encoder.records(rows)
+        self._producer.begin()
+        for number, symbol in enumerate(rows.column("symbol").to_pylist()):
+            value = encoded.data[encoded.starts[number] : encoded.starts[number + 1]].tobytes()
+            key = None if symbol is None else symbol.encode()
+            self._producer.produce(TOPIC, partition=None if key else 0, key=key, value=value)
+        if garbage is not None:
+            self._producer.produce(TOPIC, partition=0, key=b"A", value=garbage)
+        if kept:
+            self._producer.commit()
+        else:
+            self._producer.abort()
+
+    def make_tables(self) -> None:
+        """The tables of rows and of dead letters."""
+        create_table(self.store, RULES, SCHEMA)
+        create_table(self.store, dead_rules("quote", "UTC"), DEAD_SCHEMA)
+
+    def capture(
+        self,
+        *,
+        open_table: Callable[[Path, str], HistoryTable] = HistoryTable,
+        limits: CaptureLimits | None = None,
+        accepts_gaps: bool = False,
+        now_ns: int = 0,
+    ) -> Capture:
+        """A worker that captures the topic into the tables."""
+        rows, dead = (
+            TableWriter(self.store, name, TOPIC, by="a test", open_table=open_table)
+            for name in ("quote", dead_stream("quote"))
+        )
+        source = CaptureInput(
+            topic=TOPIC,
+            partitions=range(self.partitions),
+            decoder=Decoder(STREAM, "known", self.registry),
+            rows=rows,
+            dead=dead,
+        )
+        return Capture(
+            bus=self.bus,
+            inputs=[source],
+            group="capture",
+            limits=limits or CaptureLimits(),
+            accepts_gaps=accepts_gaps,
+            now_ns=now_ns,
+        )
+
+    def captured_topic(self) -> CapturedTopic:
+        """The topic as a command captures it."""
+        decoder = Decoder(STREAM, "known", self.registry)
+        return CapturedTopic(topic=TOPIC, partitions=self.partitions, stream=STREAM, decoder=decoder)
+
+    def target(self, *, buckets: int | None = None) -> CaptureTarget:
+        """A command that captures to the end."""
+        return CaptureTarget(
+            bus=self.bus,
+            store=self.store,
+            group="capture",
+            zone="UTC",
+            buckets=buckets,
+            limits=CaptureLimits(),
+            accepts_gaps=False,
+            to_end=True,
+        )

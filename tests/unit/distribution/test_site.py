@@ -1,0 +1,60 @@
+"""The site has all pages, those that the program writes among them, and no link that leads nowhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.cli import MODULES
+from distribution.site import ROOT, build_site, commands_page, lay_out_pages, settings_page, within_site
+
+INDEX = ROOT / "docs" / "site" / "index.md"
+
+
+def test_every_page_is_in_the_index(tmp_path: Path) -> None:
+    lay_out_pages(tmp_path)
+    listed = re.findall(r"^([\w-]+)$", INDEX.read_text(), re.MULTILINE)
+    pages = {page.stem for page in tmp_path.glob("*.md")} - {"index"}
+    assert pages == set(listed)
+
+
+def test_every_command_is_there_with_its_options() -> None:
+    page = commands_page()
+    headings = re.findall(r"^## `(.+)`$", page, re.MULTILINE)
+    assert headings == sorted(headings)
+    assert {"align", "graph check", "topics apply", "serve"} <= set(headings)
+    assert len(headings) >= len(MODULES)
+    assert "`--take-over`" in page
+    assert "\n```sh\npython -m app watermarks" in page
+
+
+def test_the_settings_are_those_that_the_repository_keeps() -> None:
+    assert (ROOT / "tidemark.toml").read_text() in settings_page()
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ("[g](graph.md#look-back)", "[g](graph.md#look-back)"),
+        ("[r](../gpu_sink/README.md)", "[r](gpu_sink.md)"),
+        ("[r](docs/graph.md)", "[r](graph.md)"),
+        ("[d](../DESIGN.md)", "d"),
+        ("[a](https://example.org/x)", "[a](https://example.org/x)"),
+        ("[h](#here)", "[h](#here)"),
+    ],
+)
+def test_links_lead_within_the_site(link: str, expected: str, tmp_path: Path) -> None:
+    assert within_site(link, {"graph.md", "gpu_sink.md"}, tmp_path) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.takes_s(60)
+@pytest.mark.timeout(300)
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    assert build_site(tmp_path / "site") == 0
+    for page in ("index", "commands", "settings", "functions", "graph", "how-it-works"):
+        assert (tmp_path / "site" / f"{page}.html").stat().st_size > 5_000
+    assert not re.search(
+        r'(?:src|href)="(?:https?:)?//(?!pradyunsg|github|www\.sphinx)',
+        (tmp_path / "site/index.html").read_text(),
+    )
