@@ -194,24 +194,24 @@ def _take_stretch(
             return lower, used, used + 1
         if words[o + at.COUNT] == 0:
             _open(rule, state, o, trades, rows[lower], cell)
-        found = _first_of(rule, state, o, trades, rows, lower, upper)
-        if found < upper and (divides or bricks):
-            needed = _bars_of(rule, state, o, trades, rows[found])
+        match = _first_of(rule, state, o, trades, rows, lower, upper)
+        if match < upper and (divides or bricks):
+            needed = _bars_of(rule, state, o, trades, rows[match])
             if used + needed > room:
                 return lower, used, used + needed
-        added = found + (found < upper and not divides)
+        added = match + (match < upper and not divides)
         if added > lower:
             _add(rule, state, o, trades, rows, ordinal, lower, added)
         lower = added
-        if found == upper:
+        if match == upper:
             break
         if divides:
-            used = _divide(rule, state, trades, rows[found], cell, ordinal, closed, used)
+            used = _divide(rule, state, trades, rows[match], cell, ordinal, closed, used)
             lower += 1
         elif bricks:
-            used = _bricks(rule, state, trades, rows[found], closed, used)
+            used = _bricks(rule, state, trades, rows[match], closed, used)
         elif sums.is_reached(rule, state, o):
-            _close(rule, state, group, trades.time_ns[rows[found]], at.THRESHOLD, False, closed, used)
+            _close(rule, state, group, trades.time_ns[rows[match]], at.THRESHOLD, False, closed, used)
             used += 1
             words[o + at.BOUND] = at.NEVER
     return upper, used, 0

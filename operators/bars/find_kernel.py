@@ -1,7 +1,7 @@
 """The first row of a symbol that may close its bar: what is looked for depends on the kind of bars.
 
 Rows are numbers in `rows`, looked through from `lower` on and before `upper`; the answer is a place there,
-`upper` for none.  None is passed over; whether one that is found does close the bar is said by its sums
+`upper` for none.  None is passed over; whether one that is told does close the bar is said by its sums
 (`sum_kernel.is_reached`).
 """
 
@@ -140,27 +140,27 @@ def first_measured(
     if rule.kind == at.VOLATILITY:
         so_far = floats[o + at.MEASURE]
         if rule.whole:
-            found, so_far = _squares(
+            match, so_far = _squares(
                 so_far, np.float64(before), trades.price, rows, lower, upper, rule.limit_float
             )
         else:
-            found, so_far = _squares(
+            match, so_far = _squares(
                 so_far, before_float, trades.price_float, rows, lower, upper, rule.limit_float
             )
         floats[o + at.MEASURE] = so_far
     elif rule.whole:
-        found, words[o + at.UP], words[o + at.DOWN] = _steps(
+        match, words[o + at.UP], words[o + at.DOWN] = _steps(
             words[o + at.UP], words[o + at.DOWN], before, trades.price, rows, lower, upper, rule.limit
         )
     else:
         up, down, price = floats[o + at.UP], floats[o + at.DOWN], trades.price_float
-        found, floats[o + at.UP], floats[o + at.DOWN] = _steps(
+        match, floats[o + at.UP], floats[o + at.DOWN] = _steps(
             up, down, before_float, price, rows, lower, upper, rule.limit_float
         )
-    words[o + at.FIRED] = found < upper
-    words[o + at.BEFORE] = trades.price[rows[min(found, upper - 1)]]
+    words[o + at.FIRED] = match < upper
+    words[o + at.BEFORE] = trades.price[rows[min(match, upper - 1)]]
     words[o + at.SEEN] = 1
-    return int(found)
+    return int(match)
 
 
 @of_floats

@@ -98,17 +98,15 @@ def run(out: Path, *, quick: bool) -> bool:
     whole = market(count, np.int64)
     markets = {"whole": whole, "floats": market(count, np.float64)}
     print(f"{count:,} trades, {SYMBOLS:,} symbols, median ns of CPU a trade (goal {GOAL_NS:.0f})")
-    print(f"{'bars':<16} {'whole':>8} {'floats':>8} {'others':>10}")
+    print(f"{'bars':<16} {'a bar':>6} {'whole':>8} {'floats':>8} {'others':>10}")
     for name, kind in KINDS.items():
         right &= is_equal(name, kind, whole)
         ns = {of: measure(kind, rows, rounds) for of, rows in markets.items()}
         others, theirs_ns = measure_others(name, kind, whole, rounds)
-        results.append({"bars": name, **ns, others: theirs_ns, "load": os.getloadavg()[0]})
-        ratio = theirs_ns / ns["whole"]
-        print(
-            f"{name:<16} {ns['whole']:8.1f} {ns['floats']:8.1f} {theirs_ns:10.1f} {others}, {ratio:.1f}x",
-            flush=True,
-        )
+        own = {"bars": name, "trades_a_bar": length(kind, whole), **ns}
+        results.append({**own, others: theirs_ns, "load": os.getloadavg()[0]})
+        figures = f"{own['trades_a_bar']:6.1f} {ns['whole']:8.1f} {ns['floats']:8.1f} {theirs_ns:10.1f}"
+        print(f"{name:<16} {figures} {others}, {theirs_ns / ns['whole']:.1f}x", flush=True)
     report = {
         "machine": machine(),
         "quick": quick,
@@ -198,6 +196,12 @@ def measure(kind: Kind, trades: Market, rounds: int) -> float:
     cuts = trades.cuts()
     taken = [cpu_s(partial(take_all, make_node(kind, trades.rows.schema), cuts)) for _ in range(rounds + 1)]
     return per_trade(taken, trades)
+
+
+def length(kind: Kind, trades: Market) -> float:
+    """How many trades a bar has."""
+    made = take_all(make_node(kind, trades.rows.schema), trades.cuts())
+    return trades.rows.num_rows / max(1, sum(rows.num_rows for rows in made))
 
 
 def measure_others(name: str, kind: Kind, trades: Market, rounds: int) -> tuple[str, float]:
