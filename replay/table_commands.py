@@ -17,7 +17,7 @@ tables = typer.Typer()
 TableOption = Annotated[str, typer.Option("--stream", help="Stream whose table is meant.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Before = Annotated[
-    str | None, typer.Option(help="Only days before this one, YYYY-MM-DD.  Default: all days.")
+    str | None, typer.Option(help="Day before which parts are merged, YYYY-MM-DD.  Default: all days.")
 ]
 
 

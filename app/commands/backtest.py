@@ -114,7 +114,7 @@ def backtest(
 
     Example: python -m app backtest --date 2024-03-04..2024-03-08 --data mine --event Time --symbol venue,sym
 
-    Example: python -m app backtest --date 2024-01-15 -c my.toml --set graph.tick.features.x="price * 2"
+    Example: python -m app backtest --date 2024-01-15 -c my.toml --set "graph.tick.features.x=price * 2"
     """
     if again is not None:
         run_again(again, out, None, date, config)

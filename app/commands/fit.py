@@ -93,7 +93,9 @@ def models(
     ] = False,
     take_back: Annotated[
         int | None,
-        typer.Option(help="Take the record of this moment back, in ns, there.", metavar="VALID_FROM_NS"),
+        typer.Option(
+            help="Moment, in ns, whose record is taken back.  Default: none is.", metavar="VALID_FROM_NS"
+        ),
     ] = None,
     publish: Annotated[
         bool,

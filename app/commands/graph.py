@@ -109,7 +109,7 @@ def diff(
     """Compare the graph with an older one: features that are new, gone or mean something else, and outputs
     that get other columns.
 
-    Example: python -m app graph diff --git HEAD~1 --config tidemark.toml
+    Example: python -m app graph diff --git main --config tidemark.toml
     """
     from app.graph.diff import Compared, difference_lines, settings_at
 

@@ -38,7 +38,9 @@ def serve(
     tls_certificate: Annotated[
         Path | None, typer.Option(help="File with the certificate of this server, PEM.  Default: no TLS.")
     ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="File with the key of the certificate, PEM.")] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="File with the key of the certificate, PEM.  Default: none.")
+    ] = None,
     behind_proxy: Annotated[
         bool,
         typer.Option(

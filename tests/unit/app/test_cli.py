@@ -34,14 +34,17 @@ COMMANDS = [
     "watermarks",
     "doctor",
 ]
-COMMANDS += ["topics infer", "topics repartition", "publish"]
-COMMANDS += ["dead list", "dead show", "dead replay", "dead summary"]
-COMMANDS += ["late list", "late show", "late summary", "progress", "reset"]
-COMMANDS += ["graph show", "graph plan", "graph lock", "graph adopt", "graph check", "graph functions"]
-COMMANDS += ["graph open"]
-COMMANDS += ["graph fit", "graph models"]
-COMMANDS += ["kafka start", "kafka stop", "kafka status", "kafka address"]
-COMMANDS += ["exporter", "dashboards grafana", "dashboards rules", "dashboards metrics"]
+COMMANDS += (
+    """
+topics infer, topics repartition, publish, dead list, dead show, dead replay, dead summary, late list
+late show, late summary, progress, reset, graph show, graph plan, graph lock, graph adopt, graph check, graph functions
+graph open, graph fit, graph models, graph ls, graph diff, graph drop, graph capture, graph replay, capture
+kafka start, kafka stop, kafka status, kafka address, exporter, serve, dashboards grafana, dashboards rules
+dashboards metrics
+""".strip()
+    .replace("\n", ", ")
+    .split(", ")
+)
 ASKING_A_BROKER = ["align", "audit", "topics plan", "topics apply", "watermarks", "dead list", "dead replay"]
 
 
