@@ -34,17 +34,16 @@ COMMANDS = [
     "watermarks",
     "doctor",
 ]
-COMMANDS += (
-    """
-topics infer, topics repartition, publish, dead list, dead show, dead replay, dead summary, late list
-late show, late summary, progress, reset, graph show, graph plan, graph lock, graph adopt, graph check, graph functions
-graph open, graph fit, graph models, graph ls, graph diff, graph drop, graph capture, graph replay, capture
-kafka start, kafka stop, kafka status, kafka address, exporter, serve, dashboards grafana, dashboards rules
-dashboards metrics
-""".strip()
-    .replace("\n", ", ")
-    .split(", ")
-)
+COMMANDS += ["topics infer", "topics repartition", "publish", "capture", "serve"]
+COMMANDS += ["dead list", "dead show", "dead replay", "dead summary"]
+COMMANDS += ["late list", "late show", "late summary", "progress", "reset"]
+COMMANDS += [
+    f"graph {name}"
+    for name in ["show", "plan", "lock", "adopt", "check", "functions", "open", "fit", "models", "ls"]
+]
+COMMANDS += [f"graph {name}" for name in ["diff", "drop", "capture", "replay"]]
+COMMANDS += ["kafka start", "kafka stop", "kafka status", "kafka address"]
+COMMANDS += ["exporter", "dashboards grafana", "dashboards rules", "dashboards metrics"]
 ASKING_A_BROKER = ["align", "audit", "topics plan", "topics apply", "watermarks", "dead list", "dead replay"]
 
 
@@ -391,13 +390,3 @@ def test_what_takes_long_is_said_and_what_does_not_is_not(monkeypatch: pytest.Mo
     with align.say_if_slow(0, "compiling"):
         assert told.get(timeout=30) == "compiling"
     assert told.empty()
-
-
-@pytest.mark.parametrize("bootstrap", ["broker.example:9092", "127.0.0.1:9092,10.0.0.7:9092"])
-def test_a_worker_that_would_kill_itself_is_for_a_broker_on_loopback_alone(bootstrap: str) -> None:
-    with pytest.raises(UsageError, match=r"for tests with a broker on loopback.*leave it out"):
-        align.require_loopback(bootstrap)
-
-
-def test_a_failpoint_with_a_broker_on_loopback_is_let_be() -> None:
-    align.require_loopback("127.0.0.1:9092, localhost:9093,[::1]:9094")
