@@ -54,7 +54,7 @@ def test_a_planted_fault_is_named_with_its_node(at: str, node: Any, words: str) 
     trial = trial_of_joins(drawn_day(), make=in_place_of(at, node))
     lines = verdict(trial, trial.run(), outcomes_of(trial))
     assert lines[0].startswith(words)
-    assert "399 rows by the node, 400 by Polars" in lines[1] or lines[1].startswith("  first at ")
+    assert "399 rows by the node, 400 by the audit" in lines[1] or lines[1].startswith("  first at ")
 
 
 FLOW = """\
