@@ -201,7 +201,8 @@ def measure(kind: Kind, trades: Market, rounds: int) -> float:
 def length(kind: Kind, trades: Market) -> float:
     """How many trades a bar has."""
     made = take_all(make_node(kind, trades.rows.schema), trades.cuts())
-    return trades.rows.num_rows / max(1, sum(rows.num_rows for rows in made))
+    bars = sum(rows.num_rows for rows in made)
+    return float(trades.rows.num_rows / max(1, bars))
 
 
 def measure_others(name: str, kind: Kind, trades: Market, rounds: int) -> tuple[str, float]:

@@ -197,3 +197,22 @@ def test_settings_of_bars_say_what_closes_them() -> None:
     assert BarSettings(every="time", step_ns=30 * NS_PER_S).describe() == "30s"
     assert BarSettings(every="volume", limit="5000").describe() == "5000 volume"
     assert BarSettings(every="month").describe() == "month"
+
+
+def test_a_value_is_resampled_by_bars_of_time_whose_sizes_are_1() -> None:
+    """The example of R21: sums of x in steps of 2 s; a row without x is in none."""
+    seconds = (0, 1, 1, 2, 4, 4, 5, 9)
+    values = (1.0, 2.0, None, 4.0, 8.0, 3.0, 3.0, 5.0)
+    rows = trades(*((second, "A", value, None) for second, value in zip(seconds, values, strict=True)))
+    groups = Groups()
+    bars = declared(Bars("time", step_ns=2 * NS_PER_S), size="1", direction="")
+    node = NodeSettings(name="bars", upstream="aligned", features={"total": "sum(price)"}, bars=bars)
+    settings_ = GraphSettings(name="g", nodes=(node,), sessions=SESSIONS)
+    (planned,) = plan_graph(settings_, layout_of(float), meaning="0").nodes
+    assert planned.bars is not None
+    made = BarsNode("bars", planned.meaning, planned.bars, groups)
+    bars_of = made.take((sealed_of(rows, 10 * NS_PER_S, float, groups),)).rows
+    assert bars_of is not None
+    assert [(row["start_ns"] // NS_PER_S, row["total"]) for row in bars_of.to_pylist()] == [
+        *((0, 3.0), (2, 4.0), (4, 14.0), (8, 5.0))
+    ]
