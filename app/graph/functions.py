@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,12 @@ from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial, difference
 from operators.graph.graph import Graph, make_node
 from operators.graph.plan import Plan, PlannedNode
-from operators.graph.running import MakeNode
 from operators.node import Node
 from operators.rows.groups import Groups
 from operators.tiles.settings import CONTEXT_ROWS_MAX, TileSettings
+
+if TYPE_CHECKING:
+    from operators.graph.running import MakeNode
 
 WHAT: Final = "functions with ten times their context, and with half of it"
 TIMES: Final = 10

@@ -60,8 +60,7 @@ def open_worker(
     idle, relief = IdleWatch(pipeline.settings, consumer, elapsed_ns), Relief(consumer)
     tally, leftovers = Tally(pipeline.bus, pipeline.settings.pipeline.left, elapsed_ns), Leftovers(elapsed_ns)
     dispatch = Dispatch(tasks, outbox, idle, settings, wall_ns, tally, ledger, feed_of(pipeline, elapsed_ns))
-    commit = dispatch.before(commit)
-    commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, commit, ledger)
+    commits = Commits(tasks, outbox, consumer, counts, settings, elapsed_ns, dispatch.before(commit), ledger)
 
     def on_close(number: int) -> None:
         commits.forget(number)
