@@ -7,7 +7,7 @@ import typer
 
 from app.cli import Bootstrap, ConfigFile, print_lines, say
 from app.commands.graph import DataOption, HistoryOption, JsonOption, graph_app
-from app.config import load_settings
+from app.config import Settings, load_settings
 from app.errors import UsageError
 from app.fit.splits import MODES, Mode, Shares
 from app.process.clock import monotonic_ns
@@ -120,26 +120,17 @@ def models(
 
     Example: python -m app graph models score --take-back 1705334400000000000 --on-broker --config my.toml
     """
-    from app.fit.publish import LEAD_NS, own_records
-    from app.fit.publish import publish as send
-    from app.fit.publish import take_back as take_out
-    from app.fit.run import record_line
+    from app.fit.run import record_line  # with what reads history, which other commands do not need
 
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
     store = ModelStore.of(settings)
     if take_back is not None:
         if node is None:
             raise UsageError("--take-back needs the node of the model: graph models NODE --take-back ...")
-        if on_broker:
-            gone = [take_out(pipeline_on(settings, open_topics(settings)), node, take_back)]
-        else:
-            gone = _taken_out(store, node, take_back)
-        print_lines([f"taken back: {record_line(one)}" for one in gone])
+        print_lines(_take_back(settings, node, take_back, on_broker=on_broker))
         return
     if publish:
-        pipeline = pipeline_on(settings, open_topics(settings))
-        sent = send(pipeline, own_records(pipeline, node), None if past else LEAD_NS)
-        print_lines([f"published: {record_line(one)}" for one in sent] or ["the broker has them all"])
+        print_lines(_send_folder(settings, node, past=past))
         return
     records = topic_records(open_bus(settings), settings) if on_broker else store.records()
     records = [one for one in records if node in (None, one.model)]
@@ -148,6 +139,28 @@ def models(
         return
     where = settings.topic("models") if on_broker else str(store.folder)
     print_lines([record_line(one) for one in records] or [f"{where} has no model"])
+
+
+def _send_folder(settings: Settings, node: str | None, *, past: bool) -> list[str]:
+    """Send the records of the folder to the broker; what to say of it."""
+    from app.fit.publish import LEAD_NS, own_records, publish
+    from app.fit.run import record_line
+
+    pipeline = pipeline_on(settings, open_topics(settings))
+    sent = publish(pipeline, own_records(pipeline, node), None if past else LEAD_NS)
+    return [f"published: {record_line(one)}" for one in sent] or ["the broker has them all"]
+
+
+def _take_back(settings: Settings, node: str, valid_from_ns: int, *, on_broker: bool) -> list[str]:
+    """Take the record of a moment back, on the broker or in the folder; what to say of it."""
+    from app.fit.publish import take_back
+    from app.fit.run import record_line
+
+    if on_broker:
+        gone = [take_back(pipeline_on(settings, open_topics(settings)), node, valid_from_ns)]
+    else:
+        gone = _taken_out(ModelStore.of(settings), node, valid_from_ns)
+    return [f"taken back: {record_line(one)}" for one in gone]
 
 
 def _taken_out(store: ModelStore, node: str, valid_from_ns: int) -> list[ModelRecord]:

@@ -11,7 +11,7 @@ from app.graph.context import context, take_again
 from app.graph.day_rows import RootRows, by_key
 from app.graph.functions import functions
 from app.graph.labels import as_far, before, cause_ahead, labels, more_words
-from app.graph.models import models
+from app.graph.models import has_models, models
 from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial, difference, one_batch
 from operators.entries import KeptEntries
@@ -37,7 +37,7 @@ def experiments(trial: Trial, wanted: Outputs, seed: int) -> Iterator[Outcome]:
     """Every experiment on rows alone, with `wanted` made in one pass; the same seed draws the same."""
     runs: tuple[Callable[[Trial, Outputs, np.random.Generator], Outcome], ...]
     runs = (twice, cuts, look_ahead, restart, symbols, context)
-    extra = ((functions, trial.calls), (labels, trial.labels.nodes), (models, trial.has_models))
+    extra = ((functions, trial.calls), (labels, trial.labels.nodes), (models, has_models(trial)))
     more = [run for run, there in extra if there]
     for number, run in enumerate((*runs, *more)):
         yield run(trial, wanted, np.random.default_rng([seed, number]))

@@ -30,6 +30,12 @@ ROUNDS: Final = (
 )
 
 
+def has_models(trial: Trial) -> bool:
+    """Whether any node has a model."""
+    tiles = [] if trial.plan is None else [node.tiles for node in trial.plan.nodes]
+    return any(one is not None and one.settings.model is not None for one in tiles)
+
+
 def models(trial: Trial, wanted: Outputs, draws: np.random.Generator) -> Outcome:
     """Every model of the graph, fitted with the labels of the day that are known by a moment of it."""
     plan = trial.plan

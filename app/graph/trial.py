@@ -77,12 +77,6 @@ class Trial:
         return self.plan is not None and any(node.tiles is not None for node in self.plan.nodes)
 
     @property
-    def has_models(self) -> bool:
-        """Whether any node has a model."""
-        tiles = [] if self.plan is None else [node.tiles for node in self.plan.nodes]
-        return any(one is not None and one.settings.model is not None for one in tiles)
-
-    @property
     def joins(self) -> bool:
         """Whether any node joins others, whose rows wait for one another."""
         return self.plan is not None and any(len(node.reads) > 1 for node in self.plan.nodes)
