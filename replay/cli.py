@@ -25,6 +25,8 @@ from replay.publish.options import (
     ShapeOption,
     SpeedOption,
     StoreOption,
+    VersionOption,
+    parse_versions,
 )
 from replay.publish.pace import parse_speed
 from replay.publish.session import Target, of_registry, parse_client_config, publish, without_registry
@@ -97,6 +99,17 @@ ReplaceFlag = Annotated[
 ]
 DryRunFlag = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be imported, file by file, and write nothing.")
+]
+
+
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="File of a pipeline's settings (TOML): prefix, topics, keys, broker, registry, clock and "
+        "grace are its own, flags win.  Without it flags and their defaults hold.",
+    ),
 ]
 
 
@@ -196,15 +209,7 @@ def catalog_command(
 def publish_command(
     context: typer.Context,
     date: DateOption,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            "-c",
-            help="File of a pipeline's settings (TOML): prefix, topics, keys, broker, registry, clock and "
-            "grace are its own, flags win.  Without it flags and their defaults hold.",
-        ),
-    ] = None,
+    config: SettingsOption = None,
     bootstrap: Annotated[
         str | None,
         typer.Option(
@@ -221,6 +226,7 @@ def publish_command(
     registry: RegistryOption = None,
     run: RunOption = None,
     client_config: ClientConfig = None,
+    version: VersionOption = None,
 ) -> None:
     """Publish a day, all its streams in the order of time, each row once; stopped, the same command goes on.
 
@@ -236,7 +242,7 @@ def publish_command(
         raise PublishError(f"grace_ns {grace_ns} must be 0 or more")
     factor = parse_speed(speed)
     warm_encoder()  # before standard input is waited for: whoever is there may count the time from then on
-    days = list_days(HistoryStore(store), date)
+    days = list_days(HistoryStore(store), date, parse_versions(version or ()))
     prefix = prefix or "tidemark"
     client = parse_client_config(client_config or ())
     bus = KafkaBus(bootstrap or "127.0.0.1:9092", without_registry(client))

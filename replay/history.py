@@ -6,21 +6,20 @@
 Polars and the reader of Delta tables are loaded with it: workers do without.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from replay.store.days import STORE
 from replay.store.prune import Wanted
 from replay.store.scan import BATCH_ROWS, Scan
 from replay.store.snapshot import Snapshot
-from replay.store.table import HistoryTable
+from replay.store.table import HistoryTable, table_streams
 
 if TYPE_CHECKING:
     import polars as pl
-
-STORE: Final = Path("build/history")
 
 
 def snapshot(stream: str, *, version: int | None = None, store: Path = STORE) -> Snapshot:
@@ -67,6 +66,33 @@ def batches(
     return _query(stream, columns, symbols, (from_ns, to_ns), version, store).batches(rows_max)
 
 
+def sql(
+    query: str,
+    *,
+    symbols: Sequence[str] | None = None,
+    from_ns: int | None = None,
+    to_ns: int | None = None,
+    versions: Mapping[str, int] | None = None,
+    store: Path = STORE,
+) -> pa.Table:
+    """Return the answer of one SELECT by DuckDB, in which each stream's table goes by its name.
+
+    Columns have the types that they are stored in: times are int64.  `symbols` and times say which rows the
+    tables have.  Raises HistoryError for what is no single SELECT, reads a file, or cannot be run.
+    """
+    from replay.store.sql import run_query
+
+    named = versions or {}
+    streams = table_streams(store)
+    snapshots = {name: snapshot(name, version=named.get(name), store=store) for name in streams}
+    return run_query(query, snapshots, _wanted(symbols, (from_ns, to_ns))).rows
+
+
+def _wanted(symbols: Sequence[str] | None, span: tuple[int | None, int | None]) -> Wanted:
+    keys = None if symbols is None else frozenset(symbol.encode() for symbol in symbols)
+    return Wanted(from_ns=span[0], to_ns=span[1], keys=keys)
+
+
 def _query(
     stream: str,
     columns: Sequence[str] | None,
@@ -75,6 +101,4 @@ def _query(
     version: int | None,
     store: Path,
 ) -> Scan:
-    keys = None if symbols is None else frozenset(symbol.encode() for symbol in symbols)
-    wanted = Wanted(from_ns=span[0], to_ns=span[1], keys=keys)
-    return Scan(snapshot(stream, version=version, store=store), wanted, columns)
+    return Scan(snapshot(stream, version=version, store=store), _wanted(symbols, span), columns)

@@ -3,22 +3,48 @@
 from pathlib import Path
 from typing import Annotated, Final
 
+import pyarrow.parquet as pq
 import typer
 
+from replay.dates import parse_date
 from replay.errors import FencedCommitError
-from replay.publish.options import STORE, StoreOption
+from replay.publish.options import STORE, StoreOption, VersionOption, parse_versions
 from replay.store.compact import compact, plan_compaction
-from replay.store.table import HistoryTable
+from replay.store.days import HistoryStore
+from replay.store.places import BUCKETS
+from replay.store.prune import Wanted
+from replay.store.sql import run_query
+from replay.store.table import RETENTION_DAYS, HistoryTable, table_streams
+from replay.store.upgrade import upgrade
+from replay.store.upkeep import HOURS_PER_DAY, expired, restore, retain, vacuum, verify
 
 BY: Final = "python -m replay"
+SHOWN: Final = 40  # rows of an answer on the screen
 
 tables = typer.Typer()
 
 TableOption = Annotated[str, typer.Option("--stream", help="Stream whose table is meant.")]
+TableVersion = Annotated[int | None, typer.Option(help="Version of the table.  Default: the newest.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Before = Annotated[
     str | None, typer.Option(help="Day before which parts are merged, YYYY-MM-DD.  Default: all days.")
 ]
+
+
+@tables.command("upgrade")
+def upgrade_command(
+    store: StoreOption = STORE,
+    buckets: Annotated[int, typer.Option(min=1, help="Buckets of each new table.")] = BUCKETS,
+) -> None:
+    """Bring a store of days into tables, in place; rows are read back and compared before a folder goes.
+
+    Publications, `make replay` and backtests read days of tables as they read days.  A day that does not fit
+    its table stays as it is, is named, and is read on.
+
+    Example: python -m replay upgrade --store build/history/generated
+    """
+    for day in upgrade(HistoryStore(Path(store)), buckets):
+        typer.echo(str(day))
 
 
 @tables.command("compact")
@@ -47,3 +73,125 @@ def compact_command(
             table.refresh()
             continue
         typer.echo(f"{what} are one part in version {version}")
+
+
+@tables.command("verify")
+def verify_command(stream: TableOption, store: StoreOption = STORE, version: TableVersion = None) -> None:
+    """Read every part of a table whole, and name each that is not what its table says, with its rows.
+
+    Exit 1 where there is one.
+
+    Example: python -m replay verify --stream quote
+    """
+    snapshot = HistoryTable(Path(store), stream, version).snapshot()
+    faults = list(verify(snapshot))
+    for fault in faults:
+        typer.echo(str(fault))
+    typer.echo(
+        f"{stream}, version {snapshot.version}: {len(snapshot.parts):,} parts, {snapshot.rows:,} rows, "
+        f"{len(faults):,} faults"
+    )
+    raise typer.Exit(1 if faults else 0)
+
+
+@tables.command("restore")
+def restore_command(
+    stream: TableOption,
+    version: Annotated[int, typer.Option(help="Version to bring back.")],
+    store: StoreOption = STORE,
+) -> None:
+    """Bring back an earlier version of a table: its rows, and where captures of it go on.
+
+    A capture that runs is refused at its next commit, and reads again from there.
+
+    Example: python -m replay restore --stream quote --version 12
+    """
+    table = HistoryTable(Path(store), stream)
+    before = table.version
+    now = restore(table, version, by=BY)
+    typer.echo(f"{stream}: version {now} is as version {version} was; version {before} is kept")
+
+
+@tables.command("retain")
+def retain_command(
+    stream: TableOption,
+    before: Annotated[str, typer.Option(help="First day to keep, YYYY-MM-DD.")],
+    store: StoreOption = STORE,
+    dry_run: DryRun = False,
+) -> None:
+    """Take the days before a date out of a table; earlier versions have them until `vacuum` deletes files.
+
+    Example: python -m replay retain --stream quote --before 2025-11-28 --dry-run
+    """
+    table = HistoryTable(Path(store), stream)
+    parts = expired(table.snapshot(), parse_date(before).isoformat())
+    what = f"{len(parts):,} parts with {sum(part.rows for part in parts):,} rows of days before {before}"
+    if dry_run or not parts:
+        typer.echo(f"{stream}: {what} would go")
+        return
+    typer.echo(f"{stream}: {what} are out of version {retain(table, parts, by=BY)}")
+
+
+@tables.command("vacuum")
+def vacuum_command(
+    stream: TableOption,
+    store: StoreOption = STORE,
+    keep_hours: Annotated[
+        int, typer.Option(help="Hours for which files of earlier versions are kept, 720 or more.")
+    ] = RETENTION_DAYS * HOURS_PER_DAY,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it files are only named.")] = False,
+) -> None:
+    """Delete the files that no kept version of a table has.
+
+    Example: python -m replay vacuum --stream quote
+    """
+    paths = vacuum(HistoryTable(Path(store), stream), keep_hours, dry_run=not yes)
+    for path in paths:
+        typer.echo(path)
+    typer.echo(f"{stream}: {len(paths):,} files {'deleted' if yes else 'would be deleted'}")
+
+
+@tables.command("sql")
+def sql_command(
+    query: Annotated[str, typer.Argument(help="One SELECT; each stream of the store is a table.")],
+    store: StoreOption = STORE,
+    from_: Annotated[
+        int | None, typer.Option("--from", help="Earliest time of rows, UTC nanoseconds.  Default: all.")
+    ] = None,
+    to: Annotated[
+        int | None, typer.Option("--to", help="Time before which rows lie, UTC nanoseconds.  Default: all.")
+    ] = None,
+    symbols: Annotated[
+        str | None, typer.Option(help="Symbols, with a comma between them.  Default: all.")
+    ] = None,
+    version: VersionOption = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how much of each table was read, on standard error.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Parquet file for the whole answer.  Default: 40 rows on the screen.")
+    ] = None,
+) -> None:
+    """Answer a query over the tables of a history; times and symbols say which parts are read at all.
+
+    Example: python -m replay sql "select symbol, count(*) from quote group by symbol" --explain
+    """
+    root = Path(store)
+    versions = parse_versions(version or ())
+    snapshots = {
+        name: HistoryTable(root, name, versions.get(name)).snapshot() for name in table_streams(root)
+    }
+    keys = None if symbols is None else frozenset(name.strip().encode() for name in symbols.split(","))
+    answer = run_query(query, snapshots, Wanted(from_ns=from_, to_ns=to, keys=keys))
+    for name, report in answer.reports.items() if explain else ():
+        for line in report.lines()[:3]:
+            typer.echo(f"{name}: {line}", err=True)
+    if out is not None:
+        pq.write_table(answer.rows, out)
+        typer.echo(f"{answer.rows.num_rows:,} rows in {out}")
+        return
+    typer.echo("\t".join(answer.rows.column_names))
+    for row in answer.rows.slice(0, SHOWN).to_pylist():
+        typer.echo("\t".join("" if value is None else str(value) for value in row.values()))
+    if answer.rows.num_rows > SHOWN:
+        typer.echo(f"{answer.rows.num_rows:,} rows, of which {SHOWN} are shown: --out has all", err=True)

@@ -18,6 +18,8 @@ from replay.publish.options import (
     ShapeOption,
     SpeedOption,
     StoreOption,
+    VersionOption,
+    parse_versions,
 )
 from replay.publish.pace import parse_speed
 from replay.publish.session import Target, of_registry, parse_client_config, without_registry
@@ -41,6 +43,7 @@ def publish(
     registry: RegistryOption = None,
     run: RunOption = None,
     client_config: ClientConfig = None,
+    version: VersionOption = None,
 ) -> None:
     """Publish a day to the inputs of a pipeline, each row once; stopped, the same command goes on.
 
@@ -59,7 +62,7 @@ def publish(
     _require_read(settings)
     factor = parse_speed(speed)
     warm_encoder()
-    days = list_days(HistoryStore(store), date)
+    days = list_days(HistoryStore(store), date, parse_versions(version or ()))
     there = [day.stream.name for day in days]
     names = [name for name in settings.stream_names if name in there]
     if not names:

@@ -1,6 +1,8 @@
 """A run without a log: the day's files straight into the tasks, and the audit of what they wrote."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from app.audit.files import ParquetFiles
 from app.audit.outputs import audit_outputs
@@ -24,9 +26,11 @@ def audit_direct(
     request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day], batch: BatchReport
 ) -> AuditReport:
     """Check the files that the run has written; what went in is what the run says."""
-    inputs = {day.stream.name: ParquetFiles(day.files[0].parent, day.files) for day in days}
     outputs = {name: ParquetFiles.at(request.rows_folder(name)) for name in batch.rows_out}
-    report = audit_outputs(pipeline.settings, pipeline.streams, inputs, outputs)
+    with TemporaryDirectory(dir=request.out, prefix="_inputs-") as scratch:
+        files = {day.stream.name: day.files_in(Path(scratch)) for day in days}
+        inputs = {name: ParquetFiles(paths[0].parent, paths) for name, paths in files.items()}
+        report = audit_outputs(pipeline.settings, pipeline.streams, inputs, outputs)
     for counts, said in ((report.rows_in, batch.rows_in), (report.rows_late, batch.rows_late)):
         counts.clear()
         counts.update(said)

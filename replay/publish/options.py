@@ -1,14 +1,15 @@
 """The options of a command that publishes a day."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
+from replay.errors import PublishError
 from replay.publish.messages import Shape
+from replay.store.days import STORE as STORE
 from schemas.clocks import Clock
-
-STORE: Final = Path("build/history/generated")
 
 StoreOption = Annotated[Path, typer.Option(help="Folder of the history, made where it is absent.")]
 DateOption = Annotated[str, typer.Option(help="Day to publish, YYYY-MM-DD.")]
@@ -23,6 +24,14 @@ PrefixOption = Annotated[
 ]
 ShapeOption = Annotated[
     Shape, typer.Option(help="Shape of a message: record, one row, or block, many rows of one symbol.")
+]
+VersionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--version",
+        help="Version of a stream's table to publish, STREAM=NUMBER; give it once for each.  "
+        "Default: the newest.",
+    ),
 ]
 SpeedOption = Annotated[str, typer.Option(help="Pace: max, or a multiple of market time such as 1 or 10.")]
 GraceOption = Annotated[
@@ -57,3 +66,14 @@ ClientConfig = Annotated[
         "client; - is standard input.  Default: none."
     ),
 ]
+
+
+def parse_versions(lines: Sequence[str]) -> dict[str, int]:
+    """Read `STREAM=NUMBER`; raises PublishError for anything else."""
+    versions = {}
+    for line in lines:
+        stream, _, number = line.partition("=")
+        if not number.isdecimal():
+            raise PublishError(f"--version {line!r}: write STREAM=NUMBER, such as quote=12")
+        versions[stream] = int(number)
+    return versions

@@ -1,5 +1,6 @@
 """What a history holds, a line per stream and day."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,10 +25,21 @@ HEADINGS: Final = (
 )
 
 
-def list_days(store: HistoryStore, date: str | None = None) -> list[Day]:
-    """Return the days of the store, or those of one date; raises UnknownDateError for an unknown date."""
+def list_days(
+    store: HistoryStore, date: str | None = None, versions: Mapping[str, int] | None = None
+) -> list[Day]:
+    """Return the days of the store, or those of one date; raises UnknownDateError for an unknown date.
+
+    `versions` names earlier versions of the tables of some streams.
+    """
     dates = store.dates() if date is None else [date]
-    return [store.day(stream, each) for each in dates for stream in store.streams(each)]
+    wanted = versions or {}
+    if wanted:
+        from replay.store.table import HistoryTable
+
+        for stream, version in wanted.items():
+            HistoryTable(store.root, stream, version)
+    return [store.day(stream, each, wanted.get(stream)) for each in dates for stream in store.streams(each)]
 
 
 def print_catalog(days: list[Day], console: Console) -> None:
@@ -63,6 +75,8 @@ def _cells(day: DaySummary) -> tuple[str, ...]:
 def _origin(day: DaySummary) -> str:
     if day.rows == 0:
         return "no rows"
+    if day.made.get("by") == "table":
+        return f"version {day.made['version']} of its table"
     return ", ".join(source.name for source in day.sources) or f"seed {day.made.get('seed', '-')}"
 
 

@@ -131,6 +131,11 @@ class Day:
         """The Parquet files with its rows, in their order."""
         return tuple(self._folder / name for name in self.summary.parts)
 
+    def files_in(self, scratch: Path) -> tuple[Path, ...]:
+        """Parquet files with its rows in their order; a day of a table writes one below `scratch`."""
+        del scratch
+        return self.files
+
     def disorder_ns(self, clock: Clock) -> int:
         """How far a row trails the newest before it in publish order, at most, on this clock."""
         summary = self.summary.clocks.get(clock_column(clock))

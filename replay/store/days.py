@@ -23,6 +23,8 @@ from replay.store.measures import Measures
 from schemas.clocks import Clock
 from schemas.stream import Stream
 
+STORE: Final = Path("build/history/generated")  # of commands and calls that name no other
+TABLE_LOG: Final = "_delta_log"  # is in the folder of a stream that is a table
 ROW_GROUP_ROWS: Final = (
     131_072  # large enough to compress, small enough that a resumed publication skips what is done
 )
@@ -60,29 +62,59 @@ class HistoryStore:
 
     def dates(self) -> list[str]:
         """Return the days that any stream has, oldest first."""
-        return sorted({path.parent.name.removeprefix("date=") for path in self._summaries("*", "*")})
+        days = {path.parent.name.removeprefix("date=") for path in self._summaries("*", "*")}
+        return sorted(days.union(*self._table_dates().values()))
 
     def streams(self, date: str) -> list[str]:
         """Return the streams that have this day, by name; raises UnknownDateError where no stream has it."""
         date = parse_date(date).isoformat()
-        names = sorted(path.parent.parent.name.removeprefix("stream=") for path in self._summaries("*", date))
+        names = {path.parent.parent.name.removeprefix("stream=") for path in self._summaries("*", date)}
+        names |= {name for name, dates in self._table_dates().items() if date in dates}
         if not names:
             raise self._unknown(f"no day {date} in the history at {self.root}", self.dates())
-        return names
+        return sorted(names)
 
     def has(self, stream: str, date: str) -> bool:
         """Whether this stream has this day."""
-        return (self._folder(stream, date) / SUMMARY_FILE).is_file()
+        return (self._folder(stream, date) / SUMMARY_FILE).is_file() or self._in_table(stream, date)
 
-    def day(self, stream: str, date: str) -> Day:
-        """Return one stream's day; raises UnknownDateError naming the days it has."""
-        folder = self._folder(stream, parse_date(date).isoformat())
+    def day(self, stream: str, date: str, version: int | None = None) -> Day:
+        """Return one stream's day; raises UnknownDateError naming the days it has.
+
+        `version` is an earlier one of the stream's table.
+        """
+        date = parse_date(date).isoformat()
+        if version is not None or self._in_table(stream, date):
+            from replay.store.table_day import table_day
+
+            return table_day(self.root, stream, date, version)
+        return self._folder_day(stream, date)
+
+    def folder_days(self) -> list[Day]:
+        """The days that are folders of their own, not those of tables, by date and stream."""
+        names = sorted((path.parent.name, path.parent.parent.name) for path in self._summaries("*", "*"))
+        return [
+            self._folder_day(stream.removeprefix("stream="), date.removeprefix("date="))
+            for date, stream in names
+        ]
+
+    def forget_folder(self, stream: str, date: str) -> None:
+        """Remove the files of a day's own folder, which its table has now, and nothing of the table."""
+        folder = self._folder(stream, date)
+        parts = self._folder_day(stream, date).files
+        (folder / SUMMARY_FILE).unlink()
+        for path in parts:
+            path.unlink(missing_ok=True)
+
+    def _folder_day(self, stream: str, date: str) -> Day:
+        folder = self._folder(stream, date)
         try:
             text = (folder / SUMMARY_FILE).read_text()
         except (FileNotFoundError, NotADirectoryError):
-            dates = sorted(path.parent.name.removeprefix("date=") for path in self._summaries(stream, "*"))
+            dates = {path.parent.name.removeprefix("date=") for path in self._summaries(stream, "*")}
+            dates |= self._table_dates().get(stream, set())
             raise self._unknown(
-                f"stream {stream} has no day {date} in the history at {self.root}", dates
+                f"stream {stream} has no day {date} in the history at {self.root}", sorted(dates)
             ) from None
         try:
             return Day(folder, DaySummary.from_json(text))
@@ -121,6 +153,7 @@ class HistoryStore:
         made: Mapping[str, str],
     ) -> StagedDay:
         """Write a whole day as `write` does, and leave the one that is there until it is kept."""
+        self._require_folder(stream.name, date)
         folder = self._folder(stream.name, parse_date(date).isoformat())
         name = f"part-{uuid.uuid4().hex}.parquet"
         partial = folder / f"_{name}.new"  # not .parquet: a reader of the whole history would take both
@@ -154,10 +187,32 @@ class HistoryStore:
         return StagedDay(folder, summary)
 
     def delete(self, stream: str, date: str) -> None:
-        """Remove one stream's day, if it is there."""
+        """Remove one stream's day, if it is there; raises HistoryError for one that is in a table."""
+        self._require_folder(stream, date)
         folder = self._folder(stream, date)
         (folder / SUMMARY_FILE).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+    def _require_folder(self, stream: str, date: str) -> None:
+        if self._in_table(stream, date):
+            raise HistoryError(
+                f"{date} is in the table {stream} of the history at {self.root}, which keeps all its "
+                "versions: nothing is written over it; name another store"
+            )
+
+    def _in_table(self, stream: str, date: str) -> bool:
+        return (self.root / f"stream={stream}" / TABLE_LOG).is_dir() and date in self._table_dates()[stream]
+
+    def _table_dates(self) -> dict[str, set[str]]:
+        """The days of each stream that is a table; delta-rs is loaded only where there is one."""
+        streams = [
+            path.parent.name.removeprefix("stream=") for path in self.root.glob(f"stream=*/{TABLE_LOG}")
+        ]
+        if not streams:
+            return {}
+        from replay.store.table import HistoryTable
+
+        return {name: set(HistoryTable(self.root, name).snapshot().dates()) for name in streams}
 
     def _folder(self, stream: str, date: str) -> Path:
         return self.root / f"stream={stream}" / f"date={date}"
@@ -193,7 +248,7 @@ def _tidy(folder: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         kept = set()
     for path in folder.iterdir():
-        if path.name != SUMMARY_FILE and path.name not in kept:
+        if path.is_file() and path.name != SUMMARY_FILE and path.name not in kept:
             path.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()

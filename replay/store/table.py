@@ -28,6 +28,7 @@ from replay.store.snapshot import CATALOGUE, PartEntry, Snapshot
 from replay.store.stored_types import stored_schema
 from schemas.clocks import EVENT_NS, KNOWN_NS, NS_PER_MS
 
+LOG: Final = "_delta_log"  # the folder of a table's log
 RULES: Final = "tidemark.rules"  # properties of a table
 SCHEMA: Final = "tidemark.schema"
 GAPS: Final = "tidemark.gaps"
@@ -69,7 +70,12 @@ def table_root(store: Path, stream: str) -> Path:
 
 def has_table(store: Path, stream: str) -> bool:
     """Whether a stream has a table in this store."""
-    return (table_root(store, stream) / "_delta_log").is_dir()
+    return (table_root(store, stream) / LOG).is_dir()
+
+
+def table_streams(store: Path) -> list[str]:
+    """The streams that have a table in this store, by name."""
+    return sorted(log.parent.name.removeprefix("stream=") for log in store.glob(f"stream=*/{LOG}"))
 
 
 def create_table(store: Path, rules: TableRules, schema: pa.Schema) -> "HistoryTable":
@@ -200,9 +206,8 @@ class HistoryTable:
                 post_commithook_properties=PostCommitHookProperties(),
             )
         except CommitFailedError as refused:
-            if "oncurrent transaction" in str(refused):
-                raise self._fenced(", ".join(change.transactions), None, None) from None
-            raise UnknownCommitError(f"a commit to {self.root} failed: {refused}") from None
+            fenced = self._fenced(", ".join(change.transactions), None, None)
+            raise FencedCommitError(f"{fenced} ({refused})") from None
         except (DeltaError, OSError) as failed:
             raise UnknownCommitError(f"a commit to {self.root} has an unknown outcome: {failed}") from None
         self.refresh()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replay import history
 from replay.store.prune import Wanted
 from replay.store.scan import Scan
 from replay.store.snapshot import Snapshot
@@ -119,8 +120,6 @@ def _moved(rows: pa.RecordBatch, days: int) -> pa.RecordBatch:
 def test_a_frame_reads_a_version_as_it_was() -> None:
     with TemporaryDirectory() as folder:
         table_of(Path(folder), draw_rows(40, 1), draw_rows(60, 2))
-        from replay import history
-
         rows = history.scan("quote", ["price"], version=1, store=Path(folder)).select(pl.len()).collect()
         assert rows.item() == 40
         assert sum(batch.num_rows for batch in history.batches("quote", store=Path(folder))) == 100
@@ -130,3 +129,11 @@ def test_a_frame_reads_a_version_as_it_was() -> None:
             )
             >= 0
         )
+        total = history.sql("select sum(sequence) as total from quote", store=Path(folder)).to_pylist()
+        assert total == [
+            {
+                "total": sum(
+                    row["sequence"] for b in (draw_rows(40, 1), draw_rows(60, 2)) for row in b.to_pylist()
+                )
+            }
+        ]

@@ -4,6 +4,7 @@ A run is drawn from its seed: `python -m pytest tests/simulation/test_capture.py
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from replay.capture.capture import Capture, CaptureLimits
 from replay.capture.dead import dead_stream
 from replay.errors import FencedCommitError, UnknownCommitError
-from replay.store.compact import compact, plan_compaction
+from replay.store.compact import Group, compact, plan_compaction
 from replay.store.content_hash import combined, content_hash
 from replay.store.coverage import covered_ranges
 from replay.store.places import PLACES
@@ -52,11 +53,18 @@ class Fate:
 
 
 class MortalTable(HistoryTable):
-    """A table whose commits meet their fate."""
+    """A table whose commits meet their fate, and between whose commit and next look another may commit."""
 
-    def __init__(self, store: Path, stream: str, fate: Fate) -> None:
+    def __init__(self, store: Path, stream: str, fate: Fate, between: Callable[[], None]) -> None:
         super().__init__(store, stream)
-        self._fate = fate
+        self._fate, self._between = fate, between
+
+    def refresh(self) -> None:
+        """Look at the newest version, of another at times."""
+        if not self._fate.calm and self._fate.draw.random() < 0.3:
+            self._fate.counts["another between"] += 1
+            self._between()
+        super().refresh()
 
     def commit(self, change: Change) -> int:
         """Commit, or not, and die, or lose the answer."""
@@ -99,21 +107,34 @@ class World:
         """A worker that captures the topic, and dies as fate wills."""
 
         def open_table(store: Path, stream: str) -> HistoryTable:
-            return MortalTable(store, stream, self.fate)
+            return MortalTable(store, stream, self.fate, self.intrude)
 
         limits = CaptureLimits(held_size_max=2**20, held_ns_max=3)
         return self.topic.capture(open_table=open_table, limits=limits, now_ns=self.turns)
 
+    def intrude(self) -> None:
+        """Another captures all there is, at once."""
+        other = self.topic.capture(now_ns=self.turns)
+        self.publish()
+        while other.turn(self.turns, wait_ms=0):
+            continue
+        other.commit(self.turns)
+        other.close()
+
     def compact(self, counts: Counter[str]) -> None:
-        """Two that compact the same parts, the second from what it saw before the first was done."""
+        """Two that compact parts of one bucket, the second from what it saw before the first was done."""
         tables = [HistoryTable(self.store, "quote") for _ in range(2)]
-        groups = plan_compaction(tables[0].snapshot())
-        for table in tables if groups else ():
-            try:
-                compact(table, groups[0], by="a compaction")
-                counts["compacted"] += 1
-            except FencedCommitError:
-                counts["double compaction refused"] += 1
+        for group in plan_compaction(tables[0].snapshot())[:1]:
+            fewer = Group(group.date, group.bucket, group.parts[1:])  # equal parts would be one file
+            self._compact(tables[0], group, counts)
+            self._compact(tables[1], fewer, counts)
+
+    def _compact(self, table: HistoryTable, group: Group, counts: Counter[str]) -> None:
+        try:
+            compact(table, group, by="a compaction")
+            counts["compacted"] += 1
+        except FencedCommitError:
+            counts["double compaction refused"] += 1
 
 
 def run(store: Path, seed: int) -> Counter[str]:

@@ -128,3 +128,32 @@ def test_what_cannot_be_read_or_has_no_key_is_kept_with_its_reason(tmp_path: Pat
     assert "key" in rows[0]["reason"]
     assert (rows[1]["value"], rows[1]["_index"], rows[1]["_partition"]) == (b"\x00no Avro", -1, 0)
     assert table(topic).snapshot().rows == 22
+
+
+def test_one_who_commits_between_our_commit_and_our_next_look_is_seen(tmp_path: Path) -> None:
+    """Our handle then has the other's version, of which delta-rs would take a newer one."""
+    topic = topic_of(tmp_path, draw_rows(20, seed=1))
+    others: list[int] = []
+
+    class Watched(HistoryTable):
+        def refresh(self) -> None:
+            if self.stream == "quote" and not others:
+                others.append(1)
+                topic.publish(draw_rows(10, seed=2))
+                read_all(topic)
+            super().refresh()
+
+    work = topic.capture(open_table=Watched)
+    while work.turn(0, wait_ms=0):
+        continue
+    work.commit(0)
+    topic.publish(draw_rows(5, seed=3))
+    while work.turn(1, wait_ms=0):
+        continue
+    work.commit(1)
+    assert work.counts.fenced == 1
+    while work.turn(2, wait_ms=0):
+        continue
+    work.commit(2)
+    assert others == [1]
+    assert table(topic).snapshot().rows == 35

@@ -1,0 +1,102 @@
+"""SQL over tables: DuckDB reads the parts that a version has, and nothing else of the machine.
+
+Which parts a query needs is said beside it, by times and symbols: the catalogue leaves out the others, and
+the engine gets the paths of those that are left.  It may read these files alone, runs one statement, and only
+one that reads.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+from duckdb import ColumnExpression, ConstantExpression, Expression
+
+from replay.errors import HistoryError
+from replay.store.prune import PruneReport, Wanted, prune
+from replay.store.snapshot import Snapshot
+from replay.store.stored_types import stored_schema
+
+MEMORY_LIMIT: Final = "2GB"
+THREADS: Final = 2
+_READING: Final = {"SELECT"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The rows of a query as stored, and what of each table was left unread."""
+
+    rows: pa.Table
+    reports: Mapping[str, PruneReport]
+
+
+def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> Answer:
+    """Run one statement over the tables, each a view of its stream's name with the wanted rows.
+
+    Raises HistoryError for what is no single reading statement, and with DuckDB's own words for what it
+    cannot run.
+    """
+    with duckdb.connect(":memory:", config={"threads": THREADS, "memory_limit": MEMORY_LIMIT}) as engine:
+        try:
+            statements = engine.extract_statements(query)
+        except duckdb.Error as wrong:
+            raise HistoryError(f"the query is no SQL: {wrong}") from None
+        kinds = [statement.type.name for statement in statements]
+        if len(kinds) != 1 or kinds[0] not in _READING:
+            raise HistoryError(
+                f"a query is one SELECT, and this is {', '.join(kinds) or 'nothing'}: tables are not written "
+                "by SQL"
+            )
+        reports = {}
+        paths: list[str] = []
+        for name, snapshot in snapshots.items():
+            pruned = prune(snapshot, wanted)
+            reports[name] = pruned.report
+            files = [str(snapshot.root / part.path) for part in pruned.parts]
+            paths += files
+            _make_view(engine, name, snapshot, files, wanted)
+        engine.execute("set allowed_paths = $paths", {"paths": paths})
+        engine.execute("set enable_external_access = false")
+        engine.execute("set lock_configuration = true")
+        try:
+            rows = engine.sql(statements[0])
+            assert rows is not None, "a SELECT has rows"
+            return Answer(rows.to_arrow_table(), reports)
+        except duckdb.Error as wrong:
+            raise HistoryError(f"the query cannot be run: {wrong}") from None
+
+
+def _make_view(
+    engine: duckdb.DuckDBPyConnection, name: str, snapshot: Snapshot, files: list[str], wanted: Wanted
+) -> None:
+    """A view of a table's wanted rows; a column that no part has yet is null."""
+    empty = engine.from_arrow(stored_schema(snapshot.schema).empty_table())
+    rows = empty
+    if files:
+        rows = engine.read_parquet(files, union_by_name=True, hive_partitioning=False)
+        there = set(rows.columns)
+        rows = rows.select(
+            *(
+                ColumnExpression(column)
+                if column in there
+                else ConstantExpression(None).cast(kind).alias(column)
+                for column, kind in zip(empty.columns, empty.types, strict=True)
+            )
+        )
+    time_ns = ColumnExpression(wanted.column(snapshot.rules.order))
+    if wanted.from_ns is not None:
+        rows = rows.filter(time_ns >= ConstantExpression(wanted.from_ns))
+    if wanted.to_ns is not None:
+        rows = rows.filter(time_ns < ConstantExpression(wanted.to_ns))
+    if wanted.keys is not None:
+        rows = rows.filter(_has_key(name, snapshot.rules.key, wanted.keys))
+    rows.create_view(name)
+
+
+def _has_key(name: str, key: tuple[str, ...], keys: frozenset[bytes]) -> Expression:
+    if len(key) != 1:
+        raise HistoryError(
+            f"{name} is keyed by {', '.join(key) or 'nothing'}: name these columns in the query itself"
+        )
+    return ColumnExpression(key[0]).isin(*(ConstantExpression(one.decode()) for one in sorted(keys)))
