@@ -14,8 +14,9 @@ from app.audit.walk import frame_of
 from app.graph.trial import Trial
 from operators.bars.settings import BarSettings, Every, Expected, Measure, Remainder
 from operators.graph.declare import GraphSettings, JoinSettings, NodeSettings, Output
-from operators.graph.graph import Graph, MakeNode
+from operators.graph.graph import Graph
 from operators.graph.plan import plan_graph
+from operators.graph.running import MakeNode
 from operators.labels.declare import LabelSettings
 from operators.rows.groups import Groups
 from schemas.clocks import BEGINNING_NS, NS_PER_DAY, NS_PER_S

@@ -12,8 +12,9 @@ import pyarrow as pa
 from app.graph.trial import Trial
 from app.wiring.function_frames import engine_of
 from operators.graph.declare import GraphSettings, NodeSettings, Output
-from operators.graph.graph import Graph, MakeNode
+from operators.graph.graph import Graph
 from operators.graph.plan import plan_graph
+from operators.graph.running import MakeNode
 from operators.tiles.settings import TileSettings, UserFunction
 from schemas.clocks import NS_PER_S
 

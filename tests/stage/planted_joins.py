@@ -16,9 +16,10 @@ from app.audit.walk import frame_of
 from app.graph.day_rows import RootRows
 from app.graph.trial import Trial
 from operators.graph.declare import GraphSettings, JoinSettings, NodeSettings, Output
-from operators.graph.graph import Graph, MakeNode, make_node
+from operators.graph.graph import Graph, make_node
 from operators.graph.plan import PlannedNode, plan_graph
 from operators.graph.row_keys import row_keys
+from operators.graph.running import MakeNode
 from operators.node import Context
 from operators.nodes.formula import FormulaNode
 from operators.rows.groups import Groups

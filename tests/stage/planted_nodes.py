@@ -14,8 +14,9 @@ from app.graph.experiments import experiments
 from app.graph.outcome import Outcome
 from app.graph.trial import Trial
 from operators.graph.declare import GraphSettings, NodeSettings, Output
-from operators.graph.graph import Graph, MakeNode, make_node
+from operators.graph.graph import Graph, make_node
 from operators.graph.plan import PlannedNode, plan_graph
+from operators.graph.running import MakeNode
 from operators.node import Context
 from operators.rows.groups import Groups
 from operators.sealed import Entries, Sealed, Snapshot

@@ -15,8 +15,9 @@ from app.graph.judge import second_judge
 from app.graph.trial import Trial
 from app.reading.partition import read_partition
 from operators.graph.declare import GraphSettings, NodeSettings, Output
-from operators.graph.graph import Graph, MakeNode
+from operators.graph.graph import Graph
 from operators.graph.plan import plan_graph
+from operators.graph.running import MakeNode
 from replay.store.days import HistoryStore
 from tests.stage.day_runs import DATE, TRADES, small_days
 from tests.stage.graphs import TICK, graph_file

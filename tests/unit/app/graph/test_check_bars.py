@@ -14,8 +14,9 @@ from app.graph.trial import Trial
 from operators.bars.node import BarsNode
 from operators.bars.settings import BarSettings, Expected
 from operators.graph.declare import GraphSettings, JoinSettings, NodeSettings, Output
-from operators.graph.graph import Graph, MakeNode
+from operators.graph.graph import Graph
 from operators.graph.plan import PlannedNode, plan_graph
+from operators.graph.running import MakeNode
 from operators.rows.groups import Groups
 from operators.sealed import Sealed, Snapshot
 from schemas.clocks import NS_PER_S

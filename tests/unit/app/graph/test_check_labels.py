@@ -12,8 +12,9 @@ from app.graph.check import arrival, verdict
 from app.graph.trial import Trial
 from operators.bars.settings import BarSettings
 from operators.graph.declare import GraphSettings, JoinSettings, NodeSettings, Output
-from operators.graph.graph import Graph, MakeNode
+from operators.graph.graph import Graph
 from operators.graph.plan import PlannedNode, plan_graph
+from operators.graph.running import MakeNode
 from operators.labels.declare import LabelSettings
 from operators.labels.node import LabelNode
 from operators.rows.groups import Groups

@@ -6,8 +6,9 @@ from app.graph.check import verdict
 from app.graph.judge import second_judge
 from app.graph.trial import Trial
 from operators.graph.declare import GraphSettings, NodeSettings, Output
-from operators.graph.graph import Graph, MakeNode, make_node
+from operators.graph.graph import Graph, make_node
 from operators.graph.plan import PlannedNode, plan_graph
+from operators.graph.running import MakeNode
 from operators.node import Context
 from operators.nodes.formula import FormulaNode
 from operators.rows.groups import Groups
