@@ -12,6 +12,7 @@ from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial, difference
 from operators.graph.graph import Graph, make_node
 from operators.graph.plan import Plan, PlannedNode
+from operators.graph.running import MakeNode
 from operators.node import Node
 from operators.rows.groups import Groups
 from operators.tiles.settings import CONTEXT_ROWS_MAX, TileSettings

@@ -1,0 +1,50 @@
+"""The audit's own bars are those of the oracle, where trades lean to one side (B5, B6)."""
+
+import random
+
+import pytest
+
+from app.audit.bars import BarRule, Symbol, Trade
+from operators.bars.settings import BarSettings, Every, Expected, Measure
+from tests.oracles.bars import Bars, bars_slowly
+from tests.oracles.bars import Trade as Row
+from tests.stage.bar_nodes import SPANS
+
+COLUMNS = ("start_ns", "end_ns", "bar_no", "count", "volume", "vwap", "close_reason", "known_ns")
+END_NS = 70 * 10**9
+
+
+def drawn(draws: random.Random) -> list[Row]:
+    times = sorted(draws.randrange(129) * 10**9 // 2 for _ in range(draws.randrange(40)))
+    return [
+        Row(at_ns, "A", draws.randrange(1, 10), draws.randrange(1, 41), place=(number, 0))
+        for number, at_ns in enumerate(times)
+    ]
+
+
+@pytest.mark.parametrize("measure", ["trades", "volume", "dollars"])
+@pytest.mark.parametrize("every", ["imbalance", "runs"])
+def test_bars_that_lean_close_where_the_definition_says(every: Every, measure: Measure) -> None:
+    draws = random.Random(5)
+    count = 0
+    for _ in range(20):
+        rows = drawn(draws)
+        rule = Bars(every, spans=SPANS, measure=measure, first=3, span_b=3.0, span_t=3.0)
+        wanted = bars_slowly(rows, rule, END_NS)
+        expected = Expected(measure=measure, exp_ticks_init=3, span_b=3.0)
+        symbol = Symbol(("A",), BarRule(BarSettings(every=every, expected=expected), whole=True, sided=False))
+        made = []
+        for number, row in enumerate(rows):
+            assert row.price is not None
+            assert row.size is not None
+            spans = [span for span in SPANS if span[0] <= row.time_ns < span[1]]
+            start_ns, end_ns = spans[0] if spans else (-1, -1)
+            at_ns = row.time_ns
+            trade = Trade(number, at_ns, at_ns, at_ns, row.place, start_ns, end_ns, row.price, row.size, 0)
+            made += symbol.take(trade)
+        made += symbol.pass_time(END_NS)
+        assert [[bar.columns[name] for name in COLUMNS] for bar in made] == [
+            [one[name] for name in COLUMNS] for one in wanted
+        ]
+        count += len(made)
+    assert count > 20
