@@ -155,10 +155,10 @@ class Settings(BaseSettings):
     @property
     def stream_names(self) -> tuple[str, ...]:
         """The inputs, left first, and last those that are not joined."""
-        return (self.pipeline.left, *self.pipeline.right, *self.beside)
+        return (self.pipeline.left, *self.pipeline.right, *self._beside)
 
     @property
-    def beside(self) -> tuple[str, ...]:
+    def _beside(self) -> tuple[str, ...]:
         """The inputs that only nodes of the graph read: the join of the pipeline does not."""
         joined = (self.pipeline.left, *self.pipeline.right)
         read = {name for node in self.graph.nodes.values() for name in node.sources}

@@ -33,7 +33,8 @@ class _Told(NamedTuple):
 
     def root(self, settings: Settings) -> str:
         """Whose rows have it: the join's, or the stream's own where it is not joined."""
-        return self.stream if self.stream in settings.beside else ALIGNED
+        joined = (settings.pipeline.left, *settings.pipeline.right)
+        return ALIGNED if self.stream in joined else self.stream
 
 
 def graph_scales(settings: Settings) -> dict[str, dict[str, int]]:

@@ -23,7 +23,7 @@ def join_settings(settings: Settings, streams: Mapping[str, Stream]) -> AsofSett
     return AsofSettings(
         left=streams[settings.pipeline.left],
         rights=tuple(streams[name] for name in settings.pipeline.right),
-        beside=tuple(streams[name] for name in settings.beside),
+        beside=tuple(streams[name] for name in settings.stream_names[1 + len(settings.pipeline.right) :]),
         clock=settings.pipeline.clock,
         direction=settings.pipeline.direction,
         allow_exact=settings.pipeline.allow_exact,
