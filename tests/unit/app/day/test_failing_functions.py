@@ -14,8 +14,9 @@ from tests.stage.programs import ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.takes_s(120)]
 
 DATE = "2024-01-15"
-MEMORY = 12 << 30  # bytes of addresses; kernels and libraries take most of 4 GiB
+MEMORY = 8 << 30  # bytes of addresses; kernels and libraries take most of 4 GiB
 LIMIT_S = 400
+LIMITS = {"hanging": "2s", "hungry": "100s"}  # of a call
 SOURCE = """\
 import time
 
@@ -30,7 +31,7 @@ def hanging(rows: pa.Table) -> pa.Table:
 def hungry(rows: pa.Table) -> pa.Table:
     held = []
     while True:
-        held.append(bytearray(1 << 30))
+        held.append(bytearray(1 << 28))
 """
 
 
@@ -42,7 +43,7 @@ def ended(folder: Path, function: str) -> tuple[int, str]:
         'from = "aligned"',
         f'function = "my_nodes.py:{function}"',
         'tile = "15m"',
-        'time_limit = "2s"',
+        f'time_limit = "{LIMITS[function]}"',
         'returns = { y = "float64" }',
         "[graph.own.out]",
     ]
