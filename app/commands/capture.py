@@ -16,7 +16,6 @@ from replay.dates import NEW_YORK
 from replay.publish.options import STORE, StoreOption
 from schemas.clocks import NS_PER_S
 
-
 StreamsOption = Annotated[
     str | None, typer.Option(help="Inputs to capture, with a comma between them.  Default: all.")
 ]
