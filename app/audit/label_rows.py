@@ -11,7 +11,7 @@ import polars as pl
 from app.audit.label_walk import NEVER, Float64s, Outcome, Path, labels_of
 from app.audit.made import LABEL_COLUMNS, MAYBE, SESSION, THERE, MadeRules
 from app.audit.past import NONE, group_codes
-from operators.labels.settings import FixedHorizon, Label, Sign, TripleBarrier
+from operators.labels.settings import Bins, FixedHorizon, Label, Sign, TripleBarrier
 from operators.labels.spread_node import LaterMid
 from operators.sessions.sessions import CalendarError
 from schemas.batch import Int64s
@@ -113,6 +113,9 @@ def _path(rules: MadeRules, label: Label, rows: _Rows, own: Int64s) -> Path:
     elif isinstance(label, Sign):
         band = np.ones(own.size) if label.band_column is None else _floats(frame[label.band_column])
         scale = np.where(np.isfinite(label.band * band), label.band * band, np.nan)
+    elif isinstance(label, Bins) and label.sigma is not None:
+        sigma = _floats(frame[label.sigma])
+        scale = np.where(sigma > 0, sigma, np.nan)
     inside = np.ones(own.size, np.bool_)
     if not label.across_sessions:
         inside = _sessions_of(rules, time_ns + label.bound_ns) == session

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from operators.labels.settings import FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
+from operators.labels.settings import Bins, FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
 from schemas.batch import Bools, Int64s
 
 Float64s: TypeAlias = npt.NDArray[np.float64]
@@ -90,7 +90,7 @@ def _refused(path: Path, event: int, label: Label, waiting: int) -> str | None:
     if not label.across_sessions and path.session[event] < 0:
         return "session"
     price, scale = path.price[event], path.scale[event]
-    if math.isnan(price) or (isinstance(label, Sign) and math.isnan(scale)):
+    if math.isnan(price) or (isinstance(label, Sign | Bins) and math.isnan(scale)):
         return "null_in"
     if isinstance(label, TripleBarrier):
         if path.side[event] not in (1.0, -1.0):
@@ -160,6 +160,8 @@ def _horizon(
     if isinstance(label, Sign):
         band = float(path.scale[event])
         value = (ret > band) - (ret < -band)
+    if isinstance(label, Bins):
+        value = sum(edge < ret / float(path.scale[event]) for edge in label.edges)
     if isinstance(label, TripleBarrier):
         value = ((ret > 0) - (ret < 0)) if label.vertical == "sign" else 0
     values = {"label": value, "ret": ret + 0.0, "barrier": barrier, "exit_price": price}

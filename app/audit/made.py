@@ -29,6 +29,7 @@ BARRIERS: Final = ("label", "ret", "side_ret", "barrier", "exit_price", *ENDS, "
 LABEL_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "fixed_horizon": ("label", *ENDS, "label_reason"),
     "sign": ("label", "ret", *ENDS, "label_reason"),
+    "bins": ("label", "ret", *ENDS, "label_reason"),
     "triple_barrier": BARRIERS,
     "meta": BARRIERS,
     "trend_scan": ("label", "t_value", "ret", *ENDS, "label_reason"),

@@ -81,7 +81,7 @@ def feature_meanings(settings: Settings, asof: AsofSettings) -> list[FeatureMean
                     of_node=column not in node.features.columns,
                 )
             )
-        home.update({one.column: f"{node.name}.{one.column}" for one in meanings if one.node == node.name})
+            home[column] = f"{node.name}.{column}"
         homes[node.name] = home
     return meanings
 

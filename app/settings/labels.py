@@ -45,6 +45,13 @@ class SignTable(HorizonTable):
     band_column: Column | None = None  # a column that it is a multiple of: sigma, half the relative spread
 
 
+class BinsTable(HorizonTable):
+    """`bins`, L4: in which of the intervals between edges that return lies."""
+
+    edges: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]  # ascending
+    sigma: Column | None = None  # a column that the return is divided by
+
+
 class BarrierTable(HorizonTable):
     """`triple_barrier`, L1: which barrier is reached first."""
 
@@ -89,6 +96,7 @@ class LabelTable(Section):
 
     fixed_horizon: HorizonTable | None = None
     sign: SignTable | None = None
+    bins: BinsTable | None = None
     triple_barrier: BarrierTable | None = None
     meta: MetaTable | None = None
     trend_scan: TrendTable | None = None
@@ -117,6 +125,7 @@ class LabelTable(Section):
 LABELS: Final[Mapping[str, type[WaitingTable]]] = {
     "fixed_horizon": HorizonTable,
     "sign": SignTable,
+    "bins": BinsTable,
     "triple_barrier": BarrierTable,
     "meta": MetaTable,
     "trend_scan": TrendTable,

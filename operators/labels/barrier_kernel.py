@@ -135,7 +135,7 @@ def _decide(
         if opened <= lower:
             barrier = at.BY_LOWER
         elif settings[at.STOPS] == 0:
-            decide(reasons, symbols, slots, real, g, slot, at.BOTH)
+            decide(reasons, symbols, slots, real, settings, g, slot, at.BOTH)
             return
         else:
             barrier = at.BY_LOWER if held[slot, at.BESIDE] > 0.0 else at.BY_UPPER

@@ -4,13 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from operators.labels.settings import FixedHorizon, Label, LabelError, Meta, Sign, TrendScan, TripleBarrier
+from operators.labels.settings import (
+    Bins,
+    FixedHorizon,
+    Label,
+    LabelError,
+    Meta,
+    Sign,
+    TrendScan,
+    TripleBarrier,
+)
 from operators.labels.spread_node import PRICE_IMPACT, REALISED_SPREAD, LaterMid
 
 # By key of the table: the label.
 LABELS: Final[Mapping[str, type[Label]]] = {
     "fixed_horizon": FixedHorizon,
     "sign": Sign,
+    "bins": Bins,
     "triple_barrier": TripleBarrier,
     "meta": Meta,
     "trend_scan": TrendScan,

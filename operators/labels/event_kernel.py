@@ -9,7 +9,7 @@ import math
 from numba import njit
 
 from operators.labels import places as at
-from operators.labels.places import Real, Reasons, Whole
+from operators.labels.places import Real, Reasons, Settings, Whole
 
 
 @njit(nogil=True, cache=True, forceinline=True)
@@ -42,10 +42,17 @@ def enter(symbols: Whole, slots: Whole, held: Real, real: Real, line: Whole, flo
 
 @njit(nogil=True, cache=True, forceinline=True)
 def decide(
-    reasons: Reasons, symbols: Whole, slots: Whole, real: Real, g: int, slot: int, reason: int
+    reasons: Reasons,
+    symbols: Whole,
+    slots: Whole,
+    real: Real,
+    settings: Settings,
+    g: int,
+    slot: int,
+    reason: int,
 ) -> None:
     """An event is decided: with a reason it has no label."""
-    reasons[slots[slot, at.ORDINAL] & (reasons.size - 1)] = reason
+    reasons[slots[slot, at.ORDINAL] & settings[at.MASK]] = reason
     slots[slot, at.ORDINAL] = -1
     real[at.UPPER, slot], real[at.LOWER, slot] = math.inf, -math.inf
     symbols[g, at.PENDING] -= 1

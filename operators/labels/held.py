@@ -43,7 +43,8 @@ class HeldRows:
         self.base = 0
         self.end = 0
         self._timed = 0  # the first event that may wait for its time
-        self._settings = settings
+        self._settings = settings.copy()  # with how large the tables are
+        self._settings[at.MASK] = ROWS_MIN - 1
         self._levels = levels
         self._rows: at.Whole = np.zeros((at.ROW_FIELDS, ROWS_MIN), np.int64)
         self._given: at.Whole = np.zeros((ROWS_MIN, at.LINE), np.int64)
@@ -145,6 +146,7 @@ class HeldRows:
         size = 1 << (needed - 1).bit_length()
         rows, given, reasons = self._rows, self._given, self._reasons
         self._rows = np.zeros((at.ROW_FIELDS, size), np.int64)
+        self._settings[at.MASK] = size - 1
         self._given, self._reasons = np.zeros((size, at.LINE), np.int64), np.zeros(size, np.int8)
         kept = np.arange(self.base, self.end)
         self._rows[:, kept % size] = rows[:, kept % rows.shape[1]]
@@ -185,6 +187,7 @@ class Symbols:
         count = enter_rows(rows, reasons, *inputs, first, self._counts, places, taken, floats)
         done = 0
         while True:
+            settings[0][at.ROOM] = self.slots.shape[0]
             done, self._used = take_rows(
                 reasons,
                 given,

@@ -28,14 +28,14 @@ def leave(
 ) -> None:
     """Decide an event at a price; what is decided by time is not known before that time."""
     value = simple_or_log(price, real[at.PRICE, slot], settings[at.LOG])
-    place = slots[slot, at.ORDINAL] & (given.shape[0] - 1)
+    place = slots[slot, at.ORDINAL] & settings[at.MASK]
     given[place, at.BARRIER] = barrier
     given[place, at.LABEL_END] = given[place, at.INFO_END] = end_ns
     given[place, at.LABEL_KNOWN] = max(known_ns, end_ns) if barrier == at.BY_TIME else known_ns
     result[place, at.RETURN], result[place, at.EXIT] = value, price
     result[place, at.AGAINST] = held[slot, at.BESIDE]
     reason = at.OK if abs(value) < math.inf else at.UNDEFINED
-    decide(reasons, symbols, slots, real, g, slot, reason)
+    decide(reasons, symbols, slots, real, settings, g, slot, reason)
 
 
 @njit(nogil=True, cache=True, forceinline=True)

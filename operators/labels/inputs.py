@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from operators.formula.suggest import suggest
 from operators.labels import places as at
-from operators.labels.settings import FixedHorizon, Label, LabelError, Sign, TrendScan, TripleBarrier
+from operators.labels.settings import Bins, FixedHorizon, Label, LabelError, Sign, TrendScan, TripleBarrier
 from schemas.batch import Int64s
 from schemas.clocks import KNOWN_NS
 
@@ -64,7 +64,7 @@ def settings_of(label: Label, layout: pa.Schema) -> tuple[at.Settings, at.Levels
         return settings, levels
     settings[at.TIMED] = label.horizon_ns is not None
     settings[at.ROWS] = label.horizon_rows or 0
-    settings[at.BANDED] = isinstance(label, Sign)
+    settings[at.BANDED] = isinstance(label, Sign | Bins)
     if isinstance(label, TripleBarrier):
         settings[at.KIND] = at.BARRIERS
         settings[at.STOPS] = label.both == "stop"
@@ -90,6 +90,10 @@ def read_columns(label: Label, rows: pa.RecordBatch) -> at.Real:
         with np.errstate(over="ignore"):
             real[at.HELD_AGAINST] = label.band * of_rows
         real[at.HELD_AGAINST][~np.isfinite(real[at.HELD_AGAINST])] = np.nan
+    elif isinstance(label, Bins):
+        ones = np.ones(rows.num_rows)
+        sigma = ones if label.sigma is None else read_floats(rows.column(label.sigma))
+        real[at.HELD_AGAINST] = np.where(sigma > 0.0, sigma, np.nan)
     else:
         assert isinstance(label, FixedHorizon | TrendScan), f"no label such as {label}"
         real[at.HELD_AGAINST] = 0.0

@@ -10,12 +10,12 @@ from numba import njit
 
 from operators.labels import places as at
 from operators.labels.barrier_kernel import open_barriers, touch
-from operators.labels.borrowed import borrowed
 from operators.labels.event_kernel import decide, enter
 from operators.labels.horizon_kernel import close_horizon
 from operators.labels.places import Levels, Real, Reasons, Settings, Whole
 from operators.labels.slot_kernel import begin_block, make_room
 from operators.labels.trend_kernel import close_trend
+from operators.nodes.lent_kernel import lend
 
 
 @njit(nogil=True, cache=True, forceinline=True)
@@ -34,9 +34,9 @@ def end_wait(
     """Decide an event whose time is over."""
     end_ns = slots[slot, at.TIME] + settings[at.BOUND_NS]
     if slots[slot, at.STAYS] == 0:
-        decide(reasons, symbols, slots, real, g, slot, at.SESSION_ENDS)
+        decide(reasons, symbols, slots, real, settings, g, slot, at.SESSION_ENDS)
     elif settings[at.TIMED] == 0:
-        decide(reasons, symbols, slots, real, g, slot, at.SHORT)
+        decide(reasons, symbols, slots, real, settings, g, slot, at.SHORT)
     else:
         close_horizon(
             reasons, given, result, symbols, slots, held, real, settings, g, slot, at.BY_TIME, end_ns
@@ -62,10 +62,10 @@ def pass_time(
 
     One that still waits is the oldest of its symbol: those before it waited as long.
     """
-    given, result, reasons = borrowed(given), borrowed(result), borrowed(reasons)
-    symbols, slots = borrowed(symbols), borrowed(slots)
-    held, real, settings = borrowed(held), borrowed(real), borrowed(settings)
-    mask = reasons.size - 1
+    given, result, reasons = lend(given), lend(result), lend(reasons)
+    symbols, slots = lend(symbols), lend(slots)
+    held, real, settings = lend(held), lend(real), lend(settings)
+    mask = settings[at.MASK]
     while timed < end and rows[at.TIME_NS, timed & mask] + settings[at.BOUND_NS] < time_ns:
         if reasons[timed & mask] == at.WAITS:
             g = rows[at.GROUP, timed & mask]
@@ -126,14 +126,14 @@ def take_rows(
     `line` and `floats` are `taken`.  Returns how far it came, short of the end where there are too few slots,
     and how many of these are used.
     """
-    given, result, reasons = borrowed(given), borrowed(result), borrowed(reasons)
-    symbols, slots = borrowed(symbols), borrowed(slots)
-    held, real, reach, blocks = borrowed(held), borrowed(real), borrowed(reach), borrowed(blocks)
-    line, floats, settings, levels = borrowed(line), borrowed(floats), borrowed(settings), borrowed(levels)
+    given, result, reasons = lend(given), lend(result), lend(reasons)
+    symbols, slots = lend(symbols), lend(slots)
+    held, real, reach, blocks = lend(held), lend(real), lend(reach), lend(blocks)
+    line, floats, settings, levels = lend(line), lend(floats), lend(settings), lend(levels)
     for p in range(begin, end):
         g, time_ns = line[p, at.GROUP], line[p, at.TIME_NS]
         if symbols[g, at.END] == symbols[g, at.BEGIN] + symbols[g, at.SIZE]:
-            needed = make_room(symbols, slots, real, reach, blocks, used, g)
+            needed = make_room(symbols, slots, real, reach, blocks, settings, used, g)
             if needed < 0:
                 return p, used
             used = needed
@@ -144,7 +144,7 @@ def take_rows(
         if settings[at.ACROSS] == 0 and symbols[g, at.LAST_SESSION] != line[p, at.SESSION]:
             symbols[g, at.LAST_SESSION] = line[p, at.SESSION]
             while symbols[g, at.HEAD] < symbols[g, at.END]:  # all that wait are of the session before
-                decide(reasons, symbols, slots, real, g, symbols[g, at.HEAD], at.SESSION_ENDS)
+                decide(reasons, symbols, slots, real, settings, g, symbols[g, at.HEAD], at.SESSION_ENDS)
         slot = enter(symbols, slots, held, real, line, floats, p)
         if slot % at.BLOCK == 0:
             begin_block(symbols, blocks, g, slot)
@@ -153,7 +153,7 @@ def take_rows(
         )
         reason = is_open(symbols, real, reach, blocks, line, floats, settings, levels, p, slot)
         if reason != at.OK:
-            decide(reasons, symbols, slots, real, g, slot, reason)
+            decide(reasons, symbols, slots, real, settings, g, slot, reason)
     return end, used
 
 

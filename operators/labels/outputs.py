@@ -10,7 +10,7 @@ import pyarrow as pa
 from operators.labels import places as at
 from operators.labels.held import Decided
 from operators.labels.name_kernel import write_names
-from operators.labels.settings import FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
+from operators.labels.settings import Bins, FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
 from operators.sealed import Statuses
 from schemas.reasons import DOMAIN, NULL_IN
 from schemas.reasons import OK as HAS_VALUE
@@ -90,7 +90,9 @@ def _columns_of(label: Label) -> dict[str, Column]:
         return {LABEL: first, "ret": _ret, "side_ret": _side_ret, **more}
     if isinstance(label, TrendScan):
         return {LABEL: _trend, "t_value": _t_value, "ret": _ret}
-    return {LABEL: _sign, "ret": _ret} if isinstance(label, Sign) else {LABEL: _ret}
+    if isinstance(label, Sign | Bins):
+        return {LABEL: _sign if isinstance(label, Sign) else _bin, "ret": _ret}
+    return {LABEL: _ret}
 
 
 def _first_barrier(part: _Part) -> pa.Array:
@@ -106,6 +108,15 @@ def _first_barrier(part: _Part) -> pa.Array:
 def _sign(part: _Part) -> pa.Array:
     """L3."""
     return part.column(_sign_of(part.field(at.RETURN), part.field(at.AGAINST)))
+
+
+def _bin(part: _Part) -> pa.Array:
+    """L4: how many edges lie below the return."""
+    label = part.label
+    assert isinstance(label, Bins), "bins have settings of their own"
+    with np.errstate(all="ignore"):  # of rows without a label
+        measured = part.field(at.RETURN) / part.field(at.AGAINST)
+    return part.column(np.searchsorted(np.array(label.edges), measured).astype(np.int8))
 
 
 def _trend(part: _Part) -> pa.Array:

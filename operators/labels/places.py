@@ -36,7 +36,7 @@ INFO_END: Final = 2
 LABEL_KNOWN: Final = 3
 RETURN: Final = 4  # float64, as those behind it
 EXIT: Final = 5  # the price at the end; of trends the t-value
-AGAINST: Final = 6  # what the return is held against: of barriers the side, of a sign its band
+AGAINST: Final = 6  # what the return is held against: of barriers the side, of a sign its band, of bins sigma
 GIVEN_FIELDS: Final = 7
 LINE: Final = 8  # so many are 64 bytes
 
@@ -100,12 +100,14 @@ ACROSS: Final = 4  # 1 where sessions do not count
 MOST: Final = 5  # events of a symbol that wait
 LOG: Final = 6  # 1 for log returns
 TICKS: Final = 7  # 1 where prices are whole ticks
-BANDED: Final = 8  # 1 for a sign with a band
+BANDED: Final = 8  # 1 where the return is held against a band or a sigma, which is not null
 STOPS: Final = 9  # 1 where a bar that reached both barriers has the one against the side, 0 for no label
 SHORTEST: Final = 10  # of the spans of a trend
 STEP: Final = 11
 OF_BARS: Final = 12  # 1 where barriers are held against high and low, 0 against the price
-SETTINGS: Final = 13
+MASK: Final = 13  # one less than the rows that `rows`, `given` and `reasons` have room for
+ROOM: Final = 14  # of `slots`
+SETTINGS: Final = 15
 
 # Kinds of labels.
 HORIZON: Final = 0

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
 from operators.formula.meaning import digest
@@ -11,6 +12,7 @@ from schemas.clocks import END_NS
 KERNELS_VERSION: Final = 1  # raised when a label gets other bits than before
 ROWS_MAX: Final = 1 << 20  # rows that a horizon or a span has at most
 PENDING_MAX: Final = 100_000
+EDGES_MAX: Final = 100  # of bins
 FOR_EVER: Final = 'max_ns, as max = "1d": a symbol may never trade again, and its labels wait'
 
 
@@ -104,6 +106,26 @@ class Sign(Horizon):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bins(Horizon):
+    """L4: in which of the intervals between edges that return lies, an edge belonging to the one below it."""
+
+    edges: tuple[float, ...]  # ascending: fractions, or multiples of `sigma`
+    sigma: str | None = None  # a column that the return is divided by, above 0
+
+    def __post_init__(self) -> None:
+        Horizon.__post_init__(self)
+        ascend = all(lower < upper for lower, upper in pairwise(self.edges))
+        finite = all(abs(edge) < float("inf") for edge in self.edges)
+        wanted = f"1 to {EDGES_MAX} finite numbers, ascending"
+        _require(0 < len(self.edges) <= EDGES_MAX and ascend and finite, "edges", self.edges, wanted)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return (self.price, *([self.sigma] if self.sigma else []))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TripleBarrier(Horizon):
     """L1: which barrier is reached first, one above, one below, or the end of the horizon."""
 
@@ -178,7 +200,7 @@ class TrendScan(Waiting):
         return range(self.shortest, self.longest + 1, self.step)
 
 
-Label: TypeAlias = FixedHorizon | Sign | TripleBarrier | Meta | TrendScan
+Label: TypeAlias = FixedHorizon | Sign | Bins | TripleBarrier | Meta | TrendScan
 
 
 def label_meaning(label: Label, upstream: str, sessions: Sessions) -> str:

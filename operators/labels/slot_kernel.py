@@ -5,11 +5,20 @@ import math
 from numba import njit
 
 from operators.labels import places as at
-from operators.labels.places import Real, Reasons, Whole
+from operators.labels.places import Real, Reasons, Settings, Whole
 
 
 @njit(nogil=True, cache=True)
-def make_room(symbols: Whole, slots: Whole, real: Real, reach: Real, blocks: Real, used: int, g: int) -> int:
+def make_room(
+    symbols: Whole,
+    slots: Whole,
+    real: Real,
+    reach: Real,
+    blocks: Real,
+    settings: Settings,
+    used: int,
+    g: int,
+) -> int:
     """Make room for one more row of a symbol; returns how many slots are used, -1 where there are too few."""
     size, begin, head = symbols[g, at.SIZE], symbols[g, at.BEGIN], symbols[g, at.HEAD]
     rows = symbols[g, at.END] - head
@@ -18,7 +27,7 @@ def make_room(symbols: Whole, slots: Whole, real: Real, reach: Real, blocks: Rea
         size = max(at.SLOTS_MIN, 2 * size)
         to = used if size < at.BLOCK else -(-used // at.BLOCK) * at.BLOCK
         used = to + size
-        if used > slots.shape[0]:
+        if used > settings[at.ROOM]:
             return -1
     for k in range(rows):
         for field in range(at.LATEST):

@@ -102,9 +102,9 @@ def close_trend(
     reason = at.UNDEFINED
     if best_rows > 0 and abs(best) < math.inf and abs(value) < math.inf:
         reason = at.OK
-    place = slots[slot, at.ORDINAL] & (given.shape[0] - 1)
+    place = slots[slot, at.ORDINAL] & settings[at.MASK]
     result[place, at.RETURN], result[place, at.EXIT] = value, best
     given[place, at.BARRIER], given[place, at.LABEL_KNOWN] = at.BY_ROWS, known_ns
     given[place, at.LABEL_END] = slots[last, at.TIME]
     given[place, at.INFO_END] = slots[slot + longest - 1, at.TIME]
-    decide(reasons, symbols, slots, real, g, slot, reason)
+    decide(reasons, symbols, slots, real, settings, g, slot, reason)

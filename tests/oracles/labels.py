@@ -1,10 +1,10 @@
-"""Labels by their definitions L1, L2, L3, L5, L8: for each event one walk over all rows after it."""
+"""Labels by their definitions L1 to L5, L8: for each event one walk over all rows after it."""
 
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from operators.labels.settings import FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
+from operators.labels.settings import Bins, FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
 from tests.oracles.samples import sum4
 
 SessionOf = Callable[[int], int]
@@ -72,7 +72,7 @@ def _refused(row: Row, label: Label, session_of: SessionOf, waiting: int) -> str
         return "session"
     barriers = isinstance(label, TripleBarrier)
     price = row.price if not barriers or row.extremes is not None else None
-    if price is None or (isinstance(label, Sign) and row.scale is None):
+    if price is None or (isinstance(label, Sign | Bins) and row.scale is None):
         return "null_in"
     if isinstance(label, TripleBarrier):
         if row.side not in (1.0, -1.0):
@@ -147,6 +147,9 @@ def _closed(path: Sequence[Row], label: Label, number: int, barrier: str, end_ns
     if isinstance(label, Sign):
         assert path[0].scale is not None
         value = (ret > path[0].scale) - (ret < -path[0].scale)
+    if isinstance(label, Bins):
+        assert path[0].scale is not None
+        value = len([edge for edge in label.edges if edge < ret / path[0].scale])
     if isinstance(label, TripleBarrier):
         value = ((ret > 0) - (ret < 0)) if label.vertical == "sign" else 0
     outcome = Outcome(number, None, value, ret, barrier, last.price, end_ns, end_ns, known_ns)

@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from operators.labels.node import LabelNode
-from operators.labels.settings import FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
+from operators.labels.settings import Bins, FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
 from operators.rows.groups import Groups
 from operators.sealed import RowKeys, Sealed
 from operators.sessions.sessions import Spans
@@ -110,6 +110,10 @@ of_barriers: Mapping[str, st.SearchStrategy[Any]] = {
 of_kinds: Mapping[type[Label], Mapping[str, st.SearchStrategy[Any]]] = {
     FixedHorizon: {},
     Sign: {"band": st.sampled_from([0.0, 0.01, 1.0]), "band_column": st.sampled_from([None, "sigma"])},
+    Bins: {
+        "edges": st.sampled_from([(0.0,), (-0.01, 0.0, 0.01), (-2.0, 2.0)]),
+        "sigma": st.sampled_from([None, "sigma"]),
+    },
     TripleBarrier: of_barriers,
     Meta: {**of_barriers, "cost": st.sampled_from([0.0, 0.01]), "need_barrier": st.booleans()},
 }
@@ -137,6 +141,8 @@ def as_read(rows: Sequence[Row], label: Label) -> list[Row]:
         if isinstance(label, Sign):
             width = label.band if label.band_column is None else row.scale
             width = width if width is None or label.band_column is None else label.band * width
+        if isinstance(label, Bins):
+            width = 1.0 if label.sigma is None else row.scale or None
         bar = None if bar is None else tuple(_ticks(value, scale, label) for value in bar)  # type: ignore[assignment]
         read.append(row._replace(price=_ticks(row.price, scale, label), bar=bar, scale=width, side=side))
     return read

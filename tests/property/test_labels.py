@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.labels.inputs import has_ticks
-from operators.labels.settings import FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
+from operators.labels.settings import Bins, FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
 from tests.oracles.labels import Row, columns_slowly, labels_slowly
 from tests.property.label_cases import (
     LAST_NS,
@@ -22,7 +22,7 @@ from tests.property.label_cases import (
     settings_of,
 )
 
-KINDS = [FixedHorizon, Sign, TripleBarrier, Meta, TrendScan]
+KINDS = [FixedHorizon, Sign, Bins, TripleBarrier, Meta, TrendScan]
 
 
 def expected(label: Label, rows: Sequence[Row], complete_ns: int) -> list[dict[str, Any]]:

@@ -183,7 +183,7 @@ def test_what_labels_and_bars_give_is_locked_and_goes_by_another_name_where_it_i
     longer = TICK + OUTCOMES.replace('"1m"', '"2m"')
     lines = refusal(run_app, graph_file(tmp_path, longer), "graph", "lock")
     close = next(line for line in lines if line.startswith("  minutes.close@1"))
-    assert "meant bars, every 1 min, now bars, every 2 min: give minutes another name" in close
+    assert "meant bars, every 1min, now bars, every 2min: give minutes another name" in close
     assert any(line.startswith("  outcome.label@1 is ") and "reads minutes.close" in line for line in lines)
 
 

@@ -1,10 +1,10 @@
-"""The worked examples of the handbook's labels, L1 to L3, L5 and L8."""
+"""The worked examples of the handbook's labels, L1 to L5 and L8."""
 
 from typing import Any
 
 import pytest
 
-from operators.labels.settings import FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
+from operators.labels.settings import Bins, FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
 from tests.oracles.features.handbook import F2, F4, MS_NS, SECOND_NS
 from tests.oracles.labels import Row, trend_slowly
 from tests.property.label_cases import feed
@@ -77,6 +77,18 @@ def test_the_return_over_a_fixed_horizon() -> None:
 def test_the_sign_beyond_a_band_of_noise() -> None:
     label = Sign(price="price", horizon_ns=2 * SECOND_NS, returns="log", band=1e-4, across_sessions=True)
     assert labels(label, TRADES, F2.time_ns[-1] + 1) == [0, 0, 0, 1, 1, 0, 1]
+
+
+def test_the_bins_between_edges() -> None:
+    common: dict[str, Any] = {"price": "price", "horizon_ns": 2 * SECOND_NS, "across_sessions": True}
+    end_ns = F2.time_ns[-1] + 1
+    fixed = Bins(**common, returns="log", edges=(-1e-4, 1e-4))
+    assert labels(fixed, TRADES, end_ns) == [1, 1, 1, 2, 2, 1, 2]
+    wide = [row._replace(scale=2.0) for row in TRADES]
+    by_sigma = Bins(**common, returns="log", edges=(-0.5e-4, 0.5e-4), sigma="sigma")
+    assert labels(by_sigma, wide, end_ns) == [1, 1, 1, 2, 2, 1, 2]
+    none = feed(by_sigma, [row._replace(scale=0.0) for row in TRADES], [], end_ns).rows
+    assert [row["label_reason"] for row in none] == ["null_in"] * 8
 
 
 def test_the_scan_of_trends() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from operators.labels.node import BLOCK, HEAD_KEY, LabelNode
 from operators.labels.settings import (
+    Bins,
     FixedHorizon,
     LabelError,
     Meta,
@@ -211,6 +212,9 @@ def test_columns_that_do_not_bear_a_label_are_refused(
         (FixedHorizon, {"horizon_ns": 1, "scale": -1}, "scale is -1"),
         (FixedHorizon, {"horizon_ns": 1, "max_pending": 0}, "max_pending is 0"),
         (Sign, {"horizon_ns": 1, "band": -1.0}, "band is -1.0"),
+        (Bins, {"horizon_ns": 1, "edges": ()}, r"edges is \(\)"),
+        (Bins, {"horizon_ns": 1, "edges": (1.0, 1.0)}, "edges is .*ascending"),
+        (Bins, {"horizon_ns": 1, "edges": (float("nan"),)}, "edges is .*finite"),
         (TripleBarrier, {"horizon_ns": 1, "sigma": "s", "up": -1.0}, "up is -1.0"),
         (TripleBarrier, {"horizon_ns": 1, "sigma": "s", "side": 2}, "side is 2"),
         (TripleBarrier, {"horizon_ns": 1, "sigma": "s", "both": "go"}, "both is 'go'"),
