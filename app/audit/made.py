@@ -4,16 +4,14 @@ import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
+from app.audit.past import Sessions
 from operators.bars.settings import BarSettings
 from operators.graph.declare import GraphSettings, NodeSettings
 from schemas.clocks import EVENT_NS, KNOWN_NS
 
-if TYPE_CHECKING:
-    from app.audit.node_rules import NodeRules
-    from app.audit.past import Sessions
-
+Node: TypeAlias = Any  # the rules of a node, `NodeRules`, which has these for its own: no type names both
 Kind: TypeAlias = Literal["bar", "label", "function value"]
 
 THERE: Final = "audit_there_"  # before a column: whether all rows that its value hangs on are there
@@ -47,13 +45,13 @@ class MadeRules:
     """
 
     node: NodeSettings
-    upstream: "NodeRules"
-    values: "NodeRules"
-    quotes: "NodeRules | None" = None
+    upstream: Node
+    values: Node
+    quotes: Node | None = None
 
     @classmethod
     def of(
-        cls, graph: GraphSettings, node: NodeSettings, rules_of: Callable[[str], "NodeRules"]
+        cls, graph: GraphSettings, node: NodeSettings, rules_of: Callable[[str], Node]
     ) -> "MadeRules | None":
         """Those of a node, None for one whose rows are those it takes; `rules_of` gives those of a name."""
         if node.bars is None and node.label is None and node.tiles is None:
@@ -98,22 +96,26 @@ class MadeRules:
     @property
     def on(self) -> str:
         """The clock."""
-        return self.upstream.on
+        on: str = self.upstream.on
+        return on
 
     @property
     def key(self) -> Sequence[str]:
         """The columns that tell symbols apart."""
-        return self.upstream.key
+        key: Sequence[str] = self.upstream.key
+        return key
 
     @property
-    def sessions(self) -> "Sessions":
+    def sessions(self) -> Sessions:
         """Those of the venue."""
-        return self.upstream.sessions
+        sessions: Sessions = self.upstream.sessions
+        return sessions
 
     @property
     def roots(self) -> set[str]:
         """All that its rows hang on."""
-        return self.upstream.roots | (set() if self.quotes is None else self.quotes.roots)
+        roots: set[str] = self.upstream.roots | (set() if self.quotes is None else self.quotes.roots)
+        return roots
 
     @property
     def brought(self) -> list[str]:
@@ -134,7 +136,8 @@ class MadeRules:
     @property
     def scales(self) -> Mapping[str, int]:
         """Those of the columns that formulas see in units."""
-        return {"notional": 1} if self.node.bars is not None else self.upstream.scales
+        scales: Mapping[str, int] = self.upstream.scales
+        return {"notional": 1} if self.node.bars is not None else scales
 
     @property
     def strange(self) -> str:
@@ -202,10 +205,10 @@ def aggregate_of(formula: str) -> tuple[str, list[str]]:
     return call.func.id, [ast.get_source_segment(text, part) or "" for part in call.args]
 
 
-def _of_bars(rules: "NodeRules") -> bool:
-    return rules.made is not None and rules.made.node.bars is not None
+def _of_bars(rules: Node) -> bool:
+    return isinstance(rules.made, MadeRules) and rules.made.node.bars is not None
 
 
-def _fine(rules: "NodeRules") -> MadeRules:
-    assert rules.made is not None, f"{rules.name} is no node of bars"
+def _fine(rules: Node) -> MadeRules:
+    assert isinstance(rules.made, MadeRules), f"{rules.name} is no node of bars"
     return rules.made

@@ -12,7 +12,6 @@ from app.graph.outcome import Outcome
 from app.graph.trial import Difference, Outputs, Trial, difference
 from operators.graph.graph import Graph, make_node
 from operators.graph.plan import Plan, PlannedNode
-from operators.graph.running import MakeNode
 from operators.node import Node
 from operators.rows.groups import Groups
 from operators.tiles.settings import CONTEXT_ROWS_MAX, TileSettings
@@ -83,8 +82,7 @@ def _run(trial: Trial, plan: Plan, name: str, other: Callable[[TileSettings], Ti
             planned = replace(planned, tiles=tiles)
         return make_node(planned, groups)
 
-    made: MakeNode = make
-    return replace(trial, make=lambda: Graph(plan, made)).run()
+    return replace(trial, make=lambda: Graph(plan, make)).run()
 
 
 def _apart(
