@@ -145,7 +145,8 @@ class NodeRules:
         if self.made is None or self.made.node.bars is not None:
             return frozenset()
         own = self.made.brought if self.made.node.label is not None else ()
-        return self.made.upstream.labels.union(own)
+        labels: frozenset[str] = self.made.upstream.labels.union(own)
+        return labels
 
     @property
     def hangs_on_made(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,6 @@ from operators.graph.plan import Plan, PlannedNode
 from operators.node import Node
 from operators.rows.groups import Groups
 from operators.tiles.settings import CONTEXT_ROWS_MAX, TileSettings
-
-if TYPE_CHECKING:
-    from operators.graph.running import MakeNode
 
 WHAT: Final = "functions with ten times their context, and with half of it"
 TIMES: Final = 10
