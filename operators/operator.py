@@ -192,6 +192,15 @@ class Nodes(Protocol):
         """What became of the state of nodes that was kept."""
         ...
 
+    @property
+    def due(self) -> bool:
+        """Whether sealed rows wait that nodes have to take before more is sealed."""
+        ...
+
+    def run(self) -> Mapping[str, Sealed]:
+        """Let nodes take the sealed rows that wait for them; return what goes out, by sink."""
+        ...
+
     def failures(self) -> Sequence[FailedTile]:
         """The tiles whose function failed since this was asked last."""
         ...
@@ -278,17 +287,8 @@ class Operator(Protocol):
     def seal(self, *, nodes: bool = True) -> Mapping[str, Sealed]:
         """Move the frontier as far as the inputs allow; return the rows of each sink that became final.
 
-        Without `nodes` the rows may wait for `run_nodes`.
+        Without `nodes` the rows may wait for `Nodes.run`.
         """
-        ...
-
-    @property
-    def nodes_due(self) -> bool:
-        """Whether rows wait for nodes that these have to take before more is sealed."""
-        ...
-
-    def run_nodes(self) -> Mapping[str, Sealed]:
-        """Let nodes take the rows that wait for them; return what goes out, by sink."""
         ...
 
     def finish(self) -> Mapping[str, Sealed]:
@@ -300,7 +300,7 @@ class Operator(Protocol):
         ...
 
     def progress(self) -> TaskProgress:
-        """How far the task has come, for the commit; ask after `seal`, and `run_nodes` where rows wait."""
+        """How far the task has come, for the commit; ask after `seal`, and `Nodes.run` where rows wait."""
         ...
 
     def resume(self, plan: ResumePlan) -> None:
@@ -308,7 +308,7 @@ class Operator(Protocol):
         ...
 
     def snapshot(self) -> Snapshot:
-        """Return what changed since the last snapshot; once caught up, after `seal` and `run_nodes`."""
+        """Return what changed since the last snapshot; once caught up, after `seal` and `Nodes.run`."""
         ...
 
     def restore(self, entries: Entries) -> None:

@@ -38,7 +38,7 @@ class Stamp(NamedTuple):
 
 def stamp_of(task: Task) -> Stamp:
     """The moment of what a task seals now."""
-    return Stamp(task.released_ns, task.newest_ns)
+    return Stamp(task.seen.released_ns, max(reading.newest_ns for reading in task.readings.values()))
 
 
 class Outbox:

@@ -43,15 +43,25 @@ class Life:
     member: str = ""
 
 
+@dataclass(slots=True)
+class Seen:
+    """When, by this process's clock: anything was read last, the frontier rose last, and what lets rows wait
+    for nodes was read; 0 where that has not been, or none wait.
+    """
+
+    released_ns: int = 0
+    moved_ns: int = 0
+    waiting_ns: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class Task:
     """Rows go in with `take`, sealed rows come out with `seal`; `progress` and `state` write it down.
 
-    `readings` are its inputs by topic, `sinks` its outputs by name.  By this process's clock, something was
-    read last at `released_ns`, the frontier rose last at `moved_ns`, and what lets rows wait for nodes was
-    read at `waiting_ns`, 0 where none wait.  `ahead_limit` says in words what
-    bounds a time from above.  `life` says who seals, and by which rule.  `warming` gives nodes the
-    sealed rows that they lack, a step whenever it is asked for one; None where they lack none.
+    `readings` are its inputs by topic, `sinks` its outputs by name.  `seen` says when what happened last.
+    `ahead_limit` says in words what bounds a time from above.  `life` says who seals, and by which rule.
+    `warming` gives nodes the sealed rows that they lack, a step whenever it is asked for one; None where they
+    lack none.
     """
 
     partition: int
@@ -63,15 +73,8 @@ class Task:
     ahead_limit: str = ""
     life: Life = Life()
     counts: Counts = field(default_factory=Counts)
-    released_ns: int = 0
-    moved_ns: int = 0
-    waiting_ns: int = 0
+    seen: Seen = field(default_factory=Seen)
     warming: Generator[int] | None = None
-
-    @property
-    def newest_ns(self) -> int:
-        """The newest row time read on any input; BEGINNING_NS before the first."""
-        return max(reading.newest_ns for reading in self.readings.values())
 
     @property
     def paused(self) -> set[str]:
@@ -112,7 +115,7 @@ class Task:
         inputs.read_to(stream, reading.next_offset)
         dead = [row for row in decoded.dead if block.offset[row.message] >= reading.judged_next]
         self.counts.dead += len(dead) + ahead.num_rows
-        self.released_ns = released_ns
+        self.seen.released_ns = released_ns
         yield from dead_letters(dead, source, block)
         if ahead.num_rows:
             yield from ahead_letters(ahead, self.ahead_limit, source, block, messages)
@@ -134,14 +137,14 @@ class Task:
         before_ns = self.operator.inputs.frontier_ns
         sealed = self.operator.seal(nodes=nodes)
         if self.operator.inputs.frontier_ns > before_ns:
-            self.moved_ns = self.released_ns
-        self.waiting_ns = 0 if nodes else self.waiting_ns or self.released_ns
+            self.seen.moved_ns = self.seen.released_ns
+        self.seen.waiting_ns = 0 if nodes else self.seen.waiting_ns or self.seen.released_ns
         return self._with_rows(sealed)
 
     def run_nodes(self) -> Iterator[tuple[Sink, Sealed]]:
         """Yield what comes of the rows that wait for nodes, by sink; none of sinks without any."""
-        self.waiting_ns = 0
-        return self._with_rows(self.operator.run_nodes())
+        self.seen.waiting_ns = 0
+        return self._with_rows(self.operator.nodes.run())
 
     def finish(self) -> Iterator[tuple[Sink, Sealed]]:
         """Yield the rows that still wait, for rows of a period that a bounded run will not read."""
@@ -192,8 +195,8 @@ class Task:
             paused=reading.paused,
             newest_ns=0 if reading.newest_ns == BEGINNING_NS else reading.newest_ns,
             read_ns=reading.read_ns,
-            moved_ns=self.moved_ns,
-            released_ns=self.released_ns,
+            moved_ns=self.seen.moved_ns,
+            released_ns=self.seen.released_ns,
             late=reading.rows_late,
             dead=self.counts.dead,
         )

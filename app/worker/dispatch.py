@@ -130,7 +130,7 @@ class Dispatch:
         parts = task.seal(nodes=self._nodes_now)
         self._ledger.phases.end(SEAL)
         self._send(task, parts, stamp_of(task))
-        if task.operator.nodes_due:
+        if task.operator.nodes.due:
             self._run_nodes(task)
 
     def before(self, commit: CommitCall) -> CommitCall:
@@ -155,7 +155,7 @@ class Dispatch:
 
     def _run_nodes(self, task: Task) -> None:
         """Frames of rows that waited say when the first of them was let go: nobody's delay looks shorter."""
-        stamp = Stamp(task.waiting_ns or task.released_ns, task.newest_ns)
+        stamp = stamp_of(task)._replace(released_ns=task.seen.waiting_ns or task.seen.released_ns)
         parts = task.run_nodes()
         self._ledger.phases.end(SEAL)
         self._send(task, parts, stamp)
@@ -177,7 +177,7 @@ class Dispatch:
         """Count joined rows; all of a seal are as old, since the last message they needed came last."""
         assert sealed.rows is not None
         rows, ledger = sealed.rows.num_rows, self._ledger
-        ledger.seal_latency.add(self._wall_ns() - task.released_ns, rows)
+        ledger.seal_latency.add(self._wall_ns() - task.seen.released_ns, rows)
         ledger.add_rows(ROWS_SEALED, by=rows)
         ledger.add_rows(ROWS_ASSUMED, by=sealed.assumed_rows)
         for stream, matched in sealed.matched_rows.items():

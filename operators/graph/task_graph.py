@@ -18,7 +18,6 @@ from operators.graph.past import remembered_streams
 from operators.graph.plan import Plan
 from operators.graph.stream_root import StreamRoot
 from operators.graph.task_nodes import TaskNodes
-from operators.graph.waiting import Waiting
 from operators.inputs.inputs import NAME as INPUTS
 from operators.inputs.inputs import Inputs, InputSpec
 from operators.inputs.progress import TaskProgress
@@ -65,8 +64,9 @@ class TaskGraph:
             StreamRoot(stream, settings.clock, groups, keeps_back=name in remembered)
             for name, stream in plan.streams.items()
         )
-        self._waiting = Waiting({root.name: root.layout for root in self._roots})
-        self.nodes: Final = TaskNodes(self._graph, self._root, self._streams, settings)
+        self.nodes: Final = TaskNodes(
+            self._graph, self._root, self._streams, settings, self._moments, self._forget_known
+        )
         self.sinks: Final = {self._root.name: self._root.layout, **self._graph.layouts}
         self._rereading = False
         # Whether nodes have yet to hear up to where an earlier life came, in a graph to which that matters.
@@ -99,15 +99,10 @@ class TaskGraph:
             if rows.aside is not None:
                 self._forget_set_aside()
 
-    @property
-    def nodes_due(self) -> bool:
-        """Whether rows wait for nodes that these have to take before more is sealed."""
-        return self._waiting.due
-
     def seal(self, *, nodes: bool = True) -> dict[str, Sealed]:
         """Move the frontier to the smallest watermark; return the rows of each sink that became final.
 
-        Without `nodes` it gives those of the join alone, and rows wait for `run_nodes`.  While an input
+        Without `nodes` it gives those of the join alone, and rows wait for `Nodes.run`.  While an input
         reads judged rows again, or nodes take sealed ones again, the frontier stands still.  Rows that an
         idle input would have held back are sealed apart, and last, so that they can be counted; then none
         wait.
@@ -118,19 +113,10 @@ class TaskGraph:
         evident_ns, assumed_ns = self.inputs.bounds()
         sealed = self._seal(evident_ns)
         if assumed_ns <= evident_ns:
-            return {**sealed, **self.run_nodes()} if nodes else sealed
-        sealed |= self.run_nodes()
-        assumed = {**self._seal(assumed_ns), **self.run_nodes()}
+            return {**sealed, **self.nodes.run()} if nodes else sealed
+        sealed |= self.nodes.run()
+        assumed = {**self._seal(assumed_ns), **self.nodes.run()}
         return {name: _joined(sealed[name], assumed[name]) for name in sealed}
-
-    def run_nodes(self) -> dict[str, Sealed]:
-        """Let nodes take the rows that wait for them; return what goes out, by sink."""
-        waiting = self._waiting.take()
-        if not waiting:
-            return {}
-        out = dict(self._graph.take(waiting.pop(ALIGNED), waiting, self._moments))
-        self._forget_known(self.inputs.frontier_ns)
-        return out
 
     def finish(self) -> dict[str, Sealed]:
         """Seal everything that is left; the frontier moves past the newest row of any input.
@@ -141,7 +127,7 @@ class TaskGraph:
         end_ns = max(self.inputs.frontier_ns, *(root.end_ns for root in self._roots))
         self.inputs.end_at(end_ns)
         self._notice_caught_up()
-        return {**self._seal(end_ns), **self.run_nodes()}
+        return {**self._seal(end_ns), **self.nodes.run()}
 
     def held(self, stream: str) -> Held:
         """What waits of an input, or what waiting rows wait for."""
@@ -184,7 +170,7 @@ class TaskGraph:
         Only once caught up: before, rows that the committed offsets stand for are not here yet.
         """
         assert self.inputs.caught_up, "a snapshot now would lack rows that have yet to be read again"
-        assert not self._waiting, "a snapshot now would lack rows that wait for nodes"
+        assert not self.nodes.waits, "a snapshot now would lack rows that wait for nodes"
         parts = [
             owned(INPUTS, self.inputs.meaning, self.inputs.snapshot(self.progress())),
             *(owned(root.name, root.meaning, root.snapshot()) for root in self._roots),
@@ -246,13 +232,13 @@ class TaskGraph:
 
     def _seal(self, frontier_ns: int) -> dict[str, Sealed]:
         joined, streams = self._seal_roots(frontier_ns)
-        self._waiting.add({self._root.name: joined, **streams})
+        self.nodes.add({self._root.name: joined, **streams})
         return {self._root.name: joined}
 
-    def _forget_known(self, frontier_ns: int) -> None:
+    def _forget_known(self) -> None:
         """All rows below the frontier have their moments, those of joins of nodes too."""
         if self._moments is not None:
-            self.inputs.forget_known(self._moments.past(frontier_ns))
+            self.inputs.forget_known(self._moments.past(self.inputs.frontier_ns))
 
     def _seal_roots(self, frontier_ns: int) -> tuple[Sealed, dict[str, Sealed]]:
         """The rows of the join, and of each stream that nodes read, that are final with this frontier."""
@@ -309,7 +295,7 @@ class RootsAlone(TaskGraph):
 
     def _seal(self, frontier_ns: int) -> dict[str, Sealed]:
         joined, streams = self._seal_roots(frontier_ns)
-        self._forget_known(frontier_ns)
+        self._forget_known()
         return {self._root.name: joined, **streams}
 
 

@@ -1,21 +1,23 @@
 """The nodes of one task, as a worker keeps what they remember in a topic and gives it back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import pyarrow as pa
 
 from operators.entries import KeptEntries, SnapshotError
 from operators.graph.graph import Graph
+from operators.graph.moments import Moments
 from operators.graph.row_keys import row_keys
 from operators.graph.row_places import row_places
 from operators.graph.starts import Places
 from operators.graph.stream_root import StreamRoot, stream_place
+from operators.graph.waiting import Waiting
 from operators.inputs.progress import FIRST, TaskProgress
 from operators.join.root import AsofRoot
 from operators.join.settings import AsofSettings
 from operators.operator import Missing, Standing
-from operators.sealed import Entries, Sealed
+from operators.sealed import ALIGNED, Entries, Sealed
 from operators.tiles.calls import FailedTile
 from schemas.clocks import BEGINNING_NS, clock_column
 
@@ -24,14 +26,24 @@ class TaskNodes:
     """Sealed rows that a graph lacks, and entries of it, go in and out by the operator's roots (`Nodes`)."""
 
     def __init__(
-        self, graph: Graph, root: AsofRoot, streams: Sequence[StreamRoot], settings: AsofSettings
+        self,
+        graph: Graph,
+        root: AsofRoot,
+        streams: Sequence[StreamRoot],
+        settings: AsofSettings,
+        moments: Moments | None,
+        passed: Callable[[], None],
     ) -> None:
+        """`passed` is called when all sealed rows have been taken; `moments` are for rows of joins."""
         self.remembers: Final = graph.remembers and bool(graph.layouts)
         self.streams: Final = frozenset(stream.name for stream in streams if stream.keeps_back)
         self._graph = graph
         self._root = root
         self._streams = streams
         self._settings = settings
+        self._moments = moments
+        self._passed = passed
+        self._waiting = Waiting({root.name: root.layout, **{one.name: one.layout for one in streams}})
 
     @property
     def missing(self) -> Missing | None:
@@ -53,6 +65,29 @@ class TaskNodes:
         """By root the place of the last row that was sealed."""
         streams = {stream.name: stream.through for stream in self._streams}
         return {self._root.name: self._root.through or FIRST, **streams}
+
+    @property
+    def due(self) -> bool:
+        """Whether sealed rows wait that nodes have to take before more is sealed."""
+        return self._waiting.due
+
+    @property
+    def waits(self) -> bool:
+        """Whether any sealed rows wait."""
+        return bool(self._waiting)
+
+    def add(self, sealed: Mapping[str, Sealed]) -> None:
+        """Let what a seal gave wait, by root; not while anything is `due`."""
+        self._waiting.add(sealed)
+
+    def run(self) -> dict[str, Sealed]:
+        """Let nodes take the sealed rows that wait for them; return what goes out, by sink."""
+        waiting = self._waiting.take()
+        if not waiting:
+            return {}
+        sealed = dict(self._graph.take(waiting.pop(ALIGNED), waiting, self._moments))
+        self._passed()
+        return sealed
 
     def failures(self) -> Sequence[FailedTile]:
         """The tiles whose function failed since this was asked last."""

@@ -57,7 +57,7 @@ def open_barriers(
 @njit(nogil=True, cache=True)
 def touch(
     reasons: Reasons,
-    given: Whole,
+    facts: Whole,
     result: Real,
     symbols: Whole,
     slots: Whole,
@@ -86,7 +86,7 @@ def touch(
                 if real[at.UPPER, k] <= high or real[at.LOWER, k] >= low:
                     _decide(
                         reasons,
-                        given,
+                        facts,
                         result,
                         symbols,
                         slots,
@@ -113,7 +113,7 @@ def touch(
 @njit(nogil=True, cache=True)
 def _decide(
     reasons: Reasons,
-    given: Whole,
+    facts: Whole,
     result: Real,
     symbols: Whole,
     slots: Whole,
@@ -143,7 +143,7 @@ def _decide(
     known_ns = known_since(symbols, slots, g, slot)
     leave(
         reasons,
-        given,
+        facts,
         result,
         symbols,
         slots,

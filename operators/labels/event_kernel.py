@@ -23,7 +23,7 @@ def enter(symbols: Whole, slots: Whole, held: Real, real: Real, line: Whole, flo
     slot = symbols[g, at.END]
     symbols[g, at.END] = slot + 1
     symbols[g, at.PENDING] += 1
-    slots[slot, at.TIME], slots[slot, at.KNOWN] = line[p, at.TIME_NS], known_ns
+    slots[slot, at.EVENT_NS], slots[slot, at.KNOWN] = line[p, at.TIME_NS], known_ns
     slots[slot, at.ORDINAL] = line[p, at.OWN_ORDINAL]
     slots[slot, at.STAYS] = line[p, at.OWN_FLAGS + at.INSIDE]
     held[slot, at.BESIDE] = floats[p, at.OWN_INPUTS + at.HELD_AGAINST]
@@ -90,17 +90,17 @@ def simple_or_log(price: float, base: float, log: int) -> float:
 
 @njit(nogil=True, cache=True)
 def gather(
-    rows: Whole, given: Whole, result: Real, first: int, keys: Whole, whole: Whole, real: Real
+    rows: Whole, facts: Whole, result: Real, first: int, keys: Whole, whole: Whole, real: Real
 ) -> None:
     """Write the keys of rows from an ordinal on, and what came of them, into columns: a field each."""
-    mask = given.shape[0] - 1
+    mask = facts.shape[0] - 1
     for i in range(whole.shape[1]):
         place = (first + i) & mask
         for field in range(at.ROW_FIELDS):
             keys[field, i] = rows[field, place]
         for field in range(at.RETURN):
-            whole[field, i] = given[place, field]
-        for field in range(at.GIVEN_FIELDS - at.RETURN):
+            whole[field, i] = facts[place, field]
+        for field in range(at.OUTCOME_FIELDS - at.RETURN):
             real[field, i] = result[place, at.RETURN + field]
 
 

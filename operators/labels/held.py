@@ -28,7 +28,7 @@ class Inputs(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """Rows, why they have no label, and what came of them: int64 (`RETURN`, rows) of `given`, and float64."""
+    """Rows, why they have no label, and what came of them: int64 (`RETURN`, rows) of `facts`, and float64."""
 
     keys: RowKeys
     reasons: at.Reasons
@@ -47,7 +47,7 @@ class HeldRows:
         self._settings[at.MASK] = ROWS_MIN - 1
         self._levels = levels
         self._rows: at.Whole = np.zeros((at.ROW_FIELDS, ROWS_MIN), np.int64)
-        self._given: at.Whole = np.zeros((ROWS_MIN, at.LINE), np.int64)
+        self._facts: at.Whole = np.zeros((ROWS_MIN, at.LINE), np.int64)
         self._reasons: at.Reasons = np.zeros(ROWS_MIN, np.int8)
         self._symbols = Symbols()
         self._schema = schema
@@ -73,7 +73,7 @@ class HeldRows:
 
     def _decide(self, inputs: Inputs, symbols: int) -> None:
         settings = self._settings, self._levels
-        tables = self._rows, self._reasons, self._given
+        tables = self._rows, self._reasons, self._facts
         self._symbols.take(tables, inputs, settings, self.end, symbols)
 
     def pass_time(self, time_ns: int) -> None:
@@ -84,8 +84,8 @@ class HeldRows:
         self._timed = pass_time(
             self._rows,
             self._reasons,
-            self._given,
-            self._given.view(np.float64),
+            self._facts,
+            self._facts.view(np.float64),
             symbols.symbols,
             symbols.slots,
             symbols.slots.view(np.float64),
@@ -113,8 +113,8 @@ class HeldRows:
         """Rows, and what came of those that are decided."""
         keys = np.empty((at.ROW_FIELDS, end - first), np.int64)
         whole = np.empty((at.RETURN, end - first), np.int64)
-        real = np.empty((at.GIVEN_FIELDS - at.RETURN, end - first))
-        gather(self._rows, self._given, self._given.view(np.float64), first, keys, whole, real)
+        real = np.empty((at.OUTCOME_FIELDS - at.RETURN, end - first))
+        gather(self._rows, self._facts, self._facts.view(np.float64), first, keys, whole, real)
         group, time_ns, session = keys
         reasons = np.take(self._reasons, np.arange(first, end), mode="wrap")
         return Decided(RowKeys(group.astype(np.int32), time_ns, session), reasons, whole, real)
@@ -144,13 +144,13 @@ class HeldRows:
     def _make_room(self, needed: int) -> None:
         """Have tables of so many rows, at least."""
         size = 1 << (needed - 1).bit_length()
-        rows, given, reasons = self._rows, self._given, self._reasons
+        rows, facts, reasons = self._rows, self._facts, self._reasons
         self._rows = np.zeros((at.ROW_FIELDS, size), np.int64)
         self._settings[at.MASK] = size - 1
-        self._given, self._reasons = np.zeros((size, at.LINE), np.int64), np.zeros(size, np.int8)
+        self._facts, self._reasons = np.zeros((size, at.LINE), np.int64), np.zeros(size, np.int8)
         kept = np.arange(self.base, self.end)
         self._rows[:, kept % size] = rows[:, kept % rows.shape[1]]
-        self._given[kept % size] = given[kept % given.shape[0]]
+        self._facts[kept % size] = facts[kept % facts.shape[0]]
         self._reasons[kept % size] = reasons[kept % reasons.size]
 
 
@@ -176,9 +176,9 @@ class Symbols:
     ) -> None:
         """Take rows from an ordinal on, whose symbols have numbers below `symbols`.
 
-        `tables` are `rows`, `reasons` and `given`.
+        `tables` are `rows`, `reasons` and `facts`.
         """
-        rows, reasons, given = tables
+        rows, reasons, facts = tables
         count = inputs.keys.shape[1]
         if symbols > self._counts.size:
             self._grow(symbols + symbols // 2)
@@ -190,8 +190,8 @@ class Symbols:
             settings[0][at.ROOM] = self.slots.shape[0]
             done, self._used = take_rows(
                 reasons,
-                given,
-                given.view(np.float64),
+                facts,
+                facts.view(np.float64),
                 self.symbols,
                 self.slots,
                 self.slots.view(np.float64),

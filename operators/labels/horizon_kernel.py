@@ -12,7 +12,7 @@ from operators.labels.places import Real, Reasons, Settings, Whole
 @njit(nogil=True, cache=True, forceinline=True)
 def leave(
     reasons: Reasons,
-    given: Whole,
+    facts: Whole,
     result: Real,
     symbols: Whole,
     slots: Whole,
@@ -29,9 +29,9 @@ def leave(
     """Decide an event at a price; what is decided by time is not known before that time."""
     value = simple_or_log(price, real[at.PRICE, slot], settings[at.LOG])
     place = slots[slot, at.ORDINAL] & settings[at.MASK]
-    given[place, at.BARRIER] = barrier
-    given[place, at.LABEL_END] = given[place, at.INFO_END] = end_ns
-    given[place, at.LABEL_KNOWN] = max(known_ns, end_ns) if barrier == at.BY_TIME else known_ns
+    facts[place, at.BARRIER] = barrier
+    facts[place, at.LABEL_END] = facts[place, at.INFO_END] = end_ns
+    facts[place, at.LABEL_KNOWN] = max(known_ns, end_ns) if barrier == at.BY_TIME else known_ns
     result[place, at.RETURN], result[place, at.EXIT] = value, price
     result[place, at.AGAINST] = held[slot, at.BESIDE]
     reason = at.OK if abs(value) < math.inf else at.UNDEFINED
@@ -41,7 +41,7 @@ def leave(
 @njit(nogil=True, cache=True, forceinline=True)
 def close_horizon(
     reasons: Reasons,
-    given: Whole,
+    facts: Whole,
     result: Real,
     symbols: Whole,
     slots: Whole,
@@ -65,7 +65,7 @@ def close_horizon(
     price = real[at.PRICE, last]
     leave(
         reasons,
-        given,
+        facts,
         result,
         symbols,
         slots,

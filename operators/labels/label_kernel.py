@@ -21,7 +21,7 @@ from operators.nodes.lent_kernel import lend
 @njit(nogil=True, cache=True, forceinline=True)
 def end_wait(
     reasons: Reasons,
-    given: Whole,
+    facts: Whole,
     result: Real,
     symbols: Whole,
     slots: Whole,
@@ -32,14 +32,14 @@ def end_wait(
     slot: int,
 ) -> None:
     """Decide an event whose time is over."""
-    end_ns = slots[slot, at.TIME] + settings[at.BOUND_NS]
+    end_ns = slots[slot, at.EVENT_NS] + settings[at.BOUND_NS]
     if slots[slot, at.STAYS] == 0:
         decide(reasons, symbols, slots, real, settings, g, slot, at.SESSION_ENDS)
     elif settings[at.TIMED] == 0:
         decide(reasons, symbols, slots, real, settings, g, slot, at.SHORT)
     else:
         close_horizon(
-            reasons, given, result, symbols, slots, held, real, settings, g, slot, at.BY_TIME, end_ns
+            reasons, facts, result, symbols, slots, held, real, settings, g, slot, at.BY_TIME, end_ns
         )
 
 
@@ -47,7 +47,7 @@ def end_wait(
 def pass_time(
     rows: Whole,
     reasons: Reasons,
-    given: Whole,
+    facts: Whole,
     result: Real,
     symbols: Whole,
     slots: Whole,
@@ -62,14 +62,14 @@ def pass_time(
 
     One that still waits is the oldest of its symbol: those before it waited as long.
     """
-    given, result, reasons = lend(given), lend(result), lend(reasons)
+    facts, result, reasons = lend(facts), lend(result), lend(reasons)
     symbols, slots = lend(symbols), lend(slots)
     held, real, settings = lend(held), lend(real), lend(settings)
     mask = settings[at.MASK]
     while timed < end and rows[at.TIME_NS, timed & mask] + settings[at.BOUND_NS] < time_ns:
         if reasons[timed & mask] == at.WAITS:
             g = rows[at.GROUP, timed & mask]
-            end_wait(reasons, given, result, symbols, slots, held, real, settings, g, symbols[g, at.HEAD])
+            end_wait(reasons, facts, result, symbols, slots, held, real, settings, g, symbols[g, at.HEAD])
         timed += 1
     return timed
 
@@ -105,7 +105,7 @@ def is_open(
 @njit(nogil=True, cache=True)
 def take_rows(
     reasons: Reasons,
-    given: Whole,
+    facts: Whole,
     result: Real,
     symbols: Whole,
     slots: Whole,
@@ -126,7 +126,7 @@ def take_rows(
     `line` and `floats` are `taken`.  Returns how far it came, short of the end where there are too few slots,
     and how many of these are used.
     """
-    given, result, reasons = lend(given), lend(result), lend(reasons)
+    facts, result, reasons = lend(facts), lend(result), lend(reasons)
     symbols, slots = lend(symbols), lend(slots)
     held, real, reach, blocks = lend(held), lend(real), lend(reach), lend(blocks)
     line, floats, settings, levels = lend(line), lend(floats), lend(settings), lend(levels)
@@ -138,8 +138,8 @@ def take_rows(
                 return p, used
             used = needed
         head = symbols[g, at.HEAD]
-        while head < symbols[g, at.END] and slots[head, at.TIME] + settings[at.BOUND_NS] < time_ns:
-            end_wait(reasons, given, result, symbols, slots, held, real, settings, g, head)
+        while head < symbols[g, at.END] and slots[head, at.EVENT_NS] + settings[at.BOUND_NS] < time_ns:
+            end_wait(reasons, facts, result, symbols, slots, held, real, settings, g, head)
             head = symbols[g, at.HEAD]
         if settings[at.ACROSS] == 0 and symbols[g, at.LAST_SESSION] != line[p, at.SESSION]:
             symbols[g, at.LAST_SESSION] = line[p, at.SESSION]
@@ -149,7 +149,7 @@ def take_rows(
         if slot % at.BLOCK == 0:
             begin_block(symbols, blocks, g, slot)
         _reach(
-            reasons, given, result, symbols, slots, held, real, reach, blocks, line, floats, settings, p, slot
+            reasons, facts, result, symbols, slots, held, real, reach, blocks, line, floats, settings, p, slot
         )
         reason = is_open(symbols, real, reach, blocks, line, floats, settings, levels, p, slot)
         if reason != at.OK:
@@ -160,7 +160,7 @@ def take_rows(
 @njit(nogil=True, cache=True, forceinline=True)
 def _reach(
     reasons: Reasons,
-    given: Whole,
+    facts: Whole,
     result: Real,
     symbols: Whole,
     slots: Whole,
@@ -184,7 +184,7 @@ def _reach(
         if high >= reach[g, 0] or low <= reach[g, 1]:
             touch(
                 reasons,
-                given,
+                facts,
                 result,
                 symbols,
                 slots,
@@ -202,9 +202,9 @@ def _reach(
     wanted, head = settings[at.ROWS], symbols[g, at.HEAD]
     while 0 < wanted <= slot - head:
         if settings[at.KIND] == at.TREND:
-            close_trend(reasons, given, result, symbols, slots, real, settings, g, head)
+            close_trend(reasons, facts, result, symbols, slots, real, settings, g, head)
         else:
             close_horizon(
-                reasons, given, result, symbols, slots, held, real, settings, g, head, at.BY_ROWS, time_ns
+                reasons, facts, result, symbols, slots, held, real, settings, g, head, at.BY_ROWS, time_ns
             )
         head = symbols[g, at.HEAD]

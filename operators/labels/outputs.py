@@ -44,7 +44,7 @@ class _Part(NamedTuple):
     label: Label
 
     def field(self, place: int) -> npt.NDArray[np.float64]:
-        """One of the float64 fields of `given`."""
+        """One of the float64 fields of `facts`."""
         values: npt.NDArray[np.float64] = self.real[place - at.RETURN]
         return values
 

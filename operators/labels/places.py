@@ -1,12 +1,12 @@
 """Where things lie in the tables of a label node, and the reasons for which an event has no label.
 
-Rows are named by their ordinal, which goes up over the life of the node; in `rows` and `given`, which are as
+Rows are named by their ordinal, which goes up over the life of the node; in `rows` and `facts`, which are as
 long as a power of two, a row's place is its ordinal modulo that.  A row is an event, and a row of the path of
 each event of its symbol before it.  Of each symbol the rows from its oldest undecided event on lie side by
 side in slots, as they are read so.  Where a table has whole numbers and floats, these are float64 at the same
 places: kernels get two views of one memory.
 
-    rows     int64 (fields, rows)       given   int64 (rows, fields)     taken  int64 (rows, fields)
+    rows     int64 (fields, rows)       facts   int64 (rows, fields)     taken  int64 (rows, fields)
     reasons  int8 (rows)
     symbols  int64 (symbols, fields)    slots   int64 (slots, fields)    real   float64 (fields, slots)
     reach    float64 (symbols, 2)       blocks  float64 (blocks of slots, 2)
@@ -29,7 +29,7 @@ TIME_NS: Final = 1
 SESSION: Final = 2
 ROW_FIELDS: Final = 3
 
-# Of `given`, a line of memory for each row: what came of an event that `reasons` says is decided.
+# Of `facts`, a line of memory for each row: what came of an event that `reasons` says is decided.
 BARRIER: Final = 0
 LABEL_END: Final = 1
 INFO_END: Final = 2
@@ -37,7 +37,7 @@ LABEL_KNOWN: Final = 3
 RETURN: Final = 4  # float64, as those behind it
 EXIT: Final = 5  # the price at the end; of trends the t-value
 AGAINST: Final = 6  # what the return is held against: of barriers the side, of a sign its band, of bins sigma
-GIVEN_FIELDS: Final = 7
+OUTCOME_FIELDS: Final = 7
 LINE: Final = 8  # so many are 64 bytes
 
 # Of `inputs`, float64 (fields, rows): what the label reads of the rows of one call; NaN is null.  All prices
@@ -64,7 +64,7 @@ OWN_INPUTS: Final = OWN_FLAGS + FLAGS
 TAKEN_FIELDS: Final = OWN_INPUTS + INPUTS
 
 # Of `slots`.
-TIME: Final = 0
+EVENT_NS: Final = 0
 KNOWN: Final = 1
 ORDINAL: Final = 2  # -1 where the event is decided
 STAYS: Final = 3  # `INSIDE`
@@ -105,7 +105,7 @@ STOPS: Final = 9  # 1 where a bar that reached both barriers has the one against
 SHORTEST: Final = 10  # of the spans of a trend
 STEP: Final = 11
 OF_BARS: Final = 12  # 1 where barriers are held against high and low, 0 against the price
-MASK: Final = 13  # one less than the rows that `rows`, `given` and `reasons` have room for
+MASK: Final = 13  # one less than the rows that `rows`, `facts` and `reasons` have room for
 ROOM: Final = 14  # of `slots`
 SETTINGS: Final = 15
 

@@ -77,12 +77,12 @@ class PlannedLabel(NamedTuple):
     def describe(self) -> str:
         """Which label it is, with all its settings that are not as they are by themselves."""
         own = self.settings
-        given = [
+        options = [
             f"{field.name} {value}"
             for field in fields(own)
             if (value := getattr(own, field.name)) != field.default
         ]
-        return f"{self.key} of {', '.join(given)}"
+        return f"{self.key} of {', '.join(options)}"
 
     def require(self) -> None:
         """Raise LabelError, or StreamError and SettingsError of a join, where the columns do not bear it."""

@@ -82,7 +82,7 @@ def best_trend(real: Real, slot: int, shortest: int, longest: int, step: int) ->
 @njit(nogil=True, cache=True)
 def close_trend(
     reasons: Reasons,
-    given: Whole,
+    facts: Whole,
     result: Real,
     symbols: Whole,
     slots: Whole,
@@ -104,7 +104,7 @@ def close_trend(
         reason = at.OK
     place = slots[slot, at.ORDINAL] & settings[at.MASK]
     result[place, at.RETURN], result[place, at.EXIT] = value, best
-    given[place, at.BARRIER], given[place, at.LABEL_KNOWN] = at.BY_ROWS, known_ns
-    given[place, at.LABEL_END] = slots[last, at.TIME]
-    given[place, at.INFO_END] = slots[slot + longest - 1, at.TIME]
+    facts[place, at.BARRIER], facts[place, at.LABEL_KNOWN] = at.BY_ROWS, known_ns
+    facts[place, at.LABEL_END] = slots[last, at.EVENT_NS]
+    facts[place, at.INFO_END] = slots[slot + longest - 1, at.EVENT_NS]
     decide(reasons, symbols, slots, real, settings, g, slot, reason)

@@ -8,6 +8,7 @@ import pytest
 
 from app.audit.auditable import require_auditable
 from app.audit.topics import audit
+from app.commit.outbox import stamp_of
 from app.errors import RunError, UsageError
 from app.reading.dead import ahead_places
 from app.task import metadata as progress_metadata
@@ -161,7 +162,7 @@ def test_the_newest_time_told_leaves_out_rows_too_far_ahead(tmp_path: Path) -> N
     market.quote(NOW_NS - 1, NOW_NS + TEN_YEARS_NS)
     with closing(market.worker()) as worker:
         turn_until_quiet(worker)
-        assert worker.tasks[0].newest_ns == NOW_NS - 1
+        assert stamp_of(worker.tasks[0]).newest_ns == NOW_NS - 1
 
 
 def test_an_unreadable_message_read_again_after_a_restart_is_one_dead_letter(tmp_path: Path) -> None:

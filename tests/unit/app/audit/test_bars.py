@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from app.audit.bars import BarRule, Symbol, Trade
+from app.audit.bars import BarRule, Closed, Symbol, Trade
 from operators.bars.settings import BarSettings, Every, Expected, Measure
 from tests.oracles.bars import Bars, bars_slowly
 from tests.oracles.bars import Trade as Row
@@ -33,7 +33,7 @@ def test_bars_that_lean_close_where_the_definition_says(every: Every, measure: M
         wanted = bars_slowly(rows, rule, END_NS)
         expected = Expected(measure=measure, exp_ticks_init=3, span_b=3.0)
         symbol = Symbol(("A",), BarRule(BarSettings(every=every, expected=expected), whole=True, sided=False))
-        made: list[dict[str, object]] = []
+        made: list[Closed] = []
         for number, row in enumerate(rows):
             assert row.price is not None
             assert row.size is not None
