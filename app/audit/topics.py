@@ -161,7 +161,7 @@ class _Partition:
             left=retained[left],
             rights=retained,
         )
-        rights = {name: runs for name, runs in accepted.items() if name != left}
+        rights = {name: accepted[name] for name in settings.pipeline.right}
         rules = aligned.book.rules
         walk(rules, layout, accepted[left], rights, aligned.runs, self._findings, self._memory_size_max)
         self._count(aligned, retained, report)

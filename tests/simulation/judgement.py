@@ -50,7 +50,7 @@ def _wanted(
     pipeline: Pipeline, name: str, joined: list[dict[str, Any]], accepted: Mapping[str, list[Batch]]
 ) -> list[dict[str, Any]]:
     """What a node of `scene.GRAPH` has to say of each row that it reads."""
-    stream = {"half": "quote", "sold": "trade"}.get(name)
+    stream = {"half": "quote", "sold": "trade", "scored": "signal"}.get(name)
     if stream is None:
         return [_features(row) for row in joined]
     columns = set(pipeline.streams[stream].schema.names)
@@ -61,7 +61,8 @@ def _wanted(
 def _features_of_stream(row: Mapping[str, Any]) -> dict[str, Any]:
     bid, price = row.get("bid"), row.get("price")
     half, twice = None if bid is None else bid / 2, None if price is None else price * 2
-    return {"event_ns": row["event_ns"], "half": half, "twice": twice}
+    more = None if row.get("score") is None else row["score"] + 1
+    return {"event_ns": row["event_ns"], "half": half, "twice": twice, "more": more}
 
 
 def _judge_output(pipeline: Pipeline, name: str, partition: int, wanted: list[dict[str, Any]]) -> None:
