@@ -8,3 +8,9 @@ def turn_until_quiet(*workers: Worker) -> None:
     quiet = 0
     while quiet < 3:
         quiet = 0 if sum([worker.turn() for worker in workers]) else quiet + 1
+
+
+def turn_and_commit(worker: Worker) -> None:
+    """Let it turn until it is quiet, and commit: exactly once nodes run just before that."""
+    turn_until_quiet(worker)
+    worker.commit()

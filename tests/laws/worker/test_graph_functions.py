@@ -27,7 +27,7 @@ from tests.stage.graph_lives import (
     uninterrupted,
 )
 from tests.stage.market import Market
-from tests.stage.turns import turn_until_quiet
+from tests.stage.turns import turn_and_commit, turn_until_quiet
 
 SOURCE = '''\
 import numpy as np
@@ -222,7 +222,7 @@ def test_a_function_out_of_memory_stops_the_worker_with_a_line(tmp_path: Path) -
     live(market, range(1, 21))
     worker = market.worker()
     with pytest.raises(Exception, match=r"node greedy, tile 12 to 14: MemoryError: of 8 TiB") as stopped:
-        turn_until_quiet(worker)
+        turn_and_commit(worker)
     assert type(stopped.value).__name__ == "TileError"
     assert letters_of(market) == []
 
@@ -233,7 +233,7 @@ def test_on_error_stop_stops_the_worker_with_a_line(tmp_path: Path) -> None:
     live(market, range(1, 21))
     worker = market.worker()
     with pytest.raises(Exception, match="tile 8 to 10: ArithmeticError: no such bid"):
-        turn_until_quiet(worker)
+        turn_and_commit(worker)
 
 
 NODE = {"from": "aligned", "function": "my_nodes.py:f", "tile_ns": 5, "returns": {"y": "float64"}}

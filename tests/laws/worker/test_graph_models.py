@@ -26,7 +26,7 @@ from tests.stage.graph_lives import (
 )
 from tests.stage.market import Market
 from tests.stage.model_graphs import FIRST, SECOND, TILE, graph, records, with_models
-from tests.stage.turns import turn_until_quiet
+from tests.stage.turns import turn_and_commit, turn_until_quiet
 
 pytestmark = pytest.mark.takes_s(60)
 
@@ -104,7 +104,7 @@ def test_a_record_that_comes_too_late_stops_the_worker_until_it_is_taken_back(
     live(market, range(21, 31))
     worker = market.worker()
     with pytest.raises(Exception, match=r"node score: its rows .* came too late") as stopped:
-        turn_until_quiet(worker)
+        turn_and_commit(worker)
     assert type(stopped.value).__name__ == "TileError"
     worker.close(failed=True)
     send_records(market.bus, market.settings, {late.key: None})
@@ -124,7 +124,7 @@ def test_a_record_that_is_taken_back_after_its_use_stops_the_worker(tmp_path: Pa
     live(market, range(21, 31))
     worker = market.worker()
     with pytest.raises(Exception, match="there is none"):
-        turn_until_quiet(worker)
+        turn_and_commit(worker)
 
 
 def test_a_record_of_another_meaning_is_none_of_its_models(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_an_artefact_that_cannot_be_had_stops_the_worker_with_a_line(
     live(market, range(1, 21))
     worker = market.worker()
     with pytest.raises(Exception, match=message) as stopped:
-        turn_until_quiet(worker)
+        turn_and_commit(worker)
     assert type(stopped.value).__name__ == "TileError"
 
 
@@ -171,7 +171,7 @@ def test_an_artefact_that_is_no_model_stops_the_worker_with_a_line(tmp_path: Pat
     live(market, range(1, 21))
     worker = market.worker()
     with pytest.raises(Exception, match=r"my_models.py:4: the artefact .* three numbers are wanted"):
-        turn_until_quiet(worker)
+        turn_and_commit(worker)
 
 
 def test_a_message_that_is_no_record_is_refused_with_its_place(tmp_path: Path) -> None:
