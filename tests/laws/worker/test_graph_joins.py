@@ -147,8 +147,9 @@ def test_the_audit_names_what_a_join_or_a_node_on_a_stream_did_wrong(
 
 @pytest.mark.parametrize("direction", ["backward", "forward", "nearest"])
 def test_rows_that_wait_for_a_join_that_looks_ahead_come_once(tmp_path: Path, direction: str) -> None:
+    out = {**JOINS["before"]["out"], "available": False}  # of rows that wait for later ones nothing is said
     settings: Mapping[str, Any] = {
-        "graph": JOINS,
+        "graph": {**JOINS, "before": {**JOINS["before"], "out": out}},
         "pipeline": {"direction": direction, "tolerance_ns": 4},
         "worker": {"state_interval_ms": 1_000_000},
     }
