@@ -34,6 +34,11 @@ class RunningNodes:
         self._nodes: dict[str, Node] = {node.name: make(node, groups) for node in plan.nodes}
         self._looks_back = bool(pasts_of(plan))
 
+    @property
+    def has_nodes(self) -> bool:
+        """Whether there is any node."""
+        return bool(self._nodes)
+
     def run(
         self,
         roots: Mapping[str, Sealed],

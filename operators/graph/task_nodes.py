@@ -77,8 +77,9 @@ class TaskNodes:
         return bool(self._waiting)
 
     def add(self, sealed: Mapping[str, Sealed]) -> None:
-        """Let what a seal gave wait, by root; not while anything is `due`."""
-        self._waiting.add(sealed)
+        """Let what a seal gave wait, by root, where there are nodes; not while anything is `due`."""
+        if self._graph.has_nodes:
+            self._waiting.add(sealed)
 
     def run(self) -> dict[str, Sealed]:
         """Let nodes take the sealed rows that wait for them; return what goes out, by sink."""
