@@ -174,7 +174,7 @@ def sql_command(
 ) -> None:
     """Answer a query over the tables of a history; times and symbols say which parts are read at all.
 
-    Example: python -m replay sql "select symbol, count(*) from quote group by symbol" --explain
+    Example: python -m replay sql 'select symbol, count(*) from quote group by symbol' --explain
     """
     root = Path(store)
     versions = parse_versions(version or ())

@@ -33,7 +33,8 @@ NOT_RUN: Final = {
 }
 BROKER: Final = re.compile(
     r"make kafka|kafka\.sh|--bootstrap|replay publish|BUS=kafka"
-    r"|-m app (align|exporter|topics|doctor|watermarks|dead|late|reset|progress|publish|audit(?!.*--aligned))"
+    r"|-m app (align|exporter|serve|capture|topics|doctor|watermarks|dead|late|reset|progress|publish)"
+    r"|-m app audit(?!.*--aligned)"
     r"|-m app graph (capture|replay)"
 )
 OWN_FILES: Final = """
