@@ -34,7 +34,7 @@ NOT_RUN: Final = {
 BROKER: Final = re.compile(
     r"make kafka|kafka\.sh|--bootstrap|replay publish|BUS=kafka"
     r"|-m app (align|exporter|serve|capture|topics|doctor|watermarks|dead|late|reset|progress|publish)"
-    r"|-m app audit(?!.*--aligned)"
+    r"|-m app audit(?!.*--aligned)|-m app graph (capture|open|replay)"
     r"|-m app graph (capture|replay)"
 )
 OWN_FILES: Final = """
