@@ -108,7 +108,11 @@ test: $(TEST_READY) ## the tests but the slow ones, on up to 4 cores; starts a r
 
 test-slow: $(TEST_READY) ## what takes longest: every command of the pages, faults on a real Kafka, days of real data, the wheels
 	@$(MAKE) kernels
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) -m 'slow and not long' $(ARGS)
+
+test-long: $(TEST_READY) ## what takes minutes each: whole days of LEAN on a real Kafka, killed workers, many more stories of captures
+	@$(MAKE) kernels
+	$(PYTEST) -m long $(ARGS)
 
 kernels: $(READY) ## compile the kernels of graphs, which each test process would compile for itself
 	@$(PY) -m operators.nodes.warm
@@ -175,4 +179,4 @@ wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client 
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test test-slow kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check bench kafka kafka-stop up replay docs wheel clean
+.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check bench kafka kafka-stop up replay docs wheel clean

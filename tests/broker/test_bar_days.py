@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.data, pytest.mar
     "day",
     [
         pytest.param("taq", marks=pytest.mark.takes_s(60)),
-        pytest.param("lean", marks=pytest.mark.takes_s(300)),
+        pytest.param("lean", marks=[pytest.mark.long, pytest.mark.takes_s(300)]),
     ],
 )
 def test_a_day_on_kafka_has_the_bars_of_one_straight_from_its_files(

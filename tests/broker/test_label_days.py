@@ -8,7 +8,13 @@ from tests.stage.graph_days import DAYS, WAYS, Days, require_equal
 from tests.stage.label_days import LABELS
 from topics.kafka.bus import KafkaBus
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.data, pytest.mark.takes_s(120)]
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.data,
+    pytest.mark.takes_s(120),
+]
 
 
 def test_a_day_on_kafka_has_the_labels_of_one_straight_from_its_files(

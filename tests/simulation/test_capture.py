@@ -201,6 +201,7 @@ def test_each_row_is_captured_once_whatever_dies(tmp_path: Path, seed: int) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_each_row_is_captured_once_in_many_more_stories(tmp_path: Path) -> None:
     counts: Counter[str] = Counter()
     for seed in ALL:
