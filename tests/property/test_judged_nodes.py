@@ -17,7 +17,7 @@ from tests.stage.judged_nodes import (
     trial_over,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.takes_s(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.takes_s(120)]
 
 ends = st.sampled_from([0, END_NS])
 sizes = st.integers(1, 41)
