@@ -10,7 +10,7 @@ from replay.market.generate import generate_day
 from replay.store.days import HistoryStore
 from tests.stage.programs import Answer, App
 
-pytestmark = [pytest.mark.slow, pytest.mark.takes_s(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.takes_s(120)]
 
 DATES = ("2024-01-15", "2024-01-16")
 MODELS = '''\
