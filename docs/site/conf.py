@@ -16,3 +16,4 @@ nitpicky = True
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 smartquotes = False  # `--flag` is two hyphens
+suppress_warnings = ["misc.highlighting_failure"]  # a file within a console block is no console to the lexer
