@@ -82,7 +82,7 @@ def check_graph(
     with TemporaryDirectory(prefix="tidemark-graph-") as folder:
         if not whole_day:
             plan = graph_plan(settings, join_of_days(settings, days), "")
-            draws = np.random.default_rng([seed, len(CAUSES)])
+            draws = np.random.default_rng([seed, SAMPLE])
             sample = sample_of(settings, days, plan, Path(folder) / "sample", draws)
             days = sample.days
             if sample.words:
@@ -131,7 +131,9 @@ def verdict(trial: Trial, wanted: Outputs, outcomes: Sequence[Outcome]) -> list[
     if not failed:
         parities = ", ".join(f"{name} {_parity(rows)}" for name, rows in wanted.items())
         return [f"parity {parities}"]
-    name = next(name for name in CAUSES if name in failed)
+    # Of a function that mixes symbols a value hangs on later rows too, those of others in its tile.
+    causes = (CAUSES[0], "symbols", *CAUSES[1:]) if trial.calls else CAUSES
+    name = next(name for name in causes if name in failed)
     outcome = failed[name]
     apart = outcome.difference
     assert apart is not None, "only what differs is here"
@@ -150,6 +152,7 @@ def outcome_line(outcome: Outcome) -> str:
     return f"  {outcome.name:<{NAME_WIDTH}} {outcome.what:<{WHAT_WIDTH}} {outcome.result}"
 
 
+SAMPLE: Final = 10  # the stream of a seed that the sample is drawn from; experiments have those below
 CAUSES: Final = (
     *("twice", "look-ahead", "labels", "models", "symbols", "functions", "cuts", "context", "restart"),
     *("arrival", "second judge"),
