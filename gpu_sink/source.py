@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpu_sink.batches.batches import Batches
-from gpu_sink.batches.fill import POLL_WAIT_S
 from gpu_sink.columns.words import Word
 from gpu_sink.errors import ColumnError, OptionError
 from gpu_sink.frames import Frame
@@ -18,7 +17,7 @@ from gpu_sink.reading.folder import FolderFrames
 from gpu_sink.reading.iterable import IterableFrames
 from gpu_sink.reading.kafka import KafkaFrames
 from gpu_sink.reading.source import FrameSource
-from gpu_sink.tables import in_memory, read_batches, require_bounded, table_schema
+from gpu_sink.tables import read_batches, read_frames, require_bounded, table_schema
 
 
 class AlignedStream:
@@ -103,14 +102,7 @@ class AlignedStream:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames, as they are in the log; raises SourceError and FrameError."""
-        reader = self.source.open(dict.fromkeys(self.source.partitions()))
-        try:
-            while not reader.ended:
-                frame = reader.read(POLL_WAIT_S)
-                if frame is not None:
-                    yield in_memory(frame)
-        finally:
-            reader.close()
+        return read_frames(self.source)
 
     @property
     def schema(self) -> pa.Schema:

@@ -1,7 +1,7 @@
 """An aligned stream as one table: record batches of one schema, for whatever reads Arrow."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -12,7 +12,7 @@ from gpu_sink.frames import Frame
 from gpu_sink.reading.source import FrameSource
 from gpu_sink.segments.reads import SegmentRows
 
-POLL_WAIT_S = 1.0  # a bounded stream ends by itself; until then somebody waits for a broker
+POLL_WAIT_S: Final = 0.1  # bounds how long an interruption waits
 
 
 def require_bounded(source: FrameSource) -> None:
@@ -47,12 +47,18 @@ def table_schema(source: FrameSource) -> pa.Schema:
 
 def read_batches(source: FrameSource, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a bounded stream as columns of the schema; raises SourceError and FrameError."""
+    for frame in read_frames(source):
+        yield fitted(frame, schema)
+
+
+def read_frames(source: FrameSource) -> Iterator[Frame]:
+    """Yield all frames of a source, their rows read; raises SourceError and FrameError."""
     reader = source.open(dict.fromkeys(source.partitions()))
     try:
         while not reader.ended:
             frame = reader.read(POLL_WAIT_S)
             if frame is not None:
-                yield fitted(frame, schema)
+                yield in_memory(frame)
     finally:
         reader.close()
 
@@ -62,7 +68,7 @@ def fitted(frame: Frame, schema: pa.Schema) -> pa.RecordBatch:
 
     Raises FrameError for a column that the schema lacks, or that is of another kind there.
     """
-    rows = in_memory(frame).rows
+    rows = frame.rows
     if unknown := [name for name in rows.schema.names if name not in schema.names]:
         raise FrameError(
             f"{frame.place}: column {unknown[0]} is in no newest frame: a table has the columns of these; "
