@@ -149,6 +149,20 @@ class NodeRules:
         return labels
 
     @property
+    def sums_of_bars(self) -> frozenset[str]:
+        """The columns that formulas see in units where they are decimals, and else as they are."""
+        if self.join is not None:
+            sides = self.join.rights.items()
+            looked_up = {f"{name}_{column}" for name, right in sides for column in right.sums_of_bars}
+            return self.join.left.sums_of_bars | looked_up
+        if self.made is None:
+            return frozenset()
+        sums: frozenset[str] = (
+            frozenset({"notional"}) if self.made.node.bars is not None else self.made.upstream.sums_of_bars
+        )
+        return sums
+
+    @property
     def hangs_on_made(self) -> bool:
         """Whether any row is made of others on the way, so that it hangs on rows that it does not name."""
         if self.join is None:
@@ -186,7 +200,8 @@ class NodeRules:
 
     def values(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The features that can be judged, for all rows, in order."""
-        rows = in_units(rows, self.scales)
+        plain = {name for name in self.sums_of_bars if not isinstance(rows.schema.get(name), pl.Decimal)}
+        rows = in_units(rows, {name: scale for name, scale in self.scales.items() if name not in plain})
         past = self.past(rows) if self.needs else None
         judged = {name: text for name, text in self.features.items() if name not in self.unjudged}
         return with_features(rows, judged, past).select(list(judged))

@@ -5,10 +5,12 @@ import random
 import pytest
 
 from app.audit.bars import BarRule, Closed, Symbol, Trade
+from app.graph.judge import second_judge
 from operators.bars.settings import BarSettings, Every, Expected, Measure
 from tests.oracles.bars import Bars, bars_slowly
 from tests.oracles.bars import Trade as Row
 from tests.stage.bar_nodes import SPANS
+from tests.stage.judged_nodes import graph_of_bars, trial_over
 
 COLUMNS = ("start_ns", "end_ns", "bar_no", "count", "volume", "vwap", "close_reason", "known_ns")
 END_NS = 70 * 10**9
@@ -48,3 +50,12 @@ def test_bars_that_lean_close_where_the_definition_says(every: Every, measure: M
         ]
         count += len(made)
     assert count > 20
+
+
+def test_a_formula_reads_the_notional_of_floats_as_it_is() -> None:
+    """Of whole numbers it is a decimal, which formulas see in units; one of floats may have any size."""
+    graph = graph_of_bars(whole=False, in_sessions=False)
+    trial = trial_over(graph, [Row(0, "A", 1_000_000.0, 1_834_160.5, place=(0, 0))], END_NS, float)
+    outputs = trial.run()
+    assert outputs["behind"].column("big").to_pylist() == [2 * 1_000_000.0 * 1_834_160.5]
+    assert second_judge(trial, outputs, graph).difference is None
