@@ -18,8 +18,8 @@ from tests.stage.programs import App, compile_kernels
 
 load_profile()
 
-# Thousands of tests are a million objects: with Python's own thresholds a seventh of the time goes into looking
-# through them for garbage.
+# Thousands of tests are a million objects: with Python's own thresholds a seventh of the time goes into
+# looking through them for garbage.
 gc.set_threshold(50_000, 20, 100)
 
 BROKERS: Final = pytest.StashKey[list[Broker]]()  # that this process or its workers ran tests against
