@@ -7,6 +7,7 @@ share the machine, and the load stands beside each figure.
 import json
 import os
 import statistics
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -37,19 +38,19 @@ def run(out: Path, *, quick: bool) -> bool:
     report: dict[str, Any] = {"machine": machine(), "quick": quick, "goals": GOALS}
     contests = [contested(bootstrap, folder, load, quick=quick) for load in (RECORDS, BLOCKS)]
     report["throughput"] = {one.load.name: {**one.figures, "share": share(one)} for one in contests}
-    join, outputs = [
-        measure_outputs(bootstrap, folder, RATE, "exactly_once", seconds=3 if quick else SECONDS, **one)
-        for one in ({}, {"graph": reference_graph(), "nodes": NODES})
-    ]
-    latencies = [join[ALIGNED], *outputs.values()]
+    measure = partial(
+        measure_outputs, bootstrap, folder, RATE, "exactly_once", seconds=3 if quick else SECONDS
+    )
+    join, outputs = measure()[ALIGNED], measure(graph=reference_graph(), nodes=NODES)
+    latencies = [join, *outputs.values()]
     for latency in latencies:
         print(latency.line(), flush=True)
-    added_ms = {name: added(join[ALIGNED], latency) for name, latency in outputs.items()}
+    added_ms = {name: added(join, latency) for name, latency in outputs.items()}
     for name, told in added_ms.items():
         words = ", ".join(f"{way} {ms:+.2f} ms" for way, ms in told.items())
         print(f"p50 added by the graph, {name}: {words} ({_load()})", flush=True)
     report["latency"] = {
-        "join": join[ALIGNED].as_json(),
+        "join": join.as_json(),
         "graph": {name: latency.as_json() for name, latency in outputs.items()},
         "added_ms": added_ms,
     }
