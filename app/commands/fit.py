@@ -56,7 +56,7 @@ def fit(
 
     Only rows train whose label was known before the moment of the fit, less the embargo.  The artefact goes
     to the folder of models under its sha256, with a record: backtests and checks use it from that moment on.
-    With --publish workers do so as well; that is refused for a moment that a task has passed.
+    With --publish workers do so as well.  A moment that a task has passed is refused, and recorded nowhere.
 
     Example: python -m app graph fit score --config my.toml --date 2024-01-15..2024-02-15
 
@@ -77,8 +77,9 @@ def fit(
     if publish:
         sent = send(pipeline_on(settings, open_topics(settings)), records)
         print_lines([f"published {len(sent)} of {len(records)}, the others were there before"])
-    where = ModelStore.of(settings).folder
-    print_lines([f"{len(records)} models in {where} · {duration(monotonic_ns() - begun_ns)}"])
+    folder = ModelStore.of(settings)
+    folder.add(records)  # behind the broker's word: what it refuses no replay may use
+    print_lines([f"{len(records)} models in {folder.folder} · {duration(monotonic_ns() - begun_ns)}"])
 
 
 @graph_app.command()

@@ -26,6 +26,7 @@ from operators.nodes import (
     standing_kernel,
     sum_kernel,
     total_kernel,
+    trend_kernel,
 )
 from operators.nodes import opcodes as op
 from operators.nodes import places as at
@@ -197,17 +198,18 @@ def shapes(
     word_floats: Float64s,
     rows: int,
 ) -> None:
-    """What is made anew from a window's rows: third and fourth moments, and variances on two scales."""
+    """What is made anew from a window's rows: moments, lines, and variances on two scales."""
     floats, ints, status = lend(floats), lend(ints), lend(status)
     places, kept_time, words, word_floats = lend(places), lend(kept_time), lend(words), lend(word_floats)
     for k in range(program.shape[0]):
-        if program[k, at.OPCODE] == op.WINDOW_SHAPE:
-            shape_kernel.window_shape(
-                lend(program[k]), floats, ints, status, places, kept, kept_time, words, rows
-            )
+        line = lend(program[k])
+        if line[at.OPCODE] == op.WINDOW_SHAPE:
+            shape_kernel.window_shape(line, floats, ints, status, places, kept, kept_time, words, rows)
+        elif line[at.OPCODE] == op.WINDOW_TREND:
+            trend_kernel.window_trend(line, floats, ints, status, places, kept, kept_time, words, rows)
         else:
             scale_kernel.window_two_scales(
-                lend(program[k]), floats, ints, status, places, kept, kept_time, words, word_floats, rows
+                line, floats, ints, status, places, kept, kept_time, words, word_floats, rows
             )
 
 
