@@ -231,6 +231,19 @@ def test_records_are_kept_by_model_meaning_and_moment(tmp_path: Path) -> None:
     assert [one.valid_from_ns for one in store.records()] == [3]
 
 
+def test_a_moment_with_another_artefact_is_found_before_anything_is_written(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models")
+    other = RECORD._replace(sha256="cd" * 32)
+    store.require_free([RECORD, RECORD])
+    with pytest.raises(RunError, match="with another artefact"):
+        store.require_free([RECORD, other])
+    assert store.records() == []
+    store.add([RECORD])
+    with pytest.raises(RunError, match="with another artefact"):
+        store.require_free([other._replace(valid_from_ns=3), other])
+    assert store.records() == [RECORD]
+
+
 def test_a_record_is_read_as_it_was_written() -> None:
     assert read_record(RECORD.value()) == RECORD
 
