@@ -1,8 +1,7 @@
 """The steps with state, family by family: each runs the lines of its own, one after another, over a tile.
 
-A kernel of all of them would take minutes to compile; of these a node compiles, or loads, those that it
-needs.  All take the same, and so does `compute`, for steps of the row alone: `float_words` are the bits of
-`floats`, the rest is `Registers` and `Memory`, one by one.
+A kernel of all of them would take minutes to compile; a node compiles, or loads, those that it needs.  All
+take the same, as does `compute`: `float_words` are bits of `floats`, the rest is `Registers` and `Memory`.
 """
 
 from collections.abc import Callable
