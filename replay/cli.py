@@ -15,6 +15,7 @@ from replay.imports.units import Unit
 from replay.market import generate as market
 from replay.publish.options import (
     STORE,
+    AsOfOption,
     ClientConfig,
     ClockOption,
     DateOption,
@@ -26,10 +27,12 @@ from replay.publish.options import (
     SpeedOption,
     StoreOption,
     VersionOption,
+    parse_as_of,
     parse_versions,
 )
 from replay.publish.pace import parse_speed
 from replay.publish.session import Target, of_registry, parse_client_config, publish, without_registry
+from replay.query_command import queries
 from replay.store.catalog import list_days, print_catalog
 from replay.store.days import HistoryStore
 from replay.table_commands import tables
@@ -49,6 +52,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(tables)
+app.add_typer(queries)
 
 
 Folder = Annotated[Path, typer.Argument(help="Folder with trades* and quotes*: files, or folders of parts.")]
@@ -227,6 +231,7 @@ def publish_command(
     run: RunOption = None,
     client_config: ClientConfig = None,
     version: VersionOption = None,
+    as_of: AsOfOption = None,
 ) -> None:
     """Publish a day, all its streams in the order of time, each row once; stopped, the same command goes on.
 
@@ -242,7 +247,7 @@ def publish_command(
         raise PublishError(f"grace_ns {grace_ns} must be 0 or more")
     factor = parse_speed(speed)
     warm_encoder()  # before standard input is waited for: whoever is there may count the time from then on
-    days = list_days(HistoryStore(store), date, parse_versions(version or ()))
+    days = list_days(HistoryStore(store), date, parse_versions(version or ()), parse_as_of(as_of))
     prefix = prefix or "tidemark"
     client = parse_client_config(client_config or ())
     bus = KafkaBus(bootstrap or "127.0.0.1:9092", without_registry(client))

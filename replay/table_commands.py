@@ -3,23 +3,19 @@
 from pathlib import Path
 from typing import Annotated, Final
 
-import pyarrow.parquet as pq
 import typer
 
 from replay.dates import parse_date
 from replay.errors import FencedCommitError
-from replay.publish.options import STORE, StoreOption, VersionOption, parse_versions
+from replay.publish.options import STORE, StoreOption
 from replay.store.compact import compact, plan_compaction
 from replay.store.days import HistoryStore
 from replay.store.places import BUCKETS
-from replay.store.prune import Wanted
-from replay.store.sql import run_query
-from replay.store.table import RETENTION_DAYS, HistoryTable, table_streams
+from replay.store.table import RETENTION_DAYS, HistoryTable
 from replay.store.upgrade import upgrade
 from replay.store.upkeep import HOURS_PER_DAY, expired, restore, retain, vacuum, verify
 
 BY: Final = "python -m replay"
-SHOWN: Final = 40  # rows of an answer on the screen
 
 tables = typer.Typer()
 
@@ -149,49 +145,3 @@ def vacuum_command(
     for path in paths:
         typer.echo(path)
     typer.echo(f"{stream}: {len(paths):,} files {'deleted' if yes else 'would be deleted'}")
-
-
-@tables.command("sql")
-def sql_command(
-    query: Annotated[str, typer.Argument(help="One SELECT; each stream of the store is a table.")],
-    store: StoreOption = STORE,
-    from_: Annotated[
-        int | None, typer.Option("--from", help="Earliest time of rows, UTC nanoseconds.  Default: all.")
-    ] = None,
-    to: Annotated[
-        int | None, typer.Option("--to", help="Time before which rows lie, UTC nanoseconds.  Default: all.")
-    ] = None,
-    symbols: Annotated[
-        str | None, typer.Option(help="Symbols, with a comma between them.  Default: all.")
-    ] = None,
-    version: VersionOption = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say how much of each table was read, on standard error.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Parquet file for the whole answer.  Default: 40 rows on the screen.")
-    ] = None,
-) -> None:
-    """Answer a query over the tables of a history; times and symbols say which parts are read at all.
-
-    Example: python -m replay sql 'select symbol, count(*) from quote group by symbol' --explain
-    """
-    root = Path(store)
-    versions = parse_versions(version or ())
-    snapshots = {
-        name: HistoryTable(root, name, versions.get(name)).snapshot() for name in table_streams(root)
-    }
-    keys = None if symbols is None else frozenset(name.strip().encode() for name in symbols.split(","))
-    answer = run_query(query, snapshots, Wanted(from_ns=from_, to_ns=to, keys=keys))
-    for name, report in answer.reports.items() if explain else ():
-        for line in report.lines()[:3]:
-            typer.echo(f"{name}: {line}", err=True)
-    if out is not None:
-        pq.write_table(answer.rows, out)
-        typer.echo(f"{answer.rows.num_rows:,} rows in {out}")
-        return
-    typer.echo("\t".join(answer.rows.column_names))
-    for row in answer.rows.slice(0, SHOWN).to_pylist():
-        typer.echo("\t".join("" if value is None else str(value) for value in row.values()))
-    if answer.rows.num_rows > SHOWN:
-        typer.echo(f"{answer.rows.num_rows:,} rows, of which {SHOWN} are shown: --out has all", err=True)

@@ -8,6 +8,7 @@ from app.errors import UsageError
 from app.wiring.broker import open_kafka
 from replay.publish.options import (
     STORE,
+    AsOfOption,
     ClientConfig,
     ClockOption,
     DateOption,
@@ -19,6 +20,7 @@ from replay.publish.options import (
     SpeedOption,
     StoreOption,
     VersionOption,
+    parse_as_of,
     parse_versions,
 )
 from replay.publish.pace import parse_speed
@@ -44,6 +46,7 @@ def publish(
     run: RunOption = None,
     client_config: ClientConfig = None,
     version: VersionOption = None,
+    as_of: AsOfOption = None,
 ) -> None:
     """Publish a day to the inputs of a pipeline, each row once; stopped, the same command goes on.
 
@@ -62,7 +65,7 @@ def publish(
     _require_read(settings)
     factor = parse_speed(speed)
     warm_encoder()
-    days = list_days(HistoryStore(store), date, parse_versions(version or ()))
+    days = list_days(HistoryStore(store), date, parse_versions(version or ()), parse_as_of(as_of))
     there = [day.stream.name for day in days]
     names = [name for name in settings.stream_names if name in there]
     if not names:

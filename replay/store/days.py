@@ -76,7 +76,11 @@ class HistoryStore:
 
     def has(self, stream: str, date: str) -> bool:
         """Whether this stream has this day."""
-        return (self._folder(stream, date) / SUMMARY_FILE).is_file() or self._in_table(stream, date)
+        return (self._folder(stream, date) / SUMMARY_FILE).is_file() or self.in_table(stream, date)
+
+    def in_table(self, stream: str, date: str) -> bool:
+        """Whether the stream's table has this day."""
+        return (self.root / f"stream={stream}" / TABLE_LOG).is_dir() and date in self._table_dates()[stream]
 
     def day(self, stream: str, date: str, version: int | None = None) -> Day:
         """Return one stream's day; raises UnknownDateError naming the days it has.
@@ -84,7 +88,7 @@ class HistoryStore:
         `version` is an earlier one of the stream's table.
         """
         date = parse_date(date).isoformat()
-        if version is not None or self._in_table(stream, date):
+        if version is not None or self.in_table(stream, date):
             from replay.store.table_day import table_day
 
             return table_day(self.root, stream, date, version)
@@ -194,14 +198,11 @@ class HistoryStore:
         shutil.rmtree(folder, ignore_errors=True)
 
     def _require_folder(self, stream: str, date: str) -> None:
-        if self._in_table(stream, date):
+        if self.in_table(stream, date):
             raise HistoryError(
                 f"{date} is in the table {stream} of the history at {self.root}, which keeps all its "
                 "versions: nothing is written over it; name another store"
             )
-
-    def _in_table(self, stream: str, date: str) -> bool:
-        return (self.root / f"stream={stream}" / TABLE_LOG).is_dir() and date in self._table_dates()[stream]
 
     def _table_dates(self) -> dict[str, set[str]]:
         """The days of each stream that is a table; delta-rs is loaded only where there is one."""
