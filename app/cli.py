@@ -40,6 +40,7 @@ MODULES = (
     "repartition",
     "publish",
     "capture",
+    "sql",
     "audit",
     "dead",
     "late",
@@ -83,6 +84,7 @@ ALONE = {
             "replay",
             "reset",
             "serve",
+            "sql",
         )
     },
 }

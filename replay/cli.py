@@ -1,14 +1,12 @@
 """The commands of `python -m replay`; each says what it does, and bad input ends in one line, exit 2."""
 
-import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
+from replay.become import become
 from replay.errors import HistoryError, PublishError
 from replay.imports.folder import import_folder
 from replay.imports.units import Unit
@@ -242,7 +240,7 @@ def publish_command(
     Example: python -m replay publish --date 2024-01-15 --speed 10 --shape record
     """
     if config is not None:
-        _become("publish", context.obj)
+        become("publish", context.obj)
     if grace_ns is not None and grace_ns < 0:
         raise PublishError(f"grace_ns {grace_ns} must be 0 or more")
     factor = parse_speed(speed)
@@ -275,16 +273,7 @@ def capture_command(context: typer.Context) -> None:
 
     Example: python -m replay capture --config tidemark.toml --store build/history/live
     """
-    _become("capture", context.obj)
-
-
-def _become(command: str, arguments: Sequence[str]) -> NoReturn:
-    """Become the command of the program that knows settings, with the same options.
-
-    That program stands above this package, which nothing here imports: it is started, as a user would.
-    """
-    options = arguments[arguments.index(command) + 1 :]
-    os.execv(sys.executable, [sys.executable, "-m", "app", command, *options])  # noqa: S606
+    become("capture", context.obj)
 
 
 def main(arguments: list[str]) -> int:

@@ -15,11 +15,13 @@ import pyarrow as pa
 
 from replay.errors import HistoryError
 from replay.store.days import STORE
+from replay.store.hot import read_hot, write_hot
 from replay.store.prune import Wanted
 from replay.store.scan import BATCH_ROWS, Scan
 from replay.store.snapshot import Snapshot
 from replay.store.table import HistoryTable, table_streams
 from replay.store.versions import version_as_of
+from schemas.clocks import clock_column
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,15 +51,17 @@ def scan(
     *,
     version: int | None = None,
     as_of_ns: int | None = None,
+    at: Snapshot | None = None,
     store: Path = STORE,
 ) -> "pl.LazyFrame":
     """Return rows as a lazy frame of Polars, in no order; only parts that can hold some are named in it.
 
     Times are those of the table's order clock, from `from_ns` to before `to_ns`, int64 UTC nanoseconds.
     `symbols` are message keys as text.  `version` or `as_of_ns`, a time of commits, names an earlier state of
-    the table.  Raises HistoryError for an unknown stream, column or version.
+    the table; `at` is a snapshot to read instead, such as that of a tail.  Raises HistoryError for an unknown
+    stream, column or version.
     """
-    there = snapshot(stream, version=version, as_of_ns=as_of_ns, store=store)
+    there = at or snapshot(stream, version=version, as_of_ns=as_of_ns, store=store)
     return Scan(there, _wanted(symbols, (from_ns, to_ns)), columns).frame()
 
 
@@ -70,6 +74,7 @@ def batches(
     *,
     version: int | None = None,
     as_of_ns: int | None = None,
+    at: Snapshot | None = None,
     store: Path = STORE,
     rows_max: int = BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
@@ -77,8 +82,42 @@ def batches(
 
     Memory is bounded by the parts that overlap in time, two batches of each.
     """
-    there = snapshot(stream, version=version, as_of_ns=as_of_ns, store=store)
+    there = at or snapshot(stream, version=version, as_of_ns=as_of_ns, store=store)
     return Scan(there, _wanted(symbols, (from_ns, to_ns)), columns).batches(rows_max)
+
+
+def write_ipc(
+    path: Path,
+    stream: str,
+    columns: Sequence[str] | None = None,
+    symbols: Sequence[str] | None = None,
+    from_ns: int | None = None,
+    to_ns: int | None = None,
+    *,
+    version: int | None = None,
+    at: Snapshot | None = None,
+    store: Path = STORE,
+) -> int:
+    """Write the rows that `batches` names as a hot copy for `read_ipc`, and return how many.
+
+    The order clock is among its columns, asked for or not.  Take it for ranges that are read again and again:
+    it takes several times the bytes of the parts.  Raises HistoryError as `scan`, and where the disk refuses.
+    """
+    there = at or snapshot(stream, version=version, store=store)
+    chosen = None if columns is None else [*columns, clock_column(there.rules.order)]
+    return write_hot(path, there, Scan(there, _wanted(symbols, (from_ns, to_ns)), chosen))
+
+
+def read_ipc(
+    path: Path, columns: Sequence[str] | None = None, from_ns: int | None = None, to_ns: int | None = None
+) -> pa.Table:
+    """Return rows of a hot copy, ordered by the order clock, without a copy: the table maps the file.
+
+    Times are those of the order clock, from `from_ns` to before `to_ns`.  The metadata of the table's schema
+    says of which stream and version they are.  Raises HistoryError for what is no hot copy, and for a column
+    that it lacks.
+    """
+    return read_hot(path, columns, from_ns, to_ns)
 
 
 def sql(
@@ -89,17 +128,19 @@ def sql(
     to_ns: int | None = None,
     versions: Mapping[str, int] | None = None,
     as_of_ns: int | None = None,
+    at: Mapping[str, Snapshot] | None = None,
     store: Path = STORE,
 ) -> pa.Table:
     """Return the answer of one SELECT by DuckDB, in which each stream's table goes by its name.
 
     Columns have the types that they are stored in: times are int64.  `symbols` and times say which rows the
-    tables have, `versions` or `as_of_ns` of which version.  Raises HistoryError for what is no single SELECT,
-    reads a file, or cannot be run.
+    tables have, `versions` or `as_of_ns` of which version; `at` has snapshots to read instead of some tables.
+    Raises HistoryError for what is no single SELECT, reads a file, or cannot be run.
     """
     from replay.store.sql import run_query
 
     snapshots = query_snapshots(query, versions=versions or {}, as_of_ns=as_of_ns, store=store)
+    snapshots |= at or {}
     return run_query(query, snapshots, _wanted(symbols, (from_ns, to_ns))).rows
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
+from replay.become import become
 from replay.dates import parse_moment
 from replay.history import query_snapshots
 from replay.publish.options import STORE, AsOfOption, StoreOption, VersionOption, parse_as_of, parse_versions
@@ -37,8 +38,20 @@ OutOption = Annotated[
 ]
 
 
+LiveFlag = Annotated[
+    bool,
+    typer.Option(
+        "--live", help="Read rows that are not captured yet from their topics, too; needs --config."
+    ),
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="File of the settings (TOML) of a pipeline, for --live.")
+]
+
+
 @queries.command("sql")
 def sql_command(
+    context: typer.Context,
     query: QueryArgument,
     store: StoreOption = STORE,
     from_: FromOption = None,
@@ -48,13 +61,19 @@ def sql_command(
     as_of: AsOfOption = None,
     explain: ExplainFlag = False,
     out: OutOption = None,
+    live: LiveFlag = False,
+    config: ConfigOption = None,
 ) -> None:
     """Answer a query over the tables of a history; times and symbols say which parts are read at all.
+
+    With --live this is `python -m app sql`.
 
     Example: python -m replay sql 'select symbol, count(*) from quote group by symbol' --explain
 
     Example: python -m replay sql 'select * from quote' --as-of 2026-11-28T21:00Z --out quotes.parquet
     """
+    if live or config is not None:
+        become("sql", context.obj)
     snapshots = query_snapshots(
         query,
         versions=parse_versions(version or ()),

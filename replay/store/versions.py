@@ -6,6 +6,7 @@ from pathlib import Path
 
 from replay.dates import moment_text
 from replay.errors import HistoryError
+from replay.store.days import OWN_TABLES
 from replay.store.table import RETENTION_DAYS, HistoryTable, table_streams
 from schemas.clocks import NS_PER_MS
 
@@ -42,7 +43,7 @@ def versions_as_of(store: Path, time_ns: int, *, needed: Container[str]) -> dict
     Raises HistoryError as `version_as_of` does.
     """
     versions = {}
-    for stream in table_streams(store):
+    for stream in set(table_streams(store)) - OWN_TABLES:
         try:
             versions[stream] = version_as_of(store, stream, time_ns)
         except HistoryError:

@@ -35,7 +35,9 @@ def store(made: Path, tmp_path: Path) -> Path:
 
 
 def date_commits(store: Path, stream: str) -> None:
-    for path, made_ms in zip(sorted((store / f"stream={stream}/_delta_log").glob("*.json")), MADE_MS, strict=True):
+    for path, made_ms in zip(
+        sorted((store / f"stream={stream}/_delta_log").glob("*.json")), MADE_MS, strict=True
+    ):
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         for line in lines:
             if "commitInfo" in line:
