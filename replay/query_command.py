@@ -80,10 +80,10 @@ def sql_command(
         as_of_ns=parse_as_of(as_of),
         store=Path(store),
     )
-    print_answer(run_query(query, snapshots, wanted_rows(from_, to, symbols)), explain=explain, out=out)
+    print_answer(run_query(query, snapshots, parse_wanted(from_, to, symbols)), explain=explain, out=out)
 
 
-def wanted_rows(from_: str | None, to: str | None, symbols: str | None) -> Wanted:
+def parse_wanted(from_: str | None, to: str | None, symbols: str | None) -> Wanted:
     """Read which rows are asked for; raises HistoryError for what is no time."""
     keys = None if symbols is None else frozenset(name.strip().encode() for name in symbols.split(","))
     from_ns, to_ns = (None if text is None else parse_moment(text) for text in (from_, to))

@@ -18,8 +18,8 @@ from replay.query_command import (
     QueryArgument,
     SymbolsOption,
     ToOption,
+    parse_wanted,
     print_answer,
-    wanted_rows,
 )
 from replay.store.snapshot import Snapshot
 from replay.store.sql import run_query
@@ -49,7 +49,7 @@ def sql(
     """
     if live and (version or as_of is not None):
         raise UsageError("--live reads on from the newest version: leave out --version and --as-of")
-    wanted = wanted_rows(from_, to, symbols)
+    wanted = parse_wanted(from_, to, symbols)
     snapshots = query_snapshots(
         query, versions=parse_versions(version or ()), as_of_ns=parse_as_of(as_of), store=Path(store)
     )

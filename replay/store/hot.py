@@ -68,8 +68,8 @@ def read_hot(path: Path, columns: Sequence[str] | None, from_ns: int | None, to_
         )
     batches = []
     for number in range(reader.num_record_batches):
-        batch, said = reader.get_batch_with_custom_metadata(number)
-        first_ns, last_ns = json.loads(said[HOT_KEY])
+        batch, metadata = reader.get_batch_with_custom_metadata(number)
+        first_ns, last_ns = json.loads(metadata[HOT_KEY])
         if (to_ns is None or first_ns < to_ns) and (from_ns is None or last_ns >= from_ns):
             batches.append(_between(batch, on, from_ns, to_ns).select(names))
     schema = pa.schema([reader.schema.field(name) for name in names], reader.schema.metadata)
