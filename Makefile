@@ -149,7 +149,12 @@ change: $(READY) ## change a graph under 20,000 rows/s: new features have their 
 mutate: $(READY) ## change each comparison that decides what is sealed: some test must fail (FILES=operators/join/sealer.py)
 	@$(PY) -m tests.mutation $(FILES)
 
-check: lint type layers test test-slow ## everything CI runs
+check: ## everything CI runs
+	@$(MAKE) -j 4 --output-sync=target prepared
+	$(MAKE) test test-slow
+
+# One core compiles or installs while another reads the code.
+prepared: lint type layers kernels $(TEST_READY)
 
 bench: $(TEST_READY) $(if $(filter 1,$(QUIX)),$(READY_QUIX)) ## tables, JSON and plots under build/bench/
 	@$(PY) -m tests.bench $(ARGS)
@@ -179,4 +184,4 @@ wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client 
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check bench kafka kafka-stop up replay docs wheel clean
+.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel clean
