@@ -1,5 +1,7 @@
 """A day of the history to the inputs of a pipeline, as its settings have them."""
 
+from collections.abc import Sequence
+
 import typer
 
 from app.cli import Bootstrap, ConfigFile, app, say
@@ -73,12 +75,7 @@ def publish(
             f"the history has {', '.join(there)} on {date}, and the pipeline reads "
             f"{', '.join(settings.stream_names)}: name the streams in pipeline.left and pipeline.right"
         )
-    for name in settings.stream_names:
-        if name not in there:
-            say(f"{name}: the history at {store} has none on {date}; the workers wait for it")
-    for name in there:
-        if name not in names:
-            say(f"{name}: no input of this pipeline, not published")
+    _say_apart(settings.stream_names, there, f"the history at {store} has none on {date}")
     client = parse_client_config(client_config or ())
     target = Target(
         bus=open_kafka(settings.bus.bootstrap, settings.bus.client_settings() | without_registry(client)),
@@ -92,6 +89,16 @@ def publish(
         partitions=settings.bus.partitions,
     )
     raise typer.Exit(publish_days(days, target, shape=shape, speed=factor))
+
+
+def _say_apart(inputs: Sequence[str], there: Sequence[str], none: str) -> None:
+    """Say which inputs the history lacks, and which of its streams are no input."""
+    for name in inputs:
+        if name not in there:
+            say(f"{name}: {none}; the workers wait for it")
+    for name in there:
+        if name not in inputs:
+            say(f"{name}: no input of this pipeline, not published")
 
 
 def _require_read(settings: Settings) -> None:
