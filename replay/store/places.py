@@ -82,7 +82,7 @@ def buckets_of(rows: pa.RecordBatch, rules: TableRules) -> Int32s:
 def keys_buckets(keys: Iterable[bytes], buckets: int) -> list[int]:
     """Return the buckets that some message keys have, each once, in order."""
     homes = home_partitions(pa.array(sorted(keys), pa.binary()), buckets)
-    return np.unique(homes).tolist()
+    return [int(home) for home in np.unique(homes)]
 
 
 def portions(rows: pa.RecordBatch, rules: TableRules) -> Iterator[Portion]:

@@ -36,6 +36,12 @@ class QuoteTopic:
         self._encoder = RowEncoder(STREAM, self.registry, name)
         self._producer = self.bus.producer(transactional_id=f"{name}-source")
 
+    @property
+    def memory(self) -> MemoryBus:
+        """The embedded bus, for what no broker does."""
+        assert isinstance(self.bus, MemoryBus)
+        return self.bus
+
     def publish(self, rows: pa.RecordBatch, *, kept: bool = True, garbage: bytes | None = None) -> None:
         """Rows as messages of one transaction, which is aborted unless `kept`; `garbage` is one more."""
         encoded = self._encoder.records(rows)

@@ -155,7 +155,7 @@ def test_rows_that_the_log_has_lost_are_said(tmp_path: Path) -> None:
     topic.publish(draw_rows(40, seed=2))
     for number in range(topic.partitions):
         place = TopicPartition(TOPIC, number)
-        topic.bus.delete_before(place, topic.bus.admin().ranges([place])[place].stable)
+        topic.memory.delete_before(place, topic.bus.admin().ranges([place])[place].stable)
     with pytest.raises(HistoryError, match=r"quotes\[0\] begins at offset .* its rows between are lost"):
         topic.tail()
 
