@@ -30,6 +30,7 @@ from replay.publish.options import (
 )
 from replay.publish.pace import parse_speed
 from replay.publish.session import Target, of_registry, parse_client_config, publish, without_registry
+from replay.quality_commands import quality
 from replay.store.catalog import list_days, print_catalog
 from replay.store.days import HistoryStore
 from replay.table_commands import tables
@@ -49,6 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(tables)
+app.add_typer(quality)
 
 
 Folder = Annotated[Path, typer.Argument(help="Folder with trades* and quotes*: files, or folders of parts.")]

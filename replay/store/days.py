@@ -25,6 +25,8 @@ from schemas.stream import Stream
 
 STORE: Final = Path("build/history/generated")  # of commands and calls that name no other
 TABLE_LOG: Final = "_delta_log"  # is in the folder of a stream that is a table
+QUALITY: Final = "quality"  # reports about days, in tables of their own: no days to replay
+QUALITY_GAP: Final = "quality_gap"
 ROW_GROUP_ROWS: Final = (
     131_072  # large enough to compress, small enough that a resumed publication skips what is done
 )
@@ -205,9 +207,8 @@ class HistoryStore:
 
     def _table_dates(self) -> dict[str, set[str]]:
         """The days of each stream that is a table; delta-rs is loaded only where there is one."""
-        streams = [
-            path.parent.name.removeprefix("stream=") for path in self.root.glob(f"stream=*/{TABLE_LOG}")
-        ]
+        names = {path.parent.name.removeprefix("stream=") for path in self.root.glob(f"stream=*/{TABLE_LOG}")}
+        streams = names - {QUALITY, QUALITY_GAP}
         if not streams:
             return {}
         from replay.store.table import HistoryTable
