@@ -30,6 +30,7 @@ from replay.publish.options import (
 )
 from replay.publish.pace import parse_speed
 from replay.publish.session import Target, of_registry, parse_client_config, publish, without_registry
+from replay.quality_commands import quality
 from replay.query_command import queries
 from replay.store.catalog import list_days, print_catalog
 from replay.store.days import HistoryStore
@@ -51,6 +52,7 @@ app = typer.Typer(
 )
 app.add_typer(tables)
 app.add_typer(queries)
+app.add_typer(quality)
 
 
 Folder = Annotated[Path, typer.Argument(help="Folder with trades* and quotes*: files, or folders of parts.")]

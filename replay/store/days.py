@@ -24,8 +24,12 @@ from schemas.clocks import Clock
 from schemas.stream import Stream
 
 STORE: Final = Path("build/history/generated")  # of commands and calls that name no other
-OWN_TABLES: Final = frozenset({"audit_log"})  # about the history itself: no stream has such a name
 TABLE_LOG: Final = "_delta_log"  # is in the folder of a stream that is a table
+QUALITY: Final = "quality"  # reports about days, in tables of their own: no days to replay
+QUALITY_GAP: Final = "quality_gap"
+OWN_TABLES: Final = frozenset(
+    {"audit_log", QUALITY, QUALITY_GAP}
+)  # about the history itself: no stream has such a name
 ROW_GROUP_ROWS: Final = (
     131_072  # large enough to compress, small enough that a resumed publication skips what is done
 )
