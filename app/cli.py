@@ -3,10 +3,8 @@
 import gc
 import signal
 import sys
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,6 +14,7 @@ from rich.console import Console
 
 from app.errors import RunError, UsageError
 from app.process.logs import log_to_stderr
+from app.process.version import NAME, program_version
 from app.settings.mistakes import expected
 from operators.formula.suggest import did_you_mean
 from operators.join.settings import SettingsError
@@ -46,6 +45,9 @@ MODULES = (
     "late",
     "progress",
     "reset",
+    "config",
+    "group",
+    "upgrade",
     "graph",
     "edges",
     "fit",
@@ -65,6 +67,8 @@ ALONE = {
     "doctor": ("watch",),
     "graph": ("graph", "edges", "fit"),
     "topics": ("align", "infer", "repartition"),
+    "drain": ("group",),
+    "upgrade-check": ("upgrade",),
     "watermarks": ("watch",),
     **{
         name: (name,)
@@ -73,10 +77,12 @@ ALONE = {
             "audit",
             "calendar",
             "capture",
+            "config",
             "dashboards",
             "dead",
             "export",
             "exporter",
+            "group",
             "kafka",
             "late",
             "progress",
@@ -91,17 +97,13 @@ ALONE = {
 
 WITH_PANDAS: Final = ("calendar",)
 
-NAME: Final = "tidemark"  # what is installed where this is no clone
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def _show_version(wanted: bool) -> None:
     """Print the version and end."""
     if wanted:
-        clone = Path(__file__).parents[1] / "pyproject.toml"
-        number = tomllib.loads(clone.read_text())["project"]["version"] if clone.exists() else version(NAME)
-        console.print(f"{NAME} {number}")
+        console.print(f"{NAME} {program_version()}")
         raise typer.Exit
 
 
