@@ -136,8 +136,8 @@ class FormulaNode:
             return
         groups = self.history.restore(self.name, entries)
         segments = self.history.remade
-        for rows in self.history.kept_tiles(groups):
-            with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
+            for rows in self.history.kept_tiles(groups):
                 for segment in segments:
                     self._machine.run_family(self.history.memory, segment, rows)
 

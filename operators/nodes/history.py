@@ -205,18 +205,19 @@ class History:
         rings, places = self.memory.rings, self.memory.places
         for group in groups.tolist() if self.remade else ():
             ring = rings[group]
-            for lower in range(int(ring[at.OLDEST]), int(ring[at.NEXT]), TILE):
-                ordinals = np.arange(lower, min(lower + TILE, int(ring[at.NEXT])))
-                slots = ring[at.START] + (ordinals & ring[at.MASK])
-                of_session = ordinals >= ring[at.SINCE]
-                rows = ordinals.size
-                places[at.GROUP, :rows] = group
-                places[at.TIME_NS, :rows] = self.memory.kept_time[slots]
-                places[at.SESSION, :rows] = np.where(of_session, ring[at.OF_SESSION], -1)
-                places[at.ORDINAL, :rows] = ordinals
-                places[at.FIRST, :rows] = ring[at.SINCE]
-                places[at.SLOT, :rows] = slots
-                places[at.RING, :rows], places[at.ROOM, :rows] = ring[at.START], ring[at.MASK]
+            oldest, after, since = int(ring[at.OLDEST]), int(ring[at.NEXT]), int(ring[at.SINCE])
+            ordinals = np.arange(oldest, after)
+            slots = ring[at.START] + (ordinals & ring[at.MASK])
+            time_ns = self.memory.kept_time[slots]
+            places[at.GROUP], places[at.FIRST] = group, since
+            places[at.RING], places[at.ROOM] = ring[at.START], ring[at.MASK]
+            for lower in range(0, ordinals.size, TILE):
+                rows = min(TILE, ordinals.size - lower)
+                tile, before = slice(lower, lower + rows), min(max(since - oldest - lower, 0), rows)
+                places[at.TIME_NS, :rows] = time_ns[tile]
+                places[at.SESSION, :before], places[at.SESSION, before:rows] = -1, ring[at.OF_SESSION]
+                places[at.ORDINAL, :rows] = ordinals[tile]
+                places[at.SLOT, :rows] = slots[tile]
                 yield rows
 
     def _words_of(self, groups: npt.NDArray[np.int64]) -> list[bytes]:
@@ -293,7 +294,7 @@ class History:
             start, room = int(ring[at.START]), int(ring[at.MASK]) + 1
             # The block may begin with rows forgotten since, and the ring's end may lie inside it.
             turn = min(upper, lower + room - lower % room)
-            for begin, end in ((lower, turn), (turn, upper)):
+            for begin, end in ((lower, turn), (turn, upper)) if turn < upper else ((lower, upper),):
                 slots = slice(start + begin % room, start + begin % room + end - begin)
                 memory.kept_time[slots] = time_ns[begin - first : end - first]
                 memory.kept[: self._columns, slots] = kept[:, begin - first : end - first]
