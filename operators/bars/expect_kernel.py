@@ -52,12 +52,12 @@ def lean(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
         _fade(floats, e + MEAN, kept, sign * amount)
         floats[e + BUYS] += sign * amount
     elif sign > 0:
-        _fade(floats, e + MEAN, kept, amount)
-        floats[e + BUYS] += amount
+        _fade(floats, e + MEAN, kept, abs(amount))  # below a price of 0 an amount is negative
+        floats[e + BUYS] += abs(amount)
         floats[e + BUY_TRADES] += 1.0
     elif sign < 0:
-        _fade(floats, e + SELL_MEAN, kept, amount)
-        floats[e + SELLS] += amount
+        _fade(floats, e + SELL_MEAN, kept, abs(amount))
+        floats[e + SELLS] += abs(amount)
     if floats[e + THRESHOLD] == 0.0 and _is_warm(rule, words, floats, e):
         share = floats[e + BUY_TRADES] / words[e + TRADES]
         floats[e + THRESHOLD] = _threshold(rule, floats, e, rule.expected[FIRST_TRADES], share)
