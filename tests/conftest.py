@@ -77,7 +77,8 @@ def kafka_bootstrap(pytestconfig: pytest.Config) -> Iterator[str]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let the controller know of a worker's broker."""
+    """Let the controller know of a worker's broker; what was kept out of sight may be freed again."""
+    gc.unfreeze()
     if hasattr(session.config, "workeroutput"):
         brokers = session.config.stash[BROKERS]
         session.config.workeroutput["brokers"] = [asdict(broker) for broker in brokers]
