@@ -1,9 +1,11 @@
 """Rows on a grid of time (R20), made of bars and a look-up: the last row by each moment of it."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.bars.settings import BarSettings
+from operators.bars.settings import BarSettings, Origin
 from operators.graph.declare import GraphSettings, JoinSettings, NodeSettings, Output
 from operators.graph.graph import Graph
 from operators.graph.plan import Plan, plan_graph
@@ -15,9 +17,8 @@ from tests.stage.bar_nodes import SESSIONS, SPANS, layout_of, sealed_of
 Sample = tuple[str | None, int, float | None, int | None]
 
 
-def plan_of(step_ns: int, origin: str = "session") -> Plan:
+def plan_of(step_ns: int, origin: Origin = "session") -> Plan:
     """What docs/graph.md says of a grid: bars of time that are rows without trades, too, and a look-up."""
-    assert origin in ("session", "utc")
     nodes = (
         NodeSettings(
             name="grid",
@@ -36,8 +37,8 @@ def plan_of(step_ns: int, origin: str = "session") -> Plan:
     return plan_graph(GraphSettings(name="g", nodes=nodes, sessions=SESSIONS), layout_of(int), meaning="0")
 
 
-def samples_of(outputs: list[dict[str, object]]) -> list[Sample]:
-    return [(row["symbol"], row["end_ns"], row["aligned_price"], row["aligned_age_ns"]) for row in outputs]  # type: ignore[misc]
+def samples_of(outputs: list[dict[str, Any]]) -> list[Sample]:
+    return [(row["symbol"], row["end_ns"], row["aligned_price"], row["aligned_age_ns"]) for row in outputs]
 
 
 def slowly(rows: list[Trade], step_ns: int, origin: str) -> list[Sample]:
@@ -47,7 +48,7 @@ def slowly(rows: list[Trade], step_ns: int, origin: str) -> list[Sample]:
     for bar in bars_slowly(rows, bars, END_NS):
         symbol, at_ns = bar["symbol"], bar["end_ns"]
         last = [row for row in rows if row.symbol == symbol and row.time_ns <= at_ns][-1]
-        found.append((symbol, at_ns, last.price, at_ns - last.time_ns))  # type: ignore[arg-type]
+        found.append((symbol, at_ns, last.price, at_ns - last.time_ns))
     return found
 
 
@@ -56,10 +57,10 @@ def slowly(rows: list[Trade], step_ns: int, origin: str) -> list[Sample]:
 def test_each_moment_of_the_grid_has_the_last_row_by_then(data: st.DataObject) -> None:
     rows = data.draw(trades_of(int))
     step_ns = data.draw(st.sampled_from([1, 2, 7, 30])) * NS_PER_S
-    origin = data.draw(st.sampled_from(["session", "utc"]))
+    origin: Origin = data.draw(st.sampled_from(["session", "utc"]))
     plan = plan_of(step_ns, origin)
     graph = Graph(plan)
-    made: list[dict[str, object]] = []
+    made: list[dict[str, Any]] = []
     lower, complete_ns = 0, 0
     while lower < len(rows) or complete_ns < END_NS:
         upper = data.draw(st.integers(lower, len(rows)))

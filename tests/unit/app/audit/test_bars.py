@@ -1,6 +1,7 @@
 """The audit's own bars are those of the oracle, where trades lean to one side (B5, B6)."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_a_formula_reads_the_notional_of_floats_as_it_is() -> None:
 def test_what_ends_beyond_the_calendar_is_outside_every_session() -> None:
     """A calendar that ends in a month has sessions of its days, and none at the month's end."""
     features = {"slow": "ewma(close, span=3)", "one": "rolling_sum(volume, rows=1)"}
-    late = {"price": "price", "direction": "d", "mid": "mid", "horizon_ns": 4 * 10**9}
+    late: dict[str, Any] = {"price": "price", "direction": "d", "mid": "mid", "horizon_ns": 4 * 10**9}
     nodes = (
         bars("month", "month"),
         NodeSettings(name="behind", upstream="month", features=features, output=Output()),
