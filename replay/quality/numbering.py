@@ -59,24 +59,27 @@ class Numbering:
             good = own.size if wrong.size == 0 else int(wrong[0])
             self._highest[group] = before + good
             for row, number in zip(rows[good:].tolist(), own[good:].tolist(), strict=True):
-                self._take_one(group, number, row, gaps)
+                if (gap := self.take_one(group, number, row)) is not None:
+                    gaps.append(gap)
         gaps.sort(key=lambda gap: gap.row)
         return gaps
 
-    def _take_one(self, group: int, number: int, row: int, gaps: list[NumberGap]) -> None:
-        expected = self._highest[group] + 1
+    def take_one(self, group: int, number: int, row: int = 0) -> NumberGap | None:
+        """Take one row, and return the gap that it shows, None for none."""
+        expected = self._highest.get(group, number - 1) + 1
         if number < expected:
             self._fill(group, number)
-            return
+            return None
         self._highest[group] = number
-        if number > expected:
-            gap = NumberGap(group, expected, number - 1, row)
-            gaps.append(gap)
-            self.counts.gaps += 1
-            self.counts.missing += number - expected
-            ranges = self._missing.setdefault(group, [])
-            ranges.append((gap.first, gap.last))
-            self._bound(ranges)
+        if number == expected:
+            return None
+        gap = NumberGap(group, expected, number - 1, row)
+        self.counts.gaps += 1
+        self.counts.missing += number - expected
+        ranges = self._missing.setdefault(group, [])
+        ranges.append((gap.first, gap.last))
+        self._bound(ranges)
+        return gap
 
     def _fill(self, group: int, number: int) -> None:
         """Take a number that is not above the highest: one that was missing, or one that was there."""
