@@ -1,14 +1,10 @@
 """The commands of `python -m app`; each says what it does, and bad input ends in one line and exit code 2."""
 
 import gc
-import re
 import signal
 import sys
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,13 +14,14 @@ from rich.console import Console
 
 from app.errors import RunError, UsageError
 from app.process.logs import log_to_stderr
+from app.process.version import NAME, program_version
 from app.settings.mistakes import expected
 from operators.formula.suggest import did_you_mean
 from operators.join.settings import SettingsError
 from operators.sessions.sessions import CalendarError
 from operators.tiles.calls import TileError
+from replay.dates import parse_moment
 from replay.errors import HistoryError
-from schemas.clocks import NS_PER_S
 from schemas.frame import FrameError
 from schemas.letters import LetterError
 from schemas.stream import StreamError
@@ -42,11 +39,15 @@ MODULES = (
     "repartition",
     "publish",
     "capture",
+    "sql",
     "audit",
     "dead",
     "late",
     "progress",
     "reset",
+    "config",
+    "group",
+    "upgrade",
     "graph",
     "edges",
     "fit",
@@ -66,6 +67,8 @@ ALONE = {
     "doctor": ("watch",),
     "graph": ("graph", "edges", "fit"),
     "topics": ("align", "infer", "repartition"),
+    "drain": ("group",),
+    "upgrade-check": ("upgrade",),
     "watermarks": ("watch",),
     **{
         name: (name,)
@@ -74,10 +77,12 @@ ALONE = {
             "audit",
             "calendar",
             "capture",
+            "config",
             "dashboards",
             "dead",
             "export",
             "exporter",
+            "group",
             "kafka",
             "late",
             "progress",
@@ -85,13 +90,12 @@ ALONE = {
             "replay",
             "reset",
             "serve",
+            "sql",
         )
     },
 }
 
 WITH_PANDAS: Final = ("calendar",)
-
-NAME: Final = "tidemark"  # what is installed where this is no clone
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -99,9 +103,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def _show_version(wanted: bool) -> None:
     """Print the version and end."""
     if wanted:
-        clone = Path(__file__).parents[1] / "pyproject.toml"
-        number = tomllib.loads(clone.read_text())["project"]["version"] if clone.exists() else version(NAME)
-        console.print(f"{NAME} {number}")
+        console.print(f"{NAME} {program_version()}")
         raise typer.Exit
 
 
@@ -148,9 +150,6 @@ Limit = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.  Default: a table.")]
 
-_MOMENT: Final = re.compile(r"(.+?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?")
-_LAST_NS: Final = 2**63 - 1
-
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print each line as one line: cut at the edge of a terminal, whole anywhere else."""
@@ -169,20 +168,10 @@ def require_stream(names: Sequence[str], stream: str | None) -> None:
 
 def moment_ns(option: str, text: str) -> int:
     """A moment as int64 ns UTC: ISO 8601 to the nanosecond, UTC where it names no zone; raises UsageError."""
-    parts = _MOMENT.fullmatch(text.strip())
     try:
-        assert parts is not None, "any text with a character matches"
-        # Apart from its zone, which behind a day alone would be read as an hour.
-        moment = datetime.fromisoformat(parts[1])
-        zone = datetime.fromisoformat(f"2000-01-01T00:00{parts[3] or 'Z'}").tzinfo
-        assert (moment.tzinfo, moment.microsecond) == (None, 0), "both are parts of their own"
-    except (AssertionError, ValueError):
-        raise UsageError(f"{option} {text!r} is no time; write it as 2024-01-15T14:30, UTC") from None
-    whole = moment.replace(tzinfo=zone) - datetime(1970, 1, 1, tzinfo=UTC)
-    ns = (whole.days * 86_400 + whole.seconds) * NS_PER_S + int((parts[2] or "").ljust(9, "0"))
-    if abs(ns) > _LAST_NS:
-        raise UsageError(f"{option} {text!r} lies beyond the times that 64 bits hold: 1677 to 2262")
-    return ns
+        return parse_moment(text)
+    except HistoryError as wrong:
+        raise UsageError(f"{option} {wrong}") from None
 
 
 def say(line: str) -> None:

@@ -4,6 +4,7 @@ With `-n` (pytest-xdist) several workers run whole files, the long ones first, a
 that needs it starts it, and the controller stops it when all have ended.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,6 +17,10 @@ from tests.stage.kafka_process import Broker, broker_runs, find_broker, kafka_sc
 from tests.stage.programs import App, compile_kernels
 
 load_profile()
+
+# Thousands of tests are a million objects: with Python's own thresholds a seventh of the time goes into
+# looking through them for garbage.
+gc.set_threshold(50_000, 20, 100)
 
 BROKERS: Final = pytest.StashKey[list[Broker]]()  # that this process or its workers ran tests against
 RAN_BEFORE: Final = pytest.StashKey[bool]()  # whether the broker ran before there were workers
@@ -50,6 +55,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(
             key=lambda item: -sum(seconds for mark in item.iter_markers("takes_s") for seconds in mark.args)
         )
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of the garbage collector's sight."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -292,6 +292,20 @@ class Admin(Protocol):
         """Members, what each owns, and the committed positions of a consumer group, without waiting."""
         ...
 
+    def commit_group(self, name: str, positions: Mapping[TopicPartition, Position]) -> None:
+        """Make these the committed positions of a group without members; others that it has stay.
+
+        Raises BusError where it has members, or a partition does not exist.
+        """
+        ...
+
+    def broker_limits(self, names: Sequence[str]) -> dict[str, int]:
+        """Of settings of brokers that are whole numbers, the smallest that any broker has.
+
+        What no broker tells is left out.
+        """
+        ...
+
     def ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
         """The offsets of each log; raises BusError naming a partition that does not exist."""
         ...
@@ -312,6 +326,13 @@ class Bus(Protocol):
     def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> Producer: ...
 
     def admin(self) -> Admin: ...
+
+    def vacate(self, *, group: str, client_id: str, topics: Sequence[str]) -> None:
+        """Give up the place in a group that a member of these settings keeps after it has ended.
+
+        Whoever has that place and still runs is fenced.  Raises BusError where the group does not answer.
+        """
+        ...
 
     def message_limits(self, topics: Sequence[str]) -> dict[str, MessageLimit]:
         """How large a message each topic takes from our producers, by its name.

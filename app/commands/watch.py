@@ -1,21 +1,20 @@
 """What an operator asks first: `watermarks` of a group that runs, `doctor` before one does."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from app.cli import Bootstrap, ConfigFile, app, console, say, stop_on_signals
+from app.commands.findings import show_findings
 from app.config import Settings, load_settings
 from app.errors import RunError
 from app.process.clock import now_ns, pause
 from app.watch.doctor import connect_to, examine
-from app.watch.finding import Finding
 from app.watch.tails import with_tails
 from app.watch.view import as_json, screen
 from app.watch.watermarks import Picture, Watch, look
@@ -98,26 +97,7 @@ def doctor(config: ConfigFile = None, bootstrap: Bootstrap = None, json_: AsJson
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
     findings = list(examine(settings, lambda: connect_to(settings)))
-    if json_:
-        console.print_json(json.dumps([asdict(finding) for finding in findings]))
-    else:
-        console.print(_table(findings))
-    problems = [finding for finding in findings if finding.level == "problem"]
-    for problem in problems:
-        say(f"problem: {problem.what}: {problem.found}; {problem.advice}")
-    if problems:
-        raise typer.Exit(1)
-
-
-def _table(findings: Sequence[Finding]) -> Table:
-    colours = {"ok": "green", "note": "yellow", "problem": "bold red"}
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for finding in findings:
-        table.add_row(Text(finding.level, colours[finding.level]), finding.what, Text(finding.found))
-    return table
+    show_findings(findings, json_=json_)
 
 
 def _pipeline_if_known(settings: Settings, bus: Bus) -> Pipeline | None:

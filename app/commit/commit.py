@@ -96,6 +96,7 @@ def positions_of(tasks: Mapping[int, Task]) -> dict[TopicPartition, Position]:
                     log=reading.log,
                     rule=task.committed_rule,
                     member=task.life.member,
+                    program=task.life.program,
                 )
             )
     return positions

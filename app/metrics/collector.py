@@ -1,7 +1,6 @@
 """The collector: the figures of a worker as Prometheus reads them, put together when it asks."""
 
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -112,13 +111,3 @@ def rendered(registry: CollectorRegistry, accept: str) -> tuple[str, bytes]:
     """The content type and the text of a scrape, in the format that the scraper accepts."""
     encode, content_type = choose_encoder(accept)
     return content_type, encode(registry)
-
-
-def program_version() -> str:
-    """The version of what is installed, of the client where this is a clone; empty for neither."""
-    for name in ("tidemark", "tidemark-gpu-sink"):
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            continue
-    return ""

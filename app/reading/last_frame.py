@@ -8,6 +8,7 @@ from app.wiring.pipeline import Pipeline
 from operators.hashing.parity import Parity
 from schemas.frame import FrameHeaders, decode_frame
 from topics.block import Original, TopicPartition
+from topics.bus import Bus
 
 WAIT_MS: Final = 100
 BACK_FIRST: Final = 8  # offsets from the end: the last ones may be transaction markers
@@ -28,7 +29,7 @@ def last_frame(pipeline: Pipeline, topic: str, partition: int, *, group: str) ->
     Raises FrameError where something else writes to that topic.
     """
     source = TopicPartition(topic, partition)
-    original = _last_message(pipeline, source, group)
+    original = last_message(pipeline.bus, source, group)
     if original is None:
         return None
     headers = FrameHeaders.from_kafka(original.headers)
@@ -36,8 +37,9 @@ def last_frame(pipeline: Pipeline, topic: str, partition: int, *, group: str) ->
     return LastFrame(decode_frame(original.value).schema, headers.rule, rows)
 
 
-def _last_message(pipeline: Pipeline, source: TopicPartition, group: str) -> Original | None:
-    consumer = pipeline.bus.consumer(group=group, client_id=group, to_end=True)
+def last_message(bus: Bus, source: TopicPartition, group: str) -> Original | None:
+    """The last committed message of a partition, None of an empty one; `group` names the reader."""
+    consumer = bus.consumer(group=group, client_id=group, to_end=True)
     try:
         low, high = consumer.offsets(source)
         back = BACK_FIRST

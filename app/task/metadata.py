@@ -59,6 +59,7 @@ class Committed:
     counts in, None where an earlier version committed it.  `rule` is the text of the rule that the rows below
     the frontier were sealed by, empty where an earlier version committed it.  `member` names the worker that
     made the commit (`app.wiring.slot`): where Kafka still shows an ended one, it alone says who has the slot.
+    `program` is the version of the program that made it, for people.
     """
 
     progress: InputProgress
@@ -70,6 +71,7 @@ class Committed:
     log: LogIds | None = None
     rule: str = ""
     member: str = ""
+    program: str = ""
 
 
 def to_position(committed: Committed) -> Position:
@@ -112,6 +114,7 @@ def from_position(position: Position, where: str) -> Committed:
             log=_ids(fields.get("log")),
             rule=str(fields.get("rule", "")),
             member=str(fields.get("by", "")),
+            program=str(fields.get("program", "")),
             progress=InputProgress(
                 needed_offset=position.offset,
                 next_offset=int(fields["next_offset"]),
@@ -184,6 +187,8 @@ def _metadata(committed: Committed) -> str:
         fields["rule"] = committed.rule
     if committed.member:
         fields["by"] = committed.member
+    if committed.program:
+        fields["program"] = committed.program
     if committed.log is not None:
         fields["log"] = list(committed.log)
     if committed.report is not None:

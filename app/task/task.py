@@ -31,16 +31,18 @@ class Counts:
     dead: int = 0  # rows and messages that are unreadable, break a rule, or lie too far ahead
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Life:
     """By which rule a task seals from when it was opened, and who has it; as text, for its commits.
 
-    `rule_before` is the rule of the commit that it took up, `member` the worker (`app.wiring.slot`).
+    `rule_before` is the rule of the commit that it took up, `member` the worker (`app.wiring.slot`), and
+    `program` its version.
     """
 
     rule: str = ""
     rule_before: str = ""
     member: str = ""
+    program: str = ""
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from state.limits import StateLimits
 from topics.avro.encode import value_subjects
 from topics.block import TopicPartition
 from topics.bus import Admin, Bus, BusError
+from topics.kafka.bundled import bundled_openssl
 from topics.kafka.bus import client_version
 from topics.kafka.reader import reading
 from topics.memory.bus import MemoryBus
@@ -44,22 +45,28 @@ def examine(settings: Settings, connect: Callable[[], Bus]) -> Iterator[Finding]
     """Look at everything, what needs no broker first; nothing is made but the state folder."""
     machine = f"{platform.system()} {platform.machine()}"
     yield Finding("Python", "ok", f"{platform.python_version()} on {machine}")
-    yield Finding("Kafka client", "ok", client_version())
+    yield Finding("Kafka client", "ok", client_words())
     yield _reading(settings)
     yield _kernels(settings)
-    yield _state_folder(settings)
+    yield state_folder_finding(settings)
     yield _open_files(settings)
     yield _memory(settings)
     yield _gpu()
     bus = yield from _broker(settings, connect)
     yield (registry := _registry(settings))
     if registry.level == "ok":
-        yield from _streams(settings, bus or MemoryBus())
+        yield from stream_findings(settings, bus or MemoryBus())
 
 
 def connect_to(settings: Settings) -> Bus:
     """The broker of the settings; raises UsageError where it does not answer."""
     return open_kafka(settings.bus.bootstrap, settings.bus.client_settings())
+
+
+def client_words() -> str:
+    """The Kafka client, with the OpenSSL that its wheel brings along, which no package manager updates."""
+    openssl = bundled_openssl()
+    return f"{client_version()}{f', with OpenSSL {openssl}' if openssl else ''}"
 
 
 def _reading(settings: Settings) -> Finding:
@@ -81,7 +88,8 @@ def _kernels(settings: Settings) -> Finding:
     return Finding("kernels", *(("note", f"{found}, kept for the next start") if compiled else ("ok", found)))
 
 
-def _state_folder(settings: Settings) -> Finding:
+def state_folder_finding(settings: Settings) -> Finding:
+    """Whether the folder of local state can be written, with room for it."""
     folder = settings.worker.state
     try:
         try_to_write(folder)
@@ -143,14 +151,14 @@ def _broker(settings: Settings, connect: Callable[[], Bus]) -> Generator[Finding
         yield Finding("topics", "problem", f"missing: {', '.join(names)}", advice)
     else:
         yield Finding("topics", "ok", f"{len(planned.fine)} topics of {settings.bus.partitions} partitions")
-        yield from _commits(settings, admin)
+        yield from commit_findings(settings, admin)
     for topic in dict.fromkeys(note.topic for note in planned.notes):
         notes = [f"{n.what} {n.actual}: {n.consequence}" for n in planned.notes if n.topic == topic]
         yield Finding(topic, "note", "; ".join(notes))
     return bus
 
 
-def _commits(settings: Settings, admin: Admin) -> Iterator[Finding]:
+def commit_findings(settings: Settings, admin: Admin) -> Iterator[Finding]:
     """Whether the group's offsets count in the logs that are there."""
     group = settings.pipeline.prefix
     try:
@@ -173,7 +181,7 @@ def _commits(settings: Settings, admin: Admin) -> Iterator[Finding]:
         yield Finding("commits", "ok", f"group {group} has offsets of {len(known)} partitions, of these logs")
 
 
-def _streams(settings: Settings, bus: Bus) -> Iterator[Finding]:
+def stream_findings(settings: Settings, bus: Bus) -> Iterator[Finding]:
     """Whether the inputs bear the join, and what the newest messages of each say of its settings."""
     try:
         # Refuses a join or a rule that the columns cannot have.

@@ -23,7 +23,7 @@ from app.errors import RunError, UsageError
 from app.process.clock import now_ns, pause
 from app.task.metadata import from_position
 from schemas.clocks import NS_PER_MS, NS_PER_S
-from topics.bus import Admin
+from topics.bus import Admin, Member
 
 _ID: Final = re.compile(
     r"(?P<name>.+)@(?P<host>[^@:]+):(?P<pid>[0-9]{1,10}):(?P<started_ms>[0-9]{1,15}):(?P<ticks>[0-9]{1,19})"
@@ -77,6 +77,12 @@ def slot_of(client_id: str) -> str:
     """The group and slot that a client id names: `tidemark-0`."""
     match = _ID.fullmatch(client_id)
     return match["name"] if match else client_id
+
+
+def member_in(admin: Admin, settings: Settings) -> Member | None:
+    """The member of the group that has the slot of these settings, whether its process runs or not."""
+    members = admin.group(settings.pipeline.prefix).members
+    return next((one for one in members if slot_of(one.client_id) == _name(settings)), None)
 
 
 def occupant_of(admin: Admin, settings: Settings) -> Occupant | None:

@@ -12,6 +12,7 @@ from app.metrics.heart import BEAT_NS, Heart
 from app.metrics.ledger import Ledger
 from app.metrics.notify import Notifier
 from app.metrics.pages import Answer, Page, health_page
+from app.process.version import program_version
 from app.settings.metrics import LOOPBACK, MetricsSettings
 from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS
@@ -55,7 +56,7 @@ class Endpoint:
         """The worker has joined its group: its figures can be asked for."""
         if self._server is None:
             return
-        from app.metrics.collector import Labels, WorkerCollector, program_version, registry_of, rendered
+        from app.metrics.collector import Labels, WorkerCollector, registry_of, rendered
 
         settings = self._settings
         labels = Labels(

@@ -15,6 +15,7 @@ from app.metrics.phases import STATE
 from app.process.away import wait_out
 from app.process.failpoints import RECALL, RESTORE, REVOKE, reach
 from app.process.meter import Meter
+from app.process.version import program_version
 from app.reading.last_known import last_known_entries
 from app.reading.partition import require_settled
 from app.reading.warming import warm_nodes
@@ -245,7 +246,7 @@ class Ownership:
             store=state.store,
             identity=identity,
             ahead_limit=self._pipeline.ahead_limit(),
-            life=Life(rule=str(self._pipeline.rule), rule_before=newest.rule, member=member),
+            life=Life(str(self._pipeline.rule), newest.rule, member, program_version()),
             warming=self._warming(number, operator.nodes, newest),
         )
         if resumed:

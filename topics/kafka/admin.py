@@ -27,7 +27,9 @@ from topics.bus import (
 )
 from topics.kafka.callbacks import weakly
 from topics.kafka.errors import AWAY, REFUSED, error_of, raise_bus_error, refusal_text
+from topics.kafka.places import kafka_positions
 from topics.kafka.settings import LOGGER, REQUEST_TIMEOUT_S
+from topics.positions import require_committable
 
 _Answer = TypeVar("_Answer")
 _ASK_AGAIN_S: Final = 0.02
@@ -192,6 +194,43 @@ class KafkaAdmin:
                 if place.offset >= 0
             },
         )
+
+    def commit_group(self, name: str, positions: Mapping[TopicPartition, Position]) -> None:
+        """Make these the committed positions of a group without members; others that it has stay.
+
+        Raises BusError where it has members, or a partition does not exist.
+        """
+        require_committable(positions)
+        if not positions:
+            return
+        # A broker takes offsets of topics that do not exist.
+        self.ranges(list(positions))
+        where = f"positions of group {name} could not be committed"
+
+        def commit() -> None:
+            request = ConsumerGroupTopicPartitions(name, kafka_positions(positions))
+            answers = self._client.alter_consumer_group_offsets([request], request_timeout=REQUEST_TIMEOUT_S)
+            for place in _take(answers[name], where, passing=()).topic_partitions:
+                if place.error is not None:
+                    raise BusError(f"{where}: {place.topic}[{place.partition}]: {place.error.str()}")
+
+        _when_ready(commit)
+
+    def broker_limits(self, names: Sequence[str]) -> dict[str, int]:
+        """Of settings of brokers that are whole numbers, the smallest that any broker has."""
+        try:
+            brokers = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).brokers
+        except KafkaException as raised:
+            raise_bus_error(raised, "asking for the brokers")
+        resources = [ConfigResource(ResourceType.BROKER, str(number)) for number in brokers]
+        answers = self._client.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
+        values_of: dict[str, list[int]] = {}
+        for answer in answers.values():
+            entries = _take(answer, "settings of a broker could not be read", passing=())
+            for name in names:
+                if name in entries and entries[name].value is not None:
+                    values_of.setdefault(name, []).append(int(entries[name].value))
+        return {name: min(values) for name, values in values_of.items()}
 
     def ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
         """The offsets of each log; raises BusError naming a partition that does not exist."""

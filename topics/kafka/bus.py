@@ -25,6 +25,7 @@ from topics.kafka.settings import (
     require_free,
     settings_for,
 )
+from topics.kafka.vacate import vacate
 from topics.message_size import message_limit
 
 
@@ -80,6 +81,13 @@ class KafkaBus:
         settings = settings_for("consumer", self._bootstrap, client_id, self._config, own)
         with _named_settings():
             return KafkaConsumer(settings, self._on_wait, self._reading)
+
+    def vacate(self, *, group: str, client_id: str, topics: Sequence[str]) -> None:
+        """Give up the place in a group that a member of these settings keeps after it has ended."""
+        own = consumer_settings(group, self._group_protocol)
+        settings = settings_for("consumer", self._bootstrap, client_id, self._config, own)
+        with _named_settings():
+            vacate(settings, topics)
 
     def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> KafkaProducer:
         """Make a producer; with an id, abort what that id left open and fence who had it."""

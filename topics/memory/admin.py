@@ -1,10 +1,11 @@
 """The embedded bus's topics: created, described and deleted as on a broker."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from topics.block import TopicPartition
-from topics.bus import BusError, BusUnavailableError, GroupStanding, LogId, LogRange, TopicSpec
+from topics.bus import BusError, BusUnavailableError, GroupStanding, LogId, LogRange, Position, TopicSpec
 from topics.memory.store import MemoryStore
+from topics.positions import require_committable
 
 
 class MemoryAdmin:
@@ -64,6 +65,24 @@ class MemoryAdmin:
         if name not in self._store.groups:
             return GroupStanding(state="empty", members=(), committed={})
         return self._store.groups[name].standing()
+
+    def commit_group(self, name: str, positions: Mapping[TopicPartition, Position]) -> None:
+        """Make these the committed positions of a group without members; others that it has stay.
+
+        Raises BusError where it has members, or a partition does not exist.
+        """
+        require_committable(positions)
+        if not positions:
+            return
+        self.ranges(list(positions))
+        if self.group(name).members:
+            raise BusError(f"positions of group {name} could not be committed: it has members")
+        self._store.group(name).committed.update(positions)
+
+    def broker_limits(self, names: Sequence[str]) -> dict[str, int]:
+        """Of settings of brokers the smallest: here no broker limits anything."""
+        del names
+        return {}
 
     def ranges(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, LogRange]:
         """The offsets of each log."""

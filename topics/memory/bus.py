@@ -35,6 +35,11 @@ class MemoryBus:
         del to_end
         return MemoryConsumer(self._store, self._store.group(group), client_id)
 
+    def vacate(self, *, group: str, client_id: str, topics: Sequence[str]) -> None:
+        """Take members of this name out of a group: here none is static, and each leaves as it ends."""
+        del topics
+        self._store.group(group).expel(client_id)
+
     def producer(self, *, transactional_id: str | None = None, client_id: str = "tidemark") -> MemoryProducer:
         """Make a producer; with an id, abort what that id left open and fence who had it."""
         return MemoryProducer(self._store, transactional_id)

@@ -49,6 +49,11 @@ class Group:
         if self._members.pop(member, None) is not None:
             self._rebalance()
 
+    def expel(self, client_id: str) -> None:
+        """Remove the members of a client."""
+        for member in [name for name, state in self._members.items() if state.client_id == client_id]:
+            self.leave(member)
+
     def topic_changed(self, topic: str) -> None:
         """Deal the partitions anew where a member reads this topic."""
         if any(topic in member.topics for member in self._members.values()):

@@ -98,3 +98,35 @@ def test_a_partition_that_is_not_there_is_named(scene: Scene) -> None:
     absent = scene.name("absent")
     with pytest.raises(BusError, match=absent):
         scene.bus.admin().ranges([TopicPartition(absent, 0)])
+
+
+def test_positions_are_committed_for_a_group_that_nobody_is_in_and_others_stay(scene: Scene) -> None:
+    topic, group = scene.topic(partitions=2), scene.name("group")
+    first, second = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    admin = scene.bus.admin()
+    admin.commit_group(group, {})
+    admin.commit_group(group, {first: Position(0, "a" * 4_000)})
+    admin.commit_group(group, {second: Position(3, "b")})
+    await_committed(scene, group, {first: Position(0, "a" * 4_000), second: Position(3, "b")})
+    with pytest.raises(BusError, match="negative"):
+        admin.commit_group(group, {first: Position(-1)})
+
+
+def test_positions_of_a_group_with_members_or_of_no_topic_are_refused(scene: Scene) -> None:
+    topic, group = scene.topic(), scene.name("group")
+    place = TopicPartition(topic, 0)
+    member = Member(scene.bus, group, [topic])
+    turn_until([member], lambda: member.owned == {place})
+    admin = scene.bus.admin()
+    with pytest.raises(BusError, match=f"positions of group {group} could not be committed"):
+        admin.commit_group(group, {place: Position(1)})
+    member.consumer.close()
+    with pytest.raises(BusError):
+        admin.commit_group(group, {TopicPartition(scene.name("absent"), 0): Position(1)})
+    assert admin.group(group).committed == {}
+
+
+def test_limits_of_brokers_are_whole_numbers_and_what_none_tells_is_left_out(scene: Scene) -> None:
+    told = scene.bus.admin().broker_limits(["message.max.bytes", "no.such.setting"])
+    assert told.keys() == (set() if scene.bus.name == "embedded" else {"message.max.bytes"})
+    assert all(value > 0 for value in told.values())

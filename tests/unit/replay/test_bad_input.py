@@ -26,7 +26,7 @@ ANSWERS = {
         "test_a_query_over_a_part_that_is_gone_names_it_and_its_rows": "part gone",
         "test_a_query_over_a_part_that_is_cut_is_refused": "part cut",
         "test_a_row_without_its_clock_is_a_dead_letter_of_the_capture": "no clock",
-        "test_times_of_a_query_are_nanoseconds_and_text_is_refused": "time without a zone",
+        "test_times_of_a_query_are_utc_and_what_is_none_is_refused": "time without a zone",
     },
     "store/test_table.py": {
         "test_versions_outside_the_log_are_refused_with_those_there_are": "version outside of the log",
@@ -124,10 +124,15 @@ def test_a_row_without_its_clock_is_a_dead_letter_of_the_capture(tmp_path: Path)
     assert "known_ns" in dead.column("reason")[0].as_py()
 
 
-def test_times_of_a_query_are_nanoseconds_and_text_is_refused(
+def test_times_of_a_query_are_utc_and_what_is_none_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table_of(tmp_path, draw_rows(10, seed=1))
     query = ("sql", "select count(*) from quote", "--store", str(tmp_path))
-    assert "--from" in error_of(capsys, *query, "--from", "2025-11-28T10:00")
-    assert main([*query, "--from", "1764288000000000000"]) == 0
+    answer = error_of(capsys, *query, "--from", "tomorrow")
+    assert "'tomorrow' is no time" in answer
+    assert "UTC" in answer
+    for moment in ("2025-11-28T10:00", "1764324000000000000"):
+        assert main([*query, "--from", moment]) == 0
+    first, second = capsys.readouterr().out.split("count_star()\n")[1:]
+    assert first == second

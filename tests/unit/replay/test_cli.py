@@ -21,6 +21,7 @@ TABLE_COMMANDS = (
     "verify",
     "restore",
     "retain",
+    "rebucket",
     "vacuum",
     "sql",
     "quality",
