@@ -14,7 +14,8 @@ from replay.store.part import Covered
 def flags(rules: BadTickRules | None = None, **columns: list[float]) -> list[int]:
     rows = pa.RecordBatch.from_pydict(columns)
     groups = np.zeros(rows.num_rows, np.int64)
-    return BadTicks(rows.schema, rules or BadTickRules()).flags(rows, groups, ["A"]).tolist()
+    verdicts: list[int] = BadTicks(rows.schema, rules or BadTickRules()).flags(rows, groups, ["A"]).tolist()
+    return verdicts
 
 
 def test_numbers_of_the_example_are_gaps_a_fill_and_a_duplicate() -> None:
