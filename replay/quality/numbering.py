@@ -25,7 +25,7 @@ class NumberCounts:
     """What the numbers of a stream say.
 
     `missing` are numbers passed over and not come since, `filled` those that came after all, `duplicates`
-    rows whose number had been there, `given_up` ranges that were too many to remember, whose late rows count
+    rows whose number had been there, `forgotten` ranges that were too many to remember, whose late rows count
     as duplicates.
     """
 
@@ -33,7 +33,7 @@ class NumberCounts:
     missing: int = 0
     filled: int = 0
     duplicates: int = 0
-    given_up: int = 0
+    forgotten: int = 0
 
 
 class Numbering:
@@ -99,4 +99,4 @@ class Numbering:
     def _bound(self, ranges: list[tuple[int, int]]) -> None:
         if len(ranges) > self._ranges_max:
             del ranges[0]
-            self.counts.given_up += 1
+            self.counts.forgotten += 1
