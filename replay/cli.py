@@ -30,7 +30,7 @@ from replay.publish.options import (
 )
 from replay.publish.pace import parse_speed
 from replay.publish.session import Target, of_registry, parse_client_config, publish, without_registry
-from replay.quality_commands import quality
+from replay.quality_commands import DeviationOption, TickOption, parse_ticks, quality
 from replay.query_command import queries
 from replay.store.catalog import list_days, print_catalog
 from replay.store.days import HistoryStore
@@ -101,6 +101,13 @@ RenameOption = Annotated[
 ReplaceFlag = Annotated[
     bool, typer.Option("--replace", help="Replace days of which other files gave rows: these are lost.")
 ]
+FlagFlag = Annotated[
+    bool,
+    typer.Option(
+        "--flag-bad-ticks",
+        help="Add a column bad_tick: 0, or bits of what is wrong with the row's prices (docs/history.md).",
+    ),
+]
 DryRunFlag = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be imported, file by file, and write nothing.")
 ]
@@ -132,6 +139,9 @@ def import_command(
     keep: KeepOption = None,
     rename: RenameOption = None,
     replace: ReplaceFlag = False,
+    flag_bad_ticks: FlagFlag = False,
+    tick: TickOption = None,
+    deviation_ticks: DeviationOption = 1.0,
     dry_run: DryRunFlag = False,
 ) -> None:
     """Import a folder of Parquet, CSV, Arrow or DBN files; days that are unchanged are not written again.
@@ -158,6 +168,7 @@ def import_command(
         keep=keep,
         rename=rename or (),
         replace=replace,
+        bad_ticks=parse_ticks(tick or (), deviation_ticks) if flag_bad_ticks else None,
     )
     for line in report.lines():
         typer.echo(line)

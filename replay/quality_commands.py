@@ -10,7 +10,9 @@ import typer
 from replay.capture.dead import dead_stream
 from replay.errors import HistoryError
 from replay.publish.options import STORE, StoreOption
+from replay.quality.arbiter import HOLD_NS
 from replay.quality.bad_ticks import BadTickRules
+from replay.quality.lines import arbitrate
 from replay.quality.measure import DayFacts, NumberColumn, QualityOptions, measure_day
 from replay.quality.offsets import offset_faults
 from replay.quality.tables import keep_quality
@@ -19,6 +21,7 @@ from replay.store.day import Day
 from replay.store.days import HistoryStore
 from replay.store.table import HistoryTable, has_table
 from replay.store.table_day import TableDay
+from schemas.clocks import NS_PER_MS
 
 quality = typer.Typer()
 
@@ -94,6 +97,38 @@ def quality_command(
             typer.echo(line)
         if table:
             keep_quality(history.root, [measured])
+
+
+@quality.command("arbitrate")
+def arbitrate_command(
+    line_a: Annotated[Path, typer.Argument(help="Store with the days recorded on line A.")],
+    line_b: Annotated[Path, typer.Argument(help="Store with those of line B.")],
+    number: Annotated[
+        str,
+        typer.Option(
+            help="Column that counts the feed's rows, STREAM=COLUMN for each symbol's, STREAM=COLUMN/CHANNEL "
+            "for each channel's."
+        ),
+    ],
+    date: Annotated[str, typer.Option(help="Day, YYYY-MM-DD.")],
+    store: StoreOption = STORE,
+    hold_ms: Annotated[
+        float,
+        typer.Option(min=0.0, help="Longest time, in milliseconds, that a row waits for others."),
+    ] = HOLD_NS / NS_PER_MS,
+) -> None:
+    """Make one day of two that hold the same feed: the first copy of each row wins, in number order.
+
+    What one line lost comes from the other; what both lost is a gap.  Time is that of known_ns alone, so
+    the same lines give the same day; each row's known_ns becomes the moment from which its turn had come.
+
+    Example: python -m replay arbitrate build/a build/b --number quote=sequence --date 2024-01-15
+    """
+    ((stream, column),) = parse_numbers([number]).items()
+    lines = (HistoryStore(line_a).day(stream, date), HistoryStore(line_b).day(stream, date))
+    result = arbitrate(lines, column, HistoryStore(Path(store)), hold_ns=round(hold_ms * NS_PER_MS))
+    for line in result.lines():
+        typer.echo(f"{stream} {date}: {line}")
 
 
 def parse_hours(text: str) -> tuple[int, int]:

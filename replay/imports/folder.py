@@ -16,11 +16,13 @@ from replay.errors import SourceError
 from replay.imports.columns import require_known
 from replay.imports.common_types import common_type, is_list_of_nothing
 from replay.imports.files import NAMES_MAX, STREAMS, find_files
+from replay.imports.flags import count_bad, with_flag_column, with_flags
 from replay.imports.options import ImportOptions, OptionValues
 from replay.imports.replacement import require_own
 from replay.imports.report import ImportedDay, ImportReport
 from replay.imports.source_file import MARKET_SYMBOL, SEQUENCE, BadRows, SourceFile
 from replay.order import order_clock, order_times
+from replay.quality.bad_ticks import BadTickRules
 from replay.store.day import BATCH_ROWS, Source
 from replay.store.days import HistoryStore, StagedDay
 from schemas.clocks import EVENT_NS, KNOWN_NS
@@ -29,11 +31,12 @@ from schemas.stream import Stream
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How a folder is read: the key columns, the zone of its days, and all of it as text."""
+    """How a folder is read: key columns, the zone of its days, all of it as text, and rules for bad ticks."""
 
     key: tuple[str, ...]
     zone: str
     made: dict[str, str]
+    bad_ticks: BadTickRules | None
 
 
 @dataclass(slots=True)
@@ -142,7 +145,7 @@ def _plan(
         report.notes += file.notes if file.rows else [f"{file.name}: no rows"]
         if report.dry_run:
             report.describe(stream, file)
-    return _Plan(key, options.zone, options.made(key))
+    return _Plan(key, options.zone, options.made(key), options.bad_ticks)
 
 
 def _has_market(file: SourceFile) -> bool:
@@ -269,6 +272,8 @@ def _stage_day(
     times = order_times(table, order)
     if np.any(times[:-1] > times[1:]):
         table = table.take(pa.array(np.argsort(times, kind="stable")))
+    if plan.bad_ticks is not None:
+        table = with_flags(table, made.schema, plan.key, plan.bad_ticks)
     staged = store.stage(
         made,
         date_text,
@@ -277,7 +282,7 @@ def _stage_day(
         sources=rows.sources,
         made=plan.made,
     )
-    return ImportedDay(stream, date_text, staged.summary.rows, written=True), staged
+    return ImportedDay(stream, date_text, table.num_rows, written=True, bad_ticks=count_bad(table)), staged
 
 
 def _rows_of(rows: _DayRows, day: int, schema: pa.Schema, plan: _Plan) -> Iterator[pa.Table]:
@@ -342,6 +347,8 @@ def _least_schema(files: list[SourceFile], plan: _Plan) -> pa.Schema:
 
 
 def _stream(name: str, schema: pa.Schema, plan: _Plan) -> Stream:
+    if plan.bad_ticks is not None:
+        schema = with_flag_column(schema, name)
     ordered = SEQUENCE in schema.names and schema.field(SEQUENCE).type == pa.int64()
     return Stream(name=name, schema=schema, key=plan.key, sequence=SEQUENCE if ordered else None)
 

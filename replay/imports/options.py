@@ -7,6 +7,7 @@ from typing import TypedDict
 from replay.dates import NEW_YORK
 from replay.errors import SourceError
 from replay.imports.units import UNITS, Unit
+from replay.quality.bad_ticks import BadTickRules
 from replay.zones import require_zone
 
 
@@ -24,6 +25,7 @@ class OptionValues(TypedDict, total=False):
     keep: str | None
     rename: Sequence[str]
     replace: bool
+    bad_ticks: BadTickRules | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class ImportOptions:
     `drop`, `keep`  columns left out, or the only ones kept (separated by commas) beside keys and clocks.
     `rename`       new names of columns, `OLD=NEW` each.
     `replace`      whether a day may lose the rows that other files gave it.
+    `bad_ticks`    how prices are judged, for a column `bad_tick`; None for none.
     """
 
     timezone: str | None = None
@@ -52,6 +55,7 @@ class ImportOptions:
     keep: str | None = None
     rename: Sequence[str] = ()
     replace: bool = False
+    bad_ticks: BadTickRules | None = None
 
     def __post_init__(self) -> None:
         for zone in (self.timezone, self.naive_as):
@@ -110,6 +114,7 @@ class ImportOptions:
             "drop": ",".join(sorted(self.drop)),
             "keep": self.keep or "",
             "rename": ",".join(self.rename),
+            "bad_ticks": "" if self.bad_ticks is None else str(self.bad_ticks),
         }
         return made | {name: text for name, text in further.items() if text}
 

@@ -13,12 +13,16 @@ EXAMPLES_MAX: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class ImportedDay:
-    """A day the folder has rows of; `written` is False where the history had it from these files before."""
+    """A day the folder has rows of; `written` is False where the history had it from these files before.
+
+    `bad_ticks` counts rows that were flagged, for more than a locked quote.
+    """
 
     stream: str
     date: str
     rows: int
     written: bool
+    bad_ticks: int = 0
 
 
 @dataclass(slots=True)
@@ -83,4 +87,5 @@ class ImportReport:
     def _day(self, day: ImportedDay) -> str:
         how = " before" if not day.written else ""
         verb = "would be imported" if self.dry_run and day.written else f"imported{how}"
-        return f"{day.stream} {day.date}: {day.rows:,} rows {verb}"
+        flagged = f", {day.bad_ticks:,} flagged as bad ticks" if day.bad_ticks else ""
+        return f"{day.stream} {day.date}: {day.rows:,} rows {verb}{flagged}"

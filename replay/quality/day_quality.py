@@ -134,7 +134,7 @@ def _details(day: DayQuality) -> list[str]:
         numbers = day.numbers
         lines.append(
             f"numbers: {numbers.gaps:,} gaps, {numbers.missing:,} missing, {numbers.filled:,} came later, "
-            f"{numbers.duplicates:,} twice, {numbers.given_up:,} ranges given up"
+            f"{numbers.duplicates:,} twice, {numbers.forgotten:,} ranges given up"
         )
     if day.bad_ticks is not None:
         kinds = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in day.bad_ticks.items())

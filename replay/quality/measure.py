@@ -17,7 +17,7 @@ from replay.quality.bad_ticks import BadTick, BadTickRules, BadTicks
 from replay.quality.clocks import Distances, Silences
 from replay.quality.day_quality import ClockQuality, DayQuality, SilenceQuality
 from replay.quality.groups import Groups
-from replay.quality.numbering import Numbering
+from replay.quality.numbering import NumberCounts, Numbering
 from replay.quality.offsets import OffsetFaults
 from replay.quality.repeats import Repeats
 from replay.quality.values import ColumnValues
@@ -102,21 +102,14 @@ class _Measure:
 
     def __init__(self, day: Day, facts: DayFacts, options: QualityOptions) -> None:
         number = options.numbers.get(day.summary.stream)
-        self._day, self._facts, self._number = day, facts, number
-        self._session_ns = None if options.hours is None else session_ns(day, options.hours)
-        stream = day.stream
-        _require_numbers(stream, number)
-        self._groups = Groups(stream.key)
-        self._sources = Groups(number.by if number is not None and number.by else stream.key)
+        self._day, self._facts = day, facts
+        self._groups = Groups(day.stream.key)
         self._values = ColumnValues()
-        self._ticks = BadTicks(stream.schema, options.rules)
-        self._bad = dict.fromkeys((kind.name.lower() for kind in BadTick if kind.name), 0)
-        self._one_sided = 0
+        self._prices = _Prices(day.stream.schema, options.rules)
         self._distances = Distances()
-        self._of_symbols, self._of_stream = Silences(), Silences()
+        self._silences = _Silences(None if options.hours is None else session_ns(day, options.hours))
         self._repeats, self._places = Repeats(3), Repeats(4)
-        self._numbering = Numbering()
-        self.gaps: list[GapRecord] = []
+        self._numbers = None if number is None else _Numbers(day.stream, number)
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Take the next rows."""
@@ -124,16 +117,16 @@ class _Measure:
         groups = self._groups.numbers(own)
         times_ns = order_times(own, self._day.summary.order)
         self._values.add(own)
-        self._add_silences(groups, times_ns)
+        self._silences.add(groups, times_ns)
         self._add_clocks(own)
-        self._add_prices(own, groups)
+        self._prices.add(own, groups, self._groups)
         if self._day.stream.sequence is not None:
             sequence, there = _whole(own.column(self._day.stream.sequence))
             self._repeats.add(times_ns[there], groups[there], sequence[there])
         if self._facts.offsets.captured:
             self._places.add(times_ns, *(as_int64s(rows.column(name)) for name in PLACES))
-        if self._number is not None:
-            self._add_numbers(own, self._number.column)
+        if self._numbers is not None:
+            self._numbers.add(own)
 
     def result(self) -> Measured:
         """What was counted."""
@@ -152,26 +145,17 @@ class _Measure:
             offsets=facts.offsets,
             repeated=None if self._day.stream.sequence is None else self._repeats.count,
             repeated_places=self._places.count if facts.offsets.captured else None,
-            numbers=None if self._number is None else self._numbering.counts,
-            silences=self._silences(),
+            numbers=None if self._numbers is None else self._numbers.counts,
+            silences=self._silences.result(),
             clocks=self._clocks(),
             nulls=self._values.nulls,
             constant=tuple(self._values.constant),
-            one_sided=self._one_sided,
-            bad_ticks=self._bad if self._ticks.prices else None,
+            one_sided=self._prices.one_sided,
+            bad_ticks=self._prices.bad,
             dead=facts.dead,
             newest=facts.newest,
         )
-        return Measured(quality=quality, gaps=self.gaps)
-
-    def _silences(self) -> SilenceQuality:
-        return SilenceQuality(
-            in_hours=self._session_ns is not None,
-            symbols=self._of_symbols.count,
-            symbols_longest_ns=self._of_symbols.longest_ns,
-            stream=self._of_stream.count,
-            stream_longest_ns=self._of_stream.longest_ns,
-        )
+        return Measured(quality=quality, gaps=[] if self._numbers is None else self._numbers.gaps)
 
     def _clocks(self) -> ClockQuality:
         both = self._distances
@@ -183,7 +167,22 @@ class _Measure:
             known_first=self._distances.negative,
         )
 
-    def _add_silences(self, groups: Int64s, times_ns: Int64s) -> None:
+    def _add_clocks(self, rows: pa.RecordBatch) -> None:
+        event_ns, happened = clock_times(rows, EVENT_NS)
+        known_ns, known = clock_times(rows, KNOWN_NS)
+        both = happened & known
+        self._distances.add(known_ns[both] - event_ns[both])
+
+
+class _Silences:
+    """Silences of single symbols and of the whole stream, within the session where its hours are known."""
+
+    def __init__(self, session_ns: tuple[int, int] | None) -> None:
+        self._session_ns = session_ns
+        self._of_symbols, self._of_stream = Silences(), Silences()
+
+    def add(self, groups: Int64s, times_ns: Int64s) -> None:
+        """Take the next rows."""
         if self._session_ns is not None:
             first_ns, end_ns = self._session_ns
             inside = (times_ns >= first_ns) & (times_ns < end_ns)
@@ -191,34 +190,63 @@ class _Measure:
         self._of_symbols.add(groups, times_ns)
         self._of_stream.add(np.zeros(groups.size, np.int64), times_ns)
 
-    def _add_clocks(self, rows: pa.RecordBatch) -> None:
-        event_ns, happened = clock_times(rows, EVENT_NS)
-        known_ns, known = clock_times(rows, KNOWN_NS)
-        both = happened & known
-        self._distances.add(known_ns[both] - event_ns[both])
+    def result(self) -> SilenceQuality:
+        """What was counted."""
+        return SilenceQuality(
+            in_hours=self._session_ns is not None,
+            symbols=self._of_symbols.count,
+            symbols_longest_ns=self._of_symbols.longest_ns,
+            stream=self._of_stream.count,
+            stream_longest_ns=self._of_stream.longest_ns,
+        )
 
-    def _add_prices(self, rows: pa.RecordBatch, groups: Int64s) -> None:
-        if not self._ticks.prices:
+
+class _Prices:
+    """Rows by what is wrong with their prices, `bad` is None where no column holds any."""
+
+    def __init__(self, schema: pa.Schema, rules: BadTickRules) -> None:
+        self._ticks = BadTicks(schema, rules)
+        kinds = [kind.name.lower() for kind in BadTick if kind.name]
+        self.bad = dict.fromkeys(kinds, 0) if self._ticks.prices else None
+        self.one_sided = 0
+
+    def add(self, rows: pa.RecordBatch, numbers: Int64s, groups: Groups) -> None:
+        """Take the next rows; `numbers` are those of their groups."""
+        if self.bad is None:
             return
-        flags = self._ticks.flags(rows, groups, self._groups.names())
+        flags = self._ticks.flags(rows, numbers, groups.names())
         for kind in BadTick:
-            self._bad[str(kind.name).lower()] += int(np.count_nonzero(flags & kind))
+            self.bad[str(kind.name).lower()] += int(np.count_nonzero(flags & kind))
         sides = [as_array(rows.column(name).is_null()).astype(np.bool_) for name in self._ticks.prices]
         if len(sides) > 1:
-            self._one_sided += int(np.count_nonzero(sides[0] ^ sides[1]))
+            self.one_sided += int(np.count_nonzero(sides[0] ^ sides[1]))
 
-    def _add_numbers(self, rows: pa.RecordBatch, column: str) -> None:
-        numbers, there = _whole(rows.column(column))
+
+class _Numbers:
+    """The numbers that a column counts rows by, and the gaps in them."""
+
+    def __init__(self, stream: Stream, number: NumberColumn) -> None:
+        require_numbers(stream, number)
+        self._stream, self._column = stream.name, number.column
+        self._sources = Groups(number.by or stream.key)
+        self._numbering = Numbering()
+        self.gaps: list[GapRecord] = []
+
+    @property
+    def counts(self) -> NumberCounts:
+        """What was counted."""
+        return self._numbering.counts
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Take the next rows."""
+        numbers, there = _whole(rows.column(self._column))
         sources = self._sources.numbers(rows)
-        gaps = self._numbering.take(sources[there], numbers[there])
+        gaps = self._numbering.take(sources[there], numbers[there])[: max(GAPS_MAX - len(self.gaps), 0)]
         if not gaps:
             return
         names, places = self._sources.names(), np.flatnonzero(there)
-        gaps = gaps[: max(GAPS_MAX - len(self.gaps), 0)]
         for gap, clocks in zip(gaps, _clocks_of(rows, places[[gap.row for gap in gaps]]), strict=True):
-            self.gaps.append(
-                GapRecord(self._day.summary.stream, names[gap.group], gap.first, gap.last, *clocks)
-            )
+            self.gaps.append(GapRecord(self._stream, names[gap.group], gap.first, gap.last, *clocks))
 
 
 def session_ns(day: Day, hours: tuple[int, int]) -> tuple[int, int]:
@@ -231,10 +259,8 @@ def session_ns(day: Day, hours: tuple[int, int]) -> tuple[int, int]:
     return int(first) * NS_PER_S, int(end) * NS_PER_S
 
 
-def _require_numbers(stream: Stream, number: NumberColumn | None) -> None:
+def require_numbers(stream: Stream, number: NumberColumn) -> None:
     """Raise HistoryError unless the columns that count rows, and name their source, are there."""
-    if number is None:
-        return
     for name in (number.column, *number.by):
         if name not in stream.schema.names:
             raise HistoryError(

@@ -25,7 +25,7 @@ class NumberCounts:
     """What the numbers of a stream say.
 
     `missing` are numbers passed over and not come since, `filled` those that came after all, `duplicates`
-    rows whose number had been there, `given_up` ranges that were too many to remember, whose late rows count
+    rows whose number had been there, `forgotten` ranges that were too many to remember, whose late rows count
     as duplicates.
     """
 
@@ -33,7 +33,7 @@ class NumberCounts:
     missing: int = 0
     filled: int = 0
     duplicates: int = 0
-    given_up: int = 0
+    forgotten: int = 0
 
 
 class Numbering:
@@ -59,24 +59,27 @@ class Numbering:
             good = own.size if wrong.size == 0 else int(wrong[0])
             self._highest[group] = before + good
             for row, number in zip(rows[good:].tolist(), own[good:].tolist(), strict=True):
-                self._take_one(group, number, row, gaps)
+                if (gap := self.take_one(group, number, row)) is not None:
+                    gaps.append(gap)
         gaps.sort(key=lambda gap: gap.row)
         return gaps
 
-    def _take_one(self, group: int, number: int, row: int, gaps: list[NumberGap]) -> None:
-        expected = self._highest[group] + 1
+    def take_one(self, group: int, number: int, row: int = 0) -> NumberGap | None:
+        """Take one row, and return the gap that it shows, None for none."""
+        expected = self._highest.get(group, number - 1) + 1
         if number < expected:
             self._fill(group, number)
-            return
+            return None
         self._highest[group] = number
-        if number > expected:
-            gap = NumberGap(group, expected, number - 1, row)
-            gaps.append(gap)
-            self.counts.gaps += 1
-            self.counts.missing += number - expected
-            ranges = self._missing.setdefault(group, [])
-            ranges.append((gap.first, gap.last))
-            self._bound(ranges)
+        if number == expected:
+            return None
+        gap = NumberGap(group, expected, number - 1, row)
+        self.counts.gaps += 1
+        self.counts.missing += number - expected
+        ranges = self._missing.setdefault(group, [])
+        ranges.append((gap.first, gap.last))
+        self._bound(ranges)
+        return gap
 
     def _fill(self, group: int, number: int) -> None:
         """Take a number that is not above the highest: one that was missing, or one that was there."""
@@ -96,4 +99,4 @@ class Numbering:
     def _bound(self, ranges: list[tuple[int, int]]) -> None:
         if len(ranges) > self._ranges_max:
             del ranges[0]
-            self.counts.given_up += 1
+            self.counts.forgotten += 1

@@ -26,7 +26,7 @@ def content_hash(rows: pa.RecordBatch) -> int:
     """Return the hash of stored rows, 0 to 2**64 - 1; that of no row is 0."""
     total = 0
     for start in range(0, rows.num_rows, _ROWS):
-        total += int(_row_hashes(rows.slice(start, _ROWS)).sum(dtype=np.uint64))
+        total += int(row_hashes(rows.slice(start, _ROWS)).sum(dtype=np.uint64))
     return total & _ALL
 
 
@@ -35,7 +35,8 @@ def combined(*hashes: int) -> int:
     return sum(hashes) & _ALL
 
 
-def _row_hashes(rows: pa.RecordBatch) -> UInt64s:
+def row_hashes(rows: pa.RecordBatch) -> UInt64s:
+    """Return the hash of each row, uint64."""
     total = np.zeros(rows.num_rows, np.uint64)
     for name, column in zip(rows.schema.names, rows.columns, strict=True):
         values = _mixed(_bits(column) + _seed(name))

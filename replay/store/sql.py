@@ -5,7 +5,7 @@ the engine gets the paths of those that are left.  It may read these files alone
 one that reads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from duckdb import ColumnExpression, ConstantExpression, Expression
 
 from replay.errors import HistoryError
 from replay.store.prune import PruneReport, Wanted, prune, tail_rows
-from replay.store.snapshot import Snapshot
+from replay.store.snapshot import PartEntry, Snapshot
 from replay.store.stored_types import stored_schema
 
 MEMORY_LIMIT: Final = "2GB"
@@ -57,7 +57,10 @@ def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> 
             paths += files
             tail = tail_rows(snapshot, wanted)
             pruned.report.rows_of_tail = 0 if tail is None else tail.num_rows
-            _make_view(engine, name, snapshot, files, wanted, tail)
+            try:
+                _make_view(engine, name, snapshot, files, wanted, tail)
+            except duckdb.Error as broken:
+                raise HistoryError(_broken(name, snapshot, pruned.parts, broken)) from None
         engine.execute("set allowed_paths = $paths", {"paths": paths})
         engine.execute("set enable_external_access = false")
         engine.execute("set lock_configuration = true")
@@ -67,6 +70,16 @@ def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> 
             return Answer(rows.to_arrow_table(), reports)
         except duckdb.Error as wrong:
             raise HistoryError(f"the query cannot be run: {wrong}") from None
+
+
+def _broken(name: str, snapshot: Snapshot, parts: Sequence[PartEntry], broken: Exception) -> str:
+    """What to say of parts that cannot be opened: the first that is gone, or DuckDB's own words."""
+    gone = next((part for part in parts if not (snapshot.root / part.path).is_file()), None)
+    what = f"{name}, version {snapshot.version}: a part cannot be read ({broken})"
+    if gone is not None:
+        where = snapshot.root / gone.path
+        what = f"{where}, of version {snapshot.version}, with {gone.rows:,} rows, is not there"
+    return f"{what}: run `python -m replay verify` to see all such parts"
 
 
 def _make_view(

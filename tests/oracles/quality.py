@@ -94,3 +94,54 @@ def silences_slowly(rows: Sequence[tuple[int, int]]) -> tuple[int, int]:
             gaps[group].append(gap)
         last[group] = now_ns
     return len(silent), max(silent, default=0)
+
+
+class ArbiterSlowly:
+    """D2 with nothing but lists: every waiting row is looked at whenever anything happens."""
+
+    def __init__(self, hold_ns: int) -> None:
+        self.hold_ns = hold_ns
+        self.seen: dict[tuple[int, int], int] = {}  # payload of each first copy, by channel and number
+        self.given_up: set[tuple[int, int]] = set()
+        self.next: dict[int, int] = {}
+        self.waiting: list[tuple[int, int, int]] = []  # deadline, channel, number
+        self.released: list[tuple[int, int, int]] = []  # when, channel, number
+        self.counts = {"duplicates": 0, "conflicts": 0, "late": 0}
+
+    def run(self, copies: Sequence[tuple[int, int, int, int]]) -> None:
+        """Take copies of time, channel, number and payload, in order."""
+        for now_ns, channel, number, payload in copies:
+            self.give_up(now_ns)
+            place = (channel, number)
+            if place in self.seen:
+                self.counts["duplicates"] += 1
+                self.counts["conflicts"] += self.seen[place] != payload
+            elif place in self.given_up:
+                self.counts["late"] += 1
+                self.seen[place] = payload
+            elif number < self.next.setdefault(channel, number):
+                self.counts["late"] += 1  # before the channel's first row
+                self.seen[place] = payload
+            else:
+                self.seen[place] = payload
+                self.waiting.append((now_ns + self.hold_ns, channel, number))
+                self.release(channel, now_ns)
+        self.give_up(None)
+
+    def give_up(self, now_ns: int | None) -> None:
+        """Let the feed go on where a row's time has passed."""
+        while self.waiting and (now_ns is None or min(self.waiting)[0] < now_ns):
+            deadline_ns, channel, number = min(self.waiting)
+            for missing in range(self.next[channel], number):
+                if (channel, missing) not in self.seen:
+                    self.given_up.add((channel, missing))
+            while self.next[channel] <= number:
+                self.release(channel, deadline_ns)
+                self.next[channel] += (channel, self.next[channel]) in self.given_up
+
+    def release(self, channel: int, now_ns: int) -> None:
+        """Release what is next in order."""
+        while row := next((row for row in self.waiting if row[1:] == (channel, self.next[channel])), None):
+            self.waiting.remove(row)
+            self.released.append((now_ns, channel, row[2]))
+            self.next[channel] += 1

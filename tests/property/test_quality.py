@@ -94,7 +94,7 @@ def test_numbers_are_those_of_the_slow_rule_however_rows_are_cut(
     counts, expected = numbers_slowly(rows)
     assert [tuple(gap) for gap in gaps] == expected
     assert {name: getattr(numbering.counts, name) for name in counts} == counts
-    assert numbering.counts.given_up == 0
+    assert numbering.counts.forgotten == 0
 
 
 @settings(max_examples=40, deadline=None)

@@ -25,6 +25,7 @@ TABLE_COMMANDS = (
     "vacuum",
     "sql",
     "quality",
+    "arbitrate",
 )
 COMMANDS = ("import", "generate", "catalog", "publish", *TABLE_COMMANDS)
 

@@ -14,7 +14,8 @@ from replay.store.part import Covered
 def flags(rules: BadTickRules | None = None, **columns: list[float]) -> list[int]:
     rows = pa.RecordBatch.from_pydict(columns)
     groups = np.zeros(rows.num_rows, np.int64)
-    return BadTicks(rows.schema, rules or BadTickRules()).flags(rows, groups, ["A"]).tolist()
+    verdicts: list[int] = BadTicks(rows.schema, rules or BadTickRules()).flags(rows, groups, ["A"]).tolist()
+    return verdicts
 
 
 def test_numbers_of_the_example_are_gaps_a_fill_and_a_duplicate() -> None:
@@ -23,13 +24,13 @@ def test_numbers_of_the_example_are_gaps_a_fill_and_a_duplicate() -> None:
     gaps = numbering.take(np.zeros(6, np.int64), numbers)
     assert [(gap.first, gap.last, gap.row) for gap in gaps] == [(3, 4, 3), (6, 7, 5)]
     counts = numbering.counts
-    assert (counts.duplicates, counts.filled, counts.missing, counts.given_up) == (1, 1, 3, 0)
+    assert (counts.duplicates, counts.filled, counts.missing, counts.forgotten) == (1, 1, 3, 0)
 
 
 def test_the_oldest_range_is_given_up_where_there_are_too_many() -> None:
     numbering = Numbering(ranges_max=2)
     numbering.take(np.zeros(5, np.int64), np.array([1, 3, 5, 7, 2]))
-    assert (numbering.counts.given_up, numbering.counts.duplicates, numbering.counts.filled) == (1, 1, 0)
+    assert (numbering.counts.forgotten, numbering.counts.duplicates, numbering.counts.filled) == (1, 1, 0)
 
 
 def test_a_price_far_from_the_median_is_an_outlier_and_a_new_level_is_accepted_in_time() -> None:
