@@ -1,11 +1,9 @@
 """The commands of `python -m app`; each says what it does, and bad input ends in one line and exit code 2."""
 
 import gc
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -22,8 +20,8 @@ from operators.formula.suggest import did_you_mean
 from operators.join.settings import SettingsError
 from operators.sessions.sessions import CalendarError
 from operators.tiles.calls import TileError
+from replay.dates import parse_moment
 from replay.errors import HistoryError
-from schemas.clocks import NS_PER_S
 from schemas.frame import FrameError
 from schemas.letters import LetterError
 from schemas.stream import StreamError
@@ -41,6 +39,7 @@ MODULES = (
     "repartition",
     "publish",
     "capture",
+    "sql",
     "audit",
     "dead",
     "late",
@@ -91,6 +90,7 @@ ALONE = {
             "replay",
             "reset",
             "serve",
+            "sql",
         )
     },
 }
@@ -150,9 +150,6 @@ Limit = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.  Default: a table.")]
 
-_MOMENT: Final = re.compile(r"(.+?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?")
-_LAST_NS: Final = 2**63 - 1
-
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print each line as one line: cut at the edge of a terminal, whole anywhere else."""
@@ -171,20 +168,10 @@ def require_stream(names: Sequence[str], stream: str | None) -> None:
 
 def moment_ns(option: str, text: str) -> int:
     """A moment as int64 ns UTC: ISO 8601 to the nanosecond, UTC where it names no zone; raises UsageError."""
-    parts = _MOMENT.fullmatch(text.strip())
     try:
-        assert parts is not None, "any text with a character matches"
-        # Apart from its zone, which behind a day alone would be read as an hour.
-        moment = datetime.fromisoformat(parts[1])
-        zone = datetime.fromisoformat(f"2000-01-01T00:00{parts[3] or 'Z'}").tzinfo
-        assert (moment.tzinfo, moment.microsecond) == (None, 0), "both are parts of their own"
-    except (AssertionError, ValueError):
-        raise UsageError(f"{option} {text!r} is no time; write it as 2024-01-15T14:30, UTC") from None
-    whole = moment.replace(tzinfo=zone) - datetime(1970, 1, 1, tzinfo=UTC)
-    ns = (whole.days * 86_400 + whole.seconds) * NS_PER_S + int((parts[2] or "").ljust(9, "0"))
-    if abs(ns) > _LAST_NS:
-        raise UsageError(f"{option} {text!r} lies beyond the times that 64 bits hold: 1677 to 2262")
-    return ns
+        return parse_moment(text)
+    except HistoryError as wrong:
+        raise UsageError(f"{option} {wrong}") from None
 
 
 def say(line: str) -> None:

@@ -1,20 +1,19 @@
 """The commands of `python -m replay`; each says what it does, and bad input ends in one line, exit 2."""
 
-import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
+from replay.become import become
 from replay.errors import HistoryError, PublishError
 from replay.imports.folder import import_folder
 from replay.imports.units import Unit
 from replay.market import generate as market
 from replay.publish.options import (
     STORE,
+    AsOfOption,
     ClientConfig,
     ClockOption,
     DateOption,
@@ -26,10 +25,13 @@ from replay.publish.options import (
     SpeedOption,
     StoreOption,
     VersionOption,
+    parse_as_of,
     parse_versions,
 )
 from replay.publish.pace import parse_speed
 from replay.publish.session import Target, of_registry, parse_client_config, publish, without_registry
+from replay.quality_commands import quality
+from replay.query_command import queries
 from replay.store.catalog import list_days, print_catalog
 from replay.store.days import HistoryStore
 from replay.table_commands import tables
@@ -49,6 +51,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(tables)
+app.add_typer(queries)
+app.add_typer(quality)
 
 
 Folder = Annotated[Path, typer.Argument(help="Folder with trades* and quotes*: files, or folders of parts.")]
@@ -227,6 +231,7 @@ def publish_command(
     run: RunOption = None,
     client_config: ClientConfig = None,
     version: VersionOption = None,
+    as_of: AsOfOption = None,
 ) -> None:
     """Publish a day, all its streams in the order of time, each row once; stopped, the same command goes on.
 
@@ -237,12 +242,12 @@ def publish_command(
     Example: python -m replay publish --date 2024-01-15 --speed 10 --shape record
     """
     if config is not None:
-        _become("publish", context.obj)
+        become("publish", context.obj)
     if grace_ns is not None and grace_ns < 0:
         raise PublishError(f"grace_ns {grace_ns} must be 0 or more")
     factor = parse_speed(speed)
     warm_encoder()  # before standard input is waited for: whoever is there may count the time from then on
-    days = list_days(HistoryStore(store), date, parse_versions(version or ()))
+    days = list_days(HistoryStore(store), date, parse_versions(version or ()), parse_as_of(as_of))
     prefix = prefix or "tidemark"
     client = parse_client_config(client_config or ())
     bus = KafkaBus(bootstrap or "127.0.0.1:9092", without_registry(client))
@@ -270,16 +275,7 @@ def capture_command(context: typer.Context) -> None:
 
     Example: python -m replay capture --config tidemark.toml --store build/history/live
     """
-    _become("capture", context.obj)
-
-
-def _become(command: str, arguments: Sequence[str]) -> NoReturn:
-    """Become the command of the program that knows settings, with the same options.
-
-    That program stands above this package, which nothing here imports: it is started, as a user would.
-    """
-    options = arguments[arguments.index(command) + 1 :]
-    os.execv(sys.executable, [sys.executable, "-m", "app", command, *options])  # noqa: S606
+    become("capture", context.obj)
 
 
 def main(arguments: list[str]) -> int:

@@ -6,27 +6,39 @@
 Polars and the reader of Delta tables are loaded with it: workers do without.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from replay.errors import HistoryError
 from replay.store.days import STORE
+from replay.store.hot import read_hot, write_hot
 from replay.store.prune import Wanted
 from replay.store.scan import BATCH_ROWS, Scan
 from replay.store.snapshot import Snapshot
 from replay.store.table import HistoryTable, table_streams
+from replay.store.versions import version_as_of
+from schemas.clocks import clock_column
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def snapshot(stream: str, *, version: int | None = None, store: Path = STORE) -> Snapshot:
-    """Return the parts of a stream's table, of its newest version or an earlier one.
+def snapshot(
+    stream: str, *, version: int | None = None, as_of_ns: int | None = None, store: Path = STORE
+) -> Snapshot:
+    """Return the parts of a stream's table, of its newest version, an earlier one, or as it was at a time.
 
-    Raises HistoryError where there is no such table or version, naming the versions there are.
+    `as_of_ns` is a time of commits, int64 UTC nanoseconds, and not of rows.  Raises HistoryError where there
+    is no such table or version, naming the versions there are, or where both are given.
     """
+    if as_of_ns is not None:
+        if version is not None:
+            raise HistoryError(f"{stream}: a version and a time are given, and one of them says which rows")
+        version = version_as_of(store, stream, as_of_ns)
     return HistoryTable(store, stream, version).snapshot()
 
 
@@ -38,14 +50,19 @@ def scan(
     to_ns: int | None = None,
     *,
     version: int | None = None,
+    as_of_ns: int | None = None,
+    at: Snapshot | None = None,
     store: Path = STORE,
 ) -> "pl.LazyFrame":
     """Return rows as a lazy frame of Polars, in no order; only parts that can hold some are named in it.
 
     Times are those of the table's order clock, from `from_ns` to before `to_ns`, int64 UTC nanoseconds.
-    `symbols` are message keys as text.  Raises HistoryError for an unknown stream, column or version.
+    `symbols` are message keys as text.  `version` or `as_of_ns`, a time of commits, names an earlier state of
+    the table; `at` is a snapshot to read instead, such as that of a tail.  Raises HistoryError for an unknown
+    stream, column or version.
     """
-    return _query(stream, columns, symbols, (from_ns, to_ns), version, store).frame()
+    there = at or snapshot(stream, version=version, as_of_ns=as_of_ns, store=store)
+    return Scan(there, _wanted(symbols, (from_ns, to_ns)), columns).frame()
 
 
 def batches(
@@ -56,6 +73,8 @@ def batches(
     to_ns: int | None = None,
     *,
     version: int | None = None,
+    as_of_ns: int | None = None,
+    at: Snapshot | None = None,
     store: Path = STORE,
     rows_max: int = BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
@@ -63,7 +82,42 @@ def batches(
 
     Memory is bounded by the parts that overlap in time, two batches of each.
     """
-    return _query(stream, columns, symbols, (from_ns, to_ns), version, store).batches(rows_max)
+    there = at or snapshot(stream, version=version, as_of_ns=as_of_ns, store=store)
+    return Scan(there, _wanted(symbols, (from_ns, to_ns)), columns).batches(rows_max)
+
+
+def write_ipc(
+    path: Path,
+    stream: str,
+    columns: Sequence[str] | None = None,
+    symbols: Sequence[str] | None = None,
+    from_ns: int | None = None,
+    to_ns: int | None = None,
+    *,
+    version: int | None = None,
+    at: Snapshot | None = None,
+    store: Path = STORE,
+) -> int:
+    """Write the rows that `batches` names as a hot copy for `read_ipc`, and return how many.
+
+    The order clock is among its columns, asked for or not.  Take it for ranges that are read again and again:
+    it takes several times the bytes of the parts.  Raises HistoryError as `scan`, and where the disk refuses.
+    """
+    there = at or snapshot(stream, version=version, store=store)
+    chosen = None if columns is None else [*columns, clock_column(there.rules.order)]
+    return write_hot(path, there, Scan(there, _wanted(symbols, (from_ns, to_ns)), chosen))
+
+
+def read_ipc(
+    path: Path, columns: Sequence[str] | None = None, from_ns: int | None = None, to_ns: int | None = None
+) -> pa.Table:
+    """Return rows of a hot copy, ordered by the order clock, without a copy: the table maps the file.
+
+    Times are those of the order clock, from `from_ns` to before `to_ns`.  The metadata of the table's schema
+    says of which stream and version they are.  Raises HistoryError for what is no hot copy, and for a column
+    that it lacks.
+    """
+    return read_hot(path, columns, from_ns, to_ns)
 
 
 def sql(
@@ -73,32 +127,40 @@ def sql(
     from_ns: int | None = None,
     to_ns: int | None = None,
     versions: Mapping[str, int] | None = None,
+    as_of_ns: int | None = None,
+    at: Mapping[str, Snapshot] | None = None,
     store: Path = STORE,
 ) -> pa.Table:
     """Return the answer of one SELECT by DuckDB, in which each stream's table goes by its name.
 
     Columns have the types that they are stored in: times are int64.  `symbols` and times say which rows the
-    tables have.  Raises HistoryError for what is no single SELECT, reads a file, or cannot be run.
+    tables have, `versions` or `as_of_ns` of which version; `at` has snapshots to read instead of some tables.
+    Raises HistoryError for what is no single SELECT, reads a file, or cannot be run.
     """
     from replay.store.sql import run_query
 
-    named = versions or {}
-    streams = table_streams(store)
-    snapshots = {name: snapshot(name, version=named.get(name), store=store) for name in streams}
+    snapshots = query_snapshots(query, versions=versions or {}, as_of_ns=as_of_ns, store=store)
+    snapshots |= at or {}
     return run_query(query, snapshots, _wanted(symbols, (from_ns, to_ns))).rows
+
+
+def query_snapshots(
+    query: str, *, versions: Mapping[str, int], as_of_ns: int | None, store: Path
+) -> dict[str, Snapshot]:
+    """Return a snapshot of each table whose name is a word of a query: it can read no other.
+
+    Raises HistoryError for a version of a table that is not there.
+    """
+    words = {word.lower() for word in re.findall(r"\w+", query)}
+    for stream, version in versions.items():
+        HistoryTable(store, stream, version)
+    return {
+        name: snapshot(name, version=versions.get(name), as_of_ns=as_of_ns, store=store)
+        for name in table_streams(store)
+        if name.lower() in words
+    }
 
 
 def _wanted(symbols: Sequence[str] | None, span: tuple[int | None, int | None]) -> Wanted:
     keys = None if symbols is None else frozenset(symbol.encode() for symbol in symbols)
     return Wanted(from_ns=span[0], to_ns=span[1], keys=keys)
-
-
-def _query(
-    stream: str,
-    columns: Sequence[str] | None,
-    symbols: Sequence[str] | None,
-    span: tuple[int | None, int | None],
-    version: int | None,
-    store: Path,
-) -> Scan:
-    return Scan(snapshot(stream, version=version, store=store), _wanted(symbols, span), columns)

@@ -1,31 +1,28 @@
 """The commands that look after tables: what they hold, compaction, what is checked, and what is undone."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
-import pyarrow.parquet as pq
 import typer
 
 from replay.dates import parse_date
 from replay.errors import FencedCommitError
-from replay.publish.options import STORE, StoreOption, VersionOption, parse_versions
+from replay.publish.options import STORE, StoreOption
+from replay.store.audit_log import logged, require_log_kept, require_not_log, whoami
 from replay.store.compact import compact, plan_compaction
 from replay.store.days import HistoryStore
 from replay.store.places import BUCKETS
-from replay.store.prune import Wanted
-from replay.store.sql import run_query
-from replay.store.table import RETENTION_DAYS, HistoryTable, table_streams
+from replay.store.rebucket import plan_rebucket, rebucket
+from replay.store.table import RETENTION_DAYS, HistoryTable
 from replay.store.upgrade import upgrade
 from replay.store.upkeep import HOURS_PER_DAY, expired, restore, retain, vacuum, verify
-
-BY: Final = "python -m replay"
-SHOWN: Final = 40  # rows of an answer on the screen
 
 tables = typer.Typer()
 
 TableOption = Annotated[str, typer.Option("--stream", help="Stream whose table is meant.")]
 TableVersion = Annotated[int | None, typer.Option(help="Version of the table.  Default: the newest.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+Why = Annotated[str, typer.Option(help="Reason, for the audit log.")]
 Before = Annotated[
     str | None, typer.Option(help="Day before which parts are merged, YYYY-MM-DD.  Default: all days.")
 ]
@@ -35,6 +32,7 @@ Before = Annotated[
 def upgrade_command(
     store: StoreOption = STORE,
     buckets: Annotated[int, typer.Option(min=1, help="Buckets of each new table.")] = BUCKETS,
+    why: Why = "",
 ) -> None:
     """Bring a store of days into tables, in place; rows are read back and compared before a folder goes.
 
@@ -43,13 +41,23 @@ def upgrade_command(
 
     Example: python -m replay upgrade --store build/history/generated
     """
-    for day in upgrade(HistoryStore(Path(store)), buckets):
-        typer.echo(str(day))
+    root = Path(store)
+    if not HistoryStore(root).folder_days():
+        typer.echo(f"the history at {root} has no day in a folder of its own")
+        return
+    with logged(root, "upgrade", None, why) as effect:
+        for day in upgrade(HistoryStore(root), buckets):
+            effect.rows += 0 if day.problem else day.rows
+            typer.echo(str(day))
 
 
 @tables.command("compact")
 def compact_command(
-    stream: TableOption, store: StoreOption = STORE, before: Before = None, dry_run: DryRun = False
+    stream: TableOption,
+    store: StoreOption = STORE,
+    before: Before = None,
+    dry_run: DryRun = False,
+    why: Why = "",
 ) -> None:
     """Make one part of many small ones of each day and bucket; rows and content hash are compared first.
 
@@ -61,18 +69,21 @@ def compact_command(
     groups = plan_compaction(table.snapshot(), before=before)
     if not groups:
         typer.echo(f"{stream}: no day and bucket has small parts that are worth it")
-    for group in groups:
-        what = f"{group.date} bucket {group.bucket}: {len(group.parts):,} parts, {group.rows:,} rows"
-        if dry_run:
-            typer.echo(f"{what} would become one part")
-            continue
-        try:
-            version = compact(table, group, by=BY)
-        except FencedCommitError as fenced:
-            typer.echo(f"{what} left as they are: {fenced}", err=True)
-            table.refresh()
-            continue
-        typer.echo(f"{what} are one part in version {version}")
+    if dry_run or not groups:
+        for group in groups:
+            typer.echo(f"{group} would become one part")
+        return
+    with logged(table.store, "compact", stream, why) as effect:
+        for group in groups:
+            try:
+                version = compact(table, group, by=whoami())
+            except FencedCommitError as fenced:
+                typer.echo(f"{group} left as they are: {fenced}", err=True)
+                table.refresh()
+                continue
+            effect.rows += group.rows
+            effect.files += len(group.parts)
+            typer.echo(f"{group} are one part in version {version}")
 
 
 @tables.command("verify")
@@ -99,6 +110,7 @@ def restore_command(
     stream: TableOption,
     version: Annotated[int, typer.Option(help="Version to bring back.")],
     store: StoreOption = STORE,
+    why: Why = "",
 ) -> None:
     """Bring back an earlier version of a table: its rows, and where captures of it go on.
 
@@ -106,9 +118,13 @@ def restore_command(
 
     Example: python -m replay restore --stream quote --version 12
     """
+    require_not_log(stream, "restore")
     table = HistoryTable(Path(store), stream)
     before = table.version
-    now = restore(table, version, by=BY)
+    HistoryTable(table.store, stream, version)  # is there
+    with logged(table.store, "restore", stream, why) as effect:
+        now = restore(table, version, by=whoami())
+        effect.rows, effect.files = table.snapshot().rows, len(table.snapshot().parts)
     typer.echo(f"{stream}: version {now} is as version {version} was; version {before} is kept")
 
 
@@ -118,18 +134,55 @@ def retain_command(
     before: Annotated[str, typer.Option(help="First day to keep, YYYY-MM-DD.")],
     store: StoreOption = STORE,
     dry_run: DryRun = False,
+    why: Why = "",
 ) -> None:
     """Take the days before a date out of a table; earlier versions have them until `vacuum` deletes files.
 
     Example: python -m replay retain --stream quote --before 2025-11-28 --dry-run
     """
+    first = parse_date(before).isoformat()
+    require_log_kept(stream, first)
     table = HistoryTable(Path(store), stream)
-    parts = expired(table.snapshot(), parse_date(before).isoformat())
+    parts = expired(table.snapshot(), first)
     what = f"{len(parts):,} parts with {sum(part.rows for part in parts):,} rows of days before {before}"
     if dry_run or not parts:
         typer.echo(f"{stream}: {what} would go")
         return
-    typer.echo(f"{stream}: {what} are out of version {retain(table, parts, by=BY)}")
+    with logged(table.store, "retain", stream, why) as effect:
+        version = retain(table, parts, by=whoami())
+        effect.rows, effect.files = sum(part.rows for part in parts), len(parts)
+    typer.echo(f"{stream}: {what} are out of version {version}")
+
+
+@tables.command("rebucket")
+def rebucket_command(
+    stream: TableOption,
+    buckets: Annotated[
+        int, typer.Option(min=1, help="Buckets to have, a multiple of the partitions of the topic captured.")
+    ],
+    store: StoreOption = STORE,
+    dry_run: DryRun = False,
+    why: Why = "",
+) -> None:
+    """Bring a table into more or fewer buckets: parts are written anew and change places in one commit.
+
+    Rows and content hash are compared first.  Captures, readers and compactions go on beside it.  Stopped,
+    the same command goes on.
+
+    Example: python -m replay rebucket --stream quote --buckets 64 --dry-run
+    """
+    table = HistoryTable(Path(store), stream)
+    parts = plan_rebucket(table.snapshot(), buckets)
+    what = f"{len(parts):,} parts with {sum(part.rows for part in parts):,} rows"
+    if dry_run or (not parts and table.rules.buckets == buckets):
+        typer.echo(
+            f"{stream}: {what} would come into {buckets} buckets; new parts have {table.rules.buckets} now"
+        )
+        return
+    with logged(table.store, "rebucket", stream, why) as effect:
+        version = rebucket(table, buckets, by=whoami())
+        effect.rows, effect.files = sum(part.rows for part in parts), len(parts)
+    typer.echo(f"{stream}: {what} are in {buckets} buckets in version {version}")
 
 
 @tables.command("vacuum")
@@ -140,58 +193,18 @@ def vacuum_command(
         int, typer.Option(help="Hours for which files of earlier versions are kept, 720 or more.")
     ] = RETENTION_DAYS * HOURS_PER_DAY,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it files are only named.")] = False,
+    why: Why = "",
 ) -> None:
     """Delete the files that no kept version of a table has.
 
     Example: python -m replay vacuum --stream quote
     """
-    paths = vacuum(HistoryTable(Path(store), stream), keep_hours, dry_run=not yes)
+    table = HistoryTable(Path(store), stream)
+    paths = vacuum(table, keep_hours, dry_run=True)
+    if yes:
+        with logged(table.store, "vacuum", stream, why) as effect:
+            paths = vacuum(table, keep_hours, dry_run=False)
+            effect.files = len(paths)
     for path in paths:
         typer.echo(path)
     typer.echo(f"{stream}: {len(paths):,} files {'deleted' if yes else 'would be deleted'}")
-
-
-@tables.command("sql")
-def sql_command(
-    query: Annotated[str, typer.Argument(help="One SELECT; each stream of the store is a table.")],
-    store: StoreOption = STORE,
-    from_: Annotated[
-        int | None, typer.Option("--from", help="Earliest time of rows, UTC nanoseconds.  Default: all.")
-    ] = None,
-    to: Annotated[
-        int | None, typer.Option("--to", help="Time before which rows lie, UTC nanoseconds.  Default: all.")
-    ] = None,
-    symbols: Annotated[
-        str | None, typer.Option(help="Symbols, with a comma between them.  Default: all.")
-    ] = None,
-    version: VersionOption = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say how much of each table was read, on standard error.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Parquet file for the whole answer.  Default: 40 rows on the screen.")
-    ] = None,
-) -> None:
-    """Answer a query over the tables of a history; times and symbols say which parts are read at all.
-
-    Example: python -m replay sql 'select symbol, count(*) from quote group by symbol' --explain
-    """
-    root = Path(store)
-    versions = parse_versions(version or ())
-    snapshots = {
-        name: HistoryTable(root, name, versions.get(name)).snapshot() for name in table_streams(root)
-    }
-    keys = None if symbols is None else frozenset(name.strip().encode() for name in symbols.split(","))
-    answer = run_query(query, snapshots, Wanted(from_ns=from_, to_ns=to, keys=keys))
-    for name, report in answer.reports.items() if explain else ():
-        for line in report.lines()[:3]:
-            typer.echo(f"{name}: {line}", err=True)
-    if out is not None:
-        pq.write_table(answer.rows, out)
-        typer.echo(f"{answer.rows.num_rows:,} rows in {out}")
-        return
-    typer.echo("\t".join(answer.rows.column_names))
-    for row in answer.rows.slice(0, SHOWN).to_pylist():
-        typer.echo("\t".join("" if value is None else str(value) for value in row.values()))
-    if answer.rows.num_rows > SHOWN:
-        typer.echo(f"{answer.rows.num_rows:,} rows, of which {SHOWN} are shown: --out has all", err=True)

@@ -4,6 +4,7 @@ With `-n` (pytest-xdist) several workers run whole files, the long ones first, a
 that needs it starts it, and the controller stops it when all have ended.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,6 +17,10 @@ from tests.stage.kafka_process import Broker, broker_runs, find_broker, kafka_sc
 from tests.stage.programs import App, compile_kernels
 
 load_profile()
+
+# Thousands of tests are a million objects: with Python's own thresholds a seventh of the time goes into
+# looking through them for garbage.
+gc.set_threshold(50_000, 20, 100)
 
 BROKERS: Final = pytest.StashKey[list[Broker]]()  # that this process or its workers ran tests against
 RAN_BEFORE: Final = pytest.StashKey[bool]()  # whether the broker ran before there were workers
@@ -52,6 +57,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         )
 
 
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of the garbage collector's sight."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def kafka_bootstrap(pytestconfig: pytest.Config) -> Iterator[str]:
     """`host:port` of a real Kafka; skips, with the reason, where there is none."""
@@ -66,7 +77,8 @@ def kafka_bootstrap(pytestconfig: pytest.Config) -> Iterator[str]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let the controller know of a worker's broker."""
+    """Let the controller know of a worker's broker; what was kept out of sight may be freed again."""
+    gc.unfreeze()
     if hasattr(session.config, "workeroutput"):
         brokers = session.config.stash[BROKERS]
         session.config.workeroutput["brokers"] = [asdict(broker) for broker in brokers]

@@ -13,7 +13,7 @@ from app.audit.made import LABEL_COLUMNS, MAYBE, SESSION, THERE, MadeRules
 from app.audit.past import NONE, group_codes
 from operators.labels.settings import Bins, FixedHorizon, Label, Sign, TripleBarrier
 from operators.labels.spread_node import LaterMid
-from operators.sessions.sessions import CalendarError
+from operators.sessions.sessions import CalendarError, ids_if_known
 from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS, KNOWN_NS
 
@@ -99,7 +99,7 @@ def _labels(rules: MadeRules, rows: _Rows) -> tuple[list[Outcome], Mapping[str, 
 def _path(rules: MadeRules, label: Label, rows: _Rows, own: Int64s) -> Path:
     frame = rows.frame[own]
     time_ns = frame[rules.on].cast(pl.Int64).to_numpy()
-    session = frame[SESSION].to_numpy() if SESSION in frame.columns else rules.sessions(time_ns)
+    session = frame[SESSION].to_numpy() if SESSION in frame.columns else ids_if_known(rules.sessions, time_ns)
     price = _prices(frame, label, label.price)
     bars = [price] * 3
     scale, side = np.ones(own.size), np.ones(own.size)

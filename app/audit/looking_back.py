@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from app.audit import bar_estimators, lags, models, sides_of_trades, since, trades, windows
+from app.audit import bar_estimators, lags, models, sides_of_trades, since, trades, trends, windows
 from app.audit.past import Past
 from app.audit.reach import Need, Needs, lagged, of_fill, of_memory, of_window
 
@@ -106,6 +106,7 @@ LOOKING_BACK: Final[Mapping[str, LookingBack]] = {
     "local_level": _recursion(models.local_level),
     "hmm": _recursion(models.hmm),
     "cusum": LookingBack(models.cusum, IN_ORDER, of_memory(more_rows=1)),
+    "trend_scan": LookingBack(trends.trend_scan, IN_ORDER, trends.of_spans),
     "bvc": _of_bars(bar_estimators.bvc, more_rows=1),
     "parkinson": _of_bars(bar_estimators.parkinson),
     "garman_klass": _of_bars(bar_estimators.garman_klass),

@@ -24,6 +24,7 @@ from app.audit.past import Past, Sessions
 from app.audit.reach import Need
 from app.settings.pipeline import PipelineSettings
 from operators.graph.declare import GraphSettings, JoinSettings, NodeSettings
+from operators.sessions.sessions import ids_if_known
 from schemas.batch import Int64s
 from schemas.clocks import KNOWN_NS
 from schemas.reasons import STATUS
@@ -323,7 +324,7 @@ class JoinRules:
 def sessions_of(rows: pl.DataFrame, sessions: Sessions, time_ns: Int64s) -> Int64s:
     """The session of each row: what it says itself, or that of its time."""
     if SESSION not in rows.columns:
-        return sessions(time_ns)
+        return ids_if_known(sessions, time_ns)
     return rows[SESSION].to_numpy()
 
 

@@ -12,16 +12,13 @@ from app.audit.node_rules import NodeRules
 from app.audit.nodes import check_rows
 from app.audit.report import AuditReport
 from app.audit.topics import MEMORY_SIZE_MAX
-from app.config import Settings
-from app.wiring.planning import declared_graph
+from app.wiring.pipeline import Pipeline
 from operators.sealed import ALIGNED
 from schemas.clocks import clock_column
-from schemas.stream import Stream
 
 
 def audit_outputs(
-    settings: Settings,
-    streams: dict[str, Stream],
+    pipeline: Pipeline,
     inputs: Mapping[str, ParquetFiles],
     outputs: Mapping[str, ParquetFiles],
     *,
@@ -29,15 +26,17 @@ def audit_outputs(
 ) -> AuditReport:
     """Check the aligned rows against the inputs, and each node's rows against both.
 
+    Models are those that the pipeline has: they were valid in the run, whatever their records say since.
     Rows of a node on a stream count by key and time, in their order: files do not say where a row of the
     stream stood in its topic.
     """
+    settings, streams = pipeline.settings, pipeline.streams
     report = audit_files(settings, outputs[ALIGNED], inputs, streams=streams, memory_size_max=memory_size_max)
     keys = {name: settings.stream(name).key for name in settings.stream_names}
     keys[ALIGNED] = keys[settings.pipeline.left]
     columns = {name: stream.schema.names for name, stream in streams.items()}
     columns[ALIGNED] = outputs[ALIGNED].schema.names
-    declared, on = declared_graph(settings), clock_column(settings.pipeline.clock)
+    declared, on = pipeline.declared, clock_column(settings.pipeline.clock)
     names = [name for name in settings.node_outputs if name in outputs]
     nodes = [NodeRules.of(declared, name, keys, on, columns) for name in names]
     with TemporaryDirectory(prefix="tidemark-audit-") as folder:

@@ -6,18 +6,22 @@ from typing import Annotated
 import typer
 
 from app.cli import Bootstrap, ConfigFile, app, say
-from app.config import Settings, load_settings
-from app.errors import UsageError
+from app.config import load_settings
+from app.wiring.captured import captured_topics
 from app.wiring.open import open_pipeline
 from replay.capture.capture import HELD_SIZE_MAX, CaptureLimits
-from replay.capture.session import CapturedTopic, CaptureTarget
+from replay.capture.session import CaptureTarget
 from replay.capture.session import capture as capture_topics
 from replay.dates import NEW_YORK
 from replay.publish.options import STORE, StoreOption
 from schemas.clocks import NS_PER_S
 
 StreamsOption = Annotated[
-    str | None, typer.Option(help="Inputs to capture, with a comma between them.  Default: all.")
+    str | None,
+    typer.Option(
+        help="What to capture, with a comma between them: inputs, aligned, nodes, late, dead.  "
+        "Default: all inputs."
+    ),
 ]
 ZoneOption = Annotated[str, typer.Option(help="Time zone (IANA name) whose calendar days new tables have.")]
 BucketsOption = Annotated[
@@ -57,24 +61,19 @@ def capture(
     accept_gap: GapFlag = False,
     to_end: EndFlag = False,
 ) -> None:
-    """Capture the inputs of a pipeline into tables of the history, each row once; stopped, it goes on.
+    """Capture topics of a pipeline into tables of the history, each row once; stopped, it goes on.
 
     Where reading goes on is part of the table, so a capture that dies loses and doubles nothing, and of two
     at once one is refused.  What cannot be read goes to the table STREAM_dead, with the reason.
 
     Example: python -m app capture --config tidemark.toml --store build/history/live
+
+    Example: python -m app capture --config tidemark.toml --streams aligned,late,dead --to-end
     """
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
     pipeline = open_pipeline(settings, on_wait=say)
-    topics = [
-        CapturedTopic(
-            topic=settings.topic(name),
-            partitions=settings.bus.partitions,
-            stream=pipeline.streams[name],
-            decoder=pipeline.decoder(name),
-        )
-        for name in _chosen(settings, streams)
-    ]
+    names = None if streams is None else [name.strip() for name in streams.split(",")]
+    topics = captured_topics(pipeline, names)
     target = CaptureTarget(
         bus=pipeline.bus,
         store=Path(store),
@@ -86,15 +85,3 @@ def capture(
         to_end=to_end,
     )
     raise typer.Exit(capture_topics(topics, target))
-
-
-def _chosen(settings: Settings, streams: str | None) -> list[str]:
-    if streams is None:
-        return list(settings.stream_names)
-    names = [name.strip() for name in streams.split(",")]
-    unknown = [name for name in names if name not in settings.stream_names]
-    if unknown:
-        raise UsageError(
-            f"--streams {', '.join(unknown)}: the pipeline reads {', '.join(settings.stream_names)}"
-        )
-    return names

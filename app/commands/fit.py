@@ -1,6 +1,7 @@
 """`graph fit` and `graph models`: models fitted over history, and the moments from which they are valid."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,14 +57,13 @@ def fit(
 
     Only rows train whose label was known before the moment of the fit, less the embargo.  The artefact goes
     to the folder of models under its sha256, with a record: backtests and checks use it from that moment on.
-    With --publish workers do so as well; that is refused for a moment that a task has passed.
+    With --publish workers do so as well.  A moment that a task has passed is refused, and recorded nowhere.
 
     Example: python -m app graph fit score --config my.toml --date 2024-01-15..2024-02-15
 
     Example: python -m app graph fit score --config my.toml --date 2024-01-15 --mode folds --folds 4
     """
     from app.fit.history_rows import fit_source  # with what reads history, which the others do not need
-    from app.fit.publish import publish as send
     from app.fit.run import Wish, run_fits
 
     begun_ns = monotonic_ns()
@@ -74,10 +74,7 @@ def fit(
     source = fit_source(settings, node, date, data, store, say)
     wish = Wish(mode, Shares(validate, test, folds), valid_from)
     records = run_fits(settings, source, wish, lambda line: print_lines([line]))
-    if publish:
-        sent = send(pipeline_on(settings, open_topics(settings)), records)
-        print_lines([f"published {len(sent)} of {len(records)}, the others were there before"])
-    where = ModelStore.of(settings).folder
+    where = _recorded(settings, records, publish=publish)
     print_lines([f"{len(records)} models in {where} · {duration(monotonic_ns() - begun_ns)}"])
 
 
@@ -139,6 +136,18 @@ def models(
         return
     where = settings.topic("models") if on_broker else str(store.folder)
     print_lines([record_line(one) for one in records] or [f"{where} has no model"])
+
+
+def _recorded(settings: Settings, records: list[ModelRecord], *, publish: bool) -> Path:
+    """Write records down, and to the broker first: what it refuses no replay may use.  Returns the folder."""
+    from app.fit.publish import publish as send
+
+    if publish:
+        sent = send(pipeline_on(settings, open_topics(settings)), records)
+        print_lines([f"published {len(sent)} of {len(records)}, the others were there before"])
+    store = ModelStore.of(settings)
+    store.add(records)
+    return store.folder
 
 
 def _send_folder(settings: Settings, node: str | None, *, past: bool) -> list[str]:

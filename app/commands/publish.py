@@ -1,5 +1,7 @@
 """A day of the history to the inputs of a pipeline, as its settings have them."""
 
+from collections.abc import Sequence
+
 import typer
 
 from app.cli import Bootstrap, ConfigFile, app, say
@@ -8,6 +10,7 @@ from app.errors import UsageError
 from app.wiring.broker import open_kafka
 from replay.publish.options import (
     STORE,
+    AsOfOption,
     ClientConfig,
     ClockOption,
     DateOption,
@@ -19,6 +22,7 @@ from replay.publish.options import (
     SpeedOption,
     StoreOption,
     VersionOption,
+    parse_as_of,
     parse_versions,
 )
 from replay.publish.pace import parse_speed
@@ -44,6 +48,7 @@ def publish(
     run: RunOption = None,
     client_config: ClientConfig = None,
     version: VersionOption = None,
+    as_of: AsOfOption = None,
 ) -> None:
     """Publish a day to the inputs of a pipeline, each row once; stopped, the same command goes on.
 
@@ -62,7 +67,7 @@ def publish(
     _require_read(settings)
     factor = parse_speed(speed)
     warm_encoder()
-    days = list_days(HistoryStore(store), date, parse_versions(version or ()))
+    days = list_days(HistoryStore(store), date, parse_versions(version or ()), parse_as_of(as_of))
     there = [day.stream.name for day in days]
     names = [name for name in settings.stream_names if name in there]
     if not names:
@@ -70,12 +75,7 @@ def publish(
             f"the history has {', '.join(there)} on {date}, and the pipeline reads "
             f"{', '.join(settings.stream_names)}: name the streams in pipeline.left and pipeline.right"
         )
-    for name in settings.stream_names:
-        if name not in there:
-            say(f"{name}: the history at {store} has none on {date}; the workers wait for it")
-    for name in there:
-        if name not in names:
-            say(f"{name}: no input of this pipeline, not published")
+    _say_apart(settings.stream_names, there, f"the history at {store} has none on {date}")
     client = parse_client_config(client_config or ())
     target = Target(
         bus=open_kafka(settings.bus.bootstrap, settings.bus.client_settings() | without_registry(client)),
@@ -89,6 +89,16 @@ def publish(
         partitions=settings.bus.partitions,
     )
     raise typer.Exit(publish_days(days, target, shape=shape, speed=factor))
+
+
+def _say_apart(inputs: Sequence[str], there: Sequence[str], none: str) -> None:
+    """Say which inputs the history lacks, and which of its streams are no input."""
+    for name in inputs:
+        if name not in there:
+            say(f"{name}: {none}; the workers wait for it")
+    for name in there:
+        if name not in inputs:
+            say(f"{name}: no input of this pipeline, not published")
 
 
 def _require_read(settings: Settings) -> None:

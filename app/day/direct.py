@@ -30,7 +30,7 @@ def audit_direct(
     with TemporaryDirectory(dir=request.out, prefix="_inputs-") as scratch:
         files = {day.stream.name: day.files_in(Path(scratch)) for day in days}
         inputs = {name: ParquetFiles(paths[0].parent, paths) for name, paths in files.items()}
-        report = audit_outputs(pipeline.settings, pipeline.streams, inputs, outputs)
+        report = audit_outputs(pipeline, inputs, outputs)
     for counts, said in ((report.rows_in, batch.rows_in), (report.rows_late, batch.rows_late)):
         counts.clear()
         counts.update(said)

@@ -61,7 +61,7 @@ def _replay_day(request: ReplayRequest, say: Callable[[str], None], interruption
     if request.bootstrap is None:  # the broker started here knows no users
         asked = asked.model_copy(update={"bus": asked.bus.without_credentials()})
     require_auditable(asked)
-    with closing(Kernels(say, graph=bool(asked.graph.nodes), wire=request.wire)) as kernels:
+    with closing(Kernels(say, nodes=asked.graph.kinds, wire=request.wire)) as kernels:
         with stages.stage("history"):
             history, days = _find(request, asked, say)
         with stages.stage("broker"):

@@ -33,11 +33,11 @@ class Wish(NamedTuple):
 def run_fits(
     settings: Settings, source: FitSource, wish: Wish, say: Callable[[str], None]
 ) -> list[ModelRecord]:
-    """Make the fits of a mode over samples; their artefacts and records are written to the folder of models.
+    """Make the fits of a mode over samples; their artefacts are written to the folder of models.
 
-    A fold leaves neither.  A moment of a rolling mode before which nothing can train, or nothing more than at
-    the moment before, is passed over.  Raises RunError where a fit fails, and where a moment is recorded with
-    another artefact.
+    The records are for the caller to add, once nothing can refuse them any more.  A fold leaves neither.  A
+    moment of a rolling mode before which nothing can train, or nothing more than at the moment before, is
+    passed over.  Raises RunError where a fit fails, and where a moment is recorded with another artefact.
     """
     store = ModelStore.of(settings)
     records: list[ModelRecord] = []
@@ -66,7 +66,7 @@ def run_fits(
             f"{source.node}: no moment of these days has rows before it for as long as fit.over says: take "
             "more days, or another mode"
         )
-    store.add(records)
+    store.require_free(records)
     return records
 
 

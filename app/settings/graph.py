@@ -172,6 +172,11 @@ class GraphTable(Section):
         return self
 
     @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of nodes that it has."""
+        return frozenset(node.kind for node in self.nodes.values())
+
+    @property
     def has_models(self) -> bool:
         """Whether any node has a model."""
         return any(node.kind == "model" for node in self.nodes.values())

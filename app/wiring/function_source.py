@@ -17,6 +17,9 @@ from operators.formula.suggest import suggest
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 STAR: Final = "*"
+# Keywords without which a file that is loaded may run what is in it, and functions that always let it.
+GUARDS: Final = {"weights_only": True, "allow_pickle": False}
+PICKLING: Final = frozenset({"read_pickle", "to_pickle"})
 
 
 class SourceError(Exception):
@@ -37,12 +40,14 @@ class Reached(NamedTuple):
     `modules`   by name the files of its project, its own under the empty name.
     `packages`  by name with their versions; the standard library is `python`.
     `meaning`   16 hex digits that are equal where sources and versions are.
+    `pickles`   where it loads or writes a file that is run as it is loaded, and by what.
     """
 
     line: int
     modules: dict[str, Path]
     packages: dict[str, str]
     meaning: str
+    pickles: tuple[str, ...]
 
 
 def reached_by(path: Path, name: str, *, model: bool = False) -> Reached:
@@ -67,7 +72,8 @@ def reached_by(path: Path, name: str, *, model: bool = False) -> Reached:
     lines = [f"{module}\n{text}" for module, text in sorted(walk.texts)]
     versions = [f"{package} {number}" for package, number in packages.items()]
     files = {module: one.path for module, one in walk.modules.items()}
-    return Reached(line, files, packages, digest("function", name, *lines, *versions))
+    meaning = digest("function", name, *lines, *versions)
+    return Reached(line, files, packages, meaning, tuple(sorted(walk.pickles)))
 
 
 class _Module:
@@ -133,6 +139,7 @@ class _Walk:
     def __init__(self, path: Path) -> None:
         self.texts: set[tuple[str, str]] = set()
         self.packages: set[str] = set()
+        self.pickles: set[str] = set()
         self.modules: dict[str, _Module] = {"": _Module(path, "")}
         self._path = path
         self._entered: set[str] = set()
@@ -212,6 +219,8 @@ class _Walk:
                     within.add(id(part.value))
                     self._follow_import(Imported(target.module, part.attr))
         for part in ast.walk(statement):
+            if (word := _pickling(part)) and isinstance(part, ast.expr):
+                self.pickles.add(f"{module.path.name}:{part.lineno}: {word}")
             if isinstance(part, ast.Name) and id(part) not in within:
                 self.follow(module.name, part.id)
 
@@ -246,6 +255,17 @@ class _Bare(ast.NodeTransformer):
         if isinstance(node, Definition) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
         return node
+
+
+def _pickling(part: ast.AST) -> str:
+    """By what a part of a text has a file run as it is loaded; empty where it does not."""
+    if isinstance(part, ast.Attribute) and part.attr in PICKLING:
+        return part.attr
+    for keyword in part.keywords if isinstance(part, ast.Call) else ():
+        wanted, value = GUARDS.get(keyword.arg or ""), keyword.value
+        if wanted is not None and not (isinstance(value, ast.Constant) and value.value is wanted):
+            return f"{keyword.arg} other than {wanted}"
+    return ""
 
 
 def _is_within_function(statement: ast.stmt, part: ast.AST) -> bool:

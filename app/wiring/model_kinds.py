@@ -5,11 +5,11 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
-from app.wiring.function_source import SourceError
+from app.wiring.function_source import Reached, SourceError
 
 # What a file of theirs holds is run as it is loaded, whoever wrote it.
 PICKLES: Final = frozenset({"pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"})
@@ -30,16 +30,22 @@ class ModelKind(NamedTuple):
     of_bytes: Callable[[bytes], Any]
 
 
-def kind_of(named: Any, place: str, packages: Mapping[str, str]) -> ModelKind:
+def require_no_pickle(reached: Reached, place: str) -> None:
+    """Raise SourceError where the artefacts of a model would be files that are run as they are loaded."""
+    loaded = [f"{place}: it reaches {name}" for name in sorted(PICKLES & reached.packages.keys())]
+    loaded += [f"{of} is in it" for of in reached.pickles]
+    if loaded:
+        raise SourceError(
+            f"{loaded[0]}: a file of that runs what is in it as it is loaded: no model is kept in one; save "
+            "numbers, as with numpy.savez or torch.load(..., weights_only=True), or JSON"
+        )
+
+
+def kind_of(named: Any, place: str) -> ModelKind:
     """The kind of what a table names: a class, or a function without arguments that makes a model.
 
-    Raises SourceError where it is no model, or its artefacts would be pickles.
+    Raises SourceError where it is no model.
     """
-    if loaded := sorted(PICKLES & packages.keys()):
-        raise SourceError(
-            f"{place}: it reaches {loaded[0]}: a file of that runs what is in it as it is loaded: no model "
-            "is kept in one; save numbers, as with numpy.savez, or JSON"
-        )
     if not callable(named):
         raise SourceError(f"{place}: it is neither a class nor a function that makes a model")
     try:

@@ -111,19 +111,23 @@ class ModelStore:
                 raise RunError(f"{path}:{number} {wrong}") from None
         return records
 
-    def add(self, records: Iterable[ModelRecord]) -> None:
-        """Write records beside those that are there; raises RunError where a moment has another artefact."""
+    def require_free(self, records: Iterable[ModelRecord]) -> None:
+        """Raise RunError where a moment of these records has another artefact in the folder."""
         known = {one.key: one for one in self.records()}
         for record in records:
-            before = known.get(record.key)
-            if before is not None and before.sha256 != record.sha256:
+            before = known.setdefault(record.key, record)
+            if before.sha256 != record.sha256:
                 raise RunError(
                     f"{self.folder / RECORDS}: {record.model} is valid from {record.valid_from_ns} with "
                     f"another artefact, {before.sha256[:12]}, not {record.sha256[:12]}: take that back, "
                     f"with `python -m app graph models {record.model} --take-back {record.valid_from_ns}`"
                 )
-            known[record.key] = record
-        self._write(known.values())
+
+    def add(self, records: Iterable[ModelRecord]) -> None:
+        """Write records beside those that are there; raises RunError where a moment has another artefact."""
+        records = list(records)
+        self.require_free(records)
+        self._write({one.key: one for one in (*self.records(), *records)}.values())
 
     def take_back(self, model: str, meaning: str, valid_from_ns: int) -> ModelRecord | None:
         """Remove a record; returns it, or None where there is no such record."""

@@ -14,7 +14,7 @@ from app.settings.functions import FUNCTION
 from app.settings.graph import Loaded, NodeTable
 from app.wiring.function_modules import load_module
 from app.wiring.function_source import SourceError, reached_by
-from app.wiring.model_kinds import ModelKind, kind_of
+from app.wiring.model_kinds import ModelKind, kind_of, require_no_pickle
 from app.wiring.model_store import ModelRecord, ModelStore
 from operators.graph.plan import Plan
 from operators.tiles.calls import TileError, failure_words
@@ -44,7 +44,8 @@ def load_model(folder: Path, node: str, table: NodeTable, store: ModelStore) -> 
     try:
         reached = reached_by(path, match["name"], model=True)
         place = f"{path.name}:{reached.line}"
-        kind = kind_of(getattr(load_module(path, reached), match["name"]), place, reached.packages)
+        require_no_pickle(reached, place)
+        kind = kind_of(getattr(load_module(path, reached), match["name"]), place)
     except SourceError as wrong:
         return None, (Mistake("function", str(wrong)),)
     limit_ns = table.time_limit_ms * NS_PER_MS

@@ -19,6 +19,7 @@ from app.wiring.planning import declared_graph, graph_plan, join_settings, rows_
 from operators.graph.gone import Gone
 from operators.graph.past import pasts_of
 from operators.graph.task_graph import TaskGraph
+from operators.graph.warm import warm as warm_nodes
 from operators.nodes.warm import warm as warm_formulas
 from operators.operator import Operator
 from operators.sealed import ALIGNED
@@ -243,3 +244,5 @@ def warm_up(settings: Settings | None = None, *, wire: bool = True) -> None:
     warm_operators()
     if settings is None or settings.graph.nodes:
         warm_formulas()
+    if settings is not None:
+        warm_nodes(settings.graph.kinds)

@@ -8,7 +8,7 @@ from typing import Final
 
 from operators.bars import words as at
 from operators.bars.compiled import inlined, kernel
-from operators.bars.sum_kernel import settle_sum
+from operators.bars.held_kernel import settle
 from operators.bars.words import Closed, Float64s, Rule, State, Trades
 from operators.nodes import exact_kernel as exact
 from operators.nodes.exact_kernel import FLOAT_MAX, SIZE
@@ -89,9 +89,9 @@ def add(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
             floats[a + HELD] = value
         words[a + VALUES] += 1
         if opcode <= WMEAN and words[a + VALUES] % SETTLE_VALUES == 0:
-            settle_sum(words, a + HELD)
+            settle(words, a + HELD)
             if opcode == WMEAN:
-                settle_sum(words, a + WEIGHTS)
+                settle(words, a + WEIGHTS)
 
 
 @kernel

@@ -22,7 +22,6 @@ OF_CLOSED: Final = frozenset(
     {EVENT_NS, "end_ns", "close_reason", "empty", "partial", LEFT_OFFSET, LEFT_INDEX}
 )
 INT64: Final = pa.int64()
-SHORT: Final = 1 << 16
 _PART: Final = re.compile(rb"(?:[^:\\]|\\.)*", re.DOTALL)
 
 
@@ -79,46 +78,46 @@ def bar_batch(
     `known_after_ns` is how long after its end a bar that no trade closed can be known; without `sided` nobody
     knows which trades were buys.
     """
-    out = closed.ints
-    empty = out[at.TRADES] == 0
-    unknown = out[at.OVERFLOW] != 0
+    out, block = closed.ints, _Block(closed.ints)
+    empty = _where(out[at.TRADES] == 0)
+    unknown = _where(out[at.OVERFLOW] != 0)
     threshold = out[at.REASON] == at.THRESHOLD
-    end_ns, known_ns = out[at.END], out[at.KNOWN_TIME]
+    end_ns = block.of(at.END)
+    known_ns = block.of(at.KNOWN_TIME)
     if not threshold.all():
-        later_ns = end_ns + known_after_ns
-        by_time = np.where(empty, later_ns, np.maximum(known_ns, later_ns))
-        known_ns = np.where(threshold, known_ns, by_time)
-    numbers = closed.ints if whole else closed.floats
-    number_type = pa.int64() if whole else pa.float64()
-    sides = unknown if sided else np.ones_like(unknown)
+        later_ns = out[at.END] + known_after_ns
+        by_time = np.maximum(out[at.KNOWN_TIME], later_ns)
+        if empty is not None:
+            by_time[empty] = later_ns[empty]
+        known_ns = _array(np.where(threshold, out[at.KNOWN_TIME], by_time))
+    kind = pa.int64() if whole else pa.float64()
+    sides = unknown if sided else np.ones(out.shape[1], np.bool_)
     columns = {
-        EVENT_NS: _array(end_ns),
-        KNOWN_NS: _array(known_ns),
-        "start_ns": _array(out[at.BEGIN]),
-        "end_ns": _array(end_ns),
-        "bar_no": _array(out[at.BAR_NO]),
-        "first_event_ns": _array(out[at.FIRST_EVENT], empty),
-        "last_event_ns": _array(out[at.LAST_EVENT], empty),
-        **{name: _array(numbers[at.PRICES + place], of=number_type) for place, name in enumerate(PRICES)},
-        "volume": _array(numbers[at.VOLUME_OF], unknown, number_type),
-        "notional": _notional(closed, unknown, whole=whole),
-        "vwap": _array(closed.floats[at.VWAP], unknown | empty, pa.float64()),
-        "count": _array(out[at.TRADES]),
-        "buy_volume": _array(numbers[at.BUY_OF], sides, number_type),
-        "sell_volume": _array(numbers[at.SELL_OF], sides, number_type),
+        EVENT_NS: end_ns,
+        KNOWN_NS: known_ns,
+        "start_ns": block.of(at.BEGIN),
+        "end_ns": end_ns,
+        "bar_no": block.of(at.BAR_NO),
+        "first_event_ns": block.of(at.FIRST_EVENT, empty),
+        "last_event_ns": block.of(at.LAST_EVENT, empty),
+        **{name: block.of(at.PRICES + place, of=kind) for place, name in enumerate(PRICES)},
+        "volume": block.of(at.VOLUME_OF, unknown, kind),
+        "notional": _notional(block, unknown) if whole else block.of(at.NOTIONAL_OF, unknown, kind),
+        "vwap": block.of(at.VWAP, _either(unknown, empty), pa.float64()),
+        "count": block.of(at.TRADES),
+        "buy_volume": block.of(at.BUY_OF, sides, kind),
+        "sell_volume": block.of(at.SELL_OF, sides, kind),
         "close_reason": _reasons(out[at.REASON]),
-        "empty": pa.array(empty),
-        "partial": pa.array(out[at.PARTIAL] != 0),
-        LEFT_OFFSET: _array(out[at.LEFT_AT]),
+        "empty": _flags(empty, out.shape[1]),
+        "partial": _flags(_where(out[at.PARTIAL] != 0), out.shape[1]),
+        LEFT_OFFSET: block.of(at.LEFT_AT),
         LEFT_INDEX: _array(out[at.LEFT_ROW].astype(np.int32), of=pa.int32()),
     }
     own = layout.names[len(keys) :]
     aggregates = (out.shape[0] - at.COLUMNS) // 2
     for place, name in enumerate(own[len(own) - aggregates :]):
         column = at.COLUMNS + 2 * place
-        kind = layout.field(name).type
-        values = out[column] if kind == pa.int64() else closed.floats[column]
-        columns[name] = _array(values, out[column + 1] == 0, kind)
+        columns[name] = block.of(column, _where(out[column + 1] == 0), layout.field(name).type)
     if EVENT_NS not in own:  # on the clock that rows are in order of, a bar has the time of its end
         columns[KNOWN_NS] = columns["end_ns"]
     return pa.RecordBatch.from_arrays([*keys, *(columns[name] for name in own)], schema=layout)
@@ -138,11 +137,46 @@ def as_open(rows: pa.RecordBatch, ends_ns: Int64s) -> pa.RecordBatch:
     )
 
 
-def _array(values: npt.NDArray[Any], null: Bools | None = None, of: pa.DataType = INT64) -> pa.Array:
-    """The values without a copy, and without one where they are null."""
-    nulls = 0 if null is None else int(np.count_nonzero(null))
-    valid = pa.py_buffer(np.packbits(~null, bitorder="little")) if null is not None and nulls else None
-    return pa.Array.from_buffers(of, values.size, [valid, pa.py_buffer(values)], nulls)
+class _Block:
+    """Columns of 8 bytes a value, side by side in memory, as Arrow's without a copy."""
+
+    def __init__(self, values: npt.NDArray[np.int64]) -> None:
+        self.values = values
+        self._memory = pa.py_buffer(values)
+        self._size = 8 * values.shape[1]
+
+    def of(self, place: int, null: Bools | None = None, of: pa.DataType = INT64) -> pa.Array:
+        """One of the columns, and where it is null; None for nowhere."""
+        data = self._memory.slice(place * self._size, self._size)
+        return _of_memory(data, self.values.shape[1], null, of)
+
+
+def _array(values: npt.NDArray[Any], of: pa.DataType = INT64) -> pa.Array:
+    """The values without a copy."""
+    return _of_memory(pa.py_buffer(values), values.size, None, of)
+
+
+def _of_memory(data: pa.Buffer, count: int, null: Bools | None, of: pa.DataType) -> pa.Array:
+    if null is None:
+        return pa.Array.from_buffers(of, count, [None, data], 0)
+    valid = pa.py_buffer(np.packbits(~null, bitorder="little"))
+    return pa.Array.from_buffers(of, count, [valid, data])
+
+
+def _where(flags: Bools) -> Bools | None:
+    """Where it is so; None for nowhere."""
+    return flags if flags.any() else None
+
+
+def _either(one: Bools | None, other: Bools | None) -> Bools | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one | other
+
+
+def _flags(flags: Bools | None, count: int) -> pa.Array:
+    bits = np.zeros((count + 7) // 8, np.uint8) if flags is None else np.packbits(flags, bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), count, [None, pa.py_buffer(bits)], 0)
 
 
 def _reasons(reason: Int64s) -> pa.Array:
@@ -182,13 +216,10 @@ def _numbers(column: pa.Array) -> npt.NDArray[np.generic]:
     return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False))
 
 
-def _notional(closed: Closed, unknown: Bools, *, whole: bool) -> pa.Array:
-    if not whole:
-        return _array(closed.floats[at.NOTIONAL_OF], unknown, pa.float64())
-    halves = np.stack([closed.ints[at.NOTIONAL_OF], closed.ints[at.NOTIONAL_HIGH_OF]], axis=1)
-    valid = None if not unknown.any() else pa.array(~unknown).buffers()[1]
-    data = pa.py_buffer(np.ascontiguousarray(halves))
-    return pa.Array.from_buffers(NOTIONAL_TYPE, unknown.size, [valid, data])
+def _notional(block: _Block, unknown: Bools | None) -> pa.Array:
+    halves = np.empty((block.values.shape[1], 2), np.int64)
+    halves[:, 0], halves[:, 1] = block.values[at.NOTIONAL_OF], block.values[at.NOTIONAL_HIGH_OF]
+    return _of_memory(pa.py_buffer(halves), halves.shape[0], unknown, NOTIONAL_TYPE)
 
 
 class KeyColumns:
@@ -227,13 +258,11 @@ def key_columns(keys: pa.BinaryArray, fields: Sequence[pa.Field]) -> list[pa.Arr
 def in_order(closed: Closed, bars: int) -> Closed:
     """The first so many bars in order of their end, and of the row that closed them."""
     out = closed.ints[:, :bars]
-    by, first = out[at.CLOSED_BY], out[at.CLOSED_BY].min()
-    if (out[at.REASON] == at.THRESHOLD).all() and by.max() - first < SHORT:
-        # These end with the row that closes them, and rows are in order: short numbers are sorted in one go.
-        order: Int64s = np.argsort((by - first).astype(np.uint16), kind="stable")
+    by, end = out[at.CLOSED_BY], out[at.END]
+    if (by[1:] >= by[:-1]).all() and (end[1:] >= end[:-1]).all():  # trades closed them all, one after another
+        ints = out.copy()
     else:
-        order = np.lexsort((by, out[at.END]))
-    ints = out.take(order, axis=1)
+        ints = out.take(np.lexsort((by, end)), axis=1)
     return Closed(ints, ints.view(np.float64))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from operators.bars import words as at
 from operators.bars.compiled import inlined, kernel
 from operators.bars.words import Float64s, Rule, State, Trades
-from schemas.batch import Int32s, Int64s
+from schemas.batch import Int64s
 
 # Words of a symbol behind the others: floats, but for the first two.
 SIGN: Final = 0  # of the last price change
@@ -38,40 +38,34 @@ PARAMETERS: Final = 8
 
 
 @inlined
-def first_leaning(
-    rule: Rule, state: State, o: int, trades: Trades, rows: Int32s, lower: int, upper: int
-) -> int:
-    """The first row that closes a bar, `upper` for none; all up to it are taken.
+def lean(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
+    """Take a row, which the open bar counts already; tell in `FIRED` whether it closes that.
 
-    Tells in `FIRED` whether there is one, and expects the next bar then.
+    The next bar is expected then.
     """
     words, floats, e = state.words, state.floats, o + rule.place
     kept = rule.expected[KEPT]
-    for place in range(lower, upper):
-        i = rows[place]
-        sign = _sign(rule, state, o, e, trades, i)
-        amount = _amount(rule, trades, i)
-        words[e + TRADES] += 1
-        if rule.kind == at.IMBALANCE:
-            _fade(floats, e + MEAN, kept, sign * amount)
-            floats[e + BUYS] += sign * amount
-        elif sign > 0:
-            _fade(floats, e + MEAN, kept, amount)
-            floats[e + BUYS] += amount
-            floats[e + BUY_TRADES] += 1.0
-        elif sign < 0:
-            _fade(floats, e + SELL_MEAN, kept, amount)
-            floats[e + SELLS] += amount
-        if floats[e + THRESHOLD] == 0.0 and _is_warm(rule, words, floats, e):
-            share = floats[e + BUY_TRADES] / words[e + TRADES]
-            floats[e + THRESHOLD] = _threshold(rule, floats, e, rule.expected[FIRST_TRADES], share)
-        leaning = max(abs(floats[e + BUYS]), floats[e + SELLS])
-        if floats[e + THRESHOLD] > 0.0 and leaning >= floats[e + THRESHOLD]:
-            words[o + at.FIRED] = 1
-            _expect_next(rule, floats, e, np.float64(words[o + at.COUNT] + (place + 1 - lower)))
-            return place
-    words[o + at.FIRED] = 0
-    return upper
+    sign = _sign(rule, state, o, e, trades, i)
+    amount = _amount(rule, trades, i)
+    words[e + TRADES] += 1
+    if rule.kind == at.IMBALANCE:
+        _fade(floats, e + MEAN, kept, sign * amount)
+        floats[e + BUYS] += sign * amount
+    elif sign > 0:
+        _fade(floats, e + MEAN, kept, abs(amount))  # below a price of 0 an amount is negative
+        floats[e + BUYS] += abs(amount)
+        floats[e + BUY_TRADES] += 1.0
+    elif sign < 0:
+        _fade(floats, e + SELL_MEAN, kept, abs(amount))
+        floats[e + SELLS] += abs(amount)
+    if floats[e + THRESHOLD] == 0.0 and _is_warm(rule, words, floats, e):
+        share = floats[e + BUY_TRADES] / words[e + TRADES]
+        floats[e + THRESHOLD] = _threshold(rule, floats, e, rule.expected[FIRST_TRADES], share)
+    leaning = max(abs(floats[e + BUYS]), floats[e + SELLS])
+    fired = floats[e + THRESHOLD] > 0.0 and leaning >= floats[e + THRESHOLD]
+    words[o + at.FIRED] = fired
+    if fired:
+        _expect_next(rule, floats, e, float(words[o + at.COUNT]))
 
 
 @kernel

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from operators.bars import words as at
-from operators.bars.close_kernel import pass_time, take_trades
+from operators.bars.close_kernel import pass_time
 from operators.bars.columns import KeyColumns, as_open, bar_batch, in_order
 from operators.bars.planned import PlannedBars
+from operators.bars.row_kernel import take_trades
 from operators.bars.state import OpenBars
 from operators.bars.trades import no_trades, own_columns, read_trades
 from operators.bars.words import Closed, Trades
@@ -110,12 +111,9 @@ class BarsNode:
         """Run the kernels; returns how many bars there are in the room."""
         rule, opened = self._planned.rule, self._open
         opened.make_room()
-        order = opened.order(trades)
-        used, symbol, wanted = 0, 0, 1
+        row, used, wanted = 0, 0, 1
         while wanted:
-            symbol, used, wanted = take_trades(
-                rule, opened.state, trades, order, opened.taken, symbol, self._room, used
-            )
+            row, used, wanted = take_trades(rule, opened.state, trades, opened.taken, row, self._room, used)
             self._make_room(used, wanted)
         group, groups, wanted = 0, len(self._groups), 1
         while wanted:
@@ -155,5 +153,5 @@ class BarsNode:
 
 
 def _room(columns: int, bars: int) -> Closed:
-    ints = np.zeros((columns, bars), np.int64)
+    ints = np.empty((columns, bars), np.int64)
     return Closed(ints, ints.view(np.float64))

@@ -7,7 +7,7 @@ import numpy as np
 from operators.bars import words as at
 from operators.bars.compiled import inlined, kernel
 from operators.bars.words import Rule, State, Trades
-from schemas.batch import Int32s, Int64s
+from schemas.batch import Int64s
 
 MANY: Final = 1e6
 
@@ -15,26 +15,16 @@ MANY: Final = 1e6
 
 
 @inlined
-def first_brick(
-    rule: Rule, state: State, o: int, trades: Trades, rows: Int32s, lower: int, upper: int
-) -> int:
-    """The first row that may make a brick, `upper` for none; the base is first that of `lower`."""
+def may_lay(rule: Rule, state: State, o: int, trades: Trades, i: int) -> bool:
+    """Whether a row may make a brick; the first price of a session is the base."""
     words, floats = state.words, state.floats
     if words[o + at.SEEN] == 0:
         words[o + at.SEEN] = 1
-        words[o + at.BEFORE] = trades.price[rows[lower]]
+        words[o + at.BEFORE] = trades.price[i]
     if rule.whole:
-        base = words[o + at.BEFORE]
-        for place in range(lower, upper):
-            way = trades.price[rows[place]] - base
-            if abs(way) >= rule.limit or abs(way) < 0:
-                return place
-        return upper
-    base_float = floats[o + at.BEFORE]
-    for place in range(lower, upper):
-        if abs(trades.price_float[rows[place]] - base_float) >= rule.limit_float:
-            return place
-    return upper
+        way = trades.price[i] - words[o + at.BEFORE]
+        return bool(abs(way) >= rule.limit or abs(way) < 0)
+    return bool(abs(trades.price_float[i] - floats[o + at.BEFORE]) >= rule.limit_float)
 
 
 @inlined

@@ -8,9 +8,8 @@ import pyarrow as pa
 
 from operators.bars import aggregate_kernel, expect_kernel
 from operators.bars import words as at
-from operators.bars.order_kernel import by_symbol
-from operators.bars.sum_kernel import settle_sum
-from operators.bars.words import Order, Rule, State, Trades
+from operators.bars.held_kernel import put_down, settle
+from operators.bars.words import HELD, Rule, State
 from operators.node import NodeStateError
 from operators.nodes import exact_kernel as exact
 from operators.rows.groups import Groups
@@ -33,18 +32,19 @@ class OpenBars:
     def __init__(self, groups: Groups, rule: Rule) -> None:
         self._groups = groups
         aggregates = rule.aggregates.tolist()
-        sums = () if rule.whole else at.SUMS
+        self._held = {} if rule.whole else at.SUMS  # by the place of an exact sum that of its floats
         own = [place + at_word for op, *_, place in aggregates for at_word in aggregate_kernel.sums_of(op)]
         ends = [place + aggregate_kernel.words_of(op) for op, *_, place in aggregates]
-        self._sums = (*sums, *own)  # where exact sums lie
+        self._sums = (*self._held, *own)  # where exact sums lie
         self.stride: Final = max([rule.place + expect_kernel.WORDS, *ends])
         plain = np.ones(self.stride, np.bool_)
         for place in self._sums:
             plain[place : place + exact.SIZE] = False
+        for place in self._held.values():
+            plain[place : place + HELD] = False
         self._plain = np.flatnonzero(plain)  # the words that are written down as they are
         self.taken = 0
         self.state = self._new(GROUPS_MIN)
-        self._held = np.zeros(GROUPS_MIN, np.int64)
 
     def make_room(self) -> None:
         """Have words for every symbol that there is."""
@@ -54,12 +54,6 @@ class OpenBars:
         old, self.state = self.state, self._new(wanted + wanted // 2)
         self.state.words[: old.words.size] = old.words
         self.state.changed[:room] = old.changed
-        self._held = np.zeros(self.state.changed.size, np.int64)
-
-    def order(self, trades: Trades) -> Order:
-        """The rows that count, symbol by symbol; there is room for every symbol."""
-        rows, begins = np.empty(trades.group.size, np.int32), np.empty(trades.group.size + 1, np.int64)
-        return Order(rows, begins, by_symbol(trades.group, trades.counts, self._held, rows, begins))
 
     def opened(self) -> tuple[State, Int64s]:
         """A copy in which time ends every bar with a trade, and nothing else, and when it does where it is.
@@ -82,7 +76,7 @@ class OpenBars:
         """What changed since the last one."""
         changed = np.flatnonzero(self.state.changed)
         puts = [(SYMBOL + self._groups.key(group), self._entry(group)) for group in changed.tolist()]
-        self.state.changed[:] = False
+        self.state.changed[:] = 0
         if self.taken:
             puts.append((COUNT_KEY, TAKEN.pack(self.taken)))
         return Snapshot(puts, [])
@@ -112,17 +106,21 @@ class OpenBars:
         by_group[:, at.SESSION] = at.NO_SESSION
         by_group[:, at.BOUND] = at.NEVER
         soonest = np.array([BEGINNING_NS])  # the next call looks at all
-        return State(words, words.view(np.float64), np.zeros(groups, np.bool_), self.stride, soonest)
+        return State(words, words.view(np.float64), np.zeros(groups, np.int8), self.stride, soonest)
 
     def _words(self, group: int) -> Int64s:
         return self.state.words[group * self.stride :][: self.stride]
 
     def _entry(self, group: int) -> bytes:
         """The words of a symbol, and of each exact sum the digits that it has."""
-        words = self._words(group)
+        words = self._words(group).copy()
+        floats = words.view(np.float64)
         parts = [HEADER.pack(VERSION, self._plain.size), words[self._plain].tobytes()]
         for place in self._sums:
-            settle_sum(words, place)
+            if place in self._held:
+                put_down(words, floats, self._held[place], place)
+            else:
+                settle(words, place)
             low, high = int(words[place + exact.LOWEST]), int(words[place + exact.HIGHEST])
             digits = words[place + exact.DIGITS :][low : high + 1] if high else words[:0]
             parts += [DIGITS.pack(low if high else 0, high), digits.tobytes()]

@@ -5,18 +5,15 @@ from typing import Final
 import numpy as np
 
 from operators.bars import expect_kernel
+from operators.bars import held_kernel as held
 from operators.bars import words as at
 from operators.bars.compiled import inlined, kernel
-from operators.bars.words import Float64s, Rule, State, Trades
-from operators.nodes import exact_kernel as exact
+from operators.bars.words import Rule, State, Trades
 from operators.nodes.exact_kernel import DIGIT, POWER_MIN, POWERS, two_words
-from operators.nodes.fused_kernel import left_of
-from schemas.batch import Int32s, Int64s
+from schemas.batch import Int64s
 
 WORD_MAX: Final = 1 << 62  # a sum beyond it is not told
 SMALL: Final = 1 << 31  # the product of two numbers below it is a word
-FLOAT_LARGE: Final = 1e300  # above it no product is told
-PRODUCT_LARGE: Final = 1e308
 SETTLE_BITS: Final = 20  # a digit of an exact sum holds 2**31 addends
 
 
@@ -67,79 +64,47 @@ def wide_float(high: int, low: int) -> float:
     return float(value * POWERS[unit - POWER_MIN])
 
 
-@kernel
+@inlined
 def clear(rule: Rule, state: State, o: int) -> None:
     """Begin the sums of a bar."""
-    words = state.words
+    words, floats = state.words, state.floats
     words[o + at.TOO_LARGE] = 0
     words[o + at.MEASURE] = 0
     if rule.whole:
-        for place in (at.VOLUME, at.NOTIONAL_HIGH, at.NOTIONAL, at.BUY, at.SELL):
-            words[o + place] = 0
+        words[o + at.VOLUME] = words[o + at.BUY] = words[o + at.SELL] = 0
+        words[o + at.NOTIONAL_HIGH] = words[o + at.NOTIONAL] = 0
     else:
-        for place in (at.VOLUME_SUM, at.NOTIONAL_SUM, at.BUY_SUM, at.SELL_SUM):
-            exact.clear(words, o + place)
+        held.clear(words, floats, o + at.VOLUME_HELD, o + at.VOLUME_SUM)
+        held.clear(words, floats, o + at.NOTIONAL_HELD, o + at.NOTIONAL_SUM)
+        held.clear(words, floats, o + at.BUY_HELD, o + at.BUY_SUM)
+        held.clear(words, floats, o + at.SELL_HELD, o + at.SELL_SUM)
 
 
 @inlined
-def add_whole(rule: Rule, state: State, o: int, trades: Trades, rows: Int32s, lower: int, upper: int) -> None:
-    """Add the trades of some rows: their prices, and their lots."""
-    words, price, size, direction = state.words, trades.price, trades.size, trades.direction
-    top, bottom, known = words[o + at.HIGH], words[o + at.LOW], words[o + at.KNOWN]
-    volume, buy, sell = words[o + at.VOLUME], words[o + at.BUY], words[o + at.SELL]
-    high, low, too_large = words[o + at.NOTIONAL_HIGH], words[o + at.NOTIONAL], words[o + at.TOO_LARGE]
-    for place in range(lower, upper):
-        i = rows[place]
-        now, lots, side = price[i], size[i], direction[i]
-        known = max(known, trades.known_ns[i])
-        top, bottom = max(top, now), min(bottom, now)
-        more_high, more = product(now, lots)
-        high, low = add_wide(high, low, more_high, more)
-        if has_no_room(volume, high, lots):
-            too_large, high, low, volume = 1, 0, 0, 0
-        volume += lots
-        buy += lots * (side > 0)
-        sell += lots * (side < 0)
-    words[o + at.HIGH], words[o + at.LOW], words[o + at.KNOWN] = top, bottom, known
-    words[o + at.VOLUME], words[o + at.BUY], words[o + at.SELL] = volume, buy, sell
-    words[o + at.NOTIONAL_HIGH], words[o + at.NOTIONAL], words[o + at.TOO_LARGE] = high, low, too_large
-    if rule.remainder == at.CARRY:
-        _carry_whole(rule, words, o, trades, rows, lower, upper)
-
-
-@inlined
-def _carry_whole(
-    rule: Rule, words: Int64s, o: int, trades: Trades, rows: Int32s, lower: int, upper: int
-) -> None:
-    """Add the trades of some rows to the sum of their session."""
-    price, size = trades.price, trades.size
-    high, low = words[o + at.REST_HIGH], words[o + at.REST]
-    for place in range(lower, upper):
-        i = rows[place]
-        if rule.kind == at.DOLLARS:
-            more_high, more = product(price[i], size[i])
-        else:
-            more_high, more = 0, int(size[i])
-        high, low = add_wide(high, low, more_high, more)
-    words[o + at.REST_HIGH], words[o + at.REST] = high, low
-
-
-@inlined
-def add_part(words: Int64s, o: int, price: int, size: int, direction: int) -> None:
+def add_whole(words: Int64s, o: int, price: int, size: int, direction: int) -> None:
     """Add so many lots of a trade."""
     words[o + at.HIGH] = max(words[o + at.HIGH], price)
     words[o + at.LOW] = min(words[o + at.LOW], price)
     more_high, more = product(price, size)
     high, low = add_wide(words[o + at.NOTIONAL_HIGH], words[o + at.NOTIONAL], more_high, more)
-    if has_no_room(words[o + at.VOLUME], high, size):
+    volume = words[o + at.VOLUME]
+    if has_no_room(volume, high, size):
         words[o + at.TOO_LARGE] = 1
-        high = low = words[o + at.VOLUME] = 0
+        high = low = volume = 0
     words[o + at.NOTIONAL_HIGH], words[o + at.NOTIONAL] = high, low
-    words[o + at.VOLUME] += size
-    if direction > 0:
-        words[o + at.BUY] += size
-    elif direction < 0:
-        words[o + at.SELL] += size
+    words[o + at.VOLUME] = volume + size
+    words[o + at.BUY] += size * (direction > 0)
+    words[o + at.SELL] += size * (direction < 0)
+
+
+@inlined
+def carry_whole(rule: Rule, words: Int64s, o: int, price: int, size: int) -> None:
+    """Add a trade to the sum of its session."""
+    more_high, more = 0, size
+    if rule.kind == at.DOLLARS:
+        more_high, more = product(price, size)
+    high, low = add_wide(words[o + at.REST_HIGH], words[o + at.REST], more_high, more)
+    words[o + at.REST_HIGH], words[o + at.REST] = high, low
 
 
 @inlined
@@ -149,91 +114,38 @@ def has_no_room(volume: int, notional_high: int, size: int) -> bool:
 
 
 @inlined
-def add_floats(
-    rule: Rule, state: State, o: int, trades: Trades, rows: Int32s, lower: int, upper: int
-) -> None:
-    """Add the trades of some rows: their prices and their sizes."""
-    words, floats, direction = state.words, state.floats, trades.direction
-    price, size = trades.price_float, trades.size_float
-    top, bottom, known = floats[o + at.HIGH], floats[o + at.LOW], words[o + at.KNOWN]
-    volume = buy = sell = 0.0
-    for place in range(lower, upper):
-        i = rows[place]
-        now, lots, side = price[i], size[i], direction[i]
-        known = max(known, trades.known_ns[i])
-        top, bottom = max(top, now), min(bottom, now)
-        volume = held_sum(words, floats, o + at.VOLUME_SUM, volume, lots)
-        buy = held_sum(words, floats, o + at.BUY_SUM, buy, lots if side > 0 else 0.0)
-        sell = held_sum(words, floats, o + at.SELL_SUM, sell, lots if side < 0 else 0.0)
-    floats[o + at.HIGH], floats[o + at.LOW], words[o + at.KNOWN] = top, bottom, known
-    add_float(words, floats, o + at.VOLUME_SUM, volume)
-    add_float(words, floats, o + at.BUY_SUM, buy)
-    add_float(words, floats, o + at.SELL_SUM, sell)
-    if not _add_products(words, floats, o + at.NOTIONAL_SUM, price, size, rows, lower, upper):
+def add_floats(state: State, o: int, price: float, size: float, direction: int) -> None:
+    """Add a trade: its price and its size."""
+    words, floats = state.words, state.floats
+    floats[o + at.HIGH] = max(floats[o + at.HIGH], price)
+    floats[o + at.LOW] = min(floats[o + at.LOW], price)
+    held.add(words, floats, o + at.VOLUME_HELD, o + at.VOLUME_SUM, size)
+    if not held.add_product(words, floats, o + at.NOTIONAL_HELD, o + at.NOTIONAL_SUM, price, size):
         words[o + at.TOO_LARGE] = 1
-    if rule.remainder == at.CARRY:
-        if rule.kind == at.LOTS:
-            volume = 0.0
-            for place in range(lower, upper):
-                volume = held_sum(words, floats, o + at.SESSION_SUM, volume, size[rows[place]])
-            add_float(words, floats, o + at.SESSION_SUM, volume)
-        else:
-            _add_products(words, floats, o + at.SESSION_SUM, price, size, rows, lower, upper)
-        settle_sum(words, o + at.SESSION_SUM)
+    if direction > 0:
+        held.add(words, floats, o + at.BUY_HELD, o + at.BUY_SUM, size)
+    elif direction < 0:
+        held.add(words, floats, o + at.SELL_HELD, o + at.SELL_SUM, size)
 
 
 @kernel
-def _add_products(
-    words: Int64s,
-    floats: Float64s,
-    o: int,
-    price: Float64s,
-    size: Float64s,
-    rows: Int32s,
-    lower: int,
-    upper: int,
-) -> bool:
-    """Add price times size of some rows; False where one was too large for that, and is left out."""
-    held, fit = 0.0, True
-    for place in range(lower, upper):
-        x, y = price[rows[place]], size[rows[place]]
-        value = x * y
-        if abs(value) <= PRODUCT_LARGE and abs(x) <= FLOAT_LARGE and abs(y) <= FLOAT_LARGE:
-            rest = left_of(x, y, value)
-            if rest != 0.0:
-                add_float(words, floats, o, rest)
-            held = held_sum(words, floats, o, held, value)
-        else:
-            fit = False
-    add_float(words, floats, o, held)
-    return fit
-
-
-@inlined
-def held_sum(words: Int64s, floats: Float64s, o: int, held: float, x: float) -> float:
-    """What is to be added to an exact sum: `held` + x where that is exact, else x, and `held` is added.
-
-    The larger one taken off the sum leaves the other one just where the sum is exact (Dekker 1971).
-    """
-    total = held + x
-    if total - held == x and total - x == held:
-        return total
-    add_float(words, floats, o, held)
-    return x
-
-
-@kernel
-def add_float(words: Int64s, floats: Float64s, o: int, x: float) -> None:
-    """Add x to an exact sum."""
-    floats[o + exact.SCRATCH] = x
-    exact.add(words, o, words[o + exact.SCRATCH], 1)
+def carry_floats(rule: Rule, state: State, o: int, price: float, size: float) -> None:
+    """Add a trade to the sum of its session."""
+    words, floats, h, s = state.words, state.floats, o + at.SESSION_HELD, o + at.SESSION_SUM
+    if rule.kind == at.LOTS:
+        held.add(words, floats, h, s, size)
+    else:
+        held.add_product(words, floats, h, s, price, size)
 
 
 @kernel
 def settle_sums(words: Int64s, o: int) -> None:
-    """Bring the digits of all exact sums of a bar in order."""
-    for place in (at.VOLUME_SUM, at.NOTIONAL_SUM, at.BUY_SUM, at.SELL_SUM):
-        settle_sum(words, o + place)
+    """Bring the digits of all exact sums in order."""
+    held.settle(words, o + at.VOLUME_SUM)
+    held.settle(words, o + at.NOTIONAL_SUM)
+    held.settle(words, o + at.BUY_SUM)
+    held.settle(words, o + at.SELL_SUM)
+    held.settle(words, o + at.SESSION_SUM)
 
 
 @kernel
@@ -257,11 +169,12 @@ def add_bar(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
         return
     floats[o + at.HIGH] = max(floats[o + at.HIGH], trades.parts_float[at.PART_HIGH, i])
     floats[o + at.LOW] = min(floats[o + at.LOW], trades.parts_float[at.PART_LOW, i])
-    exact.add(words, o + at.VOLUME_SUM, trades.size[i], 1)
-    exact.add(words, o + at.NOTIONAL_SUM, parts[at.PART_NOTIONAL, i], 1)
-    exact.add(words, o + at.BUY_SUM, parts[at.PART_BUY, i], 1)
-    exact.add(words, o + at.SELL_SUM, parts[at.PART_SELL, i], 1)
-    settle_sums(words, o)
+    sell = trades.parts_float[at.PART_SELL, i]
+    held.add(words, floats, o + at.VOLUME_HELD, o + at.VOLUME_SUM, trades.size_float[i])
+    notional = trades.parts_float[at.PART_NOTIONAL, i]
+    held.add(words, floats, o + at.NOTIONAL_HELD, o + at.NOTIONAL_SUM, notional)
+    held.add(words, floats, o + at.BUY_HELD, o + at.BUY_SUM, trades.parts_float[at.PART_BUY, i])
+    held.add(words, floats, o + at.SELL_HELD, o + at.SELL_SUM, sell)
 
 
 @kernel
@@ -271,16 +184,9 @@ def begin_session(rule: Rule, state: State, o: int) -> None:
     for place in (at.REST_HIGH, at.REST, at.SEEN, at.UP, at.DOWN):
         words[o + place] = 0
     if not rule.whole:
-        exact.clear(words, o + at.SESSION_SUM)
+        held.clear(words, state.floats, o + at.SESSION_HELD, o + at.SESSION_SUM)
     if rule.kind >= at.IMBALANCE:
         expect_kernel.begin_session(rule, state, o)
-
-
-@kernel
-def settle_sum(words: Int64s, o: int) -> None:
-    """Bring the digits of an exact sum in order."""
-    if words[o + exact.HIGHEST] != 0:
-        exact.settle(words, o)
 
 
 @inlined
@@ -308,14 +214,18 @@ def is_reached(rule: Rule, state: State, o: int) -> bool:
             return bool(words[o + at.VOLUME] >= rule.limit)
         return reaches(words[o + at.NOTIONAL_HIGH], words[o + at.NOTIONAL], rule.limit)
     if rule.remainder == at.CARRY:
-        total = exact.nearest(words, o + at.SESSION_SUM)
+        h, s = o + at.SESSION_HELD, o + at.SESSION_SUM
         passed = floats[o + at.REST]
-        if not total >= (passed + 1.0) * rule.limit_float:
+        if held.is_below(words, floats, h, s, (passed + 1.0) * rule.limit_float):
             return False
+        total = held.nearest(words, floats, h, s)
         floats[o + at.REST] = max(passed + 1.0, np.floor(total / rule.limit_float))
         return True
-    place = at.VOLUME_SUM if rule.kind == at.LOTS else at.NOTIONAL_SUM
-    return bool(exact.nearest(words, o + place) >= rule.limit_float)
+    if rule.kind == at.LOTS:
+        h, s = o + at.VOLUME_HELD, o + at.VOLUME_SUM
+    else:
+        h, s = o + at.NOTIONAL_HELD, o + at.NOTIONAL_SUM
+    return not held.is_below(words, floats, h, s, rule.limit_float)
 
 
 @inlined

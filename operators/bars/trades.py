@@ -60,7 +60,7 @@ def read_trades(planned: PlannedBars, rows: pa.RecordBatch, keys: RowKeys, names
     if names.where:
         counts &= _true(rows.column(names.where))
     if names.direction:
-        direction = np.sign(_filled(rows.column(names.direction), 0)).astype(np.int8, copy=False)
+        direction = _side_by_side(np.sign(_filled(rows.column(names.direction), 0)), np.int8)
     else:
         direction = np.zeros(rows.num_rows, np.int8)
     values, there = _values(rows, planned.values_of)
@@ -69,7 +69,7 @@ def read_trades(planned: PlannedBars, rows: pa.RecordBatch, keys: RowKeys, names
     return fixed(
         Trades(
             group=_side_by_side(keys.group, np.int32),
-            counts=counts,
+            counts=counts.view(np.int8),
             time_ns=_side_by_side(time_ns),
             event_ns=event_ns,
             known_ns=_instants(rows, KNOWN_NS, event_ns),
@@ -101,7 +101,7 @@ def no_trades() -> Trades:
     return fixed(
         Trades(
             group=np.empty(0, np.int32),
-            counts=np.empty(0, np.bool_),
+            counts=bytes_,
             time_ns=int64s,
             event_ns=int64s,
             known_ns=int64s,
@@ -128,10 +128,13 @@ def no_trades() -> Trades:
 
 def fixed(trades: Trades) -> Trades:
     """The same values as the kernels are compiled for them: nobody writes to them."""
-    views = [values.view() for values in trades]
-    for values in views:
-        values.flags.writeable = False
-    return Trades._make(views)
+    return Trades._make([_fixed(values) if values.flags.writeable else values for values in trades])
+
+
+def _fixed(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 class _Numbers(NamedTuple):

@@ -47,13 +47,26 @@ DOWN: Final = 29
 FIRED: Final = 30
 WORDS: Final = 31
 
-# Exact sums of floats behind them, where prices or sizes are no whole numbers.
-VOLUME_SUM: Final = WORDS
+# Sums of floats behind them, where prices or sizes are no whole numbers: of each what three floats hold, and
+# the digits of all that these do not (`held_kernel`).
+HELD: Final = 3
+VOLUME_HELD: Final = WORDS
+NOTIONAL_HELD: Final = VOLUME_HELD + HELD
+BUY_HELD: Final = NOTIONAL_HELD + HELD
+SELL_HELD: Final = BUY_HELD + HELD
+SESSION_HELD: Final = SELL_HELD + HELD
+VOLUME_SUM: Final = SESSION_HELD + HELD
 NOTIONAL_SUM: Final = VOLUME_SUM + SIZE
 BUY_SUM: Final = NOTIONAL_SUM + SIZE
 SELL_SUM: Final = BUY_SUM + SIZE
 SESSION_SUM: Final = SELL_SUM + SIZE
-SUMS: Final = (VOLUME_SUM, NOTIONAL_SUM, BUY_SUM, SELL_SUM, SESSION_SUM)
+SUMS: Final = {
+    VOLUME_SUM: VOLUME_HELD,
+    NOTIONAL_SUM: NOTIONAL_HELD,
+    BUY_SUM: BUY_HELD,
+    SELL_SUM: SELL_HELD,
+    SESSION_SUM: SESSION_HELD,
+}
 FLOAT_WORDS: Final = SESSION_SUM + SIZE
 
 CUT_START: Final = 1
@@ -158,7 +171,7 @@ class State(NamedTuple):
 
     words: Int64s
     floats: Float64s
-    changed: Bools
+    changed: Int8s
     stride: int
     soonest: Int64s
 
@@ -166,7 +179,7 @@ class State(NamedTuple):
 class Trades(NamedTuple):
     """The rows of one call, one value each; prices and sizes as whole numbers and as floats of the same bits.
 
-    `counts`     whether the row is a trade of a bar.
+    `counts`     1 where the row is a trade of a bar, else 0.
     `direction`  1 of a buy, -1 of a sell, 0 of neither.
     `values`     what formulas sum up, (values, rows), and where it is no null: `there`.
     `parts`      of rows that are bars what else they have, (`PARTS`, rows); of others nothing.
@@ -174,7 +187,7 @@ class Trades(NamedTuple):
     """
 
     group: Int32s
-    counts: Bools
+    counts: Int8s
     time_ns: Int64s
     event_ns: Int64s
     known_ns: Int64s
@@ -195,17 +208,6 @@ class Trades(NamedTuple):
     cut: Int8s
     session_end: Int64s
     session: Int64s
-
-
-class Order(NamedTuple):
-    """The rows of one call that count, by symbol (`order_kernel`): `symbols` have any.
-
-    The numbers of the rows of the n-th of these lie in `rows` from `begins[n]` on, before `begins[n + 1]`.
-    """
-
-    rows: Int32s
-    begins: Int64s
-    symbols: int
 
 
 class Closed(NamedTuple):

@@ -148,6 +148,8 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "window_pairs": Stateful("float64", 2, "window", 2 * SUM_WORDS - 3 + 3 * PRODUCT_WORDS),
     # (x, window, bias): the skew, with part `kurtosis`
     "window_shape": Stateful("float64", 1, "window", 1),
+    # (x, window, shortest, step): L6, the t-value, with parts `span` and `span_return`
+    "window_trend": Stateful("float64", 1, "window", 1),
     # (price, log price, window, K, adjust, least): M7 of a window
     "window_two_scales": Stateful("float64", 2, "window", 4 + 2 * EXACT_WORDS),
 }
@@ -163,6 +165,8 @@ PARTS: Final[Mapping[str, int]] = {
     "intercept": 2,
     "t_value": 3,
     "kurtosis": 0,
+    "span": 0,
+    "span_return": 1,
     "innovation": 0,
     "innovation_variance": 1,
     "b0": 0,

@@ -27,6 +27,7 @@ from operators.sessions.sessions import Sessions
 from schemas.clocks import Clock
 
 KERNELS_VERSION: Final = 2  # raised when a kind of bars gives other bits than before
+RUNS_OF_DOLLARS: Final = "absolute amounts"  # as they have been since; signed ones gave other bars below 0
 KINDS: Final = {
     "trades": at.TICKS,
     "volume": at.LOTS,
@@ -252,6 +253,10 @@ def _program(
     return np.array(lines, np.int64).reshape(-1, 4)
 
 
+def _measures(bars: BarSettings, measure: str) -> bool:
+    return bars.expected is not None and bars.expected.measure == measure
+
+
 def scale_of(unit: Unit) -> Fraction:
     """How many units of a value are 1."""
     scale = Fraction(1)
@@ -278,6 +283,7 @@ def _features(
         planned.sessions.meaning if bars.in_sessions else "",
         *planned.key,
         source.rows,
+        *([RUNS_OF_DOLLARS] if bars.every == "runs" and _measures(bars, "dollars") else []),
     )
     columns = planned.layout.names
     meanings = {name: digest(rows, name) for name in columns}

@@ -13,7 +13,7 @@ from operators.graph.plan import Plan, PlannedNode
 from operators.node import Node
 from operators.rows.groups import Groups
 from operators.sealed import Sealed
-from operators.sessions.sessions import OUTSIDE
+from operators.sessions.sessions import OUTSIDE, ids_if_known
 from operators.tiles.calls import FailedTile
 from operators.tiles.node import TileNode
 
@@ -54,12 +54,12 @@ class RunningNodes:
         for planned in self._plan.nodes:
             rows = known.get(planned.name)
             if rows is not None:
-                sealed[planned.name] = self._in_sessions(rows)
+                sealed[planned.name] = self._in_sessions(rows, made=True)
                 continue
             made = self._nodes[planned.name].take(tuple(sealed[name] for name in planned.reads))
             if moments is not None and planned.join is not None:
                 made = moments.with_moments(planned.name, made)
-            sealed[planned.name] = self._in_sessions(made) if planned.has_own_rows else made
+            sealed[planned.name] = self._in_sessions(made, made=True) if planned.has_own_rows else made
         return sealed
 
     def failures(self) -> list[FailedTile]:
@@ -71,11 +71,16 @@ class RunningNodes:
         """Sealed rows of a root as nodes see them."""
         return renamed_rows(self._in_sessions(sealed), self._plan.aliases.get(root, {}))
 
-    def _in_sessions(self, sealed: Sealed) -> Sealed:
-        """The rows with the session that each is in, where a node looks back."""
+    def _in_sessions(self, sealed: Sealed, *, made: bool = False) -> Sealed:
+        """The rows with the session that each is in, where a node looks back.
+
+        Raises CalendarError for a row of a time that no calendar knows; one that was `made`, such as a bar
+        that ends then, is outside every session.
+        """
         if sealed.keys is None or sealed.keys.session.size or not self._looks_back:
             return sealed
-        session = self._plan.sessions.ids(sealed.keys.time_ns)
+        sessions, time_ns = self._plan.sessions, sealed.keys.time_ns
+        session = ids_if_known(sessions.ids, time_ns) if made else sessions.ids(time_ns)
         if session.size and session.min() < OUTSIDE:  # before 1970: nodes know ids from 0 on, and `OUTSIDE`
             session = np.where(session == OUTSIDE, OUTSIDE, session & INT64_MAX)
         return sealed._replace(keys=sealed.keys._replace(session=session))

@@ -125,7 +125,8 @@ def _prices(label: Label, rows: pa.RecordBatch, name: str) -> Float64s:
 def read_floats(column: pa.Array) -> Float64s:
     """Values as float64, NaN for null and for what is not finite, never -0.0."""
     values = column.cast(pa.float64(), safe=False)
-    floats: Float64s = np.array(values.to_numpy(zero_copy_only=False), np.float64)
-    floats += 0.0
-    floats[~np.isfinite(floats)] = np.nan
+    floats: Float64s = values.to_numpy(zero_copy_only=False) + 0.0
+    finite = np.isfinite(floats)
+    if not finite.all():
+        floats[~finite] = np.nan
     return floats

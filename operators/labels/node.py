@@ -19,7 +19,7 @@ from operators.node import Context, NodeStateError
 from operators.rows.groups import Groups
 from operators.rows.packing import pack_rows, unpack_rows
 from operators.sealed import Entries, RowKeys, Sealed, Snapshot
-from operators.sessions.sessions import DAYS_OF_UTC, OUTSIDE, CalendarError, Sessions
+from operators.sessions.sessions import DAYS_OF_UTC, OUTSIDE, CalendarError, Sessions, ids_if_known
 from schemas.batch import Int64s
 from schemas.clocks import BEGINNING_NS
 
@@ -72,7 +72,7 @@ class LabelNode:
             keys = sealed.keys
             assert keys is not None, f"node {self.name} labels by symbol: its rows need keys"
             if not keys.session.size:
-                keys = keys._replace(session=self._session_ids(keys.time_ns))
+                keys = keys._replace(session=_whole_ids(ids_if_known(self._sessions.ids, keys.time_ns)))
             self._enter(sealed.rows, keys)
         self._clock.complete_ns = max(self._clock.complete_ns, sealed.complete_ns)
         self._held.pass_time(self._clock.complete_ns)
@@ -134,8 +134,7 @@ class LabelNode:
 
     def _session_ids(self, time_ns: Int64s) -> Int64s:
         """The sessions of moments, as the graph has them."""
-        session = self._sessions.ids(time_ns)
-        return np.where(session == OUTSIDE, OUTSIDE, session & INT64_MAX)
+        return _whole_ids(self._sessions.ids(time_ns))
 
     def _stays_inside(self, time_ns: Int64s, session: Int64s) -> npt.NDArray[np.bool_]:
         """Which events have the end of their time in their own session."""
@@ -226,6 +225,11 @@ class _Progress:
         self.kept = kept  # the head entry
         self.written = written  # the ordinal up to which rows are
         self.oldest_block = oldest_block
+
+
+def _whole_ids(session: Int64s) -> Int64s:
+    """Sessions as the kernels know them: from 0 on, and `OUTSIDE`."""
+    return np.where(session == OUTSIDE, OUTSIDE, session & INT64_MAX)
 
 
 def _block_key(block: int) -> bytes:

@@ -99,7 +99,7 @@ def _first_barrier(part: _Part) -> pa.Array:
     """L1."""
     label = part.label
     assert isinstance(label, TripleBarrier), "barriers have settings of their own"
-    values = BARRIER_LABELS[part.whole[at.BARRIER]]
+    values = BARRIER_LABELS.take(part.whole[at.BARRIER])
     if label.vertical == "sign":
         values = np.where(part.whole[at.BARRIER] >= at.BY_TIME, _sign_of(part.field(at.RETURN)), values)
     return part.column(values)
@@ -155,7 +155,8 @@ def _side_ret(part: _Part) -> pa.Array:
 
 
 def _exit_price(part: _Part) -> pa.Array:
-    return part.column(part.field(at.EXIT) / max(part.label.scale, 1))
+    prices = part.field(at.EXIT)
+    return part.column(prices / part.label.scale if part.label.scale > 1 else prices)
 
 
 def _t_value(part: _Part) -> pa.Array:
@@ -182,6 +183,8 @@ def _named(names: Sequence[str]) -> _Names:
 
 def _names(names: _Names, codes: npt.NDArray[np.integer[Any]]) -> pa.Array:
     """The names that these numbers stand for."""
+    if not codes.any():
+        return pa.nulls(codes.size, pa.string())
     offsets = np.empty(codes.size + 1, np.int32)
     data = np.empty((codes.size + 1) * names.letters.shape[1], np.uint8)
     end = write_names(codes.astype(np.int8, copy=False), names.letters, names.sizes, offsets, data)

@@ -22,7 +22,7 @@ from operators.labels.settings import KERNELS_VERSION, LabelError
 from operators.node import Context, NodeStateError
 from operators.rows.groups import NO_GROUP, Groups
 from operators.sealed import Entries, Sealed, Snapshot, Statuses
-from operators.sessions.sessions import DAYS_OF_UTC, OUTSIDE, Sessions
+from operators.sessions.sessions import DAYS_OF_UTC, OUTSIDE, Sessions, ids_if_known
 from schemas.batch import Batch, Bools, Int64s
 from schemas.clocks import BEGINNING_NS, END_NS, KNOWN_NS, Clock, clock_column
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
@@ -224,9 +224,9 @@ class SpreadNode:
         there = np.asarray(matched.is_valid().to_numpy(zero_copy_only=False), np.bool_)
         if self._settings.across_sessions:
             return there
-        session = self._sessions.ids(time_ns)
-        of_mid = self._sessions.ids(np.where(there, _whole(matched, 0), time_ns))
-        at_end = self._sessions.ids(time_ns + self._settings.horizon_ns)
+        mid_ns = np.where(there, _whole(matched, 0), time_ns)
+        ends_ns = time_ns + self._settings.horizon_ns
+        session, of_mid, at_end = (ids_if_known(self._sessions.ids, ns) for ns in (time_ns, mid_ns, ends_ns))
         counts: Bools = there & (session != OUTSIDE) & (of_mid == session) & (at_end == session)
         return counts
 

@@ -53,6 +53,7 @@ FLOATS: Final = {
     "window_products": op.WINDOW_PRODUCTS,
     "window_pairs": op.WINDOW_PAIRS,
     "window_shape": op.WINDOW_SHAPE,
+    "window_trend": op.WINDOW_TREND,
     "window_two_scales": op.WINDOW_TWO_SCALES,
     "units": op.UNITS_FLOAT,
 }

@@ -80,6 +80,7 @@ WINDOW_SQUARES: Final = 114
 WINDOW_PAIRS: Final = 115
 WINDOW_SHAPE: Final = 116
 WINDOW_TWO_SCALES: Final = 117
+WINDOW_TREND: Final = 118
 
 # Over the order of a window's values, and what remembers a sum, an event or a value.
 EXTREME_FLOAT: Final = 120

@@ -1,8 +1,7 @@
 """The steps with state, family by family: each runs the lines of its own, one after another, over a tile.
 
-A kernel of all of them would take minutes to compile; of these a node compiles, or loads, those that it
-needs.  All take the same, and so does `compute`, for steps of the row alone: `float_words` are the bits of
-`floats`, the rest is `Registers` and `Memory`, one by one.
+A kernel of all of them would take minutes to compile; a node compiles, or loads, those that it needs.  All
+take the same, as does `compute`: `float_words` are bits of `floats`, the rest is `Registers` and `Memory`.
 """
 
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from operators.nodes import (
     standing_kernel,
     sum_kernel,
     total_kernel,
+    trend_kernel,
 )
 from operators.nodes import opcodes as op
 from operators.nodes import places as at
@@ -197,17 +197,18 @@ def shapes(
     word_floats: Float64s,
     rows: int,
 ) -> None:
-    """What is made anew from a window's rows: third and fourth moments, and variances on two scales."""
+    """What is made anew from a window's rows: moments, lines, and variances on two scales."""
     floats, ints, status = lend(floats), lend(ints), lend(status)
     places, kept_time, words, word_floats = lend(places), lend(kept_time), lend(words), lend(word_floats)
     for k in range(program.shape[0]):
-        if program[k, at.OPCODE] == op.WINDOW_SHAPE:
-            shape_kernel.window_shape(
-                lend(program[k]), floats, ints, status, places, kept, kept_time, words, rows
-            )
+        line = lend(program[k])
+        if line[at.OPCODE] == op.WINDOW_SHAPE:
+            shape_kernel.window_shape(line, floats, ints, status, places, kept, kept_time, words, rows)
+        elif line[at.OPCODE] == op.WINDOW_TREND:
+            trend_kernel.window_trend(line, floats, ints, status, places, kept, kept_time, words, rows)
         else:
             scale_kernel.window_two_scales(
-                lend(program[k]), floats, ints, status, places, kept, kept_time, words, word_floats, rows
+                line, floats, ints, status, places, kept, kept_time, words, word_floats, rows
             )
 
 

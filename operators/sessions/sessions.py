@@ -1,5 +1,6 @@
 """Which session each moment is of: what all kinds of sessions have in common, and the days of UTC."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -102,6 +103,25 @@ class UtcDays:
 
 
 DAYS_OF_UTC: Final = UtcDays()
+
+
+def ids_if_known(ids: Callable[[Int64s], Int64s], time_ns: Int64s) -> Int64s:
+    """The id of each moment's session (int64), `OUTSIDE` too for a moment of which nobody knows.
+
+    `ids` is that of `Sessions`.  For moments that no row came with, such as the end of a bar or of a label.
+    """
+    try:
+        return ids(time_ns)
+    except CalendarError:
+        moments, places = np.unique(time_ns, return_inverse=True)
+        return np.array([_id_if_known(ids, moment) for moment in moments], np.int64)[places]
+
+
+def _id_if_known(ids: Callable[[Int64s], Int64s], moment_ns: np.int64) -> int:
+    try:
+        return int(ids(np.array([moment_ns]))[0])
+    except CalendarError:
+        return OUTSIDE
 
 
 def started_by(sessions: Sessions, time_ns: int) -> int:

@@ -13,6 +13,7 @@ from replay.capture.capture import Capture, CaptureInput, CaptureLimits
 from replay.capture.dead import DEAD_SCHEMA, dead_rules, dead_stream
 from replay.capture.writer import TableWriter
 from replay.errors import HistoryError
+from replay.store.days import require_stream_name
 from replay.store.places import BUCKETS, TableRules
 from replay.store.table import HistoryTable, create_table, has_table
 from replay.zones import require_zone
@@ -85,8 +86,13 @@ def capture(topics: Sequence[CapturedTopic], target: CaptureTarget) -> int:
 
 
 def table_rules(stream: Stream, partitions: int, zone: str, buckets: int | None) -> TableRules:
-    """The rules of a new table; raises HistoryError where buckets are no multiple of the partitions."""
-    if buckets is None:
+    """The rules of a new table; raises HistoryError where buckets are no multiple of the partitions.
+
+    Rows without a key are all in one bucket, whatever number is wanted.
+    """
+    if not stream.key:
+        buckets = partitions = 1  # rows without a key are all in one bucket
+    elif buckets is None:
         buckets = partitions * -(-BUCKETS // partitions)
     _require_multiple(stream.name, buckets, partitions)
     order: Clock = "known" if KNOWN_NS in stream.schema.names else "event"
@@ -97,9 +103,11 @@ def table_rules(stream: Stream, partitions: int, zone: str, buckets: int | None)
 
 def _source(each: CapturedTopic, target: CaptureTarget) -> CaptureInput:
     stream = each.stream
+    require_stream_name(stream.name)
     if has_table(target.store, stream.name):
         table = HistoryTable(target.store, stream.name)
-        _require_multiple(stream.name, table.rules.buckets, each.partitions)
+        if stream.key:
+            _require_multiple(stream.name, table.rules.buckets, each.partitions)
         if (table.rules.key, table.rules.sequence) != (stream.key, stream.sequence):
             raise HistoryError(
                 f"the table {stream.name} in {target.store} is keyed by {', '.join(table.rules.key)}, and "

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from replay.errors import PublishError
+from replay.dates import parse_moment
+from replay.errors import HistoryError, PublishError
 from replay.publish.messages import Shape
 from replay.store.days import STORE as STORE
 from schemas.clocks import Clock
@@ -31,6 +32,14 @@ VersionOption = Annotated[
         "--version",
         help="Version of a stream's table to publish, STREAM=NUMBER; give it once for each.  "
         "Default: the newest.",
+    ),
+]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        help="Take tables as they were at a moment: ISO 8601, UTC where it names no zone, or nanoseconds.  "
+        "Default: as they are.",
     ),
 ]
 SpeedOption = Annotated[str, typer.Option(help="Pace: max, or a multiple of market time such as 1 or 10.")]
@@ -66,6 +75,14 @@ ClientConfig = Annotated[
         "client; - is standard input.  Default: none."
     ),
 ]
+
+
+def parse_as_of(text: str | None) -> int | None:
+    """Read a moment as int64 ns UTC, None for none; raises PublishError for anything else."""
+    try:
+        return None if text is None else parse_moment(text)
+    except HistoryError as wrong:
+        raise PublishError(f"--as-of {wrong}") from None
 
 
 def parse_versions(lines: Sequence[str]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """What a history holds, a line per stream and day."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from replay.dates import parse_date
+from replay.errors import HistoryError, UnknownDateError
 from replay.store.day import Day, DaySummary
 from replay.store.days import HistoryStore
 from schemas.clocks import EVENT_NS, KNOWN_NS, NS_PER_MS, NS_PER_S
@@ -26,20 +27,54 @@ HEADINGS: Final = (
 
 
 def list_days(
-    store: HistoryStore, date: str | None = None, versions: Mapping[str, int] | None = None
+    store: HistoryStore,
+    date: str | None = None,
+    versions: Mapping[str, int] | None = None,
+    as_of_ns: int | None = None,
 ) -> list[Day]:
     """Return the days of the store, or those of one date; raises UnknownDateError for an unknown date.
 
-    `versions` names earlier versions of the tables of some streams.
+    `versions` names earlier versions of the tables of some streams, `as_of_ns` takes every table as it was at
+    that time.  A day in a folder of its own has no versions and is taken as it is.
     """
     dates = store.dates() if date is None else [date]
+    if versions and as_of_ns is not None:
+        raise HistoryError("versions and a time are given, and one of them says which rows")
     wanted = versions or {}
-    if wanted:
-        from replay.store.table import HistoryTable
+    if as_of_ns is not None:
+        from replay.store.versions import versions_as_of
 
-        for stream, version in wanted.items():
-            HistoryTable(store.root, stream, version)
-    return [store.day(stream, each, wanted.get(stream)) for each in dates for stream in store.streams(each)]
+        wanted = versions_as_of(store.root, as_of_ns, needed=_tables_of(store, dates))
+    return [
+        store.day(stream, each, wanted.get(stream))
+        for each in dates
+        for stream in _streams(store, each, wanted)
+    ]
+
+
+def _tables_of(store: HistoryStore, dates: Sequence[str]) -> set[str]:
+    """The streams whose tables have one of these days."""
+    there = [each for each in dates if each in store.dates()]
+    return {name for each in there for name in store.streams(each) if store.in_table(name, each)}
+
+
+def _streams(store: HistoryStore, date: str, versions: Mapping[str, int]) -> list[str]:
+    """The streams that have a day, or had it in the version that is named."""
+    if not versions:
+        return store.streams(date)
+    from replay.store.table import HistoryTable
+
+    had = {
+        stream
+        for stream, version in versions.items()
+        if parse_date(date).isoformat() in HistoryTable(store.root, stream, version).snapshot().dates()
+    }
+    try:
+        return sorted(had.union(store.streams(date)))
+    except UnknownDateError:
+        if not had:
+            raise
+        return sorted(had)
 
 
 def print_catalog(days: list[Day], console: Console) -> None:

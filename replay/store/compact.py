@@ -6,7 +6,7 @@ deleted here: earlier versions still have them.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from replay.errors import HistoryError
@@ -23,7 +23,7 @@ SIZE_MIN: Final = 16 * 2**20  # bytes; and so is one with two parts below this
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The parts of one day and bucket that are to become one."""
+    """The parts of one day and bucket that are to become one, all counted among as many buckets."""
 
     date: str
     bucket: int
@@ -34,6 +34,10 @@ class Group:
         """Their rows."""
         return sum(part.rows for part in self.parts)
 
+    def __str__(self) -> str:
+        """What to print."""
+        return f"{self.date} bucket {self.bucket}: {len(self.parts):,} parts, {self.rows:,} rows"
+
 
 def fence(date: str, bucket: int) -> str:
     """The application that whoever takes parts of a day and bucket out of a table commits as."""
@@ -42,12 +46,12 @@ def fence(date: str, bucket: int) -> str:
 
 def plan_compaction(snapshot: Snapshot, *, before: str | None = None) -> list[Group]:
     """Return the groups that are worth it, of days before a date where one is named."""
-    by_place: dict[tuple[str, int], list[PartEntry]] = defaultdict(list)
+    by_place: dict[tuple[str, int, int], list[PartEntry]] = defaultdict(list)
     for part in snapshot.parts:
         if before is None or part.date < before:
-            by_place[part.date, part.bucket].append(part)
+            by_place[part.date, part.bucket, part.buckets].append(part)
     groups = []
-    for (date, bucket), parts in sorted(by_place.items()):
+    for (date, bucket, _), parts in sorted(by_place.items()):
         small = sum(part.size < SIZE_MIN for part in parts)
         if len(parts) > PARTS_MAX or small > 1:
             groups.append(Group(date, bucket, tuple(sorted(parts))))
@@ -73,7 +77,8 @@ def compact(table: HistoryTable, group: Group, *, by: str) -> int:
         source=f"{len(footers)} parts of version {snapshot.version}",
     )
     rows = stored_rows(snapshot, group.parts)
-    part = write_part(table.root, place, table.rules, table.stored, rows)
+    rules = replace(table.rules, buckets=group.parts[0].buckets)
+    part = write_part(table.root, place, rules, table.stored, rows)
     wanted = (sum(footer.rows for footer in footers), combined(*(one.content_hash for one in footers)))
     if (part.footer.rows, part.footer.content_hash) != wanted:
         raise HistoryError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from replay.errors import HistoryError
 from replay.store.part import Covered, merged_ranges
-from replay.store.snapshot import Snapshot
+from replay.store.snapshot import PartEntry, Snapshot
 from replay.store.table import GAPS, HistoryTable
 
 
@@ -20,18 +20,29 @@ def covered_ranges(snapshot: Snapshot) -> dict[tuple[str, int], list[Covered]]:
 
     Raises HistoryError where rows of a day and bucket are there twice.
     """
-    by_place: dict[tuple[str, int], list[Covered]] = defaultdict(list)
-    for part in snapshot.parts:
-        by_place[part.date, part.bucket] += snapshot.footer(part).covered
-    by_topic: dict[tuple[str, int], list[Covered]] = defaultdict(list)
-    for (date, bucket), ranges in by_place.items():
+    return _by_partition(once_ranges(snapshot, snapshot.parts))
+
+
+def once_ranges(snapshot: Snapshot, parts: Iterable[PartEntry]) -> list[Covered]:
+    """Return the ranges of some parts, joined within each day and bucket; those of two buckets may overlap.
+
+    Raises HistoryError where rows of a day and bucket are there twice.
+    """
+    by_place: dict[tuple[str, int, int], list[Covered]] = defaultdict(list)
+    for part in parts:
+        by_place[part.date, part.bucket, part.buckets] += snapshot.footer(part).covered
+    ranges: list[Covered] = []
+    for (date, bucket, buckets), covered in by_place.items():
         try:
-            once = merged_ranges(ranges)
+            ranges += merged_ranges(covered)
         except HistoryError as twice:
-            raise HistoryError(f"{snapshot.root}, {date}, bucket {bucket}: {twice}") from None
-        for one in once:
-            by_topic[one.topic, one.partition].append(one)
-    return {place: _joined(ranges) for place, ranges in by_topic.items()}
+            raise HistoryError(f"{snapshot.root}, {date}, bucket {bucket} of {buckets}: {twice}") from None
+    return ranges
+
+
+def joined_ranges(ranges: Iterable[Covered]) -> list[Covered]:
+    """Return the offsets that any of these ranges has, as few ranges."""
+    return [one for joined in _by_partition(ranges).values() for one in joined]
 
 
 def require_coverage(table: HistoryTable, topic: str, partition: int, upper: int) -> None:
@@ -60,16 +71,19 @@ def known_gaps(table: HistoryTable) -> list[Covered]:
 
 def accept_gaps(table: HistoryTable, gaps: Iterable[Covered]) -> None:
     """Note that rows of these offsets may be absent."""
-    ranges: dict[tuple[str, int], list[Covered]] = defaultdict(list)
-    for one in [*known_gaps(table), *gaps]:
-        ranges[one.topic, one.partition].append(one)
-    joined = [one for each in ranges.values() for one in _joined(each)]
-    table.set_properties({GAPS: json.dumps(joined)})
+    table.set_properties({GAPS: json.dumps(joined_ranges([*known_gaps(table), *gaps]))})
 
 
 def next_offsets(table: HistoryTable, topic: str, partitions: Iterable[int]) -> Mapping[int, int | None]:
     """The next offset to capture of each partition, None where none was."""
     return {number: table.transaction_version(application(topic, number)) for number in partitions}
+
+
+def _by_partition(ranges: Iterable[Covered]) -> dict[tuple[str, int], list[Covered]]:
+    by_topic: dict[tuple[str, int], list[Covered]] = defaultdict(list)
+    for one in ranges:
+        by_topic[one.topic, one.partition].append(one)
+    return {place: _joined(own) for place, own in by_topic.items()}
 
 
 def _joined(ranges: list[Covered]) -> list[Covered]:

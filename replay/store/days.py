@@ -25,6 +25,11 @@ from schemas.stream import Stream
 
 STORE: Final = Path("build/history/generated")  # of commands and calls that name no other
 TABLE_LOG: Final = "_delta_log"  # is in the folder of a stream that is a table
+QUALITY: Final = "quality"  # reports about days, in tables of their own: no days to replay
+QUALITY_GAP: Final = "quality_gap"
+OWN_TABLES: Final = frozenset(
+    {"audit_log", QUALITY, QUALITY_GAP}
+)  # about the history itself: no stream has such a name
 ROW_GROUP_ROWS: Final = (
     131_072  # large enough to compress, small enough that a resumed publication skips what is done
 )
@@ -59,6 +64,7 @@ class HistoryStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._known: dict[str, tuple[str, set[str]]] = {}  # by table its newest commit and the days it has
 
     def dates(self) -> list[str]:
         """Return the days that any stream has, oldest first."""
@@ -76,7 +82,13 @@ class HistoryStore:
 
     def has(self, stream: str, date: str) -> bool:
         """Whether this stream has this day."""
-        return (self._folder(stream, date) / SUMMARY_FILE).is_file() or self._in_table(stream, date)
+        return (self._folder(stream, date) / SUMMARY_FILE).is_file() or self.in_table(stream, date)
+
+    def in_table(self, stream: str, date: str) -> bool:
+        """Whether the stream's table has this day."""
+        return (self.root / f"stream={stream}" / TABLE_LOG).is_dir() and date in self._table_dates().get(
+            stream, set()
+        )
 
     def day(self, stream: str, date: str, version: int | None = None) -> Day:
         """Return one stream's day; raises UnknownDateError naming the days it has.
@@ -84,7 +96,7 @@ class HistoryStore:
         `version` is an earlier one of the stream's table.
         """
         date = parse_date(date).isoformat()
-        if version is not None or self._in_table(stream, date):
+        if version is not None or self.in_table(stream, date):
             from replay.store.table_day import table_day
 
             return table_day(self.root, stream, date, version)
@@ -194,25 +206,33 @@ class HistoryStore:
         shutil.rmtree(folder, ignore_errors=True)
 
     def _require_folder(self, stream: str, date: str) -> None:
-        if self._in_table(stream, date):
+        require_stream_name(stream)
+        if self.in_table(stream, date):
             raise HistoryError(
                 f"{date} is in the table {stream} of the history at {self.root}, which keeps all its "
                 "versions: nothing is written over it; name another store"
             )
 
-    def _in_table(self, stream: str, date: str) -> bool:
-        return (self.root / f"stream={stream}" / TABLE_LOG).is_dir() and date in self._table_dates()[stream]
-
     def _table_dates(self) -> dict[str, set[str]]:
-        """The days of each stream that is a table; delta-rs is loaded only where there is one."""
+        """The days of each stream that is a table; delta-rs is loaded only where there is one.
+
+        A table is opened again only where its log has a newer commit.
+        """
         streams = [
-            path.parent.name.removeprefix("stream=") for path in self.root.glob(f"stream=*/{TABLE_LOG}")
+            name
+            for path in self.root.glob(f"stream=*/{TABLE_LOG}")
+            if (name := path.parent.name.removeprefix("stream=")) not in OWN_TABLES
         ]
         if not streams:
             return {}
         from replay.store.table import HistoryTable
 
-        return {name: set(HistoryTable(self.root, name).snapshot().dates()) for name in streams}
+        for name in streams:
+            log = self.root / f"stream={name}" / TABLE_LOG
+            newest = max((path.name for path in log.glob("*.json")), default="")
+            if self._known.get(name, ("",))[0] != newest or not newest:
+                self._known[name] = newest, set(HistoryTable(self.root, name).snapshot().dates())
+        return {name: self._known[name][1] for name in streams}
 
     def _folder(self, stream: str, date: str) -> Path:
         return self.root / f"stream={stream}" / f"date={date}"
@@ -228,6 +248,14 @@ class HistoryStore:
             else "it is empty: run `python -m replay generate` or `python -m replay import` first"
         )
         return UnknownDateError(f"{what}; {there}")
+
+
+def require_stream_name(stream: str) -> None:
+    """Raise HistoryError for the name of a table that the history keeps about itself."""
+    if stream in OWN_TABLES:
+        raise HistoryError(
+            f"{stream} is a table that the history keeps about itself: name the stream otherwise"
+        )
 
 
 def _not_written(folder: Path, refused: OSError) -> HistoryError:

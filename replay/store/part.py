@@ -1,7 +1,7 @@
 """A part: one file of a table, what its footer says of its rows, and what its name says.
 
-Names end in the first digits of the file's SHA-256: the same rows written again have the same name, and other
-rows never take the place of any.
+Names end in the number of buckets among which the part's own is counted, and in the first digits of the
+file's SHA-256: the same rows written again have the same name, and other rows never take the place of any.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from replay.errors import HistoryError
 from schemas.clocks import Clock
 
 FOOTER_KEY: Final = b"tidemark.part"  # metadata of the Parquet file
+AMONG: Final = r"-n(?P<buckets>\d{1,9})-[0-9a-f]{8}\.parquet$"  # the end of a name
 
 
 class Covered(NamedTuple):
@@ -101,6 +102,16 @@ def compacted_name(stream: str, generation: int) -> str:
     return f"{stream}-c{generation}"
 
 
+def rebucketed_name(stream: str, generation: int) -> str:
+    """The name, but for its end, of a part whose rows were in other buckets."""
+    return f"{stream}-r{generation}"
+
+
+def logged_name(stream: str) -> str:
+    """The name, but for its end, of a part with a row of the audit log."""
+    return f"{stream}-l"
+
+
 def imported_name(stream: str) -> str:
     """The name, but for its end, of a part made of files."""
     return f"{stream}-i"
@@ -110,6 +121,11 @@ def fingerprint(schema: pa.Schema) -> str:
     """Sixteen digits that columns share exactly when their names and types are equal, in this order."""
     text = "\n".join(f"{field.name}: {field.type}" for field in schema)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def among(buckets: int) -> str:
+    """What the end of a part's name says of how many buckets there were when it was written."""
+    return f"-n{buckets}"
 
 
 def folder_of(date: str, bucket: int) -> str:

@@ -29,7 +29,7 @@ from replay.store.encodings import (
     leaf_paths,
     rising_columns,
 )
-from replay.store.part import FOOTER_KEY, ClockSpan, Covered, Part, PartFooter, fingerprint, folder_of
+from replay.store.part import FOOTER_KEY, ClockSpan, Covered, Part, PartFooter, among, fingerprint, folder_of
 from replay.store.places import TableRules
 from schemas.clocks import BEGINNING_NS, EVENT_NS, KNOWN_NS
 from schemas.stream import message_keys
@@ -63,7 +63,7 @@ def write_part(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         footer = _write(partial, _row_groups(batches, schema), place, schema, facts)
-        name = f"{place.name}-{_digest(partial)[:_NAME_DIGITS]}.parquet"
+        name = f"{place.name}{among(rules.buckets)}-{_digest(partial)[:_NAME_DIGITS]}.parquet"
         size = partial.stat().st_size
         partial.replace(folder / name)
         bring_to_disk(folder)

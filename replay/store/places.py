@@ -4,7 +4,7 @@ A bucket is chosen as Kafka's clients choose a partition, among a multiple of th
 rows of a bucket come from one partition, and a key's rows lie in one bucket of each day.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any, Final
@@ -79,9 +79,10 @@ def buckets_of(rows: pa.RecordBatch, rules: TableRules) -> Int32s:
     return home_partitions(pa.array(keys, pa.binary()), rules.buckets)[codes]
 
 
-def bucket_of_key(key: bytes, buckets: int) -> int:
-    """Return the bucket of one message key."""
-    return int(home_partitions(pa.array([key], pa.binary()), buckets)[0])
+def keys_buckets(keys: Iterable[bytes], buckets: int) -> list[int]:
+    """Return the buckets that some message keys have, each once, in order."""
+    homes = home_partitions(pa.array(sorted(keys), pa.binary()), buckets)
+    return [int(home) for home in np.unique(homes)]
 
 
 def portions(rows: pa.RecordBatch, rules: TableRules) -> Iterator[Portion]:

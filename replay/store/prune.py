@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from replay.errors import HistoryError
-from replay.store.places import bucket_of_key
+from replay.store.places import keys_buckets
 from replay.store.snapshot import PartEntry, Snapshot, entries
 from replay.zones import local_days
 from schemas.clocks import EVENT_NS, KNOWN_NS, Clock, clock_column
+from schemas.stream import message_keys
 
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -72,13 +73,14 @@ class PruneReport:
     bytes_read: int = 0
     rows_read: int = 0
     rows_returned: int = 0
+    rows_of_tail: int = 0
 
     def lines(self) -> list[str]:
         """What to print."""
         return [
             f"parts: {self.parts.total:,}; left by day {self.parts.by_date:,}",
             f"left by bucket {self.parts.by_bucket:,}, by time {self.parts.by_time:,}",
-            f"left by key {self.parts.by_key:,}",
+            f"left by key {self.parts.by_key:,}; wanted rows of the tail {self.rows_of_tail:,}",
             f"row groups: {self.row_groups_read:,} of {self.row_groups_total:,} read",
             f"columns: {self.columns_read:,} of {self.columns_total:,}",
             f"bytes: {self.bytes_read:,} of {self.bytes_total:,}",
@@ -98,7 +100,7 @@ def prune(snapshot: Snapshot, wanted: Wanted) -> Pruned:
     """Return the parts that can hold wanted rows; raises HistoryError where the table lacks the clock."""
     _require_clock(snapshot, wanted)
     of_days = _by_date(snapshot, snapshot.catalogue, wanted)
-    of_buckets = _by_bucket(snapshot, of_days, wanted)
+    of_buckets = _by_bucket(of_days, wanted)
     of_times = _by_time(of_buckets, wanted, wanted.column(snapshot.rules.order))
     parts = list(entries(of_times))
     if wanted.keys is not None:
@@ -163,11 +165,16 @@ def _by_date(snapshot: Snapshot, catalogue: pa.Table, wanted: Wanted) -> pa.Tabl
     return catalogue
 
 
-def _by_bucket(snapshot: Snapshot, catalogue: pa.Table, wanted: Wanted) -> pa.Table:
+def _by_bucket(catalogue: pa.Table, wanted: Wanted) -> pa.Table:
     if wanted.keys is None:
         return catalogue
-    buckets = {bucket_of_key(key, snapshot.rules.buckets) for key in wanted.keys}
-    return catalogue.filter(pc.is_in(catalogue.column("bucket"), pa.array(sorted(buckets), pa.int32())))
+    keeps = pa.chunked_array([pa.repeat(pa.scalar(False), catalogue.num_rows)])
+    for count in pc.unique(catalogue.column("buckets")).to_pylist():
+        buckets = keys_buckets(wanted.keys, count)
+        among = pc.equal(catalogue.column("buckets"), count)
+        own = pc.is_in(catalogue.column("bucket"), pa.array(buckets, pa.int32()))
+        keeps = pc.or_(keeps, pc.and_(among, own))
+    return catalogue.filter(keeps)
 
 
 def _by_time(catalogue: pa.Table, wanted: Wanted, column: str) -> pa.Table:
@@ -179,6 +186,19 @@ def _by_time(catalogue: pa.Table, wanted: Wanted, column: str) -> pa.Table:
         if bound_ns is not None:
             catalogue = catalogue.filter(pc.fill_null(keeps(catalogue.column(edge), bound_ns), True))
     return catalogue
+
+
+def tail_rows(snapshot: Snapshot, wanted: Wanted) -> pa.Table | None:
+    """Return the wanted rows of a snapshot's tail with the stored columns, None where it has no tail."""
+    if snapshot.tail is None:
+        return None
+    assert wanted.dates is None, "a day is read from parts"
+    column = wanted.column(snapshot.rules.order)
+    batches = []
+    for rows in snapshot.tail.to_batches():
+        keys = message_keys(rows, snapshot.rules.key) if wanted.keys is not None else None
+        batches.append(wanted_rows(rows, wanted, column, keys))
+    return pa.Table.from_batches(batches, schema=snapshot.tail.schema)
 
 
 def wanted_rows(rows: pa.RecordBatch, wanted: Wanted, column: str, keys: pa.Array | None) -> pa.RecordBatch:

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay.errors import HistoryError
+from replay.order import order_times
 from replay.store.merge import Run, merged
 from replay.store.part import ClockSpan
-from replay.store.places import PLACES
-from replay.store.prune import Wanted, prune, row_groups, wanted_rows
+from replay.store.places import PLACES, store_order
+from replay.store.prune import Wanted, prune, row_groups, tail_rows, wanted_rows
 from replay.store.snapshot import PartEntry, Snapshot
 from replay.store.stored_types import from_stored, stored_schema
 from schemas.clocks import BEGINNING_NS, EVENT_NS, KNOWN_NS
@@ -38,10 +39,14 @@ class Scan:
         pruned = prune(snapshot, wanted)
         self.parts, self.report = pruned.parts, pruned.report
         self.report.columns_read = len(self._read)
+        self._tail = tail_rows(snapshot, wanted)
+        self.report.rows_of_tail = 0 if self._tail is None else self._tail.num_rows
 
     def batches(self, rows_max: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """Yield the rows in the order of the store; parts are opened as their time comes."""
         runs = [Run(self._first_ns(part), partial(self._rows, part)) for part in self.parts]
+        if self._tail is not None and self._tail.num_rows:
+            runs.append(self._tail_run(self._tail))
         for rows in merged(runs, self._rules, rows_max):
             self.report.rows_returned += rows.num_rows
             yield from_stored(rows, self.schema)
@@ -64,6 +69,10 @@ class Scan:
                 glob=False,
             )
         rows = rows.filter(*self._conditions())
+        if self._tail is not None:
+            tail = pl.from_arrow(self._tail.select(self._read), rechunk=False)
+            assert isinstance(tail, pl.DataFrame)
+            rows = pl.concat([rows, tail.lazy()])
         kept = _polars_schema(self.schema)
         return rows.select(
             pl.col(name) if kinds[name] == kind else _as_was(name, kind) for name, kind in kept.items()
@@ -81,6 +90,12 @@ class Scan:
                 self.report.rows_read += rows.num_rows
                 keys = message_keys(rows, self._rules.key) if self._wanted.keys is not None else None
                 yield wanted_rows(rows, self._wanted, self._column, keys)
+
+    def _tail_run(self, tail: pa.Table) -> Run:
+        """The rows of the tail in the order of the store."""
+        (rows,) = tail.select(self._read).combine_chunks().to_batches()
+        rows = rows.take(pa.array(store_order(rows, self._rules)))
+        return Run(int(order_times(rows, self._rules.order)[0]), lambda: iter([rows]))
 
     def _first_ns(self, part: PartEntry) -> int:
         return first_time_ns(self._snapshot.footer(part).clocks)

@@ -22,6 +22,7 @@ CATALOGUE: Final = pa.schema(
         ("path", pa.string()),
         ("date", pa.string()),
         ("bucket", pa.int32()),
+        ("buckets", pa.int32()),
         ("size", pa.int64()),
         ("rows", pa.int64()),
         (f"first_{EVENT_NS}", pa.int64()),
@@ -33,11 +34,15 @@ CATALOGUE: Final = pa.schema(
 
 
 class PartEntry(NamedTuple):
-    """A part as the catalogue has it: where it lies below its table, what day and bucket, bytes and rows."""
+    """A part as the catalogue has it: where it lies below its table, what day and bucket, bytes and rows.
+
+    `bucket` is one of `buckets`, which is the part's own: it was written when the table had so many.
+    """
 
     path: str
     date: str
     bucket: int
+    buckets: int
     size: int
     rows: int
 
@@ -47,7 +52,8 @@ class Snapshot:
     """One version of a table.
 
     `root` is the table's folder, `schema` its columns in their own types, places among them.  `catalogue` has
-    a row per part, with the columns of `CATALOGUE`.
+    a row per part, with the columns of `CATALOGUE`.  `tail` has rows of a topic that no part has yet, with
+    the stored columns, where somebody reads them beside (`replay.capture.tail`).
     """
 
     root: Path
@@ -55,6 +61,7 @@ class Snapshot:
     rules: TableRules
     schema: pa.Schema
     catalogue: pa.Table
+    tail: pa.Table | None = None
 
     @property
     def parts(self) -> list[PartEntry]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from duckdb import ColumnExpression, ConstantExpression, Expression
 
 from replay.errors import HistoryError
-from replay.store.prune import PruneReport, Wanted, prune
+from replay.store.prune import PruneReport, Wanted, prune, tail_rows
 from replay.store.snapshot import Snapshot
 from replay.store.stored_types import stored_schema
 
@@ -55,7 +55,9 @@ def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> 
             reports[name] = pruned.report
             files = [str(snapshot.root / part.path) for part in pruned.parts]
             paths += files
-            _make_view(engine, name, snapshot, files, wanted)
+            tail = tail_rows(snapshot, wanted)
+            pruned.report.rows_of_tail = 0 if tail is None else tail.num_rows
+            _make_view(engine, name, snapshot, files, wanted, tail)
         engine.execute("set allowed_paths = $paths", {"paths": paths})
         engine.execute("set enable_external_access = false")
         engine.execute("set lock_configuration = true")
@@ -68,9 +70,14 @@ def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> 
 
 
 def _make_view(
-    engine: duckdb.DuckDBPyConnection, name: str, snapshot: Snapshot, files: list[str], wanted: Wanted
+    engine: duckdb.DuckDBPyConnection,
+    name: str,
+    snapshot: Snapshot,
+    files: list[str],
+    wanted: Wanted,
+    tail: pa.Table | None,
 ) -> None:
-    """A view of a table's wanted rows; a column that no part has yet is null."""
+    """A view of a table's wanted rows, those of its tail too; a column that no part has yet is null."""
     empty = engine.from_arrow(stored_schema(snapshot.schema).empty_table())
     rows = empty
     if files:
@@ -91,6 +98,8 @@ def _make_view(
         rows = rows.filter(time_ns < ConstantExpression(wanted.to_ns))
     if wanted.keys is not None:
         rows = rows.filter(_has_key(name, snapshot.rules.key, wanted.keys))
+    if tail is not None:
+        rows = rows.union(engine.from_arrow(tail))  # keeps rows that are equal
     rows.create_view(name)
 
 

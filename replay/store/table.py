@@ -11,18 +11,19 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookProperties, Transaction
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from replay.errors import FencedCommitError, HistoryError, UnknownCommitError
-from replay.store.part import Part
+from replay.store.part import AMONG, Part
 from replay.store.places import BUCKET, DATE, PLACE_SCHEMA, PLACES, TableRules
 from replay.store.snapshot import CATALOGUE, PartEntry, Snapshot
 from replay.store.stored_types import stored_schema
@@ -32,6 +33,7 @@ LOG: Final = "_delta_log"  # the folder of a table's log
 RULES: Final = "tidemark.rules"  # properties of a table
 SCHEMA: Final = "tidemark.schema"
 GAPS: Final = "tidemark.gaps"
+BUCKETS_NOW: Final = "tidemark.buckets"  # where they are others than those the table was made with
 FACTS: Final = "tidemark"  # in the commit's own metadata
 CHECKPOINT_INTERVAL: Final = 50
 RETENTION_DAYS: Final = (
@@ -162,6 +164,7 @@ class HistoryTable:
         actions = pa.table(self._delta.get_add_actions(flatten=True))
         columns = {
             "path": "path",
+            "buckets": "path",
             "date": f"partition.{DATE}",
             "bucket": f"partition.{BUCKET}",
             "size": "size_bytes",
@@ -169,9 +172,9 @@ class HistoryTable:
         }
         for clock in (EVENT_NS, KNOWN_NS):
             columns |= {f"first_{clock}": f"min.{clock}", f"last_{clock}": f"max.{clock}"}
-        catalogue = pa.Table.from_arrays(
-            [_column(actions, columns[kind.name], kind.type) for kind in CATALOGUE], schema=CATALOGUE
-        )
+        made = {kind.name: _column(actions, columns[kind.name], kind) for kind in CATALOGUE}
+        made["buckets"] = pc.fill_null(made["buckets"], self._buckets_made)
+        catalogue = pa.Table.from_pydict(made, schema=CATALOGUE)
         return Snapshot(
             root=self.root, version=self.version, rules=self.rules, schema=self.schema, catalogue=catalogue
         )
@@ -232,8 +235,16 @@ class HistoryTable:
         self.set_properties({SCHEMA: _encoded(full)})
 
     def set_properties(self, properties: Mapping[str, str]) -> None:
-        """Change properties of the table, in a commit of their own."""
-        self._delta.alter.set_table_properties(dict(properties), raise_if_not_exists=False)
+        """Change properties of the table, in a commit of their own.
+
+        Raises FencedCommitError where another has changed some since this version.
+        """
+        try:
+            self._delta.alter.set_table_properties(dict(properties), raise_if_not_exists=False)
+        except CommitFailedError as refused:
+            raise FencedCommitError(
+                f"{self._fenced('a change of properties', None, None)} ({refused})"
+            ) from None
         self._delta = DeltaTable(str(self.root))
         self._read()
 
@@ -262,7 +273,9 @@ class HistoryTable:
             raise HistoryError(
                 f"{self.root} is a Delta table, but none that this program made: name another store"
             )
-        self.rules = TableRules.from_dict(json.loads(properties[RULES]))
+        made = TableRules.from_dict(json.loads(properties[RULES]))
+        self._buckets_made = made.buckets  # of parts whose names do not say
+        self.rules = replace(made, buckets=int(properties.get(BUCKETS_NOW, made.buckets)))
         self.schema = _decoded(properties[SCHEMA])
 
     def _require_version(self, version: int, newest: int) -> None:
@@ -344,11 +357,14 @@ def _delta_fields(schema: pa.Schema) -> list[Field]:
     return DeltaSchema.from_arrow(schema).fields
 
 
-def _column(actions: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray:
+def _column(actions: pa.Table, name: str, wanted: pa.Field) -> pa.ChunkedArray:
     """A column of the live parts; one that no part has a value of is null."""
     if name not in actions.column_names:
-        return pa.chunked_array([pa.nulls(actions.num_rows, kind)])
-    return actions.column(name).cast(kind)
+        return pa.chunked_array([pa.nulls(actions.num_rows, wanted.type)])
+    column = actions.column(name)
+    if wanted.name == "buckets":
+        column = pc.struct_field(pc.extract_regex(column.cast(pa.string()), AMONG), "buckets")
+    return column.cast(wanted.type)
 
 
 def _encoded(schema: pa.Schema) -> str:

@@ -70,7 +70,9 @@ def settings(every: Any, limit: float = 0, **more: Any) -> BarSettings:
     return BarSettings(every=every, limit=str(limit), **{"direction": "d", **more})
 
 
-EXPECTED: Final = Expected(measure="volume", exp_ticks_init=int(loops.FIRST), span_b=1_000.0)
+EXPECTED: Final = Expected(
+    measure="volume", exp_ticks_init=int(loops.FIRST), span_b=1_000.0, theta_min=loops.LEAST
+)
 KINDS: Final = {
     "time, 1 min": Kind(
         settings("time", step_ns=STEP_NS), EVENT // STEP_NS, (EVENT.last() // STEP_NS + 1) * STEP_NS

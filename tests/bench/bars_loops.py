@@ -75,6 +75,7 @@ class Loop:
 
 Closes = Callable[[Loop, float, float], bool]
 FIRST: Final = 50.0  # trades of the first bar of imbalance or of runs
+LEAST: Final = 800.0  # lots of a threshold: without it bars of imbalance have a trade or two here
 KEPT: Final = 1.0 - 2.0 / (1_000 + 1.0)
 KEPT_BAR: Final = 1.0 - 2.0 / (3 + 1.0)
 
@@ -152,11 +153,11 @@ def of_imbalance(loop: Loop, price: float, size: float) -> bool:
     loop.fade("trades", KEPT, signed)
     loop.buys += signed
     if loop.threshold is None and loop.seen >= FIRST:
-        loop.threshold = max(FIRST * abs(loop.mean("trades")), 1.0)
+        loop.threshold = max(FIRST * abs(loop.mean("trades")), LEAST)
     if loop.threshold is None or abs(loop.buys) < loop.threshold:
         return False
     count = _expected(loop)
-    loop.threshold = max(count * abs(loop.mean("trades")), 1.0)
+    loop.threshold = max(count * abs(loop.mean("trades")), LEAST)
     loop.buys = 0.0
     return True
 
@@ -219,4 +220,4 @@ def _expected(loop: Loop) -> float:
 
 
 def _of_sides(loop: Loop, count: float, share: float) -> float:
-    return max(count * max(share * loop.mean("buys"), (1.0 - share) * loop.mean("sells")), 1.0)
+    return max(count * max(share * loop.mean("buys"), (1.0 - share) * loop.mean("sells")), LEAST)

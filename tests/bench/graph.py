@@ -7,17 +7,19 @@ share the machine, and the load stands beside each figure.
 import json
 import os
 import statistics
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from app.wiring.broker import start_broker
+from operators.sealed import ALIGNED
 from tests.bench.asof import machine
 from tests.bench.kafka import BLOCKS, QUICK_SCALE, RECORDS, Contest, contest_lines, offer
-from tests.bench.kafka_latency import Latency, measure_latency
+from tests.bench.kafka_latency import Latency, measure_outputs
 from tests.broker.chaos.own_broker import NoBrokerError
 from tests.broker.chaos.storm.restarts import restarts
-from tests.stage.reference_graph import FEED_NAMES, reference_graph
+from tests.stage.reference_graph import FEED_NAMES, NODES, reference_graph
 from topics.kafka.bus import KafkaBus
 
 ROUNDS: Final = 3
@@ -36,18 +38,20 @@ def run(out: Path, *, quick: bool) -> bool:
     report: dict[str, Any] = {"machine": machine(), "quick": quick, "goals": GOALS}
     contests = [contested(bootstrap, folder, load, quick=quick) for load in (RECORDS, BLOCKS)]
     report["throughput"] = {one.load.name: {**one.figures, "share": share(one)} for one in contests}
-    graph = reference_graph()
-    latencies = [
-        measure_latency(bootstrap, folder, RATE, "exactly_once", seconds=3 if quick else SECONDS, graph=one)
-        for one in (None, graph)
-    ]
-    added_ms = added(*latencies)
+    measure = partial(
+        measure_outputs, bootstrap, folder, RATE, "exactly_once", seconds=3 if quick else SECONDS
+    )
+    join, outputs = measure()[ALIGNED], measure(graph=reference_graph(), nodes=NODES)
+    latencies = [join, *outputs.values()]
     for latency in latencies:
         print(latency.line(), flush=True)
-    print(f"p50 added by the graph: {added_ms:.2f} ms ({_load()})", flush=True)
+    added_ms = {name: added(join, latency) for name, latency in outputs.items()}
+    for name, told in added_ms.items():
+        words = ", ".join(f"{way} {ms:+.2f} ms" for way, ms in told.items())
+        print(f"p50 added by the graph, {name}: {words} ({_load()})", flush=True)
     report["latency"] = {
-        "join": latencies[0].as_json(),
-        "graph": latencies[1].as_json(),
+        "join": join.as_json(),
+        "graph": {name: latency.as_json() for name, latency in outputs.items()},
         "added_ms": added_ms,
     }
     report["restarts"] = restarted(quick=quick)
@@ -76,9 +80,16 @@ def share(contest: Contest) -> float:
     return rates[0] / rates[1]
 
 
-def added(join: Latency, graph: Latency) -> float:
-    """Milliseconds that the graph adds to the median between a row's evidence and its frame."""
-    return graph.seal_ms["p50"] - join.seal_ms["p50"]
+def added(join: Latency, latency: Latency) -> dict[str, float]:
+    """Milliseconds more at the median than a joined row takes without the graph, by way.
+
+    `seal` is between a row's evidence and its frame, `visible` until the row is in a reader's hands: exactly
+    once the rows of nodes wait for the commit before their frames are made, and all rows until it is done.
+    """
+    return {
+        "seal": latency.seal_ms["p50"] - join.seal_ms["p50"],
+        "visible": latency.visible_ms["p50"] - join.visible_ms["p50"],
+    }
 
 
 def restarted(*, quick: bool) -> dict[str, Any]:

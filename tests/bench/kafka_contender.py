@@ -225,25 +225,29 @@ def serve(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 
 def watch(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """A reader of the aligned topic that does nothing but note when each frame was in its hands.
+    """A reader of outputs, by name in `seen`, that does nothing but note when each frame was in its hands.
 
-    Says `ready`, reads until a line comes in, and only then opens the frames: an entry per row in a file.
+    Says `ready`, reads until a line comes in, and only then opens the frames: an entry per row in the file of
+    its output.
     """
-    noted = note_messages(settings, settings.topic("aligned"))
-    columns: dict[str, list[Int64s]] = {name: [np.empty(0, np.int64)] for name in SEEN_COLUMNS}
-    for seen_ns, message in noted:
-        headers = FrameHeaders.from_kafka(message.headers())
-        rows = decode_frame(message.value())
-        for name in ("event_ns", LEFT_OFFSET):
-            columns[name].append(rows.column(name).to_numpy())
-        for name, value in (
-            ("partition", message.partition()),
-            ("seen_ns", seen_ns),
-            ("released_ns", headers.released_ns),
-            ("sealed_ns", headers.sealed_ns),
-        ):
-            columns[name].append(np.full(rows.num_rows, value))
-    np.save(config["seen"], np.stack([np.concatenate(columns[name]) for name in SEEN_COLUMNS]))
+    files = {settings.topic(name): file for name, file in config["seen"].items()}
+    noted = note_messages(settings, *files)
+    for topic, file in files.items():
+        of_topic = [(seen_ns, message) for seen_ns, message in noted if message.topic() == topic]
+        columns: dict[str, list[Int64s]] = {name: [np.empty(0, np.int64)] for name in SEEN_COLUMNS}
+        for seen_ns, message in of_topic:
+            headers = FrameHeaders.from_kafka(message.headers())
+            rows = decode_frame(message.value())
+            for name in ("event_ns", LEFT_OFFSET):
+                columns[name].append(rows.column(name).to_numpy())
+            for name, value in (
+                ("partition", message.partition()),
+                ("seen_ns", seen_ns),
+                ("released_ns", headers.released_ns),
+                ("sealed_ns", headers.sealed_ns),
+            ):
+                columns[name].append(np.full(rows.num_rows, value))
+        np.save(file, np.stack([np.concatenate(columns[name]) for name in SEEN_COLUMNS]))
     return {"frames": len(noted)}
 
 

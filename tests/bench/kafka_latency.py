@@ -1,13 +1,14 @@
 """Seal latency under an offered load: from the evidence that seals a row to its frame, and to a reader.
 
 A row's evidence is the later of two messages: the first on each input of its partition whose time is beyond
-the row's by more than the grace.  Times are the wall clock's, so that processes compare.
+the row's by more than the grace.  Times are the wall clock's, so that processes compare.  Rows of a node are
+followed as those of the join are, by the row that each was computed from.
 """
 
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,11 +17,13 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 
+from operators.sealed import ALIGNED
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
+from schemas.frame import LEFT_OFFSET
 from tests.bench.kafka_contender import SEEN_COLUMNS
 from tests.bench.kafka_load import OPEN_NS, PARTITIONS, Load, bench_settings, make_topics
-from tests.bench.kafka_offer import Offer
+from tests.bench.kafka_offer import Lane, Offer
 from tests.bench.kafka_processes import broker_pid, cpu_s, finish, start
 from topics.kafka.bus import KafkaBus
 
@@ -31,7 +34,7 @@ CONTENDERS: Final = "tests.bench.kafka_contender"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Milliseconds at an offered rate.
+    """Milliseconds at an offered rate, of the rows of one output.
 
     `seal`     in the worker: from the evidence being in its hands to the row's frame being with the producer.
     `sealed`   from the evidence being acknowledged to its feed to the frame being with the producer; below
@@ -41,6 +44,7 @@ class Latency:
     `cpu`      CPU seconds per second of each process meanwhile; the broker's only where it is ours.
     """
 
+    output: str
     guarantee: str
     rows_per_second: int
     rows: int
@@ -65,7 +69,7 @@ class Latency:
         cpu = ", ".join(f"{name} {share:.2f}" for name, share in self.cpu.items())
         lost = f"   LOST {self.lost}" if self.lost else ""
         return (
-            f"{self.guarantee:<14}{self.rows_per_second:>8,} rows/s offered   {told}{lost}\n"
+            f"{self.guarantee:<14}{self.rows_per_second:>8,} rows/s offered   {self.output}: {told}{lost}\n"
             f"{'':<14}CPU seconds per second: {cpu}"
         )
 
@@ -75,6 +79,13 @@ class Latency:
 
 
 def measure_latency(
+    bootstrap: str, folder: Path, rows_per_second: int, guarantee: str, *, seconds: float
+) -> Latency:
+    """Offer rows at a rate to one worker of the join alone, and read what it seals."""
+    return measure_outputs(bootstrap, folder, rows_per_second, guarantee, seconds=seconds)[ALIGNED]
+
+
+def measure_outputs(
     bootstrap: str,
     folder: Path,
     rows_per_second: int,
@@ -82,8 +93,9 @@ def measure_latency(
     *,
     seconds: float,
     graph: Mapping[str, Any] | None = None,
-) -> Latency:
-    """Offer rows at a rate to one worker, with `graph` behind its join, and read what it seals."""
+    nodes: Sequence[str] = (),
+) -> dict[str, Latency]:
+    """The same with `graph` behind the join: of the aligned rows, and of the rows of each of `nodes`."""
     run = f"bench-{uuid4().hex[:8]}"
     load = Load(name="offered", quotes=1)
     settings = bench_settings(
@@ -91,10 +103,11 @@ def measure_latency(
     )
     make_topics(settings)
     offer = Offer(settings, rows_per_second, SETTLE_S + seconds)
+    files = {name: folder / f"seen-{name}.npy" for name in (ALIGNED, *nodes)}
     told = {
         "settings": settings.model_dump(mode="json", by_alias=True),
         "rows": 0,
-        "seen": str(folder / "seen.npy"),
+        "seen": {name: str(file) for name, file in files.items()},
     }
     file = folder / "latency.json"
     file.write_text(json.dumps(told))
@@ -109,56 +122,69 @@ def measure_latency(
     admin = KafkaBus(bootstrap).admin()
     admin.delete([settings.topic(kind) for kind in (*settings.stream_names, *settings.output_names)])
     shutil.rmtree(folder / "state", ignore_errors=True)
-    seen = dict(zip(SEEN_COLUMNS, np.load(folder / "seen.npy"), strict=True))
     cpu = {name: round((after[name] - before[name]) / elapsed_s, 3) for name in pids}
-    return _latency(offer, seen, rows_per_second, guarantee, cpu)
+    seen = {name: dict(zip(SEEN_COLUMNS, np.load(file), strict=True)) for name, file in files.items()}
+    return {
+        name: Latency(
+            output=name,
+            guarantee=guarantee,
+            rows_per_second=rows_per_second,
+            cpu=cpu,
+            **delays(offer.lanes, seen[ALIGNED], rows),
+        )
+        for name, rows in seen.items()
+    }
 
 
-def _latency(
-    offer: Offer,
-    seen: Mapping[str, Int64s],
-    rows_per_second: int,
-    guarantee: str,
-    cpu: dict[str, float],
-) -> Latency:
-    """Compare when each row's evidence came with when it was seen; the settling time does not count."""
+def delays(
+    lanes: Mapping[tuple[str, int], Lane], aligned: Mapping[str, Int64s], seen: Mapping[str, Int64s]
+) -> dict[str, Any]:
+    """Compare when each row's evidence came with when the row in `seen` was; the settling time is left out.
+
+    Both are what `watch` writes.  When evidence was in the worker's hands the frames of the join say of each
+    row; one of a node says it of its first row alone.  Returns `rows`, `lost` and milliseconds as in Latency.
+    """
     from_ns = OPEN_NS + int(SETTLE_S * NS_PER_S)
-    found: dict[str, list[Int64s]] = {"seal": [], "sealed": [], "visible": [], "seen": []}
+    found: dict[str, list[Int64s]] = {"seal_ms": [], "sealed_ms": [], "visible_ms": [], "seen_ms": []}
     lost = 0
     for partition in range(PARTITIONS):
         mine = seen["partition"] == partition
         event_ns = seen["event_ns"][mine]
-        lanes = [lane for lane in offer.lanes.values() if lane.partition == partition]
+        own = [lane for lane in lanes.values() if lane.partition == partition]
         sent_ns, acked_ns = np.zeros((2, event_ns.size), np.int64)
-        for lane in lanes:
+        for lane in own:
             place = np.searchsorted(lane.event_ns, event_ns, side="right")
             part = np.minimum(np.searchsorted(lane.stops, place, side="right"), len(lane.stops) - 1)
             sent_ns = np.maximum(sent_ns, np.array(lane.sent_ns)[part])
             acked_ns = np.maximum(acked_ns, np.array(lane.acked_ns)[part])
-        last_ns = min(int(lane.event_ns[-1]) for lane in lanes)
-        trades = offer.lanes["trade", partition].event_ns
+        last_ns = min(int(lane.event_ns[-1]) for lane in own)
+        trades = lanes["trade", partition].event_ns
         lost += int(np.count_nonzero(trades < last_ns)) - int(np.count_nonzero(event_ns < last_ns))
         counted = (event_ns >= from_ns) & (event_ns < last_ns)
         frame_ns, seen_ns = seen["sealed_ns"][mine], seen["seen_ns"][mine]
         for name, ns in (
-            ("seal", frame_ns - seen["released_ns"][mine]),
-            ("sealed", frame_ns - acked_ns),
-            ("visible", seen_ns - acked_ns),
-            ("seen", seen_ns - sent_ns),
+            ("seal_ms", frame_ns - _released_ns(aligned, partition, seen[LEFT_OFFSET][mine])),
+            ("sealed_ms", frame_ns - acked_ns),
+            ("visible_ms", seen_ns - acked_ns),
+            ("seen_ms", seen_ns - sent_ns),
         ):
             found[name].append(ns[counted])
     told = {name: np.concatenate(ns) for name, ns in found.items()}
-    return Latency(
-        guarantee=guarantee,
-        rows_per_second=rows_per_second,
-        rows=told["seen"].size,
-        lost=lost,
-        seal_ms=_quantiles(told["seal"]),
-        sealed_ms=_quantiles(told["sealed"]),
-        visible_ms=_quantiles(told["visible"]),
-        seen_ms=_quantiles(told["seen"]),
-        cpu=cpu,
-    )
+    return {
+        "rows": told["seen_ms"].size,
+        "lost": lost,
+        **{name: _quantiles(ns) for name, ns in told.items()},
+    }
+
+
+def _released_ns(aligned: Mapping[str, Int64s], partition: int, left_offset: Int64s) -> Int64s:
+    """When the evidence of rows of a partition was in the worker's hands, by the offset of their left row."""
+    mine = np.flatnonzero(aligned["partition"] == partition)
+    ordered = mine[np.argsort(aligned[LEFT_OFFSET][mine], kind="stable")]
+    offsets = aligned[LEFT_OFFSET][ordered]
+    at = np.searchsorted(offsets, left_offset)
+    assert np.array_equal(offsets[np.minimum(at, offsets.size - 1)], left_offset), "no joined row was seen"
+    return aligned["released_ns"][ordered[at]]
 
 
 def _quantiles(ns: npt.NDArray[Any]) -> dict[str, float]:

@@ -103,8 +103,8 @@ def ready_until_told() -> threading.Event:
     return line_came
 
 
-def note_messages(settings: Settings, topic: str) -> list[tuple[int, Any]]:
-    """Say `ready`, read a topic from its beginning until a line comes in: each message, and when it came."""
+def note_messages(settings: Settings, *topics: str) -> list[tuple[int, Any]]:
+    """Say `ready`, read topics from their beginning until a line comes in: each message, and when it came."""
     consumer = Consumer(
         {
             "bootstrap.servers": settings.bus.bootstrap,
@@ -112,7 +112,8 @@ def note_messages(settings: Settings, topic: str) -> list[tuple[int, Any]]:
             "isolation.level": "read_committed",
         }
     )
-    consumer.assign([TopicPartition(topic, number, 0) for number in range(settings.bus.partitions)])
+    numbers = range(settings.bus.partitions)
+    consumer.assign([TopicPartition(topic, number, 0) for topic in topics for number in numbers])
     line_came, noted = ready_until_told(), []
     with no_pauses():
         while not line_came.is_set():

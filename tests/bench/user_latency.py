@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, TopicPartition
 from app.config import Settings
 from app.wiring.broker import start_broker
 from app.wiring.pipeline import topic_specs
+from operators.sealed import ALIGNED
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
 from tests.bench.asof import machine
@@ -165,7 +166,7 @@ def measure(
         "to": f"{name}.to",
         "sent": str(folder / "sent.npz"),
         "read": str(folder / "read.npz"),
-        "seen": str(folder / ("seen.npy" if contender == "tidemark" else "seen.npz")),
+        "seen": {ALIGNED: str(folder / "seen.npy")} if contender == "tidemark" else str(folder / "seen.npz"),
     }
     file = folder / "run.json"
     file.write_text(json.dumps(config))
@@ -211,7 +212,7 @@ def _ways(
 ) -> Ways:
     """What the contender and its reader wrote down, joined with what the feed did."""
     if contender == "tidemark":
-        seen = dict(zip(SEEN_COLUMNS, np.load(config["seen"]), strict=True))
+        seen = dict(zip(SEEN_COLUMNS, np.load(config["seen"][ALIGNED]), strict=True))
         return aligned_ways(trades, quotes, seen, grace_ns=GRACE_MS * NS_PER_MS, from_ns=from_ns)
     read_ns, seen_ns = (
         {number: columns[str(number)] for number in range(PARTITIONS)}

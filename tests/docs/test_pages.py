@@ -18,6 +18,7 @@ README: Final = ROOT / "README.md"
 PAGES: Final = [README, ROOT / "gpu_sink/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LIMIT_S: Final = 150.0  # for one command; kernels may have to be compiled
 WATCH_S: Final = 8
+HAS_KAFKA: Final = bool(shutil.which("java") and shutil.which("mvn"))
 FIRST: Final = "make replay DATE=2024-01-15"  # is typed before any page: each may rely on it
 
 # How a command begins that is not typed, and why.
@@ -54,15 +55,16 @@ def every_step(page: Path) -> list[Step]:
 
 
 def plays(pages: list[Path]) -> list[Any]:
-    """Each page on the embedded bus, and on Kafka those that ask for a broker, or choose a bus themselves."""
-    with_broker = [page for page in pages if page == README or any(map(needs_broker, every_step(page)))]
-    return [
-        *[pytest.param("embedded", page, id=f"embedded-{page.relative_to(ROOT)}") for page in pages],
-        *[
-            pytest.param("kafka", page, id=f"kafka-{page.relative_to(ROOT)}", marks=pytest.mark.broker)
-            for page in with_broker
-        ],
-    ]
+    """Each page once: on Kafka where it asks for a broker and one can be started; README on both buses."""
+    chosen = []
+    for page in pages:
+        asks = any(map(needs_broker, every_step(page)))
+        if page == README or not (asks and HAS_KAFKA):
+            chosen.append(pytest.param("embedded", page, id=f"embedded-{page.relative_to(ROOT)}"))
+        if page == README or (asks and HAS_KAFKA):
+            broker = pytest.mark.broker
+            chosen.append(pytest.param("kafka", page, id=f"kafka-{page.relative_to(ROOT)}", marks=broker))
+    return sorted(chosen, key=lambda param: param.values[0])
 
 
 def needs_broker(step: Step) -> bool:
@@ -100,7 +102,7 @@ def bounded(command: str) -> str:
 @pytest.fixture(scope="module")
 def checkout(request: pytest.FixtureRequest) -> Iterator[Checkout]:
     java = request.param == "kafka"
-    if java and not (shutil.which("java") and shutil.which("mvn")):
+    if java and not HAS_KAFKA:
         pytest.skip("no broker: java and mvn are not on PATH")
     checkout = Checkout(java=java)
     checkout.turn_over(keep={"pycache"})
@@ -112,7 +114,7 @@ def checkout(request: pytest.FixtureRequest) -> Iterator[Checkout]:
 
 
 @pytest.mark.parametrize(("checkout", "page"), plays(PAGES), indirect=["checkout"])
-def test_the_commands_of_a_page_work_as_they_stand(page: Path, checkout: Checkout) -> None:
+def test_the_commands_and_the_python_of_a_page_work_as_they_stand(page: Path, checkout: Checkout) -> None:
     java = checkout.java
     ports = {"9092": str(free_port())} if "PORT=9092" in page.read_text() else {}
     torch = has_torch(checkout)
@@ -128,21 +130,18 @@ def test_the_commands_of_a_page_work_as_they_stand(page: Path, checkout: Checkou
         if java or not step.command.startswith("make replay"):  # it says which bus it uses
             missing = missing_line(step.shown, output)
             assert missing is None, f"{page.name}: $ {step.command}\nshows {missing!r} and says\n{output}"
+    if page != README:
+        run_python(page, checkout, torch=torch)
 
 
-# No block reads a broker, so one play is enough: behind the commands, which make what they read.
-@pytest.mark.parametrize(
-    ("checkout", "page"),
-    [pytest.param("embedded", page, id=str(page.relative_to(ROOT))) for page in PAGES[1:]],
-    indirect=["checkout"],
-)
-def test_the_python_of_a_page_runs(page: Path, checkout: Checkout) -> None:
+def run_python(page: Path, checkout: Checkout, *, torch: bool) -> None:
+    """Run the blocks of a page as one program: behind its commands, which make what they read."""
     wanted = [text for text in blocks(page, "python") if not any(words in text for words in NOT_RUN)]
-    if not has_torch(checkout):
+    if not torch:
         wanted = [text for text in wanted if "torch" not in text and "AlignedDataset" not in text]
         wanted[:0] = ["from gpu_sink.source import AlignedStream"]  # which one of these imports
     code, output = checkout.run("python - <<'END-OF-PAGE'\n" + "\n".join(wanted) + "\nEND-OF-PAGE", LIMIT_S)
-    assert code == 0, output
+    assert code == 0, f"{page.name}\n{output}"
 
 
 def test_what_is_not_played_is_on_a_page() -> None:

@@ -199,6 +199,8 @@ def leaning(parts: list[Part], bars: Bars) -> set[int]:
         sign = (change > 0) - (change < 0) or sign
         signs.append(sign)
     weights = [float(amount(part, Bars(bars.measure))) for part in parts]
+    if bars.every == "runs":
+        weights = list(map(abs, weights))
     closing: list[int] = []
     threshold, begin = None, 0
     for number in range(len(parts)):

@@ -27,7 +27,7 @@ from tests.simulation.scene import pipeline_of, settings_of
 
 pytestmark = pytest.mark.takes_s(320)
 
-SEEDS = 100  # `make simulate SEEDS=10000` plays as many as one has time for
+SEEDS = 60  # `make simulate SEEDS=10000` plays as many as one has time for
 TURNS_MAX = 3_000
 MORTAL_TURNS = 60  # after the last row
 AUDIT_CHANCE = 0.005  # at each moment at which a worker could die; about one audit a run

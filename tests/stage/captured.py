@@ -1,4 +1,4 @@
-"""A topic of quotes on the embedded bus, and captures of it."""
+"""A topic of quotes, on the embedded bus where no other is given, and captures of it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +8,14 @@ import pyarrow as pa
 from replay.capture.capture import Capture, CaptureInput, CaptureLimits
 from replay.capture.dead import DEAD_SCHEMA, dead_rules, dead_stream
 from replay.capture.session import CapturedTopic, CaptureTarget
+from replay.capture.tail import Tail
 from replay.capture.writer import TableWriter
 from replay.store.table import HistoryTable, create_table
 from schemas.stream import Stream
 from tests.stage.history_tables import RULES, SCHEMA
 from topics.avro.decode import Decoder
 from topics.avro.encode import RowEncoder
-from topics.bus import TopicSpec
+from topics.bus import Bus, TopicSpec
 from topics.memory.bus import MemoryBus
 from topics.registry.folder import FileRegistry
 
@@ -25,13 +26,21 @@ STREAM = Stream(name="quote", schema=SCHEMA, sequence="sequence")
 class QuoteTopic:
     """A topic, its registry, and a store to capture it into."""
 
-    def __init__(self, store: Path, *, partitions: int = 2) -> None:
-        self.store, self.partitions = store, partitions
-        self.bus = MemoryBus()
-        self.bus.admin().create([TopicSpec(name=TOPIC, partitions=partitions, configs={})])
+    def __init__(
+        self, store: Path, *, partitions: int = 2, bus: Bus | None = None, name: str = TOPIC
+    ) -> None:
+        self.store, self.partitions, self.name = store, partitions, name
+        self.bus = bus or MemoryBus()
+        self.bus.admin().create([TopicSpec(name=name, partitions=partitions, configs={})])
         self.registry = FileRegistry(store / "schemas")
-        self._encoder = RowEncoder(STREAM, self.registry, TOPIC)
-        self._producer = self.bus.producer(transactional_id="source")
+        self._encoder = RowEncoder(STREAM, self.registry, name)
+        self._producer = self.bus.producer(transactional_id=f"{name}-source")
+
+    @property
+    def memory(self) -> MemoryBus:
+        """The embedded bus, for what no broker does."""
+        assert isinstance(self.bus, MemoryBus)
+        return self.bus
 
     def publish(self, rows: pa.RecordBatch, *, kept: bool = True, garbage: bytes | None = None) -> None:
         """Rows as messages of one transaction, which is aborted unless `kept`; `garbage` is one more."""
@@ -40,9 +49,9 @@ class QuoteTopic:
         for number, symbol in enumerate(rows.column("symbol").to_pylist()):
             value = encoded.data[encoded.starts[number] : encoded.starts[number + 1]].tobytes()
             key = None if symbol is None else symbol.encode()
-            self._producer.produce(TOPIC, partition=None if key else 0, key=key, value=value)
+            self._producer.produce(self.name, partition=None if key else 0, key=key, value=value)
         if garbage is not None:
-            self._producer.produce(TOPIC, partition=0, key=b"A", value=garbage)
+            self._producer.produce(self.name, partition=0, key=b"A", value=garbage)
         if kept:
             self._producer.commit()
         else:
@@ -63,11 +72,11 @@ class QuoteTopic:
     ) -> Capture:
         """A worker that captures the topic into the tables."""
         rows, dead = (
-            TableWriter(self.store, name, TOPIC, by="a test", open_table=open_table)
+            TableWriter(self.store, name, self.name, by="a test", open_table=open_table)
             for name in ("quote", dead_stream("quote"))
         )
         source = CaptureInput(
-            topic=TOPIC,
+            topic=self.name,
             partitions=range(self.partitions),
             decoder=Decoder(STREAM, "known", self.registry),
             rows=rows,
@@ -76,16 +85,29 @@ class QuoteTopic:
         return Capture(
             bus=self.bus,
             inputs=[source],
-            group="capture",
+            group=f"{self.name}-capture",
             limits=limits or CaptureLimits(),
             accepts_gaps=accepts_gaps,
             now_ns=now_ns,
         )
 
+    def tail(self, *, decoder: Decoder | None = None, size_max: int = 2**20) -> Tail:
+        """What reads the topic behind the table."""
+        return Tail(
+            bus=self.bus,
+            topic=self.name,
+            partitions=range(self.partitions),
+            decoder=decoder or Decoder(STREAM, "known", self.registry),
+            store=self.store,
+            stream="quote",
+            group=f"{self.name}-tail",
+            size_max=size_max,
+        )
+
     def captured_topic(self) -> CapturedTopic:
         """The topic as a command captures it."""
         decoder = Decoder(STREAM, "known", self.registry)
-        return CapturedTopic(topic=TOPIC, partitions=self.partitions, stream=STREAM, decoder=decoder)
+        return CapturedTopic(topic=self.name, partitions=self.partitions, stream=STREAM, decoder=decoder)
 
     def target(self, *, buckets: int | None = None) -> CaptureTarget:
         """A command that captures to the end."""

@@ -208,7 +208,7 @@ class Days:
         (_in_process if isinstance(bus, MemoryBus) else _as_processes)(run, way)
         for name in self.day.outputs:
             write_output(run.pipeline, name, out / name)
-            assert _said(run, name) == [_parity(file) for file in _files(out / name)]
+            assert said_parities(run, name) == [parity_of(file) for file in files_of(out / name)]
         if not isinstance(bus, MemoryBus):
             settings = run.pipeline.settings
             bus.admin().delete(
@@ -223,7 +223,7 @@ class Days:
             table = read_rows(out / name)
             counts[name] = table.num_rows
             hashes[name] = content_hash(table, order_by=[on, *key])
-            parities[name] = [_parity(file) for file in _files(out / name)]
+            parities[name] = [parity_of(file) for file in files_of(out / name)]
             assert len(parities[name]) == way.partitions
         return Given(way, hashes, parities, counts, seconds)
 
@@ -242,11 +242,11 @@ def require_equal(given: Iterable[Given]) -> None:
         assert one.parities == alike.parities, f"{one.way} and {alike.way}"
 
 
-def _files(folder: Path) -> list[Path]:
+def files_of(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
 
 
-def _parity(file: Path) -> str:
+def parity_of(file: Path) -> str:
     parity = Parity()
     with pq.ParquetFile(file) as opened:
         for batch in opened.iter_batches():
@@ -264,7 +264,7 @@ class _Last:
         self.parity = parity
 
 
-def _said(run: DayRun, name: str) -> list[str]:
+def said_parities(run: DayRun, name: str) -> list[str]:
     """What the frames of an output say of each partition."""
     said = []
     for partition in range(run.pipeline.settings.bus.partitions):

@@ -73,9 +73,7 @@ def graph_of_bars(*, whole: bool, in_sessions: bool) -> GraphSettings:
         for measure in MEASURES:
             expected = Expected(measure=measure, exp_ticks_init=3, span_b=3.0)
             side = "d" if measure == "volume" else ""
-            # Of prices below 0 nobody has said what a run of currency is.
-            where = "price > 0" if measure == "dollars" else ""
-            more = {"direction": side, "expected": expected, "where": where, **ends}
+            more = {"direction": side, "expected": expected, **ends}
             nodes.append(bars(f"{every}_{measure}", every, **more))
     if in_sessions:
         nodes += [

@@ -7,6 +7,7 @@ says `Worker.turn`.  A call `caller -> callee` is made where the code of the cal
 import ast
 import itertools
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,12 +81,15 @@ def module_of(root: Path, name: str) -> str | None:
     return None
 
 
+_parsed = cache(ast.parse)  # by text: a test may write the same file anew
+
+
 def definition(root: Path, name: str) -> ast.AST | None:
     """The class or function of a dotted name, or None where the source has none."""
     module = module_of(root, name)
     if module is None:
         return None
-    node: ast.AST = ast.parse(root.joinpath(*module.split(".")).with_suffix(".py").read_text())
+    node: ast.AST = _parsed(root.joinpath(*module.split(".")).with_suffix(".py").read_text())
     for part in name.removeprefix(f"{module}.").split("."):
         inside = [
             child

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from functools import cache
 
 from tests.tidy.calls import Walk, walk
 from tests.tidy.guards import GUARD, missing_guards, rules
@@ -22,6 +23,7 @@ def flow() -> str:
     return flows[0]
 
 
+@cache
 def the_walk() -> Walk:
     """What the section names in backticks, followed through the source."""
     return walk(ROOT, flow())

@@ -21,6 +21,7 @@ from operators.formula.functions.order_flow import ORDER_FLOW
 from operators.formula.functions.quotes import OF_QUOTES
 from operators.formula.functions.to_come import LOOKING_AHEAD, OF_BARS, TO_COME
 from operators.formula.functions.trades import OF_TRADES
+from operators.formula.functions.trends import TRENDS
 from operators.formula.functions.volatility import VOLATILITY
 from operators.formula.functions.windows import WINDOWS
 
@@ -29,7 +30,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     for function in (
         *(*OF_NUMBERS, *LAGS, *EVENTS, *WINDOWS, *MOMENTS, *IN_ORDER, *EXPONENTIAL),
         *(*OF_QUOTES, *OF_TRADES, *AVERAGES, *VOLATILITY, *ORDER_FLOW, *FLOW, *IMPACT),
-        *(*VOLATILITY_OF_BARS, *COSTS_OF_BARS, *HAWKES, *MODELS),
+        *(*VOLATILITY_OF_BARS, *COSTS_OF_BARS, *HAWKES, *MODELS, *TRENDS),
     )
 }
 

@@ -4,7 +4,7 @@ from typing import Final
 
 # They look forward in time, so that only a label may use them.
 LOOKING_AHEAD: Final = frozenset(
-    ["lead", "realised_spread", "price_impact", "triple_barrier", "fixed_horizon", "trend_scan"]
+    ["lead", "realised_spread", "price_impact", "triple_barrier", "fixed_horizon"]
 )
 
 # Aggregates of a bar.  `min` and `max` are row functions too.

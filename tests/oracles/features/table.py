@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from tests.oracles.features import averages, estimators, ewma, flow, lags, models, rolling, trades
+from tests.oracles.features import averages, estimators, ewma, flow, lags, models, rolling, trades, trends
 from tests.oracles.features.rows import Oracle
 
 # Relative 1e-12: what the handbook allows sums added in blocks or lanes, between machines.
@@ -71,6 +71,7 @@ ORACLES: Final[Mapping[str, Oracle]] = MappingProxyType(
         "local_level": Oracle(models.local_level, ulps=0),
         "hmm": Oracle(models.hmm, ulps=0),
         "cusum": Oracle(models.cusum, ulps=0),
+        "trend_scan": Oracle(trends.trend_scan, ulps=0),
         # The tail of the normal distribution makes many of the deviation's last bit.
         "bvc": Oracle(estimators.bvc, ulps=IN_BLOCKS),
         "parkinson": Oracle(estimators.parkinson, ulps=0),

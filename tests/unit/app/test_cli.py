@@ -34,7 +34,7 @@ COMMANDS = [
     "watermarks",
     "doctor",
 ]
-COMMANDS += ["topics infer", "topics repartition", "publish", "capture", "serve"]
+COMMANDS += ["topics infer", "topics repartition", "publish", "capture", "sql", "serve"]
 COMMANDS += ["dead list", "dead show", "dead replay", "dead summary"]
 COMMANDS += ["late list", "late show", "late summary", "progress", "reset"]
 COMMANDS += [

@@ -15,7 +15,17 @@ from topics.bus import BusError, TopicSpec
 from topics.catalogue import CoPartitionError
 from topics.memory.bus import MemoryBus
 
-TABLE_COMMANDS = ("upgrade", "compact", "verify", "restore", "retain", "vacuum", "sql")
+TABLE_COMMANDS = (
+    "upgrade",
+    "compact",
+    "verify",
+    "restore",
+    "retain",
+    "rebucket",
+    "vacuum",
+    "sql",
+    "quality",
+)
 COMMANDS = ("import", "generate", "catalog", "publish", *TABLE_COMMANDS)
 
 

@@ -7,10 +7,11 @@ import pytest
 from app.audit.bars import BarRule, Closed, Symbol, Trade
 from app.graph.judge import second_judge
 from operators.bars.settings import BarSettings, Every, Expected, Measure
+from operators.graph.declare import GraphSettings, NodeSettings, Output
 from tests.oracles.bars import Bars, bars_slowly
 from tests.oracles.bars import Trade as Row
-from tests.stage.bar_nodes import SPANS
-from tests.stage.judged_nodes import graph_of_bars, trial_over
+from tests.stage.bar_nodes import SESSIONS, SPANS
+from tests.stage.judged_nodes import YEAR_END_NS, bars, graph_of_bars, label, trial_over
 
 COLUMNS = ("start_ns", "end_ns", "bar_no", "count", "volume", "vwap", "close_reason", "known_ns")
 END_NS = 70 * 10**9
@@ -19,7 +20,7 @@ END_NS = 70 * 10**9
 def drawn(draws: random.Random) -> list[Row]:
     times = sorted(draws.randrange(129) * 10**9 // 2 for _ in range(draws.randrange(40)))
     return [
-        Row(at_ns, "A", draws.randrange(1, 10), draws.randrange(1, 41), place=(number, 0))
+        Row(at_ns, "A", draws.randrange(-4, 10), draws.randrange(1, 41), place=(number, 0))
         for number, at_ns in enumerate(times)
     ]
 
@@ -59,3 +60,26 @@ def test_a_formula_reads_the_notional_of_floats_as_it_is() -> None:
     outputs = trial.run()
     assert outputs["behind"].column("big").to_pylist() == [2 * 1_000_000.0 * 1_834_160.5]
     assert second_judge(trial, outputs, graph).difference is None
+
+
+def test_what_ends_beyond_the_calendar_is_outside_every_session() -> None:
+    """A calendar that ends in a month has sessions of its days, and none at the month's end."""
+    features = {"slow": "ewma(close, span=3)", "one": "rolling_sum(volume, rows=1)"}
+    late = {"price": "price", "direction": "d", "mid": "mid", "horizon_ns": 4 * 10**9}
+    nodes = (
+        bars("month", "month"),
+        NodeSettings(name="behind", upstream="month", features=features, output=Output()),
+        label("next", "sign", upstream="month", price="close", horizon_rows=1, max_ns=10**9),
+        NodeSettings(name="base", upstream="aligned", features={"mid": "price * 1.0"}, output=Output()),
+        label("spread", "realised_spread", "base", **late),
+    )
+    graph = GraphSettings(name="g", sessions=SESSIONS, nodes=nodes)
+    rows = [Row(10**9, "A", 4, 2, place=(0, 0)), Row(998 * 10**9, "A", 5, 2, 1, place=(1, 0))]
+    trial = trial_over(graph, rows, YEAR_END_NS)
+    outputs = trial.run()
+    assert outputs["month"].column("close").to_pylist() == [5]
+    assert outputs["behind"].select(["slow", "one"]).to_pylist() == [{"slow": None, "one": 4}]
+    assert outputs["next"].column("label").to_pylist() == [None]
+    assert outputs["spread"].column("realised_spread").to_pylist()[1] is None
+    outcome = second_judge(trial, outputs, graph)
+    assert outcome.difference is None, outcome

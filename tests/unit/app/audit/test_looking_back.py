@@ -51,6 +51,16 @@ CALLS: Final[list[tuple[str, dict[str, Any]]]] = [
     ("rolling_skew(x, rows=6, min_count=3)", {"rows": 6, "min_count": 3}),
     ("rolling_kurt(x, '6s', bias=True)", {"ns": 6 * SECOND, "bias": True}),
     ("rolling_kurt(x, rows=7, min_count=4)", {"rows": 7, "min_count": 4}),
+    ("trend_scan(price, min=3, max=6)", {"min": 3, "max": 6}),
+    (
+        "trend_scan(price, min=4, max=7, step=2, output='ret')",
+        {"min": 4, "max": 7, "step": 2, "output": "ret"},
+    ),
+    (
+        "trend_scan(price, min=3, max=5, output='sign', t_min=1.5, reset='session')",
+        {"min": 3, "max": 5, "output": "sign", "t_min": 1.5, "reset": "session"},
+    ),
+    ("trend_scan(x, min=3, max=4, output='rows')", {"min": 3, "max": 4, "output": "rows"}),
     ("rolling_cov(x, y, rows=5, min_count=2)", {"rows": 5, "min_count": 2}),
     ("rolling_corr(x, y, '5s')", {"ns": 5 * SECOND}),
     ("rolling_beta(x, y, '5s')", {"ns": 5 * SECOND}),

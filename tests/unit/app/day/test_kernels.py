@@ -18,12 +18,12 @@ pytestmark = pytest.mark.takes_s(20)
 
 def test_kernels_are_compiled_once_for_each_state_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    with closing(Kernels(said.append, graph=False)) as first:
+    with closing(Kernels(said.append, nodes=frozenset())) as first:
         first.wait()
-    with closing(Kernels(pytest.fail, graph=False)) as second:
+    with closing(Kernels(pytest.fail, nodes=frozenset())) as second:
         second.wait()
     monkeypatch.setattr(kernels, "compiler", lambda: "another numba")
-    with closing(Kernels(said.append, graph=False)) as other:
+    with closing(Kernels(said.append, nodes=frozenset())) as other:
         assert said[-1] == "compiling kernels (once)"
     assert [child.process.poll() for child in other.children] != []
     assert None not in [child.process.poll() for child in other.children]
@@ -35,7 +35,7 @@ def test_a_second_process_says_nothing_wherever_numba_keeps_kernels(changed: str
     script = """if True:
         from app.day import kernels
         kernels.PARTS = ("string",)
-        run = kernels.Kernels(print, graph=False)
+        run = kernels.Kernels(print, nodes=frozenset())
         run.wait()
     """
     said = [
@@ -51,15 +51,22 @@ def test_a_second_process_says_nothing_wherever_numba_keeps_kernels(changed: str
     assert said == ["" if changed == "NUMBA_DISABLE_JIT" else "compiling kernels (once)", ""]
 
 
-def test_formulas_are_compiled_for_a_graph_alone_and_nothing_else_again(
+def test_formulas_bars_and_labels_are_compiled_for_graphs_with_them_alone_and_nothing_else_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(kernels, "PARTS", ("string",))
-    monkeypatch.setattr(kernels, "OF_GRAPHS", "token")
+    monkeypatch.setattr(kernels, "OF_FORMULAS", "token")
+    monkeypatch.setattr(kernels, "OF_NODES", "this")
     numba = secrets.token_hex()
     monkeypatch.setattr(kernels, "compiler", lambda: numba)
-    for graph, parts in ((False, ["string"]), (True, ["token"]), (True, []), (False, [])):
-        with closing(Kernels(print, graph=graph)) as run:
+    for kinds, parts in (
+        ([], ["string"]),
+        (["formula", "asof"], ["token"]),
+        (["label", "formula", "bars"], ["this.bars", "this.label"]),
+        (["bars"], []),
+        ([], []),
+    ):
+        with closing(Kernels(print, nodes=frozenset(kinds))) as run:
             assert [child.name for child in run.children] == parts
             run.wait()
 
@@ -72,7 +79,7 @@ def test_kernels_that_cannot_be_compiled_end_the_run_with_the_reason_and_are_tri
     for _ in range(2):
         said: list[str] = []
         with (
-            closing(Kernels(said.append, graph=False)) as broken,
+            closing(Kernels(said.append, nodes=frozenset())) as broken,
             pytest.raises(RunError, match="no_such_module ended with exit code 1"),
         ):
             broken.wait()

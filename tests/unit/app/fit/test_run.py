@@ -93,7 +93,9 @@ def test_models_are_fitted_listed_used_and_taken_back(project: Path, run_app: Ap
     later = run(run_app, project, "fit", "score", "--date", DATES[1], *store)
     assert later.code == 0, later.err
     assert listed(run_app, project) == first  # whatever days are at hand
-    run_app("backtest", "--config", project / "my.toml", "--date", DATES[1], *store, "--out", project / "out")
+    words = ("--date", DATES[1], *store, "--out", project / "out")
+    made = run_app("backtest", "--config", project / "my.toml", *words)
+    assert made.code == 0, made.out + made.err  # its audit found nothing
     rows = pq.read_table(project / "out/score").to_pylist()
     scores = {row["score"] for row in rows if row["score"] is not None}
     levels = {json.loads((project / "models" / f"{one['sha256']}.model").read_bytes()) for one in first}

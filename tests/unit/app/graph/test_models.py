@@ -15,6 +15,7 @@ from app.wiring.planning import declared_graph
 from operators.graph.graph import Graph
 from operators.graph.plan import plan_graph
 from schemas.clocks import NS_PER_S
+from tests.stage.pages import page_model
 
 ROWS = 400
 MODEL = """\
@@ -84,6 +85,13 @@ def outcome(folder: Path, source: str, **more: Any) -> Outcome:
     trial = Trial(make=lambda: Graph(plan), rows=batch, on="event_ns", key=("symbol",), plan=plan)
     assert checked.has_models(trial)
     return checked.models(trial, trial.run(), np.random.default_rng(3))
+
+
+def test_a_model_of_pytorch_passes(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed (TORCH=0)")
+    made = outcome(tmp_path, page_model("import torch"), function="my_models.py:Net")
+    assert made.difference is None, made.cause
+    assert made.result == "score equal"
 
 
 def test_an_honest_model_passes(tmp_path: Path) -> None:

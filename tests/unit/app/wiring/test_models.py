@@ -1,5 +1,6 @@
 """Models of the user: which objects are models, what their artefacts may be, and how records are kept."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.wiring.model_store import ModelRecord, ModelStore, RecordError, read_re
 from app.wiring.models import FittedModels
 from operators.tiles.calls import TileError
 from operators.tiles.settings import UserFunction
+from tests.stage.pages import page_model
 
 HEAD = "import numpy as np\n\n\n"
 PLAIN = '''\
@@ -113,6 +115,16 @@ def test_what_is_not_a_value_for_each_row_is_refused(tmp_path: Path, value: str,
             "Sum",
             "it reaches pickle",
         ),
+        (
+            HEAD + PLAIN.replace("float(raw)", "np.load(raw, allow_pickle=True)"),
+            "Sum",
+            "my_models.py:21: allow_pickle other than False is in it",
+        ),
+        (
+            "import pandas as pd\n\n\n" + PLAIN.replace("float(raw)", "pd.read_pickle(raw)"),
+            "Sum",
+            "my_models.py:21: read_pickle is in it",
+        ),
         ("import joblib_like\n\n\n" + PLAIN.replace("float(raw)", "joblib_like.x"), "Sum", "joblib_like"),
     ],
 )
@@ -156,6 +168,47 @@ def test_an_estimator_of_scikit_learn_is_kept_without_pickle(tmp_path: Path) -> 
         bad.fitted.load(bad.fitted.store.put(b"no archive"))
 
 
+def test_a_model_of_pytorch_is_kept_without_pickle(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed (TORCH=0)")
+    text = page_model("import torch")
+    models = fitted(tmp_path, text, "Net")
+    kind = models.fitted.kind
+    draws = np.random.default_rng(1)
+    x = draws.normal(size=(300, 2))
+    y = np.abs(x[:, 0]) - x[:, 1]
+    one, two = kind.make(), kind.make()
+    one.fit(x, y)
+    two.fit(x, y)
+    raw = kind.as_bytes(one)
+    assert raw == kind.as_bytes(two)
+    again = kind.of_bytes(raw)
+    assert np.array_equal(again.predict(x), one.predict(x))
+    assert np.square(one.predict(x) - y).mean() < np.var(y) / 4  # it did learn
+    planted = io.BytesIO()
+    torch.save({"level": Planted()}, planted)
+    with pytest.raises(TileError, match=r"cannot be loaded: UnpicklingError"):
+        models.fitted.load(models.fitted.store.put(planted.getvalue()))
+    assert Planted.calls == 0
+    loose = text.replace("weights_only=True", "weights_only=False")
+    function, why = load(tmp_path, loose, "Net")
+    assert function is None
+    assert "weights_only other than True is in it" in why
+
+
+class Planted:
+    """An object that counts how often it was made out of a pickle."""
+
+    calls = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Planted.run, ()
+
+    @classmethod
+    def run(cls) -> None:
+        """What a pickle would run."""
+        cls.calls += 1
+
+
 def test_an_artefact_of_other_bytes_is_refused(tmp_path: Path) -> None:
     store = ModelStore(tmp_path / "models")
     sha256 = store.put(b"one")
@@ -176,6 +229,19 @@ def test_records_are_kept_by_model_meaning_and_moment(tmp_path: Path) -> None:
     assert store.take_back("score", "0" * 16, 7) == RECORD
     assert store.take_back("score", "0" * 16, 7) is None
     assert [one.valid_from_ns for one in store.records()] == [3]
+
+
+def test_a_moment_with_another_artefact_is_found_before_anything_is_written(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path / "models")
+    other = RECORD._replace(sha256="cd" * 32)
+    store.require_free([RECORD, RECORD])
+    with pytest.raises(RunError, match="with another artefact"):
+        store.require_free([RECORD, other])
+    assert store.records() == []
+    store.add([RECORD])
+    with pytest.raises(RunError, match="with another artefact"):
+        store.require_free([other._replace(valid_from_ns=3), other])
+    assert store.records() == [RECORD]
 
 
 def test_a_record_is_read_as_it_was_written() -> None:

@@ -26,6 +26,7 @@ F2: Final = [
         start=1,
     )
 ]
+LATER: Final = [Trade(8 * NS_PER_S, "A", 10000, 9, -1, place=(9, 0))]
 B4: Final = 500 * 100  # 500 of the currency, in ticks times lots
 
 
@@ -70,6 +71,19 @@ def test_bars_of_runs_close_where_the_example_says() -> None:
     made = bars_of(Bars("runs"), direction="", expected=expected)
     # Behind it the threshold is 8: buys of 7 do not reach it.
     assert [(row["left_offset"], row["volume"]) for row in made] == [(4, 10)]
+
+
+def test_runs_below_a_price_of_nothing_lean_as_those_above_it() -> None:
+    expected = Expected(measure="dollars", exp_ticks_init=2, span_b=3, span_t=3)
+    closed_by = []
+    for far in (0, -20_000):  # the same way up and down, and about as much currency
+        rows = [trade._replace(price=(trade.price or 0) + far) for trade in (*F2, *LATER)]
+        groups = Groups()
+        node = node_of(Bars("runs"), int, groups, direction="", expected=expected)
+        made = node.take((sealed_of(rows, 9 * NS_PER_S, int, groups),)).rows
+        assert made is not None
+        closed_by.append(made.column("left_offset").to_pylist())
+    assert closed_by[0] == closed_by[1] != []
 
 
 def test_the_parts_of_a_trade_that_is_divided_each_count_as_a_trade() -> None:

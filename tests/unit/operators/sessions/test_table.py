@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from operators.sessions.sessions import OUTSIDE, CalendarError, Spans
+from operators.sessions.sessions import OUTSIDE, CalendarError, Spans, ids_if_known
 from operators.sessions.table import SessionTable, first_fault, moment_text
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_S
@@ -102,3 +102,17 @@ def test_sessions_that_touch_and_an_empty_table_are_good() -> None:
 def test_a_moment_is_written_as_exactly_as_it_is() -> None:
     assert moment_text(1_500_000_000) == "1970-01-01T00:00:01.500000000Z"
     assert moment_text(-1) == "1969-12-31T23:59:59.999999999Z"
+
+
+def test_the_end_of_what_was_made_is_outside_where_no_table_knows_it() -> None:
+    starts = ns(*STARTS)
+    moments = np.array([UNTIL_NS + 5, starts[0], FROM_NS, UNTIL_NS, starts[1], FROM_NS - 1])
+    assert ids_if_known(TABLE.ids, moments).tolist() == [
+        OUTSIDE,
+        starts[0],
+        OUTSIDE,
+        OUTSIDE,
+        starts[1],
+        OUTSIDE,
+    ]
+    assert ids_if_known(TABLE.ids, moments[1:3]).tolist() == [starts[0], OUTSIDE]

@@ -84,7 +84,7 @@ def test_a_log_that_begins_behind_what_was_captured_stops_it_unless_the_gap_is_a
     read_all(topic)
     topic.publish(draw_rows(30, seed=2))
     topic.publish(draw_rows(10, seed=3))
-    topic.bus.delete_before(TopicPartition(TOPIC, 0), 40)
+    topic.memory.delete_before(TopicPartition(TOPIC, 0), 40)
     with pytest.raises(HistoryError, match=r"begins at offset 40 and was captured up to 20.*--accept-gap"):
         topic.capture()
     read_all(topic, accepts_gaps=True)

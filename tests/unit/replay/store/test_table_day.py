@@ -2,6 +2,7 @@
 
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -16,7 +17,7 @@ from replay.store.table import HistoryTable
 from replay.store.table_day import table_day
 from replay.store.upgrade import upgrade
 from tests.stage.days import DATE
-from tests.stage.history_tables import append, placed
+from tests.stage.history_tables import append, draw_rows, placed, table_of
 
 SIZES = {"symbols": 9, "trades": 400, "quotes": 3_000}
 
@@ -140,3 +141,23 @@ def test_files_for_who_reads_files_have_the_rows_in_their_order(tmp_path: Path) 
     store, before = upgraded(tmp_path / "store")
     (path,) = store.day("trade", DATE).files_in(tmp_path)
     assert pa.parquet.read_table(path).equals(before["trade"])
+
+
+def test_a_table_is_opened_again_only_where_it_has_a_newer_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_of(tmp_path, draw_rows(30, seed=1, days=1))
+    opened = []
+
+    class CountedTable(HistoryTable):
+        def __init__(self, *where: Any) -> None:
+            opened.append(where)
+            super().__init__(*where)
+
+    monkeypatch.setattr("replay.store.table.HistoryTable", CountedTable)
+    store = HistoryStore(tmp_path)
+    first = store.dates()
+    assert (store.streams(first[0]), store.has("quote", first[0]), len(opened)) == (["quote"], True, 1)
+    append(table, placed(draw_rows(30, seed=1, days=9), 30))
+    assert len(store.dates()) > len(first)
+    assert (store.has("quote", first[0]), len(opened)) == (True, 2)

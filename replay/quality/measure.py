@@ -1,0 +1,263 @@
+"""Measures the quality of one stream's day batch by batch: its symbols bound the memory, not its rows."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from replay.dates import parse_date
+from replay.errors import HistoryError
+from replay.order import as_array, as_int64s, clock_times, order_times
+from replay.quality.bad_ticks import BadTick, BadTickRules, BadTicks
+from replay.quality.clocks import Distances, Silences
+from replay.quality.day_quality import ClockQuality, DayQuality, SilenceQuality
+from replay.quality.groups import Groups
+from replay.quality.numbering import Numbering
+from replay.quality.offsets import OffsetFaults
+from replay.quality.repeats import Repeats
+from replay.quality.values import ColumnValues
+from replay.store.day import Day
+from replay.store.places import PLACES
+from schemas.batch import Bools, Int64s
+from schemas.clocks import EVENT_NS, KNOWN_NS, NS_PER_S
+from schemas.stream import Stream
+
+GAPS_MAX: Final = 100_000  # gaps of a day that are kept one by one; all are counted
+
+
+class NumberColumn(NamedTuple):
+    """A column that counts a source's rows, up by one, and the columns whose values name the source.
+
+    Without `by` it counts each symbol's rows.
+    """
+
+    column: str
+    by: tuple[str, ...] = ()
+
+
+class GapRecord(NamedTuple):
+    """Numbers that a source passed over, first to last, and the clocks of the row that showed it."""
+
+    stream: str
+    source: str
+    first: int
+    last: int
+    event_ns: int | None
+    known_ns: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayFacts:
+    """What the rows of a day do not say: its table's version and offsets, files, layouts, dead letters."""
+
+    version: int | None = None
+    size: int = 0
+    layouts: int = 1
+    offsets: OffsetFaults = field(default_factory=OffsetFaults)
+    dead: int = 0
+    newest: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A day's quality, and the gaps in its numbers."""
+
+    quality: DayQuality
+    gaps: list[GapRecord]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityOptions:
+    """How days are measured.
+
+    `numbers` names the column that counts rows, by stream.  `hours` are those of the session, from the first
+    to before the second, minutes after midnight in the day's zone; silences outside do not count.
+    """
+
+    rules: BadTickRules = field(default_factory=BadTickRules)
+    numbers: Mapping[str, NumberColumn] = field(default_factory=dict)
+    hours: tuple[int, int] | None = None
+
+
+def measure_day(day: Day, facts: DayFacts, options: QualityOptions) -> Measured:
+    """Read a day once, in the order of the store, and return what is wrong with it.
+
+    Raises HistoryError where a stream lacks the column that counts its rows, or where that does not hold
+    whole numbers.
+    """
+    work = _Measure(day, facts, options)
+    columns = [*day.stream.schema.names, *(PLACES if facts.version is not None else ())]
+    for rows in day.batches(columns):
+        work.add(rows)
+    return work.result()
+
+
+class _Measure:
+    """Everything that is counted while the rows of a day pass."""
+
+    def __init__(self, day: Day, facts: DayFacts, options: QualityOptions) -> None:
+        number = options.numbers.get(day.summary.stream)
+        self._day, self._facts, self._number = day, facts, number
+        self._session_ns = None if options.hours is None else session_ns(day, options.hours)
+        stream = day.stream
+        _require_numbers(stream, number)
+        self._groups = Groups(stream.key)
+        self._sources = Groups(number.by if number is not None and number.by else stream.key)
+        self._values = ColumnValues()
+        self._ticks = BadTicks(stream.schema, options.rules)
+        self._bad = dict.fromkeys((kind.name.lower() for kind in BadTick if kind.name), 0)
+        self._one_sided = 0
+        self._distances = Distances()
+        self._of_symbols, self._of_stream = Silences(), Silences()
+        self._repeats, self._places = Repeats(3), Repeats(4)
+        self._numbering = Numbering()
+        self.gaps: list[GapRecord] = []
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Take the next rows."""
+        own = rows.select(self._day.stream.schema.names)
+        groups = self._groups.numbers(own)
+        times_ns = order_times(own, self._day.summary.order)
+        self._values.add(own)
+        self._add_silences(groups, times_ns)
+        self._add_clocks(own)
+        self._add_prices(own, groups)
+        if self._day.stream.sequence is not None:
+            sequence, there = _whole(own.column(self._day.stream.sequence))
+            self._repeats.add(times_ns[there], groups[there], sequence[there])
+        if self._facts.offsets.captured:
+            self._places.add(times_ns, *(as_int64s(rows.column(name)) for name in PLACES))
+        if self._number is not None:
+            self._add_numbers(own, self._number.column)
+
+    def result(self) -> Measured:
+        """What was counted."""
+        summary, facts = self._day.summary, self._facts
+        clock = summary.clocks.get(f"{summary.order}_ns")
+        quality = DayQuality(
+            stream=summary.stream,
+            date=summary.date,
+            version=facts.version,
+            rows=summary.rows,
+            symbols=len(self._groups),
+            first_ns=None if clock is None else clock.first_ns,
+            last_ns=None if clock is None else clock.last_ns,
+            size=facts.size,
+            layouts=facts.layouts,
+            offsets=facts.offsets,
+            repeated=None if self._day.stream.sequence is None else self._repeats.count,
+            repeated_places=self._places.count if facts.offsets.captured else None,
+            numbers=None if self._number is None else self._numbering.counts,
+            silences=self._silences(),
+            clocks=self._clocks(),
+            nulls=self._values.nulls,
+            constant=tuple(self._values.constant),
+            one_sided=self._one_sided,
+            bad_ticks=self._bad if self._ticks.prices else None,
+            dead=facts.dead,
+            newest=facts.newest,
+        )
+        return Measured(quality=quality, gaps=self.gaps)
+
+    def _silences(self) -> SilenceQuality:
+        return SilenceQuality(
+            in_hours=self._session_ns is not None,
+            symbols=self._of_symbols.count,
+            symbols_longest_ns=self._of_symbols.longest_ns,
+            stream=self._of_stream.count,
+            stream_longest_ns=self._of_stream.longest_ns,
+        )
+
+    def _clocks(self) -> ClockQuality:
+        both = self._distances
+        return ClockQuality(
+            disorder_ns={name: clock.disorder_ns for name, clock in self._day.summary.clocks.items()},
+            differences_ns=(both.quantile_ns(0.5), both.quantile_ns(0.99), both.quantile_ns(1.0))
+            if both.count
+            else None,
+            known_first=self._distances.negative,
+        )
+
+    def _add_silences(self, groups: Int64s, times_ns: Int64s) -> None:
+        if self._session_ns is not None:
+            first_ns, end_ns = self._session_ns
+            inside = (times_ns >= first_ns) & (times_ns < end_ns)
+            groups, times_ns = groups[inside], times_ns[inside]
+        self._of_symbols.add(groups, times_ns)
+        self._of_stream.add(np.zeros(groups.size, np.int64), times_ns)
+
+    def _add_clocks(self, rows: pa.RecordBatch) -> None:
+        event_ns, happened = clock_times(rows, EVENT_NS)
+        known_ns, known = clock_times(rows, KNOWN_NS)
+        both = happened & known
+        self._distances.add(known_ns[both] - event_ns[both])
+
+    def _add_prices(self, rows: pa.RecordBatch, groups: Int64s) -> None:
+        if not self._ticks.prices:
+            return
+        flags = self._ticks.flags(rows, groups, self._groups.names())
+        for kind in BadTick:
+            self._bad[str(kind.name).lower()] += int(np.count_nonzero(flags & kind))
+        sides = [as_array(rows.column(name).is_null()).astype(np.bool_) for name in self._ticks.prices]
+        if len(sides) > 1:
+            self._one_sided += int(np.count_nonzero(sides[0] ^ sides[1]))
+
+    def _add_numbers(self, rows: pa.RecordBatch, column: str) -> None:
+        numbers, there = _whole(rows.column(column))
+        sources = self._sources.numbers(rows)
+        gaps = self._numbering.take(sources[there], numbers[there])
+        if not gaps:
+            return
+        names, places = self._sources.names(), np.flatnonzero(there)
+        gaps = gaps[: max(GAPS_MAX - len(self.gaps), 0)]
+        for gap, clocks in zip(gaps, _clocks_of(rows, places[[gap.row for gap in gaps]]), strict=True):
+            self.gaps.append(
+                GapRecord(self._day.summary.stream, names[gap.group], gap.first, gap.last, *clocks)
+            )
+
+
+def session_ns(day: Day, hours: tuple[int, int]) -> tuple[int, int]:
+    """The first moment of a day's session and the first after it, UTC nanoseconds."""
+    zone = ZoneInfo(day.zone)
+    midnight = datetime.combine(parse_date(day.date), time(), zone)
+    first, end = (
+        (midnight + timedelta(minutes=minutes)).replace(tzinfo=zone).timestamp() for minutes in hours
+    )
+    return int(first) * NS_PER_S, int(end) * NS_PER_S
+
+
+def _require_numbers(stream: Stream, number: NumberColumn | None) -> None:
+    """Raise HistoryError unless the columns that count rows, and name their source, are there."""
+    if number is None:
+        return
+    for name in (number.column, *number.by):
+        if name not in stream.schema.names:
+            raise HistoryError(
+                f"{stream.name} has no column {name}, which --number names; it has "
+                f"{', '.join(stream.schema.names)}"
+            )
+    kind = stream.schema.field(number.column).type
+    if not pa.types.is_integer(kind):
+        raise HistoryError(
+            f"{stream.name}: column {number.column} is {kind}, and --number needs whole numbers, "
+            "up by one from row to row"
+        )
+
+
+def _whole(column: pa.Array) -> tuple[Int64s, Bools]:
+    """Whole numbers, 0 at a null, and which rows have one."""
+    there = as_array(column.is_valid()).astype(np.bool_)
+    return as_int64s(pc.fill_null(column, 0).cast(pa.int64())), there
+
+
+def _clocks_of(rows: pa.RecordBatch, places: Int64s) -> Iterator[tuple[int | None, int | None]]:
+    """The two clocks of some rows."""
+    some = rows.take(pa.array(places))
+    none = pa.nulls(some.num_rows, pa.int64())
+    columns = [some.column(name) if name in some.schema.names else none for name in (EVENT_NS, KNOWN_NS)]
+    return zip(*(column.to_pylist() for column in columns), strict=True)

@@ -1,0 +1,179 @@
+"""The command that says how good the days of a history are."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from replay.capture.dead import dead_stream
+from replay.errors import HistoryError
+from replay.publish.options import STORE, StoreOption
+from replay.quality.bad_ticks import BadTickRules
+from replay.quality.measure import DayFacts, NumberColumn, QualityOptions, measure_day
+from replay.quality.offsets import offset_faults
+from replay.quality.tables import keep_quality
+from replay.store.catalog import list_days
+from replay.store.day import Day
+from replay.store.days import HistoryStore
+from replay.store.table import HistoryTable, has_table
+from replay.store.table_day import TableDay
+
+quality = typer.Typer()
+
+_DAY_MINUTES: Final = 24 * 60
+
+NumberOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--number",
+        help="Column that counts a source's rows, up by one: STREAM=COLUMN for a count of each symbol's, "
+        "STREAM=COLUMN/BY for one of each value of BY; give it once for each stream.  Default: none.",
+    ),
+]
+TickOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tick",
+        help="Step of prices, or SYMBOL=STEP where a symbol has its own; give it once for each.  "
+        "Default: 0.01.",
+    ),
+]
+DeviationOption = Annotated[
+    float,
+    typer.Option(
+        help="Ticks that the usual deviation of a price counts as at least; raise it where a tick is "
+        "nothing beside the price."
+    ),
+]
+HoursOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Hours of the session, such as 09:30-16:00, in the time zone of the days: silences outside do "
+        "not count, and one of the whole stream makes a day degraded.  Default: none."
+    ),
+]
+
+
+@quality.command("quality")
+def quality_command(
+    store: StoreOption = STORE,
+    date: Annotated[str | None, typer.Option(help="Day to measure, YYYY-MM-DD.  Default: all days.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Stream to measure.  Default: all.")] = None,
+    number: NumberOption = None,
+    tick: TickOption = None,
+    deviation_ticks: DeviationOption = 1.0,
+    hours: HoursOption = None,
+    table: Annotated[
+        bool, typer.Option(help="Keep the results in the tables quality and quality_gap of the store.")
+    ] = True,
+) -> None:
+    """Measure each stream's day: what is missing, what is there twice, silences, clocks, bad ticks.
+
+    Each day gets a condition: available, degraded (with the reasons), pending (a capture may still add rows)
+    or missing.  Checks look at earlier rows only; no row is changed.
+
+    Example: python -m replay quality --date 2024-01-15 --number trade=trade_id
+    """
+    options = QualityOptions(
+        rules=parse_ticks(tick or (), deviation_ticks),
+        numbers=parse_numbers(number or ()),
+        hours=None if hours is None else parse_hours(hours),
+    )
+    history = HistoryStore(Path(store))
+    days = [day for day in list_days(history, date) if stream in (None, day.summary.stream)]
+    _require_streams(days, stream, options.numbers)
+    newest = {day.summary.stream: day.date for day in days}
+    if date is not None:
+        newest = {day.summary.stream: _newest_date(history, day) for day in days}
+    for day in days:
+        facts = _facts(day, newest=newest[day.summary.stream] == day.date)
+        measured = measure_day(day, facts, options)
+        for line in measured.quality.lines():
+            typer.echo(line)
+        if table:
+            keep_quality(history.root, [measured])
+
+
+def parse_hours(text: str) -> tuple[int, int]:
+    """Read HH:MM-HH:MM as minutes after midnight; raises HistoryError for anything else."""
+    match = re.fullmatch(r"(\d\d):(\d\d)-(\d\d):(\d\d)", text)
+    if match is not None:
+        hour, minute, end_hour, end_minute = map(int, match.groups())
+        first, end = hour * 60 + minute, end_hour * 60 + end_minute
+        if max(minute, end_minute) < 60 and first < end <= _DAY_MINUTES:
+            return first, end
+    raise HistoryError(f"--hours {text!r}: write the first hour and the last, such as 09:30-16:00")
+
+
+def parse_numbers(lines: Sequence[str]) -> dict[str, NumberColumn]:
+    """Read STREAM=COLUMN or STREAM=COLUMN/BY; raises HistoryError for anything else."""
+    numbers = {}
+    for line in lines:
+        stream, _, where = line.partition("=")
+        column, slash, by = where.partition("/")
+        names = tuple(name.strip() for name in by.split(",")) if slash else ()
+        if not stream or not column or not all(names):
+            raise HistoryError(
+                f"--number {line!r}: write STREAM=COLUMN, such as trade=trade_id, or STREAM=COLUMN/BY"
+            )
+        numbers[stream] = NumberColumn(column, names)
+    return numbers
+
+
+def parse_ticks(lines: Sequence[str], deviation_ticks: float) -> BadTickRules:
+    """Read STEP or SYMBOL=STEP; raises HistoryError for anything else."""
+    tick, ticks = 0.01, {}
+    for line in lines:
+        symbol, _, step = line.rpartition("=")
+        try:
+            value = float(step)
+        except ValueError:
+            raise HistoryError(
+                f"--tick {line!r}: write a step of prices, such as 0.01 or ESZ4=0.25"
+            ) from None
+        if symbol:
+            ticks[symbol] = value
+        else:
+            tick = value
+    return BadTickRules(tick=tick, ticks=ticks, deviation_ticks_min=deviation_ticks)
+
+
+def _require_streams(days: Sequence[Day], stream: str | None, numbers: Mapping[str, NumberColumn]) -> None:
+    there = sorted({day.summary.stream for day in days})
+    for name in ([stream] if stream is not None else []) + list(numbers):
+        if name not in there:
+            raise HistoryError(f"no day of a stream {name} is here; there is {', '.join(there) or 'none'}")
+
+
+def _newest_date(history: HistoryStore, day: Day) -> str:
+    name = day.summary.stream
+    return max(date for date in history.dates() if history.has(name, date))
+
+
+def _facts(day: Day, *, newest: bool) -> DayFacts:
+    """What a day's files say."""
+    if not isinstance(day, TableDay):
+        size = sum(path.stat().st_size for path in day.files)
+        return DayFacts(size=size, newest=newest)
+    name = day.summary.stream
+    table = HistoryTable(day.root, name, int(day.summary.made["version"]))
+    snapshot = table.snapshot()
+    parts = [part for part in snapshot.parts if part.date == day.date]
+    return DayFacts(
+        version=table.version,
+        size=sum(part.size for part in parts),
+        layouts=len({snapshot.footer(part).fingerprint for part in parts}),
+        offsets=offset_faults(table, day.date),
+        dead=_dead(day.root, name, day.date),
+        newest=newest,
+    )
+
+
+def _dead(store: Path, stream: str, date: str) -> int:
+    """The dead letters of a day, which is that of their records."""
+    name = dead_stream(stream)
+    if not has_table(store, name):
+        return 0
+    return sum(part.rows for part in HistoryTable(store, name).snapshot().parts if part.date == date)

@@ -1,0 +1,110 @@
+"""The command that asks a history: one SELECT, over the versions, times and symbols that are named."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+
+from replay.become import become
+from replay.dates import parse_moment
+from replay.history import query_snapshots
+from replay.publish.options import STORE, AsOfOption, StoreOption, VersionOption, parse_as_of, parse_versions
+from replay.store.prune import Wanted
+from replay.store.sql import Answer, run_query
+
+SHOWN: Final = 40  # rows of an answer on the screen
+
+queries = typer.Typer()
+
+QueryArgument = Annotated[str, typer.Argument(help="One SELECT; each stream of the store is a table.")]
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        help="Earliest time of rows, ISO 8601, UTC where it names no zone, or nanoseconds.  Default: all.",
+    ),
+]
+ToOption = Annotated[
+    str | None, typer.Option("--to", help="Time before which rows lie, written as --from.  Default: all.")
+]
+SymbolsOption = Annotated[str | None, typer.Option(help="Symbols, with a comma between them.  Default: all.")]
+ExplainFlag = Annotated[
+    bool, typer.Option("--explain", help="Say how much of each table was read, on standard error.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Parquet file for the whole answer.  Default: 40 rows on the screen.")
+]
+
+
+LiveFlag = Annotated[
+    bool,
+    typer.Option(
+        "--live", help="Read rows that are not captured yet from their topics, too; needs --config."
+    ),
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="File of the settings (TOML) of a pipeline, for --live.")
+]
+
+
+@queries.command("sql")
+def sql_command(
+    context: typer.Context,
+    query: QueryArgument,
+    store: StoreOption = STORE,
+    from_: FromOption = None,
+    to: ToOption = None,
+    symbols: SymbolsOption = None,
+    version: VersionOption = None,
+    as_of: AsOfOption = None,
+    explain: ExplainFlag = False,
+    out: OutOption = None,
+    live: LiveFlag = False,
+    config: ConfigOption = None,
+) -> None:
+    """Answer a query over the tables of a history; times and symbols say which parts are read at all.
+
+    With --live this is `python -m app sql`.
+
+    Example: python -m replay sql 'select symbol, count(*) from quote group by symbol' --explain
+
+    Example: python -m replay sql 'select * from quote' --as-of 2026-11-28T21:00Z --out quotes.parquet
+    """
+    if live or config is not None:
+        become("sql", context.obj)
+    snapshots = query_snapshots(
+        query,
+        versions=parse_versions(version or ()),
+        as_of_ns=parse_as_of(as_of),
+        store=Path(store),
+    )
+    print_answer(run_query(query, snapshots, parse_wanted(from_, to, symbols)), explain=explain, out=out)
+
+
+def parse_wanted(from_: str | None, to: str | None, symbols: str | None) -> Wanted:
+    """Read which rows are asked for; raises HistoryError for what is no time."""
+    keys = None if symbols is None else frozenset(name.strip().encode() for name in symbols.split(","))
+    from_ns, to_ns = (None if text is None else parse_moment(text) for text in (from_, to))
+    return Wanted(from_ns=from_ns, to_ns=to_ns, keys=keys)
+
+
+def print_answer(answer: Answer, *, explain: bool, out: Path | None) -> None:
+    """Print the first rows, or write all to a file; with `explain`, what of each table was read, too."""
+    for name, report in answer.reports.items() if explain else ():
+        for line in report.lines()[:3]:
+            typer.echo(f"{name}: {line}", err=True)
+    if out is not None:
+        pq.write_table(answer.rows, out)
+        typer.echo(f"{answer.rows.num_rows:,} rows in {out}")
+        return
+    _print_rows(answer.rows)
+
+
+def _print_rows(rows: pa.Table) -> None:
+    typer.echo("\t".join(rows.column_names))
+    for row in rows.slice(0, SHOWN).to_pylist():
+        typer.echo("\t".join("" if value is None else str(value) for value in row.values()))
+    if rows.num_rows > SHOWN:
+        typer.echo(f"{rows.num_rows:,} rows, of which {SHOWN} are shown: --out has all", err=True)
