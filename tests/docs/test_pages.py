@@ -35,6 +35,7 @@ NOT_RUN: Final = {
 BROKER: Final = re.compile(
     r"make kafka|kafka\.sh|--bootstrap|replay publish|BUS=kafka"
     r"|-m app (align|exporter|serve|capture|topics|doctor|watermarks|dead|late|reset|progress|publish)"
+    r"|-m app (upgrade-check|config|group|drain)"
     r"|-m app audit(?!.*--aligned)|-m app graph (capture|open|replay)"
     r"|-m app graph (capture|replay)"
 )
