@@ -110,7 +110,7 @@ def arbitrate_command(
             "for each channel's."
         ),
     ],
-    date: Annotated[str, typer.Option(help="Day, YYYY-MM-DD.")],
+    date: Annotated[str, typer.Option(help="Day to join, YYYY-MM-DD.")],
     store: StoreOption = STORE,
     hold_ms: Annotated[
         float,

@@ -45,7 +45,12 @@ LiveFlag = Annotated[
     ),
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="File of the settings (TOML) of a pipeline, for --live.")
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="File of the settings (TOML) of a pipeline, for --live. Without it the defaults.",
+    ),
 ]
 
 

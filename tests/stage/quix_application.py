@@ -52,7 +52,7 @@ def sink(config: dict[str, Any]) -> None:
     training = TrainingSink(Path(config["folder"]) / "rows")
     frames.sink(training)
     app.run(timeout=5)
-    print(json.dumps({"repeated": training.repeated_rows}))  # noqa: T201
+    sys.stdout.write(json.dumps({"repeated": training.repeated_rows}) + "\n")
 
 
 def rows(config: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ def rows(config: dict[str, Any]) -> None:
     seen: list[dict[str, Any]] = []
     frame.update(seen.append)
     app.run(timeout=5)
-    print(json.dumps(seen))  # noqa: T201
+    sys.stdout.write(json.dumps(seen) + "\n")
 
 
 if __name__ == "__main__":
