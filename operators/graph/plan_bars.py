@@ -23,6 +23,7 @@ from operators.graph.aggregates import Aggregate, read_aggregates
 from operators.graph.bars_of_bars import misfit, of_bars
 from operators.graph.errors import NodeError
 from operators.graph.plan_join import Upstream
+from operators.nodes import exact_kernel as exact
 from operators.sessions.sessions import Sessions
 from schemas.clocks import Clock
 
@@ -253,6 +254,14 @@ def _program(
     return np.array(lines, np.int64).reshape(-1, 4)
 
 
+def _named(rule: Rule) -> Rule:
+    """The rule as meanings name it: where a kernel's words lie is no part of what bars mean.
+
+    Its place is the one it had when the first bars were locked, so that these mean what they did.
+    """
+    return rule._replace(place=at.WORDS if rule.whole else at.WORDS + len(at.SUMS) * exact.SIZE)
+
+
 def _measures(bars: BarSettings, measure: str) -> bool:
     return bars.expected is not None and bars.expected.measure == measure
 
@@ -276,7 +285,7 @@ def _features(
         "bars",
         KERNELS_VERSION,
         planned.clock,
-        *planned.rule[: Rule._fields.index("expected")],
+        *_named(planned.rule)[: Rule._fields.index("expected")],
         *planned.rule.expected.tolist(),
         *(bars.every, bars.step_ns, bars.origin, bars.timezone, bars.known_after_ns),
         *(values.meanings[name] if name else "" for name in names),
