@@ -18,6 +18,9 @@ TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
 # Many tests wait for a broker: on two cores a third process does the work of others meanwhile.
 PROCESSES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 3 : cores)))
 PYTEST = $(PY) -m pytest -q -n $(PROCESSES) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
+KERNELS = $(MAKE) kernels
+# Four of five files have none of the slow tests, and to read them takes each process half a minute.
+SLOW = $(shell grep -rl --include='test_*.py' 'mark.slow' tests)
 ROOTS := app operators topics state replay gpu_sink schemas distribution tests
 
 # Told to write no bytecode, as in many containers, each of our processes would compile all that it imports, a second each.
@@ -103,18 +106,18 @@ tidy: $(READY) ## file and function length, words, set-up rules
 	@$(PY) -m pytest -q tests/tidy
 
 test: $(TEST_READY) ## the tests but the slow ones, on up to 4 cores; starts a real Kafka where Java and Maven are present (TORCH=0 leaves PyTorch out)
-	@$(MAKE) kernels
+	@$(KERNELS)
 	$(PYTEST) -m 'not slow' $(ARGS)
 
 # What is slow waits for brokers more than it computes: one process more.
 test-slow: PROCESSES := $(shell echo $$(($(PROCESSES) + 1)))
 test-slow: $(TEST_READY) ## what takes longest: every command of the pages, faults on a real Kafka, days of real data, the wheels
-	@$(MAKE) kernels
-	$(PYTEST) -m 'slow and not long' $(ARGS)
+	@$(KERNELS)
+	$(PYTEST) -m 'slow and not long' $(or $(ARGS),$(SLOW))
 
 test-long: $(TEST_READY) ## what takes minutes each: whole days of LEAN on a real Kafka, killed workers, many more stories of captures
-	@$(MAKE) kernels
-	$(PYTEST) -m long $(ARGS)
+	@$(KERNELS)
+	$(PYTEST) -m long $(or $(ARGS),$(SLOW))
 
 kernels: $(READY) ## compile the kernels of graphs, which each test process would compile for itself
 	@$(PY) -m operators.nodes.warm
@@ -154,7 +157,7 @@ mutate: $(READY) ## change each comparison that decides what is sealed: some tes
 
 check: ## everything CI runs
 	@$(MAKE) -j 4 --output-sync=target prepared
-	$(MAKE) test test-slow
+	$(MAKE) KERNELS=: test test-slow
 
 # One core compiles or installs while another reads the code.
 prepared: lint type layers kernels $(TEST_READY) ## what CI does before the tests: read the code, compile kernels, install PyTorch

@@ -43,6 +43,7 @@ COMMANDS += [
 ]
 COMMANDS += [f"graph {name}" for name in ["diff", "drop", "capture", "replay"]]
 COMMANDS += ["kafka start", "kafka stop", "kafka status", "kafka address"]
+COMMANDS += ["config diff", "upgrade-check", "group export", "group import", "drain"]
 COMMANDS += ["exporter", "dashboards grafana", "dashboards rules", "dashboards metrics"]
 ASKING_A_BROKER = ["align", "audit", "topics plan", "topics apply", "watermarks", "dead list", "dead replay"]
 

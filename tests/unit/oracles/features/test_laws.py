@@ -228,6 +228,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "local_level": {"q": 1.0, "r": 4.0},
     "hmm": {"pi": (0.5, 0.5), "A": ((0.9, 0.1), (0.2, 0.8)), "mean": (0.0, 3.0), "sd": (1.0, 2.0)},
     "cusum": {},
+    "trend_scan": {"min": 3, "max": 4},
     **{name: {"half_life_ns": 10**9} for name in ("ewma_time", "decay_accum", "ewma_variance_rate")},
     **{name: {"rows": 1} for name in ("lag", "diff", "pct_change", "log_return", "trade_return")},
 }
