@@ -12,7 +12,7 @@ def load_profile() -> str:
     """
     slow = [HealthCheck.too_slow]
     settings.register_profile(
-        "ci", derandomize=True, max_examples=50, deadline=None, database=None, suppress_health_check=slow
+        "ci", derandomize=True, max_examples=40, deadline=None, database=None, suppress_health_check=slow
     )
     settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=slow)
     settings.register_profile("nightly", max_examples=5_000, deadline=None, suppress_health_check=slow)
