@@ -15,6 +15,7 @@ READY_TORCH := $(VENV)/.ready-torch
 VENV_QUIX := build/venv-quix
 READY_QUIX := $(VENV_QUIX)/.ready
 TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
+SLOW_READY := $(TEST_READY) $(if $(filter 1,$(QUIX)),$(READY_QUIX))
 # Many tests wait for a broker: on two cores a third process does the work of others meanwhile.
 PROCESSES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 3 : cores)))
 PYTEST = $(PY) -m pytest -q -n $(PROCESSES) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
@@ -75,9 +76,9 @@ $(READY_TORCH): requirements-torch.lock $(READY)
 	.ci/install requirements-torch.lock
 	touch $@
 
-# Quix Streams, a rival in the benchmark, holds the Kafka client back: it gets a place of its own.
+# Quix Streams, a rival in the benchmark with adapters of ours, holds the Kafka client back: it has its own place.
 $(READY_QUIX): requirements-quix.lock $(READY)
-	@echo "setting up $(VENV_QUIX) for Quix Streams (once; QUIX=0 leaves it out of the benchmark)"
+	@echo "setting up $(VENV_QUIX) for Quix Streams (once; QUIX=0 leaves it out)"
 	test -x $(VENV_QUIX)/bin/python || $(PYTHON) -m venv $(VENV_QUIX)
 	VENV=$(VENV_QUIX) .ci/install requirements-quix.lock
 	touch $@
@@ -111,7 +112,7 @@ test: $(TEST_READY) ## the tests but the slow ones, on up to 4 cores; starts a r
 
 # What is slow waits for brokers more than it computes: one process more.
 test-slow: PROCESSES := $(shell echo $$(($(PROCESSES) + 1)))
-test-slow: $(TEST_READY) ## what takes longest: every command of the pages, faults on a real Kafka, days of real data, the wheels
+test-slow: $(SLOW_READY) ## what takes longest: every command of the pages, faults on a real Kafka, days of real data, the wheels
 	@$(KERNELS)
 	$(PYTEST) -m 'slow and not long' $(or $(ARGS),$(SLOW))
 
@@ -160,9 +161,9 @@ check: ## everything CI runs
 	$(MAKE) KERNELS=: test test-slow
 
 # One core compiles or installs while another reads the code.
-prepared: lint type layers kernels $(TEST_READY) ## what CI does before the tests: read the code, compile kernels, install PyTorch
+prepared: lint type layers kernels $(SLOW_READY) ## what CI does before the tests: read the code, compile kernels, install PyTorch
 
-bench: $(TEST_READY) $(if $(filter 1,$(QUIX)),$(READY_QUIX)) ## tables, JSON and plots under build/bench/
+bench: $(SLOW_READY) ## tables, JSON and plots under build/bench/
 	@$(PY) -m tests.bench $(ARGS)
 
 kafka: $(READY) ## start a real one-node Kafka on loopback and print its host:port (PORT= forces one)

@@ -5,13 +5,14 @@ import re
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from tests.stage.kernel_copies import copy_kernels
 from tests.stage.programs import ROOT
 
-FOLDER: Final = ROOT / "build/docs/checkout"  # always the same: kernels are kept by the path of their source
+FOLDERS: Final = ROOT / "build/docs"
 _KEPT: Final = {"__pycache__", "build", ".venv"}
 _OLD_S: Final = 1_000_000_000  # `make` installs packages where a lock file is newer than them
 
@@ -22,30 +23,33 @@ class Checkout:
     def __init__(self, *, java: bool) -> None:
         """Without `java` none is on the PATH, and so no broker can be started."""
         self.java = java
-        _copy_files()
-        copy_kernels(FOLDER)
-        if not (FOLDER.parent / "shared").exists() and (ROOT.parent / "shared").exists():
-            (FOLDER.parent / "shared").symlink_to(ROOT.parent / "shared")
+        # Always the same ones: kernels are kept by the path of their source.
+        self._folder = FOLDERS / ("kafka" if java else "embedded")
+        _copy_files(self._folder)
+        copy_kernels(self._folder)
+        if (ROOT.parent / "shared").exists():
+            with suppress(FileExistsError):  # the other checkout may make it at the same time
+                (FOLDERS / "shared").symlink_to(ROOT.parent / "shared")
         hidden = {"TIDEMARK_", "BOOTSTRAP", "KAFKA_", "MAKE", "PORT", "PYTEST_", "NUMBA_", "COLUMNS"}
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith(tuple(hidden))
         }
         path = os.environ["PATH"] if java else str(_programs_but({"java", "mvn"}))
-        self._environment["PATH"] = f"{FOLDER / '.venv/bin'}:{path}"
+        self._environment["PATH"] = f"{self._folder / '.venv/bin'}:{path}"
 
     def turn_over(self, *, keep: set[str]) -> None:
         """Leave what was cloned and of `build` what is to be kept; a broker begins anew."""
         self.stop_broker()
-        for made in (FOLDER / "build").iterdir():
+        for made in (self._folder / "build").iterdir():
             if made.name not in keep:
                 _remove(made)
         jars = [folder for folder in (ROOT / "build/kafka").glob("jars-*") if (folder / ".complete").exists()]
-        (FOLDER / "build/kafka").mkdir()
+        (self._folder / "build/kafka").mkdir()
         for jar in jars:
-            (FOLDER / "build/kafka" / jar.name).symlink_to(jar)
+            (self._folder / "build/kafka" / jar.name).symlink_to(jar)
         cloned = set(_cloned())
-        for file in FOLDER.rglob("*"):
-            inside = file.relative_to(FOLDER)
+        for file in self._folder.rglob("*"):
+            inside = file.relative_to(self._folder)
             if not _KEPT & set(inside.parts) and file.is_file() and str(inside) not in cloned:
                 file.unlink()
 
@@ -53,7 +57,7 @@ class Checkout:
         """Let bash run a command; return its exit code and all that it said, paths as from this checkout."""
         with subprocess.Popen(
             ["bash", "-c", command],
-            cwd=FOLDER,
+            cwd=self._folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -67,7 +71,7 @@ class Checkout:
                 os.killpg(process.pid, signal.SIGKILL)
                 text, _ = process.communicate()
                 return 124, f"{text}\n(killed after {limit_s:.0f} s)"
-        return process.returncode, text.replace(f"{FOLDER}/", "")
+        return process.returncode, text.replace(f"{self._folder}/", "")
 
     def stop_broker(self) -> None:
         """Stop the broker of this checkout, if it runs."""
@@ -85,21 +89,21 @@ def _cloned() -> list[str]:
     return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-def _copy_files() -> None:
-    (FOLDER / "build").mkdir(parents=True, exist_ok=True)
+def _copy_files(folder: Path) -> None:
+    (folder / "build").mkdir(parents=True, exist_ok=True)
     for name in _cloned():
-        target = FOLDER / name
+        target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
         if re.fullmatch(r"requirements.*\.lock", name):
             os.utime(target, (_OLD_S, _OLD_S))
-    if not (FOLDER / ".venv").exists():
-        (FOLDER / ".venv").symlink_to((ROOT / ".venv").resolve())
+    if not (folder / ".venv").exists():
+        (folder / ".venv").symlink_to((ROOT / ".venv").resolve())
 
 
 def _programs_but(hidden: set[str]) -> Path:
     """A folder with a link to every program on the PATH but these."""
-    folder = FOLDER.parent / "bin"
+    folder = FOLDERS / "bin"
     if not folder.exists():
         folder.mkdir()
         for place in map(Path, os.environ["PATH"].split(":")):
