@@ -171,7 +171,7 @@ def measure(
     file = folder / "run.json"
     file.write_text(json.dumps(config))
     shares = _run_processes(contender, file, folder, SETTLE_S + seconds)
-    sent = np.load(folder / "sent.npz")
+    sent = _written(folder / "sent.npz")
     trades, quotes = (_lanes(settings, stream.name, sent) for stream in (TRADE, QUOTE))
     from_ns = int(sent["begin_ns"][0]) + int(SETTLE_S * NS_PER_S)
     ways = _ways(contender, config, trades, quotes, from_ns)
@@ -216,9 +216,15 @@ def _ways(
         return aligned_ways(trades, quotes, seen, grace_ns=GRACE_MS * NS_PER_MS, from_ns=from_ns)
     read_ns, seen_ns = (
         {number: columns[str(number)] for number in range(PARTITIONS)}
-        for columns in (np.load(config["read"]), np.load(config["seen"]))
+        for columns in (_written(config["read"]), _written(config["seen"]))
     )
     return copied_ways(trades, read_ns, seen_ns, from_ns=from_ns)
+
+
+def _written(file: str | Path) -> dict[str, Int64s]:
+    """What a process wrote down, by name."""
+    with np.load(file) as columns:
+        return dict(columns)
 
 
 def _lanes(settings: Settings, stream: str, sent: Mapping[str, Int64s]) -> dict[int, SentLane]:
