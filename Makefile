@@ -19,7 +19,7 @@ SLOW_READY := $(TEST_READY) $(if $(filter 1,$(QUIX)),$(READY_QUIX))
 # Many tests wait for a broker: on two cores a third process does the work of others meanwhile.
 PROCESSES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 3 : cores)))
 PYTEST = $(PY) -m pytest -q -n $(PROCESSES) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
-KERNELS = $(MAKE) kernels
+KERNELS ?= $(MAKE) kernels
 # Four of five files have none of the slow tests, and to read them takes each process half a minute.
 SLOW = $(shell grep -rl --include='test_*.py' 'mark.slow' tests)
 ROOTS := app operators topics state replay gpu_sink schemas distribution tests
@@ -158,7 +158,7 @@ mutate: $(READY) ## change each comparison that decides what is sealed: some tes
 
 check: ## everything CI runs
 	@$(MAKE) -j 4 --output-sync=target prepared
-	$(MAKE) KERNELS=: test test-slow
+	KERNELS=: $(MAKE) test test-slow
 
 # One core compiles or installs while another reads the code.
 prepared: lint type layers kernels $(SLOW_READY) ## what CI does before the tests: read the code, compile kernels, install PyTorch
