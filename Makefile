@@ -89,6 +89,8 @@ lock: $(READY) ## resolve the dependency groups into the lock files again
 	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group docs --group ui --group calendar --group dbn --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group torch -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-torch.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group models -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-models.lock
+	$(PY) -m uv pip compile --quiet pyproject.toml --group docs --group notebooks -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-notebooks.lock
+	$(PY) -m uv pip compile --quiet pyproject.toml --group fuzz -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-fuzz.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group app --group ui --group dev --group docs --group quix --generate-hashes --no-header --universal --python-version 3.11 -o requirements-quix.lock
 
 fmt: $(READY) ## format the code
@@ -188,7 +190,10 @@ wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client 
 	@$(PY) -m build --wheel --no-isolation --outdir build/wheel .
 	$(PY) -m distribution --out build/wheel
 
+dist: $(READY) ## build an archive under build/dist that installs without a network, with a bill of materials and all licences
+	@$(PY) -m distribution.archive
+
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel clean
+.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel dist clean
