@@ -23,7 +23,7 @@ from distribution.__main__ import ROOT
 from distribution.bill import bill_of
 from distribution.licences import LicenceError, require_allowed
 from distribution.needs import NeedsError, closure, pinned
-from distribution.rewrite import NAME
+from distribution.rewrite import NAME, installed
 from distribution.wheels import Wheel, WheelError, read_wheel
 
 GROUPS: Final = ("app", "ui", "calendar", "dbn")
@@ -37,6 +37,7 @@ BESIDE: Final = (
     "deploy",
     "gpu_sink/README.md",
 )
+INSTALLED: Final = (".md", ".service", ".yaml")  # name commands, which are called otherwise there
 SCRIPTS: Final = "app/serve/static/uplot/files.json"  # other people's script in the page
 _MODE_MASK: Final = 0o755
 
@@ -117,9 +118,10 @@ def _lay_out(
     for place in BESIDE:
         target = folder / place
         target.parent.mkdir(exist_ok=True)
-        shutil.copytree(ROOT / place, target) if (ROOT / place).is_dir() else shutil.copy2(
-            ROOT / place, target
-        )
+        copy = shutil.copytree if (ROOT / place).is_dir() else shutil.copy2
+        copy(ROOT / place, target)
+    for text in (file for file in folder.rglob("*") if file.suffix in INSTALLED):
+        text.write_text(installed(text.read_text()))
     write_licences(folder / "licences", [tidemark, *needed], scripts)
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     sums = "".join(f"{_sha256(file)}  {file.relative_to(folder)}\n" for file in files)
