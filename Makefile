@@ -14,8 +14,10 @@ READY := $(VENV)/.ready
 READY_TORCH := $(VENV)/.ready-torch
 VENV_QUIX := build/venv-quix
 READY_QUIX := $(VENV_QUIX)/.ready
+READY_NOTEBOOKS := $(VENV)/.ready-notebooks
+READY_FUZZ := $(VENV)/.ready-fuzz
 TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
-SLOW_READY := $(TEST_READY) $(if $(filter 1,$(QUIX)),$(READY_QUIX))
+SLOW_READY := $(TEST_READY) $(READY_NOTEBOOKS) $(if $(filter 1,$(QUIX)),$(READY_QUIX))
 # Many tests wait for a broker: on two cores a third process does the work of others meanwhile.
 PROCESSES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 3 : cores)))
 PYTEST = $(PY) -m pytest -q -n $(PROCESSES) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
@@ -74,6 +76,15 @@ $(READY): requirements.lock
 $(READY_TORCH): requirements-torch.lock $(READY)
 	@echo "installing PyTorch with its CUDA libraries (4.6 GB on disk, once; TORCH=0 leaves it out)"
 	.ci/install requirements-torch.lock
+	touch $@
+
+$(READY_NOTEBOOKS): requirements-notebooks.lock $(READY)
+	@echo "installing what executes notebooks (once)"
+	.ci/install requirements-notebooks.lock
+	touch $@
+
+$(READY_FUZZ): requirements-fuzz.lock $(READY)
+	@.ci/install requirements-fuzz.lock
 	touch $@
 
 # Quix Streams, a rival in the benchmark with adapters of ours, holds the Kafka client back: it has its own place.
@@ -183,7 +194,7 @@ replay: ## one day end to end, or several, DATE=a..b: make replay DATE=2024-01-1
 	$(MAKE) -s $(READY)
 	$(PY) -m app replay --from-make '$(TYPED)' $(REPLAY_FLAGS) $(IMPORT_FLAGS)
 
-docs: $(READY) ## build the site of the pages under build/site
+docs: $(READY_NOTEBOOKS) ## build the site of the pages under build/site, notebooks executed
 	@$(PY) -c 'import sys; from pathlib import Path; from distribution.site import build_site; sys.exit(build_site(Path("build/site")))'
 
 wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client gpu_sink alone
@@ -193,7 +204,10 @@ wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client 
 dist: $(READY) ## build an archive under build/dist that installs without a network, with a bill of materials and all licences
 	@$(PY) -m distribution.archive
 
+tutorial: dist ## type the tutorial out of that archive in an empty folder without a network, and time it
+	@$(PY) -m tests.docs.tutorial "$$(ls -t build/dist/*.tar.gz | head -n 1)"
+
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel dist clean
+.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel dist tutorial clean

@@ -12,7 +12,8 @@ from tests.docs.pages import Step, blocks, missing_line, steps
 from tests.stage.programs import ROOT
 
 README: Final = ROOT / "README.md"
-PAGES: Final = [README, ROOT / "gpu_sink/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TUTORIAL: Final = ROOT / "docs/site/tutorial.md"
+PAGES: Final = [README, ROOT / "gpu_sink/README.md", TUTORIAL, *sorted((ROOT / "docs").glob("*.md"))]
 LIMIT_S: Final = 150.0  # for one command; kernels may have to be compiled
 WATCH_S: Final = 8
 HAS_KAFKA: Final = bool(shutil.which("java") and shutil.which("mvn"))
@@ -22,12 +23,16 @@ FIRST: Final = "make replay DATE=2024-01-15"  # is typed before any page: each m
 NOT_PLAYED: Final = {
     "make test": "it would play all other tests",
     "pip install": "every checkout has the same packages; tests/contract installs the wheels",
+    "tar -xf tidemark-": "tests/docs/tutorial.py unpacks and installs the archive",
+    "tidemark-*/install.sh": "the same",
+    "export PATH=": "the same",
 }
 NEEDS_TORCH: Final = "gpu_sink.example"
 # A word of a Python block, and why the block is not run.
 NOT_RUN: Final = {
     "publish(model(batch))": "the service's own functions, on a broker of its own",
     "model.state_dict()": "the job's own model",
+    "from tidemark import asof_join\n": "the wheel's name: tests/contract/test_tidemark_wheel.py runs it",
 }
 BROKER: Final = re.compile(
     r"make kafka|kafka\.sh|--bootstrap|replay publish|BUS=kafka"

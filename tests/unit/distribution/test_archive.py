@@ -106,9 +106,10 @@ def test_the_archive_names_each_wheel_with_its_hash_and_licence(
     table = (unpacked / "licences/README.md").read_text()
     assert "| small | 1.0 | MIT | [LICENSE](small/LICENSE) |" in table
     assert "| uplot (in the page) | 1.6.32 | MIT | within tidemark |" in table
-    assert "ExecStart=/opt/tidemark/.venv/bin/tidemark align" in (
-        unpacked / "deploy/systemd/tidemark-worker@.service"
-    ).read_text(), "a unit starts what the wheel installs"
+    assert (
+        "ExecStart=/opt/tidemark/.venv/bin/tidemark align"
+        in (unpacked / "deploy/systemd/tidemark-worker@.service").read_text()
+    ), "a unit starts what the wheel installs"
     assert (unpacked / "licences/small/LICENSE").read_text() == "MIT: take it\n"
     sums = dict(reversed(line.split("  ")) for line in (unpacked / "SHA256SUMS").read_text().splitlines())
     files = {str(file.relative_to(unpacked)) for file in unpacked.rglob("*") if file.is_file()}
