@@ -47,7 +47,9 @@ MESSAGES ?= 10000000
 CASES ?= 1000000
 MINUTES ?= 1
 SECONDS ?= 10
+TARGET ?=
 FAULT ?=
+OLD ?=
 FEATURES ?=
 CONFIG ?=
 # Every variable of `make replay` is a flag of `python -m app replay`; an empty one keeps the flag's default.
@@ -148,6 +150,9 @@ leak: $(READY) ## read many messages natively and see memory stay flat: make lea
 fuzz: $(READY) ## hostile messages against guard pages and fastavro: make fuzz CASES=1000000
 	@$(PY) -m tests.property.topics.test_guarded_bytes $(CASES)
 
+fuzz-covered: $(READY_FUZZ) ## fuzzing that follows coverage: make fuzz-covered SECONDS=600 [TARGET=frames] (metadata, letters, settings, formula, query)
+	@for target in $(or $(TARGET),frames metadata letters settings formula query); do $(PY) -m tests.fuzz $$target --seconds $(SECONDS) || exit 1; done
+
 test-bounds: $(READY) ## kernel tests with every array index checked
 	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/numba-bounds $(PY) -m pytest -q tests/unit/operators tests/laws/join tests/unit/topics tests/property $(ARGS)
 
@@ -159,6 +164,9 @@ chaos: $(READY) ## play every fault F1-F25 on a real Kafka, again and again: mak
 
 storm: $(READY) ## time restarts, then kill and stop workers and brokers under 20,000 rows/s: make storm MINUTES=30 SEED=1
 	@$(PY) -m tests.broker.chaos.storm $(MINUTES) $(or $(SEED),1) $(ARGS)
+
+storm-versions: $(READY) ## the same storm over a group of two versions, every other worker of an earlier commit: make storm-versions OLD=HEAD~20 MINUTES=3
+	@$(PY) -m tests.broker.chaos.storm.versions $(or $(OLD),HEAD~1) $(MINUTES) $(or $(SEED),1)
 
 test-planted: $(READY) ## plant a fault of every kind in a graph and in splits: each must be named for what it is
 	@$(PY) -m pytest -q tests/unit/app/graph tests/unit/gpu_sink/samples -k planted $(ARGS)
@@ -210,4 +218,4 @@ tutorial: dist ## type the tutorial out of that archive in an empty folder witho
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel dist tutorial clean
+.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm storm-versions leak fuzz fuzz-covered test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel dist tutorial clean
