@@ -168,6 +168,9 @@ storm: $(READY) ## time restarts, then kill and stop workers and brokers under 2
 storm-versions: $(READY) ## the same storm over a group of two versions, every other worker of an earlier commit: make storm-versions OLD=HEAD~20 MINUTES=3
 	@$(PY) -m tests.broker.chaos.storm.versions $(or $(OLD),HEAD~1) $(MINUTES) $(or $(SEED),1)
 
+storm-alerts: $(READY) ## half an hour of incidents under a real Prometheus: each has its alert, and nothing else fires: make storm-alerts SECONDS=1800
+	@$(PY) -m tests.broker.chaos.storm.alerts $(if $(filter command,$(firstword $(origin SECONDS))),$(SECONDS),1800) $(or $(SEED),1)
+
 test-planted: $(READY) ## plant a fault of every kind in a graph and in splits: each must be named for what it is
 	@$(PY) -m pytest -q tests/unit/app/graph tests/unit/gpu_sink/samples -k planted $(ARGS)
 
@@ -218,4 +221,4 @@ tutorial: dist ## type the tutorial out of that archive in an empty folder witho
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm storm-versions leak fuzz fuzz-covered test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel dist tutorial clean
+.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm storm-versions storm-alerts leak fuzz fuzz-covered test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel dist tutorial clean

@@ -62,11 +62,12 @@ def set_up(
     tolerance: bool = True,
     graph: Mapping[str, Any] | None = None,
     older: Path | None = None,
+    thin: int = 1,
 ) -> Iterator[Setting]:
     """Make topics and schemas and start the watcher; the feed is to be started.
 
     The market's time is the wall clock's, and at first `behind_s` behind it.  `graph` stands behind the join.
-    `older` is the checkout of an older version, of which every other worker is.
+    `older` is the checkout of an older version, of which every other worker is.  One of `thin` blocks is fed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     prefix = f"storm-{uuid4().hex[:12]}"
@@ -86,6 +87,7 @@ def set_up(
             begin_ns=begin_ns,
             seed=seed,
             ids=ids,
+            thin=thin,
         )
     )
     tolerance_ns = TOLERANCE_NS if tolerance else None
