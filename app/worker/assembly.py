@@ -45,6 +45,7 @@ def open_worker(
     """
     settings, group = pipeline.settings.worker, pipeline.settings.pipeline.prefix
     ledger = ledger or Ledger(pipeline.settings.stream_names)
+    pipeline.on_question(ledger.heart.beat)
     member, once = f"{group}-{settings.slot}", settings.guarantee == "exactly_once"
     tasks, meter = dict[int, Task](), Meter(on_step=ledger.heart.beat)  # Ownership alone changes the tasks
 
