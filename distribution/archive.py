@@ -146,8 +146,8 @@ def write_licences(folder: Path, wheels: Sequence[Wheel], scripts: Sequence[tupl
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(text)
             texts.append(f"[{place.name}]({place.relative_to(folder)})")
-        told = ", ".join(texts) or "none in the wheel"
-        rows.append(f"| {wheel.name} | {wheel.version} | {wheel.licence} | {told} |")
+        listed = ", ".join(texts) or "none in the wheel"
+        rows.append(f"| {wheel.name} | {wheel.version} | {wheel.licence} | {listed} |")
     rows += [
         f"| {name} (in the page) | {version} | {licence} | within {NAME} |"
         for name, version, licence in scripts

@@ -24,7 +24,7 @@ ALLOWED: Final = {
     "Zlib",
 }
 # What older wheels say, in words and in classifiers.  "BSD" alone does not say which of its forms.
-_SAID: Final = {
+_WORDS: Final = {
     "3-clause bsd license": "BSD-3-Clause",
     "apache 2.0": "Apache-2.0",
     "apache license, version 2.0": "Apache-2.0",
@@ -51,20 +51,20 @@ def expression_of(expression: str, words: str, classifiers: Sequence[str]) -> st
     `License-Expression` counts before `License`, and that before the classifiers, of which any may be chosen.
     """
     first_line = words.strip().partition("\n")[0].strip()
-    for said in (expression, first_line):
-        if found := _known(said):
-            return found
+    for text in (expression, first_line):
+        if spdx := _known(text):
+            return spdx
     licences = [name.rpartition(" :: ")[2] for name in classifiers if name.startswith("License :: ")]
-    known = sorted({found for name in licences if (found := _known(name))})
+    known = sorted({spdx for name in licences if (spdx := _known(name))})
     return " OR ".join(known)
 
 
-def _known(said: str) -> str:
+def _known(text: str) -> str:
     """What SPDX calls it; "" where it has no such name."""
-    if named := _SAID.get(re.sub(r"\s+", " ", said).lower()):
+    if named := _WORDS.get(re.sub(r"\s+", " ", text).lower()):
         return named
     try:
-        parsed = _SPDX.parse(said, validate=True, strict=True)
+        parsed = _SPDX.parse(text, validate=True, strict=True)
     except ExpressionError:
         return ""
     return "" if parsed is None else str(parsed)
@@ -77,9 +77,9 @@ def require_allowed(licences: Mapping[str, str]) -> None:
     """
     for package, expression in sorted(licences.items()):
         if not any(_keys(choice) <= ALLOWED for choice in _choices(expression)):
-            said = expression or "nothing that is known"
+            words = expression or "nothing that is known"
             raise LicenceError(
-                f"the licence of {package} is {said}: read it, then put it into distribution/licences.py"
+                f"the licence of {package} is {words}: read it, then put it into distribution/licences.py"
             )
 
 

@@ -49,7 +49,7 @@ def _behind(needs: Collection[str], extra: str) -> Iterator[Requirement]:
 
 def pinned(lock: str, names: Collection[str]) -> Mapping[str, str]:
     """The blocks of a lock file, with their hashes, of these packages for this system; raises NeedsError."""
-    found: dict[str, str] = {}
+    blocks: dict[str, str] = {}
     for block in re.split(r"\n(?=[A-Za-z0-9])", lock.strip()):
         match = _PINNED.match(block)
         if match is None or canonicalize_name(match["name"]) not in names:
@@ -57,7 +57,7 @@ def pinned(lock: str, names: Collection[str]) -> Mapping[str, str]:
         if match["marker"] and not Requirement(f"x ; {match['marker']}").marker.evaluate():  # type: ignore[union-attr]
             continue
         kept = [line for line in block.splitlines() if not line.lstrip().startswith("#")]
-        found[canonicalize_name(match["name"])] = "\n".join(kept) + "\n"
-    if absent := sorted(set(names) - found.keys()):
+        blocks[canonicalize_name(match["name"])] = "\n".join(kept) + "\n"
+    if absent := sorted(set(names) - blocks.keys()):
         raise NeedsError(f"not in the lock: {', '.join(absent)}: run make lock")
-    return found
+    return blocks

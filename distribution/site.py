@@ -59,11 +59,11 @@ def within_site(text: str, names: set[str], folder: Path) -> str:
     """A page whose links lead within the site; what is not part of it is named without a link."""
 
     def link(match: re.Match[str]) -> str:
-        path, anchor = match[1], match[2] or ""
+        path, anchor = match[1].removeprefix("../"), match[2] or ""
         if path.endswith("gpu_sink/README.md"):
             return f"](gpu_sink.md{anchor})"
         if path in names or (folder / path).is_file():
-            return match[0]
+            return f"]({path}{anchor})"
         name = Path(path).name
         return f"]({name}{anchor})" if name in names else "]()"
 

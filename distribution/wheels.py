@@ -46,7 +46,7 @@ def read_wheel(file: Path) -> Wheel:
             (info,) = (
                 entry for entry in names if entry.endswith(".dist-info/METADATA") and entry.count("/") == 1
             )
-            said, _ = parse_email(archive.read(info))
+            metadata, _ = parse_email(archive.read(info))
             folder = info.removesuffix("METADATA")
             texts = {
                 entry.removeprefix(folder).removeprefix("licenses/"): archive.read(entry)
@@ -61,10 +61,12 @@ def read_wheel(file: Path) -> Wheel:
         version=str(version),
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
         licence=expression_of(
-            said.get("license_expression", ""), said.get("license", ""), said.get("classifiers", [])
+            metadata.get("license_expression", ""),
+            metadata.get("license", ""),
+            metadata.get("classifiers", []),
         ),
-        summary=said.get("summary", ""),
-        needs=tuple(said.get("requires_dist", [])),
+        summary=metadata.get("summary", ""),
+        needs=tuple(metadata.get("requires_dist", [])),
         texts=texts,
     )
 

@@ -1,7 +1,7 @@
 """Wiring: what a pipeline is made of, built from its settings."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +48,6 @@ class Pipeline:
         if not isinstance(registry, UnknownIds):
             registry = UnknownIds(registry, monotonic_ns, pause)
         self.registry: SchemaRegistry = registry
-        self._ids = registry
         self.formats = formats
         streams = {name: one.stream for name, one in formats.items()}
         self.streams = streams
@@ -67,10 +66,6 @@ class Pipeline:
         if models := self.models:
             put_records(models, ModelStore.of(settings).records())
         self.rule = self.asof.rule("" if formulas is None else rule_digest(formulas.meaning))
-
-    def on_question(self, heard: Callable[[], None]) -> None:
-        """Have each question to the registry heard: thousands of new schema ids can come in one poll."""
-        self._ids.on_question = heard
 
     @property
     def input_topics(self) -> dict[str, str]:

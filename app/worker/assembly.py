@@ -26,6 +26,7 @@ from app.worker.rereading import Rereading
 from app.worker.tally import Tally
 from app.worker.turn_watch import TurnWatch
 from app.worker.worker import Worker
+from topics.registry.unknown import UnknownIds
 
 
 def open_worker(
@@ -45,7 +46,8 @@ def open_worker(
     """
     settings, group = pipeline.settings.worker, pipeline.settings.pipeline.prefix
     ledger = ledger or Ledger(pipeline.settings.stream_names)
-    pipeline.on_question(ledger.heart.beat)
+    if isinstance(pipeline.registry, UnknownIds):  # thousands of new ids can come in one poll
+        pipeline.registry.on_question = ledger.heart.beat
     member, once = f"{group}-{settings.slot}", settings.guarantee == "exactly_once"
     tasks, meter = dict[int, Task](), Meter(on_step=ledger.heart.beat)  # Ownership alone changes the tasks
 

@@ -33,7 +33,7 @@ class Typed:
 
 def typed(folder: Path, environment: Mapping[str, str], hear: Callable[[Typed], None]) -> list[Typed]:
     """Type the page in a folder until a step goes wrong; `hear` is told of each step as it ends."""
-    found: list[Typed] = []
+    results: list[Typed] = []
     exports: list[str] = []  # what the reader's shell keeps from one line to the next
     for step in (step for block in blocks(TUTORIAL, "console") for step in steps(block)):
         begun_s = monotonic()
@@ -51,12 +51,12 @@ def typed(folder: Path, environment: Mapping[str, str], hear: Callable[[Typed], 
         missing = missing_line(step.shown, done.stdout)
         wrong = f"exit code {done.returncode}\n{done.stdout}" if done.returncode != step.code else ""
         wrong = wrong or (f"the page shows {missing!r}, and it says\n{done.stdout}" if missing else "")
-        found.append(Typed(step, monotonic() - begun_s, wrong))
-        hear(found[-1])
+        results.append(Typed(step, monotonic() - begun_s, wrong))
+        hear(results[-1])
         if wrong:
             break
         exports += [step.command] if step.command.startswith("export ") else []
-    return found
+    return results
 
 
 def alone() -> list[str]:
@@ -73,13 +73,13 @@ def main(archive: Path) -> int:
         home.mkdir()
         shutil.copy2(archive, folder)
         environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
-        found = typed(folder, environment, _say)
-    total = sum(one.seconds for one in found)
+        results = typed(folder, environment, _say)
+    total = sum(one.seconds for one in results)
     network = "without a network" if alone() else "WITH a network: this user may not go without one"
     sys.stdout.write(
-        f"{len(found)} steps, {total:.0f} s, {network}: {'WRONG' if found[-1].wrong else 'ok'}\n"
+        f"{len(results)} steps, {total:.0f} s, {network}: {'WRONG' if results[-1].wrong else 'ok'}\n"
     )
-    return 1 if found[-1].wrong else 0
+    return 1 if results[-1].wrong else 0
 
 
 def _say(one: Typed) -> None:

@@ -73,11 +73,11 @@ def _fuzz(target: str, flags: list[str]) -> None:
 
 
 def _write_seeds(target: str, folder: Path) -> None:
-    from tests.fuzz.seeds import found, seeds
+    from tests.fuzz.seeds import kept, seeds
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for data in (*seeds()[target], *found(target).values()):
+    for data in (*seeds()[target], *kept(target).values()):
         (folder / hashlib.sha1(data, usedforsecurity=False).hexdigest()).write_bytes(data)
 
 

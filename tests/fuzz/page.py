@@ -65,13 +65,13 @@ class AskedPage:
         return self._loop.run_until_complete(asyncio.wait_for(self._answer(path, data[1:]), LIMIT_S))
 
     async def _answer(self, path: str, query: bytes) -> int:
-        said: list[Message] = []
+        messages: list[Message] = []
 
         async def receive() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: Message) -> None:
-            said.append(message)
+            messages.append(message)
 
         scope: dict[str, Any] = {
             "type": "http",
@@ -87,4 +87,4 @@ class AskedPage:
             "server": ("127.0.0.1", 1),
         }
         await self._guard(scope, receive, send)
-        return int(said[0]["status"])
+        return int(messages[0]["status"])

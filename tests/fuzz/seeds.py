@@ -57,7 +57,7 @@ def seeds() -> Mapping[str, list[bytes]]:
     }
 
 
-def found(target: str) -> dict[str, bytes]:
+def kept(target: str) -> dict[str, bytes]:
     """What fuzzing has kept of a target, by the names of the files."""
     return {file.name: file.read_bytes() for file in sorted((CORPUS / target).glob("*"))}
 

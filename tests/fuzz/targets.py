@@ -153,11 +153,11 @@ def _cut(data: bytes) -> tuple[bytes, bytes]:
 
 def _headers(data: bytes) -> Headers:
     """Headers as lines `name=value`; a line without `=` is a header without a value."""
-    found: Headers = []
+    headers: Headers = []
     for line in data.split(b"\n") if data else ():
-        name, given, value = line.partition(b"=")
-        found.append((name.decode("utf-8", "replace"), value if given else None))
-    return found
+        name, equals, value = line.partition(b"=")
+        headers.append((name.decode("utf-8", "replace"), value if equals else None))
+    return headers
 
 
 _PAGE: AskedPage | None = None

@@ -5,13 +5,13 @@ import pytest
 from app.task.metadata import from_position
 from tests.fuzz import targets
 from tests.fuzz.__main__ import NAMES
-from tests.fuzz.seeds import found, seeds
+from tests.fuzz.seeds import kept, seeds
 from tests.fuzz.targets import TARGETS
 
 
 @pytest.mark.parametrize("target", NAMES)
 def test_each_input_of_the_corpus_ends_as_promised(target: str) -> None:
-    inputs = [*seeds()[target], *found(target).values()]
+    inputs = [*seeds()[target], *kept(target).values()]
     assert len(inputs) >= 5
     for data in inputs:
         TARGETS[target](data)

@@ -105,7 +105,7 @@ class UnknownIds:
         if known is not None and not self._is_due(known):
             raise UnknownSchemaError(known.reason)
         try:
-            schema = self._wait(schema_id, ask) if known is None else self._asked_again(schema_id, ask)
+            schema = self._wait(schema_id, ask) if known is None else self._repeat(schema_id, ask)
         except UnknownSchemaError as missing:
             pause_ns = AGAIN_NS if known is None else min(2 * known.pause_ns, UNKNOWN_NS)
             self._remember(schema_id, _Unknown(self._now_ns() + pause_ns, pause_ns, str(missing)))
@@ -121,7 +121,7 @@ class UnknownIds:
         self._ask_again_ns = now_ns + AGAIN_NS
         return True
 
-    def _asked_again(self, schema_id: _Name, ask: Callable[[_Name], _Schema]) -> _Schema:
+    def _repeat(self, schema_id: _Name, ask: Callable[[_Name], _Schema]) -> _Schema:
         self.on_question()
         return ask(schema_id)
 

@@ -70,7 +70,7 @@ class Prometheus:
 
 def stretches(series: Mapping[str, Any]) -> Iterator[Fired]:
     """The stretches without a gap of more than two evaluations of one series of `ALERTS`."""
-    name, times = series["metric"]["alertname"], [float(time) for time, _ in series["values"]]
+    name, times = series["metric"]["alertname"], [float(at) for at, _ in series["values"]]
     begin = times[0]
     for before, after in zip(times, [*times[1:], float("inf")], strict=True):
         if after - before > 2 * EVERY_S:
