@@ -7,10 +7,10 @@ import fcntl
 import hashlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 IMAGE: Final = "apache/kafka:4.1.2"  # the version that docker/kafka/pom.xml and docker/compose.yaml have
@@ -49,16 +49,9 @@ class ContainerBroker:
         """`host:port` of the one that runs; empty without one."""
         if self.absent():
             return ""
-        from docker import DockerClient
-        from docker.errors import NotFound
-
-        with closing(DockerClient.from_env()) as engine:
-            try:
-                container = engine.containers.get(NAME)
-            except NotFound:
-                return ""
-            labels: dict[str, str] = container.labels
-            return labels[LABEL] if container.status == "running" else ""
+        with _containers() as containers:
+            running = [one for one in containers if one.status == "running"]
+            return str(running[0].labels[LABEL]) if running else ""
 
     def start(self) -> str:
         """Start it, unless it runs; returns `host:port`."""
@@ -69,14 +62,18 @@ class ContainerBroker:
         """Stop and remove it, if it is there."""
         if self.absent():
             return
-        from docker import DockerClient
-        from docker.errors import NotFound
+        with _containers() as containers:
+            for container in containers:
+                container.remove(force=True, v=True)
 
-        with closing(DockerClient.from_env()) as engine:
-            try:
-                engine.containers.get(NAME).remove(force=True, v=True)
-            except NotFound:
-                return
+
+@contextmanager
+def _containers() -> Iterator[Sequence[Any]]:
+    """The containers of our name, one at most, whatever their state."""
+    from testcontainers.core.docker_client import DockerClient
+
+    with closing(DockerClient().client) as engine:
+        yield engine.containers.list(all=True, filters={"name": f"^/?{NAME}$"})
 
 
 def environment(bootstrap: str) -> dict[str, str]:

@@ -111,7 +111,8 @@ def test_the_archive_names_each_wheel_with_its_hash_and_licence(
         in (unpacked / "deploy/systemd/tidemark-worker@.service").read_text()
     ), "a unit starts what the wheel installs"
     assert (unpacked / "licences/small/LICENSE").read_text() == "MIT: take it\n"
-    sums = dict(reversed(line.split("  ")) for line in (unpacked / "SHA256SUMS").read_text().splitlines())
+    lines = [line.split("  ") for line in (unpacked / "SHA256SUMS").read_text().splitlines()]
+    sums = {file: digest for digest, file in lines}
     files = {str(file.relative_to(unpacked)) for file in unpacked.rglob("*") if file.is_file()}
     assert sums.keys() == files - {"SHA256SUMS"}
     assert sums[f"wheels/{wheels[1].name}"] == small.sha256

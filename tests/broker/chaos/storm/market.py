@@ -26,7 +26,7 @@ class Market:
         self._rng = np.random.default_rng(seed)
         self._begin_ns = begin_ns
         self._number = NUMBER_FIRST
-        self._blocks = {name: max(1, blocks // thin) for name, blocks in self._blocks.items()}
+        self._blocks: dict[str, int] = {name: max(1, blocks // thin) for name, blocks in self._blocks.items()}
         self.steps = 0
 
     @property
