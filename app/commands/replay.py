@@ -17,7 +17,7 @@ from app.wiring.broker import left_running
 from replay.errors import HistoryError
 from replay.imports.units import Unit
 from replay.publish.pace import parse_speed
-from replay.store.objects import parse_store_if_any
+from replay.store.objects import store_of
 from schemas.clocks import Clock
 
 DateOption = Annotated[
@@ -210,7 +210,7 @@ def replay(
         run_again(again, out, bootstrap, date, config)
         return
     folder = out or Path("build/replay") / str(date)
-    history = parse_store_if_any(store)
+    history = store_of(store)
     where: dict[str, Any] = {"config": config, "data": data, "store": history, "out": folder, "bus": bus}
     how: dict[str, Any] = {"shape": shape, "format": format, "workers": workers, "partitions": partitions}
     matched = rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns))

@@ -198,7 +198,7 @@ class Cache:
 
     def _files(self) -> list[tuple[Path, int, int]]:
         """Each copy with its bytes and when it was used last."""
-        found = []
+        files = []
         for path in self.settings.folder.iterdir():
             if path.name == _LOCK:
                 continue
@@ -206,8 +206,8 @@ class Cache:
                 state = path.stat()
             except FileNotFoundError:
                 continue
-            found.append((path, state.st_size, state.st_atime_ns))
-        return found
+            files.append((path, state.st_size, state.st_atime_ns))
+        return files
 
     def _path(self, entry: Entry, *, new: bool = False) -> Path:
         return self.settings.folder / f"{entry.name}{_NEW if new else ''}"

@@ -44,7 +44,7 @@ _AWAY: Final = (
     "error decoding response",
 )
 _METADATA_SERVICE: Final = "169.254.169.254"  # what is asked for credentials where there are none
-_TOLD_MAX: Final = 200  # characters of a message that is not ours
+_MESSAGE_MAX: Final = 200  # characters of a message that is not ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ class ObjectFolder:
         import obstore
 
         store, key = _opened(self.url)
-        with errors_told(self):
-            found = obstore.list_with_delimiter(store, key)
-        paths = [*found["common_prefixes"], *(each["path"] for each in found["objects"])]
+        with errors_at(self):
+            listed = obstore.list_with_delimiter(store, key)
+        paths = [*listed["common_prefixes"], *(each["path"] for each in listed["objects"])]
         return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
 
     def has_objects(self) -> bool:
@@ -86,7 +86,7 @@ class ObjectFolder:
         import obstore
 
         store, key = _opened(self.url)
-        with errors_told(self):
+        with errors_at(self):
             return any(len(some) for some in obstore.list(store, key, chunk_size=1))
 
     def put_new(self, content: Path | bytes) -> bool:
@@ -95,7 +95,7 @@ class ObjectFolder:
         from obstore.exceptions import AlreadyExistsError
 
         store, key = _opened(self.url)
-        with errors_told(self):
+        with errors_at(self):
             try:
                 obstore.put(store, key, content, mode="create")
             except AlreadyExistsError:
@@ -107,7 +107,7 @@ class ObjectFolder:
         import obstore
 
         store, key = _opened(self.url)
-        with errors_told(self):
+        with errors_at(self):
             obstore.delete(store, key)
 
     def copy_into(self, file: BinaryIO) -> None:
@@ -115,7 +115,7 @@ class ObjectFolder:
         import obstore
 
         store, key = _opened(self.url)
-        with errors_told(self):
+        with errors_at(self):
             for some in obstore.get(store, key):
                 file.write(some)
 
@@ -124,7 +124,7 @@ class ObjectFolder:
         import obstore
 
         store, key = _opened(self.url)
-        with errors_told(self):
+        with errors_at(self):
             return bytes(obstore.get(store, key, options={"range": {"suffix": size}}).bytes())
 
     def digest(self) -> str:
@@ -133,7 +133,7 @@ class ObjectFolder:
 
         store, key = _opened(self.url)
         sha256 = hashlib.sha256()
-        with errors_told(self):
+        with errors_at(self):
             for some in obstore.get(store, key):
                 sha256.update(some)
         return sha256.hexdigest()
@@ -147,7 +147,7 @@ class ObjectFolder:
         import obstore
 
         store, key = _opened(self.url)
-        with errors_told(self):
+        with errors_at(self):
             return bytes(obstore.get_range(store, key, start=start, end=end))
 
 
@@ -212,7 +212,7 @@ def parse_store(text: str) -> Folder:
     return ObjectFolder(f"{scheme}://{rest}")
 
 
-def parse_store_if_any(text: str | None) -> Folder | None:
+def store_of(text: str | None) -> Folder | None:
     """Read where a history is, None for none."""
     return None if text is None else parse_store(text)
 
@@ -238,9 +238,9 @@ def require_exclusive_puts(store: Folder) -> None:
     """
     if isinstance(store, Path):
         return
-    probe = store / f"_probe/{uuid.uuid4().hex}"
-    first, second = probe.put_new(b"1"), probe.put_new(b"2")
-    probe.delete()
+    new = store / f"_probe/{uuid.uuid4().hex}"
+    first, second = new.put_new(b"1"), new.put_new(b"2")
+    new.delete()
     if not first or second:
         raise HistoryError(
             f"{store} writes over objects that are to be new (it does not heed If-None-Match): commits would "
@@ -280,7 +280,7 @@ def failed_at(store: Folder, what: str, wrong: Exception) -> HistoryError:
 
 
 @contextmanager
-def errors_told(where: ObjectFolder) -> Iterator[None]:
+def errors_at(where: ObjectFolder) -> Iterator[None]:
     """Raise what obstore raises as our own, but for a FileNotFoundError of an object."""
     from obstore.exceptions import BaseError
 
@@ -329,4 +329,4 @@ def _first_line(text: str) -> str:
     line = re.sub(
         r"\?\S*", "", " ".join(re.sub(r"\x1b\[\d*m", "", text.partition("Debug source")[0]).split())
     )
-    return line[:_TOLD_MAX]
+    return line[:_MESSAGE_MAX]

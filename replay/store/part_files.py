@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from replay.errors import HistoryError
 from replay.store.cache import Cache, Entry, Held, current_cache
-from replay.store.objects import ObjectFolder, errors_told
+from replay.store.objects import ObjectFolder, errors_at
 from replay.store.part import digest_in
 from replay.store.snapshot import PartEntry, Snapshot
 
@@ -60,7 +60,7 @@ def open_part(snapshot: Snapshot, part: PartEntry) -> Iterator[pq.ParquetFile]:
     with ExitStack() as held:
         try:
             if isinstance(file, ObjectFolder):
-                held.enter_context(errors_told(file))
+                held.enter_context(errors_at(file))
                 copy = _hold(current_cache(), snapshot, part)
                 if copy is not None:
                     held.callback(copy.close)

@@ -37,7 +37,7 @@ THREE: Final = ["known_ns", "bid_price", "ask_price"]
 HOUR_NS: Final = 3_600 * NS_PER_S
 FROM_NS: Final = DAY_NS + 14 * HOUR_NS
 MEMORY_DAYS: Final = (1, 10)
-DELAY_S: Final = 0.03  # of each request to the object store
+ANSWER_S: Final = 0.03  # that the object store takes for each request
 # A process that merges some days and says how much memory it had at most, in kB, and how many rows.
 MEMORY_WORK: Final = """
 import resource, sys
@@ -63,7 +63,7 @@ def merging(folder: Path, scale: float) -> dict[str, Any]:
         with duckdb.connect(":memory:", config={"threads": 1}) as engine:
             names, order = ", ".join(columns), ", ".join(ORDER)
             query = f"select {names} from read_parquet($files) order by {order}"  # noqa: S608 -- our own
-            return engine.execute(query, {"files": files}).to_arrow_table()
+            return engine.sql(query, params={"files": files}).to_arrow_table()
 
     def polars(columns: Sequence[str]) -> pl.DataFrame:
         return pl.scan_parquet(files).sort(ORDER).select(columns).collect(engine="streaming")
@@ -115,7 +115,7 @@ def narrow_query(folder: Path, scale: float) -> dict[str, Any]:
     def duck() -> pa.Table:
         with duckdb.connect(":memory:", config={"threads": 1}) as engine:
             asked = f"select {', '.join(THREE)} from read_parquet($glob) where {where}"  # noqa: S608
-            return engine.execute(asked, {"glob": glob}).to_arrow_table()
+            return engine.sql(asked, params={"glob": glob}).to_arrow_table()
 
     def polars() -> pl.DataFrame:
         wanted = pl.col("known_ns").is_between(FROM_NS, FROM_NS + HOUR_NS, closed="left")
@@ -159,7 +159,7 @@ def cold_query(folder: Path, scale: float) -> dict[str, Any]:
 
         answers = []
         for name, work in (("ours, cold", ours), ("ours, again", ours), ("polars, all parts", polars)):
-            server.order(delay_s=DELAY_S)
+            server.order(answer_s=ANSWER_S)
             began_s = time.perf_counter()
             answers.append(_sorted(work()))
             figures[f"{name}, s"] = time.perf_counter() - began_s

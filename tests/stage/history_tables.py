@@ -1,5 +1,7 @@
 """Tables of a history with rows drawn by a seed, small enough to be held against the slowest of oracles."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 

@@ -33,7 +33,7 @@ class Door:
         if path == PATH:
             return self._own(environ, start, method)
         self._requests.append((method, path))
-        time.sleep(self._orders.get("delay_s", 0.0))
+        time.sleep(self._orders.get("answer_s", 0.0))
         for refusal in self._orders.get("refusals", []):
             if refusal["times"] and re.search(refusal["what"], f"{method} {path}"):
                 refusal["times"] -= 1

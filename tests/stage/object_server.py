@@ -65,11 +65,11 @@ class ObjectServer:
         patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
         objects.forget_clients()
 
-    def order(self, *refusals: Refusal, delay_s: float = 0.0, heeds_conditions: bool = True) -> None:
+    def order(self, *refusals: Refusal, answer_s: float = 0.0, heeds_conditions: bool = True) -> None:
         """Say what the door does from now on, and count its requests from there."""
         told = {
             "refusals": [vars(each) for each in refusals],
-            "delay_s": delay_s,
+            "answer_s": answer_s,
             "heeds_conditions": heeds_conditions,
         }
         self._ask("PUT", PATH, json.dumps(told).encode())
@@ -110,6 +110,6 @@ class ObjectServer:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

@@ -82,7 +82,7 @@ def test_a_store_of_days_is_no_table_and_may_become_one(
 def broken_table(store: Path, *, cut: bool) -> Path:
     """A table one part of which is gone, or has lost its end."""
     snapshot = table_of(store, draw_rows(100, seed=1)).snapshot()
-    path = folder_of(snapshot) / snapshot.parts[0].path
+    path: Path = folder_of(snapshot) / snapshot.parts[0].path
     if cut:
         path.write_bytes(path.read_bytes()[:-20])
     else:
