@@ -34,7 +34,10 @@ def step_meanings(steps: Sequence[Step], columns: Mapping[str, str], sessions: s
     """
     meanings: list[str] = []
     for step in steps:
-        read = columns[step.column] if step.function == "column" else step.bits
+        read: object = columns[step.column] if step.function == "column" else step.bits
+        if step.texts is not None:
+            operator, column, other, constant = step.texts
+            read = digest(operator, columns[column], repr(other) if constant else columns[other])
         operands = [meanings[place] for place in step.operands]
         if begins_anew(steps, step):
             operands.append(sessions)

@@ -170,8 +170,8 @@ def _pasts(steps: Sequence[Step], upstream: Mapping[str, Past]) -> list[Past]:
     """Of each step."""
     pasts: list[Past] = []
     for step in steps:
-        if step.function == "column":
-            pasts.append(upstream.get(step.column, NOTHING))
+        if step.reads:
+            pasts.append(_farthest([upstream.get(column, NOTHING) for column in step.reads]))
             continue
         made_of = _farthest([pasts[place] for place in step.operands])
         if step.function in STATEFUL:

@@ -17,6 +17,7 @@ from operators.nodes.history import History, new_memory, new_pool
 from operators.nodes.instructions import held
 from operators.nodes.machine import Machine, new_outputs
 from operators.nodes.program import Slot, lay_out, make_program
+from operators.nodes.texts import compare_texts
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Sealed, Snapshot
 
@@ -90,6 +91,7 @@ class FormulaNode:
             if self.history is not None:  # no row has to wait for a kernel to be compiled
                 self.history.warm()
             self._machine = Machine(features.steps, self._slots, program, self._memory)
+        self._texts = [slot.texts for slot in self._slots.columns if slot.texts is not None]
         self._columns = [self._column(slot) for slot in self._slots.columns]
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
@@ -148,7 +150,8 @@ class FormulaNode:
     def _evaluate(self, columns: Sequence[pa.Array], rows: int, keys: RowKeys | None) -> Outputs:
         """Run the program batch by batch."""
         outputs = new_outputs(self._slots, rows)
-        copies = self._copies(columns)
+        compared = [compare_texts(texts, self.layout.names, columns) for texts in self._texts]
+        copies = self._copies([*columns, *compared])
         with np.errstate(all="ignore"):  # where kernels run as plain Python, numpy warns of every overflow
             for lower in range(0, rows, BATCH):
                 count = min(BATCH, rows - lower)
@@ -189,6 +192,9 @@ class FormulaNode:
 
     def _column(self, slot: Slot) -> _Column:
         kind = held(slot.kind)
+        if slot.texts is not None:  # comparisons stand behind the columns of the input
+            place = len(self.layout) - len(self._features) + self._texts.index(slot.texts)
+            return _Column(place, None, self._machine.inputs.bits[slot.row], slot.row)
         place = self.layout.names.index(slot.name)
         if kind == "bool":
             return _Column(place, None, self._machine.inputs.bits[slot.row], slot.row)

@@ -96,6 +96,7 @@ BOOLS: Final = {
     "not": op.NOT,
     "where": op.WHERE_BOOL,
     "column": op.LOAD_BOOL,
+    "texts": op.LOAD_BOOL,
     "lag_rows": op.LAG_ROWS_BOOL,
     "lag_time": op.LAG_TIME_BOOL,
     "time_since": op.TIME_SINCE,
@@ -176,5 +177,5 @@ def opcode(steps: Sequence[Step], step: Step) -> int:
     recursion = step.function.removesuffix(ANCHORED)
     if recursion in OF_RECURSIONS:
         return OF_RECURSIONS[recursion]
-    kind = held(step.kind) if step.function in ("column", "where") else kinds[0]
+    kind = held(step.kind) if step.reads or step.function == "where" else kinds[0]
     return {"float64": FLOATS, "int64": INTS, "bool": BOOLS}[kind][step.function]

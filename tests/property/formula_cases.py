@@ -42,7 +42,11 @@ COLUMNS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
     "side": (pa.int8(), st.integers(-128, 127)),
     "open": (pa.bool_(), st.booleans()),
     "buy": (pa.bool_(), st.booleans()),
+    "venue": (pa.string(), st.sampled_from(["", "N", "Q", "é", "zz", "z\U0001f600"])),
+    "tape": (pa.dictionary(pa.int16(), pa.string()), st.sampled_from(["", "N", "é", "it's"])),
 }
+TEXTS = ["venue", "tape", "symbol"]
+WORDS = ["", "A", "N", "é", "zz", "z\uffff", "it's"]
 KINDS = {
     "price": "float",
     "quote_bid": "float",
@@ -94,7 +98,11 @@ def features_and_terms(draw: st.DrawFn) -> dict[str, Term]:
 
 
 def column_term(name: str) -> Term:
-    return Term(name, KINDS[name], lambda row: oracle.enters(row[name]))
+    return Term(name, KINDS.get(name, "text"), lambda row: oracle.enters(row[name]))
+
+
+def text_term(text: str) -> Term:
+    return Term(repr(text), "text", lambda _: text)
 
 
 def constant_term(value: bool | float, kind: str) -> Term:
@@ -244,8 +252,12 @@ def binary(symbol: str, x: Term, y: Term, kind: str) -> Term:
 
 @st.composite
 def logic(draw: st.DrawFn, depth: int, above: dict[str, Term]) -> Term:
-    """A comparison of two numbers or booleans, or what `and`, `or` and `not` make of booleans."""
-    shape = draw(st.sampled_from(["numbers", "numbers", "booleans", "and", "or", "not"]))
+    """A comparison of two numbers, booleans or texts, or what `and`, `or` and `not` make of booleans."""
+    shape = draw(st.sampled_from(["numbers", "numbers", "booleans", "texts", "and", "or", "not"]))
+    if shape == "texts":
+        column, constant = column_term(draw(st.sampled_from(TEXTS))), text_term(draw(st.sampled_from(WORDS)))
+        x, y = draw(st.permutations([column, draw(st.sampled_from([constant, column_term("venue")]))]))
+        return comparison(draw(st.sampled_from(list(oracle.COMPARISONS))), x, y)
     if shape == "numbers":
         kinds = st.sampled_from(["float", "int"])
         x, y = (draw(term(draw(kinds), depth, above)) for _ in range(2))
