@@ -42,8 +42,8 @@ class Step(NamedTuple):
                  where the quote is not valid, or also where it is crossed), `direction` (-1, 0 or 1, else
                  null), `zero_without` (x, and 0 where y is null and z is not), `min_known`, `max_known`,
                  `erfc`, `student` (how much of a t distribution lies below z), `enough` (x where a count is
-                 at least so large), `units` and `whole_units` (a float, and the digits of a decimal, in units of
-                 1/scale), a step with state (`STATEFUL`), or a part of what one gives.
+                 at least so large), `units` and `whole_units` (a float, and the digits of a decimal, in
+                 units of 1/scale), a step with state (`STATEFUL`), or a part of what one gives.
     `kind`       of the value.
     `operands`   places of earlier steps.
     `column`     the name, of a `column`.

@@ -68,7 +68,7 @@ def test_scaled_columns_are_whole_numbers_and_dollars_are_currency() -> None:
 
 
 def test_a_condition_and_a_side_may_compare_texts() -> None:
-    rule = replace(LOTS, where="tape == 'A'", side="where(tape < 'B', 1, -1)")
+    rule = replace(LOTS, where="tape == 'A'", direction="where(tape < 'B', 1, -1)")
     (node,) = plan(bars(rule), rows=WITH_TAPE).nodes
     assert node.bars is not None
     assert wrong(bars(replace(LOTS, where="tape == size")), rows=WITH_TAPE) == [
