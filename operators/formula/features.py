@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 from pyarrow import types
 
+from operators.formula.cuts import add_cuts
 from operators.formula.errors import FormulaError
 from operators.formula.functions.declare import Memory, widest
 from operators.formula.functions.table import FUNCTIONS
@@ -81,6 +82,7 @@ class Features:
     `reaches`    of each of these: how far back the rows of its windows are.
     `starts`     of each of these: since when it hangs on all rows.
     `units`      of each feature of this node, as far as they are known.
+    `cuts`       of each feature the step that is true where a window of it was cut, None where none can be.
     """
 
     columns: tuple[str, ...]
@@ -93,6 +95,7 @@ class Features:
     reaches: Mapping[str, Reach]
     starts: Mapping[str, Start]
     units: Mapping[str, Unit]
+    cuts: tuple[int | None, ...] = ()
 
     @property
     def meaning(self) -> str:
@@ -127,9 +130,10 @@ def read_features(
     errors = {column: wrong for column, wrong in reading.errors.items() if wrong}
     if errors or source.layout is None or source.broken:
         return None, errors
-    steps = tuple(reading.steps.steps)
     places = {column: place for column, place in reading.features.items() if place is not None}
     assert len(places) == len(formulas), "a feature without an error has a step"
+    cuts = add_cuts(reading.steps, list(places.values()))
+    steps = tuple(reading.steps.steps)
     fields = [pa.field(name, ARROW_TYPES[steps[place].kind]) for name, place in places.items()]
     of_steps = step_meanings(steps, source.meanings, source.sessions)
     meanings = {**source.meanings, **{name: of_steps[place] for name, place in places.items()}}
@@ -149,6 +153,7 @@ def read_features(
         reaches,
         starts,
         reading.units_of(places),
+        cuts,
     )
     return made, errors
 

@@ -19,7 +19,8 @@ from operators.nodes.machine import Machine, new_outputs
 from operators.nodes.program import Slot, lay_out, make_program
 from operators.nodes.texts import compare_texts
 from operators.rows.groups import Groups
-from operators.sealed import Entries, RowKeys, Sealed, Snapshot
+from operators.sealed import Entries, RowKeys, Sealed, Snapshot, Statuses
+from schemas.reasons import OK, TRUNCATED, WARMING
 
 Values: TypeAlias = npt.NDArray[np.generic]
 
@@ -76,12 +77,20 @@ class FormulaNode:
         self.needs = Context(*farthest([features.reaches[column] for column in features.columns]))
         self._names = features.columns
         self._counts = NO_COUNTS
-        self._slots = lay_out(features.steps, features.roots, features.columns)
+        cuts = list(dict.fromkeys(cut for cut in features.cuts if cut is not None))
+        roots, names = [*features.roots, *cuts], [*features.columns, *(f"cut {cut}" for cut in cuts)]
+        self._slots = lay_out(features.steps, roots, names)
         self._features = [
             _Feature(features.layout.field(slot.name).type, BANKS[slot.kind], slot.row)
-            for slot in self._slots.features
+            for slot in self._slots.features[: len(features.columns)]
         ]
-        program = make_program(features.steps, features.roots, self._slots)
+        rows_of_cuts = {slot.name: slot.row for slot in self._slots.features[len(features.columns) :]}
+        self._cuts = [
+            (name, rows_of_cuts[f"cut {cut}"])
+            for name, cut in zip(features.columns, features.cuts, strict=False)
+            if cut is not None
+        ]
+        program = make_program(features.steps, roots, self._slots)
         self.history: History | None = None
         if any(step.function in STATEFUL for step in features.steps):
             assert groups is not None, f"node {name} looks back: it has to be told the symbols"
@@ -112,12 +121,26 @@ class FormulaNode:
             valid = bitmaps.slice(number * size, size) if nulls[number] else None
             data = banks[bank].slice(row * sizes[bank], sizes[bank])
             columns.append(pa.Array.from_buffers(type_, count, [valid, data], nulls[number]))
-        self._counts = outputs.counts
-        whys = {self._names[number]: outputs.reasons[number] for number, null in enumerate(nulls) if null}
+        self._counts = outputs.counts[: len(self._features)]
+        whys = {
+            name: outputs.reasons[number]
+            for number, (name, null) in enumerate(zip(self._names, nulls, strict=False))
+            if null
+        }
+        self._mark_cut(outputs, count, whys)
         return sealed._replace(
             rows=pa.RecordBatch.from_arrays(columns, schema=self.layout),
             reasons={**sealed.reasons, **whys},
         )
+
+    def _mark_cut(self, outputs: Outputs, rows: int, whys: dict[str, Statuses]) -> None:
+        """Say of values whose window was cut, and of nulls for want of rows beyond it, that they are."""
+        for name, row in self._cuts:
+            bits = outputs.bits[row]
+            if bits.any():
+                cut = np.unpackbits(bits, count=rows, bitorder="little").view(np.bool_)
+                why = whys.get(name, np.zeros(rows, np.uint8))
+                whys[name] = np.where(cut & ((why == OK) | (why == WARMING)), np.uint8(TRUNCATED), why)
 
     @property
     def counts(self) -> Mapping[str, Nulls]:

@@ -106,6 +106,7 @@ BOOLS: Final = {
 # Whatever its values are.
 OF_ANY: Final = {
     "window_count": op.WINDOW_COUNT,
+    "window_cut": op.WINDOW_CUT,
     "session_count": op.SESSION_COUNT,
     "row_time": op.ROW_TIME,
 }

@@ -82,20 +82,13 @@ def look_back(
             lag_kernel.lag_time(line, ints, ints, status, places, kept, kept_status, kept_time, words, rows)
         elif opcode == op.LAG_TIME_BOOL:
             lag_kernel.lag_time(line, bools, ints, status, places, kept, kept_status, kept_time, words, rows)
+        elif opcode == op.WINDOW_CUT:
+            sum_kernel.window_cut(line, bools, ints, status, places, kept_time, words, rows)
         elif opcode == op.WINDOW_COUNT:
             sum_kernel.window_count(line, ints, status, places, kept_status, kept_time, words, rows)
         else:
             sum_kernel.window_sum(
-                line,
-                floats,
-                ints,
-                status,
-                places,
-                kept,
-                kept_time,
-                words,
-                word_floats,
-                rows,
+                line, floats, ints, status, places, kept, kept_time, words, word_floats, rows
             )
 
 
