@@ -116,6 +116,8 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "cusum": Stateful("int8", 2, "since", TAKEN_WORDS + 2, kept=False, reset=-2),
     # (size, d, n, V, reset): M29, whose state has two words for each of n buckets
     "buckets": Stateful("float64", 2, "since", 4 + 3 * EXACT_WORDS, kept=False, each=2, reset=-1),
+    # the same of (size, share that was bought, n, V, reset)
+    "share_buckets": Stateful("float64", 2, "since", 4 + 3 * EXACT_WORDS, kept=False, each=2, reset=-1),
     # (price, log price, K, adjust, reset): M7 of a session, whose state has the last K logarithms
     "two_scales": Stateful("float64", 2, "since", 4 + 2 * EXACT_WORDS, kept=False, each=1, reset=-1),
     # (x): when the row is, in ns

@@ -119,6 +119,7 @@ OF_RECURSIONS: Final = {
     "ewm_std": op.EWM_STD,
     "regression": op.REGRESSION,
     "buckets": op.BUCKETS,
+    "share_buckets": op.SHARE_BUCKETS,
     "two_scales": op.TWO_SCALES,
     "twap": op.TWAP,
     "local_level": op.LOCAL_LEVEL,

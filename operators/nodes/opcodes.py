@@ -115,6 +115,7 @@ BUCKETS: Final = 156
 TWO_SCALES: Final = 157
 TWAP: Final = 158
 ROW_TIME: Final = 159
+SHARE_BUCKETS: Final = 160
 
 # Models of a state.
 LOCAL_LEVEL: Final = 170

@@ -363,7 +363,7 @@ def fillings(
     for k in range(program.shape[0]):
         line = lend(program[k])
         opcode = line[at.OPCODE]
-        if opcode == op.BUCKETS:
+        if opcode in (op.BUCKETS, op.SHARE_BUCKETS):
             bucket_kernel.buckets(line, floats, ints, status, places, words, word_floats, rows)
         elif opcode == op.TWO_SCALES:
             scale_kernel.two_scales(line, floats, ints, status, places, words, word_floats, rows)

@@ -242,21 +242,30 @@ def roll_spread(rows: Rows, operands: Sequence[Column], settings: Settings) -> C
 
 @over_rows(reset="none")
 def vpin(stretch: Stretch, settings: Settings) -> Column:
-    """M29 of (size, d): by how much one side had more of the last n full buckets of V lots, as a share."""
-    size, d = stretch.operands
+    """M29 of (size, d): by how much one side had more of the last n full buckets of V lots, as a share.
+
+    Or of (size, share), where a share counts in units of 2**-21.
+    """
+    size, second = stretch.operands
+    if setting(settings, "of", "direction") == "share":
+        inside = [share is not None and 0 <= share <= 1 for share in second]
+        pairs = zip(second, inside, strict=True)
+        shares = [Fraction(round(share * 2**21), 2**21) if fits else None for share, fits in pairs]
+    else:
+        shares = [None if side is None else Fraction(1 + int(side), 2) for side in sides(second)]
     volume, count = Fraction(settings["V"]), setting(settings, "n", 50)
     bought: list[Fraction] = []
     content, buys = Fraction(), Fraction()
     values: Column = []
-    for q, side in zip(size, sides(d), strict=True):
-        rest = Fraction() if q is None or side is None else max(Fraction(), Fraction(q))
+    for q, share in zip(size, shares, strict=True):
+        rest = Fraction() if q is None or share is None else max(Fraction(), Fraction(q))
         while rest > 0:
             part = min(rest, volume - content)
-            buys += part * Fraction(1 + int(side or 0), 2)
+            buys += part * (share or 0)
             rest, content = rest - part, content + part
             if content == volume:  # and what is left fills whole buckets alike, of which the last n count
                 whole, rest = divmod(rest, volume)
-                alike = volume * Fraction(1 + int(side or 0), 2)
+                alike = volume * (share or 0)
                 bought = [*bought, buys, *[alike] * min(whole, count)][-count:]
                 content, buys = Fraction(), Fraction()
         last = bought[-count:]
