@@ -21,11 +21,11 @@ def add_cuts(steps: Steps, roots: Sequence[int]) -> tuple[int | None, ...]:
 
 def _cut(steps: Steps, windows: Sequence[Window], values: dict[Window, int]) -> int | None:
     """The step that is true where one of these windows was cut."""
-    found: int | None = None
+    place: int | None = None
     for window in windows:
         one = steps.window("window_cut", [values[window]], window)
-        found = one if found is None else steps.call("or", [found, one])
-    return found
+        place = one if place is None else steps.call("or", [place, one])
+    return place
 
 
 def _value_of(steps: Sequence[Step], window: Window) -> int:

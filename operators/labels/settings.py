@@ -239,8 +239,8 @@ def label_meaning(label: Label, upstream: str, sessions: Sessions) -> str:
     `upstream` is the meaning of the rows; sessions count where an event does not wait across them.
     """
     values = {field.name: getattr(label, field.name) for field in fields(label)}
-    said = [name for name, value in values.items() if name not in ADDED_LATER or value not in (None, ())]
-    settings = [f"{name} {values[name]!r}" for name in said]
+    names = [name for name, value in values.items() if name not in ADDED_LATER or value not in (None, ())]
+    settings = [f"{name} {values[name]!r}" for name in names]
     within = "" if label.across_sessions else sessions.meaning
     return digest("label", KERNELS_VERSION, type(label).__name__, upstream, within, *settings)
 
