@@ -65,8 +65,9 @@ class LabelNode:
         self._settings, self._levels = settings_of(label, upstream)
         self._held = HeldRows(upstream, self._settings, self._levels)
         self._clock = _Progress()
-        trails = isinstance(label, Bins) and label.trailing is not None
-        self._trailing = TrailingBins(label, groups) if trails else None
+        self._trailing: TrailingBins | None = None
+        if isinstance(label, Bins) and label.trailing is not None:
+            self._trailing = TrailingBins(label, groups)
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         """Take rows; return those that are decided, up to the first that is not."""

@@ -16,11 +16,11 @@ class Null(enum.Enum):
     DOMAIN = 2
 
 
-Value: TypeAlias = bool | int | float | str | Null
-Row: TypeAlias = Mapping[str, bool | int | float | str | None]
+Value: TypeAlias = bool | int | float | Null
+Row: TypeAlias = Mapping[str, bool | int | float | None]
 
 
-def enters(value: bool | float | str | None) -> Value:
+def enters(value: bool | float | None) -> Value:
     """A value of a column: what is not finite is a null, and zero has no sign."""
     if value is None:
         return Null.NULL_IN

@@ -129,8 +129,9 @@ def settings_of(kind: type[Label]) -> st.SearchStrategy[Any]:
         own = {"shortest": st.integers(3, 4), "longest": st.integers(4, 7), "step": st.integers(1, 2)}
         more = {"t_min": st.sampled_from([0.0, 2.0]), "max_ns": st.integers(1, 40)}
         return st.builds(TrendScan, **common, **own, **more)
-    own = st.fixed_dictionaries({**common, **of_kinds[kind]})
-    parts = st.tuples(own, horizons, edges if kind is Bins else st.just({}))
+    of_kind = st.fixed_dictionaries({**common, **of_kinds[kind]})
+    of_edges: st.SearchStrategy[Any] = edges if kind is Bins else st.just({})
+    parts: st.SearchStrategy[Any] = st.tuples(of_kind, horizons, of_edges)
     return parts.map(lambda three: kind(**three[0], **three[1], **three[2]))
 
 

@@ -118,13 +118,13 @@ def test_estimators_sampled_at_a_step_are_those_of_the_last_prices_by_each_momen
         for number, (ns, price) in enumerate(zip(F2.time_ns, prices, strict=True))
     ]
     moments = range(500 * MS_NS, 6_501 * MS_NS, 500 * MS_NS)
-    by_then = [[row.price for row in rows if row.time_ns <= at_ns][-1] for at_ns in moments]
+    by_then = [[row.price or 0 for row in rows if row.time_ns <= at_ns][-1] for at_ns in moments]
     assert by_then[:6] == [10002, 10002, 10001, 10001, 10001, 10001]
     graph = Graph(plan_of(500 * MS_NS, "utc"))
     out = graph.take(sealed_of(rows, 7_000 * MS_NS, int, graph.groups))["estimated"].rows
     assert out is not None
     assert out["end_ns"].to_pylist()[: len(moments)] == list(moments)
-    sampled = rows_of(list(moments), price=by_then)
+    sampled = rows_of(list(moments), price=[*by_then])
     for name, (function, more) in ESTIMATORS.items():
         wanted = values(sampled, function, "price", **more)
         assert wanted[-1] is not None

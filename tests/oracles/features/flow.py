@@ -247,12 +247,14 @@ def vpin(stretch: Stretch, settings: Settings) -> Column:
     Or of (size, share), where a share counts in units of 2**-21.
     """
     size, second = stretch.operands
-    if setting(settings, "of", "direction") == "share":
-        inside = [share is not None and 0 <= share <= 1 for share in second]
-        pairs = zip(second, inside, strict=True)
-        shares = [Fraction(round(share * 2**21), 2**21) if fits else None for share, fits in pairs]
-    else:
-        shares = [None if side is None else Fraction(1 + int(side), 2) for side in sides(second)]
+    shares: list[Fraction | None] = []
+    for value in second if setting(settings, "of", "direction") == "share" else sides(second):
+        if value is None or not -1 <= value <= 1:
+            shares.append(None)
+        elif setting(settings, "of", "direction") == "share":
+            shares.append(Fraction(round(value * 2**21), 2**21) if value >= 0 else None)
+        else:
+            shares.append(Fraction(1 + int(value), 2))
     volume, count = Fraction(settings["V"]), setting(settings, "n", 50)
     bought: list[Fraction] = []
     content, buys = Fraction(), Fraction()
