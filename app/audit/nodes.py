@@ -324,7 +324,7 @@ def _misstated(rules: NodeRules, rows: pl.DataFrame) -> Iterator[pl.Expr]:
             strange = ((told == OK) != pl.col(feature).is_not_null()) & (told != TRUNCATED)
             strange |= told >= len(REASONS)
             if feature not in rules.needs and (rules.join is None or feature not in rules.join.needs):
-                strange |= told == WARMING
+                strange |= told.is_in([WARMING, TRUNCATED])
             yield strange.fill_null(value=False)
 
 
