@@ -83,6 +83,7 @@ class Features:
     `starts`     of each of these: since when it hangs on all rows.
     `units`      of each feature of this node, as far as they are known.
     `cuts`       of each feature the step that is true where a window of it was cut, None where none can be.
+    `regular_hours`  whether rows outside every session are no rows to what looks back.
     """
 
     columns: tuple[str, ...]
@@ -96,6 +97,7 @@ class Features:
     starts: Mapping[str, Start]
     units: Mapping[str, Unit]
     cuts: tuple[int | None, ...] = ()
+    regular_hours: bool = False
 
     @property
     def meaning(self) -> str:
@@ -118,10 +120,11 @@ def root_source(
 
 
 def read_features(
-    node: str, source: Source, formulas: Mapping[str, str]
+    node: str, source: Source, formulas: Mapping[str, str], *, regular_hours: bool = False
 ) -> tuple[Features | None, dict[str, list[FormulaError]]]:
     """Return the features, None where any has an error, and the errors by feature.
 
+    With `regular_hours` rows outside every session are no rows to what looks back.
     An error at (0, 0) is of the feature's name and not of a place in its formula.
     """
     reading = _Reading(node, source, list(formulas))
@@ -135,7 +138,7 @@ def read_features(
     cuts = add_cuts(reading.steps, list(places.values()))
     steps = tuple(reading.steps.steps)
     fields = [pa.field(name, ARROW_TYPES[steps[place].kind]) for name, place in places.items()]
-    of_steps = step_meanings(steps, source.meanings, source.sessions)
+    of_steps = step_meanings(steps, source.meanings, source.sessions, regular_hours=regular_hours)
     meanings = {**source.meanings, **{name: of_steps[place] for name, place in places.items()}}
     layout = pa.schema([*source.layout, *fields])
     pasts = _pasts(steps, source)
@@ -154,6 +157,7 @@ def read_features(
         starts,
         reading.units_of(places),
         cuts,
+        regular_hours,
     )
     return made, errors
 

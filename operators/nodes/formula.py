@@ -18,7 +18,7 @@ from operators.nodes.instructions import held
 from operators.nodes.machine import Machine, new_outputs
 from operators.nodes.program import Slot, lay_out, make_program
 from operators.nodes.texts import compare_texts
-from operators.rows.groups import Groups
+from operators.rows.groups import NO_GROUP, Groups
 from operators.sealed import Entries, RowKeys, Sealed, Snapshot, Statuses
 from schemas.reasons import OK, TRUNCATED, WARMING
 
@@ -77,6 +77,7 @@ class FormulaNode:
         self.needs = Context(*farthest([features.reaches[column] for column in features.columns]))
         self._names = features.columns
         self._counts = NO_COUNTS
+        self._regular_hours = features.regular_hours
         cuts = list(dict.fromkeys(cut for cut in features.cuts if cut is not None))
         roots, names = [*features.roots, *cuts], [*features.columns, *(f"cut {cut}" for cut in cuts)]
         self._slots = lay_out(features.steps, roots, names)
@@ -112,7 +113,7 @@ class FormulaNode:
             return sealed._replace(rows=None, reasons={}, available=None)
         assert rows.num_columns + len(self._features) == len(self.layout), "rows of another layout"
         columns, count = rows.columns, rows.num_rows  # a column of a batch costs a microsecond each time
-        outputs = self._evaluate(columns, count, sealed.keys)
+        outputs = self._evaluate(columns, count, self._seen(sealed.keys))
         banks = [pa.py_buffer(values) for values in outputs[: len(BANKS)]]
         sizes = [values.strides[0] for values in outputs[: len(BANKS)]]
         bitmaps, size = pa.py_buffer(outputs.valid), outputs.valid.strides[0]
@@ -132,6 +133,12 @@ class FormulaNode:
             rows=pa.RecordBatch.from_arrays(columns, schema=self.layout),
             reasons={**sealed.reasons, **whys},
         )
+
+    def _seen(self, keys: RowKeys | None) -> RowKeys | None:
+        """Whose rows what looks back sees: of regular hours those outside every session are nobody's."""
+        if keys is None or not self._regular_hours:
+            return keys
+        return keys._replace(group=np.where(keys.session >= 0, keys.group, np.int32(NO_GROUP)))
 
     def _mark_cut(self, outputs: Outputs, rows: int, whys: dict[str, Statuses]) -> None:
         """Say of values whose window was cut, and of nulls for want of rows beyond it, that they are."""
