@@ -214,6 +214,7 @@ SOON: Mapping[str, Any] = {"horizon_ns": 5}
         ({"kind": "label", "sign": SOON, "features": {"x": "1"}}, 'kind = "label" has no features'),
         ({"kind": "label", "sign": SOON, "every": {"trades": 2}}, "is a key of bars"),
         ({"kind": "label", "sign": SOON, "right": ["quote"]}, "is a key of a join"),
+        ({"kind": "label", "sign": SOON, "hours": "regular"}, "hours is a key of features"),
         ({"features": {"x": "1"}, "sign": SOON}, 'sign is a key of a label: it needs kind = "label"'),
         ({"kind": "label", "sign": {"horizon_ns": 0}}, "greater than 0"),
         ({"kind": "label", "triple_barrier": SOON}, "sigma"),
