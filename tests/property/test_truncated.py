@@ -118,3 +118,30 @@ def test_the_rows_of_the_handbook_are_cut_where_three_are_in_the_window() -> Non
     assert sealed.rows is not None
     assert sealed.rows["total"].to_pylist() == [1, 3, 2, 4, 12, 11, 6, 5]  # else 1 3 3 7 12 15 14 5
     assert np.flatnonzero(sealed.reasons["total"] == TRUNCATED).tolist() == [2, 3, 5, 6]
+
+
+@pytest.mark.parametrize("cut_rows", [1, 7, 400])
+def test_a_lag_by_time_finds_its_row_where_many_rows_were_forgotten_before(cut_rows: int) -> None:
+    """Rows come in bursts, of which no more than `max_rows` are kept, and then slowly again."""
+    draw = np.random.default_rng(5)
+    steps = np.where(np.arange(400) // 40 % 2 == 0, 0, draw.integers(0, 5, 400))
+    times = np.cumsum(steps)
+    wanted: list[int | None] = []
+    for n, now_ns in enumerate(times.tolist()):
+        early = [row for row in range(n) if times[row] <= now_ns - 4]
+        wanted.append(early[-1] if early and n - early[-1] <= 2 else None)
+    read, _ = read_features("tick", root_source("aligned", LAYOUT), {"y": "lag(x, '4ns', max_rows=2)"})
+    assert read is not None
+    groups = Groups()
+    node = FormulaNode("tick", read, groups)
+    found: list[int | None] = []
+    for lower in range(0, 400, cut_rows):
+        part = times[lower : lower + cut_rows]
+        codes = groups.codes(pa.array(SYMBOLS, pa.binary()), np.zeros(part.size, np.int32))
+        keys = RowKeys(codes, part, np.zeros(part.size, np.int64))
+        numbers = pa.array(range(lower, lower + part.size), pa.int64())
+        rows = node.take((Sealed(pa.record_batch([numbers], schema=LAYOUT), 0, keys=keys),)).rows
+        assert rows is not None
+        found += rows["y"].to_pylist()
+    assert found == wanted
+    assert 50 < sum(value is not None for value in found) < 350
