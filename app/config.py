@@ -301,7 +301,8 @@ def _with_topics_only(tables: dict[str, Any]) -> dict[str, Any]:
 
 def _check_file(path: Path) -> None:
     try:
-        tomllib.loads(path.read_text())
+        with path.open("rb") as file:  # as text a lone carriage return would pass for the end of a line
+            tomllib.load(file)
     except OSError as missing:
         raise UsageError(f"{path}: cannot read the configuration: {missing.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:

@@ -78,6 +78,8 @@ def test_fastavro_reads_the_blocks_of_the_feed() -> None:
 
 def test_a_market_has_20_000_rows_a_second_and_none_behind_its_step() -> None:
     assert ROWS_PER_STEP * 1_000 // STEP_MS == 20_000
+    assert sum(rows.event_ns.size for rows in Market(NOW_NS, seed=1).step().values()) == ROWS_PER_STEP
+    assert sum(rows.event_ns.size for rows in Market(NOW_NS, seed=1, thin=4).step().values()) == 480
     market = Market(NOW_NS, seed=1)
     market.step()
     begin_ns = market.now_ns
