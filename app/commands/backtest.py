@@ -36,6 +36,7 @@ from app.commands.replay import (
 from app.day.dates import BETWEEN, days_between
 from app.day.request import ReplayRequest
 from app.errors import UsageError
+from replay.store.objects import store_of
 
 MIB = 1 << 20
 
@@ -121,7 +122,7 @@ def backtest(
         return
 
     folder = out or Path("build/backtest") / str(date)
-    where: dict[str, Any] = {"config": config, "data": data, "store": store, "out": folder}
+    where: dict[str, Any] = {"config": config, "data": data, "store": store_of(store), "out": folder}
     how: dict[str, Any] = {"wire": through_wire, "workers": workers, "partitions": partitions}
     matched = rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns))
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import tomli_w
 
@@ -33,6 +33,9 @@ from schemas.clocks import NS_PER_S
 from topics.avro.schema import avro_schema
 from topics.memory.bus import MemoryBus
 from topics.registry.open import open_registry
+
+if TYPE_CHECKING:
+    from replay.store.objects import Folder
 
 NAME: Final = "sweep.json"
 PARITY_LENGTH: Final = 8  # hex digits that are shown
@@ -75,7 +78,7 @@ def run_sweep(
     wanted = {one.name: _settings(base, one, first.out / one.name / SETTINGS) for one in variants}
     warm_up(base, wire=False)
     results = []
-    store: Path | None = None
+    store: Folder | None = None
     for date in dates:
         own = request(date)
         if store is None:
