@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,28 @@ def test_of_two_writers_one_is_refused(bucket: Folder) -> None:
     with pytest.raises(FencedCommitError, match="another has committed to s3://"):
         late.commit(change)
     assert HistoryTable(bucket, "quote").snapshot().rows == 30
+
+
+def test_of_many_writers_at_once_one_wins_each_time(bucket: Folder) -> None:
+    table = create_table(bucket, RULES, SCHEMA)
+    rounds, writers = 3, 4
+    for number in range(rounds):
+        parts = write_parts(table, placed(draw_rows(30, seed=number), number * 30))
+        change = Change(
+            adds=parts, transactions={"capture": number + 1}, expected={"capture": number or None}
+        )
+        tables = [HistoryTable(bucket, "quote") for _ in range(writers)]
+
+        def commit(own: HistoryTable, change: Change = change) -> bool:
+            try:
+                own.commit(change)
+            except FencedCommitError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(writers) as racing:
+            assert sum(racing.map(commit, tables)) == 1
+    assert HistoryTable(bucket, "quote").snapshot().rows == rounds * 30
 
 
 def test_rows_written_again_have_the_same_name_and_nothing_is_written_over(bucket: Folder) -> None:
