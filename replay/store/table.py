@@ -35,9 +35,7 @@ GAPS: Final = "tidemark.gaps"
 BUCKETS_NOW: Final = "tidemark.buckets"  # where they are others than those the table was made with
 FACTS: Final = "tidemark"  # in the commit's own metadata
 CHECKPOINT_INTERVAL: Final = 50
-RETENTION_DAYS: Final = (
-    30  # of versions and of the parts that they alone are made of: one without the other is useless
-)
+RETENTION_DAYS: Final = 30  # of versions and of parts that they alone have: one is useless without the other
 _PROPERTIES: Final = {
     "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
     "delta.logRetentionDuration": f"interval {RETENTION_DAYS} days",
@@ -300,14 +298,14 @@ class HistoryTable:
         self.schema = schema_of(properties[SCHEMA])
 
     def _load(self, version: int) -> None:
-        newest = self._delta.version()
         try:
             self._delta.load_as_version(version)
         except (DeltaError, OSError):
-            self._require_version(version, newest)  # reads the whole log
+            self._require_version(version)  # reads the whole log
             raise
 
-    def _require_version(self, version: int, newest: int) -> None:
+    def _require_version(self, version: int) -> None:
+        newest = DeltaTable(str(self.root)).version()
         oldest = min((int(entry["version"]) for entry in self._delta.history()), default=newest)
         if not oldest <= version <= newest:
             raise HistoryError(
