@@ -17,10 +17,13 @@ _END: Final = 8  # bytes behind a footer: its length, and what says that it is P
 
 
 @lru_cache(maxsize=FOOTERS_REMEMBERED_MAX)
-def read_footer(file: Folder) -> PartFooter:
-    """Read the footer of a part; raises HistoryError saying what is wrong with it."""
+def read_footer(file: Folder, size: int = 0) -> PartFooter:
+    """Read the footer of a part; raises HistoryError saying what is wrong with it.
+
+    `size` is its bytes, which must be known of an object: Azure gives no bytes counted from the end.
+    """
     try:
-        metadata = pq.read_metadata(file if isinstance(file, Path) else _end_of(file)).metadata or {}
+        metadata = pq.read_metadata(file if isinstance(file, Path) else _end_of(file, size)).metadata or {}
     except FileNotFoundError:
         raise HistoryError("is not there") from None
     except (OSError, pa.ArrowInvalid) as broken:
@@ -30,10 +33,10 @@ def read_footer(file: Folder) -> PartFooter:
     return PartFooter.from_json(metadata[FOOTER_KEY])
 
 
-def _end_of(file: ObjectFolder) -> pa.BufferReader:
+def _end_of(file: ObjectFolder, size: int) -> pa.BufferReader:
     """The end of an object with the whole footer: Parquet counts from the end."""
-    end = file.tail(FOOTER_SIZE)
+    end = file.range(max(size - FOOTER_SIZE, 0), size)
     length = int.from_bytes(end[-_END:-4], "little") + _END if len(end) >= _END else 0
-    if length > len(end) == FOOTER_SIZE:
-        end = file.tail(length)
+    if len(end) < length <= size:
+        end = file.range(size - length, size)
     return pa.BufferReader(end)

@@ -119,14 +119,6 @@ class ObjectFolder:
             for some in obstore.get(store, key):
                 file.write(some)
 
-    def tail(self, size: int) -> bytes:
-        """The last bytes of the object, all where it has no more; raises FileNotFoundError."""
-        import obstore
-
-        store, key = _opened(self.url)
-        with errors_at(self):
-            return bytes(obstore.get(store, key, options={"range": {"suffix": size}}).bytes())
-
     def digest(self) -> str:
         """The SHA-256 of the object's bytes in hex; raises FileNotFoundError."""
         import obstore

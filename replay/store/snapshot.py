@@ -81,7 +81,7 @@ class Snapshot:
     def footer(self, part: PartEntry) -> PartFooter:
         """What a part's footer says; raises HistoryError naming a part that is gone or broken."""
         try:
-            return read_footer(self.root / part.path)
+            return read_footer(self.root / part.path, part.size)
         except ObjectStoreError:
             raise
         except HistoryError as wrong:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookProperties, Transaction
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
@@ -35,9 +35,7 @@ GAPS: Final = "tidemark.gaps"
 BUCKETS_NOW: Final = "tidemark.buckets"  # where they are others than those the table was made with
 FACTS: Final = "tidemark"  # in the commit's own metadata
 CHECKPOINT_INTERVAL: Final = 50
-RETENTION_DAYS: Final = (
-    30  # of versions and of the parts that they alone are made of: one without the other is useless
-)
+RETENTION_DAYS: Final = 30  # of versions and of parts that they alone have: one is useless without the other
 _PROPERTIES: Final = {
     "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
     "delta.logRetentionDuration": f"interval {RETENTION_DAYS} days",
@@ -132,10 +130,8 @@ class HistoryTable:
         self.store, self.stream, self.root = store, stream, table_root(store, stream)
         try:
             self._delta = DeltaTable(str(self.root))
-            newest = self._delta.version()
-            if version is not None and version != newest:
-                self._require_version(version, newest)
-                self._delta.load_as_version(version)
+            if version is not None and version != self._delta.version():
+                self._load(version)
         except TableNotFoundError:
             raise HistoryError(
                 f"the history at {store} has no table {stream}: import days, capture its topic, or bring a "
@@ -246,7 +242,7 @@ class HistoryTable:
         there = {each.name for each in self._delta.schema().fields}
         lacking = [each for each in stored_schema(pa.schema(new)) if each.name not in there]
         if lacking:
-            self._delta.alter.add_columns(_delta_fields(pa.schema(lacking)))
+            self._delta.alter.add_columns(DeltaSchema.from_arrow(pa.schema(lacking)).fields)
         self.set_properties({SCHEMA: schema_text(full)})
 
     def set_properties(self, properties: Mapping[str, str]) -> None:
@@ -301,7 +297,15 @@ class HistoryTable:
         self.rules = replace(made, buckets=int(properties.get(BUCKETS_NOW, made.buckets)))
         self.schema = schema_of(properties[SCHEMA])
 
-    def _require_version(self, version: int, newest: int) -> None:
+    def _load(self, version: int) -> None:
+        try:
+            self._delta.load_as_version(version)
+        except (DeltaError, OSError):
+            self._require_version(version)  # reads the whole log
+            raise
+
+    def _require_version(self, version: int) -> None:
+        newest = DeltaTable(str(self.root)).version()
         oldest = min((int(entry["version"]) for entry in self._delta.history()), default=newest)
         if not oldest <= version <= newest:
             raise HistoryError(
@@ -374,10 +378,6 @@ def _add(part: Part, data_change: bool) -> AddAction:
         data_change=data_change,
         stats=json.dumps(stats),
     )
-
-
-def _delta_fields(schema: pa.Schema) -> list[Field]:
-    return DeltaSchema.from_arrow(schema).fields
 
 
 def _column(actions: pa.Table, name: str, wanted: pa.Field) -> pa.ChunkedArray:

@@ -20,7 +20,10 @@ QUICK_SCALE: Final = 0.01
 Section: TypeAlias = Callable[[Path, float], dict[str, Any]]
 # Each section with its goal; a section says its figures, and whether all rows were right.
 SECTIONS: Final[dict[str, tuple[Section, str]]] = {
-    "bytes a row": (bytes_of_rows, "LEAN quotes 2.3, Binance quotes 16.5, synthetic 33.5 or less"),
+    "bytes a row": (
+        bytes_of_rows,
+        "LEAN quotes 2.3 and Binance quotes 16.5 or less; of drawn rows fewer than a day's folder",
+    ),
     "merge": (merging, "3.5 M rows/s of 20 columns, 8 M of 3; 1.4 times DuckDB and Polars"),
     "memory": (replay_memory, "less than 1 GiB, and as much for many days as for one"),
     "narrow query": (narrow_query, "3 ms by scan, 6 ms by SQL"),

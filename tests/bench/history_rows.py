@@ -36,19 +36,20 @@ def draw_rows(rows: int, *, columns: int = 20, days: int = 1, seed: int = 1) -> 
     """Quotes of 2,000 symbols, busy by a power law, in the order of arrival; the last column is noise."""
     draw = np.random.default_rng(seed)
     known = np.sort(DAY_NS + draw.integers(0, days * DAY_S * NS_PER_S, rows))
-    names = np.array([f"S{number:04}" for number in range(SYMBOLS)])
+    names = pa.array([f"S{number:04}" for number in range(SYMBOLS)])
+    venues = pa.array(list("NQPZKB"))
     symbol = np.minimum((draw.random(rows) ** 4 * SYMBOLS).astype(np.int64), SYMBOLS - 1)
     mid = 10_000 + symbol * 7 + np.cumsum(draw.integers(-1, 2, rows)) % 500
     made = {
         "event_ns": known - draw.integers(50_000, 900_000, rows),
         "known_ns": known,
-        "symbol": names[symbol],
+        "symbol": names.take(pa.array(symbol)),
         "sequence": np.arange(rows),
         "bid_price": (mid - 1) / 100,
         "ask_price": (mid + draw.integers(1, 4, rows)) / 100,
         "bid_size": draw.integers(1, 40, rows) * 100,
         "ask_size": draw.integers(1, 40, rows) * 100,
-        "exchange": np.array(list("NQPZKB"))[draw.integers(0, 6, rows)],
+        "exchange": venues.take(pa.array(draw.integers(0, 6, rows))),
     }
     while len(made) < columns - 1:
         made[f"level_{len(made)}"] = mid // 3 + draw.integers(0, 9, rows)

@@ -34,7 +34,7 @@ class ObjectServer:
     """The running server; a bucket is made by `bucket`, and `order` says what its door does."""
 
     def __init__(self) -> None:
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.stage.object_door", str(self._port)],
@@ -109,7 +109,8 @@ class ObjectServer:
                 return
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

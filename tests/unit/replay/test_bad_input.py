@@ -51,6 +51,13 @@ ANSWERS = {
         "test_what_writes_attaches_or_is_several_is_refused_with_its_word": "SQL that writes",
         "test_no_other_file_is_read": "SQL that reads files",
     },
+    "store/test_objects.py": {
+        "test_no_bucket_is_said_before_anything_is_read": "no bucket",
+        "test_no_right_is_said_with_where_rights_come_from": "wrong secret, no right",
+        "test_a_right_to_read_alone_is_found_before_rows_are_written": "no right to put",
+        "test_a_store_that_writes_over_new_objects_is_refused": "If-None-Match not heeded",
+        "test_a_capture_waits_for_a_store_that_goes_away": "store away",
+    },
     "test_table_commands.py": {
         "test_a_query_is_answered_explained_and_written_whole": "many rows on the screen",
     },

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from replay.store.content_hash import combined, content_hash
 from replay.store.coverage import covered_ranges
 from replay.store.days import HistoryStore
 from replay.store.footers import read_footer
-from replay.store.objects import CREDENTIALS, Folder, ObjectFolder, parse_store, store_error
+from replay.store.objects import CREDENTIALS, Folder, ObjectFolder, parse_store
 from replay.store.prune import Wanted
 from replay.store.rebucket import rebucket
 from replay.store.scan import Scan, stored_rows
@@ -70,51 +71,6 @@ def said(problem: pytest.ExceptionInfo[HistoryError]) -> str:
     return text
 
 
-@pytest.mark.parametrize(
-    ("text", "store"),
-    [
-        ("build/history", Path("build/history")),
-        ("/a/b", Path("/a/b")),
-        ("s3://bucket", ObjectFolder("s3://bucket")),
-        ("S3://bucket/a/b/", ObjectFolder("s3://bucket/a/b")),
-        ("gs://bucket/a", ObjectFolder("gs://bucket/a")),
-        ("az://container/a", ObjectFolder("az://container/a")),
-    ],
-)
-def test_a_store_is_a_folder_or_a_bucket(text: str, store: Folder) -> None:
-    assert parse_store(text) == store
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "ftp://bucket/a",
-        "s3:/bucket/a",
-        "s3://",
-        f"s3://key:{SECRET}@bucket/a",
-        f"az://container/a?sig={SECRET}",
-        "s3://bucket/a//b",
-    ],
-)
-def test_what_is_neither_is_refused_without_what_it_may_hold(text: str) -> None:
-    with pytest.raises(HistoryError) as wrong:
-        parse_store(text)
-    assert "://" in said(wrong)
-
-
-def test_what_a_client_says_is_one_line_without_signatures() -> None:
-    text = f"Generic error GET https://a.example/x?sig={SECRET}&b=1 failed\n  at once\nDebug source: {SECRET}"
-    assert str(store_error("az://a/x", ValueError(text))) == (
-        "az://a/x: the object store refuses: Generic error GET https://a.example/x failed at once"
-    )
-
-
-def test_memory_is_one_folder_for_the_whole_process() -> None:
-    table_of(parse_store("memory://of-a-test/a"), draw_rows(20, seed=1))
-    assert HistoryTable(parse_store("memory://of-a-test/a"), "quote").snapshot().rows == 20
-    assert not has_table(parse_store("memory://another/a"), "quote")
-
-
 def test_a_bucket_answers_as_a_folder_does(bucket: Folder, tmp_path: Path) -> None:
     batches = [draw_rows(150, seed) for seed in range(3)]
     near, far = table_of(tmp_path, *batches), table_of(bucket, *batches)
@@ -159,6 +115,28 @@ def test_of_two_writers_one_is_refused(bucket: Folder) -> None:
     with pytest.raises(FencedCommitError, match="another has committed to s3://"):
         late.commit(change)
     assert HistoryTable(bucket, "quote").snapshot().rows == 30
+
+
+def test_of_many_writers_at_once_one_wins_each_time(bucket: Folder) -> None:
+    table = create_table(bucket, RULES, SCHEMA)
+    rounds, writers = 3, 4
+    for number in range(rounds):
+        parts = write_parts(table, placed(draw_rows(30, seed=number), number * 30))
+        change = Change(
+            adds=parts, transactions={"capture": number + 1}, expected={"capture": number or None}
+        )
+        tables = [HistoryTable(bucket, "quote") for _ in range(writers)]
+
+        def commit(own: HistoryTable, change: Change = change) -> bool:
+            try:
+                own.commit(change)
+            except FencedCommitError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(writers) as racing:
+            assert sum(racing.map(commit, tables)) == 1
+    assert HistoryTable(bucket, "quote").snapshot().rows == rounds * 30
 
 
 def test_rows_written_again_have_the_same_name_and_nothing_is_written_over(bucket: Folder) -> None:
