@@ -10,12 +10,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 TORCH ?= 1
 QUIX ?= 1
+RAY ?= 1
 READY := $(VENV)/.ready
 READY_TORCH := $(VENV)/.ready-torch
+READY_RAY := $(VENV)/.ready-ray
 VENV_QUIX := build/venv-quix
 READY_QUIX := $(VENV_QUIX)/.ready
 TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
-SLOW_READY := $(TEST_READY) $(if $(filter 1,$(QUIX)),$(READY_QUIX))
+SLOW_READY := $(TEST_READY) $(if $(filter 1,$(QUIX)),$(READY_QUIX)) $(if $(filter 1,$(RAY)),$(READY_RAY))
 # Many tests wait for a broker: on two cores a third process does the work of others meanwhile.
 PROCESSES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 3 : cores)))
 PYTEST = $(PY) -m pytest -q -n $(PROCESSES) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
@@ -76,6 +78,11 @@ $(READY_TORCH): requirements-torch.lock $(READY)
 	.ci/install requirements-torch.lock
 	touch $@
 
+$(READY_RAY): requirements-ray.lock $(READY)
+	@echo "installing Ray, for backtest --ray (200 MB on disk, once; RAY=0 leaves it out)"
+	.ci/install requirements-ray.lock
+	touch $@
+
 # Quix Streams, a rival in the benchmark with adapters of ours, holds the Kafka client back: it has its own place.
 $(READY_QUIX): requirements-quix.lock $(READY)
 	@echo "setting up $(VENV_QUIX) for Quix Streams (once; QUIX=0 leaves it out)"
@@ -85,10 +92,13 @@ $(READY_QUIX): requirements-quix.lock $(READY)
 
 sync: $(READY) ## set up .venv from requirements.lock
 
+ray: $(READY_RAY) ## set up Ray beside the rest, for backtest --ray
+
 lock: $(READY) ## resolve the dependency groups into the lock files again
 	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group docs --group ui --group calendar --group dbn --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group torch -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-torch.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group models -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-models.lock
+	$(PY) -m uv pip compile --quiet pyproject.toml --group ray -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-ray.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group app --group ui --group dev --group docs --group quix --generate-hashes --no-header --universal --python-version 3.11 -o requirements-quix.lock
 
 fmt: $(READY) ## format the code
@@ -191,4 +201,4 @@ wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client 
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel clean
+.PHONY: help sync ray lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel clean
