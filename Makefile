@@ -47,6 +47,7 @@ MESSAGES ?= 10000000
 CASES ?= 1000000
 MINUTES ?= 1
 SECONDS ?= 10
+DAYS ?= 30
 FAULT ?=
 FEATURES ?=
 CONFIG ?=
@@ -157,6 +158,12 @@ chaos: $(READY) ## play every fault F1-F25 on a real Kafka, again and again: mak
 storm: $(READY) ## time restarts, then kill and stop workers and brokers under 20,000 rows/s: make storm MINUTES=30 SEED=1
 	@$(PY) -m tests.broker.chaos.storm $(MINUTES) $(or $(SEED),1) $(ARGS)
 
+captured: $(READY) ## kill, replace and starve captures under 20,000 rows/s: each row is there once: make captured SECONDS=600
+	@$(PY) -m tests.broker.chaos.storm.captured $(SECONDS)
+
+month: $(READY) ## 30 days as a capture leaves them: memory of reading, and what compaction saves a query: make month DAYS=30
+	@$(PY) -m tests.stage.history_month $(DAYS)
+
 test-planted: $(READY) ## plant a fault of every kind in a graph and in splits: each must be named for what it is
 	@$(PY) -m pytest -q tests/unit/app/graph tests/unit/gpu_sink/samples -k planted $(ARGS)
 
@@ -201,4 +208,4 @@ wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client 
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync ray lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel clean
+.PHONY: help sync ray lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted captured month change mutate check prepared bench kafka kafka-stop up replay docs wheel clean
