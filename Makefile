@@ -16,8 +16,10 @@ READY_TORCH := $(VENV)/.ready-torch
 READY_RAY := $(VENV)/.ready-ray
 VENV_QUIX := build/venv-quix
 READY_QUIX := $(VENV_QUIX)/.ready
+READY_NOTEBOOKS := $(VENV)/.ready-notebooks
+READY_FUZZ := $(VENV)/.ready-fuzz
 TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
-SLOW_READY := $(TEST_READY) $(if $(filter 1,$(QUIX)),$(READY_QUIX)) $(if $(filter 1,$(RAY)),$(READY_RAY))
+SLOW_READY := $(TEST_READY) $(READY_NOTEBOOKS) $(if $(filter 1,$(QUIX)),$(READY_QUIX)) $(if $(filter 1,$(RAY)),$(READY_RAY))
 # Many tests wait for a broker: on two cores a third process does the work of others meanwhile.
 PROCESSES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 3 : cores)))
 PYTEST = $(PY) -m pytest -q -n $(PROCESSES) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
@@ -48,7 +50,9 @@ CASES ?= 1000000
 MINUTES ?= 1
 SECONDS ?= 10
 DAYS ?= 30
+TARGET ?=
 FAULT ?=
+OLD ?=
 FEATURES ?=
 CONFIG ?=
 # Every variable of `make replay` is a flag of `python -m app replay`; an empty one keeps the flag's default.
@@ -84,6 +88,15 @@ $(READY_RAY): requirements-ray.lock $(READY)
 	.ci/install requirements-ray.lock
 	touch $@
 
+$(READY_NOTEBOOKS): requirements-notebooks.lock $(READY)
+	@echo "installing what executes notebooks (once)"
+	.ci/install requirements-notebooks.lock
+	touch $@
+
+$(READY_FUZZ): requirements-fuzz.lock $(READY)
+	@.ci/install requirements-fuzz.lock
+	touch $@
+
 # Quix Streams, a rival in the benchmark with adapters of ours, holds the Kafka client back: it has its own place.
 $(READY_QUIX): requirements-quix.lock $(READY)
 	@echo "setting up $(VENV_QUIX) for Quix Streams (once; QUIX=0 leaves it out)"
@@ -100,6 +113,8 @@ lock: $(READY) ## resolve the dependency groups into the lock files again
 	$(PY) -m uv pip compile --quiet pyproject.toml --group torch -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-torch.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group models -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-models.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group ray -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-ray.lock
+	$(PY) -m uv pip compile --quiet pyproject.toml --group docs --group notebooks -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-notebooks.lock
+	$(PY) -m uv pip compile --quiet pyproject.toml --group fuzz -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-fuzz.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group app --group ui --group dev --group docs --group quix --generate-hashes --no-header --universal --python-version 3.11 -o requirements-quix.lock
 
 fmt: $(READY) ## format the code
@@ -146,6 +161,9 @@ leak: $(READY) ## read many messages natively and see memory stay flat: make lea
 fuzz: $(READY) ## hostile messages against guard pages and fastavro: make fuzz CASES=1000000
 	@$(PY) -m tests.property.topics.test_guarded_bytes $(CASES)
 
+fuzz-covered: $(READY_FUZZ) ## fuzzing that follows coverage: make fuzz-covered SECONDS=600 [TARGET=frames] (metadata, letters, settings, formula, query)
+	@for target in $(or $(TARGET),frames metadata letters settings formula query); do $(PY) -m tests.fuzz $$target --seconds $(SECONDS) || exit 1; done
+
 test-bounds: $(READY) ## kernel tests with every array index checked
 	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/numba-bounds $(PY) -m pytest -q tests/unit/operators tests/laws/join tests/unit/topics tests/property $(ARGS)
 
@@ -163,6 +181,12 @@ captured: $(READY) ## kill, replace and starve captures under 20,000 rows/s: eac
 
 month: $(READY) ## 30 days as a capture leaves them: memory of reading, and what compaction saves a query: make month DAYS=30
 	@$(PY) -m tests.stage.history_month $(DAYS)
+
+storm-versions: $(READY) ## the same storm over a group of two versions, every other worker of an earlier commit: make storm-versions OLD=HEAD~20 MINUTES=3
+	@$(PY) -m tests.broker.chaos.storm.versions $(or $(OLD),HEAD~1) $(MINUTES) $(or $(SEED),1)
+
+storm-alerts: $(READY) ## half an hour of incidents under a real Prometheus: each has its alert, and nothing else fires: make storm-alerts SECONDS=1800
+	@$(PY) -m tests.broker.chaos.storm.alerts $(if $(filter command,$(firstword $(origin SECONDS))),$(SECONDS),1800) $(or $(SEED),1)
 
 test-planted: $(READY) ## plant a fault of every kind in a graph and in splits: each must be named for what it is
 	@$(PY) -m pytest -q tests/unit/app/graph tests/unit/gpu_sink/samples -k planted $(ARGS)
@@ -198,14 +222,20 @@ replay: ## one day end to end, or several, DATE=a..b: make replay DATE=2024-01-1
 	$(MAKE) -s $(READY)
 	$(PY) -m app replay --from-make '$(TYPED)' $(REPLAY_FLAGS) $(IMPORT_FLAGS)
 
-docs: $(READY) ## build the site of the pages under build/site
+docs: $(READY_NOTEBOOKS) ## build the site of the pages under build/site, notebooks executed
 	@$(PY) -c 'import sys; from pathlib import Path; from distribution.site import build_site; sys.exit(build_site(Path("build/site")))'
 
 wheel: $(READY) ## build two wheels under build/wheel: tidemark, and the client gpu_sink alone
 	@$(PY) -m build --wheel --no-isolation --outdir build/wheel .
 	$(PY) -m distribution --out build/wheel
 
+dist: $(READY) ## build an archive under build/dist that installs without a network, with a bill of materials and all licences
+	@$(PY) -m distribution.archive
+
+tutorial: dist ## type the tutorial out of that archive in an empty folder without a network, and time it
+	@$(PY) -m tests.docs.tutorial "$$(ls -t build/dist/*.tar.gz | head -n 1)"
+
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync ray lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm leak fuzz test-bounds test-nojit test-planted captured month change mutate check prepared bench kafka kafka-stop up replay docs wheel clean
+.PHONY: help sync ray lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm storm-versions storm-alerts leak fuzz fuzz-covered test-bounds test-nojit test-planted captured month change mutate check prepared bench kafka kafka-stop up replay docs wheel dist tutorial clean

@@ -25,6 +25,7 @@ from app.errors import UsageError
 from app.settings.bus import BusSettings
 from app.settings.durations import MisstatedDurationError, duration_keys, in_whole_units
 from app.settings.graph import GraphTable, node_in_whole_units
+from app.settings.history import HistorySettings
 from app.settings.metrics import MetricsSettings
 from app.settings.mistakes import of_sessions, told
 from app.settings.outputs import OUTPUT_KEYS, TopicKey, output_key, require_apart
@@ -35,6 +36,7 @@ from app.settings.streams import StreamSettings
 from app.settings.worker import WorkerSettings
 from operators.formula.suggest import did_you_mean
 from operators.graph.render import render_value
+from replay.store.cache import use_cache
 from topics.catalogue import LAST_KNOWN, MODELS, OUTPUTS, STATE, TASKS, default_topic
 
 _PREFIX = "TIDEMARK_"
@@ -43,6 +45,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "bus": BusSettings,
     "worker": WorkerSettings,
     "metrics": MetricsSettings,
+    "history": HistorySettings,
 }
 
 
@@ -57,6 +60,7 @@ class Settings(BaseSettings):
     bus: BusSettings = BusSettings()
     worker: WorkerSettings = WorkerSettings()
     metrics: MetricsSettings = MetricsSettings()
+    history: HistorySettings = HistorySettings()
     streams: dict[Name, StreamSettings] = Field(default_factory=dict)
     outputs: dict[str, TopicName] = Field(default_factory=dict)  # by output; default `<prefix>.<output>`
     graph: GraphTable = GraphTable()
@@ -263,6 +267,7 @@ def load_settings(
         raise UsageError(f"{_origin(misstated.location, path)}: {misstated}") from None
     except SettingsError as garbled:
         raise UsageError(f"environment: a table or list must be JSON: {garbled}") from None
+    use_cache(settings.history.cache_settings())  # of this process, whoever opens a history in it
     return settings.read_from(path)
 
 

@@ -88,6 +88,7 @@ def project(settings: dict[str, Any], packages: list[str]) -> dict[str, Any]:
             "optional-dependencies": {
                 **client["optional-dependencies"],
                 "app": [*groups["app"], *groups["ui"]],
+                "calendar": groups["calendar"],
                 "dbn": groups["dbn"],
             },
             "scripts": {NAME: f"{NAME}:main"},

@@ -42,7 +42,11 @@ def rewritten(source: str, roots: Collection[str], place: str) -> str:
             if not tail.startswith(before):
                 raise RewriteError(f"{where}: an import that is laid out in another way")
             lines[node.lineno - 1] = head + f"from {NAME}.{node.module} import" + tail[len(before) :]
-    text = "\n".join(lines)
+    return installed("\n".join(lines))
+
+
+def installed(text: str) -> str:
+    """The text with our commands and extras named as they are where the wheel is installed."""
     for pattern, command in _COMMANDS:
         text = pattern.sub(command, text)
     return text

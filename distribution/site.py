@@ -1,5 +1,9 @@
-"""The site of the pages: those of `docs/` beside pages that are written from the program, built by Sphinx."""
+"""The site of the pages: those of `docs/` beside pages that are written from the program, built by Sphinx.
 
+Notebooks are executed as the site is built, and one that fails fails the build.
+"""
+
+import os
 import re
 import shutil
 import subprocess
@@ -24,10 +28,18 @@ def build_site(out: Path) -> int:
         source = Path(folder)
         lay_out_pages(source)
         command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "auto"]
-        done = subprocess.run([*command, str(source), str(out)], check=False)
+        done = subprocess.run([*command, str(source), str(out)], check=False, env=_environment(source))
     if done.returncode == 0:
         sys.stdout.write(f"{out / 'index.html'}\n")
     return done.returncode
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """That of the build: notebooks import our folders, and leave nothing in anybody's home."""
+    places = {
+        name: str(folder / ".jupyter") for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")
+    }
+    return {**os.environ, **places, "JUPYTER_PLATFORM_DIRS": "1", "PYTHONPATH": str(ROOT)}
 
 
 def lay_out_pages(target: Path) -> None:
@@ -47,11 +59,11 @@ def within_site(text: str, names: set[str], folder: Path) -> str:
     """A page whose links lead within the site; what is not part of it is named without a link."""
 
     def link(match: re.Match[str]) -> str:
-        path, anchor = match[1], match[2] or ""
+        path, anchor = match[1].removeprefix("../"), match[2] or ""
         if path.endswith("gpu_sink/README.md"):
             return f"](gpu_sink.md{anchor})"
         if path in names or (folder / path).is_file():
-            return match[0]
+            return f"]({path}{anchor})"
         name = Path(path).name
         return f"]({name}{anchor})" if name in names else "]()"
 

@@ -33,7 +33,9 @@ class NullCounts:
         rows = sealed.rows
         assert rows is not None, "nothing to count"
         self._statuses = {
-            name: statuses_of(sealed, name) for name in features if rows.column(name).null_count
+            name: statuses_of(sealed, name)
+            for name in features
+            if name in sealed.reasons or rows.column(name).null_count
         }
 
     def between(self, lower: int, upper: int) -> Nulls:
@@ -87,7 +89,7 @@ def packed_reasons(sealed: Sealed, features: Sequence[str]) -> pa.Array:
 
 
 def unpacked_reasons(packed: pa.Array, columns: Mapping[str, pa.Array]) -> dict[str, Statuses]:
-    """The reasons of columns that have nulls, from what `packed_reasons` made of them in this order.
+    """The reasons of columns that have any, from what `packed_reasons` made of them in this order.
 
     A null that has no reason there came so from somewhere else.
     """
@@ -101,7 +103,7 @@ def unpacked_reasons(packed: pa.Array, columns: Mapping[str, pa.Array]) -> dict[
     reasons[there] = data.reshape(len(known), len(columns))
     result = {}
     for number, (name, column) in enumerate(columns.items()):
-        if column.null_count:
+        if column.null_count or reasons[:, number].any():
             statuses: Statuses = np.ascontiguousarray(reasons[:, number])
             nulls = column.is_null().to_numpy(zero_copy_only=False)
             statuses[nulls & (statuses == OK)] = NULL_IN

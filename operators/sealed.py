@@ -49,7 +49,7 @@ class Sealed(NamedTuple):
     `assumed_rows`  how many of the rows, the last ones, are final only because an idle input was left out.
     `matched_rows`  of a join: by right stream, how many of the rows have a match.
     `keys`          of the rows, where there are any.
-    `reasons`       by feature with a null among these rows: why, for each row.
+    `reasons`       by feature with a null among these rows, or a value that was cut: why, for each row.
     `available`     int64: the earliest moment each row could have been in a reader's hands, as the logs tell;
                     null where they do not.  None where nobody asks, or for no row.
     """

@@ -32,8 +32,10 @@ from replay.publish.pace import parse_speed
 from replay.publish.session import Target, of_registry, parse_client_config, publish, without_registry
 from replay.quality_commands import DeviationOption, TickOption, parse_ticks, quality
 from replay.query_command import queries
+from replay.store.cache import CacheSettings, use_cache
 from replay.store.catalog import list_days, print_catalog
 from replay.store.days import HistoryStore
+from replay.store.objects import parse_store
 from replay.table_commands import tables
 from schemas.clocks import NS_PER_MS
 from schemas.stream import StreamError
@@ -44,6 +46,7 @@ from topics.warm import warm_encoder
 from topics.wire import CodecError, RegistryUnavailableError
 
 BROKER_WAIT_MS: Final = 5_000
+CACHE: Final = CacheSettings()
 
 app = typer.Typer(
     help="Keep a history of market data: import or generate days, list them, publish them as streams.",
@@ -53,6 +56,19 @@ app = typer.Typer(
 app.add_typer(tables)
 app.add_typer(queries)
 app.add_typer(quality)
+
+
+@app.callback()
+def root_options(
+    cache: Annotated[
+        Path, typer.Option(help="Folder for copies of what an object store holds; safe to delete.")
+    ] = CACHE.folder,
+    cache_size: Annotated[
+        int, typer.Option(min=1, help="Bytes of these copies at most; what was used last stays.")
+    ] = CACHE.size_max,
+) -> None:
+    """Keep a history of market data: import or generate days, list them, publish them as streams."""
+    use_cache(CacheSettings(folder=cache, size_max=cache_size))
 
 
 Folder = Annotated[Path, typer.Argument(help="Folder with trades* and quotes*: files, or folders of parts.")]
@@ -154,7 +170,7 @@ def import_command(
     Example: python -m replay import ../shared/data/lean_us_equity_ticks --dry-run
     """
     report = import_folder(
-        HistoryStore(store),
+        HistoryStore(parse_store(store)),
         folder,
         dry_run=dry_run,
         timezone=timezone,
@@ -195,7 +211,7 @@ def generate_command(
     Example: python -m replay generate --date 2024-01-15 --trades 300000 --quotes 2000000
     """
     days = market.generate_day(
-        HistoryStore(store), date, symbols=symbols, trades=trades, quotes=quotes, seed=seed
+        HistoryStore(parse_store(store)), date, symbols=symbols, trades=trades, quotes=quotes, seed=seed
     )
     for day in days:
         typer.echo(str(day))
@@ -210,7 +226,7 @@ def catalog_command(
 
     Example: python -m replay catalog --store build/history
     """
-    days = list_days(HistoryStore(store), date)
+    days = list_days(HistoryStore(parse_store(store)), date)
     if not days:
         typer.echo(
             f"the history at {store} is empty: run `python -m replay generate` or "
@@ -258,7 +274,9 @@ def publish_command(
         raise PublishError(f"grace_ns {grace_ns} must be 0 or more")
     factor = parse_speed(speed)
     warm_encoder()  # before standard input is waited for: whoever is there may count the time from then on
-    days = list_days(HistoryStore(store), date, parse_versions(version or ()), parse_as_of(as_of))
+    days = list_days(
+        HistoryStore(parse_store(store)), date, parse_versions(version or ()), parse_as_of(as_of)
+    )
     prefix = prefix or "tidemark"
     client = parse_client_config(client_config or ())
     bus = KafkaBus(bootstrap or "127.0.0.1:9092", without_registry(client))

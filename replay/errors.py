@@ -23,3 +23,11 @@ class FencedCommitError(HistoryError):
 
 class UnknownCommitError(HistoryError):
     """A commit may or may not have been made: open the table again and look before anything is sent again."""
+
+
+class ObjectStoreError(HistoryError):
+    """An object store refuses; the message says where, and names no credentials."""
+
+
+class StoreAwayError(ObjectStoreError):
+    """The object store of a history does not answer: nothing was changed, and the same may be tried again."""

@@ -3,7 +3,8 @@
     from replay import history
     history.scan("quote", ["bid_price"], symbols=["AAPL"], from_ns=..., to_ns=...).collect()
 
-Polars and the reader of Delta tables are loaded with it: workers do without.
+`store` is a folder, or the URL of one at an object store, such as `s3://bucket/history`.  Polars and the
+reader of Delta tables are loaded with it: workers do without.
 """
 
 import re
@@ -16,6 +17,7 @@ import pyarrow as pa
 from replay.errors import HistoryError
 from replay.store.days import STORE
 from replay.store.hot import read_hot, write_hot
+from replay.store.objects import Folder, parse_store
 from replay.store.prune import Wanted
 from replay.store.scan import BATCH_ROWS, Scan
 from replay.store.snapshot import Snapshot
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def snapshot(
-    stream: str, *, version: int | None = None, as_of_ns: int | None = None, store: Path = STORE
+    stream: str, *, version: int | None = None, as_of_ns: int | None = None, store: Folder | str = STORE
 ) -> Snapshot:
     """Return the parts of a stream's table, of its newest version, an earlier one, or as it was at a time.
 
@@ -38,8 +40,8 @@ def snapshot(
     if as_of_ns is not None:
         if version is not None:
             raise HistoryError(f"{stream}: a version and a time are given, and one of them says which rows")
-        version = version_as_of(store, stream, as_of_ns)
-    return HistoryTable(store, stream, version).snapshot()
+        version = version_as_of(_folder(store), stream, as_of_ns)
+    return HistoryTable(_folder(store), stream, version).snapshot()
 
 
 def scan(
@@ -52,7 +54,7 @@ def scan(
     version: int | None = None,
     as_of_ns: int | None = None,
     at: Snapshot | None = None,
-    store: Path = STORE,
+    store: Folder | str = STORE,
 ) -> "pl.LazyFrame":
     """Return rows as a lazy frame of Polars, in no order; only parts that can hold some are named in it.
 
@@ -75,7 +77,7 @@ def batches(
     version: int | None = None,
     as_of_ns: int | None = None,
     at: Snapshot | None = None,
-    store: Path = STORE,
+    store: Folder | str = STORE,
     rows_max: int = BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows that `scan` names, ordered by the order clock, at most `rows_max` at a time.
@@ -95,15 +97,16 @@ def write_ipc(
     to_ns: int | None = None,
     *,
     version: int | None = None,
+    as_of_ns: int | None = None,
     at: Snapshot | None = None,
-    store: Path = STORE,
+    store: Folder | str = STORE,
 ) -> int:
     """Write the rows that `batches` names as a hot copy for `read_ipc`, and return how many.
 
     The order clock is among its columns, asked for or not.  Take it for ranges that are read again and again:
     it takes several times the bytes of the parts.  Raises HistoryError as `scan`, and where the disk refuses.
     """
-    there = at or snapshot(stream, version=version, store=store)
+    there = at or snapshot(stream, version=version, as_of_ns=as_of_ns, store=store)
     chosen = None if columns is None else [*columns, clock_column(there.rules.order)]
     return write_hot(path, there, Scan(there, _wanted(symbols, (from_ns, to_ns)), chosen))
 
@@ -129,7 +132,7 @@ def sql(
     versions: Mapping[str, int] | None = None,
     as_of_ns: int | None = None,
     at: Mapping[str, Snapshot] | None = None,
-    store: Path = STORE,
+    store: Folder | str = STORE,
 ) -> pa.Table:
     """Return the answer of one SELECT by DuckDB, in which each stream's table goes by its name.
 
@@ -145,7 +148,7 @@ def sql(
 
 
 def query_snapshots(
-    query: str, *, versions: Mapping[str, int], as_of_ns: int | None, store: Path
+    query: str, *, versions: Mapping[str, int], as_of_ns: int | None, store: Folder | str
 ) -> dict[str, Snapshot]:
     """Return a snapshot of each table whose name is a word of a query: it can read no other.
 
@@ -153,12 +156,16 @@ def query_snapshots(
     """
     words = {word.lower() for word in re.findall(r"\w+", query)}
     for stream, version in versions.items():
-        HistoryTable(store, stream, version)
+        HistoryTable(_folder(store), stream, version)
     return {
         name: snapshot(name, version=versions.get(name), as_of_ns=as_of_ns, store=store)
-        for name in table_streams(store)
+        for name in table_streams(_folder(store))
         if name.lower() in words
     }
+
+
+def _folder(store: Folder | str) -> Folder:
+    return parse_store(store) if isinstance(store, str) else store
 
 
 def _wanted(symbols: Sequence[str] | None, span: tuple[int | None, int | None]) -> Wanted:

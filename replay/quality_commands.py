@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -19,6 +18,7 @@ from replay.quality.tables import keep_quality
 from replay.store.catalog import list_days
 from replay.store.day import Day
 from replay.store.days import HistoryStore
+from replay.store.objects import Folder, parse_store
 from replay.store.table import HistoryTable, has_table
 from replay.store.table_day import TableDay
 from schemas.clocks import NS_PER_MS
@@ -84,7 +84,7 @@ def quality_command(
         numbers=parse_numbers(number or ()),
         hours=None if hours is None else parse_hours(hours),
     )
-    history = HistoryStore(Path(store))
+    history = HistoryStore(parse_store(store))
     days = [day for day in list_days(history, date) if stream in (None, day.summary.stream)]
     _require_streams(days, stream, options.numbers)
     newest = {day.summary.stream: day.date for day in days}
@@ -101,8 +101,8 @@ def quality_command(
 
 @quality.command("arbitrate")
 def arbitrate_command(
-    line_a: Annotated[Path, typer.Argument(help="Store with the days recorded on line A.")],
-    line_b: Annotated[Path, typer.Argument(help="Store with those of line B.")],
+    line_a: Annotated[str, typer.Argument(help="Store with the days recorded on line A.")],
+    line_b: Annotated[str, typer.Argument(help="Store with those of line B.")],
     number: Annotated[
         str,
         typer.Option(
@@ -125,8 +125,10 @@ def arbitrate_command(
     Example: python -m replay arbitrate build/a build/b --number quote=sequence --date 2024-01-15
     """
     ((stream, column),) = parse_numbers([number]).items()
-    lines = (HistoryStore(line_a).day(stream, date), HistoryStore(line_b).day(stream, date))
-    result = arbitrate(lines, column, HistoryStore(Path(store)), hold_ns=round(hold_ms * NS_PER_MS))
+    first, second = (HistoryStore(parse_store(line)).day(stream, date) for line in (line_a, line_b))
+    result = arbitrate(
+        (first, second), column, HistoryStore(parse_store(store)), hold_ns=round(hold_ms * NS_PER_MS)
+    )
     for line in result.lines():
         typer.echo(f"{stream} {date}: {line}")
 
@@ -199,14 +201,14 @@ def _facts(day: Day, *, newest: bool) -> DayFacts:
     return DayFacts(
         version=table.version,
         size=sum(part.size for part in parts),
-        layouts=len({snapshot.footer(part).fingerprint for part in parts}),
+        layouts=len({footer.fingerprint for footer in snapshot.footers(parts)}),
         offsets=offset_faults(table, day.date),
         dead=_dead(day.root, name, day.date),
         newest=newest,
     )
 
 
-def _dead(store: Path, stream: str, date: str) -> int:
+def _dead(store: Folder, stream: str, date: str) -> int:
     """The dead letters of a day, which is that of their records."""
     name = dead_stream(stream)
     if not has_table(store, name):

@@ -11,6 +11,7 @@ from replay.become import become
 from replay.dates import parse_moment
 from replay.history import query_snapshots
 from replay.publish.options import STORE, AsOfOption, StoreOption, VersionOption, parse_as_of, parse_versions
+from replay.store.objects import parse_store
 from replay.store.prune import Wanted
 from replay.store.sql import Answer, run_query
 
@@ -83,7 +84,7 @@ def sql_command(
         query,
         versions=parse_versions(version or ()),
         as_of_ns=parse_as_of(as_of),
-        store=Path(store),
+        store=parse_store(store),
     )
     print_answer(run_query(query, snapshots, parse_wanted(from_, to, symbols)), explain=explain, out=out)
 

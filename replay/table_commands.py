@@ -1,6 +1,5 @@
 """The commands that look after tables: what they hold, compaction, what is checked, and what is undone."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from replay.publish.options import STORE, StoreOption
 from replay.store.audit_log import logged, require_log_kept, require_not_log, whoami
 from replay.store.compact import compact, plan_compaction
 from replay.store.days import HistoryStore
+from replay.store.objects import parse_store
 from replay.store.places import BUCKETS
 from replay.store.rebucket import plan_rebucket, rebucket
 from replay.store.table import RETENTION_DAYS, HistoryTable
@@ -32,6 +32,10 @@ Before = Annotated[
 def upgrade_command(
     store: StoreOption = STORE,
     buckets: Annotated[int, typer.Option(min=1, help="Buckets of each new table.")] = BUCKETS,
+    to: Annotated[
+        str | None,
+        typer.Option(help="Store that gets the tables; the days stay in theirs too.  Default: the same."),
+    ] = None,
     why: Why = "",
 ) -> None:
     """Bring a store of days into tables, in place; rows are read back and compared before a folder goes.
@@ -40,13 +44,16 @@ def upgrade_command(
     its table stays as it is, is named, and is read on.
 
     Example: python -m replay upgrade --store build/history/generated
+
+    Example: python -m replay upgrade --to s3://my-bucket/history
     """
-    root = Path(store)
+    root = parse_store(store)
     if not HistoryStore(root).folder_days():
         typer.echo(f"the history at {root} has no day in a folder of its own")
         return
-    with logged(root, "upgrade", None, why) as effect:
-        for day in upgrade(HistoryStore(root), buckets):
+    target = root if to is None else parse_store(to)
+    with logged(target, "upgrade", None, why) as effect:
+        for day in upgrade(HistoryStore(root), buckets, target):
             effect.rows += 0 if day.problem else day.rows
             typer.echo(str(day))
 
@@ -65,7 +72,7 @@ def compact_command(
 
     Example: python -m replay compact --stream quote --before 2026-11-28
     """
-    table = HistoryTable(Path(store), stream)
+    table = HistoryTable(parse_store(store), stream)
     groups = plan_compaction(table.snapshot(), before=before)
     if not groups:
         typer.echo(f"{stream}: no day and bucket has small parts that are worth it")
@@ -94,7 +101,7 @@ def verify_command(stream: TableOption, store: StoreOption = STORE, version: Tab
 
     Example: python -m replay verify --stream quote
     """
-    snapshot = HistoryTable(Path(store), stream, version).snapshot()
+    snapshot = HistoryTable(parse_store(store), stream, version).snapshot()
     faults = list(verify(snapshot))
     for fault in faults:
         typer.echo(str(fault))
@@ -119,7 +126,7 @@ def restore_command(
     Example: python -m replay restore --stream quote --version 12
     """
     require_not_log(stream, "restore")
-    table = HistoryTable(Path(store), stream)
+    table = HistoryTable(parse_store(store), stream)
     before = table.version
     HistoryTable(table.store, stream, version)  # is there
     with logged(table.store, "restore", stream, why) as effect:
@@ -142,7 +149,7 @@ def retain_command(
     """
     first = parse_date(before).isoformat()
     require_log_kept(stream, first)
-    table = HistoryTable(Path(store), stream)
+    table = HistoryTable(parse_store(store), stream)
     parts = expired(table.snapshot(), first)
     what = f"{len(parts):,} parts with {sum(part.rows for part in parts):,} rows of days before {before}"
     if dry_run or not parts:
@@ -171,7 +178,7 @@ def rebucket_command(
 
     Example: python -m replay rebucket --stream quote --buckets 64 --dry-run
     """
-    table = HistoryTable(Path(store), stream)
+    table = HistoryTable(parse_store(store), stream)
     parts = plan_rebucket(table.snapshot(), buckets)
     what = f"{len(parts):,} parts with {sum(part.rows for part in parts):,} rows"
     if dry_run or (not parts and table.rules.buckets == buckets):
@@ -199,7 +206,7 @@ def vacuum_command(
 
     Example: python -m replay vacuum --stream quote
     """
-    table = HistoryTable(Path(store), stream)
+    table = HistoryTable(parse_store(store), stream)
     paths = vacuum(table, keep_hours, dry_run=True)
     if yes:
         with logged(table.store, "vacuum", stream, why) as effect:

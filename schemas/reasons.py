@@ -1,11 +1,10 @@
-"""Why a feature of a row has no value: the reasons by number, and a frame's header that counts them."""
+"""Why a feature of a row has no value, or a lesser one: reasons by number, and a frame's header of counts."""
 
 import json
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
-# The number of a reason is its place, in status columns too.  No value is cut short with a mark yet, so that
-# the last one does not occur so far.
+# The number of a reason is its place, in status columns too.  Where the last one stands there may be a value.
 REASONS: Final = ("ok", "null_in", "warming", "domain", "failed", "off", "truncated")
 OK: Final = REASONS.index("ok")
 NULL_IN: Final = REASONS.index("null_in")
@@ -14,10 +13,13 @@ DOMAIN: Final = REASONS.index("domain")
 FAILED: Final = REASONS.index("failed")  # the function raised on the tile
 OFF: Final = REASONS.index("off")  # it had failed too often in a row
 
+TRUNCATED: Final = REASONS.index("truncated")  # `max_rows` cut a window short
+
 STATUS: Final = "_status"  # ends the name of a column that has the reason of another one
 COUNT_MAX: Final = 2**31  # more rows than a frame has
 
-# By feature that has a null, by reason: how many rows.  Reasons and features without a row are left out.
+# By feature that has a null, or a value that was cut, by reason: how many rows.  Reasons and features without
+# a row are left out.
 Nulls: TypeAlias = Mapping[str, Mapping[str, int]]
 
 

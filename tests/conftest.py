@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from tests.hypothesis_profiles import load_profile
-from tests.stage.kafka_process import Broker, broker_runs, find_broker, kafka_script, release_broker
+from tests.stage.kafka_process import Broker, broker_runs, find_broker, release_broker, stop_brokers
 from tests.stage.programs import App, compile_kernels
 
 load_profile()
@@ -109,7 +109,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     brokers = config.stash[BROKERS]
     may_run = config.stash[CRASHED] or any(broker.started for broker in brokers)
     if may_run and not config.stash.get(RAN_BEFORE, True):
-        kafka_script("stop")
+        stop_brokers()
 
 
 @pytest.fixture

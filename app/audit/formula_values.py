@@ -29,12 +29,12 @@ _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 
 
 def entering(column: pl.Series) -> pl.Series:
-    """A column as formulas see it: int64, float64 without NaN and infinity, or bool."""
+    """A column as formulas see it: int64, float64 without NaN and infinity, bool, or text."""
     if column.dtype.is_integer():
         return column.cast(pl.Int64)
     if column.dtype.is_float():
         return finite(column.cast(pl.Float64) + 0.0)
-    return column
+    return column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else column
 
 
 def in_units(rows: pl.DataFrame, scales: Mapping[str, int]) -> pl.DataFrame:
@@ -76,8 +76,8 @@ def _units_of_decimal(value: Decimal | None, scale: int, digits: int) -> int | N
 
 def constant(value: object, rows: int) -> pl.Series:
     """The same value in each row."""
-    kind = pl.Boolean() if isinstance(value, bool) else pl.Int64() if isinstance(value, int) else pl.Float64()
-    return pl.Series([value], dtype=kind).new_from_index(0, rows)
+    kinds = {bool: pl.Boolean(), int: pl.Int64(), float: pl.Float64(), str: pl.String()}
+    return pl.Series([value], dtype=kinds[type(value)]).new_from_index(0, rows)
 
 
 def arithmetic(symbol: str, left: pl.Series, right: pl.Series | float) -> pl.Series:

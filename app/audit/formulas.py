@@ -12,7 +12,7 @@ import polars as pl
 from app.audit.formula_functions import INEXACT, ROW_FUNCTIONS, called, length_ns
 from app.audit.formula_values import arithmetic, compared, constant, entering, negative
 from app.audit.looking_back import LOOKING_BACK, looked_back
-from app.audit.past import Past
+from app.audit.past import Past, without_rows_outside
 from app.audit.reach import Need
 
 _VERSION: Final = re.compile(r"(?s)(.*)\s@\s*[1-9][0-9]*\s*")
@@ -37,18 +37,25 @@ NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 LOG_ERROR_MAX: Final = 1e-12  # relative, of what a logarithm or a power goes into
 
 
-def with_features(rows: pl.DataFrame, features: Mapping[str, str], past: Past | None = None) -> pl.DataFrame:
+def with_features(
+    rows: pl.DataFrame,
+    features: Mapping[str, str],
+    past: Past | None = None,
+    of_regular_hours: frozenset[str] = frozenset(),
+) -> pl.DataFrame:
     """The rows with a column more for each formula; a formula sees the columns before it.
 
     What is undefined, overflows or is not finite is null, and so is what a null goes into, except for `and`,
     `or`, the branch that `where` does not take, and what a function says of nulls itself.  `past` says of
-    all rows which see each other; formulas that do not look back need none.  There is no column for what
-    nobody here can judge (`unjudged_features`).
+    all rows which see each other; formulas that do not look back need none.  Features `of_regular_hours` see
+    no row outside every session.  There is no column for what nobody here can judge (`unjudged_features`).
     """
     unjudged = unjudged_features(features)
+    inside = without_rows_outside(past) if past is not None and of_regular_hours else past
     for name, formula in features.items():
         if name not in unjudged:
-            rows = rows.with_columns(_value(_tree(formula), rows, past).alias(name))
+            seen = inside if name in of_regular_hours else past
+            rows = rows.with_columns(_value(_tree(formula), rows, seen).alias(name))
     return rows
 
 

@@ -3,6 +3,7 @@
 A second judge, which shares no code with the node; the arrays are those of one symbol, in order.
 """
 
+import bisect
 import heapq
 import math
 from collections.abc import Callable, Sequence
@@ -72,7 +73,43 @@ def labels_of(path: Path, label: Label, *, ticks: bool) -> list[Outcome]:
         one = _decided(path, event, label, later, walk, ticks=ticks)
         outcomes.append(one)
         heapq.heappush(waiting, one.decided_at)
+    if isinstance(label, Bins) and label.trailing is not None:
+        return _between_trailing(path, label, outcomes)
     return outcomes
+
+
+def _between_trailing(path: Path, label: Bins, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """L4: the interval between the quantiles of the last labels that had ended at each event."""
+    assert label.trailing is not None, "the edges of these bins are fixed"
+    found = []
+    ends_ns: list[int] = []  # of the labels so far, which end in the order of their events
+    before: list[tuple[float, int]] = []  # what they came to, and when that was known
+    for event, one in enumerate(outcomes):
+        if "ret" not in one.values:
+            found.append(one)
+            continue
+        value, known_ns = one.values["ret"] / float(path.scale[event]), one.values["label_known_ns"]
+        ended = bisect.bisect_right(ends_ns, int(path.time_ns[event]))
+        counted = before[max(ended - label.trailing, 0) : ended]
+        if len(counted) < label.least:
+            found.append(one._replace(reason="warming", values={**one.values, "label": None}))
+        else:
+            ordered = sorted(other for other, _ in counted)
+            below = sum(_quantile(ordered, q) < value for q in label.q_ppm)
+            latest_ns = max(known_ns, *(other for _, other in counted))
+            found.append(one._replace(values={**one.values, "label": below, "label_known_ns": latest_ns}))
+        if math.isfinite(value):
+            ends_ns.append(one.values["label_end_ns"])
+            before.append((value, known_ns))
+    return found
+
+
+def _quantile(ordered: Sequence[float], q_ppm: int) -> float:
+    """R37: on a straight line between the two values next to it."""
+    whole, part = divmod(q_ppm * (len(ordered) - 1), 1_000_000)
+    if part == 0:
+        return ordered[whole]
+    return ordered[whole] + (ordered[whole + 1] - ordered[whole]) * (part / 1_000_000)
 
 
 def _later_sessions(session: Int64s) -> Int64s:

@@ -30,7 +30,9 @@ from schemas.clocks import KNOWN_NS
 from schemas.reasons import STATUS
 
 ORDER: Final = "audit_order"  # of a row that a join takes: its number among those of its side
-KNOWN: Final = frozenset({"name", "upstream", "features", "output", "join", "bars", "label", "tiles"})
+KNOWN: Final = frozenset(
+    {"name", "upstream", "features", "output", "join", "bars", "label", "tiles", "hours"}
+)
 NO_COLUMNS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 
@@ -62,6 +64,7 @@ class NodeRules:
     strange: str = ""
     made: MadeRules | None = None
     ends: Sessions = field(default=lambda time_ns: time_ns)
+    of_regular_hours: frozenset[str] = frozenset()  # the features that see no row outside every session
 
     @classmethod
     def of(
@@ -112,6 +115,7 @@ class NodeRules:
             strange[0] if strange else "",
             made,
             graph.sessions.ends,
+            frozenset(column for node in chain if node.hours == "regular" for column in node.features),
         )
 
     @property
@@ -205,7 +209,7 @@ class NodeRules:
         rows = in_units(rows, {name: scale for name, scale in self.scales.items() if name not in plain})
         past = self.past(rows) if self.needs else None
         judged = {name: text for name, text in self.features.items() if name not in self.unjudged}
-        return with_features(rows, judged, past).select(list(judged))
+        return with_features(rows, judged, past, self.of_regular_hours).select(list(judged))
 
 
 @dataclass(frozen=True)

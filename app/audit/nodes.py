@@ -14,7 +14,7 @@ from app.audit.sides import WANTED
 from app.audit.walk import frame_of
 from app.audit.wanted import wanted_rows
 from schemas.clocks import AVAILABLE_NS
-from schemas.reasons import OK, REASONS, STATUS, WARMING
+from schemas.reasons import OK, REASONS, STATUS, TRUNCATED, WARMING
 
 UNJUDGED_NODE = "audit_unjudged"  # of a row of an output: whether it has to be there, and that is all
 WINDOW_ROWS = 8_192  # looked through on either side for where both meet again
@@ -321,10 +321,10 @@ def _misstated(rules: NodeRules, rows: pl.DataFrame) -> Iterator[pl.Expr]:
     for status, feature in rules.statuses.items():
         if status in rows.columns and feature in rows.columns:
             told = pl.col(status)
-            strange = (told == OK) != pl.col(feature).is_not_null()
+            strange = ((told == OK) != pl.col(feature).is_not_null()) & (told != TRUNCATED)
             strange |= told >= len(REASONS)
             if feature not in rules.needs and (rules.join is None or feature not in rules.join.needs):
-                strange |= told == WARMING
+                strange |= told.is_in([WARMING, TRUNCATED])
             yield strange.fill_null(value=False)
 
 

@@ -308,34 +308,36 @@ def kyle_rls(
 def vpin(
     past: Past,
     size: pl.Series,
-    d: pl.Series,
+    bought_of: pl.Series,
+    parts: int,
     *,
     V: float,  # noqa: N803 - the setting's name
     n: int = 50,
     **settings: Any,
 ) -> pl.Series:
-    """M29: half lots of whole units, so that nothing is rounded but the result."""
+    """M29: of each trade so many of its `parts` are bought.  In whole units: the result alone is rounded."""
     stretches = stretches_of(past, settings)
     lots, volume = units(stretches.of(size)), units(pl.Series([float(V)]))
     unit = min(lots.exponent, volume.exponent)
     lots = lots.at(unit)
     (bucket,) = volume.at(unit).values
-    sides = stretches.of(d).to_list()
+    bought_parts = stretches.of(bought_of).to_list()
     values: list[float | None] = []
     for lower, end in stretches.spans():
         surplus: list[int] = []
-        content, bought = 0, 0  # of the open bucket: units, and half units
+        content, bought = 0, 0  # of the open bucket: units, and parts of units
         for here in range(lower, end):
-            side, rest = sides[here], lots.values[here]
-            while side is not None and rest > 0:
+            of_trade, rest = bought_parts[here], lots.values[here]
+            while of_trade is not None and rest > 0:
                 part = min(rest, bucket - content)
-                content, bought, rest = content + part, bought + part * (1 + side), rest - part
+                content, bought, rest = content + part, bought + part * of_trade, rest - part
                 if content == bucket:  # and what is left fills whole buckets alike, of which n are enough
                     whole, rest = divmod(rest, bucket)
-                    surplus += [abs(bought - bucket)] + [bucket * abs(side)] * min(whole, n)
+                    alike = [bucket * abs(2 * of_trade - parts)] * min(whole, n)
+                    surplus += [abs(2 * bought - bucket * parts), *alike]
                     content, bought = 0, 0
             del surplus[:-n]
-            values.append(ratio(sum(surplus), n * bucket) if len(surplus) == n else None)
+            values.append(ratio(sum(surplus), n * bucket * parts) if len(surplus) == n else None)
     return stretches.put(values, FLOAT)
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from app.audit.exact import Sums, ratio, root_of_ratio, units
 from app.audit.formula_functions import called, direction_of
-from app.audit.formula_values import alike, arithmetic, choose, finite, without
+from app.audit.formula_values import alike, arithmetic, choose, entering, finite, without
 from app.audit.lags import diff, lag, log_return, logarithm
 from app.audit.past import ROWS_MAX, Past, Settings
 from app.audit.since import kyle_rls, vpin
@@ -32,6 +32,7 @@ from app.audit.windows import (
 ROLL_ROWS: Final = 20
 SIDES: Final = 4
 BPS: Final = 1e4
+SHARES: Final = 2**21  # of a trade: what a share of it counts in
 
 
 def in_units(price: pl.Series, price_scale: float) -> pl.Series:
@@ -323,5 +324,11 @@ def roll_spread(
 
 
 def vpin_of_trades(past: Past, size: pl.Series, d: pl.Series, **settings: Any) -> pl.Series:
-    """M29 of directions that are -1, 0 or 1."""
-    return vpin(past, size, direction_of(d), **settings)
+    """M29 of directions that are -1, 0 or 1, or of shares from 0 to 1."""
+    if settings.pop("of", "direction") == "share":
+        bought = [
+            round(share * SHARES) if share is not None and 0 <= share <= 1 else None
+            for share in entering(d.cast(pl.Float64)).to_list()
+        ]
+        return vpin(past, size, pl.Series(bought, dtype=pl.Int64), SHARES, **settings)
+    return vpin(past, size, direction_of(d) + 1, 2, **settings)

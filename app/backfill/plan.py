@@ -17,6 +17,7 @@ from app.wiring.pipeline import Pipeline
 from app.wiring.resolved import settings_id
 from replay.store.day import Day
 from replay.store.days import HistoryStore
+from replay.store.objects import Folder, located, parse_store
 from schemas.kernel_cache import fingerprint
 
 NAME: Final = "plan.json"
@@ -106,7 +107,7 @@ class Plan:
 
     def open_days(self, date: str) -> list[Day]:
         """The days of a date as they were planned; raises UsageError where rows are others by now."""
-        store = HistoryStore(Path(self.store))
+        store = HistoryStore(parse_store(self.store))
         days = []
         for stream, pinned in self.days[date].items():
             day = store.day(stream, date, pinned.version)
@@ -121,7 +122,7 @@ class Plan:
 
 def make_plan(
     pipeline: Pipeline,
-    store: Path,
+    store: Folder,
     days: Mapping[str, Sequence[Day]],
     grace_ns: Mapping[str, int],
     *,
@@ -146,7 +147,7 @@ def make_plan(
     spans = [tuple(sorted(days))] if overnight and not chained else [(date,) for date in sorted(days)]
     return Plan(
         id=hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH],
-        store=str(store.resolve()),
+        store=str(located(store)),
         overnight=overnight,
         days=pinned,
         shards=tuple(_shards(spans, pipeline.settings.bus.partitions, groups, chained=chained)),

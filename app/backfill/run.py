@@ -32,6 +32,7 @@ from app.lock.changes import require_meanings
 from app.wiring.pipeline import Pipeline
 from app.wiring.planning import graph_plan
 from replay.store.day import Day
+from replay.store.objects import Folder
 
 NAME: Final = "backfill.json"  # in OUT: the commit
 LOST_MAX: Final = 3  # times that a shard may be lost with its process
@@ -104,7 +105,7 @@ class _Wanted:
     """The settings asked for, the days by date, and the grace of each day; None where settings name it."""
 
     settings: Settings
-    store: Path
+    store: Folder
     days: Mapping[str, Sequence[Day]]
     grace_ns: Mapping[str, int | None]
     overnight: bool

@@ -37,6 +37,7 @@ from app.commands.replay import (
 from app.day.dates import BETWEEN, days_between
 from app.day.request import ReplayRequest
 from app.errors import UsageError
+from replay.store.objects import store_of
 
 if TYPE_CHECKING:
     from app.backfill.runners import Runner
@@ -156,7 +157,7 @@ def backtest(
         return
 
     folder = out or Path("build/backtest") / str(date)
-    where: dict[str, Any] = {"config": config, "data": data, "store": store, "out": folder}
+    where: dict[str, Any] = {"config": config, "data": data, "store": store_of(store), "out": folder}
     how: dict[str, Any] = {"wire": through_wire, "workers": workers, "partitions": partitions}
     how |= {"grace_ns": flag_ns("grace", grace, grace_ns), "feature": feature, "bus": "embedded"}
     matched = rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns))

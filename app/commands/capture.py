@@ -1,6 +1,5 @@
 """The topics of a pipeline on their way into the history."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from replay.capture.session import CaptureTarget
 from replay.capture.session import capture as capture_topics
 from replay.dates import NEW_YORK
 from replay.publish.options import STORE, StoreOption
+from replay.store.objects import parse_store
 from schemas.clocks import NS_PER_S
 
 StreamsOption = Annotated[
@@ -76,7 +76,7 @@ def capture(
     topics = captured_topics(pipeline, names)
     target = CaptureTarget(
         bus=pipeline.bus,
-        store=Path(store),
+        store=parse_store(store),
         group=group or f"{settings.pipeline.prefix}-capture",
         zone=timezone,
         buckets=buckets,

@@ -16,6 +16,7 @@ from app.reading.models import topic_records
 from app.wiring.model_store import ModelRecord, ModelStore
 from app.wiring.open import open_bus, open_topics, pipeline_on
 from app.words import duration
+from replay.store.objects import store_of
 
 NodeArgument = Annotated[str, typer.Argument(help="Node with the model.", metavar="NODE")]
 
@@ -71,7 +72,7 @@ def fit(
     if valid_from is not None and mode in ("folds", "rolling"):
         raise UsageError(f"--valid-from is for one model: not for --mode {mode}")
     assert mode in MODES, mode
-    source = fit_source(settings, node, date, data, store, say)
+    source = fit_source(settings, node, date, data, store_of(store), say)
     wish = Wish(mode, Shares(validate, test, folds), valid_from)
     records = run_fits(settings, source, wish, lambda line: print_lines([line]))
     where = _recorded(settings, records, publish=publish)

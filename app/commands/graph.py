@@ -18,6 +18,7 @@ from app.lock.meanings import feature_meanings
 from app.process.clock import monotonic_ns
 from app.wiring.open import open_bus, pipeline_on
 from app.words import duration
+from replay.store.objects import store_of
 
 graph_app = typer.Typer(
     help="Show the graph of the settings, lock what its features mean, and check it over a day of history.",
@@ -26,10 +27,10 @@ graph_app = typer.Typer(
 app.add_typer(graph_app, name="graph")
 
 StoreOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="Folder of a history whose newest day has the columns.  Default: the registry, or what it lacks "
-        "from build/history/generated."
+        help="Folder or URL of a history whose newest day has the columns.  Default: the registry, or what "
+        "it lacks from build/history/generated."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, whole meanings.  Default: a table.")]
@@ -39,7 +40,7 @@ DataOption = Annotated[
     typer.Option(help="Folder of trades* and quotes*, imported once.  Default: the history alone."),
 ]
 HistoryOption = Annotated[
-    Path | None, typer.Option(help="Folder of the history.  Default: build/history/generated.")
+    str | None, typer.Option(help="Folder or URL of the history.  Default: build/history/generated.")
 ]
 SEEDS: Final = 1_000_000
 
@@ -66,7 +67,7 @@ def show(
     Example: python -m app graph show tick --config tidemark.toml --json
     """
     settings = load_settings(config)
-    view = GraphView(settings, input_columns(settings, store), to)
+    view = GraphView(settings, input_columns(settings, store_of(store)), to)
     if json_:
         typer.echo(json.dumps(view.as_json(node)))
     else:
@@ -90,7 +91,7 @@ def list_nodes(
     Example: python -m app graph ls --select +score --config tidemark.toml
     """
     settings = load_settings(config)
-    print_lines(GraphView(settings, input_columns(settings, store)).listed(select))
+    print_lines(GraphView(settings, input_columns(settings, store_of(store))).listed(select))
 
 
 @graph_app.command()
@@ -115,15 +116,16 @@ def diff(
 
     if (other is None) == (git is None):
         raise UsageError("name the older settings: a file, or a revision with --git HEAD~1")
-    now = Compared(load_settings(config), store)
+    history = store_of(store)
+    now = Compared(load_settings(config), history)
     if other is not None:
-        before = Compared(load_settings(other), store)
+        before = Compared(load_settings(other), history)
     else:
         assert git is not None, "one of the two was given"
         if config is None:
             raise UsageError("--git compares a file of settings with an older one of it: say -c my.toml")
         with settings_at(config, git) as older:
-            before = Compared(older, store)
+            before = Compared(older, history)
     print_lines(
         [f"{other or f'{config} at {git}'} -> {config or 'settings'}", *difference_lines(before, now)]
     )
@@ -139,7 +141,7 @@ def lock(config: ConfigFile = None, store: StoreOption = None) -> None:
     Example: python -m app graph lock --config tidemark.toml
     """
     settings = load_settings(config)
-    print_lines(_lines_of(write_meanings(settings, input_columns(settings, store).asof)))
+    print_lines(_lines_of(write_meanings(settings, input_columns(settings, store_of(store)).asof)))
 
 
 @graph_app.command()
@@ -157,7 +159,7 @@ def adopt(
     Example: python -m app graph adopt tick.mid --config tidemark.toml
     """
     settings = load_settings(config)
-    print_lines(_lines_of(adopt_meanings(settings, input_columns(settings, store).asof, names)))
+    print_lines(_lines_of(adopt_meanings(settings, input_columns(settings, store_of(store)).asof, names)))
 
 
 @graph_app.command()
@@ -176,7 +178,7 @@ def drop(
     Example: python -m app graph drop tick.vol@1 --config tidemark.toml
     """
     settings = load_settings(config)
-    written = drop_meanings(settings, input_columns(settings, store).asof, names)
+    written = drop_meanings(settings, input_columns(settings, store_of(store)).asof, names)
     lines = [f"dropped  {name}" for name in written.adopted]
     print_lines([*lines, f"{written.path}: {written.features} features of this graph are locked"])
 
@@ -219,7 +221,7 @@ def check(
 
     begun_ns = monotonic_ns()
     settings = load_settings(config)
-    days = days_to_check(settings, on, data, store, say)
+    days = days_to_check(settings, on, data, store_of(store), say)
     seed = randbelow(SEEDS) if seed is None else seed
     report = check_graph(settings, days, seed, lambda line: print_lines([line]), whole_day=whole_day)
     *lines, last = report.lines

@@ -30,6 +30,7 @@ from replay.publish.session import Target, of_registry, parse_client_config, wit
 from replay.publish.session import publish as publish_days
 from replay.store.catalog import list_days
 from replay.store.days import HistoryStore
+from replay.store.objects import parse_store
 from topics.warm import warm_encoder
 
 
@@ -67,7 +68,9 @@ def publish(
     _require_read(settings)
     factor = parse_speed(speed)
     warm_encoder()
-    days = list_days(HistoryStore(store), date, parse_versions(version or ()), parse_as_of(as_of))
+    days = list_days(
+        HistoryStore(parse_store(store)), date, parse_versions(version or ()), parse_as_of(as_of)
+    )
     there = [day.stream.name for day in days]
     names = [name for name in settings.stream_names if name in there]
     if not names:

@@ -17,6 +17,7 @@ from app.wiring.broker import left_running
 from replay.errors import HistoryError
 from replay.imports.units import Unit
 from replay.publish.pace import parse_speed
+from replay.store.objects import store_of
 from schemas.clocks import Clock
 
 DateOption = Annotated[
@@ -67,9 +68,10 @@ UnitOption = Annotated[
     ),
 ]
 StoreOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="Folder of the history.  Default: build/history/generated, with --data a folder of its own."
+        help="Folder or URL of the history.  Default: build/history/generated, with --data a folder of its "
+        "own."
     ),
 ]
 OutOption = Annotated[
@@ -208,7 +210,8 @@ def replay(
         run_again(again, out, bootstrap, date, config)
         return
     folder = out or Path("build/replay") / str(date)
-    where: dict[str, Any] = {"config": config, "data": data, "store": store, "out": folder, "bus": bus}
+    history = store_of(store)
+    where: dict[str, Any] = {"config": config, "data": data, "store": history, "out": folder, "bus": bus}
     how: dict[str, Any] = {"shape": shape, "format": format, "workers": workers, "partitions": partitions}
     matched = rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns))
 

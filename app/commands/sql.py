@@ -21,6 +21,7 @@ from replay.query_command import (
     parse_wanted,
     print_answer,
 )
+from replay.store.objects import Folder, parse_store
 from replay.store.snapshot import Snapshot
 from replay.store.sql import run_query
 
@@ -51,14 +52,16 @@ def sql(
         raise UsageError("--live reads on from the newest version: leave out --version and --as-of")
     wanted = parse_wanted(from_, to, symbols)
     snapshots = query_snapshots(
-        query, versions=parse_versions(version or ()), as_of_ns=parse_as_of(as_of), store=Path(store)
+        query, versions=parse_versions(version or ()), as_of_ns=parse_as_of(as_of), store=parse_store(store)
     )
     if live:
-        snapshots |= _live(list(snapshots), config, bootstrap, Path(store))
+        snapshots |= _live(list(snapshots), config, bootstrap, parse_store(store))
     print_answer(run_query(query, snapshots, wanted), explain=explain, out=out)
 
 
-def _live(streams: list[str], config: Path | None, bootstrap: str | None, store: Path) -> dict[str, Snapshot]:
+def _live(
+    streams: list[str], config: Path | None, bootstrap: str | None, store: Folder
+) -> dict[str, Snapshot]:
     """A snapshot of each input that the query names, with what its topic has beyond its table now."""
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
     pipeline = open_pipeline(settings, on_wait=say)

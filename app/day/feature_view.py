@@ -86,7 +86,8 @@ def _nulls(rows: pa.Table, column: str) -> dict[str, int]:
     count = rows.column(column).null_count
     if not count or column + STATUS not in rows.column_names:
         return {"": count} if count else {}
-    statuses = rows.column(column + STATUS).fill_null(0).to_numpy()
+    without = rows.filter(rows.column(column).is_null())
+    statuses = without.column(column + STATUS).fill_null(0).to_numpy()
     counts = np.bincount(statuses, minlength=len(REASONS))[1:].tolist()
     return {reason: count for reason, count in zip(REASONS[1:], counts, strict=True) if count}
 

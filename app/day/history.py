@@ -15,6 +15,7 @@ from operators.join.settings import AsofSettings
 from replay.errors import HistoryError, SourceError, UnknownDateError
 from replay.store.day import Day
 from replay.store.days import HistoryStore
+from replay.store.objects import Folder
 from topics.avro.schema import avro_schema
 
 HISTORY = Path("build/history")
@@ -87,7 +88,7 @@ class History:
             )
 
 
-def open_history(*, data: Path | None, store: Path | None, reading: Reading, say: Say) -> History:
+def open_history(*, data: Path | None, store: Folder | None, reading: Reading, say: Say) -> History:
     """Return the history a run reads.
 
     `data` is imported first, once, into a history of its own that no other folder and no other way of
@@ -113,7 +114,7 @@ def open_history(*, data: Path | None, store: Path | None, reading: Reading, say
 
 
 def find_days(
-    date: str, streams: Sequence[str], *, data: Path | None, store: Path | None, reading: Reading, say: Say
+    date: str, streams: Sequence[str], *, data: Path | None, store: Folder | None, reading: Reading, say: Say
 ) -> tuple[HistoryStore, list[Day]]:
     """Return the history and the day of each stream; raises UsageError naming the dates there are.
 
@@ -138,7 +139,7 @@ def generate_missing(history: History, dates: Sequence[str], say: Say) -> None:
         say(f"{date} is not in the history: generated a synthetic day of {rows}")
 
 
-def _elsewhere(message: str, data: Path, root: Path) -> str:
+def _elsewhere(message: str, data: Path, root: Folder) -> str:
     """Where the options can be typed that a message names and a run does not have."""
     if not any(flag in message for flag in IMPORT_ALONE):
         return ""

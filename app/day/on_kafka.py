@@ -13,11 +13,12 @@ from app.process.clock import monotonic_ns
 from app.wiring.pipeline import Pipeline
 from app.worker.ownership import OPENED
 from operators.sealed import ALIGNED
+from replay.store.objects import Folder, located
 from schemas.clocks import NS_PER_S
 
 
 def run_processes(
-    request: ReplayRequest, pipeline: Pipeline, folder: Path, store: Path, meanwhile: Callable[[], None]
+    request: ReplayRequest, pipeline: Pipeline, folder: Path, store: Folder, meanwhile: Callable[[], None]
 ) -> float:
     """Publish and join the day; return the seconds from the publisher's start to the end of all processes.
 
@@ -26,7 +27,7 @@ def run_processes(
     """
     settings = pipeline.settings
     speed = "max" if request.speed is None else str(request.speed)
-    publish = ["replay", "publish", "--store", str(store.resolve()), "--date", request.date]
+    publish = ["replay", "publish", "--store", str(located(store)), "--date", request.date]
     publish += ["--bootstrap", settings.bus.bootstrap, "--prefix", settings.pipeline.prefix]
     publish += ["--registry", settings.bus.schema_registry, "--shape", request.shape]
     publish += ["--clock", settings.pipeline.clock]

@@ -13,6 +13,7 @@ from app.errors import UsageError
 from app.wiring.pipeline import Pipeline
 from app.wiring.resolved import ID_LENGTH, settings_id
 from replay.store.day import Day
+from replay.store.objects import Folder, located, parse_store
 
 NAME: Final = "request.json"
 SETTINGS: Final = "tidemark.toml"  # of the run, whole: defaults, flags, environment and what the day needed
@@ -22,7 +23,7 @@ SETTINGS: Final = "tidemark.toml"  # of the run, whole: defaults, flags, environ
 class RunRecord:
     """The request of a run, resolved; `ids` are those of its summary.
 
-    `store` is the history's folder, and `rows` where the rows lie, if not beside the summary.
+    `store` is the history's folder or URL, and `rows` where the rows lie, if not beside the summary.
     """
 
     date: str
@@ -37,7 +38,7 @@ class RunRecord:
 
     @classmethod
     def of(
-        cls, request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day], bus: str, store: Path
+        cls, request: ReplayRequest, pipeline: Pipeline, days: Sequence[Day], bus: str, store: Folder
     ) -> "RunRecord":
         """That of a run on a bus of this name."""
         inputs = "\n".join(f"{day.stream.name} {day.summary.digest}" for day in days)
@@ -49,7 +50,7 @@ class RunRecord:
             ids["graph"] = pipeline.graph.meaning[:ID_LENGTH]
         return cls(
             date=request.date,
-            store=str(store.resolve()),
+            store=str(located(store)),
             rows=None if request.rows is None else str(request.rows.resolve()),
             wire=request.wire,
             bus="embedded" if bus == "embedded" else "kafka",
@@ -83,7 +84,7 @@ class RunRecord:
         return ReplayRequest(
             date=self.date,
             config=folder / SETTINGS,
-            store=Path(self.store),
+            store=parse_store(self.store),
             wire=self.wire,
             bus=self.bus,
             bootstrap=bootstrap if self.bus == "kafka" else None,

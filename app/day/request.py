@@ -13,6 +13,7 @@ from app.errors import UsageError
 from app.wiring.resolved import graph_tables
 from replay.imports.files import READABLE
 from replay.store.day import Day
+from replay.store.objects import Folder
 from schemas.clocks import NS_PER_S, Clock
 
 BLOCK_SPAN_NS = 10 * NS_PER_S  # market time a block may span at full speed; it costs no waiting there
@@ -30,7 +31,7 @@ class ReplayRequest:
     rows: Path | None = None  # of several days; None where the day stands alone
     config: Path | None = None
     data: Path | None = None
-    store: Path | None = None
+    store: Folder | None = None
     reading: Reading = field(default_factory=Reading)  # how the files in `data` are read
     wire: bool = True  # through topics; else straight from files into the tasks, on no bus
     bus: Literal["kafka", "embedded"] | None = None

@@ -39,6 +39,7 @@ from operators.sealed import ALIGNED
 from replay.publish.publication import require_grace
 from replay.store.day import Day
 from replay.store.days import HistoryStore
+from replay.store.objects import Folder
 from schemas.reasons import Nulls, summed_nulls
 from topics.avro.schema import avro_schema
 from topics.bus import Bus
@@ -186,7 +187,7 @@ def _by_files(
     pipeline: Pipeline,
     days: Sequence[Day],
     folder: Path,
-    store: Path,
+    store: Folder,
     stages: Stages,
     read_back: ReadBack,
 ) -> _Ran:
@@ -211,7 +212,7 @@ def _by_wire(
     pipeline: Pipeline,
     days: Sequence[Day],
     folder: Path,
-    store: Path,
+    store: Folder,
     stages: Stages,
     read_back: ReadBack,
 ) -> _Ran:
@@ -237,7 +238,7 @@ def _run(
     pipeline: Pipeline,
     days: Sequence[Day],
     folder: Path,
-    store: Path,
+    store: Folder,
     stages: Stages,
     read_back: ReadBack,
 ) -> float:

@@ -22,6 +22,7 @@ from app.wiring.pipeline import Pipeline
 from app.wiring.planning import declared_graph
 from operators.tiles.settings import ModelSettings
 from replay.store.day import Day
+from replay.store.objects import Folder
 from schemas.clocks import clock_column
 from topics.avro.schema import avro_schema
 from topics.memory.bus import MemoryBus
@@ -70,7 +71,7 @@ def fit_source(
     name: str,
     dates: str,
     data: Path | None,
-    store: Path | None,
+    store: Folder | None,
     say: Callable[[str], None],
 ) -> FitSource:
     """The samples of a model over days of history: a date, or the first and the last of several.

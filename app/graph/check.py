@@ -29,6 +29,7 @@ from operators.hashing.parity import Parity, sealed_hashes
 from operators.sealed import ALIGNED
 from replay.store.day import Day
 from replay.store.days import HistoryStore
+from replay.store.objects import Folder
 from schemas.clocks import clock_column
 
 DATE: Final = "2024-01-15"  # is generated where there is no history
@@ -46,7 +47,7 @@ class Report(NamedTuple):
 
 
 def days_to_check(
-    settings: Settings, on: str | None, data: Path | None, store: Path | None, say: Callable[[str], None]
+    settings: Settings, on: str | None, data: Path | None, store: Folder | None, say: Callable[[str], None]
 ) -> list[Day]:
     """The day of each input; raises UsageError, before anything else, where the graph cannot be checked.
 

@@ -1,6 +1,5 @@
 """Where the columns of a graph's inputs are known from: a registry or files, else a day of history."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 from app.config import Settings
@@ -11,6 +10,7 @@ from app.wiring.planning import join_settings
 from app.wiring.schemas import registered_streams
 from operators.join.settings import AsofSettings
 from replay.store.days import HistoryStore
+from replay.store.objects import Folder
 from schemas.stream import Stream
 from topics.registry.open import open_registry
 
@@ -22,7 +22,7 @@ class InputColumns(NamedTuple):
     source: str
 
 
-def input_columns(settings: Settings, store: Path | None) -> InputColumns:
+def input_columns(settings: Settings, store: Folder | None) -> InputColumns:
     """The columns as the newest schemas say, or those of the newest day in the history.
 
     No broker is asked, but for inputs that are frames, which alone say their columns.  With a `store` only

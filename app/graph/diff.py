@@ -17,6 +17,7 @@ from app.graph.columns import input_columns
 from app.graph.show import Past
 from app.lock.meanings import FeatureMeaning, feature_meanings, identity_plan
 from app.words import table_lines
+from replay.store.objects import Folder
 
 TOKENS: Final = re.compile(r"'[^']*'|\w+(?:\.\w+)?|\S")
 GIT_S: Final = 60
@@ -25,7 +26,7 @@ GIT_S: Final = 60
 class Compared:
     """A graph of settings: its features, and its nodes by name."""
 
-    def __init__(self, settings: Settings, store: Path | None) -> None:
+    def __init__(self, settings: Settings, store: Folder | None) -> None:
         """Raises UsageError where it has errors, or its inputs are not known."""
         asof = input_columns(settings, store).asof
         plan = identity_plan(settings, asof)

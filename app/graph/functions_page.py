@@ -25,6 +25,8 @@ $ python -m app graph functions
 
 - A value is null where an input is null, NaN or infinite, and where the result is undefined or too large:
   `1 / 0`, `log(0)`. A function says where it differs.
+- A column of texts is compared with a text, `exchange == 'N'`, or with another one, by their bytes in UTF-8;
+  `where(taker == 'buy', 1, -1)` makes a number of it.
 - Integers are exact, in 64 bits, and null where they do not fit; all else is float64, so is what `/` gives.
 - What a call passes by name is a setting: a constant. It is part of what the feature means, its default too.
 - A length of time is a whole number and its unit, `ns us ms s m h d`: `'250ms'`, `'5m'`.

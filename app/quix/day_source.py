@@ -2,7 +2,6 @@
 
 import math
 import time
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,16 +11,16 @@ from quixstreams.sources import StatefulSource
 from replay.errors import PublishError
 from replay.publish.cursor import NEVER_NS, Cursor
 from replay.publish.messages import Composer
-from replay.publish.pace import Pace
+from replay.publish.pace import PACED_STEP_NS, Pace, wait_a_step
 from replay.publish.publication import (
     BLOCK_ROWS_MAX,
-    PACED_STEP_NS,
     STEP_ROWS_MAX,
     end_ns,
     require_grace,
 )
 from replay.store.days import HistoryStore
-from schemas.clocks import NS_PER_S, Clock
+from replay.store.objects import parse_store
+from schemas.clocks import Clock
 from topics.avro.encode import RowEncoder
 from topics.avro.progress import encode_progress
 from topics.bus import MessageLimit
@@ -71,8 +70,7 @@ class DaySource(StatefulSource):  # its process is started anew: what the constr
         composer = self._composer(cursor, registry)
         pace = Pace(self._speed or math.inf, cursor.next_ns, time.monotonic_ns())
         while self.running:
-            if wait_ns := pace.wait_ns(cursor.next_ns, time.monotonic_ns()):
-                time.sleep(min(wait_ns, PACED_STEP_NS) / NS_PER_S)
+            if wait_a_step(pace.wait_ns(cursor.next_ns, time.monotonic_ns())):
                 continue
             rows, clock_ns, _ = cursor.take(self._step_end(cursor))
             for message in composer.compose(rows, clock_ns) or ():
@@ -90,7 +88,7 @@ class DaySource(StatefulSource):  # its process is started anew: what the constr
 
     def _cursor(self) -> Cursor:
         """The day at its beginning; raises PublishError where some of it would be left out."""
-        cursor = Cursor(HistoryStore(Path(self._data)).day(self._stream, self._date), self._clock)
+        cursor = Cursor(HistoryStore(parse_store(self._data)).day(self._stream, self._date), self._clock)
         require_grace([cursor.day], self._grace_ns, self._clock)
         if not cursor.timed.all():
             raise PublishError(

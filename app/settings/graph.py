@@ -51,6 +51,7 @@ class NodeTable(LabelTable, BarsTable, ModelTable):
         default_factory=dict
     )  # column = "formula", in order; " @2" behind it is its version
     out: OutputSettings | None = None
+    hours: Literal["all", "regular"] = "all"  # regular: what looks back sees no row outside every session
     # Of a join alone, each as in `[pipeline]`.
     right: tuple[Name, ...] = ()  # nodes and streams that are looked up for each row
     direction: Literal["backward", "forward", "nearest"] = "backward"  # a node looks back
@@ -74,6 +75,8 @@ class NodeTable(LabelTable, BarsTable, ModelTable):
             self._require_none_of(MODEL_KEYS, "a model", "model")
         if self.kind == "formula":
             return self
+        if self.hours != "all":
+            raise ValueError(f'hours is a key of features, and kind = "{self.kind}" has none that look back')
         if self.kind in ("function", "model"):
             self.require_function() if self.kind == "function" else self.require_model()
             if self.features:
@@ -215,6 +218,7 @@ class GraphTable(Section):
                     bars=node.bars(known_after_ns) if node.kind == "bars" else None,
                     label=node.label() if node.kind == "label" else None,
                     tiles=node.calls(*functions.get(name, (None, ()))),
+                    hours=node.hours,
                 )
                 for name, node in self.nodes.items()
             ),

@@ -48,8 +48,11 @@ class SignTable(HorizonTable):
 class BinsTable(HorizonTable):
     """`bins`, L4: in which of the intervals between edges that return lies."""
 
-    edges: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]  # ascending
+    edges: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()  # ascending
     sigma: Column | None = None  # a column that the return is divided by
+    trailing: Rows | None = None  # instead of edges: quantiles of so many labels that had ended at the event
+    q_ppm: tuple[int, ...] = ()  # which quantiles, in millionths, ascending
+    min_count: Rows | None = None  # the fewest such labels for a label; all of them where it is not said
 
 
 class BarrierTable(HorizonTable):

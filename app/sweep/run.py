@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.batch.outputs import Outputs
 from app.config import Settings
@@ -28,6 +28,9 @@ from app.words import table_lines
 from operators.sealed import ALIGNED
 from replay.store.day import Day
 from schemas.clocks import NS_PER_S
+
+if TYPE_CHECKING:
+    from replay.store.objects import Folder
 
 NAME: Final = "sweep.json"
 PARITY_LENGTH: Final = 8  # hex digits that are shown
@@ -70,7 +73,7 @@ def run_sweep(
     wanted = {one.name: _settings(base, one, first.out / one.name / SETTINGS) for one in variants}
     warm_up(base, wire=False)
     results = []
-    store: Path | None = None
+    store: Folder | None = None
     for date in dates:
         own = request(date)
         if store is None:

@@ -26,6 +26,7 @@ from app.worker.rereading import Rereading
 from app.worker.tally import Tally
 from app.worker.turn_watch import TurnWatch
 from app.worker.worker import Worker
+from topics.registry.unknown import UnknownIds
 
 
 def open_worker(
@@ -44,7 +45,7 @@ def open_worker(
     what `max_ahead_of = "wall"` measures times by.  `ledger` and `health` are for those who watch the worker.
     """
     settings, group = pipeline.settings.worker, pipeline.settings.pipeline.prefix
-    ledger = ledger or Ledger(pipeline.settings.stream_names)
+    ledger = _beaten(ledger or Ledger(pipeline.settings.stream_names), pipeline)
     member, once = f"{group}-{settings.slot}", settings.guarantee == "exactly_once"
     tasks, meter = dict[int, Task](), Meter(on_step=ledger.heart.beat)  # Ownership alone changes the tasks
 
@@ -87,3 +88,10 @@ def open_worker(
     )
     consumer.subscribe(topics, ownership)
     return worker
+
+
+def _beaten(ledger: Ledger, pipeline: Pipeline) -> Ledger:
+    """The ledger; its heart beats at each question to the registry, of which one poll can ask thousands."""
+    if isinstance(pipeline.registry, UnknownIds):
+        pipeline.registry.on_question = ledger.heart.beat
+    return ledger

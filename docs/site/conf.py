@@ -3,8 +3,14 @@
 project = "Tidemark"
 author = "the Tidemark developers"
 copyright = author  # noqa: A001 - what Sphinx calls it
-extensions = ["myst_parser"]
-source_suffix = {".md": "markdown"}
+extensions = ["myst_nb"]
+source_suffix = {".md": "myst-nb", ".py": "myst-nb"}
+exclude_patterns = ["conf.py"]
+nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300  # s for a cell: kernels may have to be compiled
+nb_merge_streams = True
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 html_theme = "furo"

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 from pyarrow import types
 
+from operators.formula.cuts import add_cuts
 from operators.formula.errors import FormulaError
 from operators.formula.functions.declare import Memory, widest
 from operators.formula.functions.table import FUNCTIONS
@@ -19,10 +20,19 @@ from operators.formula.history import STATEFUL, Reach, Start, farthest, latest_s
 from operators.formula.meaning import begins_anew, column_meaning, node_meaning, step_meanings
 from operators.formula.names import wrong_name
 from operators.formula.read import read_formula
-from operators.formula.steps import Step, Steps
+from operators.formula.steps import Step, Steps, Texts
 from operators.formula.suggest import suggest
-from operators.formula.tree import Absent, Broken, Call, Constant, Name, Tree
-from operators.formula.types import ARROW_TYPES, Kind, kind_of, mismatches
+from operators.formula.tree import Absent, Broken, Call, Constant, Name, Text, Tree
+from operators.formula.types import (
+    ARROW_TYPES,
+    EQUALITY,
+    ORDERING,
+    SWAPPED,
+    Kind,
+    is_text,
+    kind_of,
+    mismatches,
+)
 from operators.formula.units import Unit, column_unit, strangers, unit_of, unit_words
 
 FEATURES_MAX: Final = 1_000  # of one node
@@ -72,6 +82,8 @@ class Features:
     `reaches`    of each of these: how far back the rows of its windows are.
     `starts`     of each of these: since when it hangs on all rows.
     `units`      of each feature of this node, as far as they are known.
+    `cuts`       of each feature the step that is true where a window of it was cut, None where none can be.
+    `regular_hours`  whether rows outside every session are no rows to what looks back.
     """
 
     columns: tuple[str, ...]
@@ -84,6 +96,8 @@ class Features:
     reaches: Mapping[str, Reach]
     starts: Mapping[str, Start]
     units: Mapping[str, Unit]
+    cuts: tuple[int | None, ...] = ()
+    regular_hours: bool = False
 
     @property
     def meaning(self) -> str:
@@ -106,10 +120,11 @@ def root_source(
 
 
 def read_features(
-    node: str, source: Source, formulas: Mapping[str, str]
+    node: str, source: Source, formulas: Mapping[str, str], *, regular_hours: bool = False
 ) -> tuple[Features | None, dict[str, list[FormulaError]]]:
     """Return the features, None where any has an error, and the errors by feature.
 
+    With `regular_hours` rows outside every session are no rows to what looks back.
     An error at (0, 0) is of the feature's name and not of a place in its formula.
     """
     reading = _Reading(node, source, list(formulas))
@@ -118,11 +133,12 @@ def read_features(
     errors = {column: wrong for column, wrong in reading.errors.items() if wrong}
     if errors or source.layout is None or source.broken:
         return None, errors
-    steps = tuple(reading.steps.steps)
     places = {column: place for column, place in reading.features.items() if place is not None}
     assert len(places) == len(formulas), "a feature without an error has a step"
+    cuts = add_cuts(reading.steps, list(places.values()))
+    steps = tuple(reading.steps.steps)
     fields = [pa.field(name, ARROW_TYPES[steps[place].kind]) for name, place in places.items()]
-    of_steps = step_meanings(steps, source.meanings, source.sessions)
+    of_steps = step_meanings(steps, source.meanings, source.sessions, regular_hours=regular_hours)
     meanings = {**source.meanings, **{name: of_steps[place] for name, place in places.items()}}
     layout = pa.schema([*source.layout, *fields])
     pasts = _pasts(steps, source)
@@ -140,6 +156,8 @@ def read_features(
         reaches,
         starts,
         reading.units_of(places),
+        cuts,
+        regular_hours,
     )
     return made, errors
 
@@ -156,10 +174,11 @@ def _pasts(steps: Sequence[Step], source: Source) -> list[_Past]:
     """Of each step."""
     pasts: list[_Past] = []
     for step in steps:
-        if step.function == "column":
-            memory = source.memories.get(step.column, "row")
-            reach = source.reaches.get(step.column, Reach())
-            pasts.append(_Past(memory, reach, source.starts.get(step.column, "")))
+        if step.reads:
+            memory = widest(source.memories.get(column, "row") for column in step.reads)
+            reach = farthest([source.reaches.get(column, Reach()) for column in step.reads])
+            start = latest_start([source.starts.get(column, "") for column in step.reads])
+            pasts.append(_Past(memory, reach, start))
             continue
         made_of = [pasts[place] for place in step.operands]
         memories = {past.memory for past in made_of}
@@ -226,7 +245,7 @@ class _Reading:
                 return self.steps.constant(tree.value)
             case Name():
                 return self._named(column, tree, errors)
-            case Absent():
+            case Absent() | Text():  # of a comparison of texts, which looks at its sides itself
                 return None
             case Broken():
                 for operand in tree.operands:
@@ -236,6 +255,8 @@ class _Reading:
                 return self._called(column, tree, errors)
 
     def _called(self, column: str, call: Call, errors: list[FormulaError]) -> int | None:
+        if call.function in EQUALITY | ORDERING and any(map(self._is_text, call.operands)):
+            return self._compared_texts(column, call, errors)
         places = [self._place(column, operand, errors) for operand in call.operands]
         kinds: list[Kind | None] = [None if place is None else self.steps.kind(place) for place in places]
         function = FUNCTIONS.get(call.function)
@@ -257,6 +278,33 @@ class _Reading:
             why = f"units of two scales are never compared or added: {first}, and {second}"
             errors.append(FormulaError(why, call.start, call.end))
         return place
+
+    def _is_text(self, tree: Tree) -> bool:
+        """Whether a side of a comparison is a text, or a column of texts that may be read."""
+        source = self._source
+        if not isinstance(tree, Name) or source.layout is None or tree.name not in source.layout.names:
+            return isinstance(tree, Text)
+        readable = tree.name not in source.labels | source.broken
+        return readable and is_text(source.layout.field(tree.name).type)
+
+    def _compared_texts(self, column: str, call: Call, errors: list[FormulaError]) -> int | None:
+        left, right = call.operands
+        function = call.function
+        if isinstance(left, Text):
+            left, right, function = right, left, SWAPPED.get(function, function)
+        for side in (left, right):
+            if not self._is_text(side) and self._place(column, side, errors) is not None:
+                why = "a text is compared with a text or a column of texts, and this is neither"
+                errors.append(FormulaError(why, side.start, side.end))
+        if isinstance(left, Text):
+            errors.append(FormulaError("two texts are always the same or not", call.start, call.end))
+        if not isinstance(left, Name) or not isinstance(right, Name | Text):
+            return None
+        if not (self._is_text(left) and self._is_text(right)):
+            return None
+        constant = isinstance(right, Text)
+        other = right.value if isinstance(right, Text) else right.name
+        return self.steps.texts(Texts(function, left.name, other, constant))
 
     def _new_units(self) -> tuple[Unit, Unit] | None:
         """Find the units of the steps that are new; returns two that one of them puts side by side."""
@@ -293,6 +341,7 @@ class _Reading:
             if kind is not None:
                 return self.steps.column(name, kind)
             why = f"{name} is {of_column}; a formula computes with numbers and booleans"
+            why += ", and compares texts: x == 'N'" if is_text(of_column) else ""
             if types.is_decimal128(of_column):
                 why += ", and with a decimal where [streams.NAME.scales] gives it a scale"
         elif name == column:

@@ -50,6 +50,8 @@ class Stateful(NamedTuple):
     `own`      a column beside those values that it writes itself, made anew from them after a restart: an
                integer for each row, or integers that lie from the first place of the symbol's ring on,
                whatever the row.
+    `begin`    whether all it has is the row at which its window begins, which the kept rows say again after
+               a restart.
     """
 
     result: Kind | Literal["same"]
@@ -61,6 +63,7 @@ class Stateful(NamedTuple):
     each: int = 0
     own: Literal["", "rows", "places"] = ""
     far: int = 0
+    begin: bool = False
 
     def sized(self, constants: Sequence[int]) -> "Stateful":
         """With the words that it has for these constants."""
@@ -96,6 +99,8 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x, rows, reset), and (x, ns, reset, rows_max)
     "lag_rows": Stateful("same", 1, "window", 0, reset=1),
     "lag_time": Stateful("same", 1, "window", 1, reset=1),
+    # (any, window): whether more rows than `rows_max` are in it, so that it was cut
+    "window_cut": Stateful("bool", 1, "window", 1, kept=False, begin=True),
     # (x, window): rows with a value, and their exact sum, with parts `low` and `mean`
     "window_count": Stateful("int64", 1, "window", 2),
     "window_sum": Stateful("float64", 1, "window", NEAR_WORDS, far=EXACT_WORDS),
@@ -111,6 +116,8 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "cusum": Stateful("int8", 2, "since", TAKEN_WORDS + 2, kept=False, reset=-2),
     # (size, d, n, V, reset): M29, whose state has two words for each of n buckets
     "buckets": Stateful("float64", 2, "since", 4 + 3 * EXACT_WORDS, kept=False, each=2, reset=-1),
+    # the same of (size, share that was bought, n, V, reset)
+    "share_buckets": Stateful("float64", 2, "since", 4 + 3 * EXACT_WORDS, kept=False, each=2, reset=-1),
     # (price, log price, K, adjust, reset): M7 of a session, whose state has the last K logarithms
     "two_scales": Stateful("float64", 2, "since", 4 + 2 * EXACT_WORDS, kept=False, each=1, reset=-1),
     # (x): when the row is, in ns

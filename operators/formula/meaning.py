@@ -27,17 +27,25 @@ def column_meaning(rows: str, column: pa.Field) -> str:
     return digest("column", rows, column.name, column.type)
 
 
-def step_meanings(steps: Sequence[Step], columns: Mapping[str, str], sessions: str) -> list[str]:
+def step_meanings(
+    steps: Sequence[Step], columns: Mapping[str, str], sessions: str, *, regular_hours: bool = False
+) -> list[str]:
     """The meaning of each step; `columns` has those of the columns that are read.
 
-    `sessions` is that of the sessions: what begins anew with them means something else by others.
+    `sessions` is that of the sessions: what begins anew with them means something else by others, and so does
+    all that looks back where it sees their rows alone.
     """
     meanings: list[str] = []
     for step in steps:
-        read = columns[step.column] if step.function == "column" else step.bits
+        read: object = columns[step.column] if step.function == "column" else step.bits
+        if step.texts is not None:
+            operator, column, other, constant = step.texts
+            read = digest(operator, columns[column], repr(other) if constant else columns[other])
         operands = [meanings[place] for place in step.operands]
         if begins_anew(steps, step):
             operands.append(sessions)
+        if regular_hours and step.function in STATEFUL:
+            operands.append(f"regular hours {sessions}")
         meanings.append(digest("row", KERNELS_VERSION, step.function, step.kind, read, *operands))
     return meanings
 

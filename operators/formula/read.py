@@ -15,7 +15,7 @@ from operators.formula.durations import duration_ns
 from operators.formula.errors import FormulaError
 from operators.formula.functions.table import FUNCTIONS, KNOWN, absence
 from operators.formula.suggest import suggest
-from operators.formula.tree import Absent, Broken, Call, Constant, Name, Tree
+from operators.formula.tree import Absent, Broken, Call, Constant, Name, Text, Tree
 
 TEXT_LENGTH_MAX: Final = 4_096  # characters
 DEPTH_MAX: Final = 64  # operators and calls inside one another; a sum of n terms is n - 1 deep
@@ -255,7 +255,8 @@ class _Reader:
         elif isinstance(value, str | bytes):
             window = isinstance(value, str) and duration_ns(value) is not None
             what = f"{value!r} is a window, and" if window else "a text is"
-            self._report(f"{what} no value of a formula", start, end)
+            instead = "; it can be compared: x == 'N'" if isinstance(value, str) and not window else ""
+            self._report(f"{what} no value of a formula{instead}", start, end)
         elif value is None:
             self._report("None is not part of formulas; nulls come from the rows", start, end)
         else:
@@ -283,7 +284,16 @@ class _Reader:
             message = "one comparison at a time; write a < b and b < c"
             return self._broken(message, node, parts, depth)
         (operator,) = node.ops
-        return self._operation(COMPARISONS.get(type(operator)), operator, parts, node, depth)
+        function = COMPARISONS.get(type(operator))
+        if function is None:
+            return self._operation(None, operator, parts, node, depth)
+        return Call(function, tuple(self._side(part, depth + 1) for part in parts), *self._span(node))
+
+    def _side(self, node: ast.expr, depth: int) -> Tree:
+        """One side of a comparison, which may be a text."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return Text(node.value, *self._span(node))
+        return self.tree(node, depth)
 
     def _call(self, node: ast.Call, depth: int) -> Tree:
         parts = list(node.args)

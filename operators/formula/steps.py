@@ -15,27 +15,40 @@ from operators.formula.types import (
     OF_FLOATS,
     OF_ONE_KIND,
     ORDERING,
+    SWAPPED,
     Kind,
     result_kind,
 )
 
-SWAPPED = {"greater": "less", "greater_equal": "less_equal", "less": "greater", "less_equal": "greater_equal"}
+
+class Texts(NamedTuple):
+    """A comparison of texts, by their bytes in UTF-8: of a column with another one, or with a constant.
+
+    `operator`  as steps name it: `equal`, `less_equal`.
+    `other`     the other column, or the text itself where it is a `constant`.
+    """
+
+    operator: str
+    column: str
+    other: str
+    constant: bool
 
 
 class Step(NamedTuple):
     """One value per row.
 
-    `function`   an operator, a function of the language, `column`, `constant`, `absent`, `to_float`, or what
-                 functions are made of: `valid_bid` and `uncrossed_bid` (the bid of a quote, null where the
-                 quote is not valid, or also where it is crossed), `direction` (-1, 0 or 1, else null),
-                 `zero_without` (x, and 0 where y is null and z is not), `min_known`, `max_known`, `erfc`,
-                 `student` (how much of a t distribution lies below z), `enough` (x where a count is at
-                 least so large), `units` and `whole_units` (a float, and the digits of a decimal, in units of
-                 1/scale), a step with state (`STATEFUL`), or a part of what one gives.
+    `function`   an operator, a function of the language, `column`, `texts`, `constant`, `absent`, `to_float`,
+                 or what functions are made of: `valid_bid` and `uncrossed_bid` (the bid of a quote, null
+                 where the quote is not valid, or also where it is crossed), `direction` (-1, 0 or 1, else
+                 null), `zero_without` (x, and 0 where y is null and z is not), `min_known`, `max_known`,
+                 `erfc`, `student` (how much of a t distribution lies below z), `enough` (x where a count is
+                 at least so large), `units` and `whole_units` (a float, and the digits of a decimal, in
+                 units of 1/scale), a step with state (`STATEFUL`), or a part of what one gives.
     `kind`       of the value.
     `operands`   places of earlier steps.
     `column`     the name, of a `column`.
     `bits`       of a `constant`: the integer, 0 or 1 for a boolean, the 64 bits of a float.
+    `texts`      what `texts` compares.
     """
 
     function: str
@@ -43,6 +56,14 @@ class Step(NamedTuple):
     operands: tuple[int, ...] = ()
     column: str = ""
     bits: int = 0
+    texts: Texts | None = None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns of the input that it reads itself."""
+        if self.texts is not None:
+            return (self.texts.column,) if self.texts.constant else (self.texts.column, self.texts.other)
+        return (self.column,) if self.function == "column" else ()
 
 
 class Steps:
@@ -59,6 +80,10 @@ class Steps:
     def column(self, name: str, kind: Kind) -> int:
         """The values of a column of the input."""
         return self._add(Step("column", kind, column=name))
+
+    def texts(self, texts: Texts) -> int:
+        """Whether a comparison of texts holds."""
+        return self._add(Step("texts", "bool", texts=texts))
 
     def units(self, column: int, *numbers: float) -> int:
         """The values of a column in units of 1/scale: of a float by the scale, of digits by a fraction."""

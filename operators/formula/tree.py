@@ -22,6 +22,14 @@ class Constant(NamedTuple):
     end: int
 
 
+class Text(NamedTuple):
+    """A text that a column of texts is compared with."""
+
+    value: str
+    start: int
+    end: int
+
+
 class Absent(NamedTuple):
     """A value that a call leaves out; the place is that of the call."""
 
@@ -50,4 +58,4 @@ class Broken(NamedTuple):
     end: int
 
 
-Tree: TypeAlias = Name | Constant | Absent | Call | Broken
+Tree: TypeAlias = Name | Constant | Text | Absent | Call | Broken

@@ -40,6 +40,14 @@ SIGNS: Final = frozenset({"sign", "direction", "zero_without"})
 # Steps whose operands have one kind, which is the result's.
 OF_ONE_KIND: Final = frozenset({"min", "max", "min_known", "max_known", "clip", "valid_bid", "uncrossed_bid"})
 
+# The comparison with both sides changed over; the others say the same.
+SWAPPED: Final[Mapping[str, str]] = {
+    "greater": "less",
+    "greater_equal": "less_equal",
+    "less": "greater",
+    "less_equal": "greater_equal",
+}
+
 NOT_BOOLEAN: Final = "and this is a boolean; where(x, 1, 0) makes a number of it"
 
 
@@ -55,6 +63,13 @@ def kind_of(column: pa.DataType) -> Kind | None:
     if types.is_integer(column) and not types.is_uint64(column):
         return "int64"
     return "float64" if types.is_floating(column) else None
+
+
+def is_text(column: pa.DataType) -> bool:
+    """Whether a column's values are texts, which formulas compare."""
+    if types.is_dictionary(column):
+        return is_text(column.value_type)
+    return bool(types.is_string(column) or types.is_large_string(column) or types.is_string_view(column))
 
 
 def mismatches(operator: str, kinds: Sequence[Kind | None]) -> list[tuple[int, str]]:

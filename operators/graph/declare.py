@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from operators.bars.settings import BarSettings
 from operators.labels.declare import LabelSettings
@@ -77,6 +77,8 @@ class NodeSettings:
     `bars`      of a node that sums those rows up; its features are aggregates.
     `label`     of a node that labels those rows by later ones; it has no features.
     `tiles`     of a node that calls a function or a model with those rows; it has no features.
+    `hours`     of a node of features: whether rows outside every session are rows to what looks back (`all`)
+                or not (`regular`).
     """
 
     name: str
@@ -87,6 +89,7 @@ class NodeSettings:
     bars: BarSettings | None = None
     label: LabelSettings | None = None
     tiles: TileSettings | None = None
+    hours: Literal["all", "regular"] = "all"
 
     @property
     def kind(self) -> str:

@@ -99,7 +99,8 @@ def _own_pasts(plan: Plan) -> dict[str, Past]:
         features = zip(node.features.columns, node.features.roots, strict=True)
         columns[node.name] = {**upstream, **{name: pasts[root] for name, root in features}}
         steps = zip(node.features.steps, pasts, strict=True)
-        remembered = [past for step, past in steps if step.function in STATEFUL]
+        looks_back = {name for name, what in STATEFUL.items() if not what.begin}  # by itself
+        remembered = [past for step, past in steps if step.function in looks_back]
         if remembered:
             of_nodes[node.name] = _farthest(remembered)
     return of_nodes
@@ -170,8 +171,8 @@ def _pasts(steps: Sequence[Step], upstream: Mapping[str, Past]) -> list[Past]:
     """Of each step."""
     pasts: list[Past] = []
     for step in steps:
-        if step.function == "column":
-            pasts.append(upstream.get(step.column, NOTHING))
+        if step.reads:
+            pasts.append(_farthest([upstream.get(column, NOTHING) for column in step.reads]))
             continue
         made_of = _farthest([pasts[place] for place in step.operands])
         if step.function in STATEFUL:

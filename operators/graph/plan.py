@@ -232,7 +232,8 @@ class _Planning:
             self._report(node.name, f"a node needs features, in a table [graph.{node.name}.features]")
         formulas, versions, twice = feature_versions(node.name, node.features)
         self.errors += twice
-        features, errors = read_features(node.name, source, formulas)
+        regular = node.hours == "regular"
+        features, errors = read_features(node.name, source, formulas, regular_hours=regular)
         for column, wrong in errors.items():
             for error in wrong:
                 places = (error.start, error.end) if error.end else (None, None)

@@ -13,8 +13,9 @@ import pyarrow as pa
 from operators.labels import places as at
 from operators.labels.held import HeldRows, Inputs, pieces_of
 from operators.labels.inputs import known_times, read_columns, require_columns, require_new, settings_of
-from operators.labels.outputs import columns_of, fields_of, statuses_of
-from operators.labels.settings import Label
+from operators.labels.outputs import columns_of, fields_of, measured_of, statuses_of
+from operators.labels.settings import Bins, Label
+from operators.labels.trailing import PREFIX, TrailingBins
 from operators.node import Context, NodeStateError
 from operators.rows.groups import Groups
 from operators.rows.packing import pack_rows, unpack_rows
@@ -64,6 +65,9 @@ class LabelNode:
         self._settings, self._levels = settings_of(label, upstream)
         self._held = HeldRows(upstream, self._settings, self._levels)
         self._clock = _Progress()
+        self._trailing: TrailingBins | None = None
+        if isinstance(label, Bins) and label.trailing is not None:
+            self._trailing = TrailingBins(label, groups)
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         """Take rows; return those that are decided, up to the first that is not."""
@@ -94,6 +98,8 @@ class LabelNode:
         gone = range(clock.oldest_block, min(held.base // BLOCK, -(-clock.written // BLOCK)))
         deletes = [*clock.strays, *map(_block_key, gone)]
         clock.written, clock.oldest_block, clock.strays = held.end, held.base // BLOCK, []
+        if self._trailing is not None:
+            puts += self._trailing.snapshot()
         return Snapshot(puts, deletes)
 
     def restore(self, entries: Entries) -> None:
@@ -107,6 +113,9 @@ class LabelNode:
         _, base, end, complete_ns = HEAD.unpack(head)
         if not 0 <= base <= end:
             raise NodeStateError(f"node {self.name}: which rows wait is damaged")
+        if self._trailing is not None:
+            before = {key: kept.pop(key) for key in list(kept) if key.startswith(PREFIX)}
+            self._trailing.restore(self.name, before)
         self._held.begin(base)
         for block, first, behind in pieces_of(base, end, BLOCK):
             self._restore_block(first, behind, kept.pop(_block_key(block), b""))
@@ -156,10 +165,12 @@ class LabelNode:
         if not count:
             return Sealed(None, self._complete_ns)
         decided = held.outcome(first, first + count)
-        columns = [*held.rows(first, first + count).columns, *columns_of(self._label, decided)]
+        trailing = self._trailing
+        classes = None if trailing is None else trailing.classes(decided, measured_of(decided))
+        columns = [*held.rows(first, first + count).columns, *columns_of(self._label, decided, classes)]
         rows = pa.RecordBatch.from_arrays(columns, schema=self.layout)
         held.drop(count)
-        return Sealed(rows, self._complete_ns, keys=decided.keys, reasons=statuses_of(decided))
+        return Sealed(rows, self._complete_ns, keys=decided.keys, reasons=statuses_of(decided, classes))
 
     @property
     def _complete_ns(self) -> int:

@@ -11,8 +11,9 @@ from operators.labels import places as at
 from operators.labels.held import Decided
 from operators.labels.name_kernel import write_names
 from operators.labels.settings import Bins, FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
+from operators.labels.trailing_kernel import TOO_FEW, Classes
 from operators.sealed import Statuses
-from schemas.reasons import DOMAIN, NULL_IN
+from schemas.reasons import DOMAIN, NULL_IN, WARMING
 from schemas.reasons import OK as HAS_VALUE
 
 Bools = npt.NDArray[np.bool_]
@@ -24,9 +25,11 @@ ENDS: Final = {
     "label_known_ns": at.LABEL_KNOWN,
 }
 REASON: Final = "label_reason"
+TOO_EARLY: Final = len(at.REASON_NAMES)  # too few labels before it for edges that follow them
+NAMES: Final = (*at.REASON_NAMES, "warming")
 # By reason of a label, that of a feature as frames count it.
 STATUSES: Final = np.array(
-    [HAS_VALUE, NULL_IN, NULL_IN, DOMAIN, DOMAIN, DOMAIN, DOMAIN, DOMAIN],
+    [HAS_VALUE, NULL_IN, NULL_IN, DOMAIN, DOMAIN, DOMAIN, DOMAIN, DOMAIN, WARMING],
     np.uint8,
 )
 
@@ -42,6 +45,7 @@ class _Part(NamedTuple):
     real: at.Real
     labelled: Bools | None  # None where all have
     label: Label
+    classes: Classes | None  # of bins whose edges follow the labels
 
     def field(self, place: int) -> npt.NDArray[np.float64]:
         """One of the float64 fields of `facts`."""
@@ -66,20 +70,36 @@ def fields_of(label: Label) -> list[pa.Field]:
     return [*values, *(pa.field(name, pa.int64()) for name in ENDS), pa.field(REASON, pa.string())]
 
 
-def columns_of(label: Label, decided: Decided) -> list[pa.Array]:
-    """The columns that a label adds to rows, all of which are decided."""
+def columns_of(label: Label, decided: Decided, classes: Classes | None = None) -> list[pa.Array]:
+    """The columns that a label adds to rows, all of which are decided.
+
+    `classes` are those of bins whose edges follow the labels.
+    """
     _, reasons, whole, real = decided
     labelled = reasons == at.OK
-    part = _Part(whole, real, None if labelled.all() else labelled, label)
+    part = _Part(whole, real, None if labelled.all() else labelled, label, classes)
     values = [make(part) for make in _columns_of(label).values()]
     ends = [part.column(whole[place]) for place in ENDS.values()]
-    return [*values, *ends, _names(REASON_NAMES, reasons)]
+    return [*values, *ends, _names(REASON_NAMES, _all_reasons(decided, classes))]
 
 
-def statuses_of(decided: Decided) -> Mapping[str, Statuses]:
+def statuses_of(decided: Decided, classes: Classes | None = None) -> Mapping[str, Statuses]:
     """Why rows have no label, as frames count it; empty where all have one."""
-    reasons = decided.reasons
+    reasons = _all_reasons(decided, classes)
     return {LABEL: STATUSES[reasons]} if reasons.any() else {}
+
+
+def measured_of(decided: Decided) -> npt.NDArray[np.float64]:
+    """What bins go by: the return, by the column that it is held against."""
+    with np.errstate(all="ignore"):  # of rows without a label
+        measured = decided.real[0] / decided.real[at.AGAINST - at.RETURN]
+    return np.asarray(measured + 0.0, np.float64)
+
+
+def _all_reasons(decided: Decided, classes: Classes | None) -> npt.NDArray[np.int8]:
+    if classes is None:
+        return decided.reasons
+    return np.where(classes == TOO_FEW, np.int8(TOO_EARLY), decided.reasons)
 
 
 def _columns_of(label: Label) -> dict[str, Column]:
@@ -112,8 +132,10 @@ def _sign(part: _Part) -> pa.Array:
 
 def _bin(part: _Part) -> pa.Array:
     """L4: how many edges lie below the return."""
-    label = part.label
+    label, classes = part.label, part.classes
     assert isinstance(label, Bins), "bins have settings of their own"
+    if classes is not None:
+        return pa.array(np.maximum(classes, np.int8(0)), mask=classes < 0)
     with np.errstate(all="ignore"):  # of rows without a label
         measured = part.field(at.RETURN) / part.field(at.AGAINST)
     return part.column(np.searchsorted(np.array(label.edges), measured).astype(np.int8))
@@ -194,4 +216,4 @@ def _names(names: _Names, codes: npt.NDArray[np.integer[Any]]) -> pa.Array:
 
 
 BARRIER_NAMES: Final = _named(at.BARRIER_NAMES)
-REASON_NAMES: Final = _named(at.REASON_NAMES)
+REASON_NAMES: Final = _named(NAMES)

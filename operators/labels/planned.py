@@ -9,7 +9,7 @@ from operators.formula.meaning import digest
 from operators.labels.inputs import require_columns, require_new, require_numbers
 from operators.labels.node import LabelNode
 from operators.labels.outputs import LABEL, fields_of
-from operators.labels.settings import Label, label_meaning
+from operators.labels.settings import Bins, Label, label_meaning
 from operators.labels.spread_node import (
     LaterMid,
     SpreadNode,
@@ -60,8 +60,14 @@ class PlannedLabel(NamedTuple):
 
     @property
     def since_ever(self) -> bool:
-        """Whether a label may hang on rows however old: a quote that stands, or events that crowd it out."""
-        return isinstance(self.settings, LaterMid) or self.settings.across_sessions
+        """Whether a label may hang on rows however old.
+
+        They are a quote that stands, events that crowd it out, or labels that its edges follow.
+        """
+        own = self.settings
+        if isinstance(own, LaterMid) or own.across_sessions:
+            return True
+        return isinstance(own, Bins) and own.trailing is not None
 
     @property
     def price(self) -> str:

@@ -13,6 +13,9 @@ KERNELS_VERSION: Final = 1  # raised when a label gets other bits than before
 ROWS_MAX: Final = 1 << 20  # rows that a horizon or a span has at most
 PENDING_MAX: Final = 100_000
 EDGES_MAX: Final = 100  # of bins
+TRAILING_MAX: Final = 4_096  # labels that edges are quantiles of
+# Settings that mean what they did before they were there, where they are not said.
+ADDED_LATER: Final = frozenset({"trailing", "q_ppm", "min_count"})
 FOR_EVER: Final = 'max_ns, as max = "1d": a symbol may never trade again, and its labels wait'
 
 
@@ -107,17 +110,44 @@ class Sign(Horizon):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bins(Horizon):
-    """L4: in which of the intervals between edges that return lies, an edge belonging to the one below it."""
+    """L4: in which of the intervals between edges that return lies, an edge belonging to the one below it.
 
-    edges: tuple[float, ...]  # ascending: fractions, or multiples of `sigma`
+    The edges are given, or they are quantiles of the last labels of the symbol that had ended at the event.
+    """
+
+    edges: tuple[float, ...] = ()  # ascending: fractions, or multiples of `sigma`
     sigma: str | None = None  # a column that the return is divided by, above 0
+    trailing: int | None = None  # of so many labels, instead of `edges`
+    q_ppm: tuple[int, ...] = ()  # which quantiles, in millionths, ascending
+    min_count: int | None = None  # the fewest labels for edges; all of them where it is not said
 
     def __post_init__(self) -> None:
         Horizon.__post_init__(self)
+        if self.trailing is not None:
+            self._require_quantiles(self.trailing)
+            return
+        if self.q_ppm or self.min_count is not None:
+            raise LabelError("q_ppm and min_count are of edges that follow the labels: trailing = 500")
         ascend = all(lower < upper for lower, upper in pairwise(self.edges))
         finite = all(abs(edge) < float("inf") for edge in self.edges)
         wanted = f"1 to {EDGES_MAX} finite numbers, ascending"
         _require(0 < len(self.edges) <= EDGES_MAX and ascend and finite, "edges", self.edges, wanted)
+
+    def _require_quantiles(self, trailing: int) -> None:
+        _require(1 <= trailing <= TRAILING_MAX, "trailing", trailing, f"1 to {TRAILING_MAX:,} labels")
+        if self.edges:
+            raise LabelError("edges or trailing: of trailing labels q_ppm says which quantiles are the edges")
+        ascend = all(lower < upper for lower, upper in pairwise(self.q_ppm))
+        inside = all(0 < q < 1_000_000 for q in self.q_ppm)
+        wanted = f"1 to {EDGES_MAX} whole numbers, ascending, between 0 and 1,000,000"
+        _require(0 < len(self.q_ppm) <= EDGES_MAX and ascend and inside, "q_ppm", self.q_ppm, wanted)
+        _require(1 <= self.least <= trailing, "min_count", self.min_count, "1 to trailing labels")
+
+    @property
+    def least(self) -> int:
+        """The fewest trailing labels for edges."""
+        assert self.trailing is not None, "the edges are fixed"
+        return self.trailing if self.min_count is None else self.min_count
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -208,7 +238,9 @@ def label_meaning(label: Label, upstream: str, sessions: Sessions) -> str:
 
     `upstream` is the meaning of the rows; sessions count where an event does not wait across them.
     """
-    settings = [f"{field.name} {getattr(label, field.name)!r}" for field in fields(label)]
+    values = {field.name: getattr(label, field.name) for field in fields(label)}
+    names = [name for name, value in values.items() if name not in ADDED_LATER or value not in (None, ())]
+    settings = [f"{name} {values[name]!r}" for name in names]
     within = "" if label.across_sessions else sessions.meaning
     return digest("label", KERNELS_VERSION, type(label).__name__, upstream, within, *settings)
 

@@ -17,8 +17,10 @@ from operators.nodes.history import History, new_memory, new_pool
 from operators.nodes.instructions import held
 from operators.nodes.machine import Machine, new_outputs
 from operators.nodes.program import Slot, lay_out, make_program
-from operators.rows.groups import Groups
-from operators.sealed import Entries, RowKeys, Sealed, Snapshot
+from operators.nodes.texts import compare_texts
+from operators.rows.groups import NO_GROUP, Groups
+from operators.sealed import Entries, RowKeys, Sealed, Snapshot, Statuses
+from schemas.reasons import OK, TRUNCATED, WARMING
 
 Values: TypeAlias = npt.NDArray[np.generic]
 
@@ -75,12 +77,21 @@ class FormulaNode:
         self.needs = Context(*farthest([features.reaches[column] for column in features.columns]))
         self._names = features.columns
         self._counts = NO_COUNTS
-        self._slots = lay_out(features.steps, features.roots, features.columns)
+        self._regular_hours = features.regular_hours
+        cuts = list(dict.fromkeys(cut for cut in features.cuts if cut is not None))
+        roots, names = [*features.roots, *cuts], [*features.columns, *(f"cut {cut}" for cut in cuts)]
+        self._slots = lay_out(features.steps, roots, names)
         self._features = [
             _Feature(features.layout.field(slot.name).type, BANKS[slot.kind], slot.row)
-            for slot in self._slots.features
+            for slot in self._slots.features[: len(features.columns)]
         ]
-        program = make_program(features.steps, features.roots, self._slots)
+        rows_of_cuts = {slot.name: slot.row for slot in self._slots.features[len(features.columns) :]}
+        self._cuts = [
+            (name, rows_of_cuts[f"cut {cut}"])
+            for name, cut in zip(features.columns, features.cuts, strict=False)
+            if cut is not None
+        ]
+        program = make_program(features.steps, roots, self._slots)
         self.history: History | None = None
         if any(step.function in STATEFUL for step in features.steps):
             assert groups is not None, f"node {name} looks back: it has to be told the symbols"
@@ -90,6 +101,7 @@ class FormulaNode:
             if self.history is not None:  # no row has to wait for a kernel to be compiled
                 self.history.warm()
             self._machine = Machine(features.steps, self._slots, program, self._memory)
+        self._texts = [slot.texts for slot in self._slots.columns if slot.texts is not None]
         self._columns = [self._column(slot) for slot in self._slots.columns]
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
@@ -101,7 +113,7 @@ class FormulaNode:
             return sealed._replace(rows=None, reasons={}, available=None)
         assert rows.num_columns + len(self._features) == len(self.layout), "rows of another layout"
         columns, count = rows.columns, rows.num_rows  # a column of a batch costs a microsecond each time
-        outputs = self._evaluate(columns, count, sealed.keys)
+        outputs = self._evaluate(columns, count, self._seen(sealed.keys))
         banks = [pa.py_buffer(values) for values in outputs[: len(BANKS)]]
         sizes = [values.strides[0] for values in outputs[: len(BANKS)]]
         bitmaps, size = pa.py_buffer(outputs.valid), outputs.valid.strides[0]
@@ -110,12 +122,32 @@ class FormulaNode:
             valid = bitmaps.slice(number * size, size) if nulls[number] else None
             data = banks[bank].slice(row * sizes[bank], sizes[bank])
             columns.append(pa.Array.from_buffers(type_, count, [valid, data], nulls[number]))
-        self._counts = outputs.counts
-        whys = {self._names[number]: outputs.reasons[number] for number, null in enumerate(nulls) if null}
+        self._counts = outputs.counts[: len(self._features)]
+        whys = {
+            name: outputs.reasons[number]
+            for number, (name, null) in enumerate(zip(self._names, nulls, strict=False))
+            if null
+        }
+        self._mark_cut(outputs, count, whys)
         return sealed._replace(
             rows=pa.RecordBatch.from_arrays(columns, schema=self.layout),
             reasons={**sealed.reasons, **whys},
         )
+
+    def _seen(self, keys: RowKeys | None) -> RowKeys | None:
+        """Whose rows what looks back sees: of regular hours those outside every session are nobody's."""
+        if keys is None or not self._regular_hours:
+            return keys
+        return keys._replace(group=np.where(keys.session >= 0, keys.group, np.int32(NO_GROUP)))
+
+    def _mark_cut(self, outputs: Outputs, rows: int, whys: dict[str, Statuses]) -> None:
+        """Say of values whose window was cut, and of nulls for want of rows beyond it, that they are."""
+        for name, row in self._cuts:
+            bits = outputs.bits[row]
+            if bits.any():
+                cut = np.unpackbits(bits, count=rows, bitorder="little").view(np.bool_)
+                why = whys.get(name, np.zeros(rows, np.uint8))
+                whys[name] = np.where(cut & ((why == OK) | (why == WARMING)), np.uint8(TRUNCATED), why)
 
     @property
     def counts(self) -> Mapping[str, Nulls]:
@@ -148,7 +180,8 @@ class FormulaNode:
     def _evaluate(self, columns: Sequence[pa.Array], rows: int, keys: RowKeys | None) -> Outputs:
         """Run the program batch by batch."""
         outputs = new_outputs(self._slots, rows)
-        copies = self._copies(columns)
+        compared = [compare_texts(texts, self.layout.names, columns) for texts in self._texts]
+        copies = self._copies([*columns, *compared])
         with np.errstate(all="ignore"):  # where kernels run as plain Python, numpy warns of every overflow
             for lower in range(0, rows, BATCH):
                 count = min(BATCH, rows - lower)
@@ -189,6 +222,9 @@ class FormulaNode:
 
     def _column(self, slot: Slot) -> _Column:
         kind = held(slot.kind)
+        if slot.texts is not None:  # comparisons stand behind the columns of the input
+            place = len(self.layout) - len(self._features) + self._texts.index(slot.texts)
+            return _Column(place, None, self._machine.inputs.bits[slot.row], slot.row)
         place = self.layout.names.index(slot.name)
         if kind == "bool":
             return _Column(place, None, self._machine.inputs.bits[slot.row], slot.row)

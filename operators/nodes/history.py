@@ -66,7 +66,7 @@ class History:
         lies = [
             np.arange(first, first + words) - STATES
             for line, what in self._stateful
-            if not what.own
+            if not (what.own or what.begin)
             for first, words in ((line[at.BASE], what.words), (line[at.FAR], what.far))
         ]
         self._written = np.concatenate([np.empty(0, np.int64), *lies])  # of a symbol's words
@@ -258,7 +258,7 @@ class History:
         first, written = group * self.stride, self._written[np.flatnonzero(there)]
         self.memory.words[STATES + first + written] = np.frombuffer(value, np.int64, offset=at_word)
         for line, what in self._stateful:
-            if what.own:  # its window begins with the rows that are kept
+            if what.own or what.begin:  # its window begins with the rows that are kept
                 self.memory.words[first + line[at.BASE]] = ring[at.OLDEST]
 
     def _check_blocks(self, name: str, key: bytes, blocks: Mapping[int, bytes], group: int) -> None:

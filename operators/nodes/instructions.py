@@ -96,6 +96,7 @@ BOOLS: Final = {
     "not": op.NOT,
     "where": op.WHERE_BOOL,
     "column": op.LOAD_BOOL,
+    "texts": op.LOAD_BOOL,
     "lag_rows": op.LAG_ROWS_BOOL,
     "lag_time": op.LAG_TIME_BOOL,
     "time_since": op.TIME_SINCE,
@@ -105,6 +106,7 @@ BOOLS: Final = {
 # Whatever its values are.
 OF_ANY: Final = {
     "window_count": op.WINDOW_COUNT,
+    "window_cut": op.WINDOW_CUT,
     "session_count": op.SESSION_COUNT,
     "row_time": op.ROW_TIME,
 }
@@ -117,6 +119,7 @@ OF_RECURSIONS: Final = {
     "ewm_std": op.EWM_STD,
     "regression": op.REGRESSION,
     "buckets": op.BUCKETS,
+    "share_buckets": op.SHARE_BUCKETS,
     "two_scales": op.TWO_SCALES,
     "twap": op.TWAP,
     "local_level": op.LOCAL_LEVEL,
@@ -176,5 +179,5 @@ def opcode(steps: Sequence[Step], step: Step) -> int:
     recursion = step.function.removesuffix(ANCHORED)
     if recursion in OF_RECURSIONS:
         return OF_RECURSIONS[recursion]
-    kind = held(step.kind) if step.function in ("column", "where") else kinds[0]
+    kind = held(step.kind) if step.reads or step.function == "where" else kinds[0]
     return {"float64": FLOATS, "int64": INTS, "bool": BOOLS}[kind][step.function]

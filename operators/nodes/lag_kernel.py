@@ -64,7 +64,8 @@ def lag_time(
         null, value = NULL_IN, values[out, i]
         if g >= 0:
             n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
-            latest = words[base + g * stride]
+            # Rows before these are no longer kept, and are too many rows back in any case.
+            latest = max(words[base + g * stride], n - most - 1)
             bound = places[at.TIME_NS, i] - back_ns
             while latest < n and kept_time[start + ((latest + 1) & mask)] <= bound:
                 latest += 1

@@ -72,6 +72,7 @@ LAG_ROWS_BOOL: Final = 105
 LAG_TIME_FLOAT: Final = 106
 LAG_TIME_INT: Final = 107
 LAG_TIME_BOOL: Final = 108
+WINDOW_CUT: Final = 109
 WINDOW_COUNT: Final = 110
 WINDOW_SUM: Final = 111
 WINDOW_TOTAL: Final = 112
@@ -114,6 +115,7 @@ BUCKETS: Final = 156
 TWO_SCALES: Final = 157
 TWAP: Final = 158
 ROW_TIME: Final = 159
+SHARE_BUCKETS: Final = 160
 
 # Models of a state.
 LOCAL_LEVEL: Final = 170

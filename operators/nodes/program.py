@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.formula.history import PARTS, STATEFUL
-from operators.formula.steps import Step
+from operators.formula.steps import Step, Texts
 from operators.formula.types import Kind
 from operators.nodes import opcodes as op
 from operators.nodes import places as at
@@ -18,11 +18,15 @@ Lines: TypeAlias = npt.NDArray[np.int64]
 
 
 class Slot(NamedTuple):
-    """A column of the input or a feature, and its row in the arrays of its kind."""
+    """A column of the input or a feature, and its row in the arrays of its kind.
+
+    `texts` are those whose comparison stands for a column.
+    """
 
     name: str
     kind: Kind
     row: int
+    texts: Texts | None = None
 
 
 class Layout(NamedTuple):
@@ -36,9 +40,9 @@ def lay_out(steps: Sequence[Step], roots: Sequence[int], names: Sequence[str]) -
     """Give each column and each feature its row."""
     read: list[Slot] = []
     for step in steps:
-        if step.function == "column":
+        if step.reads:
             row = sum(held(slot.kind) == held(step.kind) for slot in read)
-            read.append(Slot(step.column, step.kind, row))
+            read.append(Slot(step.column, step.kind, row, step.texts))
     written: list[Slot] = []
     for name, root in zip(names, roots, strict=True):
         kind = steps[root].kind
@@ -82,11 +86,11 @@ def make_program(steps: Sequence[Step], roots: Sequence[int], layout: Layout) ->
     for place, (host, part) in hosts.items():
         parts[host] = {**parts.get(host, {}), part: place, **parts.get(place, {})}
     done: set[int] = set()
-    rows = {slot.name: [slot.row, number] for number, slot in enumerate(layout.columns)}
+    rows = {(slot.name, slot.texts): [slot.row, number] for number, slot in enumerate(layout.columns)}
     for place, step in enumerate(steps):
         stateful = STATEFUL.get(step.function)
-        if step.function == "column":
-            loads.append([opcode(steps, step), place, *rows[step.column], 0])
+        if step.reads:
+            loads.append([opcode(steps, step), place, *rows[step.column, step.texts], 0])
         elif step.function in PARTS:
             continue  # its register is written by the step it is a part of
         elif stateful is not None:

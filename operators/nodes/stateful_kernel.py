@@ -82,20 +82,13 @@ def look_back(
             lag_kernel.lag_time(line, ints, ints, status, places, kept, kept_status, kept_time, words, rows)
         elif opcode == op.LAG_TIME_BOOL:
             lag_kernel.lag_time(line, bools, ints, status, places, kept, kept_status, kept_time, words, rows)
+        elif opcode == op.WINDOW_CUT:
+            sum_kernel.window_cut(line, bools, ints, status, places, kept_time, words, rows)
         elif opcode == op.WINDOW_COUNT:
             sum_kernel.window_count(line, ints, status, places, kept_status, kept_time, words, rows)
         else:
             sum_kernel.window_sum(
-                line,
-                floats,
-                ints,
-                status,
-                places,
-                kept,
-                kept_time,
-                words,
-                word_floats,
-                rows,
+                line, floats, ints, status, places, kept, kept_time, words, word_floats, rows
             )
 
 
@@ -370,7 +363,7 @@ def fillings(
     for k in range(program.shape[0]):
         line = lend(program[k])
         opcode = line[at.OPCODE]
-        if opcode == op.BUCKETS:
+        if opcode in (op.BUCKETS, op.SHARE_BUCKETS):
             bucket_kernel.buckets(line, floats, ints, status, places, words, word_floats, rows)
         elif opcode == op.TWO_SCALES:
             scale_kernel.two_scales(line, floats, ints, status, places, words, word_floats, rows)

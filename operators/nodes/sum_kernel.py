@@ -44,6 +44,35 @@ def begins(
 
 
 @njit(nogil=True, cache=True)
+def window_cut(
+    line: Int64s,
+    bools: Grid,
+    ints: Grid,
+    status: Grid,
+    places: Grid,
+    kept_time: Int64s,
+    words: Int64s,
+    rows: int,
+) -> None:
+    """(any, window) -> whether more rows than the window may have are in it; false where a row has none."""
+    out, ns = line[at.OUT], ints[line[at.OPERANDS + 2], 0]
+    reset, most = ints[line[at.OPERANDS + 3], 0], ints[line[at.OPERANDS + 4], 0]
+    base, stride = line[at.BASE], line[at.STRIDE]
+    for i in range(rows):
+        g, cut = places[at.GROUP, i], 0
+        if g >= 0:
+            begin = words[base + g * stride]
+            if reset != 0:
+                begin = max(begin, places[at.FIRST, i])
+            start, mask = places[at.RING, i], places[at.ROOM, i]
+            begin = begins(i, begin, 0, ns, most + 1, places, start, mask, kept_time)
+            words[base + g * stride] = begin
+            if places[at.ORDINAL, i] - begin == most and (reset == 0 or places[at.SESSION, i] >= 0):
+                cut = 1
+        bools[out, i], status[out, i] = cut, OK
+
+
+@njit(nogil=True, cache=True)
 def window_count(
     line: Int64s,
     ints: Grid,

@@ -125,7 +125,7 @@ class Capture:
                 for writer, known in ((source.rows, following), (source.dead, of_dead[number])):
                     if known is None:
                         writer.start_at(number, start)
-        self._position = dict(starts)
+        self._position, self._ends = dict(starts), {}  # ends are met again: rows before them are read again
         self._consumer.assign(starts)
 
     def _start(self, writer: TableWriter, place: TopicPartition, following: int | None) -> int:

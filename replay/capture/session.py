@@ -4,7 +4,6 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import typer
@@ -12,8 +11,9 @@ import typer
 from replay.capture.capture import Capture, CaptureInput, CaptureLimits
 from replay.capture.dead import DEAD_SCHEMA, dead_rules, dead_stream
 from replay.capture.writer import TableWriter
-from replay.errors import HistoryError
+from replay.errors import HistoryError, StoreAwayError
 from replay.store.days import require_stream_name
+from replay.store.objects import Folder
 from replay.store.places import BUCKETS, TableRules
 from replay.store.table import HistoryTable, create_table, has_table
 from replay.zones import require_zone
@@ -46,7 +46,7 @@ class CaptureTarget:
     """
 
     bus: Bus
-    store: Path
+    store: Folder
     group: str
     zone: str
     buckets: int | None
@@ -141,14 +141,23 @@ def _ends(topics: Sequence[CapturedTopic], bus: Bus) -> dict[TopicPartition, int
 
 
 def _run(work: Capture, ends: Mapping[TopicPartition, int] | None, stopped: Callable[[], bool]) -> None:
-    while not stopped() and not (ends is not None and work.has_reached(ends)):
+    """Take turns; while the registry or the object store is away, wait, and then begin from what is there."""
+    interrupted = False
+    while True:
         try:
+            if interrupted:
+                work.begin_again(time.monotonic_ns())
+                interrupted = False
+            if stopped() or (ends is not None and work.has_reached(ends)):
+                work.commit(time.monotonic_ns())
+                return
             work.turn(time.monotonic_ns())
-        except RegistryUnavailableError as away:
+        except (RegistryUnavailableError, StoreAwayError) as away:
+            if stopped():
+                raise
             typer.echo(f"waiting: {away}", err=True)
             time.sleep(_PAUSE_S)
-            work.begin_again(time.monotonic_ns())
-    work.commit(time.monotonic_ns())
+            interrupted = True
 
 
 def _stop_on_signals() -> Callable[[], bool]:

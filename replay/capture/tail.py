@@ -6,7 +6,6 @@ same version of the table says, and the tail has those from there on.  Age plays
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Final
 
@@ -17,6 +16,7 @@ from replay.capture.dead import part_without_key
 from replay.errors import HistoryError
 from replay.order import as_int64s
 from replay.store.coverage import next_offsets
+from replay.store.objects import Folder
 from replay.store.places import OFFSET, with_places
 from replay.store.snapshot import Snapshot
 from replay.store.stored_types import to_stored
@@ -45,7 +45,7 @@ class Tail:
         topic: str,
         partitions: Sequence[int],
         decoder: RowDecoder,
-        store: Path,
+        store: Folder,
         stream: str,
         group: str = "history-tail",
         size_max: int = TAIL_SIZE_MAX,

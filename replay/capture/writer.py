@@ -5,7 +5,6 @@ are one commit: either both are there or neither is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -13,19 +12,20 @@ import pyarrow as pa
 from replay.errors import FencedCommitError, UnknownCommitError
 from replay.order import as_int64s
 from replay.store.coverage import accept_gaps, application, next_offsets, require_coverage
+from replay.store.objects import Folder
 from replay.store.part import Covered, Part, captured_name
 from replay.store.part_writer import PartPlace, write_part
 from replay.store.places import OFFSET, portions
 from replay.store.stored_types import to_stored
 from replay.store.table import Change, HistoryTable
 
-OpenTable: TypeAlias = Callable[[Path, str], HistoryTable]
+OpenTable: TypeAlias = Callable[[Folder, str], HistoryTable]
 
 
 class TableWriter:
     """Writes the rows of one topic into one table; `begin` comes first, and again after every error."""
 
-    def __init__(self, store: Path, stream: str, topic: str, *, by: str, open_table: OpenTable) -> None:
+    def __init__(self, store: Folder, stream: str, topic: str, *, by: str, open_table: OpenTable) -> None:
         self._store, self._stream, self._topic, self._by = store, stream, topic, by
         self._open_table = open_table
         self._table: HistoryTable | None = None

@@ -1,18 +1,23 @@
 """The options of a command that publishes a day."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from replay.dates import parse_moment
 from replay.errors import HistoryError, PublishError
 from replay.publish.messages import Shape
-from replay.store.days import STORE as STORE
+from replay.store.days import STORE as FOLDER
 from schemas.clocks import Clock
 
-StoreOption = Annotated[Path, typer.Option(help="Folder of the history, made where it is absent.")]
+STORE: Final = str(FOLDER)
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        help="Folder of the history, made where it is absent, or a URL: s3://BUCKET/FOLDER, gs://, az://."
+    ),
+]
 DateOption = Annotated[str, typer.Option(help="Day to publish, YYYY-MM-DD.")]
 PrefixOption = Annotated[
     str | None,

@@ -1,10 +1,13 @@
-"""How fast market time passes, and how long to wait until a moment of it is due.  Nothing here waits."""
+"""How fast market time passes, and how long to wait until a moment of it is due."""
 
+import time
 from dataclasses import dataclass
 from typing import Final
 
 from replay.errors import PublishError
+from schemas.clocks import NS_PER_MS, NS_PER_S
 
+PACED_STEP_NS: Final = 50 * NS_PER_MS  # of this process's clock: how coarse a paced replay is
 _SPEED_MAX: Final = 1e9  # beyond it the clock's nanoseconds pace nothing
 
 
@@ -21,6 +24,13 @@ def parse_speed(text: str) -> float | None:
             f"speed {text!r} must be max, or how many times faster than the market: 1, 10, 0.5"
         )
     return speed
+
+
+def wait_a_step(wait_ns: int) -> bool:
+    """Sleep so long, a step at most, so that who stops us is heard; return whether there was any wait."""
+    if wait_ns:
+        time.sleep(min(wait_ns, PACED_STEP_NS) / NS_PER_S)
+    return wait_ns > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from replay.errors import PublishError
 from replay.publish.cursor import NEVER_NS, Cursor
 from replay.publish.merge import merge_upto
 from replay.publish.messages import Composer, Shape
-from replay.publish.pace import Pace
+from replay.publish.pace import PACED_STEP_NS, Pace, wait_a_step
 from replay.publish.position import Published, rows_done
 from replay.store.day import Day
 from schemas.batch import Int64s
@@ -34,7 +34,6 @@ from topics.wire import Progress, SchemaRegistry
 
 BLOCK_ROWS_MAX: Final = 100
 STEP_ROWS_MAX: Final = 32_768  # one transaction: large enough to hide its cost, small enough to be read soon
-PACED_STEP_NS: Final = 50 * NS_PER_MS  # of this process's clock: how coarse a paced replay is
 RETRIES_MAX: Final = 5  # transactions that fail in a row
 
 
@@ -191,9 +190,7 @@ class Publication:
         """Publish the remaining rows, paced; `show` is called after each step, `stopped` before it."""
         begun_ns = time.monotonic_ns()
         while not self.done and not stopped():
-            wait_ns = self.wait_ns(time.monotonic_ns())
-            if wait_ns:
-                time.sleep(min(wait_ns, PACED_STEP_NS) / NS_PER_S)
+            if wait_a_step(self.wait_ns(time.monotonic_ns())):
                 continue
             self.step()
             if show is not None:

@@ -26,8 +26,9 @@ def offset_faults(table: HistoryTable, date: str) -> OffsetFaults:
     snapshot = table.snapshot()
     everywhere: dict[tuple[str, int], list[Covered]] = defaultdict(list)
     of_day: dict[int, list[Covered]] = defaultdict(list)
-    for part in snapshot.parts:
-        for one in snapshot.footer(part).covered:
+    parts = snapshot.parts
+    for part, footer in zip(parts, snapshot.footers(parts), strict=True):
+        for one in footer.covered:
             everywhere[one.topic, one.partition].append(one)
             if part.date == date:
                 of_day[part.bucket].append(one)

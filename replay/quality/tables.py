@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date as calendar_date
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +18,7 @@ from replay.order import as_int64s
 from replay.quality.measure import Measured
 from replay.store.compact import fence
 from replay.store.days import QUALITY, QUALITY_GAP
+from replay.store.objects import Folder
 from replay.store.part import imported_name
 from replay.store.part_writer import PartPlace, write_part
 from replay.store.places import OFFSET, TableRules, with_places
@@ -89,7 +89,7 @@ GAP_SCHEMA: Final = pa.schema(
 )
 
 
-def keep_quality(store: Path, measured: Sequence[Measured]) -> None:
+def keep_quality(store: Folder, measured: Sequence[Measured]) -> None:
     """Put results into the tables `quality` and `quality_gap`; those of the same stream and day go.
 
     Raises FencedCommitError where another does so at once: nothing of that day is changed.

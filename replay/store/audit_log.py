@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from replay.errors import HistoryError
+from replay.store.objects import Folder
 from replay.store.part import logged_name
 from replay.store.part_writer import PartPlace, write_part
 from replay.store.places import TableRules, portions, with_places
@@ -56,7 +56,7 @@ class Effect:
 
 
 @contextmanager
-def logged(store: Path, command: str, stream: str | None, why: str) -> Iterator[Effect]:
+def logged(store: Folder, command: str, stream: str | None, why: str) -> Iterator[Effect]:
     """Log a command around what it does; its body counts in the effect.
 
     `stream` is None for a command on all of them.  Raises HistoryError before anything is changed where the
@@ -95,7 +95,7 @@ def require_log_kept(stream: str, before: str) -> None:
         raise HistoryError(f"{AUDIT_LOG} is kept for {KEPT_DAYS} days: --before {first} at the latest")
 
 
-def _append(store: Path, facts: dict[str, Any], outcome: str, effect: Effect, message: str = "") -> None:
+def _append(store: Folder, facts: dict[str, Any], outcome: str, effect: Effect, message: str = "") -> None:
     """Add a row in a commit of its own."""
     stream = facts["stream"]
     version = HistoryTable(store, stream).version if stream and has_table(store, stream) else None

@@ -68,7 +68,7 @@ def compact(table: HistoryTable, group: Group, *, by: str) -> int:
     application = fence(group.date, group.bucket)
     before = table.transaction_version(application)
     generation = (before or 0) + 1
-    footers = [snapshot.footer(part) for part in group.parts]
+    footers = snapshot.footers(group.parts)
     place = PartPlace(
         name=compacted_name(table.stream, generation),
         date=group.date,

@@ -29,8 +29,9 @@ def once_ranges(snapshot: Snapshot, parts: Iterable[PartEntry]) -> list[Covered]
     Raises HistoryError where rows of a day and bucket are there twice.
     """
     by_place: dict[tuple[str, int, int], list[Covered]] = defaultdict(list)
-    for part in parts:
-        by_place[part.date, part.bucket, part.buckets] += snapshot.footer(part).covered
+    parts = list(parts)
+    for part, footer in zip(parts, snapshot.footers(parts), strict=True):
+        by_place[part.date, part.bucket, part.buckets] += footer.covered
     ranges: list[Covered] = []
     for (date, bucket, buckets), covered in by_place.items():
         try:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from replay.dates import NEW_YORK
 from replay.errors import HistoryError
+from replay.store.objects import Folder
 from schemas.clocks import EVENT_NS, KNOWN_NS, Clock, clock_column
 from schemas.stream import Stream
 
@@ -93,7 +94,7 @@ class DaySummary:
 class Day:
     """A day of one stream; its rows are read when they are asked for."""
 
-    def __init__(self, folder: Path, summary: DaySummary) -> None:
+    def __init__(self, folder: Folder, summary: DaySummary) -> None:
         self._folder = folder
         self.summary = summary
 
@@ -122,13 +123,14 @@ class Day:
         return self.summary.made.get("timezone", NEW_YORK)
 
     @property
-    def root(self) -> Path:
+    def root(self) -> Folder:
         """The folder of the store it is in."""
         return self._folder.parent.parent
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The Parquet files with its rows, in their order."""
+        assert isinstance(self._folder, Path), "objects are no files"
         return tuple(self._folder / name for name in self.summary.parts)
 
     def files_in(self, scratch: Path) -> tuple[Path, ...]:

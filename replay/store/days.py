@@ -5,7 +5,6 @@ does and is made of the parts it lists; it is written last and replaced in one r
 between leaves the day as it was.
 """
 
-import hashlib
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ from replay.dates import parse_date
 from replay.errors import HistoryError, UnknownDateError
 from replay.store.day import SUMMARY_FILE, Day, DaySummary, Source
 from replay.store.measures import Measures
+from replay.store.objects import Folder, digest_of
 from schemas.clocks import Clock
 from schemas.stream import Stream
 
@@ -62,9 +62,9 @@ class StagedDay:
 class HistoryStore:
     """The days under one folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Folder) -> None:
         self.root = root
-        self._known: dict[str, tuple[str, set[str]]] = {}  # by table its newest commit and the days it has
+        self._known: dict[str, tuple[str, set[str]]] = {}  # by table its newest commit, and its days
 
     def dates(self) -> list[str]:
         """Return the days that any stream has, oldest first."""
@@ -82,13 +82,16 @@ class HistoryStore:
 
     def has(self, stream: str, date: str) -> bool:
         """Whether this stream has this day."""
-        return (self._folder(stream, date) / SUMMARY_FILE).is_file() or self.in_table(stream, date)
+        folder = self._folder(stream, date)
+        in_folder = isinstance(folder, Path) and (folder / SUMMARY_FILE).is_file()
+        return in_folder or self.in_table(stream, date)
 
     def in_table(self, stream: str, date: str) -> bool:
         """Whether the stream's table has this day."""
-        return (self.root / f"stream={stream}" / TABLE_LOG).is_dir() and date in self._table_dates().get(
-            stream, set()
-        )
+        log = self.root / f"stream={stream}" / TABLE_LOG
+        if isinstance(log, Path) and not log.is_dir():
+            return False
+        return date in self._table_dates(known=True).get(stream, set())
 
     def day(self, stream: str, date: str, version: int | None = None) -> Day:
         """Return one stream's day; raises UnknownDateError naming the days it has.
@@ -96,6 +99,7 @@ class HistoryStore:
         `version` is an earlier one of the stream's table.
         """
         date = parse_date(date).isoformat()
+        self._table_dates()
         if version is not None or self.in_table(stream, date):
             from replay.store.table_day import table_day
 
@@ -112,7 +116,7 @@ class HistoryStore:
 
     def forget_folder(self, stream: str, date: str) -> None:
         """Remove the files of a day's own folder, which its table has now, and nothing of the table."""
-        folder = self._folder(stream, date)
+        folder = self._own_folder(stream, date)
         parts = self._folder_day(stream, date).files
         (folder / SUMMARY_FILE).unlink()
         for path in parts:
@@ -121,6 +125,8 @@ class HistoryStore:
     def _folder_day(self, stream: str, date: str) -> Day:
         folder = self._folder(stream, date)
         try:
+            if not isinstance(folder, Path):
+                raise FileNotFoundError(str(folder))
             text = (folder / SUMMARY_FILE).read_text()
         except (FileNotFoundError, NotADirectoryError):
             dates = {path.parent.name.removeprefix("date=") for path in self._summaries(stream, "*")}
@@ -166,7 +172,7 @@ class HistoryStore:
     ) -> StagedDay:
         """Write a whole day as `write` does, and leave the one that is there until it is kept."""
         self._require_folder(stream.name, date)
-        folder = self._folder(stream.name, parse_date(date).isoformat())
+        folder = self._own_folder(stream.name, parse_date(date).isoformat())
         name = f"part-{uuid.uuid4().hex}.parquet"
         partial = folder / f"_{name}.new"  # not .parquet: a reader of the whole history would take both
         measures = Measures(stream, order)
@@ -190,7 +196,7 @@ class HistoryStore:
                     sources=sources,
                     made=dict(made),
                     parts=(name,),
-                    digest=_digest(partial),
+                    digest=digest_of(partial),
                 )
                 (folder / f"_{name}.json").write_text(summary.to_json())
             except OSError as refused:
@@ -201,7 +207,7 @@ class HistoryStore:
     def delete(self, stream: str, date: str) -> None:
         """Remove one stream's day, if it is there; raises HistoryError for one that is in a table."""
         self._require_folder(stream, date)
-        folder = self._folder(stream, date)
+        folder = self._own_folder(stream, date)
         (folder / SUMMARY_FILE).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -213,31 +219,41 @@ class HistoryStore:
                 "versions: nothing is written over it; name another store"
             )
 
-    def _table_dates(self) -> dict[str, set[str]]:
+    def _table_dates(self, *, known: bool = False) -> dict[str, set[str]]:
         """The days of each stream that is a table; delta-rs is loaded only where there is one.
 
-        A table is opened again only where its log has a newer commit.
+        A table is opened again only where its log has a newer commit.  Of an object store what was found
+        last is enough where it is `known`: each look costs requests.
         """
-        streams = [
-            name
-            for path in self.root.glob(f"stream=*/{TABLE_LOG}")
-            if (name := path.parent.name.removeprefix("stream=")) not in OWN_TABLES
-        ]
-        if not streams:
+        if known and self._known and not isinstance(self.root, Path):
+            return {name: dates for name, (_, dates) in self._known.items()}
+        if isinstance(self.root, Path) and not any(self.root.glob(f"stream=*/{TABLE_LOG}")):
             return {}
-        from replay.store.table import HistoryTable
+        from replay.store.table import HistoryTable, newest_commit, table_streams
 
+        streams = [name for name in table_streams(self.root) if name not in OWN_TABLES]
         for name in streams:
-            log = self.root / f"stream={name}" / TABLE_LOG
-            newest = max((path.name for path in log.glob("*.json")), default="")
+            newest = newest_commit(self.root, name)
             if self._known.get(name, ("",))[0] != newest or not newest:
                 self._known[name] = newest, set(HistoryTable(self.root, name).snapshot().dates())
         return {name: self._known[name][1] for name in streams}
 
-    def _folder(self, stream: str, date: str) -> Path:
+    def _folder(self, stream: str, date: str) -> Folder:
         return self.root / f"stream={stream}" / f"date={date}"
 
+    def _own_folder(self, stream: str, date: str) -> Path:
+        """The folder to write a day in; raises HistoryError at an object store, where days are in tables."""
+        folder = self._folder(stream, date)
+        if not isinstance(folder, Path):
+            raise HistoryError(
+                f"the history at {self.root} is an object store, which keeps days in tables: make the day in "
+                f"a folder, and bring it there: `python -m replay upgrade --store FOLDER --to {self.root}`"
+            )
+        return folder
+
     def _summaries(self, stream: str, date: str) -> Iterable[Path]:
+        if not isinstance(self.root, Path):
+            return ()
         return self.root.glob(f"stream={stream}/date={date}/{SUMMARY_FILE}")
 
     @staticmethod
@@ -260,11 +276,6 @@ def require_stream_name(stream: str) -> None:
 
 def _not_written(folder: Path, refused: OSError) -> HistoryError:
     return HistoryError(f"the history at {folder.parent.parent} cannot be written: {refused}")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tidy(folder: Path) -> None:

@@ -117,6 +117,11 @@ def imported_name(stream: str) -> str:
     return f"{stream}-i"
 
 
+def digest_in(path: str) -> str:
+    """The first digits of the SHA-256 of a part, as its name says them."""
+    return path.rpartition("-")[2].partition(".")[0]
+
+
 def fingerprint(schema: pa.Schema) -> str:
     """Sixteen digits that columns share exactly when their names and types are equal, in this order."""
     text = "\n".join(f"{field.name}: {field.type}" for field in schema)

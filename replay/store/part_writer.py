@@ -1,18 +1,18 @@
 """Writes one part: rows in the order of the store become a Parquet file that says what it holds.
 
 The file is written under a temporary name, brought to the disk, and renamed: who stops in between leaves a
-file that nothing reads.
+file that nothing reads.  At an object store it is put whole, and only where no object has its name.
 """
 
-import hashlib
 import os
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +29,7 @@ from replay.store.encodings import (
     leaf_paths,
     rising_columns,
 )
+from replay.store.objects import Folder, ObjectFolder, digest_of
 from replay.store.part import FOOTER_KEY, ClockSpan, Covered, Part, PartFooter, among, fingerprint, folder_of
 from replay.store.places import TableRules
 from schemas.clocks import BEGINNING_NS, EVENT_NS, KNOWN_NS
@@ -49,31 +50,104 @@ class PartPlace:
     source: str
 
 
-def write_part(
-    root: Path, place: PartPlace, rules: TableRules, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
-) -> Part:
-    """Write the rows of one day and bucket, and return the part; `root` is the table's folder.
+class PartWriter:
+    """Writes the rows of one day and bucket as they come; a row group of them is held at most.
 
-    `batches` have the stored columns of `schema` and the order of the store.  Raises HistoryError where the
-    disk refuses; nothing is then left of it.
+    `root` is the table's folder.  What was not finished when the context ends is gone.
     """
-    folder = root / folder_of(place.date, place.bucket)
-    partial = folder / f"_{place.name}-{uuid.uuid4().hex}.new"
-    facts = _Facts(rules)
-    try:
+
+    def __init__(self, root: Folder, place: PartPlace, rules: TableRules, schema: pa.Schema) -> None:
+        self._root, self._place, self._schema = root, place, schema
+        self._facts = _Facts(rules)
+        self._held: list[pa.RecordBatch] = []
+        self._held_rows = 0
+        self._file: pq.ParquetWriter | None = None
+        self._unfinished = ExitStack()
+
+    def __enter__(self) -> Self:
+        with self._refusals():
+            folder = self._unfinished.enter_context(_writing_in(self._root, self._place))
+        self._partial = folder / f"_{self._place.name}-{uuid.uuid4().hex}.new"
+        self._unfinished.callback(self._partial.unlink, missing_ok=True)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._unfinished.close()
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Take the next rows, which have the stored columns and the order of the store.
+
+        Raises HistoryError where the disk refuses.
+        """
+        self._held.append(rows)
+        self._held_rows += rows.num_rows
+        while self._held_rows >= ROW_GROUP_ROWS:
+            joined = pa.concat_batches(self._held)
+            self._write(joined.slice(0, ROW_GROUP_ROWS))
+            self._held = [joined.slice(ROW_GROUP_ROWS)]
+            self._held_rows -= ROW_GROUP_ROWS
+
+    def finish(self) -> Part:
+        """Write the rest, and return the part, which may have no rows; raises HistoryError as `add`."""
+        if self._held_rows or self._file is None:
+            empty = pa.RecordBatch.from_pylist([], schema=self._schema)
+            self._write(pa.concat_batches(self._held or [empty]))
+        place, root = self._place, self._root
+        footer = self._facts.footer(place, self._schema)
+        with self._refusals():
+            assert self._file is not None
+            self._file.add_key_value_metadata({FOOTER_KEY: footer.to_json()})
+            self._file.close()
+            bring_to_disk(self._partial)
+            digest = digest_of(self._partial)[:_NAME_DIGITS]
+            name = f"{place.name}{among(self._facts.rules.buckets)}-{digest}.parquet"
+            path = f"{folder_of(place.date, place.bucket)}/{name}"
+            size = self._partial.stat().st_size
+            if isinstance(root, ObjectFolder):
+                (root / path).put_new(self._partial)  # where it is there, it has the same bytes
+            else:
+                self._partial.replace(root / path)
+                bring_to_disk(self._partial.parent)
+        return Part(path=path, date=place.date, bucket=place.bucket, size=size, footer=footer)
+
+    def _write(self, group: pa.RecordBatch) -> None:
+        with self._refusals():
+            if self._file is None:
+                options = _options(group, self._facts.rules)
+                file = pq.ParquetWriter(self._partial, self._schema, **options)
+                self._file = self._unfinished.enter_context(file)
+            self._facts.add(group)
+            self._file.write_batch(group, row_group_size=ROW_GROUP_ROWS)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as refused:
+            where = self._root.parent
+            raise HistoryError(f"the history at {where} cannot be written: {refused}") from None
+
+
+def write_part(
+    root: Folder, place: PartPlace, rules: TableRules, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+) -> Part:
+    """Write the rows of one day and bucket, and return the part, as `PartWriter` does."""
+    with PartWriter(root, place, rules, schema) as writer:
+        for rows in batches:
+            writer.add(rows)
+        return writer.finish()
+
+
+@contextmanager
+def _writing_in(root: Folder, place: PartPlace) -> Iterator[Path]:
+    """The folder to write a file in: the part's own, or one for the time until it is an object."""
+    if isinstance(root, Path):
+        folder = root / folder_of(place.date, place.bucket)
         folder.mkdir(parents=True, exist_ok=True)
-        footer = _write(partial, _row_groups(batches, schema), place, schema, facts)
-        name = f"{place.name}{among(rules.buckets)}-{_digest(partial)[:_NAME_DIGITS]}.parquet"
-        size = partial.stat().st_size
-        partial.replace(folder / name)
-        bring_to_disk(folder)
-    except OSError as refused:
-        raise HistoryError(f"the history at {root.parent} cannot be written: {refused}") from None
-    finally:
-        if partial.is_file():
-            partial.unlink()
-    path = f"{folder_of(place.date, place.bucket)}/{name}"
-    return Part(path=path, date=place.date, bucket=place.bucket, size=size, footer=footer)
+        yield folder
+        return
+    with TemporaryDirectory(prefix="tidemark-part-") as scratch:
+        yield Path(scratch)
 
 
 def bring_to_disk(path: Path) -> None:
@@ -83,20 +157,6 @@ def bring_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _write(
-    path: Path, groups: Iterator[pa.RecordBatch], place: PartPlace, schema: pa.Schema, facts: "_Facts"
-) -> PartFooter:
-    first = next(groups)
-    with pq.ParquetWriter(path, schema, **_options(first, facts.rules)) as writer:
-        for group in chain((first,), groups):
-            facts.add(group)
-            writer.write_batch(group, row_group_size=ROW_GROUP_ROWS)
-        footer = facts.footer(place, schema)
-        writer.add_key_value_metadata({FOOTER_KEY: footer.to_json()})
-    bring_to_disk(path)
-    return footer
 
 
 def _options(first: pa.RecordBatch, rules: TableRules) -> dict[str, Any]:
@@ -111,26 +171,6 @@ def _options(first: pa.RecordBatch, rules: TableRules) -> dict[str, Any]:
         "write_page_index": True,
         "bloom_filter_options": {name: {"ndv": KEYS_EXPECTED, "fpp": FALSE_POSITIVES} for name in texts},
     }
-
-
-def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The rows, so many at once as a row group has; one without rows where there are none."""
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        held.append(batch)
-        rows += batch.num_rows
-        while rows >= ROW_GROUP_ROWS:
-            joined = pa.concat_batches(held)
-            yield joined.slice(0, ROW_GROUP_ROWS)
-            held, rows = [joined.slice(ROW_GROUP_ROWS)], rows - ROW_GROUP_ROWS
-    if rows or not held:
-        yield pa.concat_batches(held) if held else schema.empty_table().to_batches()[0]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Facts:

@@ -104,7 +104,8 @@ def prune(snapshot: Snapshot, wanted: Wanted) -> Pruned:
     of_times = _by_time(of_buckets, wanted, wanted.column(snapshot.rules.order))
     parts = list(entries(of_times))
     if wanted.keys is not None:
-        parts = [part for part in parts if not wanted.keys.isdisjoint(snapshot.footer(part).keys)]
+        footers = zip(parts, snapshot.footers(parts), strict=True)
+        parts = [part for part, footer in footers if not wanted.keys.isdisjoint(footer.keys)]
     left = PartsLeft(
         total=snapshot.catalogue.num_rows,
         by_date=of_days.num_rows,

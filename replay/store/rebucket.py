@@ -5,11 +5,13 @@ side: while this goes on, and where a capture that had begun adds one of the old
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import gcd
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
 from replay.errors import HistoryError
@@ -17,7 +19,7 @@ from replay.store.compact import fence
 from replay.store.content_hash import combined
 from replay.store.coverage import covered_ranges, joined_ranges, once_ranges
 from replay.store.part import Part, rebucketed_name
-from replay.store.part_writer import PartPlace, write_part
+from replay.store.part_writer import PartPlace, PartWriter
 from replay.store.places import TableRules, buckets_of, keys_buckets
 from replay.store.scan import stored_rows
 from replay.store.snapshot import PartEntry, Snapshot
@@ -56,10 +58,10 @@ def plan_rebucket(snapshot: Snapshot, buckets: int) -> list[PartEntry]:
 def rebucket(table: HistoryTable, buckets: int, *, by: str) -> int:
     """Bring all parts of a table into so many buckets, and return the version that has them.
 
-    Rows of a bucket are held no longer than they take to write; a part is read once for each bucket that it
-    has rows of.  Stopped, the same call goes on.  Raises FencedCommitError where another has changed one of
-    the parts since, HistoryError where what was written has not the rows of what was read: parts are then as
-    they were.
+    Each part is read once.  A row group is held of each bucket that parts read together have rows of: at most
+    so many buckets as there will be for each that there were.  Stopped, the same call goes on.  Raises
+    FencedCommitError where another has changed one of the parts since, HistoryError where what was written
+    has not the rows of what was read: parts are then as they were.
     """
     plan_rebucket(table.snapshot(), buckets)
     if table.rules.buckets != buckets:
@@ -71,11 +73,13 @@ def rebucket(table: HistoryTable, buckets: int, *, by: str) -> int:
     fences = [APPLICATION, *sorted({fence(part.date, part.bucket) for part in parts})]
     before = {name: table.transaction_version(name) for name in fences}
     generation = (before[APPLICATION] or 0) + 1
-    written = [
-        _written(table, snapshot, target, generation) for target in _targets(snapshot, parts, table.rules)
-    ]
+    written: list[Part] = []
+    rows_read = 0
+    for group in _groups(snapshot, parts, table.rules):
+        own, rows = _written(table, snapshot, group, generation)
+        written, rows_read = written + own, rows_read + rows
     _require_all(snapshot, parts, written)
-    facts = {"by": by, "command": "rebucket", "buckets": buckets, "parts": len(parts)}
+    facts = {"by": by, "command": "rebucket", "buckets": buckets, "parts": len(parts), "rows_read": rows_read}
     return table.commit(
         Change(
             adds=written,
@@ -91,34 +95,52 @@ def rebucket(table: HistoryTable, buckets: int, *, by: str) -> int:
 def _targets(snapshot: Snapshot, parts: Sequence[PartEntry], rules: TableRules) -> list[Target]:
     """What is to be written: a part's footer has all its keys, so which buckets it has rows of is known."""
     sources: dict[tuple[str, int], list[PartEntry]] = defaultdict(list)
-    for part in parts:
-        for bucket in keys_buckets(snapshot.footer(part).keys, rules.buckets):
+    for part, footer in zip(parts, snapshot.footers(parts), strict=True):
+        for bucket in keys_buckets(footer.keys, rules.buckets):
             sources[part.date, bucket].append(part)
     return [Target(date, bucket, tuple(own)) for (date, bucket), own in sorted(sources.items())]
 
 
-def _written(table: HistoryTable, snapshot: Snapshot, target: Target, generation: int) -> Part:
-    covered = joined_ranges(once_ranges(snapshot, target.sources))
-    place = PartPlace(
-        name=rebucketed_name(table.stream, generation),
-        date=target.date,
-        bucket=target.bucket,
-        covered=tuple(covered),
-        source=f"{len(target.sources)} parts of version {snapshot.version}",
-    )
-    return write_part(table.root, place, table.rules, table.stored, _rows(snapshot, target, table.rules))
+def _groups(snapshot: Snapshot, parts: Sequence[PartEntry], rules: TableRules) -> list[list[Target]]:
+    """Targets whose sources are no other's: those of a day and of a bucket among as many as all divide into.
+
+    Buckets are remainders of one hash, so a part's bucket says those of its rows among fewer.
+    """
+    common = gcd(rules.buckets, *(part.buckets for part in parts))
+    groups: dict[tuple[str, int], list[Target]] = defaultdict(list)
+    for target in _targets(snapshot, parts, rules):
+        groups[target.date, target.bucket % common].append(target)
+    return list(groups.values())
 
 
-def _rows(snapshot: Snapshot, target: Target, rules: TableRules) -> Iterator[pa.RecordBatch]:
-    """The rows of a target in the order of the store."""
-    for rows in stored_rows(snapshot, target.sources):
-        own = rows.filter(pa.array(buckets_of(rows, rules) == target.bucket))
-        if own.num_rows:
-            yield own
+def _written(
+    table: HistoryTable, snapshot: Snapshot, targets: Sequence[Target], generation: int
+) -> tuple[list[Part], int]:
+    """Write the parts of some targets, and return them and how many rows were read for them."""
+    sources = sorted({part for target in targets for part in target.sources})
+    rows_read = 0
+    with ExitStack() as unfinished:
+        writers = {}
+        for target in targets:
+            place = PartPlace(
+                name=rebucketed_name(table.stream, generation),
+                date=target.date,
+                bucket=target.bucket,
+                covered=tuple(joined_ranges(once_ranges(snapshot, target.sources))),
+                source=f"{len(target.sources)} parts of version {snapshot.version}",
+            )
+            writer = PartWriter(table.root, place, table.rules, table.stored)
+            writers[target.bucket] = unfinished.enter_context(writer)
+        for rows in stored_rows(snapshot, sources):
+            rows_read += rows.num_rows
+            buckets = buckets_of(rows, table.rules)
+            for bucket in np.unique(buckets).tolist():
+                writers[bucket].add(rows.filter(pa.array(buckets == bucket)))
+        return [writer.finish() for writer in writers.values()], rows_read
 
 
 def _require_all(snapshot: Snapshot, parts: Sequence[PartEntry], written: Sequence[Part]) -> None:
-    footers = [snapshot.footer(part) for part in parts]
+    footers = snapshot.footers(parts)
     wanted = sum(one.rows for one in footers), combined(*(one.content_hash for one in footers))
     there = (
         sum(part.footer.rows for part in written),

@@ -11,6 +11,7 @@ from replay.errors import HistoryError
 from replay.order import order_times
 from replay.store.merge import Run, merged
 from replay.store.part import ClockSpan
+from replay.store.part_files import open_part, parts_frame
 from replay.store.places import PLACES, store_order
 from replay.store.prune import Wanted, prune, row_groups, tail_rows, wanted_rows
 from replay.store.snapshot import PartEntry, Snapshot
@@ -44,7 +45,10 @@ class Scan:
 
     def batches(self, rows_max: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """Yield the rows in the order of the store; parts are opened as their time comes."""
-        runs = [Run(self._first_ns(part), partial(self._rows, part)) for part in self.parts]
+        runs = [
+            Run(first_time_ns(footer.clocks), partial(self._rows, part))
+            for part, footer in zip(self.parts, self._snapshot.footers(self.parts), strict=True)
+        ]
         if self._tail is not None and self._tail.num_rows:
             runs.append(self._tail_run(self._tail))
         for rows in merged(runs, self._rules, rows_max):
@@ -60,14 +64,7 @@ class Scan:
         if not self.parts:
             rows = pl.LazyFrame(schema=kinds)
         else:
-            rows = pl.scan_parquet(
-                [self._snapshot.root / part.path for part in self.parts],
-                schema=kinds,
-                missing_columns="insert",
-                extra_columns="ignore",
-                hive_partitioning=False,
-                glob=False,
-            )
+            rows = parts_frame(self._snapshot, self.parts, kinds)
         rows = rows.filter(*self._conditions())
         if self._tail is not None:
             tail = pl.from_arrow(self._tail.select(self._read), rechunk=False)
@@ -96,9 +93,6 @@ class Scan:
         (rows,) = tail.select(self._read).combine_chunks().to_batches()
         rows = rows.take(pa.array(store_order(rows, self._rules)))
         return Run(int(order_times(rows, self._rules.order)[0]), lambda: iter([rows]))
-
-    def _first_ns(self, part: PartEntry) -> int:
-        return first_time_ns(self._snapshot.footer(part).clocks)
 
     def _conditions(self) -> "list[pl.Expr]":
         import polars as pl
@@ -131,18 +125,6 @@ def first_time_ns(clocks: Mapping[str, ClockSpan]) -> int:
     return min((span.first_ns for span in clocks.values()), default=BEGINNING_NS)
 
 
-def open_part(snapshot: Snapshot, part: PartEntry) -> pq.ParquetFile:
-    """Open a part; raises HistoryError naming the file, the version and the rows at stake."""
-    path = snapshot.root / part.path
-    try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as broken:
-        raise HistoryError(
-            f"{path}, of version {snapshot.version}, with {part.rows:,} rows, cannot be read ({broken}): "
-            "run `python -m replay verify` to see all such parts"
-        ) from None
-
-
 def stored_rows(snapshot: Snapshot, parts: Sequence[PartEntry]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of some parts in the order of the store, as they are stored, with all columns."""
     stored = stored_schema(snapshot.schema)
@@ -151,7 +133,10 @@ def stored_rows(snapshot: Snapshot, parts: Sequence[PartEntry]) -> Iterator[pa.R
         with open_part(snapshot, part) as file:
             yield from _batches(file, stored, list(range(file.num_row_groups)))
 
-    runs = [Run(first_time_ns(snapshot.footer(part).clocks), partial(read, part)) for part in parts]
+    runs = [
+        Run(first_time_ns(footer.clocks), partial(read, part))
+        for part, footer in zip(parts, snapshot.footers(parts), strict=True)
+    ]
     return merged(runs, snapshot.rules, BATCH_ROWS)
 
 

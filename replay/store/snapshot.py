@@ -1,20 +1,21 @@
 """A snapshot: the parts that one version of a table is made of, which is the catalogue of its history."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from replay.errors import HistoryError
-from replay.store.part import FOOTER_KEY, PartFooter
+from replay.errors import HistoryError, ObjectStoreError
+from replay.store.footers import read_footer
+from replay.store.objects import Folder
+from replay.store.part import PartFooter
 from replay.store.places import TableRules
 from schemas.clocks import EVENT_NS, KNOWN_NS
 
-FOOTERS_REMEMBERED_MAX: Final = 65_536  # parts never change, so each footer is read once; about 2 kB each
+READ_AT_ONCE: Final = 16  # footers of objects
 
 # The catalogue's columns; times are null where no row has that clock.
 CATALOGUE: Final = pa.schema(
@@ -56,7 +57,7 @@ class Snapshot:
     the stored columns, where somebody reads them beside (`replay.capture.tail`).
     """
 
-    root: Path
+    root: Folder
     version: int
     rules: TableRules
     schema: pa.Schema
@@ -81,36 +82,35 @@ class Snapshot:
         """What a part's footer says; raises HistoryError naming a part that is gone or broken."""
         try:
             return read_footer(self.root / part.path)
+        except ObjectStoreError:
+            raise
         except HistoryError as wrong:
-            raise HistoryError(
-                f"{self.root / part.path}, of version {self.version}, with {part.rows:,} rows, {wrong}: "
-                "run `python -m replay verify` to see all such parts"
-            ) from None
+            raise self.unreadable(part, str(wrong)) from None
 
-    def key_rows(self, parts: list[PartEntry]) -> Mapping[bytes, int]:
+    def footers(self, parts: Sequence[PartEntry]) -> list[PartFooter]:
+        """What the footers of some parts say, as `footer`; those of objects are read several at once."""
+        if isinstance(self.root, Path) or len(parts) == 1:
+            return [self.footer(part) for part in parts]
+        with ThreadPoolExecutor(READ_AT_ONCE) as reading:
+            return list(reading.map(self.footer, parts))
+
+    def key_rows(self, parts: Sequence[PartEntry]) -> Mapping[bytes, int]:
         """The rows of each message key in these parts."""
         rows: dict[bytes, int] = {}
-        for part in parts:
-            for key, count in self.footer(part).keys.items():
+        for footer in self.footers(parts):
+            for key, count in footer.keys.items():
                 rows[key] = rows.get(key, 0) + count
         return rows
+
+    def unreadable(self, part: PartEntry, what: str) -> HistoryError:
+        """What to raise of a part that cannot be read."""
+        return HistoryError(
+            f"{self.root / part.path}, of version {self.version}, with {part.rows:,} rows, {what}: run "
+            "`python -m replay verify` to see all such parts"
+        )
 
 
 def entries(catalogue: pa.Table) -> Iterator[PartEntry]:
     """The parts of a catalogue, or of some rows of it."""
     columns = [catalogue.column(name).to_pylist() for name in PartEntry._fields]
     return (PartEntry(*values) for values in zip(*columns, strict=True))
-
-
-@lru_cache(maxsize=FOOTERS_REMEMBERED_MAX)
-def read_footer(path: Path) -> PartFooter:
-    """Read the footer of a part; raises HistoryError saying what is wrong with it."""
-    try:
-        metadata = pq.read_metadata(path).metadata or {}
-    except FileNotFoundError:
-        raise HistoryError("is not there") from None
-    except (OSError, pa.ArrowInvalid) as broken:
-        raise HistoryError(f"cannot be read ({broken})") from None
-    if FOOTER_KEY not in metadata:
-        raise HistoryError("is no part of a history: its footer does not say what it holds")
-    return PartFooter.from_json(metadata[FOOTER_KEY])

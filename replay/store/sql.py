@@ -1,19 +1,22 @@
 """SQL over tables: DuckDB reads the parts that a version has, and nothing else of the machine.
 
 Which parts a query needs is said beside it, by times and symbols: the catalogue leaves out the others, and
-the engine gets the paths of those that are left.  It may read these files alone, runs one statement, and only
-one that reads.
+the engine gets files of this machine with those that are left; it asks no object store itself.  It may read
+these files alone, runs one statement, and only one that reads.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
 from duckdb import ColumnExpression, ConstantExpression, Expression
 
 from replay.errors import HistoryError
+from replay.store.part_files import local_files
 from replay.store.prune import PruneReport, Wanted, prune, tail_rows
 from replay.store.snapshot import PartEntry, Snapshot
 from replay.store.stored_types import stored_schema
@@ -37,7 +40,8 @@ def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> 
     Raises HistoryError for what is no single reading statement, and with DuckDB's own words for what it
     cannot run.
     """
-    with duckdb.connect(":memory:", config={"threads": THREADS, "memory_limit": MEMORY_LIMIT}) as engine:
+    limits: dict[str, Any] = {"threads": THREADS, "memory_limit": MEMORY_LIMIT}
+    with duckdb.connect(":memory:", config=limits) as engine, ExitStack() as held:
         try:
             statements = engine.extract_statements(query)
         except duckdb.Error as wrong:
@@ -53,14 +57,14 @@ def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> 
         for name, snapshot in snapshots.items():
             pruned = prune(snapshot, wanted)
             reports[name] = pruned.report
-            files = [str(snapshot.root / part.path) for part in pruned.parts]
+            files = [str(file) for file in held.enter_context(local_files(snapshot, pruned.parts))]
             paths += files
             tail = tail_rows(snapshot, wanted)
             pruned.report.rows_of_tail = 0 if tail is None else tail.num_rows
             try:
                 _make_view(engine, name, snapshot, files, wanted, tail)
             except duckdb.Error as broken:
-                raise HistoryError(_broken(name, snapshot, pruned.parts, broken)) from None
+                raise _broken(name, snapshot, pruned.parts, files, broken) from None
         engine.execute("set allowed_paths = $paths", {"paths": paths})
         engine.execute("set enable_external_access = false")
         engine.execute("set lock_configuration = true")
@@ -72,14 +76,17 @@ def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> 
             raise HistoryError(f"the query cannot be run: {wrong}") from None
 
 
-def _broken(name: str, snapshot: Snapshot, parts: Sequence[PartEntry], broken: Exception) -> str:
-    """What to say of parts that cannot be opened: the first that is gone, or DuckDB's own words."""
-    gone = next((part for part in parts if not (snapshot.root / part.path).is_file()), None)
-    what = f"{name}, version {snapshot.version}: a part cannot be read ({broken})"
-    if gone is not None:
-        where = snapshot.root / gone.path
-        what = f"{where}, of version {snapshot.version}, with {gone.rows:,} rows, is not there"
-    return f"{what}: run `python -m replay verify` to see all such parts"
+def _broken(
+    name: str, snapshot: Snapshot, parts: Sequence[PartEntry], files: Sequence[str], broken: Exception
+) -> HistoryError:
+    """What to raise of parts that cannot be opened: the first that is gone, or DuckDB's own words."""
+    for part, file in zip(parts, files, strict=True):
+        if not Path(file).is_file():
+            return snapshot.unreadable(part, "is not there")
+    return HistoryError(
+        f"{name}, version {snapshot.version}: a part cannot be read ({broken}): run "
+        "`python -m replay verify` to see all such parts"
+    )
 
 
 def _make_view(

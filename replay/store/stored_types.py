@@ -4,6 +4,7 @@ Delta would cut nanoseconds to microseconds without a word, and has no unsigned 
 as the numbers they are, and unsigned numbers as the next wider signed ones.
 """
 
+import base64
 from typing import Final
 
 import pyarrow as pa
@@ -119,3 +120,13 @@ def _original(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.nulls(len(column))
     return column.cast(kind)
+
+
+def schema_text(schema: pa.Schema) -> str:
+    """A schema as text, for the property of a table."""
+    return base64.b64encode(schema.serialize().to_pybytes()).decode()
+
+
+def schema_of(text: str) -> pa.Schema:
+    """The schema of such a text."""
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))

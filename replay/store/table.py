@@ -6,13 +6,11 @@ accepts two removals of one part from two who had opened the table before, so wh
 fence.  And it does not take back the versions of transactions when a table is restored, so we write them.
 """
 
-import base64
 import json
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -23,10 +21,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from replay.errors import FencedCommitError, HistoryError, UnknownCommitError
+from replay.store.objects import Folder, ObjectFolder, failed_at, require_exclusive_puts
 from replay.store.part import AMONG, Part
 from replay.store.places import BUCKET, DATE, PLACE_SCHEMA, PLACES, TableRules
 from replay.store.snapshot import CATALOGUE, PartEntry, Snapshot
-from replay.store.stored_types import stored_schema
+from replay.store.stored_types import schema_of, schema_text, stored_schema
 from schemas.clocks import EVENT_NS, KNOWN_NS, NS_PER_MS
 
 LOG: Final = "_delta_log"  # the folder of a table's log
@@ -65,22 +64,32 @@ class Change:
     same_rows: bool = False
 
 
-def table_root(store: Path, stream: str) -> Path:
+def table_root(store: Folder, stream: str) -> Folder:
     """The folder of a stream's table."""
     return store / f"stream={stream}"
 
 
-def has_table(store: Path, stream: str) -> bool:
+def has_table(store: Folder, stream: str) -> bool:
     """Whether a stream has a table in this store."""
-    return (table_root(store, stream) / LOG).is_dir()
+    log = table_root(store, stream) / LOG
+    return log.has_objects() if isinstance(log, ObjectFolder) else log.is_dir()
 
 
-def table_streams(store: Path) -> list[str]:
-    """The streams that have a table in this store, by name."""
+def table_streams(store: Folder) -> list[str]:
+    """The streams that have a table in this store, by name; at an object store there is nothing else."""
+    if isinstance(store, ObjectFolder):
+        return [name.removeprefix("stream=") for name in store.names() if name.startswith("stream=")]
     return sorted(log.parent.name.removeprefix("stream=") for log in store.glob(f"stream=*/{LOG}"))
 
 
-def create_table(store: Path, rules: TableRules, schema: pa.Schema) -> "HistoryTable":
+def newest_commit(store: Folder, stream: str) -> str:
+    """The name of the newest entry of a table's log, empty where there is none."""
+    log = table_root(store, stream) / LOG
+    names = log.names() if isinstance(log, ObjectFolder) else [path.name for path in log.glob("*.json")]
+    return max((name for name in names if name.endswith(".json")), default="")
+
+
+def create_table(store: Folder, rules: TableRules, schema: pa.Schema) -> "HistoryTable":
     """Make the table of a stream, or open the one that is there; `schema` is the rows' without places.
 
     Raises HistoryError where it is there with other rules, or where a column cannot be kept.
@@ -94,17 +103,18 @@ def create_table(store: Path, rules: TableRules, schema: pa.Schema) -> "HistoryT
     stored = stored_schema(full)
     parted = [*stored, pa.field(DATE, pa.date32()), pa.field(BUCKET, pa.int32())]
     root = table_root(store, rules.stream)
+    require_exclusive_puts(store)
     try:
         DeltaTable.create(
             str(root),
             schema=pa.schema(parted),
             partition_by=_PARTITIONED,
             mode="ignore",
-            configuration={**_PROPERTIES, RULES: json.dumps(rules.to_dict()), SCHEMA: _encoded(full)},
+            configuration={**_PROPERTIES, RULES: json.dumps(rules.to_dict()), SCHEMA: schema_text(full)},
             raise_if_key_not_exists=False,
         )
     except (DeltaError, OSError) as refused:
-        raise HistoryError(f"the history at {store} cannot be written: {refused}") from None
+        raise failed_at(store, f"the history at {store} cannot be written", refused) from None
     table = HistoryTable(store, rules.stream)
     if table.rules != rules:
         raise HistoryError(
@@ -117,7 +127,7 @@ def create_table(store: Path, rules: TableRules, schema: pa.Schema) -> "HistoryT
 class HistoryTable:
     """The table of one stream at one version; `refresh` brings it to the newest."""
 
-    def __init__(self, store: Path, stream: str, version: int | None = None) -> None:
+    def __init__(self, store: Folder, stream: str, version: int | None = None) -> None:
         """Open it; raises HistoryError where there is none, it is not ours, or has no such version."""
         self.store, self.stream, self.root = store, stream, table_root(store, stream)
         try:
@@ -131,13 +141,16 @@ class HistoryTable:
                 f"the history at {store} has no table {stream}: import days, capture its topic, or bring a "
                 "store of days in with `python -m replay upgrade`"
             ) from None
-        except DeltaError as broken:
-            raise HistoryError(f"the table at {self.root} cannot be opened: {broken}") from None
+        except (DeltaError, OSError) as broken:
+            raise failed_at(store, f"the table at {self.root} cannot be opened", broken) from None
         self._read()
 
     def refresh(self) -> None:
         """Come to the newest version."""
-        self._delta.update_incremental()
+        try:
+            self._delta.update_incremental()
+        except (DeltaError, OSError) as broken:
+            raise failed_at(self.store, f"the table at {self.root} cannot be read", broken) from None
         self._read()
 
     @property
@@ -185,6 +198,7 @@ class HistoryTable:
         Raises FencedCommitError where another has committed as one of these applications since: nothing is
         changed, open the table again and see what is there.  Raises UnknownCommitError where no answer came.
         """
+        require_exclusive_puts(self.store)
         for application in change.transactions:
             actual = self.transaction_version(application)
             if actual != change.expected.get(application):
@@ -212,7 +226,8 @@ class HistoryTable:
             fenced = self._fenced(", ".join(change.transactions), None, None)
             raise FencedCommitError(f"{fenced} ({refused})") from None
         except (DeltaError, OSError) as failed:
-            raise UnknownCommitError(f"a commit to {self.root} has an unknown outcome: {failed}") from None
+            what = f"a commit to {self.root} has an unknown outcome"
+            raise UnknownCommitError(str(failed_at(self.store, what, failed))) from None
         self.refresh()
         return self.version
 
@@ -232,7 +247,7 @@ class HistoryTable:
         lacking = [each for each in stored_schema(pa.schema(new)) if each.name not in there]
         if lacking:
             self._delta.alter.add_columns(_delta_fields(pa.schema(lacking)))
-        self.set_properties({SCHEMA: _encoded(full)})
+        self.set_properties({SCHEMA: schema_text(full)})
 
     def set_properties(self, properties: Mapping[str, str]) -> None:
         """Change properties of the table, in a commit of their own.
@@ -245,6 +260,9 @@ class HistoryTable:
             raise FencedCommitError(
                 f"{self._fenced('a change of properties', None, None)} ({refused})"
             ) from None
+        except (DeltaError, OSError) as failed:
+            what = f"properties of {self.root} cannot be changed"
+            raise failed_at(self.store, what, failed) from None
         self._delta = DeltaTable(str(self.root))
         self._read()
 
@@ -258,14 +276,19 @@ class HistoryTable:
             self._delta.restore(
                 version, commit_properties=CommitProperties(custom_metadata={FACTS: dict(facts)})
             )
-        except DeltaError as refused:
-            raise HistoryError(f"version {version} of {self.root} cannot be restored: {refused}") from None
+        except (DeltaError, OSError) as refused:
+            what = f"version {version} of {self.root} cannot be restored"
+            raise failed_at(self.store, what, refused) from None
         self._delta = DeltaTable(str(self.root))
         self._read()
 
     def vacuum(self, retention_hours: int, *, dry_run: bool) -> list[str]:
         """Delete parts that no version of the last so many hours has, and return them; or only say which."""
-        return self._delta.vacuum(retention_hours, dry_run=dry_run, full=True)
+        try:
+            return self._delta.vacuum(retention_hours, dry_run=dry_run, full=True)
+        except (DeltaError, OSError) as refused:
+            what = f"files of {self.root} cannot be deleted"
+            raise failed_at(self.store, what, refused) from None
 
     def _read(self) -> None:
         properties = self.properties
@@ -276,7 +299,7 @@ class HistoryTable:
         made = TableRules.from_dict(json.loads(properties[RULES]))
         self._buckets_made = made.buckets  # of parts whose names do not say
         self.rules = replace(made, buckets=int(properties.get(BUCKETS_NOW, made.buckets)))
-        self.schema = _decoded(properties[SCHEMA])
+        self.schema = schema_of(properties[SCHEMA])
 
     def _require_version(self, version: int, newest: int) -> None:
         oldest = min((int(entry["version"]) for entry in self._delta.history()), default=newest)
@@ -365,14 +388,6 @@ def _column(actions: pa.Table, name: str, wanted: pa.Field) -> pa.ChunkedArray:
     if wanted.name == "buckets":
         column = pc.struct_field(pc.extract_regex(column.cast(pa.string()), AMONG), "buckets")
     return column.cast(wanted.type)
-
-
-def _encoded(schema: pa.Schema) -> str:
-    return base64.b64encode(schema.serialize().to_pybytes()).decode()
-
-
-def _decoded(text: str) -> pa.Schema:
-    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
 
 
 def _words(schema: pa.Schema) -> str:

@@ -12,6 +12,7 @@ from replay.order import as_int64s, disorder
 from replay.store.content_hash import combined
 from replay.store.day import BATCH_ROWS, ClockSummary, Day, DaySummary
 from replay.store.encodings import COMPRESSION
+from replay.store.objects import Folder
 from replay.store.places import PLACES
 from replay.store.prune import Wanted
 from replay.store.scan import Scan
@@ -44,7 +45,7 @@ class TableDay(Day):
         return Stream(name=rules.stream, schema=schema, key=rules.key, sequence=rules.sequence)
 
     @property
-    def root(self) -> Path:
+    def root(self) -> Folder:
         """The folder of the store it is in."""
         return self._snapshot.root.parent
 
@@ -77,14 +78,14 @@ class TableDay(Day):
                 yield batch.slice(skipped)
 
 
-def table_day(store: Path, stream: str, date: str, version: int | None = None) -> TableDay:
+def table_day(store: Folder, stream: str, date: str, version: int | None = None) -> TableDay:
     """Return a day of a table, of its newest version or an earlier one."""
     return TableDay(HistoryTable(store, stream, version).snapshot(), date)
 
 
 def _summary(snapshot: Snapshot, date: str, parts: list[PartEntry]) -> DaySummary:
     """What the day holds: disorder is that of the merged rows, which no part alone knows."""
-    footers = [snapshot.footer(part) for part in parts]
+    footers = snapshot.footers(parts)
     rules = snapshot.rules
     clocks = {}
     for name in (EVENT_NS, KNOWN_NS):

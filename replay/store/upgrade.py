@@ -6,7 +6,6 @@ not fit its table stays as it is, and is read on.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,6 +16,7 @@ from replay.order import order_times
 from replay.store.content_hash import combined, content_hash
 from replay.store.day import Day
 from replay.store.days import HistoryStore
+from replay.store.objects import Folder
 from replay.store.part import Part, imported_name
 from replay.store.part_writer import PartPlace, write_part
 from replay.store.places import BUCKETS, TableRules, portions, with_places
@@ -42,24 +42,28 @@ class Upgraded:
         return f"{self.stream} {self.date}: {self.rows:,} rows, {became}"
 
 
-def upgrade(store: HistoryStore, buckets: int = BUCKETS) -> list[Upgraded]:
-    """Bring every day of a store into tables; stopped, the same call goes on."""
-    return [_upgraded(store, day, buckets) for day in store.folder_days()]
+def upgrade(store: HistoryStore, buckets: int = BUCKETS, to: Folder | None = None) -> list[Upgraded]:
+    """Bring every day of a store into tables, of another store where one is named; stopped, it goes on.
+
+    Days that were brought into another store stay in their folders too.
+    """
+    return [_upgraded(store, day, buckets, to or store.root) for day in store.folder_days()]
 
 
-def _upgraded(store: HistoryStore, day: Day, buckets: int) -> Upgraded:
+def _upgraded(store: HistoryStore, day: Day, buckets: int, to: Folder) -> Upgraded:
     name = day.summary.stream
     try:
-        table = _table_of(store.root, day, buckets)
+        table = _table_of(to, day, buckets)
         _bring_in(table, day)
         _require_all(table, day)
     except HistoryError as wrong:
         return Upgraded(name, day.date, day.rows, str(wrong))
-    store.forget_folder(name, day.date)
+    if to == store.root:
+        store.forget_folder(name, day.date)
     return Upgraded(name, day.date, day.rows)
 
 
-def _table_of(root: Path, day: Day, buckets: int) -> HistoryTable:
+def _table_of(root: Folder, day: Day, buckets: int) -> HistoryTable:
     """The table of the day's stream, made where there is none; raises HistoryError where it does not fit."""
     summary = day.summary
     rules = TableRules(

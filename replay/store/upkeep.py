@@ -3,7 +3,6 @@
 Only `vacuum` deletes files.  All others are commits, each behind the fences of what it changes.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +11,8 @@ from replay.errors import HistoryError
 from replay.store.compact import fence
 from replay.store.content_hash import combined, content_hash
 from replay.store.coverage import accept_gaps, application, covered_ranges
+from replay.store.objects import digest_of
+from replay.store.part import digest_in
 from replay.store.scan import stored_rows
 from replay.store.snapshot import PartEntry, Snapshot
 from replay.store.table import RETENTION_DAYS, Change, HistoryTable
@@ -79,7 +80,7 @@ def retain(table: HistoryTable, parts: Sequence[PartEntry], *, by: str) -> int:
     so that a capture does not take their absence for a loss.
     """
     snapshot = table.snapshot()
-    accept_gaps(table, [one for part in parts for one in snapshot.footer(part).covered])
+    accept_gaps(table, [one for footer in snapshot.footers(parts) for one in footer.covered])
     fences = sorted({fence(part.date, part.bucket) for part in parts})
     before = {name: table.transaction_version(name) for name in fences}
     return table.commit(
@@ -108,12 +109,11 @@ def vacuum(table: HistoryTable, hours: int, *, dry_run: bool) -> list[str]:
 
 def _fault(snapshot: Snapshot, part: PartEntry) -> str:
     """What is wrong with a part, empty where nothing is."""
-    path = snapshot.root / part.path
-    if not path.is_file():
+    try:
+        digest = digest_of(snapshot.root / part.path)
+    except FileNotFoundError:
         return "is not there"
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not path.stem.endswith(digest[:8]):
+    if not digest.startswith(digest_in(part.path)):
         return f"has other bytes than it was named for: {digest[:8]}"
     actual = combined(*(content_hash(rows) for rows in stored_rows(snapshot, [part])))
     if actual != snapshot.footer(part).content_hash:
@@ -123,5 +123,5 @@ def _fault(snapshot: Snapshot, part: PartEntry) -> str:
 
 def _applications(snapshot: Snapshot) -> set[str]:
     """Who commits as what: captures of the topics that parts come from."""
-    covered = [one for part in snapshot.parts for one in snapshot.footer(part).covered]
+    covered = [one for footer in snapshot.footers(snapshot.parts) for one in footer.covered]
     return {application(one.topic, one.partition) for one in covered}

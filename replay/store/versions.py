@@ -2,16 +2,16 @@
 
 from collections.abc import Container
 from itertools import accumulate
-from pathlib import Path
 
 from replay.dates import moment_text
 from replay.errors import HistoryError
 from replay.store.days import OWN_TABLES
+from replay.store.objects import Folder
 from replay.store.table import RETENTION_DAYS, HistoryTable, table_streams
 from schemas.clocks import NS_PER_MS
 
 
-def version_as_of(store: Path, stream: str, time_ns: int) -> int:
+def version_as_of(store: Folder, stream: str, time_ns: int) -> int:
     """Return the newest version of a stream's table that had been committed by a time, int64 ns UTC.
 
     A commit counts from the latest time that it or one before it bears, to the millisecond, since clocks of
@@ -37,7 +37,7 @@ def version_as_of(store: Path, stream: str, time_ns: int) -> int:
     )
 
 
-def versions_as_of(store: Path, time_ns: int, *, needed: Container[str]) -> dict[str, int]:
+def versions_as_of(store: Folder, time_ns: int, *, needed: Container[str]) -> dict[str, int]:
     """Return the version of each stream's table at a time; only tables that are `needed` must have had one.
 
     Raises HistoryError as `version_as_of` does.

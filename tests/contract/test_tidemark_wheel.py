@@ -92,10 +92,11 @@ def test_the_join_works_where_nothing_but_its_needs_is_installed(
     assert done.stdout == "0.1.0 [0.5, 0.6] [5, 5]\n"
 
 
-def test_the_notebook_of_the_readme_runs_as_it_stands(
-    run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+@pytest.mark.parametrize("page", ["README.md", "docs/site/tutorial.md"])
+def test_the_python_of_a_page_for_the_wheel_runs_as_it_stands(
+    page: str, run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    (tmp_path / "notebook.py").write_text("\n".join(blocks(ROOT / "README.md", "python")))
+    (tmp_path / "notebook.py").write_text("\n".join(blocks(ROOT / page, "python")))
     done = run("notebook.py", others=INSTALLED)
     assert done.returncode == 0, done.stderr
 

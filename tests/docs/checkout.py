@@ -35,7 +35,7 @@ class Checkout:
             name: value for name, value in os.environ.items() if not name.startswith(tuple(hidden))
         }
         path = os.environ["PATH"] if java else str(_programs_but({"java", "mvn"}))
-        self._environment["PATH"] = f"{self._folder / '.venv/bin'}:{path}"
+        self._environment["PATH"] = f"{self._folder / '.venv/bin'}:{_installed_command()}:{path}"
 
     def turn_over(self, *, keep: set[str]) -> None:
         """Leave what was cloned and of `build` what is to be kept; a broker begins anew."""
@@ -111,6 +111,18 @@ def _programs_but(hidden: set[str]) -> Path:
                 if program.name not in hidden and not (folder / program.name).is_symlink():
                     (folder / program.name).symlink_to(program)
     return folder
+
+
+def _installed_command() -> Path:
+    """A folder with the command `tidemark`, as a page for those who have the wheel calls it."""
+    command = FOLDERS / "command/tidemark"
+    if not command.exists():
+        command.parent.mkdir(parents=True, exist_ok=True)
+        begun = command.with_suffix(f".{os.getpid()}")
+        begun.write_text('#!/bin/sh\nexec python -m app "$@"\n')
+        begun.chmod(0o755)
+        begun.replace(command)
+    return command.parent
 
 
 def _remove(made: Path) -> None:

@@ -12,7 +12,8 @@ from tests.docs.pages import Step, blocks, missing_line, steps
 from tests.stage.programs import ROOT
 
 README: Final = ROOT / "README.md"
-PAGES: Final = [README, ROOT / "gpu_sink/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TUTORIAL: Final = ROOT / "docs/site/tutorial.md"
+PAGES: Final = [README, ROOT / "gpu_sink/README.md", TUTORIAL, *sorted((ROOT / "docs").glob("*.md"))]
 LIMIT_S: Final = 150.0  # for one command; kernels may have to be compiled
 WATCH_S: Final = 8
 HAS_KAFKA: Final = bool(shutil.which("java") and shutil.which("mvn"))
@@ -22,12 +23,16 @@ FIRST: Final = "make replay DATE=2024-01-15"  # is typed before any page: each m
 NOT_PLAYED: Final = {
     "make test": "it would play all other tests",
     "pip install": "every checkout has the same packages; tests/contract installs the wheels",
+    "tar -xf tidemark-": "tests/docs/tutorial.py unpacks and installs the archive",
+    "tidemark-*/install.sh": "the same",
+    "export PATH=": "the same",
 }
 NEEDS_TORCH: Final = "gpu_sink.example"
 # A word of a Python block, and why the block is not run.
 NOT_RUN: Final = {
     "publish(model(batch))": "the service's own functions, on a broker of its own",
     "model.state_dict()": "the job's own model",
+    "from tidemark import asof_join\n": "the wheel's name: tests/contract/test_tidemark_wheel.py runs it",
 }
 BROKER: Final = re.compile(
     r"make kafka|kafka\.sh|--bootstrap|replay publish|BUS=kafka"
@@ -51,9 +56,14 @@ def every_step(page: Path) -> list[Step]:
 
 
 def pages_on(bus: str) -> list[Path]:
-    """The pages that are typed there: each on Kafka where it asks for a broker and one can be started."""
+    """The pages that are typed there: each on Kafka where it asks for a broker and one can be started.
+
+    The tutorial has a test of its own.
+    """
     chosen = []
     for page in PAGES:
+        if page == TUTORIAL:
+            continue
         on_kafka = HAS_KAFKA and any(map(needs_broker, every_step(page)))
         if page == README or ("kafka" if on_kafka else "embedded") == bus:  # README on both
             chosen.append(page)

@@ -59,7 +59,42 @@ def labels_slowly(
             outcomes.append(Outcome(place, reason))
         else:
             outcomes.append(_walk(rows, place, label, session_of, complete_ns, ticks=ticks))
+    if isinstance(label, Bins) and label.trailing is not None:
+        return [_trailing(rows, outcomes, place, label) for place in range(len(rows))]
     return outcomes
+
+
+def _trailing(
+    rows: Sequence[Row], outcomes: Sequence[Outcome | None], place: int, label: Bins
+) -> Outcome | None:
+    """L4: between the quantiles of the last labels of the symbol that had ended at the event."""
+    assert label.trailing is not None
+    row, one = rows[place], outcomes[place]
+    if one is None or one.ret is None or one.known_ns is None:
+        return one
+    ended = [
+        (other.ret / before.scale, other.known_ns)
+        for before, other in zip(rows[:place], outcomes, strict=False)
+        if before.symbol == row.symbol and before.scale and other is not None
+        if other.ret is not None and other.known_ns is not None
+        if other.label_end_ns is not None and other.label_end_ns <= row.time_ns
+    ]
+    counted = [(value, known_ns) for value, known_ns in ended if math.isfinite(value)][-label.trailing :]
+    if len(counted) < (label.trailing if label.min_count is None else label.min_count):
+        return one._replace(reason="warming", label=None)
+    ordered = sorted(value for value, _ in counted)
+    assert row.scale is not None
+    below = [q for q in label.q_ppm if quantile(ordered, q) < one.ret / row.scale]
+    return one._replace(label=len(below), known_ns=max(one.known_ns, *(ns for _, ns in counted)))
+
+
+def quantile(ordered: Sequence[float], q_ppm: int) -> float:
+    """R37."""
+    h = q_ppm * (len(ordered) - 1)
+    lower = ordered[h // 10**6]
+    if h % 10**6 == 0:
+        return lower
+    return lower + (ordered[h // 10**6 + 1] - lower) * ((h % 10**6) / 10**6)
 
 
 def _refused(row: Row, label: Label, session_of: SessionOf, waiting: int) -> str | None:

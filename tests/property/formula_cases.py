@@ -1,7 +1,7 @@
 """Random formulas with what they mean, and random columns for them."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -42,7 +42,11 @@ COLUMNS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
     "side": (pa.int8(), st.integers(-128, 127)),
     "open": (pa.bool_(), st.booleans()),
     "buy": (pa.bool_(), st.booleans()),
+    "venue": (pa.string(), st.sampled_from(["", "N", "Q", "é", "zz", "z\U0001f600"])),
+    "tape": (pa.dictionary(pa.int16(), pa.string()), st.sampled_from(["", "N", "é", "it's"])),
 }
+TEXTS = ["venue", "tape", "symbol"]
+WORDS = ["", "A", "N", "é", "zz", "z\uffff", "it's"]
 KINDS = {
     "price": "float",
     "quote_bid": "float",
@@ -95,6 +99,20 @@ def features_and_terms(draw: st.DrawFn) -> dict[str, Term]:
 
 def column_term(name: str) -> Term:
     return Term(name, KINDS[name], lambda row: oracle.enters(row[name]))
+
+
+def texts_term(name: str) -> Term:
+    """A column of texts: they are no values, but what comparisons take."""
+
+    def text(row: Mapping[str, Any]) -> Any:
+        return Null.NULL_IN if row[name] is None else row[name]
+
+    return Term(name, "text", text)
+
+
+def text_term(text: str) -> Term:
+    words: Any = text
+    return Term(repr(text), "text", lambda _: words)
 
 
 def constant_term(value: bool | float, kind: str) -> Term:
@@ -244,8 +262,12 @@ def binary(symbol: str, x: Term, y: Term, kind: str) -> Term:
 
 @st.composite
 def logic(draw: st.DrawFn, depth: int, above: dict[str, Term]) -> Term:
-    """A comparison of two numbers or booleans, or what `and`, `or` and `not` make of booleans."""
-    shape = draw(st.sampled_from(["numbers", "numbers", "booleans", "and", "or", "not"]))
+    """A comparison of two numbers, booleans or texts, or what `and`, `or` and `not` make of booleans."""
+    shape = draw(st.sampled_from(["numbers", "numbers", "booleans", "texts", "and", "or", "not"]))
+    if shape == "texts":
+        column, constant = texts_term(draw(st.sampled_from(TEXTS))), text_term(draw(st.sampled_from(WORDS)))
+        x, y = draw(st.permutations([column, draw(st.sampled_from([constant, texts_term("venue")]))]))
+        return comparison(draw(st.sampled_from(list(oracle.COMPARISONS))), x, y)
     if shape == "numbers":
         kinds = st.sampled_from(["float", "int"])
         x, y = (draw(term(draw(kinds), depth, above)) for _ in range(2))

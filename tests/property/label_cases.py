@@ -110,13 +110,17 @@ of_barriers: Mapping[str, st.SearchStrategy[Any]] = {
 of_kinds: Mapping[type[Label], Mapping[str, st.SearchStrategy[Any]]] = {
     FixedHorizon: {},
     Sign: {"band": st.sampled_from([0.0, 0.01, 1.0]), "band_column": st.sampled_from([None, "sigma"])},
-    Bins: {
-        "edges": st.sampled_from([(0.0,), (-0.01, 0.0, 0.01), (-2.0, 2.0)]),
-        "sigma": st.sampled_from([None, "sigma"]),
-    },
+    Bins: {"sigma": st.sampled_from([None, "sigma"])},
     TripleBarrier: of_barriers,
     Meta: {**of_barriers, "cost": st.sampled_from([0.0, 0.01]), "need_barrier": st.booleans()},
 }
+
+
+edges = st.one_of(
+    st.fixed_dictionaries({"edges": st.sampled_from([(0.0,), (-0.01, 0.0, 0.01), (-2.0, 2.0)])}),
+    st.fixed_dictionaries({"trailing": st.integers(1, 4), "q_ppm": st.sampled_from([(500_000,), (1, 2)])}),
+    st.just({"trailing": 3, "min_count": 1, "q_ppm": (333_333, 900_000)}),
+)
 
 
 def settings_of(kind: type[Label]) -> st.SearchStrategy[Any]:
@@ -125,8 +129,10 @@ def settings_of(kind: type[Label]) -> st.SearchStrategy[Any]:
         own = {"shortest": st.integers(3, 4), "longest": st.integers(4, 7), "step": st.integers(1, 2)}
         more = {"t_min": st.sampled_from([0.0, 2.0]), "max_ns": st.integers(1, 40)}
         return st.builds(TrendScan, **common, **own, **more)
-    parts = st.tuples(st.fixed_dictionaries({**common, **of_kinds[kind]}), horizons)
-    return parts.map(lambda both: kind(**both[0], **both[1]))
+    of_kind = st.fixed_dictionaries({**common, **of_kinds[kind]})
+    of_edges: st.SearchStrategy[Any] = edges if kind is Bins else st.just({})
+    parts: st.SearchStrategy[Any] = st.tuples(of_kind, horizons, of_edges)
+    return parts.map(lambda three: kind(**three[0], **three[1], **three[2]))
 
 
 def as_read(rows: Sequence[Row], label: Label) -> list[Row]:

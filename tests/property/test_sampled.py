@@ -1,7 +1,10 @@
 """Rows on a grid of time (R20), made of bars and a look-up: the last row by each moment of it."""
 
+import itertools
+import math
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,10 +14,20 @@ from operators.graph.graph import Graph
 from operators.graph.plan import Plan, plan_graph
 from schemas.clocks import NS_PER_S
 from tests.oracles.bars import Bars, Trade, bars_slowly
+from tests.oracles.features.handbook import F2, MS_NS, rows_of, values
 from tests.property.bar_cases import END_NS, trades_of
 from tests.stage.bar_nodes import SESSIONS, SPANS, layout_of, sealed_of
 
 Sample = tuple[str | None, int, float | None, int | None]
+
+
+# What the handbook lets a step in time sample: M3, M5, M6, M7.
+ESTIMATORS = {
+    "volatility": ("ewma_volatility", {}),
+    "variance": ("realised_variance", {}),
+    "bipower": ("bipower_variation", {}),
+    "two_scales": ("two_scale_variance", {"K": 2}),
+}
 
 
 def plan_of(step_ns: int, origin: Origin = "session") -> Plan:
@@ -31,6 +44,15 @@ def plan_of(step_ns: int, origin: Origin = "session") -> Plan:
             upstream="grid",
             features={},
             join=JoinSettings(rights=("aligned",), columns={"aligned": ("price",)}),
+            output=Output(),
+        ),
+        NodeSettings(
+            name="estimated",
+            upstream="sampled",
+            features={
+                name: f"{function}({', '.join(['aligned_price', *(f'{k}={v}' for k, v in more.items())])})"
+                for name, (function, more) in ESTIMATORS.items()
+            },
             output=Output(),
         ),
     )
@@ -86,3 +108,27 @@ def test_the_worked_example_of_the_handbook() -> None:
     assert out is not None
     made = [(at_ns // NS_PER_S, value) for _, at_ns, value, _ in samples_of(out.to_pylist())]
     assert made == [(2, 4), (4, 3), (6, 3), (8, 3)]
+
+
+def test_estimators_sampled_at_a_step_are_those_of_the_last_prices_by_each_moment() -> None:
+    """F2 with a step of 500 ms: at 0.5 and 1.0 s the price is 10,002 ticks, from 1.5 to 3.0 s 10,001."""
+    prices = [price for price in F2.columns["price"] if price is not None]
+    rows = [
+        Trade(ns, "A", round(price), 1, place=(number, 0))
+        for number, (ns, price) in enumerate(zip(F2.time_ns, prices, strict=True))
+    ]
+    moments = range(500 * MS_NS, 6_501 * MS_NS, 500 * MS_NS)
+    by_then = [[row.price or 0 for row in rows if row.time_ns <= at_ns][-1] for at_ns in moments]
+    assert by_then[:6] == [10002, 10002, 10001, 10001, 10001, 10001]
+    graph = Graph(plan_of(500 * MS_NS, "utc"))
+    out = graph.take(sealed_of(rows, 7_000 * MS_NS, int, graph.groups))["estimated"].rows
+    assert out is not None
+    assert out["end_ns"].to_pylist()[: len(moments)] == list(moments)
+    sampled = rows_of(list(moments), price=[*by_then])
+    for name, (function, more) in ESTIMATORS.items():
+        wanted = values(sampled, function, "price", **more)
+        assert wanted[-1] is not None
+        for one, other in zip(out[name].to_pylist(), wanted, strict=False):
+            assert one == (None if other is None else pytest.approx(other, rel=1e-14)), name
+    variance = sum(math.log(b / a) ** 2 for a, b in itertools.pairwise(by_then))
+    assert out["variance"].to_pylist()[len(moments) - 1] == pytest.approx(variance)

@@ -18,6 +18,7 @@ from replay.errors import FencedCommitError, UnknownCommitError
 from replay.store.compact import Group, compact, plan_compaction
 from replay.store.content_hash import combined, content_hash
 from replay.store.coverage import covered_ranges
+from replay.store.objects import Folder
 from replay.store.places import PLACES
 from replay.store.scan import stored_rows
 from replay.store.stored_types import to_stored
@@ -55,7 +56,7 @@ class Fate:
 class MortalTable(HistoryTable):
     """A table whose commits meet their fate, and between whose commit and next look another may commit."""
 
-    def __init__(self, store: Path, stream: str, fate: Fate, between: Callable[[], None]) -> None:
+    def __init__(self, store: Folder, stream: str, fate: Fate, between: Callable[[], None]) -> None:
         super().__init__(store, stream)
         self._fate, self._between = fate, between
 
@@ -106,7 +107,7 @@ class World:
     def capture(self) -> Capture:
         """A worker that captures the topic, and dies as fate wills."""
 
-        def open_table(store: Path, stream: str) -> HistoryTable:
+        def open_table(store: Folder, stream: str) -> HistoryTable:
             return MortalTable(store, stream, self.fate, self.intrude)
 
         limits = CaptureLimits(held_size_max=2**20, held_ns_max=3)

@@ -10,6 +10,7 @@ from replay.capture.dead import DEAD_SCHEMA, dead_rules, dead_stream
 from replay.capture.session import CapturedTopic, CaptureTarget
 from replay.capture.tail import Tail
 from replay.capture.writer import TableWriter
+from replay.store.objects import Folder
 from replay.store.table import HistoryTable, create_table
 from schemas.stream import Stream
 from tests.stage.history_tables import RULES, SCHEMA
@@ -27,12 +28,18 @@ class QuoteTopic:
     """A topic, its registry, and a store to capture it into."""
 
     def __init__(
-        self, store: Path, *, partitions: int = 2, bus: Bus | None = None, name: str = TOPIC
+        self,
+        store: Folder,
+        *,
+        partitions: int = 2,
+        bus: Bus | None = None,
+        name: str = TOPIC,
+        schemas: Path | None = None,
     ) -> None:
         self.store, self.partitions, self.name = store, partitions, name
         self.bus = bus or MemoryBus()
         self.bus.admin().create([TopicSpec(name=name, partitions=partitions, configs={})])
-        self.registry = FileRegistry(store / "schemas")
+        self.registry = FileRegistry(schemas or Path(str(store)) / "schemas")
         self._encoder = RowEncoder(STREAM, self.registry, name)
         self._producer = self.bus.producer(transactional_id=f"{name}-source")
 
@@ -65,7 +72,7 @@ class QuoteTopic:
     def capture(
         self,
         *,
-        open_table: Callable[[Path, str], HistoryTable] = HistoryTable,
+        open_table: Callable[[Folder, str], HistoryTable] = HistoryTable,
         limits: CaptureLimits | None = None,
         accepts_gaps: bool = False,
         now_ns: int = 0,

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from replay.store.objects import Folder
 from replay.store.part import Covered, Part, captured_name, imported_name
 from replay.store.part_writer import PartPlace, write_part
 from replay.store.places import TableRules, portions, with_places
+from replay.store.snapshot import Snapshot
 from replay.store.stored_types import to_stored
 from replay.store.table import Change, HistoryTable, create_table
 from schemas.clocks import NS_PER_S
@@ -70,12 +72,18 @@ def write_parts(table: HistoryTable, rows: pa.RecordBatch, covered: Covered | No
     ]
 
 
+def folder_of(table: HistoryTable | Snapshot) -> Path:
+    """The folder of a table that has one."""
+    assert isinstance(table.root, Path)
+    return table.root
+
+
 def append(table: HistoryTable, rows: pa.RecordBatch) -> int:
     """Add rows in a commit of their own, and return its version."""
     return table.commit(Change(adds=write_parts(table, rows), transactions={}, expected={}))
 
 
-def table_of(store: Path, *batches: pa.RecordBatch, rules: TableRules = RULES) -> HistoryTable:
+def table_of(store: Folder, *batches: pa.RecordBatch, rules: TableRules = RULES) -> HistoryTable:
     """A table with a commit for each of these batches, whose offsets go on from one to the next."""
     table = create_table(store, rules, SCHEMA)
     first = 0

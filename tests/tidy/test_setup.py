@@ -15,6 +15,8 @@ LOCKS = [
     "requirements-quix.lock",
     "requirements-models.lock",
     "requirements-ray.lock",
+    "requirements-notebooks.lock",
+    "requirements-fuzz.lock",
 ]
 
 # Put together from parts, so that the rule does not break itself.

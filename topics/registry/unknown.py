@@ -46,6 +46,9 @@ class UnknownIds:
         self, registry: SchemaRegistry, now_ns: Callable[[], int], pause: Callable[[float], None]
     ) -> None:
         """`now_ns` is the process's clock, which must not go back; `pause` waits for so many seconds."""
+        self.on_question: Callable[[], None] = (
+            _nothing  # hears of each question to the registry, and of each wait
+        )
         self._registry = registry
         self._now_ns = now_ns
         self._pause = pause
@@ -102,7 +105,7 @@ class UnknownIds:
         if known is not None and not self._is_due(known):
             raise UnknownSchemaError(known.reason)
         try:
-            schema = self._wait(schema_id, ask) if known is None else ask(schema_id)
+            schema = self._wait(schema_id, ask) if known is None else self._repeat(schema_id, ask)
         except UnknownSchemaError as missing:
             pause_ns = AGAIN_NS if known is None else min(2 * known.pause_ns, UNKNOWN_NS)
             self._remember(schema_id, _Unknown(self._now_ns() + pause_ns, pause_ns, str(missing)))
@@ -118,6 +121,10 @@ class UnknownIds:
         self._ask_again_ns = now_ns + AGAIN_NS
         return True
 
+    def _repeat(self, schema_id: _Name, ask: Callable[[_Name], _Schema]) -> _Schema:
+        self.on_question()
+        return ask(schema_id)
+
     def _wait(self, schema_id: _Name, ask: Callable[[_Name], _Schema]) -> _Schema:
         """Ask for a new id until it is known, for as long as a wait may last now."""
         now_ns = self._now_ns()
@@ -125,6 +132,7 @@ class UnknownIds:
         end_ns = now_ns + WAIT_NS if may_wait else now_ns
         pause_ns = AGAIN_NS
         while True:
+            self.on_question()
             try:
                 return ask(schema_id)
             except UnknownSchemaError:
@@ -141,3 +149,7 @@ class UnknownIds:
         if len(self._unknown) == IDS_MAX:
             del self._unknown[next(iter(self._unknown))]
         self._unknown[schema_id] = unknown
+
+
+def _nothing() -> None:
+    """Nobody listens."""

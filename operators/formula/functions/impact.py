@@ -41,8 +41,11 @@ def _kyle_rls(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
 
 def _vpin(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
     size, d = operands
-    values = [steps.convert("float64", size), steps.call("direction", [d])]
     constants = whole(settings, "n"), number(settings, "V"), int(settings["reset"] == "session")
+    if settings["of"] == "share":
+        values = [steps.convert("float64", size), steps.convert("float64", d)]
+        return steps.stateful("share_buckets", values, *constants)
+    values = [steps.convert("float64", size), steps.call("direction", [d])]
     return steps.stateful("buckets", values, *constants)
 
 
@@ -88,12 +91,21 @@ IMPACT: Final = (
         id="M29",
         name="vpin",
         definition="how one-sided the last n buckets of V traded lots are: the surplus of one side in each,"
-        " summed up and divided by n * V; a direction of 0 is half of either",
+        " summed up and divided by n * V; a direction of 0 is half of either. With of='share' the second"
+        " value is the share of each trade, or bar, that was bought, from 0 to 1, as bvc gives it; it counts"
+        " in units of 2**-21",
         operands=(SIZE, DIRECTION),
         settings=(
             Setting("V", "number", "the volume of a bucket, above 0", bounds=(LEAST, 1e300)),
             Setting("n", "count", "how many buckets", default=50, bounds=(1, ROWS_MAX)),
             RESET._replace(about="whether buckets begin anew with a session"),
+            Setting(
+                "of",
+                "word",
+                "what the second value is",
+                default="direction",
+                words=("direction", "share"),
+            ),
         ),
         outputs=FLOAT,
         example=Example("vpin(size, d, V=5, n=4)", TRADES, (None,) * 7 + (0.5,)),

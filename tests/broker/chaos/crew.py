@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from tests.broker.chaos.elsewhere import Elsewhere
 from tests.broker.chaos.hand import work
 from tests.stage.day_runs import until
 
@@ -25,9 +26,10 @@ class Hand:
     """One worker process."""
 
     slot: str
-    process: ForkServerProcess
+    process: ForkServerProcess | Elsewhere
     log: Path
     begun_s: float
+    older: bool = False  # it runs the code of another version
 
     @property
     def alive(self) -> bool:
@@ -106,10 +108,14 @@ class Hand:
 
 
 class Crew:
-    """Hires workers of one configuration; `close` leaves none behind."""
+    """Hires workers of one configuration; `close` leaves none behind.
 
-    def __init__(self, config: Path) -> None:
+    With the checkout of an older version every other worker is of that one, the first among them.
+    """
+
+    def __init__(self, config: Path, older: Path | None = None) -> None:
         self._config = config
+        self._older = older
         self.hands: list[Hand] = []
 
     def hire(
@@ -128,10 +134,15 @@ class Crew:
         arguments += ["--take-over"] if any(hand.slot == slot and hand.alive for hand in self.hands) else []
         log = self._config.with_name(f"worker-{len(self.hands)}-slot-{slot}.log")
         extra = {"TIDEMARK_WORKER__FAILPOINT": failpoint, **(environment or {})}
-        process = CONTEXT.Process(target=work, args=(arguments, extra, log, file_size_max), daemon=True)
+        older = self._older if len(self.hands) % 2 == 0 else None
+        process: ForkServerProcess | Elsewhere
+        if older is None:
+            process = CONTEXT.Process(target=work, args=(arguments, extra, log, file_size_max), daemon=True)
+        else:
+            process = Elsewhere(older, arguments, extra, log)
         begun_s = monotonic()
         process.start()
-        hand = Hand(slot, process, log, begun_s)
+        hand = Hand(slot, process, log, begun_s, older=older is not None)
         self.hands.append(hand)
         return hand
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.audit.topics import audit
 from app.config import Settings
-from operators.labels.settings import Label, TrendScan, TripleBarrier
+from operators.labels.settings import Bins, Label, TrendScan, TripleBarrier
 from schemas.frame import decode_frame
 from schemas.labels import labels_of
 from tests.oracles.labels import Row, columns_slowly, labels_slowly
@@ -77,6 +77,12 @@ LABELS: Mapping[str, Any] = {
         "sign": {"horizon_rows": 2, "max_ns": 12, "band": 0.2},
         "out": {},
     },
+    "follows": {
+        "kind": "label",
+        "from": "base",
+        "bins": {"price": "wave", "horizon_ns": 4, "trailing": 3, "min_count": 2, "q_ppm": [500_000]},
+        "out": {},
+    },
     "behind": {"from": "barrier", "features": {"slow": "ewma(wave, span=3)"}, "out": {}},
     "seen": {
         "kind": "asof",
@@ -86,6 +92,8 @@ LABELS: Mapping[str, Any] = {
         "out": {},
     },
 }
+
+FOLLOWS = Bins(price="wave", horizon_ns=4, trailing=3, min_count=2, q_ppm=(500_000,))
 
 
 def run(folder: Path, until_ns: int = 21) -> Market:
@@ -103,19 +111,25 @@ def wave(bid: float | None) -> float | None:
 
 @pytest.mark.parametrize(
     ("name", "label"),
-    [("barrier", TripleBarrier(**BARRIERS)), ("trend", TrendScan(**TRENDS))],
-    ids=["barrier", "trend"],
+    [("barrier", TripleBarrier(**BARRIERS)), ("trend", TrendScan(**TRENDS)), ("follows", FOLLOWS)],
+    ids=["barrier", "trend", "follows"],
 )
 def test_labels_are_those_of_the_definition(tmp_path: Path, name: str, label: Label) -> None:
     rows = rows_of(run(tmp_path))
     path = [
-        Row(one["event_ns"], one["symbol"], one["event_ns"], wave(one["quote_bid"]), scale=WIDTH)
+        Row(
+            one["event_ns"],
+            one["symbol"],
+            one["event_ns"],
+            wave(one["quote_bid"]),
+            scale=1.0 if name == "follows" else WIDTH,
+        )
         for one in rows["aligned", 0]
     ]
     wanted = columns_slowly(labels_slowly(path, label, lambda _: 0, 21), label, 1)
     found = rows[name, 0]
     assert [{column: row[column] for column in wanted[0]} for row in found] == wanted
-    assert {row["label"] for row in found} >= {-1, 1}
+    assert {row["label"] for row in found} >= ({0, 1} if name == "follows" else {-1, 1})
     assert 0 < len(found) < len(path)  # the others wait
     places = [(row["left_offset"], row["left_index"]) for row in rows["aligned", 0]]
     assert [(row["left_offset"], row["left_index"]) for row in found] == places[: len(found)]
@@ -200,6 +214,7 @@ SOON: Mapping[str, Any] = {"horizon_ns": 5}
         ({"kind": "label", "sign": SOON, "features": {"x": "1"}}, 'kind = "label" has no features'),
         ({"kind": "label", "sign": SOON, "every": {"trades": 2}}, "is a key of bars"),
         ({"kind": "label", "sign": SOON, "right": ["quote"]}, "is a key of a join"),
+        ({"kind": "label", "sign": SOON, "hours": "regular"}, "hours is a key of features"),
         ({"features": {"x": "1"}, "sign": SOON}, 'sign is a key of a label: it needs kind = "label"'),
         ({"kind": "label", "sign": {"horizon_ns": 0}}, "greater than 0"),
         ({"kind": "label", "triple_barrier": SOON}, "sigma"),

@@ -242,21 +242,32 @@ def roll_spread(rows: Rows, operands: Sequence[Column], settings: Settings) -> C
 
 @over_rows(reset="none")
 def vpin(stretch: Stretch, settings: Settings) -> Column:
-    """M29 of (size, d): by how much one side had more of the last n full buckets of V lots, as a share."""
-    size, d = stretch.operands
+    """M29 of (size, d): by how much one side had more of the last n full buckets of V lots, as a share.
+
+    Or of (size, share), where a share counts in units of 2**-21.
+    """
+    size, second = stretch.operands
+    shares: list[Fraction | None] = []
+    for value in second if setting(settings, "of", "direction") == "share" else sides(second):
+        if value is None or not -1 <= value <= 1:
+            shares.append(None)
+        elif setting(settings, "of", "direction") == "share":
+            shares.append(Fraction(round(value * 2**21), 2**21) if value >= 0 else None)
+        else:
+            shares.append(Fraction(1 + int(value), 2))
     volume, count = Fraction(settings["V"]), setting(settings, "n", 50)
     bought: list[Fraction] = []
     content, buys = Fraction(), Fraction()
     values: Column = []
-    for q, side in zip(size, sides(d), strict=True):
-        rest = Fraction() if q is None or side is None else max(Fraction(), Fraction(q))
+    for q, share in zip(size, shares, strict=True):
+        rest = Fraction() if q is None or share is None else max(Fraction(), Fraction(q))
         while rest > 0:
             part = min(rest, volume - content)
-            buys += part * Fraction(1 + int(side or 0), 2)
+            buys += part * (share or 0)
             rest, content = rest - part, content + part
             if content == volume:  # and what is left fills whole buckets alike, of which the last n count
                 whole, rest = divmod(rest, volume)
-                alike = volume * Fraction(1 + int(side or 0), 2)
+                alike = volume * (share or 0)
                 bought = [*bought, buys, *[alike] * min(whole, count)][-count:]
                 content, buys = Fraction(), Fraction()
         last = bought[-count:]

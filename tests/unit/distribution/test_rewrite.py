@@ -83,7 +83,7 @@ def test_the_wheel_needs_what_the_client_needs_and_the_compiler_and_names_the_re
 ) -> None:
     project = tomllib.loads((laid_out / "pyproject.toml").read_text())["project"]
     assert [need.split(">")[0] for need in project["dependencies"]] == ["numpy", "pyarrow", "numba"]
-    extras = {"kafka", "metrics", "polars", "torch", "app", "dbn", "quix"}
+    extras = {"kafka", "metrics", "polars", "torch", "app", "calendar", "dbn", "quix"}
     assert set(project["optional-dependencies"]) == extras
     assert project["scripts"] == {"tidemark": "tidemark:main"}
     assert os.access(laid_out / "tidemark/docker/kafka/kafka.sh", os.X_OK)

@@ -47,13 +47,26 @@ def test_links_lead_within_the_site(link: str, expected: str, tmp_path: Path) ->
     assert within_site(link, {"graph.md", "gpu_sink.md"}, tmp_path) == expected
 
 
+def test_every_notebook_is_in_the_index_and_checks_what_it_says() -> None:
+    notebooks = sorted((ROOT / "docs/notebooks").glob("*.py"))
+    listed = re.findall(r"^notebooks/([\w-]+)$", INDEX.read_text(), re.MULTILINE)
+    assert sorted(listed) == [notebook.stem for notebook in notebooks]
+    for notebook in notebooks:
+        text = notebook.read_text()
+        assert text.count("plt.show()") >= 1, f"{notebook.name} shows no picture"
+        assert text.count("\nassert ") >= 2, f"{notebook.name} checks nothing"
+
+
 @pytest.mark.slow
-@pytest.mark.takes_s(60)
+@pytest.mark.takes_s(90)
 @pytest.mark.timeout(300)
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert build_site(tmp_path / "site") == 0
     for page in ("index", "commands", "settings", "functions", "graph", "how-it-works"):
         assert (tmp_path / "site" / f"{page}.html").stat().st_size > 5_000
+    for notebook in (ROOT / "docs/notebooks").glob("*.py"):
+        shown = (tmp_path / "site/notebooks" / f"{notebook.stem}.html").read_text()
+        assert shown.count("<img") == notebook.read_text().count("plt.show()")
     assert not re.search(
         r'(?:src|href)="(?:https?:)?//(?!pradyunsg|github|www\.sphinx)',
         (tmp_path / "site/index.html").read_text(),

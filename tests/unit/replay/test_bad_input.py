@@ -12,11 +12,11 @@ from replay.cli import main
 from replay.errors import HistoryError
 from replay.market.generate import generate_day
 from replay.store.days import HistoryStore
-from replay.store.snapshot import read_footer
+from replay.store.footers import read_footer
 from replay.store.table import HistoryTable
 from tests.stage.captured import QuoteTopic
 from tests.stage.days import DATE
-from tests.stage.history_tables import draw_rows, table_of
+from tests.stage.history_tables import draw_rows, folder_of, table_of
 from tests.tidy.guards import missing_guards
 
 HERE = "tests/unit/replay"
@@ -82,7 +82,7 @@ def test_a_store_of_days_is_no_table_and_may_become_one(
 def broken_table(store: Path, *, cut: bool) -> Path:
     """A table one part of which is gone, or has lost its end."""
     snapshot = table_of(store, draw_rows(100, seed=1)).snapshot()
-    path = snapshot.root / snapshot.parts[0].path
+    path: Path = folder_of(snapshot) / snapshot.parts[0].path
     if cut:
         path.write_bytes(path.read_bytes()[:-20])
     else:

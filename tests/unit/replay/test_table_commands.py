@@ -7,7 +7,7 @@ import pytest
 
 from replay.cli import main
 from replay.store.table import HistoryTable
-from tests.stage.history_tables import draw_rows, table_of
+from tests.stage.history_tables import draw_rows, folder_of, table_of
 
 
 def told(capsys: pytest.CaptureFixture[str], store: Path, *arguments: str, code: int = 0) -> str:
@@ -37,7 +37,7 @@ def test_a_part_that_is_gone_is_named_and_the_exit_is_1(
     store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     snapshot = HistoryTable(store, "quote").snapshot()
-    (snapshot.root / snapshot.parts[0].path).unlink()
+    (folder_of(snapshot) / snapshot.parts[0].path).unlink()
     report = told(capsys, store, "verify", "--stream", "quote", code=1)
     assert f"{snapshot.parts[0].path}: is not there" in report
 

@@ -39,6 +39,7 @@ class Flow:
     begin_ns: int
     seed: int
     ids: Mapping[str, int]  # of the blocks' schemas, and of progress records
+    thin: int = 1  # one of so many blocks is written
 
 
 def registered(registry: FileRegistry, prefix: str) -> dict[str, int]:
@@ -163,7 +164,7 @@ class Feed:
 
 
 def _flow(flow: Flow, ended: Any, told: Any) -> None:
-    writer, market = _Writer(flow), Market(flow.begin_ns, flow.seed)
+    writer, market = _Writer(flow), Market(flow.begin_ns, flow.seed, flow.thin)
     first_s, used_s = monotonic(), process_time()
     begun_s = first_s - (time_ns() - flow.begin_ns) / 1e9
     failed = 0

@@ -20,12 +20,13 @@ WITHOUT_ASK: Final = 0.1  # of the blocks of quotes
 
 
 class Market:
-    """Rows of step after step; `begin_ns` is the time of the first."""
+    """Rows of step after step; `begin_ns` is the time of the first.  One of `thin` blocks is written."""
 
-    def __init__(self, begin_ns: int, seed: int) -> None:
+    def __init__(self, begin_ns: int, seed: int, thin: int = 1) -> None:
         self._rng = np.random.default_rng(seed)
         self._begin_ns = begin_ns
         self._number = NUMBER_FIRST
+        self._blocks: dict[str, int] = {name: max(1, blocks // thin) for name, blocks in self._blocks.items()}
         self.steps = 0
 
     @property

@@ -25,12 +25,16 @@ def storm(
     seconds: float,
     *,
     tolerance: bool = True,
+    older: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Play these events for so long; whatever goes wrong is in the report.  `say` hears of each event."""
+    """Play these events for so long; whatever goes wrong is in the report.  `say` hears of each event.
+
+    `older` is the checkout of an older version, of which every other worker is.
+    """
     with (
         own_broker(folder / "kafka") as broker,
-        set_up(broker, folder / "pipeline", seed, tolerance=tolerance) as setting,
+        set_up(broker, folder / "pipeline", seed, tolerance=tolerance, older=older) as setting,
     ):
         return _played(setting, seed, events, seconds, say)
 
@@ -52,6 +56,7 @@ def _played(
         report.verified_s = monotonic() - begun_s
     except Exception as raised:
         report.failed = f"{type(raised).__name__}: {raised}\n{_account(setting)}"
+    report.older = [hand.older for hand in setting.crew.hands]
     report.figures.out_of_order += setting.watcher.seen.out_of_order
     report.rows_in, report.steps_failed = setting.feed.rows, setting.feed.steps_failed
     report.verifier_size_max = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB

@@ -34,6 +34,7 @@ class Report:
     verified_s: float = 0.0
     verifier_size_max: int = 0
     failed: str = ""
+    older: list[bool] = field(default_factory=list)  # for each worker that was started
 
     @property
     def memory(self) -> tuple[int, int] | None:
@@ -83,6 +84,9 @@ class Report:
             f"threads       at most {threads[0]} and {threads[1]}, in the worker that is never killed",
             f"verified in   {self.verified_s:.0f} s, {self.verifier_size_max / MIB:.0f} MiB at most",
         ]
+        if any(self.older):
+            older, newer = self.older.count(True), self.older.count(False)
+            told.append(f"versions      {older} workers of the older, {newer} of this")
         told += [f"ended by itself: {line}" for line in story.ended]
         return told + ([f"FAILED: {self.failed}"] if self.failed else [])
 

@@ -61,10 +61,13 @@ def set_up(
     behind_s: float = 0.0,
     tolerance: bool = True,
     graph: Mapping[str, Any] | None = None,
+    older: Path | None = None,
+    thin: int = 1,
 ) -> Iterator[Setting]:
     """Make topics and schemas and start the watcher; the feed is to be started.
 
     The market's time is the wall clock's, and at first `behind_s` behind it.  `graph` stands behind the join.
+    `older` is the checkout of an older version, of which every other worker is.  One of `thin` blocks is fed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     prefix = f"storm-{uuid4().hex[:12]}"
@@ -84,12 +87,13 @@ def set_up(
             begin_ns=begin_ns,
             seed=seed,
             ids=ids,
+            thin=thin,
         )
     )
     tolerance_ns = TOLERANCE_NS if tolerance else None
     source = Source(broker.bootstrap, prefix, PARTITIONS, ids, begin_ns, tolerance_ns)
     watcher = StormWatcher(broker.bootstrap, f"{prefix}.aligned", PARTITIONS)
-    setting = Setting(broker, folder, settings, source, feed, Crew(config), watcher)
+    setting = Setting(broker, folder, settings, source, feed, Crew(config, older), watcher)
     watcher.start()
     try:
         yield setting

@@ -9,7 +9,14 @@ from operators.formula.features import read_features, root_source
 from operators.nodes.formula import FormulaNode
 from operators.sealed import Sealed
 
-ROWS = pa.record_batch({"size": pa.array([-(2**63), 0, 7, None]), "price": pa.array([2.5, 0.0, -1.0, None])})
+ROWS = pa.record_batch(
+    {
+        "size": pa.array([-(2**63), 0, 7, None]),
+        "price": pa.array([2.5, 0.0, -1.0, None]),
+        "venue": pa.array(["N", "é", "", None]),
+        "tape": pa.array(["N", "Q", None, "N"]).dictionary_encode(),
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +30,10 @@ ROWS = pa.record_batch({"size": pa.array([-(2**63), 0, 7, None]), "price": pa.ar
         "size\n+ 1",
         "\n  price  # what was paid\n  * 2\n",
         "size # how many",
+        "venue == 'N'",
+        "'N' <= tape and venue < 'e'",
+        "venue != tape",
+        "where(tape > venue, size, 0)",
     ],
 )
 def test_a_formula_has_the_same_values_for_node_and_judge(formula: str) -> None:

@@ -223,6 +223,7 @@ CALLS: Final[list[tuple[str, dict[str, Any]]]] = [
     ),
     ("vpin(size, d, V=3, n=2)", {"V": 3, "n": 2}),
     ("vpin(size, d, V=2.5, n=1, reset='session')", {"V": 2.5, "n": 1, "reset": "session"}),
+    ("vpin(size, d, V=2.5, n=2, of='share')", {"V": 2.5, "n": 2, "of": "share"}),
 ]
 
 

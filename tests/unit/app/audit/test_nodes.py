@@ -25,7 +25,7 @@ from operators.graph.plan import plan_graph
 from operators.graph.row_keys import row_keys
 from operators.nodes.formula import FormulaNode
 from operators.sealed import Sealed
-from schemas.reasons import DOMAIN, WARMING
+from schemas.reasons import DOMAIN, TRUNCATED, WARMING
 
 FEATURES = {
     "sum": "whole + 1",
@@ -169,7 +169,8 @@ def test_a_status_that_cannot_be_is_named_and_one_from_before_there_was_any_is_n
     assert found(right) == {}
     assert found(right.select([name for name in right.schema.names if name != "root_status"])) == {}
     null, value = (right.column("root").is_null().to_pylist().index(is_null) for is_null in (True, False))
-    for row, wrong in ((null, 0), (null, WARMING), (null, 9), (value, DOMAIN)):
+    cannot_be = (0, WARMING, TRUNCATED, 9)
+    for row, wrong in (*((null, reason) for reason in cannot_be), (value, DOMAIN), (value, TRUNCATED)):
         assert found(changed(right, row, "root_status", wrong)) == {"wrong status": 1}
     assert found(changed(right, 0, "past_status", DOMAIN)) == {}  # which of both reasons is the node's word
 

@@ -51,6 +51,7 @@ def test_each_frame_of_a_node_counts_the_nulls_of_its_own_rows(tmp_path: Path) -
                 "before": "lag(event_ns, rows=2)",
                 "bid": "quote_bid + 0",
                 "none": "log(0 - event_ns)",
+                "cut": "rolling_count(event_ns, '9ns', max_rows=1)",
             },
             "out": {"status": "column"},
         }
@@ -64,11 +65,17 @@ def test_each_frame_of_a_node_counts_the_nulls_of_its_own_rows(tmp_path: Path) -
     ]
     for frame, counts in zip(market.messages("tick"), nulls, strict=True):
         rows = decode_frame(frame.value)
-        for name in ("before", "bid", "none"):
+        for name in ("before", "bid", "none", "cut"):
             told = [REASONS[code] for code in rows.column(f"{name}_status").to_pylist()]
-            assert [reason == "ok" for reason in told] == rows.column(name).is_valid().to_pylist()
+            there = [reason in ("ok", "truncated") for reason in told]
+            assert there == rows.column(name).is_valid().to_pylist()
             found = {reason: told.count(reason) for reason in REASONS[1:] if reason in told}
             assert (counts or {}).get(name, {}) == found
+    assert [counts["cut"] for counts in nulls if counts and "cut" in counts] == [
+        {"truncated": 1},
+        {"truncated": 1},
+        {"truncated": 1},
+    ]
     assert all(FrameHeaders.from_kafka(frame.headers).nulls is None for frame in market.messages("aligned"))
     assert audit(market.pipeline).violations == []
 

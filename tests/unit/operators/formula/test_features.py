@@ -42,12 +42,23 @@ def read(**formulas: str) -> Features:
 
 A_BOOLEAN = "and this is a boolean; where(x, 1, 0) makes a number of it"
 A_NUMBER = "and this is a number"
+NEITHER = "a text is compared with a text or a column of texts, and this is neither"
 WRONG = [
     ("bid_sz * 2", "aligned has no column bid_sz; quote_bid_size?", "bid_sz"),
     ("Price * 2", "aligned has no column Price; price?", "Price"),
     ("true", "aligned has no column true; True?", "true"),
     ("zzz + price", "aligned has no column zzz", "zzz"),
-    ("1 + symbol", "symbol is string; a formula computes with numbers and booleans", "symbol"),
+    (
+        "1 + symbol",
+        "symbol is string; a formula computes with numbers and booleans, and compares texts: x == 'N'",
+        "symbol",
+    ),
+    ("symbol == 3", NEITHER, "3"),
+    ("size < symbol", NEITHER, "size"),
+    ("size == 'N'", NEITHER, "size"),
+    ("(symbol == 'N') == '5m'", NEITHER, "symbol == 'N'"),
+    ("symbol == symbl", "aligned has no column symbl; symbol?", "symbl"),
+    ("'N' == 'Q'", "two texts are always the same or not", "'N' == 'Q'"),
     ("trade_id == 7", "trade_id is uint64; a formula computes with numbers and booleans", "trade_id"),
     ("day + 1", "day is date32[day]; a formula computes with numbers and booleans", "day"),
     (
@@ -130,7 +141,7 @@ def test_a_version_beside_another_is_a_column_of_its_own_and_has_a_name_in_formu
 def test_an_error_beside_the_name_of_a_version_has_its_place() -> None:
     assert errors_of(**{"vol@2": "price", "x": "vol@2 + vol@3", "y": "'é' + vol@2 * foo"}) == [
         ("x", "aligned has no column vol@3; vol@2?", "vol@3"),
-        ("y", "a text is no value of a formula", "'é'"),
+        ("y", "a text is no value of a formula; it can be compared: x == 'N'", "'é'"),
         ("y", "aligned has no column foo", "foo"),
     ]
 

@@ -45,6 +45,13 @@ def test_parentheses_and_how_a_constant_is_written_do_not_matter(same: str) -> N
     assert meaning_of(same) == meaning_of(SPREAD)
 
 
+def test_a_comparison_of_texts_means_what_it_reads_and_says() -> None:
+    layout = pa.schema({"tape": pa.string(), "venue": pa.string(), "z": pa.string()})
+    formulas = ["tape == 'z'", "tape == 'y'", "tape != 'z'", "venue == 'z'", "tape == venue", "tape == z"]
+    assert len({meaning_of(formula, layout=layout) for formula in formulas}) == len(formulas)
+    assert meaning_of("'z' < tape", layout=layout) == meaning_of('(tape) > "z"', layout=layout)
+
+
 @pytest.mark.parametrize(
     "other",
     [

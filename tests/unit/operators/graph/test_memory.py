@@ -1,4 +1,4 @@
-"""What a graph takes beside its join: 40 KB a symbol, and the rows of its longest window."""
+"""What a graph takes beside its join, alone or in a task: 40 KB a symbol, and its longest window."""
 
 import tracemalloc
 from typing import Final
@@ -13,10 +13,14 @@ from operators.graph.declare import GraphSettings, NodeSettings, Output
 from operators.graph.graph import Graph
 from operators.graph.plan import Plan, plan_graph
 from operators.graph.row_keys import row_keys
+from operators.graph.task_graph import TaskGraph
+from operators.join.settings import AsofSettings
 from operators.nodes.program import lay_out, make_program
 from operators.sealed import ALIGNED, Sealed
+from schemas.arrived import Arrived
 from schemas.clocks import NS_PER_S
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
+from schemas.stream import Stream
 from tests.bench import features
 
 pytestmark = [
@@ -32,6 +36,11 @@ BYTES_PER_SYMBOL: Final = 40_000
 WINDOW_NS: Final = 300 * NS_PER_S  # the longest of the reference set
 CUT_ROWS: Final = 20_000
 SPANS: Final = 3  # windows that go by: what they held before has to be given back
+
+CLOCK_AND_KEY: Final = (pa.field("event_ns", pa.int64()), pa.field("symbol", pa.string()))
+PRICE, SIZE = pa.field("price", pa.float64()), pa.field("size", pa.int64())
+QUOTED: Final = ("bid_price", "ask_price", "bid_size", "ask_size")
+SIZES: Final = [pa.field(name, pa.int64()) for name in QUOTED[2:]]
 
 
 def reference_plan(layout: pa.Schema) -> Plan:
@@ -78,6 +87,45 @@ def test_a_graph_takes_40_kb_a_symbol_and_the_rows_of_its_longest_window(rows_in
         tracemalloc.stop()
     assert len(graph.groups) == SYMBOLS
     assert taken < SYMBOLS * BYTES_PER_SYMBOL + rows_in_window * bytes_of_a_row(plan)
+
+
+TRADE: Final = Stream(name="trade", schema=pa.schema([*CLOCK_AND_KEY, PRICE, SIZE]))
+QUOTE: Final = Stream(
+    name="quote",
+    schema=pa.schema([*CLOCK_AND_KEY, *(pa.field(name, pa.float64()) for name in QUOTED[:2]), *SIZES]),
+)
+JOIN: Final = AsofSettings(left=TRADE, rights=(QUOTE,), grace_ns={"trade": NS_PER_S, "quote": NS_PER_S})
+
+
+def memory_of_task(rows: pa.RecordBatch, plan: Plan | None) -> int:
+    """What a worker's task holds once it has taken trades and quotes: the join, and the graph behind it."""
+    names = ["event_ns", "symbol"]
+    trades = rows.select([*names, "price", "size"])
+    quotes = rows.select([*names, *(f"quote_{name}" for name in QUOTED)]).rename_columns([*names, *QUOTED])
+    TaskGraph(JOIN, plan)  # loads its kernels, so that they are not measured
+    tracemalloc.start()
+    try:
+        task = TaskGraph(JOIN, plan)
+        for lower in range(0, rows.num_rows, CUT_ROWS):
+            task.push("quote", Arrived(quotes.slice(lower, CUT_ROWS)))
+            task.push("trade", Arrived(trades.slice(lower, CUT_ROWS)))
+            sealed = task.seal()
+            task.kept()
+            task.snapshot()
+        assert sealed["aligned"].rows is not None
+        del sealed
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    return taken
+
+
+def test_a_task_of_a_worker_takes_that_beside_its_join() -> None:
+    rows_in_window = 10_000
+    rows = rows_of(SPANS * rows_in_window)
+    plan = reference_plan(JOIN.aligned_schema())
+    beside = memory_of_task(rows, plan) - memory_of_task(rows, None)
+    assert 0 < beside < SYMBOLS * BYTES_PER_SYMBOL + rows_in_window * bytes_of_a_row(plan)
 
 
 def run(graph: Graph, rows: pa.RecordBatch) -> None:

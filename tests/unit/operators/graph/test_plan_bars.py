@@ -17,6 +17,7 @@ from tests.stage.bar_nodes import layout_of
 LOTS = BarSettings(every="volume", limit="5")
 MINUTES = BarSettings(every="time", step_ns=60 * NS_PER_S)
 ROWS = layout_of(float)
+WITH_TAPE = ROWS.append(pa.field("tape", pa.string()))
 
 
 def plan(*nodes: NodeSettings, rows: pa.Schema = ROWS, **more: Any) -> Plan:
@@ -64,6 +65,15 @@ def test_scaled_columns_are_whole_numbers_and_dollars_are_currency() -> None:
     assert (node.bars.rule.whole, node.bars.rule.limit) == (True, 1_500)
     units = node.features.units
     assert (units["close"], units["volume"]) == (((100, 1),), ((10, 1),))
+
+
+def test_a_condition_and_a_side_may_compare_texts() -> None:
+    rule = replace(LOTS, where="tape == 'A'", direction="where(tape < 'B', 1, -1)")
+    (node,) = plan(bars(rule), rows=WITH_TAPE).nodes
+    assert node.bars is not None
+    assert wrong(bars(replace(LOTS, where="tape == size")), rows=WITH_TAPE) == [
+        ("where", "a text is compared with a text or a column of texts, and this is neither", None)
+    ]
 
 
 def test_by_the_known_clock_a_bar_has_that_one_alone() -> None:

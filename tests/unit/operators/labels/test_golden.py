@@ -91,6 +91,18 @@ def test_the_bins_between_edges() -> None:
     assert [row["label_reason"] for row in none] == ["null_in"] * 8
 
 
+def test_the_bins_between_quantiles_of_labels_that_had_ended() -> None:
+    common: dict[str, Any] = {"price": "price", "horizon_ns": 2 * SECOND_NS, "across_sessions": True}
+    median = Bins(**common, returns="log", trailing=3, q_ppm=(500_000,))
+    end_ns = F2.time_ns[-1] + 1
+    # Only at 3.1 s had three labels ended; at 4.0 s those of the third to the fifth trade are the last three.
+    assert labels(median, TRADES, end_ns) == [None] * 5 + [1, 1]
+    assert labels(median, TRADES, end_ns, "label_reason") == ["warming"] * 5 + [None] * 2
+    assert labels(median, TRADES, end_ns, "ret")[0] == pytest.approx(0.99995e-4)
+    high = Bins(**common, returns="log", trailing=3, min_count=1, q_ppm=(250_000, 1_000_000 - 1))
+    assert labels(high, TRADES, end_ns) == [None] * 5 + [1, 1]
+
+
 def test_the_scan_of_trends() -> None:
     wanted = [1.7320508, 0.62554324, 0.33333333, 1.6053601, 2.1213203]
     assert [trend_slowly(PRICES[:rows]) for rows in range(3, 8)] == pytest.approx(wanted, rel=1e-7)

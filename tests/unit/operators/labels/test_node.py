@@ -215,6 +215,13 @@ def test_columns_that_do_not_bear_a_label_are_refused(
         (Bins, {"horizon_ns": 1, "edges": ()}, r"edges is \(\)"),
         (Bins, {"horizon_ns": 1, "edges": (1.0, 1.0)}, "edges is .*ascending"),
         (Bins, {"horizon_ns": 1, "edges": (float("nan"),)}, "edges is .*finite"),
+        (Bins, {"horizon_ns": 1, "edges": (0.0,), "q_ppm": (1,)}, "q_ppm and min_count are of edges that"),
+        (Bins, {"horizon_ns": 1, "trailing": 9}, r"q_ppm is \(\)"),
+        (Bins, {"horizon_ns": 1, "trailing": 9, "q_ppm": (5, 5)}, "q_ppm is .*ascending"),
+        (Bins, {"horizon_ns": 1, "trailing": 9, "q_ppm": (1_000_000,)}, "q_ppm is .*between 0 and"),
+        (Bins, {"horizon_ns": 1, "trailing": 9, "q_ppm": (1,), "edges": (0.0,)}, "edges or trailing"),
+        (Bins, {"horizon_ns": 1, "trailing": 9, "q_ppm": (1,), "min_count": 10}, "min_count is 10"),
+        (Bins, {"horizon_ns": 1, "trailing": 5_000, "q_ppm": (1,)}, "trailing is 5000"),
         (TripleBarrier, {"horizon_ns": 1, "sigma": "s", "up": -1.0}, "up is -1.0"),
         (TripleBarrier, {"horizon_ns": 1, "sigma": "s", "side": 2}, "side is 2"),
         (TripleBarrier, {"horizon_ns": 1, "sigma": "s", "both": "go"}, "both is 'go'"),
@@ -228,6 +235,18 @@ def test_columns_that_do_not_bear_a_label_are_refused(
 def test_settings_without_a_meaning_are_refused(kind: Any, settings: dict[str, Any], words: str) -> None:
     with pytest.raises(LabelError, match=words):
         kind(price="price", **settings)
+
+
+def test_bins_with_edges_mean_what_they_meant_before_there_were_trailing_ones() -> None:
+    label = Bins(price="p", horizon_ns=5, edges=(0.0, 1.0), sigma="s")
+    assert label_meaning(label, "u", DAYS_OF_UTC) == "48e255fd4af345e0"
+    trailing = [
+        Bins(price="p", horizon_ns=5, trailing=9, q_ppm=(1,)),
+        Bins(price="p", horizon_ns=5, trailing=8, q_ppm=(1,)),
+        Bins(price="p", horizon_ns=5, trailing=9, q_ppm=(2,)),
+        Bins(price="p", horizon_ns=5, trailing=9, q_ppm=(1,), min_count=8),
+    ]
+    assert len({label_meaning(one, "u", DAYS_OF_UTC) for one in trailing}) == len(trailing)
 
 
 def test_a_meaning_hangs_on_settings_rows_and_the_sessions_that_end_labels() -> None:

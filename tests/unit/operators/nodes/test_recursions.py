@@ -14,6 +14,7 @@ from operators.formula.features import read_features, root_source
 from operators.nodes.formula import FormulaNode
 from operators.rows.groups import Groups
 from operators.sealed import RowKeys, Sealed
+from tests.oracles.features.handbook import values as by_definition
 from tests.oracles.features.rows import Column, Rows
 from tests.oracles.features.table import ORACLES
 
@@ -101,6 +102,7 @@ CALLS: list[tuple[str, str, str, dict[str, Any], int]] = [
     ),
     ("vpin", "q d", "V=2.5, n=3", {"V": 2.5, "n": 3}, 1),
     ("vpin", "q d", "V=0.1, n=2, reset='session'", {"V": 0.1, "n": 2, "reset": "session"}, 1),
+    ("vpin", "q d", "V=0.3, n=2, of='share'", {"V": 0.3, "n": 2, "of": "share"}, 1),
     ("twap", "x", "'5ns'", {"ns": 5}, 2),
     ("twap", "x", "'7ns', max_rows=3, reset='none'", {"ns": 7, "max_rows": 3, "reset": "none"}, 2),
 ]
@@ -224,6 +226,20 @@ def test_a_trade_of_very_many_buckets_leaves_the_exact_rest_in_the_open_one() ->
     rows = Rows([START_NS] * 4, [0] * 4, [0] * 4, columns)
     values = results(rows, [], formulas={"f": "vpin(q, d, V=3, n=2)"})["f"]
     assert values == [None, 1.0, pytest.approx(4 / 6), pytest.approx(1 / 6)]
+
+
+def test_shares_that_were_bought_fill_buckets_exactly_whatever_the_cuts() -> None:
+    draw = np.random.default_rng(3)
+    sizes = draw.choice([0.1, 0.3, 1.0, 2.75, 9.0], 300).tolist()
+    shares: Column = [*draw.random(296).tolist(), None, 0.0, 1.0, 1.5]
+    columns: dict[str, Column] = {"x": shares[::-1], "q": sizes, "d": [None] * 300}
+    rows = Rows([START_NS] * 300, [0] * 300, [0] * 300, columns)
+    formula = {"f": "vpin(q, x, V=0.7, n=3, of='share')"}
+    wanted = by_definition(rows, "vpin", "q", "x", V=0.7, n=3, of="share")
+    found = results(rows, [], formulas=formula)["f"]
+    assert not any(far(*pair, 1) for pair in zip(found, wanted, strict=True))
+    assert len({value for value in found if value is not None}) > 200
+    assert results(rows, [7, 90, 91], 150, formulas=formula)["f"] == found
 
 
 WRONG = {

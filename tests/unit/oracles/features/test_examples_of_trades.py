@@ -167,3 +167,5 @@ def test_estimators_over_bars(function: str, columns: tuple[str, ...], rows: int
 
 def test_vpin() -> None:
     assert values(F2, "vpin", "size", "d", V=5, n=4) == [None] * 7 + [0.5]
+    shares = rows_of(F2.time_ns, size=F2.columns["size"], share=[0.5, 1, 1, 0, 0, 1, 0, 1])
+    assert values(shares, "vpin", "size", "share", V=5, n=4, of="share") == [None] * 7 + [0.5]

@@ -178,7 +178,7 @@ def test_what_is_wrong_on_the_last_day_leaves_the_first_as_it_was_and_a_dry_run_
     data, later = tmp_path / "data", NOON_NS + 86_400 * 10**9
     write_file(data, "trades_0.parquet", event_ns=[NOON_NS], symbol=["before"])
     store, _ = imported(tmp_path)
-    before = contents(store.root)
+    before = contents(Path(str(store.root)))
     write_file(data, "trades_0.parquet", event_ns=[NOON_NS], symbol=["A"], **{column: right})
     write_file(data, "trades_1.parquet", event_ns=[later], symbol=["A"], **{column: wrong})
     if column == "expiry":
@@ -186,7 +186,7 @@ def test_what_is_wrong_on_the_last_day_leaves_the_first_as_it_was_and_a_dry_run_
         write_file(data, "trades_2.parquet", event_ns=[later], symbol=["A"], expiry=finer)
     with pytest.raises(SourceError, match=f"column '{column}'"):
         imported(tmp_path, dry_run=dry_run)
-    assert contents(store.root) == before
+    assert contents(Path(str(store.root))) == before
 
 
 def contents(root: Path) -> dict[Path, bytes]:

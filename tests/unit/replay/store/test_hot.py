@@ -12,6 +12,7 @@ from replay.store.hot import write_hot
 from replay.store.prune import Wanted
 from replay.store.scan import Scan
 from replay.store.table import HistoryTable
+from schemas.clocks import NS_PER_MS
 from tests.stage.history_tables import append, draw_rows, placed, table_of
 
 
@@ -61,6 +62,8 @@ def test_a_copy_says_its_version_and_stays_as_it_is(store: Path, tmp_path: Path)
     assert history.read_ipc(path).num_rows == 40
     assert history.write_ipc(path, "quote", ["price"], store=own) == 80
     assert (before.num_rows, history.read_ipc(path).num_rows) == (40, 80)
+    first_ns = int(table.commits()[-2]["timestamp"]) * NS_PER_MS
+    assert history.write_ipc(path, "quote", ["price"], as_of_ns=first_ns, store=own) == 40
     some = history.write_ipc(tmp_path / "none.arrow", "quote", symbols=["nobody"], store=own)
     assert (some, history.read_ipc(tmp_path / "none.arrow").num_rows) == (0, 0)
     assert list(tmp_path.glob(".*.new")) == []

@@ -12,12 +12,12 @@ import pytest
 
 from replay.errors import HistoryError
 from replay.store.content_hash import combined, content_hash
+from replay.store.footers import read_footer
 from replay.store.part import Covered, Part, PartFooter, captured_name, merged_ranges
-from replay.store.snapshot import read_footer
 from replay.store.stored_types import to_stored
 from replay.store.table import HistoryTable, create_table
 from tests.oracles.replay import disorder_slowly
-from tests.stage.history_tables import RULES, SCHEMA, draw_rows, placed, write_parts
+from tests.stage.history_tables import RULES, SCHEMA, draw_rows, folder_of, placed, write_parts
 
 
 def parts_of(
@@ -69,12 +69,12 @@ def test_a_captured_part_names_its_partition_and_its_offsets(tmp_path: Path) -> 
     assert captured_name("quote", covered) == "quote-3-0000000000120000-0000000000184512"
     table, parts = parts_of(tmp_path, draw_rows(50, seed=1), covered)
     assert all("/quote-3-0000000000120000-0000000000184512-" in part.path for part in parts)
-    assert read_footer(table.root / parts[0].path).covered == (covered,)
+    assert read_footer(folder_of(table) / parts[0].path).covered == (covered,)
 
 
 def test_clocks_and_places_are_written_as_differences_and_other_engines_read_them(tmp_path: Path) -> None:
     table, parts = parts_of(tmp_path, draw_rows(500, seed=3))
-    path = table.root / parts[0].path
+    path = folder_of(table) / parts[0].path
     group = pq.ParquetFile(path).metadata.row_group(0)
     encodings = {
         group.column(place).path_in_schema: group.column(place).encodings
@@ -91,7 +91,7 @@ def test_clocks_and_places_are_written_as_differences_and_other_engines_read_the
 
 def test_the_key_has_a_bloom_filter_for_engines_that_read_one(tmp_path: Path) -> None:
     table, parts = parts_of(tmp_path, draw_rows(500, seed=3))
-    path = table.root / parts[0].path
+    path = folder_of(table) / parts[0].path
     question = "select * from parquet_bloom_probe(?, 'symbol', 'nowhere')"
     rows = duckdb.connect().execute(question, [str(path)]).fetchall()
     assert [row[-1] for row in rows] == [True]
@@ -99,10 +99,10 @@ def test_the_key_has_a_bloom_filter_for_engines_that_read_one(tmp_path: Path) ->
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     table = create_table(tmp_path, RULES, SCHEMA)
-    (table.root / "date=2025-11-28").write_text("in the way")
+    (folder_of(table) / "date=2025-11-28").write_text("in the way")
     with pytest.raises(HistoryError, match="cannot be written"):
         write_parts(table, placed(draw_rows(50, seed=1, days=1)))
-    assert not list(table.root.rglob("*.new"))
+    assert not list(folder_of(table).rglob("*.new"))
 
 
 def test_ranges_that_touch_are_one_and_those_that_overlap_are_refused() -> None:

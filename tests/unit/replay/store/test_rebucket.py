@@ -53,6 +53,7 @@ def test_rows_and_hash_stay_and_each_row_is_in_its_bucket(tmp_path: Path, bucket
         *(before.footer(part).content_hash for part in before.parts)
     )
     assert list(verify(after)) == []
+    assert table.commits(1)[0]["tidemark"]["rows_read"] == before.rows  # each once
     assert rows_of(HistoryTable(tmp_path, "quote", before.version).snapshot(), "A") == rows_of(before, "A")
     assert rebucket(table, buckets, by="a test") == version
 

@@ -8,11 +8,11 @@ from replay.capture.session import capture
 from replay.errors import FencedCommitError, HistoryError
 from replay.store.compact import compact, plan_compaction
 from replay.store.coverage import covered_ranges
-from replay.store.snapshot import read_footer
+from replay.store.footers import read_footer
 from replay.store.table import HistoryTable
 from replay.store.upkeep import expired, restore, retain, vacuum, verify
 from tests.stage.captured import QuoteTopic
-from tests.stage.history_tables import draw_rows, table_of
+from tests.stage.history_tables import draw_rows, folder_of, table_of
 
 
 def captured(store: Path, *seeds: int) -> QuoteTopic:
@@ -38,8 +38,8 @@ def test_a_sound_table_has_no_fault(tmp_path: Path) -> None:
 def test_each_part_that_is_gone_cut_or_changed_is_named_with_its_rows(tmp_path: Path) -> None:
     snapshot = table_of(tmp_path, draw_rows(100, seed=1)).snapshot()
     gone, cut, *_ = snapshot.parts
-    (snapshot.root / gone.path).unlink()
-    path = snapshot.root / cut.path
+    (folder_of(snapshot) / gone.path).unlink()
+    path = folder_of(snapshot) / cut.path
     path.write_bytes(path.read_bytes()[:-7])
     read_footer.cache_clear()
     faults = {fault.path: str(fault) for fault in verify(snapshot)}

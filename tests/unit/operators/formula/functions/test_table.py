@@ -6,6 +6,7 @@ examples with the times that the handbook's rows have.
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from tests.oracles.features.handbook import F1, F2, F3, SECOND_NS
 from tests.oracles.features.table import ORACLES
 from tests.property.formula_cases import OF_A_ROW
 from tests.property.history_cases import LOOKING_BACK, Case, expected
+
+ROOT = Path(__file__).resolve().parents[5]
 
 
 def table_of(rows: dict[str, Cells]) -> pa.RecordBatch:
@@ -188,6 +191,14 @@ def test_edges_are_those_of_the_handbook_for_node_and_judge(item: str, example: 
     rows = table_of(dict(example.rows))
     assert_near(values_of(example.formula, rows), example.values)
     assert_near(judged(example.formula, rows), example.values)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=lambda function: function.name)
+def test_the_page_has_an_example_of_each_function_that_says_a_value(function: Function) -> None:
+    assert any(value is not None for value in function.example.values)
+    assert function.name in {*OF_A_ROW, *LOOKING_BACK}, "its example is computed by no test"
+    page = (ROOT / "docs" / "functions.md").read_text()
+    assert f"| `{function.example.formula}` |" in page.partition(f"\n## {function.name}\n")[2]
 
 
 def test_each_function_has_an_oracle_and_no_oracle_stands_alone() -> None:

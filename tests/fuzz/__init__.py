@@ -1,0 +1,1 @@
+"""Fuzzing that follows coverage: what strangers send, against what must hold of it."""
