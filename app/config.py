@@ -271,6 +271,11 @@ def load_settings(
     return settings.read_from(path)
 
 
+def tell_nobody(variable: str) -> None:
+    """Set a library's variable so that it tells its makers of no run, unless somebody has set it."""
+    os.environ.setdefault(variable, "0")
+
+
 def service_manager() -> tuple[str, int]:
     """The socket of the service manager, empty without one, and its watchdog's time in us, 0 without one.
 
