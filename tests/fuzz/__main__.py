@@ -1,8 +1,8 @@
 """`python -m tests.fuzz TARGET --seconds 600` fuzzes a target by atheris, which follows coverage.
 
 What was worth keeping lies in build/fuzz/TARGET and is where the next run begins; what fails is written to
-build/fuzz/TARGET-crash-... and ends the run with an exit code other than 0.  `--keep COUNT` adds to
-tests/fuzz/corpus what of it reaches something that the seeds do not, the smallest files first.
+build/fuzz/TARGET-crash-... and ends the run with an exit code other than 0.  `--keep COUNT` adds
+the smallest of what earlier runs kept to tests/fuzz/corpus.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -99,21 +98,16 @@ def _write_words(folder: Path) -> Path:
 
 
 def _keep(target: str, begin: Path, own: Path, count: int) -> int:
-    """Keep with the tests what reaches something new, the smallest first."""
+    """Keep with the tests the smallest inputs of earlier runs: each reached something new when it came."""
     from tests.fuzz.seeds import CORPUS
 
-    with tempfile.TemporaryDirectory(prefix="tidemark-fuzz-") as name:
-        shutil.copytree(begin, name, dirs_exist_ok=True)
-        seeds = {file.name for file in Path(name).iterdir()}
-        if code := _run(target, "-merge=1", name, str(own)):
-            return code
-        new = [file for file in Path(name).iterdir() if file.name not in seeds]
-        small = sorted(
-            (file for file in new if file.stat().st_size <= KEPT_SIZE_MAX), key=lambda f: f.stat().st_size
-        )
-        (CORPUS / target).mkdir(parents=True, exist_ok=True)
-        for file in small[:count]:
-            shutil.copy2(file, CORPUS / target / file.name[:12])
+    seeds = {file.read_bytes() for file in begin.iterdir()}
+    new = [data for file in own.iterdir() if (data := file.read_bytes()) not in seeds]
+    small = sorted((data for data in new if len(data) <= KEPT_SIZE_MAX), key=lambda data: (len(data), data))
+    (CORPUS / target).mkdir(parents=True, exist_ok=True)
+    for data in small[:count]:
+        name = hashlib.sha1(data, usedforsecurity=False).hexdigest()[:12]
+        (CORPUS / target / name).write_bytes(data)
     sys.stdout.write(f"kept {len(small[:count])} of {len(new)} in {CORPUS / target}\n")
     return 0
 
