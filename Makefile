@@ -10,14 +10,16 @@ VENV := .venv
 PY := $(VENV)/bin/python
 TORCH ?= 1
 QUIX ?= 1
+RAY ?= 1
 READY := $(VENV)/.ready
 READY_TORCH := $(VENV)/.ready-torch
+READY_RAY := $(VENV)/.ready-ray
 VENV_QUIX := build/venv-quix
 READY_QUIX := $(VENV_QUIX)/.ready
 READY_NOTEBOOKS := $(VENV)/.ready-notebooks
 READY_FUZZ := $(VENV)/.ready-fuzz
 TEST_READY := $(READY) $(if $(filter 1,$(TORCH)),$(READY_TORCH))
-SLOW_READY := $(TEST_READY) $(READY_NOTEBOOKS) $(if $(filter 1,$(QUIX)),$(READY_QUIX))
+SLOW_READY := $(TEST_READY) $(READY_NOTEBOOKS) $(if $(filter 1,$(QUIX)),$(READY_QUIX)) $(if $(filter 1,$(RAY)),$(READY_RAY))
 # Many tests wait for a broker: on two cores a third process does the work of others meanwhile.
 PROCESSES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 3 : cores)))
 PYTEST = $(PY) -m pytest -q -n $(PROCESSES) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
@@ -47,6 +49,7 @@ MESSAGES ?= 10000000
 CASES ?= 1000000
 MINUTES ?= 1
 SECONDS ?= 10
+DAYS ?= 30
 TARGET ?=
 FAULT ?=
 OLD ?=
@@ -80,6 +83,11 @@ $(READY_TORCH): requirements-torch.lock $(READY)
 	.ci/install requirements-torch.lock
 	touch $@
 
+$(READY_RAY): requirements-ray.lock $(READY)
+	@echo "installing Ray, for backtest --ray (200 MB on disk, once; RAY=0 leaves it out)"
+	.ci/install requirements-ray.lock
+	touch $@
+
 $(READY_NOTEBOOKS): requirements-notebooks.lock $(READY)
 	@echo "installing what executes notebooks (once)"
 	.ci/install requirements-notebooks.lock
@@ -98,10 +106,13 @@ $(READY_QUIX): requirements-quix.lock $(READY)
 
 sync: $(READY) ## set up .venv from requirements.lock
 
+ray: $(READY_RAY) ## set up Ray beside the rest, for backtest --ray
+
 lock: $(READY) ## resolve the dependency groups into the lock files again
 	@$(PY) -m uv pip compile --quiet pyproject.toml --group app --group dev --group docs --group ui --group calendar --group dbn --generate-hashes --no-header --universal --python-version 3.11 -o requirements.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group torch -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-torch.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group models -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-models.lock
+	$(PY) -m uv pip compile --quiet pyproject.toml --group ray -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-ray.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group docs --group notebooks -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-notebooks.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group fuzz -c requirements.lock --generate-hashes --no-header --universal --python-version 3.11 -o requirements-fuzz.lock
 	$(PY) -m uv pip compile --quiet pyproject.toml --group app --group ui --group dev --group docs --group quix --generate-hashes --no-header --universal --python-version 3.11 -o requirements-quix.lock
@@ -165,6 +176,12 @@ chaos: $(READY) ## play every fault F1-F25 on a real Kafka, again and again: mak
 storm: $(READY) ## time restarts, then kill and stop workers and brokers under 20,000 rows/s: make storm MINUTES=30 SEED=1
 	@$(PY) -m tests.broker.chaos.storm $(MINUTES) $(or $(SEED),1) $(ARGS)
 
+captured: $(READY) ## kill, replace and starve captures under 20,000 rows/s: each row is there once: make captured SECONDS=600
+	@$(PY) -m tests.broker.chaos.storm.captured $(SECONDS)
+
+month: $(READY) ## 30 days as a capture leaves them: memory of reading, and what compaction saves a query: make month DAYS=30
+	@$(PY) -m tests.stage.history_month $(DAYS)
+
 storm-versions: $(READY) ## the same storm over a group of two versions, every other worker of an earlier commit: make storm-versions OLD=HEAD~20 MINUTES=3
 	@$(PY) -m tests.broker.chaos.storm.versions $(or $(OLD),HEAD~1) $(MINUTES) $(or $(SEED),1)
 
@@ -221,4 +238,4 @@ tutorial: dist ## type the tutorial out of that archive in an empty folder witho
 clean: ## remove build/ but keep the set-up
 	@docker/kafka/kafka.sh stop; rm -rf build
 
-.PHONY: help sync lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm storm-versions storm-alerts leak fuzz fuzz-covered test-bounds test-nojit test-planted change mutate check prepared bench kafka kafka-stop up replay docs wheel dist tutorial clean
+.PHONY: help sync ray lock fmt lint type layers tidy test test-slow test-long kernels simulate chaos storm storm-versions storm-alerts leak fuzz fuzz-covered test-bounds test-nojit test-planted captured month change mutate check prepared bench kafka kafka-stop up replay docs wheel dist tutorial clean

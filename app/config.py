@@ -271,6 +271,11 @@ def load_settings(
     return settings.read_from(path)
 
 
+def tell_nobody(variable: str) -> None:
+    """Set a library's variable so that it tells its makers of no run, unless somebody has set it."""
+    os.environ.setdefault(variable, "0")
+
+
 def service_manager() -> tuple[str, int]:
     """The socket of the service manager, empty without one, and its watchdog's time in us, 0 without one.
 
@@ -301,7 +306,8 @@ def _with_topics_only(tables: dict[str, Any]) -> dict[str, Any]:
 
 def _check_file(path: Path) -> None:
     try:
-        tomllib.loads(path.read_text())
+        with path.open("rb") as file:  # as text a lone carriage return would pass for the end of a line
+            tomllib.load(file)
     except OSError as missing:
         raise UsageError(f"{path}: cannot read the configuration: {missing.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:

@@ -10,6 +10,7 @@ from app.process.clock import now_ns
 from app.reading.aligned import Frames
 from app.wiring.pipeline import Pipeline
 from operators.nulls import NullCounts
+from operators.operator import Operator
 from operators.sealed import ALIGNED, Sealed
 from schemas.arrived import Arrived, ProgressRecord
 from schemas.batch import Batch
@@ -32,7 +33,9 @@ class BatchTask:
         number: int,
         files: Mapping[str, OutputFile],
         judges: Mapping[str, Judge],
+        operator: Operator | None = None,
     ) -> None:
+        """`operator` has taken earlier rows; without it a new one begins."""
         self.rows_in: Counter[str] = Counter()
         self.rows_late: Counter[str] = Counter()
         self.frames = Frames()
@@ -40,7 +43,7 @@ class BatchTask:
         self.failed_tiles = 0  # that would have a dead letter
         self._pipeline = pipeline
         self._number = number
-        self._operator = pipeline.operator()
+        self._operator = operator or pipeline.operator()
         self._files = files
         self._judges = judges
         self._newest_ns = BEGINNING_NS

@@ -11,6 +11,7 @@ import pyarrow as pa
 from app.errors import UsageError
 from app.reading.row_files import Metadata, as_in_files, file_schema, open_writer
 from app.task.sink import Sink
+from operators.hashing.parity import Parity, sealed_hashes
 
 GROUP_ROWS: Final = 131_072  # a row group of a size that Parquet readers like
 HELD_ROWS_MAX: Final = 1_048_576  # over all files: with many of them their row groups are smaller
@@ -19,10 +20,16 @@ FILES_MAX: Final = 800  # open at once: few systems let a process open more than
 
 
 class OutputFile:
-    """The file of one output and partition, of `rows` so far; they are gathered into row groups."""
+    """The file of one output and partition, of `rows` so far; they are gathered into row groups.
 
-    def __init__(self, path: Path, sink: Sink, schema: pa.Schema, group_rows: int) -> None:
-        """`schema` is that of the file."""
+    `parity` is that of its rows, where it was asked for.
+    """
+
+    def __init__(
+        self, path: Path, sink: Sink, schema: pa.Schema, group_rows: int, parity: Parity | None = None
+    ) -> None:
+        """`schema` is that of the file; `parity` that of the rows before, None where nobody asks for it."""
+        self.parity = parity
         self.sink = sink
         self._schema = schema
         self._group_rows = group_rows
@@ -35,6 +42,8 @@ class OutputFile:
         """Add sealed rows, at least one."""
         self._held.append(rows)
         self.rows += rows.num_rows
+        if self.parity is not None:
+            self.parity = self.parity.roll(sealed_hashes(rows))
         if self.rows - self._written >= self._group_rows:
             self._flush()
 
@@ -55,6 +64,11 @@ class OutputFile:
             rows = pa.Table.from_batches(self._held, self.sink.schema)
             self._writer.write_table(as_in_files(rows, self._schema))
             self._held, self._written = [], self.rows
+
+
+def group_rows_of(files: int) -> int:
+    """The rows of a row group where so many files are written at once."""
+    return min(GROUP_ROWS, max(GROUP_ROWS_MIN, HELD_ROWS_MAX // files))
 
 
 class Outputs:
@@ -80,7 +94,7 @@ class Outputs:
                 f"{len(by_partition)} partitions of {len(folders)} outputs make {count} files, more than "
                 f"{FILES_MAX} at once: run with fewer partitions, or with --through-wire"
             )
-        group_rows = min(GROUP_ROWS, max(GROUP_ROWS_MIN, HELD_ROWS_MAX // count))
+        group_rows = group_rows_of(count)
         self._folders = dict(folders)
         self._unfinished = {name: scratch / f"_{folder.name}.unfinished" for name, folder in folders.items()}
         for folder in self._unfinished.values():

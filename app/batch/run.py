@@ -5,7 +5,7 @@ graph.  What is left out is the wire: no row is encoded, sent, committed or deco
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from app.errors import UsageError
 from app.reading.aligned import Frames
 from app.reading.row_files import Metadata
 from app.wiring.pipeline import Pipeline
-from replay.publish.steps import Steps
+from replay.publish.steps import Step, Steps
 from replay.store.day import Day
 from schemas.arrived import ProgressRecord
 from schemas.reasons import Nulls, summed_nulls
@@ -55,27 +55,14 @@ def run_batch(
     policy is to stop.
     """
     settings = pipeline.settings
-    for name in settings.stream_names:
-        _require_as_it_is(pipeline, name)
-    by_name = {day.stream.name: day for day in days}
-    steps = Steps(
-        days=[by_name[name] for name in settings.stream_names],
-        streams=pipeline.streams,
-        partitions=settings.bus.partitions,
-        grace_ns=settings.pipeline.grace_ns,
-        clock=settings.pipeline.clock,
-        promises=pipeline.graph is not None and pipeline.graph.available,
-    )
+    steps = steps_of(pipeline, days)
     judges = {name: Judge(settings, pipeline.streams[name]) for name in settings.stream_names}
     sinks = [pipeline.sinks(number) for number in range(settings.bus.partitions)]
     with Outputs(sinks, folders, scratch, settings.pipeline.right, sources or {}) as outputs:
         tasks = [BatchTask(pipeline, number, files, judges) for number, files in enumerate(outputs.files)]
         for step in steps:
-            bound = [ProgressRecord(step.upper_ns, step.final)]
             for number, task in enumerate(tasks):
-                own = {name: of[number] for name, of in step.batches.items() if number in of}
-                progress = {name: step.promises[name][number] if step.promises else bound for name in judges}
-                task.take(own, progress)
+                give(step, task, number, settings.stream_names)
         for task in tasks:
             task.finish()
         outputs.keep()
@@ -88,6 +75,46 @@ def run_batch(
         nulls_out={name: summed_nulls(task.nulls.get(name, {}) for task in tasks) for name in sinks[0]},
         frames=Frames.of([task.frames for task in tasks]),
     )
+
+
+def steps_of(
+    pipeline: Pipeline,
+    days: Sequence[Day],
+    *,
+    only: Collection[int] | None = None,
+    offsets: Mapping[str, Sequence[int]] | None = None,
+) -> Steps:
+    """The steps of one day for a pipeline; `only` and `offsets` are those of `Steps`.
+
+    Raises UsageError where the settings read a stream otherwise than its history has it.
+    """
+    settings = pipeline.settings
+    for name in settings.stream_names:
+        _require_as_it_is(pipeline, name)
+    by_name = {day.stream.name: day for day in days}
+    return Steps(
+        days=[by_name[name] for name in settings.stream_names],
+        streams=pipeline.streams,
+        partitions=settings.bus.partitions,
+        grace_ns=settings.pipeline.grace_ns,
+        clock=settings.pipeline.clock,
+        # What is too far ahead is judged in the order of the log, in which a promise has its place.
+        promises=settings.pipeline.max_ahead_ns is not None
+        or (pipeline.graph is not None and pipeline.graph.available),
+        only=only,
+        offsets=offsets,
+    )
+
+
+def give(step: Step, task: BatchTask, number: int, streams: Iterable[str]) -> None:
+    """Let the task of a partition take its part of a step."""
+    own = {name: of[number] for name, of in step.batches.items() if number in of}
+    task.take(own, {name: progress_of(step, name, number) for name in streams})
+
+
+def progress_of(step: Step, stream: str, number: int) -> Sequence[ProgressRecord]:
+    """The progress records of a stream in a step, for one partition."""
+    return step.promises[stream][number] if step.promises else [ProgressRecord(step.upper_ns, step.final)]
 
 
 def _summed(counts: Sequence[Counter[str]], names: Sequence[str]) -> dict[str, int]:

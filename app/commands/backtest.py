@@ -1,12 +1,13 @@
 """`backtest`: days straight from file to file, and variants of their settings."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from app.cli import ConfigFile, app, print_lines, say
+from app.cli import ConfigFile, app, console, print_lines, say
 from app.commands.durations import flag_ns
 from app.commands.replay import (
     AgainOption,
@@ -37,6 +38,9 @@ from app.day.dates import BETWEEN, days_between
 from app.day.request import ReplayRequest
 from app.errors import UsageError
 from replay.store.objects import store_of
+
+if TYPE_CHECKING:
+    from app.backfill.runners import Runner
 
 MIB = 1 << 20
 
@@ -76,6 +80,31 @@ CacheOption = Annotated[
 CacheMibOption = Annotated[
     int, typer.Option(min=0, help="Most that the cache keeps from variant to variant, in MiB.")
 ]
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1000,
+        help="Processes that share several days and their partitions; all rows are committed at once, and "
+        "nothing is audited.  Default: the days run one after the other.",
+    ),
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Ray cluster that shares the days, in place of processes; local starts one here, with as many "
+        "processors as --processes says.  Default: none.",
+    ),
+]
+OvernightOption = Annotated[
+    bool,
+    typer.Option(
+        "--overnight",
+        help="Let what the join and the nodes know go on from day to day, as in a live run; with --processes "
+        "or --ray.  Default: each day stands alone.",
+    ),
+]
 
 
 @app.command()
@@ -107,13 +136,19 @@ def backtest(
     variants: VariantsOption = None,
     cache: CacheOption = Path("build/cache"),
     cache_mib: CacheMibOption = 8_192,
+    processes: ProcessesOption = None,
+    ray: RayOption = None,
+    overnight: OvernightOption = False,
 ) -> None:
     """Run the same join and graph over days of history, straight from Parquet to Parquet, and audit the rows.
 
     The rows are those of a live run.  Exit 1 if the audit finds anything.  With --set or --variants nodes
-    alone are written: what variants share is computed once, and nothing is audited.
+    alone are written: what variants share is computed once, and nothing is audited.  With --processes or
+    --ray the days are shards of one backfill: one commit, and a run that was killed is taken up again.
 
     Example: python -m app backtest --date 2024-03-04..2024-03-08 --data mine --event Time --symbol venue,sym
+
+    Example: python -m app backtest --date 2024-03-04..2024-03-08 --processes 2 --overnight
 
     Example: python -m app backtest --date 2024-01-15 -c my.toml --set "graph.tick.features.x=price * 2"
     """
@@ -124,33 +159,79 @@ def backtest(
     folder = out or Path("build/backtest") / str(date)
     where: dict[str, Any] = {"config": config, "data": data, "store": store_of(store), "out": folder}
     how: dict[str, Any] = {"wire": through_wire, "workers": workers, "partitions": partitions}
+    how |= {"grace_ns": flag_ns("grace", grace, grace_ns), "feature": feature, "bus": "embedded"}
     matched = rule(clock, carry, allow_exact, flag_ns("tolerance", tolerance, tolerance_ns))
+    files = reading(event, known, symbol, timezone, naive_as, unit)
 
     def request(day: str) -> ReplayRequest:
-        return ReplayRequest(
-            date=day,
-            reading=reading(event, known, symbol, timezone, naive_as, unit),
-            bus="embedded",
-            grace_ns=flag_ns("grace", grace, grace_ns),
-            feature=feature,
-            **(where | how | matched),
-        )
+        return ReplayRequest(date=day, reading=files, **(where | how | matched))
 
-    _run(date, request, sets or [], variants, (cache, cache_mib))
+    _run(date, request, _Shards(processes, ray, overnight), (sets or [], variants), (cache, cache_mib))
 
 
 def _run(
     date: str | None,
     request: Callable[[str], ReplayRequest],
-    sets: Sequence[str],
-    variants: Path | None,
+    shards: "_Shards",
+    changes: tuple[Sequence[str], Path | None],
     cache: tuple[Path, int],
 ) -> None:
-    """Run days as they are, or variants of their settings."""
-    if sets or variants is not None:
+    """Run days as they are, as shards, or with `changes` of their settings: those set, and a file of more."""
+    sets, variants = changes
+    if shards.wanted:
+        _backfill(date, request, shards, other=bool(sets) or variants is not None)
+    elif sets or variants is not None:
         _sweep(date, sets, variants, request, cache)
     else:
         run(date, None, request)
+
+
+class _Shards(NamedTuple):
+    """The flags of a backfill."""
+
+    processes: int | None
+    ray: str | None
+    overnight: bool
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any of them was typed."""
+        return self.processes is not None or self.ray is not None or self.overnight
+
+
+def _backfill(
+    date: str | None, request: Callable[[str], ReplayRequest], shards: _Shards, *, other: bool
+) -> None:
+    """Run days as shards, and print what became of them; `other` says that variants are wanted as well."""
+    from app.backfill.run import run_backfill
+
+    if date is None or BETWEEN not in date:
+        raise UsageError("--processes, --ray and --overnight share several days: say --date FIRST..LAST")
+    first = request(days_between(date)[0])
+    if other or first.wire or first.feature is not None:
+        raise UsageError(
+            "--processes, --ray and --overnight run days straight from files as they are: leave out --set, "
+            "--variants, --through-wire and --feature"
+        )
+    groups = shards.processes or (1 if shards.ray is None else None)
+    result = run_backfill(
+        date, first, partial(_runner, shards), overnight=shards.overnight, groups=groups, say=say
+    )
+    print_lines(result.lines())
+    console.print(f"rows {first.out}", soft_wrap=True)
+
+
+def _runner(shards: _Shards, stage: Path) -> "Runner":
+    """What the flags say is to run shards."""
+    from app.backfill.runners import HereRunner, PoolRunner
+
+    if shards.ray is not None:
+        from app.backfill.ray_runner import RayRunner
+
+        return RayRunner(stage, shards.ray, shards.processes)
+    if shards.processes is None or shards.processes == 1:
+        return HereRunner(stage)
+    return PoolRunner(stage, shards.processes)
 
 
 def _sweep(

@@ -46,13 +46,9 @@ def replay_days(span: str, request: ReplayRequest, say: Callable[[str], None]) -
     goes on: the days that were done by then are not run again.  Raises UsageError where no day is there.
     """
     stages = Stages()
-    wanted = days_between(span)
     asked = request.settings()
     streams = asked.stream_names
-    history = open_history(data=request.data, store=request.store, reading=request.reading, say=say)
-    if request.data is None and request.store is None:
-        _generate(history, wanted, say)
-    dates = _present(history, wanted, streams, span, say)
+    history, dates = history_of(span, request, streams, say)
     make_folder(request.out)
     progress = Progress(request.out, dates)
     days: list[Summary] = []
@@ -77,13 +73,27 @@ def replay_days(span: str, request: ReplayRequest, say: Callable[[str], None]) -
     whole = DaysSummary(
         span=span,
         days=days,
-        skipped=[date for date in wanted if date not in dates],
+        skipped=[date for date in days_between(span) if date not in dates],
         aligned=str(request.out / ALIGNED),
         took_s=stages.took,
     )
     whole.write(request.out / "summary.json")
     progress.finish()
     return whole
+
+
+def history_of(
+    span: str, request: ReplayRequest, streams: Sequence[str], say: Callable[[str], None]
+) -> tuple[History, list[str]]:
+    """The history of a request, and the days of `span` that all streams have, oldest first.
+
+    Raises UsageError where no day is there.
+    """
+    wanted = days_between(span)
+    history = open_history(data=request.data, store=request.store, reading=request.reading, say=say)
+    if request.data is None and request.store is None:
+        _generate(history, wanted, say)
+    return history, _present(history, wanted, streams, span, say)
 
 
 class Progress:

@@ -83,9 +83,10 @@ def labels(trial: Trial, _: Outputs, draws: np.random.Generator) -> Outcome:
     ends = [*(int(cut) for cut in cuts if cut < count), count]
     calls = trial.pass_through(trial.make(), trial.day, ends[:-1])
     count_out = 0
-    for known_ns, call in zip(_known_by(trial, ends), calls, strict=True):
+    after_ns = {name: _known_after(trial, name) for name in trial.labels.nodes}
+    for latest_ns, call in zip(_known_by(trial, ends), calls, strict=True):
         for name in trial.labels.nodes:
-            rows = call[name].rows
+            rows, known_ns = call[name].rows, latest_ns + after_ns[name]
             if rows is None:
                 continue
             count_out += rows.num_rows
@@ -136,6 +137,18 @@ def _known_by(trial: Trial, ends: Sequence[int]) -> Iterator[int]:
         firsts = dict(lasts)
         known_ns = max(known_ns, trial.day.complete_ns(end))
         yield known_ns
+
+
+def _known_after(trial: Trial, name: str) -> int:
+    """How much later the bars that a node reads are known than they come out here, without any grace."""
+    nodes = {} if trial.plan is None else {node.name: node for node in trial.plan.nodes}
+    after_ns, reads = 0, [name]
+    while reads:
+        node = nodes.get(reads.pop())
+        if node is not None:
+            reads += node.reads
+            after_ns = max(after_ns, 0 if node.bars is None else node.bars.settings.known_after_ns)
+    return after_ns
 
 
 def _known(rows: pa.RecordBatch, on: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from app.batch.judge import Judge
+from app.batch.run import progress_of, steps_of
 from app.errors import RunError
 from app.process.clock import now_ns
 from app.settings.graph import GraphTable
@@ -11,9 +12,9 @@ from app.wiring.pipeline import Pipeline
 from app.wiring.resolved import settings_id
 from operators.graph.task_graph import RootsAlone
 from operators.sealed import ALIGNED
-from replay.publish.steps import Step, Steps
+from replay.publish.steps import Step
 from replay.store.day import Day
-from schemas.arrived import Arrived, ProgressRecord
+from schemas.arrived import Arrived
 from schemas.kernel_cache import fingerprint
 
 RootEntries = list[dict[str, Entry]]  # by partition, those of each root
@@ -40,7 +41,7 @@ def _joined(
     judges = {name: Judge(settings, pipeline.streams[name]) for name in settings.stream_names}
     tasks = [_Task(pipeline, judges, cache, of) for of in keys]
     try:
-        for step in _steps(pipeline, days):
+        for step in steps_of(pipeline, days):
             for number, task in enumerate(tasks):
                 task.take(step, number)
         return [task.finish() for task in tasks]
@@ -66,11 +67,11 @@ class _Task:
     def take(self, step: Step, number: int) -> None:
         """Take the rows of a step, and write what is final with them."""
         released_ns = now_ns()
-        bound = [ProgressRecord(step.upper_ns, step.final)]
         for stream, judge in self._judges.items():
             batch = step.batches.get(stream, {}).get(number)
             accepted = None if batch is None else judge.accepted(batch)
-            self._operator.push(stream, Arrived(accepted, bound), now_ns=released_ns)
+            progress = progress_of(step, stream, number)
+            self._operator.push(stream, Arrived(accepted, progress), now_ns=released_ns)
             if accepted is not None:
                 self._require_taken(stream, judge)
         self._write()
@@ -101,18 +102,6 @@ class _Task:
         policy, setting = self._pipeline.settings.late(stream)
         if late and policy == "fail":
             raise RunError(f'{late:,} rows of stream {stream} are late; {setting} = "fail" stops here')
-
-
-def _steps(pipeline: Pipeline, days: Sequence[Day]) -> Steps:
-    settings = pipeline.settings
-    by_name = {day.stream.name: day for day in days}
-    return Steps(
-        days=[by_name[name] for name in settings.stream_names],
-        streams=pipeline.streams,
-        partitions=settings.bus.partitions,
-        grace_ns=settings.pipeline.grace_ns,
-        clock=settings.pipeline.clock,
-    )
 
 
 def _numbers(pipeline: Pipeline) -> range:

@@ -5,34 +5,29 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import tomli_w
+from typing import TYPE_CHECKING, Final
 
 from app.batch.outputs import Outputs
-from app.config import Settings, load_settings
+from app.config import Settings
 from app.day.history import find_days, join_of_days
 from app.day.reading import Reading
 from app.day.record import SETTINGS
-from app.day.request import ReplayRequest, run_settings
+from app.day.request import ReplayRequest
 from app.day.summary import write_json
+from app.day.without_bus import make_pipeline
 from app.errors import UsageError
 from app.process.clock import monotonic_ns
 from app.sweep.cache import Cache
 from app.sweep.node_rows import Made, node_rows
 from app.sweep.root_rows import root_rows
 from app.sweep.variants import Variant, settings_of
-from app.wiring.open import pipeline_on
-from app.wiring.pipeline import Pipeline, warm_up
+from app.wiring.pipeline import warm_up
 from app.wiring.planning import graph_plan
 from app.wiring.resolved import ID_LENGTH, settings_id
 from app.words import table_lines
 from operators.sealed import ALIGNED
 from replay.store.day import Day
 from schemas.clocks import NS_PER_S
-from topics.avro.schema import avro_schema
-from topics.memory.bus import MemoryBus
-from topics.registry.open import open_registry
 
 if TYPE_CHECKING:
     from replay.store.objects import Folder
@@ -150,7 +145,9 @@ def _run(
     several: bool,
 ) -> Result:
     begun_ns = monotonic_ns()
-    pipeline = _pipeline(request, wanted, days, folder)
+    pipeline = make_pipeline(
+        wanted, days, folder, prefix="sweep", grace_ns=request.grace_ns_for(days, wanted)
+    )
     roots, were_known = root_rows(pipeline, days, cache)
     outputs = [output for output in pipeline.sinks(0) if output != ALIGNED]
     folders = {
@@ -183,26 +180,6 @@ def _run(
         known=[*(read if were_known else []), *(one for one in known if one not in computed)],
         rows_dead=sum(one.failed_tiles for one in made),
     )
-
-
-def _pipeline(request: ReplayRequest, wanted: Settings, days: Sequence[Day], folder: Path) -> Pipeline:
-    """The pipeline of a variant, on no broker; its settings, whole, lie beside its rows."""
-    bus = MemoryBus()
-    tables: dict[str, Any] = run_settings(
-        wanted,
-        days,
-        prefix="sweep",
-        bootstrap=bus.name,
-        folder=folder,
-        grace_ns=request.grace_ns_for(days, wanted),
-    )
-    file = folder / SETTINGS
-    file.write_text(tomli_w.dumps(tables))
-    settings = load_settings(file)
-    registry = open_registry(settings.bus.schema_registry)
-    for day in days:
-        registry.register(f"{settings.topic(day.stream.name)}-value", avro_schema(day.stream))
-    return pipeline_on(settings, bus)
 
 
 def _names(groups: Iterable[Sequence[str]]) -> list[str]:

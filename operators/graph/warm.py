@@ -20,23 +20,24 @@ from operators.rows.groups import Groups
 from operators.sealed import ALIGNED, Sealed
 from operators.sessions.sessions import DAYS_OF_UTC
 
-# One node of a kind has the kernels of all.
+BARRIERS: Final = LabelSettings(
+    key="triple_barrier", values={"horizon_ns": 1, "sigma": "size", "up": 1.0, "down": 1.0}
+)
+TRAILING: Final = LabelSettings(key="bins", values={"horizon_ns": 1, "trailing": 1, "q_ppm": (500_000,)})
+# These have the kernels of all nodes of their kind.
 NODES: Final = {
-    "bars": NodeSettings(
-        name="bars",
-        upstream=ALIGNED,
-        features={},
-        bars=BarSettings(every="trades", limit="2"),
-        output=Output(),
-    ),
-    "label": NodeSettings(
-        name="label",
-        upstream=ALIGNED,
-        features={},
-        label=LabelSettings(
-            key="triple_barrier", values={"horizon_ns": 1, "sigma": "size", "up": 1.0, "down": 1.0}
+    "bars": (
+        NodeSettings(
+            name="bars",
+            upstream=ALIGNED,
+            features={},
+            bars=BarSettings(every="trades", limit="2"),
+            output=Output(),
         ),
-        output=Output(),
+    ),
+    "label": (
+        NodeSettings(name="label", upstream=ALIGNED, features={}, label=BARRIERS, output=Output()),
+        NodeSettings(name="follows", upstream=ALIGNED, features={}, label=TRAILING, output=Output()),
     ),
 }
 LAYOUT: Final = pa.schema(
@@ -53,10 +54,10 @@ LAYOUT: Final = pa.schema(
 
 
 def warm(kinds: AbstractSet[str]) -> None:
-    """Run two trades through a node of each of these kinds; one without kernels of its own is passed over."""
+    """Run two trades through nodes of each of these kinds; one without kernels of its own is passed over."""
     for kind in sorted(NODES.keys() & kinds):
         groups = Groups()
-        graph = Graph(plan_graph(GraphSettings(name="warm", nodes=(NODES[kind],)), LAYOUT), groups=groups)
+        graph = Graph(plan_graph(GraphSettings(name="warm", nodes=NODES[kind]), LAYOUT), groups=groups)
         rows = pa.record_batch([[1, 2], [1, 2], ["A", "A"], [3.0, 4.0], [5.0, 6.0], [0, 1], [0, 0]], LAYOUT)
         keys = row_keys(rows, ("symbol",), "event_ns", groups)
         graph.take(Sealed(rows, 9, keys=keys._replace(session=DAYS_OF_UTC.ids(keys.time_ns))))

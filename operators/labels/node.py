@@ -62,8 +62,7 @@ class LabelNode:
         self._label = label
         self._groups = groups
         self._sessions = sessions
-        self._settings, self._levels = settings_of(label, upstream)
-        self._held = HeldRows(upstream, self._settings, self._levels)
+        self._held = HeldRows(upstream, *settings_of(label, upstream))
         self._clock = _Progress()
         self._trailing: TrailingBins | None = None
         if isinstance(label, Bins) and label.trailing is not None:

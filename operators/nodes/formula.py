@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from operators.formula.features import Features
 from operators.formula.history import STATEFUL, farthest
+from operators.formula.steps import Texts
 from operators.formula.types import Kind
 from operators.node import Context, NodeStateError
 from operators.nodes.decimals import digits_of
@@ -16,7 +17,7 @@ from operators.nodes.evaluate_kernel import BATCH, Memory, Outputs
 from operators.nodes.history import History, new_memory, new_pool
 from operators.nodes.instructions import held
 from operators.nodes.machine import Machine, new_outputs
-from operators.nodes.program import Slot, lay_out, make_program
+from operators.nodes.program import Layout, Slot, lay_out, make_program
 from operators.nodes.texts import compare_texts
 from operators.rows.groups import NO_GROUP, Groups
 from operators.sealed import Entries, RowKeys, Sealed, Snapshot, Statuses
@@ -25,6 +26,7 @@ from schemas.reasons import OK, TRUNCATED, WARMING
 Values: TypeAlias = npt.NDArray[np.generic]
 
 NOTHING: Final = Snapshot((), ())
+NO_BITS: Final = np.zeros(0, np.uint8)
 NO_COUNTS: Final = np.zeros((0, 3), np.int64)
 
 # Which of the outputs holds a kind of feature.
@@ -56,11 +58,16 @@ class _Column(NamedTuple):
 
 
 class _Feature(NamedTuple):
-    """A feature that is written: its type, and which row of which output it is."""
+    """A feature that is written: its type, and which row of which output it is.
 
+    `cut`  the row of the bitmaps that says where a window of it was cut, None where none can be.
+    """
+
+    name: str
     type: pa.DataType
     bank: int
     row: int
+    cut: int | None
 
 
 class FormulaNode:
@@ -75,21 +82,22 @@ class FormulaNode:
         self.meaning = features.meaning
         self.layout = features.layout
         self.needs = Context(*farthest([features.reaches[column] for column in features.columns]))
-        self._names = features.columns
+        assert len(features.cuts) == len(features.columns), "features that were not read as formulas"
         self._counts = NO_COUNTS
         self._regular_hours = features.regular_hours
         cuts = list(dict.fromkeys(cut for cut in features.cuts if cut is not None))
         roots, names = [*features.roots, *cuts], [*features.columns, *(f"cut {cut}" for cut in cuts)]
         self._slots = lay_out(features.steps, roots, names)
-        self._features = [
-            _Feature(features.layout.field(slot.name).type, BANKS[slot.kind], slot.row)
-            for slot in self._slots.features[: len(features.columns)]
-        ]
         rows_of_cuts = {slot.name: slot.row for slot in self._slots.features[len(features.columns) :]}
-        self._cuts = [
-            (name, rows_of_cuts[f"cut {cut}"])
-            for name, cut in zip(features.columns, features.cuts, strict=False)
-            if cut is not None
+        self._features = [
+            _Feature(
+                slot.name,
+                features.layout.field(slot.name).type,
+                BANKS[slot.kind],
+                slot.row,
+                rows_of_cuts.get(f"cut {cut}"),
+            )
+            for slot, cut in zip(self._slots.features, features.cuts, strict=False)
         ]
         program = make_program(features.steps, roots, self._slots)
         self.history: History | None = None
@@ -101,7 +109,6 @@ class FormulaNode:
             if self.history is not None:  # no row has to wait for a kernel to be compiled
                 self.history.warm()
             self._machine = Machine(features.steps, self._slots, program, self._memory)
-        self._texts = [slot.texts for slot in self._slots.columns if slot.texts is not None]
         self._columns = [self._column(slot) for slot in self._slots.columns]
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
@@ -118,16 +125,13 @@ class FormulaNode:
         sizes = [values.strides[0] for values in outputs[: len(BANKS)]]
         bitmaps, size = pa.py_buffer(outputs.valid), outputs.valid.strides[0]
         nulls = outputs.counts.sum(axis=1).tolist()
-        for number, (type_, bank, row) in enumerate(self._features):
+        for number, (_, type_, bank, row, _) in enumerate(self._features):
             valid = bitmaps.slice(number * size, size) if nulls[number] else None
             data = banks[bank].slice(row * sizes[bank], sizes[bank])
             columns.append(pa.Array.from_buffers(type_, count, [valid, data], nulls[number]))
         self._counts = outputs.counts[: len(self._features)]
-        whys = {
-            name: outputs.reasons[number]
-            for number, (name, null) in enumerate(zip(self._names, nulls, strict=False))
-            if null
-        }
+        features = enumerate(zip(self._features, nulls, strict=False))
+        whys = {feature.name: outputs.reasons[number] for number, (feature, null) in features if null}
         self._mark_cut(outputs, count, whys)
         return sealed._replace(
             rows=pa.RecordBatch.from_arrays(columns, schema=self.layout),
@@ -142,8 +146,8 @@ class FormulaNode:
 
     def _mark_cut(self, outputs: Outputs, rows: int, whys: dict[str, Statuses]) -> None:
         """Say of values whose window was cut, and of nulls for want of rows beyond it, that they are."""
-        for name, row in self._cuts:
-            bits = outputs.bits[row]
+        for name, *_, row in self._features:
+            bits = outputs.bits[row] if row is not None else NO_BITS
             if bits.any():
                 cut = np.unpackbits(bits, count=rows, bitorder="little").view(np.bool_)
                 why = whys.get(name, np.zeros(rows, np.uint8))
@@ -152,9 +156,10 @@ class FormulaNode:
     @property
     def counts(self) -> Mapping[str, Nulls]:
         """By feature, the nulls among the rows of the last `take`."""
+        names = [feature.name for feature in self._features]
         if self._counts is NO_COUNTS:
-            return dict.fromkeys(self._names, Nulls())
-        return dict(zip(self._names, map(Nulls._make, self._counts.tolist()), strict=True))
+            return dict.fromkeys(names, Nulls())
+        return dict(zip(names, map(Nulls._make, self._counts.tolist()), strict=True))
 
     def snapshot(self) -> Snapshot:
         """Return what changed of what it remembers; nothing where each row hangs on itself alone."""
@@ -180,7 +185,8 @@ class FormulaNode:
     def _evaluate(self, columns: Sequence[pa.Array], rows: int, keys: RowKeys | None) -> Outputs:
         """Run the program batch by batch."""
         outputs = new_outputs(self._slots, rows)
-        compared = [compare_texts(texts, self.layout.names, columns) for texts in self._texts]
+        names = self.layout.names
+        compared = [compare_texts(texts, names, columns) for texts in _texts_of(self._slots)]
         copies = self._copies([*columns, *compared])
         with np.errstate(all="ignore"):  # where kernels run as plain Python, numpy warns of every overflow
             for lower in range(0, rows, BATCH):
@@ -223,7 +229,8 @@ class FormulaNode:
     def _column(self, slot: Slot) -> _Column:
         kind = held(slot.kind)
         if slot.texts is not None:  # comparisons stand behind the columns of the input
-            place = len(self.layout) - len(self._features) + self._texts.index(slot.texts)
+            inputs = len(self.layout) - len(self._features)
+            place = inputs + _texts_of(self._slots).index(slot.texts)
             return _Column(place, None, self._machine.inputs.bits[slot.row], slot.row)
         place = self.layout.names.index(slot.name)
         if kind == "bool":
@@ -232,6 +239,11 @@ class FormulaNode:
         of_column = self.layout.field(place).type
         dtype = None if pa.types.is_decimal(of_column) else np.dtype(of_column.to_pandas_dtype())
         return _Column(place, dtype, target[slot.row], slot.row)
+
+
+def _texts_of(slots: Layout) -> list[Texts]:
+    """The comparisons of texts that stand for columns, in order."""
+    return [slot.texts for slot in slots.columns if slot.texts is not None]
 
 
 def _bitmap(bits: pa.Buffer, offset: int, size: int) -> Values:

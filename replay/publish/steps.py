@@ -5,9 +5,9 @@ at the same offsets; only no message is made of them.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from replay.publish.merge import merge_upto
 from replay.publish.publication import BLOCK_ROWS_MAX, STEP_ROWS_MAX, end_ns, require_grace
 from replay.store.day import Day
 from schemas.arrived import ProgressRecord
-from schemas.batch import Batch, Int32s, Int64s
+from schemas.batch import Batch, Bools, Int32s, Int64s
 from schemas.clocks import BEGINNING_NS, EVENT_NS, KNOWN_NS, Clock
 from schemas.stream import Stream, message_keys
 from topics.placement import home_partitions
@@ -64,10 +64,14 @@ class Steps:
         clock: Clock,
         step_rows_max: int = STEP_ROWS_MAX,
         promises: bool = False,
+        only: Collection[int] | None = None,
+        offsets: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         """`streams` has the columns that are wanted of each day, and their types.
 
         With `promises` the times of the whole day are held, some 25 bytes a row, as a publication does.
+        `only` are the partitions whose rows are wanted; all are read, and the others are left out at once.
+        `offsets` say, by stream, where each partition's topic goes on; without them it begins.
         """
         assert len({day.date for day in days}) == 1, "one day at a time"
         require_grace(days, grace_ns, clock)
@@ -75,8 +79,20 @@ class Steps:
         self._partitions, self._grace_ns, self._step_rows_max = partitions, grace_ns, step_rows_max
         self._end_ns = end_ns(days)
         self._feeds = [_Feed(day, streams[day.stream.name], clock) for day in days]
-        self._offsets = {day.stream.name: np.zeros(partitions, np.int64) for day in days}
+        begin = offsets or {}
+        self._offsets = {
+            day.stream.name: np.array(begin.get(day.stream.name, [0] * partitions), np.int64) for day in days
+        }
+        self._wanted: Bools | None = None
+        if only is not None:
+            self._wanted = np.zeros(partitions, np.bool_)
+            self._wanted[list(only)] = True
         self._cursors = [Cursor(day, clock) for day in days] if promises else []
+
+    @property
+    def offsets(self) -> dict[str, list[int]]:
+        """By stream where the topic of each wanted partition ends so far."""
+        return {name: of.tolist() for name, of in self._offsets.items()}
 
     def __iter__(self) -> Iterator[Step]:
         """Each step once; a second time there is none."""
@@ -132,15 +148,26 @@ class Steps:
         With them, by transaction and partition, the offset of the progress record behind its rows.
         """
         rows, cuts = self._accepted(feed, feed.take(int(cuts[-1])), cuts)
+        keyed = None
+        if rows.num_rows:
+            feed.see(clock_times(rows, feed.column)[0])
+            keyed = _keyed(feed, rows, self._partitions)
+            if self._wanted is not None:
+                rows, cuts, keyed = _of_partitions(self._wanted, rows, cuts, keyed)
         offsets, transactions = self._offsets[feed.stream.name], cuts.size - 1
         behind = offsets + BESIDE * np.arange(transactions)[:, None]
-        if rows.num_rows == 0:
-            offsets += BESIDE * transactions
-            return {}, behind
-        clock_ns = clock_times(rows, feed.column)[0]
-        feed.see(clock_ns)
-        codes, keys = feed.keys_of(rows)
-        home = home_partitions(keys, self._partitions)
+        batches = {}
+        if keyed is not None and rows.num_rows:
+            batches = self._gathered(feed, rows, cuts, keyed, behind)
+        offsets += BESIDE * transactions
+        return batches, behind
+
+    def _gathered(
+        self, feed: "_Feed", rows: pa.RecordBatch, cuts: Int64s, keyed: "_Keyed", behind: Int64s
+    ) -> dict[int, Batch]:
+        """The rows by partition, as messages would have them; offsets and `behind` move on by these."""
+        offsets, transactions = self._offsets[feed.stream.name], cuts.size - 1
+        clock_ns, codes, home = clock_times(rows, feed.column)[0], keyed.codes, keyed.home
         parts = gather_partitions(
             clock_ns,
             codes,
@@ -168,14 +195,13 @@ class Steps:
                 offset=parts.message[own] + before[own] + offsets[number],
                 index=parts.index[own],
                 key_code=code_there[codes[own]],
-                keys=keys.take(pa.array(there)),
+                keys=keyed.keys.take(pa.array(there)),
             )
             offsets[number] += parts.message[own.stop - 1] + 1
             messages = np.append(0, parts.message[own] + 1)
             count = np.searchsorted(transaction[own], np.arange(transactions), side="right")
             behind[:, number] += messages[count]
-        offsets += BESIDE * transactions
-        return batches, behind
+        return batches
 
     def _accepted(self, feed: "_Feed", rows: pa.RecordBatch, cuts: Int64s) -> tuple[pa.RecordBatch, Int64s]:
         """The rows with a time and a key, and their cuts; the others are counted."""
@@ -184,9 +210,16 @@ class Steps:
                 reason = f"no {column}" + ("" if column == feed.column else ", which is in the key")
                 self.refused[feed.stream.name, reason] += missing
                 valid = rows.column(column).is_valid()
-                rows = rows.filter(valid)
-                cuts = np.append(0, np.cumsum(valid.to_numpy(zero_copy_only=False)))[cuts]
+                rows, cuts = _where(valid.to_numpy(zero_copy_only=False), rows, cuts)
         return rows, cuts
+
+
+class _Keyed(NamedTuple):
+    """The message key of each row by its place in `keys`, and the partition of each of these."""
+
+    codes: Int32s
+    keys: pa.BinaryArray
+    home: Int32s
 
 
 class _Feed:
@@ -291,10 +324,29 @@ class _Feed:
         return np.asarray(rows.column(self.stream.sequence).fill_null(0).to_numpy(), dtype=np.int64)
 
 
+def _keyed(feed: _Feed, rows: pa.RecordBatch, partitions: int) -> _Keyed:
+    codes, keys = feed.keys_of(rows)
+    return _Keyed(codes, keys, home_partitions(keys, partitions))
+
+
+def _of_partitions(
+    wanted: Bools, rows: pa.RecordBatch, cuts: Int64s, keyed: _Keyed
+) -> tuple[pa.RecordBatch, Int64s, _Keyed]:
+    """The rows whose partitions are wanted, their cuts and their keys."""
+    own = wanted[keyed.home[keyed.codes]]
+    rows, cuts = _where(own, rows, cuts)
+    return rows, cuts, keyed._replace(codes=keyed.codes[own])
+
+
 def _records(bounds: Sequence[tuple[int, bool]], offsets: Sequence[int]) -> list[ProgressRecord]:
     """The progress records of one partition, a transaction each."""
     pairs = zip(bounds, offsets, strict=True)
     return [ProgressRecord(upper_ns, final, offset) for (upper_ns, final), offset in pairs]
+
+
+def _where(kept: Bools, rows: pa.RecordBatch, cuts: Int64s) -> tuple[pa.RecordBatch, Int64s]:
+    """The rows that are kept, and where the cuts among them are."""
+    return rows.filter(pa.array(kept)), np.append(0, np.cumsum(kept))[cuts]
 
 
 def _one(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

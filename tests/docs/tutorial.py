@@ -35,7 +35,8 @@ def typed(folder: Path, environment: Mapping[str, str], hear: Callable[[Typed], 
     """Type the page in a folder until a step goes wrong; `hear` is told of each step as it ends."""
     results: list[Typed] = []
     exports: list[str] = []  # what the reader's shell keeps from one line to the next
-    for step in (step for block in blocks(TUTORIAL, "console") for step in steps(block)):
+    python = [Step(f"python - <<'END'\n{text}END", ()) for text in blocks(TUTORIAL, "python")]
+    for step in [*(step for block in blocks(TUTORIAL, "console") for step in steps(block)), *python]:
         begun_s = monotonic()
         done = subprocess.run(
             [*alone(), "bash", "-c", "\n".join([*exports, step.command])],

@@ -68,7 +68,16 @@ def _fuzz(target: str, flags: list[str]) -> None:
 
     with atheris.instrument_imports(include=list(FOLLOWED[target])):
         from tests.fuzz.targets import TARGETS
-    atheris.Setup([sys.argv[0], *flags], TARGETS[target])
+
+    def take(data: bytes) -> None:
+        try:
+            TARGETS[target](data)
+        except BaseException:  # libFuzzer writes it only where it is built with a sanitizer
+            digest = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+            (OUT / f"{target}-crash-{digest[:12]}").write_bytes(data)
+            raise
+
+    atheris.Setup([sys.argv[0], *flags], take)
     atheris.Fuzz()
 
 

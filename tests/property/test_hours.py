@@ -82,7 +82,7 @@ def values_of(
 
 def sealed_rows(steps: list[tuple[int, int, int, int | None]]) -> list[Row]:
     times = itertools.accumulate(step for step, *_ in steps)
-    return [(ns, *rest) for ns, (_, *rest) in zip(times, steps, strict=True)]
+    return [(ns, symbol, session, x) for ns, (_, symbol, session, x) in zip(times, steps, strict=True)]
 
 
 @given(steps=rows_in_order, of_cuts=cuts)

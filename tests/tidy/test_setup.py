@@ -14,6 +14,7 @@ LOCKS = [
     "requirements-torch.lock",
     "requirements-quix.lock",
     "requirements-models.lock",
+    "requirements-ray.lock",
     "requirements-notebooks.lock",
     "requirements-fuzz.lock",
 ]

@@ -11,6 +11,8 @@ import pytest
 
 from tests.broker.chaos.feed import QUOTE, TRADE
 from tests.broker.chaos.storm import blocks, verifier
+from tests.broker.chaos.storm.captured import Found, capture_under_load
+from tests.broker.chaos.storm.captured import compare as compare_captured
 from tests.broker.chaos.storm.changed import change_under_load
 from tests.broker.chaos.storm.driver import Sample, Story
 from tests.broker.chaos.storm.events import ELDER, GUEST, MORTAL, Event, drawn
@@ -55,6 +57,17 @@ def test_a_short_storm_loses_doubles_and_changes_nothing(kafka_bootstrap: str, t
     assert all(one.recovered_s is not None for one in report.story.struck)
 
 
+@pytest.mark.broker
+def test_captures_that_die_under_load_have_each_row_once(kafka_bootstrap: str, tmp_path: Path) -> None:
+    if not (SCRIPT.parents[2] / "build/kafka").exists():
+        pytest.skip(f"the broker at {kafka_bootstrap} was not started here, so none of our own is")
+    found = capture_under_load(tmp_path, seconds=8.0, act_s=1.0)
+    assert found.clean, found
+    assert found.rows > ROWS_PER_STEP
+    for what in ("killed", "broker restarts", "stood still and woke", "compactions"):
+        assert found.story[what] > 0, found
+
+
 def test_fastavro_reads_the_blocks_of_the_feed() -> None:
     rows = Market(NOW_NS, seed=1).step()
     for name, record in (("trade", TRADE), ("quote", QUOTE)):
@@ -78,6 +91,8 @@ def test_fastavro_reads_the_blocks_of_the_feed() -> None:
 
 def test_a_market_has_20_000_rows_a_second_and_none_behind_its_step() -> None:
     assert ROWS_PER_STEP * 1_000 // STEP_MS == 20_000
+    assert sum(rows.event_ns.size for rows in Market(NOW_NS, seed=1).step().values()) == ROWS_PER_STEP
+    assert sum(rows.event_ns.size for rows in Market(NOW_NS, seed=1, thin=4).step().values()) == 480
     market = Market(NOW_NS, seed=1)
     market.step()
     begin_ns = market.now_ns
@@ -124,6 +139,30 @@ def test_the_verifier_sees_what_is_wrong(aligned: pl.DataFrame, wrong: dict[str,
     verifier.compare(rows_of([1, 2, 3], number=[1, 2, 3]), aligned, figures)
     assert figures == Figures(rows=3, **wrong)
     assert figures.clean == (wrong == {})
+
+
+@pytest.mark.parametrize(
+    ("kept", "wrong"),
+    [([1, 2, 3], {}), ([1, 3], {"lost": 1}), ([1, 2, 2, 3], {"doubled": 1}), ([1, 2, 3, 4], {"changed": 1})],
+)
+def test_what_is_wrong_with_captured_rows_is_seen(kept: list[int], wrong: dict[str, int]) -> None:
+    def rows(numbers: list[int]) -> pl.DataFrame:
+        places = {"_partition": [0] * len(numbers), "_offset": numbers, "_index": [0] * len(numbers)}
+        return pl.DataFrame({"number": numbers, "symbol": ["S0001"] * len(numbers), **places})
+
+    found = Found()
+    compare_captured(rows([1, 2, 3]), rows(kept), found)
+    assert (found.rows, len(found.faults)) == (3, int(bool(wrong)))
+    assert {what: getattr(found, what) for what in wrong} == wrong
+    assert found.clean == (not wrong)
+
+
+def test_a_captured_value_that_changed_is_seen() -> None:
+    places = {"_partition": [0], "_offset": [1], "_index": [0]}
+    found = Found()
+    sent, kept = (pl.DataFrame({"number": [n], "symbol": ["S0001"], **places}) for n in (1, 2))
+    compare_captured(sent, kept, found)
+    assert (found.changed, found.lost, len(found.faults)) == (1, 0, 1)
 
 
 def test_rows_that_come_again_or_too_late_do_not_rise() -> None:

@@ -72,6 +72,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
         ("[streams.trade.fields]\np = { typ = 'double' }", "fields.p has type, path"),
         ("[streams.quote]\nformat = 'json'", 'streams.quote: format = "json" needs fields'),
         ("left =", "not valid TOML"),
+        ("[pipeline]\rprefix = 'a'\n", "not valid TOML"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_file_and_the_key(tmp_path: Path, text: str, named: str) -> None:

@@ -59,7 +59,7 @@ def test_every_notebook_is_in_the_index_and_checks_what_it_says() -> None:
 
 @pytest.mark.slow
 @pytest.mark.takes_s(90)
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert build_site(tmp_path / "site") == 0
     for page in ("index", "commands", "settings", "functions", "graph", "how-it-works"):

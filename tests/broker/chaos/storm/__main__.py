@@ -26,15 +26,17 @@ WIDTH: Final = 150  # where nobody looks at it now
 console = Console() if Console().is_terminal else Console(width=WIDTH)
 
 
-def main(minutes: float, seed: int, *, timed: bool, tolerance: bool, older: Path | None = None) -> int:
+def main(
+    minutes: float, seed: int, *, timed: bool, tolerance: bool, older: Path | None = None, thin: int = 1
+) -> int:
     """Play; exit code 1 where anything was wrong, 2 where no broker can be started here.
 
-    `older` is the checkout of an older version, of which every other worker is.
+    `older` is the checkout of an older version, of which every other worker is.  One of `thin` blocks is fed.
     """
     OUT.mkdir(parents=True, exist_ok=True)
     try:
         good = [_restarts()] if timed else []
-        good += [_storm(minutes, seed, tolerance=tolerance, older=older)] if minutes else []
+        good += [_storm(minutes, seed, tolerance=tolerance, older=older, thin=thin)] if minutes else []
     except NoBrokerError as absent:
         console.print(f"storm: no broker of its own: {absent}", markup=False)
         return 2
@@ -53,10 +55,12 @@ def _restarts() -> bool:
     return found.clean
 
 
-def _storm(minutes: float, seed: int, *, tolerance: bool, older: Path | None) -> bool:
+def _storm(minutes: float, seed: int, *, tolerance: bool, older: Path | None, thin: int) -> bool:
     planned = drawn(seed, int(EVENTS_PER_MINUTE_MAX * minutes) + 1)
     with TemporaryDirectory(prefix="tidemark-storm-") as name:
-        report = storm(Path(name), seed, planned, 60 * minutes, tolerance=tolerance, older=older, say=_say)
+        report = storm(
+            Path(name), seed, planned, 60 * minutes, tolerance=tolerance, older=older, thin=thin, say=_say
+        )
         if not report.clean:
             kept = OUT / f"storm-{seed}"
             shutil.rmtree(kept, ignore_errors=True)

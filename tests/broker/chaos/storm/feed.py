@@ -16,8 +16,8 @@ from confluent_kafka import KafkaException, Producer
 from tests.broker.chaos.crew import CONTEXT
 from tests.broker.chaos.feed import ANSWER_S, QUOTE, TRADE, begun
 from tests.broker.chaos.feed import encoded as encoded_row
-from tests.broker.chaos.storm.blocks import block_schema, encoded, symbol_name
-from tests.broker.chaos.storm.market import NS_PER_MS, ROWS_PER_STEP, STEP_MS, Market
+from tests.broker.chaos.storm.blocks import ROWS, block_schema, encoded, symbol_name
+from tests.broker.chaos.storm.market import NS_PER_MS, STEP_MS, Market, blocks_of
 from topics.avro.schema import shipped_schema
 from topics.partitioner import partition_of
 from topics.registry.folder import FileRegistry
@@ -144,7 +144,7 @@ class Feed:
     @property
     def rows(self) -> int:
         """Rows known to be committed."""
-        return (self.steps - self.steps_failed) * ROWS_PER_STEP
+        return (self.steps - self.steps_failed) * ROWS * sum(blocks_of(self._flow.thin).values())
 
     def alive(self) -> bool:
         """Whether it writes."""

@@ -19,6 +19,11 @@ SLEEP_STEPS: Final = 800
 WITHOUT_ASK: Final = 0.1  # of the blocks of quotes
 
 
+def blocks_of(thin: int) -> dict[str, int]:
+    """The blocks of a step by stream, where one of `thin` is written."""
+    return {name: max(1, blocks // thin) for name, blocks in BLOCKS.items()}
+
+
 class Market:
     """Rows of step after step; `begin_ns` is the time of the first.  One of `thin` blocks is written."""
 
@@ -26,7 +31,7 @@ class Market:
         self._rng = np.random.default_rng(seed)
         self._begin_ns = begin_ns
         self._number = NUMBER_FIRST
-        self._blocks: dict[str, int] = {name: max(1, blocks // thin) for name, blocks in self._blocks.items()}
+        self._blocks = blocks_of(thin)
         self.steps = 0
 
     @property
@@ -36,7 +41,7 @@ class Market:
 
     def step(self) -> dict[str, Rows]:
         """The rows of the next step, by stream."""
-        rows = {name: self._rows(name, blocks) for name, blocks in BLOCKS.items()}
+        rows = {name: self._rows(name, blocks) for name, blocks in self._blocks.items()}
         self.steps += 1
         return rows
 

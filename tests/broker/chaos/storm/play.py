@@ -26,15 +26,16 @@ def storm(
     *,
     tolerance: bool = True,
     older: Path | None = None,
+    thin: int = 1,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Play these events for so long; whatever goes wrong is in the report.  `say` hears of each event.
 
-    `older` is the checkout of an older version, of which every other worker is.
+    `older` is the checkout of an older version, of which every other worker is.  One of `thin` blocks is fed.
     """
     with (
         own_broker(folder / "kafka") as broker,
-        set_up(broker, folder / "pipeline", seed, tolerance=tolerance, older=older) as setting,
+        set_up(broker, folder / "pipeline", seed, tolerance=tolerance, older=older, thin=thin) as setting,
     ):
         return _played(setting, seed, events, seconds, say)
 

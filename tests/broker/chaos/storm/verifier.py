@@ -75,6 +75,15 @@ def _verified(source: Source, log: "_Log", seen: set[tuple[int, int]]) -> Figure
     return figures
 
 
+def read_stream(source: Source, name: str, partition: int) -> pl.DataFrame:
+    """The committed rows of one partition of an input, with their places, read by itself."""
+    reader = committed_reader(source.bootstrap, [])
+    try:
+        return read_blocks(_Log(source, reader), name, partition)
+    finally:
+        reader.close()
+
+
 def read_blocks(log: "_Log", name: str, partition: int) -> pl.DataFrame:
     """The committed rows of one partition of an input, with their places."""
     parts = []

@@ -63,6 +63,14 @@ GRAPH = GraphSettings(
             output=Output(),
         ),
         label("sign_of_bars", "lots", "sign", horizon_rows=1, max_ns=9 * NS_PER_S, band=0.01),
+        NodeSettings(
+            name="seconds",
+            upstream="aligned",
+            features={},
+            bars=BarSettings(every="time", step_ns=2 * NS_PER_S, known_after_ns=9 * NS_PER_S),
+            output=Output(),
+        ),
+        label("sign_of_seconds", "seconds", "sign", horizon_ns=2 * NS_PER_S),
         formulas("behind", "barrier", slow="ewma(price, span=3)"),
         NodeSettings(
             name="seen",

@@ -60,6 +60,7 @@ def test_a_bearer_is_answered() -> None:
 def test_a_browser_enters_once_and_keeps_a_cookie_that_scripts_do_not_see() -> None:
     browser = client(TOKEN)
     assert browser.get("/enter?token=wrong").status_code == 401
+    assert browser.get("/enter?a=1&b=2&c=3&d=4&token=x").status_code == 401
     answer = browser.get(f"/enter?token={TOKEN}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"]

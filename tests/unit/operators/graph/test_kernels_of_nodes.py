@@ -1,4 +1,4 @@
-"""One node of bars and one of labels compile the kernels of all."""
+"""A node of bars and two of labels compile the kernels of all."""
 
 import os
 import subprocess
@@ -38,6 +38,7 @@ BARS = {
 }
 LABELS = {
     "later": LabelSettings(key="fixed_horizon", values={"horizon_ns": 2}),
+    "follows": LabelSettings(key="bins", values={"horizon_ns": 2, "trailing": 3, "q_ppm": (500_000,)}),
     "way": LabelSettings(key="sign", values={"horizon_rows": 2, "max_ns": 9}),
     "barrier": LabelSettings(
         key="triple_barrier", values={"horizon_ns": 3, "sigma": "size", "up": 1.0, "down": 1.0}

@@ -145,3 +145,27 @@ def test_a_value_that_does_not_fit_its_stream_is_named(tmp_path: Path) -> None:
     narrow = Stream(name="trade", schema=pa.schema(fields), key=trade.stream.key)
     with pytest.raises(HistoryError, match=f"trade.size of {DATE}: .*import the day with another type"):
         list(steps_of([trade], streams={"trade": narrow}))
+
+
+@pytest.mark.parametrize("only", [[0], [1, 2], [0, 1, 2]])
+def test_some_partitions_have_the_rows_and_places_that_they_have_among_all(
+    tmp_path: Path, only: list[int]
+) -> None:
+    days = small_days(tmp_path)
+    offsets = {day.stream.name: [7, 0, 1_000] for day in days}
+    whole, some = steps_of(days), steps_of(days, only=only, offsets=offsets)
+    for all_rows, own in zip(whole, some, strict=True):
+        assert (own.upper_ns, own.final) == (all_rows.upper_ns, all_rows.final)
+        for name, batches in own.batches.items():
+            wanted = {number: batch for number, batch in all_rows.batches[name].items() if number in only}
+            assert batches.keys() == wanted.keys()
+            for number, batch in batches.items():
+                assert batch.columns.equals(wanted[number].columns)
+                assert (batch.offset - offsets[name][number]).tolist() == wanted[number].offset.tolist()
+                assert batch.index.tolist() == wanted[number].index.tolist()
+                assert batch.keys.take(pa.array(batch.key_code)) == wanted[number].keys.take(
+                    pa.array(wanted[number].key_code)
+                )
+    for name, ends in some.offsets.items():
+        for number in only:
+            assert ends[number] - offsets[name][number] == whole.offsets[name][number]

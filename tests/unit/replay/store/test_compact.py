@@ -11,6 +11,7 @@ from replay.store.prune import Wanted
 from replay.store.scan import Scan, stored_rows
 from replay.store.snapshot import Snapshot
 from replay.store.table import HistoryTable
+from tests.stage.history_month import measure
 from tests.stage.history_tables import append, draw_rows, placed, table_of
 
 
@@ -92,3 +93,12 @@ def test_days_from_a_date_on_are_left_alone(tmp_path: Path) -> None:
     snapshot = small_parts(tmp_path).snapshot()
     days = snapshot.dates()
     assert {group.date for group in plan_compaction(snapshot, before=days[1])} == {days[0]}
+
+
+@pytest.mark.slow
+def test_it_halves_what_a_query_for_the_days_of_a_symbol_reads_and_memory_stays(tmp_path: Path) -> None:
+    month = measure(tmp_path, 3, rows=8_000, flushes=10)
+    assert month.rows == 24_000
+    assert month.hashes[0] == month.hashes[1]
+    assert month.halved, month.lines()
+    assert month.flat, month.lines()

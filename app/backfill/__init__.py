@@ -1,0 +1,1 @@
+"""Days of history as shards, side by side, with one commit at the end."""
