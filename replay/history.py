@@ -8,7 +8,7 @@ reader of Delta tables are loaded with it: workers do without.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,15 +142,22 @@ def sql(
     """
     from replay.store.sql import run_query
 
-    snapshots = query_snapshots(query, versions=versions or {}, as_of_ns=as_of_ns, store=store)
-    snapshots |= at or {}
+    snapshots = dict(at or {})
+    snapshots |= query_snapshots(
+        query, versions=versions or {}, as_of_ns=as_of_ns, store=store, but=snapshots
+    )
     return run_query(query, snapshots, _wanted(symbols, (from_ns, to_ns))).rows
 
 
 def query_snapshots(
-    query: str, *, versions: Mapping[str, int], as_of_ns: int | None, store: Folder | str
+    query: str,
+    *,
+    versions: Mapping[str, int],
+    as_of_ns: int | None,
+    store: Folder | str,
+    but: Container[str] = (),
 ) -> dict[str, Snapshot]:
-    """Return a snapshot of each table whose name is a word of a query: it can read no other.
+    """Return a snapshot of each table whose name is a word of a query, `but` for some: it can read no other.
 
     Raises HistoryError for a version of a table that is not there.
     """
@@ -160,7 +167,7 @@ def query_snapshots(
     return {
         name: snapshot(name, version=versions.get(name), as_of_ns=as_of_ns, store=store)
         for name in table_streams(_folder(store))
-        if name.lower() in words
+        if name.lower() in words and name not in but
     }
 
 
