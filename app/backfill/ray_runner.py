@@ -11,6 +11,8 @@ from replay.errors import HistoryError
 
 LOCAL: Final = "local"
 RETRIES_MAX: Final = 3  # of a shard whose process was killed: the cluster starts it again
+STARTS_MAX: Final = 3  # of a cluster here: Ray gives its node 30 s, too few on a machine that is busy
+SLOW: Final = "timed out during startup"
 AHEAD: Final = 2  # shards for each processor of the cluster, so that none waits for the driver
 
 
@@ -32,17 +34,7 @@ class RayRunner:
             ) from None
         self._ray: Any = ray
         self._stage = stage
-        try:
-            ray.init(
-                address=address,
-                num_cpus=processors if address == LOCAL else None,
-                include_dashboard=False if address == LOCAL else None,
-                log_to_driver=False,
-                # The tasks' machines run the code that lies where ours does.
-                runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
-            )
-        except (ConnectionError, RuntimeError, ValueError) as away:
-            raise UsageError(f"--ray {address}: no cluster answers there ({away})") from None
+        _join(ray, address, processors)
         count = max(int(ray.cluster_resources().get("CPU", 1)), 1)
         self.name = f"Ray with {count} processors"
         self.slots = AHEAD * count
@@ -72,3 +64,23 @@ class RayRunner:
     def close(self) -> None:
         """Leave the cluster, and end one that was started here."""
         self._ray.shutdown()
+
+
+def _join(ray: Any, address: str, processors: int | None) -> None:
+    """Join a cluster, or start one here; raises UsageError where none is to be had."""
+    own = address == LOCAL
+    for left in reversed(range(STARTS_MAX)):
+        try:
+            ray.init(
+                address=address,
+                num_cpus=processors if own else None,
+                include_dashboard=False if own else None,
+                log_to_driver=False,
+                # The tasks' machines run the code that lies where ours does.
+                runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
+            )
+            return
+        except Exception as away:  # which is what Ray raises where a node of its own is slow to start
+            ray.shutdown()
+            if not (own and left and SLOW in str(away)):
+                raise UsageError(f"--ray {address}: no cluster answers there ({away})") from None

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -152,12 +152,13 @@ def killer(folder: Path, out: str) -> Iterator[list[int]]:
     def watch() -> None:
         stage = folder / f".{out}.backfill"
         while not stop.is_set() and not killed:
-            for file in stage.rglob(f"*{UNFINISHED}"):
-                pid = int(file.name.split(".")[-2].split("-")[0])
-                if pid != os.getpid():
+            with suppress(
+                FileNotFoundError, ProcessLookupError
+            ):  # what is looked at may be put in its place, or cleared away
+                pids = {int(file.name.split(".")[-2].split("-")[0]) for file in stage.rglob(f"*{UNFINISHED}")}
+                for pid in sorted(pids - {os.getpid()})[:1]:
                     os.kill(pid, signal.SIGKILL)
                     killed.append(pid)
-                    break
             pause(0.002)
 
     thread = Thread(target=watch)

@@ -59,7 +59,7 @@ def test_a_direct_run_gives_every_file_of_one_through_the_wire(
         'carry = "column"\nallow_exact = false',
         'direction = "nearest"\ntolerance_ns = 1000000000',
         "grace_ns = 10000000",
-        "max_ahead_ns = 3600000000000",
+        "max_ahead_ns = 86400000000000",
         'clock = "event"\n[streams.trade]\ncolumns = ["price"]\n[streams.quote]\ncolumns = ["bid_price"]',
     ],
 )
