@@ -68,6 +68,7 @@ KINDS: Final = (
     ),
     Kind(("worker.state",), "live", "local state is rebuilt in the other folder"),
     Kind(("worker", "metrics"), "live", "limits, intervals, policies and addresses: holds from then on"),
+    Kind(("history",), "live", "where copies of what an object store holds lie, and how many bytes of them"),
     Kind(
         ("outputs.last_known", "outputs.tasks", "outputs.state", "outputs.models"),
         "generation",

@@ -110,7 +110,14 @@ def _change_findings(differences: list[Change], last: Path) -> Iterator[Finding]
 
 def _is_place(one: Change) -> bool:
     """Whether a key says who or where a worker is, which differs from worker to worker."""
-    return one.key in ("worker.slot", "worker.state", "bus.schema_registry", "metrics.port", "graph.models")
+    return one.key in (
+        "worker.slot",
+        "worker.state",
+        "bus.schema_registry",
+        "metrics.port",
+        "history.cache",
+        "graph.models",
+    )
 
 
 def _programs(settings: Settings, admin: Admin) -> Iterator[Finding]:

@@ -54,6 +54,11 @@ def test_a_slot_is_drained_and_commits_outlive_the_group_that_made_them(run: Day
         lambda: [w.turn() for w in workers] == [0, 0] and all(len(w.tasks) == 1 for w in workers),
         "a task each",
     )
+    admin, group = run.pipeline.bus.admin(), run.pipeline.settings.pipeline.prefix
+    until(
+        lambda: [w.turn() for w in workers] == [0, 0] and len(admin.group(group).committed) == 4,
+        "all is read, and the first commits are there",
+    )
     stays, goes = workers
     goes.close()
     begun_s = monotonic()
@@ -66,7 +71,6 @@ def test_a_slot_is_drained_and_commits_outlive_the_group_that_made_them(run: Day
 
     commits = run.folder / "commits.json"
     assert run_app("group", "export", commits, "--config", run.config).code == 0
-    admin, group = run.pipeline.bus.admin(), run.pipeline.settings.pipeline.prefix
     before = admin.group(group).committed
     admin.delete_group(group)
     assert "4 positions committed" in run_app("group", "import", commits, "--config", run.config).out

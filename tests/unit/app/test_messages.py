@@ -37,7 +37,7 @@ PIPELINE_KEYS = (
             "[stream.quote]\ngrace_ns = 1",
             (
                 "unknown key stream (did you mean streams?); the tables are pipeline, bus, worker, "
-                "metrics, streams, outputs, graph, calendars"
+                "metrics, history, streams, outputs, graph, calendars"
             ),
         ),
         (
