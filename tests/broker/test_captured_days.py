@@ -22,7 +22,13 @@ from tests.stage.market_data import market_data
 from tests.stage.programs import process_as_before
 from topics.kafka.bus import KafkaBus
 
-pytestmark = [pytest.mark.broker, pytest.mark.data, pytest.mark.slow, pytest.mark.takes_s(60)]
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.data,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.takes_s(60),
+]
 
 STREAMS = ("trade", "quote")
 FLUSH_SIZE = 8 << 20  # bytes: a day is more than one commit
@@ -31,10 +37,10 @@ LEAN = ("lean_us_equity_ticks", "2013-10-07", "event", "column")
 BINANCE = ("binance_20240808", "2024-08-08", "known", "row")
 TAQ = ("taq_highfrequency", "2018-01-02", "event", "row")
 NEXT = ("taq_highfrequency", "2018-01-03", "event", "row")
-LONG = [pytest.param(*day, marks=pytest.mark.long, id=day[1]) for day in (NEXT, LEAN, BINANCE)]
+DAYS = [pytest.param(*day, id=day[1]) for day in (TAQ, NEXT, LEAN, BINANCE)]
 
 
-@pytest.mark.parametrize(("folder", "date", "clock", "carry"), [pytest.param(*TAQ, id=TAQ[1]), *LONG])
+@pytest.mark.parametrize(("folder", "date", "clock", "carry"), DAYS)
 def test_a_day_that_is_captured_back_has_its_rows_and_replays_to_its_hash(
     folder: str, date: str, clock: str, carry: str, kafka_bootstrap: str, tmp_path: Path
 ) -> None:
