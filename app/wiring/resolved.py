@@ -79,13 +79,21 @@ def settings_id(settings: Settings) -> str:
         "worker": {k: v for k, v in tables["worker"].items() if k in _DECIDE},
         "streams": {name: _apart_from_places(table) for name, table in tables["streams"].items()},
         "graph": {
-            name: _apart_from_places(node) if isinstance(node, dict) else node
+            name: _apart_from_places(_as_before(node)) if isinstance(node, dict) else node
             for name, node in tables.get("graph", {}).items()
             if name != "models"
         },
         "calendars": {name: _apart_from_places(table) for name, table in tables.get("calendars", {}).items()},
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:ID_LENGTH]
+
+
+def _as_before(node: dict[str, Any]) -> dict[str, Any]:
+    """A node without keys that came later and are not said: settings without them keep the id they had."""
+    node = {key: value for key, value in node.items() if (key, value) != ("hours", "all")}
+    if "bins" in node:
+        node["bins"] = {key: value for key, value in node["bins"].items() if (key, value) != ("q_ppm", [])}
+    return node
 
 
 def keep_settings(settings: Settings) -> str:

@@ -23,6 +23,7 @@ from app.config import Settings
 from app.wiring.pipeline import Pipeline, member_config, warm_up
 from app.wiring.schemas import registered_streams
 from app.worker.assembly import open_worker
+from app.worker.endpoint import Endpoint
 from app.worker.worker import Worker
 from schemas.frame import LEFT_OFFSET, FrameHeaders, decode_frame
 from tests.bench.asof_memory import status_mb
@@ -213,7 +214,10 @@ def serve(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
     streams = registered_streams(settings, registry, wait_s=5, on_wait=lambda _: None)
     warm_up(settings)
     gc.freeze()  # as `app align` does
-    worker = open_worker(Pipeline(settings, bus, registry, streams))
+    endpoint = Endpoint(settings)
+    pipeline = Pipeline(settings, bus, registry, streams)
+    worker = open_worker(pipeline, ledger=endpoint.ledger, health=endpoint.health)
+    endpoint.opened(worker)
     while len(worker.tasks) < settings.bus.partitions:
         worker.turn()
     measure = Measure()
@@ -221,6 +225,7 @@ def serve(config: dict[str, Any], settings: Settings) -> dict[str, Any]:
     worker.run(ready_until_told().is_set)
     figures = measure.end(_rows(worker))
     worker.close()
+    endpoint.close()
     return figures
 
 

@@ -8,7 +8,8 @@ followed as those of the join are, by the row that each was computed from.
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,8 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 
+from app.config import Settings
+from app.settings.metrics import MetricsSettings
 from operators.sealed import ALIGNED
 from schemas.batch import Int64s
 from schemas.clocks import NS_PER_MS, NS_PER_S
@@ -94,13 +97,20 @@ def measure_outputs(
     seconds: float,
     graph: Mapping[str, Any] | None = None,
     nodes: Sequence[str] = (),
+    beside: Callable[[Settings], AbstractContextManager[None]] | None = None,
 ) -> dict[str, Latency]:
-    """The same with `graph` behind the join: of the aligned rows, and of the rows of each of `nodes`."""
+    """The same with `graph` behind the join: of the aligned rows, and of the rows of each of `nodes`.
+
+    `beside` runs while rows are offered, and is given the settings of the worker, which then answers at a
+    port.
+    """
     run = f"bench-{uuid4().hex[:8]}"
     load = Load(name="offered", quotes=1)
     settings = bench_settings(
         bootstrap, folder, load, prefix=run, inputs=run, graph=graph, guarantee=guarantee
     )
+    if beside is not None:
+        settings = settings.model_copy(update={"metrics": MetricsSettings(port=0)})
     make_topics(settings)
     offer = Offer(settings, rows_per_second, SETTLE_S + seconds)
     files = {name: folder / f"seen-{name}.npy" for name in (ALIGNED, *nodes)}
@@ -113,9 +123,10 @@ def measure_outputs(
     file.write_text(json.dumps(told))
     worker, reader = start(file, folder, dict.fromkeys(("serve", "watch"), CONTENDERS)).values()
     pids: dict[str, int | str] = {"worker": worker.pid, "reader": reader.pid, "feed": "self", **broker_pid()}
-    before, begun_s = cpu_s(pids), time.monotonic()
-    offer.run()
-    elapsed_s, after = time.monotonic() - begun_s, cpu_s(pids)
+    with nullcontext() if beside is None else beside(settings):
+        before, begun_s = cpu_s(pids), time.monotonic()
+        offer.run()
+        elapsed_s, after = time.monotonic() - begun_s, cpu_s(pids)
     time.sleep(DRAIN_S)
     for process in (worker, reader):
         finish(process, folder)

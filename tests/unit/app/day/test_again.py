@@ -92,6 +92,16 @@ def test_where_things_lie_is_not_in_an_id_and_what_decides_rows_is() -> None:
         assert settings_id(Settings.model_validate(other)) != plain, other
 
 
+def test_keys_of_nodes_that_came_later_leave_the_ids_of_settings_that_do_not_say_them() -> None:
+    label = {"kind": "label", "from": "aligned", "bins": {"horizon_ns": 10, "max_ns": 20, "edges": [0.1]}}
+    tick = {"from": "aligned", "features": {"a": "price"}}
+    graph = {"name": "g", "tick": tick, "outcome": label}
+    told = settings_id(Settings.model_validate({"graph": graph}))
+    assert told == "fc5fa9847c56"  # as it was before there were `hours` and `q_ppm`
+    said = {**graph, "tick": {**tick, "hours": "regular"}}
+    assert settings_id(Settings.model_validate({"graph": said})) != told
+
+
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     record = RunRecord(
         date="2024-01-15",
