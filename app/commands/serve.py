@@ -1,5 +1,6 @@
 """`serve`: a page that shows a group from outside its workers."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 LISTEN: Final = "127.0.0.1:8765"
 RUNS: Final = Path("build/replay")
+GIVES_WAY: Final = 10  # to workers on the same machine
 
 
 @app.command()
@@ -55,6 +57,7 @@ def serve(
 
     Example: python -m app serve --config tidemark.toml --listen 127.0.0.1:8765
     """
+    os.nice(GIVES_WAY)
     # Imported here: the server's libraries are for this command alone, and a worker must not load them.
     from app.serve.page import page_of
     from app.serve.server import Listening, open_socket, parse_address, read_token, server_of
