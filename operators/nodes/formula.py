@@ -26,7 +26,6 @@ from schemas.reasons import OK, TRUNCATED, WARMING
 Values: TypeAlias = npt.NDArray[np.generic]
 
 NOTHING: Final = Snapshot((), ())
-NO_BITS: Final = np.zeros(0, np.uint8)
 NO_COUNTS: Final = np.zeros((0, 3), np.int64)
 
 # Which of the outputs holds a kind of feature.
@@ -146,10 +145,10 @@ class FormulaNode:
 
     def _mark_cut(self, outputs: Outputs, rows: int, whys: dict[str, Statuses]) -> None:
         """Say of values whose window was cut, and of nulls for want of rows beyond it, that they are."""
+        is_cut: list[bool] = np.any(outputs.bits, axis=1).tolist()
         for name, *_, row in self._features:
-            bits = outputs.bits[row] if row is not None else NO_BITS
-            if bits.any():
-                cut = np.unpackbits(bits, count=rows, bitorder="little").view(np.bool_)
+            if row is not None and is_cut[row]:
+                cut = np.unpackbits(outputs.bits[row], count=rows, bitorder="little").view(np.bool_)
                 why = whys.get(name, np.zeros(rows, np.uint8))
                 whys[name] = np.where(cut & ((why == OK) | (why == WARMING)), np.uint8(TRUNCATED), why)
 
