@@ -7,19 +7,17 @@ import http.client
 import os
 import shutil
 import subprocess
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from replay.store import objects
-from tests.stage.object_server import SECRET, free_port
+from tests.stage.object_server import SECRET, WAIT_S, free_port, wait_for
 
 _PROGRAM = "azurite-blob"
 _FOLDER = Path("build/azurite/node_modules/.bin")  # of a clone, beside what is on PATH
 _ACCOUNT, _KEY = "tests", base64.b64encode(SECRET.encode()).decode()
-_WAIT_S = 60
 
 
 class AzureServer:
@@ -41,7 +39,7 @@ class AzureServer:
             stderr=subprocess.DEVNULL,
         )
         try:
-            self._wait()
+            wait_for(self._process, lambda: self._put_container("is-it-there"))
         except BaseException:
             self.close()
             raise
@@ -78,21 +76,9 @@ class AzureServer:
         digest = hmac.new(base64.b64decode(_KEY), text.encode(), hashlib.sha256).digest()
         headers["Authorization"] = f"SharedKey {_ACCOUNT}:{base64.b64encode(digest).decode()}"
         headers["Content-Length"] = "0"
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_WAIT_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=WAIT_S)
         try:
             connection.request("PUT", f"/{_ACCOUNT}/{name}?restype=container", headers=headers)
             return connection.getresponse().status
         finally:
             connection.close()
-
-    def _wait(self) -> None:
-        end = time.monotonic() + _WAIT_S
-        while True:
-            try:
-                self._put_container("is-it-there")
-            except OSError:
-                assert self._process.poll() is None, "azurite does not start"
-                assert time.monotonic() < end, "azurite does not answer"
-                time.sleep(0.05)
-            else:
-                return

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.stage.object_door import PATH
 
 SECRET = "a-very-secret-key"  # noqa: S105 -- of nobody
 _ROOT = Path(__file__).parents[2]
-_WAIT_S = 60
+WAIT_S = 60
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class ObjectServer:
             stderr=subprocess.DEVNULL,
         )
         try:
-            self._wait()
+            wait_for(self._process, lambda: self._ask("GET", PATH))
         except BaseException:
             self.close()
             raise
@@ -88,7 +89,7 @@ class ObjectServer:
         self._process.wait()
 
     def _ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_WAIT_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=WAIT_S)
         try:
             connection.request(method, path, body)
             answer = connection.getresponse()
@@ -96,17 +97,19 @@ class ObjectServer:
         finally:
             connection.close()
 
-    def _wait(self) -> None:
-        end = time.monotonic() + _WAIT_S
-        while True:
-            try:
-                self._ask("GET", PATH)
-            except OSError:
-                assert self._process.poll() is None, "moto does not start"
-                assert time.monotonic() < end, "moto does not answer"
-                time.sleep(0.05)
-            else:
-                return
+
+def wait_for(process: "subprocess.Popen[bytes]", ask: Callable[[], object]) -> None:
+    """Return once a server that has just been started answers; OSError says that it does not yet."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        try:
+            ask()
+        except OSError:
+            assert process.poll() is None, f"{process.args!r} does not start"
+            assert time.monotonic() < end, f"{process.args!r} does not answer"
+            time.sleep(0.05)
+        else:
+            return
 
 
 def free_port() -> int:
