@@ -8,7 +8,7 @@ from typing import Final
 from app.serve.looker import Looker
 from app.serve.plain import browser_json
 
-LOOK_AGAIN_S: Final = 0.5  # a frontier counts as moving for 2 s: who was killed is named within 3
+LOOK_AGAIN_S: Final = 0.5  # a frontier counts as moving for 1.5 s: who was killed is named within 3
 CLIENTS_MAX: Final = 32
 BEAT_S: Final = 15.0  # without a look a comment goes out: whoever is between does not close what is quiet
 

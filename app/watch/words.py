@@ -7,7 +7,7 @@ import numpy as np
 
 from app.watch.watermarks import InputFigures, Picture, TaskFigures
 from app.words import duration
-from schemas.clocks import BEGINNING_NS, NS_PER_DAY, NS_PER_S
+from schemas.clocks import BEGINNING_NS, NS_PER_DAY, NS_PER_MS
 
 Verdict = Literal[
     "empty",
@@ -26,7 +26,7 @@ Verdict = Literal[
 # A task in one of these does what it can; in any other it waits for something a person may have to mend.
 WELL: Final[frozenset[Verdict]] = frozenset({"final", "running", "clear"})
 
-MOVING_NS: Final = 2 * NS_PER_S  # a frontier that rose this lately is not stuck: commits take their time
+MOVING_NS: Final = 1_500 * NS_PER_MS  # a frontier that rose this lately is not stuck: commits take their time
 SIZE_UNITS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 

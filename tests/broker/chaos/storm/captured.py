@@ -43,6 +43,7 @@ FLUSH_S: Final = 2
 ACT_S: Final = 4.0  # from one act to the next
 AWAY_S: Final = 2.0  # of a broker that was killed, and of one who stands still
 COMPACT_S: Final = 5.0
+COMPACTED_S: Final = 90.0  # within which something was worth it, on a machine that starts captures slowly
 TICK_S: Final = 0.1
 ACTS: Final = ("kill quote", "kill trade", "restart", "replace quote", "kill both", "replace trade")
 KINDS: Final = 4  # the first so many acts have all kinds
@@ -175,7 +176,7 @@ def _play(
     """One act after the other, until the time is over; what was broken is mended before the next.
 
     `times` are how long that takes, and from one act to the next, in seconds.  Each kind of act comes once,
-    however long a broker takes to start again.
+    however long a broker takes to start again, and so does a compaction, which needs two parts of a day.
     """
     seconds, act_s = times
     begun_s = monotonic()
@@ -197,6 +198,9 @@ def _play(
             for stream in STREAMS if act == "kill both" else [act.split()[1]]:
                 capturers.kill(stream)
     _pass(capturers, max(0.0, seconds - (monotonic() - begun_s)))
+    last_s = monotonic() + COMPACTED_S
+    while not capturers.story["compactions"] and monotonic() < last_s:
+        _pass(capturers, TICK_S)
 
 
 def _pass(capturers: Capturers, seconds: float) -> None:
