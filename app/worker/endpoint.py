@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from app.config import Settings, service_manager
 from app.errors import UsageError
@@ -12,14 +12,12 @@ from app.metrics.heart import BEAT_NS, Heart
 from app.metrics.ledger import Ledger
 from app.metrics.notify import Notifier
 from app.metrics.pages import Answer, Page, health_page
+from app.metrics.server import PageServer
 from app.process.version import program_version
 from app.settings.metrics import LOOPBACK, MetricsSettings
 from app.worker.worker import Worker
 from schemas.clocks import NS_PER_MS
 from topics.kafka.settings import AT_ONCE, TRANSACTION_TIMEOUT_MS
-
-if TYPE_CHECKING:
-    from app.metrics.server import PageServer
 
 CALLS_MS: Final = 45_000  # what questions to a broker may take in one turn, beside a commit
 NOT_OPEN: Final = Answer(503, b"the worker has not joined its group yet\n")
@@ -106,10 +104,8 @@ class Endpoint:
         self._noted = path
 
 
-def serve(settings: MetricsSettings, port: int, pages: dict[str, Page]) -> "PageServer":
+def serve(settings: MetricsSettings, port: int, pages: dict[str, Page]) -> PageServer:
     """A server of these pages at the address of the settings; raises UsageError where that cannot be."""
-    from app.metrics.server import PageServer  # with asyncio, which a worker without a port does not need
-
     token = ""
     if settings.token_file is not None:
         try:

@@ -102,6 +102,37 @@ def test_a_head_without_end_is_cut_off(server: PageServer) -> None:
     assert get(server.port, "/livez")[0] == 200
 
 
+def test_a_request_in_pieces_is_answered_once_it_is_whole(server: PageServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        for piece in (b"GET /livez HT", b"TP/1.1\r\nHost: localhost\r", b"\n\r\n"):
+            assert get(server.port, "/livez")[0] == 200
+            connection.sendall(piece)
+        assert connection.recv(4_096).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_an_answer_that_no_socket_takes_at_once_goes_as_it_is_read() -> None:
+    long = bytes(range(256)) * 65_536
+    server = PageServer("127.0.0.1", 0, {"/long": Page(lambda _: Answer(200, long))}, hosts=LOOPBACK)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
+            slow.sendall(b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert get(server.port, "/none")[0] == 404
+            with slow.makefile("rb") as answer:
+                assert answer.read().partition(b"\r\n\r\n")[2] == long
+    finally:
+        server.close()
+
+
+def test_who_sends_nothing_is_let_go_in_the_end(monkeypatch: pytest.MonkeyPatch, server: PageServer) -> None:
+    monkeypatch.setattr("app.metrics.server.PATIENCE_S", 0.2)
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(CONNECTIONS_MAX)]
+    for one in silent:
+        one.settimeout(10)
+        assert one.recv(1) == b""
+        one.close()
+    assert get(server.port, "/livez")[0] == 200
+
+
 def test_a_port_that_is_taken_is_refused_with_its_number(server: PageServer) -> None:
     with pytest.raises(
         UsageError, match=f"cannot listen on 127.0.0.1 port {server.port}: .*take another port"
