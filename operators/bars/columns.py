@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -181,8 +182,13 @@ def _flags(flags: Bools | None, count: int) -> pa.Array:
 
 def _reasons(reason: Int64s) -> pa.Array:
     if reason.size and (reason == reason[0]).all():
-        return pa.repeat(REASONS[reason[0]], reason.size)
+        return _repeated(int(reason[0]), 1 << int(reason.size).bit_length()).slice(0, reason.size)
     return pa.array(REASONS).take(pa.array(reason))
+
+
+@lru_cache(maxsize=64)
+def _repeated(reason: int, count: int) -> pa.Array:
+    return pa.repeat(REASONS[reason], count)
 
 
 def bar_parts(rows: pa.RecordBatch, *, whole: bool) -> npt.NDArray[np.int64]:
@@ -237,7 +243,7 @@ class KeyColumns:
             self._known = len(self._groups)
             keys = self._groups.keys(np.arange(self._known, dtype=np.int32))
             self._columns = key_columns(keys, [field.with_type(_plain(field.type)) for field in self._fields])
-        rows = pa.array(group)
+        rows = _array(group)
         return [
             _of_words(column.take(rows), field.type)
             for column, field in zip(self._columns, self._fields, strict=True)

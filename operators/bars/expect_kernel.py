@@ -51,13 +51,11 @@ def lean(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
     if rule.kind == at.IMBALANCE:
         _fade(floats, e + MEAN, kept, sign * amount)
         floats[e + BUYS] += sign * amount
-    elif sign > 0:
-        _fade(floats, e + MEAN, kept, abs(amount))  # below a price of 0 an amount is negative
-        floats[e + BUYS] += abs(amount)
-        floats[e + BUY_TRADES] += 1.0
-    elif sign < 0:
-        _fade(floats, e + SELL_MEAN, kept, abs(amount))
-        floats[e + SELLS] += abs(amount)
+    elif sign != 0:  # the side is drawn like a coin: a branch for each would be guessed wrong half the time
+        buys = sign > 0
+        _fade(floats, e + (MEAN if buys else SELL_MEAN), kept, abs(amount))  # a price may be below 0
+        floats[e + (BUYS if buys else SELLS)] += abs(amount)
+        floats[e + BUY_TRADES] += 1.0 if buys else 0.0
     if floats[e + THRESHOLD] == 0.0 and _is_warm(rule, words, floats, e):
         share = floats[e + BUY_TRADES] / words[e + TRADES]
         floats[e + THRESHOLD] = _threshold(rule, floats, e, rule.expected[FIRST_TRADES], share)
@@ -89,14 +87,13 @@ def begin_session(rule: Rule, state: State, o: int) -> None:
 def _sign(rule: Rule, state: State, o: int, e: int, trades: Trades, i: int) -> float:
     words = state.words
     if rule.expected[SIDED] != 0.0:
-        return float(trades.direction[i])
+        return float(np.sign(trades.direction[i]))
     if words[o + at.SEEN] != 0:
         if rule.whole:
             change = np.sign(trades.price[i] - words[o + at.BEFORE])
         else:
             change = np.int64(np.sign(trades.price_float[i] - state.floats[o + at.BEFORE]))
-        if change != 0:
-            words[e + SIGN] = change
+        words[e + SIGN] = change if change != 0 else words[e + SIGN]
     words[o + at.BEFORE] = trades.price[i]
     words[o + at.SEEN] = 1
     return float(words[e + SIGN])

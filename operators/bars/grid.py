@@ -40,8 +40,15 @@ class Cells(NamedTuple):
     inside: Bools
 
 
-def cells(bars: BarSettings, sessions: Sessions, time_ns: Int64s) -> Cells:
-    """The bars of these moments; raises CalendarError where nobody knows of their sessions."""
+def cells(bars: BarSettings, sessions: Sessions, time_ns: Int64s, last: Cells | None = None) -> Cells:
+    """The bars of these moments; raises CalendarError where nobody knows of their sessions.
+
+    `last` are those of the moments before: these mostly lie in the same bar, which is not looked for then.
+    """
+    if last is not None and last.begin.size == 1 and time_ns.size and last.inside[0]:
+        first_ns, last_ns = int(time_ns.min()), int(time_ns.max())
+        if last.begin[0] <= first_ns <= last_ns < last.bound[0]:
+            return last._replace(edges=np.array([0, time_ns.size]))
     if bars.is_of_calendar:
         zone = bars.timezone if bars.origin == "zone" or bars.every != "day" else "UTC"
         days = DailySessions(0, 0, zone)

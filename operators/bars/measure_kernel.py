@@ -9,8 +9,8 @@ from operators.bars.words import Rule, State
 
 @of_floats
 def add_square(state: State, o: int, before: float, now: float) -> None:
-    """Add the square of a log return."""
-    if before > 0.0 and now > 0.0:
+    """Add the square of a log return, which is 0 where the price stands."""
+    if before > 0.0 and now > 0.0 and now != before:
         change = math.log(now / before)
         state.floats[o + at.MEASURE] += change * change
 

@@ -1,6 +1,6 @@
 """The node of bars: it takes trades, and gives the bars that no trade which is still to come can change."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,9 @@ from operators.nodes.formula import FormulaNode
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Sealed, Snapshot
 from schemas.clocks import BEGINNING_NS
+
+if TYPE_CHECKING:
+    from operators.bars.grid import Cells
 
 OF_VALUES: Final = b"v"  # in front of the keys of what its formulas remember
 OF_BARS: Final = b"b"
@@ -43,6 +46,7 @@ class BarsNode:
         self._keys = KeyColumns(groups, [planned.layout.field(name) for name in planned.key])
         self._room = _room(at.COLUMNS + 2 * planned.rule.aggregates.shape[0], ROOM_MIN)
         self._nothing = no_trades()
+        self._cells: Cells | None = None  # of the last rows
         with np.errstate(all="ignore"):
             self._run(self._nothing, BEGINNING_NS)  # no row has to wait for a kernel to be compiled
 
@@ -134,7 +138,9 @@ class BarsNode:
         if self._columns is None:
             rows = self._values.take((sealed,)).rows
         assert rows is not None, "rows are rows with values"
-        return read_trades(planned, rows, sealed.keys, self._columns or planned.names)
+        names = self._columns or planned.names
+        trades, self._cells = read_trades(planned, rows, sealed.keys, names, self._cells)
+        return trades
 
     def _sealed(self, closed: Closed, complete_ns: int) -> Sealed:
         planned, out = self._planned, closed.ints

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from operators.bars.columns import bar_parts
-from operators.bars.grid import cells
+from operators.bars.grid import Cells, cells
 from operators.bars.planned import PlannedBars, ValueNames
 from operators.bars.words import Float64s, Trades
 from operators.rows.groups import NO_GROUP
@@ -41,11 +41,16 @@ def own_columns(planned: PlannedBars) -> ValueNames | None:
 NUMBERS: Final = (*WHOLE, "float64")
 
 
-def read_trades(planned: PlannedBars, rows: pa.RecordBatch, keys: RowKeys, names: ValueNames) -> Trades:
-    """The rows with the values of the columns of these names; raises CalendarError as `cells` does."""
+def read_trades(
+    planned: PlannedBars, rows: pa.RecordBatch, keys: RowKeys, names: ValueNames, last: Cells | None = None
+) -> tuple[Trades, Cells]:
+    """The rows with the values of the columns of these names, and the bars that they would open.
+
+    `last` are these of the rows before.  Raises CalendarError as `cells` does.
+    """
     of_bars, whole = planned.rule.of_bars, planned.rule.whole
     time_ns = _instants(rows, "start_ns", keys.time_ns) if of_bars else keys.time_ns
-    where = cells(planned.settings, planned.sessions, time_ns)
+    where = cells(planned.settings, planned.sessions, time_ns, last)
     price, size = (_numbers(rows.column(name), whole=whole) for name in (names.price, names.size))
     counts = keys.group != NO_GROUP
     if not where.inside.all():
@@ -60,13 +65,13 @@ def read_trades(planned: PlannedBars, rows: pa.RecordBatch, keys: RowKeys, names
     if names.where:
         counts &= _true(rows.column(names.where))
     if names.direction:
-        direction = _side_by_side(np.sign(_filled(rows.column(names.direction), 0)), np.int8)
+        direction = _signs(_filled(rows.column(names.direction), 0))
     else:
         direction = np.zeros(rows.num_rows, np.int8)
     values, there = _values(rows, planned.values_of)
     event_ns = _instants(rows, "last_event_ns" if of_bars else EVENT_NS, keys.time_ns)
     parts = bar_parts(rows, whole=whole) if of_bars else NO_PARTS
-    return fixed(
+    trades = fixed(
         Trades(
             group=_side_by_side(keys.group, np.int32),
             counts=counts.view(np.int8),
@@ -92,6 +97,7 @@ def read_trades(planned: PlannedBars, rows: pa.RecordBatch, keys: RowKeys, names
             session=where.session,
         )
     )
+    return trades, where
 
 
 def no_trades() -> Trades:
@@ -169,6 +175,12 @@ def _values(rows: pa.RecordBatch, names: tuple[str, ...]) -> tuple[Float64s, Boo
 def _side_by_side(values: npt.NDArray[np.generic], dtype: npt.DTypeLike = np.int64) -> npt.NDArray[Any]:
     """The same values, of this type, without gaps."""
     return np.ascontiguousarray(values, dtype)
+
+
+def _signs(values: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+    """Values of the same sign that a byte holds."""
+    fits = values.dtype == np.int8
+    return _side_by_side(values if fits else np.sign(values), np.int8)
 
 
 def _valid(column: pa.Array) -> Bools:

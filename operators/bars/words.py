@@ -180,7 +180,7 @@ class Trades(NamedTuple):
     """The rows of one call, one value each; prices and sizes as whole numbers and as floats of the same bits.
 
     `counts`     1 where the row is a trade of a bar, else 0.
-    `direction`  1 of a buy, -1 of a sell, 0 of neither.
+    `direction`  above 0 of a buy, below 0 of a sell, 0 of neither.
     `values`     what formulas sum up, (values, rows), and where it is no null: `there`.
     `parts`      of rows that are bars what else they have, (`PARTS`, rows); of others nothing.
     `edges`      and all behind it: the bars that they would open, as in `grid.Cells`.

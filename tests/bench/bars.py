@@ -7,6 +7,7 @@ All bars of ours are compared with theirs before anything is measured.  Times ar
 all threads, so other work on the machine counts little; POLARS_MAX_THREADS=1 keeps Polars to one thread.
 """
 
+import gc
 import json
 import os
 import statistics
@@ -196,7 +197,10 @@ def take_all(node: BarsNode, cuts: list[tuple[Sealed]]) -> list[pa.RecordBatch]:
 def measure(kind: Kind, trades: Market, rounds: int) -> float:
     """Median ns a trade of a new node over all cuts."""
     cuts = trades.cuts()
+    gc.collect()
+    gc.freeze()  # as a worker has it
     taken = [cpu_s(partial(take_all, make_node(kind, trades.rows.schema), cuts)) for _ in range(rounds + 1)]
+    gc.unfreeze()
     return per_trade(taken, trades)
 
 

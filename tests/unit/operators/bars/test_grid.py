@@ -102,6 +102,31 @@ def test_bars_that_go_on_know_no_sessions() -> None:
     assert (steps.begin[1], steps.bound[1]) == (-HOUR_NS, 0)
 
 
+SETTINGS = (
+    BarSettings(every="time", step_ns=HOUR_NS),
+    BarSettings(every="time", step_ns=7 * HOUR_NS, origin="session"),
+    BarSettings(every="time", step_ns=HOUR_NS, close_at_session_end=False),
+    BarSettings(every="trades", limit="3"),
+    BarSettings(every="day", origin="zone", timezone="America/New_York"),
+)
+
+
+@given(
+    st.sampled_from(SETTINGS),
+    st.lists(st.lists(st.integers(-9, 60), max_size=4), max_size=8),
+)
+def test_what_the_moments_before_have_told_changes_nothing(
+    bars: BarSettings, batches: list[list[int]]
+) -> None:
+    opening_ns, last = ns(2024, 1, 15, 9, 30), None
+    for quarters in batches:
+        time_ns = at(*(opening_ns + quarter * HOUR_NS // 4 for quarter in quarters))
+        told = cells_of(bars, REGULAR, time_ns, last)
+        for of_told, found in zip(told, cells_of(bars, REGULAR, time_ns), strict=True):
+            assert of_told.tolist() == found.tolist()
+        last = told
+
+
 @given(
     st.lists(st.integers(-50, 400), min_size=1, max_size=60),
     st.sampled_from([1, 7, 100]),
