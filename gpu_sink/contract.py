@@ -85,13 +85,7 @@ def read_headers(headers: Headers) -> FrameHeaders:
             f"a frame of version {version.decode(errors='replace')}, this library reads version "
             f"{FRAME_VERSION}: install the tidemark-gpu-sink that came with the worker"
         )
-    numbers = {}
-    for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST, ASSUMED):
-        text = _text(values, name)
-        try:
-            numbers[name] = int(text)
-        except ValueError:
-            raise FrameError(f"not a frame: header {name} is {text!r}, not a number") from None
+    numbers = {name: _int64(values, name) for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST, ASSUMED)}
     parity = _text(values, PARITY) if values.get(PARITY) is not None else ""
     if parity and not parity.partition("-")[0].isdecimal():
         raise FrameError(f"not a frame: header {PARITY} is {parity!r}, not ROWS-HASH")
@@ -105,6 +99,18 @@ def read_headers(headers: Headers) -> FrameHeaders:
         parity=parity,
         assumed_rows=numbers[ASSUMED],
     )
+
+
+def _int64(values: dict[str, bytes | None], name: str) -> int:
+    """The whole number of a header, in digits of ASCII."""
+    text = _text(values, name)
+    try:
+        number = int(text.encode("ascii"))
+    except ValueError:
+        raise FrameError(f"not a frame: header {name} is {text!r}, not a number") from None
+    if not -(2**63) <= number < 2**63:
+        raise FrameError(f"not a frame: header {name} is {text!r}, which is beyond int64")
+    return number
 
 
 def layout_fingerprint(schema: pa.Schema) -> str:

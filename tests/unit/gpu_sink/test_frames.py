@@ -5,7 +5,7 @@ import random
 import pyarrow as pa
 import pytest
 
-from gpu_sink.contract import FrameError, layout_fingerprint
+from gpu_sink.contract import NEWEST, FrameError, layout_fingerprint
 from gpu_sink.frames import FrameDecoder, Place, decode_frame
 from gpu_sink.source import AlignedStream
 from tests.stage.aligned import message_of, rows_of
@@ -50,6 +50,16 @@ def test_a_null_value_is_named_with_its_place() -> None:
 def test_a_message_without_headers_is_named_with_its_place() -> None:
     with pytest.raises(FrameError, match=NAMED + "not a frame: header tidemark-.* is missing"):
         decode_frame(message_of(rows_of([1]))[0], [], PLACE)
+
+
+@pytest.mark.parametrize(("number", "why"), [(b"7.0", "not a number"), (b"9" * 19, "which is beyond int64")])
+def test_a_number_that_is_none_is_named_with_its_header(number: bytes, why: str) -> None:
+    value, headers = message_of(rows_of([1]))
+    malformed = [(name, number if name == NEWEST else text) for name, text in headers]
+    with pytest.raises(
+        FrameError, match=f"{NAMED}not a frame: header {NEWEST} is '{number.decode()}', {why}"
+    ):
+        decode_frame(value, malformed, PLACE)
 
 
 def test_an_unexpected_layout_is_refused_with_both() -> None:
