@@ -96,8 +96,7 @@ def _made(made: MadeRules, read: ReadRoot, begun: Begun, complete_ns: int) -> It
         if made.beside is not None:
             root = root_rows(made.beside, read, of_beside.begin, complete_ns)
             beside = list(_until_cut(made_rows(made.beside, root, of_beside.is_cut), of_beside))
-        if not of_beside.is_cut():
-            yield from label_frames(made, upstream, iter(beside), complete_ns)
+        yield from label_frames(made, upstream, None if of_beside.is_cut() else beside, complete_ns)
 
 
 def _until_cut(frames: Iterator[pl.DataFrame], beginning: Beginning) -> Iterator[pl.DataFrame]:

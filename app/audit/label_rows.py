@@ -2,7 +2,7 @@
 
 import bisect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -24,24 +24,25 @@ WHOLE: Final = frozenset({"label_end_ns", "info_end_ns", "label_known_ns"})
 
 
 def label_frames(
-    rules: MadeRules, frames: Iterator[pl.DataFrame], beside: Iterator[pl.DataFrame], complete_ns: int
+    rules: MadeRules, frames: Iterable[pl.DataFrame], beside: Iterable[pl.DataFrame] | None, complete_ns: int
 ) -> Iterator[pl.DataFrame]:
     """All rows with their labels; from the first on that still waits they are marked by `MAYBE`.
 
-    `beside` are the rows with the later mids of a spread, or with statuses.
+    `beside` are the rows with the later mids of a spread, or with statuses; None where some of them are gone,
+    and nobody can say what the labels were.
     """
     settings = rules.node.label
     assert settings is not None, f"{rules.node.name} makes no labels"
     rows = _held(frames, rules.on, complete_ns)
     if not rows.frame.height:
         return
-    if settings.quotes:
-        found, kinds = _spreads(rules, rows, _held(beside, rules.on, complete_ns))
-    else:
-        found, kinds = _labels(rules, rows)
+    others = _held(beside or (), rules.on, complete_ns)
+    found, kinds = _spreads(rules, rows, others) if settings.quotes else _labels(rules, rows)
     if settings.halts:
-        found = with_halts(rules, rows, found, _held(beside, rules.on, complete_ns))
+        found = with_halts(rules, rows, found, others)
         kinds = {**kinds, HALTED_INSIDE: pl.Boolean}
+    if beside is None:
+        found = [Outcome(NEVER)] * len(found)
     waits = [row for row, one in enumerate(found) if one.decided_at == NEVER]
     first = min([rows.certain, *waits])
     columns = [
@@ -60,7 +61,7 @@ def label_frames(
     )
 
 
-def _held(frames: Iterator[pl.DataFrame], on: str, complete_ns: int) -> Rows:
+def _held(frames: Iterable[pl.DataFrame], on: str, complete_ns: int) -> Rows:
     frame = pl.concat([pl.DataFrame(), *frames], how="diagonal_relaxed")
     if not frame.height:
         return Rows(frame, 0, complete_ns)

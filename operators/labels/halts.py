@@ -81,8 +81,8 @@ class Halts:
         rows, keys = sealed.rows, sealed.keys
         if rows is not None and rows.num_rows:
             assert keys is not None, "halts are of symbols: the rows of statuses need keys"
-            said = rows.column(self._column)
-            halted = said if pa.types.is_boolean(said.type) else pc.not_equal(said, 0)
+            column = rows.column(self._column)
+            halted = column if pa.types.is_boolean(column.type) else pc.not_equal(column, 0)
             states = halted.cast(pa.int8()).fill_null(kernel.SAYS_NOTHING).to_numpy(zero_copy_only=False)
             self._put(keys, known_times(rows, keys.time_ns), states)
         self.complete_ns = max(self.complete_ns, sealed.complete_ns)

@@ -90,10 +90,10 @@ class LabelNode:
             self._enter(sealed.rows, keys)
         self._clock.complete_ns = max(self._clock.complete_ns, sealed.complete_ns)
         self._held.pass_time(self._clock.complete_ns)
-        given = self._give()
+        out = self._give()
         if self._halts is not None:
             self._halts.forget(self._complete_ns)
-        return given
+        return out
 
     def snapshot(self) -> Snapshot:
         """Return what changed: blocks of rows that came or are no longer needed."""
