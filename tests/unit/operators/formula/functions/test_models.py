@@ -36,7 +36,7 @@ def test_intensity_of_events() -> None:
 def test_what_is_asked_between_events_is_counted_from_the_last_event_in_one_step() -> None:
     """M50 at a time T: mu + alpha * R * exp(-(T - t) * beta); asking changes no later value."""
     times = [ns * SECOND_NS for ns in (0, 1, 3, 4, 5)]
-    events = [True, None, False, True, False]
+    events: list[Any] = [True, None, False, True, False]
     rows = rows_of(times, event=events, x=[1.0 if one else None for one in events])
     found = values(rows, "hawkes", "event", mu=0.5, alpha=0.8, beta=1.0, at="query")
     r = math.exp(-4.0) * 1.0 + 1.0
