@@ -76,6 +76,7 @@ def _fuzz(target: str, flags: list[str]) -> None:
             (OUT / f"{target}-crash-{digest[:12]}").write_bytes(data)
             raise
 
+    take(b"")  # a first input may wait for kernels to be compiled, longer than one may take
     atheris.Setup([sys.argv[0], *flags], take)
     atheris.Fuzz()
 
