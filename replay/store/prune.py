@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from replay.errors import HistoryError
+from replay.order import as_array
 from replay.store.places import keys_buckets
 from replay.store.snapshot import PartEntry, Snapshot, entries
 from replay.zones import local_days
+from schemas.batch import Bools
 from schemas.clocks import EVENT_NS, KNOWN_NS, Clock, clock_column
 from schemas.stream import message_keys
 
@@ -99,21 +101,22 @@ class Pruned:
 def prune(snapshot: Snapshot, wanted: Wanted) -> Pruned:
     """Return the parts that can hold wanted rows; raises HistoryError where the table lacks the clock."""
     _require_clock(snapshot, wanted)
-    of_days = _by_date(snapshot, snapshot.catalogue, wanted)
-    of_buckets = _by_bucket(of_days, wanted)
-    of_times = _by_time(of_buckets, wanted, wanted.column(snapshot.rules.order))
-    parts = list(entries(of_times))
+    catalogue = snapshot.catalogue
+    of_days = _by_date(snapshot, wanted)
+    of_buckets = of_days & _by_bucket(catalogue, wanted)
+    of_times = of_buckets & _by_time(catalogue, wanted, wanted.column(snapshot.rules.order))
+    parts = list(entries(catalogue, of_times))
     if wanted.keys is not None:
         footers = zip(parts, snapshot.footers(parts), strict=True)
         parts = [part for part, footer in footers if not wanted.keys.isdisjoint(footer.keys)]
     left = PartsLeft(
-        total=snapshot.catalogue.num_rows,
-        by_date=of_days.num_rows,
-        by_bucket=of_buckets.num_rows,
-        by_time=of_times.num_rows,
+        total=catalogue.num_rows,
+        by_date=int(np.count_nonzero(of_days)),
+        by_bucket=int(np.count_nonzero(of_buckets)),
+        by_time=int(np.count_nonzero(of_times)),
         by_key=len(parts),
     )
-    bytes_total = sum(snapshot.catalogue.column("size").to_pylist())
+    bytes_total = pc.sum(catalogue.column("size"), min_count=0).as_py()
     return Pruned(parts, PruneReport(parts=left, columns_total=len(snapshot.schema), bytes_total=bytes_total))
 
 
@@ -152,41 +155,43 @@ def _require_clock(snapshot: Snapshot, wanted: Wanted) -> None:
         )
 
 
-def _by_date(snapshot: Snapshot, catalogue: pa.Table, wanted: Wanted) -> pa.Table:
-    dates = catalogue.column("date")
+def _by_date(snapshot: Snapshot, wanted: Wanted) -> Bools:
+    """Which parts are of a day that is wanted."""
+    dates = snapshot.catalogue.column("date")
+    keeps = np.ones(len(dates), np.bool_)
     if wanted.dates is not None:
-        catalogue = catalogue.filter(pc.is_in(dates, pa.array(sorted(wanted.dates), pa.string())))
+        keeps &= as_array(pc.is_in(dates, pa.array(sorted(wanted.dates), pa.string())))
     if not wanted.bounded or wanted.column(snapshot.rules.order) != clock_column(snapshot.rules.order):
-        return catalogue  # days are those of the order clock
-    for bound_ns, keeps in ((wanted.from_ns, pc.greater_equal), (wanted.to_ns, pc.less_equal)):
-        if bound_ns is not None:
-            day = int(local_days(np.array([bound_ns]), snapshot.rules.zone)[0])
-            limit = (_EPOCH + timedelta(days=day)).isoformat()
-            catalogue = catalogue.filter(keeps(catalogue.column("date"), limit))
-    return catalogue
+        return keeps  # days are those of the order clock
+    bounds = ((wanted.from_ns, pc.greater_equal), (wanted.to_ns, pc.less_equal))
+    asked = [(bound_ns, compare) for bound_ns, compare in bounds if bound_ns is not None]
+    days = local_days(np.array([bound_ns for bound_ns, _ in asked]), snapshot.rules.zone)
+    for day, (_, compare) in zip(days.tolist(), asked, strict=True):
+        keeps &= as_array(compare(dates, (_EPOCH + timedelta(days=day)).isoformat()))
+    return keeps
 
 
-def _by_bucket(catalogue: pa.Table, wanted: Wanted) -> pa.Table:
+def _by_bucket(catalogue: pa.Table, wanted: Wanted) -> Bools:
+    """Which parts are of a bucket that a wanted key has, among the buckets that the part's own is one of."""
     if wanted.keys is None:
-        return catalogue
-    keeps = pa.chunked_array([pa.repeat(pa.scalar(False), catalogue.num_rows)])
-    for count in pc.unique(catalogue.column("buckets")).to_pylist():
-        buckets = keys_buckets(wanted.keys, count)
-        among = pc.equal(catalogue.column("buckets"), count)
-        own = pc.is_in(catalogue.column("bucket"), pa.array(buckets, pa.int32()))
-        keeps = pc.or_(keeps, pc.and_(among, own))
-    return catalogue.filter(keeps)
+        return np.ones(catalogue.num_rows, np.bool_)
+    own, among = (as_array(catalogue.column(name)) for name in ("bucket", "buckets"))
+    keeps = np.zeros(catalogue.num_rows, np.bool_)
+    for count in np.unique(among).tolist():
+        keeps |= (among == count) & np.isin(own, keys_buckets(wanted.keys, count))
+    return keeps
 
 
-def _by_time(catalogue: pa.Table, wanted: Wanted, column: str) -> pa.Table:
-    """The parts with a time in the range; one whose times are not known stays."""
-    for bound_ns, edge, keeps in (
+def _by_time(catalogue: pa.Table, wanted: Wanted, column: str) -> Bools:
+    """Which parts have a time in the range; one whose times are not known stays."""
+    keeps = np.ones(catalogue.num_rows, np.bool_)
+    for bound_ns, edge, compare in (
         (wanted.from_ns, f"last_{column}", pc.greater_equal),
         (wanted.to_ns, f"first_{column}", pc.less),
     ):
         if bound_ns is not None:
-            catalogue = catalogue.filter(pc.fill_null(keeps(catalogue.column(edge), bound_ns), True))
-    return catalogue
+            keeps &= as_array(pc.fill_null(compare(catalogue.column(edge), bound_ns), True))
+    return keeps
 
 
 def tail_rows(snapshot: Snapshot, wanted: Wanted) -> pa.Table | None:

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from replay.errors import HistoryError, ObjectStoreError
 from replay.store.footers import read_footer
 from replay.store.objects import Folder
 from replay.store.part import PartFooter
 from replay.store.places import TableRules
+from schemas.batch import Bools
 from schemas.clocks import EVENT_NS, KNOWN_NS
 
 READ_AT_ONCE: Final = 16  # footers of objects
@@ -72,7 +75,7 @@ class Snapshot:
     @property
     def rows(self) -> int:
         """The rows of all parts."""
-        return sum(self.catalogue.column("rows").to_pylist())
+        return int(pc.sum(self.catalogue.column("rows"), min_count=0).as_py())
 
     def dates(self) -> list[str]:
         """The days that have a part, oldest first."""
@@ -110,7 +113,9 @@ class Snapshot:
         )
 
 
-def entries(catalogue: pa.Table) -> Iterator[PartEntry]:
-    """The parts of a catalogue, or of some rows of it."""
-    columns = [catalogue.column(name).to_pylist() for name in PartEntry._fields]
-    return (PartEntry(*values) for values in zip(*columns, strict=True))
+def entries(catalogue: pa.Table, among: Bools | None = None) -> Iterator[PartEntry]:
+    """The parts of a catalogue: all of them, or those where `among` is true."""
+    described = catalogue.select(PartEntry._fields)
+    if among is not None:
+        described = described.take(pa.array(np.flatnonzero(among)))
+    return map(PartEntry, *(column.to_pylist() for column in described.columns))

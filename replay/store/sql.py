@@ -2,27 +2,26 @@
 
 Which parts a query needs is said beside it, by times and symbols: the catalogue leaves out the others, and
 the engine gets files of this machine with those that are left; it asks no object store itself.  It may read
-these files alone, runs one statement, and only one that reads.
+these files alone, runs one statement, and only one that reads (`replay.store.engines`).
 """
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 import pyarrow as pa
-from duckdb import ColumnExpression, ConstantExpression, Expression
 
 from replay.errors import HistoryError
+from replay.store.engines import Engine, engines
+from replay.store.part import fingerprint
 from replay.store.part_files import local_files
 from replay.store.prune import PruneReport, Wanted, prune, tail_rows
 from replay.store.snapshot import PartEntry, Snapshot
 from replay.store.stored_types import stored_schema
 
-MEMORY_LIMIT: Final = "2GB"
-THREADS: Final = 2
 _READING: Final = {"SELECT"}
 
 
@@ -40,92 +39,122 @@ def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> 
     Raises HistoryError for what is no single reading statement, and with DuckDB's own words for what it
     cannot run.
     """
-    limits: dict[str, Any] = {"threads": THREADS, "memory_limit": MEMORY_LIMIT}
-    with duckdb.connect(":memory:", config=limits) as engine, ExitStack() as held:
-        try:
-            statements = engine.extract_statements(query)
-        except duckdb.Error as wrong:
-            raise HistoryError(f"the query is no SQL: {wrong}") from None
-        kinds = [statement.type.name for statement in statements]
-        if len(kinds) != 1 or kinds[0] not in _READING:
-            raise HistoryError(
-                f"a query is one SELECT, and this is {', '.join(kinds) or 'nothing'}: tables are not written "
-                "by SQL"
-            )
-        reports = {}
-        paths: list[str] = []
+    try:
+        kinds = engines().kinds_of(query)
+    except duckdb.Error as wrong:
+        raise HistoryError(f"the query is no SQL: {wrong}") from None
+    if len(kinds) != 1 or kinds[0] not in _READING:
+        raise HistoryError(
+            f"a query is one SELECT, and this is {', '.join(kinds) or 'nothing'}: tables are not written by "
+            "SQL"
+        )
+    tables: list[_Table] = []
+    reports = {}
+    with ExitStack() as held:
         for name, snapshot in snapshots.items():
             pruned = prune(snapshot, wanted)
-            reports[name] = pruned.report
-            files = [str(file) for file in held.enter_context(local_files(snapshot, pruned.parts))]
-            paths += files
+            files = held.enter_context(local_files(snapshot, pruned.parts))
             tail = tail_rows(snapshot, wanted)
             pruned.report.rows_of_tail = 0 if tail is None else tail.num_rows
+            tables.append(_Table(name, snapshot, pruned.parts, [str(file) for file in files], tail))
+            reports[name] = pruned.report
+        engine = held.enter_context(engines().open([file for table in tables for file in table.files]))
+        for table in tables:
             try:
-                _make_view(engine, name, snapshot, files, wanted, tail)
+                _make_view(engine, table, wanted)
             except duckdb.Error as broken:
-                raise _broken(name, snapshot, pruned.parts, files, broken) from None
-        engine.execute("set allowed_paths = $paths", {"paths": paths})
-        engine.execute("set enable_external_access = false")
-        engine.execute("set lock_configuration = true")
+                raise _broken(table, broken) from None
         try:
-            rows = engine.sql(statements[0])
+            rows = engine.sql(query)
             assert rows is not None, "a SELECT has rows"
             return Answer(rows.to_arrow_table(), reports)
         except duckdb.Error as wrong:
             raise HistoryError(f"the query cannot be run: {wrong}") from None
 
 
-def _broken(
-    name: str, snapshot: Snapshot, parts: Sequence[PartEntry], files: Sequence[str], broken: Exception
-) -> HistoryError:
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of a query: the parts that can hold wanted rows, their files, the wanted rows of its tail."""
+
+    name: str
+    snapshot: Snapshot
+    parts: Sequence[PartEntry]
+    files: Sequence[str]
+    tail: pa.Table | None
+
+
+def _broken(table: _Table, broken: Exception) -> HistoryError:
     """What to raise of parts that cannot be opened: the first that is gone, or DuckDB's own words."""
-    for part, file in zip(parts, files, strict=True):
+    for part, file in zip(table.parts, table.files, strict=True):
         if not Path(file).is_file():
-            return snapshot.unreadable(part, "is not there")
+            return table.snapshot.unreadable(part, "is not there")
     return HistoryError(
-        f"{name}, version {snapshot.version}: a part cannot be read ({broken}): run "
+        f"{table.name}, version {table.snapshot.version}: a part cannot be read ({broken}): run "
         "`python -m replay verify` to see all such parts"
     )
 
 
-def _make_view(
-    engine: duckdb.DuckDBPyConnection,
-    name: str,
-    snapshot: Snapshot,
-    files: list[str],
-    wanted: Wanted,
-    tail: pa.Table | None,
-) -> None:
+def _make_view(engine: Engine, table: _Table, wanted: Wanted) -> None:
     """A view of a table's wanted rows, those of its tail too; a column that no part has yet is null."""
-    empty = engine.from_arrow(stored_schema(snapshot.schema).empty_table())
-    rows = empty
-    if files:
-        rows = engine.read_parquet(files, union_by_name=True, hive_partitioning=False)
-        there = set(rows.columns)
-        rows = rows.select(
-            *(
-                ColumnExpression(column)
-                if column in there
-                else ConstantExpression(None).cast(kind).alias(column)
-                for column, kind in zip(empty.columns, empty.types, strict=True)
-            )
-        )
-    time_ns = ColumnExpression(wanted.column(snapshot.rules.order))
-    if wanted.from_ns is not None:
-        rows = rows.filter(time_ns >= ConstantExpression(wanted.from_ns))
-    if wanted.to_ns is not None:
-        rows = rows.filter(time_ns < ConstantExpression(wanted.to_ns))
+    stored = stored_schema(table.snapshot.schema)
+    selects = []
+    if table.files:
+        columns, source = _source(engine, table, stored, wanted)
+        conditions = " and ".join(_conditions(table, wanted)) or "true"
+        selects.append(f"select {', '.join(columns)} from {source} where {conditions}")  # noqa: S608 -- quoted
+    if table.tail is not None or not table.files:
+        rows = f"{table.name} in memory"
+        engine.register(rows, stored.empty_table() if table.tail is None else table.tail)
+        selects.append(f"select * from {_name(rows)}")  # noqa: S608 -- our own
+    engine.execute(f"create temp view {_name(table.name)} as {' union all '.join(selects)}")
+
+
+def _source(engine: Engine, table: _Table, stored: pa.Schema, wanted: Wanted) -> tuple[list[str], str]:
+    """What to select for each stored column, and what reads it from the files.
+
+    Where keys are wanted the footers of the parts were read: if they say that no part lacks a column, DuckDB
+    need not open all of them to see.
+    """
+    files = ", ".join(map(_text, table.files))
     if wanted.keys is not None:
-        rows = rows.filter(_has_key(name, snapshot.rules.key, wanted.keys))
-    if tail is not None:
-        rows = rows.union(engine.from_arrow(tail))  # keeps rows that are equal
-    rows.create_view(name)
+        whole = fingerprint(stored)
+        if all(footer.fingerprint == whole for footer in table.snapshot.footers(table.parts)):
+            source = f"read_parquet([{files}], hive_partitioning = false)"
+            return [_name(column) for column in stored.names], source
+    source = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+    there = set(engine.sql(f"select * from {source}").columns)  # noqa: S608 -- our own
+    kinds = engine.from_arrow(stored.empty_table()).types
+    columns = [
+        _name(column) if column in there else f"cast(null as {kind}) as {_name(column)}"
+        for column, kind in zip(stored.names, kinds, strict=True)
+    ]
+    return columns, source
 
 
-def _has_key(name: str, key: tuple[str, ...], keys: frozenset[bytes]) -> Expression:
-    if len(key) != 1:
-        raise HistoryError(
-            f"{name} is keyed by {', '.join(key) or 'nothing'}: name these columns in the query itself"
-        )
-    return ColumnExpression(key[0]).isin(*(ConstantExpression(one.decode()) for one in sorted(keys)))
+def _conditions(table: _Table, wanted: Wanted) -> list[str]:
+    rules = table.snapshot.rules
+    time_ns = _name(wanted.column(rules.order))
+    conditions = []
+    if wanted.from_ns is not None:
+        conditions.append(f"{time_ns} >= {wanted.from_ns}")
+    if wanted.to_ns is not None:
+        conditions.append(f"{time_ns} < {wanted.to_ns}")
+    if wanted.keys is not None:
+        if len(rules.key) != 1:
+            raise HistoryError(
+                f"{table.name} is keyed by {', '.join(rules.key) or 'nothing'}: name these columns in the "
+                "query itself"
+            )
+        keys = ", ".join(_text(key.decode()) for key in sorted(wanted.keys))
+        conditions.append(f"{_name(rules.key[0])} in ({keys})" if keys else "false")
+    return conditions
+
+
+def _name(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"

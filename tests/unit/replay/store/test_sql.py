@@ -1,11 +1,14 @@
 """SQL sees the rows of a version, reads nothing else, and writes nothing."""
 
+import multiprocessing
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 from replay.errors import HistoryError
+from replay.store.engines import IDLE_MAX, Engines
 from replay.store.prune import Wanted
 from replay.store.scan import Scan
 from replay.store.snapshot import Snapshot
@@ -53,6 +56,57 @@ def test_tables_are_joined_and_a_column_that_came_later_is_null(tmp_path: Path) 
     append(table, placed(draw_rows(5, seed=2), 50))
     (row,) = run_query(query, {"quote": table.snapshot()}, Wanted()).rows.to_pylist()
     assert row == {"rows": 55, "venues": 0}
+
+
+def test_a_column_that_one_part_lacks_is_null_where_keys_are_wanted(tmp_path: Path) -> None:
+    table = table_of(tmp_path, draw_rows(50, seed=1))
+    table.grow(SCHEMA.append(pa.field('venue\'s "own"', pa.string())))
+    rows = placed(draw_rows(50, seed=2), 50)
+    append(table, rows.append_column('venue\'s "own"', pa.array(["N"] * 50)))
+    query = """select count(*) as rows, count("venue's ""own""\") as venues from quote"""
+    wanted = Wanted(keys=frozenset({b"A", b"it's"}))
+    (row,) = run_query(query, {"quote": table.snapshot()}, wanted).rows.to_pylist()
+    assert 0 < row["venues"] < row["rows"]
+
+
+def test_a_query_reads_no_part_that_only_the_query_before_it_needed(snapshot: Snapshot) -> None:
+    run_query("select * from quote", {"quote": snapshot}, Wanted())
+    needless = next(part for part in snapshot.parts if {b"A", b"D"}.isdisjoint(snapshot.footer(part).keys))
+    query = f"select * from read_parquet('{snapshot.root / needless.path}')"  # noqa: S608
+    assert run_query(query, {"quote": snapshot}, Wanted()).rows.num_rows == needless.rows
+    with pytest.raises(HistoryError, match=r"cannot be run.*Permission"):
+        run_query(query, {"quote": snapshot}, HALF_DAY)
+
+
+def test_an_engine_keeps_no_view_of_the_query_before() -> None:
+    engines = Engines()
+    for _ in range(2):
+        with engines.open([]) as engine:
+            engine.execute("create temp view seen as select 1")
+    assert engines.idle == 1
+
+
+def test_as_many_engines_are_kept_as_allowed_and_none_whose_query_failed() -> None:
+    engines = Engines()
+    for number in range(IDLE_MAX + 2):
+        with engines.open([f"{number}.parquet"]):
+            pass
+    assert engines.idle == IDLE_MAX
+    with pytest.raises(duckdb.Error), engines.open([f"{IDLE_MAX}.parquet"]) as engine:
+        engine.execute("select nowhere")
+    assert engines.idle == IDLE_MAX - 1
+
+
+def test_a_forked_process_asks_by_engines_of_its_own(snapshot: Snapshot) -> None:
+    query = "select count(*) as rows from quote"
+    (expected,) = run_query(query, {"quote": snapshot}, HALF_DAY).rows.to_pylist()
+    with multiprocessing.get_context("fork").Pool(1) as children:
+        answer = children.apply_async(_rows_counted, (query, snapshot)).get(timeout=60)
+    assert answer == expected["rows"] > 0
+
+
+def _rows_counted(query: str, snapshot: Snapshot) -> int:
+    return int(run_query(query, {"quote": snapshot}, HALF_DAY).rows["rows"][0].as_py())
 
 
 def test_a_table_without_a_wanted_row_is_there_without_rows(snapshot: Snapshot) -> None:
