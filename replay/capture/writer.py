@@ -33,11 +33,12 @@ class TableWriter:
         self._lower: dict[int, int] = {}  # where the range of the next part begins
         self._upper: dict[int, int] = {}  # the position behind the rows held
         self._held: dict[int, list[pa.RecordBatch]] = {}
+        self._held_size = 0
 
     @property
     def held_size(self) -> int:
         """The bytes of the rows held."""
-        return sum(rows.nbytes for batches in self._held.values() for rows in batches)
+        return self._held_size
 
     @property
     def held_rows(self) -> int:
@@ -58,7 +59,7 @@ class TableWriter:
         self._table = self._open_table(self._store, self._stream)
         self._next = dict(next_offsets(self._table, self._topic, partitions))
         self._lower = {number: offset for number, offset in self._next.items() if offset is not None}
-        self._upper, self._held = {}, {}
+        self._upper, self._held, self._held_size = {}, {}, 0
         for number, offset in self._next.items():
             if offset is not None:
                 require_coverage(self._table, self._topic, number, offset)
@@ -88,6 +89,7 @@ class TableWriter:
                 rows = rows.filter(pa.array(offsets >= following))
         if rows.num_rows:
             self._held.setdefault(partition, []).append(rows)
+            self._held_size += rows.nbytes
         self._upper[partition] = upper
 
     def commit(self) -> int:
@@ -115,7 +117,7 @@ class TableWriter:
             self._require_made(change, unknown)
         for number in held:
             self._next[number] = self._lower[number] = self._upper[number]
-        self._held = {}
+        self._held, self._held_size = {}, 0
         return rows
 
     def _parts(self, partition: int, batches: Sequence[pa.RecordBatch]) -> list[Part]:

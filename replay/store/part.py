@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -59,10 +60,11 @@ class PartFooter:
 
     def to_json(self) -> str:
         """The text in the file's metadata."""
-        fields = asdict(self) | {
+        fields = {field.name: getattr(self, field.name) for field in fields_of(self)} | {
             "keys": {key.decode(errors="surrogateescape"): rows for key, rows in self.keys.items()},
+            "clocks": {name: asdict(span) for name, span in self.clocks.items()},
             "content_hash": f"{self.content_hash:016x}",
-        }
+        }  # asdict of all would copy each key: 7 ms for 2,000 of them
         return json.dumps(fields)
 
     @classmethod

@@ -190,8 +190,9 @@ class _Facts:
         assert trailing == 0, f"rows of {self.rules.stream} are not in the order of the store"
         self._rows += rows.num_rows
         self._hash = combined(self._hash, content_hash(rows))
-        for entry in message_keys(rows, self.rules.key).value_counts().to_pylist():
-            self._keys[entry["values"]] += entry["counts"]
+        counted = message_keys(rows, self.rules.key).value_counts()
+        for key, count in zip(*(each.to_pylist() for each in counted.flatten()), strict=True):
+            self._keys[key] += count
         for name in (EVENT_NS, KNOWN_NS):
             if name in rows.schema.names:
                 self._clocks.setdefault(name, _Clock()).add(rows.column(name))

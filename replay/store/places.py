@@ -10,12 +10,13 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay.errors import HistoryError
 from replay.keys import NO_KEY, key_codes
-from replay.order import as_int64s, order_times
+from replay.order import Rows, as_int64s, order_times
 from replay.zones import local_days
 from schemas.batch import Int32s, Int64s
 from schemas.clocks import Clock
@@ -89,31 +90,47 @@ def portions(rows: pa.RecordBatch, rules: TableRules) -> Iterator[Portion]:
     """Part rows by day and bucket, each part in the order of the store; every row has a time and a key."""
     if rows.num_rows == 0:
         return
-    days = local_days(order_times(rows, rules.order), rules.zone)
+    times_ns = order_times(rows, rules.order)
+    days = local_days(times_ns, rules.zone)
     buckets = buckets_of(rows, rules)
     group = days.astype(np.int64) * rules.buckets + buckets
-    order = np.argsort(group, kind="stable")
-    cuts = np.append(np.flatnonzero(np.diff(group[order], prepend=group[order[0]] - 1)), rows.num_rows)
+    order = store_order(rows, rules, times_ns)
+    order = order[np.argsort(_narrow(group)[order], kind="stable")]
+    group = group[order]
+    cuts = np.append(np.flatnonzero(np.diff(group, prepend=group[0] - 1)), rows.num_rows)
+    ordered = pc.take(rows, pa.array(order), boundscheck=False)
     for lower, upper in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
-        own = rows.take(pa.array(order[lower:upper]))
-        day = (_EPOCH + timedelta(days=int(days[order[lower]]))).isoformat()
-        yield Portion(day, int(buckets[order[lower]]), own.take(pa.array(store_order(own, rules))))
+        first = order[lower]
+        day = (_EPOCH + timedelta(days=int(days[first]))).isoformat()
+        yield Portion(day, int(buckets[first]), ordered.slice(lower, upper - lower))
 
 
-def store_order(rows: pa.RecordBatch, rules: TableRules) -> Int64s:
+def _narrow(numbers: Int64s) -> npt.NDArray[np.integer]:
+    """Numbers in the same order, of 16 bits where they lie so close: numpy sorts those by their digits."""
+    numbers = numbers - numbers.min()
+    return numbers.astype(np.uint16) if numbers.max() <= np.iinfo(np.uint16).max else numbers
+
+
+def order_columns(rules: TableRules) -> list[str]:
+    """The columns that order rows of equal time."""
+    return [*([] if rules.sequence is None else [rules.sequence]), *PLACES]
+
+
+def store_order(rows: Rows, rules: TableRules, times_ns: Int64s | None = None) -> Int64s:
     """Return the rows' numbers in the order of the store: order clock, sequence, partition, offset, index.
 
     Runs that are sorted already cost little, and only rows of equal time are compared by more than that.
+    `times_ns` are the rows' times by the order clock, where they are known.
     """
-    times_ns = order_times(rows, rules.order)
+    if times_ns is None:
+        times_ns = order_times(rows, rules.order)
     order = np.argsort(times_ns, kind="stable")
     times_ns = times_ns[order]
     equal = times_ns[1:] == times_ns[:-1]
     if not equal.any():
         return order
     tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
-    keys = [] if rules.sequence is None else [pc.fill_null(rows.column(rules.sequence), 0)]
-    keys += [rows.column(name) for name in PLACES]
+    keys = [pc.fill_null(rows.column(name), 0) for name in order_columns(rules)]  # a sequence may be null
     own = order[tied]
     values = [times_ns[tied], *(as_int64s(key)[own] for key in keys)]
     order[tied] = own[np.lexsort(values[::-1])]

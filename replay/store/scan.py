@@ -37,6 +37,7 @@ class Scan:
         self._column = wanted.column(self._rules.order)
         self.schema = chosen_columns(snapshot, columns)
         self._read = _needed(snapshot, self.schema.names, wanted)
+        self._stored = _stored(snapshot, self._read)
         pruned = prune(snapshot, wanted)
         self.parts, self.report = pruned.parts, pruned.report
         self.report.columns_read = len(self._read)
@@ -51,7 +52,7 @@ class Scan:
         ]
         if self._tail is not None and self._tail.num_rows:
             runs.append(self._tail_run(self._tail))
-        for rows in merged(runs, self._rules, rows_max):
+        for rows in merged(runs, self._rules, rows_max, self.schema.names):
             self.report.rows_returned += rows.num_rows
             yield from_stored(rows, self.schema)
 
@@ -59,8 +60,7 @@ class Scan:
         """The rows as a lazy frame, in no order; columns have the types that Polars gives to Arrow's."""
         import polars as pl
 
-        stored = _stored(self._snapshot, self._read)
-        kinds = _polars_schema(stored)
+        kinds = _polars_schema(self._stored)
         if not self.parts:
             rows = pl.LazyFrame(schema=kinds)
         else:
@@ -77,13 +77,12 @@ class Scan:
 
     def _rows(self, part: PartEntry) -> Iterator[pa.RecordBatch]:
         """The wanted rows of one part, with the columns that are read, as they are stored."""
-        stored = _stored(self._snapshot, self._read)
-        with open_part(self._snapshot, part) as file:
+        with open_part(self._snapshot, part, _texts(self._stored)) as file:
             groups = row_groups(file, self._wanted, self._column)
             self.report.row_groups_total += file.num_row_groups
             self.report.row_groups_read += len(groups)
             self.report.bytes_read += _bytes_of(file, groups, self._read)
-            for rows in _batches(file, stored, groups):
+            for rows in _batches(file, self._stored, groups):
                 self.report.rows_read += rows.num_rows
                 keys = message_keys(rows, self._rules.key) if self._wanted.keys is not None else None
                 yield wanted_rows(rows, self._wanted, self._column, keys)
@@ -130,21 +129,33 @@ def stored_rows(snapshot: Snapshot, parts: Sequence[PartEntry]) -> Iterator[pa.R
     stored = stored_schema(snapshot.schema)
 
     def read(part: PartEntry) -> Iterator[pa.RecordBatch]:
-        with open_part(snapshot, part) as file:
+        with open_part(snapshot, part, _texts(stored)) as file:
             yield from _batches(file, stored, list(range(file.num_row_groups)))
 
     runs = [
         Run(first_time_ns(footer.clocks), partial(read, part))
         for part, footer in zip(parts, snapshot.footers(parts), strict=True)
     ]
-    return merged(runs, snapshot.rules, BATCH_ROWS)
+    return merged(runs, snapshot.rules, BATCH_ROWS, stored.names)
 
 
 def _batches(file: pq.ParquetFile, stored: pa.Schema, groups: Sequence[int]) -> Iterator[pa.RecordBatch]:
-    """The rows of some row groups with these stored columns; one that the file lacks is null."""
-    there = [name for name in stored.names if name in file.schema_arrow.names]
+    """The rows of some row groups with these stored columns; one that the file lacks is null.
+
+    Texts that the file gives as dictionaries stay so.
+    """
+    given = {field.name: field for field in file.schema_arrow}
+    as_read = pa.schema(
+        given[field.name] if pa.types.is_dictionary(given.get(field.name, field).type) else field
+        for field in stored
+    )
+    there = [name for name in stored.names if name in given]
     for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=there):
-        yield from_stored(batch.replace_schema_metadata(None), stored)
+        yield from_stored(batch.replace_schema_metadata(None), as_read)
+
+
+def _texts(stored: pa.Schema) -> list[str]:
+    return [field.name for field in stored if pa.types.is_string(field.type)]
 
 
 def _stored(snapshot: Snapshot, columns: Sequence[str]) -> pa.Schema:

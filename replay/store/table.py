@@ -199,7 +199,7 @@ class HistoryTable:
             actual = self.transaction_version(application)
             if actual != change.expected.get(application):
                 raise self._fenced(application, actual, change.expected.get(application))
-        live = {part.path for part in self.snapshot().parts} if change.removes else set()
+        live = set(self.snapshot().catalogue.column("path").to_pylist()) if change.removes else set()
         gone = [part.path for part in change.removes if part.path not in live]
         if gone:
             raise FencedCommitError(
