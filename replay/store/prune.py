@@ -164,9 +164,9 @@ def _by_date(snapshot: Snapshot, wanted: Wanted) -> Bools:
     if not wanted.bounded or wanted.column(snapshot.rules.order) != clock_column(snapshot.rules.order):
         return keeps  # days are those of the order clock
     bounds = ((wanted.from_ns, pc.greater_equal), (wanted.to_ns, pc.less_equal))
-    asked = [(bound_ns, compare) for bound_ns, compare in bounds if bound_ns is not None]
-    days = local_days(np.array([bound_ns for bound_ns, _ in asked]), snapshot.rules.zone)
-    for day, (_, compare) in zip(days.tolist(), asked, strict=True):
+    edges = [(bound_ns, compare) for bound_ns, compare in bounds if bound_ns is not None]
+    days = local_days(np.array([bound_ns for bound_ns, _ in edges]), snapshot.rules.zone)
+    for day, (_, compare) in zip(days.tolist(), edges, strict=True):
         keeps &= as_array(compare(dates, (_EPOCH + timedelta(days=day)).isoformat()))
     return keeps
 

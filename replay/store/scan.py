@@ -144,12 +144,12 @@ def _batches(file: pq.ParquetFile, stored: pa.Schema, groups: Sequence[int]) -> 
 
     Texts that the file gives as dictionaries stay so.
     """
-    given = {field.name: field for field in file.schema_arrow}
+    fields = {field.name: field for field in file.schema_arrow}
     as_read = pa.schema(
-        given[field.name] if pa.types.is_dictionary(given.get(field.name, field).type) else field
+        fields[field.name] if pa.types.is_dictionary(fields.get(field.name, field).type) else field
         for field in stored
     )
-    there = [name for name in stored.names if name in given]
+    there = [name for name in stored.names if name in fields]
     for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=there):
         yield from_stored(batch.replace_schema_metadata(None), as_read)
 
