@@ -30,7 +30,25 @@ from replay.publish.options import (
 )
 from replay.publish.pace import parse_speed
 from replay.publish.session import Target, of_registry, parse_client_config, publish, without_registry
-from replay.quality_commands import DeviationOption, TickOption, parse_ticks, quality
+from replay.quality_commands import quality
+from replay.quality_options import (
+    DEDUP_S,
+    AgainstOption,
+    ConditionsOption,
+    ConditionTableOption,
+    CorrectionsOption,
+    DedupOption,
+    DefaultOption,
+    DeviationOption,
+    FactorOption,
+    IdsOption,
+    OddLotsOption,
+    SpreadsOption,
+    TickOption,
+    TrimmedFlag,
+    check_rules,
+    parse_ticks,
+)
 from replay.query_command import queries
 from replay.store.cache import CacheSettings, use_cache
 from replay.store.catalog import list_days, print_catalog
@@ -124,6 +142,13 @@ FlagFlag = Annotated[
         help="Add a column bad_tick: 0, or bits of what is wrong with the row's prices (docs/history.md).",
     ),
 ]
+LeaveOutOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Kinds of bad ticks whose rows are left out and counted, with a comma between them, such as "
+        "duplicate,correction.  Default: none, all rows stay."
+    ),
+]
 DryRunFlag = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be imported, file by file, and write nothing.")
 ]
@@ -158,6 +183,18 @@ def import_command(
     flag_bad_ticks: FlagFlag = False,
     tick: TickOption = None,
     deviation_ticks: DeviationOption = 1.0,
+    ids: IdsOption = None,
+    dedup_seconds: DedupOption = DEDUP_S,
+    corrections: CorrectionsOption = None,
+    conditions: ConditionsOption = None,
+    condition_table: ConditionTableOption = None,
+    odd_lots: OddLotsOption = "all",
+    against: AgainstOption = None,
+    spreads: SpreadsOption = 1.0,
+    trimmed_mean: TrimmedFlag = False,
+    leave_out: LeaveOutOption = None,
+    factor: FactorOption = None,
+    default: DefaultOption = None,
     dry_run: DryRunFlag = False,
 ) -> None:
     """Import a folder of Parquet, CSV, Arrow or DBN files; days that are unchanged are not written again.
@@ -169,6 +206,19 @@ def import_command(
 
     Example: python -m replay import ../shared/data/lean_us_equity_ticks --dry-run
     """
+    prices = parse_ticks(tick or (), deviation_ticks)
+    checks = check_rules(
+        prices=prices,
+        ids=ids,
+        dedup_seconds=dedup_seconds,
+        corrections=corrections,
+        conditions=conditions,
+        condition_table=condition_table,
+        odd_lots=odd_lots,
+        against=against,
+        spreads=spreads,
+        trimmed_mean=trimmed_mean,
+    )
     report = import_folder(
         HistoryStore(parse_store(store)),
         folder,
@@ -184,7 +234,11 @@ def import_command(
         keep=keep,
         rename=rename or (),
         replace=replace,
-        bad_ticks=parse_ticks(tick or (), deviation_ticks) if flag_bad_ticks else None,
+        bad_ticks=prices if flag_bad_ticks else None,
+        checks=checks if checks.text() or leave_out else None,
+        leave_out=leave_out,
+        factors=factor or (),
+        defaults=default or (),
     )
     for line in report.lines():
         typer.echo(line)

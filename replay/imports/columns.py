@@ -65,10 +65,17 @@ def choose_columns(schema: pa.Schema, file: str, options: ImportOptions, needed:
 
 def require_known(options: ImportOptions, present: frozenset[str]) -> None:
     """Raise SourceError where an option names a column that no file has."""
-    flags = {"--drop": options.drop, "--keep": options.kept or (), "--rename": options.renames}
+    flags = {
+        "--drop": options.drop,
+        "--keep": options.kept or (),
+        "--rename": options.renames,
+        "--factor": options.values.factors,
+        "--default": options.values.defaults,
+    }
     for flag, names in flags.items():
         for name in names:
-            if name not in present and not (flag == "--keep" and name in options.renames.values()):
+            renamed = flag in ("--keep", "--factor", "--default") and name in options.renames.values()
+            if name not in present and not renamed:
                 raise SourceError(f"{flag} {name}: no file has such a column; there are {_sorted(present)}")
 
 
