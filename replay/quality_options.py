@@ -131,9 +131,9 @@ def check_rules(
         prices=prices,
         ids=parse_numbers(ids or (), "--ids"),
         corrections=_parse_pairs(corrections or (), "--corrections trade=corr"),
-        conditions=_condition_columns(conditions or ()),
+        conditions=condition_columns(conditions or ()),
         quotes=_parse_pairs(against or (), "--against trade=quote"),
-        table=_table(condition_table, odd_lots),
+        table=table_of(condition_table, odd_lots),
         trimmed=TrimmedRules() if trimmed_mean else None,
         dedup_ns=round(dedup_seconds * NS_PER_S),
         spreads_max=spreads,
@@ -173,7 +173,8 @@ def parse_ticks(lines: Sequence[str], deviation_ticks: float) -> BadTickRules:
     return BadTickRules(tick=tick, ticks=ticks, deviation_ticks_min=deviation_ticks)
 
 
-def _condition_columns(lines: Sequence[str]) -> dict[str, ConditionColumns]:
+def condition_columns(lines: Sequence[str]) -> dict[str, ConditionColumns]:
+    """Read STREAM=COLUMN or STREAM=COLUMN/TAPE; raises HistoryError for anything else."""
     columns = {}
     for stream, (column, by) in parse_numbers(lines, "--conditions").items():
         if len(by) > 1:
@@ -192,7 +193,8 @@ def _parse_pairs(lines: Sequence[str], example: str) -> Mapping[str, str]:
     return pairs
 
 
-def _table(path: Path | None, odd_lots: OddLots) -> ConditionTable:
+def table_of(path: Path | None, odd_lots: OddLots) -> ConditionTable:
+    """The table of a file, or that of the US tapes; raises HistoryError where it cannot be read."""
     if path is None:
         return us_conditions(odd_lots)
     if odd_lots != "all":

@@ -15,7 +15,7 @@ from replay.errors import HistoryError, StoreAwayError
 from replay.store.days import require_stream_name
 from replay.store.objects import Folder
 from replay.store.places import BUCKETS, TableRules
-from replay.store.table import HistoryTable, create_table, has_table
+from replay.store.table import FORM, HistoryTable, create_table, has_table
 from replay.zones import require_zone
 from schemas.clocks import KNOWN_NS, Clock
 from schemas.stream import Stream
@@ -29,12 +29,16 @@ _PAUSE_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapturedTopic:
-    """A topic to capture, the stream of its rows, and what decodes it."""
+    """A topic to capture, the stream of its rows, and what decodes it.
+
+    `form` says what becomes of rows on the way, in words; empty where they are kept as they were sent.
+    """
 
     topic: str
     partitions: int
     stream: Stream
     decoder: RowDecoder
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +117,11 @@ def _source(each: CapturedTopic, target: CaptureTarget) -> CaptureInput:
                 f"the table {stream.name} in {target.store} is keyed by {', '.join(table.rules.key)}, and "
                 f"{each.topic} by {', '.join(stream.key)}: capture it as another stream"
             )
+        _require_form(table, each.form)
         table.grow(stream.schema)
     else:
         rules = table_rules(stream, each.partitions, target.zone, target.buckets)
-        create_table(target.store, rules, stream.schema)
+        create_table(target.store, rules, stream.schema, {FORM: each.form} if each.form else {})
     create_table(target.store, dead_rules(stream.name, target.zone), DEAD_SCHEMA)
     rows, dead = (
         TableWriter(target.store, name, each.topic, by=target.group, open_table=HistoryTable)
@@ -125,6 +130,16 @@ def _source(each: CapturedTopic, target: CaptureTarget) -> CaptureInput:
     return CaptureInput(
         topic=each.topic, partitions=range(each.partitions), decoder=each.decoder, rows=rows, dead=dead
     )
+
+
+def _require_form(table: HistoryTable, form: str) -> None:
+    before = table.properties.get(FORM, "")
+    if before != form:
+        plain = "values as they were sent"
+        raise HistoryError(
+            f"the table {table.stream} in {table.store} has rows with {before or plain}, and this capture is "
+            f"one with {form or plain}: say the same, or name another store"
+        )
 
 
 def _require_multiple(stream: str, buckets: int, partitions: int) -> None:

@@ -20,7 +20,7 @@ from replay.store.objects import Folder
 from replay.store.places import OFFSET, with_places
 from replay.store.snapshot import Snapshot
 from replay.store.stored_types import to_stored
-from replay.store.table import HistoryTable
+from replay.store.table import FORM, HistoryTable
 from schemas.batch import Int64s
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import Bus
@@ -56,6 +56,11 @@ class Tail:
         self._consumer = bus.consumer(group=group, client_id=group)
         self._lock = Lock()
         self._table = HistoryTable(store, stream)
+        if form := self._table.properties.get(FORM, ""):
+            raise HistoryError(
+                f"the table {stream} has rows with {form}, and those of {topic} are as they were sent: only "
+                "captured rows can be asked"
+            )
         self._next: dict[int, int] = {}  # the next offsets as the table has them
         self._position: dict[int, int] = {}
         self._held: dict[int, list[pa.RecordBatch]] = {}
