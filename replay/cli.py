@@ -1,7 +1,8 @@
 """The commands of `python -m replay`; each says what it does, and bad input ends in one line, exit 2."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.console import Console
 from replay.become import become
 from replay.errors import HistoryError, PublishError
 from replay.imports.folder import import_folder
+from replay.imports.options import OptionValues
 from replay.imports.units import Unit
 from replay.market import generate as market
 from replay.publish.options import (
@@ -47,7 +49,6 @@ from replay.quality_options import (
     TickOption,
     TrimmedFlag,
     check_rules,
-    parse_ticks,
 )
 from replay.query_command import queries
 from replay.store.cache import CacheSettings, use_cache
@@ -167,6 +168,7 @@ SettingsOption = Annotated[
 
 @app.command("import")
 def import_command(
+    context: typer.Context,
     folder: Folder,
     store: StoreOption = STORE,
     timezone: TimezoneOption = "America/New_York",
@@ -206,42 +208,27 @@ def import_command(
 
     Example: python -m replay import ../shared/data/lean_us_equity_ticks --dry-run
     """
-    prices = parse_ticks(tick or (), deviation_ticks)
-    checks = check_rules(
-        prices=prices,
-        ids=ids,
-        dedup_seconds=dedup_seconds,
-        corrections=corrections,
-        conditions=conditions,
-        condition_table=condition_table,
-        odd_lots=odd_lots,
-        against=against,
-        spreads=spreads,
-        trimmed_mean=trimmed_mean,
-    )
     report = import_folder(
-        HistoryStore(parse_store(store)),
-        folder,
-        dry_run=dry_run,
-        timezone=timezone,
-        symbol=symbol,
-        event=event,
-        known=known,
-        unit=unit,
-        naive_as=naive_as,
-        time_format=time_format,
-        drop=drop or (),
-        keep=keep,
-        rename=rename or (),
-        replace=replace,
-        bad_ticks=prices if flag_bad_ticks else None,
-        checks=checks if checks.text() or leave_out else None,
-        leave_out=leave_out,
-        factors=factor or (),
-        defaults=default or (),
+        HistoryStore(parse_store(store)), folder, dry_run=dry_run, **_import_values(context.params)
     )
     for line in report.lines():
         typer.echo(line)
+
+
+def _import_values(flags: Mapping[str, Any]) -> OptionValues:
+    """The flags of an import as what it takes."""
+    checks = check_rules(flags)
+    same = ("timezone", "symbol", "event", "known", "unit", "naive_as", "time_format", "keep", "replace")
+    values: OptionValues = {
+        "drop": flags["drop"] or (),
+        "rename": flags["rename"] or (),
+        "bad_ticks": checks.prices if flags["flag_bad_ticks"] else None,
+        "checks": checks if checks.text() or flags["leave_out"] else None,
+        "leave_out": flags["leave_out"],
+        "factors": flags["factor"] or (),
+        "defaults": flags["default"] or (),
+    }
+    return {**{name: flags[name] for name in same}, **values}  # type: ignore[typeddict-item]
 
 
 @app.command("generate")

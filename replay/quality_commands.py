@@ -30,7 +30,6 @@ from replay.quality_options import (
     TrimmedFlag,
     check_rules,
     parse_numbers,
-    parse_ticks,
 )
 from replay.store.catalog import list_days
 from replay.store.day import Day
@@ -55,6 +54,7 @@ HoursOption = Annotated[
 
 @quality.command("quality")
 def quality_command(
+    context: typer.Context,
     store: StoreOption = STORE,
     date: Annotated[str | None, typer.Option(help="Day to measure, YYYY-MM-DD.  Default: all days.")] = None,
     stream: Annotated[str | None, typer.Option(help="Stream to measure.  Default: all.")] = None,
@@ -85,18 +85,7 @@ def quality_command(
     Example: python -m replay quality --ids trade=trade_id/exchange --against trade=quote
     """
     options = QualityOptions(
-        checks=check_rules(
-            prices=parse_ticks(tick or (), deviation_ticks),
-            ids=ids,
-            dedup_seconds=dedup_seconds,
-            corrections=corrections,
-            conditions=conditions,
-            condition_table=condition_table,
-            odd_lots=odd_lots,
-            against=against,
-            spreads=spreads,
-            trimmed_mean=trimmed_mean,
-        ),
+        checks=check_rules(context.params),
         numbers=parse_numbers(number or ()),
         hours=None if hours is None else parse_hours(hours),
     )
@@ -161,9 +150,9 @@ def parse_hours(text: str) -> tuple[int, int]:
     raise HistoryError(f"--hours {text!r}: write the first hour and the last, such as 09:30-16:00")
 
 
-def _require_streams(days: Sequence[Day], stream: str | None, asked: Sequence[str]) -> None:
+def _require_streams(days: Sequence[Day], stream: str | None, others: Sequence[str]) -> None:
     there = sorted({day.summary.stream for day in days})
-    for name in ([stream] if stream is not None else []) + list(asked):
+    for name in ([stream] if stream is not None else []) + list(others):
         if name not in there:
             raise HistoryError(f"no day of a stream {name} is here; there is {', '.join(there) or 'none'}")
 

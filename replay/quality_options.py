@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -113,30 +113,18 @@ DefaultOption = Annotated[
 ]
 
 
-def check_rules(
-    *,
-    prices: BadTickRules,
-    ids: Sequence[str] | None,
-    dedup_seconds: float,
-    corrections: Sequence[str] | None,
-    conditions: Sequence[str] | None,
-    condition_table: Path | None,
-    odd_lots: OddLots,
-    against: Sequence[str] | None,
-    spreads: float,
-    trimmed_mean: bool,
-) -> CheckRules:
-    """What the options ask for; raises HistoryError for one that cannot be read."""
+def check_rules(flags: Mapping[str, Any]) -> CheckRules:
+    """What the options of a command ask for, which are by name; raises HistoryError for a bad one."""
     return CheckRules(
-        prices=prices,
-        ids=parse_numbers(ids or (), "--ids"),
-        corrections=_parse_pairs(corrections or (), "--corrections trade=corr"),
-        conditions=condition_columns(conditions or ()),
-        quotes=_parse_pairs(against or (), "--against trade=quote"),
-        table=table_of(condition_table, odd_lots),
-        trimmed=TrimmedRules() if trimmed_mean else None,
-        dedup_ns=round(dedup_seconds * NS_PER_S),
-        spreads_max=spreads,
+        prices=parse_ticks(flags["tick"] or (), flags["deviation_ticks"]),
+        ids=parse_numbers(flags["ids"] or (), "--ids"),
+        corrections=_parse_pairs(flags["corrections"] or (), "--corrections trade=corr"),
+        conditions=condition_columns(flags["conditions"] or ()),
+        quotes=_parse_pairs(flags["against"] or (), "--against trade=quote"),
+        table=table_of(flags["condition_table"], flags["odd_lots"]),
+        trimmed=TrimmedRules() if flags["trimmed_mean"] else None,
+        dedup_ns=round(flags["dedup_seconds"] * NS_PER_S),
+        spreads_max=flags["spreads"],
     )
 
 

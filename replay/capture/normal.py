@@ -149,10 +149,10 @@ def _stream(stream: Stream, values: ValueRules, columns: ConditionColumns | None
 
 
 def _by_stream(lines: Sequence[str], flag: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
     for line in lines:
         stream, dot, rest = line.partition(".")
         if not stream or not dot or "=" in stream:
             raise HistoryError(f"{flag} {line!r}: write STREAM.COLUMN=..., such as trade.price=1/10000")
-        found.setdefault(stream, []).append(rest)
-    return found
+        columns.setdefault(stream, []).append(rest)
+    return columns

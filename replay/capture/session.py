@@ -10,12 +10,13 @@ import typer
 
 from replay.capture.capture import Capture, CaptureInput, CaptureLimits
 from replay.capture.dead import DEAD_SCHEMA, dead_rules, dead_stream
+from replay.capture.form import require_form
 from replay.capture.writer import TableWriter
 from replay.errors import HistoryError, StoreAwayError
 from replay.store.days import require_stream_name
 from replay.store.objects import Folder
 from replay.store.places import BUCKETS, TableRules
-from replay.store.table import FORM, HistoryTable, create_table, has_table
+from replay.store.table import HistoryTable, create_table, has_table
 from replay.zones import require_zone
 from schemas.clocks import KNOWN_NS, Clock
 from schemas.stream import Stream
@@ -117,11 +118,11 @@ def _source(each: CapturedTopic, target: CaptureTarget) -> CaptureInput:
                 f"the table {stream.name} in {target.store} is keyed by {', '.join(table.rules.key)}, and "
                 f"{each.topic} by {', '.join(stream.key)}: capture it as another stream"
             )
-        _require_form(table, each.form)
+        require_form(table, each.form)
         table.grow(stream.schema)
     else:
         rules = table_rules(stream, each.partitions, target.zone, target.buckets)
-        create_table(target.store, rules, stream.schema, {FORM: each.form} if each.form else {})
+        require_form(create_table(target.store, rules, stream.schema), each.form)
     create_table(target.store, dead_rules(stream.name, target.zone), DEAD_SCHEMA)
     rows, dead = (
         TableWriter(target.store, name, each.topic, by=target.group, open_table=HistoryTable)
@@ -130,16 +131,6 @@ def _source(each: CapturedTopic, target: CaptureTarget) -> CaptureInput:
     return CaptureInput(
         topic=each.topic, partitions=range(each.partitions), decoder=each.decoder, rows=rows, dead=dead
     )
-
-
-def _require_form(table: HistoryTable, form: str) -> None:
-    before = table.properties.get(FORM, "")
-    if before != form:
-        plain = "values as they were sent"
-        raise HistoryError(
-            f"the table {table.stream} in {table.store} has rows with {before or plain}, and this capture is "
-            f"one with {form or plain}: say the same, or name another store"
-        )
 
 
 def _require_multiple(stream: str, buckets: int, partitions: int) -> None:

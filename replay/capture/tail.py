@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from replay.capture.dead import part_without_key
+from replay.capture.form import form_of
 from replay.errors import HistoryError
 from replay.order import as_int64s
 from replay.store.coverage import next_offsets
@@ -20,7 +21,7 @@ from replay.store.objects import Folder
 from replay.store.places import OFFSET, with_places
 from replay.store.snapshot import Snapshot
 from replay.store.stored_types import to_stored
-from replay.store.table import FORM, HistoryTable
+from replay.store.table import HistoryTable
 from schemas.batch import Int64s
 from topics.block import MessageBlock, TopicPartition
 from topics.bus import Bus
@@ -56,7 +57,7 @@ class Tail:
         self._consumer = bus.consumer(group=group, client_id=group)
         self._lock = Lock()
         self._table = HistoryTable(store, stream)
-        if form := self._table.properties.get(FORM, ""):
+        if form := form_of(self._table):
             raise HistoryError(
                 f"the table {stream} has rows with {form}, and those of {topic} are as they were sent: only "
                 "captured rows can be asked"

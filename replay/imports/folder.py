@@ -103,9 +103,6 @@ def import_folder(
     file, an option, or a day that would lose rows, and HistoryError for what is wrong with the history.
     """
     options = ImportOptions(**values)
-    unknown = sorted((options.checks.streams if options.checks is not None else set()) - set(STREAMS))
-    if unknown:
-        raise SourceError(f"there is no stream {unknown[0]} to check: an import has {', '.join(STREAMS)}")
     places, passed_over = find_files(folder)
     report = ImportReport(folder, dry_run)
     with TemporaryDirectory(prefix="tidemark-import-") as scratch:
@@ -137,10 +134,7 @@ def import_folder(
             staged: list[StagedDay] = []
             for (stream, day), schema in schemas.items():
                 rows = days[stream][day]
-                other = None if plan.flagging is None else plan.flagging.rules.quotes.get(stream)
-                quotes = None
-                if other is not None and day in days.get(other, {}):
-                    quotes = _Quotes(days[other][day], schemas[other, day])
+                quotes = _quotes(stream, day, days, schemas, plan)
                 done, new = _stage_day(store, stream, day, rows, schema, plan, quotes, dry_run=dry_run)
                 report.days.append(done)
                 if new is not None:
@@ -158,6 +152,9 @@ def _plan(
     options: ImportOptions,
     report: ImportReport,
 ) -> _Plan:
+    unknown = sorted((options.checks.streams if options.checks is not None else set()) - set(STREAMS))
+    if unknown:
+        raise SourceError(f"there is no stream {unknown[0]} to check: an import has {', '.join(STREAMS)}")
     named = [(stream, file) for stream, sources in files.items() for file in sources]
     every = [file for sources in full.values() for file in sources]
     require_known(options, frozenset(name for _, file in named for name in file.present))
@@ -179,6 +176,20 @@ def _plan(
         if report.dry_run:
             report.describe(stream, file)
     return _Plan(key, options.zone, options.made(key), options.flagging)
+
+
+def _quotes(
+    stream: str,
+    day: int,
+    days: dict[str, dict[int, _DayRows]],
+    schemas: dict[tuple[str, int], pa.Schema],
+    plan: _Plan,
+) -> _Quotes | None:
+    """What the trades of a day are held against, None where nobody asked for it or there are none."""
+    other = None if plan.flagging is None else plan.flagging.rules.quotes.get(stream)
+    if other is None or day not in days.get(other, {}):
+        return None
+    return _Quotes(days[other][day], schemas[other, day])
 
 
 def _has_market(file: SourceFile) -> bool:

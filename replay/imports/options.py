@@ -14,7 +14,17 @@ from replay.quality.checks import CheckRules, kinds_of
 from replay.zones import require_zone
 
 
-class OptionValues(TypedDict, total=False):
+class JudgeValues(TypedDict, total=False):
+    """Those of them that say how rows are judged, and what becomes of their values."""
+
+    bad_ticks: BadTickRules | None
+    checks: CheckRules | None
+    leave_out: str | None
+    factors: Sequence[str]
+    defaults: Sequence[str]
+
+
+class OptionValues(JudgeValues, total=False):
     """The keywords of `import_folder`; `ImportOptions` says what each means."""
 
     timezone: str | None
@@ -28,11 +38,6 @@ class OptionValues(TypedDict, total=False):
     keep: str | None
     rename: Sequence[str]
     replace: bool
-    bad_ticks: BadTickRules | None
-    checks: CheckRules | None
-    leave_out: str | None
-    factors: Sequence[str]
-    defaults: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +89,8 @@ class ImportOptions:
         twice = sorted(set(self.drop) & {*self.renames, *(self.kept or ())})
         if twice:
             raise SourceError(f"column {twice[0]!r} cannot be dropped and kept or renamed")
-        asked = self.checks is not None and self.checks.marked_streams
-        if asked and self.bad_ticks is None and self.leave_out is None:
+        marks = self.checks is not None and self.checks.marks_rows
+        if marks and self.bad_ticks is None and self.leave_out is None:
             raise SourceError(
                 "--ids, --corrections, --against and --trimmed-mean mark rows: say --flag-bad-ticks for the "
                 "column, or --leave-out with the kinds of rows to leave out"

@@ -23,7 +23,6 @@ from replay.imports.time_columns import (
     read_times,
     wall_of,
 )
-from replay.normalise import ValueRules
 from replay.order import as_array, order_times
 from replay.store.day import Source
 from replay.zones import local_days
@@ -93,11 +92,6 @@ class SourceFile:
                 self._schema.field(old).with_name(new).remove_metadata()
                 for old, new in self._columns.names.items()
             ]
-        )
-        values = options.values
-        self._values_of = ValueRules(
-            {self.find(name): factor for name, factor in values.factors.items()},
-            {self.find(name): text for name, text in values.defaults.items()},
         )
         self.clocks: dict[str, str] = {}
         self.walls: dict[str, Wall] = {}
@@ -186,12 +180,12 @@ class SourceFile:
             )
 
     def _require_values(self) -> None:
-        clocks = sorted(self._values_of.names & set(self.clocks))
+        clocks = sorted(self._columns.values.names & set(self.clocks))
         if clocks:
             raise SourceError(f"{self.path}: {clocks[0]} is a clock, which takes no factor and no default")
         for field in self._schema:
             try:
-                self._values_of.type_of(field.name, plain_type(field.type))
+                self._columns.values.type_of(field.name, plain_type(field.type))
             except HistoryError as refused:
                 raise SourceError(f"{self.path}: {refused}") from None
 
@@ -200,7 +194,7 @@ class SourceFile:
             return pa.field(self.clocks[field.name], pa.int64(), metadata=self._source(field))
         if field.name == SEQUENCE and pa.types.is_integer(plain_type(field.type)):
             return field.with_type(pa.int64())
-        return field.with_type(self._values_of.type_of(field.name, plain_type(field.type)))
+        return field.with_type(self._columns.values.type_of(field.name, plain_type(field.type)))
 
     def _source(self, field: pa.Field) -> dict[bytes, bytes]:
         """What a clock was in its file: its column there and, where they are known, its zone."""
@@ -274,7 +268,7 @@ class SourceFile:
     def _values(self, values: pa.ChunkedArray, name: str, kind: pa.DataType) -> pa.ChunkedArray:
         plain = plain_values(values, name, str(self.path))
         try:
-            plain = self._values_of.apply(name, plain)
+            plain = self._columns.values.apply(name, plain)
         except HistoryError as refused:
             raise SourceError(f"{self.path}: {refused}") from None
         if plain.type == kind:

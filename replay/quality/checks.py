@@ -82,7 +82,7 @@ class CheckRules:
         return {*self.ids, *self.corrections, *self.conditions, *self.quotes, *self.quotes.values()}
 
     @property
-    def marked_streams(self) -> bool:
+    def marks_rows(self) -> bool:
         """Whether a kind of mark was asked for, of any stream."""
         return bool(self.ids or self.corrections or self.quotes or self.trimmed)
 
@@ -93,17 +93,17 @@ class CheckRules:
 
     def kinds(self, stream: str) -> list[BadTick]:
         """The kinds of marks that were asked for of a stream, beside those of every price."""
-        asked = {
+        wanted = {
             BadTick.FAR: self.trimmed is not None,
             BadTick.OFF_QUOTE: stream in self.quotes,
             BadTick.DUPLICATE: stream in self.ids,
             BadTick.CORRECTION: stream in self.corrections,
         }
-        return [kind for kind, wanted in asked.items() if wanted]
+        return [kind for kind, is_wanted in wanted.items() if is_wanted]
 
     def text(self) -> str:
         """What was asked for, in words that are equal where it is; empty where nothing was."""
-        asked = {
+        words = {
             "ids": {name: self.ids[name] for name in sorted(self.ids)},
             "corrections": dict(sorted(self.corrections.items())),
             "conditions": {name: self.conditions[name] for name in sorted(self.conditions)},
@@ -111,12 +111,12 @@ class CheckRules:
             "trimmed": self.trimmed,
         }
         if self.ids and self.dedup_ns != DEDUP_NS:
-            asked["dedup_ns"] = self.dedup_ns
+            words["dedup_ns"] = self.dedup_ns
         if self.quotes:
-            asked["spreads_max"] = self.spreads_max
+            words["spreads_max"] = self.spreads_max
         if self.conditions and self.table != us_conditions():
-            asked["table"] = dict(sorted(self.table.items()))
-        return ", ".join(f"{name}={value}" for name, value in asked.items() if value)
+            words["table"] = dict(sorted(self.table.items()))
+        return ", ".join(f"{name}={value}" for name, value in words.items() if value)
 
 
 class Checks:

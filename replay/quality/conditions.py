@@ -148,9 +148,9 @@ class Conditions:
         return self._known[text]
 
     def _all(self, tape: str, text: str) -> tuple[Meaning, bool]:
-        found = [self._meaning(tape, code) for code in self._codes(tape, text)]
-        there = [ALL_OK, *(meaning for meaning in found if meaning is not None)]
-        unknown = None in found
+        meanings = [self._meaning(tape, code) for code in self._codes(tape, text)]
+        there = [ALL_OK, *(meaning for meaning in meanings if meaning is not None)]
+        unknown = None in meanings
         lasts = {meaning.last for meaning in there}
         last: Last = "no" if unknown or "no" in lasts else "first" if "first" in lasts else "yes"
         together = Meaning(

@@ -148,7 +148,7 @@ class _Measure:
             constant=tuple(self._values.constant),
             one_sided=self._checks.one_sided,
             bad_ticks=self._checks.bad,
-            checks=self._checks.asked(),
+            checks=self._checks.counts(),
             dead=facts.dead,
             newest=facts.newest,
         )
@@ -206,14 +206,14 @@ class _Checked:
         self.bad = (
             {name: 0 for kind in PRICE_KINDS for name in kind_names(kind)} if self._checks.prices else None
         )
-        self._asked = {name: 0 for kind in rules.kinds(stream.name) for name in kind_names(kind)}
+        self._wanted = {name: 0 for kind in rules.kinds(stream.name) for name in kind_names(kind)}
         self._conditions: Counter[str] = Counter()
         self.one_sided = 0
 
     def add(self, rows: pa.RecordBatch, groups: Int64s, names: list[str], times_ns: Int64s) -> None:
         """Take the next rows; `groups` numbers their symbols."""
         marks = self._checks.marks(rows, groups, names, times_ns)
-        for counts in (self._asked, *(() if self.bad is None else (self.bad,))):
+        for counts in (self._wanted, *(() if self.bad is None else (self.bad,))):
             for name in counts:
                 counts[name] += int(np.count_nonzero(marks & BadTick[name.upper()]))
         allowed = self._checks.conditions(rows, groups)
@@ -224,12 +224,12 @@ class _Checked:
         if len(sides) > 1:
             self.one_sided += int(np.count_nonzero(sides[0] ^ sides[1]))
 
-    def asked(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """The rows of each kind that was asked for."""
         conditions = (
             {**self._conditions, "unknown_condition": self._checks.unknown} if self._conditions else {}
         )
-        return self._asked | conditions
+        return self._wanted | conditions
 
 
 def quotes_of(quotes: Day, day: Day) -> QuotesBeside:

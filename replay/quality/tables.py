@@ -62,7 +62,7 @@ _COUNTS: Final = (
     "outlier",
 )
 # Null where they were not asked for.
-_CHECKS: Final = (
+CHECK_COUNTS: Final = (
     "far",
     "off_quote",
     "duplicate",
@@ -87,7 +87,7 @@ QUALITY_SCHEMA: Final = pa.schema(
         *((name, pa.int64()) for name in _COUNTS),
         ("nulls", pa.string()),
         ("constant", pa.string()),
-        *((name, pa.int64()) for name in _CHECKS),
+        *((name, pa.int64()) for name in CHECK_COUNTS),
     ]
 )
 GAP_SCHEMA: Final = pa.schema(

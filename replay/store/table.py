@@ -33,7 +33,6 @@ RULES: Final = "tidemark.rules"  # properties of a table
 SCHEMA: Final = "tidemark.schema"
 GAPS: Final = "tidemark.gaps"
 BUCKETS_NOW: Final = "tidemark.buckets"  # where they are others than those the table was made with
-FORM: Final = "tidemark.form"  # what became of rows as they were captured; none: nothing
 FACTS: Final = "tidemark"  # in the commit's own metadata
 CHECKPOINT_INTERVAL: Final = 50
 RETENTION_DAYS: Final = 30  # of versions and of parts that they alone have: one is useless without the other
@@ -88,12 +87,8 @@ def newest_commit(store: Folder, stream: str) -> str:
     return max((name for name in names if name.endswith(".json")), default="")
 
 
-def create_table(
-    store: Folder, rules: TableRules, schema: pa.Schema, properties: Mapping[str, str] | None = None
-) -> "HistoryTable":
+def create_table(store: Folder, rules: TableRules, schema: pa.Schema) -> "HistoryTable":
     """Make the table of a stream, or open the one that is there; `schema` is the rows' without places.
-
-    `properties` are those of a new table, beside our own.
 
     Raises HistoryError where it is there with other rules, or where a column cannot be kept.
     """
@@ -113,12 +108,7 @@ def create_table(
             schema=pa.schema(parted),
             partition_by=_PARTITIONED,
             mode="ignore",
-            configuration={
-                **_PROPERTIES,
-                RULES: json.dumps(rules.to_dict()),
-                SCHEMA: schema_text(full),
-                **(properties or {}),
-            },
+            configuration={**_PROPERTIES, RULES: json.dumps(rules.to_dict()), SCHEMA: schema_text(full)},
             raise_if_key_not_exists=False,
         )
     except (DeltaError, OSError) as refused:

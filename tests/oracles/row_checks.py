@@ -53,7 +53,7 @@ US_WORDS: Mapping[str, str] = {  # what the handbook's lines say: high and low, 
 def conditions_slowly(rows: Sequence[tuple[str, str | None, str | None]]) -> list[tuple[bool, ...]]:
     """D9 of symbol, tape and conditions: price_ok, last_ok, volume_ok, auction, extended, of the US tapes."""
     had_last: set[str] = set()
-    answers = []
+    answers: list[tuple[bool, ...]] = []
     for symbol, tape, text in rows:
         codes = set(text or "") - {" "}
         words = ["yyy" if code == "B" and tape == "C" else US_WORDS.get(code, "nnn") for code in codes]

@@ -54,4 +54,4 @@ def test_the_first_trade_of_the_handbook_as_an_opening_print_has_no_side_and_ope
     assert [row["side"] for row in flow][:3] == [0, 1, 1]
     assert flow[0]["move"] is None
     assert flow[1]["move"] is not None  # the print is the price before
-    assert (bars[0]["open"], bars[0]["volume"]) == (F2.columns["price"][0], sum(F2.columns["size"]))
+    assert (bars[0]["open"], bars[0]["volume"]) == (F2.columns["price"][0], 20)

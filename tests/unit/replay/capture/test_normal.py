@@ -34,7 +34,7 @@ SCHEMA = pa.schema(
 )
 STREAM = Stream(name="trade", schema=SCHEMA)
 WORDS = ("price_ok", "volume_ok", "auction", "extended")
-ASKED = (["trade.price=1/10000"], ["trade.tape=C"], {"trade": ConditionColumns("cond", "tape")})
+WANTED = (["trade.price=1/10000"], ["trade.tape=C"], {"trade": ConditionColumns("cond", "tape")})
 
 
 class TradeTopic:
@@ -61,10 +61,12 @@ class TradeTopic:
     def decoder(self) -> Decoder:
         return Decoder(STREAM, "event", self._registry)
 
-    def take(self, *asked: Any) -> None:
-        """Capture to the end, with what is asked for."""
+    def take(self, *wanted: Any) -> None:
+        """Capture to the end, with factors, defaults and conditions."""
         topic = CapturedTopic(topic="trades", partitions=1, stream=STREAM, decoder=self.decoder)
-        rules = NormalRules.parse(*asked, us_conditions()) if asked else NormalRules()
+        rules = (
+            NormalRules.parse(wanted[0], wanted[1], wanted[2], us_conditions()) if wanted else NormalRules()
+        )
         target = CaptureTarget(
             bus=self.bus,
             store=self.store,
@@ -85,9 +87,9 @@ class TradeTopic:
 def test_values_and_words_are_those_that_were_asked_for_in_each_commit(tmp_path: Path) -> None:
     topic = TradeTopic(tmp_path)
     topic.publish((1, 1_000_100, "@O", "A"), (2, 1_000_200, "B", None))
-    topic.take(*ASKED)
+    topic.take(*WANTED)
     topic.publish((3, 1_000_300, "T", "A"))
-    topic.take(*ASKED)
+    topic.take(*WANTED)
     rows = topic.rows()
     assert [row["price"] for row in rows] == [100.01, 100.02, 100.03]
     assert [row["tape"] for row in rows] == ["A", "C", "A"]
@@ -101,7 +103,7 @@ def test_values_and_words_are_those_that_were_asked_for_in_each_commit(tmp_path:
 def test_a_row_that_cannot_be_brought_there_is_a_dead_letter_and_the_others_stay(tmp_path: Path) -> None:
     topic = TradeTopic(tmp_path)
     topic.publish((1, 10_000, None, None), (2, 2**53 + 1, None, None), (3, 20_000, None, None))
-    topic.take(*ASKED)
+    topic.take(*WANTED)
     assert [row["price"] for row in topic.rows()] == [1.0, 2.0]
     (dead,) = topic.rows("trade_dead")
     assert "column 'price' times 1/10000" in dead["reason"]
@@ -110,8 +112,8 @@ def test_a_row_that_cannot_be_brought_there_is_a_dead_letter_and_the_others_stay
 def test_a_table_has_rows_of_one_form(tmp_path: Path) -> None:
     topic = TradeTopic(tmp_path)
     topic.publish((1, 10_000, None, None))
-    topic.take(*ASKED)
-    for other in [(), (["trade.price=1/100"], *ASKED[1:])]:
+    topic.take(*WANTED)
+    for other in [(), (["trade.price=1/100"], *WANTED[1:])]:
         with pytest.raises(
             HistoryError, match="has rows with factor price=1/10000, default tape=C, conditions"
         ):
@@ -128,7 +130,7 @@ def test_a_table_has_rows_of_one_form(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "reason"),
+    ("wanted", "reason"),
     [
         ((["price=2"], [], {}), "write STREAM.COLUMN="),
         ((["quote.price=2"], [], {}), "stream quote is not captured: trade are"),
@@ -138,9 +140,9 @@ def test_a_table_has_rows_of_one_form(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_before_a_table_is_made(
-    tmp_path: Path, asked: Any, reason: str
+    tmp_path: Path, wanted: Any, reason: str
 ) -> None:
     topic = TradeTopic(tmp_path)
     with pytest.raises(HistoryError, match=reason):
-        topic.take(*asked)
+        topic.take(*wanted)
     assert not topic.store.exists()

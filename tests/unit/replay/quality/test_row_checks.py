@@ -1,5 +1,6 @@
 """Checks that are asked for give the handbook's own examples, and say what they cannot take."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ def test_a_table_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, text
         read_conditions(tmp_path / "codes.csv")
 
 
-def marks(rules: CheckRules, **columns: list[object]) -> list[int]:
+def marks(rules: CheckRules, **columns: Sequence[object]) -> list[int]:
     size = len(next(iter(columns.values())))
     rows = pa.RecordBatch.from_pydict({"event_ns": [0] * size, "symbol": ["A"] * size, **columns})
     stream = Stream(name="trade", schema=rows.schema, key=("symbol",))
