@@ -1,4 +1,4 @@
-"""The form that the rows of a captured table were brought into: one for all, or they could not be compared."""
+"""The form that the rows of a captured table were brought into: one for all, so that they can be compared."""
 
 from typing import Final
 
