@@ -179,6 +179,7 @@ def require_conditions(schema: pa.Schema, stream: str, column: str, tape: str | 
                 f"{stream} has no column {name}, which --conditions names; it has {', '.join(schema.names)}"
             )
         kind = schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
             raise HistoryError(f"{stream}: column {name} is {kind}, and --conditions needs text")
 

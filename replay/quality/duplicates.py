@@ -25,6 +25,7 @@ class Duplicates:
 
     def __init__(self, kind: pa.DataType, dedup_ns: int = DEDUP_NS) -> None:
         """`kind` is the type of the ids: text or whole numbers, else HistoryError is raised."""
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
             raise HistoryError(f"ids are {kind}, and only text and whole numbers can tell duplicates")
         if dedup_ns < 0:

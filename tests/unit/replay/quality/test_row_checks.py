@@ -131,6 +131,15 @@ def test_cancels_and_corrections_are_marked_in_text_and_in_numbers() -> None:
         assert marks(rules, corr=list(corr)) == [0, BadTick.CORRECTION, BadTick.CORRECTION, 0]
 
 
+def test_words_of_a_dictionary_are_those_of_its_values() -> None:
+    columns = {name: pa.array(["7", "7"]).dictionary_encode() for name in ("id", "corr")}
+    rules = CheckRules(ids={"trade": NumberColumn("id")}, corrections={"trade": "corr"})
+    assert marks(rules, **columns) == [BadTick.CORRECTION, BadTick.DUPLICATE | BadTick.CORRECTION]
+    rows = pa.RecordBatch.from_pydict({"codes": pa.array(["@", "M"]).dictionary_encode()})
+    words = Conditions(us_conditions()).take(rows, np.zeros(2, np.int64), "codes", None)
+    assert words["price_ok"].tolist() == [True, False]
+
+
 def test_ids_are_those_of_a_symbol_unless_another_column_says_whose() -> None:
     columns = {"id": ["7", "7"], "venue": ["N", "Q"]}
     assert marks(CheckRules(ids={"trade": NumberColumn("id")}), **columns) == [0, BadTick.DUPLICATE]
