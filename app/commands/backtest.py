@@ -166,7 +166,6 @@ def backtest(
     if again is not None:
         run_again(again, out, None, date, config)
         return
-
     folder = out or Path("build/backtest") / str(date)
     where: dict[str, Any] = {"config": config, "data": data, "store": store_of(store), "out": folder}
     how: dict[str, Any] = {"wire": through_wire, "workers": workers, "partitions": partitions}
