@@ -1,7 +1,8 @@
 """The commands of `python -m replay`; each says what it does, and bad input ends in one line, exit 2."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.console import Console
 from replay.become import become
 from replay.errors import HistoryError, PublishError
 from replay.imports.folder import import_folder
+from replay.imports.options import OptionValues
 from replay.imports.units import Unit
 from replay.market import generate as market
 from replay.publish.options import (
@@ -30,7 +32,24 @@ from replay.publish.options import (
 )
 from replay.publish.pace import parse_speed
 from replay.publish.session import Target, of_registry, parse_client_config, publish, without_registry
-from replay.quality_commands import DeviationOption, TickOption, parse_ticks, quality
+from replay.quality_commands import quality
+from replay.quality_options import (
+    DEDUP_S,
+    AgainstOption,
+    ConditionsOption,
+    ConditionTableOption,
+    CorrectionsOption,
+    DedupOption,
+    DefaultOption,
+    DeviationOption,
+    FactorOption,
+    IdsOption,
+    OddLotsOption,
+    SpreadsOption,
+    TickOption,
+    TrimmedFlag,
+    check_rules,
+)
 from replay.query_command import queries
 from replay.store.cache import CacheSettings, use_cache
 from replay.store.catalog import list_days, print_catalog
@@ -124,6 +143,13 @@ FlagFlag = Annotated[
         help="Add a column bad_tick: 0, or bits of what is wrong with the row's prices (docs/history.md).",
     ),
 ]
+LeaveOutOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Kinds of bad ticks whose rows are left out and counted, with a comma between them, such as "
+        "duplicate,correction.  Default: none, all rows stay."
+    ),
+]
 DryRunFlag = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be imported, file by file, and write nothing.")
 ]
@@ -142,6 +168,7 @@ SettingsOption = Annotated[
 
 @app.command("import")
 def import_command(
+    context: typer.Context,
     folder: Folder,
     store: StoreOption = STORE,
     timezone: TimezoneOption = "America/New_York",
@@ -158,6 +185,18 @@ def import_command(
     flag_bad_ticks: FlagFlag = False,
     tick: TickOption = None,
     deviation_ticks: DeviationOption = 1.0,
+    ids: IdsOption = None,
+    dedup_seconds: DedupOption = DEDUP_S,
+    corrections: CorrectionsOption = None,
+    conditions: ConditionsOption = None,
+    condition_table: ConditionTableOption = None,
+    odd_lots: OddLotsOption = "all",
+    against: AgainstOption = None,
+    spreads: SpreadsOption = 1.0,
+    trimmed_mean: TrimmedFlag = False,
+    leave_out: LeaveOutOption = None,
+    factor: FactorOption = None,
+    default: DefaultOption = None,
     dry_run: DryRunFlag = False,
 ) -> None:
     """Import a folder of Parquet, CSV, Arrow or DBN files; days that are unchanged are not written again.
@@ -170,24 +209,26 @@ def import_command(
     Example: python -m replay import ../shared/data/lean_us_equity_ticks --dry-run
     """
     report = import_folder(
-        HistoryStore(parse_store(store)),
-        folder,
-        dry_run=dry_run,
-        timezone=timezone,
-        symbol=symbol,
-        event=event,
-        known=known,
-        unit=unit,
-        naive_as=naive_as,
-        time_format=time_format,
-        drop=drop or (),
-        keep=keep,
-        rename=rename or (),
-        replace=replace,
-        bad_ticks=parse_ticks(tick or (), deviation_ticks) if flag_bad_ticks else None,
+        HistoryStore(parse_store(store)), folder, dry_run=dry_run, **_import_values(context.params)
     )
     for line in report.lines():
         typer.echo(line)
+
+
+def _import_values(flags: Mapping[str, Any]) -> OptionValues:
+    """The flags of an import as what it takes."""
+    checks = check_rules(flags)
+    same = ("timezone", "symbol", "event", "known", "unit", "naive_as", "time_format", "keep", "replace")
+    values: OptionValues = {
+        "drop": flags["drop"] or (),
+        "rename": flags["rename"] or (),
+        "bad_ticks": checks.prices if flags["flag_bad_ticks"] else None,
+        "checks": checks if checks.text() or flags["leave_out"] else None,
+        "leave_out": flags["leave_out"],
+        "factors": flags["factor"] or (),
+        "defaults": flags["default"] or (),
+    }
+    return {**{name: flags[name] for name in same}, **values}  # type: ignore[typeddict-item]
 
 
 @app.command("generate")

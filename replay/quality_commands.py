@@ -10,11 +10,27 @@ from replay.capture.dead import dead_stream
 from replay.errors import HistoryError
 from replay.publish.options import STORE, StoreOption
 from replay.quality.arbiter import HOLD_NS
-from replay.quality.bad_ticks import BadTickRules
 from replay.quality.lines import arbitrate
-from replay.quality.measure import DayFacts, NumberColumn, QualityOptions, measure_day
+from replay.quality.measure import DayFacts, QualityOptions, measure_day
 from replay.quality.offsets import offset_faults
 from replay.quality.tables import keep_quality
+from replay.quality_options import (
+    DEDUP_S,
+    AgainstOption,
+    ConditionsOption,
+    ConditionTableOption,
+    CorrectionsOption,
+    DedupOption,
+    DeviationOption,
+    IdsOption,
+    NumberOption,
+    OddLotsOption,
+    SpreadsOption,
+    TickOption,
+    TrimmedFlag,
+    check_rules,
+    parse_numbers,
+)
 from replay.store.catalog import list_days
 from replay.store.day import Day
 from replay.store.days import HistoryStore
@@ -27,29 +43,6 @@ quality = typer.Typer()
 
 _DAY_MINUTES: Final = 24 * 60
 
-NumberOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--number",
-        help="Column that counts a source's rows, up by one: STREAM=COLUMN for a count of each symbol's, "
-        "STREAM=COLUMN/BY for one of each value of BY; give it once for each stream.  Default: none.",
-    ),
-]
-TickOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--tick",
-        help="Step of prices, or SYMBOL=STEP where a symbol has its own; give it once for each.  "
-        "Default: 0.01.",
-    ),
-]
-DeviationOption = Annotated[
-    float,
-    typer.Option(
-        help="Ticks that the usual deviation of a price counts as at least; raise it where a tick is "
-        "nothing beside the price."
-    ),
-]
 HoursOption = Annotated[
     str | None,
     typer.Option(
@@ -61,12 +54,22 @@ HoursOption = Annotated[
 
 @quality.command("quality")
 def quality_command(
+    context: typer.Context,
     store: StoreOption = STORE,
     date: Annotated[str | None, typer.Option(help="Day to measure, YYYY-MM-DD.  Default: all days.")] = None,
     stream: Annotated[str | None, typer.Option(help="Stream to measure.  Default: all.")] = None,
     number: NumberOption = None,
     tick: TickOption = None,
     deviation_ticks: DeviationOption = 1.0,
+    ids: IdsOption = None,
+    dedup_seconds: DedupOption = DEDUP_S,
+    corrections: CorrectionsOption = None,
+    conditions: ConditionsOption = None,
+    condition_table: ConditionTableOption = None,
+    odd_lots: OddLotsOption = "all",
+    against: AgainstOption = None,
+    spreads: SpreadsOption = 1.0,
+    trimmed_mean: TrimmedFlag = False,
     hours: HoursOption = None,
     table: Annotated[
         bool, typer.Option(help="Keep the results in the tables quality and quality_gap of the store.")
@@ -78,21 +81,24 @@ def quality_command(
     or missing.  Checks look at earlier rows only; no row is changed.
 
     Example: python -m replay quality --date 2024-01-15 --number trade=trade_id
+
+    Example: python -m replay quality --ids trade=trade_id/exchange --against trade=quote
     """
     options = QualityOptions(
-        rules=parse_ticks(tick or (), deviation_ticks),
+        checks=check_rules(context.params),
         numbers=parse_numbers(number or ()),
         hours=None if hours is None else parse_hours(hours),
     )
     history = HistoryStore(parse_store(store))
-    days = [day for day in list_days(history, date) if stream in (None, day.summary.stream)]
-    _require_streams(days, stream, options.numbers)
+    every = list_days(history, date)
+    days = [day for day in every if stream in (None, day.summary.stream)]
+    _require_streams(every, stream, [*options.numbers, *sorted(options.checks.streams)])
     newest = {day.summary.stream: day.date for day in days}
     if date is not None:
         newest = {day.summary.stream: _newest_date(history, day) for day in days}
     for day in days:
         facts = _facts(day, newest=newest[day.summary.stream] == day.date)
-        measured = measure_day(day, facts, options)
+        measured = measure_day(day, facts, options, _quotes(history, day, options.checks.quotes))
         for line in measured.quality.lines():
             typer.echo(line)
         if table:
@@ -144,44 +150,19 @@ def parse_hours(text: str) -> tuple[int, int]:
     raise HistoryError(f"--hours {text!r}: write the first hour and the last, such as 09:30-16:00")
 
 
-def parse_numbers(lines: Sequence[str]) -> dict[str, NumberColumn]:
-    """Read STREAM=COLUMN or STREAM=COLUMN/BY; raises HistoryError for anything else."""
-    numbers = {}
-    for line in lines:
-        stream, _, where = line.partition("=")
-        column, slash, by = where.partition("/")
-        names = tuple(name.strip() for name in by.split(",")) if slash else ()
-        if not stream or not column or not all(names):
-            raise HistoryError(
-                f"--number {line!r}: write STREAM=COLUMN, such as trade=trade_id, or STREAM=COLUMN/BY"
-            )
-        numbers[stream] = NumberColumn(column, names)
-    return numbers
-
-
-def parse_ticks(lines: Sequence[str], deviation_ticks: float) -> BadTickRules:
-    """Read STEP or SYMBOL=STEP; raises HistoryError for anything else."""
-    tick, ticks = 0.01, {}
-    for line in lines:
-        symbol, _, step = line.rpartition("=")
-        try:
-            value = float(step)
-        except ValueError:
-            raise HistoryError(
-                f"--tick {line!r}: write a step of prices, such as 0.01 or ESZ4=0.25"
-            ) from None
-        if symbol:
-            ticks[symbol] = value
-        else:
-            tick = value
-    return BadTickRules(tick=tick, ticks=ticks, deviation_ticks_min=deviation_ticks)
-
-
-def _require_streams(days: Sequence[Day], stream: str | None, numbers: Mapping[str, NumberColumn]) -> None:
+def _require_streams(days: Sequence[Day], stream: str | None, others: Sequence[str]) -> None:
     there = sorted({day.summary.stream for day in days})
-    for name in ([stream] if stream is not None else []) + list(numbers):
+    for name in ([stream] if stream is not None else []) + list(others):
         if name not in there:
             raise HistoryError(f"no day of a stream {name} is here; there is {', '.join(there) or 'none'}")
+
+
+def _quotes(history: HistoryStore, day: Day, quotes: Mapping[str, str]) -> Day | None:
+    """The quotes of a day that its trades are held against, None where it has none."""
+    name = quotes.get(day.summary.stream)
+    if name is None or not history.has(name, day.date):
+        return None
+    return history.day(name, day.date)
 
 
 def _newest_date(history: HistoryStore, day: Day) -> str:

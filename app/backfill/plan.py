@@ -60,6 +60,7 @@ class Plan:
     `overnight`  whether what the join and the nodes know goes on from day to day.
     `days`       by date and stream.
     `grace_ns`   by date that of its own disorder; where days follow one another, one for all.
+    `into`       the store whose tables take the rows; empty for files in OUT.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Plan:
     days: Mapping[str, Mapping[str, Pinned]]
     shards: tuple[Shard, ...]
     grace_ns: Mapping[str, int]
+    into: str = ""
 
     @property
     def dates(self) -> list[str]:
@@ -101,6 +103,7 @@ class Plan:
                     for one in fields["shards"]
                 ),
                 grace_ns={date: int(ns) for date, ns in fields["grace_ns"].items()},
+                into=str(fields.get("into", "")),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as broken:
             raise UsageError(f"{stage / NAME}: not the plan of a backfill ({broken})") from None
@@ -128,8 +131,11 @@ def make_plan(
     *,
     overnight: bool,
     groups: int,
+    into: Folder | None = None,
 ) -> Plan:
     """The plan of a backfill over `days`, by date, with the partitions in as many groups.
+
+    `into` is the store whose tables take the rows, None for files: the id does not hang on it.
 
     `grace_ns` says by date what a run of that day alone would have; `pipeline` has one that covers all.
     """
@@ -152,6 +158,7 @@ def make_plan(
         days=pinned,
         shards=tuple(_shards(spans, pipeline.settings.bus.partitions, groups, chained=chained)),
         grace_ns=dict.fromkeys(days, pipeline.settings.pipeline.grace_ns) if overnight else dict(grace_ns),
+        into="" if into is None else str(located(into)),
     )
 
 

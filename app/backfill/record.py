@@ -2,14 +2,16 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from app.backfill.plan import Plan
 from app.backfill.shard import SHARDS, Manifest
+from app.backfill.tables import part_of, tables_of
 from app.wiring.pipeline import Pipeline
 from app.wiring.resolved import settings_id
 from app.words import table_lines
+from replay.store.part import Part
 
 PARITY_LENGTH: Final = 8  # hex digits that are shown
 
@@ -46,7 +48,22 @@ def record_of(plan: Plan, pipeline: Pipeline, done: Mapping[str, Manifest]) -> d
         "rows_late": {name: rows_late[name] for name in pipeline.settings.stream_names},
         "rows_dead": sum(manifest.rows_dead for manifest in done.values()),
         "outputs": outputs,
-        "files": {path: {"rows": rows, "sha256": of} for path, (rows, of) in sorted(files.items())},
+        **(
+            {"into": plan.into, "tables": tables_of(parts_of(done, outputs)), "files": {}}
+            if plan.into
+            else {"files": {path: {"rows": rows, "sha256": of} for path, (rows, of) in sorted(files.items())}}
+        ),
+    }
+
+
+def parts_of(done: Mapping[str, Manifest], outputs: Iterable[str]) -> dict[str, list[Part]]:
+    """By output the parts that shards have written, in one order whoever wrote them."""
+    return {
+        name: sorted(
+            (part_of(one) for manifest in done.values() for one in manifest.parts.get(name, ())),
+            key=lambda part: part.path,
+        )
+        for name in outputs
     }
 
 

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 from app.backfill.plan import NAME as PLAN
 from app.backfill.plan import Plan, hands_over, make_plan
-from app.backfill.record import record_lines, record_of
+from app.backfill.record import parts_of, record_lines, record_of
 from app.backfill.runners import Runner
 from app.backfill.shard import SHARDS, UNFINISHED, Manifest
+from app.backfill.tables import commit_tables, committed, open_tables
 from app.config import Settings
 from app.day.days import history_of
 from app.day.history import join_of_days
@@ -69,8 +70,12 @@ def run_backfill(
     overnight: bool,
     groups: int | None,
     say: Say,
+    into: Folder | None = None,
 ) -> Result:
     """Run the days of `span` (`FIRST..LAST`) as shards, and put their rows into OUT with one commit.
+
+    With `into` the rows go to tables of that store, named after the outputs, in one commit of each table, and
+    OUT has the record alone.
 
     The rows of an output lie in OUT/NAME/day=DATE, a file for each partition.  With `overnight` what the join
     and the nodes know goes on from day to day, as on the topics of a live run; else each day stands alone.
@@ -78,19 +83,26 @@ def run_backfill(
     `groups`, each of which is a shard of its own on a day, or in fewer where days stand alone; None makes a
     group of each.  Raises UsageError where OUT holds something else, or the days cannot be run together.
     """
-    wanted = _Wanted.of(span, request, overnight=overnight, say=say)
+    wanted = _Wanted.of(span, request, into, overnight=overnight, say=say)
     out, stage = request.out, _stage(request.out)
-    _require_ours(out)
+    _require_ours(out, into)
     with _alone(stage, out):
         before = Plan.read(stage) if (stage / PLAN).exists() else None
         pipeline, plan = wanted.planned(stage, groups)
-        if before is not None and before.id == plan.id:
+        if before is not None and (before.id, before.into) == (plan.id, plan.into):
             plan = before  # cut into shards as it was
         else:
             shutil.rmtree(stage)  # of another plan, or of one that was being committed
             stage.mkdir()
             pipeline, plan = wanted.planned(stage, groups)
-        if (done := _committed(out, plan)) is not None:
+        if into is not None:
+            first = wanted.days[min(wanted.days)]
+            done = committed(plan, pipeline.sinks(0))
+            if done is None:
+                open_tables(into, pipeline, first[0].zone, plan.dates)
+        else:
+            done = _committed(out, plan)
+        if done is not None:
             shutil.rmtree(stage)
             return Result(done, 0, 0, 0, "")
         if overnight and not hands_over(pipeline):
@@ -109,9 +121,12 @@ class _Wanted:
     days: Mapping[str, Sequence[Day]]
     grace_ns: Mapping[str, int | None]
     overnight: bool
+    into: Folder | None
 
     @classmethod
-    def of(cls, span: str, request: ReplayRequest, *, overnight: bool, say: Say) -> "_Wanted":
+    def of(
+        cls, span: str, request: ReplayRequest, into: Folder | None, *, overnight: bool, say: Say
+    ) -> "_Wanted":
         """That of a request; raises UsageError where the days cannot be run together."""
         settings = request.settings()
         history, dates = history_of(span, request, settings.stream_names, say)
@@ -121,7 +136,7 @@ class _Wanted:
         require_meanings(settings, join)
         graph_plan(settings, join, "")  # what is wrong with it is said of the file that somebody wrote
         grace_ns = {date: request.grace_ns_for(of, settings) for date, of in days.items()}
-        return cls(settings, history.store.root, days, grace_ns, overnight)
+        return cls(settings, history.store.root, days, grace_ns, overnight, into)
 
     def planned(self, stage: Path, groups: int | None) -> tuple[Pipeline, Plan]:
         """Write the settings into the stage; the pipeline of them, and the plan."""
@@ -139,6 +154,7 @@ class _Wanted:
             overnight=self.overnight,
             # Days that stand alone are shards enough: each group of partitions would read its day once more.
             groups=groups if self.overnight else ceil(groups / len(self.days)),
+            into=self.into,
         )
         return pipeline, plan
 
@@ -178,7 +194,12 @@ def _run(
             lost = _drive(plan, stage, runner, done, say)
         finally:
             runner.close()
-    return Result(record_of(plan, pipeline, done), len(done) - known, known, lost, way)
+    record = record_of(plan, pipeline, done)
+    if plan.into:
+        commit_tables(plan, record, parts_of(done, record["outputs"]))
+        for name in record["outputs"]:
+            shutil.rmtree(stage / name)
+    return Result(record, len(done) - known, known, lost, way)
 
 
 def _drive(plan: Plan, stage: Path, runner: Runner, done: dict[str, Manifest], say: Say) -> int:
@@ -244,8 +265,13 @@ def _committed(out: Path, plan: Plan) -> dict[str, Any] | None:
     return record if whole else None
 
 
-def _require_ours(out: Path) -> None:
-    """Raise UsageError where OUT holds something that is no backfill: it would be replaced."""
+def _require_ours(out: Path, into: Folder | None) -> None:
+    """Raise UsageError where OUT holds something that is no backfill, or rows: they would be replaced."""
+    if into is not None and any(out.glob("*/day=*")):
+        raise UsageError(
+            f"OUT={out} holds the rows of a backfill, which the record of this one would replace: name "
+            "another folder with --out"
+        )
     if out.is_dir() and any(out.iterdir()) and not (out / NAME).exists():
         raise UsageError(
             f"OUT={out} holds something else than a backfill, which would be replaced: name another folder"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from app.backfill.end_state import EndState
 from app.backfill.plan import Plan, Shard
+from app.backfill.tables import DayParts, part_fields
 from app.batch.batch_task import BatchTask
 from app.batch.judge import Judge
 from app.batch.outputs import OutputFile, group_rows_of
@@ -27,6 +28,8 @@ from app.wiring.pipeline import Pipeline
 from operators.hashing.parity import Parity
 from operators.inputs.progress import TaskProgress
 from replay.store.day import Day
+from replay.store.objects import parse_store
+from replay.store.table import HistoryTable
 
 if TYPE_CHECKING:
     from operators.operator import Operator
@@ -42,6 +45,7 @@ class Manifest:
     `files`     by path below the stage, the rows and the SHA-256 of each.
     `parities`  by date, output and partition, at the end of that day; where days follow one another, of all
                 rows since the first.
+    `parts`     by output, of rows that tables take: the parts that were written of them.
     """
 
     shard: str
@@ -50,6 +54,7 @@ class Manifest:
     rows_in: Counter[str] = field(default_factory=Counter)
     rows_late: Counter[str] = field(default_factory=Counter)
     rows_dead: int = 0
+    parts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, stage: Path, shard: str, *, checked: bool = True) -> "Manifest | None":
@@ -139,11 +144,23 @@ class _Work:
             if not self._plan.overnight or date == self._plan.dates[-1]:
                 for task in tasks.values():
                     task.finish()
-            self._manifest.files |= files.keep()
+            kept = files.keep()
+        self._manifest.files |= kept
+        if self._plan.into:
+            self._write_parts(date, kept)
         for number in self._partitions:
             self._ends[number].parities = files.parities(number)
             self._ends[number].offsets = {name: of[number] for name, of in steps.offsets.items()}
         self._note(date, tasks.values(), judges.values())
+
+    def _write_parts(self, date: str, kept: Iterable[str]) -> None:
+        """Write the rows of a day's files as parts of tables, which nobody sees until they are committed."""
+        into = parse_store(self._plan.into)
+        for path in kept:
+            output, partition = Path(path).parts[0], int(Path(path).stem.rpartition("-")[2])
+            place = DayParts(HistoryTable(into, output), self._plan, date, partition)
+            parts = [part_fields(part) for part in place.write(self._stage / path)]
+            self._manifest.parts.setdefault(output, []).extend(parts)
 
     def _begin(self, number: int) -> None:
         """Get a task ready for a day: as it stood the evening before, or new."""

@@ -37,7 +37,7 @@ from app.commands.replay import (
 from app.day.dates import BETWEEN, days_between
 from app.day.request import ReplayRequest
 from app.errors import UsageError
-from replay.store.objects import store_of
+from replay.store.objects import parse_store, store_of
 
 if TYPE_CHECKING:
     from app.backfill.runners import Runner
@@ -106,6 +106,16 @@ OvernightOption = Annotated[
     ),
 ]
 
+ToOption = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="STORE",
+        help="Store of a history whose tables, named after the outputs, take the rows of several days, in "
+        "one commit each.  Default: none, rows lie in OUT.",
+    ),
+]
+
 
 @app.command()
 def backtest(
@@ -139,6 +149,7 @@ def backtest(
     processes: ProcessesOption = None,
     ray: RayOption = None,
     overnight: OvernightOption = False,
+    to: ToOption = None,
 ) -> None:
     """Run the same join and graph over days of history, straight from Parquet to Parquet, and audit the rows.
 
@@ -155,7 +166,6 @@ def backtest(
     if again is not None:
         run_again(again, out, None, date, config)
         return
-
     folder = out or Path("build/backtest") / str(date)
     where: dict[str, Any] = {"config": config, "data": data, "store": store_of(store), "out": folder}
     how: dict[str, Any] = {"wire": through_wire, "workers": workers, "partitions": partitions}
@@ -166,7 +176,7 @@ def backtest(
     def request(day: str) -> ReplayRequest:
         return ReplayRequest(date=day, reading=files, **(where | how | matched))
 
-    _run(date, request, _Shards(processes, ray, overnight), (sets or [], variants), (cache, cache_mib))
+    _run(date, request, _Shards(processes, ray, overnight, to), (sets or [], variants), (cache, cache_mib))
 
 
 def _run(
@@ -192,11 +202,12 @@ class _Shards(NamedTuple):
     processes: int | None
     ray: str | None
     overnight: bool
+    to: str | None
 
     @property
     def wanted(self) -> bool:
         """Whether any of them was typed."""
-        return self.processes is not None or self.ray is not None or self.overnight
+        return self.processes is not None or self.ray is not None or self.overnight or self.to is not None
 
 
 def _backfill(
@@ -206,19 +217,22 @@ def _backfill(
     from app.backfill.run import run_backfill
 
     if date is None or BETWEEN not in date:
-        raise UsageError("--processes, --ray and --overnight share several days: say --date FIRST..LAST")
+        raise UsageError(
+            "--processes, --ray, --overnight and --to share several days: say --date FIRST..LAST"
+        )
     first = request(days_between(date)[0])
     if other or first.wire or first.feature is not None:
         raise UsageError(
-            "--processes, --ray and --overnight run days straight from files as they are: leave out --set, "
-            "--variants, --through-wire and --feature"
+            "--processes, --ray, --overnight and --to run days straight from files as they are: leave out "
+            "--set, --variants, --through-wire and --feature"
         )
     groups = shards.processes or (1 if shards.ray is None else None)
+    into = None if shards.to is None else parse_store(shards.to)
     result = run_backfill(
-        date, first, partial(_runner, shards), overnight=shards.overnight, groups=groups, say=say
+        date, first, partial(_runner, shards), overnight=shards.overnight, groups=groups, say=say, into=into
     )
     print_lines(result.lines())
-    console.print(f"rows {first.out}", soft_wrap=True)
+    console.print(f"rows {first.out if into is None else into}", soft_wrap=True)
 
 
 def _runner(shards: _Shards, stage: Path) -> "Runner":

@@ -9,10 +9,18 @@ from app.config import load_settings
 from app.wiring.captured import captured_topics
 from app.wiring.open import open_pipeline
 from replay.capture.capture import HELD_SIZE_MAX, CaptureLimits
+from replay.capture.normal import NormalRules, normalised
 from replay.capture.session import CaptureTarget
 from replay.capture.session import capture as capture_topics
 from replay.dates import NEW_YORK
 from replay.publish.options import STORE, StoreOption
+from replay.quality_options import (
+    ConditionsOption,
+    ConditionTableOption,
+    OddLotsOption,
+    condition_columns,
+    table_of,
+)
 from replay.store.objects import parse_store
 from schemas.clocks import NS_PER_S
 
@@ -39,6 +47,22 @@ SizeOption = Annotated[
 GroupOption = Annotated[
     str | None, typer.Option(help="Consumer group that shows the lag.  Default: PREFIX-capture.")
 ]
+FactorOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--factor",
+        help="Factor of a column's values, STREAM.COLUMN=FACTOR, a number or a fraction such as "
+        "trade.price=1/10000; give it once for each.  Default: none.",
+    ),
+]
+DefaultOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--default",
+        help="Value in the place of a column's nulls, STREAM.COLUMN=VALUE; give it once for each.  "
+        "Default: none.",
+    ),
+]
 GapFlag = Annotated[
     bool, typer.Option("--accept-gap", help="Go on behind rows that the log has no more, and note it.")
 ]
@@ -58,13 +82,19 @@ def capture(
     flush_seconds: SecondsOption = 60.0,
     flush_size: SizeOption = HELD_SIZE_MAX,
     group: GroupOption = None,
+    factor: FactorOption = None,
+    default: DefaultOption = None,
+    conditions: ConditionsOption = None,
+    condition_table: ConditionTableOption = None,
+    odd_lots: OddLotsOption = "all",
     accept_gap: GapFlag = False,
     to_end: EndFlag = False,
 ) -> None:
     """Capture topics of a pipeline into tables of the history, each row once; stopped, it goes on.
 
     Where reading goes on is part of the table, so a capture that dies loses and doubles nothing, and of two
-    at once one is refused.  What cannot be read goes to the table STREAM_dead, with the reason.
+    at once one is refused.  What cannot be read goes to the table STREAM_dead, with the reason.  Rows are
+    kept as they were sent, but for --factor and --default; --conditions adds columns.
 
     Example: python -m app capture --config tidemark.toml --store build/history/live
 
@@ -73,7 +103,9 @@ def capture(
     settings = load_settings(config, {"bus": {"bootstrap": bootstrap}})
     pipeline = open_pipeline(settings, on_wait=say)
     names = None if streams is None else [name.strip() for name in streams.split(",")]
-    topics = captured_topics(pipeline, names)
+    columns, table = condition_columns(conditions or ()), table_of(condition_table, odd_lots)
+    rules = NormalRules.parse(factor or (), default or (), columns, table)
+    topics = normalised(captured_topics(pipeline, names), rules)
     target = CaptureTarget(
         bus=pipeline.bus,
         store=parse_store(store),

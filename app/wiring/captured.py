@@ -55,14 +55,14 @@ def _sealed(pipeline: Pipeline, name: str) -> tuple[Stream, RowDecoder]:
         raise UsageError(
             f"--streams {name}: its rows are {sink.form} (worker.format); only frames are captured"
         )
-    stream = Stream(name=name, schema=sink.schema, key=_key_of(pipeline, sink.schema.names), sequence=None)
+    stream = Stream(name=name, schema=sink.schema, key=key_of(pipeline, sink.schema.names), sequence=None)
     limits = DecodeLimits(message_size_max=settings.worker.message_size_max)
     values = FrameValues(sink.schema, limits, stream=name)
     shape = Shape(times={}, key_from_columns=True)
     return stream, ShapedDecoder(values, Shaper(stream, settings.pipeline.clock, shape))
 
 
-def _key_of(pipeline: Pipeline, columns: Sequence[str]) -> tuple[str, ...]:
+def key_of(pipeline: Pipeline, columns: Sequence[str]) -> tuple[str, ...]:
     """The key columns of the first input, the left one first, that are columns of the rows; () for none."""
     keys = (stream.key for stream in pipeline.streams.values())
     return next((key for key in keys if set(key) <= set(columns)), ())

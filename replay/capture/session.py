@@ -10,6 +10,7 @@ import typer
 
 from replay.capture.capture import Capture, CaptureInput, CaptureLimits
 from replay.capture.dead import DEAD_SCHEMA, dead_rules, dead_stream
+from replay.capture.form import require_form
 from replay.capture.writer import TableWriter
 from replay.errors import HistoryError, StoreAwayError
 from replay.store.days import require_stream_name
@@ -29,12 +30,16 @@ _PAUSE_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapturedTopic:
-    """A topic to capture, the stream of its rows, and what decodes it."""
+    """A topic to capture, the stream of its rows, and what decodes it.
+
+    `form` says what becomes of rows on the way, in words; empty where they are kept as they were sent.
+    """
 
     topic: str
     partitions: int
     stream: Stream
     decoder: RowDecoder
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +118,11 @@ def _source(each: CapturedTopic, target: CaptureTarget) -> CaptureInput:
                 f"the table {stream.name} in {target.store} is keyed by {', '.join(table.rules.key)}, and "
                 f"{each.topic} by {', '.join(stream.key)}: capture it as another stream"
             )
+        require_form(table, each.form)
         table.grow(stream.schema)
     else:
         rules = table_rules(stream, each.partitions, target.zone, target.buckets)
-        create_table(target.store, rules, stream.schema)
+        require_form(create_table(target.store, rules, stream.schema), each.form)
     create_table(target.store, dead_rules(stream.name, target.zone), DEAD_SCHEMA)
     rows, dead = (
         TableWriter(target.store, name, each.topic, by=target.group, open_table=HistoryTable)

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from replay.capture.dead import part_without_key
+from replay.capture.form import form_of
 from replay.errors import HistoryError
 from replay.order import as_int64s
 from replay.store.coverage import next_offsets
@@ -56,6 +57,11 @@ class Tail:
         self._consumer = bus.consumer(group=group, client_id=group)
         self._lock = Lock()
         self._table = HistoryTable(store, stream)
+        if form := form_of(self._table):
+            raise HistoryError(
+                f"the table {stream} has rows with {form}, and those of {topic} are as they were sent: only "
+                "captured rows can be asked"
+            )
         self._next: dict[int, int] = {}  # the next offsets as the table has them
         self._position: dict[int, int] = {}
         self._held: dict[int, list[pa.RecordBatch]] = {}

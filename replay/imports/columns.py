@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from replay.errors import SourceError
 from replay.imports.common_types import is_list_of_nothing
 from replay.imports.options import ImportOptions
+from replay.normalise import ValueRules
 from topics.avro.arrow_types import avro_type
 from topics.wire import CodecError
 
@@ -25,11 +26,12 @@ _DECIMAL_DIGITS_MAX: Final = 38
 class Columns:
     """The columns of one file that are kept: {name in the file: name in the history}, in the file's order.
 
-    `notes` say what was left out or named anew.
+    `notes` say what was left out or named anew, and `values` what becomes of values, by the history's names.
     """
 
     names: Mapping[str, str]
     notes: tuple[str, ...]
+    values: ValueRules
 
     def find(self, name: str | None) -> str | None:
         """Return the history's name of a column that an option names by either."""
@@ -60,15 +62,27 @@ def choose_columns(schema: pa.Schema, file: str, options: ImportOptions, needed:
                 f"{file}: columns {other!r} and {name!r} would both be {new}: "
                 f"give one another name with --rename '{name}=NEW'"
             )
-    return Columns(names, tuple(notes))
+    rules = options.values
+    values = ValueRules(
+        {names.get(name, name): factor for name, factor in rules.factors.items()},
+        {names.get(name, name): text for name, text in rules.defaults.items()},
+    )
+    return Columns(names, tuple(notes), values)
 
 
 def require_known(options: ImportOptions, present: frozenset[str]) -> None:
     """Raise SourceError where an option names a column that no file has."""
-    flags = {"--drop": options.drop, "--keep": options.kept or (), "--rename": options.renames}
+    flags = {
+        "--drop": options.drop,
+        "--keep": options.kept or (),
+        "--rename": options.renames,
+        "--factor": options.values.factors,
+        "--default": options.values.defaults,
+    }
     for flag, names in flags.items():
         for name in names:
-            if name not in present and not (flag == "--keep" and name in options.renames.values()):
+            renamed = flag in ("--keep", "--factor", "--default") and name in options.renames.values()
+            if name not in present and not renamed:
                 raise SourceError(f"{flag} {name}: no file has such a column; there are {_sorted(present)}")
 
 

@@ -1,10 +1,10 @@
 """Import a folder of files into the history: values never changed, bad rows named, files only once."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Unpack
@@ -14,29 +14,29 @@ import pyarrow as pa
 
 from replay.errors import SourceError
 from replay.imports.columns import require_known
-from replay.imports.common_types import common_type, is_list_of_nothing
 from replay.imports.files import NAMES_MAX, STREAMS, find_files
-from replay.imports.flags import count_bad, with_flag_column, with_flags
+from replay.imports.flags import Flagging, count_bad, judged
 from replay.imports.options import ImportOptions, OptionValues
 from replay.imports.replacement import require_own
 from replay.imports.report import ImportedDay, ImportReport
 from replay.imports.source_file import MARKET_SYMBOL, SEQUENCE, BadRows, SourceFile
+from replay.imports.union import union_schema
 from replay.order import order_clock, order_times
-from replay.quality.bad_ticks import BadTickRules
+from replay.quality.quotes_beside import require_quotes
 from replay.store.day import BATCH_ROWS, Source
 from replay.store.days import HistoryStore, StagedDay
-from schemas.clocks import EVENT_NS, KNOWN_NS
+from schemas.clocks import EVENT_NS, KNOWN_NS, Clock
 from schemas.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How a folder is read: key columns, the zone of its days, all of it as text, and rules for bad ticks."""
+    """How a folder is read: key columns, the zone of its days, all of it as text, and how rows are judged."""
 
     key: tuple[str, ...]
     zone: str
     made: dict[str, str]
-    bad_ticks: BadTickRules | None
+    flagging: Flagging | None
 
 
 @dataclass(slots=True)
@@ -59,6 +59,32 @@ class _DayRows:
             self.groups.append((file, []))
         self.groups[-1][1].append(group)
         self.rows += rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Quotes:
+    """The quotes of a day that trades are held against."""
+
+    day_rows: _DayRows
+    schema: pa.Schema
+
+    @property
+    def text(self) -> str:
+        """Which files they come from, in short: trades are judged anew where these change."""
+        files = [(one.name, one.size, one.modified_ns) for one in self.day_rows.sources]
+        return hashlib.sha256(repr(files).encode()).hexdigest()[:16]
+
+    def rows(self, day: int, plan: _Plan, order: Clock) -> pa.Table:
+        """All of them; raises SourceError where trades cannot be held against them."""
+        stream = STREAMS[1]
+        require_quotes(self.schema, stream)
+        table = pa.concat_tables(_rows_of(self.day_rows, day, self.schema, plan))
+        if order_clock(table) != order:
+            raise SourceError(
+                f"{stream} of {_date(day)} is in the order of {order_clock(table)}_ns, and the trades in "
+                f"that of {order}_ns: they are looked up by one clock"
+            )
+        return table
 
 
 def import_folder(
@@ -96,7 +122,7 @@ def import_folder(
         if not any(days.values()):
             raise SourceError(f"{folder}: no row can be imported; {_first(report)}")
         schemas = {
-            (stream, day): _union(stream, day, rows.files, full[stream])
+            (stream, day): union_schema(f"{stream} rows of {_date(day)}", rows.files, full[stream])
             for stream, of_stream in days.items()
             for day, rows in of_stream.items()
         }
@@ -108,7 +134,8 @@ def import_folder(
             staged: list[StagedDay] = []
             for (stream, day), schema in schemas.items():
                 rows = days[stream][day]
-                done, new = _stage_day(store, stream, day, rows, schema, plan, dry_run=dry_run)
+                quotes = _quotes(stream, day, days, schemas, plan)
+                done, new = _stage_day(store, stream, day, rows, schema, plan, quotes, dry_run=dry_run)
                 report.days.append(done)
                 if new is not None:
                     staged.append(staging.enter_context(new))
@@ -125,6 +152,9 @@ def _plan(
     options: ImportOptions,
     report: ImportReport,
 ) -> _Plan:
+    unknown = sorted((options.checks.streams if options.checks is not None else set()) - set(STREAMS))
+    if unknown:
+        raise SourceError(f"there is no stream {unknown[0]} to check: an import has {', '.join(STREAMS)}")
     named = [(stream, file) for stream, sources in files.items() for file in sources]
     every = [file for sources in full.values() for file in sources]
     require_known(options, frozenset(name for _, file in named for name in file.present))
@@ -145,7 +175,21 @@ def _plan(
         report.notes += file.notes if file.rows else [f"{file.name}: no rows"]
         if report.dry_run:
             report.describe(stream, file)
-    return _Plan(key, options.zone, options.made(key), options.bad_ticks)
+    return _Plan(key, options.zone, options.made(key), options.flagging)
+
+
+def _quotes(
+    stream: str,
+    day: int,
+    days: dict[str, dict[int, _DayRows]],
+    schemas: dict[tuple[str, int], pa.Schema],
+    plan: _Plan,
+) -> _Quotes | None:
+    """What the trades of a day are held against, None where nobody asked for it or there are none."""
+    other = None if plan.flagging is None else plan.flagging.rules.quotes.get(stream)
+    if other is None or day not in days.get(other, {}):
+        return None
+    return _Quotes(days[other][day], schemas[other, day])
 
 
 def _has_market(file: SourceFile) -> bool:
@@ -201,49 +245,6 @@ def _require_some(file: SourceFile, wrong: list[BadRows]) -> None:
         )
 
 
-def _union(stream: str, day: int | None, files: list[SourceFile], others: list[SourceFile]) -> pa.Schema:
-    """The columns of all these files, in the order they appear; one that some file lacks can be null.
-
-    A column without any value has the type that `others` give it, or is text.
-    """
-    kinds: dict[str, list[tuple[pa.DataType, SourceFile]]] = {}
-    for file in files:
-        for column in file.schema:
-            kinds.setdefault(column.name, []).append((column.type, file))
-    everywhere = set.intersection(*({c.name for c in file.schema if not c.nullable} for file in files))
-    fields = []
-    for name, seen in kinds.items():
-        kind = common_type([kind for kind, _ in seen])
-        if kind is None:
-            (one, first), (other, second) = _first_two_apart(seen)
-            raise SourceError(
-                f"column {name!r} is {one} in {first.path} and {other} in {second.path}, and both have "
-                f"{stream} rows{'' if day is None else f' of {_date(day)}'}: give them one type, or leave it "
-                f"out with --drop {name!r}"
-            )
-        if pa.types.is_null(kind) or is_list_of_nothing(kind):
-            kind = _elsewhere(name, kind, others)
-        metadata = seen[0][1].schema.field(name).metadata  # a clock's source, by the first file
-        fields.append(pa.field(name, kind, nullable=name not in everywhere, metadata=metadata))
-    return pa.schema(fields)
-
-
-def _first_two_apart(seen: list[tuple[pa.DataType, SourceFile]]) -> list[tuple[pa.DataType, SourceFile]]:
-    """The first two that have no common type, or the first and the last where only all together have none."""
-    pairs = combinations(seen, 2)
-    apart = next((list(pair) for pair in pairs if common_type([kind for kind, _ in pair]) is None), None)
-    return apart or [seen[0], seen[-1]]
-
-
-def _elsewhere(name: str, here: pa.DataType, files: list[SourceFile]) -> pa.DataType:
-    """The type that these files give a column, text where none has a value in it, or they differ."""
-    kinds = [file.schema.field(name).type for file in files if name in file.schema.names]
-    kind = common_type([here, *kinds]) or here
-    if is_list_of_nothing(kind):
-        return pa.list_(pa.string())
-    return pa.string() if pa.types.is_null(kind) else kind
-
-
 def _stage_day(
     store: HistoryStore,
     stream: str,
@@ -251,38 +252,50 @@ def _stage_day(
     rows: _DayRows,
     schema: pa.Schema,
     plan: _Plan,
+    quotes: _Quotes | None,
     *,
     dry_run: bool,
 ) -> tuple[ImportedDay, StagedDay | None]:
     """Return what becomes of a day, and the day where it is to be kept."""
     date_text = _date(day)
+    made = plan.made if quotes is None else plan.made | {"quotes": quotes.text}
     if store.has(stream, date_text):
         before = store.day(stream, date_text)
         same = len(before.summary.sources) == len(rows.sources) and all(
             map(Source.same_file, before.summary.sources, rows.sources)
         )
-        if same and before.summary.made == plan.made:
+        if same and before.summary.made == made:
             return ImportedDay(stream, date_text, before.rows, written=False), None
-    made = _stream(stream, schema, plan)
-    if dry_run:  # read all the same: a value that cannot be taken is said
+    kept = _stream(stream, schema, plan)
+    if dry_run and (plan.flagging is None or not plan.flagging.left_out):
+        # Read all the same: a value that cannot be taken is said.
         count = sum(part.num_rows for part in _rows_of(rows, day, schema, plan))
         return ImportedDay(stream, date_text, count, written=True), None
     table = pa.concat_tables(_rows_of(rows, day, schema, plan))
     order = order_clock(table)
+    table, left_out = _in_order(table, order), 0
+    if plan.flagging is not None:
+        beside = None if quotes is None else _in_order(quotes.rows(day, plan, order), order)
+        table, left_out = judged(table, _plain_stream(stream, schema, plan), plan.flagging, order, beside)
+    done = ImportedDay(
+        stream,
+        date_text,
+        table.num_rows,
+        written=True,
+        bad_ticks=0 if dry_run else count_bad(table),
+        left_out=left_out,
+    )
+    if dry_run:
+        return done, None
+    batches = table.to_batches(max_chunksize=BATCH_ROWS)
+    return done, store.stage(kept, date_text, batches, order=order, sources=rows.sources, made=made)
+
+
+def _in_order(table: pa.Table, order: Clock) -> pa.Table:
     times = order_times(table, order)
     if np.any(times[:-1] > times[1:]):
-        table = table.take(pa.array(np.argsort(times, kind="stable")))
-    if plan.bad_ticks is not None:
-        table = with_flags(table, made.schema, plan.key, plan.bad_ticks)
-    staged = store.stage(
-        made,
-        date_text,
-        table.to_batches(max_chunksize=BATCH_ROWS),
-        order=order,
-        sources=rows.sources,
-        made=plan.made,
-    )
-    return ImportedDay(stream, date_text, table.num_rows, written=True, bad_ticks=count_bad(table)), staged
+        return table.take(pa.array(np.argsort(times, kind="stable")))
+    return table
 
 
 def _rows_of(rows: _DayRows, day: int, schema: pa.Schema, plan: _Plan) -> Iterator[pa.Table]:
@@ -331,7 +344,7 @@ def _stage_days_without_rows(
         if report.dry_run:
             continue
         schema = (
-            _union(stream, None, full[stream], full[stream])
+            union_schema(f"{stream} rows", full[stream], full[stream])
             if full[stream]
             else _least_schema(full[driving], plan)
         )
@@ -347,8 +360,13 @@ def _least_schema(files: list[SourceFile], plan: _Plan) -> pa.Schema:
 
 
 def _stream(name: str, schema: pa.Schema, plan: _Plan) -> Stream:
-    if plan.bad_ticks is not None:
-        schema = with_flag_column(schema, name)
+    """The stream of a day as it is kept."""
+    plain = _plain_stream(name, schema, plan)
+    return plain if plan.flagging is None else replace(plain, schema=plan.flagging.schema(plain))
+
+
+def _plain_stream(name: str, schema: pa.Schema, plan: _Plan) -> Stream:
+    """The stream of a day without what is known of its rows."""
     ordered = SEQUENCE in schema.names and schema.field(SEQUENCE).type == pa.int64()
     return Stream(name=name, schema=schema, key=plan.key, sequence=SEQUENCE if ordered else None)
 

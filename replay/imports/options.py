@@ -1,17 +1,30 @@
 """How a folder is read, as somebody stated it: checked before any file is opened."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from replay.dates import NEW_YORK
 from replay.errors import SourceError
+from replay.imports.flags import NONE, Flagging
 from replay.imports.units import UNITS, Unit
+from replay.normalise import ValueRules
 from replay.quality.bad_ticks import BadTickRules
+from replay.quality.checks import CheckRules, kinds_of
 from replay.zones import require_zone
 
 
-class OptionValues(TypedDict, total=False):
+class JudgeValues(TypedDict, total=False):
+    """Those of them that say how rows are judged, and what becomes of their values."""
+
+    bad_ticks: BadTickRules | None
+    checks: CheckRules | None
+    leave_out: str | None
+    factors: Sequence[str]
+    defaults: Sequence[str]
+
+
+class OptionValues(JudgeValues, total=False):
     """The keywords of `import_folder`; `ImportOptions` says what each means."""
 
     timezone: str | None
@@ -25,7 +38,6 @@ class OptionValues(TypedDict, total=False):
     keep: str | None
     rename: Sequence[str]
     replace: bool
-    bad_ticks: BadTickRules | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +54,10 @@ class ImportOptions:
     `rename`       new names of columns, `OLD=NEW` each.
     `replace`      whether a day may lose the rows that other files gave it.
     `bad_ticks`    how prices are judged, for a column `bad_tick`; None for none.
+    `checks`       what else is asked for: ids, corrections, conditions, trades against quotes.
+    `leave_out`    kinds of bad ticks whose rows are left out (separated by commas).
+    `factors`      factors of columns' values, `COLUMN=FACTOR` each.
+    `defaults`     values in the place of nulls, `COLUMN=VALUE` each.
     """
 
     timezone: str | None = None
@@ -56,6 +72,10 @@ class ImportOptions:
     rename: Sequence[str] = ()
     replace: bool = False
     bad_ticks: BadTickRules | None = None
+    checks: CheckRules | None = None
+    leave_out: str | None = None
+    factors: Sequence[str] = ()
+    defaults: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for zone in (self.timezone, self.naive_as):
@@ -69,6 +89,13 @@ class ImportOptions:
         twice = sorted(set(self.drop) & {*self.renames, *(self.kept or ())})
         if twice:
             raise SourceError(f"column {twice[0]!r} cannot be dropped and kept or renamed")
+        marks = self.checks is not None and self.checks.marks_rows
+        if marks and self.bad_ticks is None and self.leave_out is None:
+            raise SourceError(
+                "--ids, --corrections, --against and --trimmed-mean mark rows: say --flag-bad-ticks for the "
+                "column, or --leave-out with the kinds of rows to leave out"
+            )
+        _ = self.flagging, self.values  # what cannot be read is said now
 
     @property
     def zone(self) -> str:
@@ -98,6 +125,23 @@ class ImportOptions:
         pairs = (text.partition("=") for text in self.rename)
         return {old: new for old, _, new in pairs}
 
+    @property
+    def values(self) -> ValueRules:
+        """What becomes of the values of columns."""
+        return ValueRules.parse(self.factors, self.defaults)
+
+    @property
+    def flagging(self) -> Flagging | None:
+        """How rows are judged, None for not at all."""
+        if self.bad_ticks is None and self.checks is None and self.leave_out is None:
+            return None
+        rules = self.checks or CheckRules()
+        return Flagging(
+            rules=rules if self.bad_ticks is None else replace(rules, prices=self.bad_ticks),
+            flags=self.bad_ticks is not None,
+            left_out=NONE if self.leave_out is None else kinds_of(self.leave_out),
+        )
+
     def made(self, key: tuple[str, ...]) -> dict[str, str]:
         """What a day's summary says of how it was read: a day read otherwise is another day."""
         made = {
@@ -115,6 +159,9 @@ class ImportOptions:
             "keep": self.keep or "",
             "rename": ",".join(self.rename),
             "bad_ticks": "" if self.bad_ticks is None else str(self.bad_ticks),
+            "checks": "" if self.flagging is None else self.flagging.text(),
+            "factors": ",".join(sorted(self.factors)),
+            "defaults": ",".join(sorted(self.defaults)),
         }
         return made | {name: text for name, text in further.items() if text}
 

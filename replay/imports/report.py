@@ -15,7 +15,8 @@ EXAMPLES_MAX: Final = 5
 class ImportedDay:
     """A day the folder has rows of; `written` is False where the history had it from these files before.
 
-    `bad_ticks` counts rows that were flagged, for more than a locked quote.
+    `bad_ticks` counts rows that were flagged, for more than a locked quote, and `left_out` those of kinds
+    that were to be left out.
     """
 
     stream: str
@@ -23,6 +24,7 @@ class ImportedDay:
     rows: int
     written: bool
     bad_ticks: int = 0
+    left_out: int = 0
 
 
 @dataclass(slots=True)
@@ -88,4 +90,5 @@ class ImportReport:
         how = " before" if not day.written else ""
         verb = "would be imported" if self.dry_run and day.written else f"imported{how}"
         flagged = f", {day.bad_ticks:,} flagged as bad ticks" if day.bad_ticks else ""
-        return f"{day.stream} {day.date}: {day.rows:,} rows {verb}{flagged}"
+        out = f", {day.left_out:,} left out" if day.left_out else ""
+        return f"{day.stream} {day.date}: {day.rows:,} rows {verb}{flagged}{out}"

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from replay.errors import SourceError
+from replay.errors import HistoryError, SourceError
 from replay.imports.columns import choose_columns, plain_type, plain_values, why_not
 from replay.imports.files import Place
 from replay.imports.formats import open_table
@@ -98,6 +98,7 @@ class SourceFile:
         if self.rows:
             event, known = self._clock(EVENT_NS, options.event), self._clock(KNOWN_NS, options.known)
             self.clocks = find_clocks(self._schema, str(self.path), event=event, known=known)
+            self._require_values()
             self._require_carried()
             self.walls = {name: self._wall(name) for name in self.clocks}
 
@@ -178,12 +179,22 @@ class SourceFile:
                 "or write it as one column per value"
             )
 
+    def _require_values(self) -> None:
+        clocks = sorted(self._columns.values.names & set(self.clocks))
+        if clocks:
+            raise SourceError(f"{self.path}: {clocks[0]} is a clock, which takes no factor and no default")
+        for field in self._schema:
+            try:
+                self._columns.values.type_of(field.name, plain_type(field.type))
+            except HistoryError as refused:
+                raise SourceError(f"{self.path}: {refused}") from None
+
     def _field(self, field: pa.Field) -> pa.Field:
         if field.name in self.clocks:
             return pa.field(self.clocks[field.name], pa.int64(), metadata=self._source(field))
         if field.name == SEQUENCE and pa.types.is_integer(plain_type(field.type)):
             return field.with_type(pa.int64())
-        return field.with_type(plain_type(field.type))
+        return field.with_type(self._columns.values.type_of(field.name, plain_type(field.type)))
 
     def _source(self, field: pa.Field) -> dict[bytes, bytes]:
         """What a clock was in its file: its column there and, where they are known, its zone."""
@@ -256,6 +267,10 @@ class SourceFile:
 
     def _values(self, values: pa.ChunkedArray, name: str, kind: pa.DataType) -> pa.ChunkedArray:
         plain = plain_values(values, name, str(self.path))
+        try:
+            plain = self._columns.values.apply(name, plain)
+        except HistoryError as refused:
+            raise SourceError(f"{self.path}: {refused}") from None
         if plain.type == kind:
             return plain
         try:

@@ -1,4 +1,4 @@
-"""Prices that cannot be meant: each row judged by earlier rows of its symbol alone (formulas.md D4 to D6).
+"""Prices that cannot be meant: each row judged by earlier rows of its symbol alone (formulas.md D4 to D7).
 
 So a verdict never changes: a row read later, or a day cut elsewhere, gives the same bits.
 """
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay.errors import HistoryError
-from replay.quality.trailing import Float64s, Trailing, medians
+from replay.quality.trailing import Float64s, Trailing, medians, trimmed_moments
 from schemas.batch import Bools, Int32s, Int64s
 
 MAD_SCALE: Final = 1.4826  # of the deviation of normal values to the median of their absolute deviations
@@ -28,6 +28,20 @@ class BadTick(IntFlag):
     LOCKED = 4  # K5: bid equal to ask
     WIDE = 8  # D5: spread far above the usual one
     OUTLIER = 16  # D6: price far from the median of those before it
+    FAR = 32  # D7: price far from the trimmed mean of those before it
+    OFF_QUOTE = 64  # D8: trade outside its quote
+    DUPLICATE = 128  # D3: id that was there shortly before
+    CORRECTION = 256  # D10: row that cancels or corrects another
+
+
+# What `BadTicks` always judges by, of prices alone; the other kinds are asked for (`replay.quality.checks`).
+PRICE_KINDS: Final = (
+    BadTick.NOT_POSITIVE,
+    BadTick.CROSSED,
+    BadTick.LOCKED,
+    BadTick.WIDE,
+    BadTick.OUTLIER,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,24 +78,42 @@ class BadTickRules:
         return (self.ticks or {}).get(symbol, self.tick)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimmedRules:
+    """How far from the trimmed mean is too far (D7, Brownlees and Gallo 2006).
+
+    Of the last `rows` prices one in `cut_one_in` is dropped at each end, rounded down.  A price is far from
+    their mean by `deviations` of their standard deviations (of n - 1) and `room_ticks` more, or beyond; there
+    must be `prices_min`.
+    """
+
+    rows: int = 60
+    prices_min: int = 10
+    cut_one_in: int = 20
+    deviations: float = 3.0
+    room_ticks: float = 2.0
+
+
 def priced_columns(schema: pa.Schema) -> tuple[str, ...]:
     """The columns that hold prices: bid_price and ask_price, or price; none where they are not numbers."""
-    names = [name for name in ("bid_price", "ask_price") if _is_number(schema, name)]
+    names = [name for name in ("bid_price", "ask_price") if is_number(schema, name)]
     if len(names) == 2:
         return tuple(names)
-    return ("price",) if _is_number(schema, "price") else ()
+    return ("price",) if is_number(schema, "price") else ()
 
 
 class BadTicks:
     """Judges the rows of one stream in their order, batch by batch."""
 
-    def __init__(self, schema: pa.Schema, rules: BadTickRules) -> None:
-        self._rules = rules
+    def __init__(self, schema: pa.Schema, rules: BadTickRules, trimmed: TrimmedRules | None = None) -> None:
+        """Without `trimmed` no price is judged by a trimmed mean."""
+        self._rules, self._trimmed = rules, trimmed
         self.prices = priced_columns(schema)
         sizes = {name: name.replace("price", "size") for name in self.prices}
-        self._sizes = {name: size for name, size in sizes.items() if _is_number(schema, size)}
+        self._sizes = {name: size for name, size in sizes.items() if is_number(schema, size)}
         self._before = {name: Trailing(rules.price_rows) for name in self.prices}
         self._spreads = Trailing(rules.spread_rows)
+        self._means = {name: Trailing(trimmed.rows) for name in self.prices} if trimmed is not None else {}
         self._ticks = np.empty(0)
 
     @property
@@ -99,13 +131,15 @@ class BadTicks:
             return flags
         more = [self._rules.tick_of(name) for name in names[self._ticks.size :]]
         self._ticks = np.append(self._ticks, more)
-        prices = {name: in_ticks(_floats(rows.column(name)), self._ticks[groups]) for name in self.prices}
+        prices = {name: in_ticks(floats(rows.column(name)), self._ticks[groups]) for name in self.prices}
         for name, price in prices.items():
             flags[self._outliers(self._before[name], groups, price)] |= BadTick.OUTLIER
+            if self._trimmed is not None:
+                flags[_far(self._means[name], self._trimmed, groups, price)] |= BadTick.FAR
             if not self._rules.negative_ok:
                 flags[price <= 0.0] |= BadTick.NOT_POSITIVE
         for name, size in self._sizes.items():  # a side without price has no size to judge
-            flags[(_floats(rows.column(size)) <= 0.0) & ~np.isnan(prices[name])] |= BadTick.NOT_POSITIVE
+            flags[(floats(rows.column(size)) <= 0.0) & ~np.isnan(prices[name])] |= BadTick.NOT_POSITIVE
         if len(prices) == 2:
             bid, ask = prices.values()
             flags[bid > ask] |= BadTick.CROSSED
@@ -126,6 +160,10 @@ class BadTicks:
             outlier[there[rows]] = far & (counts >= rules.prices_min)
         return outlier
 
+    def ticks_of(self, groups: Int64s) -> Float64s:
+        """The step of prices of each of these groups, which `flags` has met."""
+        return self._ticks[groups]
+
     def _wide(self, groups: Int64s, bid: Float64s, ask: Float64s) -> Bools:
         """D5.  Without a usual spread it is one tick."""
         rules = self._rules
@@ -140,6 +178,17 @@ class BadTicks:
         return wide
 
 
+def _far(before: Trailing, rules: TrimmedRules, groups: Int64s, price: Float64s) -> Bools:
+    """D7.  All values before count, as in D6."""
+    far = np.zeros(price.size, np.bool_)
+    there = np.flatnonzero(~np.isnan(price))
+    for rows, windows in before.windows(groups[there], price[there]):
+        mean, deviation, counts = trimmed_moments(windows, rules.cut_one_in)
+        away = np.abs(price[there[rows]] - mean) >= rules.deviations * deviation + rules.room_ticks
+        far[there[rows]] = away & (counts >= rules.prices_min)
+    return far
+
+
 def in_ticks(prices: Float64s, tick: Float64s) -> Float64s:
     """Prices in ticks; one that misses the grid by the error of a float alone is on it."""
     ticks = prices / tick
@@ -147,13 +196,13 @@ def in_ticks(prices: Float64s, tick: Float64s) -> Float64s:
     return np.where(np.abs(ticks - nearest) < GRID_NEAR, nearest, ticks)
 
 
-def _floats(column: pa.Array) -> Float64s:
+def floats(column: pa.Array) -> Float64s:
     """Numbers as float64, NaN where there is none or none that is finite."""
     values = np.asarray(pc.fill_null(column.cast(pa.float64(), safe=False), np.nan), np.float64)
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _is_number(schema: pa.Schema, name: str) -> bool:
+def is_number(schema: pa.Schema, name: str) -> bool:
     if name not in schema.names:
         return False
     kind = schema.field(name).type

@@ -48,7 +48,8 @@ class DayQuality:
     `size` is in bytes on disk, `version` that of its table, None for a day in a folder.  `repeated` counts
     rows of a symbol, time and sequence that was there, None without a sequence; `repeated_places` those of
     one place in the log, None where they were not captured.  `numbers` is None where nobody named a column
-    that counts rows.  `bad_ticks` has the rows of each kind; None where no column holds prices.
+    that counts rows.  `bad_ticks` has the rows of each kind; None where no column holds prices.  `checks` has
+    those of each kind that was asked for beside prices, and of each thing that conditions let rows count for.
     """
 
     stream: str
@@ -70,6 +71,7 @@ class DayQuality:
     constant: tuple[str, ...]
     one_sided: int
     bad_ticks: Mapping[str, int] | None
+    checks: Mapping[str, int]
     dead: int
     newest: bool
     reasons: tuple[str, ...] = field(init=False)
@@ -108,6 +110,8 @@ def _reasons(day: DayQuality) -> list[str]:
         "numbers missing": 0 if day.numbers is None else day.numbers.missing,
         "rows with a number that was there": 0 if day.numbers is None else day.numbers.duplicates,
         "silences of the whole stream": day.silences.stream if day.silences.in_hours else 0,
+        "rows with an id that was there": day.checks.get("duplicate", 0),
+        "rows with a condition that the table lacks": day.checks.get("unknown_condition", 0),
         "dead letters": day.dead,
         "rows crossed or not positive": wrong if wrong > BAD_SHARE_MAX * day.rows else 0,
     }
@@ -139,6 +143,9 @@ def _details(day: DayQuality) -> list[str]:
     if day.bad_ticks is not None:
         kinds = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in day.bad_ticks.items())
         lines.append(f"prices: {kinds}; {day.one_sided:,} one-sided")
+    if day.checks:
+        kinds = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in day.checks.items())
+        lines.append(f"checks: {kinds}")
     if day.nulls:
         lines.append(f"nulls: {', '.join(f'{name} {count:,}' for name, count in day.nulls.items())}")
     if day.constant:

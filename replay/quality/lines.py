@@ -13,8 +13,9 @@ import pyarrow as pa
 from replay.errors import HistoryError
 from replay.order import as_int64s
 from replay.quality.arbiter import Arbiter, Copy, Release
+from replay.quality.checks import NumberColumn
 from replay.quality.groups import Groups
-from replay.quality.measure import NumberColumn, require_numbers
+from replay.quality.measure import require_numbers
 from replay.store.content_hash import row_hashes
 from replay.store.day import BATCH_ROWS, Day
 from replay.store.days import HistoryStore

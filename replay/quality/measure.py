@@ -1,5 +1,6 @@
 """Measures the quality of one stream's day batch by batch: its symbols bound the memory, not its rows."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
@@ -13,12 +14,14 @@ import pyarrow.compute as pc
 from replay.dates import parse_date
 from replay.errors import HistoryError
 from replay.order import as_array, as_int64s, clock_times, order_times
-from replay.quality.bad_ticks import BadTick, BadTickRules, BadTicks
+from replay.quality.bad_ticks import PRICE_KINDS, BadTick
+from replay.quality.checks import CheckRules, Checks, NumberColumn, kind_names
 from replay.quality.clocks import Distances, Silences
 from replay.quality.day_quality import ClockQuality, DayQuality, SilenceQuality
 from replay.quality.groups import Groups
 from replay.quality.numbering import NumberCounts, Numbering
 from replay.quality.offsets import OffsetFaults
+from replay.quality.quotes_beside import SIDES, QuotesBeside, require_quotes
 from replay.quality.repeats import Repeats
 from replay.quality.values import ColumnValues
 from replay.store.day import Day
@@ -28,16 +31,6 @@ from schemas.clocks import EVENT_NS, KNOWN_NS, NS_PER_S
 from schemas.stream import Stream
 
 GAPS_MAX: Final = 100_000  # gaps of a day that are kept one by one; all are counted
-
-
-class NumberColumn(NamedTuple):
-    """A column that counts a source's rows, up by one, and the columns whose values name the source.
-
-    Without `by` it counts each symbol's rows.
-    """
-
-    column: str
-    by: tuple[str, ...] = ()
 
 
 class GapRecord(NamedTuple):
@@ -79,18 +72,19 @@ class QualityOptions:
     to before the second, minutes after midnight in the day's zone; silences outside do not count.
     """
 
-    rules: BadTickRules = field(default_factory=BadTickRules)
+    checks: CheckRules = field(default_factory=CheckRules)
     numbers: Mapping[str, NumberColumn] = field(default_factory=dict)
     hours: tuple[int, int] | None = None
 
 
-def measure_day(day: Day, facts: DayFacts, options: QualityOptions) -> Measured:
+def measure_day(day: Day, facts: DayFacts, options: QualityOptions, quotes: Day | None = None) -> Measured:
     """Read a day once, in the order of the store, and return what is wrong with it.
 
-    Raises HistoryError where a stream lacks the column that counts its rows, or where that does not hold
-    whole numbers.
+    `quotes` is the day of the stream that its trades are held against, None where there is none.  Raises
+    HistoryError where a stream lacks a column that something was asked of, or where that holds no such
+    values.
     """
-    work = _Measure(day, facts, options)
+    work = _Measure(day, facts, options, None if quotes is None else quotes_of(quotes, day))
     columns = [*day.stream.schema.names, *(PLACES if facts.version is not None else ())]
     for rows in day.batches(columns):
         work.add(rows)
@@ -100,12 +94,14 @@ def measure_day(day: Day, facts: DayFacts, options: QualityOptions) -> Measured:
 class _Measure:
     """Everything that is counted while the rows of a day pass."""
 
-    def __init__(self, day: Day, facts: DayFacts, options: QualityOptions) -> None:
+    def __init__(
+        self, day: Day, facts: DayFacts, options: QualityOptions, quotes: QuotesBeside | None
+    ) -> None:
         number = options.numbers.get(day.summary.stream)
         self._day, self._facts = day, facts
         self._groups = Groups(day.stream.key)
         self._values = ColumnValues()
-        self._prices = _Prices(day.stream.schema, options.rules)
+        self._checks = _Checked(day.stream, options.checks, quotes)
         self._distances = Distances()
         self._silences = _Silences(None if options.hours is None else session_ns(day, options.hours))
         self._repeats, self._places = Repeats(3), Repeats(4)
@@ -119,7 +115,7 @@ class _Measure:
         self._values.add(own)
         self._silences.add(groups, times_ns)
         self._add_clocks(own)
-        self._prices.add(own, groups, self._groups)
+        self._checks.add(own, groups, self._groups.names(), times_ns)
         if self._day.stream.sequence is not None:
             sequence, there = _whole(own.column(self._day.stream.sequence))
             self._repeats.add(times_ns[there], groups[there], sequence[there])
@@ -150,8 +146,9 @@ class _Measure:
             clocks=self._clocks(),
             nulls=self._values.nulls,
             constant=tuple(self._values.constant),
-            one_sided=self._prices.one_sided,
-            bad_ticks=self._prices.bad,
+            one_sided=self._checks.one_sided,
+            bad_ticks=self._checks.bad,
+            checks=self._checks.counts(),
             dead=facts.dead,
             newest=facts.newest,
         )
@@ -201,25 +198,53 @@ class _Silences:
         )
 
 
-class _Prices:
-    """Rows by what is wrong with their prices, `bad` is None where no column holds any."""
+class _Checked:
+    """Rows by what is wrong with them; `bad` is None where no column holds prices."""
 
-    def __init__(self, schema: pa.Schema, rules: BadTickRules) -> None:
-        self._ticks = BadTicks(schema, rules)
-        kinds = [kind.name.lower() for kind in BadTick if kind.name]
-        self.bad = dict.fromkeys(kinds, 0) if self._ticks.prices else None
+    def __init__(self, stream: Stream, rules: CheckRules, quotes: QuotesBeside | None) -> None:
+        self._checks = Checks(stream, rules, quotes)
+        self.bad = (
+            {name: 0 for kind in PRICE_KINDS for name in kind_names(kind)} if self._checks.prices else None
+        )
+        self._wanted = {name: 0 for kind in rules.kinds(stream.name) for name in kind_names(kind)}
+        self._conditions: Counter[str] = Counter()
         self.one_sided = 0
 
-    def add(self, rows: pa.RecordBatch, numbers: Int64s, groups: Groups) -> None:
-        """Take the next rows; `numbers` are those of their groups."""
-        if self.bad is None:
-            return
-        flags = self._ticks.flags(rows, numbers, groups.names())
-        for kind in BadTick:
-            self.bad[str(kind.name).lower()] += int(np.count_nonzero(flags & kind))
-        sides = [as_array(rows.column(name).is_null()).astype(np.bool_) for name in self._ticks.prices]
+    def add(self, rows: pa.RecordBatch, groups: Int64s, names: list[str], times_ns: Int64s) -> None:
+        """Take the next rows; `groups` numbers their symbols."""
+        marks = self._checks.marks(rows, groups, names, times_ns)
+        for counts in (self._wanted, *(() if self.bad is None else (self.bad,))):
+            for name in counts:
+                counts[name] += int(np.count_nonzero(marks & BadTick[name.upper()]))
+        allowed = self._checks.conditions(rows, groups)
+        if allowed is not None:
+            counted = {name: int(np.count_nonzero(word)) for name, word in allowed.items()}
+            self._conditions.update(dict.fromkeys(counted, 0) | counted)
+        sides = [as_array(rows.column(name).is_null()).astype(np.bool_) for name in self._checks.prices]
         if len(sides) > 1:
             self.one_sided += int(np.count_nonzero(sides[0] ^ sides[1]))
+
+    def counts(self) -> dict[str, int]:
+        """The rows of each kind that was asked for."""
+        conditions = (
+            {**self._conditions, "unknown_condition": self._checks.unknown} if self._conditions else {}
+        )
+        return self._wanted | conditions
+
+
+def quotes_of(quotes: Day, day: Day) -> QuotesBeside:
+    """The quotes that the trades of a day are held against; raises HistoryError where they cannot be."""
+    require_quotes(quotes.stream.schema, quotes.stream.name)
+    orders = quotes.summary.order, day.summary.order
+    if orders[0] != orders[1] or quotes.stream.key != day.stream.key:
+        raise HistoryError(
+            f"{day.stream.name} of {day.date} is in the order of {orders[1]}_ns by "
+            f"{', '.join(day.stream.key)}, and {quotes.stream.name} in that of {orders[0]}_ns by "
+            f"{', '.join(quotes.stream.key)}: quotes are looked up by one clock and key"
+        )
+    clocks = [name for name in (EVENT_NS, KNOWN_NS) if name in quotes.stream.schema.names]
+    columns = list(dict.fromkeys([*quotes.stream.key, *clocks, *SIDES]))
+    return QuotesBeside(quotes.batches(columns), quotes.stream.key, orders[0])
 
 
 class _Numbers:

@@ -61,6 +61,19 @@ _COUNTS: Final = (
     "wide",
     "outlier",
 )
+# Null where they were not asked for.
+CHECK_COUNTS: Final = (
+    "far",
+    "off_quote",
+    "duplicate",
+    "correction",
+    "price_ok",
+    "last_ok",
+    "volume_ok",
+    "auction",
+    "extended",
+    "unknown_condition",
+)
 # `event_ns` is 00:00 UTC of the day; `nulls` is JSON, nulls by column; `constant` has names with a comma.
 QUALITY_SCHEMA: Final = pa.schema(
     [
@@ -74,6 +87,7 @@ QUALITY_SCHEMA: Final = pa.schema(
         *((name, pa.int64()) for name in _COUNTS),
         ("nulls", pa.string()),
         ("constant", pa.string()),
+        *((name, pa.int64()) for name in CHECK_COUNTS),
     ]
 )
 GAP_SCHEMA: Final = pa.schema(
@@ -116,6 +130,7 @@ def keep_quality(store: Folder, measured: Sequence[Measured]) -> None:
                 stream=name, key=("stream",), sequence=None, order="event", zone="UTC", buckets=1
             )
             table = create_table(store, rules, schema)
+            table.grow(schema)
             _replace(table, pa.RecordBatch.from_pylist(rows, schema=schema), day.stream, day.date)
 
 
@@ -161,6 +176,7 @@ def quality_row(measured: Measured) -> dict[str, Any]:
         **(day.bad_ticks or {}),
         "nulls": json.dumps(day.nulls),
         "constant": ",".join(day.constant),
+        **day.checks,
     }
 
 

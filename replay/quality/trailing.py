@@ -66,3 +66,26 @@ def medians(windows: Float64s) -> tuple[Float64s, Int64s]:
     lower = ordered[rows, np.maximum(counts - 1, 0) // 2]
     upper = ordered[rows, counts // 2]
     return np.where(counts % 2 == 1, lower, lower + (upper - lower) * 0.5), counts
+
+
+def trimmed_moments(windows: Float64s, cut_one_in: int) -> tuple[Float64s, Float64s, Int64s]:
+    """Return mean and standard deviation of each row of values without its ends, and how many there were.
+
+    One value in `cut_one_in`, rounded down, goes at each end.  The deviation is that of n - 1, NaN below two
+    values.  Whole numbers, such as ticks, are added up without an error.
+    """
+    ordered = np.sort(windows, axis=1)  # NaN comes last
+    counts = np.count_nonzero(~np.isnan(windows), axis=1)
+    cut = counts // cut_one_in
+    size = (counts - 2 * cut).astype(np.float64)
+    middle = ordered[np.arange(len(windows)), np.maximum(counts - 1, 0) // 2]
+    total, squares = np.zeros(len(windows)), np.zeros(len(windows))
+    for place in range(windows.shape[1]):  # one order of adding, however many rows there are
+        inside = (place >= cut) & (place < counts - cut)
+        value = np.where(inside, ordered[:, place] - middle, 0.0)
+        total += value
+        squares += value * value
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = middle + total / size
+        deviation = np.sqrt(np.maximum(size * squares - total * total, 0.0) / (size * (size - 1.0)))
+    return mean, deviation, counts

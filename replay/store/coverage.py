@@ -15,6 +15,11 @@ def application(topic: str, partition: int) -> str:
     return f"capture:{topic}:{partition}"
 
 
+def backfilled(date: str) -> str:
+    """The application whose transaction version says which plan gave a table the rows of a day."""
+    return f"backfill:{date}"
+
+
 def covered_ranges(snapshot: Snapshot) -> dict[tuple[str, int], list[Covered]]:
     """Return the ranges of offsets by topic and partition, joined where they touch.
 

@@ -6,6 +6,7 @@ file's SHA-256: the same rows written again have the same name, and other rows n
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import fields as fields_of
@@ -117,6 +118,17 @@ def logged_name(stream: str) -> str:
 def imported_name(stream: str) -> str:
     """The name, but for its end, of a part made of files."""
     return f"{stream}-i"
+
+
+def backfilled_name(stream: str, date: str, plan: str) -> str:
+    """The name, but for its end, of a part with rows that a backfill's plan made as it ran a day."""
+    return f"{stream}-b-{date.replace('-', '')}-{plan[:8]}"
+
+
+def backfilled_day(path: str) -> str | None:
+    """The day that was run for a part, as its name says; None for one that no backfill made."""
+    made = re.search(rf"-b-(\d{{4}})(\d\d)(\d\d)-[0-9a-f]{{8}}{AMONG}", path)
+    return None if made is None else "-".join(made.groups()[:3])
 
 
 def digest_in(path: str) -> str:

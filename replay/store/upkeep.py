@@ -10,7 +10,7 @@ from typing import Final
 from replay.errors import HistoryError
 from replay.store.compact import fence
 from replay.store.content_hash import combined, content_hash
-from replay.store.coverage import accept_gaps, application, covered_ranges
+from replay.store.coverage import accept_gaps, application, backfilled, covered_ranges
 from replay.store.objects import digest_of
 from replay.store.part import digest_in
 from replay.store.scan import stored_rows
@@ -122,6 +122,7 @@ def _fault(snapshot: Snapshot, part: PartEntry) -> str:
 
 
 def _applications(snapshot: Snapshot) -> set[str]:
-    """Who commits as what: captures of the topics that parts come from."""
+    """Who commits as what: captures of the topics that parts come from, and backfills of their days."""
     covered = [one for footer in snapshot.footers(snapshot.parts) for one in footer.covered]
-    return {application(one.topic, one.partition) for one in covered}
+    captures = {application(one.topic, one.partition) for one in covered}
+    return captures | {backfilled(part.date) for part in snapshot.parts}

@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replay.quality.bad_ticks import BadTick, BadTickRules, BadTicks
+from replay.quality.bad_ticks import PRICE_KINDS, BadTick, BadTickRules, BadTicks
 from replay.quality.clocks import Distances, Silences
 from replay.quality.groups import Groups
 from replay.quality.numbering import Numbering
@@ -73,7 +73,7 @@ def test_each_kind_of_bad_tick_is_drawn() -> None:
     kinds = Counter(
         kind for flag in flags_of(draw_quotes(900, seed=3), [900]) for kind in BadTick if flag & kind
     )
-    assert set(kinds) == set(BadTick)
+    assert set(kinds) == set(PRICE_KINDS)
 
 
 @settings(max_examples=60, deadline=None)

@@ -100,10 +100,17 @@ class Market:
         *,
         overnight: bool = True,
         groups: int = PARTITIONS,
+        into: Path | None = None,
     ) -> Result:
-        """Run all days as shards."""
+        """Run all days as shards, into tables where a store is named."""
         return run_backfill(
-            SPAN, self.request(out), runner, overnight=overnight, groups=groups, say=lambda _: None
+            SPAN,
+            self.request(out),
+            runner,
+            overnight=overnight,
+            groups=groups,
+            say=lambda _: None,
+            into=into,
         )
 
     def live(self, bus: Bus | None = None) -> DayRun:

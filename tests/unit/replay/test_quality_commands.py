@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from replay import history
 from replay.cli import main
+from replay.quality import tables
+from replay.quality.tables import QUALITY_SCHEMA
 from replay.store.days import HistoryStore
 from replay.store.part import Covered
 from replay.store.table import Change, HistoryTable, create_table
@@ -155,3 +158,21 @@ def test_bad_input_is_one_line_and_exit_2(
     assert reason in answer
     assert answer.count("\n") == 1
     assert not (tmp_path / "stream=quality").exists()
+
+
+def test_a_table_of_results_of_an_earlier_version_takes_up_the_new_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = HistoryStore(tmp_path)
+    trades(store)
+    keep_day(store, "quote", {"event_ns": [NOON_NS], "symbol": ["A"], "bid_price": [2.0], "ask_price": [1.0]})
+    before = pa.schema(list(QUALITY_SCHEMA)[: -len(tables.CHECK_COUNTS)])
+    with monkeypatch.context() as earlier:
+        earlier.setattr(tables, "QUALITY_SCHEMA", before)
+        quality(capsys, tmp_path, "--stream", "quote")
+    quality(capsys, tmp_path, "--stream", "trade", "--ids", "trade=trade_id", "--trimmed-mean")
+    rows = history.sql("select stream, crossed, duplicate, far from quality order by stream", store=tmp_path)
+    assert rows.to_pylist() == [
+        {"stream": "quote", "crossed": 1, "duplicate": None, "far": None},
+        {"stream": "trade", "crossed": 0, "duplicate": 0, "far": 1},
+    ]
