@@ -159,6 +159,8 @@ def test_what_is_no_such_file_is_refused_in_one_line(tmp_path: Path) -> None:
         "[]",
         "{}",
         '{"format": "x"}',
+        '{"format": 1e999}',
+        "[" * 5_000,
         '{"format": 1, "group": "g", "cluster": "c", "topics": []}',
     ):
         file.write_text(text)
