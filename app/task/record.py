@@ -55,6 +55,6 @@ def decode_record(value: bytes, where: str) -> TaskRecord:
         )
     except (ValueError, TypeError, KeyError, AttributeError) as foreign:
         raise RunError(
-            f"{where}: the task's record was not written by this program ({foreign!r}): something else "
-            "writes to that topic; choose another pipeline.prefix"
+            f"{where}: the task's record was not written by this program ({type(foreign).__name__}: "
+            f"{foreign}): something else writes to that topic; choose another pipeline.prefix"
         ) from None

@@ -84,7 +84,8 @@ def read_commits(path: Path) -> GroupCommits:
     except OSError as missing:
         raise UsageError(f"{path}: cannot be read: {missing.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as foreign:
-        raise UsageError(f"{path}: not a file that `group export` wrote ({foreign!r})") from None
+        why = f"{type(foreign).__name__}: {foreign}"  # its repr would have the whole file in it
+        raise UsageError(f"{path}: not a file that `group export` wrote ({why})") from None
 
 
 def give_back(bus: Bus, settings: Settings, commits: GroupCommits, *, replace: bool) -> int:
