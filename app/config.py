@@ -310,7 +310,7 @@ def _check_file(path: Path) -> None:
             tomllib.load(file)
     except OSError as missing:
         raise UsageError(f"{path}: cannot read the configuration: {missing.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as broken:
         raise UsageError(f"{path}: not valid TOML: {broken}") from None
 
 

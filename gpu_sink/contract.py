@@ -34,6 +34,8 @@ LABEL: Final = b"label"
 
 Headers = Sequence[tuple[str, bytes | None]]
 
+_DIGITS_MAX: Final = 19  # of an int64
+
 
 class FrameError(ValueError):
     """A message is not a frame, or not of the expected layout; names topic, partition and offset."""
@@ -87,7 +89,8 @@ def read_headers(headers: Headers) -> FrameHeaders:
         )
     numbers = {name: _int64(values, name) for name in (FRONTIER, ROWS, RELEASED, SEALED, NEWEST, ASSUMED)}
     parity = _text(values, PARITY) if values.get(PARITY) is not None else ""
-    if parity and not parity.partition("-")[0].isdecimal():
+    rows = parity.partition("-")[0]
+    if parity and not (rows.isdecimal() and len(rows) <= _DIGITS_MAX and int(rows) < 2**63):
         raise FrameError(f"not a frame: header {PARITY} is {parity!r}, not ROWS-HASH")
     return FrameHeaders(
         layout=_text(values, LAYOUT),

@@ -9,13 +9,13 @@ Where the whole would not fit the topic, the letter has the beginning of the val
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
 from schemas.letter_cut import CUT_NAMES, WHOLE, Cut, own_begin
 from schemas.letter_cut import Headers as Headers
+from schemas.row_indexes import RowIndexes, runs_of
 
 LATE_STREAM: Final = "tidemark-stream"
 LATE_TOPIC: Final = "tidemark-topic"
@@ -60,7 +60,7 @@ DEAD_FAILED_TILE: Final = "tidemark.FailedTile"
 
 _LISTED_MAX: Final = 100  # indexes that are listed one by one
 _RUN: Final = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?")
-_INDEXES_MAX: Final = 64 << 20  # rows of a message; more are the text of a header and no rows
+INDEXES_MAX: Final = 1 << 20  # rows of a message that any decoder takes; more are text and no rows
 
 
 class LetterError(ValueError):
@@ -81,7 +81,7 @@ class LateLetter:
     topic: str
     partition: int
     offset: int
-    indexes: tuple[int, ...]
+    indexes: Sequence[int]
     lateness_ns: int
     frontier_ns: int
     cut: Cut = WHOLE
@@ -131,7 +131,7 @@ class DeadLetter:
     reason: str
     error: str
     stage: str = DEAD_STAGE_DECODE
-    indexes: tuple[int, ...] = ()
+    indexes: Sequence[int] = ()
     rule: str = ""
     cut: Cut = WHOLE
 
@@ -182,15 +182,11 @@ def original_headers(headers: Headers) -> Headers:
     return kept[::-1]
 
 
-def _join(indexes: tuple[int, ...]) -> bytes:
-    words = map(str, indexes) if len(indexes) <= _LISTED_MAX else _runs(indexes)
-    return ",".join(words).encode()
-
-
-def _runs(indexes: Iterable[int]) -> Iterator[str]:
-    for _, run in groupby(enumerate(indexes), key=lambda place: place[1] - place[0]):
-        of_run = [index for _, index in run]
-        yield str(of_run[0]) if len(of_run) == 1 else f"{of_run[0]}-{of_run[-1]}"
+def _join(indexes: Sequence[int]) -> bytes:
+    if len(indexes) <= _LISTED_MAX:
+        return ",".join(map(str, indexes)).encode()
+    runs = runs_of(indexes)
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs).encode()
 
 
 class _HeaderReader:
@@ -212,20 +208,25 @@ class _HeaderReader:
     def number(self, name: str) -> int:
         text = self.text(name)
         try:
-            return int(text)
+            number = int(text)
         except ValueError:
-            raise LetterError(f"header {name} is no whole number: {text!r}") from None
+            raise LetterError(f"header {name} is no whole number: {text[:100]!r}") from None
+        if not -(2**63) <= number < 2**63:
+            raise LetterError(f"header {name} is beyond int64: {text[:100]!r}")
+        return number
 
-    def numbers(self, name: str) -> tuple[int, ...]:
+    def numbers(self, name: str) -> RowIndexes:
         text = self.text(name)
-        indexes: list[int] = []
+        runs: list[range] = []
+        count = 0
         for word in text.split(",") if text else ():
             run = _RUN.fullmatch(word)
             lower, upper = (int(run[1]), int(run[2] or run[1])) if run else (1, 0)
-            if lower > upper or len(indexes) + upper - lower >= _INDEXES_MAX:
+            count += upper - lower + 1
+            if lower > upper or count > INDEXES_MAX:
                 raise LetterError(f"header {name} is no list of whole numbers: {text[:100]!r}")
-            indexes.extend(range(lower, upper + 1))
-        return tuple(indexes)
+            runs.append(range(lower, upper + 1))
+        return RowIndexes(runs)
 
     def cut(self, first: str) -> Cut:
         try:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
+from schemas.json_text import read_json
+
 # The number of a reason is its place, in status columns too.  Where the last one stands there may be a value.
 REASONS: Final = ("ok", "null_in", "warming", "domain", "failed", "off", "truncated")
 OK: Final = REASONS.index("ok")
@@ -33,7 +35,7 @@ def decode_nulls(text: bytes) -> Nulls:
 
     A reason that is not known here counts all the same: a newer worker may have more of them.
     """
-    nulls = json.loads(text)
+    nulls = read_json(text)
     if not isinstance(nulls, dict) or not all(map(_are_counts, nulls.values())):
         raise ValueError(f"no counts of nulls: {text!r}")
     return nulls

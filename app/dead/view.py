@@ -1,6 +1,6 @@
 """Dead letters for a person: a line each, a count for each reason, and one letter in full."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,7 @@ def summary(counts: Iterable[ReasonCount]) -> list[str]:
     return table_lines(header, rows, right=("letters",))
 
 
-def index_words(indexes: tuple[int, ...]) -> str:
+def index_words(indexes: Sequence[int]) -> str:
     """The first rows of a message by their index."""
     return ",".join(map(str, indexes[:INDEXES_MAX])) + ("..." if len(indexes) > INDEXES_MAX else "")
 

@@ -5,6 +5,7 @@ connection that is taken in is read and answered at once: four such calls from i
 where asyncio has a dozen.
 """
 
+import errno
 import hmac
 import socket
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ HEAD_END: Final = b"\r\n\r\n"
 PATIENCE_S: Final = 5.0  # for a request to come whole, and for an answer to go
 CONNECTIONS_MAX: Final = 32
 BACKLOG: Final = 64
+FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+FULL_S: Final = 0.5  # until it is tried again to take a connection in, where the system had no room for one
 REASONS: Final = {
     200: "OK",
     400: "Bad Request",
@@ -71,14 +74,16 @@ class PageServer:
         self._token = token
         self._hosts = hosts
         self._clients: set[_Client] = set()
+        self._deaf_until_s: float | None = None  # while nobody is taken in
         try:
             self._listener = _listening(address, port)
-        except (OSError, OverflowError) as refused:
+            self._selector = DefaultSelector()  # here, where it can be told that no more files can be opened
+            self._waker, self._wakes = socket.socketpair()
+        except (OSError, OverflowError, UnicodeError) as refused:
             raise UsageError(
                 f"cannot listen on {address} port {port}: {refused}; take another port"
             ) from None
         self.address, self.port = self._listener.getsockname()[:2]
-        self._waker, self._wakes = socket.socketpair()
         self._thread = Thread(target=self._run, name="tidemark-pages", daemon=True)
         self._thread.start()
 
@@ -94,34 +99,48 @@ class PageServer:
 
     def _run(self) -> None:
         """The thread: until the other end of `_wakes` is closed."""
-        with DefaultSelector() as selector, self._listener, self._wakes:
+        with self._selector as selector, self._listener, self._wakes:
             selector.register(self._listener, EVENT_READ)
             selector.register(self._wakes, EVENT_READ)
             while True:
-                ends_s = min((client.ends_s for client in self._clients), default=None)
-                wait_s = None if ends_s is None else max(0.0, ends_s - monotonic())
-                for key, _ in selector.select(wait_s):
+                for key, _ in selector.select(self._wait_s()):
                     if key.fileobj is self._wakes:
                         for client in self._clients:
                             client.socket.close()
                         return
                     if key.fileobj is self._listener:
                         self._take_in(selector)
-                    else:
+                    elif key.data in self._clients:  # else it had to make room just now
                         self._tend(selector, key.data)
                 now_s = monotonic()
+                if self._deaf_until_s is not None and self._deaf_until_s <= now_s:
+                    self._deaf_until_s = None
+                    selector.register(self._listener, EVENT_READ)
                 for client in [one for one in self._clients if one.ends_s <= now_s]:
                     self._let_go(selector, client)
 
+    def _wait_s(self) -> float | None:
+        """Seconds until something is to be done that no event tells of, None for ever."""
+        ends_s = [client.ends_s for client in self._clients]
+        if self._deaf_until_s is not None:
+            ends_s.append(self._deaf_until_s)
+        return max(0.0, min(ends_s) - monotonic()) if ends_s else None
+
     def _take_in(self, selector: DefaultSelector) -> None:
-        """A connection, whose request has mostly come by the time that it is seen."""
+        """A connection, whose request has mostly come by the time that it is seen.
+
+        Where there are too many, the one that waits longest makes room: connections that send nothing must
+        not keep a question about health from its answer.
+        """
         try:
             accepted, _ = self._listener.accept()
-        except OSError:  # it is gone already, or no more files may be opened: the others go on
+        except OSError as refused:  # it is gone already, or there is no room for it: the others go on
+            if refused.errno in FULL:  # it stays in the backlog, and would wake this thread without end
+                selector.unregister(self._listener)
+                self._deaf_until_s = monotonic() + FULL_S
             return
         if len(self._clients) == CONNECTIONS_MAX:
-            accepted.close()
-            return
+            self._let_go(selector, min(self._clients, key=lambda client: client.ends_s))
         client = _Client(accepted, monotonic() + PATIENCE_S)
         self._clients.add(client)
         self._tend(selector, client)

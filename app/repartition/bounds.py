@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 from app.errors import RunError
+from schemas.json_text import read_json
 from topics.wire import Progress
 
 
@@ -22,7 +23,7 @@ class Bound:
     def from_metadata(cls, text: str, where: str) -> "Bound":
         """Read what `to_metadata` wrote; raises RunError naming `where` it is something else."""
         try:
-            fields = json.loads(text)
+            fields = read_json(text)
             return cls(upper_ns=fields["upper_ns"], final=fields["final"])
         except (ValueError, KeyError, TypeError):
             raise RunError(

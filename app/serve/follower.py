@@ -16,6 +16,7 @@ LOOK_NS: Final = 200 * NS_PER_MS  # of each look at most: who watches takes litt
 MESSAGES_MAX: Final = 500
 WAIT_MS: Final = 20  # without a frame in so long there is none
 DELAYS_MAX: Final = 10_000  # of one look
+COUNT_LENGTH_MAX: Final = 19  # digits of an int64
 
 
 class Follower:
@@ -79,7 +80,7 @@ class Follower:
     def _counted(self, source: TopicPartition, headers: FrameHeaders) -> int:
         """Rows of a partition since its last frame that was seen; without a parity those of this frame."""
         text = headers.parity.partition("-")[0]
-        if not text.isdecimal():
+        if not text.isdecimal() or len(text) > COUNT_LENGTH_MAX:
             return headers.rows
         before = self._rows.get(source, int(text) - headers.rows)
         self._rows[source] = int(text)

@@ -70,7 +70,7 @@ class Runs:
                 raise ValueError(f"it has more than {SUMMARY_SIZE_MAX:,} bytes")
             summary = json.loads(file.read_text())
             shown = {key: summary[key] for key in SHOWN if key in summary}
-        except (OSError, ValueError, TypeError) as broken:
+        except (OSError, ValueError, TypeError, RecursionError) as broken:
             return {"run": name, "broken": str(broken)}
         return {"run": name, **shown}
 

@@ -1,6 +1,5 @@
 """The server of the page: uvicorn on a socket of ours, with bounds on what a connection may take."""
 
-import asyncio
 import signal
 import socket
 from collections.abc import Iterator
@@ -16,12 +15,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from app.errors import UsageError
 
 CONNECTIONS_MAX: Final = 128
-REQUEST_S: Final = 10.0  # until a new connection has sent a whole request
+REQUEST_S: Final = 10.0  # until a connection has sent a whole request, its first one or another
+TAKE_S: Final = 30.0  # until a client has taken some of what waits for it
 IDLE_S: Final = 5
 HEAD_SIZE_MAX: Final = 16 << 10  # bytes of a request's line and headers
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 TOKEN_LENGTH_MIN: Final = 16
+PORT_LENGTH_MAX: Final = 5
 
 
 class Listening(NamedTuple):
@@ -93,7 +94,7 @@ def parse_address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-    if not (colon and host and port.isdecimal() and int(port) <= 65_535):
+    if not (colon and host and port.isdecimal() and len(port) <= PORT_LENGTH_MAX and int(port) <= 65_535):
         raise UsageError(f"--listen {text!r}: expected HOST:PORT, such as 127.0.0.1:8765")
     return host, int(port)
 
@@ -106,11 +107,11 @@ def open_socket(listening: Listening) -> socket.socket:
     try:
         opened.bind((listening.host, listening.port))
         opened.listen(CONNECTIONS_MAX)
-    except OSError as taken:
+    except (OSError, UnicodeError) as taken:
         opened.close()
+        why = getattr(taken, "strerror", None) or taken
         raise UsageError(
-            f"--listen {listening.host}:{listening.port}: {taken.strerror or taken}; name another port, or 0 "
-            "for any"
+            f"--listen {listening.host}:{listening.port}: {why}; name another port, or 0 for any"
         ) from None
     return opened
 
@@ -152,17 +153,35 @@ class _Server(uvicorn.Server):
 
 
 class _Bounded(H11Protocol):
-    """Closes a connection that has not sent a whole request in time: uvicorn would wait for ever."""
+    """Closes a connection that does not send a whole request in time, or does not take its answer.
+
+    uvicorn would wait for ever for either, and such connections would use up those that there may be.
+    """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._late = asyncio.get_running_loop().call_later(REQUEST_S, self._give_up)
+        self._late = self._full = self.loop.call_later(REQUEST_S, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._late.cancel()
+        self._full.cancel()
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        self._late.cancel()
+        self._late = self.loop.call_later(REQUEST_S, self._give_up)
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._full = self.loop.call_later(TAKE_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._full.cancel()
+        super().resume_writing()
 
     def _give_up(self) -> None:
         begun: object = self.cycle  # None until a request is whole, whatever the library declares
-        if begun is None:
-            self.transport.close()
+        if begun is None or self.cycle.response_complete:
+            self.transport.close()  # once the last of an answer is taken
+            self._late = self.loop.call_later(TAKE_S, self.transport.abort)

@@ -119,9 +119,8 @@ class NodeTable(LabelTable, BarsTable, ModelTable):
     @property
     def sources(self) -> tuple[str, ...]:
         """The nodes and streams whose rows it takes."""
-        label = self.label() if self.kind == "label" else None
-        beside = label.quotes or label.halts if label is not None else ""
-        return (self.from_, *self.right, *([beside] if beside else []))
+        quotes = self.label().quotes if self.kind == "label" else ""
+        return (self.from_, *self.right, *([quotes] if quotes else []))
 
     @property
     def join(self) -> JoinSettings | None:

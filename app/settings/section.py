@@ -19,4 +19,5 @@ WholeNs = Annotated[int, Field(ge=0, le=NS_MAX)]  # the join computes in int64
 
 Policy = Literal["side", "drop", "fail"]
 
-TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+# Dots alone are no name: Kafka takes none of them, and the folder of such a prefix would lie elsewhere.
+TopicName = Annotated[str, Field(pattern=r"^\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=200)]

@@ -51,7 +51,7 @@ def variants_of(sets: Sequence[str], file: Path | None) -> list[Variant]:
         tables = tomllib.loads(file.read_text())
     except OSError as missing:
         raise UsageError(f"{file}: cannot be read: {missing.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as broken:
         raise UsageError(f"{file}: not valid TOML: {broken}") from None
     if not tables:
         raise UsageError(f"{file}: there is no variant, no table [NAME] with the settings it changes")
@@ -89,7 +89,7 @@ def _read_set(text: str) -> tuple[str, Any]:
         return key, value.removeprefix('"').removesuffix('"')
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return key, value
 
 

@@ -11,6 +11,7 @@ from operators.hashing.parity import Parity
 from operators.inputs.marks import Mark
 from operators.inputs.progress import InputProgress, RowPlace
 from schemas.clocks import NS_PER_MS
+from schemas.json_text import read_json
 from topics.bus import Position
 
 VERSION: Final = 3
@@ -97,7 +98,7 @@ def from_position(position: Position, where: str) -> Committed:
     the version where an older one would go on wrongly.
     """
     try:
-        fields = json.loads(position.metadata)
+        fields = read_json(position.metadata)
         version = int(fields["v"])
         if version != VERSION:
             raise RunError(_foreign_version(position, where, version))
@@ -158,10 +159,12 @@ def _marks(marks: Any) -> tuple[Mark, ...]:
 
 
 def _report(fields: dict[str, Any] | None) -> InputReport | None:
+    """Where a figure is none, no worker wrote it, and there is no report: nothing is decided by it."""
     if fields is None:
         return None
-    own = {**fields, "released_ns": fields.get("told_ns", 0)}
-    return InputReport(**{one.name: own[one.name] for one in fields_of(InputReport) if one.name in own})
+    fields = {**fields, "released_ns": fields.get("told_ns", 0)}
+    own = {one.name: fields[one.name] for one in fields_of(InputReport) if one.name in fields}
+    return InputReport(**own) if all(isinstance(figure, int) for figure in own.values()) else None
 
 
 def _without_oldest(progress: InputProgress) -> InputProgress:

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import Final
 
 Places = tuple[tuple[int, int], ...]
+
+# More than a worker holds, whose places take a hundred bytes each: a few characters could name any number.
+PLACES_MAX: Final = 16 << 20
 
 
 def encode_places(places: Places) -> str:
@@ -31,10 +35,14 @@ def decode_places(text: str) -> Places:
         difference, _, count = stretch.partition("x")
         first = last + int(difference)
         last = first + int(count or 1) - 1
-        runs = [run.partition("-") for run in (indexes or "0").split(",")]
+        ends = [run.partition("-") for run in (indexes or "0").split(",")]
+        runs = [range(int(lower), int(upper or lower) + 1) for lower, _, upper in ends]
+        of_offset = sum(max(0, run.stop - run.start) for run in runs)
+        if len(places) + max(0, last + 1 - first) * of_offset > PLACES_MAX:
+            raise ValueError(f"more than {PLACES_MAX:,} places")
         for offset in range(first, last + 1):
-            for lower, _, upper in runs:
-                places += [(offset, index) for index in range(int(lower), int(upper or lower) + 1)]
+            for run in runs:
+                places += [(offset, index) for index in run]
     return tuple(places)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from app.errors import RunError
 from operators.hashing.parity import Parity
+from schemas.json_text import read_json
 
 VERSION: Final = 1
 KEY: Final = b"task"
@@ -41,7 +42,7 @@ def encode_record(record: TaskRecord) -> bytes:
 def decode_record(value: bytes, where: str) -> TaskRecord:
     """Read a record; keys this version does not know are passed over.  Raises RunError naming the place."""
     try:
-        fields = json.loads(value)
+        fields = read_json(value)
         version = int(fields["v"])
         if version > VERSION:
             raise RunError(
@@ -54,6 +55,6 @@ def decode_record(value: bytes, where: str) -> TaskRecord:
         )
     except (ValueError, TypeError, KeyError, AttributeError) as foreign:
         raise RunError(
-            f"{where}: the task's record was not written by this program ({foreign!r}): something else "
-            "writes to that topic; choose another pipeline.prefix"
+            f"{where}: the task's record was not written by this program ({type(foreign).__name__}: "
+            f"{foreign}): something else writes to that topic; choose another pipeline.prefix"
         ) from None

@@ -15,6 +15,7 @@ from app.wiring.pipeline import counted_topics
 from operators.hashing.parity import Parity
 from operators.sealed import ALIGNED
 from schemas.frame import FrameHeaders
+from schemas.json_text import read_json
 from topics.block import TopicPartition
 from topics.bus import Admin, Bus, Position
 from topics.positions import require_committable
@@ -69,7 +70,7 @@ def write_commits(commits: GroupCommits, path: Path) -> None:
 def read_commits(path: Path) -> GroupCommits:
     """Read a file that `write_commits` wrote; raises UsageError where it is none, or of a later program."""
     try:
-        fields = json.loads(path.read_text())
+        fields = read_json(path.read_text())
         if int(fields["format"]) > FORMAT:
             raise UsageError(
                 f"{path}: of format {fields['format']}, this program reads {FORMAT}: a later one wrote it"
@@ -83,7 +84,8 @@ def read_commits(path: Path) -> GroupCommits:
     except OSError as missing:
         raise UsageError(f"{path}: cannot be read: {missing.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as foreign:
-        raise UsageError(f"{path}: not a file that `group export` wrote ({foreign!r})") from None
+        why = f"{type(foreign).__name__}: {foreign}"  # its repr would have the whole file in it
+        raise UsageError(f"{path}: not a file that `group export` wrote ({why})") from None
 
 
 def give_back(bus: Bus, settings: Settings, commits: GroupCommits, *, replace: bool) -> int:

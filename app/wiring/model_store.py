@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from app.config import Settings
 from app.errors import RunError
 from operators.tiles.calls import TileError
+from schemas.json_text import read_json
 
 RECORDS: Final = "records.jsonl"
 SUFFIX: Final = ".model"
@@ -52,7 +53,7 @@ class ModelRecord(NamedTuple):
 def read_record(value: bytes) -> ModelRecord:
     """A record as it was written; raises RecordError for anything else."""
     try:
-        read = json.loads(value.decode())
+        read = read_json(value)
         record = ModelRecord(**{name: read[name] for name in ModelRecord._fields})
     except (ValueError, KeyError, TypeError) as wrong:
         raise RecordError(f"is no record of a model: {wrong}") from None

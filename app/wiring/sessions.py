@@ -36,7 +36,7 @@ def read_calendar(path: Path, name: str) -> CalendarTable:
             f"calendars.{name}.file: {path.absolute()} cannot be read: {missing.strerror}; "
             "`python -m app calendar` writes one"
         ) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as broken:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as broken:
         raise UsageError(f"calendars.{name}.file: {path.absolute()} is no valid TOML: {broken}") from None
     if "file" in values:
         message = f"calendars.{name}.file: a calendar's file holds its sessions, and names no other file"

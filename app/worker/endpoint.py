@@ -109,11 +109,18 @@ def serve(settings: MetricsSettings, port: int, pages: dict[str, Page]) -> PageS
     token = ""
     if settings.token_file is not None:
         try:
-            token = settings.token_file.read_text().strip()
+            token = settings.token_file.read_text(encoding="utf-8").strip()
         except OSError as unreadable:
             raise UsageError(f"metrics.token_file {settings.token_file}: {unreadable.strerror}") from None
+        except UnicodeDecodeError:
+            raise UsageError(f"metrics.token_file {settings.token_file} is no text") from None
         if not token:
             raise UsageError(f"metrics.token_file {settings.token_file} is empty: it has to hold the token")
+        if not (token.isascii() and token.isprintable()):
+            raise UsageError(
+                f"metrics.token_file {settings.token_file}: a token is one line of ASCII characters, such as "
+                "`openssl rand -hex 32` makes: no scraper could send this one"
+            )
     hosts = LOOPBACK if settings.address in LOOPBACK else None
     return PageServer(settings.address, port, pages, hosts=hosts, token=token)
 

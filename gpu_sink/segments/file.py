@@ -205,7 +205,7 @@ def read_footer(file: Path) -> Footer:
         raise SegmentError(f"{file}: the footer at offset {start} does not match its checksum")
     try:
         footer = Footer.from_json(json.loads(text))
-    except (KeyError, TypeError, ValueError, AttributeError) as malformed:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as malformed:
         raise SegmentError(f"{file}: the footer at offset {start} is not one: {malformed!r}") from None
     _require_pieces(file, footer, start)
     return footer

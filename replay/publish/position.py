@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from replay.errors import PublishError
+from schemas.json_text import read_json
 from topics.bus import Position
 
 
@@ -25,7 +26,7 @@ class Published:
     def from_position(cls, position: Position, group: str) -> "Published":
         """Read it back; raises PublishError where something else is committed there."""
         try:
-            return cls(**json.loads(position.metadata))
+            return cls(**read_json(position.metadata))
         except (ValueError, TypeError):
             raise PublishError(
                 f"group {group} has a position that no publication wrote "

@@ -207,8 +207,9 @@ def test_what_a_later_version_adds_to_a_record_is_passed_over_and_its_version_is
     assert decode_record(value.replace(b'{"v":1', b'{"colour":"red","v":1'), "here") == record
     with pytest.raises(RunError, match=r"here: the task's record is of version 2, .* update this one"):
         decode_record(value.replace(b'{"v":1', b'{"v":2'), "here")
-    with pytest.raises(RunError, match="here: the task's record was not written by this program"):
-        decode_record(b"{}", "here")
+    for foreign in (b"{}", b'{"v":1e999}', b"[" * 5_000):
+        with pytest.raises(RunError, match="here: the task's record was not written by this program"):
+            decode_record(foreign, "here")
 
 
 BAD = """\

@@ -72,6 +72,8 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
         ("[streams.trade.fields]\np = { typ = 'double' }", "fields.p has type, path"),
         ("[streams.quote]\nformat = 'json'", 'streams.quote: format = "json" needs fields'),
         ("left =", "not valid TOML"),
+        ("left = " + "[" * 3_000, "not valid TOML"),
+        ("[pipeline]\nprefix = '..'", "pipeline.prefix = '..': string should match"),
         ("[pipeline]\rprefix = 'a'\n", "not valid TOML"),
     ],
 )

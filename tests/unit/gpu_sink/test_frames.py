@@ -5,7 +5,7 @@ import random
 import pyarrow as pa
 import pytest
 
-from gpu_sink.contract import NEWEST, FrameError, layout_fingerprint
+from gpu_sink.contract import NEWEST, PARITY, FrameError, layout_fingerprint
 from gpu_sink.frames import FrameDecoder, Place, decode_frame
 from gpu_sink.source import AlignedStream
 from tests.stage.aligned import message_of, rows_of
@@ -60,6 +60,13 @@ def test_a_number_that_is_none_is_named_with_its_header(number: bytes, why: str)
         FrameError, match=f"{NAMED}not a frame: header {NEWEST} is '{number.decode()}', {why}"
     ):
         decode_frame(value, malformed, PLACE)
+
+
+@pytest.mark.parametrize("rows", [b"", b"-5", b"x", b"9223372036854775808", b"9" * 5_000])
+def test_a_parity_without_a_count_of_rows_is_named_with_its_header(rows: bytes) -> None:
+    value, headers = message_of(rows_of([1]))
+    with pytest.raises(FrameError, match=f"{NAMED}not a frame: header {PARITY} is "):
+        decode_frame(value, [*headers, (PARITY, rows + b"-" + b"0" * 32)], PLACE)
 
 
 def test_an_unexpected_layout_is_refused_with_both() -> None:

@@ -25,7 +25,7 @@ def test_a_frame_without_nulls_says_so_and_one_from_before_says_nothing() -> Non
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"7", b"{", b'{"x":3}', b'{"x":{"ok":0}}', b'{"x":{"ok":true}}', b"\xff"]
+    "text", [b"", b"7", b"{", b'{"x":3}', b'{"x":{"ok":0}}', b'{"x":{"ok":true}}', b"\xff", b'{"x":' * 5_000]
 )
 def test_what_is_no_count_is_refused_and_a_reason_of_a_newer_worker_is_not(text: bytes) -> None:
     with pytest.raises(FrameError, match="a header is malformed"):

@@ -1,10 +1,13 @@
 """The pages on a real socket: who may ask, what is answered, and that a slow client holds nobody up."""
 
 import json
+import resource
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
@@ -87,14 +90,47 @@ def test_figures_need_the_token_and_health_does_not() -> None:
 
 
 def test_clients_that_send_nothing_hold_nobody_up(server: PageServer) -> None:
-    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(CONNECTIONS_MAX - 1)]
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(2 * CONNECTIONS_MAX)]
     try:
-        for one in silent:
+        for one in silent[CONNECTIONS_MAX:]:
             one.sendall(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
         assert get(server.port, "/livez")[0] == 200
     finally:
         for one in silent:
             one.close()
+
+
+def test_where_no_file_can_be_opened_a_connection_waits_and_the_thread_does_not_spin(
+    monkeypatch: pytest.MonkeyPatch, server: PageServer
+) -> None:
+    tries: list[float] = []
+    accept = socket.socket.accept
+
+    def counted(listener: socket.socket) -> tuple[socket.socket, object]:
+        tries.append(monotonic())
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", counted)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as client, ExitStack() as files:
+        client.settimeout(10)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 64, limits[1]))
+        try:
+            while files.enter_context(Path("/dev/null").open()).fileno() < client.fileno() + 63:
+                continue
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            sleep(0.7)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert client.recv(4_096).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert 2 <= len(tries) <= 4
+
+
+@pytest.mark.parametrize("address", ["a..b", "a" * 64 + ".example", "nowhere.invalid"])
+def test_an_address_that_is_none_is_refused_in_one_line(address: str) -> None:
+    with pytest.raises(UsageError, match=f"cannot listen on {address} port 0: .*take another port"):
+        PageServer(address, 0, PAGES, hosts=None)
 
 
 def test_a_head_without_end_is_cut_off(server: PageServer) -> None:
@@ -217,5 +253,9 @@ def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("\n")
     with pytest.raises(UsageError, match="is empty"):
         Endpoint(settings_of(tmp_path, token_file=str(tmp_path / "token")))
+    for content, why in ((b"\xff\xfe", "no text"), ("geheim-ä".encode(), "ASCII"), (b"one\ntwo", "one line")):
+        (tmp_path / "token").write_bytes(content)
+        with pytest.raises(UsageError, match=why):
+            Endpoint(settings_of(tmp_path, token_file=str(tmp_path / "token")))
     with pytest.raises(UsageError, match="nowhere: No such file"):
         Endpoint(settings_of(tmp_path, token_file=str(tmp_path / "nowhere")))

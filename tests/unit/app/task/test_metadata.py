@@ -123,6 +123,10 @@ def test_progress_comes_back_as_it_was_committed(progress: InputProgress) -> Non
         '{"v": 3, "frontier_ns": 1, "late": "", "next_offset": 3, "watermark_ns": 4}',
         '{"v": 3, "frontier_ns": 1, "late": "", "next_offset": 3, "sealed_through": [1, 2]}',
         '{"frontier_ns": 1}',
+        '{"v": 1e999}',
+        '{"v": Infinity}',
+        '{"v": 3, "frontier_ns": 9223372036854775808}',
+        "[" * 4_000,
         '{"v": 3, "frontier_ns": 1, "late": "", "sealed_through": null, "next_offset": 3, "colour": "red"}',
     ],
 )
@@ -133,6 +137,22 @@ def test_foreign_metadata_is_refused_in_one_line_that_says_where_and_what_to_do(
     assert told.startswith("tidemark.trade[3]: the committed offset 5 was not written by this program")
     assert "choose another pipeline.prefix or delete the group" in told
     assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    "text", ["0x99999999999", "5:0-99999999999", "5x4096:0-9999", "5:0-99999999,99999999-0"]
+)
+def test_places_that_no_worker_can_hold_are_refused_before_they_are_made(text: str) -> None:
+    with pytest.raises(ValueError, match="more than 16,777,216 places"):
+        decode_places(text)
+
+
+def test_a_report_with_figures_that_are_none_is_as_good_as_absent() -> None:
+    committed = Committed(InputProgress(5, 90, -3), 77, PARITY, report=InputReport(rows=2))
+    fields = json.loads(to_position(committed).metadata)
+    for other in ("2", None, [2], 2.5):
+        changed = Position(5, json.dumps(fields | {"told": {"rows": other}}))
+        assert from_position(changed, "t[0]") == replace(committed, report=None)
 
 
 def test_keys_that_a_later_version_adds_are_passed_over() -> None:

@@ -159,11 +159,16 @@ def test_what_is_no_such_file_is_refused_in_one_line(tmp_path: Path) -> None:
         "[]",
         "{}",
         '{"format": "x"}',
+        '{"format": 1e999}',
+        "[" * 5_000,
         '{"format": 1, "group": "g", "cluster": "c", "topics": []}',
     ):
         file.write_text(text)
         with pytest.raises(UsageError, match="not a file that `group export` wrote"):
             read_commits(file)
+    file.write_bytes(b"\xff" * 5_000)
+    with pytest.raises(UsageError, match=r"^.{1,300}$"):
+        read_commits(file)
     file.write_text(json.dumps({"format": 2}))
     with pytest.raises(UsageError, match="of format 2, this program reads 1"):
         read_commits(file)
