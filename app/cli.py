@@ -196,7 +196,7 @@ def main() -> None:
     # and looking for garbage where there is none yet takes 0.2 s.
     gc.disable()
     alone = ALONE.get(next(iter(sys.argv[1:]), ""))
-    if alone is not None and alone != WITH_PANDAS:
+    if alone != WITH_PANDAS:
         hide_pandas()
     for name in alone or MODULES:
         import_module(f"{__package__}.commands.{name}")  # registers its commands

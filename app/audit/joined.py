@@ -84,7 +84,7 @@ def _marked(rows: pl.DataFrame, moment: pl.Expr, waits_ns: int) -> pl.DataFrame:
 
 def _made(made: MadeRules, read: ReadRoot, begun: Begun, complete_ns: int) -> Iterator[pl.DataFrame]:
     """The rows that a node makes; none where rows are gone that it takes."""
-    beginning, of_quotes = Beginning(begun), Beginning()
+    beginning, of_beside = Beginning(begun), Beginning()
     root = root_rows(made.upstream, read, beginning.begin, complete_ns)
     upstream = _until_cut(made_rows(made.upstream, root, beginning.is_cut), beginning)
     if made.node.bars is not None:
@@ -92,11 +92,11 @@ def _made(made: MadeRules, read: ReadRoot, begun: Begun, complete_ns: int) -> It
     elif made.node.tiles is not None:
         yield from tile_frames(made, upstream, complete_ns)
     else:
-        quotes: Iterator[pl.DataFrame] = iter(())
-        if made.quotes is not None:
-            root = root_rows(made.quotes, read, of_quotes.begin, complete_ns)
-            quotes = _until_cut(made_rows(made.quotes, root, of_quotes.is_cut), of_quotes)
-        yield from label_frames(made, upstream, quotes, complete_ns)
+        beside: list[pl.DataFrame] = []
+        if made.beside is not None:
+            root = root_rows(made.beside, read, of_beside.begin, complete_ns)
+            beside = list(_until_cut(made_rows(made.beside, root, of_beside.is_cut), of_beside))
+        yield from label_frames(made, upstream, None if of_beside.is_cut() else beside, complete_ns)
 
 
 def _until_cut(frames: Iterator[pl.DataFrame], beginning: Beginning) -> Iterator[pl.DataFrame]:

@@ -2,55 +2,52 @@
 
 import bisect
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from app.audit.label_halts import Rows, known_of, with_halts
 from app.audit.label_walk import NEVER, Float64s, Outcome, Path, labels_of
-from app.audit.made import LABEL_COLUMNS, MAYBE, SESSION, THERE, MadeRules
+from app.audit.made import HALTED_INSIDE, LABEL_COLUMNS, MAYBE, SESSION, THERE, MadeRules
 from app.audit.past import NONE, group_codes
 from operators.labels.settings import Bins, FixedHorizon, Label, Sign, TripleBarrier
 from operators.labels.spread_node import LaterMid
 from operators.sessions.sessions import CalendarError, ids_if_known
 from schemas.batch import Int64s
-from schemas.clocks import BEGINNING_NS, KNOWN_NS
+from schemas.clocks import BEGINNING_NS
 
 GRID_ERROR_MAX: Final = 1e-6  # ticks that a float may lie beside a whole number of them (K1)
 TICKS_MAX: Final = 2.0**40
 WHOLE: Final = frozenset({"label_end_ns", "info_end_ns", "label_known_ns"})
 
 
-class _Rows(NamedTuple):
-    """The rows of a side that are certain, and up to when that is all of it."""
-
-    frame: pl.DataFrame
-    certain: int
-    complete_ns: int
-
-
 def label_frames(
-    rules: MadeRules, frames: Iterator[pl.DataFrame], quotes: Iterator[pl.DataFrame], complete_ns: int
+    rules: MadeRules, frames: Iterable[pl.DataFrame], beside: Iterable[pl.DataFrame] | None, complete_ns: int
 ) -> Iterator[pl.DataFrame]:
     """All rows with their labels; from the first on that still waits they are marked by `MAYBE`.
 
-    `quotes` are the rows with the later mids of a spread.
+    `beside` are the rows with the later mids of a spread, or with statuses; None where some of them are gone,
+    and nobody can say what the labels were.
     """
     settings = rules.node.label
     assert settings is not None, f"{rules.node.name} makes no labels"
     rows = _held(frames, rules.on, complete_ns)
     if not rows.frame.height:
         return
-    if settings.quotes:
-        found, kinds = _spreads(rules, rows, _held(quotes, rules.on, complete_ns))
-    else:
-        found, kinds = _labels(rules, rows)
+    others = _held(beside or (), rules.on, complete_ns)
+    found, kinds = _spreads(rules, rows, others) if settings.quotes else _labels(rules, rows)
+    if settings.halts:
+        found = with_halts(rules, rows, found, others)
+        kinds = {**kinds, HALTED_INSIDE: pl.Boolean}
+    if beside is None:
+        found = [Outcome(NEVER)] * len(found)
     waits = [row for row, one in enumerate(found) if one.decided_at == NEVER]
     first = min([rows.certain, *waits])
     columns = [
         pl.Series(name, [one.values.get(name) for one in found], kinds[name], strict=False)
-        for name in LABEL_COLUMNS[settings.key]
+        for name in rules.brought
         if name != "label_reason"
     ]
     if "label_reason" in LABEL_COLUMNS[settings.key]:
@@ -64,19 +61,19 @@ def label_frames(
     )
 
 
-def _held(frames: Iterator[pl.DataFrame], on: str, complete_ns: int) -> _Rows:
+def _held(frames: Iterable[pl.DataFrame], on: str, complete_ns: int) -> Rows:
     frame = pl.concat([pl.DataFrame(), *frames], how="diagonal_relaxed")
     if not frame.height:
-        return _Rows(frame, 0, complete_ns)
+        return Rows(frame, 0, complete_ns)
     certain = frame.height
     if MAYBE in frame.columns and frame[MAYBE].any():
         certain = int(frame[MAYBE].arg_max() or 0)
         complete_ns = min(complete_ns, int(frame[on][certain]))
     last_ns = int(frame[on][certain - 1]) if certain else BEGINNING_NS
-    return _Rows(frame, certain, max(complete_ns, last_ns))
+    return Rows(frame, certain, max(complete_ns, last_ns))
 
 
-def _labels(rules: MadeRules, rows: _Rows) -> tuple[list[Outcome], Mapping[str, Any]]:
+def _labels(rules: MadeRules, rows: Rows) -> tuple[list[Outcome], Mapping[str, Any]]:
     """What comes of each row, and the types of the columns."""
     settings, frame = rules.node.label, rows.frame
     assert settings is not None, f"{rules.node.name} makes no labels"
@@ -96,7 +93,7 @@ def _labels(rules: MadeRules, rows: _Rows) -> tuple[list[Outcome], Mapping[str, 
     return found, {**kinds, **dict.fromkeys(floats, pl.Float64)}
 
 
-def _path(rules: MadeRules, label: Label, rows: _Rows, own: Int64s) -> Path:
+def _path(rules: MadeRules, label: Label, rows: Rows, own: Int64s) -> Path:
     frame = rows.frame[own]
     time_ns = frame[rules.on].cast(pl.Int64).to_numpy()
     session = frame[SESSION].to_numpy() if SESSION in frame.columns else ids_if_known(rules.sessions, time_ns)
@@ -122,7 +119,7 @@ def _path(rules: MadeRules, label: Label, rows: _Rows, own: Int64s) -> Path:
     return Path(
         own,
         time_ns,
-        _known(frame, time_ns),
+        known_of(frame, time_ns),
         session,
         inside,
         price,
@@ -172,14 +169,7 @@ def _floats(column: pl.Series) -> Float64s:
     return np.where(np.isfinite(floats), floats, np.nan)
 
 
-def _known(frame: pl.DataFrame, time_ns: Int64s) -> Int64s:
-    if KNOWN_NS not in frame.columns:
-        return time_ns
-    known = frame[KNOWN_NS].cast(pl.Int64)
-    return known.zip_with(known.is_not_null(), pl.Series(time_ns)).to_numpy()
-
-
-def _spreads(rules: MadeRules, rows: _Rows, quotes: _Rows) -> tuple[list[Outcome], Mapping[str, Any]]:
+def _spreads(rules: MadeRules, rows: Rows, quotes: Rows) -> tuple[list[Outcome], Mapping[str, Any]]:
     """Q17 and Q18: each trade beside the last mid no later than the horizon after it."""
     settings, frame = rules.node.label, rows.frame
     assert settings is not None, f"{rules.node.name} makes no labels"
@@ -188,7 +178,7 @@ def _spreads(rules: MadeRules, rows: _Rows, quotes: _Rows) -> tuple[list[Outcome
     keys = frame.select(rules.key).rows()
     time_ns = frame[rules.on].cast(pl.Int64).to_numpy()
     columns = [_floats(frame[name]).tolist() for name in (what.price, what.direction, what.mid)]
-    known_ns = _known(frame, time_ns).tolist()
+    known_ns = known_of(frame, time_ns).tolist()
     found = []
     for place, values in enumerate(zip(*columns, strict=True)):
         at_ns = int(time_ns[place])
@@ -214,18 +204,18 @@ def _spreads(rules: MadeRules, rows: _Rows, quotes: _Rows) -> tuple[list[Outcome
 Mids = dict[tuple[str, ...], tuple[list[int], list[tuple[float, int, int]]]]
 
 
-def _mids(rules: MadeRules, what: LaterMid, quotes: _Rows) -> Mids:
+def _mids(rules: MadeRules, what: LaterMid, quotes: Rows) -> Mids:
     """By key the times of the quotes that have a mid, and of each the mid, its time, when it was known."""
     mids: Mids = {}
-    assert rules.quotes is not None, "a spread reads quotes"
+    assert rules.beside is not None, "a spread reads quotes"
     frame = quotes.frame.head(quotes.certain)
     if not frame.height:
         return mids
     time_ns = frame[rules.on].cast(pl.Int64).to_numpy()
     values = _floats(frame[what.mid]).tolist()
-    known = _known(frame, time_ns).tolist()
+    known = known_of(frame, time_ns).tolist()
     for key, at_ns, mid, known_ns in zip(
-        frame.select(rules.quotes.key).rows(), time_ns.tolist(), values, known, strict=True
+        frame.select(rules.beside.key).rows(), time_ns.tolist(), values, known, strict=True
     ):
         if not math.isnan(mid) and None not in key:
             moments, ones = mids.setdefault(tuple(map(str, key)), ([], []))

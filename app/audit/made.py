@@ -22,6 +22,7 @@ BAR_COLUMNS: Final = (
     *("start_ns", "end_ns", "bar_no", "first_event_ns", "last_event_ns", "open", "high", "low", "close"),
     *("volume", "notional", "vwap", "count", "buy_volume", "sell_volume", "close_reason", "empty", "partial"),
 )
+HALTED_INSIDE: Final = "halted_inside"  # before the last column of a label
 ENDS: Final = ("label_end_ns", "info_end_ns", "label_known_ns")
 BARRIERS: Final = ("label", "ret", "side_ret", "barrier", "exit_price", *ENDS, "label_reason")
 LABEL_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
@@ -40,14 +41,14 @@ LABEL_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
 class MadeRules:
     """What the rows of a node promise that are none of those it takes, or that wait.
 
-    `upstream` are those it takes, and `values` these with what the formulas of bars make of each; `quotes`
-    are those with the later mids of a spread.
+    `upstream` are those it takes, and `values` these with what the formulas of bars make of each; `beside`
+    are those that a label reads beside them: with the later mids of a spread, or with statuses.
     """
 
     node: NodeSettings
     upstream: Node
     values: Node
-    quotes: Node | None = None
+    beside: Node | None = None
 
     @classmethod
     def of(
@@ -72,8 +73,8 @@ class MadeRules:
             join=None,
             made=None,
         )
-        quotes = None if node.label is None or not node.label.quotes else rules_of(node.label.quotes)
-        return cls(node, upstream, values, quotes)
+        beside = None if node.label is None or not node.label.beside else rules_of(node.reads[1])
+        return cls(node, upstream, values, beside)
 
     @property
     def kind(self) -> Kind:
@@ -114,7 +115,7 @@ class MadeRules:
     @property
     def roots(self) -> set[str]:
         """All that its rows hang on."""
-        roots: set[str] = self.upstream.roots | (set() if self.quotes is None else self.quotes.roots)
+        roots: set[str] = self.upstream.roots | (set() if self.beside is None else self.beside.roots)
         return roots
 
     @property
@@ -124,7 +125,9 @@ class MadeRules:
             clocks = [EVENT_NS, KNOWN_NS] if self.on == EVENT_NS else [KNOWN_NS]
             return [*self.key, *clocks, *BAR_COLUMNS, *self.node.features]
         if self.node.label is not None:
-            return [*LABEL_COLUMNS[self.node.label.key]]
+            columns = [*LABEL_COLUMNS[self.node.label.key]]
+            halts = [HALTED_INSIDE] if self.node.label.halts else []
+            return [*columns[:-1], *halts, columns[-1]]
         assert self.node.tiles is not None, f"{self.node.name} makes no rows"
         return [*self.node.tiles.returns]
 
@@ -142,7 +145,7 @@ class MadeRules:
     @property
     def strange(self) -> str:
         """What the audit cannot compute of it; empty for nothing."""
-        sides = (self.upstream, *(() if self.quotes is None else (self.quotes,)))
+        sides = (self.upstream, *(() if self.beside is None else (self.beside,)))
         strange = [side.strange for side in sides if side.strange]
         strange += sorted({why for side in sides for why in side.unjudged.values()})
         strange += sorted({why for name, why in self.values.unjudged.items() if name in self.values.features})

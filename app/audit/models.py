@@ -114,7 +114,15 @@ def horizon_ns(settings: Mapping[str, Any]) -> float:
 def _excitement(past: Past, event: pl.Series, settings: Mapping[str, Any]) -> pl.Series:
     """The R of an event in each row."""
     c = settings["beta"] * S_PER_NS
-    after = settings.get("at", "before") == "after"
+    at = settings.get("at", "before")
+    after = at == "after"
+
+    def asked(state: State, now_ns: int, happens: bool | None) -> tuple[State, float | None]:
+        r, last_ns = state
+        left = r if last_ns is None else math.exp(-(float(now_ns - last_ns) * c)) * r
+        if not happens:
+            return state, left
+        return (left + 1.0, now_ns), left + 1.0
 
     def step(state: State, now_ns: int, happens: bool | None) -> tuple[State, float | None]:
         r, last_ns = state
@@ -122,7 +130,8 @@ def _excitement(past: Past, event: pl.Series, settings: Mapping[str, Any]) -> pl
         now = before + (1.0 if happens else 0.0)
         return (now, now_ns), now if after else before
 
-    return recursion(past, [event], step, (0.0, None), settings, horizon_ns=horizon_ns(settings))
+    one = asked if at == "query" else step
+    return recursion(past, [event], one, (0.0, None), settings, horizon_ns=horizon_ns(settings))
 
 
 def hawkes(past: Past, event: pl.Series, *, mu: float, alpha: float, **settings: Any) -> pl.Series:

@@ -204,7 +204,8 @@ def decay_accum(
     def step(state: State, now_ns: int, now: float | None) -> tuple[State, float | None]:
         total, count, last_ns = state
         if now is None:
-            return state, total if count >= min_count else None
+            left = _faded(c, last_ns, now_ns) * total if at == "query" else total
+            return state, left if count >= min_count else None
         before = _faded(c, last_ns, now_ns) * total
         total, count = before + now, count + 1
         shown = before if at == "before" else total

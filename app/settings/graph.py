@@ -119,8 +119,9 @@ class NodeTable(LabelTable, BarsTable, ModelTable):
     @property
     def sources(self) -> tuple[str, ...]:
         """The nodes and streams whose rows it takes."""
-        quotes = self.label().quotes if self.kind == "label" else ""
-        return (self.from_, *self.right, *([quotes] if quotes else []))
+        label = self.label() if self.kind == "label" else None
+        beside = label.quotes or label.halts if label is not None else ""
+        return (self.from_, *self.right, *([beside] if beside else []))
 
     @property
     def join(self) -> JoinSettings | None:

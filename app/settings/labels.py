@@ -1,9 +1,9 @@
 """The keys of a node of `kind = "label"`: which label, and the settings of each."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.settings.durations import in_whole_units
 from app.settings.section import Name, Section, WholeNs
@@ -13,6 +13,7 @@ from operators.labels.settings import PENDING_MAX
 Column = Annotated[str, Field(min_length=1)]
 Rows = Annotated[int, Field(gt=0)]
 LongNs = Annotated[WholeNs, Field(gt=0)]
+HALTED: Final = "halted"
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -29,6 +30,14 @@ class PricedTable(WaitingTable):
     returns: Literal["simple", "log"] = "simple"
     max_ns: LongNs | None = None  # how long an event waits for rows; labels that count rows need it
     max_pending: Rows = PENDING_MAX  # events of a symbol that wait; one more has no label, reason "full"
+    halts: Name | None = None  # a node or stream with statuses: labels say whether a halt is inside them
+    halted: Column | None = None  # its column that is true, or not 0, during a halt; none: halted
+
+    @model_validator(mode="after")
+    def _halts(self) -> Self:
+        if self.halted is not None and self.halts is None:
+            raise ValueError('halted is a column of rows that halts names: halts = "status"')
+        return self
 
 
 class HorizonTable(PricedTable):
@@ -117,12 +126,14 @@ class LabelTable(Section):
             )
         ((key, table),) = given.items()
         values = table.model_dump()
-        quotes = values.pop("quotes", "")
+        quotes, halts = values.pop("quotes", ""), values.pop("halts", None) or ""
+        if halts and values["halted"] is None:
+            values["halted"] = HALTED
         if isinstance(table, SpreadTable):
             values["direction"] = values.pop("side")
         elif values.pop("path", "close") == "ohlc":
             values["ohlc"] = OF_BARS
-        return LabelSettings(key=key, values=values, quotes=quotes)
+        return LabelSettings(key=key, values=values, quotes=quotes, halts=halts)
 
 
 LABELS: Final[Mapping[str, type[WaitingTable]]] = {

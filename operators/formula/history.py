@@ -80,7 +80,7 @@ RECURSIONS: Final[Mapping[str, tuple[int, int]]] = {
     "ewma": (1, 3),
     "average": (1, 2),
     "ewma_time": (1, 4),
-    # (x, c, before, min_count): R53; (x, k, bias, min_count): R54; (y, x, lambda_f, P0, min_count): M23
+    # (x, c, shown, min_count): R53; (x, k, bias, min_count): R54; (y, x, lambda_f, P0, min_count): M23
     "decay_accum": (1, 3),
     "ewm_std": (1, 5),
     "regression": (2, 6),

@@ -108,8 +108,8 @@ class NodeSettings:
     @property
     def reads(self) -> tuple[str, ...]:
         """The nodes and roots whose rows it takes, the one that gives it its own rows first."""
-        if self.label is not None and self.label.quotes:
-            return (self.upstream, self.label.quotes)
+        if self.label is not None and self.label.beside:
+            return (self.upstream, self.label.quotes or self.label.halts)
         return (self.upstream,) if self.join is None else (self.upstream, *self.join.rights)
 
     @property

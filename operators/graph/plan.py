@@ -316,11 +316,12 @@ class _Planning:
         return None if known is None else known.source
 
     def _plan_label(self, node: NodeSettings, label: LabelSettings, rows: Upstream) -> PlannedNode | None:
-        quotes = [self._upstream_of(node, name, f"{label.key}.quotes") for name in node.reads[1:]]
+        setting = f"{label.key}.{label.beside}"
+        beside = [self._upstream_of(node, name, setting) for name in node.reads[1:]]
         self._upstreams[node.name] = Upstream(Source(node.name, None))
-        if any(one.source.layout is None or one.source.broken for one in (rows, *quotes)):
+        if any(one.source.layout is None or one.source.broken for one in (rows, *beside)):
             return None
-        made = plan_label(node.name, label, (rows, *quotes), self._clock, self._sessions)
+        made = plan_label(node.name, label, (rows, *beside), self._clock, self._sessions)
         if isinstance(made, NodeError):
             self.errors.append(made)
             return None

@@ -30,7 +30,7 @@ def plan_label(
 ) -> LabelPlan | NodeError:
     """The labels of rows whose columns are known, or what is wrong with them.
 
-    `reads` are the rows that are labelled, and of a spread those with the later mids.
+    `reads` are the rows that are labelled, and those beside them: with later mids, or with statuses.
     """
     upstream = reads[0]
     try:
@@ -63,16 +63,16 @@ def _planned(
     if not others:
         settings = label.label(rows.names, upstream.source.scales)
         return PlannedLabel(label.key, settings, sessions, clock, rows, upstream.key)
-    quotes = others[0].source.layout
-    assert quotes is not None, f"the columns of {others[0].source.name} are not known"
-    spread = label.later_mid(rows.names)
-    return PlannedLabel(label.key, spread, sessions, clock, rows, upstream.key, quotes, others[0].key)
+    beside = others[0].source.layout
+    assert beside is not None, f"the columns of {others[0].source.name} are not known"
+    own = label.later_mid(rows.names) if label.quotes else label.label(rows.names, upstream.source.scales)
+    return PlannedLabel(label.key, own, sessions, clock, rows, upstream.key, beside, others[0].key)
 
 
 def _require_known(planned: PlannedLabel, reads: Sequence[Upstream]) -> None:
     """Raise LabelError where a label would be made of another one: of what is not known at its row."""
     taken = [(reads[0].source, name) for name in planned.reads]
-    taken += [(other.source, planned.reads[-1]) for other in reads[1:]]
+    taken += [(other.source, name) for other in reads[1:] for name in planned.reads_beside]
     for source, name in taken:
         if name in source.labels:
             raise LabelError(f"{name} of {source.name} is a label itself, and not known at its row")
@@ -84,7 +84,10 @@ def _features(planned: PlannedLabel, reads: Sequence[Upstream]) -> Features:
     assert source.layout is not None
     meanings = planned.meaning(
         digest(source.rows, *(source.meanings[name] for name in planned.reads)),
-        *(digest(one.source.rows, one.source.meanings[planned.reads[-1]]) for one in reads[1:]),
+        *(
+            digest(one.source.rows, *(one.source.meanings[name] for name in planned.reads_beside))
+            for one in reads[1:]
+        ),
     )
     own = [field.name for field in planned.fields]
     # Which events are crowded out hangs on all that waited before, which a session ends.

@@ -24,6 +24,9 @@ BARRIERS: Final = LabelSettings(
     key="triple_barrier", values={"horizon_ns": 1, "sigma": "size", "up": 1.0, "down": 1.0}
 )
 TRAILING: Final = LabelSettings(key="bins", values={"horizon_ns": 1, "trailing": 1, "q_ppm": (500_000,)})
+HALTED: Final = LabelSettings(
+    key="fixed_horizon", values={"horizon_ns": 1, "halted": "left_index"}, halts=ALIGNED
+)
 # These have the kernels of all nodes of their kind.
 NODES: Final = {
     "bars": (
@@ -38,6 +41,7 @@ NODES: Final = {
     "label": (
         NodeSettings(name="label", upstream=ALIGNED, features={}, label=BARRIERS, output=Output()),
         NodeSettings(name="follows", upstream=ALIGNED, features={}, label=TRAILING, output=Output()),
+        NodeSettings(name="halted", upstream=ALIGNED, features={}, label=HALTED, output=Output()),
     ),
 }
 LAYOUT: Final = pa.schema(

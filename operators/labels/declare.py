@@ -38,11 +38,18 @@ class LabelSettings:
     `values`  the settings below it, under the names that the label has for them; one that is left out is as
               the label has it.
     `quotes`  of a spread: the node or stream with the later mids; empty for any other label.
+    `halts`   of another label: the node or stream with statuses, or empty.
     """
 
     key: str
     values: Mapping[str, Any] = field(default_factory=dict)
     quotes: str = ""
+    halts: str = ""
+
+    @property
+    def beside(self) -> str:
+        """The setting that names the node or stream whose rows are read beside its own, or empty."""
+        return "quotes" if self.quotes else "halts" if self.halts else ""
 
     def label(self, columns: list[str], scales: Mapping[str, int]) -> Label:
         """The label of rows with these columns, some of them in units of 1/scale; raises LabelError."""

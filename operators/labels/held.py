@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from operators.labels import places as at
 from operators.labels.event_kernel import count_decided, gather
+from operators.labels.halt_kernel import count_ready
 from operators.labels.label_kernel import pass_time, take_rows
 from operators.labels.slot_kernel import enter_rows
 from operators.sealed import RowKeys
@@ -100,6 +101,10 @@ class HeldRows:
     def decided(self) -> int:
         """How many rows are decided, up to the first that is not."""
         return int(count_decided(self._reasons, self.base, self.end))
+
+    def decided_before(self, time_ns: int) -> int:
+        """How many rows are decided and end before a time, where they have a label, up to the first other."""
+        return int(count_ready(self._reasons, self._facts, self.base, self.end, time_ns))
 
     @property
     def oldest_ns(self) -> int:

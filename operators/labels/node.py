@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from operators.labels import places as at
+from operators.labels.halts import COMPLETE_KEY, Halts
+from operators.labels.halts import PREFIX as STATUSES
 from operators.labels.held import HeldRows, Inputs, pieces_of
 from operators.labels.inputs import known_times, read_columns, require_columns, require_new, settings_of
 from operators.labels.outputs import columns_of, fields_of, measured_of, statuses_of
@@ -36,9 +38,10 @@ INT64_MAX: Final = 2**63 - 1
 
 
 class LabelNode:
-    """Labels each row by the rows of its symbol after it (`Node`).
+    """Labels each row by the rows of its symbol after it (`Node`); it reads rows, and where told so statuses.
 
-    Rows come out in the order in which they came, so one that is decided waits for those before it.
+    Rows come out in the order in which they came, so one that is decided waits for those before it, and for
+    the statuses up to its end.
     """
 
     def __init__(
@@ -67,10 +70,18 @@ class LabelNode:
         self._trailing: TrailingBins | None = None
         if isinstance(label, Bins) and label.trailing is not None:
             self._trailing = TrailingBins(label, groups)
+        self._halts: Halts | None = None
+        if label.halted is not None:
+            self._halts = Halts(label.halted, groups)
+            self._held.decided_before(BEGINNING_NS)  # no row has to wait for a kernel to be compiled
+            self.needs = Context(rows=1, hold_ns=label.bound_ns)
 
     def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
         """Take rows; return those that are decided, up to the first that is not."""
-        (sealed,) = upstream
+        sealed, *statuses = upstream
+        if self._halts is not None:
+            (of_halts,) = statuses
+            self._halts.take(of_halts)
         if sealed.rows is not None and sealed.rows.num_rows:
             keys = sealed.keys
             assert keys is not None, f"node {self.name} labels by symbol: its rows need keys"
@@ -79,7 +90,10 @@ class LabelNode:
             self._enter(sealed.rows, keys)
         self._clock.complete_ns = max(self._clock.complete_ns, sealed.complete_ns)
         self._held.pass_time(self._clock.complete_ns)
-        return self._give()
+        out = self._give()
+        if self._halts is not None:
+            self._halts.forget(self._complete_ns)
+        return out
 
     def snapshot(self) -> Snapshot:
         """Return what changed: blocks of rows that came or are no longer needed."""
@@ -99,6 +113,8 @@ class LabelNode:
         clock.written, clock.oldest_block, clock.strays = held.end, held.base // BLOCK, []
         if self._trailing is not None:
             puts += self._trailing.snapshot()
+        if self._halts is not None:
+            puts += self._halts.snapshot(self._complete_ns)
         return Snapshot(puts, deletes)
 
     def restore(self, entries: Entries) -> None:
@@ -113,8 +129,9 @@ class LabelNode:
         if not 0 <= base <= end:
             raise NodeStateError(f"node {self.name}: which rows wait is damaged")
         if self._trailing is not None:
-            before = {key: kept.pop(key) for key in list(kept) if key.startswith(PREFIX)}
-            self._trailing.restore(self.name, before)
+            self._trailing.restore(self.name, _taken(kept, PREFIX))
+        if self._halts is not None:
+            self._halts.restore(self.name, _taken(kept, COMPLETE_KEY, STATUSES))
         self._held.begin(base)
         for block, first, behind in pieces_of(base, end, BLOCK):
             self._restore_block(first, behind, kept.pop(_block_key(block), b""))
@@ -126,7 +143,7 @@ class LabelNode:
             if key < own:  # a worker that died before it took back the block left it in the topic
                 self._clock.strays.append(key)
         self._held.pass_time(complete_ns)
-        if self._held.decided:
+        if self._ready:
             raise NodeStateError(f"node {self.name}: rows are kept that came out before")
 
     def _enter(self, rows: pa.RecordBatch, keys: RowKeys, full: npt.NDArray[np.int8] | None = None) -> None:
@@ -160,16 +177,25 @@ class LabelNode:
 
     def _give(self) -> Sealed:
         held = self._held
-        first, count = held.base, held.decided
+        first, count = held.base, self._ready
         if not count:
             return Sealed(None, self._complete_ns)
         decided = held.outcome(first, first + count)
         trailing = self._trailing
         classes = None if trailing is None else trailing.classes(decided, measured_of(decided))
-        columns = [*held.rows(first, first + count).columns, *columns_of(self._label, decided, classes)]
+        halted = None if self._halts is None else self._halts.inside(decided)
+        own = columns_of(self._label, decided, classes, halted)
+        columns = [*held.rows(first, first + count).columns, *own]
         rows = pa.RecordBatch.from_arrays(columns, schema=self.layout)
         held.drop(count)
         return Sealed(rows, self._complete_ns, keys=decided.keys, reasons=statuses_of(decided, classes))
+
+    @property
+    def _ready(self) -> int:
+        """How many rows can come out."""
+        if self._halts is None:
+            return self._held.decided
+        return self._held.decided_before(self._halts.complete_ns)
 
     @property
     def _complete_ns(self) -> int:
@@ -240,6 +266,11 @@ class _Progress:
 def _whole_ids(session: Int64s) -> Int64s:
     """Sessions as the kernels know them: from 0 on, and `OUTSIDE`."""
     return np.where(session == OUTSIDE, OUTSIDE, session & INT64_MAX)
+
+
+def _taken(kept: dict[bytes, bytes], *prefixes: bytes) -> dict[bytes, bytes]:
+    """The entries with these prefixes, which are taken out of the others."""
+    return {key: kept.pop(key) for key in list(kept) if key.startswith(prefixes)}
 
 
 def _block_key(block: int) -> bytes:

@@ -24,6 +24,7 @@ ENDS: Final = {
     "info_end_ns": at.INFO_END,
     "label_known_ns": at.LABEL_KNOWN,
 }
+HALTED_INSIDE: Final = "halted_inside"
 REASON: Final = "label_reason"
 TOO_EARLY: Final = len(at.REASON_NAMES)  # too few labels before it for edges that follow them
 NAMES: Final = (*at.REASON_NAMES, "warming")
@@ -67,20 +68,26 @@ def fields_of(label: Label) -> list[pa.Field]:
     kind = pa.float64() if isinstance(label, FixedHorizon) else pa.int8()
     types = {LABEL: kind, "barrier": pa.string()}
     values = [pa.field(name, types.get(name, pa.float64())) for name in _columns_of(label)]
-    return [*values, *(pa.field(name, pa.int64()) for name in ENDS), pa.field(REASON, pa.string())]
+    ends = [pa.field(name, pa.int64()) for name in ENDS]
+    halts = [] if label.halted is None else [pa.field(HALTED_INSIDE, pa.bool_())]
+    return [*values, *ends, *halts, pa.field(REASON, pa.string())]
 
 
-def columns_of(label: Label, decided: Decided, classes: Classes | None = None) -> list[pa.Array]:
+def columns_of(
+    label: Label, decided: Decided, classes: Classes | None = None, halted: Bools | None = None
+) -> list[pa.Array]:
     """The columns that a label adds to rows, all of which are decided.
 
-    `classes` are those of bins whose edges follow the labels.
+    `classes` are those of bins whose edges follow the labels; `halted` says which labels have a halt inside,
+    where there are statuses.
     """
     _, reasons, whole, real = decided
     labelled = reasons == at.OK
     part = _Part(whole, real, None if labelled.all() else labelled, label, classes)
     values = [make(part) for make in _columns_of(label).values()]
     ends = [part.column(whole[place]) for place in ENDS.values()]
-    return [*values, *ends, _names(REASON_NAMES, _all_reasons(decided, classes))]
+    halts = [] if halted is None else [part.column(halted)]
+    return [*values, *ends, *halts, _names(REASON_NAMES, _all_reasons(decided, classes))]
 
 
 def statuses_of(decided: Decided, classes: Classes | None = None) -> Mapping[str, Statuses]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from operators.formula.meaning import digest
+from operators.labels.halts import require_same_keys, require_statuses
 from operators.labels.inputs import require_columns, require_new, require_numbers
 from operators.labels.node import LabelNode
 from operators.labels.outputs import LABEL, fields_of
@@ -29,7 +30,8 @@ class PlannedLabel(NamedTuple):
 
     `key`      of its table, such as `triple_barrier`.
     `rows`     the columns of the rows that are labelled, `row_key` those that tell their symbols apart.
-    `quotes`   of a spread: the columns of the rows with the later mids, and `quote_key`; else empty.
+    `beside`   the columns of the rows that it reads beside these, and `beside_key`: of a spread those with
+               the later mids, of a label with halts those with statuses; else empty.
     """
 
     key: str
@@ -38,8 +40,8 @@ class PlannedLabel(NamedTuple):
     clock: Clock
     rows: pa.Schema
     row_key: tuple[str, ...]
-    quotes: pa.Schema = pa.schema([])
-    quote_key: tuple[str, ...] = ()
+    beside: pa.Schema = pa.schema([])
+    beside_key: tuple[str, ...] = ()
 
     @property
     def fields(self) -> list[pa.Field]:
@@ -59,13 +61,21 @@ class PlannedLabel(NamedTuple):
         return (own.price, own.direction, own.mid) if isinstance(own, LaterMid) else own.columns
 
     @property
+    def reads_beside(self) -> tuple[str, ...]:
+        """Those of the rows beside them."""
+        own = self.settings
+        if isinstance(own, LaterMid):
+            return (own.mid,)
+        return () if own.halted is None else (own.halted,)
+
+    @property
     def since_ever(self) -> bool:
         """Whether a label may hang on rows however old.
 
-        They are a quote that stands, events that crowd it out, or labels that its edges follow.
+        They are a quote or a status that stands, events that crowd it out, or labels that its edges follow.
         """
         own = self.settings
-        if isinstance(own, LaterMid) or own.across_sessions:
+        if isinstance(own, LaterMid) or own.across_sessions or own.halted is not None:
             return True
         return isinstance(own, Bins) and own.trailing is not None
 
@@ -95,18 +105,22 @@ class PlannedLabel(NamedTuple):
         own = self.settings
         if isinstance(own, LaterMid):
             require_numbers(self.rows, self.reads)
-            require_numbers(self.quotes, (own.mid,))
+            require_numbers(self.beside, (own.mid,))
             join_of(self._upstreams, own, self.clock).aligned_schema()
         else:
             require_columns(own, self.rows)
+            if own.halted is not None:
+                require_statuses(own.halted, self.beside)
+                require_same_keys(self.rows, self.row_key, self.beside, self.beside_key)
         require_new(self.fields, self.rows)
 
-    def meaning(self, rows: str, quotes: str = "") -> str:
+    def meaning(self, rows: str, beside: str = "") -> str:
         """16 hex digits that are equal where the same labels come of the same rows, by their meanings."""
         own = self.settings
         if isinstance(own, LaterMid):
-            return digest(self.clock, spread_meaning(own, rows, quotes, self.sessions))
-        return digest(self.clock, label_meaning(own, rows, self.sessions))
+            return digest(self.clock, spread_meaning(own, rows, beside, self.sessions))
+        meaning = digest(self.clock, label_meaning(own, rows, self.sessions))
+        return meaning if own.halted is None else digest("halted", meaning, beside)
 
     def node(self, name: str, meaning: str, groups: Groups) -> Node:
         """A new node."""
@@ -117,4 +131,4 @@ class PlannedLabel(NamedTuple):
 
     @property
     def _upstreams(self) -> Upstreams:
-        return Upstreams(self.rows, self.quotes, self.row_key, self.quote_key)
+        return Upstreams(self.rows, self.beside, self.row_key, self.beside_key)

@@ -15,7 +15,7 @@ PENDING_MAX: Final = 100_000
 EDGES_MAX: Final = 100  # of bins
 TRAILING_MAX: Final = 4_096  # labels that edges are quantiles of
 # Settings that mean what they did before they were there, where they are not said.
-ADDED_LATER: Final = frozenset({"trailing", "q_ppm", "min_count"})
+ADDED_LATER: Final = frozenset({"trailing", "q_ppm", "min_count", "halted"})
 FOR_EVER: Final = 'max_ns, as max = "1d": a symbol may never trade again, and its labels wait'
 
 
@@ -36,6 +36,7 @@ class Waiting(ABC):
     max_ns: int | None = None  # how long an event waits for rows; labels that count rows need it
     across_sessions: bool = False  # whether an event waits beyond the end of its session
     max_pending: int = PENDING_MAX  # events of a symbol that wait; another one has no label, reason "full"
+    halted: str | None = None  # of rows of statuses, the column that says whether their symbol is halted
 
     def __post_init__(self) -> None:
         if self.returns not in ("simple", "log"):

@@ -37,6 +37,9 @@ ACCUM_S: Final = 0
 ACCUM_VALUES: Final = 1
 ACCUM_LAST: Final = 2
 ACCUM_WORDS: Final = 3
+AFTER: Final = 0  # what R53 shows
+BEFORE: Final = 1
+QUERY: Final = 2
 STD_W: Final = 0
 STD_V: Final = 1
 STD_S: Final = 2
@@ -209,12 +212,13 @@ def decay_accum(
     word_floats: Float64s,
     rows: int,
 ) -> None:
-    """R53: (x, c, before, min_count, session, shift) -> the sum of all values, each times exp(-(age * c)).
+    """R53: (x, c, shown, min_count, session, shift) -> the sum of all values, each times exp(-(age * c)).
 
-    With `before`, in a row with a value, what the sum was until then.
+    Shown is the sum as the last value left it; `BEFORE`, in a row with a value, what it was until then;
+    `QUERY`, in a row without one, what is left of it by the row's time, which changes no state.
     """
     out, x, c = line[at.OUT], line[at.OPERANDS], floats[line[at.OPERANDS + 1], 0]
-    before, least = ints[line[at.OPERANDS + 2], 0], ints[line[at.OPERANDS + 3], 0]
+    shown, least = ints[line[at.OPERANDS + 2], 0], ints[line[at.OPERANDS + 3], 0]
     session, shift = ints[line[at.OPERANDS + 4], 0], ints[line[at.OPERANDS + 5], 0]
     base, stride, size = line[at.BASE], line[at.STRIDE], line[at.SIZE]
     for i in range(rows):
@@ -231,8 +235,10 @@ def decay_accum(
                 word_floats[s + ACCUM_S] = value + floats[x, i]
                 words[s + ACCUM_VALUES] += 1
                 words[s + ACCUM_LAST] = now_ns
-                if before == 0:
+                if shown != BEFORE:
                     value = word_floats[s + ACCUM_S]
+            elif shown == QUERY and words[s + ACCUM_VALUES] > 0:
+                value *= faded(c, words[s + ACCUM_LAST], now_ns)
         emit(floats, status, out, i, value, words[s + ACCUM_VALUES] >= least)
 
 

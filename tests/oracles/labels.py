@@ -29,6 +29,15 @@ class Row(NamedTuple):
         return (known[1], known[2], known[3]) if len(known) == 4 else None
 
 
+class Status(NamedTuple):
+    """What is said of a symbol from a moment on: whether it is halted, None for nothing."""
+
+    time_ns: int
+    symbol: str | None
+    known_ns: int
+    halted: bool | None
+
+
 class Outcome(NamedTuple):
     """What comes of an event; `decided_at` is the row that decides, None for none."""
 
@@ -286,6 +295,22 @@ def _trend(path: Sequence[Row], label: TrendScan, number: int) -> Outcome:
     known_ns = max(row.known_ns for row in path)
     ends = path[span - 1].time_ns, path[-1].time_ns
     return Outcome(number, None, value, ret, None, None, *ends, known_ns, t)
+
+
+def halted_slowly(row: Row, one: Outcome | None, statuses: Sequence[Status]) -> tuple[bool | None, int]:
+    """Whether the symbol was halted in a nanosecond of the label, and when that could be known."""
+    if one is None or one.label_end_ns is None:
+        return None, 0
+    own = [said for said in statuses if said.symbol == row.symbol and said.halted is not None]
+    inside = False
+    for ns in range(row.time_ns, one.label_end_ns + 1):
+        by_then = [said.halted for said in own if said.time_ns <= ns]
+        inside = inside or (by_then[-1:] == [True])
+    before = [False, *(said.halted for said in own)]
+    changes = [said for said, state in zip(own, before, strict=False) if said.halted != state]
+    until = [said for said in changes if said.time_ns <= row.time_ns][-1:]
+    used = [said for said in changes if row.time_ns < said.time_ns <= one.label_end_ns]
+    return inside, max([said.known_ns for said in (*until, *used)], default=0)
 
 
 def columns_slowly(outcomes: Sequence[Outcome | None], label: Label, scale: int) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from operators.rows.groups import Groups
 from operators.sealed import RowKeys, Sealed
 from operators.sessions.sessions import Spans
 from schemas.batch import Int64s
-from tests.oracles.labels import Row
+from tests.oracles.labels import Row, Status
 
 SESSION_NS: Final = 20
 OPEN_NS: Final = 14  # of each session's time; the rest is outside
@@ -60,6 +60,15 @@ UPSTREAM: Final = pa.schema(
     ]
 )
 
+STATUSES: Final = pa.schema(
+    [
+        pa.field("event_ns", pa.int64()),
+        pa.field("known_ns", pa.int64()),
+        pa.field("symbol", pa.string()),
+        pa.field("halted", pa.bool_()),
+    ]
+)
+
 prices = st.one_of(st.none(), st.integers(96, 104).map(float), st.sampled_from([0.0, -3.0, 1e300]))
 
 
@@ -84,6 +93,17 @@ def bars(draw: st.DrawFn) -> Row:
 
 
 rows_in_order = st.lists(bars(), max_size=30).map(lambda rows: sorted(rows, key=lambda row: row.time_ns))
+
+statuses_in_order = st.lists(
+    st.builds(
+        Status,
+        st.integers(0, LAST_NS + 20),
+        st.sampled_from(["A", "A", "A", "B", "C", None]),
+        st.integers(0, LAST_NS + 30),
+        st.sampled_from([True, True, False, False, None]),
+    ),
+    max_size=25,
+).map(lambda statuses: sorted(statuses, key=lambda one: one.time_ns))
 
 common: Mapping[str, st.SearchStrategy[Any]] = {
     "price": st.just("price"),
@@ -177,13 +197,23 @@ def batch_of(rows: Sequence[Row]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([*arrays, notes], schema=UPSTREAM)
 
 
-def sealed_of(rows: Sequence[Row], complete_ns: int, groups: Groups) -> Sealed:
+def sealed_of(rows: Sequence[Row | Status], complete_ns: int, groups: Groups) -> Sealed:
     """Rows as a node takes them."""
     names = sorted({row.symbol for row in rows if row.symbol is not None})
     codes = [-1 if row.symbol is None else names.index(row.symbol) for row in rows]
     group = groups.codes(pa.array(names, pa.string()).cast(pa.binary()), np.array(codes, np.int32))
     keys = RowKeys(group, np.array([row.time_ns for row in rows], np.int64))
-    return Sealed(batch_of(rows) if rows else None, complete_ns, keys=keys)
+    return Sealed(columns_of(rows) if rows else None, complete_ns, keys=keys)
+
+
+def columns_of(rows: Sequence[Row | Status]) -> pa.RecordBatch:
+    """Rows, or statuses, as a node's input has them."""
+    statuses = [row for row in rows if isinstance(row, Status)]
+    if not statuses:
+        return batch_of([row for row in rows if isinstance(row, Row)])
+    return pa.RecordBatch.from_pylist(
+        [{"event_ns": one.time_ns, **one._asdict()} for one in statuses], schema=STATUSES
+    )
 
 
 class Cut(NamedTuple):
@@ -196,9 +226,12 @@ class Cut(NamedTuple):
     share: float
     dies: bool
     keeps: bool
+    statuses: int = 0
 
 
-cuts = st.lists(st.builds(Cut, st.integers(0, 5), st.floats(0, 1), st.booleans(), st.booleans()), max_size=20)
+parts = st.integers(0, 5), st.floats(0, 1), st.booleans(), st.booleans()
+cuts = st.lists(st.builds(Cut, *parts), max_size=20)
+cuts_of_both = st.lists(st.builds(Cut, *parts, st.integers(0, 3)), max_size=20)
 
 
 class Fed(NamedTuple):
@@ -208,18 +241,29 @@ class Fed(NamedTuple):
     complete_ns: list[tuple[int, int]]
 
 
-def feed(label: Label, rows: Sequence[Row], of_cuts: Sequence[Cut], complete_ns: int) -> Fed:
-    """Give rows to a node in cuts, the rest at once; it dies and comes back as these say."""
+def feed(
+    label: Label,
+    rows: Sequence[Row],
+    of_cuts: Sequence[Cut],
+    complete_ns: int,
+    statuses: Sequence[Status] = (),
+    statuses_ns: int = 0,
+) -> Fed:
+    """Give rows to a node in cuts, the rest at once; it dies and comes back as these say.
+
+    Where labels have halts, statuses come with them, complete below a time of their own.
+    """
     node = new_node(label)
     entries: dict[bytes, bytes] = {}
     fed = Fed([], [])
-    taken = kept_at = kept_rows = 0
-    for cut in [*of_cuts, Cut(len(rows), 1.0, False, False)]:
-        upper = min(taken + cut.rows, len(rows))
-        ends_ns = rows[upper].time_ns if upper < len(rows) else complete_ns
-        begins_ns = rows[upper - 1].time_ns if upper else 0
-        bound_ns = begins_ns + int(cut.share * max(ends_ns - begins_ns, 0))
-        sealed = node[0].take((sealed_of(rows[taken:upper], bound_ns, node[1]),))
+    taken, kept_at, kept_rows = (0, 0), (0, 0), 0
+    for cut in [*of_cuts, Cut(len(rows), 1.0, False, False, len(statuses))]:
+        upper = min(taken[0] + cut.rows, len(rows)), min(taken[1] + cut.statuses, len(statuses))
+        parts = [sealed_of(rows[taken[0] : upper[0]], bound(rows, upper[0], cut, complete_ns), node[1])]
+        if label.halted is not None:
+            ns = bound(statuses, upper[1], cut, statuses_ns)
+            parts.append(sealed_of(statuses[taken[1] : upper[1]], ns, node[1]))
+        sealed = node[0].take(tuple(parts))
         taken = upper
         if sealed.rows is not None:
             fed.rows.extend(sealed.rows.to_pylist())
@@ -236,6 +280,13 @@ def feed(label: Label, rows: Sequence[Row], of_cuts: Sequence[Cut], complete_ns:
             taken = kept_at
             del fed.rows[kept_rows:]
     return fed
+
+
+def bound(rows: Sequence[Row | Status], upper: int, cut: Cut, complete_ns: int) -> int:
+    """How far rows are complete of which so many came."""
+    ends_ns = rows[upper].time_ns if upper < len(rows) else complete_ns
+    begins_ns = rows[upper - 1].time_ns if upper else 0
+    return begins_ns + int(cut.share * max(ends_ns - begins_ns, 0))
 
 
 def new_node(label: Label) -> tuple[LabelNode, Groups]:

@@ -101,7 +101,8 @@ def graph_of_calendar() -> GraphSettings:
 
 
 def label(name: str, key: str, quotes: str = "", upstream: str = "base", **values: Any) -> NodeSettings:
-    settings = LabelSettings(key=key, values=values, quotes=quotes)
+    halts = values.pop("halts", "")
+    settings = LabelSettings(key=key, values=values, quotes=quotes, halts=halts)
     return NodeSettings(name=name, upstream=upstream, features={}, label=settings, output=Output())
 
 
@@ -114,6 +115,7 @@ def graph_of_labels(*, across: bool) -> GraphSettings:
         "op": "price * 1.0 + d",
         "hi": "price + 1.0",
         "lo": "price - 1.0",
+        "stopped": "price > lag(price, rows=1) + 1",
     }
     more: dict[str, Any] = {"across_sessions": across, "price": "price"}
     walls = {**more, "sigma": "width", "up": 1.0, "down": 1.5, "horizon_ns": 6 * NS_PER_S}
@@ -139,6 +141,8 @@ def graph_of_labels(*, across: bool) -> GraphSettings:
         label("trend", "trend_scan", shortest=3, longest=6, step=2, t_min=1.0, max_ns=20 * NS_PER_S, **more),
         label("spread", "realised_spread", "base", relative=True, **late),
         label("impact", "price_impact", "base", **late),
+        label("halted", "fixed_horizon", halts="base", halted="stopped", horizon_ns=4 * NS_PER_S, **more),
+        label("beside", "triple_barrier", halts="walls", halted="stopped", vertical="sign", **walls),
         NodeSettings(
             name="behind",
             upstream="walls",

@@ -12,6 +12,7 @@ from operators.formula.functions.starts import (
     MIN_COUNT,
     OF_MEMORY,
     OF_TIME_DECAY,
+    SHOWN,
     decay_per_ns,
     never_fades,
     number,
@@ -19,6 +20,7 @@ from operators.formula.functions.starts import (
     recursion,
     shift_of_rows,
     shift_of_time,
+    shown_at,
 )
 from operators.formula.steps import Steps
 from operators.formula.tree import Tree
@@ -73,8 +75,7 @@ def _ewma_time(steps: Steps, operands: Sequence[int], settings: Settings) -> int
 
 
 def _decay_accum(steps: Steps, operands: Sequence[int], settings: Settings) -> int:
-    before = int(settings["at"] == "before")
-    constants = (decay_per_ns(settings), before, whole(settings, "min_count"))
+    constants = (decay_per_ns(settings), shown_at(settings), whole(settings, "min_count"))
     return recursion(steps, "decay_accum", operands, constants, shift_of_time(settings), settings)
 
 
@@ -135,9 +136,10 @@ EXPONENTIAL: Final = (
             Setting(
                 "at",
                 "word",
-                "whether the row's own value is in it",
+                "whether the row's own value is in it; 'query': it is, and a row without a value has what is"
+                " left by its time",
                 default="after",
-                words=("after", "before"),
+                words=SHOWN,
             ),
             MIN_COUNT,
             *OF_MEMORY,

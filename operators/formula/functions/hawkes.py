@@ -6,7 +6,16 @@ from typing import Final
 
 from operators.formula.functions.declare import Example, Function, Operand, Output, Setting, Settings
 from operators.formula.functions.quotes import DIRECTION, TRADES
-from operators.formula.functions.starts import LEAST, MEMORY, column, number, numbers, recursion, shift_of
+from operators.formula.functions.starts import (
+    LEAST,
+    MEMORY,
+    column,
+    number,
+    numbers,
+    recursion,
+    shift_of,
+    shown_at,
+)
 from operators.formula.steps import Steps
 from operators.formula.tree import Tree
 
@@ -17,7 +26,12 @@ BETA: Final = Setting(
     "beta", "number", "how fast an event's weight fades, per second, above 0", bounds=(LEAST, LARGEST)
 )
 AT: Final = Setting(
-    "at", "word", "whether the row's own event is in it", default="before", words=("before", "after")
+    "at",
+    "word",
+    "whether the row's own event is in it; 'query': it is, and what is left by a row's time is counted from"
+    " the last event, so that rows without one change no later value",
+    default="before",
+    words=("before", "after", "query"),
 )
 EPS: Final = Setting(
     "eps",
@@ -30,11 +44,14 @@ OF_EVENTS: Final = (AT, MEMORY, EPS)
 
 
 def _excitement(steps: Steps, event: int, settings: Settings) -> int:
-    """The R of an event: R53 of 1 in rows with one, and of 0 in all others."""
+    """The R of an event: R53 of 1 in rows with one, and of 0 in all others; of a query null in these."""
     beta = number(settings, "beta")
     one, zero = steps.constant(1.0), steps.constant(0.0)
-    value = steps.call("max_known", [steps.call("where", [event, one, zero]), zero])
-    constants = beta * 1e-9, int(settings["at"] == "before"), 1
+    if settings["at"] == "query":
+        value, least = steps.call("where", [event, one, steps.absent("float64")]), 0
+    else:
+        value, least = steps.call("max_known", [steps.call("where", [event, one, zero]), zero]), 1
+    constants = beta * 1e-9, shown_at(settings), least
     shift = 0
     if settings["memory"] == "anchored":
         shift = shift_of(1e9 * math.log(1.0 / number(settings, "eps")) / beta)

@@ -16,6 +16,7 @@ LEAST: Final = 5e-324  # above 0
 EPS: Final = 1e-9
 NO_ANCHORS: Final = -1
 SHIFT_MAX: Final = 63  # blocks so long are never left
+SHOWN: Final = ("after", "before", "query")  # of a sum that fades, by the number that its kernel has for it
 
 MEMORY: Final = Setting(
     "memory",
@@ -105,6 +106,11 @@ def shift_of(horizon: float) -> int:
     while 2**shift < horizon and shift < SHIFT_MAX:
         shift += 1
     return shift
+
+
+def shown_at(settings: Settings) -> int:
+    """Which of `SHOWN` a sum that fades shows."""
+    return SHOWN.index(str(settings["at"]))
 
 
 def decay_per_ns(settings: Settings) -> float:

@@ -51,6 +51,7 @@ LABELS: Mapping[str, Any] = {
         "fixed_horizon": {"price": "bid", "horizon_rows": 2, "max_ns": 9, "across_sessions": True},
         "out": {"columns": ["label", "label_end_ns"], "status": "column"},
     },
+    "status": {"from": "quote", "features": {"stopped": "abs(bid - 9) < 3"}},
     "mids": {"from": "quote", "features": {"wave": "50 + abs(bid - 7)"}},
     "cost": {
         "kind": "label",
@@ -81,6 +82,12 @@ LABELS: Mapping[str, Any] = {
         "kind": "label",
         "from": "base",
         "bins": {"price": "wave", "horizon_ns": 4, "trailing": 3, "min_count": 2, "q_ppm": [500_000]},
+        "out": {},
+    },
+    "halting": {
+        "kind": "label",
+        "from": "base",
+        "triple_barrier": {**BARRIERS, "halts": "status", "halted": "stopped"},
         "out": {},
     },
     "behind": {"from": "barrier", "features": {"slow": "ewma(wave, span=3)"}, "out": {}},
@@ -145,6 +152,20 @@ def test_a_spread_is_of_the_mid_some_time_later(tmp_path: Path) -> None:
         assert row["later_mid"] == mid
         assert row["realised_spread"] == 2 * row["side"] * (row["quote_bid"] - mid)
         assert row["label_end_ns"] == row["event_ns"] + 5
+
+
+def test_halts_are_found_from_an_event_to_its_end(tmp_path: Path) -> None:
+    rows = rows_of(run(tmp_path))
+    found, plain = rows["halting", 0], rows["barrier", 0]
+    assert [row["label"] for row in found] == [row["label"] for row in plain[: len(found)]]
+    for row in found:
+        if row["label"] is not None:
+            step = "ABCDEF".index(row["symbol"]) + 2  # a quote of each time that this does not divide
+            ends = row["event_ns"], row["label_end_ns"]
+            quotes = [ns for ns in range(1, ends[1] + 1) if ns % step]
+            first = max([ns for ns in quotes if ns <= ends[0]], default=quotes[0])
+            assert row["halted_inside"] == any(abs(ns - 9) < 3 for ns in quotes if ns >= first), row
+    assert {row["halted_inside"] for row in found} >= {True, False}
 
 
 def test_labels_of_bars_look_at_later_bars(tmp_path: Path) -> None:

@@ -138,29 +138,30 @@ def ewma_time(rows: Rows, operands: Sequence[Column], settings: Settings) -> Col
 
 
 class Decayed(NamedTuple):
-    """R53's sum, what it was before the last value came, and when that was."""
+    """R53's sum, what it was before the last value came, when that was, and what is left of it by now."""
 
     s: float = 0.0
     before: float = 0.0
     value_count: int = 0
     last_ns: int | None = None
+    left: float = 0.0
 
 
 def decay_accum(rows: Rows, operands: Sequence[Column], settings: Settings) -> Column:
-    """R53; a null row has the sum as the last value left it, `at="before"` too."""
+    """R53; a null row has the sum as the last value left it, `at="before"` too, and else its rest by then."""
     c = decay_per_ns(settings)
-    at_before = setting(settings, "at", "after") == "before"
+    at = setting(settings, "at", "after")
 
     def step(state: Decayed, now_ns: int, values: Sequence[Any]) -> Decayed:
         (x,) = values
         if x is None:
-            return state
+            return state._replace(left=decay(c, state.last_ns, now_ns) * state.s)
         before = decay(c, state.last_ns, now_ns) * state.s
-        return Decayed(before + x, before, state.value_count + 1, now_ns)
+        return Decayed(before + x, before, state.value_count + 1, now_ns, before + x)
 
     def value(state: Decayed, values: Sequence[Value]) -> Value:
-        is_before = at_before and values[0] is not None
-        return since_start(settings, state.value_count, state.before if is_before else state.s)
+        shown = state.before if at == "before" and values[0] is not None else state.s
+        return since_start(settings, state.value_count, state.left if at == "query" else shown)
 
     return recursion(
         rows,

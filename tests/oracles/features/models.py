@@ -136,6 +136,8 @@ def excited(
     """What `value` makes of the R of each kind of event, whose columns are true where it happens."""
     beta = settings["beta"]
     none = (0.0,) * len(events)
+    if setting(settings, "at", "before") == "query":
+        return excited_at_queries(rows, events, settings, value)
 
     def step(state: Excited, now_ns: int, values: Sequence[Any]) -> Excited:
         f = decay(beta * 1e-9, state.last_ns, now_ns)
@@ -153,6 +155,39 @@ def excited(
         start=lambda: Excited(none, none),
         step=step,
         value=shown,
+        horizon=lambda: Horizon(1e9 * math.log(1 / setting(settings, "eps", EPS)) / beta, by_time=True),
+    )
+
+
+class Asked(NamedTuple):
+    """The R of each kind of event as its last one left it, when that was, and what is left of it by now."""
+
+    r: tuple[float, ...]
+    last_ns: tuple[int | None, ...]
+    left: tuple[float, ...]
+
+
+def excited_at_queries(
+    rows: Rows, events: Sequence[Column], settings: Settings, value: Callable[[Sequence[float]], Value]
+) -> Column:
+    """`excited`, where each R fades from its last event to the row in one step."""
+    beta = settings["beta"]
+    none = (0.0,) * len(events)
+
+    def step(state: Asked, now_ns: int, values: Sequence[Any]) -> Asked:
+        faded = [decay(beta * 1e-9, ns, now_ns) * r for r, ns in zip(state.r, state.last_ns, strict=True)]
+        left = tuple(r + 1.0 if event else r for r, event in zip(faded, values, strict=True))
+        r = tuple(new if event else old for old, new, event in zip(state.r, left, values, strict=True))
+        last_ns = tuple(now_ns if event else ns for ns, event in zip(state.last_ns, values, strict=True))
+        return Asked(r, last_ns, left)
+
+    return recursion(
+        rows,
+        events,
+        settings,
+        start=lambda: Asked(none, (None,) * len(events), none),
+        step=step,
+        value=lambda state, _: value(state.left),
         horizon=lambda: Horizon(1e9 * math.log(1 / setting(settings, "eps", EPS)) / beta, by_time=True),
     )
 

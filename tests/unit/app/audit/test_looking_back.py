@@ -92,6 +92,7 @@ CALLS: Final[list[tuple[str, dict[str, Any]]]] = [
         {"tau_ns": SECOND, "memory": "anchored", "eps": 0.1},
     ),
     ("decay_accum(x, '2s', at='before')", {"half_life_ns": 2 * SECOND, "at": "before"}),
+    ("decay_accum(x, '2s', at='query')", {"half_life_ns": 2 * SECOND, "at": "query"}),
     ("ewm_std(x, alpha=0.5, bias=True)", {"alpha": 0.5, "bias": True}),
     ("ewm_std(x, span=4, min_count=3)", {"span": 4, "min_count": 3}),
     ("tick_rule(price)", {}),
@@ -160,6 +161,10 @@ CALLS: Final[list[tuple[str, dict[str, Any]]]] = [
     (
         "hawkes(flag, mu=0, alpha=1, beta=2.5, at='after', memory='anchored', eps=0.1)",
         {"mu": 0, "alpha": 1, "beta": 2.5, "at": "after", "memory": "anchored", "eps": 0.1},
+    ),
+    (
+        "hawkes(flag, mu=0.5, alpha=0.8, beta=1, at='query', memory='genesis')",
+        {"mu": 0.5, "alpha": 0.8, "beta": 1, "at": "query", "memory": "genesis"},
     ),
     (
         "hawkes_two_sided(d, mu=(0.25, 0.5), a=((0.6, 0.2), (0.1, 0.4)), beta=1)",

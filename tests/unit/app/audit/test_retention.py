@@ -104,6 +104,34 @@ def test_joins_of_nodes_are_judged_by_what_is_left_of_topics(
     assert report.reach.passed_over.nodes == {}
 
 
+BESIDE: Mapping[str, Any] = {
+    "mids": {"from": "quote", "features": {"mid": "bid * 1.0", "halted": "bid > 20"}},
+    "base": {"from": "aligned", "features": {"mid": "quote_bid * 1.0", "side": "sign(quote_bid)"}},
+    "cost": {
+        "kind": "label",
+        "from": "base",
+        "realised_spread": {"price": "mid", "side": "side", "quotes": "mids", "horizon_ns": 5},
+        "out": {},
+    },
+    "halting": {
+        "kind": "label",
+        "from": "base",
+        "fixed_horizon": {"price": "mid", "horizon_ns": 5, "halts": "mids"},
+        "out": {},
+    },
+}
+
+
+@pytest.mark.parametrize("lows", [{"quote": 7}, {"aligned": 3}, {"quote": 9, "aligned": 2, "cost": 1}])
+def test_labels_are_not_called_wrong_where_rows_beside_theirs_are_gone(
+    lows: dict[str, int], tmp_path: Path
+) -> None:
+    market = aged(tmp_path, BESIDE)
+    assert kinds(judged(market)) == []
+    keep(market, **lows)
+    assert kinds(judged(market)) == []
+
+
 def test_the_report_says_from_when_on_it_judged_and_what_it_passed_over(tmp_path: Path) -> None:
     market = aged(tmp_path)
     keep(market, quote=7, trade=6, aligned=2)

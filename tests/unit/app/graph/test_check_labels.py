@@ -39,7 +39,7 @@ BARRIERS: dict[str, Any] = {
 
 
 def label(name: str, upstream: str, key: str, quotes: str = "", **values: Any) -> NodeSettings:
-    settings = LabelSettings(key=key, values=values, quotes=quotes)
+    settings = LabelSettings(key=key, values=values, quotes=quotes, halts=values.pop("halts", ""))
     return NodeSettings(name=name, upstream=upstream, features={}, label=settings, output=Output())
 
 
@@ -52,7 +52,9 @@ GRAPH = GraphSettings(
     sessions=SESSIONS,
     nodes=(
         formulas("base", "aligned", width="0.0 * price + 0.05", mid="price * 1.0", side="sign(price - 9)"),
+        formulas("status", "aligned", halted="price > lag(price, rows=1)"),
         label("barrier", "base", "triple_barrier", **BARRIERS),
+        label("halting", "base", "triple_barrier", halts="status", halted="halted", **BARRIERS),
         label("trend", "base", "trend_scan", price="price", shortest=3, longest=4, max_ns=8 * NS_PER_S),
         label("cost", "base", "realised_spread", "base", direction="side", mid="mid", horizon_ns=HORIZON_NS),
         NodeSettings(
@@ -154,6 +156,23 @@ class Beyond(PlantedLabel):
         return made._replace(rows=made.rows.set_column(place, self.layout.field(place), prices))
 
 
+class HaltsToCome(PlantedLabel):
+    """Takes for halted in each label whoever was so last, which may be behind its end."""
+
+    last = False
+
+    def take(self, upstream: tuple[Sealed, ...]) -> Sealed:
+        statuses = upstream[1].rows
+        if statuses is not None and statuses.num_rows:
+            self.last = bool(statuses.column("halted")[-1].as_py())
+        made = super().take(upstream)
+        if made.rows is None:
+            return made
+        place = self.layout.get_field_index("halted_inside")
+        halted = pa.array([self.last] * made.rows.num_rows)
+        return made._replace(rows=made.rows.set_column(place, self.layout.field(place), halted))
+
+
 class AnySymbol(PlantedLabel):
     """Takes all rows for those of one symbol."""
 
@@ -175,6 +194,11 @@ class AnySymbol(PlantedLabel):
     [
         ("barrier", Early, "barrier.label: is given before its label_known_ns: nobody could know it by then"),
         ("barrier", Beyond, "barrier.exit_price: is a label that hangs on rows behind its info_end_ns"),
+        (
+            "halting",
+            HaltsToCome,
+            "halting.halted_inside: is a label that hangs on rows behind its info_end_ns",
+        ),
         ("trend", AnySymbol, "trend.label: mixes symbols: its value hangs on rows of another symbol"),
         ("behind", NextPrice, "behind.slow: looks ahead: its value hangs on rows that come later"),
     ],

@@ -39,6 +39,9 @@ BARS = {
 LABELS = {
     "later": LabelSettings(key="fixed_horizon", values={"horizon_ns": 2}),
     "follows": LabelSettings(key="bins", values={"horizon_ns": 2, "trailing": 3, "q_ppm": (500_000,)}),
+    "halted": LabelSettings(
+        key="trend_scan", values={"shortest": 3, "max_ns": 9, "halted": "left_index"}, halts=ALIGNED
+    ),
     "way": LabelSettings(key="sign", values={"horizon_rows": 2, "max_ns": 9}),
     "barrier": LabelSettings(
         key="triple_barrier", values={"horizon_ns": 3, "sigma": "size", "up": 1.0, "down": 1.0}

@@ -84,6 +84,38 @@ def test_a_spread_reads_two_sides_and_adds_its_own_value() -> None:
     assert wrong(label(twice))[0][:2] == ("outcome", "realised_spread.quotes")
 
 
+def halts(column: str = "size", source: str = "aligned") -> LabelSettings:
+    return LabelSettings(key="fixed_horizon", values={"horizon_ns": 9, "halted": column}, halts=source)
+
+
+def test_a_label_with_halts_reads_statuses_and_says_whether_one_is_inside() -> None:
+    rows = layout_of(int)
+    (node,) = plan(label(halts()), rows=rows).nodes
+    assert node.reads == ("aligned", "aligned")
+    assert labels_in(node)[-3:] == ["label_known_ns", "halted_inside", "label_reason"]
+    assert node.features.layout.field("halted_inside").type == pa.bool_()
+    (without,) = plan(label(), rows=rows).nodes
+    assert without.meaning != node.meaning
+    assert pasts_of(plan(label(halts()), rows=rows))["outcome"].ever  # a status that stands, however old
+    tick = behind("status", "aligned", features={"stopped": "size > 4"})
+    other = replace(tick, features={"stopped": "size > 5"})
+    meanings = [plan(one, label(halts("stopped", "status"))).nodes[1].meaning for one in (tick, other)]
+    assert meanings[0] != meanings[1]
+
+
+def test_statuses_that_say_nothing_of_halts_are_refused() -> None:
+    for column, message in (
+        ("state", "there is no column state"),
+        ("symbol", "symbol is string: a status is a boolean, or an integer that is 0 without a halt"),
+    ):
+        ((subject, setting, found),) = wrong(label(halts(column)))
+        assert (subject, setting) == ("outcome", "fixed_horizon")
+        assert message in found
+    assert wrong(label(halts(source="nothing")))[0][:2] == ("outcome", "fixed_horizon.halts")
+    on_top = replace(label(halts("label", "outcome")), name="next")
+    assert "label of outcome is a label itself" in wrong(label(), on_top)[0][2]
+
+
 def test_a_formula_that_reads_a_label_is_refused_where_it_stands() -> None:
     reader = behind(features={"x": "price + label", "y": "price * 2"})
     with pytest.raises(GraphError) as refused:

@@ -6,7 +6,7 @@ import pytest
 
 from operators.labels.settings import Bins, FixedHorizon, Label, Meta, Sign, TrendScan, TripleBarrier
 from tests.oracles.features.handbook import F2, F4, MS_NS, SECOND_NS
-from tests.oracles.labels import Row, trend_slowly
+from tests.oracles.labels import Row, Status, trend_slowly
 from tests.property.label_cases import feed
 
 PRICES = [price / 100 for price in F2.columns["price"] if price is not None]
@@ -44,6 +44,15 @@ def test_the_triple_barrier_of_trades() -> None:
         5000 * MS_NS,
     ]
     assert labels(TripleBarrier(**BARRIERS, vertical="sign"), TRADES, end_ns) == [1, 1, 1, 1, 1]
+
+
+def test_the_pause_of_the_handbook_is_inside_the_labels_that_reach_it() -> None:
+    """D11: paused at 2.0 s, trading again at 5.0 s; the fifth label ends in the nanosecond of its end."""
+    statuses = [Status(2 * SECOND_NS, "A", 0, True), Status(5 * SECOND_NS, "A", 0, False)]
+    for horizon_s, wanted in ((1, [False, False, False, True, True, True, True]), (3, [True] * 7)):
+        label = TripleBarrier(**BARRIERS | {"horizon_ns": horizon_s * SECOND_NS}, halted="halted")
+        rows = feed(label, TRADES, [], 10 * SECOND_NS, statuses, 10 * SECOND_NS).rows
+        assert [row["halted_inside"] for row in rows] == [*wanted, False]
 
 
 def test_the_meta_label_of_trades() -> None:

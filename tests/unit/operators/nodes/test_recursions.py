@@ -59,6 +59,14 @@ CALLS: list[tuple[str, str, str, dict[str, Any], int]] = [
         {"half_life_ns": 2, "at": "before", "memory": "anchored", "eps": 0.3},
         0,
     ),
+    ("decay_accum", "x", "'3ns', at='query'", {"half_life_ns": 3, "at": "query"}, 0),
+    (
+        "decay_accum",
+        "x",
+        "'2ns', at='query', memory='anchored', eps=0.3, min_count=2",
+        {"half_life_ns": 2, "at": "query", "memory": "anchored", "eps": 0.3, "min_count": 2},
+        0,
+    ),
     ("ewm_std", "x", "span=5, bias=True", {"span": 5, "bias": True}, 0),
     ("ewm_std", "x", "alpha=0.999", {"alpha": 0.999}, 0),
     (

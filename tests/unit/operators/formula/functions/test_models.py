@@ -33,6 +33,22 @@ def test_intensity_of_events() -> None:
     assert after == [pytest.approx(float(value or 0.0) + 0.8) for value in found]
 
 
+def test_what_is_asked_between_events_is_counted_from_the_last_event_in_one_step() -> None:
+    """M50 at a time T: mu + alpha * R * exp(-(T - t) * beta); asking changes no later value."""
+    times = [ns * SECOND_NS for ns in (0, 1, 3, 4, 5)]
+    events: list[Any] = [True, None, False, True, False]
+    rows = rows_of(times, event=events, x=[1.0 if one else None for one in events])
+    found = values(rows, "hawkes", "event", mu=0.5, alpha=0.8, beta=1.0, at="query")
+    r = math.exp(-4.0) * 1.0 + 1.0
+    wanted = [1.0, math.exp(-1.0), math.exp(-3.0), r, math.exp(-1.0) * r]
+    assert found == [0.5 + 0.8 * value for value in wanted]
+    sums = values(rows, "decay_accum", "x", tau_ns=SECOND_NS, at="query")
+    c = 1.0 / SECOND_NS
+    assert sums[2] == math.exp(-(3e9 * c))
+    early = rows_of(times[4:], event=events[4:])
+    assert values(early, "hawkes", "event", mu=0.5, alpha=0.8, beta=1.0, at="query") == [0.5]
+
+
 @pytest.mark.parametrize(
     ("side", "text"),
     [
