@@ -6,6 +6,7 @@ keeps the two alike.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -35,6 +36,7 @@ LABEL: Final = b"label"
 Headers = Sequence[tuple[str, bytes | None]]
 
 _DIGITS_MAX: Final = 19  # of an int64
+_NUMBER: Final = re.compile(r"-?[0-9]{1,40}")  # int() would take `1_0` and ` 7` too
 
 
 class FrameError(ValueError):
@@ -107,10 +109,9 @@ def read_headers(headers: Headers) -> FrameHeaders:
 def _int64(values: dict[str, bytes | None], name: str) -> int:
     """The whole number of a header, in digits of ASCII."""
     text = _text(values, name)
-    try:
-        number = int(text.encode("ascii"))
-    except ValueError:
-        raise FrameError(f"not a frame: header {name} is {text!r}, not a number") from None
+    if not _NUMBER.fullmatch(text):
+        raise FrameError(f"not a frame: header {name} is {text!r}, not a number")
+    number = int(text)
     if not -(2**63) <= number < 2**63:
         raise FrameError(f"not a frame: header {name} is {text!r}, which is beyond int64")
     return number

@@ -10,6 +10,7 @@ but the last then names the time of the first row of the next one.  From frame t
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -39,6 +40,7 @@ _OPTIONS: Final = {
 }
 # What bytes that are no frame make Arrow raise; memory runs out where a length is not one.
 _BROKEN: Final = (pa.ArrowException, OSError, EOFError, UnicodeDecodeError)
+_NUMBER: Final = re.compile(rb"-?[0-9]{1,40}")  # int() would take `1_0` and ` 7` too
 FRAME_VERSION: Final = 1  # raised when an older reader would misread what a newer worker writes
 LEFT_OFFSET: Final = "left_offset"
 LEFT_INDEX: Final = "left_index"
@@ -128,7 +130,9 @@ class FrameHeaders:
 
 
 def _int64(text: bytes | None) -> int:
-    """The whole number of a header; raises ValueError for any other text, and beyond 64 bits."""
+    """The whole number of a header, in digits alone; raises ValueError for other text, and beyond 64 bits."""
+    if not _NUMBER.fullmatch(text or b""):
+        raise ValueError(f"{text!r} is no number")
     number = int(text or b"")
     if not -(2**63) <= number < 2**63:
         raise ValueError(f"{number} is beyond int64")

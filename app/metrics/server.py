@@ -17,8 +17,12 @@ from threading import Thread
 from time import monotonic
 from typing import Final
 
+import structlog
+
 from app.errors import UsageError
 from app.metrics.pages import Answer, Page
+
+log = structlog.get_logger()
 
 HEAD_SIZE_MAX: Final = 8_192
 HEAD_END: Final = b"\r\n\r\n"
@@ -204,6 +208,7 @@ class PageServer:
         try:
             return page.answer(headers.get("accept", ""))
         except Exception as failed:
+            log.exception("a page failed", page=target)
             return Answer(500, f"{type(failed).__name__}\n".encode())
 
     def _knows(self, authorization: str) -> bool:

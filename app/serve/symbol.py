@@ -100,31 +100,41 @@ class SymbolReader:
             if node.output is not None
         }
 
-    def _frames(self, source: TopicPartition, stretch: Stretch) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """The frames of a stretch, each with its offset; a message that is no frame is passed over."""
+    def _frames(
+        self, source: TopicPartition, stretch: Stretch, symbol: str, *columns: str
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The symbol's rows in each frame of a stretch, with its offset; what has none is passed over.
+
+        So is a message that is no frame, and a frame that has not the key, the clock and these columns.
+        """
         for block in read_stretch(self._pipeline.bus, source, stretch, group=self._group):
             for message in range(block.messages):
                 offset = int(block.offset[message])
                 if offset >= stretch.upper:
                     return
                 try:
-                    yield offset, decode_frame(block.originals[message].value)
-                except FrameError:
+                    rows = self._of_symbol(decode_frame(block.originals[message].value), symbol, columns)
+                except (FrameError, pa.ArrowException):
                     continue
+                if rows.num_rows:
+                    yield offset, rows
             del block
 
-    def _of_symbol(self, rows: pa.RecordBatch, symbol: str) -> pa.RecordBatch:
+    def _of_symbol(self, rows: pa.RecordBatch, symbol: str, columns: Sequence[str]) -> pa.RecordBatch:
+        if not {self._key[0], self._clock, *columns} <= set(rows.schema.names):
+            raise FrameError("a frame of another pipeline")
+        time_ns = rows.column(self._clock)
+        if not pa.types.is_int64(time_ns.type) or time_ns.null_count:
+            raise FrameError("a frame of another pipeline")
         key = rows.column(self._key[0]).cast(pa.string())
         return rows.filter(pc.fill_null(pc.equal(key, symbol), False))
 
     def _rows(self, source: TopicPartition, stretch: Stretch, symbol: str) -> pa.Table | None:
         """The newest joined rows of the symbol, each with the offset of its frame."""
         parts = []
-        for offset, rows in self._frames(source, stretch):
-            mine = self._of_symbol(rows, symbol)
-            if mine.num_rows:
-                frame = pa.array(np.full(mine.num_rows, offset, np.int64))
-                parts.append(pa.Table.from_batches([mine]).append_column("frame", frame))
+        for offset, mine in self._frames(source, stretch, symbol):
+            frame = pa.array(np.full(mine.num_rows, offset, np.int64))
+            parts.append(pa.Table.from_batches([mine]).append_column("frame", frame))
         if not parts:
             return None
         table = pa.concat_tables(parts, promote_options="default")
@@ -178,8 +188,7 @@ class SymbolReader:
         source = TopicPartition(self._settings.topic(node), partition)
         stretch = stretch_before(self._pipeline.bus, source, None, FRAMES_MAX)
         matches: list[tuple[int, Any]] = []
-        for _, rows in self._frames(source, stretch):
-            mine = self._of_symbol(rows, symbol)
+        for _, mine in self._frames(source, stretch, symbol, column):
             at: npt.NDArray[np.int64] = mine.column(self._clock).to_numpy()
             matches += [
                 (time_ns, value)

@@ -52,7 +52,10 @@ def test_a_message_without_headers_is_named_with_its_place() -> None:
         decode_frame(message_of(rows_of([1]))[0], [], PLACE)
 
 
-@pytest.mark.parametrize(("number", "why"), [(b"7.0", "not a number"), (b"9" * 19, "which is beyond int64")])
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [(b"7.0", "not a number"), (b"1_0", "not a number"), (b"9" * 19, "which is beyond int64")],
+)
 def test_a_number_that_is_none_is_named_with_its_header(number: bytes, why: str) -> None:
     value, headers = message_of(rows_of([1]))
     malformed = [(name, number if name == NEWEST else text) for name, text in headers]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from app.errors import UsageError
@@ -13,7 +14,9 @@ from app.serve.looker import Looker
 from app.serve.strips import HOLDERS_MAX
 from app.serve.symbol import SymbolReader
 from app.worker.worker import Worker
+from operators.sealed import ALIGNED
 from schemas.clocks import NS_PER_S
+from schemas.frame import encode_frame
 from tests.stage.market import Market
 from tests.stage.turns import turn_until_quiet
 
@@ -174,6 +177,23 @@ def test_a_feature_is_shown_beside(tmp_path: Path) -> None:
     for node, column in (("tick", "size"), ("tack", "twice"), ("tick", "../etc")):
         with pytest.raises(UsageError, match="there is no output"):
             reader.view("A", node=node, column=column)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"event_ns": pa.array([AT + 1])},
+        {"symbol": ["A"], "event_ns": pa.array([1.5])},
+        {"symbol": ["A"], "event_ns": pa.array([None], pa.int64())},
+        {"symbol": [[1]], "event_ns": pa.array([AT + 1])},
+        {"symbol": pa.array([b"\xff"]), "event_ns": pa.array([AT + 1])},
+    ],
+)
+def test_a_frame_of_another_pipeline_is_passed_over(columns: dict[str, Any], tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    sealed(market)
+    market.send(ALIGNED, None, encode_frame(pa.record_batch(columns)))
+    assert [row["time_ns"] for row in SymbolReader(market.pipeline).view("A")["rows"]] == [AT + 1, AT + 2]
 
 
 @pytest.mark.parametrize("symbol", ["", "x" * 257])

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from schemas.frame import FrameHeaders, encode_frame
+from schemas.frame import NEWEST, FrameError, FrameHeaders, encode_frame
 from tests.stage.blocks import Originals, block_of
 from topics.arrow.decode import FrameValues
 from topics.block import MessageBlock
@@ -103,6 +103,14 @@ def test_frames_beyond_the_limits_are_dead() -> None:
     assert dead.reason == "2 rows, more than 1"
     (dead,) = FrameValues(SCHEMA, DecodeLimits(message_size_max=10)).read(block, np.arange(1)).dead
     assert dead.reason.endswith("bytes, more than worker.message_size_max = 10")
+
+
+@pytest.mark.parametrize("other", [b"1_0", b" 7", b"+7", b"7.0", b""])
+def test_a_frame_whose_number_is_no_plain_one_is_dead(other: bytes) -> None:
+    block = framed((frame_of(1), 3))
+    headers = [(name, other if name == NEWEST else text) for name, text in block.originals[0].headers]
+    with pytest.raises(FrameError, match=r"not a frame: a header is malformed: .* is no number"):
+        FrameHeaders.from_kafka(headers)
 
 
 @pytest.mark.parametrize("beyond", [2**63, -(2**63) - 1])
