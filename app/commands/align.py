@@ -96,9 +96,9 @@ def _align(settings: Settings, endpoint: Endpoint, *, until_final: bool, take_ov
         say(f"figures and health at http://{endpoint.where}/metrics, /livez, /readyz")
     if not take_over:
         require_free_slot(pipeline.bus.admin(), settings, say=say)
+    stopping = stop_on_signals()  # until here nobody knows of it: a signal just ends it
     claim_slot(settings)
     say(f"settings {keep_settings(settings)}, kept under {settings.worker.state}")
-    stopping = stop_on_signals()  # until here there is nothing to commit: a signal just ends it
     worker = open_worker(pipeline, until_final=until_final, ledger=endpoint.ledger, health=endpoint.health)
     endpoint.opened(worker)
     _run(worker, stopping, pipeline, endpoint)
