@@ -77,9 +77,8 @@ def _locked(files: Sequence[str]) -> Engine:
 
 
 _of_process = [Engines()]
-_inherited: list[
-    Engines
-] = []  # of a process that forked: their threads are not here, so they are never closed
+# Those of the process that forked this one: their threads are not here, so they are never closed.
+_inherited: list[Engines] = []
 
 
 def engines() -> Engines:

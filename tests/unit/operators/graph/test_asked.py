@@ -1,16 +1,11 @@
 """R53 at a query time: what is left of a sum at the time of a row that asks, of its own stream or another."""
 
 import math
-from typing import Any
 
 import pyarrow as pa
 
-from operators.graph.declare import GraphSettings, JoinSettings, NodeSettings, Output
-from operators.graph.plan import plan_graph
-from operators.graph.task_graph import TaskGraph
-from operators.join.settings import AsofSettings
-from schemas.arrived import Arrived
-from schemas.stream import Stream
+from operators.graph.declare import JoinSettings, NodeSettings, Output
+from tests.stage.small_graphs import outputs_of
 
 HALF_LIFE_NS = 5_000_000_000
 C = math.log(2.0) / HALF_LIFE_NS
@@ -37,26 +32,16 @@ NODES = (
 )
 
 
-def outputs_of(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """What comes out of the nodes, over rows of the streams."""
-    trade, quote = (Stream(name=name, schema=schema) for name, schema in STREAMS.items())
-    join = AsofSettings(left=trade, rights=(quote,))
-    plan = plan_graph(GraphSettings(name="g", nodes=NODES), join.aligned_schema(), streams=join.streams)
-    task = TaskGraph(join, plan)
-    for name, schema in STREAMS.items():
-        task.push(name, Arrived(pa.RecordBatch.from_pylist(rows[name], schema)))
-    sealed = task.finish()
-    return {name: one.rows.to_pylist() for name, one in sealed.items() if one.rows is not None}
-
-
 def test_a_sum_fades_to_the_time_of_the_row_that_asks() -> None:
     quotes = [(10**9, 3.0), (4 * 10**9, 1.5), (6 * 10**9, None), (9 * 10**9, -2.0)]
     asks = [10**9, 2 * 10**9, 6 * 10**9, 20 * 10**9]
     made = outputs_of(
+        NODES,
+        STREAMS,
         {
             "trade": [{"event_ns": ns, "symbol": "A", "price": 1.0} for ns in asks],
             "quote": [{"event_ns": ns, "symbol": "A", "lean": lean} for ns, lean in quotes],
-        }
+        },
     )
     at_4 = math.exp(-(3e9 * C)) * 3.0 + 1.5
     at_9 = math.exp(-(5e9 * C)) * at_4 - 2.0

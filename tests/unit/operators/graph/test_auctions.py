@@ -3,13 +3,9 @@
 import pyarrow as pa
 
 from operators.bars.settings import BarSettings
-from operators.graph.declare import GraphSettings, NodeSettings, Output
-from operators.graph.plan import plan_graph
-from operators.graph.task_graph import TaskGraph
-from operators.join.settings import AsofSettings
-from schemas.arrived import Arrived
-from schemas.stream import Stream
+from operators.graph.declare import NodeSettings, Output
 from tests.oracles.features.handbook import F2
+from tests.stage.small_graphs import outputs_of
 
 KEY = [("event_ns", pa.int64()), ("symbol", pa.string())]
 STREAMS = {
@@ -43,14 +39,8 @@ def test_the_first_trade_of_the_handbook_as_an_opening_print_has_no_side_and_ope
             zip(F2.time_ns, F2.columns["price"], F2.columns["size"], strict=True)
         )
     ]
-    trade, quote = (Stream(name=name, schema=schema) for name, schema in STREAMS.items())
-    join = AsofSettings(left=trade, rights=(quote,))
-    plan = plan_graph(GraphSettings(name="g", nodes=NODES), join.aligned_schema(), streams=join.streams)
-    task = TaskGraph(join, plan)
-    task.push("trade", Arrived(pa.RecordBatch.from_pylist(trades, STREAMS["trade"])))
-    task.push("quote", Arrived(pa.RecordBatch.from_pylist([], STREAMS["quote"])))
-    sealed = task.finish()
-    flow, bars = (sealed[name].rows.to_pylist() for name in ("flow", "bars"))  # type: ignore[union-attr]
+    made = outputs_of(NODES, STREAMS, {"trade": trades})
+    flow, bars = made["flow"], made["bars"]
     assert [row["side"] for row in flow][:3] == [0, 1, 1]
     assert flow[0]["move"] is None
     assert flow[1]["move"] is not None  # the print is the price before

@@ -1,17 +1,11 @@
 """D11 as docs/graph.md builds it: trades of a symbol that is halted are told apart, and are in no bar."""
 
-from typing import Any
-
 import pyarrow as pa
 
 from operators.bars.settings import BarSettings
-from operators.graph.declare import GraphSettings, JoinSettings, NodeSettings, Output
-from operators.graph.plan import plan_graph
-from operators.graph.task_graph import TaskGraph
-from operators.join.settings import AsofSettings
-from schemas.arrived import Arrived
-from schemas.stream import Stream
+from operators.graph.declare import JoinSettings, NodeSettings, Output
 from tests.oracles.features.handbook import F2, MS_NS, SECOND_NS
+from tests.stage.small_graphs import outputs_of
 
 KEY = [("event_ns", pa.int64()), ("symbol", pa.string())]
 STREAMS = {
@@ -43,18 +37,6 @@ NODES = (
 )
 
 
-def outputs_of(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """What comes out of the nodes, over rows of the streams."""
-    trade, quote, status = (Stream(name=name, schema=schema) for name, schema in STREAMS.items())
-    join = AsofSettings(left=trade, rights=(quote,), beside=(status,))
-    plan = plan_graph(GraphSettings(name="g", nodes=NODES), join.aligned_schema(), streams=join.streams)
-    task = TaskGraph(join, plan)
-    for name, schema in STREAMS.items():
-        task.push(name, Arrived(pa.RecordBatch.from_pylist(rows[name], schema)))
-    sealed = task.finish()
-    return {name: one.rows.to_pylist() for name, one in sealed.items() if one.rows is not None}
-
-
 def test_the_trades_of_the_handbook_between_a_pause_and_its_end_are_in_no_bar() -> None:
     trades = [
         {"event_ns": ns, "symbol": "A", "price": price, "size": size}
@@ -63,11 +45,13 @@ def test_the_trades_of_the_handbook_between_a_pause_and_its_end_are_in_no_bar() 
     other = {"event_ns": 2_500 * MS_NS, "symbol": "B", "price": 1.0, "size": 1}
     status = [(2 * SECOND_NS, "P"), (5 * SECOND_NS, "T")]
     made = outputs_of(
+        NODES,
+        STREAMS,
         {
             "trade": sorted([*trades, other], key=lambda row: row["event_ns"]),
             "quote": [{"event_ns": 0, "symbol": "A", "bid_price": 1.0}],
             "status": [{"event_ns": ns, "symbol": "A", "state": state} for ns, state in status],
-        }
+        },
     )
     halted = [row["halted"] for row in made["trades"] if row["symbol"] == "A"]
     assert halted == [False] * 4 + [True] * 3 + [False]  # the fifth is in the nanosecond of the pause
