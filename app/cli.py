@@ -3,9 +3,11 @@
 import gc
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
@@ -32,6 +34,7 @@ from topics.wire import CodecError, RegistryUnavailableError
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 MODULES = (
     "align",
@@ -179,10 +182,27 @@ def say(line: str) -> None:
     errors.print(line, markup=False)
 
 
+@contextmanager
+def ended_by_signals(words: str) -> Iterator[None]:
+    """Meanwhile SIGTERM and SIGINT say these words and end the process with exit 0: nothing to commit yet."""
+
+    def end(_received: int, _frame: FrameType | None) -> None:
+        say(words)
+        sys.exit(0)
+
+    before = {number: signal.signal(number, end) for number in STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is end:  # who has taken another one keeps it
+                signal.signal(number, handler)
+
+
 def stop_on_signals() -> Callable[[], bool]:
     """Return whether SIGTERM or SIGINT has come; the loop ends after its turn, with everything committed."""
     came: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPS:
         signal.signal(number, lambda received, _: came.append(received))
     return lambda: bool(came)
 

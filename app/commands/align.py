@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from app.cli import Bootstrap, ConfigFile, app, console, say, stop_on_signals
+from app.cli import Bootstrap, ConfigFile, app, console, ended_by_signals, say, stop_on_signals
 from app.config import Settings, load_settings
 from app.errors import RunError, UsageError
 from app.lock.changes import require_meanings
@@ -86,18 +86,19 @@ def align(
 
 def _align(settings: Settings, endpoint: Endpoint, *, until_final: bool, take_over: bool) -> None:
     """Take the slot, and run the worker; what is wrong with topics, schemas and settings is said first."""
-    pipeline = open_pipeline(settings, member=True, on_wait=say)
-    require_meanings(settings, pipeline.asof)
-    _load_kernels(settings)
-    group, clock, slot = settings.pipeline.prefix, settings.pipeline.clock, settings.worker.slot
-    rule = pipeline.rule.describe()
-    say(f'{pipeline.bus.name}: group {group}, slot {slot}, joining on clock = "{clock}", {rule}')
+    with ended_by_signals("told to stop before it had its slot: nothing was read"):
+        pipeline = open_pipeline(settings, member=True, on_wait=say)
+        require_meanings(settings, pipeline.asof)
+        _load_kernels(settings)
+        group, clock, slot = settings.pipeline.prefix, settings.pipeline.clock, settings.worker.slot
+        rule = pipeline.rule.describe()
+        say(f'{pipeline.bus.name}: group {group}, slot {slot}, joining on clock = "{clock}", {rule}')
+        if not take_over:
+            require_free_slot(pipeline.bus.admin(), settings, say=say)
+        stopping = stop_on_signals()
+    claim_slot(settings)
     if endpoint.where:
         say(f"figures and health at http://{endpoint.where}/metrics, /livez, /readyz")
-    if not take_over:
-        require_free_slot(pipeline.bus.admin(), settings, say=say)
-    stopping = stop_on_signals()  # until here nobody knows of it: a signal just ends it
-    claim_slot(settings)
     say(f"settings {keep_settings(settings)}, kept under {settings.worker.state}")
     worker = open_worker(pipeline, until_final=until_final, ledger=endpoint.ledger, health=endpoint.health)
     endpoint.opened(worker)
