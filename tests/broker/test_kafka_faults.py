@@ -249,6 +249,7 @@ def test_a_static_member_turned_away_as_it_joins_again_joins_once_more(kafka_boo
     turn_until([member], lambda: admin.group(group).state == "rebalancing")
     # Its request to join waits for the other one; the next by its name has it turned away.
     second = Member(bus, group, [topic])
+    turn_until([member], lambda: member.replacements == ["rejoined"])
     turn_until([member, other], lambda: len(member.owned) == len(other.owned) == 1)
     with pytest.raises(FencedError, match=r"reading as group .*: another client took over"):
         turn_until([second], lambda: False)

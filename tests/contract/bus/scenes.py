@@ -63,6 +63,7 @@ class Member:
         self.diary: list[tuple[str, tuple[TopicPartition, ...]]] = []
         self.starts: dict[TopicPartition, int] = {}
         self.read: list[tuple[TopicPartition, int]] = []
+        self.replacements: list[str] = []  # why a new client went on
         self.on_revoked: Callable[[], None] = lambda: None
         self.on_rejoining: Callable[[], None] = lambda: None
         self.consumer.subscribe(topics, self)
@@ -87,7 +88,7 @@ class Member:
         self.on_rejoining()
 
     def replaced(self, reason: str) -> None:
-        return
+        self.replacements.append(reason)
 
     def turn(self) -> None:
         block = self.consumer.poll(messages_max=READ_AT_ONCE_MAX, wait_ms=20)
