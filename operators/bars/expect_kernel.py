@@ -38,32 +38,39 @@ PARAMETERS: Final = 8
 
 
 @inlined
-def lean(rule: Rule, state: State, o: int, trades: Trades, i: int) -> None:
-    """Take a row, which the open bar counts already; tell in `FIRED` whether it closes that.
+def lean(rule: Rule, state: State, o: int, trades: Trades, i: int) -> bool:
+    """Take a row, which the open bar counts already; whether it closes that; the next one is expected then.
 
-    The next bar is expected then.
+    The side is drawn like a coin: a branch or a place in memory that hangs on it would be waited for.
     """
     words, floats, e = state.words, state.floats, o + rule.place
     kept = rule.expected[KEPT]
     sign = _sign(rule, state, o, e, trades, i)
     amount = _amount(rule, trades, i)
-    words[e + TRADES] += 1
     if rule.kind == at.IMBALANCE:
         _fade(floats, e + MEAN, kept, sign * amount)
-        floats[e + BUYS] += sign * amount
-    elif sign != 0:  # the side is drawn like a coin: a branch for each would be guessed wrong half the time
-        buys = sign > 0
-        _fade(floats, e + (MEAN if buys else SELL_MEAN), kept, abs(amount))  # a price may be below 0
-        floats[e + (BUYS if buys else SELLS)] += abs(amount)
-        floats[e + BUY_TRADES] += 1.0 if buys else 0.0
-    if floats[e + THRESHOLD] == 0.0 and _is_warm(rule, words, floats, e):
+        buys = floats[e + BUYS] + sign * amount
+        sells = floats[e + SELLS]
+    else:
+        size = abs(amount)  # a price may be below 0
+        bought, sold = (1.0 if sign > 0.0 else 0.0), (1.0 if sign < 0.0 else 0.0)
+        _fade_one(floats, e + MEAN, kept if sign > 0.0 else 1.0, size if sign > 0.0 else 0.0, bought)
+        _fade_one(floats, e + SELL_MEAN, kept if sign < 0.0 else 1.0, size if sign < 0.0 else 0.0, sold)
+        buys = floats[e + BUYS] + (size if sign > 0.0 else 0.0)
+        sells = floats[e + SELLS] + (size if sign < 0.0 else 0.0)
+        floats[e + SELLS] = sells
+        floats[e + BUY_TRADES] += bought
+    floats[e + BUYS] = buys
+    threshold = floats[e + THRESHOLD]
+    words[e + TRADES] += 1
+    if threshold == 0.0 and _is_warm(rule, words, floats, e):
         share = floats[e + BUY_TRADES] / words[e + TRADES]
-        floats[e + THRESHOLD] = _threshold(rule, floats, e, rule.expected[FIRST_TRADES], share)
-    leaning = max(abs(floats[e + BUYS]), floats[e + SELLS])
-    fired = floats[e + THRESHOLD] > 0.0 and leaning >= floats[e + THRESHOLD]
-    words[o + at.FIRED] = fired
-    if fired:
+        threshold = _threshold(rule, floats, e, rule.expected[FIRST_TRADES], share)
+        floats[e + THRESHOLD] = threshold
+    closes = threshold > 0.0 and max(abs(buys), sells) >= threshold
+    if closes:
         _expect_next(rule, floats, e, float(words[o + at.COUNT]))
+    return bool(closes)
 
 
 @kernel
@@ -88,15 +95,17 @@ def _sign(rule: Rule, state: State, o: int, e: int, trades: Trades, i: int) -> f
     words = state.words
     if rule.expected[SIDED] != 0.0:
         return float(np.sign(trades.direction[i]))
+    sign = words[e + SIGN]
     if words[o + at.SEEN] != 0:
         if rule.whole:
             change = np.sign(trades.price[i] - words[o + at.BEFORE])
         else:
             change = np.int64(np.sign(trades.price_float[i] - state.floats[o + at.BEFORE]))
-        words[e + SIGN] = change if change != 0 else words[e + SIGN]
+        sign = change if change != 0 else sign
+        words[e + SIGN] = sign
     words[o + at.BEFORE] = trades.price[i]
     words[o + at.SEEN] = 1
-    return float(words[e + SIGN])
+    return float(sign)
 
 
 @inlined
@@ -133,6 +142,13 @@ def _threshold(rule: Rule, floats: Float64s, e: int, wanted: float, share: float
 def _fade(floats: Float64s, o: int, kept: float, value: float) -> None:
     floats[o] = kept * floats[o] + value
     floats[o + 1] = kept * floats[o + 1] + 1.0
+
+
+@inlined
+def _fade_one(floats: Float64s, o: int, kept: float, value: float, weight: float) -> None:
+    """The same of a value that may be of another side: 1, 0 and 0 change nothing."""
+    floats[o] = kept * floats[o] + value
+    floats[o + 1] = kept * floats[o + 1] + weight
 
 
 @inlined

@@ -16,34 +16,34 @@ def add_square(state: State, o: int, before: float, now: float) -> None:
 
 
 @inlined
-def step_whole(rule: Rule, state: State, o: int, price: int) -> None:
-    """Take a price into the measure of the open bar; what closes a bar of CUSUM tells `FIRED`."""
+def step_whole(rule: Rule, state: State, o: int, price: int) -> bool:
+    """Take a price into the measure of the open bar; whether it closes one of CUSUM."""
     words = state.words
     before = words[o + at.BEFORE] if words[o + at.SEEN] != 0 else price
     words[o + at.BEFORE], words[o + at.SEEN] = price, 1
     if rule.kind == at.VOLATILITY:
         add_square(state, o, float(before), float(price))
-        return
+        return False
     up = max(0, words[o + at.UP] + (price - before))
     down = min(0, words[o + at.DOWN] + (price - before))
     rises = up >= rule.limit
     falls = not rises and down <= -rule.limit
     words[o + at.UP], words[o + at.DOWN] = (0 if rises else up), (0 if falls else down)
-    words[o + at.FIRED] = rises or falls
+    return bool(rises or falls)
 
 
 @inlined
-def step_floats(rule: Rule, state: State, o: int, price: float) -> None:
+def step_floats(rule: Rule, state: State, o: int, price: float) -> bool:
     """The same of floats."""
     words, floats = state.words, state.floats
     before = floats[o + at.BEFORE] if words[o + at.SEEN] != 0 else price
     floats[o + at.BEFORE], words[o + at.SEEN] = price, 1
     if rule.kind == at.VOLATILITY:
         add_square(state, o, before, price)
-        return
+        return False
     up = max(0.0, floats[o + at.UP] + (price - before))
     down = min(0.0, floats[o + at.DOWN] + (price - before))
     rises = up >= rule.limit_float
     falls = not rises and down <= -rule.limit_float
     floats[o + at.UP], floats[o + at.DOWN] = (0.0 if rises else up), (0.0 if falls else down)
-    words[o + at.FIRED] = rises or falls
+    return bool(rises or falls)

@@ -15,46 +15,49 @@ MANY: Final = 1e6
 
 
 @inlined
-def may_lay(rule: Rule, state: State, o: int, trades: Trades, i: int) -> bool:
-    """Whether a row may make a brick; the first price of a session is the base."""
-    words, floats = state.words, state.floats
+def lays(rule: Rule, state: State, o: int, trades: Trades, i: int) -> bool:
+    """Whether a row makes a brick; the first price of a session is the base."""
+    words = state.words
     if words[o + at.SEEN] == 0:
         words[o + at.SEEN] = 1
         words[o + at.BEFORE] = trades.price[i]
-    if rule.whole:
-        way = trades.price[i] - words[o + at.BEFORE]
-        return bool(abs(way) >= rule.limit or abs(way) < 0)
-    return bool(abs(trades.price_float[i] - floats[o + at.BEFORE]) >= rule.limit_float)
+    return _way_of_next(rule, state, o, trades, i) != 0
 
 
 @inlined
 def next_brick(rule: Rule, state: State, o: int, trades: Trades, i: int) -> bool:
     """Whether a trade makes one more brick; its prices are those of the open bar then."""
     words, floats = state.words, state.floats
+    way = _way_of_next(rule, state, o, trades, i)
+    if way == 0:
+        return False
+    turns = way * words[o + at.UP] < 0
+    if rule.whole:
+        begin = words[o + at.BEFORE] + (way * (rule.reversal - 1) * rule.limit if turns else 0)
+        _set(words, o, begin, begin + way * rule.limit, way)
+    else:
+        back = (rule.reversal - 1) * rule.limit_float
+        begin_float = floats[o + at.BEFORE] + (way * back if turns else 0.0)
+        _set_floats(state, o, begin_float, begin_float + way * rule.limit_float, way)
+    return True
+
+
+@inlined
+def _way_of_next(rule: Rule, state: State, o: int, trades: Trades, i: int) -> int:
+    """1 for a brick up, -1 for one down, 0 for none; one to the other side begins further back."""
+    words, floats = state.words, state.floats
     way = words[o + at.UP]
     if rule.whole:
         base, price = words[o + at.BEFORE], trades.price[i]
         back = (rule.reversal - 1) * rule.limit
-        begin = base + (back if way < 0 else 0)
-        if price - begin >= rule.limit:
-            _set(words, o, begin, begin + rule.limit, 1)
-            return True
-        begin = base - (back if way > 0 else 0)
-        if begin - price >= rule.limit:
-            _set(words, o, begin, begin - rule.limit, -1)
-            return True
-        return False
-    base_float, price_float = floats[o + at.BEFORE], trades.price_float[i]
-    back_float = (rule.reversal - 1) * rule.limit_float
-    open_float = base_float + (back_float if way < 0 else 0.0)
-    if price_float - open_float >= rule.limit_float:
-        _set_floats(state, o, open_float, open_float + rule.limit_float, 1)
-        return True
-    open_float = base_float - (back_float if way > 0 else 0.0)
-    if open_float - price_float >= rule.limit_float:
-        _set_floats(state, o, open_float, open_float - rule.limit_float, -1)
-        return True
-    return False
+        up = price - (base + (back if way < 0 else 0)) >= rule.limit
+        down = (base - (back if way > 0 else 0)) - price >= rule.limit
+    else:
+        base_float, price_float = floats[o + at.BEFORE], trades.price_float[i]
+        back_float = (rule.reversal - 1) * rule.limit_float
+        up = price_float - (base_float + (back_float if way < 0 else 0.0)) >= rule.limit_float
+        down = (base_float - (back_float if way > 0 else 0.0)) - price_float >= rule.limit_float
+    return 1 if up else -1 if down else 0
 
 
 @inlined

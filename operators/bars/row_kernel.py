@@ -9,9 +9,12 @@ from operators.bars import words as at
 from operators.bars.close_kernel import bars_until, close, lent_room, lent_state, pass_until
 from operators.bars.compiled import inlined, kernel
 from operators.bars.words import Closed, Rule, State, Trades
+from operators.nodes.ahead_kernel import ask
 from operators.nodes.lent_kernel import lend
 from schemas.batch import Int64s
 
+AHEAD: Final = 4  # rows
+LINE: Final = 8  # words of a line of the processor's cache
 PARTS_MAX: Final = 10_000  # bars that one trade is divided into; the last of them takes the rest
 
 
@@ -34,6 +37,7 @@ def take_trades(
     state, trades, closed = lent_state(state), _lent(trades), lent_room(closed)
     words, cell = state.words, 0
     for i in range(first, rows):
+        _ask(rule, words, trades.group[min(i + AHEAD, rows - 1)] * state.stride)
         group = trades.group[i]
         if trades.counts[i] == 0:
             continue
@@ -61,7 +65,7 @@ def take_trades(
             used = _divide(rule, state, trades, i, cell, ordinal, closed, used)
             continue
         if rule.kind == at.RENKO:
-            lays = renko_kernel.may_lay(rule, state, o, trades, i)
+            lays = renko_kernel.lays(rule, state, o, trades, i)
             needed = min(renko_kernel.bricks_of(rule, state, o, trades, i), PARTS_MAX) if lays else 0
             if used + needed > room:
                 return i, used, used + needed
@@ -69,12 +73,25 @@ def take_trades(
             if lays:
                 used = _lay(rule, state, trades, i, closed, used)
             continue
-        _add(rule, state, o, trades, i, ordinal, values)
-        if sums.is_reached(rule, state, o):
+        closes = _add(rule, state, o, trades, i, ordinal, values)
+        if closes or (rule.kind < at.CUSUM and sums.is_reached(rule, state, o)):
             close(rule, state, group, trades.time_ns[i], at.THRESHOLD, False, closed, used)
             words[o + at.BOUND] = at.NEVER
             used += 1
     return rows, used, 0
+
+
+@inlined
+def _ask(rule: Rule, words: Int64s, o: int) -> None:
+    """Ask for the words of a symbol whose row comes soon."""
+    for place in range(0, at.WORDS, LINE):
+        ask(words, o + place)
+    if not rule.whole:
+        for place in range(at.WORDS, at.VOLUME_SUM, LINE):
+            ask(words, o + place)
+    if rule.kind == at.IMBALANCE or rule.kind == at.RUNS:
+        ask(words, o + rule.place)
+        ask(words, o + rule.place + LINE)
 
 
 @inlined
@@ -142,9 +159,9 @@ def _open(rule: Rule, state: State, o: int, trades: Trades, i: int, cell: int) -
 
 
 @inlined
-def _add(rule: Rule, state: State, o: int, trades: Trades, i: int, ordinal: int, values: int) -> None:
-    """Add a row to the open bar of its symbol, and to what is measured of it."""
-    words = state.words
+def _add(rule: Rule, state: State, o: int, trades: Trades, i: int, ordinal: int, values: int) -> bool:
+    """Add a row to the open bar of its symbol; whether what is measured closes that, as no sum of it does."""
+    words, closes = state.words, False
     before = words[o + at.COUNT]
     if rule.of_bars:
         words[o + at.COUNT] = before + trades.parts[at.PART_COUNT, i]
@@ -166,15 +183,16 @@ def _add(rule: Rule, state: State, o: int, trades: Trades, i: int, ordinal: int,
         sums.settle_sums(words, o)
     if rule.kind >= at.IMBALANCE:
         if rule.kind != at.RENKO:
-            expect_kernel.lean(rule, state, o, trades, i)
+            closes = expect_kernel.lean(rule, state, o, trades, i)
     elif rule.kind >= at.VOLATILITY:
         if rule.whole:
-            measure_kernel.step_whole(rule, state, o, trades.price[i])
+            closes = measure_kernel.step_whole(rule, state, o, trades.price[i])
         else:
-            measure_kernel.step_floats(rule, state, o, trades.price_float[i])
+            closes = measure_kernel.step_floats(rule, state, o, trades.price_float[i])
     if values > 0:
         aggregates.add(rule, state, o, trades, i)
     _stand(words, o, trades, i, ordinal)
+    return closes
 
 
 @inlined

@@ -12,6 +12,8 @@ from operators.bars.held_kernel import put_down, settle
 from operators.bars.words import HELD, Rule, State
 from operators.node import NodeStateError
 from operators.nodes import exact_kernel as exact
+from operators.nodes.history import aligned
+from operators.nodes.state_words import LINE_WORDS
 from operators.rows.groups import Groups
 from operators.sealed import Entries, Snapshot
 from schemas.batch import Int64s
@@ -36,8 +38,9 @@ class OpenBars:
         own = [place + at_word for op, *_, place in aggregates for at_word in aggregate_kernel.sums_of(op)]
         ends = [place + aggregate_kernel.words_of(op) for op, *_, place in aggregates]
         self._sums = (*self._held, *own)  # where exact sums lie
-        self.stride: Final = max([rule.place + expect_kernel.WORDS, *ends])
-        plain = np.ones(self.stride, np.bool_)
+        size = max([rule.place + expect_kernel.WORDS, *ends])
+        self.stride: Final = -(-size // LINE_WORDS) * LINE_WORDS
+        plain = np.ones(size, np.bool_)
         for place in self._sums:
             plain[place : place + exact.SIZE] = False
         for place in self._held.values():
@@ -101,7 +104,7 @@ class OpenBars:
                 raise NodeStateError(f"node {name}: the bar of {key[1:]!r} is damaged, or of another version")
 
     def _new(self, groups: int) -> State:
-        words = np.zeros(groups * self.stride, np.int64)
+        words = aligned(groups * self.stride)
         by_group = words.reshape(groups, self.stride)
         by_group[:, at.SESSION] = at.NO_SESSION
         by_group[:, at.BOUND] = at.NEVER

@@ -191,7 +191,7 @@ def begin_session(rule: Rule, state: State, o: int) -> None:
 
 @inlined
 def is_reached(rule: Rule, state: State, o: int) -> bool:
-    """Whether the last trade closes the bar; takes the threshold off what is carried on."""
+    """Whether the sums of a bar close it; takes the threshold off what is carried on."""
     words, floats = state.words, state.floats
     if rule.kind == at.TIMED:
         return False
@@ -199,8 +199,6 @@ def is_reached(rule: Rule, state: State, o: int) -> bool:
         return bool(words[o + at.COUNT] >= rule.limit)
     if rule.kind == at.VOLATILITY:
         return bool(floats[o + at.MEASURE] >= rule.limit_float)
-    if rule.kind >= at.CUSUM:
-        return bool(words[o + at.FIRED] != 0)
     if rule.kind == at.RANGE:
         if rule.whole:
             # A difference that leaves the word is no small one.

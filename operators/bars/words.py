@@ -44,8 +44,7 @@ SEEN: Final = 26
 MEASURE: Final = 27  # of `VOLATILITY` the sum of squared returns of the bar, a float
 UP: Final = 28  # of `CUSUM` both sums of price changes
 DOWN: Final = 29
-FIRED: Final = 30
-WORDS: Final = 31
+WORDS: Final = 31  # the last one is free
 
 # Sums of floats behind them, where prices or sizes are no whole numbers: of each what three floats hold, and
 # the digits of all that these do not (`held_kernel`).
