@@ -7,6 +7,7 @@ anything is measured, and each cut of ours must give the same bits.  Times are C
 others may share the machine; then comes what each feature costs beside those that it reads.
 """
 
+import gc
 import json
 import os
 import re
@@ -188,9 +189,12 @@ def measure(rows: pa.RecordBatch, keys: RowKeys, size: int, rounds: int) -> dict
     """Median time of a new node over all rows in cuts of `size`."""
     cuts = cuts_of(rows, keys, size)
     taken = []
+    gc.collect()
+    gc.freeze()  # as a worker has it
     for _ in range(rounds + 1):
         node = make_node(rows.schema)
         taken.append(timed(partial(take_all, node, cuts)))
+    gc.unfreeze()
     return {"rows": size, "ns": per_value(taken, rows), "load": os.getloadavg()[0]}
 
 
