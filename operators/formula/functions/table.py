@@ -19,7 +19,7 @@ from operators.formula.functions.numbers import OF_NUMBERS
 from operators.formula.functions.order import IN_ORDER
 from operators.formula.functions.order_flow import ORDER_FLOW
 from operators.formula.functions.quotes import OF_QUOTES
-from operators.formula.functions.to_come import LOOKING_AHEAD, OF_BARS, TO_COME
+from operators.formula.functions.to_come import LOOKING_AHEAD, OF_BARS, OF_STEPS, TO_COME
 from operators.formula.functions.trades import OF_TRADES
 from operators.formula.functions.trends import TRENDS
 from operators.formula.functions.volatility import VOLATILITY
@@ -34,7 +34,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     )
 }
 
-KNOWN: Final = (*FUNCTIONS, *sorted(TO_COME | LOOKING_AHEAD | OF_BARS))
+KNOWN: Final = (*FUNCTIONS, *sorted(TO_COME | LOOKING_AHEAD | OF_BARS | OF_STEPS))
 
 
 def absence(name: str) -> str:
@@ -43,4 +43,6 @@ def absence(name: str) -> str:
         return f"{name} looks ahead; only a label node may, and labels are never served"
     if name in OF_BARS:
         return f'{name} belongs to a node of bars: kind = "bars"'
+    if name in OF_STEPS:
+        return f"{name} changes the rows, so it is a node: 'A grid of moments' in docs/graph.md"
     return f"{name} is not there yet in this version; the functions are {', '.join(FUNCTIONS)}"

@@ -1,4 +1,4 @@
-"""The names of functions that are still to come, those that look ahead, and those of bars."""
+"""Names that no formula of rows may call: still to come, looking ahead, of bars, or nodes."""
 
 from typing import Final
 
@@ -10,9 +10,12 @@ LOOKING_AHEAD: Final = frozenset(
 # Aggregates of a bar.  `min` and `max` are row functions too.
 OF_BARS: Final = frozenset(["sum", "mean", "wmean", "first", "last", "count"])
 
+# They change the rows (R20, R21), as bars of time do.
+OF_STEPS: Final = frozenset(["sample_asof", "resample"])
+
 # fmt: off
 TO_COME: Final = frozenset([
-    "sample_asof", "resample", "cs_rank", "cs_zscore", "cs_demean", "cs_bucket", "cs_quantile",
-    "cs_neutralise", "hayashi_yoshida", "epps",
+    "cs_rank", "cs_zscore", "cs_demean", "cs_bucket", "cs_quantile", "cs_neutralise",
+    "hayashi_yoshida", "epps",
 ])
 # fmt: on

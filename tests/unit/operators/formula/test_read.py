@@ -102,6 +102,11 @@ REFUSED = [
         "epps",
     ),
     ("lead(mid, rows=1)", "lead looks ahead; only a label node may, and labels are never served", "lead"),
+    (
+        "sample_asof(price, '1s')",
+        "sample_asof changes the rows, so it is a node: 'A grid of moments' in docs/graph.md",
+        "sample_asof",
+    ),
     ("sum(size)", 'sum belongs to a node of bars: kind = "bars"', "sum"),
 ]
 

@@ -19,7 +19,7 @@ from operators.formula.features import read_features, root_source
 from operators.formula.functions.declare import Cells, Example, Function
 from operators.formula.functions.quotes import TRADES
 from operators.formula.functions.table import FUNCTIONS, KNOWN
-from operators.formula.functions.to_come import LOOKING_AHEAD, OF_BARS, TO_COME
+from operators.formula.functions.to_come import LOOKING_AHEAD, OF_BARS, OF_STEPS, TO_COME
 from operators.formula.read import read_formula
 from operators.formula.tree import Absent, Call, Name
 from operators.nodes.formula import FormulaNode
@@ -208,7 +208,7 @@ def test_each_function_has_an_oracle_and_no_oracle_stands_alone() -> None:
 
 
 def test_a_name_is_there_or_to_come_and_never_both() -> None:
-    names = [*FUNCTIONS, *TO_COME, *LOOKING_AHEAD, *OF_BARS]
+    names = [*FUNCTIONS, *TO_COME, *LOOKING_AHEAD, *OF_BARS, *OF_STEPS]
     assert sorted(names, key=str) == sorted({*names}, key=str)
     assert set(names) == set(KNOWN)
 
