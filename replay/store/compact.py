@@ -12,6 +12,7 @@ from typing import Final
 from replay.errors import HistoryError
 from replay.store.content_hash import combined
 from replay.store.part import compacted_name, merged_ranges
+from replay.store.part_files import require_bytes
 from replay.store.part_writer import PartPlace, write_part
 from replay.store.scan import stored_rows
 from replay.store.snapshot import PartEntry, Snapshot
@@ -68,6 +69,7 @@ def compact(table: HistoryTable, group: Group, *, by: str) -> int:
     application = fence(group.date, group.bucket)
     before = table.transaction_version(application)
     generation = (before or 0) + 1
+    require_bytes(snapshot, group.parts)
     footers = snapshot.footers(group.parts)
     place = PartPlace(
         name=compacted_name(table.stream, generation),

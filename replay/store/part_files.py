@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from replay.errors import HistoryError
 from replay.store.cache import Cache, Entry, Held, current_cache
-from replay.store.objects import ObjectFolder, errors_at
+from replay.store.objects import ObjectFolder, digest_of, errors_at
 from replay.store.part import digest_in
 from replay.store.snapshot import PartEntry, Snapshot
 
@@ -34,7 +34,7 @@ def local_files(snapshot: Snapshot, parts: Sequence[PartEntry]) -> Iterator[list
     """
     root = snapshot.root
     if isinstance(root, Path):
-        yield [root / part.path for part in parts]
+        yield [snapshot.local_file(part) for part in parts]
         return
     cache = current_cache()
     with ExitStack() as held:
@@ -71,16 +71,30 @@ def open_part(snapshot: Snapshot, part: PartEntry, texts: Collection[str] = ()) 
                     held.callback(copy.close)
                 source = file.reader(part.size) if copy is None else copy.path
             else:
-                source = file
+                source = snapshot.local_file(part)
             opened = held.enter_context(pq.ParquetFile(source))
             if few := _few_distinct(opened.metadata, texts):
                 again = pq.ParquetFile(source, metadata=opened.metadata, read_dictionary=few)
                 opened = held.enter_context(again)
+            snapshot.require_rows(part, opened.metadata.num_rows)
+            yield opened
         except FileNotFoundError:
             raise snapshot.unreadable(part, "is not there") from None
         except (OSError, pa.ArrowInvalid) as broken:
             raise snapshot.unreadable(part, f"cannot be read ({broken})") from None
-        yield opened
+
+
+def require_bytes(snapshot: Snapshot, parts: Sequence[PartEntry]) -> None:
+    """Raise HistoryError naming a part that has other bytes than its name says; copies of objects never have.
+
+    For whoever takes parts out of a table: the newest version has their names no more.
+    """
+    if not isinstance(snapshot.root, Path):
+        return
+    for part in parts:
+        digest = digest_of(snapshot.local_file(part))
+        if not digest.startswith(digest_in(part.path)):
+            raise snapshot.unreadable(part, f"has other bytes than it was named for: {digest[:8]}")
 
 
 def _few_distinct(metadata: pq.FileMetaData, names: Collection[str]) -> list[str]:
@@ -104,7 +118,7 @@ def parts_frame(
     """Some parts as one lazy frame with columns of these kinds; objects are fetched when it is collected."""
     root = snapshot.root
     if isinstance(root, Path):
-        return _files_frame([root / part.path for part in parts], kinds)
+        return _files_frame([snapshot.local_file(part) for part in parts], kinds)
     from polars.io.plugins import register_io_source
 
     def read(

@@ -19,6 +19,7 @@ from replay.store.compact import fence
 from replay.store.content_hash import combined
 from replay.store.coverage import covered_ranges, joined_ranges, once_ranges
 from replay.store.part import Part, rebucketed_name
+from replay.store.part_files import require_bytes
 from replay.store.part_writer import PartPlace, PartWriter
 from replay.store.places import TableRules, buckets_of, keys_buckets
 from replay.store.scan import stored_rows
@@ -71,6 +72,7 @@ def rebucket(table: HistoryTable, buckets: int, *, by: str) -> int:
     if not parts:
         return table.version
     fences = [APPLICATION, *sorted({fence(part.date, part.bucket) for part in parts})]
+    require_bytes(snapshot, parts)
     before = {name: table.transaction_version(name) for name in fences}
     generation = (before[APPLICATION] or 0) + 1
     written: list[Part] = []

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -84,11 +85,36 @@ class Snapshot:
     def footer(self, part: PartEntry) -> PartFooter:
         """What a part's footer says; raises HistoryError naming a part that is gone or broken."""
         try:
-            return read_footer(self.root / part.path, part.size)
+            footer = read_footer(self.root / part.path, part.size)
         except ObjectStoreError:
             raise
         except HistoryError as wrong:
             raise self.unreadable(part, str(wrong)) from None
+        self.require_rows(part, footer.rows)
+        return footer
+
+    def local_file(self, part: PartEntry) -> Path:
+        """The file of a part in a folder; raises HistoryError for one that is gone or has another length.
+
+        Readers take whatever file has the name of a part: one that was cut or put in its place may be whole.
+        """
+        assert isinstance(self.root, Path), "an object has no file"
+        file = self.root / part.path
+        try:
+            state = file.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise self.unreadable(part, "is not there") from None
+        if not S_ISREG(state.st_mode):
+            raise self.unreadable(part, "is no file")
+        if state.st_size != part.size:
+            what = f"cannot be read: it has {state.st_size:,} bytes, and {part.size:,} were committed"
+            raise self.unreadable(part, what)
+        return file
+
+    def require_rows(self, part: PartEntry, rows: int) -> None:
+        """Raise HistoryError where a part has another number of rows than its table says."""
+        if rows != part.rows:
+            raise self.unreadable(part, f"has {rows:,} rows: it is another file")
 
     def footers(self, parts: Sequence[PartEntry]) -> list[PartFooter]:
         """What the footers of some parts say, as `footer`; those of objects are read several at once."""

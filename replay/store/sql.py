@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from replay.errors import HistoryError
 from replay.store.engines import Engine, engines
-from replay.store.part import fingerprint
+from replay.store.objects import digest_of
+from replay.store.part import digest_in, fingerprint
 from replay.store.part_files import local_files
 from replay.store.prune import PruneReport, Wanted, prune, tail_rows
 from replay.store.snapshot import PartEntry, Snapshot
@@ -69,7 +70,7 @@ def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> 
             assert rows is not None, "a SELECT has rows"
             return Answer(rows.to_arrow_table(), reports)
         except duckdb.Error as wrong:
-            raise HistoryError(f"the query cannot be run: {wrong}") from None
+            raise _failed(tables, wrong) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,23 @@ class _Table:
     tail: pa.Table | None
 
 
+def _failed(tables: Sequence[_Table], wrong: duckdb.Error) -> HistoryError:
+    """What to raise of a query: where a part cannot be read, that part, else DuckDB's own words."""
+    if isinstance(wrong, duckdb.IOException | duckdb.InvalidInputException):
+        for table in tables:
+            for part, file in zip(table.parts, table.files, strict=True):
+                if file in str(wrong):
+                    return table.snapshot.unreadable(part, f"cannot be read ({wrong})")
+    return HistoryError(f"the query cannot be run: {wrong}")
+
+
 def _broken(table: _Table, broken: Exception) -> HistoryError:
-    """What to raise of parts that cannot be opened: the first that is gone, or DuckDB's own words."""
+    """What to raise of parts that cannot be opened: the first that has not its bytes, or DuckDB's own words."""
     for part, file in zip(table.parts, table.files, strict=True):
         if not Path(file).is_file():
             return table.snapshot.unreadable(part, "is not there")
+        if not digest_of(Path(file)).startswith(digest_in(part.path)):
+            return table.snapshot.unreadable(part, f"cannot be read ({broken})")
     return HistoryError(
         f"{table.name}, version {table.snapshot.version}: a part cannot be read ({broken}): run "
         "`python -m replay verify` to see all such parts"

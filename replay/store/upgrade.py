@@ -82,16 +82,23 @@ def _table_of(root: Folder, day: Day, buckets: int) -> HistoryTable:
 
 
 def _bring_in(table: HistoryTable, day: Day) -> None:
+    """Commit the day's rows where the table has none of that day; raises HistoryError where it has others."""
     application = f"import:{day.date}"
-    if table.transaction_version(application) is not None:
-        return  # by an upgrade that was stopped
+    before = table.transaction_version(application)
+    if any(part.date == day.date for part in table.snapshot().parts):
+        if before is not None:
+            return  # by an upgrade that was stopped, which its rows will tell
+        raise HistoryError(
+            f"{table.root} has rows of that day already, which were captured or backfilled: name another "
+            "store with --to"
+        )
     if day.rows == 0:
         raise HistoryError("a table keeps no day without rows")
     table.commit(
         Change(
             adds=_parts(table, day),
-            transactions={application: 1},
-            expected={application: None},
+            transactions={application: (before or 0) + 1},
+            expected={application: before},
             facts={"by": BY, "command": "upgrade", "date": day.date, "rows": day.rows},
         )
     )

@@ -113,6 +113,8 @@ def _fault(snapshot: Snapshot, part: PartEntry) -> str:
         digest = digest_of(snapshot.root / part.path)
     except FileNotFoundError:
         return "is not there"
+    except OSError as refused:
+        return f"cannot be read ({refused})"
     if not digest.startswith(digest_in(part.path)):
         return f"has other bytes than it was named for: {digest[:8]}"
     actual = combined(*(content_hash(rows) for rows in stored_rows(snapshot, [part])))
