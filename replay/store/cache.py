@@ -11,10 +11,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO, Final
 
 from replay.errors import HistoryError
@@ -68,14 +69,12 @@ class Cache:
     """The copies in one folder; any number of threads and processes may use it at once."""
 
     def __init__(self, settings: CacheSettings) -> None:
-        """Raise HistoryError where the folder cannot be made."""
+        """Raise HistoryError where the folder cannot be made, or has files that are not a cache's."""
         self.settings = settings
         self.counts = CacheCounts()
         self._counting = threading.Lock()
-        try:
-            settings.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as refused:
-            raise HistoryError(f"the cache {settings.folder} cannot be made: {refused}") from None
+        with self._alone(made=True):
+            pass
 
     def hold(self, entry: Entry, fetch: Callable[[BinaryIO], None]) -> Held | None:
         """Return a copy, which `fetch` writes where there is none; None where there is no room for it.
@@ -137,14 +136,12 @@ class Cache:
         if not self._make_room(files, entry.size):
             return None
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if entry.size:
-                os.posix_fallocate(handle, 0, entry.size)
-        except OSError:  # the disk has less room than we may take
-            path.unlink()
-            os.close(handle)
-            return None
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        while not _allocated(handle, entry.size):  # the disk has less room than we may take
+            if not self._evict_one():
+                path.unlink()
+                os.close(handle)
+                return None
         return _Room(handle, is_ours=True)
 
     def _make_room(self, files: list[tuple[Path, int, int]], size: int) -> bool:
@@ -153,13 +150,21 @@ class Cache:
         for path, own, _ in sorted(files, key=lambda file: file[2]):
             if total + size <= self.settings.size_max:
                 break
-            if path.name.endswith(_NEW) or (handle := _locked(path)) is None:
-                continue
-            path.unlink(missing_ok=True)
-            os.close(handle)
-            total -= own
-            self._count("evictions")
+            total -= own if self._evicted(path) else 0
         return total + size <= self.settings.size_max
+
+    def _evict_one(self) -> bool:
+        """Evict what was used longest ago of what nobody reads; whether there was any."""
+        return any(self._evicted(path) for path, _, _ in sorted(self._files(), key=lambda file: file[2]))
+
+    def _evicted(self, path: Path) -> bool:
+        """Evict a copy, and return whether nobody reads or writes it."""
+        if path.name.endswith(_NEW) or (handle := _locked(path)) is None:
+            return False
+        path.unlink(missing_ok=True)
+        os.close(handle)
+        self._count("evictions")
+        return True
 
     def _fill(self, entry: Entry, handle: int, fetch: Callable[[BinaryIO], None]) -> None:
         new = self._path(entry, new=True)
@@ -177,9 +182,10 @@ class Cache:
                 )
             _mark(handle, entry)
             with self._alone():  # who counts meanwhile would find it under neither name
-                new.rename(self._path(entry))
+                with suppress(FileNotFoundError):  # somebody deleted the folder: it is fetched again
+                    new.rename(self._path(entry))
         except BaseException:
-            new.unlink()  # not after the renaming: another may write a file of this name by then
+            new.unlink(missing_ok=True)  # not after the renaming: another may write one of this name by then
             raise
         finally:
             os.close(handle)
@@ -187,9 +193,23 @@ class Cache:
         self._count("bytes_fetched", entry.size)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """While this lasts no other takes or makes room."""
-        handle = os.open(self.settings.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    def _alone(self, *, made: bool = False) -> Iterator[None]:
+        """While this lasts no other takes or makes room; a folder that was deleted is made again.
+
+        Where it was just named (`made`), other files in it are somebody's own: they would count, and go.
+        """
+        folder = self.settings.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            name = next(_others(folder), "") if made else ""
+            if name and not (folder / _LOCK).exists():  # looked for last: another may have begun meanwhile
+                raise HistoryError(
+                    f"the folder {folder} is no cache: it has {name}, and files there are deleted when room is "
+                    "needed; name an empty folder, or one that is not there"
+                )
+            handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as refused:
+            raise HistoryError(f"the cache {folder} cannot be written: {refused}") from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -205,6 +225,8 @@ class Cache:
             try:
                 state = path.stat()
             except FileNotFoundError:
+                continue
+            if not S_ISREG(state.st_mode):
                 continue
             files.append((path, state.st_size, state.st_atime_ns))
         return files
@@ -226,6 +248,21 @@ class _Room:
 
     handle: int | None
     is_ours: bool
+
+
+def _others(folder: Path) -> Iterator[str]:
+    """The names in a folder, but for the lock."""
+    return (path.name for path in folder.iterdir() if path.name != _LOCK)
+
+
+def _allocated(handle: int, size: int) -> bool:
+    """Take room on the disk for a file that is to have so many bytes; whether there is."""
+    try:
+        if size:
+            os.posix_fallocate(handle, 0, size)
+    except OSError:
+        return False
+    return True
 
 
 def _mark(handle: int, entry: Entry) -> None:

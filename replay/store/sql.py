@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from replay.errors import HistoryError
 from replay.store.engines import Engine, engines
-from replay.store.objects import digest_of
+from replay.store.objects import ObjectFolder, digest_of
 from replay.store.part import digest_in, fingerprint
 from replay.store.part_files import local_files
 from replay.store.prune import PruneReport, Wanted, prune, tail_rows
@@ -98,6 +98,8 @@ def _broken(table: _Table, broken: Exception) -> HistoryError:
     """What to raise of parts that cannot be opened: the first that has not its bytes, or DuckDB's own words."""
     for part, file in zip(table.parts, table.files, strict=True):
         if not Path(file).is_file():
+            if isinstance(table.snapshot.root, ObjectFolder):
+                return HistoryError(f"{file}, a copy of {part.path}, was deleted meanwhile: ask again")
             return table.snapshot.unreadable(part, "is not there")
         if not digest_of(Path(file)).startswith(digest_in(part.path)):
             return table.snapshot.unreadable(part, f"cannot be read ({broken})")

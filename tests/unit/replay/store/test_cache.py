@@ -1,6 +1,9 @@
 """What a cache of objects promises: its bytes, whole copies, and who goes first."""
 
+import errno
 import hashlib
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -125,8 +128,8 @@ def test_what_came_otherwise_than_it_was_named_for_is_refused_and_gone(tmp_path:
 
 
 def test_who_died_while_fetching_leaves_no_bytes(tmp_path: Path) -> None:
-    (tmp_path / "part-3.new").write_bytes(bytes(900))
     cache = cache_at(tmp_path)
+    (tmp_path / "part-3.new").write_bytes(bytes(900))
     assert not use(cache, 33)
     assert cache.size() == len(content(33))
 
@@ -169,3 +172,64 @@ def test_processes_together_never_exceed_the_bound(tmp_path: Path) -> None:
     assert 0 < largest <= SIZE_MAX
     assert said[:, 0].all(), "none of them ever found a copy"
     assert said[:, 1].all(), "none of them ever fetched one"
+
+
+def test_a_folder_that_is_deleted_meanwhile_is_made_again(tmp_path: Path) -> None:
+    cache = cache_at(tmp_path / "copies")
+    use(cache, 3)
+    shutil.rmtree(tmp_path / "copies")
+    assert [use(cache, 3), use(cache, 3)] == [False, True]
+    fetch = put(4)
+
+    def fetch_and_lose(file: BinaryIO) -> None:
+        fetch(file)
+        if fetch.count == 1:
+            shutil.rmtree(tmp_path / "copies")
+
+    held = cache.hold(entry(4), fetch_and_lose)
+    assert held is not None
+    assert (held.path.read_bytes(), fetch.count) == (content(4), 2)
+    held.close()
+
+
+def test_a_folder_with_somebodys_files_is_no_cache_and_folders_in_one_stay(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(HistoryError, match=r"is no cache: it has notes.txt"):
+        cache_at(tmp_path)
+    cache = cache_at(tmp_path / "copies")
+    (tmp_path / "copies" / "folder").mkdir()
+    for number in range(40):
+        use(cache, number) if entry(number).size * 4 <= SIZE_MAX else None
+    assert (tmp_path / "copies" / "folder").is_dir()
+    assert cache.size() <= SIZE_MAX
+
+
+def test_what_cannot_be_a_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HistoryError, match="cannot be written"):
+        cache_at(tmp_path / "file")
+
+
+def test_a_disk_that_is_full_evicts_before_it_bypasses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = cache_at(tmp_path)
+    room = 150
+
+    def allocate(handle: int, start: int, size: int) -> None:
+        if cache_bytes(tmp_path) + size > room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        os.truncate(handle, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", allocate)
+    assert [use(cache, number) for number in (10, 9, 9, 10)] == [False, False, True, False]
+    assert (cache.counts.evictions, cache.counts.bypasses) == (2, 0)
+    held = cache.hold(entry(10), put(10))
+    assert held is not None
+    assert cache.hold(entry(11), put(11)) is None
+    held.close()
+    assert cache.counts.bypasses == 1
+
+
+def cache_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
