@@ -301,7 +301,7 @@ def _open(path: Path) -> int | None:
     """An open handle of a file, None where it is not there."""
     try:
         return os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

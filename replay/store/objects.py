@@ -43,6 +43,7 @@ _AWAY: Final = (
     "connection closed",
     "error decoding response",
 )
+_BACKTRACE: Final = re.compile(r"\n\s+0: ")  # what delta-rs says of its own functions begins so
 _METADATA_SERVICE: Final = "169.254.169.254"  # what is asked for credentials where there are none
 _MESSAGE_MAX: Final = 200  # characters of a message that is not ours
 
@@ -268,7 +269,8 @@ def failed_at(store: Folder, what: str, wrong: Exception) -> HistoryError:
     """What to raise where something failed: of an object store libraries say more than one should read."""
     if isinstance(store, ObjectFolder):
         return store_error(what, wrong)
-    return HistoryError(f"{what}: {wrong}")
+    said, *_ = _BACKTRACE.split(str(wrong))
+    return HistoryError(f"{what}: {said}")
 
 
 @contextmanager

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from replay.errors import HistoryError, ObjectStoreError
 from replay.store.footers import read_footer
 from replay.store.objects import Folder
-from replay.store.part import PartFooter
-from replay.store.places import TableRules
+from replay.store.part import AMONG, PartFooter
+from replay.store.places import BUCKET, DATE, TableRules
 from schemas.batch import Bools
 from schemas.clocks import EVENT_NS, KNOWN_NS
 
@@ -137,6 +137,33 @@ class Snapshot:
             f"{self.root / part.path}, of version {self.version}, with {part.rows:,} rows, {what}: run "
             "`python -m replay verify` to see all such parts"
         )
+
+
+def catalogue_of(actions: pa.Table, buckets: int) -> pa.Table:
+    """The catalogue of live parts, as a table's log lists them; `buckets` of parts whose names do not say."""
+    columns = {
+        "path": "path",
+        "buckets": "path",
+        "date": f"partition.{DATE}",
+        "bucket": f"partition.{BUCKET}",
+        "size": "size_bytes",
+        "rows": "num_records",
+    }
+    for clock in (EVENT_NS, KNOWN_NS):
+        columns |= {f"first_{clock}": f"min.{clock}", f"last_{clock}": f"max.{clock}"}
+    made = {kind.name: _column(actions, columns[kind.name], kind) for kind in CATALOGUE}
+    made["buckets"] = pc.fill_null(made["buckets"], buckets)
+    return pa.Table.from_pydict(made, schema=CATALOGUE)
+
+
+def _column(actions: pa.Table, name: str, wanted: pa.Field) -> pa.ChunkedArray:
+    """A column of the live parts; one that no part has a value of is null."""
+    if name not in actions.column_names:
+        return pa.chunked_array([pa.nulls(actions.num_rows, wanted.type)])
+    column = actions.column(name)
+    if wanted.name == "buckets":
+        column = pc.struct_field(pc.extract_regex(column.cast(pa.string()), AMONG), "buckets")
+    return column.cast(wanted.type)
 
 
 def entries(catalogue: pa.Table, among: Bools | None = None) -> Iterator[PartEntry]:

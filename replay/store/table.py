@@ -11,22 +11,23 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from replay.errors import FencedCommitError, HistoryError, UnknownCommitError
+from replay.store.log_files import CHECKPOINT_INTERVAL, bring_log_to_disk
 from replay.store.objects import Folder, ObjectFolder, failed_at, require_exclusive_puts
-from replay.store.part import AMONG, Part
+from replay.store.part import Part
 from replay.store.places import BUCKET, DATE, PLACE_SCHEMA, PLACES, TableRules
-from replay.store.snapshot import CATALOGUE, PartEntry, Snapshot
+from replay.store.snapshot import PartEntry, Snapshot, catalogue_of
 from replay.store.stored_types import schema_of, schema_text, stored_schema
-from schemas.clocks import EVENT_NS, KNOWN_NS, NS_PER_MS
+from schemas.clocks import NS_PER_MS
 
 LOG: Final = "_delta_log"  # the folder of a table's log
 RULES: Final = "tidemark.rules"  # properties of a table
@@ -34,7 +35,6 @@ SCHEMA: Final = "tidemark.schema"
 GAPS: Final = "tidemark.gaps"
 BUCKETS_NOW: Final = "tidemark.buckets"  # where they are others than those the table was made with
 FACTS: Final = "tidemark"  # in the commit's own metadata
-CHECKPOINT_INTERVAL: Final = 50
 RETENTION_DAYS: Final = 30  # of versions and of parts that they alone have: one is useless without the other
 _PROPERTIES: Final = {
     "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
@@ -114,6 +114,8 @@ def create_table(store: Folder, rules: TableRules, schema: pa.Schema) -> "Histor
     except (DeltaError, OSError) as refused:
         raise failed_at(store, f"the history at {store} cannot be written", refused) from None
     table = HistoryTable(store, rules.stream)
+    if table.version == 0:
+        table.bring_to_disk(-1)
     if table.rules != rules:
         raise HistoryError(
             f"the history at {store} has a table {rules.stream} with other rules, {table.rules.to_dict()}, "
@@ -171,19 +173,7 @@ class HistoryTable:
     def snapshot(self) -> Snapshot:
         """The parts of this version."""
         actions = pa.table(self._delta.get_add_actions(flatten=True))
-        columns = {
-            "path": "path",
-            "buckets": "path",
-            "date": f"partition.{DATE}",
-            "bucket": f"partition.{BUCKET}",
-            "size": "size_bytes",
-            "rows": "num_records",
-        }
-        for clock in (EVENT_NS, KNOWN_NS):
-            columns |= {f"first_{clock}": f"min.{clock}", f"last_{clock}": f"max.{clock}"}
-        made = {kind.name: _column(actions, columns[kind.name], kind) for kind in CATALOGUE}
-        made["buckets"] = pc.fill_null(made["buckets"], self._buckets_made)
-        catalogue = pa.Table.from_pydict(made, schema=CATALOGUE)
+        catalogue = catalogue_of(actions, self._buckets_made)
         return Snapshot(
             root=self.root, version=self.version, rules=self.rules, schema=self.schema, catalogue=catalogue
         )
@@ -195,6 +185,7 @@ class HistoryTable:
         changed, open the table again and see what is there.  Raises UnknownCommitError where no answer came.
         """
         require_exclusive_puts(self.store)
+        before = self.version
         for application in change.transactions:
             actual = self.transaction_version(application)
             if actual != change.expected.get(application):
@@ -225,6 +216,7 @@ class HistoryTable:
             what = f"a commit to {self.root} has an unknown outcome"
             raise UnknownCommitError(str(failed_at(self.store, what, failed))) from None
         self.refresh()
+        self.bring_to_disk(before)
         return self.version
 
     def grow(self, schema: pa.Schema) -> None:
@@ -239,17 +231,20 @@ class HistoryTable:
         if not new:
             return
         full = pa.schema([*(each for each in self.schema if each.name not in PLACES), *new, *PLACE_SCHEMA])
+        before = self.version
         there = {each.name for each in self._delta.schema().fields}
         lacking = [each for each in stored_schema(pa.schema(new)) if each.name not in there]
         if lacking:
             self._delta.alter.add_columns(DeltaSchema.from_arrow(pa.schema(lacking)).fields)
         self.set_properties({SCHEMA: schema_text(full)})
+        self.bring_to_disk(before)
 
     def set_properties(self, properties: Mapping[str, str]) -> None:
         """Change properties of the table, in a commit of their own.
 
         Raises FencedCommitError where another has changed some since this version.
         """
+        before = self.version
         try:
             self._delta.alter.set_table_properties(dict(properties), raise_if_not_exists=False)
         except CommitFailedError as refused:
@@ -259,8 +254,7 @@ class HistoryTable:
         except (DeltaError, OSError) as failed:
             what = f"properties of {self.root} cannot be changed"
             raise failed_at(self.store, what, failed) from None
-        self._delta = DeltaTable(str(self.root))
-        self._read()
+        self._reopen(before)
 
     def commits(self, count: int | None = None) -> list[dict[str, Any]]:
         """What the log says of its commits, the newest first; older ones than the log keeps are not there."""
@@ -268,6 +262,7 @@ class HistoryTable:
 
     def restore(self, version: int, facts: Mapping[str, Any]) -> None:
         """Bring back the parts of an earlier version; transactions keep the versions that they have."""
+        before = self.version
         try:
             self._delta.restore(
                 version, commit_properties=CommitProperties(custom_metadata={FACTS: dict(facts)})
@@ -275,8 +270,12 @@ class HistoryTable:
         except (DeltaError, OSError) as refused:
             what = f"version {version} of {self.root} cannot be restored"
             raise failed_at(self.store, what, refused) from None
-        self._delta = DeltaTable(str(self.root))
-        self._read()
+        self._reopen(before)
+
+    def bring_to_disk(self, before: int) -> None:
+        """Return when the versions after `before` would be there after the power failed; objects are."""
+        if isinstance(self.root, Path):
+            bring_log_to_disk(self.root / LOG, before + 1, self.version)
 
     def vacuum(self, retention_hours: int, *, dry_run: bool) -> list[str]:
         """Delete parts that no version of the last so many hours has, and return them; or only say which."""
@@ -285,6 +284,11 @@ class HistoryTable:
         except (DeltaError, OSError) as refused:
             what = f"files of {self.root} cannot be deleted"
             raise failed_at(self.store, what, refused) from None
+
+    def _reopen(self, before: int) -> None:
+        self._delta = DeltaTable(str(self.root))
+        self._read()
+        self.bring_to_disk(before)
 
     def _read(self) -> None:
         properties = self.properties
@@ -378,16 +382,6 @@ def _add(part: Part, data_change: bool) -> AddAction:
         data_change=data_change,
         stats=json.dumps(stats),
     )
-
-
-def _column(actions: pa.Table, name: str, wanted: pa.Field) -> pa.ChunkedArray:
-    """A column of the live parts; one that no part has a value of is null."""
-    if name not in actions.column_names:
-        return pa.chunked_array([pa.nulls(actions.num_rows, wanted.type)])
-    column = actions.column(name)
-    if wanted.name == "buckets":
-        column = pc.struct_field(pc.extract_regex(column.cast(pa.string()), AMONG), "buckets")
-    return column.cast(wanted.type)
 
 
 def _words(schema: pa.Schema) -> str:

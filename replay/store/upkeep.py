@@ -5,17 +5,19 @@ Only `vacuum` deletes files.  All others are commits, each behind the fences of 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from replay.errors import HistoryError
 from replay.store.compact import fence
 from replay.store.content_hash import combined, content_hash
 from replay.store.coverage import accept_gaps, application, backfilled, covered_ranges
+from replay.store.log_files import empty_entries
 from replay.store.objects import digest_of
 from replay.store.part import digest_in
 from replay.store.scan import stored_rows
 from replay.store.snapshot import PartEntry, Snapshot
-from replay.store.table import RETENTION_DAYS, Change, HistoryTable
+from replay.store.table import LOG, RETENTION_DAYS, Change, HistoryTable
 
 VACUUM_HOURS_MIN: Final = 168  # a reader, or a capture that writes, may hold on to parts for so long
 HOURS_PER_DAY: Final = 24
@@ -37,6 +39,7 @@ class Fault:
 def verify(snapshot: Snapshot) -> Iterator[Fault]:
     """Yield what is wrong with the parts of a version: each is read whole, its bytes and its rows hashed.
 
+    Entries of the log that are empty are faults too: the commit's rows are not counted, and are not there.
     Raises HistoryError where all parts are whole, and rows of a topic are there twice.
     """
     sound = True
@@ -44,6 +47,9 @@ def verify(snapshot: Snapshot) -> Iterator[Fault]:
         if what := _fault(snapshot, part):
             sound = False
             yield Fault(part.path, part.rows, what)
+    if isinstance(snapshot.root, Path):
+        for name in empty_entries(snapshot.root / LOG):
+            yield Fault(f"{LOG}/{name}", 0, "is empty: the table lacks what this commit changed")
     if sound:
         covered_ranges(snapshot)
 
