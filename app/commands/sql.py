@@ -23,7 +23,7 @@ from replay.query_command import (
 )
 from replay.store.objects import Folder, parse_store
 from replay.store.snapshot import Snapshot
-from replay.store.sql import run_query
+from replay.store.sql import open_query
 
 
 @app.command()
@@ -56,7 +56,8 @@ def sql(
     )
     if live:
         snapshots |= _live(list(snapshots), config, bootstrap, parse_store(store))
-    print_answer(run_query(query, snapshots, wanted), explain=explain, out=out)
+    with open_query(query, snapshots, wanted) as answer:
+        print_answer(answer, explain=explain, out=out)
 
 
 def _live(

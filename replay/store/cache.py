@@ -181,9 +181,10 @@ class Cache:
                     f"{entry.digest} were expected: run `python -m replay verify`"
                 )
             _mark(handle, entry)
-            with self._alone():  # who counts meanwhile would find it under neither name
-                with suppress(FileNotFoundError):  # somebody deleted the folder: it is fetched again
-                    new.rename(self._path(entry))
+            # Alone, since who counts meanwhile would find it under neither name; where somebody has deleted
+            # the folder it is fetched again.
+            with self._alone(), suppress(FileNotFoundError):
+                new.rename(self._path(entry))
         except BaseException:
             new.unlink(missing_ok=True)  # not after the renaming: another may write one of this name by then
             raise
@@ -204,8 +205,8 @@ class Cache:
             name = next(_others(folder), "") if made else ""
             if name and not (folder / _LOCK).exists():  # looked for last: another may have begun meanwhile
                 raise HistoryError(
-                    f"the folder {folder} is no cache: it has {name}, and files there are deleted when room is "
-                    "needed; name an empty folder, or one that is not there"
+                    f"the folder {folder} is no cache: it has {name}, and files there are deleted when "
+                    "room is needed; name an empty folder, or one that is not there"
                 )
             handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as refused:

@@ -1,4 +1,4 @@
-"""The files of a table's log in a folder: brought to the disk after a commit, and looked at for what was lost.
+"""The files of a table's log in a folder: brought to the disk after a commit, and looked at for losses.
 
 Delta-rs leaves them to the machine.  After the power failed a commit could be an empty file, which it reads
 as one that changed nothing: rows would be gone of which a topic, or a folder of a day, has been let go.

@@ -5,8 +5,8 @@ the engine gets files of this machine with those that are left; it asks no objec
 these files alone, runs one statement, and only one that reads (`replay.store.engines`).
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from replay.store.prune import PruneReport, Wanted, prune, tail_rows
 from replay.store.snapshot import PartEntry, Snapshot
 from replay.store.stored_types import stored_schema
 
+BATCH_ROWS: Final = 65_536
 _READING: Final = {"SELECT"}
 
 
@@ -34,12 +35,59 @@ class Answer:
     reports: Mapping[str, PruneReport]
 
 
+@dataclass(frozen=True, slots=True)
+class OpenAnswer:
+    """An answer whose rows come as they are read; any number of them takes the memory of a few batches."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+    reports: Mapping[str, PruneReport]
+
+
 def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> Answer:
     """Run one statement over the tables, each a view of its stream's name with the wanted rows.
 
     Raises HistoryError for what is no single reading statement, and with DuckDB's own words for what it
-    cannot run.
+    cannot run, and KeyboardInterrupt where somebody stopped it.
     """
+    with _asked(query, snapshots, wanted) as (rows, tables, reports), _failures(tables):
+        return Answer(rows.to_arrow_table(), reports)
+
+
+@contextmanager
+def open_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> Iterator[OpenAnswer]:
+    """Run one statement as `run_query`, and give its rows while this lasts; reading raises as it does."""
+    with _asked(query, snapshots, wanted) as (rows, tables, reports):
+        with _failures(tables):
+            reader = rows.to_arrow_reader(BATCH_ROWS)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            while True:
+                with _failures(tables):
+                    batch = next(reader, None)
+                if batch is None:
+                    return
+                yield batch
+
+        yield OpenAnswer(reader.schema, batches(), reports)
+
+
+@contextmanager
+def _failures(tables: "Sequence[_Table]") -> Iterator[None]:
+    """Raise what DuckDB says while it runs a query, or hands rows over, as our own."""
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError) as wrong:
+        raise _failed(tables, wrong) from None
+    except RuntimeError:  # DuckDB was interrupted
+        raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _asked(
+    query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted
+) -> "Iterator[tuple[duckdb.DuckDBPyRelation, Sequence[_Table], Mapping[str, PruneReport]]]":
+    """One statement that was checked, over its tables, which are there while this lasts."""
     try:
         kinds = engines().kinds_of(query)
     except duckdb.Error as wrong:
@@ -65,12 +113,10 @@ def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> 
                 _make_view(engine, table, wanted)
             except duckdb.Error as broken:
                 raise _broken(table, broken) from None
-        try:
+        with _failures(tables):
             rows = engine.sql(query)
-            assert rows is not None, "a SELECT has rows"
-            return Answer(rows.to_arrow_table(), reports)
-        except duckdb.Error as wrong:
-            raise _failed(tables, wrong) from None
+        assert rows is not None, "a SELECT has rows"
+        yield rows, tables, reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +130,17 @@ class _Table:
     tail: pa.Table | None
 
 
-def _failed(tables: Sequence[_Table], wrong: duckdb.Error) -> HistoryError:
+def _failed(tables: Sequence[_Table], wrong: Exception) -> HistoryError:
     """What to raise of a query: where a part cannot be read, that part, else DuckDB's own words."""
-    if isinstance(wrong, duckdb.IOException | duckdb.InvalidInputException):
-        for table in tables:
-            for part, file in zip(table.parts, table.files, strict=True):
-                if file in str(wrong):
-                    return table.snapshot.unreadable(part, f"cannot be read ({wrong})")
+    for table in tables:
+        for part, file in zip(table.parts, table.files, strict=True):
+            if file in str(wrong):
+                return table.snapshot.unreadable(part, f"cannot be read ({wrong})")
     return HistoryError(f"the query cannot be run: {wrong}")
 
 
 def _broken(table: _Table, broken: Exception) -> HistoryError:
-    """What to raise of parts that cannot be opened: the first that has not its bytes, or DuckDB's own words."""
+    """What to raise of parts that cannot be opened: the first of other bytes, or DuckDB's words."""
     for part, file in zip(table.parts, table.files, strict=True):
         if not Path(file).is_file():
             if isinstance(table.snapshot.root, ObjectFolder):

@@ -1,4 +1,4 @@
-"""A file that is not the part its table says is refused by whoever reads it: no row is left out in silence."""
+"""A file that is not the part its table says is refused by whoever reads it: no row is left out unsaid."""
 
 import shutil
 from collections.abc import Callable
