@@ -23,7 +23,7 @@ from operators.join.settings import SettingsError
 from operators.sessions.sessions import CalendarError
 from operators.tiles.calls import TileError
 from replay.dates import parse_moment
-from replay.errors import HistoryError
+from replay.errors import HistoryError, NotWrittenError
 from schemas.frame import FrameError
 from schemas.letters import LetterError
 from schemas.stream import StreamError
@@ -231,6 +231,9 @@ def main() -> None:
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except NotWrittenError as refused:
+        errors.print(f"stopped: {refused}", markup=False)
+        sys.exit(1)
     except (UsageError, HistoryError, StreamError, SettingsError) as wrong:
         errors.print(f"error: {wrong}", markup=False)
         sys.exit(2)

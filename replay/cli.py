@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from replay.become import become
-from replay.errors import HistoryError, PublishError
+from replay.errors import HistoryError, NotWrittenError, PublishError
 from replay.imports.folder import import_folder
 from replay.imports.options import OptionValues
 from replay.imports.units import Unit
@@ -354,6 +354,9 @@ def main(arguments: list[str]) -> int:
         code = app(
             arguments or ["--help"], standalone_mode=False, prog_name="python -m replay", obj=arguments
         )
+    except NotWrittenError as refused:
+        typer.echo(f"stopped: {' '.join(str(refused).split())}", err=True)
+        return 1
     except (
         typer.exceptions.TyperException,
         HistoryError,

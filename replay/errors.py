@@ -25,6 +25,10 @@ class UnknownCommitError(HistoryError):
     """A commit may or may not have been made: open the table again and look before anything is sent again."""
 
 
+class NotWrittenError(HistoryError):
+    """The disk of a history refuses, as one that is full; nothing is half written, and it may be tried again."""
+
+
 class ObjectStoreError(HistoryError):
     """An object store refuses; the message says where, and names no credentials."""
 

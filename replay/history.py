@@ -18,7 +18,7 @@ from replay.errors import HistoryError
 from replay.store.days import STORE
 from replay.store.hot import read_hot, write_hot
 from replay.store.objects import Folder, parse_store
-from replay.store.prune import Wanted
+from replay.store.prune import Wanted, key_of
 from replay.store.scan import BATCH_ROWS, Scan
 from replay.store.snapshot import Snapshot
 from replay.store.table import HistoryTable, table_streams
@@ -176,5 +176,7 @@ def _folder(store: Folder | str) -> Folder:
 
 
 def _wanted(symbols: Sequence[str] | None, span: tuple[int | None, int | None]) -> Wanted:
-    keys = None if symbols is None else frozenset(symbol.encode() for symbol in symbols)
+    keys = None if symbols is None else frozenset(map(key_of, symbols))
+    if any(time_ns is not None and not -(2**63) <= time_ns < 2**63 for time_ns in span):
+        raise HistoryError(f"times are int64 nanoseconds, and {span} are not")
     return Wanted(from_ns=span[0], to_ns=span[1], keys=keys)

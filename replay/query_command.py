@@ -15,7 +15,7 @@ from replay.errors import HistoryError
 from replay.history import query_snapshots
 from replay.publish.options import STORE, AsOfOption, StoreOption, VersionOption, parse_as_of, parse_versions
 from replay.store.objects import parse_store
-from replay.store.prune import Wanted
+from replay.store.prune import Wanted, key_of
 from replay.store.sql import OpenAnswer, open_query
 
 SHOWN: Final = 40  # rows of an answer on the screen
@@ -99,7 +99,7 @@ def sql_command(
 
 def parse_wanted(from_: str | None, to: str | None, symbols: str | None) -> Wanted:
     """Read which rows are asked for; raises HistoryError for what is no time."""
-    keys = None if symbols is None else frozenset(name.strip().encode() for name in symbols.split(","))
+    keys = None if symbols is None else frozenset(key_of(name.strip()) for name in symbols.split(","))
     from_ns, to_ns = (None if text is None else parse_moment(text) for text in (from_, to))
     return Wanted(from_ns=from_ns, to_ns=to_ns, keys=keys)
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay.dates import parse_date
-from replay.errors import HistoryError, UnknownDateError
+from replay.errors import HistoryError, NotWrittenError, UnknownDateError
 from replay.store.day import SUMMARY_FILE, Day, DaySummary, Source
 from replay.store.measures import Measures
 from replay.store.objects import Folder, digest_of
@@ -274,8 +274,8 @@ def require_stream_name(stream: str) -> None:
         )
 
 
-def _not_written(folder: Path, refused: OSError) -> HistoryError:
-    return HistoryError(f"the history at {folder.parent.parent} cannot be written: {refused}")
+def _not_written(folder: Path, refused: OSError) -> NotWrittenError:
+    return NotWrittenError(f"the history at {folder.parent.parent} cannot be written: {refused}")
 
 
 def _tidy(folder: Path) -> None:

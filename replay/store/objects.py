@@ -265,12 +265,14 @@ def store_error(where: object, wrong: Exception) -> ObjectStoreError:
     return ObjectStoreError(f"{where}: the object store refuses: {_first_line(text)}")
 
 
-def failed_at(store: Folder, what: str, wrong: Exception) -> HistoryError:
-    """What to raise where something failed: of an object store libraries say more than one should read."""
+def failed_at(
+    store: Folder, what: str, wrong: Exception, kind: type[HistoryError] = HistoryError
+) -> HistoryError:
+    """What to raise where something failed, of a folder as `kind`: of object stores libraries say too much."""
     if isinstance(store, ObjectFolder):
         return store_error(what, wrong)
     said, *_ = _BACKTRACE.split(str(wrong))
-    return HistoryError(f"{what}: {said}")
+    return kind(f"{what}: {said}")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replay.errors import HistoryError
+from replay.errors import NotWrittenError
 from replay.order import as_int64s, disorder, order_times
 from replay.store.content_hash import combined, content_hash
 from replay.store.encodings import (
@@ -125,7 +125,7 @@ class PartWriter:
             yield
         except OSError as refused:
             where = self._root.parent
-            raise HistoryError(f"the history at {where} cannot be written: {refused}") from None
+            raise NotWrittenError(f"the history at {where} cannot be written: {refused}") from None
 
 
 def write_part(

@@ -63,6 +63,15 @@ class TableRules:
         return cls(**{**fields, "key": tuple(fields["key"])})
 
 
+def require_free(stream: str, schema: pa.Schema) -> None:
+    """Raise HistoryError where a column has a name that says where rows lie."""
+    taken = sorted({DATE, BUCKET, *PLACES} & set(schema.names))
+    if taken:
+        raise HistoryError(
+            f"{stream} has a column {', '.join(taken)}, a name that its table needs for itself: rename it"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Portion:
     """Rows that belong into one day and bucket, in the order of the store."""

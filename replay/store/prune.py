@@ -3,6 +3,7 @@
 Nothing is left out that could hold one: what is read and filtered equals the whole table filtered.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -39,6 +40,15 @@ class Wanted:
     clock: Clock | None = None
 
     @property
+    def texts(self) -> list[str]:
+        """The wanted keys that are texts, sorted: a column of texts has no other."""
+        texts = []
+        for key in sorted(self.keys or ()):
+            with suppress(UnicodeDecodeError):
+                texts.append(key.decode())
+        return texts
+
+    @property
     def bounded(self) -> bool:
         """Whether times count."""
         return self.from_ns is not None or self.to_ns is not None
@@ -46,6 +56,11 @@ class Wanted:
     def column(self, order: Clock) -> str:
         """The column whose times count."""
         return clock_column(self.clock or order)
+
+
+def key_of(symbol: str) -> bytes:
+    """The message key of a symbol; bytes that are no text, as a shell may give some, stay those bytes."""
+    return symbol.encode(errors="surrogateescape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

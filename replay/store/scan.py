@@ -102,7 +102,7 @@ class Scan:
         if wanted.to_ns is not None:
             conditions.append(pl.col(self._column) < wanted.to_ns)
         if wanted.keys is not None:
-            conditions.append(_has_key(self._snapshot, wanted.keys))
+            conditions.append(_has_key(self._snapshot, wanted.texts))
         return conditions or [pl.lit(value=True)]
 
 
@@ -181,7 +181,7 @@ def _bytes_of(file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str
     )
 
 
-def _has_key(snapshot: Snapshot, keys: frozenset[bytes]) -> "pl.Expr":
+def _has_key(snapshot: Snapshot, texts: Sequence[str]) -> "pl.Expr":
     """Whether a row has one of these message keys, as a condition on its stored key columns."""
     import polars as pl
 
@@ -192,7 +192,6 @@ def _has_key(snapshot: Snapshot, keys: frozenset[bytes]) -> "pl.Expr":
             f"{snapshot.rules.stream} is keyed by {', '.join(snapshot.rules.key) or 'nothing'}: read such "
             "keys with history.batches, or filter the frame by those columns"
         )
-    texts = [key.decode(errors="surrogateescape") for key in sorted(keys)]
     return pl.col(name).is_in(texts)
 
 

@@ -205,7 +205,7 @@ def _conditions(table: _Table, wanted: Wanted) -> list[str]:
                 f"{table.name} is keyed by {', '.join(rules.key) or 'nothing'}: name these columns in the "
                 "query itself"
             )
-        keys = ", ".join(_text(key.decode()) for key in sorted(wanted.keys))
+        keys = ", ".join(map(_text, wanted.texts))
         conditions.append(f"{_name(rules.key[0])} in ({keys})" if keys else "false")
     return conditions
 

@@ -9,7 +9,8 @@ fence.  And it does not take back the versions of transactions when a table is r
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,13 +21,13 @@ from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from replay.errors import FencedCommitError, HistoryError, UnknownCommitError
+from replay.errors import FencedCommitError, HistoryError, NotWrittenError, UnknownCommitError
 from replay.store.log_files import CHECKPOINT_INTERVAL, bring_log_to_disk
 from replay.store.objects import Folder, ObjectFolder, failed_at, require_exclusive_puts
 from replay.store.part import Part
-from replay.store.places import BUCKET, DATE, PLACE_SCHEMA, PLACES, TableRules
+from replay.store.places import BUCKET, DATE, PLACE_SCHEMA, PLACES, TableRules, require_free
 from replay.store.snapshot import PartEntry, Snapshot, catalogue_of
-from replay.store.stored_types import schema_of, schema_text, stored_schema
+from replay.store.stored_types import alike_names, schema_of, schema_text, stored_schema
 from schemas.clocks import NS_PER_MS
 
 LOG: Final = "_delta_log"  # the folder of a table's log
@@ -96,7 +97,7 @@ def create_table(store: Folder, rules: TableRules, schema: pa.Schema) -> "Histor
         raise HistoryError(
             f"stream name {rules.stream!r} must be an identifier: it names a folder and a table"
         )
-    _require_free(rules.stream, schema)
+    require_free(rules.stream, schema)
     full = pa.schema([*schema.remove_metadata(), *PLACE_SCHEMA])
     stored = stored_schema(full)
     parted = [*stored, pa.field(DATE, pa.date32()), pa.field(BUCKET, pa.int32())]
@@ -112,7 +113,8 @@ def create_table(store: Folder, rules: TableRules, schema: pa.Schema) -> "Histor
             raise_if_key_not_exists=False,
         )
     except (DeltaError, OSError) as refused:
-        raise failed_at(store, f"the history at {store} cannot be written", refused) from None
+        what = f"the history at {store} cannot be written"
+        raise failed_at(store, what, refused, NotWrittenError) from None
     table = HistoryTable(store, rules.stream)
     if table.version == 0:
         table.bring_to_disk(-1)
@@ -133,6 +135,8 @@ class HistoryTable:
         try:
             self._delta = DeltaTable(str(self.root))
             if version is not None and version != self._delta.version():
+                if not 0 <= version < 2**63:
+                    self._require_version(version)
                 self._load(version)
         except TableNotFoundError:
             raise HistoryError(
@@ -224,7 +228,7 @@ class HistoryTable:
 
         Raises HistoryError, with both schemas, where a column has another type or is not there any more.
         """
-        _require_free(self.stream, schema)
+        require_free(self.stream, schema)
         wanted = pa.schema([*schema.remove_metadata(), *PLACE_SCHEMA])
         self._require_growth(wanted)
         new = [each for each in wanted if each.name not in self.schema.names]
@@ -235,7 +239,8 @@ class HistoryTable:
         there = {each.name for each in self._delta.schema().fields}
         lacking = [each for each in stored_schema(pa.schema(new)) if each.name not in there]
         if lacking:
-            self._delta.alter.add_columns(DeltaSchema.from_arrow(pa.schema(lacking)).fields)
+            with self._altering():
+                self._delta.alter.add_columns(DeltaSchema.from_arrow(pa.schema(lacking)).fields)
         self.set_properties({SCHEMA: schema_text(full)})
         self.bring_to_disk(before)
 
@@ -245,15 +250,8 @@ class HistoryTable:
         Raises FencedCommitError where another has changed some since this version.
         """
         before = self.version
-        try:
+        with self._altering():
             self._delta.alter.set_table_properties(dict(properties), raise_if_not_exists=False)
-        except CommitFailedError as refused:
-            raise FencedCommitError(
-                f"{self._fenced('a change of properties', None, None)} ({refused})"
-            ) from None
-        except (DeltaError, OSError) as failed:
-            what = f"properties of {self.root} cannot be changed"
-            raise failed_at(self.store, what, failed) from None
         self._reopen(before)
 
     def commits(self, count: int | None = None) -> list[dict[str, Any]]:
@@ -284,6 +282,18 @@ class HistoryTable:
         except (DeltaError, OSError) as refused:
             what = f"files of {self.root} cannot be deleted"
             raise failed_at(self.store, what, refused) from None
+
+    @contextmanager
+    def _altering(self) -> Iterator[None]:
+        try:
+            yield
+        except CommitFailedError as refused:
+            raise FencedCommitError(
+                f"{self._fenced('a change of properties', None, None)} ({refused})"
+            ) from None
+        except (DeltaError, OSError) as failed:
+            what = f"properties of {self.root} cannot be changed"
+            raise failed_at(self.store, what, failed) from None
 
     def _reopen(self, before: int) -> None:
         self._delta = DeltaTable(str(self.root))
@@ -325,6 +335,7 @@ class HistoryTable:
             if each.name in self.schema.names and self.schema.field(each.name).type != each.type
         ]
         changed += [f"{name} is gone" for name in self.schema.names if name not in names]
+        changed += [f"{one} is {other} but for its case" for one, other in alike_names(wanted.names)]
         if changed:
             raise HistoryError(
                 f"the columns of {self.stream} do not fit its table at {self.root}: {'; '.join(changed)}. "
@@ -340,14 +351,6 @@ class HistoryTable:
         return FencedCommitError(
             f"another has committed to {self.root} as {application}:{figures} the last commit, version "
             f"{last.get('version')}, is by {by}"
-        )
-
-
-def _require_free(stream: str, schema: pa.Schema) -> None:
-    taken = sorted({DATE, BUCKET, *PLACES} & set(schema.names))
-    if taken:
-        raise HistoryError(
-            f"{stream} has a column {', '.join(taken)}, a name that its table needs for itself: rename it"
         )
 
 

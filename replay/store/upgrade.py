@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from replay.errors import HistoryError
+from replay.errors import HistoryError, NotWrittenError
 from replay.order import order_times
 from replay.store.content_hash import combined, content_hash
 from replay.store.day import Day
@@ -56,6 +56,8 @@ def _upgraded(store: HistoryStore, day: Day, buckets: int, to: Folder) -> Upgrad
         table = _table_of(to, day, buckets)
         _bring_in(table, day)
         _require_all(table, day)
+    except NotWrittenError:
+        raise
     except HistoryError as wrong:
         return Upgraded(name, day.date, day.rows, str(wrong))
     if to == store.root:
