@@ -26,7 +26,7 @@ class UnknownCommitError(HistoryError):
 
 
 class NotWrittenError(HistoryError):
-    """The disk of a history refuses, as one that is full; nothing is half written, and it may be tried again."""
+    """The disk of a history refuses, as a full one; nothing is half written, it may be tried again."""
 
 
 class ObjectStoreError(HistoryError):

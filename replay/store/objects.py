@@ -268,7 +268,7 @@ def store_error(where: object, wrong: Exception) -> ObjectStoreError:
 def failed_at(
     store: Folder, what: str, wrong: Exception, kind: type[HistoryError] = HistoryError
 ) -> HistoryError:
-    """What to raise where something failed, of a folder as `kind`: of object stores libraries say too much."""
+    """What to raise where something failed, of folders as `kind`; of object stores libraries say too much."""
     if isinstance(store, ObjectFolder):
         return store_error(what, wrong)
     said, *_ = _BACKTRACE.split(str(wrong))

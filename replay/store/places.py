@@ -64,7 +64,19 @@ class TableRules:
 
 
 def require_free(stream: str, schema: pa.Schema) -> None:
-    """Raise HistoryError where a column has a name that says where rows lie."""
+    """Raise HistoryError where a column has a name that says where rows lie, or that of another column.
+
+    For Delta and SQL names are one that differ in case alone.
+    """
+    first = {name: name for name in (DATE, BUCKET, *PLACES)}
+    alike = [
+        (name, other) for name in schema.names if (other := first.setdefault(name.lower(), name)) != name
+    ]
+    if alike:
+        raise HistoryError(
+            f"{stream} has a column {alike[0][0]}, which for a table is {alike[0][1]} but for its case: "
+            "rename it"
+        )
     taken = sorted({DATE, BUCKET, *PLACES} & set(schema.names))
     if taken:
         raise HistoryError(

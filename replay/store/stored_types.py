@@ -5,7 +5,6 @@ as the numbers they are, and unsigned numbers as the next wider signed ones.
 """
 
 import base64
-from collections.abc import Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -121,14 +120,6 @@ def _original(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.nulls(len(column))
     return column.cast(kind)
-
-
-def alike_names(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Names that are one for Delta and SQL, which do not look at their case."""
-    first: dict[str, str] = {}
-    for name in names:
-        if (other := first.setdefault(name.lower(), name)) != name:
-            yield name, other
 
 
 def schema_text(schema: pa.Schema) -> str:

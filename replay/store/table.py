@@ -27,7 +27,7 @@ from replay.store.objects import Folder, ObjectFolder, failed_at, require_exclus
 from replay.store.part import Part
 from replay.store.places import BUCKET, DATE, PLACE_SCHEMA, PLACES, TableRules, require_free
 from replay.store.snapshot import PartEntry, Snapshot, catalogue_of
-from replay.store.stored_types import alike_names, schema_of, schema_text, stored_schema
+from replay.store.stored_types import schema_of, schema_text, stored_schema
 from schemas.clocks import NS_PER_MS
 
 LOG: Final = "_delta_log"  # the folder of a table's log
@@ -335,7 +335,6 @@ class HistoryTable:
             if each.name in self.schema.names and self.schema.field(each.name).type != each.type
         ]
         changed += [f"{name} is gone" for name in self.schema.names if name not in names]
-        changed += [f"{one} is {other} but for its case" for one, other in alike_names(wanted.names)]
         if changed:
             raise HistoryError(
                 f"the columns of {self.stream} do not fit its table at {self.root}: {'; '.join(changed)}. "

@@ -9,8 +9,8 @@ import pytest
 from replay import history
 from replay.cli import main
 from replay.errors import FencedCommitError, HistoryError, NotWrittenError
-from replay.store.table import HistoryTable
-from tests.stage.history_tables import SCHEMA, draw_rows, table_of
+from replay.store.table import HistoryTable, create_table
+from tests.stage.history_tables import RULES, SCHEMA, draw_rows, table_of
 
 NO_TEXT = "\udcff"  # how a shell's byte that is no UTF-8 reaches a program
 
@@ -47,9 +47,12 @@ def test_a_symbol_that_is_no_text_has_no_row_and_those_beside_it_have_theirs(sto
 
 
 def test_a_column_that_differs_in_case_alone_is_refused(store: Path) -> None:
-    with pytest.raises(HistoryError, match="PRICE is price but for its case"):
-        HistoryTable(store, "quote").grow(pa.schema([*SCHEMA, pa.field("PRICE", pa.int64())]))
+    for name, other in (("PRICE", "price"), ("Bucket", "bucket"), ("_OFFSET", "_offset")):
+        with pytest.raises(HistoryError, match=f"has a column {name}, which for a table is {other} but for"):
+            HistoryTable(store, "quote").grow(pa.schema([*SCHEMA, pa.field(name, pa.int64())]))
     assert HistoryTable(store, "quote").version == 1
+    with pytest.raises(HistoryError, match="but for its case"):
+        create_table(store / "other", RULES, pa.schema([*SCHEMA, pa.field("Price", pa.int64())]))
 
 
 def test_of_two_that_add_columns_at_once_the_second_is_refused(store: Path) -> None:
