@@ -271,8 +271,8 @@ def failed_at(
     """What to raise where something failed, of folders as `kind`; of object stores libraries say too much."""
     if isinstance(store, ObjectFolder):
         return store_error(what, wrong)
-    said, *_ = _BACKTRACE.split(str(wrong))
-    return kind(f"{what}: {said}")
+    text, *_ = _BACKTRACE.split(str(wrong))
+    return kind(f"{what}: {text}")
 
 
 @contextmanager

@@ -50,14 +50,14 @@ def run_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> 
     Raises HistoryError for what is no single reading statement, and with DuckDB's own words for what it
     cannot run, and KeyboardInterrupt where somebody stopped it.
     """
-    with _asked(query, snapshots, wanted) as (rows, tables, reports), _failures(tables):
+    with _statement(query, snapshots, wanted) as (rows, tables, reports), _failures(tables):
         return Answer(rows.to_arrow_table(), reports)
 
 
 @contextmanager
 def open_query(query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted) -> Iterator[OpenAnswer]:
     """Run one statement as `run_query`, and give its rows while this lasts; reading raises as it does."""
-    with _asked(query, snapshots, wanted) as (rows, tables, reports):
+    with _statement(query, snapshots, wanted) as (rows, tables, reports):
         with _failures(tables):
             reader = rows.to_arrow_reader(BATCH_ROWS)
 
@@ -84,7 +84,7 @@ def _failures(tables: "Sequence[_Table]") -> Iterator[None]:
 
 
 @contextmanager
-def _asked(
+def _statement(
     query: str, snapshots: Mapping[str, Snapshot], wanted: Wanted
 ) -> "Iterator[tuple[duckdb.DuckDBPyRelation, Sequence[_Table], Mapping[str, PruneReport]]]":
     """One statement that was checked, over its tables, which are there while this lasts."""
@@ -136,7 +136,14 @@ def _failed(tables: Sequence[_Table], wrong: Exception) -> HistoryError:
         for part, file in zip(table.parts, table.files, strict=True):
             if file in str(wrong):
                 return table.snapshot.unreadable(part, f"cannot be read ({wrong})")
-    return HistoryError(f"the query cannot be run: {wrong}")
+    hint = ""
+    if isinstance(wrong, duckdb.CatalogException) and "Table with name" in str(wrong):
+        there = ", ".join(table.name for table in tables) or "none"
+        hint = (
+            f".  Tables of the store that it names: {there}.  A stream is one when it was captured, or its "
+            "days were brought in with `python -m replay upgrade`"
+        )
+    return HistoryError(f"the query cannot be run: {wrong}{hint}")
 
 
 def _broken(table: _Table, broken: Exception) -> HistoryError:

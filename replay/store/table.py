@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -206,7 +207,7 @@ class HistoryTable:
         )
         try:
             self._delta.create_write_transaction(
-                _actions(change),
+                _actions(change, self._removed_ms() if change.removes else 0),
                 mode="append",
                 schema=self._delta.schema(),
                 partition_by=_PARTITIONED,
@@ -283,14 +284,19 @@ class HistoryTable:
             what = f"files of {self.root} cannot be deleted"
             raise failed_at(self.store, what, refused) from None
 
+    def _removed_ms(self) -> int:
+        """Now, but no earlier than the newest part came: by a slow clock vacuum would delete at once."""
+        made = pa.table(self._delta.get_add_actions(flatten=True)).column("modification_time")
+        newest = pc.max(made.cast(pa.timestamp("ms")).cast(pa.int64())).as_py()
+        return max(_now_ms(), newest or 0)
+
     @contextmanager
     def _altering(self) -> Iterator[None]:
         try:
             yield
         except CommitFailedError as refused:
-            raise FencedCommitError(
-                f"{self._fenced('a change of properties', None, None)} ({refused})"
-            ) from None
+            fenced = self._fenced("a change of properties", None, None)
+            raise FencedCommitError(f"{fenced} ({refused})") from None
         except (DeltaError, OSError) as failed:
             what = f"properties of {self.root} cannot be changed"
             raise failed_at(self.store, what, failed) from None
@@ -353,14 +359,14 @@ class HistoryTable:
         )
 
 
-def _actions(change: Change) -> list[AddAction | RemoveAction]:
+def _actions(change: Change, removed_ms: int) -> list[AddAction | RemoveAction]:
     data_change = not change.same_rows
     adds: list[AddAction | RemoveAction] = [_add(part, data_change) for part in change.adds]
     return adds + [
         RemoveAction(
             path=part.path,
             data_change=data_change,
-            deletion_timestamp=_now_ms(),
+            deletion_timestamp=removed_ms,
             size=part.size,
             partition_values={DATE: part.date, BUCKET: str(part.bucket)},
         )

@@ -28,6 +28,18 @@ ANSWERS = {
         "test_a_row_without_its_clock_is_a_dead_letter_of_the_capture": "no clock",
         "test_times_of_a_query_are_utc_and_what_is_none_is_refused": "time without a zone",
     },
+    "test_odd_input.py": {
+        "test_a_disk_that_refuses_ends_a_command_with_1_since_it_may_be_tried_again": "disk full, exit 1",
+    },
+    "test_query_command.py": {
+        "test_rows_come_before_the_query_has_ended": "a million rows to a file",
+    },
+    "store/test_cache.py": {
+        "test_a_disk_that_is_full_evicts_before_it_bypasses": "disk of the cache full",
+    },
+    "store/test_damage.py": {
+        "test_another_part_in_the_place_of_one_is_refused_with_the_rows_at_stake": "part of other rows",
+    },
     "store/test_table.py": {
         "test_versions_outside_the_log_are_refused_with_those_there_are": "version outside of the log",
         "test_a_new_column_is_null_before_and_a_changed_one_is_refused": "column changed its type",
@@ -83,6 +95,8 @@ def test_a_store_of_days_is_no_table_and_may_become_one(
     generate_day(HistoryStore(tmp_path), DATE, symbols=2, trades=5, quotes=9)
     answer = error_of(capsys, "compact", "--stream", "quote", "--store", str(tmp_path))
     assert "has no table quote" in answer
+    assert "python -m replay upgrade" in answer
+    answer = error_of(capsys, "sql", "select count(*) from quote", "--store", str(tmp_path))
     assert "python -m replay upgrade" in answer
 
 

@@ -1,5 +1,6 @@
 """What is checked, taken back, let go and deleted: each says what it does, and nothing is lost by it."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,15 @@ def test_files_that_a_kept_version_has_are_not_deleted(tmp_path: Path) -> None:
     assert vacuum(table, 720, dry_run=False) == []
     assert HistoryTable(tmp_path, "quote", before.version).snapshot().rows == 80
     assert list(verify(before)) == []
+
+
+def test_a_machine_whose_clock_is_behind_takes_out_nothing_that_vacuum_would_delete_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_of(tmp_path, draw_rows(30, seed=1), draw_rows(30, seed=2))
+    late_ms = time.time_ns() // 1_000_000 - 60 * 86_400_000
+    monkeypatch.setattr("replay.store.table._now_ms", lambda: late_ms)
+    for group in plan_compaction(table.snapshot()):
+        compact(table, group, by="a test")
+    assert vacuum(table, 720, dry_run=True) == []
+    assert HistoryTable(tmp_path, "quote", 2).snapshot().rows == 60
