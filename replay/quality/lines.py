@@ -15,7 +15,7 @@ from replay.order import as_int64s
 from replay.quality.arbiter import Arbiter, Copy, Release
 from replay.quality.checks import NumberColumn
 from replay.quality.groups import Groups
-from replay.quality.measure import require_numbers
+from replay.quality.measure import require_numbers, whole_numbers
 from replay.store.content_hash import row_hashes
 from replay.store.day import BATCH_ROWS, Day
 from replay.store.days import HistoryStore
@@ -117,7 +117,7 @@ def _copies(day: Day, line: int, number: NumberColumn, channels: Groups) -> Iter
         values = (
             as_int64s(batch.column(KNOWN_NS)),
             channels.numbers(batch),
-            as_int64s(batch.column(number.column).cast(pa.int64())),
+            whole_numbers(batch.column(number.column))[0],
             row_hashes(batch.drop_columns([KNOWN_NS])),
         )
         places = map(_Place, repeat(line), repeat(batch), range(batch.num_rows))

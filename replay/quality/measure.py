@@ -117,7 +117,7 @@ class _Measure:
         self._add_clocks(own)
         self._checks.add(own, groups, self._groups.names(), times_ns)
         if self._day.stream.sequence is not None:
-            sequence, there = _whole(own.column(self._day.stream.sequence))
+            sequence, there = whole_numbers(own.column(self._day.stream.sequence))
             self._repeats.add(times_ns[there], groups[there], sequence[there])
         if self._facts.offsets.captured:
             self._places.add(times_ns, *(as_int64s(rows.column(name)) for name in PLACES))
@@ -264,7 +264,7 @@ class _Numbers:
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Take the next rows."""
-        numbers, there = _whole(rows.column(self._column))
+        numbers, there = whole_numbers(rows.column(self._column))
         sources = self._sources.numbers(rows)
         gaps = self._numbering.take(sources[there], numbers[there])[: max(GAPS_MAX - len(self.gaps), 0)]
         if not gaps:
@@ -300,10 +300,13 @@ def require_numbers(stream: Stream, number: NumberColumn) -> None:
         )
 
 
-def _whole(column: pa.Array) -> tuple[Int64s, Bools]:
-    """Whole numbers, 0 at a null, and which rows have one."""
+def whole_numbers(column: pa.Array) -> tuple[Int64s, Bools]:
+    """Whole numbers, 0 at a null, and which rows have one; raises HistoryError beyond 64 bits with a sign."""
     there = as_array(column.is_valid()).astype(np.bool_)
-    return as_int64s(pc.fill_null(column, 0).cast(pa.int64())), there
+    try:
+        return as_int64s(pc.fill_null(column, 0).cast(pa.int64())), there
+    except pa.ArrowInvalid as beyond:
+        raise HistoryError(f"--number counts in 64 bits with a sign: {beyond}") from None
 
 
 def _clocks_of(rows: pa.RecordBatch, places: Int64s) -> Iterator[tuple[int | None, int | None]]:

@@ -1,5 +1,6 @@
 """What `replay quality` says of days in folders and in tables, and what it keeps."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,23 @@ def test_a_table_of_results_of_an_earlier_version_takes_up_the_new_columns(
         {"stream": "quote", "crossed": 1, "duplicate": None, "far": None},
         {"stream": "trade", "crossed": 0, "duplicate": 0, "far": 1},
     ]
+
+
+def test_the_query_of_the_page_asks_for_the_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trades(HistoryStore(tmp_path))
+    quality(capsys, tmp_path)
+    page = (Path(__file__).parents[3] / "docs" / "history.md").read_text()
+    (query,) = re.findall(r"`(select [^`]* from quality)`", page)
+    (row,) = history.sql(query, store=tmp_path).to_pylist()
+    assert (str(row["day"]), row["stream"], row["condition"]) == (DATE, "trade", "degraded")
+
+
+def test_numbers_beyond_64_bits_with_a_sign_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trades(HistoryStore(tmp_path), trade_id=pa.array([2**63 + number for number in range(20)], pa.uint64()))
+    answer = quality(capsys, tmp_path, "--number", "trade=trade_id", code=2)
+    assert "--number counts in 64 bits with a sign" in answer
+    assert answer.count("\n") == 1
