@@ -16,6 +16,7 @@ from replay.quality.arbiter import Arbiter, Copy, Release
 from replay.quality.checks import NumberColumn
 from replay.quality.groups import Groups
 from replay.quality.measure import require_numbers, whole_numbers
+from replay.quality.numbering import Numbering
 from replay.store.content_hash import row_hashes
 from replay.store.day import BATCH_ROWS, Day
 from replay.store.days import HistoryStore
@@ -34,7 +35,10 @@ class _Place(NamedTuple):
 
 @dataclass(slots=True)
 class Arbitrated:
-    """What became of two lines: rows of the feed by the line whose copy won, and what was left out."""
+    """What became of two lines: rows of the feed by the line whose copy won, and what was left out.
+
+    `repeated` are rows whose number lies behind what their own line had had, and that it had not passed over.
+    """
 
     rows: list[int] = field(default_factory=lambda: [0, 0])
     duplicates: int = 0
@@ -42,15 +46,22 @@ class Arbitrated:
     late: int = 0
     gaps: int = 0
     missing: int = 0
+    repeated: int = 0
 
     def lines(self) -> list[str]:
         """What to print."""
         of_a, of_b = self.rows
-        return [
+        told = [
             f"{of_a + of_b:,} rows, {of_a:,} from line a and {of_b:,} from line b",
             f"{self.duplicates:,} second copies left out, {self.conflicts:,} of them with other values",
             f"{self.gaps:,} gaps of {self.missing:,} numbers, {self.late:,} of which came too late",
         ]
+        if self.repeated:
+            told.append(
+                f"{self.repeated:,} rows have a number that their own line had before, and are left out as "
+                "copies: do numbers begin anew, or several rows have one? Name what tells them apart"
+            )
+        return told
 
 
 def arbitrate(
@@ -72,28 +83,34 @@ def arbitrate(
             f"{second.root} has {second.stream.schema.names}"
         )
     arbiter: Arbiter[_Place] = Arbiter(hold_ns)
-    result = Arbitrated()
+    result, own = Arbitrated(), (Numbering(), Numbering())
     store.write(
         first.stream,
         first.date,
-        _feed(lines, number, arbiter, result),
+        _feed(lines, number, arbiter, result, own),
         order="known",
         sources=first.summary.sources + second.summary.sources,
         made={"by": "arbitrate", "timezone": first.zone, "hold_ns": str(hold_ns), "number": str(number)},
     )
     counts, numbers = arbiter.counts, arbiter.numbers
     result.duplicates, result.conflicts, result.late = counts.duplicates, counts.conflicts, counts.late
+    result.repeated = sum(line.counts.duplicates for line in own)
     result.gaps, result.missing = len(arbiter.gaps), numbers.missing + numbers.filled
     return result
 
 
 def _feed(
-    lines: tuple[Day, Day], number: NumberColumn, arbiter: Arbiter[_Place], result: Arbitrated
+    lines: tuple[Day, Day],
+    number: NumberColumn,
+    arbiter: Arbiter[_Place],
+    result: Arbitrated,
+    own: Sequence[Numbering],
 ) -> Iterator[pa.RecordBatch]:
     """The rows of the feed, batch by batch."""
     channels = Groups(number.by or lines[0].stream.key)
     copies = merge(
-        *(_copies(day, line, number, channels) for line, day in enumerate(lines)), key=itemgetter(0)
+        *(_copies(day, line, number, channels, own[line]) for line, day in enumerate(lines)),
+        key=itemgetter(0),
     )  # of equal times the first line's come first
     held: list[Release[_Place]] = []
     for copy in copies:
@@ -106,7 +123,9 @@ def _feed(
         yield _batch(held, result)
 
 
-def _copies(day: Day, line: int, number: NumberColumn, channels: Groups) -> Iterator[Copy[_Place]]:
+def _copies(
+    day: Day, line: int, number: NumberColumn, channels: Groups, own: Numbering
+) -> Iterator[Copy[_Place]]:
     """One line's rows, in the order of the receiver's clock; a row without number cannot be told apart."""
     for batch in day.batches():
         if batch.column(number.column).null_count:
@@ -120,6 +139,7 @@ def _copies(day: Day, line: int, number: NumberColumn, channels: Groups) -> Iter
             whole_numbers(batch.column(number.column))[0],
             row_hashes(batch.drop_columns([KNOWN_NS])),
         )
+        own.take(values[1], values[2])
         places = map(_Place, repeat(line), repeat(batch), range(batch.num_rows))
         yield from map(Copy, *(value.tolist() for value in values), places)
 

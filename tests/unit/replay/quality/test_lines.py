@@ -101,3 +101,18 @@ def test_days_that_are_no_two_lines_are_refused(tmp_path: Path, capsys: pytest.C
         keep_day(HistoryStore(tmp_path / line), "quote", quotes | {"known_ns": [NOON_NS], "sequence": [1.5]})
     assert "column sequence is double" in arbitrated(tmp_path, capsys, code=2)
     assert not (tmp_path / "feed").exists()
+
+
+def test_numbers_that_begin_anew_or_are_shared_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = [1, 2, 2, 3, 1, 2, 3]
+    times_ns = [NOON_NS + number * MS for number in range(len(numbers))]
+    for line in ("a", "b"):
+        rows = {"event_ns": times_ns, "known_ns": times_ns, "symbol": ["A"] * 7, "channel": [0] * 7}
+        keep_day(HistoryStore(tmp_path / line), "quote", rows | {"sequence": numbers})
+    answer = arbitrated(tmp_path, capsys)
+    assert "8 rows have a number that their own line had before, and are left out as copies" in answer
+    record(tmp_path / "good", "a", lost=[3, 90], late_ms=8)
+    record(tmp_path / "good", "b", lost=[4, 91], late_ms=8)
+    assert "their own line" not in arbitrated(tmp_path / "good", capsys)
