@@ -51,17 +51,17 @@ class Arbitrated:
     def lines(self) -> list[str]:
         """What to print."""
         of_a, of_b = self.rows
-        told = [
+        words = [
             f"{of_a + of_b:,} rows, {of_a:,} from line a and {of_b:,} from line b",
             f"{self.duplicates:,} second copies left out, {self.conflicts:,} of them with other values",
             f"{self.gaps:,} gaps of {self.missing:,} numbers, {self.late:,} of which came too late",
         ]
         if self.repeated:
-            told.append(
+            words.append(
                 f"{self.repeated:,} rows have a number that their own line had before, and are left out as "
                 "copies: do numbers begin anew, or several rows have one? Name what tells them apart"
             )
-        return told
+        return words
 
 
 def arbitrate(

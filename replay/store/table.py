@@ -136,8 +136,6 @@ class HistoryTable:
         try:
             self._delta = DeltaTable(str(self.root))
             if version is not None and version != self._delta.version():
-                if not 0 <= version < 2**63:
-                    self._require_version(version)
                 self._load(version)
         except TableNotFoundError:
             raise HistoryError(
@@ -320,7 +318,7 @@ class HistoryTable:
     def _load(self, version: int) -> None:
         try:
             self._delta.load_as_version(version)
-        except (DeltaError, OSError):
+        except (DeltaError, OSError, OverflowError):
             self._require_version(version)  # reads the whole log
             raise
 
