@@ -5,10 +5,12 @@ made, so one goes from query to query only where both need the same files.
 """
 
 import os
+import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import duckdb
@@ -68,7 +70,9 @@ class Engines:
 
 
 def _locked(files: Sequence[str]) -> Engine:
-    engine = duckdb.connect(":memory:", config=_LIMITS)
+    # Where it writes what memory does not hold: by default in the working folder, which may be anybody's.
+    spill = Path(tempfile.gettempdir()) / f"tidemark-sql-{os.getuid()}"
+    engine = duckdb.connect(":memory:", config={**_LIMITS, "temp_directory": str(spill)})
     engine.execute("set enable_external_file_cache = false")  # an idle engine keeps no bytes of files
     engine.execute("set allowed_paths = $paths", {"paths": list(files)})
     engine.execute("set enable_external_access = false")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import duckdb
@@ -162,3 +163,9 @@ def test_what_is_no_sql_or_names_no_column_is_said_in_one_error(snapshot: Snapsh
         run_query("selekt 1", {"quote": snapshot}, Wanted())
     with pytest.raises(HistoryError, match=r"cannot be run.*nowhere"):
         run_query("select nowhere from quote", {"quote": snapshot}, Wanted())
+
+
+def test_what_memory_does_not_hold_is_written_in_the_folder_for_temporary_files() -> None:
+    query = "select value from duckdb_settings() where name = 'temp_directory'"
+    (row,) = run_query(query, {}, Wanted()).rows.to_pylist()
+    assert Path(row["value"]).parent == Path(tempfile.gettempdir())
