@@ -157,6 +157,7 @@ def test_nothing_of_a_project_stays_behind_in_the_process(tmp_path: Path) -> Non
             "nor an installed package",
         ),
         ("1 / 0\ndef smooth(rows):\n    return rows\n", "cannot be loaded: ZeroDivisionError"),
+        ("raise SystemExit\ndef smooth(rows):\n    return rows\n", "cannot be loaded: Ended: SystemExit"),
         ("def smooth(rows):\n    import helpers\n    return helpers.twice(rows)\n", "import it at the top"),
     ],
 )
@@ -196,8 +197,12 @@ def test_every_engine_gives_nulls_as_nulls(tmp_path: Path, engine: str) -> None:
     assert function.run(ROWS)["y"].to_pylist() == [2.0, None, 6.0]
 
 
-def test_pandas_rows_in_another_order_are_refused(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
+@pytest.mark.parametrize("inplace", [False, True])
+def test_pandas_rows_in_another_order_are_refused(tmp_path: Path, inplace: bool) -> None:
     text = ENGINES["pandas"].replace("rows['x'] * 2", "rows.sort_values('x', ascending=False)['x']")
+    if inplace:
+        text = text.replace("    return", "    rows.sort_values('x', ascending=False, inplace=True)\n    return")
     function, _ = loaded(project(tmp_path, text))
     assert function is not None
     with pytest.raises(ValueError, match="another order"):
