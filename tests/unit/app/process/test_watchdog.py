@@ -47,7 +47,9 @@ with watchdog.over():
 
 
 def test_a_call_that_lets_no_other_thread_run_ends_the_process() -> None:
-    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 1
     assert "Timeout" in done.stderr
     assert "in match" in done.stderr

@@ -1,4 +1,4 @@
-"""Code of somebody else changes nothing outside of it, ends as an exception, and makes no model of a pickle."""
+"""Code of somebody else changes nothing outside of it, and ends as an exception; no pickle is a model."""
 
 import decimal
 import io
@@ -95,4 +95,4 @@ def test_no_model_is_made_out_of_a_pickle_whichever_way_its_source_goes(tmp_path
     with pytest.raises(TileError, match="cannot be loaded: PickleFound"):
         models.fitted.load(models.fitted.store.put(planted.getvalue()))
     assert Planted.calls == before
-    assert isinstance(pickle.loads(pickle.dumps(Path())), Path)  # of others, pickles are as they were
+    assert pickle.loads(pickle.dumps(Path())) == Path()  # noqa: S301 (of others, pickles are as they were)

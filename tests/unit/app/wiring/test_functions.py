@@ -202,7 +202,9 @@ def test_every_engine_gives_nulls_as_nulls(tmp_path: Path, engine: str) -> None:
 def test_pandas_rows_in_another_order_are_refused(tmp_path: Path, inplace: bool) -> None:
     text = ENGINES["pandas"].replace("rows['x'] * 2", "rows.sort_values('x', ascending=False)['x']")
     if inplace:
-        text = text.replace("    return", "    rows.sort_values('x', ascending=False, inplace=True)\n    return")
+        text = text.replace(
+            "    return", "    rows.sort_values('x', ascending=False, inplace=True)\n    return"
+        )
     function, _ = loaded(project(tmp_path, text))
     assert function is not None
     with pytest.raises(ValueError, match="another order"):
