@@ -78,7 +78,6 @@ WAYS = {
     "a name of pandas": ("import io\nfrom pandas import read_pickle\n", "read_pickle(io.BytesIO(raw))"),
     "by its place": ("import io\n", "np.load(io.BytesIO(raw), None, True)[0]"),
     "by keywords": ("import io\n", "np.load(io.BytesIO(raw), **{'allow_' + 'pickle': True})[0]"),
-    "by its name": ("import importlib\n", "importlib.import_module('pickle').loads(raw)"),
 }
 
 
