@@ -1,6 +1,7 @@
 """Models of the user: which objects are models, what their artefacts may be, and how records are kept."""
 
 import io
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -213,9 +214,12 @@ def test_an_artefact_of_other_bytes_is_refused(tmp_path: Path) -> None:
     store = ModelStore(tmp_path / "models")
     sha256 = store.put(b"one")
     assert store.get(sha256) == b"one"
-    store.path(sha256).write_bytes(b"two")
+    store.path(sha256).write_bytes(b"two" * 10_000_000)
+    tracemalloc.start()
     with pytest.raises(TileError, match="another file than its name says"):
         store.get(sha256)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000  # bytes: it is refused before it is in memory
+    tracemalloc.stop()
 
 
 def test_records_are_kept_by_model_meaning_and_moment(tmp_path: Path) -> None:
