@@ -50,7 +50,7 @@ def load_model(folder: Path, node: str, table: NodeTable, store: ModelStore) -> 
     except SourceError as wrong:
         return None, (Mistake("function", str(wrong)),)
     limit_ns = table.time_limit_ms * NS_PER_MS
-    late = f"{place}: node {node}: predict took longer than time_limit = {duration_text(limit_ns)}"
+    late = f"{place}: node {node}: predict or load took longer than time_limit = {duration_text(limit_ns)}"
     timed = Timed(apart, Watchdog(limit_ns, lambda: end_process(late), hard_ns=HARD_NS))
     fitted = Fitted(kind, place, tuple(table.returns), timed, store)
     engine = _engine_words(reached.packages)
@@ -86,7 +86,7 @@ class Fitted:
         """What runs rows through an artefact; raises TileError where it is none, OSError without a file."""
         raw = self.store.get(sha256)
         try:
-            model = self.apart.call(without_pickle, self.kind.of_bytes, raw)
+            model = self._timed(without_pickle, self.kind.of_bytes, raw)
         except Exception as wrong:  # whatever the model of somebody else raises
             raise TileError(
                 f"{self.place}: the artefact {self.store.path(sha256)} cannot be loaded: "

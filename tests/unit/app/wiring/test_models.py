@@ -222,6 +222,17 @@ def test_an_artefact_of_other_bytes_is_refused(tmp_path: Path) -> None:
     tracemalloc.stop()
 
 
+def test_a_load_that_hangs_is_ended_as_a_call_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = tmp_path / "ended"
+    monkeypatch.setattr("app.wiring.models.end_process", ended.write_text)
+    text = PLAIN.replace(
+        "return cls(float(raw))", f"while not Path({str(ended)!r}).exists():\n            pass"
+    )
+    models = fitted(tmp_path, "from pathlib import Path\n\n\n" + text, time_limit_ms=50)
+    models.fitted.load(models.fitted.store.put(b"1.0"))
+    assert ended.read_text().endswith("node score: predict or load took longer than time_limit = 50ms")
+
+
 def test_records_are_kept_by_model_meaning_and_moment(tmp_path: Path) -> None:
     store = ModelStore(tmp_path / "models")
     assert store.records() == []
