@@ -15,7 +15,7 @@ import pytest
 
 from app.wiring.apart import Apart, Ended
 from operators.tiles.calls import TileError
-from tests.unit.app.wiring.test_models import HEAD, PLAIN, Planted, fitted
+from tests.stage.model_files import HEAD, PLAIN, Planted, fitted
 
 
 def settings() -> tuple[Any, ...]:
