@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from app.errors import RunError
 from app.fit.samples import Samples
+from app.wiring.apart import without_pickle
 from app.wiring.function_source import SourceError
 from app.wiring.models import Fitted, Floats, Prediction
 from operators.tiles.calls import failure_words
@@ -52,8 +53,8 @@ def fit_model(fitted: Fitted, samples: Samples) -> FittedModel:
     """
     model = _made(fitted, samples)
     try:
-        raw = fitted.kind.as_bytes(model)
-        again = fitted.of(fitted.kind.of_bytes(raw))
+        raw = fitted.apart.call(fitted.kind.as_bytes, model)
+        again = fitted.of(fitted.apart.call(without_pickle, fitted.kind.of_bytes, raw))
     except SourceError as wrong:
         raise RunError(str(wrong)) from None
     except Exception as wrong:  # whatever the model of somebody else raises
@@ -103,8 +104,8 @@ def _made(fitted: Fitted, samples: Samples) -> Any:
     if not samples.rows:
         raise RunError(f"{fitted.place}: no row trains: take more days, or a shorter embargo")
     try:
-        model = fitted.kind.make()
-        model.fit(samples.x.copy(), samples.y.copy())
+        model = fitted.apart.call(fitted.kind.make)
+        fitted.apart.call(model.fit, samples.x.copy(), samples.y.copy())
     except Exception as wrong:  # whatever the model of somebody else raises
         raise RunError(f"{fitted.place}: fit with {samples.rows:,} rows: {failure_words(wrong)}") from None
     return model

@@ -1,7 +1,7 @@
 """Samples of a model: rows with a label and every column that it reads, in order of time."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from operators.tiles.settings import ModelSettings
 from schemas.batch import Int64s
 
 Bools = npt.NDArray[np.bool_]
+INFO_END: Final = "info_end_ns"  # the last moment that a label hangs on; rows with `KNOWN` have it too
 
 
 class Samples(NamedTuple):
@@ -20,7 +21,8 @@ class Samples(NamedTuple):
 
     `x`         float64 [samples, columns of the model], all finite.
     `y`         float64 [samples], finite: the label.
-    `start_ns`  int64: the time of the row, and `known_ns` from when on its label is known.
+    `start_ns`  int64: the time of the row, and `known_ns` from when on its label is known, which is not
+                before the last moment that it hangs on.
     """
 
     x: Floats
@@ -50,10 +52,16 @@ def samples_of(model: ModelSettings, rows: pa.Table, clock: str) -> Samples:
     whole = np.isfinite(x).all(axis=1) & np.isfinite(y)
     whole &= np.asarray(known.is_valid().to_numpy(zero_copy_only=False), np.bool_)
     start_ns = np.asarray(rows.column(clock).to_numpy(), np.int64)
-    known_ns = np.asarray(known.fill_null(0).to_numpy(zero_copy_only=False), np.int64)
+    # A feed may stamp rows as known before they happened: their clocks differ.  Moments of a fit are times of
+    # rows, so a label that hangs on a later row is not known by then, whatever its stamp says.
+    known_ns = np.maximum(_int64s(known), _int64s(rows.column(INFO_END).combine_chunks()))
     places = np.flatnonzero(whole)
     places = places[np.argsort(start_ns[places], kind="stable")]
     return Samples(x, y, start_ns, known_ns).choose(places)
+
+
+def _int64s(column: pa.Array) -> Int64s:
+    return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), np.int64)
 
 
 def joined(parts: Iterable[Samples]) -> Samples:

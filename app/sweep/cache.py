@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -22,15 +22,17 @@ from app.errors import UsageError
 from app.process.clock import now_ns
 from operators.hashing.parity import Parity, sealed_hashes
 from operators.sealed import Sealed
+from schemas.batch import Int64s
 from schemas.clocks import NS_PER_DAY
 from schemas.frame import LEFT_INDEX, LEFT_OFFSET
 
-VERSION: Final = 1  # of the files
+VERSION: Final = 2  # of the files
 KEY_LENGTH: Final = 32
 ENDING: Final = ".arrow"
 UNFINISHED: Final = ".unfinished"
 COMPLETE: Final = b"complete_ns"
 REASON: Final = b"reason:"
+SESSION: Final = b"session"  # where runs of one session begin, and which these are
 MARK: Final = b"TDMK"  # ends a file that is whole, behind a trailer and its length
 LENGTH_SIZE: Final = 4
 
@@ -39,6 +41,16 @@ def key_of(*parts: object) -> str:
     """The key of what follows from all of these."""
     fields = json.dumps([VERSION, *parts], sort_keys=True, default=str)
     return hashlib.sha256(fields.encode()).hexdigest()[:KEY_LENGTH]
+
+
+class Call(NamedTuple):
+    """What was given in a call: without keys, which number the symbols of one task at work.
+
+    `session`  of each row, int64, where that is not the one of its time; else None.
+    """
+
+    sealed: Sealed
+    session: Int64s | None
 
 
 @dataclass(frozen=True)
@@ -57,14 +69,14 @@ class Entry:
     parity: str
     cuts: str
 
-    def sealed(self) -> Iterator[Sealed]:
-        """What was given, call by call; without keys, which number the symbols of one task at work."""
+    def read(self) -> Iterator[Call]:
+        """What was given, call by call."""
         with pa.memory_map(str(self.path)) as file:
             reader = pa.ipc.open_stream(file)
             for _ in range(self.calls):
                 rows, metadata = reader.read_next_batch_with_custom_metadata()
                 fields = dict(metadata or {})
-                yield Sealed(
+                sealed = Sealed(
                     rows if rows.num_rows else None,
                     int(fields[COMPLETE]),
                     reasons={
@@ -73,6 +85,8 @@ class Entry:
                         if key.startswith(REASON)
                     },
                 )
+                runs = fields.get(SESSION)
+                yield Call(sealed, None if runs is None else _of_runs(runs, rows.num_rows))
 
 
 class Writing:
@@ -88,8 +102,8 @@ class Writing:
         self._calls = 0
         self._cuts = hashlib.sha256()
 
-    def add(self, sealed: Sealed) -> None:
-        """Write what was given in a call."""
+    def add(self, sealed: Sealed, session: Int64s | None = None) -> None:
+        """Write what was given in a call, and the session of each row where its time does not say it."""
         rows = sealed.rows
         fields = {COMPLETE: str(sealed.complete_ns).encode()}
         if rows is None:
@@ -97,6 +111,8 @@ class Writing:
         else:
             fields |= {REASON + name.encode(): of.tobytes() for name, of in sealed.reasons.items()}
             self._parity = self._parity.roll(sealed_hashes(rows))
+        if session is not None:
+            fields[SESSION] = _as_runs(session)
         self._cuts.update(f"{rows.num_rows} {sealed.complete_ns};".encode())
         for name in (LEFT_OFFSET, LEFT_INDEX):  # which are not in the parity
             if name in rows.schema.names:
@@ -179,6 +195,16 @@ class Cache:
             path.unlink(missing_ok=True)
             size -= of
         return size
+
+
+def _as_runs(values: Int64s) -> bytes:
+    begins = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+    return np.concatenate([begins, values[begins]]).astype(np.int64).tobytes()
+
+
+def _of_runs(runs: bytes, count: int) -> Int64s:
+    begins, values = np.frombuffer(runs, np.int64).reshape(2, -1)
+    return np.repeat(values, np.diff(np.append(begins, count)))
 
 
 def _trailer(path: Path) -> dict[str, Any]:

@@ -4,18 +4,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from app.batch.outputs import OutputFile
 from app.errors import RunError
-from app.sweep.cache import Cache, Entry, key_of
+from app.sweep.cache import Cache, Call, Entry, key_of
 from app.wiring.pipeline import Pipeline
 from operators.graph.graph import make_node
 from operators.graph.plan import Plan, PlannedNode
 from operators.graph.row_keys import row_keys
-from operators.graph.running import RunningNodes
+from operators.graph.running import RunningNodes, sessions_by_time
 from operators.hashing.parity import Parity, sealed_hashes
 from operators.node import Context, Node
 from operators.rows.groups import Groups
 from operators.sealed import ALIGNED, Entries, Sealed, Snapshot
+from schemas.batch import Int64s
 from schemas.clocks import clock_column
 
 EVER_NS: Final = 2**63 - 1
@@ -68,6 +71,7 @@ class _Run:
         self._roots = {name: entry for name, entry in roots.items() if name in read}
         part = replace(plan, nodes=tuple(self._nodes.values()))
         self._graph = RunningNodes(part, self._make, Groups())
+        self._plan = plan
         self._on = clock_column(pipeline.asof.clock)
         streams = {name: stream.key for name, stream in plan.streams.items()}
         self._key_of = {ALIGNED: pipeline.asof.left.key, **streams}
@@ -83,7 +87,7 @@ class _Run:
         try:
             for sealed in self._sealed():
                 for name, writing in writings.items():
-                    writing.add(sealed[name])
+                    writing.add(sealed[name], self._own_sessions(sealed[name]))
                 for name, output in outputs.items():
                     assert output is not None, "it has a file"
                     rows = output.choose(sealed[name]).rows
@@ -102,20 +106,32 @@ class _Run:
 
     def _sealed(self) -> Iterator[dict[str, Sealed]]:
         """What roots and nodes gave, call by call."""
-        roots = {name: entry.sealed() for name, entry in self._roots.items()}
-        used = {name: entry.sealed() for name, entry in self._known.items()}
+        roots = {name: entry.read() for name, entry in self._roots.items()}
+        used = {name: entry.read() for name, entry in self._known.items()}
         for _ in range(self._calls):
             yield self._graph.run(
                 {name: self._keyed(name, next(calls)) for name, calls in roots.items()},
                 {name: self._keyed(name, next(calls)) for name, calls in used.items()},
             )
 
-    def _keyed(self, name: str, sealed: Sealed) -> Sealed:
+    def _keyed(self, name: str, call: Call) -> Sealed:
         """Rows with the symbols of this task."""
+        sealed, session = call
         if sealed.rows is None:
             return sealed
         keys = row_keys(sealed.rows, self._key_of[name], self._on, self._graph.groups)
-        return sealed._replace(keys=keys)
+        return sealed._replace(keys=keys if session is None else keys._replace(session=session))
+
+    def _own_sessions(self, sealed: Sealed) -> Int64s | None:
+        """The sessions of rows where their times do not say them: a bar that ends one is of it.
+
+        What times say is left to whoever reads the rows, for that is the anchor's, and not in every meaning.
+        """
+        keys = sealed.keys
+        if sealed.rows is None or keys is None or not keys.session.size:
+            return None
+        by_time = sessions_by_time(self._plan.sessions, keys.time_ns, made=True)
+        return None if np.array_equal(keys.session, by_time) else keys.session
 
     def _make(self, planned: PlannedNode, groups: Groups) -> Node:
         return _Known(planned) if planned.name in self._known else make_node(planned, groups)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import types
 
 Give: TypeAlias = Callable[[pa.RecordBatch], Any]
-Take: TypeAlias = Callable[[Any, Any, Sequence[str]], Mapping[str, pa.Array]]
+Take: TypeAlias = Callable[[Any, int, Sequence[str]], Mapping[str, pa.Array]]
 
 KINDS: Final = "pl.DataFrame, pd.DataFrame, pa.Table or dict[str, np.ndarray]"
 PANDAS_TYPES: Final = {
@@ -35,7 +35,7 @@ class Engine(NamedTuple):
 
     `package`  that has them.
     `give`     rows as the function takes them.
-    `take`     of what it gave, the columns that are wanted and there; the second is what it was given.
+    `take`     of what it gave, the columns that are wanted and there; the second is how many rows it got.
     """
 
     package: str
@@ -58,7 +58,7 @@ def _give_polars(rows: pa.RecordBatch) -> Any:
     return import_module("polars").from_arrow(pa.Table.from_batches([rows]))
 
 
-def _take_polars(made: Any, _: Any, names: Sequence[str]) -> Mapping[str, pa.Array]:
+def _take_polars(made: Any, _: int, names: Sequence[str]) -> Mapping[str, pa.Array]:
     _require(made, import_module("polars").DataFrame, "pl.DataFrame")
     return {name: made.get_column(name).rechunk().to_arrow() for name in names if name in made.columns}
 
@@ -73,9 +73,11 @@ def _give_pandas(rows: pa.RecordBatch) -> Any:
     return pandas.DataFrame(columns)
 
 
-def _take_pandas(made: Any, rows: Any, names: Sequence[str]) -> Mapping[str, pa.Array]:
-    _require(made, import_module("pandas").DataFrame, "pd.DataFrame")
-    if len(made) == len(rows) and not made.index.equals(rows.index):
+def _take_pandas(made: Any, rows: int, names: Sequence[str]) -> Mapping[str, pa.Array]:
+    pandas = import_module("pandas")
+    _require(made, pandas.DataFrame, "pd.DataFrame")
+    # Not compared with the frame that it was given, which it may have sorted itself.
+    if len(made) == rows and not made.index.equals(pandas.RangeIndex(rows)):
         raise ValueError("it gave rows in another order: their index is not that of the rows it got")
     return {name: pa.array(made[name], from_pandas=True) for name in names if name in made.columns}
 
@@ -84,7 +86,7 @@ def _give_arrow(rows: pa.RecordBatch) -> pa.Table:
     return pa.Table.from_batches([rows])
 
 
-def _take_arrow(made: Any, _: Any, names: Sequence[str]) -> Mapping[str, pa.Array]:
+def _take_arrow(made: Any, _: int, names: Sequence[str]) -> Mapping[str, pa.Array]:
     _require(made, pa.Table, "pa.Table")
     return {name: made.column(name).combine_chunks() for name in names if name in made.column_names}
 
@@ -95,7 +97,7 @@ def _give_numpy(rows: pa.RecordBatch) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def _take_numpy(made: Any, _: Any, names: Sequence[str]) -> Mapping[str, pa.Array]:
+def _take_numpy(made: Any, _: int, names: Sequence[str]) -> Mapping[str, pa.Array]:
     _require(made, dict, "a dict of arrays")
     return {name: _array(made[name], name) for name in names if name in made}
 

@@ -9,12 +9,13 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from app.wiring.apart import Apart
 from app.wiring.function_source import Reached, SourceError
 from operators.tiles.calls import failure_words
 from schemas.without_pandas import show_pandas
 
 
-def load_module(path: Path, reached: Reached) -> ModuleType:
+def load_module(path: Path, reached: Reached, apart: Apart) -> ModuleType:
     """The module of a file, with the files beside it that it loads; nothing of them stays behind.
 
     Raises SourceError where it cannot be loaded.
@@ -24,10 +25,10 @@ def load_module(path: Path, reached: Reached) -> ModuleType:
     spec = spec_from_file_location(path.stem, path, loader=_Fresh(path.stem, str(path)))
     assert spec is not None
     assert spec.loader is not None
-    module = module_from_spec(spec)
+    loader, module = spec.loader, module_from_spec(spec)
     with _only_here(reached.modules):
         try:
-            spec.loader.exec_module(module)
+            apart.load(lambda: loader.exec_module(module))
         except Exception as wrong:  # whatever the file of somebody else raises
             raise SourceError(f"{path.name} cannot be loaded: {failure_words(wrong)}") from None
     return module

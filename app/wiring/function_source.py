@@ -20,6 +20,10 @@ STAR: Final = "*"
 # Keywords without which a file that is loaded may run what is in it, and functions that always let it.
 GUARDS: Final = {"weights_only": True, "allow_pickle": False}
 PICKLING: Final = frozenset({"read_pickle", "to_pickle"})
+# What reaches source by text that is made as it runs.
+UNFOLLOWED: Final = frozenset(
+    {"exec", "eval", "globals", "__import__", "import_module", "run_path", "run_module"}
+)
 
 
 class SourceError(Exception):
@@ -221,6 +225,11 @@ class _Walk:
         for part in ast.walk(statement):
             if (word := _pickling(part)) and isinstance(part, ast.expr):
                 self.pickles.add(f"{module.path.name}:{part.lineno}: {word}")
+            if (word := _unfollowed(part, module)) and isinstance(part, ast.expr):
+                raise SourceError(
+                    f"{module.path.name}:{part.lineno}: what {word} reaches cannot be followed, and a change "
+                    "of it would go unseen: import what is used at the top of the file"
+                )
             if isinstance(part, ast.Name) and id(part) not in within:
                 self.follow(module.name, part.id)
 
@@ -266,6 +275,19 @@ def _pickling(part: ast.AST) -> str:
         if wanted is not None and not (isinstance(value, ast.Constant) and value.value is wanted):
             return f"{keyword.arg} other than {wanted}"
     return ""
+
+
+def _unfollowed(part: ast.AST, module: _Module) -> str:
+    """By what a part of a text reaches source that nobody can follow; empty where it does not."""
+    if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
+        of = module.imports.get(part.value.id)
+        known = of is not None and of.module in ("importlib", "runpy")
+        return part.attr if known and part.attr in UNFOLLOWED else ""
+    if not isinstance(part, ast.Name) or part.id in module.definitions:
+        return ""
+    imported = module.imports.get(part.id)
+    name = part.id if imported is None else imported.name
+    return name if name in UNFOLLOWED else ""
 
 
 def _is_within_function(statement: ast.stmt, part: ast.AST) -> bool:

@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from app.config import Settings
-from app.process.watchdog import Watchdog, end_process
+from app.process.watchdog import HARD_NS, Watchdog, end_process
 from app.settings.functions import FUNCTION, FunctionTable
 from app.settings.graph import Loaded
+from app.wiring.apart import Apart, Timed
 from app.wiring.function_frames import KINDS, Engine, engine_of
 from app.wiring.function_modules import load_module
 from app.wiring.function_source import SourceError, reached_by
@@ -49,18 +50,18 @@ def _loaded(folder: Path, node: str, table: FunctionTable) -> Loaded:
     assert table.function is not None
     match = FUNCTION.fullmatch(table.function)
     assert match, f"{table.function} names no function"
-    path = (folder / match["file"]).resolve()
+    path, apart = (folder / match["file"]).resolve(), Apart()
     try:
         reached = reached_by(path, match["name"])
-        function = getattr(load_module(path, reached), match["name"])
+        function = getattr(load_module(path, reached, apart), match["name"])
         engine = _engine(function, f"{path.name}:{reached.line}")
     except SourceError as wrong:
         return None, (Mistake("function", str(wrong)),)
     place = f"{path.name}:{reached.line}"
     limit_ns = table.time_limit_ms * NS_PER_MS
     late = f"{place}: node {node}: the function took longer than time_limit = {duration_text(limit_ns)}"
-    watchdog = Watchdog(limit_ns, lambda: end_process(late))
-    run = _Call(function, engine, tuple(table.returns), watchdog)
+    watchdog = Watchdog(limit_ns, lambda: end_process(late), hard_ns=HARD_NS)
+    run = _Call(function, engine, tuple(table.returns), Timed(apart, watchdog))
     versions = f"{engine.package} {version(engine.package)}"
     return UserFunction(run, reached.meaning, versions, place), ()
 
@@ -68,14 +69,13 @@ def _loaded(folder: Path, node: str, table: FunctionTable) -> Loaded:
 class _Call:
     """Calls a function with rows as it takes them."""
 
-    def __init__(self, function: Any, engine: Engine, names: Sequence[str], watchdog: Watchdog) -> None:
-        self._function, self._engine, self._names, self._watchdog = function, engine, names, watchdog
+    def __init__(self, function: Any, engine: Engine, names: Sequence[str], timed: Timed) -> None:
+        self._function, self._engine, self._names, self._timed = function, engine, names, timed
 
     def __call__(self, rows: pa.RecordBatch) -> Mapping[str, pa.Array]:
         frame = self._engine.give(rows)
-        with self._watchdog.over():
-            made = self._function(frame)
-        return self._engine.take(made, frame, self._names)
+        made = self._timed(self._function, frame)
+        return self._engine.take(made, rows.num_rows, self._names)
 
 
 def _engine(function: Any, place: str) -> Engine:

@@ -92,12 +92,15 @@ class ModelStore:
     def get(self, sha256: str) -> bytes:
         """An artefact; raises TileError where its bytes are others, and OSError where it cannot be read."""
         path = self.path(sha256)
-        raw = path.read_bytes()
-        if hashlib.sha256(raw).hexdigest() != sha256:
-            raise TileError(
-                f"{path} is another file than its name says: copy it anew from where it was fitted"
-            )
-        return raw
+        with path.open("rb") as file:
+            if (
+                hashlib.file_digest(file, "sha256").hexdigest() != sha256
+            ):  # a file of any size, in little memory
+                raise TileError(
+                    f"{path} is another file than its name says: copy it anew from where it was fitted"
+                )
+            file.seek(0)
+            return file.read()
 
     def records(self) -> list[ModelRecord]:
         """The records of the folder; raises RunError for one that cannot be read."""

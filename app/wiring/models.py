@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from app.errors import RunError
-from app.process.watchdog import Watchdog, end_process
+from app.process.watchdog import HARD_NS, Watchdog, end_process
 from app.settings.functions import FUNCTION
 from app.settings.graph import Loaded, NodeTable
+from app.wiring.apart import Apart, Timed, without_pickle
 from app.wiring.function_modules import load_module
 from app.wiring.function_source import SourceError, reached_by
 from app.wiring.model_kinds import ModelKind, kind_of, require_no_pickle
@@ -40,17 +41,18 @@ def load_model(folder: Path, node: str, table: NodeTable, store: ModelStore) -> 
     assert table.function is not None
     match = FUNCTION.fullmatch(table.function)
     assert match, f"{table.function} names no model"
-    path = (folder / match["file"]).resolve()
+    path, apart = (folder / match["file"]).resolve(), Apart()
     try:
         reached = reached_by(path, match["name"], model=True)
         place = f"{path.name}:{reached.line}"
         require_no_pickle(reached, place)
-        kind = kind_of(getattr(load_module(path, reached), match["name"]), place)
+        kind = apart.call(kind_of, getattr(load_module(path, reached, apart), match["name"]), place)
     except SourceError as wrong:
         return None, (Mistake("function", str(wrong)),)
     limit_ns = table.time_limit_ms * NS_PER_MS
-    late = f"{place}: node {node}: predict took longer than time_limit = {duration_text(limit_ns)}"
-    fitted = Fitted(kind, place, tuple(table.returns), Watchdog(limit_ns, lambda: end_process(late)), store)
+    late = f"{place}: node {node}: predict or load took longer than time_limit = {duration_text(limit_ns)}"
+    timed = Timed(apart, Watchdog(limit_ns, lambda: end_process(late), hard_ns=HARD_NS))
+    fitted = Fitted(kind, place, tuple(table.returns), timed, store)
     engine = _engine_words(reached.packages)
     return UserFunction(_of_no_moment, reached.meaning, engine, place, FittedModels(fitted)), ()
 
@@ -71,19 +73,20 @@ class Fitted:
 
     `kind`   how they are made, saved and loaded.
     `place`  where the class or the function that makes them stands.
+    `apart`  calls whatever of them has no time limit.
     """
 
     def __init__(
-        self, kind: ModelKind, place: str, names: tuple[str, ...], watchdog: Watchdog, store: ModelStore
+        self, kind: ModelKind, place: str, names: tuple[str, ...], timed: Timed, store: ModelStore
     ) -> None:
-        self.kind, self.place, self.store = kind, place, store
-        self._names, self._watchdog = names, watchdog
+        self.kind, self.place, self.store, self.apart = kind, place, store, timed.apart
+        self._names, self._timed = names, timed
 
     def load(self, sha256: str) -> "Prediction":
         """What runs rows through an artefact; raises TileError where it is none, OSError without a file."""
         raw = self.store.get(sha256)
         try:
-            model = self.kind.of_bytes(raw)
+            model = self._timed(without_pickle, self.kind.of_bytes, raw)
         except Exception as wrong:  # whatever the model of somebody else raises
             raise TileError(
                 f"{self.place}: the artefact {self.store.path(sha256)} cannot be loaded: "
@@ -93,7 +96,7 @@ class Fitted:
 
     def of(self, model: Any) -> "Prediction":
         """What runs rows through a model at hand."""
-        return Prediction(model, self._names, self._watchdog)
+        return Prediction(model, self._names, self._timed)
 
 
 class FittedModels(Models):
@@ -107,8 +110,8 @@ class FittedModels(Models):
 class Prediction:
     """Runs rows through a model: the columns that it gives, null for rows that lack a number (`Run`)."""
 
-    def __init__(self, model: Any, names: tuple[str, ...], watchdog: Watchdog) -> None:
-        self.model, self._names, self._watchdog = model, names, watchdog
+    def __init__(self, model: Any, names: tuple[str, ...], timed: Timed) -> None:
+        self.model, self._names, self._timed = model, names, timed
 
     def __call__(self, rows: pa.RecordBatch) -> Mapping[str, pa.Array]:
         """As of `Run`; raises ValueError where the model gives something else than a value for each row."""
@@ -116,8 +119,7 @@ class Prediction:
         whole: Bools = np.asarray(np.isfinite(x).all(axis=1))
         given = x[whole]
         if given.shape[0]:
-            with self._watchdog.over():
-                made = self.model.predict(given)
+            made: object = self._timed(self.model.predict, given)
         else:
             made = np.empty((0, len(self._names)) if len(self._names) > 1 else 0)
         return dict(zip(self._names, self._columns(made, whole), strict=True))

@@ -31,6 +31,8 @@ def pass_time(
             continue
         needed = bars_until(rule, state.words, o, complete_ns)
         if used + needed > room:
+            if group == 0:  # with more room it is looked at anew, as the first one
+                state.soonest[0] = complete_ns
             return group, used, used + needed
         used = pass_until(rule, state, group, complete_ns, closed, used)
         state.soonest[0] = min(state.soonest[0], state.words[o + at.BOUND])

@@ -13,9 +13,10 @@ from operators.graph.plan import Plan, PlannedNode
 from operators.node import Node
 from operators.rows.groups import Groups
 from operators.sealed import Sealed
-from operators.sessions.sessions import OUTSIDE, ids_if_known
+from operators.sessions.sessions import OUTSIDE, Sessions, ids_if_known
 from operators.tiles.calls import FailedTile
 from operators.tiles.node import TileNode
+from schemas.batch import Int64s
 
 MakeNode: TypeAlias = Callable[[PlannedNode, Groups], Node]
 INT64_MAX: Final = 2**63 - 1
@@ -72,15 +73,23 @@ class RunningNodes:
         return renamed_rows(self._in_sessions(sealed), self._plan.aliases.get(root, {}))
 
     def _in_sessions(self, sealed: Sealed, *, made: bool = False) -> Sealed:
-        """The rows with the session that each is in, where a node looks back.
+        """The rows with the session that each is in, where a node looks back and they have none of their own.
 
         Raises CalendarError for a row of a time that no calendar knows; one that was `made`, such as a bar
         that ends then, is outside every session.
         """
         if sealed.keys is None or sealed.keys.session.size or not self._looks_back:
             return sealed
-        sessions, time_ns = self._plan.sessions, sealed.keys.time_ns
-        session = ids_if_known(sessions.ids, time_ns) if made else sessions.ids(time_ns)
-        if session.size and session.min() < OUTSIDE:  # before 1970: nodes know ids from 0 on, and `OUTSIDE`
-            session = np.where(session == OUTSIDE, OUTSIDE, session & INT64_MAX)
+        session = sessions_by_time(self._plan.sessions, sealed.keys.time_ns, made=made)
         return sealed._replace(keys=sealed.keys._replace(session=session))
+
+
+def sessions_by_time(sessions: Sessions, time_ns: Int64s, *, made: bool) -> Int64s:
+    """The session of each row of these times, as `RowKeys` has it.
+
+    Raises CalendarError for a time that no calendar knows; of rows that were `made` that is outside.
+    """
+    session = ids_if_known(sessions.ids, time_ns) if made else sessions.ids(time_ns)
+    if session.size and session.min() < OUTSIDE:  # before 1970: nodes know ids from 0 on, and `OUTSIDE`
+        session = np.where(session == OUTSIDE, OUTSIDE, session & INT64_MAX)
+    return session

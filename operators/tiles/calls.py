@@ -53,7 +53,11 @@ def called(run: Run, rows: pa.RecordBatch, returns: Sequence[pa.Field]) -> list[
 
 def failure_words(failure: BaseException) -> str:
     """What was raised, in a line."""
-    words = " ".join(f"{type(failure).__name__}: {failure}".split())
+    try:
+        text = str(failure)
+    except Exception as wrong:  # an exception of somebody else, whose words are theirs too
+        text = f"(its words cannot be had: {type(wrong).__name__})"
+    words = " ".join(f"{type(failure).__name__}: {text}".split())
     return words if len(words) <= REASON_LENGTH_MAX else f"{words[:REASON_LENGTH_MAX]}..."
 
 

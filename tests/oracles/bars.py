@@ -26,7 +26,8 @@ class Trade(NamedTuple):
 class Bars:
     """What closes bars: `every` of a `limit`, or of `step_ns`; `spans` are the sessions.
 
-    Of imbalance and runs: what of a trade is counted, and what is expected of the first bar.
+    Of imbalance and runs: what of a trade is counted, whether its side is told, and what is expected of the
+    first bar and, within bounds, of those behind it.
     """
 
     every: str
@@ -42,6 +43,11 @@ class Bars:
     first: int = 0
     span_b: float = 1.0
     span_t: float = 1.0
+    sided: bool = False
+    least: float | None = None
+    most: float | None = None
+    theta_min: float = 1.0
+    reversal: int = 2
 
 
 class Part(NamedTuple):
@@ -64,9 +70,10 @@ class Cut(NamedTuple):
 
 
 def bricks(parts: list[Part], bars: Bars, span: tuple[int, int] | None) -> Iterator[Cut]:
-    """B10: bricks upwards and downwards from the first price, two steps back for one to the other side."""
+    """B10: bricks upwards and downwards from the first price, `reversal` of them back make one."""
     held: list[Part] = []
     base: Number | None = None
+    back = (bars.reversal - 1) * bars.limit
     way = 0
     for part in parts:
         price, now = part.trade.price or 0, part.trade.time_ns
@@ -74,9 +81,9 @@ def bricks(parts: list[Part], bars: Bars, span: tuple[int, int] | None) -> Itera
         start_ns = held[0].trade.time_ns
         base = price if base is None else base
         while True:
-            if price - (up := base + (bars.limit if way < 0 else 0)) >= bars.limit:
+            if price - (up := base + (back if way < 0 else 0)) >= bars.limit:
                 prices, way = (up, up + bars.limit), 1
-            elif (down := base - (bars.limit if way > 0 else 0)) - price >= bars.limit:
+            elif (down := base - (back if way > 0 else 0)) - price >= bars.limit:
                 prices, way = (down, down - bars.limit), -1
             else:
                 break
@@ -192,12 +199,14 @@ def fired(parts: list[Part], bars: Bars) -> set[int]:
 
 
 def leaning(parts: list[Part], bars: Bars) -> set[int]:
-    """The trades that close bars of imbalance (B5) and of runs (B6), by the sign of the last price change."""
+    """The trades that close bars of imbalance (B5) and of runs (B6), by side or by price."""
     signs, sign = [], 0
+    least = bars.first / 10.0 if bars.least is None else bars.least
+    most = bars.first * 10.0 if bars.most is None else bars.most
     for number, part in enumerate(parts):
         change = (part.trade.price or 0) - (parts[number - 1].trade.price or 0) if number else 0
         sign = (change > 0) - (change < 0) or sign
-        signs.append(sign)
+        signs.append((part.trade.direction or 0) if bars.sided else sign)
     weights = [float(amount(part, Bars(bars.measure))) for part in parts]
     if bars.every == "runs":
         weights = list(map(abs, weights))
@@ -223,7 +232,7 @@ def leaning(parts: list[Part], bars: Bars) -> set[int]:
                 sum(signs[n] > 0 for n in range(start + 1, end + 1)) / (end - start)
                 for start, end in itertools.pairwise(ends)
             ]
-            count = min(max(faded(counts, bars.span_t), bars.first / 10.0), bars.first * 10.0)
+            count = min(max(faded(counts, bars.span_t), least), most)
             threshold = expected(signs, weights, number, bars, count, faded(shares, bars.span_t))
     return set(closing)
 
@@ -233,10 +242,10 @@ def expected(
 ) -> float:
     upto = range(number + 1)
     if bars.every == "imbalance":
-        return max(count * abs(faded([signs[n] * weights[n] for n in upto], bars.span_b)), 1.0)
+        return max(count * abs(faded([signs[n] * weights[n] for n in upto], bars.span_b)), bars.theta_min)
     buys = faded([weights[n] for n in upto if signs[n] > 0], bars.span_b)
     sells = faded([weights[n] for n in upto if signs[n] < 0], bars.span_b)
-    return max(count * max(share * buys, (1.0 - share) * sells), 1.0)
+    return max(count * max(share * buys, (1.0 - share) * sells), bars.theta_min)
 
 
 def fold(values: Iterable[float]) -> float:
@@ -319,6 +328,7 @@ def summed_up(symbol: str, number: int, cut: Cut, last: Part, known_ns: int, bar
         for side in (1, -1)
     }
     number_of = int if whole else float
+    sided = bars.sided or not bars.measure  # such bars may be told no sides here
     return {
         "symbol": symbol,
         "event_ns": cut.end_ns,
@@ -336,8 +346,8 @@ def summed_up(symbol: str, number: int, cut: Cut, last: Part, known_ns: int, bar
         "notional": number_of(notional),
         "vwap": float(notional) / float(volume) if trades else None,
         "count": len(trades),
-        "buy_volume": None if bars.measure else number_of(by_side[1]),  # such bars are told no sides here
-        "sell_volume": None if bars.measure else number_of(by_side[-1]),
+        "buy_volume": number_of(by_side[1]) if sided else None,
+        "sell_volume": number_of(by_side[-1]) if sided else None,
         "close_reason": cut.reason,
         "empty": not trades,
         "partial": cut.partial,

@@ -53,10 +53,11 @@ def declared(bars: Bars, **more: Any) -> BarSettings:
     every: Any = bars.every
     measure: Any = bars.measure
     if bars.measure:
-        spans = {"span_b": bars.span_b, "span_t": bars.span_t}
+        spans: dict[str, Any] = {"span_b": bars.span_b, "span_t": bars.span_t, "theta_min": bars.theta_min}
+        bounds: dict[str, Any] = {"min_ticks": bars.least, "max_ticks": bars.most}
         more = {
-            "direction": "",
-            "expected": Expected(measure=measure, exp_ticks_init=bars.first, **spans),
+            "direction": "d" if bars.sided else "",
+            "expected": Expected(measure=measure, exp_ticks_init=bars.first, **spans, **bounds),
             **more,
         }
     origin: Any = bars.origin
@@ -70,6 +71,7 @@ def declared(bars: Bars, **more: Any) -> BarSettings:
         empty=bars.empty,
         known_after_ns=bars.known_after_ns,
         close_at_session_end=bars.in_sessions,
+        reversal=bars.reversal,
         **{"direction": "d", **more},
     )
 

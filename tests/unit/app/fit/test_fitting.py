@@ -132,6 +132,7 @@ def test_samples_are_rows_with_a_label_and_every_column_in_order_of_time() -> No
             "a": [1.0, 2.0, None, float("nan"), 5.0],
             "b": pa.array([True, False, True, True, True]),
             "label": pa.array([1, -1, 1, 1, None], pa.int8()),
+            "info_end_ns": pa.array([7, 10, 7, 6, None], pa.int64()),  # of a feed whose clock is behind
             "label_known_ns": pa.array([9, 8, 7, 6, None], pa.int64()),
         }
     )
@@ -139,6 +140,6 @@ def test_samples_are_rows_with_a_label_and_every_column_in_order_of_time() -> No
     assert made.x.tolist() == [[2.0, 0.0], [1.0, 1.0]]
     assert made.y.tolist() == [-1.0, 1.0]
     assert made.start_ns.tolist() == [1, 3]
-    assert made.known_ns.tolist() == [8, 9]
+    assert made.known_ns.tolist() == [10, 9]  # a label is not known before the last row that it hangs on
     both = joined([made, made])
     assert both.start_ns.tolist() == [1, 1, 3, 3]

@@ -116,6 +116,31 @@ def test_each_variant_has_the_rows_of_a_backtest_with_its_settings(day: Day) -> 
             assert done[name]["rows"][output] == once.num_rows == alone["rows_out"][output]
 
 
+def test_known_bars_are_of_the_session_that_they_end(day: Day) -> None:
+    """The last bar of a session ends where the next one begins, and is none of its rows."""
+    folded = """\
+[graph]
+anchor = { session = "09:30-16:00", timezone = "America/New_York" }
+[graph.bars]
+kind = "bars"
+from = "aligned"
+every = { time = "1h" }
+[graph.folded]
+from = "bars"
+features = { so_far = "cumsum(count, reset='session')", more = "count + 1" }
+[graph.folded.out]
+columns = ["bar_no", "so_far"]
+"""
+    file = graph_file(day.folder, folded, "folded.toml")
+    words = ("--cache", day.folder / "cache", "--set")
+    day.backtest("first", *words, "graph.folded.features.more=count + 2", config=file)
+    day.backtest("second", *words, "graph.folded.features.more=count + 3", config=file)
+    told = json.loads((day.folder / "second" / "sweep.json").read_text())["results"]
+    assert told[-1]["known"][-1] == "bars"
+    rows = [read_rows(day.folder / name / "set" / "folded") for name in ("first", "second")]
+    assert rows[1].equals(rows[0])
+
+
 def test_what_is_known_is_not_computed_again(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("--set", "graph.tick.features.vol=rolling_std(mid, rows=25)")
     first = day.sweep("first", *words)["set"]

@@ -120,6 +120,15 @@ def test_comments_docstrings_white_space_and_what_is_not_reached_change_nothing(
     assert meaning(project(tmp_path, text, helpers, DEEPER + "\n# the end\n")) == before
 
 
+def test_methods_and_names_of_its_own_are_followed(tmp_path: Path) -> None:
+    text = SMOOTH.replace("def smooth", "def eval(x):\n    return x\n\n\ndef smooth").replace(
+        "twice(", "eval("
+    )
+    assert meaning(project(tmp_path, text.replace("rows.select", "rows.eval"))) != meaning(
+        project(tmp_path, text)
+    )
+
+
 def test_nothing_of_a_project_stays_behind_in_the_process(tmp_path: Path) -> None:
     import sys
 
@@ -157,7 +166,16 @@ def test_nothing_of_a_project_stays_behind_in_the_process(tmp_path: Path) -> Non
             "nor an installed package",
         ),
         ("1 / 0\ndef smooth(rows):\n    return rows\n", "cannot be loaded: ZeroDivisionError"),
+        ("raise SystemExit\ndef smooth(rows):\n    return rows\n", "cannot be loaded: Ended: SystemExit"),
         ("def smooth(rows):\n    import helpers\n    return helpers.twice(rows)\n", "import it at the top"),
+        ("def smooth(rows):\n    return __import__('helpers')\n", "my_nodes.py:2: what __import__ reaches"),
+        (
+            "import importlib as i\ndef smooth(rows):\n    i.import_module('helpers')\n",
+            "import_module reaches",
+        ),
+        ("from runpy import run_path as r\ndef smooth(rows):\n    r('helpers.py')\n", "run_path reaches"),
+        ("exec('X = 3')\ndef smooth(rows):\n    return X\n", "my_nodes.py:1: what exec reaches"),
+        ("import helpers\ndef smooth(rows):\n    globals()['helpers']\n", "globals reaches"),
     ],
 )
 def test_a_function_that_cannot_be_used_is_refused_with_its_place(
@@ -196,8 +214,14 @@ def test_every_engine_gives_nulls_as_nulls(tmp_path: Path, engine: str) -> None:
     assert function.run(ROWS)["y"].to_pylist() == [2.0, None, 6.0]
 
 
-def test_pandas_rows_in_another_order_are_refused(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
+@pytest.mark.parametrize("inplace", [False, True])
+def test_pandas_rows_in_another_order_are_refused(tmp_path: Path, inplace: bool) -> None:
     text = ENGINES["pandas"].replace("rows['x'] * 2", "rows.sort_values('x', ascending=False)['x']")
+    if inplace:
+        text = text.replace(
+            "    return", "    rows.sort_values('x', ascending=False, inplace=True)\n    return"
+        )
     function, _ = loaded(project(tmp_path, text))
     assert function is not None
     with pytest.raises(ValueError, match="another order"):

@@ -1,72 +1,20 @@
 """Models of the user: which objects are models, what their artefacts may be, and how records are kept."""
 
 import io
+import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from app.config import Settings
 from app.errors import RunError
-from app.wiring.functions import load_functions
 from app.wiring.model_store import ModelRecord, ModelStore, RecordError, read_record
-from app.wiring.models import FittedModels
 from operators.tiles.calls import TileError
-from operators.tiles.settings import UserFunction
+from tests.stage.model_files import HEAD, PLAIN, Planted, fitted, load
 from tests.stage.pages import page_model
 
-HEAD = "import numpy as np\n\n\n"
-PLAIN = '''\
-class Sum:
-    """The sum of the columns, times a number."""
-
-    def __init__(self, times=1.0):
-        self.times = times
-
-    def fit(self, x, y):
-        pass
-
-    def predict(self, x):
-        return sum(x.T) * self.times
-
-    def save(self):
-        return repr(self.times).encode()
-
-    @classmethod
-    def load(cls, raw):
-        return cls(float(raw))
-
-
-def doubled():
-    return Sum(2.0)
-'''
 RECORD = ModelRecord("score", "0" * 16, 7, "ab" * 32, 9, "1" * 16)
-
-
-def load(folder: Path, text: str, name: str = "Sum", **more: Any) -> tuple[UserFunction | None, str]:
-    (folder / "my_models.py").write_text(text)
-    node = {
-        "kind": "model",
-        "from": "aligned",
-        "function": f"my_models.py:{name}",
-        "tile_ns": 10,
-        "x": ["a", "b"],
-        "y": "outcome.label",
-        "returns": {"score": "float64"},
-        **more,
-    }
-    settings = Settings.model_validate({"graph": {"score": node}}).read_from(folder / "my.toml")
-    function, mistakes = load_functions(settings)["score"]
-    return function, mistakes[0].message if mistakes else ""
-
-
-def fitted(folder: Path, text: str, name: str = "Sum", **more: Any) -> FittedModels:
-    function, why = load(folder, text, name, **more)
-    assert function is not None, why
-    assert isinstance(function.models, FittedModels)
-    return function.models
 
 
 ROWS = pa.record_batch({"a": [1.0, 2.0, None, 4.0], "b": pa.array([1, 2, 3, 4], pa.int64())})
@@ -195,27 +143,27 @@ def test_a_model_of_pytorch_is_kept_without_pickle(tmp_path: Path) -> None:
     assert "weights_only other than True is in it" in why
 
 
-class Planted:
-    """An object that counts how often it was made out of a pickle."""
-
-    calls = 0
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Planted.run, ()
-
-    @classmethod
-    def run(cls) -> None:
-        """What a pickle would run."""
-        cls.calls += 1
-
-
 def test_an_artefact_of_other_bytes_is_refused(tmp_path: Path) -> None:
     store = ModelStore(tmp_path / "models")
     sha256 = store.put(b"one")
     assert store.get(sha256) == b"one"
-    store.path(sha256).write_bytes(b"two")
+    store.path(sha256).write_bytes(b"two" * 10_000_000)
+    tracemalloc.start()
     with pytest.raises(TileError, match="another file than its name says"):
         store.get(sha256)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000  # bytes: it is refused before it is in memory
+    tracemalloc.stop()
+
+
+def test_a_load_that_hangs_is_ended_as_a_call_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = tmp_path / "ended"
+    monkeypatch.setattr("app.wiring.models.end_process", ended.write_text)
+    text = PLAIN.replace(
+        "return cls(float(raw))", f"while not Path({str(ended)!r}).exists():\n            pass"
+    )
+    models = fitted(tmp_path, "from pathlib import Path\n\n\n" + text, time_limit_ms=50)
+    models.fitted.load(models.fitted.store.put(b"1.0"))
+    assert ended.read_text().endswith("node score: predict or load took longer than time_limit = 50ms")
 
 
 def test_records_are_kept_by_model_meaning_and_moment(tmp_path: Path) -> None:

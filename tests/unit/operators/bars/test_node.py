@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.bars.columns import key_columns
-from operators.bars.node import BarsNode
+from operators.bars.node import ROOM_MIN, BarsNode
 from operators.bars.settings import BarSettings
 from operators.graph.declare import GraphSettings, NodeSettings
 from operators.graph.plan import plan_graph
@@ -79,6 +79,16 @@ def test_one_trade_may_close_more_bars_than_there_was_room_for() -> None:
     assert made is not None
     assert made.column("volume").to_pylist() == [1] * 5_000
     assert made.column("bar_no").to_pylist() == list(range(5_000))
+
+
+def test_time_closes_the_bars_of_the_first_symbol_where_there_is_no_room_for_them() -> None:
+    """The bars of B fill the room, and A, the first symbol, waits for its session's end."""
+    rows = trades((0, "A", 1, 1), *((1 + number / 100, "B", 1, 1) for number in range(2 * ROOM_MIN)))
+    groups = Groups()
+    made = node_of(TICKS, int, groups).take((sealed_of(rows, END_NS, int, groups),)).rows
+    assert made is not None
+    assert made.column("symbol").to_pylist() == [*["B"] * ROOM_MIN, "A"]
+    assert made.column("close_reason").to_pylist()[-1] == "session"
 
 
 def test_a_trade_is_divided_into_so_many_bars_and_no_more() -> None:
