@@ -51,9 +51,7 @@ def take_trades(
             cell = _cell_of(trades.edges, i, cell + 1, cells)
         state.changed[group] = 1
         if rule.numbered and words[o + at.SESSION] != trades.session[cell]:
-            words[o + at.SESSION] = trades.session[cell]
-            words[o + at.NUMBER] = 0
-            sums.begin_session(rule, state, o)
+            _begin_session(rule, state, o, trades.session[cell])
         if used >= room:
             return i, used, used + 1
         if words[o + at.COUNT] == 0:
@@ -136,6 +134,12 @@ def _cell_of(edges: Int64s, i: int, cell: int, cells: int) -> int:
         else:
             beyond = middle
     return cell
+
+
+@inlined
+def _begin_session(rule: Rule, state: State, o: int, session: int) -> None:
+    state.words[o + at.SESSION], state.words[o + at.NUMBER] = session, 0
+    sums.begin_session(rule, state, o)
 
 
 @inlined

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.cli import STOPS, app, ended_by_signals, moment_ns, stop_on_signals
+from app.cli import app, moment_ns
 from app.commands import align
 from app.errors import UsageError
 from tests.stage.programs import ROOT, App
@@ -269,31 +269,6 @@ def test_a_worker_that_is_refused_in_this_process_leaves_it_as_it_was(run_app: A
     before = state()
     assert run_app("align", "--brokers", "x").code == 2
     assert state() == before
-
-
-@pytest.mark.parametrize("number", STOPS)
-def test_who_has_nothing_to_commit_is_ended_by_a_signal_with_its_words(
-    number: signal.Signals, capfd: pytest.CaptureFixture[str]
-) -> None:
-    before = signal.getsignal(number)
-    with pytest.raises(SystemExit) as ended, ended_by_signals("nothing was read"):
-        signal.raise_signal(number)
-    assert ended.value.code == 0
-    assert capfd.readouterr().err == "nothing was read\n"
-    assert signal.getsignal(number) is before
-
-
-def test_signals_that_are_counted_meanwhile_are_counted_afterwards() -> None:
-    before = [signal.getsignal(number) for number in STOPS]
-    try:
-        with ended_by_signals("nothing was read"):
-            stopping = stop_on_signals()
-            assert not stopping()
-        signal.raise_signal(signal.SIGTERM)
-        assert stopping()
-    finally:
-        for number, handler in zip(STOPS, before, strict=True):
-            signal.signal(number, handler)
 
 
 def test_an_unknown_command_or_flag_is_one_line(run_app: App) -> None:
