@@ -124,7 +124,7 @@ def _node(case: Case, rows: pa.RecordBatch) -> "Iterable[Sealed]":
 
     def call(tile: pa.RecordBatch) -> "Mapping[str, pa.Array]":
         given = engine.give(tile)
-        return engine.take(given.select(case.expression), given, ["y"])
+        return engine.take(given.select(case.expression), tile.num_rows, ["y"])
 
     function = UserFunction(call, "0" * 16, "polars", "bench.py:1")
     settings = TileSettings(

@@ -20,6 +20,7 @@ from tests.contract.bus.scenes import (
     Scene,
     blocks_until,
     in_transaction,
+    ranges_when,
     read_to_end,
     turn_until,
     values,
@@ -79,6 +80,7 @@ def test_a_commit_nobody_answered_is_found_out_by_the_next_producer(folder: Path
     reader = scene.reader((topic, 0, 0))
     producer = scene.bus.producer(transactional_id="id")
     in_transaction(producer, topic, b"in doubt")
+    ranges_when(scene, place, lambda found: found.high > found.stable)  # all is answered but the commit
     producer.send_offsets({place: Position(7)}, reader)
     signal_broker(folder, signal.SIGSTOP)
     try:

@@ -1,12 +1,13 @@
 """Small days for backfills, a live run over them that says what their rows are, and a hand that kills."""
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -63,6 +64,7 @@ fixed_horizon = { horizon_rows = 5, max = "2d", price = "mid" }
 # Of a live run one grace for all days: it says how many rows a message has.
 ONE_GRACE = "[pipeline]\ngrace_ns = 30000000000\n"
 OUTPUTS = ("aligned", "tick", "bars", "seen", "outcome")
+WRITER: Final = re.compile(rf"\.(\d+)-[0-9a-f]+{re.escape(UNFINISHED)}$")  # in names of files of shards
 
 
 class Market:
@@ -162,7 +164,8 @@ def killer(folder: Path, out: str) -> Iterator[list[int]]:
             with suppress(
                 FileNotFoundError, ProcessLookupError
             ):  # what is looked at may be put in its place, or cleared away
-                pids = {int(file.name.split(".")[-2].split("-")[0]) for file in stage.rglob(f"*{UNFINISHED}")}
+                names = [WRITER.search(file.name) for file in stage.rglob(f"*{UNFINISHED}")]
+                pids = {int(name[1]) for name in names if name}
                 for pid in sorted(pids - {os.getpid()})[:1]:
                     os.kill(pid, signal.SIGKILL)
                     killed.append(pid)

@@ -76,7 +76,7 @@ def graph_of(function: Callable[[Any], Any], *, rows: int = WINDOW - 1) -> Graph
 
     def run(rows: pa.RecordBatch) -> Any:
         frame = engine.give(rows)
-        return engine.take(function(frame), frame, ["y"])
+        return engine.take(function(frame), rows.num_rows, ["y"])
 
     tiles = TileSettings(
         text="my_nodes.py:f",
