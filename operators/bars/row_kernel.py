@@ -11,10 +11,10 @@ from operators.bars.compiled import inlined, kernel
 from operators.bars.words import Closed, Rule, State, Trades
 from operators.nodes.ahead_kernel import ask
 from operators.nodes.lent_kernel import lend
+from operators.nodes.state_words import LINE_WORDS
 from schemas.batch import Int64s
 
 AHEAD: Final = 4  # rows
-LINE: Final = 8  # words of a line of the processor's cache
 PARTS_MAX: Final = 10_000  # bars that one trade is divided into; the last of them takes the rest
 
 
@@ -82,14 +82,14 @@ def take_trades(
 @inlined
 def _ask(rule: Rule, words: Int64s, o: int) -> None:
     """Ask for the words of a symbol whose row comes soon."""
-    for place in range(0, at.WORDS, LINE):
+    for place in range(0, at.WORDS, LINE_WORDS):
         ask(words, o + place)
     if not rule.whole:
-        for place in range(at.WORDS, at.VOLUME_SUM, LINE):
+        for place in range(at.WORDS, at.VOLUME_SUM, LINE_WORDS):
             ask(words, o + place)
     if rule.kind == at.IMBALANCE or rule.kind == at.RUNS:
         ask(words, o + rule.place)
-        ask(words, o + rule.place + LINE)
+        ask(words, o + rule.place + LINE_WORDS)
 
 
 @inlined
