@@ -93,7 +93,8 @@ RECURSIONS: Final[Mapping[str, tuple[int, int]]] = {
 }
 ANCHORED: Final = "_anchored"  # ends the name of one that has two states, as that of 0.7 has
 PRODUCT_WORDS: Final = 2 + PRODUCT_DIGITS
-NEAR_WORDS: Final = 8  # of a sum whose digits are near: a line of the processor's cache
+NEAR_WORDS: Final = 3  # of a sum that is near, as one whole number; with that of squares beside it
+NEAR_SQUARES_WORDS: Final = NEAR_WORDS + 4
 
 STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x, rows, reset), and (x, ns, reset, rows_max)
@@ -103,7 +104,7 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "window_cut": Stateful("bool", 1, "window", 1, kept=False, begin=True),
     # (x, window): rows with a value, and their exact sum, with parts `low` and `mean`
     "window_count": Stateful("int64", 1, "window", 2),
-    "window_sum": Stateful("float64", 1, "window", NEAR_WORDS, far=EXACT_WORDS),
+    "window_sum": Stateful("float64", 1, "window", 2 + NEAR_WORDS, far=EXACT_WORDS),
     **{
         name: Stateful("float64", values, "since", TAKEN_WORDS + words, kept=False, reset=-2)
         for name, (values, words) in RECURSIONS.items()
@@ -140,7 +141,7 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     "window_quantile": Stateful("float64", 1, "window", 2, own="places"),
     "window_rank": Stateful("float64", 1, "window", 2, own="places"),
     # (x, reset): R16 of floats and of integers; (e, reset): R17, R18; (x, limit_rows, limit_ns, reset): R19
-    "cumsum_floats": Stateful("float64", 1, "since", NEAR_WORDS, kept=False, reset=0, far=EXACT_WORDS),
+    "cumsum_floats": Stateful("float64", 1, "since", 1 + NEAR_WORDS, kept=False, reset=0, far=EXACT_WORDS),
     "cumsum_ints": Stateful("int64", 1, "since", 3, kept=False, reset=0),
     "time_since": Stateful("int64", 1, "since", 3, kept=False, reset=0),
     "count_since": Stateful("int64", 1, "since", 3, kept=False, reset=0),
@@ -148,7 +149,9 @@ STATEFUL: Final[Mapping[str, Stateful]] = {
     # (x, window): the sum of integers
     "window_total": Stateful("int64", 1, "window", 4),
     # (x, window, without, ddof): the variance, with part `zscore`; without the row at hand where that is 1
-    "window_squares": Stateful("float64", 1, "window", 2 * NEAR_WORDS, far=EXACT_WORDS + PRODUCT_WORDS),
+    "window_squares": Stateful(
+        "float64", 1, "window", 2 + NEAR_SQUARES_WORDS, far=EXACT_WORDS + PRODUCT_WORDS
+    ),
     # (x, y, window): the sum of products, with parts `low` and `mean`: the mean of x weighted by y
     "window_products": Stateful("float64", 2, "window", SUM_WORDS + PRODUCT_WORDS),
     # (x, y, window): the covariance, with parts `correlation`, and `slope`, `intercept`, `t_value` of y on x

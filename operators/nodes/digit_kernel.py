@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from operators.nodes import wide_kernel as wide
 from operators.nodes.double_kernel import settled
 from operators.nodes.exact_kernel import (
     DIGIT,
@@ -300,6 +301,21 @@ def leading(digits: Int64s, base: int, low: int, high: int) -> tuple[float, floa
     if high - 3 >= low:
         rest += float(digits[base + high - 3]) * 2.0**-64
     return settled(total, rest)
+
+
+@njit(nogil=True, cache=True)
+def top(digits: Int64s, base: int, low: int, high: int, unit: int) -> tuple[int, int, int]:
+    """The 127 highest bits of a number other than 0 in two words, and the unit of the first, a power of 2.
+
+    Digit 0 counts units of 2**-unit.
+    """
+    d0 = digits[base + high]
+    d1 = digits[base + high - 1] if high - 1 >= low else 0
+    d2 = digits[base + high - 2] if high - 2 >= low else 0
+    d3 = digits[base + high - 3] if high - 3 >= low else 0
+    d4 = digits[base + high - 4] if high - 4 >= low else 0
+    upper, lower, zeros = wide.top(d4 << 32, (d2 << 32) | d3, (d0 << 32) | d1)
+    return upper, lower, 32 * (high - 1) - zeros + 1 - unit
 
 
 @njit(nogil=True, cache=True)

@@ -22,9 +22,7 @@ VALUE: Final = 3
 
 DIGIT: Final = 0xFFFFFFFF
 HALF: Final = 1 << 31
-SETTLE: Final = (
-    1 << 20
-) - 1  # digits of an exact sum have room for 2**31 addends: they are put in order before
+SETTLE: Final = (1 << 20) - 1  # an exact sum has room for 2**26 values more: before that it is settled
 
 
 @njit(nogil=True, cache=True)

@@ -180,9 +180,7 @@ def nearest(words: Int64s, o: int) -> float:
         t3 = words[d + THREE] + (t2 >> 32)
         if -SIGNED <= t3 < SIGNED:
             upper, lower, unit = two_words(t3, t2 & DIGIT, t1 & DIGIT, t0 & DIGIT, 32 * low - UNIT)
-            half = unit >> 1
-            value = np.float64(upper | 1) if lower != 0 else np.float64(upper)
-            return float(value * POWERS[half - POWER_MIN] * POWERS[unit - half - POWER_MIN])
+            return rounded_words(upper, lower, unit)
     total, _, _ = _nearest(words, o)
     return total
 
@@ -258,16 +256,34 @@ def two_words(t3: int, t2: int, t1: int, t0: int, unit: int) -> tuple[int, int, 
 
 
 @njit(nogil=True, cache=True)
-def split(high: int, low: int, unit: int, sticky: bool) -> tuple[float, float]:
-    """The float nearest to `high`.`low` (the latter as a fraction of 2**64) of `unit`, and the rest."""
+def pair(high: int, low: int, sticky: bool) -> tuple[float, float]:
+    """The float nearest to `high`.`low` (the latter as a fraction of 2**64), and that nearest to the rest.
+
+    `high` has at least 55 bits, or `low` is 0; `sticky` says that there is more below.
+    """
     value = np.float64(high | 1) if low != 0 or sticky else np.float64(high)
     upper = np.float64(high >> 32) * 4294967296.0
     rest = (upper - value) + np.float64(high & DIGIT)
     rest += np.float64((low >> 32) & DIGIT) * 2.0**-32  # exact, as all before it
     rest += np.float64(low & DIGIT) * 2.0**-64
+    return value, rest
+
+
+@njit(nogil=True, cache=True)
+def split(high: int, low: int, unit: int, sticky: bool) -> tuple[float, float]:
+    """`pair` in units of a power of 2."""
+    value, rest = pair(high, low, sticky)
     half = unit >> 1
     first, second = POWERS[half - POWER_MIN], POWERS[unit - half - POWER_MIN]
     return value * first * second, rest * first * second
+
+
+@njit(nogil=True, cache=True)
+def rounded_words(high: int, low: int, unit: int) -> float:
+    """The first of `split` alone."""
+    value = np.float64(high | 1) if low != 0 else np.float64(high)
+    half = unit >> 1
+    return float(value * POWERS[half - POWER_MIN] * POWERS[unit - half - POWER_MIN])
 
 
 @njit(nogil=True, cache=True)

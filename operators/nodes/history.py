@@ -35,7 +35,7 @@ POOL_FULL: Final = 2**62  # rows that no pool has
 BLOCK: Final = 256  # rows of a symbol that are written down together
 STATE: Final = b"s"
 ROWS: Final = b"r"
-VERSION: Final = 3
+VERSION: Final = 4
 HEADER: Final = struct.Struct("<Bqqqq")  # version, next, oldest, session, since
 BLOCK_HEADER: Final = struct.Struct("<Bqi")  # version, first ordinal, rows
 

@@ -10,23 +10,22 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from operators.formula.history import EXACT_DIGITS, EXACT_WORDS, NEAR_WORDS
+from operators.formula.history import EXACT_DIGITS
 from operators.nodes import digit_kernel as digit
 from operators.nodes import double_kernel as double
 from operators.nodes import exact_kernel as exact
 from operators.nodes import near_kernel as near
 from operators.nodes import places as at
 from operators.nodes import spread_kernel
+from operators.nodes import wide_kernel as wide
 from operators.nodes.digit_kernel import COLUMNS_MAX, PRODUCT_UNIT, ROOM
 from operators.nodes.exact_kernel import FLOAT_MAX, UNIT, Float64s
 from operators.nodes.history_kernel import NO_FLOAT
-from operators.nodes.near_kernel import SQUARES_NEAR, SUM_NEAR, WHOLE, WHOLE_SQUARES
+from operators.nodes.near_kernel import WHOLE, WHOLE_SQUARES
 from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
 from operators.nodes.sum_kernel import BEGINS, COUNT, begins
 from operators.nodes.sum_kernel import SUM as NEAR
 from schemas.batch import Int64s
-
-NEAR_SQUARES: Final = NEAR_WORDS
 
 # Of products, where the sum of the values lies, and behind it that of the products.
 SUM: Final = 3
@@ -75,7 +74,7 @@ def window_squares(
                 of_sum = of_mean = OK if abs(total) <= FLOAT_MAX else DOMAIN
             if count > ddof:
                 x = kept[c, slot] if now and score >= 0 else NO_FLOAT
-                variance, distance, scored = _spread(words, word_floats, o, far, digits, count, ddof, x)
+                variance, distance, scored = _spread(words, o + NEAR, far, digits, count, ddof, x)
                 of_variance = OK if variance <= FLOAT_MAX else DOMAIN
                 of_score = NULL_IN if not now else OK if scored else DOMAIN
             if without != 0 and now and n >= words[o + BEGINS]:
@@ -118,8 +117,7 @@ def _slide(
     n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
     begin, first = words[o + BEGINS], places[at.FIRST, i]
     if reset != 0 and first > begin:
-        near.clear(words, o + NEAR, far, SUM_NEAR)
-        near.clear(words, o + NEAR_SQUARES, far + EXACT_WORDS, SQUARES_NEAR)
+        near.clear(words, o + NEAR, far, near.SQUARES_NEAR)
         words[o + COUNT] = 0
         begin = first
     if n >= begin:
@@ -180,53 +178,64 @@ def _slide_products(
 
 @njit(nogil=True, cache=True)
 def _spread(
-    words: Int64s, word_floats: Float64s, o: int, far: int, digits: Int64s, n: int, ddof: int, x: int
+    words: Int64s, o: int, far: int, digits: Int64s, n: int, ddof: int, x: int
 ) -> tuple[float, float, bool]:
     """The variance of n values; the z-score of the float with bits x, and whether there is one."""
-    of_x = near.leading_sum(words, o + NEAR, far)
-    of_squares = near.leading_squares(words, o + NEAR_SQUARES, far + EXACT_WORDS)
-    if of_squares[0] == 0.0:
+    is_near = words[o + near.PLACE] < near.FAR_ONE
+    if is_near:
+        high, low, unit = near.spread(words, o, n)
+    else:
+        high, low, unit = _far_spread(words, o, far, digits, n)
+    if high == 0:
         return 0.0, 0.0, False
-    total, rest, unit = spread_kernel.spread(of_x, of_squares, n)
-    if total > 0.0:
-        variance = spread_kernel.variance(total, rest, unit, n * (n - ddof))
-        if x == NO_FLOAT:
-            return variance, 0.0, False
-        words[WHOLE] = x
-        value = word_floats[WHOLE]
-        words[WHOLE] = 0
-        distance, close = spread_kernel.score(of_x, n, ddof, value, total, rest, unit)
-        if close:
-            return variance, distance, True
-    variance, distance, scored = _all_digits(words, o, far, digits, n, ddof, x)
-    return variance, distance, scored
+    variance = spread_kernel.variance(high, low, unit, n * (n - ddof))
+    if x == NO_FLOAT:
+        return variance, 0.0, False
+    away, away_low, away_unit = 0, 0, 0
+    if is_near:
+        away, away_low, away_unit, is_near = near.distance(words, o, n, x)
+    if not is_near:
+        away, away_low, away_unit = _far_distance(words, o, far, digits, n, x)
+    if away == 0:
+        return variance, 0.0, True
+    return variance, spread_kernel.score(away, away_low, away_unit, high, low, unit, n, ddof), True
 
 
 @njit(nogil=True, cache=True)
-def _all_digits(
-    words: Int64s, o: int, far: int, digits: Int64s, n: int, ddof: int, x: int
-) -> tuple[float, float, bool]:
-    """The same where so much cancels that every digit counts."""
-    near.whole(words, o + NEAR, far, SUM_NEAR, WHOLE)
-    near.whole(words, o + NEAR_SQUARES, far + EXACT_WORDS, SQUARES_NEAR, WHOLE_SQUARES)
+def _far_spread(words: Int64s, o: int, far: int, digits: Int64s, n: int) -> tuple[int, int, int]:
+    """`near_kernel.spread` where something is far."""
+    near.whole(words, o, far)
+    near.whole_squares(words, o, far)
     of_x = digit.take(words, WHOLE, digits, 0)
     if of_x[0] != 0 and n <= COLUMNS_MAX:
         number = digit.spread(words, WHOLE_SQUARES, digits, n, 0, of_x, 2 * ROOM)
     else:
         of_squares = digit.take(words, WHOLE_SQUARES, digits, ROOM)
         number = digit.centred(digits, n, ROOM, of_squares, 0, of_x, 0, of_x, 2 * ROOM)
-    variance = divided_by(digits, 2 * ROOM, number, PRODUCT_UNIT, n * (n - ddof))
-    if x == NO_FLOAT or number[0] <= 0:
-        return variance, 0.0, False
-    away = digit.distance(digits, n, x, 0, of_x, 3 * ROOM)
-    return variance, _score(digits, away, number, n, ddof), True
+    if number[0] <= 0:
+        return 0, 0, 0
+    high, low, unit = digit.top(digits, 2 * ROOM, number[1], number[2], PRODUCT_UNIT)
+    return high, low, unit
+
+
+@njit(nogil=True, cache=True)
+def _far_distance(words: Int64s, o: int, far: int, digits: Int64s, n: int, x: int) -> tuple[int, int, int]:
+    """n * x - Sx by all digits: two words and the unit of the first, as `exact_kernel.pair` takes them."""
+    near.whole(words, o, far)
+    of_x = digit.take(words, WHOLE, digits, 0)
+    sign, lowest, highest = digit.distance(digits, n, x, 0, of_x, 3 * ROOM)
+    if sign == 0:
+        return 0, 0, 0
+    high, low, unit = digit.top(digits, 3 * ROOM, lowest, highest, UNIT)
+    if sign < 0:
+        low, high = wide.two_sum(0, 0, low, high, -1)
+    return high, low, unit
 
 
 @njit(nogil=True, cache=True)
 def _enter(words: Int64s, o: int, far: int, x: int, sign: int) -> None:
     words[o + COUNT] += sign
-    near.add(words, o + NEAR, far, x, sign)
-    near.add_square(words, o + NEAR_SQUARES, far + EXACT_WORDS, x, sign)
+    near.add_with_square(words, o + NEAR, far, x, sign)
 
 
 @njit(nogil=True, cache=True)
@@ -253,24 +262,6 @@ def divided_by(digits: Int64s, base: int, number: tuple[int, int, int], unit: in
     x, x_low = digit.leading(digits, base, low, high)
     x, x_low = double.divided(x, x_low, float(divisor), 0.0)
     return double.scaled(sign * x, digit.power(high, unit))
-
-
-@njit(nogil=True, cache=True)
-def _score(
-    digits: Int64s, away: tuple[int, int, int], spread: tuple[int, int, int], n: int, ddof: int
-) -> float:
-    """R44: d * sqrt((n - ddof) / (n * spread)), with d = n * x - Sx."""
-    sign, low, high = away
-    if sign == 0:
-        return 0.0
-    d, d_low = digit.leading(digits, 3 * ROOM, low, high)
-    s, s_low = digit.leading(digits, 2 * ROOM, spread[1], spread[2])
-    d, d_low = double.multiplied(d, d_low, d, d_low)
-    d, d_low = double.multiplied(d, d_low, float(n - ddof), 0.0)
-    s, s_low = double.multiplied(s, s_low, float(n), 0.0)
-    d, d_low = double.divided(d, d_low, s, s_low)
-    half = (2 * digit.power(high, UNIT) - digit.power(spread[2], PRODUCT_UNIT)) // 2
-    return sign * double.scaled(double.root(d, d_low), half)
 
 
 @njit(nogil=True, cache=True)

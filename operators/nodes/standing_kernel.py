@@ -8,6 +8,7 @@ standing price, one that is free, and the exact sum of price * ns (`digit_kernel
 
 from typing import Final
 
+import numpy as np
 from numba import njit
 
 from operators.nodes import digit_kernel as digit
@@ -15,10 +16,9 @@ from operators.nodes import double_kernel as double
 from operators.nodes import exact_kernel as exact
 from operators.nodes import places as at
 from operators.nodes.digit_kernel import PRODUCT_UNIT
-from operators.nodes.exact_kernel import Float64s
+from operators.nodes.exact_kernel import DIGIT, DIGITS, HIGHEST, LOWEST, Float64s, two_words
 from operators.nodes.recursion_kernel import emit, outside
 from operators.nodes.row_kernel import OK, Grid
-from operators.nodes.spread_kernel import leading
 from schemas.batch import Int64s
 
 BEGINS: Final = 0
@@ -123,7 +123,39 @@ def mean(words: Int64s, floats: Grid, status: Grid, o: int, out: int, i: int) ->
     """Write the mean over the time that is covered; null where none is."""
     value, covered_ns = 0.0, words[o + COVERED_NS]
     if covered_ns > 0:
-        total, rest, power = leading(words, o + SUM, PRODUCT_UNIT)
+        total, rest, power = _leading(words, o + SUM, PRODUCT_UNIT)
         total, rest = double.divided(total, rest, float(covered_ns), 0.0)
         value = double.scaled(total, power)
     emit(floats, status, out, i, value, covered_ns > 0)
+
+
+@njit(nogil=True, cache=True)
+def _leading(words: Int64s, o: int, unit: int) -> tuple[float, float, int]:
+    """The four highest digits of a sum as a pair of floats, in units of a power of 2.
+
+    Digit k counts units of 2**(32 * k - unit).
+    """
+    low, high = words[np.uint64(o + LOWEST)], words[np.uint64(o + HIGHEST)]
+    if high == 0:
+        return 0.0, 0.0, 0
+    d = o + DIGITS
+    while high > low and words[np.uint64(d + high)] == 0:
+        high -= 1
+    while high > low and words[np.uint64(d + low)] == 0:
+        low += 1
+    words[np.uint64(o + LOWEST)], words[np.uint64(o + HIGHEST)] = low, max(high, 1)
+    t3 = t2 = t1 = t0 = carry = 0
+    for k in range(low, high + 1):
+        column = words[np.uint64(d + k)] + carry
+        t3, t2, t1, t0 = column & DIGIT, t3, t2, t1
+        carry = column >> 32
+    while carry != -(t3 >> 31):  # until the highest digit says the sign
+        t3, t2, t1, t0 = carry & DIGIT, t3, t2, t1
+        carry >>= 32
+        high += 1
+    upper, lower, power = two_words(t3 + (carry << 32), t2, t1, t0, 32 * (high - 3) - unit)
+    value = np.float64(upper)
+    rest = (np.float64(upper >> 32) * 4294967296.0 - value) + np.float64(upper & DIGIT)
+    rest += np.float64((lower >> 32) & DIGIT) * 2.0**-32
+    rest += np.float64(lower & DIGIT) * 2.0**-64
+    return value, rest, power

@@ -1,7 +1,8 @@
-"""A sum in a line of memory is the whole exact sum, whatever digits its values use, and in whatever order."""
+"""A sum in a few words is the whole exact sum, whatever values are in it, and in whatever order."""
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,21 +13,15 @@ from operators.formula.history import EXACT_WORDS
 from operators.nodes import digit_kernel as digit
 from operators.nodes import exact_kernel as exact
 from operators.nodes import near_kernel as near
-from operators.nodes import spread_kernel
-from operators.nodes.near_kernel import (
-    FAR_ONE,
-    NEAR_ONE,
-    SQUARES_NEAR,
-    STATES,
-    SUM_NEAR,
-    WHOLE,
-    WHOLE_SQUARES,
-)
+from operators.nodes import wide_kernel as wide
+from operators.nodes.near_kernel import FAR_ONE, NEAR_ONE, STATES, WHOLE, WHOLE_SQUARES
 
-FAR = STATES + 16
-SQUARES = STATES + 8
-FAR_SQUARES = FAR + EXACT_WORDS
-WORDS = FAR_SQUARES + 200
+# A sum of values, and beside it one that has their squares, too.
+PLAIN = STATES
+SQUARED = STATES + near.SUM_NEAR
+FAR_PLAIN = STATES + 16
+FAR = FAR_PLAIN + EXACT_WORDS
+WORDS = FAR + EXACT_WORDS + 200
 
 CLOSE = st.floats(50.0, 200.0) | st.sampled_from([0.0, -0.0, 100.25, -100.25])
 WIDE = st.floats(-1e300, 1e300)
@@ -44,25 +39,31 @@ class Sums:
     def enter(self, values: Sequence[float], sign: int) -> None:
         """Add values, or take them away."""
         for bits in np.array(values, np.float64).view(np.int64):
-            near.add(self.words, STATES, FAR, bits, sign)
-            near.add_square(self.words, SQUARES, FAR_SQUARES, bits, sign)
+            near.add(self.words, PLAIN, FAR_PLAIN, bits, sign)
+            near.add_with_square(self.words, SQUARED, FAR, bits, sign)
             exact.add(self.whole, 0, bits, sign)
             digit.add_product(self.whole, WORDS, bits, bits, sign)
 
+    @property
+    def is_far(self) -> bool:
+        """Whether anything of the sums is far."""
+        return bool(self.words[SQUARED] >= FAR_ONE)
+
     def require_equal(self) -> None:
         """Whatever is asked of both has the same bits."""
-        total, rest = near.rounded(self.words, self.floats, STATES, FAR)
-        assert near.nearest(self.words, STATES, FAR) == total
-        near.whole(self.words, STATES, FAR, SUM_NEAR, WHOLE)
-        near.whole(self.words, SQUARES, FAR_SQUARES, SQUARES_NEAR, WHOLE_SQUARES)
-        assert number(self.words, WHOLE) == number(self.whole, 0)
+        for o, far in ((PLAIN, FAR_PLAIN), (SQUARED, FAR)):
+            total, rest = near.rounded(self.words, self.floats, o, far)
+            assert near.nearest(self.words, o, far) == total
+            near.whole(self.words, o, far)
+            assert number(self.words, WHOLE) == number(self.whole, 0)
+            assert total == exact.nearest(self.whole.copy(), 0)
+            assert (total, rest) == exact.rounded(self.whole, self.whole.view(np.float64), 0)
+            if math.isfinite(total):
+                assert near.mean(self.words, o, far, 7, total, rest) == exact.quotient(
+                    self.whole, 0, 7, total, rest
+                )
+        near.whole_squares(self.words, SQUARED, FAR)
         assert number(self.words, WHOLE_SQUARES) == number(self.whole, WORDS)
-        assert total == exact.nearest(self.whole.copy(), 0)
-        assert (total, rest) == exact.rounded(self.whole, self.whole.view(np.float64), 0)
-        if math.isfinite(total):
-            assert near.mean(self.words, STATES, FAR, 7, total, rest) == exact.quotient(
-                self.whole, 0, 7, total, rest
-            )
 
 
 def number(words: np.ndarray, o: int) -> int:
@@ -84,53 +85,81 @@ def test_near_and_far_are_the_whole_sum_as_values_come_and_go(
     sums.enter(second, 1)
     sums.enter(first, -1)
     sums.require_equal()
-    assert near.nearest(sums.words, STATES, FAR) == math.fsum(second)
+    assert near.nearest(sums.words, PLAIN, FAR_PLAIN) == math.fsum(second)
     sums.enter(second, -1)
-    assert all(sums.words[[STATES, SQUARES]] < NEAR_ONE), "nothing is counted of what came and went"
-    assert not sums.words[[*range(STATES + 1, SQUARES), *range(SQUARES + 1, FAR)]].any()
-    assert near.nearest(sums.words, STATES, FAR) == 0.0
+    assert all(sums.words[[PLAIN, SQUARED]] < NEAR_ONE), "nothing is counted of what came and went"
+    sums.words[[PLAIN, SQUARED]] = 0
+    assert not sums.words[PLAIN:FAR_PLAIN].any()
+    assert near.nearest(sums.words, PLAIN, FAR_PLAIN) == 0.0
 
 
 @given(VALUES)
 def test_what_is_cleared_is_the_sum_of_nothing(values: list[float]) -> None:
     sums = Sums()
     sums.enter(values, 1)
-    near.clear(sums.words, STATES, FAR, SUM_NEAR)
-    near.clear(sums.words, SQUARES, FAR_SQUARES, SQUARES_NEAR)
-    assert not sums.words[STATES:FAR].any()
-    near.whole(sums.words, STATES, FAR, SUM_NEAR, WHOLE)
-    assert number(sums.words, WHOLE) == 0
+    near.clear(sums.words, PLAIN, FAR_PLAIN, near.SUM_NEAR)
+    near.clear(sums.words, SQUARED, FAR, near.SQUARES_NEAR)
+    assert not sums.words[PLAIN:FAR_PLAIN].any()
+    near.whole(sums.words, SQUARED, FAR)
+    near.whole_squares(sums.words, SQUARED, FAR)
+    assert (number(sums.words, WHOLE), number(sums.words, WHOLE_SQUARES)) == (0, 0)
 
 
-@given(st.lists(CLOSE, min_size=1, max_size=20))
-def test_the_highest_digits_are_those_of_the_whole_sum(values: list[float]) -> None:
-    sums = Sums()
+def highest(value: int) -> tuple[int, int]:
+    """The 127 highest bits of a number above 0, and what is to be added to their power."""
+    zeros = 127 - value.bit_length()
+    return (value << zeros if zeros >= 0 else value >> -zeros), -zeros
+
+
+@given(st.lists(CLOSE, min_size=1, max_size=20), CLOSE | WIDE)
+def test_differences_of_sums_have_every_bit(values: list[float], x: float) -> None:
+    sums, n = Sums(), len(values)
     sums.enter(values, 1)
-    for got, of, unit in (
-        (near.leading_sum(sums.words, STATES, FAR), 0, exact.UNIT),
-        (near.leading_squares(sums.words, SQUARES, FAR_SQUARES), WORDS, digit.PRODUCT_UNIT),
-    ):
-        value, rest, power = spread_kernel.leading(sums.whole, of, unit)
-        assert (math.ldexp(got[0], int(got[2] - power)), math.ldexp(got[1], int(got[2] - power))) == (
-            value,
-            rest,
-        )
+    assert not sums.is_far
+    exactly = [Fraction(value) for value in values]
+    spread = (n * sum(one * one for one in exactly) - sum(exactly) ** 2) * 2**digit.PRODUCT_UNIT
+    high, low, unit = near.spread(sums.words, SQUARED, n)
+    assert spread.denominator == 1
+    if spread == 0:
+        assert high == 0
+    else:
+        bits, power = highest(int(spread))
+        assert (wide.integer((low, high)), unit - 64 + digit.PRODUCT_UNIT) == (bits, power)
+    (of_x,) = np.array([x]).view(np.int64)
+    away, rest, away_unit, is_near = near.distance(sums.words, SQUARED, n, of_x)
+    if is_near:
+        exact_away = n * Fraction(x) - sum(exactly)
+        assert Fraction(wide.integer((rest, away))) * Fraction(2) ** (int(away_unit) - 64) == exact_away
+    else:
+        assert not any(values) or not 1e-4 < abs(x) < 1e8
 
 
 def test_values_like_one_another_are_near_and_others_are_far() -> None:
     sums = Sums()
-    sums.enter([100.01, 99.99, 1e-5, 2e7], 1)
-    assert sums.words[STATES] < FAR_ONE
+    sums.enter([100.01, 99.99, 1e-5, 1e8], 1)
+    assert not sums.is_far
     sums.enter([1e-30, 1e30], 1)
-    assert sums.words[STATES] >= FAR_ONE
+    assert sums.is_far
     sums.require_equal()
 
 
 @pytest.mark.parametrize("values", [[0.1] * 50, [1e300, 1e-300, 1.5], [-3.5, 2.25, 1e9]])
-def test_digits_put_in_order_are_the_same_number(values: list[float]) -> None:
+def test_a_sum_that_is_almost_full_goes_far_and_is_the_same_number(
+    values: list[float],
+) -> None:
     sums = Sums()
     sums.enter(values, 1)
-    near.count_one(sums.words, STATES)
-    near.settle(sums.words, STATES, FAR)
-    assert all(0 <= digit_ < 1 << 32 for digit_ in sums.words[STATES + 1 : STATES + SUM_NEAR].tolist())
-    assert near.nearest(sums.words, STATES, FAR) == math.fsum(values)
+    near.count_one(sums.words, PLAIN)
+    near.settle(sums.words, PLAIN, FAR_PLAIN)
+    assert near.nearest(sums.words, PLAIN, FAR_PLAIN) == math.fsum(values)
+    full = 2.0**23  # of the first value: 2**26 of them would be too much
+    sums = Sums()
+    sums.enter([1.0], 1)
+    sums.words[PLAIN + near.HIGH] = near.ALMOST_FULL
+    before = wide.integer(tuple(sums.words[[PLAIN + near.LOW, PLAIN + near.HIGH]].tolist()))
+    near.settle(sums.words, PLAIN, FAR_PLAIN)
+    assert sums.words[PLAIN] >= FAR_ONE
+    assert not sums.words[PLAIN + 1 : PLAIN + 3].any()
+    near.add(sums.words, PLAIN, FAR_PLAIN, np.float64(full).view(np.int64), 1)
+    expected = Fraction(before) * Fraction(2) ** (1023 - near.BELOW - exact.UNIT) + Fraction(full)
+    assert Fraction(near.nearest(sums.words, PLAIN, FAR_PLAIN)) == Fraction(float(expected))
