@@ -21,11 +21,16 @@ from operators.nodes import wide_kernel as wide
 from operators.nodes.digit_kernel import COLUMNS_MAX, PRODUCT_UNIT, ROOM
 from operators.nodes.exact_kernel import FLOAT_MAX, UNIT, Float64s
 from operators.nodes.history_kernel import NO_FLOAT
-from operators.nodes.near_kernel import WHOLE, WHOLE_SQUARES
+from operators.nodes.near_kernel import NUMBERS, WHOLE, WHOLE_SQUARES
 from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
 from operators.nodes.sum_kernel import BEGINS, COUNT, begins
 from operators.nodes.sum_kernel import SUM as NEAR
 from schemas.batch import Int64s
+
+# Numbers that are computed with.
+FIRST: Final = NUMBERS
+SECOND: Final = FIRST + ROOM
+THIRD: Final = SECOND + ROOM
 
 # Of products, where the sum of the values lies, and behind it that of the products.
 SUM: Final = 3
@@ -56,7 +61,6 @@ def window_squares(
     c, base, stride = line[at.KEPT], line[at.BASE], line[at.STRIDE]
     low, mean = line[at.PARTS_AT], line[at.PARTS_AT + 1]
     score, sum_out, count_out = line[at.PARTS_AT + 2], line[at.PARTS_AT + 3], line[at.PARTS_AT + 4]
-    digits = np.empty(4 * ROOM, np.int64)
     for i in range(rows):
         g = places[at.GROUP, i]
         null = NULL_IN if g < 0 else WARMING
@@ -74,7 +78,7 @@ def window_squares(
                 of_sum = of_mean = OK if abs(total) <= FLOAT_MAX else DOMAIN
             if count > ddof:
                 x = kept[c, slot] if now and score >= 0 else NO_FLOAT
-                variance, distance, scored = _spread(words, o + NEAR, far, digits, count, ddof, x)
+                variance, distance, scored = _spread(words, o + NEAR, far, count, ddof, x)
                 of_variance = OK if variance <= FLOAT_MAX else DOMAIN
                 of_score = NULL_IN if not now else OK if scored else DOMAIN
             if without != 0 and now and n >= words[o + BEGINS]:
@@ -177,15 +181,13 @@ def _slide_products(
 
 
 @njit(nogil=True, cache=True)
-def _spread(
-    words: Int64s, o: int, far: int, digits: Int64s, n: int, ddof: int, x: int
-) -> tuple[float, float, bool]:
+def _spread(words: Int64s, o: int, far: int, n: int, ddof: int, x: int) -> tuple[float, float, bool]:
     """The variance of n values; the z-score of the float with bits x, and whether there is one."""
     is_near = words[o + near.PLACE] < near.FAR_ONE
     if is_near:
         high, low, unit = near.spread(words, o, n)
     else:
-        high, low, unit = _far_spread(words, o, far, digits, n)
+        high, low, unit = _far_spread(words, o, far, n)
     if high == 0:
         return 0.0, 0.0, False
     variance = spread_kernel.variance(high, low, unit, n * (n - ddof))
@@ -195,38 +197,38 @@ def _spread(
     if is_near:
         away, away_low, away_unit, is_near = near.distance(words, o, n, x)
     if not is_near:
-        away, away_low, away_unit = _far_distance(words, o, far, digits, n, x)
+        away, away_low, away_unit = _far_distance(words, o, far, n, x)
     if away == 0:
         return variance, 0.0, True
     return variance, spread_kernel.score(away, away_low, away_unit, high, low, unit, n, ddof), True
 
 
 @njit(nogil=True, cache=True)
-def _far_spread(words: Int64s, o: int, far: int, digits: Int64s, n: int) -> tuple[int, int, int]:
+def _far_spread(words: Int64s, o: int, far: int, n: int) -> tuple[int, int, int]:
     """`near_kernel.spread` where something is far."""
     near.whole(words, o, far)
     near.whole_squares(words, o, far)
-    of_x = digit.take(words, WHOLE, digits, 0)
+    of_x = digit.take(words, WHOLE, words, FIRST)
     if of_x[0] != 0 and n <= COLUMNS_MAX:
-        number = digit.spread(words, WHOLE_SQUARES, digits, n, 0, of_x, 2 * ROOM)
+        number = digit.spread(words, WHOLE_SQUARES, words, n, FIRST, of_x, THIRD)
     else:
-        of_squares = digit.take(words, WHOLE_SQUARES, digits, ROOM)
-        number = digit.centred(digits, n, ROOM, of_squares, 0, of_x, 0, of_x, 2 * ROOM)
+        of_squares = digit.take(words, WHOLE_SQUARES, words, SECOND)
+        number = digit.centred(words, n, SECOND, of_squares, FIRST, of_x, FIRST, of_x, THIRD)
     if number[0] <= 0:
         return 0, 0, 0
-    high, low, unit = digit.top(digits, 2 * ROOM, number[1], number[2], PRODUCT_UNIT)
+    high, low, unit = digit.top(words, THIRD, number[1], number[2], PRODUCT_UNIT)
     return high, low, unit
 
 
 @njit(nogil=True, cache=True)
-def _far_distance(words: Int64s, o: int, far: int, digits: Int64s, n: int, x: int) -> tuple[int, int, int]:
+def _far_distance(words: Int64s, o: int, far: int, n: int, x: int) -> tuple[int, int, int]:
     """n * x - Sx by all digits: two words and the unit of the first, as `exact_kernel.pair` takes them."""
     near.whole(words, o, far)
-    of_x = digit.take(words, WHOLE, digits, 0)
-    sign, lowest, highest = digit.distance(digits, n, x, 0, of_x, 3 * ROOM)
+    of_x = digit.take(words, WHOLE, words, FIRST)
+    sign, lowest, highest = digit.distance(words, n, x, FIRST, of_x, SECOND)
     if sign == 0:
         return 0, 0, 0
-    high, low, unit = digit.top(digits, 3 * ROOM, lowest, highest, UNIT)
+    high, low, unit = digit.top(words, SECOND, lowest, highest, UNIT)
     if sign < 0:
         low, high = wide.two_sum(0, 0, low, high, -1)
     return high, low, unit
@@ -285,7 +287,6 @@ def window_products(
     reset, most = ints[line[at.OPERANDS + 4], 0], ints[line[at.OPERANDS + 5], 0]
     a, b, base, stride = line[at.KEPT], line[at.KEPT + 1], line[at.BASE], line[at.STRIDE]
     low, mean = line[at.PARTS_AT], line[at.PARTS_AT + 1]
-    digits = np.empty(2 * ROOM, np.int64)
     for i in range(rows):
         g = places[at.GROUP, i]
         null = NULL_IN if g < 0 else WARMING
@@ -294,15 +295,15 @@ def window_products(
         if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
             o = base + g * stride
             _slide_products(i, o, a, b, window_rows, ns, reset, most, places, kept, kept_time, words)
-            of_sum = digit.take(words, o + PRODUCTS, digits, 0)
+            of_sum = digit.take(words, o + PRODUCTS, words, FIRST)
             if of_sum[0] != 0:
-                total, rest = _rounded(digits, of_sum)
+                total, rest = _rounded(words, of_sum)
             null = OK if abs(total) <= FLOAT_MAX else DOMAIN
             if mean >= 0 and words[o + COUNT] > 0:
-                of_y = digit.take(words, o + SUM, digits, ROOM)
+                of_y = digit.take(words, o + SUM, words, SECOND)
                 of_mean = DOMAIN
                 if of_y[0] != 0:
-                    middle = of_y[0] * _by_sum(digits, of_sum, of_y)
+                    middle = of_y[0] * _by_sum(words, of_sum, of_y)
                     of_mean = OK if abs(middle) <= FLOAT_MAX else DOMAIN
         floats[out, i] = total
         status[out, i] = null
@@ -325,7 +326,7 @@ def _enter_product(words: Int64s, o: int, x: int, y: int, sign: int) -> None:
 def _rounded(digits: Int64s, number: tuple[int, int, int]) -> tuple[float, float]:
     """A sum of products other than 0 as a pair; infinite where it is too large."""
     sign, low, high = number
-    x, x_low = digit.leading(digits, 0, low, high)
+    x, x_low = digit.leading(digits, FIRST, low, high)
     power = digit.power(high, PRODUCT_UNIT)
     return sign * double.scaled(x, power), sign * double.scaled(x_low, power)
 
@@ -335,7 +336,7 @@ def _by_sum(digits: Int64s, of_x: tuple[int, int, int], of_y: tuple[int, int, in
     """A sum of products by the size of a sum other than 0, rounded."""
     if of_x[0] == 0:
         return 0.0
-    a, a_low = digit.leading(digits, 0, of_x[1], of_x[2])
-    b, b_low = digit.leading(digits, ROOM, of_y[1], of_y[2])
+    a, a_low = digit.leading(digits, FIRST, of_x[1], of_x[2])
+    b, b_low = digit.leading(digits, SECOND, of_y[1], of_y[2])
     a, a_low = double.divided(a, a_low, b, b_low)
     return of_x[0] * double.scaled(a, digit.power(of_x[2], PRODUCT_UNIT) - digit.power(of_y[2], UNIT))

@@ -18,7 +18,7 @@ from numba import njit
 from operators.formula.history import EXACT_WORDS, NEAR_SQUARES_WORDS, NEAR_WORDS, PRODUCT_WORDS
 from operators.nodes import exact_kernel as exact
 from operators.nodes import wide_kernel as wide
-from operators.nodes.digit_kernel import PRODUCT_UNIT, add_product
+from operators.nodes.digit_kernel import PRODUCT_UNIT, ROOM, add_product
 from operators.nodes.exact_kernel import (
     DIGIT,
     DIGITS,
@@ -31,10 +31,12 @@ from operators.nodes.exact_kernel import (
 )
 from schemas.batch import Int64s
 
-# Where a whole sum is put together, of values and of squares, and where the words of symbols begin.
+# Where a whole sum is put together, of values and of squares, where numbers are that a kernel computes with
+# (`digit_kernel`), and where the words of symbols begin.
 WHOLE: Final = 0
 WHOLE_SQUARES: Final = EXACT_WORDS
-STATES: Final = 8 * ((EXACT_WORDS + PRODUCT_WORDS + 7) // 8)
+NUMBERS: Final = EXACT_WORDS + PRODUCT_WORDS
+STATES: Final = 8 * ((NUMBERS + 9 * ROOM + 7) // 8)
 
 PLACE: Final = 0
 LOW: Final = 1

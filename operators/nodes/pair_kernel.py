@@ -19,9 +19,14 @@ from operators.nodes.digit_kernel import PRODUCT_UNIT, ROOM
 from operators.nodes.exact_kernel import FLOAT_MAX, UNIT, Float64s
 from operators.nodes.history_kernel import NO_FLOAT
 from operators.nodes.moment_kernel import SUM, divided_by
+from operators.nodes.near_kernel import NUMBERS
 from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
 from operators.nodes.sum_kernel import BEGINS, COUNT, begins
 from schemas.batch import Int64s
+
+# Where the first two numbers lie that are computed with.
+X: Final = NUMBERS
+Y: Final = X + ROOM
 
 SECOND: Final = SUM + 3 + EXACT_DIGITS
 PRODUCTS: Final = SECOND + 3 + EXACT_DIGITS
@@ -52,7 +57,6 @@ def window_pairs(
     parts = line[at.PARTS_AT : at.PARTS_AT + 4]
     need_y = parts[CORRELATION] >= 0 or parts[T_VALUE] >= 0
     need_x = need_y or parts[SLOPE] >= 0 or parts[INTERCEPT] >= 0
-    digits = np.empty(9 * ROOM, np.int64)
     results = np.zeros(5)
     of = np.zeros(5, np.uint8)
     for i in range(rows):
@@ -79,7 +83,7 @@ def window_pairs(
                 begin = after
             words[o + BEGINS] = begin
             if words[o + COUNT] > 1:
-                _of_pairs(words, o, digits, need_x, need_y, parts, results, of)
+                _of_pairs(words, o, need_x, need_y, parts, results, of)
         floats[out, i] = results[COV]
         status[out, i] = of[COV]
         for k in range(4):
@@ -121,7 +125,6 @@ def _enter_pair(words: Int64s, o: int, x: int, y: int, need_x: bool, need_y: boo
 def _of_pairs(
     words: Int64s,
     o: int,
-    digits: Int64s,
     need_x: bool,
     need_y: bool,
     parts: Int64s,
@@ -130,47 +133,47 @@ def _of_pairs(
 ) -> None:
     """The results of at least two pairs, and their statuses.
 
-    Numbers lie in `digits` in this order: Sx, Sy, Sxx, Sxy, Syy, then n * Sxx - Sx * Sx and its like of xy
-    and yy, then one at hand.
+    Numbers lie in `words` in this order: Sx, Sy, Sxx, Sxy, Syy, then n * Sxx - Sx * Sx and its like of xy and
+    yy, then one at hand.
     """
     n = words[o + COUNT]
-    x, y, s_xx, s_xy, s_yy = 0, ROOM, 2 * ROOM, 3 * ROOM, 4 * ROOM
-    xx, xy, yy, last = 5 * ROOM, 6 * ROOM, 7 * ROOM, 8 * ROOM
-    of_x = digit.take(words, o + SUM, digits, x)
-    of_y = digit.take(words, o + SECOND, digits, y)
-    of_s_xy = digit.take(words, o + PRODUCTS, digits, s_xy)
-    of_xy = digit.centred(digits, n, s_xy, of_s_xy, x, of_x, y, of_y, xy)
-    results[COV] = divided_by(digits, xy, of_xy, PRODUCT_UNIT, n * (n - 1))
+    x, y, s_xx, s_xy, s_yy = X, Y, Y + ROOM, Y + 2 * ROOM, Y + 3 * ROOM
+    xx, xy, yy, last = Y + 4 * ROOM, Y + 5 * ROOM, Y + 6 * ROOM, Y + 7 * ROOM
+    of_x = digit.take(words, o + SUM, words, x)
+    of_y = digit.take(words, o + SECOND, words, y)
+    of_s_xy = digit.take(words, o + PRODUCTS, words, s_xy)
+    of_xy = digit.centred(words, n, s_xy, of_s_xy, x, of_x, y, of_y, xy)
+    results[COV] = divided_by(words, xy, of_xy, PRODUCT_UNIT, n * (n - 1))
     of[COV] = OK if abs(results[COV]) <= FLOAT_MAX else DOMAIN
     if not need_x:
         return
-    of_s_xx = digit.take(words, o + X_SQUARES, digits, s_xx)
-    of_xx = digit.centred(digits, n, s_xx, of_s_xx, x, of_x, x, of_x, xx)
+    of_s_xx = digit.take(words, o + X_SQUARES, words, s_xx)
+    of_xx = digit.centred(words, n, s_xx, of_s_xx, x, of_x, x, of_x, xx)
     if of_xx[0] == 0:
         of[CORRELATION] = of[SLOPE] = of[INTERCEPT] = DOMAIN
         of[T_VALUE] = DOMAIN if n > 2 else WARMING
         return
     if parts[SLOPE] >= 0:
-        results[SLOPE] = _ratio(digits, xy, of_xy, PRODUCT_UNIT, xx, of_xx)
+        results[SLOPE] = _ratio(words, xy, of_xy, PRODUCT_UNIT, xx, of_xx)
         of[SLOPE] = OK if abs(results[SLOPE]) <= FLOAT_MAX else DOMAIN
     if parts[INTERCEPT] >= 0:  # (Sy * Sxx - Sx * Sxy) / (n * Sxx - Sx * Sx)
-        of_last = digit.crossed(digits, y, of_y, s_xx, of_s_xx, x, of_x, s_xy, of_s_xy, last)
-        results[INTERCEPT] = _ratio(digits, last, of_last, UNIT + PRODUCT_UNIT, xx, of_xx)
+        of_last = digit.crossed(words, y, of_y, s_xx, of_s_xx, x, of_x, s_xy, of_s_xy, last)
+        results[INTERCEPT] = _ratio(words, last, of_last, UNIT + PRODUCT_UNIT, xx, of_xx)
         of[INTERCEPT] = OK if abs(results[INTERCEPT]) <= FLOAT_MAX else DOMAIN
     if not need_y:
         return
-    of_s_yy = digit.take(words, o + Y_SQUARES, digits, s_yy)
-    of_yy = digit.centred(digits, n, s_yy, of_s_yy, y, of_y, y, of_y, yy)
+    of_s_yy = digit.take(words, o + Y_SQUARES, words, s_yy)
+    of_yy = digit.centred(words, n, s_yy, of_s_yy, y, of_y, y, of_y, yy)
     if parts[CORRELATION] >= 0:
         of[CORRELATION] = DOMAIN
         if of_yy[0] != 0:
-            results[CORRELATION] = _correlation(digits, xy, of_xy, xx, of_xx, yy, of_yy)
+            results[CORRELATION] = _correlation(words, xy, of_xy, xx, of_xx, yy, of_yy)
             of[CORRELATION] = OK
     if parts[T_VALUE] >= 0 and n > 2:  # t * t = xy * xy * (n - 2) / (xx * yy - xy * xy)
-        of_last = digit.crossed(digits, xx, of_xx, yy, of_yy, xy, of_xy, xy, of_xy, last)
+        of_last = digit.crossed(words, xx, of_xx, yy, of_yy, xy, of_xy, xy, of_xy, last)
         of[T_VALUE] = DOMAIN
         if of_last[0] > 0:
-            results[T_VALUE] = _t_value(digits, n, xy, of_xy, last, of_last)
+            results[T_VALUE] = _t_value(words, n, xy, of_xy, last, of_last)
             of[T_VALUE] = OK if abs(results[T_VALUE]) <= FLOAT_MAX else DOMAIN
 
 
