@@ -17,28 +17,28 @@ SCALE_MIN: Final = 2 * POWER_MIN  # of any pair the result is 0
 SCALE_MAX: Final = 1_200  # of any pair other than 0 the result is infinite
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def settled(high: float, low: float) -> tuple[float, float]:
     """The pair in its settled form, for |high| >= |low| or high = 0."""
     total = high + low
     return total, low - (total - high)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def product(x: float, y: float) -> tuple[float, float]:
     """x * y of two floats, exactly."""
     value = x * y
     return value, left_of(x, y, value)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def multiplied(x: float, x_low: float, y: float, y_low: float) -> tuple[float, float]:
     """The product of two pairs."""
     high, low = product(x, y)
     return settled(high, low + (x * y_low + x_low * y))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
 def divided(x: float, x_low: float, y: float, y_low: float) -> tuple[float, float]:
     """The quotient of two pairs, y other than 0."""
     first = x / y
@@ -47,7 +47,7 @@ def divided(x: float, x_low: float, y: float, y_low: float) -> tuple[float, floa
     return settled(first, rest / y)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
 def root(x: float, x_low: float) -> float:
     """The square root of a pair above 0, rounded."""
     first = math.sqrt(x)
@@ -55,7 +55,7 @@ def root(x: float, x_low: float) -> float:
     return first + (((x - high) - low) + x_low) / (2.0 * first)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def scaled(x: float, power: int) -> float:
     """x * 2**power, rounded once; 2**-48 < |x| < 2**160, or 0."""
     power = max(SCALE_MIN, min(SCALE_MAX, power))

@@ -255,7 +255,7 @@ def two_words(t3: int, t2: int, t1: int, t0: int, unit: int) -> tuple[int, int, 
     return high, low, unit + 64 - shift
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def pair(high: int, low: int, sticky: bool) -> tuple[float, float]:
     """The float nearest to `high`.`low` (the latter as a fraction of 2**64), and that nearest to the rest.
 
@@ -269,7 +269,7 @@ def pair(high: int, low: int, sticky: bool) -> tuple[float, float]:
     return value, rest
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def split(high: int, low: int, unit: int, sticky: bool) -> tuple[float, float]:
     """`pair` in units of a power of 2."""
     value, rest = pair(high, low, sticky)
@@ -278,7 +278,7 @@ def split(high: int, low: int, unit: int, sticky: bool) -> tuple[float, float]:
     return value * first * second, rest * first * second
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def rounded_words(high: int, low: int, unit: int) -> float:
     """The first of `split` alone."""
     value = np.float64(high | 1) if low != 0 else np.float64(high)
@@ -293,7 +293,7 @@ def mean(words: Int64s, floats: Float64s, o: int, n: int) -> float:
     return quotient(words, o, n, total, rest)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def quick_quotient(n: int, total: float, rest: float) -> tuple[float, bool]:
     """`quotient` of a sum, and whether it is sure without its digits."""
     if n == 1 or total == 0.0 or abs(total) > FLOAT_MAX:

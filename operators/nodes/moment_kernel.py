@@ -93,7 +93,7 @@ def window_squares(
             status[count_out, i] = of_count
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _write(floats: Grid, status: Grid, out: int, i: int, value: float, null: np.uint8) -> None:
     """Give a register its value of row i; below 0 it is none, for nobody reads it."""
     if out >= 0:
@@ -101,7 +101,7 @@ def _write(floats: Grid, status: Grid, out: int, i: int, value: float, null: np.
         status[out, i] = null
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _slide(
     i: int,
     o: int,
@@ -180,7 +180,7 @@ def _slide_products(
     words[o + BEGINS] = begin
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _spread(words: Int64s, o: int, far: int, n: int, ddof: int, x: int) -> tuple[float, float, bool]:
     """The variance of n values; the z-score of the float with bits x, and whether there is one."""
     is_near = words[o + near.PLACE] < near.FAR_ONE
@@ -234,13 +234,13 @@ def _far_distance(words: Int64s, o: int, far: int, n: int, x: int) -> tuple[int,
     return high, low, unit
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _enter(words: Int64s, o: int, far: int, x: int, sign: int) -> None:
     words[o + COUNT] += sign
     near.add_with_square(words, o + NEAR, far, x, sign)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _total(
     words: Int64s, word_floats: Float64s, o: int, far: int, count: int, low: int, mean: int
 ) -> tuple[float, float, float]:

@@ -58,13 +58,13 @@ BELOW: Final = 24  # of these, below the first value
 ALMOST_FULL: Final = 1 << 61  # of the higher word
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def base_of(place: int, exponent: int) -> int:
     """The place of a sum where a value with this exponent comes: one that has nothing begins below it."""
     return place if place >= NEAR_ONE else max(exponent - BELOW, 0)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def parts_of(bits: int) -> tuple[int, int]:
     """The exponent and the mantissa of a float with these bits, of size mantissa * 2**(exponent - UNIT)."""
     exponent, mantissa = (bits >> 52) & 0x7FF, bits & MANTISSA
@@ -73,7 +73,7 @@ def parts_of(bits: int) -> tuple[int, int]:
     return exponent, mantissa | HIDDEN
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def add(words: Int64s, o: int, far: int, bits: int, sign: int) -> None:
     """Add the float with these bits to a sum of a window, or with `sign` -1 take it away."""
     exponent, mantissa = parts_of(bits)
@@ -90,7 +90,7 @@ def add(words: Int64s, o: int, far: int, bits: int, sign: int) -> None:
         exact.add(words, far, bits, sign)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def add_with_square(words: Int64s, o: int, far: int, bits: int, sign: int) -> None:
     """The same of a sum that has that of squares beside it, whose far digits lie behind those of values."""
     exponent, mantissa = parts_of(bits)
@@ -112,7 +112,7 @@ def add_with_square(words: Int64s, o: int, far: int, bits: int, sign: int) -> No
         add_product(words, far + EXACT_WORDS, bits, bits, sign)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _add_near(words: Int64s, o: int, x: int, x_high: int, bits: int, sign: int) -> None:
     signed = -sign if bits < 0 else sign
     words[o + LOW], words[o + HIGH] = wide.two_sum(words[o + LOW], words[o + HIGH], x, x_high, signed)
@@ -189,14 +189,14 @@ def whole_squares(words: Int64s, o: int, far: int) -> None:
         _add_digits(words, o + SQUARES, 4, 2 * (words[o + PLACE] & BASE), WHOLE_SQUARES)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _highest(words: Int64s, o: int) -> tuple[int, int, int]:
     """What is near of a sum of values as `exact_kernel.split` takes it: two words, and a power of 2."""
     low, high, power = wide.normal(words[o + LOW], words[o + HIGH])
     return high, low, (words[o + PLACE] & BASE) + 64 - power - UNIT
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def nearest(words: Int64s, o: int, far: int) -> float:
     """A sum of values rounded, half to even; infinite where it is too large."""
     if words[o + PLACE] >= FAR_ONE:
@@ -206,7 +206,7 @@ def nearest(words: Int64s, o: int, far: int) -> float:
     return exact.rounded_words(high, low, unit)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def rounded(words: Int64s, floats: Float64s, o: int, far: int) -> tuple[float, float]:
     """A sum of values rounded, and what is left of it, rounded: `exact_kernel.rounded`."""
     if words[o + PLACE] < FAR_ONE:
@@ -228,7 +228,7 @@ def mean(words: Int64s, o: int, far: int, n: int, total: float, rest: float) -> 
     return float(exact.divided(words, WHOLE, n))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def spread(words: Int64s, o: int, n: int) -> tuple[int, int, int]:
     """n * Sxx - Sx * Sx of sums of which nothing is far: its 127 highest bits in two words, and their unit.
 
@@ -251,7 +251,7 @@ def spread(words: Int64s, o: int, n: int) -> tuple[int, int, int]:
     return high, low, 64 * place - zeros + 1 + 2 * (words[o + PLACE] & BASE) - PRODUCT_UNIT
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def distance(words: Int64s, o: int, n: int, bits: int) -> tuple[int, int, int, bool]:
     """n * x - Sx of the float with these bits, as `exact_kernel.split` takes it, where nothing is far.
 

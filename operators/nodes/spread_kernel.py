@@ -10,7 +10,7 @@ from operators.nodes import double_kernel as double
 from operators.nodes.exact_kernel import pair
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def variance(high: int, low: int, unit: int, divisor: int) -> float:
     """The difference by a divisor of at most 40 bits, rounded; infinite where it is too large."""
     total, rest = pair(high, low, False)
@@ -18,7 +18,7 @@ def variance(high: int, low: int, unit: int, divisor: int) -> float:
     return double.scaled(value, unit)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def score(
     away: int, away_low: int, away_unit: int, high: int, low: int, unit: int, n: int, ddof: int
 ) -> float:

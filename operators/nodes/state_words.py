@@ -26,13 +26,10 @@ SUMS: Final = {
 def lay_words(stateful: Sequence[tuple[Lines, Stateful]]) -> int:
     """Write into the lines of steps where their words lie among a symbol's; returns how many it has.
 
-    What is needed for each row comes first, and no step has more lines of the cache than it must.
+    What is needed for each row comes first, one step behind the other: all of a symbol's are needed at once.
     """
     behind = STATES
-    for line, what in sorted(stateful, key=lambda one: -one[1].far):
-        left = -behind % LINE_WORDS
-        if what.far or left < what.words <= LINE_WORDS:
-            behind += left
+    for line, what in sorted(stateful, key=lambda one: one[1].words > LINE_WORDS * LINE_WORDS):
         line[at.BASE], line[at.SIZE] = behind, what.words
         behind += what.words
     for line, what in stateful:

@@ -20,7 +20,7 @@ COUNT: Final = 1
 SUM: Final = 2
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def begins(
     i: int,
     begin: int,
@@ -165,7 +165,7 @@ def window_sum(
             status[count, i] = of_count
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _slide(
     i: int,
     o: int,
