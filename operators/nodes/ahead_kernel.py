@@ -67,10 +67,15 @@ def ask_rings(coming: Grid, lower: int, rings: Int64s, rows: int) -> None:
 def ask_states(
     hints: Grid, stride: int, places: Grid, kept: Int64s, columns: int, words: Int64s, rows: int
 ) -> None:
-    """Ask for the words of a tile's symbols, and for the rows that come in; `kept` row after row."""
+    """Ask for the words of a tile's symbols, and for the rows that come in; `kept` row after row.
+
+    A row whose symbol is that of the row before it finds them there.
+    """
+    last = -1
     for i in range(rows):
         g = places[at.GROUP, i]
-        if g >= 0:
+        if g >= 0 and g != last:
+            last = g
             for k in range(hints.shape[0]):
                 ask(words, g * stride + hints[k, 0])
             ask(kept, places[at.SLOT, i] * columns)
@@ -88,10 +93,12 @@ def ask_on(
     rows: int,
 ) -> None:
     """Ask for what these words lead to: the rows with which windows begin, and the digits of sums."""
+    last = -1
     for i in range(rows):
         g = places[at.GROUP, i]
-        if g < 0:
+        if g < 0 or g == last:
             continue
+        last = g
         start, mask = places[at.RING, i], places[at.ROOM, i]
         for k in range(hints.shape[0]):
             o, kind = g * stride + hints[k, 0], hints[k, 1]

@@ -82,19 +82,21 @@ def load(
     ints: Grid,
     bools: Grid,
     status: Grid,
+    order: Int64s,
+    ordered: int,
     lower: int,
     rows: int,
 ) -> None:
-    """Bring columns (`Inputs`) into registers, from row `lower` on: the first steps of a program."""
+    """Bring columns (`Inputs`) into registers, from place `lower` on: the first steps of a program."""
     for k in range(program.shape[0]):
         opcode, out, a, b = program[k, 0], program[k, 1], program[k, 2], program[k, 3]
-        row.load_status(in_valid, b, in_valid_shift[b], status, out, lower, rows)
+        row.load_status(in_valid, b, in_valid_shift[b], status, out, order, ordered, lower, rows)
         if opcode == op.LOAD_FLOAT:
-            row.load_floats(in_floats, a, floats, status, out, lower, rows)
+            row.load_floats(in_floats, a, floats, status, out, order, ordered, lower, rows)
         elif opcode == op.LOAD_INT:
-            row.load_ints(in_ints, a, ints, out, lower, rows)
+            row.load_ints(in_ints, a, ints, out, order, ordered, lower, rows)
         else:
-            row.load_bits(in_bits, a, in_shift[a], bools, out, lower, rows)
+            row.load_bits(in_bits, a, in_shift[a], bools, out, order, ordered, lower, rows)
 
 
 @njit(nogil=True, cache=True)

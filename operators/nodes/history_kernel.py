@@ -13,6 +13,7 @@ from operators.nodes import places as at
 from operators.nodes.row_kernel import OK, Grid
 from schemas.batch import Int64s
 
+NOBODY: Final = -1  # whose rows have no symbol
 NO_FLOAT: Final = 0x7FF8_0000_0000_0001  # the bits of no number
 
 
@@ -144,6 +145,28 @@ def _move(
             new_lists[c, start + k] = lists[c, old_start + k]
     rings[g, at.START], rings[g, at.MASK] = start, mask
     return int(start + room)
+
+
+@njit(nogil=True, cache=True)
+def order_by_symbol(batch: Grid, coming: Grid, behind: Int64s, rows: int) -> None:
+    """Lay out what is coming symbol by symbol, each one's rows in their order; those of nobody come first.
+
+    `batch` has group, time and session by row.  `behind` has a word for each symbol, and one for nobody.
+    """
+    behind[:] = 0
+    for i in range(rows):
+        behind[max(batch[at.GROUP, i], NOBODY) - NOBODY] += 1
+    place = 0
+    for g in range(behind.size):
+        place, behind[g] = place + behind[g], place
+    for i in range(rows):
+        g = max(batch[at.GROUP, i], NOBODY) - NOBODY
+        place = behind[g]
+        behind[g] = place + 1
+        coming[at.GROUP, place] = batch[at.GROUP, i]
+        coming[at.TIME_NS, place] = batch[at.TIME_NS, i]
+        coming[at.SESSION, place] = batch[at.SESSION, i]
+        coming[at.ROW, place] = i
 
 
 @njit(nogil=True, cache=True)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from operators.formula.steps import Step, bits_float
+from operators.nodes import places as at
 from operators.nodes.evaluate_kernel import BATCH, TILE, Inputs, Memory, Outputs, Registers
 from operators.nodes.history import History
 from operators.nodes.instructions import held
@@ -20,7 +21,7 @@ from operators.nodes.stateful_kernel import FAMILIES
 POOL_SIZE_MIN: Final = 100_000
 
 # Of a program without steps that look back.
-NOTHING: Final = np.zeros((3, 0), np.int64)
+NOTHING: Final = np.zeros((at.COMING_ROWS, 0), np.int64)
 ALL: Final = np.zeros(3, np.int64)
 NO_HINTS: Final = np.zeros((0, 2), np.int64)
 
@@ -75,6 +76,7 @@ class Machine:
             0 if history is None else history.stride,
             0 if history is None else 1,
             0 if history is None or not history.keeps else 1,
+            0 if history is None or not history.ordered else 1,
             lower,
             rows,
         )

@@ -15,6 +15,10 @@ RING: Final = 6
 ROOM: Final = 7
 PLACES: Final = 8
 
+# Rows of the array `coming` (int64, by place in a batch): the first three of these, and which row runs there.
+ROW: Final = 3
+COMING_ROWS: Final = 4
+
 # Columns of the array `rings` (int64, by group): where its ring of kept rows begins in the pool, how many
 # rows it has room for less 1 (a power of two less 1; -1 for no ring), the ordinals behind the newest row and
 # of the oldest one kept, its session and the ordinal at which that began, rows of the batch at hand, whether

@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from schemas.batch import Int64s
+
 Grid = npt.NDArray[Any]  # (registers, TILE)
 
 OK: Final = np.uint8(0)
@@ -252,43 +254,79 @@ def opposite(bools: Grid, status: Grid, x: int, out: int, rows: int) -> None:
         status[out, i] = status[x, i]
 
 
+@njit(nogil=True, cache=True, forceinline=True)
+def row_of(order: Int64s, ordered: int, place: int) -> int:
+    """Which row of the batch is run at a place: the one there, where its rows are not run in an `order`."""
+    return order[place] if ordered != 0 else place
+
+
 @njit(nogil=True, cache=True)
-def load_status(valid: Grid, column: int, shift: int, status: Grid, out: int, lower: int, rows: int) -> None:
+def load_status(
+    valid: Grid,
+    column: int,
+    shift: int,
+    status: Grid,
+    out: int,
+    order: Int64s,
+    ordered: int,
+    lower: int,
+    rows: int,
+) -> None:
     """A null enters as one; row i is bit `shift` + i of the bitmap, and without a null `shift` is -1.
 
-    The first of the rows is row `lower`.
+    The first of the rows is run at place `lower` (`row_of`).
     """
     if shift < 0:
         for i in range(rows):
             status[out, i] = OK
     else:
         for i in range(rows):
-            place = shift + lower + i
+            place = shift + row_of(order, ordered, lower + i)
             bit = (valid[column, place >> 3] >> (place & 7)) & 1
             status[out, i] = OK if bit != 0 else NULL_IN
 
 
 @njit(nogil=True, cache=True)
 def load_floats(
-    values: Grid, column: int, floats: Grid, status: Grid, out: int, lower: int, rows: int
+    values: Grid,
+    column: int,
+    floats: Grid,
+    status: Grid,
+    out: int,
+    order: Int64s,
+    ordered: int,
+    lower: int,
+    rows: int,
 ) -> None:
     """A float that is not finite enters as a null, and -0.0 as 0.0."""
     for i in range(rows):
-        value = values[column, lower + i] + 0.0
+        value = values[column, row_of(order, ordered, lower + i)] + 0.0
         floats[out, i] = value
         status[out, i] = status[out, i] if abs(value) <= FLOAT_MAX else NULL_IN
 
 
 @njit(nogil=True, cache=True)
-def load_ints(values: Grid, column: int, ints: Grid, out: int, lower: int, rows: int) -> None:
+def load_ints(
+    values: Grid, column: int, ints: Grid, out: int, order: Int64s, ordered: int, lower: int, rows: int
+) -> None:
     """An integer enters as it is."""
     for i in range(rows):
-        ints[out, i] = values[column, lower + i]
+        ints[out, i] = values[column, row_of(order, ordered, lower + i)]
 
 
 @njit(nogil=True, cache=True)
-def load_bits(bits: Grid, column: int, shift: int, bools: Grid, out: int, lower: int, rows: int) -> None:
+def load_bits(
+    bits: Grid,
+    column: int,
+    shift: int,
+    bools: Grid,
+    out: int,
+    order: Int64s,
+    ordered: int,
+    lower: int,
+    rows: int,
+) -> None:
     """A boolean enters as it is; row i is bit `shift` + i of the bitmap."""
     for i in range(rows):
-        place = shift + lower + i
+        place = shift + row_of(order, ordered, lower + i)
         bools[out, i] = (bits[column, place >> 3] >> (place & 7)) & 1

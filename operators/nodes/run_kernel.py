@@ -10,13 +10,14 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
+from operators.nodes import places as at
 from operators.nodes.ahead_kernel import ask_on, ask_rings, ask_states
 from operators.nodes.evaluate_kernel import load
 from operators.nodes.history_kernel import enter, leave
 from operators.nodes.lent_kernel import lend
 from operators.nodes.row_kernel import Grid
 from operators.nodes.stateful_kernel import FAMILIES
-from operators.nodes.store_kernel import store
+from operators.nodes.store_kernel import clear, store
 from schemas.batch import Int64s
 
 COMPILED: Final = hasattr(FAMILIES[0], "overloads")  # else kernels run as plain Python
@@ -120,17 +121,22 @@ def run_program(
     stride: int,
     remembers: int,
     keeps: int,
+    ordered: int,
     lower: int,
     rows: int,
 ) -> None:
     """Run a program over the `rows` of the inputs; features go to the outputs from row `lower` on.
+
+    Where rows are `ordered`, what is coming has them by symbol, and says which row each is.
 
     `segments` has for each the address of its kernel and which of the `lines` are its own; `hints` are what
     `ahead_kernel` asks for, none where memory is near, and `stride` is the words of a symbol.  The arrays are
     those of `Registers`, `Inputs`, `Outputs` and `Memory`, one by one: tuples of arrays take three times as
     long to hand over.
     """
-    tile = floats.shape[1]
+    tile, order = floats.shape[1], lend(coming[at.ROW])
+    if ordered != 0:
+        clear(stores, out_bits, out_valid, lower, rows)
     for first in range(0, rows, tile):
         count = min(tile, rows - first)
         load(
@@ -145,6 +151,8 @@ def run_program(
             lend(ints),
             lend(bools),
             lend(status),
+            order,
+            ordered,
             first,
             count,
         )
@@ -189,7 +197,10 @@ def run_program(
             out_valid,
             out_counts,
             out_reasons,
-            lower + first,
+            order,
+            ordered,
+            lower,
+            first,
             count,
         )
         if keeps != 0:

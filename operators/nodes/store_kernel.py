@@ -8,8 +8,9 @@ from numba import njit
 
 from operators.nodes import opcodes as op
 from operators.nodes.lent_kernel import lend
-from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
+from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid, row_of
 from schemas import reasons
+from schemas.batch import Int64s
 
 # By the status of a register: the reason as rows have it.  A null that is both warming and of the domain
 # counts as the latter.
@@ -26,6 +27,21 @@ GATHER: Final = np.uint64(0x0102040810204080)  # times eight lowest bits: their 
 
 
 @njit(nogil=True, cache=True)
+def clear(program: Grid, out_bits: Grid, out_valid: Grid, lower: int, rows: int) -> None:
+    """Make bitmaps ready for rows that are stored in an order: all booleans false, and every row valid."""
+    first, behind = lower // 8, (lower + rows + 7) // 8
+    for k in range(program.shape[0]):
+        opcode, out, feature = program[k, 0], program[k, 1], program[k, 3]
+        for place in range(first, behind):
+            out_valid[feature, place] = 255
+        if rows % 8 != 0:
+            out_valid[feature, behind - 1] = (1 << (rows % 8)) - 1
+        if opcode == op.STORE_BOOL:
+            for place in range(first, behind):
+                out_bits[out, place] = 0
+
+
+@njit(nogil=True, cache=True)
 def store(
     program: npt.NDArray[np.int64],
     floats: Grid,
@@ -39,34 +55,58 @@ def store(
     out_valid: Grid,
     out_counts: Grid,
     out_reasons: Grid,
+    order: Int64s,
+    ordered: int,
     lower: int,
+    first: int,
     rows: int,
 ) -> None:
-    """Write registers to `Outputs`, from row `lower` on, a multiple of 8: the last steps of a program."""
+    """Write registers to `Outputs`: the last steps of a program.
+
+    The batch begins at row `lower`, a multiple of 8, and the tile at its place `first`, which is one, too
+    (`row_of`); rows in an order find the bitmaps as `clear` leaves them.
+    """
     status_words, bool_words = lend(status.view(np.uint64)), lend(bools.view(np.uint64))
-    floats, ints, status = lend(floats), lend(ints), lend(status)
+    floats, ints, bools, status = lend(floats), lend(ints), lend(bools), lend(status)
     out_floats, out_ints, out_bytes = lend(out_floats), lend(out_ints), lend(out_bytes)
     out_bits, out_valid, out_counts = lend(out_bits), lend(out_valid), lend(out_counts)
     out_reasons = lend(out_reasons)
     for k in range(program.shape[0]):
         opcode, out, a, feature = program[k, 0], program[k, 1], program[k, 2], program[k, 3]
-        nulls = _store_status(status_words, a, out_valid, out_counts, feature, lower, rows)
+        nulls = _count_nulls(status_words, a, out_counts, feature, rows)
         if nulls > 0:
             for i in range(rows):
-                out_reasons[feature, lower + i] = REASON_OF[status[a, i]]
+                at_row = lower + row_of(order, ordered, first + i)
+                out_reasons[feature, at_row] = REASON_OF[status[a, i]]
+        if ordered == 0:
+            _store_valid(status_words, a, out_valid, feature, lower + first, rows)
+        elif nulls > 0:
+            for i in range(rows):
+                if status[a, i] != OK:
+                    _flip(out_valid, feature, lower + order[first + i])
         if opcode == op.STORE_FLOAT:
-            _store(floats, status, a, out_floats, out, lower, rows, nulls)
+            _store(floats, status, a, out_floats, out, order, ordered, lower, first, rows, nulls)
         elif opcode == op.STORE_INT:
-            _store(ints, status, a, out_ints, out, lower, rows, nulls)
+            _store(ints, status, a, out_ints, out, order, ordered, lower, first, rows, nulls)
         elif opcode == op.STORE_BYTE:
-            _store(ints, status, a, out_bytes, out, lower, rows, nulls)
+            _store(ints, status, a, out_bytes, out, order, ordered, lower, first, rows, nulls)
+        elif ordered == 0:
+            _store_bits(bool_words, a, out_valid, feature, out_bits, out, lower + first, rows)
         else:
-            _store_bits(bool_words, a, out_valid, feature, out_bits, out, lower, rows)
+            for i in range(rows):
+                if bools[a, i] != 0 and status[a, i] == OK:
+                    _flip(out_bits, out, lower + order[first + i])
 
 
 @njit(nogil=True, cache=True)
-def _store_status(words: Grid, x: int, valid: Grid, counts: Grid, feature: int, lower: int, rows: int) -> int:
-    """Write the bitmap and count the nulls by reason; returns how many there are.
+def _flip(bits: Grid, out: int, row: int) -> None:
+    """Turn a bit of a bitmap."""
+    bits[out, row >> 3] ^= 1 << (row & 7)
+
+
+@njit(nogil=True, cache=True)
+def _count_nulls(words: Grid, x: int, counts: Grid, feature: int, rows: int) -> int:
+    """Count the nulls by reason; returns how many there are.
 
     `words` are the statuses, eight in one uint64: a null has its lowest bit set, one of the domain the next,
     and one that warms up the third.
@@ -81,9 +121,6 @@ def _store_status(words: Grid, x: int, valid: Grid, counts: Grid, feature: int, 
         of_domain = (word >> np.uint64(1)) & LOWEST
         domain += (of_domain * LOWEST) >> np.uint64(56)
         warming += (((word >> np.uint64(2)) & LOWEST & ~of_domain) * LOWEST) >> np.uint64(56)
-        valid[feature, lower // 8 + place] = ~((null * GATHER) >> np.uint64(56)) & np.uint64(255)
-    if rows % 8 != 0:
-        valid[feature, (lower + rows) // 8] &= (1 << (rows % 8)) - 1
     counts[feature, 0] += np.int64(nulls - domain - warming)
     counts[feature, 1] += np.int64(domain)
     counts[feature, 2] += np.int64(warming)
@@ -91,16 +128,36 @@ def _store_status(words: Grid, x: int, valid: Grid, counts: Grid, feature: int, 
 
 
 @njit(nogil=True, cache=True)
+def _store_valid(words: Grid, x: int, valid: Grid, feature: int, lower: int, rows: int) -> None:
+    """Write the bitmap of what is not null, from row `lower` on; `words` are those of `_count_nulls`."""
+    for place in range((rows + 7) // 8):
+        null = words[x, place] & LOWEST
+        valid[feature, lower // 8 + place] = ~((null * GATHER) >> np.uint64(56)) & np.uint64(255)
+    if rows % 8 != 0:
+        valid[feature, (lower + rows) // 8] &= (1 << (rows % 8)) - 1
+
+
+@njit(nogil=True, cache=True)
 def _store(
-    values: Grid, status: Grid, x: int, target: Grid, out: int, lower: int, rows: int, nulls: int
+    values: Grid,
+    status: Grid,
+    x: int,
+    target: Grid,
+    out: int,
+    order: Int64s,
+    ordered: int,
+    lower: int,
+    first: int,
+    rows: int,
+    nulls: int,
 ) -> None:
     """Write values, and 0 where there is none: what stands at a null never hangs on the rows beside it."""
     for i in range(rows):
-        target[out, lower + i] = values[x, i]
+        target[out, lower + row_of(order, ordered, first + i)] = values[x, i]
     if nulls > 0:
         for i in range(rows):
             if status[x, i] != OK:
-                target[out, lower + i] = 0
+                target[out, lower + row_of(order, ordered, first + i)] = 0
 
 
 @njit(nogil=True, cache=True)
