@@ -58,7 +58,7 @@ def test_a_square_is_added_or_taken_away(sum_: tuple[int, ...], x: int, x_high: 
 @given(COUNTS, WORDS, st.integers(-(2**60), 2**60), st.tuples(WORDS, WORDS, WORDS, WORDS))
 def test_a_spread_is_that_of_its_sums(n: int, low: int, high: int, squares: tuple[int, ...]) -> None:
     words = SPREAD(n, low, high, *squares)
-    assert words == wide.spread(n, low, high, *squares)  # type: ignore[call-arg]
+    assert words == wide.spread(n, low, high, *squares)
     assert wide.integer(words) == signed(n * wide.integer(squares) - wide.integer((low, high)) ** 2, 4)
 
 
