@@ -18,8 +18,9 @@ from operators.formula.history import STATEFUL, Stateful, Window
 from operators.formula.steps import Step
 from operators.node import NodeStateError
 from operators.nodes import places as at
-from operators.nodes.evaluate_kernel import BATCH, TILE, Memory
-from operators.nodes.history_kernel import make_room, move_rings, order_by_symbol
+from operators.nodes.coming import Coming
+from operators.nodes.evaluate_kernel import TILE, Memory
+from operators.nodes.history_kernel import make_room, move_rings
 from operators.nodes.near_kernel import STATES
 from operators.nodes.opcodes import family
 from operators.nodes.program import Lines, Segment
@@ -30,7 +31,6 @@ from operators.sealed import Entries, RowKeys, Snapshot
 from schemas.batch import Int64s
 
 GROUPS_MIN: Final = 16
-ROWS_OF_SYMBOL: Final = 2  # a batch with fewer of each is run in its own order
 NEAR_WORDS: Final = 1 << 15  # of states that stay in a core's own cache
 POOL_FULL: Final = 2**62  # rows that no pool has
 BLOCK: Final = 256  # rows of a symbol that are written down together
@@ -76,9 +76,7 @@ class History:
         self._pool_shape = max(kept + owns.count("rows"), 2), owns.count("places")
         self._used = 0  # rows of the pool
         self._hints = hints(self._stateful)
-        self._batch = np.zeros((3, BATCH), np.int64)  # group, time and session of the rows of a batch
-        self.coming = np.zeros((at.COMING_ROWS, BATCH), np.int64)  # the same, as rows are run
-        self.ordered = False  # whether they are run symbol by symbol
+        self.coming = Coming()
         self._strays: list[bytes] = []  # blocks left over, by key: the next snapshot deletes them
         self.memory = self._new_memory(0, 0)
         self._grow(GROUPS_MIN)
@@ -95,7 +93,6 @@ class History:
     def warm(self) -> None:
         """Load the kernels that move rows."""
         self._make_room(0, anew=True)
-        order_by_symbol(self._batch, self.coming, self._behind, 0)
         nothing = np.empty(0, np.int64)
         self.place(RowKeys(nothing.astype(np.int32), nothing, nothing), 0, 0)
 
@@ -110,18 +107,10 @@ class History:
         return self._columns > 0
 
     def place(self, keys: RowKeys, lower: int, rows: int) -> None:
-        """Take up the rows of a batch: `rows` from `lower` on, symbol by symbol where a symbol has several.
-
-        What a symbol's state lies in is then brought near once for all its rows.
-        """
+        """Take up the rows of a batch: `rows` from `lower` on."""
         if len(self._groups) > self.memory.rings.shape[0]:
             self._grow(len(self._groups))
-        self.ordered = rows >= ROWS_OF_SYMBOL * len(self._groups)
-        batch = self._batch if self.ordered else self.coming
-        for row, values in ((at.GROUP, keys.group), (at.TIME_NS, keys.time_ns), (at.SESSION, keys.session)):
-            batch[row, :rows] = values[lower : lower + rows]
-        if self.ordered:
-            order_by_symbol(self._batch, self.coming, self._behind, rows)
+        self.coming.take(keys, lower, rows, len(self._groups))
         self._make_room(rows)
 
     def _make_room(self, rows: int, *, anew: bool = False) -> None:
@@ -130,7 +119,7 @@ class History:
             return
         pool = memory.kept, memory.kept_status, memory.kept_time, memory.lists
         used = POOL_FULL if anew else self._used
-        used = make_room(self.coming[at.GROUP], memory.rings, *pool, used, rows)
+        used = make_room(self.coming.rows[at.GROUP], memory.rings, *pool, used, rows)
         if used < 0:  # rings that grew left holes: all are moved, and the pool is twice as large as they are
             new = self._new_pool(2 * (-1 - used))
             used = move_rings(memory.rings, *pool, *new)
@@ -147,7 +136,6 @@ class History:
         """Make room for so many symbols, and half as many more."""
         old, count = self.memory, self.memory.rings.shape[0]
         room = groups + groups // 2
-        self._behind = np.zeros(1 + room, np.int64)
         new = self._new_memory(room, 0)
         new.rings[:count] = old.rings
         behind = STATES + count * self.stride

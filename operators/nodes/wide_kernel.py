@@ -204,12 +204,12 @@ def _compile(function: Callable[..., Any], count: int, code: Callable[..., Any])
     """Let kernels call a function of words, which gives `count` of them, by the instructions of `code`."""
 
     parameters = inspect.signature(function)
-    given: Any = types.UniTuple(types.int64, count)  # type: ignore[no-untyped-call]
+    result: Any = types.UniTuple(types.int64, count)  # type: ignore[no-untyped-call]
 
     @type_callable(function)
     def _typed(context: Any) -> Any:
         def words(*arguments: Any) -> Any:
-            return given(*(types.int64,) * len(arguments))
+            return result(*(types.int64,) * len(arguments))
 
         vars(words)["__signature__"] = parameters  # what numba asks it for
         return words

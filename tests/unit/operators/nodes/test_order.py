@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from operators.formula.features import read_features, root_source
-from operators.nodes import history
+from operators.nodes import coming
 from operators.nodes.evaluate_kernel import BATCH
 from operators.nodes.formula import FormulaNode
 from operators.rows.groups import Groups
@@ -56,7 +56,7 @@ def taken(batch: pa.RecordBatch, keys: RowKeys, symbols: int) -> dict[str, Any]:
         "reasons": {name: statuses.tolist() for name, statuses in sealed.reasons.items()},
         "counts": node.counts,
         "kept": dict(node.snapshot().puts),
-        "ordered": node.history is not None and node.history.ordered,
+        "ordered": node.history is not None and node.history.coming.is_ordered,
     }
 
 
@@ -70,7 +70,7 @@ def test_rows_that_run_symbol_by_symbol_are_those_that_run_in_their_order(
     batch, keys = market(rows, symbols, nulls=nulls)
     by_symbol = taken(batch, keys, symbols)
     assert by_symbol.pop("ordered")
-    monkeypatch.setattr(history, "ROWS_OF_SYMBOL", NEVER)
+    monkeypatch.setattr(coming, "ROWS_OF_SYMBOL", NEVER)
     as_they_are = taken(batch, keys, symbols)
     assert not as_they_are.pop("ordered")
     assert by_symbol == as_they_are
