@@ -131,7 +131,8 @@ class FormulaNode:
         self._counts = outputs.counts[: len(self._features)]
         features = enumerate(zip(self._features, nulls, strict=False))
         whys = {feature.name: outputs.reasons[number] for number, (feature, null) in features if null}
-        self._mark_cut(outputs, count, whys)
+        if outputs.bits.any():
+            self._mark_cut(outputs, count, whys)
         return sealed._replace(
             rows=pa.RecordBatch.from_arrays(columns, schema=self.layout),
             reasons={**sealed.reasons, **whys},
