@@ -25,7 +25,7 @@ BEST_KEY: Final = 3
 INT_MAX: Final = 2**63 - 1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def key_of(bits: int, of_floats: int) -> int:
     """An integer in the order of the values; a zero has no sign."""
     if of_floats != 0 and bits < 0:
@@ -33,7 +33,7 @@ def key_of(bits: int, of_floats: int) -> int:
     return bits
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def value_of(key: int, of_floats: int) -> int:
     """The value with this key, of a float its bits."""
     return key ^ INT_MAX if of_floats != 0 and key < 0 else key

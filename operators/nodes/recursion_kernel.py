@@ -48,13 +48,13 @@ STD_VALUES: Final = 4
 STD_WORDS: Final = 5
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def begins_anew(words: Int64s, o: int, reset: int, first: int) -> bool:
     """Whether a state starts empty: with `reset`, where the session began after the last row it took."""
     return words[o + TAKEN] == 0 or (reset != 0 and words[o + TAKEN] <= first)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def turn(words: Int64s, o: int, size: int, session: int, shift: int, place: int, first: int, n: int) -> None:
     """Make the states ready for row n: clear them where they begin anew, shift them at an anchor.
 
@@ -83,7 +83,7 @@ def faded(c: float, last_ns: int, now_ns: int) -> float:
     return math.exp(-(float(now_ns - last_ns) * c))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def emit(floats: Grid, status: Grid, out: int, i: int, value: float, enough: bool) -> None:
     """Write a value, or null where there are too few values yet or it is not finite."""
     finite = abs(value) <= FLOAT_MAX
@@ -91,7 +91,7 @@ def emit(floats: Grid, status: Grid, out: int, i: int, value: float, enough: boo
     status[out, i] = WARMING if not enough else OK if finite else DOMAIN
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def outside(floats: Grid, status: Grid, places: Grid, out: int, i: int, session: int) -> bool:
     """Whether a row has no symbol, or no session where the recursion is of one: then it is null."""
     g = places[at.GROUP, i]
