@@ -70,6 +70,25 @@ def test_a_huge_value_that_left_the_window_leaves_nothing_behind() -> None:
     assert last("rolling_corr(x, z, rows=3)", x=x, z=[1e308, 1.0, 1e-300, 2e-300, 3e-300]) == 1.0
 
 
+ALIKE = st.floats(90.0, 110.0) | st.floats(-1e-3, 1e-3) | st.sampled_from([0.0, 100.25, -100.25])
+
+
+@given(st.lists(ALIKE, min_size=9, max_size=25), st.sampled_from([1e200, 1e-200]))
+def test_sums_that_are_far_give_the_bits_of_those_that_are_near(x: list[float], outlier: float) -> None:
+    """Where a sum begins is said by its first value: behind an outlier all others are far (`near_kernel`)."""
+    formulas = {
+        "var": "rolling_var(x, rows=7)",
+        "std": "rolling_std(x, '5s', ddof=0)",
+        "score": "rolling_zscore(x, rows=7)",
+        "total": "rolling_sum(x, rows=7)",
+        "mean": "rolling_mean(x, rows=7)",
+    }
+    near = values(formulas, x=x)
+    far = values(formulas, x=[outlier, *x])
+    for name, cells in near.items():
+        assert cells[7:] == far[name][8:], name
+
+
 def test_what_does_not_need_the_variance_itself_is_there_where_that_overflows() -> None:
     x, z = [1e300, 2e300, 3e300], [1e-300, 2e-300, 3e-300]
     assert last("rolling_var(x, rows=3)", x=x) is None
