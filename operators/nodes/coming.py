@@ -13,7 +13,7 @@ ROWS_OF_SYMBOL: Final = 2  # a batch with fewer of each runs in its own order
 
 
 class Coming:
-    """Group, time and session of rows, and which row of the batch each is, by place in the order they run in.
+    """Group, time and session of rows, by place in the order in which they run, and what that order is.
 
     What a symbol's state lies in is brought near once for all its rows where they run one after another.
     """

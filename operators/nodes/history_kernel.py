@@ -166,7 +166,7 @@ def order_by_symbol(batch: Grid, coming: Grid, behind: Int64s, rows: int) -> Non
         coming[at.GROUP, place] = batch[at.GROUP, i]
         coming[at.TIME_NS, place] = batch[at.TIME_NS, i]
         coming[at.SESSION, place] = batch[at.SESSION, i]
-        coming[at.ROW, place] = i
+        coming[at.ROW, place], coming[at.PLACE, i] = i, place
 
 
 @njit(nogil=True, cache=True)

@@ -15,9 +15,12 @@ RING: Final = 6
 ROOM: Final = 7
 PLACES: Final = 8
 
-# Rows of the array `coming` (int64, by place in a batch): the first three of these, and which row runs there.
+# Rows of the array `coming` (int64, by place in a batch): the first three of these, and which row runs there;
+# by row, at which place it runs; and room for as many values.
 ROW: Final = 3
-COMING_ROWS: Final = 4
+PLACE: Final = 4
+SPARE: Final = 5
+COMING_ROWS: Final = 6
 
 # Columns of the array `rings` (int64, by group): where its ring of kept rows begins in the pool, how many
 # rows it has room for less 1 (a power of two less 1; -1 for no ring), the ordinals behind the newest row and

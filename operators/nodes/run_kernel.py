@@ -17,7 +17,7 @@ from operators.nodes.history_kernel import enter, leave
 from operators.nodes.lent_kernel import lend
 from operators.nodes.row_kernel import Grid
 from operators.nodes.stateful_kernel import FAMILIES
-from operators.nodes.store_kernel import clear, store
+from operators.nodes.store_kernel import reorder, store
 from schemas.batch import Int64s
 
 COMPILED: Final = hasattr(FAMILIES[0], "overloads")  # else kernels run as plain Python
@@ -135,8 +135,6 @@ def run_program(
     long to hand over.
     """
     tile, order = floats.shape[1], lend(coming[at.ROW])
-    if ordered != 0:
-        clear(stores, out_bits, out_valid, lower, rows)
     for first in range(0, rows, tile):
         count = min(tile, rows - first)
         load(
@@ -197,12 +195,13 @@ def run_program(
             out_valid,
             out_counts,
             out_reasons,
-            order,
-            ordered,
-            lower,
-            first,
+            lower + first,
             count,
         )
         if keeps != 0:
             of_rings = lend(places), lend(rings), lend(kept_time)
             leave(*of_rings, retention[0], retention[1], retention[2], count)
+    if ordered != 0:
+        where, spare = lend(coming[at.PLACE]), lend(coming[at.SPARE])
+        outputs = out_floats, out_ints, out_bytes, out_bits, out_valid, out_reasons
+        reorder(stores, *outputs, where, spare, lower, rows)
